@@ -1,0 +1,54 @@
+# make demo | make test | make check. Each sets up what it needs, in .venv, once. Nothing is installed outside of it.
+#   make demo ARGS="--orders 20 --keep"      make test ARGS="-k settings"      make PYTHON=/usr/bin/python3.12 test
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+
+unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX
+
+.PHONY: help demo test check clean
+
+help:
+	@sed -n 's/^# //p; 2q' Makefile
+
+demo: $(VENV)/.runs
+	@$(PY) -m consent_engine demo $(ARGS)
+
+# What was skipped stands at the end, with the reason; CONSENT_TESTS_REQUIRE=all makes it a failure.
+test: $(VENV)/.tests
+	@$(PY) -m pytest -q -rs $(ARGS)
+
+check: $(VENV)/.tests
+	@echo "== ruff format"; $(PY) -m ruff format --check .
+	@echo "== ruff check"; $(PY) -m ruff check .
+	@echo "== mypy"; $(PY) -m mypy
+
+clean:
+	@rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+
+# A version name may exist and fail (version managers), and a Python may come without venv: each is tried.
+$(VENV)/.python: constraints.txt
+	@set -e; found=; \
+	for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
+	    if "$$python" -c '$(FITS)' >/dev/null 2>&1; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	    echo "This needs Python 3.11, 3.12 or 3.13 with venv (Debian: apt-get install python3-venv)," \
+	         "or make PYTHON=/path/to/python" >&2; exit 1; \
+	fi; \
+	echo "== setting up $(VENV) with $$("$$found" --version)"; \
+	"$$found" -m venv --clear $(VENV); \
+	$(PIP) setuptools; \
+	touch $@
+
+$(VENV)/.runs: $(VENV)/.python pyproject.toml
+	@echo "== installing the engine and what it runs on"
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.tests: $(VENV)/.runs
+	@echo "== installing what the tests need"
+	@$(PIP) --no-build-isolation --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""The outside, in its kinds: each file here speaks one foreign language."""

@@ -1,0 +1,105 @@
+"""The generic BSS: one signed POST an activation, under the order's id as idempotency key."""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+from consent_engine.adapters.outbound import Answer, Client, code, endpoint, flag, opaque, required
+from consent_engine.domain.effects import Accepted, Outcome, Rejected, Unavailable, Uncertain
+from consent_engine.errors import SettingsError
+from consent_engine.ports import Activation
+
+DONE = frozenset({200, 201})
+REFUSED = 422
+IN_PROGRESS = 409
+UNKNOWN = 404
+# Turned away before anybody looked at the activation: throttled, a wrong secret, a wrong address. Surely not taken,
+# and mended by an operator rather than by giving up orders, so these go on until they are let in.
+TURNED_AWAY = frozenset({401, 403, 404, 429})
+
+_WHEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:]{5,8}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:?[0-9]{2})?)?")
+
+
+class HttpBss:
+    """Switches services on by POST.
+
+    can_ask: whether it knows the question what became of an order. Where it does not, `ask` answers None at once:
+    that is not the None of a BSS that was asked and knows nothing.
+    """
+
+    def __init__(self, name: str, url: str, client: Client, *, can_ask: bool) -> None:
+        self.name = name
+        self.can_ask = can_ask
+        self._activations = f"{url.rstrip('/')}/activations"
+        self._client = client
+
+    async def activate(self, activation: Activation) -> Outcome:
+        """Switch it on. The key is the order's id, at every attempt."""
+        answer = await self._client.post(self._activations, _wire(activation), activation.order_id)
+        return _outcome(answer) if isinstance(answer, Answer) else answer
+
+    async def ask(self, order_id: str) -> Outcome | None:
+        """What became of it. Not reaching the BSS is no news: the doubt stays."""
+        if not self.can_ask:
+            return None
+        answer = await self._client.get(f"{self._activations}/{quote(order_id, safe='')}")
+        if not isinstance(answer, Answer):
+            return Uncertain(f"asked: {answer.reason}")
+        if answer.status == UNKNOWN:
+            return None
+        return _done(answer) if answer.status in DONE else Uncertain(f"asked: BSS answered {answer.status}")
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self._client.close()
+
+
+def build(name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Callable[[], float] = time.time) -> HttpBss:
+    """A BSS of this kind, from its own settings: URL, SECRET, CAN_ASK."""
+    prefix = f"CONSENT_BSS_{name.replace(':', '_').upper()}__"
+    url = endpoint(prefix, raw)
+    if "?" in url or "#" in url:
+        raise SettingsError(f"{prefix}URL must end in a path: /activations is appended to it")
+    # A handshake each is cheap beside a service that counts as active because of somebody else's answer.
+    client = Client(call_timeout, required(prefix, raw, "SECRET"), now, reuse=False)
+    return HttpBss(name, url, client, can_ask=flag(prefix, raw, "CAN_ASK"))
+
+
+def _wire(activation: Activation) -> dict[str, str | int]:
+    at = datetime.fromtimestamp(activation.confirmed_at / 1000, UTC)
+    return {
+        "order_id": activation.order_id,
+        "msisdn": activation.msisdn,
+        "plan": activation.plan,
+        "plan_version": activation.plan_version,
+        "plan_hash": activation.plan_hash,
+        "confirmed_at": at.isoformat(timespec="milliseconds"),
+        "head": activation.head,
+    }
+
+
+def _outcome(answer: Answer) -> Outcome:
+    if answer.status in DONE:
+        return _done(answer)
+    if answer.status in TURNED_AWAY:
+        return Unavailable(f"BSS answered {answer.status}", answer.after)
+    if answer.status == REFUSED:
+        return _refused(answer)
+    # In progress: an earlier attempt of ours is being worked on. Neither a refusal nor a proof that nothing was done.
+    return Uncertain("in progress" if answer.status == IN_PROGRESS else f"BSS answered {answer.status}")
+
+
+def _done(answer: Answer) -> Outcome:
+    ref, since = answer.word("activation_id"), answer.word("active_from")
+    if not ref:
+        return Uncertain(f"BSS answered {answer.status} without an activation_id")
+    return Accepted(opaque(ref), since if _WHEN.fullmatch(since) else "")
+
+
+def _refused(answer: Answer) -> Outcome:
+    # Without a code it is somebody else's 422 (a proxy, a validator): nobody refused this service for good.
+    # `reason` is prose that may quote the subscriber; the code is what can be kept.
+    said = answer.word("code")
+    return Rejected(code(said, "unnamed")) if said else Uncertain("BSS answered 422 without a code")

@@ -1,0 +1,47 @@
+"""Locks on files (flock): the kernel gives them back however their holder dies, and an open file can be inherited."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+PAUSE = 0.02
+
+
+def lock_now(path: Path, *, shared: bool = False) -> int | None:
+    """The open file, locked; or None: somebody else has it."""
+    held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(held, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(held)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
+    return held
+
+
+def lock_soon(path: Path, wait: float) -> int | None:
+    """The same, tried for `wait` seconds."""
+    deadline = time.monotonic() + wait
+    while (held := lock_now(path)) is None and time.monotonic() < deadline:
+        time.sleep(PAUSE)
+    return held
+
+
+def unlock(held: int) -> None:
+    """Give it back. Unlocked, not only closed: a child forked from us may hold a copy."""
+    fcntl.flock(held, fcntl.LOCK_UN)
+    os.close(held)
+
+
+def holders(path: Path) -> Iterator[int]:
+    """Other processes that have this very file open, as far as we may see (Linux; elsewhere none are found)."""
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            same = link.samefile(path)
+        except OSError:  # another user's, or gone
+            continue
+        if same and int(link.parts[2]) != os.getpid():
+            yield int(link.parts[2])

@@ -1,0 +1,24 @@
+"""The SMS gateways we can speak to. To add one: write its file, add its line."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from consent_engine.adapters.gateways import http_json, simulated
+from consent_engine.errors import SettingsError
+from consent_engine.ports import Gateway
+
+GATEWAYS: dict[str, Callable[[str, Mapping[str, str], timedelta], Gateway]] = {
+    "http_json": http_json.build,
+    "simulated": simulated.build,
+}
+
+_SPEC = re.compile(r"([a-z0-9_]+)(?::[a-z0-9]+(?:_[a-z0-9]+)*)?")
+
+
+def build(spec: str, settings_of: Callable[[str], Mapping[str, str]], call_timeout: timedelta) -> Gateway:
+    """The gateway that `spec` names: a name, or `name:box` for a second one of a kind, with settings of its own."""
+    match = _SPEC.fullmatch(spec)
+    if match is None or match[1] not in GATEWAYS:
+        raise SettingsError(f"unknown gateway; known: {', '.join(GATEWAYS)}, or NAME:BOX for a second one of a kind")
+    return GATEWAYS[match[1]](spec, settings_of(spec.replace(":", "_").upper()), call_timeout)

@@ -1,0 +1,265 @@
+"""The generic gateway: one signed POST an SMS, signed JSON webhooks for replies and reports."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from consent_engine.adapters.outbound import (
+    Answer,
+    Client,
+    code,
+    document,
+    endpoint,
+    flag,
+    opaque,
+    required,
+)
+from consent_engine.domain import msisdn, signature
+from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
+from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
+from consent_engine.errors import FieldError, Malformed, SettingsError
+from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall
+
+# Their answer to a hand-over -> ours. A status in none of these, like no answer at all, may mean anything: doubt.
+TAKEN = frozenset({200, 201, 202})
+REFUSED = frozenset({400, 401, 403, 404, 422})
+NOT_NOW = frozenset({429, 503})
+
+# Theirs -> ours. A word not listed here is a change on their side: its item is rejected, loudly.
+DELIVERIES = {"accepted": Delivery.ACCEPTED, "delivered": Delivery.DELIVERED, "failed": Delivery.FAILED}
+
+RESOLUTION_MS = 1_000
+"""Gateways commonly write `received_at` in whole seconds, rounded down."""
+SKEW_MS = 5_000
+"""How far a gateway's clock may be behind ours. More would let a yes from before the question pass as its answer;
+less would throw away real answers. Nobody reads a question and answers it within five seconds."""
+
+ITEMS, TEXT, ID, SEGMENTS = 1_000, 2_000, 200, 255
+
+Item = Mapping[str, object]
+Message = TypeVar("Message", Reply, DeliveryReport)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TO = re.compile(r"(?=.{1,21}\Z)\+?([0-9]+)")
+_REF = re.compile(r"[!-~]{1,200}")
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
+_SKEW = re.compile(r"([0-9]{1,6})(ms|s|m)")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class _Poison(Exception):
+    """One item that cannot be read. Says which field and why, never the value."""
+
+
+class Door:
+    """The webhooks of this form: verifies the signature, then reads item by item."""
+
+    def __init__(self, gateway: str, secret: str, skew: Millis) -> None:
+        self._gateway = gateway
+        self._secret = secret
+        self._behind = RESOLUTION_MS + skew
+
+    def replies(self, call: WebhookCall) -> Parsed[Reply]:
+        """Read MO."""
+        return self._read(call, self._reply)
+
+    def reports(self, call: WebhookCall) -> Parsed[DeliveryReport]:
+        """Read DLR."""
+        return self._read(call, self._report)
+
+    def _read(self, call: WebhookCall, read: Callable[[Item], Message]) -> Parsed[Message]:
+        header = call.headers.get(signature.HEADER.lower(), "")
+        signature.check(self._secret, header, call.body, call.now)
+        messages: list[tuple[int, Message]] = []
+        rejected: list[tuple[int, str]] = []
+        for index, item in enumerate(_items(call.body)):
+            try:
+                messages.append((index, read(_fields(item))))
+            except _Poison as poison:
+                rejected.append((index, str(poison)))
+        return Parsed(tuple(messages), tuple(rejected))
+
+    def _reply(self, item: Item) -> Reply:
+        written = _instant(item, "received_at")
+        return Reply(
+            gateway=self._gateway,
+            message_id=opaque(_id(item, "message_id")),
+            msisdn=_msisdn(item),
+            to=_to(item),
+            text=_string(item, "text", 0, TEXT),
+            written_at=None if written is None else written + self._behind,
+        )
+
+    def _report(self, item: Item) -> DeliveryReport:
+        segment, segments = _count(item, "segment"), _count(item, "segments")
+        if segment > segments:
+            raise _Poison("segment: more than segments")
+        return DeliveryReport(
+            gateway=self._gateway,
+            ref=_ref(item),
+            # Some gateways report without an id of their own: then the reply window settles what ids would have.
+            message_id="" if item.get("message_id") is None else opaque(_id(item, "message_id")),
+            status=_delivery(item),
+            segment=segment,
+            segments=segments,
+            error="" if item.get("error") is None else code(_string(item, "error", 0, TEXT) or "unnamed", "unnamed"),
+            at=_instant(item, "at"),
+        )
+
+
+class HttpJson:
+    """Hands SMS over by POST."""
+
+    def __init__(self, name: str, url: str, client: Client, door: Door, *, sub_numbers: bool) -> None:
+        self.name = name
+        self.sub_numbers = sub_numbers
+        self.replies = door.replies
+        self.reports = door.reports
+        self._url = url
+        self._client = client
+
+    async def send(self, sms: Sms) -> Outcome:
+        """Hand over one SMS, under its ref as idempotency key."""
+        fields = {"ref": sms.ref, "from": sms.sender, "to": sms.to, "text": sms.text, "purpose": sms.purpose.value}
+        answer = await self._client.post(self._url, fields, sms.ref)
+        return _outcome(answer) if isinstance(answer, Answer) else answer
+
+    def acknowledge(self, accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
+        """Count what is stored, and name what is not."""
+        return acknowledge(accepted, rejected)
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self._client.close()
+
+
+def build(name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Callable[[], float] = time.time) -> HttpJson:
+    """A gateway of this kind, from its own settings: URL, SECRET, SUB_NUMBERS, SKEW."""
+    prefix = prefix_of(name)
+    url, secret = endpoint(prefix, raw), required(prefix, raw, "SECRET")
+    return HttpJson(
+        name,
+        url,
+        Client(call_timeout, secret, now),
+        Door(name, secret, skew(prefix, raw)),
+        sub_numbers=flag(prefix, raw, "SUB_NUMBERS"),
+    )
+
+
+def prefix_of(name: str) -> str:
+    """What the settings of a gateway of this name begin with."""
+    return f"CONSENT_{name.replace(':', '_').upper()}__"
+
+
+def skew(prefix: str, raw: Mapping[str, str]) -> Millis:
+    """The setting SKEW: `500ms`, `5s`, `2m`."""
+    value = raw.get("SKEW", "").strip() or f"{SKEW_MS}ms"
+    match = _SKEW.fullmatch(value)
+    if match is None:
+        raise SettingsError(f"{prefix}SKEW must be a duration such as 500ms, 5s or 2m")
+    return int(match[1]) * {"ms": 1, "s": 1_000, "m": 60_000}[match[2]]
+
+
+def acknowledge(accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
+    """The answer that means "stored"."""
+    items = [{"index": index, "reason": reason} for index, reason in rejected]
+    body = json.dumps({"accepted": accepted, "rejected": items}, separators=(",", ":")).encode()
+    return Acknowledgement(200, body, "application/json")
+
+
+def _outcome(answer: Answer) -> Outcome:
+    if answer.status in TAKEN:
+        ref = answer.word("message_id")
+        return Accepted(opaque(ref)) if ref else Uncertain(f"gateway answered {answer.status} without a message_id")
+    if answer.status in REFUSED:
+        return Rejected(f"gateway answered {answer.status}")
+    if answer.status in NOT_NOW:
+        return Unavailable(f"gateway answered {answer.status}", answer.after)
+    return Uncertain(f"gateway answered {answer.status}")
+
+
+def _items(body: bytes) -> Sequence[object]:
+    try:
+        said = document(body)
+    except ValueError:
+        raise Malformed([FieldError("body", "not_json", "not JSON")]) from None
+    items = said if isinstance(said, list) else [said]
+    if len(items) > ITEMS:
+        raise Malformed([FieldError("body", "too_many", f"more than {ITEMS} items")])
+    return items
+
+
+def _fields(item: object) -> Item:
+    if not isinstance(item, dict):
+        raise _Poison("not an object, or one that repeats a field")
+    return item
+
+
+def _string(item: Item, field: str, shortest: int, longest: int) -> str:
+    value = item.get(field)
+    if not isinstance(value, str):
+        raise _Poison(f"{field}: must be a string")
+    if not shortest <= len(value) <= longest:
+        raise _Poison(f"{field}: must have {shortest} to {longest} characters")
+    if _SURROGATE.search(value):
+        raise _Poison(f"{field}: has half a character")
+    return value
+
+
+def _id(item: Item, field: str) -> str:
+    value = _string(item, field, 1, ID)
+    if not value.isprintable():
+        raise _Poison(f"{field}: has characters that cannot be shown")
+    return value
+
+
+def _ref(item: Item) -> str:
+    value = _string(item, "ref", 1, ID)
+    if not _REF.fullmatch(value):
+        raise _Poison("ref: not one of ours")
+    return value
+
+
+def _msisdn(item: Item) -> msisdn.Msisdn:
+    try:
+        return msisdn.parse(_string(item, "from", 1, 40))
+    except Malformed:
+        raise _Poison("from: not a phone number") from None
+
+
+def _to(item: Item) -> str:
+    match = _TO.fullmatch(_string(item, "to", 1, ID))
+    if match is None:
+        raise _Poison("to: must be digits, at most 21 characters")
+    return match[1]
+
+
+def _delivery(item: Item) -> Delivery:
+    status = DELIVERIES.get(_string(item, "status", 1, ID))
+    if status is None:
+        raise _Poison(f"status: must be one of {', '.join(DELIVERIES)}")
+    return status
+
+
+def _count(item: Item, field: str) -> int:
+    value = item.get(field)
+    if value is None:
+        return 1
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= SEGMENTS:
+        raise _Poison(f"{field}: must be a whole number from 1 to {SEGMENTS}")
+    return value
+
+
+def _instant(item: Item, field: str) -> Millis | None:
+    if item.get(field) is None:
+        return None
+    value = _string(item, field, 1, ID)
+    try:
+        at = datetime.fromisoformat(value.upper()) if _INSTANT.fullmatch(value) else None
+    except ValueError:
+        at = None
+    if at is None:
+        raise _Poison(f"{field}: must be an RFC 3339 instant with an offset")
+    return (at - _EPOCH) // timedelta(milliseconds=1)

@@ -1,0 +1,38 @@
+"""A gateway that takes every SMS at once and carries none: for first steps and demonstrations."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from hashlib import sha256
+
+from consent_engine.adapters.gateways import http_json
+from consent_engine.adapters.outbound import flag, required
+from consent_engine.domain.effects import Accepted, Outcome
+from consent_engine.ports import Acknowledgement, Sms
+
+
+class Simulated:
+    """Its webhooks have the form and the signature of `http_json`, so that a simulated subscriber can answer."""
+
+    def __init__(self, name: str, door: http_json.Door, *, sub_numbers: bool) -> None:
+        self.name = name
+        self.sub_numbers = sub_numbers
+        self.replies = door.replies
+        self.reports = door.reports
+
+    async def send(self, sms: Sms) -> Outcome:
+        """Take it. The same ref is the same message, as with a gateway that keeps its promise."""
+        return Accepted(f"sim-{sha256(sms.ref.encode()).hexdigest()[:20]}")
+
+    def acknowledge(self, accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
+        """As `http_json` does."""
+        return http_json.acknowledge(accepted, rejected)
+
+    async def close(self) -> None:
+        """There is nothing to give back."""
+
+
+def build(name: str, raw: Mapping[str, str], call_timeout: timedelta) -> Simulated:
+    """A simulated gateway, from its own settings: SECRET, SUB_NUMBERS, SKEW."""
+    prefix = http_json.prefix_of(name)
+    door = http_json.Door(name, required(prefix, raw, "SECRET"), http_json.skew(prefix, raw))
+    return Simulated(name, door, sub_numbers=flag(prefix, raw, "SUB_NUMBERS"))

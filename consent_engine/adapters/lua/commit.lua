@@ -1,0 +1,140 @@
+-- Save all of a decision, or nothing.
+--
+-- KEYS  1 order   2 line   3 its inbox   4-7 due-sets (inbound, activation, sms, timer)   8 placed   9 funnel
+--       10 unmatched                     (all in one slot; an unused record is named but not touched)
+-- ARGV  1 order id or ''        2 version of the order that was read (0: must not exist)
+--       3 line id or ''         4 version of the line that was read, '' when it was not read (then only stamped)
+--       5 op: the identity of this change
+--       6 owner of the held effect 'o', 'l' or ''    7 its id    8 its token (the attempt)
+--       9 guard: an instant, or ''
+--       10 state before   11 state after   12 head of the chain   13 score in `placed` or ''
+--       14 key of the message to consume or ''       15 '1': this reader lets go of the line
+--       then five counted lists: order fields (name, value) · effects to put (owner, id, lane, due, kept) ·
+--       effects to drop (owner, id, lane, kind) · line fields (name, value; value '' deletes) · unmatched (json)
+--       A lane is the number of its KEYS entry. Due -1 is parked: +inf.
+--       A drop's kind: 0 anyway, 1 only if never leased, 2 only if not in flight.
+-- Returns {word, version of the order, version of the line}; word is
+--       ok · same (this op was saved before) · stale (somebody else was first) · lost (the effect is not held any more)
+--       · leased (a drop was refused) · guarded (an unread message forbids it) · front (the message is not next)
+--
+-- Everything is checked before the first write: a script is isolated, but never rolled back.
+
+local order, line, inbox = KEYS[1], KEYS[2], KEYS[3]
+local has_order, has_line = ARGV[1] ~= "", ARGV[3] ~= ""
+
+local at = 16
+local function list(width)
+    local first, count = at + 1, tonumber(ARGV[at])
+    at = first + count * width
+    return first, first + (count - 1) * width
+end
+local f1, f2 = list(2)
+local p1, p2 = list(5)
+local d1, d2 = list(4)
+local l1, l2 = list(2)
+local u1, u2 = list(1)
+
+local order_version = has_order and (redis.call("HGET", order, "v") or "0") or "0"
+local line_version = has_line and (redis.call("HGET", line, "v") or "0") or "0"
+
+local function saved_before()
+    if ARGV[2] == "0" then return order_version ~= "0" end -- the same id is the same placing, by construction
+    local flat = redis.call("HGETALL", order)
+    for i = 1, #flat, 2 do
+        if string.match(flat[i], "^e%d+$") and cjson.decode(flat[i + 1])[3] == ARGV[5] then return true end
+    end
+    return false
+end
+
+if has_order and order_version ~= ARGV[2] then
+    if ARGV[5] ~= "" and saved_before() then
+        redis.call("HSET", order, "v", order_version) -- so that WAITAOF on this connection proves the first write too
+        return { "same", order_version, line_version }
+    end
+    return { "stale", order_version, line_version }
+end
+if has_line and ARGV[4] ~= "" and line_version ~= ARGV[4] then
+    return { "stale", order_version, line_version }
+end
+
+local function record(owner) return owner == "o" and order or line end
+
+if ARGV[6] ~= "" then
+    local kept = redis.call("HGET", record(ARGV[6]), "f:" .. ARGV[7])
+    local held = kept and cjson.decode(kept) or {}
+    if tostring(held[1] or 0) ~= ARGV[8] or (held[2] or 0) == 0 then
+        return { "lost", order_version, line_version }
+    end
+end
+for i = d1, d2, 4 do
+    if ARGV[i + 3] ~= "0" then
+        local kept = redis.call("HGET", record(ARGV[i]), "f:" .. ARGV[i + 1])
+        local pending = kept and cjson.decode(kept) or {}
+        local leased = (ARGV[i + 3] == "1" and (pending[1] or 0) > 0) or (pending[2] or 0) > 0
+        if leased then return { "leased", order_version, line_version } end
+    end
+end
+local front = nil
+if ARGV[9] ~= "" or ARGV[14] ~= "" then front = redis.call("LINDEX", inbox, 0) end
+if ARGV[14] ~= "" then
+    if not front or string.match(front, "^%d+|([^|]*)|") ~= ARGV[14] then
+        return { "front", order_version, line_version }
+    end
+elseif ARGV[9] ~= "" and front and tonumber(string.match(front, "^(%d+)|")) <= tonumber(ARGV[9]) then
+    return { "guarded", order_version, line_version }
+end
+
+-- From here on nothing can fail.
+local function member(owner, effect)
+    return owner .. ":" .. (owner == "o" and ARGV[1] or ARGV[3]) .. ":" .. effect
+end
+local kept_held = false
+for i = d1, d2, 4 do
+    redis.call("HDEL", record(ARGV[i]), "f:" .. ARGV[i + 1])
+    redis.call("ZREM", KEYS[tonumber(ARGV[i + 2])], member(ARGV[i], ARGV[i + 1]))
+end
+for i = p1, p2, 5 do
+    local due = ARGV[i + 3] == "-1" and "+inf" or ARGV[i + 3]
+    redis.call("HSET", record(ARGV[i]), "f:" .. ARGV[i + 1], ARGV[i + 4])
+    redis.call("ZADD", KEYS[tonumber(ARGV[i + 2])], due, member(ARGV[i], ARGV[i + 1]))
+end
+if has_order then
+    order_version = string.format("%d", tonumber(order_version) + 1)
+    local fields = { "v", order_version, "state", ARGV[11], "head", ARGV[12] }
+    for i = f1, f2, 2 do
+        fields[#fields + 1] = ARGV[i]
+        fields[#fields + 1] = ARGV[i + 1]
+    end
+    redis.call("HSET", order, unpack(fields))
+    if ARGV[10] ~= ARGV[11] then
+        if ARGV[10] ~= "" then redis.call("HINCRBY", KEYS[9], ARGV[10], -1) end
+        redis.call("HINCRBY", KEYS[9], ARGV[11], 1)
+    end
+    if ARGV[13] ~= "" then redis.call("ZADD", KEYS[8], ARGV[13], ARGV[1]) end
+end
+if has_line then
+    line_version = string.format("%d", tonumber(line_version) + 1)
+    redis.call("HSET", line, "v", line_version)
+    for i = l1, l2, 2 do
+        if ARGV[i + 1] == "" then
+            redis.call("HDEL", line, ARGV[i])
+        else
+            redis.call("HSET", line, ARGV[i], ARGV[i + 1])
+        end
+    end
+end
+for i = u1, u2 do
+    redis.call("XADD", KEYS[10], "*", "m", ARGV[i])
+end
+if ARGV[14] ~= "" then
+    redis.call("LPOP", inbox)
+    local read = "l:" .. ARGV[3] .. ":read"
+    if redis.call("LLEN", inbox) == 0 then
+        redis.call("HDEL", line, "f:read")
+        redis.call("ZREM", KEYS[4], read)
+    elseif ARGV[15] == "1" then
+        redis.call("HSET", line, "f:read", "[]")
+        redis.call("ZADD", KEYS[4], 0, read)
+    end
+end
+return { "ok", order_version, line_version }

@@ -1,0 +1,245 @@
+"""The one HTTP seam to the outside: a POST goes out at most once, and trouble says whether it may have been taken."""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from hashlib import sha256
+from types import SimpleNamespace
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
+
+from consent_engine.domain import signature
+from consent_engine.domain.effects import Unavailable, Uncertain
+from consent_engine.errors import SettingsError
+
+LONGEST_ANSWER = 64 * 1024
+LONGEST_WORD = 200
+LONGEST_AFTER = 600_000
+"""Milliseconds: no far side may put us off for longer, however it words its Retry-After."""
+CONNECTIONS = 256
+# Many servers drop an idle connection after 5 s. A POST that meets such a farewell is in doubt, and a doubt is dear
+# (a hold, a question), so we let go of idle connections well before they do.
+IDLE_SECONDS = 2.0
+# Everything that a far side can make aiohttp raise; its parser's errors are no ClientError while a body is read.
+_TROUBLE = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the far side said, read to its end. `after` (ms) is its Retry-After, bounded."""
+
+    status: int
+    body: bytes
+    after: int = 0
+
+    def word(self, field: str) -> str:
+        """A field of the answer's JSON object, if it is a string of 1 to 200 printable characters; else nothing."""
+        try:
+            said = document(self.body)
+        except ValueError:
+            return ""
+        value = said.get(field) if isinstance(said, dict) else None
+        return value if isinstance(value, str) and len(value) <= LONGEST_WORD and value.isprintable() else ""
+
+
+class _Oversized(ValueError):
+    """The answer is longer than any answer we know how to read."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    # Set once a connection is in hand. From there to the first byte written there is no point where we could prove
+    # that nothing went out, so everything after it is doubt - on a reused connection too.
+    begun: bool = False
+
+
+class Client:
+    """Speaks JSON over HTTP, signed if it has a secret. Redirects, cookies and proxies of the environment: none.
+
+    A POST is never repeated here: aiohttp repeats on a dropped keep-alive connection, but only methods that
+    HTTP calls idempotent. Without `reuse` every call has a connection of its own: on a reused one, what a far side or
+    its proxy says unasked while the connection idles is taken for the answer to the next request.
+    """
+
+    def __init__(
+        self, timeout: timedelta, secret: str = "", now: Callable[[], float] = time.time, *, reuse: bool = True
+    ) -> None:
+        self._seconds = timeout.total_seconds()
+        self._reuse = reuse
+        self._secret = secret
+        self._now = now
+        self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
+
+    async def post(self, url: str, fields: Mapping[str, str | int], key: str) -> Answer | Unavailable | Uncertain:
+        """POST one JSON object under an idempotency key."""
+        body = json.dumps(fields, separators=(",", ":")).encode()
+        return await self._request("POST", url, body, {"Content-Type": "application/json", "Idempotency-Key": key})
+
+    async def get(self, url: str) -> Answer | Unavailable | Uncertain:
+        """GET: for questions that change nothing."""
+        return await self._request("GET", url, None, {})
+
+    async def close(self) -> None:
+        """Give back this event loop's connections, and those of loops that are gone."""
+        mine = self._sessions.pop(asyncio.get_running_loop(), None)
+        if mine is not None:
+            await mine.close()
+        await self._forget_dead_loops()
+
+    async def _request(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Answer | Unavailable | Uncertain:
+        progress = _Progress()
+        try:
+            # Ours, not aiohttp's: that one rounds up, and a call must not outlive its lease by a rounding.
+            async with asyncio.timeout(self._seconds):
+                return await self._exchange(method, url, body, self._stamped(headers, body), progress)
+        except TimeoutError:
+            return Uncertain("no answer in time") if progress.begun else Unavailable("no connection in time")
+        except _TROUBLE as trouble:
+            # Only the kind is told: their messages quote addresses, and garbage that may quote a person.
+            kind = type(trouble).__name__.strip("_")
+            return Uncertain(f"broken answer: {kind}") if progress.begun else Unavailable(f"no connection: {kind}")
+
+    async def _exchange(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], progress: _Progress
+    ) -> Answer:
+        session = await self._session()
+        async with session.request(
+            method, url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=progress
+        ) as answer:
+            said = await _bounded(answer.content)
+            return Answer(answer.status, said, retry_after(answer.headers.get("Retry-After", ""), self._now()))
+
+    def _stamped(self, headers: Mapping[str, str], body: bytes | None) -> dict[str, str]:
+        # Compressed answers are not asked for and not unpacked: 64 KiB must mean 64 KiB.
+        stamped = {**headers, "Accept-Encoding": "identity", "User-Agent": "consent-engine"}
+        if self._secret:
+            stamped[signature.HEADER] = signature.sign(self._secret, body or b"", int(self._now()))
+        return stamped
+
+    async def _session(self) -> aiohttp.ClientSession:
+        # Connections belong to the loop they were made in; an engine may be driven by one loop after another.
+        loop = asyncio.get_running_loop()
+        session = self._sessions.get(loop)
+        if session is None:
+            session = self._sessions[loop] = _open(reuse=self._reuse)
+            await self._forget_dead_loops()
+        return session
+
+    async def _forget_dead_loops(self) -> None:
+        for loop in [loop for loop in self._sessions if loop.is_closed()]:
+            await self._sessions.pop(loop).close()
+
+
+def _open(*, reuse: bool) -> aiohttp.ClientSession:
+    watch = aiohttp.TraceConfig()
+    watch.on_connection_create_end.append(_in_hand)
+    watch.on_connection_reuseconn.append(_in_hand)
+    pool = partial(aiohttp.TCPConnector, limit=CONNECTIONS)
+    return aiohttp.ClientSession(
+        connector=pool(keepalive_timeout=IDLE_SECONDS) if reuse else pool(force_close=True),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),
+        auto_decompress=False,
+        trust_env=False,
+        trace_configs=[watch],
+    )
+
+
+async def _in_hand(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.begun = True
+
+
+async def _bounded(content: aiohttp.StreamReader) -> bytes:
+    try:
+        await content.readexactly(LONGEST_ANSWER + 1)
+    except asyncio.IncompleteReadError as end:
+        return end.partial
+    raise _Oversized
+
+
+def retry_after(header: str, now: float) -> int:
+    """A Retry-After header (seconds, or an HTTP date) in milliseconds from now, at most ten minutes; else 0."""
+    try:
+        if header.isdigit():
+            seconds = float(header)
+        else:
+            seconds = datetime.strptime(header, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC).timestamp() - now
+    except ValueError:
+        return 0
+    return int(max(0.0, min(LONGEST_AFTER, seconds * 1000)))
+
+
+# What the far side says, made fit to keep -------------------------------------------------------------------------
+
+
+class Unreadable:
+    """Stands where a JSON object repeats a field or a number is none: two readers could read two things."""
+
+
+def document(body: bytes) -> object:
+    """The JSON a far side wrote. Raises ValueError for anything that is none, however deep or long."""
+    try:
+        return json.loads(body.decode(), object_pairs_hook=_once, parse_constant=lambda _: Unreadable())
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _once(pairs: list[tuple[str, object]]) -> object:
+    fields = dict(pairs)
+    return fields if len(fields) == len(pairs) else Unreadable()
+
+
+# At most six digits: seven are a telephone number somewhere, also with blanks between them.
+_CODE = re.compile(r"(?!(?:[^0-9]*[0-9]){7})[A-Za-z0-9][A-Za-z0-9 _.:/-]{0,63}")
+_NUMBER = re.compile(r"(?<!\d)(?:00)?(?:86)?1[3-9]\d{9}(?!\d)", re.ASCII)
+
+
+def code(value: str, otherwise: str) -> str:
+    """An error code fit for a log. Free text, and digits enough for a telephone number, become `otherwise`."""
+    return value if _CODE.fullmatch(value) else otherwise
+
+
+def opaque(ref: str) -> str:
+    """An id made outside. Some are built from the number; such a one is kept as its hash, the same every time."""
+    return f"sha256:{sha256(ref.encode()).hexdigest()[:32]}" if _NUMBER.search(ref) else ref
+
+
+# The settings every outside has -----------------------------------------------------------------------------------
+
+
+def required(prefix: str, raw: Mapping[str, str], key: str) -> str:
+    """A setting that must be there."""
+    value = raw.get(key, "").strip()
+    if not value:
+        raise SettingsError(f"{prefix}{key} is missing")
+    return value
+
+
+def endpoint(prefix: str, raw: Mapping[str, str]) -> str:
+    """The setting URL: absolute, http or https."""
+    value = required(prefix, raw, "URL")
+    try:
+        url = URL(value)
+        fit = url.scheme in {"http", "https"} and bool(url.host) and bool(url.port)
+    except ValueError:
+        fit = False
+    if not fit:
+        raise SettingsError(f"{prefix}URL is not an absolute http:// or https:// address")
+    return value
+
+
+def flag(prefix: str, raw: Mapping[str, str], key: str) -> bool:
+    """A setting that is true or false; false when it is not there."""
+    value = raw.get(key, "").strip().lower() or "false"
+    if value not in {"true", "false"}:
+        raise SettingsError(f"{prefix}{key} must be true or false")
+    return value == "true"

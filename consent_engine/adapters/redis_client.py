@@ -1,0 +1,129 @@
+"""A Redis client that never repeats a command by itself, and the one round trip all our scripts go through."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
+
+from consent_engine.errors import NotDurable, StoreUnavailable
+
+SCRIPTS = ("commit", "lease", "receive", "claim", "release")
+PROOF_TIMEOUT_MS = 3_000
+_TRIES = 3
+
+
+def connect(url: str, timeout_s: float = 5.0) -> "Redis":
+    """A client for our own use: a lost answer is an error to decide on, not a reason to send again.
+
+    Maintenance notifications are off: with them on, redis-py skips the test for left-over data of an interrupted call
+    and can hand one caller another's answer.
+    """
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=2.0,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_error=[],
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        protocol=2,
+    )
+
+
+@dataclass(slots=True)
+class Calls:
+    """What one round trip asks: scripts by name, and plain commands."""
+
+    rows: list[tuple[object, ...]] = field(default_factory=list)
+
+    def script(self, name: str, keys: Sequence[str], args: Sequence[str | int]) -> None:
+        """Ask for a script."""
+        self.rows.append(("EVALSHA", name, len(keys), *keys, *args))
+
+    def plain(self, *command: str | int) -> None:
+        """Ask for a command."""
+        self.rows.append(command)
+
+
+class Wire:
+    """Sends calls in one pipeline, outside any transaction, and proves them when asked to."""
+
+    def __init__(self, client: "Redis", *, proves: bool, replicas: int) -> None:
+        self.client = client
+        self._proves = proves
+        self._replicas = replicas
+        self._sha: dict[str, str] = {}
+        self.round_trips = 0
+
+    def send(self, calls: Calls, *, prove: bool = False, repeat: bool = False) -> list[Any]:
+        """The answers, in order. Raises StoreUnavailable, or NotDurable when `prove` could not be had.
+
+        repeat: send everything again when the connection broke; only for calls that recognise themselves.
+        """
+        if not calls.rows:
+            return []
+        for attempt in range(_TRIES if repeat else 1):
+            try:
+                return self._send(calls, prove=prove)
+            except (ResponseError, NotDurable):
+                raise
+            except (RedisError, OSError) as error:
+                if attempt + 1 == (_TRIES if repeat else 1):
+                    raise StoreUnavailable(f"store cannot be reached: {type(error).__name__}") from error
+        raise AssertionError("unreachable")
+
+    def _send(self, calls: Calls, *, prove: bool) -> list[Any]:
+        answers = self._once(calls, prove=prove)
+        if any(isinstance(answer, NoScriptError) for answer in answers):
+            # A restarted server has an empty script cache. Only what was not found was not done: send just that.
+            self._sha.clear()
+            missing = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+            again = self._once(Calls([calls.rows[i] for i in missing]), prove=prove)
+            for i, answer in zip(missing, again, strict=True):
+                answers[i] = answer
+        for answer in answers:
+            if isinstance(answer, ResponseError):
+                raise _translated(answer)
+        return answers
+
+    def _once(self, calls: Calls, *, prove: bool) -> list[Any]:
+        pipe = self.client.pipeline(transaction=False)
+        for row in calls.rows:
+            if row[0] == "EVALSHA":
+                row = (row[0], self._script(str(row[1])), *row[2:])  # noqa: PLW2901 - the name becomes its hash
+            pipe.execute_command(*row)  # type: ignore[no-untyped-call] # redis-py leaves it untyped
+        proof = prove and self._proves
+        if proof:
+            pipe.execute_command("WAITAOF", 1, self._replicas, PROOF_TIMEOUT_MS)  # type: ignore[no-untyped-call]
+        self.round_trips += 1
+        answers: list[Any] = pipe.execute(raise_on_error=False)
+        if proof:
+            self._check_proof(answers.pop())
+        return answers
+
+    def _check_proof(self, proof: Any) -> None:  # noqa: ANN401 - redis-py's answer
+        if isinstance(proof, ResponseError):
+            raise _translated(proof)
+        local, replicas = proof
+        if local < 1 or replicas < self._replicas:
+            raise NotDurable("the store took it but could not prove it durable in time: the same request again is safe")
+
+    def _script(self, name: str) -> str:
+        if name not in self._sha:
+            text = files("consent_engine.adapters").joinpath(f"lua/{name}.lua").read_text(encoding="utf-8")
+            self._sha[name] = str(self.client.script_load(text))
+        return self._sha[name]
+
+
+def _translated(error: ResponseError) -> Exception:
+    """What the server refuses for its own reasons is "not now"; anything else is a defect and stays what it is."""
+    word = str(error).split(" ", 1)[0].strip("-")
+    if word in {"OOM", "READONLY", "LOADING", "MISCONF", "NOREPLICAS", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"}:
+        return StoreUnavailable(f"the store takes no writes now: {word}")
+    return error

@@ -1,0 +1,135 @@
+"""What people set up (plans, API keys) and who is alive, on Redis; and whether this server can keep our promises."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from consent_engine.adapters.redis_client import Calls, Wire
+from consent_engine.domain.admit import Listed, Sale
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.plan import Plan, plan_from
+from consent_engine.errors import SettingsError
+from consent_engine.ports import ApiKey
+
+SCHEMA = "1"
+_META = "ce:meta"
+
+
+class RedisRegistry:
+    """The Registry. clock: the instant, in tests; without it the server's own."""
+
+    def __init__(self, wire: Wire, *, clock: Callable[[], Millis] | None = None) -> None:
+        self._wire = wire
+        self._clock = clock
+
+    def _one(self, *command: str | int, prove: bool = False) -> Any:  # noqa: ANN401 - redis-py's answer
+        calls = Calls()
+        calls.plain(*command)
+        [answer] = self._wire.send(calls, prove=prove, repeat=True)
+        return answer
+
+    def now(self) -> Millis:
+        """See Registry.now."""
+        if self._clock is not None:
+            return self._clock()
+        seconds, micros = self._one("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    def catalogue_mark(self) -> str:
+        """See Registry.catalogue_mark."""
+        return self._one("HGET", _META, "catalogue") or ""
+
+    def catalogue(self) -> dict[str, Listed]:
+        """See Registry.catalogue."""
+        codes = sorted(self._one("SMEMBERS", "ce:plans"))
+        calls = Calls()
+        for code in codes:
+            calls.plain("HGETALL", f"ce:plan:{code}")
+        records = self._wire.send(calls, repeat=True)
+        return {
+            code: Listed(plan_from(json.loads(kept[kept["current"]])), Sale(kept["sale"]))
+            for code, kept in zip(codes, records, strict=True)
+            if kept
+        }
+
+    def publish(self, plan: Plan, sale: Sale) -> None:
+        """See Registry.publish."""
+        calls = Calls()
+        version = str(plan.version)
+        calls.plain("HSETNX", f"ce:plan:{plan.code}", version, plan.model_dump_json())
+        calls.plain("HSET", f"ce:plan:{plan.code}", "current", version, "sale", sale.value)
+        calls.plain("SADD", "ce:plans", plan.code)
+        calls.plain("HINCRBY", _META, "catalogue", 1)
+        self._wire.send(calls, prove=True, repeat=True)
+
+    def plan_versions(self, code: str) -> list[Plan]:
+        """See Registry.plan_versions."""
+        kept = self._one("HGETALL", f"ce:plan:{code}")
+        return [plan_from(json.loads(kept[n])) for n in sorted((n for n in kept if n.isdigit()), key=int)]
+
+    def add_key(self, key_hash: str, key: ApiKey) -> None:
+        """See Registry.add_key."""
+        self._one("HSET", "ce:apikeys", key_hash, json.dumps([key.name, key.role, key.created_at]), prove=True)
+
+    def key(self, key_hash: str) -> ApiKey | None:
+        """See Registry.key."""
+        kept = self._one("HGET", "ce:apikeys", key_hash)
+        return ApiKey(*json.loads(kept)) if kept else None
+
+    def keys(self) -> dict[str, ApiKey]:
+        """See Registry.keys."""
+        return {key_hash: ApiKey(*json.loads(kept)) for key_hash, kept in self._one("HGETALL", "ce:apikeys").items()}
+
+    def drop_key(self, key_hash: str) -> None:
+        """See Registry.drop_key."""
+        self._one("HDEL", "ce:apikeys", key_hash, prove=True)
+
+    def announce(self, worker: str, told: str) -> None:
+        """See Registry.announce."""
+        self._one("HSET", "ce:workers", worker, f"{self.now()}|{told}")
+
+    def workers(self, within: int) -> dict[str, str]:
+        """See Registry.workers; those silent for an hour are forgotten."""
+        now, heard = self.now(), {}
+        for worker, kept in self._one("HGETALL", "ce:workers").items():
+            at, _, told = kept.partition("|")
+            if now - int(at) <= within:
+                heard[worker] = told
+            elif now - int(at) > 3_600_000:  # noqa: PLR2004 - an hour
+                self._one("HDEL", "ce:workers", worker)
+        return heard
+
+    def check(self, secret: str, *, strict: bool, cells: int) -> None:
+        """See Registry.check."""
+        self._check_server(strict=strict)
+        proof = hmac.new(secret.encode(), b"ce:meta", hashlib.sha256).hexdigest()[:32]
+        for name, ours in (("schema", SCHEMA), ("cells", str(cells)), ("secret", proof)):
+            self._one("HSETNX", _META, name, ours)
+        schema, was_cells, was_proof = self._one("HMGET", _META, "schema", "cells", "secret")
+        if schema != SCHEMA:
+            raise SettingsError(
+                f"these data have schema {schema}, this program speaks {SCHEMA}: use the program that fits"
+            )
+        if was_cells != str(cells):
+            raise SettingsError(f"CONSENT_CELLS is {cells}, but these data were written with {was_cells}")
+        if not hmac.compare_digest(str(was_proof), proof):
+            raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")
+
+    def _check_server(self, *, strict: bool) -> None:
+        try:
+            info = self._one("INFO")
+            config = self._one("CONFIG", "GET", "*")
+        except ResponseError:  # an ACL may forbid CONFIG; then what INFO says must do
+            config = {}
+        if str(info.get("maxmemory_policy", "noeviction")) != "noeviction":
+            raise SettingsError("CONSENT_REDIS_URL: this server evicts keys; set `maxmemory-policy noeviction`")
+        if not strict:
+            return
+        if not int(info.get("aof_enabled", 0)):
+            raise SettingsError("CONSENT_DURABILITY=strict needs `appendonly yes` on this server")
+        if config.get("appendfsync", "always") != "always":
+            raise SettingsError("CONSENT_DURABILITY=strict needs `appendfsync always` on this server")

@@ -1,0 +1,67 @@
+"""One outside call: what a leased effect says to a gateway or to the BSS, and how it ended."""
+
+from consent_engine.domain.effects import ACTIVATE, Outcome, Pending, Purpose, Rejected, sms_parts
+from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.messages import stopped, which_one, write
+from consent_engine.domain.order import Order
+from consent_engine.errors import BrokenRecord
+from consent_engine.ports import Activation, Leased, Outside, Sms
+
+
+def pending_of(leased: Leased) -> Pending:
+    """The effect as it was leased."""
+    record = leased.order or leased.line
+    if record is None:
+        raise BrokenRecord("an effect without its record")
+    return record.effects[leased.effect]
+
+
+async def call(outside: Outside, leased: Leased) -> Outcome:
+    """Do what a leased effect wants. Bounded by the adapter's own timeout."""
+    if leased.effect == ACTIVATE and leased.order is not None:
+        return await _activate(outside, leased.order)
+    carrier, sms = _sms(leased.order, leased.effect) if leased.order else _line_sms(outside, leased)
+    return await outside.gateways[outside.routes[carrier]].send(sms)
+
+
+async def _activate(outside: Outside, order: Order) -> Outcome:
+    yes = order.last(Trigger.SAID_YES)
+    if order.state is not State.CONFIRMED or yes is None:  # no consent, no service: whatever led here
+        raise BrokenRecord("an activation that nobody confirmed")
+    if outside.bss is None:
+        return Rejected("no BSS is set up")
+    if order.effects[ACTIVATE].doubts:
+        known = await outside.bss.ask(order.id)
+        if known is not None:
+            return known
+    doc, head = order.doc, order.head_at(Trigger.SAID_YES)
+    return await outside.bss.activate(
+        Activation(order.id, order.person.msisdn, doc.plan, doc.plan_version, doc.plan_hash, yes.at, head)
+    )
+
+
+def _sms(order: Order, effect: str) -> tuple[str, Sms]:
+    purpose, n = sms_parts(effect)
+    doc = order.doc
+    ref = f"{order.id}.{purpose}.{n}"
+    return doc.carrier, Sms(ref, doc.sender + doc.sub, order.person.msisdn, text_of(order, purpose), purpose)
+
+
+def text_of(order: Order, purpose: Purpose) -> str:
+    """What an order's SMS says: the question as frozen at the door, the others in the edition of that day."""
+    if purpose is Purpose.CONFIRMATION:
+        return order.person.text
+    activated = order.last(Trigger.SERVICE_ACTIVATED)
+    active_from = str(activated.detail.get("note", "")) if activated else ""
+    doc = order.doc
+    return write(purpose, order.subject(), needs_code=doc.asks_code, active_from=active_from, edition=doc.words)
+
+
+def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:
+    line = leased.line
+    if line is None:
+        raise BrokenRecord("an effect without its record")
+    purpose, n = sms_parts(leased.effect)
+    carrier, *choices = line.effects[leased.effect].about
+    text = stopped(carrier) if purpose is Purpose.OPTED_OUT else which_one(carrier, choices)
+    return carrier, Sms(f"{line.id}.{purpose}.{n}", outside.senders[carrier], line.msisdn, text, purpose)

@@ -1,0 +1,64 @@
+"""The data folder: for our eyes only, and the secret that is made there once when no other is given."""
+
+import os
+import secrets
+from pathlib import Path
+
+from consent_engine.errors import SettingsError
+
+OURS = {"lock", "secret"}
+"""Files by which we know a folder of ours."""
+
+
+def private_folder(path: Path) -> Path:
+    """Make `path` ours alone (0700), and return it absolute. A folder that holds other things is left as it is."""
+    path = path.absolute()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.stat().st_mode & 0o077:
+            names = {entry.name for entry in path.iterdir()}
+            if names and not names & OURS:
+                raise SettingsError(
+                    f"CONSENT_DATA_DIR {path}: others may read it: chmod 700 it, or name an empty folder"
+                )
+            path.chmod(0o700)
+    except OSError as error:
+        raise SettingsError(f"CONSENT_DATA_DIR {path}: {error.strerror}: name a folder that may be written") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise SettingsError(f"CONSENT_DATA_DIR {path}: it may not be written: name a folder that may")
+    return path
+
+
+def kept_secret(folder: Path) -> str:
+    """The secret kept in `folder`, made when first asked for. Processes that start together agree on one."""
+    path = private_folder(folder) / "secret"
+    try:
+        if not path.exists():
+            _make(path)
+        path.chmod(0o600)
+        secret = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} can not be read or made: restore it, or set CONSENT_SECRET") from error
+    if not secret:
+        raise SettingsError(f"{path} is empty: restore it, or set CONSENT_SECRET")
+    return secret
+
+
+def _make(path: Path) -> None:
+    """Write it whole and to disk before it has its name: whoever sees the file sees all of it."""
+    draft = path.with_name(f"secret.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_urlsafe(32) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass  # another process was first: its secret is the one
+    finally:
+        draft.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

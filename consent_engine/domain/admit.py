@@ -1,0 +1,261 @@
+"""The door: may this order be taken? Shape first, then who asked before, then the rules, each with its code."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.event import compact
+from consent_engine.domain.line import Entry, Line, free_code
+from consent_engine.domain.messages import CURRENT_EDITION, confirmation
+from consent_engine.domain.msisdn import Msisdn, parse
+from consent_engine.domain.order import Call, Doc, Order, Person, opened
+from consent_engine.domain.plan import Plan
+from consent_engine.domain.policy import Policy
+from consent_engine.domain.segments import segments
+from consent_engine.errors import (
+    DisclosureMissing,
+    DoNotCall,
+    DuplicateOrder,
+    FieldError,
+    Malformed,
+    PlanNotPublic,
+    PlanUnknown,
+    UnofficialNumber,
+)
+
+SKEW_MS = 60_000
+"""How far a desktop's clock may be ahead of the store's before `agreed_at` counts as in the future."""
+_KEY_SHAPE = range(0x21, 0x7F)
+
+
+def _msisdn(value: str) -> str:
+    try:
+        return parse(value)
+    except Malformed as error:
+        raise PydanticCustomError("invalid_msisdn", "{why}", {"why": error.errors[0].message}) from None
+
+
+def _recording(value: str) -> str:
+    if not value.strip():
+        raise PydanticCustomError("recording_missing", "name the recording of the call")
+    return value
+
+
+def _metadata(value: dict[str, Any]) -> dict[str, Any]:
+    if len(compact(value)) > 2_000:  # noqa: PLR2004 - documented in the contract's error
+        raise PydanticCustomError("too_long", "must be at most 2000 characters of JSON")
+    return value
+
+
+_Text = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class CallDetails(BaseModel):
+    """The call in which the subscriber agreed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    caller_number: Annotated[str, Field(min_length=1, max_length=21, pattern=r"^[0-9+]+$")]
+    recording_id: Annotated[str, Field(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(_recording)]
+    started_at: AwareDatetime
+    agreed_at: AwareDatetime
+
+
+class PlaceOrder(BaseModel):
+    """A request to ask a subscriber for consent to a plan agreed on the phone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Annotated[str, Field(max_length=40), AfterValidator(_msisdn)]
+    plan: _Text
+    agent: _Text
+    call: CallDetails
+    metadata: Annotated[dict[str, Any], AfterValidator(_metadata)] = {}
+
+    @classmethod
+    def read(cls, body: object) -> "PlaceOrder":
+        """The request in a JSON body; raises Malformed with everything that is wrong with it, echoing no value."""
+        try:
+            return cls.model_validate(body)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            raise Malformed([_field_error(each) for each in found]) from None
+
+    def late_errors(self, now: Millis) -> list[FieldError]:
+        """What only the clock can tell is wrong with it."""
+        started, agreed = millis(self.call.started_at), millis(self.call.agreed_at)
+        wrong = []
+        if agreed > now + SKEW_MS:
+            wrong.append(FieldError("call.agreed_at", "call_time_invalid", "must not be in the future"))
+        if started > agreed:
+            wrong.append(FieldError("call.started_at", "call_time_invalid", "must not be after agreed_at"))
+        return wrong
+
+    def fingerprint(self) -> str:
+        """What makes two requests the same: every field, numbers normalised."""
+        call = self.call
+        times = [millis(call.started_at), millis(call.agreed_at)]
+        parts = [self.msisdn, self.plan, self.agent, call.caller_number, call.recording_id, times, self.metadata]
+        return hashlib.sha256(compact(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _field_error(found: ErrorDetails) -> FieldError:
+    path = ".".join(str(step) for step in found["loc"] if isinstance(step, int) or step in _NAMES) or "body"
+    missing_recording = path == "call.recording_id" and found["type"] in {"missing", "string_type"}
+    code = "recording_missing" if missing_recording else _CODES.get(path, found["type"])
+    return FieldError(path, found["type"] if found["type"] in _OURS else code, found["msg"])
+
+
+_OURS = frozenset({"invalid_msisdn", "recording_missing", "too_long"})
+_CODES = {"msisdn": "invalid_msisdn", "call.started_at": "call_time_invalid", "call.agreed_at": "call_time_invalid"}
+_NAMES = frozenset({*PlaceOrder.model_fields, *CallDetails.model_fields})
+
+
+class Sale(StrEnum):
+    """Whether a plan may be sold."""
+
+    ON_SALE = "on_sale"
+    WITHDRAWN = "withdrawn"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A plan in the catalogue, in its current version."""
+
+    plan: Plan
+    sale: Sale = Sale.ON_SALE
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """One request to place: who asks, under which key, and what."""
+
+    api_key: str
+    idempotency_key: str
+    request: PlaceOrder
+
+    @property
+    def msisdn(self) -> Msisdn:
+        """The subscriber's number, normalised."""
+        return Msisdn(self.request.msisdn)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the engine is set to at this moment; frozen into every order it admits."""
+
+    policy: Policy
+    senders: Mapping[str, str]
+    sub_numbers: frozenset[str]
+    """carriers whose gateway lets us append digits to our number"""
+
+
+def idempotency_key_is_sound(key: str) -> bool:
+    """1 to 128 printable ASCII characters without blanks."""
+    return 0 < len(key) <= 128 and all(ord(c) in _KEY_SHAPE for c in key)  # noqa: PLR2004
+
+
+def admit(
+    placing: Placing, order_id: str, line: Line, listed: Listed | None, terms: Terms, now: Millis, salt: str
+) -> tuple[Order, dict[str, str]]:
+    """The order as it begins, and the fields written once; raises the first rule that says no."""
+    request = placing.request
+    plan = _plan(request, listed, now)
+    refusal = line.refusal(plan.carrier)
+    if refusal:
+        raise DoNotCall("the subscriber refused further calls", since=refusal.since)
+    open_orders = (e for e in line.entries if e.is_open and e.plan == plan.code)
+    if duplicate := next(open_orders, None):
+        raise DuplicateOrder("an order for this number and plan is open", order=duplicate.order)
+    others = [entry for entry in line.entries if entry.remembered(now)]
+    text, doc = _doc(placing, order_id, plan, others, terms, now, salt)
+    return opened(doc, Person(request.msisdn, text, request.metadata), line.id, salt)
+
+
+def _plan(request: PlaceOrder, listed: Listed | None, now: Millis) -> Plan:
+    if listed is None:
+        raise PlanUnknown("no such plan in the catalogue")
+    plan = listed.plan
+    if request.call.caller_number != CARRIERS[plan.carrier].outbound:
+        official = CARRIERS[plan.carrier].outbound
+        raise UnofficialNumber(f"{plan.carrier} calls from {official} and from no other number", official=official)
+    if missing := plan.missing():
+        raise DisclosureMissing("the plan does not say: " + ", ".join(missing), missing=", ".join(missing))
+    public = plan.public_at(millis(request.call.agreed_at)) and plan.public_at(now)
+    if listed.sale is not Sale.ON_SALE or not public:
+        raise PlanNotPublic("the plan must be public in web hall and app, at the call and now, and on sale")
+    return plan
+
+
+def _written(plan: Plan, code: str | None, window: int) -> tuple[str, int]:
+    if code is not None:
+        text = confirmation(plan, code, window)
+        return text, segments(text)
+    # Nearly every text: the same words for everybody who is asked about this version of the plan.
+    known = _WRITTEN.get((plan.hash, window))
+    if known is None:
+        text = confirmation(plan, None, window)
+        known = text, segments(text)
+        if len(_WRITTEN) < _MOST_WRITTEN:
+            _WRITTEN[plan.hash, window] = known
+    return known
+
+
+_WRITTEN: dict[tuple[str, int], tuple[str, int]] = {}
+_MOST_WRITTEN = 4096
+
+
+def _doc(
+    placing: Placing, order_id: str, plan: Plan, others: Sequence[Entry], terms: Terms, now: Millis, salt: str
+) -> tuple[str, Doc]:
+    request, policy = placing.request, terms.policy
+    code = free_code(others, now, salt[:8])
+    asks_code = bool(others)  # then "the only order asked" would not do
+    text, parts = _written(plan, code if asks_code else None, policy.reply_window)
+    call = Call(
+        request.call.caller_number,
+        request.call.recording_id,
+        millis(request.call.started_at),
+        millis(request.call.agreed_at),
+    )
+    doc = Doc(
+        id=order_id,
+        placed_at=now,
+        placed_by=placing.api_key,
+        agent=request.agent,
+        call=call,
+        carrier=plan.carrier.value,
+        plan=plan.code,
+        plan_version=plan.version,
+        plan_hash=plan.hash,
+        plan_name=plan.name,
+        price=plan.price,
+        unsubscribe=plan.unsubscribe,
+        sender=terms.senders[plan.carrier],
+        sub=code if plan.carrier in terms.sub_numbers else "",
+        code=code,
+        asks_code=asks_code,
+        words=CURRENT_EDITION,
+        segments=parts,
+        policy=policy,
+        request=request.fingerprint(),
+        person="",
+    )
+    return text, doc
+
+
+def millis(instant: datetime) -> Millis:
+    """An aware instant in milliseconds since 1970."""
+    return (instant - _EPOCH) // timedelta(milliseconds=1)
+
+
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")

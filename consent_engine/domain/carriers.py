@@ -1,0 +1,47 @@
+"""The three carriers: their names, the one number each calls from, and the hotline each answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Carrier(StrEnum):
+    """A network operator that sells by telephone."""
+
+    MOBILE = "mobile"
+    TELECOM = "telecom"
+    UNICOM = "unicom"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a subscriber knows a carrier by. `outbound` is the only number its sales calls may come from."""
+
+    carrier: Carrier
+    name: str
+    outbound: str
+    hotline: str
+
+
+CARRIERS: dict[str, Profile] = {
+    profile.carrier: profile
+    for profile in (
+        Profile(Carrier.MOBILE, "中国移动", "10085", "10086"),
+        Profile(Carrier.TELECOM, "中国电信", "10001", "10000"),
+        Profile(Carrier.UNICOM, "中国联通", "10016", "10010"),
+    )
+}
+
+
+def carrier_of_sender(to: str, senders: Mapping[str, str]) -> str | None:
+    """The carrier a message was meant for: the one whose sender is the longest that begins `to`.
+
+    None when no sender fits, or when carriers share the one that does: a guess would refuse the wrong carrier.
+
+    >>> carrier_of_sender("10085234", {"mobile": "10085", "telecom": "10001"})
+    'mobile'
+    """
+    fits = {carrier: sender for carrier, sender in senders.items() if sender and to.startswith(sender)}
+    longest = max(map(len, fits.values()), default=0)
+    best = [carrier for carrier, sender in fits.items() if len(sender) == longest]
+    return best[0] if len(best) == 1 else None

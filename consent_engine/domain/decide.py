@@ -1,0 +1,82 @@
+"""What happens next: the one place where anything is decided. Pure: an order, a fact and an instant in, a decision out.
+
+How outside calls end is decided in `outcomes`, subscribers' replies in `replies`, delivery reports in `reports`;
+timers and what people ask for, here.
+"""
+
+from dataclasses import replace
+
+from consent_engine.domain.decision import Decision, Drop, Put, note, refuse_or_note, say, settle
+from consent_engine.domain.effects import WAKE_TOO_LATE, WAKE_WINDOW, Millis, Purpose
+from consent_engine.domain.event import Event
+from consent_engine.domain.facts import CancelAsked, Ended, Fact, Replied, Reported, RetryAsked, Woke
+from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.order import Order
+from consent_engine.domain.outcomes import on_outcome
+from consent_engine.domain.replies import on_reply
+from consent_engine.domain.reports import on_report
+from consent_engine.errors import NothingParked, TooLate
+
+A_SECOND = 1_000
+
+
+def decide(order: Order, fact: Fact, now: Millis) -> Decision:
+    """Return the order as `fact` leaves it, and what must be added and dropped.
+
+    A fact that was decided before is void. Raises TooLate and NothingParked to people who ask for what cannot be.
+    """
+    if order.knows(fact.op):
+        return Decision(order)
+    match fact:
+        case Ended():
+            return on_outcome(order, fact, now)
+        case Replied():
+            return on_reply(order, fact, now)
+        case Reported():
+            return on_report(order, fact, now)
+        case Woke():
+            return _on_timer(order, fact, now)
+        case CancelAsked():
+            return _on_cancel(order, fact, now)
+        case RetryAsked():
+            return _on_retry(order, fact, now)
+
+
+def _on_timer(order: Order, fact: Woke, now: Millis) -> Decision:
+    """A timer is due: the question came too late, or no answer came in time."""
+    effect, op = fact.effect, fact.op
+    pending = order.effects.get(effect)
+    if pending is None or pending.attempts != fact.token:
+        return Decision(order)
+    if fact.waits:
+        return Decision(order, put=(Put(effect, now + A_SECOND),))
+    if effect == WAKE_WINDOW and order.state is State.AWAITING_REPLY:
+        return settle(order, Event(Trigger.WINDOW_CLOSED, now, op, by="engine"), guard=order.reply_by)
+    if effect == WAKE_TOO_LATE and order.state is State.AGREED:
+        question = order.question
+        if question and question.leased_at:  # in flight: let it end first, so that a question that went out counts
+            return Decision(order, put=(Put(effect, now + A_SECOND),))
+        event = Event(Trigger.TOO_LATE_TO_ASK, now, op, by="engine")
+        return settle(order, event, drop=Drop.NOT_IN_FLIGHT, guard=order.ask_by)
+    return Decision(order)
+
+
+def _on_cancel(order: Order, fact: CancelAsked, now: Millis) -> Decision:
+    """Cancel; raises TooLate when a person asked and an activation was started or the order has settled."""
+    detail = {"reason": fact.reason} | ({"door": fact.door} if fact.door else {})
+    event = Event(Trigger.CANCELLED, now, fact.op, by=fact.by, detail=detail)
+    late = Event(Trigger.REPLIED_LATE, now, fact.op, by=fact.by, detail=detail)
+    told = (say(Purpose.CANCELLED, now),) if fact.revoked else ()
+    decision = refuse_or_note(order, event, late, *told)
+    if event in decision.events or fact.door:
+        return decision
+    raise TooLate(f"order is {order.state}: it can no longer be cancelled", state=order.state.value)
+
+
+def _on_retry(order: Order, fact: RetryAsked, now: Millis) -> Decision:
+    """Do what is parked now, and believe its next answer; raises NothingParked."""
+    parked = {effect: pending for effect, pending in order.effects.items() if pending.parked}
+    if not parked:
+        raise NothingParked("nothing of this order stands on the stuck list")
+    puts = tuple(Put(effect, now, replace(p, parked=0, believe=fact.by)) for effect, p in parked.items())
+    return note(order, Event(Trigger.RETRIED, now, fact.op, by=fact.by, detail={"effects": sorted(parked)}), *puts)

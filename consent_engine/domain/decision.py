@@ -1,0 +1,92 @@
+"""What a decision is made of, and the moves that several decisions share."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from consent_engine.domain.effects import ACTIVATE, FRESH, WAKE_WINDOW, Millis, Pending, Purpose, sms_effect
+from consent_engine.domain.event import Event
+from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.order import QUESTION, Order
+
+PARKED: Millis = -1
+"""The due of an effect that waits for a person: kept as +inf, which is the stuck list."""
+
+
+class Drop(IntEnum):
+    """When an effect may be dropped; otherwise the whole commit is refused and the fact is decided again."""
+
+    ANYWAY = 0
+    NEVER_LEASED = 1
+    NOT_IN_FLIGHT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """An effect to add, or to keep with another due."""
+
+    effect: str
+    due: Millis
+    pending: Pending = FRESH
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What follows from a fact.
+
+    order: as it is afterwards · events: what to append · put, drop: effects · guard: settle only if no message
+    received at or before this instant is unread · nothing to write at all: `is_void`
+    """
+
+    order: Order
+    events: tuple[Event, ...] = ()
+    put: tuple[Put, ...] = ()
+    drop: tuple[tuple[str, Drop], ...] = ()
+    guard: Millis | None = None
+
+    @property
+    def is_void(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.events or self.put or self.drop)
+
+
+def settle(order: Order, event: Event, *puts: Put, drop: Drop = Drop.ANYWAY, guard: Millis | None = None) -> Decision:
+    """Settle: every effect goes that is not a consequence of it. Nothing more is sent to somebody who has answered."""
+    careful = {ACTIVATE: Drop.NEVER_LEASED, QUESTION: Drop.NOT_IN_FLIGHT}
+    gone = tuple((e, drop if careful.get(e) is drop else Drop.ANYWAY) for e in order.effects)
+    return Decision(order.moved(event), (event,), puts, gone, guard)
+
+
+def note(order: Order, event: Event, *puts: Put) -> Decision:
+    """Write something down; the order stays where it is."""
+    return Decision(order.moved(event), (event,), puts)
+
+
+def say(purpose: Purpose, now: Millis, n: int = 1) -> Put:
+    """An SMS, due at once."""
+    return Put(sms_effect(purpose, n), now)
+
+
+def handed_over(order: Order, now: Millis, op: str, how: str, ref: str = "") -> tuple[Event, Put]:
+    """The question is with the subscriber: the event, and the end of the wait for an answer.
+
+    how: `gateway` (it said so), `report` or `reply` (these prove it, when the gateway's answer was doubtful).
+    """
+    pending = order.question or Pending()
+    detail: dict[str, str | int | list[str]] = {
+        "how": how,
+        "may_have": pending.doubts + 1,
+        "started": pending.first_at,
+        "last": pending.last_at,
+    }
+    event = Event(Trigger.CONFIRMATION_ACCEPTED, now, op, ref, "engine", detail)
+    return event, Put(WAKE_WINDOW, now + order.doc.policy.reply_window)
+
+
+def refuse_or_note(order: Order, event: Event, late: Event, *puts: Put) -> Decision:
+    """End an order on somebody's word; once an activation was started, the word is only noted."""
+    if order.state in {State.AGREED, State.AWAITING_REPLY}:
+        return settle(order, event, *puts)
+    activate = order.effects.get(ACTIVATE)
+    if order.state is State.CONFIRMED and activate and not activate.attempts:
+        return settle(order, event, *puts, drop=Drop.NEVER_LEASED)
+    return note(order, late)

@@ -1,0 +1,140 @@
+"""Effects: what is wanted from outside or later; lanes: the kinds of work; outcomes: how an outside call ended.
+
+An effect carries no payload: its id says what is wanted, its owner (an order or a line) holds the rest.
+
+    sms.<purpose>.<n>    SendSms, lane sms         n counts questions, not attempts
+    activate             Activate, lane activation
+    wake.<trigger>       Wake (a timer), lane timer
+    read                 Read (a line has unread messages), lane inbound
+"""
+
+import json
+from dataclasses import astuple, dataclass
+from enum import StrEnum
+
+Millis = int
+"""An instant: milliseconds since 1970-01-01T00:00Z, as the store's server counts them."""
+
+
+class Lane(StrEnum):
+    """A kind of work, with its own due-set and its own RQ queue."""
+
+    INBOUND = "inbound"
+    ACTIVATION = "activation"
+    SMS = "sms"
+    TIMER = "timer"
+
+
+class Purpose(StrEnum):
+    """Why an SMS is written. The gateway is told, and it is part of the SMS's ref."""
+
+    CONFIRMATION = "confirmation"
+    REMINDER = "reminder"
+    CLARIFICATION = "clarification"
+    HELP = "help"
+    LATE = "late"
+    DECLINED = "declined"
+    OPTED_OUT = "opted_out"
+    CANCELLED = "cancelled"
+    NOTIFICATION = "notification"
+    FAILURE = "failure"
+
+
+ACTIVATE = "activate"
+READ = "read"
+WAKE_TOO_LATE = "wake.too_late_to_ask"
+WAKE_WINDOW = "wake.window_closed"
+
+_LANES = {"sms": Lane.SMS, "activate": Lane.ACTIVATION, "wake": Lane.TIMER, "read": Lane.INBOUND}
+
+
+def lane_of(effect: str) -> Lane:
+    """The lane an effect belongs to."""
+    return _LANES[effect.partition(".")[0]]
+
+
+def sms_effect(purpose: Purpose, n: int = 1) -> str:
+    """The id of the effect that sends the n-th SMS of a purpose."""
+    return f"sms.{purpose}.{n}"
+
+
+def sms_parts(effect: str) -> tuple[Purpose, int]:
+    """The purpose and number in an sms effect's id."""
+    _, purpose, n = effect.split(".")
+    return Purpose(purpose), int(n)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An effect that has not ended. Kept as the JSON array of its fields, `[]` when all are at their defaults.
+
+    attempts: how often it was leased; the last one is the fencing token · leased_at: 0 when nobody has it ·
+    doubts: attempts that may have been taken outside (timeouts, lost leases) ·
+    first_at: when the first attempt began that may have been taken · last_at: when the last call began ·
+    why: for people, why it waits · believe: who said that the next answer is to be believed · parked: 1 on the
+    stuck list · about: what a line's SMS is about (carrier, then the choices it lists)
+    """
+
+    attempts: int = 0
+    leased_at: Millis = 0
+    doubts: int = 0
+    first_at: Millis = 0
+    last_at: Millis = 0
+    why: str = ""
+    believe: str = ""
+    parked: int = 0
+    about: tuple[str, ...] = ()
+
+    def kept(self) -> str:
+        """As kept in its record."""
+        if self == FRESH:
+            return "[]"
+        row: list[object] = list(astuple(self))
+        return json.dumps(row if self.about else row[:-1], ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def read(cls, kept: str) -> "Pending":
+        """What `kept` wrote, or what the lease script made of it."""
+        if kept == "[]":
+            return FRESH
+        row = json.loads(kept)
+        if len(row) > _ABOUT:
+            row[_ABOUT] = tuple(row[_ABOUT])
+        return cls(*row)
+
+
+FRESH = Pending()
+_ABOUT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Taken. `ref` is its id outside; `note` is anything worth keeping (a BSS's active_from)."""
+
+    ref: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Refused for good."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Surely not taken; worth another try later. `after` (ms) is the earliest the other side wishes."""
+
+    reason: str
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertain:
+    """May have been taken: a timeout after the request left, a reset, an answer nobody can read, a lost lease."""
+
+    reason: str
+
+
+Outcome = Accepted | Rejected | Unavailable | Uncertain

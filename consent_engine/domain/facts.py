@@ -1,0 +1,117 @@
+"""Facts: what reached us about an order. `decide` turns a fact into events and effects; nothing else does.
+
+Every fact has an `op`, the identity of the change it asks for: the same fact twice changes an order once.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from consent_engine.domain.effects import Millis, Outcome
+from consent_engine.domain.keywords import Keyword
+from consent_engine.domain.sms import Delivery
+
+
+class Rule(StrEnum):
+    """By which rule a reply was found to mean an order (design part 7)."""
+
+    SUB_NUMBER = "sub_number"
+    CODE = "code"
+    ONLY_ORDER = "only_order"
+    WHICH_ONE = "which_one"
+    """The code alone, as the answer to our own question."""
+    AMBIGUOUS = "ambiguous"
+    EVERY_OPEN = "every_open"
+    """A STOP or a refusal: means every open order of the carrier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """A subscriber's message that means this order, or (AMBIGUOUS) might.
+
+    at: when it reached us · written_at: the latest instant it can have been written, if the gateway knows ·
+    candidates: the orders it might have meant · answer: whether an SMS answers it (one a message, not one an order)
+    """
+
+    op: str
+    at: Millis
+    keyword: Keyword
+    rule: Rule
+    candidates: tuple[str, ...]
+    gateway: str
+    ref: str
+    text: str
+    msisdn: str
+    to: str
+    written_at: Millis | None = None
+    answer: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A delivery report on one of this order's SMS. waits: replies behind it are still unread."""
+
+    op: str
+    at: Millis
+    gateway: str
+    effect: str
+    message_id: str
+    status: Delivery
+    segment: int
+    segments: int
+    error: str
+    waits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An outside call ended, or its lease was lost (then the outcome is Uncertain and nothing was called).
+
+    token: the attempt this belongs to · roll: 0..1, the jitter · waits: an unread message forbids to settle on it now
+    """
+
+    effect: str
+    token: int
+    outcome: Outcome
+    roll: float = 0.5
+    waits: bool = False
+
+    @property
+    def op(self) -> str:
+        """One outcome an attempt."""
+        return f"{self.effect}#{self.token}"
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """A timer is due. waits: an unread message forbids to settle on it now."""
+
+    effect: str
+    token: int
+    waits: bool = False
+
+    @property
+    def op(self) -> str:
+        """One end a timer."""
+        return f"{self.effect}#{self.token}"
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """Somebody wants the order cancelled: an agent, ops, or a refusal (then `door` says which, and nobody waits)."""
+
+    op: str
+    by: str
+    reason: str
+    door: str = ""
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAsked:
+    """Somebody wants what is parked done now, and takes its next answer upon himself."""
+
+    op: str
+    by: str
+
+
+Fact = Replied | Reported | Ended | Woke | CancelAsked | RetryAsked

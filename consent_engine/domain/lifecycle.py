@@ -1,0 +1,156 @@
+"""The lifecycle: one table, held by one `transitions` machine that no order lives in.
+
+The only file that imports `transitions`. The README's picture is made from `TRANSITIONS` and tested against it.
+"""
+
+from enum import Enum, StrEnum
+
+from transitions import Machine
+
+from consent_engine.errors import IllegalTransition
+
+
+class State(StrEnum):
+    """Where an order stands."""
+
+    AGREED = "agreed"
+    AWAITING_REPLY = "awaiting_reply"
+    CONFIRMED = "confirmed"
+    ACTIVATED = "activated"
+    NOTIFIED = "notified"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    UNDELIVERABLE = "undeliverable"
+    CANCELLED = "cancelled"
+    ACTIVATION_FAILED = "activation_failed"
+
+    @property
+    def settled(self) -> bool:
+        """A settled order never moves again."""
+        return self in SETTLED
+
+
+SETTLED = frozenset(
+    {
+        State.NOTIFIED,
+        State.DECLINED,
+        State.EXPIRED,
+        State.UNDELIVERABLE,
+        State.CANCELLED,
+        State.ACTIVATION_FAILED,
+    }
+)
+
+
+class Trigger(StrEnum):
+    """What moves an order, then (from `DELIVERED` on) what is only noted beside its state."""
+
+    CONFIRMATION_ACCEPTED = "confirmation_accepted"
+    CONFIRMATION_FAILED = "confirmation_failed"
+    SAID_YES = "said_yes"
+    SAID_NO = "said_no"
+    OPTED_OUT = "opted_out"
+    CANCELLED = "cancelled"
+    WINDOW_CLOSED = "window_closed"
+    TOO_LATE_TO_ASK = "too_late_to_ask"
+    SERVICE_ACTIVATED = "service_activated"
+    ACTIVATION_REFUSED = "activation_refused"
+    NOTIFICATION_ACCEPTED = "notification_accepted"
+    NOTIFICATION_FAILED = "notification_failed"
+
+    REPORTED = "reported"
+    """The gateway's report on one of our SMS, as it came: accepted, delivered or failed."""
+    DELIVERED = "delivered"
+    """All segments of one of our SMS are on the handset."""
+    UNCLEAR = "unclear"
+    """A reply that is no answer, or that fits more than one order. It is no consent."""
+    REPLIED_EARLY = "replied_early"
+    """A yes while the hand-over of the question was still unrecorded."""
+    EARLY_REPLY_VOID = "early_reply_void"
+    """That question was never handed over as it stood, so its early yes counts for nothing."""
+    REPLIED_LATE = "replied_late"
+    """A reply that no longer changes anything."""
+    REPLIED_BEFORE = "replied_before"
+    """A reply written before the question was asked."""
+    ASKED_HELP = "asked_help"
+    ASKED_AGAIN = "asked_again"
+    """Somebody asked for the question to be sent once more."""
+    INFORMED = "informed"
+    """An SMS that is not the question or the notification was handed over."""
+    NOT_INFORMED = "not_informed"
+    PARKED = "parked"
+    """Put on the stuck list, with the reason."""
+    RETRIED = "retried"
+    """Taken off the stuck list by somebody."""
+    ENDED_LATE = "ended_late"
+    """An outside call ended after its effect was gone: kept, with its ref."""
+
+
+# fmt: off
+TRANSITIONS: tuple[tuple[Trigger, State, State], ...] = (
+    (Trigger.CONFIRMATION_ACCEPTED, State.AGREED,         State.AWAITING_REPLY),
+    (Trigger.CONFIRMATION_FAILED,   State.AGREED,         State.UNDELIVERABLE),
+    (Trigger.CONFIRMATION_FAILED,   State.AWAITING_REPLY, State.UNDELIVERABLE),
+    (Trigger.SAID_YES,              State.AWAITING_REPLY, State.CONFIRMED),
+    (Trigger.SAID_NO,               State.AGREED,         State.DECLINED),
+    (Trigger.SAID_NO,               State.AWAITING_REPLY, State.DECLINED),
+    (Trigger.SAID_NO,               State.CONFIRMED,      State.DECLINED),
+    (Trigger.OPTED_OUT,             State.AGREED,         State.DECLINED),
+    (Trigger.OPTED_OUT,             State.AWAITING_REPLY, State.DECLINED),
+    (Trigger.OPTED_OUT,             State.CONFIRMED,      State.DECLINED),
+    (Trigger.CANCELLED,             State.AGREED,         State.CANCELLED),
+    (Trigger.CANCELLED,             State.AWAITING_REPLY, State.CANCELLED),
+    (Trigger.CANCELLED,             State.CONFIRMED,      State.CANCELLED),
+    (Trigger.WINDOW_CLOSED,         State.AWAITING_REPLY, State.EXPIRED),
+    (Trigger.TOO_LATE_TO_ASK,       State.AGREED,         State.EXPIRED),
+    (Trigger.SERVICE_ACTIVATED,     State.CONFIRMED,      State.ACTIVATED),
+    (Trigger.ACTIVATION_REFUSED,    State.CONFIRMED,      State.ACTIVATION_FAILED),
+    (Trigger.NOTIFICATION_ACCEPTED, State.ACTIVATED,      State.NOTIFIED),
+    (Trigger.NOTIFICATION_FAILED,   State.ACTIVATED,      State.ACTIVATED),
+)
+# fmt: on
+
+NOTES = frozenset(t for t in Trigger if t not in {row[0] for row in TRANSITIONS})
+"""Triggers that may be noted in any state, and change none."""
+
+STAGES: dict[Trigger, str] = {
+    Trigger.CONFIRMATION_ACCEPTED: "confirmation_sent",
+    Trigger.SAID_YES: "reply_received",
+    Trigger.SAID_NO: "reply_received",
+    Trigger.OPTED_OUT: "reply_received",
+    Trigger.SERVICE_ACTIVATED: "service_activated",
+    Trigger.NOTIFICATION_ACCEPTED: "notification_sent",
+}
+"""The card's words: what a trigger reaches on the road from `call_agreed` to `notification_sent`."""
+
+# `auto_transitions` would add `to_ACTIVATED()`: a way to activate a service without consent.
+machine = Machine(
+    model=None,
+    states=State,
+    transitions=[list[str | Enum](row) for row in TRANSITIONS],
+    initial=State.AGREED,
+    auto_transitions=False,
+    queued=False,
+)
+
+# Read from the machine once: 0.3 us a step instead of 10. The machine stays the truth; a test compares all pairs.
+_NEXT: dict[tuple[State, Trigger], State] = {
+    (State[source], Trigger(name)): State[str(moves[0].dest)]
+    for name, event in machine.events.items()
+    for source, moves in event.transitions.items()
+}
+
+
+def allows(state: State, trigger: Trigger) -> bool:
+    """Whether `trigger` may happen to an order in `state`."""
+    return trigger in NOTES or (state, trigger) in _NEXT
+
+
+def advance(state: State, trigger: Trigger) -> State:
+    """Return the state that follows, or raise IllegalTransition."""
+    if trigger in NOTES:
+        return state
+    try:
+        return _NEXT[state, trigger]
+    except KeyError as error:
+        raise IllegalTransition(f"{trigger} does not fit an order that is {state}") from error

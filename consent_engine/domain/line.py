@@ -1,0 +1,142 @@
+"""Line: one number. The orders asked of it, its refusals, its own pending effects, its unread messages."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from consent_engine.domain.effects import Millis, Pending
+from consent_engine.domain.event import compact
+from consent_engine.domain.msisdn import Msisdn, slot
+from consent_engine.domain.order import Order
+from consent_engine.errors import BrokenRecord
+
+EVERY_CARRIER = "*"
+REMEMBER_MESSAGES_MS = 30 * 24 * 3_600_000
+"""How long a message's dedupe key is kept: longer than any gateway repeats itself (the longest seen is a day)."""
+
+
+def keyed(secret: str, kind: str, *parts: str) -> str:
+    """A keyed hash, 24 hex digits. Without the secret nobody can tell which number or key it came from."""
+    text = "\n".join((kind, *parts)).encode()
+    return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()[:24]
+
+
+def line_id(secret: str, msisdn: Msisdn) -> str:
+    """The line's id: the number's slot (4 hex digits), then a keyed hash of the number."""
+    return f"{slot(msisdn):04x}{keyed(secret, 'line', msisdn)}"
+
+
+def order_id(secret: str, msisdn: Msisdn, api_key: str, idempotency_key: str) -> str:
+    """The order's id: the number's slot, then a hash of who asks and under which key. One request is one order."""
+    return f"{slot(msisdn):04x}{keyed(secret, 'order', api_key, idempotency_key)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a reply can be matched with: one order, in short.
+
+    asked_at: 0 while the question is not known to be handed over · until: 0 while open; then until when a reply may
+    still mean it
+    """
+
+    order: str
+    carrier: str
+    plan: str
+    code: str
+    sub: str
+    asked_at: Millis
+    until: Millis
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the order has not settled."""
+        return self.until == 0
+
+    def remembered(self, now: Millis) -> bool:
+        """Whether a reply received at `now` may mean this order."""
+        return self.is_open or now <= self.until
+
+    def kept(self) -> str:
+        """As kept."""
+        return compact([self.carrier, self.plan, self.code, self.sub, self.asked_at, self.until])
+
+    @classmethod
+    def of(cls, order: Order) -> "Entry":
+        """The entry of an order as it stands."""
+        doc = order.doc
+        until = doc.policy.remembered_until(order.settled_at) if order.state.settled else 0
+        return cls(doc.id, doc.carrier, doc.plan, doc.code, doc.sub, order.asked_at, until)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Never again: by which carrier (or every), since when, through which door, under which ref."""
+
+    carrier: str
+    since: Millis
+    door: str
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A message in the line's inbox. `body` is what the door made of it; `key` names it for ever."""
+
+    at: Millis
+    key: str
+    body: Mapping[str, str | int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A number as it stands at one version; version 0 when nothing is known of it."""
+
+    id: str
+    version: int
+    msisdn: str
+    entries: tuple[Entry, ...]
+    refusals: tuple[Refusal, ...]
+    effects: Mapping[str, Pending]
+    aged: tuple[str, ...] = ()
+    """Fields that may go: dedupe keys past their age."""
+
+    def refusal(self, carrier: str) -> Refusal | None:
+        """The refusal that forbids `carrier` to call this number."""
+        return next((r for r in self.refusals if r.carrier in {carrier, EVERY_CARRIER}), None)
+
+    @classmethod
+    def read(cls, line: str, fields: Mapping[str, str], now: Millis) -> "Line":
+        """A line from the fields of its record (none at all: a number never seen)."""
+        entries, refusals, effects, aged = [], [], {}, []
+        try:
+            for name, kept in fields.items():
+                kind, _, rest = name.partition(":")
+                if kind == "o":
+                    entries.append(Entry(rest, *json.loads(kept)))
+                elif kind == "r":
+                    refusals.append(Refusal(rest, *json.loads(kept)))
+                elif kind == "f":
+                    effects[rest] = Pending.read(kept)
+                elif kind == "m" and int(kept) < now - REMEMBER_MESSAGES_MS:
+                    aged.append(name)
+            version = int(fields.get("v", "0"))
+        except (ValueError, TypeError) as error:
+            raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
+        known = fields.get("msisdn", "")
+        return cls(line, version, known, tuple(entries), tuple(refusals), effects, tuple(aged[:_MOST_AGED]))
+
+
+_MOST_AGED = 50
+
+
+def free_code(entries: Sequence[Entry], now: Millis, seed: str) -> str:
+    """Three digits, first 2-9, that no remembered order of the line has. `seed` (hex) makes it unpredictable."""
+    taken = {entry.code for entry in entries if entry.remembered(now)}
+    start = int(seed, 16) % 800
+    for step in range(800):
+        code = str(200 + (start + step) % 800)
+        if code not in taken:
+            return code
+    raise BrokenRecord("800 remembered orders on one line")

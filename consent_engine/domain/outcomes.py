@@ -1,0 +1,169 @@
+"""How an outside call ended, and what follows: done, again later, held in doubt, or parked for a person."""
+
+from dataclasses import replace
+
+from consent_engine.domain.decision import PARKED, Decision, Drop, Put, handed_over, note, say, settle
+from consent_engine.domain.effects import (
+    ACTIVATE,
+    Accepted,
+    Millis,
+    Pending,
+    Purpose,
+    Rejected,
+    Unavailable,
+    Uncertain,
+    sms_parts,
+)
+from consent_engine.domain.event import Event
+from consent_engine.domain.facts import Ended, Rule
+from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.order import QUESTION, Order
+from consent_engine.domain.policy import Policy
+
+A_SECOND = 1_000
+REFUSED = "refused: "
+"""How `Pending.why` begins when a refusal is known and only waits for unread messages."""
+
+
+def on_outcome(order: Order, ended: Ended, now: Millis) -> Decision:
+    """Decide what an ended call means. One that ended after its effect was gone is kept as a note, with its ref."""
+    pending = order.effects.get(ended.effect)
+    same = pending is not None and pending.attempts == ended.token
+    ours = same and pending is not None and pending.leased_at > 0
+    outcome = ended.outcome
+    if same and not ours and not isinstance(outcome, Accepted):
+        return Decision(order)  # written down before: only the answer was lost
+    if pending is None or (not ours and not isinstance(outcome, Accepted)):
+        return note(order, Event(Trigger.ENDED_LATE, now, ended.op, _ref(outcome), "engine", _told(ended)))
+    match outcome:
+        case Accepted():
+            return _accepted(order, ended, outcome, pending, now)
+        case Rejected():
+            return _rejected(order, ended, outcome.reason, pending, now)
+        case Unavailable():
+            due = now + order.doc.policy.backoff(pending.attempts, ended.roll, outcome.after)
+            return _again(order, ended.effect, due, replace(pending, leased_at=0, why=outcome.reason))
+        case Uncertain():
+            return _uncertain(order, ended, outcome.reason, pending, now)
+
+
+def _ref(outcome: object) -> str:
+    return outcome.ref if isinstance(outcome, Accepted) else ""
+
+
+def _told(ended: Ended) -> dict[str, str | int | list[str]]:
+    outcome = ended.outcome
+    told: dict[str, str | int | list[str]] = {"effect": ended.effect, "outcome": type(outcome).__name__.lower()}
+    return told if isinstance(outcome, Accepted) else told | {"reason": outcome.reason}
+
+
+def _again(order: Order, effect: str, due: Millis, pending: Pending) -> Decision:
+    """The same effect, due later. No event: retries live in the effect."""
+    return Decision(order, put=(Put(effect, due, pending),))
+
+
+def _park(order: Order, ended: Ended, pending: Pending, why: str, now: Millis, trigger: Trigger) -> Decision:
+    """Put it on the stuck list, with the reason."""
+    event = Event(trigger, now, ended.op, "", "engine", {"effect": ended.effect, "reason": why})
+    stuck = replace(pending, leased_at=0, why=why, believe="", parked=1)
+    return note(order, event, Put(ended.effect, PARKED, stuck))
+
+
+def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, now: Millis) -> Decision:
+    detail: dict[str, str | int | list[str]] = {"attempts": pending.attempts, "doubts": pending.doubts}
+    if outcome.note:
+        detail["note"] = outcome.note
+    if pending.believe:
+        detail["believed"] = pending.believe
+    if ended.effect == ACTIVATE:
+        event = Event(Trigger.SERVICE_ACTIVATED, now, ended.op, outcome.ref, "bss", detail)
+        decision = Decision(order.moved(event), (event,), (say(Purpose.NOTIFICATION, now),))
+    elif ended.effect == QUESTION and order.state is State.AGREED:
+        decision = question_answered(order, now, ended.op, "gateway", outcome.ref)
+    else:
+        purpose, _ = sms_parts(ended.effect)
+        told = purpose is Purpose.NOTIFICATION and order.state is State.ACTIVATED
+        trigger = Trigger.NOTIFICATION_ACCEPTED if told else Trigger.INFORMED
+        event = Event(trigger, now, ended.op, outcome.ref, "gateway", detail | {"purpose": purpose.value})
+        decision = settle(order, event) if told else note(order, event)
+    return replace(decision, drop=(*decision.drop, *_gone(ended.effect, decision)))
+
+
+def _gone(effect: str, decision: Decision) -> tuple[tuple[str, Drop], ...]:
+    return () if any(name == effect for name, _ in decision.drop) else ((effect, Drop.ANYWAY),)
+
+
+def question_answered(order: Order, now: Millis, op: str, how: str, ref: str = "") -> Decision:
+    """The question was handed over after all; an early yes to that very attempt now counts, any other is void."""
+    event, window = handed_over(order, now, op, how, ref)
+    moved = order.moved(event)
+    gone = tuple((effect, Drop.ANYWAY) for effect in order.effects if effect.startswith("wake."))
+    early = order.last(Trigger.REPLIED_EARLY)
+    if early is None:
+        return Decision(moved, (event,), (window,), gone)
+    pending = order.question or Pending()
+    if early.detail["last"] != pending.last_at:
+        void = Event(Trigger.EARLY_REPLY_VOID, now, f"{op}:void", early.ref, "engine")
+        return Decision(moved.moved(void), (event, void), (window,), gone)
+    detail = {key: value for key, value in early.detail.items() if key != "last"} | {"early": 1}
+    yes = Event(Trigger.SAID_YES, now, f"{op}:yes", early.ref, "subscriber", detail, dict(early.person or {}))
+    return Decision(moved.moved(yes), (event, yes), (Put(ACTIVATE, now),), gone)
+
+
+def _rejected(order: Order, ended: Ended, reason: str, pending: Pending, now: Millis) -> Decision:
+    if pending.doubts and not pending.believe:
+        why = f"refused ({reason}) after an attempt that may have been taken"
+        return _park(order, ended, pending, why, now, Trigger.PARKED)
+    detail: dict[str, str | int | list[str]] = {"reason": reason}
+    if pending.believe:
+        detail["believed"] = pending.believe
+    if ended.effect == ACTIVATE:
+        event = Event(Trigger.ACTIVATION_REFUSED, now, ended.op, "", "bss", detail)
+        return settle(order, event, say(Purpose.FAILURE, now))
+    purpose, _ = sms_parts(ended.effect)
+    if ended.effect == QUESTION and order.state is State.AGREED:
+        if ended.waits:  # somebody wrote to us: read that first, the refusal is known
+            return _again(order, QUESTION, now + A_SECOND, replace(pending, leased_at=0, why=REFUSED + reason))
+        event = Event(Trigger.CONFIRMATION_FAILED, now, ended.op, "", "gateway", detail)
+        return settle(order, event, guard=now)
+    if purpose is Purpose.NOTIFICATION and order.state is State.ACTIVATED:
+        return _park(order, ended, pending, reason, now, Trigger.NOTIFICATION_FAILED)
+    event = Event(Trigger.NOT_INFORMED, now, ended.op, "", "gateway", detail | {"purpose": purpose.value})
+    return replace(note(order, event), drop=((ended.effect, Drop.ANYWAY),))
+
+
+def _uncertain(order: Order, ended: Ended, reason: str, pending: Pending, now: Millis) -> Decision:
+    policy = order.doc.policy
+    doubtful = replace(pending, leased_at=0, doubts=pending.doubts + 1, why=reason)
+    if ended.effect == ACTIVATE:
+        if doubtful.doubts >= policy.max_attempts:
+            return _park(order, ended, doubtful, f"{reason}, {doubtful.doubts} times", now, Trigger.PARKED)
+        return _again(order, ACTIVATE, now + policy.backoff(doubtful.doubts, ended.roll), doubtful)
+    if ended.effect == QUESTION and order.state is State.AGREED and _answered_by_code(order, pending):
+        decision = question_answered(order, now, ended.op, "reply")
+        return replace(decision, drop=(*decision.drop, (QUESTION, Drop.ANYWAY)))
+    if doubtful.doubts > 1:
+        return _park(order, ended, doubtful, f"{reason}, {doubtful.doubts} times", now, Trigger.PARKED)
+    return _again(order, ended.effect, now + policy.uncertain_hold, doubtful)
+
+
+def _answered_by_code(order: Order, pending: Pending) -> bool:
+    """Whether an early yes named this question by its code or sub-number: then it was handed over."""
+    early = order.last(Trigger.REPLIED_EARLY)
+    if early is None or early.detail["last"] != pending.last_at:
+        return False
+    return early.detail["rule"] in {Rule.CODE, Rule.SUB_NUMBER}
+
+
+def on_line_outcome(ended: Ended, pending: Pending, policy: Policy, now: Millis) -> Put | None:
+    """What becomes of an SMS that belongs to no order: None when it has ended, else the same again, later or parked."""
+    match ended.outcome:
+        case Unavailable(reason, after):
+            due = now + policy.backoff(pending.attempts, ended.roll, after)
+            return Put(ended.effect, due, replace(pending, leased_at=0, why=reason))
+        case Uncertain(reason):
+            doubtful = replace(pending, leased_at=0, doubts=pending.doubts + 1, why=reason)
+            if doubtful.doubts > 1:
+                return Put(ended.effect, PARKED, replace(doubtful, parked=1))
+            return Put(ended.effect, now + policy.uncertain_hold, doubtful)
+    return None

@@ -1,0 +1,115 @@
+"""A subscriber's reply, and what follows: only a whole, timely, unambiguous yes to a question asked activates."""
+
+from dataclasses import replace
+
+from consent_engine.domain.decision import Decision, Drop, Put, note, refuse_or_note, say
+from consent_engine.domain.effects import ACTIVATE, Millis, Purpose
+from consent_engine.domain.event import Event
+from consent_engine.domain.facts import Replied, Rule
+from consent_engine.domain.keywords import Keyword
+from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.order import QUESTION, Order
+from consent_engine.domain.outcomes import question_answered
+
+
+def on_reply(order: Order, reply: Replied, now: Millis) -> Decision:
+    """Decide what a reply does to an order it means, or might mean."""
+    if reply.rule is Rule.AMBIGUOUS:
+        return _ambiguous(order, reply, now)
+    match reply.keyword:
+        case Keyword.YES:
+            return _yes(order, reply, now)
+        case Keyword.NO | Keyword.STOP:
+            return _no(order, reply, now)
+        case Keyword.HELP:
+            return note(order, _event(Trigger.ASKED_HELP, reply, now))
+        case Keyword.UNKNOWN:
+            return _unknown(order, reply, now)
+
+
+def _event(trigger: Trigger, reply: Replied, now: Millis, **more: str | int) -> Event:
+    """What the record keeps of a reply: the rule, the candidates, when it reached us; the words in the person part."""
+    detail: dict[str, str | int | list[str]] = {
+        "keyword": reply.keyword.value,
+        "rule": reply.rule.value,
+        "candidates": list(reply.candidates),
+        "received_at": reply.at,
+        "gateway": reply.gateway,
+        **more,
+    }
+    if reply.written_at is not None:
+        detail["written_by"] = reply.written_at
+    person = {"msisdn": reply.msisdn, "to": reply.to, "text": reply.text}
+    return Event(trigger, now, reply.op, reply.ref, "subscriber", detail, person)
+
+
+def _yes(order: Order, reply: Replied, now: Millis) -> Decision:
+    if order.state is State.AGREED:
+        return _early_yes(order, reply, now)
+    if order.state is not State.AWAITING_REPLY or reply.at > order.reply_by:
+        return note(order, _event(Trigger.REPLIED_LATE, reply, now))
+    asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
+    if asked is None or _written_before(reply, asked.detail["started"]):
+        return note(order, _event(Trigger.REPLIED_BEFORE, reply, now))
+    event = _event(Trigger.SAID_YES, reply, now)
+    # Nothing that still waited to be said matters to somebody who has answered; what is in flight ends as a note.
+    gone = tuple((effect, Drop.ANYWAY) for effect in order.effects)
+    return Decision(order.moved(event), (event,), (Put(ACTIVATE, now),), gone)
+
+
+def _written_before(reply: Replied, started: object) -> bool:
+    return reply.written_at is not None and isinstance(started, int) and reply.written_at < started
+
+
+def _early_yes(order: Order, reply: Replied, now: Millis) -> Decision:
+    """A yes while the hand-over is not recorded: it counts only if that very hand-over turns out to be true."""
+    pending = order.question
+    if pending is None or not pending.last_at or _written_before(reply, pending.first_at):
+        return note(order, _event(Trigger.REPLIED_BEFORE, reply, now))
+    early = _event(Trigger.REPLIED_EARLY, reply, now, last=pending.last_at)
+    named = reply.rule in {Rule.CODE, Rule.SUB_NUMBER}
+    if not (named and pending.doubts and not pending.leased_at):
+        return note(order, early)
+    # Only who has read the question knows its code: the doubt is settled, and the yes with it.
+    decision = question_answered(order.moved(early), now, f"{reply.op}:asked", "reply", reply.ref)
+    return replace(decision, events=(early, *decision.events), drop=(*decision.drop, (QUESTION, Drop.ANYWAY)))
+
+
+def _no(order: Order, reply: Replied, now: Millis) -> Decision:
+    stop = reply.keyword is Keyword.STOP
+    event = _event(Trigger.OPTED_OUT if stop else Trigger.SAID_NO, reply, now)
+    late = _event(Trigger.REPLIED_LATE, reply, now)
+    purpose = Purpose.OPTED_OUT if stop else Purpose.DECLINED
+    told = (say(purpose, now),) if reply.answer and (stop or order.doc.policy.tell_declined) else ()
+    return refuse_or_note(order, event, late, *told)
+
+
+def _unknown(order: Order, reply: Replied, now: Millis) -> Decision:
+    if order.state.settled or order.state in {State.CONFIRMED, State.ACTIVATED}:
+        return note(order, _event(Trigger.REPLIED_LATE, reply, now))
+    asks = order.state is State.AWAITING_REPLY and not clarified(order)
+    event = _event(Trigger.UNCLEAR, reply, now, clarified=int(asks))
+    return note(order, event, *((say(Purpose.CLARIFICATION, now),) if asks else ()))
+
+
+def _ambiguous(order: Order, reply: Replied, now: Millis) -> Decision:
+    """It fits several: none moves. `which` remembers what was said, for the code that may follow."""
+    which = reply.keyword.value if reply.keyword in {Keyword.YES, Keyword.NO} else ""
+    return note(order, _event(Trigger.UNCLEAR, reply, now, clarified=int(reply.answer), which=which))
+
+
+def clarified(order: Order) -> bool:
+    """Whether a clarification was asked of this order: one an order."""
+    return any(e.detail.get("clarified") for e in order.all(Trigger.UNCLEAR))
+
+
+def which_asked(order: Order) -> Keyword | None:
+    """What the subscriber had said when we asked "which one?" about this order."""
+    unclear = [e.detail for e in order.all(Trigger.UNCLEAR) if e.detail.get("which")]
+    asked = any(detail["clarified"] for detail in unclear)
+    return Keyword(str(unclear[-1]["which"])) if asked else None
+
+
+def was_started(order: Order) -> bool:
+    """Whether the question may have left us though nothing says so yet."""
+    return order.question is not None and order.question.last_at > 0

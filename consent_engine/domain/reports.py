@@ -1,0 +1,93 @@
+"""Delivery reports: monotone, all segments counted, delivered beats failed.
+
+A report proves a hand-over that was doubtful. Failed settles an order only when as many different message ids failed
+as attempts may have been taken; without ids the window settles it.
+"""
+
+from dataclasses import replace
+
+from consent_engine.domain.decision import Decision, Drop, note, settle
+from consent_engine.domain.effects import Millis, Pending, sms_parts
+from consent_engine.domain.event import Event
+from consent_engine.domain.facts import Reported
+from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.order import QUESTION, Order
+from consent_engine.domain.outcomes import question_answered
+from consent_engine.domain.sms import Delivery
+
+
+def on_report(order: Order, report: Reported, now: Millis) -> Decision:
+    """Write a report down, and draw what follows from all reports on that SMS."""
+    event = Event(
+        Trigger.REPORTED,
+        now,
+        report.op,
+        report.message_id,
+        report.gateway,
+        {
+            "effect": report.effect,
+            "status": report.status.value,
+            "segment": report.segment,
+            "segments": report.segments,
+            "error": report.error,
+        },
+    )
+    known = order.moved(event)
+    decision = _on_question(known, report, now) if report.effect == QUESTION else _on_other(known, report, now)
+    return replace(decision, events=(event, *decision.events))
+
+
+def _on_question(order: Order, report: Reported, now: Millis) -> Decision:
+    pending = order.question
+    if report.status is Delivery.FAILED:
+        return _failed(order, report, pending, now)
+    if order.state is State.AGREED and pending is not None and pending.last_at:
+        # Whatever the gateway's answer was or will be: it has the SMS.
+        decision = question_answered(order, now, f"{report.op}:asked", "report", report.message_id)
+        return replace(decision, drop=(*decision.drop, (QUESTION, Drop.ANYWAY)))
+    return _on_other(order, report, now)
+
+
+def _failed(order: Order, report: Reported, pending: Pending | None, now: Millis) -> Decision:
+    asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
+    if order.state is State.AWAITING_REPLY and asked:
+        may_have = int(str(asked.detail["may_have"]))
+    elif order.state is State.AGREED and pending and pending.doubts and not pending.leased_at:
+        may_have = pending.doubts
+    else:
+        return Decision(order)
+    if report.waits or _delivered(order, QUESTION) or len(_failed_ids(order)) < may_have:
+        return Decision(order)
+    event = Event(
+        Trigger.CONFIRMATION_FAILED, now, f"{report.op}:failed", report.message_id, report.gateway,
+        {"reason": report.error or "not delivered"},
+    )  # fmt: skip
+    return settle(order, event)
+
+
+def _failed_ids(order: Order) -> set[str]:
+    reports = (e for e in order.all(Trigger.REPORTED) if e.detail["effect"] == QUESTION)
+    return {e.ref for e in reports if e.detail["status"] == Delivery.FAILED and e.ref}
+
+
+def _delivered(order: Order, effect: str) -> bool:
+    """Whether every segment of some attempt at it was delivered."""
+    segments: dict[str, set[object]] = {}
+    for e in order.all(Trigger.REPORTED):
+        if e.detail["effect"] == effect and e.detail["status"] == Delivery.DELIVERED:
+            arrived = segments.setdefault(e.ref, set())
+            arrived.add(e.detail["segment"])
+            if len(arrived) >= int(str(e.detail["segments"])):
+                return True
+    return False
+
+
+def _on_other(order: Order, report: Reported, now: Millis) -> Decision:
+    """Note once that an SMS is wholly on the handset."""
+    told = any(e.detail["effect"] == report.effect for e in order.all(Trigger.DELIVERED))
+    if told or not _delivered(order, report.effect):
+        return Decision(order)
+    purpose, _ = sms_parts(report.effect)
+    detail: dict[str, str | int | list[str]] = {"effect": report.effect, "purpose": purpose.value}
+    event = Event(Trigger.DELIVERED, now, f"{report.op}:all", report.message_id, report.gateway, detail)
+    return note(order, event)

@@ -1,0 +1,54 @@
+"""How many segments a text takes on the air: what it costs, and how many reports will come back."""
+
+from enum import StrEnum
+
+
+class Encoding(StrEnum):
+    """How the characters of an SMS are written."""
+
+    GSM7 = "gsm7"
+    UCS2 = "ucs2"
+
+
+# 3GPP TS 23.038: the basic alphabet, and the characters that need an escape before them.
+_BASIC = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_ESCAPED = frozenset("\f^{}\\[~]|€")
+_GSM7 = _BASIC | _ESCAPED
+_LAST_BMP = "\uffff"
+
+# (one segment alone, one of several: a header takes the difference)
+_ROOM = {Encoding.GSM7: (160, 153), Encoding.UCS2: (70, 67)}
+
+
+def encoding(text: str) -> Encoding:
+    """GSM-7 when every character is in its alphabet, else UCS-2 for the whole text."""
+    return Encoding.GSM7 if _GSM7.issuperset(text) else Encoding.UCS2
+
+
+def segments(text: str) -> int:
+    """How many segments `text` is sent in. An empty text is one SMS.
+
+    >>> segments("a" * 160), segments("a" * 161), segments("是" * 70), segments("是" * 71)
+    (1, 2, 1, 2)
+    """
+    used = encoding(text)
+    alone, each = _ROOM[used]
+    doubles = sum(map(_ESCAPED.__contains__, text) if used is Encoding.GSM7 else map(_LAST_BMP.__lt__, text))
+    units = len(text) + doubles
+    if units <= alone:
+        return 1
+    return _split(text, used, each) if doubles else -(-units // each)
+
+
+def _split(text: str, used: Encoding, each: int) -> int:
+    """Count segments of `each` units where a character of two units is never cut in half."""
+    count, filled = 1, 0
+    for character in text:
+        width = 2 if (character in _ESCAPED if used is Encoding.GSM7 else character > _LAST_BMP) else 1
+        if filled + width > each:
+            count, filled = count + 1, 0
+        filled += width
+    return count

@@ -1,0 +1,63 @@
+"""API keys: shown once, kept as hashes, each with a role."""
+
+import secrets
+from enum import StrEnum
+
+from consent_engine.domain.line import keyed
+from consent_engine.errors import FieldError, KeyNotFound, Malformed, Unauthenticated
+from consent_engine.ports import ApiKey, Registry
+
+MOST_KEY_LENGTH = 200
+
+
+class Role(StrEnum):
+    """What a key may do. admin may do everything."""
+
+    AGENT = "agent"
+    REVIEWER = "reviewer"
+    OPS = "ops"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+class Keys:
+    """The keys of one installation."""
+
+    def __init__(self, registry: Registry, secret: str) -> None:
+        self._registry = registry
+        self._secret = secret
+
+    def add(self, name: str, role: Role) -> str:
+        """Make a key; the only time it can be read. Raises Malformed when the name is taken or not sound."""
+        sound = 0 < len(name) <= 64 and name.isprintable() and not set(name) & set(" :|")  # noqa: PLR2004
+        if not sound:
+            raise Malformed([FieldError("name", "invalid", "1 to 64 printable characters without blanks, : and |")])
+        if any(key.name == name for key in self._registry.keys().values()):
+            raise Malformed(
+                [FieldError("name", "taken", "there is a key of this name: revoke it or take another name")]
+            )
+        key = f"ce_{secrets.token_urlsafe(32)}"
+        self._registry.add_key(self._hash(key), ApiKey(name, role.value, self._registry.now()))
+        return key
+
+    def all(self) -> list[ApiKey]:
+        """Every key, by name."""
+        return sorted(self._registry.keys().values(), key=lambda key: key.name)
+
+    def revoke(self, name: str) -> None:
+        """Forget a key; raises KeyNotFound."""
+        found = [key_hash for key_hash, key in self._registry.keys().items() if key.name == name]
+        if not found:
+            raise KeyNotFound("no key of this name")
+        for key_hash in found:
+            self._registry.drop_key(key_hash)
+
+    def whose(self, key: str) -> ApiKey:
+        """Who calls; raises Unauthenticated. The look-up is by keyed hash, so its timing tells nothing of a key."""
+        known = self._registry.key(self._hash(key)) if 0 < len(key) <= MOST_KEY_LENGTH else None
+        if known is None:
+            raise Unauthenticated("this needs an API key: Authorization: Bearer KEY")
+        return known
+
+    def _hash(self, key: str) -> str:
+        return keyed(self._secret, "apikey", key)

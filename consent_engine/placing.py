@@ -1,0 +1,90 @@
+"""Placing: admit by a commit that names the line's version it was admitted under; on a lost race admit again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from secrets import token_hex
+
+from consent_engine.domain.admit import Listed, Placing, Terms, admit
+from consent_engine.domain.decision import Put, say
+from consent_engine.domain.effects import WAKE_TOO_LATE, Lane, Millis, Purpose
+from consent_engine.domain.line import Entry, Line, keyed, line_id, order_id
+from consent_engine.domain.order import Order
+from consent_engine.errors import IdempotencyConflict, Malformed, Refused, StoreUnavailable
+from consent_engine.ports import Commit, LineChange, OrderChange, Word
+from consent_engine.recording import MOST_RACES
+from consent_engine.rounds import Release, Reserve, Step, load, reserve, save
+
+REQUEST_MAY_LAST_MS = 60_000
+"""How long a reservation without an order counts: longer than any request can still be under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The order, and whether this request made it."""
+
+    order: Order
+    created: bool
+
+
+def placing(
+    wanted: Placing, terms: Terms, listed: Callable[[str], Listed | None], secret: str, now: Millis
+) -> Step[Placed]:
+    """Place one order. Raises Malformed, or the Refused that the door says."""
+    if wrong := wanted.request.late_errors(now):
+        raise Malformed(wrong)
+    key = keyed(secret, "key", wanted.api_key, wanted.idempotency_key)
+    order = order_id(secret, wanted.msisdn, wanted.api_key, wanted.idempotency_key)
+    claimant = token_hex(8)
+    yield from _reserve(Reserve(key, wanted.request.fingerprint(), order, claimant))
+    try:
+        return (yield from _admit(wanted, order, terms, listed, secret))
+    except Refused as refusal:
+        if not isinstance(refusal, IdempotencyConflict):  # a refusal at the door reserves nothing
+            yield Release(key, claimant)
+        raise
+
+
+def _reserve(ask: Reserve) -> Step[None]:
+    """Get the key, or raise IdempotencyConflict while it stands for another request."""
+    for _ in range(MOST_RACES):
+        claim = yield from reserve(ask)
+        if claim.taken is None:
+            return
+        _, other, at = claim.taken
+        exists = (yield from load([other])).orders
+        if exists or claim.now - at < REQUEST_MAY_LAST_MS:
+            raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
+        ask = Reserve(ask.key, ask.fingerprint, ask.order, ask.claimant, claim.seen)
+    raise StoreUnavailable("too many others want this Idempotency-Key")
+
+
+def _admit(
+    wanted: Placing, order: str, terms: Terms, listed: Callable[[str], Listed | None], secret: str
+) -> Step[Placed]:
+    line_key = line_id(secret, wanted.msisdn)
+    for _ in range(MOST_RACES):
+        loaded = yield from load([order], [line_key])
+        line = loaded.lines[line_key]
+        if existing := loaded.orders.get(order):
+            return (yield from _again(existing, wanted))
+        salt = token_hex(16)
+        new, fields = admit(wanted, order, line, listed(wanted.request.plan), terms, loaded.now, salt)
+        word = yield from save(_commit(new, fields, line, wanted), prove=True)
+        if word is Word.OK:
+            return Placed(new, created=True)
+    raise StoreUnavailable("too many others write to this line: the same request again is safe")
+
+
+def _again(existing: Order, wanted: Placing) -> Step[Placed]:
+    """The same request once more: the same order, proven durable like the first time."""
+    if existing.doc.request != wanted.request.fingerprint():
+        raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
+    yield from save(Commit("place", OrderChange(existing, 0, None, {})), prove=True)
+    return Placed(existing, created=False)
+
+
+def _commit(new: Order, fields: dict[str, str], line: Line, wanted: Placing) -> Commit:
+    ask = say(Purpose.CONFIRMATION, new.doc.placed_at)
+    order = OrderChange(new, 0, None, fields, (ask, Put(WAKE_TOO_LATE, new.ask_by)))
+    stamp = {f"o:{new.id}": Entry.of(new).kept(), "msisdn": str(wanted.msisdn), **dict.fromkeys(line.aged, "")}
+    return Commit("place", order, LineChange(line.id, line.version, stamp), wakes=frozenset({Lane.SMS}))

@@ -1,0 +1,121 @@
+"""The ports to the outside: gateways, the BSS, and the queue that hands out wake-ups."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from consent_engine.domain.effects import Lane, Millis, Outcome, Purpose
+from consent_engine.domain.sms import DeliveryReport, Reply
+
+Message = TypeVar("Message", Reply, DeliveryReport)
+
+
+@dataclass(frozen=True, slots=True)
+class Sms:
+    """An SMS to hand over (MT). `ref` is the same for every attempt at it."""
+
+    ref: str
+    sender: str
+    to: str
+    text: str
+    purpose: Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """A service to switch on. `order_id` is the idempotency key and never changes between attempts."""
+
+    order_id: str
+    msisdn: str
+    plan: str
+    plan_version: int
+    plan_hash: str
+    confirmed_at: Millis
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookCall:
+    """What a gateway sent us, as it came: nothing verified yet. Header names are lower case."""
+
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+    now: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed(Generic[Message]):
+    """One webhook call, read item by item: a poison item does not sink its batch.
+
+    rejected: (index, what is wrong) - never the value.
+    """
+
+    messages: tuple[tuple[int, Message], ...]
+    rejected: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """The answer this gateway understands as "stored"."""
+
+    status: int
+    body: bytes
+    content_type: str
+
+
+class Gateway(Protocol):
+    """A service that carries our SMS. One of a kind may exist several times under different names."""
+
+    name: str
+    sub_numbers: bool
+    """Whether digits may be appended to the sender to tell orders apart (rule 1 of correlation)."""
+
+    async def send(self, sms: Sms) -> Outcome:
+        """Hand over one SMS. Never raises for anything the other side does; bounded by its own timeout."""
+
+    def replies(self, call: WebhookCall) -> Parsed[Reply]:
+        """Read a call to the inbound webhook. Raises Unauthenticated (nothing read yet) or Malformed."""
+
+    def reports(self, call: WebhookCall) -> Parsed[DeliveryReport]:
+        """Read a call to the receipts webhook. Raises Unauthenticated (nothing read yet) or Malformed."""
+
+    def acknowledge(self, accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
+        """The answer once everything readable is stored."""
+
+    async def close(self) -> None:
+        """Give back connections."""
+
+
+class Bss(Protocol):
+    """The carrier's system that switches services on."""
+
+    name: str
+
+    async def activate(self, activation: Activation) -> Outcome:
+        """Switch it on, under the order's id as idempotency key. Never raises for what the other side does."""
+
+    async def ask(self, order_id: str) -> Outcome | None:
+        """What became of an earlier attempt; None: cannot be asked, or knows nothing of it. Asked after doubt."""
+
+    async def close(self) -> None:
+        """Give back connections."""
+
+
+class Queue(Protocol):
+    """Hands wake-ups to workers. Losing, doubling or wiping it costs ticks, never an order."""
+
+    def wake(self, lane: Lane, due: int) -> None:
+        """Have somebody look at `lane` soon; `due` is only shown. At most two wait a lane. Never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """The gateways by name, which of them serves which carrier, our sender numbers, and the BSS."""
+
+    gateways: Mapping[str, Gateway]
+    routes: Mapping[str, str] = field(default_factory=dict)
+    """carrier -> gateway name"""
+    senders: Mapping[str, str] = field(default_factory=dict)
+    """carrier -> the number our SMS come from"""
+    bss: Bss | None = None

@@ -1,0 +1,240 @@
+"""The port to the store, and what passes through it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from consent_engine.domain.admit import Listed, Sale
+from consent_engine.domain.decision import Drop, Put
+from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line import Line, Unread
+from consent_engine.domain.order import Order
+from consent_engine.domain.plan import Plan
+
+
+class Owner(StrEnum):
+    """Whose effect it is."""
+
+    ORDER = "o"
+    LINE = "l"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An effect in somebody's hands: the token is the attempt it was leased for."""
+
+    owner: Owner
+    effect: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChange:
+    """An order to write: as it is after the decision, the version that was read, and the new fields."""
+
+    order: Order
+    read: int
+    state_before: State | None
+    fields: Mapping[str, str]
+    put: Sequence[Put] = ()
+    drop: Sequence[tuple[str, Drop]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LineChange:
+    """A line to write. read: the version that was read, None when it is only stamped. A field set to '' goes."""
+
+    line: str
+    read: int | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    put: Sequence[Put] = ()
+    drop: Sequence[tuple[str, Drop]] = ()
+    consume: str = ""
+    release: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """All of a decision: saved whole or not at all."""
+
+    op: str
+    order: OrderChange | None = None
+    line: LineChange | None = None
+    held: Held | None = None
+    guard: Millis | None = None
+    unmatched: Sequence[str] = ()
+    wakes: frozenset[Lane] = frozenset()
+    """lanes in which this makes something due at once"""
+
+
+class Word(StrEnum):
+    """What became of a commit."""
+
+    OK = "ok"
+    SAME = "same"
+    STALE = "stale"
+    LOST = "lost"
+    LEASED = "leased"
+    GUARDED = "guarded"
+    FRONT = "front"
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """An effect given to us for a while, with its record. lost: whoever had it before never said how it ended."""
+
+    effect: str
+    token: int
+    lost: bool
+    at: Millis
+    order: Order | None = None
+    line: Line | None = None
+    unread: Sequence[Unread] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A message for a line's inbox. refuses: the carriers it refuses, with the door and ref of that refusal."""
+
+    line: str
+    msisdn: str
+    key: str
+    body: str
+    refuses: Sequence[str] = ()
+    door: str = ""
+    ref: str = ""
+    once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Whether a message is new, and when it (first) reached us."""
+
+    is_new: bool
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A reservation of an Idempotency-Key. taken: the fingerprint, order and instant it stands for, when not ours."""
+
+    now: Millis
+    taken: tuple[str, str, Millis] | None
+    seen: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """An effect on the stuck list."""
+
+    owner: Owner
+    id: str
+    effect: str
+    lane: Lane
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A caller: its name (who), and its role."""
+
+    name: str
+    role: str
+    created_at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class LaneDepth:
+    """How much of a lane is due, how late the oldest is (ms), how much is parked, how much waits."""
+
+    due: int
+    late: int
+    parked: int
+    waiting: int
+
+
+class Store(Protocol):
+    """Keeps orders, lines, events and effects; saves all of a decision or nothing.
+
+    Every method raises StoreUnavailable when the store cannot be reached or refuses writes; `prove` asks that what was
+    written is on disk (and on as many replicas as set) before the method returns, else NotDurable.
+    """
+
+    def load(
+        self, orders: Sequence[str] = (), lines: Sequence[str] = ()
+    ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
+        """The server's instant, and the records that exist (every line exists, if only as version 0)."""
+
+    def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Word]:
+        """Save each, in one round trip; repeated by itself when an answer was lost on the wire."""
+
+    def lease(self, lane: Lane, n: int) -> list[Leased]:
+        """Take up to n due effects. Never repeated by itself: a lost answer is a lost lease."""
+
+    def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
+        """Put messages into their lines' inboxes, each once."""
+
+    def claim(self, claims: Sequence[tuple[str, str, str, str, str]]) -> list[Claim]:
+        """Reserve keys: (key hash, fingerprint, order id, claimant, reservation to take over or '')."""
+
+    def release(self, claims: Sequence[tuple[str, str]]) -> None:
+        """Give reservations back: (key hash, claimant)."""
+
+    def line_of(self, orders: Sequence[str]) -> list[str | None]:
+        """The line of each order, None for an order that does not exist."""
+
+    def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:
+        """Keep messages that answered nothing."""
+
+    def depths(self) -> dict[Lane, LaneDepth]:
+        """How every lane stands."""
+
+    def stuck(self, limit: int) -> list[Stuck]:
+        """What waits for a person."""
+
+    def placed(self, limit: int) -> list[str]:
+        """The newest orders."""
+
+    def funnel(self, day: str) -> dict[State, int]:
+        """Orders placed on a day (UTC, YYYY-MM-DD), by state."""
+
+
+class Registry(Protocol):
+    """Keeps what people set up (plans, API keys) and who is alive. Raises as the Store does; writes are proven."""
+
+    def catalogue_mark(self) -> str:
+        """Changes whenever the catalogue does."""
+
+    def catalogue(self) -> dict[str, Listed]:
+        """Every plan in its current version."""
+
+    def publish(self, plan: Plan, sale: Sale) -> None:
+        """Keep a plan's version as the current one; versions are never overwritten."""
+
+    def plan_versions(self, code: str) -> list[Plan]:
+        """Every version of a plan, oldest first."""
+
+    def add_key(self, key_hash: str, key: ApiKey) -> None:
+        """Keep an API key (its hash)."""
+
+    def key(self, key_hash: str) -> ApiKey | None:
+        """Whose key this is."""
+
+    def keys(self) -> dict[str, ApiKey]:
+        """Every key, by hash."""
+
+    def drop_key(self, key_hash: str) -> None:
+        """Forget a key."""
+
+    def announce(self, worker: str, told: str) -> None:
+        """Say that a worker is alive, in our own key."""
+
+    def workers(self, within: int) -> dict[str, str]:
+        """Workers heard from within so many milliseconds."""
+
+    def now(self) -> Millis:
+        """The store's instant."""
+
+    def check(self, secret: str, *, strict: bool, cells: int) -> None:
+        """Raise SettingsError unless the server can keep our promises, and the data were written with this secret."""

@@ -1,0 +1,145 @@
+"""The one way to change an order: load, decide, commit by compare-and-set; on a lost race again, within a bound."""
+
+import logging
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from consent_engine.domain.decide import decide
+from consent_engine.domain.decision import PARKED, Decision, Drop, Put
+from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
+from consent_engine.domain.facts import Ended, Fact, Woke
+from consent_engine.domain.line import Entry
+from consent_engine.domain.order import Order, sealed
+from consent_engine.domain.outcomes import on_line_outcome
+from consent_engine.domain.policy import Policy
+from consent_engine.errors import BrokenRecord, OrderNotFound, StoreUnavailable
+from consent_engine.ports import Commit, Held, Leased, LineChange, OrderChange, Owner, Word
+from consent_engine.rounds import Step, load, save
+
+log = logging.getLogger(__name__)
+MOST_RACES = 20
+
+
+def salts() -> Iterator[str]:
+    """Salts for person parts: random, so that a hash tells nothing of a number that can be guessed."""
+    while True:
+        yield secrets.token_hex(16)
+
+
+def commit_of(
+    before: Order, decision: Decision, op: str, now: Millis, held: Held | None = None, line: LineChange | None = None
+) -> tuple[Commit, Order]:
+    """A decision as the store takes it, and the order as it then is.
+
+    The held effect goes unless the decision puts it again. What a reply is matched with is stamped on the line.
+    """
+    after, fields = sealed(decision.order, decision.events, salts())
+    if after.reply_by != before.reply_by:
+        fields["reply_by"] = str(after.reply_by)
+    drop = _with_held(decision, held)
+    entry = Entry.of(after)
+    if entry != Entry.of(before):
+        line = line or LineChange(before.line)
+        line = replace(line, fields={**line.fields, f"o:{before.id}": entry.kept()})
+    order = OrderChange(after, before.version, before.state, fields, decision.put, drop)
+    wakes = wakes_of(decision.put, now) | (wakes_of(line.put, now) if line else frozenset())
+    return Commit(op, order, line, held, decision.guard, wakes=wakes), _stood(before, after, decision)
+
+
+def _with_held(decision: Decision, held: Held | None) -> tuple[tuple[str, Drop], ...]:
+    if held is None or held.owner is not Owner.ORDER:
+        return decision.drop
+    again = any(put.effect == held.effect for put in decision.put)
+    named = any(effect == held.effect for effect, _ in decision.drop)
+    return decision.drop if again or named else (*decision.drop, (held.effect, Drop.ANYWAY))
+
+
+def _stood(before: Order, after: Order, decision: Decision) -> Order:
+    """The order as the store has it once this is saved."""
+    dropped = {effect for effect, _ in decision.drop}
+    effects = {effect: pending for effect, pending in before.effects.items() if effect not in dropped}
+    effects |= {put.effect: put.pending for put in decision.put}
+    return replace(after, version=before.version + 1, effects=effects)
+
+
+def wakes_of(puts: Sequence[Put], now: Millis) -> frozenset[Lane]:
+    """The lanes in which `puts` make something due at once."""
+    return frozenset(lane_of(put.effect) for put in puts if put.due != PARKED and put.due <= now)
+
+
+def told(before: Order, decision: Decision) -> None:
+    """One line an event: ids, never a person."""
+    for event in decision.events:
+        state = decision.order.state.value
+        log.info(
+            "order %s: %s, now %s", before.id, event.trigger.value, state,
+            extra={"order_id": before.id, "trigger": event.trigger.value, "ref": event.ref},
+        )  # fmt: skip
+
+
+def recording(
+    order_id: str,
+    fact: Fact,
+    *,
+    order: Order | None = None,
+    now: Millis = 0,
+    held: Held | None = None,
+    prove: bool = False,
+) -> Step[Order]:
+    """Record a fact. order, now: as leased a moment ago, to save the first load.
+
+    Raises OrderNotFound, whatever `decide` raises, and StoreUnavailable after too many lost races.
+    """
+    for _ in range(MOST_RACES):
+        if order is None:
+            loaded = yield from load([order_id])
+            now, order = loaded.now, loaded.orders.get(order_id)
+        if order is None:
+            raise OrderNotFound("no such order")
+        decision = decide(order, fact, now)
+        if decision.is_void and held is None and not prove:
+            return order
+        commit, after = commit_of(order, decision, fact.op, now, held)
+        word = yield from save(commit, prove=prove)
+        if word is Word.OK:
+            told(order, decision)
+            return after
+        if word is Word.GUARDED and isinstance(fact, Ended | Woke):
+            fact = replace(fact, waits=True)
+        held = None if word is Word.LOST else held
+        order = None
+    raise StoreUnavailable("too many others change this order: the same request again is safe")
+
+
+def giving_back(leased: Leased, now: Millis) -> Step[None]:
+    """Undo a lease whose call was never begun: as if it had not been leased."""
+    record = leased.order or leased.line
+    if record is None:
+        return
+    pending = record.effects[leased.effect]
+    fresh = pending.attempts == 1
+    back = replace(
+        pending, attempts=pending.attempts - 1, leased_at=0,
+        first_at=0 if fresh else pending.first_at, last_at=0 if fresh else pending.last_at,
+    )  # fmt: skip
+    put = Put(leased.effect, now, back)
+    if leased.order is not None:
+        held = Held(Owner.ORDER, leased.effect, leased.token)
+        commit, _ = commit_of(leased.order, Decision(leased.order, put=(put,)), "", now, held)
+        yield from save(commit)
+    elif leased.line is not None:
+        held = Held(Owner.LINE, leased.effect, leased.token)
+        yield from save(Commit("", line=LineChange(leased.line.id, put=(put,)), held=held))
+
+
+def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) -> Step[Pending | None]:
+    """Record how an SMS of the line's own ended: it goes, or waits for another try."""
+    line = leased.line
+    if line is None:
+        raise BrokenRecord("an effect without its record")
+    put = on_line_outcome(ended, line.effects[ended.effect], policy, now)
+    held = Held(Owner.LINE, ended.effect, ended.token)
+    change = LineChange(line.id, put=(put,) if put else (), drop=() if put else ((ended.effect, Drop.ANYWAY),))
+    yield from save(Commit("", line=change, held=held))
+    return put.pending if put else None

@@ -1,0 +1,163 @@
+"""Rounds: logic written line by line, carried out for many at once.
+
+A step is a generator: it yields what it asks of the store and is sent the answer. `drive` runs any number of steps
+side by side and puts what they ask at the same time into one round trip each. So `place`, `record` and `read` exist
+once, and cost the same round trips for one order as for five hundred.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.line import Line
+from consent_engine.domain.order import Order
+from consent_engine.errors import ConsentError, StoreUnavailable
+from consent_engine.ports import Claim, Commit, Store, Word
+
+T = TypeVar("T")
+MOST_ROUNDS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Asks for records."""
+
+    orders: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Asks for a commit. prove: somebody is told of its success."""
+
+    commit: Commit
+    prove: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Asks for the reservation of an Idempotency-Key."""
+
+    key: str
+    fingerprint: str
+    order: str
+    claimant: str
+    seen: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Gives a reservation back."""
+
+    key: str
+    claimant: str
+
+
+Ask = Load | Save | Reserve | Release
+Step = Generator[Ask, Any, T]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The instant of the store, and the records that exist."""
+
+    now: Millis
+    orders: Mapping[str, Order]
+    lines: Mapping[str, Line]
+
+
+def load(orders: Sequence[str] = (), lines: Sequence[str] = ()) -> Step[Loaded]:
+    """Load records."""
+    answer: Loaded = yield Load(tuple(orders), tuple(lines))
+    return answer
+
+
+def save(commit: Commit, *, prove: bool = False) -> Step[Word]:
+    """Save a commit."""
+    answer: Word = yield Save(commit, prove)
+    return answer
+
+
+def reserve(ask: Reserve) -> Step[Claim]:
+    """Reserve an Idempotency-Key."""
+    answer: Claim = yield ask
+    return answer
+
+
+@dataclass(slots=True)
+class Driven(Generic[T]):
+    """What came of the steps: a result or an error each, in order; and which lanes have something due now."""
+
+    results: list[T | ConsentError]
+    due: Counter[Lane] = field(default_factory=Counter)
+
+
+def drive(store: Store, steps: Sequence[Step[T]]) -> Driven[T]:
+    """Run steps to their ends. A ConsentError of one step is its result; StoreUnavailable ends them all."""
+    driven: Driven[T] = Driven([StoreUnavailable("too many rounds")] * len(steps))
+    asks: dict[int, Ask] = {}
+    for index, step in enumerate(steps):
+        _go_on(driven, asks, index, step, None)
+    for _ in range(MOST_ROUNDS):
+        if not asks:
+            break
+        asked, asks = asks, {}
+        for index, answer in _answers(store, asked, driven.due).items():
+            _go_on(driven, asks, index, steps[index], answer)
+    return driven
+
+
+def _go_on(driven: Driven[T], asks: dict[int, Ask], index: int, step: Step[T], answer: object) -> None:
+    """Let a step run until it asks again, or ends."""
+    try:
+        asks[index] = step.send(answer)
+    except StopIteration as end:
+        driven.results[index] = end.value
+    except StoreUnavailable:
+        raise
+    except ConsentError as error:
+        driven.results[index] = error
+
+
+def _answers(store: Store, asks: Mapping[int, Ask], due: Counter[Lane]) -> dict[int, object]:
+    """One round trip a kind of ask."""
+    kinds: dict[type[Ask], dict[int, Any]] = {}
+    for index, ask in asks.items():
+        kinds.setdefault(type(ask), {})[index] = ask
+    answers: dict[int, object] = {}
+    for kind, alike in kinds.items():
+        answers.update(zip(alike, _ANSWER[kind](store, list(alike.values()), due), strict=True))
+    return answers
+
+
+def _loaded(store: Store, asks: Sequence[Load], due: Counter[Lane]) -> Sequence[object]:
+    orders = {order for ask in asks for order in ask.orders}
+    lines = {line for ask in asks for line in ask.lines}
+    return [Loaded(*store.load(tuple(orders), tuple(lines)))] * len(asks)
+
+
+def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[object]:
+    words = store.commit([ask.commit for ask in asks], prove=any(ask.prove for ask in asks))
+    for ask, word in zip(asks, words, strict=True):
+        if word is Word.OK:
+            due.update(ask.commit.wakes)
+    return words
+
+
+def _reserved(store: Store, asks: Sequence[Reserve], due: Counter[Lane]) -> Sequence[object]:
+    return store.claim([(ask.key, ask.fingerprint, ask.order, ask.claimant, ask.seen) for ask in asks])
+
+
+def _released(store: Store, asks: Sequence[Release], due: Counter[Lane]) -> Sequence[object]:
+    store.release([(ask.key, ask.claimant) for ask in asks])
+    return [None] * len(asks)
+
+
+_ANSWER: dict[type[Ask], Callable[[Store, Any, Counter[Lane]], Sequence[object]]] = {
+    Load: _loaded,
+    Save: _saved,
+    Reserve: _reserved,
+    Release: _released,
+}

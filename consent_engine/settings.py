@@ -1,0 +1,296 @@
+"""Every `CONSENT_*` setting, from the environment and `.env`, read once and frozen. A wrong one stops the start."""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import SplitResult, urlsplit
+
+from dotenv import dotenv_values
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from consent_engine.data_folder import kept_secret
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.policy import Policy
+from consent_engine.durations import duration, millis
+from consent_engine.errors import SettingsError
+
+PREFIX = "CONSENT_"
+LEASE_MARGIN = timedelta(milliseconds=500)
+"""What a lease must have left beside the longest call, to write down how the call ended."""
+SHORT_SECRET = 16
+SIMULATED = "simulated"
+"""The gateway and the BSS on the embedded server, when none is named."""
+NOT_YET = ("archive_url", "metrics_addr", "reminder_after", "resend_max")
+"""Settings that are read and checked, but that nothing in this release obeys: whoever sets one is told."""
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # read only here, and checked only when read
+    except ValueError:
+        # Not their words: they quote the address, and a password may be in it.
+        raise ValueError("is not an address; a / ? # or @ in a password is written as %2F %3F %23 %40") from None
+    return parts
+
+
+def _redis_url(url: str) -> str:
+    scheme = url.partition("://")[0]
+    if scheme in {"redis+sentinel", "redis+cluster"}:
+        raise ValueError(f"this release does not speak {scheme}:// yet: use redis:// or rediss://")
+    if scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("is not a Redis address: write it like redis://HOST:6379/0")
+    parts = _split(url)
+    if not (parts.path.startswith("/") if scheme == "unix" else parts.hostname):
+        raise ValueError("names no server: write it like redis://HOST:6379/0 or unix:///PATH/redis.sock")
+    return url
+
+
+def _public_url(url: str) -> str:
+    parts = _split(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an address like https://consent.example.com")
+    return url.rstrip("/")
+
+
+def _metrics_addr(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) <= 65_535:  # noqa: PLR2004 - the last port there is
+        raise ValueError("must be HOST:PORT, like 127.0.0.1:9100")
+    return address
+
+
+def _sender(number: str) -> str:
+    if not re.fullmatch("[0-9]{3,20}", number):
+        raise ValueError("must be digits")
+    return number
+
+
+def _adapter(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_]+(:[a-z0-9]+(_[a-z0-9]+)*)?", name):
+        raise ValueError("must be the name of an adapter, or NAME:BOX for another one of a kind; small letters")
+    return name
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError("names a file that is not there")
+    return path.absolute()
+
+
+def _quiet(text: str) -> None:
+    # To take the words and send at night all the same would be worse than to stop.
+    if text != "off":
+        raise ValueError("this release does not keep quiet hours yet: leave it off")
+
+
+def _one(cells: int) -> int:
+    if cells != 1:
+        raise ValueError("this release works with 1 cell: leave it out")
+    return cells
+
+
+def _or_off(value: object) -> object:
+    return None if value == "off" else _parsed(value)
+
+
+def _parsed(value: object) -> object:
+    return duration(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_parsed), Field(gt=timedelta(0))]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+AdapterName = Annotated[str, AfterValidator(_adapter)]
+Sender = Annotated[str, AfterValidator(_sender)]
+
+
+class Settings(BaseModel):
+    """The settings, checked one by one and against each other. Names are those of the variables, in small letters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    redis_url: RedisUrl | None = Field(None, repr=False)
+    rq_url: RedisUrl | None = Field(None, repr=False)
+    data_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(
+        default_factory=lambda: Path("var").absolute()
+    )
+    archive_url: str | None = Field(None, repr=False)
+    secret: SecretStr | None = None
+    durability: Literal["strict", "everysec"] = "strict"
+    replicas: int = Field(0, ge=0, le=10)
+    gateway: AdapterName | None = None
+    gateway_mobile: AdapterName | None = None
+    gateway_telecom: AdapterName | None = None
+    gateway_unicom: AdapterName | None = None
+    bss: AdapterName | None = None
+    sender_mobile: Sender = CARRIERS["mobile"].outbound
+    sender_telecom: Sender = CARRIERS["telecom"].outbound
+    sender_unicom: Sender = CARRIERS["unicom"].outbound
+    plans: Annotated[Path, AfterValidator(_existing)] | None = None
+    reply_window: Duration = timedelta(hours=24)
+    confirm_within: Duration = timedelta(hours=2)
+    reminder_after: Annotated[Duration | None, BeforeValidator(_or_off)] = Field(
+        default_factory=lambda data: min(timedelta(hours=12), data.get("reply_window", timedelta(days=1)) / 2)
+    )
+    resend_max: int = Field(3, ge=0, le=100)
+    quiet_hours: Annotated[None, BeforeValidator(_quiet)] = None
+    retry_base: Duration = timedelta(seconds=2)
+    retry_max: Duration = timedelta(minutes=10)
+    max_attempts: int = Field(5, ge=1, le=1000)
+    uncertain_hold: Duration = timedelta(minutes=10)
+    lease: Duration = timedelta(seconds=60)
+    call_timeout: Duration = timedelta(seconds=10)
+    in_flight: int = Field(64, ge=1, le=4096)
+    cells: Annotated[int, AfterValidator(_one)] = 1
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = None
+    metrics_addr: Annotated[str, AfterValidator(_metrics_addr)] | None = None
+    adapters: Mapping[str, Mapping[str, str]] = Field(MappingProxyType({}), repr=False)
+    """The settings of gateways and BSS as they stand: `CONSENT_HTTP_JSON__URL` is `["HTTP_JSON"]["URL"]`."""
+    unknown: tuple[str, ...] = ()
+    """Variables that begin like ours and are none."""
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, env_file: Path | str | None = ".env") -> Self:
+        """Read the environment (else the file; the environment wins). SettingsError is one line, with no secret."""
+        ours = _ours(_kept(env_file), os.environ if environ is None else environ)
+        fields = {name.upper() for name in cls.model_fields} - {"ADAPTERS", "UNKNOWN"}
+        values: dict[str, Any] = {name.lower(): value for name, value in ours.items() if name in fields}
+        adapters: dict[str, dict[str, str]] = {}
+        for name, value in ours.items():
+            prefix, _, rest = name.partition("__")
+            if rest:
+                adapters.setdefault(prefix, {})[rest] = value
+        unknown = (n for n in ours if n not in fields and "__" not in n and not n.startswith("TESTS_"))
+        values |= {"adapters": adapters, "unknown": tuple(PREFIX + name for name in sorted(unknown))}
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SettingsError(_one_line(error)) from None
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> Self:
+        if self.lease < self.call_timeout + LEASE_MARGIN:
+            raise SettingsError("CONSENT_LEASE must be longer than CONSENT_CALL_TIMEOUT, by 500ms at least")
+        if self.retry_max < self.retry_base:
+            raise SettingsError("CONSENT_RETRY_MAX must not be shorter than CONSENT_RETRY_BASE")
+        if self.reminder_after and self.reminder_after >= self.reply_window:
+            raise SettingsError("CONSENT_REMINDER_AFTER must be shorter than CONSENT_REPLY_WINDOW, or off")
+        return self
+
+    @model_validator(mode="after")
+    def _senders_are_the_carriers_own(self) -> Self:
+        for carrier, sender in self.senders().items():
+            own = CARRIERS[carrier].outbound, CARRIERS[carrier].hotline
+            if not sender.startswith(own):
+                raise SettingsError(f"CONSENT_SENDER_{carrier.upper()} must begin with {own[0]} or {own[1]}")
+        return self
+
+    @model_validator(mode="after")
+    def _storage_fits(self) -> Self:
+        if not self.embedded and self.secret is None:
+            raise SettingsError("CONSENT_SECRET is required with CONSENT_REDIS_URL: set it to a long random text")
+        if self.replicas and (self.embedded or self.durability != "strict"):
+            raise SettingsError("CONSENT_REPLICAS needs CONSENT_REDIS_URL and CONSENT_DURABILITY=strict: leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _outside_is_named(self) -> Self:
+        if self.embedded:
+            return self
+        if unserved := [f"CONSENT_GATEWAY_{name.upper()}" for name in CARRIERS if not self._gateway_of(name)]:
+            raise SettingsError(
+                f"{'CONSENT_GATEWAY' if len(unserved) > 1 else unserved[0]} is required with a Redis URL"
+            )
+        if self.bss is None:
+            raise SettingsError("CONSENT_BSS is required with CONSENT_REDIS_URL")
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the engine runs on a server of its own, in the data folder."""
+        return self.redis_url is None
+
+    def of(self, prefix: str) -> Mapping[str, str]:
+        """The settings of one gateway or BSS: `of("HTTP_JSON_BOX2")`."""
+        return self.adapters.get(prefix, {})
+
+    def _gateway_of(self, carrier: str) -> str | None:
+        own: str | None = getattr(self, f"gateway_{carrier}")
+        return own or self.gateway
+
+    def routes(self) -> dict[str, str]:
+        """Carrier -> the gateway that serves it."""
+        return {carrier: self._gateway_of(carrier) or SIMULATED for carrier in CARRIERS}
+
+    def bss_name(self) -> str:
+        """The BSS that switches services on."""
+        return self.bss or SIMULATED
+
+    def senders(self) -> dict[str, str]:
+        """Carrier -> the number our SMS come from."""
+        return {carrier: getattr(self, f"sender_{carrier}") for carrier in CARRIERS}
+
+    def policy(self) -> Policy:
+        """What is frozen into an order placed now."""
+        return Policy(
+            reply_window=millis(self.reply_window),
+            confirm_within=millis(self.confirm_within),
+            retry_base=millis(self.retry_base),
+            retry_max=millis(self.retry_max),
+            max_attempts=self.max_attempts,
+            uncertain_hold=millis(self.uncertain_hold),
+        )
+
+    def warnings(self) -> list[str]:
+        """What is no error, and should be seen by whoever starts us: a line each, no secret in it."""
+        known = [PREFIX + name.upper() for name in type(self).model_fields]
+        told = []
+        for name in self.unknown:
+            near = difflib.get_close_matches(name, known, n=1)
+            told.append(f"{name} is no setting of ours" + (f": did you mean {near[0]}?" if near else ""))
+        used = {*self.routes().values(), f"bss_{self.bss_name()}"}
+        idle = self.adapters.keys() - {name.replace(":", "_").upper() for name in used}
+        told += [f"{PREFIX}{prefix}__* belongs to no gateway and no BSS in use" for prefix in sorted(idle)]
+        idle_fields = [name for name in NOT_YET if name in self.model_fields_set]
+        told += [f"{PREFIX}{name.upper()} has no effect in this release" for name in idle_fields]
+        if self.secret is not None and len(self.secret.get_secret_value()) < SHORT_SECRET:
+            told.append(f"CONSENT_SECRET is short: {SHORT_SECRET} characters at least, better 32")
+        return told
+
+    def secret_for(self, data_dir: Path) -> str:
+        """CONSENT_SECRET; without it, the secret kept in the data folder, made when first asked for."""
+        return self.secret.get_secret_value() if self.secret is not None else kept_secret(data_dir)
+
+
+def _kept(env_file: Path | str | None) -> Mapping[str, str | None]:
+    try:
+        return dotenv_values(env_file, interpolate=False) if env_file else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{env_file} can not be read") from error
+
+
+def _ours(*sources: Mapping[str, str | None]) -> dict[str, str]:
+    """Our variables without their prefix; later sources win. An empty one is one that is not set."""
+    found = {name: value for source in sources for name, value in source.items() if name.startswith(PREFIX)}
+    return {name.removeprefix(PREFIX): value.strip() for name, value in found.items() if value and value.strip()}
+
+
+def _one_line(error: ValidationError) -> str:
+    """The first thing that is wrong, in our words: the variable, never its value."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    told = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    return f"{PREFIX}{str(first['loc'][0]).upper()} {told}"

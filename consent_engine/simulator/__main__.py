@@ -1,0 +1,92 @@
+"""`python -m consent_engine.simulator`: the outside alone, for people with curl and for chaos runs."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from consent_engine.domain.msisdn import mask
+from consent_engine.simulator.outside import Outside
+from consent_engine.simulator.wire import Unreachable
+
+HELP = (
+    'type: NUMBER TO TEXT, for example  +8613800138000 10085 是  (or POST /say {"from","to","text"}); '
+    "GET /ledger shows everything"
+)
+PARTS = 3
+
+
+def _announce(what: str, msisdn: str, text: str) -> None:
+    _tell(f"{what} to {mask(msisdn)}: {text}")
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m consent_engine.simulator", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8900)
+    parser.add_argument("--secret", required=True, help="what CONSENT_HTTP_JSON__SECRET is")
+    parser.add_argument("--bss-secret", help="what CONSENT_BSS_HTTP__SECRET is (default: the same)")
+    parser.add_argument("--engine", default="http://127.0.0.1:8000", help="where the engine's API listens")
+    return parser.parse_args(arguments)
+
+
+async def _console(outside: Outside, reader: asyncio.StreamReader) -> None:
+    """Every line typed is an SMS written on a handset. Ends with the input; then only HTTP is left."""
+    while line := await reader.readline():
+        parts = line.decode(errors="replace").split(maxsplit=PARTS - 1)
+        if len(parts) < PARTS:
+            _tell(HELP)
+            continue
+        msisdn, to, text = parts
+        try:
+            reply = await outside.handsets.write(msisdn, to, text.rstrip("\n"))
+        except Unreachable as error:
+            _tell(str(error))
+            continue
+        _tell(f"engine: {reply.status} {reply.body}")
+
+
+async def _stdin() -> asyncio.StreamReader:
+    """Standard input as lines. Only a terminal: a chaos run has none, and a file cannot be waited for."""
+    reader = asyncio.StreamReader()
+    if sys.stdin is not None and sys.stdin.isatty():
+        # A handle of its own: closing the transport must not close the process's standard input.
+        pipe = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    return reader
+
+
+async def _serve(outside: Outside, engine: str) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with outside.serving(engine):
+        _tell(f"gateway {outside.gateway_url} · bss {outside.bss_url} · ledger {outside.url}/ledger\n{HELP}")
+        console = asyncio.create_task(_console(outside, await _stdin()))
+        await stop.wait()
+        console.cancel()
+        await asyncio.gather(console, return_exceptions=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until SIGINT or SIGTERM."""
+    options = _options(arguments)
+    try:
+        outside = Outside(options.secret, options.bss_secret or options.secret, options.host, options.port, _announce)
+    except OSError as error:
+        sys.stderr.write(f"cannot listen on {options.host}:{options.port}: {error.strerror}\n")
+        return 1
+    asyncio.run(_serve(outside, options.engine))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""The account of a run in text: how far the orders came, what the outside did wrong and how that ended."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from consent_engine.domain.effects import Purpose
+from consent_engine.domain.lifecycle import State
+from consent_engine.simulator.case import Case, OrderRun
+from consent_engine.simulator.ledger import Ledger, order_of
+from consent_engine.simulator.phone import pad, width
+
+BAR = 40
+STAGES = ("通话同意 call agreed", "确认短信 confirmation SMS sent", "用户回复 user reply", "业务开通 service activated",
+          "通知短信 notification SMS sent")  # fmt: skip
+ENDS: dict[State, str] = {
+    State.NOTIFIED: "已通知 notified",
+    State.DECLINED: "已拒绝 declined",
+    State.EXPIRED: "已过期 expired",
+    State.UNDELIVERABLE: "无法送达 undeliverable",
+    State.CANCELLED: "已取消 cancelled",
+    State.ACTIVATION_FAILED: "开通失败 activation failed",
+}
+
+
+def progress(cases: Sequence[Case], ledger: Ledger, seconds: float) -> str:
+    """One line on where the run stands."""
+    runs = [order for case in cases for order in case.orders]
+    settled = sum(order.settled.is_set() for order in runs)
+    placed = sum(order.placed.is_set() for order in runs)
+    return (
+        f"{seconds:4.0f} s  已下单 placed {placed}/{len(runs)}  等待 waiting {placed - settled}  "
+        f"已结 settled {settled}  SMS {len(ledger.sms)}  replies {len(ledger.said)}  "
+        f"activations {len(ledger.activations)}"
+    )
+
+
+def funnel(cases: Sequence[Case], ledger: Ledger) -> Iterator[str]:
+    """How many orders came how far, then how they ended."""
+    runs = [order for case in cases for order in case.orders if order.id]
+    counts = _stages(cases, runs, ledger)
+    yield from _bars(dict(zip(STAGES, counts, strict=True)), len(runs))
+    yield ""
+    ends = Counter(order.state for order in runs)
+    known = {label: ends[state] for state, label in ENDS.items()}
+    open_still = sum(count for state, count in ends.items() if state not in ENDS)
+    turned_away = sum(bool(order.door) for case in cases for order in case.orders)
+    yield from _bars(known | {"未结 not settled": open_still, "未受理 turned away": turned_away}, len(runs))
+
+
+def _stages(cases: Sequence[Case], runs: Sequence[OrderRun], ledger: Ledger) -> tuple[int, ...]:
+    asked = {order_of(sms.ref) for sms in ledger.sms.values() if sms.purpose is Purpose.CONFIRMATION and sms.taken_at}
+    wrote = {said.msisdn for said in ledger.said}
+    replied = {order.id for case in cases if case.msisdn in wrote for order in case.orders if order.id in asked}
+    on = sum(activation.switched_on > 0 for activation in ledger.activations.values())
+    return len(runs), len(asked), len(replied), on, sum(order.state is State.NOTIFIED for order in runs)
+
+
+def _bars(counts: dict[str, int], whole: int) -> Iterator[str]:
+    label = max(map(width, counts))
+    for name, count in counts.items():
+        yield f"  {pad(name, label)}  {count:4d}  {'█' * round(BAR * count / max(whole, 1))}"
+
+
+def misbehaviour(cases: Sequence[Case], ledger: Ledger) -> Iterator[str]:
+    """What the outside did wrong, how often, to how many orders, and how those ended."""
+    states = {order.id: str(order.state) for case in cases for order in case.orders if order.id}
+    for what, times in sorted(ledger.wrong.items()):
+        orders = ledger.hit.get(what, set())
+        ends = Counter(states.get(order, "unknown") for order in orders)
+        told = ", ".join(f"{count} {state}" for state, count in ends.most_common())
+        yield f"  {pad(what, 38)} {times:4d} times, {len(orders):3d} orders: {told}"
+
+
+def most_telling(cases: Sequence[Case]) -> Case | None:
+    """The conversation worth showing: two orders open at once if there is one."""
+    heard = [case for case in cases if case.inbox]
+    return max(heard, key=lambda case: (_two_open(case), len(case.orders), len(case.inbox)), default=None)
+
+
+def _two_open(case: Case) -> bool:
+    return case.script.name == "two open orders: one yes, one no"

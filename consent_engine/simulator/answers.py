@@ -1,0 +1,68 @@
+"""The ways an outside system answers: properly, with an error, with garbage, or not at all."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from aiohttp import web
+
+from consent_engine.domain.signature import HEADER, check
+from consent_engine.errors import Unauthenticated
+from consent_engine.simulator.ledger import Ledger
+from consent_engine.simulator.scripts import HOLD_S, Answer
+from consent_engine.simulator.tasks import Tasks
+
+STATUSES = {
+    Answer.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
+    Answer.SLOW_DOWN: HTTPStatus.TOO_MANY_REQUESTS,
+    Answer.IN_PROGRESS: HTTPStatus.CONFLICT,
+    Answer.REJECT: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Answer.ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Gives the answer a script wants."""
+
+    tasks: Tasks
+
+    async def give(
+        self, request: web.Request, answer: Answer, delay: float, proper: Mapping[str, str]
+    ) -> web.StreamResponse:
+        """Answer; `proper` is the body of a good answer. After HOLD and RESET the engine has got nothing."""
+        await self.tasks.pause(delay)
+        if answer in {Answer.HOLD, Answer.RESET}:
+            await self.tasks.pause(HOLD_S if answer is Answer.HOLD else 0)
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+        if answer is Answer.GARBAGE:
+            return web.Response(text="<html><body>it works!</body></html>", content_type="text/html")
+        if answer is Answer.OK:
+            return web.json_response(dict(proper), status=HTTPStatus.CREATED)
+        return _refusal(STATUSES[answer])
+
+
+def _refusal(status: HTTPStatus) -> web.Response:
+    headers = {"Retry-After": "1"} if status is HTTPStatus.TOO_MANY_REQUESTS else {}
+    return web.json_response({"code": "scripted", "reason": status.phrase}, status=status, headers=headers)
+
+
+async def signed_object(request: web.Request, secret: str, ledger: Ledger) -> dict[str, object] | web.Response:
+    """The body of a request, or the answer to one that is unsigned or no JSON object."""
+    raw = await request.read()
+    try:
+        check(secret, request.headers.get(HEADER), raw, int(ledger.now() * 1000))
+    except Unauthenticated:
+        ledger.errors.append(f"{request.path}: the engine's signature does not fit")
+        return web.json_response({"error": "signature"}, status=HTTPStatus.UNAUTHORIZED)
+    try:
+        read = json.loads(raw)
+    except ValueError:
+        read = None
+    if isinstance(read, dict):
+        return read
+    ledger.errors.append(f"{request.path}: the engine sent no JSON object")
+    return web.json_response({"error": "body"}, status=HTTPStatus.BAD_REQUEST)

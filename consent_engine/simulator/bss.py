@@ -1,0 +1,82 @@
+"""The BSS: switches services on, once a key, and refuses, stalls or loses its answer where a script says so."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from aiohttp import web
+
+from consent_engine.simulator.answers import Answers, signed_object
+from consent_engine.simulator.handsets import Handsets, instant
+from consent_engine.simulator.ledger import ActivationSeen, Attempt, Ledger
+from consent_engine.simulator.scripts import Answer, BssHop
+
+FIELDS = frozenset({"order_id", "msisdn", "plan", "plan_version", "plan_hash", "confirmed_at", "head"})
+SLOW_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class BssDesk:
+    """`POST /bss/activations` and `GET /bss/activations/{id}`."""
+
+    secret: str
+    ledger: Ledger
+    handsets: Handsets
+    answers: Answers
+    announce: Callable[[str, str, str], None]
+    ids: Iterator[int]
+
+    async def activate(self, request: web.Request) -> web.StreamResponse:
+        """Switch a service on, or what the script says instead. A key is honoured: what was said once stands."""
+        body = await signed_object(request, self.secret, self.ledger)
+        if isinstance(body, web.Response):
+            return body
+        if set(body) < FIELDS or request.headers.get("Idempotency-Key") != body.get("order_id"):
+            self.ledger.errors.append("/bss/activations: the engine's request breaks the contract")
+            return web.json_response({"error": "fields"}, status=HTTPStatus.BAD_REQUEST)
+        seen = self._entry(body)
+        case = self.handsets.cases.get(seen.msisdn)
+        hop = case.script.bss_hop(len(seen.attempts) + 1) if case else BssHop()
+        answer = self._record(seen, body, hop)
+        return await self.answers.give(request, answer, hop.delay, self._proof(seen))
+
+    async def show(self, request: web.Request) -> web.Response:
+        """What became of a key: 200, or 404 while nothing was switched on."""
+        seen = self.ledger.activations.get(request.match_info["id"])
+        if seen is None:
+            return web.json_response({"error": "unknown"}, status=HTTPStatus.NOT_FOUND)
+        seen.asked += 1
+        if seen.verdict is not Answer.OK:
+            return web.json_response({"error": "unknown"}, status=HTTPStatus.NOT_FOUND)
+        return web.json_response(self._proof(seen))
+
+    def _entry(self, body: dict[str, object]) -> ActivationSeen:
+        order_id = str(body["order_id"])
+        fresh = ActivationSeen(order_id, str(body["msisdn"]), str(body["plan"]))
+        return self.ledger.activations.setdefault(order_id, fresh)
+
+    def _record(self, seen: ActivationSeen, body: dict[str, object], hop: BssHop) -> Answer:
+        """Write down the request and what it does; says what to answer."""
+        changed = bool(seen.bodies) and body != seen.bodies[0]
+        if changed:
+            self.ledger.errors.append(f"activation {seen.order_id}: another body under the same key")
+        seen.bodies.append(body)
+        seen.attempts.append(Attempt(self.ledger.now(), hop.answer, hop.takes, changed))
+        self._count(seen, hop)
+        self.announce("activation", seen.msisdn, seen.plan)
+        if seen.verdict is None and hop.takes:
+            seen.verdict, seen.switched_on = Answer.OK, seen.switched_on + 1
+        elif seen.verdict is None and hop.answer is Answer.REJECT:
+            seen.verdict = Answer.REJECT
+        stands = seen.verdict is Answer.REJECT and hop.answer is Answer.OK
+        return Answer.REJECT if stands else hop.answer
+
+    def _count(self, seen: ActivationSeen, hop: BssHop) -> None:
+        taken = ", taken" if hop.takes else ""
+        if hop.answer is not Answer.OK:
+            self.ledger.misbehaved(f"bss: {hop.answer}{taken}", seen.order_id)
+        if hop.delay >= SLOW_S:
+            self.ledger.misbehaved("bss: slow", seen.order_id)
+
+    def _proof(self, seen: ActivationSeen) -> dict[str, str]:
+        return {"activation_id": f"act-{seen.order_id}", "active_from": instant(seen.attempts[0].at)}

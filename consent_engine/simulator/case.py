@@ -1,0 +1,102 @@
+"""One subscriber as it runs: a script, a number, and what has come of its orders so far."""
+
+import asyncio
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.effects import Purpose
+from consent_engine.domain.lifecycle import State
+from consent_engine.simulator.ledger import SmsSeen
+from consent_engine.simulator.scripts import Order, Script
+
+_CODE_IN_TEXT = re.compile(r"(?:是|Y|y)\s?([2-9]\d{2})(?!\d)")
+PLACED_WITHIN_S = 5.0
+
+
+@dataclass(slots=True)
+class OrderRun:
+    """One order of a case. door: the code it was turned away with · state: as the engine last showed it."""
+
+    script: Order
+    plan: str
+    carrier: str
+    id: str = ""
+    door: str = ""
+    code: str = ""
+    state: State | None = None
+    timeline: list[dict[str, Any]] = field(default_factory=list)
+    placed: asyncio.Event = field(default_factory=asyncio.Event)
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def official(self) -> str:
+        """The number its call comes from."""
+        return CARRIERS[self.carrier].outbound
+
+    def show(self, body: dict[str, Any]) -> None:
+        """Take what the engine answered for this order."""
+        self.state = State(body["state"])
+        self.timeline = body.get("timeline") or []
+        if self.state.settled:
+            self.settled.set()
+
+    def turned_away(self, code: str) -> None:
+        """Keep why the door stayed shut; nothing more will come of it."""
+        self.door = code
+        self.placed.set()
+        self.settled.set()
+
+
+@dataclass(slots=True)
+class Case:
+    """One subscriber under way. notes: what the call centre saw go wrong, in plain words."""
+
+    script: Script
+    msisdn: str
+    orders: list[OrderRun]
+    landed: Counter[Purpose] = field(default_factory=Counter)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    inbox: list[SmsSeen] = field(default_factory=list)
+    callable: dict[str, bool] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more is to come of any of its orders."""
+        return all(order.settled.is_set() for order in self.orders)
+
+    def land(self, sms: SmsSeen) -> int:
+        """Put an SMS on the handset; says the how-many-eth of its purpose it is."""
+        self.inbox.append(sms)
+        self.landed[sms.purpose] += 1
+        if sms.purpose is Purpose.CONFIRMATION:
+            self.asked.set()
+        return self.landed[sms.purpose]
+
+    def sender(self, order: int) -> str:
+        """The number an order's SMS came from, as a handset would answer it."""
+        official = self.orders[order].official
+        return next((sms.sender for sms in reversed(self.inbox) if sms.sender.startswith(official)), official)
+
+    async def words(self, template: str) -> str:
+        """What the handset writes: `{n}` becomes the code of the n-th order, nothing where it has none."""
+        if "{" not in template:
+            return template
+        return template.format(*[await self._code(order) for order in self.orders])
+
+    async def _code(self, order: OrderRun) -> str:
+        try:
+            async with asyncio.timeout(PLACED_WITHIN_S):
+                await order.placed.wait()
+        except TimeoutError:
+            return self._code_read(order)
+        return order.code or self._code_read(order)
+
+    def _code_read(self, order: OrderRun) -> str:
+        """The code as a person reads it in the SMS."""
+        texts = [sms.text for sms in self.inbox if sms.ref.startswith(order.id or "\0")]
+        found = (_CODE_IN_TEXT.search(text) for text in texts)
+        return next((match.group(1) for match in found if match), "")

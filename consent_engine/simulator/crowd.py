@@ -1,0 +1,54 @@
+"""Who is called today: scripts dealt to numbers and plans, the same for the same seed."""
+
+import random
+from collections.abc import Mapping, Sequence
+
+from consent_engine.simulator.case import Case, OrderRun
+from consent_engine.simulator.scripts import Script
+from consent_engine.simulator.subscribers import SCRIPTS
+
+RANGE = "+8613800"
+STEP = 7
+
+
+def crowd(orders: int, seed: int, plans: Mapping[str, Sequence[str]]) -> list[Case]:
+    """Cases with `orders` orders in all. plans: carrier -> plan codes. Every script comes round before any returns."""
+    rng = random.Random(seed)  # noqa: S311 - dealing scripts, no secret
+    dealt = _deal(orders, rng, plans)
+    rng.shuffle(dealt)
+    first = rng.randrange(1_000_000)
+    return [_case(script, first + STEP * index, index, plans) for index, script in enumerate(dealt)]
+
+
+def _deal(orders: int, rng: random.Random, plans: Mapping[str, Sequence[str]]) -> list[Script]:
+    usable = [script for script in SCRIPTS if _carriers(script, plans)]
+    dealt: list[Script] = []
+    left = orders
+    while left > 0:
+        for script in rng.sample(usable, len(usable)):
+            # The plain yes, one order, fills what the last round leaves over.
+            chosen = script if len(script.orders) <= left else SCRIPTS[0]
+            dealt.append(chosen)
+            left -= len(chosen.orders)
+            if left <= 0:
+                break
+    return dealt
+
+
+def _carriers(script: Script, plans: Mapping[str, Sequence[str]]) -> list[str]:
+    """The carriers whose plans suffice for a script's first order and those of the same carrier."""
+    needed = max(order.plan for order in script.orders) + 1
+    others = max(order.carrier for order in script.orders)
+    fit = [carrier for carrier, codes in plans.items() if len(codes) >= needed]
+    return fit if len(plans) > others else []
+
+
+def _case(script: Script, number: int, index: int, plans: Mapping[str, Sequence[str]]) -> Case:
+    fit = _carriers(script, plans)
+    home = fit[index % len(fit)]
+    away = next((carrier for carrier in plans if carrier != home), home)
+    runs = []
+    for order in script.orders:
+        carrier = away if order.carrier else home
+        runs.append(OrderRun(order, plans[carrier][order.plan], carrier))
+    return Case(script, f"{RANGE}{number % 1_000_000:06d}", runs)

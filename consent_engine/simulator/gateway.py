@@ -1,0 +1,106 @@
+"""The gateway: takes the engine's SMS, carries them to handsets, reports - or does not, where a script says so."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from aiohttp import web
+
+from consent_engine.domain.effects import Purpose
+from consent_engine.simulator.answers import Answers, signed_object
+from consent_engine.simulator.handsets import Handsets, instant
+from consent_engine.simulator.ledger import Attempt, Ledger, SmsSeen, order_of
+from consent_engine.simulator.scripts import Answer, Dlr, Hop
+from consent_engine.simulator.tasks import Tasks
+from consent_engine.simulator.wire import Wire
+
+RECEIPTS = "/v1/gateways/http_json/receipts"
+SLOW_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayDesk:
+    """`POST /sms`."""
+
+    secret: str
+    ledger: Ledger
+    handsets: Handsets
+    tasks: Tasks
+    wire: Wire
+    answers: Answers
+    announce: Callable[[str, str, str], None]
+    ids: Iterator[int]
+
+    async def take(self, request: web.Request) -> web.StreamResponse:
+        """Take an SMS, or what the script says instead. The same ref again is a repeat, not a second SMS."""
+        body = await signed_object(request, self.secret, self.ledger)
+        if isinstance(body, web.Response):
+            return body
+        sms = self._entry(request, body)
+        if sms is None:
+            self.ledger.errors.append("/sms: the engine sent an SMS that breaks the contract")
+            return web.json_response({"error": "fields"}, status=HTTPStatus.BAD_REQUEST)
+        case = self.handsets.cases.get(sms.to)
+        hop = case.script.hop(sms.purpose, len(sms.attempts) + 1) if case else Hop()
+        self._record(sms, body, hop)
+        return await self.answers.give(request, hop.answer, hop.delay, {"message_id": sms.message_id})
+
+    def _entry(self, request: web.Request, body: dict[str, object]) -> SmsSeen | None:
+        fields = [body.get(name) for name in ("ref", "from", "to", "text")]
+        if not all(isinstance(value, str) and value for value in fields):
+            return None
+        ref, sender, to, text = (str(value) for value in fields)
+        if request.headers.get("Idempotency-Key") != ref or body.get("purpose") not in set(Purpose):
+            return None
+        fresh = SmsSeen(ref, Purpose(str(body["purpose"])), sender, to, text, f"sim-{next(self.ids)}")
+        return self.ledger.sms.setdefault(ref, fresh)
+
+    def _record(self, sms: SmsSeen, body: dict[str, object], hop: Hop) -> None:
+        first = sms.taken_at is None
+        now = (body["from"], body["to"], body["text"], body["purpose"])
+        changed = now != (sms.sender, sms.to, sms.text, sms.purpose)
+        if changed:
+            self.ledger.errors.append(f"SMS {sms.ref}: another body under the same ref")
+        sms.attempts.append(Attempt(self.ledger.now(), hop.answer, hop.takes, changed))
+        self._count(sms, hop)
+        self.announce(f"SMS {sms.purpose} from {sms.sender}", sms.to, sms.text)
+        if not hop.takes:
+            return
+        if hop.lands and (first or hop.again):
+            self.handsets.land(sms)
+        for report in hop.reports:
+            self.tasks.spawn(self._report(sms, report))
+
+    def _count(self, sms: SmsSeen, hop: Hop) -> None:
+        order = order_of(sms.ref)
+        taken = ", taken" if hop.takes else ""
+        wrongs = {
+            f"gateway: {hop.answer}{taken}": hop.answer is not Answer.OK,
+            "gateway: slow": hop.delay >= SLOW_S,
+            "gateway: never reports": hop.takes and not hop.reports,
+            "gateway: reports before it answers": any(report.after < hop.delay for report in hop.reports),
+            "gateway: reports failure": any(report.status == "failed" for report in hop.reports),
+            "gateway: reports twice": any(report.times > 1 for report in hop.reports),
+            "gateway: reports out of order": any(report.segments for report in hop.reports) or len(hop.reports) > 1,
+        }
+        for what, true in wrongs.items():
+            if true:
+                self.ledger.misbehaved(what, order)
+
+    async def _report(self, sms: SmsSeen, report: Dlr) -> None:
+        await self.tasks.pause(report.after)
+        for segment in (report.segments or (1,)) * report.times:
+            payload: dict[str, object] = {
+                "ref": sms.ref,
+                "message_id": sms.message_id,
+                "status": report.status,
+                "at": instant(self.ledger.now()),
+            }
+            if report.segments:
+                payload |= {"segment": segment, "segments": len(report.segments)}
+            if report.status == "failed":
+                payload["error"] = "absent subscriber"
+            reply = await self.wire.post_signed(RECEIPTS, payload)
+            self.ledger.reports += 1
+            if reply.status != HTTPStatus.OK or reply.body.get("rejected"):
+                self.ledger.errors.append(f"the engine did not take a report: {reply.status} {reply.body}")

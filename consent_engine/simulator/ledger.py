@@ -1,0 +1,107 @@
+"""The outside's ledger: every request the engine made, every word a subscriber wrote, every misbehaviour."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from consent_engine.domain.effects import Purpose
+from consent_engine.simulator.scripts import Answer
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One request of the engine. at: seconds since 1970 · changed: another body than the first under this key."""
+
+    at: float
+    answer: Answer
+    taken: bool
+    changed: bool = False
+
+
+@dataclass(slots=True)
+class SmsSeen:
+    """One SMS by its ref. landed: when it reached the handset, once a copy."""
+
+    ref: str
+    purpose: Purpose
+    sender: str
+    to: str
+    text: str
+    message_id: str
+    attempts: list[Attempt] = field(default_factory=list)
+    landed: list[float] = field(default_factory=list)
+
+    @property
+    def taken_at(self) -> float | None:
+        """When the gateway first took it."""
+        return next((a.at for a in self.attempts if a.taken), None)
+
+
+@dataclass(slots=True)
+class ActivationSeen:
+    """One activation by its key. verdict: what the BSS stands by, None while it knows nothing of it."""
+
+    order_id: str
+    msisdn: str
+    plan: str
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    verdict: Answer | None = None
+    switched_on: int = 0
+    asked: int = 0
+
+
+@dataclass(slots=True)
+class Said:
+    """One SMS from a handset. written_at: its stamp · stored: the engine acknowledged it."""
+
+    message_id: str
+    msisdn: str
+    to: str
+    text: str
+    at: float
+    written_at: float
+    stored: bool = False
+
+
+@dataclass(slots=True)
+class Ledger:
+    """All of it, in memory. `now` is the outside's clock."""
+
+    now: Callable[[], float] = time.time
+    sms: dict[str, SmsSeen] = field(default_factory=dict)
+    activations: dict[str, ActivationSeen] = field(default_factory=dict)
+    said: list[Said] = field(default_factory=list)
+    reports: int = 0
+    wrong: Counter[str] = field(default_factory=Counter)
+    hit: dict[str, set[str]] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+
+    def misbehaved(self, what: str, order_id: str) -> None:
+        """Count one thing the outside did wrong, and to which order."""
+        self.wrong[what] += 1
+        self.hit.setdefault(what, set()).add(order_id)
+
+    def on_handset(self, msisdn: str) -> list[tuple[float, SmsSeen]]:
+        """What stands on one handset, by time; a copy that landed twice stands there twice."""
+        return sorted(
+            ((at, sms) for sms in self.sms.values() if sms.to == msisdn for at in sms.landed), key=lambda pair: pair[0]
+        )
+
+    def view(self) -> dict[str, Any]:
+        """As `GET /ledger` shows it."""
+        return {
+            "sms": [asdict(sms) for sms in self.sms.values()],
+            "activations": [asdict(activation) for activation in self.activations.values()],
+            "said": [asdict(said) for said in self.said],
+            "reports": self.reports,
+            "wrong": dict(self.wrong),
+            "errors": self.errors,
+        }
+
+
+def order_of(ref: str) -> str:
+    """The owner in a ref `<owner>.<purpose>.<n>`."""
+    return ref.rsplit(".", 2)[0]

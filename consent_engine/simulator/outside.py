@@ -1,0 +1,120 @@
+"""One port that plays gateway and BSS, keeps the ledger, and lets a person write from any handset."""
+
+import itertools
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import aiohttp
+from aiohttp import web
+
+from consent_engine.simulator.answers import Answers
+from consent_engine.simulator.bss import BssDesk
+from consent_engine.simulator.case import Case
+from consent_engine.simulator.gateway import GatewayDesk
+from consent_engine.simulator.handsets import Handsets
+from consent_engine.simulator.ledger import Ledger
+from consent_engine.simulator.tasks import Tasks
+from consent_engine.simulator.wire import Unreachable, Wire
+
+SHUTDOWN_S = 0.5
+BACKLOG = 512
+Announce = Callable[[str, str, str], None]
+"""Told of everything that comes in: what it is, whose number, what it says."""
+
+
+def _silent(what: str, msisdn: str, text: str) -> None:
+    """Tell nobody."""
+
+
+@dataclass(slots=True)
+class Outside:
+    """Gateway and BSS on one port. The port is bound at once, so that the engine can be told; it serves later, once."""
+
+    secret: str
+    bss_secret: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    announce: Announce = _silent
+    ledger: Ledger = field(default_factory=Ledger)
+    handsets: Handsets = field(init=False)
+    _socket: socket.socket = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((self.host, self.port))
+        except OSError:
+            self._socket.close()
+            raise
+        self.port = self._socket.getsockname()[1]
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def gateway_url(self) -> str:
+        """For `CONSENT_HTTP_JSON__URL`."""
+        return self.url + "/sms"
+
+    @property
+    def bss_url(self) -> str:
+        """For `CONSENT_BSS_HTTP__URL`."""
+        return self.url + "/bss"
+
+    def close(self) -> None:
+        """Give the port back, if it never served."""
+        self._socket.close()
+
+    @asynccontextmanager
+    async def serving(self, engine: str) -> AsyncIterator["Outside"]:
+        """Serve towards the engine at `engine` until the block ends; nothing is left open after it."""
+        tasks = Tasks(self.ledger.errors)
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
+            wire = Wire(engine.rstrip("/"), session, self.secret)
+            self.handsets = Handsets(self.ledger, tasks, wire)
+            runner = web.AppRunner(self._app(tasks, wire), access_log=None, shutdown_timeout=SHUTDOWN_S)
+            await runner.setup()
+            try:
+                await web.SockSite(runner, self._socket, backlog=BACKLOG).start()
+                yield self
+            finally:
+                await tasks.close()
+                await runner.cleanup()
+                self.close()
+
+    def _app(self, tasks: Tasks, wire: Wire) -> web.Application:
+        answers, ids = Answers(tasks), itertools.count(1)
+        gateway = GatewayDesk(self.secret, self.ledger, self.handsets, tasks, wire, answers, self.announce, ids)
+        bss = BssDesk(self.bss_secret, self.ledger, self.handsets, answers, self.announce, ids)
+        app = web.Application()
+        app.router.add_post("/sms", gateway.take)
+        app.router.add_post("/bss/activations", bss.activate)
+        app.router.add_get("/bss/activations/{id}", bss.show)
+        app.router.add_get("/ledger", self._show)
+        app.router.add_post("/say", self._say)
+        return app
+
+    async def _show(self, request: web.Request) -> web.Response:
+        return web.json_response(self.ledger.view())
+
+    async def _say(self, request: web.Request) -> web.Response:
+        try:
+            wanted = await request.json()
+            msisdn, to, text = str(wanted["from"]), str(wanted["to"]), str(wanted["text"])
+        except (ValueError, KeyError, TypeError):
+            return web.json_response({"error": "say needs to, from and text"}, status=HTTPStatus.BAD_REQUEST)
+        try:
+            reply = await self.handsets.write(msisdn, to, text)
+        except Unreachable as error:
+            return web.json_response({"error": str(error)}, status=HTTPStatus.BAD_GATEWAY)
+        return web.json_response({"engine_answered": reply.status, "body": reply.body})
+
+    def play(self, cases: list[Case]) -> None:
+        """Give scripts to numbers."""
+        self.handsets.cases.update({case.msisdn: case for case in cases})

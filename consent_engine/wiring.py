@@ -1,0 +1,137 @@
+"""Wiring: the only place that chooses adapters and knows the settings on both sides."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+
+from consent_engine.adapters import bss, gateways
+from consent_engine.adapters.redis_client import Wire, connect
+from consent_engine.adapters.redis_registry import RedisRegistry
+from consent_engine.adapters.redis_server import EmbeddedServer, RunningServer, connect_or_start
+from consent_engine.adapters.redis_store import RedisStore
+from consent_engine.adapters.rq_queue import RqQueue
+from consent_engine.domain.admit import Terms
+from consent_engine.domain.line import keyed
+from consent_engine.domain.plan import Plan, plan_from
+from consent_engine.durations import millis
+from consent_engine.engine import Engine
+from consent_engine.errors import FieldError, Malformed, SettingsError
+from consent_engine.ports import Gateway, Outside
+from consent_engine.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Settings, and the servers they lead to. An engine of its own for every thread that needs one."""
+
+    settings: Settings
+    redis_url: str
+    rq_url: str
+    secret: str
+    server: EmbeddedServer | RunningServer | None = None
+
+    def engine(self) -> Engine:
+        """An engine with its own clients."""
+        return build(self.settings, self.redis_url, self.rq_url, self.secret)
+
+
+@contextmanager
+def installation(settings: Settings, progress: Callable[[str], None] | None = None) -> Iterator[Installation]:
+    """Where the data are: the Redis that was named, else the data folder's own server, started if nobody runs it.
+
+    Checked before anything is written: raises SettingsError when the server cannot keep our promises.
+    """
+    with _data(settings, progress) as found:
+        engine = found.engine()
+        engine.registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
+        engine.catalogue.add_missing(plans_from(settings.plans))
+        yield found
+
+
+@contextmanager
+def _data(settings: Settings, progress: Callable[[str], None] | None) -> Iterator[Installation]:
+    secret = settings.secret_for(settings.data_dir)
+    if settings.redis_url is not None:
+        yield Installation(settings, settings.redis_url, settings.rq_url or settings.redis_url, secret)
+        return
+    with connect_or_start(settings.data_dir, settings.durability, progress) as server:
+        yield Installation(settings, server.url, settings.rq_url or server.url, secret, server)
+
+
+def build(settings: Settings, redis_url: str, rq_url: str, secret: str) -> Engine:
+    """An engine on real adapters."""
+    wire = Wire(connect(redis_url), proves=settings.durability == "strict", replicas=settings.replicas)
+    lease = millis(settings.lease)
+    return Engine(
+        RedisStore(wire, lease_ms=lease),
+        RedisRegistry(wire),
+        RqQueue(rq_url),
+        outside(settings, secret),
+        terms(settings, secret),
+        secret,
+        in_flight=settings.in_flight,
+        lease_ms=lease,
+        call_timeout_ms=millis(settings.call_timeout),
+    )
+
+
+def terms(settings: Settings, secret: str) -> Terms:
+    """What is frozen into orders admitted now."""
+    sub_numbers = {carrier for carrier, gateway in _gateways(settings, secret).items() if gateway.sub_numbers}
+    return Terms(settings.policy(), settings.senders(), frozenset(sub_numbers))
+
+
+def outside(settings: Settings, secret: str) -> Outside:
+    """The gateways, by name and by carrier, and the BSS."""
+    by_carrier = _gateways(settings, secret)
+    routes = settings.routes()
+    return Outside(
+        gateways={routes[carrier]: gateway for carrier, gateway in by_carrier.items()},
+        routes=routes,
+        senders=settings.senders(),
+        bss=bss.build(settings.bss_name(), settings.of, settings.call_timeout),
+    )
+
+
+def _gateways(settings: Settings, secret: str) -> dict[str, Gateway]:
+    """One of each name; the simulated ones get a secret derived from ours when none is set."""
+
+    def raw(prefix: str) -> Mapping[str, str]:
+        derived = {"SECRET": keyed(secret, "simulated", prefix)} if prefix.startswith("SIMULATED") else {}
+        return {**derived, **settings.of(prefix)}
+
+    built = {name: gateways.build(name, raw, settings.call_timeout) for name in set(settings.routes().values())}
+    return {carrier: built[name] for carrier, name in settings.routes().items()}
+
+
+def plans_from(path: Path | None) -> list[Plan]:
+    """The plans in a YAML file, or the bundled sample; raises Malformed naming the entry and the field."""
+    name = str(path) if path else "sample_plans.yaml"
+    text = path.read_text("utf-8") if path else files("consent_engine").joinpath(name).read_text("utf-8")
+    try:
+        rows = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise SettingsError(f"{name} is not YAML{where}") from None
+    if not isinstance(rows, list):
+        raise SettingsError(f"{name} must be a list of plans")
+    plans, wrong = [], []
+    for n, row in enumerate(rows):
+        try:
+            plans.append(plan_from(row))
+        except Malformed as error:
+            wrong += [FieldError(f"{n}.{e.field}", e.code, e.message) for e in error.errors]
+    if wrong:
+        raise Malformed(wrong)
+    return plans
+
+
+def call_bound(settings: Settings) -> timedelta:
+    """How long a call in flight may still last."""
+    return settings.call_timeout + timedelta(seconds=1)

@@ -1,0 +1,203 @@
+"""What the tests share: a hand-driven clock, an engine over the real store, and the rule for what is missing here."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from fakeredis import FakeRedis
+
+from consent_engine.adapters.redis_client import Wire
+from consent_engine.adapters.redis_registry import RedisRegistry
+from consent_engine.adapters.redis_store import RedisStore
+from consent_engine.domain.admit import PlaceOrder, Placing, Terms
+from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome
+from consent_engine.domain.msisdn import Msisdn, parse
+from consent_engine.domain.order import Order
+from consent_engine.domain.policy import Policy
+from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
+from consent_engine.engine import Engine
+from consent_engine.ports import Acknowledgement, Activation, Outside, Parsed, Sms, WebhookCall
+from consent_engine.wiring import plans_from
+
+for name in [name for name in os.environ if name.startswith("CONSENT_") and name != "CONSENT_TESTS_REQUIRE"]:
+    del os.environ[name]  # nothing of this machine reaches a test
+
+START: Millis = 1_764_000_000_000
+NUMBER = parse("13800138000")
+SENDERS = {"mobile": "10085", "telecom": "10001", "unicom": "10016"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """CONSENT_TESTS_REQUIRE=all: what is skipped elsewhere because something is missing fails here."""
+    skipped = call.excinfo is not None and call.excinfo.errisinstance(pytest.skip.Exception)
+    if skipped and os.environ.get("CONSENT_TESTS_REQUIRE") == "all":
+        call.excinfo = pytest.ExceptionInfo.from_exception(AssertionError(f"not skipped here: {call.excinfo}"))
+
+
+@dataclass(slots=True)
+class Clock:
+    """A clock that moves when told to."""
+
+    now: Millis = START
+
+    def __call__(self) -> Millis:
+        return self.now
+
+    def forward(self, milliseconds: int = 0, *, seconds: float = 0, hours: float = 0) -> None:
+        self.now += milliseconds + int(seconds * 1000) + int(hours * 3_600_000)
+
+
+@dataclass
+class FakeGateway:
+    """A gateway that keeps what it is handed, and answers what the test tells it to."""
+
+    name: str = "test"
+    sub_numbers: bool = False
+    sent: list[Sms] = field(default_factory=list)
+    answers: list[Outcome | Callable[[Sms], Outcome]] = field(default_factory=list)
+    hold: asyncio.Event | None = None
+
+    async def send(self, sms: Sms) -> Outcome:
+        self.sent.append(sms)
+        if self.hold is not None:
+            await self.hold.wait()
+        answer = self.answers.pop(0) if self.answers else Accepted(f"m{len(self.sent)}")
+        return answer(sms) if callable(answer) else answer
+
+    def replies(self, call: WebhookCall) -> Parsed[Reply]:
+        raise NotImplementedError
+
+    def reports(self, call: WebhookCall) -> Parsed[DeliveryReport]:
+        raise NotImplementedError
+
+    def acknowledge(self, accepted: int, rejected: Any) -> Acknowledgement:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+
+@dataclass
+class FakeBss:
+    """A BSS that keeps what it is asked, and answers what the test tells it to."""
+
+    name: str = "test"
+    asked: list[Activation] = field(default_factory=list)
+    answers: list[Outcome] = field(default_factory=list)
+    knows: dict[str, Outcome] = field(default_factory=dict)
+
+    async def activate(self, activation: Activation) -> Outcome:
+        self.asked.append(activation)
+        return self.answers.pop(0) if self.answers else Accepted(f"act-{activation.order_id}", "2025-11-25")
+
+    async def ask(self, order_id: str) -> Outcome | None:
+        return self.knows.get(order_id)
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+
+@dataclass
+class FakeQueue:
+    """Remembers wake-ups."""
+
+    woken: list[Lane] = field(default_factory=list)
+
+    def wake(self, lane: Lane, due: int) -> None:
+        self.woken.append(lane)
+
+
+class World:
+    """An engine over the real store, with an outside that the test plays."""
+
+    def __init__(self, client: Any, policy: Policy | None = None, *, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
+        self.gateway, self.bss, self.queue = FakeGateway(), FakeBss(), FakeQueue()
+        self.client = client
+        self.policy = policy or Policy(retry_base=1_000)
+        self.engine = self.another()
+        self.engine.catalogue.add_missing(plans_from(None))
+        self.keys = 0
+        self.runner = asyncio.Runner()  # a performer lives on one loop
+
+    def another(self) -> Engine:
+        """Another engine on the same store, as another process would have."""
+        wire = Wire(self.client, proves=False, replicas=0)
+        return Engine(
+            RedisStore(wire, lease_ms=60_000, clock=self.clock),
+            RedisRegistry(wire, clock=self.clock),
+            self.queue,
+            Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
+            Terms(self.policy, SENDERS, frozenset()),
+            "test-secret",
+        )
+
+    def request(self, msisdn: str = NUMBER, plan: str = "5g-smart-199", **call: str) -> PlaceOrder:
+        carrier = self.engine.plan(plan).plan.carrier
+        details = {
+            "caller_number": SENDERS[carrier],
+            "recording_id": "rec-1",
+            "started_at": "2025-11-24T23:50:00+08:00",
+            "agreed_at": "2025-11-24T23:55:00+08:00",
+            **call,
+        }
+        return PlaceOrder.read({"msisdn": msisdn, "plan": plan, "agent": "A1024", "call": details})
+
+    def place(self, msisdn: str = NUMBER, plan: str = "5g-smart-199", key: str = "") -> Order:
+        self.keys += 1
+        wanted = Placing("desk", key or f"key-{self.keys}", self.request(msisdn, plan))
+        return self.engine.place(wanted).order
+
+    def run(self, *lanes: Lane, engine: Engine | None = None) -> None:
+        """Perform lanes (all of them, until nothing is due)."""
+
+        async def slices() -> None:
+            performer = (engine or self.engine).performer
+            for _ in range(50):
+                self.clock.forward(20)  # calls took a moment
+                if not any(self.due()[lane] for lane in lanes or tuple(Lane)):
+                    return
+                for lane in lanes or tuple(Lane):
+                    await performer.perform(lane, 5)
+                await performer.land(5)
+
+        self.runner.run(slices())
+
+    def due(self) -> dict[Lane, int]:
+        return {lane: depth.due for lane, depth in self.engine.store.depths().items()}
+
+    def say(self, text: str, msisdn: str = NUMBER, to: str = "10085", message_id: str = "", **more: Any) -> bool:
+        """A subscriber's message reaches the door; False when it is a repeat."""
+        self.keys += 1
+        reply = Reply("test", message_id or f"mo-{self.keys}", Msisdn(msisdn), to, text, **more)
+        return self.engine.receive([reply])[0].is_new
+
+    def report(self, order: Order, status: Delivery, effect: str = "confirmation.1", **more: Any) -> bool:
+        report = DeliveryReport("test", f"{order.id}.{effect}", more.pop("message_id", "m1"), status, **more)
+        return self.engine.receive([report])[0].is_new
+
+    def state(self, order: Order) -> str:
+        return self.engine.show(order.id).state.value
+
+    def triggers(self, order: Order) -> list[str]:
+        return [event.trigger.value for event in self.engine.show(order.id).events]
+
+    def texts(self, purpose: str) -> list[str]:
+        return [sms.text for sms in self.gateway.sent if sms.purpose == purpose]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """A world over fakeredis: the real scripts, fast."""
+    made = World(FakeRedis(decode_responses=True))
+    yield made
+    made.runner.close()

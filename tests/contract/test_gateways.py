@@ -1,0 +1,185 @@
+"""Every gateway: what goes over the wire, and what each answer and each trouble means."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from consent_engine.adapters import gateways
+from consent_engine.adapters.gateways import http_json
+from consent_engine.adapters.outbound import LONGEST_AFTER, Client
+from consent_engine.domain import signature
+from consent_engine.domain.effects import Accepted, Purpose, Rejected, Unavailable, Uncertain
+from consent_engine.errors import SettingsError
+from consent_engine.ports import Sms
+from tests.contract import KEPT_SECRET, MSISDN, NOW_S, NUMBER, PATIENT, TEXT, Far, answers, bounded, discreet, says
+
+SMS = Sms("11-abc.confirmation.1", "10085", MSISDN, TEXT, Purpose.CONFIRMATION)
+RAW = {"URL": "http://127.0.0.1:1", "SECRET": KEPT_SECRET}
+
+
+def gateway_at(url, seconds=PATIENT, name="http_json"):
+    return http_json.build(name, RAW | {"URL": url}, timedelta(seconds=seconds), lambda: NOW_S)
+
+
+def send(behaviour, seconds=PATIENT, times=1):
+    """What came of sending over and over, and what the far side was sent."""
+
+    async def conversation():
+        async with bounded(seconds), Far(behaviour) as far:
+            gateway = gateway_at(f"{far.url}/sms?box=7", seconds)
+            outcomes = [await gateway.send(SMS) for _ in range(times)]
+            await gateway.close()
+            return outcomes, far
+
+    outcomes, far = asyncio.run(conversation(), debug=True)
+    discreet(repr(outcomes))
+    return outcomes if times > 1 else outcomes[0], far
+
+
+# Sending ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_sms_goes_out_as_the_contract_says():
+    outcome, far = send(answers(202, {"message_id": "m-1"}))
+    (request,) = far.requests
+    assert outcome == Accepted("m-1")
+    assert (request.method, request.target) == ("POST", "/sms?box=7")
+    assert request.fields == {"ref": SMS.ref, "from": "10085", "to": MSISDN, "text": TEXT, "purpose": "confirmation"}
+    assert request.headers["idempotency-key"] == SMS.ref
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["x-consent-signature"].startswith(f"t={NOW_S},v1=")
+    signature.check(KEPT_SECRET, request.headers["x-consent-signature"], request.body, NOW_S * 1000)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_taken(status):
+    assert send(answers(status, {"message_id": "m-1"}))[0] == Accepted("m-1")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+def test_rejected_for_good(status):
+    assert send(answers(status, {"error": TEXT}))[0] == Rejected(f"gateway answered {status}")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("header", "after"),
+    {
+        "7": 7_000,
+        "9" * 4000: LONGEST_AFTER,
+        "Fri, 01 Aug 2025 01:00:00 GMT": 0,
+        "Fri, 01 Aug 2025 02:00:05 GMT": 5_000,
+        "Fri, 01 Aug 2031 02:00:00 GMT": LONGEST_AFTER,
+        **dict.fromkeys(["soon", "-3", "²", ""], 0),
+    }.items(),
+)
+def test_told_to_come_again(status, header, after):
+    outcome, _ = send(says(f"HTTP/1.1 {status} No\r\nRetry-After: {header}\r\nContent-Length: 0\r\n\r\n".encode()))
+    assert outcome == Unavailable(f"gateway answered {status}", after)
+
+
+def test_whatever_may_have_been_taken_is_in_doubt(doubtful):
+    behaviour, seconds = doubtful
+    outcome, far = send(behaviour, seconds)
+    assert isinstance(outcome, Uncertain)
+    assert len(far.requests) == 1
+
+
+def test_whatever_cannot_have_been_sent_is_surely_not_taken(unreached):
+    server, make = unreached
+
+    async def conversation():
+        async with server as far:
+            url, seconds = await make(far)
+            gateway = gateway_at(url.replace("://", f"://{NUMBER}:{KEPT_SECRET.replace(' ', '')}@") + "/sms", seconds)
+            async with bounded(seconds):
+                outcome = await gateway.send(SMS)
+            await gateway.close()
+            return outcome
+
+    outcome = asyncio.run(conversation(), debug=True)
+    assert isinstance(outcome, Unavailable)
+    assert KEPT_SECRET.replace(" ", "") not in discreet(repr(outcome))
+    assert server.requests == []
+
+
+def test_a_post_is_not_repeated_on_a_connection_that_dies_under_it():
+    seen = []
+
+    async def answers_once(request, wire):
+        seen.append(request)
+        await (answers(202, {"message_id": "m-1"}) if len(seen) == 1 else says(b""))(request, wire)
+
+    (one, two), far = send(answers_once, times=2)
+    assert (one, type(two)) == (Accepted("m-1"), Uncertain)
+    assert [request.connection for request in far.requests] == [1, 1]
+
+
+def test_cookies_and_proxies_of_the_environment_are_left_alone(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    outcomes, far = send(answers(202, {"message_id": "m-1"}, Set_Cookie="a=b"), times=2)
+    assert outcomes == [Accepted("m-1")] * 2
+    assert "cookie" not in far.requests[1].headers
+
+
+def test_a_client_outlives_its_event_loop():
+    client = Client(timedelta(seconds=PATIENT))
+
+    async def conversation(*, last):
+        async with Far(answers(200, {}, Connection="close")) as far:
+            answer = await client.post(far.url, {}, "key")
+            if last:
+                await client.close()
+            return answer.status
+
+    assert [asyncio.run(conversation(last=last)) for last in (False, True)] == [200, 200]
+
+
+def test_an_id_made_of_the_number_is_kept_as_its_hash():
+    outcome, _ = send(answers(202, {"message_id": f"{NUMBER}-17"}))
+    assert outcome.ref.startswith("sha256:")
+    assert outcome == send(answers(202, {"message_id": f"{NUMBER}-17"}))[0]
+
+
+def test_the_simulated_gateway_takes_everything_and_a_ref_is_one_message():
+    gateway = gateways.build("simulated", lambda _prefix: RAW, timedelta(seconds=1))
+    one, again = asyncio.run(gateway.send(SMS)), asyncio.run(gateway.send(SMS))
+    assert isinstance(one, Accepted)
+    assert one == again
+    discreet(repr(one))
+
+
+# Settings ---------------------------------------------------------------------------------------------------------
+
+
+def built(spec, raw):
+    return gateways.build(spec, {"HTTP_JSON": RAW, "HTTP_JSON_SOUTH": raw}.__getitem__, timedelta(seconds=1))
+
+
+def test_a_second_one_of_a_kind_has_its_own_name_and_settings():
+    assert built("http_json", RAW).name == "http_json"
+    south = built("http_json:south", RAW | {"SUB_NUMBERS": "true"})
+    assert (south.name, south.sub_numbers) == ("http_json:south", True)
+
+
+@pytest.mark.parametrize("spec", ["", "kannel", "http_json:", "http_json:A", "HTTP_JSON", "http_json:a:b", ":"])
+def test_a_wrong_name_stops_the_start(spec):
+    with pytest.raises(SettingsError, match="http_json, simulated"):
+        built(spec, RAW)
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    {
+        "URL": ["", "ftp://a", "/sms", "sms", "http://", "http://a:99999"],
+        "SECRET": ["", " "],
+        "SKEW": ["-1s", "long", "5"],
+        "SUB_NUMBERS": ["maybe"],
+    }.items(),
+)
+def test_a_wrong_setting_stops_the_start_by_its_name(key, values):
+    for value in values:
+        with pytest.raises(SettingsError, match=f"^CONSENT_HTTP_JSON_SOUTH__{key} "):
+            built("http_json:south", RAW | {key: value})

@@ -1,0 +1,193 @@
+"""Every gateway's webhooks: what is read, what is rejected alone, and what is not looked at."""
+
+import json
+import traceback
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from consent_engine.adapters import gateways
+from consent_engine.adapters.gateways import GATEWAYS
+from consent_engine.domain import signature
+from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
+from consent_engine.errors import Malformed, Unauthenticated
+from consent_engine.ports import Parsed, WebhookCall
+from tests.contract import KEPT_SECRET, MSISDN, NOW_S, NUMBER, TEXT, discreet
+
+REF = "11-abc.confirmation.1"
+RAW = {"URL": "http://127.0.0.1:1", "SECRET": KEPT_SECRET}
+MO = {"message_id": "m-1", "from": MSISDN, "to": "10085", "text": TEXT, "received_at": "2025-08-01T10:00:00+08:00"}
+DLR = {"ref": REF, "message_id": "m-9", "status": "delivered", "segment": 2, "segments": 3, "at": MO["received_at"]}
+
+
+def built(kind, **raw):
+    return gateways.build(f"{kind}:box", lambda _prefix: RAW | raw, timedelta(seconds=1))
+
+
+@pytest.fixture(params=GATEWAYS)
+def gateway(request):
+    return built(request.param)
+
+
+def call(said, secret=KEPT_SECRET, signed_at=NOW_S, now=NOW_S):
+    body = said if isinstance(said, bytes) else json.dumps(said).encode()
+    header = {signature.HEADER.lower(): signature.sign(secret, body, signed_at)}
+    return WebhookCall(header, {}, body, now * 1000)
+
+
+def test_a_reply_is_read(gateway):
+    ((index, reply),) = gateway.replies(call(MO)).messages
+    second = 1000
+    assert index == 0
+    assert reply == Reply(gateway.name, "m-1", MSISDN, "10085", TEXT, NOW_S * 1000 + second + 5 * second)
+
+
+@pytest.mark.parametrize(("skew", "behind"), {"0s": 1_000, "500ms": 1_500, "2m": 121_000}.items())
+@pytest.mark.parametrize("kind", GATEWAYS)
+def test_how_far_behind_its_clock_may_be_is_a_setting(kind, skew, behind):
+    ((_, reply),) = built(kind, SKEW=skew).replies(call(MO)).messages
+    assert reply.written_at == NOW_S * 1000 + behind
+
+
+def test_a_report_is_read(gateway):
+    ((index, report),) = gateway.reports(call(DLR)).messages
+    assert index == 0
+    assert report == DeliveryReport(gateway.name, REF, "m-9", Delivery.DELIVERED, 2, 3, "", NOW_S * 1000)
+
+
+def test_what_may_be_missing_may_be_missing(gateway):
+    ((_, reply),) = gateway.replies(call({**MO, "received_at": None, "to": "+8610085", "more": {}})).messages
+    ((_, report),) = gateway.reports(call({"ref": REF, "status": "failed", "error": f"no {NUMBER}"})).messages
+    assert (reply.written_at, reply.to) == (None, "8610085")
+    assert report == DeliveryReport(gateway.name, REF, "", Delivery.FAILED, error="unnamed")
+
+
+def test_an_id_made_of_the_number_is_kept_as_its_hash(gateway):
+    ((_, reply),) = gateway.replies(call({**MO, "message_id": f"mo:{NUMBER}:7"})).messages
+    ((_, report),) = gateway.reports(call({**DLR, "message_id": f"{NUMBER}-17"})).messages
+    discreet(reply.message_id)
+    discreet(repr(report))
+
+
+@pytest.mark.parametrize("read", ["replies", "reports"])
+@pytest.mark.parametrize(
+    "forged",
+    [
+        call(MO, secret="another"),
+        call(MO, signed_at=NOW_S - 301),
+        call(MO, signed_at=NOW_S + 301),
+        WebhookCall({}, {}, json.dumps(MO).encode(), NOW_S * 1000),
+        WebhookCall(call(DLR).headers, {}, json.dumps(MO).encode(), NOW_S * 1000),
+        WebhookCall({signature.HEADER.lower(): "t=,v1="}, {}, b"[" * 100_000, NOW_S * 1000),
+    ],
+    ids=["secret", "stale", "future", "unsigned", "other body", "bomb"],
+)
+def test_nothing_is_read_of_what_is_not_signed(gateway, read, forged):
+    with pytest.raises(Unauthenticated) as refusal:
+        getattr(gateway, read)(forged)
+    discreet("".join(traceback.format_exception(refusal.value)))
+
+
+BAD_REPLIES = {
+    "message_id": [None, "", "m" * 201, "m\n", 7],
+    "from": ["10086", f"{NUMBER}{TEXT}", "1" * 5000, [MSISDN], int(NUMBER)],
+    "to": ["1" * 22, "", "sender", "10085\n", "１００８５"],
+    "text": [None, "是" * 2001, "\ud800"],
+    "received_at": ["2025-08-01T10:00:00", "2025-08-01T25:00:00Z", "20250801T100000Z", NOW_S, TEXT],
+}
+BAD_REPORTS = {
+    "ref": [None, "", "r" * 201, "a b"],
+    "status": ["DELIVRD", TEXT, None],
+    "segment": [0, 256, True, 1.5, 4],
+    "segments": ["3", 256],
+    "message_id": [""],
+    "error": [[]],
+    "at": ["yesterday"],
+}
+
+
+@pytest.mark.parametrize(
+    ("read", "good", "field", "value"),
+    [
+        (read, good, field, value)
+        for read, good, bad in (("replies", MO, BAD_REPLIES), ("reports", DLR, BAD_REPORTS))
+        for field, values in bad.items()
+        for value in values
+    ],
+)
+def test_a_poison_item_does_not_sink_its_batch(gateway, read, good, field, value):
+    parsed = getattr(gateway, read)(call([good, {**good, field: value}, good]))
+    assert [index for index, _ in parsed.messages] == [0, 2]
+    ((index, reason),) = parsed.rejected
+    assert (index, reason.partition(":")[0]) == (1, field)
+    discreet(reason)
+
+
+@pytest.mark.parametrize("item", [b"null", b"7", b"[]", b'"Y"', b'{"text":"Y","text":"N"}', b"NaN", b"{}"])
+def test_what_is_no_message_is_rejected_alone(gateway, item):
+    good = json.dumps(MO).encode()
+    parsed = gateway.replies(call(b"[" + good + b"," + item + b"," + good + b"]"))
+    assert len(parsed.messages) == 2
+    assert [index for index, _ in parsed.rejected] == [1]
+
+
+NO_BATCH = {
+    "empty": b"",
+    "half": b"{",
+    "words": TEXT.encode(),
+    "no utf-8": b"\xff",
+    "lists": b"[" * 1_000_000,
+    "objects": b'{"a":' * 100_000,
+    "a number": b"9" * 5_000,
+    "a mark": b"\xef\xbb\xbf{}",
+    "too many": json.dumps([MO] * 1001).encode(),
+}
+
+
+@pytest.mark.parametrize("body", NO_BATCH.values(), ids=NO_BATCH)
+def test_what_is_no_batch_is_malformed(gateway, body):
+    for read in (gateway.replies, gateway.reports):
+        with pytest.raises(Malformed) as refusal:
+            read(call(body))
+        discreet("".join(traceback.format_exception(refusal.value)))
+
+
+def test_duplicates_are_all_read_because_the_line_knows_what_it_has(gateway):
+    parsed = gateway.replies(call([MO, MO]))
+    assert parsed.messages[0][1] == parsed.messages[1][1]
+    assert gateway.replies(call([])) == Parsed(())
+
+
+def test_the_acknowledgement_counts_and_names(gateway):
+    answer = gateway.acknowledge(2, [(1, "to: too long")])
+    assert (answer.status, answer.content_type) == (200, "application/json")
+    assert json.loads(answer.body) == {"accepted": 2, "rejected": [{"index": 1, "reason": "to: too long"}]}
+
+
+FIELDS = st.sampled_from([*MO, *DLR, "error"])
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from([*MO.values(), *DLR.values()]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(FIELDS | st.text(), inner, max_size=8),
+)
+ITEMS = st.lists(st.builds(lambda good, bad: good | bad, st.sampled_from([MO, DLR]), st.dictionaries(FIELDS, JSON)))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(body=st.binary() | (JSON | ITEMS).map(lambda said: json.dumps(said).encode()))
+def test_whatever_is_signed_is_read_or_malformed(gateway, body):
+    for read in (gateway.replies, gateway.reports):
+        try:
+            parsed = read(call(body))
+        except Malformed:
+            continue
+        assert isinstance(parsed, Parsed)
+        for _, message in parsed.messages:
+            json.dumps(message.ref if isinstance(message, DeliveryReport) else message.text).encode()
+            str(message).encode()

@@ -1,0 +1,59 @@
+"""The rules of the house, as tests: floors, sizes, and a README that tells the truth."""
+
+import ast
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted(path for part in ("consent_engine", "workers") for path in (ROOT / part).rglob("*.py"))
+README = ROOT / "README.md"
+WAIT = 120
+
+
+def run(*command):
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WAIT, check=False)
+
+
+def readme_commands(program):
+    """What the README tells people to type after `program`, in its code blocks."""
+    blocks = re.findall(r"^```(?:sh|bash|console|text)?\n(.*?)^```", README.read_text(encoding="utf-8"), re.M | re.S)
+    lines = [line.strip().removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    return sorted({line.split()[1] for line in lines if re.match(rf"{program} [a-z]", line)})
+
+
+def test_imports_point_down():
+    checked = run(sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-cache")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_is_one_room(path):
+    source = path.read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 300
+    functions = (n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+    assert [f.name for f in functions if (f.end_lineno or 0) - f.lineno >= 40] == []
+
+
+def test_the_readmes_picture_is_the_table():
+    spec = importlib.util.spec_from_file_location("lifecycle_picture", ROOT / "docs" / "lifecycle.py")
+    drawing = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(drawing)
+    readme = README.read_text(encoding="utf-8")
+    assert drawing.BEGIN in readme
+    assert readme == drawing.drawn(readme), "run: python docs/lifecycle.py --write"
+
+
+def test_the_readmes_make_targets_exist():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    assert {"demo", "test"} <= set(readme_commands("make")) <= targets
+
+
+def test_the_readmes_commands_exist():
+    for command in readme_commands("consent"):
+        told = run(sys.executable, "-m", "consent_engine", command, "--help")
+        assert told.returncode == 0, f"consent {command}: {told.stderr}"

@@ -1,0 +1,216 @@
+"""What a subscriber reads: complete, signed, in Chinese, free of links, and answered by words the grammar knows."""
+
+import hashlib
+import json
+import re
+
+import pytest
+
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.effects import Purpose
+from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.messages import CURRENT_EDITION, EDITIONS, Subject, confirmation, stopped, which_one, write
+from consent_engine.domain.plan import MAX_TOLD, plan_from
+from consent_engine.domain.segments import segments
+from consent_engine.errors import BrokenRecord
+
+DAY = 86_400_000
+PLAN = plan_from(
+    {
+        "code": "p",
+        "carrier": "unicom",
+        "name": "畅享套餐",
+        "price": "199 元/月",
+        "scenario": "大陆上网",
+        "validity": "24 个月",
+        "restrictions": "违约金",
+        "unsubscribe": "发送 QX 到 10010",
+    }
+)
+SUBJECT = Subject("unicom", PLAN.name, PLAN.price, PLAN.unsubscribe, "234")
+OTHERS = [purpose for purpose in Purpose if purpose is not Purpose.CONFIRMATION]
+
+# A released edition is never edited: to change words, add an edition and its fingerprint.
+FINGERPRINTS = {1: "90e06cd1c27c24e74a13f1aa5f8e5049b051bb4f7a726f2bd7923b59221a7723"}
+
+
+def subject(**changes):
+    facts = {field: getattr(SUBJECT, field) for field in ("carrier", "plan", "price", "unsubscribe", "code")}
+    return Subject(**{**facts, **changes})
+
+
+def every_text():
+    yield confirmation(PLAN, None, DAY)
+    yield confirmation(PLAN, "234", DAY)
+    for purpose in OTHERS:
+        for needs_code in (False, True):
+            yield write(purpose, SUBJECT, needs_code=needs_code, active_from="2025-08-01")
+            yield write(purpose, subject(still_active=True), needs_code=needs_code)
+    for carrier in ("unicom", None):
+        yield which_one(carrier, ["234 甲套餐", "345 乙套餐"])
+        yield stopped(carrier)
+
+
+def asked_for(text):
+    """The meanings of what a text tells people to answer."""
+    return {read(quoted) for quoted in re.findall("“([^”]*)”", text)}
+
+
+def test_the_confirmation_tells_everything():
+    text = confirmation(PLAN, "234", DAY)
+    for part in (
+        *("中国联通", PLAN.name, PLAN.price, PLAN.scenario, PLAN.validity, PLAN.restrictions, PLAN.unsubscribe),
+        *("“是234”", "24小时", "回复免费", "其他内容或不回复，均不办理", "10010", "任何人都不会向您索要验证码"),
+    ):
+        assert part in text
+
+
+def test_without_a_code_a_bare_word_is_asked_for():
+    text = confirmation(PLAN, None, DAY)
+    assert "“是”" in text
+    assert asked_for(text) == {(Keyword.YES, None), (Keyword.NO, None)}
+
+
+def test_what_a_text_asks_to_answer_is_what_the_grammar_reads():
+    coded = {(Keyword.YES, "234"), (Keyword.NO, "234")}
+    assert asked_for(confirmation(PLAN, "234", DAY)) == coded
+    for purpose in (Purpose.REMINDER, Purpose.CLARIFICATION):
+        assert asked_for(write(purpose, SUBJECT, needs_code=True)) == coded
+        assert asked_for(write(purpose, SUBJECT)) == {(Keyword.YES, None), (Keyword.NO, None)}
+    assert asked_for(write(Purpose.HELP, SUBJECT, needs_code=True)) == {*coded, (Keyword.STOP, None)}
+    assert asked_for(write(Purpose.DECLINED, SUBJECT)) == {(Keyword.STOP, None)}
+    assert asked_for(which_one("unicom", ["234 甲套餐"])) == {(Keyword.YES, None), (Keyword.YES, "234")}
+
+
+@pytest.mark.parametrize(
+    ("window_ms", "words"),
+    [
+        (DAY, "24小时"),
+        (2 * DAY, "48小时"),
+        (3 * DAY, "3天"),
+        (DAY * 3 + 3_600_000, "73小时"),
+        (90_000, "90秒"),
+        (90_000 * 60, "90分钟"),
+        (7_200_000, "2小时"),
+        (1_999, "1秒"),
+    ],
+)
+def test_the_window_is_told_exactly_and_never_longer_than_it_is(window_ms, words):
+    assert f"请在{words}内回复" in confirmation(PLAN, None, window_ms)
+
+
+def test_every_text_is_signed_and_has_no_link():
+    for text in every_text():
+        assert text.startswith(("【中国联通】", "【订购确认】"))
+        assert not re.search(r"://|www\.|\.(com|cn)|None|[{}%]", text)
+        assert "\n" not in text
+
+
+@pytest.mark.parametrize("carrier", sorted(CARRIERS))
+def test_every_carrier_signs_with_its_name_and_hotline(carrier):
+    for purpose in OTHERS:
+        text = write(purpose, subject(carrier=carrier))
+        assert text.startswith(f"【{CARRIERS[carrier].name}】")
+        assert CARRIERS[carrier].hotline in text
+    assert stopped(carrier).startswith(f"【{CARRIERS[carrier].name}】")
+    assert CARRIERS[carrier].hotline in which_one(carrier, ["234 甲"])
+
+
+def test_an_unknown_carrier_signs_neutrally():
+    for carrier in (None, "tietong"):
+        assert which_one(carrier, ["234 甲"]).startswith("【订购确认】")
+        assert stopped(carrier).startswith("【订购确认】")
+
+
+def test_the_question_which_one_lists_what_can_be_meant():
+    text = which_one("unicom", ["234 甲套餐", "345 乙套餐"])
+    assert "234 甲套餐；345 乙套餐" in text
+    assert "只回复编号" in text
+    assert which_one("unicom", [])
+
+
+def test_a_plan_is_never_a_template():
+    evil = "{{ 7 * 7 }}{% for x in y %}{# #}<b>&"
+    plan = plan_from({**PLAN.model_dump(exclude={"version"}), "name": evil, "price": evil})
+    assert confirmation(plan, None, DAY).count(evil) == 2
+    for purpose in (Purpose.REMINDER, Purpose.HELP):
+        assert evil in write(purpose, subject(plan=evil))
+    assert evil in which_one("unicom", ["234 " + evil])
+
+
+def test_a_plan_cannot_forge_lines_or_turn_the_writing():
+    plan = plan_from({**PLAN.model_dump(), "name": "甲\r\n 乙\u2028丙\u202e丁\x00\n"})
+    assert "「甲 乙 丙 丁」" in confirmation(plan, None, DAY)
+
+
+def test_blanks_that_are_no_controls_stay():
+    assert "甲  乙\u3000丙" in confirmation(plan_from({**PLAN.model_dump(), "name": "甲  乙\u3000丙"}), None, DAY)
+
+
+def test_the_longest_plan_still_fits_about_ten_segments():
+    told = {**PLAN.model_dump(), "restrictions": "", "scenario": ""}
+    left = MAX_TOLD - sum(len(told[field]) for field in ("name", "price", "validity", "unsubscribe"))
+    plan = plan_from({**told, "restrictions": "长" * 300, "scenario": "长" * (left - 300)})
+    assert segments(confirmation(plan, "234", DAY)) <= 10
+
+
+@pytest.mark.parametrize(
+    ("active_from", "shown"),
+    [
+        ("2025-08-01T02:00:00Z", "生效时间：2025-08-01 10:00。"),
+        ("2025-08-01T10:00:00+08:00", "生效时间：2025-08-01 10:00。"),
+        ("2025-09-01", "生效时间：2025-09-01 00:00。"),
+        ("次月 1 日\n", "生效时间：次月 1 日。"),
+        ("{{ 7 * 7 }}", "生效时间：{{ 7 * 7 }}。"),
+        ("0001-01-01T00:00:00+23:00", "生效时间：0001-01-01T00:00:00+23:00。"),
+        ("x" * 5000, f"生效时间：{'x' * 40}。"),
+        ("", "已开通。"),
+        ("see https://evil.example", "已开通。"),
+        ("WWW.evil.example", "已开通。"),
+    ],
+)
+def test_the_notification_tells_when_the_service_begins_and_how_to_end_it(active_from, shown):
+    text = write(Purpose.NOTIFICATION, SUBJECT, active_from=active_from)
+    assert shown in text
+    assert PLAN.unsubscribe in text
+    assert PLAN.price in text
+
+
+def test_a_stop_or_a_late_reply_after_activation_is_told_how_to_end_the_service():
+    for purpose in (Purpose.OPTED_OUT, Purpose.LATE):
+        text = write(purpose, subject(still_active=True))
+        assert "仍然有效" in text
+        assert PLAN.unsubscribe in text
+        assert "不会办理" not in text
+        assert "仍然有效" not in write(purpose, SUBJECT)
+        assert "不会办理" in write(purpose, SUBJECT)
+
+
+def test_a_text_asks_for_a_code_only_where_it_is_needed():
+    for purpose in OTHERS:
+        assert "234" not in write(purpose, SUBJECT)
+
+
+def test_a_released_edition_is_never_edited():
+    found = {
+        number: hashlib.sha256(json.dumps(dict(words), sort_keys=True).encode()).hexdigest()
+        for number, words in EDITIONS.items()
+    }
+    assert found == FINGERPRINTS
+    assert max(EDITIONS) == CURRENT_EDITION
+
+
+def test_every_edition_has_words_for_every_purpose():
+    for edition in EDITIONS:
+        for purpose in OTHERS:
+            assert write(purpose, SUBJECT, edition=edition)
+
+
+def test_an_edition_that_is_not_known_here_is_a_broken_record():
+    with pytest.raises(BrokenRecord):
+        write(Purpose.HELP, SUBJECT, edition=99)
+
+
+def test_the_question_has_its_own_door():
+    with pytest.raises(ValueError, match="confirmation"):
+        write(Purpose.CONFIRMATION, SUBJECT)

@@ -1,0 +1,248 @@
+"""The settings: what is read, what stops the start, and what is never shown."""
+
+import stat
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+
+from consent_engine.data_folder import kept_secret, private_folder
+from consent_engine.durations import duration
+from consent_engine.errors import SettingsError
+from consent_engine.settings import Settings
+
+SECRET = "a-secret-nobody-may-see-0123456789"
+REMOTE = {
+    "CONSENT_REDIS_URL": "redis://:pass-word@redis.example:6379/0",
+    "CONSENT_SECRET": SECRET,
+    "CONSENT_GATEWAY": "http_json",
+    "CONSENT_BSS": "http",
+}
+
+
+def load(**variables):
+    return Settings.load({f"CONSENT_{name}": value for name, value in variables.items()}, env_file=None)
+
+
+def remote(**variables):
+    return Settings.load(REMOTE | {f"CONSENT_{name}": value for name, value in variables.items()}, env_file=None)
+
+
+def complaint(**variables):
+    with pytest.raises(SettingsError) as caught:
+        load(**variables)
+    return str(caught.value)
+
+
+def test_nothing_set_means_the_embedded_server_and_the_contracts_defaults():
+    settings = load()
+    assert settings.embedded
+    assert settings.durability == "strict"
+    assert settings.data_dir.name == "var"
+    assert settings.data_dir.is_absolute()
+    assert settings.reply_window == timedelta(hours=24)
+    assert settings.reminder_after == timedelta(hours=12)
+    assert settings.routes() == {"mobile": "simulated", "telecom": "simulated", "unicom": "simulated"}
+    assert settings.bss_name() == "simulated"
+    assert settings.senders() == {"mobile": "10085", "telecom": "10001", "unicom": "10016"}
+    assert settings.warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [("500ms", 500), ("90s", 90_000), ("2.5s", 2_500), ("15m", 900_000), ("2h", 7_200_000), ("1d", 86_400_000)],
+)
+def test_durations_are_read_as_people_write_them(text, milliseconds):
+    assert duration(text) == timedelta(milliseconds=milliseconds)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "90", "s", "-1s", "1 h", "1h30m", "0s", "0.1ms", "400d", "off", "1e3s", "٣s", "9" * 40 + "s"]
+)
+def test_anything_else_is_no_duration(text):
+    with pytest.raises(ValueError, match=r"duration|at least"):
+        duration(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REPLY_WINDOW", "soon"),
+        ("REPLY_WINDOW", "off"),
+        ("CONFIRM_WITHIN", "0s"),
+        ("DURABILITY", "mostly"),
+        ("REPLICAS", "-1"),
+        ("MAX_ATTEMPTS", "0"),
+        ("MAX_ATTEMPTS", "five"),
+        ("IN_FLIGHT", "0"),
+        ("CELLS", "2"),
+        ("QUIET_HOURS", "22:00-08:00 Asia/Shanghai"),
+        ("GATEWAY", "Twilio!"),
+        ("SENDER_MOBILE", "+10085"),
+        ("SENDER_TELECOM", "10085"),
+        ("SENDER_UNICOM", "10000"),
+        ("PLANS", "/there/is/no/such.yaml"),
+        ("PUBLIC_URL", "consent.example.com"),
+        ("METRICS_ADDR", "9100"),
+        ("METRICS_ADDR", "localhost:99999"),
+        ("REDIS_URL", "http://localhost"),
+        ("REDIS_URL", "redis://"),
+        ("REDIS_URL", "redis+cluster://a:1,b:2"),
+        ("REDIS_URL", "redis+sentinel://a:1/mymaster"),
+        ("RQ_URL", "localhost:6379"),
+        ("LEASE", "10s"),
+        ("RETRY_MAX", "1s"),
+        ("REMINDER_AFTER", "24h"),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_the_variable(name, value):
+    line = complaint(**{name: value})
+    assert line.startswith(f"CONSENT_{name} ")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("missing", ["CONSENT_SECRET", "CONSENT_GATEWAY", "CONSENT_BSS"])
+def test_a_redis_of_ones_own_needs_everything_named(missing):
+    with pytest.raises(SettingsError, match=f"^{missing} is required"):
+        Settings.load({name: value for name, value in REMOTE.items() if name != missing}, env_file=None)
+
+
+def test_a_gateway_for_each_carrier_does_instead_of_one_for_all():
+    alone = remote(GATEWAY="", GATEWAY_MOBILE="http_json", GATEWAY_TELECOM="http_json:box2", GATEWAY_UNICOM="kannel")
+    assert alone.routes() == {"mobile": "http_json", "telecom": "http_json:box2", "unicom": "kannel"}
+    with pytest.raises(SettingsError, match=r"^CONSENT_GATEWAY_UNICOM is required"):
+        remote(GATEWAY="", GATEWAY_MOBILE="http_json", GATEWAY_TELECOM="http_json")
+
+
+def test_replicas_are_proven_only_in_the_strict_profile_and_not_on_our_own_server():
+    assert remote(REPLICAS="1").replicas == 1
+    assert complaint(REPLICAS="1").startswith("CONSENT_REPLICAS ")
+    with pytest.raises(SettingsError, match=r"^CONSENT_REPLICAS "):
+        remote(REPLICAS="1", DURABILITY="everysec")
+
+
+def test_a_sender_may_be_longer_than_the_carriers_number_and_may_be_its_hotline():
+    senders = load(SENDER_MOBILE="1008612345", SENDER_TELECOM="100012", SENDER_UNICOM="10010").senders()
+    assert senders == {"mobile": "1008612345", "telecom": "100012", "unicom": "10010"}
+
+
+def test_the_reminder_follows_a_shorter_window_and_may_be_off():
+    assert load(REPLY_WINDOW="6h").reminder_after == timedelta(hours=3)
+    assert load(REMINDER_AFTER="off").reminder_after is None
+    assert load(REMINDER_AFTER="90s").reminder_after == timedelta(seconds=90)
+
+
+def test_the_policy_is_what_the_settings_say():
+    policy = load(
+        REPLY_WINDOW="3s", CONFIRM_WITHIN="2.5s", RETRY_BASE="50ms", RETRY_MAX="1s", MAX_ATTEMPTS="7"
+    ).policy()
+    assert (policy.reply_window, policy.confirm_within, policy.retry_base, policy.retry_max) == (3000, 2500, 50, 1000)
+    assert policy.max_attempts == 7
+    assert policy.uncertain_hold == 600_000
+
+
+def test_gateways_and_bss_find_their_own_settings():
+    settings = load(HTTP_JSON__URL="https://a.example", HTTP_JSON_BOX2__SECRET="s", BSS_HTTP__CAN_ASK="true")
+    assert settings.of("HTTP_JSON") == {"URL": "https://a.example"}
+    assert settings.of("HTTP_JSON_BOX2") == {"SECRET": "s"}
+    assert settings.of("BSS_HTTP") == {"CAN_ASK": "true"}
+    assert settings.of("KANNEL") == {}
+
+
+def test_a_variable_that_is_none_of_ours_is_told_with_what_may_have_been_meant():
+    settings = load(REPLY_WINDW="1h", TESTS_REQUIRE="all")
+    assert settings.unknown == ("CONSENT_REPLY_WINDW",)
+    assert settings.warnings() == ["CONSENT_REPLY_WINDW is no setting of ours: did you mean CONSENT_REPLY_WINDOW?"]
+
+
+def test_settings_of_a_gateway_nobody_uses_are_told():
+    assert load(HTP_JSON__URL="x").warnings() == ["CONSENT_HTP_JSON__* belongs to no gateway and no BSS in use"]
+    assert load(SIMULATED__SECRET="x", BSS_SIMULATED__SECRET="x").warnings() == []
+
+
+def test_a_setting_that_does_nothing_yet_is_told():
+    assert load(ARCHIVE_URL="sqlite:///x").warnings() == ["CONSENT_ARCHIVE_URL has no effect in this release"]
+
+
+def test_a_short_secret_is_told_and_not_shown():
+    (line,) = load(SECRET="brief").warnings()
+    assert line.startswith("CONSENT_SECRET is short")
+    assert "brief" not in line
+
+
+def test_no_secret_is_in_what_we_print():
+    shown = repr(remote(HTTP_JSON__SECRET="their-secret"))
+    for secret in (SECRET, "pass-word", "their-secret"):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:pa/ss@host:6379/0", "redis://u:p[a@host", "redis://:pa℀ss@host", "redis://:pass@host:x"]
+)
+def test_a_broken_address_is_not_quoted_for_a_password_may_be_in_it(url):
+    line = complaint(REDIS_URL=url, SECRET=SECRET)
+    assert line.startswith("CONSENT_REDIS_URL ")
+    assert "pa" not in line.replace("password", "")
+
+
+def test_the_environment_wins_over_the_file_and_empty_is_unset(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("CONSENT_IN_FLIGHT=7\nCONSENT_CELLS=\nCONSENT_MAX_ATTEMPTS=9\nOTHER=1\nCONSENT_SECRET='a${b}c'\n")
+    settings = Settings.load({"CONSENT_IN_FLIGHT": "8", "CONSENT_BSS": " "}, env_file=file)
+    assert (settings.in_flight, settings.max_attempts, settings.cells, settings.bss) == (8, 9, 1, None)
+    assert settings.secret is not None
+    assert settings.secret.get_secret_value() == "a${b}c"
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
+    (tmp_path / ".env").write_bytes(b"CONSENT_BSS=\xff\xfe\n")
+    with pytest.raises(SettingsError, match=r"\.env can not be read"):
+        Settings.load({}, env_file=tmp_path / ".env")
+
+
+def test_settings_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        load().in_flight = 3
+
+
+def test_a_given_secret_is_used_and_nothing_is_written(tmp_path):
+    assert load(SECRET=SECRET).secret_for(tmp_path / "data") == SECRET
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_kept_secret_is_made_once_and_private(tmp_path):
+    folder = tmp_path / "data"
+    secret = load().secret_for(folder)
+    assert len(secret) >= 40
+    assert kept_secret(folder) == secret
+    assert [entry.name for entry in folder.iterdir()] == ["secret"]
+    assert stat.S_IMODE((folder / "secret").stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_processes_that_start_together_agree_on_the_secret(tmp_path):
+    code = "import sys, pathlib as p, consent_engine.data_folder as d; print(d.kept_secret(p.Path(sys.argv[1])))"
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(6)]
+    assert len({process.communicate(timeout=30)[0] for process in running}) == 1
+
+
+def test_an_empty_secret_is_not_taken_for_one(tmp_path):
+    (tmp_path / "secret").touch()
+    with pytest.raises(SettingsError, match="is empty: restore it"):
+        kept_secret(tmp_path)
+
+
+def test_a_folder_with_other_things_in_it_keeps_its_mode(tmp_path):
+    tmp_path.chmod(0o755)
+    (tmp_path / "theirs").touch()
+    with pytest.raises(SettingsError, match="others may read it"):
+        private_folder(tmp_path)
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+def test_a_file_where_the_folder_should_be_is_one_line(tmp_path):
+    (tmp_path / "var").touch()
+    with pytest.raises(SettingsError, match=r"^CONSENT_DATA_DIR "):
+        private_folder(tmp_path / "var")

@@ -1,0 +1,444 @@
+"""The simulator: its scripts fit themselves, its judge finds what is wrong, its outside honours keys."""
+
+import asyncio
+import io
+import json
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from consent_engine.domain.effects import Purpose
+from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.signature import HEADER, check, sign
+from consent_engine.simulator.account import funnel, most_telling
+from consent_engine.simulator.case import Case
+from consent_engine.simulator.crowd import crowd
+from consent_engine.simulator.demo import run, settings_for
+from consent_engine.simulator.judge import judge
+from consent_engine.simulator.ledger import ActivationSeen, Attempt, Ledger, Said, SmsSeen
+from consent_engine.simulator.outside import Outside
+from consent_engine.simulator.phone import conversation, width, wrap
+from consent_engine.simulator.scripts import SILENCE, Answer, BssHop, Desk, Hop, Script, Turn
+from consent_engine.simulator.subscribers import BY_NAME, SCRIPTS
+
+PLANS = {"mobile": ["m1", "m2"], "telecom": ["t1", "t2"], "unicom": ["u1", "u2"]}
+CONF, NOTE = Purpose.CONFIRMATION, Purpose.NOTIFICATION
+scripts = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+
+
+# ---- the scripts -----------------------------------------------------------------------------------------------------
+
+
+def test_there_are_many_scripts_and_no_two_have_one_name():
+    assert len(SCRIPTS) == len(BY_NAME) >= 25
+
+
+@scripts
+def test_every_turn_waits_for_an_sms_that_may_land(script):
+    for turn in script.turns:
+        assert turn.nth <= script.sms[turn.on][1]
+        assert turn.order < len(script.orders)
+        turn.say.format(*("234" for _ in script.orders))
+
+
+@scripts
+def test_only_a_notified_order_has_an_activation(script):
+    for order in script.orders:
+        assert all((count == 1) == (state is State.NOTIFIED) for state, count in order.ends.items())
+        assert all(state.settled for state in order.ends)
+
+
+@scripts
+def test_the_notifications_fit_the_ends(script):
+    taken = [order for order in script.orders if not order.door]
+    surely = sum(set(order.ends) == {State.NOTIFIED} for order in taken)
+    maybe = sum(State.NOTIFIED in order.ends for order in taken)
+    least, most = script.sms.get(NOTE, (0, 0))
+    assert surely <= most
+    assert least <= most
+    assert (least > 0) == (surely > 0)
+    assert (most > 0) == (maybe > 0)
+
+
+@scripts
+def test_nobody_is_activated_who_never_said_yes(script):
+    own = [turn.say.format("234", "345") for turn in script.turns if turn.desk is None and not turn.stranger]
+    agrees = any(read(text)[0] is Keyword.YES for text in own)
+    assert agrees or all(State.NOTIFIED not in o.ends for o in script.orders if not o.door)
+
+
+@scripts
+def test_who_refuses_must_not_be_called_again(script):
+    refuses = any(turn.desk is Desk.REFUSE or read(turn.say)[0] is Keyword.STOP for turn in script.turns)
+    assert refuses == (script.callable is False)
+
+
+@scripts
+def test_a_refusing_bss_ends_in_a_failure_that_is_told(script):
+    refused = any(hop.answer is Answer.REJECT for hop in script.bss)
+    assert refused == (State.ACTIVATION_FAILED in script.orders[0].ends) == (Purpose.FAILURE in script.sms)
+
+
+def test_two_hundred_orders_use_every_script_more_than_once_and_the_same_seed_deals_the_same():
+    cases = crowd(200, 1, PLANS)
+    assert sum(len(case.orders) for case in cases) == 200
+    used = Counter(case.script.name for case in cases)
+    assert set(used) == set(BY_NAME)
+    assert min(used.values()) >= 2
+    assert len({case.msisdn for case in cases}) == len(cases)
+    again = [(case.msisdn, case.script.name) for case in crowd(200, 1, PLANS)]
+    assert again == [(case.msisdn, case.script.name) for case in cases]
+    assert again != [(case.msisdn, case.script.name) for case in crowd(200, 2, PLANS)]
+
+
+def test_one_carrier_with_one_plan_is_enough_for_a_small_day():
+    cases = crowd(3, 1, {"mobile": ["m1"]})
+    assert sum(len(case.orders) for case in cases) == 3
+
+
+# ---- the judge -------------------------------------------------------------------------------------------------------
+
+
+def ended(name: str) -> tuple[Case, Ledger]:
+    """A case that went as its script says: each order took its first end, each SMS came as seldom as it may."""
+    case = next(case for case in crowd(200, 1, PLANS) if case.script.name == name)
+    ledger = Ledger(now=lambda: 1000.0)
+    if case.script.callable is not None:
+        case.callable[case.orders[0].carrier] = case.script.callable
+    for index, order in enumerate(case.orders):
+        order.id, order.code, order.state = f"o{index}", f"{234 + index}", next(iter(order.script.ends))
+        if order.script.ends[order.state]:
+            activate(case, ledger, index)
+    for purpose, (least, _) in case.script.sms.items():
+        for index in range(least):
+            land(case, ledger, purpose, f"o{index % len(case.orders)}.{purpose}.{index + 1}")
+    say(case, ledger, "是")
+    return case, ledger
+
+
+def land(case: Case, ledger: Ledger, purpose: Purpose, ref: str) -> None:
+    sms = SmsSeen(ref, purpose, case.orders[0].official, case.msisdn, "…", "sim-1")
+    sms.attempts.append(Attempt(100.0, Answer.OK, taken=True))
+    sms.landed.append(100.0)
+    ledger.sms[ref] = sms
+
+
+def say(case: Case, ledger: Ledger, text: str, at: float = 101.0) -> None:
+    ledger.said.append(Said("mo-1", case.msisdn, case.orders[0].official, text, at, at, stored=True))
+
+
+def activate(case: Case, ledger: Ledger, index: int) -> ActivationSeen:
+    order = case.orders[index]
+    seen = ActivationSeen(order.id, case.msisdn, order.plan, verdict=Answer.OK, switched_on=1)
+    seen.attempts.append(Attempt(102.0, Answer.OK, taken=True))
+    ledger.activations[order.id] = seen
+    return seen
+
+
+@pytest.mark.parametrize("name", ["plain yes", "no", "stop", "silent", "bss: refuses", "gateway: rejects"])
+def test_the_judge_is_content_when_all_went_as_scripted(name):
+    case, ledger = ended(name)
+    assert judge([case], ledger) == []
+
+
+def differences(case: Case, ledger: Ledger) -> str:
+    found = judge([case], ledger)
+    assert found
+    assert all(case.msisdn not in difference for difference in found)
+    return " | ".join(found)
+
+
+def test_the_judge_finds_a_wrong_state():
+    case, ledger = ended("plain yes")
+    case.orders[0].state = State.DECLINED
+    assert "ended as declined, must be notified" in differences(case, ledger)
+
+
+def test_the_judge_finds_an_order_that_never_settled():
+    case, ledger = ended("silent")
+    case.orders[0].state = State.AWAITING_REPLY
+    assert "did not settle" in differences(case, ledger)
+
+
+def test_the_judge_finds_a_double_activation():
+    case, ledger = ended("plain yes")
+    ledger.activations["o0"].switched_on = 2
+    assert "switched on 2 times" in differences(case, ledger)
+
+
+def test_the_judge_finds_an_activation_under_another_key():
+    case, ledger = ended("plain yes")
+    ledger.activations["o9"] = ActivationSeen("o9", case.msisdn, "m1", switched_on=1)
+    assert "nobody placed such an order" in differences(case, ledger)
+
+
+@pytest.mark.parametrize(
+    ("text", "at"), [("好的", 101.0), ("不", 101.0), ("是", 99.0), ("是", 103.0), ("是345", 101.0), ("234", 101.0)]
+)
+def test_the_judge_finds_an_activation_without_consent(text, at):
+    case, ledger = ended("plain yes")
+    ledger.said.clear()
+    say(case, ledger, text, at)
+    assert "no yes from that number" in differences(case, ledger)
+
+
+def test_the_judge_finds_that_the_yes_came_from_another_number():
+    case, ledger = ended("plain yes")
+    ledger.said[0].msisdn = "+8613900001234"
+    assert "no yes from that number" in differences(case, ledger)
+
+
+def test_a_bare_code_after_an_ambiguous_yes_is_consent():
+    case, ledger = ended("plain yes")
+    ledger.said.clear()
+    say(case, ledger, "是345", 100.5)
+    say(case, ledger, "234", 101.0)
+    assert judge([case], ledger) == []
+
+
+def test_the_judge_finds_a_missing_and_a_needless_sms():
+    case, ledger = ended("plain yes")
+    del ledger.sms["o0.notification.1"]
+    land(case, ledger, Purpose.DECLINED, "o0.declined.1")
+    told = differences(case, ledger)
+    assert "0 notification SMS on the handset, must be 1" in told
+    assert "1 declined SMS on the handset, must be 0" in told
+
+
+def test_the_judge_finds_who_may_be_called_after_a_refusal():
+    case, ledger = ended("stop")
+    case.callable[case.orders[0].carrier] = True
+    assert "must be False" in differences(case, ledger)
+
+
+def test_the_judge_finds_an_open_and_a_shut_door():
+    case, ledger = ended("called again after a stop")
+    assert "must be turned away with do_not_call" in differences(case, ledger)
+    case, ledger = ended("plain yes")
+    case.orders[0].door = "plan_unknown"
+    assert "was turned away with plan_unknown, must be taken" in differences(case, ledger)
+
+
+def test_what_the_outside_found_wrong_is_a_difference():
+    case, ledger = ended("plain yes")
+    ledger.errors.append("activation o0: another body under the same key")
+    assert judge([case], ledger) == ["activation o0: another body under the same key"]
+
+
+# ---- the outside -----------------------------------------------------------------------------------------------------
+
+NOBODY = "http://127.0.0.1:9"
+SMS = {"ref": "o1.confirmation.1", "from": "10085", "to": "+8613800138000", "text": "?", "purpose": "confirmation"}
+ACTIVATION = {
+    "order_id": "o1",
+    "msisdn": "+8613800138000",
+    "plan": "m1",
+    "plan_version": 1,
+    "plan_hash": "h",
+    "confirmed_at": "2025-08-01T10:00:00+08:00",
+    "head": "c",
+}
+Post = Callable[..., Awaitable[tuple[int, dict]]]
+
+
+def with_outside(
+    scenario: Callable[[Outside, Post], Awaitable[None]], script: Script | None = None, engine: str = NOBODY
+) -> Ledger:
+    async def go() -> Ledger:
+        outside = Outside("gw-secret", "bss-secret")
+        async with outside.serving(engine), aiohttp.ClientSession() as session:
+            if script is not None:
+                case = next(case for case in crowd(1, 1, PLANS))
+                case.script, case.msisdn = script, SMS["to"]
+                outside.play([case])
+
+            async def post(path: str, payload: dict, key: str, secret: str = "") -> tuple[int, dict]:
+                body = json.dumps(payload).encode()
+                signed = sign(secret or ("gw-secret" if path == "/sms" else "bss-secret"), body, int(time.time()))
+                headers = {HEADER: signed, "Idempotency-Key": key}
+                async with session.post(outside.url + path, data=body, headers=headers) as response:
+                    json_like = response.content_type == "application/json"
+                    return response.status, await response.json() if json_like else {}
+
+            await scenario(outside, post)
+        return outside.ledger
+
+    return asyncio.run(go())
+
+
+def quiet(*hops: Hop) -> Script:
+    return Script("test", "-", gateway={CONF: hops})
+
+
+def test_the_same_ref_again_is_a_repeat_and_lands_once():
+    async def scenario(_: Outside, post: Post) -> None:
+        first = await post("/sms", SMS, SMS["ref"])
+        assert first == await post("/sms", SMS, SMS["ref"])
+        assert first[0] == 201
+
+    ledger = with_outside(scenario, quiet(Hop(reports=SILENCE), Hop(reports=SILENCE)))
+    sms = ledger.sms[SMS["ref"]]
+    assert (len(sms.attempts), len(sms.landed), ledger.errors) == (2, 1, [])
+
+
+def test_a_repeat_lands_again_only_where_the_script_says_so():
+    async def scenario(_: Outside, post: Post) -> None:
+        assert await post("/sms", SMS, SMS["ref"]) == (200, {})
+        assert (await post("/sms", SMS, SMS["ref"]))[0] == 201
+
+    script = quiet(Hop(Answer.GARBAGE, reports=SILENCE), Hop(again=True, reports=SILENCE))
+    ledger = with_outside(scenario, script)
+    assert len(ledger.sms[SMS["ref"]].landed) == 2
+    assert ledger.wrong["gateway: garbage answer, taken"] == 1
+
+
+def test_an_sms_that_was_not_taken_does_not_land():
+    async def scenario(_: Outside, post: Post) -> None:
+        assert (await post("/sms", SMS, SMS["ref"]))[0] == 503
+        assert (await post("/sms", SMS, SMS["ref"]))[0] == 422
+
+    ledger = with_outside(scenario, quiet(Hop(Answer.BUSY), Hop(Answer.REJECT)))
+    assert ledger.sms[SMS["ref"]].landed == []
+
+
+def test_another_text_under_the_same_ref_is_an_error():
+    async def scenario(_: Outside, post: Post) -> None:
+        await post("/sms", SMS, SMS["ref"])
+        await post("/sms", SMS | {"text": "!"}, SMS["ref"])
+
+    assert with_outside(scenario).errors == ["SMS o1.confirmation.1: another body under the same ref"]
+
+
+def test_what_is_unsigned_or_breaks_the_contract_is_not_taken():
+    async def scenario(_: Outside, post: Post) -> None:
+        assert (await post("/sms", SMS, SMS["ref"], "wrong"))[0] == 401
+        assert (await post("/sms", SMS, "another key"))[0] == 400
+        assert (await post("/sms", SMS | {"purpose": "advertising"}, SMS["ref"]))[0] == 400
+        assert (await post("/bss/activations", ACTIVATION, "another key"))[0] == 400
+        assert (await post("/bss/activations", {"order_id": "o1"}, "o1"))[0] == 400
+
+    ledger = with_outside(scenario)
+    assert (ledger.sms, ledger.activations, len(ledger.errors)) == ({}, {}, 5)
+
+
+def test_the_bss_honours_its_key():
+    async def scenario(outside: Outside, post: Post) -> None:
+        assert (await post("/bss/activations", ACTIVATION, "o1"))[0] == 500
+        first = await post("/bss/activations", ACTIVATION, "o1")
+        assert first == await post("/bss/activations", ACTIVATION, "o1")
+        async with aiohttp.ClientSession() as session:
+            async with session.get(outside.bss_url + "/activations/o1") as response:
+                assert (response.status, await response.json()) == (200, first[1])
+            async with session.get(outside.bss_url + "/activations/o2") as response:
+                assert response.status == 404
+        await post("/bss/activations", ACTIVATION | {"head": "d"}, "o1")
+
+    ledger = with_outside(scenario, Script("test", "-", bss=(BssHop(Answer.ERROR),)))
+    seen = ledger.activations["o1"]
+    assert (seen.switched_on, len(seen.attempts), seen.asked) == (1, 4, 1)
+    assert ledger.errors == ["activation o1: another body under the same key"]
+
+
+def test_a_refusal_of_the_bss_stands():
+    async def scenario(_: Outside, post: Post) -> None:
+        assert (await post("/bss/activations", ACTIVATION, "o1"))[0] == 422
+        assert (await post("/bss/activations", ACTIVATION, "o1"))[0] == 422
+
+    ledger = with_outside(scenario, Script("test", "-", bss=(BssHop(Answer.REJECT),)))
+    assert ledger.activations["o1"].switched_on == 0
+
+
+def test_a_handset_answers_signed_and_in_order_and_a_person_can_write_from_it():
+    heard: list[str] = []
+    both = asyncio.Event()
+
+    async def inbound(request: web.Request) -> web.Response:
+        body = await request.read()
+        check("gw-secret", request.headers[HEADER], body, int(time.time() * 1000))
+        heard.append(json.loads(body)["text"])
+        if len(heard) == 3:
+            both.set()
+        return web.json_response({"accepted": 1, "rejected": []})
+
+    async def scenario(outside: Outside, post: Post) -> None:
+        async with aiohttp.ClientSession() as session:
+            wanted = {"from": SMS["to"], "to": "10085", "text": "帮助"}
+            async with session.post(outside.url + "/say", json=wanted) as response:
+                assert (await response.json())["engine_answered"] == 200
+            async with session.post(outside.url + "/say", json={"text": "是"}) as response:
+                assert response.status == 400
+            async with session.get(outside.url + "/ledger") as response:
+                assert (await response.json())["said"][0]["stored"] is True
+        await post("/sms", SMS, SMS["ref"])
+        await asyncio.wait_for(both.wait(), 5)
+
+    async def engine() -> Ledger:
+        app = web.Application()
+        app.router.add_post("/v1/gateways/http_json/inbound", inbound)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        try:
+            return await asyncio.to_thread(with_outside_on_its_own_loop, site.name)
+        finally:
+            await runner.cleanup()
+
+    turns = (Turn("是", after=0.0), Turn("TD", after=0.0))
+    script = Script("test", "-", turns, gateway={CONF: (Hop(reports=SILENCE),)})
+
+    def with_outside_on_its_own_loop(url: str) -> Ledger:
+        return with_outside(scenario, script, url)
+
+    ledger = asyncio.run(engine())
+    assert (heard, ledger.errors) == (["帮助", "是", "TD"], [])
+
+
+def test_an_engine_without_plans_is_a_difference_and_nothing_hangs():
+    async def plans(_: web.Request) -> web.Response:
+        return web.json_response([])
+
+    async def go() -> int:
+        app = web.Application()
+        app.router.add_get("/v1/plans", plans)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        try:
+            return await asyncio.to_thread(run, site.name, "key", "ops", outside, 10, 1, out)
+        finally:
+            await runner.cleanup()
+
+    out, outside = io.StringIO(), Outside("a", "b")
+    assert settings_for(outside)["CONSENT_HTTP_JSON__URL"] == f"http://127.0.0.1:{outside.port}/sms"
+    assert asyncio.run(go()) == 1
+    assert "the catalogue shows no plans" in out.getvalue()
+
+
+# ---- what is shown ---------------------------------------------------------------------------------------------------
+
+
+def test_the_screen_keeps_its_right_edge():
+    case, ledger = ended("two open orders: one yes, one no")
+    say(case, ledger, "不同意，谢谢你" * 8, 105.0)
+    lines = list(conversation(case, ledger))
+    assert len({width(line) for line in lines}) == 1
+    assert case.msisdn not in "".join(lines)
+
+
+def test_chinese_wraps_by_columns():
+    assert wrap("一二三四\nab", 4) == ["一二", "三四", "ab"]
+
+
+def test_the_funnel_counts_each_order_once():
+    case, ledger = ended("plain yes")
+    case.land(next(iter(ledger.sms.values())))
+    assert most_telling([case]) is case
+    lines = list(funnel([case], ledger))
+    assert all("   1  █" in line for line in lines[:6] if line)
