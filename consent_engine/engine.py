@@ -86,7 +86,7 @@ class Engine:
     # -- receive -------------------------------------------------------------------------------------------------
 
     def receive(self, messages: Sequence[Reply | DeliveryReport | RefusalAsked]) -> list[Stored]:
-        """Put messages into their lines' inboxes, each once, proven durable; reports on nothing of ours into `unmatched`."""
+        """Put messages into their lines' inboxes, each once, proven durable; reports on nothing of ours go aside."""
         reports = [m for m in messages if isinstance(m, DeliveryReport)]
         lines = dict(zip([m.ref for m in reports], self._lines_of(reports), strict=True))
         posted: dict[int, Posted] = {}

@@ -16,7 +16,7 @@ from consent_engine.domain.order import MOST_EVENTS, Order
 from consent_engine.domain.replies import clarified, was_started, which_asked
 from consent_engine.domain.sms import Delivery
 from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavailable
-from consent_engine.ports import Commit, Held, LineChange, Leased, Owner, Word
+from consent_engine.ports import Commit, Held, Leased, LineChange, Owner, Word
 from consent_engine.recording import MOST_RACES, commit_of, told, wakes_of
 from consent_engine.rounds import Loaded, Step, load, save
 

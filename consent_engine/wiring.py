@@ -39,14 +39,28 @@ class Installation:
         """An engine with its own clients."""
         return build(self.settings, self.redis_url, self.rq_url, self.secret)
 
+    def environ(self) -> dict[str, str]:
+        """What a child process needs to find the same servers, so that it never starts one of its own."""
+        routes = {f"CONSENT_GATEWAY_{carrier.upper()}": name for carrier, name in self.settings.routes().items()}
+        return {
+            "CONSENT_REDIS_URL": self.redis_url,
+            "CONSENT_RQ_URL": self.rq_url,
+            "CONSENT_SECRET": self.secret,
+            "CONSENT_DATA_DIR": str(self.settings.data_dir),
+            "CONSENT_BSS": self.settings.bss_name(),
+            **routes,
+        }
+
 
 @contextmanager
-def installation(settings: Settings, progress: Callable[[str], None] | None = None) -> Iterator[Installation]:
+def installation(
+    settings: Settings, progress: Callable[[str], None] | None = None, *, own: bool = False
+) -> Iterator[Installation]:
     """Where the data are: the Redis that was named, else the data folder's own server, started if nobody runs it.
 
-    Checked before anything is written: raises SettingsError when the server cannot keep our promises.
+    own: the folder's server must be ours, not one that a passing command started (for `serve`). Checked before anything is written: raises SettingsError when the server cannot keep our promises.
     """
-    with _data(settings, progress) as found:
+    with _data(settings, progress, own=own) as found:
         engine = found.engine()
         engine.registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
         engine.catalogue.add_missing(plans_from(settings.plans))
@@ -54,12 +68,13 @@ def installation(settings: Settings, progress: Callable[[str], None] | None = No
 
 
 @contextmanager
-def _data(settings: Settings, progress: Callable[[str], None] | None) -> Iterator[Installation]:
+def _data(settings: Settings, progress: Callable[[str], None] | None, *, own: bool) -> Iterator[Installation]:
     secret = settings.secret_for(settings.data_dir)
     if settings.redis_url is not None:
         yield Installation(settings, settings.redis_url, settings.rq_url or settings.redis_url, secret)
         return
-    with connect_or_start(settings.data_dir, settings.durability, progress) as server:
+    start = EmbeddedServer.start if own else connect_or_start
+    with start(settings.data_dir, settings.durability, progress) as server:
         yield Installation(settings, server.url, settings.rq_url or server.url, secret, server)
 
 

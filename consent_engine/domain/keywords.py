@@ -45,6 +45,13 @@ _QUESTION = re.compile(
     "\u2e18\u2e2e\u2e54\ua60f\ua6f7\ufe16\ufe56\uff1f\ufffd\U00011143\U0001e95f\U0001f679-\U0001f67b\U0001fbc4\U000e003f]"
 )
 
+# Struck out, crossed, forbidden, thumbs down: dropped or stripped by the fold, yet they turn a yes round. A no or a
+# STOP with one of them stays what it is: doubt never activates, and never loses a refusal.
+_NEGATION = re.compile(
+    "[\u0335-\u0338\u20d2\u20d3\u20e0\u20e5\u20e6\u20ea\u20eb\u00ac\u00d7\u2260\u2262\u2573\u2612\u26d4\u2715-\u2718\u274c\u274e"
+    "\u2a2f\U0001f196\U0001f44e\U0001f5d9\U0001f645\U0001f6ab\U0001f6c7]"
+)
+
 # Line ends and tabs are controls to Unicode, blanks to whoever types them (and to gateways that append them).
 _BLANK, _MARK = " ", "."
 _FOLDED_KINDS = {
@@ -87,7 +94,10 @@ def read(text: str) -> tuple[Keyword, str | None]:
     if match is None:
         return Keyword.UNKNOWN, None
     word, after, before, last = match.groups()
-    return _MEANINGS.get(word or last, Keyword.UNKNOWN), after or before
+    keyword = _MEANINGS.get(word or last, Keyword.UNKNOWN)
+    if keyword is Keyword.YES and _NEGATION.search(text):
+        return Keyword.UNKNOWN, None
+    return keyword, after or before
 
 
 def _parse(text: str) -> re.Match[str] | None:

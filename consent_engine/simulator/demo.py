@@ -71,7 +71,7 @@ class Run:
     out: TextIO
 
 
-def run(  # noqa: PLR0913, PLR0917 - spelled out once, for the command; `Run` inside
+def run(
     api: str, key: str, ops_key: str, outside: Outside, orders: int, seed: int, out: TextIO
 ) -> int:
     """Run it; 0 when every order ended as its subscriber's script says, else 1 with every difference named."""

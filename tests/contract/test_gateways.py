@@ -175,7 +175,7 @@ def test_a_wrong_name_stops_the_start(spec):
     {
         "URL": ["", "ftp://a", "/sms", "sms", "http://", "http://a:99999"],
         "SECRET": ["", " "],
-        "SKEW": ["-1s", "long", "5"],
+        "SKEW": ["-1s", "long", "5", "0s", "11m"],
         "SUB_NUMBERS": ["maybe"],
     }.items(),
 )

@@ -232,3 +232,11 @@ def test_a_text_that_nobody_writes_by_hand_is_unknown(text):
 
 def test_many_exclamation_marks_are_still_a_yes():
     assert read("是" + "！" * 500) == (Keyword.YES, None)
+
+
+@pytest.mark.parametrize("sign", ["❌", "✗", "👎", "🚫", "⛔", "\u20e0", "\u0338", "\u0336", "×", "≠"])
+def test_a_sign_that_turns_a_yes_round_leaves_no_yes_and_keeps_every_refusal(sign):
+    for text in (f"是{sign}", f"{sign}是", f"同意{sign}234"):
+        assert read(text)[0] is Keyword.UNKNOWN
+    assert read(f"退订{sign}")[0] is Keyword.STOP
+    assert read(f"{sign}不同意")[0] is Keyword.NO

@@ -20,6 +20,7 @@ from consent_engine.adapters.outbound import (
 from consent_engine.domain import msisdn, signature
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
+from consent_engine.durations import duration, millis
 from consent_engine.errors import FieldError, Malformed, SettingsError
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall
 
@@ -37,6 +38,8 @@ SKEW_MS = 5_000
 """How far a gateway's clock may be behind ours. More would let a yes from before the question pass as its answer;
 less would throw away real answers. Nobody reads a question and answers it within five seconds."""
 
+LONGEST_SKEW_MS = 600_000
+
 ITEMS, TEXT, ID, SEGMENTS = 1_000, 2_000, 200, 255
 
 Item = Mapping[str, object]
@@ -45,7 +48,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TO = re.compile(r"(?=.{1,21}\Z)\+?([0-9]+)")
 _REF = re.compile(r"[!-~]{1,200}")
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
-_SKEW = re.compile(r"([0-9]{1,6})(ms|s|m)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -154,12 +156,14 @@ def prefix_of(name: str) -> str:
 
 
 def skew(prefix: str, raw: Mapping[str, str]) -> Millis:
-    """The setting SKEW: `500ms`, `5s`, `2m`."""
-    value = raw.get("SKEW", "").strip() or f"{SKEW_MS}ms"
-    match = _SKEW.fullmatch(value)
-    if match is None:
-        raise SettingsError(f"{prefix}SKEW must be a duration such as 500ms, 5s or 2m")
-    return int(match[1]) * {"ms": 1, "s": 1_000, "m": 60_000}[match[2]]
+    """The setting SKEW, at most ten minutes: behind that, a yes to anything would answer everything."""
+    try:
+        allowed = millis(duration(raw["SKEW"])) if raw.get("SKEW") else SKEW_MS
+    except ValueError as error:
+        raise SettingsError(f"{prefix}SKEW {error}") from None
+    if allowed > LONGEST_SKEW_MS:
+        raise SettingsError(f"{prefix}SKEW must be at most 10m")
+    return allowed
 
 
 def acknowledge(accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:

@@ -1,0 +1,103 @@
+"""The Queue on RQ: one RQ queue a lane, in which at most two jobs wait. A job is a wake-up: no order depends on it."""
+
+import logging
+from time import monotonic
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.client import Pipeline
+from redis.exceptions import RedisError, WatchError
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from consent_engine.domain.effects import Lane
+
+log = logging.getLogger(__name__)
+
+JOB = "workers.jobs.perform"
+"""By name: this package must not import the workers above it. The one function a worker runs."""
+MOST_QUEUED = 2
+RESULT_TTL_S = 300
+FAILURE_TTL_S = 86_400
+QUEUED_TTL_S = 3_600
+"""A job whose queue was deleted under it goes by itself; a worker skips an id whose job is gone."""
+NO_TIMEOUT = -1
+"""RQ's own ends a job by an exception out of a signal handler. Our slices are short, and their calls are bounded."""
+PAUSE_S = 0.5
+"""How long wake-ups are left to the clocks after RQ's Redis failed: nobody waits for it again and again."""
+TOLD_S = 10.0
+
+
+def connect_rq(url: str, timeout_s: float = 2.0) -> "Redis":
+    """A client for RQ: bytes, as RQ wants them, and nothing repeated by itself: a repeated enqueue is a second job."""
+    return Redis.from_url(
+        url,
+        decode_responses=False,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=1.0,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_error=[],
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        protocol=2,
+    )
+
+
+def lane_queue(lane: Lane, connection: "Redis") -> Queue:
+    """The RQ queue of a lane: the one place that says how our jobs are written."""
+    return Queue(lane.value, connection=connection, serializer=JSONSerializer, default_timeout=NO_TIMEOUT)
+
+
+class RqQueue:
+    """The Queue. It never raises: trouble is logged, counted in `failures`, and made up for by the clocks."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = connect_rq(url)
+        self._queues = {lane: lane_queue(lane, self._connection) for lane in Lane}
+        self.failures = 0
+        self._again_at = 0.0
+        self._told_at = -TOLD_S
+
+    def wake(self, lane: Lane, due: int) -> None:
+        """See Queue.wake."""
+        if monotonic() < self._again_at:
+            return
+        try:
+            self._wake(self._queues[lane], due)
+        except WatchError:
+            return  # a job was queued, or taken, at this moment: either is going to see what we made due
+        except (RedisError, OSError, ValueError) as error:
+            self._failed(error)
+
+    def _wake(self, queue: Queue, due: int) -> None:
+        # Asked twice: under load the answer is nearly always "enough", and then it costs one round trip.
+        if self._connection.llen(queue.key) >= MOST_QUEUED:
+            return
+        with self._connection.pipeline() as pipe:
+            pipe.watch(queue.key)  # type: ignore[no-untyped-call]
+            if pipe.llen(queue.key) >= MOST_QUEUED:  # watching, a pipeline answers at once
+                return
+            pipe.multi()
+            self._enqueue(queue, due, pipe)
+            pipe.execute()
+
+    def _enqueue(self, queue: Queue, due: int, pipe: "Pipeline") -> None:
+        queue.enqueue_call(
+            JOB,
+            args=[queue.name],
+            timeout=NO_TIMEOUT,
+            result_ttl=RESULT_TTL_S,
+            failure_ttl=FAILURE_TTL_S,
+            ttl=QUEUED_TTL_S,
+            description=f"{queue.name}: {due} due",
+            pipeline=pipe,
+        )
+
+    def _failed(self, error: Exception) -> None:
+        self.failures += 1
+        now = monotonic()
+        self._again_at = now + PAUSE_S
+        if now - self._told_at >= TOLD_S:
+            self._told_at = now
+            log.warning("wake-ups fail (%d so far), the clocks do without: %s", self.failures, type(error).__name__)
