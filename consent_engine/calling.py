@@ -1,8 +1,10 @@
 """One outside call: what a leased effect says to a gateway or to the BSS, and how it ended."""
 
+from dataclasses import replace
+
 from consent_engine.domain.effects import ACTIVATE, Outcome, Pending, Purpose, Rejected, sms_parts
 from consent_engine.domain.lifecycle import State, Trigger
-from consent_engine.domain.messages import stopped, which_one, write
+from consent_engine.domain.messages import helped, stopped, which_one, write
 from consent_engine.domain.order import Order
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Activation, Leased, Outside, Sms
@@ -54,7 +56,12 @@ def text_of(order: Order, purpose: Purpose) -> str:
     activated = order.last(Trigger.SERVICE_ACTIVATED)
     active_from = str(activated.detail.get("note", "")) if activated else ""
     doc = order.doc
-    return write(purpose, order.subject(), needs_code=doc.asks_code, active_from=active_from, edition=doc.words)
+    subject = replace(order.subject(), still_active=order.state in _ACTIVE)
+    return write(purpose, subject, needs_code=doc.asks_code, active_from=active_from, edition=doc.words)
+
+
+_ACTIVE = frozenset({State.CONFIRMED, State.ACTIVATED, State.NOTIFIED})
+"""Where the service is on, or can no longer be stopped."""
 
 
 def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:
@@ -63,5 +70,6 @@ def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:
         raise BrokenRecord("an effect without its record")
     purpose, n = sms_parts(leased.effect)
     carrier, *choices = line.effects[leased.effect].about
-    text = stopped(carrier) if purpose is Purpose.OPTED_OUT else which_one(carrier, choices)
+    words = {Purpose.OPTED_OUT: stopped, Purpose.HELP: helped}.get(purpose)
+    text = words(carrier) if words else which_one(carrier, choices)
     return carrier, Sms(f"{line.id}.{purpose}.{n}", outside.senders[carrier], line.msisdn, text, purpose)

@@ -4,14 +4,8 @@ from collections.abc import Sequence
 
 from consent_engine.domain.admit import Listed, Sale
 from consent_engine.domain.plan import Plan
-from consent_engine.errors import PlanNotFound, Refused
+from consent_engine.errors import PlanNotFound, SettingsError
 from consent_engine.ports import Registry
-
-
-class PlanDiffers(Refused):
-    """The code is in the catalogue and says something else."""
-
-    code = "plan_differs"
 
 
 class Catalogue:
@@ -49,14 +43,27 @@ class Catalogue:
         self._registry.publish(plan, Sale.ON_SALE)
         return plan
 
-    def add_missing(self, plans: Sequence[Plan]) -> list[str]:
-        """Add codes that are not there (at start); raises PlanDiffers for one that is there and differs."""
+    def set_sale(self, code: str, sale: Sale) -> Listed:
+        """Put a plan on sale, withdraw it (what is under way counts), or revoke it; raises PlanNotFound."""
+        plan = self.show(code).plan
+        self._registry.publish(plan, sale)
+        return Listed(plan, sale)
+
+    def versions(self, code: str) -> list[Plan]:
+        """Every version of a plan, oldest first; raises PlanNotFound."""
+        return self._registry.plan_versions(self.show(code).plan.code)
+
+    def add_missing(self, plans: Sequence[Plan], *, differing_stops: bool = True) -> list[str]:
+        """Add codes that are not there (at start); raises SettingsError for one that is there and says otherwise."""
         known = self.fresh()
         added = []
         for plan in plans:
             current = known.get(plan.code)
             if current is None:
                 added.append(self.publish(plan).code)
-            elif current.plan.hash != plan.hash:
-                raise PlanDiffers(f"plan {plan.code} differs from its current version {current.plan.version}")
+            elif differing_stops and current.plan.hash != plan.hash:
+                version = current.plan.version
+                raise SettingsError(
+                    f"CONSENT_PLANS: plan {plan.code} differs from version {version}: load it: `consent plans load`"
+                )
         return added

@@ -1,8 +1,9 @@
 """Durations as people write them in settings: `500ms` `90s` `2.5s` `15m` `2h` `1d`."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 LONGEST = timedelta(days=366)
 
@@ -28,3 +29,19 @@ def duration(text: str) -> timedelta:
 def millis(length: timedelta) -> int:
     """A duration in milliseconds."""
     return length // timedelta(milliseconds=1)
+
+
+def quiet_span(text: str) -> tuple[int, int] | None:
+    """Quiet hours as minutes of the UTC day, from and to."""
+    if text == "off":
+        return None
+    match = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d) ([A-Za-z_+/0-9-]+)", text)
+    try:
+        offset = datetime.now(ZoneInfo(match[5] if match else "")).utcoffset()
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        offset = None
+    if match is None or offset is None:
+        raise ValueError("must be off, or like 22:00-08:00 Asia/Shanghai")
+    west = int(offset.total_seconds()) // 60
+    start, end = (60 * int(match[n]) + int(match[n + 1]) - west for n in (1, 3))
+    return start % 1440, end % 1440

@@ -5,26 +5,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from consent_engine.catalogue import Catalogue
-from consent_engine.domain.admit import Listed, Placing, Terms
+from consent_engine.domain.admit import Listed, Placing, Sale, Terms
 from consent_engine.domain.carriers import carrier_of_sender
 from consent_engine.domain.correlate import sub_number
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.event import compact
-from consent_engine.domain.facts import CancelAsked, RetryAsked
+from consent_engine.domain.facts import CancelAsked, ResendAsked, RetryAsked
 from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import EVERY_CARRIER, Line, keyed, line_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order import Order
 from consent_engine.domain.sms import DeliveryReport, Reply
 from consent_engine.errors import ConsentError, OrderNotFound
 from consent_engine.keys import Keys
+from consent_engine.listing import Filter, Page, RefusalsPage, orders_page, refusals_page
 from consent_engine.perform import Performer
 from consent_engine.placing import Placed, placing
 from consent_engine.ports import Outside, Posted, Queue, Registry, Store, Stored, Stuck
 from consent_engine.recording import recording
-from consent_engine.rounds import drive
+from consent_engine.rounds import Loaded, drive
 
 MOST_STUCK = 1_000
+MOST_OPEN, PASS, MOST_PASSES = 1_000_000, 500, 10_000
+CANCELLABLE = frozenset({State.AGREED, State.AWAITING_REPLY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +185,7 @@ class Engine:
     def line(self, msisdn: Msisdn) -> Line:
         """What is known of a number."""
         key = line_id(self._secret, msisdn)
-        return self.store.load(lines=[key])[2][key]
+        return Loaded(*self.store.load(lines=[key])).line(key)
 
     def cancel(self, order_id: str, by: str, reason: str) -> Order:
         """Cancel an order; raises TooLate once an activation was started or the order settled."""
@@ -192,7 +196,53 @@ class Engine:
         """Do what is parked now; raises NothingParked."""
         return self._record(order_id, RetryAsked(f"retry:{uuid.uuid4().hex[:12]}", by))
 
-    def _record(self, order_id: str, fact: CancelAsked | RetryAsked) -> Order:
+    def resend(self, order_id: str, by: str) -> Order:
+        """Send the question again; raises NotWaiting and TooManyResends."""
+        return self._record(order_id, ResendAsked(f"resend:{uuid.uuid4().hex[:12]}", by))
+
+    def orders(self, wanted: Filter, cursor: str = "", limit: int = 50) -> Page:
+        """A page of orders, newest first."""
+        return orders_page(self.store, wanted, cursor, limit)
+
+    def orders_of(self, msisdn: Msisdn) -> list[Order]:
+        """Every order of a number, newest first."""
+        ids = [entry.order for entry in self.line(msisdn).entries]
+        found = self.store.load(ids)[1].values()
+        return sorted(found, key=lambda order: order.doc.placed_at, reverse=True)
+
+    def refusals(self, cursor: str = "", limit: int = 50) -> RefusalsPage:
+        """A page of refusals, newest first."""
+        return refusals_page(self.store, cursor, limit)
+
+    def lift(self, msisdn: Msisdn, carrier: str, by: str, evidence: str) -> bool:
+        """Lift a refusal on the subscriber's own act, which is kept; False when none stood."""
+        line = line_id(self._secret, msisdn)
+        kept = {"line": line, "carrier": carrier, "by": by, "evidence": evidence, "at": self.registry.now()}
+        return self.store.lift(line, carrier, compact(kept))
+
+    def revoke(self, code: str, by: str) -> int:
+        """Take a plan back: no new orders, and what is open is cancelled with a notice; how many were.
+
+        Asking again goes on where a call that died left off. Activations that were started go on.
+        """
+        self.catalogue.set_sale(code, Sale.REVOKED)
+        cancelled = 0
+        for _ in range(MOST_PASSES):
+            open_orders = self.store.open_orders(MOST_OPEN)
+            now = self.store.load(open_orders)[1].values()
+            todo = [order for order in now if order.doc.plan == code and order.state in CANCELLABLE]
+            if not todo:
+                return cancelled
+            steps = [
+                recording(order.id, CancelAsked(f"revoked:{order.id}", by, "plan revoked", revoked=True), prove=True)
+                for order in todo[:PASS]
+            ]
+            driven = drive(self.store, steps)
+            self._wake(driven.due)
+            cancelled += sum(isinstance(result, Order) for result in driven.results)
+        return cancelled
+
+    def _record(self, order_id: str, fact: CancelAsked | RetryAsked | ResendAsked) -> Order:
         driven = drive(self.store, [recording(order_id, fact, prove=True)])
         self._wake(driven.due)
         [result] = driven.results

@@ -6,6 +6,7 @@ ConsentError
 │   ├── PlanUnknown, UnofficialNumber, DisclosureMissing          (HTTP 422)
 │   ├── IdempotencyConflict, PlanNotPublic, DoNotCall,
 │   │   DuplicateOrder, TooLate, NothingParked, NotWaiting        (HTTP 409)
+│   ├── TooManyResends                                            (HTTP 429)
 │   └── OrderNotFound, PlanNotFound, KeyNotFound                  (HTTP 404)
 ├── Unauthenticated        no key, a wrong key, a wrong signature (HTTP 401)
 ├── Forbidden              the role does not allow it             (HTTP 403)
@@ -114,6 +115,12 @@ class NotWaiting(Refused):
     """The order does not wait for a reply."""
 
     code = "not_waiting"
+
+
+class TooManyResends(Refused):
+    """The question was asked again as often as may be."""
+
+    code = "too_many_resends"
 
 
 class OrderNotFound(Refused):

@@ -64,7 +64,7 @@ def _admit(
     line_key = line_id(secret, wanted.msisdn)
     for _ in range(MOST_RACES):
         loaded = yield from load([order], [line_key])
-        line = loaded.lines[line_key]
+        line = loaded.line(line_key)
         if existing := loaded.orders.get(order):
             return (yield from _again(existing, wanted))
         salt = token_hex(16)

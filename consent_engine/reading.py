@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from consent_engine.domain.correlate import Meaning, correlate, remembered
 from consent_engine.domain.decide import decide
@@ -11,7 +11,8 @@ from consent_engine.domain.effects import Millis, Pending, Purpose, sms_effect
 from consent_engine.domain.event import compact
 from consent_engine.domain.facts import CancelAsked, Fact, Replied, Reported, Rule
 from consent_engine.domain.keywords import Keyword, read
-from consent_engine.domain.line import Line, Unread
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line import Entry, Line, Unread
 from consent_engine.domain.order import MOST_EVENTS, Order
 from consent_engine.domain.replies import clarified, was_started, which_asked
 from consent_engine.domain.sms import Delivery
@@ -22,6 +23,7 @@ from consent_engine.rounds import Loaded, Step, load, save
 
 log = logging.getLogger(__name__)
 MOST_CANDIDATES = 20
+ANSWER_AGAIN_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Reading:
 
     facts: tuple[tuple[str, Fact], ...] = ()
     put: tuple[Put, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
     drop: tuple[tuple[str, Drop], ...] = ()
     unmatched: str = ""
 
@@ -62,7 +65,7 @@ def _one(
     for _ in range(MOST_RACES):
         if loaded is None:
             loaded = yield from load(lines=[line_id])
-        now, line = loaded.now, loaded.lines[line_id]
+        now, line = loaded.now, loaded.line(line_id)
         wanted = [] if poisoned else _wanted(line, message)
         orders: Mapping[str, Order] = (yield from load(wanted)).orders if wanted else {}
         waits = any(m.body["kind"] == "reply" for m in behind)
@@ -86,12 +89,12 @@ def _save(
         log.error("line %s: a message cannot be decided: %s", line.id, type(error).__name__)
         decided, meant = [], Reading(unmatched="undecidable")
     todo = [row for row in decided if not row[2].is_void]
-    aged = dict.fromkeys(line.aged, "")
+    fields = {**dict.fromkeys(line.aged, ""), **meant.fields}
     for n, (order, fact, decision) in enumerate(todo):
         last = n == len(todo) - 1
         change = LineChange(line.id, line.version + n)
         if last:
-            change = LineChange(line.id, line.version + n, aged, meant.put, meant.drop, message.key, release)
+            change = LineChange(line.id, line.version + n, fields, meant.put, meant.drop, message.key, release)
         commit, _ = commit_of(order, decision, fact.op, now, held, change)
         word = yield from save(commit)
         if word is not Word.OK:
@@ -100,7 +103,7 @@ def _save(
     if todo:
         return Word.OK
     entries = [_kept(line, message, meant.unmatched)] if meant.unmatched else []
-    change = LineChange(line.id, line.version, aged, meant.put, meant.drop, message.key, release)
+    change = LineChange(line.id, line.version, fields, meant.put, meant.drop, message.key, release)
     return (yield from save(Commit("", None, change, held, None, entries, wakes_of(meant.put, now))))
 
 
@@ -140,9 +143,12 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
         was_started=lambda order: was_started(orders[order]), which_asked=lambda order: which_asked(orders[order]),
     )  # fmt: skip
     room = tuple(o for o in meaning.orders if len(orders[o].events) < MOST_EVENTS or meaning.keyword in _MOVING)
+    if not room and keyword is Keyword.STOP:
+        room = _active(entries, orders)
     if not room:
-        answer = (_stopped(line, carriers),) if keyword is Keyword.STOP else ()
-        return Reading(put=answer, unmatched="too_many" if meaning.orders else "nothing_asked")
+        return _nothing_asked(line, message, keyword, "too_many" if meaning.orders else "nothing_asked")
+    if keyword is Keyword.HELP:
+        room = room[-1:]
     ask = meaning.rule is Rule.AMBIGUOUS and _may_ask(meaning.keyword, [orders[o] for o in room])
     facts = tuple((o, _replied(meaning, message, answer=ask or _answers(meaning, n))) for n, o in enumerate(room))
     return Reading(facts, (_which_one(line, orders, room),) if ask else ())
@@ -189,9 +195,19 @@ def _which_one(line: Line, orders: Mapping[str, Order], candidates: tuple[str, .
     return Put(sms_effect(Purpose.CLARIFICATION, line.version), 0, Pending(about=about))
 
 
-def _stopped(line: Line, carriers: list[str]) -> Put:
-    """A STOP is answered even when nothing is open; it is the last message."""
-    return Put(sms_effect(Purpose.OPTED_OUT, line.version), 0, Pending(about=tuple(carriers[:1])))
+def _active(entries: Sequence[Entry], orders: Mapping[str, Order]) -> tuple[str, ...]:
+    """The newest order whose service is on: a STOP that comes after it is told how to end that."""
+    return tuple(e.order for e in entries if orders[e.order].state is State.NOTIFIED)[-1:]
+
+
+def _nothing_asked(line: Line, message: Unread, keyword: Keyword, why: str) -> Reading:
+    """STOP and HELP are answered even when nothing was asked, at most once an hour; all else is kept, unanswered."""
+    purpose = {Keyword.STOP: Purpose.OPTED_OUT, Keyword.HELP: Purpose.HELP}.get(keyword)
+    if purpose is None or message.at - line.answered.get(purpose, 0) < ANSWER_AGAIN_MS:
+        return Reading(unmatched=why)
+    carriers = str(message.body["carriers"]).split()
+    put = Put(sms_effect(purpose, line.version), 0, Pending(about=tuple(carriers[:1])))
+    return Reading(put=(put,), fields={f"a:{purpose}": str(message.at)}, unmatched=why)
 
 
 def _refusal(line: Line, message: Unread) -> Reading:

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line import Line
 from consent_engine.domain.order import Order
-from consent_engine.errors import ConsentError, StoreUnavailable
+from consent_engine.errors import BrokenRecord, ConsentError, StoreUnavailable
 from consent_engine.ports import Claim, Commit, Store, Word
 
 T = TypeVar("T")
@@ -66,6 +66,13 @@ class Loaded:
     now: Millis
     orders: Mapping[str, Order]
     lines: Mapping[str, Line]
+
+    def line(self, line_id: str) -> Line:
+        """A line that was loaded; raises BrokenRecord when it cannot be read: who refused must not be guessed."""
+        try:
+            return self.lines[line_id]
+        except KeyError:
+            raise BrokenRecord("a line's record cannot be read") from None
 
 
 def load(orders: Sequence[str] = (), lines: Sequence[str] = ()) -> Step[Loaded]:

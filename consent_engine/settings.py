@@ -25,7 +25,7 @@ from pydantic import (
 from consent_engine.data_folder import kept_secret
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.policy import Policy
-from consent_engine.durations import duration, millis
+from consent_engine.durations import duration, millis, quiet_span
 from consent_engine.errors import SettingsError
 
 PREFIX = "CONSENT_"
@@ -34,7 +34,7 @@ LEASE_MARGIN = timedelta(milliseconds=500)
 SHORT_SECRET = 16
 SIMULATED = "simulated"
 """The gateway and the BSS on the embedded server, when none is named."""
-NOT_YET = ("archive_url", "metrics_addr", "reminder_after", "resend_max")
+NOT_YET = ("archive_url",)
 """Settings that are read and checked, but that nothing in this release obeys: whoever sets one is told."""
 
 
@@ -92,12 +92,6 @@ def _existing(path: Path) -> Path:
     return path.absolute()
 
 
-def _quiet(text: str) -> None:
-    # To take the words and send at night all the same would be worse than to stop.
-    if text != "off":
-        raise ValueError("this release does not keep quiet hours yet: leave it off")
-
-
 def _one(cells: int) -> int:
     if cells != 1:
         raise ValueError("this release works with 1 cell: leave it out")
@@ -147,7 +141,7 @@ class Settings(BaseModel):
         default_factory=lambda data: min(timedelta(hours=12), data.get("reply_window", timedelta(days=1)) / 2)
     )
     resend_max: int = Field(3, ge=0, le=100)
-    quiet_hours: Annotated[None, BeforeValidator(_quiet)] = None
+    quiet_hours: Annotated[tuple[int, int] | None, BeforeValidator(quiet_span)] = None
     retry_base: Duration = timedelta(seconds=2)
     retry_max: Duration = timedelta(minutes=10)
     max_attempts: int = Field(5, ge=1, le=1000)
@@ -253,6 +247,10 @@ class Settings(BaseModel):
             retry_max=millis(self.retry_max),
             max_attempts=self.max_attempts,
             uncertain_hold=millis(self.uncertain_hold),
+            reminder_after=millis(self.reminder_after) if self.reminder_after else 0,
+            resend_max=self.resend_max,
+            quiet_from=self.quiet_hours[0] if self.quiet_hours else -1,
+            quiet_to=self.quiet_hours[1] if self.quiet_hours else -1,
         )
 
     def warnings(self) -> list[str]:

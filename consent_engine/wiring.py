@@ -58,12 +58,14 @@ def installation(
 ) -> Iterator[Installation]:
     """Where the data are: the Redis that was named, else the data folder's own server, started if nobody runs it.
 
-    own: the folder's server must be ours, not one that a passing command started (for `serve`). Checked before anything is written: raises SettingsError when the server cannot keep our promises.
+    own: the folder's server must be ours, not one that a passing command started (for `serve`). Checked before
+    anything is written: raises SettingsError when the server cannot keep our promises.
     """
     with _data(settings, progress, own=own) as found:
         engine = found.engine()
         engine.registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
-        engine.catalogue.add_missing(plans_from(settings.plans))
+        # The bundled sample is a beginning, not a wish: only a file that somebody named may stop the start.
+        engine.catalogue.add_missing(plans_from(settings.plans), differing_stops=settings.plans is not None)
         yield found
 
 

@@ -13,7 +13,6 @@ from redis.retry import Retry
 
 from consent_engine.errors import NotDurable, StoreUnavailable
 
-SCRIPTS = ("commit", "lease", "receive", "claim", "release")
 PROOF_TIMEOUT_MS = 3_000
 _TRIES = 3
 

@@ -25,8 +25,9 @@ class Meaning:
 
 
 def remembered(entries: Sequence[Entry], carriers: Sequence[str], at: Millis) -> list[Entry]:
-    """The orders of `carriers` that a message received at `at` may mean."""
-    return [entry for entry in entries if entry.carrier in carriers and entry.remembered(at)]
+    """The orders of `carriers` that a message received at `at` may mean, those asked last at the end."""
+    found = [entry for entry in entries if entry.carrier in carriers and entry.remembered(at)]
+    return sorted(found, key=lambda entry: entry.asked_at or at)
 
 
 def sub_number(to: str, senders: Mapping[str, str]) -> str:

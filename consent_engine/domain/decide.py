@@ -4,18 +4,20 @@ How outside calls end is decided in `outcomes`, subscribers' replies in `replies
 timers and what people ask for, here.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
-from consent_engine.domain.decision import Decision, Drop, Put, note, refuse_or_note, say, settle
-from consent_engine.domain.effects import WAKE_TOO_LATE, WAKE_WINDOW, Millis, Purpose
+from consent_engine.domain.decision import Decision, Drop, Put, held_back, note, refuse_or_note, say, settle
+from consent_engine.domain.effects import WAKE_REMINDER, WAKE_TOO_LATE, WAKE_WINDOW, Millis, Purpose
 from consent_engine.domain.event import Event
-from consent_engine.domain.facts import CancelAsked, Ended, Fact, Replied, Reported, RetryAsked, Woke
+from consent_engine.domain.facts import CancelAsked, Ended, Fact, Replied, Reported, ResendAsked, RetryAsked, Woke
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import Order
 from consent_engine.domain.outcomes import on_outcome
 from consent_engine.domain.replies import on_reply
 from consent_engine.domain.reports import on_report
-from consent_engine.errors import NothingParked, TooLate
+from consent_engine.errors import NothingParked, NotWaiting, TooLate, TooManyResends
 
 A_SECOND = 1_000
 
@@ -27,19 +29,7 @@ def decide(order: Order, fact: Fact, now: Millis) -> Decision:
     """
     if order.knows(fact.op):
         return Decision(order)
-    match fact:
-        case Ended():
-            return on_outcome(order, fact, now)
-        case Replied():
-            return on_reply(order, fact, now)
-        case Reported():
-            return on_report(order, fact, now)
-        case Woke():
-            return _on_timer(order, fact, now)
-        case CancelAsked():
-            return _on_cancel(order, fact, now)
-        case RetryAsked():
-            return _on_retry(order, fact, now)
+    return _WAYS[type(fact)](order, fact, now)
 
 
 def _on_timer(order: Order, fact: Woke, now: Millis) -> Decision:
@@ -58,7 +48,28 @@ def _on_timer(order: Order, fact: Woke, now: Millis) -> Decision:
             return Decision(order, put=(Put(effect, now + A_SECOND),))
         event = Event(Trigger.TOO_LATE_TO_ASK, now, op, by="engine")
         return settle(order, event, drop=Drop.NOT_IN_FLIGHT, guard=order.ask_by)
+    if effect == WAKE_REMINDER and order.state is State.AWAITING_REPLY:
+        return _remind(order, op, now)
     return Decision(order)
+
+
+def _remind(order: Order, op: str, now: Millis) -> Decision:
+    """Ask once more, by day; a reminder that the quiet hours push past the window is none."""
+    events, again = held_back(order, Put(WAKE_REMINDER, now), op, now)
+    if not events:
+        return note(order, Event(Trigger.REMINDED, now, op, by="engine"), say(Purpose.REMINDER, now))
+    return Decision(order.moved(*events), events, (again,) if again.due < order.reply_by else ())
+
+
+def _on_resend(order: Order, fact: ResendAsked, now: Millis) -> Decision:
+    """The question again, under a new ref; the window goes on. Raises NotWaiting and TooManyResends."""
+    if order.state is not State.AWAITING_REPLY:
+        raise NotWaiting(f"order is {order.state}: nothing waits for a reply", state=order.state.value)
+    already = sum(1 for _ in order.all(Trigger.ASKED_AGAIN))
+    if already >= order.doc.policy.resend_max:
+        raise TooManyResends(f"the question was asked again {already} times: that is as often as may be")
+    event = Event(Trigger.ASKED_AGAIN, now, fact.op, by=fact.by, detail={"n": already + 2})
+    return note(order, event, say(Purpose.CONFIRMATION, now, already + 2))
 
 
 def _on_cancel(order: Order, fact: CancelAsked, now: Millis) -> Decision:
@@ -66,8 +77,10 @@ def _on_cancel(order: Order, fact: CancelAsked, now: Millis) -> Decision:
     detail = {"reason": fact.reason} | ({"door": fact.door} if fact.door else {})
     event = Event(Trigger.CANCELLED, now, fact.op, by=fact.by, detail=detail)
     late = Event(Trigger.REPLIED_LATE, now, fact.op, by=fact.by, detail=detail)
-    told = (say(Purpose.CANCELLED, now),) if fact.revoked else ()
-    decision = refuse_or_note(order, event, late, *told)
+    held, told = held_back(order, say(Purpose.CANCELLED, now), fact.op, now)
+    decision = refuse_or_note(order, event, late, *((told,) if fact.revoked else ()))
+    if fact.revoked and held and event in decision.events:
+        return replace(decision, order=decision.order.moved(*held), events=(*decision.events, *held))
     if event in decision.events or fact.door:
         return decision
     raise TooLate(f"order is {order.state}: it can no longer be cancelled", state=order.state.value)
@@ -80,3 +93,14 @@ def _on_retry(order: Order, fact: RetryAsked, now: Millis) -> Decision:
         raise NothingParked("nothing of this order stands on the stuck list")
     puts = tuple(Put(effect, now, replace(p, parked=0, believe=fact.by)) for effect, p in parked.items())
     return note(order, Event(Trigger.RETRIED, now, fact.op, by=fact.by, detail={"effects": sorted(parked)}), *puts)
+
+
+_WAYS: dict[type[Fact], Callable[[Order, Any, Millis], Decision]] = {
+    Ended: on_outcome,
+    Replied: on_reply,
+    Reported: on_report,
+    Woke: _on_timer,
+    CancelAsked: _on_cancel,
+    RetryAsked: _on_retry,
+    ResendAsked: _on_resend,
+}

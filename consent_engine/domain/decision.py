@@ -1,9 +1,18 @@
 """What a decision is made of, and the moves that several decisions share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from consent_engine.domain.effects import ACTIVATE, FRESH, WAKE_WINDOW, Millis, Pending, Purpose, sms_effect
+from consent_engine.domain.effects import (
+    ACTIVATE,
+    FRESH,
+    WAKE_REMINDER,
+    WAKE_WINDOW,
+    Millis,
+    Pending,
+    Purpose,
+    sms_effect,
+)
 from consent_engine.domain.event import Event
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import QUESTION, Order
@@ -66,7 +75,16 @@ def say(purpose: Purpose, now: Millis, n: int = 1) -> Put:
     return Put(sms_effect(purpose, n), now)
 
 
-def handed_over(order: Order, now: Millis, op: str, how: str, ref: str = "") -> tuple[Event, Put]:
+def held_back(order: Order, put: Put, op: str, now: Millis) -> tuple[tuple[Event, ...], Put]:
+    """What can wait, outside the quiet hours: the same SMS later, and the event that says so."""
+    until = order.doc.policy.quiet_until(now)
+    if not until:
+        return (), put
+    detail: dict[str, str | int | list[str]] = {"effect": put.effect, "until": until}
+    return (Event(Trigger.HELD, now, f"{op}:held", by="engine", detail=detail),), replace(put, due=until)
+
+
+def handed_over(order: Order, now: Millis, op: str, how: str, ref: str = "") -> tuple[Event, tuple[Put, ...]]:
     """The question is with the subscriber: the event, and the end of the wait for an answer.
 
     how: `gateway` (it said so), `report` or `reply` (these prove it, when the gateway's answer was doubtful).
@@ -79,14 +97,17 @@ def handed_over(order: Order, now: Millis, op: str, how: str, ref: str = "") -> 
         "last": pending.last_at,
     }
     event = Event(Trigger.CONFIRMATION_ACCEPTED, now, op, ref, "engine", detail)
-    return event, Put(WAKE_WINDOW, now + order.doc.policy.reply_window)
+    policy = order.doc.policy
+    window = Put(WAKE_WINDOW, now + policy.reply_window)
+    reminds = 0 < policy.reminder_after < policy.reply_window
+    return event, (window, Put(WAKE_REMINDER, now + policy.reminder_after)) if reminds else (window,)
 
 
-def refuse_or_note(order: Order, event: Event, late: Event, *puts: Put) -> Decision:
-    """End an order on somebody's word; once an activation was started, the word is only noted."""
+def refuse_or_note(order: Order, event: Event, late: Event, *puts: Put, late_puts: tuple[Put, ...] = ()) -> Decision:
+    """End an order on somebody's word; once an activation was started, the word is only noted (and answered)."""
     if order.state in {State.AGREED, State.AWAITING_REPLY}:
         return settle(order, event, *puts)
     activate = order.effects.get(ACTIVATE)
     if order.state is State.CONFIRMED and activate and not activate.attempts:
         return settle(order, event, *puts, drop=Drop.NEVER_LEASED)
-    return note(order, late)
+    return note(order, late, *late_puts)

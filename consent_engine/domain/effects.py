@@ -44,6 +44,7 @@ ACTIVATE = "activate"
 READ = "read"
 WAKE_TOO_LATE = "wake.too_late_to_ask"
 WAKE_WINDOW = "wake.window_closed"
+WAKE_REMINDER = "wake.reminder"
 
 _LANES = {"sms": Lane.SMS, "activate": Lane.ACTIVATION, "wake": Lane.TIMER, "read": Lane.INBOUND}
 

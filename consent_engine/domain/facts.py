@@ -114,4 +114,12 @@ class RetryAsked:
     by: str
 
 
-Fact = Replied | Reported | Ended | Woke | CancelAsked | RetryAsked
+@dataclass(frozen=True, slots=True)
+class ResendAsked:
+    """Somebody wants the question sent again; the window goes on."""
+
+    op: str
+    by: str
+
+
+Fact = Replied | Reported | Ended | Woke | CancelAsked | RetryAsked | ResendAsked

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from consent_engine.domain.effects import Millis, Pending
 from consent_engine.domain.event import compact
@@ -99,6 +99,8 @@ class Line:
     entries: tuple[Entry, ...]
     refusals: tuple[Refusal, ...]
     effects: Mapping[str, Pending]
+    answered: Mapping[str, Millis] = field(default_factory=dict)
+    """purpose -> when we last answered a message that no order answers"""
     aged: tuple[str, ...] = ()
     """Fields that may go: dedupe keys past their age."""
 
@@ -109,7 +111,7 @@ class Line:
     @classmethod
     def read(cls, line: str, fields: Mapping[str, str], now: Millis) -> "Line":
         """A line from the fields of its record (none at all: a number never seen)."""
-        entries, refusals, effects, aged = [], [], {}, []
+        entries, refusals, effects, answered, aged = [], [], {}, {}, []
         try:
             for name, kept in fields.items():
                 kind, _, rest = name.partition(":")
@@ -119,13 +121,15 @@ class Line:
                     refusals.append(Refusal(rest, *json.loads(kept)))
                 elif kind == "f":
                     effects[rest] = Pending.read(kept)
+                elif kind == "a":
+                    answered[rest] = int(kept)
                 elif kind == "m" and int(kept) < now - REMEMBER_MESSAGES_MS:
                     aged.append(name)
             version = int(fields.get("v", "0"))
         except (ValueError, TypeError) as error:
             raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
         known = fields.get("msisdn", "")
-        return cls(line, version, known, tuple(entries), tuple(refusals), effects, tuple(aged[:_MOST_AGED]))
+        return cls(line, version, known, tuple(entries), tuple(refusals), effects, answered, tuple(aged[:_MOST_AGED]))
 
 
 _MOST_AGED = 50

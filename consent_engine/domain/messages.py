@@ -20,6 +20,7 @@ from consent_engine.errors import BrokenRecord
 
 WHICH_ONE = "which_one"
 STOPPED = "stopped"
+HELPED = "helped"
 
 # fmt: off
 _FIRST: dict[str, str] = {
@@ -84,6 +85,11 @@ _FIRST: dict[str, str] = {
     STOPPED: (
         "【{{ brand }}】已收到您的回复，今后不会再向您拨打{{ carrier }}推销电话或发送推销短信。"
         "{% if hotline %}服务热线{{ hotline }}。{% endif %}"
+    ),
+    HELPED: (
+        "【{{ brand }}】目前没有等您确认的电话订购，未经您短信确认，不会为您办理任何业务。"
+        "不愿再接到推销电话和短信，请回复“TD”，回复免费。"
+        "{% if hotline %}服务热线{{ hotline }}。{% endif %}任何人都不会向您索要验证码。"
     ),
 }
 # fmt: on
@@ -172,6 +178,11 @@ def stopped(carrier: str | None) -> str:
     """The answer to STOP from a number that no order is open for; without a carrier, all are refused."""
     known = CARRIERS.get(carrier or "")
     return _template(CURRENT_EDITION, STOPPED).render(**_carrier(carrier), carrier=f"{known.name}的" if known else "")
+
+
+def helped(carrier: str | None) -> str:
+    """The answer to HELP from a number that no order is remembered for."""
+    return _template(CURRENT_EDITION, HELPED).render(**_carrier(carrier))
 
 
 @cache

@@ -95,16 +95,16 @@ def _gone(effect: str, decision: Decision) -> tuple[tuple[str, Drop], ...]:
 
 def question_answered(order: Order, now: Millis, op: str, how: str, ref: str = "") -> Decision:
     """The question was handed over after all; an early yes to that very attempt now counts, any other is void."""
-    event, window = handed_over(order, now, op, how, ref)
+    event, timers = handed_over(order, now, op, how, ref)
     moved = order.moved(event)
     gone = tuple((effect, Drop.ANYWAY) for effect in order.effects if effect.startswith("wake."))
     early = order.last(Trigger.REPLIED_EARLY)
     if early is None:
-        return Decision(moved, (event,), (window,), gone)
+        return Decision(moved, (event,), timers, gone)
     pending = order.question or Pending()
     if early.detail["last"] != pending.last_at:
         void = Event(Trigger.EARLY_REPLY_VOID, now, f"{op}:void", early.ref, "engine")
-        return Decision(moved.moved(void), (event, void), (window,), gone)
+        return Decision(moved.moved(void), (event, void), timers, gone)
     detail = {key: value for key, value in early.detail.items() if key != "last"} | {"early": 1}
     yes = Event(Trigger.SAID_YES, now, f"{op}:yes", early.ref, "subscriber", detail, dict(early.person or {}))
     return Decision(moved.moved(yes), (event, yes), (Put(ACTIVATE, now),), gone)

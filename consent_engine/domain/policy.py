@@ -6,6 +6,7 @@ from typing import Any
 
 from consent_engine.domain.effects import Millis
 
+DAY_MINUTES = 24 * 60
 LATE_MARGIN = int(timedelta(hours=48).total_seconds() * 1000)
 """How long after its window an order still counts as one that a reply may mean (design part 7, rule 3)."""
 
@@ -17,7 +18,9 @@ class Policy:
     reply_window: from hand-over of the question to the end of the wait · confirm_within: from placing to hand-over ·
     retry_base, retry_max: backoff, exponential with full jitter · max_attempts: bounds doubts and lost leases only ·
     uncertain_hold: how long a doubtful SMS waits for a report before it is sent once more ·
-    tell_declined: answer a NO with an SMS
+    tell_declined: answer a NO with an SMS · reminder_after: from hand-over to the reminder, 0 = none · resend_max: how
+    often the question may be asked again on request · quiet_from, quiet_to: minutes of the UTC day between which what
+    can wait is held, -1 = none
     """
 
     reply_window: int = 24 * 3_600_000
@@ -27,6 +30,18 @@ class Policy:
     max_attempts: int = 5
     uncertain_hold: int = 600_000
     tell_declined: bool = True
+    reminder_after: int = 0
+    resend_max: int = 3
+    quiet_from: int = -1
+    quiet_to: int = -1
+
+    def quiet_until(self, at: Millis) -> Millis:
+        """When the quiet hours end that `at` lies in; 0 outside them."""
+        minute = at // 60_000 % DAY_MINUTES
+        length = (self.quiet_to - self.quiet_from) % DAY_MINUTES
+        if self.quiet_from < 0 or (minute - self.quiet_from) % DAY_MINUTES >= length:
+            return 0
+        return (at // 60_000 + (self.quiet_to - minute) % DAY_MINUTES) * 60_000
 
     def backoff(self, attempt: int, roll: float, after: int = 0) -> int:
         """Milliseconds until the next try after `attempt` (from 1): full jitter by `roll` (0..1), at least `after`."""

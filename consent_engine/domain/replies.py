@@ -11,10 +11,16 @@ from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import QUESTION, Order
 from consent_engine.domain.outcomes import question_answered
 
+MOST_ANSWERS = 3
+"""How often an order answers HELP, or STOP after activation: somebody's machine may be talking to ours."""
+_WITHOUT_SERVICE = frozenset(
+    {State.AWAITING_REPLY, State.EXPIRED, State.DECLINED, State.CANCELLED, State.UNDELIVERABLE, State.ACTIVATION_FAILED}
+)
+
 
 def on_reply(order: Order, reply: Replied, now: Millis) -> Decision:
     """Decide what a reply does to an order it means, or might mean."""
-    if reply.rule is Rule.AMBIGUOUS:
+    if reply.rule is Rule.AMBIGUOUS and reply.keyword is not Keyword.HELP:
         return _ambiguous(order, reply, now)
     match reply.keyword:
         case Keyword.YES:
@@ -22,7 +28,7 @@ def on_reply(order: Order, reply: Replied, now: Millis) -> Decision:
         case Keyword.NO | Keyword.STOP:
             return _no(order, reply, now)
         case Keyword.HELP:
-            return note(order, _event(Trigger.ASKED_HELP, reply, now))
+            return _help(order, reply, now)
         case Keyword.UNKNOWN:
             return _unknown(order, reply, now)
 
@@ -47,7 +53,7 @@ def _yes(order: Order, reply: Replied, now: Millis) -> Decision:
     if order.state is State.AGREED:
         return _early_yes(order, reply, now)
     if order.state is not State.AWAITING_REPLY or reply.at > order.reply_by:
-        return note(order, _event(Trigger.REPLIED_LATE, reply, now))
+        return _late(order, reply, now)
     asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
     if asked is None or _written_before(reply, asked.detail["started"]):
         return note(order, _event(Trigger.REPLIED_BEFORE, reply, now))
@@ -80,8 +86,28 @@ def _no(order: Order, reply: Replied, now: Millis) -> Decision:
     event = _event(Trigger.OPTED_OUT if stop else Trigger.SAID_NO, reply, now)
     late = _event(Trigger.REPLIED_LATE, reply, now)
     purpose = Purpose.OPTED_OUT if stop else Purpose.DECLINED
-    told = (say(purpose, now),) if reply.answer and (stop or order.doc.policy.tell_declined) else ()
-    return refuse_or_note(order, event, late, *told)
+    if not (reply.answer and (stop or order.doc.policy.tell_declined)):
+        return refuse_or_note(order, event, late)
+    # A STOP is answered whenever it comes: after an activation with how to end the service.
+    stops = sum(1 for e in order.events if e.detail.get("keyword") == Keyword.STOP)
+    too_late = (say(purpose, now, stops + 1),) if stop and stops < MOST_ANSWERS else ()
+    return refuse_or_note(order, event, late, say(purpose, now, stops + 1), late_puts=too_late)
+
+
+def _late(order: Order, reply: Replied, now: Millis) -> Decision:
+    """A yes that comes too late changes nothing; who is still waiting for the service is told so, once."""
+    told = order.state in _WITHOUT_SERVICE and not any(
+        e.detail.get("answered") for e in order.all(Trigger.REPLIED_LATE)
+    )
+    event = _event(Trigger.REPLIED_LATE, reply, now, answered=int(told))
+    return note(order, event, *((say(Purpose.LATE, now),) if told else ()))
+
+
+def _help(order: Order, reply: Replied, now: Millis) -> Decision:
+    """Say what this is about and how to answer."""
+    asked = sum(1 for _ in order.all(Trigger.ASKED_HELP))
+    puts = (say(Purpose.HELP, now, asked + 1),) if asked < MOST_ANSWERS else ()
+    return note(order, _event(Trigger.ASKED_HELP, reply, now), *puts)
 
 
 def _unknown(order: Order, reply: Replied, now: Millis) -> Decision:

@@ -7,7 +7,7 @@ as attempts may have been taken; without ids the window settles it.
 from dataclasses import replace
 
 from consent_engine.domain.decision import Decision, Drop, note, settle
-from consent_engine.domain.effects import Millis, Pending, sms_parts
+from consent_engine.domain.effects import Millis, Pending, Purpose, sms_parts
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import Reported
 from consent_engine.domain.lifecycle import State, Trigger
@@ -33,15 +33,20 @@ def on_report(order: Order, report: Reported, now: Millis) -> Decision:
         },
     )
     known = order.moved(event)
-    decision = _on_question(known, report, now) if report.effect == QUESTION else _on_other(known, report, now)
+    decision = _on_question(known, report, now) if _asks(report.effect) else _on_other(known, report, now)
     return replace(decision, events=(event, *decision.events))
+
+
+def _asks(effect: object) -> bool:
+    """Whether an SMS is the question, or the question again."""
+    return str(effect).startswith(f"sms.{Purpose.CONFIRMATION}.")
 
 
 def _on_question(order: Order, report: Reported, now: Millis) -> Decision:
     pending = order.question
     if report.status is Delivery.FAILED:
         return _failed(order, report, pending, now)
-    if order.state is State.AGREED and pending is not None and pending.last_at:
+    if report.effect == QUESTION and order.state is State.AGREED and pending is not None and pending.last_at:
         # Whatever the gateway's answer was or will be: it has the SMS.
         decision = question_answered(order, now, f"{report.op}:asked", "report", report.message_id)
         return replace(decision, drop=(*decision.drop, (QUESTION, Drop.ANYWAY)))
@@ -51,12 +56,16 @@ def _on_question(order: Order, report: Reported, now: Millis) -> Decision:
 def _failed(order: Order, report: Reported, pending: Pending | None, now: Millis) -> Decision:
     asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
     if order.state is State.AWAITING_REPLY and asked:
-        may_have = int(str(asked.detail["may_have"]))
+        if any(_asks(effect) for effect in order.effects):  # the question again is under way
+            return Decision(order)
+        again = (e for e in order.all(Trigger.INFORMED) if e.detail["purpose"] == Purpose.CONFIRMATION)
+        may_have = int(str(asked.detail["may_have"])) + sum(int(str(e.detail["doubts"])) + 1 for e in again)
     elif order.state is State.AGREED and pending and pending.doubts and not pending.leased_at:
         may_have = pending.doubts
     else:
         return Decision(order)
-    if report.waits or _delivered(order, QUESTION) or len(_failed_ids(order)) < may_have:
+    questions = {str(e.detail["effect"]) for e in order.all(Trigger.REPORTED) if _asks(e.detail["effect"])}
+    if report.waits or any(_delivered(order, effect) for effect in questions) or len(_failed_ids(order)) < may_have:
         return Decision(order)
     event = Event(
         Trigger.CONFIRMATION_FAILED, now, f"{report.op}:failed", report.message_id, report.gateway,
@@ -66,7 +75,7 @@ def _failed(order: Order, report: Reported, pending: Pending | None, now: Millis
 
 
 def _failed_ids(order: Order) -> set[str]:
-    reports = (e for e in order.all(Trigger.REPORTED) if e.detail["effect"] == QUESTION)
+    reports = (e for e in order.all(Trigger.REPORTED) if _asks(e.detail["effect"]))
     return {e.ref for e in reports if e.detail["status"] == Delivery.FAILED and e.ref}
 
 

@@ -9,7 +9,7 @@ from consent_engine.domain.admit import Listed, Sale
 from consent_engine.domain.decision import Drop, Put
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.line import Line, Unread
+from consent_engine.domain.line import Line, Refusal, Unread
 from consent_engine.domain.order import Order
 from consent_engine.domain.plan import Plan
 
@@ -164,7 +164,7 @@ class Store(Protocol):
     def load(
         self, orders: Sequence[str] = (), lines: Sequence[str] = ()
     ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
-        """The server's instant, and the records that exist (every line exists, if only as version 0)."""
+        """The server's instant, and the records that exist (every line does, if only as version 0) and can be read."""
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Word]:
         """Save each, in one round trip; repeated by itself when an answer was lost on the wire."""
@@ -193,8 +193,20 @@ class Store(Protocol):
     def stuck(self, limit: int) -> list[Stuck]:
         """What waits for a person."""
 
-    def placed(self, limit: int) -> list[str]:
-        """The newest orders."""
+    def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        """Orders with the instants they were placed at, newest first, from where a page ended."""
+
+    def open_orders(self, limit: int) -> list[str]:
+        """Orders that something is still wanted for: every unsettled one, and some that wait to be told."""
+
+    def refusals(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, str, Refusal]]:
+        """Refusals newest first: name (for the cursor), number, refusal."""
+
+    def lift(self, line: str, carrier: str, kept: str) -> bool:
+        """Lift a refusal and keep why, proven; False when none stood."""
+
+    def versions(self, orders: Sequence[str]) -> list[int]:
+        """The version of each order, 0 when there is none: cheap to ask often."""
 
     def funnel(self, day: str) -> dict[State, int]:
         """Orders placed on a day (UTC, YYYY-MM-DD), by state."""

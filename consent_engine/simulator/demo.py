@@ -71,9 +71,7 @@ class Run:
     out: TextIO
 
 
-def run(
-    api: str, key: str, ops_key: str, outside: Outside, orders: int, seed: int, out: TextIO
-) -> int:
+def run(api: str, key: str, ops_key: str, outside: Outside, orders: int, seed: int, out: TextIO) -> int:
     """Run it; 0 when every order ended as its subscriber's script says, else 1 with every difference named."""
     day = asyncio.run(live(Run(api, key, ops_key, outside, orders, seed, out)))
     for line in _account(day, outside):

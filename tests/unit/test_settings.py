@@ -77,7 +77,7 @@ def test_anything_else_is_no_duration(text):
         ("MAX_ATTEMPTS", "five"),
         ("IN_FLIGHT", "0"),
         ("CELLS", "2"),
-        ("QUIET_HOURS", "22:00-08:00 Asia/Shanghai"),
+        ("QUIET_HOURS", "22:00-08:00 Nowhere/City"),
         ("GATEWAY", "Twilio!"),
         ("SENDER_MOBILE", "+10085"),
         ("SENDER_TELECOM", "10085"),
@@ -246,3 +246,11 @@ def test_a_file_where_the_folder_should_be_is_one_line(tmp_path):
     (tmp_path / "var").touch()
     with pytest.raises(SettingsError, match=r"^CONSENT_DATA_DIR "):
         private_folder(tmp_path / "var")
+
+
+def test_quiet_hours_are_minutes_of_the_utc_day():
+    policy = Settings.load({"CONSENT_QUIET_HOURS": "22:00-08:00 Asia/Shanghai"}, env_file=None).policy()
+    assert (policy.quiet_from, policy.quiet_to) == (14 * 60, 0)
+    midnight_in_shanghai = 1_764_000_000_000
+    assert policy.quiet_until(midnight_in_shanghai) == midnight_in_shanghai + 8 * 3_600_000
+    assert policy.quiet_until(midnight_in_shanghai + 9 * 3_600_000) == 0

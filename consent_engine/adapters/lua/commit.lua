@@ -34,8 +34,13 @@ local d1, d2 = list(4)
 local l1, l2 = list(2)
 local u1, u2 = list(1)
 
-local order_version = has_order and (redis.call("HGET", order, "v") or "0") or "0"
-local line_version = has_line and (redis.call("HGET", line, "v") or "0") or "0"
+local function record(owner) return owner == "o" and order or line end
+
+-- One read a record: its version, and the effect this commit holds.
+local held_field = "f:" .. ARGV[7]
+local order_read = has_order and redis.call("HMGET", order, "v", held_field) or {}
+local line_read = has_line and redis.call("HMGET", line, "v", held_field) or {}
+local order_version, line_version = order_read[1] or "0", line_read[1] or "0"
 
 local function saved_before()
     if ARGV[2] == "0" then return order_version ~= "0" end -- the same id is the same placing, by construction
@@ -57,10 +62,8 @@ if has_line and ARGV[4] ~= "" and line_version ~= ARGV[4] then
     return { "stale", order_version, line_version }
 end
 
-local function record(owner) return owner == "o" and order or line end
-
 if ARGV[6] ~= "" then
-    local kept = redis.call("HGET", record(ARGV[6]), "f:" .. ARGV[7])
+    local kept = (ARGV[6] == "o" and order_read or line_read)[2]
     local held = kept and cjson.decode(kept) or {}
     if tostring(held[1] or 0) ~= ARGV[8] or (held[2] or 0) == 0 then
         return { "lost", order_version, line_version }
@@ -88,24 +91,30 @@ end
 local function member(owner, effect)
     return owner .. ":" .. (owner == "o" and ARGV[1] or ARGV[3]) .. ":" .. effect
 end
-local kept_held = false
+local sets = { o = {}, l = {} }
+local gone = { o = {}, l = {} }
 for i = d1, d2, 4 do
-    redis.call("HDEL", record(ARGV[i]), "f:" .. ARGV[i + 1])
+    table.insert(gone[ARGV[i]], "f:" .. ARGV[i + 1])
     redis.call("ZREM", KEYS[tonumber(ARGV[i + 2])], member(ARGV[i], ARGV[i + 1]))
 end
 for i = p1, p2, 5 do
     local due = ARGV[i + 3] == "-1" and "+inf" or ARGV[i + 3]
-    redis.call("HSET", record(ARGV[i]), "f:" .. ARGV[i + 1], ARGV[i + 4])
+    table.insert(sets[ARGV[i]], "f:" .. ARGV[i + 1])
+    table.insert(sets[ARGV[i]], ARGV[i + 4])
     redis.call("ZADD", KEYS[tonumber(ARGV[i + 2])], due, member(ARGV[i], ARGV[i + 1]))
+end
+local function write(key, owner)
+    if #gone[owner] > 0 then redis.call("HDEL", key, unpack(gone[owner])) end
+    redis.call("HSET", key, unpack(sets[owner]))
 end
 if has_order then
     order_version = string.format("%d", tonumber(order_version) + 1)
-    local fields = { "v", order_version, "state", ARGV[11], "head", ARGV[12] }
-    for i = f1, f2, 2 do
-        fields[#fields + 1] = ARGV[i]
-        fields[#fields + 1] = ARGV[i + 1]
+    local fields = sets.o
+    for _, value in ipairs({ "v", order_version, "state", ARGV[11], "head", ARGV[12] }) do
+        fields[#fields + 1] = value
     end
-    redis.call("HSET", order, unpack(fields))
+    for i = f1, f2 + 1 do fields[#fields + 1] = ARGV[i] end
+    write(order, "o")
     if ARGV[10] ~= ARGV[11] then
         if ARGV[10] ~= "" then redis.call("HINCRBY", KEYS[9], ARGV[10], -1) end
         redis.call("HINCRBY", KEYS[9], ARGV[11], 1)
@@ -114,14 +123,17 @@ if has_order then
 end
 if has_line then
     line_version = string.format("%d", tonumber(line_version) + 1)
-    redis.call("HSET", line, "v", line_version)
+    table.insert(sets.l, "v")
+    table.insert(sets.l, line_version)
     for i = l1, l2, 2 do
         if ARGV[i + 1] == "" then
-            redis.call("HDEL", line, ARGV[i])
+            table.insert(gone.l, ARGV[i])
         else
-            redis.call("HSET", line, ARGV[i], ARGV[i + 1])
+            table.insert(sets.l, ARGV[i])
+            table.insert(sets.l, ARGV[i + 1])
         end
     end
+    write(line, "l")
 end
 for i = u1, u2 do
     redis.call("XADD", KEYS[10], "*", "m", ARGV[i])

@@ -1,6 +1,6 @@
 -- Put a message into its line's inbox, once.
 --
--- KEYS  1 line   2 its inbox   3 due-set of the inbound lane
+-- KEYS  1 line   2 its inbox   3 due-set of the inbound lane   4 refusals (zset: line and carrier -> since)
 -- ARGV  1 now, '' = ask the server   2 line id   3 number   4 the message's key (for ever its name)   5 its body, json
 --       6 carriers refused by it, blank-separated, or ''   7 door and 8 ref of that refusal
 --       9 '1': a refusal that stands already is not a message either
@@ -14,7 +14,7 @@ if now == "" then
     local time = redis.call("TIME")
     now = string.format("%d", time[1] * 1000 + math.floor(time[2] / 1000))
 end
-local seen = redis.call("HMGET", line, "seen", "m:" .. ARGV[4], "f:read")
+local seen = redis.call("HMGET", line, "seen", "m:" .. ARGV[4], "f:read", "v")
 if seen[2] then
     redis.call("HSET", line, "m:" .. ARGV[4], seen[2]) -- so that WAITAOF on this connection proves the first write too
     return { "duplicate", seen[2] }
@@ -33,16 +33,17 @@ end
 for _, carrier in ipairs(fresh) do
     redis.call("HSET", line, "r:" .. carrier,
         string.format("[%s,%s,%s]", now, cjson.encode(ARGV[7]), cjson.encode(ARGV[8])))
+    redis.call("ZADD", KEYS[4], now, ARGV[2] .. " " .. carrier)
 end
-redis.call("HSET", line, "seen", now, "m:" .. ARGV[4], now, "msisdn", ARGV[3])
-if #fresh > 0 then
-    redis.call("HINCRBY", line, "v", 1)
-else
-    redis.call("HSETNX", line, "v", "1")
+local fields = { "seen", now, "m:" .. ARGV[4], now }
+local function set(name, value)
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
 end
+if ARGV[3] ~= "" then set("msisdn", ARGV[3]) end
+if #fresh > 0 or not seen[4] then set("v", string.format("%d", tonumber(seen[4] or "0") + 1)) end
+if not seen[3] then set("f:read", "[]") end
+redis.call("HSET", line, unpack(fields))
 redis.call("RPUSH", KEYS[2], now .. "|" .. ARGV[4] .. "|" .. ARGV[5])
-if not seen[3] then
-    redis.call("HSET", line, "f:read", "[]")
-    redis.call("ZADD", KEYS[3], now, "l:" .. ARGV[2] .. ":read")
-end
+if not seen[3] then redis.call("ZADD", KEYS[3], now, "l:" .. ARGV[2] .. ":read") end
 return { "stored", now }

@@ -1,0 +1,119 @@
+"""How records, commits and leases look to Redis: names of keys, arguments of scripts, and back."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from consent_engine.domain.effects import Lane, Millis, lane_of
+from consent_engine.domain.line import Line, Unread
+from consent_engine.domain.order import Order
+from consent_engine.ports import Claim, Commit, Leased, LineChange, OrderChange, Owner, Stuck
+
+PREFIX = "ce:{0}:"
+LANES = {lane: number for number, lane in enumerate(Lane, 4)}
+"""A lane's number among the keys of `commit`."""
+DUE = {lane: f"{PREFIX}due:{lane}" for lane in Lane}
+MOST_UNREAD = 16
+TIES = 200
+
+
+def order_key(order_id: str) -> str:
+    return f"{PREFIX}order:{order_id}"
+
+
+def line_key(line_id: str) -> str:
+    return f"{PREFIX}line:{line_id}"
+
+
+def inbox_key(line_id: str) -> str:
+    return f"{PREFIX}inbox:{line_id}"
+
+
+def scored(flat: Sequence[Any]) -> list[tuple[str, int]]:
+    """What WITHSCORES answers: a flat list or, on newer protocols, pairs."""
+    rows = flat if not flat or isinstance(flat[0], (list, tuple)) else zip(flat[::2], flat[1::2], strict=True)
+    return [(name, int(float(score))) for name, score in rows]
+
+
+def claim_of(answer: Sequence[str]) -> Claim:
+    now, word, *rest = answer
+    if word == "mine":
+        return Claim(int(now), None)
+    fingerprint, order_id, _, at = rest[0].split("|")
+    return Claim(int(now), (fingerprint, order_id, int(at)), rest[0])
+
+
+def stuck_of(member: str) -> Stuck:
+    owner, record, effect = member.split(":", 2)
+    return Stuck(Owner(owner), record, effect, lane_of(effect))
+
+
+def pairs(flat: Iterable[str]) -> dict[str, str]:
+    each = iter(flat)
+    return dict(zip(each, each, strict=True))
+
+
+def unread_of(kept: str) -> Unread:
+    at, key, body = kept.split("|", 2)
+    return Unread(int(at), key, json.loads(body))
+
+
+def leased_of(now: Millis, member: str, kept: str, lost: str, flat: Sequence[str], unread: Sequence[str]) -> Leased:
+    owner, record, effect = member.split(":", 2)
+    fields = pairs(flat)
+    token = int(kept[1 : kept.index(",")])
+    if owner == Owner.ORDER:
+        return Leased(effect, token, lost == "1", now, order=Order.read(fields))
+    line = Line.read(record, fields, now)
+    return Leased(effect, token, lost == "1", now, line=line, unread=tuple(unread_of(row) for row in unread))
+
+
+def keys_of(commit: Commit) -> list[str]:
+    order = commit.order.order if commit.order else None
+    line = commit.line.line if commit.line else ""
+    day = datetime.fromtimestamp(order.doc.placed_at / 1000, UTC).strftime("%Y-%m-%d") if order else ""
+    return [
+        order_key(order.id if order else "-"),
+        line_key(line or "-"),
+        inbox_key(line or "-"),
+        *DUE.values(),
+        f"{PREFIX}placed",
+        f"{PREFIX}funnel:{day}",
+        f"{PREFIX}unmatched",
+    ]
+
+
+def arguments_of(commit: Commit) -> list[str | int]:
+    change, line, held = commit.order, commit.line, commit.held
+    consume, release = (line.consume, line.release) if line else ("", False)
+    read = "" if line is None or line.read is None else line.read
+    args: list[str | int] = [
+        change.order.id if change else "", change.read if change else "", line.line if line else "", read, commit.op,
+        held.owner if held else "", held.effect if held else "", held.token if held else "",
+        "" if commit.guard is None else commit.guard,
+        (change.state_before or "") if change else "", change.order.state if change else "",
+        change.order.head if change else "",
+        change.order.doc.placed_at if change and change.state_before is None else "",
+        consume, "1" if release else "0",
+    ]  # fmt: skip
+    fields = change.fields if change else {}
+    counted(args, (pair for pair in fields.items()), len(fields))
+    owners: list[tuple[Owner, OrderChange | LineChange]] = []
+    if change:
+        owners.append((Owner.ORDER, change))
+    if line:
+        owners.append((Owner.LINE, line))
+    puts = [(o, p.effect, LANES[lane_of(p.effect)], p.due, p.pending.kept()) for o, c in owners for p in c.put]
+    drops = [(o, effect, LANES[lane_of(effect)], int(kind)) for o, c in owners for effect, kind in c.drop]
+    counted(args, puts, len(puts))
+    counted(args, drops, len(drops))
+    counted(args, line.fields.items() if line else (), len(line.fields) if line else 0)
+    counted(args, ((entry,) for entry in commit.unmatched), len(commit.unmatched))
+    return args
+
+
+def counted(args: list[str | int], rows: Iterable[Sequence[str | int]], count: int) -> None:
+    args.append(count)
+    for row in rows:
+        args.extend(row)

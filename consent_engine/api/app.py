@@ -1,0 +1,98 @@
+"""The application, put together; and the server that runs it."""
+
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI, Request
+from starlette.responses import JSONResponse
+
+from consent_engine import __version__
+from consent_engine.api import docs, health, inbound, openapi, orders, plans, problems, refusals
+from consent_engine.api.edge import Edge
+from consent_engine.api.front import Front
+from consent_engine.engine import Engine
+from consent_engine.errors import SettingsError
+from consent_engine.settings import Settings
+from consent_engine.wiring import Installation
+
+log = logging.getLogger(__name__)
+DESCRIPTION = "SMS double opt-in for telephone sales: no consent, no service, and the proof of it afterwards."
+BACKLOG = 2048
+KEEP_ALIVE_S = 15
+MOST_HEAD = 16 * 1024
+"""Bytes of a request's line and headers."""
+FINISH_S = 20
+"""How long requests under way may take to end when we are told to stop."""
+
+
+def create_app(engines: Callable[[], Engine], settings: Settings) -> FastAPI:
+    """The application. engines: makes an engine; each of our threads makes one for itself."""
+    front = Front(engines, settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        front.close()
+
+    app = FastAPI(
+        title="Consent Engine",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        # Ours instead: without the internet, and with a policy that lets no script run.
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        # A redirect would repeat what was asked for in its Location.
+        redirect_slashes=False,
+        # FastAPI can send requests and messages of exceptions to collectors: persons may be in both.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    app.state.front = front
+    app.add_middleware(Edge, defects=front.defects)
+    problems.install(app)
+    for part in (orders, refusals, plans, inbound, health, docs):
+        app.include_router(part.router)
+    app.add_api_route("/openapi.json", _described, include_in_schema=False)
+    return app
+
+
+async def _described(request: Request) -> JSONResponse:
+    return JSONResponse(openapi.document(request.app))
+
+
+def run(installation: Installation, host: str, port: int, listening: Callable[[str], None] = lambda _: None) -> None:
+    """Serve until SIGTERM or SIGINT, then end what is under way. listening: told our address, once it is ours.
+
+    Raises SettingsError when the address cannot be had. Port 0 is any free one.
+    """
+    app = create_app(installation.engine, installation.settings)
+    with _bound(host, port) as ours:
+        config = uvicorn.Config(
+            app,
+            access_log=False,  # it would name queries; ours names templates
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            lifespan="on",
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=FINISH_S,
+            h11_max_incomplete_event_size=MOST_HEAD,
+        )
+        address = f"http://{f'[{host}]' if ':' in host else host}:{ours.getsockname()[1]}"
+        log.info("listening at %s", address)
+        listening(address)
+        uvicorn.Server(config).run(sockets=[ours])
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        [(family, *_, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsError(f"cannot listen at {host} port {port}: {error.strerror or 'not possible'}") from None

@@ -1,0 +1,73 @@
+"""Who calls: a Bearer key with a role. A revoked key is dead within a second."""
+
+import hashlib
+import hmac
+import secrets
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from consent_engine.api.batching import Crew
+from consent_engine.api.recent import Recent
+from consent_engine.domain.order import Order
+from consent_engine.engine import Engine
+from consent_engine.errors import Forbidden, OrderNotFound, Unauthenticated
+from consent_engine.keys import MOST_KEY_LENGTH, Role
+from consent_engine.ports import ApiKey
+
+KNOWN_S = 1.0
+FULL_NUMBERS = frozenset({Role.AGENT, Role.AUDITOR, Role.ADMIN})
+"""Roles that see whole numbers and what subscribers wrote; an agent sees its own orders only."""
+
+bearer = HTTPBearer(auto_error=False, scheme_name="key", description="An API key, from `consent keys add`")
+
+
+class Callers:
+    """Looks up whose a key is; remembers it for a second, under a hash that only this process can make."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+        self._recent: Recent[ApiKey] = Recent(KNOWN_S)
+        self._salt = secrets.token_bytes(32)
+
+    async def whose(self, key: str) -> ApiKey:
+        """Who calls; raises Unauthenticated."""
+        if not 0 < len(key) <= MOST_KEY_LENGTH:
+            raise Unauthenticated("this needs an API key: Authorization: Bearer KEY")
+        name = hmac.digest(self._salt, key.encode(), hashlib.sha256)
+        return await self._recent.of(name, lambda: self._crew.ask(lambda engine: engine.keys.whose(key)))
+
+
+class Allowed:
+    """A dependency: who calls, if the role may; admin always may. Raises Unauthenticated or Forbidden."""
+
+    def __init__(self, *roles: Role) -> None:
+        self._roles = frozenset({*roles, Role.ADMIN})
+
+    async def __call__(
+        self, request: Request, shown: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+    ) -> ApiKey:
+        """Look up the key."""
+        if shown is None or len(request.headers.getlist("authorization")) != 1:
+            raise Unauthenticated("this needs an API key: Authorization: Bearer KEY")
+        callers: Callers = request.app.state.front.callers
+        caller = await callers.whose(shown.credentials)
+        if caller.role not in self._roles:
+            raise Forbidden("the role of this key does not allow it")
+        return caller
+
+
+Agent = Annotated[ApiKey, Depends(Allowed(Role.AGENT))]
+Ops = Annotated[ApiKey, Depends(Allowed(Role.OPS))]
+AgentOrOps = Annotated[ApiKey, Depends(Allowed(Role.AGENT, Role.OPS))]
+OrderReader = Annotated[ApiKey, Depends(Allowed(Role.AGENT, Role.OPS, Role.AUDITOR))]
+Anybody = Annotated[ApiKey, Depends(Allowed(*Role))]
+
+
+def visible(engine: Engine, order_id: str, caller: ApiKey) -> Order:
+    """The order, if this caller may know that it exists; raises OrderNotFound."""
+    order = engine.show(order_id)
+    if caller.role == Role.AGENT and order.doc.placed_by != caller.name:
+        raise OrderNotFound("no such order")
+    return order

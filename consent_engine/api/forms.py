@@ -1,0 +1,121 @@
+"""Forms: the bodies we are sent, beside the order itself; and all that is wrong with one, at once."""
+
+import re
+import unicodedata
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from consent_engine.domain.carriers import Carrier
+from consent_engine.domain.msisdn import parse
+from consent_engine.errors import FieldError, Malformed
+
+Form = TypeVar("Form", bound=BaseModel)
+MOST_DIALLED = 1_000
+_NUMBER = re.compile(r"(?<!\d)(?:00)?(?:86)?1[3-9]\d{9}(?!\d)", re.ASCII)
+_BETWEEN_DIGITS = re.compile(r"(?<=\d)[\s\-.]+(?=\d)")
+
+
+def _msisdn(value: str) -> str:
+    try:
+        return parse(value)
+    except Malformed as error:
+        raise PydanticCustomError("invalid_msisdn", "{why}", {"why": error.errors[0].message}) from None
+
+
+def _numberless(value: str) -> str:
+    # It goes into the public part of the history, which nobody can erase a person from later.
+    if _NUMBER.search(_BETWEEN_DIGITS.sub("", unicodedata.normalize("NFKC", value))):
+        raise PydanticCustomError("contains_number", "must not contain a telephone number")
+    return value
+
+
+Number = Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(_msisdn)]
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+_Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PRINTABLE)]
+_Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_PRINTABLE)]
+
+
+class CancelOrder(BaseModel):
+    """Why an order is cancelled."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: Annotated[_Reason, AfterValidator(_numberless)] = Field(examples=["changed his mind during the call"])
+
+
+class Refuse(BaseModel):
+    """Never again: said by a subscriber. Without a carrier: to all of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+    carrier: Carrier | None = None
+    channel: Literal["voice", "sms", "report", "web", "other"]
+    agent: Annotated[_Word, AfterValidator(_numberless)] | None = None
+    call: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_PRINTABLE)] | None = None
+
+
+class Dial(BaseModel):
+    """A number somebody wants to call. Without a carrier: callable only by none that was refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+    carrier: Carrier | None = None
+
+
+class MobileOriginated(BaseModel):
+    """A subscriber's SMS (MO), as the generic gateway posts it: one, or a list."""
+
+    message_id: str
+    from_: str = Field(alias="from")
+    to: str
+    text: str
+    received_at: str | None = None
+
+
+class DeliveryReceipt(BaseModel):
+    """A report on one of our SMS (DLR), as the generic gateway posts it: one, or a list."""
+
+    ref: str
+    message_id: str | None = None
+    status: Literal["accepted", "delivered", "failed"]
+    segment: int = 1
+    segments: int = 1
+    error: str | None = None
+    at: str | None = None
+
+
+def read(form: type[Form], body: object, at: str = "") -> Form:
+    """The form in a JSON body; raises Malformed with everything that is wrong with it, echoing no value."""
+    try:
+        return form.model_validate(body)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        raise Malformed([_field_error(form, each, at) for each in found]) from None
+
+
+def read_dials(body: list[object]) -> list[Dial]:
+    """A list of numbers, all that is wrong with any of them at once."""
+    if len(body) > MOST_DIALLED:
+        raise Malformed([FieldError("body", "too_long", f"must have at most {MOST_DIALLED} items")])
+    dials: list[Dial] = []
+    wrong: list[FieldError] = []
+    for n, each in enumerate(body):
+        try:
+            dials.append(read(Dial, each, f"{n}."))
+        except Malformed as error:
+            wrong += error.errors
+    if wrong:
+        raise Malformed(wrong)
+    return dials
+
+
+def _field_error(form: type[BaseModel], found: ErrorDetails, at: str) -> FieldError:
+    # An unknown field's name is input too: it is not repeated.
+    name = str(found["loc"][0]) if found["loc"] else ""
+    field = name if name in form.model_fields else ""
+    code = "invalid_msisdn" if field == "msisdn" else found["type"]
+    return FieldError(f"{at}{field}".rstrip(".") or "body", code, found["msg"])

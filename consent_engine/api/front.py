@@ -1,0 +1,160 @@
+"""Front: between the event loop and the engine. Placing, receiving and asking have threads of their own."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from time import monotonic
+from typing import TypeVar, cast
+
+from fastapi import Request
+
+from consent_engine.api.auth import Callers
+from consent_engine.api.batching import Batcher, Crew
+from consent_engine.api.problems import GatewayNotFound, NotReady
+from consent_engine.api.recent import Recent
+from consent_engine.domain.admit import Placing
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.sms import DeliveryReport, Reply
+from consent_engine.engine import Engine, RefusalAsked
+from consent_engine.errors import ConsentError, SettingsError, StoreUnavailable
+from consent_engine.placing import Placed
+from consent_engine.ports import Acknowledgement, Stored, WebhookCall
+from consent_engine.settings import Settings
+
+T = TypeVar("T")
+ASKERS = 4
+MOST_PLACING = 5_000
+MOST_RECEIVING = 50_000
+BYTES_A_MESSAGE = 200
+"""How a webhook's body is weighed before anybody has read it."""
+HEARD_WITHIN_MS = 15_000
+FRESH_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A call to one of a gateway's webhooks. reports: delivery reports, else replies."""
+
+    gateway: str
+    call: WebhookCall
+    reports: bool
+
+
+Inbound = Post | RefusalAsked
+Taken = Acknowledgement | Stored | ConsentError
+
+
+class Front:
+    """The engine, for many callers at once. engines: makes one; every thread gets its own."""
+
+    def __init__(self, engines: Callable[[], Engine], settings: Settings) -> None:
+        self.defects: Counter[str] = Counter()
+        self._settings = settings
+        self._crews = [Crew(engines, 1, "place"), Crew(engines, 1, "receive"), Crew(engines, ASKERS, "ask")]
+        placers, receivers, self._askers = self._crews
+        self._placing: Batcher[Placing, Placed | ConsentError] = Batcher(
+            placers, lambda engine, wanted: engine.place_many(wanted), most=MOST_PLACING, defects=self.defects
+        )
+        # Replies and refusals never stand in line behind orders.
+        self._receiving: Batcher[Inbound, Taken] = Batcher(
+            receivers, take, most=MOST_RECEIVING, defects=self.defects, weigh=weigh
+        )
+        self.callers = Callers(self._askers)
+        self._clock: Recent[float] = Recent(FRESH_S)
+        self._readiness: Recent[int] = Recent(FRESH_S)
+
+    async def place(self, wanted: Placing) -> Placed:
+        """Take an order; raises what the door says."""
+        return _or_raise(await self._placing.put(wanted))
+
+    async def receive(self, post: Post) -> Acknowledgement:
+        """Store what a gateway posts. Returns only once it is durable."""
+        return cast(Acknowledgement, _or_raise(await self._receiving.put(post)))
+
+    async def refuse(self, asked: RefusalAsked) -> Stored:
+        """Never call this number again. Returns only once it is durable."""
+        return cast(Stored, _or_raise(await self._receiving.put(asked)))
+
+    async def ask(self, work: Callable[[Engine], T]) -> T:
+        """Anything else, in one of a few threads."""
+        return await self._askers.ask(work)
+
+    async def now(self) -> Millis:
+        """The store's instant: asked once a second, in between counted by a clock that never jumps."""
+        return int(monotonic() * 1000 + await self._clock.of("", self._offset))
+
+    async def _offset(self) -> float:
+        before = monotonic()
+        now = await self.ask(lambda engine: engine.registry.now())
+        return now - (before + monotonic()) / 2 * 1000
+
+    async def ready(self) -> int:
+        """How many workers are heard from; raises NotReady."""
+        return await self._readiness.of("", lambda: self.ask(self._ready))
+
+    def _ready(self, engine: Engine) -> int:
+        settings = self._settings
+        try:
+            secret = settings.secret_for(settings.data_dir)
+            engine.registry.check(secret, strict=settings.durability == "strict", cells=settings.cells)
+            workers = len(engine.registry.workers(HEARD_WITHIN_MS))
+        except StoreUnavailable:
+            raise NotReady(["the store cannot be reached, or takes no writes"]) from None
+        except SettingsError as error:
+            raise NotReady([str(error)]) from None
+        if not workers:
+            raise NotReady([f"no worker was heard from within {HEARD_WITHIN_MS // 1000} s"])
+        return workers
+
+    def close(self) -> None:
+        """Let what is under way end."""
+        for crew in self._crews:
+            crew.close()
+
+
+def front_of(request: Request) -> Front:
+    """The front that serves this request."""
+    return cast(Front, request.app.state.front)
+
+
+def _or_raise(result: T | ConsentError) -> T:
+    if isinstance(result, ConsentError):
+        raise result
+    return result
+
+
+def weigh(item: Inbound) -> int:
+    """About how many messages it is."""
+    return 1 + len(item.call.body) // BYTES_A_MESSAGE if isinstance(item, Post) else 1
+
+
+def take(engine: Engine, items: Sequence[Inbound]) -> list[Taken]:
+    """Receive posts and refusals in one commit; an answer each. What has no right signature stores nothing."""
+    opened = [_open(engine, item) for item in items]
+    messages = [message for each in opened if not isinstance(each, ConsentError) for message in each.messages]
+    stored = iter(engine.receive(messages) if messages else ())
+    return [
+        each if isinstance(each, ConsentError) else each.answer(list(islice(stored, len(each.messages))))
+        for each in opened
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    messages: Sequence[Reply | DeliveryReport | RefusalAsked]
+    answer: Callable[[list[Stored]], Taken]
+
+
+def _open(engine: Engine, item: Inbound) -> _Opened | ConsentError:
+    if isinstance(item, RefusalAsked):
+        return _Opened([item], lambda stored: stored[0])
+    gateway = engine.outside.gateways.get(item.gateway)
+    if gateway is None:
+        return GatewayNotFound("no gateway of this name is in use")
+    try:
+        parsed = gateway.reports(item.call) if item.reports else gateway.replies(item.call)
+    except ConsentError as error:
+        return error
+    messages = [message for _, message in parsed.messages]
+    return _Opened(messages, lambda _: gateway.acknowledge(len(messages), parsed.rejected))

@@ -1,0 +1,48 @@
+"""The gateways' webhooks: replies (MO) and delivery reports (DLR). Acknowledged only once they are stored."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from consent_engine.api import openapi
+from consent_engine.api.body import MOST_WEBHOOK, is_json, is_packed, read_body
+from consent_engine.api.front import Post, front_of
+from consent_engine.api.problems import NotOurMediaType
+from consent_engine.api.views import Ack
+from consent_engine.ports import WebhookCall
+
+router = APIRouter(prefix="/v1/gateways", tags=["gateways"])
+
+
+@router.post(
+    "/{name}/inbound",
+    summary="Replies",
+    response_model=Ack,
+    responses=openapi.answers({}, 401, 404, 413, 415, 422, 503),
+    openapi_extra=openapi.body("MobileOriginated", openapi.SIGNATURE, also_list=True),
+)
+async def inbound(request: Request, name: str) -> Response:
+    """SMS from subscribers. Signed; a repeat gets the same acknowledgement."""
+    return await _receive(request, name, reports=False)
+
+
+@router.post(
+    "/{name}/receipts",
+    summary="Delivery reports",
+    response_model=Ack,
+    responses=openapi.answers({}, 401, 404, 413, 415, 422, 503),
+    openapi_extra=openapi.body("DeliveryReceipt", openapi.SIGNATURE, also_list=True),
+)
+async def receipts(request: Request, name: str) -> Response:
+    """Reports on our SMS. Signed; a repeat gets the same acknowledgement."""
+    return await _receive(request, name, reports=True)
+
+
+async def _receive(request: Request, name: str, *, reports: bool) -> Response:
+    # Some gateways name no type. What they send is proven by its signature and read by their own adapter.
+    if not is_json(request.headers.get("content-type", "application/json")) or is_packed(request):
+        raise NotOurMediaType("send Content-Type: application/json, in UTF-8 and not compressed")
+    front = front_of(request)
+    body = await read_body(request, MOST_WEBHOOK)
+    call = WebhookCall(dict(request.headers), dict(request.query_params), body, await front.now())
+    said = await front.receive(Post(name, call, reports))
+    return Response(said.body, said.status, media_type=said.content_type)

@@ -1,0 +1,96 @@
+"""Orders over HTTP: place, show, cancel, retry."""
+
+import re
+from collections.abc import Callable
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from consent_engine.api import openapi
+from consent_engine.api.auth import FULL_NUMBERS, Agent, AgentOrOps, Ops, OrderReader, visible
+from consent_engine.api.body import MOST_FORM, read_body, read_json
+from consent_engine.api.forms import CancelOrder, read
+from consent_engine.api.front import front_of
+from consent_engine.api.problems import IdempotencyKeyMissing
+from consent_engine.api.views import OrderView
+from consent_engine.domain.admit import PlaceOrder, Placing, idempotency_key_is_sound
+from consent_engine.domain.order import Order
+from consent_engine.engine import Engine
+from consent_engine.errors import OrderNotFound
+from consent_engine.ports import ApiKey
+
+router = APIRouter(prefix="/v1/orders", tags=["orders"])
+ID = re.compile("[0-9a-f]{28}")
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Place an order",
+    response_model=OrderView,
+    responses=openapi.answers({200: OrderView}, 400, 401, 403, 409, 413, 415, 422, 503),
+    openapi_extra=openapi.body("PlaceOrder", openapi.IDEMPOTENCY_KEY, example=openapi.ORDER),
+)
+async def place(request: Request, caller: Agent) -> Response:
+    """Ask a subscriber for consent. The same key and body again is the same order (200). Role: agent."""
+    key = _idempotency_key(request)
+    wanted = PlaceOrder.read(await read_json(request))
+    placed = await front_of(request).place(Placing(caller.name, key, wanted))
+    headers = {"Location": f"/v1/orders/{placed.order.id}"}
+    return _shown(placed.order, caller, 201 if placed.created else 200, headers)
+
+
+@router.get(
+    "/{order_id}",
+    summary="Show an order",
+    response_model=OrderView,
+    responses=openapi.answers({}, 401, 403, 404, 503),
+)
+async def show(request: Request, order_id: str, caller: OrderReader) -> Response:
+    """The order with its timeline. Roles: agent (own), ops (masked), auditor."""
+    return await _act(request, order_id, caller, lambda _, order: order)
+
+
+@router.post(
+    "/{order_id}/cancel",
+    summary="Cancel an order",
+    response_model=OrderView,
+    responses=openapi.answers({}, 401, 403, 404, 409, 413, 415, 422, 503),
+    openapi_extra=openapi.body("CancelOrder"),
+)
+async def cancel(request: Request, order_id: str, caller: AgentOrOps) -> Response:
+    """Cancel it; 409 `too_late` once an activation was started or the order settled. Roles: agent (own), ops."""
+    form = read(CancelOrder, await read_json(request))
+    return await _act(request, order_id, caller, lambda engine, _: engine.cancel(order_id, caller.name, form.reason))
+
+
+@router.post(
+    "/{order_id}/retry",
+    summary="Do what is parked now",
+    response_model=OrderView,
+    responses=openapi.answers({}, 401, 403, 404, 409, 413, 503),
+)
+async def retry(request: Request, order_id: str, caller: Ops) -> Response:
+    """What stands on the stuck list is due now; 409 `nothing_parked`. Needs no body. Role: ops."""
+    await read_body(request, MOST_FORM)
+    return await _act(request, order_id, caller, lambda engine, _: engine.retry(order_id, caller.name))
+
+
+async def _act(request: Request, order_id: str, caller: ApiKey, act: Callable[[Engine, Order], Order]) -> Response:
+    """Do something with an order that this caller may see."""
+    if not ID.fullmatch(order_id):
+        raise OrderNotFound("no such order")
+    order = await front_of(request).ask(lambda engine: act(engine, visible(engine, order_id, caller)))
+    return _shown(order, caller)
+
+
+def _shown(order: Order, caller: ApiKey, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    view = OrderView.of(order, whole=caller.role in FULL_NUMBERS)
+    return Response(view.json_bytes(), status, headers, "application/json")
+
+
+def _idempotency_key(request: Request) -> str:
+    keys = request.headers.getlist("idempotency-key")
+    if len(keys) != 1 or not idempotency_key_is_sound(keys[0]):
+        raise IdempotencyKeyMissing("send one Idempotency-Key: 1 to 128 printable ASCII characters without blanks")
+    return keys[0]

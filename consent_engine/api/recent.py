@@ -1,0 +1,42 @@
+"""Recent: one look-up shared by all who ask within a moment, so that a crowd costs the store what one caller costs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from functools import partial
+from time import monotonic
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+MOST_KNOWN = 10_000
+
+
+class Recent(Generic[Value]):
+    """Look-ups by name. An answer is at most `seconds` older than the question; failures are not kept."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._known: dict[Hashable, tuple[float, asyncio.Future[Value]]] = {}
+
+    async def of(self, name: Hashable, look_up: Callable[[], Awaitable[Value]]) -> Value:
+        """The answer to `look_up`, or to a look-up of the same name that began a moment ago."""
+        begun, found = self._known.get(name, (0.0, None))
+        # From its beginning: what was changed before somebody asked must not be answered from before the change.
+        if found is None or monotonic() - begun >= self._seconds:
+            found = self._begin(name, look_up)
+        return await asyncio.shield(found)
+
+    def _begin(self, name: Hashable, look_up: Callable[[], Awaitable[Value]]) -> asyncio.Future[Value]:
+        self._known.pop(name, None)
+        if len(self._known) >= MOST_KNOWN:
+            self._known.pop(next(iter(self._known)))
+        begun = monotonic()
+        found = asyncio.ensure_future(look_up())
+        self._known[name] = begun, found
+        found.add_done_callback(partial(self._ended, name))
+        return found
+
+    def _ended(self, name: Hashable, found: asyncio.Future[Value]) -> None:
+        if found.cancelled() or found.exception() is not None:
+            _, kept = self._known.get(name, (0.0, None))
+            if kept is found:
+                del self._known[name]

@@ -1,0 +1,83 @@
+"""Lists of orders and refusals, newest first, a page at a time."""
+
+from dataclasses import dataclass
+
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line import Refusal
+from consent_engine.domain.order import Order
+from consent_engine.errors import FieldError, Malformed
+from consent_engine.ports import Store
+
+MOST_LOOKED_AT = 2_000
+"""How many orders one page looks at: a filter that fits few gives a short page and a cursor that goes on."""
+CHUNK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What to list; None lets everything through. since: placed at or after."""
+
+    state: State | None = None
+    agent: str | None = None
+    plan: str | None = None
+    since: Millis | None = None
+
+    def fits(self, order: Order) -> bool:
+        """Whether an order belongs in the list."""
+        doc = order.doc
+        pairs = ((self.state, order.state), (self.agent, doc.agent), (self.plan, doc.plan))
+        return all(wanted is None or wanted == found for wanted, found in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of orders; cursor: what to ask with for the next one, '' at the end."""
+
+    orders: tuple[Order, ...]
+    cursor: str
+
+
+def orders_page(store: Store, wanted: Filter, cursor: str, limit: int) -> Page:
+    """Up to `limit` orders; raises Malformed for a cursor that is none of ours."""
+    before = read_cursor(cursor)
+    found: list[Order] = []
+    for _ in range(MOST_LOOKED_AT // CHUNK):
+        rows = store.placed(before, CHUNK)
+        orders = store.load([order for order, _ in rows])[1]
+        for order_id, at in rows:
+            if wanted.since is not None and at < wanted.since:
+                return Page(tuple(found), "")
+            before = (at, order_id)
+            if order_id in orders and wanted.fits(orders[order_id]):
+                found.append(orders[order_id])
+            if len(found) == limit:
+                return Page(tuple(found), f"{at}-{order_id}")
+        if len(rows) < CHUNK:
+            return Page(tuple(found), "")
+    return Page(tuple(found), f"{before[0]}-{before[1]}" if before else "")
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalsPage:
+    """A page of refusals with their numbers."""
+
+    rows: tuple[tuple[str, Refusal], ...]
+    cursor: str
+
+
+def refusals_page(store: Store, cursor: str, limit: int) -> RefusalsPage:
+    """Up to `limit` refusals."""
+    rows = store.refusals(read_cursor(cursor), limit)
+    last = f"{rows[-1][2].since}-{rows[-1][0]}" if len(rows) == limit else ""
+    return RefusalsPage(tuple((msisdn, refusal) for _, msisdn, refusal in rows), last)
+
+
+def read_cursor(cursor: str) -> tuple[Millis, str] | None:
+    """Where a page ended."""
+    if not cursor:
+        return None
+    at, dash, name = cursor.partition("-")
+    if not (at.isdecimal() and len(at) < 16 and dash and name.isprintable()):  # noqa: PLR2004 - digits of an instant
+        raise Malformed([FieldError("cursor", "invalid_cursor", "take it from the page before, as it is")])
+    return int(at), name
