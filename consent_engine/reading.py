@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from consent_engine.domain.correlate import Meaning, correlate, remembered
 from consent_engine.domain.decide import decide
 from consent_engine.domain.decision import Drop, Put
-from consent_engine.domain.effects import Millis, Pending, Purpose, sms_effect
+from consent_engine.domain.effects import Millis, Pending, Purpose, is_sms, sms_effect
 from consent_engine.domain.event import compact
 from consent_engine.domain.facts import CancelAsked, Fact, Replied, Reported, Rule
 from consent_engine.domain.keywords import Keyword, read
@@ -220,6 +220,8 @@ def _refusal(line: Line, message: Unread) -> Reading:
 def _report(line: Line, orders: Mapping[str, Order], message: Unread, *, waits: bool) -> Reading:
     body = message.body
     effect, status = str(body["effect"]), Delivery(str(body["status"]))
+    if not is_sms(effect):
+        return Reading(unmatched="no_such_sms")
     order = orders.get(str(body["owner"]))
     if order is None:
         settles = effect in line.effects and status is not Delivery.FAILED

@@ -1,6 +1,7 @@
 """The application, put together; and the server that runs it."""
 
 import logging
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -77,6 +78,7 @@ def run(installation: Installation, host: str, port: int, listening: Callable[[s
             log_config=None,
             server_header=False,
             proxy_headers=False,
+            http="h11",  # the one whose bounds are set below
             ws="none",
             lifespan="on",
             backlog=BACKLOG,
@@ -87,7 +89,23 @@ def run(installation: Installation, host: str, port: int, listening: Callable[[s
         address = f"http://{f'[{host}]' if ':' in host else host}:{ours.getsockname()[1]}"
         log.info("listening at %s", address)
         listening(address)
-        uvicorn.Server(config).run(sockets=[ours])
+        _serve(uvicorn.Server(config), ours)
+
+
+def _serve(server: uvicorn.Server, ours: socket.socket) -> None:
+    """Serve until told to stop, and come back: whoever called us has things of its own to put away."""
+
+    def stop(_number: int, _frame: object) -> None:
+        server.should_exit = True
+
+    # uvicorn ends what is under way, then raises the signal again for whoever handled it before: that must not be the
+    # system, which would end the process there and then.
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        server.run(sockets=[ours])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -9,6 +9,7 @@ An effect carries no payload: its id says what is wanted, its owner (an order or
 """
 
 import json
+import re
 from dataclasses import astuple, dataclass
 from enum import StrEnum
 
@@ -57,6 +58,14 @@ def lane_of(effect: str) -> Lane:
 def sms_effect(purpose: Purpose, n: int = 1) -> str:
     """The id of the effect that sends the n-th SMS of a purpose."""
     return f"sms.{purpose}.{n}"
+
+
+_SMS = re.compile(rf"sms\.({'|'.join(Purpose)})\.[0-9]{{1,9}}")
+
+
+def is_sms(effect: str) -> bool:
+    """Whether this can be the id of an effect that sends an SMS: refs come back from outside."""
+    return _SMS.fullmatch(effect) is not None
 
 
 def sms_parts(effect: str) -> tuple[Purpose, int]:

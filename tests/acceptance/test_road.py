@@ -1,0 +1,184 @@
+"""The whole road over HTTP, as curl would walk it, and what survives kill -9."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from consent_engine.adapters.redis_binary import find_binary
+from consent_engine.adapters.redis_client import connect
+from consent_engine.errors import SettingsError
+from tests.acceptance.house import call, command_of, descendants, house, until
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    try:
+        find_binary()
+    except SettingsError as missing:
+        pytest.skip(str(missing))
+    with house(tmp_path_factory.mktemp("house")) as made:
+        yield made
+
+
+def sms(home, order, purpose):
+    return [each for each in home.ledger()["sms"] if each["ref"].startswith(f"{order}.{purpose}.")]
+
+
+def activations(home, order):
+    return [each for each in home.ledger()["activations"] if each["order_id"] == order]
+
+
+def ask(home, number):
+    status, order = home.place(number)
+    assert status == 201, order
+    until("the question is handed over", lambda: home.state(order["id"]) == "awaiting_reply")
+    return order["id"]
+
+
+def test_a_yes_by_sms_activates_once_and_is_told(home):
+    order = ask(home, 1)
+    [question] = sms(home, order, "confirmation")
+    assert question["text"] == home.show(order)["confirmation"]["text"]
+    assert activations(home, order) == []
+    assert home.say(1, "是", "mo-1")[0] == 200
+    assert home.say(1, "是", "mo-1")[0] == 200  # the gateway repeats itself
+    until("notified", lambda: home.state(order) == "notified")
+    [activation] = activations(home, order)
+    assert len(activation["requests"]) == 1
+    assert len(sms(home, order, "notification")) == 1
+    shown = home.show(order)
+    assert shown["stage"] == "notification_sent"
+    assert [e["trigger"] for e in shown["timeline"] if e["trigger"] != "reported" and e["trigger"] != "delivered"] == [
+        "confirmation_accepted", "said_yes", "service_activated", "notification_accepted",
+    ]  # fmt: skip
+
+
+def test_a_no_and_silence_activate_nothing(home):
+    refused = ask(home, 2)
+    home.say(2, "不同意", "mo-2")
+    until("declined", lambda: home.state(refused) == "declined")
+    until("told", lambda: sms(home, refused, "declined"))
+    assert activations(home, refused) == []
+
+
+def test_a_stop_refuses_the_carrier_for_every_next_order_and_dial(home):
+    order = ask(home, 3)
+    assert home.ask("POST", "/v1/callable", {"msisdn": "13800000003", "carrier": "mobile"})[1]["callable"] is True
+    home.say(3, "TD", "mo-3")
+    assert home.ask("POST", "/v1/callable", {"msisdn": "13800000003", "carrier": "mobile"})[1]["callable"] is False
+    status, problem = home.place(3)
+    assert (status, problem["code"]) == (409, "do_not_call")
+    until("declined", lambda: home.state(order) == "declined")
+
+
+def test_each_refusal_of_the_door_has_its_code(home):
+    def code(number=90, **changes):
+        status, problem = home.place(number, **changes)
+        return status, problem.get("code")
+
+    assert home.ask("POST", "/v1/orders", {})[1]["code"] == "idempotency_key_missing"
+    status, problem = home.place(90, msisdn="12345", call={"caller_number": "10085"})
+    assert status == 422
+    assert {"invalid_msisdn", "recording_missing"} <= {error["code"] for error in problem["errors"]}
+    assert code(plan="no-such-plan") == (422, "plan_unknown")
+    call_details = {"recording_id": "r", "started_at": "2025-11-01T10:00:00+08:00"}
+    call_details |= {"agreed_at": "2025-11-01T10:01:00+08:00"}
+    assert code(call={**call_details, "caller_number": "13900000000"}) == (422, "unofficial_number")
+    early = {**call_details, "started_at": "2020-01-01T10:00:00+08:00", "agreed_at": "2020-01-01T10:01:00+08:00"}
+    assert code(call={**early, "caller_number": "10085"}) == (409, "plan_not_public")
+    assert home.place(91, key="one")[0] == 201
+    assert code(92, key="one") == (409, "idempotency_conflict")
+    status, problem = home.place(91, key="two")
+    assert (status, problem["code"]) == (409, "duplicate_order")
+    assert call("POST", f"{home.api}/v1/orders", {})[0] == 401
+
+
+def test_the_same_request_twice_is_one_order(home):
+    details = {"recording_id": "r", "caller_number": "10085"}
+    details |= {"started_at": "2025-11-01T10:00:00+08:00", "agreed_at": "2025-11-01T10:01:00+08:00"}
+    status, first = home.place(93, key="again", call=details)
+    assert status == 201
+    status, second = home.place(93, key="again", call=details)
+    assert (status, second["id"]) == (200, first["id"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b'{"id":"x"}', b"[" * 100_000, b'{"a":' * 5000 + b"1" + b"}" * 5000, b"\xff\xfe", b'{"a": NaN}'],
+)
+def test_a_malformed_signed_webhook_is_answered_and_changes_nothing(home, body):
+    before = len(home.ledger()["sms"])
+    status, _ = home.post_signed("/v1/gateways/http_json/inbound", body)
+    assert status in {200, 422}
+    assert len(home.ledger()["sms"]) == before
+
+
+def test_an_unsigned_or_replayed_webhook_stores_nothing(home):
+    order = ask(home, 4)
+    body = json.dumps({"message_id": "evil", "from": "+8613800000004", "to": "10085", "text": "是"}).encode()
+    assert home.post_signed("/v1/gateways/http_json/inbound", body, secret="guess")[0] == 401
+    assert call("POST", f"{home.api}/v1/gateways/http_json/inbound", body)[0] == 401
+    assert call("POST", f"{home.api}/v1/gateways/http_json/inbound", b"x" * (2 << 20))[0] in {401, 413}
+    assert home.state(order) == "awaiting_reply"
+
+
+def test_every_process_may_be_killed_and_every_order_placed_settles(home):
+    orders = {number: home.place(number)[1]["id"] for number in range(1000, 1030)}
+    victims = {1000: "-m workers", 1010: "redis.conf", 1020: " api"}
+    for number in orders:
+        until("the API is back", lambda number=number: home.say(number, "是", f"mo-{number}")[0] == 200)
+        if number in victims:
+            os.kill(home.children(victims[number])[0], signal.SIGKILL)
+
+    def all_notified():
+        for number, order in orders.items():  # a yes that came before its question does not count: say it again
+            if home.state(order) == "awaiting_reply":
+                home.say(number, "是", f"mo-{number}-again")
+        return {home.state(order) for order in orders.values()} == {"notified"}
+
+    until("all are notified", all_notified, 90)
+    for order in orders.values():
+        [activation] = activations(home, order)
+        assert activation["problems"] == []
+
+
+def test_rq_may_lose_everything_while_orders_are_under_way(home):
+    client = connect(f"unix://{home.folder}/data/redis.sock")
+    orders = {number: home.place(number)[1]["id"] for number in range(2000, 2010)}
+    for name in client.scan_iter("rq:*"):
+        client.delete(name)
+    for order in orders.values():
+        until("asked", lambda order=order: home.state(order) == "awaiting_reply")
+    for number in orders:
+        home.say(number, "是", f"mo-{number}")
+        for name in client.scan_iter("rq:*"):
+            client.delete(name)
+    for order in orders.values():
+        until("notified", lambda order=order: home.state(order) == "notified")
+    client.close()
+
+
+def test_no_number_and_no_text_is_in_a_log_a_key_or_a_job(home):
+    client = connect(f"unix://{home.folder}/data/redis.sock")
+    names = " ".join(client.scan_iter("*", count=1000))
+    jobs = " ".join(str(client.hgetall(name)) for name in client.scan_iter("rq:job:*", count=1000))
+    client.close()
+    for where in (home.log, names, jobs, *(command_of(pid) for pid in descendants(home.server.pid))):
+        assert "13800" not in where
+        assert "不同意" not in where
+        assert "5G 智享" not in where
+        assert not any(key in where for key in home.keys.values())
+
+
+def test_sigterm_ends_everything_and_nothing_is_left(tmp_path):
+    with house(tmp_path) as made:
+        order = made.place(5)[1]["id"]
+        below = descendants(made.server.pid)
+        assert len(below) >= 4
+        assert made.stop() == 0
+        assert not [pid for pid in below if Path(f"/proc/{pid}").exists() and "consent" in command_of(pid)]
+        made.start()
+        until("asked", lambda: made.state(order) == "awaiting_reply")

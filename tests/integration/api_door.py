@@ -1,0 +1,136 @@
+"""The application over a real server, called as desktops and gateways call it."""
+
+import asyncio
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from redis import Redis
+
+from consent_engine.adapters.redis_server import connect_or_start
+from consent_engine.api.app import create_app
+from consent_engine.api.openapi import ORDER
+from consent_engine.domain.signature import HEADER, sign
+from consent_engine.keys import Role
+from consent_engine.settings import Settings
+from consent_engine.wiring import Installation, plans_from
+
+SECRET = "gateway-secret-gateway-secret"
+NUMBER, OTHER = "+8613800138000", "+8613900139000"
+FULL_SECRET = "installation-secret-installation"
+
+
+def order(**changes):
+    """The contract's own example, changed."""
+    call = {**ORDER["call"], **changes.pop("call", {})}
+    return {**ORDER, "call": call, **changes}
+
+
+@contextmanager
+def server() -> Iterator[tuple[str, Path]]:
+    """A real server in a folder of its own: its address, and the folder."""
+    folder = Path(tempfile.mkdtemp(prefix="api-"))
+    try:
+        with connect_or_start(folder / "data", "strict") as running:
+            yield running.url, folder / "data"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Door:
+    """The application, with a key for every role. Nothing of an earlier test is in its store."""
+
+    def __init__(self, url: str, folder: Path, engines=None) -> None:
+        environ = {"CONSENT_DATA_DIR": str(folder), "CONSENT_SECRET": FULL_SECRET, "CONSENT_SIMULATED__SECRET": SECRET}
+        self.settings = Settings.load(environ, None)
+        self.installation = Installation(self.settings, url, url, FULL_SECRET)
+        self.redis = Redis.from_url(url, decode_responses=True)
+        self.redis.flushall()
+        self.engine = self.installation.engine()
+        self.engine.catalogue.add_missing(plans_from(None))
+        self.keys = {role: self.engine.keys.add(f"the-{role}", role) for role in Role}
+        self.keys["other"] = self.engine.keys.add("another-desk", Role.AGENT)
+        self.runner = asyncio.Runner()
+        self.app = None
+        self.serve(engines or self.installation.engine)
+
+    def serve(self, engines) -> None:
+        """(Re)build the application over other engines."""
+        if self.app is not None:
+            self.app.state.front.close()
+        self.app = create_app(engines, self.settings)
+
+    def close(self) -> None:
+        self.app.state.front.close()
+        self.runner.close()
+        self.redis.close()
+
+    async def request(self, method, path, role=None, body=None, **more) -> httpx.Response:
+        headers = {**({"Authorization": f"Bearer {self.keys[role]}"} if role else {}), **more.pop("headers", {})}
+        if body is not None:
+            more["content"] = json.dumps(body).encode()
+        if "content" in more:
+            headers = {"Content-Type": "application/json"} | headers
+        transport = httpx.ASGITransport(self.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://door") as client:
+            return await client.request(method, path, headers=headers, **more)
+
+    def call(self, method, path, role=None, body=None, **more) -> httpx.Response:
+        return self.runner.run(self.request(method, path, role, body, **more))
+
+    def place(self, body=None, key="key-1", role=Role.AGENT, **more) -> httpx.Response:
+        return self.call("POST", "/v1/orders", role, body or order(), headers={"Idempotency-Key": key}, **more)
+
+    def post(self, path, said, *, at=0, secret=SECRET, gateway="simulated", headers=None) -> httpx.Response:
+        """A webhook, signed. at: seconds from the store's own instant."""
+        body = said if isinstance(said, bytes) else json.dumps(said).encode()
+        signed = sign(secret, body, self.engine.registry.now() // 1000 + at)
+        sent = {HEADER: signed, **(headers or {})}
+        return self.call("POST", f"/v1/gateways/{gateway}/{path}", content=body, headers=sent)
+
+    def send(self, method, path, headers, content=b"") -> httpx.Response:
+        """A request with just these headers, in this order; a name may stand twice. content: bytes, or chunks."""
+
+        async def sent():
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://door") as client:
+                return await client.request(method, path, headers=headers, content=content)
+
+        return self.runner.run(sent())
+
+    def orders(self) -> int:
+        """How many there are."""
+        return len(self.redis.keys("ce:*:order:*"))
+
+    def kept(self) -> dict:
+        """Everything in the store."""
+        with Redis.from_url(self.installation.redis_url) as raw:
+            return {key: raw.dump(key) for key in raw.keys("*")}
+
+
+def reply(text="是", **changes):
+    return {"message_id": "m-1", "from": NUMBER, "to": "10085", "text": text, **changes}
+
+
+def is_problem(answer: httpx.Response, status: int, code: str) -> dict:
+    """That an answer is this problem, whole; its document."""
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
+    said = answer.json()
+    assert said["code"] == code, said
+    assert said["status"] == status
+    assert said["type"] == f"urn:consent-engine:problem:{code}"
+    assert said["title"]
+    assert said["detail"]
+    assert (status in {429, 503}) == ("retry-after" in answer.headers)
+    return said
+
+
+def logged(caplog) -> str:
+    """All that our side logged, with arguments and extras."""
+    ours = [r for r in caplog.records if not r.name.startswith(("httpx", "httpcore", "asyncio"))]
+    told = logging.Formatter()
+    return "\n".join(f"{told.format(record)} {vars(record)!r}" for record in ours)

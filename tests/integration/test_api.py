@@ -1,0 +1,405 @@
+"""Orders, refusals and plans over HTTP, as the contract has them: the door, the roles, the answers."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+
+from consent_engine.api.views import OrderView
+from consent_engine.domain.effects import Lane
+from consent_engine.keys import Role
+from tests.integration.api_door import NUMBER, OTHER, Door, is_problem, order, reply, server
+
+ANSWER = ["id", "state", "stage", "version", "head", "msisdn", "carrier", "plan", "confirmation", "reply_by",
+          "created_at", "timeline"]  # fmt: skip
+NOBODY = "0" * 28
+
+
+@pytest.fixture(scope="module")
+def running():
+    with server() as found:
+        yield found
+
+
+@pytest.fixture
+def door(running):
+    made = Door(*running)
+    yield made
+    made.close()
+
+
+def work(door, *lanes):
+    """Let workers do what is due."""
+
+    async def slices():
+        for lane in lanes:
+            await door.engine.performer.perform(lane, 2)
+        await door.engine.performer.land(2)
+
+    door.runner.run(slices())
+
+
+# -- place ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_order_is_answered_as_the_contract_says(door):
+    answer = door.place()
+    assert answer.status_code == 201
+    said = answer.json()
+    assert list(said) == ANSWER
+    OrderView.model_validate(said)
+    assert (said["state"], said["stage"], said["msisdn"], said["carrier"]) == (
+        "agreed",
+        "call_agreed",
+        NUMBER,
+        "mobile",
+    )
+    assert list(said["plan"]) == ["code", "version", "hash"]
+    assert list(said["confirmation"]) == ["text", "segments", "sender", "code"]
+    assert said["confirmation"]["sender"] == "10085"
+    assert said["reply_by"] is None
+    assert datetime.fromisoformat(said["created_at"]).utcoffset() == timedelta(hours=8)
+    assert answer.headers["location"] == f"/v1/orders/{said['id']}"
+    assert door.engine.show(said["id"]).doc.placed_by == "the-agent"
+
+
+def test_the_same_key_and_body_again_is_the_same_order(door):
+    first, second = door.place(), door.place(order(msisdn="008613800138000"))
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json()["id"] == second.json()["id"]
+    assert door.orders() == 1
+
+
+@pytest.mark.parametrize("change", [{"agent": "B2"}, {"msisdn": OTHER}, {"call": {"recording_id": "rec-2"}}])
+def test_the_same_key_for_another_request_is_a_conflict(door, change):
+    door.place()
+    is_problem(door.place(order(**change)), 409, "idempotency_conflict")
+    assert door.orders() == 1
+
+
+def test_the_same_key_of_another_desk_is_another_order(door):
+    first, second = door.place(), door.place(order(msisdn=OTHER), role="other")
+    assert second.status_code == 201
+    assert first.json()["id"] != second.json()["id"]
+
+
+def test_a_refusal_at_the_door_reserves_nothing(door):
+    is_problem(door.place(order(plan="no-such-plan")), 422, "plan_unknown")
+    assert door.place().status_code == 201
+
+
+def test_many_at_once_are_each_their_own_order(door):
+    async def all_of_them():
+        calls = [
+            door.request(
+                "POST", "/v1/orders", Role.AGENT, order(msisdn=f"+86138{n:08d}"), headers={"Idempotency-Key": f"k{n}"}
+            )
+            for n in [*range(60), 0]
+        ]
+        return await asyncio.gather(*calls)
+
+    answers = door.runner.run(all_of_them())
+    assert sorted(a.status_code for a in answers) == [200, *[201] * 60]
+    assert {a.json()["msisdn"] for a in answers} == {f"+86138{n:08d}" for n in range(60)}
+
+
+# -- the door, in the contract's order --------------------------------------------------------------------------------
+
+SOON = (datetime.now().astimezone() + timedelta(hours=1)).isoformat()
+FORM = {
+    "number": (order(msisdn="12345"), "invalid_msisdn", "msisdn"),
+    "no number": ({k: v for k, v in order().items() if k != "msisdn"}, "invalid_msisdn", "msisdn"),
+    "no recording": (order(call={"recording_id": " "}), "recording_missing", "call.recording_id"),
+    "agreed in the future": (order(call={"agreed_at": SOON}), "call_time_invalid", "call.agreed_at"),
+    "no offset": (order(call={"agreed_at": "2025-08-01T10:04:31"}), "call_time_invalid", "call.agreed_at"),
+    "agreed before the call": (
+        order(call={"started_at": "2025-08-02T10:00:00+08:00"}),
+        "call_time_invalid",
+        "call.started_at",
+    ),
+    "no agent": (order(agent=""), "malformed", "agent"),
+    "another field": (order(colour="red"), "malformed", "body"),
+    "not an object": ([order()], "malformed", "body"),
+}
+
+
+@pytest.mark.parametrize("name", FORM)
+def test_a_form_error_names_its_field(door, name):
+    body, code, field = FORM[name]
+    said = is_problem(door.place(body), 422, code)
+    assert [error["field"] for error in said["errors"]] == [field]
+    assert all(list(error) == ["field", "code", "message"] for error in said["errors"])
+
+
+def test_form_errors_come_all_at_once(door):
+    said = is_problem(door.place(order(msisdn="1", plan="", call={"recording_id": ""})), 422, "malformed")
+    assert {error["field"] for error in said["errors"]} == {"msisdn", "plan", "call.recording_id"}
+
+
+@pytest.mark.parametrize("key", [None, "", "two words", "x" * 129, "schlüssel".encode()])
+def test_without_a_sound_idempotency_key_nothing_else_is_looked_at(door, key):
+    headers = {} if key is None else {"Idempotency-Key": key}
+    answer = door.call("POST", "/v1/orders", Role.AGENT, content=b"{", headers=headers)
+    is_problem(answer, 400, "idempotency_key_missing")
+
+
+def test_two_idempotency_keys_are_none(door):
+    headers = [("Authorization", f"Bearer {door.keys[Role.AGENT]}"), ("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    is_problem(door.send("POST", "/v1/orders", headers, b"{}"), 400, "idempotency_key_missing")
+
+
+def publish(door, **changes):
+    plan = door.engine.plan("data-pack-10gb").plan
+    door.engine.catalogue.publish(plan.model_copy(update=changes))
+
+
+def test_the_form_is_looked_at_before_the_key(door):
+    door.place()
+    is_problem(door.place(order(msisdn="1")), 422, "invalid_msisdn")
+
+
+def test_the_key_is_looked_at_before_the_rules(door):
+    door.place()
+    is_problem(door.place(order(plan="no-such-plan")), 409, "idempotency_conflict")
+
+
+def test_an_unofficial_number_is_told_the_official_one(door):
+    said = is_problem(door.place(order(call={"caller_number": "10010"})), 422, "unofficial_number")
+    assert said["official"] == "10085"
+
+
+def test_a_plan_that_leaves_something_out_cannot_be_sold(door):
+    publish(door, price="", published=())
+    said = is_problem(door.place(order(plan="data-pack-10gb")), 422, "disclosure_missing")
+    assert said["missing"] == "price"
+
+
+def test_a_plan_that_is_not_public_cannot_be_sold(door):
+    publish(door, published=())
+    door.call("POST", "/v1/refusals", Role.AGENT, {"msisdn": NUMBER, "channel": "voice"})
+    is_problem(door.place(order(plan="data-pack-10gb")), 409, "plan_not_public")
+
+
+def test_who_refused_is_not_sold_to(door):
+    door.place(key="before")
+    refused = door.call("POST", "/v1/refusals", Role.OPS, {"msisdn": NUMBER, "carrier": "mobile", "channel": "voice"})
+    said = is_problem(door.place(), 409, "do_not_call")  # also before duplicate_order
+    assert said["since"] == refused.json()["since"]
+
+
+def test_a_duplicate_names_the_other_order(door):
+    first = door.place().json()
+    said = is_problem(door.place(key="key-2"), 409, "duplicate_order")
+    assert said["order"] == first["id"]
+
+
+# -- who may do what --------------------------------------------------------------------------------------------------
+
+YES = {Role.ADMIN}
+ANY = frozenset(Role)
+ROUTES = {
+    ("POST", "/v1/orders"): {Role.AGENT},
+    ("GET", "/v1/orders/{id}"): {Role.AGENT, Role.OPS, Role.AUDITOR},
+    ("POST", "/v1/orders/{id}/cancel"): {Role.AGENT, Role.OPS},
+    ("POST", "/v1/orders/{id}/retry"): {Role.OPS},
+    ("POST", "/v1/callable"): {Role.AGENT, Role.OPS},
+    ("POST", "/v1/refusals"): {Role.AGENT, Role.OPS},
+    ("GET", "/v1/plans"): ANY,
+    ("GET", "/v1/plans/{code}"): ANY,
+}
+BODIES = {
+    "/v1/orders": order(msisdn=OTHER),
+    "/v1/orders/{id}/cancel": {"reason": "changed his mind"},
+    "/v1/callable": {"msisdn": OTHER},
+    "/v1/refusals": {"msisdn": OTHER, "channel": "web"},
+}
+
+
+def ask(door, route, role, order_id):
+    method, path = route
+    path = path.format(id=order_id, code="5g-smart-199") if "{" in path else path
+    return door.call(method, path, role, BODIES.get(route[1]), headers={"Idempotency-Key": "matrix"})
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("route", ROUTES, ids=" ".join)
+def test_a_role_may_what_the_contract_says(door, route, role):
+    placed = door.place().json()["id"]
+    before = door.kept()
+    answer = ask(door, route, role, placed)
+    if role in ROUTES[route] | YES:
+        assert answer.status_code not in {401, 403, 404}, answer.text
+    else:
+        is_problem(answer, 403, "forbidden")
+        assert door.kept() == before
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=" ".join)
+def test_nobody_may_anything_without_a_key(door, route):
+    placed = door.place().json()["id"]
+    before = door.kept()
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {door.keys[Role.ADMIN]}"}):
+        method, path = route
+        answer = door.call(method, path.format(id=placed, code="x"), None, BODIES.get(path), headers=headers)
+        is_problem(answer, 401, "unauthenticated")
+        assert answer.headers["www-authenticate"] == "Bearer"
+    assert door.kept() == before
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if "{id}" in route[1]], ids=" ".join)
+def test_an_agent_has_nothing_to_do_with_anothers_order(door, route):
+    placed = door.place().json()["id"]
+    before = door.kept()
+    code, status = ("forbidden", 403) if Role.AGENT not in ROUTES[route] else ("order_not_found", 404)
+    is_problem(ask(door, route, "other", placed), status, code)
+    assert door.kept() == before
+
+
+@pytest.mark.parametrize(
+    "order_id", [NOBODY, "x", "0" * 27, "0" * 29, NOBODY.upper().replace("0", "A"), "%2e%2e", "{id}"]
+)
+@pytest.mark.parametrize("act", ["", "/cancel", "/retry"])
+def test_an_id_that_is_none_is_not_found(door, order_id, act):
+    method, body = ("POST", {"reason": "no"}) if act else ("GET", None)
+    is_problem(door.call(method, f"/v1/orders/{order_id}{act}", Role.ADMIN, body), 404, "order_not_found")
+
+
+def test_full_numbers_and_replies_are_for_those_who_may_see_them(door):
+    placed = door.place().json()["id"]
+    work(door, Lane.SMS)
+    door.post("inbound", reply("要不要钱"))
+    work(door, Lane.INBOUND)
+    for role in (Role.AGENT, Role.AUDITOR, Role.ADMIN):
+        said = door.call("GET", f"/v1/orders/{placed}", role).json()
+        assert said["msisdn"] == NUMBER
+        assert [entry["reply"]["text"] for entry in said["timeline"] if "reply" in entry] == ["要不要钱"]
+    answer = door.call("GET", f"/v1/orders/{placed}", Role.OPS)
+    assert answer.json()["msisdn"] == "+86138****8000"
+    assert NUMBER[3:] not in answer.text
+    assert "要不要钱" not in answer.text
+
+
+def test_the_timeline_tells_the_road(door):
+    placed = door.place().json()["id"]
+    work(door, Lane.SMS)
+    door.post("inbound", reply("是"))
+    work(door, Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
+    said = door.call("GET", f"/v1/orders/{placed}", Role.AGENT).json()
+    assert (said["state"], said["stage"]) == ("notified", "notification_sent")
+    stages = [entry["stage"] for entry in said["timeline"] if "stage" in entry]
+    assert stages == ["call_agreed", "confirmation_sent", "reply_received", "service_activated", "notification_sent"]
+    assert all(set(entry) >= {"at", "trigger", "by", "ref", "detail"} for entry in said["timeline"])
+    instants = [said["reply_by"], *(entry["at"] for entry in said["timeline"])]
+    assert all(datetime.fromisoformat(at).utcoffset() == timedelta(hours=8) for at in instants)
+    yes = next(entry for entry in said["timeline"] if entry["trigger"] == "said_yes")
+    assert yes["detail"]["received_at"].endswith("+08:00")
+
+
+# -- cancel, retry ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", [Role.AGENT, Role.OPS])
+def test_an_order_is_cancelled_once(door, role):
+    placed = door.place().json()["id"]
+    answer = door.call("POST", f"/v1/orders/{placed}/cancel", role, {"reason": "changed his mind"})
+    assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
+    entry = answer.json()["timeline"][-1]
+    assert (entry["by"], entry["detail"]) == (f"the-{role}", {"reason": "changed his mind"})
+    again = door.call("POST", f"/v1/orders/{placed}/cancel", role, {"reason": "again"})
+    assert is_problem(again, 409, "too_late")["state"] == "cancelled"
+
+
+@pytest.mark.parametrize("reason", [None, "", " ", "x" * 201, 7, "a\nb", f"call {NUMBER}", "call 138 0013 8000 back"])
+def test_a_reason_is_short_and_names_nobody(door, reason):
+    placed = door.place().json()["id"]
+    answer = door.call("POST", f"/v1/orders/{placed}/cancel", Role.AGENT, {} if reason is None else {"reason": reason})
+    said = is_problem(answer, 422, "malformed")
+    assert [error["field"] for error in said["errors"]] == ["reason"]
+    assert door.engine.show(placed).state == "agreed"
+
+
+@pytest.mark.parametrize("body", [None, b"{}", b"whatever"])
+def test_without_anything_parked_there_is_nothing_to_retry(door, body):
+    placed = door.place().json()["id"]
+    more = {} if body is None else {"content": body}
+    is_problem(door.call("POST", f"/v1/orders/{placed}/retry", Role.OPS, **more), 409, "nothing_parked")
+
+
+# -- callable, refusals, plans ----------------------------------------------------------------------------------------
+
+
+def refuse(door, role=Role.AGENT, **changes):
+    body = {"msisdn": "13800138000", "carrier": "mobile", "channel": "voice", **changes}
+    return door.call("POST", "/v1/refusals", role, {k: v for k, v in body.items() if v is not None})
+
+
+def test_never_again_is_said_once_and_stands(door):
+    placed = door.place().json()["id"]
+    first, second = refuse(door, agent="A1024", call="rec-9"), refuse(door, Role.OPS)
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json() == second.json()
+    assert first.json()["carrier"] == "mobile"
+    work(door, Lane.INBOUND)
+    cancelled = door.engine.show(placed)
+    assert cancelled.state == "cancelled"
+    [refusal] = door.engine.line(cancelled.person.msisdn).refusals
+    assert (refusal.carrier, refusal.door, refusal.ref) == ("mobile", "voice", "rec-9")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"msisdn": "1"}, "msisdn"),
+        ({"carrier": "*"}, "carrier"),
+        ({"channel": "fax"}, "channel"),
+        ({"channel": None}, "channel"),
+        ({"agent": NUMBER}, "agent"),
+        ({"colour": "red"}, "body"),
+    ],
+)
+def test_a_refusal_that_cannot_be_read_is_none(door, change, field):
+    before = door.kept()
+    said = refuse(door, **change).json()
+    assert [error["field"] for error in said["errors"]] == [field]
+    assert door.kept() == before
+
+
+def test_callable_says_who_may_be_dialled_by_whom(door):
+    since = refuse(door).json()["since"]
+    no = {"callable": False, "reason": "refused", "since": since}
+    yes = {"callable": True}
+    asked = [({"msisdn": NUMBER, "carrier": "mobile"}, no), ({"msisdn": NUMBER, "carrier": "unicom"}, yes),
+             ({"msisdn": "138-0013-8000"}, no), ({"msisdn": OTHER}, yes)]  # fmt: skip
+    for body, answer in asked:
+        assert door.call("POST", "/v1/callable", Role.AGENT, body).json() == answer
+    answers = door.call("POST", "/v1/callable", Role.OPS, [body for body, _ in asked])
+    assert answers.json() == [answer for _, answer in asked]
+    assert door.call("POST", "/v1/callable", Role.OPS, []).json() == []
+
+
+def test_a_list_of_numbers_is_bounded_and_its_errors_are_numbered(door):
+    ok = {"msisdn": OTHER, "carrier": "telecom"}
+    assert len(door.call("POST", "/v1/callable", Role.OPS, [ok] * 1000).json()) == 1000
+    is_problem(door.call("POST", "/v1/callable", Role.OPS, [ok] * 1001), 422, "malformed")
+    said = is_problem(door.call("POST", "/v1/callable", Role.OPS, [ok, {"msisdn": "1"}, ok, 7]), 422, "malformed")
+    assert [error["field"] for error in said["errors"]] == ["1.msisdn", "3"]
+
+
+def test_a_refusal_to_all_carriers_is_one_of_each(door):
+    assert refuse(door, carrier=None).json()["carrier"] is None
+    for carrier in ("mobile", "telecom", "unicom"):
+        asked = {"msisdn": NUMBER, "carrier": carrier}
+        assert door.call("POST", "/v1/callable", Role.AGENT, asked).json()["callable"] is False
+
+
+def test_plans_are_shown_as_they_are_sold(door):
+    listed = door.call("GET", "/v1/plans", Role.REVIEWER).json()["items"]
+    assert len(listed) == 6
+    one = door.call("GET", "/v1/plans/5g-smart-199", Role.AGENT).json()
+    assert one in listed
+    assert list(one) == ["code", "carrier", "name", "price", "scenario", "validity", "restrictions", "unsubscribe",
+                         "published", "version", "hash", "sale"]  # fmt: skip
+    assert (one["version"], one["sale"], one["price"]) == (1, "on_sale", "199 元/月")
+    assert one["published"][0]["since"] == "2025-08-01T00:00:00+08:00"
+    assert door.place().json()["plan"] == {"code": one["code"], "version": one["version"], "hash": one["hash"]}
+    is_problem(door.call("GET", "/v1/plans/nothing", Role.AGENT), 404, "plan_not_found")

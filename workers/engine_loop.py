@@ -1,0 +1,51 @@
+"""One engine on one event loop in one thread: what a process's jobs work with, and where its calls fly between jobs."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+from consent_engine.domain.effects import Lane
+from consent_engine.engine import Engine
+from consent_engine.perform import Tally
+
+CLOSE_S = 5.0
+
+
+class EngineLoop:
+    """The engine, and the thread that runs its calls."""
+
+    def __init__(self, make: Callable[[], Engine]) -> None:
+        self.engine = make()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="calls", daemon=True)
+        self._thread.start()
+
+    def perform(self, lane: Lane, seconds: float, bound_s: float) -> Tally:
+        """One slice of a lane. Raises TimeoutError when it has not ended after `bound_s`."""
+        slice_ = asyncio.run_coroutine_threadsafe(self.engine.performer.perform(lane, seconds), self._loop)
+        return slice_.result(bound_s)
+
+    def land(self, seconds: float) -> int:
+        """Let calls in flight end, and record them; how many are still in flight after `seconds`."""
+        landing = asyncio.run_coroutine_threadsafe(self.engine.performer.land(seconds), self._loop)
+        try:
+            return landing.result(seconds + CLOSE_S)
+        except TimeoutError:
+            return self.engine.performer.in_flight()
+
+    def close(self) -> None:
+        """Give back connections, and end the thread."""
+        closing = asyncio.run_coroutine_threadsafe(close_outside(self.engine), self._loop)
+        try:
+            closing.result(CLOSE_S)
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(CLOSE_S)
+
+
+async def close_outside(engine: Engine) -> None:
+    """Close the engine's gateways and its BSS, on the loop that used them."""
+    for gateway in engine.outside.gateways.values():
+        await gateway.close()
+    if engine.outside.bss is not None:
+        await engine.outside.bss.close()

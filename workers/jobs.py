@@ -1,0 +1,83 @@
+"""The one function a job may name: perform a slice of a lane with the engine of this process."""
+
+import logging
+from collections import Counter
+
+from consent_engine.domain.effects import Lane
+from consent_engine.leash import Stop
+from workers.engine_loop import EngineLoop
+
+log = logging.getLogger(__name__)
+
+SLICE_S = 0.5
+SLICE_BOUND_S = 60.0
+"""A slice that takes this long hangs: somebody must end the process."""
+_NOT_EFFECTS = {"messages", "given_back", "performed"}
+"""Words of a tally that count no effect, or count one a second time."""
+_WITHOUT_CALLS = {Lane.INBOUND, Lane.TIMER}
+
+
+class SliceError(Exception):
+    """How a slice ended that ops should see. Its text is a lane and counts, or a lane and the kind of an error."""
+
+
+class Slices:
+    """The slices of one process: what its jobs do."""
+
+    def __init__(self, loop: EngineLoop, stop: Stop) -> None:
+        self._loop = loop
+        self._stop = stop
+        self.hung = False
+
+    def hang(self, lane: str) -> None:
+        """A slice does not end: the process must, and whoever watches it starts another."""
+        log.critical("%s: a slice hangs: this process ends, its leases are somebody else's", lane)
+        self.hung = True
+        self._stop.set()
+
+    def perform(self, lane: Lane) -> dict[str, int]:
+        """Perform a slice; what came of it, in counts. Raises SliceError when something was parked."""
+        tally = self._loop.perform(lane, SLICE_S, SLICE_BOUND_S)
+        counts = told(lane, tally.counts)
+        if tally.left:
+            self._loop.engine.queue.wake(lane, self._loop.engine.store.depths()[lane].due)
+        if counts.get("parked"):
+            raise SliceError(f"{lane}: " + ", ".join(f"{word} {count}" for word, count in counts.items()))
+        return counts
+
+
+def told(lane: Lane, counts: Counter[str]) -> dict[str, int]:
+    """A tally as a job's result: how many effects were performed, and how those ended.
+
+    >>> told(Lane.SMS, Counter(accepted=197, retried=2, parked=1))
+    {'performed': 200, 'accepted': 197, 'retried': 2, 'parked': 1}
+    >>> told(Lane.INBOUND, Counter(performed=3, messages=5, failed=1))
+    {'performed': 4, 'messages': 5, 'failed': 1}
+    """
+    ended = sum(count for word, count in counts.items() if word not in _NOT_EFFECTS)
+    performed = ended + counts["performed"] if lane in _WITHOUT_CALLS else ended
+    return {"performed": performed} | {word: n for word, n in counts.items() if n and word != "performed"}
+
+
+_serving: list[Slices] = []
+"""RQ calls a function by its name, so what it works with must be found from its module: set once, by `serve`."""
+
+
+def serve(slices: Slices) -> None:
+    """Let this process's jobs work with `slices`."""
+    _serving[:] = [slices]
+
+
+def perform(lane: str) -> dict[str, int]:
+    """Perform a slice of a lane: the job. Raises nothing but SliceError, whose text names no person."""
+    [slices] = _serving
+    try:
+        return slices.perform(Lane(lane))
+    except SliceError:
+        raise
+    except TimeoutError:
+        slices.hang(lane)
+        raise SliceError(f"{lane}: the slice hangs") from None
+    except Exception as error:  # noqa: BLE001 - the edge: what a job may die of is told by its kind alone
+        log.error("%s: a slice failed: %s", lane, type(error).__name__)
+        raise SliceError(f"{lane}: {type(error).__name__}") from None
