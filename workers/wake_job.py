@@ -4,7 +4,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from rq.job import Job
 from rq.utils import decode_redis_hash
@@ -50,7 +50,7 @@ class WakeJob(Job):
     def restore(self, raw_data: Mapping[bytes, bytes]) -> None:
         """Read a job's hash; raises JobRefused for whatever is not exactly one of our own."""
         try:
-            fields = self._sound(decode_redis_hash(dict(raw_data)))
+            fields = self._sound(decode_redis_hash(cast(dict[bytes | str, Any], raw_data)))
             super().restore(fields)
         except JobRefused:
             raise

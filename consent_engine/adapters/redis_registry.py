@@ -9,6 +9,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from consent_engine.adapters.redis_client import Calls, Wire
+from consent_engine.adapters.redis_packing import pairs
 from consent_engine.domain.admit import Listed, Sale
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.plan import Plan, plan_from
@@ -120,16 +121,16 @@ class RedisRegistry:
             raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")
 
     def _check_server(self, *, strict: bool) -> None:
+        info = self._one("INFO")
         try:
-            info = self._one("INFO")
-            config = self._one("CONFIG", "GET", "*")
-        except ResponseError:  # an ACL may forbid CONFIG; then what INFO says must do
-            config = {}
+            [(_, fsync)] = pairs(self._one("CONFIG", "GET", "appendfsync")).items()
+        except (ResponseError, ValueError):  # an ACL may forbid CONFIG: then WAITAOF must do, and it does
+            fsync = "always"
         if str(info.get("maxmemory_policy", "noeviction")) != "noeviction":
             raise SettingsError("CONSENT_REDIS_URL: this server evicts keys; set `maxmemory-policy noeviction`")
         if not strict:
             return
         if not int(info.get("aof_enabled", 0)):
             raise SettingsError("CONSENT_DURABILITY=strict needs `appendonly yes` on this server")
-        if config.get("appendfsync", "always") != "always":
+        if fsync != "always":
             raise SettingsError("CONSENT_DURABILITY=strict needs `appendfsync always` on this server")

@@ -100,6 +100,7 @@ class Batcher(Generic[Item, Result]):
             batch = self._next()
             if not batch:
                 continue
+            results: Sequence[Result | Exception]
             try:
                 results = await self._crew.ask(partial(self._run, [item for item, _ in batch]))
             except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
@@ -122,7 +123,7 @@ class Batcher(Generic[Item, Result]):
     def _run(self, items: Sequence[Item], engine: Engine) -> list[Result | Exception]:
         """In the thread: a result or an error each."""
         try:
-            return list(self._work(engine, items))
+            return [result for _, result in zip(items, self._work(engine, items), strict=True)]
         except StoreUnavailable as error:
             return [type(error)(*error.args) for _ in items]
         except Exception as error:  # noqa: BLE001 - the edge: logged by type, for the message may quote a person

@@ -24,6 +24,7 @@ from consent_engine.errors import (
     PlanUnknown,
     Refused,
     StoreUnavailable,
+    TooManyResends,
     Unauthenticated,
     UnofficialNumber,
 )
@@ -94,6 +95,7 @@ STATUS: dict[type[ConsentError], HTTPStatus] = {
     PlanUnknown: HTTPStatus.UNPROCESSABLE_ENTITY,
     UnofficialNumber: HTTPStatus.UNPROCESSABLE_ENTITY,
     DisclosureMissing: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooManyResends: HTTPStatus.TOO_MANY_REQUESTS,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

@@ -129,6 +129,11 @@ def test_a_poison_item_does_not_sink_its_batch(defect, caplog):
     assert NUMBER not in logged(caplog)
 
 
+def test_results_that_do_not_fit_are_nobodys():
+    results = Bench(lambda items: [*items, "more"]).put(1, 2, 3)
+    assert [type(result) for result in results] == [ValueError] * 3
+
+
 def test_an_engine_that_cannot_be_made_is_told_to_all():
     def engines():
         raise StoreUnavailable("no engine")

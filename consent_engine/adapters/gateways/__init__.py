@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from consent_engine.adapters.gateways import http_json, simulated
+from consent_engine.adapters.gateways import http_json, kannel, simulated
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Gateway
 
 GATEWAYS: dict[str, Callable[[str, Mapping[str, str], timedelta], Gateway]] = {
     "http_json": http_json.build,
+    "kannel": kannel.build,
     "simulated": simulated.build,
 }
 

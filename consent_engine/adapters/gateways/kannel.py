@@ -1,0 +1,267 @@
+"""Kannel: sendsms by POST, replies by POST, reports by GET; proven by Basic credentials, and never answered with words.
+
+What Kannel does that its other users do not expect, and how it must be set up, is in docs/kannel.md.
+"""
+
+import hmac
+import re
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from secrets import token_hex
+
+from yarl import URL
+
+from consent_engine.adapters.gateways.http_json import RESOLUTION_MS, TEXT, prefix_of, skew
+from consent_engine.adapters.outbound import Answer, Client, endpoint, flag, opaque, required
+from consent_engine.domain import msisdn
+from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
+from consent_engine.domain.segments import Encoding, encoding, segments
+from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
+from consent_engine.errors import FieldError, Malformed, SettingsError, Unauthenticated
+from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall
+
+# Their answer to a hand-over -> ours. A set-up that is wrong (a password, an address, a route) ends no order: it is
+# surely not taken, mended by an operator, and shouts by its age until then. Whatever is not listed here is doubt.
+ACCEPTED = 202
+TAKEN = {b"0": "", b"3": "queued at the gateway"}
+NOT_NOW = {
+    403: "gateway answered 403: wrong USERNAME or PASSWORD, or no route",
+    404: "gateway answered 404: URL is not its sendsms",
+    429: "gateway answered 429",
+    503: "gateway answered 503",
+}
+REFUSED = 400
+_REFUSALS = ((b"Number(s) has/have been denied", "number denied by the gateway's lists"), (b"rejected", "rejected"))
+
+# Theirs -> ours. 1 and 2 come from the handset, 4 and 8 from the SMSC, 16 when no SMSC took it.
+DELIVERIES = {
+    "1": Delivery.DELIVERED,
+    "2": Delivery.FAILED,
+    "4": Delivery.ACCEPTED,
+    "8": Delivery.ACCEPTED,
+    "16": Delivery.FAILED,
+}
+FROM_HANDSET = frozenset({"1", "2"})
+ERRORS = {"2": "not delivered", "16": "refused by the SMSC"}
+MASK = 1 + 2 + 8 + 16
+"""Not 4: it says no more to us than 8, and some SMSCs refuse an SMS that asks for it."""
+CODINGS = {Encoding.GSM7: "0", Encoding.UCS2: "2"}
+CHARSETS = frozenset({"utf-8", "utf-16be", "us-ascii", "iso-8859-1", "windows-1252"})
+
+_ID = re.compile(r"[!-~]{1,200}")
+_REF = _ID
+_EVENT = re.compile(r"([0-9a-f]{16})-([0-9]{1,3})\.[!-~]{0,100}")
+_TO = re.compile(r"(?=.{1,21}\Z)\+?([0-9]+)")
+_SECONDS = re.compile(r"[0-9]{1,11}")
+_CHARSET = re.compile(r';\s*charset="?([A-Za-z0-9_-]+)"?')
+_HEADER = re.compile(r"[!-~]+")
+# A per cent sign in a URL is an escape code to Kannel, so the secret must stand in one without any.
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
+_AWKWARD = re.compile(r"[^!-~]|[@?#%\[]")
+"""What Kannel's own reading of a URL (no IPv6, nothing encoded) or our additions to it would stumble over."""
+
+
+class SendSms(Client):
+    """The client, for a form of POST that is no JSON: the text is the body, everything else is headers."""
+
+    async def hand_over(self, url: str, text: str, headers: Mapping[str, str]) -> Answer | Unavailable | Uncertain:
+        """POST one text."""
+        content = {"Content-Type": 'text/plain; charset="UTF-8"'}
+        return await self._request("POST", url, text.encode(), content | dict(headers))
+
+
+class Door:
+    """The webhooks: verifies the credentials, then reads the one message of a call."""
+
+    def __init__(self, gateway: str, secret: str, skew: Millis) -> None:
+        self._gateway = gateway
+        self._expected = f"Basic {b64encode(f'{user_of(gateway)}:{secret}'.encode()).decode()}".encode()
+        self._behind = RESOLUTION_MS + skew
+
+    def replies(self, call: WebhookCall) -> Parsed[Reply]:
+        """Read one MO.
+
+        What is wrong with our entry in kannel.conf is Malformed: Kannel keeps the message and comes again, and its
+        log says why. What is wrong with the message alone is taken and put aside: no repeat would mend it.
+        """
+        self._verify(call)
+        message_id, sender, written = _envelope(call)
+        text = _text(call)
+        try:
+            number = msisdn.parse(sender)
+        except Malformed:
+            return Parsed((), ((0, "from: not a phone number"),))
+        if len(text) > TEXT:
+            return Parsed((), ((0, f"text: must have at most {TEXT} characters"),))
+        # Without a number it was sent to, the gateway's carriers decide: nobody's refusal is lost over that.
+        to = _TO.fullmatch(call.headers.get("x-kannel-to", ""))
+        written_at = None if written is None else written * 1000 + self._behind
+        return Parsed(((0, Reply(self._gateway, message_id, number, to[1] if to else "", text, written_at)),))
+
+    def reports(self, call: WebhookCall) -> Parsed[DeliveryReport]:
+        """Read one DLR: all of it is in the query that we asked for."""
+        self._verify(call)
+        ref, kind = call.query.get("ref", ""), call.query.get("type", "")
+        if not _REF.fullmatch(ref):
+            return Parsed((), ((0, "ref: not one of ours"),))
+        if kind not in DELIVERIES:
+            return Parsed((), ((0, f"type: must be one of {', '.join(DELIVERIES)}"),))
+        # Every event has an id of its own in Kannel, but it is attempts that are counted. Where none is named, all
+        # attempts are one: that settles less, never more.
+        event = _EVENT.fullmatch(call.query.get("id", ""))
+        attempt, parts = (event[1], max(1, int(event[2]))) if event else (ref, 1)
+        # The handset reports to us on the first part alone; the SMSC's word is on the whole.
+        of = parts if kind in FROM_HANDSET else 1
+        report = DeliveryReport(self._gateway, ref, attempt, DELIVERIES[kind], 1, of, ERRORS.get(kind, ""))
+        return Parsed(((0, report),))
+
+    def _verify(self, call: WebhookCall) -> None:
+        if not hmac.compare_digest(call.headers.get("authorization", "").encode(), self._expected):
+            raise Unauthenticated("the credentials do not fit")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where sendsms is, and who we are there."""
+
+    url: str
+    username: str
+    password: str
+
+    def headers(self) -> dict[str, str]:
+        """In headers, so that neither they nor a person stand in anybody's log of URLs."""
+        return {"X-Kannel-Username": self.username, "X-Kannel-Password": self.password}
+
+
+class Kannel:
+    """Hands SMS over by POST. receipts: our URL for reports, with the credentials Kannel comes back with."""
+
+    def __init__(
+        self,
+        name: str,
+        account: Account,
+        receipts: str,
+        client: SendSms,
+        door: Door,
+        attempt: Callable[[], str],
+        *,
+        sub_numbers: bool,
+    ) -> None:
+        self.name = name
+        self.sub_numbers = sub_numbers
+        self.replies = door.replies
+        self.reports = door.reports
+        self._account = account
+        self._receipts = receipts
+        self._client = client
+        self._attempt = attempt
+
+    async def send(self, sms: Sms) -> Outcome:
+        """Hand over one SMS. Kannel gives it no id that we are told, so the attempt gets one of ours."""
+        attempt = self._attempt()
+        event = f"{attempt}-{segments(sms.text)}.%I"
+        headers = self._account.headers() | {
+            "X-Kannel-From": sms.sender,
+            "X-Kannel-To": sms.to,
+            "X-Kannel-Coding": CODINGS[encoding(sms.text)],
+            "X-Kannel-DLR-Mask": str(MASK),
+            "X-Kannel-DLR-Url": f"{self._receipts}?ref={sms.ref}&type=%d&id={event}",
+        }
+        answer = await self._client.hand_over(self._account.url, sms.text, headers)
+        return _outcome(answer, attempt) if isinstance(answer, Answer) else answer
+
+    def acknowledge(self, accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
+        """Always 200, the one status beside 202 that Kannel takes for an answer, and never a word it could text."""
+        return Acknowledgement(200, b"", "text/plain")
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self._client.close()
+
+
+def build(
+    name: str, raw: Mapping[str, str], call_timeout: timedelta, attempt: Callable[[], str] = lambda: token_hex(8)
+) -> Kannel:
+    """A gateway of this kind, from its own settings.
+
+    They are URL, USERNAME, PASSWORD (sendsms); SECRET, CALLBACK_URL (the way back); SUB_NUMBERS, SKEW.
+    """
+    prefix = prefix_of(name)
+    account = Account(
+        endpoint(prefix, raw),
+        _fit(prefix, raw, "USERNAME", _HEADER, "must be printable ASCII without blanks"),
+        _fit(prefix, raw, "PASSWORD", _HEADER, "must be printable ASCII without blanks"),
+    )
+    secret = _fit(prefix, raw, "SECRET", _PLAIN, "must be letters, digits and . _ ~ - only: it stands in a URL")
+    return Kannel(
+        name,
+        account,
+        _receipts(prefix, raw, name, secret),
+        SendSms(call_timeout),
+        Door(name, secret, skew(prefix, raw)),
+        attempt,
+        sub_numbers=flag(prefix, raw, "SUB_NUMBERS"),
+    )
+
+
+def user_of(name: str) -> str:
+    """The user name Kannel comes with: the gateway's name, without the colon that ends a user name in Basic."""
+    return name.replace(":", "_")
+
+
+def _fit(prefix: str, raw: Mapping[str, str], key: str, form: re.Pattern[str], wrong: str) -> str:
+    value = required(prefix, raw, key)
+    if not form.fullmatch(value):
+        raise SettingsError(f"{prefix}{key} {wrong}")
+    return value
+
+
+def _receipts(prefix: str, raw: Mapping[str, str], name: str, secret: str) -> str:
+    value = required(prefix, raw, "CALLBACK_URL").rstrip("/")
+    try:
+        url = URL(value)
+        fit = url.scheme in {"http", "https"} and bool(url.host and url.port) and not _AWKWARD.search(value)
+    except ValueError:
+        fit = False
+    if not fit:
+        raise SettingsError(f"{prefix}CALLBACK_URL must be our own address as Kannel reaches it, like http://HOST:8000")
+    scheme, _, rest = value.partition("://")
+    return f"{scheme}://{user_of(name)}:{secret}@{rest}/v1/gateways/{name}/receipts"
+
+
+def _outcome(answer: Answer, attempt: str) -> Outcome:
+    if answer.status == ACCEPTED:
+        note = TAKEN.get(answer.body.partition(b":")[0])
+        return Uncertain("gateway answered 202 in other words") if note is None else Accepted(attempt, note)
+    if answer.status == REFUSED:
+        # Its words quote nobody, but a proxy's may: only what is Kannel's own refusal is final, and in our words.
+        why = next((ours for theirs, ours in _REFUSALS if theirs in answer.body), None)
+        return Rejected(why) if why else Unavailable("gateway answered 400 in other words", answer.after)
+    if answer.status in NOT_NOW:
+        return Unavailable(NOT_NOW[answer.status], answer.after)
+    return Uncertain(f"gateway answered {answer.status}")
+
+
+def _envelope(call: WebhookCall) -> tuple[str, str, int | None]:
+    """The message's id, its sender, and when it was sent (s). Raises Malformed: each of them is ours to set up."""
+    message_id, sender = call.query.get("id", ""), call.headers.get("x-kannel-from", "")
+    sent = call.query.get("time", "")
+    wrong = []
+    if not _ID.fullmatch(message_id):
+        wrong.append(FieldError("id", "missing", "post-url must have id=%I"))
+    if not sender:
+        wrong.append(FieldError("X-Kannel-From", "missing", "the sms-service must have send-sender = true"))
+    if sent and not _SECONDS.fullmatch(sent):
+        wrong.append(FieldError("time", "not_seconds", "post-url must have time=%T"))
+    if wrong:
+        raise Malformed(wrong)
+    return opaque(message_id), sender, int(sent) if sent else None
+
+
+def _text(call: WebhookCall) -> str:
+    """The words. What does not decode stays visible as backslashes: that makes a keyword of nothing."""
+    named = _CHARSET.search(call.headers.get("content-type", ""))
+    charset = named[1].lower() if named else "utf-8"
+    return call.body.decode(charset if charset in CHARSETS else "utf-8", "backslashreplace")

@@ -1,0 +1,71 @@
+"""Logs of our processes: one line a record (time, level, process, message), no person and no secret in it."""
+
+import logging
+import re
+import sys
+import time
+from typing import TextIO
+
+QUIET = ("rq", "uvicorn", "aiohttp", "asyncio", "urllib3")
+"""What these tell at their own levels is not for ops: it may quote what they were given."""
+
+_HIDDEN = "***"
+# An id of ours is a longer word of hex digits, in which eleven digits in a row mean nothing: it is kept as it is.
+_NUMBER = re.compile(
+    r"(?P<id>[0-9a-f]{20,})"
+    r"|(?<![0-9])(?:(?:\+|00)?86[ \-]?)?1[3-9][0-9][ \-]?[0-9]{4}[ \-]?[0-9]{4}(?![0-9])"
+)
+_SECRETS = re.compile(
+    r"(?P<password>(?<=://)[^\s/@]*:[^\s/@]*(?=@))"  # redis://user:password@host
+    r"|(?P<key>\bce_[A-Za-z0-9_\-]{8,})"
+    r"|(?P<segment>(?<=/gateways/)[^\s/]+/(?!inbound\b|receipts\b)[^\s/?]+)"  # a webhook's secret path
+)
+
+
+def redacted(text: str) -> str:
+    """The text without what looks like a mobile number or like a secret. Defence in depth: nobody should log them.
+
+    >>> redacted("order 0ce713800138000138001380 of +86 138-0013-8000"), redacted("redis://:pw@host/0")
+    ('order 0ce713800138000138001380 of ***', 'redis://***@host/0')
+    """
+    return _SECRETS.sub(_HIDDEN, _NUMBER.sub(lambda found: found["id"] or _HIDDEN, text))
+
+
+class OneLine(logging.Formatter):
+    """Formats a record as one line; of an exception, its kind and where it came from: its text may quote a person."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        said = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            said += f" [{_kind(record.exc_info[1])}]"
+        line = f"{at}.{int(record.msecs):03d}Z {record.levelname} {self._process}: {said}"
+        return redacted(" | ".join(part.rstrip() for part in line.splitlines() if part.strip()))
+
+
+def _kind(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" at {trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}{where}"
+
+
+def set_up(process: str, stream: TextIO | None = None) -> None:
+    """Log to `stream` (else standard error) as `process`."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(OneLine(process))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(capture=True)
+    logging.raiseExceptions = False  # a full disk or a closed terminal must not fill what is left of it
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("rq.worker", "rq.job", "rq.queue"):  # RQ gives them levels of their own
+        logging.getLogger(name).setLevel(logging.WARNING)

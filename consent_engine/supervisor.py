@@ -1,0 +1,211 @@
+"""`consent serve`: one machine, everything. Holds the embedded server, starts the API and workers, restarts what dies."""
+
+import logging
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+
+from consent_engine.adapters.redis_server import EmbeddedServer
+from consent_engine.errors import ConsentError, SettingsError
+from consent_engine.leash import Stop
+from consent_engine.settings import Settings
+from consent_engine.wiring import Installation, call_bound, installation
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.2
+"""How often it looks after its children."""
+BACKOFF_S, MOST_BACKOFF_S, HEALTHY_S = 0.2, 10.0, 20.0
+"""The pause before a restart, doubled each time up to the most; forgotten by a child that lived so long."""
+API_END_S, WORKER_END_S = 10.0, 8.0
+"""How long the API may take to end; how long a worker may take beside its longest call. Then it is killed."""
+
+
+class Stopping(ConsentError):
+    """We were asked to end while the server was still reading its files back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to run: where the API listens, how many workers, and what to tell the children beside our environment."""
+
+    host: str
+    port: int
+    workers: int
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    @property
+    def address(self) -> str:
+        """Where the API is."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+
+class Child:
+    """A process that should run: started again when it dies, each time a little later."""
+
+    def __init__(self, name: str, command: list[str], environ: Mapping[str, str], leash: int, end_s: float) -> None:
+        self.name = name
+        self._command = [*command, "--leash", str(leash)]
+        self._environ = dict(environ)
+        self._leash = leash
+        self._end_s = end_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._backoff = BACKOFF_S
+        self._started_at = self._again_at = 0.0
+
+    def look(self) -> None:
+        """Start it if it does not run and it is time."""
+        if self._process is not None and (status := self._process.poll()) is not None:
+            self._died(status)
+        if self._process is None and monotonic() >= self._again_at:
+            self._started_at = monotonic()
+            # In a session of its own: Ctrl-C at the terminal is for us, who end things in their order.
+            self._process = subprocess.Popen(
+                self._command,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[self._leash],
+                start_new_session=True,
+            )
+
+    def _died(self, status: int) -> None:
+        self._process = None
+        if monotonic() - self._started_at > HEALTHY_S:
+            self._backoff = BACKOFF_S
+        how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+        log.error("%s ended %s: started again in %.1f s", self.name, how, self._backoff)
+        self._again_at = monotonic() + self._backoff * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        self._backoff = min(self._backoff * 2, MOST_BACKOFF_S)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def ended(self) -> None:
+        """Wait for it to end; killed when it takes too long, which loses nothing that was acknowledged."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(self._end_s)
+        except subprocess.TimeoutExpired:
+            log.error("%s does not end: killed", self.name)
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
+class Supervisor:
+    """The children of one installation, in the order in which they end: the API first, then the workers."""
+
+    def __init__(self, found: Installation, wanted: Wanted, stop: Stop) -> None:
+        self._server = found.server if isinstance(found.server, EmbeddedServer) else None
+        self._stop = stop
+        self._server_backoff = BACKOFF_S
+        self._server_again_at = 0.0
+        # Children hold the reading end. The kernel closes the writing end however we die, and they notice.
+        reads, self._leash = os.pipe()
+        environ = {**wanted.environ, **found.environ(), "PYTHONUNBUFFERED": "1"}
+        listen = ["--host", wanted.host, "--port", str(wanted.port)]
+        python = [sys.executable, "-m"]
+        worker_end_s = call_bound(found.settings).total_seconds() + WORKER_END_S
+        self._api = Child("the API", [*python, "consent_engine", "api", *listen], environ, reads, API_END_S)
+        self._workers = [
+            Child(f"worker {n}", [*python, "workers"], environ, reads, worker_end_s)
+            for n in range(1, wanted.workers + 1)
+        ]
+
+    def run(self) -> None:
+        """Look after them until asked to stop, then end them."""
+        try:
+            while not self._stop.is_set:
+                self._look()
+                self._stop.wait(LOOK_S)
+        finally:
+            self._end()
+
+    def _look(self) -> None:
+        if self._server is not None and not self._server.alive() and monotonic() >= self._server_again_at:
+            self._restart(self._server)
+        for child in (self._api, *self._workers):
+            child.look()
+
+    def _restart(self, server: EmbeddedServer) -> None:
+        log.error("the server ended: started again")
+        try:
+            server.restart(progress(self._stop))
+        except Stopping:
+            return
+        except ConsentError as error:
+            log.error("%s; again in %.1f s", error, self._server_backoff)
+            self._server_again_at = monotonic() + self._server_backoff
+            self._server_backoff = min(self._server_backoff * 2, MOST_BACKOFF_S)
+        else:
+            self._server_backoff = BACKOFF_S
+
+    def _end(self) -> None:
+        log.info("ending: the API, then the workers, then the server")
+        self._api.terminate()
+        self._api.ended()
+        for worker in self._workers:
+            worker.terminate()
+        for worker in self._workers:
+            worker.ended()
+
+
+def progress(stop: Stop) -> Callable[[str], None]:
+    """Tells what a server's start is waiting for, and ends the wait when we are to end."""
+
+    def tell(what: str) -> None:
+        if stop.is_set:
+            raise Stopping("asked to end")
+        log.info("%s", what)
+
+    return tell
+
+
+def check_free(host: str, port: int) -> None:
+    """Raise SettingsError when somebody listens there: better said before anything is started."""
+    try:
+        [(family, *_, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        socket.create_server(address[:2], family=family).close()
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen at {host} port {port} ({error.strerror}): end what listens there, or name another --port"
+        ) from None
+
+
+def serve(wanted: Wanted, stop: Stop, say: Callable[[str], None]) -> None:
+    """Run everything until `stop`. Raises ConsentError when it cannot start."""
+    settings = Settings.load(wanted.environ)
+    check_free(wanted.host, wanted.port)
+    for warning in settings.warnings():
+        log.warning("%s", warning)
+    try:
+        with installation(settings, progress(stop), own=True) as found:
+            for line in first_steps(settings, wanted):
+                say(line)
+            Supervisor(found, wanted, stop).run()
+    except Stopping:
+        return
+
+
+def first_steps(settings: Settings, wanted: Wanted) -> list[str]:
+    """What a person wants to know when it starts."""
+    simulated = "simulated" in settings.routes().values() or settings.bss_name() == "simulated"
+    return [
+        f"Consent Engine at {wanted.address} (calls: {wanted.address}/docs, health: {wanted.address}/readyz)",
+        f"data: {settings.data_dir}" if settings.embedded else "data: in the Redis of CONSENT_REDIS_URL",
+        "first steps, in another terminal:",
+        "  consent keys add desk --role agent     an API key, printed once",
+        "  consent plans list                     what can be sold",
+        "  consent stuck                          what waits for a person",
+        *(["gateway or BSS simulated: nobody is reached (CONSENT_GATEWAY, CONSENT_BSS)"] if simulated else []),
+        "Ctrl-C ends it; nothing that was acknowledged is lost",
+    ]

@@ -1,0 +1,416 @@
+"""Kannel, as it stands on the wire: what we hand it, what its answers mean, and what of its calls is believed."""
+
+import asyncio
+import json
+import traceback
+from base64 import b64encode
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from consent_engine.adapters import gateways
+from consent_engine.adapters.gateways import kannel
+from consent_engine.domain.effects import Accepted, Purpose, Rejected, Unavailable, Uncertain
+from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
+from consent_engine.errors import Malformed, SettingsError, Unauthenticated
+from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall
+from tests.contract import ECHO, KEPT_SECRET, MSISDN, NOW_S, NUMBER, PATIENT, TEXT, Far, answers, bounded, discreet
+
+REF = "11-abc.confirmation.1"
+ATTEMPT = "0123456789abcdef"
+UUID = "6c9b12f4-2f3b-4a80-a7fb-a0a1f4ad7f0b"
+PASSWORD = KEPT_SECRET.replace(" ", "-")
+SMS = Sms(REF, "10085", MSISDN, TEXT, Purpose.CONFIRMATION)
+RAW = {
+    "URL": "http://127.0.0.1:1/cgi-bin/sendsms",
+    "USERNAME": "engine",
+    "PASSWORD": PASSWORD,
+    "SECRET": "Way.Back_1~2-3",
+    "CALLBACK_URL": "http://consent.example.com:8000/",
+}
+GOOD = f"Basic {b64encode(b'kannel_box:Way.Back_1~2-3').decode()}"
+
+
+def built(name="kannel:box", seconds=PATIENT, **raw):
+    return kannel.build(name, RAW | raw, timedelta(seconds=seconds), lambda: ATTEMPT)
+
+
+def send(behaviour, seconds=PATIENT, sms=SMS):
+    """What came of sending, and what Kannel was sent."""
+
+    async def conversation():
+        async with bounded(seconds), Far(behaviour) as far:
+            gateway = built(seconds=seconds, URL=f"{far.url}/cgi-bin/sendsms")
+            outcome = await gateway.send(sms)
+            await gateway.close()
+            return outcome, far
+
+    outcome, far = asyncio.run(conversation(), debug=True)
+    assert PASSWORD not in discreet(repr(outcome))
+    return outcome, far
+
+
+# Handing over -----------------------------------------------------------------------------------------------------
+
+TAKEN = answers(202, b"0: Accepted for delivery")
+
+
+def test_an_sms_goes_out_with_nobody_in_the_url():
+    outcome, far = send(TAKEN)
+    (request,) = far.requests
+    assert outcome == Accepted(ATTEMPT)
+    assert (request.method, request.target) == ("POST", "/cgi-bin/sendsms")
+    assert request.body.decode() == TEXT
+    said = {name: value for name, value in request.headers.items() if name.startswith(("x-", "content-type"))}
+    assert said == {
+        "content-type": 'text/plain; charset="UTF-8"',
+        "x-kannel-username": "engine",
+        "x-kannel-password": PASSWORD,
+        "x-kannel-from": "10085",
+        "x-kannel-to": MSISDN,
+        "x-kannel-coding": "2",
+        "x-kannel-dlr-mask": "27",
+        "x-kannel-dlr-url": "http://kannel_box:Way.Back_1~2-3@consent.example.com:8000/v1/gateways/kannel:box/receipts"
+        f"?ref={REF}&type=%d&id={ATTEMPT}-1.%I",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "coding", "parts"),
+    [
+        ("Reply Y @ 10085", "0", 1),
+        ("€" * 81, "0", 2),
+        ("请回复是", "2", 1),
+        ("好" * 202, "2", 4),
+        ("a" * 70 + "·", "2", 2),
+    ],
+)
+def test_a_text_is_never_sent_in_an_alphabet_that_lacks_its_letters(text, coding, parts):
+    _, far = send(TAKEN, sms=Sms(REF, "10085", MSISDN, text, Purpose.CONFIRMATION))
+    headers = far.requests[0].headers
+    assert headers["x-kannel-coding"] == coding
+    assert f"&id={ATTEMPT}-{parts}.%I" in headers["x-kannel-dlr-url"]
+
+
+def test_every_attempt_has_an_id_of_its_own():
+    async def attempts(behaviour):
+        async with bounded(PATIENT), Far(behaviour) as far:
+            gateway = gateways.build("kannel", lambda _prefix: RAW | {"URL": far.url}, timedelta(seconds=PATIENT))
+            outcomes = [await gateway.send(SMS) for _ in range(2)]
+            await gateway.close()
+            return outcomes, [request.headers["x-kannel-dlr-url"] for request in far.requests]
+
+    (one, two), urls = asyncio.run(attempts(TAKEN))
+    assert one.ref != two.ref
+    assert all(f"id={outcome.ref}-" in url for outcome, url in zip((one, two), urls, strict=True))
+
+
+ANSWERS = {
+    "taken": (202, b"0: Accepted for delivery", Accepted(ATTEMPT)),
+    "no SMSC yet": (202, b"3: Queued for later delivery", Accepted(ATTEMPT, "queued at the gateway")),
+    "taken, in other words": (202, b"Sent. " + ECHO, Uncertain("gateway answered 202 in other words")),
+    "denied": (
+        400,
+        b"Number(s) has/have been denied by white- and/or black-lists.",
+        Rejected("number denied by the gateway's lists"),
+    ),
+    "no receiver": (400, b"Missing receiver number, rejected", Rejected("rejected")),
+    "no sender": (400, b"Sender missing and no global set, rejected", Rejected("rejected")),
+    "a proxy's 400": (400, ECHO, Unavailable("gateway answered 400 in other words")),
+    "wrong password": (403, b"Authorization failed for sendsms", Unavailable(kannel.NOT_NOW[403])),
+    "no route": (403, b"Not routable. Do not try again.", Unavailable(kannel.NOT_NOW[403])),
+    "wrong path": (404, b"Unknown request.", Unavailable(kannel.NOT_NOW[404])),
+    "throttled": (429, ECHO, Unavailable("gateway answered 429")),
+    "not now": (503, b"Temporal failure, try again later.", Unavailable("gateway answered 503")),
+    "broke": (500, b"Sending failed.", Uncertain("gateway answered 500")),
+    "no sendsms at all": (200, b"0: Accepted for delivery", Uncertain("gateway answered 200")),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_what_its_answers_mean(name):
+    status, said, meaning = ANSWERS[name]
+    assert send(answers(status, said))[0] == meaning
+
+
+def test_whatever_may_have_been_taken_is_in_doubt(doubtful):
+    behaviour, seconds = doubtful
+    outcome, far = send(behaviour, seconds)
+    assert isinstance(outcome, Uncertain)
+    assert len(far.requests) == 1
+
+
+def test_whatever_cannot_have_been_sent_is_surely_not_taken(unreached):
+    server, make = unreached
+
+    async def conversation():
+        async with server as far:
+            url, seconds = await make(far)
+            gateway = built(seconds=seconds, URL=url)
+            async with bounded(seconds):
+                outcome = await gateway.send(SMS)
+            await gateway.close()
+            return outcome
+
+    outcome = asyncio.run(conversation(), debug=True)
+    assert isinstance(outcome, Unavailable)
+    discreet(repr(outcome))
+    assert server.requests == []
+
+
+# Replies ----------------------------------------------------------------------------------------------------------
+
+
+WORDS = TEXT.encode()
+
+
+def mo(body=WORDS, query=None, **headers):
+    sent = {
+        "authorization": GOOD,
+        "content-type": 'text/plain; charset="UTF-8"',
+        "x-kannel-from": MSISDN,
+        "x-kannel-to": "10085",
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    asked = {"id": UUID, "time": str(NOW_S)} if query is None else query
+    return WebhookCall({name: value for name, value in sent.items() if value is not None}, asked, body, NOW_S * 1000)
+
+
+def reply(call, **raw):
+    ((index, found),) = built(**raw).replies(call).messages
+    assert index == 0
+    return found
+
+
+def test_a_reply_is_read():
+    assert reply(mo()) == Reply("kannel:box", UUID, MSISDN, "10085", TEXT, NOW_S * 1000 + 1_000 + 5_000)
+    assert reply(mo()) == reply(mo())
+    assert reply(mo(), SKEW="2m").written_at == NOW_S * 1000 + 121_000
+
+
+@pytest.mark.parametrize("written", [NUMBER, "86" + NUMBER, "0086" + NUMBER, MSISDN])
+def test_a_number_is_read_however_the_smsc_writes_it(written):
+    assert reply(mo(x_kannel_from=written)).msisdn == MSISDN
+
+
+def test_what_may_be_missing_may_be_missing():
+    assert reply(mo(query={"id": UUID})).written_at is None
+    assert reply(mo(query={"id": UUID, "time": ""})).written_at is None
+    assert reply(mo(content_type=None)).text == TEXT
+    assert reply(mo(b"")).text == ""
+    for unreadable in (None, "", "sender", "1" * 22):
+        assert reply(mo(x_kannel_to=unreadable)).to == ""
+    assert reply(mo(x_kannel_to="+8610085")).to == "8610085"
+
+
+@pytest.mark.parametrize(
+    ("kind", "charset"),
+    {
+        'text/plain; charset="UTF-8"': "utf-8",
+        "text/plain; charset=utf-8": "utf-8",
+        'text/plain; charset="UTF-16BE"': "utf-16-be",
+        'text/plain; charset="WINDOWS-1252"': "cp1252",
+        "application/octet-stream": "ascii",
+    }.items(),
+)
+@pytest.mark.parametrize("text", ["是", "Y", "td"])
+def test_a_text_is_read_in_the_charset_that_it_is_written_in(kind, charset, text):
+    written = text if charset in {"utf-8", "utf-16-be"} else text.replace("是", "y")
+    assert reply(mo(written.encode(charset), content_type=kind)).text == written
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"\xe6\x98\xaf\xff", 'text/plain; charset="UTF-8"'),
+        (b"Y\xe9", "application/octet-stream"),
+        (b"\x66\x2f\x66", 'text/plain; charset="UTF-16BE"'),
+        (b"\xd8\x3d\x66\x2f", 'text/plain; charset="UTF-16BE"'),
+        ("是".encode("utf-16-be"), 'text/plain; charset="UTF-8"'),
+        ("是".encode("gb18030"), "application/octet-stream"),
+        ("是".encode("utf-7"), 'text/plain; charset="UTF-7"'),
+        ("是".encode("utf-16-be"), 'text/plain; charset="idna"'),
+    ],
+)
+def test_what_does_not_decode_is_kept_and_is_no_consent(body, kind):
+    kept = reply(mo(body, content_type=kind)).text
+    kept.encode()
+    assert kept
+    assert read(kept)[0] is Keyword.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        (mo(x_kannel_from="10086"), "from"),
+        (mo(x_kannel_from=f"{NUMBER}{NUMBER}"), "from"),
+        (mo(("是" * 2001).encode()), "text"),
+    ],
+)
+def test_a_poison_message_is_put_aside_not_refused(call, field):
+    gateway = built()
+    parsed = gateway.replies(call)
+    ((index, reason),) = parsed.rejected
+    assert (parsed.messages, index, reason.partition(":")[0]) == ((), 0, field)
+    discreet(reason)
+    assert gateway.acknowledge(0, parsed.rejected) == gateway.acknowledge(1, ())
+
+
+@pytest.mark.parametrize(
+    ("call", "fields"),
+    [
+        (mo(query={}), ["id"]),
+        (mo(query={"id": f"{NUMBER} {TEXT}", "time": str(NOW_S)}), ["id"]),
+        (mo(x_kannel_from=None), ["X-Kannel-From"]),
+        (mo(query={"id": UUID, "time": "2025-08-01 02:00:00"}), ["time"]),
+        (mo(query={"id": UUID, "time": "9" * 12}), ["time"]),
+        (mo(query={"time": "now"}, x_kannel_from=""), ["id", "X-Kannel-From", "time"]),
+    ],
+)
+def test_a_wrong_set_up_is_refused_so_that_kannel_keeps_the_message(call, fields):
+    with pytest.raises(Malformed) as refusal:
+        built().replies(call)
+    assert [error.field for error in refusal.value.errors] == fields
+    discreet("".join(traceback.format_exception(refusal.value)))
+
+
+# Reports ----------------------------------------------------------------------------------------------------------
+
+
+def dlr(kind="1", event=f"{ATTEMPT}-4.{UUID}", ref=REF, **headers):
+    query = {name: value for name, value in (("ref", ref), ("type", kind), ("id", event)) if value is not None}
+    return WebhookCall({"authorization": GOOD} | headers, query, b"", NOW_S * 1000)
+
+
+def report(call):
+    ((_, found),) = built().reports(call).messages
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "of", "error"),
+    [
+        ("1", Delivery.DELIVERED, 4, ""),
+        ("2", Delivery.FAILED, 4, "not delivered"),
+        ("4", Delivery.ACCEPTED, 1, ""),
+        ("8", Delivery.ACCEPTED, 1, ""),
+        ("16", Delivery.FAILED, 1, "refused by the SMSC"),
+    ],
+)
+def test_a_report_says_no_more_than_kannel_knows(kind, status, of, error):
+    assert report(dlr(kind)) == DeliveryReport("kannel:box", REF, ATTEMPT, status, 1, of, error)
+
+
+def test_two_events_of_one_attempt_are_one_attempt_and_two_attempts_are_two():
+    other = "fedcba9876543210"
+    events = [f"{ATTEMPT}-4.{UUID}", f"{ATTEMPT}-4.{UUID[::-1]}", f"{other}-4.{UUID}"]
+    assert [report(dlr("2", event)).message_id for event in events] == [ATTEMPT, ATTEMPT, other]
+
+
+@pytest.mark.parametrize(
+    "event", [None, "", UUID, f"{ATTEMPT}.{UUID}", f"{ATTEMPT}-0000.{UUID}", f"{ATTEMPT}-4.{TEXT}"]
+)
+def test_where_no_attempt_is_named_all_are_one(event):
+    found = report(dlr("2", event))
+    assert (found.message_id, found.segments) == (REF, 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        (dlr(ref=None), "ref"),
+        (dlr(ref=""), "ref"),
+        (dlr(ref=f"a {NUMBER}"), "ref"),
+        (dlr(kind="0"), "type"),
+        (dlr(kind="32"), "type"),
+        (dlr(kind="%d"), "type"),
+        (dlr(kind=TEXT), "type"),
+        (dlr(kind=None), "type"),
+    ],
+)
+def test_a_poison_report_is_put_aside(call, field):
+    parsed = built().reports(call)
+    ((_, reason),) = parsed.rejected
+    assert (parsed.messages, reason.partition(":")[0]) == ((), field)
+    discreet(reason)
+
+
+# Both -------------------------------------------------------------------------------------------------------------
+
+FORGED = {
+    "nothing": None,
+    "empty": "",
+    "another password": f"Basic {b64encode(b'kannel_box:another').decode()}",
+    "another user": f"Basic {b64encode(b'kannel:Way.Back_1~2-3').decode()}",
+    "no password": f"Basic {b64encode(b'kannel_box:').decode()}",
+    "in the clear": "Basic kannel_box:Way.Back_1~2-3",
+    "a key": "Bearer Way.Back_1~2-3",
+    "more": GOOD + "=",
+    "no ASCII": "Basic é是",
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_nothing_is_read_of_what_is_not_proven(name):
+    gateway, header = built(), FORGED[name]
+    headers = {} if header is None else {"authorization": header}
+    for door in (gateway.replies, gateway.reports):
+        with pytest.raises(Unauthenticated) as refusal:
+            door(WebhookCall(headers, {}, TEXT.encode(), NOW_S * 1000))
+        discreet("".join(traceback.format_exception(refusal.value)))
+
+
+def test_the_acknowledgement_has_nothing_to_text_to_anybody():
+    for accepted, rejected in ((1, ()), (0, ()), (0, [(0, "from: not a phone number")])):
+        assert built().acknowledge(accepted, rejected) == Acknowledgement(200, b"", "text/plain")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    body=st.binary() | st.text().map(lambda text: text.encode()),
+    query=st.dictionaries(
+        st.sampled_from(["id", "time", "ref", "type"]), st.text() | st.sampled_from([UUID, "1", REF])
+    ),
+    headers=st.dictionaries(
+        st.sampled_from(["x-kannel-from", "x-kannel-to", "content-type"]),
+        st.text(st.characters(max_codepoint=255)) | st.sampled_from([MSISDN, 'text/plain; charset="UTF-16BE"']),
+    ),
+)
+def test_whatever_is_proven_is_read_or_malformed(body, query, headers):
+    call = WebhookCall({"authorization": GOOD} | headers, query, body, NOW_S * 1000)
+    for door in (built().replies, built().reports):
+        try:
+            parsed = door(call)
+        except Malformed:
+            continue
+        assert isinstance(parsed, Parsed)
+        for _, message in parsed.messages:
+            json.dumps(str(message)).encode()
+            str(message).encode()
+
+
+# Settings ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    {
+        "URL": ["", "ftp://a", "/cgi-bin/sendsms"],
+        "USERNAME": ["", "a b", "名"],
+        "PASSWORD": ["", "a\nb", "密"],
+        # Kannel would read an escape code, a second @ or a port in these.
+        "SECRET": ["", "a%2Fb", "a@b", "a:b", "a/b", "密"],
+        "CALLBACK_URL": ["", "consent.example.com", "ftp://a", "http://u:p@a", "http://a/?b", "http://[::1]:8000",
+                         "http://a:99999", "http://a/%41", "http://a b"],
+        "SUB_NUMBERS": ["maybe"],
+        "SKEW": ["11m"],
+    }.items(),
+)  # fmt: skip
+def test_a_wrong_setting_stops_the_start_by_its_name(key, values):
+    for value in values:
+        with pytest.raises(SettingsError, match=f"^CONSENT_KANNEL_BOX__{key} ") as refusal:
+            built(**{key: value})
+        assert PASSWORD not in str(refusal.value)

@@ -1,0 +1,86 @@
+"""`python -m workers`: one worker process. SIGTERM lets calls in flight end and records them; a second does not."""
+
+import argparse
+import logging
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Sequence
+
+from consent_engine import logs
+from consent_engine.adapters.rq_queue import connect_rq
+from consent_engine.domain.effects import Lane
+from consent_engine.errors import ConsentError
+from consent_engine.leash import Stop, tie
+from consent_engine.settings import Settings
+from consent_engine.wiring import Installation, call_bound, installation
+from workers import jobs
+from workers.clock import Clock
+from workers.engine_loop import CLOSE_S, EngineLoop
+from workers.worker import LaneWorker, listen_on
+
+log = logging.getLogger(__name__)
+
+RQ_TIMEOUT_S = 5.0
+LEASH_GRACE_S = 10.0
+"""Beside the longest call: how long a process whose parent is gone may take to end."""
+
+
+def _lanes(text: str) -> list[Lane]:
+    try:
+        return list(dict.fromkeys(Lane(name.strip()) for name in text.split(",")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"lanes are {', '.join(Lane)}") from None
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m workers", description="Work for the Consent Engine.")
+    parser.add_argument("--lanes", type=_lanes, default=list(Lane), metavar="a,b", help=f"of {', '.join(Lane)}")
+    parser.add_argument("--leash", type=int, help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Work until told to stop; 0 when everything begun was seen to its end or to its bound."""
+    options = _options(arguments)
+    logs.set_up(f"worker {os.getpid()}")
+    stop = Stop()
+    stop.on_signals()
+    try:
+        settings = Settings.load()
+        if options.leash is not None:
+            tie(options.leash, stop.set, call_bound(settings).total_seconds() + LEASH_GRACE_S)
+        with installation(settings) as found:
+            return work(found, options.lanes, stop)
+    except ConsentError as error:
+        log.error("cannot start: %s", error)
+        return 1
+
+
+def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
+    """Work until `stop`."""
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+    bound_s = call_bound(found.settings).total_seconds()
+    clock = Clock(found.engine, name, lanes, bound_s)
+    loop = EngineLoop(found.engine)
+    slices = jobs.Slices(loop, stop)
+    jobs.serve(slices)
+    clock.start()
+    log.info("works for %s", ", ".join(lanes))
+    listen_on(lambda n: LaneWorker(lanes, connect_rq(found.rq_url, RQ_TIMEOUT_S), f"{name}-{n}"), stop)
+    log.info("takes no more jobs, %d calls in flight", loop.engine.performer.in_flight())
+    clock.stop()
+    if slices.hung:
+        return 1
+    left = loop.land(bound_s)
+    if left:
+        log.warning("%d calls did not end in time: their leases will tell", left)
+    loop.close()
+    clock.join(bound_s + CLOSE_S)
+    log.info("ends")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""The clock of a worker process: wakes lanes with something due, and does the work itself where nobody else does."""
+
+import asyncio
+import logging
+import os
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
+
+from consent_engine.domain.effects import Lane
+from consent_engine.engine import Engine
+from consent_engine.ports import LaneDepth
+from workers.engine_loop import close_outside
+from workers.jobs import SLICE_S, told
+from workers.silence import Silence
+
+log = logging.getLogger(__name__)
+
+TICK_S = 1.0
+TAKEN_TICKS = 10
+"""For how many ticks it goes on with a lane that was silent, before it sees whether somebody else works there again."""
+TELL_EVERY = 60
+"""Trouble that lasts is told again after so many ticks."""
+
+
+class Clock(threading.Thread):
+    """Ticks until stopped, on an event loop and with an engine of its own. Trouble is told and counted; none ends it."""
+
+    def __init__(
+        self, make: Callable[[], Engine], name: str, lanes: Sequence[Lane], land_s: float, tick_s: float = TICK_S
+    ) -> None:
+        super().__init__(name="clock", daemon=True)
+        self._make = make
+        self._worker = name
+        self._lanes = lanes
+        self._land_s = land_s
+        self._tick_s = tick_s
+        self._silence = Silence(int(tick_s * 1000))
+        self._taken: Counter[Lane] = Counter()
+        self._looked_at = monotonic()
+        self._stop = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped: asyncio.Event | None = None
+        self.troubles: Counter[str] = Counter()
+        self._in_a_row = 0
+
+    def stop(self) -> None:
+        """End after this tick; calls in flight are let end first. `join` waits for it."""
+        self._stop.set()
+        if self._loop is not None and self._stopped is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stopped.set)
+
+    def run(self) -> None:
+        """The thread."""
+        asyncio.run(self._ticks())
+
+    async def _ticks(self) -> None:
+        self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
+        engine = self._make()
+        while not self._stop.is_set():
+            try:
+                await self._tick(engine)
+            except Exception as error:  # noqa: BLE001 - the edge: a clock that dies wakes nobody
+                self._trouble(error)
+            else:
+                self._in_a_row = 0
+            await self._pause(self._stopped)
+        left = await engine.performer.land(self._land_s)
+        if left:
+            log.warning("the clock leaves %d calls in flight: their leases will tell", left)
+        await close_outside(engine)
+
+    async def _pause(self, stopped: asyncio.Event) -> None:
+        try:
+            # Jittered: clocks that started together must not all look at the same moment.
+            await asyncio.wait_for(stopped.wait(), self._tick_s * random.uniform(0.8, 1.2))  # noqa: S311
+        except TimeoutError:
+            return
+
+    async def _tick(self, engine: Engine) -> None:
+        depths = engine.store.depths()
+        for lane, depth in depths.items():
+            if depth.due:
+                engine.queue.wake(lane, depth.due)
+        engine.registry.announce(self._worker, self._told(engine))
+        for lane in self._silent(depths):
+            await self._perform(engine, lane)
+
+    def _told(self, engine: Engine) -> str:
+        lanes, flying = ",".join(self._lanes), engine.performer.in_flight()
+        return f"pid {os.getpid()}: {lanes}; by its clock: {flying} in flight, {self.troubles.total()} troubles"
+
+    def _silent(self, depths: Mapping[Lane, LaneDepth]) -> list[Lane]:
+        """The lanes to perform now: those found silent, for some ticks, while there is something due."""
+        now = monotonic()
+        passed_ms, self._looked_at = int((now - self._looked_at) * 1000), now
+        for lane in self._silence.look(depths, passed_ms):
+            if lane in self._lanes and not self._taken[lane]:
+                late = depths[lane].late / 1000
+                log.warning("%s is silent: something is %.1f s late: the clock performs it itself", lane, late)
+                self._taken[lane] = TAKEN_TICKS
+        taken = [lane for lane in self._lanes if self._taken[lane]]
+        self._taken.subtract(taken)
+        return [lane for lane in taken if depths[lane].due]
+
+    async def _perform(self, engine: Engine, lane: Lane) -> None:
+        tally = await engine.performer.perform(lane, SLICE_S)
+        counts = ", ".join(f"{word} {count}" for word, count in told(lane, tally.counts).items())
+        log.info("%s by the clock: %s", lane, counts)
+
+    def _trouble(self, error: Exception) -> None:
+        self.troubles[type(error).__name__] += 1
+        self._in_a_row += 1
+        if self._in_a_row % TELL_EVERY == 1:
+            log.error("the clock's look failed (%d in a row): %s", self._in_a_row, type(error).__name__)

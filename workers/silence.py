@@ -1,0 +1,34 @@
+"""Which lanes are silent: something is due, and nobody has leased in them for some ticks."""
+
+from collections.abc import Mapping
+
+from consent_engine.domain.effects import Lane
+from consent_engine.ports import LaneDepth
+
+SILENT_TICKS = 3
+_SAME_MS = 50
+"""Whoever leases takes the oldest first. So the oldest is the same one if it is just so much later than before."""
+
+
+class Silence:
+    """Looks at the lanes once a tick."""
+
+    def __init__(self, tick_ms: int) -> None:
+        self._tick_ms = tick_ms
+        self._late: dict[Lane, int] = {}
+        self._unmoved: dict[Lane, int] = {}
+
+    def look(self, depths: Mapping[Lane, LaneDepth], passed_ms: int) -> list[Lane]:
+        """The silent lanes; `passed_ms` since the last look."""
+        for lane, depth in depths.items():
+            before = self._late.get(lane)
+            unmoved = depth.due and before is not None and depth.late >= before + passed_ms - _SAME_MS
+            self._unmoved[lane] = self._unmoved.get(lane, 0) + 1 if unmoved else 0
+            if depth.due:
+                self._late[lane] = depth.late
+            else:
+                self._late.pop(lane, None)
+        return [lane for lane, depth in depths.items() if self._silent(lane, depth)]
+
+    def _silent(self, lane: Lane, depth: LaneDepth) -> bool:
+        return self._unmoved[lane] >= SILENT_TICKS and depth.late > SILENT_TICKS * self._tick_ms
