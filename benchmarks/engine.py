@@ -59,7 +59,7 @@ class Figures:
 def workers(found: Installation, count: int) -> Iterator[None]:
     """Worker processes, ended at the end."""
     env = {**os.environ, **found.environ(), "CONSENT_DURABILITY": found.settings.durability}
-    env |= {""CONSENT_IN_FLIGHT": str(found.settings.in_flight)}
+    env |= {"CONSENT_IN_FLIGHT": str(found.settings.in_flight)}
     command = [sys.executable, "-m", "workers"]
     started = [subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) for _ in range(count)]
     try:

@@ -9,7 +9,7 @@ from consent_engine.domain.admit import Listed, Placing, Sale, Terms
 from consent_engine.domain.carriers import carrier_of_sender
 from consent_engine.domain.correlate import sub_number
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.event import compact
+from consent_engine.domain.event import compact, storable
 from consent_engine.domain.facts import CancelAsked, ResendAsked, RetryAsked
 from consent_engine.domain.keywords import Keyword, read
 from consent_engine.domain.lifecycle import State
@@ -23,7 +23,7 @@ from consent_engine.listing import Filter, Page, RefusalsPage, orders_page, refu
 from consent_engine.perform import Performer
 from consent_engine.placing import Placed, placing
 from consent_engine.ports import Outside, Posted, Queue, Registry, Store, Stored, Stuck
-from consent_engine.recording import recording
+from consent_engine.recording import recording, retrying
 from consent_engine.rounds import Loaded, drive
 
 MOST_STUCK = 1_000
@@ -148,14 +148,14 @@ class Engine:
     def _reply(self, reply: Reply) -> Posted:
         """The door reads the keyword: a STOP is a refusal in the same commit that stores it."""
         carriers = self.carriers_of(reply.gateway, reply.to)
-        keyword, _ = read(reply.text)
+        keyword, _ = read(storable(reply.text))
         body = {
             "kind": "reply",
             "gateway": reply.gateway,
-            "id": reply.message_id,
+            "id": storable(reply.message_id),
             "from": str(reply.msisdn),
-            "to": reply.to,
-            "text": reply.text,
+            "to": storable(reply.to),
+            "text": storable(reply.text),
             "written_at": reply.written_at,
             "carriers": " ".join(carriers),
             "sub": sub_number(reply.to, self.outside.senders),
@@ -163,7 +163,7 @@ class Engine:
         refuses = carriers if keyword is Keyword.STOP else ()
         key = keyed(self._secret, "mo", reply.gateway, reply.message_id)
         line = line_id(self._secret, reply.msisdn)
-        return Posted(line, reply.msisdn, key, compact(body), refuses, "sms", reply.message_id)
+        return Posted(line, reply.msisdn, key, compact(body), refuses, "sms", storable(reply.message_id))
 
     def carriers_of(self, gateway: str, to: str) -> tuple[str, ...]:
         """The carriers a message may be meant for: by our number, else the gateway's only one, else all."""
@@ -195,6 +195,14 @@ class Engine:
     def retry(self, order_id: str, by: str) -> Order:
         """Do what is parked now; raises NothingParked."""
         return self._record(order_id, RetryAsked(f"retry:{uuid.uuid4().hex[:12]}", by))
+
+    def retry_line(self, line_id: str) -> None:
+        """Do what is parked of a line now; raises NothingParked."""
+        driven = drive(self.store, [retrying(line_id)])
+        self._wake(driven.due)
+        [result] = driven.results
+        if isinstance(result, ConsentError):
+            raise result
 
     def resend(self, order_id: str, by: str) -> Order:
         """Send the question again; raises NotWaiting and TooManyResends."""
@@ -276,10 +284,10 @@ def _report_body(report: DeliveryReport) -> dict[str, str | int | None]:
         "owner": owner,
         "effect": f"sms.{purpose}.{n}",
         "gateway": report.gateway,
-        "id": report.message_id,
+        "id": storable(report.message_id),
         "status": report.status.value,
         "segment": report.segment,
         "segments": report.segments,
-        "error": report.error,
+        "error": storable(report.error),
         "at": report.at,
     }

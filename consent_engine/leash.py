@@ -44,7 +44,8 @@ class Stop:
         """SIGTERM and SIGINT set this; a second one ends the process at once."""
         for number in _STOPS:
             signal.signal(number, self._signalled)
-        signal.signal(signal.SIGHUP, lambda number, frame: self.set())
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+            signal.signal(signal.SIGHUP, lambda number, frame: self.set())
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
@@ -58,6 +59,7 @@ def tie(leash: int, end: Callable[[], None], grace_s: float) -> None:
 
     On Linux the kernel sends SIGHUP as well, in case this process is too busy to look at the pipe.
     """
+    signal.signal(signal.SIGHUP, lambda number, frame: end())
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGHUP), 0, 0, 0)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from consent_engine.domain.correlate import Meaning, correlate, remembered
 from consent_engine.domain.decide import decide
-from consent_engine.domain.decision import Drop, Put
+from consent_engine.domain.decision import Drop, Put, clarified
 from consent_engine.domain.effects import Millis, Pending, Purpose, is_sms, sms_effect
 from consent_engine.domain.event import compact
 from consent_engine.domain.facts import CancelAsked, Fact, Replied, Reported, Rule
@@ -14,7 +14,7 @@ from consent_engine.domain.keywords import Keyword, read
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Entry, Line, Unread
 from consent_engine.domain.order import MOST_EVENTS, Order
-from consent_engine.domain.replies import clarified, was_started, which_asked
+from consent_engine.domain.replies import was_started, which_asked
 from consent_engine.domain.sms import Delivery
 from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavailable
 from consent_engine.ports import Commit, Held, Leased, LineChange, Owner, Word
@@ -22,7 +22,8 @@ from consent_engine.recording import MOST_RACES, commit_of, told, wakes_of
 from consent_engine.rounds import Loaded, Step, load, save
 
 log = logging.getLogger(__name__)
-MOST_CANDIDATES = 20
+MOST_SETTLED = 20
+"""How many settled orders of a line are looked at; open ones are never left out."""
 ANSWER_AGAIN_MS = 3_600_000
 
 
@@ -118,7 +119,8 @@ def _wanted(line: Line, message: Unread) -> list[str]:
     if body["kind"] == "report":
         return [str(body["owner"])] if body["owner"] != line.id else []
     entries = remembered(line.entries, str(body["carriers"]).split(), message.at)
-    return [entry.order for entry in entries[-MOST_CANDIDATES:]]
+    settled = [entry for entry in entries if not entry.is_open]
+    return [entry.order for entry in (*settled[-MOST_SETTLED:], *(e for e in entries if e.is_open))]
 
 
 def _read(line: Line, orders: Mapping[str, Order], message: Unread, *, waits: bool) -> Reading:
@@ -127,7 +129,7 @@ def _read(line: Line, orders: Mapping[str, Order], message: Unread, *, waits: bo
         case "reply":
             return _reply(line, orders, message)
         case "refusal":
-            return _refusal(line, message)
+            return _refusal(line, orders, message)
         case _:
             return _report(line, orders, message, waits=waits)
 
@@ -137,10 +139,11 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
     text = str(body["text"])
     keyword, code = read(text)
     carriers = str(body["carriers"]).split()
-    entries = [entry for entry in remembered(line.entries, carriers, message.at) if entry.order in orders]
+    entries = _older(remembered(line.entries, carriers, message.at), orders, message)
     meaning = correlate(
         keyword, code, str(body["sub"]), entries,
-        was_started=lambda order: was_started(orders[order]), which_asked=lambda order: which_asked(orders[order]),
+        was_started=lambda order: was_started(orders[order]),
+        which_asked=lambda order: which_asked(orders[order], message.key),
     )  # fmt: skip
     room = tuple(o for o in meaning.orders if len(orders[o].events) < MOST_EVENTS or meaning.keyword in _MOVING)
     if not room and keyword is Keyword.STOP:
@@ -149,24 +152,34 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
         return _nothing_asked(line, message, keyword, "too_many" if meaning.orders else "nothing_asked")
     if keyword is Keyword.HELP:
         room = room[-1:]
-    ask = meaning.rule is Rule.AMBIGUOUS and _may_ask(meaning.keyword, [orders[o] for o in room])
-    facts = tuple((o, _replied(meaning, message, answer=ask or _answers(meaning, n))) for n, o in enumerate(room))
-    return Reading(facts, (_which_one(line, orders, room),) if ask else ())
+    ambiguous = meaning.rule is Rule.AMBIGUOUS and keyword is not Keyword.HELP
+    ask = ambiguous and _may_ask(meaning.keyword, [orders[o] for o in room], message)
+    # One SMS answers a message, not one an order; read again after a crash, it was answered by the first commit.
+    first = None if any(orders[o].knows(message.key) for o in orders) else room[0]
+    facts = tuple((o, _replied(meaning, message, answer=ask if ambiguous else o == first)) for o in room)
+    # Whoever has answered is not asked any more.
+    drop = () if ambiguous else tuple((effect, Drop.ANYWAY) for effect in line.effects if effect.startswith(_ASKING))
+    return Reading(facts, (_which_one(line, orders, room),) if ask else (), drop=drop)
+
+
+_ASKING = (f"sms.{Purpose.CLARIFICATION}.", f"sms.{Purpose.HELP}.")
+
+
+def _older(entries: Sequence[Entry], orders: Mapping[str, Order], message: Unread) -> list[Entry]:
+    """A message cannot mean an order that is younger than itself."""
+    return [e for e in entries if e.order in orders and orders[e.order].doc.placed_at <= message.at]
 
 
 _MOVING = frozenset({Keyword.YES, Keyword.NO, Keyword.STOP})
 
 
-def _may_ask(keyword: Keyword, candidates: Sequence[Order]) -> bool:
-    """Which one? Once for an answer that fits several, once for words that are none."""
+def _may_ask(keyword: Keyword, candidates: Sequence[Order], message: Unread) -> bool:
+    """Which one? Once for an answer that fits several, once for words that are none; not before anything was asked."""
+    if not any(order.asked_at or was_started(order) for order in candidates):
+        return False
     if keyword is Keyword.UNKNOWN:
-        return not any(clarified(order) for order in candidates)
-    return keyword is not Keyword.HELP and not any(which_asked(order) for order in candidates)
-
-
-def _answers(meaning: Meaning, n: int) -> bool:
-    """One SMS answers a message, not one an order."""
-    return meaning.rule is not Rule.AMBIGUOUS and n == 0
+        return not any(clarified(order, message.key) for order in candidates)
+    return not any(which_asked(order, message.key) for order in candidates)
 
 
 def _replied(meaning: Meaning, message: Unread, *, answer: bool) -> Replied:
@@ -210,11 +223,12 @@ def _nothing_asked(line: Line, message: Unread, keyword: Keyword, why: str) -> R
     return Reading(put=(put,), fields={f"a:{purpose}": str(message.at)}, unmatched=why)
 
 
-def _refusal(line: Line, message: Unread) -> Reading:
+def _refusal(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
     body = message.body
-    entries = remembered(line.entries, str(body["carriers"]).split(), message.at)
+    entries = _older(remembered(line.entries, str(body["carriers"]).split(), message.at), orders, message)
+    drop = tuple((effect, Drop.ANYWAY) for effect in line.effects if effect.startswith(_ASKING))
     fact = CancelAsked(message.key, str(body["by"]), "refused", str(body["door"]))
-    return Reading(tuple((entry.order, fact) for entry in entries if entry.is_open))
+    return Reading(tuple((entry.order, fact) for entry in entries if entry.is_open), drop=drop)
 
 
 def _report(line: Line, orders: Mapping[str, Order], message: Unread, *, waits: bool) -> Reading:

@@ -13,7 +13,7 @@ from consent_engine.domain.line import Entry
 from consent_engine.domain.order import Order, sealed
 from consent_engine.domain.outcomes import on_line_outcome
 from consent_engine.domain.policy import Policy
-from consent_engine.errors import BrokenRecord, OrderNotFound, StoreUnavailable
+from consent_engine.errors import BrokenRecord, NothingParked, OrderNotFound, StoreUnavailable
 from consent_engine.ports import Commit, Held, Leased, LineChange, OrderChange, Owner, Word
 from consent_engine.rounds import Step, load, save
 
@@ -143,3 +143,19 @@ def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) ->
     change = LineChange(line.id, put=(put,) if put else (), drop=() if put else ((ended.effect, Drop.ANYWAY),))
     yield from save(Commit("", line=change, held=held))
     return put.pending if put else None
+
+
+def retrying(line_id: str) -> Step[None]:
+    """Do what is parked of a line's own now; raises NothingParked."""
+    for _ in range(MOST_RACES):
+        loaded = yield from load(lines=[line_id])
+        line = loaded.line(line_id)
+        parked = {effect: pending for effect, pending in line.effects.items() if pending.parked}
+        if not parked:
+            raise NothingParked("nothing of this line stands on the stuck list")
+        put = tuple(Put(e, loaded.now, replace(p, parked=0, leased_at=0)) for e, p in parked.items())
+        wakes = wakes_of(put, loaded.now)
+        word = yield from save(Commit("", line=LineChange(line_id, line.version, put=put), wakes=wakes), prove=True)
+        if word is Word.OK:
+            return
+    raise StoreUnavailable("too many others write to this line: the same request again is safe")

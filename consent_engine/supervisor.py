@@ -1,4 +1,4 @@
-"""`consent serve`: one machine, everything. Holds the embedded server, starts the API and workers, restarts what dies."""
+"""`consent serve`: everything on one machine. Holds the embedded server, starts API and workers, restarts what dies."""
 
 import logging
 import os

@@ -8,6 +8,7 @@ from typing import Any
 from consent_engine.domain.effects import Lane, Millis, lane_of
 from consent_engine.domain.line import Line, Unread
 from consent_engine.domain.order import Order
+from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Claim, Commit, Leased, LineChange, OrderChange, Owner, Stuck
 
 PREFIX = "ce:{0}:"
@@ -55,8 +56,11 @@ def pairs(flat: Iterable[str]) -> dict[str, str]:
 
 
 def unread_of(kept: str) -> Unread:
-    at, key, body = kept.split("|", 2)
-    return Unread(int(at), key, json.loads(body))
+    try:
+        at, key, body = kept.split("|", 2)
+        return Unread(int(at), key, json.loads(body))
+    except ValueError:
+        raise BrokenRecord("an unread message cannot be read") from None
 
 
 def leased_of(now: Millis, member: str, kept: str, lost: str, flat: Sequence[str], unread: Sequence[str]) -> Leased:

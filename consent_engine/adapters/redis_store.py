@@ -25,6 +25,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from consent_engine.adapters.redis_client import Calls, Wire
@@ -43,7 +44,7 @@ from consent_engine.adapters.redis_packing import (
     scored,
     stuck_of,
 )
-from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.effects import Lane, Millis, Pending
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Line, Refusal
 from consent_engine.domain.order import Order
@@ -53,6 +54,7 @@ from consent_engine.ports import (
     Commit,
     LaneDepth,
     Leased,
+    Owner,
     Posted,
     Stored,
     Stuck,
@@ -122,7 +124,7 @@ class RedisStore:
                 leased.append(leased_of(int(now), member, *rest))
             except BrokenRecord as error:  # one record nobody can read must not stop its lane: to the stuck list
                 log.error("%s: %s", member.split(":")[1], error)
-                broken.plain("ZADD", DUE[lane], "XX", "+inf", member)
+                _park(broken, lane, member, rest[0])
         self._wire.send(broken)
         return leased
 
@@ -259,6 +261,15 @@ class RedisStore:
         calls.plain("HGETALL", f"{PREFIX}funnel:{day}")
         [counts] = self._wire.send(calls, repeat=True)
         return {State(state): int(count) for state, count in counts.items()}
+
+
+def _park(calls: Calls, lane: Lane, member: str, kept: str) -> None:
+    """To the stuck list, so that `retry` finds it when the record can be read again."""
+    owner, record, effect = member.split(":", 2)
+    pending = replace(Pending.read(kept), leased_at=0, parked=1, why="its record cannot be read")
+    key = order_key(record) if owner == Owner.ORDER else line_key(record)
+    calls.plain("HSET", key, f"f:{effect}", pending.kept())
+    calls.plain("ZADD", DUE[lane], "XX", "+inf", member)
 
 
 @contextmanager

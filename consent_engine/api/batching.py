@@ -100,13 +100,13 @@ class Batcher(Generic[Item, Result]):
             batch = self._next()
             if not batch:
                 continue
-            results: Sequence[Result | Exception]
             try:
                 results = await self._crew.ask(partial(self._run, [item for item, _ in batch]))
+                for (_, future), result in zip(batch, results, strict=True):
+                    _settle(future, result)
             except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
-                results = [error] * len(batch)
-            for (_, future), result in zip(batch, results, strict=True):
-                _settle(future, result)
+                for _, future in batch:
+                    _settle(future, error)
 
     def _next(self) -> list[tuple[Item, asyncio.Future[Result]]]:
         """The next batch: one item at least, else no more than its bound. Who has left is left out."""

@@ -1,5 +1,6 @@
 """Views: what is answered, as the contract has it. Whole numbers and texts only for roles that may see them."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -17,6 +18,7 @@ CHINA = timezone(timedelta(hours=8))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANTS = frozenset({"received_at", "written_by", "started", "last"})
 """What in an event's detail is an instant."""
+_A_NUMBER = re.compile(r"(?:\+?86)?1[3-9][0-9]{9}")
 
 
 def instant(at: Millis) -> str:
@@ -110,7 +112,7 @@ class OrderView(View):
             ),
             reply_by=instant(order.reply_by) if order.reply_by else None,
             created_at=instant(doc.placed_at),
-            timeline=[_placed(order), *(_entry(event, whole=whole) for event in order.events)],
+            timeline=[_seen(entry, whole=whole) for entry in (_placed(order), *map(_entry, order.events))],
         )
 
 
@@ -123,11 +125,11 @@ def _placed(order: Order) -> TimelineEntry:
     )  # fmt: skip
 
 
-def _entry(event: Event, *, whole: bool) -> TimelineEntry:
+def _entry(event: Event) -> TimelineEntry:
     more: dict[str, Any] = {}
     if event.trigger in STAGES:
         more["stage"] = STAGES[event.trigger]
-    if whole and event.person:
+    if event.person:
         more["reply"] = Said(to=event.person.get("to", ""), text=event.person.get("text", ""))
     return TimelineEntry(
         at=instant(event.at),
@@ -137,6 +139,22 @@ def _entry(event: Event, *, whole: bool) -> TimelineEntry:
         detail=_detail(event.detail),
         **more,
     )
+
+
+def _seen(entry: TimelineEntry, *, whole: bool) -> TimelineEntry:
+    """The entry as somebody may see it: without the words, and without a number that an id was built of."""
+    if whole:
+        return entry
+    veiled = {name: _veiled(value) for name, value in entry if name in entry.model_fields_set - {"reply"}}
+    return TimelineEntry(**veiled)
+
+
+def _veiled(told: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(told, str):
+        return _A_NUMBER.sub("****", told)
+    if isinstance(told, dict):
+        return {name: _veiled(value) for name, value in told.items()}
+    return [_veiled(each) for each in told] if isinstance(told, list) else told
 
 
 def _detail(detail: Mapping[str, Any]) -> dict[str, Any]:

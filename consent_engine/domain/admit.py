@@ -84,6 +84,10 @@ class PlaceOrder(BaseModel):
     def read(cls, body: object) -> "PlaceOrder":
         """The request in a JSON body; raises Malformed with everything that is wrong with it, echoing no value."""
         try:
+            compact(body).encode()
+        except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
+            raise Malformed([FieldError("body", "malformed", "must be JSON of whole characters")]) from None
+        try:
             return cls.model_validate(body)
         except ValidationError as error:
             found = error.errors(include_url=False, include_context=False, include_input=False)

@@ -14,6 +14,7 @@ from consent_engine.domain.effects import (
     sms_effect,
 )
 from consent_engine.domain.event import Event
+from consent_engine.domain.facts import Rule
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import QUESTION, Order
 
@@ -111,3 +112,17 @@ def refuse_or_note(order: Order, event: Event, late: Event, *puts: Put, late_put
     if order.state is State.CONFIRMED and activate and not activate.attempts:
         return settle(order, event, *puts, drop=Drop.NEVER_LEASED)
     return note(order, late, *late_puts)
+
+
+def clarified(order: Order, op: str = "") -> bool:
+    """Whether a clarification was asked of this order: one an order. op: the message being read does not count."""
+    return any(e.detail.get("clarified") for e in order.all(Trigger.UNCLEAR) if e.op != op)
+
+
+def proves_reading(order: Order, rule: object) -> bool:
+    """Whether a yes by this rule proves that the question was read.
+
+    A sub-number does. A code does where the question told it, and nothing else of ours has told it since.
+    """
+    told_elsewhere = clarified(order) or order.last(Trigger.ASKED_HELP) is not None
+    return rule == Rule.SUB_NUMBER or (rule == Rule.CODE and order.doc.asks_code and not told_elsewhere)

@@ -40,6 +40,11 @@ def compact(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def storable(text: str) -> str:
+    """A text that can be stored and hashed: half a character (a long SMS cut in the middle) becomes U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def digest(text: str) -> str:
     """SHA-256 of a text, base64url without padding: 43 characters."""
     return urlsafe_b64encode(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()).decode()[:43]

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from consent_engine.domain.decision import PARKED, Decision, Drop, Put, handed_over, note, say, settle
+from consent_engine.domain.decision import PARKED, Decision, Drop, Put, handed_over, note, proves_reading, say, settle
 from consent_engine.domain.effects import (
     ACTIVATE,
     Accepted,
@@ -15,7 +15,7 @@ from consent_engine.domain.effects import (
     sms_parts,
 )
 from consent_engine.domain.event import Event
-from consent_engine.domain.facts import Ended, Rule
+from consent_engine.domain.facts import Ended
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import QUESTION, Order
 from consent_engine.domain.policy import Policy
@@ -152,7 +152,7 @@ def _answered_by_code(order: Order, pending: Pending) -> bool:
     early = order.last(Trigger.REPLIED_EARLY)
     if early is None or early.detail["last"] != pending.last_at:
         return False
-    return early.detail["rule"] in {Rule.CODE, Rule.SUB_NUMBER}
+    return proves_reading(order, early.detail["rule"])
 
 
 def on_line_outcome(ended: Ended, pending: Pending, policy: Policy, now: Millis) -> Put | None:

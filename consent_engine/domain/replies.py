@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from consent_engine.domain.decision import Decision, Drop, Put, note, refuse_or_note, say
+from consent_engine.domain.decision import Decision, Drop, Put, clarified, note, proves_reading, refuse_or_note, say
 from consent_engine.domain.effects import ACTIVATE, Millis, Purpose
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import Replied, Rule
@@ -64,7 +64,9 @@ def _yes(order: Order, reply: Replied, now: Millis) -> Decision:
 
 
 def _written_before(reply: Replied, started: object) -> bool:
-    return reply.written_at is not None and isinstance(started, int) and reply.written_at < started
+    """Whether it was written, or even received, before the question began to be asked."""
+    written = reply.at if reply.written_at is None else min(reply.at, reply.written_at)
+    return isinstance(started, int) and written < started
 
 
 def _early_yes(order: Order, reply: Replied, now: Millis) -> Decision:
@@ -73,10 +75,9 @@ def _early_yes(order: Order, reply: Replied, now: Millis) -> Decision:
     if pending is None or not pending.last_at or _written_before(reply, pending.first_at):
         return note(order, _event(Trigger.REPLIED_BEFORE, reply, now))
     early = _event(Trigger.REPLIED_EARLY, reply, now, last=pending.last_at)
-    named = reply.rule in {Rule.CODE, Rule.SUB_NUMBER}
-    if not (named and pending.doubts and not pending.leased_at):
+    if not (proves_reading(order, reply.rule) and pending.doubts and not pending.leased_at):
         return note(order, early)
-    # Only who has read the question knows its code: the doubt is settled, and the yes with it.
+    # Only who has read the question can write this: the doubt is settled, and the yes with it.
     decision = question_answered(order.moved(early), now, f"{reply.op}:asked", "reply", reply.ref)
     return replace(decision, events=(early, *decision.events), drop=(*decision.drop, (QUESTION, Drop.ANYWAY)))
 
@@ -120,18 +121,21 @@ def _unknown(order: Order, reply: Replied, now: Millis) -> Decision:
 
 def _ambiguous(order: Order, reply: Replied, now: Millis) -> Decision:
     """It fits several: none moves. `which` remembers what was said, for the code that may follow."""
-    which = reply.keyword.value if reply.keyword in {Keyword.YES, Keyword.NO} else ""
+    counts = reply.keyword in {Keyword.YES, Keyword.NO} and _was_asked(order, reply)
+    which = reply.keyword.value if counts else ""
     return note(order, _event(Trigger.UNCLEAR, reply, now, clarified=int(reply.answer), which=which))
 
 
-def clarified(order: Order) -> bool:
-    """Whether a clarification was asked of this order: one an order."""
-    return any(e.detail.get("clarified") for e in order.all(Trigger.UNCLEAR))
+def _was_asked(order: Order, reply: Replied) -> bool:
+    """Whether this order's question had begun to be asked when the reply was written."""
+    asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
+    started = asked.detail["started"] if asked else order.question.first_at if order.question else 0
+    return bool(started) and not _written_before(reply, started)
 
 
-def which_asked(order: Order) -> Keyword | None:
-    """What the subscriber had said when we asked "which one?" about this order."""
-    unclear = [e.detail for e in order.all(Trigger.UNCLEAR) if e.detail.get("which")]
+def which_asked(order: Order, op: str = "") -> Keyword | None:
+    """What the subscriber had said when we asked "which one?" about this order, by another message than `op`."""
+    unclear = [e.detail for e in order.all(Trigger.UNCLEAR) if e.detail.get("which") and e.op != op]
     asked = any(detail["clarified"] for detail in unclear)
     return Keyword(str(unclear[-1]["which"])) if asked else None
 

@@ -7,12 +7,12 @@ as attempts may have been taken; without ids the window settles it.
 from dataclasses import replace
 
 from consent_engine.domain.decision import Decision, Drop, note, settle
-from consent_engine.domain.effects import Millis, Pending, Purpose, sms_parts
+from consent_engine.domain.effects import Accepted, Millis, Pending, Purpose, sms_parts
 from consent_engine.domain.event import Event
-from consent_engine.domain.facts import Reported
+from consent_engine.domain.facts import Ended, Reported
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import QUESTION, Order
-from consent_engine.domain.outcomes import question_answered
+from consent_engine.domain.outcomes import on_outcome, question_answered
 from consent_engine.domain.sms import Delivery
 
 
@@ -92,7 +92,16 @@ def _delivered(order: Order, effect: str) -> bool:
 
 
 def _on_other(order: Order, report: Reported, now: Millis) -> Decision:
-    """Note once that an SMS is wholly on the handset."""
+    """A report proves that a doubtful SMS was handed over; note once that it is wholly on the handset."""
+    pending = order.effects.get(report.effect)
+    if pending is not None and pending.last_at and report.status is not Delivery.FAILED:
+        decision = on_outcome(order, Ended(report.effect, pending.attempts, Accepted(report.message_id)), now)
+        later = _wholly(decision.order, report, now)
+        return replace(decision, order=later.order, events=(*decision.events, *later.events))
+    return _wholly(order, report, now)
+
+
+def _wholly(order: Order, report: Reported, now: Millis) -> Decision:
     told = any(e.detail["effect"] == report.effect for e in order.all(Trigger.DELIVERED))
     if told or not _delivered(order, report.effect):
         return Decision(order)

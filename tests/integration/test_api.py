@@ -265,7 +265,7 @@ def test_an_id_that_is_none_is_not_found(door, order_id, act):
 
 
 def test_full_numbers_and_replies_are_for_those_who_may_see_them(door):
-    placed = door.place().json()["id"]
+    placed = door.place(order(call={"recording_id": f"{NUMBER[1:]}-0001.wav"})).json()["id"]
     work(door, Lane.SMS)
     door.post("inbound", reply("要不要钱"))
     work(door, Lane.INBOUND)
@@ -277,6 +277,7 @@ def test_full_numbers_and_replies_are_for_those_who_may_see_them(door):
     assert answer.json()["msisdn"] == "+86138****8000"
     assert NUMBER[3:] not in answer.text
     assert "要不要钱" not in answer.text
+    assert answer.json()["timeline"][0]["ref"] == "****-0001.wav"
 
 
 def test_the_timeline_tells_the_road(door):

@@ -68,13 +68,14 @@ class Bench:
         """Put the first, then, once it is under way, the others; a result or an error each."""
 
         async def all_of_them():
-            first = asyncio.ensure_future(self.batcher.put(items[0]))
-            while not self.batches:
+            async with asyncio.timeout(WAIT):
+                first = asyncio.ensure_future(self.batcher.put(items[0]))
+                while not self.batches:
+                    await asyncio.sleep(0)
+                rest = [asyncio.ensure_future(self.batcher.put(item)) for item in items[1:]]
                 await asyncio.sleep(0)
-            rest = [asyncio.ensure_future(self.batcher.put(item)) for item in items[1:]]
-            await asyncio.sleep(0)
-            self.go.set()
-            return await asyncio.gather(first, *rest, return_exceptions=True)
+                self.go.set()
+                return await asyncio.gather(first, *rest, return_exceptions=True)
 
         try:
             return asyncio.run(all_of_them())
@@ -151,15 +152,16 @@ def test_who_left_is_left_out():
     bench = Bench()
 
     async def leave():
-        first, second, third = (asyncio.ensure_future(bench.batcher.put(n)) for n in (1, 2, 3))
-        while not bench.batches:
+        async with asyncio.timeout(WAIT):
+            stays = [asyncio.ensure_future(bench.batcher.put(n)) for n in (1, 2, 3)]
+            while not bench.batches:
+                await asyncio.sleep(0)
+            leaves = asyncio.ensure_future(bench.batcher.put(4))
             await asyncio.sleep(0)
-        late = asyncio.ensure_future(bench.batcher.put(4))
-        await asyncio.sleep(0)
-        late.cancel()
-        await asyncio.sleep(0)
-        bench.go.set()
-        return await asyncio.gather(first, second, third)
+            leaves.cancel()
+            await asyncio.sleep(0)
+            bench.go.set()
+            return await asyncio.gather(*stays)
 
     assert asyncio.run(leave()) == [2, 4, 6]
     assert bench.batches == [[1, 2, 3]]

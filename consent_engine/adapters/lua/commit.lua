@@ -36,6 +36,11 @@ local u1, u2 = list(1)
 
 local function record(owner) return owner == "o" and order or line end
 
+local function decoded(kept)
+    local readable, row = pcall(cjson.decode, kept or "[]")
+    return readable and type(row) == "table" and row or {}
+end
+
 -- One read a record: its version, and the effect this commit holds.
 local held_field = "f:" .. ARGV[7]
 local order_read = has_order and redis.call("HMGET", order, "v", held_field) or {}
@@ -64,7 +69,7 @@ end
 
 if ARGV[6] ~= "" then
     local kept = (ARGV[6] == "o" and order_read or line_read)[2]
-    local held = kept and cjson.decode(kept) or {}
+    local held = decoded(kept)
     if tostring(held[1] or 0) ~= ARGV[8] or (held[2] or 0) == 0 then
         return { "lost", order_version, line_version }
     end
@@ -72,7 +77,7 @@ end
 for i = d1, d2, 4 do
     if ARGV[i + 3] ~= "0" then
         local kept = redis.call("HGET", record(ARGV[i]), "f:" .. ARGV[i + 1])
-        local pending = kept and cjson.decode(kept) or {}
+        local pending = decoded(kept)
         local leased = (ARGV[i + 3] == "1" and (pending[1] or 0) > 0) or (pending[2] or 0) > 0
         if leased then return { "leased", order_version, line_version } end
     end

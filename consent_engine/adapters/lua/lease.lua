@@ -20,10 +20,12 @@ for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT
     local owner, id, effect = string.match(member, "^(%a):([^:]+):(.+)$")
     local key = ARGV[4] .. (owner == "o" and "order:" or "line:") .. (id or "")
     local kept = effect and redis.call("HGET", key, "f:" .. effect)
+    local readable, row = pcall(cjson.decode, kept or "[]")
     if not kept then
         redis.call("ZREM", KEYS[1], member) -- dropped with its order: nothing is wanted any more
+    elseif not readable or type(row) ~= "table" then
+        redis.call("ZADD", KEYS[1], "+inf", member) -- one effect nobody can read must not stop its lane
     else
-        local row = cjson.decode(kept)
         local function get(i, default)
             if row[i] == nil then return default end
             return row[i]

@@ -1,0 +1,83 @@
+"""Real processes: on free ports, listened to line by line, waited for with a deadline, ended by their own id."""
+
+import re
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+
+DEADLINE_S = 40
+END_S = 10
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that were free a moment ago, all different."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [each.getsockname()[1] for each in sockets]
+
+
+class Running:
+    """A process, and everything it has printed."""
+
+    def __init__(self, name: str, command: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
+        self.name = name
+        self.lines: list[str] = []
+        self._news = threading.Condition()
+        self.process = subprocess.Popen(
+            command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        self._ears = threading.Thread(target=self._listen, name=f"listens to {name}", daemon=True)
+        self._ears.start()
+
+    def _listen(self) -> None:
+        for line in self.process.stdout:
+            with self._news:
+                self.lines.append(line.decode(errors="replace").rstrip("\n"))
+                self._news.notify_all()
+
+    def matching(self, pattern: str) -> list[str]:
+        """The lines so far in which `pattern` is found."""
+        return [line for line in list(self.lines) if re.search(pattern, line)]
+
+    def wait_for(self, pattern: str, times: int = 1) -> list[str]:
+        """Wait until `times` lines match, from the beginning on; those lines."""
+        with self._news:
+            self._news.wait_for(lambda: len(self.matching(pattern)) >= times, DEADLINE_S)
+        found = self.matching(pattern)
+        assert len(found) >= times, f"{self.name} did not say {pattern!r} {times} times:\n" + "\n".join(
+            self.lines[-40:]
+        )
+        return found
+
+    def type(self, line: str) -> None:
+        """Write a line to its standard input."""
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def end(self) -> None:
+        """End it, and wait until it has."""
+        self.process.terminate()
+        try:
+            self.process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(END_S)
+        self._ears.join(END_S)
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+@contextmanager
+def running(name: str, command: Sequence[str], environ: Mapping[str, str] | None = None) -> Iterator[Running]:
+    """A process for as long as it is needed."""
+    started = Running(name, command, environ)
+    try:
+        yield started
+    finally:
+        started.end()

@@ -1,0 +1,164 @@
+"""The engine as real processes, and Kannel with the configuration that docs/kannel.md tells people to use."""
+
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+
+from consent_engine.adapters.redis_server import connect_or_start
+from consent_engine.keys import Role
+from consent_engine.settings import Settings
+from consent_engine.wiring import installation
+from tests.acceptance.kannel_air import Text, heard
+from tests.acceptance.kannel_processes import Running, free_ports, running
+
+ROOT = Path(__file__).parents[2]
+FAKESMSC = "/usr/lib/kannel/test/fakesmsc"
+BINARIES = ("bearerbox", "smsbox", FAKESMSC)
+MISSING = [name for name in BINARIES if shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None]
+SECRET = "an-installation-secret-of-some-length"
+BSS_SECRET = "between-us-and-the-bss"
+SENDER = "10085"
+WRONG_DOOR = "wrongdoor"
+"""A first word whose service has the wrong secret for us."""
+
+
+class Stack:
+    """Everything, running. A number is a subscriber; nobody else has it."""
+
+    def __init__(self, folder: Path, redis_url: str, stack: ExitStack) -> None:
+        self._processes = stack
+        self._folder = folder
+        admin, self._smsbox, self._sendsms, self._centre, self._port, bss = free_ports(6)
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._bss = f"http://127.0.0.1:{bss}"
+        self.environ = os.environ | {
+            "CONSENT_REDIS_URL": redis_url,
+            "CONSENT_SECRET": SECRET,
+            "CONSENT_DATA_DIR": str(folder / "data"),
+            "CONSENT_GATEWAY": "kannel",
+            "CONSENT_KANNEL__URL": f"http://127.0.0.1:{self._sendsms}/cgi-bin/sendsms",
+            "CONSENT_KANNEL__USERNAME": "engine",
+            "CONSENT_KANNEL__PASSWORD": "change-me",
+            "CONSENT_KANNEL__SECRET": "way-back",
+            "CONSENT_KANNEL__CALLBACK_URL": self.url,
+            "CONSENT_BSS": "http",
+            "CONSENT_BSS_HTTP__URL": f"{self._bss}/bss",
+            "CONSENT_BSS_HTTP__SECRET": BSS_SECRET,
+        }
+        with installation(Settings.load(self.environ, None)) as found:
+            self.key = found.engine().keys.add("desk", Role.AGENT)
+        self._start_kannel(admin)
+        self.bss = self._python("bss", "-m", "consent_engine.simulator", f"--port={bss}", f"--secret={BSS_SECRET}")
+        self.bss.wait_for("bss http")
+        self.start_api()
+        self.workers = self._python("workers", "-m", "workers")
+        self.workers.wait_for("works for")
+
+    def _start_kannel(self, admin: int) -> None:
+        conf = self._folder / "kannel.conf"
+        conf.write_text(self._configuration(admin), "utf-8")
+        self.bearerbox = self._run("bearerbox", "bearerbox", "-v", "1", str(conf))
+        self.bearerbox.wait_for("entering mainloop")
+        self.smsbox = self._run("smsbox", "smsbox", "-v", "0", str(conf))
+        self.smsbox.wait_for("Connected to bearerbox")
+        self.start_centre()
+
+    def _configuration(self, admin: int) -> str:
+        """The file in the documentation, with our ports, our folder, and less patience."""
+        [conf] = re.findall(r"^```\n(group = core.*?)^```", (ROOT / "docs/kannel.md").read_text("utf-8"), re.M | re.S)
+        for theirs, ours in {
+            "= 13000": f"= {admin}",
+            "= 13001": f"= {self._smsbox}",
+            "= 13013": f"= {self._sendsms}",
+            "= 10000": f"= {self._centre}",
+            "127.0.0.1:8000": f"127.0.0.1:{self._port}",
+            "/var/log/kannel/": f"{self._folder}/",
+            "/var/spool/kannel/": f"{self._folder}/",
+            "sms-resend-freq = 10": "sms-resend-freq = 1",
+            "http-request-retry = 360": "http-request-retry = 10",
+            "http-queue-delay = 10": "http-queue-delay = 1",
+            "http-timeout = 10": "http-timeout = 2",
+        }.items():
+            assert theirs in conf, theirs
+            conf = conf.replace(theirs, ours)
+        service = conf[conf.index("group = sms-service") :]
+        wrong = service.replace("keyword = default", f"keyword = {WRONG_DOOR}").replace("way-back", "wrong-way")
+        return f"{conf}\n{wrong}"
+
+    def _run(self, name: str, *command: str) -> Running:
+        return self._processes.enter_context(running(name, command, self.environ))
+
+    def _python(self, name: str, *arguments: str) -> Running:
+        return self._run(name, sys.executable, *arguments)
+
+    def start_centre(self) -> None:
+        """The SMSC, with a phone for everybody. Kannel hears of it at once."""
+        self.centre = self._run("fakesmsc", FAKESMSC, "-H", "127.0.0.1", "-r", str(self._centre), "-v", "0")
+        self.bearerbox.wait_for("Fakesmsc client connected", 1 + len(self.bearerbox.matching("EOF from fakesmsc")))
+
+    def start_api(self) -> None:
+        """The API, at the address it always has."""
+        self.api = self._python("api", "-m", "tests.acceptance.kannel_api", str(self._port))
+        self.api.wait_for("listening at")
+
+    def kill_api(self) -> None:
+        """As a power cut would."""
+        self.api.signal(signal.SIGKILL)
+        self.api.end()
+
+    # -- what people do ------------------------------------------------------------------------------------------------
+
+    def place(self, msisdn: str) -> dict:
+        """The desk places an order; the answer."""
+        at = datetime.now(UTC) - timedelta(minutes=2)
+        call = {"caller_number": SENDER, "recording_id": f"rec-{msisdn[-4:]}", "started_at": at.isoformat(),
+                "agreed_at": (at + timedelta(minutes=1)).isoformat()}  # fmt: skip
+        body = {"msisdn": msisdn, "plan": "5g-smart-199", "agent": "A1024", "call": call}
+        headers = {"Authorization": f"Bearer {self.key}", "Idempotency-Key": msisdn}
+        answer = httpx.post(f"{self.url}/v1/orders", json=body, headers=headers)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    def order(self, order_id: str) -> dict:
+        """The order as the desk sees it now."""
+        return httpx.get(f"{self.url}/v1/orders/{order_id}", headers={"Authorization": f"Bearer {self.key}"}).json()
+
+    def say(self, msisdn: str, text: str) -> None:
+        """A subscriber writes; returns when the SMSC has sent it on (it sends one a second)."""
+        before = len(self.centre.matching("fakesmsc: sent message"))
+        ucs2 = "".join(f"%{byte:02x}" for byte in text.encode("utf-16-be"))
+        self.centre.type(f"{msisdn} {SENDER} " + (f"text {text}" if text.isascii() else f"ucs2 {ucs2}"))
+        self.centre.wait_for("fakesmsc: sent message", before + 1)
+
+    def texts(self, msisdn: str) -> list[Text]:
+        """What stands on a handset."""
+        return [each for each in heard(self.centre.lines) if each.to == msisdn]
+
+    def wait_for_event(self, order: dict, trigger: str, times: int = 1) -> None:
+        """Wait until the workers have recorded it."""
+        self.workers.wait_for(f"order {order['id']}: {trigger},", times)
+
+    def activations(self, order: dict) -> list[dict]:
+        """What the BSS knows of an order."""
+        known = httpx.get(f"{self._bss}/ledger").json()["activations"]
+        return [each for each in known if each["order_id"] == order["id"]]
+
+
+@contextmanager
+def everything() -> Iterator[Stack]:
+    """The whole of it for a while; nothing of it afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="kannel-"))
+    try:
+        with connect_or_start(folder / "data", "strict") as server, ExitStack() as processes:
+            yield Stack(folder, server.url, processes)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

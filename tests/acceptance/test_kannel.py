@@ -1,0 +1,138 @@
+"""Kannel for real: bearerbox, smsbox and a test SMSC carry an order from the question to the notification."""
+
+import signal
+from collections import Counter
+
+import pytest
+
+from tests.acceptance.kannel_air import heard
+from tests.acceptance.kannel_stack import MISSING, SENDER, WRONG_DOOR, everything
+
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"Kannel is not installed: {', '.join(MISSING)}")
+
+REPORTS = 2
+"""Of every SMS: the SMSC has it, the handset has it."""
+
+
+@pytest.fixture(scope="module")
+def kannel():
+    with everything() as stack:
+        yield stack
+
+
+def triggers(kannel, order):
+    return Counter(entry["trigger"] for entry in kannel.order(order["id"])["timeline"])
+
+
+def question_arrives(kannel, order):
+    """Wait for the whole question on the handset; the SMS."""
+    kannel.centre.wait_for(f"<{SENDER} \\{order['msisdn']} ", order["confirmation"]["segments"])
+    [question] = kannel.texts(order["msisdn"])
+    assert question.whole
+    return question
+
+
+def is_served_once(kannel, order):
+    """That a confirmed order went its whole way, each step once, and two SMS stand on the handset."""
+    kannel.wait_for_event(order, "notification_accepted")
+    kannel.wait_for_event(order, "reported", 2 * REPORTS)
+    told = triggers(kannel, order)
+    assert {name: told[name] for name in ("confirmation_accepted", "said_yes", "service_activated")} == {
+        "confirmation_accepted": 1,
+        "said_yes": 1,
+        "service_activated": 1,
+    }
+    assert (told["notification_accepted"], told["reported"], told["unclear"]) == (1, 2 * REPORTS, 0)
+    assert kannel.order(order["id"])["state"] == "notified"
+    [activation] = kannel.activations(order)
+    assert (activation["switched_on"], len(activation["attempts"])) == (1, 1)
+    question, notification = kannel.texts(order["msisdn"])
+    assert question.text == order["confirmation"]["text"]
+    assert notification.whole
+    assert notification.text.startswith(question.text[: question.text.index("】")])
+
+
+def test_an_order_goes_its_whole_way_over_kannel(kannel):
+    order = kannel.place("+8613800138001")
+    question = question_arrives(kannel, order)
+    assert question.of == order["confirmation"]["segments"] > 1
+    assert (question.sender, question.text) == (SENDER, order["confirmation"]["text"])
+    kannel.say(order["msisdn"], "是")
+    is_served_once(kannel, order)
+
+
+def test_the_timeline_has_the_reports_and_says_of_what_they_speak(kannel):
+    order = kannel.place("+8613800138002")
+    kannel.wait_for_event(order, "reported", REPORTS)
+    timeline = kannel.order(order["id"])["timeline"]
+    told = {e["detail"]["status"]: (e["ref"], e["detail"]["segment"], e["detail"]["segments"]) for e in timeline
+            if e["trigger"] == "reported"}  # fmt: skip
+    [accepted] = [entry for entry in timeline if entry["trigger"] == "confirmation_accepted"]
+    # Kannel asks the SMSC about the first part alone.
+    assert told["delivered"] == (accepted["ref"], 1, order["confirmation"]["segments"])
+    assert told["accepted"] == (accepted["ref"], 1, 1)
+
+
+def test_a_no_and_a_stop_arrive_too(kannel):
+    declined, stopped = kannel.place("+8613800138003"), kannel.place("+8613800138004")
+    for order, word in ((declined, "不同意"), (stopped, "TD")):
+        question_arrives(kannel, order)
+        kannel.say(order["msisdn"], word)
+    kannel.wait_for_event(declined, "declined|said_no")
+    kannel.wait_for_event(stopped, "opted_out")
+    assert kannel.activations(declined) == kannel.activations(stopped) == []
+
+
+def test_our_outage_loses_nothing_and_doubles_nothing(kannel):
+    order = kannel.place("+8613800138005")
+    kannel.kill_api()
+    question_arrives(kannel, order)
+    kannel.say(order["msisdn"], "是")
+    kannel.smsbox.wait_for(r"HTTP: Retrying request <.*/inbound\?id=.* \(2/10\)")
+    kannel.start_api()
+    is_served_once(kannel, order)
+
+
+def test_a_retry_that_overtakes_a_call_that_hangs_is_the_same_message(kannel):
+    order = kannel.place("+8613800138006")
+    question_arrives(kannel, order)
+    kannel.wait_for_event(order, "reported", REPORTS)
+    kannel.api.signal(signal.SIGSTOP)
+    try:
+        kannel.say(order["msisdn"], "是")
+        [_, line] = kannel.smsbox.wait_for(r"HTTP: Retrying request <.*/inbound\?id=.* \(2/10\)", 2)
+    finally:
+        kannel.api.signal(signal.SIGCONT)
+    assert line
+    is_served_once(kannel, order)
+
+
+def test_an_smsc_that_comes_late_gets_what_bearerbox_kept(kannel):
+    spoken = kannel.centre.lines
+    kannel.centre.end()
+    kannel.bearerbox.wait_for("EOF from fakesmsc")
+    order = kannel.place("+8613800138007")
+    kannel.wait_for_event(order, "confirmation_accepted")
+    kannel.start_centre()
+    kannel.centre.lines[:0] = spoken
+    question_arrives(kannel, order)
+    kannel.say(order["msisdn"], "Y")
+    is_served_once(kannel, order)
+
+
+def test_nobody_is_ever_texted_an_http_body(kannel):
+    kannel.say("10086", "今日话费余额")  # no phone number: taken, put aside
+    kannel.smsbox.wait_for("No reply sent, denied")
+    kannel.say("+8613800138008", f"{WRONG_DOOR} 1")  # refused with 401, again and again
+    kannel.smsbox.wait_for(r"HTTP: Retrying request <.*wrong-way.*\(10/10\)")
+    order = kannel.place("+8613800138009")  # whatever comes of that overtakes it
+    question_arrives(kannel, order)
+    kannel.say(order["msisdn"], "是")
+    is_served_once(kannel, order)
+    assert kannel.texts("+8613800138008") == kannel.texts("10086") == []
+    for sms in heard(kannel.centre.lines):
+        assert sms.whole
+        assert sms.text.startswith("【"), "not one of our texts"
+    printed = "\n".join(kannel.centre.lines)
+    for body in ("Empty reply", "Could not fetch", "Request Failed", "could not be represented", "problem", "{"):
+        assert body not in printed
