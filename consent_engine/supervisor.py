@@ -23,7 +23,7 @@ LOOK_S = 0.2
 """How often it looks after its children."""
 BACKOFF_S, MOST_BACKOFF_S, HEALTHY_S = 0.2, 10.0, 20.0
 """The pause before a restart, doubled each time up to the most; forgotten by a child that lived so long."""
-API_END_S, WORKER_END_S = 10.0, 8.0
+API_END_S, WORKER_END_S = 23.0, 8.0
 """How long the API may take to end; how long a worker may take beside its longest call. Then it is killed."""
 
 

@@ -40,7 +40,7 @@ class Clock(threading.Thread):
         self._silence = Silence(int(tick_s * 1000))
         self._taken: Counter[Lane] = Counter()
         self._looked_at = monotonic()
-        self._stop = threading.Event()
+        self._ending = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
         self.troubles: Counter[str] = Counter()
@@ -48,7 +48,7 @@ class Clock(threading.Thread):
 
     def stop(self) -> None:
         """End after this tick; calls in flight are let end first. `join` waits for it."""
-        self._stop.set()
+        self._ending.set()
         if self._loop is not None and self._stopped is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stopped.set)
 
@@ -59,7 +59,7 @@ class Clock(threading.Thread):
     async def _ticks(self) -> None:
         self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
         engine = self._make()
-        while not self._stop.is_set():
+        while not self._ending.is_set():
             try:
                 await self._tick(engine)
             except Exception as error:  # noqa: BLE001 - the edge: a clock that dies wakes nobody

@@ -4,7 +4,7 @@ import re
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 DEADLINE_S = 40
@@ -43,13 +43,14 @@ class Running:
 
     def wait_for(self, pattern: str, times: int = 1) -> list[str]:
         """Wait until `times` lines match, from the beginning on; those lines."""
+        self.wait_until(lambda: len(self.matching(pattern)) >= times, f"{pattern!r} {times} times")
+        return self.matching(pattern)
+
+    def wait_until(self, is_so: Callable[[], bool], what: str) -> None:
+        """Wait until what was printed makes it so: looked at whenever there is a new line."""
         with self._news:
-            self._news.wait_for(lambda: len(self.matching(pattern)) >= times, DEADLINE_S)
-        found = self.matching(pattern)
-        assert len(found) >= times, f"{self.name} did not say {pattern!r} {times} times:\n" + "\n".join(
-            self.lines[-40:]
-        )
-        return found
+            came = self._news.wait_for(is_so, DEADLINE_S)
+        assert came, f"{self.name} did not say {what}:\n" + "\n".join(self.lines[-40:])
 
     def type(self, line: str) -> None:
         """Write a line to its standard input."""

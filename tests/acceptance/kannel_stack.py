@@ -14,12 +14,10 @@ from pathlib import Path
 import httpx
 
 from consent_engine.adapters.redis_server import connect_or_start
-from consent_engine.keys import Role
-from consent_engine.settings import Settings
-from consent_engine.wiring import installation
 from tests.acceptance.kannel_air import Text, heard
 from tests.acceptance.kannel_processes import Running, free_ports, running
 
+ENGINE = ("-m", "consent_engine")
 ROOT = Path(__file__).parents[2]
 FAKESMSC = "/usr/lib/kannel/test/fakesmsc"
 BINARIES = ("bearerbox", "smsbox", FAKESMSC)
@@ -27,6 +25,7 @@ MISSING = [name for name in BINARIES if shutil.which(name, path=f"{os.environ.ge
 SECRET = "an-installation-secret-of-some-length"
 BSS_SECRET = "between-us-and-the-bss"
 SENDER = "10085"
+CENTRE_LEFT = "fakesmsc client. Closing connection"
 WRONG_DOOR = "wrongdoor"
 """A first word whose service has the wrong secret for us."""
 
@@ -36,6 +35,7 @@ class Stack:
 
     def __init__(self, folder: Path, redis_url: str, stack: ExitStack) -> None:
         self._processes = stack
+        self._spoken: list[str] = []
         self._folder = folder
         admin, self._smsbox, self._sendsms, self._centre, self._port, bss = free_ports(6)
         self.url = f"http://127.0.0.1:{self._port}"
@@ -54,8 +54,8 @@ class Stack:
             "CONSENT_BSS_HTTP__URL": f"{self._bss}/bss",
             "CONSENT_BSS_HTTP__SECRET": BSS_SECRET,
         }
-        with installation(Settings.load(self.environ, None)) as found:
-            self.key = found.engine().keys.add("desk", Role.AGENT)
+        keys = self._python("keys", *ENGINE, "keys", "add", "desk", "--role", "agent")
+        self.key = keys.wait_for(r"\bce_")[0].split()[-1]
         self._start_kannel(admin)
         self.bss = self._python("bss", "-m", "consent_engine.simulator", f"--port={bss}", f"--secret={BSS_SECRET}")
         self.bss.wait_for("bss http")
@@ -80,7 +80,7 @@ class Stack:
             "= 13001": f"= {self._smsbox}",
             "= 13013": f"= {self._sendsms}",
             "= 10000": f"= {self._centre}",
-            "127.0.0.1:8000": f"127.0.0.1:{self._port}",
+            "127.0.0.1:8080": f"127.0.0.1:{self._port}",
             "/var/log/kannel/": f"{self._folder}/",
             "/var/spool/kannel/": f"{self._folder}/",
             "sms-resend-freq = 10": "sms-resend-freq = 1",
@@ -103,11 +103,18 @@ class Stack:
     def start_centre(self) -> None:
         """The SMSC, with a phone for everybody. Kannel hears of it at once."""
         self.centre = self._run("fakesmsc", FAKESMSC, "-H", "127.0.0.1", "-r", str(self._centre), "-v", "0")
-        self.bearerbox.wait_for("Fakesmsc client connected", 1 + len(self.bearerbox.matching("EOF from fakesmsc")))
+        self.bearerbox.wait_for("Fakesmsc client connected", 1 + len(self.bearerbox.matching(CENTRE_LEFT)))
+
+    def end_centre(self) -> None:
+        """The SMSC is gone, and Kannel knows it."""
+        before = len(self.bearerbox.matching(CENTRE_LEFT))
+        self._spoken += self.centre.lines
+        self.centre.end()
+        self.bearerbox.wait_for(CENTRE_LEFT, before + 1)
 
     def start_api(self) -> None:
         """The API, at the address it always has."""
-        self.api = self._python("api", "-m", "tests.acceptance.kannel_api", str(self._port))
+        self.api = self._python("api", *ENGINE, "api", f"--port={self._port}")
         self.api.wait_for("listening at")
 
     def kill_api(self) -> None:
@@ -139,9 +146,18 @@ class Stack:
         self.centre.type(f"{msisdn} {SENDER} " + (f"text {text}" if text.isascii() else f"ucs2 {ucs2}"))
         self.centre.wait_for("fakesmsc: sent message", before + 1)
 
-    def texts(self, msisdn: str) -> list[Text]:
-        """What stands on a handset."""
-        return [each for each in heard(self.centre.lines) if each.to == msisdn]
+    def texts(self, msisdn: str, count: int = 0) -> list[Text]:
+        """What stands on a handset, once so many whole texts do."""
+
+        def found() -> list[Text]:
+            return [each for each in heard(self.printed()) if each.to == msisdn]
+
+        self.centre.wait_until(lambda: sum(each.whole for each in found()) >= count, f"{count} texts")
+        return found()
+
+    def printed(self) -> list[str]:
+        """Everything that the SMSC has printed, in all its lives."""
+        return self._spoken + self.centre.lines
 
     def wait_for_event(self, order: dict, trigger: str, times: int = 1) -> None:
         """Wait until the workers have recorded it."""

@@ -264,6 +264,20 @@ def test_an_id_that_is_none_is_not_found(door, order_id, act):
     is_problem(door.call(method, f"/v1/orders/{order_id}{act}", Role.ADMIN, body), 404, "order_not_found")
 
 
+def test_the_store_is_not_asked_for_what_can_be_no_id(door):
+    asked = []
+
+    def engines():
+        engine = door.installation.engine()
+        engine.show = asked.append
+        return engine
+
+    door.serve(engines)
+    for order_id in ("x", "0" * 29, "0" * 27 + "x"):
+        is_problem(door.call("GET", f"/v1/orders/{order_id}", Role.ADMIN), 404, "order_not_found")
+    assert asked == []
+
+
 def test_full_numbers_and_replies_are_for_those_who_may_see_them(door):
     placed = door.place(order(call={"recording_id": f"{NUMBER[1:]}-0001.wav"})).json()["id"]
     work(door, Lane.SMS)

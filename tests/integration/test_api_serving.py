@@ -161,10 +161,10 @@ def test_who_left_is_left_out():
             leaves.cancel()
             await asyncio.sleep(0)
             bench.go.set()
-            return await asyncio.gather(*stays)
+            return [*await asyncio.gather(*stays), await bench.batcher.put(5)]
 
-    assert asyncio.run(leave()) == [2, 4, 6]
-    assert bench.batches == [[1, 2, 3]]
+    assert asyncio.run(leave()) == [2, 4, 6, 10]
+    assert bench.batches == [[1, 2, 3], [5]]
     bench.crew.close()
 
 

@@ -1,0 +1,74 @@
+"""The `consent` command: what went wrong is one line on standard error that says what to do, never a traceback."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import typer
+
+from consent_engine.cli.app import app
+from consent_engine.errors import ConsentError
+
+FAILED, USAGE = 1, 2
+_ADVICE = {
+    "order_not_found": "`consent stuck` and the API show ids",
+    "plan_not_found": "`consent plans list` shows those that are there",
+    "key_not_found": "`consent keys list` shows those that are there",
+    "nothing_parked": "`consent show ORDER` tells what it waits for",
+    "store_unavailable": "is its Redis up? See CONSENT_REDIS_URL",
+    "not_durable": "type it again",
+}
+# Typer carries click inside, or beside itself, depending on its version: its own class leads to the errors of either.
+_UsageError, _ClickError = typer.BadParameter.__mro__[1:3]
+
+
+def main() -> NoReturn:
+    """Run one command and leave."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; the exit status."""
+    try:
+        status = app(args=list(arguments), prog_name="consent", standalone_mode=False)
+        sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tells of it when it leaves
+        return FAILED
+    except Exception as error:  # noqa: BLE001 - the edge: whatever it is, people get one line
+        return _fail(*_line(error))
+
+
+def _line(error: Exception) -> tuple[str, int]:
+    """What to say of an error, and the status to leave with."""
+    if isinstance(error, _ClickError):
+        is_usage = isinstance(error, _UsageError)
+        return _usage(error), USAGE if is_usage else FAILED
+    if isinstance(error, ConsentError):
+        advice = _ADVICE.get(error.code, "")
+        return f"{error}{f': {advice}' if advice else ''}", FAILED
+    if isinstance(error, OSError):
+        return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part), FAILED
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"
+    return f"a defect of ours: {type(error).__name__} at {where}: please report it", FAILED
+
+
+def _usage(error: Exception) -> str:
+    """Click's own words, and where to read more."""
+    said = getattr(error, "format_message", lambda: str(error))()
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "consent"
+    return f"{said.rstrip('.')}: see `{command} --help`"
+
+
+def _fail(told: str, status: int) -> int:
+    line = " ".join(told.split())
+    sys.stderr.write(f"consent: {line}\n")
+    return status

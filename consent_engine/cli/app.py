@@ -1,0 +1,26 @@
+"""Every command by name. What a command needs is imported when it runs, so that `consent read` starts at once."""
+
+import typer
+
+from consent_engine.cli import keys, ops, plans, reading, running
+
+app = typer.Typer(
+    name="consent",
+    help="SMS double opt-in for telephone sales: no consent, no service.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(running.demo)
+app.command()(running.serve)
+app.command()(running.api)
+app.add_typer(keys.app, name="keys")
+app.add_typer(plans.app, name="plans")
+app.command()(ops.show)
+app.command()(ops.stuck)
+app.command()(ops.retry)
+app.command()(ops.refuse)
+app.command("callable")(ops.may_be_called)
+# A text may begin with a dash, and is no option then.
+app.command(context_settings={"ignore_unknown_options": True})(reading.read)

@@ -1,0 +1,43 @@
+"""`consent keys`: who may call the API."""
+
+from typing import Annotated
+
+import typer
+
+from consent_engine.cli.opening import opened
+from consent_engine.cli.tables import instant, line, table
+
+app = typer.Typer(help="API keys: add, list, revoke.", no_args_is_help=True)
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Who it is for: stands in every event its owner causes.")],
+    role: Annotated[str, typer.Option(help="agent, reviewer, ops, auditor or admin (may do everything).")],
+) -> None:
+    """Make a key. It is printed once, as the last word, and stored as a hash."""
+    from consent_engine.keys import Role
+
+    try:
+        wanted = Role(role)
+    except ValueError:
+        raise typer.BadParameter(f"one of {', '.join(Role)}", param_hint="--role") from None
+    with opened() as engine:
+        key = engine.keys.add(name, wanted)
+    line(f"key of {name} ({wanted}), shown this once: {key}")
+
+
+@app.command("list")
+def show_all() -> None:
+    """List the keys: name, role, since when."""
+    with opened() as engine:
+        rows = [(key.name, key.role, instant(key.created_at)) for key in engine.keys.all()]
+    table(("name", "role", "since"), rows, "no keys yet: `consent keys add NAME --role ROLE`")
+
+
+@app.command()
+def revoke(name: Annotated[str, typer.Argument(help="As `consent keys list` shows it.")]) -> None:
+    """Forget a key: its owner is not let in any more."""
+    with opened() as engine:
+        engine.keys.revoke(name)
+    line(f"revoked: {name}")

@@ -1,0 +1,105 @@
+"""What ops do at a terminal: look at an order, at what is stuck, try again, refuse a number, ask whether to dial it."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from consent_engine.cli.opening import by, opened
+from consent_engine.cli.tables import instant, line, table
+
+if TYPE_CHECKING:
+    from consent_engine.domain.order import Order
+    from consent_engine.engine import Engine
+
+_ORDER = typer.Argument(metavar="ORDER", help="The order's id.")
+_MSISDN = typer.Argument(metavar="MSISDN", help="A Chinese mobile number.")
+
+
+def show(order: Annotated[str, _ORDER]) -> None:
+    """Show an order and everything that happened to it. The number is masked."""
+    from consent_engine.domain.event import compact
+
+    with opened() as engine:
+        found = engine.show(order)
+    for row in _facts(found):
+        line(*row)
+    line()
+    rows = [(instant(e.at), e.trigger, e.by, e.ref, compact(e.detail) if e.detail else "") for e in found.events]
+    table(("at", "event", "by", "ref", ""), [(instant(found.doc.placed_at), "placed", "", "", ""), *rows])
+
+
+def _facts(order: "Order") -> Iterator[tuple[object, ...]]:
+    from consent_engine.domain.msisdn import mask
+
+    doc = order.doc
+    yield "order", order.id
+    yield "state", order.state
+    yield "stage", order.stage
+    yield "number", mask(order.person.msisdn)
+    yield "plan", doc.plan, f"version {doc.plan_version}", doc.carrier
+    yield "by", doc.placed_by, doc.agent
+    yield "reply by", instant(order.reply_by)
+    yield "head", order.head
+    for effect, pending in sorted(order.effects.items()):
+        yield "wants", effect, f"attempts {pending.attempts}", *(["parked"] if pending.parked else []), pending.why
+
+
+def stuck() -> None:
+    """List what waits for a person: order, effect, lane, attempts, why. `consent retry ORDER` does it again."""
+    with opened() as engine:
+        rows = list(_stuck(engine))
+    table(("order", "effect", "lane", "attempts", "why"), rows, "nothing is stuck")
+
+
+def _stuck(engine: "Engine") -> Iterator[tuple[object, ...]]:
+    from consent_engine.ports import Owner
+
+    found = engine.stuck()
+    ids = {owner: sorted({each.id for each in found if each.owner is owner}) for owner in Owner}
+    _, orders, lines = engine.store.load(ids[Owner.ORDER], ids[Owner.LINE])
+    for each in found:
+        record = orders.get(each.id) if each.owner is Owner.ORDER else lines.get(each.id)
+        pending = record.effects.get(each.effect) if record else None
+        told = (pending.attempts, pending.why) if pending else ("?", "its record cannot be read")
+        yield each.id, each.effect, each.lane, *told
+
+
+def retry(order: Annotated[str, _ORDER]) -> None:
+    """Do now what is parked of an order; its next answer is believed."""
+    with opened() as engine:
+        found = engine.retry(order, by())
+    line(f"order {found.id}: what was parked is due now ({found.state})")
+
+
+def refuse(msisdn: Annotated[str, _MSISDN], carrier: Annotated[str | None, typer.Option()] = None) -> None:
+    """Never call this number again: for one carrier, else for all. Cancels what is open."""
+    from consent_engine.domain.line import EVERY_CARRIER
+    from consent_engine.domain.msisdn import mask, parse
+    from consent_engine.engine import RefusalAsked
+
+    number, of = parse(msisdn), _carrier(carrier)
+    with opened() as engine:
+        stored = engine.refuse(RefusalAsked(number, of or EVERY_CARRIER, "ops", by()))
+    line(mask(number), of or "all carriers", "refused" if stored.is_new else "refused already", instant(stored.at))
+
+
+def may_be_called(msisdn: Annotated[str, _MSISDN], carrier: Annotated[str | None, typer.Option()] = None) -> None:
+    """Tell whether a number may be dialled; without a carrier: not by any that it refused."""
+    from consent_engine.domain.msisdn import mask, parse
+
+    number, of = parse(msisdn), _carrier(carrier)
+    with opened() as engine:
+        dial = engine.dial(number, of)
+    if dial.callable:
+        line(mask(number), "callable")
+    else:
+        line(mask(number), "not callable", "refused", instant(dial.since or 0))
+
+
+def _carrier(name: str | None) -> str | None:
+    from consent_engine.domain.carriers import CARRIERS
+
+    if name is not None and name not in CARRIERS:
+        raise typer.BadParameter(f"one of {', '.join(CARRIERS)}", param_hint="--carrier")
+    return name

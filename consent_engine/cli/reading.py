@@ -1,0 +1,26 @@
+"""`consent read`: what a reply means. Needs no server."""
+
+import sys
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from consent_engine.domain.keywords import read as meaning
+
+
+def read(
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Replies; else lines of input.")] = None,
+) -> None:
+    """Tell what replies mean: YES, NO, STOP, HELP or UNKNOWN, a tab, and the code in it or -."""
+    for text in texts or _lines():
+        keyword, code = meaning(text)
+        sys.stdout.write(f"{keyword}\t{code or '-'}\n")
+        if sys.stdout.isatty():
+            sys.stdout.flush()
+
+
+def _lines() -> Iterator[str]:
+    """Standard input, a text a line; an empty line is a text, too. What is no UTF-8 stays in, as what nobody reads."""
+    for raw in sys.stdin.buffer:
+        yield raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")

@@ -1,0 +1,66 @@
+"""`consent serve`, `consent api`, `consent demo`: what runs on."""
+
+import os
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+HOST, PORT = "127.0.0.1", 8080
+_LEASH = typer.Option(hidden=True)
+_HOST = typer.Option(help="The address to listen at.")
+_PORT = typer.Option(min=1, max=65_535, help="The port to listen at.")
+GRACE_S = 30.0
+"""How long a process whose parent is gone may take to end."""
+
+
+def serve(
+    host: Annotated[str, _HOST] = HOST,
+    port: Annotated[int, _PORT] = PORT,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many worker processes.")] = 2,
+    leash: Annotated[int | None, _LEASH] = None,
+) -> None:
+    """Run everything on this machine: API, pages, workers, and the embedded server unless CONSENT_REDIS_URL is set."""
+    from consent_engine import logs, supervisor
+    from consent_engine.leash import Stop, tie
+
+    logs.set_up("serve")
+    stop = Stop()
+    stop.on_signals()
+    if leash is not None:
+        tie(leash, stop.set, 2 * GRACE_S)
+    supervisor.serve(supervisor.Wanted(host, port, workers), stop, _say)
+
+
+def _say(told: str) -> None:
+    sys.stdout.write(f"{told}\n")
+    sys.stdout.flush()
+
+
+def api(
+    host: Annotated[str, _HOST] = HOST, port: Annotated[int, _PORT] = PORT, leash: Annotated[int | None, _LEASH] = None
+) -> None:
+    """Run the API alone; workers are `python -m workers`, on any machine."""
+    from consent_engine import logs
+    from consent_engine.api.app import run
+    from consent_engine.leash import tie
+    from consent_engine.settings import Settings
+    from consent_engine.wiring import installation
+
+    logs.set_up("api")
+    if leash is not None:
+        tie(leash, lambda: os.kill(os.getpid(), signal.SIGTERM), GRACE_S)
+    with installation(Settings.load()) as found:
+        run(found, host, port)
+
+
+def demo(
+    orders: Annotated[int, typer.Option(min=1, max=10_000, help="How many orders are placed.")] = 200,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it running at the printed address.")] = False,  # noqa: FBT002
+    seed: Annotated[int, typer.Option(help="Another seed: other subscribers, in another order.")] = 1,
+) -> int:
+    """Walk the whole road with a simulated call centre, subscribers, gateway and BSS, and compare what came out."""
+    from consent_engine.cli.demo import run
+
+    return run(orders, seed, keep=keep)

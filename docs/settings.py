@@ -1,0 +1,99 @@
+"""Writes the settings reference from the code. `python docs/settings.py` prints it, `--write` puts it into the docs."""
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from consent_engine.settings import PREFIX, Settings
+
+PAGE = Path(__file__).with_suffix(".md")
+MEANS = {
+    "redis_url": "Where the data are. Without it: the embedded server in the data folder",
+    "rq_url": "RQ's own Redis; better one without AOF. Default: where the data are",
+    "data_dir": "The embedded server's files, the secret that was made",
+    "archive_url": "Read and checked; nothing is archived in this release",
+    "secret": "Keys the hashes that numbers are found by. Made in the data folder; required with a Redis URL",
+    "durability": "`strict`: answered only when the disk has it. `everysec`: a power loss may lose the last second",
+    "replicas": "On how many replicas a write must be proven, too",
+    "gateway": "The SMS gateway, `NAME` or `NAME:BOX`. `simulated` on the embedded server, else required",
+    "gateway_mobile": "Another gateway for China Mobile",
+    "gateway_telecom": "Another gateway for China Telecom",
+    "gateway_unicom": "Another gateway for China Unicom",
+    "bss": "The BSS. `simulated` on the embedded server, else required",
+    "sender_mobile": "The number our SMS come from; begins with the carrier's outbound number or hotline",
+    "sender_telecom": "The same for China Telecom",
+    "sender_unicom": "The same for China Unicom",
+    "plans": "YAML file of plans, loaded at start; a code that differs from its current version stops the start",
+    "reply_window": "How long a yes counts, from hand-over of the question",
+    "confirm_within": "From placing to hand-over; after that the order expires unasked",
+    "reminder_after": "From hand-over to the reminder; `off` for none. Default: the smaller of 12h and half the window",
+    "resend_max": "How often the question may be asked again on request",
+    "quiet_hours": "When what can wait (reminders, cancellation notices) is held, like `22:00-08:00 Asia/Shanghai`",
+    "retry_base": "The first pause before another try; doubles, with full jitter",
+    "retry_max": "The longest pause",
+    "max_attempts": "Bounds doubtful attempts and lost leases; what is surely not taken is tried until the deadline",
+    "uncertain_hold": "How long a doubtful SMS waits for a report before it is sent once more",
+    "lease": "How long a worker has an effect; longer than a call",
+    "call_timeout": "How long a call to a gateway or the BSS may last",
+    "in_flight": "Calls in flight, per worker and lane",
+    "cells": "Slices of subscribers; this release works with 1",
+    "public_url": "How gateways and browsers reach us",
+    "metrics_addr": "HOST:PORT of its own for `/metrics`",
+}
+
+
+def reference() -> str:
+    """The page."""
+    rows = [f"| `{PREFIX}{name.upper()}` | {_default(name)} | {MEANS[name]} |" for name in MEANS]
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            "From the environment, else from `.env`. A wrong or missing value stops the start with one line naming it.",
+            "Durations: `500ms` `90s` `2.5s` `15m` `2h` `1d`. Made from the code by `python docs/settings.py --write`.",
+            "`consent doctor` prints them as they are, with where each came from.",
+            "",
+            "| Variable | Default | Means |",
+            "|---|---|---|",
+            *rows,
+            "",
+            "Every gateway and BSS has settings of its own under its name: `CONSENT_HTTP_JSON__URL`, `__SECRET`,",
+            "`__SUB_NUMBERS`, `__SKEW`; `CONSENT_BSS_HTTP__URL`, `__SECRET`, `__CAN_ASK`; a second one of a kind, `http_json:box`,",
+            "under `CONSENT_HTTP_JSON_BOX__`. Kannel: [kannel.md](kannel.md).",
+            "",
+        ]
+    )
+
+
+def _default(name: str) -> str:
+    field: FieldInfo = Settings.model_fields[name]
+    if field.default_factory is not None:
+        return "-"
+    if name == "data_dir":
+        return "`./var`"
+    return "-" if field.default is None else f"`{_told(field.default)}`"
+
+
+def _told(value: Any) -> str:  # noqa: ANN401 - any default
+    if not isinstance(value, timedelta):
+        return str(value)
+    seconds = int(value.total_seconds())
+    for size, unit in ((3600, "h"), (60, "m"), (1, "s")):
+        if seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def main() -> None:
+    """Print the page, or write it."""
+    if "--write" in sys.argv[1:]:
+        PAGE.write_text(reference(), encoding="utf-8")
+    else:
+        print(reference())
+
+
+if __name__ == "__main__":
+    main()
