@@ -35,7 +35,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """CONSENT_TESTS_REQUIRE=all: what is skipped elsewhere because something is missing fails here."""
     skipped = call.excinfo is not None and call.excinfo.errisinstance(pytest.skip.Exception)
     if skipped and os.environ.get("CONSENT_TESTS_REQUIRE") == "all":
-        call.excinfo = pytest.ExceptionInfo.from_exception(AssertionError(f"not skipped here: {call.excinfo}"))
+        failure = AssertionError(f"not skipped here: {call.excinfo.value}").with_traceback(call.excinfo.tb)
+        call.excinfo = pytest.ExceptionInfo.from_exception(failure)
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ TELL_EVERY = 60
 
 
 class Clock(threading.Thread):
-    """Ticks until stopped, with an event loop and an engine of its own. Trouble is told and counted, and ends nothing."""
+    """Ticks until stopped, with an event loop and an engine of its own. Trouble is told and counted; none ends it."""
 
     def __init__(
         self, make: Callable[[], Engine], name: str, lanes: Sequence[Lane], land_s: float, tick_s: float = TICK_S

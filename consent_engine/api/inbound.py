@@ -11,6 +11,8 @@ from consent_engine.api.views import Ack
 from consent_engine.ports import WebhookCall
 
 router = APIRouter(prefix="/v1/gateways", tags=["gateways"])
+PLAIN = frozenset({"text/plain", "application/octet-stream"})
+"""A message as it is, in whatever charset: Kannel's."""
 
 
 @router.post(
@@ -23,6 +25,16 @@ router = APIRouter(prefix="/v1/gateways", tags=["gateways"])
 async def inbound(request: Request, name: str) -> Response:
     """SMS from subscribers. Signed; a repeat gets the same acknowledgement."""
     return await _receive(request, name, reports=False)
+
+
+@router.get(
+    "/{name}/receipts",
+    summary="A delivery report in the query",
+    responses=openapi.answers({}, 401, 404, 422, 503),
+)
+async def receipt(request: Request, name: str) -> Response:
+    """For gateways that report by GET, like Kannel: `ref`, `type` and `id`, with Basic credentials."""
+    return await _receive(request, name, reports=True)
 
 
 @router.post(
@@ -38,8 +50,9 @@ async def receipts(request: Request, name: str) -> Response:
 
 
 async def _receive(request: Request, name: str, *, reports: bool) -> Response:
-    # Some gateways name no type. What they send is proven by its signature and read by their own adapter.
-    if not is_json(request.headers.get("content-type", "application/json")) or is_packed(request):
+    # Some gateways name no type. What they send is proven and read by their own adapter.
+    named = request.headers.get("content-type", "application/json")
+    if not (is_json(named) or named.partition(";")[0].strip().lower() in PLAIN) or is_packed(request):
         raise NotOurMediaType("send Content-Type: application/json, in UTF-8 and not compressed")
     front = front_of(request)
     body = await read_body(request, MOST_WEBHOOK)

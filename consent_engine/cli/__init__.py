@@ -31,7 +31,7 @@ def main() -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run one command; the exit status."""
     try:
-        status = app(args=list(arguments), prog_name="consent", standalone_mode=False)
+        status = app(args=list(arguments) or ["--help"], prog_name="consent", standalone_mode=False)
         sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except KeyboardInterrupt:

@@ -7,7 +7,6 @@ from consent_engine.cli import keys, ops, plans, reading, running
 app = typer.Typer(
     name="consent",
     help="SMS double opt-in for telephone sales: no consent, no service.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

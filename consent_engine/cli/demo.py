@@ -144,6 +144,7 @@ def _wait_for_interrupt(engine: subprocess.Popen[bytes]) -> None:
 
 def _show_log(log: Path) -> None:
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    lines = [line for line in lines if " INFO api: " not in line]  # a line a request would hide the rest
     for line in ["the engine's last lines:", *lines[-LAST_LINES:]]:
         sys.stderr.write(f"  {line}\n")
 

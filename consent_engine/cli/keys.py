@@ -1,5 +1,7 @@
 """`consent keys`: who may call the API."""
 
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see app.py
+
 from typing import Annotated
 
 import typer
@@ -7,7 +9,7 @@ import typer
 from consent_engine.cli.opening import opened
 from consent_engine.cli.tables import instant, line, table
 
-app = typer.Typer(help="API keys: add, list, revoke.", no_args_is_help=True)
+app = typer.Typer(help="API keys: add, list, revoke.")
 
 
 @app.command()

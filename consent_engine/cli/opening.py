@@ -1,5 +1,7 @@
 """The engine, opened for one command: on the Redis that was named, or on the data folder's own server."""
 
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see app.py
+
 import getpass
 import os
 import sys

@@ -1,5 +1,7 @@
 """`consent plans`: the tariff catalogue."""
 
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see app.py
+
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +10,7 @@ import typer
 from consent_engine.cli.opening import opened
 from consent_engine.cli.tables import line, table
 
-app = typer.Typer(help="The tariff catalogue: load, list, show.", no_args_is_help=True)
+app = typer.Typer(help="The tariff catalogue: load, list, show.")
 
 
 @app.command()

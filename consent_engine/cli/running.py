@@ -1,5 +1,7 @@
 """`consent serve`, `consent api`, `consent demo`: what runs on."""
 
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see app.py
+
 import os
 import signal
 import sys

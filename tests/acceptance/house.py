@@ -18,6 +18,8 @@ from typing import Any
 
 from consent_engine.domain import signature
 
+HOME = str(Path(__file__).parents[2])
+"""Where our packages are: the processes run in folders of their own."""
 GATEWAY_SECRET, BSS_SECRET = "gateway-secret-of-the-tests", "bss-secret-of-the-tests"
 SHORT = {
     "CONSENT_REPLY_WINDOW": "60s",
@@ -129,7 +131,7 @@ class House:
         self.outside = subprocess.Popen(
             [sys.executable, "-m", "consent_engine.simulator", "--port", str(self.outside_port),
              "--secret", GATEWAY_SECRET, "--bss-secret", BSS_SECRET, "--engine", self.api],
-            stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, cwd=self.folder,
+            env=self.environ, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, cwd=self.folder,
         )  # fmt: skip
         until("the outside answers", lambda: call("GET", f"http://127.0.0.1:{self.outside_port}/ledger")[0] == 200)
 
@@ -205,6 +207,7 @@ def house(folder: Path, **settings: str) -> Iterator[House]:
     made.environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")},
         **SHORT,
+        "PYTHONPATH": HOME,
         "CONSENT_DATA_DIR": str(folder / "data"),
         "CONSENT_GATEWAY": "http_json",
         "CONSENT_HTTP_JSON__URL": f"http://127.0.0.1:{made.outside_port}/sms",

@@ -6,6 +6,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 DEADLINE_S = 40
 END_S = 10
@@ -21,12 +22,17 @@ def free_ports(count: int) -> list[int]:
 class Running:
     """A process, and everything it has printed."""
 
-    def __init__(self, name: str, command: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, name: str, command: Sequence[str], environ: Mapping[str, str], folder: Path) -> None:
         self.name = name
         self.lines: list[str] = []
         self._news = threading.Condition()
         self.process = subprocess.Popen(
-            command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            env=environ,
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         self._ears = threading.Thread(target=self._listen, name=f"listens to {name}", daemon=True)
         self._ears.start()
@@ -75,9 +81,9 @@ class Running:
 
 
 @contextmanager
-def running(name: str, command: Sequence[str], environ: Mapping[str, str] | None = None) -> Iterator[Running]:
+def running(name: str, command: Sequence[str], environ: Mapping[str, str], folder: Path) -> Iterator[Running]:
     """A process for as long as it is needed."""
-    started = Running(name, command, environ)
+    started = Running(name, command, environ, folder)
     try:
         yield started
     finally:

@@ -19,9 +19,9 @@ from tests.acceptance.kannel_processes import Running, free_ports, running
 
 ENGINE = ("-m", "consent_engine")
 ROOT = Path(__file__).parents[2]
-FAKESMSC = "/usr/lib/kannel/test/fakesmsc"
-BINARIES = ("bearerbox", "smsbox", FAKESMSC)
-MISSING = [name for name in BINARIES if shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None]
+_PLACES = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/lib/kannel/test"
+BINARIES = {name: shutil.which(name, path=_PLACES) for name in ("bearerbox", "smsbox", "fakesmsc")}
+MISSING = [name for name, path in BINARIES.items() if path is None]
 SECRET = "an-installation-secret-of-some-length"
 BSS_SECRET = "between-us-and-the-bss"
 SENDER = "10085"
@@ -41,6 +41,7 @@ class Stack:
         self.url = f"http://127.0.0.1:{self._port}"
         self._bss = f"http://127.0.0.1:{bss}"
         self.environ = os.environ | {
+            "PYTHONPATH": str(ROOT),
             "CONSENT_REDIS_URL": redis_url,
             "CONSENT_SECRET": SECRET,
             "CONSENT_DATA_DIR": str(folder / "data"),
@@ -66,9 +67,9 @@ class Stack:
     def _start_kannel(self, admin: int) -> None:
         conf = self._folder / "kannel.conf"
         conf.write_text(self._configuration(admin), "utf-8")
-        self.bearerbox = self._run("bearerbox", "bearerbox", "-v", "1", str(conf))
+        self.bearerbox = self._run("bearerbox", BINARIES["bearerbox"], "-v", "1", str(conf))
         self.bearerbox.wait_for("entering mainloop")
-        self.smsbox = self._run("smsbox", "smsbox", "-v", "0", str(conf))
+        self.smsbox = self._run("smsbox", BINARIES["smsbox"], "-v", "0", str(conf))
         self.smsbox.wait_for("Connected to bearerbox")
         self.start_centre()
 
@@ -95,14 +96,15 @@ class Stack:
         return f"{conf}\n{wrong}"
 
     def _run(self, name: str, *command: str) -> Running:
-        return self._processes.enter_context(running(name, command, self.environ))
+        return self._processes.enter_context(running(name, command, self.environ, self._folder))
 
     def _python(self, name: str, *arguments: str) -> Running:
         return self._run(name, sys.executable, *arguments)
 
     def start_centre(self) -> None:
         """The SMSC, with a phone for everybody. Kannel hears of it at once."""
-        self.centre = self._run("fakesmsc", FAKESMSC, "-H", "127.0.0.1", "-r", str(self._centre), "-v", "0")
+        where = ("-H", "127.0.0.1", "-r", str(self._centre))
+        self.centre = self._run("fakesmsc", BINARIES["fakesmsc"], *where, "-v", "0")
         self.bearerbox.wait_for("Fakesmsc client connected", 1 + len(self.bearerbox.matching(CENTRE_LEFT)))
 
     def end_centre(self) -> None:

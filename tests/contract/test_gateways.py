@@ -164,9 +164,9 @@ def test_a_second_one_of_a_kind_has_its_own_name_and_settings():
     assert (south.name, south.sub_numbers) == ("http_json:south", True)
 
 
-@pytest.mark.parametrize("spec", ["", "kannel", "http_json:", "http_json:A", "HTTP_JSON", "http_json:a:b", ":"])
+@pytest.mark.parametrize("spec", ["", "cmpp", "http_json:", "http_json:A", "HTTP_JSON", "http_json:a:b", ":"])
 def test_a_wrong_name_stops_the_start(spec):
-    with pytest.raises(SettingsError, match="http_json, simulated"):
+    with pytest.raises(SettingsError, match="http_json, kannel, simulated"):
         built(spec, RAW)
 
 

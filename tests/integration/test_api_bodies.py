@@ -133,7 +133,7 @@ def test_only_json_is_read(door, unchanged, path, kind):
     is_problem(send(door, path, unchanged, body, {"Content-Type": kind}), 415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("kind", OTHER_KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in OTHER_KINDS if kind != "text/plain"])  # that is Kannel's
 def test_a_webhook_of_another_kind_is_not_read(door, unchanged, kind):
     body = json.dumps(reply()).encode()
     is_problem(send(door, HOOKS[0], unchanged, body, {"Content-Type": kind}), 415, "unsupported_media_type")

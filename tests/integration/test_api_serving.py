@@ -439,6 +439,7 @@ def test_the_document_lists_every_route(door):
     listed = {(method.upper(), path) for path, methods in said["paths"].items() for method in methods}
     known = {(method, path.replace("{id}", "{order_id}")) for method, path in ROUTES}
     hooks = {("POST", f"/v1/gateways/{{name}}/{kind}") for kind in ("inbound", "receipts")}
+    hooks.add(("GET", "/v1/gateways/{name}/receipts"))
     assert listed == known | hooks | {("GET", "/healthz"), ("GET", "/readyz")}
 
 

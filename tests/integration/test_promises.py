@@ -1,4 +1,4 @@
-"""The promises, against whatever may happen in whatever order: a machine plays the world and a model of a few lines judges.
+"""The promises, against whatever may happen in whatever order: a machine plays the world, a model of few words judges.
 
 TESTS_DEEP=500 looks at that many stories instead of the few that fit a normal run.
 """
@@ -277,16 +277,18 @@ class Promises(RuleBasedStateMachine):
             number, carrier = self.model.orders[order.id]
             assert (said.msisdn, said.carrier) == (number, carrier), "from that number, to that carrier"
             asked = next(e for e in order.events if e.trigger == "confirmation_accepted")
-            assert any(
-                at <= said.at and sms.ref == f"{order.id}.confirmation.1" for at, sms in self.model.sent
-            ), "after the question left us"
+            assert any(at <= said.at and sms.ref == f"{order.id}.confirmation.1" for at, sms in self.model.sent), (
+                "after the question left us"
+            )
             assert asked.detail["started"] <= said.at <= order.reply_by, "inside the window"
             assert not self.model.refuses(number, carrier, before=said.n), "STOP read before YES wins"
             self.answers(order, said, shown)
 
     def answers(self, order, said, shown):
         keyword, code = read(said.text)
-        others = [o for o in shown.values() if self.model.orders[o.id] == self.model.orders[order.id] and o is not order]
+        others = [
+            o for o in shown.values() if self.model.orders[o.id] == self.model.orders[order.id] and o is not order
+        ]
         if code is not None:
             assert code == order.doc.code
         if keyword is Keyword.UNKNOWN:  # the code alone answers our own question, after a yes

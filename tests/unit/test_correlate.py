@@ -1,0 +1,132 @@
+"""Which order a reply means: the four rules, and that it is never a guess."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consent_engine.domain.correlate import correlate, remembered, sub_number
+from consent_engine.domain.facts import Rule
+from consent_engine.domain.keywords import Keyword
+from consent_engine.domain.line import Entry
+
+NOW = 1_764_000_000_000
+YES, NO, STOP, HELP, UNKNOWN = Keyword.YES, Keyword.NO, Keyword.STOP, Keyword.HELP, Keyword.UNKNOWN
+
+
+def entry(order, code="", *, asked=True, open_=True, sub="", carrier="mobile"):
+    return Entry(order, carrier, f"plan-{order}", code, sub, NOW if asked else 0, 0 if open_ else NOW)
+
+
+A, B = entry("a", "234"), entry("b", "345")
+
+
+def meaning(keyword, *entries, code=None, sub="", started=(), which=None):
+    return correlate(keyword, code, sub, entries, lambda order: order in started, (which or {}).get)
+
+
+def rule_and_orders(*args, **more):
+    found = meaning(*args, **more)
+    return found.rule, found.orders
+
+
+def test_a_sub_number_says_which():
+    entries = entry("a", sub="234"), entry("b", sub="345")
+    assert rule_and_orders(YES, *entries, sub="345") == (Rule.SUB_NUMBER, ("b",))
+    assert rule_and_orders(YES, *entries, sub="999") == (Rule.AMBIGUOUS, ("a", "b"))
+
+
+def test_a_code_says_which():
+    assert rule_and_orders(YES, A, B, code="345") == (Rule.CODE, ("b",))
+    assert rule_and_orders(NO, A, B, code="234") == (Rule.CODE, ("a",))
+
+
+def test_a_wrong_code_means_nothing_even_where_one_order_is_open():
+    found = meaning(YES, A, code="999")
+    assert (found.keyword, found.rule, found.orders) == (UNKNOWN, Rule.AMBIGUOUS, ("a",))
+
+
+def test_a_code_that_two_orders_have_means_neither():
+    found = meaning(YES, A, entry("b", "234"), code="234")
+    assert (found.keyword, found.rule) == (UNKNOWN, Rule.AMBIGUOUS)
+
+
+def test_the_only_order_that_was_asked_is_meant():
+    assert rule_and_orders(YES, A, entry("b", asked=False)) == (Rule.ONLY_ORDER, ("a",))
+
+
+def test_an_order_whose_question_may_have_left_us_counts_as_asked():
+    unrecorded = entry("b", asked=False)
+    assert rule_and_orders(YES, unrecorded, started=("b",)) == (Rule.ONLY_ORDER, ("b",))
+    assert rule_and_orders(YES, A, unrecorded, started=("b",))[0] is Rule.AMBIGUOUS
+
+
+def test_a_finished_order_still_stands_in_the_way_of_a_bare_yes():
+    assert rule_and_orders(YES, entry("a", open_=False), B) == (Rule.AMBIGUOUS, ("b",))
+    assert rule_and_orders(YES, entry("a", open_=False)) == (Rule.ONLY_ORDER, ("a",))
+
+
+def test_a_bare_code_answers_only_our_own_question():
+    found = meaning(UNKNOWN, A, B, code="234")
+    assert (found.keyword, found.rule, found.orders) == (UNKNOWN, Rule.CODE, ("a",))
+    found = meaning(UNKNOWN, A, B, code="234", which={"a": YES, "b": NO})
+    assert (found.keyword, found.rule, found.orders) == (YES, Rule.WHICH_ONE, ("a",))
+
+
+def test_a_stop_means_every_open_order_whatever_else_it_says():
+    assert rule_and_orders(STOP, A, B, entry("c", open_=False), code="234", sub="1") == (Rule.EVERY_OPEN, ("a", "b"))
+
+
+def test_nothing_asked_is_nothing_meant():
+    assert rule_and_orders(YES) == (Rule.AMBIGUOUS, ())
+    two = entry("a", asked=False), entry("b", asked=False)
+    assert rule_and_orders(NO, *two) == (Rule.AMBIGUOUS, ("a", "b"))
+
+
+def test_only_orders_of_the_carriers_and_in_memory_are_looked_at_and_the_last_asked_comes_last():
+    late = Entry("c", "mobile", "p", "456", "", NOW + 5, 0)
+    early = Entry("d", "mobile", "p", "567", "", NOW - 5, 0)
+    other, gone = entry("t", carrier="telecom"), Entry("g", "mobile", "p", "678", "", 1, NOW - 1)
+    found = remembered([late, other, gone, early, A], ["mobile"], NOW)
+    assert [each.order for each in found] == ["d", "a", "c"]
+
+
+def test_the_sub_number_is_what_follows_the_longest_sender():
+    senders = {"mobile": "1008", "telecom": "10085"}
+    assert sub_number("10085234", senders) == "234"
+    assert sub_number("+1008", senders) == ""
+    assert sub_number("12345", senders) == ""
+
+
+entries = st.lists(
+    st.builds(
+        Entry,
+        order=st.sampled_from("abcde"),
+        carrier=st.just("mobile"),
+        plan=st.just("p"),
+        code=st.sampled_from(["234", "345", "456"]),
+        sub=st.sampled_from(["", "234", "345"]),
+        asked_at=st.sampled_from([0, NOW]),
+        until=st.sampled_from([0, NOW]),
+    ),
+    max_size=5,
+    unique_by=lambda entry: entry.order,
+)
+
+
+@settings(derandomize=True, database=None, max_examples=400)
+@given(entries, st.sampled_from([None, "234", "345", "999"]), st.sampled_from(["", "234", "9"]), st.booleans())
+def test_a_yes_means_one_order_or_none_and_one_that_nothing_else_fits(found, code, sub, started):
+    said = correlate(YES, code, sub, found, lambda _: started, lambda _: None)
+    if said.rule is Rule.AMBIGUOUS:
+        assert all(entry.is_open for entry in found if entry.order in said.orders)
+        return
+    assert len(said.orders) == 1
+    fits = {
+        Rule.SUB_NUMBER: lambda e: e.sub == sub,
+        Rule.CODE: lambda e: e.code == code,
+        Rule.ONLY_ORDER: lambda e: bool(e.asked_at or (e.is_open and started)),
+    }[said.rule]
+    matching = [entry.order for entry in found if fits(entry)]
+    assert matching in (list(said.orders), [])
+    assert set(said.orders) <= {entry.order for entry in found}
+    if not matching:  # nothing was asked: the only open order may be declined, and a yes to it is decided as too early
+        assert [entry.order for entry in found if entry.is_open] == list(said.orders)

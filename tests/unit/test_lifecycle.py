@@ -1,0 +1,84 @@
+"""The lifecycle: the table, all pairs of it, and what it makes impossible."""
+
+import pytest
+
+from consent_engine.domain.lifecycle import (
+    NOTES,
+    SETTLED,
+    STAGES,
+    TRANSITIONS,
+    State,
+    Trigger,
+    advance,
+    allows,
+    machine,
+)
+from consent_engine.errors import IllegalTransition
+
+PAIRS = [(state, trigger) for state in State for trigger in Trigger]
+TABLE = {(source, trigger): target for trigger, source, target in TRANSITIONS}
+
+
+def reachable(without):
+    """The states that can be reached from the beginning when one trigger never happens."""
+    found, news = set(), {State.AGREED}
+    while news:
+        found |= news
+        news = {t for (s, trigger), t in TABLE.items() if s in found and trigger is not without} - found
+    return found
+
+
+def test_every_pair_of_state_and_trigger_does_what_the_table_says_and_nothing_else():
+    for state, trigger in PAIRS:
+        if trigger in NOTES:
+            assert advance(state, trigger) is state
+        elif (state, trigger) in TABLE:
+            assert advance(state, trigger) is TABLE[state, trigger]
+        else:
+            with pytest.raises(IllegalTransition):
+                advance(state, trigger)
+
+
+def test_the_machine_of_transitions_knows_the_same_moves():
+    moves = {
+        (State[source], Trigger(name)): State[str(move.dest)]
+        for name, event in machine.events.items()
+        for source, found in event.transitions.items()
+        for move in found
+    }
+    assert moves == TABLE
+
+
+def test_what_is_allowed_is_what_advances():
+    for state, trigger in PAIRS:
+        assert allows(state, trigger) == (trigger in NOTES or (state, trigger) in TABLE)
+
+
+def test_a_settled_order_never_moves():
+    assert {state for state in State if state.settled} == SETTLED
+    assert [row for row in TRANSITIONS if row[1] in SETTLED] == []
+
+
+def test_every_state_that_is_not_settled_has_a_way_out_and_can_be_reached():
+    assert reachable(without=None) == set(State)
+    leaves = {source for trigger, source, target in TRANSITIONS if source is not target}
+    assert leaves == set(State) - SETTLED
+
+
+def test_nothing_is_activated_without_a_yes():
+    assert reachable(without=Trigger.SAID_YES).isdisjoint({State.CONFIRMED, State.ACTIVATED, State.NOTIFIED})
+    assert [source for trigger, source, _ in TRANSITIONS if trigger is Trigger.SAID_YES] == [State.AWAITING_REPLY]
+
+
+def test_nobody_can_say_yes_before_the_question_was_handed_over():
+    assert reachable(without=Trigger.CONFIRMATION_ACCEPTED).isdisjoint({State.AWAITING_REPLY, State.CONFIRMED})
+
+
+def test_the_machine_has_no_side_door():
+    assert not any(name.startswith("to_") for name in machine.events)
+    assert machine.models == []
+
+
+def test_a_note_is_never_also_a_move():
+    assert {trigger for trigger, _, _ in TRANSITIONS}.isdisjoint(NOTES)
+    assert set(STAGES).isdisjoint(NOTES)
