@@ -6,40 +6,26 @@ from dataclasses import dataclass
 
 from consent_engine.catalogue import Catalogue
 from consent_engine.domain.admit import Listed, Placing, Sale, Terms
-from consent_engine.domain.carriers import carrier_of_sender
-from consent_engine.domain.correlate import sub_number
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.event import compact, storable
+from consent_engine.domain.event import compact
 from consent_engine.domain.facts import CancelAsked, ResendAsked, RetryAsked
-from consent_engine.domain.keywords import Keyword, read
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.line import EVERY_CARRIER, Line, keyed, line_id
+from consent_engine.domain.line import EVERY_CARRIER, Line, line_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order import Order
-from consent_engine.domain.sms import DeliveryReport, Reply
 from consent_engine.errors import ConsentError, OrderNotFound
 from consent_engine.keys import Keys
 from consent_engine.listing import Filter, Page, RefusalsPage, orders_page, refusals_page
 from consent_engine.perform import Performer
 from consent_engine.placing import Placed, placing
-from consent_engine.ports import Outside, Posted, Queue, Registry, Store, Stored, Stuck
+from consent_engine.ports import Outside, Queue, Registry, Store, Stored, Stuck
+from consent_engine.receiving import Door, Incoming, RefusalAsked
 from consent_engine.recording import recording, retrying
 from consent_engine.rounds import Loaded, drive
 
 MOST_STUCK = 1_000
 MOST_OPEN, PASS, MOST_PASSES = 1_000_000, 500, 10_000
 CANCELLABLE = frozenset({State.AGREED, State.AWAITING_REPLY})
-
-
-@dataclass(frozen=True, slots=True)
-class RefusalAsked:
-    """Never again, said by voice or report, or written by ops. carrier '*': all. by: who wrote it down."""
-
-    msisdn: Msisdn
-    carrier: str
-    door: str
-    by: str
-    ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +51,7 @@ class Engine:
         self.catalogue = Catalogue(registry)
         self.keys = Keys(registry, secret)
         self._secret = secret
+        self._door = Door(store, outside, secret)
         self.performer = Performer(
             store, queue, outside, terms.policy, in_flight=in_flight, startable_ms=lease_ms - call_timeout_ms
         )
@@ -89,89 +76,16 @@ class Engine:
 
     # -- receive -------------------------------------------------------------------------------------------------
 
-    def receive(self, messages: Sequence[Reply | DeliveryReport | RefusalAsked]) -> list[Stored]:
+    def receive(self, messages: Sequence[Incoming]) -> list[Stored]:
         """Put messages into their lines' inboxes, each once, proven durable; reports on nothing of ours go aside."""
-        reports = [m for m in messages if isinstance(m, DeliveryReport)]
-        lines = dict(zip([m.ref for m in reports], self._lines_of(reports), strict=True))
-        posted: dict[int, Posted] = {}
-        unmatched = []
-        for n, message in enumerate(messages):
-            if isinstance(message, DeliveryReport) and not lines[message.ref]:
-                unmatched.append(compact({"why": "no_such_sms", "message": _report_body(message)}))
-            else:
-                posted[n] = self._posted(message, lines)
-        stored = dict(zip(posted, self.store.receive(list(posted.values())), strict=True)) if posted else {}
-        if unmatched:
-            self.store.unmatched(unmatched)
-        if any(each.is_new for each in stored.values()):
+        stored = self._door.receive(messages)
+        if any(each.is_new for each in stored):
             self.queue.wake(Lane.INBOUND, len(stored))
-        return [stored.get(n, Stored(is_new=True, at=0)) for n in range(len(messages))]
+        return stored
 
     def refuse(self, asked: RefusalAsked) -> Stored:
         """Never call this number again; `is_new` is False when that stood already."""
         return self.receive([asked])[0]
-
-    def _lines_of(self, reports: Sequence[DeliveryReport]) -> list[str | None]:
-        """The line whose inbox a report goes to; None when its ref is none of ours."""
-        if not reports:
-            return []
-        owners = [report.ref.split(".")[0] for report in reports]
-        lines = self.store.line_of(owners)
-        lost = [owner for owner, line in zip(owners, lines, strict=True) if line is None]
-        ours = self.store.load(lines=lost)[2] if lost else {}
-        return [
-            line or (owner if owner in ours and ours[owner].version else None)
-            for owner, line in zip(owners, lines, strict=True)
-        ]
-
-    def _posted(self, message: Reply | DeliveryReport | RefusalAsked, lines: dict[str, str | None]) -> Posted:
-        match message:
-            case Reply():
-                return self._reply(message)
-            case DeliveryReport():
-                line = lines[message.ref] or ""
-                parts = (message.ref, message.message_id, str(message.segment), message.status)
-                key = keyed(self._secret, "dlr", message.gateway, *parts)
-                return Posted(line, "", key, compact(_report_body(message)))
-            case RefusalAsked():
-                carriers = self._scope(message.carrier)
-                key = keyed(self._secret, "refusal", uuid.uuid4().hex)
-                body = {"kind": "refusal", "carriers": " ".join(carriers), "door": message.door, "by": message.by}
-                line = line_id(self._secret, message.msisdn)
-                return Posted(
-                    line, message.msisdn, key, compact(body), (message.carrier,), message.door, message.ref, once=True
-                )
-
-    def _scope(self, carrier: str) -> tuple[str, ...]:
-        return tuple(self.outside.senders) if carrier == EVERY_CARRIER else (carrier,)
-
-    def _reply(self, reply: Reply) -> Posted:
-        """The door reads the keyword: a STOP is a refusal in the same commit that stores it."""
-        carriers = self.carriers_of(reply.gateway, reply.to)
-        keyword, _ = read(storable(reply.text))
-        body = {
-            "kind": "reply",
-            "gateway": reply.gateway,
-            "id": storable(reply.message_id),
-            "from": str(reply.msisdn),
-            "to": storable(reply.to),
-            "text": storable(reply.text),
-            "written_at": reply.written_at,
-            "carriers": " ".join(carriers),
-            "sub": sub_number(reply.to, self.outside.senders),
-        }
-        refuses = carriers if keyword is Keyword.STOP else ()
-        key = keyed(self._secret, "mo", reply.gateway, reply.message_id)
-        line = line_id(self._secret, reply.msisdn)
-        return Posted(line, reply.msisdn, key, compact(body), refuses, "sms", storable(reply.message_id))
-
-    def carriers_of(self, gateway: str, to: str) -> tuple[str, ...]:
-        """The carriers a message may be meant for: by our number, else the gateway's only one, else all."""
-        known = carrier_of_sender(to.lstrip("+"), self.outside.senders)
-        if known:
-            return (known,)
-        served = tuple(carrier for carrier, name in self.outside.routes.items() if name == gateway)
-        return served if len(served) == 1 else tuple(self.outside.senders)
 
     # -- what people ask -----------------------------------------------------------------------------------------
 
@@ -260,9 +174,13 @@ class Engine:
 
     def dial(self, msisdn: Msisdn, carrier: str | None) -> Dial:
         """May it be dialled? Without a carrier: by none that refused, so by any refusal not."""
-        refusals = self.line(msisdn).refusals
-        against = [r for r in refusals if carrier is None or r.carrier in {carrier, EVERY_CARRIER}]
-        return Dial(callable=False, since=against[0].since) if against else Dial(callable=True)
+        return self.dial_many([(msisdn, carrier)])[0]
+
+    def dial_many(self, wanted: Sequence[tuple[Msisdn, str | None]]) -> list[Dial]:
+        """Which of these may be dialled, in one look."""
+        keys = [line_id(self._secret, msisdn) for msisdn, _ in wanted]
+        loaded = Loaded(*self.store.load(lines=list(dict.fromkeys(keys))))
+        return [_dial(loaded.line(key), carrier) for key, (_, carrier) in zip(keys, wanted, strict=True)]
 
     def stuck(self) -> list[Stuck]:
         """What waits for a person."""
@@ -277,17 +195,6 @@ class Engine:
             self.queue.wake(lane, count)
 
 
-def _report_body(report: DeliveryReport) -> dict[str, str | int | None]:
-    owner, purpose, n = (*report.ref.split("."), "", "")[:3]
-    return {
-        "kind": "report",
-        "owner": owner,
-        "effect": f"sms.{purpose}.{n}",
-        "gateway": report.gateway,
-        "id": storable(report.message_id),
-        "status": report.status.value,
-        "segment": report.segment,
-        "segments": report.segments,
-        "error": storable(report.error),
-        "at": report.at,
-    }
+def _dial(line: Line, carrier: str | None) -> Dial:
+    against = [r.since for r in line.refusals if carrier is None or r.carrier in {carrier, EVERY_CARRIER}]
+    return Dial(callable=not against, since=min(against, default=None))

@@ -1,7 +1,7 @@
 """Placing: admit by a commit that names the line's version it was admitted under; on a lost race admit again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from secrets import token_hex
 
 from consent_engine.domain.admit import Listed, Placing, Terms, admit
@@ -71,7 +71,7 @@ def _admit(
         new, fields = admit(wanted, order, line, listed(wanted.request.plan), terms, loaded.now, salt)
         word = yield from save(_commit(new, fields, line, wanted), prove=True)
         if word is Word.OK:
-            return Placed(new, created=True)
+            return Placed(replace(new, version=1), created=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
 

@@ -61,7 +61,8 @@ def reference() -> str:
             *rows,
             "",
             "Every gateway and BSS has settings of its own under its name: `CONSENT_HTTP_JSON__URL`, `__SECRET`,",
-            "`__SUB_NUMBERS`, `__SKEW`; `CONSENT_BSS_HTTP__URL`, `__SECRET`, `__CAN_ASK`; a second one of a kind, `http_json:box`,",
+            "`__SUB_NUMBERS`, `__SKEW`; `CONSENT_BSS_HTTP__URL`, `__SECRET`, `__CAN_ASK`; `CONSENT_KANNEL__URL`,",
+            "`__USERNAME`, `__PASSWORD`, `__SECRET`, `__CALLBACK_URL`; a second one of a kind, `http_json:box`,",
             "under `CONSENT_HTTP_JSON_BOX__`. Kannel: [kannel.md](kannel.md).",
             "",
         ]

@@ -121,7 +121,10 @@ class RedisRegistry:
             raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")
 
     def _check_server(self, *, strict: bool) -> None:
-        info = self._one("INFO")
+        try:
+            info = self._one("INFO")
+        except ResponseError:
+            raise SettingsError("CONSENT_REDIS_URL: this user may not ask INFO: allow it (ACL +info)") from None
         try:
             [(_, fsync)] = pairs(self._one("CONFIG", "GET", "appendfsync")).items()
         except (ResponseError, ValueError):  # an ACL may forbid CONFIG: then WAITAOF must do, and it does

@@ -16,10 +16,11 @@ from consent_engine.api.recent import Recent
 from consent_engine.domain.admit import Placing
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.sms import DeliveryReport, Reply
-from consent_engine.engine import Engine, RefusalAsked
+from consent_engine.engine import Engine
 from consent_engine.errors import ConsentError, SettingsError, StoreUnavailable
 from consent_engine.placing import Placed
 from consent_engine.ports import Acknowledgement, Stored, WebhookCall
+from consent_engine.receiving import RefusalAsked
 from consent_engine.settings import Settings
 
 T = TypeVar("T")

@@ -11,7 +11,8 @@ from consent_engine.api.front import front_of
 from consent_engine.api.views import DialView, RefusalView, instant
 from consent_engine.domain.line import EVERY_CARRIER
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.engine import Engine, RefusalAsked
+from consent_engine.engine import Engine
+from consent_engine.receiving import RefusalAsked
 
 router = APIRouter(prefix="/v1", tags=["refusals"])
 

@@ -78,7 +78,7 @@ def refuse(msisdn: Annotated[str, _MSISDN], carrier: Annotated[str | None, typer
     """Never call this number again: for one carrier, else for all. Cancels what is open."""
     from consent_engine.domain.line import EVERY_CARRIER
     from consent_engine.domain.msisdn import mask, parse
-    from consent_engine.engine import RefusalAsked
+    from consent_engine.receiving import RefusalAsked
 
     number, of = parse(msisdn), _carrier(carrier)
     with opened() as engine:

@@ -1,13 +1,14 @@
 """The door: may this order be taken? Shape first, then who asked before, then the rules, each with its code."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.carriers import CARRIERS
@@ -55,6 +56,13 @@ def _metadata(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _instant(value: object) -> object:
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC3339.fullmatch(value)):
+        return value
+    raise PydanticCustomError("call_time_invalid", "must be an RFC 3339 instant with offset")
+
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 _Text = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
@@ -65,8 +73,8 @@ class CallDetails(BaseModel):
 
     caller_number: Annotated[str, Field(min_length=1, max_length=21, pattern=r"^[0-9+]+$")]
     recording_id: Annotated[str, Field(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(_recording)]
-    started_at: AwareDatetime
-    agreed_at: AwareDatetime
+    started_at: Annotated[AwareDatetime, BeforeValidator(_instant)]
+    agreed_at: Annotated[AwareDatetime, BeforeValidator(_instant)]
 
 
 class PlaceOrder(BaseModel):

@@ -124,7 +124,6 @@ def test_an_unsigned_or_replayed_webhook_stores_nothing(home):
     body = json.dumps({"message_id": "evil", "from": "+8613800000004", "to": "10085", "text": "是"}).encode()
     assert home.post_signed("/v1/gateways/http_json/inbound", body, secret="guess")[0] == 401
     assert call("POST", f"{home.api}/v1/gateways/http_json/inbound", body)[0] == 401
-    assert call("POST", f"{home.api}/v1/gateways/http_json/inbound", b"x" * (2 << 20))[0] in {401, 413}
     assert home.state(order) == "awaiting_reply"
 
 

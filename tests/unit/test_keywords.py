@@ -184,10 +184,19 @@ def test_no_text_raises_and_any_means_what_the_contract_says(text):
     assert read(text) == oracle(text)
 
 
+# What strikes out, crosses, forbids or shakes its head: ours beyond the contract, see the decisions.
+OVERLAYS = "\u0335\u0336\u0337\u0338\u20d2\u20d3\u20e0\u20e5\u20e6\u20ea\u20eb"
+SIGNS = "¬×≠≢╳☒⛔✕✖✗✘❌❎⨯🆖👎🗙🙅🚫🛇"
+TURNS_ROUND = set(OVERLAYS + SIGNS)
+
+
 @given(st.text(st.characters(), max_size=12), st.sampled_from(sorted(MEANING)))
 def test_whatever_surrounds_a_word_it_means_what_the_contract_says(noise, word):
     for text in (noise + word, word + noise, word[:1] + noise + word[1:]):
-        assert read(text) == oracle(text)
+        expected = oracle(text)
+        if expected[0] == "YES" and set(text) & TURNS_ROUND:
+            expected = (Keyword.UNKNOWN, None)
+        assert read(text) == expected
 
 
 INVISIBLE = st.text(st.sampled_from("\u200b\u200d\u2060\ufeff\u00ad\u202e\u2066\ufe0f\u20e3"), max_size=3)

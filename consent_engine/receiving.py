@@ -1,0 +1,131 @@
+"""The door for messages: replies, delivery reports and refusals become entries of their lines' inboxes."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from consent_engine.domain.carriers import carrier_of_sender
+from consent_engine.domain.correlate import sub_number
+from consent_engine.domain.event import compact, storable
+from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.line import EVERY_CARRIER, keyed, line_id
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.sms import DeliveryReport, Reply
+from consent_engine.ports import Outside, Posted, Store, Stored
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalAsked:
+    """Never again, said by voice or report, or written by ops. carrier '*': all. by: who wrote it down."""
+
+    msisdn: Msisdn
+    carrier: str
+    door: str
+    by: str
+    ref: str = ""
+
+
+Incoming = Reply | DeliveryReport | RefusalAsked
+
+
+class Door:
+    """Takes messages in: each once, each to its line, a refusal in force before anybody reads it."""
+
+    def __init__(self, store: Store, outside: Outside, secret: str) -> None:
+        self._store = store
+        self._outside = outside
+        self._secret = secret
+
+    def receive(self, messages: Sequence[Incoming]) -> list[Stored]:
+        """Put messages into their lines' inboxes, each once, proven durable; reports on nothing of ours go aside."""
+        reports = [m for m in messages if isinstance(m, DeliveryReport)]
+        lines = dict(zip([m.ref for m in reports], self._lines_of(reports), strict=True))
+        posted: dict[int, Posted] = {}
+        unmatched = []
+        for n, message in enumerate(messages):
+            if isinstance(message, DeliveryReport) and not lines[message.ref]:
+                unmatched.append(compact({"why": "no_such_sms", "message": _report_body(message)}))
+            else:
+                posted[n] = self._posted(message, lines)
+        stored = dict(zip(posted, self._store.receive(list(posted.values())), strict=True)) if posted else {}
+        if unmatched:
+            self._store.unmatched(unmatched)
+        return [stored.get(n, Stored(is_new=True, at=0)) for n in range(len(messages))]
+
+    def _lines_of(self, reports: Sequence[DeliveryReport]) -> list[str | None]:
+        """The line whose inbox a report goes to; None when its ref is none of ours."""
+        if not reports:
+            return []
+        owners = [report.ref.split(".")[0] for report in reports]
+        lines = self._store.line_of(owners)
+        lost = [owner for owner, line in zip(owners, lines, strict=True) if line is None]
+        ours = self._store.load(lines=lost)[2] if lost else {}
+        return [
+            line or (owner if owner in ours and ours[owner].version else None)
+            for owner, line in zip(owners, lines, strict=True)
+        ]
+
+    def _posted(self, message: Incoming, lines: dict[str, str | None]) -> Posted:
+        match message:
+            case Reply():
+                return self._reply(message)
+            case DeliveryReport():
+                line = lines[message.ref] or ""
+                parts = (message.ref, message.message_id, str(message.segment), message.status)
+                key = keyed(self._secret, "dlr", message.gateway, *parts)
+                return Posted(line, "", key, compact(_report_body(message)))
+            case RefusalAsked():
+                carriers = self._scope(message.carrier)
+                key = keyed(self._secret, "refusal", uuid.uuid4().hex)
+                body = {"kind": "refusal", "carriers": " ".join(carriers), "door": message.door, "by": message.by}
+                line = line_id(self._secret, message.msisdn)
+                return Posted(
+                    line, message.msisdn, key, compact(body), (message.carrier,), message.door, message.ref, once=True
+                )
+
+    def _scope(self, carrier: str) -> tuple[str, ...]:
+        return tuple(self._outside.senders) if carrier == EVERY_CARRIER else (carrier,)
+
+    def _reply(self, reply: Reply) -> Posted:
+        """The door reads the keyword: a STOP is a refusal in the same commit that stores it."""
+        carriers = self.carriers_of(reply.gateway, reply.to)
+        keyword, _ = read(storable(reply.text))
+        body = {
+            "kind": "reply",
+            "gateway": reply.gateway,
+            "id": storable(reply.message_id),
+            "from": str(reply.msisdn),
+            "to": storable(reply.to),
+            "text": storable(reply.text),
+            "written_at": reply.written_at,
+            "carriers": " ".join(carriers),
+            "sub": sub_number(reply.to, self._outside.senders),
+        }
+        refuses = carriers if keyword is Keyword.STOP else ()
+        key = keyed(self._secret, "mo", reply.gateway, reply.message_id)
+        line = line_id(self._secret, reply.msisdn)
+        return Posted(line, reply.msisdn, key, compact(body), refuses, "sms", storable(reply.message_id))
+
+    def carriers_of(self, gateway: str, to: str) -> tuple[str, ...]:
+        """The carriers a message may be meant for: by our number, else the gateway's only one, else all."""
+        known = carrier_of_sender(to.lstrip("+"), self._outside.senders)
+        if known:
+            return (known,)
+        served = tuple(carrier for carrier, name in self._outside.routes.items() if name == gateway)
+        return served if len(served) == 1 else tuple(self._outside.senders)
+
+
+def _report_body(report: DeliveryReport) -> dict[str, str | int | None]:
+    owner, purpose, n = (*report.ref.split("."), "", "")[:3]
+    return {
+        "kind": "report",
+        "owner": owner,
+        "effect": f"sms.{purpose}.{n}",
+        "gateway": report.gateway,
+        "id": storable(report.message_id),
+        "status": report.status.value,
+        "segment": report.segment,
+        "segments": report.segments,
+        "error": storable(report.error),
+        "at": report.at,
+    }
