@@ -68,7 +68,8 @@ def _admit(
         if existing := loaded.orders.get(order):
             return (yield from _again(existing, wanted))
         salt = token_hex(16)
-        new, fields = admit(wanted, order, line, listed(wanted.request.plan), terms, loaded.now, salt)
+        now = max(loaded.now, line.seen)
+        new, fields = admit(wanted, order, line, listed(wanted.request.plan), terms, now, salt)
         word = yield from save(_commit(new, fields, line, wanted), prove=True)
         if word is Word.OK:
             return Placed(replace(new, version=1), created=True)
@@ -86,5 +87,7 @@ def _again(existing: Order, wanted: Placing) -> Step[Placed]:
 def _commit(new: Order, fields: dict[str, str], line: Line, wanted: Placing) -> Commit:
     ask = say(Purpose.CONFIRMATION, new.doc.placed_at)
     order = OrderChange(new, 0, None, fields, (ask, Put(WAKE_TOO_LATE, new.ask_by)))
-    stamp = {f"o:{new.id}": Entry.of(new).kept(), "msisdn": str(wanted.msisdn), **dict.fromkeys(line.aged, "")}
+    seen = str(max(line.seen, new.doc.placed_at))
+    stamp = {f"o:{new.id}": Entry.of(new).kept(), "msisdn": str(wanted.msisdn), "seen": seen}
+    stamp |= dict.fromkeys(line.aged, "")
     return Commit("place", order, LineChange(line.id, line.version, stamp), wakes=frozenset({Lane.SMS}))

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from consent_engine.domain.carriers import carrier_of_sender
 from consent_engine.domain.correlate import sub_number
@@ -38,6 +38,7 @@ class Door:
 
     def receive(self, messages: Sequence[Incoming]) -> list[Stored]:
         """Put messages into their lines' inboxes, each once, proven durable; reports on nothing of ours go aside."""
+        messages = [replace(m, ref=storable(m.ref)) if isinstance(m, DeliveryReport) else m for m in messages]
         reports = [m for m in messages if isinstance(m, DeliveryReport)]
         lines = dict(zip([m.ref for m in reports], self._lines_of(reports), strict=True))
         posted: dict[int, Posted] = {}
@@ -102,7 +103,8 @@ class Door:
             "sub": sub_number(reply.to, self._outside.senders),
         }
         refuses = carriers if keyword is Keyword.STOP else ()
-        key = keyed(self._secret, "mo", reply.gateway, reply.message_id)
+        # Who repeats himself repeats the words too; a gateway that reuses an id does not, and a STOP must not drown.
+        key = keyed(self._secret, "mo", reply.gateway, reply.message_id, reply.text)
         line = line_id(self._secret, reply.msisdn)
         return Posted(line, reply.msisdn, key, compact(body), refuses, "sms", storable(reply.message_id))
 

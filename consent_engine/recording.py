@@ -124,13 +124,18 @@ def giving_back(leased: Leased, now: Millis) -> Step[None]:
         first_at=0 if fresh else pending.first_at, last_at=0 if fresh else pending.last_at,
     )  # fmt: skip
     put = Put(leased.effect, now, back)
-    if leased.order is not None:
-        held = Held(Owner.ORDER, leased.effect, leased.token)
-        commit, _ = commit_of(leased.order, Decision(leased.order, put=(put,)), "", now, held)
-        yield from save(commit)
-    elif leased.line is not None:
+    if leased.line is not None:
         held = Held(Owner.LINE, leased.effect, leased.token)
         yield from save(Commit("", line=LineChange(leased.line.id, put=(put,)), held=held))
+        return
+    order, held = leased.order, Held(Owner.ORDER, leased.effect, leased.token)
+    for _ in range(MOST_RACES):
+        if order is None:
+            return
+        commit, _ = commit_of(order, Decision(order, put=(put,)), "", now, held)
+        if (yield from save(commit)) is not Word.STALE:
+            return
+        order = (yield from load([order.id])).orders.get(order.id)
 
 
 def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) -> Step[Pending | None]:

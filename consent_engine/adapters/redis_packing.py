@@ -75,7 +75,7 @@ def leased_of(now: Millis, member: str, kept: str, lost: str, flat: Sequence[str
 
 def keys_of(commit: Commit) -> list[str]:
     order = commit.order.order if commit.order else None
-    line = commit.line.line if commit.line else ""
+    line = commit.line.line if commit.line else order.line if order else ""
     day = datetime.fromtimestamp(order.doc.placed_at / 1000, UTC).strftime("%Y-%m-%d") if order else ""
     return [
         order_key(order.id if order else "-"),

@@ -57,7 +57,8 @@ def _remind(order: Order, op: str, now: Millis) -> Decision:
     """Ask once more, by day; a reminder that the quiet hours push past the window is none."""
     events, again = held_back(order, Put(WAKE_REMINDER, now), op, now)
     if not events:
-        return note(order, Event(Trigger.REMINDED, now, op, by="engine"), say(Purpose.REMINDER, now))
+        reminded = note(order, Event(Trigger.REMINDED, now, op, by="engine"), say(Purpose.REMINDER, now))
+        return replace(reminded, guard=now)  # nobody is reminded whose answer we only have to read
     return Decision(order.moved(*events), events, (again,) if again.due < order.reply_by else ())
 
 

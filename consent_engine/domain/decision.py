@@ -93,13 +93,13 @@ def handed_over(order: Order, now: Millis, op: str, how: str, ref: str = "") -> 
     pending = order.question or Pending()
     detail: dict[str, str | int | list[str]] = {
         "how": how,
-        "may_have": pending.doubts + 1,
+        "may_have": max(1, pending.doubts + (1 if how == "gateway" or pending.leased_at else 0)),
         "started": pending.first_at,
         "last": pending.last_at,
     }
     event = Event(Trigger.CONFIRMATION_ACCEPTED, now, op, ref, "engine", detail)
     policy = order.doc.policy
-    window = Put(WAKE_WINDOW, now + policy.reply_window)
+    window = Put(WAKE_WINDOW, now + policy.reply_window + 1)  # a yes in the last millisecond is in time
     reminds = 0 < policy.reminder_after < policy.reply_window
     return event, (window, Put(WAKE_REMINDER, now + policy.reminder_after)) if reminds else (window,)
 

@@ -74,11 +74,13 @@ class Ended:
     outcome: Outcome
     roll: float = 0.5
     waits: bool = False
+    known_by: str = ""
+    """the op of what told us, when that was not the call itself"""
 
     @property
     def op(self) -> str:
         """One outcome an attempt."""
-        return f"{self.effect}#{self.token}"
+        return self.known_by or f"{self.effect}#{self.token}"
 
 
 @dataclass(frozen=True, slots=True)

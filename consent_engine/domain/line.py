@@ -19,7 +19,7 @@ REMEMBER_MESSAGES_MS = 30 * 24 * 3_600_000
 
 def keyed(secret: str, kind: str, *parts: str) -> str:
     """A keyed hash, 24 hex digits. Without the secret nobody can tell which number or key it came from."""
-    text = "\n".join((kind, *parts)).encode()
+    text = "\n".join((kind, *parts)).encode("utf-8", "surrogatepass")
     return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()[:24]
 
 
@@ -101,6 +101,8 @@ class Line:
     effects: Mapping[str, Pending]
     answered: Mapping[str, Millis] = field(default_factory=dict)
     """purpose -> when we last answered a message that no order answers"""
+    seen: Millis = 0
+    """the newest instant known on this line: none after it may be older, whatever the clock does"""
     aged: tuple[str, ...] = ()
     """Fields that may go: dedupe keys past their age."""
 
@@ -125,11 +127,13 @@ class Line:
                     answered[rest] = int(kept)
                 elif kind == "m" and int(kept) < now - REMEMBER_MESSAGES_MS:
                     aged.append(name)
-            version = int(fields.get("v", "0"))
+            version, seen = int(fields.get("v", "0")), int(fields.get("seen", "0"))
         except (ValueError, TypeError) as error:
             raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
         known = fields.get("msisdn", "")
-        return cls(line, version, known, tuple(entries), tuple(refusals), effects, answered, tuple(aged[:_MOST_AGED]))
+        return cls(
+            line, version, known, tuple(entries), tuple(refusals), effects, answered, seen, tuple(aged[:_MOST_AGED])
+        )
 
 
 _MOST_AGED = 50

@@ -1,5 +1,6 @@
 """A subscriber's reply, and what follows: only a whole, timely, unambiguous yes to a question asked activates."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from consent_engine.domain.decision import Decision, Drop, Put, clarified, note, proves_reading, refuse_or_note, say
@@ -55,7 +56,7 @@ def _yes(order: Order, reply: Replied, now: Millis) -> Decision:
     if order.state is not State.AWAITING_REPLY or reply.at > order.reply_by:
         return _late(order, reply, now)
     asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
-    if asked is None or _written_before(reply, asked.detail["started"]):
+    if asked is None or _written_before(reply, asked.detail["last"]):
         return note(order, _event(Trigger.REPLIED_BEFORE, reply, now))
     event = _event(Trigger.SAID_YES, reply, now)
     # Nothing that still waited to be said matters to somebody who has answered; what is in flight ends as a note.
@@ -74,8 +75,10 @@ def _early_yes(order: Order, reply: Replied, now: Millis) -> Decision:
     pending = order.question
     if pending is None or not pending.last_at or _written_before(reply, pending.first_at):
         return note(order, _event(Trigger.REPLIED_BEFORE, reply, now))
-    early = _event(Trigger.REPLIED_EARLY, reply, now, last=pending.last_at)
-    if not (proves_reading(order, reply.rule) and pending.doubts and not pending.leased_at):
+    # It counts only for the attempt it can have answered: an older one is void once the question went out again.
+    answered = 0 if _written_before(reply, pending.last_at) else pending.last_at
+    early = _event(Trigger.REPLIED_EARLY, reply, now, last=answered)
+    if not (answered and proves_reading(order, reply.rule) and pending.doubts and not pending.leased_at):
         return note(order, early)
     # Only who has read the question can write this: the doubt is settled, and the yes with it.
     decision = question_answered(order.moved(early), now, f"{reply.op}:asked", "reply", reply.ref)
@@ -97,9 +100,9 @@ def _no(order: Order, reply: Replied, now: Millis) -> Decision:
 
 def _late(order: Order, reply: Replied, now: Millis) -> Decision:
     """A yes that comes too late changes nothing; who is still waiting for the service is told so, once."""
-    told = order.state in _WITHOUT_SERVICE and not any(
-        e.detail.get("answered") for e in order.all(Trigger.REPLIED_LATE)
-    )
+    # After a STOP its answer was the last message.
+    waits = order.state in _WITHOUT_SERVICE and order.last(Trigger.OPTED_OUT) is None
+    told = waits and not any(e.detail.get("answered") for e in order.all(Trigger.REPLIED_LATE))
     event = _event(Trigger.REPLIED_LATE, reply, now, answered=int(told))
     return note(order, event, *((say(Purpose.LATE, now),) if told else ()))
 
@@ -133,11 +136,22 @@ def _was_asked(order: Order, reply: Replied) -> bool:
     return bool(started) and not _written_before(reply, started)
 
 
-def which_asked(order: Order, op: str = "") -> Keyword | None:
-    """What the subscriber had said when we asked "which one?" about this order, by another message than `op`."""
-    unclear = [e.detail for e in order.all(Trigger.UNCLEAR) if e.detail.get("which") and e.op != op]
-    asked = any(detail["clarified"] for detail in unclear)
-    return Keyword(str(unclear[-1]["which"])) if asked else None
+def which_asked(order: Order, op: str, at: Millis, others: Iterable[Order] = ()) -> Keyword | None:
+    """What the subscriber had said when we asked "which one?" about this order, before a message `op` received at `at`.
+
+    One question, one answer: it is over once any of `others` was named by code or sub-number since.
+    """
+    unclear = [e for e in order.all(Trigger.UNCLEAR) if e.detail.get("which") and e.op != op and e.at <= at]
+    if not any(e.detail["clarified"] for e in unclear):
+        return None
+    since = max(e.at for e in unclear if e.detail["clarified"])
+    answers = (e for other in others for e in other.events if e.at >= since and e.op != op)
+    if any(e.detail.get("rule") in _NAMING for e in answers):
+        return None
+    return Keyword(str(unclear[-1].detail["which"]))
+
+
+_NAMING = frozenset({Rule.CODE, Rule.WHICH_ONE, Rule.SUB_NUMBER})
 
 
 def was_started(order: Order) -> bool:

@@ -71,7 +71,7 @@ def _failed(order: Order, report: Reported, pending: Pending | None, now: Millis
         Trigger.CONFIRMATION_FAILED, now, f"{report.op}:failed", report.message_id, report.gateway,
         {"reason": report.error or "not delivered"},
     )  # fmt: skip
-    return settle(order, event)
+    return settle(order, event, guard=now)
 
 
 def _failed_ids(order: Order) -> set[str]:
@@ -95,7 +95,9 @@ def _on_other(order: Order, report: Reported, now: Millis) -> Decision:
     """A report proves that a doubtful SMS was handed over; note once that it is wholly on the handset."""
     pending = order.effects.get(report.effect)
     if pending is not None and pending.last_at and report.status is not Delivery.FAILED:
-        decision = on_outcome(order, Ended(report.effect, pending.attempts, Accepted(report.message_id)), now)
+        accepted = Accepted(report.message_id)
+        ended = Ended(report.effect, pending.attempts, accepted, known_by=f"{report.op}:accepted")
+        decision = on_outcome(order, ended, now)
         later = _wholly(decision.order, report, now)
         return replace(decision, order=later.order, events=(*decision.events, *later.events))
     return _wholly(order, report, now)

@@ -88,7 +88,11 @@ if ARGV[14] ~= "" then
     if not front or string.match(front, "^%d+|([^|]*)|") ~= ARGV[14] then
         return { "front", order_version, line_version }
     end
-elseif ARGV[9] ~= "" and front and tonumber(string.match(front, "^(%d+)|")) <= tonumber(ARGV[9]) then
+end
+-- What is consumed here is read; what stands behind it is not.
+local unread = front
+if ARGV[14] ~= "" then unread = ARGV[9] ~= "" and redis.call("LINDEX", inbox, 1) end
+if ARGV[9] ~= "" and unread and tonumber(string.match(unread, "^(%d+)|")) <= tonumber(ARGV[9]) then
     return { "guarded", order_version, line_version }
 end
 
@@ -151,7 +155,7 @@ if ARGV[14] ~= "" then
         redis.call("ZREM", KEYS[4], read)
     elseif ARGV[15] == "1" then
         redis.call("HSET", line, "f:read", "[]")
-        redis.call("ZADD", KEYS[4], 0, read)
+        redis.call("ZADD", KEYS[4], string.match(front, "^(%d+)|"), read)
     end
 end
 return { "ok", order_version, line_version }

@@ -1,0 +1,223 @@
+"""What a message in a line's inbox asks for: facts about orders, SMS of the line's own, or nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from consent_engine.domain.correlate import Meaning, correlate, remembered
+from consent_engine.domain.decision import Drop, Put, clarified
+from consent_engine.domain.effects import Pending, Purpose, is_sms, sms_effect
+from consent_engine.domain.event import Event
+from consent_engine.domain.facts import CancelAsked, Fact, Replied, Reported, Rule
+from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line import Entry, Line, Unread
+from consent_engine.domain.order import MOST_EVENTS, Order
+from consent_engine.domain.replies import was_started, which_asked
+from consent_engine.domain.sms import Delivery
+
+MOST_SETTLED = 20
+"""How many settled orders of a line are looked at; open ones are never left out."""
+ANSWER_AGAIN_MS = 3_600_000
+TOO_MANY = "too_many"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one message asks for: facts about orders, SMS of the line's own, or nothing (then `unmatched` says why)."""
+
+    facts: tuple[tuple[str, Fact], ...] = ()
+    put: tuple[Put, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+    drop: tuple[tuple[str, Drop], ...] = ()
+    unmatched: str = ""
+
+
+def wanted(line: Line, message: Unread) -> list[str]:
+    """The orders that must be seen to understand a message."""
+    body = message.body
+    if body["kind"] == "report":
+        return [str(body["owner"])] if body["owner"] != line.id else []
+    entries = remembered(line.entries, str(body["carriers"]).split(), message.at)
+    settled = [entry for entry in entries if not entry.is_open]
+    return [entry.order for entry in (*settled[-MOST_SETTLED:], *(e for e in entries if e.is_open))]
+
+
+def understand(line: Line, orders: Mapping[str, Order], message: Unread, *, waits: bool) -> Reading:
+    """Say what a message asks for."""
+    match message.body["kind"]:
+        case "reply":
+            return _reply(line, orders, message)
+        case "refusal":
+            return _refusal(line, message)
+        case _:
+            return _report(line, orders, message, waits=waits)
+
+
+def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
+    body = message.body
+    text = str(body["text"])
+    keyword, code = read(text)
+    carriers = str(body["carriers"]).split()
+    entries = remembered(line.entries, carriers, message.at)
+    # What was said before an order was placed cannot mean it. A STOP means all there is: the door keeps later ones out.
+    entries = entries if keyword is Keyword.STOP else _older(entries, message, orders)
+    entries = [entry for entry in entries if entry.order in orders]
+    meaning = correlate(
+        keyword, code, str(body["sub"]), entries,
+        was_started=lambda order: was_started(orders[order]),
+        which_asked=lambda order: _which_asked(orders[order], orders, message),
+    )  # fmt: skip
+    begun = _begun(orders, message)
+    if begun is not None:
+        meaning = _as_begun(begun, orders)
+    room = tuple(o for o in meaning.orders if _has_room(orders[o], meaning.keyword))
+    if not room and keyword is Keyword.STOP:
+        room = _active(entries, orders)
+    if not room:
+        return _nothing_asked(line, message, keyword, TOO_MANY if meaning.orders else "nothing_asked")
+    if keyword is Keyword.HELP:
+        room = room[-1:]
+    ambiguous = meaning.rule is Rule.AMBIGUOUS and keyword is not Keyword.HELP
+    ask = ambiguous and begun is None and _may_ask(meaning.keyword, [orders[o] for o in room], message)
+    asked = ask or (begun is not None and bool(begun.detail["clarified"]))
+    # One SMS answers a message, not one an order; read again after a crash, it was answered by the first commit.
+    first = None if any(orders[o].knows(message.key) for o in orders) else room[0]
+    answers = {o: asked if ambiguous else o == first for o in room}
+    facts = tuple(
+        (o, _refused(line, orders[o], meaning, message) or _replied(meaning, message, answer=answers[o])) for o in room
+    )
+    # Whoever has answered is not asked any more.
+    drop = () if ambiguous else _asking(line)
+    return Reading(facts, (_which_one(line, orders, room, message),) if ask else (), drop=drop)
+
+
+def _asking(line: Line) -> tuple[tuple[str, Drop], ...]:
+    """The line's own questions that have not gone out."""
+    return tuple((effect, Drop.ANYWAY) for effect in line.effects if effect.startswith(_ASKING))
+
+
+def _has_room(order: Order, keyword: Keyword) -> bool:
+    """Whether a history can take another note; what moves an open order always finds room."""
+    return len(order.events) < MOST_EVENTS or (keyword in _MOVING and not order.state.settled)
+
+
+def _which_asked(order: Order, orders: Mapping[str, Order], message: Unread) -> Keyword | None:
+    return which_asked(order, message.key, message.at, orders.values())
+
+
+def _begun(orders: Mapping[str, Order], message: Unread) -> Event | None:
+    """The note of an ambiguous message that was committed in part before its reader died; it asked, if that asked."""
+    events = (event for order in orders.values() for event in order.events if event.op == message.key)
+    return next((event for event in events if event.detail.get("rule") == Rule.AMBIGUOUS), None)
+
+
+def _as_begun(event: Event, orders: Mapping[str, Order]) -> Meaning:
+    """What was ambiguous stays so for the rest, whatever has changed since."""
+    kept = event.detail["candidates"]
+    candidates = tuple(kept) if isinstance(kept, list) else ()
+    waiting = tuple(o for o in candidates if o in orders and not orders[o].state.settled)
+    return Meaning(Keyword(str(event.detail["keyword"])), Rule.AMBIGUOUS, waiting, candidates)
+
+
+def _refused(line: Line, order: Order, meaning: Meaning, message: Unread) -> CancelAsked | None:
+    """A yes while a refusal of that carrier stands is no consent, however the refusal itself was read."""
+    refusal = line.refusal(order.doc.carrier)
+    if refusal is None or meaning.keyword is not Keyword.YES or order.state.settled:
+        return None
+    return CancelAsked(message.key, "engine", "refused", refusal.door)
+
+
+_ASKING = (f"sms.{Purpose.CLARIFICATION}.", f"sms.{Purpose.HELP}.")
+
+
+def _older(entries: Sequence[Entry], message: Unread, orders: Mapping[str, Order]) -> list[Entry]:
+    """The orders that are not younger than a message."""
+    return [e for e in entries if e.order in orders and orders[e.order].doc.placed_at <= message.at]
+
+
+_MOVING = frozenset({Keyword.YES, Keyword.NO, Keyword.STOP})
+
+
+def _may_ask(keyword: Keyword, candidates: Sequence[Order], message: Unread) -> bool:
+    """Which one? Once for an answer that fits several, once for words that are none; not before anything was asked."""
+    if not any(order.asked_at or was_started(order) for order in candidates):
+        return False
+    if keyword is Keyword.UNKNOWN:
+        return not any(clarified(order, message.key) for order in candidates)
+    everyone = {order.id: order for order in candidates}
+    return not any(_which_asked(order, everyone, message) for order in candidates)
+
+
+def _replied(meaning: Meaning, message: Unread, *, answer: bool) -> Replied:
+    body = message.body
+    written = body.get("written_at")
+    return Replied(
+        op=message.key,
+        at=message.at,
+        keyword=meaning.keyword,
+        rule=meaning.rule,
+        candidates=meaning.candidates,
+        gateway=str(body["gateway"]),
+        ref=str(body["id"]),
+        text=str(body["text"]),
+        msisdn=str(body["from"]),
+        to=str(body["to"]),
+        written_at=int(written) if written is not None else None,
+        answer=answer,
+    )
+
+
+def _which_one(line: Line, orders: Mapping[str, Order], candidates: tuple[str, ...], message: Unread) -> Put:
+    """Ask once which order was meant, listing codes."""
+    docs = [orders[o].doc for o in candidates]
+    about = (docs[0].carrier, *(f"{doc.code} {doc.plan_name}" for doc in docs))
+    return Put(sms_effect(Purpose.CLARIFICATION, line.version), message.at, Pending(about=about))
+
+
+def _active(entries: Sequence[Entry], orders: Mapping[str, Order]) -> tuple[str, ...]:
+    """The newest order whose service is on: a STOP that comes after it is told how to end that."""
+    return tuple(e.order for e in entries if orders[e.order].state is State.NOTIFIED)[-1:]
+
+
+def _nothing_asked(line: Line, message: Unread, keyword: Keyword, why: str) -> Reading:
+    """STOP and HELP are answered even when nothing was asked, at most once an hour; all else is kept, unanswered."""
+    purpose = {Keyword.STOP: Purpose.OPTED_OUT, Keyword.HELP: Purpose.HELP}.get(keyword)
+    drop = _asking(line) if keyword is Keyword.STOP else ()
+    if purpose is None or why == TOO_MANY or message.at - line.answered.get(purpose, 0) < ANSWER_AGAIN_MS:
+        return Reading(drop=drop, unmatched=why)
+    carriers = str(message.body["carriers"]).split()
+    put = Put(sms_effect(purpose, line.version), message.at, Pending(about=tuple(carriers[:1])))
+    return Reading((), (put,), {f"a:{purpose}": str(message.at)}, drop, why)
+
+
+def _refusal(line: Line, message: Unread) -> Reading:
+    body = message.body
+    entries = remembered(line.entries, str(body["carriers"]).split(), message.at)
+    fact = CancelAsked(message.key, str(body["by"]), "refused", str(body["door"]))
+    return Reading(tuple((entry.order, fact) for entry in entries if entry.is_open), drop=_asking(line))
+
+
+def _report(line: Line, orders: Mapping[str, Order], message: Unread, *, waits: bool) -> Reading:
+    body = message.body
+    effect, status = str(body["effect"]), Delivery(str(body["status"]))
+    if not is_sms(effect):
+        return Reading(unmatched="no_such_sms")
+    order = orders.get(str(body["owner"]))
+    if order is None:
+        settles = effect in line.effects and status is not Delivery.FAILED
+        return Reading(drop=((effect, Drop.ANYWAY),) if settles else (), unmatched="" if settles else "no_such_sms")
+    if len(order.events) >= MOST_EVENTS:
+        return Reading(unmatched=TOO_MANY)
+    fact = Reported(
+        op=message.key,
+        at=message.at,
+        gateway=str(body["gateway"]),
+        effect=effect,
+        message_id=str(body["id"]),
+        status=status,
+        segment=int(str(body["segment"])),
+        segments=int(str(body["segments"])),
+        error=str(body["error"]),
+        waits=waits,
+    )
+    return Reading(((order.id, fact),))
