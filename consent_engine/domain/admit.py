@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -15,12 +15,13 @@ from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.event import compact
 from consent_engine.domain.line import Entry, Line, free_code
-from consent_engine.domain.messages import CURRENT_EDITION, confirmation
+from consent_engine.domain.messages import confirmation
 from consent_engine.domain.msisdn import Msisdn, parse
 from consent_engine.domain.order import Call, Doc, Order, Person, opened
 from consent_engine.domain.plan import Plan
 from consent_engine.domain.policy import Policy
 from consent_engine.domain.segments import segments
+from consent_engine.domain.words import LANGUAGES
 from consent_engine.errors import (
     DisclosureMissing,
     DoNotCall,
@@ -87,6 +88,8 @@ class PlaceOrder(BaseModel):
     agent: _Text
     call: CallDetails
     metadata: Annotated[dict[str, Any], AfterValidator(_metadata)] = {}
+    language: Literal["zh", "en"] = "zh"
+    """of the SMS; what the plan says is told as it was published"""
 
     @classmethod
     def read(cls, body: object) -> "PlaceOrder":
@@ -116,6 +119,7 @@ class PlaceOrder(BaseModel):
         call = self.call
         times = [millis(call.started_at), millis(call.agreed_at)]
         parts = [self.msisdn, self.plan, self.agent, call.caller_number, call.recording_id, times, self.metadata]
+        parts += [] if self.language == "zh" else [self.language]
         return hashlib.sha256(compact(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -208,21 +212,21 @@ def _plan(request: PlaceOrder, listed: Listed | None, now: Millis) -> Plan:
     return plan
 
 
-def _written(plan: Plan, code: str | None, window: int) -> tuple[str, int]:
+def _written(plan: Plan, code: str | None, window: int, edition: int) -> tuple[str, int]:
     if code is not None:
-        text = confirmation(plan, code, window)
+        text = confirmation(plan, code, window, edition)
         return text, segments(text)
     # Nearly every text: the same words for everybody who is asked about this version of the plan.
-    known = _WRITTEN.get((plan.hash, window))
+    known = _WRITTEN.get((plan.hash, window, edition))
     if known is None:
-        text = confirmation(plan, None, window)
+        text = confirmation(plan, None, window, edition)
         known = text, segments(text)
         if len(_WRITTEN) < _MOST_WRITTEN:
-            _WRITTEN[plan.hash, window] = known
+            _WRITTEN[plan.hash, window, edition] = known
     return known
 
 
-_WRITTEN: dict[tuple[str, int], tuple[str, int]] = {}
+_WRITTEN: dict[tuple[str, int, int], tuple[str, int]] = {}
 _MOST_WRITTEN = 4096
 
 
@@ -232,7 +236,8 @@ def _doc(
     request, policy = placing.request, terms.policy
     code = free_code(others, now, salt[:8])
     asks_code = bool(others)  # then "the only order asked" would not do
-    text, parts = _written(plan, code if asks_code else None, policy.reply_window)
+    edition = LANGUAGES[request.language]
+    text, parts = _written(plan, code if asks_code else None, policy.reply_window, edition)
     call = Call(
         request.call.caller_number,
         request.call.recording_id,
@@ -256,7 +261,7 @@ def _doc(
         sub=code if plan.carrier in terms.sub_numbers else "",
         code=code,
         asks_code=asks_code,
-        words=CURRENT_EDITION,
+        words=edition,
         segments=parts,
         policy=policy,
         request=request.fingerprint(),

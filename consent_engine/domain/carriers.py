@@ -19,6 +19,7 @@ class Profile:
 
     carrier: Carrier
     name: str
+    english: str
     outbound: str
     hotline: str
 
@@ -26,9 +27,9 @@ class Profile:
 CARRIERS: dict[str, Profile] = {
     profile.carrier: profile
     for profile in (
-        Profile(Carrier.MOBILE, "中国移动", "10085", "10086"),
-        Profile(Carrier.TELECOM, "中国电信", "10001", "10000"),
-        Profile(Carrier.UNICOM, "中国联通", "10016", "10010"),
+        Profile(Carrier.MOBILE, "中国移动", "China Mobile", "10085", "10086"),
+        Profile(Carrier.TELECOM, "中国电信", "China Telecom", "10001", "10000"),
+        Profile(Carrier.UNICOM, "中国联通", "China Unicom", "10016", "10010"),
     )
 }
 

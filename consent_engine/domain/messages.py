@@ -1,101 +1,22 @@
-"""Every word a subscriber reads.
+"""Every text a subscriber reads, from the words of an edition.
 
-Words live in an edition. An edition is never edited once released: orders under way keep the edition they were placed
-under, so a change of words is a new edition beside the old ones. No text has a link in it, and none ever will.
+Orders under way keep the edition they were placed under, so a change of words is a new edition beside the old ones.
+No text has a link in it, and none ever will.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cache, lru_cache
-from types import MappingProxyType
 
 from jinja2 import Environment, StrictUndefined, Template
 
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Purpose
 from consent_engine.domain.plan import Plan
+from consent_engine.domain.words import CURRENT_EDITION, EDITIONS, HELPED, LANGUAGES, STOPPED, WHICH_ONE
 from consent_engine.errors import BrokenRecord
-
-WHICH_ONE = "which_one"
-STOPPED = "stopped"
-HELPED = "helped"
-
-# fmt: off
-_FIRST: dict[str, str] = {
-    Purpose.CONFIRMATION: (
-        "【{{ brand }}】您在电话中同意办理{{ brand }}「{{ name }}」，现请您确认，确认前不会办理。"
-        "资费：{{ price }}。适用范围：{{ scenario }}。有效期：{{ validity }}。限制条件：{{ restrictions }}。"
-        "退订方式：{{ unsubscribe }}。"
-        "请在{{ window }}内回复“{{ yes }}”确认办理；回复“{{ no }}”、回复其他内容或不回复，均不办理。回复免费。"
-        "服务热线{{ hotline }}。任何人都不会向您索要验证码。"
-    ),
-    Purpose.REMINDER: (
-        "【{{ brand }}】您在电话中同意的「{{ name }}」（{{ price }}）还在等您确认，尚未办理。"
-        "办理请回复“{{ yes }}”；不办理请回复“{{ no }}”，或无需回复，到期自动失效。回复免费。"
-        "服务热线{{ hotline }}。任何人都不会向您索要验证码。"
-    ),
-    Purpose.CLARIFICATION: (
-        "【{{ brand }}】没有看懂您的回复，「{{ name }}」（{{ price }}）尚未办理。"
-        "办理请回复“{{ yes }}”，不办理请回复“{{ no }}”；回复其他内容或不回复，均不办理。回复免费。"
-        "服务热线{{ hotline }}。任何人都不会向您索要验证码。"
-    ),
-    Purpose.HELP: (
-        "【{{ brand }}】关于您的电话订购「{{ name }}」（{{ price }}）："
-        "等待您确认期间，办理请回复“{{ yes }}”，不办理请回复“{{ no }}”，不愿再接到此类来电和短信请回复“TD”，"
-        "不回复即不办理。回复免费。退订方式：{{ unsubscribe }}。"
-        "服务热线{{ hotline }}。任何人都不会向您索要验证码。"
-    ),
-    Purpose.LATE: (
-        "【{{ brand }}】「{{ name }}」的订购已不再等待回复，您这次的回复不会改变结果。"
-        "{% if still_active %}您此前的确认仍然有效。{% else %}您此前没有确认的，不会办理，也不会产生费用。{% endif %}"
-        "退订方式：{{ unsubscribe }}。服务热线{{ hotline }}。"
-    ),
-    Purpose.DECLINED: (
-        "【{{ brand }}】已收到您的回复，「{{ name }}」不会办理，不会产生费用。"
-        "不愿再接到此类来电和短信，请回复“TD”，回复免费。服务热线{{ hotline }}。"
-    ),
-    Purpose.OPTED_OUT: (
-        "【{{ brand }}】已收到您的回复，今后不会再向您拨打{{ brand }}的推销电话或发送推销短信。"
-        "{% if still_active %}"
-        "您此前确认的「{{ name }}」仍然有效，如需退订：{{ unsubscribe }}。"
-        "{% else %}"
-        "「{{ name }}」不会办理，不会产生费用。"
-        "{% endif %}"
-        "服务热线{{ hotline }}。"
-    ),
-    Purpose.CANCELLED: (
-        "【{{ brand }}】您的「{{ name }}」订购已取消，不会办理，不会产生费用，您无需回复。服务热线{{ hotline }}。"
-    ),
-    Purpose.NOTIFICATION: (
-        "【{{ brand }}】您回复确认的「{{ name }}」已开通{% if active_from %}，生效时间：{{ active_from }}{% endif %}。"
-        "资费：{{ price }}。退订方式：{{ unsubscribe }}。"
-        "服务热线{{ hotline }}。任何人都不会向您索要验证码。"
-    ),
-    Purpose.FAILURE: (
-        "【{{ brand }}】很抱歉，您回复确认的「{{ name }}」未能开通，不会产生费用，您无需回复。服务热线{{ hotline }}。"
-    ),
-    WHICH_ONE: (
-        "【{{ brand }}】您有多项订购在等您确认，您的回复没有说明是哪一项，均尚未办理：{{ choices }}。"
-        "请回复“是”加编号办理其中一项{% if example %}，如“是{{ example }}”{% endif %}；"
-        "或只回复编号，说明您刚才答的是哪一项。没有说明的，均不办理。回复免费。"
-        "{% if hotline %}服务热线{{ hotline }}。{% endif %}任何人都不会向您索要验证码。"
-    ),
-    STOPPED: (
-        "【{{ brand }}】已收到您的回复，今后不会再向您拨打{{ carrier }}推销电话或发送推销短信。"
-        "{% if hotline %}服务热线{{ hotline }}。{% endif %}"
-    ),
-    HELPED: (
-        "【{{ brand }}】目前没有等您确认的电话订购，未经您短信确认，不会为您办理任何业务。"
-        "不愿再接到推销电话和短信，请回复“TD”，回复免费。"
-        "{% if hotline %}服务热线{{ hotline }}。{% endif %}任何人都不会向您索要验证码。"
-    ),
-}
-# fmt: on
-
-EDITIONS: Mapping[int, Mapping[str, str]] = MappingProxyType({1: MappingProxyType(_FIRST)})
-CURRENT_EDITION = 1
 
 _UNKNOWN_BRAND = "订购确认"
 
@@ -106,6 +27,8 @@ _UNSEEN = re.compile(f"[{_CONTROLS}][{_CONTROLS} ]*")
 _CHINA = timezone(timedelta(hours=8))
 _MAX_ACTIVE_FROM = 40
 _UNITS = ((24 * 3600, "天"), (3600, "小时"), (60, "分钟"), (1, "秒"))
+_ENGLISH = frozenset({LANGUAGES["en"]})
+_ENGLISH_UNITS = {"天": "day", "小时": "hour", "分钟": "minute", "秒": "second"}
 _HOURS_UP_TO = 48 * 3600
 
 
@@ -125,18 +48,18 @@ class Subject:
     still_active: bool = False
 
 
-def confirmation(plan: Plan, code: str | None, window_ms: int) -> str:
-    """The question, in the current edition; without a code a bare 是 is answer enough."""
-    return _template(CURRENT_EDITION, Purpose.CONFIRMATION).render(
-        **_carrier(plan.carrier),
-        **_answers(code or ""),
+def confirmation(plan: Plan, code: str | None, window_ms: int, edition: int = CURRENT_EDITION) -> str:
+    """The question; without a code a bare yes is answer enough."""
+    return _template(edition, Purpose.CONFIRMATION).render(
+        **_carrier(plan.carrier, edition),
+        **_answers(code or "", edition),
         name=_literal(plan.name),
         price=_literal(plan.price),
         scenario=_literal(plan.scenario),
         validity=_literal(plan.validity),
         restrictions=_literal(plan.restrictions),
         unsubscribe=_literal(plan.unsubscribe),
-        window=_duration(window_ms),
+        window=_duration(window_ms, edition),
     )
 
 
@@ -155,8 +78,8 @@ def write(
     if purpose is Purpose.CONFIRMATION:
         raise ValueError("the question is written by confirmation()")
     return _template(edition, purpose).render(
-        **_carrier(subject.carrier),
-        **_answers(subject.code if needs_code else ""),
+        **_carrier(subject.carrier, edition),
+        **_answers(subject.code if needs_code else "", edition),
         name=_literal(subject.plan),
         price=_literal(subject.price),
         unsubscribe=_literal(subject.unsubscribe),
@@ -198,13 +121,15 @@ def _template(edition: int, key: str) -> Template:
     return _environment().from_string(EDITIONS[edition][key])
 
 
-def _carrier(carrier: str | None) -> dict[str, str]:
+def _carrier(carrier: str | None, edition: int = CURRENT_EDITION) -> dict[str, str]:
     profile = CARRIERS.get(carrier or "")
-    return {"brand": profile.name, "hotline": profile.hotline} if profile else {"brand": _UNKNOWN_BRAND, "hotline": ""}
+    if profile is None:
+        return {"brand": _UNKNOWN_BRAND, "hotline": ""}
+    return {"brand": profile.english if edition in _ENGLISH else profile.name, "hotline": profile.hotline}
 
 
-def _answers(code: str) -> dict[str, str]:
-    return {"yes": f"是{code}", "no": f"否{code}"}
+def _answers(code: str, edition: int) -> dict[str, str]:
+    return {"yes": f"Y{code}", "no": f"N{code}"} if edition in _ENGLISH else {"yes": f"是{code}", "no": f"否{code}"}
 
 
 @lru_cache(maxsize=4096)
@@ -213,7 +138,7 @@ def _literal(text: str) -> str:
     return _UNSEEN.sub(" ", text).strip()
 
 
-def _duration(milliseconds: int) -> str:
+def _duration(milliseconds: int, edition: int = CURRENT_EDITION) -> str:
     """How long the subscriber has, in the largest unit that says it exactly; never longer than it is.
 
     >>> _duration(86_400_000), _duration(90_000), _duration(7_200_000), _duration(259_200_000)
@@ -223,7 +148,10 @@ def _duration(milliseconds: int) -> str:
     # Up to two days people count in hours.
     units = _UNITS if seconds > _HOURS_UP_TO else _UNITS[1:]
     size, unit = next((size, unit) for size, unit in units if seconds % size == 0)
-    return f"{seconds // size}{unit}"
+    if edition not in _ENGLISH:
+        return f"{seconds // size}{unit}"
+    count, word = seconds // size, _ENGLISH_UNITS[unit]
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def _beginning(active_from: str) -> str:

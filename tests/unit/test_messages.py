@@ -12,6 +12,7 @@ from consent_engine.domain.keywords import Keyword, read
 from consent_engine.domain.messages import CURRENT_EDITION, EDITIONS, Subject, confirmation, stopped, which_one, write
 from consent_engine.domain.plan import MAX_TOLD, plan_from
 from consent_engine.domain.segments import segments
+from consent_engine.domain.words import LANGUAGES
 from consent_engine.errors import BrokenRecord
 
 DAY = 86_400_000
@@ -31,7 +32,10 @@ SUBJECT = Subject("unicom", PLAN.name, PLAN.price, PLAN.unsubscribe, "234")
 OTHERS = [purpose for purpose in Purpose if purpose is not Purpose.CONFIRMATION]
 
 # A released edition is never edited: to change words, add an edition and its fingerprint.
-FINGERPRINTS = {1: "148af8ce0f011ab56ed19eca80c430ba1df6cdfe2cc1b40f9b75d7e68d82d989"}
+FINGERPRINTS = {
+    1: "148af8ce0f011ab56ed19eca80c430ba1df6cdfe2cc1b40f9b75d7e68d82d989",
+    2: "363315729a014c8e429cf180b160de7d019e618e4f0b2cae4f4e34e069381e3e",
+}
 
 
 def subject(**changes):
@@ -214,3 +218,10 @@ def test_an_edition_that_is_not_known_here_is_a_broken_record():
 def test_the_question_has_its_own_door():
     with pytest.raises(ValueError, match="confirmation"):
         write(Purpose.CONFIRMATION, SUBJECT)
+
+
+def test_the_english_question_says_all_that_the_chinese_one_says():
+    text = confirmation(PLAN, "234", DAY, LANGUAGES["en"])
+    told = (PLAN.name, PLAN.price, PLAN.scenario, PLAN.validity, PLAN.restrictions, PLAN.unsubscribe)
+    for part in (*told, "China", "Y234", "N234", "24 hours", "free", "Hotline", "verification code"):
+        assert part in text

@@ -1,0 +1,229 @@
+"""The command line: what a reply means, errors in one line, tables for people and lines for programs."""
+
+import contextlib
+import io
+import logging
+import os
+import subprocess
+import sys
+
+import pytest
+
+from consent_engine import cli, logs
+from consent_engine.cli import tables
+from consent_engine.errors import OrderNotFound, SettingsError
+
+WAIT = 60
+
+
+def consent(*arguments, **more):
+    command = [sys.executable, "-m", "consent_engine", *arguments]
+    return subprocess.run(command, capture_output=True, timeout=WAIT, check=False, **more)
+
+
+def test_read_tells_keyword_and_code_a_line_a_text(capsys):
+    assert cli.run(["read", "是", "不要", "td", "help", "234 同意", "234", "好", ""]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "YES\t-", "NO\t-", "STOP\t-", "HELP\t-", "YES\t234", "UNKNOWN\t234", "UNKNOWN\t-", "UNKNOWN\t-",
+    ]  # fmt: skip
+
+
+def test_a_text_may_begin_with_a_dash(capsys):
+    assert cli.run(["read", "-是-", "--unknown"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["YES\t-", "UNKNOWN\t-"]
+
+
+def test_without_arguments_read_takes_lines_of_which_an_empty_one_is_a_text_too():
+    done = consent("read", input="是\n\nＹ\r\n".encode() + b"\xff\xfe\n" + "不同意".encode())
+    assert done.stdout.decode().splitlines() == ["YES\t-", "UNKNOWN\t-", "YES\t-", "UNKNOWN\t-", "NO\t-"]
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert consent("read", input=b"").stdout == b""
+
+
+def test_read_loads_neither_redis_nor_fastapi():
+    code = (
+        "import sys; from consent_engine import cli; cli.run(['read', 'y']); sys.stderr.write(repr([*sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=WAIT, check=True)
+    assert not {"'redis'", "'fastapi'", "'rq'", "'aiohttp'", "'transitions'"} & set(
+        done.stderr.strip("[]\n").split(", ")
+    )
+
+
+def test_a_reader_that_has_seen_enough_gets_no_complaint():
+    with subprocess.Popen([sys.executable, "-m", "consent_engine", "read"], stdin=-1, stdout=-1, stderr=-1) as reading:
+        reading.stdin.write("是\n".encode() * 20_000)
+        reading.stdin.flush()
+        assert reading.stdout.readline().decode() == "YES\t-\n"
+        reading.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            reading.stdin.write("是\n".encode() * 200_000)
+            reading.stdin.close()
+        assert reading.stderr.read() == b""
+        assert reading.wait(WAIT) == 1
+
+
+COMMANDS = [
+    ["demo"], ["serve"], ["api"], ["keys"], ["keys", "add"], ["keys", "list"], ["keys", "revoke"], ["plans"],
+    ["plans", "load"], ["plans", "list"], ["plans", "show"], ["show"], ["stuck"], ["retry"], ["refuse"], ["callable"],
+    ["read"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [[], *COMMANDS], ids=" ".join)
+def test_every_command_has_help(command, capsys):
+    assert cli.run([*command, "--help"]) == 0
+    assert f"Usage: {' '.join(['consent', *command])}" in capsys.readouterr().out
+
+
+def test_without_a_command_there_is_help(capsys):
+    assert cli.run([]) == 0
+    assert "Usage: consent" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nonsense"], "consent: No such command 'nonsense': see `consent --help`"),
+        (["keys"], "consent: Missing command: see `consent keys --help`"),
+        (["show"], "consent: Missing argument 'ORDER': see `consent show --help`"),
+        (["keys", "add", "x"], "consent: Missing option '--role': see `consent keys add --help`"),
+        (["serve", "--port", "0"], "consent: Invalid value for '--port': Input should be"),
+        (["keys", "add", "x", "--role", "king"], "consent: Invalid value for --role: one of agent, reviewer, ops"),
+        (["callable", "13800138000", "--carrier", "x"], "consent: Invalid value for --carrier: one of mobile"),
+    ],
+)
+def test_a_wrong_command_line_is_told_in_one_line(arguments, said, capsys):
+    assert cli.run(arguments) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith(said)
+    assert told.err.count("\n") == 1
+    assert told.out == ""
+
+
+def test_a_wrong_number_is_not_repeated(capsys):
+    assert cli.run(["refuse", "1380013800x"]) == 1
+    assert capsys.readouterr().err == "consent: msisdn: must be a Chinese mobile number\n"
+
+
+def test_a_file_that_is_not_there_is_named(capsys):
+    assert cli.run(["plans", "load", "/no/such.yaml"]) == 1
+    assert capsys.readouterr().err == "consent: /no/such.yaml: No such file or directory\n"
+
+
+def test_a_wrong_setting_is_named(capsys, monkeypatch):
+    monkeypatch.setenv("CONSENT_LEASE", "soon")
+    assert cli.run(["stuck"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("consent: CONSENT_LEASE ")
+    assert told.count("\n") == 1
+
+
+def raising(error):
+    def command():
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (OrderNotFound("no such order"), 1, "consent: no such order: `consent stuck` and the API show ids\n"),
+        (SettingsError("CONSENT_X is\n wrong"), 1, "consent: CONSENT_X is wrong\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (BrokenPipeError(), 1, ""),
+    ],
+)
+def test_an_error_is_one_line_that_says_what_to_do(error, status, said, capfd, monkeypatch):
+    monkeypatch.setattr(cli, "app", lambda **_: raising(error)())
+    monkeypatch.setattr(os, "dup2", lambda *_: None)
+    assert cli.run(["stuck"]) == status
+    assert capfd.readouterr().err == said
+
+
+def test_a_defect_is_one_line_without_what_it_was_about(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "app", lambda **_: raising(KeyError("+8613800138000"))())
+    assert cli.run(["stuck"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("consent: a defect of ours: KeyError at test_cli.py:")
+    assert told.count("\n") == 1
+    assert "138" not in told.replace(told.split(":")[4], "")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_table_is_columns_on_a_terminal_and_tabs_elsewhere(capsys, monkeypatch):
+    rows = [("5g-smart-199", "智享套餐", 1), ("x", "y", 20)]
+    tables.table(("plan", "name", "n"), rows)
+    assert capsys.readouterr().out == "5g-smart-199\t智享套餐\t1\nx\ty\t20\n"
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    tables.table(("plan", "name", "n"), rows)
+    shown = "plan          name      n\n5g-smart-199  智享套餐  1\nx             y         20\n"
+    assert sys.stdout.getvalue() == shown
+
+
+def test_nothing_to_show_is_said_on_a_terminal_and_nothing_elsewhere(capsys, monkeypatch):
+    tables.table(("a",), [], "nothing is stuck")
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    tables.table(("a",), [], "nothing is stuck")
+    assert sys.stdout.getvalue() == "nothing is stuck\n"
+
+
+def test_a_cell_moves_no_cursor_and_splits_no_column(capsys):
+    tables.line("a\tb\x1b[2J\n", "c")
+    assert capsys.readouterr().out == "a b [2J \tc\n"
+
+
+@pytest.fixture
+def logged():
+    root = logging.getLogger()
+    before = root.handlers[:], root.level, logging.raiseExceptions
+    stream = io.StringIO()
+    logs.set_up("worker 7", stream)
+    yield stream
+    root.handlers[:], root.level, logging.raiseExceptions = before
+    logging.captureWarnings(capture=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("to +8613800138000", "to ***"),
+        ("to 8613800138000 and 13900139000", "to *** and ***"),
+        ("to 0086 138-0013-8000.", "to ***."),
+        ("tel:13800138000", "tel:***"),
+        ("order 0ce7138001380001380013aa settled", "order 0ce7138001380001380013aa settled"),
+        ("at 1764000000000", "at 1764000000000"),
+        ("redis://user:pass@host:6379/0", "redis://***@host:6379/0"),
+        ("key ce_abcdefghijklmnop", "key ***"),
+        ("POST /v1/gateways/kannel/s3cret-path/inbound", "POST /v1/gateways/***/inbound"),
+        ("POST /v1/gateways/http_json/inbound", "POST /v1/gateways/http_json/inbound"),
+        ("one\ntwo", "one | two"),
+    ],
+)
+def test_a_log_line_has_no_person_no_secret_and_one_line(logged, text, shown):
+    logging.getLogger("consent_engine.test").info("%s", text)
+    assert logged.getvalue().endswith(f" INFO worker 7: {shown}\n")
+
+
+def test_of_an_exception_a_log_has_kind_and_place_only(logged):
+    try:
+        raising(KeyError("+8613800138000 是"))()
+    except KeyError:
+        logging.getLogger("consent_engine.test").exception("it failed")
+    line = logged.getvalue()
+    assert "it failed [KeyError at test_cli.py:" in line
+    assert "是" not in line
+    assert line.count("\n") == 1
+
+
+def test_third_parties_are_heard_from_warnings_on(logged):
+    for name in ("rq.worker", "rq.queue", "uvicorn.access", "aiohttp.access"):
+        logging.getLogger(name).info("hello")
+        logging.getLogger(name).warning("beware of %s", name)
+    assert logged.getvalue().count("\n") == 4

@@ -1,0 +1,283 @@
+"""What happens next: pure, so every state and every fact can be asked. The store is here `stands` and `leased`."""
+
+from dataclasses import replace
+
+import pytest
+
+from consent_engine.domain.admit import Listed, PlaceOrder, Placing, Terms, admit
+from consent_engine.domain.decide import decide
+from consent_engine.domain.decision import PARKED, Drop, Put
+from consent_engine.domain.effects import (
+    ACTIVATE,
+    FRESH,
+    WAKE_TOO_LATE,
+    WAKE_WINDOW,
+    Accepted,
+    Rejected,
+    Unavailable,
+    Uncertain,
+)
+from consent_engine.domain.facts import CancelAsked, Ended, Replied, Reported, ResendAsked, RetryAsked, Rule, Woke
+from consent_engine.domain.keywords import Keyword
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line import Line
+from consent_engine.domain.order import QUESTION
+from consent_engine.domain.policy import Policy
+from consent_engine.domain.sms import Delivery
+from consent_engine.errors import NothingParked, NotWaiting, TooLate
+from consent_engine.wiring import plans_from
+
+NOW = 1_764_000_000_000
+PLAN = next(plan for plan in plans_from(None) if plan.code == "5g-smart-199")
+OUTCOMES = (Accepted("m1"), Rejected("no"), Unavailable("busy"), Uncertain("timeout"))
+NOTIFICATION = "sms.notification.1"
+
+
+def agreed(*, code=False, **policy):
+    details = {
+        "caller_number": "10085",
+        "recording_id": "rec-1",
+        "started_at": "2025-11-24T23:50:00+08:00",
+        "agreed_at": "2025-11-24T23:55:00+08:00",
+    }
+    wanted = PlaceOrder.read({"msisdn": "13800138000", "plan": PLAN.code, "agent": "A", "call": details})
+    terms = Terms(Policy(**policy), {"mobile": "10085"}, frozenset())
+    order, _ = admit(
+        Placing("desk", "k", wanted), "0ce7o", Line("l", 0, "", (), (), {}), Listed(PLAN), terms, NOW, "ab" * 16
+    )
+    order = replace(order, doc=replace(order.doc, asks_code=code))
+    return replace(order, effects={QUESTION: FRESH, WAKE_TOO_LATE: FRESH})
+
+
+def stands(decision, held=""):
+    """The order once the decision is saved."""
+    gone = {effect for effect, _ in decision.drop} | {held}
+    effects = {e: p for e, p in decision.order.effects.items() if e not in gone}
+    return replace(decision.order, effects=effects | {put.effect: put.pending for put in decision.put})
+
+
+def leased(order, effect, at):
+    """The order once a worker has the effect, as the lease script does it."""
+    was = order.effects[effect]
+    first = was.first_at if was.doubts else at
+    now = replace(was, attempts=was.attempts + 1, leased_at=at, first_at=first, last_at=at)
+    return replace(order, effects={**order.effects, effect: now})
+
+
+def ends(order, effect, outcome, at, *, lease_at=None):
+    """Lease, call, and record the outcome."""
+    order = leased(order, effect, lease_at or at)
+    token = order.effects[effect].attempts
+    return stands(decide(order, Ended(effect, token, outcome), at), effect)
+
+
+def reply(keyword, at, op="mo", rule=Rule.ONLY_ORDER, **more):
+    return Replied(op, at, keyword, rule, ("0ce7o",), "g", op, "words", "+8613800138000", "10085", **more)
+
+
+def report(status, message_id="m1", op="dlr", effect=QUESTION):
+    return Reported(op, NOW + 9_000, "g", effect, message_id, status, 1, 1, "")
+
+
+def awaiting(**policy):
+    return ends(agreed(**policy), QUESTION, Accepted("m1"), NOW + 2_000, lease_at=NOW + 1_000)
+
+
+def confirmed():
+    return stands(decide(awaiting(), reply(Keyword.YES, NOW + 3_000, "yes"), NOW + 3_000))
+
+
+def activated():
+    return ends(confirmed(), ACTIVATE, Accepted("a1"), NOW + 4_000)
+
+
+STATES = {
+    State.AGREED: agreed,
+    State.AWAITING_REPLY: awaiting,
+    State.CONFIRMED: confirmed,
+    State.ACTIVATED: activated,
+    State.NOTIFIED: lambda: ends(activated(), NOTIFICATION, Accepted("m2"), NOW + 5_000),
+    State.DECLINED: lambda: stands(decide(awaiting(), reply(Keyword.NO, NOW + 3_000, "no"), NOW + 3_000)),
+    State.EXPIRED: lambda: stands(decide(awaiting(), Woke(WAKE_WINDOW, 0), NOW + 90_000_000)),
+    State.UNDELIVERABLE: lambda: ends(agreed(), QUESTION, Rejected("no"), NOW + 2_000),
+    State.CANCELLED: lambda: stands(decide(agreed(), CancelAsked("c", "A", "why"), NOW + 3_000)),
+    State.ACTIVATION_FAILED: lambda: ends(confirmed(), ACTIVATE, Rejected("no"), NOW + 4_000),
+}
+FACTS = [
+    *[reply(keyword, NOW + 9_000, f"r{rule}{keyword}", rule) for keyword in Keyword for rule in Rule],
+    *[report(status, effect=effect) for status in Delivery for effect in (QUESTION, NOTIFICATION)],
+    *[
+        Ended(effect, token, outcome, waits=waits)
+        for effect in (QUESTION, ACTIVATE, NOTIFICATION)
+        for token in (0, 1, 2)
+        for outcome in OUTCOMES
+        for waits in (False, True)
+    ],
+    *[Woke(effect, 0, waits) for effect in (WAKE_TOO_LATE, WAKE_WINDOW, "wake.reminder") for waits in (False, True)],
+    CancelAsked("x", "A", "why"),
+    CancelAsked("y", "A", "refused", "voice"),
+    RetryAsked("z", "ops"),
+    ResendAsked("w", "A"),
+]
+
+
+def decisions(state):
+    """What every fact does to an order in a state, with nothing in flight or one effect of it."""
+    at_rest = STATES[state]()
+    for order in (at_rest, *(leased(at_rest, effect, NOW + 8_000) for effect in at_rest.effects)):
+        for fact in FACTS:
+            try:
+                decision = decide(order, fact, NOW + 9_000)
+            except (TooLate, NothingParked, NotWaiting):
+                continue
+            yield fact, decision, stands(decision, held_by(order, fact))
+
+
+def held_by(order, fact):
+    """The effect that goes with the commit of a fact, unless it is put again."""
+    effect = getattr(fact, "effect", "") if isinstance(fact, Ended | Woke) else ""
+    pending = order.effects.get(effect)
+    return effect if pending and pending.leased_at and pending.attempts == fact.token else ""
+
+
+def test_the_states_here_are_those_states():
+    assert {state: build().state for state, build in STATES.items()} == {state: state for state in State}
+
+
+@pytest.mark.parametrize("state", State)
+def test_only_a_yes_to_a_question_asked_wants_an_activation(state):
+    for fact, decision, _ in decisions(state):
+        activates = any(put.effect == ACTIVATE and put.pending == FRESH for put in decision.put)
+        is_yes = isinstance(fact, Replied) and fact.keyword is Keyword.YES and fact.rule is not Rule.AMBIGUOUS
+        assert activates == (state is State.AWAITING_REPLY and is_yes)
+        assert activates == any(event.trigger == "said_yes" for event in decision.events)
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_settled_order_never_moves_and_wants_no_question_activation_or_timer(state):
+    for fact, decision, after in decisions(state):
+        if state.settled:
+            assert decision.order.state is state, fact
+        if decision.order.state.settled:
+            unwanted = ("wake.", "sms.confirmation", "sms.reminder", "sms.clarification", ACTIVATE)
+            assert not any(effect.startswith(unwanted) for effect in after.effects), fact
+
+
+@pytest.mark.parametrize("state", State)
+def test_whatever_happens_an_open_order_still_wants_something(state):
+    for fact, _, after in decisions(state):
+        assert after.state.settled or after.effects, fact
+
+
+@pytest.mark.parametrize("state", State)
+def test_the_same_fact_twice_changes_an_order_once(state):
+    for fact, decision, after in decisions(state):
+        if decision.events:
+            assert decide(after, fact, NOW + 9_999).is_void, fact
+
+
+def test_a_yes_counts_until_the_last_millisecond_and_not_one_longer():
+    order = awaiting()
+    assert decide(order, reply(Keyword.YES, order.reply_by), order.reply_by + 50).order.state is State.CONFIRMED
+    late = decide(order, reply(Keyword.YES, order.reply_by + 1), order.reply_by + 50)
+    assert [event.trigger for event in late.events] == ["replied_late"]
+
+
+def test_a_yes_written_or_received_before_the_question_left_us_is_no_answer_to_it():
+    order = awaiting()
+    for said in (reply(Keyword.YES, NOW + 999), reply(Keyword.YES, NOW + 5_000, written_at=NOW + 999)):
+        assert [event.trigger for event in decide(order, said, NOW + 6_000).events] == ["replied_before"]
+    assert decide(order, reply(Keyword.YES, NOW + 1_000), NOW + 6_000).order.state is State.CONFIRMED
+
+
+def test_an_early_yes_counts_when_that_attempt_is_accepted_and_only_then():
+    for outcome, state in zip(OUTCOMES, ["confirmed", "undeliverable", "agreed", "agreed"], strict=True):
+        order = leased(agreed(), QUESTION, NOW + 1_000)
+        order = stands(decide(order, reply(Keyword.YES, NOW + 1_500), NOW + 1_500))
+        assert (order.state, order.events[-1].trigger) == (State.AGREED, "replied_early")
+        assert stands(decide(order, Ended(QUESTION, 1, outcome), NOW + 2_000), QUESTION).state == state
+
+
+def test_a_code_settles_the_doubt_only_where_the_question_told_it():
+    for code, state in ((True, State.CONFIRMED), (False, State.AGREED)):
+        order = ends(agreed(code=code), QUESTION, Uncertain("timeout"), NOW + 1_000)
+        said = decide(order, reply(Keyword.YES, NOW + 5_000, rule=Rule.CODE), NOW + 5_000)
+        assert said.order.state is state
+
+
+def test_a_doubtful_question_is_held_sent_once_more_and_then_parked():
+    order = ends(agreed(max_attempts=50), QUESTION, Uncertain("timeout"), NOW + 1_000)
+    assert order.effects[QUESTION].doubts == 1
+    again = leased(order, QUESTION, NOW + 700_000)
+    decision = decide(again, Ended(QUESTION, 2, Uncertain("timeout")), NOW + 700_000)
+    assert [(put.effect, put.due) for put in decision.put] == [(QUESTION, PARKED)]
+    assert decision.events[0].detail["reason"] == "timeout, 2 times"
+
+
+def test_a_refusal_after_doubt_is_parked_until_somebody_believes_it():
+    order = ends(confirmed(), ACTIVATE, Uncertain("timeout"), NOW + 4_000)
+    order = ends(order, ACTIVATE, Rejected("unknown"), NOW + 5_000)
+    assert (order.state, order.effects[ACTIVATE].parked) == (State.CONFIRMED, 1)
+    order = stands(decide(order, RetryAsked("r", "ops"), NOW + 6_000))
+    order = ends(order, ACTIVATE, Rejected("unknown"), NOW + 7_000)
+    assert order.state is State.ACTIVATION_FAILED
+    assert order.events[-1].detail["believed"] == "ops"
+    with pytest.raises(NothingParked):
+        decide(order, RetryAsked("r2", "ops"), NOW + 8_000)
+
+
+def test_a_late_answer_of_an_earlier_attempt_is_believed_only_when_it_is_good():
+    order = ends(confirmed(), ACTIVATE, Uncertain("lease lost"), NOW + 4_000)
+    order = leased(order, ACTIVATE, NOW + 65_000)
+    refused = decide(order, Ended(ACTIVATE, 1, Rejected("no")), NOW + 66_000)
+    assert ([event.trigger for event in refused.events], refused.put) == (["ended_late"], ())
+    taken = stands(decide(order, Ended(ACTIVATE, 1, Accepted("a1")), NOW + 66_000))
+    assert taken.state is State.ACTIVATED
+    second = decide(taken, Ended(ACTIVATE, 2, Accepted("a1")), NOW + 67_000)
+    assert [event.trigger for event in second.events] == ["ended_late"]
+    assert second.events[0].ref == "a1"
+
+
+def test_a_no_ends_a_confirmed_order_only_while_no_activation_was_ever_begun():
+    decision = decide(confirmed(), reply(Keyword.NO, NOW + 9_000), NOW + 9_000)
+    assert (ACTIVATE, Drop.NEVER_LEASED) in decision.drop
+    begun = leased(confirmed(), ACTIVATE, NOW + 4_000)
+    for fact in (
+        reply(Keyword.NO, NOW + 9_000),
+        reply(Keyword.STOP, NOW + 9_000, "s"),
+        CancelAsked("x", "A", "", "sms"),
+    ):
+        assert [event.trigger for event in decide(begun, fact, NOW + 9_000).events] == ["replied_late"]
+    with pytest.raises(TooLate):
+        decide(begun, CancelAsked("c", "A", "why"), NOW + 9_000)
+
+
+def test_timers_wait_for_unread_messages_and_for_a_question_in_flight():
+    order = awaiting()
+    assert decide(order, Woke(WAKE_WINDOW, 0, waits=True), NOW).put == (Put(WAKE_WINDOW, NOW + 1_000),)
+    assert decide(order, Woke(WAKE_WINDOW, 0), NOW + 90_000_000).guard == order.reply_by
+    flying = leased(agreed(), QUESTION, NOW)
+    assert decide(flying, Woke(WAKE_TOO_LATE, 0), NOW + 9).put == (Put(WAKE_TOO_LATE, NOW + 1_009),)
+    resting = decide(agreed(), Woke(WAKE_TOO_LATE, 0), NOW + 7_200_000)
+    assert (QUESTION, Drop.NOT_IN_FLIGHT) in resting.drop
+    assert decide(order, Woke(WAKE_WINDOW, 5), NOW).is_void
+
+
+def test_as_many_ids_must_fail_as_attempts_were_begun():
+    order = ends(agreed(), QUESTION, Uncertain("timeout"), NOW + 1_000)
+    order = ends(order, QUESTION, Accepted("m2"), NOW + 700_000)
+    order = stands(decide(order, report(Delivery.FAILED, "m1", "d1"), NOW + 700_001))
+    order = stands(decide(order, report(Delivery.FAILED, "m1", "d2"), NOW + 700_002))
+    order = stands(decide(order, report(Delivery.FAILED, "", "d3"), NOW + 700_003))
+    assert order.state is State.AWAITING_REPLY
+    assert decide(order, report(Delivery.FAILED, "m2", "d4"), NOW + 700_004).order.state is State.UNDELIVERABLE
+
+
+@pytest.mark.parametrize("keyword", [Keyword.UNKNOWN, Keyword.HELP, Keyword.STOP])
+def test_a_flood_of_messages_gets_a_bounded_number_of_answers(keyword):
+    order, answers = STATES[State.NOTIFIED]() if keyword is Keyword.STOP else awaiting(), 0
+    for n in range(30):
+        decision = decide(order, reply(keyword, NOW + 9_000 + n, f"m{n}"), NOW + 9_000 + n)
+        answers += len(decision.put)
+        order = stands(decision)
+    assert 1 <= answers <= 3

@@ -1,0 +1,194 @@
+"""Orders: the history replays to the record, its chain shows every change, and a person can be erased."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consent_engine.domain.admit import Listed, PlaceOrder, Placing, Terms, admit
+from consent_engine.domain.decide import decide
+from consent_engine.domain.effects import FRESH, Accepted, Pending
+from consent_engine.domain.event import Event, chain, digest, link, seal, storable, unseal
+from consent_engine.domain.facts import CancelAsked, Ended, Replied, Rule
+from consent_engine.domain.keywords import Keyword
+from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.line import Line
+from consent_engine.domain.order import QUESTION, Doc, Order, Person, replay, sealed
+from consent_engine.domain.policy import Policy
+from consent_engine.errors import BrokenRecord, Malformed
+from consent_engine.wiring import plans_from
+
+NOW = 1_764_000_000_000
+PLAN = next(plan for plan in plans_from(None) if plan.code == "5g-smart-199")
+CALL = {
+    "caller_number": "10085",
+    "recording_id": "rec-1",
+    "started_at": "2025-11-24T23:50:00+08:00",
+    "agreed_at": "2025-11-24T23:55:00+08:00",
+}
+
+
+def request(**more):
+    return {"msisdn": "13800138000", "plan": PLAN.code, "agent": "A1024", "call": CALL, **more}
+
+
+def placed():
+    """A new order, and its record as the store would have it."""
+    wanted = Placing("desk", "key", PlaceOrder.read(request(metadata={"desk": "北京/3", "n": 10**20})))
+    line = Line("0ce7", 0, "", (), (), {})
+    terms = Terms(Policy(), {"mobile": "10085"}, frozenset())
+    order, fields = admit(wanted, "0ce7o", line, Listed(PLAN), terms, NOW, "00112233445566778899aabbccddeeff")
+    return order, {**fields, "v": "1", "state": order.state.value, "head": order.head}
+
+
+def append(order, fields, *events):
+    """The order after events, and its record."""
+    after, more = sealed(order.moved(*events), events, iter(f"salt{n}" for n in range(99)))
+    more |= {"state": after.state.value, "head": after.head, "reply_by": str(after.reply_by)}
+    return after, {**fields, **more}
+
+
+def told():
+    """An order that went the whole road, and its record."""
+    order, fields = placed()
+    leased = Pending(attempts=1, leased_at=NOW + 1, first_at=NOW + 1, last_at=NOW + 1)
+    order = replace(order, effects={QUESTION: leased})
+    handed = decide(order, Ended(QUESTION, 1, Accepted("m1")), NOW + 2)
+    order, fields = append(order, fields, *handed.events)
+    person = {"msisdn": "+8613800138000", "to": "10085", "text": "是/y\u2028\ud83d\ude00"}
+    yes = Event(Trigger.SAID_YES, NOW + 3, "mo", "mo-1", "subscriber", {"candidates": ["a", "b"], "n": 2**60}, person)
+    return append(order, fields, yes)
+
+
+def test_a_record_reads_back_as_the_order_it_was():
+    order, fields = told()
+    read = Order.read(fields)
+    assert (read.doc, read.person, read.state, read.head) == (order.doc, order.person, State.CONFIRMED, order.head)
+    assert [event.trigger for event in read.events] == ["confirmation_accepted", "said_yes"]
+    assert read.events[1].detail == {"candidates": ["a", "b"], "n": 2**60}
+    assert read.publics == order.publics
+
+
+def test_the_history_replays_to_state_head_and_end_of_the_window():
+    order, fields = told()
+    assert replay(fields) == (order.state, order.head, NOW + 2 + Policy().reply_window)
+    assert replay(fields) == (fields["state"], fields["head"], int(fields["reply_by"]))
+
+
+def test_more_than_nine_events_are_read_in_their_order():
+    order, fields = placed()
+    for n in range(25):
+        order, fields = append(order, fields, Event(Trigger.UNCLEAR, NOW + n, f"op{n}"))
+    assert [event.op for event in Order.read(fields).events] == [f"op{n}" for n in range(25)]
+    assert replay(fields)[1] == order.head
+
+
+@settings(derandomize=True, database=None, max_examples=200)
+@given(field=st.sampled_from(["doc", "e1", "e2"]), at=st.integers(0, 10_000), char=st.characters(codec="utf-8"))
+def test_a_changed_character_of_the_history_changes_the_head(field, at, char):
+    order, fields = told()
+    was = fields[field]
+    at %= len(was)
+    changed = was[:at] + char + was[at + 1 :]
+    publics = [changed if name == field else fields[name] for name in ("doc", "e1", "e2")]
+    assert (chain("", publics) == order.head) == (changed == was)
+
+
+def test_events_that_are_dropped_swapped_or_added_change_the_head():
+    order, _ = told()
+    doc, first, second = order.publics
+    heads = {chain("", some) for some in ([doc], [doc, first], [doc, second, first], [doc, first, second, second])}
+    assert order.head not in heads
+    assert len(heads) == 4
+    assert link(chain("", [doc, first]), second) == order.head
+
+
+def test_the_head_as_one_event_left_it_does_not_change_with_later_ones():
+    order, fields = told()
+    was = order.head_at(Trigger.SAID_YES)
+    later, _ = append(order, fields, Event(Trigger.REPLIED_LATE, NOW + 9, "late"))
+    assert later.head_at(Trigger.SAID_YES) == was == order.head != later.head
+
+
+def test_erasing_the_person_leaves_the_chain_as_it_was():
+    _, fields = told()
+    erased = {name: kept for name, kept in fields.items() if name != "who" and name[0] != "p"}
+    read = Order.read(erased)
+    assert replay(erased) == replay(fields)
+    assert read.person == Person("", "", {})
+    assert read.events[1].person is None
+    assert read.events[1].person_hash == digest(fields["p2"])
+
+
+def test_the_public_part_names_no_person_and_no_words():
+    order, fields = told()
+    public = "".join(fields[name] for name in ("doc", "e1", "e2"))
+    for private in ("13800138000", "是/y", order.person.text, "北京"):
+        assert private not in public
+    assert json.loads(fields["who"])["msisdn"] == "+8613800138000"
+
+
+def test_the_same_words_hash_differently_under_another_salt():
+    event = Event(Trigger.SAID_YES, NOW, "op", person={"text": "是"})
+    assert seal(event, "a")[0] != seal(event, "b")[0]
+
+
+def test_an_event_is_unsealed_as_it_was_sealed():
+    event = Event(Trigger.UNCLEAR, NOW, "op", "ref", "subscriber", {"a": ["/", "é"], "n": 2**60}, {"text": "x"})
+    read = unseal(*seal(event, "salt"))
+    assert replace(read, person={"text": read.person["text"]}, person_hash="") == event
+
+
+def test_the_frozen_part_survives_policies_that_learn_more():
+    order, fields = placed()
+    assert Doc.read(fields["doc"]) == order.doc
+    head, call, plan, question, policy = json.loads(fields["doc"])
+    older = Doc.read(json.dumps([head, call, plan, question, policy[:6]]))
+    assert older.policy == Policy()
+    newer = Doc.read(json.dumps([head, call, plan, question, [*policy, 7, 8]]))
+    assert newer.policy == order.doc.policy
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"state": "of a later release"},
+        {"doc": "{}"},
+        {"e1": '["unheard_of",1,"","","",{},""]'},
+        {"v": "x"},
+        {"f:activate": "garbage"},
+    ],
+)
+def test_a_record_nobody_can_read_is_said_to_be_broken(broken):
+    _, fields = told()
+    with pytest.raises(BrokenRecord):
+        Order.read({**fields, **broken})
+
+
+def test_a_pending_effect_reads_back_as_kept():
+    for pending in (FRESH, Pending(2, NOW, 1, NOW, NOW, 'why "/"', "ops", 1), Pending(about=("mobile", "234 包/月"))):
+        assert Pending.read(pending.kept()) == pending
+    assert FRESH.kept() == "[]"
+
+
+def test_half_a_character_can_be_stored_and_whole_ones_stay():
+    assert storable("ab\ud83dc") == "ab\ufffdc"
+    assert storable("是😀\u0000") == "是😀\u0000"
+
+
+def test_a_request_of_half_characters_is_refused_at_the_door():
+    with pytest.raises(Malformed):
+        PlaceOrder.read(request(metadata={"desk": "\ud83d"}))
+
+
+def test_a_settled_order_says_when_it_settled():
+    order, fields = told()
+    order = replace(order, effects={"activate": FRESH})
+    assert order.settled_at == 0
+    gone = decide(order, CancelAsked("c", "A1024", "why"), NOW + 50)
+    assert gone.order.settled_at == NOW + 50
+    late = Replied("l", NOW + 60, Keyword.YES, Rule.ONLY_ORDER, (), "g", "r", "是", "n", "10085")
+    assert decide(gone.order, late, NOW + 60).order.settled_at == NOW + 50
+    assert fields["line"] == "0ce7"
