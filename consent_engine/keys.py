@@ -37,7 +37,7 @@ class Keys:
                 [FieldError("name", "taken", "there is a key of this name: revoke it or take another name")]
             )
         key = f"ce_{secrets.token_urlsafe(32)}"
-        self._registry.add_key(self._hash(key), ApiKey(name, role.value, self._registry.now()))
+        self._registry.add_key(self.hash_of(key), ApiKey(name, role.value, self._registry.now()))
         return key
 
     def all(self) -> list[ApiKey]:
@@ -54,10 +54,17 @@ class Keys:
 
     def whose(self, key: str) -> ApiKey:
         """Who calls; raises Unauthenticated. The look-up is by keyed hash, so its timing tells nothing of a key."""
-        known = self._registry.key(self._hash(key)) if 0 < len(key) <= MOST_KEY_LENGTH else None
+        if not 0 < len(key) <= MOST_KEY_LENGTH:
+            raise Unauthenticated("this needs an API key: Authorization: Bearer KEY")
+        return self.by_hash(self.hash_of(key))
+
+    def by_hash(self, key_hash: str) -> ApiKey:
+        """Whose key has this hash; raises Unauthenticated, also when it was revoked."""
+        known = self._registry.key(key_hash)
         if known is None:
             raise Unauthenticated("this needs an API key: Authorization: Bearer KEY")
         return known
 
-    def _hash(self, key: str) -> str:
+    def hash_of(self, key: str) -> str:
+        """What is kept of a key, and what may stand in a cookie of ours."""
         return keyed(self._secret, "apikey", key)

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from consent_engine.cli.app import app
+from consent_engine.cli.commands import app
 from consent_engine.errors import ConsentError
 
 FAILED, USAGE = 1, 2

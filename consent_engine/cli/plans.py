@@ -1,6 +1,6 @@
 """`consent plans`: the tariff catalogue."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see app.py
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 
 from pathlib import Path
 from typing import Annotated

@@ -169,8 +169,11 @@ def works(started: EmbeddedServer, folder: Path, **settings: str):
     connect_rq(started.url).flushall()
     gateway = Gateway()
     wanted = SETTINGS | {
-        "CONSENT_REDIS_URL": started.url, "CONSENT_HTTP_JSON__URL": gateway.url, "CONSENT_DATA_DIR": str(folder), **settings,
-    }  # fmt: skip
+        "CONSENT_REDIS_URL": started.url,
+        "CONSENT_HTTP_JSON__URL": gateway.url,
+        "CONSENT_DATA_DIR": str(folder),
+        **settings,
+    }
     plain = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
     with installation(Settings.load(wanted, env_file=None)) as found:
         made = Works(started, gateway, folder, found, plain | wanted)

@@ -20,7 +20,7 @@ from consent_engine.api.body import parse
 from consent_engine.api.front import Post, weigh
 from consent_engine.api.problems import STATUS, status_of
 from consent_engine.api.recent import Recent
-from consent_engine.engine import RefusalAsked
+from consent_engine.receiving import RefusalAsked
 from consent_engine.errors import BrokenRecord, ConsentError, Malformed, StoreUnavailable
 from consent_engine.keys import Role
 from consent_engine.ports import WebhookCall

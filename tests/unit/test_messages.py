@@ -201,7 +201,8 @@ def test_a_released_edition_is_never_edited():
         for number, words in EDITIONS.items()
     }
     assert found == FINGERPRINTS
-    assert max(EDITIONS) == CURRENT_EDITION
+    assert set(LANGUAGES.values()) <= set(EDITIONS)
+    assert LANGUAGES["zh"] == CURRENT_EDITION
 
 
 def test_every_edition_has_words_for_every_purpose():

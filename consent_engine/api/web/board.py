@@ -1,0 +1,109 @@
+"""What /ops looks at, as JSON: today's funnel, lanes, workers, what is stuck. No number and no text is in it."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from consent_engine.api.body import KIB, read_body
+from consent_engine.api.front import HEARD_WITHIN_MS, front_of
+from consent_engine.api.recent import Recent
+from consent_engine.api.sessions import Sessions
+from consent_engine.api.views import instant
+from consent_engine.api.web.rendering import MAY_OPEN
+from consent_engine.domain.lifecycle import State
+from consent_engine.engine import Engine
+from consent_engine.errors import Forbidden, OrderNotFound
+from consent_engine.keys import Role
+from consent_engine.ports import ApiKey, Owner, Stuck
+
+router = APIRouter(include_in_schema=False)
+MOST_SHOWN = 200
+LOOKED_S = 1.0
+LINE = re.compile("[0-9a-f]{28}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Board:
+    """The board, made at most once a second however many look at it."""
+
+    def __init__(self) -> None:
+        self._looked: Recent[dict[str, Any]] = Recent(LOOKED_S)
+
+    async def of(self, request: Request) -> dict[str, Any]:
+        """As it stands."""
+        front = front_of(request)
+        return await self._looked.of("", lambda: front.ask(look)) | {"defects": dict(front.defects)}
+
+
+@router.get("/ops/board")
+async def board(request: Request) -> Response:
+    """Roles: ops, auditor."""
+    await _caller(request, MAY_OPEN["/ops"])
+    shown: Board = request.app.state.board
+    return Response(json.dumps(await shown.of(request), ensure_ascii=False), media_type="application/json")
+
+
+@router.post("/ops/lines/{line}/retry", status_code=204)
+async def retry_line(request: Request, line: str) -> Response:
+    """What is parked of no order is due now. Role: ops."""
+    await _caller(request, frozenset({Role.OPS, Role.ADMIN}))
+    await read_body(request, KIB)
+    if not LINE.fullmatch(line):
+        raise OrderNotFound("no such line")
+    await front_of(request).ask(lambda engine: engine.retry_line(line))
+    return Response(status_code=204)
+
+
+async def _caller(request: Request, roles: frozenset[Role]) -> ApiKey:
+    sessions: Sessions = request.app.state.sessions
+    caller = (await sessions.acting(request)).caller
+    if caller.role not in roles:
+        raise Forbidden("the role of this key does not allow it")
+    return caller
+
+
+def look(engine: Engine) -> dict[str, Any]:
+    """The board."""
+    now = engine.registry.now()
+    day = _EPOCH + timedelta(milliseconds=now)
+    midnight = day.replace(hour=0, minute=0, second=0, microsecond=0)
+    funnel = engine.store.funnel(f"{day:%Y-%m-%d}")
+    stuck = engine.store.stuck(MOST_SHOWN + 1)
+    return {
+        "at": instant(now),
+        "since": instant((midnight - _EPOCH) // timedelta(milliseconds=1)),
+        "funnel": {state.value: max(0, funnel.get(state, 0)) for state in State},
+        "lanes": [
+            {"lane": lane.value, "due": d.due, "late_ms": d.late, "parked": d.parked, "waiting": d.waiting}
+            for lane, d in engine.store.depths().items()
+        ],
+        "workers": [{"name": n, "told": t} for n, t in sorted(engine.registry.workers(HEARD_WITHIN_MS).items())],
+        "stuck": _stuck(engine, stuck[:MOST_SHOWN]),
+        "more_stuck": len(stuck) > MOST_SHOWN,
+    }
+
+
+def _stuck(engine: Engine, found: list[Stuck]) -> list[dict[str, Any]]:
+    ids = {owner: sorted({each.id for each in found if each.owner is owner}) for owner in Owner}
+    _, orders, lines = engine.store.load(ids[Owner.ORDER], ids[Owner.LINE])
+    rows = []
+    for each in found:
+        record = orders.get(each.id) if each.owner is Owner.ORDER else lines.get(each.id)
+        pending = record.effects.get(each.effect) if record else None
+        order = orders.get(each.id)
+        rows.append(
+            {
+                "owner": each.owner.value,
+                "id": each.id,
+                "effect": each.effect,
+                "lane": each.lane.value,
+                "state": order.state.value if order else "",
+                "attempts": pending.attempts if pending else 0,
+                "why": pending.why if pending else "its record cannot be read",
+            }
+        )
+    return rows

@@ -1,0 +1,129 @@
+"""The pages: sign-in, start, /ops and /desk. What they show and do goes through the API, with the session's cookie."""
+
+from http import HTTPStatus
+from urllib.parse import parse_qsl, quote
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from consent_engine.api.body import KIB, read_body
+from consent_engine.api.problems import NotOurMediaType
+from consent_engine.api.sessions import Session, Sessions, TooManySignIns
+from consent_engine.api.web.rendering import HEADERS, MAY_OPEN, page, served
+from consent_engine.api.web.words import language_of, words
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.errors import ConsentError, Forbidden, StoreUnavailable, Unauthenticated
+
+router = APIRouter(include_in_schema=False)
+MOST_SIGN_IN = 4 * KIB
+
+
+def sessions_of(request: Request) -> Sessions:
+    """The sessions of this application."""
+    found: Sessions = request.app.state.sessions
+    return found
+
+
+async def signed_in(request: Request) -> Session | None:
+    """Who looks at a page, if anybody signed in."""
+    try:
+        return await sessions_of(request).of(request)
+    except Unauthenticated:
+        return None
+
+
+@router.get("/")
+async def start(request: Request) -> Response:
+    """What this visitor may open; the sign-in for a stranger."""
+    session = await signed_in(request)
+    if session is None:
+        return _sign_in(request)
+    return page(request, "start.html", session)
+
+
+@router.post("/sign-in")
+async def sign_in(request: Request) -> Response:
+    """Take a key, hand out a session."""
+    form = await _form(request)
+    to = _ours(form.get("next", "/"))
+    answer = RedirectResponse(to, HTTPStatus.SEE_OTHER)
+    try:
+        await sessions_of(request).open(request, answer, form.get("key", "").strip())
+    except (Unauthenticated, Forbidden, TooManySignIns, StoreUnavailable) as error:
+        return _sign_in(request, error, to)
+    return answer
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request) -> Response:
+    """Forget the session."""
+    form = await _form(request)
+    sessions = sessions_of(request)
+    answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+    session = await signed_in(request)
+    if session is not None:
+        sessions.check(request, session, form.get("csrf", ""))
+        sessions.close(request, answer)
+    return answer
+
+
+@router.get("/ops")
+async def ops(request: Request) -> Response:
+    """For operations."""
+    return await _behind_sign_in(request, "ops.html")
+
+
+@router.get("/desk")
+async def desk(request: Request) -> Response:
+    """For agents."""
+    most = request.app.state.resend_max
+    return await _behind_sign_in(request, "desk.html", resend_max=most, carriers=CARRIERS)
+
+
+@router.get("/assets/{name}")
+async def assets(name: str, v: str = "") -> Response:
+    """What the pages load."""
+    return served(name, v)
+
+
+async def _behind_sign_in(request: Request, name: str, **told: object) -> Response:
+    path = request.url.path
+    session = await signed_in(request)
+    if session is None:
+        # A link on another site comes without our cookie (SameSite=Strict): asked from here, it comes with it.
+        if request.headers.get("sec-fetch-site") == "cross-site":
+            return HTMLResponse(f'<!doctype html><meta http-equiv="refresh" content="0;url={path}">', headers=HEADERS)
+        return RedirectResponse(f"/?next={quote(path, safe='')}", HTTPStatus.SEE_OTHER)
+    if session.caller.role not in MAY_OPEN[path]:
+        return page(request, "forbidden.html", session, HTTPStatus.FORBIDDEN, needed=sorted(MAY_OPEN[path]))
+    return page(request, name, session, words=dict(words(language_of(request))), **told)
+
+
+def _sign_in(request: Request, error: ConsentError | None = None, to: str = "") -> Response:
+    wrong, status = next((told for kind, told in _WRONG.items() if isinstance(error, kind)), ("", HTTPStatus.OK))
+    to = to or _ours(request.query_params.get("next", "/"))
+    answer = page(request, "sign_in.html", None, status, wrong=wrong, next=to)
+    if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+        answer.headers["Retry-After"] = "60" if status == HTTPStatus.TOO_MANY_REQUESTS else "1"
+    return answer
+
+
+_WRONG: dict[type[ConsentError], tuple[str, HTTPStatus]] = {
+    Unauthenticated: ("key_wrong", HTTPStatus.UNAUTHORIZED),
+    Forbidden: ("not_our_page", HTTPStatus.FORBIDDEN),
+    TooManySignIns: ("too_many_sign_ins", HTTPStatus.TOO_MANY_REQUESTS),
+    StoreUnavailable: ("store_away", HTTPStatus.SERVICE_UNAVAILABLE),
+}
+
+
+def _ours(path: str) -> str:
+    """Where to go after the sign-in: a page of ours, nothing else."""
+    return path if path in MAY_OPEN else "/"
+
+
+async def _form(request: Request) -> dict[str, str]:
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise NotOurMediaType("send the form of our page")
+    body = await read_body(request, MOST_SIGN_IN)
+    return dict(parse_qsl(body.decode("ascii", "replace"), max_num_fields=10))

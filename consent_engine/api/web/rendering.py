@@ -1,0 +1,82 @@
+"""Rendering: templates to HTML under a strict policy, and the files they load. Everything is escaped."""
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from fastapi import Request
+from starlette.responses import HTMLResponse, Response
+
+from consent_engine.api.sessions import Session
+from consent_engine.api.web.words import COOKIE, HTML_LANG, LANGUAGES, language_of, words
+from consent_engine.errors import OrderNotFound
+from consent_engine.keys import Role
+
+YEAR_S = 365 * 24 * 3600
+KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+ASSETS = frozenset({"pages.css", "common.js", "ops.js", "desk.js", "icon.svg", "rq.css", "rq-read-only.css"})
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    # With no referrer at all, a browser hides the origin of forms too, and that is what we check.
+    "Referrer-Policy": "same-origin",
+    "Vary": "Cookie, Accept-Language",
+}
+MAY_OPEN: dict[str, frozenset[Role]] = {
+    "/desk": frozenset({Role.AGENT, Role.ADMIN}),
+    "/ops": frozenset({Role.OPS, Role.AUDITOR, Role.ADMIN}),
+    "/rq/": frozenset(Role),
+}
+"""The pages behind the sign-in, and whose they are."""
+
+
+@cache
+def asset(name: str) -> tuple[bytes, str]:
+    """A file of ours and a hash of it; raises OrderNotFound's kind of "nothing here"."""
+    if name not in ASSETS:
+        raise OrderNotFound("there is nothing at this address")
+    content = (files("consent_engine.api") / "pages" / name).read_bytes()
+    return content, hashlib.sha256(content).hexdigest()[:12]
+
+
+def address_of(name: str) -> str:
+    """Where a file of ours is; another content has another address, so that browsers may keep it."""
+    return f"/assets/{name}?v={asset(name)[1]}"
+
+
+def served(name: str, version: str) -> Response:
+    """A file of ours."""
+    content, current = asset(name)
+    keep = f"public, max-age={YEAR_S}, immutable" if version == current else "no-cache"
+    return Response(content, headers={"Cache-Control": keep}, media_type=KINDS[name.rpartition(".")[2]])
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("consent_engine.api", "pages"),
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    made.globals["asset"] = address_of
+    return made
+
+
+def page(request: Request, name: str, session: Session | None, status: int = 200, **told: Any) -> HTMLResponse:  # noqa: ANN401 - for templates
+    """A page of ours in the visitor's language."""
+    language = language_of(request)
+    said = words(language)
+    role = session.caller.role if session else ""
+    html = _templates().get_template(name).render(
+        t=said, language=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
+        session=session, role=role, path=request.url.path, can=[at for at, roles in MAY_OPEN.items() if role in roles],
+        **told,
+    )  # fmt: skip
+    response = HTMLResponse(html, status, HEADERS)
+    if request.query_params.get(COOKIE) in LANGUAGES:
+        response.set_cookie(COOKIE, language, max_age=YEAR_S, path="/", httponly=True, samesite="lax")
+    return response

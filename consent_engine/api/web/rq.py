@@ -1,0 +1,116 @@
+"""/rq: RQ's own dashboard behind our sign-in. To look at for every role; to act for ops and admin, from its own pages.
+
+It has no sign-in, no defence against other sites' forms, and scripts inside its pages: all of that is made up for here.
+"""
+
+import re
+import secrets
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Any
+
+import rq_dashboard  # type: ignore[import-untyped]
+from a2wsgi import WSGIMiddleware
+from fastapi import Request
+from flask import Flask, Response, request
+from rq.serializers import JSONSerializer
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from consent_engine.adapters.rq_queue import connect_rq
+from consent_engine.api.body import KIB, read_body
+from consent_engine.api.problems import of_error
+from consent_engine.api.sessions import SAFE, Sessions
+from consent_engine.api.web.rendering import address_of
+from consent_engine.errors import ConsentError, Forbidden, Unauthenticated
+from consent_engine.keys import Role
+
+PREFIX = "/rq"
+MAY_ACT = frozenset({Role.OPS, Role.ADMIN})
+CHANGES_BY_GET = re.compile(f"{PREFIX}/requeue/")
+"""Its one address that changes something when it is only looked at."""
+READ_ONLY = "HTTP_X_CONSENT_READ_ONLY"
+THREADS = 4
+_SCRIPT = re.compile(r'<script(?=[ >])(?![^>]*(?:src=|type="text/template"))')
+
+
+def dashboard(rq_url: str) -> Flask:
+    """The dashboard on this Redis: on our own client, which speaks unix sockets too and names no password."""
+    app = Flask("rq", static_folder=str(files("rq_dashboard") / "static"), static_url_path=f"{PREFIX}/files")
+    app.config.update(
+        RQ_DASHBOARD_REDIS_URL=("RQ",),  # shown on its pages: theirs would be an address
+        PROPAGATE_EXCEPTIONS=True,  # to our edge, which logs no message
+        RQ_DASHBOARD_POLL_INTERVAL=2500,
+    )
+    app.redis_conn = connect_rq(rq_url)  # type: ignore[attr-defined] # where the dashboard looks for it
+    app.register_blueprint(rq_dashboard.blueprint, url_prefix=PREFIX)
+    # Its own would connect anew for every request, by an address that cannot be a socket's.
+    app.before_request_funcs[rq_dashboard.blueprint.name] = []
+    rq_dashboard.web.config.serializer = JSONSerializer
+    app.after_request(_under_policy)
+    return app
+
+
+def _under_policy(response: Response) -> Response:
+    """Let the page's own scripts run, and no other; hide what a role may not do."""
+    if response.mimetype == "text/html":
+        nonce = secrets.token_urlsafe(16)
+        sheets = ["rq.css", *(["rq-read-only.css"] if request.environ.get(READ_ONLY) else [])]
+        links = "".join(f'<link rel="stylesheet" href="{address_of(sheet)}">' for sheet in sheets)
+        html = _SCRIPT.sub(f'<script nonce="{nonce}"', response.get_data(as_text=True))
+        response.set_data(html.replace("</head>", f"{links}</head>", 1))
+        response.headers["Content-Security-Policy"] = (
+            # Its templates are compiled in the browser (underscore.js), and Bootstrap's pictures are data.
+            f"default-src 'none'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+            "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        )
+        response.headers["Referrer-Policy"] = "same-origin"
+    return response
+
+
+class Guarded:
+    """The dashboard as an ASGI application that asks who comes."""
+
+    def __init__(self, app: Flask, sessions: Sessions) -> None:
+        self._app: Any = WSGIMiddleware(app, workers=THREADS)
+        self._sessions = sessions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        asked = Request(scope, receive)
+        try:
+            may_act = await self._check(asked)
+        except Unauthenticated as error:
+            away = RedirectResponse("/?next=/rq/", HTTPStatus.SEE_OTHER)
+            await (away if asked.method in SAFE and "/data/" not in asked.url.path else of_error(error))(scope, receive, send)
+            return
+        except ConsentError as error:
+            await of_error(error)(scope, receive, send)
+            return
+        headers = [(n, v) for n, v in scope["headers"] if n not in {b"cookie", b"authorization", b"x-consent-read-only"}]
+        if not may_act:
+            headers.append((b"x-consent-read-only", b"1"))
+        await self._app({**scope, "headers": headers, "root_path": ""}, _no_body, send)
+
+    async def _check(self, asked: Request) -> bool:
+        """Whether who comes may act. Raises what is wrong."""
+        session = await self._sessions.of(asked)
+        may_act = session.caller.role in MAY_ACT
+        if asked.method not in SAFE:
+            self._sessions.same_origin(asked)
+            if not may_act:
+                raise Forbidden("the role of this key may only look")
+            await read_body(asked, KIB)
+        elif CHANGES_BY_GET.match(asked.url.path):
+            raise Forbidden("this changes something: only by POST, from the dashboard's own page")
+        return may_act
+
+
+async def _no_body() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+def route(rq_url: str, sessions: Sessions) -> Route:
+    """Everything below /rq."""
+    return Route(PREFIX + "/{rest:path}", Guarded(dashboard(rq_url), sessions))

@@ -1,0 +1,39 @@
+"""The words on our pages, in two languages, and which of them a visitor wants."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+
+import yaml
+from fastapi import Request
+
+LANGUAGES = ("zh", "en")
+COOKIE = "lang"
+HTML_LANG = {"zh": "zh-CN", "en": "en"}
+
+
+@cache
+def words(language: str) -> Mapping[str, str]:
+    """Every word, by name."""
+    file = yaml.safe_load((files("consent_engine.api") / "pages" / "words.yaml").read_text("utf-8"))
+    column = LANGUAGES.index(language)
+    return MappingProxyType({name: said if isinstance(said, str) else said[column] for name, said in file.items()})
+
+
+def language_of(request: Request) -> str:
+    """What was asked for in the address, else before, else what the browser prefers, else Chinese."""
+    for asked in (request.query_params.get(COOKIE), request.cookies.get(COOKIE)):
+        if asked in LANGUAGES:
+            return asked
+    return _preferred(request.headers.get("accept-language", ""))
+
+
+def _preferred(accepted: str) -> str:
+    """The first of our languages in a header like `en-GB,en;q=0.9,zh;q=0.8`; its order is its weight in practice.
+
+    >>> _preferred("fr, en-GB;q=0.9, zh;q=0.8"), _preferred("zh-CN,en"), _preferred("")
+    ('en', 'zh', 'zh')
+    """
+    named = (part.split(";")[0].strip().lower()[:2] for part in accepted.split(","))
+    return next((name for name in named if name in LANGUAGES), LANGUAGES[0])

@@ -1,0 +1,242 @@
+"""What an attacker found: each of these once broke a promise, or (xfail) still does."""
+
+import pytest
+from fakeredis import FakeRedis
+
+from consent_engine.domain.effects import Accepted, Lane, Unavailable, Uncertain
+from consent_engine.domain.facts import Ended
+from consent_engine.domain.order import MOST_EVENTS
+from consent_engine.domain.policy import Policy
+from consent_engine.domain.sms import Delivery
+from consent_engine.ports import Held, Owner
+from consent_engine.recording import giving_back, recording
+from consent_engine.rounds import drive
+from tests.conftest import NUMBER, World
+from tests.integration.test_engine import SECOND, happens_before_the_next_commit
+from tests.integration.test_reading import lose_leases, two_asked
+
+
+def broken(reason):
+    return pytest.mark.xfail(strict=True, reason=reason)
+
+
+def test_a_standing_refusal_outweighs_a_yes_even_when_its_message_lost_every_reader(world):
+    order = world.place()
+    world.run()
+    world.say("TD")
+    lose_leases(world, Lane.INBOUND, times=6)
+    world.run()
+    world.say("是")
+    world.run()
+    assert not world.engine.dial(NUMBER, "mobile").callable
+    assert world.bss.asked == []
+    assert world.state(order) in {"declined", "cancelled"}
+
+
+@broken("F21: a STOP is taken for older than the order when the store's clock stepped back")
+def test_a_stop_after_the_stores_clock_stepped_back_cancels(world):
+    order = world.place()
+    world.run()
+    world.clock.forward(seconds=-10)
+    world.say("TD")
+    world.run()
+    assert world.state(order) == "declined"
+
+
+@broken("F21: a yes is lost, without a word, when the store's clock stepped back")
+def test_a_yes_after_the_stores_clock_stepped_back_counts(world):
+    order = world.place()
+    world.run()
+    world.clock.forward(seconds=-10)
+    world.say("是")
+    world.run()
+    assert world.state(order) == "notified"
+
+
+@pytest.mark.parametrize("lanes", [(Lane.SMS,), (Lane.SMS, Lane.TIMER)])
+def test_a_yes_between_a_doubtful_attempt_and_its_resend_is_void_however_late_it_is_read(world, lanes):
+    world.gateway.answers = [Uncertain("timeout")]
+    order = world.place()
+    world.run()
+    world.clock.forward(seconds=5)
+    world.say("是")
+    world.clock.forward(seconds=700)
+    world.run(*lanes)
+    world.run()
+    assert world.state(order) == "awaiting_reply"
+    assert world.bss.asked == []
+
+
+def test_no_op_stands_twice_in_a_history(world):
+    order = world.place()
+    world.run()
+    world.gateway.answers = [Uncertain("timeout"), Uncertain("timeout")]
+    world.say("是")
+    world.run()
+    world.clock.forward(hours=1)
+    world.run()
+    world.report(order, Delivery.DELIVERED, "notification.1")
+    world.run()
+    assert world.state(order) == "notified"
+    ops = [event.op for event in world.engine.show(order.id).events]
+    assert len(ops) == len(set(ops))
+
+
+def test_one_yes_and_two_codes_are_one_consent(world):
+    first, second = two_asked(world)
+    world.say("是")
+    world.run()
+    world.say(f"是{first.doc.code}")
+    world.run()
+    world.clock.forward(hours=10)
+    world.say(second.doc.code)
+    world.run()
+    assert (world.state(first), world.state(second)) == ("notified", "awaiting_reply")
+
+
+def test_a_bare_code_from_before_our_question_answers_nothing(world):
+    first, _ = two_asked(world)
+    world.say("是")
+    world.clock.forward(seconds=1)
+    world.say(first.doc.code)
+    world.clock.forward(seconds=1)
+    world.run()
+    assert world.state(first) == "awaiting_reply"
+
+
+def test_a_failed_report_does_not_settle_over_a_reply_that_has_just_come(world):
+    order = world.place()
+    world.run()
+    world.report(order, Delivery.FAILED)
+    happens_before_the_next_commit(world.engine, lambda: world.say("是"))
+    world.run()
+    assert world.state(order) == "notified"
+
+
+def test_a_failed_report_does_not_settle_over_a_reply_far_behind_it(world):
+    order = world.place()
+    world.run()
+    for segment in range(1, 18):
+        world.report(order, Delivery.FAILED, segment=segment, segments=17)
+    world.say("是")
+    world.run()
+    assert world.state(order) == "notified"
+
+
+def test_a_lease_is_given_back_though_the_order_changed_meanwhile(world):
+    order = world.place()
+    [leased] = world.engine.store.lease(Lane.SMS, 1)
+    world.say("嗯")
+    world.run(Lane.INBOUND)
+    drive(world.engine.store, [giving_back(leased, world.clock.now)])
+    assert world.engine.show(order.id).effects["sms.confirmation.1"].leased_at == 0
+
+
+def test_a_yes_in_the_last_millisecond_counts_though_the_timer_is_due_in_it(world):
+    order = world.place()
+    world.run()
+    world.clock.now = world.engine.show(order.id).reply_by
+    world.runner.run(world.engine.performer.perform(Lane.TIMER, 1))
+    world.say("是")
+    world.run()
+    assert world.state(order) == "notified"
+
+
+def test_nobody_is_reminded_who_has_answered():
+    world = World(FakeRedis(decode_responses=True), Policy(reminder_after=3_600_000))
+    order = world.place()
+    world.run()
+    world.clock.forward(hours=1)
+    world.say("是")
+    world.run(Lane.TIMER, Lane.SMS)
+    world.run()
+    assert world.state(order) == "notified"
+    assert world.texts("reminder") == []
+
+
+def test_what_was_just_asked_is_not_late_by_decades(world):
+    two_asked(world)
+    world.say("是")
+    world.run(Lane.INBOUND)
+    assert world.engine.store.depths()[Lane.SMS].late < 1_000
+
+
+@broken("F31: while an activation is under way, answers are kept without a bound")
+def test_the_history_of_a_finished_order_is_bounded_too(world):
+    order = world.place()
+    world.run()
+    for _ in range(MOST_EVENTS + 50):
+        world.say("是")
+    world.run()
+    assert world.state(order) == "notified"
+    assert len(world.engine.show(order.id).events) <= MOST_EVENTS + 5
+
+
+def test_a_stop_under_an_id_that_was_used_before_is_heard(world):
+    order = world.place()
+    world.run()
+    assert world.say("嗯", message_id="1")
+    assert world.say("TD", message_id="1")
+    world.run()
+    assert world.state(order) == "declined"
+    assert not world.engine.dial(NUMBER, "mobile").callable
+
+
+def test_the_only_attempt_failed_after_a_report_had_proved_it(world):
+    world.gateway.answers = [Uncertain("timeout")]
+    order = world.place()
+    world.run()
+    world.report(order, Delivery.ACCEPTED)
+    world.run()
+    world.report(order, Delivery.FAILED)
+    world.run()
+    assert world.state(order) == "undeliverable"
+
+
+@broken("F34: a failed report that overtakes the answer is forgotten")
+def test_a_failed_report_before_the_gateways_answer_counts_after_it(world):
+    order = world.place()
+    [leased] = world.engine.store.lease(Lane.SMS, 1)
+    world.report(order, Delivery.FAILED)
+    world.run(Lane.INBOUND)
+    ended = Ended(leased.effect, leased.token, Accepted("m1"))
+    held = Held(Owner.ORDER, leased.effect, leased.token)
+    drive(world.engine.store, [recording(order.id, ended, order=leased.order, now=leased.at + 5, held=held)])
+    assert world.state(order) == "undeliverable"
+
+
+def test_nothing_is_asked_after_a_stop_though_no_order_is_open(world):
+    orders = two_asked(world)
+    world.gateway.answers = [Unavailable("busy", 3_600_000)]
+    world.say("是")
+    world.run()
+    for order in orders:
+        world.engine.cancel(order.id, "A1024", "why")
+    world.say("TD")
+    world.run()
+    world.clock.forward(hours=2)
+    world.run()
+    assert [str(sms.purpose) for sms in world.gateway.sent][-1] == "opted_out"
+
+
+def test_the_answer_to_a_stop_is_the_last_message(world):
+    world.place()
+    world.run()
+    world.say("TD")
+    world.run()
+    world.say("是")
+    world.run()
+    assert [str(sms.purpose) for sms in world.gateway.sent] == ["confirmation", "opted_out"]
+
+
+def test_a_yes_that_came_before_the_order_or_its_question_is_no_consent(world):
+    world.say("是")
+    world.clock.forward(seconds=1)
+    order = world.place(plan=SECOND)
+    world.clock.forward(seconds=1)
+    world.say("是")
+    world.clock.forward(seconds=1)
+    world.run(Lane.SMS)
+    world.run()
+    assert world.state(order) == "awaiting_reply"
+    assert world.bss.asked == []

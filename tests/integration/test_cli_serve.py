@@ -1,0 +1,202 @@
+"""`consent serve` and the commands beside it, as processes: trouble is one line, children come back and go along."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from consent_engine.adapters.redis_binary import find_binary
+from consent_engine.adapters.redis_server import EmbeddedServer
+from consent_engine.errors import SettingsError
+from tests.integration.rq_house import ROOT, WAIT, until
+
+
+@pytest.fixture
+def environ(tmp_path):
+    try:
+        find_binary()
+    except SettingsError as missing:
+        pytest.skip(str(missing))
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
+    return plain | {"CONSENT_DATA_DIR": str(tmp_path / "data"), "CONSENT_DURABILITY": "everysec", "CONSENT_LEASE": "4s",
+                    "CONSENT_CALL_TIMEOUT": "1s"}  # fmt: skip
+
+
+@pytest.fixture
+def consent(environ):
+    def run(*arguments, **more):
+        return subprocess.run(
+            [sys.executable, "-m", "consent_engine", *arguments],
+            env=environ | more, cwd=ROOT, capture_output=True, text=True, timeout=2 * WAIT, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+class Serving:
+    def __init__(self, environ, folder):
+        self.port, self.log = free_port(), folder / "serve.log"
+        with self.log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "consent_engine", "serve", "--port", str(self.port), "--workers", "1"],
+                env=environ, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            )  # fmt: skip
+        until("it is ready", self.ready)
+
+    def ready(self):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def children(self, part=""):
+        """Its processes by their command line, as Linux tells."""
+        found = subprocess.run(
+            ["/bin/ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
+            capture_output=True, text=True, timeout=WAIT, check=False,
+        )  # fmt: skip
+        return [int(line.split()[0]) for line in found.stdout.splitlines() if part in line]
+
+    def said(self):
+        return self.log.read_text(errors="replace")
+
+
+def gone(pids):
+    return not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+
+
+@pytest.fixture
+def serving(environ, tmp_path):
+    made = Serving(environ, tmp_path)
+    yield made
+    if made.process.poll() is None:
+        made.process.terminate()
+    made.process.wait(WAIT)
+
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
+
+
+@linux_only
+def test_it_says_what_to_do_first_and_ends_with_everything_it_started(serving):
+    children = serving.children()
+    assert len(children) == 3
+    serving.process.terminate()
+    assert serving.process.wait(WAIT) == 0
+    assert gone(children)
+    said = serving.said()
+    for words in (
+        f"Consent Engine at http://127.0.0.1:{serving.port}",
+        "data: ",
+        "consent keys add",
+        "nobody is reached",
+    ):
+        assert words in said
+    order = [said.index(words) for words in ("ending: the API", ": takes no more jobs", ": ends")]
+    assert order == sorted(order)
+    assert "Traceback" not in said
+
+
+@linux_only
+def test_its_children_end_with_it_however_it_dies(serving):
+    children = serving.children()
+    serving.process.kill()
+    serving.process.wait(WAIT)
+    until("the children are gone", lambda: gone(children))
+
+
+@linux_only
+def test_what_dies_is_started_again(serving):
+    [worker], [api] = serving.children("workers"), serving.children("api")
+    os.kill(worker, signal.SIGKILL)
+    os.kill(api, signal.SIGKILL)
+    until("both are told of", lambda: serving.said().count("ended by SIGKILL: started again in") == 2)
+    until("it is ready", serving.ready)
+    until("there is another worker", lambda: serving.children("workers") not in ([], [worker]))
+    server = [pid for pid in serving.children() if pid not in {*serving.children("workers"), *serving.children("api")}]
+    os.kill(server[0], signal.SIGKILL)
+    until("it is told of", lambda: "the server ended: started again" in serving.said())
+    until("it is ready", serving.ready)
+
+
+def test_a_port_that_is_taken_is_one_line(consent):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = consent("serve", "--port", str(port))
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1].startswith(f"consent: cannot listen at 127.0.0.1 port {port} (Address already")
+    assert "Traceback" not in done.stderr
+
+
+def test_commands_start_a_server_for_the_moment_and_leave_none(consent, environ):
+    added = consent("keys", "add", "desk", "--role", "agent")
+    assert added.returncode == 0, added.stderr
+    assert added.stdout.split()[-1].startswith("ce_")
+    listed = consent("keys", "list").stdout.split("\t")
+    assert listed[:2] == ["desk", "agent"]
+    assert "ce_" not in "".join(listed)
+    again = consent("keys", "add", "desk", "--role", "ops")
+    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+    assert consent("keys", "revoke", "desk").returncode == 0
+    gone_already = consent("keys", "revoke", "desk")
+    assert gone_already.stderr == "consent: no key of this name: `consent keys list` shows those that are there\n"
+    with EmbeddedServer.start(ROOT / environ["CONSENT_DATA_DIR"], "everysec"):
+        pass  # it may be had: nobody holds it
+
+
+def test_ops_refuse_a_number_and_ask_whether_to_dial_it(consent):
+    assert consent("callable", "13800138000").stdout == "+86138****8000\tcallable\n"
+    first, again = (
+        consent("refuse", "13800138000", "--carrier", "mobile"),
+        consent("refuse", "+8613800138000", "--carrier", "mobile"),
+    )
+    assert first.stdout.split("\t")[:3] == ["+86138****8000", "mobile", "refused"]
+    assert again.stdout.split("\t")[2] == "refused already"
+    assert consent("callable", "13800138000", "--carrier", "telecom").stdout == "+86138****8000\tcallable\n"
+    assert consent("callable", "13800138000").stdout.startswith("+86138****8000\tnot callable\trefused\t20")
+
+
+def test_plans_are_listed_loaded_in_new_versions_and_shown(consent, tmp_path):
+    listed = [line.split("\t") for line in consent("plans", "list").stdout.splitlines()]
+    assert len(listed) >= 6
+    assert listed[0][2:4] == ["1", "on_sale"]
+    file = tmp_path / "plans.yaml"
+    file.write_text(
+        "- {code: new-plan, carrier: mobile, name: 新套餐, price: 9 元/月, scenario: a, validity: b, restrictions: c,\n"
+        "   unsubscribe: d}\n",
+        encoding="utf-8",
+    )
+    assert consent("plans", "load", str(file)).stdout == "new-plan\t1\tnew\n"
+    assert consent("plans", "load", str(file)).stdout == "new-plan\t1\tas it was\n"
+    file.write_text(file.read_text(encoding="utf-8").replace("9 元", "8 元"), encoding="utf-8")
+    assert consent("plans", "load", str(file)).stdout == "new-plan\t2\tnew\n"
+    assert "price\t8 元/月\n" in consent("plans", "show", "new-plan").stdout
+    assert consent("plans", "show", "no-plan").stderr.startswith("consent: no such plan")
+    file.write_text("- {code: new-plan}", encoding="utf-8")
+    wrong = consent("plans", "load", str(file))
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1)
+    assert "0.carrier" in wrong.stderr
+
+
+def test_an_order_that_is_not_there_and_a_redis_that_is_not_are_one_line(consent):
+    assert consent("show", "nonsense").stderr == "consent: no such order: `consent stuck` and the API show ids\n"
+    assert consent("retry", "nonsense").returncode == 1
+    assert consent("stuck").stdout == ""
+    away = consent(
+        "stuck", CONSENT_REDIS_URL="redis://:pw@127.0.0.1:1/0", CONSENT_SECRET="x" * 32, CONSENT_GATEWAY="simulated",
+        CONSENT_BSS="simulated",
+    )  # fmt: skip
+    assert away.returncode == 1
+    assert away.stderr.count("\n") == 1
+    assert "pw" not in away.stderr

@@ -1,0 +1,265 @@
+"""The engine over the real store: what must hold when things happen twice, late, at once, or half."""
+
+import asyncio
+
+import pytest
+from fakeredis import FakeRedis
+
+from consent_engine.domain.admit import Placing
+from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
+from consent_engine.domain.msisdn import parse
+from consent_engine.domain.policy import Policy
+from consent_engine.domain.sms import Delivery
+from consent_engine.engine import RefusalAsked
+from consent_engine.errors import (
+    BrokenRecord,
+    DoNotCall,
+    DuplicateOrder,
+    IdempotencyConflict,
+    NothingParked,
+    StoreUnavailable,
+)
+from consent_engine.placing import REQUEST_MAY_LAST_MS
+from consent_engine.recording import giving_back
+from consent_engine.rounds import drive
+from tests.conftest import NUMBER, World
+
+OTHER = parse("13900139000")
+SECOND = "data-pack-10gb"
+HOUR = 3_600_000
+
+
+def dies_after(engine, commits):
+    """Let an engine save so many commits more, and then be gone."""
+    save, left = engine.store.commit, [commits]
+
+    def commit(some, **more):
+        if left[0] < len(some):
+            raise StoreUnavailable("killed")
+        left[0] -= len(some)
+        return save(some, **more)
+
+    engine.store.commit = commit
+    return engine
+
+
+def happens_before_the_next_commit(engine, what):
+    """Let something happen between the reading and the writing of an engine, once."""
+    save, todo = engine.store.commit, [what]
+
+    def commit(some, **more):
+        if todo:
+            todo.pop()()
+        return save(some, **more)
+
+    engine.store.commit = commit
+
+
+# -- placing ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_request_is_one_order(world):
+    wanted = Placing("desk", "key", world.request())
+    first, second = world.engine.place_many([wanted, wanted])
+    again = world.engine.place(wanted)
+    assert (first.order.id, again.order.id) == (second.order.id, first.order.id)
+    assert [each.created for each in (first, again)] == [True, False]
+    world.run()
+    assert len(world.gateway.sent) == 1
+
+
+def test_another_request_under_the_same_key_is_a_conflict_whatever_the_number(world):
+    world.place(key="k")
+    for request in (world.request(OTHER), world.request(plan=SECOND)):
+        with pytest.raises(IdempotencyConflict):
+            world.engine.place(Placing("desk", "k", request))
+
+
+def test_a_refusal_at_the_door_reserves_nothing(world):
+    world.place()
+    with pytest.raises(DuplicateOrder):
+        world.place(key="k")
+    assert world.engine.place(Placing("desk", "k", world.request(OTHER))).created
+
+
+def test_a_reservation_whose_request_died_is_taken_over_when_it_is_old_and_not_before(world):
+    dying = dies_after(world.another(), 0)
+    with pytest.raises(StoreUnavailable):
+        dying.place(Placing("desk", "k", world.request()))
+    other = Placing("desk", "k", world.request(OTHER))
+    with pytest.raises(IdempotencyConflict):
+        world.engine.place(other)
+    world.clock.forward(REQUEST_MAY_LAST_MS)
+    assert world.engine.place(other).created
+    with pytest.raises(IdempotencyConflict):
+        world.engine.place(Placing("desk", "k", world.request()))
+
+
+@pytest.mark.parametrize("refuse", ["sms", "voice"])
+def test_a_refusal_while_placing_wins(world, refuse):
+    def refused():
+        if refuse == "sms":
+            world.say("TD")
+        else:
+            world.engine.refuse(RefusalAsked(NUMBER, "*", "voice", "A1024"))
+
+    happens_before_the_next_commit(world.engine, refused)
+    with pytest.raises(DoNotCall):
+        world.place()
+
+
+def test_two_desks_at_once_get_two_codes_or_one_order(world):
+    happens_before_the_next_commit(world.engine, lambda: world.place(plan=SECOND))
+    first = world.place()
+    codes = {entry.code for entry in world.engine.line(NUMBER).entries}
+    assert len(codes) == 2
+    assert first.doc.asks_code
+    happens_before_the_next_commit(world.engine, lambda: world.place(OTHER))
+    with pytest.raises(DuplicateOrder):
+        world.place(OTHER)
+
+
+def test_a_line_nobody_can_read_admits_nothing(world):
+    world.say("是")
+    world.client.hset(f"ce:{{0}}:line:{world.engine.line(NUMBER).id}", "r:mobile", "garbage")
+    with pytest.raises(BrokenRecord):
+        world.place()
+    assert world.place(OTHER)
+
+
+# -- performing -------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_that_comes_after_its_lease_is_believed_and_nothing_is_done_twice(world):
+    order = world.place()
+    world.run()
+    world.say("是")
+    world.run(Lane.INBOUND)
+    slow, hold = world.another(), asyncio.Event()
+    activate = world.bss.activate
+
+    async def slowly(activation):
+        await hold.wait()
+        return await activate(activation)
+
+    world.bss.activate = slowly
+    world.runner.run(slow.performer.perform(Lane.ACTIVATION, 0.001))
+    world.bss.activate = activate
+    world.clock.forward(seconds=61)
+    world.runner.run(world.engine.performer.perform(Lane.ACTIVATION, 0.001))
+    assert world.engine.show(order.id).effects["activate"].doubts == 1
+    hold.set()
+    world.runner.run(slow.performer.land(5))
+    world.clock.forward(hours=1)
+    world.run()
+    assert world.state(order) == "notified"
+    assert len(world.bss.asked) == 1
+
+
+def test_every_attempt_at_an_activation_says_the_same(world):
+    order = world.place()
+    world.run()
+    world.say("是")
+    world.bss.answers = [Uncertain("timeout"), Unavailable("busy"), Uncertain("timeout"), Accepted("a1")]
+    for _ in range(5):
+        world.run()
+        world.say("嗯")
+        world.clock.forward(hours=1)
+    assert world.state(order) == "notified"
+    assert len(world.bss.asked) == 4
+    assert len(set(world.bss.asked)) == 1
+
+
+def test_doubt_never_ends_in_more_than_the_attempts_there_may_be(world):
+    order = world.place()
+    world.run()
+    world.say("是")
+    world.bss.answers = [Uncertain("timeout")] * 20
+    for _ in range(10):
+        world.run()
+        world.clock.forward(hours=1)
+    assert len(world.bss.asked) == Policy().max_attempts
+    assert [each.effect for each in world.engine.stuck()] == ["activate"]
+    world.engine.retry(order.id, "ops")
+    with pytest.raises(NothingParked):
+        world.engine.retry(order.id, "ops")
+    world.run()
+    assert len(world.bss.asked) == Policy().max_attempts + 1
+
+
+def test_a_broken_effect_stops_no_other_and_stands_on_the_stuck_list(world):
+    broken, order = world.place(), world.place(OTHER)
+    world.client.hset(f"ce:{{0}}:order:{broken.id}", "f:sms.confirmation.1", "garbage")
+    world.run(Lane.SMS)
+    assert world.state(order) == "awaiting_reply"
+    assert [(each.id, each.effect) for each in world.engine.stuck()] == [(broken.id, "sms.confirmation.1")]
+
+
+def test_a_lease_given_back_leaves_the_effect_as_it_was(world):
+    order = world.place()
+    before = world.engine.show(order.id).effects
+    [leased] = world.engine.store.lease(Lane.SMS, 1)
+    drive(world.engine.store, [giving_back(leased, world.clock.now)])
+    assert world.engine.show(order.id).effects == before
+    world.run()
+    assert (world.state(order), len(world.gateway.sent)) == ("awaiting_reply", 1)
+
+
+def test_an_sms_that_belongs_to_no_order_waits_for_a_person_and_can_be_retried(world):
+    world.gateway.answers = [Uncertain("timeout"), Uncertain("timeout")]
+    world.say("TD")
+    world.run()
+    world.clock.forward(seconds=601)
+    world.run()
+    [stuck] = world.engine.stuck()
+    world.engine.retry_line(stuck.id)
+    world.run()
+    assert world.engine.stuck() == []
+    assert len(world.texts("opted_out")) == 3
+
+
+def test_a_doubtful_notification_that_was_reported_is_not_sent_again(world):
+    order = world.place()
+    world.run()
+    world.gateway.answers = [Uncertain("timeout")]
+    world.say("是")
+    world.run()
+    world.report(order, Delivery.DELIVERED, "notification.1")
+    world.run()
+    world.clock.forward(hours=1)
+    world.run()
+    assert (world.state(order), len(world.texts("notification"))) == ("notified", 1)
+
+
+def test_a_rejected_question_waits_for_the_reply_that_is_unread(world):
+    order = world.place()
+
+    def answered(sms):
+        world.say("否")
+        return Rejected("no such number")
+
+    world.gateway.answers = [answered]
+    world.run(Lane.SMS)
+    assert world.state(order) == "agreed"
+    world.run()
+    assert (world.state(order), len(world.gateway.sent)) == ("declined", 2)
+
+
+def test_orders_of_many_numbers_go_their_ways_together():
+    world = World(FakeRedis(decode_responses=True))
+    numbers = [parse(f"138001380{n:02d}") for n in range(40)]
+    orders = [world.place(number) for number in numbers]
+    world.run()
+    for n, number in enumerate(numbers):
+        world.say(("是", "否", "TD", "嗯")[n % 4], number)
+    world.run()
+    ends = [world.state(order) for order in orders]
+    assert ends == ["notified", "declined", "declined", "awaiting_reply"] * 10
+    day = "2025-11-24"
+    counts = world.engine.store.funnel(day)
+    assert {state.value: n for state, n in counts.items() if n} == {
+        "notified": 10,
+        "declined": 20,
+        "awaiting_reply": 10,
+    }
+    world.runner.close()

@@ -1,0 +1,201 @@
+"""Reading inboxes: every message once, in its order, whole, and never for more than it says."""
+
+import pytest
+
+from consent_engine.domain.effects import Lane, Uncertain
+from consent_engine.domain.line import Refusal
+from consent_engine.domain.msisdn import parse
+from consent_engine.domain.order import MOST_EVENTS
+from consent_engine.domain.sms import Delivery
+from consent_engine.engine import RefusalAsked
+from consent_engine.errors import BrokenRecord, OrderNotFound, StoreUnavailable
+from tests.conftest import NUMBER
+from tests.integration.test_engine import OTHER, SECOND, dies_after
+
+
+def lose_leases(world, lane, times=1):
+    for _ in range(times):
+        world.engine.store.lease(lane, 100)
+        world.clock.forward(seconds=61)
+
+
+def two_asked(world):
+    orders = world.place(), world.place(plan=SECOND)
+    world.run()
+    return orders
+
+
+def test_a_stop_over_three_orders_is_done_whole_though_its_reader_dies_at_every_commit(world):
+    for commits in range(4):
+        number = parse(f"1380013800{commits}")
+        orders = [world.place(number, plan) for plan in ("5g-smart-199", SECOND)]
+        world.run()
+        world.say("TD", number)
+        with pytest.raises(StoreUnavailable):
+            world.run(Lane.INBOUND, engine=dies_after(world.another(), min(commits, 1)))
+        world.clock.forward(seconds=61)
+        world.run()
+        assert [world.state(order) for order in orders] == ["declined", "declined"]
+        assert [world.triggers(order).count("opted_out") for order in orders] == [1, 1]
+        assert len([sms for sms in world.gateway.sent if sms.purpose == "opted_out" and sms.to == number]) == 1
+
+
+def test_which_one_is_asked_though_the_reader_died_before_it_could(world):
+    first, second = two_asked(world)
+    world.say("是")
+    with pytest.raises(StoreUnavailable):
+        world.run(Lane.INBOUND, engine=dies_after(world.another(), 1))
+    world.clock.forward(seconds=61)
+    world.run()
+    assert len(world.texts("clarification")) == 1
+    assert first.doc.code in world.texts("clarification")[0]
+    assert world.state(second) == "awaiting_reply"
+
+
+def test_a_stop_cancels_an_open_order_behind_any_number_of_others(world):
+    order = world.place()
+    for _ in range(25):
+        world.engine.cancel(world.place(plan=SECOND).id, "A1024", "again")
+    world.run()
+    world.say("TD")
+    world.run()
+    assert world.state(order) == "declined"
+
+
+def test_a_code_that_we_told_in_another_sms_does_not_prove_that_the_question_was_read(world):
+    world.place()
+    world.run()
+    world.gateway.answers = [Uncertain("timeout")]
+    doubtful = world.place(plan=SECOND)
+    world.run()
+    world.say("是")
+    world.run()
+    assert doubtful.doc.code in world.texts("clarification")[0]
+    world.say(f"是{doubtful.doc.code}")
+    world.run()
+    assert world.state(doubtful) == "agreed"
+
+
+def test_a_yes_from_before_anything_was_asked_is_not_completed_by_a_code(world):
+    first, _ = world.place(), world.place(plan=SECOND)
+    world.say("是")
+    world.run(Lane.INBOUND)
+    world.clock.forward(seconds=1)
+    world.run()
+    world.say(first.doc.code)
+    world.run()
+    assert world.state(first) == "awaiting_reply"
+    assert world.bss.asked == []
+
+
+def test_a_no_or_stop_from_before_the_order_does_not_mean_it(world):
+    world.say("否")
+    world.clock.forward(seconds=1)
+    order = world.place()
+    world.run()
+    assert world.state(order) == "awaiting_reply"
+
+
+def test_a_repeat_is_known_by_its_line_and_other_lines_may_have_the_same_id(world):
+    mine, theirs = world.place(), world.place(OTHER)
+    world.run()
+    assert world.say("是", message_id="1")
+    assert not world.say("是", message_id="1")
+    assert world.say("否", OTHER, message_id="1")
+    world.run()
+    assert (world.state(mine), world.state(theirs)) == ("notified", "declined")
+
+
+def test_a_report_with_a_ref_that_is_none_of_ours_stops_nobody(world):
+    order = world.place()
+    world.run()
+    for effect in ("foo.1", "confirmation.x", "confirmation", "", "confirmation.1.1", "confirmation.99999999999"):
+        world.report(order, Delivery.DELIVERED, effect)
+    world.report(order, Delivery.DELIVERED)
+    world.say("是")
+    world.run()
+    assert world.state(order) == "notified"
+
+
+def test_a_report_leaves_the_line_its_number(world):
+    first, _ = two_asked(world)
+    world.say("是")
+    world.report(first, Delivery.DELIVERED)
+    world.run()
+    assert {sms.to for sms in world.gateway.sent} == {NUMBER}
+
+
+def test_half_a_character_is_stored_and_read_as_no_answer(world):
+    order = world.place()
+    world.run()
+    assert world.say("是\ud83d")
+    assert world.report(order, Delivery.ACCEPTED, error="\udc00")
+    world.run()
+    assert world.triggers(order) == ["confirmation_accepted", "unclear", "reported", "informed"]
+
+
+def test_half_a_character_in_an_id_sinks_no_batch(world):
+    order = world.place()
+    world.run()
+    assert world.say("是", message_id="\ud800")
+    assert world.report(order, Delivery.ACCEPTED, message_id="\ud800")
+    world.run()
+    assert world.state(order) == "notified"
+
+
+def test_a_message_whose_reader_always_dies_goes_aside_and_the_line_goes_on(world):
+    order = world.place()
+    world.run()
+    world.say("嗯")
+    lose_leases(world, Lane.INBOUND, times=6)
+    world.say("是")
+    world.run()
+    assert world.state(order) == "notified"
+    [(_, kept)] = world.client.xrange("ce:{0}:unmatched")
+    assert "lost_reader" in kept["m"]
+
+
+def test_a_record_nobody_can_read_stops_no_other_line(world):
+    broken, order = world.place(), world.place(OTHER)
+    world.run()
+    world.client.hset(f"ce:{{0}}:order:{broken.id}", "state", "of a later release")
+    world.say("是")
+    world.say("是", OTHER)
+    world.run()
+    assert world.state(order) == "notified"
+    with pytest.raises((BrokenRecord, OrderNotFound)):
+        world.engine.show(broken.id)
+
+
+def test_a_history_is_bounded_and_messages_past_it_are_kept_elsewhere(world):
+    order = world.place()
+    world.run()
+    for n in range(MOST_EVENTS + 20):
+        world.say("嗯" if n % 2 else "帮助")
+    world.run()
+    assert len(world.engine.show(order.id).events) <= MOST_EVENTS + 5
+    assert world.client.xlen("ce:{0}:unmatched") >= 20
+    assert len(world.texts("help")) + len(world.texts("clarification")) <= 5
+    world.say("是")
+    world.run()
+    assert world.state(order) == "notified"
+
+
+def test_another_number_cannot_answer_for_this_one(world):
+    order = world.place()
+    world.run()
+    world.say(f"是{order.doc.code}", OTHER)
+    world.say("TD", OTHER)
+    world.run()
+    assert world.state(order) == "awaiting_reply"
+    assert world.engine.dial(NUMBER, "mobile").callable
+
+
+def test_a_refusal_stands_once_and_says_since_when(world):
+    asked = RefusalAsked(NUMBER, "*", "voice", "A1024", "call-7")
+    assert world.engine.refuse(asked).is_new
+    since = world.clock.now
+    world.clock.forward(hours=1)
+    assert not world.engine.refuse(asked).is_new
+    assert world.engine.line(NUMBER).refusals == (Refusal("*", since, "voice", "call-7"),)
+    assert world.engine.dial(NUMBER, None).since == since

