@@ -41,7 +41,7 @@ class Slices:
         counts = told(lane, tally.counts)
         if tally.left:
             self._loop.engine.queue.wake(lane, self._loop.engine.store.depths()[lane].due)
-        if False:
+        if counts.get("parked"):
             raise SliceError(f"{lane}: " + ", ".join(f"{word} {count}" for word, count in counts.items()))
         return counts
 

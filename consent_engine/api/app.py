@@ -14,6 +14,7 @@ from consent_engine import __version__
 from consent_engine.api import docs, health, inbound, openapi, orders, plans, problems, refusals
 from consent_engine.api.edge import Edge
 from consent_engine.api.front import Front
+from consent_engine.api.web.install import install as install_pages
 from consent_engine.engine import Engine
 from consent_engine.errors import SettingsError
 from consent_engine.settings import Settings
@@ -29,8 +30,8 @@ FINISH_S = 20
 """How long requests under way may take to end when we are told to stop."""
 
 
-def create_app(engines: Callable[[], Engine], settings: Settings) -> FastAPI:
-    """The application. engines: makes an engine; each of our threads makes one for itself."""
+def create_app(engines: Callable[[], Engine], settings: Settings, rq_url: str | None = None) -> FastAPI:
+    """The application. engines: makes an engine; each of our threads makes one for itself. rq_url: RQ's, for /rq."""
     front = Front(engines, settings)
 
     @asynccontextmanager
@@ -57,6 +58,7 @@ def create_app(engines: Callable[[], Engine], settings: Settings) -> FastAPI:
     problems.install(app)
     for part in (orders, refusals, plans, inbound, health, docs):
         app.include_router(part.router)
+    install_pages(app, front, settings, rq_url)
     app.add_api_route("/openapi.json", _described, include_in_schema=False)
     return app
 
@@ -70,7 +72,7 @@ def run(installation: Installation, host: str, port: int, listening: Callable[[s
 
     Raises SettingsError when the address cannot be had. Port 0 is any free one.
     """
-    app = create_app(installation.engine, installation.settings)
+    app = create_app(installation.engine, installation.settings, installation.rq_url)
     with _bound(host, port) as ours:
         config = uvicorn.Config(
             app,

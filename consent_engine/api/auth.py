@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import secrets
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -15,6 +15,9 @@ from consent_engine.engine import Engine
 from consent_engine.errors import Forbidden, OrderNotFound, Unauthenticated
 from consent_engine.keys import MOST_KEY_LENGTH, Role
 from consent_engine.ports import ApiKey
+
+if TYPE_CHECKING:
+    from consent_engine.api.sessions import Sessions
 
 KNOWN_S = 1.0
 FULL_NUMBERS = frozenset({Role.AGENT, Role.AUDITOR, Role.ADMIN})
@@ -48,14 +51,22 @@ class Allowed:
     async def __call__(
         self, request: Request, shown: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
     ) -> ApiKey:
-        """Look up the key."""
-        if shown is None or len(request.headers.getlist("authorization")) != 1:
-            raise Unauthenticated("this needs an API key: Authorization: Bearer KEY")
-        callers: Callers = request.app.state.front.callers
-        caller = await callers.whose(shown.credentials)
+        """Look up the key; without one, the session of a page of ours."""
+        if "authorization" in request.headers or not request.cookies:
+            caller = await _by_key(request, shown)
+        else:
+            sessions: Sessions = request.app.state.sessions
+            caller = (await sessions.acting(request)).caller
         if caller.role not in self._roles:
             raise Forbidden("the role of this key does not allow it")
         return caller
+
+
+async def _by_key(request: Request, shown: HTTPAuthorizationCredentials | None) -> ApiKey:
+    if shown is None or len(request.headers.getlist("authorization")) != 1:
+        raise Unauthenticated("this needs an API key: Authorization: Bearer KEY")
+    callers: Callers = request.app.state.front.callers
+    return await callers.whose(shown.credentials)
 
 
 Agent = Annotated[ApiKey, Depends(Allowed(Role.AGENT))]

@@ -92,9 +92,7 @@ class Sessions:
         key_hash, until, _ = parts
         if int(until) <= await self._front.now():
             raise Unauthenticated("the session is over: sign in again")
-        caller = await self._known.of(
-            key_hash, lambda: self._front.ask(lambda engine: engine.keys.by_hash(key_hash))
-        )
+        caller = await self._known.of(key_hash, lambda: self._front.ask(lambda engine: engine.keys.by_hash(key_hash)))
         return Session(caller, self._sign("csrf", said))
 
     async def acting(self, request: Request) -> Session:
@@ -173,4 +171,3 @@ class Failures:
             self._seen.pop(next(iter(self._seen)))
         seen.append(self._clock())
         self._seen[address] = seen
-

@@ -120,9 +120,9 @@ def _as_begun(event: Event, orders: Mapping[str, Order]) -> Meaning:
 
 
 def _refused(line: Line, order: Order, meaning: Meaning, message: Unread) -> CancelAsked | None:
-    """A yes while a refusal of that carrier stands is no consent, however the refusal itself was read."""
+    """A yes after a refusal of that carrier is no consent, whatever became of the message that refused."""
     refusal = line.refusal(order.doc.carrier)
-    if refusal is None or meaning.keyword is not Keyword.YES or order.state.settled:
+    if refusal is None or refusal.since > message.at or meaning.keyword is not Keyword.YES or order.state.settled:
         return None
     return CancelAsked(message.key, "engine", "refused", refusal.door)
 

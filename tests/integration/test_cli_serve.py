@@ -50,7 +50,6 @@ class Serving:
                 [sys.executable, "-m", "consent_engine", "serve", "--port", str(self.port), "--workers", "1"],
                 env=environ, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
             )  # fmt: skip
-        until("it is ready", self.ready)
 
     def ready(self):
         try:
@@ -78,10 +77,17 @@ def gone(pids):
 @pytest.fixture
 def serving(environ, tmp_path):
     made = Serving(environ, tmp_path)
-    yield made
-    if made.process.poll() is None:
-        made.process.terminate()
-    made.process.wait(WAIT)
+    try:
+        until("it is ready", made.ready)
+        yield made
+    finally:
+        if made.process.poll() is None:
+            made.process.terminate()
+        try:
+            made.process.wait(WAIT)
+        except subprocess.TimeoutExpired:
+            made.process.kill()
+            made.process.wait(WAIT)
 
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")

@@ -143,10 +143,10 @@ def test_an_answer_that_comes_after_its_lease_is_believed_and_nothing_is_done_tw
         return await activate(activation)
 
     world.bss.activate = slowly
-    world.runner.run(slow.performer.perform(Lane.ACTIVATION, 0.001))
+    world.runner.run(slow.performer.perform(Lane.ACTIVATION, 0.3))
     world.bss.activate = activate
     world.clock.forward(seconds=61)
-    world.runner.run(world.engine.performer.perform(Lane.ACTIVATION, 0.001))
+    world.runner.run(world.engine.performer.perform(Lane.ACTIVATION, 0.3))
     assert world.engine.show(order.id).effects["activate"].doubts == 1
     hold.set()
     world.runner.run(slow.performer.land(5))
@@ -154,6 +154,16 @@ def test_an_answer_that_comes_after_its_lease_is_believed_and_nothing_is_done_tw
     world.run()
     assert world.state(order) == "notified"
     assert len(world.bss.asked) == 1
+
+
+def test_nothing_is_switched_on_for_an_order_that_nobody_confirmed_whatever_its_record_wants(world):
+    order = world.place()
+    world.run()
+    world.client.hset(f"ce:{{0}}:order:{order.id}", "f:activate", "[]")
+    world.client.zadd("ce:{0}:due:activation", {f"o:{order.id}:activate": 0})
+    world.run()
+    assert world.bss.asked == []
+    assert world.state(order) == "awaiting_reply"
 
 
 def test_every_attempt_at_an_activation_says_the_same(world):

@@ -263,6 +263,14 @@ def test_timers_wait_for_unread_messages_and_for_a_question_in_flight():
     assert decide(order, Woke(WAKE_WINDOW, 5), NOW).is_void
 
 
+def test_a_refused_question_waits_for_unread_replies_and_is_not_sent_again_meanwhile():
+    order = leased(agreed(), QUESTION, NOW)
+    waiting = decide(order, Ended(QUESTION, 1, Rejected("no such number"), waits=True), NOW + 5)
+    [put] = waiting.put
+    assert (put.due, put.pending.why, waiting.events) == (NOW + 1_005, "refused: no such number", ())
+    assert decide(order, Ended(QUESTION, 1, Rejected("no such number")), NOW + 5).guard == NOW + 5
+
+
 def test_as_many_ids_must_fail_as_attempts_were_begun():
     order = ends(agreed(), QUESTION, Uncertain("timeout"), NOW + 1_000)
     order = ends(order, QUESTION, Accepted("m2"), NOW + 700_000)

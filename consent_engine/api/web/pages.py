@@ -1,6 +1,7 @@
 """The pages: sign-in, start, /ops and /desk. What they show and do goes through the API, with the session's cookie."""
 
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import parse_qsl, quote
 
 from fastapi import APIRouter, Request
@@ -76,8 +77,12 @@ async def ops(request: Request) -> Response:
 @router.get("/desk")
 async def desk(request: Request) -> Response:
     """For agents."""
+    carriers = {
+        name: {"called": each.name, "outbound": each.outbound, "hotline": each.hotline}
+        for name, each in CARRIERS.items()
+    }
     most = request.app.state.resend_max
-    return await _behind_sign_in(request, "desk.html", resend_max=most, carriers=CARRIERS)
+    return await _behind_sign_in(request, "desk.html", resend_max=most, carriers=carriers)
 
 
 @router.get("/assets/{name}")
@@ -86,7 +91,7 @@ async def assets(name: str, v: str = "") -> Response:
     return served(name, v)
 
 
-async def _behind_sign_in(request: Request, name: str, **told: object) -> Response:
+async def _behind_sign_in(request: Request, name: str, **told: Any) -> Response:  # noqa: ANN401 - for templates
     path = request.url.path
     session = await signed_in(request)
     if session is None:

@@ -7,7 +7,7 @@ import re
 import secrets
 from http import HTTPStatus
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
 import rq_dashboard  # type: ignore[import-untyped]
 from a2wsgi import WSGIMiddleware
@@ -32,6 +32,8 @@ CHANGES_BY_GET = re.compile(f"{PREFIX}/requeue/")
 """Its one address that changes something when it is only looked at."""
 READ_ONLY = "HTTP_X_CONSENT_READ_ONLY"
 THREADS = 4
+_KEPT_BACK = frozenset({b"cookie", b"authorization", b"content-length", b"content-type", b"x-consent-read-only"})
+"""What is none of its business: who comes, and a body that it does not get."""
 _SCRIPT = re.compile(r'<script(?=[ >])(?![^>]*(?:src=|type="text/template"))')
 
 
@@ -73,7 +75,7 @@ class Guarded:
     """The dashboard as an ASGI application that asks who comes."""
 
     def __init__(self, app: Flask, sessions: Sessions) -> None:
-        self._app: Any = WSGIMiddleware(app, workers=THREADS)
+        self._app: Any = WSGIMiddleware(cast(Any, app), workers=THREADS)  # Flask types its environ as a plain dict
         self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,13 +84,16 @@ class Guarded:
         try:
             may_act = await self._check(asked)
         except Unauthenticated as error:
-            away = RedirectResponse("/?next=/rq/", HTTPStatus.SEE_OTHER)
-            await (away if asked.method in SAFE and "/data/" not in asked.url.path else of_error(error))(scope, receive, send)
-            return
+            is_page = asked.method in SAFE and "/data/" not in asked.url.path
+            away = RedirectResponse("/?next=/rq/", HTTPStatus.SEE_OTHER) if is_page else of_error(error)
+            await away(scope, receive, send)
         except ConsentError as error:
             await of_error(error)(scope, receive, send)
-            return
-        headers = [(n, v) for n, v in scope["headers"] if n not in {b"cookie", b"authorization", b"x-consent-read-only"}]
+        else:
+            await self._serve(scope, send, may_act=may_act)
+
+    async def _serve(self, scope: Scope, send: Send, *, may_act: bool) -> None:
+        headers = [(name, value) for name, value in scope["headers"] if name not in _KEPT_BACK]
         if not may_act:
             headers.append((b"x-consent-read-only", b"1"))
         await self._app({**scope, "headers": headers, "root_path": ""}, _no_body, send)

@@ -1,0 +1,140 @@
+"use strict";
+// What our pages share: words, calls to the API, and small pieces of HTML. Text is only ever set as text.
+const PAGE = JSON.parse(document.getElementById("page").textContent);
+const byId = (id) => document.getElementById(id);
+const STEPS = ["call_agreed", "confirmation_sent", "reply_received", "service_activated", "notification_sent"];
+const FAILED = ["declined", "expired", "undeliverable", "cancelled", "activation_failed"];
+
+/** A word in the page's language; {name} in it is filled in. */
+function word(name, facts = {}) {
+  const found = PAGE.words[name] ?? name.split(".").pop();
+  return found.replace(/\{(\w+)\}/g, (whole, fact) => facts[fact] ?? whole);
+}
+
+/** An element with properties and children. */
+function make(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in made) made[name] = value;
+    else made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== ""));
+  return made;
+}
+
+/** Set a text only where it differs: a screen reader is not told twice, a selection is kept. */
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Tell who cannot see it. */
+const announce = (text) => say(byId("announce"), text);
+
+let ahead = 0; // how far the server's clock is ahead of ours, in ms
+const now = () => new Date(Date.now() + ahead);
+
+/** Call the API as the person who is signed in: {ok, status, body}; status 0 when no answer came. */
+async function call(method, path, body, headers = {}) {
+  const sent = { "X-CSRF-Token": PAGE.csrf, ...headers };
+  if (body !== undefined) sent["Content-Type"] = "application/json";
+  let answer;
+  try {
+    const text = body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body);
+    answer = await fetch(path, { method, headers: sent, body: text, signal: AbortSignal.timeout(15000) });
+  } catch {
+    return { ok: false, status: 0, body: {} };
+  }
+  const off = Date.parse(answer.headers.get("Date") ?? "") - Date.now();
+  if (Math.abs(off) > 2000) ahead = off;
+  if (answer.status === 401) {
+    location.assign(`/?next=${encodeURIComponent(location.pathname)}`);
+  }
+  let read = {};
+  try {
+    read = await answer.json();
+  } catch {
+    // no body, or none that is JSON
+  }
+  return { ok: answer.ok, status: answer.status, body: read };
+}
+
+/** What went wrong, in words. */
+function wrong(answer) {
+  if (answer.status === 0) return word("problem.network");
+  const name = `problem.${answer.body.code}`;
+  return name in PAGE.words ? word(name) : word("problem.other", { code: answer.body.code ?? answer.status });
+}
+
+const two = (n) => String(n).padStart(2, "0");
+/** The time of an instant as the API writes it, in China's time. */
+const clock = (instant) => instant.slice(11, 19);
+const dateAndClock = (instant) => `${instant.slice(0, 10)} ${clock(instant)}`;
+
+function span(ms) {
+  const s = Math.max(0, Math.floor(ms / 1000));
+  const parts = [Math.floor(s / 3600), Math.floor((s % 3600) / 60), s % 60];
+  return parts[0] ? `${parts[0]}:${two(parts[1])}:${two(parts[2])}` : `${parts[1]}:${two(parts[2])}`;
+}
+
+/** Make a list's children fit `items`: kept by key, in order, so that what has the focus stays where it is. */
+function fit(parent, items, keyOf, create, update) {
+  const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  items.forEach((item, n) => {
+    const key = String(keyOf(item, n));
+    let child = known.get(key);
+    if (!child) {
+      child = create(item);
+      child.dataset.key = key;
+    }
+    known.delete(key);
+    if (parent.children[n] !== child) parent.insertBefore(child, parent.children[n] ?? null);
+    update?.(child, item);
+  });
+  for (const child of known.values()) child.remove();
+}
+
+function showState(badge, state) {
+  badge.className = `badge ${state === "notified" ? "done" : FAILED.includes(state) ? "failed" : ""}`;
+  say(badge, word(`state.${state}`));
+}
+
+/** The five steps of the road, with the time each was reached. */
+function showRoad(list, order) {
+  const at = Object.fromEntries(order.timeline.filter((e) => e.stage).map((e) => [e.stage, e.at]));
+  const off = FAILED.includes(order.state);
+  fit(list, STEPS, (step) => step,
+    (step) => make("li", {}, word(`stage.${step}`), make("time")),
+    (item, step) => {
+      item.className = step in at ? (off && step === order.stage && step !== "call_agreed" ? "off" : "reached") : "";
+      if (step === order.stage) item.setAttribute("aria-current", "step");
+      else item.removeAttribute("aria-current");
+      say(item.querySelector("time"), step in at ? clock(at[step]) : "");
+    });
+}
+
+const ALARMS = ["parked", "confirmation_failed", "activation_refused", "notification_failed", "not_informed"];
+
+function told(entry) {
+  const facts = { ...entry.detail };
+  if (facts.purpose) facts.purpose = word(`purpose.${facts.purpose}`);
+  const pairs = Object.entries(facts).map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`);
+  return [entry.by, entry.ref, ...pairs].filter(Boolean).join(" · ");
+}
+
+/** Everything that happened, oldest first. */
+function showTimeline(list, order) {
+  fit(list, order.timeline, (_, n) => n, (entry) => {
+    const words = word(`trigger.${entry.trigger}`) + (entry.reply ? `：“${entry.reply.text}”` : "");
+    const kind = ALARMS.includes(entry.trigger) ? "alarm" : entry.stage ? "step" : "";
+    const at = make("time", { dateTime: entry.at }, dateAndClock(entry.at));
+    return make("li", { className: kind, "data-trigger": entry.trigger }, at, words, make("span", { className: "more" }, told(entry)));
+  });
+}
+
+function showFacts(list, pairs) {
+  fit(list, pairs.flatMap(([name, value]) => [{ tag: "dt", text: name }, { tag: "dd", text: value }]), (_, n) => n,
+    (item) => make(item.tag), (element, item) => say(element, item.text));
+}
+
+// Nothing of a person stays in the browser after the sign-out.
+byId("sign-out")?.addEventListener("submit", () => sessionStorage.clear());

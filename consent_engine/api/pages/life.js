@@ -1,0 +1,130 @@
+"use strict";
+// The life of an order on /desk: every step the moment it is written, and what an agent may still do.
+const CANCELLABLE = ["agreed", "awaiting_reply", "confirmed"];
+const SETTLED = [...FAILED, "notified"];
+const AGAIN_MS = 2000;
+const kept = {
+  read: (name) => JSON.parse(sessionStorage.getItem(name) ?? "null"),
+  write: (name, value) => (value === null ? sessionStorage.removeItem(name) : sessionStorage.setItem(name, JSON.stringify(value))),
+};
+let order = null;
+let stream = null;
+
+async function look(id) {
+  const answer = await call("GET", `/v1/orders/${id}`);
+  if (answer.ok) watch(answer.body, true);
+  else kept.write("watching", null);
+}
+
+function watch(found, focus) {
+  stream?.close();
+  for (const id of ["sms", "timeline", "wrong"]) byId(id).replaceChildren();
+  say(byId("acted"), "");
+  order = null;
+  kept.write("watching", found.id);
+  byId("asking").hidden = true;
+  byId("watching").hidden = false;
+  show(found);
+  if (focus) byId("life-title").focus();
+  follow(found.id);
+}
+
+/** Hear of each step the moment it is written; the order itself is read from where everybody reads it. */
+function follow(id) {
+  let reading = false;
+  let again = false;
+  const read = async () => {
+    if (reading) return (again = true);
+    reading = true;
+    do {
+      again = false;
+      const answer = await call("GET", `/v1/orders/${id}`);
+      if (answer.ok && order?.id === id) show(answer.body);
+    } while (again);
+    reading = false;
+  };
+  stream = new EventSource(`/v1/orders/${id}/stream`);
+  stream.onmessage = read;
+  stream.onopen = () => {
+    say(byId("link"), word("desk.live"));
+    read();
+  };
+  stream.onerror = () => {
+    if (SETTLED.includes(order?.state)) return stream.close();
+    say(byId("link"), word("desk.reconnecting"));
+    read();
+    // A browser reconnects by itself, unless what it got was no stream at all.
+    if (stream.readyState === EventSource.CLOSED) setTimeout(() => order?.id === id && follow(id), AGAIN_MS);
+  };
+}
+
+function show(found) {
+  const before = order?.id === found.id ? order.timeline.length : found.timeline.length;
+  order = found;
+  showState(byId("state"), order.state);
+  showRoad(byId("road"), order);
+  showTimeline(byId("timeline"), order);
+  showFacts(byId("facts"), [
+    [word("ops.order"), order.id], [word("ops.number"), order.msisdn],
+    [word("ops.plan"), `${order.plan.code} v${order.plan.version}`],
+  ]);
+  showSms();
+  const resends = order.timeline.filter((entry) => entry.trigger === "asked_again").length;
+  say(byId("resends"), word("desk.resends", { used: resends, most: PAGE.resend_max }));
+  byId("resend").disabled = order.state !== "awaiting_reply" || resends >= PAGE.resend_max;
+  for (const element of byId("cancel").elements) element.disabled = !CANCELLABLE.includes(order.state);
+  byId("acts").hidden = SETTLED.includes(order.state);
+  if (SETTLED.includes(order.state)) say(byId("link"), "");
+  const news = order.timeline.slice(before);
+  if (news.length) announce([...news.map((entry) => word(`trigger.${entry.trigger}`)), word(`state.${order.state}`)].join("; "));
+  countDown();
+}
+
+/** The SMS as they went to and fro: what we asked, what the handset answered, and which notices followed. */
+function showSms() {
+  const rows = [];
+  const delivered = order.timeline.some((entry) => entry.trigger === "delivered");
+  for (const entry of order.timeline) {
+    if (entry.trigger === "confirmation_accepted") {
+      const more = [word("desk.segments", { n: order.confirmation.segments }), delivered ? word("desk.delivered") : ""];
+      rows.push({ ours: true, text: order.confirmation.text, at: entry.at, who: `${word("desk.us")} ${order.confirmation.sender}`, more });
+    } else if (entry.reply) {
+      rows.push({ ours: false, text: entry.reply.text, at: entry.at, who: word("desk.subscriber"), more: [] });
+    } else if (["informed", "notification_accepted", "reminded"].includes(entry.trigger)) {
+      rows.push({ ours: true, text: `（${word(`purpose.${entry.detail.purpose ?? "reminder"}`)}）`, at: entry.at, who: word("desk.us"), more: [] });
+    }
+  }
+  if (!rows.length) rows.push({ ours: true, text: word("desk.asked_soon"), at: order.created_at, who: word("desk.us"), more: [] });
+  fit(byId("sms"), rows, (row, n) => `${n}:${row.at}`,
+    (row) => make("li", { className: row.ours ? "ours" : "theirs" }, row.text, make("small")),
+    (item, row) => say(item.querySelector("small"), [row.who, clock(row.at), ...row.more].filter(Boolean).join(" · ")));
+}
+
+function countDown() {
+  const waits = order?.state === "awaiting_reply" && order.reply_by;
+  const left = waits ? Date.parse(order.reply_by) - now().getTime() : 0;
+  say(byId("reply-by"), waits ? word("desk.reply_by", { at: dateAndClock(order.reply_by), left: span(left) }) : "");
+}
+
+async function act(path, body, done) {
+  const answer = await call("POST", `/v1/orders/${order.id}/${path}`, body);
+  byId("acted").className = answer.ok ? "good" : "bad";
+  say(byId("acted"), answer.ok ? done : wrong(answer));
+  if (answer.ok) show(answer.body);
+}
+
+byId("resend").addEventListener("click", () => act("resend", undefined, word("desk.resent")));
+byId("cancel").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (byId("reason").value.trim()) act("cancel", { reason: byId("reason").value.trim() }, word("desk.cancelled"));
+  else byId("reason").focus();
+});
+byId("next").addEventListener("click", () => {
+  stream?.close();
+  order = null;
+  kept.write("watching", null);
+  byId("watching").hidden = true;
+  byId("asking").hidden = false;
+  byId("msisdn").focus();
+});
+setInterval(countDown, 1000);

@@ -1,0 +1,155 @@
+"use strict";
+// /ops: the board refreshes itself; what has the focus, and where the page was scrolled to, stays.
+const EVERY_S = 3;
+const mayRetry = ["ops", "admin"].includes(PAGE.role);
+const ORDER_ID = /^[0-9a-f]{28}$/;
+let shownId = "";
+
+function showFunnel(board) {
+  const total = Object.values(board.funnel).reduce((sum, n) => sum + n, 0);
+  const told = { n: total, at: dateAndClock(board.since).slice(0, 16) };
+  say(byId("funnel-since"), total ? word("ops.since", told) : word("ops.none_today"));
+  const most = Math.max(1, ...Object.values(board.funnel));
+  const kind = (state) => (state === "notified" ? "done" : state === "activation_failed" || state === "undeliverable" ? "failed" : FAILED.includes(state) ? "off" : "");
+  fit(byId("funnel"), Object.entries(board.funnel), ([state]) => state,
+    ([state]) => make("tr", { className: kind(state) }, make("th", { scope: "row" }, word(`state.${state}`)),
+      make("td", { className: "n" }), make("td", {}, make("div", { className: "bar" }))),
+    (row, [, n]) => {
+      say(row.children[1], String(n));
+      row.querySelector(".bar").style.width = `${(100 * n) / most}%`;
+    });
+}
+
+function showLanes(board) {
+  fit(byId("lanes"), board.lanes, (lane) => lane.lane,
+    (lane) => make("tr", {}, make("th", { scope: "row" }, word(`lane.${lane.lane}`)),
+      ...Array.from({ length: 4 }, () => make("td", { className: "n" }))),
+    (row, lane) => {
+      const oldest = lane.due ? `${(lane.late_ms / 1000).toFixed(1)} s` : "–";
+      [lane.due, oldest, lane.waiting - lane.parked, lane.parked].forEach((n, i) => say(row.children[i + 1], String(n)));
+      row.children[2].classList.toggle("bad", lane.late_ms > 10000);
+      row.children[4].classList.toggle("bad", lane.parked > 0);
+    });
+  byId("no-workers").hidden = board.workers.length > 0;
+  fit(byId("workers"), board.workers, (worker) => worker.name,
+    () => make("li", {}, make("span", { className: "mono" }), " ", make("span", { className: "muted" })),
+    (item, worker) => {
+      say(item.children[0], worker.name);
+      say(item.children[1], worker.told);
+    });
+  const defects = Object.entries(board.defects).map(([name, n]) => `${name} ${n}`).join(", ");
+  byId("defects").hidden = !defects;
+  say(byId("defects"), word("ops.defects", { told: defects }));
+}
+
+function stuckRow(stuck) {
+  const id = stuck.owner === "o" ? make("button", { type: "button", className: "link", onclick: () => look(stuck.id) }, stuck.id) : word("ops.a_line");
+  const retry = make("button", { type: "button", "aria-label": word("ops.retry_of", { order: stuck.id }) }, word("ops.retry"));
+  retry.addEventListener("click", () => again(stuck, retry));
+  return make("tr", {}, make("td", { className: "mono" }, id), make("td", {}), make("td", {}), make("td", { className: "n" }),
+    make("td", { className: "why" }), make("td", {}, mayRetry ? retry : ""));
+}
+
+function showStuck(board) {
+  byId("nothing-stuck").hidden = board.stuck.length > 0;
+  byId("stuck-region").hidden = board.stuck.length === 0;
+  say(byId("stuck-count"), board.stuck.length ? `${board.stuck.length}${board.more_stuck ? "+" : ""}` : "");
+  byId("more-stuck").hidden = !board.more_stuck;
+  say(byId("more-stuck"), word("ops.more_stuck", { n: board.stuck.length }));
+  fit(byId("stuck"), board.stuck, (stuck) => `${stuck.owner}:${stuck.id}:${stuck.effect}`, stuckRow, (row, stuck) => {
+    const state = stuck.state ? word(`state.${stuck.state}`) : "";
+    const purpose = stuck.effect.split(".")[0];
+    const what = `purpose.${purpose}` in PAGE.words ? word(`purpose.${purpose}`) : word(`lane.${stuck.lane}`);
+    [what, state, String(stuck.attempts), stuck.why].forEach((text, i) => say(row.children[i + 1], text));
+  });
+}
+
+async function again(stuck, button) {
+  button.disabled = true;
+  const path = stuck.owner === "o" ? `/v1/orders/${stuck.id}/retry` : `/ops/lines/${stuck.id}/retry`;
+  const answer = await call("POST", path);
+  announce(answer.ok ? word("ops.retried", { order: stuck.id }) : wrong(answer));
+  if (!answer.ok) button.after(make("span", { className: "bad", role: "alert" }, ` ${wrong(answer)}`));
+  button.disabled = false;
+  if (answer.ok && stuck.owner === "o") await look(stuck.id, false);
+  await refresh();
+}
+
+async function find(event) {
+  event.preventDefault();
+  const wanted = byId("wanted").value.trim();
+  const isId = ORDER_ID.test(wanted);
+  // A number travels in a body: an address is written into logs and histories.
+  const answer = isId ? await call("GET", `/v1/orders/${wanted}`) : await call("POST", "/v1/orders/search", { msisdn: wanted });
+  if (!answer.ok) {
+    byId("found-region").hidden = true;
+    say(byId("find-said"), answer.status === 404 ? word("ops.found_none") : wrong(answer));
+    return;
+  }
+  const orders = isId ? [answer.body] : answer.body.items;
+  say(byId("find-said"), orders.length ? word("ops.found", { n: orders.length }) : word("ops.found_none"));
+  list(orders, "");
+  if (orders.length === 1) show(orders[0], true);
+}
+
+function list(orders, title) {
+  byId("found-region").hidden = orders.length === 0;
+  say(byId("found-title"), title);
+  fit(byId("found"), orders, (order) => order.id,
+    (order) => make("tr", {}, make("td", {}, make("button", { type: "button", className: "link", onclick: () => look(order.id) }, order.id)),
+      make("td", {}, dateAndClock(order.created_at)), make("td", { className: "mono" }, order.msisdn), make("td", {}, order.plan.code), make("td")),
+    (row, order) => say(row.children[4], word(`state.${order.state}`)));
+}
+
+async function look(id, focus = true) {
+  const answer = await call("GET", `/v1/orders/${id}`);
+  if (answer.ok) show(answer.body, focus);
+  else say(byId("find-said"), wrong(answer));
+}
+
+function show(order, focus) {
+  if (shownId !== order.id) byId("order-timeline").replaceChildren();
+  shownId = order.id;
+  byId("order").hidden = false;
+  say(byId("order-title"), `${word("ops.order")} ${order.id}`);
+  showRoad(byId("order-road"), order);
+  showFacts(byId("order-facts"), [
+    [word("ops.state"), word(`state.${order.state}`)], [word("ops.number"), order.msisdn],
+    [word("ops.plan"), `${order.plan.code} v${order.plan.version} · ${word(`carrier.${order.carrier}`)}`],
+    [word("ops.agent"), order.timeline[0].detail.agent ?? ""], [word("ops.placed_at"), dateAndClock(order.created_at)],
+  ]);
+  showTimeline(byId("order-timeline"), order);
+  if (focus) byId("order").focus();
+}
+
+byId("order-close").addEventListener("click", () => {
+  shownId = "";
+  byId("order").hidden = true;
+  byId("wanted").focus();
+});
+byId("find").addEventListener("submit", find);
+
+async function refresh() {
+  const answer = await call("GET", "/ops/board");
+  byId("fresh").classList.toggle("bad", !answer.ok);
+  if (!answer.ok) return say(byId("fresh"), word("ops.away"));
+  say(byId("fresh"), word("ops.live", { s: EVERY_S, at: clock(answer.body.at) }));
+  showFunnel(answer.body);
+  showLanes(answer.body);
+  showStuck(answer.body);
+}
+
+async function newest() {
+  const answer = await call("GET", "/v1/orders?limit=10");
+  if (answer.ok && answer.body.items.length) list(answer.body.items, word("ops.newest"));
+}
+
+async function forever() {
+  if (!document.hidden) {
+    await refresh();
+    if (shownId) await look(shownId, false);
+  }
+  setTimeout(forever, EVERY_S * 1000);
+}
+forever();
+newest();
