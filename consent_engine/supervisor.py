@@ -30,6 +30,8 @@ API_END_S, WORKER_END_S = 23.0, 8.0
 class Stopping(ConsentError):
     """We were asked to end while the server was still reading its files back."""
 
+    code = "stopping"
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:

@@ -54,18 +54,20 @@ class Installation:
 
 @contextmanager
 def installation(
-    settings: Settings, progress: Callable[[str], None] | None = None, *, own: bool = False
+    settings: Settings, progress: Callable[[str], None] | None = None, *, own: bool = False, stocked: bool = True
 ) -> Iterator[Installation]:
     """Where the data are: the Redis that was named, else the data folder's own server, started if nobody runs it.
 
     own: the folder's server must be ours, not one that a passing command started (for `serve`). Checked before
-    anything is written: raises SettingsError when the server cannot keep our promises.
+    anything is written: raises SettingsError when the server cannot keep our promises. stocked: see to it that the
+    plans of CONSENT_PLANS are there; ops commands do without, or a wrong file could not be mended by loading another.
     """
     with _data(settings, progress, own=own) as found:
         engine = found.engine()
         engine.registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
         # The bundled sample is a beginning, not a wish: only a file that somebody named may stop the start.
-        engine.catalogue.add_missing(plans_from(settings.plans), differing_stops=settings.plans is not None)
+        if stocked or settings.plans is None:
+            engine.catalogue.add_missing(plans_from(settings.plans), differing_stops=settings.plans is not None)
         yield found
 
 

@@ -8,6 +8,7 @@ from typing import NoReturn
 import typer
 
 from consent_engine.cli.commands import app
+from consent_engine.cli.tables import Format
 from consent_engine.errors import ConsentError
 
 FAILED, USAGE = 1, 2
@@ -30,8 +31,10 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; the exit status."""
+    plain = [argument for argument in arguments if argument != "--json"]
+    Format.as_json = len(plain) < len(arguments)
     try:
-        status = app(args=list(arguments) or ["--help"], prog_name="consent", standalone_mode=False)
+        status = app(args=plain or ["--help"], prog_name="consent", standalone_mode=False)
         sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except KeyboardInterrupt:
@@ -53,6 +56,8 @@ def _line(error: Exception) -> tuple[str, int]:
         return f"{error}{f': {advice}' if advice else ''}", FAILED
     if isinstance(error, OSError):
         return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part), FAILED
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error.name} is not installed: install the engine again, with all that belongs to it", FAILED
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -2,12 +2,11 @@
 
 import typer
 
-from consent_engine.cli import keys, ops, plans, reading, running
+from consent_engine.cli import health, keys, ops, plans, reading, running
 
 app = typer.Typer(
     name="consent",
-    help="SMS double opt-in for telephone sales: no consent, no service.",
-    add_completion=False,
+    help="SMS double opt-in for telephone sales: no consent, no service. With --json every command prints JSON.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -21,5 +20,6 @@ app.command()(ops.stuck)
 app.command()(ops.retry)
 app.command()(ops.refuse)
 app.command("callable")(ops.may_be_called)
+app.command()(health.doctor)
 # A text may begin with a dash, and is no option then.
 app.command(context_settings={"ignore_unknown_options": True})(reading.read)

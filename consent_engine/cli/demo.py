@@ -31,6 +31,8 @@ LAST_LINES = 30
 class EngineDown(ConsentError):
     """The engine did not come up."""
 
+    code = "engine_down"
+
 
 def run(orders: int, seed: int, *, keep: bool) -> int:
     """Run it; 0 when every order ended as its subscriber's script says."""

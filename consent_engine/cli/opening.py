@@ -19,7 +19,7 @@ def opened() -> Iterator["Engine"]:
     from consent_engine.settings import Settings
     from consent_engine.wiring import installation
 
-    with installation(Settings.load(), _tell) as found:
+    with installation(Settings.load(), _tell, stocked=False) as found:
         yield found.engine()
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consent_engine.cli.opening import by, opened
-from consent_engine.cli.tables import instant, line, table
+from consent_engine.cli.tables import Format, instant, line, record, table
 
 if TYPE_CHECKING:
     from consent_engine.domain.order import Order
@@ -24,9 +24,9 @@ def show(order: Annotated[str, _ORDER]) -> None:
 
     with opened() as engine:
         found = engine.show(order)
-    for row in _facts(found):
-        line(*row)
-    line()
+    record(_facts(found))
+    if not Format.as_json:
+        line()
     rows = [(instant(e.at), e.trigger, e.by, e.ref, compact(e.detail) if e.detail else "") for e in found.events]
     table(("at", "event", "by", "ref", ""), [(instant(found.doc.placed_at), "placed", "", "", ""), *rows])
 
@@ -44,7 +44,8 @@ def _facts(order: "Order") -> Iterator[tuple[object, ...]]:
     yield "reply by", instant(order.reply_by)
     yield "head", order.head
     for effect, pending in sorted(order.effects.items()):
-        yield "wants", effect, f"attempts {pending.attempts}", *(["parked"] if pending.parked else []), pending.why
+        parked = ["parked"] if pending.parked else []
+        yield f"wants {effect}", f"attempts {pending.attempts}", *parked, pending.why
 
 
 def stuck() -> None:
@@ -68,10 +69,18 @@ def _stuck(engine: "Engine") -> Iterator[tuple[object, ...]]:
 
 
 def retry(order: Annotated[str, _ORDER]) -> None:
-    """Do now what is parked of an order; its next answer is believed."""
+    """Do now what is parked of an order (or of a line, as `consent stuck` names it); its next answer is believed."""
+    from consent_engine.errors import OrderNotFound
+
     with opened() as engine:
-        found = engine.retry(order, by())
-    line(f"order {found.id}: what was parked is due now ({found.state})")
+        try:
+            state = engine.retry(order, by()).state.value
+        except OrderNotFound:
+            if not engine.store.load(lines=[order])[2][order].version:
+                raise
+            engine.retry_line(order)
+            state = "a line"
+    line(order, "what was parked is due now", state)
 
 
 def refuse(msisdn: Annotated[str, _MSISDN], carrier: Annotated[str | None, typer.Option()] = None) -> None:

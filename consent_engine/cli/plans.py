@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from consent_engine.cli.opening import opened
-from consent_engine.cli.tables import line, table
+from consent_engine.cli.tables import record, table
 
 app = typer.Typer(help="The tariff catalogue: load, list, show.")
 
@@ -42,9 +42,9 @@ def show(code: Annotated[str, typer.Argument(help="As `consent plans list` shows
     """Show all of a plan, as subscribers and the public are told it."""
     with opened() as engine:
         listed = engine.plan(code)
-    for name, value in listed.plan.model_dump(mode="json", exclude={"published"}).items():
-        line(name, value)
-    line("hash", listed.plan.hash)
-    line("sale", listed.sale)
-    for where in listed.plan.published:
-        line("published", where.channel, where.url, where.since.isoformat(), where.until or "-")
+    facts: list[tuple[object, ...]] = list(listed.plan.model_dump(mode="json", exclude={"published"}).items())
+    facts += [("hash", listed.plan.hash), ("sale", listed.sale)]
+    facts += [
+        (f"published {w.channel}", w.url, w.since.isoformat(), str(w.until or "-")) for w in listed.plan.published
+    ]
+    record(facts)

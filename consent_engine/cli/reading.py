@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from consent_engine.cli.tables import Format, line
 from consent_engine.domain.keywords import read as meaning
 
 
@@ -15,7 +16,10 @@ def read(
     """Tell what replies mean: YES, NO, STOP, HELP or UNKNOWN, a tab, and the code in it or -."""
     for text in texts or _lines():
         keyword, code = meaning(text)
-        sys.stdout.write(f"{keyword}\t{code or '-'}\n")
+        if Format.as_json:
+            line(keyword, code or "-")
+        else:
+            sys.stdout.write(f"{keyword}\t{code or '-'}\n")
         if sys.stdout.isatty():
             sys.stdout.flush()
 

@@ -1,8 +1,9 @@
-"""What commands print: columns on a terminal, tab-separated lines for programs."""
+"""What commands print: columns on a terminal, tab-separated lines for programs, JSON with `--json`."""
 
+import json
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 
 _CHINA = timezone(timedelta(hours=8))
@@ -17,13 +18,30 @@ def instant(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).astimezone(_CHINA).isoformat(timespec="seconds") if at else "-"
 
 
+class Format:
+    """How this process prints: set once, from `--json`."""
+
+    as_json = False
+
+
+def _json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+
 def line(*cells: object) -> None:
-    """One line of cells."""
+    """One line of cells; in JSON a list."""
+    if Format.as_json:
+        _json([cell if isinstance(cell, int) else str(cell) for cell in cells])
+        return
     sys.stdout.write("\t".join(_plain(cell) for cell in cells) + "\n")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]], nothing: str = "") -> None:
-    """Rows; on a terminal with their head, or a word when there are none."""
+    """Rows; on a terminal with their head, or a word when there are none; in JSON one list of objects."""
+    if Format.as_json:
+        names = [name or "note" for name in head]
+        _json([dict(zip(names, row, strict=True)) for row in rows])
+        return
     if not sys.stdout.isatty():
         for row in rows:
             line(*row)
@@ -36,6 +54,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], nothing: str = 
     for cells in lines:
         padded = (cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True))
         sys.stdout.write("  ".join(padded).rstrip() + "\n")
+
+
+def record(rows: Iterable[Sequence[object]]) -> None:
+    """Facts of one thing, a name and what belongs to it a line; in JSON one object."""
+    if Format.as_json:
+        _json({str(name): rest[0] if len(rest) == 1 else list(rest) for name, *rest in rows})
+        return
+    for row in rows:
+        line(*row)
 
 
 def _plain(cell: object) -> str:

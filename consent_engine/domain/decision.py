@@ -93,6 +93,8 @@ def handed_over(order: Order, now: Millis, op: str, how: str, ref: str = "") -> 
     pending = order.question or Pending()
     detail: dict[str, str | int | list[str]] = {
         "how": how,
+        "attempts": pending.attempts,
+        "doubts": pending.doubts,
         "may_have": max(1, pending.doubts + (1 if how == "gateway" or pending.leased_at else 0)),
         "started": pending.first_at,
         "last": pending.last_at,
