@@ -41,7 +41,7 @@ def commit_of(
     entry = Entry.of(after)
     if entry != Entry.of(before):
         line = line or LineChange(before.line)
-        line = replace(line, fields={**line.fields, f"o:{before.id}": entry.kept()})
+        line = replace(line, fields={**line.fields, f"o:{before.id}": entry.kept(), "seen": str(now)})
     order = OrderChange(after, before.version, before.state, fields, decision.put, drop)
     wakes = wakes_of(decision.put, now) | (wakes_of(line.put, now) if line else frozenset())
     return Commit(op, order, line, held, decision.guard, wakes=wakes), _stood(before, after, decision)

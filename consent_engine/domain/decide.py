@@ -76,8 +76,8 @@ def _on_resend(order: Order, fact: ResendAsked, now: Millis) -> Decision:
 def _on_cancel(order: Order, fact: CancelAsked, now: Millis) -> Decision:
     """Cancel; raises TooLate when a person asked and an activation was started or the order has settled."""
     detail = {"reason": fact.reason} | ({"door": fact.door} if fact.door else {})
-    event = Event(Trigger.CANCELLED, now, fact.op, by=fact.by, detail=detail)
-    late = Event(Trigger.REPLIED_LATE, now, fact.op, by=fact.by, detail=detail)
+    event = Event(Trigger.CANCELLED, now, fact.op, fact.ref, fact.by, detail, fact.person)
+    late = replace(event, trigger=Trigger.REPLIED_LATE)
     held, told = held_back(order, say(Purpose.CANCELLED, now), fact.op, now)
     decision = refuse_or_note(order, event, late, *((told,) if fact.revoked else ()))
     if fact.revoked and held and event in decision.events:

@@ -17,6 +17,7 @@ from consent_engine.domain.event import Event
 from consent_engine.domain.facts import Rule
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import QUESTION, Order
+from consent_engine.domain.sms import Delivery
 
 PARKED: Millis = -1
 """The due of an effect that waits for a person: kept as +inf, which is the stuck list."""
@@ -128,3 +129,31 @@ def proves_reading(order: Order, rule: object) -> bool:
     """
     told_elsewhere = clarified(order) or order.last(Trigger.ASKED_HELP) is not None
     return rule == Rule.SUB_NUMBER or (rule == Rule.CODE and order.doc.asks_code and not told_elsewhere)
+
+
+def asks(effect: object) -> bool:
+    """Whether an SMS is the question, or the question again."""
+    return str(effect).startswith(f"sms.{Purpose.CONFIRMATION}.")
+
+
+def failed_ids(order: Order) -> set[str]:
+    reports = (e for e in order.all(Trigger.REPORTED) if asks(e.detail["effect"]))
+    return {e.ref for e in reports if e.detail["status"] == Delivery.FAILED and e.ref}
+
+
+def delivered(order: Order, effect: str) -> bool:
+    """Whether every segment of some attempt at it was delivered."""
+    segments: dict[str, set[object]] = {}
+    for e in order.all(Trigger.REPORTED):
+        if e.detail["effect"] == effect and e.detail["status"] == Delivery.DELIVERED:
+            arrived = segments.setdefault(e.ref, set())
+            arrived.add(e.detail["segment"])
+            if len(arrived) >= int(str(e.detail["segments"])):
+                return True
+    return False
+
+
+def all_failed(order: Order, may_have: int) -> bool:
+    """Whether as many different message ids failed as attempts may have been taken; delivered beats failed."""
+    questions = {str(e.detail["effect"]) for e in order.all(Trigger.REPORTED) if asks(e.detail["effect"])}
+    return not any(delivered(order, effect) for effect in questions) and len(failed_ids(order)) >= may_have

@@ -3,6 +3,7 @@
 Every fact has an `op`, the identity of the change it asks for: the same fact twice changes an order once.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -106,6 +107,9 @@ class CancelAsked:
     reason: str
     door: str = ""
     revoked: bool = False
+    ref: str = ""
+    person: Mapping[str, str] | None = None
+    """the words that a refusal outweighed: they stay in the history"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,18 @@
 
 from dataclasses import replace
 
-from consent_engine.domain.decision import PARKED, Decision, Drop, Put, handed_over, note, proves_reading, say, settle
+from consent_engine.domain.decision import (
+    PARKED,
+    Decision,
+    Drop,
+    Put,
+    all_failed,
+    handed_over,
+    note,
+    proves_reading,
+    say,
+    settle,
+)
 from consent_engine.domain.effects import (
     ACTIVATE,
     Accepted,
@@ -80,6 +91,7 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
         decision = Decision(order.moved(event), (event,), (say(Purpose.NOTIFICATION, now),))
     elif ended.effect == QUESTION and order.state is State.AGREED:
         decision = question_answered(order, now, ended.op, "gateway", outcome.ref)
+        decision = decision if ended.waits else _or_failed(decision, ended.op, now)
     else:
         purpose, _ = sms_parts(ended.effect)
         told = purpose is Purpose.NOTIFICATION and order.state is State.ACTIVATED
@@ -87,6 +99,18 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
         event = Event(trigger, now, ended.op, outcome.ref, "gateway", detail | {"purpose": purpose.value})
         decision = settle(order, event) if told else note(order, event)
     return replace(decision, drop=(*decision.drop, *_gone(ended.effect, decision)))
+
+
+def _or_failed(decision: Decision, op: str, now: Millis) -> Decision:
+    """A report of failure may overtake the gateway's answer: then that is the end, unless a yes proves otherwise."""
+    order = decision.order
+    asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
+    if order.state is not State.AWAITING_REPLY or asked is None:
+        return decision
+    if not all_failed(order, int(str(asked.detail["may_have"]))):
+        return decision
+    failed = Event(Trigger.CONFIRMATION_FAILED, now, f"{op}:failed", "", "gateway", {"reason": "not delivered"})
+    return replace(settle(order, failed, guard=now), events=(*decision.events, failed))
 
 
 def _gone(effect: str, decision: Decision) -> tuple[tuple[str, Drop], ...]:

@@ -6,7 +6,7 @@ as attempts may have been taken; without ids the window settles it.
 
 from dataclasses import replace
 
-from consent_engine.domain.decision import Decision, Drop, note, settle
+from consent_engine.domain.decision import Decision, Drop, all_failed, asks, delivered, note, settle
 from consent_engine.domain.effects import Accepted, Millis, Pending, Purpose, sms_parts
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import Ended, Reported
@@ -33,13 +33,8 @@ def on_report(order: Order, report: Reported, now: Millis) -> Decision:
         },
     )
     known = order.moved(event)
-    decision = _on_question(known, report, now) if _asks(report.effect) else _on_other(known, report, now)
+    decision = _on_question(known, report, now) if asks(report.effect) else _on_other(known, report, now)
     return replace(decision, events=(event, *decision.events))
-
-
-def _asks(effect: object) -> bool:
-    """Whether an SMS is the question, or the question again."""
-    return str(effect).startswith(f"sms.{Purpose.CONFIRMATION}.")
 
 
 def _on_question(order: Order, report: Reported, now: Millis) -> Decision:
@@ -56,7 +51,7 @@ def _on_question(order: Order, report: Reported, now: Millis) -> Decision:
 def _failed(order: Order, report: Reported, pending: Pending | None, now: Millis) -> Decision:
     asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
     if order.state is State.AWAITING_REPLY and asked:
-        if any(_asks(effect) for effect in order.effects):  # the question again is under way
+        if any(asks(effect) for effect in order.effects):  # the question again is under way
             return Decision(order)
         again = (e for e in order.all(Trigger.INFORMED) if e.detail["purpose"] == Purpose.CONFIRMATION)
         may_have = int(str(asked.detail["may_have"])) + sum(int(str(e.detail["doubts"])) + 1 for e in again)
@@ -64,31 +59,13 @@ def _failed(order: Order, report: Reported, pending: Pending | None, now: Millis
         may_have = pending.doubts
     else:
         return Decision(order)
-    questions = {str(e.detail["effect"]) for e in order.all(Trigger.REPORTED) if _asks(e.detail["effect"])}
-    if report.waits or any(_delivered(order, effect) for effect in questions) or len(_failed_ids(order)) < may_have:
+    if report.waits or not all_failed(order, may_have):
         return Decision(order)
     event = Event(
         Trigger.CONFIRMATION_FAILED, now, f"{report.op}:failed", report.message_id, report.gateway,
         {"reason": report.error or "not delivered"},
     )  # fmt: skip
     return settle(order, event, guard=now)
-
-
-def _failed_ids(order: Order) -> set[str]:
-    reports = (e for e in order.all(Trigger.REPORTED) if _asks(e.detail["effect"]))
-    return {e.ref for e in reports if e.detail["status"] == Delivery.FAILED and e.ref}
-
-
-def _delivered(order: Order, effect: str) -> bool:
-    """Whether every segment of some attempt at it was delivered."""
-    segments: dict[str, set[object]] = {}
-    for e in order.all(Trigger.REPORTED):
-        if e.detail["effect"] == effect and e.detail["status"] == Delivery.DELIVERED:
-            arrived = segments.setdefault(e.ref, set())
-            arrived.add(e.detail["segment"])
-            if len(arrived) >= int(str(e.detail["segments"])):
-                return True
-    return False
 
 
 def _on_other(order: Order, report: Reported, now: Millis) -> Decision:
@@ -105,7 +82,7 @@ def _on_other(order: Order, report: Reported, now: Millis) -> Decision:
 
 def _wholly(order: Order, report: Reported, now: Millis) -> Decision:
     told = any(e.detail["effect"] == report.effect for e in order.all(Trigger.DELIVERED))
-    if told or not _delivered(order, report.effect):
+    if told or not delivered(order, report.effect):
         return Decision(order)
     purpose, _ = sms_parts(report.effect)
     detail: dict[str, str | int | list[str]] = {"effect": report.effect, "purpose": purpose.value}

@@ -98,7 +98,7 @@ def _asking(line: Line) -> tuple[tuple[str, Drop], ...]:
 
 def _has_room(order: Order, keyword: Keyword) -> bool:
     """Whether a history can take another note; what moves an open order always finds room."""
-    return len(order.events) < MOST_EVENTS or (keyword in _MOVING and not order.state.settled)
+    return len(order.events) < MOST_EVENTS or order.state in _MOVING.get(keyword, frozenset())
 
 
 def _which_asked(order: Order, orders: Mapping[str, Order], message: Unread) -> Keyword | None:
@@ -124,7 +124,9 @@ def _refused(line: Line, order: Order, meaning: Meaning, message: Unread) -> Can
     refusal = line.refusal(order.doc.carrier)
     if refusal is None or refusal.since > message.at or meaning.keyword is not Keyword.YES or order.state.settled:
         return None
-    return CancelAsked(message.key, "engine", "refused", refusal.door)
+    body = message.body
+    person = {"msisdn": str(body["from"]), "to": str(body["to"]), "text": str(body["text"])}
+    return CancelAsked(message.key, "engine", "refused", refusal.door, ref=str(body["id"]), person=person)
 
 
 _ASKING = (f"sms.{Purpose.CLARIFICATION}.", f"sms.{Purpose.HELP}.")
@@ -135,7 +137,13 @@ def _older(entries: Sequence[Entry], message: Unread, orders: Mapping[str, Order
     return [e for e in entries if e.order in orders and orders[e.order].doc.placed_at <= message.at]
 
 
-_MOVING = frozenset({Keyword.YES, Keyword.NO, Keyword.STOP})
+_WAITING = frozenset({State.AGREED, State.AWAITING_REPLY})
+_MOVING = {
+    Keyword.YES: _WAITING,
+    Keyword.NO: _WAITING | {State.CONFIRMED},
+    Keyword.STOP: _WAITING | {State.CONFIRMED},
+}
+"""Where a keyword can move an order."""
 
 
 def _may_ask(keyword: Keyword, candidates: Sequence[Order], message: Unread) -> bool:

@@ -5,19 +5,16 @@ TESTS_DEEP=500 looks at that many stories instead of the few that fit a normal r
 
 import asyncio
 import os
-from dataclasses import dataclass, field
 
 from fakeredis import FakeRedis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from consent_engine.adapters.redis_packing import DUE
+from consent_engine.domain.admit import Placing
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
-from consent_engine.domain.event import link
 from consent_engine.domain.keywords import Keyword, read
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.order import replay
 from consent_engine.domain.policy import Policy
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine import RefusalAsked
@@ -31,47 +28,18 @@ from consent_engine.errors import (
     TooManyResends,
 )
 from tests.conftest import SENDERS, World
+from tests.integration.promises import HOURS, NUMBERS, Judge, Model, Said
 
 DEEP = int(os.environ.get("TESTS_DEEP", "0"))
-NUMBERS = ("+8613800138000", "+8613900139000", "+8613700137000")
 PLANS = {"5g-smart-199": "mobile", "data-pack-10gb": "mobile", "fibre-duo-129": "telecom"}
 OUTCOMES = (Accepted("m"), Accepted("m"), Rejected("no such number"), Unavailable("busy"), Uncertain("timeout"))
-HOURS = 3_600_000
 JUMPS = (1_000, 1_000, 5_000, 61_000, 61_000, 601_000, 601_000, 2 * HOURS, 11 * HOURS, 24 * HOURS, 73 * HOURS)
 SAYINGS = ("是", "是", "是{}", "是{}", "{}", "否", "否{}", "TD", "帮助", "嗯", "是999")
 SELDOM = st.sampled_from([True, False, False, False, False])
 QUESTIONS = frozenset({"confirmation", "reminder", "clarification", "notification"})
 
 
-@dataclass
-class Said:
-    """A message as the model knows it."""
-
-    msisdn: str
-    carrier: str
-    text: str
-    at: int
-    n: int
-
-
-@dataclass
-class Model:
-    """What must be true, in few words."""
-
-    orders: dict = field(default_factory=dict)  # id -> (number, carrier)
-    said: dict = field(default_factory=dict)  # the gateway's id -> Said
-    refused: list = field(default_factory=list)  # (number, carrier or *, n)
-    settled: dict = field(default_factory=dict)  # id -> state
-    heads: dict = field(default_factory=dict)  # id -> (events, head)
-    sent: list = field(default_factory=list)  # (instant, sms)
-    n: int = 0
-
-    def refuses(self, number, carrier, before=None):
-        hits = (n for who, what, n in self.refused if who == number and what in {carrier, "*"})
-        return any(before is None or n < before for n in hits)
-
-
-class Promises(RuleBasedStateMachine):
+class Promises(Judge, RuleBasedStateMachine):
     """Rules are what the world does; invariants are what we promised."""
 
     orders = Bundle("orders")
@@ -84,6 +52,7 @@ class Promises(RuleBasedStateMachine):
         self.engine = self.world.engine
         self.answers_at_once = False
         self.flying = []
+        self.broken = []
         self.fresh = []
         self.world.gateway.send = self.send
         self.world.bss.activate = self.activate
@@ -95,17 +64,21 @@ class Promises(RuleBasedStateMachine):
         self.model.sent.append((self.world.clock.now, sms))
         if owner in self.model.orders:
             state = self.engine.show(owner).state
-            assert not (state.settled and sms.purpose in QUESTIONS), f"{sms.purpose} to somebody whose order is {state}"
-        elif sms.purpose == "clarification":
-            assert not self.model.refuses(sms.to, self.carrier(sms.sender)), "a question to somebody who refused"
-        assert sms.to in NUMBERS
+            self.must(not (state.settled and sms.purpose in QUESTIONS), f"{sms.purpose} though the order is {state}")
+        elif sms.purpose == "clarification" and not self.unread(sms.to):
+            self.must(not self.model.refuses(sms.to, self.carrier(sms.sender)), "a question to somebody who refused")
+        self.must(sms.to in NUMBERS, "an SMS to nobody")
         return await self.ended()
 
     async def activate(self, activation):
         self.world.bss.asked.append(activation)
-        order = self.engine.show(activation.order_id)
-        assert order.state is State.CONFIRMED
+        self.must(self.engine.show(activation.order_id).state is State.CONFIRMED, "activated without consent")
         return await self.ended()
+
+    def must(self, holds, words):
+        """Said later: a gateway that raises is only a doubtful gateway."""
+        if not holds:
+            self.broken.append(words)
 
     async def ended(self):
         if self.answers_at_once:
@@ -157,6 +130,54 @@ class Promises(RuleBasedStateMachine):
         model.said[name] = said
         if read(text)[0] is Keyword.STOP:
             model.refused.append((number, said.carrier, said.n))
+
+    @rule(order=orders, words=st.sampled_from(("是", "是{}")), past=st.sampled_from([-1, 0, 1, 5_000]))
+    def answer_at_the_last_moment(self, order, words, past):
+        """Around the end of the window, read before the timer is looked at."""
+        end = self.engine.show(order.id).reply_by
+        if end > self.world.clock.now:
+            self.world.clock.now = end + past
+            self.hear(order.person.msisdn, words, order)
+            self.perform(Lane.INBOUND)
+
+    @rule(target=orders, number=st.sampled_from(NUMBERS), plan=st.sampled_from(sorted(PLANS)), late=st.booleans())
+    def place_and_ask(self, number, plan, late):
+        """The question goes out; a yes from before it is still unread."""
+        found = self.place(number, plan)
+        if found != multiple():
+            self.hear(number, "是", found)
+            self.world.clock.forward(1_000 if late else 0)
+            self.answers_at_once = True
+            self.world.runner.run(self.engine.performer.perform(Lane.SMS, 0.05))
+            self.answers_at_once = False
+        return found
+
+    @rule(number=st.sampled_from(NUMBERS), plan=st.sampled_from(sorted(PLANS)), words=st.sampled_from(("TD", "voice")))
+    def refuse_while_placing(self, number, plan, words):
+        """The refusal comes between the look and the writing."""
+        desk = self.world.another()
+        save, todo = desk.store.commit, [True]
+
+        def commit(some, **more):
+            if todo:
+                todo.pop()
+                if words == "voice":
+                    self.refuse(number, PLANS[plan], seldom=True)
+                else:
+                    self.model.n += 1
+                    self.world.say("TD", number, SENDERS[PLANS[plan]])
+                    self.model.refused.append((number, PLANS[plan], self.model.n))
+            return save(some, **more)
+
+        if self.model.n % 4:  # not too often: nothing can be placed afterwards
+            return
+        desk.store.commit = commit
+        wanted = Placing("desk", f"racing-{self.model.n}", self.world.request(number, plan))
+        try:
+            desk.place(wanted)
+        except (DuplicateOrder, DoNotCall):
+            return
+        raise AssertionError("placed while it was refused")
 
     @rule(number=st.sampled_from(NUMBERS), carrier=st.sampled_from(["mobile", "telecom", "*"]), seldom=SELDOM)
     def refuse(self, number, carrier, seldom):
@@ -261,101 +282,7 @@ class Promises(RuleBasedStateMachine):
 
     @invariant()
     def promises(self):
-        shown = {order: self.engine.show(order) for order in self.model.orders}
-        for order in shown.values():
-            self.consented(order, shown)
-            self.settled_stays(order)
-            self.replays(order)
-        self.one_activation()
-        self.somebody_minds(shown)
-        self.nothing_lost(shown)
-        for number in NUMBERS:
-            for carrier in ("mobile", "telecom"):
-                assert self.engine.dial(number, carrier).callable != self.model.refuses(number, carrier)
-
-    def consented(self, order, shown):
-        yes = [e for e in order.events if e.trigger == "said_yes"]
-        active = [e for e in order.events if e.trigger == "service_activated"]
-        assert len(yes) <= 1
-        assert len(active) <= len(yes)
-        for event in yes:
-            said = self.model.said[event.ref]
-            number, carrier = self.model.orders[order.id]
-            assert (said.msisdn, said.carrier) == (number, carrier), "from that number, to that carrier"
-            asked = next(e for e in order.events if e.trigger == "confirmation_accepted")
-            assert any(at <= said.at and sms.ref == f"{order.id}.confirmation.1" for at, sms in self.model.sent), (
-                "after the question left us"
-            )
-            assert asked.detail["last"] <= said.at <= order.reply_by, "inside the window"
-            assert not self.model.refuses(number, carrier, before=said.n), "STOP read before YES wins"
-            self.answers(order, said, shown)
-
-    def answers(self, order, said, shown):
-        keyword, code = read(said.text)
-        others = [
-            o for o in shown.values() if self.model.orders[o.id] == self.model.orders[order.id] and o is not order
-        ]
-        if code is not None:
-            assert code == order.doc.code
-        if keyword is Keyword.UNKNOWN:  # the code alone answers our own question, after a yes
-            assert any(
-                at <= said.at and sms.purpose == "clarification" and sms.to == said.msisdn and code in sms.text
-                for at, sms in self.model.sent
-            ), "a bare code that nobody asked for"
-            assert any(
-                read(before.text) == (Keyword.YES, None) and before.msisdn == said.msisdn and before.n < said.n
-                for before in self.model.said.values()
-            )
-        elif code is None:
-            for other in others:
-                asked = other.last("confirmation_accepted")
-                gone = other.settled_at and other.settled_at + 72 * HOURS < said.at
-                assert asked is None or gone or said.at < asked.detail["started"], "a guess"
-
-    def settled_stays(self, order):
-        was = self.model.settled.get(order.id)
-        assert was in {None, order.state}
-        if order.state.settled:
-            self.model.settled[order.id] = order.state
-
-    def replays(self, order):
-        kept = self.world.client.hgetall(f"ce:{{0}}:order:{order.id}")
-        assert replay(kept) == (kept["state"], kept["head"], int(kept.get("reply_by", 0)))
-        length, head = self.model.heads.get(order.id, (0, None))
-        if head:
-            for public in order.publics[length + 1 :]:
-                head = link(head, public)
-            assert head == order.head, "what was handed out can be shown to have been changed"
-        self.model.heads[order.id] = (len(order.events), order.head)
-        ops = [event.op for event in order.events]
-        assert len(ops) == len(set(ops)), "nothing happens twice"
-
-    def one_activation(self):
-        bodies = {}
-        for activation in self.world.bss.asked:
-            assert bodies.setdefault(activation.order_id, activation) == activation
-
-    def somebody_minds(self, shown):
-        """Every wanted effect is in a due-set and the other way round; an open order wants something."""
-        client = self.world.client
-        members = {member for due in DUE.values() for member in client.zrange(due, 0, -1)}
-        wanted = {f"o:{order.id}:{effect}" for order in shown.values() for effect in order.effects}
-        for number in NUMBERS:
-            line = self.engine.line(number)
-            wanted |= {f"l:{line.id}:{effect}" for effect in line.effects}
-            assert ("read" in line.effects) == bool(client.llen(f"ce:{{0}}:inbox:{line.id}"))
-        assert members == wanted
-        assert all(order.effects for order in shown.values() if not order.state.settled)
-
-    def nothing_lost(self, shown):
-        """Every message is unread, in a history, or kept as unmatched."""
-        client = self.world.client
-        known = {e.ref for order in shown.values() for e in order.events}
-        kept = " ".join(str(fields) for _, fields in client.xrange("ce:{0}:unmatched"))
-        for number in NUMBERS:
-            kept += " ".join(client.lrange(f"ce:{{0}}:inbox:{self.engine.line(number).id}", 0, -1))
-        for name in self.model.said:
-            assert name in known or f'"id":"{name}"' in kept, "a message was lost"
+        self.judge()
 
     def teardown(self):
         """With an outside that works, every order settles or stands on the stuck list."""
@@ -364,7 +291,7 @@ class Promises(RuleBasedStateMachine):
         for _ in range(8):
             self.world.clock.forward(13 * HOURS)
             self.world.run()
-            self.promises()
+            self.judge()
         for order in map(self.engine.show, self.model.orders):
             assert order.state.settled or any(effect.parked for effect in order.effects.values())
         loop = self.world.runner.get_loop()

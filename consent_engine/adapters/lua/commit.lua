@@ -135,9 +135,10 @@ if has_line then
     table.insert(sets.l, "v")
     table.insert(sets.l, line_version)
     for i = l1, l2, 2 do
+        local stale = ARGV[i] == "seen" and tonumber(redis.call("HGET", line, "seen") or "0") > tonumber(ARGV[i + 1])
         if ARGV[i + 1] == "" then
             table.insert(gone.l, ARGV[i])
-        else
+        elseif not stale then -- a line's instants never go back
             table.insert(sets.l, ARGV[i])
             table.insert(sets.l, ARGV[i + 1])
         end
@@ -155,7 +156,7 @@ if ARGV[14] ~= "" then
         redis.call("ZREM", KEYS[4], read)
     elseif ARGV[15] == "1" then
         redis.call("HSET", line, "f:read", "[]")
-        redis.call("ZADD", KEYS[4], string.match(front, "^(%d+)|"), read)
+        redis.call("ZADD", KEYS[4], string.format("%d", decoded(line_read[2])[2] or 0), read) -- since this lease began, it is due
     end
 end
 return { "ok", order_version, line_version }

@@ -19,6 +19,7 @@ if seen[2] then
     redis.call("HSET", line, "m:" .. ARGV[4], seen[2]) -- so that WAITAOF on this connection proves the first write too
     return { "duplicate", seen[2] }
 end
+local due = now -- by the clock that leases go by, even if it stepped back
 if seen[1] and tonumber(seen[1]) > tonumber(now) then now = seen[1] end
 local fresh = {}
 for carrier in string.gmatch(ARGV[6], "%S+") do
@@ -45,5 +46,5 @@ if #fresh > 0 or not seen[4] then set("v", string.format("%d", tonumber(seen[4] 
 if not seen[3] then set("f:read", "[]") end
 redis.call("HSET", line, unpack(fields))
 redis.call("RPUSH", KEYS[2], now .. "|" .. ARGV[4] .. "|" .. ARGV[5])
-if not seen[3] then redis.call("ZADD", KEYS[3], now, "l:" .. ARGV[2] .. ":read") end
+if not seen[3] then redis.call("ZADD", KEYS[3], due, "l:" .. ARGV[2] .. ":read") end
 return { "stored", now }

@@ -1,0 +1,148 @@
+"""What was promised, as checks over a world under way and a model of few words; `test_promises` brings both."""
+
+from dataclasses import dataclass, field
+
+from consent_engine.adapters.redis_packing import DUE
+from consent_engine.domain.event import link
+from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.line import Entry
+from consent_engine.domain.order import replay
+
+NUMBERS = ("+8613800138000", "+8613900139000")
+HOURS = 3_600_000
+
+
+@dataclass
+class Said:
+    """A message as the model knows it."""
+
+    msisdn: str
+    carrier: str
+    text: str
+    at: int
+    n: int
+
+
+@dataclass
+class Model:
+    """What must be true, in few words."""
+
+    orders: dict = field(default_factory=dict)  # id -> (number, carrier)
+    said: dict = field(default_factory=dict)  # the gateway's id -> Said
+    refused: list = field(default_factory=list)  # (number, carrier or *, n)
+    settled: dict = field(default_factory=dict)  # id -> state
+    heads: dict = field(default_factory=dict)  # id -> (events, head)
+    sent: list = field(default_factory=list)  # (instant, sms)
+    n: int = 0
+
+    def refuses(self, number, carrier, before=None):
+        hits = (n for who, what, n in self.refused if who == number and what in {carrier, "*"})
+        return any(before is None or n < before for n in hits)
+
+
+class Judge:
+    """Checks every promise; who mixes it in has `world`, `engine`, `model` and `broken`."""
+
+    def judge(self):
+        """All of it."""
+        assert self.broken == []
+        shown = {order: self.engine.show(order) for order in self.model.orders}
+        for order in shown.values():
+            self.consented(order, shown)
+            self.settled_stays(order)
+            self.replays(order)
+        self.one_activation()
+        self.somebody_minds(shown)
+        self.nothing_lost(shown)
+        for number in NUMBERS:
+            for carrier in ("mobile", "telecom"):
+                assert self.engine.dial(number, carrier).callable != self.model.refuses(number, carrier)
+
+    def consented(self, order, shown):
+        yes = [e for e in order.events if e.trigger == "said_yes"]
+        active = [e for e in order.events if e.trigger == "service_activated"]
+        assert len(yes) <= 1
+        assert len(active) <= len(yes)
+        for event in yes:
+            said = self.model.said[event.ref]
+            number, carrier = self.model.orders[order.id]
+            assert (said.msisdn, said.carrier) == (number, carrier), "from that number, to that carrier"
+            asked = next(e for e in order.events if e.trigger == "confirmation_accepted")
+            assert any(at <= said.at and sms.ref == f"{order.id}.confirmation.1" for at, sms in self.model.sent), (
+                "after the question left us"
+            )
+            assert asked.detail["last"] <= said.at <= order.reply_by, "inside the window"
+            assert not self.model.refuses(number, carrier, before=said.n), "STOP read before YES wins"
+            self.answers(order, said, shown)
+
+    def answers(self, order, said, shown):
+        keyword, code = read(said.text)
+        others = [
+            o for o in shown.values() if self.model.orders[o.id] == self.model.orders[order.id] and o is not order
+        ]
+        if code is not None:
+            assert code == order.doc.code
+        if keyword is Keyword.UNKNOWN:  # the code alone answers our own question, after a yes
+            assert any(
+                at <= said.at and sms.purpose == "clarification" and sms.to == said.msisdn and code in sms.text
+                for at, sms in self.model.sent
+            ), "a bare code that nobody asked for"
+            assert any(
+                read(before.text) == (Keyword.YES, None) and before.msisdn == said.msisdn and before.n < said.n
+                for before in self.model.said.values()
+            )
+        elif code is None:
+            for other in others:
+                asked = other.last("confirmation_accepted")
+                gone = other.settled_at and other.settled_at + 72 * HOURS < said.at
+                assert asked is None or gone or said.at < asked.detail["started"], "a guess"
+
+    def settled_stays(self, order):
+        was = self.model.settled.get(order.id)
+        assert was in {None, order.state}
+        if order.state.settled:
+            self.model.settled[order.id] = order.state
+
+    def replays(self, order):
+        kept = self.world.client.hgetall(f"ce:{{0}}:order:{order.id}")
+        assert replay(kept) == (kept["state"], kept["head"], int(kept.get("reply_by", 0)))
+        length, head = self.model.heads.get(order.id, (0, None))
+        if head:
+            for public in order.publics[length + 1 :]:
+                head = link(head, public)
+            assert head == order.head, "what was handed out can be shown to have been changed"
+        self.model.heads[order.id] = (len(order.events), order.head)
+        ops = [event.op for event in order.events]
+        assert len(ops) == len(set(ops)), "nothing happens twice"
+
+    def one_activation(self):
+        bodies = {}
+        for activation in self.world.bss.asked:
+            assert bodies.setdefault(activation.order_id, activation) == activation
+
+    def somebody_minds(self, shown):
+        """Every wanted effect is in a due-set and the other way round; an open order wants something."""
+        client = self.world.client
+        members = {member for due in DUE.values() for member in client.zrange(due, 0, -1)}
+        wanted = {f"o:{order.id}:{effect}" for order in shown.values() for effect in order.effects}
+        for number in NUMBERS:
+            line = self.engine.line(number)
+            wanted |= {f"l:{line.id}:{effect}" for effect in line.effects}
+            assert ("read" in line.effects) == bool(self.unread(number))
+            ours = {Entry.of(order) for order in shown.values() if order.person.msisdn == number}
+            assert set(line.entries) == ours, "what a reply is matched with is what the orders are"
+        assert members == wanted
+        assert all(order.effects for order in shown.values() if not order.state.settled)
+
+    def nothing_lost(self, shown):
+        """Every message is unread, in a history, or kept as unmatched."""
+        client = self.world.client
+        known = {e.ref for order in shown.values() for e in order.events}
+        kept = " ".join(str(fields) for _, fields in client.xrange("ce:{0}:unmatched"))
+        for number in NUMBERS:
+            kept += " ".join(client.lrange(f"ce:{{0}}:inbox:{self.engine.line(number).id}", 0, -1))
+        for name in self.model.said:
+            assert name in known or f'"id":"{name}"' in kept, "a message was lost"
+
+    def unread(self, number):
+        return self.world.client.llen(f"ce:{{0}}:inbox:{self.engine.line(number).id}")
