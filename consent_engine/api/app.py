@@ -3,17 +3,30 @@
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse
 
 from consent_engine import __version__
-from consent_engine.api import docs, health, inbound, openapi, orders, plans, problems, refusals
+from consent_engine.api import (
+    docs,
+    health,
+    inbound,
+    metrics_door,
+    openapi,
+    orders,
+    plans,
+    problems,
+    refusals,
+    stream,
+    tariffs,
+)
 from consent_engine.api.edge import Edge
 from consent_engine.api.front import Front
+from consent_engine.api.metrics import Metrics
 from consent_engine.api.web.install import install as install_pages
 from consent_engine.engine import Engine
 from consent_engine.errors import SettingsError
@@ -30,13 +43,23 @@ FINISH_S = 20
 """How long requests under way may take to end when we are told to stop."""
 
 
-def create_app(engines: Callable[[], Engine], settings: Settings, rq_url: str | None = None) -> FastAPI:
-    """The application. engines: makes an engine; each of our threads makes one for itself. rq_url: RQ's, for /rq."""
+def create_app(
+    engines: Callable[[], Engine],
+    settings: Settings,
+    rq_url: str | None = None,
+    metrics_socket: socket.socket | None = None,
+) -> FastAPI:
+    """The application. engines: makes an engine; each of our threads makes one for itself. rq_url: RQ's, for /rq.
+
+    metrics_socket: where metrics are served without a key
+    """
     front = Front(engines, settings)
+    metrics = Metrics(front)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with metrics_door.own_address(metrics_socket, metrics):
+            yield
         front.close()
 
     app = FastAPI(
@@ -50,13 +73,15 @@ def create_app(engines: Callable[[], Engine], settings: Settings, rq_url: str | 
         redoc_url=None,
         # A redirect would repeat what was asked for in its Location.
         redirect_slashes=False,
+        # What a generated client calls its functions.
+        generate_unique_id_function=lambda route: "_".join([*map(str, route.tags), route.name.strip("_")]),
         # FastAPI can send requests and messages of exceptions to collectors: persons may be in both.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.state.front = front
-    app.add_middleware(Edge, defects=front.defects)
+    app.state.front, app.state.metrics, app.state.tariffs = front, metrics, tariffs.Tariffs()
+    app.add_middleware(Edge, defects=front.defects, answered=metrics.answered)
     problems.install(app)
-    for part in (orders, refusals, plans, inbound, health, docs):
+    for part in (orders, stream, refusals, plans, tariffs, inbound, health, metrics_door, docs):
         app.include_router(part.router)
     install_pages(app, front, settings, rq_url)
     app.add_api_route("/openapi.json", _described, include_in_schema=False)
@@ -72,8 +97,9 @@ def run(installation: Installation, host: str, port: int, listening: Callable[[s
 
     Raises SettingsError when the address cannot be had. Port 0 is any free one.
     """
-    app = create_app(installation.engine, installation.settings, installation.rq_url)
-    with _bound(host, port) as ours:
+    settings = installation.settings
+    with _bound(host, port) as ours, _bound_metrics(settings.metrics_addr) as theirs:
+        app = create_app(installation.engine, settings, installation.rq_url, theirs)
         config = uvicorn.Config(
             app,
             access_log=False,  # it would name queries; ours names templates
@@ -91,7 +117,9 @@ def run(installation: Installation, host: str, port: int, listening: Callable[[s
         address = f"http://{f'[{host}]' if ':' in host else host}:{ours.getsockname()[1]}"
         log.info("listening at %s", address)
         listening(address)
-        _serve(uvicorn.Server(config), ours)
+        server = uvicorn.Server(config)
+        app.state.front.streams.ending = lambda: server.should_exit
+        _serve(server, ours)
 
 
 def _serve(server: uvicorn.Server, ours: socket.socket) -> None:
@@ -116,3 +144,17 @@ def _bound(host: str, port: int) -> socket.socket:
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         raise SettingsError(f"cannot listen at {host} port {port}: {error.strerror or 'not possible'}") from None
+
+
+@contextmanager
+def _bound_metrics(address: str | None) -> Iterator[socket.socket | None]:
+    if address is None:
+        yield None
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        bound = _bound(host.strip("[]"), int(port))
+    except SettingsError as error:
+        raise SettingsError(f"CONSENT_METRICS_ADDR: {error}") from None
+    with bound:
+        yield bound

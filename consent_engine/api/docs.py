@@ -42,12 +42,16 @@ def operations(said: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield {
                 "method": method.upper(),
                 "path": path,
-                "keyed": "security" in operation,
+                "keyed": _keyed(operation),
                 "operation": operation,
                 "curl": _curl(method.upper(), path, operation, content.get("example")),
                 "body": _pretty(_resolved(content["schema"], said)) if content else "",
                 "answers": list(_answers(operation, said)),
             }
+
+
+def _keyed(operation: Mapping[str, Any]) -> bool:
+    return {"key": []} in operation.get("security", [])
 
 
 def _answers(operation: Mapping[str, Any], said: Mapping[str, Any]) -> Iterator[dict[str, str]]:
@@ -59,10 +63,12 @@ def _answers(operation: Mapping[str, Any], said: Mapping[str, Any]) -> Iterator[
 
 def _curl(method: str, path: str, operation: Mapping[str, Any], example: object) -> str:
     parts = [f"curl -X {method} http://127.0.0.1:8000{path}"]
-    if "security" in operation:
+    if _keyed(operation):
         parts.append('-H "Authorization: Bearer $KEY"')
     parts += [f'-H "{p["name"]}: {p["example"]}"' for p in operation.get("parameters", []) if p["in"] == "header"]
-    if example is not None:
+    if "text/csv" in operation.get("requestBody", {}).get("content", {}):
+        parts += ['-H "Content-Type: text/csv"', "--data-binary @refusals.csv"]
+    elif example is not None:
         parts += ['-H "Content-Type: application/json"', f"-d '{json.dumps(example, ensure_ascii=False)}'"]
     return " \\\n  ".join(parts)
 

@@ -3,7 +3,7 @@
 import logging
 import traceback
 from collections import Counter
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from time import monotonic
 from typing import Any
 
@@ -30,11 +30,15 @@ HEADERS = {
 
 
 class Edge:
-    """An ASGI application around another. defects: counts, by type, what should never be raised."""
+    """An ASGI application around another.
 
-    def __init__(self, app: ASGIApp, defects: Counter[str]) -> None:
+    defects: counts, by type, what should never be raised · answered: told method, template, status and seconds
+    """
+
+    def __init__(self, app: ASGIApp, defects: Counter[str], answered: Callable[[str, str, int, float], None]) -> None:
         self._app = app
         self._defects = defects
+        self._answered = answered
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,7 +62,14 @@ class Edge:
                 await of_defect()(scope, receive, answer.send)
         finally:
             self._under_way -= 1
-            _tell(scope, answer.status, begun)
+            self._tell(scope, answer.status, monotonic() - begun)
+
+    def _tell(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
+        """One line: the route's template, never the path or the query that was asked for."""
+        method = scope["method"] if scope["method"] in METHODS else "OTHER"
+        template = getattr(scope.get("route"), "path", "-")
+        log.info("%s %s %d %.1f ms", method, template, status, seconds * 1000)
+        self._answered(method, template, status, seconds)
 
     def _note(self, error: Exception) -> None:
         # Type and place; the message, and the values in a traceback, may be a person's.
@@ -81,10 +92,3 @@ class _Answer:
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
         await self._send(message)
-
-
-def _tell(scope: MutableMapping[str, Any], status: int, begun: float) -> None:
-    """One line: the route's template, never the path or the query that was asked for."""
-    method = scope["method"] if scope["method"] in METHODS else "OTHER"
-    template = getattr(scope.get("route"), "path", "-")
-    log.info("%s %s %d %.1f ms", method, template, status, (monotonic() - begun) * 1000)

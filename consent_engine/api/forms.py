@@ -4,7 +4,16 @@ import re
 import unicodedata
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.carriers import Carrier
@@ -31,6 +40,16 @@ def _numberless(value: str) -> str:
     return value
 
 
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+
+
+def _instant(value: object) -> object:
+    if isinstance(value, str) and _RFC3339.fullmatch(value):
+        return value
+    raise PydanticCustomError("invalid_instant", "must be an RFC 3339 instant with offset")
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 Number = Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(_msisdn)]
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 _Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PRINTABLE)]
@@ -57,6 +76,17 @@ class Refuse(BaseModel):
     call: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_PRINTABLE)] | None = None
 
 
+class ImportedRefusal(BaseModel):
+    """A row of a file of refusals. Without a carrier: to all of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+    carrier: Annotated[Carrier | None, BeforeValidator(lambda told: told or None)]
+    channel: Literal["voice", "sms", "report", "web", "other"]
+    ref: Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+
+
 class Dial(BaseModel):
     """A number somebody wants to call. Without a carrier: callable only by none that was refused."""
 
@@ -64,6 +94,34 @@ class Dial(BaseModel):
 
     msisdn: Number
     carrier: Carrier | None = None
+
+
+class SearchOrders(BaseModel):
+    """Whose orders: a number stands in a body, never in an address."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+
+
+class OwnAct(BaseModel):
+    """What the subscriber did himself: where, under which ref it is kept, and when."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channel: Literal["voice", "sms", "web", "counter", "other"]
+    ref: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=_PRINTABLE)]
+    at: Instant
+
+
+class Lift(BaseModel):
+    """A refusal to lift. Without a carrier: the one to all of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+    carrier: Carrier | None = None
+    evidence: OwnAct
 
 
 class MobileOriginated(BaseModel):
@@ -88,13 +146,16 @@ class DeliveryReceipt(BaseModel):
     at: str | None = None
 
 
-def read(form: type[Form], body: object, at: str = "") -> Form:
-    """The form in a JSON body; raises Malformed with everything that is wrong with it, echoing no value."""
+def read(form: type[Form], body: object, at: str = "", *, whole: str = "body") -> Form:
+    """The form in a JSON body; raises Malformed with everything that is wrong with it, echoing no value.
+
+    at: what stands before its fields' names · whole: the name of what is wrong with no field of ours
+    """
     try:
         return form.model_validate(body)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise Malformed([_field_error(form, each, at) for each in found]) from None
+        raise Malformed([_field_error(form, each, at, whole) for each in found]) from None
 
 
 def read_dials(body: list[object]) -> list[Dial]:
@@ -113,9 +174,11 @@ def read_dials(body: list[object]) -> list[Dial]:
     return dials
 
 
-def _field_error(form: type[BaseModel], found: ErrorDetails, at: str) -> FieldError:
+def _field_error(form: type[BaseModel], found: ErrorDetails, at: str, whole: str) -> FieldError:
     # An unknown field's name is input too: it is not repeated.
-    name = str(found["loc"][0]) if found["loc"] else ""
-    field = name if name in form.model_fields else ""
+    steps = found["loc"][:1] if found["loc"] and found["loc"][0] in form.model_fields else ()
+    if steps == ("evidence",):
+        steps += tuple(step for step in found["loc"][1:2] if step in OwnAct.model_fields)
+    field = ".".join(map(str, steps))
     code = "invalid_msisdn" if field == "msisdn" else found["type"]
-    return FieldError(f"{at}{field}".rstrip(".") or "body", code, found["msg"])
+    return FieldError(f"{at}{field}".rstrip(".") or whole, code, found["msg"])

@@ -13,6 +13,7 @@ from consent_engine.api.auth import Callers
 from consent_engine.api.batching import Batcher, Crew
 from consent_engine.api.problems import GatewayNotFound, NotReady
 from consent_engine.api.recent import Recent
+from consent_engine.api.streams import Streams
 from consent_engine.domain.admit import Placing
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.sms import DeliveryReport, Reply
@@ -52,8 +53,9 @@ class Front:
     def __init__(self, engines: Callable[[], Engine], settings: Settings) -> None:
         self.defects: Counter[str] = Counter()
         self._settings = settings
-        self._crews = [Crew(engines, 1, "place"), Crew(engines, 1, "receive"), Crew(engines, ASKERS, "ask")]
-        placers, receivers, self._askers = self._crews
+        crews = {"place": 1, "receive": 1, "ask": ASKERS, "long": 1, "watch": 1}
+        self._crews = [Crew(engines, size, name) for name, size in crews.items()]
+        placers, receivers, self._askers, self._patient, watchers = self._crews
         self._placing: Batcher[Placing, Placed | ConsentError] = Batcher(
             placers, lambda engine, wanted: engine.place_many(wanted), most=MOST_PLACING, defects=self.defects
         )
@@ -61,6 +63,7 @@ class Front:
         self._receiving: Batcher[Inbound, Taken] = Batcher(
             receivers, take, most=MOST_RECEIVING, defects=self.defects, weigh=weigh
         )
+        self.streams = Streams(watchers, self.defects)
         self.callers = Callers(self._askers)
         self._clock: Recent[float] = Recent(FRESH_S)
         self._readiness: Recent[int] = Recent(FRESH_S)
@@ -80,6 +83,10 @@ class Front:
     async def ask(self, work: Callable[[Engine], T]) -> T:
         """Anything else, in one of a few threads."""
         return await self._askers.ask(work)
+
+    async def ask_long(self, work: Callable[[Engine], T]) -> T:
+        """What may take minutes, one after the other: it must not stand in the way of keys being looked up."""
+        return await self._patient.ask(work)
 
     async def now(self) -> Millis:
         """The store's instant: asked once a second, in between counted by a clock that never jumps."""

@@ -1,4 +1,4 @@
-"""Orders over HTTP: place, show, cancel, retry."""
+"""Orders over HTTP: place, show, list, search, cancel, resend, retry."""
 
 import re
 from collections.abc import Callable
@@ -7,16 +7,20 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from consent_engine.api import openapi
-from consent_engine.api.auth import FULL_NUMBERS, Agent, AgentOrOps, Ops, OrderReader, visible
+from consent_engine.api.auth import FULL_NUMBERS, Agent, AgentOrOps, Ops, OrderReader, OrdersReader, visible
 from consent_engine.api.body import MOST_FORM, read_body, read_json
-from consent_engine.api.forms import CancelOrder, read
+from consent_engine.api.forms import CancelOrder, SearchOrders, read
 from consent_engine.api.front import front_of
+from consent_engine.api.listed import OrderList
 from consent_engine.api.problems import IdempotencyKeyMissing
+from consent_engine.api.query import ListOrders, read_query
 from consent_engine.api.views import OrderView
-from consent_engine.domain.admit import PlaceOrder, Placing, idempotency_key_is_sound
+from consent_engine.domain.admit import PlaceOrder, Placing, idempotency_key_is_sound, millis
+from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order import Order
 from consent_engine.engine import Engine
 from consent_engine.errors import OrderNotFound
+from consent_engine.listing import Filter
 from consent_engine.ports import ApiKey
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
@@ -38,6 +42,45 @@ async def place(request: Request, caller: Agent) -> Response:
     placed = await front_of(request).place(Placing(caller.name, key, wanted))
     headers = {"Location": f"/v1/orders/{placed.order.id}"}
     return _shown(placed.order, caller, 201 if placed.created else 200, headers)
+
+
+@router.get(
+    "",
+    summary="List orders",
+    response_model=OrderList,
+    responses=openapi.answers({}, 401, 403, 422, 503),
+    openapi_extra=openapi.query(ListOrders),
+)
+async def list_(request: Request, caller: OrdersReader) -> Response:
+    """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: ops (masked),
+    auditor."""
+    form = read_query(ListOrders, request)
+    wanted = Filter(form.state, form.agent, form.plan, millis(form.since) if form.since else None)
+    whole = caller.role in FULL_NUMBERS
+
+    def listed(engine: Engine) -> bytes:
+        page = engine.orders(wanted, form.cursor, form.limit)
+        return OrderList.of(page.orders, page.cursor, whole=whole).json_bytes()
+
+    return Response(await front_of(request).ask(listed), media_type="application/json")
+
+
+@router.post(
+    "/search",
+    summary="Orders of a number",
+    response_model=OrderList,
+    responses=openapi.answers({}, 401, 403, 413, 415, 422, 503),
+    openapi_extra=openapi.body("SearchOrders"),
+)
+async def search(request: Request, caller: OrdersReader) -> Response:
+    """Every order of a number, newest first. A number never stands in an address. Roles: ops (masked), auditor."""
+    form = read(SearchOrders, await read_json(request))
+    whole = caller.role in FULL_NUMBERS
+
+    def found(engine: Engine) -> bytes:
+        return OrderList.of(engine.orders_of(Msisdn(form.msisdn)), "", whole=whole).json_bytes()
+
+    return Response(await front_of(request).ask(found), media_type="application/json")
 
 
 @router.get(
@@ -65,6 +108,19 @@ async def cancel(request: Request, order_id: str, caller: AgentOrOps) -> Respons
 
 
 @router.post(
+    "/{order_id}/resend",
+    summary="Ask the subscriber again",
+    response_model=OrderView,
+    responses=openapi.answers({}, 401, 403, 404, 409, 413, 429, 503),
+)
+async def resend(request: Request, order_id: str, caller: AgentOrOps) -> Response:
+    """The question again, and the window goes on; 409 `not_waiting`, 429 above the cap. Needs no body. Roles: agent
+    (own), ops."""
+    await read_body(request, MOST_FORM)
+    return await _act(request, order_id, caller, lambda engine, _: engine.resend(order_id, caller.name))
+
+
+@router.post(
     "/{order_id}/retry",
     summary="Do what is parked now",
     response_model=OrderView,
@@ -76,10 +132,15 @@ async def retry(request: Request, order_id: str, caller: Ops) -> Response:
     return await _act(request, order_id, caller, lambda engine, _: engine.retry(order_id, caller.name))
 
 
-async def _act(request: Request, order_id: str, caller: ApiKey, act: Callable[[Engine, Order], Order]) -> Response:
-    """Do something with an order that this caller may see."""
+def check_id(order_id: str) -> None:
+    """Raise OrderNotFound for what can be no id, before the store is asked."""
     if not ID.fullmatch(order_id):
         raise OrderNotFound("no such order")
+
+
+async def _act(request: Request, order_id: str, caller: ApiKey, act: Callable[[Engine, Order], Order]) -> Response:
+    """Do something with an order that this caller may see."""
+    check_id(order_id)
     order = await front_of(request).ask(lambda engine: act(engine, visible(engine, order_id, caller)))
     return _shown(order, caller)
 

@@ -1,12 +1,19 @@
-"""Plans over HTTP: the catalogue, to be read."""
+"""Plans over HTTP: the catalogue, to be read by everybody, and to be changed by admin."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from consent_engine.api import openapi
-from consent_engine.api.auth import Anybody
+from consent_engine.api.auth import Admin, Anybody
+from consent_engine.api.body import MOST_FORM, read_body, read_json
 from consent_engine.api.front import front_of
+from consent_engine.api.listed import SaleView
+from consent_engine.api.query import WhichVersion, read_query
 from consent_engine.api.views import PlanList, PlanView
+from consent_engine.domain.admit import Listed, Sale
+from consent_engine.domain.plan import Plan, plan_from
+from consent_engine.engine import Engine
+from consent_engine.errors import FieldError, Malformed, PlanNotFound
 
 router = APIRouter(prefix="/v1/plans", tags=["plans"])
 
@@ -19,8 +26,89 @@ async def plans(request: Request, _caller: Anybody) -> Response:
     return Response(view.json_bytes(), media_type="application/json")
 
 
-@router.get("/{code}", summary="One plan", response_model=PlanView, responses=openapi.answers({}, 401, 404, 503))
+@router.get(
+    "/{code}",
+    summary="One plan",
+    response_model=PlanView,
+    responses=openapi.answers({}, 401, 404, 422, 503),
+    openapi_extra=openapi.query(WhichVersion),
+)
 async def plan(request: Request, code: str, _caller: Anybody) -> Response:
-    """A plan in its current version. Any role."""
-    listed = await front_of(request).ask(lambda engine: engine.plan(code))
-    return Response(PlanView.of(listed).json_bytes(), media_type="application/json")
+    """A plan in its current version, or in any it ever had. Any role."""
+    version = read_query(WhichVersion, request).version
+    view = await front_of(request).ask(lambda engine: _shown(engine, code, version))
+    return Response(view.json_bytes(), media_type="application/json")
+
+
+@router.put(
+    "/{code}",
+    summary="Publish a plan",
+    response_model=PlanView,
+    responses=openapi.answers({201: PlanView}, 401, 403, 413, 415, 422, 503),
+    openapi_extra=openapi.body("Plan"),
+)
+async def publish(request: Request, code: str, _caller: Admin) -> Response:
+    """What changes anything is a new version (201), and on sale; the same again is the version it is (200). Orders
+    under way keep what they were asked with. Role: admin."""
+    wanted = _wanted(await read_json(request), code)
+
+    def published(engine: Engine) -> tuple[bool, PlanView]:
+        before = engine.catalogue.fresh().get(code)
+        now = engine.catalogue.publish(wanted)
+        return before is None or before.plan.version != now.version, _shown(engine, code, None)
+
+    # One after the other, so that two of them never make one version.
+    new, view = await front_of(request).ask_long(published)
+    return Response(view.json_bytes(), 201 if new else 200, media_type="application/json")
+
+
+@router.post(
+    "/{code}/withdraw",
+    summary="No longer sold",
+    response_model=SaleView,
+    responses=openapi.answers({}, 401, 403, 404, 413, 503),
+)
+async def withdraw(request: Request, code: str, _caller: Admin) -> Response:
+    """Withdraw a plan from sale; a yes under way still counts. Needs no body. Role: admin."""
+    await read_body(request, MOST_FORM)
+    listed = await front_of(request).ask_long(lambda engine: engine.catalogue.set_sale(code, Sale.WITHDRAWN))
+    return Response(SaleView.of(listed).json_bytes(), media_type="application/json")
+
+
+@router.post(
+    "/{code}/revoke",
+    summary="Take it back",
+    response_model=SaleView,
+    responses=openapi.answers({}, 401, 403, 404, 413, 503),
+)
+async def revoke(request: Request, code: str, caller: Admin) -> Response:
+    """No new orders, and what is open is cancelled with a notice to the subscriber. Asking again goes on where a call
+    that died left off. Needs no body. Role: admin."""
+    await read_body(request, MOST_FORM)
+
+    def revoked(engine: Engine) -> SaleView:
+        cancelled = engine.revoke(code, caller.name)
+        return SaleView.of(engine.plan(code), cancelled)
+
+    view = await front_of(request).ask_long(revoked)
+    return Response(view.json_bytes(), media_type="application/json")
+
+
+def _wanted(body: object, code: str) -> Plan:
+    if not isinstance(body, dict):
+        raise Malformed([FieldError("body", "dict_type", "must be an object")])
+    if body.get("code", code) != code:
+        raise Malformed([FieldError("code", "other_code", "must be the one in the address, or left out")])
+    if "version" in body:
+        raise Malformed([FieldError("version", "extra_forbidden", "is counted here: leave it out")])
+    return plan_from({**body, "code": code})
+
+
+def _shown(engine: Engine, code: str, version: int | None) -> PlanView:
+    listed = engine.plan(code)
+    if version is None or version == listed.plan.version:
+        return PlanView.of(listed)
+    for known in engine.catalogue.versions(code):
+        if known.version == version:
+            return PlanView.of(Listed(known, listed.sale), current=False)
+    raise PlanNotFound("this plan has no such version")

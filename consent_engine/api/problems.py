@@ -68,6 +68,12 @@ class GatewayNotFound(Refused):
     code = "gateway_not_found"
 
 
+class RefusalNotFound(Refused):
+    """No such refusal stands."""
+
+    code = "refusal_not_found"
+
+
 class NotReady(StoreUnavailable):
     """Something that serving needs is missing; `reasons` say what."""
 
@@ -87,6 +93,7 @@ STATUS: dict[type[ConsentError], HTTPStatus] = {
     KeyNotFound: HTTPStatus.NOT_FOUND,
     OrderNotFound: HTTPStatus.NOT_FOUND,
     PlanNotFound: HTTPStatus.NOT_FOUND,
+    RefusalNotFound: HTTPStatus.NOT_FOUND,
     TooSlow: HTTPStatus.REQUEST_TIMEOUT,
     Refused: HTTPStatus.CONFLICT,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -1,20 +1,28 @@
-"""Refusals over HTTP: "never again", and whether a number may be dialled."""
+"""Refusals over HTTP: "never again", one or many; which stand, and how one is lifted; may a number be dialled?"""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from consent_engine.api import openapi
-from consent_engine.api.auth import AgentOrOps
+from consent_engine.api.auth import FULL_NUMBERS, Admin, AgentOrOps, Ops
 from consent_engine.api.body import MOST_LIST, read_json
-from consent_engine.api.forms import Dial, Refuse, read, read_dials
+from consent_engine.api.forms import Dial, Lift, Refuse, read, read_dials
 from consent_engine.api.front import front_of
+from consent_engine.api.imports import read_csv, refusals_in
+from consent_engine.api.listed import Imported, Lifted, RefusalList, from_address
+from consent_engine.api.problems import RefusalNotFound
+from consent_engine.api.query import Paged, read_query
 from consent_engine.api.views import DialView, RefusalView, instant
+from consent_engine.domain.admit import SKEW_MS, millis
 from consent_engine.domain.line import EVERY_CARRIER
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine import Engine
+from consent_engine.errors import FieldError, Malformed
 from consent_engine.receiving import RefusalAsked
 
 router = APIRouter(prefix="/v1", tags=["refusals"])
+BATCH = 500
+"""How many rows of a file are stored in one round trip."""
 
 
 @router.post(
@@ -52,6 +60,74 @@ async def refuse(request: Request, caller: AgentOrOps) -> Response:
     )
     view = RefusalView(carrier=form.carrier and form.carrier.value, since=instant(stored.at))
     return Response(view.json_bytes(), 201 if stored.is_new else 200, media_type="application/json")
+
+
+@router.get(
+    "/refusals",
+    summary="Which stand",
+    response_model=RefusalList,
+    responses=openapi.answers({}, 401, 403, 422, 503),
+    openapi_extra=openapi.query(Paged),
+)
+async def list_(request: Request, caller: Ops) -> Response:
+    """Newest first, a page at a time. Role: ops (masked)."""
+    form = read_query(Paged, request)
+    whole = caller.role in FULL_NUMBERS
+
+    def listed(engine: Engine) -> bytes:
+        return RefusalList.of(engine.refusals(from_address(form.cursor), form.limit), whole=whole).json_bytes()
+
+    return Response(await front_of(request).ask(listed), media_type="application/json")
+
+
+@router.post(
+    "/refusals/import",
+    summary="A file of them",
+    response_model=Imported,
+    responses=openapi.answers({}, 401, 403, 413, 415, 422, 503),
+    openapi_extra=openapi.CSV,
+)
+async def import_(request: Request, caller: Ops) -> Response:
+    """CSV with the header `msisdn,carrier,channel` and, if wanted, `ref`; an empty carrier: all. Up to 10000 rows and
+    2 MiB. Every row is looked at first: with anything wrong, none is taken. The same file again is safe. Role: ops."""
+    content = await read_csv(request)
+
+    def stored(engine: Engine) -> Imported:
+        asked = refusals_in(content, f"{caller.name}/import")
+        parts = (asked[n : n + BATCH] for n in range(0, len(asked), BATCH))
+        done = [each for part in parts for each in engine.receive(part)]
+        accepted = sum(each.is_new for each in done)
+        return Imported(accepted=accepted, already=len(done) - accepted, rejected=[])
+
+    view = await front_of(request).ask_long(stored)
+    return Response(view.json_bytes(), media_type="application/json")
+
+
+@router.post(
+    "/refusals/lift",
+    summary="Lift one",
+    response_model=Lifted,
+    responses=openapi.answers({}, 401, 403, 404, 413, 415, 422, 503),
+    openapi_extra=openapi.body("Lift"),
+)
+async def lift(request: Request, caller: Admin) -> Response:
+    """On evidence of the subscriber's own act, which is kept; 404 `refusal_not_found` when none stands. Role: admin."""
+    form = read(Lift, await read_json(request))
+    front = front_of(request)
+    if millis(form.evidence.at) > await front.now() + SKEW_MS:
+        raise Malformed([FieldError("evidence.at", "in_the_future", "must not be in the future")])
+    await front.ask(lambda engine: _lift(engine, form, caller.name))
+    view = Lifted(carrier=form.carrier and form.carrier.value, lifted=True)
+    return Response(view.json_bytes(), media_type="application/json")
+
+
+def _lift(engine: Engine, form: Lift, by: str) -> None:
+    msisdn, carrier = Msisdn(form.msisdn), form.carrier.value if form.carrier else EVERY_CARRIER
+    stands = next((each for each in engine.line(msisdn).refusals if each.carrier == carrier), None)
+    if stands is not None and millis(form.evidence.at) < stands.since:
+        raise Malformed([FieldError("evidence.at", "before_the_refusal", "must not be before what it lifts")])
+    if not engine.lift(msisdn, carrier, by, form.evidence.model_dump_json()):
+        raise RefusalNotFound("no refusal of this number by this carrier stands")
 
 
 def _dial(engine: Engine, dial: Dial) -> DialView:

@@ -1,6 +1,6 @@
 """Sessions: a person in a browser, signed in with an API key. Nothing is kept here: the cookie proves itself.
 
-Why, and what else was considered: docs/decisions/0006-sessions.md.
+Why, and what else was considered: docs/decisions/0008-sessions.md.
 """
 
 import hashlib

@@ -112,8 +112,14 @@ class OrderView(View):
             ),
             reply_by=instant(order.reply_by) if order.reply_by else None,
             created_at=instant(doc.placed_at),
-            timeline=[_seen(entry, whole=whole) for entry in (_placed(order), *map(_entry, order.events))],
+            timeline=timeline(order, whole=whole),
         )
+
+
+def timeline(order: Order, *, whole: bool, after: int = 0) -> list[TimelineEntry]:
+    """What happened to an order, as somebody may see it: from the entry after that many on."""
+    entries = ([] if after else [_placed(order)]) + [_entry(event) for event in order.events[max(0, after - 1) :]]
+    return [_seen(entry, whole=whole) for entry in entries]
 
 
 def _placed(order: Order) -> TimelineEntry:
@@ -145,16 +151,17 @@ def _seen(entry: TimelineEntry, *, whole: bool) -> TimelineEntry:
     """The entry as somebody may see it: without the words, and without a number that an id was built of."""
     if whole:
         return entry
-    veiled = {name: _veiled(value) for name, value in entry if name in entry.model_fields_set - {"reply"}}
-    return TimelineEntry(**veiled)
+    shown = {name: veiled(value) for name, value in entry if name in entry.model_fields_set - {"reply"}}
+    return TimelineEntry(**shown)
 
 
-def _veiled(told: Any) -> Any:  # noqa: ANN401 - JSON
+def veiled(told: Any) -> Any:  # noqa: ANN401 - JSON
+    """JSON without the numbers in its texts."""
     if isinstance(told, str):
         return _A_NUMBER.sub("****", told)
     if isinstance(told, dict):
-        return {name: _veiled(value) for name, value in told.items()}
-    return [_veiled(each) for each in told] if isinstance(told, list) else told
+        return {name: veiled(value) for name, value in told.items()}
+    return [veiled(each) for each in told] if isinstance(told, list) else told
 
 
 def _detail(detail: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,7 +178,7 @@ class PublicationView(View):
 
 
 class PlanView(View):
-    """A plan in its current version."""
+    """A plan in one version."""
 
     code: str
     carrier: str
@@ -184,11 +191,11 @@ class PlanView(View):
     published: list[PublicationView]
     version: int
     hash: str
-    sale: str = Field(description="on_sale, withdrawn or revoked")
+    sale: str = Field(description="on_sale, withdrawn or revoked; superseded: not the current version")
 
     @classmethod
-    def of(cls, listed: Listed) -> "PlanView":
-        """As everybody may see it."""
+    def of(cls, listed: Listed, *, current: bool = True) -> "PlanView":
+        """As everybody may see it. current: this version is the one that is sold, if any is."""
         plan = listed.plan
         told = {n: getattr(plan, n) for n in ("name", "price", "scenario", "validity", "restrictions", "unsubscribe")}
         published = [
@@ -199,7 +206,7 @@ class PlanView(View):
         ]
         return cls(
             code=plan.code, carrier=plan.carrier.value, **told, published=published, version=plan.version,
-            hash=plan.hash, sale=listed.sale.value,
+            hash=plan.hash, sale=listed.sale.value if current else "superseded",
         )  # fmt: skip
 
 

@@ -1,18 +1,23 @@
 """Orders, refusals and plans over HTTP, as the contract has them: the door, the roles, the answers."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from consent_engine.api import stream
+from consent_engine.api.examples import PLAN
 from consent_engine.api.views import OrderView
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.msisdn import Msisdn
 from consent_engine.keys import Role
+from consent_engine.receiving import RefusalAsked
 from tests.integration.api_door import NUMBER, OTHER, Door, is_problem, order, reply, server
 
 ANSWER = ["id", "state", "stage", "version", "head", "msisdn", "carrier", "plan", "confirmation", "reply_by",
           "created_at", "timeline"]  # fmt: skip
 NOBODY = "0" * 28
+LIFTED = "+8613700137000"
 
 
 @pytest.fixture(scope="module")
@@ -200,31 +205,54 @@ ANY = frozenset(Role)
 ROUTES = {
     ("POST", "/v1/orders"): {Role.AGENT},
     ("GET", "/v1/orders/{id}"): {Role.AGENT, Role.OPS, Role.AUDITOR},
+    ("GET", "/v1/orders"): {Role.OPS, Role.AUDITOR},
+    ("POST", "/v1/orders/search"): {Role.OPS, Role.AUDITOR},
+    ("GET", "/v1/orders/{id}/stream"): {Role.AGENT, Role.OPS},
     ("POST", "/v1/orders/{id}/cancel"): {Role.AGENT, Role.OPS},
+    ("POST", "/v1/orders/{id}/resend"): {Role.AGENT, Role.OPS},
     ("POST", "/v1/orders/{id}/retry"): {Role.OPS},
     ("POST", "/v1/callable"): {Role.AGENT, Role.OPS},
     ("POST", "/v1/refusals"): {Role.AGENT, Role.OPS},
+    ("GET", "/v1/refusals"): {Role.OPS},
+    ("POST", "/v1/refusals/import"): {Role.OPS},
+    ("POST", "/v1/refusals/lift"): set(),
     ("GET", "/v1/plans"): ANY,
     ("GET", "/v1/plans/{code}"): ANY,
+    ("PUT", "/v1/plans/{code}"): set(),
+    ("POST", "/v1/plans/{code}/withdraw"): set(),
+    ("POST", "/v1/plans/{code}/revoke"): set(),
+    ("GET", "/metrics"): {Role.OPS},
 }
 BODIES = {
     "/v1/orders": order(msisdn=OTHER),
+    "/v1/orders/search": {"msisdn": OTHER},
     "/v1/orders/{id}/cancel": {"reason": "changed his mind"},
     "/v1/callable": {"msisdn": OTHER},
     "/v1/refusals": {"msisdn": OTHER, "channel": "web"},
+    "/v1/plans/{code}": PLAN,
 }
+CSV = {"content": b"msisdn,carrier,channel\n", "headers": {"Content-Type": "text/csv"}}
 
 
 def ask(door, route, role, order_id):
     method, path = route
-    path = path.format(id=order_id, code="5g-smart-199") if "{" in path else path
-    return door.call(method, path, role, BODIES.get(route[1]), headers={"Idempotency-Key": "matrix"})
+    if path == "/v1/refusals/import":
+        return door.call(method, path, role, **CSV)
+    body = None if method == "GET" else BODIES.get(path)
+    if path == "/v1/refusals/lift":
+        body = {"msisdn": LIFTED, "evidence": {"channel": "web", "ref": "form-1", "at": datetime.now(UTC).isoformat()}}
+    path = path.format(id=order_id, code="5g-smart-199")
+    return door.call(method, path, role, body, headers={"Idempotency-Key": "matrix"})
 
 
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("route", ROUTES, ids=" ".join)
-def test_a_role_may_what_the_contract_says(door, route, role):
+def test_a_role_may_what_the_contract_says(door, route, role, monkeypatch):
+    monkeypatch.setattr(stream, "LINGER_S", 0)
     placed = door.place().json()["id"]
+    door.engine.refuse(RefusalAsked(Msisdn(LIFTED), "*", "web", "me"))
+    if route[1].endswith("/stream"):
+        door.engine.cancel(placed, "me", "so that its stream ends")
     before = door.kept()
     answer = ask(door, route, role, placed)
     if role in ROUTES[route] | YES:

@@ -4,6 +4,7 @@ import asyncio
 import http.client
 import json
 import logging
+import re
 import signal
 import socket
 import subprocess
@@ -20,10 +21,10 @@ from consent_engine.api.body import parse
 from consent_engine.api.front import Post, weigh
 from consent_engine.api.problems import STATUS, status_of
 from consent_engine.api.recent import Recent
-from consent_engine.receiving import RefusalAsked
 from consent_engine.errors import BrokenRecord, ConsentError, Malformed, StoreUnavailable
 from consent_engine.keys import Role
 from consent_engine.ports import WebhookCall
+from consent_engine.receiving import RefusalAsked
 from tests.integration.api_door import FULL_SECRET, NUMBER, SECRET, Door, is_problem, logged, order, reply, server
 from tests.integration.test_api import ROUTES
 
@@ -393,7 +394,7 @@ def test_what_is_not_there_is_a_problem_too(door, path):
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/v1/orders"), ("DELETE", "/v1/orders/x"), ("PUT", "/healthz"), ("BREW", "/docs")]
+    ("method", "path"), [("PUT", "/v1/orders"), ("DELETE", "/v1/orders/x"), ("PUT", "/healthz"), ("BREW", "/docs")]
 )
 def test_another_method_is_a_problem_too(door, method, path):
     answer = door.call(method, path, Role.ADMIN)
@@ -440,7 +441,7 @@ def test_the_document_lists_every_route(door):
     known = {(method, path.replace("{id}", "{order_id}")) for method, path in ROUTES}
     hooks = {("POST", f"/v1/gateways/{{name}}/{kind}") for kind in ("inbound", "receipts")}
     hooks.add(("GET", "/v1/gateways/{name}/receipts"))
-    assert listed == known | hooks | {("GET", "/healthz"), ("GET", "/readyz")}
+    assert listed == known | hooks | {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/tariffs.json")}
 
 
 def test_the_document_says_who_needs_a_key(door):
@@ -449,7 +450,7 @@ def test_the_document_says_who_needs_a_key(door):
         path.replace("{order_id}", "{id}")
         for path, methods in paths.items()
         for each in methods.values()
-        if "security" in each
+        if {"key": []} in each.get("security", [])
     }
     assert keyed == {path for _, path in ROUTES}
     assert documented(door)["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
@@ -473,7 +474,7 @@ def test_errors_are_documented_as_problems(door):
     for methods in documented(door)["paths"].values():
         for operation in methods.values():
             for status, answer in operation["responses"].items():
-                if status not in {"200", "201"}:
+                if not status.startswith("2"):
                     assert list(answer["content"]) == ["application/problem+json"]
 
 
@@ -488,7 +489,7 @@ def test_the_page_needs_no_script_and_no_internet(door):
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "script" not in answer.headers["content-security-policy"]
     assert "<script" not in answer.text
-    assert "://" not in answer.text.replace("http://127.0.0.1:8000", "").replace("&#34;https", "")
+    assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?[a-z]*:?//""", answer.text)
     for method, path in ROUTES:
         assert f"{method} {path.replace('{id}', '{order_id}')}" in answer.text
 

@@ -114,20 +114,28 @@ function showRoad(list, order) {
 
 const ALARMS = ["parked", "confirmation_failed", "activation_refused", "notification_failed", "not_informed"];
 
-function told(entry) {
+const INSTANT = /^\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d$/;
+/** Of an entry's detail, what an agent needs; ops see all of it. */
+const BRIEF = ["purpose", "reason", "status", "error"];
+
+function told(entry, brief) {
   const facts = { ...entry.detail };
   if (facts.purpose) facts.purpose = word(`purpose.${facts.purpose}`);
-  const pairs = Object.entries(facts).map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`);
-  return [entry.by, entry.ref, ...pairs].filter(Boolean).join(" · ");
+  const shown = Object.entries(facts).filter(([name, value]) => value !== "" && value !== 0 && (!brief || BRIEF.includes(name)));
+  const pairs = shown.map(([name, value]) => {
+    const text = Array.isArray(value) ? value.join(" ") : INSTANT.test(value) ? clock(value) : typeof value === "object" ? JSON.stringify(value) : String(value);
+    return brief ? text : `${name} ${text}`;
+  });
+  return [entry.by, brief ? "" : entry.ref, ...pairs].filter(Boolean).join(" · ");
 }
 
 /** Everything that happened, oldest first. */
-function showTimeline(list, order) {
+function showTimeline(list, order, brief = false) {
   fit(list, order.timeline, (_, n) => n, (entry) => {
-    const words = word(`trigger.${entry.trigger}`) + (entry.reply ? `：“${entry.reply.text}”` : "");
+    const words = word(`trigger.${entry.trigger}`) + (entry.reply ? ` “${entry.reply.text}”` : "");
     const kind = ALARMS.includes(entry.trigger) ? "alarm" : entry.stage ? "step" : "";
     const at = make("time", { dateTime: entry.at }, dateAndClock(entry.at));
-    return make("li", { className: kind, "data-trigger": entry.trigger }, at, words, make("span", { className: "more" }, told(entry)));
+    return make("li", { className: kind, "data-trigger": entry.trigger }, at, words, make("span", { className: "more" }, told(entry, brief)));
   });
 }
 

@@ -3,6 +3,7 @@
 const CANCELLABLE = ["agreed", "awaiting_reply", "confirmed"];
 const SETTLED = [...FAILED, "notified"];
 const AGAIN_MS = 2000;
+const SETTLE_MS = 700;
 const kept = {
   read: (name) => JSON.parse(sessionStorage.getItem(name) ?? "null"),
   write: (name, value) => (value === null ? sessionStorage.removeItem(name) : sessionStorage.setItem(name, JSON.stringify(value))),
@@ -24,6 +25,9 @@ function watch(found, focus) {
   kept.write("watching", found.id);
   byId("asking").hidden = true;
   byId("watching").hidden = false;
+  // The second half of a double click on "place" must not press what stands there now.
+  for (const id of ["acts", "next"]) byId(id).inert = true;
+  setTimeout(() => ["acts", "next"].forEach((id) => (byId(id).inert = false)), SETTLE_MS);
   show(found);
   if (focus) byId("life-title").focus();
   follow(found.id);
@@ -45,6 +49,7 @@ function follow(id) {
   };
   stream = new EventSource(`/v1/orders/${id}/stream`);
   stream.onmessage = read;
+  stream.addEventListener("end", () => stream.close());
   stream.onopen = () => {
     say(byId("link"), word("desk.live"));
     read();
@@ -63,7 +68,7 @@ function show(found) {
   order = found;
   showState(byId("state"), order.state);
   showRoad(byId("road"), order);
-  showTimeline(byId("timeline"), order);
+  showTimeline(byId("timeline"), order, true);
   showFacts(byId("facts"), [
     [word("ops.order"), order.id], [word("ops.number"), order.msisdn],
     [word("ops.plan"), `${order.plan.code} v${order.plan.version}`],
@@ -91,12 +96,12 @@ function showSms() {
     } else if (entry.reply) {
       rows.push({ ours: false, text: entry.reply.text, at: entry.at, who: word("desk.subscriber"), more: [] });
     } else if (["informed", "notification_accepted", "reminded"].includes(entry.trigger)) {
-      rows.push({ ours: true, text: `（${word(`purpose.${entry.detail.purpose ?? "reminder"}`)}）`, at: entry.at, who: word("desk.us"), more: [] });
+      rows.push({ ours: true, notice: true, text: word(`purpose.${entry.detail.purpose ?? "reminder"}`), at: entry.at, who: word("desk.us"), more: [] });
     }
   }
   if (!rows.length) rows.push({ ours: true, text: word("desk.asked_soon"), at: order.created_at, who: word("desk.us"), more: [] });
   fit(byId("sms"), rows, (row, n) => `${n}:${row.at}`,
-    (row) => make("li", { className: row.ours ? "ours" : "theirs" }, row.text, make("small")),
+    (row) => make("li", { className: row.notice ? "notice" : row.ours ? "ours" : "theirs" }, row.text, make("small")),
     (item, row) => say(item.querySelector("small"), [row.who, clock(row.at), ...row.more].filter(Boolean).join(" · ")));
 }
 

@@ -86,7 +86,7 @@ async function find(event) {
     say(byId("find-said"), answer.status === 404 ? word("ops.found_none") : wrong(answer));
     return;
   }
-  const orders = isId ? [answer.body] : answer.body.items;
+  const orders = isId ? [answer.body] : answer.body.orders;
   say(byId("find-said"), orders.length ? word("ops.found", { n: orders.length }) : word("ops.found_none"));
   list(orders, "");
   if (orders.length === 1) show(orders[0], true);
@@ -141,7 +141,7 @@ async function refresh() {
 
 async function newest() {
   const answer = await call("GET", "/v1/orders?limit=10");
-  if (answer.ok && answer.body.items.length) list(answer.body.items, word("ops.newest"));
+  if (answer.ok && answer.body.orders.length) list(answer.body.orders, word("ops.newest"));
 }
 
 async function forever() {

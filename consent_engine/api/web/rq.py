@@ -32,6 +32,7 @@ CHANGES_BY_GET = re.compile(f"{PREFIX}/requeue/")
 """Its one address that changes something when it is only looked at."""
 READ_ONLY = "HTTP_X_CONSENT_READ_ONLY"
 THREADS = 4
+WAY_BACK = '<p class="consent-engine"><a href="/">← Consent Engine</a></p>'
 _KEPT_BACK = frozenset({b"cookie", b"authorization", b"content-length", b"content-type", b"x-consent-read-only"})
 """What is none of its business: who comes, and a body that it does not get."""
 _SCRIPT = re.compile(r'<script(?=[ >])(?![^>]*(?:src=|type="text/template"))')
@@ -61,7 +62,8 @@ def _under_policy(response: Response) -> Response:
         sheets = ["rq.css", *(["rq-read-only.css"] if request.environ.get(READ_ONLY) else [])]
         links = "".join(f'<link rel="stylesheet" href="{address_of(sheet)}">' for sheet in sheets)
         html = _SCRIPT.sub(f'<script nonce="{nonce}"', response.get_data(as_text=True))
-        response.set_data(html.replace("</head>", f"{links}</head>", 1))
+        html = html.replace("</head>", f"{links}</head>", 1).replace("<body>", f"<body>{WAY_BACK}", 1)
+        response.set_data(html)
         response.headers["Content-Security-Policy"] = (
             # Its templates are compiled in the browser (underscore.js), and Bootstrap's pictures are data.
             f"default-src 'none'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "

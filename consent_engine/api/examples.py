@@ -1,0 +1,111 @@
+"""Examples: a request for every form, and an answer for every view, as the OpenAPI document shows them."""
+
+from typing import Any
+
+ORDER: dict[str, Any] = {
+    "msisdn": "+8613800138000",
+    "plan": "5g-smart-199",
+    "agent": "A1024",
+    "call": {
+        "caller_number": "10085",
+        "recording_id": "rec-20250801-000123",
+        "started_at": "2025-08-01T10:00:00+08:00",
+        "agreed_at": "2025-08-01T10:04:31+08:00",
+    },
+    "metadata": {"desk": "BJ-3"},
+}
+PLAN: dict[str, Any] = {
+    "carrier": "mobile",
+    "name": "5G 智享套餐 199 元档",
+    "price": "199 元/月",
+    "scenario": "中国大陆（不含港澳台）手机上网与语音",
+    "validity": "自开通之日起 24 个月，到期自动续订",
+    "restrictions": "合约期内提前取消按剩余月份收取违约金；超出流量 3 元/GB",
+    "unsubscribe": "发送 QXTC 到 10086 或拨打 10086",
+    "published": [
+        {
+            "channel": "web_hall",
+            "url": "https://example.com/tariff/5g-smart-199",
+            "since": "2025-08-01T00:00:00+08:00",
+        },
+        {"channel": "app", "url": "app://tariff/5g-smart-199", "since": "2025-08-01T00:00:00+08:00"},
+    ],
+}
+FORMS: dict[str, Any] = {
+    "PlaceOrder": ORDER,
+    "CancelOrder": {"reason": "changed his mind"},
+    "SearchOrders": {"msisdn": "+8613800138000"},
+    "Refuse": {"msisdn": "+8613800138000", "carrier": "mobile", "channel": "voice", "agent": "A1024", "call": "rec-1"},
+    "Lift": {
+        "msisdn": "+8613800138000", "carrier": "mobile",
+        "evidence": {"channel": "counter", "ref": "form-2025-0815", "at": "2025-08-15T16:20:00+08:00"},
+    },
+    "Dial": {"msisdn": "+8613800138000", "carrier": "mobile"},
+    "Plan": PLAN,
+    "MobileOriginated": {
+        "message_id": "m-1", "from": "+8613800138000", "to": "10085", "text": "是",
+        "received_at": "2025-08-01T10:06:00+08:00",
+    },
+    "DeliveryReceipt": {
+        "ref": "0ce7000000000000000000000000.confirmation.1", "message_id": "m-9", "status": "delivered",
+        "segment": 1, "segments": 3, "at": "2025-08-01T10:05:02+08:00",
+    },
+}  # fmt: skip
+CSV = "msisdn,carrier,channel,ref\n+8613800138000,mobile,voice,rec-1\n13900139000,,web,\n"
+_ORDER_VIEW: dict[str, Any] = {
+    "id": "0ce7000000000000000000000000",
+    "state": "agreed",
+    "stage": "call_agreed",
+    "version": 1,
+    "head": "xVrqGqTzCiVn3mS3pC1w0bq0m2rQ0wq6v1oVh8ZpN0k",
+    "msisdn": "+8613800138000",
+    "carrier": "mobile",
+    "plan": {"code": "5g-smart-199", "version": 1, "hash": "0" * 64},
+    "confirmation": {"text": "【中国移动】…", "segments": 5, "sender": "10085", "code": "482"},
+    "reply_by": None,
+    "created_at": "2025-08-01T10:04:40.512+08:00",
+    "timeline": [
+        {
+            "at": "2025-08-01T10:04:40.512+08:00", "trigger": "placed", "stage": "call_agreed", "by": "desk-bj",
+            "ref": "rec-20250801-000123", "detail": {"agent": "A1024", "caller_number": "10085"},
+        }
+    ],
+}  # fmt: skip
+_PLAN_VIEW: dict[str, Any] = {
+    "code": "5g-smart-199", **PLAN, "version": 1, "hash": "0" * 64, "sale": "on_sale"
+}  # fmt: skip
+VIEWS: dict[str, Any] = {
+    "OrderView": _ORDER_VIEW,
+    "OrderList": {"orders": [_ORDER_VIEW | {"msisdn": "+86138****8000"}], "cursor": ""},
+    "PlanView": _PLAN_VIEW,
+    "PlanList": {"items": [_PLAN_VIEW]},
+    "SaleView": {"code": "5g-smart-199", "version": 1, "sale": "revoked", "cancelled": 12},
+    "DialView": {"callable": False, "reason": "refused", "since": "2025-08-01T10:04:40.512+08:00"},
+    "RefusalView": {"carrier": "mobile", "since": "2025-08-01T10:04:40.512+08:00"},
+    "RefusalList": {
+        "refusals": [
+            {
+                "msisdn": "+86138****8000", "carrier": "mobile", "since": "2025-08-01T10:04:40.512+08:00",
+                "channel": "voice", "ref": "rec-1",
+            }
+        ],
+        "cursor": "",
+    },
+    "Imported": {"accepted": 2, "already": 0, "rejected": []},
+    "Lifted": {"carrier": "mobile", "lifted": True},
+    "Ready": {"status": "ready", "workers": 2},
+    "Alive": {"status": "alive"},
+    "Ack": {"accepted": 1, "rejected": []},
+    "Problem": {
+        "type": "urn:consent-engine:problem:do_not_call", "title": "Conflict", "status": 409, "code": "do_not_call",
+        "detail": "the subscriber refused further calls", "since": "2025-08-01T10:04:40.512+08:00",
+    },
+}  # fmt: skip
+STREAM = """retry: 3000
+
+id: 1
+data: {"at":"2025-08-01T10:04:40.512+08:00","trigger":"placed","stage":"call_agreed","by":"desk","ref":"","detail":{}}
+
+event: end
+data: {"state":"notified"}
+"""

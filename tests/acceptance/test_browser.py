@@ -1,0 +1,312 @@
+"""The pages in a real browser: an order placed by keyboard and watched live to its end; what is stuck, retried."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.house import house, until
+
+log = logging.getLogger(__name__)
+CHROMIUM = Path("/usr/bin/chromium")
+SEEN_WITHIN_S = 3.0
+"""How long after the API a step may show on the page: about a second, and room for a busy machine."""
+STEPS = ["confirmation_accepted", "said_yes", "service_activated", "notification_accepted"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip("chromium is not installed: apt-get install chromium")
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+class Bss(BaseHTTPRequestHandler):
+    """A BSS that answers with an error until it is told to work."""
+
+    works = threading.Event()
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        status, said = (200, {"activation_id": "a-1"}) if self.works.is_set() else (500, {})
+        body = json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nobody asked."""
+
+
+@contextmanager
+def bss() -> Iterator[str]:
+    Bss.works.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Bss)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, browser):
+    with house(tmp_path_factory.mktemp("pages")) as made:
+        yield made
+
+
+class Tab:
+    """A page, with all that it complained of."""
+
+    def __init__(self, browser, home, role, *, width=1280, language="zh-CN") -> None:
+        self.context = browser.new_context(
+            locale=language, viewport={"width": width, "height": 800}, timezone_id="Asia/Shanghai"
+        )
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(20_000)
+        self.complaints: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.home, self.role = home, role
+
+    def sign_in(self, path) -> None:
+        self.page.goto(self.home.api + path)
+        self.page.wait_for_selector("#key:focus")
+        self.page.keyboard.type(self.home.keys[self.role])
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_selector("#sign-out, .consent-engine")
+        self.page.wait_for_load_state()
+
+    def focus(self, selector) -> None:
+        """By Tab, as a person without a mouse; the focus must be there to be seen."""
+        for _ in range(20):
+            if self.page.evaluate("s => document.activeElement?.matches(s)", selector):
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"{selector} cannot be reached by Tab")
+
+    def type(self, selector, text) -> None:
+        self.focus(selector)
+        self.page.keyboard.type(text)
+
+    def press(self, selector) -> None:
+        self.focus(selector)
+        self.page.keyboard.press("Enter")
+
+    def close(self) -> None:
+        self.context.close()
+
+
+@pytest.fixture
+def tab(browser, home):
+    tabs: list[Tab] = []
+
+    def opened(role, path, where=home, **more):
+        tabs.append(Tab(browser, where, role, **more))
+        tabs[-1].sign_in(path)
+        return tabs[-1]
+
+    yield opened
+    for each in tabs:
+        each.close()
+
+
+def fill(desk, number, recording="rec-browser"):
+    """From the number to everything filled in, by keyboard."""
+    desk.type("#msisdn", f"138{number:08d}")
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_selector("#plan:focus")
+    desk.page.keyboard.press("ArrowDown")
+    desk.page.wait_for_selector("#script p")
+    desk.type("#agent", "A1024")
+    desk.type("#recording", recording)
+    desk.press("#now-agreed")
+
+
+def test_an_order_is_placed_by_keyboard_alone_and_seen_live_to_notified(home, tab):
+    desk = tab("agent", "/desk")
+    fill(desk, 7001)
+    script = desk.page.locator("#script").inner_text()
+    for told in ("10085", "资费标准：", "适用范围：", "有效期：", "限制条件：", "退订方式：", "10086", "验证码"):
+        assert told in script
+    desk.press("#place")
+    order = desk.page.wait_for_selector("#facts dd").inner_text()
+    delays = {}
+
+    def seen(trigger):
+        """The page has the step, and how long after the API had it."""
+        until(trigger, lambda: trigger in [each["trigger"] for each in home.show(order)["timeline"]])
+        began = time.monotonic()
+        desk.page.wait_for_selector(f'#timeline [data-trigger="{trigger}"]')
+        delays[trigger] = round(time.monotonic() - began, 2)
+
+    seen("confirmation_accepted")
+    assert home.show(order)["confirmation"]["text"] in desk.page.locator("#sms").inner_text()
+    assert home.say(7001, "是", "mo-7001")[0] == 200
+    for trigger in STEPS[1:]:
+        seen(trigger)
+    desk.page.wait_for_selector("#state.done")
+    assert "是" in desk.page.locator("#sms .theirs").inner_text()
+    assert desk.page.locator("#road .reached").count() == 5
+    assert "已通知" in desk.page.locator("#announce").text_content()  # for who listens
+    log.info("seconds after the API: %s", delays)  # pytest --log-cli-level=INFO
+    assert max(delays.values()) < SEEN_WITHIN_S, delays
+    assert desk.complaints == []
+    assert not [url for url in desk.asked if not url.startswith(home.api) or "7001" in url]
+
+
+def test_a_double_click_places_one_order_and_a_reload_shows_it_again(home, tab):
+    desk = tab("agent", "/desk")
+    fill(desk, 7002)
+    with desk.page.expect_response("**/v1/orders") as answered:
+        desk.page.locator("#place").dblclick()
+    assert answered.value.status == 201
+    order = desk.page.wait_for_selector("#facts dd").inner_text()
+    desk.page.reload()
+    assert desk.page.wait_for_selector("#facts dd").inner_text() == order
+    assert len([url for url in desk.asked if url.endswith("/v1/orders")]) == 1
+
+
+def test_an_answer_that_was_lost_is_asked_for_again_by_a_reload_and_is_one_order(home, tab):
+    desk = tab("agent", "/desk")
+    fill(desk, 7003)
+    lost: list[int] = []
+
+    def lose(route):
+        lost.append(route.fetch().status)
+        route.abort()
+
+    desk.page.route("**/v1/orders", lose)
+    desk.press("#place")
+    desk.page.wait_for_selector("#wrong strong")
+    assert lost == [201]
+    desk.page.unroute("**/v1/orders")
+    with desk.page.expect_response("**/v1/orders") as answered:
+        desk.page.reload()
+    assert answered.value.status == 200  # the same order
+    desk.page.wait_for_selector("#facts dd")
+    assert "placing" not in desk.page.evaluate("() => Object.keys(sessionStorage)")
+
+
+def test_who_refused_must_not_be_called(home, tab):
+    refused = {"msisdn": "13800007004", "carrier": "mobile", "channel": "voice"}
+    assert home.ask("POST", "/v1/refusals", refused)[0] == 201
+    desk = tab("agent", "/desk", language="en-GB")
+    desk.type("#msisdn", "13800007004")
+    desk.page.keyboard.press("Enter")
+    assert "Do not call" in desk.page.wait_for_selector("#dial-said .bad").inner_text()
+    assert desk.page.locator("#plan").is_disabled()
+    assert desk.page.locator("#place").is_disabled()
+
+
+def test_what_is_wrong_is_told_at_its_field_and_has_the_focus(home, tab):
+    desk = tab("agent", "/desk", language="en-GB")
+    desk.type("#msisdn", "12345")
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_selector("#msisdn[aria-invalid=true]:focus")
+    desk.page.keyboard.press("ControlOrMeta+a")
+    fill(desk, 7005, recording="")
+    desk.press("#place")
+    desk.page.wait_for_selector("#recording[aria-invalid=true]:focus")
+    assert "Recording id" in desk.page.locator("#wrong").inner_text()
+
+
+def test_an_order_is_sent_again_as_often_as_may_be_and_cancelled(home, tab):
+    desk = tab("agent", "/desk")
+    fill(desk, 7006)
+    desk.press("#place")
+    order = desk.page.wait_for_selector("#facts dd").inner_text()
+    desk.page.wait_for_selector('#timeline [data-trigger="confirmation_accepted"]')
+    for n in range(1, 4):
+        desk.page.locator("#resend:enabled").click()
+        desk.page.wait_for_selector(f"#timeline [data-trigger=asked_again] >> nth={n - 1}")
+    desk.page.wait_for_selector("#resend:disabled")
+    assert "3" in desk.page.locator("#resends").inner_text()
+    desk.type("#reason", "用户改变主意")
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_selector("#state.failed")
+    assert home.state(order) == "cancelled"
+
+
+def test_the_pages_fit_a_small_screen(tab):
+    for role, path, language in (("agent", "/desk", "zh-CN"), ("ops", "/ops", "en-GB"), ("admin", "/", "en-GB")):
+        small = tab(role, path, width=360, language=language)
+        small.page.wait_for_selector("main h1", state="attached")
+        assert small.page.evaluate("() => document.documentElement.scrollWidth") <= 360
+        assert small.complaints == []
+
+
+def test_signing_out_leaves_nothing_behind(tab):
+    desk = tab("agent", "/desk")
+    fill(desk, 7008)
+    desk.press("#place")
+    desk.page.wait_for_selector("#facts dd")
+    desk.page.locator("#sign-out button").click()
+    desk.page.wait_for_selector("#key")
+    assert desk.page.evaluate("() => sessionStorage.length") == 0
+    assert [cookie for cookie in desk.context.cookies() if "consent" in cookie["name"]] == []
+
+
+def test_ops_see_what_is_stuck_why_and_retry_it(tmp_path, browser, tab):
+    with bss() as url, house(tmp_path, CONSENT_BSS_HTTP__URL=url, CONSENT_MAX_ATTEMPTS="1") as made:
+        order = made.place(7101)[1]["id"]
+        until("asked", lambda: made.state(order) == "awaiting_reply")
+        ops = tab("ops", "/ops", where=made, language="en-GB")
+        made.say(7101, "是", "mo-7101")
+        ops.page.wait_for_selector("#stuck tr")  # by itself
+        assert "500" in ops.page.locator("#stuck .why").inner_text()
+        ops.page.locator("#stuck .link").click()
+        ops.page.wait_for_selector("#order-timeline [data-trigger=parked]")
+        assert "13800007101" not in ops.page.content()
+        Bss.works.set()
+        ops.page.locator("#stuck button:not(.link)").focus()
+        ops.page.keyboard.press("Enter")
+        ops.page.wait_for_selector("#order-timeline [data-trigger=notification_accepted]")
+        ops.page.wait_for_selector("#nothing-stuck", state="visible")
+        assert made.state(order) == "notified"
+        assert ops.complaints == []
+
+
+def test_ops_find_an_order_by_number_and_the_board_leaves_the_focus_alone(home, tab):
+    order = home.place(7201)[1]["id"]
+    ops = tab("ops", "/ops", language="en-GB")
+    ops.page.wait_for_selector("#lanes tr")
+    before = ops.page.locator("#fresh").inner_text()
+    ops.type("#wanted", "13800007201")
+    ops.page.locator("#fresh", has_not_text=before).wait_for()
+    assert ops.page.locator("#wanted:focus").input_value() == "13800007201"
+    ops.page.keyboard.press("Enter")
+    assert order in ops.page.wait_for_selector("#order-title:visible").inner_text()
+    assert "+86138****7201" in ops.page.locator("#order").inner_text()
+    assert "13800007201" not in ops.page.locator("main").inner_text()
+    assert not [url for url in ops.asked if "13800007201" in url]
+
+
+def test_rqs_dashboard_works_without_the_internet(home, tab):
+    for role in ("ops", "agent"):
+        jobs = tab(role, "/rq/")
+        jobs.page.wait_for_selector("td:has-text('sms')")
+        jobs.page.goto(f"{home.api}/rq/0/view/jobs/sms/finished/8/asc/1")
+        jobs.page.wait_for_selector("text=/sms: [0-9]+ due/")
+        shown = jobs.page.locator(".btn-outline-danger:visible, .btn-outline-success:visible").count()
+        assert (shown > 0) == (role == "ops")
+        jobs.page.goto(f"{home.api}/rq/0/view/workers")
+        jobs.page.wait_for_selector("tbody tr td")
+        assert jobs.complaints == []
+        assert not [url for url in jobs.asked if not url.startswith((home.api, "data:"))]

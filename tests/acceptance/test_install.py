@@ -1,0 +1,116 @@
+"""The wheel: everything is in it, it installs into an empty environment, and the tour of a day is walked with it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from consent_engine.adapters.redis_binary import find_binary
+from consent_engine.errors import SettingsError
+
+ROOT = Path(__file__).parents[2]
+INSTALL_S, TOUR_S = 240, 120
+OUR_PARTS = ("consent_engine", "workers")
+BESIDES = {"__pycache__", ".egg-info"}
+
+
+def run(*command, timeout=INSTALL_S, **more):
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, timeout=timeout, check=False, **more
+    )
+    assert done.returncode == 0, f"{command}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def clean_environ():
+    """Of this machine only what any program needs: nothing of ours, and no way to our source."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(("CONSENT_", "PYTHON", "VIRTUAL_"))
+    }
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Made from a copy: setuptools leaves its build folder beside what it builds."""
+    copy = tmp_path_factory.mktemp("source")
+    for part in OUR_PARTS:
+        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns(*BESIDES))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, copy)
+    [made] = folder.glob("*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """The folder of programs of an environment that holds the wheel and what it asks for, in tested versions."""
+    home = tmp_path_factory.mktemp("environment")
+    venv.create(home, with_pip=True)
+    python = home / "bin" / "python"
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
+    run(*pip, "--constraint", ROOT / "constraints.txt", wheel, env=clean_environ(), cwd=home)
+    return home / "bin"
+
+
+def test_everything_but_caches_is_in_the_wheel(wheel):
+    """A kind of file that `package-data` does not name would be missing only where the wheel is installed."""
+    ours = {
+        str(path.relative_to(ROOT))
+        for part in OUR_PARTS
+        for path in (ROOT / part).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    assert sorted(ours - packed) == []
+    for kind in (".lua", ".yaml", ".html", ".css", ".js", "py.typed"):
+        assert any(name.endswith(kind) for name in packed), kind
+
+
+def test_nothing_else_is_in_the_wheel(wheel):
+    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == set(OUR_PARTS)
+
+
+def test_it_runs_from_an_empty_environment(installed, tmp_path):
+    environ = clean_environ()
+    told = run(installed / "consent", "--help", env=environ, cwd=tmp_path)
+    assert "serve" in told
+    assert run(installed / "consent", "read", "是", env=environ, cwd=tmp_path) == "YES\t-\n"
+    where = run(
+        installed / "python", "-c", "import workers, consent_engine as c; print(c.__file__)", env=environ, cwd=tmp_path
+    )
+    assert str(installed.parent) in where
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_module_imports_with_what_the_wheel_asks_for(installed, tmp_path):
+    """What is only in the development extras is not there for a user."""
+    program = """
+import importlib, pkgutil, consent_engine, workers
+for package in (consent_engine, workers):
+    for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
+"""
+    run(installed / "python", "-c", program, env=clean_environ(), cwd=tmp_path)
+
+
+def test_the_tour_of_a_day_is_walked(installed, tmp_path):
+    for program in ("bash", "curl", "openssl"):
+        if shutil.which(program) is None:
+            pytest.skip(f"the tour needs {program}")
+    try:
+        find_binary()
+    except SettingsError as missing:
+        pytest.skip(str(missing))
+    environ = {**clean_environ(), "TMPDIR": str(tmp_path)}
+    told = run("bash", ROOT / "docs" / "tour.sh", installed, env=environ, cwd=tmp_path, timeout=TOUR_S)
+    assert "The tour went as told" in told
+    assert list(tmp_path.iterdir()) == [], "the tour leaves nothing behind"

@@ -1,0 +1,65 @@
+"""The application with its pages, visited as a browser does: cookies are kept, and the origin is told."""
+
+import re
+
+from consent_engine.api.app import create_app
+from consent_engine.keys import Role
+from tests.integration.api_door import Door
+
+SAME = {"Sec-Fetch-Site": "same-origin"}
+ORIGIN = {"Origin": "http://door"}
+PAGES = ("/", "/desk", "/ops", "/rq/")
+
+
+class PageDoor(Door):
+    """A door with RQ's dashboard, and visitors."""
+
+    def serve(self, engines) -> None:
+        if self.app is not None:
+            self.app.state.front.close()
+        self.app = create_app(engines, self.settings, self.installation.rq_url)
+
+    def sign_in(self, role: Role | str, **headers: str) -> "Visitor":
+        """Somebody who signed in with the key of a role."""
+        visitor = Visitor(self)
+        answer = visitor.post_form("/sign-in", {"key": self.keys[role]}, **headers)
+        assert answer.status_code == 303, answer.text
+        return visitor
+
+    def stranger(self) -> "Visitor":
+        return Visitor(self)
+
+
+class Visitor:
+    """A browser: what it was told to keep, it sends."""
+
+    def __init__(self, door: PageDoor) -> None:
+        self.door = door
+        self.cookies: dict[str, str] = {}
+
+    def ask(self, method, path, body=None, headers=None, **more):
+        sent = {"Cookie": "; ".join(f"{n}={v}" for n, v in self.cookies.items())} if self.cookies else {}
+        answer = self.door.call(method, path, None, body, headers={**sent, **(headers or {})}, **more)
+        for name, value in answer.cookies.items():
+            self.cookies[name] = value
+        return answer
+
+    def get(self, path, **headers):
+        return self.ask("GET", path, headers=headers)
+
+    def post_form(self, path, form, **headers):
+        said = {"Content-Type": "application/x-www-form-urlencoded", **(headers or SAME)}
+        body = "&".join(f"{name}={value}" for name, value in form.items())
+        return self.ask("POST", path, headers=said, content=body.encode())
+
+    def post(self, path, body=None, **headers):
+        """As a script of our page does."""
+        return self.ask("POST", path, body, headers={"X-CSRF-Token": self.csrf, **SAME, **headers})
+
+    @property
+    def csrf(self) -> str:
+        return re.search(r'name="csrf" value="([0-9a-f]{64})"', self.get("/").text).group(1)
+
+    @property
+    def is_in(self) -> bool:
+        return 'id="sign-out"' in self.get("/").text

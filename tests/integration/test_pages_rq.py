@@ -1,0 +1,135 @@
+"""/rq: RQ's dashboard behind our sign-in, read-only but for ops, and closed to other sites."""
+
+import re
+
+import pytest
+from rq.job import Job
+from rq.registry import FailedJobRegistry
+from rq.serializers import JSONSerializer
+
+from consent_engine.adapters.rq_queue import RESULT_TTL_S, connect_rq, lane_queue
+from consent_engine.domain.effects import Lane
+from consent_engine.keys import Role
+from tests.integration.api_door import is_problem, order, server
+from tests.integration.page_door import ORIGIN, SAME, PageDoor
+
+ACTORS = {Role.OPS, Role.ADMIN}
+READS = [
+    "/rq/", "/rq/0/view/workers", "/rq/0/view/jobs", "/rq/0/view/jobs/sms/failed/8/asc/1", "/rq/0/data/queues.json",
+    "/rq/0/data/workers.json", "/rq/0/data/jobs/sms/queued/8/asc/1.json",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def running():
+    with server() as found:
+        yield found
+
+
+@pytest.fixture
+def door(running):
+    made = PageDoor(*running)
+    made.rq = connect_rq(running[0])
+    yield made
+    made.rq.close()
+    made.close()
+
+
+def failed_job(door):
+    """A wake-up that somebody's worker failed at."""
+    queue = lane_queue(Lane.SMS, door.rq)
+    job = queue.enqueue_call("workers.jobs.perform", args=["sms"], result_ttl=RESULT_TTL_S, description="sms: 3 due")
+    queue.remove(job.id)
+    FailedJobRegistry(queue=queue).add(job, 600, "sms: parked 1")
+    return job.id
+
+
+def failed(door):
+    return [each.decode() for each in door.rq.zrange("rq:failed:sms", 0, -1)]
+
+
+def test_a_stranger_sees_no_job(door):
+    for path in READS:
+        answer = door.stranger().get(path)
+        if "/data/" in path:
+            is_problem(answer, 401, "unauthenticated")
+        else:
+            assert (answer.status_code, answer.headers["location"]) == (303, "/?next=/rq/")
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_every_role_may_look(door, role):
+    door.place()
+    visitor = door.sign_in(role)
+    for path in READS:
+        assert visitor.get(path).status_code == 200, path
+    [job] = visitor.get("/rq/0/data/jobs/sms/queued/8/asc/1.json").json()["jobs"]
+    assert job["description"] == "sms: 1 due"
+    assert visitor.get(f"/rq/0/view/job/{job['id']}").status_code == 200
+    assert visitor.get(f"/rq/0/data/job/{job['id']}.json").json()["description"] == "sms: 1 due"
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_only_ops_and_admin_may_act_and_only_from_its_own_page(door, role):
+    job = failed_job(door)
+    visitor = door.sign_in(role)
+    for path in (f"/rq/job/{job}/delete", f"/rq/job/{job}/requeue", "/rq/requeue/sms", "/rq/queue/sms/failed/empty"):
+        for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"X-None": "told"}):
+            is_problem(visitor.ask("POST", path, headers=headers), 403, "forbidden")
+        if role not in ACTORS:
+            is_problem(visitor.ask("POST", path, headers=SAME), 403, "forbidden")
+    assert failed(door) == [job]
+    if role in ACTORS:
+        assert visitor.ask("POST", "/rq/requeue/sms", headers=ORIGIN).json() == {"status": "OK", "count": 1}
+        assert failed(door) == []
+        assert Job.fetch(job, connection=door.rq, serializer=JSONSerializer).is_queued
+
+
+@pytest.mark.parametrize("path", ["/rq/requeue/sms", "/rq//requeue/sms", "/rq/./requeue/sms", "/rq/%72equeue/sms"])
+def test_looking_changes_nothing_not_even_for_ops(door, path):
+    job = failed_job(door)
+    visitor = door.sign_in(Role.OPS)
+    for method in ("GET", "HEAD"):
+        assert visitor.ask(method, path, headers=SAME).status_code in {301, 308, 403, 404}
+    assert failed(door) == [job]
+
+
+def test_other_methods_are_refused_to_strangers_too(door):
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "POST"):
+        assert door.stranger().ask(method, "/rq/requeue/sms", headers=SAME).status_code in {401, 405}
+
+
+def test_its_scripts_run_by_name_and_everything_it_loads_is_here(door):
+    visitor = door.sign_in(Role.OPS)
+    answer = visitor.get("/rq/")
+    policy = answer.headers["content-security-policy"]
+    nonce = re.search(r"'nonce-([\w-]+)'", policy).group(1)
+    assert nonce not in visitor.get("/rq/").text
+    assert "script-src 'self'" in policy
+    assert "'unsafe-inline'" not in policy.split("style-src")[0]
+    for tag in re.findall(r"<script[^>]*>", answer.text):
+        assert "src=" in tag or 'type="text/template"' in tag or f'nonce="{nonce}"' in tag
+    for address in re.findall(r'<(?:script|link)[^>]+(?:src|href)="([^"]+)"', answer.text):
+        assert address.startswith("/")
+        assert visitor.get(address).status_code == 200, address
+
+
+def test_who_only_looks_is_shown_nothing_to_press(door):
+    assert "rq-read-only" in door.sign_in(Role.AGENT).get("/rq/0/view/jobs").text
+    assert "rq-read-only" not in door.sign_in(Role.OPS).get("/rq/0/view/jobs").text
+
+
+def test_it_shows_no_address_and_no_person(door):
+    door.place(order())
+    visitor = door.sign_in(Role.OPS)
+    for path in READS:
+        told = visitor.get(path).text
+        assert door.installation.rq_url not in told
+        assert "redis://" not in told
+        assert "13800138000" not in told
+
+
+def test_our_session_never_reaches_it(door):
+    # Its pages get neither cookie nor key: what it would print of a request can hold no session.
+    visitor = door.sign_in(Role.OPS)
+    assert visitor.cookies["consent"] not in visitor.get("/rq/").text

@@ -1,0 +1,86 @@
+"""The words on our pages: both languages say all that there is to say."""
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from consent_engine.api.web.words import LANGUAGES, _preferred, words
+from consent_engine.domain.carriers import Carrier
+from consent_engine.domain.effects import Lane, Purpose
+from consent_engine.domain.lifecycle import STAGES, State, Trigger
+from consent_engine.keys import Role
+from tests.integration.api_door import server
+from tests.integration.page_door import PageDoor
+
+NAMED = {
+    "state": {state.value for state in State},
+    "trigger": {"placed", *(trigger.value for trigger in Trigger)},
+    "stage": {"call_agreed", *STAGES.values()},
+    "purpose": {purpose.value for purpose in Purpose},
+    "lane": {lane.value for lane in Lane},
+    "role": {role.value for role in Role},
+    "carrier": {carrier.value for carrier in Carrier},
+}
+
+
+@pytest.fixture(scope="module")
+def door():
+    with server() as running:
+        made = PageDoor(*running)
+        yield made
+        made.close()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", NAMED)
+def test_whatever_the_engine_names_has_a_word(language, kind):
+    said = words(language)
+    assert {name for name in NAMED[kind] if not said.get(f"{kind}.{name}", "").strip()} == set()
+
+
+def test_every_word_a_page_asks_for_is_there():
+    pages = files("consent_engine.api") / "pages"
+    sources = {each.name: each.read_text("utf-8") for each in pages.iterdir() if each.name.endswith((".html", ".js"))}
+    asked = set()
+    for text in sources.values():
+        asked |= set(re.findall(r'\bword\("([a-z_.]+)"', text))
+        asked |= set(re.findall(r'\bt\["([a-z_.]+)"\]', text)) | set(re.findall(r"\bt\['([a-z_.]+)'\]", text))
+        asked |= set(re.findall(r"\bt\.([a-z_]+)", text))
+    assert len(asked) > 60
+    assert asked - words("zh").keys() == set()
+
+
+def test_both_languages_fill_in_the_same_facts():
+    def facts(text):
+        return set(re.findall(r"\{(\w+)\}", text))
+
+    chinese, english = words("zh"), words("en")
+    assert {name for name in chinese if facts(chinese[name]) != facts(english[name])} == set()
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [("zh-CN,zh;q=0.9,en;q=0.8", "zh"), ("en-US,en;q=0.9", "en"), ("de-DE,de", "zh"), ("", "zh"), ("fr, en", "en")],
+)
+def test_a_browser_says_which_language_it_wants(door, accepted, language):
+    assert _preferred(accepted) == language
+    html = door.stranger().get("/", **{"Accept-Language": accepted}).text
+    assert f'<html lang="{"zh-CN" if language == "zh" else "en"}">' in html
+
+
+def test_a_language_that_was_chosen_stays_chosen(door):
+    visitor = door.stranger()
+    answer = visitor.get("/?lang=en", **{"Accept-Language": "zh"})
+    assert '<html lang="en">' in answer.text
+    assert "SameSite=lax" in answer.headers["set-cookie"]
+    assert '<html lang="en">' in visitor.get("/", **{"Accept-Language": "zh"}).text
+    assert '<html lang="zh-CN">' in visitor.get("/?lang=zh").text
+    assert "set-cookie" not in visitor.get("/?lang=<b>").headers
+
+
+def test_a_wrong_key_is_told_in_both_languages(door):
+    for language, told in (("zh", "密钥不存在"), ("en", "does not exist")):
+        visitor = door.stranger()
+        visitor.get(f"/?lang={language}")
+        assert told in visitor.post_form("/sign-in", {"key": "ce_wrong"}).text

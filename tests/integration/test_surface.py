@@ -1,0 +1,346 @@
+"""Lists, search, resend, and refusals many at once, over HTTP."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from consent_engine.api import imports, refusals
+from consent_engine.api.listed import OrderList, RefusalList
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.errors import StoreUnavailable
+from consent_engine.keys import Role
+from tests.integration.api_door import NUMBER, OTHER, Door, is_problem, logged, order, reply, server
+from tests.integration.test_api import work
+
+MASKED = "+86138****8000"
+
+
+@pytest.fixture(scope="module")
+def running():
+    with server() as found:
+        yield found
+
+
+@pytest.fixture
+def door(running):
+    made = Door(*running)
+    yield made
+    made.close()
+
+
+def place(door, n, role=Role.AGENT, **changes):
+    placed = door.place(order(msisdn=f"+86138{n:08d}", **changes), f"key-{n}", role)
+    assert placed.status_code == 201, placed.text
+    return placed.json()["id"]
+
+
+def listed(door, query="", role=Role.OPS):
+    answer = door.call("GET", f"/v1/orders{query}", role)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def ids(said):
+    return [each["id"] for each in said["orders"]]
+
+
+# -- lists of orders --------------------------------------------------------------------------------------------------
+
+
+def test_orders_are_listed_newest_first_page_by_page(door):
+    placed = [place(door, n) for n in range(7)]
+    found, cursor = [], ""
+    while True:
+        said = listed(door, f"?limit=3&cursor={cursor}")
+        OrderList.model_validate(said)
+        found += ids(said)
+        cursor = said["cursor"]
+        if not cursor:
+            break
+    assert sorted(found) == sorted(placed)
+    instants = [each["created_at"] for each in listed(door)["orders"]]
+    assert instants == sorted(instants, reverse=True)
+    assert ids(listed(door)) == found
+
+
+def test_filters_are_together(door):
+    one = place(door, 1, agent="B7")
+    two = place(door, 2, agent="B7", plan="data-pack-10gb")
+    three = place(door, 3)
+    door.engine.cancel(two, "me", "no")
+    assert ids(listed(door, "?agent=B7")) == [two, one]
+    assert ids(listed(door, "?state=cancelled")) == [two]
+    assert ids(listed(door, "?plan=5g-smart-199&state=agreed")) == [three, one]
+    assert ids(listed(door, "?agent=B7&state=cancelled&plan=5g-smart-199")) == []
+    assert ids(listed(door, "?agent=nobody")) == []
+
+
+def test_since_is_an_instant_whichever_way_it_is_written(door):
+    placed = place(door, 1)
+    at = datetime.fromisoformat(listed(door)["orders"][0]["created_at"])
+    assert ids(listed(door, "?since=2025-08-01T00:00:00%2B08:00")) == [placed]
+    assert ids(listed(door, "?since=2025-08-01T00:00:00+08:00")) == [placed]  # curl sends a plus as it is
+    assert ids(listed(door, f"?since={at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z")) == [placed]
+    later = at + timedelta(milliseconds=1)
+    assert ids(listed(door, f"?since={later.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z")) == []
+    assert ids(listed(door, "?since=0001-01-01T00:00:00Z")) == [placed]
+
+
+WRONG = {
+    "?limit=0": ["limit"],
+    "?limit=201": ["limit"],
+    "?limit=many": ["limit"],
+    "?state=happy": ["state"],
+    "?agent=": ["agent"],
+    "?since=yesterday": ["since"],
+    "?since=2025-08-01T10:00:00": ["since"],
+    "?since=2025-08-01": ["since"],
+    "?cursor=13800138000": ["cursor"],
+    "?cursor=x-y": ["cursor"],
+    "?msisdn=13800138000": ["query"],
+    "?state=agreed&state=expired": ["state"],
+    "?13800138000=1&13800138000=2": ["query"],
+    "?limit=-1&state=x": ["limit", "state"],
+}
+
+
+@pytest.mark.parametrize("query", WRONG)
+def test_a_parameter_that_is_wrong_is_named_and_not_repeated(door, query, caplog):
+    caplog.set_level("DEBUG")
+    answer = door.call("GET", f"/v1/orders{query}", Role.OPS)
+    said = is_problem(answer, 422, "malformed")
+    assert [error["field"] for error in said["errors"]] == WRONG[query]
+    assert "13800138000" not in answer.text + logged(caplog)
+    assert "yesterday" not in answer.text
+
+
+def test_numbers_and_words_in_lists_are_for_those_who_may_see_them(door):
+    door.place(order(call={"recording_id": f"{NUMBER[1:]}-1.wav"}))
+    work(door, Lane.SMS)
+    door.post("inbound", reply("要不要钱"))
+    work(door, Lane.INBOUND)
+    for role in (Role.AUDITOR, Role.ADMIN):
+        [said] = listed(door, role=role)["orders"]
+        assert said["msisdn"] == NUMBER
+        assert said == door.call("GET", f"/v1/orders/{said['id']}", role).json()
+    for answer in (
+        door.call("GET", "/v1/orders", Role.OPS),
+        door.call("POST", "/v1/orders/search", Role.OPS, {"msisdn": NUMBER}),
+    ):
+        assert answer.json()["orders"][0]["msisdn"] == MASKED
+        assert NUMBER[3:] not in answer.text
+        assert "要不要钱" not in answer.text
+
+
+# -- search -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_number_finds_its_orders_newest_first(door):
+    first = place(door, 5)
+    second = door.place(order(msisdn="+8613800000005", plan="data-pack-10gb"), "another").json()["id"]
+    place(door, 6)
+    said = door.call("POST", "/v1/orders/search", Role.AUDITOR, {"msisdn": "138-0000-0005"}).json()
+    assert ids(said) == [second, first]
+    assert said["cursor"] == ""
+    assert door.call("POST", "/v1/orders/search", Role.OPS, {"msisdn": OTHER}).json() == {"orders": [], "cursor": ""}
+
+
+@pytest.mark.parametrize("body", [{}, {"msisdn": "1"}, {"msisdn": NUMBER, "carrier": "mobile"}, [], "x"])
+def test_a_search_that_cannot_be_read_is_none(door, body):
+    answer = door.call("POST", "/v1/orders/search", Role.OPS, body)
+    assert answer.status_code == 422
+    assert NUMBER not in answer.text
+
+
+# -- resend -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_question_is_asked_again_and_not_too_often(door):
+    placed = place(door, 1)
+    is_problem(door.call("POST", f"/v1/orders/{placed}/resend", Role.AGENT), 409, "not_waiting")
+    work(door, Lane.SMS)
+    reply_by = door.call("GET", f"/v1/orders/{placed}", Role.AGENT).json()["reply_by"]
+    for role in (Role.AGENT, Role.OPS, Role.AGENT):
+        answer = door.call("POST", f"/v1/orders/{placed}/resend", role)
+        assert answer.status_code == 200, answer.text
+        entry = answer.json()["timeline"][-1]
+        assert (entry["trigger"], entry["by"]) == ("asked_again", f"the-{role}")
+        assert answer.json()["reply_by"] == reply_by
+        work(door, Lane.SMS)
+    is_problem(door.call("POST", f"/v1/orders/{placed}/resend", Role.AGENT), 429, "too_many_resends")
+    door.engine.cancel(placed, "me", "no")
+    is_problem(door.call("POST", f"/v1/orders/{placed}/resend", Role.OPS), 409, "not_waiting")
+
+
+# -- refusals: list, import, lift -------------------------------------------------------------------------------------
+
+
+def load(door, text, role=Role.OPS, **headers):
+    content = text if isinstance(text, bytes) else text.encode()
+    return door.call(
+        "POST", "/v1/refusals/import", role, content=content, headers={"Content-Type": "text/csv"} | headers
+    )
+
+
+def rows(numbers, carrier="mobile"):
+    return "msisdn,carrier,channel,ref\n" + "".join(f"138{n:08d},{carrier},voice,rec-{n}\n" for n in numbers)
+
+
+def test_refusals_are_listed_newest_first_page_by_page(door):
+    for n in range(5):
+        door.call(
+            "POST", "/v1/refusals", Role.OPS, {"msisdn": f"+86138{n:08d}", "carrier": "mobile", "channel": "voice"}
+        )
+    body = {"msisdn": OTHER, "channel": "report", "call": f"{OTHER[1:]}-7.wav"}
+    door.call("POST", "/v1/refusals", Role.OPS, body)
+    found, cursor = [], ""
+    while True:
+        said = door.call("GET", f"/v1/refusals?limit=2&cursor={cursor}", Role.OPS).json()
+        RefusalList.model_validate(said)
+        found += said["refusals"]
+        cursor = said["cursor"]
+        if not cursor:
+            break
+    assert len(found) == 6
+    assert [each["since"] for each in found] == sorted((each["since"] for each in found), reverse=True)
+    assert found[0] == {
+        "msisdn": "+86139****9000", "carrier": None, "since": found[0]["since"], "channel": "report",
+        "ref": "****-7.wav",
+    }  # fmt: skip
+    whole = door.call("GET", "/v1/refusals", Role.ADMIN).json()["refusals"]
+    assert (whole[0]["msisdn"], whole[0]["ref"]) == (OTHER, f"{OTHER[1:]}-7.wav")
+    is_problem(door.call("GET", "/v1/refusals?limit=0&of=13800138000", Role.OPS), 422, "malformed")
+
+
+def test_a_file_of_refusals_is_stored_once_however_often_it_is_sent(door):
+    open_order = place(door, 3)
+    first, second = load(door, rows(range(5))), load(door, rows(range(7)))
+    assert first.json() == {"accepted": 5, "already": 0, "rejected": []}
+    assert second.json() == {"accepted": 2, "already": 5, "rejected": []}
+    dial = {"msisdn": "+8613800000003", "carrier": "mobile"}
+    assert door.call("POST", "/v1/callable", Role.AGENT, dial).json()["callable"] is False
+    work(door, Lane.INBOUND)
+    cancelled = door.engine.show(open_order)
+    assert cancelled.state == "cancelled"
+    assert "the-ops/import" in [event.by for event in cancelled.events]
+    [refusal] = door.engine.line(Msisdn("+8613800000003")).refusals
+    assert (refusal.door, refusal.ref) == ("voice", "rec-3")
+
+
+def test_a_file_is_read_as_programs_write_it(door):
+    text = '\ufeffChannel, MSISDN ,carrier\r\nweb,"138-0000-0001",\r\n\r\nvoice,+8613800000002,unicom\r\n'
+    assert load(door, text, **{"Content-Type": "text/csv; charset=UTF-8; header=present"}).json()["accepted"] == 2
+    assert load(door, "msisdn,carrier,channel").json() == {"accepted": 0, "already": 0, "rejected": []}
+    standing = door.call("GET", "/v1/refusals", Role.ADMIN).json()["refusals"]
+    assert {(each["msisdn"], each["carrier"]) for each in standing} == {
+        ("+8613800000001", None), ("+8613800000002", "unicom"),
+    }  # fmt: skip
+
+
+FILES = {
+    "a bad number": ("msisdn,carrier,channel\n13800000001,,web\n999,,web\n", ["3.msisdn"]),
+    "all that is wrong": ("msisdn,carrier,channel\n1,x,fax\n13800000001,,web\n2,,web\n",
+                          ["2.msisdn", "2.carrier", "2.channel", "4.msisdn"]),
+    "a short row": ("msisdn,carrier,channel\n13800000001,web\n", ["2"]),
+    "no header": ("13800000001,,web\n", ["1"]),
+    "another column": ("msisdn,carrier,channel,name\n", ["1"]),
+    "a column twice": ("msisdn,carrier,channel,ref,ref\n", ["1"]),
+    "nothing": ("", ["1"]),
+    "not UTF-8": ("msisdn,carrier,channel\n13800000001,,电话\n".encode("gbk"), ["body"]),
+    "not CSV": ('msisdn,carrier,channel\n"13800000001"x,,web\n', ["body"]),
+    "an open quote": ('msisdn,carrier,channel\n"13800000001', ["body"]),
+    "control characters": ("msisdn,carrier,channel,ref\n13800000001,,web,a\x07\n", ["2.ref"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_with_anything_wrong_in_a_file_no_row_is_taken(door, name):
+    text, fields = FILES[name]
+    before = door.kept()
+    answer = load(door, text)
+    said = is_problem(answer, 422, "invalid_msisdn" if name == "a bad number" else "malformed")
+    assert [error["field"] for error in said["errors"]] == fields
+    assert "13800000001" not in answer.text
+    assert door.kept() == before
+
+
+def test_a_file_is_bounded(door, monkeypatch):
+    before = door.kept()
+    monkeypatch.setattr(imports, "MOST_ROWS", 3)
+    is_problem(load(door, rows(range(4))), 422, "malformed")
+    is_problem(load(door, b"x" * (2 * 1024 * 1024 + 1)), 413, "too_large")
+    is_problem(load(door, rows([1]), **{"Content-Type": "application/json"}), 415, "unsupported_media_type")
+    is_problem(load(door, rows([1]), **{"Content-Encoding": "gzip"}), 415, "unsupported_media_type")
+    assert door.kept() == before
+    assert load(door, rows(range(3))).json()["accepted"] == 3
+
+
+def test_ten_thousand_rows_are_stored_in_batches(door):
+    assert load(door, rows(range(10_000))).json() == {"accepted": 10_000, "already": 0, "rejected": []}
+
+
+def test_what_was_cut_short_is_finished_by_the_same_file_again(door, monkeypatch):
+    monkeypatch.setattr(refusals, "BATCH", 2)
+    batches = []
+
+    def engines():
+        engine = door.installation.engine()
+        receive = engine.receive
+
+        def away_once(messages):
+            batches.append(len(messages))
+            if len(batches) == 2:
+                raise StoreUnavailable("gone")
+            return receive(messages)
+
+        engine.receive = away_once
+        return engine
+
+    door.serve(engines)
+    is_problem(load(door, rows(range(5))), 503, "store_unavailable")
+    assert load(door, rows(range(5))).json() == {"accepted": 3, "already": 2, "rejected": []}
+    assert batches == [2, 2, 2, 2, 1]
+
+
+def lift(door, role=Role.ADMIN, **changes):
+    evidence = {"channel": "counter", "ref": "form-9", "at": datetime.now(UTC).isoformat()} | changes.pop(
+        "evidence", {}
+    )
+    body = {"msisdn": NUMBER, "carrier": "mobile", "evidence": evidence, **changes}
+    return door.call("POST", "/v1/refusals/lift", role, {k: v for k, v in body.items() if v is not None})
+
+
+def test_a_refusal_is_lifted_once_on_the_subscribers_own_act(door):
+    is_problem(lift(door), 404, "refusal_not_found")
+    door.call("POST", "/v1/refusals", Role.OPS, {"msisdn": NUMBER, "carrier": "mobile", "channel": "voice"})
+    is_problem(lift(door, carrier=None), 404, "refusal_not_found")
+    answer = lift(door)
+    assert (answer.status_code, answer.json()) == (200, {"carrier": "mobile", "lifted": True})
+    is_problem(lift(door), 404, "refusal_not_found")
+    assert door.call("POST", "/v1/callable", Role.AGENT, {"msisdn": NUMBER}).json() == {"callable": True}
+    [(_, kept)] = door.redis.xrange("ce:{0}:lifted")
+    assert "form-9" in kept["m"]
+    assert "the-admin" in kept["m"]
+    assert NUMBER not in kept["m"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"evidence": {"at": "2099-01-01T00:00:00Z"}}, "evidence.at"),
+        ({"evidence": {"at": "2025-01-01T00:00:00Z"}}, "evidence.at"),  # before the refusal: no answer to it
+        ({"evidence": {"at": "today"}}, "evidence.at"),
+        ({"evidence": {"ref": " "}}, "evidence.ref"),
+        ({"evidence": {"channel": "guess"}}, "evidence.channel"),
+        ({"evidence": {"colour": "red"}}, "evidence"),
+        ({"msisdn": "1"}, "msisdn"),
+        ({"carrier": "*"}, "carrier"),
+    ],
+)
+def test_without_sound_evidence_nothing_is_lifted(door, changes, field):
+    door.call("POST", "/v1/refusals", Role.OPS, {"msisdn": NUMBER, "carrier": "mobile", "channel": "voice"})
+    before = door.kept()
+    said = lift(door, **changes).json()
+    assert (said["status"], [error["field"] for error in said["errors"]]) == (422, [field])
+    assert door.kept() == before

@@ -1,0 +1,174 @@
+"""Metrics, as Prometheus reads them: with a key, or at an address of their own; nobody is in them."""
+
+import socket
+import threading
+from contextlib import contextmanager
+
+import httpx
+import pytest
+import uvicorn
+from prometheus_client.parser import text_string_to_metric_families
+
+from consent_engine.api import app as application
+from consent_engine.api import metrics
+from consent_engine.api.app import create_app
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.lifecycle import State
+from consent_engine.errors import SettingsError
+from consent_engine.keys import Role
+from tests.integration.api_door import NUMBER, Door, is_problem, order, reply, server
+from tests.integration.test_api import work
+from tests.integration.test_api_serving import nowhere
+
+WAIT = 20
+LABELS = {"method", "route", "status", "lane", "placed", "state", "type", "version", "le"}
+
+
+@pytest.fixture(scope="module")
+def running():
+    with server() as found:
+        yield found
+
+
+@pytest.fixture
+def door(running, monkeypatch):
+    monkeypatch.setattr(metrics, "LOOKED_S", 0)
+    made = Door(*running)
+    yield made
+    made.close()
+
+
+def scraped(door):
+    answer = door.call("GET", "/metrics", Role.OPS)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    return answer.text
+
+
+def samples(text):
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_requests_are_counted_by_template_and_kind_of_answer(door):
+    placed = door.place().json()["id"]
+    door.call("GET", f"/v1/orders/{placed}", Role.AGENT)
+    door.call("GET", f"/v1/orders/{'0' * 28}", Role.AGENT)
+    door.call("GET", "/v1/nothing?msisdn=13800138000")
+    found = samples(scraped(door))
+    route = "/v1/orders/{order_id}"
+    assert found["consent_http_requests_total", "POST", "/v1/orders", "2xx"] == 1
+    assert found["consent_http_requests_total", "GET", route, "2xx"] == 1
+    assert found["consent_http_requests_total", "GET", route, "4xx"] == 1
+    assert found["consent_http_requests_total", "GET", "-", "4xx"] == 1
+    assert found["consent_http_request_duration_seconds_count", "GET", route] == 2
+    assert found["consent_http_request_duration_seconds_sum", "GET", route] > 0
+
+
+def test_lanes_orders_and_workers_are_as_the_store_has_them(door):
+    for n in range(3):
+        door.place(order(msisdn=f"+86138{n:08d}"), f"key-{n}")
+    door.engine.cancel(door.place(key="key-9").json()["id"], "me", "no")
+    door.engine.registry.announce("w1", "idle")
+    found = samples(scraped(door))
+    assert found["consent_lane_due", "sms"] == 3
+    assert found["consent_lane_oldest_due_seconds", "sms"] > 0
+    assert found["consent_lane_pending", "timer"] == 3
+    assert found["consent_lane_due", "timer"] == found["consent_lane_parked", "sms"] == 0
+    assert found["consent_orders", "today", "agreed"] == 3
+    assert found["consent_orders", "today", "cancelled"] == 1
+    assert {key[2] for key in found if key[0] == "consent_orders"} == set(State)
+    assert found["consent_workers_alive",] == 1
+    assert found["consent_store_up",] == 1
+
+
+def test_what_should_never_be_raised_is_counted_by_type(door):
+    door.app.state.front.defects["RuntimeError"] += 2
+    assert samples(scraped(door))["consent_defects_total", "RuntimeError"] == 2
+
+
+def test_names_keep_to_the_conventions_and_no_label_names_anybody(door):
+    placed = door.place().json()["id"]
+    work(door, Lane.SMS)
+    door.post("inbound", reply("要不要钱"))
+    door.call("POST", "/v1/orders/search", Role.OPS, {"msisdn": NUMBER})
+    text = scraped(door)
+    for family in text_string_to_metric_families(text):
+        assert family.name.startswith(("consent_", "process_"))
+        assert family.documentation
+        assert not family.name.endswith(("_ms", "_count", "_created"))
+        for sample in family.samples:
+            assert set(sample.labels) <= LABELS
+            assert (family.type == "counter") == sample.name.endswith("_total")
+    for person in (NUMBER[3:], placed, "5g-smart-199", "要不要钱", "A1024", "the-agent"):
+        assert person not in text
+
+
+@contextmanager
+def both(door, engines):
+    """The application with an address for metrics alone: that address, and the application's."""
+    door.app.state.front.close()
+    ours, theirs = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
+    door.app = create_app(engines, door.settings, None, theirs)
+    serving = uvicorn.Server(uvicorn.Config(door.app, lifespan="on", log_config=None, http="h11", ws="none"))
+    thread = threading.Thread(target=serving.run, kwargs={"sockets": [ours]})
+    thread.start()
+    try:
+        # Answered only once its lifespan has begun.
+        assert httpx.get(f"http://127.0.0.1:{ours.getsockname()[1]}/healthz", timeout=WAIT).status_code == 200
+        yield theirs.getsockname()[1], f"http://127.0.0.1:{ours.getsockname()[1]}"
+    finally:
+        serving.should_exit = True
+        thread.join(WAIT)
+        ours.close()
+        theirs.close()
+        assert not thread.is_alive()
+
+
+def test_at_their_own_address_they_need_no_key_and_nothing_else_is_there(door):
+    with both(door, door.installation.engine) as (port, url):
+        answer = httpx.get(f"http://127.0.0.1:{port}/metrics?x=1")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/plain; version=")
+        assert samples(answer.text)["consent_store_up",] == 1
+        assert httpx.head(f"http://127.0.0.1:{port}/metrics").status_code == 200
+        assert httpx.post(f"http://127.0.0.1:{port}/metrics").status_code == 405
+        for path in ("/", "/v1/plans", "/healthz", "/metrics/x"):
+            assert httpx.get(f"http://127.0.0.1:{port}{path}").status_code == 404
+        assert httpx.get(f"{url}/metrics").status_code == 401
+
+
+@pytest.mark.parametrize("said", [b"", b"\r\n\r\n", b"\xff" * 20_000, b"GET /metrics HTTP/1.1\r\n"])
+def test_what_is_no_request_is_dropped_there_and_the_next_is_served(door, said, monkeypatch):
+    monkeypatch.setattr("consent_engine.api.metrics_door.ASK_S", 0.1)
+    with both(door, door.installation.engine) as (port, _):
+        with socket.create_connection(("127.0.0.1", port), WAIT) as line:
+            line.sendall(said)
+            try:
+                got = line.recv(100)
+            except ConnectionResetError:
+                got = b""
+            assert b"200 OK" not in got
+        assert httpx.get(f"http://127.0.0.1:{port}/metrics").status_code == 200
+
+
+def test_without_the_store_they_say_so(door):
+    with both(door, nowhere(door)) as (port, _):
+        found = samples(httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=WAIT).text)
+    assert found["consent_store_up",] == 0
+    assert not [key for key in found if key[0].startswith("consent_lane")]
+
+
+def test_an_address_that_is_taken_stops_the_start_and_names_the_setting():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(SettingsError, match=r"^CONSENT_METRICS_ADDR: cannot listen at 127\.0\.0\.1 port"):
+            application._bound_metrics(address).__enter__()  # noqa: SLF001 - what `run` does first
+
+
+def test_metrics_are_for_ops(door):
+    is_problem(door.call("GET", "/metrics"), 401, "unauthenticated")
+    is_problem(door.call("GET", "/metrics", Role.AUDITOR), 403, "forbidden")

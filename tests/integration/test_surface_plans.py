@@ -1,0 +1,265 @@
+"""The catalogue over HTTP: published, withdrawn, revoked; and the tariffs as the public sees them."""
+
+import re
+from datetime import datetime
+from html.parser import HTMLParser
+
+import pytest
+
+from consent_engine.api import tariffs
+from consent_engine.api.examples import PLAN
+from consent_engine.api.listed import SaleView
+from consent_engine.api.recent import Recent
+from consent_engine.api.views import PlanList, PlanView
+from consent_engine.domain.effects import Lane
+from consent_engine.keys import Role
+from tests.integration.api_door import OTHER, Door, is_problem, order, reply, server
+from tests.integration.test_api import work
+
+CODE = "5g-smart-199"
+HALL = PLAN["published"][0]
+
+
+@pytest.fixture(scope="module")
+def running():
+    with server() as found:
+        yield found
+
+
+@pytest.fixture
+def door(running, monkeypatch):
+    monkeypatch.setattr(tariffs, "LOOKED_S", 0)
+    made = Door(*running)
+    yield made
+    made.close()
+
+
+def put(door, body, code="new-plan", role=Role.ADMIN):
+    return door.call("PUT", f"/v1/plans/{code}", role, body)
+
+
+def plan(door, code=CODE, query=""):
+    return door.call("GET", f"/v1/plans/{code}{query}", Role.AGENT)
+
+
+# -- PUT --------------------------------------------------------------------------------------------------------------
+
+
+def test_what_changes_anything_is_a_new_version(door):
+    first, same = put(door, PLAN), put(door, PLAN | {"code": "new-plan"})
+    assert (first.status_code, same.status_code) == (201, 200)
+    PlanView.model_validate(first.json())
+    assert first.json() == same.json() == plan(door, "new-plan").json()
+    assert first.json()["version"] == 1
+    changed = put(door, PLAN | {"price": "198 元/月"})
+    assert (changed.status_code, changed.json()["version"]) == (201, 2)
+    assert changed.json()["hash"] != first.json()["hash"]
+    assert put(door, PLAN).json()["version"] == 3
+
+
+def test_any_version_can_be_read_and_only_one_is_sold(door):
+    put(door, PLAN)
+    put(door, PLAN | {"price": "198 元/月"})
+    old, current = plan(door, "new-plan", "?version=1").json(), plan(door, "new-plan", "?version=2").json()
+    assert (old["price"], old["version"], old["sale"]) == ("199 元/月", 1, "superseded")
+    assert (current["price"], current["version"], current["sale"]) == ("198 元/月", 2, "on_sale")
+    is_problem(plan(door, "new-plan", "?version=3"), 404, "plan_not_found")
+    is_problem(plan(door, "nothing", "?version=1"), 404, "plan_not_found")
+    for query in ("?version=0", "?version=x", "?colour=red", "?version=1&version=2"):
+        is_problem(plan(door, "new-plan", query), 422, "malformed")
+
+
+def test_the_same_instant_with_another_offset_is_nothing_new(door):
+    put(door, PLAN)
+    utc = [p | {"since": "2025-07-31T16:00:00Z"} for p in PLAN["published"]]
+    assert put(door, PLAN | {"published": utc}).status_code == 200
+
+
+WRONG = {
+    "another code": (PLAN | {"code": "other"}, ["code"]),
+    "a version": (PLAN | {"version": 7}, ["version"]),
+    "no name": ({k: v for k, v in PLAN.items() if k != "name"}, ["name"]),
+    "a carrier that is none": (PLAN | {"carrier": "satellite"}, ["carrier"]),
+    "a link in a text": (PLAN | {"price": "https://evil.example"}, ["price"]),
+    "all at once": (PLAN | {"price": 7, "colour": "red"}, ["price", "colour"]),
+    "no offset": (PLAN | {"published": [HALL | {"since": "2025-08-01T00:00:00"}]}, ["published.0.since"]),
+    "a list": ([PLAN], ["body"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_plan_that_cannot_be_read_is_not_published(door, name):
+    body, fields = WRONG[name]
+    before = door.kept()
+    answer = put(door, body)
+    said = is_problem(answer, 422, "malformed")
+    assert [error["field"] for error in said["errors"]] == fields
+    assert not {"satellite", "evil", "2025-08-01T00:00:00"} & set(re.findall(r"[\w:.-]+", answer.text))
+    assert door.kept() == before
+
+
+@pytest.mark.parametrize("code", ["-x", "a" * 65, "%E8%B5%84%E8%B4%B9", "a b"])
+def test_a_code_is_short_and_plain(door, code):
+    said = is_problem(put(door, PLAN, code), 422, "malformed")
+    assert [error["field"] for error in said["errors"]] == ["code"]
+
+
+def test_an_order_under_way_keeps_what_it_was_asked_with(door):
+    placed = door.place().json()
+    put(door, PLAN | {"price": "299 元/月"}, CODE)
+    again = door.call("GET", f"/v1/orders/{placed['id']}", Role.AGENT).json()
+    assert again["plan"] == placed["plan"]
+    assert "199 元/月" in again["confirmation"]["text"]
+    assert door.place(order(msisdn=OTHER), "key-2").json()["plan"]["version"] == placed["plan"]["version"] + 1
+
+
+# -- withdraw, revoke -------------------------------------------------------------------------------------------------
+
+
+def act(door, what, code=CODE):
+    return door.call("POST", f"/v1/plans/{code}/{what}", Role.ADMIN)
+
+
+def test_withdrawn_is_no_longer_sold_and_a_yes_under_way_counts(door):
+    placed = door.place().json()["id"]
+    answer = act(door, "withdraw")
+    SaleView.model_validate(answer.json())
+    assert answer.json() == {"code": CODE, "version": 1, "sale": "withdrawn", "cancelled": 0}
+    assert plan(door).json()["sale"] == "withdrawn"
+    assert door.place(order(msisdn=OTHER), "key-2").status_code in {409, 422}
+    work(door, Lane.SMS)
+    door.post("inbound", reply("是"))
+    work(door, Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
+    assert door.engine.show(placed).state == "notified"
+
+
+def test_revoked_cancels_what_is_open_with_a_notice(door):
+    placed = [door.place(order(msisdn=f"+86138{n:08d}"), f"key-{n}").json()["id"] for n in range(3)]
+    other = door.place(order(msisdn=OTHER, plan="data-pack-10gb"), "key-9").json()["id"]
+    work(door, Lane.SMS)
+    assert act(door, "revoke").json() == {"code": CODE, "version": 1, "sale": "revoked", "cancelled": 3}
+    assert act(door, "revoke").json()["cancelled"] == 0
+    assert {door.engine.show(each).state for each in placed} == {"cancelled"}
+    assert door.engine.show(other).state == "awaiting_reply"
+    last = door.call("GET", f"/v1/orders/{placed[0]}", Role.ADMIN).json()["timeline"][-1]
+    assert (last["trigger"], last["by"]) == ("cancelled", "the-admin")
+    work(door, Lane.SMS)
+    assert "informed" in [event.trigger for event in door.engine.show(placed[0]).events]
+
+
+@pytest.mark.parametrize("what", ["withdraw", "revoke"])
+def test_what_is_not_there_cannot_be_taken_away(door, what):
+    is_problem(act(door, what, "nothing"), 404, "plan_not_found")
+
+
+# -- /tariffs ---------------------------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """What a page holds."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.links, self.ids, self.language, self.words = [], [], [], "", []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        told = dict(attributes)
+        self.tags.append(tag)
+        self.links += [told["href"]] if "href" in told else []
+        self.ids += [told["id"]] if "id" in told else []
+        self.language = told.get("lang", "") if tag == "html" else self.language
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def tariff_page(door, query="", **headers):
+    answer = door.call("GET", f"/tariffs{query}", headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer, Page(answer.text)
+
+
+def test_the_public_reads_every_tariff_without_a_key_or_a_script(door):
+    answer, page = tariff_page(door)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert not {"script", "form", "img", "iframe"} & set(page.tags)
+    assert 'name="viewport" content="width=device-width' in answer.text
+    listed = door.call("GET", "/v1/plans", Role.AGENT).json()["items"]
+    text = " ".join(page.words)
+    for each in listed:
+        assert each["code"] in page.ids
+        assert f"#{each['code']}" in page.links
+        assert all(
+            each[name] in text for name in ("name", "price", "scenario", "validity", "restrictions", "unsubscribe")
+        )
+    assert len(page.ids) == len(set(page.ids))
+    assert page.links[0] == "#_plans"  # the first stop of a keyboard: past what comes before the plans
+
+
+def test_an_apps_address_is_text_and_no_link(door):
+    answer, page = tariff_page(door)
+    assert "app://tariff/5g-smart-199" in answer.text
+    assert all(link.startswith(("#", "/tariffs", "tel:", "https://")) for link in page.links)
+
+
+def test_the_page_speaks_both_languages(door):
+    for asked in ({"query": "?lang=en"}, {"Accept-Language": "en-GB,en;q=0.9"}):
+        answer, page = tariff_page(door, **asked)
+        assert (page.language, "How to end it" in page.words) == ("en", True)
+        assert "/tariffs?lang=zh" in page.links
+        assert "Accept-Language" in answer.headers["vary"]
+    assert tariff_page(door)[1].language == "zh-CN"
+
+
+def test_a_text_in_a_plan_is_a_text_on_the_page(door):
+    put(door, PLAN | {"name": "<b>5G</b> & co"})
+    answer, page = tariff_page(door)
+    assert "b" not in page.tags
+    assert "&lt;b&gt;5G&lt;/b&gt; &amp; co" in answer.text
+
+
+def test_programs_read_the_same_as_json(door):
+    said = door.call("GET", "/tariffs.json").json()
+    PlanList.model_validate(said)
+    assert said == door.call("GET", "/v1/plans", Role.AGENT).json()
+
+
+def test_what_is_not_public_is_not_shown_and_withdrawn_says_so(door):
+    later = [p | {"since": "2099-01-01T00:00:00Z"} for p in PLAN["published"]]
+    put(door, PLAN | {"published": later}, "not-yet")
+    put(door, PLAN | {"published": PLAN["published"][:1]}, "half")
+    act(door, "withdraw")
+    act(door, "revoke", "data-pack-10gb")
+    shown = {each["code"]: each["sale"] for each in door.call("GET", "/tariffs.json").json()["items"]}
+    assert not {"not-yet", "half", "data-pack-10gb"} & set(shown)
+    assert shown[CODE] == "withdrawn"
+    assert "已停售" in " ".join(tariff_page(door)[1].words)
+
+
+def test_an_empty_catalogue_is_a_page_too(door):
+    for code in door.engine.catalogue.fresh():
+        act(door, "revoke", code)
+    assert "目前没有公示的资费。" in " ".join(tariff_page(door)[1].words)
+
+
+def test_a_crowd_costs_the_store_one_look(door, monkeypatch):
+    looks = []
+    monkeypatch.setattr(tariffs, "public", lambda engine: looks.append(1) or [])
+    door.app.state.tariffs._looked = Recent(60)  # noqa: SLF001 - a second that is not over
+    for _ in range(5):
+        tariff_page(door)
+        door.call("GET", "/tariffs.json")
+    assert looks == [1]
+
+
+def test_the_sample_is_published_where_it_says(door):
+    for each in door.call("GET", "/v1/plans", Role.AGENT).json()["items"]:
+        [hall] = [p["url"] for p in each["published"] if p["channel"] == "web_hall"]
+        address, _, place = hall.partition("#")
+        assert address == "/tariffs"
+        assert place in tariff_page(door)[1].ids
+        assert all(datetime.fromisoformat(p["since"]) for p in each["published"])

@@ -1,0 +1,338 @@
+"""The stream of an order, read from a real server as a desktop reads it."""
+
+import asyncio
+import json
+import signal
+import socket
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from time import monotonic
+
+import httpx
+import pytest
+import uvicorn
+from starlette.requests import ClientDisconnect
+
+from consent_engine.api import auth, stream, streams
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.sms import Delivery, DeliveryReport
+from consent_engine.errors import StoreUnavailable
+from consent_engine.keys import Role
+from tests.integration.api_door import NUMBER, Door, is_problem, order, reply, server
+from tests.integration.test_api import work
+from tests.integration.test_api_serving import served  # noqa: F401 - a fixture
+
+WAIT = 20
+
+
+@pytest.fixture(scope="module")
+def running():
+    with server() as found:
+        yield found
+
+
+@pytest.fixture
+def door(running, monkeypatch):
+    monkeypatch.setattr(streams, "POLL_S", 0.02)
+    made = Door(*running)
+    yield made
+    made.close()
+
+
+@contextmanager
+def live(app):
+    """The application on a socket, in a thread; its address."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    serving = uvicorn.Server(
+        uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, http="h11", ws="none")
+    )
+    app.state.front.streams.ending = lambda: serving.should_exit
+    thread = threading.Thread(target=serving.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        serving.should_exit = True
+        thread.join(WAIT)
+        listening.close()
+        assert not thread.is_alive()
+
+
+class Reader:
+    """One reader of one stream."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.lines = answer.iter_lines()
+        self.comments = []
+
+    def next(self):
+        """The next event: (id, kind, data); None at the end."""
+        found = {}
+        for line in self.lines:
+            if line.startswith(":"):
+                self.comments.append(line)
+                if not found:
+                    return ("", "comment", line)
+            elif line:
+                name, _, value = line.partition(": ")
+                found[name] = value
+            elif "data" in found:
+                return found.get("id", ""), found.get("event", "message"), json.loads(found["data"])
+        return None
+
+    def rest(self):
+        """All events to the end, without comments."""
+        return [event for event in iter(self.next, None) if event[1] != "comment"]
+
+
+@contextmanager
+def reading(url, door, order_id, role=Role.AGENT, **headers):
+    headers = {"Authorization": f"Bearer {door.keys[role]}", **headers}
+    with (
+        httpx.Client(timeout=WAIT) as client,
+        client.stream("GET", f"{url}/v1/orders/{order_id}/stream", headers=headers) as answer,
+    ):
+        assert answer.status_code == 200, answer.read()
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield Reader(answer)
+
+
+def until(true):
+    end = monotonic() + WAIT
+    while not true():
+        assert monotonic() < end
+
+
+def test_an_order_is_told_from_the_beginning_then_live_to_its_end(door, monkeypatch):
+    monkeypatch.setattr(stream, "LINGER_S", 0)
+    placed = door.place().json()["id"]
+    with live(door.app) as url, reading(url, door, placed) as reader:
+        assert reader.next()[2]["trigger"] == "placed"
+        work(door, Lane.SMS)
+        told = [reader.next()]
+        assert told[0][2]["stage"] == "confirmation_sent"
+        door.installation.engine().cancel(placed, "ops", "changed his mind")
+        told += reader.rest()
+    timeline = door.call("GET", f"/v1/orders/{placed}", Role.AGENT).json()["timeline"]
+    assert [(number, kind) for number, kind, _ in told] == [("2", "message"), ("3", "message"), ("", "end")]
+    assert [data for _, _, data in told[:-1]] == timeline[1:]
+    assert told[-1][2] == {"state": "cancelled"}
+
+
+def test_a_reader_who_comes_back_goes_on_where_he_was(door, monkeypatch):
+    monkeypatch.setattr(stream, "LINGER_S", 0)
+    placed = door.place().json()["id"]
+    work(door, Lane.SMS)
+    door.engine.cancel(placed, "ops", "changed his mind")
+
+    def numbers(**headers):
+        answer = door.call("GET", f"/v1/orders/{placed}/stream", Role.AGENT, headers=headers)
+        return [line[4:] for line in answer.text.splitlines() if line.startswith("id: ")]
+
+    assert numbers() == ["1", "2", "3"]
+    assert numbers(**{"Last-Event-ID": "2"}) == ["3"]
+    for nonsense in ("", "4", "-1", "99999999", "x"):
+        assert numbers(**{"Last-Event-ID": nonsense}) == ["1", "2", "3"]
+    answer = door.call("GET", f"/v1/orders/{placed}/stream", Role.AGENT, headers={"Last-Event-ID": "3"})
+    assert (answer.status_code, answer.text) == (204, "")  # what tells a browser not to come back
+
+
+def test_a_settled_order_is_watched_some_seconds_more(door, monkeypatch):
+    monkeypatch.setattr(stream, "LINGER_S", 1)
+    monkeypatch.setattr(stream, "KEY_CHECK_S", 0.05)
+    placed = door.place().json()["id"]
+    work(door, Lane.SMS)
+    door.post("inbound", reply("是"))
+    work(door, Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
+    with live(door.app) as url, reading(url, door, placed) as reader:
+        assert [reader.next()[2]["trigger"] for _ in range(5)][-1] == "notification_accepted"
+        report = DeliveryReport("simulated", f"{placed}.notification.1", "m-1", Delivery.DELIVERED)
+        door.engine.receive([report])
+        work(door, Lane.INBOUND)
+        triggers = [data.get("trigger") for _, _, data in reader.rest()]
+    assert "delivered" in triggers
+    assert triggers[-1] is None
+
+
+def test_ops_see_no_number_and_no_words(door, monkeypatch):
+    monkeypatch.setattr(stream, "LINGER_S", 0)
+    placed = door.place(order(call={"recording_id": f"{NUMBER[1:]}-1.wav"})).json()["id"]
+    work(door, Lane.SMS)
+    door.post("inbound", reply("要不要钱"))
+    work(door, Lane.INBOUND)
+    door.engine.cancel(placed, "ops", "no")
+    seen = {role: door.call("GET", f"/v1/orders/{placed}/stream", role).text for role in (Role.OPS, Role.AGENT)}
+    assert "要不要钱" in seen[Role.AGENT]
+    assert "要不要钱" not in seen[Role.OPS]
+    assert NUMBER[3:] not in seen[Role.OPS]
+
+
+def test_a_reader_hears_that_the_line_is_alive(door, monkeypatch):
+    monkeypatch.setattr(stream, "HEARTBEAT_S", 0.02)
+    placed = door.place().json()["id"]
+    with live(door.app) as url, reading(url, door, placed) as reader:
+        assert reader.next()[1] == "message"
+        assert reader.next()[1] == "comment"
+        assert reader.next()[1] == "comment"
+
+
+def test_a_revoked_key_ends_its_stream_and_no_other(door, monkeypatch):
+    assert stream.KEY_CHECK_S + auth.KNOWN_S <= 5
+    monkeypatch.setattr(stream, "KEY_CHECK_S", 0.02)
+    monkeypatch.setattr(auth, "KNOWN_S", 0)
+    door.serve(door.installation.engine)
+    placed = door.place().json()["id"]
+    with live(door.app) as url, reading(url, door, placed) as his, reading(url, door, placed, Role.OPS) as hers:
+        assert his.next()[1] == hers.next()[1] == "message"
+        door.engine.keys.revoke("the-agent")
+        assert his.rest() == []
+        work(door, Lane.SMS)
+        assert hers.next()[2]["stage"] == "confirmation_sent"
+
+
+def test_one_look_serves_all_streams(door):
+    looks = []
+
+    def engines():
+        engine = door.installation.engine()
+        versions = engine.store.versions
+
+        def counted(ids):
+            looks.append((threading.current_thread().name, list(ids)))
+            return versions(ids)
+
+        engine.store.versions = counted
+        return engine
+
+    door.serve(engines)
+    placed = [door.place(order(msisdn=f"+86138{n:08d}"), f"key-{n}").json()["id"] for n in range(3)]
+    with live(door.app) as url:
+        readers = [reading(url, door, placed[n % 3]) for n in range(12)]
+        opened = [each.__enter__() for each in readers]
+        for each in opened:
+            assert each.next()[2]["trigger"] == "placed"
+        assert door.app.state.front.streams.open == 12
+        until(lambda: looks and sorted(looks[-1][1]) == sorted(placed))
+        work(door, Lane.SMS)
+        for each in opened:
+            assert each.next()[2]["trigger"] == "confirmation_accepted"
+        for each in readers:
+            each.__exit__(None, None, None)
+        until(lambda: door.app.state.front.streams.open == 0)
+    assert len({name for name, _ in looks}) == 1
+    assert max(len(ids) for _, ids in looks) == 3
+
+
+def test_there_are_only_so_many_streams_and_a_place_comes_back(door, monkeypatch):
+    monkeypatch.setattr(streams, "MOST_STREAMS", 1)
+    placed = door.place().json()["id"]
+    headers = {"Authorization": f"Bearer {door.keys[Role.OPS]}"}
+    with live(door.app) as url:
+        with reading(url, door, placed) as reader:
+            reader.next()
+            is_problem(httpx.get(f"{url}/v1/orders/{placed}/stream", headers=headers), 503, "too_many_streams")
+        until(lambda: door.app.state.front.streams.open == 0)
+        with reading(url, door, placed, Role.OPS) as reader:
+            assert reader.next()[1] == "message"
+
+
+def test_without_the_store_a_stream_waits_and_goes_on(door, monkeypatch):
+    monkeypatch.setattr(stream, "HEARTBEAT_S", 0.02)
+    monkeypatch.setattr(streams, "MOST_TROUBLE_S", 0.05)
+    away = threading.Event()
+    asked = []
+
+    def engines():
+        engine = door.installation.engine()
+        versions = engine.store.versions
+
+        def gone(ids):
+            asked.append(away.is_set())
+            if away.is_set():
+                raise StoreUnavailable("gone")
+            return versions(ids)
+
+        engine.store.versions = gone
+        return engine
+
+    door.serve(engines)
+    placed = door.place().json()["id"]
+    with live(door.app) as url, reading(url, door, placed) as reader:
+        assert reader.next()[1] == "message"
+        away.set()
+        until(lambda: asked.count(True) > 3)
+        work(door, Lane.SMS)
+        away.clear()
+        kinds = [reader.next()]
+        while kinds[-1][1] == "comment":
+            kinds.append(reader.next())
+        assert kinds[-1][2]["trigger"] == "confirmation_accepted"
+    assert not door.app.state.front.defects
+
+
+def test_a_look_that_fails_is_a_defect_and_ends_no_stream(door, monkeypatch):
+    monkeypatch.setattr(streams, "MOST_TROUBLE_S", 0.05)
+    failed = []
+
+    def engines():
+        engine = door.installation.engine()
+        versions = engine.store.versions
+
+        def fails_once(ids):
+            if not failed:
+                failed.append(1)
+                raise RuntimeError(NUMBER)
+            return versions(ids)
+
+        engine.store.versions = fails_once
+        return engine
+
+    door.serve(engines)
+    placed = door.place().json()["id"]
+    with live(door.app) as url, reading(url, door, placed) as reader:
+        reader.next()
+        until(lambda: failed)
+        work(door, Lane.SMS)
+        assert reader.next()[2]["trigger"] == "confirmation_accepted"
+    assert door.app.state.front.defects == Counter(RuntimeError=1)
+
+
+def test_an_order_that_is_gone_ends_its_stream(door):
+    placed = door.place().json()["id"]
+    with live(door.app) as url, reading(url, door, placed) as reader:
+        reader.next()
+        door.redis.delete(f"ce:{{0}}:order:{placed}")
+        assert reader.rest() == []
+
+
+def test_who_reads_nothing_loses_his_place_and_holds_up_nobody(door, monkeypatch):
+    monkeypatch.setattr(stream, "SEND_S", 0.02)
+    placed = door.engine.show(door.place().json()["id"])
+    front = door.app.state.front
+
+    async def telling():
+        with front.streams.watch(placed):
+            yield b"a"
+
+    async def never(message):
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    async def sent():
+        with pytest.raises(ClientDisconnect):
+            await stream.EventStream(telling()).stream_response(never)
+        return front.streams.open
+
+    assert door.runner.run(sent()) == 0
+
+
+def test_streams_do_not_hold_up_the_end_of_the_server(door, served):  # noqa: F811 - the fixture
+    url, process = served
+    placed = door.place().json()["id"]
+    with reading(str(url), door, placed) as reader:
+        reader.next()
+        process.send_signal(signal.SIGTERM)
+        assert reader.rest() == []
+    assert process.wait(5) == 0  # of the 20 s that it has

@@ -1,0 +1,299 @@
+"""deploy/ and docker-compose.yml: checked by the tools that read them, where they are here, and by rules of ours.
+
+There is no Docker where this is tested: images are not built and the stack is not started. `docker-compose config`
+(Debian's docker-compose) checks the file against the compose schema without a daemon; what would go wrong only at run
+time is held by the rules below, and the servers' files are given to a real server.
+"""
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+import yaml
+
+from consent_engine.adapters.redis_binary import find_binary
+from consent_engine.adapters.redis_client import Wire, connect
+from consent_engine.adapters.redis_registry import RedisRegistry
+from consent_engine.adapters.redis_server import EmbeddedServer
+from consent_engine.domain.lifecycle import State
+from consent_engine.durations import duration
+from consent_engine.errors import SettingsError
+from consent_engine.settings import Settings
+from tests.acceptance.house import until
+
+ROOT = Path(__file__).parents[1]
+DEPLOY = ROOT / "deploy"
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+SERVICES = COMPOSE["services"]
+STORES, ENGINE = {"redis", "rq"}, {"api", "workers"}
+PINNED = re.compile(
+    r"[a-z0-9./-]+:(v?\d+\.\d+\.\d+(-[a-z0-9]+)*|\$\{CONSENT_VERSION:-\d+\.\d+\.\d+\})(@sha256:[0-9a-f]{64})?"
+)
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+MOST_EXPOSED = 20
+"""Tenths, as `systemd-analyze security` counts: below 2.0 is what it calls OK."""
+
+
+def tool(name, package):
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not here (Debian: {package})")
+    return found
+
+
+def ran(*command, **more):
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, timeout=60, check=False, **more
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+# -- compose ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_compose_file_keeps_the_schema(tmp_path):
+    compose = tool("docker-compose", "docker-compose")
+    shutil.copy(ROOT / "docker-compose.yml", tmp_path)
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    shutil.copy(DEPLOY / ".env.example", tmp_path / ".env")
+    told = ran(compose, "--project-directory", tmp_path, "-f", tmp_path / "docker-compose.yml", "config")
+    assert set(yaml.safe_load(told)["services"]) == STORES | ENGINE | {"prometheus"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_container_may_do_little(name):
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert "privileged" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", service["user"])
+    limits = service["deploy"]["resources"]["limits"]
+    assert re.fullmatch(r"\d+[mg]", limits["memory"])
+    assert limits["pids"] > 0
+    assert service["restart"] == "unless-stopped"
+    assert service["healthcheck"]["test"][0] == "CMD"
+    assert PINNED.fullmatch(service["image"]), service["image"]
+    assert "/var/run/docker.sock" not in str(service)
+    for port in service.get("ports", []):
+        assert port.startswith("127.0.0.1:")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_is_mounted_is_there(name):
+    for mount in SERVICES[name].get("volumes", []):
+        source, _, rest = mount.partition(":")
+        if source.startswith("."):
+            assert (ROOT / source).is_file()
+            assert rest.endswith(":ro")
+        else:
+            assert source in COMPOSE["volumes"]
+
+
+def test_nobody_but_the_engine_reaches_the_stores():
+    assert COMPOSE["networks"]["stores"]["internal"] is True
+    assert {name for name in SERVICES if "stores" in SERVICES[name]["networks"]} == STORES | ENGINE
+    for name in STORES:
+        assert SERVICES[name]["networks"] == ["stores"]
+        assert "ports" not in SERVICES[name]
+    assert COMPOSE["networks"]["metrics"]["internal"] is True
+
+
+def test_the_engine_waits_for_healthy_stores_and_no_secret_stands_in_the_file():
+    for name in ENGINE:
+        waits = SERVICES[name]["depends_on"]
+        assert {other: wait["condition"] for other, wait in waits.items()} == dict.fromkeys(STORES, "service_healthy")
+        assert SERVICES[name]["env_file"] == [".env"]
+        assert not [variable for variable in SERVICES[name]["environment"] if "SECRET" in variable]
+    assert not [name for name in SERVICES.keys() - ENGINE if "env_file" in SERVICES[name]]
+
+
+def test_calls_in_flight_end_before_a_worker_is_killed():
+    longest = Settings.load({}, env_file=None).call_timeout
+    assert duration(SERVICES["workers"]["stop_grace_period"]) > longest
+    for unit in UNITS:
+        assert int(re.search(r"^TimeoutStopSec=(\d+)$", unit.read_text(), re.M)[1]) > longest.total_seconds()
+
+
+@pytest.mark.parametrize("name", sorted(ENGINE))
+def test_the_engine_starts_with_what_a_person_fills_in(name):
+    example = (DEPLOY / ".env.example").read_text("utf-8")
+    filled = re.sub(r"^(\w+)=$", r"\1=0123456789abcdef0123456789abcdef", example, flags=re.M)
+    environ = dict(line.split("=", 1) for line in filled.splitlines() if line and not line.startswith("#"))
+    settings = Settings.load(environ | SERVICES[name]["environment"], env_file=None)
+    assert settings.warnings() == []
+    assert not settings.embedded
+    empty = dict(line.split("=", 1) for line in example.splitlines() if line and not line.startswith("#"))
+    with pytest.raises(SettingsError, match="CONSENT_SECRET"):
+        Settings.load(empty | SERVICES[name]["environment"], env_file=None)
+
+
+def test_every_line_of_the_example_is_a_setting():
+    commented = re.findall(r"^#?(CONSENT_\w+)=(.*)$", (DEPLOY / ".env.example").read_text("utf-8"), re.M)
+    environ = {name: value or "0123456789abcdef0123456789abcdef" for name, value in commented}
+    assert Settings.load(environ, env_file=None).warnings() == []
+
+
+# -- the servers' files -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Starts a real server on one of our files, in a folder and on a socket of its own."""
+    try:
+        binary = find_binary()
+    except SettingsError as missing:
+        pytest.skip(str(missing))
+    running = []
+
+    def start(name):
+        folder = tmp_path / name
+        folder.mkdir()
+        conf = folder / "conf"
+        conf.write_text((DEPLOY / "redis" / name).read_text().replace("dir /data", f"dir {folder}"))
+        at = folder / "sock"
+        own = ["--port", "0", "--unixsocket", at, "--bind", "127.0.0.1"]
+        process = subprocess.Popen([binary, conf, *own], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        client = connect(f"unix://{at}")
+        running.append((process, client))
+        until(f"a server on {name}", lambda: process.poll() is None and at.exists() and client.ping())
+        return client
+
+    yield start
+    for process, client in running:
+        client.close()
+        process.terminate()
+        process.wait(20)
+
+
+def test_the_orders_redis_keeps_our_promises(served):
+    client = served("data.conf")
+    RedisRegistry(Wire(client, proves=True, replicas=0)).check("a-secret-of-the-tests", strict=True, cells=1)
+    assert client.config_get("save")["save"] == ""
+    limit = SERVICES["redis"]["deploy"]["resources"]["limits"]["memory"]
+    gigabytes = {"g": 1 << 30, "m": 1 << 20}[limit[-1]] * int(limit[:-1])
+    assert 0 < int(client.config_get("maxmemory")["maxmemory"]) <= gigabytes / 2, "a rewrite of the AOF needs its own"
+
+
+def test_the_rq_redis_forgets_and_never_evicts(served):
+    client = served("rq.conf")
+    info = client.info()
+    assert info["aof_enabled"] == 0
+    assert info["maxmemory_policy"] == "noeviction"
+    assert client.config_get("save")["save"] == ""
+
+
+def test_a_worker_is_alive_when_it_was_heard_from(tmp_path):
+    spec = spec_from_file_location("worker_alive", DEPLOY / "worker_alive.py")
+    asked = module_from_spec(spec)
+    spec.loader.exec_module(asked)
+    with EmbeddedServer.start(tmp_path / "data", "strict") as server:
+        environ = {
+            "CONSENT_REDIS_URL": server.url,
+            "CONSENT_SECRET": "0123456789abcdef",
+            "CONSENT_GATEWAY": "simulated",
+        }
+        settings = Settings.load(environ | {"CONSENT_BSS": "simulated"}, env_file=None)
+        registry = RedisRegistry(Wire(connect(server.url), proves=False, replicas=0))
+        registry.announce("another-host-7-ab12", "pid 7")
+        assert not asked.alive(settings, "host-1")
+        registry.announce("host-1-7-ab12", "pid 7")
+        assert asked.alive(settings, "host-1")
+        assert not asked.alive(settings, "host")
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_reads_the_units(unit, tmp_path):
+    analyze = tool("systemd-analyze", "systemd")
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    text = re.sub(r"^ExecStart=\S+", f"ExecStart={program}", unit.read_text(), flags=re.M)
+    copy = tmp_path / unit.name
+    copy.write_text(text)
+    instance = str(copy).replace("@.", "@1.")
+    told = ran(analyze, "verify", "--man=no", "--recursive-errors=no", instance)
+    assert unit.name not in told, told
+    ran(analyze, "security", "--offline=yes", f"--threshold={MOST_EXPOSED}", "--no-pager", copy)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_unit_is_hardened_and_comes_back(unit):
+    lines = unit.read_text().splitlines()
+    wanted = {"NoNewPrivileges=true", "ProtectSystem=strict", "StateDirectory=consent", "Restart=always"}
+    assert wanted | {"User=consent", "StartLimitIntervalSec=0", "CapabilityBoundingSet="} <= set(lines)
+
+
+def test_prometheus_reads_its_files_and_the_alerts_fire():
+    promtool = tool("promtool", "promtool")
+    ran(promtool, "check", "config", DEPLOY / "prometheus" / "prometheus.yml")
+    ran(promtool, "test", "rules", "alerts_test.yml", cwd=DEPLOY / "prometheus")
+
+
+def test_alerts_ask_for_metrics_that_are_told():
+    rules = (DEPLOY / "prometheus" / "alerts.yml").read_text("utf-8")
+    asked = set(re.findall(r"\bconsent_\w+", rules))
+    assert asked
+    told = "".join(path.read_text("utf-8") for path in sorted((ROOT / "consent_engine").rglob("metrics*.py")))
+    for name in asked:
+        base = re.sub("_(total|bucket)$", "", name)
+        lane = base.removeprefix("consent_lane_").removesuffix("_seconds")
+        assert f'"{base}"' in told or f'"{lane}"' in told, name
+    assert set(re.findall(r'\bstate="(\w+)"', rules)) <= {state.value for state in State}
+
+
+def test_the_tour_is_a_sound_script():
+    ran(tool("shellcheck", "shellcheck"), ROOT / "docs" / "tour.sh")
+
+
+def test_the_image_is_made_of_what_is_here_and_runs_as_nobody():
+    """No linter of Dockerfiles is in Debian or PyPI: the rules that matter, as rules of ours."""
+    text = re.sub(r"\\\n", " ", (DEPLOY / "Dockerfile").read_text("utf-8"))
+    steps = [line.split(None, 1) for line in text.splitlines() if line and not line.startswith("#")]
+    words = {
+        "ARG",
+        "FROM",
+        "ENV",
+        "WORKDIR",
+        "RUN",
+        "COPY",
+        "LABEL",
+        "USER",
+        "EXPOSE",
+        "STOPSIGNAL",
+        "HEALTHCHECK",
+        "CMD",
+    }
+    assert {word for word, _ in steps} <= words
+    froms = [rest.split()[0] for word, rest in steps if word == "FROM"]
+    assert froms == ["${PYTHON_IMAGE}"] * 2
+    [image] = [rest for word, rest in steps if word == "ARG"]
+    assert PINNED.fullmatch(image.partition("=")[2])
+    last = steps[max(n for n, (word, _) in enumerate(steps) if word == "FROM") :]
+    [user] = [rest for word, rest in last if word == "USER"]
+    assert user == SERVICES["api"]["user"] == SERVICES["workers"]["user"]
+    assert [word for word, _ in last].index("USER") < [word for word, _ in last].index("CMD")
+    assert sum(word == "HEALTHCHECK" for word, _ in last) == 1
+    allowed = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+    for word, rest in steps:
+        if word == "COPY" and not rest.startswith("--from"):
+            for source in rest.split()[:-1]:
+                assert (ROOT / source).exists(), source
+                assert any(
+                    source.split("/")[0] == line[1:] or source == line[1:] for line in allowed if line[:1] == "!"
+                )
+
+
+def test_the_commands_of_the_containers_exist():
+    for command in (["consent_engine", "api", "--help"], ["workers", "--help"]):
+        ran(sys.executable, "-m", *command, cwd=ROOT)
+    [host, port] = SERVICES["api"]["environment"]["CONSENT_METRICS_ADDR"].split(":")
+    assert port in (DEPLOY / "prometheus" / "prometheus.yml").read_text()
+    assert socket.inet_aton(host)
