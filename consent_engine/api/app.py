@@ -79,13 +79,18 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.front, app.state.metrics, app.state.tariffs = front, metrics, tariffs.Tariffs()
+    _furnish(app, front, metrics)
+    install_pages(app, front, settings, rq_url)
+    return app
+
+
+def _furnish(app: FastAPI, front: Front, metrics: Metrics) -> None:
+    """The edge, the problems and the routes of the API."""
     app.add_middleware(Edge, defects=front.defects, answered=metrics.answered)
     problems.install(app)
     for part in (orders, stream, refusals, plans, tariffs, inbound, health, metrics_door, docs):
         app.include_router(part.router)
-    install_pages(app, front, settings, rq_url)
     app.add_api_route("/openapi.json", _described, include_in_schema=False)
-    return app
 
 
 async def _described(request: Request) -> JSONResponse:

@@ -50,7 +50,7 @@ class Metrics:
         self._looked: Recent[Look] = Recent(LOOKED_S)
         self._requests: Counter[tuple[str, str, str]] = Counter()
         # Off: when a series began, once more for each of them.
-        prometheus_client.disable_created_metrics()
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # it leaves this one untyped
         self._kept = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._kept)
         self._seconds = Histogram(

@@ -70,7 +70,7 @@ class Streams:
     @property
     def open(self) -> int:
         """How many there are."""
-        return sum(map(len, self._watches.values()))
+        return sum(map(len, list(self._watches.values())))  # a copy: asked from other threads, too
 
     def check_room(self) -> None:
         """Raise TooManyStreams when there is none for another."""

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from rq import Worker
 from rq.job import Job
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
@@ -85,6 +86,15 @@ def test_only_ops_and_admin_may_act_and_only_from_its_own_page(door, role):
         assert Job.fetch(job, connection=door.rq, serializer=JSONSerializer).is_queued
 
 
+def test_ops_requeue_and_delete_a_single_job(door):
+    job = failed_job(door)
+    visitor = door.sign_in(Role.OPS)
+    assert visitor.ask("POST", f"/rq/job/{job}/requeue", headers=SAME).json() == {"status": "OK"}
+    assert failed(door) == []
+    assert visitor.ask("POST", f"/rq/job/{job}/delete", headers=SAME).json() == {"status": "OK"}
+    assert not door.rq.exists(f"rq:job:{job}")
+
+
 @pytest.mark.parametrize("path", ["/rq/requeue/sms", "/rq//requeue/sms", "/rq/./requeue/sms", "/rq/%72equeue/sms"])
 def test_looking_changes_nothing_not_even_for_ops(door, path):
     job = failed_job(door)
@@ -117,6 +127,16 @@ def test_its_scripts_run_by_name_and_everything_it_loads_is_here(door):
 def test_who_only_looks_is_shown_nothing_to_press(door):
     assert "rq-read-only" in door.sign_in(Role.AGENT).get("/rq/0/view/jobs").text
     assert "rq-read-only" not in door.sign_in(Role.OPS).get("/rq/0/view/jobs").text
+
+
+def test_a_worker_at_work_is_shown_with_its_wake_up(door):
+    queue = lane_queue(Lane.SMS, door.rq)
+    job = queue.enqueue_call("workers.jobs.perform", args=["sms"], description="sms: 3 due")
+    worker = Worker([queue], connection=door.rq, serializer=JSONSerializer)
+    worker.register_birth()
+    worker.prepare_execution(job)
+    [shown] = door.sign_in(Role.AUDITOR).get("/rq/0/data/workers.json").json()["workers"]
+    assert shown["current_job"]["description"] == "sms: 3 due"
 
 
 def test_it_shows_no_address_and_no_person(door):

@@ -181,6 +181,7 @@ def test_a_reader_hears_that_the_line_is_alive(door, monkeypatch):
 def test_a_revoked_key_ends_its_stream_and_no_other(door, monkeypatch):
     assert stream.KEY_CHECK_S + auth.KNOWN_S <= 5
     monkeypatch.setattr(stream, "KEY_CHECK_S", 0.02)
+    monkeypatch.setattr(stream, "HEARTBEAT_S", 2 * WAIT)
     monkeypatch.setattr(auth, "KNOWN_S", 0)
     door.serve(door.installation.engine)
     placed = door.place().json()["id"]

@@ -114,7 +114,7 @@ function showRoad(list, order) {
 
 const ALARMS = ["parked", "confirmation_failed", "activation_refused", "notification_failed", "not_informed"];
 
-const INSTANT = /^\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d$/;
+const INSTANT = /^\d{4}-\d\d-\d\dT[\d:.]+\+08:00$/; // as the API writes its own
 /** Of an entry's detail, what an agent needs; ops see all of it. */
 const BRIEF = ["purpose", "reason", "status", "error"];
 

@@ -97,7 +97,7 @@ function list(orders, title) {
   say(byId("found-title"), title);
   fit(byId("found"), orders, (order) => order.id,
     (order) => make("tr", {}, make("td", {}, make("button", { type: "button", className: "link", onclick: () => look(order.id) }, order.id)),
-      make("td", {}, dateAndClock(order.created_at)), make("td", { className: "mono" }, order.msisdn), make("td", {}, order.plan.code), make("td")),
+      make("td", { className: "when" }, dateAndClock(order.created_at)), make("td", { className: "mono" }, order.msisdn), make("td", {}, order.plan.code), make("td")),
     (row, order) => say(row.children[4], word(`state.${order.state}`)));
 }
 

@@ -13,6 +13,7 @@ import rq_dashboard  # type: ignore[import-untyped]
 from a2wsgi import WSGIMiddleware
 from fastapi import Request
 from flask import Flask, Response, request
+from rq import Worker
 from rq.serializers import JSONSerializer
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
@@ -51,6 +52,7 @@ def dashboard(rq_url: str) -> Flask:
     # Its own would connect anew for every request, by an address that cannot be a socket's.
     app.before_request_funcs[rq_dashboard.blueprint.name] = []
     rq_dashboard.web.config.serializer = JSONSerializer
+    rq_dashboard.web.Worker = JsonWorker
     app.after_request(_under_policy)
     return app
 
@@ -71,6 +73,15 @@ def _under_policy(response: Response) -> Response:
         )
         response.headers["Referrer-Policy"] = "same-origin"
     return response
+
+
+class JsonWorker(Worker):
+    """A worker as the dashboard lists it. Without this it would unpickle our JSON as soon as one is at work."""
+
+    @classmethod
+    def all(cls, *args: Any, **more: Any) -> list[Any]:  # noqa: ANN401 - as RQ has it
+        """Every worker."""
+        return Worker.all(*args, **{**more, "serializer": JSONSerializer})
 
 
 class Guarded:
