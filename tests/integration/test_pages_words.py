@@ -9,6 +9,7 @@ from consent_engine.api.web.words import LANGUAGES, _preferred, words
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane, Purpose
 from consent_engine.domain.lifecycle import STAGES, State, Trigger
+from consent_engine.domain.plan import CHANNELS, DISCLOSURES
 from consent_engine.keys import Role
 from tests.integration.api_door import server
 from tests.integration.page_door import PageDoor
@@ -21,6 +22,7 @@ NAMED = {
     "lane": {lane.value for lane in Lane},
     "role": {role.value for role in Role},
     "carrier": {carrier.value for carrier in Carrier},
+    "tariffs": {*DISCLOSURES, *CHANNELS} - {"name"},
 }
 
 
@@ -49,6 +51,13 @@ def test_every_word_a_page_asks_for_is_there():
         asked |= set(re.findall(r"\bt\.([a-z_]+)", text))
     assert len(asked) > 60
     assert asked - words("zh").keys() == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_tariffs_can_be_read_in_both_languages(door, language):
+    answer = door.stranger().get(f"/tariffs?lang={language}")
+    assert answer.status_code == 200
+    assert words(language)["tariffs.price"] in answer.text
 
 
 def test_both_languages_fill_in_the_same_facts():

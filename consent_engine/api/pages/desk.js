@@ -53,8 +53,9 @@ function choose() {
   if (!plan) return;
   const facts = { ...PAGE.carriers[plan.carrier], carrier: PAGE.carriers[plan.carrier].called, name: plan.name };
   const told = TOLD.map((field) => {
-    const [label, rest] = word(`script.${field}`, { told: plan[field] }).split("：", 2);
-    return make("p", {}, make("strong", {}, `${label}：`), word(`script.${field}`, { told: plan[field] }).slice(label.length + 1));
+    const line = word(`script.${field}`, { told: plan[field] });
+    const label = line.slice(0, line.indexOf("：") + 1);
+    return make("p", {}, make("strong", {}, label), line.slice(label.length));
   });
   const says = (name) => make("p", {}, word(`script.${name}`, facts));
   byId("script").replaceChildren(says("hello"), ...told, says("ask"), says("then"), says("end"));
