@@ -221,7 +221,7 @@ def test_of_an_exception_a_log_has_kind_and_place_only(logged):
 
 
 def test_third_parties_are_heard_from_warnings_on(logged):
-    for name in ("rq.worker", "rq.queue", "uvicorn.access", "aiohttp.access"):
+    for name in ("rq.worker", "rq.queue", "uvicorn.error", "aiohttp.access"):
         logging.getLogger(name).info("hello")
         logging.getLogger(name).warning("beware of %s", name)
     assert logged.getvalue().count("\n") == 4
