@@ -1,8 +1,9 @@
 """The engine: place, receive, record, perform, and what people may ask. It imports neither redis nor rq nor HTTP."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from consent_engine.catalogue import Catalogue
 from consent_engine.domain.admit import Listed, Placing, Sale, Terms
@@ -150,19 +151,25 @@ class Engine:
         self.catalogue.set_sale(code, Sale.REVOKED)
         cancelled = 0
         for _ in range(MOST_PASSES):
-            open_orders = self.store.open_orders(MOST_OPEN)
-            now = self.store.load(open_orders)[1].values()
-            todo = [order for order in now if order.doc.plan == code and order.state in CANCELLABLE]
+            todo = list(islice(self._open_orders_of(code), PASS))
             if not todo:
                 return cancelled
             steps = [
                 recording(order.id, CancelAsked(f"revoked:{order.id}", by, "plan revoked", revoked=True), prove=True)
-                for order in todo[:PASS]
+                for order in todo
             ]
             driven = drive(self.store, steps)
             self._wake(driven.due)
             cancelled += sum(isinstance(result, Order) for result in driven.results)
         return cancelled
+
+    def _open_orders_of(self, code: str) -> Iterator[Order]:
+        """The orders for a plan that can be cancelled, loaded a few at a time."""
+        ids = iter(self.store.open_orders(MOST_OPEN))
+        while chunk := list(islice(ids, PASS)):
+            for order in self.store.load(chunk)[1].values():
+                if order.doc.plan == code and order.state in CANCELLABLE:
+                    yield order
 
     def _record(self, order_id: str, fact: CancelAsked | RetryAsked | ResendAsked) -> Order:
         driven = drive(self.store, [recording(order_id, fact, prove=True)])

@@ -69,8 +69,8 @@ class RefusalsPage:
 def refusals_page(store: Store, cursor: str, limit: int) -> RefusalsPage:
     """Up to `limit` refusals."""
     rows = store.refusals(read_cursor(cursor), limit)
-    last = f"{rows[-1][2].since}-{rows[-1][0]}" if len(rows) == limit else ""
-    return RefusalsPage(tuple((msisdn, refusal) for _, msisdn, refusal in rows), last)
+    last = f"{rows[-1][1]}-{rows[-1][0]}" if len(rows) == limit else ""
+    return RefusalsPage(tuple((msisdn, refusal) for _, _, msisdn, refusal in rows if refusal), last)
 
 
 def read_cursor(cursor: str) -> tuple[Millis, str] | None:

@@ -14,11 +14,24 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from consent_engine.calling import call, pending_of
-from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Outcome, Rejected, Uncertain
+from consent_engine.domain.effects import (
+    ACTIVATE,
+    Accepted,
+    Lane,
+    Millis,
+    Outcome,
+    Purpose,
+    Rejected,
+    Uncertain,
+    sms_effect,
+)
 from consent_engine.domain.facts import Ended, Woke
+from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.order import Order
 from consent_engine.domain.outcomes import REFUSED
 from consent_engine.domain.policy import Policy
 from consent_engine.errors import BrokenRecord, ConsentError, StoreUnavailable
+from consent_engine.measures import Measures
 from consent_engine.ports import Held, Leased, Outside, Owner, Queue, Store
 from consent_engine.reading import reading
 from consent_engine.recording import giving_back, line_recording, recording
@@ -31,6 +44,7 @@ GATHER_S = 0.002
 LINGER_S = 0.1
 """How long a slice with nothing left to lease waits for its calls, so that its job can say what came of them."""
 REDO_S = 0.2
+NOTIFICATION = sms_effect(Purpose.NOTIFICATION)
 
 
 @dataclass(slots=True)
@@ -58,6 +72,7 @@ class Performer:
         self._tallies: dict[Lane, Counter[str]] = {lane: Counter() for lane in Lane}
         self._told: dict[Lane, Counter[str]] = {lane: Counter() for lane in Lane}
         self._landing: asyncio.Task[None] | None = None
+        self.measures = Measures()
         self._progress = asyncio.Event()
 
     async def perform(self, lane: Lane, seconds: float) -> Tally:
@@ -167,7 +182,11 @@ class Performer:
     async def _fly(self, leased: Leased, since: float) -> None:
         late = monotonic() - since > self._startable_s
         # What is left of the lease is shorter than a call: give it back, nothing was begun.
-        self._end(leased, since, None if late else await call(self._outside, leased))
+        outcome = None if late else await call(self._outside, leased)
+        if outcome is not None:
+            to = "bss" if leased.effect == ACTIVATE else "gateway"
+            self.measures.called(to, type(outcome).__name__.lower(), monotonic() - since)
+        self._end(leased, since, outcome)
 
     def _landed(self, lane: Lane, leased: Leased, since: float, task: asyncio.Task[None]) -> None:
         self._flying[lane].discard(task)
@@ -211,7 +230,13 @@ class Performer:
             held = Held(Owner.ORDER, leased.effect, leased.token)
             after = yield from recording(leased.order.id, ended, order=leased.order, now=now, held=held)
             pending = after.effects.get(leased.effect)
+            self._measure(leased, after, now)
         return _word(outcome, parked=bool(pending and pending.parked))
+
+    def _measure(self, leased: Leased, after: Order, now: Millis) -> None:
+        activated = after.last(Trigger.SERVICE_ACTIVATED)
+        if leased.effect == NOTIFICATION and after.state is State.NOTIFIED and activated is not None:
+            self.measures.notified((now - activated.at) / 1000)
 
 
 def _word(outcome: Outcome, *, parked: bool) -> str:

@@ -11,6 +11,7 @@ from time import monotonic
 
 from consent_engine.domain.effects import Lane
 from consent_engine.engine import Engine
+from consent_engine.measures import Measures
 from consent_engine.ports import LaneDepth
 from workers.engine_loop import close_outside
 from workers.jobs import SLICE_S, told
@@ -29,13 +30,20 @@ class Clock(threading.Thread):
     """Ticks until stopped, with an event loop and an engine of its own. Trouble is told and counted; none ends it."""
 
     def __init__(
-        self, make: Callable[[], Engine], name: str, lanes: Sequence[Lane], land_s: float, tick_s: float = TICK_S
+        self,
+        make: Callable[[], Engine],
+        name: str,
+        lanes: Sequence[Lane],
+        land_s: float,
+        tick_s: float = TICK_S,
+        measures: Measures | None = None,
     ) -> None:
         super().__init__(name="clock", daemon=True)
         self._make = make
         self._worker = name
         self._lanes = lanes
         self._land_s = land_s
+        self._measures = measures or Measures()
         self._tick_s = tick_s
         self._silence = Silence(int(tick_s * 1000))
         self._taken: Counter[Lane] = Counter()
@@ -85,8 +93,15 @@ class Clock(threading.Thread):
             if depth.due:
                 engine.queue.wake(lane, depth.due)
         engine.registry.announce(self._worker, self._told(engine))
+        self._count(engine)
         for lane in self._silent(depths):
             await self._perform(engine, lane)
+
+    def _count(self, engine: Engine) -> None:
+        """Tell what this process measured since the last tick."""
+        for measures in (self._measures, engine.performer.measures):
+            if counts := measures.drain():
+                engine.registry.count(counts)
 
     def _told(self, engine: Engine) -> str:
         lanes, flying = ",".join(self._lanes), engine.performer.in_flight()

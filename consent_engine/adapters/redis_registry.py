@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -13,7 +13,7 @@ from consent_engine.adapters.redis_packing import pairs
 from consent_engine.domain.admit import Listed, Sale
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.plan import Plan, plan_from
-from consent_engine.errors import SettingsError
+from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.ports import ApiKey
 
 SCHEMA = "1"
@@ -59,9 +59,11 @@ class RedisRegistry:
 
     def publish(self, plan: Plan, sale: Sale) -> None:
         """See Registry.publish."""
+        version, kept = str(plan.version), plan.model_dump_json()
+        self._one("HSETNX", f"ce:plan:{plan.code}", version, kept)
+        if self._one("HGET", f"ce:plan:{plan.code}", version) != kept:  # somebody published this version a moment ago
+            raise StoreUnavailable("this plan was changed by somebody else just now: look at it, then try again")
         calls = Calls()
-        version = str(plan.version)
-        calls.plain("HSETNX", f"ce:plan:{plan.code}", version, plan.model_dump_json())
         calls.plain("HSET", f"ce:plan:{plan.code}", "current", version, "sale", sale.value)
         calls.plain("SADD", "ce:plans", plan.code)
         calls.plain("HINCRBY", _META, "catalogue", 1)
@@ -103,6 +105,17 @@ class RedisRegistry:
             elif now - int(at) > 3_600_000:  # noqa: PLR2004 - an hour
                 self._one("HDEL", "ce:workers", worker)
         return heard
+
+    def count(self, counts: Mapping[str, float]) -> None:
+        """See Registry.count. Sent once: a metric counted twice would be wrong, one that is lost is only late."""
+        calls = Calls()
+        for name, by in counts.items():
+            calls.plain("HINCRBYFLOAT", "ce:measures", name, str(by))
+        self._wire.send(calls)
+
+    def counted(self) -> dict[str, float]:
+        """See Registry.counted."""
+        return {name: float(value) for name, value in self._one("HGETALL", "ce:measures").items()}
 
     def check(self, secret: str, *, strict: bool, cells: int) -> None:
         """See Registry.check."""

@@ -18,6 +18,7 @@ Keys, all under `ce:`; `{0}` is the tag of the one cell, so that all keys of a s
     ce:plans              set     codes
     ce:apikeys            hash    <hash of the key> -> name, role, created
     ce:workers            hash    <worker> -> instant and what it does
+    ce:measures           hash    what workers measured of outside calls, in counts
     ce:meta               hash    schema, cells, secret (a check value), catalogue (raised by every change)
 """
 
@@ -228,17 +229,16 @@ class RedisStore:
         members = (member for answer in self._wire.send(calls, repeat=True) for member in answer)
         return list(dict.fromkeys(member.split(":")[1] for member in members if member.startswith("o:")))
 
-    def refusals(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, str, Refusal]]:
+    def refusals(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis, str, Refusal | None]]:
         """See Store.refusals."""
-        names = [name for name, _ in self._newest("refusals", before, limit)]
+        page = self._newest("refusals", before, limit)
         calls = Calls()
-        for line_id, carrier in (name.split(" ") for name in names):
+        for line_id, carrier in (name.split(" ") for name, _ in page):
             calls.plain("HMGET", line_key(line_id), f"r:{carrier}", "msisdn")
         answers = self._wire.send(calls, repeat=True)
         return [
-            (name, msisdn or "", Refusal(name.split(" ")[1], *json.loads(kept)))
-            for name, (kept, msisdn) in zip(names, answers, strict=True)
-            if kept
+            (name, at, msisdn or "", Refusal(name.split(" ")[1], *json.loads(kept)) if kept else None)
+            for (name, at), (kept, msisdn) in zip(page, answers, strict=True)
         ]
 
     def lift(self, line: str, carrier: str, kept: str) -> bool:

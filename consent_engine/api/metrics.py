@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from consent_engine import __version__
 from consent_engine.api.front import HEARD_WITHIN_MS, Front
+from consent_engine.api.metrics_calls import of_calls
 from consent_engine.api.recent import Recent
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
@@ -40,6 +41,7 @@ class Look:
     lanes: dict[Lane, LaneDepth]
     placed: dict[str, dict[State, int]]
     workers: int
+    counted: dict[str, float]
 
 
 class Metrics:
@@ -108,6 +110,7 @@ def of_store(look: Look) -> Iterator[Metric]:
         for state in State:
             orders.add_metric((day, state.value), counts.get(state, 0))
     yield orders
+    yield from of_calls(look.counted)
     yield GaugeMetricFamily("consent_workers_alive", "Worker processes heard from within 15 s", value=look.workers)
 
 
@@ -115,7 +118,8 @@ def look_at(engine: Engine) -> Look:
     """What the store knows now."""
     now = engine.registry.now()
     placed = {"today": engine.store.funnel(_day(now)), "yesterday": engine.store.funnel(_day(now, 1))}
-    return Look(engine.store.depths(), placed, len(engine.registry.workers(HEARD_WITHIN_MS)))
+    workers = len(engine.registry.workers(HEARD_WITHIN_MS))
+    return Look(engine.store.depths(), placed, workers, engine.registry.counted())
 
 
 def _day(now: Millis, before: int = 0) -> str:

@@ -199,8 +199,8 @@ class Store(Protocol):
     def open_orders(self, limit: int) -> list[str]:
         """Orders that something is still wanted for: every unsettled one, and some that wait to be told."""
 
-    def refusals(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, str, Refusal]]:
-        """Refusals newest first: name (for the cursor), number, refusal."""
+    def refusals(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis, str, Refusal | None]]:
+        """Refusals newest first: name and instant (the cursor), number, the refusal unless it was lifted just now."""
 
     def lift(self, line: str, carrier: str, kept: str) -> bool:
         """Lift a refusal and keep why, proven; False when none stood."""
@@ -247,6 +247,12 @@ class Registry(Protocol):
 
     def now(self) -> Millis:
         """The store's instant."""
+
+    def count(self, counts: Mapping[str, float]) -> None:
+        """Add to what is counted by all processes."""
+
+    def counted(self) -> dict[str, float]:
+        """What all processes counted."""
 
     def check(self, secret: str, *, strict: bool, cells: int) -> None:
         """Raise SettingsError unless the server can keep our promises, and the data were written with this secret."""

@@ -277,6 +277,8 @@ def test_nobody_may_anything_without_a_key(door, route):
 @pytest.mark.parametrize("route", [route for route in ROUTES if "{id}" in route[1]], ids=" ".join)
 def test_an_agent_has_nothing_to_do_with_anothers_order(door, route):
     placed = door.place().json()["id"]
+    if route[1].endswith("/stream"):
+        door.engine.cancel(placed, "me", "so that its stream would end")
     before = door.kept()
     code, status = ("forbidden", 403) if Role.AGENT not in ROUTES[route] else ("order_not_found", 404)
     is_problem(ask(door, route, "other", placed), status, code)
@@ -286,9 +288,9 @@ def test_an_agent_has_nothing_to_do_with_anothers_order(door, route):
 @pytest.mark.parametrize(
     "order_id", [NOBODY, "x", "0" * 27, "0" * 29, NOBODY.upper().replace("0", "A"), "%2e%2e", "{id}"]
 )
-@pytest.mark.parametrize("act", ["", "/cancel", "/retry"])
+@pytest.mark.parametrize("act", ["", "/stream", "/cancel", "/resend", "/retry"])
 def test_an_id_that_is_none_is_not_found(door, order_id, act):
-    method, body = ("POST", {"reason": "no"}) if act else ("GET", None)
+    method, body = ("GET", None) if act in {"", "/stream"} else ("POST", {"reason": "no"})
     is_problem(door.call(method, f"/v1/orders/{order_id}{act}", Role.ADMIN, body), 404, "order_not_found")
 
 

@@ -300,7 +300,8 @@ def test_a_look_that_fails_is_a_defect_and_ends_no_stream(door, monkeypatch):
     assert door.app.state.front.defects == Counter(RuntimeError=1)
 
 
-def test_an_order_that_is_gone_ends_its_stream(door):
+def test_an_order_that_is_gone_ends_its_stream(door, monkeypatch):
+    monkeypatch.setattr(stream, "HEARTBEAT_S", 2 * WAIT)
     placed = door.place().json()["id"]
     with live(door.app) as url, reading(url, door, placed) as reader:
         reader.next()

@@ -1,0 +1,37 @@
+"""What is measured of outside calls, and of the time from activation to notification: counts, never a person.
+
+Kept as fields of one flat table, so that many processes can add to it: `calls|<to>|<outcome>`,
+`<histogram>|<label>|sum` and `<histogram>|<label>|<upper bound>` (each observation in one bucket only).
+"""
+
+from collections import Counter
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+BEYOND = "+Inf"
+CALLS, CALL_SECONDS, NOTIFIED_SECONDS = "calls", "call_seconds", "notified_seconds"
+
+
+class Measures:
+    """Counts of one performer, until somebody takes them away."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def called(self, to: str, outcome: str, seconds: float) -> None:
+        """An outside call ended. to: `gateway` or `bss`."""
+        self._counts[f"{CALLS}|{to}|{outcome}"] += 1
+        self._observe(f"{CALL_SECONDS}|{to}", seconds)
+
+    def notified(self, seconds: float) -> None:
+        """A subscriber was told of an activation, so long after it."""
+        self._observe(f"{NOTIFIED_SECONDS}|", seconds)
+
+    def _observe(self, name: str, seconds: float) -> None:
+        bound = next((str(bound) for bound in BUCKETS if seconds <= bound), BEYOND)
+        self._counts[f"{name}|{bound}"] += 1
+        self._counts[f"{name}|sum"] += seconds  # type: ignore[assignment] # a Counter counts whatever adds up
+
+    def drain(self) -> dict[str, float]:
+        """What was counted since the last time."""
+        taken, self._counts = self._counts, Counter()
+        return dict(taken)

@@ -1,0 +1,53 @@
+"""What workers measure, and how it reads in /metrics."""
+
+from prometheus_client import generate_latest
+from prometheus_client.registry import Collector
+
+from consent_engine.api.metrics_calls import of_calls
+from consent_engine.measures import Measures
+
+
+class Once(Collector):
+    def __init__(self, counted):
+        self.counted = counted
+
+    def collect(self):
+        return of_calls(self.counted)
+
+
+def test_calls_are_counted_by_whom_they_went_to_and_how_they_ended():
+    measures = Measures()
+    measures.called("gateway", "accepted", 0.02)
+    measures.called("gateway", "accepted", 0.25)
+    measures.called("bss", "uncertain", 400)
+    measures.notified(0.9)
+    page = generate_latest(Once(measures.drain())).decode()
+    assert 'consent_outside_calls_total{outcome="accepted",to="gateway"} 2.0' in page
+    assert 'consent_outside_call_duration_seconds_bucket{le="0.025",to="gateway"} 1.0' in page
+    assert 'consent_outside_call_duration_seconds_bucket{le="+Inf",to="gateway"} 2.0' in page
+    assert 'consent_outside_call_duration_seconds_bucket{le="300.0",to="bss"} 0.0' in page
+    assert 'consent_outside_call_duration_seconds_sum{to="gateway"} 0.27' in page
+    assert 'consent_notification_delay_seconds_bucket{le="1.0"} 1.0' in page
+
+
+def test_what_was_taken_away_is_not_told_twice():
+    measures = Measures()
+    measures.notified(1)
+    assert measures.drain()
+    assert measures.drain() == {}
+
+
+def test_a_notified_order_tells_how_long_the_notification_took(world):
+    world.place()
+    world.run()
+    world.say("是")
+    world.run()
+    counts = world.engine.performer.measures.drain()
+    assert counts["calls|gateway|accepted"] == 2
+    assert counts["calls|bss|accepted"] == 1
+    assert (
+        sum(count for name, count in counts.items() if name.startswith("notified_seconds||") and "sum" not in name) == 1
+    )
+    world.engine.registry.count(counts)
+    world.engine.registry.count({"calls|bss|accepted": 1})
+    assert world.engine.registry.counted()["calls|bss|accepted"] == 2
