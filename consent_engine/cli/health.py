@@ -10,7 +10,7 @@ from consent_engine.cli.tables import table
 
 
 def doctor(
-    settings: Annotated[bool, typer.Option("--settings", help="Show every setting and its source, too.")] = False,  # noqa: FBT002
+    brief: Annotated[bool, typer.Option("--brief", help="Leave the settings out.")] = False,  # noqa: FBT002
 ) -> int:
     """Look at settings, server, clocks, workers, stuck work, plans and the newest records. Exit status 1: see to it."""
     from consent_engine.doctor import Level, examine, sources
@@ -18,7 +18,7 @@ def doctor(
     from consent_engine.wiring import installation
 
     loaded = Settings.load()
-    if settings:
+    if not brief:
         table(("setting", "value", "from"), list(sources(loaded)))
     with installation(loaded, stocked=False) as found:
         findings = list(examine(found))

@@ -1,0 +1,93 @@
+"""The rows of the outside surface: the tests named for them exist; what was held by none is held here."""
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fakeredis import FakeRedis
+
+from consent_engine.adapters.redis_binary import find_binary
+from consent_engine.adapters.redis_client import Wire, connect
+from consent_engine.adapters.redis_registry import RedisRegistry
+from consent_engine.adapters.redis_server import connect_or_start
+from consent_engine.domain.admit import Sale
+from consent_engine.errors import SettingsError, StoreUnavailable
+from consent_engine.wiring import plans_from
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = runpy.run_path(str(ROOT / "docs" / "settings.py"))["reference"]
+NAMED = re.findall(r"`(test_\w+)`", (ROOT / "docs" / "contract-tests.md").read_text("utf-8"))
+WRITTEN = {
+    name for path in (ROOT / "tests").rglob("*.py") for name in re.findall(r"def (test_\w+)\(", path.read_text("utf-8"))
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    try:
+        find_binary()
+    except SettingsError as missing:
+        pytest.skip(str(missing))
+    return tmp_path
+
+
+def consent(folder, *arguments):
+    environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "CONSENT_DATA_DIR": str(folder / "data")}
+    return subprocess.run(
+        [sys.executable, "-m", "consent_engine", *arguments],
+        env=environ, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMED)))
+def test_a_test_named_for_a_row_exists(name):
+    assert name in WRITTEN
+
+
+def test_the_settings_page_is_made_from_the_code():
+    assert (ROOT / "docs" / "settings.md").read_text("utf-8") == REFERENCE()
+
+
+def test_the_demo_ends_as_its_scripts_say(folder):
+    done = consent(folder, "demo", "--orders", "60")
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_doctor_says_what_is_wrong_and_what_to_type(folder):
+    done = consent(folder, "doctor")
+    assert done.returncode == 1
+    assert "no worker was heard from" in done.stdout
+    assert "consent serve" in done.stdout
+    assert "CONSENT_REPLY_WINDOW" in done.stdout
+    assert (folder / "data" / "secret").read_text().strip() not in done.stdout
+
+
+def test_every_command_prints_json_when_asked(folder):
+    for command in (["keys", "list"], ["plans", "list"], ["stuck"], ["read", "是"], ["callable", "13800138000"]):
+        done = consent(folder, *command, "--json")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("["), done.stdout
+
+
+def test_another_secret_than_the_data_were_written_with_stops_the_start(folder):
+    with connect_or_start(folder / "data", "everysec") as server:
+        registry = RedisRegistry(Wire(connect(server.url), proves=False, replicas=0))
+        registry.check("the first secret", strict=False, cells=1)
+        registry.check("the first secret", strict=False, cells=1)
+        with pytest.raises(SettingsError, match="CONSENT_SECRET"):
+            registry.check("another secret", strict=False, cells=1)
+        with pytest.raises(SettingsError, match="CONSENT_CELLS"):
+            registry.check("the first secret", strict=False, cells=2)
+
+
+def test_two_who_publish_the_same_version_are_not_both_told_that_it_is_theirs():
+    registry = RedisRegistry(Wire(FakeRedis(decode_responses=True), proves=False, replicas=0))
+    plan = plans_from(None)[0]
+    registry.publish(plan, Sale.ON_SALE)
+    registry.publish(plan, Sale.ON_SALE)
+    with pytest.raises(StoreUnavailable):
+        registry.publish(plan.model_copy(update={"price": "1 元/月"}), Sale.ON_SALE)
+    assert registry.catalogue()[plan.code].plan.price == plan.price
