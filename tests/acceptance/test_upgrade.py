@@ -3,7 +3,7 @@
 `trunk_data.tar.gz` was written by that commit's own processes, and is made again, where its format must follow, by
 
     git worktree add /tmp/trunk f48748b
-    cd /tmp/trunk && PYTHONPATH=/tmp/trunk python /work/main/tests/acceptance/test_upgrade.py    # this file's path
+    cd /tmp/trunk && PYTHONPATH=/tmp/trunk python /path/to/this/checkout/tests/acceptance/test_upgrade.py
 
 The tests drive the clock by hand from the instant at which it was written, so that they do not age.
 """
