@@ -18,6 +18,8 @@ from consent_engine.ports import ApiKey
 
 SCHEMA = "1"
 _META = "ce:meta"
+FORGOTTEN_MS = 3_600_000
+"""How long a silent worker is remembered."""
 
 
 class RedisRegistry:
@@ -102,7 +104,7 @@ class RedisRegistry:
             at, _, told = kept.partition("|")
             if now - int(at) <= within:
                 heard[worker] = told
-            elif now - int(at) > 3_600_000:  # noqa: PLR2004 - an hour
+            elif now - int(at) > FORGOTTEN_MS:
                 self._one("HDEL", "ce:workers", worker)
         return heard
 

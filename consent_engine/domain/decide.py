@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from consent_engine.domain.decision import Decision, Drop, Put, held_back, note, refuse_or_note, say, settle
+from consent_engine.domain.decision import A_SECOND, Decision, Drop, Put, held_back, note, refuse_or_note, say, settle
 from consent_engine.domain.effects import WAKE_REMINDER, WAKE_TOO_LATE, WAKE_WINDOW, Millis, Purpose
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import CancelAsked, Ended, Fact, Replied, Reported, ResendAsked, RetryAsked, Woke
@@ -18,8 +18,6 @@ from consent_engine.domain.outcomes import on_outcome
 from consent_engine.domain.replies import on_reply
 from consent_engine.domain.reports import on_report
 from consent_engine.errors import NothingParked, NotWaiting, TooLate, TooManyResends
-
-A_SECOND = 1_000
 
 
 def decide(order: Order, fact: Fact, now: Millis) -> Decision:

@@ -19,6 +19,7 @@ from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import QUESTION, Order
 from consent_engine.domain.sms import Delivery
 
+A_SECOND = 1_000
 PARKED: Millis = -1
 """The due of an effect that waits for a person: kept as +inf, which is the stuck list."""
 

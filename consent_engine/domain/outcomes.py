@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from consent_engine.domain.decision import (
+    A_SECOND,
     PARKED,
     Decision,
     Drop,
@@ -31,7 +32,6 @@ from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import QUESTION, Order
 from consent_engine.domain.policy import Policy
 
-A_SECOND = 1_000
 REFUSED = "refused: "
 """How `Pending.why` begins when a refusal is known and only waits for unread messages."""
 
