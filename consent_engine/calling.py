@@ -52,7 +52,7 @@ def _sms(order: Order, effect: str) -> tuple[str, Sms]:
 def text_of(order: Order, purpose: Purpose) -> str:
     """What an order's SMS says: the question as frozen at the door, the others in the edition of that day."""
     if purpose is Purpose.CONFIRMATION:
-        return order.person.text
+        return order.text
     activated = order.last(Trigger.SERVICE_ACTIVATED)
     active_from = str(activated.detail.get("note", "")) if activated else ""
     doc = order.doc

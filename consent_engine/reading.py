@@ -50,7 +50,8 @@ def _one(
             loaded = yield from load(lines=[line_id])
         now, line = loaded.now, loaded.line(line_id)
         ids = [] if poisoned else wanted(line, message)
-        orders: Mapping[str, Order] = (yield from load(ids)).orders if ids else {}
+        found = (yield from load(ids)).orders if ids else {}  # what others asked for in this round is in it, too
+        orders = {order: found[order] for order in ids if order in found}
         meant = Reading(unmatched="lost_reader") if poisoned else understand(line, orders, message, waits=waits)
         word = yield from _save(line, orders, message, meant, held, now, release=not behind)
         if word in {Word.OK, Word.SAME}:

@@ -9,6 +9,7 @@ from consent_engine.domain.decide import decide
 from consent_engine.domain.decision import PARKED, Decision, Drop, Put
 from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
 from consent_engine.domain.facts import Ended, Fact, Woke
+from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line import Entry
 from consent_engine.domain.order import Order, sealed
 from consent_engine.domain.outcomes import on_line_outcome
@@ -32,19 +33,27 @@ def commit_of(
 ) -> tuple[Commit, Order]:
     """A decision as the store takes it, and the order as it then is.
 
-    The held effect goes unless the decision puts it again. What a reply is matched with is stamped on the line.
+    The held effect goes unless the decision puts it again. What a reply is matched with is stamped on the line, and
+    when the question was handed over: no reply to it may seem older.
     """
     after, fields = sealed(decision.order, decision.events, salts())
     if after.reply_by != before.reply_by:
         fields["reply_by"] = str(after.reply_by)
     drop = _with_held(decision, held)
-    entry = Entry.of(after)
-    if entry != Entry.of(before):
+    stamps = _stamps(before, after, decision)
+    if stamps is not None:
         line = line or LineChange(before.line)
-        line = replace(line, fields={**line.fields, f"o:{before.id}": entry.kept(), "seen": str(now)})
+        line = replace(line, fields={**line.fields, **stamps, "seen": str(now)})
     order = OrderChange(after, before.version, before.state, fields, decision.put, drop)
     wakes = wakes_of(decision.put, now) | (wakes_of(line.put, now) if line else frozenset())
     return Commit(op, order, line, held, decision.guard, wakes=wakes), _stood(before, after, decision)
+
+
+def _stamps(before: Order, after: Order, decision: Decision) -> dict[str, str] | None:
+    """What the line must know of this: nothing (None), the instant alone ({}), or how the order ended."""
+    if after.state.settled and not before.state.settled:
+        return {f"o:{before.id}": Entry.of(after).kept()}
+    return {} if any(e.trigger is Trigger.CONFIRMATION_ACCEPTED for e in decision.events) else None
 
 
 def _with_held(decision: Decision, held: Held | None) -> tuple[tuple[str, Drop], ...]:

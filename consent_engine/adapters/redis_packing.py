@@ -1,10 +1,13 @@
 """How records, commits and leases look to Redis: names of keys, arguments of scripts, and back."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
+from consent_engine.adapters.redis_client import Calls, Wire
+from consent_engine.domain.doc import offer_named
 from consent_engine.domain.effects import Lane, Millis, lane_of
 from consent_engine.domain.line import Line, Unread
 from consent_engine.domain.order import Order
@@ -15,6 +18,7 @@ PREFIX = "ce:{0}:"
 LANES = {lane: number for number, lane in enumerate(Lane, 4)}
 """A lane's number among the keys of `commit`."""
 DUE = {lane: f"{PREFIX}due:{lane}" for lane in Lane}
+OFFERS = f"{PREFIX}offers"
 MOST_UNREAD = 16
 TIES = 200
 
@@ -50,9 +54,40 @@ def stuck_of(member: str) -> Stuck:
     return Stuck(Owner(owner), record, effect, lane_of(effect))
 
 
-def pairs(flat: Iterable[str]) -> dict[str, str]:
-    each = iter(flat)
-    return dict(zip(each, each, strict=True))
+def order_of(fields: dict[str, str], offers: Mapping[str, str]) -> Order:
+    """An order from its record and the offer it names."""
+    if name := offer_named(fields.get("doc", "")):
+        fields["offer"] = offers[name]
+    return Order.read(fields)
+
+
+class Offers(dict[str, str]):
+    """The offers this process has seen in the store, by name: what it may believe to be there, and read again."""
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__()
+        self._wire = wire
+
+    def __missing__(self, name: str) -> str:
+        calls = Calls()
+        calls.plain("HGET", OFFERS, name)
+        [kept] = self._wire.send(calls, repeat=True)
+        if kept is None:
+            raise BrokenRecord("the offer that an order names is not there")
+        self[name] = str(kept)
+        return self[name]
+
+    def needed(self, commit: Commit) -> tuple[str, str]:
+        """The name of the offer a new order needs, and its content unless it was seen there; '' when it needs none."""
+        change = commit.order
+        if change is None or change.state_before is not None:
+            return "", ""
+        offer = change.order.doc.offer
+        return offer.hash, "" if offer.hash in self else offer.kept()
+
+
+def pairs(flat: Sequence[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def unread_of(kept: str) -> Unread:
@@ -63,12 +98,15 @@ def unread_of(kept: str) -> Unread:
         raise BrokenRecord("an unread message cannot be read") from None
 
 
-def leased_of(now: Millis, member: str, kept: str, lost: str, flat: Sequence[str], unread: Sequence[str]) -> Leased:
+def leased_of(
+    offers: Mapping[str, str], now: Millis, member: str, kept: str, lost: str, flat: Sequence[str],
+    unread: Sequence[str],
+) -> Leased:  # fmt: skip
     owner, record, effect = member.split(":", 2)
     fields = pairs(flat)
     token = int(kept[1 : kept.index(",")])
     if owner == Owner.ORDER:
-        return Leased(effect, token, lost == "1", now, order=Order.read(fields))
+        return Leased(effect, token, lost == "1", now, order=order_of(fields, offers))
     line = Line.read(record, fields, now)
     return Leased(effect, token, lost == "1", now, line=line, unread=tuple(unread_of(row) for row in unread))
 
@@ -76,7 +114,7 @@ def leased_of(now: Millis, member: str, kept: str, lost: str, flat: Sequence[str
 def keys_of(commit: Commit) -> list[str]:
     order = commit.order.order if commit.order else None
     line = commit.line.line if commit.line else order.line if order else ""
-    day = datetime.fromtimestamp(order.doc.placed_at / 1000, UTC).strftime("%Y-%m-%d") if order else ""
+    day = _day(order.doc.placed_at // 86_400_000) if order else ""
     return [
         order_key(order.id if order else "-"),
         line_key(line or "-"),
@@ -85,10 +123,17 @@ def keys_of(commit: Commit) -> list[str]:
         f"{PREFIX}placed",
         f"{PREFIX}funnel:{day}",
         f"{PREFIX}unmatched",
+        OFFERS,
     ]
 
 
-def arguments_of(commit: Commit) -> list[str | int]:
+@lru_cache(64)
+def _day(number: int) -> str:
+    return datetime.fromtimestamp(number * 86_400, UTC).strftime("%Y-%m-%d")
+
+
+def arguments_of(commit: Commit, offer: tuple[str, str]) -> list[str | int]:
+    """offer: the name of the one a new order needs, and its content unless it is believed to be there."""
     change, line, held = commit.order, commit.line, commit.held
     consume, release = (line.consume, line.release) if line else ("", False)
     read = "" if line is None or line.read is None else line.read
@@ -100,6 +145,7 @@ def arguments_of(commit: Commit) -> list[str | int]:
         change.order.head if change else "",
         change.order.doc.placed_at if change and change.state_before is None else "",
         consume, "1" if release else "0",
+        *offer,
     ]  # fmt: skip
     fields = change.fields if change else {}
     counted(args, (pair for pair in fields.items()), len(fields))

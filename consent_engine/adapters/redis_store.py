@@ -10,7 +10,8 @@ Keys, all under `ce:`; `{0}` is the tag of the one cell, so that all keys of a s
     ce:{0}:due:<lane>     zset    o:<order>:<effect> or l:<line>:<effect> -> due (ms), the lease's end, +inf = parked
     ce:{0}:refusals       zset    <line> <carrier or *> -> since
     ce:{0}:placed         zset    order -> placed at
-    ce:{0}:funnel:<day>   hash    state -> how many of the orders placed that day
+    ce:{0}:funnel:<day>   hash    <state before>><state after> -> how many orders placed that day made this step
+    ce:{0}:offers         hash    <hash> -> what orders were asked alike: plan, words, policy; never changed
     ce:{0}:lifted         stream  refusals lifted: by whom, on which act of the subscriber
     ce:{0}:unmatched      stream  messages that answered nothing
     ce:key:<hash>         string  reservation of an Idempotency-Key: fingerprint|order|claimant|instant
@@ -24,6 +25,7 @@ Keys, all under `ce:`; `{0}` is the tag of the one cell, so that all keys of a s
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,6 +37,7 @@ from consent_engine.adapters.redis_packing import (
     MOST_UNREAD,
     PREFIX,
     TIES,
+    Offers,
     arguments_of,
     claim_of,
     inbox_key,
@@ -42,6 +45,7 @@ from consent_engine.adapters.redis_packing import (
     leased_of,
     line_key,
     order_key,
+    order_of,
     scored,
     stuck_of,
 )
@@ -72,6 +76,7 @@ class RedisStore:
         self._wire = wire
         self._lease_ms = lease_ms
         self._clock = clock
+        self._offers = Offers(wire)
 
     def _now(self) -> str:
         return "" if self._clock is None else str(self._clock())
@@ -97,7 +102,7 @@ class RedisStore:
         for order_id, kept in zip(orders, records, strict=False):
             with _told(order_id):
                 if kept:
-                    found[order_id] = Order.read(kept)
+                    found[order_id] = order_of(kept, self._offers)
         read: dict[str, Line] = {}
         for line_id, kept in zip(lines, records[len(orders) :], strict=True):
             with _told(line_id):
@@ -108,9 +113,16 @@ class RedisStore:
         """See Store.commit."""
         calls = Calls()
         for commit in commits:
-            calls.script("commit", keys_of(commit), arguments_of(commit))
+            calls.script("commit", keys_of(commit), arguments_of(commit, self._offers.needed(commit)))
         answers = self._wire.send(calls, prove=prove, repeat=True)
-        return [Word(answer[0]) for answer in answers]
+        words = [answer[0] for answer in answers]
+        if unknown := [n for n, word in enumerate(words) if word == "offer"]:
+            # Another server than the one we told it, or one that lost its last moments: say it again.
+            self._offers.clear()
+            again = self.commit([commits[n] for n in unknown], prove=prove)
+            for n, word in zip(unknown, again, strict=True):
+                words[n] = word
+        return [Word(word) for word in words]
 
     def lease(self, lane: Lane, n: int) -> list[Leased]:
         """See Store.lease."""
@@ -122,7 +134,7 @@ class RedisStore:
         leased, broken = [], Calls()
         for member, *rest in rows:
             try:
-                leased.append(leased_of(int(now), member, *rest))
+                leased.append(leased_of(self._offers, int(now), member, *rest))
             except BrokenRecord as error:  # one record nobody can read must not stop its lane: to the stuck list
                 log.error("%s: %s", member.split(":")[1], error)
                 _park(broken, lane, member, rest[0])
@@ -259,8 +271,14 @@ class RedisStore:
         """See Store.funnel."""
         calls = Calls()
         calls.plain("HGETALL", f"{PREFIX}funnel:{day}")
-        [counts] = self._wire.send(calls, repeat=True)
-        return {State(state): int(count) for state, count in counts.items()}
+        [steps] = self._wire.send(calls, repeat=True)
+        counts: Counter[str] = Counter()
+        for step, count in steps.items():
+            before, made, after = step.rpartition(">")
+            counts[after] += int(count)
+            if before and made:
+                counts[before] -= int(count)
+        return {State(state): count for state, count in counts.items()}
 
 
 def _park(calls: Calls, lane: Lane, member: str, kept: str) -> None:

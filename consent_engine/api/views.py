@@ -108,7 +108,7 @@ class OrderView(View):
             carrier=doc.carrier,
             plan=PlanRef(code=doc.plan, version=doc.plan_version, hash=doc.plan_hash),
             confirmation=Confirmation(
-                text=order.person.text, segments=doc.segments, sender=doc.sender + doc.sub, code=doc.code
+                text=order.text, segments=doc.segments, sender=doc.sender + doc.sub, code=doc.code
             ),
             reply_by=instant(order.reply_by) if order.reply_by else None,
             created_at=instant(doc.placed_at),

@@ -12,12 +12,14 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.doc import Call, Doc, Person
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.event import compact
 from consent_engine.domain.line import Entry, Line, free_code
 from consent_engine.domain.messages import confirmation
 from consent_engine.domain.msisdn import Msisdn, parse
-from consent_engine.domain.order import Call, Doc, Order, Person, opened
+from consent_engine.domain.offer import Offer
+from consent_engine.domain.order import Order, opened
 from consent_engine.domain.plan import Plan
 from consent_engine.domain.policy import Policy
 from consent_engine.domain.segments import segments
@@ -212,32 +214,15 @@ def _plan(request: PlaceOrder, listed: Listed | None, now: Millis) -> Plan:
     return plan
 
 
-def _written(plan: Plan, code: str | None, window: int, edition: int) -> tuple[str, int]:
-    if code is not None:
-        text = confirmation(plan, code, window, edition)
-        return text, segments(text)
-    # Nearly every text: the same words for everybody who is asked about this version of the plan.
-    known = _WRITTEN.get((plan.hash, window, edition))
-    if known is None:
-        text = confirmation(plan, None, window, edition)
-        known = text, segments(text)
-        if len(_WRITTEN) < _MOST_WRITTEN:
-            _WRITTEN[plan.hash, window, edition] = known
-    return known
-
-
-_WRITTEN: dict[tuple[str, int, int], tuple[str, int]] = {}
-_MOST_WRITTEN = 4096
-
-
 def _doc(
     placing: Placing, order_id: str, plan: Plan, others: Sequence[Entry], terms: Terms, now: Millis, salt: str
 ) -> tuple[str, Doc]:
-    request, policy = placing.request, terms.policy
+    """The doc, and the text of the question where it is not the offer's own."""
+    request = placing.request
     code = free_code(others, now, salt[:8])
     asks_code = bool(others)  # then "the only order asked" would not do
-    edition = LANGUAGES[request.language]
-    text, parts = _written(plan, code if asks_code else None, policy.reply_window, edition)
+    offer = _offer(plan, terms, LANGUAGES[request.language])
+    text = confirmation(plan, code, offer.policy.reply_window, offer.words) if asks_code else ""
     call = Call(
         request.call.caller_number,
         request.call.recording_id,
@@ -250,24 +235,35 @@ def _doc(
         placed_by=placing.api_key,
         agent=request.agent,
         call=call,
-        carrier=plan.carrier.value,
-        plan=plan.code,
-        plan_version=plan.version,
-        plan_hash=plan.hash,
-        plan_name=plan.name,
-        price=plan.price,
-        unsubscribe=plan.unsubscribe,
-        sender=terms.senders[plan.carrier],
+        offer=offer,
         sub=code if plan.carrier in terms.sub_numbers else "",
         code=code,
         asks_code=asks_code,
-        words=edition,
-        segments=parts,
-        policy=policy,
+        segments=segments(text) if text else offer.segments,
         request=request.fingerprint(),
         person="",
     )
     return text, doc
+
+
+def _offer(plan: Plan, terms: Terms, edition: int) -> Offer:
+    """The same for everybody who is asked about this version of the plan."""
+    name = (plan.hash, plan.version, terms.policy, terms.senders[plan.carrier], edition)
+    known = _OFFERS.get(name)
+    if known is None:
+        text = confirmation(plan, None, terms.policy.reply_window, edition)
+        offer = Offer(
+            plan.carrier.value, plan.code, plan.version, plan.hash, plan.name, plan.price, plan.unsubscribe,
+            terms.senders[plan.carrier], edition, text, segments(text), terms.policy,
+        )  # fmt: skip
+        known = Offer.read(offer.kept())
+        if len(_OFFERS) < _MOST_OFFERS:
+            _OFFERS[name] = known
+    return known
+
+
+_OFFERS: dict[tuple[str, int, Policy, str, int], Offer] = {}
+_MOST_OFFERS = 4096
 
 
 def millis(instant: datetime) -> Millis:

@@ -25,9 +25,9 @@ class Meaning:
 
 
 def remembered(entries: Sequence[Entry], carriers: Sequence[str], at: Millis) -> list[Entry]:
-    """The orders of `carriers` that a message received at `at` may mean, those asked last at the end."""
+    """The orders of `carriers` that a message received at `at` may mean: settled ones first, the newest last."""
     found = [entry for entry in entries if entry.carrier in carriers and entry.remembered(at)]
-    return sorted(found, key=lambda entry: entry.asked_at or at)
+    return sorted(found, key=lambda entry: (entry.is_open, entry.until))
 
 
 def sub_number(to: str, senders: Mapping[str, str]) -> str:
@@ -42,12 +42,12 @@ def correlate(
     code: str | None,
     sub: str,
     entries: Sequence[Entry],
-    was_started: Callable[[str], bool],
+    was_asked: Callable[[str], bool],
     which_asked: Callable[[str], Keyword | None],
 ) -> Meaning:
-    """Say what a reply means among `entries` (those remembered, of its carriers).
+    """Say what a reply means among `entries` (those remembered, of its carriers; those asked last at the end).
 
-    was_started: whether the question of an order that is not recorded as asked may have left us ·
+    was_asked: whether the question of an order was handed over, or may have left us ·
     which_asked: what the subscriber had said when we asked "which one?" about an order
     """
     if keyword is Keyword.STOP:
@@ -59,7 +59,7 @@ def correlate(
         return Meaning(keyword, Rule.SUB_NUMBER, (by_sub[0].order,), everyone)
     if code is not None:
         return _by_code(keyword, code, entries, everyone, which_asked)
-    asked = [entry for entry in entries if entry.asked_at or (entry.is_open and was_started(entry.order))]
+    asked = [entry for entry in entries if was_asked(entry.order)]
     if len(asked) == 1:
         return Meaning(keyword, Rule.ONLY_ORDER, (asked[0].order,), everyone)
     if not asked:

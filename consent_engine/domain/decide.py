@@ -8,7 +8,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from consent_engine.domain.decision import A_SECOND, Decision, Drop, Put, held_back, note, refuse_or_note, say, settle
+from consent_engine.domain.decision import (
+    A_SECOND,
+    Decision,
+    Drop,
+    Put,
+    closing,
+    held_back,
+    note,
+    refuse_or_note,
+    say,
+    settle,
+)
 from consent_engine.domain.effects import WAKE_REMINDER, WAKE_TOO_LATE, WAKE_WINDOW, Millis, Purpose
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import CancelAsked, Ended, Fact, Replied, Reported, ResendAsked, RetryAsked, Woke
@@ -52,12 +63,15 @@ def _on_timer(order: Order, fact: Woke, now: Millis) -> Decision:
 
 
 def _remind(order: Order, op: str, now: Millis) -> Decision:
-    """Ask once more, by day; a reminder that the quiet hours push past the window is none."""
+    """Ask once more, by day; a reminder that comes, or would come, after the window is none."""
+    window = closing(order.reply_by)
+    if now > order.reply_by:
+        return Decision(order, put=(window,))
     events, again = held_back(order, Put(WAKE_REMINDER, now), op, now)
     if not events:
-        reminded = note(order, Event(Trigger.REMINDED, now, op, by="engine"), say(Purpose.REMINDER, now))
+        reminded = note(order, Event(Trigger.REMINDED, now, op, by="engine"), say(Purpose.REMINDER, now), window)
         return replace(reminded, guard=now)  # nobody is reminded whose answer we only have to read
-    return Decision(order.moved(*events), events, (again,) if again.due < order.reply_by else ())
+    return Decision(order.moved(*events), events, (again if again.due < order.reply_by else window,))
 
 
 def _on_resend(order: Order, fact: ResendAsked, now: Millis) -> Decision:

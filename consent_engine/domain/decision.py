@@ -88,11 +88,11 @@ def held_back(order: Order, put: Put, op: str, now: Millis) -> tuple[tuple[Event
 
 
 def handed_over(order: Order, now: Millis, op: str, how: str, ref: str = "") -> tuple[Event, tuple[Put, ...]]:
-    """The question is with the subscriber: the event, and the end of the wait for an answer.
+    """The question is with the subscriber: the event, and what ends the wait: first the reminder, if there is one.
 
     how: `gateway` (it said so), `report` or `reply` (these prove it, when the gateway's answer was doubtful).
     """
-    pending = order.question or Pending()
+    pending, policy = order.question or Pending(), order.doc.policy
     detail: dict[str, str | int | list[str]] = {
         "how": how,
         "attempts": pending.attempts,
@@ -100,12 +100,16 @@ def handed_over(order: Order, now: Millis, op: str, how: str, ref: str = "") -> 
         "may_have": max(1, pending.doubts + (1 if how == "gateway" or pending.leased_at else 0)),
         "started": pending.first_at,
         "last": pending.last_at,
+        "window": policy.reply_window,
     }
     event = Event(Trigger.CONFIRMATION_ACCEPTED, now, op, ref, "engine", detail)
-    policy = order.doc.policy
-    window = Put(WAKE_WINDOW, now + policy.reply_window + 1)  # a yes in the last millisecond is in time
     reminds = 0 < policy.reminder_after < policy.reply_window
-    return event, (window, Put(WAKE_REMINDER, now + policy.reminder_after)) if reminds else (window,)
+    return event, (Put(WAKE_REMINDER, now + policy.reminder_after) if reminds else closing(now + policy.reply_window),)
+
+
+def closing(reply_by: Millis) -> Put:
+    """The end of the wait: a yes in the last millisecond is in time. A reminder puts it; one timer an order."""
+    return Put(WAKE_WINDOW, reply_by + 1)
 
 
 def refuse_or_note(order: Order, event: Event, late: Event, *puts: Put, late_puts: tuple[Put, ...] = ()) -> Decision:

@@ -14,6 +14,8 @@ from typing import Any
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import Trigger
 
+HASH_LENGTH = 43
+"""Of a SHA-256 in base64url without padding."""
 Detail = Mapping[str, str | int | list[str]]
 
 
@@ -47,7 +49,7 @@ def storable(text: str) -> str:
 
 def digest(text: str) -> str:
     """SHA-256 of a text, base64url without padding: 43 characters."""
-    return urlsafe_b64encode(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()).decode()[:43]
+    return urlsafe_b64encode(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()).decode()[:HASH_LENGTH]
 
 
 def link(head: str, public: str) -> str:

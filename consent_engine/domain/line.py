@@ -37,8 +37,7 @@ def order_id(secret: str, msisdn: Msisdn, api_key: str, idempotency_key: str) ->
 class Entry:
     """What a reply can be matched with: one order, in short.
 
-    asked_at: 0 while the question is not known to be handed over · until: 0 while open; then until when a reply may
-    still mean it
+    until: 0 while open; then until when a reply may still mean it
     """
 
     order: str
@@ -46,7 +45,6 @@ class Entry:
     plan: str
     code: str
     sub: str
-    asked_at: Millis
     until: Millis
 
     @property
@@ -60,14 +58,14 @@ class Entry:
 
     def kept(self) -> str:
         """As kept."""
-        return compact([self.carrier, self.plan, self.code, self.sub, self.asked_at, self.until])
+        return compact([self.carrier, self.plan, self.code, self.sub, self.until])
 
     @classmethod
     def of(cls, order: Order) -> "Entry":
         """The entry of an order as it stands."""
         doc = order.doc
         until = doc.policy.remembered_until(order.settled_at) if order.state.settled else 0
-        return cls(doc.id, doc.carrier, doc.plan, doc.code, doc.sub, order.asked_at, until)
+        return cls(doc.id, doc.carrier, doc.plan, doc.code, doc.sub, until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +116,8 @@ class Line:
             for name, kept in fields.items():
                 kind, _, rest = name.partition(":")
                 if kind == "o":
-                    entries.append(Entry(rest, *json.loads(kept)))
+                    carrier, plan, code, sub, *_, until = json.loads(kept)  # an older one tells when it was asked
+                    entries.append(Entry(rest, carrier, plan, code, sub, until))
                 elif kind == "r":
                     refusals.append(Refusal(rest, *json.loads(kept)))
                 elif kind == "f":

@@ -4,101 +4,18 @@ Whatever changes is read from the events, so the history *is* the record. `state
 beside it for scripts and people; `replay` says what they must be.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
+from consent_engine.domain.doc import Doc, Person
 from consent_engine.domain.effects import Millis, Pending, Purpose, sms_effect
-from consent_engine.domain.event import Event, chain, compact, digest, salted, seal, unseal
+from consent_engine.domain.event import Event, chain, digest, seal, unseal
 from consent_engine.domain.lifecycle import STAGES, State, Trigger, advance
 from consent_engine.domain.messages import Subject
-from consent_engine.domain.policy import Policy
 from consent_engine.errors import BrokenRecord
 
 MOST_EVENTS = 200
 """A bound on one order's history: past it, messages that only add a note are kept as unmatched."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """The call in which the subscriber agreed."""
-
-    caller_number: str
-    recording_id: str
-    started_at: Millis
-    agreed_at: Millis
-
-
-@dataclass(frozen=True, slots=True)
-class Doc:
-    """What was frozen at the door; written once, public: it names no person.
-
-    placed_by: name of the API key · code: tells this order from the subscriber's others · asks_code: the text asks
-    for it · sub: digits appended to the sender, '' if none · words: the edition of our texts · text_hash: of the
-    confirmation · person: hash of the person part
-    """
-
-    id: str
-    placed_at: Millis
-    placed_by: str
-    agent: str
-    call: Call
-    carrier: str
-    plan: str
-    plan_version: int
-    plan_hash: str
-    plan_name: str
-    price: str
-    unsubscribe: str
-    sender: str
-    sub: str
-    code: str
-    asks_code: bool
-    words: int
-    segments: int
-    policy: Policy
-    request: str
-    person: str
-
-    def kept(self) -> str:
-        """As kept, and as the first link of the chain."""
-        call = [self.call.caller_number, self.call.recording_id, self.call.started_at, self.call.agreed_at]
-        plan = [self.plan, self.plan_version, self.plan_hash, self.plan_name, self.price, self.unsubscribe]
-        question = [self.sender, self.sub, self.code, int(self.asks_code), self.words, self.segments]
-        head = [self.id, self.placed_at, self.placed_by, self.agent, self.carrier, self.request, self.person]
-        return compact([head, call, plan, question, self.policy.frozen()])
-
-    @classmethod
-    def read(cls, kept: str) -> "Doc":
-        """What `kept` wrote."""
-        head, call, plan, question, policy = json.loads(kept)
-        order_id, placed_at, placed_by, agent, carrier, request, person = head
-        sender, sub, code, asks_code, words, segments = question
-        plan_code, version, plan_hash, name, price, unsubscribe = plan
-        return cls(
-            order_id, placed_at, placed_by, agent, Call(*call), carrier, plan_code, version, plan_hash, name, price,
-            unsubscribe, sender, sub, code, bool(asks_code), words, segments, Policy.thaw(policy), request, person,
-        )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """The person part of the placing: what erasing a subscriber deletes."""
-
-    msisdn: str
-    text: str
-    metadata: Mapping[str, Any]
-
-    def kept(self, salt: str) -> str:
-        """As kept."""
-        return salted({"msisdn": self.msisdn, "text": self.text, "metadata": self.metadata}, salt)
-
-    @classmethod
-    def read(cls, kept: str) -> "Person":
-        """What `kept` wrote."""
-        known = json.loads(kept)
-        return cls(known["msisdn"], known["text"], known["metadata"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +64,8 @@ class Order:
     @property
     def reply_by(self) -> Millis:
         """Until when a yes counts; 0 while nothing was asked."""
-        asked_at = self.asked_at
-        return asked_at + self.doc.policy.reply_window if asked_at else 0
+        event = self.last(Trigger.CONFIRMATION_ACCEPTED)
+        return event.at + int(str(event.detail.get("window", self.doc.policy.reply_window))) if event else 0
 
     @property
     def ask_by(self) -> Millis:
@@ -173,10 +90,15 @@ class Order:
         reached = (STAGES[e.trigger] for e in reversed(self.events) if e.trigger in STAGES)
         return next(reached, "call_agreed")
 
+    @property
+    def text(self) -> str:
+        """The question as frozen at the door; '' when it held a code and the person part is erased."""
+        return self.person.text or ("" if self.doc.asks_code else self.doc.offer.text)
+
     def subject(self) -> Subject:
         """What our other texts may name."""
-        doc = self.doc
-        return Subject(doc.carrier, doc.plan_name, doc.price, doc.unsubscribe, doc.code)
+        offer = self.doc.offer
+        return Subject(offer.carrier, offer.plan_name, offer.price, offer.unsubscribe, self.doc.code)
 
     def moved(self, *events: Event) -> "Order":
         """The order after `events`; raises IllegalTransition."""
@@ -187,19 +109,19 @@ class Order:
 
     @classmethod
     def read(cls, fields: Mapping[str, str]) -> "Order":
-        """An order from the fields of its record."""
+        """An order from the fields of its record, and `offer`: the offer it names, as kept."""
         try:
-            numbers = sorted(int(name[1:]) for name in fields if name[0] == "e" and name[1:].isdigit())
+            events, publics = _told(fields)
             return cls(
-                doc=Doc.read(fields["doc"]),
+                doc=Doc.read(fields["doc"], fields.get("offer", "")),
                 person=Person.read(fields["who"]) if "who" in fields else _ERASED,
                 line=fields["line"],
                 state=State(fields["state"]),
                 version=int(fields["v"]),
                 head=fields["head"],
-                events=tuple(unseal(fields[f"e{n}"], fields.get(f"p{n}", "")) for n in numbers),
+                events=events,
                 effects={name[2:]: Pending.read(kept) for name, kept in fields.items() if name[:2] == "f:"},
-                publics=(fields["doc"], *(fields[f"e{n}"] for n in numbers)),
+                publics=publics,
             )
         except (KeyError, ValueError, TypeError) as error:
             raise BrokenRecord(f"order record cannot be read: {type(error).__name__}") from error
@@ -244,11 +166,21 @@ def sealed(order: Order, events: tuple[Event, ...], salts: Iterator[str]) -> tup
     return replace(order, head=chain(order.head, publics), publics=(*order.publics, *publics)), fields
 
 
+def _told(fields: Mapping[str, str]) -> tuple[tuple[Event, ...], tuple[str, ...]]:
+    """The events, and the links of the chain."""
+    publics = [fields["doc"]]
+    while (public := fields.get(f"e{len(publics)}")) is not None:
+        publics.append(public)
+    return tuple(unseal(public, fields.get(f"p{n}", "")) for n, public in enumerate(publics[1:], 1)), tuple(publics)
+
+
 def replay(fields: Mapping[str, str]) -> tuple[State, str, Millis]:
-    """State, head and reply_by as the history alone gives them."""
-    order = Order.read(fields)
-    state = State.AGREED
-    for event in order.events:
+    """State, head and reply_by as the history alone gives them; the offer is not needed."""
+    events, publics = _told(fields)
+    state, reply_by = State.AGREED, 0
+    for event in events:
         state = advance(state, event.trigger)
-    head = chain("", [fields["doc"], *(fields[f"e{n}"] for n in range(1, len(order.events) + 1))])
-    return state, head, order.reply_by
+        if event.trigger is Trigger.CONFIRMATION_ACCEPTED:
+            window = event.detail.get("window") or Doc.read(fields["doc"]).policy.reply_window
+            reply_by = event.at + int(str(window))
+    return state, chain("", publics), reply_by

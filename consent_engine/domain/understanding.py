@@ -62,9 +62,10 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
     # What was said before an order was placed cannot mean it. A STOP means all there is: the door keeps later ones out.
     entries = entries if keyword is Keyword.STOP else _older(entries, message, orders)
     entries = [entry for entry in entries if entry.order in orders]
+    entries.sort(key=lambda entry: orders[entry.order].asked_at or message.at)
     meaning = correlate(
         keyword, code, str(body["sub"]), entries,
-        was_started=lambda order: was_started(orders[order]),
+        was_asked=lambda order: _was_asked(orders[order]),
         which_asked=lambda order: _which_asked(orders[order], orders, message),
     )  # fmt: skip
     begun = _begun(orders, message)
@@ -99,6 +100,11 @@ def _asking(line: Line) -> tuple[tuple[str, Drop], ...]:
 def _has_room(order: Order, keyword: Keyword) -> bool:
     """Whether a history can take another note; what moves an open order always finds room."""
     return len(order.events) < MOST_EVENTS or order.state in _MOVING.get(keyword, frozenset())
+
+
+def _was_asked(order: Order) -> bool:
+    """Whether the question was handed over, or may have left us."""
+    return bool(order.asked_at) or (not order.state.settled and was_started(order))
 
 
 def _which_asked(order: Order, orders: Mapping[str, Order], message: Unread) -> Keyword | None:
@@ -148,7 +154,7 @@ _MOVING = {
 
 def _may_ask(keyword: Keyword, candidates: Sequence[Order], message: Unread) -> bool:
     """Which one? Once for an answer that fits several, once for words that are none; not before anything was asked."""
-    if not any(order.asked_at or was_started(order) for order in candidates):
+    if not any(_was_asked(order) for order in candidates):
         return False
     if keyword is Keyword.UNKNOWN:
         return not any(clarified(order, message.key) for order in candidates)

@@ -12,15 +12,15 @@ NOW = 1_764_000_000_000
 YES, NO, STOP, HELP, UNKNOWN = Keyword.YES, Keyword.NO, Keyword.STOP, Keyword.HELP, Keyword.UNKNOWN
 
 
-def entry(order, code="", *, asked=True, open_=True, sub="", carrier="mobile"):
-    return Entry(order, carrier, f"plan-{order}", code, sub, NOW if asked else 0, 0 if open_ else NOW)
+def entry(order, code="", *, open_=True, sub="", carrier="mobile"):
+    return Entry(order, carrier, f"plan-{order}", code, sub, 0 if open_ else NOW)
 
 
 A, B = entry("a", "234"), entry("b", "345")
 
 
-def meaning(keyword, *entries, code=None, sub="", started=(), which=None):
-    return correlate(keyword, code, sub, entries, lambda order: order in started, (which or {}).get)
+def meaning(keyword, *entries, code=None, sub="", unasked=(), which=None):
+    return correlate(keyword, code, sub, entries, lambda order: order not in unasked, (which or {}).get)
 
 
 def rule_and_orders(*args, **more):
@@ -50,13 +50,8 @@ def test_a_code_that_two_orders_have_means_neither():
 
 
 def test_the_only_order_that_was_asked_is_meant():
-    assert rule_and_orders(YES, A, entry("b", asked=False)) == (Rule.ONLY_ORDER, ("a",))
-
-
-def test_an_order_whose_question_may_have_left_us_counts_as_asked():
-    unrecorded = entry("b", asked=False)
-    assert rule_and_orders(YES, unrecorded, started=("b",)) == (Rule.ONLY_ORDER, ("b",))
-    assert rule_and_orders(YES, A, unrecorded, started=("b",))[0] is Rule.AMBIGUOUS
+    assert rule_and_orders(YES, A, B, unasked=("b",)) == (Rule.ONLY_ORDER, ("a",))
+    assert rule_and_orders(YES, A, B)[0] is Rule.AMBIGUOUS
 
 
 def test_a_finished_order_still_stands_in_the_way_of_a_bare_yes():
@@ -77,16 +72,14 @@ def test_a_stop_means_every_open_order_whatever_else_it_says():
 
 def test_nothing_asked_is_nothing_meant():
     assert rule_and_orders(YES) == (Rule.AMBIGUOUS, ())
-    two = entry("a", asked=False), entry("b", asked=False)
-    assert rule_and_orders(NO, *two) == (Rule.AMBIGUOUS, ("a", "b"))
+    assert rule_and_orders(NO, A, B, unasked=("a", "b")) == (Rule.AMBIGUOUS, ("a", "b"))
 
 
-def test_only_orders_of_the_carriers_and_in_memory_are_looked_at_and_the_last_asked_comes_last():
-    late = Entry("c", "mobile", "p", "456", "", NOW + 5, 0)
-    early = Entry("d", "mobile", "p", "567", "", NOW - 5, 0)
-    other, gone = entry("t", carrier="telecom"), Entry("g", "mobile", "p", "678", "", 1, NOW - 1)
-    found = remembered([late, other, gone, early, A], ["mobile"], NOW)
-    assert [each.order for each in found] == ["d", "a", "c"]
+def test_only_orders_of_the_carriers_and_in_memory_are_looked_at_and_open_ones_come_last():
+    later, earlier = Entry("c", "mobile", "p", "456", "", NOW + 5), Entry("d", "mobile", "p", "567", "", NOW + 1)
+    other, gone = entry("t", carrier="telecom"), Entry("g", "mobile", "p", "678", "", NOW - 1)
+    found = remembered([A, later, other, gone, earlier], ["mobile"], NOW)
+    assert [each.order for each in found] == ["d", "c", "a"]
 
 
 def test_the_sub_number_is_what_follows_the_longest_sender():
@@ -104,7 +97,6 @@ entries = st.lists(
         plan=st.just("p"),
         code=st.sampled_from(["234", "345", "456"]),
         sub=st.sampled_from(["", "234", "345"]),
-        asked_at=st.sampled_from([0, NOW]),
         until=st.sampled_from([0, NOW]),
     ),
     max_size=5,
@@ -113,9 +105,14 @@ entries = st.lists(
 
 
 @settings(derandomize=True, database=None, max_examples=400)
-@given(entries, st.sampled_from([None, "234", "345", "999"]), st.sampled_from(["", "234", "9"]), st.booleans())
-def test_a_yes_means_one_order_or_none_and_one_that_nothing_else_fits(found, code, sub, started):
-    said = correlate(YES, code, sub, found, lambda _: started, lambda _: None)
+@given(
+    entries,
+    st.sampled_from([None, "234", "345", "999"]),
+    st.sampled_from(["", "234", "9"]),
+    st.sets(st.sampled_from("abcde")),
+)
+def test_a_yes_means_one_order_or_none_and_one_that_nothing_else_fits(found, code, sub, asked):
+    said = correlate(YES, code, sub, found, lambda order: order in asked, lambda _: None)
     if said.rule is Rule.AMBIGUOUS:
         assert all(entry.is_open for entry in found if entry.order in said.orders)
         return
@@ -123,7 +120,7 @@ def test_a_yes_means_one_order_or_none_and_one_that_nothing_else_fits(found, cod
     fits = {
         Rule.SUB_NUMBER: lambda e: e.sub == sub,
         Rule.CODE: lambda e: e.code == code,
-        Rule.ONLY_ORDER: lambda e: bool(e.asked_at or (e.is_open and started)),
+        Rule.ONLY_ORDER: lambda e: e.order in asked,
     }[said.rule]
     matching = [entry.order for entry in found if fits(entry)]
     assert matching in (list(said.orders), [])

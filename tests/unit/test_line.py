@@ -14,7 +14,7 @@ NOW = 1_764_000_000_000
 
 
 def entry(code="234", until=0, order="o1"):
-    return Entry(order, "mobile", "plan", code, "", NOW, until)
+    return Entry(order, "mobile", "plan", code, "", until)
 
 
 def test_ids_begin_with_the_numbers_slot_and_tell_nothing_else_of_it():

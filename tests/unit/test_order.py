@@ -1,7 +1,7 @@
 """Orders: the history replays to the record, its chain shows every change, and a person can be erased."""
 
 import json
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import pytest
 from hypothesis import given, settings
@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 
 from consent_engine.domain.admit import Listed, PlaceOrder, Placing, Terms, admit
 from consent_engine.domain.decide import decide
+from consent_engine.domain.doc import Doc, Person, offer_named
 from consent_engine.domain.effects import FRESH, Accepted, Pending
 from consent_engine.domain.event import Event, chain, digest, link, seal, storable, unseal
 from consent_engine.domain.facts import CancelAsked, Ended, Replied, Rule
 from consent_engine.domain.keywords import Keyword
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line import Line
-from consent_engine.domain.order import QUESTION, Doc, Order, Person, replay, sealed
+from consent_engine.domain.offer import Offer
+from consent_engine.domain.order import QUESTION, Order, replay, sealed
 from consent_engine.domain.policy import Policy
 from consent_engine.errors import BrokenRecord, Malformed
 from consent_engine.wiring import plans_from
@@ -40,7 +42,8 @@ def placed():
     line = Line("0ce7", 0, "", (), (), {})
     terms = Terms(Policy(), {"mobile": "10085"}, frozenset())
     order, fields = admit(wanted, "0ce7o", line, Listed(PLAN), terms, NOW, "00112233445566778899aabbccddeeff")
-    return order, {**fields, "v": "1", "state": order.state.value, "head": order.head}
+    record = {**fields, "v": "1", "state": order.state.value, "head": order.head}
+    return order, record | {"offer": order.doc.offer.kept()}
 
 
 def append(order, fields, *events):
@@ -123,9 +126,9 @@ def test_erasing_the_person_leaves_the_chain_as_it_was():
 
 
 def test_the_public_part_names_no_person_and_no_words():
-    order, fields = told()
+    _, fields = told()
     public = "".join(fields[name] for name in ("doc", "e1", "e2"))
-    for private in ("13800138000", "是/y", order.person.text, "北京"):
+    for private in ("13800138000", "是/y", "北京"):
         assert private not in public
     assert json.loads(fields["who"])["msisdn"] == "+8613800138000"
 
@@ -142,13 +145,36 @@ def test_an_event_is_unsealed_as_it_was_sealed():
 
 
 def test_the_frozen_part_survives_policies_that_learn_more():
-    order, fields = placed()
-    assert Doc.read(fields["doc"]) == order.doc
-    head, call, plan, question, policy = json.loads(fields["doc"])
-    older = Doc.read(json.dumps([head, call, plan, question, policy[:6]]))
+    order, _ = placed()
+    carrier, plan, question, policy = json.loads(order.doc.offer.kept())
+    older = Offer.read(json.dumps([carrier, plan, question, policy[:6]]))
     assert older.policy == Policy()
-    newer = Doc.read(json.dumps([head, call, plan, question, [*policy, 7, 8]]))
+    newer = Offer.read(json.dumps([carrier, plan, question, [*policy, 7, 8]]))
     assert newer.policy == order.doc.policy
+
+
+def test_the_doc_reads_back_with_the_offer_it_names_and_with_no_other():
+    order, fields = placed()
+    offer = order.doc.offer
+    assert Doc.read(fields["doc"], offer.kept()) == order.doc
+    assert offer_named(fields["doc"]) == offer.hash == digest(offer.kept())
+    for another in ("", replace(offer, text=offer.text + "!").kept()):
+        with pytest.raises(ValueError, match=r"another offer|Expecting value"):
+            Doc.read(fields["doc"], another)
+
+
+def test_an_order_of_the_time_when_each_held_its_offer_reads_as_before():
+    order, fields = placed()
+    doc, offer = order.doc, order.doc.offer
+    head = [doc.id, doc.placed_at, doc.placed_by, doc.agent, offer.carrier, doc.request, doc.person]
+    plan = [offer.plan, offer.plan_version, offer.plan_hash, offer.plan_name, offer.price, offer.unsubscribe]
+    question = [offer.sender, doc.sub, doc.code, 0, offer.words, doc.segments]
+    older = Doc.read(json.dumps([head, list(astuple(doc.call)), plan, question, offer.policy.frozen()]))
+    assert offer_named(json.dumps([head])) == ""
+    assert older == replace(doc, offer=replace(offer, text="", hash=""))
+    who = json.dumps({"msisdn": "+8613800138000", "text": "问", "metadata": {}, "salt": "s"})
+    read = Order.read({**fields, "doc": json.dumps([head, list(astuple(doc.call)), plan, question, []]), "who": who})
+    assert read.text == "问"
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,12 @@ if now == "" then
     local time = redis.call("TIME")
     now = string.format("%d", time[1] * 1000 + math.floor(time[2] / 1000))
 end
-local stands = redis.call("GET", KEYS[1])
-if stands and stands ~= ARGV[5] then
+local mine = ARGV[2] .. "|" .. ARGV[3] .. "|" .. ARGV[4] .. "|" .. now
+local stands = redis.call("SET", KEYS[1], mine, "NX", "GET")
+if not stands then return { now, "mine" } end
+if stands ~= ARGV[5] then
     local request, order = string.match(stands, "^([^|]*)|([^|]*)|")
     if request ~= ARGV[2] or order ~= ARGV[3] then return { now, "other", stands } end
 end
-redis.call("SET", KEYS[1], ARGV[2] .. "|" .. ARGV[3] .. "|" .. ARGV[4] .. "|" .. now)
+redis.call("SET", KEYS[1], mine)
 return { now, "mine" }

@@ -1,7 +1,7 @@
 -- Save all of a decision, or nothing.
 --
 -- KEYS  1 order   2 line   3 its inbox   4-7 due-sets (inbound, activation, sms, timer)   8 placed   9 funnel
---       10 unmatched                     (all in one slot; an unused record is named but not touched)
+--       10 unmatched   11 offers         (all in one slot; an unused record is named but not touched)
 -- ARGV  1 order id or ''        2 version of the order that was read (0: must not exist)
 --       3 line id or ''         4 version of the line that was read, '' when it was not read (then only stamped)
 --       5 op: the identity of this change
@@ -9,6 +9,7 @@
 --       9 guard: an instant, or ''
 --       10 state before   11 state after   12 head of the chain   13 score in `placed` or ''
 --       14 key of the message to consume or ''       15 '1': this reader lets go of the line
+--       16 name of the offer that a new order needs, or ''   17 the offer, '' when it is believed to be there
 --       then five counted lists: order fields (name, value) · effects to put (owner, id, lane, due, kept) ·
 --       effects to drop (owner, id, lane, kind) · line fields (name, value; value '' deletes) · unmatched (json)
 --       A lane is the number of its KEYS entry. Due -1 is parked: +inf.
@@ -16,13 +17,14 @@
 -- Returns {word, version of the order, version of the line}; word is
 --       ok · same (this op was saved before) · stale (somebody else was first) · lost (the effect is not held any more)
 --       · leased (a drop was refused) · guarded (an unread message forbids it) · front (the message is not next)
+--       · offer (it is not there: say it)
 --
 -- Everything is checked before the first write: a script is isolated, but never rolled back.
 
 local order, line, inbox = KEYS[1], KEYS[2], KEYS[3]
 local has_order, has_line = ARGV[1] ~= "", ARGV[3] ~= ""
 
-local at = 16
+local at = 18
 local function list(width)
     local first, count = at + 1, tonumber(ARGV[at])
     at = first + count * width
@@ -36,15 +38,16 @@ local u1, u2 = list(1)
 
 local function record(owner) return owner == "o" and order or line end
 
-local function decoded(kept)
-    local readable, row = pcall(cjson.decode, kept or "[]")
-    return readable and type(row) == "table" and row or {}
+-- Of an effect as kept: attempts, and since when it is leased (0: not).
+local function attempts_of(kept)
+    local attempts, leased_at = string.match(kept or "", "^%[(%d+),(%d+)")
+    return attempts or "0", leased_at or "0"
 end
 
 -- One read a record: its version, and the effect this commit holds.
 local held_field = "f:" .. ARGV[7]
 local order_read = has_order and redis.call("HMGET", order, "v", held_field) or {}
-local line_read = has_line and redis.call("HMGET", line, "v", held_field) or {}
+local line_read = has_line and redis.call("HMGET", line, "v", held_field, "seen") or {}
 local order_version, line_version = order_read[1] or "0", line_read[1] or "0"
 
 local function saved_before()
@@ -68,95 +71,96 @@ if has_line and ARGV[4] ~= "" and line_version ~= ARGV[4] then
 end
 
 if ARGV[6] ~= "" then
-    local kept = (ARGV[6] == "o" and order_read or line_read)[2]
-    local held = decoded(kept)
-    if tostring(held[1] or 0) ~= ARGV[8] or (held[2] or 0) == 0 then
-        return { "lost", order_version, line_version }
-    end
+    local attempts, leased_at = attempts_of((ARGV[6] == "o" and order_read or line_read)[2])
+    if attempts ~= ARGV[8] or leased_at == "0" then return { "lost", order_version, line_version } end
 end
 for i = d1, d2, 4 do
     if ARGV[i + 3] ~= "0" then
         local kept = redis.call("HGET", record(ARGV[i]), "f:" .. ARGV[i + 1])
-        local pending = decoded(kept)
-        local leased = (ARGV[i + 3] == "1" and (pending[1] or 0) > 0) or (pending[2] or 0) > 0
+        local attempts, leased_at = attempts_of(kept)
+        local leased = (ARGV[i + 3] == "1" and attempts ~= "0") or leased_at ~= "0"
         if leased then return { "leased", order_version, line_version } end
     end
 end
-local front = nil
-if ARGV[9] ~= "" or ARGV[14] ~= "" then front = redis.call("LINDEX", inbox, 0) end
+local front, behind = nil, nil
+if ARGV[9] ~= "" or ARGV[14] ~= "" then
+    local unread = redis.call("LRANGE", inbox, 0, 1)
+    front, behind = unread[1], unread[2]
+end
 if ARGV[14] ~= "" then
     if not front or string.match(front, "^%d+|([^|]*)|") ~= ARGV[14] then
         return { "front", order_version, line_version }
     end
 end
 -- What is consumed here is read; what stands behind it is not.
-local unread = front
-if ARGV[14] ~= "" then unread = ARGV[9] ~= "" and redis.call("LINDEX", inbox, 1) end
+local unread = ARGV[14] ~= "" and behind or ARGV[14] == "" and front
 if ARGV[9] ~= "" and unread and tonumber(string.match(unread, "^(%d+)|")) <= tonumber(ARGV[9]) then
     return { "guarded", order_version, line_version }
 end
 
+if ARGV[16] ~= "" and ARGV[17] == "" and redis.call("HEXISTS", KEYS[11], ARGV[16]) == 0 then
+    return { "offer", order_version, line_version }
+end
+
 -- From here on nothing can fail.
+if ARGV[17] ~= "" then redis.call("HSET", KEYS[11], ARGV[16], ARGV[17]) end
 local function member(owner, effect)
     return owner .. ":" .. (owner == "o" and ARGV[1] or ARGV[3]) .. ":" .. effect
 end
 local sets = { o = {}, l = {} }
 local gone = { o = {}, l = {} }
+local dropped, added = {}, {} -- by lane: one command a lane
+local function put(rows, lane, ...)
+    rows[lane] = rows[lane] or {}
+    for _, value in ipairs({ ... }) do rows[lane][#rows[lane] + 1] = value end
+end
 for i = d1, d2, 4 do
-    table.insert(gone[ARGV[i]], "f:" .. ARGV[i + 1])
-    redis.call("ZREM", KEYS[tonumber(ARGV[i + 2])], member(ARGV[i], ARGV[i + 1]))
+    put(gone, ARGV[i], "f:" .. ARGV[i + 1])
+    put(dropped, ARGV[i + 2], member(ARGV[i], ARGV[i + 1]))
 end
 for i = p1, p2, 5 do
-    local due = ARGV[i + 3] == "-1" and "+inf" or ARGV[i + 3]
-    table.insert(sets[ARGV[i]], "f:" .. ARGV[i + 1])
-    table.insert(sets[ARGV[i]], ARGV[i + 4])
-    redis.call("ZADD", KEYS[tonumber(ARGV[i + 2])], due, member(ARGV[i], ARGV[i + 1]))
+    put(sets, ARGV[i], "f:" .. ARGV[i + 1], ARGV[i + 4])
+    put(added, ARGV[i + 2], ARGV[i + 3] == "-1" and "+inf" or ARGV[i + 3], member(ARGV[i], ARGV[i + 1]))
 end
+if ARGV[14] ~= "" then
+    redis.call("LPOP", inbox)
+    if not behind then
+        put(gone, "l", "f:read")
+        put(dropped, "4", member("l", "read"))
+    elseif ARGV[15] == "1" then
+        local _, leased_at = attempts_of(line_read[2])
+        put(sets, "l", "f:read", "[]")
+        put(added, "4", leased_at, member("l", "read")) -- since this lease began, it is due
+    end
+end
+for lane, members in pairs(dropped) do redis.call("ZREM", KEYS[tonumber(lane)], unpack(members)) end
+for lane, members in pairs(added) do redis.call("ZADD", KEYS[tonumber(lane)], unpack(members)) end
 local function write(key, owner)
     if #gone[owner] > 0 then redis.call("HDEL", key, unpack(gone[owner])) end
     redis.call("HSET", key, unpack(sets[owner]))
 end
 if has_order then
     order_version = string.format("%d", tonumber(order_version) + 1)
-    local fields = sets.o
-    for _, value in ipairs({ "v", order_version, "state", ARGV[11], "head", ARGV[12] }) do
-        fields[#fields + 1] = value
-    end
-    for i = f1, f2 + 1 do fields[#fields + 1] = ARGV[i] end
+    put(sets, "o", "v", order_version, "state", ARGV[11], "head", ARGV[12])
+    for i = f1, f2 + 1 do sets.o[#sets.o + 1] = ARGV[i] end
     write(order, "o")
-    if ARGV[10] ~= ARGV[11] then
-        if ARGV[10] ~= "" then redis.call("HINCRBY", KEYS[9], ARGV[10], -1) end
-        redis.call("HINCRBY", KEYS[9], ARGV[11], 1)
-    end
+    if ARGV[10] ~= ARGV[11] then redis.call("HINCRBY", KEYS[9], ARGV[10] .. ">" .. ARGV[11], 1) end
     if ARGV[13] ~= "" then redis.call("ZADD", KEYS[8], ARGV[13], ARGV[1]) end
 end
 if has_line then
     line_version = string.format("%d", tonumber(line_version) + 1)
-    table.insert(sets.l, "v")
-    table.insert(sets.l, line_version)
+    put(sets, "l", "v", line_version)
     for i = l1, l2, 2 do
-        local stale = ARGV[i] == "seen" and tonumber(redis.call("HGET", line, "seen") or "0") > tonumber(ARGV[i + 1])
+        local stale = ARGV[i] == "seen" and tonumber(line_read[3] or "0") > tonumber(ARGV[i + 1])
         if ARGV[i + 1] == "" then
-            table.insert(gone.l, ARGV[i])
+            put(gone, "l", ARGV[i])
         elseif not stale then -- a line's instants never go back
-            table.insert(sets.l, ARGV[i])
-            table.insert(sets.l, ARGV[i + 1])
+            put(sets, "l", ARGV[i], ARGV[i + 1])
         end
     end
     write(line, "l")
 end
 for i = u1, u2 do
     redis.call("XADD", KEYS[10], "*", "m", ARGV[i])
-end
-if ARGV[14] ~= "" then
-    redis.call("LPOP", inbox)
-    local read = "l:" .. ARGV[3] .. ":read"
-    if redis.call("LLEN", inbox) == 0 then
-        redis.call("HDEL", line, "f:read")
-        redis.call("ZREM", KEYS[4], read)
-    elseif ARGV[15] == "1" then
-        redis.call("HSET", line, "f:read", "[]")
-        redis.call("ZADD", KEYS[4], string.format("%d", decoded(line_read[2])[2] or 0), read) -- since this lease began, it is due
-    end
 end
 return { "ok", order_version, line_version }
