@@ -15,15 +15,23 @@ class EngineLoop:
     """The engine, and the thread that runs its calls."""
 
     def __init__(self, make: Callable[[], Engine]) -> None:
-        self.engine = make()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="calls", daemon=True)
         self._thread.start()
+        self.engine = asyncio.run_coroutine_threadsafe(_made(make), self._loop).result()
 
     def perform(self, lane: Lane, seconds: float, bound_s: float) -> Tally:
-        """One slice of a lane. Raises TimeoutError when it has not ended after `bound_s`."""
-        slice_ = asyncio.run_coroutine_threadsafe(self.engine.performer.perform(lane, seconds), self._loop)
-        return slice_.result(bound_s)
+        """One slice of a lane, which queues its lane again when it leaves work.
+
+        Raises TimeoutError when it has not ended after `bound_s`.
+        """
+        return asyncio.run_coroutine_threadsafe(self._slice(lane, seconds), self._loop).result(bound_s)
+
+    async def _slice(self, lane: Lane, seconds: float) -> Tally:
+        tally = await self.engine.performer.perform(lane, seconds)
+        if tally.left:
+            self.engine.queue.wake(lane, self.engine.store.depths()[lane].due)
+        return tally
 
     def land(self, seconds: float) -> int:
         """Let calls in flight end, and record them; how many are still in flight after `seconds`."""
@@ -41,6 +49,11 @@ class EngineLoop:
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(CLOSE_S)
+
+
+async def _made(make: Callable[[], Engine]) -> Engine:
+    """On the loop: an engine's clients belong to the thread that they are made in."""
+    return make()
 
 
 async def close_outside(engine: Engine) -> None:

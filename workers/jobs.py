@@ -39,8 +39,6 @@ class Slices:
         """Perform a slice; what came of it, in counts. Raises SliceError when something was parked."""
         tally = self._loop.perform(lane, SLICE_S, SLICE_BOUND_S)
         counts = told(lane, tally.counts)
-        if tally.left:
-            self._loop.engine.queue.wake(lane, self._loop.engine.store.depths()[lane].due)
         if counts.get("parked"):
             raise SliceError(f"{lane}: " + ", ".join(f"{word} {count}" for word, count in counts.items()))
         return counts

@@ -11,6 +11,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
+from consent_engine.adapters.redis_speech import in_main_thread, spoken
 from consent_engine.errors import NotDurable, StoreUnavailable
 
 PROOF_TIMEOUT_MS = 3_000
@@ -32,6 +33,7 @@ def connect(url: str, timeout_s: float = 5.0) -> "Redis":
         retry_on_error=[],
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
         protocol=2,
+        **spoken(),
     )
 
 
@@ -58,6 +60,7 @@ class Wire:
         self._proves = proves
         self._replicas = replicas
         self._sha: dict[str, str] = {}
+        self._main_thread_only = in_main_thread()
         self.round_trips = 0
 
     def send(self, calls: Calls, *, prove: bool = False, repeat: bool = False) -> list[Any]:
@@ -92,6 +95,8 @@ class Wire:
         return answers
 
     def _once(self, calls: Calls, *, prove: bool) -> list[Any]:
+        if in_main_thread() and not self._main_thread_only:
+            raise AssertionError("this client was made for another thread than the main one")
         pipe = self.client.pipeline(transaction=False)
         for row in calls.rows:
             if row[0] == "EVALSHA":

@@ -12,6 +12,7 @@ from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
 
+from consent_engine.adapters.redis_speech import spoken
 from consent_engine.domain.effects import Lane
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ def connect_rq(url: str, timeout_s: float = 2.0) -> "Redis":
         retry_on_error=[],
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
         protocol=2,
+        **spoken(python=True),
     )
 
 
