@@ -12,9 +12,9 @@ from consent_engine.domain.event import compact
 from consent_engine.domain.facts import CancelAsked, ResendAsked, RetryAsked
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import EVERY_CARRIER, Line, line_id
-from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order import Order
-from consent_engine.errors import ConsentError, OrderNotFound
+from consent_engine.errors import ConsentError, OrderNotFound, StoreUnavailable
 from consent_engine.keys import Keys
 from consent_engine.listing import Filter, Page, RefusalsPage, orders_page, refusals_page
 from consent_engine.perform import Performer
@@ -22,7 +22,7 @@ from consent_engine.placing import Placed, placing
 from consent_engine.ports import Outside, Queue, Registry, Store, Stored, Stuck
 from consent_engine.receiving import Door, Incoming, RefusalAsked
 from consent_engine.recording import recording, retrying
-from consent_engine.rounds import Loaded, drive
+from consent_engine.rounds import Loaded, Step, drive
 
 MOST_STUCK = 1_000
 MOST_OPEN, PASS, MOST_PASSES = 1_000_000, 500, 10_000
@@ -70,8 +70,23 @@ class Engine:
         """Take orders in one go; a result or an error each. Success is proven durable before this returns."""
         plans = self.catalogue.fresh()
         now = self.registry.now()
-        steps = [placing(each, self.terms, plans.get, self._secret, now) for each in wanted]
-        driven = drive(self.store, steps)
+        parts: dict[int, list[int]] = {}
+        for n, each in enumerate(wanted):
+            parts.setdefault(self.store.part(f"{slot(each.msisdn):04x}"), []).append(n)
+        results: dict[int, Placed | ConsentError] = {}
+        for numbers in parts.values():
+            steps = [placing(wanted[n], self.terms, plans.get, self._secret, now) for n in numbers]
+            results.update(zip(numbers, self._placed(steps, alone=len(parts) == 1), strict=True))
+        return [results[n] for n in range(len(wanted))]
+
+    def _placed(self, steps: Sequence[Step[Placed]], *, alone: bool) -> list[Placed | ConsentError]:
+        """Place in one part of the store; when that cannot be reached, only what belongs there fails."""
+        try:
+            driven = drive(self.store, steps)
+        except StoreUnavailable as error:
+            if alone:
+                raise
+            return [error] * len(steps)
         self._wake(driven.due)
         return driven.results
 

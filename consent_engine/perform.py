@@ -148,10 +148,13 @@ class Performer:
             since = monotonic()
             for each in leased:
                 self._start(lane, each, since)
-            if free > 0 and len(leased) < free:
+            if free > 0 and not leased:
                 await self._linger(lane, end)
                 return False
-            await self._wait(end - monotonic())
+            if len(leased) < free:  # all that one part of the store had: another may have more
+                await asyncio.sleep(0)
+            else:
+                await self._wait(end - monotonic())
         return True
 
     async def _linger(self, lane: Lane, end: float) -> None:

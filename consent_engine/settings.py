@@ -23,12 +23,14 @@ from pydantic import (
 )
 
 from consent_engine.data_folder import kept_secret
+from consent_engine.cluster_address import CLUSTER, ClusterAddress
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.policy import Policy
 from consent_engine.durations import duration, millis, quiet_span
 from consent_engine.errors import SettingsError
 
 PREFIX = "CONSENT_"
+MOST_CELLS = 1_024
 LEASE_MARGIN = timedelta(milliseconds=500)
 """What a lease must have left beside the longest call, to write down how the call ended."""
 SHORT_SECRET = 16
@@ -50,7 +52,10 @@ def _split(url: str) -> SplitResult:
 
 def _redis_url(url: str) -> str:
     scheme = url.partition("://")[0]
-    if scheme in {"redis+sentinel", "redis+cluster"}:
+    if url.startswith(CLUSTER):
+        ClusterAddress.read(url)
+        return url
+    if scheme in {"redis+sentinel"}:
         raise ValueError(f"this release does not speak {scheme}:// yet: use redis:// or rediss://")
     if scheme not in {"redis", "rediss", "unix"}:
         raise ValueError("is not a Redis address: write it like redis://HOST:6379/0")
@@ -93,8 +98,8 @@ def _existing(path: Path) -> Path:
 
 
 def _one(cells: int) -> int:
-    if cells != 1:
-        raise ValueError("this release works with 1 cell: leave it out")
+    if not 1 <= cells <= MOST_CELLS:
+        raise ValueError(f"must be 1 to {MOST_CELLS}")
     return cells
 
 

@@ -10,18 +10,21 @@ from pathlib import Path
 import yaml
 
 from consent_engine.adapters import bss, gateways
+from consent_engine.adapters.redis_cells import CellsStore
 from consent_engine.adapters.redis_client import Wire, connect
+from consent_engine.adapters.redis_keys import Cell
 from consent_engine.adapters.redis_registry import RedisRegistry
 from consent_engine.adapters.redis_server import EmbeddedServer, RunningServer, connect_or_start
 from consent_engine.adapters.redis_store import RedisStore
 from consent_engine.adapters.rq_queue import RqQueue
+from consent_engine.cluster_address import CLUSTER
 from consent_engine.domain.admit import Terms
 from consent_engine.domain.line import keyed
 from consent_engine.domain.plan import Plan, plan_from
 from consent_engine.durations import millis
 from consent_engine.engine import Engine
 from consent_engine.errors import FieldError, Malformed, SettingsError
-from consent_engine.ports import Gateway, Outside
+from consent_engine.ports import Gateway, Outside, Registry, Store
 from consent_engine.settings import Settings
 
 
@@ -84,11 +87,11 @@ def _data(settings: Settings, progress: Callable[[str], None] | None, *, own: bo
 
 def build(settings: Settings, redis_url: str, rq_url: str, secret: str) -> Engine:
     """An engine on real adapters."""
-    wire = Wire(connect(redis_url), proves=settings.durability == "strict", replicas=settings.replicas)
+    store, registry = _kept(settings, redis_url)
     lease = millis(settings.lease)
     return Engine(
-        RedisStore(wire, lease_ms=lease),
-        RedisRegistry(wire),
+        store,
+        registry,
         RqQueue(rq_url),
         outside(settings, secret),
         terms(settings, secret),
@@ -103,6 +106,21 @@ def terms(settings: Settings, secret: str) -> Terms:
     """What is frozen into orders admitted now."""
     sub_numbers = {carrier for carrier, gateway in _gateways(settings, secret).items() if gateway.sub_numbers}
     return Terms(settings.policy(), settings.senders(), frozenset(sub_numbers))
+
+
+def _kept(settings: Settings, redis_url: str) -> tuple[Store, Registry]:
+    """What keeps orders and lines, and what keeps all else: a cell, or as many as a cluster is divided into."""
+
+    def wire(tag: str) -> Wire:
+        return Wire(connect(redis_url, tag=tag), proves=settings.durability == "strict", replicas=settings.replicas)
+
+    clustered = redis_url.startswith(CLUSTER)
+    cells = [Cell(n, alone=not clustered) for n in range(settings.cells)]
+    wires = [wire(str(cell.number)) for cell in cells]
+    lease = millis(settings.lease)
+    stores = [RedisStore(wire, lease_ms=lease, cell=cell) for wire, cell in zip(wires, cells, strict=True)]
+    registry = RedisRegistry(wires[0], prefix=cells[0].shared)
+    return (stores[0] if len(stores) == 1 else CellsStore(stores)), registry
 
 
 def outside(settings: Settings, secret: str) -> Outside:

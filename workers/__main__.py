@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from consent_engine import logs
+from consent_engine import garbage, logs
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import ConsentError
@@ -67,6 +67,7 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     slices = jobs.Slices(loop, stop)
     jobs.serve(slices)
     clock.start()
+    garbage.started()
     log.info("works for %s", ", ".join(lanes))
     listen_on(lambda n: LaneWorker(lanes, connect_rq(found.rq_url, RQ_TIMEOUT_S), f"{name}-{n}"), stop)
     log.info("takes no more jobs, %d calls in flight", loop.engine.performer.in_flight())

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -11,20 +12,25 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
+from consent_engine.adapters.redis_cluster import owner_of
 from consent_engine.adapters.redis_speech import in_main_thread, spoken
+from consent_engine.cluster_address import CLUSTER
 from consent_engine.errors import NotDurable, StoreUnavailable
 
 PROOF_TIMEOUT_MS = 3_000
 _TRIES = 3
 
 
-def connect(url: str, timeout_s: float = 5.0) -> "Redis":
+def connect(url: str, timeout_s: float = 5.0, tag: str = "0") -> "Redis":
     """A client for our own use: a lost answer is an error to decide on, not a reason to send again.
+
+    tag: in a cluster, the hash tag of the keys it is for.
 
     Maintenance notifications are off: with them on, redis-py skips the test for left-over data of an interrupted call
     and can hand one caller another's answer.
     """
-    return Redis.from_url(
+    made = partial(owner_of, tag=tag) if url.startswith(CLUSTER) else Redis.from_url
+    return made(
         url,
         decode_responses=True,
         socket_timeout=timeout_s,

@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 from consent_engine.adapters.redis_client import Calls, Wire
+from consent_engine.adapters.redis_keys import Cell
 from consent_engine.domain.doc import offer_named
 from consent_engine.domain.effects import Lane, Millis, lane_of
 from consent_engine.domain.line import Line, Unread
@@ -14,25 +13,12 @@ from consent_engine.domain.order import Order
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Claim, Commit, Leased, LineChange, OrderChange, Owner, Stuck
 
-PREFIX = "ce:{0}:"
 LANES = {lane: number for number, lane in enumerate(Lane, 4)}
 """A lane's number among the keys of `commit`."""
-DUE = {lane: f"{PREFIX}due:{lane}" for lane in Lane}
-OFFERS = f"{PREFIX}offers"
 MOST_UNREAD = 16
+DUE, PREFIX, OFFERS = Cell().due, Cell().prefix, Cell().offers
+order_key, inbox_key = Cell().order, Cell().inbox
 TIES = 200
-
-
-def order_key(order_id: str) -> str:
-    return f"{PREFIX}order:{order_id}"
-
-
-def line_key(line_id: str) -> str:
-    return f"{PREFIX}line:{line_id}"
-
-
-def inbox_key(line_id: str) -> str:
-    return f"{PREFIX}inbox:{line_id}"
 
 
 def scored(flat: Sequence[Any]) -> list[tuple[str, int]]:
@@ -64,13 +50,14 @@ def order_of(fields: dict[str, str], offers: Mapping[str, str]) -> Order:
 class Offers(dict[str, str]):
     """The offers this process has seen in the store, by name: what it may believe to be there, and read again."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, cell: Cell) -> None:
         super().__init__()
         self._wire = wire
+        self._cell = cell
 
     def __missing__(self, name: str) -> str:
         calls = Calls()
-        calls.plain("HGET", OFFERS, name)
+        calls.plain("HGET", self._cell.offers, name)
         [kept] = self._wire.send(calls, repeat=True)
         if kept is None:
             raise BrokenRecord("the offer that an order names is not there")
@@ -111,25 +98,19 @@ def leased_of(
     return Leased(effect, token, lost == "1", now, line=line, unread=tuple(unread_of(row) for row in unread))
 
 
-def keys_of(commit: Commit) -> list[str]:
+def keys_of(commit: Commit, cell: Cell) -> list[str]:
     order = commit.order.order if commit.order else None
     line = commit.line.line if commit.line else order.line if order else ""
-    day = _day(order.doc.placed_at // 86_400_000) if order else ""
     return [
-        order_key(order.id if order else "-"),
-        line_key(line or "-"),
-        inbox_key(line or "-"),
-        *DUE.values(),
-        f"{PREFIX}placed",
-        f"{PREFIX}funnel:{day}",
-        f"{PREFIX}unmatched",
-        OFFERS,
+        cell.order(order.id if order else "-"),
+        cell.line(line or "-"),
+        cell.inbox(line or "-"),
+        *cell.due.values(),
+        cell.placed,
+        cell.funnel_of(order.doc.placed_at) if order else cell.funnel(""),
+        cell.unmatched,
+        cell.offers,
     ]
-
-
-@lru_cache(64)
-def _day(number: int) -> str:
-    return datetime.fromtimestamp(number * 86_400, UTC).strftime("%Y-%m-%d")
 
 
 def arguments_of(commit: Commit, offer: tuple[str, str]) -> list[str | int]:

@@ -17,17 +17,18 @@ from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.ports import ApiKey
 
 SCHEMA = "1"
-_META = "ce:meta"
 FORGOTTEN_MS = 3_600_000
 """How long a silent worker is remembered."""
 
 
 class RedisRegistry:
-    """The Registry. clock: the instant, in tests; without it the server's own."""
+    """The Registry. clock: the instant, in tests; without it the server's own. prefix: of its keys."""
 
-    def __init__(self, wire: Wire, *, clock: Callable[[], Millis] | None = None) -> None:
+    def __init__(self, wire: Wire, *, clock: Callable[[], Millis] | None = None, prefix: str = "ce:") -> None:
         self._wire = wire
         self._clock = clock
+        self._prefix = prefix
+        self._meta = f"{prefix}meta"
 
     def _one(self, *command: str | int, prove: bool = False) -> Any:  # noqa: ANN401 - redis-py's answer
         calls = Calls()
@@ -44,14 +45,14 @@ class RedisRegistry:
 
     def catalogue_mark(self) -> str:
         """See Registry.catalogue_mark."""
-        return self._one("HGET", _META, "catalogue") or ""
+        return self._one("HGET", self._meta, "catalogue") or ""
 
     def catalogue(self) -> dict[str, Listed]:
         """See Registry.catalogue."""
-        codes = sorted(self._one("SMEMBERS", "ce:plans"))
+        codes = sorted(self._one("SMEMBERS", f"{self._prefix}plans"))
         calls = Calls()
         for code in codes:
-            calls.plain("HGETALL", f"ce:plan:{code}")
+            calls.plain("HGETALL", f"{self._prefix}plan:{code}")
         records = self._wire.send(calls, repeat=True)
         return {
             code: Listed(plan_from(json.loads(kept[kept["current"]])), Sale(kept["sale"]))
@@ -62,70 +63,77 @@ class RedisRegistry:
     def publish(self, plan: Plan, sale: Sale) -> None:
         """See Registry.publish."""
         version, kept = str(plan.version), plan.model_dump_json()
-        self._one("HSETNX", f"ce:plan:{plan.code}", version, kept)
-        if self._one("HGET", f"ce:plan:{plan.code}", version) != kept:  # somebody published this version a moment ago
+        self._one("HSETNX", f"{self._prefix}plan:{plan.code}", version, kept)
+        if (
+            self._one("HGET", f"{self._prefix}plan:{plan.code}", version) != kept
+        ):  # somebody published this version a moment ago
             raise StoreUnavailable("this plan was changed by somebody else just now: look at it, then try again")
         calls = Calls()
-        calls.plain("HSET", f"ce:plan:{plan.code}", "current", version, "sale", sale.value)
-        calls.plain("SADD", "ce:plans", plan.code)
-        calls.plain("HINCRBY", _META, "catalogue", 1)
+        calls.plain("HSET", f"{self._prefix}plan:{plan.code}", "current", version, "sale", sale.value)
+        calls.plain("SADD", f"{self._prefix}plans", plan.code)
+        calls.plain("HINCRBY", self._meta, "catalogue", 1)
         self._wire.send(calls, prove=True, repeat=True)
 
     def plan_versions(self, code: str) -> list[Plan]:
         """See Registry.plan_versions."""
-        kept = self._one("HGETALL", f"ce:plan:{code}")
+        kept = self._one("HGETALL", f"{self._prefix}plan:{code}")
         return [plan_from(json.loads(kept[n])) for n in sorted((n for n in kept if n.isdigit()), key=int)]
 
     def add_key(self, key_hash: str, key: ApiKey) -> None:
         """See Registry.add_key."""
-        self._one("HSET", "ce:apikeys", key_hash, json.dumps([key.name, key.role, key.created_at]), prove=True)
+        self._one(
+            "HSET", f"{self._prefix}apikeys", key_hash, json.dumps([key.name, key.role, key.created_at]), prove=True
+        )
 
     def key(self, key_hash: str) -> ApiKey | None:
         """See Registry.key."""
-        kept = self._one("HGET", "ce:apikeys", key_hash)
+        kept = self._one("HGET", f"{self._prefix}apikeys", key_hash)
         return ApiKey(*json.loads(kept)) if kept else None
 
     def keys(self) -> dict[str, ApiKey]:
         """See Registry.keys."""
-        return {key_hash: ApiKey(*json.loads(kept)) for key_hash, kept in self._one("HGETALL", "ce:apikeys").items()}
+        return {
+            key_hash: ApiKey(*json.loads(kept))
+            for key_hash, kept in self._one("HGETALL", f"{self._prefix}apikeys").items()
+        }
 
     def drop_key(self, key_hash: str) -> None:
         """See Registry.drop_key."""
-        self._one("HDEL", "ce:apikeys", key_hash, prove=True)
+        self._one("HDEL", f"{self._prefix}apikeys", key_hash, prove=True)
 
     def announce(self, worker: str, told: str) -> None:
         """See Registry.announce."""
-        self._one("HSET", "ce:workers", worker, f"{self.now()}|{told}")
+        self._one("HSET", f"{self._prefix}workers", worker, f"{self.now()}|{told}")
 
     def workers(self, within: int) -> dict[str, str]:
         """See Registry.workers; those silent for an hour are forgotten."""
         now, heard = self.now(), {}
-        for worker, kept in self._one("HGETALL", "ce:workers").items():
+        for worker, kept in self._one("HGETALL", f"{self._prefix}workers").items():
             at, _, told = kept.partition("|")
             if now - int(at) <= within:
                 heard[worker] = told
             elif now - int(at) > FORGOTTEN_MS:
-                self._one("HDEL", "ce:workers", worker)
+                self._one("HDEL", f"{self._prefix}workers", worker)
         return heard
 
     def count(self, counts: Mapping[str, float]) -> None:
         """See Registry.count. Sent once: a metric counted twice would be wrong, one that is lost is only late."""
         calls = Calls()
         for name, by in counts.items():
-            calls.plain("HINCRBYFLOAT", "ce:measures", name, str(by))
+            calls.plain("HINCRBYFLOAT", f"{self._prefix}measures", name, str(by))
         self._wire.send(calls)
 
     def counted(self) -> dict[str, float]:
         """See Registry.counted."""
-        return {name: float(value) for name, value in self._one("HGETALL", "ce:measures").items()}
+        return {name: float(value) for name, value in self._one("HGETALL", f"{self._prefix}measures").items()}
 
     def check(self, secret: str, *, strict: bool, cells: int) -> None:
         """See Registry.check."""
         self._check_server(strict=strict)
         proof = hmac.new(secret.encode(), b"ce:meta", hashlib.sha256).hexdigest()[:32]
         for name, ours in (("schema", SCHEMA), ("cells", str(cells)), ("secret", proof)):
-            self._one("HSETNX", _META, name, ours)
-        schema, was_cells, was_proof = self._one("HMGET", _META, "schema", "cells", "secret")
+            self._one("HSETNX", self._meta, name, ours)
+        schema, was_cells, was_proof = self._one("HMGET", self._meta, "schema", "cells", "secret")
         if schema != SCHEMA:
             raise SettingsError(
                 f"these data have schema {schema}, this program speaks {SCHEMA}: use the program that fits"

@@ -22,7 +22,7 @@ def in_main_thread() -> bool:
 def spoken(*, python: bool = False) -> dict[str, Any]:
     """The options of a connection that is made in this thread. python: without hiredis, wherever that is."""
     if python or in_main_thread():
-        encoder = Encoder("utf-8", "strict", decode_responses=False)  # type: ignore[no-untyped-call] # by redis-py
-        packer = PythonRespSerializer(BUFFER_CUTOFF, encoder.encode)  # type: ignore[no-untyped-call] # the same
+        encoder = Encoder("utf-8", "strict", decode_responses=False)  # type: ignore[no-untyped-call] # redis-py's
+        packer = PythonRespSerializer(BUFFER_CUTOFF, encoder.encode)
         return {"parser_class": _RESP2Parser, "command_packer": packer}
     return {"parser_class": _HiredisParser, "command_packer": HiredisRespSerializer()}

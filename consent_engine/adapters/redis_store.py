@@ -1,26 +1,6 @@
 """The store on Redis (7.2 or later, Valkey too): every change of a record is one script, this file packs and unpacks.
 
-Keys, all under `ce:`; `{0}` is the tag of the one cell, so that all keys of a script share a slot:
-
-    ce:{0}:order:<id>     hash    v, state, line, head, doc, who (person part), e<n> events, p<n> their person parts,
-                                  f:<effect> pending effects
-    ce:{0}:line:<line>    hash    v, msisdn (person part), o:<order> what a reply is matched with, r:<carrier or *>
-                                  refusals, f:<effect>, m:<key> messages seen, seen
-    ce:{0}:inbox:<line>   list    <received at>|<key>|<json>, unread, first in first read
-    ce:{0}:due:<lane>     zset    o:<order>:<effect> or l:<line>:<effect> -> due (ms), the lease's end, +inf = parked
-    ce:{0}:refusals       zset    <line> <carrier or *> -> since
-    ce:{0}:placed         zset    order -> placed at
-    ce:{0}:funnel:<day>   hash    <state before>><state after> -> how many orders placed that day made this step
-    ce:{0}:offers         hash    <hash> -> what orders were asked alike: plan, words, policy; never changed
-    ce:{0}:lifted         stream  refusals lifted: by whom, on which act of the subscriber
-    ce:{0}:unmatched      stream  messages that answered nothing
-    ce:key:<hash>         string  reservation of an Idempotency-Key: fingerprint|order|claimant|instant
-    ce:plan:<code>        hash    <version> -> plan, current, sale
-    ce:plans              set     codes
-    ce:apikeys            hash    <hash of the key> -> name, role, created
-    ce:workers            hash    <worker> -> instant and what it does
-    ce:measures           hash    what workers measured of outside calls, in counts
-    ce:meta               hash    schema, cells, secret (a check value), catalogue (raised by every change)
+Its keys: `redis_keys`.
 """
 
 import json
@@ -32,19 +12,15 @@ from dataclasses import replace
 from typing import Any
 
 from consent_engine.adapters.redis_client import Calls, Wire
+from consent_engine.adapters.redis_keys import Cell
 from consent_engine.adapters.redis_packing import (
-    DUE,
     MOST_UNREAD,
-    PREFIX,
     TIES,
     Offers,
     arguments_of,
     claim_of,
-    inbox_key,
     keys_of,
     leased_of,
-    line_key,
-    order_key,
     order_of,
     scored,
     stuck_of,
@@ -72,11 +48,14 @@ log = logging.getLogger(__name__)
 class RedisStore:
     """The Store of one cell. clock: the instant, in tests; without it the server's own."""
 
-    def __init__(self, wire: Wire, *, lease_ms: int, clock: Callable[[], Millis] | None = None) -> None:
+    def __init__(
+        self, wire: Wire, *, lease_ms: int, clock: Callable[[], Millis] | None = None, cell: Cell | None = None
+    ) -> None:
         self._wire = wire
+        self._cell = cell or Cell()
         self._lease_ms = lease_ms
         self._clock = clock
-        self._offers = Offers(wire)
+        self._offers = Offers(wire, self._cell)
 
     def _now(self) -> str:
         return "" if self._clock is None else str(self._clock())
@@ -86,6 +65,10 @@ class RedisStore:
             return self._clock()
         return int(time[0]) * 1000 + int(time[1]) // 1000
 
+    def part(self, record: str) -> int:
+        """See Store.part."""
+        return 0
+
     def load(
         self, orders: Sequence[str] = (), lines: Sequence[str] = ()
     ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
@@ -93,9 +76,9 @@ class RedisStore:
         calls = Calls()
         calls.plain("TIME")
         for order_id in orders:
-            calls.plain("HGETALL", order_key(order_id))
+            calls.plain("HGETALL", self._cell.order(order_id))
         for line_id in lines:
-            calls.plain("HGETALL", line_key(line_id))
+            calls.plain("HGETALL", self._cell.line(line_id))
         time, *records = self._wire.send(calls, repeat=True)
         now = self._instant(time)
         found: dict[str, Order] = {}
@@ -113,7 +96,7 @@ class RedisStore:
         """See Store.commit."""
         calls = Calls()
         for commit in commits:
-            calls.script("commit", keys_of(commit), arguments_of(commit, self._offers.needed(commit)))
+            calls.script("commit", keys_of(commit, self._cell), arguments_of(commit, self._offers.needed(commit)))
         answers = self._wire.send(calls, prove=prove, repeat=True)
         words = [answer[0] for answer in answers]
         if unknown := [n for n, word in enumerate(words) if word == "offer"]:
@@ -129,7 +112,7 @@ class RedisStore:
         if n <= 0:
             return []
         calls = Calls()
-        calls.script("lease", [DUE[lane]], [self._now(), n, self._lease_ms, PREFIX, MOST_UNREAD])
+        calls.script("lease", [self._cell.due[lane]], [self._now(), n, self._lease_ms, self._cell.prefix, MOST_UNREAD])
         [[now, *rows]] = self._wire.send(calls)
         leased, broken = [], Calls()
         for member, *rest in rows:
@@ -137,9 +120,17 @@ class RedisStore:
                 leased.append(leased_of(self._offers, int(now), member, *rest))
             except BrokenRecord as error:  # one record nobody can read must not stop its lane: to the stuck list
                 log.error("%s: %s", member.split(":")[1], error)
-                _park(broken, lane, member, rest[0])
+                self._park(broken, lane, member, rest[0])
         self._wire.send(broken)
         return leased
+
+    def _park(self, calls: Calls, lane: Lane, member: str, kept: str) -> None:
+        """To the stuck list, so that `retry` finds it when the record can be read again."""
+        owner, record, effect = member.split(":", 2)
+        pending = replace(Pending.read(kept), leased_at=0, parked=1, why="its record cannot be read")
+        key = self._cell.order(record) if owner == Owner.ORDER else self._cell.line(record)
+        calls.plain("HSET", key, f"f:{effect}", pending.kept())
+        calls.plain("ZADD", self._cell.due[lane], "XX", "+inf", member)
 
     def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
         """See Store.receive."""
@@ -147,7 +138,7 @@ class RedisStore:
         for m in messages:
             calls.script(
                 "receive",
-                [line_key(m.line), inbox_key(m.line), DUE[Lane.INBOUND], f"{PREFIX}refusals"],
+                [self._cell.line(m.line), self._cell.inbox(m.line), self._cell.due[Lane.INBOUND], self._cell.refusals],
                 [
                     self._now(),
                     m.line,
@@ -167,28 +158,28 @@ class RedisStore:
         """See Store.claim."""
         calls = Calls()
         for key, *rest in claims:
-            calls.script("claim", [f"ce:key:{key}"], [self._now(), *rest])
+            calls.script("claim", [self._cell.reservation(key)], [self._now(), *rest])
         return [claim_of(answer) for answer in self._wire.send(calls, repeat=True)]
 
     def release(self, claims: Sequence[tuple[str, str]]) -> None:
         """See Store.release."""
         calls = Calls()
         for key, claimant in claims:
-            calls.script("release", [f"ce:key:{key}"], [claimant])
+            calls.script("release", [self._cell.reservation(key)], [claimant])
         self._wire.send(calls, repeat=True)
 
     def line_of(self, orders: Sequence[str]) -> list[str | None]:
         """See Store.line_of."""
         calls = Calls()
         for order_id in orders:
-            calls.plain("HGET", order_key(order_id), "line")
+            calls.plain("HGET", self._cell.order(order_id), "line")
         return self._wire.send(calls, repeat=True)
 
     def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:
         """See Store.unmatched."""
         calls = Calls()
         for entry in entries:
-            calls.plain("XADD", f"{PREFIX}unmatched", "*", "m", entry)
+            calls.plain("XADD", self._cell.unmatched, "*", "m", entry)
         self._wire.send(calls, prove=prove, repeat=True)
 
     def depths(self) -> dict[Lane, LaneDepth]:
@@ -199,10 +190,10 @@ class RedisStore:
         now = self._instant(time)
         calls = Calls()
         for lane in Lane:
-            calls.plain("ZCOUNT", DUE[lane], "-inf", now)
-            calls.plain("ZRANGE", DUE[lane], 0, 0, "WITHSCORES")
-            calls.plain("ZCOUNT", DUE[lane], "+inf", "+inf")
-            calls.plain("ZCARD", DUE[lane])
+            calls.plain("ZCOUNT", self._cell.due[lane], "-inf", now)
+            calls.plain("ZRANGE", self._cell.due[lane], 0, 0, "WITHSCORES")
+            calls.plain("ZCOUNT", self._cell.due[lane], "+inf", "+inf")
+            calls.plain("ZCARD", self._cell.due[lane])
         answers = iter(self._wire.send(calls, repeat=True))
         depths = {}
         for lane, (due, oldest, parked, waiting) in zip(Lane, zip(*[answers] * 4, strict=True), strict=True):
@@ -214,21 +205,19 @@ class RedisStore:
         """See Store.stuck."""
         calls = Calls()
         for lane in Lane:
-            calls.plain("ZRANGE", DUE[lane], "+inf", "+inf", "BYSCORE", "LIMIT", 0, limit)
+            calls.plain("ZRANGE", self._cell.due[lane], "+inf", "+inf", "BYSCORE", "LIMIT", 0, limit)
         members = [m for answer in self._wire.send(calls, repeat=True) for m in answer]
         return [stuck_of(member) for member in members[:limit]]
 
     def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """See Store.placed."""
-        return [(order, at) for order, at in self._newest("placed", before, limit)]
+        return [(order, at) for order, at in self._newest(self._cell.placed, before, limit)]
 
     def _newest(self, index: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """A page of an index by instant, newest first; ties go by name, so that a cursor skips nothing."""
         highest = "+inf" if before is None else before[0]
         calls = Calls()
-        calls.plain(
-            "ZRANGE", f"{PREFIX}{index}", highest, "-inf", "BYSCORE", "REV", "LIMIT", 0, limit + TIES, "WITHSCORES"
-        )
+        calls.plain("ZRANGE", index, highest, "-inf", "BYSCORE", "REV", "LIMIT", 0, limit + TIES, "WITHSCORES")
         [flat] = self._wire.send(calls, repeat=True)
         found = scored(flat)
         return [(name, at) for name, at in found if before is None or (at, name) < before][:limit]
@@ -237,16 +226,16 @@ class RedisStore:
         """See Store.open_orders."""
         calls = Calls()
         for lane in (Lane.TIMER, Lane.ACTIVATION, Lane.SMS):
-            calls.plain("ZRANGE", DUE[lane], 0, limit - 1)
+            calls.plain("ZRANGE", self._cell.due[lane], 0, limit - 1)
         members = (member for answer in self._wire.send(calls, repeat=True) for member in answer)
         return list(dict.fromkeys(member.split(":")[1] for member in members if member.startswith("o:")))
 
     def refusals(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis, str, Refusal | None]]:
         """See Store.refusals."""
-        page = self._newest("refusals", before, limit)
+        page = self._newest(self._cell.refusals, before, limit)
         calls = Calls()
         for line_id, carrier in (name.split(" ") for name, _ in page):
-            calls.plain("HMGET", line_key(line_id), f"r:{carrier}", "msisdn")
+            calls.plain("HMGET", self._cell.line(line_id), f"r:{carrier}", "msisdn")
         answers = self._wire.send(calls, repeat=True)
         return [
             (name, at, msisdn or "", Refusal(name.split(" ")[1], *json.loads(kept)) if kept else None)
@@ -256,7 +245,7 @@ class RedisStore:
     def lift(self, line: str, carrier: str, kept: str) -> bool:
         """See Store.lift."""
         calls = Calls()
-        calls.script("lift", [line_key(line), f"{PREFIX}refusals", f"{PREFIX}lifted"], [line, carrier, kept])
+        calls.script("lift", [self._cell.line(line), self._cell.refusals, self._cell.lifted], [line, carrier, kept])
         [done] = self._wire.send(calls, prove=True, repeat=True)
         return bool(done)
 
@@ -264,13 +253,13 @@ class RedisStore:
         """See Store.versions."""
         calls = Calls()
         for order_id in orders:
-            calls.plain("HGET", order_key(order_id), "v")
+            calls.plain("HGET", self._cell.order(order_id), "v")
         return [int(v or 0) for v in self._wire.send(calls, repeat=True)]
 
     def funnel(self, day: str) -> dict[State, int]:
         """See Store.funnel."""
         calls = Calls()
-        calls.plain("HGETALL", f"{PREFIX}funnel:{day}")
+        calls.plain("HGETALL", self._cell.funnel(day))
         [steps] = self._wire.send(calls, repeat=True)
         counts: Counter[str] = Counter()
         for step, count in steps.items():
@@ -279,15 +268,6 @@ class RedisStore:
             if before and made:
                 counts[before] -= int(count)
         return {State(state): count for state, count in counts.items()}
-
-
-def _park(calls: Calls, lane: Lane, member: str, kept: str) -> None:
-    """To the stuck list, so that `retry` finds it when the record can be read again."""
-    owner, record, effect = member.split(":", 2)
-    pending = replace(Pending.read(kept), leased_at=0, parked=1, why="its record cannot be read")
-    key = order_key(record) if owner == Owner.ORDER else line_key(record)
-    calls.plain("HSET", key, f"f:{effect}", pending.kept())
-    calls.plain("ZADD", DUE[lane], "XX", "+inf", member)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse
 
-from consent_engine import __version__
+from consent_engine import __version__, garbage
 from consent_engine.api import (
     docs,
     health,
@@ -122,6 +122,7 @@ def run(installation: Installation, host: str, port: int, listening: Callable[[s
         address = f"http://{f'[{host}]' if ':' in host else host}:{ours.getsockname()[1]}"
         log.info("listening at %s", address)
         listening(address)
+        garbage.started()
         server = uvicorn.Server(config)
         app.state.front.streams.ending = lambda: server.should_exit
         _serve(server, ours)

@@ -161,6 +161,9 @@ class Store(Protocol):
     written is on disk (and on as many replicas as set) before the method returns, else NotDurable.
     """
 
+    def part(self, record: str) -> int:
+        """Which part of the store keeps a record: parts fail on their own."""
+
     def load(
         self, orders: Sequence[str] = (), lines: Sequence[str] = ()
     ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
