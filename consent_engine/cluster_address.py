@@ -1,4 +1,4 @@
-"""How a Redis Cluster is named: `redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT,...`: any of its nodes, some of them."""
+"""How a Redis Cluster is named: `redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT,...`, some of its nodes."""
 
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit

@@ -22,8 +22,8 @@ from pydantic import (
     model_validator,
 )
 
-from consent_engine.data_folder import kept_secret
 from consent_engine.cluster_address import CLUSTER, ClusterAddress
+from consent_engine.data_folder import kept_secret
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.policy import Policy
 from consent_engine.durations import duration, millis, quiet_span

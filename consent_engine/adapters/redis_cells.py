@@ -1,4 +1,4 @@
-"""A store of many cells, each a slice of subscribers on a master of its own: what one cell cannot do, the others can."""
+"""A store of many cells, each a slice of subscribers on a master of its own: a cell that fails, fails alone."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -135,7 +135,8 @@ class CellsStore:
 
     def release(self, claims: Sequence[tuple[str, str]]) -> None:
         """See Store.release."""
-        self._each(claims, lambda claim: claim[0], lambda cell, some: cell.release(some) or [None] * len(some))
+        for part in sorted({self.part(key) for key, _ in claims}):
+            self._cells[part].release([claim for claim in claims if self.part(claim[0]) == part])
 
     def line_of(self, orders: Sequence[str]) -> list[str | None]:
         """See Store.line_of."""

@@ -24,9 +24,9 @@ ASK_TIMEOUT_S = 0.5
 
 
 def owner_of(url: str, tag: str, **options: Any) -> "Redis":  # noqa: ANN401 - redis-py's own options, of many types
-    """A client of the master that keeps the keys tagged `{tag}`; options: of its connections, as in `Redis.from_url`."""
+    """A client of the master that keeps the keys tagged `{tag}`; options: as in `Redis.from_url`."""
     at = ClusterAddress.read(url)
-    owners = Owners(at.nodes, {"username": at.user, "password": at.password})
+    owners = Owners(at.nodes, at.user, at.password)
     pool = ConnectionPool(
         connection_class=_OwnerConnection,
         owners=owners,
@@ -43,7 +43,8 @@ class Owners:
     """Asks the nodes of a cluster who owns a slot. Nodes that they name are asked later, too."""
 
     seeds: tuple[tuple[str, int], ...]
-    login: dict[str, str | None]
+    user: str | None
+    password: str | None = field(repr=False)
     known: list[tuple[str, int]] = field(default_factory=list)
 
     def of(self, slot: int) -> tuple[str, int]:
@@ -63,7 +64,8 @@ class Owners:
         client = Redis(
             host=host,
             port=port,
-            **self.login,
+            username=self.user,
+            password=self.password,
             socket_timeout=ASK_TIMEOUT_S,
             socket_connect_timeout=ASK_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
@@ -90,18 +92,18 @@ class _OwnerConnection(Connection):
     def __init__(self, *, owners: Owners, slot: int, **kwargs: Any) -> None:  # noqa: ANN401 - redis-py's
         self._owners = owners
         self._slot = slot
-        super().__init__(**kwargs)
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call] # by redis-py
 
     def connect(self) -> None:
         """Connect to whoever owns the slot now."""
         if self._sock is None:
             self.host, self.port = self._owners.of(self._slot)
-        super().connect()
+        super().connect()  # type: ignore[no-untyped-call] # the same
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - redis-py's
         """An answer. A slot that has moved is a connection that is lost."""
         try:
             return super().read_response(*args, **kwargs)
         except (MovedError, AskError):
-            self.disconnect()
+            self.disconnect()  # type: ignore[no-untyped-call] # the same
             raise Unreachable("the slot has another owner now") from None
