@@ -37,10 +37,11 @@ def commit_of(
     when the question was handed over: no reply to it may seem older.
     """
     after, fields = sealed(decision.order, decision.events, salts())
-    if after.reply_by != before.reply_by:
-        fields["reply_by"] = str(after.reply_by)
     drop = _with_held(decision, held)
-    stamps = _stamps(before, after, decision)
+    asked = any(event.trigger is Trigger.CONFIRMATION_ACCEPTED for event in decision.events)
+    if asked:
+        fields["reply_by"] = str(after.reply_by)
+    stamps = _stamps(before, after, asked=asked)
     if stamps is not None:
         line = line or LineChange(before.line)
         line = replace(line, fields={**line.fields, **stamps, "seen": str(now)})
@@ -49,11 +50,11 @@ def commit_of(
     return Commit(op, order, line, held, decision.guard, wakes=wakes), _stood(before, after, decision)
 
 
-def _stamps(before: Order, after: Order, decision: Decision) -> dict[str, str] | None:
+def _stamps(before: Order, after: Order, *, asked: bool) -> dict[str, str] | None:
     """What the line must know of this: nothing (None), the instant alone ({}), or how the order ended."""
     if after.state.settled and not before.state.settled:
         return {f"o:{before.id}": Entry.of(after).kept()}
-    return {} if any(e.trigger is Trigger.CONFIRMATION_ACCEPTED for e in decision.events) else None
+    return {} if asked else None
 
 
 def _with_held(decision: Decision, held: Held | None) -> tuple[tuple[str, Drop], ...]:
@@ -69,7 +70,10 @@ def _stood(before: Order, after: Order, decision: Decision) -> Order:
     dropped = {effect for effect, _ in decision.drop}
     effects = {effect: pending for effect, pending in before.effects.items() if effect not in dropped}
     effects |= {put.effect: put.pending for put in decision.put}
-    return replace(after, version=before.version + 1, effects=effects)
+    return Order(
+        after.doc, after.person, after.line, after.state, before.version + 1, after.head, after.events, effects,
+        after.publics,
+    )  # fmt: skip
 
 
 def wakes_of(puts: Sequence[Put], now: Millis) -> frozenset[Lane]:

@@ -10,8 +10,10 @@ An effect carries no payload: its id says what is wanted, its owner (an order or
 
 import json
 import re
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
+
+from consent_engine.domain.compact import compact
 
 Millis = int
 """An instant: milliseconds since 1970-01-01T00:00Z, as the store's server counts them."""
@@ -99,8 +101,11 @@ class Pending:
         """As kept in its record."""
         if self == FRESH:
             return "[]"
-        row: list[object] = list(astuple(self))
-        return json.dumps(row if self.about else row[:-1], ensure_ascii=False, separators=(",", ":"))
+        row: list[object] = [
+            self.attempts, self.leased_at, self.doubts, self.first_at, self.last_at, self.why, self.believe,
+            self.parked, self.about,
+        ]  # fmt: skip
+        return compact(row if self.about else row[:-1])
 
     @classmethod
     def read(cls, kept: str) -> "Pending":

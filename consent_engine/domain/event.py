@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from consent_engine.domain.compact import compact
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import Trigger
 
@@ -35,11 +36,6 @@ class Event:
     detail: Detail = field(default_factory=dict)
     person: Mapping[str, str] | None = None
     person_hash: str = ""
-
-
-def compact(value: object) -> str:
-    """JSON without blanks, as stored and hashed."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def storable(text: str) -> str:

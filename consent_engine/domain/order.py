@@ -105,7 +105,10 @@ class Order:
         state = self.state
         for event in events:
             state = advance(state, event.trigger)
-        return replace(self, state=state, events=(*self.events, *events))
+        return Order(
+            self.doc, self.person, self.line, state, self.version, self.head, (*self.events, *events), self.effects,
+            self.publics,
+        )  # fmt: skip
 
     @classmethod
     def read(cls, fields: Mapping[str, str]) -> "Order":
@@ -158,12 +161,16 @@ def sealed(order: Order, events: tuple[Event, ...], salts: Iterator[str]) -> tup
     first = len(order.events) - len(events) + 1
     publics = []
     for n, event in enumerate(events, first):
-        public, person = seal(event, next(salts))
+        public, person = seal(event, next(salts) if event.person else "")
         publics.append(public)
         fields[f"e{n}"] = public
         if person:
             fields[f"p{n}"] = person
-    return replace(order, head=chain(order.head, publics), publics=(*order.publics, *publics)), fields
+    after = Order(
+        order.doc, order.person, order.line, order.state, order.version, chain(order.head, publics), order.events,
+        order.effects, (*order.publics, *publics),
+    )  # fmt: skip
+    return after, fields
 
 
 def _told(fields: Mapping[str, str]) -> tuple[tuple[Event, ...], tuple[str, ...]]:

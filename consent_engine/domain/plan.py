@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -132,12 +132,17 @@ class Plan(BaseModel):
 
     def missing(self) -> tuple[str, ...]:
         """The disclosures that tell nothing: no letter and no digit in them."""
+        return self._missing
+
+    @cached_property
+    def _missing(self) -> tuple[str, ...]:
         return tuple(field for field in DISCLOSURES if not any(map(str.isalnum, getattr(self, field))))
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy with some fields changed, unchecked; it makes its own hash."""
         copied = super().model_copy(update=update, deep=deep)
-        copied.__dict__.pop("hash", None)
+        for name in ("hash", "_missing"):
+            copied.__dict__.pop(name, None)
         return copied
 
 
@@ -159,5 +164,6 @@ def _field_error(found: ErrorDetails) -> FieldError:
     return FieldError(".".join(steps) or "plan", found["type"], found["msg"])
 
 
+@lru_cache(4_096)
 def _millis(instant: datetime) -> Millis:
     return (instant - _EPOCH) // timedelta(milliseconds=1)
