@@ -40,14 +40,14 @@ class Catalogue:
             plan = plan.model_copy(update={"version": current.plan.version + 1})
         else:
             plan = plan.model_copy(update={"version": 1})
-        self._registry.publish(plan, Sale.ON_SALE)
+        self._registry.publish(plan, Sale.ON_SALE, current)
         return plan
 
     def set_sale(self, code: str, sale: Sale) -> Listed:
         """Put a plan on sale, withdraw it (what is under way counts), or revoke it; raises PlanNotFound."""
-        plan = self.show(code).plan
-        self._registry.publish(plan, sale)
-        return Listed(plan, sale)
+        listed = self.show(code)
+        self._registry.publish(listed.plan, sale, listed)
+        return Listed(listed.plan, sale)
 
     def versions(self, code: str) -> list[Plan]:
         """Every version of a plan, oldest first; raises PlanNotFound."""

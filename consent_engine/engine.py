@@ -7,8 +7,8 @@ from itertools import islice
 
 from consent_engine.catalogue import Catalogue
 from consent_engine.domain.admit import Listed, Placing, Sale, Terms
+from consent_engine.domain.compact import compact
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.event import compact
 from consent_engine.domain.facts import CancelAsked, ResendAsked, RetryAsked
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import EVERY_CARRIER, Line, line_id
@@ -154,9 +154,12 @@ class Engine:
 
     def lift(self, msisdn: Msisdn, carrier: str, by: str, evidence: str) -> bool:
         """Lift a refusal on the subscriber's own act, which is kept; False when none stood."""
-        line = line_id(self._secret, msisdn)
-        kept = {"line": line, "carrier": carrier, "by": by, "evidence": evidence, "at": self.registry.now()}
-        return self.store.lift(line, carrier, compact(kept))
+        line = self.line(msisdn)
+        refusal = next((refusal for refusal in line.refusals if refusal.carrier == carrier), None)
+        if refusal is None:
+            return False
+        kept = {"line": line.id, "carrier": carrier, "by": by, "evidence": evidence, "at": self.registry.now()}
+        return self.store.lift(line.id, refusal, compact(kept))
 
     def revoke(self, code: str, by: str) -> int:
         """Take a plan back: no new orders, and what is open is cancelled with a notice; how many were.

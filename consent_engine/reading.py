@@ -4,10 +4,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from consent_engine.domain.compact import compact
 from consent_engine.domain.decide import decide
 from consent_engine.domain.decision import Drop
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.event import compact
 from consent_engine.domain.line import Line, Unread
 from consent_engine.domain.order import Order
 from consent_engine.domain.understanding import Reading, understand, wanted

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from consent_engine.domain.carriers import carrier_of_sender
+from consent_engine.domain.compact import compact
 from consent_engine.domain.correlate import sub_number
-from consent_engine.domain.event import compact, storable
+from consent_engine.domain.event import storable
 from consent_engine.domain.keywords import Keyword, read
 from consent_engine.domain.line import EVERY_CARRIER, keyed, line_id
 from consent_engine.domain.msisdn import Msisdn

@@ -13,7 +13,7 @@ from consent_engine.adapters.redis_binary import find_binary
 from consent_engine.adapters.redis_client import Wire, connect
 from consent_engine.adapters.redis_registry import RedisRegistry
 from consent_engine.adapters.redis_server import connect_or_start
-from consent_engine.domain.admit import Sale
+from consent_engine.domain.admit import Listed, Sale
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.wiring import plans_from
 
@@ -86,8 +86,8 @@ def test_another_secret_than_the_data_were_written_with_stops_the_start(folder):
 def test_two_who_publish_the_same_version_are_not_both_told_that_it_is_theirs():
     registry = RedisRegistry(Wire(FakeRedis(decode_responses=True), proves=False, replicas=0))
     plan = plans_from(None)[0]
-    registry.publish(plan, Sale.ON_SALE)
-    registry.publish(plan, Sale.ON_SALE)
+    registry.publish(plan, Sale.ON_SALE, None)
+    registry.publish(plan, Sale.ON_SALE, None)
     with pytest.raises(StoreUnavailable):
-        registry.publish(plan.model_copy(update={"price": "1 元/月"}), Sale.ON_SALE)
+        registry.publish(plan.model_copy(update={"price": "1 元/月"}), Sale.ON_SALE, Listed(plan))
     assert registry.catalogue()[plan.code].plan.price == plan.price

@@ -169,9 +169,9 @@ class CellsStore:
         found = [row for cell in self._cells for row in cell.refusals(before, limit)]
         return sorted(found, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
 
-    def lift(self, line: str, carrier: str, kept: str) -> bool:
+    def lift(self, line: str, refusal: Refusal, kept: str) -> bool:
         """See Store.lift."""
-        return self._cells[self.part(line)].lift(line, carrier, kept)
+        return self._cells[self.part(line)].lift(line, refusal, kept)
 
     def versions(self, orders: Sequence[str]) -> list[int]:
         """See Store.versions."""

@@ -60,19 +60,15 @@ class RedisRegistry:
             if kept
         }
 
-    def publish(self, plan: Plan, sale: Sale) -> None:
+    def publish(self, plan: Plan, sale: Sale, over: Listed | None) -> None:
         """See Registry.publish."""
-        version, kept = str(plan.version), plan.model_dump_json()
-        self._one("HSETNX", f"{self._prefix}plan:{plan.code}", version, kept)
-        if (
-            self._one("HGET", f"{self._prefix}plan:{plan.code}", version) != kept
-        ):  # somebody published this version a moment ago
-            raise StoreUnavailable("this plan was changed by somebody else just now: look at it, then try again")
+        before = ("", "") if over is None else (str(over.plan.version), over.sale.value)
+        keys = [f"{self._prefix}plan:{plan.code}", f"{self._prefix}plans", self._meta]
         calls = Calls()
-        calls.plain("HSET", f"{self._prefix}plan:{plan.code}", "current", version, "sale", sale.value)
-        calls.plain("SADD", f"{self._prefix}plans", plan.code)
-        calls.plain("HINCRBY", self._meta, "catalogue", 1)
-        self._wire.send(calls, prove=True, repeat=True)
+        calls.script("publish", keys, [plan.code, str(plan.version), plan.model_dump_json(), sale.value, *before])
+        [word] = self._wire.send(calls, prove=True, repeat=True)
+        if word != "ok":
+            raise StoreUnavailable("this plan was changed by somebody else just now: look at it, then try again")
 
     def plan_versions(self, code: str) -> list[Plan]:
         """See Registry.plan_versions."""
@@ -81,9 +77,8 @@ class RedisRegistry:
 
     def add_key(self, key_hash: str, key: ApiKey) -> None:
         """See Registry.add_key."""
-        self._one(
-            "HSET", f"{self._prefix}apikeys", key_hash, json.dumps([key.name, key.role, key.created_at]), prove=True
-        )
+        kept = json.dumps([key.name, key.role, key.created_at])
+        self._one("HSETNX", f"{self._prefix}apikeys", key_hash, kept, prove=True)
 
     def key(self, key_hash: str) -> ApiKey | None:
         """See Registry.key."""
@@ -92,14 +87,12 @@ class RedisRegistry:
 
     def keys(self) -> dict[str, ApiKey]:
         """See Registry.keys."""
-        return {
-            key_hash: ApiKey(*json.loads(kept))
-            for key_hash, kept in self._one("HGETALL", f"{self._prefix}apikeys").items()
-        }
+        kept = self._one("HGETALL", f"{self._prefix}apikeys")
+        return {key_hash: ApiKey(*json.loads(row)) for key_hash, row in kept.items() if row}
 
     def drop_key(self, key_hash: str) -> None:
-        """See Registry.drop_key."""
-        self._one("HDEL", f"{self._prefix}apikeys", key_hash, prove=True)
+        """See Registry.drop_key. An empty row stays: an adding that arrives late must not bring the key back."""
+        self._one("HSET", f"{self._prefix}apikeys", key_hash, "", prove=True)
 
     def announce(self, worker: str, told: str) -> None:
         """See Registry.announce."""

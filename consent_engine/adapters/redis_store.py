@@ -43,6 +43,8 @@ from consent_engine.ports import (
 )
 
 log = logging.getLogger(__name__)
+LOOK_BACK = 100
+"""Among how many of the newest entries of a stream a repeat is looked for."""
 
 
 class RedisStore:
@@ -179,7 +181,7 @@ class RedisStore:
         """See Store.unmatched."""
         calls = Calls()
         for entry in entries:
-            calls.plain("XADD", self._cell.unmatched, "*", "m", entry)
+            calls.script("aside", [self._cell.unmatched], [entry, LOOK_BACK])
         self._wire.send(calls, prove=prove, repeat=True)
 
     def depths(self) -> dict[Lane, LaneDepth]:
@@ -242,10 +244,11 @@ class RedisStore:
             for (name, at), (kept, msisdn) in zip(page, answers, strict=True)
         ]
 
-    def lift(self, line: str, carrier: str, kept: str) -> bool:
+    def lift(self, line: str, refusal: Refusal, kept: str) -> bool:
         """See Store.lift."""
         calls = Calls()
-        calls.script("lift", [self._cell.line(line), self._cell.refusals, self._cell.lifted], [line, carrier, kept])
+        keys = [self._cell.line(line), self._cell.refusals, self._cell.lifted]
+        calls.script("lift", keys, [line, refusal.carrier, kept, refusal.since, LOOK_BACK])
         [done] = self._wire.send(calls, prove=True, repeat=True)
         return bool(done)
 

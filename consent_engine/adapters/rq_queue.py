@@ -67,8 +67,11 @@ class RqQueue:
             return
         try:
             self._wake(self._queues[lane], due)
-        except WatchError:
-            return  # a job was queued, or taken, at this moment: either is going to see what we made due
+        except WatchError as error:
+            # A job was queued, or taken, at this moment: either is going to see what we made due. Or, says redis-py
+            # by the same name, the connection broke.
+            if isinstance(error.__context__, RedisError | OSError):
+                self._failed(error)
         except (RedisError, OSError, ValueError) as error:
             self._failed(error)
 

@@ -20,7 +20,7 @@ _MSISDN = typer.Argument(metavar="MSISDN", help="A Chinese mobile number.")
 
 def show(order: Annotated[str, _ORDER]) -> None:
     """Show an order and everything that happened to it. The number is masked."""
-    from consent_engine.domain.event import compact
+    from consent_engine.domain.compact import compact
 
     with opened() as engine:
         found = engine.show(order)

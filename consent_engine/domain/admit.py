@@ -12,9 +12,9 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.compact import compact
 from consent_engine.domain.doc import Call, Doc, Person
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.event import compact
 from consent_engine.domain.line import Entry, Line, free_code
 from consent_engine.domain.messages import confirmation
 from consent_engine.domain.msisdn import Msisdn, parse

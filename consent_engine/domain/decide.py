@@ -20,7 +20,7 @@ from consent_engine.domain.decision import (
     say,
     settle,
 )
-from consent_engine.domain.effects import WAKE_REMINDER, WAKE_TOO_LATE, WAKE_WINDOW, Millis, Purpose
+from consent_engine.domain.effects import WAKE_REMINDER, WAKE_TOO_LATE, WAKE_WINDOW, Millis, Purpose, sms_effect
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import CancelAsked, Ended, Fact, Replied, Reported, ResendAsked, RetryAsked, Woke
 from consent_engine.domain.lifecycle import State, Trigger
@@ -79,6 +79,9 @@ def _on_resend(order: Order, fact: ResendAsked, now: Millis) -> Decision:
     if order.state is not State.AWAITING_REPLY:
         raise NotWaiting(f"order is {order.state}: nothing waits for a reply", state=order.state.value)
     already = sum(1 for _ in order.all(Trigger.ASKED_AGAIN))
+    asked = order.effects.get(sms_effect(Purpose.CONFIRMATION, already + 1)) if already else None
+    if asked is not None and not asked.parked:  # it is on its way: who asks twice, or was not answered, asks once
+        return Decision(order)
     if already >= order.doc.policy.resend_max:
         raise TooManyResends(f"the question was asked again {already} times: that is as often as may be")
     event = Event(Trigger.ASKED_AGAIN, now, fact.op, by=fact.by, detail={"n": already + 2})

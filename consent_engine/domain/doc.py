@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from consent_engine.domain.compact import compact
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.event import HASH_LENGTH, compact, salted
+from consent_engine.domain.event import HASH_LENGTH, salted
 from consent_engine.domain.offer import Offer
 from consent_engine.domain.policy import Policy
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from consent_engine.domain.compact import compact
 from consent_engine.domain.effects import Millis, Pending
-from consent_engine.domain.event import compact
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order import Order
 from consent_engine.errors import BrokenRecord

@@ -8,7 +8,8 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 
-from consent_engine.domain.event import compact, digest
+from consent_engine.domain.compact import compact
+from consent_engine.domain.event import digest
 from consent_engine.domain.policy import Policy
 
 

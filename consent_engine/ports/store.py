@@ -205,8 +205,8 @@ class Store(Protocol):
     def refusals(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis, str, Refusal | None]]:
         """Refusals newest first: name and instant (the cursor), number, the refusal unless it was lifted just now."""
 
-    def lift(self, line: str, carrier: str, kept: str) -> bool:
-        """Lift a refusal and keep why, proven; False when none stood."""
+    def lift(self, line: str, refusal: Refusal, kept: str) -> bool:
+        """Lift a refusal as it was read, and keep why, proven; False when it does not stand any more."""
 
     def versions(self, orders: Sequence[str]) -> list[int]:
         """The version of each order, 0 when there is none: cheap to ask often."""
@@ -224,8 +224,11 @@ class Registry(Protocol):
     def catalogue(self) -> dict[str, Listed]:
         """Every plan in its current version."""
 
-    def publish(self, plan: Plan, sale: Sale) -> None:
-        """Keep a plan's version as the current one; versions are never overwritten."""
+    def publish(self, plan: Plan, sale: Sale, over: Listed | None) -> None:
+        """Keep a plan's version as the current one; what was current once is never overwritten.
+
+        over: what it replaces, as it was read; raises StoreUnavailable when somebody else was faster.
+        """
 
     def plan_versions(self, code: str) -> list[Plan]:
         """Every version of a plan, oldest first."""

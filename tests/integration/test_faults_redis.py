@@ -665,7 +665,6 @@ def test_while_the_store_is_slow_the_door_says_503_and_then_goes_on_by_itself(pr
 # -- known, each with what is wrong: these fail until it is mended -----------------------------------------------------
 
 
-@pytest.mark.xfail(reason="a resend has no name that its repeat could be known by")
 def test_a_resend_asked_again_after_a_503_is_one(wired):
     order = wired.place()
     wired.run()
@@ -674,7 +673,6 @@ def test_a_resend_asked_again_after_a_503_is_one(wired):
     assert wired.triggers(order).count("asked_again") == 1
 
 
-@pytest.mark.xfail(reason="a version that was written and never made current is taken for somebody else's, for ever")
 def test_a_publishing_that_died_halfway_stops_nobody_from_publishing_something_else(wired):
     plan = wired.engine.plan(SECOND).plan
     with wired.under(lambda n, _request: Fault(Kind.DROP) if n >= 4 else None), pytest.raises(StoreUnavailable):
@@ -684,7 +682,6 @@ def test_a_publishing_that_died_halfway_stops_nobody_from_publishing_something_e
     wired.engine.catalogue.publish(plan.model_copy(update={"price": "25 元/月"}))
 
 
-@pytest.mark.xfail(reason="a plain write that arrives late undoes what was written after it")
 def test_a_plan_that_was_revoked_does_not_come_back_by_a_late_write(wired):
     with wired.under(first_with(b"sale", Fault(Kind.HOLD))):
         wired.engine.catalogue.set_sale(SECOND, Sale.ON_SALE)
@@ -695,7 +692,6 @@ def test_a_plan_that_was_revoked_does_not_come_back_by_a_late_write(wired):
     assert wired.another().plan(SECOND).sale is Sale.REVOKED
 
 
-@pytest.mark.xfail(reason="a plain write that arrives late undoes what was written after it")
 def test_a_key_that_was_revoked_does_not_come_back_by_a_late_write(wired):
     with wired.under(first_with(b"HSET\r\n$10\r\nce:apikeys", Fault(Kind.HOLD))):
         wired.engine.keys.add("desk", Role.AGENT)
@@ -706,14 +702,12 @@ def test_a_key_that_was_revoked_does_not_come_back_by_a_late_write(wired):
     assert wired.engine.keys.all() == []
 
 
-@pytest.mark.xfail(reason="a repeated lift finds nothing, and says so")
 def test_a_lift_whose_answer_was_lost_is_still_told_as_done(wired):
     wired.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024"))
     with wired.under(first_with(b"{0}:lifted", SWALLOW)):
         assert wired.engine.lift(NUMBER, "mobile", "admin", "letter")
 
 
-@pytest.mark.xfail(reason="a lift does not say which refusal it means")
 def test_a_late_lift_does_not_undo_a_newer_refusal(wired):
     wired.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024"))
     wired.run()
@@ -727,7 +721,6 @@ def test_a_late_lift_does_not_undo_a_newer_refusal(wired):
     assert not wired.engine.dial(NUMBER, "mobile").callable
 
 
-@pytest.mark.xfail(reason="what goes aside has no key: the store's own repeat writes it twice")
 def test_a_report_on_nothing_of_ours_is_kept_once_though_the_answer_was_lost(wired):
     report = DeliveryReport("test", "nothing.confirmation.1", "m1", Delivery.DELIVERED)
     with wired.under(first_with(b"{0}:unmatched", SWALLOW)):
@@ -736,7 +729,6 @@ def test_a_report_on_nothing_of_ours_is_kept_once_though_the_answer_was_lost(wir
     assert wired.direct.xlen("ce:{0}:unmatched") == 1
 
 
-@pytest.mark.xfail(reason="redis-py calls a connection that broke under WATCH a WatchError: taken for others' job")
 def test_a_wake_up_that_broke_while_watching_is_counted_as_failed(proxy, server):
     proxy.calm()
     queue = RqQueue(f"redis://127.0.0.1:{proxy.port}/1?socket_timeout={TIMEOUT_S}")

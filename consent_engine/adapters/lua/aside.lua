@@ -1,0 +1,14 @@
+-- Keep a message that answered nothing.
+--
+-- KEYS  1 unmatched (stream)
+-- ARGV  1 the message, json   2 among how many of the newest a repeat is looked for
+-- Returns 1, or 0 when it stands among them: a repeat of our own, or of the gateway's.
+
+for _, entry in ipairs(redis.call("XREVRANGE", KEYS[1], "+", "-", "COUNT", ARGV[2])) do
+    if entry[2][2] == ARGV[1] then
+        redis.call("XSETID", KEYS[1], redis.call("XREVRANGE", KEYS[1], "+", "-", "COUNT", 1)[1][1])
+        return 0
+    end
+end
+redis.call("XADD", KEYS[1], "*", "m", ARGV[1])
+return 1

@@ -1,0 +1,19 @@
+-- Make a version of a plan the current one, or change whether it is on sale.
+--
+-- KEYS  1 the plan's record   2 codes (set)   3 meta
+-- ARGV  1 code   2 version   3 the plan, json   4 sale
+--       5 the version that is replaced, as it was read, '' for none   6 its sale
+-- Returns 'ok', or 'stale' when somebody else changed the plan meanwhile. A repeat is recognised; one that arrives late
+-- changes nothing. What was current once is never overwritten.
+
+local stands = redis.call("HMGET", KEYS[1], "current", "sale", ARGV[2])
+local current, sale, kept = stands[1] or "", stands[2] or "", stands[3]
+local said_before = current == ARGV[2] and sale == ARGV[4] and kept == ARGV[3]
+if not said_before then
+    if current ~= ARGV[5] or sale ~= ARGV[6] then return "stale" end
+    if current == ARGV[2] and kept ~= ARGV[3] then return "stale" end
+end
+redis.call("HSET", KEYS[1], ARGV[2], ARGV[3], "current", ARGV[2], "sale", ARGV[4])
+redis.call("SADD", KEYS[2], ARGV[1])
+redis.call("HINCRBY", KEYS[3], "catalogue", 1)
+return "ok"
