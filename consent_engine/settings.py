@@ -27,6 +27,7 @@ from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.policy import Policy
 from consent_engine.durations import duration, millis, quiet_span
 from consent_engine.errors import SettingsError
+from consent_engine.redis_address import SENTINEL, SentinelAddress
 
 PREFIX = "CONSENT_"
 LEASE_MARGIN = timedelta(milliseconds=500)
@@ -50,8 +51,11 @@ def _split(url: str) -> SplitResult:
 
 def _redis_url(url: str) -> str:
     scheme = url.partition("://")[0]
-    if scheme in {"redis+sentinel", "redis+cluster"}:
-        raise ValueError(f"this release does not speak {scheme}:// yet: use redis:// or rediss://")
+    if url.startswith(SENTINEL):
+        SentinelAddress.read(url)
+        return url
+    if scheme == "redis+cluster":
+        raise ValueError("this release does not speak redis+cluster:// yet: use redis:// or redis+sentinel://")
     if scheme not in {"redis", "rediss", "unix"}:
         raise ValueError("is not a Redis address: write it like redis://HOST:6379/0")
     parts = _split(url)
