@@ -1,8 +1,10 @@
-"""How many orders a second go the whole road: real server, real workers, calls of 0 ms. `python benchmarks/engine.py`.
+"""How many orders a second go the whole road: real server, real workers. `python benchmarks/engine.py`.
 
 Two phases, each with nothing else going on: place until every question is handed over; reply until every notification
-is. The rate is orders over the sum of both. Round trips are what the server read (`total_reads_processed`); commands
-are what it ran, those inside scripts and RQ's included.
+is. The rate is orders over the sum of both. A few orders go the road before the clock starts. Calls to the outside
+take `--ms` (0 or 50, say) inside the worker's process (`outside_stub.py`). Round trips are what the server read
+(`total_reads_processed`); commands are what it ran, those inside scripts and RQ's included. `others` is the part of
+the machine's CPU that went to processes outside the run: it should be next to nothing.
 """
 
 import argparse
@@ -19,6 +21,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import outside_stub
+from machine import Meter, Spent, load
+
 from consent_engine.adapters.redis_client import connect
 from consent_engine.domain.admit import PlaceOrder, Placing
 from consent_engine.domain.lifecycle import State
@@ -30,7 +35,10 @@ from consent_engine.wiring import Installation, installation
 
 BATCH = 500
 BOUND_S = 600
+WARM = 400
 FIRST_NUMBER = 13_800_000_000
+IN_FLIGHT = 500
+PROFILES = ("strict", "everysec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,7 @@ class Figures:
     """What one run gave."""
 
     durability: str
+    ms: int
     orders: int
     place_s: float
     ask_s: float
@@ -48,22 +57,38 @@ class Figures:
     reads: float
     redis_us: float
     bytes_waiting: float
+    spent: Spent
+    load: float
+    settings: str
 
     @property
     def rate(self) -> float:
         """Orders a second from placed to notified."""
-        return self.orders / (self.ask_s + self.notify_s)
+        return self.orders / self.seconds
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.ask_s + self.notify_s
+
+    @property
+    def others(self) -> float:
+        """The part of the machine that was busy with something else, 0 to 1."""
+        return self.spent.others / (self.seconds * (os.cpu_count() or 1))
 
 
 @contextmanager
-def workers(found: Installation, count: int) -> Iterator[None]:
-    """Worker processes, ended at the end."""
+def workers(found: Installation, count: int, ms: int = 0) -> Iterator[list[int]]:
+    """Worker processes, by pid; ended at the end."""
     env = {**os.environ, **found.environ(), "CONSENT_DURABILITY": found.settings.durability}
-    env |= {"CONSENT_IN_FLIGHT": str(found.settings.in_flight)}
-    command = [sys.executable, "-m", "workers"]
-    started = [subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) for _ in range(count)]
+    env |= {"CONSENT_IN_FLIGHT": str(found.settings.in_flight), outside_stub.MS: str(ms)}
+    here = Path(__file__).parent
+    env["PYTHONPATH"] = os.pathsep.join([str(here.parent), str(here), env.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    command = [sys.executable, str(here / "engine_workers.py")]
+    with (found.settings.data_dir / "workers.log").open("ab") as told:  # a line an event, as in production
+        started = [subprocess.Popen(command, env=env, stdout=told, stderr=told) for _ in range(count)]
     try:
-        yield
+        yield [process.pid for process in started]
     finally:
         for process in started:
             process.terminate()
@@ -71,13 +96,14 @@ def workers(found: Installation, count: int) -> Iterator[None]:
             process.wait(30)
 
 
-def requests(count: int) -> list[Placing]:
+def requests(first: int, count: int) -> list[Placing]:
     """Orders of as many subscribers."""
     call = {"caller_number": "10085", "recording_id": "rec-000123"}
     call |= {"started_at": "2025-11-25T10:00:00+08:00", "agreed_at": "2025-11-25T10:04:31+08:00"}
     body = {"plan": "5g-smart-199", "agent": "A1024", "call": call}
     return [
-        Placing("desk", f"key-{n}", PlaceOrder.read({**body, "msisdn": str(FIRST_NUMBER + n)})) for n in range(count)
+        Placing("desk", f"key-{n}", PlaceOrder.read({**body, "msisdn": str(FIRST_NUMBER + n)}))
+        for n in range(first, first + count)
     ]
 
 
@@ -87,48 +113,76 @@ def until(engine: Engine, state: State, count: int, told: str) -> None:
     deadline = time.monotonic() + BOUND_S
     while time.monotonic() < deadline:
         there = engine.store.funnel(day).get(state, 0)
-        print(f"\r{told}: {there}/{count}   ", end="", file=sys.stderr, flush=True)
+        if sys.stderr.isatty():
+            print(f"\r{told}: {there}/{count}   ", end="", file=sys.stderr, flush=True)
         if there >= count:
-            print(file=sys.stderr)
             return
         time.sleep(0.02)
     sys.exit(f"{told}: not done after {BOUND_S} s")
 
 
-def run(durability: str, count: int, worker_count: int) -> Figures:
+def run(durability: str, count: int, worker_count: int = 2, ms: int = 0) -> Figures:
     """One run on a server of its own."""
     with tempfile.TemporaryDirectory() as folder:
         environ = {"CONSENT_DATA_DIR": str(Path(folder) / "data"), "CONSENT_DURABILITY": durability}
-        settings = Settings.load({**environ, "CONSENT_IN_FLIGHT": "500"}, env_file=None)
-        with installation(settings, own=True) as found, workers(found, worker_count):
-            return measure(found, durability, count)
+        settings = Settings.load({**environ, "CONSENT_IN_FLIGHT": str(IN_FLIGHT)}, env_file=None)
+        with installation(settings, own=True) as found, workers(found, worker_count, ms) as pids:
+            engine, client = found.engine(), connect(found.redis_url)
+            road(engine, found, 0, WARM, "warm")
+            server = int(client.info("server")["process_id"])
+            return measure(found, engine, client, Meter(pids, [server], own=True), (count, ms, worker_count))
 
 
-def measure(found: Installation, durability: str, count: int) -> Figures:
-    """Place, reply, and look at the server before and after."""
-    engine, client = found.engine(), connect(found.redis_url)
-    wanted = requests(count)
-    before, empty = _server(client), client.info("memory")["used_memory"]
+def measure(
+    found: Installation,
+    engine: Engine,
+    client: Any,  # noqa: ANN401 - redis-py's
+    meter: Meter,
+    what: tuple[int, int, int],
+) -> Figures:
+    """One road of many orders, and the server before and after."""
+    count, ms, worker_count = what
+    empty, before = client.info("memory")["used_memory"], _server(client)
+    parts, full = road(engine, found, WARM, count, found.settings.durability, client)
+    after, spent = _server(client), meter.spent()
+    commands, scripts, reads, cpu = ((b - a) / count for a, b in zip(before, after, strict=True))
+    disk = client.config_get("append*")
+    told = (
+        f"{worker_count} worker processes, {found.settings.in_flight} calls in flight each; "
+        f"appendonly {disk['appendonly']}, appendfsync {disk['appendfsync']}"
+        + (", every answer after WAITAOF" if found.settings.durability == "strict" else "")
+    )
+    return Figures(
+        found.settings.durability, ms, count, *parts,
+        commands, scripts, reads, cpu * 1e6, (full - empty) / count, spent, load(), told,
+    )  # fmt: skip
+
+
+def road(
+    engine: Engine,
+    found: Installation,
+    first: int,
+    count: int,
+    told: str,
+    client: Any = None,  # noqa: ANN401 - redis-py's
+) -> tuple[tuple[float, float, float, float], int]:
+    """Take orders all the way; the seconds of place, ask, reply and notify, and the memory while all of them wait."""
+    wanted = requests(first, count)
     start = time.monotonic()
     for n in range(0, count, BATCH):
         engine.place_many(wanted[n : n + BATCH])
     placed = time.monotonic()
-    until(engine, State.AWAITING_REPLY, count, f"{durability}: asked")
+    until(engine, State.AWAITING_REPLY, count, f"{told}: asked")
     asked = time.monotonic()
-    waiting = (client.info("memory")["used_memory"] - empty) / count
+    full = client.info("memory")["used_memory"] if client else 0
     carrier_number = found.settings.senders()["mobile"]
     for n in range(0, count, BATCH):
-        numbers = range(FIRST_NUMBER + n, FIRST_NUMBER + min(n + BATCH, count))
+        numbers = range(FIRST_NUMBER + first + n, FIRST_NUMBER + first + min(n + BATCH, count))
         engine.receive([Reply("simulated", f"m{x}", Msisdn(f"+86{x}"), carrier_number, "是") for x in numbers])
     replied = time.monotonic()
-    until(engine, State.NOTIFIED, count, f"{durability}: notified")
+    until(engine, State.NOTIFIED, first + count, f"{told}: notified")
     done = time.monotonic()
-    after = _server(client)
-    commands, scripts, reads, cpu = ((b - a) / count for a, b in zip(before, after, strict=True))
-    return Figures(
-        durability, count, placed - start, asked - start, replied - asked, done - asked,
-        commands, scripts, reads, cpu * 1e6, waiting,
-    )  # fmt: skip
+    return (placed - start, asked - start, replied - asked, done - asked), full
 
 
 def _server(client: Any) -> tuple[float, float, float, float]:  # noqa: ANN401 - redis-py's answers
@@ -139,27 +193,36 @@ def _server(client: Any) -> tuple[float, float, float, float]:  # noqa: ANN401 -
     return calls, scripts, reads, cpu["used_cpu_user"] + cpu["used_cpu_sys"]
 
 
+HEAD = (
+    "durability  ms  orders/s  placed/s  asked/s  notified/s  commands  scripts  round trips  redis us  python us  "
+    "bytes waiting  load  others"
+)
+
+
+def line(f: Figures) -> str:
+    """A run as a line under HEAD."""
+    return (
+        f"{f.durability:10}  {f.ms:2}  {f.rate:8.0f}  {f.orders / f.place_s:8.0f}  {f.orders / f.ask_s:7.0f}  "
+        f"{f.orders / f.notify_s:10.0f}  {f.commands:8.1f}  {f.scripts:7.1f}  {f.reads:11.2f}  "
+        f"{f.redis_us:8.0f}  {f.spent.python / f.orders * 1e6:9.0f}  {f.bytes_waiting:13.0f}  {f.load:4.1f}  "
+        f"{f.others:5.0%}"
+    )
+
+
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--ms", type=int, default=0, help="how long a call to the outside takes")
     args = parser.parse_args()
     logging.disable(logging.INFO)
     print(f"{args.orders} orders, {args.workers} workers, {os.cpu_count()} cores, Python {sys.version.split()[0]}")
-    print(
-        "durability  orders/s  placed/s  asked/s  notified/s  commands  scripts  round trips  redis us  bytes waiting"
-    )
+    print(HEAD)
     for _ in range(args.runs):
-        for durability in ("strict", "everysec"):
-            f = run(durability, args.orders, args.workers)
-            print(
-                f"{f.durability:10}  {f.rate:8.0f}  {f.orders / f.place_s:8.0f}  {f.orders / f.ask_s:7.0f}  "
-                f"{f.orders / f.notify_s:10.0f}  {f.commands:8.1f}  {f.scripts:7.1f}  {f.reads:11.2f}  "
-                f"{f.redis_us:8.0f}  {f.bytes_waiting:13.0f}",
-                flush=True,
-            )
+        for durability in PROFILES:
+            print(line(run(durability, args.orders, args.workers, args.ms)), flush=True)
 
 
 if __name__ == "__main__":

@@ -22,12 +22,12 @@ from pydantic import (
     model_validator,
 )
 
-from consent_engine.cluster_address import CLUSTER, ClusterAddress
 from consent_engine.data_folder import kept_secret
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.policy import Policy
 from consent_engine.durations import duration, millis, quiet_span
 from consent_engine.errors import SettingsError
+from consent_engine.redis_address import CLUSTER, SENTINEL, ClusterAddress, SentinelAddress
 
 PREFIX = "CONSENT_"
 MOST_CELLS = 1_024
@@ -52,11 +52,12 @@ def _split(url: str) -> SplitResult:
 
 def _redis_url(url: str) -> str:
     scheme = url.partition("://")[0]
+    if url.startswith(SENTINEL):
+        SentinelAddress.read(url)
+        return url
     if url.startswith(CLUSTER):
         ClusterAddress.read(url)
         return url
-    if scheme in {"redis+sentinel"}:
-        raise ValueError(f"this release does not speak {scheme}:// yet: use redis:// or rediss://")
     if scheme not in {"redis", "rediss", "unix"}:
         raise ValueError("is not a Redis address: write it like redis://HOST:6379/0")
     parts = _split(url)
@@ -95,12 +96,6 @@ def _existing(path: Path) -> Path:
     if not path.is_file():
         raise ValueError("names a file that is not there")
     return path.absolute()
-
-
-def _one(cells: int) -> int:
-    if not 1 <= cells <= MOST_CELLS:
-        raise ValueError(f"must be 1 to {MOST_CELLS}")
-    return cells
 
 
 def _or_off(value: object) -> object:
@@ -154,7 +149,7 @@ class Settings(BaseModel):
     lease: Duration = timedelta(seconds=60)
     call_timeout: Duration = timedelta(seconds=10)
     in_flight: int = Field(64, ge=1, le=4096)
-    cells: Annotated[int, AfterValidator(_one)] = 1
+    cells: Annotated[int, Field(ge=1, le=MOST_CELLS)] = 1
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
     metrics_addr: Annotated[str, AfterValidator(_metrics_addr)] | None = None
     adapters: Mapping[str, Mapping[str, str]] = Field(MappingProxyType({}), repr=False)
@@ -204,6 +199,13 @@ class Settings(BaseModel):
             raise SettingsError("CONSENT_SECRET is required with CONSENT_REDIS_URL: set it to a long random text")
         if self.replicas and (self.embedded or self.durability != "strict"):
             raise SettingsError("CONSENT_REPLICAS needs CONSENT_REDIS_URL and CONSENT_DURABILITY=strict: leave it out")
+        clustered = (self.redis_url or "").startswith(CLUSTER)
+        if clustered and self.rq_url is None:
+            raise SettingsError("CONSENT_RQ_URL is required with redis+cluster://: RQ needs a Redis of its own")
+        if (self.rq_url or "").startswith(CLUSTER):
+            raise SettingsError("CONSENT_RQ_URL cannot be a cluster: write it like redis://HOST:6379/0")
+        if self.cells > 1 and not clustered:
+            raise SettingsError("CONSENT_CELLS above 1 needs CONSENT_REDIS_URL=redis+cluster://...: leave it out")
         return self
 
     @model_validator(mode="after")

@@ -12,12 +12,12 @@ import yaml
 from consent_engine.adapters import bss, gateways
 from consent_engine.adapters.redis_cells import CellsStore
 from consent_engine.adapters.redis_client import Wire, connect
+from consent_engine.adapters.redis_cluster import is_cluster
 from consent_engine.adapters.redis_keys import Cell
 from consent_engine.adapters.redis_registry import RedisRegistry
 from consent_engine.adapters.redis_server import EmbeddedServer, RunningServer, connect_or_start
 from consent_engine.adapters.redis_store import RedisStore
 from consent_engine.adapters.rq_queue import RqQueue
-from consent_engine.cluster_address import CLUSTER
 from consent_engine.domain.admit import Terms
 from consent_engine.domain.line import keyed
 from consent_engine.domain.plan import Plan, plan_from
@@ -114,7 +114,7 @@ def _kept(settings: Settings, redis_url: str) -> tuple[Store, Registry]:
     def wire(tag: str) -> Wire:
         return Wire(connect(redis_url, tag=tag), proves=settings.durability == "strict", replicas=settings.replicas)
 
-    clustered = redis_url.startswith(CLUSTER)
+    clustered = is_cluster(redis_url)
     cells = [Cell(n, alone=not clustered) for n in range(settings.cells)]
     wires = [wire(str(cell.number)) for cell in cells]
     lease = millis(settings.lease)

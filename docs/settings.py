@@ -39,7 +39,7 @@ MEANS = {
     "lease": "How long a worker has an effect; longer than a call",
     "call_timeout": "How long a call to a gateway or the BSS may last",
     "in_flight": "Calls in flight, per worker and lane",
-    "cells": "Slices of subscribers; this release works with 1",
+    "cells": "Slices of subscribers; above 1 on a Redis Cluster only",
     "public_url": "How gateways and browsers reach us",
     "metrics_addr": "HOST:PORT of its own for `/metrics`",
 }

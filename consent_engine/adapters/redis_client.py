@@ -8,17 +8,30 @@ from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    ClusterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
-from consent_engine.adapters.redis_cluster import owner_of
+from consent_engine.adapters.redis_cluster import is_cluster, owner_of
+from consent_engine.adapters.redis_sentinel import is_sentinel, master_of
 from consent_engine.adapters.redis_speech import in_main_thread, spoken
-from consent_engine.cluster_address import CLUSTER
 from consent_engine.errors import NotDurable, StoreUnavailable
 
 PROOF_TIMEOUT_MS = 3_000
+ASK_AGAIN_MS = (10, 50, 200)
+"""How long a replica's "not yet" is believed, the first times."""
 _TRIES = 3
+_NOT_NOW = (OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
+"""redis-py makes a type of its own of these words, and cuts them off the text."""
+_NOT_NOW_WORDS = {"MISCONF", "NOREPLICAS", "BUSY", "UNBLOCKED"}
 
 
 def connect(url: str, timeout_s: float = 5.0, tag: str = "0") -> "Redis":
@@ -29,7 +42,7 @@ def connect(url: str, timeout_s: float = 5.0, tag: str = "0") -> "Redis":
     Maintenance notifications are off: with them on, redis-py skips the test for left-over data of an interrupted call
     and can hand one caller another's answer.
     """
-    made = partial(owner_of, tag=tag) if url.startswith(CLUSTER) else Redis.from_url
+    made = partial(owner_of, tag=tag) if is_cluster(url) else master_of if is_sentinel(url) else Redis.from_url
     return made(
         url,
         decode_responses=True,
@@ -108,19 +121,18 @@ class Wire:
             if row[0] == "EVALSHA":
                 row = (row[0], self._script(str(row[1])), *row[2:])  # noqa: PLW2901 - the name becomes its hash
             pipe.execute_command(*row)  # type: ignore[no-untyped-call] # redis-py leaves it untyped
-        proof = prove and self._proves
-        if proof:
-            pipe.execute_command("WAITAOF", 1, self._replicas, PROOF_TIMEOUT_MS)  # type: ignore[no-untyped-call]
+        proofs = _proofs(self._replicas) if prove and self._proves else []
+        for proof in proofs:
+            pipe.execute_command("WAITAOF", *proof)  # type: ignore[no-untyped-call]
         self.round_trips += 1
         answers: list[Any] = pipe.execute(raise_on_error=False)
-        if proof:
-            self._check_proof(answers.pop())
-        return answers
+        if proofs:
+            self._check_proof(answers[-1])
+        return answers[: len(calls.rows)]
 
     def _check_proof(self, proof: Any) -> None:  # noqa: ANN401 - redis-py's answer
-        if isinstance(proof, ResponseError):
-            raise _translated(proof)
-        local, replicas = proof
+        refused = isinstance(proof, ResponseError)  # a replica, or a server whose AOF was switched off
+        local, replicas = (0, 0) if refused else proof
         if local < 1 or replicas < self._replicas:
             raise NotDurable("the store took it but could not prove it durable in time: the same request again is safe")
 
@@ -131,9 +143,23 @@ class Wire:
         return self._sha[name]
 
 
+def _proofs(replicas: int) -> list[tuple[int, int, int]]:
+    """What WAITAOF is asked: how many disks of the master's, of replicas, and for how long (ms).
+
+    A replica tells how far its disk is when it is asked, and once a second. Asked in the same breath as it is told to
+    write, it says "not yet", and everybody waits for the second to pass. So it is asked once the master's own disk has
+    it, and soon again. On one connection: a proof is of its own connection's writes only.
+    """
+    if not replicas:
+        return [(1, 0, PROOF_TIMEOUT_MS)]
+    half = PROOF_TIMEOUT_MS // 2
+    return [(1, 0, half), *((1, replicas, wait) for wait in (*ASK_AGAIN_MS, half - sum(ASK_AGAIN_MS)))]
+
+
 def _translated(error: ResponseError) -> Exception:
     """What the server refuses for its own reasons is "not now"; anything else is a defect and stays what it is."""
     word = str(error).split(" ", 1)[0].strip("-")
-    if word in {"OOM", "READONLY", "LOADING", "MISCONF", "NOREPLICAS", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"}:
-        return StoreUnavailable(f"the store takes no writes now: {word}")
+    if isinstance(error, _NOT_NOW) or word in _NOT_NOW_WORDS:
+        kind = word if word in _NOT_NOW_WORDS else type(error).__name__
+        return StoreUnavailable(f"the store takes no writes now: {kind}")
     return error

@@ -17,10 +17,15 @@ from redis.exceptions import ConnectionError as Unreachable
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
-from consent_engine.cluster_address import ClusterAddress
+from consent_engine.redis_address import CLUSTER, ClusterAddress
 
 ASK_TIMEOUT_S = 0.5
 """How long one node may take to say who owns what: one that is gone must not hold up the others for long."""
+
+
+def is_cluster(url: str) -> bool:
+    """Whether an address names a cluster."""
+    return url.startswith(CLUSTER)
 
 
 def owner_of(url: str, tag: str, **options: Any) -> "Redis":  # noqa: ANN401 - redis-py's own options, of many types

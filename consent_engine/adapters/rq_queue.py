@@ -12,6 +12,7 @@ from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
 
+from consent_engine.adapters.redis_sentinel import is_sentinel, master_of
 from consent_engine.adapters.redis_speech import spoken
 from consent_engine.domain.effects import Lane
 
@@ -33,7 +34,8 @@ TOLD_S = 10.0
 
 def connect_rq(url: str, timeout_s: float = 2.0) -> "Redis":
     """A client for RQ: bytes, as RQ wants them, and nothing repeated by itself: a repeated enqueue is a second job."""
-    return Redis.from_url(
+    made = master_of if is_sentinel(url) else Redis.from_url
+    return made(
         url,
         decode_responses=False,
         socket_timeout=timeout_s,

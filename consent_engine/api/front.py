@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 
 from fastapi import Request
 
+from consent_engine.api.admission import Admission
 from consent_engine.api.auth import Callers
 from consent_engine.api.batching import Batcher, Crew
 from consent_engine.api.problems import GatewayNotFound, NotReady
@@ -26,7 +27,8 @@ from consent_engine.settings import Settings
 
 T = TypeVar("T")
 ASKERS = 4
-MOST_PLACING = 5_000
+MOST_PLACING = 1_000
+"""Far fewer than the edge lets be under way: however many orders come, a gateway's post finds a place."""
 MOST_RECEIVING = 50_000
 BYTES_A_MESSAGE = 200
 """How a webhook's body is weighed before anybody has read it."""
@@ -63,14 +65,16 @@ class Front:
         self._receiving: Batcher[Inbound, Taken] = Batcher(
             receivers, take, most=MOST_RECEIVING, defects=self.defects, weigh=weigh
         )
+        self._admission = Admission(self.ask, settings)
         self.streams = Streams(watchers, self.defects)
         self.callers = Callers(self._askers)
         self._clock: Recent[float] = Recent(FRESH_S)
         self._readiness: Recent[int] = Recent(FRESH_S)
 
     async def place(self, wanted: Placing) -> Placed:
-        """Take an order; raises what the door says."""
-        return _or_raise(await self._placing.put(wanted))
+        """Take an order; raises what the door says, and Busy while it could not be asked in time."""
+        async with self._admission:
+            return _or_raise(await self._placing.put(wanted))
 
     async def receive(self, post: Post) -> Acknowledgement:
         """Store what a gateway posts. Returns only once it is durable."""

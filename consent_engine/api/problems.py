@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +10,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
 
 from consent_engine.api.views import instant
 from consent_engine.errors import (
@@ -169,11 +171,30 @@ _CODES = {
 }
 
 
-def of_http(error: HTTPException) -> Response:
-    """The problem that an error of the framework is; its own words are not used."""
+def of_http(error: HTTPException, allowed: str = "") -> Response:
+    """The problem that an error of the framework is; its own words are not used. allowed: the methods of a 405."""
     code, detail = _CODES.get(HTTPStatus(error.status_code), ("http_error", "the request cannot be served"))
-    allow = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
-    return problem(error.status_code, code, detail, headers=allow)
+    headers = {"Allow": allowed} if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else {}
+    return problem(error.status_code, code, detail, headers=headers)
+
+
+def allowed_at(routes: Iterable[BaseRoute], scope: Scope) -> str:
+    """The methods an address takes. The framework's own answer names those of the first route there, and no more."""
+    methods: dict[str, set[str]] = {}
+    for route in _matching(routes, scope):
+        methods.setdefault(route.path, set()).update(route.methods or ())
+    # What is an address of its own (/v1/orders/search) is nobody's id (/v1/orders/{order_id}).
+    template = min(methods, key=lambda path: path.count("{"), default="")
+    return ", ".join(sorted(methods.get(template, ())))
+
+
+def _matching(routes: Iterable[BaseRoute], scope: Scope) -> Iterator[Route]:
+    for route in routes:
+        router = getattr(route, "original_router", None)  # FastAPI keeps an included router whole
+        if router is not None:
+            yield from _matching(router.routes, scope)
+        elif isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
+            yield route
 
 
 def of_defect() -> Response:
@@ -194,8 +215,10 @@ def install(app: FastAPI) -> None:
         signed = request.url.path.startswith("/v1/gateways/")
         return of_error(error, challenge="Signature" if signed else "Bearer")
 
-    async def theirs(_request: Request, error: Exception) -> Response:
-        return of_http(error) if isinstance(error, HTTPException) else of_defect()
+    async def theirs(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            return of_defect()
+        return of_http(error, allowed_at(app.routes, request.scope))
 
     async def unreadable(_request: Request, _error: Exception) -> Response:
         return of_error(Malformed([FieldError("request", "malformed", "cannot be read")]))

@@ -2,25 +2,34 @@
 
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 
+import sys
 from typing import Annotated
 
 import typer
 
 from consent_engine.cli.tables import table
 
+_BRIEF = typer.Option("--brief", help="Leave the settings out.")
+_ALL = typer.Option("--all", help="Look at every record, not only the newest and what is due.")
+_MEND = typer.Option("--mend", help="Put back what is surely missing: dues of pending effects, timers, readers.")
+
 
 def doctor(
-    brief: Annotated[bool, typer.Option("--brief", help="Leave the settings out.")] = False,  # noqa: FBT002
+    brief: Annotated[bool, _BRIEF] = False,  # noqa: FBT002
+    everything: Annotated[bool, _ALL] = False,  # noqa: FBT002
+    mend: Annotated[bool, _MEND] = False,  # noqa: FBT002
 ) -> int:
-    """Look at settings, server, clocks, workers, stuck work, plans and the newest records. Exit status 1: see to it."""
-    from consent_engine.doctor import Level, examine, sources
+    """Look at settings, server, clocks, workers, stuck work, plans and records. Exit status 1: see to it."""
+    from consent_engine.doctor import Level, Wanted, examine, sources
     from consent_engine.settings import Settings
-    from consent_engine.wiring import installation
 
     loaded = Settings.load()
     if not brief:
         table(("setting", "value", "from"), list(sources(loaded)))
-    with installation(loaded, stocked=False) as found:
-        findings = list(examine(found))
+    findings = list(examine(loaded, Wanted(all=everything, mend=mend), _tell))
     table(("", "found", "do"), [(each.level, each.what, each.do) for each in findings])
     return int(any(each.level is Level.BAD for each in findings))
+
+
+def _tell(what: str) -> None:
+    sys.stderr.write(f"{what}\n")

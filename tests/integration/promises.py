@@ -30,6 +30,7 @@ class Model:
     orders: dict = field(default_factory=dict)  # id -> (number, carrier)
     said: dict = field(default_factory=dict)  # the gateway's id -> Said
     refused: list = field(default_factory=list)  # (number, carrier or *, n)
+    revoked: set = field(default_factory=set)  # plans
     settled: dict = field(default_factory=dict)  # id -> state
     heads: dict = field(default_factory=dict)  # id -> (events, head)
     sent: list = field(default_factory=list)  # (instant, sms)

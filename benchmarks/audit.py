@@ -1,0 +1,364 @@
+"""The audit of a chaos run: the ledger, the store and the desks' own notes, compared; every difference in words."""
+
+import contextlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from people import CARRIER
+from redis import Redis
+
+from consent_engine.adapters.redis_packing import DUE, PREFIX
+from consent_engine.domain.effects import Purpose
+from consent_engine.domain.event import Event, chain
+from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.lifecycle import State, Trigger, advance
+from consent_engine.domain.line import Line
+from consent_engine.domain.order import Order, replay
+from consent_engine.errors import IllegalTransition
+from consent_engine.ports import Store
+
+CLOCKS_APART_MS = 50
+MOST_TOLD = 20
+MINDS = """
+local told = {}
+for i, id in ipairs(ARGV) do
+    local kept = redis.call("HGETALL", "ce:{0}:order:" .. id)
+    local state, wanted, missing, parked = "gone", 0, 0, 0
+    for at = 1, #kept, 2 do
+        if kept[at] == "state" then state = kept[at + 1] end
+        if string.sub(kept[at], 1, 2) == "f:" then
+            local member, score = "o:" .. id .. ":" .. string.sub(kept[at], 3), false
+            for _, lane in ipairs(KEYS) do score = score or redis.call("ZSCORE", lane, member) end
+            wanted = wanted + 1
+            if not score then missing = missing + 1 elseif score == "inf" then parked = parked + 1 end
+        end
+    end
+    told[i] = string.format("%s %d %d %d", state, wanted, missing, parked)
+end
+return told
+"""
+"""For each order, in one instant: its state; how much it wants, how much of that stands in no lane, or is parked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Minded:
+    """How an order stood when it was looked at."""
+
+    state: str
+    wanted: int
+    missing: int
+    parked: int
+
+    @property
+    def settled(self) -> bool:
+        """Whether it was over."""
+        return self.state in SETTLED
+
+    @property
+    def forgotten(self) -> bool:
+        """Unsettled, and nothing will ever happen to it again."""
+        return not self.settled and (self.missing > 0 or not self.wanted)
+
+
+SETTLED = frozenset(state.value for state in State if state.settled)
+
+
+def minds(client: "Redis", orders: Sequence[str]) -> dict[str, Minded]:
+    """Look at orders, a few hundred at a time."""
+    found: dict[str, Minded] = {}
+    for n in range(0, len(orders), 200):
+        some = orders[n : n + 200]
+        told: Any = client.eval(MINDS, len(DUE), *DUE.values(), *some)
+        for order, line in zip(some, told, strict=True):
+            state, *counts = line.split()
+            found[order] = Minded(state, *map(int, counts))
+    return found
+
+
+@dataclass(slots=True)
+class Placed:
+    """What a desk was answered: the order, its number, its key, and the chain's head it was handed."""
+
+    id: str
+    msisdn: str
+    key: str
+    head: str
+
+
+@dataclass(slots=True)
+class Audit:
+    """All that is known at the end."""
+
+    placed: Sequence[Placed]
+    refused: Mapping[str, float]
+    """numbers whose refusal by voice was acknowledged -> when"""
+    ledger: Mapping[str, Any]
+    client: "Redis"
+    store: Store
+    orders: dict[str, Order] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+    _asked: dict[str, list[Any]] = field(default_factory=dict)
+    _refusers: set[str] = field(default_factory=set)
+
+    def run(self) -> None:
+        """Compare everything."""
+        fields = self._load()
+        for error, count in Counter(self.ledger["errors"]).items():
+            self._break(f"the outside complains {count} times: {error}")
+        self._nothing_lost()
+        self._chains(fields)
+        self._settled()
+        said = {each["message_id"]: each for each in self.ledger["said"]}
+        self._activations(said)
+        self._asked_twice()
+        self._messages(said)
+        self._refusals(said)
+
+    def _break(self, what: str) -> None:
+        if len(self.broken) <= MOST_TOLD:
+            self.broken.append(what)
+
+    def _count(self, name: str, wrong: Iterable[str]) -> None:
+        """A figure that must be 0."""
+        found = list(wrong)
+        self.figures[name] = len(found)
+        for each in found:
+            self._break(f"{name}: {each}")
+
+    def _load(self) -> dict[str, dict[str, str]]:
+        ids: list[str] = self.client.zrange(f"{PREFIX}placed", 0, -1)  # type: ignore[assignment]
+        fields: dict[str, dict[str, str]] = {}
+        for n in range(0, len(ids), 500):
+            with self.client.pipeline(transaction=False) as pipe:
+                for order in ids[n : n + 500]:
+                    pipe.hgetall(f"{PREFIX}order:{order}")
+                fields.update(zip(ids[n : n + 500], pipe.execute(), strict=True))
+            self.orders |= self.store.load(ids[n : n + 500])[1]
+        return fields
+
+    def _nothing_lost(self) -> None:
+        known = {placed.id for placed in self.placed}
+        self.figures["acknowledged"] = len(known)
+        self._count("lost", known - set(self.orders))
+        self._count("orders that no desk was answered for", set(self.orders) - known)
+        keys: dict[str, set[str]] = defaultdict(set)
+        for placed in self.placed:
+            keys[placed.key].add(placed.id)
+        self._count("two orders under one key", [key for key, orders in keys.items() if len(orders) > 1])
+
+    def _chains(self, fields: Mapping[str, dict[str, str]]) -> None:
+        """The history replays to the record; every head that was handed out stands on its chain."""
+        handed: dict[str, set[str]] = defaultdict(set)
+        for placed in self.placed:
+            handed[placed.id].add(placed.head)
+        for activation in self.ledger["activations"]:
+            handed[activation["order_id"]].update(body["head"] for body in activation["bodies"])
+        wrong, off = [], []
+        for order in self.orders.values():
+            if not _replays(fields[order.id]):
+                wrong.append(order.id)
+            heads = {chain("", order.publics[:n]) for n in range(1, len(order.publics) + 1)}
+            off += [order.id] * (not handed[order.id] <= heads)
+        self.figures["chains verified"] = len(self.orders) - len(wrong)
+        self._count("chains that do not replay", wrong)
+        self._count("handed out heads that are on no chain", off)
+
+    def _settled(self) -> None:
+        states = Counter(order.state.value for order in self.orders.values())
+        self.figures["settled"] = sum(count for state, count in states.items() if state in SETTLED)
+        self.figures["states"] = dict(states.most_common())
+        stuck = {order for order, minded in minds(self.client, list(self.orders)).items() if minded.forgotten}
+        self._count("unsettled with nothing due, in flight or parked", stuck)
+        self._count("unsettled at the end", [o.id for o in self.orders.values() if not o.state.settled])
+
+    # -- activations ------------------------------------------------------------------------------------------------
+
+    def _activations(self, said: Mapping[str, Any]) -> None:
+        on = [each for each in self.ledger["activations"] if each["switched_on"]]
+        yeses = [order for order in self.orders.values() if order.last(Trigger.SAID_YES)]
+        refused = [o for o in yeses if o.state is State.ACTIVATION_FAILED]
+        self.figures |= {"valid yeses": len(yeses), "activations": len(on), "refused by the BSS": len(refused)}
+        self._count("unconsented", [each["order_id"] for each in on if not self._consented(each, said)])
+        services = Counter((each["msisdn"], each["plan"]) for each in on)
+        double = [each["order_id"] for each in on if each["switched_on"] > 1 or self._changed(each)]
+        self._count("double", [*double, *(plan for (_, plan), count in services.items() if count > 1)])
+        active = {each["order_id"] for each in on}
+        must = {o.id for o in yeses} - {o.id for o in refused}
+        self._count("a yes without its activation, or the other way round", active ^ must)
+
+    def _changed(self, activation: Mapping[str, Any]) -> bool:
+        return any(body != activation["bodies"][0] for body in activation["bodies"])
+
+    def _consented(self, activation: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
+        """A yes that is in the ledger: from that number, after the question left us, in time, stored."""
+        order = self.orders.get(activation["order_id"])
+        yes = order.last(Trigger.SAID_YES) if order else None
+        if order is None or yes is None or yes.ref not in said:
+            return False
+        reply = said[yes.ref]
+        keyword, code = read(reply["text"])
+        taken = [a["at"] for s in self._questions().get(order.id, ()) for a in s["attempts"] if a["taken"]]
+        asked = min(taken, default=float("inf")) * 1000 - CLOCKS_APART_MS
+        return (
+            keyword is Keyword.YES
+            and code in {None, order.doc.code}
+            and reply["msisdn"] == activation["msisdn"] == order.person.msisdn
+            and activation["plan"] == order.doc.plan
+            and reply["stored"]
+            and asked <= reply["at"] * 1000
+            and int(str(yes.detail["received_at"])) <= order.reply_by
+        )
+
+    def _questions(self) -> dict[str, list[Any]]:
+        """The questions in the ledger, by order."""
+        if not self._asked:
+            for sms in self.ledger["sms"]:
+                if sms["purpose"] == Purpose.CONFIRMATION:
+                    self._asked.setdefault(sms["ref"].split(".")[0], []).append(sms)
+        return self._asked
+
+    # -- what was asked twice, and what was said ----------------------------------------------------------------------
+
+    def _asked_twice(self) -> None:
+        """More than one copy of a question that the gateway took: each must be a doubt that the history tells of."""
+        why: Counter[str] = Counter()
+        unexplained = []
+        for order_id, questions in self._questions().items():
+            order = self.orders.get(order_id)
+            for sms in questions:
+                copies = sum(attempt["taken"] for attempt in sms["attempts"])
+                if copies > 1:
+                    reason = _doubts(order, copies) if order else ""
+                    why[reason or "unexplained"] += 1
+                    unexplained += [] if reason else [order_id]
+        self.figures["asked twice"] = why.total()
+        self.figures["asked twice, because"] = dict(why.most_common())
+        self._count("asked twice without a doubt in the history", unexplained)
+
+    def _messages(self, said: Mapping[str, Any]) -> None:
+        """Every acknowledged message is in a history or kept as unmatched; a yes that moved nothing has a reason."""
+        where: dict[str, list[tuple[Order, int]]] = defaultdict(list)
+        for order in self.orders.values():
+            for n, event in enumerate(order.events):
+                where[event.ref].append((order, n))
+        kept = " ".join(str(entry) for _, entry in self.client.xrange(f"{PREFIX}unmatched"))  # type: ignore[union-attr]
+        stored = [each for each in said.values() if each["stored"]]
+        self.figures["messages acknowledged"] = len(stored)
+        lost = [m["message_id"] for m in stored if m["message_id"] not in where and f'"{m["message_id"]}"' not in kept]
+        self._count("acknowledged messages that are nowhere", lost)
+        self._count("unread messages at the end", self.client.scan_iter(f"{PREFIX}inbox:*", count=1_000))
+        reasons: Counter[str] = Counter()
+        for reply in stored:
+            if read(reply["text"])[0] is Keyword.YES:
+                reasons.update(self._why_not(where[reply["message_id"]]))
+        unexplained = [why for why in reasons if why.startswith(UNEXPLAINED)]
+        known = {why: count for why, count in reasons.most_common() if why not in unexplained}
+        self.figures["a yes that counted for nothing, because"] = known
+        self._count("a valid yes that counted for nothing", unexplained)
+
+    def _why_not(self, places: Sequence[tuple[Order, int]]) -> list[str]:
+        """Why a yes moved nothing; nothing when it did, or when it says so by itself."""
+        if any(order.events[n].trigger is Trigger.SAID_YES for order, n in places):
+            return []
+        return sorted({_why_not(order, n) for order, n in places if order.events[n].trigger not in FOLLOWS})
+
+    # -- refusals -----------------------------------------------------------------------------------------------------
+
+    def _refusals(self, said: Mapping[str, Any]) -> None:
+        """Who refused is on record, and no order was admitted after that instant."""
+        lines = self._lines({order.line for order in self.orders.values()})
+        by_number = {order.person.msisdn: order.line for order in self.orders.values()}
+        stops = {m["msisdn"] for m in said.values() if m["stored"] and read(m["text"])[0] is Keyword.STOP}
+        wanted = stops | set(self.refused)
+        standing = {number: lines[by_number[number]].refusal(CARRIER) for number in wanted if number in by_number}
+        self.figures["refusals"] = len(standing)
+        self._refusers = set(standing)
+        self._count("refusals that do not stand", [n[-4:] for n, refusal in standing.items() if refusal is None])
+        after = []
+        for order in self.orders.values():
+            refusal = standing.get(order.person.msisdn)
+            after += [order.id] if refusal and order.doc.placed_at > refusal.since else []
+        self._count("placed after a refusal", after)
+
+    def refusers(self) -> list[str]:
+        """Every number whose refusal was acknowledged, whatever the door."""
+        return sorted(self._refusers)
+
+    def _lines(self, ids: Iterable[str]) -> dict[str, Line]:
+        known = sorted(ids)
+        lines: dict[str, Line] = {}
+        for n in range(0, len(known), 500):
+            with self.client.pipeline(transaction=False) as pipe:
+                for line in known[n : n + 500]:
+                    pipe.hgetall(f"{PREFIX}line:{line}")
+                for line, kept in zip(known[n : n + 500], pipe.execute(), strict=True):
+                    lines[line] = Line.read(line, kept, 0)
+        return lines
+
+
+def _replays(kept: Mapping[str, str]) -> bool:
+    """Whether the history alone gives what stands in the record."""
+    try:
+        return replay(kept) == (kept["state"], kept["head"], int(kept.get("reply_by", 0)))
+    except IllegalTransition:
+        return False
+
+
+def _doubts(order: Order, copies: int) -> str:
+    """What the history tells of the attempts before the one that counted; '' when it tells of none."""
+    accepted = order.last(Trigger.CONFIRMATION_ACCEPTED)
+    if accepted is None:
+        told = order.last(Trigger.PARKED) or (order.events[-1] if order.events else None)
+        return f"its hand-over was never recorded: {told.trigger.value}, then {order.state.value}" if told else ""
+    retried = order.last(Trigger.RETRIED) is not None
+    may_have = int(str(accepted.detail["may_have"]))
+    if copies <= may_have or retried:
+        return f"{may_have - 1} attempt(s) whose end was lost or in doubt"
+    return ""
+
+
+FOLLOWS = frozenset({Trigger.EARLY_REPLY_VOID, Trigger.CONFIRMATION_ACCEPTED})
+"""Events that name a reply as their reason; that reply has an event of its own."""
+UNEXPLAINED = "unexplained:"
+
+
+def _why_not(order: Order, n: int) -> str:
+    """Why a yes, the order's n-th event, moved nothing."""
+    event, before, after = order.events[n], order.events[:n], order.events[n + 1 :]
+    state = State.AGREED
+    with contextlib.suppress(IllegalTransition):  # told by whoever replays
+        for each in before:
+            state = advance(state, each.trigger)
+    reason = NO_CONSENT.get(event.trigger, "")
+    if event.trigger is Trigger.REPLIED_LATE:
+        reason = _why_late(order, event, before, state)
+    elif event.trigger is Trigger.REPLIED_EARLY:
+        reason = _why_void(event, after)
+    return reason or f"{UNEXPLAINED} {order.id}: {event.trigger}, {state}, then {order.state}"
+
+
+def _why_late(order: Order, event: Event, before: Sequence[Event], state: State) -> str:
+    if any(each.trigger is Trigger.SAID_YES for each in before):
+        return "a second yes"
+    if state is not State.AWAITING_REPLY:
+        return f"the order was {state.value}"
+    return "after the window" if int(str(event.detail["received_at"])) > order.reply_by else ""
+
+
+def _why_void(event: Event, after: Sequence[Event]) -> str:
+    triggers = {each.trigger for each in after}
+    if any(each.trigger is Trigger.EARLY_REPLY_VOID and each.ref == event.ref for each in after):
+        return "given while its question was in doubt, which was then asked again"
+    if Trigger.REPLIED_EARLY in triggers:
+        return "a later one, given while the question was in doubt, took its place"
+    return "" if Trigger.CONFIRMATION_ACCEPTED in triggers else "its question was never known to be handed over"
+
+
+NO_CONSENT = {
+    Trigger.REPLIED_BEFORE: "written before its question",
+    Trigger.UNCLEAR: "it fitted several orders",
+    Trigger.CANCELLED: "after a refusal",
+}

@@ -1,0 +1,398 @@
+"""Orders over HTTP while everything is killed: what was lost, done twice, done without consent. `benchmarks/chaos.py`.
+
+Desks place orders and retry under the same Idempotency-Key until they are answered; subscribers of many kinds answer;
+meanwhile workers, API and server are killed with -9, one by one and all at once, and with --faults the connections to
+Redis, gateway and BSS break too. The ledger plays gateway, BSS and handsets in a process of its own, and survives. At
+the end ledger, store and the desks' own notes are compared (audit.py). Status 1 when a promise broke.
+
+    python benchmarks/chaos.py --orders 10000 --kills 200 --faults
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from audit import Audit, Minded, Placed, minds
+from people import CARRIER, OFFICIAL, PLANS, Kind, Person, person
+from processes import VICTIMS, Town, build
+from redis import Redis
+from redis.exceptions import RedisError
+
+from consent_engine.adapters.redis_client import Wire, connect
+from consent_engine.adapters.redis_store import RedisStore
+from consent_engine.domain.lifecycle import State
+from consent_engine.keys import Role
+from consent_engine.settings import Settings
+from consent_engine.wiring import installation
+
+OK, CREATED, CONFLICT = 200, 201, 409
+AGAIN = frozenset({429, 503})
+LOOK_S, TELL_S, PAUSE_S = 1.0, 5.0, 0.2
+DESKS = 80
+PATIENCE, IN_STEP = 4, 0.8
+"""How many times longer than planned a kill may wait for the desks, and how near to their share they must be."""
+SETTLE_S = 90.0
+"""How long after its last order a run may take to settle, beside the window."""
+SHORT = {
+    "CONSENT_REMINDER_AFTER": "off",
+    "CONSENT_UNCERTAIN_HOLD": "2s",
+    "CONSENT_CALL_TIMEOUT": "2s",
+    "CONSENT_LEASE": "4s",
+    "CONSENT_RETRY_BASE": "100ms",
+    "CONSENT_RETRY_MAX": "1s",
+}
+"""Short leases and holds, so that what a dead worker held is noticed within the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to run. gap_s: between two kills, on average."""
+
+    orders: int
+    kills: int
+    seed: int
+    gap_s: float
+    window_s: float
+    faults: bool
+
+    def schedule(self) -> list[tuple[float, str, int]]:
+        """When whom is killed: the same for the same seed."""
+        rng, at = random.Random(self.seed), 0.0  # noqa: S311 - a schedule, no secret
+        rows = []
+        for _ in range(self.kills):
+            at += rng.uniform(0.4, 1.6) * self.gap_s
+            rows.append((round(at, 2), rng.choices(list(VICTIMS), list(VICTIMS.values()))[0], rng.randrange(1_000)))
+        return rows
+
+    def people(self) -> list[Person]:
+        """Who is called."""
+        found: list[Person] = []
+        left, n = self.orders, 0
+        while left > 0:
+            who, n = person(n, self.seed, self.window_s), n + 1
+            if who.orders <= left:
+                found.append(who)
+                left -= who.orders
+        return found
+
+
+@dataclass
+class Run:
+    """One run under way: what the desks know."""
+
+    wanted: Wanted
+    town: Town
+    keys: dict[Role, str]
+    session: aiohttp.ClientSession
+    placed: list[Placed] = field(default_factory=list)
+    refused: dict[str, float] = field(default_factory=dict)
+    answers: Counter[str] = field(default_factory=Counter)
+    minded: dict[str, Minded] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    turned_away: int = 0
+    looks: int = 0
+    retries_by_ops: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    # -- desks --------------------------------------------------------------------------------------------------------
+
+    async def ask(
+        self, method: str, path: str, body: object = None, role: Role = Role.AGENT, key: str = ""
+    ) -> tuple[int, Any]:
+        """Ask until answered: the same request again is safe."""
+        headers = {"Authorization": f"Bearer {self.keys[role]}"} | ({"Idempotency-Key": key} if key else {})
+        for tries in itertools.count(1):
+            try:
+                async with self.session.request(method, self.town.api + path, json=body, headers=headers) as answer:
+                    said = await answer.json(content_type=None)
+                    self.answers[
+                        f"{answer.status} {said.get('code', '') if answer.status in AGAIN else ''}".strip()
+                    ] += 1
+                    if answer.status not in AGAIN:
+                        return answer.status, said
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+                self.answers[type(error).__name__] += 1
+            await asyncio.sleep(PAUSE_S * min(tries, 5))
+        raise AssertionError("unreachable")
+
+    async def place(self, who: Person, n: int, plan: str, key: str) -> tuple[int, Any]:
+        """Place one order for one plan."""
+        now = datetime.now(UTC)
+        call = {
+            "caller_number": OFFICIAL,
+            "recording_id": f"rec-{n}",
+            "started_at": (now - timedelta(minutes=1)).isoformat(),
+            "agreed_at": (now - timedelta(seconds=5)).isoformat(),
+        }
+        body = {"msisdn": who.msisdn, "plan": plan, "agent": "A1", "call": call}
+        return await self.ask("POST", "/v1/orders", body, key=key)
+
+    async def serve(self, who: Person, n: int) -> None:
+        """What a desk has to do with one person."""
+        for plan in PLANS[: who.orders]:
+            key = f"chaos-{n}-{plan}"
+            status, order = await self.place(who, n, plan, key)
+            if status not in {OK, CREATED}:
+                # Who stopped the first order refused the second one before it was placed.
+                refused = who.kind is Kind.TWO_STOP and order.get("code") == "do_not_call"
+                self.turned_away += refused
+                self.wrong += [] if refused else [f"a {who.kind} was answered {status} {order.get('code')}"]
+                continue
+            self.placed.append(Placed(order["id"], who.msisdn, key, order["head"]))
+        if who.kind is Kind.VOICE:
+            await self._refuse(who, n)
+        elif who.kind is Kind.CANCEL:
+            await asyncio.sleep(n % 20 / 10)
+            status, said = await self.ask(
+                "POST", f"/v1/orders/{self.placed_of(who)}/cancel", {"reason": "changed mind"}
+            )
+            if status not in {OK, CONFLICT}:
+                self.wrong.append(f"a cancel was answered {status} {said.get('code')}")
+
+    def placed_of(self, who: Person) -> str:
+        """The newest order of a person."""
+        return next(p.id for p in reversed(self.placed) if p.msisdn == who.msisdn)
+
+    async def _refuse(self, who: Person, n: int) -> None:
+        await asyncio.sleep(n % 20 / 10)
+        asked = {"msisdn": who.msisdn, "carrier": CARRIER, "channel": "voice", "agent": "A1"}
+        status, said = await self.ask("POST", "/v1/refusals", asked)
+        if status not in {OK, CREATED}:
+            self.wrong.append(f"a refusal was answered {status} {said.get('code')}")
+            return
+        self.refused[who.msisdn] = time.time()
+        await self.check_refused([who.msisdn], f"{n}-at-once")
+
+    async def check_refused(self, numbers: list[str], name: str) -> None:
+        """Who refused may not be dialled, and no order is taken for them."""
+        wanted = [{"msisdn": number, "carrier": CARRIER} for number in numbers]
+        for n in range(0, len(wanted), 50):
+            _, said = await self.ask("POST", "/v1/callable", wanted[n : n + 50])
+            rows = said if isinstance(said, list) else said.get("items", [said])
+            if len(rows) != len(wanted[n : n + 50]) or any(row["callable"] for row in rows):
+                self.wrong.append("somebody who refused may be dialled")
+        for number in numbers:
+            who = Person(number, Kind.SILENT, person(0, 0, 1.0).script)  # type: ignore[arg-type]
+            status, said = await self.place(who, 0, PLANS[1], f"chaos-refused-{name}-{number[-6:]}")
+            if (status, said.get("code")) != (CONFLICT, "do_not_call"):
+                self.wrong.append(f"an order for somebody who refused was answered {status} {said.get('code')}")
+
+    # -- beside the desks ---------------------------------------------------------------------------------------------
+
+    async def care(self) -> None:
+        """Start again what died."""
+        while True:
+            self.town.look()
+            await asyncio.sleep(0.05)
+
+    async def kill(self) -> None:
+        """Kill by the schedule; on a slow machine later, so that every kill has its share of the orders to meet."""
+        behind, before = 0.0, 0.0
+        for n, (at, kind, number) in enumerate(self.wanted.schedule()):
+            await asyncio.sleep(self.began + at + behind - time.monotonic())
+            share, latest = self.wanted.orders * n / self.wanted.kills, time.monotonic() + PATIENCE * (at - before)
+            while len(self.placed) < share * IN_STEP and time.monotonic() < latest:
+                await asyncio.sleep(0.05)
+            behind, before = max(behind, time.monotonic() - self.began - at), at
+            self.town.kill(kind, number)
+
+    async def watch(self) -> None:
+        """Look at what is open: an unsettled order nobody minds is a broken promise in the middle of a run too."""
+        told = 0.0
+        while True:
+            await asyncio.sleep(LOOK_S)
+            with contextlib.suppress(RedisError, OSError):
+                await asyncio.to_thread(self._look)
+            if time.monotonic() - told > TELL_S:
+                told = time.monotonic()
+                print(self.line(), file=sys.stderr, flush=True)
+
+    async def operate(self) -> None:
+        """An operator who looks at the stuck list now and then."""
+        while True:
+            await asyncio.sleep(2 * LOOK_S)
+            for order in [o for o, m in self.minded.items() if m.parked and m.state in STUCK]:
+                status, _ = await self.ask("POST", f"/v1/orders/{order}/retry", {}, Role.OPS)
+                self.retries_by_ops += status == OK
+
+    def _look(self) -> None:
+        known = [p.id for p in self.placed]
+        todo = [order for order in known if order not in self.minded or not self.minded[order].settled]
+        with Redis.from_url(self.town.redis_url, decode_responses=True, socket_timeout=5.0) as client:
+            seen = minds(client, todo)
+        self.looks += len(seen)
+        for order, minded in seen.items():
+            if minded.state == "gone" or minded.forgotten:
+                self.wrong.append(f"order {order} is {minded.state} and nobody minds it")
+        self.minded.update(seen)
+
+    def line(self) -> str:
+        """Where the run stands."""
+        settled = sum(m.settled for m in self.minded.values())
+        kills = ", ".join(f"{kind} {count}" for kind, count in self.town.kills.items()) or "none"
+        return (
+            f"{time.monotonic() - self.began:4.0f} s  placed {len(self.placed)}/{self.wanted.orders}  "
+            f"settled {settled}  kills: {kills}  asked again by desks: "
+            f"{sum(count for name, count in self.answers.items() if name[0] not in '24')}"
+        )
+
+    async def go(self) -> None:
+        """Place it all over the time of the kills, then wait until everything has settled."""
+        people = self.wanted.people()
+        whole = max(self.wanted.kills * self.wanted.gap_s, 1.0)
+        slots = asyncio.Semaphore(DESKS)
+
+        async def one(n: int, who: Person) -> None:
+            await asyncio.sleep(self.began + whole * n / len(people) - time.monotonic())
+            async with slots:
+                await self.serve(who, n)
+
+        async with beside(self.kill()) as killing:
+            await asyncio.gather(*(one(n, who) for n, who in enumerate(people)))
+            await killing
+        deadline = time.monotonic() + self.wanted.window_s + SETTLE_S
+        while time.monotonic() < deadline:
+            if len(self.minded) == len(self.placed) and all(m.settled for m in self.minded.values()):
+                break
+            await asyncio.sleep(0.5)
+        # What comes after the end (late answers, their acknowledgement) gets its chance.
+        await asyncio.sleep(self.wanted.window_s / 4 + 1.0)
+        await self.ask("GET", "/readyz")
+
+
+STUCK = frozenset({State.CONFIRMED.value, State.ACTIVATED.value})
+"""Where an order that is parked waits for a person; before, its own deadline ends it."""
+
+
+@asynccontextmanager
+async def beside(work: Any) -> AsyncIterator["asyncio.Task[None]"]:  # noqa: ANN401 - any coroutine
+    """Run `work` beside the block; an error of it ends the run, and the block's end ends it."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield task
+    finally:
+        if task.done() and not task.cancelled():
+            task.result()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def play(wanted: Wanted, town: Town) -> dict[str, Any]:
+    """The whole run in one town; the figures."""
+    town.look()
+    for _ in range(200):
+        if town.serving():
+            break
+        await asyncio.sleep(0.05)
+    direct = town.environ | {"CONSENT_REDIS_URL": town.redis_url}
+    with installation(Settings.load(direct, env_file=None)) as found:
+        keys = found.engine().keys
+        owned = {role: keys.add(f"chaos-{role}", role) for role in (Role.AGENT, Role.OPS)}
+    timeout, connector = aiohttp.ClientTimeout(total=5), aiohttp.TCPConnector(limit=2 * DESKS)
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+        made = Run(wanted, town, owned, session)
+        async with beside(made.care()):
+            await made.ask("GET", "/readyz")
+            made.began = time.monotonic()
+            async with beside(made.watch()), beside(made.operate()):
+                await made.go()
+            took = time.monotonic() - made.began
+            return await _judge(made, took)
+
+
+async def _judge(made: Run, took: float) -> dict[str, Any]:
+    async with made.session.get(f"{made.town.ledger}/ledger", timeout=aiohttp.ClientTimeout(total=120)) as answer:
+        ledger = await answer.json()
+    with Redis.from_url(made.town.redis_url, decode_responses=True, socket_timeout=60.0) as client:
+        store = RedisStore(Wire(connect(made.town.redis_url), proves=False, replicas=0), lease_ms=1)
+        audit = Audit(made.placed, made.refused, ledger, client, store)
+        await asyncio.to_thread(audit.run)
+        numbers = await asyncio.to_thread(audit.refusers)
+    await made.check_refused(numbers, "at-the-end")
+    return {
+        "orders": made.wanted.orders,
+        "kills": made.town.kills.total(),
+        "killed": dict(made.town.kills.most_common()),
+        "ended and started again, by us or by themselves": made.town.deaths(),
+        "faults": await asyncio.to_thread(made.town.faults),
+        "seconds": round(took, 1),
+        "turned away: a STOP came before the second order": made.turned_away,
+        "asked the engine": dict(made.answers.most_common()),
+        "open orders looked at while it ran": made.looks,
+        **audit.figures,
+        "refused numbers tried again, all turned away": len(numbers) + len(made.refused),
+        "parked, and retried by ops": made.retries_by_ops,
+        "broken": [*made.wrong[:20], *audit.broken],
+    }
+
+
+def tell(figures: dict[str, Any]) -> None:
+    """The figures as a person reads them."""
+    for name, value in figures.items():
+        if name == "broken":
+            continue
+        shown = ", ".join(f"{key}: {count}" for key, count in value.items()) if isinstance(value, dict) else value
+        print(f"  {name:58} {shown if shown != '' else '-'}")
+    print("\n".join(f"BROKEN: {what}" for what in figures["broken"]) or "every promise was kept")
+
+
+def options() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--orders", type=int, default=10_000)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--faults", action="store_true", help="break connections too")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--gap", type=float, default=2.2, help="seconds between two kills, on average")
+    parser.add_argument("--window", type=float, default=20.0, help="seconds a subscriber has to answer")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--keep", type=Path, help="copy logs and data here when a promise broke")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run and print; status 1 when a promise broke."""
+    args = options()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that nothing of ours is left
+    wanted = Wanted(args.orders, args.kills, args.seed, args.gap, args.window, args.faults)
+    windows = {"CONSENT_REPLY_WINDOW": wanted.window_s, "CONSENT_CONFIRM_WITHIN": 2 * wanted.window_s}
+    settings = SHORT | {name: f"{seconds:g}s" for name, seconds in windows.items()}
+    counts = Counter(kind for _, kind, _ in wanted.schedule())
+    print(f"{wanted}\nkills to come: {dict(counts)}, seed {wanted.seed}; {settings}", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="consent-chaos-", ignore_cleanup_errors=True) as folder:
+        town = build(Path(folder), settings, wanted.seed, wanted.window_s, faults=wanted.faults)
+        try:
+            figures = asyncio.run(play(wanted, town))
+        finally:
+            town.end()
+        if figures["broken"] and args.keep:
+            shutil.copytree(folder, args.keep, dirs_exist_ok=True)
+    figures |= {"schedule": wanted.schedule()} if args.json else {}
+    figures["loadavg"] = " ".join(f"{each:.2f}" for each in os.getloadavg())
+    if args.json:
+        print(json.dumps(figures, ensure_ascii=False))
+    else:
+        tell(figures)
+    sys.exit(bool(figures["broken"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""The peers of the bench: how each is installed, started and tuned. What they do is in `peers/`."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ENVIRONMENTS = HERE.parent / ".bench"
+"""Made by the bench, ignored by git (by a .gitignore of its own)."""
+INSTALL_S = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One way to run a peer: command lines of its worker processes, and settings in the environment."""
+
+    told: str
+    commands: tuple[tuple[str, ...], ...]
+    environ: Mapping[str, str]
+    share: float = 1.0
+    """Of the peer's usual number of orders, for configurations known to be slow."""
+    fsync: str = ""
+    """Another durability than the peer's usual one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A peer: its name, module, how many orders a run takes, what it lacks, and how it can be run."""
+
+    name: str
+    module: str
+    orders: Mapping[int, int]
+    server: str
+    usual: str
+    lacks: str
+    sweep: Mapping[int, tuple[Config, ...]]
+    best: Mapping[int, str]
+
+    def config(self, ms: int) -> Config:
+        """The configuration that won the sweep."""
+        return next(each for each in self.sweep[ms] if each.told == self.best[ms])
+
+    def python(self) -> Path:
+        """The interpreter of its environment."""
+        return ENVIRONMENTS / self.name / "bin" / "python"
+
+    def prepare(self) -> str:
+        """Make its environment if it is not there; why that failed, or ''."""
+        wanted = (HERE / "peers" / "requirements" / f"{self.name}.txt").read_text()
+        stamp = ENVIRONMENTS / self.name / "requirements.sha256"
+        mark = hashlib.sha256(wanted.encode()).hexdigest()
+        if stamp.is_file() and stamp.read_text() == mark:
+            return ""
+        ENVIRONMENTS.mkdir(exist_ok=True)
+        (ENVIRONMENTS / ".gitignore").write_text("*\n")
+        print(f"{self.name}: making its environment", file=sys.stderr)
+        pip = [str(self.python()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        requirements = str(HERE / "peers" / "requirements" / f"{self.name}.txt")
+        for command in (
+            [sys.executable, "-m", "venv", "--clear", str(ENVIRONMENTS / self.name)],
+            [*pip, "-r", requirements],
+        ):
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=INSTALL_S)
+            except subprocess.TimeoutExpired:
+                return "its environment was not made in time"
+            if done.returncode != 0:
+                return (done.stderr or done.stdout or "no word why").strip().splitlines()[-1][:200]
+        stamp.write_text(mark)
+        return ""
+
+    def versions(self) -> str:
+        """What was installed, by name."""
+        return ", ".join((HERE / "peers" / "requirements" / f"{self.name}.txt").read_text().split())
+
+
+def environ(url: Mapping[str, str], config: Config, ms: int) -> dict[str, str]:
+    """What the peer's processes find in their environment: nothing of ours but this."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR") if name in os.environ}
+    return {**kept, **url, **config.environ, "BENCH_CALL_MS": str(ms), "PYTHONPATH": str(HERE)}
+
+
+def rq(count: int, kind: str = "SimpleWorker", share: float = 1.0) -> Config:
+    """So many workers."""
+    command: tuple[str, ...] = ("-m", "rq.cli", "worker", "orders", "--quiet", "--worker-class", f"rq.worker.{kind}")
+    return Config(f"{count} x {kind}", (command,) * count, {}, share)
+
+
+def celery(processes: int, pool: str, concurrency: int, prefetch: int, fsync: str = "") -> Config:
+    """So many nodes."""
+    base = ("-m", "celery", "-A", "peers.celery_app", "worker", "-l", "ERROR", "--pool", pool)
+    alone = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--concurrency", str(concurrency))
+    commands = tuple((*base, *alone, "-n", f"node{n}@bench") for n in range(processes))
+    told = f"{processes} x {pool} {concurrency}, prefetch {prefetch}{', fsync ' + fsync if fsync else ''}"
+    return Config(told, commands, {"BENCH_PREFETCH": str(prefetch)}, fsync=fsync)
+
+
+def dramatiq(processes: int, threads: int, fsync: str = "") -> Config:
+    """One master with so many processes."""
+    command = ("-m", "dramatiq", "peers.dramatiq_app", "--processes", str(processes), "--threads", str(threads))
+    told = f"{processes} x {threads} threads{', fsync ' + fsync if fsync else ''}"
+    return Config(told, (command,), {}, fsync=fsync)
+
+
+def dramatiq_gevent(processes: int, greenlets: int) -> Config:
+    """The same under gevent, by Dramatiq's own command for it."""
+    program = str(ENVIRONMENTS / "dramatiq" / "bin" / "dramatiq-gevent")
+    command = (program, "peers.dramatiq_app", "--processes", str(processes), "--threads", str(greenlets))
+    return Config(f"{processes} x {greenlets} greenlets", (command,), {})
+
+
+def dbos(processes: int, style: str, pool: int, poll: float, commit: str = "") -> Config:
+    """So many executors."""
+    commands = tuple(("-m", "peers.dbos_app", str(n)) for n in range(processes))
+    settings = {"BENCH_DBOS_STYLE": style, "BENCH_DBOS_POOL": str(pool), "BENCH_DBOS_POLL": str(poll)}
+    told = f"{processes} x {style}, pool {pool}, poll {poll:g} s{', synchronous_commit ' + commit if commit else ''}"
+    return Config(told, commands, settings, fsync=commit)
+
+
+LACKS = (
+    "No admission (tariff public, number not refused, duplicate order), no dedupe of requests or replies, no plan or "
+    "policy frozen in the order, no rendering, no version check of an order, no history, hash chain or evidence, no "
+    "timers (window, reminder, deadline), no refusals, no reading of doubtful replies, no fencing of attempts, no "
+    "retry policy for calls, no log line an event, no funnel by day, no masking."
+)
+
+PEERS = (
+    Peer(
+        "rq", "plain_rq", {0: 600, 50: 300}, "redis", "everysec",
+        "The job of a killed worker is found failed when the registries are cleaned.",
+        {
+            0: (rq(1), rq(2), rq(4), rq(8), rq(2, "Worker", 0.2)),
+            50: (rq(2, share=0.5), rq(8), rq(16), rq(32)),
+        },
+        {0: "2 x SimpleWorker", 50: "16 x SimpleWorker"},
+    ),
+    Peer(
+        "celery", "celery_app", {0: 1000, 50: 800}, "redis", "everysec",
+        "acks_late on, results ignored; an unacknowledged task comes back after the visibility timeout (1 h).",
+        {
+            0: (
+                celery(1, "prefork", 2, 4), celery(1, "prefork", 2, 64), celery(1, "prefork", 4, 16),
+                celery(2, "solo", 1, 64), celery(2, "threads", 8, 16), celery(2, "gevent", 50, 4),
+                celery(2, "solo", 1, 64, "always"),
+            ),
+            50: (
+                celery(1, "prefork", 16, 4), celery(2, "threads", 32, 4), celery(2, "threads", 64, 4),
+                celery(2, "gevent", 100, 4), celery(2, "gevent", 200, 4),
+            ),
+        },
+        {0: "2 x solo 1, prefetch 64", 50: "2 x gevent 100, prefetch 4"},
+    ),
+    Peer(
+        "dramatiq", "dramatiq_app", {0: 3000, 50: 3000}, "redis", "everysec",
+        "Acknowledged after the actor ended, as always with Dramatiq.",
+        {
+            0: (
+                dramatiq(2, 4), dramatiq(2, 8), dramatiq(2, 16), dramatiq(2, 32), dramatiq(3, 16),
+                dramatiq_gevent(2, 16), dramatiq_gevent(2, 64),
+                dramatiq(2, 16, "always"),
+            ),
+            50: (dramatiq(2, 32), dramatiq(2, 64), dramatiq(2, 128), dramatiq(2, 192),
+                dramatiq_gevent(2, 64), dramatiq_gevent(2, 128), dramatiq_gevent(2, 256),
+                dramatiq(2, 128, "always")),
+        },
+        {0: "2 x 16 threads", 50: "2 x 128 threads"},
+    ),
+    Peer(
+        "dbos", "dbos_app", {0: 400, 50: 400}, "postgres", "on",
+        "Durable workflows: each step of an order is recorded before the next.",
+        {
+            0: (
+                dbos(2, "async", 20, 1.0), dbos(2, "async", 20, 0.1), dbos(2, "threads", 20, 0.1),
+                dbos(1, "async", 20, 0.1), dbos(2, "async", 50, 0.1), dbos(2, "async", 20, 0.1, "off"),
+            ),
+            50: (dbos(2, "async", 20, 0.1), dbos(2, "threads", 20, 0.1), dbos(2, "async", 50, 0.1)),
+        },
+        {0: "2 x async, pool 20, poll 0.1 s", 50: "2 x async, pool 20, poll 0.1 s"},
+    ),
+)  # fmt: skip

@@ -1,0 +1,50 @@
+"""One of our worker processes with the bench's outside: the `simulated` gateway and BSS take BENCH_CALL_MS a call.
+
+Everything else is `python -m workers`, unchanged. At 0 ms nothing at all is changed.
+"""
+
+import asyncio
+import sys
+from typing import Any
+
+from outside_stub import seconds
+
+from consent_engine.adapters import bss, gateways
+from consent_engine.adapters.bss.simulated import SimulatedBss
+from consent_engine.adapters.gateways.simulated import Simulated
+from consent_engine.domain.effects import Outcome
+from consent_engine.ports import Activation, Sms
+from workers.__main__ import main
+
+
+class SlowGateway(Simulated):
+    """Takes its time."""
+
+    async def send(self, sms: Sms) -> Outcome:
+        """Wait, then take it."""
+        await asyncio.sleep(seconds())
+        return await super().send(sms)
+
+
+class SlowBss(SimulatedBss):
+    """Takes its time."""
+
+    async def activate(self, activation: Activation) -> Outcome:
+        """Wait, then switch it on."""
+        await asyncio.sleep(seconds())
+        return await super().activate(activation)
+
+
+def slowed(made: Any, kind: type) -> Any:  # noqa: ANN401 - either of two
+    """The same object, with the slow class: built as the real one is, whatever that needs."""
+    made.__class__ = kind
+    return made
+
+
+if seconds() > 0:
+    gateway, system = gateways.GATEWAYS["simulated"], bss.BSS["simulated"]
+    gateways.GATEWAYS["simulated"] = lambda *args: slowed(gateway(*args), SlowGateway)
+    bss.BSS["simulated"] = lambda *args: slowed(system(*args), SlowBss)
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""How long a start takes with many orders under way, and whether all of them are there. `python benchmarks/restart.py`.
+
+Orders are placed, some are asked, the server is killed with -9. Timed: until it has read its file back; then, killed
+once more, until `consent serve` in that folder is ready, and until it has asked somebody. Looked at in between: the
+number of orders, that each has something due, and a sample whole: its history gives the record, and its chain goes on
+from the head that was handed out when it was placed. Exit status 1 when anything is missing.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from consent_engine.adapters.redis_client import connect
+from consent_engine.adapters.redis_packing import DUE, PREFIX, order_key
+from consent_engine.adapters.redis_server import EmbeddedServer
+from consent_engine.domain.admit import PlaceOrder, Placing
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.event import link
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.order import replay
+from consent_engine.engine import Engine
+from consent_engine.errors import ConsentError
+from consent_engine.settings import Settings
+from consent_engine.wiring import build, installation
+
+ROOT = Path(__file__).parents[1]
+BATCH = 500
+BOUND_S = 900.0
+SAMPLE = 500
+FIRST_NUMBER = 13_800_000_000
+
+
+def place(engine: Engine, count: int) -> dict[str, str]:
+    """Orders of as many subscribers: id -> the head that was handed out."""
+    call = {"caller_number": "10085", "recording_id": "rec-000123"}
+    call |= {"started_at": "2025-11-25T10:00:00+08:00", "agreed_at": "2025-11-25T10:04:31+08:00"}
+    body: dict[str, Any] = {"plan": "5g-smart-199", "agent": "A1024", "call": call}
+    heads = {}
+    for start in range(0, count, BATCH):
+        numbers = range(start, min(start + BATCH, count))
+        wanted = [
+            Placing("desk", f"key-{n}", PlaceOrder.read({**body, "msisdn": str(FIRST_NUMBER + n)})) for n in numbers
+        ]
+        for placed in engine.place_many(wanted):
+            if isinstance(placed, ConsentError):
+                raise placed
+            heads[placed.order.id] = placed.order.head
+    return heads
+
+
+def asked(engine: Engine) -> int:
+    """How many of today's orders wait for a reply."""
+    day = datetime.fromtimestamp(engine.registry.now() / 1000, UTC).strftime("%Y-%m-%d")
+    return engine.store.funnel(day).get(State.AWAITING_REPLY, 0)
+
+
+async def ask(engine: Engine, count: int) -> None:
+    """Hand over about so many questions."""
+    while asked(engine) < count:
+        await engine.performer.perform(Lane.SMS, 0.2)
+    await engine.performer.land(10)
+
+
+def missing(url: str, heads: dict[str, str], seed: int) -> list[str]:
+    """What is not as it was told to be."""
+    client, wrong = connect(url), []
+    there = set(client.zrange(f"{PREFIX}placed", 0, -1))
+    if there != heads.keys():
+        wrong.append(f"{len(heads.keys() - there)} orders are gone, {len(there - heads.keys())} are nobody's")
+    minded = {member.split(":")[1] for due in DUE.values() for member in client.zrange(due, 0, -1)}
+    if unminded := heads.keys() - minded:
+        wrong.append(f"{len(unminded)} orders have nothing due")
+    sample = random.Random(seed).sample(sorted(heads), min(SAMPLE, len(heads)))  # noqa: S311 - a seeded sample
+    wrong += [
+        f"{order}: {why}" for order in sample if (why := _unsound(client.hgetall(order_key(order)), heads[order]))
+    ]
+    client.close()
+    return wrong
+
+
+def _unsound(fields: dict[str, str], told: str) -> str:
+    if not fields:
+        return "has no record"
+    state, head, reply_by = replay(fields)
+    if (state, head, reply_by) != (fields["state"], fields["head"], int(fields.get("reply_by", 0))):
+        return "its history does not give the record"
+    events = sum(name[0] == "e" and name[1:].isdigit() for name in fields)
+    for n in range(1, events + 1):
+        told = link(told, fields[f"e{n}"])
+    return "" if told == head else "its chain does not go on from the head that was handed out"
+
+
+def until(look: Callable[[], bool], what: str) -> float:
+    """Seconds until it is so."""
+    began = time.monotonic()
+    while time.monotonic() - began < BOUND_S:
+        try:
+            if look():
+                return time.monotonic() - began
+        except (OSError, urllib.error.URLError, ConsentError):
+            pass
+        time.sleep(0.02)
+    sys.exit(f"{what}: not within {BOUND_S:.0f} s")
+
+
+def serve(environ: dict[str, str], folder: Path, settings: Settings, before: int) -> tuple[float, float]:
+    """Start `consent serve` in the folder: seconds until it is ready, and until it has asked somebody."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "consent_engine", "serve", "--port", str(port)]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, env={**os.environ, **environ}, cwd=folder, stdout=log, stderr=log)
+    began = time.monotonic()
+    try:
+        until(lambda: _ready(port), "ready")
+        ready = time.monotonic() - began
+        url = f"unix://{folder / 'data' / 'redis.sock'}"
+        engine = build(settings, url, url, settings.secret_for(settings.data_dir))
+        until(lambda: asked(engine) > before, "somebody is asked")
+        return ready, time.monotonic() - began
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(120)
+
+
+def _ready(port: int) -> bool:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+        return bool(answer.status == 200)  # noqa: PLR2004 - OK
+
+
+def run(orders: int, share: float, seed: int, durability: str) -> int:
+    """One run; what it prints is the result."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        environ = {
+            "CONSENT_DATA_DIR": str(folder / "data"),
+            "CONSENT_DURABILITY": durability,
+            "PYTHONPATH": os.getcwd(),
+        }
+        settings = Settings.load(environ, env_file=None)
+        with installation(settings, own=True) as found:
+            server = found.server
+            assert isinstance(server, EmbeddedServer)  # noqa: S101 - `own` says so
+            engine = found.engine()
+            heads = place(engine, orders)
+            asyncio.run(ask(engine, int(orders * share)))
+            before = asked(engine)
+            size = sum(file.stat().st_size for file in (folder / "data" / "appendonlydir").iterdir())
+            os.kill(server.pid, signal.SIGKILL)
+            until(lambda: not server.alive(), "the server is dead")
+            began = time.monotonic()
+            server.restart()
+            loaded = time.monotonic() - began
+            wrong = missing(server.url, heads, seed)
+            os.kill(server.pid, signal.SIGKILL)
+        print(f"{orders} orders under way ({before} asked), {durability}, file of {size / 1e6:.0f} MB")
+        print(f"killed with -9; the server had read its file back after {loaded:.1f} s")
+        told = f"orders there: {orders} of {orders}, each with something due; a sample of {min(SAMPLE, orders)} whole"
+        print("\n".join(wrong[:20]) or told)
+        ready, went_on = serve(environ, folder, settings, before)
+        print(f"killed with -9; `consent serve` ready after {ready:.1f} s, somebody was asked after {went_on:.1f} s")
+        return int(bool(wrong))
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--orders", type=int, default=100_000)
+    parser.add_argument("--asked", type=float, default=0.1, help="the share that has been asked already")
+    parser.add_argument("--durability", choices=["strict", "everysec"], default="strict")
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    logging.disable(logging.INFO)
+    sys.exit(run(args.orders, args.asked, args.seed, args.durability))
+
+
+if __name__ == "__main__":
+    main()

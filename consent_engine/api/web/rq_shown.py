@@ -1,0 +1,134 @@
+"""RQ's jobs as the dashboard shows them: JSON or nothing. Whoever can write to RQ's Redis must not run code in here.
+
+The dashboard fetches single jobs with RQ's default serializer, and that is pickle: to look at such a job, to delete or
+to requeue it would run what somebody put there. And one job that cannot be read would take the whole list with it.
+"""
+
+import zlib
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Any, cast
+
+import rq_dashboard  # type: ignore[import-untyped]
+from flask import Flask, Response, jsonify
+from redis.exceptions import ResponseError
+from rq import Queue, Worker, serializers
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.job import Job, JobStatus
+from rq.results import Result
+from rq.serializers import JSONSerializer
+from rq.utils import now
+
+UNREADABLE = "cannot be read: not one of ours"
+_KNOWN = frozenset({
+    b"created_at", b"data", b"description", b"enqueued_at", b"origin", b"status", b"started_at", b"ended_at",
+    b"last_heartbeat", b"worker_name", b"timeout", b"result_ttl", b"failure_ttl", b"ttl",
+})  # fmt: skip
+"""What a job of ours has. Whatever else stands in one is not looked at."""
+MOST_BYTES = 4_096
+
+
+def _is_small(packed: bytes) -> bool:
+    """Whether it is small, and unpacks to something small; unpacked no further than that."""
+    inflating = zlib.decompressobj()
+    try:
+        inflating.decompress(packed[:MOST_BYTES], MOST_BYTES)
+    except zlib.error:
+        return len(packed) <= MOST_BYTES  # not packed at all
+    return len(packed) <= MOST_BYTES and not inflating.unconsumed_tail
+
+
+class ShownJob(Job):
+    """A job that is looked at. What cannot be read is shown as that."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - as RQ has it
+        super().__init__(*args, **{**more, "serializer": JSONSerializer})
+
+    def refresh(self) -> None:
+        """Read it; raises NoSuchJobError when nothing is there."""
+        try:
+            kept: Mapping[bytes, bytes] = self.connection.hgetall(self.key)  # type: ignore[assignment] # redis-py's union
+        except ResponseError:
+            self._make_unreadable()
+            return
+        if not kept:
+            raise NoSuchJobError
+        self.restore(kept)
+
+    def restore(self, raw_data: Mapping[bytes, bytes]) -> None:
+        """Take what a job of ours has."""
+        kept = {name: value for name, value in raw_data.items() if name in _KNOWN}
+        if not all(map(_is_small, kept.values())):
+            self._make_unreadable()
+            return
+        try:
+            super().restore(kept)
+            self.description = self.description or self.get_call_string()
+        except Exception:  # noqa: BLE001 - the edge: there is no telling what garbage makes RQ's parser raise
+            self._make_unreadable()
+
+    def _make_unreadable(self) -> None:
+        self.enqueued_at = self.started_at = self.ended_at = None
+        self.created_at = now()
+        self.origin, self.description, self._status = "", UNREADABLE, JobStatus.FAILED
+        self._data, self._func_name, self._instance, self._args, self._kwargs = b"", "unreadable", None, (), {}
+
+    def _fetch_status(self) -> JobStatus:
+        return self._status or JobStatus.FAILED  # as it was read
+
+    def get_meta(self, refresh: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - RQ's
+        """Ours have none."""
+        return {}
+
+    def latest_result(self, timeout: int = 0) -> Result | None:
+        """What came of it, if that can be read."""
+        try:
+            rows = cast(list[Any], self.connection.xrevrange(Result.get_key(self.id), count=1))  # type: ignore[no-untyped-call]
+            told = rows[0][1] if rows else {}
+            small = all(len(each) <= MOST_BYTES for each in told.values())
+            return super().latest_result() if small and _is_small(b64decode(told.get(b"exc_string", b""))) else None
+        except Exception:  # noqa: BLE001 - the same
+            return None
+
+
+class ShownQueue(Queue):
+    """A queue of jobs that are looked at."""
+
+    job_class = ShownJob
+
+    def compact(self) -> None:
+        """Leave it: a worker skips an id whose job is gone, and RQ's own way can lose what comes meanwhile."""
+
+
+class ShownWorker(Worker):
+    """A worker as the dashboard lists it, with its job."""
+
+    job_class = ShownJob
+
+    @classmethod
+    def all(cls, *args: Any, **more: Any) -> list[Any]:  # noqa: ANN401 - as RQ has it
+        """Every worker."""
+        return Worker.all(*args, **{**more, "serializer": JSONSerializer, "job_class": ShownJob})
+
+
+def _requeue(job_id: str, connection: Any) -> Job:  # noqa: ANN401 - a client of redis-py
+    job = ShownJob.fetch(job_id, connection=connection)
+    try:
+        return job.requeue()
+    except InvalidJobOperation:  # one that is none of ours stays where it is, and does not keep the others there
+        return job
+
+
+def _none(_error: Exception) -> tuple[Response, int]:
+    return jsonify(status="ERROR"), 404
+
+
+def install(app: Flask) -> None:
+    """Have the dashboard look at RQ in this way, and nothing in this process unpickle a job."""
+    # What RQ takes where nobody names a serializer: we do everywhere, the dashboard and RQ's own helpers do not.
+    serializers.PickleSerializer = JSONSerializer  # type: ignore[assignment] # that is the point
+    serializers.SERIALIZER_ALIASES["pickle"] = JSONSerializer
+    web = rq_dashboard.web
+    web.config.serializer = JSONSerializer
+    web.Job, web.Queue, web.Worker, web.requeue_job = ShownJob, ShownQueue, ShownWorker, _requeue
+    app.register_error_handler(NoSuchJobError, _none)

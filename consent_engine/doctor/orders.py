@@ -1,0 +1,263 @@
+"""What must be true of each record by itself and beside its neighbours; what is not is named, some of it mended."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from consent_engine.domain.decision import PARKED, Put
+from consent_engine.domain.effects import (
+    ACTIVATE,
+    FRESH,
+    READ,
+    WAKE_TOO_LATE,
+    WAKE_WINDOW,
+    Lane,
+    Millis,
+    Pending,
+    Purpose,
+    lane_of,
+)
+from consent_engine.domain.event import chain
+from consent_engine.domain.lifecycle import State, advance
+from consent_engine.domain.line import Line
+from consent_engine.domain.order import Order
+from consent_engine.errors import IllegalTransition
+from consent_engine.ports import Commit, LineChange, OrderChange, Owner, Store, Word
+from consent_engine.ports.survey import Survey
+
+PIECE = 200
+DAY_MS = 86_400_000
+NOT_AFTER = ("wake.", *(f"sms.{each}" for each in (Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION)))
+"""What nobody who has answered is sent; a settled order wants none of it. And no activation."""
+NEEDS = {
+    State.AGREED: WAKE_TOO_LATE,
+    State.AWAITING_REPLY: WAKE_WINDOW,
+    State.CONFIRMED: ACTIVATE,
+    State.ACTIVATED: f"sms.{Purpose.NOTIFICATION}.",
+}
+"""What an order in this state always wants, or it would stand there for ever."""
+_MEMBER = re.compile(r"([ol]):([^:]+):((?:sms|wake)\..+|activate|read)")
+
+
+@dataclass
+class Looker:
+    """Looks at records, piece by piece. `found` names them by what is wrong; `mended` what was put right.
+
+    mend: put back what is surely missing, each by a commit that names the version it saw: whoever moves the record
+    meanwhile makes it be left alone.
+    """
+
+    store: Store
+    survey: Survey
+    lease_ms: int
+    mend: bool = False
+    found: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    mended: list[str] = field(default_factory=list)
+    looked: Counter[str] = field(default_factory=Counter)
+    days: defaultdict[str, Counter[State]] = field(default_factory=lambda: defaultdict(Counter))
+    lines: dict[str, None] = field(default_factory=dict)
+    """lines that orders and due members lead to"""
+    seen: set[str] = field(default_factory=set)
+    """orders that were looked at"""
+
+    # -- orders ----------------------------------------------------------------------------------------------------
+
+    def orders(self, ids: Sequence[str]) -> None:
+        """Look at some orders."""
+        now, orders, _ = self.store.load(ids)
+        self.seen.update(ids)
+        for order_id, version in zip(ids, self.store.versions(ids), strict=True):
+            if order_id not in orders:
+                self.found["unreadable" if version else "gone"].append(order_id)
+        _, _, lines = self.store.load(lines=list(dict.fromkeys(order.line for order in orders.values())))
+        wrong: dict[str, list[str]] = {}
+        for order in orders.values():
+            self.looked["orders"] += 1
+            self.days[day_of(order.doc.placed_at)][order.state] += 1
+            self.lines[order.line] = None
+            if not sound(order):
+                self.found["history"].append(order.id)
+            told = [*_wants(order), *_entry(order, lines.get(order.line))]
+            if told:
+                wrong[order.id] = told
+        self._told_if_still(orders, wrong)
+        self._undue(now, [(Owner.ORDER, order.id, order.effects) for order in orders.values()], orders, {})
+
+    def _told_if_still(self, orders: Mapping[str, Order], wrong: Mapping[str, Sequence[str]]) -> None:
+        """An order and its line were read one after the other: what moved meanwhile is wrong in no way we know of."""
+        ids = list(wrong)
+        for order_id, version in zip(ids, self.store.versions(ids), strict=True):
+            if version != orders[order_id].version:
+                continue
+            for trouble in wrong[order_id]:
+                self.found[trouble].append(order_id)
+            if self.mend and {"orphan", "endless"} & set(wrong[order_id]):
+                self._give_back_timer(orders[order_id])
+
+    def _give_back_timer(self, order: Order) -> None:
+        """The timer that ends its wait. What was to be sent or switched on is not guessed at: a person must."""
+        due = {State.AGREED: order.ask_by, State.AWAITING_REPLY: order.reply_by + 1}.get(order.state)
+        if due is not None:
+            self._put_back(order, None, Put(NEEDS[order.state], due, FRESH))
+
+    # -- lines -----------------------------------------------------------------------------------------------------
+
+    def lines_of(self, ids: Sequence[str]) -> None:
+        """Look at some lines."""
+        now, _, lines = self.store.load(lines=ids)
+        self.found["unreadable"] += [line_id for line_id in ids if line_id not in lines]
+        wanted = [(line.id, entry.order) for line in lines.values() for entry in line.entries]
+        there = self.store.versions([order_id for _, order_id in wanted])
+        self.found["dangling"] += [line for (line, _), v in zip(wanted, there, strict=True) if not v]
+        self.looked["lines"] += len(lines)
+        deaf = self._deaf(list(lines.values()))
+        again = self.store.load(lines=deaf)[2]
+        for line_id in self._deaf(list(again.values())):
+            self.found["unread"].append(line_id)
+            if self.mend:
+                self._put_back(None, again[line_id], Put(READ, now, FRESH))
+        self._undue(now, [(Owner.LINE, line.id, line.effects) for line in lines.values()], {}, lines)
+
+    def _deaf(self, lines: Sequence[Line]) -> list[str]:
+        """Those that have unread messages and nobody who is to read them."""
+        unread = self.survey.unread([line.id for line in lines])
+        return [line.id for line, n in zip(lines, unread, strict=True) if n and READ not in line.effects]
+
+    def inboxes(self, ids: Iterable[str]) -> None:
+        """Note lines to look at."""
+        self.lines |= dict.fromkeys(ids)
+
+    # -- effects and due-sets --------------------------------------------------------------------------------------
+
+    def _undue(
+        self, now: Millis, records: Iterable[tuple[Owner, str, Mapping[str, Pending]]],
+        orders: Mapping[str, Order], lines: Mapping[str, Line],
+    ) -> None:  # fmt: skip
+        """Effects that stand in no due-set: nobody would ever do them."""
+        wanted = [
+            (owner, rid, effect, pending) for owner, rid, effects in records for effect, pending in effects.items()
+        ]
+        dues = self.survey.dues([(lane_of(effect), f"{owner}:{rid}:{effect}") for owner, rid, effect, _ in wanted])
+        self.looked["effects"] += len(wanted)
+        missing = []
+        for each, due in zip(wanted, dues, strict=True):
+            if due is None:
+                missing.append(each)
+            elif due != float("inf") and each[0] is Owner.ORDER and due > now + _longest(orders[each[1]]):
+                self.found["far"].append(each[1])
+        puts: dict[str, list[Put]] = {}
+        for _, rid, effect, pending in self._unmoved(missing, orders, lines):
+            self.found["undue"].append(rid)
+            # What is in somebody's hands is due when his lease is over, as if it had stood there all the time.
+            due = PARKED if pending.parked else now + (self.lease_ms if pending.leased_at else 0)
+            puts.setdefault(rid, []).append(Put(effect, due, pending))
+        for rid, back in puts.items() if self.mend else ():
+            self._put_back(orders.get(rid), lines.get(rid), *back)
+
+    def _unmoved(
+        self, missing: Sequence[tuple[Owner, str, str, Pending]], orders: Mapping[str, Order], lines: Mapping[str, Line]
+    ) -> list[tuple[Owner, str, str, Pending]]:
+        """Those whose record is as it was read: an effect that ended between two looks is not missing."""
+        if not missing:
+            return []
+        ids = list(dict.fromkeys(rid for _, rid, _, _ in missing))
+        _, now_orders, now_lines = self.store.load([i for i in ids if i in orders], [i for i in ids if i in lines])
+        before: Mapping[str, Order | Line] = {**orders, **lines}
+        after: Mapping[str, Order | Line] = {**now_orders, **now_lines}
+        return [each for each in missing if each[1] in after and after[each[1]].version == before[each[1]].version]
+
+    def members(self, lane: Lane, members: Sequence[str]) -> None:
+        """Look at what stands in a due-set: does its record want it?"""
+        self.looked["due"] += len(members)
+        read: list[tuple[str, Owner, str, str]] = []
+        for member in members:
+            match = _MEMBER.fullmatch(member)
+            if match is None or lane_of(match[3]) is not lane:
+                self.found["member"].append(member[:80])
+                continue
+            read.append((member, Owner(match[1]), match[2], match[3]))
+            if match[1] == Owner.LINE:
+                self.lines[match[2]] = None
+        idle = self._idle(self._idle(read))
+        standing = self.survey.dues([(lane, member) for member, *_ in idle])
+        self.found["idle"] += [row[0] for row, due in zip(idle, standing, strict=True) if due is not None]
+
+    def _idle(self, read: Sequence[tuple[str, Owner, str, str]]) -> list[tuple[str, Owner, str, str]]:
+        ids = {owner: list(dict.fromkeys(rid for _, whose, rid, _ in read if whose is owner)) for owner in Owner}
+        _, orders, lines = self.store.load(ids[Owner.ORDER], ids[Owner.LINE])
+        records: Mapping[str, Order | Line] = {**orders, **lines}
+        return [row for row in read if row[2] not in records or row[3] not in records[row[2]].effects]
+
+    # -- counts ----------------------------------------------------------------------------------------------------
+
+    def funnel(self, day: str) -> bool:
+        """Whether a day's counts are its orders' states; True too for a day that does not stand still long enough."""
+        since = int(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) * 1000
+        for _ in range(3):
+            before, states = self.store.funnel(day), Counter[State]()
+            ids = self.survey.placed_ids(since, since + DAY_MS)
+            for piece in pieces(ids, PIECE):
+                states.update(order.state for order in self.store.load(piece)[1].values())
+            if before == self.store.funnel(day):
+                return {state: n for state, n in before.items() if n} == dict(states)
+        return True
+
+    # -- mends -----------------------------------------------------------------------------------------------------
+
+    def _put_back(self, order: Order | None, line: Line | None, *puts: Put) -> None:
+        """As any change is saved: if the record is still as it was read, else not at all. Nothing but a due is new."""
+        if order is not None:
+            whose, commit = order.id, Commit("", order=OrderChange(order, order.version, order.state, {}, puts))
+        elif line is not None:
+            whose, commit = line.id, Commit("", line=LineChange(line.id, line.version, put=puts))
+        else:
+            return
+        [word] = self.store.commit([commit], prove=True)
+        if word is Word.OK:
+            self.mended += [f"{whose} {put.effect}" for put in puts]
+
+
+def sound(order: Order) -> bool:
+    """Whether its history gives its state and the head of its chain."""
+    state = State.AGREED
+    try:
+        for event in order.events:
+            state = advance(state, event.trigger)
+    except IllegalTransition:
+        return False
+    return state is order.state and chain("", order.publics) == order.head
+
+
+def day_of(at: Millis) -> str:
+    """The day (UTC) of an instant, as the funnel names it."""
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def pieces(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """A few at a time."""
+    return (ids[n : n + size] for n in range(0, len(ids), size))
+
+
+def _wants(order: Order) -> Iterator[str]:
+    """What is wrong with what it wants."""
+    if order.state.settled:
+        if any(effect == ACTIVATE or effect.startswith(NOT_AFTER) for effect in order.effects):
+            yield "settled"
+    elif not order.effects:
+        yield "orphan"
+    elif not any(effect.startswith(NEEDS[order.state]) for effect in order.effects):
+        yield "endless"
+
+
+def _entry(order: Order, line: Line | None) -> Iterator[str]:
+    """What a reply is matched with is on the line: an open order that is not there hears nothing."""
+    if line is not None and not order.state.settled and all(entry.order != order.id for entry in line.entries):
+        yield "unheard"
+
+
+def _longest(order: Order) -> Millis:
+    """Later than this from now nothing of an order is ever due."""
+    policy = order.doc.policy
+    return policy.reply_window + policy.confirm_within + policy.retry_max + policy.uncertain_hold + 2 * DAY_MS

@@ -1,0 +1,143 @@
+"""A look over everything stored: the newest and what is due, or all of it; in pieces, with what was looked at said."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from consent_engine.doctor.findings import Finding, Level, good, named
+from consent_engine.doctor.orders import PIECE, Looker, day_of, pieces
+from consent_engine.domain.effects import Lane, Millis
+from consent_engine.ports import Store
+from consent_engine.ports.survey import Kind, Survey
+
+SAMPLE = 1_000
+TELL_EVERY = 5_000
+SOME_PIECES = 20
+RESERVED_MS = 3_600_000
+"""No request lasts this long: its reservation without an order is one whose process died."""
+EVER = 1 << 62
+TELL_US = "keep the data, and report it: this must not be"
+
+BACKUP = "stop the workers, keep the data, restore a backup beside it: docs/operations.md"
+MEND = "consent doctor --mend; if it says so again: consent show ORDER, and report it"
+
+TROUBLES: dict[str, tuple[Level, str, str]] = {
+    "gone": (Level.BAD, "orders in the list without a record", BACKUP),
+    "unreadable": (Level.BAD, "records that nobody can read", BACKUP),
+    "history": (Level.BAD, "orders whose history does not give the record: it was changed, or damaged", BACKUP),
+    "orphan": (Level.BAD, "open orders with nothing wanted", MEND),
+    "endless": (Level.BAD, "open orders without what ends their wait", MEND),
+    "undue": (Level.BAD, "records that want something which is in no due-set", MEND),
+    "unread": (Level.BAD, "lines with unread messages and nobody to read them", MEND),
+    "unheard": (Level.BAD, "open orders that no reply can be matched with", TELL_US),
+    "dangling": (Level.BAD, "lines that name an order which is not there", BACKUP),
+    "settled": (Level.BAD, "settled orders that still want to be asked, reminded or activated", TELL_US),
+    "far": (Level.WARN, "orders with something due later than any wait may last: did the server's clock jump?",
+            "consent show ORDER; cancel it, or wait"),
+    "member": (Level.WARN, "entries of due-sets that are none of ours", "who else writes into this Redis?"),
+    "idle": (Level.WARN, "entries of due-sets that no record wants", "nothing: they go when their turn comes"),
+    "unlisted": (Level.WARN, "orders that stand in no list", "consent show ORDER shows them; report it"),
+    "funnel": (Level.WARN, "days whose counts are not their orders", "believe the list (GET /v1/orders); report it"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How much to look at: `all` is everything. mend: put back what is surely missing."""
+
+    all: bool = False
+    mend: bool = False
+    sample: int = SAMPLE
+
+
+def records(
+    store: Store, survey: Survey, lease_ms: int, wanted: Wanted, tell: Callable[[str], None]
+) -> Iterator[Finding]:
+    """Look, and tell. tell: how far it is, now and then."""
+    looker = Looker(store, survey, lease_ms, wanted.mend)
+    total = survey.placed(0, EVER)
+    limit = total if wanted.all else wanted.sample
+    oldest = _orders(looker, limit, total, tell)
+    if wanted.all:
+        _unlisted(looker)
+        for kind in (Kind.LINE, Kind.INBOX):
+            for ids in survey.names(kind):
+                looker.inboxes(ids)
+    _due(looker, None if wanted.all else wanted.sample)
+    for piece in pieces(list(looker.lines), PIECE):
+        looker.lines_of(piece)
+    _funnel(looker, oldest, complete=limit >= total)
+    yield from _told(looker, total)
+    yield from _reservations(store, survey, None if wanted.all else SOME_PIECES)
+
+
+def _due(looker: Looker, limit: int | None) -> None:
+    for lane in Lane:
+        for members in looker.survey.waiting(lane, limit):
+            for piece in pieces(members, PIECE):
+                looker.members(lane, piece)
+
+
+def _orders(looker: Looker, limit: int, total: int, tell: Callable[[str], None]) -> Millis:
+    """Newest first; the instant at which the last one looked at was placed."""
+    before, done = None, 0
+    while done < limit:
+        page = looker.store.placed(before, min(PIECE, limit - done))
+        if not page:
+            break
+        looker.orders([order_id for order_id, _ in page])
+        last, at = page[-1]
+        before, done = (at, last), done + len(page)
+        if done % TELL_EVERY < PIECE <= done:
+            tell(f"looked at {done:,} of {total:,} orders")
+    return before[0] if before else 0
+
+
+def _unlisted(looker: Looker) -> None:
+    """Orders that the list did not lead to; those that stand in no list nobody would see."""
+    for ids in looker.survey.names(Kind.ORDER):
+        rest = [order_id for order_id in dict.fromkeys(ids) if order_id not in looker.seen]
+        for piece in pieces(rest, PIECE):
+            looker.orders(piece)
+            for order in looker.store.load(piece)[1].values():
+                at = order.doc.placed_at
+                if order.id not in looker.survey.placed_ids(at, at + 1):
+                    looker.found["unlisted"].append(order.id)
+
+
+def _funnel(looker: Looker, oldest: Millis, *, complete: bool) -> None:
+    """The counts of the days that were looked at whole. Only those that differ are counted again, more carefully."""
+    days = sorted(set(looker.days) | set(looker.survey.days() if complete else ()))
+    for day in days:
+        if not complete and day <= day_of(oldest):
+            continue
+        counted = {state: n for state, n in looker.store.funnel(day).items() if n}
+        if counted != dict(looker.days[day]) and not looker.funnel(day):
+            looker.found["funnel"].append(day)
+
+
+def _told(looker: Looker, total: int) -> Iterator[Finding]:
+    looked = looker.looked
+    rest = "" if looked["orders"] >= total else "; --all looks at everything"
+    seen = f"{looked['orders']:,} of {total:,} orders, {looked['lines']:,} lines, {looked['due']:,} due-set entries"
+    mended = [f"{record}" for record in looker.mended]
+    if mended:
+        yield good(f"put back what was missing of {named(mended)}")
+    sound = True
+    for trouble, (level, what, do) in TROUBLES.items():
+        if looker.found[trouble]:
+            sound = False
+            yield Finding(level, f"{what}: {named(looker.found[trouble])}", do)
+    yield good(f"looked at {seen}{rest}{': all of it holds together' if sound else ''}")
+
+
+def _reservations(store: Store, survey: Survey, limit: int | None) -> Iterator[Finding]:
+    """Keys whose request died between reserving and placing: harmless, the same request again takes them over."""
+    looked, idle, now = 0, [], store.load()[0]
+    for keys in islice(survey.names(Kind.RESERVATION), limit):
+        kept = [(order, at) for order, at in survey.reservations(keys) if order]
+        looked += len(kept)
+        there = store.versions([order for order, _ in kept])
+        idle += [order for (order, at), v in zip(kept, there, strict=True) if not v and now - at > RESERVED_MS]
+    died = f": requests that died before they placed; the same request again takes them over: {named(idle)}"
+    yield good(f"looked at {looked:,} reservations, {len(idle)} without an order{died if idle else ''}")

@@ -1,0 +1,120 @@
+"""What the Redis of the orders tells of itself: settings and troubles under which a promise would not hold."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from consent_engine.doctor.findings import Finding, bad, good, warn
+from consent_engine.ports.survey import Server
+from consent_engine.settings import Settings
+
+LEAST_SERVER = (7, 2)
+NEARLY_FULL = 0.8
+LOOPBACK = {"127.0.0.1", "-::1", "::1", "localhost"}
+KEEP = "and write it in its redis.conf"
+
+
+def server(told: Server, settings: Settings, cli: str) -> Iterator[Finding]:
+    """cli: how to reach this server at a terminal."""
+    yield from _version(told.info)
+    yield from _durable(told, settings, cli)
+    yield from _failing(told, cli)
+    yield from _room(told, cli)
+    yield from _copies(told.info, settings, cli)
+    yield from _doors(told, cli)
+
+
+def _version(info: Any) -> Iterator[Finding]:  # noqa: ANN401 - as INFO has it
+    version = str(info.get("valkey_version") or info["redis_version"])
+    if tuple(int(part) for part in version.split(".")[:2]) < LEAST_SERVER:
+        yield bad(f"server {version} is too old", "Redis or Valkey 7.2 is needed: install one")
+    else:
+        yield good(f"server {version}")
+
+
+def _durable(told: Server, settings: Settings, cli: str) -> Iterator[Finding]:
+    strict = settings.durability == "strict"
+    if not told.info["aof_enabled"]:
+        yield bad("AOF is off: nothing survives a restart", f"{cli} CONFIG SET appendonly yes {KEEP}")
+    fsync = told.config.get("appendfsync", "")
+    if strict and fsync not in {"", "always"}:
+        yield bad(
+            f"CONSENT_DURABILITY is strict, but appendfsync is {fsync}", f"{cli} CONFIG SET appendfsync always {KEEP}"
+        )
+    elif fsync == "no":
+        yield bad("appendfsync is no: a power loss may lose minutes", f"{cli} CONFIG SET appendfsync everysec {KEEP}")
+    if not strict:
+        yield warn(
+            "CONSENT_DURABILITY is everysec: a power loss may lose the last second",
+            "CONSENT_DURABILITY=strict, and appendfsync always on the server",
+        )
+    if told.info["maxmemory_policy"] != "noeviction":
+        yield bad("the server evicts keys when it is full", f"{cli} CONFIG SET maxmemory-policy noeviction {KEEP}")
+    if told.info.get("evicted_keys"):
+        yield bad(
+            f"{told.info['evicted_keys']} keys were evicted: records are gone", "consent doctor --all, then a backup"
+        )
+    if told.config.get("timeout", "0") != "0":
+        yield warn("the server closes connections that are idle", f"{cli} CONFIG SET timeout 0 {KEEP}")
+
+
+def _failing(told: Server, cli: str) -> Iterator[Finding]:
+    info = told.info
+    if info.get("loading"):
+        yield bad("the server is reading its files back", f"{cli} INFO persistence shows how far it is: wait")
+    if info["aof_enabled"] and info.get("aof_last_write_status", "ok") != "ok":
+        yield bad("the server cannot write its AOF: it refuses all writes", "df -h on its disk: make room, or mend it")
+    if info["aof_enabled"] and info.get("aof_last_bgrewrite_status", "ok") != "ok":
+        yield warn("the AOF could not be rewritten: it grows", f"make room on its disk, then {cli} BGREWRITEAOF")
+    if info.get("rdb_last_bgsave_status", "ok") != "ok":
+        stops = told.config.get("save") and told.config.get("stop-writes-on-bgsave-error") != "no"
+        say, do = "a snapshot could not be written", f"make room on its disk; {cli} CONFIG SET save '' {KEEP}"
+        yield bad(f"{say}: the server refuses all writes", do) if stops else warn(say, do)
+    if info.get("aof_delayed_fsync"):
+        yield warn(
+            f"the disk was too slow for the AOF {info['aof_delayed_fsync']} times since the server started",
+            f"a faster disk, or nothing else on it; {cli} LATENCY LATEST",
+        )
+
+
+def _room(told: Server, cli: str) -> Iterator[Finding]:
+    info, most = told.info, int(told.info.get("maxmemory", 0))
+    if most and info["used_memory"] > NEARLY_FULL * most:
+        yield bad(
+            f"{info['used_memory'] >> 20} of {most >> 20} MiB are in use: a full server refuses orders",
+            f"{cli} CONFIG SET maxmemory {2 * most >> 20}mb {KEEP}, where the machine has it",
+        )
+    clients = int(told.config.get("maxclients", 0))
+    if clients and info.get("connected_clients", 0) > NEARLY_FULL * clients:
+        yield bad(
+            f"{info['connected_clients']} of {clients} connections are taken",
+            f"{cli} CONFIG SET maxclients {2 * clients} {KEEP}",
+        )
+
+
+def _copies(info: Any, settings: Settings, cli: str) -> Iterator[Finding]:  # noqa: ANN401 - as INFO has it
+    if info.get("role") != "master":
+        yield bad("this server is a replica: it takes no writes", "name the master in CONSENT_REDIS_URL")
+    # How redis-py reads `slave0:ip=...,state=online`: a dictionary.
+    rows = [value for name, value in info.items() if name.startswith("slave") and isinstance(value, dict)]
+    online = sum(row.get("state") == "online" for row in rows)
+    if online < settings.replicas:
+        yield bad(
+            f"{online} replicas are in step, CONSENT_REPLICAS is {settings.replicas}: nothing can be proven",
+            f"start one: redis-server --replicaof HOST PORT; {cli} INFO replication shows them",
+        )
+    elif settings.replicas:
+        yield good(f"{online} replicas in step")
+
+
+def _doors(told: Server, cli: str) -> Iterator[Finding]:
+    ports = {told.config.get("port", "0"), told.config.get("tls-port", "0")} - {"0"}
+    if not told.open or not ports:
+        return
+    bound = set(told.config.get("bind", "").split())
+    near = bound <= LOOPBACK and bound
+    yield warn(
+        "whoever reaches the server "
+        + ("(from this machine) " if near else "")
+        + "may read and write everything: its default user has no password",
+        f"a network of its own; or {cli} ACL SETUSER default '>PASSWORD' and the password in CONSENT_REDIS_URL",
+    )

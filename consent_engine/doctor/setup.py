@@ -1,0 +1,116 @@
+"""What people set up: versions, settings, the secret, plans, keys, the other side, the host."""
+
+import re
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
+
+from consent_engine.catalogue import Catalogue
+from consent_engine.doctor.findings import Finding, bad, good, warn
+from consent_engine.domain.admit import Sale
+from consent_engine.domain.effects import Millis
+from consent_engine.errors import SettingsError
+from consent_engine.keys import Keys, Role
+from consent_engine.ports import Registry
+from consent_engine.settings import SIMULATED, Settings
+from consent_engine.wiring import outside
+
+SKEW_MS = 5_000
+LEAST_DISK = 1 << 30
+PINNED = ("redis", "hiredis", "rq", "transitions")
+"""What the promises were tried with: another version may behave otherwise where no test of ours looks."""
+
+
+def versions() -> Iterator[Finding]:
+    """Python, and what this release was made for."""
+    yield good(f"Python {sys.version.split()[0]}")
+    try:
+        wanted = requires("consent-engine") or []
+    except PackageNotFoundError:  # run from its source
+        return
+    for name in PINNED:
+        rule = next((row for row in wanted if re.match(rf"{name}\b(?!-)", row)), "")
+        there = version(name)
+        if not fits(there, rule.removeprefix(name)):
+            yield bad(f"{name} {there} is not {rule}", f"pip install --constraint constraints.txt '{rule}'")
+        else:
+            yield good(f"{name} {there}")
+
+
+def fits(there: str, rule: str) -> bool:
+    """Whether a version is within bounds.
+
+    >>> fits("3.0.1", "<3.1,>=3.0"), fits("3.1.0", "<3.1,>=3.0"), fits("7.4", "<9,>=8"), fits("8.1.0", "<9,>=8")
+    (True, False, False, True)
+    """
+
+    def parts(text: str) -> tuple[int, ...]:
+        return tuple(int(part) for part in re.findall(r"\d+", text))
+
+    bounds = re.findall(r"(<|>=)([\d.]+)", rule.partition(";")[0])
+    return all(parts(there) >= parts(at) if sign == ">=" else parts(there) < parts(at) for sign, at in bounds)
+
+
+def settings_of(settings: Settings, secret: str) -> Iterator[Finding]:
+    """Settings that are allowed and dangerous; whether gateways and BSS can be made of them."""
+    for warning in settings.warnings():
+        yield warn(warning, "see docs/settings.md")
+    try:
+        outside(settings, secret)
+    except SettingsError as error:
+        yield bad(str(error), "set it, then start again")
+    routes = settings.routes()
+    if not settings.embedded:
+        for what, name in (*routes.items(), ("the BSS", settings.bss_name())):
+            if name == SIMULATED:
+                yield bad(f"{what} is simulated: nothing reaches anybody", "CONSENT_GATEWAY and CONSENT_BSS: name one")
+    for carrier, sender in settings.senders().items():
+        yield good(f"{carrier}: {routes[carrier]}, from {sender}")
+    if settings.public_url is None and not settings.embedded:
+        yield warn(
+            "CONSENT_PUBLIC_URL is not set: where gateways report to is taken from the request",
+            "CONSENT_PUBLIC_URL=https://...",
+        )
+
+
+def host(settings: Settings, now: Callable[[], Millis]) -> Iterator[Finding]:
+    """This host's clock, disk, and who may read the secret."""
+    before, at, after = time.time(), now(), time.time()
+    skew = at / 1000 - (before + after) / 2
+    if abs(skew) * 1000 > SKEW_MS + (after - before) * 500:
+        yield warn(f"this host's clock differs from the server's by {skew:.0f} s", "chronyc tracking on both")
+    else:
+        yield good("clocks agree")
+    folder = settings.data_dir
+    if settings.secret is None and (folder / "secret").exists():
+        mode = stat.S_IMODE((folder / "secret").stat().st_mode)
+        if mode & 0o077:
+            yield bad("others may read the secret", f"chmod 600 {folder / 'secret'}")
+    if settings.embedded:
+        free = shutil.disk_usage(folder).free
+        told = f"{free >> 20} MiB free in the data folder"
+        yield bad(told, f"df -h {folder}: make room") if free < LEAST_DISK else good(told)
+
+
+def catalogue(registry: Registry, keys: Keys, now: Millis) -> Iterator[Finding]:
+    """What can be sold, and who may sell it."""
+    roles = {key.role for key in keys.all()}
+    if not roles & {Role.AGENT, Role.ADMIN}:
+        yield warn("no API key of an agent: nobody can place an order", "consent keys add NAME --role agent")
+    plans = Catalogue(registry).fresh()
+    on_sale = 0
+    for code, listed in plans.items():
+        missing = listed.plan.missing()
+        if missing:
+            yield warn(f"plan {code} does not say: {', '.join(missing)}", "consent plans load FILE.yaml")
+        elif listed.sale is Sale.ON_SALE and not listed.plan.public_at(now):
+            yield warn(f"plan {code} is on sale but not public", "consent plans load FILE.yaml")
+        else:
+            on_sale += listed.sale is Sale.ON_SALE
+    if on_sale:
+        yield good(f"{on_sale} of {len(plans)} plans can be sold")
+    else:
+        yield bad("no plan can be sold", "consent plans load FILE.yaml")

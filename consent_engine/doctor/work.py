@@ -1,0 +1,88 @@
+"""Is anybody working, does anything wait too long, does anything wait for a person?"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from consent_engine.doctor.findings import Finding, bad, good, warn
+from consent_engine.domain.effects import Lane, Millis
+from consent_engine.ports import Owner, Registry, Store
+from consent_engine.ports.survey import Survey
+from workers.clock import TICK_S
+
+HEARD_WITHIN_MS = 15_000
+SILENT_MS = int(3 * TICK_S * 1000)
+"""After so long the workers' clocks do the work of a lane themselves: older than that, they do not keep up."""
+LATE_MS = 60_000
+HOUR_MS = 3_600_000
+MOST_STUCK = 1_000
+MOST_UNMATCHED = 1_000
+FEW_UNMATCHED = 10
+REASON_SHOWN = 60
+
+
+def work(store: Store, registry: Registry, survey: Survey) -> Iterator[Finding]:
+    """Workers, lanes, the stuck list, messages that answered nothing."""
+    heard = registry.workers(HEARD_WITHIN_MS)
+    if heard:
+        yield good(f"{len(heard)} workers were heard from")
+    else:
+        yield bad("no worker was heard from: nothing moves", "consent serve, or python -m workers")
+    yield from _lanes(store, heard.values())
+    yield from _stuck(store)
+    yield from _unmatched(survey, registry.now())
+
+
+def _lanes(store: Store, heard: Iterable[str]) -> Iterator[Finding]:
+    served = {lane for told in heard for lane in Lane if lane.value in lanes_of(told)}
+    for lane, depth in store.depths().items():
+        if served and lane not in served and depth.waiting:
+            yield bad(f"lane {lane}: no worker works for it, {depth.waiting} wait", f"python -m workers --lanes {lane}")
+        elif depth.late > LATE_MS:
+            yield bad(f"lane {lane}: {depth.due} are due, the oldest for {depth.late // 1000} s", "python -m workers")
+        elif depth.late > SILENT_MS:
+            yield warn(
+                f"lane {lane}: {depth.due} are due, the oldest for {depth.late / 1000:.1f} s: workers do not keep up",
+                "python -m workers, once more if this lasts",
+            )
+
+
+def lanes_of(told: str) -> list[str]:
+    """The lanes in what a worker announces of itself.
+
+    >>> lanes_of("pid 7: inbound,sms; by its clock: 0 in flight, 0 troubles")
+    ['inbound', 'sms']
+    """
+    return told.partition(": ")[2].partition(";")[0].split(",")
+
+
+def _stuck(store: Store) -> Iterator[Finding]:
+    found = store.stuck(MOST_STUCK)
+    ids = {owner: list({each.id for each in found if each.owner is owner}) for owner in Owner}
+    _, orders, lines = store.load(ids[Owner.ORDER], ids[Owner.LINE])
+    for lane in Lane:
+        reasons: Counter[str] = Counter()
+        for each in found:
+            record = orders.get(each.id) if each.owner is Owner.ORDER else lines.get(each.id)
+            pending = record.effects.get(each.effect) if record else None
+            if each.lane is lane:
+                reasons[pending.why[:REASON_SHOWN] if pending else "its record cannot be read"] += 1
+        if reasons:
+            told = ", ".join(f"{count} x {why or 'no reason'}" for why, count in reasons.most_common(5))
+            yield warn(
+                f"lane {lane}: {reasons.total()} on the stuck list: {told}",
+                "consent stuck, ask the other side what became of each, then consent retry ORDER",
+            )
+
+
+def _unmatched(survey: Survey, now: Millis) -> Iterator[Finding]:
+    last, before = (
+        survey.unmatched(max(0, now - n * HOUR_MS), now - (n - 1) * HOUR_MS + (n == 1), MOST_UNMATCHED) for n in (1, 2)
+    )
+    many = f"{last}{'+' if last == MOST_UNMATCHED else ''}"
+    if last > FEW_UNMATCHED and last > 2 * before:
+        yield warn(
+            f"{many} messages of the last hour answered nothing of ours, {before} of the hour before",
+            "do CONSENT_SENDER_* and the gateway's own numbers agree? does another program share this gateway?",
+        )
+    else:
+        yield good(f"{many} messages of the last hour answered nothing of ours")

@@ -1,0 +1,474 @@
+"""Operations at the door: placing, receiving, refusing, and what people ask for."""
+
+import contextlib
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from consent_engine.domain.admit import Placing
+from consent_engine.domain.effects import Lane, Outcome, Rejected, Uncertain
+from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.order import Order
+from consent_engine.domain.sms import Delivery, DeliveryReport
+from consent_engine.engine import Engine
+from consent_engine.errors import (
+    ConsentError,
+    DoNotCall,
+    NothingParked,
+    StoreUnavailable,
+    TooLate,
+)
+from consent_engine.placing import Placed
+from consent_engine.ports import Sms
+from consent_engine.receiving import RefusalAsked
+from tests.conftest import SENDERS
+from tests.crashes.dying import Fate, Told
+from tests.crashes.operation import BEST, FIBRE, ONE, PACK, TWO, Operation
+from tests.crashes.town import Life, Town
+
+# -- place ------------------------------------------------------------------------------------------------------------
+
+
+class Place(Operation):
+    name, least, says, ends = "place", 25, "是", {"notified": 1}
+    plan, key = BEST, "key-1"
+
+    def before(self, town: Town) -> None:
+        self.wanted = [town.wanted(plan=self.plan, key=self.key)]
+
+    def act(self, engine: Engine, told: Told) -> None:
+        self.answer([engine.place(self.wanted[0])], told)
+
+    def answer(self, results: list[Placed | ConsentError], told: Told) -> None:
+        told(placed=[[r.order.id, r.order.head] for r in results if isinstance(r, Placed)])
+
+    def learnt(self, town: Town, life: Life) -> None:
+        town.look()
+        for order, head in life.said("placed") or ():
+            assert town.engine.show(order).publics, "an order that was acknowledged is there"
+            town.model.heads[order] = (0, head)
+
+    def again(self, town: Town, life: Life) -> None:
+        """The same request again, answered or not: the same order, made once."""
+        known = {order.id for order in town.shown()}
+        results = town.engine.place_many(self.wanted)
+        assert all(isinstance(result, Placed) for result in results)
+        placed = [(r.order.id, r.created) for r in results if isinstance(r, Placed)]
+        assert sum(created for _, created in placed) == len({order for order, _ in placed} - known)
+        if life.said("placed"):
+            assert [order for order, _ in placed] == [order for order, _ in life.said("placed")]
+            assert not any(created for _, created in placed)
+
+
+class PlaceAgain(Place):
+    """The second of two same requests."""
+
+    name, least = "place: the same again", 12
+
+    def before(self, town: Town) -> None:
+        super().before(town)
+        town.engine.place(self.wanted[0])
+
+
+class PlaceMany(Place):
+    """What the HTTP front commits together: orders of one line, of two, and one request twice."""
+
+    name, least, says, ends = "place: a group", 30, "是{}", {"notified": 4}
+
+    def before(self, town: Town) -> None:
+        rows = [(ONE, BEST, "a"), (ONE, PACK, "b"), (TWO, BEST, "c"), (ONE, FIBRE, "d"), (TWO, BEST, "c")]
+        self.wanted = [town.wanted(*row) for row in rows]
+
+    def act(self, engine: Engine, told: Told) -> None:
+        self.answer(engine.place_many(self.wanted), told)
+
+    def again(self, town: Town, life: Life) -> None:
+        super().again(town, life)
+        assert len(town.shown()) == 4
+
+
+class PlaceOverStaleKey(Place):
+    """Over a reservation whose request died long ago: it is taken over, by a request for something else."""
+
+    name, least = "place: a key taken over", 25
+
+    def before(self, town: Town) -> None:
+        super().before(town)
+        dead = town.wanted(plan=PACK, key=self.key)
+        engine = town.another()
+
+        def die(*args: Any, **more: Any) -> Any:
+            raise StoreUnavailable("it died")
+
+        engine.store.commit = die
+        try:
+            engine.place(dead)
+        except StoreUnavailable:
+            town.clock.forward(seconds=61)
+
+
+class PlaceRefused(Operation):
+    """Refused at the door: the key is given back, and serves another request."""
+
+    name, least, says, ends = "place: refused at the door", 12, "是", {"notified": 1}
+
+    def before(self, town: Town) -> None:
+        town.engine.refuse(RefusalAsked(ONE, "mobile", "voice", "A1024"))
+        town.refused(ONE, "mobile")
+        self.wanted = town.wanted()
+        self.other = town.wanted(plan=FIBRE, key="key-1")
+
+    def act(self, engine: Engine, told: Told) -> None:
+        try:
+            engine.place(self.wanted)
+        except DoNotCall:
+            told(refused=True)
+
+    def again(self, town: Town, life: Life) -> None:
+        assert town.shown() == []
+        if not life.said("refused"):
+            [answer] = town.engine.place_many([self.wanted])
+            assert isinstance(answer, DoNotCall), "placed after a refusal"
+        town.engine.place(self.other)
+
+
+# -- receive ----------------------------------------------------------------------------------------------------------
+
+
+class Receive(Operation):
+    """A webhook: acknowledged or repeated."""
+
+    name, least, ends = "receive: a yes", 12, {"notified": 1}
+    words: tuple[str, ...] = ("是",)
+
+    def before(self, town: Town) -> None:
+        [order] = town.asked()
+        town.clock.forward(seconds=60)
+        self.messages: list[Any] = [town.reply(words, order, f"mo-{n}") for n, words in enumerate(self.words)]
+
+    def act(self, engine: Engine, told: Told) -> None:
+        told(stored=[[each.is_new, each.at] for each in engine.receive(self.messages)])
+
+    def learnt(self, town: Town, life: Life) -> None:
+        stored = life.said("stored")
+        for n, message in enumerate(self.messages):
+            if hasattr(message, "text"):
+                town.learn(message, stored[n][1] if stored else town.clock.now, sure=bool(stored))
+
+    def again(self, town: Town, life: Life) -> None:
+        stored = town.engine.receive(self.messages)
+        for message, each in zip(self.messages, stored, strict=True):
+            if hasattr(message, "text"):
+                assert not (each.is_new and life.said("stored")), "what was acknowledged is known"
+                town.learn(message, each.at)
+
+
+class ReceiveStop(Receive):
+    name, words, ends = "receive: a STOP", ("TD",), {"declined": 1}
+
+
+class ReceiveReport(Receive):
+    name, ends = "receive: a report of failure", {"undeliverable": 1}
+
+    def before(self, town: Town) -> None:
+        [order] = town.asked()
+        ref = f"{order.id}.confirmation.1"
+        self.messages = [DeliveryReport("test", ref, f"m-{ref}", Delivery.FAILED, error="absent")]
+
+
+class ReceiveStrangeReport(Receive):
+    """A report on nothing of ours goes aside; a repeat may go aside twice, and harms nobody."""
+
+    name, ends = "receive: a report on nothing of ours", {"expired": 1}
+
+    def before(self, town: Town) -> None:
+        town.asked()
+        self.messages = [DeliveryReport("test", "0000nobody.confirmation.1", "m", Delivery.DELIVERED)]
+
+    def again(self, town: Town, life: Life) -> None:
+        super().again(town, life)
+        assert 1 <= town.client.xlen("ce:{0}:unmatched") <= 2
+
+
+class ReceiveMany(Receive):
+    """A list: a yes, a STOP from another number, reports on both, and one message twice."""
+
+    name, least, ends = "receive: a list", 14, {"notified": 1, "declined": 1}
+
+    def before(self, town: Town) -> None:
+        [one], [two] = town.asked(), town.asked(number=TWO)
+        town.clock.forward(seconds=60)
+        yes, stop = town.reply("是", one, "mo-yes"), town.reply("TD", two, "mo-stop")
+        refs = [f"{order.id}.confirmation.1" for order in (one, two)]
+        reports = [DeliveryReport("test", ref, f"m-{ref}", Delivery.DELIVERED) for ref in refs]
+        self.messages = [yes, reports[0], stop, yes, reports[1]]
+
+    def again(self, town: Town, life: Life) -> None:
+        super().again(town, life)
+        assert not any(each.is_new for each in town.engine.receive(self.messages))
+
+
+# -- refuse -----------------------------------------------------------------------------------------------------------
+
+
+class Refuse(Operation):
+    name, least, ends = "refuse: one carrier", 12, {"cancelled": 1, "expired": 1}
+    carrier = "mobile"
+
+    def before(self, town: Town) -> None:
+        town.asked(BEST, FIBRE)
+        self.asked = RefusalAsked(ONE, self.carrier, "voice", "A1024")
+
+    def act(self, engine: Engine, told: Told) -> None:
+        told(refused=engine.refuse(self.asked).is_new)
+
+    def learnt(self, town: Town, life: Life) -> None:
+        sure = life.said("refused") is not None
+        town.refused(ONE, self.carrier, sure=sure)
+
+    def again(self, town: Town, life: Life) -> None:
+        assert not (town.engine.refuse(self.asked).is_new and life.said("refused")), "it stands"
+        town.refused(ONE, self.carrier)
+
+
+class RefuseAll(Refuse):
+    name, carrier, ends = "refuse: every carrier", "*", {"cancelled": 2}
+
+    def learnt(self, town: Town, life: Life) -> None:
+        for carrier in SENDERS if life.said("refused") is None else ("*",):
+            town.refused(ONE, carrier, sure=life.said("refused") is not None)
+
+
+class RefuseAgain(Refuse):
+    """What stands already is proven again."""
+
+    name, least = "refuse: again", 4
+
+    def before(self, town: Town) -> None:
+        super().before(town)
+        town.engine.refuse(self.asked)
+        town.refused(ONE, self.carrier)
+
+
+# -- what people ask for ----------------------------------------------------------------------------------------------
+
+
+class Cancel(Operation):
+    name, ends = "cancel", {"cancelled": 1}
+    least = 5
+
+    def before(self, town: Town) -> None:
+        [self.order] = town.asked()
+
+    def act(self, engine: Engine, told: Told) -> None:
+        told(cancelled=engine.cancel(self.order.id, "A1024", "changed his mind").version)
+
+    def again(self, town: Town, life: Life) -> None:
+        if not life.said("cancelled"):
+            with contextlib.suppress(TooLate):
+                town.engine.cancel(self.order.id, "A1024", "changed his mind")
+        assert town.engine.show(self.order.id).state is State.CANCELLED
+
+    def learnt(self, town: Town, life: Life) -> None:
+        if life.said("cancelled"):
+            assert town.engine.show(self.order.id).state is State.CANCELLED
+
+
+class CancelConfirmed(Cancel):
+    """Confirmed, and the activation not begun."""
+
+    name = "cancel: confirmed"
+
+    def before(self, town: Town) -> None:
+        [self.order] = town.asked()
+        town.clock.forward(seconds=60)
+        town.hear(town.reply("是", self.order, "mo-1"))
+        town.run(Lane.INBOUND)
+
+    def again(self, town: Town, life: Life) -> None:
+        if life.said("cancelled"):
+            super().again(town, life)
+
+    def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
+        assert states in ({"cancelled": 1}, {"notified": 1})
+
+
+class CancelUnasked(Cancel):
+    """Before the question went out: it never does."""
+
+    name = "cancel: before the question"
+
+    def before(self, town: Town) -> None:
+        self.order = town.place(ONE, BEST)
+        town.look()
+
+    def again(self, town: Town, life: Life) -> None:
+        if life.said("cancelled"):
+            assert not town.model.sent
+            super().again(town, life)
+
+    def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
+        assert states in ({"cancelled": 1}, {"expired": 1})
+
+
+class Resend(Operation):
+    name, says, ends = "resend", "是", {"notified": 1}
+
+    def before(self, town: Town) -> None:
+        [self.order] = town.asked()
+
+    def act(self, engine: Engine, told: Told) -> None:
+        told(resent=engine.resend(self.order.id, "A1024").version)
+
+    def again(self, town: Town, life: Life) -> None:
+        if not life.said("resent"):
+            town.engine.resend(self.order.id, "A1024")
+        town.run()
+        assert [sms for _, sms in town.model.sent if sms.ref == f"{self.order.id}.confirmation.2"]
+
+
+class Retry(Operation):
+    """Something parked is done again."""
+
+    name, ends = "retry", {"notified": 1}
+
+    def before(self, town: Town) -> None:
+        self.works = False
+        [self.order] = town.asked()
+        town.clock.forward(seconds=60)
+        town.hear(town.reply("是", self.order, "mo-1"))
+        town.run()
+        assert town.engine.show(self.order.id).state is State.ACTIVATED
+        self.works = True
+
+    def on_sms(self, sms: Sms, fate: Fate) -> Outcome:
+        return super().on_sms(sms, fate) if self.works or sms.purpose != "notification" else Rejected("no")
+
+    def act(self, engine: Engine, told: Told) -> None:
+        told(retried=engine.retry(self.order.id, "ops").version)
+
+    def again(self, town: Town, life: Life) -> None:
+        if not life.said("retried"):
+            with contextlib.suppress(NothingParked):
+                town.engine.retry(self.order.id, "ops")
+
+    def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
+        super().ended(town, states, shown)
+        assert any(event.trigger is Trigger.RETRIED for event in shown[self.order.id].events)
+
+
+class RetryLine(Operation):
+    """The same for an SMS of the line's own."""
+
+    name, ends, least, most_times = "retry: a line", {"expired": 2}, 6, 3
+    tells = ("clarification",)
+
+    def before(self, town: Town) -> None:
+        self.works = False
+        order = town.asked(BEST, PACK)[0]
+        town.hear(town.reply("是", order, "mo-1"))
+        town.run()
+        town.clock.forward(seconds=601)
+        town.run()
+        self.line = order.line
+        assert any(effect.parked for effect in town.engine.line(ONE).effects.values())
+        self.works = True
+
+    def on_sms(self, sms: Sms, fate: Fate) -> Outcome:
+        return Uncertain("timeout") if sms.purpose == "clarification" and not self.works else super().on_sms(sms, fate)
+
+    def act(self, engine: Engine, told: Told) -> None:
+        engine.retry_line(self.line)
+        told(retried=True)
+
+    def again(self, town: Town, life: Life) -> None:
+        with contextlib.suppress(NothingParked):
+            town.engine.retry_line(self.line)
+        town.run()
+        assert not town.engine.line(ONE).effects
+
+
+class Lift(Operation):
+    """A refusal is lifted, on an act that is kept."""
+
+    name, least, ends = "lift", 4, {"expired": 1}
+
+    def before(self, town: Town) -> None:
+        town.asked(FIBRE)
+        town.engine.refuse(RefusalAsked(ONE, "mobile", "voice", "A1024"))
+        town.refused(ONE, "mobile")
+        town.run()
+
+    def act(self, engine: Engine, told: Told) -> None:
+        told(lifted=engine.lift(ONE, "mobile", "admin", "form 7"))
+
+    def learnt(self, town: Town, life: Life) -> None:
+        town.model.refused.clear()
+        town.refused(ONE, "mobile", sure=False)
+        if life.said("lifted"):
+            assert town.engine.dial(ONE, "mobile").callable
+
+    def again(self, town: Town, life: Life) -> None:
+        town.engine.lift(ONE, "mobile", "admin", "form 7")
+        town.unsure_refusals.clear()
+        town.model.refused.clear()
+        assert town.engine.dial(ONE, "mobile").callable
+        assert town.client.xlen("ce:{0}:lifted") == 1, "one act, kept once"
+
+
+class Revoke(Operation):
+    """A plan is taken back: no new orders, and what is open is cancelled with a notice."""
+
+    name, least, ends = "revoke a plan", 20, {"cancelled": 2, "expired": 1}
+    tells = ("cancelled",)
+
+    def before(self, town: Town) -> None:
+        town.asked(BEST, FIBRE)
+        town.place(TWO, BEST)
+
+    def act(self, engine: Engine, told: Told) -> None:
+        told(revoked=engine.revoke(BEST, "admin"))
+
+    def learnt(self, town: Town, life: Life) -> None:
+        if life.said("revoked") is not None:
+            assert sum(order.state is State.CANCELLED for order in town.shown()) == 2
+
+    def again(self, town: Town, life: Life) -> None:
+        town.engine.revoke(BEST, "admin")
+        assert sum(order.state is State.CANCELLED for order in town.shown()) == 2
+
+
+class Publish(Operation):
+    """A plan is changed: the old version or the new one is on sale, never none; whoever comes next can change it."""
+
+    name, least, says, ends = "publish a plan", 10, "是", {"notified": 1}
+
+    def before(self, town: Town) -> None:
+        self.old = town.engine.plan(BEST).plan
+        self.new = self.old.model_copy(update={"price": "188 元/月"})
+        self.wanted: Placing = town.wanted()
+
+    def act(self, engine: Engine, told: Told) -> None:
+        told(published=engine.catalogue.publish(self.new).version)
+
+    def again(self, town: Town, life: Life) -> None:
+        now = town.another().plan(BEST).plan
+        assert now.version == 2 if life.said("published") else now.version in {1, 2}
+        assert now.price == (self.new.price if now.version == 2 else self.old.price)
+        assert town.engine.catalogue.publish(self.new).version == 2
+        placed = town.engine.place(self.wanted).order
+        assert (placed.doc.plan_version, placed.doc.plan_hash) == (2, self.new.hash)
+
+
+class PublishAnother(Publish):
+    """Whoever died half way is not heard of again: somebody publishes something else."""
+
+    name = "publish a plan, then another"
+
+    def again(self, town: Town, life: Life) -> None:
+        other = self.old.model_copy(update={"price": "177 元/月"})
+        assert town.another().catalogue.publish(other).version in {2, 3}
+        now = town.another().plan(BEST).plan
+        assert now.price == other.price
+        placed = town.engine.place(self.wanted).order
+        assert placed.doc.plan_hash == now.hash

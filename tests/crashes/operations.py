@@ -1,0 +1,14 @@
+"""All operations."""
+
+from tests.crashes import at_the_door, in_the_lanes
+from tests.crashes.operation import Operation
+
+
+def every() -> list[Operation]:
+    """All of them, in the order in which they are written down."""
+    kinds = [kind for module in (at_the_door, in_the_lanes) for kind in vars(module).values()]
+    return [kind() for kind in kinds if isinstance(kind, type) and issubclass(kind, Operation) and kind.name]
+
+
+WITH_SERVER = ("place", "receive: a STOP", "inbound: yes", "activation", "cancel")
+"""Operations in which the server is killed at every point, too: here; TESTS_DEEP=1 does it in all of them."""

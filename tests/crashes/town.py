@@ -1,0 +1,450 @@
+"""The world around a life that ends: a real server, an outside that survives, people who ask again, and the judge."""
+
+import contextlib
+import os
+import signal
+from collections import Counter
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from redis import Redis
+from rq import Queue
+
+from consent_engine.adapters.redis_client import Wire, connect
+from consent_engine.adapters.redis_packing import DUE
+from consent_engine.adapters.redis_registry import RedisRegistry
+from consent_engine.adapters.redis_store import RedisStore
+from consent_engine.adapters.rq_queue import connect_rq
+from consent_engine.domain.admit import Placing, Terms
+from consent_engine.domain.effects import Accepted, Lane, Outcome, Pending, Purpose, Uncertain
+from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.order import Order
+from consent_engine.domain.policy import Policy
+from consent_engine.domain.sms import Reply
+from consent_engine.engine import Engine
+from consent_engine.errors import DoNotCall
+from consent_engine.ports import Activation, Outside, Sms
+from tests.conftest import SENDERS, Clock, FakeQueue, World
+from tests.crashes.dying import Fate, MortalQueue, born, lines, mortal
+from tests.crashes.server import Server, kill
+from tests.integration.promises import NUMBERS, Judge, Model, Said
+
+PLANS = {"5g-smart-199": "mobile", "data-pack-10gb": "mobile", "fibre-duo-129": "telecom"}
+LEASE_MS, HOLD_H = 61_000, 0.17
+"""Longer than a lease, and than a doubt is held."""
+IMMORTAL = Fate()
+TAKEN = (Accepted, Uncertain)
+"""How calls end that the outside has taken, or may have."""
+CONSEQUENCES = {
+    State.DECLINED: {"declined", "opted_out", "late"},
+    State.CANCELLED: {"cancelled", "late"},
+    State.EXPIRED: {"late"},
+    State.UNDELIVERABLE: {"late"},
+    State.ACTIVATION_FAILED: {"failure", "late"},
+    State.NOTIFIED: {"opted_out"},
+}
+"""What may still go out to an order that has settled. A help is answered whenever it was asked for."""
+
+
+@dataclass
+class Life:
+    """What is left of one: where it ended (None: it did not), and what it told."""
+
+    ended: str | None = None
+    told: list[dict[str, Any]] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+    def said(self, name: str) -> Any:
+        """What it told under a name, or None: then nobody was answered."""
+        return next((row[name] for row in self.told if name in row), None)
+
+
+@dataclass
+class Snapshot:
+    """Everything as it was before the life."""
+
+    keys: list[tuple[bytes, bytes]]
+    now: int
+    count: int
+    model: Model
+    asked: list[Activation]
+
+
+class Hands:
+    """The outside as one process sees it: whatever it takes is told to `take`, which survives the process."""
+
+    name, sub_numbers = "test", False
+
+    def __init__(self, town: "Town", fate: Fate, take: Any) -> None:
+        self._town = town
+        self._fate = fate
+        self._take = take
+        self._store: RedisStore | None = None
+
+    def _state(self, order_id: str) -> str:
+        """How the order stands: the outside looks for itself, which is no part of the process's life."""
+        if self._store is None:
+            wire = Wire(connect(self._town.server.url), proves=False, replicas=0)
+            self._store = RedisStore(wire, lease_ms=1, clock=self._town.clock)
+        order = self._store.load([order_id])[1].get(order_id)
+        return order.state if order else ""
+
+    async def send(self, sms: Sms) -> Outcome:
+        self._fate.meet(f"sms {sms.purpose}, before")
+        outcome = self._town.op.on_sms(sms, self._fate)
+        if isinstance(outcome, TAKEN):
+            self._take(sms=asdict(sms), at=self._town.clock.now, state=self._state(sms.ref.split(".")[0]))
+        self._fate.meet(f"sms {sms.purpose}, taken")
+        await self._town.op.answering(self._fate)
+        self._fate.meet(f"sms {sms.purpose}, heard")
+        return outcome
+
+    async def activate(self, activation: Activation) -> Outcome:
+        self._fate.meet("activation, before")
+        outcome = self._town.op.on_activation(activation, self._fate)
+        if isinstance(outcome, TAKEN):
+            self._take(activation=asdict(activation), state=self._state(activation.order_id))
+        self._fate.meet("activation, taken")
+        await self._town.op.answering(self._fate)
+        self._fate.meet("activation, heard")
+        return outcome
+
+    async def ask(self, order_id: str) -> Outcome | None:
+        self._fate.meet("activation asked about, before")
+        known = any(each.order_id == order_id for each in self._town.bss.asked)
+        self._fate.meet("activation asked about, heard")
+        return Accepted(f"act-{order_id}", "2025-11-25") if known and self._town.op.can_be_asked else None
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+
+class Town(Judge, World):
+    """One operation's world: built once, put back as it was before every life, judged after it."""
+
+    def __init__(self, server: Server, op: Any) -> None:
+        self.server, self.op = server, op
+        self.model, self.broken = Model(), []
+        self.unsure: dict[str, Said] = {}
+        self.unsure_refusals: list[tuple[str, str]] = []
+        self.reported: set[str] = set()
+        self._hands = Hands(self, IMMORTAL, self.take)
+        self._raw = connect_rq(server.url)
+        self._raw.flushall()
+        self._version = Queue(connection=self._raw).get_redis_server_version()
+        super().__init__(connect(server.url), Policy(retry_base=1_000, reminder_after=op.reminder_after), clock=Clock())
+
+    @property
+    def world(self) -> "Town":
+        return self
+
+    # -- engines ----------------------------------------------------------------------------------------------------
+
+    def another(self) -> Engine:
+        """A fresh engine in this process, which lives on."""
+        return self._engine(self.client, FakeQueue(), self._hands)
+
+    def _engine(self, client: "Redis", queue: Any, hands: Hands) -> Engine:
+        wire = Wire(client, proves=True, replicas=0)
+        return Engine(
+            RedisStore(wire, lease_ms=60_000, clock=self.clock),
+            RedisRegistry(wire, clock=self.clock),
+            queue,
+            Outside({"test": hands}, dict.fromkeys(SENDERS, "test"), SENDERS, hands),
+            Terms(self.policy, SENDERS, frozenset()),
+            "test-secret",
+        )
+
+    # -- a life -----------------------------------------------------------------------------------------------------
+
+    def live(self, at: int | None, *, server_dies: bool) -> Life:
+        """Do the operation in a process of its own that ends at point `at`, or whose server does."""
+        life = Life()
+
+        def doing(told: Any) -> None:
+            def end(name: str) -> None:
+                told(ended=name)
+                if server_dies:
+                    kill(self.server.pid)
+                    told(server="killed")
+                else:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            fate = Fate(at, end)
+            client = mortal(connect(self.server.url), fate, "store")
+            queue = MortalQueue(self.server.url, fate, self._version)
+            engine = self._engine(client, queue, Hands(self, fate, told))
+            fate.armed = True
+            with contextlib.suppress(self.op.survives) if server_dies else contextlib.nullcontext():
+                self.op.act(engine, told)
+            told(names=fate.names)
+
+        pid, reads = born(doing)
+        for row in lines(reads):
+            self._heard(life, row)
+        _, status = os.waitpid(pid, 0)
+        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        assert killed == (life.ended is not None and not server_dies), "it died of something else"
+        return life
+
+    def _heard(self, life: Life, row: dict[str, Any]) -> None:
+        assert "defect" not in row, row["defect"]
+        life.told.append(row)
+        life.names = row.get("names", life.names)
+        if "ended" in row:
+            life.ended = row["ended"]
+        elif "server" in row:
+            self.server.restart()
+            self.client.connection_pool.disconnect()
+            self._raw.connection_pool.disconnect()
+        elif "sms" in row or "activation" in row:
+            self.take(**row)
+
+    def take(self, *, state: str, sms: Any = None, activation: Any = None, at: int = 0) -> None:
+        """The outside takes something, whoever hands it over; it knows how the order stands at that moment."""
+        if activation is not None:
+            self.bss.asked.append(Activation(**activation))
+            self.must(state == State.CONFIRMED, f"activated while {state or 'there is no order'}")
+            return
+        taken = Sms(**{**sms, "purpose": Purpose(sms["purpose"])})
+        self.model.sent.append((at, taken))
+        self.must(taken.to in NUMBERS, "an SMS to nobody")
+        if state and State(state).settled and taken.purpose != "help":
+            self.must(taken.purpose in CONSEQUENCES[State(state)], f"{taken.purpose} though the order is {state}")
+
+    def must(self, holds: bool, words: str) -> None:  # noqa: FBT001
+        """Said later: an outside that raises is only a doubtful one."""
+        if not holds:
+            self.broken.append(words)
+
+    # -- as it was --------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        kept, model = list(self.stands().items()), deepcopy(self.model)
+        return Snapshot(kept, self.clock.now, self.keys, model, list(self.bss.asked))
+
+    def restore(self, was: Snapshot) -> None:
+        with self._raw.pipeline(transaction=False) as pipe:
+            pipe.flushall()
+            for name, kept in was.keys:
+                pipe.restore(name, 0, kept)
+            pipe.execute()
+        self.clock.now, self.keys = was.now, was.count
+        self.model, self.broken = deepcopy(was.model), []
+        self.bss.asked[:] = was.asked
+        self.unsure, self.unsure_refusals, self.reported = {}, [], set()
+
+    def stands(self) -> dict[bytes, bytes]:
+        """Everything the server keeps, to the byte."""
+        names = sorted(self._raw.keys())
+        with self._raw.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.dump(name)
+            return dict(zip(names, pipe.execute(), strict=True))
+
+    # -- what people do ---------------------------------------------------------------------------------------------
+
+    def wanted(self, number: str = NUMBERS[0], plan: str = "5g-smart-199", key: str = "key-1") -> Placing:
+        return Placing("desk", key, self.request(number, plan))
+
+    def asked(self, *plans: str, number: str = NUMBERS[0]) -> list[Order]:
+        """Orders whose question was handed over."""
+        orders = [self.place(number, plan) for plan in plans or ("5g-smart-199",)]
+        self.run()
+        self.look()
+        return [self.engine.show(order.id) for order in orders]
+
+    def reply(self, text: str, about: Order, name: str) -> Reply:
+        return Reply("test", name, about.person.msisdn, about.doc.sender, text)
+
+    def hear(self, *replies: Reply) -> list[bool]:
+        """Replies reach the door of a process that lives, and it answers."""
+        stored = self.engine.receive(replies)
+        for reply, each in zip(replies, stored, strict=True):
+            self.learn(reply, each.at)
+        return [each.is_new for each in stored]
+
+    def learn(self, reply: Reply, at: int, *, sure: bool = True) -> None:
+        """What was said; unsure: whoever took it died before it said so."""
+        carrier = next(carrier for carrier, sender in SENDERS.items() if sender == reply.to)
+        known = self.model.said.get(reply.message_id)
+        self.model.n += known is None
+        said = Said(reply.msisdn, carrier, reply.text, at, known.n if known else self.model.n)
+        self.model.said[reply.message_id] = said
+        self.unsure.pop(reply.message_id, None)
+        if not sure:
+            self.unsure[reply.message_id] = said
+        if read(reply.text)[0] is Keyword.STOP:
+            self.refused(reply.msisdn, carrier, sure=sure)
+
+    def refused(self, number: str, carrier: str, *, sure: bool = True) -> None:
+        if not sure:
+            self.unsure_refusals.append((number, carrier))
+        elif not self.model.refuses(number, carrier):
+            self.model.n += 1
+            self.model.refused.append((number, carrier, self.model.n))
+
+    # -- afterwards -------------------------------------------------------------------------------------------------
+
+    def recover(self, life: Life) -> None:
+        """Another process takes over, people ask again, and everything comes to an end; judged at every step."""
+        self.op.learnt(self, life)
+        self.engine = self.another()
+        self.judge()
+        before = self.wanted_now()
+        self.clock.forward(seconds=1)
+        self.go_on()
+        held = {key: p.attempts for key, p in before.items() if p.leased_at and p.leased_at + LEASE_MS > self.clock.now}
+        after = self.wanted_now()
+        assert all(after[key].attempts == n for key, n in held.items() if key in after), "a lease stands"
+        self.clock.forward(LEASE_MS)
+        self.go_on()
+        self.op.again(self, life)
+        self.unsure.clear()
+        self.go_on()
+        for hours in (HOLD_H, HOLD_H, HOLD_H, 3, 26):
+            if self.waits():
+                self.clock.forward(hours=hours)
+                self.go_on(self.op.says)
+        self.end()
+
+    def go_on(self, words: str = "") -> None:
+        """People say what they say, everything due is done, and all of it is judged."""
+        for order in self.shown() if words else ():
+            if order.state is State.AWAITING_REPLY and f"said-{order.id}" not in self.model.said:
+                self.hear(self.reply(words.format(order.doc.code), order, f"said-{order.id}"))
+        ran = self.run()
+        if self.op.reports:
+            self.op.reported(self)
+            ran = self.run() or ran
+        if ran:
+            self.judge()
+
+    def run(self, *lanes: Lane, engine: Engine | None = None) -> bool:
+        """Perform what is due; whether anything was."""
+        performer = (engine or self.engine).performer
+        ran = False
+
+        async def slices() -> None:
+            nonlocal ran
+            for _ in range(50):
+                self.clock.forward(20)  # calls took a moment
+                due = [lane for lane, count in self.due().items() if count and lane in (lanes or tuple(Lane))]
+                if not due:
+                    return
+                ran = True
+                for lane in due:
+                    await performer.perform(lane, 5)
+                await performer.land(5)
+
+        self.runner.run(slices())
+        return ran
+
+    def due(self) -> dict[Lane, int]:
+        with self.client.pipeline(transaction=False) as pipe:
+            for key in DUE.values():
+                pipe.zcount(key, "-inf", self.clock.now)
+            return dict(zip(DUE, pipe.execute(), strict=True))
+
+    def waits(self) -> bool:
+        """Whether anything is to be done at any time, except by a person."""
+        with self.client.pipeline(transaction=False) as pipe:
+            for key in DUE.values():
+                pipe.zcount(key, "-inf", "(+inf")
+            return any(pipe.execute())
+
+    def look(self) -> None:
+        """Every order there is, whoever asked for it."""
+        for order in self.shown():
+            self.model.orders.setdefault(order.id, (order.person.msisdn, order.doc.carrier))
+
+    def shown(self) -> list[Order]:
+        ids = [key.rpartition(":")[2] for key in self.client.keys("ce:{0}:order:*")]
+        return list(self.engine.store.load(sorted(ids))[1].values())
+
+    def wanted_now(self) -> dict[tuple[str, str], Pending]:
+        """Every effect there is, by whose it is."""
+        records = [(order.id, order.effects) for order in self.shown()]
+        records += [(number, self.engine.line(number).effects) for number in NUMBERS]
+        return {(of, effect): pending for of, some in records for effect, pending in some.items()}
+
+    def judge(self) -> None:
+        """All that was promised, whatever happened."""
+        self.look()
+        for number, carrier in self.unsure_refusals:
+            if self.engine.line(number).refusal(carrier) is not None:  # it was taken: then it is in force
+                self.refused(number, carrier)
+        super().judge()
+        shown = self.shown()
+        assert {order.id for order in shown} == {order for order, _ in self.engine.store.placed(None, 100)}
+        days = {datetime.fromtimestamp(order.doc.placed_at / 1000, UTC).strftime("%Y-%m-%d") for order in shown}
+        counted: Counter[State] = sum((Counter(self.engine.store.funnel(day)) for day in days), Counter())
+        assert counted == Counter(order.state for order in shown), "the funnel counts what there is"
+
+    def nothing_lost(self, shown: Any) -> None:
+        everything = self.model.said
+        self.model.said = {name: said for name, said in everything.items() if name not in self.unsure}
+        super().nothing_lost(shown)
+        self.model.said = everything
+
+    def end(self) -> None:
+        """At the end everything has settled or shouts, and nothing happened twice without a reason in the history."""
+        self.judge()
+        shown = {order.id: order for order in self.shown()}
+        for order in shown.values():
+            assert order.state.settled or any(effect.parked for effect in order.effects.values()), "it neither ends"
+        self.op.ended(self, Counter(order.state.value for order in shown.values()), shown)
+        refs = Counter(sms.ref for _, sms in self.model.sent)
+        self._was_said(shown, set(refs))
+        for ref, times in refs.items():
+            assert len({sms for _, sms in self.model.sent if sms.ref == ref}) == 1, "another SMS under the same ref"
+            assert times <= self.op.most_times, f"{ref} went out {times} times"
+            if times > 1:
+                self._explained(ref, shown)
+        activations = Counter(each.order_id for each in self.bss.asked)
+        for order_id, times in activations.items():
+            event = shown[order_id].last(Trigger.SERVICE_ACTIVATED)
+            assert times == 1 or event is None or event.detail["doubts"] >= times - 1, "activated twice without a doubt"
+            assert times == 1 or not self.op.can_be_asked, "it could have been asked"
+        for number, carrier, _ in list(self.model.refused):
+            self._shut_out(number, carrier)
+
+    def _was_said(self, shown: dict[str, Order], refs: set[str]) -> None:
+        """What a history says was handed over was, and so was what had to follow."""
+        for order in shown.values():
+            if order.last(Trigger.CONFIRMATION_ACCEPTED):
+                assert f"{order.id}.confirmation.1" in refs, "asked, says the history: nobody was"
+            if order.state is State.NOTIFIED:
+                assert f"{order.id}.notification.1" in refs, "notified, says the history: nobody was"
+                assert any(each.order_id == order.id for each in self.bss.asked), "activated, it says: nothing was"
+        for purpose in self.op.tells:
+            assert any(f".{purpose}." in ref for ref in refs), f"the {purpose} never went out"
+
+    def _explained(self, ref: str, shown: dict[str, Order]) -> None:
+        """Whoever was asked twice was so because of an attempt that may have been taken, and the history says so."""
+        owner, purpose, n = ref.split(".")
+        order = shown.get(owner)
+        if order is None:
+            return  # an SMS of the line's own leaves no history
+        effect = f"sms.{purpose}.{n}"
+        ended = [e for e in order.events if e.detail.get("doubts") and e.detail.get("purpose", purpose) == purpose]
+        pending = order.effects.get(effect)
+        stuck = [e for e in order.events if e.trigger is Trigger.PARKED and e.detail["effect"] == effect]
+        assert ended or stuck or (pending and pending.doubts), f"{ref} went out twice, and nothing says why"
+
+    def _shut_out(self, number: str, carrier: str) -> None:
+        for n, (plan, of) in enumerate(PLANS.items()):
+            if carrier in {of, "*"}:
+                try:
+                    self.place(number, plan, f"after-refusal-{n}")
+                except DoNotCall:
+                    continue
+                raise AssertionError("placed after a refusal")
+
+    def close(self) -> None:
+        self.runner.close()
+        self.client.close()
+        self._raw.close()

@@ -1,0 +1,1 @@
+"""What the store may lose and what it may not: real servers, cut files, full disks, failovers."""

@@ -1,0 +1,22 @@
+"""A start with orders under way, the short form of `benchmarks/restart.py`: nothing is missing, and work goes on."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.durability.servers import program
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_after_kill_9_every_order_is_there_with_something_due_and_the_engine_goes_on():
+    program()  # or skipped
+    done = subprocess.run(
+        [sys.executable, "benchmarks/restart.py", "--orders", "1000"],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "orders there: 1000 of 1000" in done.stdout, done.stdout
+    assert re.search(r"ready after \d+\.\d s, somebody was asked after \d+\.\d s", done.stdout), done.stdout
+    print(done.stdout)  # noqa: T201 - the figures are the point

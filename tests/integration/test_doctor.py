@@ -1,0 +1,609 @@
+"""`consent doctor` finds each thing that endangers a promise, names it, and mends what is surely missing; no more."""
+
+import math
+from collections import Counter
+from dataclasses import replace
+from time import time
+
+import pytest
+
+from consent_engine.adapters.redis_client import Wire
+from consent_engine.adapters.redis_packing import DUE, PREFIX, inbox_key
+from consent_engine.adapters.redis_survey import RedisSurvey
+from consent_engine.doctor import records, server, setup, work
+from consent_engine.doctor.findings import Level
+from consent_engine.doctor.orders import Looker
+from consent_engine.doctor.records import TROUBLES, Wanted
+from consent_engine.domain.admit import Placing
+from consent_engine.domain.decision import Drop, Put
+from consent_engine.domain.effects import ACTIVATE, READ, WAKE_TOO_LATE, Lane, Rejected, Uncertain
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line import Entry
+from consent_engine.ports import ApiKey, Commit, LineChange, OrderChange
+from consent_engine.ports.survey import Kind, Server
+from consent_engine.settings import Settings
+
+EVERYTHING = Wanted(all=True)
+LEASE = 60_000
+
+
+def survey(world):
+    return RedisSurvey(Wire(world.client, proves=False, replicas=0))
+
+
+def look(world, wanted=EVERYTHING, told=None):
+    found = records.records(world.engine.store, survey(world), LEASE, wanted, (told if told is not None else []).append)
+    return list(found)
+
+
+def wrong(world, wanted=EVERYTHING):
+    return [each for each in look(world, wanted) if each.level is not Level.GOOD]
+
+
+def write(world, order, **change):
+    """As any change is saved, but one that no decision makes."""
+    put, drop = change.pop("put", ()), change.pop("drop", ())
+    fresh = world.engine.show(order.id)
+    changed = OrderChange(replace(fresh, **change), fresh.version, fresh.state, {}, put, drop)
+    assert world.engine.store.commit([Commit("", order=changed)]) == ["ok"]
+
+
+def write_line(world, line, **change):
+    assert world.engine.store.commit([Commit("", line=LineChange(line, **change))]) == ["ok"]
+
+
+def member(order, effect):
+    return f"o:{order.id}:{effect}"
+
+
+def asked(world, **more):
+    order = world.place(**more)
+    world.run(Lane.SMS)
+    return order
+
+
+def confirmed(world):
+    order = asked(world)
+    world.say("是")
+    world.run(Lane.INBOUND)
+    return order
+
+
+ROADS = (
+    "", "sms", "doubt sms", "sms 是 inbound", "sms 是 all", "sms 否 inbound", "sms TD inbound", "sms 是",
+    "sms 是 inbound activation reject sms", "cancel sms", "sms 是 inbound activation",
+)  # fmt: skip
+
+
+@pytest.fixture
+def busy(world):
+    """Orders at every step of the road, in doubt, parked, refused, cancelled; messages unread and unmatched."""
+    for n, road in enumerate(ROADS):
+        order, number = world.place(f"138{n:08d}"), f"+86138{n:08d}"
+        for step in road.split():
+            if step in {"是", "否", "TD"}:
+                world.say(step, number)
+            elif step == "cancel":
+                world.engine.cancel(order.id, "desk", "changed her mind")
+            elif step == "doubt":
+                world.gateway.answers[:] = [Uncertain("timeout")]
+            elif step == "reject":
+                world.gateway.answers[:] = [Rejected("no such number")]
+            else:
+                world.run(*([Lane(step)] if step != "all" else []))
+    world.say("是", "+8613700000000")
+    return world
+
+
+def test_of_a_sound_store_it_finds_nothing_wrong_whatever_is_under_way(busy):
+    assert wrong(busy) == []
+    busy.clock.forward(hours=25)
+    assert wrong(busy) == []
+    busy.run()
+    assert wrong(busy) == []
+    states = Counter(order.state for order in busy.engine.store.load(
+        [order_id for order_id, _ in busy.engine.store.placed(None, 100)])[1].values())  # fmt: skip
+    assert len(states) >= 5, states
+
+
+def test_it_says_how_much_it_looked_at(world):
+    for n in range(5):
+        world.place(f"138{n:08d}")
+    assert "looked at 2 of 5 orders" in look(world, Wanted(sample=2))[0].what
+    assert "--all looks at everything" in look(world, Wanted(sample=2))[0].what
+    assert "looked at 5 of 5 orders, 5 lines, 10 due-set entries: all of it" in look(world)[0].what
+
+
+def test_orders_of_one_instant_are_all_looked_at_however_many(world):
+    wanted = [Placing("desk", f"k{n}", world.request(f"138{n:08d}")) for n in range(450)]
+    world.engine.place_many(wanted)
+    found = look(world)
+    assert found[0].what.startswith("looked at 450 of 450 orders")
+    assert wrong(world) == []
+
+
+def test_a_long_look_says_how_far_it_is(world, monkeypatch):
+    monkeypatch.setattr(records, "TELL_EVERY", 2)
+    monkeypatch.setattr(records, "PIECE", 1)
+    for n in range(4):
+        world.place(f"138{n:08d}")
+    told = []
+    look(world, told=told)
+    assert told == ["looked at 2 of 4 orders", "looked at 4 of 4 orders"]
+
+
+def test_it_reads_only_unless_it_is_told_to_mend(busy):
+    order = busy.place("13900139000")
+    busy.client.zrem(DUE[Lane.TIMER], member(order, WAKE_TOO_LATE))
+    before = {key: busy.client.dump(key) for key in busy.client.scan_iter()}
+    assert wrong(busy) != []
+    assert {key: busy.client.dump(key) for key in busy.client.scan_iter()} == before
+
+
+def orphan(world):
+    order = world.place()
+    write(world, order, drop=[(effect, Drop.ANYWAY) for effect in world.engine.show(order.id).effects])
+    return order.id
+
+
+def endless(world):
+    order = asked(world)
+    write(world, order, put=[Put("sms.help.1", 1)], drop=[("wake.window_closed", Drop.ANYWAY)])
+    return order.id
+
+
+def endless_after_a_yes(world):
+    order = confirmed(world)
+    write(world, order, put=[Put("sms.help.1", 1)], drop=[(ACTIVATE, Drop.ANYWAY)])
+    return order.id
+
+
+def undue(world):
+    order = confirmed(world)
+    world.client.zrem(DUE[Lane.ACTIVATION], member(order, ACTIVATE))
+    return order.id
+
+
+def unread(world):
+    world.say("是")
+    [line] = [key.rpartition(":")[2] for key in world.client.keys(f"{PREFIX}line:*")]
+    write_line(world, line, drop=[(READ, Drop.ANYWAY)])
+    return line
+
+
+def unread_and_no_line(world):
+    world.client.rpush(inbox_key("1234abcd"), f'{world.clock()}|k|{{"kind":"reply"}}')
+    return "1234abcd"
+
+
+def history_state(world):
+    order = asked(world)
+    write(world, order, state=State.CONFIRMED, put=[Put(ACTIVATE, 1 << 42)])
+    return order.id
+
+
+def history_head(world):
+    order = asked(world)
+    write(world, order, head="x" * 43)
+    return order.id
+
+
+def settled(world):
+    order = asked(world)
+    world.say("否")
+    world.run(Lane.INBOUND)
+    write(world, order, put=[Put(ACTIVATE, world.clock())])
+    return order.id
+
+
+def reminded_after_settling(world):
+    order = asked(world)
+    world.say("否")
+    world.run(Lane.INBOUND)
+    write(world, order, put=[Put("sms.reminder.1", world.clock())])
+    return order.id
+
+
+def unheard(world):
+    order = asked(world)
+    write_line(world, order.line, fields={f"o:{order.id}": ""})
+    return order.id
+
+
+def dangling(world):
+    order = asked(world)
+    entry = replace(Entry.of(order), order="1234deadbeef")
+    write_line(world, order.line, fields={"o:1234deadbeef": entry.kept()})
+    return order.line
+
+
+def gone(world):
+    world.client.zadd(f"{PREFIX}placed", {"1234deadbeef": world.clock()})
+    return "1234deadbeef"
+
+
+def far(world):
+    order = world.place()
+    world.client.zadd(DUE[Lane.TIMER], {member(order, WAKE_TOO_LATE): world.clock() + 400 * 86_400_000})
+    return order.id
+
+
+def idle(world):
+    order = asked(world)
+    world.client.zadd(DUE[Lane.ACTIVATION], {member(order, ACTIVATE): world.clock()})
+    return member(order, ACTIVATE)
+
+
+def idle_and_no_record(world):
+    world.client.zadd(DUE[Lane.SMS], {"o:1234deadbeef:sms.help.1": world.clock()})
+    return "o:1234deadbeef:sms.help.1"
+
+
+def wrong_lane(world):
+    order = asked(world)
+    world.client.zadd(DUE[Lane.ACTIVATION], {member(order, "sms.help.1"): world.clock()})
+    return member(order, "sms.help.1")
+
+
+def strange_member(world):
+    world.client.zadd(DUE[Lane.SMS], {"somebody else's": world.clock()})
+    return "somebody else's"
+
+
+def unlisted(world):
+    order = world.place()
+    world.client.zrem(f"{PREFIX}placed", order.id)
+    world.client.delete(*world.client.keys(f"{PREFIX}funnel:*"))
+    return order.id
+
+
+def funnel(world):
+    world.place()
+    [day] = world.client.keys(f"{PREFIX}funnel:*")
+    world.client.hincrby(day, "agreed", 1)
+    return day.rpartition(":")[2]
+
+
+BROKEN = {
+    "orphan": (orphan,), "endless": (endless, endless_after_a_yes), "undue": (undue,),
+    "unread": (unread, unread_and_no_line), "history": (history_state, history_head),
+    "settled": (settled, reminded_after_settling), "unheard": (unheard,), "dangling": (dangling,), "gone": (gone,),
+    "far": (far,), "idle": (idle, idle_and_no_record), "member": (wrong_lane, strange_member),
+    "unlisted": (unlisted,), "funnel": (funnel,),
+}  # fmt: skip
+CASES = [(trouble, make) for trouble, makes in BROKEN.items() for make in makes]
+
+
+@pytest.mark.parametrize(("trouble", "make"), CASES, ids=[make.__name__ for _, make in CASES])
+def test_each_trouble_is_found_and_named_and_says_what_to_type(world, trouble, make):
+    named = make(world)
+    level, what, do = TROUBLES[trouble]
+    found = wrong(world)
+    assert any(each.what.startswith(what) and named in each.what for each in found), found
+    assert (level, do) in {(each.level, each.do) for each in found}
+
+
+def test_every_trouble_has_a_case():
+    assert set(BROKEN) | {"unreadable"} == set(TROUBLES)
+
+
+def test_a_record_that_nobody_can_read_is_named(world):
+    order = asked(world)
+    world.client.delete(f"{PREFIX}order:{order.id}")
+    world.client.hset(f"{PREFIX}order:{order.id}", mapping={"v": "3", "doc": "no json"})
+    assert any(each.what == f"records that nobody can read: 1: {order.id}" for each in wrong(world))
+
+
+@pytest.mark.parametrize("make", [orphan, endless, undue, unread, unread_and_no_line], ids=lambda make: make.__name__)
+def test_what_is_surely_missing_is_put_back_and_said(world, make):
+    named = make(world)
+    told = look(world, Wanted(all=True, mend=True))
+    assert any(each.what.startswith("put back") and named in each.what for each in told), told
+    assert wrong(world) == []
+
+
+def test_what_was_put_back_is_done_once(world):
+    undue(world)
+    look(world, Wanted(all=True, mend=True))
+    look(world, Wanted(all=True, mend=True))
+    world.run()
+    assert len(world.bss.asked) == 1
+    assert [sms.purpose for sms in world.gateway.sent] == ["confirmation", "notification"]
+
+
+def test_what_is_in_somebodys_hands_is_due_again_only_when_his_lease_is_over(world):
+    order = confirmed(world)
+    [leased] = world.engine.store.lease(Lane.ACTIVATION, 1)
+    world.client.zrem(DUE[Lane.ACTIVATION], member(order, ACTIVATE))
+    look(world, Wanted(all=True, mend=True))
+    assert world.engine.store.lease(Lane.ACTIVATION, 1) == []
+    world.clock.forward(LEASE)
+    [again] = world.engine.store.lease(Lane.ACTIVATION, 1)
+    assert again.lost
+    assert again.token == leased.token + 1
+
+
+def test_what_waits_for_a_person_goes_back_to_the_stuck_list(world):
+    order = confirmed(world)
+    world.gateway.answers[:] = [Rejected("no such number")]
+    world.run(Lane.ACTIVATION, Lane.SMS)
+    parked = f"o:{order.id}:sms.notification.1"
+    assert world.client.zrem(DUE[Lane.SMS], parked)
+    look(world, Wanted(all=True, mend=True))
+    assert world.client.zscore(DUE[Lane.SMS], parked) == math.inf
+
+
+def test_nothing_is_sent_or_switched_on_by_a_guess(world):
+    endless_after_a_yes(world)
+    before = {key: world.client.dump(key) for key in world.client.scan_iter()}
+    look(world, Wanted(all=True, mend=True))
+    assert {key: world.client.dump(key) for key in world.client.scan_iter()} == before
+
+
+class Moving:
+    """A store in which somebody else changes the record between our two looks."""
+
+    def __init__(self, store, *moves):
+        self._store, self._moves = store, iter(moves)
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def load(self, *args, **more):
+        found = self._store.load(*args, **more)
+        next(self._moves, lambda: None)()
+        return found
+
+
+def test_what_ends_between_two_looks_is_not_missing(world):
+    order = confirmed(world)
+    store = Moving(world.engine.store, lambda: world.run(Lane.ACTIVATION))
+    looker = Looker(store, survey(world), LEASE, mend=True)
+    looker.orders([order.id])
+    assert (looker.found["undue"], looker.found["endless"], looker.mended) == ([], [], [])
+
+
+def test_what_is_forgotten_between_two_looks_is_not_unheard(world):
+    order = asked(world)
+
+    def settled_and_forgotten():
+        world.say("否")
+        world.run(Lane.INBOUND)
+        write_line(world, order.line, fields={f"o:{order.id}": ""})
+
+    looker = Looker(Moving(world.engine.store, settled_and_forgotten), survey(world), LEASE)
+    looker.orders([order.id])
+    assert looker.found["unheard"] == []
+
+
+def test_a_mend_that_comes_too_late_writes_nothing(world):
+    order = world.engine.show(undue(world))
+    line = world.engine.store.load(lines=[order.line])[2][order.line]
+    write(world, order)
+    looker = Looker(world.engine.store, survey(world), LEASE, mend=True)
+    looker._put_back(order, line, Put(ACTIVATE, 0))  # noqa: SLF001 - what it read is old by now
+    assert looker.mended == []
+    assert world.client.zscore(DUE[Lane.ACTIVATION], member(order, ACTIVATE)) is None
+
+
+def test_reservations_of_requests_that_died_are_told_when_they_are_old_and_alarm_nobody(world):
+    def told():
+        return look(world)[-1].what
+
+    world.place()
+    world.engine.store.claim([("k1", "f", "1234deadbeef", "c", "")])
+    assert told() == "looked at 2 reservations, 0 without an order"
+    world.clock.forward(hours=2)
+    assert told().startswith("looked at 2 reservations, 1 without an order: ")
+    assert told().endswith("1234deadbeef")
+    assert wrong(world) == []
+
+
+def test_it_goes_through_the_store_in_pieces(world):
+    calls = []
+    plain = world.client.pipeline
+
+    def watched(**more):
+        pipe = plain(**more)
+        execute = pipe.execute_command
+        pipe.execute_command = lambda *args, **kwargs: (calls.append(args), execute(*args, **kwargs))[1]
+        return pipe
+
+    for n in range(3):
+        world.place(f"138{n:08d}")
+    world.client.pipeline = watched
+    look(world)
+    names = {str(call[0]) for call in calls}
+    assert "KEYS" not in names
+    assert {"SCAN", "ZSCAN"} <= names
+    assert all("COUNT" in call for call in calls if call[0] in {"SCAN", "ZSCAN"})
+
+
+# -- the server ------------------------------------------------------------------------------------------------------
+
+SOUND = {
+    "redis_version": "7.2.4", "aof_enabled": 1, "maxmemory_policy": "noeviction", "role": "master", "maxmemory": 0,
+    "used_memory": 1, "connected_clients": 3, "evicted_keys": 0, "aof_last_write_status": "ok",
+    "aof_last_bgrewrite_status": "ok", "rdb_last_bgsave_status": "ok", "loading": 0,
+}  # fmt: skip
+CONFIG = {"appendfsync": "always", "port": "0", "save": "", "timeout": "0", "maxclients": "100", "bind": "127.0.0.1"}
+ENOUGH = {
+    "CONSENT_REDIS_URL": "redis://h:1/0", "CONSENT_SECRET": "s" * 32, "CONSENT_GATEWAY": "http_json",
+    "CONSENT_HTTP_JSON__URL": "http://127.0.0.1:1/", "CONSENT_HTTP_JSON__SECRET": "s", "CONSENT_BSS": "http",
+    "CONSENT_BSS_HTTP__URL": "http://127.0.0.1:1/", "CONSENT_BSS_HTTP__SECRET": "s",
+    "CONSENT_PUBLIC_URL": "https://c.example",
+}  # fmt: skip
+SLAVE = {"ip": "h", "state": "online"}
+
+
+def loaded(**more):
+    return Settings.load({**ENOUGH, **more}, env_file=None)
+
+
+def of_server(info=(), config=(), *, everybody=False, **more):
+    told = Server({**SOUND, **dict(info)}, {**CONFIG, **dict(config)}, open=everybody)
+    return [each for each in server.server(told, loaded(**more), "redis-cli") if each.level is not Level.GOOD]
+
+
+def test_a_sound_server_is_told_nothing_of():
+    assert of_server() == []
+
+
+@pytest.mark.parametrize(
+    ("info", "config", "level", "word", "do"),
+    [
+        ({"redis_version": "7.0.15"}, {}, Level.BAD, "7.0.15", "7.2"),
+        ({"aof_enabled": 0}, {}, Level.BAD, "AOF is off", "CONFIG SET appendonly yes"),
+        ({}, {"appendfsync": "everysec"}, Level.BAD, "appendfsync is everysec", "CONFIG SET appendfsync always"),
+        ({"maxmemory_policy": "allkeys-lru"}, {}, Level.BAD, "evicts", "CONFIG SET maxmemory-policy noeviction"),
+        ({"evicted_keys": 3}, {}, Level.BAD, "3 keys were evicted", "--all"),
+        ({"aof_last_write_status": "err"}, {}, Level.BAD, "cannot write its AOF", "df -h"),
+        ({"aof_last_bgrewrite_status": "err"}, {}, Level.WARN, "rewritten", "BGREWRITEAOF"),
+        ({"rdb_last_bgsave_status": "err"}, {}, Level.WARN, "snapshot", "CONFIG SET save"),
+        ({"rdb_last_bgsave_status": "err"}, {"save": "60 1"}, Level.BAD, "refuses all writes", "CONFIG SET save"),
+        ({"aof_delayed_fsync": 7}, {}, Level.WARN, "too slow for the AOF 7 times", "LATENCY"),
+        ({"maxmemory": 100 << 20, "used_memory": 81 << 20}, {}, Level.BAD, "81 of 100 MiB", "maxmemory 200mb"),
+        ({"connected_clients": 81}, {}, Level.BAD, "81 of 100 connections", "maxclients 200"),
+        ({"role": "slave"}, {}, Level.BAD, "replica", "CONSENT_REDIS_URL"),
+        ({"loading": 1}, {}, Level.BAD, "reading its files", "INFO persistence"),
+        ({}, {"timeout": "30"}, Level.WARN, "idle", "CONFIG SET timeout 0"),
+    ],
+)
+def test_what_endangers_a_promise_on_the_server_is_told_with_what_to_type(info, config, level, word, do):
+    [found] = of_server(info, config)
+    assert (found.level, word in found.what, do in found.do) == (level, True, True), found
+
+
+def test_fewer_replicas_than_wanted_are_told():
+    assert of_server({"slave0": SLAVE}, CONSENT_REPLICAS="1") == []
+    [found] = of_server({"slave0": SLAVE, "slave1": {**SLAVE, "state": "wait_bgsave"}}, CONSENT_REPLICAS="2")
+    assert "1 replicas are in step, CONSENT_REPLICAS is 2" in found.what
+
+
+def test_a_server_open_to_all_is_told_only_where_it_listens():
+    assert of_server(everybody=True) == []
+    [found] = of_server(config={"port": "6379"}, everybody=True)
+    assert "from this machine" in found.what
+    assert "ACL SETUSER" in found.do
+    [found] = of_server(config={"port": "6379", "bind": "* -::*"}, everybody=True)
+    assert "from this machine" not in found.what
+
+
+def test_everysec_is_told_and_no_fsync_at_all_is_bad():
+    assert [f.level for f in of_server(config={"appendfsync": "everysec"}, CONSENT_DURABILITY="everysec")] == ["warn"]
+    levels = [f.level for f in of_server(config={"appendfsync": "no"}, CONSENT_DURABILITY="everysec")]
+    assert levels == ["bad", "warn"]
+
+
+# -- work, set-up ----------------------------------------------------------------------------------------------------
+
+
+def of_work(world):
+    found = work.work(world.engine.store, world.engine.registry, survey(world))
+    return [each for each in found if each.level is not Level.GOOD]
+
+
+def at_work(world, lanes="inbound,activation,sms,timer"):
+    world.engine.registry.announce("w", f"pid 1: {lanes}; by its clock: 0 in flight, 0 troubles")
+
+
+def test_nobody_at_work_is_told_and_so_is_a_lane_that_nobody_works_for(world):
+    assert [f.do for f in of_work(world)] == ["consent serve, or python -m workers"]
+    at_work(world, "inbound,sms")
+    world.place()
+    assert [f.do for f in of_work(world)] == ["python -m workers --lanes timer"]
+
+
+def test_a_lane_is_late_after_three_ticks_and_bad_after_a_minute(world):
+    at_work(world)
+    world.place()
+    world.clock.forward(3_000)
+    assert of_work(world) == []
+    world.clock.forward(1)
+    assert [f.level for f in of_work(world)] == [Level.WARN]
+    world.clock.forward(60_000)
+    at_work(world)
+    assert [f.level for f in of_work(world)] == [Level.BAD]
+
+
+def test_the_stuck_list_is_counted_by_reason(world):
+    for n in range(3):
+        world.place(f"138{n:08d}")
+        world.run(Lane.SMS)
+        world.say("是", f"+86138{n:08d}")
+    world.run(Lane.INBOUND, Lane.ACTIVATION)
+    world.gateway.answers[:] = [Rejected("blacklisted"), Rejected("no such number"), Rejected("blacklisted")]
+    world.run(Lane.SMS)
+    at_work(world)
+    [found] = of_work(world)
+    assert found.what == "lane sms: 3 on the stuck list: 2 x blacklisted, 1 x no such number"
+    assert "consent stuck" in found.do
+    assert "consent retry ORDER" in found.do
+
+
+def test_messages_that_answer_nothing_are_told_when_they_become_many(world):
+    world.clock.now = int(world.client.time()[0]) * 1000 + 1_000  # what came is stamped by the server
+    world.engine.store.unmatched(["{}"] * 10)
+    at_work(world)
+    assert of_work(world) == []
+    world.engine.store.unmatched(["{}"])
+    [found] = of_work(world)
+    assert found.what == "11 messages of the last hour answered nothing of ours, 0 of the hour before"
+    world.clock.forward(hours=1)
+    at_work(world)
+    assert of_work(world) == []
+
+
+def test_a_simulated_outside_is_bad_where_there_is_a_redis_of_ones_own():
+    def told(**more):
+        return [each.what for each in setup.settings_of(loaded(**more), "s") if each.level is Level.BAD]
+
+    assert told() == []
+    assert told(CONSENT_BSS="simulated") == ["the BSS is simulated: nothing reaches anybody"]
+    assert told(CONSENT_GATEWAY_UNICOM="simulated") == ["unicom is simulated: nothing reaches anybody"]
+    assert "CONSENT_HTTP_JSON__URL" in told(CONSENT_HTTP_JSON__URL="")[0]
+
+
+def test_a_clock_that_differs_and_a_secret_that_others_may_read_are_told(tmp_path):
+    here = Settings.load({"CONSENT_DATA_DIR": str(tmp_path)}, env_file=None)
+    secret = here.secret_for(tmp_path)
+
+    def told(now):
+        return [each.what for each in setup.host(here, now) if each.level is not Level.GOOD]
+
+    assert told(lambda: int(time() * 1000)) == []
+    assert told(lambda: int(time() * 1000) - 9_000) == ["this host's clock differs from the server's by -9 s"]
+    (tmp_path / "secret").chmod(0o644)
+    [what] = told(lambda: int(time() * 1000))
+    assert what == "others may read the secret"
+    assert secret not in what
+
+
+def test_what_was_not_tried_with_this_release_is_told(monkeypatch):
+    assert [each for each in setup.versions() if each.level is not Level.GOOD] == []
+    monkeypatch.setattr(setup, "version", lambda name: {"rq": "3.1.0"}.get(name, "8.1.0"))
+    monkeypatch.setattr(setup, "requires", lambda name: ["rq<3.1,>=3.0", "rq-dashboard<1,>=0.9", "redis<9,>=8",
+                                                         "transitions<9,>=0.9.2", "hiredis<9,>=3.2"])  # fmt: skip
+    told = [each.do for each in setup.versions() if each.level is Level.BAD]
+    assert told == ["pip install --constraint constraints.txt 'rq<3.1,>=3.0'"]
+
+
+def test_plans_that_cannot_be_sold_and_desks_without_a_key_are_told(world):
+    registry, keys = world.engine.registry, world.engine.keys
+
+    def told():
+        return [each.what for each in setup.catalogue(registry, keys, world.clock()) if each.level is not Level.GOOD]
+
+    assert told() == ["no API key of an agent: nobody can place an order"]
+    registry.add_key("h", ApiKey("desk", "agent", world.clock()))
+    assert told() == []
+    world.clock.now = 0
+    assert "plan 5g-smart-199 is on sale but not public" in told()
+    assert told()[-1] == "no plan can be sold"
+
+
+def test_it_names_what_stands_in_the_store_and_no_more(world):
+    order = world.place()
+    assert list(survey(world).names(Kind.ORDER)) == [[order.id]]
+    assert list(survey(world).names(Kind.LINE)) == [[order.line]]
+    assert survey(world).unmatched(0, 1 << 50, 10) == 0

@@ -1,0 +1,414 @@
+"""The runbook is tried: each of its parts is brought about on a real server, and exactly what stands there is typed."""
+
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from consent_engine import cli
+from consent_engine.adapters.redis_binary import find_binary
+from consent_engine.adapters.redis_client import connect
+from consent_engine.adapters.redis_packing import DUE, PREFIX
+from consent_engine.cli.tables import Format
+from consent_engine.domain.decision import PARKED, Put
+from consent_engine.domain.effects import ACTIVATE, Lane, Pending, Rejected
+from consent_engine.errors import SettingsError
+from consent_engine.keys import Role
+from consent_engine.ports import Commit, OrderChange
+from consent_engine.settings import Settings
+from consent_engine.wiring import installation
+from tests.acceptance.house import until
+from tests.conftest import World
+from tests.integration.rq_house import WAIT, Gateway
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "runbook.md").read_text("utf-8")
+ALERTS = re.findall(r"- alert: (\w+)", (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text("utf-8"))
+EXPECTED = re.compile(r"^(.*?)\s+# (says nothing|fails|says not: .*|says: .*)$")
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A line of the page: what to type, and what must come of it."""
+
+    command: str
+    expected: str
+
+
+def parts():
+    """The parts of the page, each with what is to be typed there."""
+    found = {}
+    for part in re.split(r"^## ", PAGE, flags=re.M):
+        title, _, text = part.partition("\n")
+        lines = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)).splitlines()
+        typed = [EXPECTED.match(line) or (line,) for line in lines]
+        found[title] = [Typed(each[1], each[2]) if isinstance(each, re.Match) else Typed(each[0], "") for each in typed]
+    first = found.pop(next(iter(found)))
+    return {"First, always": first, **found}
+
+
+PARTS = parts()
+
+
+class Wall:
+    """The clock on the wall."""
+
+    def __call__(self):
+        return int(time.time() * 1000)
+
+    def forward(self, *_, **__):
+        """It goes by itself."""
+
+
+@dataclass
+class Night:
+    """A machine on which something is wrong: two servers, a gateway that takes everything, and what was typed."""
+
+    folder: Path
+    port: int
+    environ: dict[str, str]
+    gateway: Gateway
+    client: object = None
+    known: dict[str, str] = field(default_factory=dict)
+    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    servers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    worlds: list[World] = field(default_factory=list)
+
+    def text(self, command):
+        """A command as this machine needs it: the page's port, files and names are only examples."""
+        command = command.replace(":8080", f":{self.port}").replace("--port 8080", f"--port {self.port}")
+        command = command.replace("/etc/redis/", f"{self.folder}/")
+        return re.sub(r"\bORDER\b", self.known.get("ORDER", "ORDER"), command)
+
+    def type(self, typed):
+        command = self.text(typed.command)
+        if command.endswith("&"):
+            self.start(command.removesuffix("&").strip())
+        elif typed.expected == "":
+            assert self.run(command)[0] == 0
+        else:
+            told = []
+            until(f"{typed.command} {typed.expected}: {told}", lambda: met(typed.expected, *self.keep(told, command)))
+
+    def keep(self, told, command):
+        told[:] = [self.run(command)]
+        return told[0]
+
+    def run(self, command):
+        """Exit status and all that was printed."""
+        if command.startswith("consent ") and "|" not in command:
+            return self.consent(command)
+        done = subprocess.run(
+            ["/bin/sh", "-c", command], env=self.environ | self.known, cwd=self.folder, capture_output=True, text=True,
+            timeout=60, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
+    def consent(self, command):
+        """`consent ...` in this process: it starts twenty times faster, and is the same function."""
+        out, before = io.StringIO(), dict(os.environ)
+        os.environ.update(self.environ)
+        try:
+            with redirect_stdout(out), redirect_stderr(out):
+                status = cli.run(shlex.split(command)[1:])
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+            Format.as_json = False
+        return status, out.getvalue()
+
+    def start(self, command):
+        words = shlex.split(command)
+        with (self.folder / "started.log").open("ab") as log:
+            process = subprocess.Popen(
+                words, env=self.environ, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                executable=shutil.which(words[0], path=self.environ["PATH"]), start_new_session=True,
+            )  # fmt: skip
+        self.running.append(process)
+        if words[0] == "redis-server":
+            self.servers[Path(words[1]).stem] = process
+        return process
+
+    def serve(self, name="redis"):
+        self.start(f"redis-server {self.folder}/{name}.conf")
+        url = self.environ["CONSENT_REDIS_URL" if name == "redis" else "CONSENT_RQ_URL"]
+        client = connect(url)
+        until("the server answers", lambda: _answers(client))
+        return client
+
+    def kill(self, name):
+        self.servers[name].kill()
+        self.servers[name].wait(WAIT)
+
+    def engine(self):
+        before = dict(os.environ)
+        os.environ.update(self.environ)
+        try:
+            with installation(Settings.load(env_file=None)) as found:
+                return found.engine()
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+    def world(self):
+        """An engine on this server's records whose outside the test plays, by the clock on the wall."""
+        made = World(self.client, clock=Wall())
+        self.worlds.append(made)
+        return made
+
+    def close(self):
+        for world in self.worlds:
+            world.runner.close()
+        for process in reversed(self.running):
+            if process.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            process.wait(WAIT)
+        self.gateway.close()
+
+
+def _answers(client):
+    try:
+        return client.ping()
+    except Exception:  # noqa: BLE001 - not there yet
+        return False
+
+
+def met(expected, status, told):
+    word, _, text = expected.partition(": ")
+    return {
+        "says nothing": status == 0 and not told.strip(),
+        "fails": status != 0,
+        "says": text in told,
+        "says not": bool(told.strip()) and text not in told,
+    }[word]
+
+
+def free_ports(n):
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
+    ports = [each.getsockname()[1] for each in held]
+    for each in held:
+        each.close()
+    return ports
+
+
+def command_line():
+    return shutil.which("redis-cli") or shutil.which("valkey-cli")
+
+
+def shims(folder, binary):
+    """`consent`, `python` and `redis-server` as this checkout and this machine have them."""
+    bin_ = folder / "bin"
+    bin_.mkdir()
+    for name, words in {
+        "consent": f"{sys.executable} -m consent_engine",
+        "python": sys.executable,
+        "redis-server": str(binary),
+        "redis-cli": str(command_line()),
+    }.items():
+        (bin_ / name).write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+        (bin_ / name).chmod(0o755)
+    return bin_
+
+
+@pytest.fixture
+def night(tmp_path):
+    try:
+        binary = find_binary()
+    except SettingsError as missing:
+        pytest.skip(str(missing))
+    if command_line() is None or shutil.which("curl") is None:
+        pytest.skip("redis-cli (or valkey-cli) and curl are needed")
+    data, rq, port = free_ports(3)
+    for name, at, more in (("redis", data, "appendonly yes\nappendfsync everysec"), ("rq", rq, "appendonly no")):
+        (tmp_path / name).mkdir()
+        (tmp_path / f"{name}.conf").write_text(
+            f'port {at}\nbind 127.0.0.1\ndir {tmp_path / name}\nsave ""\nenable-debug-command local\n'
+            f"maxmemory-policy noeviction\nslowlog-log-slower-than 100000\nlatency-monitor-threshold 100\n{more}\n"
+        )
+    gateway = Gateway()
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
+    environ = plain | {
+        "PATH": f"{shims(tmp_path, binary)}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
+        "CONSENT_REDIS_URL": f"redis://127.0.0.1:{data}/0", "CONSENT_RQ_URL": f"redis://127.0.0.1:{rq}/0",
+        "CONSENT_SECRET": "a secret of the tests", "CONSENT_DURABILITY": "everysec",
+        "CONSENT_DATA_DIR": str(tmp_path), "CONSENT_GATEWAY": "http_json", "CONSENT_HTTP_JSON__URL": gateway.url,
+        "CONSENT_HTTP_JSON__SECRET": "gateway-secret", "CONSENT_BSS": "simulated",
+    }  # fmt: skip
+    made = Night(tmp_path, port, environ, gateway)
+    try:
+        made.client = made.serve()
+        made.serve("rq").close()
+        made.engine()
+        yield made
+    finally:
+        made.client.close()
+        made.close()
+
+
+# -- how each part is brought about ----------------------------------------------------------------------------------
+
+
+def nothing_wrong(night):
+    """A quiet night."""
+
+
+def store_away(night):
+    night.kill("redis")
+
+
+def lane_late(night):
+    """Somebody works, but not for this lane, and its oldest effect is two minutes late."""
+    night.start("python -m workers --lanes timer,inbound,activation")
+    world = night.world()
+    order = world.place()
+    world.client.zincrby(DUE[Lane.SMS], -120_000, f"o:{order.id}:sms.confirmation.1")
+    until("they were heard", lambda: world.engine.registry.workers(15_000))
+
+
+def stuck(night):
+    world = night.world()
+    order = world.place()
+    waits = Pending(attempts=2, doubts=1, parked=1, why="refused after doubt: no such number")
+    change = OrderChange(order, order.version, order.state, {}, (Put("sms.confirmation.1", PARKED, waits),))
+    assert world.engine.store.commit([Commit("", order=change)]) == ["ok"]
+    night.known["ORDER"] = order.id
+
+
+def defect(night):
+    """Somebody wrote nonsense into a plan, and an API met it."""
+    night.known["KEY"] = night.engine().keys.add("ops", Role.OPS)
+    night.start(f"consent api --port {night.port}")
+    until("the API answers", lambda: night.run(f"curl -fsS http://127.0.0.1:{night.port}/healthz")[0] == 0)
+    night.client.hset("ce:plan:5g-smart-199", "current", "99")
+    night.client.hincrby("ce:meta", "catalogue", 1)
+    told = night.run(
+        f'curl -sS -H "Authorization: Bearer {night.known["KEY"]}" http://127.0.0.1:{night.port}/v1/plans'
+    )[1]
+    assert json.loads(told)["status"] == 500
+
+
+def full(night):
+    for _ in range(3):
+        night.client.set("ballast", "x" * 100_000)
+    night.client.config_set("maxmemory", str(int(night.client.info("memory")["used_memory"]) + 100_000))
+
+
+def slow(night):
+    night.client.config_resetstat()
+    night.client.execute_command("DEBUG", "SLEEP", "0.15")
+
+
+def not_notified(night):
+    world = night.world()
+    order = world.place()
+    world.run(Lane.SMS)
+    world.say("是")
+    world.gateway.answers[:] = [Rejected("no such number")]
+    world.run(Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
+    assert world.state(order) == "activated"
+    night.known["ORDER"] = order.id
+    night.start("python -m workers")
+
+
+def undeliverable(night):
+    world = night.world()
+    world.gateway.answers[:] = [Rejected("no such number")]
+    order = world.place()
+    world.run(Lane.SMS)
+    assert world.state(order) == "undeliverable"
+    night.known["ORDER"] = order.id
+
+
+def forgetful(night):
+    for name, value in (("appendonly", "no"), ("appendfsync", "no"), ("maxmemory-policy", "allkeys-lru")):
+        night.client.config_set(name, value)
+    told = night.consent("consent doctor --brief")[1]
+    assert "appendfsync is no" in told
+    assert "evicts keys" in told
+
+
+def nobody_would_do_it(night):
+    world = night.world()
+    order = world.place()
+    world.run(Lane.SMS)
+    world.say("是")
+    world.run(Lane.INBOUND)
+    assert world.client.zrem(DUE[Lane.ACTIVATION], f"o:{order.id}:{ACTIVATE}")
+
+
+def changed_history(night):
+    world = night.world()
+    order = world.place()
+    change = OrderChange(order, order.version, order.state, {"doc": order.publics[0].replace("A1024", "A1025")})
+    assert world.engine.store.commit([Commit("", order=change)]) == ["ok"]
+    night.known["ORDER"] = order.id
+
+
+def rq_away(night):
+    night.kill("rq")
+
+
+def wrong_secret(night):
+    night.known["KEPT"] = night.environ["CONSENT_SECRET"]
+    night.environ["CONSENT_SECRET"] = "another secret of the tests"
+
+
+SITUATIONS = {
+    "First, always": nothing_wrong,
+    "ConsentDown": nothing_wrong,
+    "ConsentStoreUnreachable": store_away,
+    "ConsentNoWorkers": nothing_wrong,
+    "ConsentLaneLate": lane_late,
+    "ConsentStuck": stuck,
+    "ConsentDefect": defect,
+    "ConsentErrors": full,
+    "ConsentSlow": slow,
+    "ConsentActivatedNotNotified": not_notified,
+    "ConsentUndeliverable": undeliverable,
+    "Redis was set to forget": forgetful,
+    "A record wants what nobody would do": nobody_would_do_it,
+    "A history that does not give the record": changed_history,
+    "RQ's Redis is down": rq_away,
+    "The wrong secret": wrong_secret,
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_the_runbook_says_is_typed_and_helps(night, part):
+    SITUATIONS[part](night)
+    assert PARTS[part]
+    for typed in PARTS[part]:
+        night.type(typed)
+
+
+def test_every_alarm_has_a_part_and_every_part_was_brought_about():
+    assert set(SITUATIONS) == set(PARTS)
+    assert set(ALERTS) <= set(PARTS)
+
+
+def test_every_part_says_how_to_see_that_it_helped():
+    for part, typed in PARTS.items():
+        assert typed[-1].expected, part
+
+
+def test_how_processes_are_started_is_told_for_every_command_that_starts_one():
+    started = {typed.command for lines in PARTS.values() for typed in lines if typed.command.endswith("&")}
+    told = set(re.findall(r"^\| `([^`]+ &)`", PAGE, re.M))
+    assert {re.sub(r" --lanes \w+", "", command) for command in started} == told
+    services = set(yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"])
+    assert set(re.findall(r"docker compose up --detach (\w+)", PAGE)) <= services
+    assert PREFIX.startswith("ce:")

@@ -1,0 +1,175 @@
+"""What was promised, checked on every way from one standing to the next."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from consent_engine.domain.decide import decide
+from consent_engine.domain.effects import (
+    ACTIVATE,
+    WAKE_REMINDER,
+    WAKE_TOO_LATE,
+    WAKE_WINDOW,
+    Purpose,
+    is_sms,
+    sms_parts,
+)
+from consent_engine.domain.event import link
+from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.lifecycle import TRANSITIONS, State, Trigger
+from consent_engine.domain.order import QUESTION, Order, replay
+from tests.model.moves import NOTIFICATION, Step
+from tests.model.standing import Standing, chained
+
+TABLE = frozenset(TRANSITIONS)
+MOVING = frozenset(trigger for trigger, _, _ in TRANSITIONS)
+SETTLING = {
+    State.NOTIFIED: frozenset[Purpose](),
+    State.DECLINED: frozenset({Purpose.DECLINED, Purpose.OPTED_OUT}),
+    State.EXPIRED: frozenset[Purpose](),
+    State.UNDELIVERABLE: frozenset[Purpose](),
+    State.CANCELLED: frozenset({Purpose.CANCELLED}),
+    State.ACTIVATION_FAILED: frozenset({Purpose.FAILURE}),
+}
+"""What may follow from settling."""
+AFTERWARDS = frozenset({Purpose.LATE, Purpose.HELP, Purpose.OPTED_OUT})
+"""What somebody who writes to a settled order may be told."""
+WANTED = {
+    State.AGREED: frozenset({WAKE_TOO_LATE}),
+    State.AWAITING_REPLY: frozenset({WAKE_WINDOW, WAKE_REMINDER}),
+    State.CONFIRMED: frozenset({ACTIVATE}),
+    State.ACTIVATED: frozenset({NOTIFICATION}),
+}
+"""What an open order always has one of, due, in flight or parked."""
+
+
+def judge(before: Standing, step: Step) -> frozenset[tuple[Trigger, State, State]]:
+    """Check one way; the rows of the table that were taken."""
+    taken: set[tuple[Trigger, State, State]] = set()
+    for n, (old, new) in enumerate(zip(before.orders, step.after.orders, strict=True)):
+        if old is not new:
+            taken.update(_moves(old, new))
+            _settled_stays(old, new)
+            _wants(new)
+            _consents(before, step.after, n, old, new)
+    for n, fact, decision in step.decided:
+        _follows(before.orders[n], decision)
+        if decision.events:
+            again = decide(step.after.orders[n], fact, step.after.now)
+            assert again.is_void, "the same fact a second time changes nothing"
+    return frozenset(taken)
+
+
+def _moves(old: Order, new: Order) -> Iterable[tuple[Trigger, State, State]]:
+    state = old.state
+    assert new.events[: len(old.events)] == old.events, "history only grows"
+    for event in new.events[len(old.events) :]:
+        if event.trigger in MOVING:
+            [row] = [row for row in TABLE if row[:2] == (event.trigger, state)]
+            state = row[2]
+            yield row
+    assert new.state is state, "the events replay to the record"
+
+
+def _settled_stays(old: Order, new: Order) -> None:
+    if old.state.settled:
+        assert new.state is old.state, "a settled order moved"
+        for effect in new.effects.keys() - old.effects.keys():
+            assert is_sms(effect), f"{effect} for an order that is {old.state}"
+            assert sms_parts(effect)[0] in AFTERWARDS, f"{effect} for an order that is {old.state}"
+    elif new.state.settled:
+        for effect in new.effects:
+            assert is_sms(effect), f"{effect} outlives settling as {new.state}"
+            assert sms_parts(effect)[0] in SETTLING[new.state], f"{effect} outlives settling as {new.state}"
+
+
+def _follows(old: Order, decision) -> None:
+    """Also what is thought sent at once was wanted by right."""
+    new = decision.order
+    for put in decision.put:
+        if old.state.settled or new.state.settled:
+            assert is_sms(put.effect)
+            fits = AFTERWARDS if old.state.settled else SETTLING[new.state]
+            known = put.effect in old.effects
+            assert known or sms_parts(put.effect)[0] in fits, f"{put.effect} for an order that is {new.state}"
+        if put.effect == ACTIVATE:
+            again = ACTIVATE in old.effects
+            said = any(event.trigger is Trigger.SAID_YES for event in decision.events)
+            assert again != said, "activation is asked for once, by a yes"
+            assert new.state is State.CONFIRMED
+
+
+def _wants(order: Order) -> None:
+    if not order.state.settled:
+        assert WANTED[order.state] & order.effects.keys(), f"{order.state} and nothing to go on with"
+    assert (ACTIVATE in order.effects) == (order.state is State.CONFIRMED), "activation without consent"
+    assert QUESTION not in order.effects or order.state is State.AGREED
+
+
+def _consents(before: Standing, after: Standing, n: int, old: Order, new: Order) -> None:
+    events = new.events[len(old.events) :]
+    if not any(event.trigger in {Trigger.SAID_YES, Trigger.SERVICE_ACTIVATED} for event in events):
+        return
+    yes = list(new.all(Trigger.SAID_YES))
+    assert len(yes) == 1, "one yes"
+    assert len(list(new.all(Trigger.SERVICE_ACTIVATED))) <= 1, "one activation"
+    [event] = yes
+    if event not in events:
+        return
+    said = next(heard for heard in after.heard.values() if heard.unread.key in {event.op, _early_op(new, event)})
+    at, body = said.unread.at, said.unread.body
+    asked = new.last(Trigger.CONFIRMATION_ACCEPTED)
+    assert asked is not None
+    assert after.asked_since[n], "yes to a question that never left us"
+    assert after.asked_since[n] <= at, "yes from before the question left us"
+    assert asked.detail["last"] <= at <= new.reply_by, "yes outside the window"
+    written = body["written_at"]
+    assert written is None or written >= asked.detail["last"], "yes written before the question"
+    assert not after.refused_n or said.n < after.refused_n, "STOP before YES wins"
+    _means(after, n, new, said)
+
+
+def _early_op(order: Order, yes) -> str:
+    early = order.last(Trigger.REPLIED_EARLY)
+    return early.op if early is not None and yes.detail.get("early") else ""
+
+
+def _means(after: Standing, n: int, order: Order, said) -> None:
+    """The yes was said to this order, and to no other."""
+    keyword, code = read(str(said.unread.body["text"]))
+    assert keyword in {Keyword.YES, Keyword.UNKNOWN}
+    if said.unread.body["sub"]:
+        assert said.unread.body["sub"] == order.doc.sub
+        return
+    assert code in {None, order.doc.code}, "the code of another order"
+    if keyword is Keyword.UNKNOWN:
+        before = [heard for heard in after.heard.values() if heard.n < said.n]
+        assert any(read(str(b.unread.body.get("text"))) == (Keyword.YES, None) for b in before), (
+            "a code out of the blue"
+        )
+    elif code is None:
+        for m, other in enumerate(after.orders):
+            forgotten = other.settled_at and after.line.entries[m].until < said.unread.at
+            gone = forgotten or (other.state is State.DECLINED and not other.asked_at)  # by the subscriber's own word
+            since = after.asked_since[m]  # within the same moment nobody knows which came first
+            assert m == n or gone or not since or said.unread.at <= since, "a guess"
+
+
+def sealed(s: Standing, parent: Standing) -> Standing:
+    """The standing with its new events in the chain; checks that the chain is whole, and that it replays."""
+    orders = []
+    for n, order in enumerate(s.orders):
+        after, _ = chained(order)
+        head = parent.orders[n].head
+        for public in after.publics[len(parent.orders[n].publics) :]:
+            head = link(head, public)
+        assert head == after.head, "the chain is whole"
+        if after.state.settled:
+            _replays(after)
+        orders.append(after)
+    return replace(s, orders=tuple(orders))
+
+
+def _replays(order: Order) -> None:
+    fields = {"doc": order.publics[0], "line": order.line, "state": order.state, "v": "1", "head": order.head}
+    fields |= {f"e{n}": public for n, public in enumerate(order.publics[1:], 1)}
+    assert replay(fields) == (order.state, order.head, order.reply_by), "the history replays to the record"

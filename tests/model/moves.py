@@ -1,0 +1,386 @@
+"""Everything that can happen to a line: each move names itself and gives the standing after it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from consent_engine.domain.decide import decide
+from consent_engine.domain.decision import Decision
+from consent_engine.domain.effects import (
+    ACTIVATE,
+    FRESH,
+    WAKE_REMINDER,
+    WAKE_TOO_LATE,
+    WAKE_WINDOW,
+    Accepted,
+    Lane,
+    Outcome,
+    Rejected,
+    Unavailable,
+    Uncertain,
+    lane_of,
+)
+from consent_engine.domain.facts import CancelAsked, Ended, Fact, ResendAsked, RetryAsked, Woke
+from consent_engine.domain.line import Refusal, Unread
+from consent_engine.domain.order import QUESTION, Order
+from consent_engine.domain.outcomes import REFUSED
+from consent_engine.domain.policy import Policy
+from consent_engine.domain.sms import Delivery
+from consent_engine.domain.understanding import understand, wanted
+from consent_engine.errors import NothingParked, NotWaiting, TooLate, TooManyResends
+from tests.model.standing import CARRIER, NUMBER, SENDER, START, Heard, Standing, begun, deadline, placed, saved
+
+NOTIFICATION = "sms.notification.1"
+QUESTION_AGAIN = "sms.confirmation.2"
+OUTCOMES = (Accepted("m"), Rejected("no such number"), Unavailable("busy"), Uncertain("timeout"))
+BARE, CODE, OTHER, WRONG, SUB, OLD = "是", "是{0}", "是{1}", "是999", "是 to the sub-number", "是 written before"
+ANSWERS = (BARE, CODE, WRONG, SUB, OLD)
+WORDS = ("否", "TD", "帮助", "嗯", "{0}")
+PEOPLE = CANCEL, REVOKE, RESEND, RETRY = "cancel", "plan revoked", "resend", "retry"
+REFUSED_BY_VOICE, FAILED = "refused by voice", "report failed"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is searched: everything else is bounded by the policy.
+
+    said: replies that arrive, and are read at once when nothing is unread · unread: what may also wait to be read ·
+    behind: the pairs of them that may wait together (all: every pair) · reports: ids that may be reported failed ·
+    races: a worker may begin a call between a look and the writing · sure:
+    every call ends Accepted ·
+    small_talk: SMS that no decision looks at are kept, with all that may become of them
+    """
+
+    name: str
+    said: tuple[str, ...]
+    unread: tuple[str, ...] = ()
+    behind: tuple[tuple[str, str], ...] = ()
+    every_pair: bool = False
+    reports: int = 0
+    delivered: bool = False
+    small_talk: bool = False
+    orders: int = 1
+    subs: bool = True
+    people: tuple[str, ...] = PEOPLE
+    races: bool = True
+    sure: bool = False
+    policy: Policy = Policy(max_attempts=2, resend_max=1)  # noqa: RUF009 - frozen
+
+    def begins(self) -> Standing:
+        """Where the search begins: an order is placed; of several, all but the last were asked already."""
+        s = Standing(START, (placed(0, START, self.policy, subs=self.subs),))
+        for n in range(1, self.orders):
+            s = _begin(s, n - 1, QUESTION)
+            done = record(s, self, n - 1, Ended(QUESTION, 1, OUTCOMES[0]), QUESTION)
+            assert done is not None
+            s = replace(done[0], now=s.now + 1)
+            orders = (*s.orders, placed(n, s.now, self.policy, s.orders, subs=self.subs))
+            s = replace(s, orders=orders, asked_since=(*s.asked_since, 0))
+        return s
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One way: its name, the standing after it, and what was decided on the way (order by order)."""
+
+    name: str
+    after: Standing
+    decided: tuple[tuple[int, Fact, Decision], ...] = ()
+
+
+def moves(s: Standing, scope: Scope) -> Iterator[Step]:
+    """Every way out of a standing."""
+    yield from _time(s)
+    yield from _mail(s, scope)
+    for n, order in enumerate(s.orders):
+        yield from _timers(s, scope, n, order)
+        for effect in order.effects:
+            # Of several orders only the questions matter to each other: a yes is the end there.
+            if lane_of(effect) is not Lane.TIMER and (effect == QUESTION or len(s.orders) == 1):
+                yield from _call(s, scope, n, effect)
+        if len(s.orders) == 1:
+            yield from _outlived(s, scope, n, order)
+        yield from _people(s, scope, n, order)
+    yield from _own(s, scope)
+
+
+# -- deciding and saving ----------------------------------------------------------------------------------------------
+
+
+def record(
+    s: Standing, scope: Scope, n: int, fact: Fact, held: str = "", *, seen: Order | None = None, consumed: int = 0
+) -> tuple[Standing, tuple[tuple[int, Fact, Decision], ...]] | None:
+    """Decide and save, as the engine does; None when what was `seen` before a lease must be decided again."""
+    order = s.orders[n]
+    decision = decide(seen or order, fact, s.now)
+    word = s.refuses(order, decision, consumed)
+    if word == "guarded":
+        return record(s, scope, n, replace(fact, waits=True), held, seen=seen, consumed=consumed)
+    if word == "leased" and seen is not None:
+        return None
+    assert not word, f"the store would refuse this for ever: {word}"
+    after = saved(
+        order, decision, "" if any(p.effect == held for p in decision.put) else held, small_talk=scope.small_talk
+    )
+    return s.with_order(n, after), ((n, fact, decision),)
+
+
+def _step(name: str, s: Standing, scope: Scope, n: int, fact: Fact, held: str = "") -> Iterator[Step]:
+    """The fact alone, and raced by a worker that begins a call between the look and the writing."""
+    done = record(s, scope, n, fact, held)
+    assert done is not None
+    yield Step(name, *done)
+    if scope.races:
+        for effect in (QUESTION, ACTIVATE, QUESTION_AGAIN):
+            if effect != held and _may_begin(s.orders[n], effect):
+                raced = record(_begin(s, n, effect), scope, n, fact, held, seen=s.orders[n])
+                if raced is not None:
+                    yield Step(f"{name} | {effect} begins meanwhile", *raced)
+
+
+# -- time, timers -----------------------------------------------------------------------------------------------------
+
+
+def _time(s: Standing) -> Iterator[Step]:
+    yield Step("a moment passes", replace(s, now=s.now + 1))
+    ahead = [ends for ends in (deadline(s, n) for n in range(len(s.orders))) if ends > s.now]
+    if ahead:
+        yield Step("until the next deadline", replace(s, now=min(ahead)))
+
+
+def _timers(s: Standing, scope: Scope, n: int, order: Order) -> Iterator[Step]:
+    due = {
+        WAKE_TOO_LATE: s.now >= order.ask_by,
+        WAKE_WINDOW: s.now > order.reply_by > 0,
+        WAKE_REMINDER: True,
+    }
+    for effect, is_due in due.items():
+        if is_due and effect in order.effects:
+            held = _begin(s, n, effect)
+            yield from _step(
+                f"{effect} is due", held, scope, n, Woke(effect, held.orders[n].effects[effect].attempts), effect
+            )
+
+
+# -- calls ------------------------------------------------------------------------------------------------------------
+
+
+def _may_begin(order: Order, effect: str) -> bool:
+    pending = order.effects.get(effect)
+    return pending is not None and not pending.leased_at and not pending.parked and not pending.why.startswith(REFUSED)
+
+
+def _begin(s: Standing, n: int, effect: str, *, lost: bool = False) -> Standing:
+    order = s.orders[n]
+    pending = begun(order.effects[effect], s.now, lost=lost)
+    since = s.asked_since
+    if effect == QUESTION and not lost and not since[n]:
+        since = (*since[:n], s.now, *since[n + 1 :])
+    after = replace(order, effects={**order.effects, effect: pending})
+    return replace(s.with_order(n, after), asked_since=since)
+
+
+def _call(s: Standing, scope: Scope, n: int, effect: str) -> Iterator[Step]:  # noqa: C901 - a way a branch
+    """An outside call: begun, ended in every way, its lease lost, given back, and ended after it was given up."""
+    order = s.orders[n]
+    pending = order.effects[effect]
+    if pending.leased_at:
+        for outcome in OUTCOMES[:1] if scope.sure else OUTCOMES:
+            ended = Ended(effect, pending.attempts, outcome)
+            taken = pending.doubts or isinstance(outcome, Accepted | Uncertain)
+            for step in _step(f"{effect} ends: {_word(outcome)}", s, scope, n, ended, effect):
+                yield step if taken or effect != QUESTION else replace(step, after=_never_left(step.after, n))
+        if scope.sure:
+            return
+        lost = _begin(s, n, effect, lost=True)
+        ended = Ended(effect, pending.attempts + 1, Uncertain("lease lost"))
+        yield from _step(f"{effect} lost its lease", lost, scope, n, ended, effect)
+        back = _given_back(s, n, effect)
+        untaken = effect == QUESTION and not pending.doubts
+        yield Step(f"{effect} is given back", _never_left(back, n) if untaken else back)
+    elif pending.why.startswith(REFUSED):
+        held = _begin(s, n, effect)
+        ended = Ended(effect, pending.attempts + 1, Rejected(pending.why.removeprefix(REFUSED)))
+        yield from _step(f"{effect} ends: as was known", held, scope, n, ended, effect)
+    elif not pending.parked:
+        yield Step(f"{effect} begins", _begin(s, n, effect))
+    if pending.doubts:
+        for outcome in (OUTCOMES[0], OUTCOMES[1]):
+            ended = Ended(effect, pending.attempts - 1, outcome)
+            yield from _step(f"{effect}, given up, ends: {_word(outcome)}", s, scope, n, ended)
+
+
+def _never_left(s: Standing, n: int) -> Standing:
+    """The question is surely not with the subscriber."""
+    return replace(s, asked_since=(*s.asked_since[:n], 0, *s.asked_since[n + 1 :]))
+
+
+def _word(outcome: Outcome) -> str:
+    return type(outcome).__name__.lower()
+
+
+def _given_back(s: Standing, n: int, effect: str) -> Standing:
+    order = s.orders[n]
+    pending = order.effects[effect]
+    fresh = pending.attempts == 1
+    back = replace(
+        pending, attempts=pending.attempts - 1, leased_at=0,
+        first_at=0 if fresh else pending.first_at, last_at=0 if fresh else pending.last_at,
+    )  # fmt: skip
+    return s.with_order(n, replace(order, effects={**order.effects, effect: back}))
+
+
+def _outlived(s: Standing, scope: Scope, n: int, order: Order) -> Iterator[Step]:
+    """A call ends whose effect is gone."""
+    for effect in (QUESTION, ACTIVATE, NOTIFICATION):
+        if effect not in order.effects:
+            for outcome in (OUTCOMES[0], OUTCOMES[3]):
+                yield from _step(
+                    f"{effect}, gone, ends: {_word(outcome)}", s, scope, n, Ended(effect, s.n + 7, outcome)
+                )
+
+
+# -- people -----------------------------------------------------------------------------------------------------------
+
+
+def _people(s: Standing, scope: Scope, n: int, order: Order) -> Iterator[Step]:
+    op = f"asked-{s.n}"
+    facts: dict[str, Fact] = {
+        CANCEL: CancelAsked(op, "A1024", "changed his mind"),
+        REVOKE: CancelAsked(op, "ops", "plan revoked", revoked=True),
+        RESEND: ResendAsked(op, "A1024"),
+        RETRY: RetryAsked(op, "ops"),
+    }
+    for name in scope.people:
+        try:
+            yield from _step(name, s, scope, n, facts[name])
+        except (TooLate, NotWaiting, TooManyResends, NothingParked):
+            continue
+
+
+# -- messages ---------------------------------------------------------------------------------------------------------
+
+
+def _mail(s: Standing, scope: Scope) -> Iterator[Step]:
+    if s.inbox:
+        yield from _read(s, scope)
+        yield Step("the message lost every reader", replace(s, inbox=s.inbox[1:]))
+    else:
+        for kind in (*scope.said, *scope.unread):
+            for name, arrived in _arrives(s, scope, kind):
+                yield from (replace(step, name=f"{name}, read at once") for step in _read(arrived, scope, halves=False))
+        for name, arrived in _reported(s, scope):
+            yield from (replace(step, name=f"{name}, read at once") for step in _read(arrived, scope, halves=False))
+    for kind in scope.unread:
+        if not s.inbox or (len(s.inbox) == 1 and (scope.every_pair or (_kind(s.inbox[0]), kind) in scope.behind)):
+            for name, arrived in _arrives(s, scope, kind):
+                yield Step(f"{name} arrives", arrived)
+
+
+def _kind(message: Heard) -> str:
+    return str(message.unread.body["named"])
+
+
+def _arrives(s: Standing, scope: Scope, kind: str) -> Iterator[tuple[str, Standing]]:
+    """A message of a kind, put into the inbox as the door does it."""
+    if kind == FAILED:
+        yield from _reported(s, scope, failed_only=True)
+        return
+    body: dict[str, str | int | None] = {"named": kind, "carriers": CARRIER}
+    if kind == REFUSED_BY_VOICE:
+        body |= {"kind": "refusal", "door": "voice", "by": "A1024"}
+    else:
+        text = kind.split(" ", maxsplit=1)[0].format(*(order.doc.code for order in s.orders))
+        sub = s.orders[0].doc.sub if kind == SUB else ""
+        written = START - 1 if kind == OLD else None
+        body |= {
+            "kind": "reply", "gateway": "g", "id": f"mo-{s.n}", "from": NUMBER, "to": SENDER + sub, "text": text,
+            "written_at": written, "sub": sub,
+        }  # fmt: skip
+    yield kind, _posted(s, body, refuses=kind in {REFUSED_BY_VOICE, "TD"})
+
+
+def _reported(s: Standing, scope: Scope, *, failed_only: bool = False) -> Iterator[tuple[str, Standing]]:
+    """Every report on each SMS that may have left us: failed under an id of before, and under a new one."""
+    if not scope.reports:
+        return
+    for n, order in enumerate(s.orders):
+        known = sorted({e.ref for e in order.events if e.trigger == "reported" and e.detail["status"] == "failed"})
+        fresh = [f"m{len(known)}"] if len(known) < scope.reports else []
+        for effect in _left_us(s, n, order):
+            asks = effect in {QUESTION, QUESTION_AGAIN}
+            ids = [*known[:1], *fresh, ""] if asks else ["m0"]
+            for name in ids:
+                yield f"{effect} failed ({name})", _report(s, order, effect, name, Delivery.FAILED)
+            if failed_only:
+                continue
+            yield f"{effect} accepted", _report(s, order, effect, "m0", Delivery.ACCEPTED)
+            if scope.delivered:
+                yield f"{effect} delivered", _report(s, order, effect, "m0", Delivery.DELIVERED)
+
+
+def _left_us(s: Standing, n: int, order: Order) -> Iterator[str]:
+    if s.asked_since[n]:
+        yield QUESTION
+    for effect in (QUESTION_AGAIN, NOTIFICATION):
+        if order.effects.get(effect, FRESH).last_at or any(e.op.startswith(f"{effect}#") for e in order.events):
+            yield effect
+
+
+def _report(s: Standing, order: Order, effect: str, name: str, status: Delivery) -> Standing:
+    body: dict[str, str | int | None] = {
+        "kind": "report", "owner": order.id, "effect": effect, "gateway": "g", "id": name, "status": status.value,
+        "segment": 1, "segments": 1, "error": "", "named": FAILED if status is Delivery.FAILED else status.value,
+    }  # fmt: skip
+    return _posted(s, body)
+
+
+def _posted(s: Standing, body: dict[str, str | int | None], *, refuses: bool = False) -> Standing:
+    message = Heard(s.n, Unread(s.now, f"mo-{s.n}", body))
+    refusals, refused_n = s.refusals, s.refused_n
+    if refuses and not refusals:
+        refusals, refused_n = (Refusal(CARRIER, s.now, "sms", ""),), s.n
+    return replace(
+        s, inbox=(*s.inbox, message), refusals=refusals, refused_n=refused_n, n=s.n + 1,
+        heard={**s.heard, message.unread.key: message},
+    )  # fmt: skip
+
+
+def _read(s: Standing, scope: Scope, *, halves: bool = True) -> Iterator[Step]:
+    """The front message is read: all of it, or (its reader dies) the first order only."""
+    message = s.inbox[0].unread
+    waits = any(behind.unread.body["kind"] == "reply" for behind in s.inbox[1:])
+    orders = {order.id: order for order in s.orders}
+    seen = {each: orders[each] for each in wanted(s.line, message)}
+    meant = understand(s.line, seen, message, waits=waits)
+    facts = [(list(orders).index(each), fact) for each, fact in meant.facts]
+    rest = replace(s, inbox=s.inbox[1:])
+    yield _all(rest, scope, facts, meant.put, meant.drop, f"{_kind(s.inbox[0])} is read")
+    if halves and len(facts) > 1:
+        half = _all(s, scope, facts[:1], meant.put, meant.drop, f"{_kind(s.inbox[0])} is read by half")
+        yield half
+    if scope.races and len(facts) == 1:
+        n, fact = facts[0]
+        for effect in (QUESTION, ACTIVATE):
+            if _may_begin(s.orders[n], effect):
+                raced = record(_begin(rest, n, effect), scope, n, fact, seen=s.orders[n])
+                if raced is not None:
+                    yield Step(f"{_kind(s.inbox[0])} is read | {effect} begins meanwhile", *raced)
+
+
+def _all(s, scope, facts, put, drop, name: str) -> Step:
+    decided: tuple[tuple[int, Fact, Decision], ...] = ()
+    own = {e: p for e, p in s.own.items() if e not in {effect for effect, _ in drop}}
+    if scope.small_talk or scope.orders > 1:
+        own |= {each.effect: each.pending for each in put}
+    s = replace(s, own=own)
+    for n, fact in facts:
+        done = record(s, scope, n, fact)
+        assert done is not None
+        s, decided = done[0], (*decided, *done[1])
+    return Step(name, s, decided)
+
+
+def _own(s: Standing, scope: Scope) -> Iterator[Step]:
+    """An SMS of the line's own: begun, and gone."""
+    for effect in s.own:
+        yield Step(f"{effect} is sent", replace(s, own={e: p for e, p in s.own.items() if e != effect}))

@@ -1,0 +1,296 @@
+"""How one line stands: real orders, its unread messages, its refusals, the clock; and what of it matters, as a key.
+
+The search goes on from one representative of each key, so the key must hold whatever a later decision or a check can
+read. It does, and leaves out only this:
+
+- Instants. `decide`, `understand` and `correlate` compare instants (`<`, `<=`, `==`); they never subtract two. The key
+  holds the result of every comparison that can still be made: of an unread yes (and of an early one) with the clock,
+  with the question's first and last call and with the deadline; of the clock with the deadline ("before, at, after":
+  ask_by, then reply_by, then until when the order is remembered). What a move makes of these follows from them: a
+  call that begins takes the clock's instant, a new deadline lies ahead of every message there is, and a moment that
+  passes leaves everything behind the clock. Of two orders placed together no deadline overtakes another kind: with
+  2 h, 24 h and 72 h every ask_by comes before any reply_by, and that before any until; a test sees to the numbers.
+- When a call is due again. Any effect that waits may be begun at any time: more than can happen, never less. Timers
+  of the window and of the question are begun only when due.
+- Attempts, but for none or some: nothing else is decided by them. Doubts and failed reports count up to `MOST_DOUBTS`:
+  the search never makes more failed reports than that, so more doubts than one above it are all alike.
+- Ops, refs, hashes, texts: new each time. That the same fact twice is void is checked on each way, not kept.
+- Calls that outlived their lease. They are no part of the state: wherever there is a doubt there may be one, and
+  wherever an effect is gone there may have been one.
+- Events that only decide whether another note is written, and SMS that no decision looks at (reminder, help, ...):
+  with `small_talk` off such an SMS is checked where it is asked for, and is then thought sent. With it on they
+  are kept, each with all that may become of it.
+- The length of a history: what happens at `MOST_EVENTS` is tested elsewhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import repeat
+
+from consent_engine.domain.admit import Listed, PlaceOrder, Placing, Terms, admit
+from consent_engine.domain.decision import Decision, Drop, asks
+from consent_engine.domain.effects import FRESH, WAKE_TOO_LATE, Pending, Purpose, is_sms, sms_parts
+from consent_engine.domain.facts import Rule
+from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.line import Entry, Line, Refusal, Unread
+from consent_engine.domain.order import QUESTION, Order, sealed
+from consent_engine.domain.outcomes import REFUSED
+from consent_engine.domain.policy import Policy
+from consent_engine.domain.sms import Delivery
+from consent_engine.wiring import plans_from
+
+START = 1_764_000_000_000
+HOUR = 3_600_000
+CARRIER, SENDER, NUMBER = "mobile", "10085", "+8613800138000"
+MOST_DOUBTS = 2
+PLANS = [plan for plan in plans_from(None) if plan.carrier == CARRIER]
+MATTERS = frozenset({Purpose.CONFIRMATION, Purpose.NOTIFICATION})
+"""SMS that decisions look at."""
+NO_ANSWER = frozenset({"否", "TD", "帮助", "嗯", "refused by voice", "report failed"})
+"""Messages that are taken alike whenever they were written."""
+_ASKED_OF = frozenset({State.AGREED, State.AWAITING_REPLY})
+
+
+def counts(effect: str) -> bool:
+    """Whether any decision looks at this effect."""
+    return not is_sms(effect) or sms_parts(effect)[0] in MATTERS
+
+
+def placed(n: int, now: int, policy: Policy, others: tuple[Order, ...] = (), *, subs: bool) -> Order:
+    """The n-th order of the line, as the door admits it."""
+    call = {
+        "caller_number": SENDER,
+        "recording_id": "rec-1",
+        "started_at": "2025-11-24T23:50:00+08:00",
+        "agreed_at": "2025-11-24T23:55:00+08:00",
+    }
+    wanted = PlaceOrder.read({"msisdn": NUMBER, "plan": PLANS[n].code, "agent": "A", "call": call})
+    line = Line("l", 1, NUMBER, tuple(Entry.of(other) for other in others), (), {})
+    terms = Terms(policy, {CARRIER: SENDER}, frozenset({CARRIER} if subs else ()))
+    order, _ = admit(Placing("desk", f"k{n}", wanted), f"0ce7o{n}", line, Listed(PLANS[n]), terms, now, f"{n:08x}")
+    return replace(order, effects={QUESTION: FRESH, WAKE_TOO_LATE: FRESH})
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message as it reached us, and its number among all that did."""
+
+    n: int
+    unread: Unread
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One line at one instant.
+
+    n: counts what happens, for ops and refs · asked_since: when each question began to be sent by a call
+    that may have been taken, 0 = none ·
+    refused_n: the number of the message that first refused, 0 = none · heard: every message, by its key
+    """
+
+    now: int
+    orders: tuple[Order, ...]
+    inbox: tuple[Heard, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    own: Mapping[str, Pending] = field(default_factory=dict)
+    n: int = 0
+    asked_since: tuple[int, ...] = (0,)
+    refused_n: int = 0
+    heard: Mapping[str, Heard] = field(default_factory=dict)
+
+    @cached_property
+    def line(self) -> Line:
+        """The line as the store would hand it out."""
+        entries = tuple(Entry.of(order) for order in self.orders)
+        return Line("l", self.n, NUMBER, entries, self.refusals, self.own)
+
+    def with_order(self, at: int, order: Order) -> "Standing":
+        """The same with one order changed."""
+        return replace(self, orders=(*self.orders[:at], order, *self.orders[at + 1 :]), n=self.n + 1)
+
+    # -- the store, in a few lines --------------------------------------------------------------------------------
+
+    def refuses(self, order: Order, decision: Decision, consumed: int = 0) -> str:
+        """Why the store would not save this: a guard, or a drop of what somebody has; '' when it would."""
+        unread = (message.unread.at for message in self.inbox[consumed:])
+        if decision.guard is not None and any(at <= decision.guard for at in unread):
+            return "guarded"
+        for effect, kind in decision.drop:
+            pending = order.effects.get(effect, FRESH)
+            if kind and (pending.leased_at or (kind is Drop.NEVER_LEASED and pending.attempts)):
+                return "leased"
+        return ""
+
+
+def saved(order: Order, decision: Decision, held: str, *, small_talk: bool) -> Order:
+    """The order once a decision is saved. order: as it stands now, for a lease may have come in between."""
+    gone = {effect for effect, _ in decision.drop} | {held}
+    effects = {e: p for e, p in order.effects.items() if e not in gone}
+    effects |= {put.effect: put.pending for put in decision.put if small_talk or counts(put.effect)}
+    return replace(decision.order, effects=effects)
+
+
+def chained(order: Order) -> tuple[Order, dict[str, str]]:
+    """The order with its newest events sealed into the chain, and their fields."""
+    return sealed(order, order.events[len(order.publics) - 1 :], repeat("salt"))
+
+
+def begun(pending: Pending, now: int, *, lost: bool = False) -> Pending:
+    """An effect as the lease script hands it out."""
+    last_at = pending.last_at if lost else now
+    first_at = pending.first_at if lost or pending.doubts else now
+    return replace(pending, attempts=pending.attempts + 1, leased_at=now, first_at=first_at, last_at=last_at)
+
+
+# -- the key ----------------------------------------------------------------------------------------------------------
+
+
+def key(s: Standing, *, small_talk: bool) -> object:
+    """What of a standing any decision or check can read."""
+    orders = tuple(_order(s, n, order, small_talk=small_talk) for n, order in enumerate(s.orders))
+    inbox = tuple(_message(s, message) for message in s.inbox)
+    if len(s.orders) == 1:
+        return orders, inbox, bool(s.refusals)
+    return orders, inbox, bool(s.refusals), _between(s)
+
+
+def deadline(s: Standing, n: int) -> int:
+    """The instant that an order's clock runs to, 0 when none does."""
+    order = s.orders[n]
+    if order.state is State.AGREED:
+        return order.ask_by
+    return order.reply_by if order.state is State.AWAITING_REPLY else s.line.entries[n].until
+
+
+def _compared(a: int, b: int) -> int:
+    return (a > b) - (a < b)
+
+
+def _order(s: Standing, n: int, order: Order, *, small_talk: bool) -> object:
+    effects = tuple(sorted(_effect(effect, pending) for effect, pending in order.effects.items()))
+    ends = deadline(s, n)
+    found: list[object] = [order.state.value, effects, _compared(s.now, ends) if ends else None]
+    if order.state in _ASKED_OF:
+        clarified = any(e.detail["clarified"] for e in order.all(Trigger.UNCLEAR))
+        found += [_reports(order), clarified, s.asked_since[n] > 0]
+    if order.state is State.AGREED:
+        helped = order.last(Trigger.ASKED_HELP) is not None
+        called = order.question is not None and order.question.last_at > 0
+        found += [called, helped, _early(s, n, order)]
+    elif order.state is State.AWAITING_REPLY:
+        found += [_may_have(order), sum(1 for _ in order.all(Trigger.ASKED_AGAIN))]
+    if small_talk:
+        found.append(_talk(order))
+    return tuple(found)
+
+
+def _effect(effect: str, p: Pending) -> tuple[object, ...]:
+    doubts = min(p.doubts, MOST_DOUBTS + 1)
+    return effect, bool(p.leased_at), p.attempts > 0, doubts, bool(p.believe), p.parked, p.why.startswith(REFUSED)
+
+
+def _reports(order: Order) -> tuple[int, bool]:
+    reports = [e for e in order.all(Trigger.REPORTED) if asks(e.detail["effect"])]
+    failed = {e.ref for e in reports if e.detail["status"] == Delivery.FAILED and e.ref}
+    return len(failed), any(e.detail["status"] == Delivery.DELIVERED for e in reports)
+
+
+def _early(s: Standing, n: int, order: Order) -> object:
+    """An early yes: whether it still counts, and (a call may begin again within the same moment) for how long."""
+    early, question = order.last(Trigger.REPLIED_EARLY), order.question
+    if early is None or question is None:
+        return None
+    answered = int(str(early.detail["last"]))
+    if answered not in {question.last_at, s.now}:
+        return ()
+    heard = s.heard[early.op]
+    proves = str(early.detail["rule"]) if early.detail["rule"] in {Rule.SUB_NUMBER, Rule.CODE} else ""
+    refused = bool(s.refused_n) and s.refused_n < heard.n
+    return proves, refused, answered == question.last_at, answered == s.now, _since(s, heard.unread.at)
+
+
+def _may_have(order: Order) -> int:
+    asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
+    assert asked is not None
+    again = (e for e in order.all(Trigger.INFORMED) if e.detail["purpose"] == Purpose.CONFIRMATION)
+    may_have = int(str(asked.detail["may_have"])) + sum(int(str(e.detail["doubts"])) + 1 for e in again)
+    return min(may_have, MOST_DOUBTS + 1)
+
+
+def _talk(order: Order) -> object:
+    stops = sum(1 for e in order.events if e.detail.get("keyword") == "STOP")
+    answered = any(e.detail.get("answered") for e in order.all(Trigger.REPLIED_LATE))
+    helps = sum(1 for _ in order.all(Trigger.ASKED_HELP))
+    return min(stops, 3), min(helps, 3), answered, order.last(Trigger.OPTED_OUT) is not None
+
+
+def _message(s: Standing, message: Heard) -> object:
+    """A message, and how it stands to each order."""
+    body, at = message.unread.body, message.unread.at
+    what = tuple(body.get(name) for name in ("named", "id" if body["kind"] == "report" else "named", "effect"))
+    refused = s.refused_n and (s.refused_n < message.n, s.refusals[0].since > at)
+    since = () if message.unread.body["named"] in NO_ANSWER else _since(s, at)
+    return what, refused, since, tuple(_relation(s, n, message) for n in range(len(s.orders)))
+
+
+def _relation(s: Standing, n: int, message: Heard) -> object:
+    order, at = s.orders[n], message.unread.at
+    written = message.unread.body.get("written_at")
+    told = at if written is None else min(at, int(written))
+    ends, known = deadline(s, n), order.knows(message.unread.key)
+    found: list[object] = [at <= ends if ends else None, known]
+    if str(message.unread.body["named"]) not in NO_ANSWER:
+        if order.state is State.AGREED:
+            question = order.question or FRESH
+            found += [told < question.first_at, told < question.last_at, at == s.now]
+        elif order.state is State.AWAITING_REPLY:
+            asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
+            assert asked is not None
+            found.append(told < int(str(asked.detail["last"])))
+            if len(s.orders) > 1:
+                found += [told < int(str(asked.detail["started"])), _compared(at, order.asked_at)]
+    return tuple(found)
+
+
+def _since(s: Standing, at: int) -> tuple[int, ...]:
+    """How an instant stands to when each question began to leave us."""
+    return tuple(_compared(at, since) if since else -1 for since in s.asked_since)
+
+
+def _between(s: Standing) -> object:
+    """What only several orders have: which was asked last, "which one?" and what was said to it, who named one."""
+    unclear = [_unclear(s, order) for order in s.orders]
+    named = _last_named(s)
+    live = {s.now, named, *(at for rows in unclear for row in rows for at in row[2:])}
+    live |= {message.unread.at for message in s.inbox}
+    ranks = {instant: rank for rank, instant in enumerate(sorted(live | {0}))}
+    asking = tuple(_compared(s.orders[0].asked_at or s.now, other.asked_at or s.now) for other in s.orders[1:])
+    asking += tuple(_compared(s.line.entries[0].until, entry.until) for entry in s.line.entries[1:])
+    rows = tuple(tuple((*row[:2], *(ranks[at] for at in row[2:])) for row in some) for some in unclear)
+    return (
+        asking,
+        rows,
+        ranks[named],
+        tuple(ranks[m.unread.at] for m in s.inbox),
+        ranks[s.now],
+        tuple(sorted(e.split(".")[1] for e in s.own)),
+    )
+
+
+def _unclear(s: Standing, order: Order) -> list[tuple[str, bool, int, int]]:
+    """What was said that fits several: what no unread message is older than in one row (last word, last question)."""
+    found = [
+        (str(e.detail["which"]), bool(e.detail["clarified"]), e.at, e.at)
+        for e in order.all(Trigger.UNCLEAR)
+        if e.detail.get("which")
+    ]
+    horizon = min((m.unread.at for m in s.inbox), default=s.now)
+    old = [row for row in found if row[2] <= horizon]
+    asked = max((row[2] for row in old if row[1]), default=0)
+    return ([(old[-1][0], asked > 0, 0, asked)] if old else []) + [row for row in found if row[2] > horizon]
+
+
+def _last_named(s: Standing) -> int:
+    naming = {Rule.CODE, Rule.WHICH_ONE, Rule.SUB_NUMBER}
+    return max((e.at for order in s.orders for e in order.events if e.detail.get("rule") in naming), default=0)

@@ -1,0 +1,158 @@
+"""A Redis with our users and TLS only, on files of deploy/, and the engine's processes as those users."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+
+from consent_engine.adapters.redis_binary import find_binary
+from consent_engine.adapters.redis_client import connect
+from consent_engine.errors import SettingsError
+from tests.acceptance.house import BSS_SECRET, GATEWAY_SECRET, HOME, SHORT, House, call, free_port, until
+
+DEPLOY = Path(__file__).parents[2] / "deploy" / "redis"
+PASSWORDS = {"api": "api-pass-1", "worker": "worker-pass-2", "watch": "watch-pass-3"}
+BOSS = "boss-pass-0"
+"""Whoever may everything: for what the tests look at, and for nobody else."""
+
+
+def certificates(folder: Path) -> Path:
+    """An authority and a server's certificate for 127.0.0.1, as docs/security.md makes them."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not here (Debian: openssl)")
+    folder.mkdir()
+
+    def run(*arguments: str) -> None:
+        subprocess.run([openssl, *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    run("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=consent redis CA",
+        "-addext", "keyUsage=critical,keyCertSign")  # fmt: skip
+    run("req", "-x509", *key, "-keyout", "redis.key", "-out", "redis.crt", "-subj", "/CN=redis",
+        "-addext", "subjectAltName=IP:127.0.0.1", "-CA", "ca.crt", "-CAkey", "ca.key",
+        "-addext", "basicConstraints=critical,CA:FALSE")  # fmt: skip
+    return folder
+
+
+@dataclass
+class Guarded:
+    """The server; its addresses by user."""
+
+    folder: Path
+    port: int
+
+    def url(self, user: str, password: str = "", scheme: str = "rediss") -> str:
+        login = f"consent-{user}:{password or PASSWORDS[user]}" if user != "boss" else f"boss:{BOSS}"
+        more = f"?ssl_ca_certs={self.folder / 'tls' / 'ca.crt'}" if scheme == "rediss" else ""
+        return f"{scheme}://{login}@127.0.0.1:{self.port}/0{more}"
+
+    def client(self, user: str) -> "Redis":
+        return connect(self.url(user))
+
+    def refused(self) -> list[str]:
+        """What anybody was refused since the server started, by its own log."""
+        with contextlib.closing(self.client("boss")) as boss:
+            return [f"{row['username']}: {row['reason']} {row['object']}" for row in boss.acl_log()]
+
+
+@contextlib.contextmanager
+def guarded(folder: Path) -> Iterator[Guarded]:
+    """The server on deploy/redis/data.conf, tls.conf and users.acl; only addresses and passwords are exchanged."""
+    try:
+        binary = find_binary()
+    except SettingsError as missing:
+        pytest.skip(str(missing))
+    certificates(folder / "tls")
+    users = (DEPLOY / "users.acl").read_text()
+    for who, name in (("api", "APIS"), ("worker", "WORKERS"), ("watch", "WATCHERS")):
+        users = users.replace(
+            f"#SHA256-OF-THE-{name}-PASSWORD", "#" + hashlib.sha256(PASSWORDS[who].encode()).hexdigest()
+        )
+    (folder / "users.acl").write_text(f"{users}\nuser boss on >{BOSS} ~* &* +@all\n")
+    made = Guarded(folder, free_port())
+    tls = (DEPLOY / "tls.conf").read_text().replace("tls-port 6379", f"tls-port {made.port}")
+    (folder / "tls.conf").write_text(tls.replace("/etc/valkey", str(folder)))
+    data = (DEPLOY / "data.conf").read_text().replace("dir /data", f"dir {folder}")
+    (folder / "data.conf").write_text(data.replace("bind * -::*", "bind 127.0.0.1"))
+    with (folder / "redis.log").open("wb") as log:
+        command = [binary, folder / "data.conf", "--include", folder / "tls.conf"]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+
+        def answers() -> bool:
+            assert process.poll() is None, (folder / "redis.log").read_text()
+            with contextlib.closing(made.client("boss")) as boss, contextlib.suppress(OSError, RedisError):
+                return bool(boss.ping())
+            return False
+
+        until("the server answers", answers)
+        yield made
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@dataclass
+class Processes(House):
+    """API and worker as processes of their own, each as its own user of Redis."""
+
+    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def begin(self, user: str, redis: Guarded, *command: str) -> subprocess.Popen[bytes]:
+        with (self.folder / f"{user}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command], env=self.as_user(user, redis), cwd=self.folder,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        self.running.append(process)
+        return process
+
+    def as_user(self, user: str, redis: Guarded) -> dict[str, str]:
+        return self.environ | {"CONSENT_REDIS_URL": redis.url(user)}
+
+    def told(self, user: str) -> str:
+        return (self.folder / f"{user}.log").read_text(errors="replace")
+
+
+@contextlib.contextmanager
+def processes(folder: Path, redis: Guarded) -> Iterator[Processes]:
+    """`consent api` and `python -m workers`; whatever happens, nothing of them is left."""
+    made = Processes(folder, {})
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
+    made.environ = plain | SHORT | {
+        "PYTHONPATH": HOME,
+        "CONSENT_DATA_DIR": str(folder / "data"),
+        "CONSENT_SECRET": "the-secret-of-this-installation-01",
+        "CONSENT_GATEWAY": "http_json",
+        "CONSENT_HTTP_JSON__URL": f"http://127.0.0.1:{made.outside_port}/sms",
+        "CONSENT_HTTP_JSON__SECRET": GATEWAY_SECRET,
+        "CONSENT_BSS": "http",
+        "CONSENT_BSS_HTTP__URL": f"http://127.0.0.1:{made.outside_port}/bss",
+        "CONSENT_BSS_HTTP__SECRET": BSS_SECRET,
+    }  # fmt: skip
+    try:
+        made.start_outside()
+        made.begin("api", redis, "consent_engine", "api", "--port", str(made.port))
+        until("the API answers", lambda: call("GET", f"{made.api}/healthz")[0] == 200)
+        made.begin("worker", redis, "workers")
+        until("the engine is ready", lambda: call("GET", f"{made.api}/readyz")[0] == 200)
+        yield made
+    finally:
+        for process in (*made.running, *([made.outside] if made.outside else [])):
+            process.terminate()
+        for process in (*made.running, *([made.outside] if made.outside else [])):
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(10)

@@ -1,0 +1,375 @@
+"""A full run, with all that can go wrong in it, searched for every number and text.
+
+In logs, metrics, RQ's jobs, names of keys, command lines, pages and errors there is none.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import urllib.error
+import urllib.parse
+import urllib.request
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from consent_engine.adapters.redis_binary import find_binary
+from consent_engine.errors import SettingsError
+from tests.acceptance.house import BSS_SECRET, GATEWAY_SECRET, HOME, SHORT, House, call, command_of, descendants, until
+from tests.security.rude import rude
+
+NUMBERS = range(71_000_001, 71_000_041)
+DIGITS = [f"138{n:08d}" for n in NUMBERS]
+WORDS = "zqx{}moon"
+"""In every text a person writes; ASCII, so that no way of writing it down can hide it."""
+ASKED = "5G 智享"
+"""In every question we send."""
+BETWEEN = re.compile(r"(?<=\d)[ \-./](?=\d)")
+
+
+def first(n):
+    return NUMBERS[n]
+
+
+@dataclass
+class Run:
+    """What happened, and all that was answered."""
+
+    home: House
+    answers: list[str] = field(default_factory=list)
+    orders: dict[int, str] = field(default_factory=dict)
+    sent: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    def place(self, n: int, **changes: Any) -> None:
+        status, said = self.home.place(first(n), **changes)
+        if status == 201:
+            self.orders[n] = said["id"]
+        else:
+            self.answers.append(json.dumps(said, ensure_ascii=False))
+
+    def say(self, n: int, words: str = "", **changes: Any) -> None:
+        text = f"{words}{WORDS.format(len(self.texts))}" if changes.pop("marked", True) else words
+        self.texts.append(text)
+        said = {"message_id": f"mo-{len(self.texts)}", "from": f"+86138{first(n):08d}", "to": "10085", "text": text}
+        body = json.dumps({**said, **changes}, ensure_ascii=False).encode()
+        self.heard(self.home.post_signed("/v1/gateways/http_json/inbound", body))
+
+    def heard(self, answer: tuple[int, Any]) -> None:
+        """Whatever an error or an acknowledgement says must name nobody. An agent's own order is none of these."""
+        if not (isinstance(answer[1], dict) and "timeline" in answer[1]):
+            self.answers.append(json.dumps(answer[1], ensure_ascii=False))
+
+    def raw(self, request: bytes) -> None:
+        """A request as no library would send it."""
+        line = http.client.HTTPConnection("127.0.0.1", self.home.port, timeout=10)
+        line.connect()
+        line.sock.sendall(request)
+        with contextlib.suppress(TimeoutError, OSError):
+            line.sock.settimeout(2)
+            self.answers.append(line.sock.recv(65_536).decode("utf-8", "replace"))
+        line.close()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """An engine with 2 workers that has seen everything."""
+    try:
+        find_binary()
+    except SettingsError as missing:
+        pytest.skip(str(missing))
+    folder = tmp_path_factory.mktemp("persons")
+    (folder / "site").mkdir()
+    shutil.copy(Path(__file__).with_name("all_said.py"), folder / "site" / "sitecustomize.py")
+    home = House(folder, {})
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
+    home.environ = plain | SHORT | {
+        "PYTHONPATH": f"{folder / 'site'}:{HOME}",
+        "ALL_SAID": str(folder / "all-said.log"),
+        "CONSENT_DATA_DIR": str(folder / "data"),
+        "CONSENT_GATEWAY": "http_json",
+        "CONSENT_HTTP_JSON__URL": f"http://127.0.0.1:{home.outside_port}/sms",
+        "CONSENT_HTTP_JSON__SECRET": GATEWAY_SECRET,
+        "CONSENT_BSS": "http",
+        "CONSENT_BSS_HTTP__URL": f"http://127.0.0.1:{home.outside_port}/bss",
+        "CONSENT_BSS_HTTP__SECRET": BSS_SECRET,
+        "CONSENT_MAX_ATTEMPTS": "2",
+    }  # fmt: skip
+    try:
+        with rude(home.outside_port) as seen:
+            home.start(2)
+            home.add_keys()
+            made = Run(home)
+            live(made)
+            made.sent = [sms["text"] for sms in seen if "text" in sms]
+            yield made
+    finally:
+        below = descendants(home.server.pid) if home.server else []
+        if home.server is not None and home.server.poll() is None:
+            home.stop()
+        for pid in below:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def live(run):
+    """Twenty orders and more, of all kinds, and everything that is said wrong about them."""
+    home = run.home
+    for n in range(20):
+        run.place(n, **({"metadata": {"note": WORDS.format("note"), "of": DIGITS[n]}} if n % 3 else {}))
+    for n in range(20, 30):  # turned away
+        run.place(n, msisdn=f"{DIGITS[n]}{DIGITS[n]}")
+        run.place(n, call={"caller_number": DIGITS[n], "recording_id": DIGITS[n]})
+        run.place(n, plan=DIGITS[n])
+        run.place(n, **{DIGITS[n]: WORDS.format("field")})
+    run.place(0)
+    handed = [n for n in run.orders if str(first(n))[-1] in "0789"]
+    assert handed
+    for n in handed:
+        until("asked", lambda n=n: home.state(run.orders[n]) == "awaiting_reply")
+    replies(run, handed)
+    strangers(run)
+    for victim in ("-m workers", " api"):
+        os.kill(home.children(victim)[0], signal.SIGKILL)
+    until("the API is back", lambda: call("GET", f"{home.api}/readyz")[0] == 200)
+    run.place(30)
+    until("asked", lambda: home.state(run.orders[30]) == "awaiting_reply" or str(first(30))[-1] in "123456")
+    states = {home.state(order) for order in run.orders.values()}
+    assert {"notified", "declined", "activation_failed", "undeliverable", "cancelled"} <= states, states
+
+
+def replies(run, handed):
+    """What subscribers write: each ends its order in another way."""
+    home = run.home
+    yes = handed
+    for n in yes:
+        run.say(n, "多少钱？")
+        run.say(n, "HELP", marked=False)
+    run.say(handed[0], "不同意", marked=False)
+    for n in handed[1:]:
+        run.say(n, "是", marked=False)
+        run.say(n, "是", marked=False)
+    bss = {"7": "activation_failed", "9": "notified", "0": "notified"}
+    for n in handed[1:]:
+        wanted = bss.get(str(first(n))[-1])
+        if wanted:
+            until(f"order {n} is {wanted}", lambda n=n, wanted=wanted: home.state(run.orders[n]) == wanted)
+    run.say(35, "TD", marked=False)
+    run.say(handed[1], "TD", marked=False)
+    run.heard(home.ask("POST", f"/v1/orders/{run.orders[1]}/cancel", {"reason": WORDS.format("reason")}))
+    run.heard(home.ask("POST", f"/v1/orders/{run.orders[2]}/cancel", {"reason": f"call {DIGITS[2]}"}))
+    until("undeliverable", lambda: "undeliverable" in {home.state(order) for order in run.orders.values()})
+
+
+PLACES = (
+    "/{who}", "/v1/orders/{who}", "/v1/orders?msisdn={who}&text={words}", "/v1/plans/{who}", "/ops?q={who}",
+    "/rq/0/view/job/{who}", "/v1/gateways/{who}/inbound?text={words}", "/?next={who}", "/assets/{who}",
+)  # fmt: skip
+REQUESTS = (
+    "{who} /{who} HTTP/1.1\r\nHost: x\r\n\r\n",
+    "GET /{who}\r\n{words}\r\n\r\n",
+    "{who}{words}\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: {who}\r\n{words} {who}\r\n\r\n",
+    "GET /{who} HTTP/1.1\r\nHost: x\r\nX: {long}\r\n\r\n",
+    "POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: {who}\r\n\r\n{words}",
+)
+"""As no library would send them."""
+
+
+def strangers(run):
+    """What is sent by mistake or malice: numbers and texts wherever a request can hold them."""
+    home, who, words = run.home, DIGITS[38], WORDS.format("stranger")
+    run.say(39, "是", marked=False, to=who)
+    run.say(39, words, **{"from": f"{who}{words}"})
+    run.say(39, words, message_id=f"{who}-{words}", received_at=who)
+    report = {
+        "ref": f"{run.orders[0]}.confirmation.1",
+        "message_id": who,
+        "status": "failed",
+        "error": f"{who} {words}",
+    }
+    for changes in ({}, {"ref": f"{who}.confirmation.1"}, {"status": who}, {"at": who}, {"error": who}):
+        run.heard(home.post_signed("/v1/gateways/http_json/receipts", json.dumps({**report, **changes}).encode()))
+    run.heard(home.post_signed("/v1/gateways/http_json/inbound", f'{{"from":"{who}","text":"{words}'.encode()))
+    run.heard(home.post_signed("/v1/gateways/http_json/inbound", f"{who}{words}".encode(), secret=who))
+    number = f"+86{who}"
+    for path, body in (
+        ("/v1/callable", {"msisdn": number}), ("/v1/callable", [{"msisdn": number}, {"msisdn": who + words}]),
+        ("/v1/refusals", {"msisdn": number, "channel": "voice", "call": f"{who}.wav"}),
+        ("/v1/refusals", {"msisdn": number, "channel": words, "agent": who}), ("/v1/orders/search", {"msisdn": who}),
+        ("/v1/refusals/lift", {"msisdn": who, "evidence": {"channel": "web", "ref": who, "at": who}}),
+    ):  # fmt: skip
+        for role in ("agent", "ops"):
+            status, said = home.ask("POST", path, body, role)
+            run.heard((status, said))
+    rows = f"msisdn,carrier,channel,ref\n{who},mobile,voice,{who}\n{who}{words},,web,{words}\n".encode()
+    run.heard(home.ask("POST", "/v1/refusals/import", rows, "ops", **{"Content-Type": "text/csv"}))
+    run.heard(
+        home.ask(
+            "POST",
+            "/v1/refusals/import",
+            rows.splitlines(keepends=True)[0] + f"{who},,voice,\n".encode(),
+            "ops",
+            **{"Content-Type": "text/csv"},
+        )
+    )
+    body = {"msisdn": who, "text": words}
+    for method in ("GET", "POST", "DELETE"):
+        for path in PLACES:
+            told = home.ask(method, path.format(who=who, words=words), body if method == "POST" else None, "ops")
+            run.heard(told)
+    for header in (
+        "Authorization",
+        "Idempotency-Key",
+        "Cookie",
+        "User-Agent",
+        "Referer",
+        "Last-Event-ID",
+        "Accept-Language",
+    ):
+        run.heard(call("POST", f"{home.api}/v1/orders", {"msisdn": who}, {header: f"consent={who} {words}"}))
+    form = urllib.parse.urlencode({"key": who, "next": f"/{who}"}).encode()
+    run.heard(
+        call(
+            "POST",
+            f"{home.api}/sign-in",
+            form,
+            {"Content-Type": "application/x-www-form-urlencoded", "Origin": home.api},
+        )
+    )
+    for request in REQUESTS:
+        run.raw(request.format(who=who, words=words, long=words * 9_000).encode())
+
+
+# -- the search --------------------------------------------------------------------------------------------------------
+
+
+def found(where: str, text: str, *, questions: bool = True) -> list[str]:
+    """Everybody who is named in a text, and every text that is quoted in it."""
+    plain = BETWEEN.sub("", text)
+    named = [digits for digits in DIGITS if digits in plain]
+    quoted = re.findall(r"zqx\w*moon", text)
+    asked = [ASKED] if questions and (ASKED in text or ASKED.encode("unicode_escape").decode() in text) else []
+    return [f"{where}: {each}" for each in (*named, *quoted, *asked)]
+
+
+def test_the_search_finds_what_it_is_looking_for(run):
+    """A search that could find nothing would always be happy."""
+    assert found("x", f"SMS to +86{DIGITS[3]}") == [f"x: {DIGITS[3]}"]
+    assert found("x", f"to {DIGITS[3][:3]}-{DIGITS[3][3:7]} {DIGITS[3][7:]}")
+    assert found("x", repr([f"多少钱？{WORDS.format(3)}"]))
+    assert found("x", json.dumps("5G 智享套餐"))
+    aof = b"".join(path.read_bytes() for path in run.home.folder.rglob("*.aof")).decode("utf-8", "replace")
+    assert {DIGITS[0], "zqx0moon", ASKED} <= {each.partition(": ")[2] for each in found("aof", aof)}
+
+
+def test_nobody_is_in_a_log_not_even_before_it_is_cleaned(run):
+    raw = (run.home.folder / "all-said.log").read_text("utf-8")
+    names = {line.split(" ", 1)[0].split(".")[0] for line in raw.splitlines()}
+    assert {"asyncio", "consent_engine", "rq", "uvicorn"} <= names, names
+    assert len(raw.splitlines()) > 200
+    assert found("raw log", raw) == []
+    assert found("engine.log", run.home.log) == []
+    assert "Traceback" not in run.home.log
+    for log in run.home.folder.rglob("*.log"):
+        assert found(log.name, log.read_text("utf-8", "replace")) == []
+
+
+def dumped(client, key):
+    """Everything in a key, as text."""
+    kind = client.type(key).decode()
+    read = {
+        "string": lambda: [client.get(key)],
+        "list": lambda: client.lrange(key, 0, -1),
+        "set": lambda: client.smembers(key),
+        "zset": lambda: client.zrange(key, 0, -1),
+        "hash": lambda: [part for pair in client.hgetall(key).items() for part in pair],
+        "stream": lambda: [part for _, fields in client.xrange(key) for pair in fields.items() for part in pair],
+    }[kind]()
+    return " ".join((zlib.decompress(part) if part[:1] == b"x" else part).decode("utf-8", "replace") for part in read)
+
+
+PERSONLESS = re.compile(rb"rq:|ce:workers|ce:measures|ce:meta|ce:apikeys|ce:key:|ce:\{0\}:(due|placed|funnel|refusals)")
+"""Keys that hold no person part: of these, the values are searched too."""
+
+
+def test_nobody_is_in_the_name_of_a_key_or_in_a_job(run):
+    with contextlib.closing(Redis.from_url(f"unix://{run.home.folder}/data/redis.sock")) as client:
+        names = sorted(client.scan_iter("*", count=1000))
+        jobs = [name for name in names if name.startswith(b"rq:job:")]
+        assert len(names) > 60
+        assert len(jobs) > 5
+        assert found("names of keys", b" ".join(names).decode()) == []
+        searched = [name for name in names if PERSONLESS.match(name)]
+        assert len(searched) > 30
+        for name in searched:
+            assert found(name.decode(), dumped(client, name)) == []
+
+
+def test_nobody_is_in_metrics_or_on_a_command_line(run):
+    status, metrics = run.home.ask("GET", "/metrics", role="ops")
+    assert status == 200
+    assert "consent_" in metrics
+    assert found("metrics", metrics) == []
+    for pid in [run.home.server.pid, *descendants(run.home.server.pid)]:
+        assert found("command line", command_of(pid)) == []
+
+
+def test_no_error_and_no_acknowledgement_names_anybody(run):
+    assert len(run.answers) > 120
+    wrong = [each for answer in run.answers for each in found("answer", answer, questions=False)]
+    assert wrong == []
+
+
+def signed_in(home):
+    made = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    form = urllib.parse.urlencode({"key": home.keys["ops"]}).encode()
+    made.open(urllib.request.Request(f"{home.api}/sign-in", form, {"Origin": home.api}))  # noqa: S310 - our own loopback address
+    return made
+
+
+def test_every_page_that_ops_opens_is_masked(run):
+    home = run.home
+    document = home.ask("GET", "/openapi.json")[1]
+    asked = [path for path, methods in document["paths"].items() if "get" in methods and "{" not in path]
+    asked += [f"/v1/orders/{order}" for order in run.orders.values()]
+    asked += [
+        "/",
+        "/ops",
+        "/ops/board",
+        "/rq/",
+        "/rq/0/data/queues.json",
+        "/rq/0/data/workers.json",
+        "/docs",
+        "/tariffs",
+    ]
+    for lane in ("sms", "inbound", "activation", "timer"):
+        asked += [
+            f"/rq/0/data/jobs/{lane}/{kind}/100/asc/1.json" for kind in ("queued", "finished", "failed", "started")
+        ]
+    browser = signed_in(home)
+    seen = ""
+    for path in asked:
+        with browser.open(home.api + path) as answer:
+            text = answer.read().decode()
+        seen += text
+        assert found(path, text.replace(WORDS.format("reason"), ""), questions=False) == [], path
+    assert "****" in seen
+    assert "sms: " in seen
+    for n in run.orders:
+        search = home.ask("POST", "/v1/orders/search", {"msisdn": DIGITS[n]}, "ops")
+        assert search[1]["orders"]
+        assert (
+            found(
+                "search", json.dumps(search[1], ensure_ascii=False).replace(WORDS.format("reason"), ""), questions=False
+            )
+            == []
+        )

@@ -1,0 +1,212 @@
+"""Redis' users and TLS, tried for real: the whole road as two users over TLS, and each refused what it must not do."""
+
+import contextlib
+import socket
+import ssl
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+from http import HTTPStatus
+
+import pytest
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+
+from consent_engine.adapters.redis_binary import find_binary
+from consent_engine.adapters.redis_client import connect
+from tests.acceptance.house import call, free_port, until
+from tests.security.redis_house import DEPLOY, PASSWORDS, guarded, processes
+
+ASKED_AND_DONE_WITHOUT = {"command config|get", "command acl|getuser", "command client|list"}
+"""What the engine asks for where it may, and reads no more into a refusal than that."""
+RQ_PAGES = (
+    "/rq/", "/rq/0/view/workers", "/rq/0/view/jobs", "/rq/0/view/jobs/sms/failed/8/asc/1", "/rq/0/data/queues.json",
+    "/rq/0/data/workers.json", "/rq/0/data/jobs/sms/queued/8/asc/1.json", "/rq/0/data/jobs/sms/finished/8/asc/1.json",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory):
+    with guarded(tmp_path_factory.mktemp("redis")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def home(redis, tmp_path_factory):
+    with processes(tmp_path_factory.mktemp("engine"), redis) as made:
+        made.environ["CONSENT_REDIS_URL"] = redis.url("api")
+        made.add_keys()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def walked(home):
+    """An order that went the whole road; its id."""
+    status, order = home.place(1)
+    assert status == HTTPStatus.CREATED, order
+    until("asked", lambda: home.state(order["id"]) == "awaiting_reply")
+    assert home.say(1, "是", "mo-1")[0] == HTTPStatus.OK
+    until("notified", lambda: home.state(order["id"]) == "notified")
+    return order["id"]
+
+
+def test_the_whole_road_is_walked_as_two_users_over_tls(home, redis, walked):
+    [activation] = [each for each in home.ledger()["activations"] if each["order_id"] == walked]
+    assert activation["switched_on"] == 1
+    with contextlib.closing(redis.client("boss")) as boss:
+        assert {row["user"] for row in boss.client_list()} == {"consent-api", "consent-worker", "boss"}
+        assert boss.config_get("port")["port"] == "0"
+    assert {refused.partition(": ")[2] for refused in redis.refused()} <= ASKED_AND_DONE_WITHOUT
+
+
+def browser(home):
+    """Somebody of ops, signed in."""
+    made = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    form = urllib.parse.urlencode({"key": home.keys["ops"]}).encode()
+    made.open(urllib.request.Request(f"{home.api}/sign-in", form, {"Origin": home.api}))  # noqa: S310 - our own loopback address
+    return made
+
+
+def test_everything_else_an_installation_does_is_allowed_too(home, redis, walked):
+    assert home.ask("POST", "/v1/refusals", {"msisdn": "13800000077", "channel": "voice"})[0] == HTTPStatus.CREATED
+    assert home.ask("GET", "/v1/refusals", role="ops")[1]["refusals"]
+    act = {"channel": "web", "ref": "form-1", "at": "2099-01-01T00:00:00Z"}
+    lifted = home.ask("POST", "/v1/refusals/lift", {"msisdn": "13800000077", "evidence": act}, role="admin")
+    assert lifted[0] == HTTPStatus.UNPROCESSABLE_ENTITY  # in the future: but the line was read
+    for path in ("/v1/orders", "/metrics", "/v1/plans"):
+        assert home.ask("GET", path, role="ops")[0] == HTTPStatus.OK, path
+    assert home.ask("POST", "/v1/plans/data-pack-10gb/withdraw", role="admin")[0] == HTTPStatus.OK
+    ops = browser(home)
+    for path in ("/ops", "/ops/board", *RQ_PAGES):
+        assert ops.open(home.api + path).status == HTTPStatus.OK, path
+    for path in ("/rq/requeue/sms", "/rq/queue/sms/failed/empty"):
+        asked = urllib.request.Request(home.api + path, b"", {"Origin": home.api})  # noqa: S310 - our own loopback address
+        assert ops.open(asked).status == HTTPStatus.OK, path
+    for command in (["stuck"], ["show", walked], ["plans", "list"], ["keys", "list"], ["keys", "revoke", "agent-1"],
+                    ["callable", "13800000001"], ["refuse", "13800000009"], ["doctor", "--brief"]):  # fmt: skip
+        done = home.command(*command)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+    assert {refused.partition(": ")[2] for refused in redis.refused()} <= ASKED_AND_DONE_WITHOUT
+
+
+def test_no_password_is_in_a_log_or_a_command_line(home, walked):
+    told = home.told("api") + home.told("worker")
+    assert "notified" in told
+    assert not any(password in told for password in PASSWORDS.values())
+
+
+NOBODYS = [
+    "FLUSHALL", "FLUSHDB", "KEYS *", "CONFIG GET requirepass", "CONFIG SET appendonly no", "CONFIG REWRITE",
+    "DEBUG SLEEP 0", "SHUTDOWN NOSAVE", "EVAL return 0", "EVAL_RO return 0", "FUNCTION LOAD x", "MODULE LOAD /x.so",
+    "MONITOR", "ACL SETUSER default on", "ACL LIST", "REPLICAOF NO ONE", "SAVE", "BGREWRITEAOF", "SLOWLOG GET",
+    "CLIENT LIST", "CLIENT KILL TYPE normal", "PUBLISH rq:pubsub:x stop", "SUBSCRIBE rq:pubsub:x", "PSUBSCRIBE *",
+    "SCRIPT FLUSH", "RESTORE ce:x 0 x", "DUMP ce:meta", "MIGRATE 127.0.0.1 1 ce:meta 0 1", "SWAPDB 0 1",
+    "SORT ce:plans",
+    "COPY ce:a ce:b", "FAILOVER", "CLUSTER RESET", "RANDOMKEY", "SET other 1", "GET other", "HSET {0}:order:x v 1",
+    "DEL mine",
+]  # fmt: skip
+"""No user of the engine needs any of these."""
+WORKERS_NOT = [
+    "HGETALL ce:apikeys", "HSET ce:apikeys x y", "DEL ce:apikeys", "SCAN 0", "GET ce:key:x", "SET ce:key:x y",
+    "DEL ce:key:x",
+]  # fmt: skip
+"""A worker that somebody took over can make no key, and learn of none."""
+WATCHERS_NOT = [
+    "HGETALL ce:{0}:order:x", "HGET ce:{0}:order:x who", "HGETALL ce:{0}:line:x", "LRANGE ce:{0}:inbox:x 0 -1",
+    "XRANGE ce:{0}:unmatched - +", "HGETALL ce:apikeys", "HGETALL ce:meta", "HSET ce:workers x y", "DEL rq:workers",
+    "ZADD ce:{0}:due:sms 0 x", "ZREM ce:{0}:due:sms x", "RPUSH rq:queue:sms x", "EVALSHA 0 0", "SCRIPT LOAD x",
+    "SET rq:x 1",
+]  # fmt: skip
+"""Who watches sees depths, counts and jobs; no person, no key, and changes nothing."""
+REFUSED = [
+    *((user, each) for user in PASSWORDS for each in NOBODYS),
+    *(("worker", each) for each in WORKERS_NOT),
+    *(("watch", each) for each in WATCHERS_NOT),
+]
+
+
+def as_sent(command):
+    """EVAL and its kind want how many keys there are."""
+    return [*command.split(), "0"] if command.startswith("EVAL") else command.split()
+
+
+@pytest.mark.parametrize(("user", "command"), REFUSED, ids=lambda each: each)
+def test_each_user_is_refused_what_it_must_not_do(redis, user, command):
+    with contextlib.closing(redis.client(user)) as client, pytest.raises(ResponseError) as refusal:
+        client.execute_command(*as_sent(command))
+    # DEBUG and MODULE are refused to everybody, before users are looked at.
+    assert isinstance(refusal.value, NoPermissionError) or command.split()[0] in {"DEBUG", "MODULE"}
+
+
+def test_a_script_may_do_no_more_than_who_runs_it(redis):
+    with contextlib.closing(redis.client("worker")) as worker:
+        sha = worker.script_load("return redis.call('HGETALL', 'ce:apikeys')")
+        with pytest.raises(RedisError, match=r"ACL|permission|NOPERM"):
+            worker.evalsha(sha, 0)
+
+
+def test_who_watches_sees_what_waits(redis, walked):
+    with contextlib.closing(redis.client("watch")) as watch:
+        assert watch.zcard("ce:{0}:placed") >= 1
+        assert watch.hgetall("ce:workers")
+        assert watch.smembers("rq:workers")
+        assert watch.zcount("ce:{0}:due:timer", "-inf", "+inf") >= 0
+        assert watch.info("memory")
+
+
+# -- who does not come in ---------------------------------------------------------------------------------------------
+
+
+def test_without_a_user_or_with_a_wrong_password_nobody_comes_in(redis):
+    for login in ("", "default:@", "consent-api:wrong@", "consent-api:@", "default:api-pass-1@"):
+        url = redis.url("api").replace(f"consent-api:{PASSWORDS['api']}@", login)
+        with contextlib.closing(connect(url)) as client, pytest.raises(AuthenticationError):
+            client.ping()
+
+
+def test_without_tls_or_with_another_authority_nobody_is_spoken_to(redis, tmp_path):
+    for url in (redis.url("api", scheme="redis"), redis.url("api").partition("?")[0]):
+        with contextlib.closing(connect(url)) as client, pytest.raises(RedisError):
+            client.ping()
+    context = ssl.create_default_context(cafile=str(redis.folder / "tls" / "ca.crt"))
+    with (
+        socket.create_connection(("127.0.0.1", redis.port), 5) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as spoken,
+    ):
+        assert spoken.version() == "TLSv1.3"
+    with contextlib.closing(redis.client("boss")) as boss:
+        assert boss.config_get("tls-protocols")["tls-protocols"] == "TLSv1.2 TLSv1.3"
+
+
+@pytest.mark.parametrize(("user", "password"), [("api", "wrong-pass-9"), ("watch", PASSWORDS["watch"])])
+def test_what_cannot_work_with_this_user_ends_and_tells_no_password(home, redis, user, password):
+    environ = home.environ | {"CONSENT_REDIS_URL": redis.url(user, password)}
+    for command in (["-m", "workers"], ["-m", "consent_engine", "api", "--port", str(free_port())],
+                    ["-m", "consent_engine", "stuck"]):  # fmt: skip
+        done = subprocess.run([sys.executable, *command], env=environ, capture_output=True, text=True, timeout=60,
+                              cwd=home.folder, check=False)  # fmt: skip
+        assert done.returncode != 0, command
+        assert password not in done.stdout + done.stderr
+        if user == "api":
+            assert len(done.stderr.strip().splitlines()) == 1, (command, done.stderr)
+
+
+def test_doctor_finds_that_a_user_may_not(home, redis):
+    home.environ["CONSENT_REDIS_URL"], kept = redis.url("watch"), home.environ["CONSENT_REDIS_URL"]
+    done = home.command("doctor", "--brief")
+    home.environ["CONSENT_REDIS_URL"] = kept
+    assert done.returncode == 1
+    assert [line for line in done.stdout.splitlines() if line.startswith("bad")]
+    assert "NoPermission" in done.stdout or "users.acl" in done.stdout
+    assert PASSWORDS["watch"] not in done.stdout + done.stderr
+
+
+def test_the_users_file_as_it_is_here_starts_no_server(tmp_path):
+    """Its passwords are to be filled in; nobody runs on ours by mistake."""
+    command = [find_binary(), "--port", "0", "--aclfile", DEPLOY / "users.acl", "--dir", tmp_path]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode != 0
+
+
+def test_it_all_still_works_at_the_end(home, walked):
+    assert call("GET", f"{home.api}/readyz")[0] == HTTPStatus.OK

@@ -1,0 +1,188 @@
+"""Whoever can write to RQ's Redis can lose wake-ups, and nothing else: no code runs, nobody stops, no page breaks."""
+
+import pickle
+import tracemalloc
+import zlib
+from base64 import b64encode
+
+import pytest
+from rq.serializers import JSONSerializer, resolve_serializer
+from rq.webhook import Webhook
+
+from consent_engine.adapters.rq_queue import JOB, connect_rq, lane_queue
+from consent_engine.domain.effects import Lane
+from consent_engine.keys import Role
+from tests.integration.api_door import server as api_server
+from tests.integration.page_door import SAME, PageDoor
+from tests.integration.rq_house import Gateway, server, until, works
+from tests.integration.test_rq_worker import ATTACKS, OUT_OF_THE_WAY, Bomb, enqueued
+
+LANES = [lane.value for lane in Lane]
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    with server(tmp_path_factory.mktemp("q")) as running:
+        yield running
+
+
+@pytest.fixture
+def listening():
+    """Somebody who would be told by a webhook."""
+    made = Gateway()
+    yield made
+    made.close()
+
+
+def poison(redis, touched, url):
+    """Everything at once, in every lane."""
+    redis.delete("rq:queue:timer")
+    for attack in OUT_OF_THE_WAY.values():
+        attack(redis)
+    until("a queue that is none is mended", lambda: redis.type("rq:queue:timer") != b"set")
+    n = 0
+    for attack in ATTACKS.values():
+        bad = attack(redis, touched)
+        for lane in LANES:  # the same hash under names of its own, so that every lane meets it
+            n += 1
+            redis.copy(f"rq:job:{bad}", f"rq:job:bad-{n}", replace=True)
+            redis.lpush(f"rq:queue:{lane}", f"bad-{n}")
+    told = [Webhook(f"{url}/{kind}", kind) for kind in ("finished", "failed")]
+    enqueued(redis, JOB, ["sms"], webhooks=told)
+    enqueued(redis, "os.system", [f"touch {touched}"], webhooks=told)
+    redis.publish("rq:pubsub:anybody", b'{"command": "shutdown"}')
+    return n
+
+
+def test_workers_under_attack_run_nothing_stop_never_and_do_their_work(started, tmp_path, listening):
+    touched = tmp_path / "touched"
+    with works(started, tmp_path) as house:
+        workers = [house.work(), house.work()]
+        until("both are in RQ's registry", lambda: house.redis.scard("rq:workers") == len(workers))
+        attacks = poison(house.redis, touched, listening.url)
+        for name in house.redis.smembers("rq:workers"):
+            house.redis.publish(f"rq:pubsub:{name.decode().removeprefix('rq:worker:')}", b'{"command": "shutdown"}')
+        order = house.place()
+        house.becomes(order, "awaiting_reply")
+        until("every lane is empty", lambda: not any(house.redis.llen(f"rq:queue:{lane}") for lane in LANES), 60)
+        again = house.place()
+        house.becomes(again, "awaiting_reply")
+        refused = [
+            row for lane in LANES for row in house.redis.zrange(f"rq:failed:{lane}", 0, -1) if row.startswith(b"bad-")
+        ]
+        assert len(refused) == attacks
+        assert all(worker.process.poll() is None for worker in workers)
+        assert not any("Traceback" in worker.said() for worker in workers)
+    assert not touched.exists()
+    assert listening.calls.empty()
+
+
+@pytest.fixture(scope="module")
+def running():
+    with api_server() as found:
+        yield found
+
+
+READS = (
+    "/rq/0/view/job/{bad}", "/rq/0/data/job/{bad}.json", "/rq/0/data/queues.json", "/rq/0/data/workers.json",
+    "/rq/0/data/jobs/sms/queued/8/asc/1.json", "/rq/0/data/jobs/sms/failed/8/asc/1.json",
+)  # fmt: skip
+ACTS = (
+    "/rq/queue/sms/compact", "/rq/job/{bad}/requeue", "/rq/requeue/sms", "/rq/job/{bad}/delete",
+    "/rq/queue/sms/failed/empty", "/rq/queue/sms/queued/empty",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def door(running):
+    made = PageDoor(*running)
+    made.rq = connect_rq(running[0])
+    made.ops = made.sign_in(Role.OPS)
+    yield made
+    made.rq.close()
+    made.close()
+
+
+def poisoned(door, name, touched):
+    """RQ with one bad job and one good one, both queued and failed; their ids."""
+    for key in door.rq.scan_iter("rq:*"):
+        door.rq.delete(key)
+    bad = ATTACKS[name](door.rq, touched)
+    good = lane_queue(Lane.SMS, door.rq).enqueue_call(JOB, args=["sms"], description="sms: 3 due").id
+    door.rq.zadd("rq:failed:sms", dict.fromkeys((bad, good), 10**11))
+    return bad, good
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_to_look_at_a_poisoned_job_runs_nothing_and_breaks_no_page(door, tmp_path, name):
+    """The dashboard's own way of fetching a job unpickles what is in it."""
+    bad, good = poisoned(door, name, tmp_path / "touched")
+    for path in READS:
+        assert door.ops.get(path.format(bad=bad)).status_code < 500, path
+    queued = door.ops.get("/rq/0/data/jobs/sms/queued/8/asc/1.json").json()["jobs"]
+    assert [job["description"] for job in queued if job["id"] == good] == ["sms: 3 due"]
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_to_act_on_a_poisoned_job_runs_nothing_and_the_sound_ones_are_acted_on(door, tmp_path, name):
+    for path in ACTS:
+        bad, good = poisoned(door, name, tmp_path / "touched")
+        assert door.ops.ask("POST", path.format(bad=bad), headers=SAME).status_code < 500, path
+        if path == "/rq/requeue/sms":
+            assert good.encode() not in door.rq.zrange("rq:failed:sms", 0, -1), "the sound ones were requeued"
+    assert not (tmp_path / "touched").exists()
+
+
+BOMB = zlib.compress(b"[" * 200_000_000, 9)
+"""Two hundred kilobytes that unpack to two hundred megabytes."""
+
+
+def bomb_in_its_data(redis, job):
+    redis.hset(f"rq:job:{job}", "data", BOMB)
+
+
+def bomb_in_its_result(redis, job):
+    kept = {"created_at": 1, "type": 2, "id": "r", "exc_string": b64encode(BOMB)}
+    redis.xadd(f"rq:results:{job}", kept)
+
+
+def bomb_of_a_bomb(redis, job):
+    """Small enough to be looked at, until it is unpacked."""
+    redis.xadd(f"rq:results:{job}", {"type": 2, "exc_string": b64encode(zlib.compress(b"[" * 3_000_000, 9)[:3_000])})
+
+
+@pytest.mark.parametrize("plant", [bomb_in_its_data, bomb_in_its_result, bomb_of_a_bomb])
+def test_a_job_that_unpacks_to_more_than_memory_is_not_unpacked_to_be_shown(door, plant):
+    for key in door.rq.scan_iter("rq:*"):
+        door.rq.delete(key)
+    job = lane_queue(Lane.SMS, door.rq).enqueue_call(JOB, args=["sms"]).id
+    door.rq.zadd("rq:failed:sms", {job: 10**11})
+    plant(door.rq, job)
+    tracemalloc.start()
+    try:
+        for path in READS:
+            assert door.ops.get(path.format(bad=job)).status_code < 500, path
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 20_000_000
+
+
+def test_what_came_of_a_job_of_ours_is_shown(door, tmp_path):
+    _, good = poisoned(door, "a retry", tmp_path / "touched")
+    redis = door.rq
+    redis.xadd(f"rq:results:{good}", {"type": 2, "exc_string": b64encode(zlib.compress(b"sms: performed 3, parked 1"))})
+    assert door.ops.get(f"/rq/0/data/job/{good}.json").json()["exc_info"] == "sms: performed 3, parked 1"
+
+
+def test_nothing_in_this_process_unpickles_a_job(door):
+    """Whoever names no serializer got pickle."""
+    for named in (None, "pickle", "json"):
+        assert resolve_serializer(named) is JSONSerializer
+
+
+def test_the_attack_is_one(tmp_path):
+    """Unpickled, it would have touched the file."""
+    pickle.loads(pickle.dumps(Bomb(tmp_path / "touched")))  # noqa: S301 - our own
+    assert (tmp_path / "touched").exists()

@@ -1,0 +1,75 @@
+"""The failure matrix and the page of pitfalls: nothing of the design is missing, and every test they name exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MATRIX = (ROOT / "docs" / "failure-matrix.md").read_text("utf-8")
+PITFALLS = (ROOT / "docs" / "rq-redis-pitfalls.md").read_text("utf-8")
+WRITTEN = {
+    name for path in (ROOT / "tests").rglob("*.py") for name in re.findall(r"def (test_\w+)\(", path.read_text("utf-8"))
+}
+CONVERSATIONS = {path.stem.replace("_", " ") for path in (ROOT / "tests" / "scenarios").glob("*.txt")}
+
+# Part 9 of the design, what stands together there taken apart.
+DESIGNED = (
+    "worker killed at each point", "API killed between commit and answer", "Redis killed", "Redis restarted",
+    "Redis slow", "Redis full", "Redis failed over", "reply lost on the wire", "gateway: timeout", "gateway: 5xx",
+    "gateway: 429", "gateway: garbage", "gateway: accepts then never reports", "gateway: reports before it answers",
+    "gateway: reports twice", "gateway: reports out of order", "gateway: failed after delivered", "BSS: timeout",
+    "BSS: 5xx", "BSS: 429", "BSS: garbage", "BSS: refuses", "BSS: refuses after doubt", "BSS: in progress",
+    "reply: duplicate", "reply: second 是 after settling", "reply: early", "reply: late",
+    "reply: in the last second with a backlog", "reply: ambiguous", "reply: from another number", "STOP then YES",
+    "YES then STOP", "refusal while placing", "plan changed between call and reply",
+    "plan revoked between call and reply", "host clock jumps", "two workers on one effect", "a poison effect",
+    "RQ jobs lost", "RQ jobs doubled", "RQ's keys deleted", "RQ's Redis down", "disk full",
+)  # fmt: skip
+
+
+def rows(page):
+    """The rows of a page's tables, as cells."""
+    lines = [line for line in page.splitlines() if re.match(r"\| (?!Scenario|#)", line)]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def named(page):
+    return sorted(set(re.findall(r"`(test_\w+(?:\[[^]`]+\])?)`", page)))
+
+
+@pytest.mark.parametrize("scenario", DESIGNED)
+def test_every_scenario_of_the_design_is_in_the_matrix(scenario):
+    assert [row[0] for row in rows(MATRIX)].count(scenario) == 1
+
+
+def test_every_row_says_what_is_done_what_is_seen_and_which_test_would_fail():
+    assert len(rows(MATRIX)) >= len(DESIGNED)
+    for row in rows(MATRIX):
+        assert len(row) == 4, row
+        assert all(row), row
+        assert named(row[3]), row
+
+
+def test_all_forty_pitfalls_are_there_each_with_its_answer_and_its_test():
+    found = rows(PITFALLS)
+    assert [row[0] for row in found] == [f"P{n}" for n in range(1, 41)]
+    for row in found:
+        assert len(row) == 5, row
+        assert row[2] in {"met", "not applicable"}, row
+        assert named(row[4]), row
+
+
+@pytest.mark.parametrize("name", sorted({*named(MATRIX), *named(PITFALLS)}))
+def test_a_test_named_there_exists(name):
+    test, _, case = name.rstrip("]").partition("[")
+    assert test in WRITTEN
+    if case:
+        assert test == "test_a_conversation_ends_as_it_must"
+        assert case in CONVERSATIONS
+
+
+def test_every_conversation_shows_a_row():
+    shown = {name.partition("[")[2].rstrip("]") for name in named(MATRIX)} - {""}
+    assert shown <= CONVERSATIONS
+    assert len(shown) >= 25
