@@ -52,12 +52,10 @@ def _split(url: str) -> SplitResult:
 
 def _redis_url(url: str) -> str:
     scheme = url.partition("://")[0]
-    if url.startswith(SENTINEL):
-        SentinelAddress.read(url)
-        return url
-    if url.startswith(CLUSTER):
-        ClusterAddress.read(url)
-        return url
+    for many, address in ((SENTINEL, SentinelAddress), (CLUSTER, ClusterAddress)):
+        if url.startswith(many):
+            address.read(url)
+            return url
     if scheme not in {"redis", "rediss", "unix"}:
         raise ValueError("is not a Redis address: write it like redis://HOST:6379/0")
     parts = _split(url)

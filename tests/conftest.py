@@ -10,6 +10,7 @@ import pytest
 from fakeredis import FakeRedis
 
 from consent_engine.adapters.redis_client import Wire
+from consent_engine.adapters.redis_keys import Cell
 from consent_engine.adapters.redis_registry import RedisRegistry
 from consent_engine.adapters.redis_store import RedisStore
 from consent_engine.domain.admit import PlaceOrder, Placing, Terms
@@ -115,7 +116,10 @@ class FakeQueue:
 class World:
     """An engine over the real store, with an outside that the test plays."""
 
-    def __init__(self, client: Any, policy: Policy | None = None, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, client: Any, policy: Policy | None = None, *, clock: Clock | None = None, cell: Cell | None = None
+    ) -> None:
+        self.cell = cell or Cell()
         self.clock = clock or Clock()
         self.gateway, self.bss, self.queue = FakeGateway(), FakeBss(), FakeQueue()
         self.client = client
@@ -129,8 +133,8 @@ class World:
         """Another engine on the same store, as another process would have."""
         wire = Wire(self.client, proves=False, replicas=0)
         return Engine(
-            RedisStore(wire, lease_ms=60_000, clock=self.clock),
-            RedisRegistry(wire, clock=self.clock),
+            RedisStore(wire, lease_ms=60_000, clock=self.clock, cell=self.cell),
+            RedisRegistry(wire, clock=self.clock, prefix=self.cell.shared),
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
             Terms(self.policy, SENDERS, frozenset()),

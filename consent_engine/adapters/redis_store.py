@@ -115,7 +115,8 @@ class RedisStore:
             return []
         calls = Calls()
         calls.script("lease", [self._cell.due[lane]], [self._now(), n, self._lease_ms, self._cell.prefix, MOST_UNREAD])
-        [[now, *rows]] = self._wire.send(calls)
+        # Proven before the BSS is called: a refusal after a failover must still see that an activation was started.
+        [[now, *rows]] = self._wire.send(calls, prove=lane is Lane.ACTIVATION)
         leased, broken = [], Calls()
         for member, *rest in rows:
             try:

@@ -11,7 +11,6 @@ from typing import Any
 from consent_engine.domain.decision import (
     A_SECOND,
     Decision,
-    Drop,
     Put,
     closing,
     held_back,
@@ -56,7 +55,7 @@ def _on_timer(order: Order, fact: Woke, now: Millis) -> Decision:
         if question and question.leased_at:  # in flight: let it end first, so that a question that went out counts
             return Decision(order, put=(Put(effect, now + A_SECOND),))
         event = Event(Trigger.TOO_LATE_TO_ASK, now, op, by="engine")
-        return settle(order, event, drop=Drop.NOT_IN_FLIGHT, guard=order.ask_by)
+        return settle(order, event, guard=order.ask_by)
     if effect == WAKE_REMINDER and order.state is State.AWAITING_REPLY:
         return _remind(order, op, now)
     return Decision(order)

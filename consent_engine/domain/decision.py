@@ -20,6 +20,7 @@ from consent_engine.domain.order import QUESTION, Order
 from consent_engine.domain.sms import Delivery
 
 A_SECOND = 1_000
+MAY_BE_ASKED = "may_be_asked"
 PARKED: Millis = -1
 """The due of an effect that waits for a person: kept as +inf, which is the stuck list."""
 
@@ -61,10 +62,23 @@ class Decision:
         return not (self.events or self.put or self.drop)
 
 
-def settle(order: Order, event: Event, *puts: Put, drop: Drop = Drop.ANYWAY, guard: Millis | None = None) -> Decision:
-    """Settle: every effect goes that is not a consequence of it. Nothing more is sent to somebody who has answered."""
-    careful = {ACTIVATE: Drop.NEVER_LEASED, QUESTION: Drop.NOT_IN_FLIGHT}
-    gone = tuple((e, drop if careful.get(e) is drop else Drop.ANYWAY) for e in order.effects)
+def settle(
+    order: Order, event: Event, *puts: Put, started: Drop = Drop.ANYWAY, guard: Millis | None = None,
+    unasked: bool = False,
+) -> Decision:  # fmt: skip
+    """Settle: every effect goes that is not a consequence of it. Nothing more is sent to somebody who has answered.
+
+    started: what a started activation makes of it · unasked: the question is surely not with the subscriber. Else one
+    that is in flight, or in doubt, is written down: a bare yes that comes later may answer it.
+    """
+    kinds = {ACTIVATE: started}
+    question = order.question
+    if question is not None and order.state is State.AGREED:
+        if not unasked and (question.leased_at or question.doubts):
+            event = replace(event, detail={**event.detail, MAY_BE_ASKED: 1})
+        # Begun since we looked: then look again, so that the history says so.
+        kinds[QUESTION] = Drop.ANYWAY if question.leased_at else Drop.NOT_IN_FLIGHT
+    gone = tuple((effect, kinds.get(effect, Drop.ANYWAY)) for effect in order.effects)
     return Decision(order.moved(event), (event,), puts, gone, guard)
 
 
@@ -118,7 +132,7 @@ def refuse_or_note(order: Order, event: Event, late: Event, *puts: Put, late_put
         return settle(order, event, *puts)
     activate = order.effects.get(ACTIVATE)
     if order.state is State.CONFIRMED and activate and not activate.attempts:
-        return settle(order, event, *puts, drop=Drop.NEVER_LEASED)
+        return settle(order, event, *puts, started=Drop.NEVER_LEASED)
     return note(order, late, *late_puts)
 
 

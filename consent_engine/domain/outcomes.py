@@ -149,7 +149,7 @@ def _rejected(order: Order, ended: Ended, reason: str, pending: Pending, now: Mi
         if ended.waits:  # somebody wrote to us: read that first, the refusal is known
             return _again(order, QUESTION, now + A_SECOND, replace(pending, leased_at=0, why=REFUSED + reason))
         event = Event(Trigger.CONFIRMATION_FAILED, now, ended.op, "", "gateway", detail)
-        return settle(order, event, guard=now)
+        return settle(order, event, guard=now, unasked=not pending.doubts)
     if purpose is Purpose.NOTIFICATION and order.state is State.ACTIVATED:
         return _park(order, ended, pending, reason, now, Trigger.NOTIFICATION_FAILED)
     event = Event(Trigger.NOT_INFORMED, now, ended.op, "", "gateway", detail | {"purpose": purpose.value})

@@ -65,7 +65,7 @@ def _failed(order: Order, report: Reported, pending: Pending | None, now: Millis
         Trigger.CONFIRMATION_FAILED, now, f"{report.op}:failed", report.message_id, report.gateway,
         {"reason": report.error or "not delivered"},
     )  # fmt: skip
-    return settle(order, event, guard=now)
+    return settle(order, event, guard=now, unasked=True)
 
 
 def _on_other(order: Order, report: Reported, now: Millis) -> Decision:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consent_engine.domain.correlate import Meaning, correlate, remembered
-from consent_engine.domain.decision import Drop, Put, clarified
+from consent_engine.domain.decision import MAY_BE_ASKED, Drop, Put, clarified
 from consent_engine.domain.effects import Pending, Purpose, is_sms, sms_effect
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import CancelAsked, Fact, Replied, Reported, Rule
@@ -104,7 +104,9 @@ def _has_room(order: Order, keyword: Keyword) -> bool:
 
 def _was_asked(order: Order) -> bool:
     """Whether the question was handed over, or may have left us."""
-    return bool(order.asked_at) or (not order.state.settled and was_started(order))
+    if order.state.settled:
+        return bool(order.asked_at) or any(event.detail.get(MAY_BE_ASKED) for event in order.events)
+    return bool(order.asked_at) or was_started(order)
 
 
 def _which_asked(order: Order, orders: Mapping[str, Order], message: Unread) -> Keyword | None:

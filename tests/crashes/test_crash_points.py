@@ -46,18 +46,7 @@ def verdicts():
     return {row["operation"]: row for row in map(json.loads, rows)}
 
 
-KNOWN = {
-    "publish a plan, then another": "a version that was begun and never became current can be replaced by nobody",
-}
-"""What is broken and waits for its mend."""
-
-
-def known(life):
-    reason = KNOWN.get(life.removesuffix(SERVER))
-    return pytest.param(life, marks=pytest.mark.xfail(reason=reason, strict=True)) if reason else life
-
-
-@pytest.mark.parametrize("life", [known(life) for life in LIVES])
+@pytest.mark.parametrize("life", LIVES)
 def test_wherever_it_dies_every_promise_holds(life, verdicts):
     verdict = verdicts[life]
     assert not verdict["broken"], "\n\n".join(verdict["broken"])

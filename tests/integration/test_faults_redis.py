@@ -675,7 +675,7 @@ def test_a_resend_asked_again_after_a_503_is_one(wired):
 
 def test_a_publishing_that_died_halfway_stops_nobody_from_publishing_something_else(wired):
     plan = wired.engine.plan(SECOND).plan
-    with wired.under(lambda n, _request: Fault(Kind.DROP) if n >= 4 else None), pytest.raises(StoreUnavailable):
+    with wired.under(first_with(b"EVALSHA", Fault(Kind.DROP), times=3)), pytest.raises(StoreUnavailable):
         wired.engine.catalogue.publish(plan.model_copy(update={"price": "20 元/月"}))
     assert wired.proxy.fired() > 0
     wired.proxy.calm()
@@ -693,7 +693,7 @@ def test_a_plan_that_was_revoked_does_not_come_back_by_a_late_write(wired):
 
 
 def test_a_key_that_was_revoked_does_not_come_back_by_a_late_write(wired):
-    with wired.under(first_with(b"HSET\r\n$10\r\nce:apikeys", Fault(Kind.HOLD))):
+    with wired.under(first_with(b"HSETNX\r\n$10\r\nce:apikeys", Fault(Kind.HOLD))):
         wired.engine.keys.add("desk", Role.AGENT)
     assert wired.proxy.fired() == 1
     wired.engine.keys.revoke("desk")

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from consent_engine.adapters.redis_binary import find_binary
 from consent_engine.adapters.redis_client import connect
+from consent_engine.adapters.redis_keys import Cell
 from consent_engine.adapters.redis_packing import DUE
 from consent_engine.adapters.rq_queue import RqQueue, connect_rq
 from consent_engine.domain.effects import Lane, Unavailable
@@ -180,7 +181,7 @@ def cluster(tmp_path):
 
 
 def test_every_script_keeps_to_one_slot(cluster):
-    world = World(cluster)
+    world = World(cluster, cell=Cell(alone=False))
     order = world.place()
     world.run(Lane.SMS)
     world.say("是")

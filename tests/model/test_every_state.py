@@ -27,7 +27,7 @@ from tests.model.moves import (
     WRONG,
     Scope,
 )
-from tests.model.search import Violation, search
+from tests.model.search import search
 from tests.model.standing import HOUR, MOST_DOUBTS
 
 DEEP = bool(int(os.environ.get("TESTS_DEEP", "0")))
@@ -107,8 +107,5 @@ def test_the_policies_stay_inside_what_the_key_can_tell_apart():
         assert scope.reports <= MOST_DOUBTS
 
 
-@pytest.mark.xfail(
-    raises=Violation, strict=True, reason="a question that may be out is forgotten when its order settles"
-)
 def test_a_bare_yes_is_no_guess_while_another_question_may_be_with_the_subscriber():
     search(Scope("two orders, one cancelled while it is asked", (BARE,), **{**PAIR, "people": (CANCEL,)}))
