@@ -16,7 +16,9 @@ from consent_engine.domain.plan import Plan, plan_from
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.ports import ApiKey
 
-SCHEMA = "1"
+SCHEMA = "2"
+READS = frozenset({"1", SCHEMA})
+"""1: each order holds its offer itself. Such data are read; from then on they are 2, which an older program refuses."""
 FORGOTTEN_MS = 3_600_000
 """How long a silent worker is remembered."""
 
@@ -127,7 +129,7 @@ class RedisRegistry:
         for name, ours in (("schema", SCHEMA), ("cells", str(cells)), ("secret", proof)):
             self._one("HSETNX", self._meta, name, ours)
         schema, was_cells, was_proof = self._one("HMGET", self._meta, "schema", "cells", "secret")
-        if schema != SCHEMA:
+        if schema not in READS:
             raise SettingsError(
                 f"these data have schema {schema}, this program speaks {SCHEMA}: use the program that fits"
             )
@@ -135,6 +137,8 @@ class RedisRegistry:
             raise SettingsError(f"CONSENT_CELLS is {cells}, but these data were written with {was_cells}")
         if not hmac.compare_digest(str(was_proof), proof):
             raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")
+        if schema != SCHEMA:
+            self._one("HSET", self._meta, "schema", SCHEMA, prove=True)
 
     def _check_server(self, *, strict: bool) -> None:
         try:
