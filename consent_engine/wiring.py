@@ -68,6 +68,7 @@ def installation(
     with _data(settings, progress, own=own) as found:
         engine = found.engine()
         engine.registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
+        engine.registry.adopt()
         # The bundled sample is a beginning, not a wish: only a file that somebody named may stop the start.
         if stocked or settings.plans is None:
             engine.catalogue.add_missing(plans_from(settings.plans), differing_stops=settings.plans is not None)

@@ -137,7 +137,10 @@ class RedisRegistry:
             raise SettingsError(f"CONSENT_CELLS is {cells}, but these data were written with {was_cells}")
         if not hmac.compare_digest(str(was_proof), proof):
             raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")
-        if schema != SCHEMA:
+
+    def adopt(self) -> None:
+        """See Registry.adopt."""
+        if self._one("HGET", self._meta, "schema") != SCHEMA:
             self._one("HSET", self._meta, "schema", SCHEMA, prove=True)
 
     def _check_server(self, *, strict: bool) -> None:

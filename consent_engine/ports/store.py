@@ -260,5 +260,8 @@ class Registry(Protocol):
     def counted(self) -> dict[str, float]:
         """What all processes counted."""
 
+    def adopt(self) -> None:
+        """Mark data of an earlier program, that were checked, as ours: the earlier one refuses them from now on."""
+
     def check(self, secret: str, *, strict: bool, cells: int) -> None:
         """Raise SettingsError unless the server can keep our promises, and the data were written with this secret."""

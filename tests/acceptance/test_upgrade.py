@@ -125,6 +125,18 @@ def test_the_commands_open_it(folder):
     }  # fmt: skip
 
 
+def test_the_earlier_program_refuses_them_from_now_on(upgraded):
+    registry = upgraded.engine.registry
+    assert upgraded.client.hget("ce:meta", "schema") == "1"
+    registry.check(upgraded.secret, strict=True, cells=1)
+    registry.adopt()
+    assert upgraded.client.hget("ce:meta", "schema") == "2"
+    registry.check(upgraded.secret, strict=True, cells=1)
+    upgraded.client.hset("ce:meta", "schema", "3")
+    with pytest.raises(SettingsError, match="schema 3"):
+        registry.check(upgraded.secret, strict=True, cells=1)
+
+
 def test_keys_given_out_then_let_in_now(upgraded):
     assert upgraded.engine.keys.whose(upgraded.written["agent_key"]).name == "agent-1"
 
