@@ -142,9 +142,10 @@ def processes(folder: Path, redis: Guarded) -> Iterator[Processes]:
     }  # fmt: skip
     try:
         made.start_outside()
-        made.begin("api", redis, "consent_engine", "api", "--port", str(made.port))
-        until("the API answers", lambda: call("GET", f"{made.api}/healthz")[0] == 200)
+        # The worker first: on an empty store it is the one that writes what is there from the beginning.
         made.begin("worker", redis, "workers")
+        until("the worker works", lambda: "works for" in made.told("worker"))
+        made.begin("api", redis, "consent_engine", "api", "--port", str(made.port))
         until("the engine is ready", lambda: call("GET", f"{made.api}/readyz")[0] == 200)
         yield made
     finally:

@@ -138,11 +138,14 @@ DLR = {
     "segments": 3,
     "error": "e",
 }
+LIKELY = (
+    "是", "是的", "同意 234", "不同意", "YES", "退订。", "我確認！", "帮助", "取消", "不是",
+    "好", "好的", "可以", "行", "嗯", "ok", "1", "办理", "开通", "是吗", "同意吗", "是的话", "不 是",
+    "yes if it is free",
+)  # fmt: skip
+"""What people write: the table's words, and what is none of them however much it sounds like one."""
 TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
-    "keywords": (
-        keywords,
-        ["是".encode(), "同意 234".encode(), "不同意".encode(), b"YES please", "退订。".encode(), "我確認！".encode()],
-    ),
+    "keywords": (keywords, [text.encode() for text in LIKELY]),
     "http_json": (
         http_json,
         [json.dumps(MO, ensure_ascii=False).encode(), json.dumps([MO, DLR]).encode(), json.dumps(DLR).encode()],

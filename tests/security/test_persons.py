@@ -142,30 +142,30 @@ def live(run):
     until("the API is back", lambda: call("GET", f"{home.api}/readyz")[0] == 200)
     run.place(30)
     until("asked", lambda: home.state(run.orders[30]) == "awaiting_reply" or str(first(30))[-1] in "123456")
-    states = {home.state(order) for order in run.orders.values()}
-    assert {"notified", "declined", "activation_failed", "undeliverable", "cancelled"} <= states, states
+    ends = {"notified", "declined", "activation_failed", "undeliverable", "cancelled"}
+    until("every kind of end", lambda: ends <= {home.state(order) for order in run.orders.values()})
 
 
 def replies(run, handed):
-    """What subscribers write: each ends its order in another way."""
+    """What subscribers write and agents do: each ends its order in another way."""
     home = run.home
-    yes = handed
-    for n in yes:
+    no, *yes, cancelled = handed
+    for n in handed:
         run.say(n, "多少钱？")
         run.say(n, "HELP", marked=False)
-    run.say(handed[0], "不同意", marked=False)
-    for n in handed[1:]:
+    run.heard(home.ask("POST", f"/v1/orders/{run.orders[2]}/cancel", {"reason": f"call {DIGITS[2]}"}))
+    run.heard(home.ask("POST", f"/v1/orders/{run.orders[cancelled]}/cancel", {"reason": WORDS.format("reason")}))
+    run.say(no, "不同意", marked=False)
+    for n in yes:
         run.say(n, "是", marked=False)
         run.say(n, "是", marked=False)
-    bss = {"7": "activation_failed", "9": "notified", "0": "notified"}
-    for n in handed[1:]:
-        wanted = bss.get(str(first(n))[-1])
+    ends = {"7": "activation_failed", "9": "notified", "0": "notified"}
+    for n in yes:
+        wanted = ends.get(str(first(n))[-1])
         if wanted:
             until(f"order {n} is {wanted}", lambda n=n, wanted=wanted: home.state(run.orders[n]) == wanted)
     run.say(35, "TD", marked=False)
-    run.say(handed[1], "TD", marked=False)
-    run.heard(home.ask("POST", f"/v1/orders/{run.orders[1]}/cancel", {"reason": WORDS.format("reason")}))
-    run.heard(home.ask("POST", f"/v1/orders/{run.orders[2]}/cancel", {"reason": f"call {DIGITS[2]}"}))
+    run.say(yes[0], "TD", marked=False)
     until("undeliverable", lambda: "undeliverable" in {home.state(order) for order in run.orders.values()})
 
 
@@ -312,6 +312,21 @@ def test_nobody_is_in_the_name_of_a_key_or_in_a_job(run):
         assert len(searched) > 30
         for name in searched:
             assert found(name.decode(), dumped(client, name)) == []
+
+
+ERASABLE = re.compile(rb"who|p\d+")
+"""The person parts of an order. What is not in them must outlive them: nobody can be erased from the rest."""
+
+
+def test_the_history_of_an_order_names_nobody_outside_its_person_parts(run):
+    with contextlib.closing(Redis.from_url(f"unix://{run.home.folder}/data/redis.sock")) as client:
+        for order in run.orders.values():
+            kept = client.hgetall(f"ce:{{0}}:order:{order}")
+            assert any(digits in kept[b"who"].decode() for digits in DIGITS)
+            for name, value in kept.items():
+                if not ERASABLE.fullmatch(name):
+                    text = value.decode().replace(WORDS.format("reason"), "")
+                    assert found(name.decode(), text) == [], order
 
 
 def test_nobody_is_in_metrics_or_on_a_command_line(run):
