@@ -49,6 +49,8 @@ class EngineLoop:
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(CLOSE_S)
+            if not self._thread.is_alive():
+                self._loop.close()
 
 
 async def _made(make: Callable[[], Engine]) -> Engine:

@@ -10,6 +10,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     ClusterDownError,
+    NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -23,7 +24,7 @@ from redis.retry import Retry
 from consent_engine.adapters.redis_cluster import is_cluster, owner_of
 from consent_engine.adapters.redis_sentinel import is_sentinel, master_of
 from consent_engine.adapters.redis_speech import in_main_thread, spoken
-from consent_engine.errors import NotDurable, StoreUnavailable
+from consent_engine.errors import NotDurable, SettingsError, StoreUnavailable
 
 PROOF_TIMEOUT_MS = 3_000
 ASK_AGAIN_MS = (10, 50, 200)
@@ -162,4 +163,6 @@ def _translated(error: ResponseError) -> Exception:
     if isinstance(error, _NOT_NOW) or word in _NOT_NOW_WORDS:
         kind = word if word in _NOT_NOW_WORDS else type(error).__name__
         return StoreUnavailable(f"the store takes no writes now: {kind}")
+    if isinstance(error, NoPermissionError):
+        return SettingsError("CONSENT_REDIS_URL: this user may not do that: see deploy/redis/users.acl and ACL LOG")
     return error

@@ -146,11 +146,15 @@ class RedisRegistry:
     def _check_server(self, *, strict: bool) -> None:
         try:
             info = self._one("INFO")
-        except ResponseError:
+        except SettingsError:
             raise SettingsError("CONSENT_REDIS_URL: this user may not ask INFO: allow it (ACL +info)") from None
         try:
             [(_, fsync)] = pairs(self._one("CONFIG", "GET", "appendfsync")).items()
-        except (ResponseError, ValueError):  # an ACL may forbid CONFIG: then WAITAOF must do, and it does
+        except (
+            ResponseError,
+            SettingsError,
+            ValueError,
+        ):  # an ACL may forbid CONFIG: then WAITAOF must do, and it does
             fsync = "always"
         if str(info.get("maxmemory_policy", "noeviction")) != "noeviction":
             raise SettingsError("CONSENT_REDIS_URL: this server evicts keys; set `maxmemory-policy noeviction`")

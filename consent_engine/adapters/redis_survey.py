@@ -8,6 +8,7 @@ from redis.exceptions import ResponseError
 from consent_engine.adapters.redis_client import Calls, Wire
 from consent_engine.adapters.redis_packing import DUE, PREFIX, inbox_key, pairs
 from consent_engine.domain.effects import Lane, Millis
+from consent_engine.errors import SettingsError
 from consent_engine.ports.survey import Kind, Server
 
 PIECE = 500
@@ -38,7 +39,7 @@ class RedisSurvey:
         """The answer, or None where an ACL forbids to ask."""
         try:
             return self._all(command)[0]
-        except ResponseError:
+        except (ResponseError, SettingsError):
             return None
 
     def server(self) -> Server:

@@ -82,7 +82,7 @@ def examine(settings: Settings, wanted: Wanted, tell: Callable[[str], None] = pr
 def _failed(look: str, error: Exception, cli: str) -> Finding:
     """An error of ours says what it is; another's text may hold what a person said."""
     told = f"{look}: {error if isinstance(error, StoreUnavailable) else type(error).__name__}"
-    if isinstance(error, NoPermissionError):
+    if isinstance(error, NoPermissionError | SettingsError):
         return bad(told, "this user of Redis may not do it: deploy/redis/users.acl says what it needs")
     if isinstance(error, StoreUnavailable | RedisError | OSError):
         return bad(told, f"{cli} PING: is it up and reachable?")

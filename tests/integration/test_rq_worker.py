@@ -6,6 +6,7 @@ import re
 import signal
 import tracemalloc
 import zlib
+from types import SimpleNamespace
 
 import pytest
 from rq import Callback, Queue, Retry, Worker
@@ -20,6 +21,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.perform import Tally
 from tests.integration.rq_house import server
 from workers import jobs
+from workers.engine_loop import EngineLoop
 from workers.worker import LaneWorker
 
 
@@ -296,20 +298,21 @@ def test_a_job_costs_half_of_what_rqs_own_worker_spends(redis, worker, slices, w
     assert commands <= 35  # 32 with the CONFIG and INFO of this test; SimpleWorker: 58 to 64
 
 
-class Loop:
-    """The loop of a process, played: a lane that has more than a slice's worth."""
+class Engine:
+    """The engine of a process, played: a lane that has more than a slice's worth."""
+
+    outside = SimpleNamespace(gateways={}, bss=None)
+    due = 7
 
     def __init__(self, tally):
         self.tally, self.woken = tally, []
-        self.engine = self.queue = self.store = self
+        self.performer = self.queue = self.store = self
 
-    def perform(self, lane, seconds, bound):
+    async def perform(self, lane, seconds):
         return self.tally
 
     def depths(self):
         return dict.fromkeys(Lane, self)
-
-    due = 7
 
     def wake(self, lane, due):
         self.woken.append((lane, due))
@@ -318,7 +321,9 @@ class Loop:
 def test_a_slice_that_leaves_work_queues_its_lane_again_also_when_it_parked_something():
     tally = Tally(left=True)
     tally.counts.update(accepted=197, retried=2, parked=1)
-    loop = Loop(tally)
+    engine = Engine(tally)
+    loop = EngineLoop(lambda: engine)
     with pytest.raises(jobs.SliceError, match=re.escape("sms: performed 200, accepted 197, retried 2, parked 1")):
         jobs.Slices(loop, None).perform(Lane.SMS)
-    assert loop.woken == [(Lane.SMS, 7)]
+    loop.close()
+    assert engine.woken == [(Lane.SMS, 7)]

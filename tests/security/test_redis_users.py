@@ -190,7 +190,7 @@ def test_what_cannot_work_with_this_user_ends_and_tells_no_password(home, redis,
                               cwd=home.folder, check=False)  # fmt: skip
         assert done.returncode != 0, command
         assert password not in done.stdout + done.stderr
-        if user == "api":
+        if user in {"api", "watch"}:
             assert len(done.stderr.strip().splitlines()) == 1, (command, done.stderr)
 
 
