@@ -89,12 +89,15 @@ def table_of(lines: Sequence[dict[str, Any]]) -> str:
 
 def sweep_table(sweep: Sequence[dict[str, Any]]) -> str:
     """Every configuration tried, fastest first, peer by peer."""
-    found = medians(sweep)
-    rows = []
+    found, rows = medians(sweep), []
+    busy: dict[tuple[int, str, str, str], float] = {}
+    for row in sweep:
+        key = (row["ms"], row["engine"], row["config"], row["durability"])
+        busy[key] = max(busy.get(key, 0.0), row["others"])
     for ms, name in sorted({(key[0], key[1]) for key in found}):
         mine = sorted(((rate, key) for key, rate in found.items() if key[:2] == (ms, name)), reverse=True)
-        rows += [(name, config, durability, str(ms), amount(rate)) for rate, (_, _, config, durability) in mine]
-    return table(("peer", "run as", "durability", "ms a call", "orders/s"), rows)
+        rows += [(name, f"{key[2]}; {key[3]}", str(ms), amount(rate), f"{busy[key]:.0%}") for rate, key in mine]
+    return table(("peer", "run as; durability", "ms a call", "orders/s", "busy with others"), rows)
 
 
 def machine() -> dict[str, Any]:

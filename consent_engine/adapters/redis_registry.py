@@ -150,11 +150,8 @@ class RedisRegistry:
             raise SettingsError("CONSENT_REDIS_URL: this user may not ask INFO: allow it (ACL +info)") from None
         try:
             [(_, fsync)] = pairs(self._one("CONFIG", "GET", "appendfsync")).items()
-        except (
-            ResponseError,
-            SettingsError,
-            ValueError,
-        ):  # an ACL may forbid CONFIG: then WAITAOF must do, and it does
+        except (ResponseError, SettingsError, ValueError):
+            # An ACL may forbid CONFIG: then WAITAOF must do, and it does.
             fsync = "always"
         if str(info.get("maxmemory_policy", "noeviction")) != "noeviction":
             raise SettingsError("CONSENT_REDIS_URL: this server evicts keys; set `maxmemory-policy noeviction`")

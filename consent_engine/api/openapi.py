@@ -80,7 +80,10 @@ CODES = {
         "that is wrong in `errors`. `plan_unknown`, `unofficial_number` (official), `disclosure_missing` (missing)"
     ),
     429: "`too_many_resends`",
-    503: "`busy` (orders only: as many wait as can be asked in time), `store_unavailable`, `not_durable`, `not_ready` (reasons): the same request again is safe",
+    503: (
+        "`store_unavailable`, `not_durable`, `not_ready` (reasons), `busy` (to orders: as many wait as can be asked in "
+        "time): the same request again is safe"
+    ),
 }
 AGAIN = {"Retry-After": {"description": "seconds", "schema": {"type": "string"}}}
 
