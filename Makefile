@@ -1,4 +1,4 @@
-# make demo | make test | make check. Each sets up what it needs, in .venv, once. Nothing is installed outside of it.
+# make demo | make test | make check | make bench. Each sets up what it needs, in .venv, once. Nothing is installed outside of it.
 #   make demo ARGS="--orders 20 --keep"      make test ARGS="-k settings"      make PYTHON=/usr/bin/python3.12 test
 
 VENV := .venv
@@ -8,7 +8,7 @@ FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2
 
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX
 
-.PHONY: help demo test check clean
+.PHONY: help demo test check bench clean
 
 help:
 	@sed -n 's/^# //p; 2q' Makefile
@@ -25,8 +25,12 @@ check: $(VENV)/.tests
 	@echo "== ruff check"; $(PY) -m ruff check .
 	@echo "== mypy"; $(PY) -m mypy
 
+# Ours and the peers in turn, on this machine; peers' environments are made under .bench. ARGS="--quick" for a first look.
+bench: $(VENV)/.runs
+	@$(PY) benchmarks/bench.py $(ARGS)
+
 clean:
-	@rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .bench build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 # A version name may exist and fail (version managers), and a Python may come without venv: each is tried.
 $(VENV)/.python: constraints.txt
