@@ -3,6 +3,8 @@
 
 VENV := .venv
 PY := $(VENV)/bin/python
+# How many run tests side by side: half of what they do is to wait.
+JOBS := 3
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
@@ -18,7 +20,7 @@ demo: $(VENV)/.runs
 
 # What was skipped stands at the end, with the reason; CONSENT_TESTS_REQUIRE=all makes it a failure.
 test: $(VENV)/.tests
-	@$(PY) -m pytest -q -rs $(ARGS)
+	@$(PY) -m pytest -q -rs -n $(JOBS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.tests
 	@echo "== ruff format"; $(PY) -m ruff format --check .
