@@ -1,6 +1,7 @@
 """One engine on one event loop in one thread: what a process's jobs work with, and where its calls fly between jobs."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable
 
@@ -16,6 +17,8 @@ class EngineLoop:
 
     def __init__(self, make: Callable[[], Engine]) -> None:
         self._loop = asyncio.new_event_loop()
+        if sys.version_info >= (3, 12):  # a call that ends at once needs no turn of the loop
+            self._loop.set_task_factory(asyncio.eager_task_factory)
         self._thread = threading.Thread(target=self._loop.run_forever, name="calls", daemon=True)
         self._thread.start()
         self.engine = asyncio.run_coroutine_threadsafe(_made(make), self._loop).result()

@@ -23,7 +23,7 @@ from redis.retry import Retry
 
 from consent_engine.adapters.redis_cluster import is_cluster, owner_of
 from consent_engine.adapters.redis_sentinel import is_sentinel, master_of
-from consent_engine.adapters.redis_speech import in_main_thread, spoken
+from consent_engine.adapters.redis_speech import in_main_thread, packed, spoken
 from consent_engine.errors import NotDurable, SettingsError, StoreUnavailable
 
 PROOF_TIMEOUT_MS = 3_000
@@ -80,7 +80,8 @@ class Wire:
         self._proves = proves
         self._replicas = replicas
         self._sha: dict[str, str] = {}
-        self._main_thread_only = in_main_thread()
+        self._understood: dict[str, Any] = dict(client.response_callbacks)
+        self._made_in_main_thread = in_main_thread()
         self.round_trips = 0
 
     def send(self, calls: Calls, *, prove: bool = False, repeat: bool = False) -> list[Any]:
@@ -115,21 +116,40 @@ class Wire:
         return answers
 
     def _once(self, calls: Calls, *, prove: bool) -> list[Any]:
-        if in_main_thread() and not self._main_thread_only:
+        if in_main_thread() and not self._made_in_main_thread:
             raise AssertionError("this client was made for another thread than the main one")
-        pipe = self.client.pipeline(transaction=False)
-        for row in calls.rows:
-            if row[0] == "EVALSHA":
-                row = (row[0], self._script(str(row[1])), *row[2:])  # noqa: PLW2901 - the name becomes its hash
-            pipe.execute_command(*row)  # type: ignore[no-untyped-call] # redis-py leaves it untyped
+        rows = [(row[0], self._script(str(row[1])), *row[2:]) if row[0] == "EVALSHA" else row for row in calls.rows]
         proofs = _proofs(self._replicas) if prove and self._proves else []
-        for proof in proofs:
-            pipe.execute_command("WAITAOF", *proof)  # type: ignore[no-untyped-call]
+        rows += [("WAITAOF", *proof) for proof in proofs]
         self.round_trips += 1
-        answers: list[Any] = pipe.execute(raise_on_error=False)
+        answers = self._exchanged(rows)
         if proofs:
             self._check_proof(answers[-1])
         return answers[: len(calls.rows)]
+
+    def _exchanged(self, rows: Sequence[tuple[object, ...]]) -> list[Any]:
+        """The answers to commands sent together; an error is the answer of the command that it belongs to.
+
+        What redis-py's pipeline does, without the part of it that is paid for every single command.
+        """
+        pool: Any = self.client.connection_pool
+        connection = pool.get_connection()
+        try:
+            connection.send_packed_command(packed(connection, rows))
+            return [self._answer(connection, str(row[0])) for row in rows]
+        except BaseException:
+            connection.disconnect()  # whatever is still to be read belongs to nobody
+            raise
+        finally:
+            pool.release(connection)
+
+    def _answer(self, connection: Any, command: str) -> Any:  # noqa: ANN401 - redis-py's
+        try:
+            answer = connection.read_response()
+        except ResponseError as error:
+            return error
+        understood = self._understood.get(command)
+        return understood(answer) if understood else answer
 
     def _check_proof(self, proof: Any) -> None:  # noqa: ANN401 - redis-py's answer
         refused = isinstance(proof, ResponseError)  # a replica, or a server whose AOF was switched off

@@ -5,8 +5,10 @@ what is made in another thread may speak through hiredis, and must stay out of t
 """
 
 import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import hiredis
 from redis._parsers import Encoder, _HiredisParser, _RESP2Parser
 from redis.connection import HiredisRespSerializer, PythonRespSerializer
 
@@ -14,9 +16,20 @@ BUFFER_CUTOFF = 6_000
 """As in redis-py: what is longer is sent as it is instead of being copied together."""
 
 
+_pack: Callable[[Any], bytes] = hiredis.pack_command
+
+
 def in_main_thread() -> bool:
     """Whether signal handlers run in this thread."""
     return threading.current_thread() is threading.main_thread()
+
+
+def packed(connection: Any, rows: Sequence[tuple[object, ...]]) -> list[bytes]:  # noqa: ANN401 - redis-py's
+    """Commands as they go over the wire, in one piece where that costs nothing."""
+    if isinstance(getattr(connection, "_command_packer", None), HiredisRespSerializer):
+        return [b"".join(map(_pack, rows))]
+    pieces: list[bytes] = connection.pack_commands(rows)
+    return pieces
 
 
 def spoken(*, python: bool = False) -> dict[str, Any]:
