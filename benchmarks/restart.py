@@ -44,14 +44,14 @@ SAMPLE = 500
 FIRST_NUMBER = 13_800_000_000
 
 
-def place(engine: Engine, count: int) -> dict[str, str]:
-    """Orders of as many subscribers: id -> the head that was handed out."""
+def place(engine: Engine, first: int, end: int) -> dict[str, str]:
+    """Orders of these subscribers, by number: id -> the head that was handed out."""
     call = {"caller_number": "10085", "recording_id": "rec-000123"}
     call |= {"started_at": "2025-11-25T10:00:00+08:00", "agreed_at": "2025-11-25T10:04:31+08:00"}
     body: dict[str, Any] = {"plan": "5g-smart-199", "agent": "A1024", "call": call}
     heads = {}
-    for start in range(0, count, BATCH):
-        numbers = range(start, min(start + BATCH, count))
+    for start in range(first, end, BATCH):
+        numbers = range(start, min(start + BATCH, end))
         wanted = [
             Placing("desk", f"key-{n}", PlaceOrder.read({**body, "msisdn": str(FIRST_NUMBER + n)})) for n in numbers
         ]
@@ -69,7 +69,7 @@ def asked(engine: Engine) -> int:
 
 
 async def ask(engine: Engine, count: int) -> None:
-    """Hand over about so many questions."""
+    """Hand over so many questions."""
     while asked(engine) < count:
         await engine.performer.perform(Lane.SMS, 0.2)
     await engine.performer.land(10)
@@ -156,8 +156,9 @@ def run(orders: int, share: float, seed: int, durability: str) -> int:
             server = found.server
             assert isinstance(server, EmbeddedServer)  # noqa: S101 - `own` says so
             engine = found.engine()
-            heads = place(engine, orders)
-            asyncio.run(ask(engine, int(orders * share)))
+            heads = place(engine, 0, int(orders * share))
+            asyncio.run(ask(engine, len(heads)))
+            heads |= place(engine, len(heads), orders)  # somebody is left to be asked after the restart
             before = asked(engine)
             size = sum(file.stat().st_size for file in (folder / "data" / "appendonlydir").iterdir())
             os.kill(server.pid, signal.SIGKILL)

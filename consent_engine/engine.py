@@ -1,13 +1,17 @@
 """The engine: place, receive, record, perform, and what people may ask. It imports neither redis nor rq nor HTTP."""
 
+import random
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
+from consent_engine.archiving import Asked, ask_to_move
 from consent_engine.catalogue import Catalogue
 from consent_engine.domain.admit import Listed, Placing, Sale, Terms
 from consent_engine.domain.compact import compact
+from consent_engine.domain.decide import decide
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.facts import CancelAsked, ResendAsked, RetryAsked
 from consent_engine.domain.lifecycle import State
@@ -17,14 +21,15 @@ from consent_engine.domain.order import Order
 from consent_engine.errors import ConsentError, OrderNotFound, StoreUnavailable
 from consent_engine.keys import Keys
 from consent_engine.listing import Filter, Page, RefusalsPage, orders_page, refusals_page
-from consent_engine.perform import Performer
+from consent_engine.perform import EASY, Pace, Performer
 from consent_engine.placing import Placed, placing
-from consent_engine.ports import Outside, Queue, Registry, Store, Stored, Stuck
+from consent_engine.ports import Expired, Outside, Queue, Registry, Store, Stored, Stuck
 from consent_engine.receiving import Door, Incoming, RefusalAsked
 from consent_engine.recording import recording, retrying
 from consent_engine.rounds import Loaded, Step, drive
 
 MOST_STUCK = 1_000
+EXPIRE_PIECE = 1_000
 MOST_OPEN, PASS, MOST_PASSES = 1_000_000, 500, 10_000
 CANCELLABLE = frozenset({State.AGREED, State.AWAITING_REPLY})
 
@@ -41,8 +46,8 @@ class Engine:
     """One engine over one store. Synchronous; only `perform` lives in the caller's event loop."""
 
     def __init__(
-        self, store: Store, registry: Registry, queue: Queue, outside: Outside, terms: Terms, secret: str, *,
-        in_flight: int = 64, lease_ms: int = 60_000, call_timeout_ms: int = 10_000,
+        self, store: Store, registry: Registry, queue: Queue, outside: Outside, terms: Terms, secret: str,
+        pace: Pace = EASY,
     ) -> None:  # fmt: skip
         self.store = store
         self.registry = registry
@@ -53,9 +58,7 @@ class Engine:
         self.keys = Keys(registry, secret)
         self._secret = secret
         self._door = Door(store, outside, secret)
-        self.performer = Performer(
-            store, queue, outside, terms.policy, in_flight=in_flight, startable_ms=lease_ms - call_timeout_ms
-        )
+        self.performer = Performer(store, queue, outside, terms.policy, pace)
 
     # -- place ---------------------------------------------------------------------------------------------------
 
@@ -144,8 +147,9 @@ class Engine:
 
     def orders_of(self, msisdn: Msisdn) -> list[Order]:
         """Every order of a number, newest first."""
-        ids = [entry.order for entry in self.line(msisdn).entries]
-        found = self.store.load(ids)[1].values()
+        line = self.line(msisdn)
+        ids = [*(entry.order for entry in line.entries), *self.store.archived_of(line.id)]
+        found = self.store.load(list(dict.fromkeys(ids)))[1].values()
         return sorted(found, key=lambda order: order.doc.placed_at, reverse=True)
 
     def refusals(self, cursor: str = "", limit: int = 50) -> RefusalsPage:
@@ -193,9 +197,31 @@ class Engine:
         driven = drive(self.store, [recording(order_id, fact, prove=True)])
         self._wake(driven.due)
         [result] = driven.results
+        if isinstance(result, OrderNotFound) and (archived := self.store.load([order_id])[1].get(order_id)):
+            decide(archived, fact, archived.settled_at)  # it settled long ago: says why not
         if isinstance(result, ConsentError):
             raise result
         return result
+
+    def expire(self) -> Expired:
+        """Delete from the archive what must not be kept any longer."""
+        total = Expired()
+        while self.store.archive is not None:
+            done = self.store.archive.expire(self.registry.now(), EXPIRE_PIECE)
+            total = Expired(total.persons + done.persons, total.orders + done.orders)
+            if not (done.persons or done.orders):
+                break
+        return total
+
+    def archive_settled(self, spread_s: float) -> Asked:
+        """Have settled orders moved to the archive that nobody moves: those of the time before it."""
+        before, total = None, Asked()
+        while rows := self.store.placed_live(before, PASS):
+            spread = partial(random.randrange, max(1, int(spread_s * 1000)))
+            done = ask_to_move(self.store, [order for order, _ in rows], spread)
+            total = Asked(total.looked_at + done.looked_at, total.asked + done.asked)
+            before = (rows[-1][1], rows[-1][0])
+        return total
 
     def dial(self, msisdn: Msisdn, carrier: str | None) -> Dial:
         """May it be dialled? Without a carrier: by none that refused, so by any refusal not."""

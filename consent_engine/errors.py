@@ -11,7 +11,8 @@ ConsentError
 ├── Unauthenticated        no key, a wrong key, a wrong signature (HTTP 401)
 ├── Forbidden              the role does not allow it             (HTTP 403)
 ├── StoreUnavailable       the store cannot take it now           (HTTP 503)
-│   └── NotDurable         taken, but not proven on disk          (HTTP 503)
+│   ├── NotDurable         taken, but not proven on disk          (HTTP 503)
+│   └── ArchiveUnavailable what is asked for may be in the archive, which cannot be asked now (HTTP 503)
 ├── IllegalTransition      the lifecycle has no such step
 ├── BrokenRecord           a stored record that cannot be read
 └── SettingsError          a setting is wrong or missing: stops the start
@@ -163,6 +164,12 @@ class NotDurable(StoreUnavailable):
     """Taken, but not proven on disk in time. The same request again is safe, and proves it."""
 
     code = "not_durable"
+
+
+class ArchiveUnavailable(StoreUnavailable):
+    """The archive cannot be asked now, and what is asked for may be there. The same request again is safe."""
+
+    code = "archive_unavailable"
 
 
 class IllegalTransition(ConsentError):

@@ -1,12 +1,13 @@
 """Lists of orders and refusals, newest first, a page at a time."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Refusal
 from consent_engine.domain.order import Order
-from consent_engine.errors import FieldError, Malformed
+from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed
 from consent_engine.ports import Store
 
 MOST_LOOKED_AT = 2_000
@@ -27,7 +28,8 @@ class Filter:
         """Whether an order belongs in the list."""
         doc = order.doc
         pairs = ((self.state, order.state), (self.agent, doc.agent), (self.plan, doc.plan))
-        return all(wanted is None or wanted == found for wanted, found in pairs)
+        young = self.since is None or doc.placed_at >= self.since
+        return young and all(wanted is None or wanted == found for wanted, found in pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +45,26 @@ def orders_page(store: Store, wanted: Filter, cursor: str, limit: int) -> Page:
     before = read_cursor(cursor)
     found: list[Order] = []
     for _ in range(MOST_LOOKED_AT // CHUNK):
-        rows = store.placed(before, CHUNK)
-        orders = store.load([order for order, _ in rows])[1]
+        try:
+            rows, orders = _chunk(store, before)
+        except ArchiveUnavailable:
+            if not found:
+                raise
+            break  # what is not archived can be shown; the cursor goes on where it ends
         for order_id, at in rows:
-            if wanted.since is not None and at < wanted.since:
-                return Page(tuple(found), "")
             before = (at, order_id)
             if order_id in orders and wanted.fits(orders[order_id]):
                 found.append(orders[order_id])
             if len(found) == limit:
                 return Page(tuple(found), f"{at}-{order_id}")
-        if len(rows) < CHUNK:
+        if not rows or (wanted.since is not None and rows[-1][1] < wanted.since):
             return Page(tuple(found), "")
     return Page(tuple(found), f"{before[0]}-{before[1]}" if before else "")
+
+
+def _chunk(store: Store, before: tuple[Millis, str] | None) -> tuple[list[tuple[str, Millis]], Mapping[str, Order]]:
+    rows = store.placed(before, CHUNK)
+    return rows, store.load([order for order, _ in rows])[1]
 
 
 @dataclass(frozen=True, slots=True)

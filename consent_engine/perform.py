@@ -9,13 +9,15 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
+from consent_engine.archiving import MOST_WAITING, Archiver
 from consent_engine.calling import call, pending_of
 from consent_engine.domain.effects import (
     ACTIVATE,
+    WAKE_ARCHIVE,
     Accepted,
     Lane,
     Millis,
@@ -55,22 +57,35 @@ class Tally:
     left: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much a performer does at once. watch: seconds by a clock that never jumps."""
+
+    in_flight: int = 64
+    startable_s: float = 50.0
+    """How long after its lease a call may still begin: what is left is longer than any call."""
+    watch: Callable[[], float] = monotonic
+
+
+EASY = Pace()
+
+
 class Performer:
     """Performs lanes on one event loop, over one store. Not for several loops or threads."""
 
-    def __init__(
-        self, store: Store, queue: Queue, outside: Outside, policy: Policy, *, in_flight: int, startable_ms: int
-    ) -> None:
+    def __init__(self, store: Store, queue: Queue, outside: Outside, policy: Policy, pace: Pace) -> None:
         self._store = store
         self._queue = queue
         self._outside = outside
         self._policy = policy
-        self._in_flight = in_flight
-        self._startable_s = startable_ms / 1000
+        self._in_flight = pace.in_flight
+        self._startable_s = pace.startable_s
+        self._watch = pace.watch
         self._flying: dict[Lane, set[asyncio.Task[None]]] = {lane: set() for lane in Lane}
         self._ended: list[tuple[Leased, float, Outcome | None]] = []
         self._tallies: dict[Lane, Counter[str]] = {lane: Counter() for lane in Lane}
         self._told: dict[Lane, Counter[str]] = {lane: Counter() for lane in Lane}
+        self._archiver = Archiver(store, self._archived)
         self._landing: asyncio.Task[None] | None = None
         self.measures = Measures()
         self._progress = asyncio.Event()
@@ -80,6 +95,8 @@ class Performer:
         end = monotonic() + seconds
         calls = lane in {Lane.SMS, Lane.ACTIVATION}
         left = await (self._call(lane, end) if calls else self._settle(lane, end))
+        if lane is Lane.TIMER:
+            await self._archiver.rest()
         # What ended between slices is told by the next one: a job's result misses nothing.
         done = self._tallies[lane] - self._told[lane]
         self._told[lane] = self._tallies[lane].copy()
@@ -109,10 +126,15 @@ class Performer:
             if lane is Lane.INBOUND:
                 self._run(lane, [self._reading(each) for each in leased])
             else:
-                self._run(lane, [self._waking(each) for each in leased])
+                self._archiver.put([each for each in leased if each.effect == WAKE_ARCHIVE])
+                self._run(lane, [self._waking(each) for each in leased if each.effect != WAKE_ARCHIVE])
+                await self._archiver.rest(MOST_WAITING)
             if monotonic() >= end:
                 return True
             await asyncio.sleep(0)
+
+    def _archived(self, word: str, count: int) -> None:
+        self._tallies[Lane.TIMER][word] += count
 
     def _reading(self, leased: Leased) -> Step[str]:
         count = yield from reading(leased, self._policy.max_attempts)
@@ -145,7 +167,7 @@ class Performer:
         while monotonic() < end:
             free = min(self._in_flight - len(flying), BATCH)
             leased = self._store.lease(lane, free) if free > 0 else []
-            since = monotonic()
+            since = self._watch()
             for each in leased:
                 self._start(lane, each, since)
             if free > 0 and not leased:
@@ -183,12 +205,12 @@ class Performer:
         task.add_done_callback(lambda t: self._landed(lane, leased, since, t))
 
     async def _fly(self, leased: Leased, since: float) -> None:
-        late = monotonic() - since > self._startable_s
+        late = self._watch() - since > self._startable_s
         # What is left of the lease is shorter than a call: give it back, nothing was begun.
         outcome = None if late else await call(self._outside, leased)
         if outcome is not None:
             to = "bss" if leased.effect == ACTIVATE else "gateway"
-            self.measures.called(to, type(outcome).__name__.lower(), monotonic() - since)
+            self.measures.called(to, type(outcome).__name__.lower(), self._watch() - since)
         self._end(leased, since, outcome)
 
     def _landed(self, lane: Lane, leased: Leased, since: float, task: asyncio.Task[None]) -> None:
@@ -222,7 +244,7 @@ class Performer:
 
     def _recording(self, leased: Leased, since: float, outcome: Outcome | None) -> Step[str]:
         """Record an outcome at the store's instant: the lease's, plus what passed since by a clock that never jumps."""
-        now = leased.at + int((monotonic() - since) * 1000)
+        now = leased.at + int((self._watch() - since) * 1000)
         if outcome is None:
             yield from giving_back(leased, now)
             return "given_back"

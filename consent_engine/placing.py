@@ -4,18 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from secrets import token_hex
 
-from consent_engine.domain.admit import Listed, Placing, Terms, admit
+from consent_engine.domain.admit import Listed, Placing, Terms, admit, millis
 from consent_engine.domain.decision import Put, say
 from consent_engine.domain.effects import WAKE_TOO_LATE, Lane, Millis, Purpose
-from consent_engine.domain.line import Entry, Line, keyed, line_id, order_id
+from consent_engine.domain.line import Entry, Line, line_id, order_id, request_key
 from consent_engine.domain.order import Order
-from consent_engine.errors import IdempotencyConflict, Malformed, Refused, StoreUnavailable
+from consent_engine.domain.policy import LATE_MARGIN
+from consent_engine.errors import ArchiveUnavailable, IdempotencyConflict, Malformed, Refused, StoreUnavailable
 from consent_engine.ports import Commit, LineChange, OrderChange, Word
 from consent_engine.recording import MOST_RACES
-from consent_engine.rounds import Release, Reserve, Step, load, reserve, save
+from consent_engine.rounds import Release, Reserve, Step, load, recall, reserve, save
 
 REQUEST_MAY_LAST_MS = 60_000
 """How long a reservation without an order counts: longer than any request can still be under way."""
+
+ARCHIVED_AFTER_MS = LATE_MARGIN
+"""No order is archived sooner than so long after its call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,8 @@ def placing(
     """Place one order. Raises Malformed, or the Refused that the door says."""
     if wrong := wanted.request.late_errors(now):
         raise Malformed(wrong)
-    key = keyed(secret, "key", wanted.api_key, wanted.idempotency_key)
     order = order_id(secret, wanted.msisdn, wanted.api_key, wanted.idempotency_key)
+    key = request_key(order)
     claimant = token_hex(8)
     yield from _reserve(Reserve(key, wanted.request.fingerprint(), order, claimant))
     try:
@@ -51,7 +55,7 @@ def _reserve(ask: Reserve) -> Step[None]:
         if claim.taken is None:
             return
         _, other, at = claim.taken
-        exists = (yield from load([other])).orders
+        exists = (yield from load([other])).orders or (yield from recall(request_key(other)))
         if exists or claim.now - at < REQUEST_MAY_LAST_MS:
             raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
         ask = Reserve(ask.key, ask.fingerprint, ask.order, ask.claimant, claim.seen)
@@ -67,6 +71,8 @@ def _admit(
         line = loaded.line(line_key)
         if existing := loaded.orders.get(order):
             return (yield from _again(existing, wanted))
+        if archived := (yield from _archived(order, wanted, loaded.now)):
+            return archived
         salt = token_hex(16)
         now = max(loaded.now, line.seen)
         new, fields = admit(wanted, order, line, listed(wanted.request.plan), terms, now, salt)
@@ -74,6 +80,24 @@ def _admit(
         if word is Word.OK:
             return Placed(replace(new, version=1), created=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
+
+
+def _archived(order: str, wanted: Placing, now: Millis) -> Step[Placed | None]:
+    """What this key has made long ago: the archive remembers it when the store does not.
+
+    While the archive cannot be asked, a call agreed lately is taken all the same: its order cannot have settled and
+    been moved there since.
+    """
+    found = yield from recall(request_key(order))
+    if found is None:
+        if millis(wanted.request.call.agreed_at) < now - ARCHIVED_AFTER_MS:
+            raise ArchiveUnavailable("this may have been asked before: the same request again is safe, a little later")
+        return None
+    for each in found:
+        if each.id != order or each.doc.request != wanted.request.fingerprint():
+            raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
+        return Placed(each, created=False)
+    return None
 
 
 def _again(existing: Order, wanted: Placing) -> Step[Placed]:

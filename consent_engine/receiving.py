@@ -12,6 +12,7 @@ from consent_engine.domain.keywords import Keyword, read
 from consent_engine.domain.line import EVERY_CARRIER, keyed, line_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import DeliveryReport, Reply
+from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Outside, Posted, Store, Stored
 
 
@@ -42,11 +43,13 @@ class Door:
         messages = [replace(m, ref=storable(m.ref)) if isinstance(m, DeliveryReport) else m for m in messages]
         reports = [m for m in messages if isinstance(m, DeliveryReport)]
         lines = dict(zip([m.ref for m in reports], self._lines_of(reports), strict=True))
+        archived = self._archived([ref.split(".")[0] for ref, line in lines.items() if not line])
         posted: dict[int, Posted] = {}
         unmatched = []
         for n, message in enumerate(messages):
             if isinstance(message, DeliveryReport) and not lines[message.ref]:
-                unmatched.append(compact({"why": "no_such_sms", "message": _report_body(message)}))
+                why = archived.get(message.ref.split(".")[0], "no_such_sms")
+                unmatched.append(compact({"why": why, "message": _report_body(message)}))
             else:
                 posted[n] = self._posted(message, lines)
         stored = dict(zip(posted, self._store.receive(list(posted.values())), strict=True)) if posted else {}
@@ -66,6 +69,15 @@ class Door:
             line or (owner if owner in ours and ours[owner].version else None)
             for owner, line in zip(owners, lines, strict=True)
         ]
+
+    def _archived(self, owners: Sequence[str]) -> dict[str, str]:
+        """Why a report comes too late: its order is in the archive, or may be. It is kept all the same."""
+        if not owners:
+            return {}
+        try:
+            return dict.fromkeys(self._store.load(owners)[1], "archived")
+        except ArchiveUnavailable:
+            return dict.fromkeys(owners, "unknown_here")
 
     def _posted(self, message: Incoming, lines: dict[str, str | None]) -> Posted:
         match message:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.line import Line
+from consent_engine.domain.line import Line, request_key
 from consent_engine.domain.order import Order
-from consent_engine.errors import BrokenRecord, ConsentError, StoreUnavailable
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, StoreUnavailable
 from consent_engine.ports import Claim, Commit, Store, Word
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ MOST_ROUNDS = 200
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Asks for records."""
+    """Asks for records that can still change."""
 
     orders: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
@@ -55,7 +55,14 @@ class Release:
     claimant: str
 
 
-Ask = Load | Save | Reserve | Release
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Asks the archive for the orders that a request's key made (`request_key`)."""
+
+    key: str
+
+
+Ask = Load | Save | Reserve | Release | Recall
 Step = Generator[Ask, Any, T]
 
 
@@ -84,6 +91,12 @@ def load(orders: Sequence[str] = (), lines: Sequence[str] = ()) -> Step[Loaded]:
 def save(commit: Commit, *, prove: bool = False) -> Step[Word]:
     """Save a commit."""
     answer: Word = yield Save(commit, prove)
+    return answer
+
+
+def recall(key: str) -> Step[list[Order] | None]:
+    """Archived orders under a request's key; None when the archive cannot be asked."""
+    answer: list[Order] | None = yield Recall(key)
     return answer
 
 
@@ -122,6 +135,8 @@ def _go_on(driven: Driven[T], asks: dict[int, Ask], index: int, step: Step[T], a
         asks[index] = step.send(answer)
     except StopIteration as end:
         driven.results[index] = end.value
+    except ArchiveUnavailable as error:  # only of this step: others need nothing that is archived
+        driven.results[index] = error
     except StoreUnavailable:
         raise
     except ConsentError as error:
@@ -142,7 +157,15 @@ def _answers(store: Store, asks: Mapping[int, Ask], due: Counter[Lane]) -> dict[
 def _loaded(store: Store, asks: Sequence[Load], due: Counter[Lane]) -> Sequence[object]:
     orders = {order for ask in asks for order in ask.orders}
     lines = {line for ask in asks for line in ask.lines}
-    return [Loaded(*store.load(tuple(orders), tuple(lines)))] * len(asks)
+    return [Loaded(*store.live(tuple(orders), tuple(lines)))] * len(asks)
+
+
+def _recalled(store: Store, asks: Sequence[Recall], due: Counter[Lane]) -> Sequence[object]:
+    try:
+        found = store.recall([ask.key for ask in asks])
+    except ArchiveUnavailable:
+        return [None] * len(asks)
+    return [[order for order in found if request_key(order.id) == ask.key] for ask in asks]
 
 
 def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[object]:
@@ -164,6 +187,7 @@ def _released(store: Store, asks: Sequence[Release], due: Counter[Lane]) -> Sequ
 
 _ANSWER: dict[type[Ask], Callable[[Store, Any, Counter[Lane]], Sequence[object]]] = {
     Load: _loaded,
+    Recall: _recalled,
     Save: _saved,
     Reserve: _reserved,
     Release: _released,

@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import SplitResult, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -22,12 +21,14 @@ from pydantic import (
     model_validator,
 )
 
+from consent_engine import addresses
 from consent_engine.data_folder import kept_secret
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.policy import Policy
+from consent_engine.domain.retention import FIVE_MONTHS, THREE_YEARS, Retention
 from consent_engine.durations import duration, millis, quiet_span
 from consent_engine.errors import SettingsError
-from consent_engine.redis_address import CLUSTER, SENTINEL, ClusterAddress, SentinelAddress
+from consent_engine.redis_address import CLUSTER
 
 PREFIX = "CONSENT_"
 MOST_CELLS = 1_024
@@ -36,46 +37,7 @@ LEASE_MARGIN = timedelta(milliseconds=500)
 SHORT_SECRET = 16
 SIMULATED = "simulated"
 """The gateway and the BSS on the embedded server, when none is named."""
-NOT_YET = ("archive_url",)
-"""Settings that are read and checked, but that nothing in this release obeys: whoever sets one is told."""
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # read only here, and checked only when read
-    except ValueError:
-        # Not their words: they quote the address, and a password may be in it.
-        raise ValueError("is not an address; a / ? # or @ in a password is written as %2F %3F %23 %40") from None
-    return parts
-
-
-def _redis_url(url: str) -> str:
-    scheme = url.partition("://")[0]
-    for many, address in ((SENTINEL, SentinelAddress), (CLUSTER, ClusterAddress)):
-        if url.startswith(many):
-            address.read(url)
-            return url
-    if scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError("is not a Redis address: write it like redis://HOST:6379/0")
-    parts = _split(url)
-    if not (parts.path.startswith("/") if scheme == "unix" else parts.hostname):
-        raise ValueError("names no server: write it like redis://HOST:6379/0 or unix:///PATH/redis.sock")
-    return url
-
-
-def _public_url(url: str) -> str:
-    parts = _split(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be an address like https://consent.example.com")
-    return url.rstrip("/")
-
-
-def _metrics_addr(address: str) -> str:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) <= 65_535:  # noqa: PLR2004 - the last port there is
-        raise ValueError("must be HOST:PORT, like 127.0.0.1:9100")
-    return address
+ARCHIVE_FILE = "archive.sqlite3"
 
 
 def _sender(number: str) -> str:
@@ -105,7 +67,8 @@ def _parsed(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_parsed), Field(gt=timedelta(0))]
-RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+KeepPersons = Annotated[Duration, Field(ge=FIVE_MONTHS)]
+RedisUrl = Annotated[str, AfterValidator(addresses.redis_url)]
 AdapterName = Annotated[str, AfterValidator(_adapter)]
 Sender = Annotated[str, AfterValidator(_sender)]
 
@@ -120,7 +83,10 @@ class Settings(BaseModel):
     data_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(
         default_factory=lambda: Path("var").absolute()
     )
-    archive_url: str | None = Field(None, repr=False)
+    archive_url: Annotated[str, AfterValidator(addresses.archive_url)] | None = Field(None, repr=False)
+    keep_service: KeepPersons = THREE_YEARS
+    keep_no_service: KeepPersons = FIVE_MONTHS
+    keep_records: Annotated[Duration, Field(ge=THREE_YEARS)] = THREE_YEARS
     secret: SecretStr | None = None
     durability: Literal["strict", "everysec"] = "strict"
     replicas: int = Field(0, ge=0, le=10)
@@ -148,8 +114,8 @@ class Settings(BaseModel):
     call_timeout: Duration = timedelta(seconds=10)
     in_flight: int = Field(64, ge=1, le=4096)
     cells: Annotated[int, Field(ge=1, le=MOST_CELLS)] = 1
-    public_url: Annotated[str, AfterValidator(_public_url)] | None = None
-    metrics_addr: Annotated[str, AfterValidator(_metrics_addr)] | None = None
+    public_url: Annotated[str, AfterValidator(addresses.public_url)] | None = None
+    metrics_addr: Annotated[str, AfterValidator(addresses.metrics_addr)] | None = None
     adapters: Mapping[str, Mapping[str, str]] = Field(MappingProxyType({}), repr=False)
     """The settings of gateways and BSS as they stand: `CONSENT_HTTP_JSON__URL` is `["HTTP_JSON"]["URL"]`."""
     unknown: tuple[str, ...] = ()
@@ -258,6 +224,14 @@ class Settings(BaseModel):
             quiet_to=self.quiet_hours[1] if self.quiet_hours else -1,
         )
 
+    def archive_address(self) -> str:
+        """Where settled orders go."""
+        return self.archive_url or f"sqlite:///{self.data_dir / ARCHIVE_FILE}"
+
+    def retention(self) -> Retention:
+        """How long the archive keeps what."""
+        return Retention(millis(self.keep_service), millis(self.keep_no_service), millis(self.keep_records))
+
     def warnings(self) -> list[str]:
         """What is no error, and should be seen by whoever starts us: a line each, no secret in it."""
         known = [PREFIX + name.upper() for name in type(self).model_fields]
@@ -268,8 +242,8 @@ class Settings(BaseModel):
         used = {*self.routes().values(), f"bss_{self.bss_name()}"}
         idle = self.adapters.keys() - {name.replace(":", "_").upper() for name in used}
         told += [f"{PREFIX}{prefix}__* belongs to no gateway and no BSS in use" for prefix in sorted(idle)]
-        idle_fields = [name for name in NOT_YET if name in self.model_fields_set]
-        told += [f"{PREFIX}{name.upper()} has no effect in this release" for name in idle_fields]
+        if not self.embedded and self.archive_url is None:
+            told.append(f"{PREFIX}ARCHIVE_URL is not set: settled orders move to a file that all processes must share")
         if self.secret is not None and len(self.secret.get_secret_value()) < SHORT_SECRET:
             told.append(f"CONSENT_SECRET is short: {SHORT_SECRET} characters at least, better 32")
         return told

@@ -1,7 +1,7 @@
 """Wiring: the only place that chooses adapters and knows the settings on both sides."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from consent_engine.adapters import bss, gateways
+from consent_engine.adapters.archived_store import ArchivedStore
 from consent_engine.adapters.redis_cells import CellsStore
 from consent_engine.adapters.redis_client import Wire, connect
 from consent_engine.adapters.redis_cluster import is_cluster
@@ -18,12 +19,14 @@ from consent_engine.adapters.redis_registry import RedisRegistry
 from consent_engine.adapters.redis_server import EmbeddedServer, RunningServer, connect_or_start
 from consent_engine.adapters.redis_store import RedisStore
 from consent_engine.adapters.rq_queue import RqQueue
+from consent_engine.adapters.sql_archive import SqlArchive
 from consent_engine.domain.admit import Terms
 from consent_engine.domain.line import keyed
 from consent_engine.domain.plan import Plan, plan_from
 from consent_engine.durations import millis
 from consent_engine.engine import Engine
 from consent_engine.errors import FieldError, Malformed, SettingsError
+from consent_engine.perform import Pace
 from consent_engine.ports import Gateway, Outside, Registry, Store
 from consent_engine.settings import Settings
 
@@ -37,10 +40,12 @@ class Installation:
     rq_url: str
     secret: str
     server: EmbeddedServer | RunningServer | None = None
+    archive: SqlArchive | None = None
+    """one for all engines of this process"""
 
     def engine(self) -> Engine:
         """An engine with its own clients."""
-        return build(self.settings, self.redis_url, self.rq_url, self.secret)
+        return build(self.settings, self.redis_url, self.rq_url, self.secret, self.archive)
 
     def environ(self) -> dict[str, str]:
         """What a child process needs to find the same servers, so that it never starts one of its own."""
@@ -50,6 +55,7 @@ class Installation:
             "CONSENT_RQ_URL": self.rq_url,
             "CONSENT_SECRET": self.secret,
             "CONSENT_DATA_DIR": str(self.settings.data_dir),
+            "CONSENT_ARCHIVE_URL": self.settings.archive_address(),
             "CONSENT_BSS": self.settings.bss_name(),
             **routes,
         }
@@ -78,29 +84,34 @@ def installation(
 @contextmanager
 def _data(settings: Settings, progress: Callable[[str], None] | None, *, own: bool) -> Iterator[Installation]:
     secret = settings.secret_for(settings.data_dir)
-    if settings.redis_url is not None:
-        yield Installation(settings, settings.redis_url, settings.rq_url or settings.redis_url, secret)
-        return
-    start = EmbeddedServer.start if own else connect_or_start
-    with start(settings.data_dir, settings.durability, progress) as server:
-        yield Installation(settings, server.url, settings.rq_url or server.url, secret, server)
+    with closing(archive_of(settings)) as archive:
+        if settings.redis_url is not None:
+            rq_url = settings.rq_url or settings.redis_url
+            yield Installation(settings, settings.redis_url, rq_url, secret, archive=archive)
+            return
+        start = EmbeddedServer.start if own else connect_or_start
+        with start(settings.data_dir, settings.durability, progress) as server:
+            yield Installation(settings, server.url, settings.rq_url or server.url, secret, server, archive)
 
 
-def build(settings: Settings, redis_url: str, rq_url: str, secret: str) -> Engine:
+def build(settings: Settings, redis_url: str, rq_url: str, secret: str, archive: SqlArchive | None = None) -> Engine:
     """An engine on real adapters."""
     store, registry = _kept(settings, redis_url)
-    lease = millis(settings.lease)
+    archive = archive or archive_of(settings)
     return Engine(
-        store,
+        ArchivedStore(store, archive),
         registry,
         RqQueue(rq_url),
         outside(settings, secret),
         terms(settings, secret),
         secret,
-        in_flight=settings.in_flight,
-        lease_ms=lease,
-        call_timeout_ms=millis(settings.call_timeout),
+        Pace(settings.in_flight, (settings.lease - settings.call_timeout).total_seconds()),
     )
+
+
+def archive_of(settings: Settings) -> SqlArchive:
+    """Where settled orders go. Connects when it is first asked."""
+    return SqlArchive(settings.archive_address(), settings.retention())
 
 
 def terms(settings: Settings, secret: str) -> Terms:

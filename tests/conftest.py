@@ -20,6 +20,7 @@ from consent_engine.domain.order import Order
 from consent_engine.domain.policy import Policy
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine import Engine
+from consent_engine.perform import Pace
 from consent_engine.ports import Acknowledgement, Activation, Outside, Parsed, Sms, WebhookCall
 from consent_engine.wiring import plans_from
 
@@ -139,6 +140,7 @@ class World:
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
             Terms(self.policy, SENDERS, frozenset()),
             "test-secret",
+            Pace(watch=lambda: self.clock() / 1000),
         )
 
     def request(self, msisdn: str = NUMBER, plan: str = "5g-smart-199", **call: str) -> PlaceOrder:

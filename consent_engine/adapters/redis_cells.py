@@ -1,7 +1,7 @@
 """A store of many cells, each a slice of subscribers on a master of its own: a cell that fails, fails alone."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from time import monotonic
 from typing import TypeVar
@@ -9,11 +9,11 @@ from typing import TypeVar
 from consent_engine.adapters.redis_store import RedisStore
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.line import Line, Refusal
+from consent_engine.domain.line import Line, Refusal, request_key
 from consent_engine.domain.msisdn import SLOTS
 from consent_engine.domain.order import Order
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import Claim, Commit, LaneDepth, Leased, Posted, Stored, Stuck, Word
+from consent_engine.ports import Archive, Claim, Commit, LaneDepth, Leased, Left, Posted, Retiring, Stored, Stuck, Word
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -34,12 +34,21 @@ def cell_of(record: str, cells: int) -> int:
         return 0
 
 
+def apart(records: Sequence[str], cells: int) -> dict[int, list[int]]:
+    """Whose they are: of each cell that has some, which of them, by number."""
+    parts: dict[int, list[int]] = {}
+    for n, record in enumerate(records):
+        parts.setdefault(cell_of(record, cells), []).append(n)
+    return parts
+
+
 class CellsStore:
     """The Store over many. A record's id says its cell; what asks for all of them asks each."""
 
     def __init__(self, cells: Sequence[RedisStore]) -> None:
         self._cells = cells
         self._next = dict.fromkeys(Lane, 0)
+        self.archive: Archive | None = None
         self._again_at = [0.0] * len(cells)
 
     def part(self, record: str) -> int:
@@ -50,12 +59,9 @@ class CellsStore:
         self, items: Sequence[T], record: Callable[[T], str], ask: Callable[[RedisStore, list[T]], Sequence[R]]
     ) -> list[R]:
         """Ask each cell for what is its own. Every cell is asked before a StoreUnavailable of one is raised."""
-        parts: dict[int, list[int]] = {}
-        for n, item in enumerate(items):
-            parts.setdefault(self.part(record(item)), []).append(n)
         answers: dict[int, R] = {}
         failed: StoreUnavailable | None = None
-        for part, numbers in parts.items():
+        for part, numbers in apart([record(item) for item in items], len(self._cells)).items():
             try:
                 answers.update(zip(numbers, ask(self._cells[part], [items[n] for n in numbers]), strict=True))
             except StoreUnavailable as error:
@@ -99,6 +105,56 @@ class CellsStore:
             found |= some
             read |= more
         return now, found, read
+
+    def live(
+        self, orders: Sequence[str] = (), lines: Sequence[str] = ()
+    ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
+        """See Store.live."""
+        return self.load(orders, lines)
+
+    def recall(self, keys: Sequence[str]) -> list[Order]:
+        """See Store.recall: here is no archive."""
+        return []
+
+    def archived_of(self, line: str) -> list[str]:
+        """See Store.archived_of: here is no archive."""
+        return []
+
+    def records(self, orders: Sequence[str]) -> dict[str, dict[str, str]]:
+        """See Leaving.records."""
+
+        def of(cell: RedisStore, some: list[str]) -> list[dict[str, str]]:
+            found = cell.records(some)
+            return [found.get(order, {}) for order in some]
+
+        kept = self._each(orders, str, of)
+        return {order: fields for order, fields in zip(orders, kept, strict=True) if fields}
+
+    def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[Left, Millis]]:
+        """See Leaving.retire."""
+        return self._each(orders, lambda each: each.order, lambda cell, some: cell.retire(some, idle_before))
+
+    def forget(self, orders: Sequence[str]) -> None:
+        """See Leaving.forget. A reservation is in the cell of its own hash."""
+
+        def of(cell: RedisStore, some: list[str]) -> list[None]:
+            cell.forget(some)
+            return [None] * len(some)
+
+        self._each(orders, request_key, of)
+
+    def postpone(self, effect: str, dues: Mapping[str, Millis]) -> None:
+        """See Leaving.postpone."""
+
+        def of(cell: RedisStore, some: list[str]) -> list[None]:
+            cell.postpone(effect, {order: dues[order] for order in some})
+            return [None] * len(some)
+
+        self._each(list(dues), str, of)
+
+    def bind_archive(self, archive: str) -> str:
+        """See Leaving.bind_archive: in the first cell, with the rest of what the data say of themselves."""
+        return self._cells[0].bind_archive(archive)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Word]:
         """See Store.commit."""
@@ -159,6 +215,10 @@ class CellsStore:
         """See Store.placed."""
         found = [row for cell in self._cells for row in cell.placed(before, limit)]
         return sorted(found, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
+
+    def placed_live(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        """See Leaving.placed_live."""
+        return self.placed(before, limit)
 
     def open_orders(self, limit: int) -> list[str]:
         """See Store.open_orders."""

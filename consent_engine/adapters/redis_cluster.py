@@ -12,7 +12,7 @@ from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.connection import Connection
 from redis.crc import key_slot
-from redis.exceptions import AskError, MovedError, RedisError
+from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as Unreachable
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
@@ -21,6 +21,8 @@ from consent_engine.redis_address import CLUSTER, ClusterAddress
 
 ASK_TIMEOUT_S = 0.5
 """How long one node may take to say who owns what: one that is gone must not hold up the others for long."""
+_AWAY = "non local key"
+"""What a script is told whose slot is just being moved to another master, in the middle of it."""
 
 
 def is_cluster(url: str) -> bool:
@@ -43,6 +45,13 @@ def owner_of(url: str, tag: str, **options: Any) -> "Redis":  # noqa: ANN401 - r
     return Redis.from_pool(pool)
 
 
+def master_at(client: "Redis") -> str:
+    """Where the master is that a client of `owner_of` is led to now."""
+    about = client.connection_pool.connection_kwargs
+    host, port = about["owners"].of(about["slot"])
+    return f"{host}:{port}"
+
+
 @dataclass(slots=True)
 class Owners:
     """Asks the nodes of a cluster who owns a slot. Nodes that they name are asked later, too."""
@@ -53,19 +62,28 @@ class Owners:
     known: list[tuple[str, int]] = field(default_factory=list)
 
     def of(self, slot: int) -> tuple[str, int]:
-        """Where the owner is, as the first node says that answers. Raises ConnectionError when none knows."""
+        """Where the owner is, as the first node says that answers. Raises ConnectionError when none knows.
+
+        A node that is cut off from most masters still believes what was: it says itself that it is down.
+        """
         for host, port in dict.fromkeys((*self.known, *self.seeds)):
             try:
-                rows = self._asked(host, port)
+                state, rows = self._asked(host, port)
             except (RedisError, OSError):
                 continue
             found = [_address(nodes[0], host) for first, last, *nodes in rows if int(first) <= slot <= int(last)]
-            if found:
+            if found and "cluster_state:fail" not in str(state):
                 self.known = list(dict.fromkeys(_address(node, host) for _, _, *nodes in rows for node in nodes))
                 return found[0]
         raise Unreachable("no node of the cluster says who owns this slot")
 
-    def _asked(self, host: str, port: int) -> Sequence[Any]:
+    def told(self, host: str, port: int) -> None:
+        """This node was just named as an owner: it knows what others may not have heard yet."""
+        if host:
+            self.known.insert(0, (host, port))
+
+    def _asked(self, host: str, port: int) -> tuple[Any, Sequence[Any]]:
+        """How a node says the cluster is, and who owns what."""
         client = Redis(
             host=host,
             port=port,
@@ -79,11 +97,18 @@ class Owners:
             protocol=2,
             decode_responses=True,
         )
-        client.response_callbacks.pop("CLUSTER SLOTS", None)  # the rows as they come
+        for raw in ("CLUSTER INFO", "CLUSTER SLOTS"):
+            client.response_callbacks.pop(raw, None)  # as it comes
         try:
-            return cast(Sequence[Any], client.execute_command("CLUSTER SLOTS"))  # type: ignore[no-untyped-call]
+            pipe = client.pipeline(transaction=False)
+            pipe.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call] # redis-py leaves it untyped
+            pipe.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
+            state, rows = pipe.execute(raise_on_error=False)  # an ACL may forbid the first
         finally:
             client.close()
+        if isinstance(rows, Exception):
+            raise rows
+        return state, cast(Sequence[Any], rows)
 
 
 def _address(node: Sequence[Any], asked: str) -> tuple[str, int]:
@@ -106,9 +131,13 @@ class _OwnerConnection(Connection):
         super().connect()  # type: ignore[no-untyped-call] # the same
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - redis-py's
-        """An answer. A slot that has moved is a connection that is lost."""
+        """An answer. A slot that has moved or is moving, and a node that is down, are a connection that is lost."""
         try:
             return super().read_response(*args, **kwargs)
-        except (MovedError, AskError):
+        except ResponseError as error:
+            if not isinstance(error, AskError | ClusterDownError) and _AWAY not in str(error):
+                raise
             self.disconnect()  # type: ignore[no-untyped-call] # the same
-            raise Unreachable("the slot has another owner now") from None
+            if isinstance(error, MovedError):
+                self._owners.told(error.host, error.port)
+            raise Unreachable("the slot has another owner now, or none") from None

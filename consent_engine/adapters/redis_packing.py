@@ -42,9 +42,14 @@ def stuck_of(member: str) -> Stuck:
 
 def order_of(fields: dict[str, str], offers: Mapping[str, str]) -> Order:
     """An order from its record and the offer it names."""
+    return Order.read(whole(fields, offers))
+
+
+def whole(fields: dict[str, str], offers: Mapping[str, str]) -> dict[str, str]:
+    """A record with the offer it names: all there is of an order."""
     if name := offer_named(fields.get("doc", "")):
         fields["offer"] = offers[name]
-    return Order.read(fields)
+    return fields
 
 
 class Offers(dict[str, str]):

@@ -7,12 +7,13 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from consent_engine.adapters.redis_client import Calls, Wire
 from consent_engine.adapters.redis_keys import Cell
+from consent_engine.adapters.redis_leaving import Departures, told
 from consent_engine.adapters.redis_packing import (
     MOST_UNREAD,
     TIES,
@@ -25,12 +26,13 @@ from consent_engine.adapters.redis_packing import (
     scored,
     stuck_of,
 )
-from consent_engine.domain.effects import Lane, Millis, Pending
+from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Millis, Pending
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Line, Refusal
 from consent_engine.domain.order import Order
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import (
+    Archive,
     Claim,
     Commit,
     LaneDepth,
@@ -43,6 +45,8 @@ from consent_engine.ports import (
 )
 
 log = logging.getLogger(__name__)
+MEMBERS = 10_000
+_MOVES = f":{WAKE_ARCHIVE}"
 LOOK_BACK = 100
 """Among how many of the newest entries of a stream a repeat is looked for."""
 
@@ -58,6 +62,11 @@ class RedisStore:
         self._lease_ms = lease_ms
         self._clock = clock
         self._offers = Offers(wire, self._cell)
+        self.archive: Archive | None = None
+        leaving = Departures(wire, self._cell, self._offers)
+        self.records, self.retire, self.forget = leaving.records, leaving.retire, leaving.forget
+        self.postpone, self.bind_archive = leaving.postpone, leaving.bind_archive
+        self.placed_live = self.placed
 
     def _now(self) -> str:
         return "" if self._clock is None else str(self._clock())
@@ -74,7 +83,21 @@ class RedisStore:
     def load(
         self, orders: Sequence[str] = (), lines: Sequence[str] = ()
     ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
-        """See Store.load."""
+        """See Store.load: here is no archive."""
+        return self.live(orders, lines)
+
+    def recall(self, keys: Sequence[str]) -> list[Order]:
+        """See Store.recall: here is no archive."""
+        return []
+
+    def archived_of(self, line: str) -> list[str]:
+        """See Store.archived_of: here is no archive."""
+        return []
+
+    def live(
+        self, orders: Sequence[str] = (), lines: Sequence[str] = ()
+    ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
+        """See Store.live."""
         calls = Calls()
         calls.plain("TIME")
         for order_id in orders:
@@ -85,12 +108,12 @@ class RedisStore:
         now = self._instant(time)
         found: dict[str, Order] = {}
         for order_id, kept in zip(orders, records, strict=False):
-            with _told(order_id):
+            with told(order_id):
                 if kept:
                     found[order_id] = order_of(kept, self._offers)
         read: dict[str, Line] = {}
         for line_id, kept in zip(lines, records[len(orders) :], strict=True):
-            with _told(line_id):
+            with told(line_id):
                 read[line_id] = Line.read(line_id, kept, now)
         return now, found, read
 
@@ -142,17 +165,7 @@ class RedisStore:
             calls.script(
                 "receive",
                 [self._cell.line(m.line), self._cell.inbox(m.line), self._cell.due[Lane.INBOUND], self._cell.refusals],
-                [
-                    self._now(),
-                    m.line,
-                    m.msisdn,
-                    m.key,
-                    m.body,
-                    " ".join(m.refuses),
-                    m.door,
-                    m.ref,
-                    "1" if m.once else "0",
-                ],
+                [self._now(), m.line, m.msisdn, m.key, m.body, " ".join(m.refuses), m.door, m.ref, str(int(m.once))],
             )
         answers = self._wire.send(calls, prove=prove, repeat=True)
         return [Stored(word == "stored", int(at)) for word, at in answers]
@@ -213,7 +226,7 @@ class RedisStore:
         return [stuck_of(member) for member in members[:limit]]
 
     def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """See Store.placed."""
+        """See Store.placed: here is no archive, so it is placed_live too."""
         return [(order, at) for order, at in self._newest(self._cell.placed, before, limit)]
 
     def _newest(self, index: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
@@ -227,11 +240,21 @@ class RedisStore:
 
     def open_orders(self, limit: int) -> list[str]:
         """See Store.open_orders."""
-        calls = Calls()
-        for lane in (Lane.TIMER, Lane.ACTIVATION, Lane.SMS):
-            calls.plain("ZRANGE", self._cell.due[lane], 0, limit - 1)
-        members = (member for answer in self._wire.send(calls, repeat=True) for member in answer)
-        return list(dict.fromkeys(member.split(":")[1] for member in members if member.startswith("o:")))
+        members = (member for lane in (Lane.TIMER, Lane.ACTIVATION, Lane.SMS) for member in self._members(lane))
+        ids = (member.split(":")[1] for member in members if member.startswith("o:") and not member.endswith(_MOVES))
+        return list(dict.fromkeys(islice(ids, limit)))
+
+    def _members(self, lane: Lane) -> Iterator[str]:
+        """What stands in a lane's due-set, the next due first, some thousands at a time."""
+        first = 0
+        while True:
+            calls = Calls()
+            calls.plain("ZRANGE", self._cell.due[lane], first, first + MEMBERS - 1)
+            [found] = self._wire.send(calls, repeat=True)
+            yield from found
+            if len(found) < MEMBERS:
+                return
+            first += MEMBERS
 
     def refusals(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis, str, Refusal | None]]:
         """See Store.refusals."""
@@ -272,12 +295,3 @@ class RedisStore:
             if before and made:
                 counts[before] -= int(count)
         return {State(state): count for state, count in counts.items()}
-
-
-@contextmanager
-def _told(record: str) -> Iterator[None]:
-    """A record nobody can read is left out, and said: it must not sink the others of its round trip."""
-    try:
-        yield
-    except BrokenRecord as error:
-        log.error("%s: %s", record, error)

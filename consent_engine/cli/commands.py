@@ -2,7 +2,7 @@
 
 import typer
 
-from consent_engine.cli import health, keys, ops, plans, reading, running
+from consent_engine.cli import cells, health, keys, ops, plans, reading, running
 
 app = typer.Typer(
     name="consent",
@@ -15,11 +15,13 @@ app.command()(running.serve)
 app.command()(running.api)
 app.add_typer(keys.app, name="keys")
 app.add_typer(plans.app, name="plans")
+app.add_typer(cells.app, name="cells")
 app.command()(ops.show)
 app.command()(ops.stuck)
 app.command()(ops.retry)
 app.command()(ops.refuse)
 app.command("callable")(ops.may_be_called)
 app.command()(health.doctor)
+app.command()(health.archive)
 # A text may begin with a dash, and is no option then.
 app.command(context_settings={"ignore_unknown_options": True})(reading.read)

@@ -1,4 +1,4 @@
-"""`consent doctor`: what is wrong with this installation, and what to type."""
+"""`consent doctor`: what is wrong with this installation, and what to type; `consent archive`: what it keeps."""
 
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from consent_engine.cli.tables import table
+from consent_engine.cli.tables import line, table
 
 _BRIEF = typer.Option("--brief", help="Leave the settings out.")
 _ALL = typer.Option("--all", help="Look at every record, not only the newest and what is due.")
@@ -29,6 +29,29 @@ def doctor(
     findings = list(examine(loaded, Wanted(all=everything, mend=mend), _tell))
     table(("", "found", "do"), [(each.level, each.what, each.do) for each in findings])
     return int(any(each.level is Level.BAD for each in findings))
+
+
+_EXPIRE = typer.Option("--expire", help="Delete what must not be kept any longer. Whoever archives does so, too.")
+_SPREAD = typer.Option(help="Over how long a large stock is moved, like 90s or 2h.")
+
+
+def archive(expire: Annotated[bool, _EXPIRE] = False, spread: Annotated[str, _SPREAD] = "10m") -> None:  # noqa: FBT002
+    """Have settled orders moved to the archive that nobody moves: those of the time before it. Workers move them."""
+    from consent_engine.cli.opening import opened
+    from consent_engine.durations import duration
+    from consent_engine.errors import SettingsError
+
+    with opened() as engine:
+        if expire:
+            done = engine.expire()
+            line(f"person parts of {done.persons:,} orders and {done.orders:,} whole orders deleted")
+            return
+        try:
+            seconds = duration(spread).total_seconds()
+        except (ValueError, SettingsError):
+            raise typer.BadParameter("a duration like 90s or 2h", param_hint="--spread") from None
+        asked = engine.archive_settled(seconds)
+    line(f"{asked.looked_at:,} orders looked at, {asked.asked:,} are moved when no reply can mean them any more")
 
 
 def _tell(what: str) -> None:

@@ -1,28 +1,35 @@
 """What is wrong with this installation, and what to type: `consent doctor`. It looks at everything it can reach."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from redis.exceptions import NoPermissionError, RedisError
 
+from consent_engine.adapters.redis_cells import CellsStore
 from consent_engine.adapters.redis_client import Wire, connect
+from consent_engine.adapters.redis_cluster import is_cluster, master_at
+from consent_engine.adapters.redis_keys import Cell
+from consent_engine.adapters.redis_moving import cells_of
 from consent_engine.adapters.redis_registry import RedisRegistry
 from consent_engine.adapters.redis_sentinel import is_sentinel
 from consent_engine.adapters.redis_server import connect_or_start
 from consent_engine.adapters.redis_store import RedisStore
-from consent_engine.adapters.redis_survey import RedisSurvey
+from consent_engine.adapters.redis_survey import CellsSurvey, RedisSurvey
 from consent_engine.adapters.rq_queue import connect_rq
+from consent_engine.adapters.sql_archive import SqlArchive
 from consent_engine.doctor import findings, records, server, setup, work
 from consent_engine.doctor.findings import Finding, Level, bad, good, warn
 from consent_engine.doctor.records import Wanted
 from consent_engine.durations import millis
-from consent_engine.errors import SettingsError, StoreUnavailable
+from consent_engine.errors import ArchiveUnavailable, ConsentError, SettingsError, StoreUnavailable
 from consent_engine.keys import Keys
+from consent_engine.ports import Store
+from consent_engine.ports.survey import Survey
 from consent_engine.settings import PREFIX, Settings
 
 __all__ = ["Finding", "Level", "Wanted", "examine", "findings", "sources"]
@@ -40,18 +47,34 @@ class _Patient:
     secret: str
     wanted: Wanted
     tell: Callable[[str], None]
+    cells: Sequence[tuple[Wire, Cell]]
 
     @property
-    def wire(self) -> Wire:
-        proves = self.wanted.mend and self.settings.durability == "strict"
-        return Wire(connect(self.redis_url), proves=proves, replicas=self.settings.replicas)
+    def registry(self) -> RedisRegistry:
+        wire, cell = self.cells[0]
+        return RedisRegistry(wire, prefix=cell.shared)
+
+    @property
+    def store(self) -> Store:
+        lease = millis(self.settings.lease)
+        stores = [RedisStore(wire, lease_ms=lease, cell=cell) for wire, cell in self.cells]
+        return stores[0] if len(stores) == 1 else CellsStore(stores)
+
+    @property
+    def first(self) -> RedisSurvey:
+        """Of the cell that has what belongs to none."""
+        return RedisSurvey(*self.cells[0])
+
+    @property
+    def survey(self) -> Survey:
+        return self.first if len(self.cells) == 1 else CellsSurvey([RedisSurvey(*each) for each in self.cells])
 
     @property
     def cli(self) -> str:
         """How to reach its server at a terminal; a password is not repeated."""
         if self.redis_url.startswith("unix:"):
             return f"redis-cli -s {unquote(urlsplit(self.redis_url).path)}"
-        if is_sentinel(self.redis_url):
+        if is_sentinel(self.redis_url) or is_cluster(self.redis_url):
             return "redis-cli -h MASTER"
         return 'redis-cli -u "$CONSENT_REDIS_URL"'
 
@@ -71,12 +94,28 @@ def examine(settings: Settings, wanted: Wanted, tell: Callable[[str], None] = pr
             except SettingsError as error:
                 yield bad(str(error), f"tail {settings.data_dir / 'redis.log'}")
                 return
-        patient = _Patient(settings, url, settings.rq_url or url, secret, wanted, tell)
-        for look in (_server, _data, _rq, _work, _catalogue, _records):
+        patient = _Patient(settings, url, settings.rq_url or url, secret, wanted, tell, _cells(settings, url, wanted))
+        for look in (_server, _data, _rq, _work, _catalogue, _archive, _records):
             try:
                 yield from look(patient)
             except Exception as error:  # noqa: BLE001 - the edge: what nobody can read is a finding, not an end
                 yield _failed(look.__name__.strip("_"), error, patient.cli)
+
+
+def _cells(settings: Settings, url: str, wanted: Wanted) -> list[tuple[Wire, Cell]]:
+    """As many as the data say: looked at by another number, every record would be missing."""
+    proves = wanted.mend and settings.durability == "strict"
+
+    def cell(n: int) -> tuple[Wire, Cell]:
+        wire = Wire(connect(url, tag=str(n)), proves=proves, replicas=settings.replicas)
+        return wire, Cell(n, alone=not is_cluster(url))
+
+    first = cell(0)
+    try:
+        many = cells_of(RedisSurvey(*first).meta()) or settings.cells
+    except (ConsentError, RedisError):  # told where it is looked at
+        many = settings.cells
+    return [first, *map(cell, range(1, many))]
 
 
 def _failed(look: str, error: Exception, cli: str) -> Finding:
@@ -90,24 +129,43 @@ def _failed(look: str, error: Exception, cli: str) -> Finding:
 
 
 def _server(patient: _Patient) -> Iterator[Finding]:
-    yield from server.server(RedisSurvey(patient.wire).server(), patient.settings, patient.cli)
-    yield from setup.host(patient.settings, RedisRegistry(patient.wire).now)
+    """The server, or the master of each cell. One that is away is told, and the others are looked at."""
+    if not is_cluster(patient.redis_url):
+        yield from server.server(patient.first.server(), patient.settings, patient.cli)
+    else:
+        yield from _masters(patient)
+    yield from setup.host(patient.settings, patient.registry.now)
+
+
+def _masters(patient: _Patient) -> Iterator[Finding]:
+    seen = set()
+    for wire, cell in patient.cells:
+        try:
+            at = master_at(wire.client)
+            if at not in seen:
+                seen.add(at)
+                cli = "redis-cli -h {} -p {}".format(*at.rsplit(":", 1))
+                for found in server.server(RedisSurvey(wire, cell).server(), patient.settings, cli):
+                    yield replace(found, what=f"{at}: {found.what}")
+        except (StoreUnavailable, RedisError) as error:
+            yield _failed(f"the master of cell {cell.number}", error, patient.cli)
 
 
 def _data(patient: _Patient) -> Iterator[Finding]:
     """Are these our data: schema, cells, secret?"""
-    meta = RedisSurvey(patient.wire).meta()
+    meta = patient.first.meta()
     if "schema" not in meta:
         yield warn("no engine has ever started on these data", "consent serve")
         return
     try:
         # It writes only what is not there, and all of it is.
-        RedisRegistry(patient.wire).check(patient.secret, strict=False, cells=patient.settings.cells)
+        patient.registry.check(patient.secret, strict=False, cells=patient.settings.cells)
     except SettingsError as error:
         if "CONSENT_REDIS_URL" not in str(error):  # what is wrong with the server was told already
             yield bad(str(error), "nothing else first: with the wrong one no number is found")
         return
-    yield good(f"schema {meta['schema']}, and the secret these data were written with")
+    cells = f" in {meta['cells']} cells" if len(patient.cells) > 1 else ""
+    yield good(f"schema {meta['schema']}{cells}, and the secret these data were written with")
 
 
 def _rq(patient: _Patient) -> Iterator[Finding]:
@@ -124,21 +182,38 @@ def _rq(patient: _Patient) -> Iterator[Finding]:
 
 
 def _work(patient: _Patient) -> Iterator[Finding]:
-    yield from work.work(_store(patient), RedisRegistry(patient.wire), RedisSurvey(patient.wire))
+    yield from work.work(patient.store, patient.registry, patient.survey)
 
 
 def _catalogue(patient: _Patient) -> Iterator[Finding]:
-    registry = RedisRegistry(patient.wire)
+    registry = patient.registry
     yield from setup.catalogue(registry, Keys(registry, patient.secret), registry.now())
+
+
+def _archive(patient: _Patient) -> Iterator[Finding]:
+    """Does it answer, and is it the one these data belong to?"""
+    with closing(SqlArchive(patient.settings.archive_address())) as archive:
+        try:
+            known = archive.check()
+            bound = patient.first.meta().get("archive", archive.id())
+        except ArchiveUnavailable as error:
+            yield bad(f"{error}: settled orders wait, nothing is lost", "is it up? See CONSENT_ARCHIVE_URL")
+            return
+        if bound != archive.id():
+            yield bad("the archive is another one than the one these data belong to", "set CONSENT_ARCHIVE_URL right")
+            return
+        yield good(f"the archive answers: {known:,} orders")
 
 
 def _records(patient: _Patient) -> Iterator[Finding]:
     lease_ms = millis(patient.settings.lease)
-    yield from records.records(_store(patient), RedisSurvey(patient.wire), lease_ms, patient.wanted, patient.tell)
-
-
-def _store(patient: _Patient) -> RedisStore:
-    return RedisStore(patient.wire, lease_ms=millis(patient.settings.lease))
+    with closing(SqlArchive(patient.settings.archive_address())) as archive:
+        asked: SqlArchive | None = archive
+        try:
+            archive.check()
+        except ArchiveUnavailable:
+            asked = None
+        yield from records.records(patient.store, patient.survey, lease_ms, patient.wanted, patient.tell, asked)
 
 
 def sources(settings: Settings, environ: Mapping[str, str] = os.environ) -> Iterator[tuple[str, str, str]]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -11,6 +11,7 @@ from consent_engine.domain.effects import (
     ACTIVATE,
     FRESH,
     READ,
+    WAKE_ARCHIVE,
     WAKE_TOO_LATE,
     WAKE_WINDOW,
     Lane,
@@ -24,7 +25,7 @@ from consent_engine.domain.lifecycle import State, advance
 from consent_engine.domain.line import Line
 from consent_engine.domain.order import Order
 from consent_engine.errors import IllegalTransition
-from consent_engine.ports import Commit, LineChange, OrderChange, Owner, Store, Word
+from consent_engine.ports import Archive, Commit, LineChange, OrderChange, Owner, Store, Word
 from consent_engine.ports.survey import Survey
 
 PIECE = 200
@@ -53,6 +54,8 @@ class Looker:
     survey: Survey
     lease_ms: int
     mend: bool = False
+    archive: Archive | None = None
+    """when it can be asked"""
     found: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     mended: list[str] = field(default_factory=list)
     looked: Counter[str] = field(default_factory=Counter)
@@ -73,9 +76,10 @@ class Looker:
                 self.found["unreadable" if version else "gone"].append(order_id)
         _, _, lines = self.store.load(lines=list(dict.fromkeys(order.line for order in orders.values())))
         wrong: dict[str, list[str]] = {}
+        moving = self._moving(orders)
         for order in orders.values():
             self.looked["orders"] += 1
-            self.days[day_of(order.doc.placed_at)][order.state] += 1
+            self.days[day_of(order.doc.placed_at)][order.state] += order.id not in moving
             self.lines[order.line] = None
             if not sound(order):
                 self.found["history"].append(order.id)
@@ -84,6 +88,16 @@ class Looker:
                 wrong[order.id] = told
         self._told_if_still(orders, wrong)
         self._undue(now, [(Owner.ORDER, order.id, order.effects) for order in orders.values()], orders, {})
+
+    def _moving(self, orders: Mapping[str, Order]) -> Collection[str]:
+        """Those that are in the archive, too: on their way. They are counted there."""
+        settled = [order.id for order in orders.values() if order.state.settled]
+        return self.archive.versions(settled) if self.archive is not None else ()
+
+    def archived(self, day: str) -> Counter[State]:
+        """How a day's orders ended that are in the archive."""
+        since = start_of(day)
+        return Counter(self.archive.states(since, since + DAY_MS) if self.archive is not None else {})
 
     def _told_if_still(self, orders: Mapping[str, Order], wrong: Mapping[str, Sequence[str]]) -> None:
         """An order and its line were read one after the other: what moved meanwhile is wrong in no way we know of."""
@@ -194,12 +208,15 @@ class Looker:
 
     def funnel(self, day: str) -> bool:
         """Whether a day's counts are its orders' states; True too for a day that does not stand still long enough."""
-        since = int(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) * 1000
+        since = start_of(day)
         for _ in range(3):
             before, states = self.store.funnel(day), Counter[State]()
             ids = self.survey.placed_ids(since, since + DAY_MS)
             for piece in pieces(ids, PIECE):
-                states.update(order.state for order in self.store.load(piece)[1].values())
+                orders = self.store.live(piece)[1]
+                moving = self._moving(orders)
+                states.update(order.state for order in orders.values() if order.id not in moving)
+            states += self.archived(day)
             if before == self.store.funnel(day):
                 return {state: n for state, n in before.items() if n} == dict(states)
         return True
@@ -235,6 +252,11 @@ def day_of(at: Millis) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d")
 
 
+def start_of(day: str) -> Millis:
+    """The instant at which a day begins, as the funnel names it."""
+    return int(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) * 1000
+
+
 def pieces(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     """A few at a time."""
     return (ids[n : n + size] for n in range(0, len(ids), size))
@@ -243,8 +265,11 @@ def pieces(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 def _wants(order: Order) -> Iterator[str]:
     """What is wrong with what it wants."""
     if order.state.settled:
-        if any(effect == ACTIVATE or effect.startswith(NOT_AFTER) for effect in order.effects):
+        left = order.effects.keys() - {WAKE_ARCHIVE}
+        if any(effect == ACTIVATE or effect.startswith(NOT_AFTER) for effect in left):
             yield "settled"
+        if WAKE_ARCHIVE not in order.effects:
+            yield "unarchived"
     elif not order.effects:
         yield "orphan"
     elif not any(effect.startswith(NEEDS[order.state]) for effect in order.effects):

@@ -7,7 +7,7 @@ from itertools import islice
 from consent_engine.doctor.findings import Finding, Level, good, named
 from consent_engine.doctor.orders import PIECE, Looker, day_of, pieces
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.ports import Store
+from consent_engine.ports import Archive, Store
 from consent_engine.ports.survey import Kind, Survey
 
 SAMPLE = 1_000
@@ -32,6 +32,8 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
     "unheard": (Level.BAD, "open orders that no reply can be matched with", TELL_US),
     "dangling": (Level.BAD, "lines that name an order which is not there", BACKUP),
     "settled": (Level.BAD, "settled orders that still want to be asked, reminded or activated", TELL_US),
+    "unarchived": (Level.WARN, "settled orders that nobody moves to the archive: they are of a time before it",
+                   "consent archive"),
     "far": (Level.WARN, "orders with something due later than any wait may last: did the server's clock jump?",
             "consent show ORDER; cancel it, or wait"),
     "member": (Level.WARN, "entries of due-sets that are none of ours", "who else writes into this Redis?"),
@@ -51,10 +53,11 @@ class Wanted:
 
 
 def records(
-    store: Store, survey: Survey, lease_ms: int, wanted: Wanted, tell: Callable[[str], None]
-) -> Iterator[Finding]:
-    """Look, and tell. tell: how far it is, now and then."""
-    looker = Looker(store, survey, lease_ms, wanted.mend)
+    store: Store, survey: Survey, lease_ms: int, wanted: Wanted, tell: Callable[[str], None],
+    archive: Archive | None = None,
+) -> Iterator[Finding]:  # fmt: skip
+    """Look, and tell. tell: how far it is, now and then. archive: None when it cannot be asked."""
+    looker = Looker(store, survey, lease_ms, wanted.mend, archive)
     total = survey.placed(0, EVER)
     limit = total if wanted.all else wanted.sample
     oldest = _orders(looker, limit, total, tell)
@@ -68,7 +71,7 @@ def records(
         looker.lines_of(piece)
     _funnel(looker, oldest, complete=limit >= total)
     yield from _told(looker, total)
-    yield from _reservations(store, survey, None if wanted.all else SOME_PIECES)
+    yield from _reservations(store, survey, None if wanted.all else SOME_PIECES, archive)
 
 
 def _due(looker: Looker, limit: int | None) -> None:
@@ -112,7 +115,7 @@ def _funnel(looker: Looker, oldest: Millis, *, complete: bool) -> None:
         if not complete and day <= day_of(oldest):
             continue
         counted = {state: n for state, n in looker.store.funnel(day).items() if n}
-        if counted != dict(looker.days[day]) and not looker.funnel(day):
+        if counted != dict(looker.days[day] + looker.archived(day)) and not looker.funnel(day):
             looker.found["funnel"].append(day)
 
 
@@ -131,13 +134,15 @@ def _told(looker: Looker, total: int) -> Iterator[Finding]:
     yield good(f"looked at {seen}{rest}{': all of it holds together' if sound else ''}")
 
 
-def _reservations(store: Store, survey: Survey, limit: int | None) -> Iterator[Finding]:
+def _reservations(store: Store, survey: Survey, limit: int | None, archive: Archive | None) -> Iterator[Finding]:
     """Keys whose request died between reserving and placing: harmless, the same request again takes them over."""
     looked, idle, now = 0, [], store.load()[0]
     for keys in islice(survey.names(Kind.RESERVATION), limit):
         kept = [(order, at) for order, at in survey.reservations(keys) if order]
         looked += len(kept)
         there = store.versions([order for order, _ in kept])
-        idle += [order for (order, at), v in zip(kept, there, strict=True) if not v and now - at > RESERVED_MS]
+        gone = [order for (order, at), v in zip(kept, there, strict=True) if not v and now - at > RESERVED_MS]
+        archived = archive.versions(gone) if archive is not None else {}
+        idle += [order for order in gone if order not in archived]
     died = f": requests that died before they placed; the same request again takes them over: {named(idle)}"
     yield good(f"looked at {looked:,} reservations, {len(idle)} without an order{died if idle else ''}")

@@ -6,6 +6,7 @@ from enum import IntEnum
 from consent_engine.domain.effects import (
     ACTIVATE,
     FRESH,
+    WAKE_ARCHIVE,
     WAKE_REMINDER,
     WAKE_WINDOW,
     Millis,
@@ -67,6 +68,7 @@ def settle(
     unasked: bool = False,
 ) -> Decision:  # fmt: skip
     """Settle: every effect goes that is not a consequence of it. Nothing more is sent to somebody who has answered.
+    Once no reply can mean it any more, the order moves to the archive.
 
     started: what a started activation makes of it · unasked: the question is surely not with the subscriber. Else one
     that is in flight, or in doubt, is written down: a bare yes that comes later may answer it.
@@ -79,7 +81,8 @@ def settle(
         # Begun since we looked: then look again, so that the history says so.
         kinds[QUESTION] = Drop.ANYWAY if question.leased_at else Drop.NOT_IN_FLIGHT
     gone = tuple((effect, kinds.get(effect, Drop.ANYWAY)) for effect in order.effects)
-    return Decision(order.moved(event), (event,), puts, gone, guard)
+    settled = order.moved(event)
+    return Decision(settled, (event,), (*puts, archiving(settled)), gone, guard)
 
 
 def note(order: Order, event: Event, *puts: Put) -> Decision:
@@ -124,6 +127,11 @@ def handed_over(order: Order, now: Millis, op: str, how: str, ref: str = "") -> 
 def closing(reply_by: Millis) -> Put:
     """The end of the wait: a yes in the last millisecond is in time. A reminder puts it; one timer an order."""
     return Put(WAKE_WINDOW, reply_by + 1)
+
+
+def archiving(order: Order) -> Put:
+    """The move of a settled order to the archive: due when no reply can mean it any more."""
+    return Put(WAKE_ARCHIVE, order.doc.policy.remembered_until(order.settled_at) + 1)
 
 
 def refuse_or_note(order: Order, event: Event, late: Event, *puts: Put, late_puts: tuple[Put, ...] = ()) -> Decision:

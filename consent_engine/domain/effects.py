@@ -48,6 +48,8 @@ READ = "read"
 WAKE_TOO_LATE = "wake.too_late_to_ask"
 WAKE_WINDOW = "wake.window_closed"
 WAKE_REMINDER = "wake.reminder"
+WAKE_ARCHIVE = "wake.archive"
+"""A settled order leaves the store for the archive. It moves nothing, and is no event."""
 
 _LANES = {"sms": Lane.SMS, "activate": Lane.ACTIVATION, "wake": Lane.TIMER, "read": Lane.INBOUND}
 

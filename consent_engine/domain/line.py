@@ -33,6 +33,11 @@ def order_id(secret: str, msisdn: Msisdn, api_key: str, idempotency_key: str) ->
     return f"{slot(msisdn):04x}{keyed(secret, 'order', api_key, idempotency_key)}"
 
 
+def request_key(order: str) -> str:
+    """What an order's id says of its request: the hash of who asked and under which key, for any number."""
+    return order[4:]
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What a reply can be matched with: one order, in short.

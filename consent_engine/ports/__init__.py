@@ -1,5 +1,6 @@
 """The ports: what the engine asks of the outside. No adapter is imported here, and none is known by name."""
 
+from consent_engine.ports.archive import Archive, Expired, Leaving, Left, Retiring
 from consent_engine.ports.outside import (
     Acknowledgement,
     Activation,
@@ -33,13 +34,17 @@ __all__ = [
     "Acknowledgement",
     "Activation",
     "ApiKey",
+    "Archive",
     "Bss",
     "Claim",
     "Commit",
+    "Expired",
     "Gateway",
     "Held",
     "LaneDepth",
     "Leased",
+    "Leaving",
+    "Left",
     "LineChange",
     "OrderChange",
     "Outside",
@@ -48,6 +53,7 @@ __all__ = [
     "Posted",
     "Queue",
     "Registry",
+    "Retiring",
     "Sms",
     "Store",
     "Stored",

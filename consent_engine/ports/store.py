@@ -12,6 +12,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Line, Refusal, Unread
 from consent_engine.domain.order import Order
 from consent_engine.domain.plan import Plan
+from consent_engine.ports.archive import Archive, Leaving
 
 
 class Owner(StrEnum):
@@ -154,12 +155,15 @@ class LaneDepth:
     waiting: int
 
 
-class Store(Protocol):
+class Store(Leaving, Protocol):
     """Keeps orders, lines, events and effects; saves all of a decision or nothing.
 
     Every method raises StoreUnavailable when the store cannot be reached or refuses writes; `prove` asks that what was
     written is on disk (and on as many replicas as set) before the method returns, else NotDurable.
     """
+
+    archive: Archive | None
+    """where settled orders go; None: they stay"""
 
     def part(self, record: str) -> int:
         """Which part of the store keeps a record: parts fail on their own."""
@@ -167,7 +171,21 @@ class Store(Protocol):
     def load(
         self, orders: Sequence[str] = (), lines: Sequence[str] = ()
     ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
-        """The server's instant, and the records that exist (every line does, if only as version 0) and can be read."""
+        """The server's instant, and the records that exist (every line does, if only as version 0) and can be read.
+
+        Orders that have left the store are read in the archive; raises ArchiveUnavailable when that cannot be asked.
+        """
+
+    def live(
+        self, orders: Sequence[str] = (), lines: Sequence[str] = ()
+    ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
+        """As `load`, but only what is in the store itself: what can still change."""
+
+    def recall(self, keys: Sequence[str]) -> list[Order]:
+        """Archived orders that these keys of requests made (`request_key`). Raises ArchiveUnavailable."""
+
+    def archived_of(self, line: str) -> list[str]:
+        """The archived orders of a number. Raises ArchiveUnavailable."""
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Word]:
         """Save each, in one round trip; repeated by itself when an answer was lost on the wire."""

@@ -29,12 +29,6 @@ class Server:
 class Survey(Protocol):
     """Looks at what is stored, a piece at a time. Raises StoreUnavailable as the Store does; writes nothing."""
 
-    def server(self) -> Server:
-        """How the server is set up and how it fares."""
-
-    def meta(self) -> Mapping[str, str]:
-        """What the data say of themselves; nothing where no engine has ever started."""
-
     def names(self, kind: Kind, pieces: int | None = None) -> Iterator[list[str]]:
         """The ids of all records of a kind, in pieces of the whole store; at most so many. A name may come twice."""
 

@@ -17,6 +17,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order import Order, replay
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine import Engine, RefusalAsked
+from consent_engine.perform import Pace
 from consent_engine.ports import Outside
 from tests.acceptance.house import until
 from tests.conftest import NUMBER, SENDERS, Clock, World
@@ -63,6 +64,7 @@ class Durable(World):
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
             Terms(self.policy, SENDERS, frozenset()),
             "test-secret",
+            Pace(watch=lambda: self.clock() / 1000),
         )
 
 

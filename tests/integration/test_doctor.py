@@ -9,6 +9,7 @@ import pytest
 
 from consent_engine.adapters.redis_client import Wire
 from consent_engine.adapters.redis_packing import DUE, PREFIX, inbox_key
+from consent_engine.adapters.redis_store import RedisStore
 from consent_engine.adapters.redis_survey import RedisSurvey
 from consent_engine.doctor import records, server, setup, work
 from consent_engine.doctor.findings import Level
@@ -16,7 +17,7 @@ from consent_engine.doctor.orders import Looker
 from consent_engine.doctor.records import TROUBLES, Wanted
 from consent_engine.domain.admit import Placing
 from consent_engine.domain.decision import Drop, Put
-from consent_engine.domain.effects import ACTIVATE, READ, WAKE_TOO_LATE, Lane, Rejected, Uncertain
+from consent_engine.domain.effects import ACTIVATE, READ, WAKE_ARCHIVE, WAKE_TOO_LATE, Lane, Rejected, Uncertain
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Entry
 from consent_engine.ports import ApiKey, Commit, LineChange, OrderChange
@@ -264,12 +265,20 @@ def funnel(world):
     return day.rpartition(":")[2]
 
 
+def unarchived(world):
+    order = asked(world)
+    world.say("不同意")
+    world.run()
+    write(world, order, drop=[(WAKE_ARCHIVE, Drop.ANYWAY)])
+    return order.id
+
+
 BROKEN = {
     "orphan": (orphan,), "endless": (endless, endless_after_a_yes), "undue": (undue,),
     "unread": (unread, unread_and_no_line), "history": (history_state, history_head),
     "settled": (settled, reminded_after_settling), "unheard": (unheard,), "dangling": (dangling,), "gone": (gone,),
     "far": (far,), "idle": (idle, idle_and_no_record), "member": (wrong_lane, strange_member),
-    "unlisted": (unlisted,), "funnel": (funnel,),
+    "unlisted": (unlisted,), "funnel": (funnel,), "unarchived": (unarchived,),
 }  # fmt: skip
 CASES = [(trouble, make) for trouble, makes in BROKEN.items() for make in makes]
 
@@ -400,23 +409,21 @@ def test_reservations_of_requests_that_died_are_told_when_they_are_old_and_alarm
 
 
 def test_it_goes_through_the_store_in_pieces(world):
-    calls = []
-    plain = world.client.pipeline
+    class Watched(Wire):
+        def send(self, calls, **more):
+            asked.extend(calls.rows)
+            return super().send(calls, **more)
 
-    def watched(**more):
-        pipe = plain(**more)
-        execute = pipe.execute_command
-        pipe.execute_command = lambda *args, **kwargs: (calls.append(args), execute(*args, **kwargs))[1]
-        return pipe
-
+    asked = []
     for n in range(3):
         world.place(f"138{n:08d}")
-    world.client.pipeline = watched
-    look(world)
-    names = {str(call[0]) for call in calls}
+    wire = Watched(world.client, proves=False, replicas=0)
+    store = RedisStore(wire, lease_ms=60_000, clock=world.clock)
+    assert list(records.records(store, RedisSurvey(wire), LEASE, EVERYTHING, [].append))
+    names = {str(call[0]) for call in asked}
     assert "KEYS" not in names
     assert {"SCAN", "ZSCAN"} <= names
-    assert all("COUNT" in call for call in calls if call[0] in {"SCAN", "ZSCAN"})
+    assert all("COUNT" in call for call in asked if call[0] in {"SCAN", "ZSCAN"})
 
 
 # -- the server ------------------------------------------------------------------------------------------------------

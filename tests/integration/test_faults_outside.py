@@ -15,7 +15,7 @@ from consent_engine.adapters.gateways import http_json
 from consent_engine.adapters.outbound import Client
 from consent_engine.domain.effects import Accepted, Lane, Purpose, Unavailable, Uncertain
 from consent_engine.domain.policy import Policy
-from consent_engine.perform import Performer
+from consent_engine.perform import Pace, Performer
 from consent_engine.ports import Activation, Outside, Sms
 from consent_engine.simulator import outside
 from tests.conftest import NUMBER, SENDERS, World
@@ -232,7 +232,7 @@ def world(air):
     made.runner = air.runner
     far = Outside({"test": air.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, air.bss)
     store, queue = made.engine.store, made.queue
-    made.engine.performer = Performer(store, queue, far, made.policy, in_flight=64, startable_ms=50_000)
+    made.engine.performer = Performer(store, queue, far, made.policy, Pace())
     return made
 
 

@@ -47,6 +47,7 @@ from consent_engine.errors import (
     TooLate,
 )
 from consent_engine.keys import Role
+from consent_engine.perform import Pace
 from consent_engine.ports import Outside
 from tests.conftest import NUMBER, SENDERS, World
 from tests.fault_proxy import Fault, FaultProxy, Kind, always, at_random, calm, control, first_with, nth
@@ -155,6 +156,7 @@ class Wired(World):
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
             Terms(self.policy, SENDERS, frozenset()),
             "test-secret",
+            Pace(watch=lambda: self.clock() / 1000),
         )
 
     @contextmanager

@@ -24,15 +24,17 @@ class Storm(Exception):
 def raises(number, frame):
     raise Storm
 
-def asks(wrong, done):
+def asks(wrong, done, caught):
     client = connect(sys.argv[1])
-    for n in range(2_000):
+    for n in range(200_000):
         if client.eval("return ARGV[1]", 0, f"{n:06d}是") != f"{n:06d}是":
             wrong.append(n)
+        if n > 2_000 and len(caught) > 100:
+            break
     done.append(True)
 
-wrong, done, caught, ends = [], [], 0, False
-thread = threading.Thread(target=asks, args=[wrong, done])
+wrong, done, caught, ends = [], [], [], False
+thread = threading.Thread(target=asks, args=[wrong, done, caught])
 thread.start()
 signal.signal(signal.SIGALRM, raises)
 while not ends:
@@ -43,9 +45,9 @@ while not ends:
         signal.signal(signal.SIGALRM, signal.SIG_IGN)
         ends = True
     except Storm:
-        caught += 1
+        caught.append(1)
 thread.join()
-print(len(wrong), caught > 100)
+print(len(wrong), len(caught) > 100)
 """
 
 

@@ -279,7 +279,7 @@ def test_a_refusal_raises_the_version_and_other_messages_do_not(world, store):
     for n, refuses in enumerate([(), (), ("mobile",), ("mobile",), ("mobile", "telecom"), ("*",)]):
         store.receive([posted(str(n), refuses=refuses, door='d"oor', ref="/é")])
         versions.append(version())
-    assert versions == [1, 1, 2, 2, 3, 4]
+    assert [version - versions[0] for version in versions] == [0, 0, 1, 1, 2, 3]
     refusals = {refusal.carrier: refusal for refusal in store.load(lines=[LINE])[2][LINE].refusals}
     assert (set(refusals), refusals["mobile"].ref) == ({"mobile", "telecom", "*"}, "/é")
 

@@ -13,6 +13,7 @@ from consent_engine.domain.policy import Policy
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine import Engine, RefusalAsked
 from consent_engine.errors import NotDurable, NothingParked, StoreUnavailable
+from consent_engine.perform import Pace
 from consent_engine.ports import Held, Owner
 from consent_engine.recording import recording
 from consent_engine.rounds import drive
@@ -209,7 +210,7 @@ def test_nothing_is_clarified_before_the_question_was_asked(world):
 
 def test_no_call_is_begun_that_its_lease_may_not_outlast(world):
     order = world.place()
-    short = engine_like(world.engine, world.engine.store, lease_ms=5_000, call_timeout_ms=10_000)
+    short = engine_like(world.engine, world.engine.store, pace=Pace(startable_s=-5))
     world.runner.run(short.performer.perform(Lane.SMS, 0.02))
     world.runner.run(short.performer.land(1))
     assert world.gateway.sent == []

@@ -6,6 +6,7 @@ from dataclasses import replace
 from consent_engine.domain.decide import decide
 from consent_engine.domain.effects import (
     ACTIVATE,
+    WAKE_ARCHIVE,
     WAKE_REMINDER,
     WAKE_TOO_LATE,
     WAKE_WINDOW,
@@ -77,7 +78,8 @@ def _settled_stays(old: Order, new: Order) -> None:
             assert is_sms(effect), f"{effect} for an order that is {old.state}"
             assert sms_parts(effect)[0] in AFTERWARDS, f"{effect} for an order that is {old.state}"
     elif new.state.settled:
-        for effect in new.effects:
+        assert WAKE_ARCHIVE in new.effects, "a settled order that nobody archives"
+        for effect in new.effects.keys() - {WAKE_ARCHIVE}:
             assert is_sms(effect), f"{effect} outlives settling as {new.state}"
             assert sms_parts(effect)[0] in SETTLING[new.state], f"{effect} outlives settling as {new.state}"
 
@@ -86,7 +88,10 @@ def _follows(old: Order, decision) -> None:
     """Also what is thought sent at once was wanted by right."""
     new = decision.order
     for put in decision.put:
-        if old.state.settled or new.state.settled:
+        if put.effect == WAKE_ARCHIVE:
+            assert new.state.settled
+            assert not old.state.settled
+        elif old.state.settled or new.state.settled:
             assert is_sms(put.effect)
             fits = AFTERWARDS if old.state.settled else SETTLING[new.state]
             known = put.effect in old.effects

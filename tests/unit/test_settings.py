@@ -210,8 +210,9 @@ def test_settings_of_a_gateway_nobody_uses_are_told():
     assert load(SIMULATED__SECRET="x", BSS_SIMULATED__SECRET="x").warnings() == []
 
 
-def test_a_setting_that_does_nothing_yet_is_told():
-    assert load(ARCHIVE_URL="sqlite:///x").warnings() == ["CONSENT_ARCHIVE_URL has no effect in this release"]
+def test_a_local_archive_beside_a_redis_of_many_machines_is_told():
+    assert any(line.startswith("CONSENT_ARCHIVE_URL is not set") for line in remote().warnings())
+    assert remote(ARCHIVE_URL="postgresql://there/consent").warnings() == []
 
 
 def test_a_short_secret_is_told_and_not_shown():

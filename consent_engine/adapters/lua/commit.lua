@@ -148,7 +148,14 @@ if has_order then
     if ARGV[13] ~= "" then redis.call("ZADD", KEYS[8], ARGV[13], ARGV[1]) end
 end
 if has_line then
-    line_version = string.format("%d", tonumber(line_version) + 1)
+    if line_version == "0" then -- higher than that of a line that `retire` deleted: begin with the instant
+        local born = redis.call("TIME")[1]
+        for i = l1, l2, 2 do
+            if ARGV[i] == "seen" then born = tonumber(ARGV[i + 1]) / 1000 end
+        end
+        line_version = born - 1577836800 -- s since 2020
+    end
+    line_version = string.format("%d", math.floor(tonumber(line_version)) + 1)
     put(sets, "l", "v", line_version)
     for i = l1, l2, 2 do
         local stale = ARGV[i] == "seen" and tonumber(line_read[3] or "0") > tonumber(ARGV[i + 1])

@@ -6,6 +6,7 @@
 --       9 '1': a refusal that stands already is not a message either
 -- A refusal is written, and the line's version raised, here: the next order and the next dial see it at once.
 -- `seen` keeps the instants of one line from ever going back, so the front of the inbox is the oldest.
+-- A new line's version begins with the instant (s since 2020): higher than that of one that `retire` deleted.
 -- Returns {'stored' or 'duplicate', received at}
 
 local line = KEYS[1]
@@ -42,7 +43,9 @@ local function set(name, value)
     fields[#fields + 1] = value
 end
 if ARGV[3] ~= "" then set("msisdn", ARGV[3]) end
-if #fresh > 0 or not seen[4] then set("v", string.format("%d", tonumber(seen[4] or "0") + 1)) end
+if #fresh > 0 or not seen[4] then
+    set("v", string.format("%d", (seen[4] and tonumber(seen[4]) or math.floor(now / 1000) - 1577836800) + 1))
+end
 if not seen[3] then set("f:read", "[]") end
 redis.call("HSET", line, unpack(fields))
 redis.call("RPUSH", KEYS[2], now .. "|" .. ARGV[4] .. "|" .. ARGV[5])

@@ -1,0 +1,146 @@
+"""How fast settled orders move to the archive, and what Redis remembers then: `python -m benchmarks.archive_speed [N]`.
+
+A real server (`everysec`), N orders through the whole road, then their timers: once into SQLite, once into PostgreSQL.
+"""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from time import perf_counter
+
+from sqlalchemy import text
+
+from benchmarks import postgres
+from consent_engine.adapters.redis_client import connect
+from consent_engine.adapters.redis_server import connect_or_start
+from consent_engine.adapters.sql_archive import SqlArchive
+from consent_engine.domain.admit import Placing
+from consent_engine.domain.effects import Lane, lane_of
+from consent_engine.domain.msisdn import Msisdn, parse
+from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
+from consent_engine.placing import Placed
+from tests.archive.house import LONG, Town
+
+PIECE = 500
+LIVE = 1_000
+
+
+def main(count: int) -> None:
+    """Print the table."""
+    print(f"{count} settled orders, {LIVE} live ones; Redis used_memory in bytes")
+    print("archive        empty      live  and settled     after  archived/s   lookups/s  bytes an order")
+    for name in ("sqlite", "postgresql"):
+        with ExitStack() as stack:
+            print(told(name, stack.enter_context(a_town(name)), count))
+
+
+@contextmanager
+def a_town(name: str) -> Iterator[Town]:
+    """A town on servers of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="archive-"))
+    try:
+        with ExitStack() as stack:
+            if name == "sqlite":
+                url = f"sqlite:///{folder}/archive.sqlite3"
+            else:
+                url = stack.enter_context(postgres.server()).url
+            running = stack.enter_context(connect_or_start(folder / "data", "everysec"))
+            archive = SqlArchive(url)
+            stack.callback(archive.close)
+            yield Town(connect(running.url), archive)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def told(name: str, town: Town, count: int) -> str:
+    """A row."""
+    numbers = [parse(f"139{n:08}") for n in range(count)]
+    empty = used(town)
+    place(town, [parse(f"138{n:08}") for n in range(LIVE)], "live")
+    town.run(Lane.SMS)
+    before = used(town)
+    settle(town, numbers)
+    grown = used(town)
+    # Only what settled is due: the live ones wait (their timers stand further ahead here than they would).
+    for order, _ in town.engine.store.placed_live(None, count + LIVE):
+        shown = town.live([order])[order]
+        for effect in () if shown.state.settled else shown.effects:
+            town.client.zadd(f"ce:{{0}}:due:{lane_of(effect)}", {f"o:{order}:{effect}": town.clock.now + 10**9})
+    town.clock.forward(hours=LONG)
+    began = perf_counter()
+    town.runner.run(drained(town))
+    seconds = perf_counter() - began
+    check(town.archive.check() == count)
+    after = used(town)
+    on_disk = sized(town) / count
+    ids = town.archive.placed(None, 2_000)
+    began = perf_counter()
+    for order, _ in ids:
+        check(town.engine.show(order).state.settled)
+    looked = len(ids) / (perf_counter() - began)
+    return (
+        f"{name:10} {empty:>9} {before:>9} {grown:>12} {after:>9} "
+        f"{count / seconds:>11.0f} {looked:>11.0f} {on_disk:>13.0f}"
+    )
+
+
+def check(held: bool) -> None:  # noqa: FBT001
+    """The run is worth nothing if this does not hold."""
+    if not held:
+        raise SystemExit("the archive does not hold what it must")
+
+
+def sized(town: Town) -> int:
+    """Bytes of the archive's tables, indexes included."""
+    engine = town.archive._engine  # noqa: SLF001 - nothing else asks for it
+    asked = {
+        "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+        "postgresql": "SELECT pg_total_relation_size('archived_orders') + pg_total_relation_size('archived_offers')",
+    }
+    with engine.connect() as connection:
+        return int(connection.execute(text(asked[engine.dialect.name])).scalar_one())
+
+
+async def drained(town: Town) -> None:
+    """Slices, as a worker has them, until nothing is due."""
+    while (await town.engine.performer.perform(Lane.TIMER, 0.5)).left or town.due()[Lane.TIMER]:
+        pass
+
+
+def used(town: Town) -> int:
+    """What Redis says its data need."""
+    town.client.execute_command("MEMORY", "PURGE")
+    return int(town.client.info("memory")["used_memory"])
+
+
+def place(town: Town, numbers: list[Msisdn], name: str) -> None:
+    """Many orders."""
+    for first in range(0, len(numbers), PIECE):
+        piece = numbers[first : first + PIECE]
+        wanted = [Placing("desk", f"{name}-{n}", town.request(number)) for n, number in enumerate(piece, first)]
+        check(all(isinstance(each, Placed) and each.created for each in town.engine.place_many(wanted)))
+
+
+def settle(town: Town, numbers: list[Msisdn]) -> None:
+    """Asked, answered, activated, told, reported."""
+    place(town, numbers, "settled")
+    for first in range(0, len(numbers), 5_000):
+        piece = numbers[first : first + 5_000]
+        town.run(Lane.SMS)
+        replies = [Reply("test", f"mo-{number}", number, "10085", "是") for number in piece]
+        for at in range(0, len(replies), PIECE):
+            town.engine.receive(replies[at : at + PIECE])
+        for _ in range(3):
+            town.run()
+    ids = [order for order, _ in town.engine.store.placed_live(None, len(numbers))]
+    reports = [DeliveryReport("test", f"{order}.notification.1", f"d-{order}", Delivery.DELIVERED) for order in ids]
+    for at in range(0, len(reports), PIECE):
+        town.engine.receive(reports[at : at + PIECE])
+    town.run()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)

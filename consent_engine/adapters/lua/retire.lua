@@ -1,0 +1,57 @@
+-- Let an order go that the archive has, with all that was kept for it; or nothing.
+--
+-- KEYS  1 order   2 its line   3 the line's inbox   4 due-set of the timer lane   5 placed   (all in one slot)
+-- ARGV  1 order id   2 version that the archive has   3 the held effect   4 its token (the attempt)
+--       5 an instant: a line with nothing newer on it is idle
+-- The line loses its entry. When that was the last one, the line must be idle - no gateway repeats itself any more -
+-- and its dedupe keys go, too; when nothing else stands on it (a refusal, an effect), the line itself goes.
+-- Returns {word, instant}; word is
+--       ok · gone (it is not here: done before) · stale (it changed since it was read) · lost (the effect is not held
+--       any more) · unread (its line has messages nobody has read) · young (the line's newest instant, told, is too
+--       new)
+--
+-- Everything is checked before the first write: a script is isolated, but never rolled back.
+
+local order, line, inbox = KEYS[1], KEYS[2], KEYS[3]
+local member = "o:" .. ARGV[1] .. ":" .. ARGV[3]
+local kept = redis.call("HMGET", order, "v", "f:" .. ARGV[3])
+if not kept[1] then
+    redis.call("ZREM", KEYS[4], member)
+    return { "gone", 0 }
+end
+if kept[1] ~= ARGV[2] then return { "stale", 0 } end
+local attempts, leased_at = string.match(kept[2] or "", "^%[(%d+),(%d+)")
+if attempts ~= ARGV[4] or leased_at == "0" then return { "lost", 0 } end
+if redis.call("EXISTS", inbox) == 1 then return { "unread", 0 } end
+
+local entry = "o:" .. ARGV[1]
+local last, stays, dated = true, false, {}
+local fields = redis.call("HKEYS", line)
+for _, field in ipairs(fields) do
+    local kind = string.sub(field, 1, 2)
+    if kind == "o:" and field ~= entry then last = false end
+    if kind == "r:" or kind == "f:" then stays = true end
+    if kind == "m:" or kind == "a:" then dated[#dated + 1] = field end
+end
+if last then
+    local seen = redis.call("HGET", line, "seen") or "0"
+    if tonumber(seen) > tonumber(ARGV[5]) then return { "young", tonumber(seen) } end
+end
+
+-- From here on nothing can fail.
+redis.call("DEL", order)
+redis.call("ZREM", KEYS[4], member)
+redis.call("ZREM", KEYS[5], ARGV[1])
+if #fields == 0 then return { "ok", 0 } end
+if last and not stays then
+    redis.call("DEL", line)
+    return { "ok", 0 }
+end
+redis.call("HDEL", line, entry)
+if last then
+    for first = 1, #dated, 1000 do
+        redis.call("HDEL", line, unpack(dated, first, math.min(first + 999, #dated)))
+    end
+end
+redis.call("HINCRBY", line, "v", 1)
+return { "ok", 0 }

@@ -1,0 +1,114 @@
+"""`consent cells`: where the slices of subscribers are, and how all data move to another number of them."""
+
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from consent_engine.cli.tables import line, table
+
+if TYPE_CHECKING:
+    from consent_engine.adapters.redis_sides import Side
+    from consent_engine.settings import Settings
+
+app = typer.Typer(help="Cells, the slices of subscribers: where they are, and moving to another number of them.")
+
+_FROM = typer.Option(
+    "--from", envvar="CONSENT_MOVE_FROM", help="The Redis that has the data; left out: this installation's own."
+)
+_TO = typer.Option("--to", envvar="CONSENT_MOVE_TO", help="The Redis they move to; it must be empty.")
+_CELLS = typer.Option(min=1, max=1_024, help="How many cells there are to be.")
+_REPLICAS = typer.Option(min=0, max=9, help="On how many replicas every write must be before the move goes on.")
+
+
+@app.command()
+def move(
+    to: Annotated[str, _TO], cells: Annotated[int, _CELLS], source: Annotated[str | None, _FROM] = None,
+    replicas: Annotated[int, _REPLICAS] = 0,
+) -> None:  # fmt: skip
+    """Move all data to an empty Redis, into so many cells. Stop APIs and workers first. What died is typed again."""
+    from consent_engine.adapters.redis_cluster import is_cluster
+    from consent_engine.adapters.redis_moving import Move
+    from consent_engine.settings import Settings
+
+    settings = Settings.load()
+    to = _address(to, "--to")
+    if cells > 1 and not is_cluster(to):
+        raise typer.BadParameter("many cells need redis+cluster://", param_hint="--to")
+    with _source(settings, source) as here:
+        moved = Move(here, _side(settings, to, cells, replicas), _tell).run()
+    rows = [(kind, count, f"{moved.sums[kind]:016x}") for kind, count in sorted(moved.counts.items())]
+    table(("what", "how many", "digest"), rows, "nothing was left to move")
+    _tell(f"done: start APIs and workers with CONSENT_REDIS_URL set to --to, and CONSENT_CELLS={cells}")
+
+
+@app.command()
+def stay(source: Annotated[str | None, _FROM] = None) -> None:
+    """Give a move up that did not end: engines may start on the data again. Empty its target afterwards."""
+    from consent_engine.adapters.redis_moving import rest
+    from consent_engine.adapters.redis_moving import stay as given_up
+    from consent_engine.settings import Settings
+
+    with _source(Settings.load(), source) as here:
+        rest(here)
+        line(f"the data stay where they are: CONSENT_CELLS={given_up(here)}")
+
+
+@app.command("list")
+def show_all() -> None:
+    """List the cells: slot, the master that has it, keys."""
+    from consent_engine.adapters.redis_cluster import is_cluster
+    from consent_engine.adapters.redis_moving import places
+    from consent_engine.errors import SettingsError
+    from consent_engine.settings import Settings
+
+    settings = Settings.load()
+    if settings.redis_url is None or not is_cluster(settings.redis_url):
+        raise SettingsError("there is one cell: many need CONSENT_REDIS_URL=redis+cluster://...")
+    side = _side(settings, settings.redis_url, settings.cells)
+    table(("cell", "slot", "master", "keys"), list(places(side)))
+
+
+@contextmanager
+def _source(settings: "Settings", url: str | None) -> Iterator["Side"]:
+    """The data as they are: in as many cells as they say themselves."""
+    from consent_engine.adapters.redis_moving import cells_of
+    from consent_engine.adapters.redis_server import connect_or_start
+
+    if url is None and settings.redis_url is None:
+        with connect_or_start(settings.data_dir, settings.durability, _tell) as server:
+            yield _side(settings, server.url, 1)
+        return
+    at = _address(url or settings.redis_url or "", "--from")
+    found = cells_of(_side(settings, at, 1).meta_now())
+    yield _side(settings, at, found or 1)
+
+
+def _side(settings: "Settings", url: str, cells: int, replicas: int = 0) -> "Side":
+    from consent_engine.adapters.redis_client import Wire, connect
+    from consent_engine.adapters.redis_cluster import is_cluster
+    from consent_engine.adapters.redis_sides import Side
+
+    strict = settings.durability == "strict"
+    wires = [Wire(connect(url, tag=str(n)), proves=strict, replicas=replicas) for n in range(cells)]
+    return Side(wires, alone=not is_cluster(url))
+
+
+def _address(url: str, option: str) -> str:
+    from pydantic import TypeAdapter, ValidationError
+
+    from consent_engine.settings import RedisUrl
+
+    try:
+        return str(TypeAdapter(RedisUrl).validate_python(url))
+    except ValidationError as error:
+        told = error.errors(include_input=False)[0]["msg"].removeprefix("Value error, ")
+        raise typer.BadParameter(told, param_hint=option) from None
+
+
+def _tell(what: str) -> None:
+    sys.stderr.write(f"{what}\n")

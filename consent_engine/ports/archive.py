@@ -1,0 +1,100 @@
+"""The port to the archive: where settled orders go, and are read for as long as they must be kept."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.order import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What was deleted: person parts of orders, whole orders."""
+
+    persons: int = 0
+    orders: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Retiring:
+    """An order that the archive has in this version, and whose effect WAKE_ARCHIVE is held by this token."""
+
+    order: str
+    line: str
+    version: int
+    token: int
+
+
+class Left(StrEnum):
+    """What became of letting an order go."""
+
+    OK = "ok"
+    GONE = "gone"
+    STALE = "stale"
+    LOST = "lost"
+    UNREAD = "unread"
+    YOUNG = "young"
+
+
+class Archive(Protocol):
+    """Keeps settled orders, whole, so that history, chain and proof hold from it alone.
+
+    Safe in several threads and processes at once. Every method raises ArchiveUnavailable when the archive cannot be
+    reached in a bounded time; after that it says so at once for a while, and nobody waits.
+    """
+
+    def id(self) -> str:
+        """The archive's own name, made with it: two archives never share one."""
+
+    def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
+        """Keep orders, as `Store.records` gives them, in one transaction; a repeat changes nothing.
+
+        The ids that are now safely there. Missing are those it cannot take: another order stands under that id, or
+        the record cannot be written.
+        """
+
+    def orders(self, ids: Sequence[str]) -> dict[str, Order]:
+        """Those that are there."""
+
+    def versions(self, ids: Sequence[str]) -> dict[str, int]:
+        """Their versions."""
+
+    def recall(self, keys: Sequence[str]) -> list[Order]:
+        """The orders made under these request keys."""
+
+    def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        """Orders with the instants they were placed at, newest first, from where a page ended."""
+
+    def of_line(self, line: str) -> list[str]:
+        """The orders of a number."""
+
+    def states(self, since: Millis, until: Millis) -> dict[State, int]:
+        """How the orders ended that were placed from `since` on and before `until`, in counts."""
+
+    def expire(self, now: Millis, most: int) -> Expired:
+        """Delete what must not be kept any longer, of `most` orders of each kind; again, until nothing was."""
+
+
+class Leaving(Protocol):
+    """How a store lets orders go to an archive."""
+
+    def records(self, orders: Sequence[str]) -> dict[str, dict[str, str]]:
+        """The records of orders as they are kept, whole: field by field, and `offer`."""
+
+    def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[Left, Millis]]:
+        """Let orders go that the archive has, each whole or not at all. A line's newest instant comes with YOUNG."""
+
+    def forget(self, orders: Sequence[str]) -> None:
+        """Delete the reservations that stand for orders which were retired."""
+
+    def postpone(self, effect: str, dues: Mapping[str, Millis]) -> None:
+        """Have an effect of orders, that we hold, due at another instant: nobody is to have it before."""
+
+    def bind_archive(self, archive: str) -> str:
+        """The id of the archive these data belong to; ours, when they belonged to none."""
+
+    def placed_live(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        """As `placed`, of the orders in the store itself."""

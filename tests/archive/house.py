@@ -1,0 +1,100 @@
+"""A town with an archive: the engine over a real store, settled orders in SQL, and a clock that moves when told to."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import text
+
+from consent_engine.adapters.archived_store import ArchivedStore
+from consent_engine.adapters.redis_client import Wire
+from consent_engine.adapters.redis_keys import Cell
+from consent_engine.adapters.redis_registry import RedisRegistry
+from consent_engine.adapters.redis_store import RedisStore
+from consent_engine.adapters.sql_archive import SqlArchive
+from consent_engine.adapters.sql_tables import connected
+from consent_engine.domain.admit import Terms
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.retention import Retention
+from consent_engine.engine import Engine
+from consent_engine.perform import Pace
+from consent_engine.ports import Outside
+from tests.conftest import NUMBER, SENDERS, World
+
+LONG = 80
+"""Hours after which no reply can mean an order any more (window 24 h, and 48 h)."""
+
+
+class Town(World):
+    """A world whose settled orders leave."""
+
+    def __init__(self, client, archive, **more):
+        self.archive = archive
+        super().__init__(client, **more)
+
+    def another(self, store=None):
+        """Another engine on the same store and archive. store: between the engine and Redis."""
+        wire = Wire(self.client, proves=False, replicas=0)
+        inner = store or RedisStore(wire, lease_ms=60_000, clock=self.clock, cell=self.cell)
+        return Engine(
+            ArchivedStore(inner, self.archive),
+            RedisRegistry(wire, clock=self.clock, prefix=Cell().shared),
+            self.queue,
+            Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
+            Terms(self.policy, SENDERS, frozenset()),
+            "test-secret",
+            Pace(watch=lambda: self.clock() / 1000),
+        )
+
+    def settled(self, answer="是", msisdn=NUMBER, **more):
+        """An order that was asked, answered and done."""
+        order = self.place(msisdn, **more)
+        self.run(Lane.SMS)
+        assert self.say(answer, msisdn)
+        self.run()
+        shown = self.engine.show(order.id)
+        assert shown.state.settled
+        return shown
+
+    def archived(self, **more):
+        """An order that has left the store."""
+        order = self.settled(**more)
+        self.move()
+        assert order.id not in self.live([order.id])
+        return order
+
+    def live(self, ids):
+        return self.engine.store.live(ids)[1]
+
+    def move(self, hours=LONG):
+        """Time passes, and timers run."""
+        self.clock.forward(hours=hours)
+        self.run(Lane.TIMER)
+
+    def names(self, kind=""):
+        return sorted(self.client.keys(f"ce:*{kind}*"))
+
+
+@contextmanager
+def broken(archive: SqlArchive) -> Iterator[None]:
+    """The archive's database does not answer: its address leads nowhere."""
+    engine = archive._engine  # noqa: SLF001 - what a fault does, no caller can
+    archive._engine = connected("sqlite:////dev/null/nowhere/archive.sqlite3")  # noqa: SLF001
+    try:
+        yield
+    finally:
+        archive._engine.dispose()  # noqa: SLF001
+        archive._engine = engine  # noqa: SLF001
+        archive._again_at = 0.0  # noqa: SLF001
+
+
+def emptied(archive: SqlArchive) -> SqlArchive:
+    """Nothing in it, its id stays."""
+    archive.check()
+    with archive._engine.begin() as connection:  # noqa: SLF001
+        connection.execute(text("DELETE FROM archived_orders"))
+        connection.execute(text("DELETE FROM archived_offers"))
+    return archive
+
+
+DAY = 24 * 3_600_000
+SHORT = Retention(service=20 * DAY, no_service=10 * DAY, records=30 * DAY)

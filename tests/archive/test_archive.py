@@ -1,0 +1,274 @@
+"""Settled orders leave the store for the archive, whole, once; whoever asks for one finds it as before."""
+
+import pytest
+
+from consent_engine.doctor.orders import sound
+from consent_engine.domain.admit import Placing
+from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Purpose, Uncertain
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.msisdn import parse
+from consent_engine.domain.sms import Delivery
+from consent_engine.errors import (
+    DoNotCall,
+    IdempotencyConflict,
+    NothingParked,
+    NotWaiting,
+    OrderNotFound,
+    TooLate,
+)
+from consent_engine.listing import Filter
+from consent_engine.receiving import RefusalAsked
+from tests.archive.house import LONG
+from tests.conftest import NUMBER
+
+OTHER = parse("13900139000")
+
+
+def test_an_archived_order_is_the_order_it_was(town):
+    before = town.settled()
+    town.move()
+    assert before.id not in town.live([before.id])
+    after = town.engine.show(before.id)
+    assert after.effects == {}
+    assert (after.doc, after.person, after.line, after.state) == (before.doc, before.person, before.line, before.state)
+    assert (after.version, after.head, after.events, after.publics) == (
+        before.version, before.head, before.events, before.publics,
+    )  # fmt: skip
+    assert sound(after), "its history gives its record, and its chain is whole, from the archive alone"
+    assert after.text == before.text
+
+
+def test_an_order_leaves_when_no_reply_can_mean_it_any_more_and_not_sooner(small):
+    order = small.settled()
+    due = order.doc.policy.remembered_until(order.settled_at) + 1
+    small.clock.now = due - 25  # `run` takes a moment
+    small.run(Lane.TIMER)
+    assert small.live([order.id])
+    small.clock.now = due
+    small.run(Lane.TIMER)
+    assert not small.live([order.id])
+
+
+def test_nothing_of_an_archived_order_is_left_in_the_store(town):
+    before = town.names()
+    order = town.settled()
+    assert all(town.names(kind) for kind in ("order", "line", "key"))
+    town.move()
+    left = set(town.names()) - set(before)
+    funnel = {name for name in left if "funnel" in name}
+    assert left - funnel == {"ce:{0}:offers", "ce:meta"} - set(before)
+    assert order.id not in "".join(town.client.hkeys("ce:{0}:offers"))
+
+
+def test_no_event_is_added_by_archiving_and_the_funnel_stays(small):
+    order = small.settled()
+    counted = small.engine.store.funnel("2025-11-24")
+    small.move()
+    assert small.triggers(order)[-1] == "notification_accepted"
+    assert small.engine.store.funnel("2025-11-24") == counted
+    assert counted[State.NOTIFIED] == 1
+
+
+def test_the_same_request_long_after_is_the_same_order_and_asks_nobody_again(town):
+    order = town.archived(key="mine")
+    asked = len(town.gateway.sent)
+    again = town.engine.place(Placing("desk", "mine", town.request()))
+    assert (again.order.id, again.created, again.order.state) == (order.id, False, State.NOTIFIED)
+    town.run()
+    assert len(town.gateway.sent) == asked
+    assert not town.names("order:")
+
+
+@pytest.mark.parametrize("number", [NUMBER, OTHER], ids=["the same number", "another number"])
+def test_another_request_under_a_key_of_long_ago_is_a_conflict(town, number):
+    town.archived(key="mine")
+    other = town.request(number, recording_id="another call")
+    with pytest.raises(IdempotencyConflict):
+        town.engine.place(Placing("desk", "mine", other))
+    assert town.names("order:") == []
+
+
+def test_a_batch_of_new_orders_asks_the_archive_once(small, monkeypatch):
+    asked = []
+    recall = small.archive.recall
+    small.archive.recall = lambda keys: asked.append(len(keys)) or recall(keys)
+    numbers = [parse(f"1380013{n:04}") for n in range(20)]
+    small.engine.place_many([Placing("desk", f"many-{n}", small.request(number)) for n, number in enumerate(numbers)])
+    assert asked == [20]
+
+
+def test_the_same_plan_may_be_asked_again_after_the_first_order_has_left(small):
+    first = small.archived()
+    second = small.place()
+    assert second.id != first.id
+    assert [order.id for order in small.engine.orders_of(NUMBER)] == [second.id, first.id]
+
+
+def test_a_refusal_never_leaves(town):
+    order = town.settled()
+    town.engine.refuse(RefusalAsked(NUMBER, "*", "voice", "A1024"))
+    town.run()
+    town.move()
+    assert not town.live([order.id])
+    assert not town.engine.dial(NUMBER, None).callable
+    assert [str(number) for number, _ in town.engine.refusals().rows] == [NUMBER]
+    with pytest.raises(DoNotCall):
+        town.place()
+
+
+def test_a_stop_is_a_refusal_that_stays_when_its_order_leaves(small):
+    order = small.settled(answer="退订")
+    small.move()
+    assert not small.live([order.id])
+    assert not small.engine.dial(NUMBER, "mobile").callable
+    fields = small.client.hkeys(small.names("line")[0])
+    assert not any(field.startswith(("o:", "m:")) for field in fields)
+
+
+def test_a_report_on_an_order_that_has_left_is_kept_and_harms_nothing(town):
+    order = town.archived()
+    assert town.report(order, Delivery.DELIVERED, "notification.1")
+    [(_, kept)] = town.client.xrange("ce:{0}:unmatched")
+    assert '"why":"archived"' in kept["m"]
+    assert order.id in kept["m"]
+    town.run()
+    assert town.names("line") == town.names("inbox") == []
+
+
+def test_a_reply_to_an_order_that_has_left_is_kept_and_activates_nothing(town):
+    town.archived()
+    town.say("是")
+    town.run()
+    [(_, kept)] = town.client.xrange("ce:{0}:unmatched")
+    assert '"why":"nothing_asked"' in kept["m"]
+    assert len(town.bss.asked) == 1
+
+
+def test_people_are_told_why_nothing_can_be_done_with_it(town):
+    order = town.archived()
+    with pytest.raises(TooLate):
+        town.engine.cancel(order.id, "desk", "changed his mind")
+    with pytest.raises(NotWaiting):
+        town.engine.resend(order.id, "desk")
+    with pytest.raises(NothingParked):
+        town.engine.retry(order.id, "ops")
+    with pytest.raises(OrderNotFound):
+        town.engine.show("0" * 28)
+
+
+def test_lists_go_over_both_newest_first_with_one_cursor(town):
+    made = [town.settled(msisdn=parse(f"1380013{n:04}")).id for n in range(5)]
+    town.move()
+    made += [town.place(parse(f"1390013{n:04}")).id for n in range(4)]
+    assert len(town.live(made)) == 4
+    seen, cursor = [], ""
+    for _ in range(9):
+        page = town.engine.orders(Filter(), cursor, 2)
+        seen += [order.id for order in page.orders]
+        cursor = page.cursor
+        if not cursor:
+            break
+    placed = {order.id: order.doc.placed_at for order in town.engine.store.load(made)[1].values()}
+    assert seen == sorted(made, key=lambda order: (placed[order], order), reverse=True)
+    assert [o.id for o in town.engine.orders(Filter(state=State.NOTIFIED)).orders] == seen[4:]
+
+
+def test_versions_are_told_of_both_so_that_a_stream_ends_and_is_not_lost(small):
+    order = small.archived()
+    live = small.place(OTHER)
+    assert small.engine.store.versions([order.id, live.id, "0" * 28]) == [order.version, 1, 0]
+
+
+def test_what_is_parked_keeps_its_order_here(small):
+    order = small.place()
+    small.run(Lane.SMS)
+    small.say("不同意")
+    small.run(Lane.INBOUND)
+    small.gateway.answers = [Uncertain("timeout"), Uncertain("timeout")]
+    small.run(Lane.SMS)
+    small.clock.forward(hours=1)
+    small.run(Lane.SMS)
+    parked = small.engine.show(order.id).effects[f"sms.{Purpose.DECLINED}.1"]
+    assert parked.parked
+    small.move()
+    assert small.live([order.id]), "somebody still has to look at it"
+    small.engine.retry(order.id, "ops")
+    small.run()
+    small.move(hours=2)
+    small.move(hours=2)
+    assert not small.live([order.id])
+
+
+def test_a_line_on_which_something_is_new_keeps_its_last_order_until_it_is_idle(small):
+    order = small.settled()
+    small.clock.forward(hours=LONG - 30)
+    small.say("你好")  # a message that means nothing, two days later
+    small.run()
+    small.clock.forward(hours=31)
+    small.run(Lane.TIMER)
+    assert small.live([order.id]), "a gateway may still repeat that message"
+    small.move(hours=48)
+    assert not small.live([order.id])
+    assert not small.names("line")
+
+
+def test_unread_messages_keep_the_order_until_they_are_read(small):
+    order = small.settled()
+    small.clock.forward(hours=LONG)
+    small.report(order, Delivery.DELIVERED, "notification.1")
+    small.run(Lane.TIMER)
+    assert small.live([order.id])
+    small.run(Lane.INBOUND)
+    assert "delivered" in small.triggers(order)
+    small.move()
+    assert small.engine.show(order.id).events[-1].trigger == "delivered"
+    assert not small.live([order.id])
+
+
+def test_a_new_line_never_has_a_version_that_the_old_one_had(small):
+    small.settled()
+    old = small.engine.line(NUMBER).version
+    small.move()
+    assert small.engine.line(NUMBER).version == 0
+    small.say("退订")
+    assert small.engine.line(NUMBER).version > old + 1_000
+
+
+def test_settled_orders_of_the_time_before_are_asked_to_move(small):
+    order = small.settled()
+    open_order = small.place(OTHER)
+    small.client.hdel(f"ce:{{0}}:order:{order.id}", f"f:{WAKE_ARCHIVE}")
+    small.client.zrem("ce:{0}:due:timer", f"o:{order.id}:{WAKE_ARCHIVE}")
+    done = small.engine.archive_settled(0.001)
+    assert (done.looked_at, done.asked) == (2, 1)
+    assert small.engine.archive_settled(0.001).asked == 0
+    small.clock.forward(hours=LONG)
+    small.run()
+    assert not small.live([order.id])
+    assert small.live([open_order.id])
+
+
+def test_what_its_class_does_not_allow_is_deleted_the_person_first(town):
+    service = town.settled()
+    refused = town.settled(answer="不同意", msisdn=OTHER)
+    town.move()
+    text, number = service.text, service.person.msisdn
+
+    def at(days):
+        town.clock.now = service.settled_at + days * 24 * 3_600_000
+        done = town.engine.expire()
+        return done.persons, done.orders
+
+    assert at(9) == (0, 0)
+    assert at(11) == (1, 0), "nothing was activated: kept the shorter time"
+    erased = town.engine.show(refused.id)
+    assert (erased.person.msisdn, erased.text) in {("", ""), ("", refused.doc.offer.text)}
+    assert all(event.person is None for event in erased.events)
+    assert sound(erased), "the proof stays"
+    assert erased.head == refused.head
+    assert town.engine.show(service.id).person.msisdn == number
+    assert town.engine.show(service.id).text == text
+    assert at(21) == (1, 0)
+    assert at(31) == (0, 2)
+    with pytest.raises(OrderNotFound):
+        town.engine.show(service.id)

@@ -1,0 +1,1 @@
+"""Cells on a real Redis Cluster of the tests' own, on loopback."""

@@ -1,0 +1,123 @@
+"""A world over many cells: the real stores, on whatever Redis a test gives them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from consent_engine.adapters.archived_store import ArchivedStore
+from consent_engine.adapters.redis_cells import CellsStore
+from consent_engine.adapters.redis_client import Wire
+from consent_engine.adapters.redis_keys import Cell
+from consent_engine.adapters.redis_registry import RedisRegistry
+from consent_engine.adapters.redis_sides import Side
+from consent_engine.adapters.redis_store import RedisStore
+from consent_engine.domain.admit import Terms
+from consent_engine.domain.effects import Lane, Uncertain
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.engine import Engine, RefusalAsked
+from consent_engine.perform import Pace
+from consent_engine.ports import Archive, Outside, Store
+from tests.cluster.load import number
+from tests.conftest import SENDERS, Clock, World
+
+
+class Registry(RedisRegistry):
+    """A fake server tells nothing of itself."""
+
+    def _check_server(self, *, strict: bool) -> None:
+        return
+
+
+class Celled(World):
+    """A world over `count` cells. wire: what leads to a cell. archive: where settled orders go, if anywhere."""
+
+    def __init__(
+        self, client: Any, count: int, *, alone: bool = False, clock: Clock | None = None,
+        archive: Archive | None = None,
+    ) -> None:  # fmt: skip
+        self.archive = archive
+        self.names = [Cell(n, alone=alone) for n in range(count)]
+        self.stores: list[RedisStore] = []
+        super().__init__(client, clock=clock)
+
+    def wire(self, _: int) -> Wire:
+        return Wire(self.client, proves=False, replicas=0)
+
+    def another(self) -> Engine:
+        made = [RedisStore(self.wire(cell.number), lease_ms=60_000, clock=self.clock, cell=cell) for cell in self.names]
+        self.stores = self.stores or made
+        store: Store = made[0] if len(made) == 1 else CellsStore(made)
+        return Engine(
+            ArchivedStore(store, self.archive) if self.archive else store,
+            Registry(self.wire(0), clock=self.clock, prefix=self.names[0].shared),
+            self.queue,
+            Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
+            Terms(self.policy, SENDERS, frozenset()),
+            "test-secret",
+            Pace(watch=lambda: self.clock() / 1000),
+        )
+
+    def side(self, make: Callable[[Any, int], Wire] | None = None) -> Side:
+        """All of it, to be moved."""
+        wires = [make(self.client, n) if make else self.wire(n) for n in range(len(self.names))]
+        return Side(wires, alone=self.names[0].shared == "ce:")
+
+
+def person(n: int) -> Msisdn:
+    return Msisdn(f"+86138{number(n):08d}")
+
+
+def lived_in(world: Celled, people: int = 12) -> list[str]:
+    """A bit of everything that may be there when data are moved; the orders."""
+    made = [world.place(person(n), key=f"key-of-{n}").id for n in range(people)]
+    world.run(Lane.SMS)
+    engine = world.engine
+    for n in range(0, people, 4):
+        world.say("是", person(n), message_id=f"yes-{n}")
+    world.run(Lane.INBOUND)  # activations are due
+    world.say("TD", person(1), message_id="stop")
+    world.run(Lane.INBOUND)
+    engine.refuse(RefusalAsked(person(3), "*", "voice", "A1024"))
+    engine.refuse(RefusalAsked(person(people + 4), "*", "voice", "A1024"))
+    world.run(Lane.INBOUND, Lane.SMS)  # of that number there is a refusal, and nothing else
+    for n in (2, 6):
+        world.say("是", person(n), message_id=f"unread-{n}")
+        world.say("嗯", person(n), message_id=f"unread-{n}-too")
+    engine.refuse(RefusalAsked(person(people + 1), "*", "voice", "A1024"))
+    engine.lift(person(people + 1), "*", "ops", "letter-1")
+    for n in range(4):
+        engine.store.unmatched([f'{{"kind":"reply","n":{n}}}'])
+    world.run(Lane.SMS)
+    world.gateway.answers = [Uncertain("timeout")] * 2
+    parked = world.place(person(people + 2), key="parked")
+    world.run(Lane.SMS)
+    world.clock.forward(seconds=601)
+    world.run(Lane.SMS)
+    world.gateway.answers = []
+    made.append(parked.id)
+    made.append(world.place(person(people + 3), key="due").id)  # its question is due
+    engine.registry.count({"asked": 2.5})
+    engine.registry.announce("gone", "a worker of long ago")
+    engine.registry.check("test-secret", strict=False, cells=len(world.names))
+    return made
+
+
+def seen(world: Celled, orders: list[str], people: int = 12) -> dict[str, Any]:
+    """Everything that somebody can see of it, and everything that is to be done."""
+    engine = world.engine
+    store = engine.store
+    now, found, _ = store.load(orders)
+    everybody = [person(n) for n in range(people + 5)]
+    lines = [engine.line(each) for each in everybody]
+    return {
+        "orders": {order: (each.state, each.head, each.version, each.effects) for order, each in found.items()},
+        "lines": [(line.version, line.msisdn, line.refusals, line.entries) for line in lines],
+        "dial": [engine.dial(each, "mobile") for each in everybody],
+        "due": store.depths(),
+        "stuck": sorted((each.id, each.effect) for each in store.stuck(100)),
+        "placed": store.placed(None, 100),
+        "refusals": store.refusals(None, 100),
+        "funnel": store.funnel("2025-11-24"),
+        "plans": {code: (each.plan.hash, each.sale) for code, each in engine.catalogue.fresh().items()},
+        "counted": engine.registry.counted(),
+        "now": now,
+    }

@@ -1,0 +1,36 @@
+"""One cluster for all tests of this folder; each begins with empty masters."""
+
+import pytest
+
+from tests.cluster.servers import beside
+
+CELLS = 8
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory):
+    with beside(tmp_path_factory.mktemp("clustered")) as made:
+        yield made
+
+
+@pytest.fixture
+def town(running):
+    cluster, rq = running
+    cluster.calm()
+    cluster.flush()
+    rq.do("FLUSHALL")
+    return cluster
+
+
+@pytest.fixture
+def settings(running, town):
+    """What a process needs to find them."""
+    return {
+        "CONSENT_REDIS_URL": town.url,
+        "CONSENT_RQ_URL": running[1].url,
+        "CONSENT_SECRET": "a-secret-of-the-tests-0123456789",
+        "CONSENT_CELLS": str(CELLS),
+        "CONSENT_REPLICAS": "1",
+        "CONSENT_REPLY_WINDOW": "10m",
+        "CONSENT_CONFIRM_WITHIN": "5m",
+    }

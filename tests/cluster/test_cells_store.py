@@ -1,0 +1,201 @@
+"""Many cells as one store: who answers, in which order, and what a cell that cannot be reached takes along."""
+
+import pytest
+from fakeredis import FakeRedis
+
+from consent_engine.adapters import redis_cells
+from consent_engine.adapters.redis_cells import cell_of
+from consent_engine.adapters.redis_client import Wire
+from consent_engine.domain.admit import Placing
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.line import line_id, request_key
+from consent_engine.domain.msisdn import SLOTS, slot
+from consent_engine.domain.sms import Reply
+from consent_engine.engine import RefusalAsked
+from consent_engine.errors import StoreUnavailable
+from consent_engine.ports import Posted
+from tests.cluster.celled import Celled, person
+
+CELLS = 4
+
+
+class Cut(Wire):
+    """A wire that can be cut."""
+
+    cut = False
+
+    def send(self, calls, **more):
+        if self.cut and calls.rows:
+            raise StoreUnavailable("cut")
+        return super().send(calls, **more)
+
+
+class Shaky(Celled):
+    """A world whose cells can be cut off. A cell's wire is one for all."""
+
+    def __init__(self):
+        self.wires = {}
+        super().__init__(FakeRedis(decode_responses=True), CELLS)
+
+    def wire(self, n):
+        return self.wires.setdefault(n, Cut(self.client, proves=False, replicas=0))
+
+
+@pytest.fixture
+def world():
+    made = Shaky()
+    yield made
+    made.runner.close()
+
+
+def people_of(*cells, count=3):
+    """Persons of these cells, as many of each; whose cell is whose."""
+    found = {n: [] for n in cells}
+    n = 0
+    while any(len(each) < count for each in found.values()):
+        n += 1
+        home = cell_of(f"{slot(person(n)):04x}", CELLS)
+        if len(found.get(home, [None] * count)) < count:
+            found[home].append(person(n))
+    return found
+
+
+def placings(world, people, key="k"):
+    return [Placing("desk", f"{key}-{each}", world.request(each)) for each in people]
+
+
+@pytest.mark.parametrize("cells", [1, 3, 64, 1_024])
+def test_every_id_has_a_cell_and_cells_are_even_ranges_of_slots(cells):
+    homes = [cell_of(f"{n:04x}abc", cells) for n in range(SLOTS)]
+    assert homes == sorted(homes)
+    assert {homes.count(n) for n in set(homes)} <= {SLOTS // cells, SLOTS // cells + 1}
+    for odd in ("", "-", "xyz", "-001", "+f00", "0x1f", "ffff", "١١١١", "3f", "zzzz0000", "1_00"):
+        assert 0 <= cell_of(odd, cells) < cells
+
+
+def test_ids_that_are_none_are_answered_like_orders_that_are_not_there(world):
+    for odd in ("", "nonsense", "-001", "ffffffff"):
+        _, orders, lines = world.engine.store.load([odd], [odd])
+        assert not orders
+        assert lines[odd].version == 0
+        assert world.engine.store.line_of([odd]) == [None]
+
+
+def test_answers_stand_in_the_order_of_the_questions(world):
+    people = [p for group in zip(*people_of(0, 1, 2, 3).values(), strict=True) for p in group]
+    placed = world.engine.place_many(placings(world, people))
+    assert [each.order.id[:4] for each in placed] == [f"{slot(each):04x}" for each in people]
+    ids = [each.order.id for each in placed]
+    lines = [line_id("test-secret", each) for each in people]
+    store = world.engine.store
+    assert store.line_of(ids) == lines
+    assert store.versions([*ids, "nonsense"]) == [1] * len(ids) + [0]
+    first = store.receive([Posted(line, "", f"m-{n}", "{}") for n, line in enumerate(lines)])
+    again = store.receive([Posted(line, "", f"m-{n % 6}", "{}") for n, line in enumerate(lines)])
+    assert [each.is_new for each in first] == [True] * 12
+    assert [each.is_new for each in again] == [False] * 6 + [True] * 6
+
+
+def test_a_cell_that_is_cut_off_takes_nobody_along_but_whose_key_it_keeps(world):
+    people = [p for group in people_of(0, 1, 2, 3, count=6).values() for p in group]
+    lost = 2
+    world.wires[lost].cut = True
+    for each, wanted in zip(people, placings(world, people), strict=True):
+        [placed] = outcome(world, wanted)
+        home = cell_of(f"{slot(each):04x}", CELLS)
+        if home == lost:
+            assert isinstance(placed, StoreUnavailable)
+        elif not isinstance(placed, StoreUnavailable):
+            assert cell_of(request_key(placed.order.id), CELLS) != lost
+    world.wires[lost].cut = False
+    assert all(not isinstance(each, Exception) for each in world.engine.place_many(placings(world, people)))
+
+
+def outcome(world, wanted):
+    try:
+        return world.engine.place_many([wanted])
+    except StoreUnavailable as error:
+        return [error]
+
+
+def test_a_batch_with_messages_of_a_cell_that_is_cut_off_is_told_no_and_its_repeat_stores_each_once(world):
+    homes = people_of(0, 1, 2, 3, count=1)
+    stops = [Reply("test", f"mo-{n}", each[0], "10085", "TD") for n, each in homes.items()]
+    world.wires[1].cut = True
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            world.engine.receive(stops)
+    assert [world.engine.dial(homes[n][0], "mobile").callable for n in (0, 2, 3)] == [False] * 3, "in force already"
+    world.wires[1].cut = False
+    assert [each.is_new for each in world.engine.receive(stops)] == [False, True, False, False]
+    assert [each.is_new for each in world.engine.receive(stops)] == [False] * 4
+    unread = [world.client.llen(key) for key in world.client.keys("ce:*:inbox:*")]
+    assert unread == [1] * 4
+
+
+def test_leases_come_from_one_cell_after_the_other_however_much_one_has(world):
+    people = people_of(0, 1, 2, 3, count=2)
+    people[0] += people_of(0, count=12)[0][2:]
+    world.engine.place_many(placings(world, [p for group in people.values() for p in group]))
+    homes = []
+    while leased := world.engine.store.lease(Lane.SMS, 1):
+        homes += [cell_of(each.order.id, CELLS) for each in leased]
+    assert [sorted(homes[n : n + 4]) for n in (0, 4)] == [[0, 1, 2, 3]] * 2
+    assert homes[8:] == [0] * 10
+    assert len(homes) == 18
+
+
+def test_a_cell_that_is_cut_off_is_left_out_and_asked_again_when_its_time_is_over(world, monkeypatch):
+    world.engine.place_many(placings(world, [p for group in people_of(0, 1, 2, 3).values() for p in group]))
+    store = world.engine.store
+    world.wires[3].cut = True
+    found = [cell_of(each.order.id, CELLS) for _ in range(6) for each in store.lease(Lane.SMS, 10)]
+    assert sorted(found) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert store.depths()[Lane.SMS].waiting == 9, "as far as can be seen"
+    world.wires[3].cut = False
+    assert store.lease(Lane.SMS, 10) == [], "left alone for a second"
+    store._again_at[3] = 0.0  # noqa: SLF001 - the second is over
+    assert len(store.lease(Lane.SMS, 10)) == 3
+    for n in range(CELLS):
+        world.wires[n].cut = True
+    monkeypatch.setattr(redis_cells, "DOWN_S", -1.0)
+    with pytest.raises(StoreUnavailable):
+        store.lease(Lane.SMS, 10)
+    with pytest.raises(StoreUnavailable):
+        store.depths()
+
+
+def test_lists_are_whole_or_refused(world):
+    """Pages over all cells, also with many placed at the same instant; a list that would leave somebody out is none."""
+    people = [p for group in people_of(0, 1, 2, 3, count=5).values() for p in group]
+    ids = {each.order.id for each in world.engine.place_many(placings(world, people))}  # all of one instant
+    for each in people[::3]:
+        world.engine.refuse(RefusalAsked(each, "*", "voice", "A1024"))
+    store = world.engine.store
+    for ask, wanted in ((store.placed, len(ids)), (store.refusals, 7)):
+        seen, cursor = [], None
+        while page := ask(cursor, 3):
+            seen += [row[0] for row in page]
+            cursor = (page[-1][1], page[-1][0])
+        assert len(seen) == len(set(seen)) == wanted
+    assert set(store.open_orders(100)) == ids
+    assert len(store.open_orders(7)) == 7
+    world.wires[2].cut = True
+    for ask in (store.placed, store.refusals):
+        with pytest.raises(StoreUnavailable):
+            ask(None, 3)
+    with pytest.raises(StoreUnavailable):
+        store.stuck(10)
+    with pytest.raises(StoreUnavailable):
+        store.funnel("2025-11-24")
+
+
+def test_a_key_is_kept_in_the_cell_of_its_own_hash_and_given_back_there(world):
+    store = world.engine.store
+    keys = [f"{n * 0x400:04x}hash" for n in range(16)]
+    claims = store.claim([(key, "print", "order", "me", "") for key in keys])
+    assert all(each.taken is None for each in claims)
+    names = sorted(world.client.keys("ce:*:key:*"))
+    assert names == sorted(f"ce:{{{cell_of(key, CELLS)}}}:key:{key}" for key in keys)
+    store.release([(key, "me") for key in keys[:15]])
+    assert world.client.keys("ce:*:key:*") == [f"ce:{{3}}:key:{keys[15]}"]

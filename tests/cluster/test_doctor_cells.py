@@ -1,0 +1,106 @@
+"""`consent doctor` looks at every cell, not only at the first."""
+
+import pytest
+from fakeredis import FakeRedis
+
+from consent_engine.adapters import redis_survey
+from consent_engine.adapters.redis_cells import cell_of
+from consent_engine.adapters.redis_survey import CellsSurvey, RedisSurvey
+from consent_engine.doctor import records
+from consent_engine.doctor.findings import Level
+from consent_engine.doctor.records import Wanted
+from consent_engine.domain.effects import WAKE_WINDOW, Lane
+from consent_engine.domain.lifecycle import State
+from consent_engine.ports.survey import Kind
+from tests.acceptance.house import house
+from tests.cluster.celled import Celled, lived_in
+from tests.cluster.conftest import CELLS
+from tests.cluster.load import Desks
+
+COUNT = 4
+MANY = 30
+EVERYTHING = Wanted(all=True)
+
+
+@pytest.fixture
+def world():
+    made = Celled(FakeRedis(decode_responses=True), COUNT)
+    yield made
+    made.runner.close()
+
+
+def survey(world):
+    return CellsSurvey([RedisSurvey(world.wire(cell.number), cell) for cell in world.names])
+
+
+def look(world, wanted=EVERYTHING):
+    return list(records.records(world.engine.store, survey(world), 60_000, wanted, lambda told: None))
+
+
+def troubles(world, wanted=EVERYTHING):
+    return [each.what for each in look(world, wanted) if each.level is not Level.GOOD]
+
+
+def waiting(world, orders):
+    """An order that waits for a reply, of the last cell."""
+    return next(
+        order for order in world.engine.store.load(orders)[1].values()
+        if order.state is State.AWAITING_REPLY and cell_of(order.id, COUNT) == COUNT - 1
+    )  # fmt: skip
+
+
+def test_of_sound_cells_nothing_is_told_and_all_is_looked_at(world):
+    orders = lived_in(world, MANY)
+    found = look(world)
+    assert [each for each in found if each.level is not Level.GOOD] == []
+    assert f"looked at {len(orders)} of {len(orders)} orders" in found[0].what
+    assert f"looked at {len(orders)} reservations" in found[1].what
+    names = {name for piece in survey(world).names(Kind.ORDER) for name in piece}
+    assert names == set(orders)
+    assert len(survey(world).placed_ids(0, 1 << 62)) == survey(world).placed(0, 1 << 62) == len(orders)
+    assert survey(world).unmatched(0, 1 << 62, 3) == 3
+
+
+def test_what_is_missing_in_the_last_cell_is_found_and_put_back(world):
+    order = waiting(world, lived_in(world, MANY))
+    world.client.zrem(world.names[-1].due[Lane.TIMER], f"o:{order.id}:{WAKE_WINDOW}")
+    [told] = troubles(world)
+    assert "in no due-set" in told
+    assert order.id in told
+    troubles(world, Wanted(all=True, mend=True))
+    assert troubles(world) == []
+    assert world.client.zscore(world.names[-1].due[Lane.TIMER], f"o:{order.id}:{WAKE_WINDOW}")
+
+
+def test_an_order_in_no_list_and_a_lost_record_of_the_last_cell_are_found(world):
+    order = waiting(world, lived_in(world, MANY))
+    world.client.zrem(world.names[-1].placed, order.id)
+    assert any("in no list" in told and order.id in told for told in troubles(world))
+    world.client.zadd(world.names[-1].placed, {order.id: order.doc.placed_at})
+    world.client.delete(world.names[-1].order(order.id))
+    assert any("without a record" in told and order.id in told for told in troubles(world))
+
+
+def test_a_look_at_a_few_is_a_look_at_every_cell(world, monkeypatch):
+    monkeypatch.setattr(redis_survey, "PIECE", 2)
+    lived_in(world, 2 * MANY)
+    some = survey(world).waiting(Lane.TIMER, None)
+    pieces = [next(some) for _ in range(2 * COUNT)]
+    assert [{cell_of(member.split(":")[1], COUNT) for member in piece} for piece in pieces] == [{0}, {1}, {2}, {3}] * 2
+
+
+def test_the_command_looks_at_every_master_and_counts_by_the_cells_that_the_data_have(town, settings, tmp_path):
+    with house(tmp_path, **settings) as home:
+        desks = Desks(home)
+        assert all(desks.place(n) for n in range(MANY))
+        told = home.command("doctor", "--all", "--brief").stdout
+        assert f"schema 2 in {CELLS} cells" in told, told
+        for master in town.masters():
+            assert f"127.0.0.1:{master.port}: 1 replicas in step" in told
+        assert f"looked at {MANY} of {MANY} orders" in told
+        assert "all of it holds together" in told
+        home.environ["CONSENT_CELLS"] = "4"
+        told = home.command("doctor", "--all", "--brief").stdout
+        assert f"CONSENT_CELLS is 4, but these data were written with {CELLS}" in told
+        assert f"looked at {MANY} of {MANY} orders" in told
+        assert "without a record" not in told
