@@ -24,7 +24,7 @@ from consent_engine.listing import Filter, Page, RefusalsPage, orders_page, refu
 from consent_engine.perform import EASY, Pace, Performer
 from consent_engine.placing import Placed, placing
 from consent_engine.ports import Expired, Outside, Queue, Registry, Store, Stored, Stuck
-from consent_engine.receiving import Door, Incoming, RefusalAsked
+from consent_engine.receiving import Door, Incoming, RefusalAsked, owner_of
 from consent_engine.recording import recording, retrying
 from consent_engine.rounds import Loaded, Step, drive
 
@@ -96,11 +96,35 @@ class Engine:
     # -- receive -------------------------------------------------------------------------------------------------
 
     def receive(self, messages: Sequence[Incoming]) -> list[Stored]:
-        """Put messages into their lines' inboxes, each once, proven durable; reports on nothing of ours go aside."""
-        stored = self._door.receive(messages)
-        if any(each.is_new for each in stored):
-            self.queue.wake(Lane.INBOUND, len(stored))
+        """Put messages into their lines' inboxes, each once, proven durable; reports on nothing of ours go aside.
+
+        When a part of the store cannot be reached, what belongs elsewhere is stored before this raises.
+        """
+        stored: list[Stored] = []
+        for each in self.receive_many(messages):
+            if isinstance(each, StoreUnavailable):
+                raise each
+            stored.append(each)
         return stored
+
+    def receive_many(self, messages: Sequence[Incoming]) -> list[Stored | StoreUnavailable]:
+        """As `receive`; when a part of the store cannot be reached, an error only for what belongs there."""
+        parts: dict[int, list[int]] = {}
+        for n, each in enumerate(messages):
+            parts.setdefault(self.store.part(owner_of(each)), []).append(n)
+        results: dict[int, Stored | StoreUnavailable] = {}
+        new = 0
+        for numbers in parts.values():
+            try:
+                stored = self._door.receive([messages[n] for n in numbers])
+            except StoreUnavailable as error:
+                results |= dict.fromkeys(numbers, error)
+                continue
+            new += sum(each.is_new for each in stored)
+            results |= zip(numbers, stored, strict=True)
+        if new:
+            self.queue.wake(Lane.INBOUND, new)
+        return [results[n] for n in range(len(messages))]
 
     def refuse(self, asked: RefusalAsked) -> Stored:
         """Never call this number again; `is_new` is False when that stood already."""

@@ -10,7 +10,7 @@ from consent_engine.domain.correlate import sub_number
 from consent_engine.domain.event import storable
 from consent_engine.domain.keywords import Keyword, read
 from consent_engine.domain.line import EVERY_CARRIER, keyed, line_id
-from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.sms import DeliveryReport, Reply
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Outside, Posted, Store, Stored
@@ -128,6 +128,11 @@ class Door:
             return (known,)
         served = tuple(carrier for carrier, name in self._outside.routes.items() if name == gateway)
         return served if len(served) == 1 else tuple(self._outside.senders)
+
+
+def owner_of(message: Incoming) -> str:
+    """What says which part of the store a message belongs to: an id, or a slot."""
+    return message.ref.split(".")[0] if isinstance(message, DeliveryReport) else f"{slot(message.msisdn):04x}"
 
 
 def _report_body(report: DeliveryReport) -> dict[str, str | int | None]:

@@ -134,6 +134,8 @@ def test_the_engine_starts_on_these_settings():
     assert loaded.unknown == ()
     assert loaded.cells > 1
     assert loaded.redis_url.startswith("redis+cluster://")
+    assert loaded.archive_url.startswith("postgresql"), "one archive for all pods: a file in each would be many"
+    assert not loaded.warnings()
 
 
 def test_nothing_comes_in_or_goes_out_that_is_not_named():

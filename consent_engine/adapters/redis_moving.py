@@ -11,10 +11,11 @@
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from redis.crc import key_slot
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from consent_engine.adapters.redis_cluster import master_at
 from consent_engine.adapters.redis_sides import Account, Fact, Side, account
@@ -101,7 +102,10 @@ class Move:
         """Read both sides. Raises StoreUnavailable when they differ."""
         here, there = account(self.source, self.tell), account(self.target, self.tell)
         if kinds := here.differs(there):
-            raise StoreUnavailable(f"the two sides differ ({', '.join(kinds)}): did anybody write? type it again")
+            raise StoreUnavailable(
+                f"the two sides differ ({', '.join(kinds)}): did anybody write? type it again; "
+                "if it says so again, `consent cells stay` and an empty --to"
+            )
         offers = [self.target.ask(n, ("HLEN", self.target.key(n, "offers")))[0] for n in range(len(self.target.cells))]
         if set(map(int, offers)) - {here.counts.get("offers", 0)}:
             raise StoreUnavailable("a cell does not have every offer: type it again")
@@ -187,9 +191,11 @@ def _read(line: str) -> dict[str, str]:
     return {name: value for name, _, value in (pair.partition("=") for pair in line.split())}
 
 
-def places(side: Side) -> Iterator[tuple[int, int, str, int]]:
-    """Each cell of a cluster: its slot, the master that has it, and how many keys it has there."""
+def places(side: Side) -> Iterator[tuple[int, int, str, str]]:
+    """Each cell of a cluster: its slot, the master that has it, and how many keys it has there, if it can be asked."""
     for cell in side.cells:
-        slot = key_slot(str(cell.number).encode())
-        [keys] = side.ask(cell.number, ("CLUSTER", "COUNTKEYSINSLOT", slot))
-        yield cell.number, slot, master_at(side.wires[cell.number].client), int(keys)
+        slot, at, keys = key_slot(str(cell.number).encode()), "-", "cannot be reached"
+        with suppress(StoreUnavailable, RedisError):
+            at = master_at(side.wires[cell.number].client)
+            keys = str(side.ask(cell.number, ("CLUSTER", "COUNTKEYSINSLOT", slot))[0])
+        yield cell.number, slot, at, keys

@@ -142,12 +142,15 @@ def weigh(item: Inbound) -> int:
 
 
 def take(engine: Engine, items: Sequence[Inbound]) -> list[Taken]:
-    """Receive posts and refusals in one commit; an answer each. What has no right signature stores nothing."""
+    """Receive posts and refusals in one go; an answer each. What has no right signature stores nothing.
+
+    A post is acknowledged when all of it is stored; its repeat stores what was not.
+    """
     opened = [_open(engine, item) for item in items]
     messages = [message for each in opened if not isinstance(each, ConsentError) for message in each.messages]
-    stored = iter(engine.receive(messages) if messages else ())
+    stored = iter(engine.receive_many(messages))
     return [
-        each if isinstance(each, ConsentError) else each.answer(list(islice(stored, len(each.messages))))
+        each if isinstance(each, ConsentError) else _answer(each, list(islice(stored, len(each.messages))))
         for each in opened
     ]
 
@@ -156,6 +159,11 @@ def take(engine: Engine, items: Sequence[Inbound]) -> list[Taken]:
 class _Opened:
     messages: Sequence[Reply | DeliveryReport | RefusalAsked]
     answer: Callable[[list[Stored]], Taken]
+
+
+def _answer(opened: _Opened, results: Sequence[Stored | StoreUnavailable]) -> Taken:
+    failed = next((each for each in results if isinstance(each, StoreUnavailable)), None)
+    return failed or opened.answer([each for each in results if isinstance(each, Stored)])
 
 
 def _open(engine: Engine, item: Inbound) -> _Opened | ConsentError:

@@ -43,7 +43,7 @@ def move(
         moved = Move(here, _side(settings, to, cells, replicas), _tell).run()
     rows = [(kind, count, f"{moved.sums[kind]:016x}") for kind, count in sorted(moved.counts.items())]
     table(("what", "how many", "digest"), rows, "nothing was left to move")
-    _tell(f"done: start APIs and workers with CONSENT_REDIS_URL set to --to, and CONSENT_CELLS={cells}")
+    _tell(f"done: switch --from off, start APIs and workers with CONSENT_REDIS_URL as --to, CONSENT_CELLS={cells}")
 
 
 @app.command()

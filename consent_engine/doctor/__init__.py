@@ -138,17 +138,17 @@ def _server(patient: _Patient) -> Iterator[Finding]:
 
 
 def _masters(patient: _Patient) -> Iterator[Finding]:
-    seen = set()
+    seen, cli = set(), patient.cli
     for wire, cell in patient.cells:
         try:
-            at = master_at(wire.client)
-            if at not in seen:
-                seen.add(at)
-                cli = "redis-cli -h {} -p {}".format(*at.rsplit(":", 1))
-                for found in server.server(RedisSurvey(wire, cell).server(), patient.settings, cli):
-                    yield replace(found, what=f"{at}: {found.what}")
+            if (at := master_at(wire.client)) in seen:
+                continue
+            seen.add(at)
+            cli = "redis-cli -h {} -p {}".format(*at.rsplit(":", 1))
+            for found in server.server(RedisSurvey(wire, cell).server(), patient.settings, cli):
+                yield replace(found, what=f"{at}: {found.what}")
         except (StoreUnavailable, RedisError) as error:
-            yield _failed(f"the master of cell {cell.number}", error, patient.cli)
+            yield _failed(f"the master of cell {cell.number} (consent cells list shows it)", error, cli)
 
 
 def _data(patient: _Patient) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from redis.crc import key_slot
 from redis.exceptions import RedisError
@@ -43,12 +44,7 @@ class Cluster:
 
     def slots(self) -> list[list]:
         """Who owns what: the rows of CLUSTER SLOTS, as they come, of the first node that answers."""
-        for node in self.nodes:
-            if node.runs():
-                with node.client() as client:
-                    client.response_callbacks.pop("CLUSTER SLOTS", None)
-                    return client.execute_command("CLUSTER SLOTS")
-        raise AssertionError("every node is gone")
+        return self._as_told(next(node for node in self.nodes if node.runs()), "CLUSTER SLOTS")
 
     def owner(self, cell: int) -> Server:
         """The master of a cell."""
@@ -57,7 +53,8 @@ class Cluster:
         return next(node for node in self.nodes if node.port == port)
 
     def replica_of(self, master: Server) -> Server:
-        [port] = {row[3][1] for row in self.slots() if row[2][1] == master.port and len(row) > 3}
+        """As the master says: others hear of a replica only after seconds."""
+        port = int(master.do("INFO", "replication")["slave0"]["port"])
         return next(node for node in self.nodes if node.port == port)
 
     def id_of(self, node: Server) -> str:
@@ -68,10 +65,10 @@ class Cluster:
 
         def seen() -> bool:
             running = [node for node in self.nodes if node.runs()]
-            told = [self._told(node) for node in running]
+            told = [self._as_told(node, "CLUSTER INFO") for node in running]
             linked = sum(int(node.do("INFO", "replication")["connected_slaves"]) for node in running)
             return linked == len(running) - MASTERS and all(
-                f"{fact}\r\n" in each
+                f"{fact}\r\n" in str(each)
                 for each in told
                 for fact in ("cluster_state:ok", "cluster_slots_ok:16384", f"cluster_known_nodes:{len(self.nodes)}")
             )
@@ -79,10 +76,10 @@ class Cluster:
         until("the cluster is calm", seen, 60)
 
     @staticmethod
-    def _told(node: Server) -> str:
+    def _as_told(node: Server, command: str) -> Any:
         with node.client() as client:
-            client.response_callbacks.pop("CLUSTER INFO", None)
-            return str(client.execute_command("CLUSTER INFO"))
+            client.response_callbacks.pop(command, None)
+            return client.execute_command(command)
 
     def move_slot(self, cell: int, to: Server) -> int:
         """Move a cell's slot to another master, key by key, the due-sets first: nobody leases what is half gone."""

@@ -1,4 +1,4 @@
-"""`consent doctor` looks at every cell, not only at the first."""
+"""The doctor looks at every cell, not only at the first. The command itself: test_road.py."""
 
 import pytest
 from fakeredis import FakeRedis
@@ -12,10 +12,7 @@ from consent_engine.doctor.records import Wanted
 from consent_engine.domain.effects import WAKE_WINDOW, Lane
 from consent_engine.domain.lifecycle import State
 from consent_engine.ports.survey import Kind
-from tests.acceptance.house import house
 from tests.cluster.celled import Celled, lived_in
-from tests.cluster.conftest import CELLS
-from tests.cluster.load import Desks
 
 COUNT = 4
 MANY = 30
@@ -87,20 +84,3 @@ def test_a_look_at_a_few_is_a_look_at_every_cell(world, monkeypatch):
     some = survey(world).waiting(Lane.TIMER, None)
     pieces = [next(some) for _ in range(2 * COUNT)]
     assert [{cell_of(member.split(":")[1], COUNT) for member in piece} for piece in pieces] == [{0}, {1}, {2}, {3}] * 2
-
-
-def test_the_command_looks_at_every_master_and_counts_by_the_cells_that_the_data_have(town, settings, tmp_path):
-    with house(tmp_path, **settings) as home:
-        desks = Desks(home)
-        assert all(desks.place(n) for n in range(MANY))
-        told = home.command("doctor", "--all", "--brief").stdout
-        assert f"schema 2 in {CELLS} cells" in told, told
-        for master in town.masters():
-            assert f"127.0.0.1:{master.port}: 1 replicas in step" in told
-        assert f"looked at {MANY} of {MANY} orders" in told
-        assert "all of it holds together" in told
-        home.environ["CONSENT_CELLS"] = "4"
-        told = home.command("doctor", "--all", "--brief").stdout
-        assert f"CONSENT_CELLS is 4, but these data were written with {CELLS}" in told
-        assert f"looked at {MANY} of {MANY} orders" in told
-        assert "without a record" not in told

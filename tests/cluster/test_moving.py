@@ -3,31 +3,29 @@
 import os
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.adapters.redis_client import Wire
-from consent_engine.adapters.redis_moving import Move, cells_of, stay
+from consent_engine.adapters.redis_moving import cells_of, stay
 from consent_engine.adapters.sql_archive import SqlArchive
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import BrokenRecord, SettingsError
 from tests.archive.house import LONG
-from tests.cluster.celled import Celled, lived_in, person, seen
+from tests.cluster.celled import lived_in, person, seen
+from tests.cluster.moves import (
+    WORLDS,
+    Died,
+    Quiet,
+    aside,
+    dead_on_the_way,
+    dying,
+    fake,
+    moved,
+    restore,
+    snapshot,
+    target,
+)
 
 DEEP = os.environ.get("TESTS_DEEP", "0") != "0"
-
-
-class Died(BaseException):
-    """The process is gone."""
-
-
-class Quiet(Move):
-    """A move between fakes, which list no clients."""
-
-    def rest(self):
-        self.rested = True
-
-
-WORLDS = []
 
 
 @pytest.fixture(autouse=True)
@@ -37,34 +35,17 @@ def closed():
         WORLDS.pop().runner.close()
 
 
-def fake(count, clock=None, **more):
-    WORLDS.append(Celled(FakeRedis(decode_responses=True), count, clock=clock, **more))
-    return WORLDS[-1]
-
-
-def moved(old, new):
-    return Quiet(old.side(), new.side(), lambda told: None).run()
-
-
-def aside(world):
-    rows = [row for key in world.client.keys("*:unmatched") for row in world.client.xrange(key)]
-    return sorted(fields["m"] for _, fields in rows)
-
-
-def target(count, clock, **more):
-    """A Redis with nothing in it, and the world that will be there."""
-    made = fake(count, clock, **more)
-    made.client.flushall()
-    return made
-
-
 @pytest.mark.parametrize(("before", "after"), [(1, 8), (3, 8), (8, 3), (4, 4)])
 def test_everything_is_as_it_was_and_goes_on(before, after):
     old = fake(before, alone=before == 1)
     orders = lived_in(old)
     was = seen(old, orders)
+    old.client.pexpire(old.client.keys("*:key:*")[0], 3_600_000)
     new = target(after, old.clock)
     account = moved(old, new)
+    lives = sorted(new.client.pttl(key) for key in new.client.keys("*:key:*"))
+    assert lives[:-1] == [-1] * (len(orders) - 1)
+    assert 3_500_000 < lives[-1] <= 3_600_000, "what expires goes on expiring"
     assert account.counts["order"] == len(orders)
     assert seen(new, orders) == was
     assert new.client.hget("ce:{0}:meta", "cells") == str(after)
@@ -103,23 +84,6 @@ def test_engines_start_on_neither_side_while_it_is_under_way_and_only_on_the_tar
     assert moved(old, new).counts == {}, "a second time there is nothing to do"
     with pytest.raises(SettingsError):
         stay(old.side())
-
-
-def dying(at, after):
-    """Wires that all die at the same round trip: before it, or after it was done."""
-    count = [0]
-
-    class Dies(Wire):
-        def send(self, calls, **more):
-            count[0] += 1
-            if count[0] == at and not after:
-                raise Died
-            answers = super().send(calls, **more)
-            if count[0] == at:
-                raise Died
-            return answers
-
-    return count, lambda client, n: Dies(client, proves=False, replicas=0)
 
 
 def test_wherever_it_dies_it_is_typed_again_and_nothing_is_lost():
@@ -169,16 +133,6 @@ def test_all_that_was_copied_is_proven_in_every_cell_before_the_target_is_opened
         assert writes[-1][1], "the last write before that is proven, and so is all before it"
 
 
-def snapshot(client):
-    return {key: client.dump(key) for key in client.keys("*")}
-
-
-def restore(client, kept):
-    client.flushall()
-    for key, value in kept.items():
-        client.restore(key, 0, value)
-
-
 def test_what_was_given_up_goes_on_where_it_was_and_a_target_with_something_in_it_is_refused():
     old = fake(1, alone=True)
     orders = lived_in(old)
@@ -224,12 +178,6 @@ def test_the_archive_stays_where_it_is_and_orders_go_on_leaving_for_it(before, a
     assert len(new.client.keys("*:key:*")) == len(left) + 2, "of before, and just asked for again"
     assert not new.engine.dial(person(10), "mobile").callable, "a refusal outlives every order"
     archive.close()
-
-
-def dead_on_the_way(old, new, at=12):
-    _, dies = dying(at, after=True)
-    with pytest.raises(Died):
-        Quiet(old.side(dies), new.side(dies), lambda told: None).run()
 
 
 def test_what_was_moved_away_is_old_and_is_never_moved_again():

@@ -63,11 +63,26 @@ def test_orders_of_eight_cells_go_the_whole_road(town, settings, tmp_path):
         assert sorted(Counter(each["order_id"] for each in home.ledger()["activations"]).values()) == [1] * 24
         assert home.ledger()["errors"] == []
         now, words = scripts(town)
+        the_doctor_looks_everywhere(home, town)
     ran = {port: count - began[port] for port, count in now.items()}
     assert min(ran.values()) > sum(ran.values()) / 10, ran
     # ERR: what this test's own clients ask of a server that does not know it.
     assert set(+words) <= {"NOSCRIPT", "ERR"}, "no script named keys of two slots"
     print(f"{ORDERS} orders, scripts by master: {ran}, keys: {town.spread()}")  # noqa: T201 - the figures are the point
+
+
+def the_doctor_looks_everywhere(home, town):
+    """At every master, and at every record, in as many cells as the data say: whatever the settings say."""
+    all_of_it = f"looked at {ORDERS} of {ORDERS} orders"
+    told = home.command("doctor", "--all", "--brief").stdout
+    for master in town.masters():
+        assert f"127.0.0.1:{master.port}: 1 replicas in step" in told, told
+    for wanted in (f"schema 2 in {CELLS} cells", all_of_it, "all of it holds together"):
+        assert wanted in told, told
+    home.environ["CONSENT_CELLS"] = "4"
+    told = home.command("doctor", "--all", "--brief").stdout
+    for wanted in (f"CONSENT_CELLS is 4, but these data were written with {CELLS}", all_of_it, "holds together"):
+        assert wanted in told, told
 
 
 def the_door_knows_what_was(home):

@@ -151,10 +151,10 @@ def test_what_is_not_stored_is_not_acknowledged(door, error):
     def engines():
         engine = door.installation.engine()
 
-        def receive(_messages):
+        def receive_many(_messages):
             raise error("not now")
 
-        engine.receive = receive
+        engine.receive_many = receive_many
         return engine
 
     door.serve(engines)
@@ -185,14 +185,14 @@ def test_many_webhooks_at_once_are_each_answered_for_their_own(door):
 def test_a_message_nobody_can_take_does_not_sink_the_others(door):
     def engines():
         engine = door.installation.engine()
-        real = engine.receive
+        real = engine.receive_many
 
-        def receive(messages):
+        def receive_many(messages):
             if any(getattr(message, "message_id", "") == "poison" for message in messages):
                 raise RuntimeError(f"cannot take {NUMBER}")
             return real(messages)
 
-        engine.receive = receive
+        engine.receive_many = receive_many
         return engine
 
     door.serve(engines)

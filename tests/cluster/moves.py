@@ -1,0 +1,76 @@
+"""Moves between fakes, and how they die."""
+
+import pytest
+from fakeredis import FakeRedis
+
+from consent_engine.adapters.redis_client import Wire
+from consent_engine.adapters.redis_moving import Move
+from tests.cluster.celled import Celled
+
+
+class Died(BaseException):
+    """The process is gone."""
+
+
+class Quiet(Move):
+    """A move between fakes, which list no clients."""
+
+    def rest(self):
+        self.rested = True
+
+
+WORLDS = []
+
+
+def fake(count, clock=None, **more):
+    WORLDS.append(Celled(FakeRedis(decode_responses=True), count, clock=clock, **more))
+    return WORLDS[-1]
+
+
+def moved(old, new):
+    return Quiet(old.side(), new.side(), lambda told: None).run()
+
+
+def target(count, clock, **more):
+    """A Redis with nothing in it, and the world that will be there."""
+    made = fake(count, clock, **more)
+    made.client.flushall()
+    return made
+
+
+def aside(world):
+    rows = [row for key in world.client.keys("*:unmatched") for row in world.client.xrange(key)]
+    return sorted(fields["m"] for _, fields in rows)
+
+
+def dying(at, after):
+    """Wires that all die at the same round trip: before it, or after it was done."""
+    count = [0]
+
+    class Dies(Wire):
+        def send(self, calls, **more):
+            count[0] += 1
+            if count[0] == at and not after:
+                raise Died
+            answers = super().send(calls, **more)
+            if count[0] == at:
+                raise Died
+            return answers
+
+    return count, lambda client, n: Dies(client, proves=False, replicas=0)
+
+
+def dead_on_the_way(old, new, at=12):
+    _, dies = dying(at, after=True)
+    with pytest.raises(Died):
+        Quiet(old.side(dies), new.side(dies), lambda told: None).run()
+
+
+def snapshot(client):
+    return {key: client.dump(key) for key in client.keys("*")}
+
+
+def restore(client, kept):
+    client.flushall()
+    for key, value in kept.items():
+        client.restore(key, 0, value)

@@ -1,0 +1,49 @@
+"""Webhooks while a cell is away: who needs it is told no, everybody else is acknowledged."""
+
+from consent_engine.api.front import Post, take
+from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
+from consent_engine.errors import StoreUnavailable
+from consent_engine.ports import Acknowledgement, Parsed, Stored, WebhookCall
+from consent_engine.receiving import RefusalAsked
+from tests.cluster.test_cells_store import people_of, placings, world  # noqa: F401 - the fixture
+
+SAID = Acknowledgement(200, b"", "text/plain")
+
+
+class Posts:
+    """What a gateway posts, and how its adapter reads it."""
+
+    def __init__(self, gateway):
+        self.posted = []
+        gateway.replies = gateway.reports = self.read
+        gateway.acknowledge = lambda accepted, rejected: SAID
+
+    def read(self, call):
+        return Parsed(list(enumerate(self.posted[int(call.headers["n"])])), [])
+
+    def of(self, *messages):
+        self.posted.append(messages)
+        call = WebhookCall({"n": str(len(self.posted) - 1)}, {}, b"", 0)
+        return Post("test", call, isinstance(messages[0], DeliveryReport))
+
+
+def test_posts_of_cells_that_can_be_reached_are_acknowledged(world):  # noqa: F811
+    homes = people_of(0, 1, 2, 3, count=2)
+    placed = world.engine.place_many(placings(world, [homes[0][0], homes[1][0]]))
+    stop = {n: Reply("test", f"mo-{n}", each[0], "10085", "TD") for n, each in homes.items()}
+    reports = [DeliveryReport("test", f"{each.order.id}.confirmation.1", "m", Delivery.DELIVERED) for each in placed]
+    posts = Posts(world.gateway)
+    wanted = [
+        posts.of(stop[0]), posts.of(stop[1]), posts.of(stop[2], stop[1], stop[3]),
+        RefusalAsked(homes[1][1], "*", "voice", "A1"), RefusalAsked(homes[2][1], "*", "voice", "A1"),
+        posts.of(reports[0]), posts.of(reports[1]),
+    ]  # fmt: skip
+    world.wires[1].cut = True
+    told = take(world.engine, wanted)
+    assert [isinstance(each, StoreUnavailable) for each in told] == [False, True, True, True, False, False, True]
+    assert told[0] == told[5] == SAID
+    assert isinstance(told[4], Stored)
+    assert not world.engine.dial(homes[3][0], "mobile").callable, "stored, though its post was not acknowledged"
+    world.wires[1].cut = False
+    assert not any(isinstance(each, StoreUnavailable) for each in take(world.engine, wanted))
+    assert sum(world.client.llen(key) for key in world.client.keys("ce:*:inbox:*")) == 8, "each once"
