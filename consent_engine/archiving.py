@@ -8,8 +8,10 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import monotonic
+
+from msgspec.structs import replace
 
 from consent_engine.domain.decision import PARKED, Put, archiving
 from consent_engine.domain.effects import WAKE_ARCHIVE, Millis, Pending

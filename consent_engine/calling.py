@@ -1,6 +1,6 @@
 """One outside call: what a leased effect says to a gateway or to the BSS, and how it ended."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from consent_engine.domain.effects import ACTIVATE, Outcome, Pending, Purpose, Rejected, sms_parts
 from consent_engine.domain.lifecycle import State, Trigger

@@ -1,8 +1,10 @@
 """Placing: admit by a commit that names the line's version it was admitted under; on a lost race admit again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from secrets import token_hex
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from consent_engine.domain.admit import Listed, Placing, Terms, admit, millis
 from consent_engine.domain.decision import Put, say
@@ -22,8 +24,7 @@ ARCHIVED_AFTER_MS = LATE_MARGIN
 """No order is archived sooner than so long after its call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """The order, and whether this request made it."""
 
     order: Order

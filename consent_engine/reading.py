@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from consent_engine.domain.compact import compact
 from consent_engine.domain.decide import decide

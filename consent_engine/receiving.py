@@ -2,7 +2,9 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from consent_engine.domain.carriers import carrier_of_sender
 from consent_engine.domain.compact import compact
@@ -16,8 +18,7 @@ from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Outside, Posted, Store, Stored
 
 
-@dataclass(frozen=True, slots=True)
-class RefusalAsked:
+class RefusalAsked(Struct, frozen=True):
     """Never again, said by voice or report, or written by ops. carrier '*': all. by: who wrote it down."""
 
     msisdn: Msisdn

@@ -3,7 +3,8 @@
 import logging
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from consent_engine.domain.decide import decide
 from consent_engine.domain.decision import PARKED, Decision, Drop, Put

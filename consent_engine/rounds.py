@@ -10,6 +10,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from msgspec import Struct
+
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line import Line, request_key
 from consent_engine.domain.order import Order
@@ -20,24 +22,21 @@ T = TypeVar("T")
 MOST_ROUNDS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """Asks for records that can still change."""
 
     orders: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Save:
+class Save(Struct, frozen=True):
     """Asks for a commit. prove: somebody is told of its success."""
 
     commit: Commit
     prove: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reserve:
+class Reserve(Struct, frozen=True):
     """Asks for the reservation of an Idempotency-Key."""
 
     key: str
@@ -47,16 +46,14 @@ class Reserve:
     seen: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """Gives a reservation back."""
 
     key: str
     claimant: str
 
 
-@dataclass(frozen=True, slots=True)
-class Recall:
+class Recall(Struct, frozen=True):
     """Asks the archive for the orders that a request's key made (`request_key`)."""
 
     key: str
@@ -66,8 +63,7 @@ Ask = Load | Save | Reserve | Release | Recall
 Step = Generator[Ask, Any, T]
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """The instant of the store, and the records that exist."""
 
     now: Millis

@@ -1,11 +1,11 @@
 """How records, commits and leases look to Redis: names of keys, arguments of scripts, and back."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from consent_engine.adapters.redis_client import Calls, Wire
 from consent_engine.adapters.redis_keys import Cell
+from consent_engine.domain.compact import parsed
 from consent_engine.domain.doc import offer_named
 from consent_engine.domain.effects import Lane, Millis, lane_of
 from consent_engine.domain.line import Line, Unread
@@ -85,7 +85,7 @@ def pairs(flat: Sequence[str]) -> dict[str, str]:
 def unread_of(kept: str) -> Unread:
     try:
         at, key, body = kept.split("|", 2)
-        return Unread(int(at), key, json.loads(body))
+        return Unread(int(at), key, parsed(body))
     except ValueError:
         raise BrokenRecord("an unread message cannot be read") from None
 

@@ -3,13 +3,13 @@
 Its keys: `redis_keys`.
 """
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import Any
+
+from msgspec.structs import replace
 
 from consent_engine.adapters.redis_client import Calls, Wire
 from consent_engine.adapters.redis_keys import Cell
@@ -26,6 +26,7 @@ from consent_engine.adapters.redis_packing import (
     scored,
     stuck_of,
 )
+from consent_engine.domain.compact import parsed
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Millis, Pending
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Line, Refusal
@@ -264,7 +265,7 @@ class RedisStore:
             calls.plain("HMGET", self._cell.line(line_id), f"r:{carrier}", "msisdn")
         answers = self._wire.send(calls, repeat=True)
         return [
-            (name, at, msisdn or "", Refusal(name.split(" ")[1], *json.loads(kept)) if kept else None)
+            (name, at, msisdn or "", Refusal(name.split(" ")[1], *parsed(kept)) if kept else None)
             for (name, at), (kept, msisdn) in zip(page, answers, strict=True)
         ]
 

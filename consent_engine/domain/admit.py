@@ -3,16 +3,16 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
+from msgspec import Struct
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.compact import compact
+from consent_engine.domain.compact import canonical
 from consent_engine.domain.doc import Call, Doc, Person
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line import Entry, Line, free_code
@@ -54,7 +54,7 @@ def _recording(value: str) -> str:
 
 
 def _metadata(value: dict[str, Any]) -> dict[str, Any]:
-    if len(compact(value)) > 2_000:  # noqa: PLR2004 - documented in the contract's error
+    if len(canonical(value)) > 2_000:  # noqa: PLR2004 - documented in the contract's error
         raise PydanticCustomError("too_long", "must be at most 2000 characters of JSON")
     return value
 
@@ -97,7 +97,7 @@ class PlaceOrder(BaseModel):
     def read(cls, body: object) -> "PlaceOrder":
         """The request in a JSON body; raises Malformed with everything that is wrong with it, echoing no value."""
         try:
-            compact(body).encode()
+            canonical(body).encode()
         except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
             raise Malformed([FieldError("body", "malformed", "must be JSON of whole characters")]) from None
         try:
@@ -122,7 +122,7 @@ class PlaceOrder(BaseModel):
         times = [millis(call.started_at), millis(call.agreed_at)]
         parts = [self.msisdn, self.plan, self.agent, call.caller_number, call.recording_id, times, self.metadata]
         parts += [] if self.language == "zh" else [self.language]
-        return hashlib.sha256(compact(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return hashlib.sha256(canonical(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _field_error(found: ErrorDetails) -> FieldError:
@@ -145,16 +145,14 @@ class Sale(StrEnum):
     REVOKED = "revoked"
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A plan in the catalogue, in its current version."""
 
     plan: Plan
     sale: Sale = Sale.ON_SALE
 
 
-@dataclass(frozen=True, slots=True)
-class Placing:
+class Placing(Struct, frozen=True):
     """One request to place: who asks, under which key, and what."""
 
     api_key: str
@@ -167,8 +165,7 @@ class Placing:
         return Msisdn(self.request.msisdn)
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """What the engine is set to at this moment; frozen into every order it admits."""
 
     policy: Policy

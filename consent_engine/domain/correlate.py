@@ -6,7 +6,8 @@ once, listing codes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.facts import Rule
@@ -14,8 +15,7 @@ from consent_engine.domain.keywords import Keyword
 from consent_engine.domain.line import Entry
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(Struct, frozen=True):
     """Which orders a reply concerns. `orders` is empty when it answered nothing."""
 
     keyword: Keyword

@@ -5,8 +5,9 @@ timers and what people ask for, here.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from consent_engine.domain.decision import (
     A_SECOND,

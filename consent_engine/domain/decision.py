@@ -1,7 +1,9 @@
 """What a decision is made of, and the moves that several decisions share."""
 
-from dataclasses import dataclass, replace
 from enum import IntEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from consent_engine.domain.effects import (
     ACTIVATE,
@@ -34,8 +36,7 @@ class Drop(IntEnum):
     NOT_IN_FLIGHT = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(Struct, frozen=True):
     """An effect to add, or to keep with another due."""
 
     effect: str
@@ -43,8 +44,7 @@ class Put:
     pending: Pending = FRESH
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What follows from a fact.
 
     order: as it is afterwards · events: what to append · put, drop: effects · guard: settle only if no message

@@ -1,19 +1,18 @@
 """What was frozen at the door, once and for all: the doc, which names no person, and the person part."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from consent_engine.domain.compact import compact
+from msgspec import Struct
+
+from consent_engine.domain.compact import compact, parsed
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.event import HASH_LENGTH, salted
 from consent_engine.domain.offer import Offer
 from consent_engine.domain.policy import Policy
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """The call in which the subscriber agreed."""
 
     caller_number: str
@@ -22,8 +21,7 @@ class Call:
     agreed_at: Millis
 
 
-@dataclass(frozen=True, slots=True)
-class Doc:
+class Doc(Struct, frozen=True):
     """What was frozen at the door; written once, public: it names no person.
 
     placed_by: name of the API key · code: tells this order from the subscriber's others · asks_code: the text asks
@@ -94,7 +92,7 @@ class Doc:
     @classmethod
     def read(cls, kept: str, offer: str = "") -> "Doc":
         """What `kept` wrote. offer: the offer it names, as kept. Raises ValueError when that is another one."""
-        named, *parts = json.loads(kept)
+        named, *parts = parsed(kept)
         if not isinstance(named, str):
             return _older(named, *parts)
         head, call, question = parts
@@ -128,8 +126,7 @@ def offer_named(doc: str) -> str:
     return doc[2 : 2 + HASH_LENGTH] if doc.startswith('["') else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True):
     """The person part of the placing: what erasing a subscriber deletes. text: '' where it is the offer's own."""
 
     msisdn: str
@@ -145,5 +142,5 @@ class Person:
     @classmethod
     def read(cls, kept: str) -> "Person":
         """What `kept` wrote."""
-        known = json.loads(kept)
+        known = parsed(kept)
         return cls(known["msisdn"], known.get("text", ""), known.get("metadata", {}))

@@ -8,12 +8,12 @@ An effect carries no payload: its id says what is wanted, its owner (an order or
     read                 Read (a line has unread messages), lane inbound
 """
 
-import json
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
-from consent_engine.domain.compact import compact
+from msgspec import Struct
+
+from consent_engine.domain.compact import compact, parsed
 
 Millis = int
 """An instant: milliseconds since 1970-01-01T00:00Z, as the store's server counts them."""
@@ -78,8 +78,7 @@ def sms_parts(effect: str) -> tuple[Purpose, int]:
     return Purpose(purpose), int(n)
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(Struct, frozen=True):
     """An effect that has not ended. Kept as the JSON array of its fields, `[]` when all are at their defaults.
 
     attempts: how often it was leased; the last one is the fencing token · leased_at: 0 when nobody has it ·
@@ -114,7 +113,7 @@ class Pending:
         """What `kept` wrote, or what the lease script made of it."""
         if kept == "[]":
             return FRESH
-        row = json.loads(kept)
+        row = parsed(kept)
         if len(row) > _ABOUT:
             row[_ABOUT] = tuple(row[_ABOUT])
         return cls(*row)
@@ -124,31 +123,27 @@ FRESH = Pending()
 _ABOUT = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """Taken. `ref` is its id outside; `note` is anything worth keeping (a BSS's active_from)."""
 
     ref: str
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Struct, frozen=True):
     """Refused for good."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unavailable:
+class Unavailable(Struct, frozen=True):
     """Surely not taken; worth another try later. `after` (ms) is the earliest the other side wishes."""
 
     reason: str
     after: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Uncertain:
+class Uncertain(Struct, frozen=True):
     """May have been taken: a timeout after the request left, a reset, an answer nobody can read, a lost lease."""
 
     reason: str

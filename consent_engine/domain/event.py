@@ -5,13 +5,13 @@ The chain hashes the public part, which names the salted hash of the person part
 """
 
 import hashlib
-import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from consent_engine.domain.compact import compact
+from msgspec import Struct, field
+
+from consent_engine.domain.compact import canonical, compact, parsed
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import Trigger
 
@@ -20,8 +20,7 @@ HASH_LENGTH = 43
 Detail = Mapping[str, str | int | list[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """Something that happened to an order.
 
     op: the identity of the change, so that a repeat is recognised · ref: an id outside · by: who ·
@@ -55,7 +54,7 @@ def link(head: str, public: str) -> str:
 
 def salted(person: Mapping[str, Any], salt: str) -> str:
     """The person part as kept. Its salt keeps its hash from telling a number that can be guessed."""
-    return compact({**person, "salt": salt})
+    return canonical({**person, "salt": salt})
 
 
 def seal(event: Event, salt: str) -> tuple[str, str]:
@@ -67,8 +66,8 @@ def seal(event: Event, salt: str) -> tuple[str, str]:
 
 def unseal(public: str, person: str) -> Event:
     """The event that `seal` kept."""
-    trigger, at, op, ref, by, detail, person_hash = json.loads(public)
-    known = json.loads(person) if person else None
+    trigger, at, op, ref, by, detail, person_hash = parsed(public)
+    known = parsed(person) if person else None
     return Event(Trigger(trigger), at, op, ref, by, detail, known, person_hash)
 
 

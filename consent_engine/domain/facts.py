@@ -4,8 +4,9 @@ Every fact has an `op`, the identity of the change it asks for: the same fact tw
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from consent_engine.domain.effects import Millis, Outcome
 from consent_engine.domain.keywords import Keyword
@@ -25,8 +26,7 @@ class Rule(StrEnum):
     """A STOP or a refusal: means every open order of the carrier."""
 
 
-@dataclass(frozen=True, slots=True)
-class Replied:
+class Replied(Struct, frozen=True):
     """A subscriber's message that means this order, or (AMBIGUOUS) might.
 
     at: when it reached us · written_at: the latest instant it can have been written, if the gateway knows ·
@@ -47,8 +47,7 @@ class Replied:
     answer: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
+class Reported(Struct, frozen=True):
     """A delivery report on one of this order's SMS. waits: replies behind it are still unread."""
 
     op: str
@@ -63,8 +62,7 @@ class Reported:
     waits: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """An outside call ended, or its lease was lost (then the outcome is Uncertain and nothing was called).
 
     token: the attempt this belongs to · roll: 0..1, the jitter · waits: an unread message forbids to settle on it now
@@ -84,8 +82,7 @@ class Ended:
         return self.known_by or f"{self.effect}#{self.token}"
 
 
-@dataclass(frozen=True, slots=True)
-class Woke:
+class Woke(Struct, frozen=True):
     """A timer is due. waits: an unread message forbids to settle on it now."""
 
     effect: str
@@ -98,8 +95,7 @@ class Woke:
         return f"{self.effect}#{self.token}"
 
 
-@dataclass(frozen=True, slots=True)
-class CancelAsked:
+class CancelAsked(Struct, frozen=True):
     """Somebody wants the order cancelled: an agent, ops, or a refusal (then `door` says which, and nobody waits)."""
 
     op: str
@@ -112,16 +108,14 @@ class CancelAsked:
     """the words that a refusal outweighed: they stay in the history"""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryAsked:
+class RetryAsked(Struct, frozen=True):
     """Somebody wants what is parked done now, and takes its next answer upon himself."""
 
     op: str
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class ResendAsked:
+class ResendAsked(Struct, frozen=True):
     """Somebody wants the question sent again; the window goes on."""
 
     op: str

@@ -2,11 +2,11 @@
 
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
-from consent_engine.domain.compact import compact
+from msgspec import Struct, field
+
+from consent_engine.domain.compact import compact, parsed
 from consent_engine.domain.effects import Millis, Pending
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order import Order
@@ -38,8 +38,7 @@ def request_key(order: str) -> str:
     return order[4:]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What a reply can be matched with: one order, in short.
 
     until: 0 while open; then until when a reply may still mean it
@@ -73,8 +72,7 @@ class Entry:
         return cls(doc.id, doc.carrier, doc.plan, doc.code, doc.sub, until)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Never again: by which carrier (or every), since when, through which door, under which ref."""
 
     carrier: str
@@ -83,8 +81,7 @@ class Refusal:
     ref: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
+class Unread(Struct, frozen=True):
     """A message in the line's inbox. `body` is what the door made of it; `key` names it for ever."""
 
     at: Millis
@@ -92,8 +89,7 @@ class Unread:
     body: Mapping[str, str | int | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A number as it stands at one version; version 0 when nothing is known of it."""
 
     id: str
@@ -121,10 +117,10 @@ class Line:
             for name, kept in fields.items():
                 kind, _, rest = name.partition(":")
                 if kind == "o":
-                    carrier, plan, code, sub, *_, until = json.loads(kept)  # an older one tells when it was asked
+                    carrier, plan, code, sub, *_, until = parsed(kept)  # an older one tells when it was asked
                     entries.append(Entry(rest, carrier, plan, code, sub, until))
                 elif kind == "r":
-                    refusals.append(Refusal(rest, *json.loads(kept)))
+                    refusals.append(Refusal(rest, *parsed(kept)))
                 elif kind == "f":
                     effects[rest] = Pending.read(kept)
                 elif kind == "a":

@@ -6,11 +6,11 @@ No text has a link in it, and none ever will.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cache, lru_cache
 
 from jinja2 import Environment, StrictUndefined, Template
+from msgspec import Struct
 
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Purpose
@@ -32,8 +32,7 @@ _ENGLISH_UNITS = {"天": "day", "小时": "hour", "分钟": "minute", "秒": "se
 _HOURS_UP_TO = 48 * 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What a text is about.
 
     carrier: as plans name it · plan: the plan's name to people · code: the order's, told only where it is needed ·

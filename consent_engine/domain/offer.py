@@ -4,17 +4,16 @@ Kept once, under its hash, and never changed; every order names the hash in its 
 frozen at the door, and costs nothing again for the next order.
 """
 
-import json
-from dataclasses import dataclass
 from functools import lru_cache
 
-from consent_engine.domain.compact import compact
+from msgspec import Struct
+
+from consent_engine.domain.compact import compact, parsed
 from consent_engine.domain.event import digest
 from consent_engine.domain.policy import Policy
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """One offer.
 
     words: the edition of our texts · text: the question as it is asked where no code is needed, with its segments ·
@@ -49,7 +48,7 @@ class Offer:
 
 @lru_cache(4096)
 def _read(kept: str) -> Offer:
-    carrier, plan, question, policy = json.loads(kept)
+    carrier, plan, question, policy = parsed(kept)
     code, version, plan_hash, name, price, unsubscribe = plan
     sender, words, text, parts = question
     return Offer(

@@ -5,7 +5,9 @@ beside it for scripts and people; `replay` says what they must be.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from consent_engine.domain.doc import Doc, Person
 from consent_engine.domain.effects import Millis, Pending, Purpose, sms_effect
@@ -18,8 +20,7 @@ MOST_EVENTS = 200
 """A bound on one order's history: past it, messages that only add a note are kept as unmatched."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """An order as it stands at one version."""
 
     doc: Doc

@@ -1,6 +1,6 @@
 """How an outside call ended, and what follows: done, again later, held in doubt, or parked for a person."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from consent_engine.domain.decision import (
     A_SECOND,

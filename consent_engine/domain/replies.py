@@ -1,7 +1,8 @@
 """A subscriber's reply, and what follows: only a whole, timely, unambiguous yes to a question asked activates."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from consent_engine.domain.decision import Decision, Drop, Put, clarified, note, proves_reading, refuse_or_note, say
 from consent_engine.domain.effects import ACTIVATE, Millis, Purpose

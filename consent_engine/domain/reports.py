@@ -4,7 +4,7 @@ A report proves a hand-over that was doubtful. Failed settles an order only when
 as attempts may have been taken; without ids the window settles it.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from consent_engine.domain.decision import Decision, Drop, all_failed, asks, delivered, note, settle
 from consent_engine.domain.effects import Accepted, Millis, Pending, Purpose, sms_parts

@@ -1,7 +1,8 @@
 """SMS from the phone (Reply, MO), reports on ours (DeliveryReport, DLR), and how many segments a text takes."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import Msisdn
@@ -15,8 +16,7 @@ class Delivery(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """An SMS from a subscriber, as a gateway told it.
 
     message_id: the gateway's own id, the same on a repeat · to: the number it was sent to, digits ·
@@ -32,8 +32,7 @@ class Reply:
     written_at: Millis | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryReport:
+class DeliveryReport(Struct, frozen=True):
     """What became of one of our SMS (or one segment of it). `ref` is ours: `<owner>.<purpose>.<n>`."""
 
     gateway: str

@@ -1,7 +1,8 @@
 """What a message in a line's inbox asks for: facts about orders, SMS of the line's own, or nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from consent_engine.domain.correlate import Meaning, correlate, remembered
 from consent_engine.domain.decision import MAY_BE_ASKED, Drop, Put, clarified
@@ -21,8 +22,7 @@ ANSWER_AGAIN_MS = 3_600_000
 TOO_MANY = "too_many"
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What one message asks for: facts about orders, SMS of the line's own, or nothing (then `unmatched` says why)."""
 
     facts: tuple[tuple[str, Fact], ...] = ()

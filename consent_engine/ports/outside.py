@@ -1,8 +1,9 @@
 """The ports to the outside: gateways, the BSS, and the queue that hands out wake-ups."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct, field
 
 from consent_engine.domain.effects import Lane, Millis, Outcome, Purpose
 from consent_engine.domain.sms import DeliveryReport, Reply
@@ -10,8 +11,7 @@ from consent_engine.domain.sms import DeliveryReport, Reply
 Message = TypeVar("Message", Reply, DeliveryReport)
 
 
-@dataclass(frozen=True, slots=True)
-class Sms:
+class Sms(Struct, frozen=True):
     """An SMS to hand over (MT). `ref` is the same for every attempt at it."""
 
     ref: str
@@ -21,8 +21,7 @@ class Sms:
     purpose: Purpose
 
 
-@dataclass(frozen=True, slots=True)
-class Activation:
+class Activation(Struct, frozen=True):
     """A service to switch on. `order_id` is the idempotency key and never changes between attempts."""
 
     order_id: str
@@ -34,8 +33,7 @@ class Activation:
     head: str
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookCall:
+class WebhookCall(Struct, frozen=True):
     """What a gateway sent us, as it came: nothing verified yet. Header names are lower case."""
 
     headers: Mapping[str, str]
@@ -44,8 +42,7 @@ class WebhookCall:
     now: Millis
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed(Generic[Message]):
+class Parsed(Struct, Generic[Message], frozen=True):
     """One webhook call, read item by item: a poison item does not sink its batch.
 
     rejected: (index, what is wrong) - never the value.
@@ -55,8 +52,7 @@ class Parsed(Generic[Message]):
     rejected: tuple[tuple[int, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledgement:
+class Acknowledgement(Struct, frozen=True):
     """The answer this gateway understands as "stored"."""
 
     status: int
@@ -109,8 +105,7 @@ class Queue(Protocol):
         """Have somebody look at `lane` soon; `due` is only shown. At most two wait a lane. Never raises."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outside:
+class Outside(Struct, frozen=True):
     """The gateways by name, which of them serves which carrier, our sender numbers, and the BSS."""
 
     gateways: Mapping[str, Gateway]

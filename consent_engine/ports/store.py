@@ -1,9 +1,10 @@
 """The port to the store, and what passes through it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from consent_engine.domain.admit import Listed, Sale
 from consent_engine.domain.decision import Drop, Put
@@ -22,8 +23,7 @@ class Owner(StrEnum):
     LINE = "l"
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """An effect in somebody's hands: the token is the attempt it was leased for."""
 
     owner: Owner
@@ -31,8 +31,7 @@ class Held:
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class OrderChange:
+class OrderChange(Struct, frozen=True):
     """An order to write: as it is after the decision, the version that was read, and the new fields."""
 
     order: Order
@@ -43,8 +42,7 @@ class OrderChange:
     drop: Sequence[tuple[str, Drop]] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LineChange:
+class LineChange(Struct, frozen=True):
     """A line to write. read: the version that was read, None when it is only stamped. A field set to '' goes."""
 
     line: str
@@ -56,8 +54,7 @@ class LineChange:
     release: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """All of a decision: saved whole or not at all."""
 
     op: str
@@ -82,8 +79,7 @@ class Word(StrEnum):
     FRONT = "front"
 
 
-@dataclass(frozen=True, slots=True)
-class Leased:
+class Leased(Struct, frozen=True):
     """An effect given to us for a while, with its record. lost: whoever had it before never said how it ended."""
 
     effect: str
@@ -95,8 +91,7 @@ class Leased:
     unread: Sequence[Unread] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(Struct, frozen=True):
     """A message for a line's inbox. refuses: the carriers it refuses, with the door and ref of that refusal."""
 
     line: str
@@ -109,16 +104,14 @@ class Posted:
     once: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """Whether a message is new, and when it (first) reached us."""
 
     is_new: bool
     at: Millis
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A reservation of an Idempotency-Key. taken: the fingerprint, order and instant it stands for, when not ours."""
 
     now: Millis
@@ -126,8 +119,7 @@ class Claim:
     seen: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Stuck:
+class Stuck(Struct, frozen=True):
     """An effect on the stuck list."""
 
     owner: Owner
@@ -136,8 +128,7 @@ class Stuck:
     lane: Lane
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKey:
+class ApiKey(Struct, frozen=True):
     """A caller: its name (who), and its role."""
 
     name: str
@@ -145,8 +136,7 @@ class ApiKey:
     created_at: Millis
 
 
-@dataclass(frozen=True, slots=True)
-class LaneDepth:
+class LaneDepth(Struct, frozen=True):
     """How much of a lane is due, how late the oldest is (ms), how much is parked, how much waits."""
 
     due: int

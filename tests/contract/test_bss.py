@@ -1,10 +1,10 @@
 """Every BSS: what goes over the wire, what each answer means, and what may be asked after doubt."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from consent_engine.adapters import bss
 from consent_engine.adapters.bss import http

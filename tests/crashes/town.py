@@ -5,10 +5,11 @@ import os
 import signal
 from collections import Counter
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec.structs import asdict
 from redis import Redis
 from rq import Queue
 

@@ -1,9 +1,10 @@
 """Admission: orders are put off while they could not be asked in time; messages never are."""
 
 import asyncio
-from dataclasses import replace
+import dataclasses
 
 import pytest
+from msgspec.structs import replace
 
 from consent_engine.api import admission, batching, edge, front
 from consent_engine.api.admission import most_waiting, room
@@ -37,7 +38,7 @@ def narrow(made, running):
     environ = {"CONSENT_DATA_DIR": str(running[1]), "CONSENT_SECRET": FULL_SECRET, "CONSENT_SIMULATED__SECRET": SECRET}
     environ |= {"CONSENT_IN_FLIGHT": str(BOUND), "CONSENT_CONFIRM_WITHIN": "20s", "CONSENT_CALL_TIMEOUT": "10s"}
     made.settings = Settings.load(environ, None)
-    made.installation = replace(made.installation, settings=made.settings)
+    made.installation = dataclasses.replace(made.installation, settings=made.settings)
     made.serve(made.installation.engine)
 
 

@@ -2,10 +2,10 @@
 
 import math
 from collections import Counter
-from dataclasses import replace
 from time import time
 
 import pytest
+from msgspec.structs import replace
 
 from consent_engine.adapters.redis_client import Wire
 from consent_engine.adapters.redis_packing import DUE, PREFIX, inbox_key

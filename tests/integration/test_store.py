@@ -6,11 +6,11 @@ import shutil
 import signal
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fakeredis import FakeRedis
+from msgspec.structs import replace
 
 from consent_engine.adapters import redis_binary
 from consent_engine.adapters.redis_client import Wire, connect

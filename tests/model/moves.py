@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from consent_engine.domain.decide import decide
 from consent_engine.domain.decision import Decision
 from consent_engine.domain.effects import (
@@ -114,7 +116,7 @@ def record(
     decision = decide(seen or order, fact, s.now)
     word = s.refuses(order, decision, consumed)
     if word == "guarded":
-        return record(s, scope, n, replace(fact, waits=True), held, seen=seen, consumed=consumed)
+        return record(s, scope, n, structs.replace(fact, waits=True), held, seen=seen, consumed=consumed)
     if word == "leased" and seen is not None:
         return None
     assert not word, f"the store would refuse this for ever: {word}"
@@ -175,7 +177,7 @@ def _begin(s: Standing, n: int, effect: str, *, lost: bool = False) -> Standing:
     since = s.asked_since
     if effect == QUESTION and not lost and not since[n]:
         since = (*since[:n], s.now, *since[n + 1 :])
-    after = replace(order, effects={**order.effects, effect: pending})
+    after = structs.replace(order, effects={**order.effects, effect: pending})
     return replace(s.with_order(n, after), asked_since=since)
 
 
@@ -222,11 +224,11 @@ def _given_back(s: Standing, n: int, effect: str) -> Standing:
     order = s.orders[n]
     pending = order.effects[effect]
     fresh = pending.attempts == 1
-    back = replace(
+    back = structs.replace(
         pending, attempts=pending.attempts - 1, leased_at=0,
         first_at=0 if fresh else pending.first_at, last_at=0 if fresh else pending.last_at,
     )  # fmt: skip
-    return s.with_order(n, replace(order, effects={**order.effects, effect: back}))
+    return s.with_order(n, structs.replace(order, effects={**order.effects, effect: back}))
 
 
 def _outlived(s: Standing, scope: Scope, n: int, order: Order) -> Iterator[Step]:

@@ -23,10 +23,13 @@ read. It does, and leaves out only this:
 - The length of a history: what happens at `MOST_EVENTS` is tested elsewhere.
 """
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import repeat
+
+from msgspec.structs import replace
 
 from consent_engine.domain.admit import Listed, PlaceOrder, Placing, Terms, admit
 from consent_engine.domain.decision import Decision, Drop, asks
@@ -107,7 +110,7 @@ class Standing:
 
     def with_order(self, at: int, order: Order) -> "Standing":
         """The same with one order changed."""
-        return replace(self, orders=(*self.orders[:at], order, *self.orders[at + 1 :]), n=self.n + 1)
+        return dataclasses.replace(self, orders=(*self.orders[:at], order, *self.orders[at + 1 :]), n=self.n + 1)
 
     # -- the store, in a few lines --------------------------------------------------------------------------------
 

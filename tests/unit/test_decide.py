@@ -1,8 +1,7 @@
 """What happens next: pure, so every state and every fact can be asked. The store is here `stands` and `leased`."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from consent_engine.domain.admit import Listed, PlaceOrder, Placing, Terms, admit
 from consent_engine.domain.decide import decide

@@ -1,11 +1,11 @@
 """Orders: the history replays to the record, its chain shows every change, and a person can be erased."""
 
 import json
-from dataclasses import astuple, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import astuple, replace
 
 from consent_engine.domain.admit import Listed, PlaceOrder, Placing, Terms, admit
 from consent_engine.domain.decide import decide
