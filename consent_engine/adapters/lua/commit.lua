@@ -107,30 +107,40 @@ if ARGV[17] ~= "" then redis.call("HSET", KEYS[11], ARGV[16], ARGV[17]) end
 local function member(owner, effect)
     return owner .. ":" .. (owner == "o" and ARGV[1] or ARGV[3]) .. ":" .. effect
 end
-local sets = { o = {}, l = {} }
-local gone = { o = {}, l = {} }
+local sets, gone = { o = {}, l = {} }, { o = {}, l = {} } -- by owner: fields to set, fields to delete
 local dropped, added = {}, {} -- by lane: one command a lane
-local function put(rows, lane, ...)
-    rows[lane] = rows[lane] or {}
-    for _, value in ipairs({ ... }) do rows[lane][#rows[lane] + 1] = value end
+local function of(rows, lane)
+    local row = rows[lane]
+    if not row then
+        row = {}
+        rows[lane] = row
+    end
+    return row
+end
+local function drop(owner, lane, effect)
+    local fields, members = gone[owner], of(dropped, lane)
+    fields[#fields + 1] = "f:" .. effect
+    members[#members + 1] = member(owner, effect)
+end
+local function put(owner, lane, effect, due, kept)
+    local fields, members = sets[owner], of(added, lane)
+    local n, m = #fields, #members
+    fields[n + 1], fields[n + 2] = "f:" .. effect, kept
+    members[m + 1], members[m + 2] = due, member(owner, effect)
 end
 for i = d1, d2, 4 do
-    put(gone, ARGV[i], "f:" .. ARGV[i + 1])
-    put(dropped, ARGV[i + 2], member(ARGV[i], ARGV[i + 1]))
+    drop(ARGV[i], ARGV[i + 2], ARGV[i + 1])
 end
 for i = p1, p2, 5 do
-    put(sets, ARGV[i], "f:" .. ARGV[i + 1], ARGV[i + 4])
-    put(added, ARGV[i + 2], ARGV[i + 3] == "-1" and "+inf" or ARGV[i + 3], member(ARGV[i], ARGV[i + 1]))
+    put(ARGV[i], ARGV[i + 2], ARGV[i + 1], ARGV[i + 3] == "-1" and "+inf" or ARGV[i + 3], ARGV[i + 4])
 end
 if ARGV[14] ~= "" then
     redis.call("LPOP", inbox)
     if not behind then
-        put(gone, "l", "f:read")
-        put(dropped, "4", member("l", "read"))
+        drop("l", "4", "read")
     elseif ARGV[15] == "1" then
         local _, leased_at = attempts_of(line_read[2])
-        put(sets, "l", "f:read", "[]")
-        put(added, "4", leased_at, member("l", "read")) -- since this lease began, it is due
+        put("l", "4", "read", leased_at, "[]") -- since this lease began, it is due
     end
 end
 for lane, members in pairs(dropped) do redis.call("ZREM", KEYS[tonumber(lane)], unpack(members)) end
@@ -141,8 +151,13 @@ local function write(key, owner)
 end
 if has_order then
     order_version = string.format("%d", tonumber(order_version) + 1)
-    put(sets, "o", "v", order_version, "state", ARGV[11], "head", ARGV[12])
-    for i = f1, f2 + 1 do sets.o[#sets.o + 1] = ARGV[i] end
+    local fields = sets.o
+    local n = #fields
+    fields[n + 1], fields[n + 2] = "v", order_version
+    fields[n + 3], fields[n + 4] = "state", ARGV[11]
+    fields[n + 5], fields[n + 6] = "head", ARGV[12]
+    n = n + 7 - f1
+    for i = f1, f2 + 1 do fields[n + i] = ARGV[i] end
     write(order, "o")
     if ARGV[10] ~= ARGV[11] then redis.call("HINCRBY", KEYS[9], ARGV[10] .. ">" .. ARGV[11], 1) end
     if ARGV[13] ~= "" then redis.call("ZADD", KEYS[8], ARGV[13], ARGV[1]) end
@@ -156,13 +171,16 @@ if has_line then
         line_version = born - 1577836800 -- s since 2020
     end
     line_version = string.format("%d", math.floor(tonumber(line_version)) + 1)
-    put(sets, "l", "v", line_version)
+    local fields, without = sets.l, gone.l
+    local n = #fields
+    fields[n + 1], fields[n + 2] = "v", line_version
     for i = l1, l2, 2 do
         local stale = ARGV[i] == "seen" and tonumber(line_read[3] or "0") > tonumber(ARGV[i + 1])
         if ARGV[i + 1] == "" then
-            put(gone, "l", ARGV[i])
+            without[#without + 1] = ARGV[i]
         elseif not stale then -- a line's instants never go back
-            put(sets, "l", ARGV[i], ARGV[i + 1])
+            n = #fields
+            fields[n + 1], fields[n + 2] = ARGV[i], ARGV[i + 1]
         end
     end
     write(line, "l")
