@@ -79,7 +79,7 @@ def _stood(before: Order, after: Order, decision: Decision) -> Order:
 
 def wakes_of(puts: Sequence[Put], now: Millis) -> frozenset[Lane]:
     """The lanes in which `puts` make something due at once."""
-    return frozenset(lane_of(put.effect) for put in puts if put.due != PARKED and put.due <= now)
+    return frozenset([lane_of(put.effect) for put in puts if put.due != PARKED and put.due <= now])
 
 
 def told(before: Order, decision: Decision) -> None:

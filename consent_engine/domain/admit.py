@@ -12,7 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.compact import canonical
+from consent_engine.domain.compact import canonical, compact
 from consent_engine.domain.doc import Call, Doc, Person
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line import Entry, Line, free_code
@@ -122,7 +122,8 @@ class PlaceOrder(BaseModel):
         times = [millis(call.started_at), millis(call.agreed_at)]
         parts = [self.msisdn, self.plan, self.agent, call.caller_number, call.recording_id, times, self.metadata]
         parts += [] if self.language == "zh" else [self.language]
-        return hashlib.sha256(canonical(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        told = canonical(parts) if self.metadata else compact(parts)
+        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _field_error(found: ErrorDetails) -> FieldError:
@@ -265,7 +266,8 @@ _MOST_OFFERS = 4096
 
 def millis(instant: datetime) -> Millis:
     """An aware instant in milliseconds since 1970."""
-    return (instant - _EPOCH) // timedelta(milliseconds=1)
+    return (instant - _EPOCH) // _MILLISECOND
 
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+_MILLISECOND = timedelta(milliseconds=1)

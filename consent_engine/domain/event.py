@@ -5,7 +5,7 @@ The chain hashes the public part, which names the salted hash of the person part
 """
 
 import hashlib
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,6 +17,7 @@ from consent_engine.domain.lifecycle import Trigger
 
 HASH_LENGTH = 43
 """Of a SHA-256 in base64url without padding."""
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 Detail = Mapping[str, str | int | list[str]]
 
 
@@ -44,7 +45,8 @@ def storable(text: str) -> str:
 
 def digest(text: str) -> str:
     """SHA-256 of a text, base64url without padding: 43 characters."""
-    return urlsafe_b64encode(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()).decode()[:HASH_LENGTH]
+    hashed = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return b2a_base64(hashed, newline=False).translate(_URL_SAFE)[:HASH_LENGTH].decode()
 
 
 def link(head: str, public: str) -> str:
@@ -54,7 +56,8 @@ def link(head: str, public: str) -> str:
 
 def salted(person: Mapping[str, Any], salt: str) -> str:
     """The person part as kept. Its salt keeps its hash from telling a number that can be guessed."""
-    return canonical({**person, "salt": salt})
+    told = {**person, "salt": salt}
+    return canonical(told) if "metadata" in told else compact(told)
 
 
 def seal(event: Event, salt: str) -> tuple[str, str]:

@@ -37,7 +37,7 @@ class Order(Struct, frozen=True):
     def head_at(self, trigger: Trigger) -> str:
         """The chain's head as the newest event with this trigger left it; later events do not change it."""
         n = max(n for n, event in enumerate(self.events, 1) if event.trigger is trigger)
-        return chain("", self.publics[: n + 1])
+        return self.head if n == len(self.events) else chain("", self.publics[: n + 1])
 
     @property
     def id(self) -> str:

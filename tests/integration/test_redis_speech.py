@@ -22,7 +22,10 @@ class Storm(Exception):
     pass
 
 def raises(number, frame):
-    raise Storm
+    global armed  # one at a time: none while the one before is being caught
+    if armed:
+        armed = False
+        raise Storm
 
 def asks(wrong, done, caught):
     client = connect(sys.argv[1])
@@ -33,12 +36,13 @@ def asks(wrong, done, caught):
             break
     done.append(True)
 
-wrong, done, caught, ends = [], [], [], False
+wrong, done, caught, ends, armed = [], [], [], False, False
 thread = threading.Thread(target=asks, args=[wrong, done, caught])
 thread.start()
 signal.signal(signal.SIGALRM, raises)
 while not ends:
     try:
+        armed = True
         signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
         while not done:
             signal.pause()
