@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -46,6 +46,9 @@ GATHER_S = 0.002
 LINGER_S = 0.1
 """How long a slice with nothing left to lease waits for its calls, so that its job can say what came of them."""
 REDO_S = 0.2
+FEW = 32
+"""So many that a slice made due it does itself, at once; more are work for others, too."""
+_WITHOUT_CALLS = frozenset({Lane.INBOUND, Lane.TIMER})
 NOTIFICATION = sms_effect(Purpose.NOTIFICATION)
 
 
@@ -87,20 +90,42 @@ class Performer:
         self._told: dict[Lane, Counter[str]] = {lane: Counter() for lane in Lane}
         self._archiver = Archiver(store, self._archived)
         self._landing: asyncio.Task[None] | None = None
+        self._ours: frozenset[Lane] = frozenset()
+        self._made_due: Counter[Lane] = Counter()
         self.measures = Measures()
         self._progress = asyncio.Event()
 
     async def perform(self, lane: Lane, seconds: float) -> Tally:
         """One slice: at most about `seconds` long. Raises StoreUnavailable when the store cannot be reached."""
         end = monotonic() + seconds
-        calls = lane in {Lane.SMS, Lane.ACTIVATION}
-        left = await (self._call(lane, end) if calls else self._settle(lane, end))
+        left = await (self._settle(lane, end) if lane in _WITHOUT_CALLS else self._call(lane, end))
         if lane is Lane.TIMER:
             await self._archiver.rest()
         # What ended between slices is told by the next one: a job's result misses nothing.
         done = self._tallies[lane] - self._told[lane]
         self._told[lane] = self._tallies[lane].copy()
         return Tally(done, left)
+
+    async def perform_on(self, lane: Lane, seconds: float, lanes: Collection[Lane]) -> dict[Lane, Tally]:
+        """As `perform`; what that made due in other lanes is done at once when it is little and in `lanes`.
+
+        Whoever is awake need wake nobody. Not for a lane of calls: what they make due would wait for their end.
+        """
+        end = monotonic() + seconds
+        self._ours = frozenset(lanes) - {lane} if lane in _WITHOUT_CALLS else frozenset()
+        tallies: dict[Lane, Tally] = {}
+        try:
+            tallies[lane] = await self.perform(lane, seconds)
+        finally:
+            self._ours = frozenset()
+            due, self._made_due = self._made_due, Counter()
+            if not tallies or monotonic() >= end:
+                for each, count in due.items():
+                    self._queue.wake(each, count)
+                due.clear()
+        for each in due:
+            tallies[each] = await self.perform(each, max(end - monotonic(), 0))
+        return tallies
 
     async def land(self, seconds: float) -> int:
         """Wait for calls in flight to end and be recorded; the number still in flight after `seconds`."""
@@ -158,7 +183,10 @@ class Performer:
             if isinstance(result, ConsentError):
                 log.error("%s: an effect could not be decided: %s", lane, type(result).__name__)
         for woken, count in driven.due.items():
-            self._queue.wake(woken, count)
+            if woken in self._ours and self._made_due[woken] + count <= FEW:
+                self._made_due[woken] += count
+            else:
+                self._queue.wake(woken, count)
 
     # -- lanes with outside calls ---------------------------------------------------------------------------------
 

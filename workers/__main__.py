@@ -62,7 +62,7 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     """Work until `stop`."""
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
     bound_s = call_bound(found.settings).total_seconds()
-    loop = EngineLoop(found.engine)
+    loop = EngineLoop(found.engine, lanes)
     clock = Clock(found.engine, name, lanes, bound_s, measures=loop.engine.performer.measures)
     slices = jobs.Slices(loop, stop)
     jobs.serve(slices)

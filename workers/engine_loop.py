@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from consent_engine.domain.effects import Lane
 from consent_engine.engine import Engine
@@ -15,7 +15,8 @@ CLOSE_S = 5.0
 class EngineLoop:
     """The engine, and the thread that runs its calls."""
 
-    def __init__(self, make: Callable[[], Engine]) -> None:
+    def __init__(self, make: Callable[[], Engine], lanes: Collection[Lane] = frozenset(Lane)) -> None:
+        self._lanes = lanes
         self._loop = asyncio.new_event_loop()
         if sys.version_info >= (3, 12):  # a call that ends at once needs no turn of the loop
             self._loop.set_task_factory(asyncio.eager_task_factory)
@@ -23,18 +24,20 @@ class EngineLoop:
         self._thread.start()
         self.engine = asyncio.run_coroutine_threadsafe(_made(make), self._loop).result()
 
-    def perform(self, lane: Lane, seconds: float, bound_s: float) -> Tally:
-        """One slice of a lane, which queues its lane again when it leaves work.
+    def perform(self, lane: Lane, seconds: float, bound_s: float) -> dict[Lane, Tally]:
+        """One slice of a lane, with the little that it makes due in others; a lane is queued again that has work left.
 
         Raises TimeoutError when it has not ended after `bound_s`.
         """
         return asyncio.run_coroutine_threadsafe(self._slice(lane, seconds), self._loop).result(bound_s)
 
-    async def _slice(self, lane: Lane, seconds: float) -> Tally:
-        tally = await self.engine.performer.perform(lane, seconds)
-        if tally.left:
-            self.engine.queue.wake(lane, self.engine.store.depths()[lane].due)
-        return tally
+    async def _slice(self, lane: Lane, seconds: float) -> dict[Lane, Tally]:
+        tallies = await self.engine.performer.perform_on(lane, seconds, self._lanes)
+        if left := [each for each, tally in tallies.items() if tally.left]:
+            depths = self.engine.store.depths()
+            for each in left:
+                self.engine.queue.wake(each, depths[each].due)
+        return tallies
 
     def land(self, seconds: float) -> int:
         """Let calls in flight end, and record them; how many are still in flight after `seconds`."""

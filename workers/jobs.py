@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 
 from consent_engine.domain.effects import Lane
 from consent_engine.leash import Stop
@@ -14,6 +15,7 @@ SLICE_BOUND_S = 60.0
 """A slice that takes this long hangs: somebody must end the process."""
 _NOT_EFFECTS = {"messages", "given_back", "performed"}
 """Words of a tally that count no effect, or count one a second time."""
+Result = Mapping[str, int | Mapping[str, int]]
 _WITHOUT_CALLS = {Lane.INBOUND, Lane.TIMER}
 
 
@@ -35,13 +37,18 @@ class Slices:
         self.hung = True
         self._stop.set()
 
-    def perform(self, lane: Lane) -> dict[str, int]:
-        """Perform a slice; what came of it, in counts. Raises SliceError when something was parked."""
-        tally = self._loop.perform(lane, SLICE_S, SLICE_BOUND_S)
-        counts = told(lane, tally.counts)
-        if counts.get("parked"):
-            raise SliceError(f"{lane}: " + ", ".join(f"{word} {count}" for word, count in counts.items()))
-        return counts
+    def perform(self, lane: Lane) -> Result:
+        """Perform a slice; what came of it, in counts, those of other lanes under their names.
+
+        Raises SliceError when something was parked.
+        """
+        tallies = self._loop.perform(lane, SLICE_S, SLICE_BOUND_S)
+        counts = {each: told(each, tally.counts) for each, tally in tallies.items()}
+        parked = [each for each in counts if counts[each].get("parked")]
+        if parked:
+            raise SliceError("; ".join(f"{each}: " + _in_words(counts[each]) for each in parked))
+        others = {each.value: done for each, done in counts.items() if each is not lane and done["performed"]}
+        return {**counts[lane], **others}
 
 
 def told(lane: Lane, counts: Counter[str]) -> dict[str, int]:
@@ -57,6 +64,10 @@ def told(lane: Lane, counts: Counter[str]) -> dict[str, int]:
     return {"performed": performed} | {word: n for word, n in counts.items() if n and word != "performed"}
 
 
+def _in_words(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{word} {count}" for word, count in counts.items())
+
+
 _serving: list[Slices] = []
 """RQ calls a function by its name, so what it works with must be found from its module: set once, by `serve`."""
 
@@ -66,7 +77,7 @@ def serve(slices: Slices) -> None:
     _serving[:] = [slices]
 
 
-def perform(lane: str) -> dict[str, int]:
+def perform(lane: str) -> Result:
     """Perform a slice of a lane: the job. Raises nothing but SliceError, whose text names no person."""
     [slices] = _serving
     try:

@@ -38,7 +38,7 @@ class WakeJob(Job):
     """A wake-up. Nothing in it is imported, unpickled, called back or sent anywhere."""
 
     @property
-    def func(self) -> Callable[[str], dict[str, int]]:
+    def func(self) -> Callable[[str], jobs.Result]:
         """The one function there is, whatever the job says."""
         return jobs.perform
 

@@ -308,8 +308,8 @@ class Engine:
         self.tally, self.woken = tally, []
         self.performer = self.queue = self.store = self
 
-    async def perform(self, lane, seconds):
-        return self.tally
+    async def perform_on(self, lane, seconds, lanes):
+        return {lane: self.tally}
 
     def depths(self):
         return dict.fromkeys(Lane, self)

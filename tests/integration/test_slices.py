@@ -1,0 +1,91 @@
+"""A slice does the little that it made due in other lanes itself: no second wake-up for one reply."""
+
+import pytest
+
+from consent_engine.domain.effects import Lane
+from consent_engine.errors import StoreUnavailable
+from consent_engine.perform import FEW
+from workers.jobs import Slices
+
+
+def slice_of(world, lane, lanes=tuple(Lane), seconds=5):
+    return world.runner.run(world.engine.performer.perform_on(lane, seconds, lanes))
+
+
+def asked(world, count=1):
+    orders = [world.place(f"138{n:08d}") for n in range(count)]
+    world.run()
+    for n in range(count):
+        world.say("是", f"+86138{n:08d}")
+    world.queue.woken.clear()
+    return orders
+
+
+def test_a_reply_is_read_and_its_service_activated_in_one_slice(world):
+    [order] = asked(world)
+    tallies = slice_of(world, Lane.INBOUND)
+    assert len(world.bss.asked) == 1
+    assert {lane: dict(tally.counts) for lane, tally in tallies.items()} == {
+        Lane.INBOUND: {"performed": 1, "messages": 1}, Lane.ACTIVATION: {"accepted": 1},
+    }  # fmt: skip
+    assert world.queue.woken == [Lane.SMS], "its notification was made due by a call: whoever is free sends it"
+    world.run()
+    assert world.state(order) == "notified"
+
+
+def test_who_does_not_serve_the_lane_wakes_who_does(world):
+    asked(world)
+    assert slice_of(world, Lane.INBOUND, (Lane.INBOUND, Lane.SMS)).keys() == {Lane.INBOUND}
+    assert world.queue.woken == [Lane.ACTIVATION]
+    assert world.bss.asked == []
+
+
+def test_more_than_little_is_work_for_others_too(world):
+    asked(world, FEW + 1)
+    slice_of(world, Lane.INBOUND)
+    assert world.queue.woken == [Lane.ACTIVATION]
+    assert world.bss.asked == []
+
+
+def test_a_slice_without_time_left_wakes_others(world):
+    asked(world)
+    assert slice_of(world, Lane.INBOUND, seconds=0).keys() == {Lane.INBOUND}
+    assert world.queue.woken == [Lane.ACTIVATION]
+
+
+def test_what_a_slice_made_due_before_the_store_failed_is_not_forgotten(world):
+    asked(world)
+    performer = world.engine.performer
+    lease = world.engine.store.lease
+
+    def once(lane, most):
+        world.engine.store.lease = broken
+        return lease(lane, most)
+
+    def broken(lane, most):
+        raise StoreUnavailable("gone")
+
+    world.engine.store.lease = once
+    with pytest.raises(StoreUnavailable):
+        world.runner.run(performer.perform_on(Lane.INBOUND, 5, Lane))
+    assert world.queue.woken == [Lane.ACTIVATION]
+
+
+def test_a_job_tells_what_it_did_in_each_lane(world):
+    asked(world)
+
+    class Loop:
+        def perform(self, lane, seconds, bound_s):
+            return slice_of(world, lane)
+
+    assert Slices(Loop(), None).perform(Lane.INBOUND) == {
+        "performed": 1, "messages": 1, "activation": {"performed": 1, "accepted": 1},
+    }  # fmt: skip
+
+
+def test_what_a_call_makes_due_waits_for_no_other_call(world):
+    asked(world)
+    world.run(Lane.INBOUND)
+    world.queue.woken.clear()
+    assert slice_of(world, Lane.ACTIVATION).keys() == {Lane.ACTIVATION}
+    assert world.queue.woken == [Lane.SMS]
