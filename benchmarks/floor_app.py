@@ -1,0 +1,127 @@
+"""The floor under an order's HTTP: the same requests in and out, and nothing behind them. Started by http_floor.py.
+
+    python floor_app.py api PORT       FastAPI on uvicorn, set as ours is: every answer is made of constants
+    python floor_app.py caller         aiohttp: makes the calls that its standard input names, a line each
+
+The API tells the callers what to call through pipes (`FLOOR_CALLERS`: file descriptors): a line an order's question, a
+line a yes. A caller answers the question's line with one SMS, the yes with an activation and then a notification. With
+`FLOOR_REDIS`, an order also runs one script that does nothing: what an API does that is async and uses Redis at all.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from typing import Any
+
+import aiohttp
+import uvicorn
+from fastapi import FastAPI, Request
+from redis.asyncio import Redis
+from starlette.responses import Response
+
+CALLERS, ANSWER, OUTSIDE, REDIS = "FLOOR_CALLERS", "FLOOR_ANSWER", "FLOOR_OUTSIDE", "FLOOR_REDIS"
+"""Variables: pipes to the callers · how long the answer to an order is · where the stub and the server listen."""
+IN_FLIGHT = 64
+CONNECTIONS = 256
+TEXT = "同" * 263
+"""As long as a question is."""
+KEPT = {"ack": b'{"accepted":1,"rejected":[]}'}
+
+
+def api(port: int) -> None:
+    """Serve until told to stop."""
+    pipes = [int(fd) for fd in os.environ[CALLERS].split(",") if fd]
+    answer = b'{"id":"' + b"0" * (int(os.environ[ANSWER]) - 9) + b'"}'
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+
+    script = nothing(os.environ.get(REDIS, ""))
+
+    def tell(what: str, number: str) -> None:
+        if pipes:
+            os.write(pipes[int(number[-4:]) % len(pipes)], f"{what} {number}\n".encode())
+
+    @app.post("/v1/orders")
+    async def place(request: Request) -> Response:
+        tell("ask", "+86" + json.loads(await request.body())["msisdn"])
+        if script is not None:
+            await script()
+        return Response(answer, 201, media_type="application/json")
+
+    @app.post("/v1/gateways/{name}/inbound")
+    async def inbound(request: Request, name: str) -> Response:
+        tell("yes", json.loads(await request.body())["from"])
+        return Response(KEPT["ack"], media_type="application/json")
+
+    @app.post("/v1/gateways/{name}/receipts")
+    async def receipts(request: Request, name: str) -> Response:
+        await request.body()
+        return Response(KEPT["ack"], media_type="application/json")
+
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        return Response(KEPT["ack"], media_type="application/json")
+
+    uvicorn.run(
+        app, host="127.0.0.1", port=port, access_log=False, log_config=None, server_header=False, proxy_headers=False,
+        http="h11", ws="none", backlog=2048, timeout_keep_alive=15,
+    )  # fmt: skip
+
+
+def nothing(url: str) -> Any:  # noqa: ANN401 - redis-py's, awaited
+    """A script that does nothing, on the server of that address; None without one."""
+    return Redis.from_url(url, max_connections=CONNECTIONS).register_script("return 1") if url else None
+
+
+class Caller:
+    """Calls the stub: SMS on connections that are kept, an activation on one of its own, as ours."""
+
+    def __init__(self, outside: str) -> None:
+        self._outside = outside
+        self._gateway = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS))
+        self._bss = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS, force_close=True))
+        self._places = asyncio.Semaphore(IN_FLIGHT)
+
+    async def call(self, what: str, number: str) -> None:
+        """What a line asks for."""
+        async with self._places:
+            if what == "ask":
+                return await self._sms(number, "confirmation")
+            said = {"order_id": "0" * 28, "msisdn": number, "plan": "5g-smart-199", "plan_hash": "0" * 64}
+            await self._post(self._bss, "/bss/activations", said, number)
+            return await self._sms(number, "notification")
+
+    async def _sms(self, number: str, purpose: str) -> None:
+        ref = f"{number[1:]:0>28}.{purpose}.1"
+        said = {"ref": ref, "from": "10085", "to": number, "text": TEXT, "purpose": purpose}
+        await self._post(self._gateway, "/sms", said, ref)
+
+    async def _post(self, session: aiohttp.ClientSession, path: str, said: dict[str, Any], key: str) -> None:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        async with session.post(self._outside + path, data=json.dumps(said).encode(), headers=headers) as answer:
+            await answer.read()
+
+    async def close(self) -> None:
+        """Let go."""
+        await self._gateway.close()
+        await self._bss.close()
+
+
+async def calling() -> None:
+    """Call until standard input ends."""
+    caller, lines = Caller(os.environ[OUTSIDE]), asyncio.StreamReader(limit=1 << 20)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    tasks: set[asyncio.Task[None]] = set()
+    while line := await lines.readline():
+        task = asyncio.create_task(caller.call(*line.decode().split()))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await caller.close()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "api":
+        api(int(sys.argv[2]))
+    else:
+        asyncio.run(calling())

@@ -1,0 +1,228 @@
+"""Many waiting orders in little time: the records of one that was placed and asked, copied under other numbers.
+
+A copy is whole: a number of its own, ids, salt, reservation, line, timer, place in the list and the funnel, and a hash
+chain that goes on from its own doc, as if it had been placed (`restart.missing` finds nothing wrong with it). What it
+shares with the original is what it was asked: the offer, kept once. Twenty times as fast as placing and asking.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import engine as bench
+import restart
+
+from consent_engine.adapters.redis_client import Calls, Wire, connect
+from consent_engine.adapters.redis_keys import DAY_MS, Cell
+from consent_engine.domain.compact import compact
+from consent_engine.domain.effects import WAKE_REMINDER, WAKE_WINDOW, Lane
+from consent_engine.domain.event import chain, digest
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line import keyed, line_id, order_id
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.sms import Reply
+from consent_engine.engine import Engine
+from consent_engine.settings import Settings
+from consent_engine.wiring import Installation, installation
+
+BATCH = 500
+TELL_S = 5.0
+DESK = "desk"
+FIRST_COPY, ORIGINALS = 100_000_000, 99_000_000
+"""Subscribers' numbers, counted from the first: of those that wait, and of those they are copies of."""
+SETTLE_S = 120.0
+"""How long a server may take to write its file anew after it was filled, before anything is measured."""
+CHECKED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The order that is copied: its records as they stand, what it is asked by."""
+
+    fields: dict[str, str]
+    line: dict[str, str]
+    reservation: str
+    doc: list[Any]
+    event: list[Any]
+    timer: str
+    due: int
+    id: str
+
+    @property
+    def reply_by(self) -> int:
+        """When its window closes."""
+        return int(self.fields["reply_by"])
+
+
+def flat(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """Names and values, in a row."""
+    return [each for pair in pairs for each in pair]
+
+
+def original(engine: Engine, found: Installation, n: int) -> Original:
+    """Place and ask the n-th subscriber; nobody else may be at work on this store."""
+    before = restart.asked(engine)
+    [placed] = engine.place_many(bench.requests(n, 1))
+    if isinstance(placed, Exception):
+        raise placed
+    asyncio.run(restart.ask(engine, before + 1))
+    client: Any = connect(found.redis_url)
+    cell, order = Cell(), placed.order
+    fields = dict(client.hgetall(cell.order(order.id)))
+    [timer] = [name for name in fields if name.startswith("f:")]
+    key = keyed(found.secret, "key", DESK, f"key-{n}")
+    made = Original(
+        fields, dict(client.hgetall(cell.line(order.line))), str(client.get(cell.reservation(key))),
+        json.loads(fields["doc"]), json.loads(fields["e1"]), timer.removeprefix("f:"),
+        int(client.zscore(cell.due[Lane.TIMER], f"o:{order.id}:{timer.removeprefix('f:')}")), order.id,
+    )  # fmt: skip
+    client.close()
+    engine.cancel(order.id, DESK, "copied")  # it is not one of those that wait
+    if set(fields) != {"v", "state", "head", "doc", "who", "line", "e1", "reply_by", timer} or timer not in {
+        f"f:{WAKE_REMINDER}", f"f:{WAKE_WINDOW}",
+    }:  # fmt: skip
+        sys.exit("an order that waits looks different than this program knows: it would copy half of it")
+    return made
+
+
+class Copies:
+    """Makes copies of one original. All were placed a day before it: today's funnel counts today's orders alone."""
+
+    def __init__(self, found: Installation, of: Original) -> None:
+        self._secret, self._of, self._cell = found.secret, of, Cell()
+        self._client = connect(found.redis_url)
+        self._wire = Wire(self._client, proves=False, replicas=0)
+
+    def make(self, first: int, count: int, due: int | None = None, span: int = 0) -> dict[str, str]:
+        """Copies for so many subscribers; id -> head as it was when placed. Says how far it is.
+
+        due, span: their windows close from that instant on, evenly over so many milliseconds; else as the original's
+        """
+        made: dict[str, str] = {}
+        told_at = time.monotonic()
+        placed_at = self._of.doc[1][1] - DAY_MS
+        for start in range(0, count, BATCH):
+            numbers = range(start, min(count, start + BATCH))
+            calls, timers, placed = Calls(), list[int | str](), list[int | str]()
+            for n in numbers:
+                reply_by = self._of.reply_by if due is None else due + span * n // count
+                order, head = self._copy(calls, first + n, placed_at, reply_by)
+                made[order] = head
+                timers += [self._of.due + reply_by - self._of.reply_by, f"o:{order}:{self._of.timer}"]
+                placed += [placed_at, order]
+            calls.plain("ZADD", self._cell.due[Lane.TIMER], *timers)
+            calls.plain("ZADD", self._cell.placed, *placed)
+            for step in (">agreed", "agreed>awaiting_reply"):
+                calls.plain("HINCRBY", self._cell.funnel_of(placed_at), step, len(numbers))
+            self._wire.send(calls)
+            if time.monotonic() - told_at > TELL_S:
+                told_at = time.monotonic()
+                print(f"  {len(made):,} of {count:,} copies", file=sys.stderr, flush=True)
+        return made
+
+    def _copy(self, calls: Calls, n: int, placed_at: int, reply_by: int) -> tuple[str, str]:
+        of, cell = self._of, self._cell
+        msisdn = Msisdn(f"+86{bench.FIRST_NUMBER + n}")
+        order, line = order_id(self._secret, msisdn, DESK, f"key-{n}"), line_id(self._secret, msisdn)
+        who = compact({"msisdn": msisdn, "salt": digest(msisdn)[:32]})
+        offer, (_, _, by, agent, request, _), *rest = of.doc
+        # The request's fingerprint: of no real request, but as long.
+        request = keyed(self._secret, "request", msisdn).ljust(len(request), "0")
+        doc = compact([offer, [order, placed_at, by, agent, request, digest(who)], *rest])
+        trigger, at, op, ref, by, detail, person = of.event
+        asked_at = at - DAY_MS
+        e1 = compact([trigger, asked_at, op, ref, by, {**detail, "window": reply_by - asked_at}, person])
+        own = {"doc": doc, "who": who, "line": line, "e1": e1, "reply_by": str(reply_by)}
+        fields = of.fields | own | {"head": chain("", [doc, e1])}
+        entry = {name.replace(of.id, order): value for name, value in of.line.items()} | {"msisdn": msisdn}
+        key = cell.reservation(keyed(self._secret, "key", DESK, f"key-{n}"))
+        calls.plain("HSET", cell.order(order), *flat(fields.items()))
+        calls.plain("HSET", cell.line(line), *flat(entry.items()))
+        calls.plain("SET", key, "|".join([request, order, *of.reservation.split("|")[2:]]))
+        return order, chain("", [doc])
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._client.close()
+
+
+# A server full of them ------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Site:
+    """One server with so many orders waiting, and what was found there."""
+
+    size: int
+    folder: Path
+    environ: dict[str, str]
+    settings: Settings
+    found: Installation
+    engine: Engine
+    stack: ExitStack
+    next: int = 0
+    rates: list[float] = field(default_factory=list)
+    told: dict[str, Any] = field(default_factory=dict)
+    heads: dict[str, str] = field(default_factory=dict)
+
+
+def site(folder: Path, size: int, durability: str, outer: ExitStack) -> Site:
+    """A server with `size` orders waiting; closed with `outer` at the latest."""
+    environ = {"CONSENT_DATA_DIR": str(folder / "data"), "CONSENT_DURABILITY": durability}
+    environ["CONSENT_IN_FLIGHT"] = str(bench.IN_FLIGHT)
+    environ["PYTHONPATH"] = str(Path(__file__).parents[1])
+    settings, stack = Settings.load(environ, env_file=None), outer.enter_context(ExitStack())
+    found = stack.enter_context(installation(settings, own=True))
+    made = Site(size, folder, environ, settings, found, found.engine(), stack)
+    copies = Copies(found, original(made.engine, found, ORIGINALS))
+    client: Any = connect(found.redis_url)
+    empty, began = client.info("memory")["used_memory"], time.monotonic()
+    heads = copies.make(FIRST_COPY, size)
+    made.told["filled_s"] = round(time.monotonic() - began, 2)
+    copies.close()
+    memory = client.info("memory")
+    made.told |= {"bytes": round((memory["used_memory"] - empty) / size), "rss_mb": memory["used_memory_rss"] >> 20}
+    client.close()
+    rewritten(found)
+    if len(heads) != size:
+        sys.exit("two copies have one id")
+    made.heads = heads
+    return made
+
+
+def rewritten(found: Installation) -> None:
+    """Wait until the server does not write its file anew: in life that is spread over the days it takes to fill it."""
+    client: Any = connect(found.redis_url)
+    deadline = time.monotonic() + SETTLE_S
+    while client.info("persistence")["aof_rewrite_in_progress"] and time.monotonic() < deadline:
+        time.sleep(0.5)
+    client.close()
+
+
+def sound(made: Site) -> None:
+    """Exit unless copies are like orders that were placed: whole, and able to go on."""
+    [own] = made.engine.orders_of(Msisdn(f"+86{bench.FIRST_NUMBER + ORIGINALS}"))
+    heads = made.heads | {own.id: chain("", own.publics[:1])}
+    # The original was cancelled: it alone may have nothing due.
+    wrong = [line for line in restart.missing(made.found.redis_url, heads, 1) if line != "1 orders have nothing due"]
+    if wrong:
+        sys.exit("\n".join(["the copies are not sound:", *wrong]))
+    with bench.workers(made.found, 1):
+        numbers = [Msisdn(f"+86{bench.FIRST_NUMBER + FIRST_COPY + n}") for n in range(CHECKED)]
+        carrier = made.settings.senders()["mobile"]
+        made.engine.receive([Reply("simulated", f"check-{each}", each, carrier, "是") for each in numbers])
+        restart.until(lambda: funnel(made.engine, 1).get(State.NOTIFIED, 0) == CHECKED, "copies go on")
+    print(f"copies are sound: {made.size} whole, {CHECKED} of them answered and notified", flush=True)
+
+
+def funnel(engine: Engine, days_ago: int) -> dict[State, int]:
+    """How the orders placed on a day stand."""
+    at = (engine.registry.now() - days_ago * DAY_MS) / 1000
+    return dict(engine.store.funnel(datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")))

@@ -1,0 +1,93 @@
+"""The load of `benchmarks/latency.py` is open: what is slow delays no later request and hides none."""
+
+import asyncio
+import importlib
+import time
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+EVERY_S, ORDERS, STALL_S = 0.01, 30, 0.6
+ANSWER = b'HTTP/1.1 201 Created\r\nContent-Length: 11\r\n\r\n{"id":"ab"}'
+
+
+@pytest.fixture
+def open_load(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("open_load")
+
+
+async def answering(reader, writer, ready):
+    while head := await reader.readuntil(b"\r\n\r\n"):
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        await reader.readexactly(length)
+        await ready.wait()
+        writer.write(ANSWER)
+
+
+async def loaded(open_load, trouble):
+    """Orders at their instants, with `trouble(loop, ready)` on the way; what was seen."""
+    ready = asyncio.Event()
+    ready.set()
+
+    async def serve(reader, writer):
+        try:
+            await answering(reader, writer, ready)
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    client, ears = open_load.Client(server.sockets[0].getsockname()[1]), open_load.Ears()
+    for n in range(ORDERS):
+        for kind in ("confirmation", "notification"):
+            ears.heard[kind, f"+86{13_600_000_000 + n}"] = (0.0, "ref")
+    opened = open_load.Open(client, open_load.Requests("key", "secret"), ears)
+    trouble(asyncio.get_running_loop(), ready)
+    await opened.go([open_load.Meant(n, n * EVERY_S, silent=True) for n in range(ORDERS)])
+    client.close()
+    server.close()
+    return opened.seen
+
+
+def test_a_server_that_stalls_is_in_every_latency_of_its_stall(open_load):
+    def stall(loop, ready):
+        ready.clear()
+        loop.call_later(0.1 + STALL_S, ready.set)
+
+    seen = asyncio.run(loaded(open_load, stall))
+
+    waits = sorted(seen.took["answer"])
+    assert len(waits) == ORDERS
+    assert max(seen.took["sender"]) < STALL_S / 2  # nobody waited for one answer before sending the next
+    assert sum(wait > STALL_S / 3 for wait in waits) > ORDERS / 2
+
+
+def test_a_sender_that_is_late_counts_it_against_what_it_sends(open_load):
+    def block(loop, ready):
+        def busy():
+            until = time.monotonic() + STALL_S
+            while time.monotonic() < until:
+                pass
+
+        loop.call_later(0.1 + EVERY_S / 2, busy)
+
+    seen = asyncio.run(loaded(open_load, block))
+
+    assert max(seen.took["sender"]) > STALL_S / 2
+    assert sum(wait > STALL_S / 3 for wait in seen.took["answer"]) > ORDERS / 2
+
+
+def test_a_load_of_which_too_much_was_sent_late_is_void(open_load):
+    on_time, late = [0.004] * 99, [0.006]
+
+    assert open_load.lag(on_time + late) == {"sent": 100, "sent_late": 1, "void": False}
+    assert open_load.lag(on_time + late * 2) == {"sent": 101, "sent_late": 2, "void": True}
+    assert open_load.lag([])["void"]  # nothing was sent: nothing was measured
+
+
+def test_shares_are_those_of_the_nearest_rank(open_load):
+    found = open_load.shares([n / 1000 for n in range(1, 1001)])
+
+    assert found == {"count": 1000, "p50": 500.0, "p99": 990.0, "p99.9": 999.0, "max": 1000.0}
+    assert open_load.shares([]) == {"count": 0}
