@@ -20,6 +20,8 @@ from fastapi import FastAPI, Request
 from redis.asyncio import Redis
 from starlette.responses import Response
 
+from consent_engine.api.protocol import BoundedHttp
+
 CALLERS, ANSWER, OUTSIDE, REDIS = "FLOOR_CALLERS", "FLOOR_ANSWER", "FLOOR_OUTSIDE", "FLOOR_REDIS"
 """Variables: pipes to the callers · how long the answer to an order is · where the stub and the server listen."""
 IN_FLIGHT = 64
@@ -64,7 +66,7 @@ def api(port: int) -> None:
 
     uvicorn.run(
         app, host="127.0.0.1", port=port, access_log=False, log_config=None, server_header=False, proxy_headers=False,
-        http="h11", ws="none", backlog=2048, timeout_keep_alive=15,
+        http=BoundedHttp, ws="none", backlog=2048, timeout_keep_alive=15,
     )  # fmt: skip
 
 

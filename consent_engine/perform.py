@@ -43,8 +43,10 @@ log = logging.getLogger(__name__)
 BATCH = 200
 GATHER_S = 0.002
 """How long what has ended waits for others to be committed with it."""
-LINGER_S = 0.1
-"""How long a slice with nothing left to lease waits for its calls, so that its job can say what came of them."""
+LINGER_S = 0.02
+"""How long a slice with nothing left to lease waits for its calls, so that its job can say what came of them.
+
+Others wait for the worker meanwhile: not for long."""
 REDO_S = 0.2
 FEW = 32
 """So many that a slice made due it does itself, at once; more are work for others, too."""
@@ -91,6 +93,7 @@ class Performer:
         self._archiver = Archiver(store, self._archived)
         self._landing: asyncio.Task[None] | None = None
         self._ours: frozenset[Lane] = frozenset()
+        self._performing: Lane | None = None
         self._made_due: Counter[Lane] = Counter()
         self.measures = Measures()
         self._progress = asyncio.Event()
@@ -98,7 +101,11 @@ class Performer:
     async def perform(self, lane: Lane, seconds: float) -> Tally:
         """One slice: at most about `seconds` long. Raises StoreUnavailable when the store cannot be reached."""
         end = monotonic() + seconds
-        left = await (self._settle(lane, end) if lane in _WITHOUT_CALLS else self._call(lane, end))
+        self._performing = lane
+        try:
+            left = await (self._settle(lane, end) if lane in _WITHOUT_CALLS else self._call(lane, end))
+        finally:
+            self._performing = None
         if lane is Lane.TIMER:
             await self._archiver.rest()
         # What ended between slices is told by the next one: a job's result misses nothing.
@@ -180,6 +187,8 @@ class Performer:
         for result in driven.results:
             word = result if isinstance(result, str) else "failed"
             self._tallies[lane][word] += 1
+            if word == "parked" and lane is not self._performing:
+                self._queue.wake(lane, 1)  # no job is there to tell it: the next one does
             if isinstance(result, ConsentError):
                 log.error("%s: an effect could not be decided: %s", lane, type(result).__name__)
         for woken, count in driven.due.items():

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 JOB = "workers.jobs.perform"
 """By name: this package must not import the workers above it. The one function a worker runs."""
 MOST_QUEUED = 2
+MUCH = 32
+"""So much due is work for two; for less, one job that waits is enough, and a second would find nothing."""
 RESULT_TTL_S = 300
 FAILURE_TTL_S = 86_400
 QUEUED_TTL_S = 3_600
@@ -79,11 +81,12 @@ class RqQueue:
 
     def _wake(self, queue: Queue, due: int) -> None:
         # Asked twice: under load the answer is nearly always "enough", and then it costs one round trip.
-        if self._connection.llen(queue.key) >= MOST_QUEUED:
+        enough = MOST_QUEUED if due > MUCH else 1
+        if self._connection.llen(queue.key) >= enough:
             return
         with self._connection.pipeline() as pipe:
             pipe.watch(queue.key)  # type: ignore[no-untyped-call]
-            if pipe.llen(queue.key) >= MOST_QUEUED:  # watching, a pipeline answers at once
+            if pipe.llen(queue.key) >= enough:  # watching, a pipeline answers at once
                 return
             pipe.multi()
             self._enqueue(queue, due, pipe)

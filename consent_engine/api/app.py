@@ -27,6 +27,7 @@ from consent_engine.api import (
 from consent_engine.api.edge import Edge
 from consent_engine.api.front import Front
 from consent_engine.api.metrics import Metrics
+from consent_engine.api.protocol import BoundedHttp
 from consent_engine.api.web.install import install as install_pages
 from consent_engine.engine import Engine
 from consent_engine.errors import SettingsError
@@ -37,8 +38,6 @@ log = logging.getLogger(__name__)
 DESCRIPTION = "SMS double opt-in for telephone sales: no consent, no service, and the proof of it afterwards."
 BACKLOG = 2048
 KEEP_ALIVE_S = 15
-MOST_HEAD = 16 * 1024
-"""Bytes of a request's line and headers."""
 FINISH_S = 20
 """How long requests under way may take to end when we are told to stop."""
 
@@ -111,13 +110,12 @@ def run(installation: Installation, host: str, port: int, listening: Callable[[s
             log_config=None,
             server_header=False,
             proxy_headers=False,
-            http="h11",  # the one whose bounds are set below
+            http=BoundedHttp,
             ws="none",
             lifespan="on",
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=FINISH_S,
-            h11_max_incomplete_event_size=MOST_HEAD,
         )
         address = f"http://{f'[{host}]' if ':' in host else host}:{ours.getsockname()[1]}"
         log.info("listening at %s", address)

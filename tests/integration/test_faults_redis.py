@@ -562,14 +562,14 @@ def test_a_wake_up_under_any_fault_is_one_job_or_none_and_never_an_error(fault, 
         rq.flushdb()
         queue = RqQueue(f"{url}?socket_timeout={TIMEOUT_S}")
         proxy.plan(nth(k, fault))
-        queue.wake(Lane.SMS, 1)
+        queue.wake(Lane.SMS, 200)
         faults = proxy.fired()
         proxy.calm()
         proxy.settle()
         jobs = rq.llen("rq:queue:sms")
         assert jobs <= 1
         assert faults or queue.failures or jobs == 1
-        RqQueue(url).wake(Lane.SMS, 1)
+        RqQueue(url).wake(Lane.SMS, 200)
         assert jobs + 1 == rq.llen("rq:queue:sms") <= MOST_QUEUED
         if not faults:
             break

@@ -8,7 +8,7 @@ import pytest
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from consent_engine.adapters.rq_queue import RqQueue, connect_rq, lane_queue
+from consent_engine.adapters.rq_queue import MUCH, RqQueue, connect_rq, lane_queue
 from consent_engine.domain.effects import Lane
 from tests.integration.rq_house import WAIT, server
 
@@ -43,7 +43,7 @@ def test_at_most_two_wait_a_lane_however_many_wake_it_at_once(started, redis):
     def wake(queue):
         together.wait(WAIT)
         for _ in range(40):
-            queue.wake(Lane.SMS, 1)
+            queue.wake(Lane.SMS, 200)
             most.append(redis.llen("rq:queue:sms"))
 
     threads = [threading.Thread(target=wake, args=(queue,)) for queue in queues]
@@ -69,24 +69,33 @@ class Stale:
 
 def test_the_answer_that_counts_is_the_watched_one(started, redis):
     queue = RqQueue(started.url)
-    queue.wake(Lane.SMS, 1)
-    queue.wake(Lane.SMS, 1)
+    queue.wake(Lane.SMS, 200)
+    queue.wake(Lane.SMS, 200)
     queue._connection = Stale(redis)  # noqa: SLF001
-    queue.wake(Lane.SMS, 1)
+    queue.wake(Lane.SMS, 200)
     assert redis.llen("rq:queue:sms") == 2
 
 
 def test_a_lane_whose_jobs_were_taken_is_woken_again(started, redis):
     queue = RqQueue(started.url)
     for _ in range(3):
-        queue.wake(Lane.TIMER, 1)
+        queue.wake(Lane.TIMER, 200)
     assert redis.llen("rq:queue:timer") == 2
     redis.lpop("rq:queue:timer")
-    queue.wake(Lane.TIMER, 1)
+    queue.wake(Lane.TIMER, 200)
     assert redis.llen("rq:queue:timer") == 2
     redis.delete("rq:queue:timer")
     queue.wake(Lane.TIMER, 1)
     assert redis.llen("rq:queue:timer") == 1
+
+
+def test_one_job_that_waits_is_enough_for_little(started, redis):
+    queue = RqQueue(started.url)
+    for _ in range(3):
+        queue.wake(Lane.SMS, MUCH)
+    assert redis.llen("rq:queue:sms") == 1
+    queue.wake(Lane.SMS, MUCH + 1)
+    assert redis.llen("rq:queue:sms") == 2
 
 
 def test_ids_are_never_used_again(started, redis):

@@ -245,8 +245,8 @@ def test_a_dependent_that_somebody_hung_on_our_job_is_not_enqueued(redis, worker
 
 def test_lanes_are_taken_in_turn(redis, worker, slices, wakes):
     for lane in (Lane.SMS, Lane.INBOUND, Lane.TIMER):
-        wakes.wake(lane, 1)
-        wakes.wake(lane, 1)
+        wakes.wake(lane, 200)
+        wakes.wake(lane, 200)
     for _ in range(6):
         worker.take()
     assert len(slices.lanes) == 6

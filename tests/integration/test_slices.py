@@ -1,8 +1,10 @@
 """A slice does the little that it made due in other lanes itself: no second wake-up for one reply."""
 
+import asyncio
+
 import pytest
 
-from consent_engine.domain.effects import Lane
+from consent_engine.domain.effects import Lane, Rejected
 from consent_engine.errors import StoreUnavailable
 from consent_engine.perform import FEW
 from workers.jobs import Slices
@@ -69,6 +71,34 @@ def test_what_a_slice_made_due_before_the_store_failed_is_not_forgotten(world):
     with pytest.raises(StoreUnavailable):
         world.runner.run(performer.perform_on(Lane.INBOUND, 5, Lane))
     assert world.queue.woken == [Lane.ACTIVATION]
+
+
+def test_what_is_parked_when_no_job_is_there_makes_one_that_tells_it(world):
+    asked(world)
+    world.run(Lane.INBOUND)
+    world.run(Lane.ACTIVATION)
+    hold = asyncio.Event()
+
+    async def refused_late(_sms):
+        await hold.wait()
+        return Rejected("no such number")
+
+    world.gateway.send = refused_late
+    performer = world.engine.performer
+
+    async def story():
+        told = [await performer.perform_on(Lane.SMS, 0.01, Lane)]
+        world.queue.woken.clear()
+        hold.set()
+        await performer.land(5)
+        woken = list(world.queue.woken)
+        told.append(await performer.perform_on(Lane.SMS, 0.01, Lane))
+        return told, woken
+
+    (before, after), woken = world.runner.run(story())
+    assert not before[Lane.SMS].counts
+    assert woken == [Lane.SMS]
+    assert after[Lane.SMS].counts == {"parked": 1}
 
 
 def test_a_job_tells_what_it_did_in_each_lane(world):

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from consent_engine.api import app as application
 from consent_engine.api import metrics
 from consent_engine.api.app import create_app
+from consent_engine.api.protocol import BoundedHttp
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import State
 from consent_engine.errors import SettingsError
@@ -113,7 +114,7 @@ def both(door, engines):
     door.app.state.front.close()
     ours, theirs = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
     door.app = create_app(engines, door.settings, None, theirs)
-    serving = uvicorn.Server(uvicorn.Config(door.app, lifespan="on", log_config=None, http="h11", ws="none"))
+    serving = uvicorn.Server(uvicorn.Config(door.app, lifespan="on", log_config=None, http=BoundedHttp, ws="none"))
     thread = threading.Thread(target=serving.run, kwargs={"sockets": [ours]})
     thread.start()
     try:

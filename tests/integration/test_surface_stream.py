@@ -15,6 +15,7 @@ import uvicorn
 from starlette.requests import ClientDisconnect
 
 from consent_engine.api import auth, stream, streams
+from consent_engine.api.protocol import BoundedHttp
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.errors import StoreUnavailable
@@ -45,7 +46,7 @@ def live(app):
     """The application on a socket, in a thread; its address."""
     listening = socket.create_server(("127.0.0.1", 0))
     serving = uvicorn.Server(
-        uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, http="h11", ws="none")
+        uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, http=BoundedHttp, ws="none")
     )
     app.state.front.streams.ending = lambda: serving.should_exit
     thread = threading.Thread(target=serving.run, kwargs={"sockets": [listening]})

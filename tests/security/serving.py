@@ -8,6 +8,8 @@ from typing import Any
 
 import uvicorn
 
+from consent_engine.api.protocol import BoundedHttp
+
 WAIT = 30
 
 
@@ -16,7 +18,7 @@ def live(app: Any) -> Iterator[str]:
     """Its address. The socket is as ours are: without NODELAY every answer would take 40 ms."""
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, http="h11", ws="none")
+        config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, http=BoundedHttp, ws="none")
         serving = uvicorn.Server(config)
         thread = threading.Thread(target=serving.run, kwargs={"sockets": [listening]})
         thread.start()
