@@ -148,7 +148,11 @@ class Archiver:
         if monotonic() < self._expire_at:
             return
         self._expire_at = monotonic() + EXPIRE_EVERY_S
-        done = await asyncio.to_thread(archive.expire, now, EXPIRE_MOST)
+        try:
+            done = await asyncio.to_thread(archive.expire, now, EXPIRE_MOST)
+        except ArchiveUnavailable as error:
+            log.error("timer: what is too old could not be deleted from the archive: %s", error)
+            return
         if done.persons or done.orders:
             self._expire_at = 0.0  # there may be more
             log.info("archive: person parts of %d orders and %d whole orders deleted", done.persons, done.orders)

@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -18,10 +18,11 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import EVERY_CARRIER, Line, line_id
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order import Order
-from consent_engine.errors import ConsentError, OrderNotFound, StoreUnavailable
+from consent_engine.errors import ArchiveUnavailable, ConsentError, OrderNotFound, StoreUnavailable
 from consent_engine.keys import Keys
 from consent_engine.listing import Filter, Page, RefusalsPage, orders_page, refusals_page
-from consent_engine.perform import EASY, Pace, Performer
+from consent_engine.pace import EASY, Pace
+from consent_engine.perform import Performer
 from consent_engine.placing import Placed, placing
 from consent_engine.ports import Expired, Outside, Queue, Registry, Store, Stored, Stuck
 from consent_engine.receiving import Door, Incoming, RefusalAsked, owner_of
@@ -213,7 +214,7 @@ class Engine:
         """The orders for a plan that can be cancelled, loaded a few at a time."""
         ids = iter(self.store.open_orders(MOST_OPEN))
         while chunk := list(islice(ids, PASS)):
-            for order in self.store.load(chunk)[1].values():
+            for order in self.store.live(chunk)[1].values():
                 if order.doc.plan == code and order.state in CANCELLABLE:
                     yield order
 
@@ -227,24 +228,35 @@ class Engine:
             raise result
         return result
 
-    def expire(self) -> Expired:
-        """Delete from the archive what must not be kept any longer."""
+    def expire(self, tell: Callable[[Expired], None] = lambda _: None) -> Expired:
+        """Delete from the archive what must not be kept any longer. tell: how far it is, piece by piece."""
         total = Expired()
         while self.store.archive is not None:
             done = self.store.archive.expire(self.registry.now(), EXPIRE_PIECE)
             total = Expired(total.persons + done.persons, total.orders + done.orders)
             if not (done.persons or done.orders):
                 break
+            tell(total)
         return total
 
-    def archive_settled(self, spread_s: float) -> Asked:
-        """Have settled orders moved to the archive that nobody moves: those of the time before it."""
+    def adopt_archive(self) -> str:
+        """Have the data belong to the archive that is there, whichever was theirs before; its id.
+
+        What only the former one had is not found any more.
+        """
+        if self.store.archive is None:
+            raise ArchiveUnavailable("there is no archive")
+        return self.store.bind_archive(self.store.archive.id(), anew=True)
+
+    def archive_settled(self, spread_s: float, tell: Callable[[Asked], None] = lambda _: None) -> Asked:
+        """Have settled orders moved to the archive that nobody moves: those of the time before it. tell: how far."""
         before, total = None, Asked()
         while rows := self.store.placed_live(before, PASS):
             spread = partial(random.randrange, max(1, int(spread_s * 1000)))
             done = ask_to_move(self.store, [order for order, _ in rows], spread)
             total = Asked(total.looked_at + done.looked_at, total.asked + done.asked)
             before = (rows[-1][1], rows[-1][0])
+            tell(total)
         return total
 
     def dial(self, msisdn: Msisdn, carrier: str | None) -> Dial:

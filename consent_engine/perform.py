@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -34,6 +34,7 @@ from consent_engine.domain.outcomes import REFUSED
 from consent_engine.domain.policy import Policy
 from consent_engine.errors import BrokenRecord, ConsentError, StoreUnavailable
 from consent_engine.measures import Measures
+from consent_engine.pace import Pace
 from consent_engine.ports import Held, Leased, Outside, Owner, Queue, Store
 from consent_engine.reading import reading
 from consent_engine.recording import giving_back, line_recording, recording
@@ -60,19 +61,6 @@ class Tally:
 
     counts: Counter[str] = field(default_factory=Counter)
     left: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How much a performer does at once. watch: seconds by a clock that never jumps."""
-
-    in_flight: int = 64
-    startable_s: float = 50.0
-    """How long after its lease a call may still begin: what is left is longer than any call."""
-    watch: Callable[[], float] = monotonic
-
-
-EASY = Pace()
 
 
 class Performer:

@@ -42,11 +42,20 @@ def placing(
     claimant = token_hex(8)
     yield from _reserve(Reserve(key, wanted.request.fingerprint(), order, claimant))
     try:
-        return (yield from _admit(wanted, order, terms, listed, secret))
+        placed = yield from _admit(wanted, order, terms, listed, secret)
     except Refused as refusal:
-        if not isinstance(refusal, IdempotencyConflict):  # a refusal at the door reserves nothing
+        # A refusal at the door reserves nothing; but a key stays taken while the order is here that it stands for.
+        if not isinstance(refusal, IdempotencyConflict) or (yield from _left(order)):
             yield Release(key, claimant)
         raise
+    if not (placed.created or placed.order.effects) and (yield from _left(order)):
+        yield Release(key, claimant)  # the archive knows the key
+    return placed
+
+
+def _left(order: str) -> Step[bool]:
+    """Whether an order is not here, or not any more."""
+    return not (yield from load([order])).orders
 
 
 def _reserve(ask: Reserve) -> Step[None]:
@@ -56,8 +65,11 @@ def _reserve(ask: Reserve) -> Step[None]:
         if claim.taken is None:
             return
         _, other, at = claim.taken
-        exists = (yield from load([other])).orders or (yield from recall(request_key(other)))
-        if exists or claim.now - at < REQUEST_MAY_LAST_MS:
+        live = (yield from load([other])).orders
+        archived = () if live else (yield from recall(request_key(other))) or ()
+        # Of an order that has left, the archive says whose the key is, and no reservation.
+        ours = any(each.id == ask.order and each.doc.request == ask.fingerprint for each in archived)
+        if not ours and (live or archived or claim.now - at < REQUEST_MAY_LAST_MS):
             raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
         ask = Reserve(ask.key, ask.fingerprint, ask.order, ask.claimant, claim.seen)
     raise StoreUnavailable("too many others want this Idempotency-Key")

@@ -26,7 +26,7 @@ from consent_engine.domain.plan import Plan, plan_from
 from consent_engine.durations import millis
 from consent_engine.engine import Engine
 from consent_engine.errors import FieldError, Malformed, SettingsError
-from consent_engine.perform import Pace
+from consent_engine.pace import Pace
 from consent_engine.ports import Gateway, Outside, Registry, Store
 from consent_engine.settings import Settings
 

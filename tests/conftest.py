@@ -20,7 +20,7 @@ from consent_engine.domain.order import Order
 from consent_engine.domain.policy import Policy
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine import Engine
-from consent_engine.perform import Pace
+from consent_engine.pace import Pace
 from consent_engine.ports import Acknowledgement, Activation, Outside, Parsed, Sms, WebhookCall
 from consent_engine.wiring import plans_from
 

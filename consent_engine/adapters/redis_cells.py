@@ -152,9 +152,9 @@ class CellsStore:
 
         self._each(list(dues), str, of)
 
-    def bind_archive(self, archive: str) -> str:
+    def bind_archive(self, archive: str, *, anew: bool = False) -> str:
         """See Leaving.bind_archive: in the first cell, with the rest of what the data say of themselves."""
-        return self._cells[0].bind_archive(archive)
+        return self._cells[0].bind_archive(archive, anew=anew)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Word]:
         """See Store.commit."""

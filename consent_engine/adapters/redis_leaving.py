@@ -61,12 +61,12 @@ class Departures:
             calls.plain("ZADD", self._cell.due[lane_of(effect)], "XX", *scored)
         self._wire.send(calls, repeat=True)
 
-    def bind_archive(self, archive: str) -> str:
+    def bind_archive(self, archive: str, *, anew: bool = False) -> str:
         """See Leaving.bind_archive."""
         calls = Calls()
-        calls.plain("HSETNX", f"{self._cell.shared}meta", "archive", archive)
+        calls.plain("HSET" if anew else "HSETNX", f"{self._cell.shared}meta", "archive", archive)
         calls.plain("HGET", f"{self._cell.shared}meta", "archive")
-        return str(self._wire.send(calls, repeat=True)[1])
+        return str(self._wire.send(calls, prove=anew, repeat=True)[1])
 
 
 @contextmanager

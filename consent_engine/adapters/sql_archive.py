@@ -3,42 +3,37 @@
 Its tables: `sql_tables`.
 """
 
-import json
 import threading
 import uuid
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import Column, Connection, and_, delete, func, or_, select, text, tuple_, update
+from sqlalchemy import Column, Connection, Row, Select, delete, func, inspect, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
-from consent_engine.adapters.sql_tables import META, OFFERS, ORDERS, SCHEMA, TABLES, connected
-from consent_engine.domain.compact import compact
-from consent_engine.domain.doc import offer_named
+from consent_engine.adapters.sql_connections import connected
+from consent_engine.adapters.sql_pause import Pause
+from consent_engine.adapters.sql_rows import goes_on, order_of, row_of
+from consent_engine.adapters.sql_tables import META, OFFERS, ORDERS, SCHEMA, make
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.event import digest
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.line import request_key
 from consent_engine.domain.order import Order
 from consent_engine.domain.retention import Evidence, Retention
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord, SettingsError
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports.archive import Expired
 
-T = TypeVar("T")
-DOWN_S = 5.0
-"""How long an archive that failed is left alone: others must not wait for it again and again."""
 PIECE = 500
 """Ids asked for in one statement."""
+MOST_COUNTED = 100_000
+"""More than so many are not counted: a look must not take as long as the archive is large."""
 MAKING = 0x434F4E53
 """The lock under which the tables are made: any number, ours."""
 
-_CANNOT = (OperationalError, InterfaceError, PoolTimeout, OSError)
-"""The server's trouble, not the row's."""
+_OF_THE_ROW = (DataError, IntegrityError)
+"""The row's trouble. Whatever else goes wrong is the database's: it waits, and no order is given up for it."""
 
 
 class SqlArchive:
@@ -51,7 +46,7 @@ class SqlArchive:
         weakref.finalize(self, self._engine.dispose)  # whoever forgets to close leaves no connection behind
         self._making = threading.Lock()
         self._id = ""
-        self._again_at = 0.0
+        self._pause = Pause()
 
     def close(self) -> None:
         """Give the connections back."""
@@ -62,31 +57,44 @@ class SqlArchive:
     @contextmanager
     def _asking(self, *, anew: bool = False) -> Iterator[Connection]:
         """A transaction. What the database cannot do now is ArchiveUnavailable, at once for a while after that."""
-        if monotonic() < self._again_at and not anew:
+        if not (self._pause.may_ask() or anew):
             raise ArchiveUnavailable("the archive could not be reached a moment ago")
         try:
             if not self._id:
                 self._make()
             with self._engine.begin() as connection:
+                self._known(connection)
                 yield connection
-        except _CANNOT as error:
-            self._again_at = monotonic() + DOWN_S
+        except _OF_THE_ROW:
+            raise
+        except (SQLAlchemyError, OSError) as error:
+            self._pause.failed()
             # Not its words: they may quote a row.
             raise ArchiveUnavailable(f"the archive cannot be reached: {_kind(error)}") from error
-        self._again_at = 0.0
+        self._pause.answered()
 
     def _make(self) -> None:
         """The tables and the id, if they are not there."""
         with self._making, self._engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": MAKING})
-            TABLES.create_all(connection)
-            fresh = [{"name": "schema", "value": SCHEMA}, {"name": "id", "value": uuid.uuid4().hex}]
-            connection.execute(self._insert(META).values(fresh).on_conflict_do_nothing())
-            said: dict[str, str] = dict(iter(connection.execute(select(META.c.name, META.c.value))))
+            said = _said(connection) if inspect(connection).has_table(META.name) else {}
+            if "id" not in said:
+                if connection.dialect.name == "postgresql":
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": MAKING})
+                make(connection)
+                fresh = [{"name": "schema", "value": SCHEMA}, {"name": "id", "value": uuid.uuid4().hex}]
+                connection.execute(self._insert(META).values(fresh).on_conflict_do_nothing())
+                said = _said(connection)
         if said["schema"] != SCHEMA:
-            raise SettingsError(f"the archive has schema {said['schema']}, this release knows {SCHEMA}")
+            raise ArchiveUnavailable(f"the archive has schema {said['schema']}, this release knows {SCHEMA}")
         self._id = said["id"]
+
+    def _known(self, connection: Connection) -> None:
+        """A connection that is new leads to the same archive as before: nothing put another one in its place."""
+        if connection.info.get("archive") != self._id:
+            found = connection.execute(select(META.c.value).where(META.c.name == "id")).scalar_one_or_none()
+            if found != self._id:
+                raise ArchiveUnavailable("another archive stands where this one was: see CONSENT_ARCHIVE_URL")
+            connection.info["archive"] = found
 
     def id(self) -> str:
         """See Archive.id."""
@@ -96,9 +104,13 @@ class SqlArchive:
         return self._id
 
     def check(self) -> int:
-        """How many orders are there, asked now, whatever was a moment ago; raises ArchiveUnavailable."""
+        """How many orders are there, up to MOST_COUNTED, asked now, whatever was a moment ago.
+
+        Raises ArchiveUnavailable.
+        """
+        some = select(ORDERS.c.id).limit(MOST_COUNTED).subquery()
         with self._asking(anew=True) as connection:
-            return int(connection.execute(select(func.count()).select_from(ORDERS)).scalar_one())
+            return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
 
     # -- keeping ---------------------------------------------------------------------------------------------------
 
@@ -107,7 +119,7 @@ class SqlArchive:
         rows, offers = [], {}
         for order_id in sorted(records):  # one order of locks for all who archive at once
             try:
-                row, offer = _row(records[order_id])
+                row, offer = row_of(records[order_id])
             except BrokenRecord:
                 continue
             rows.append(row)
@@ -119,7 +131,7 @@ class SqlArchive:
         try:
             with self._asking() as connection:
                 return self._write(connection, rows, offers)
-        except (DBAPIError, ValueError):
+        except (*_OF_THE_ROW, ValueError, OverflowError):
             if len(rows) == 1:
                 return set()
         return {order for row in rows for order in self._kept([row], offers)}
@@ -127,19 +139,10 @@ class SqlArchive:
     def _write(self, connection: Connection, rows: Sequence[Mapping[str, Any]], offers: Mapping[str, str]) -> set[str]:
         if known := [{"hash": name, "content": content} for name, content in sorted(offers.items()) if name]:
             connection.execute(self._insert(OFFERS).on_conflict_do_nothing(), known)
-        insert = self._insert(ORDERS)
-        newer = {c.name: c for c in insert.excluded if c.name != "id"}
-        # Never another order's evidence, never an older version, and what is erased stays erased.
-        ours = and_(
-            ORDERS.c.doc_hash == insert.excluded.doc_hash,
-            ORDERS.c.version < insert.excluded.version,
-            ORDERS.c.person.is_not(None),
-        )
-        connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=newer, where=ours), rows)
-        wanted = {row["id"]: (row["doc_hash"], row["version"]) for row in rows}
-        stands = select(ORDERS.c.id, ORDERS.c.doc_hash, ORDERS.c.version).where(ORDERS.c.id.in_(list(wanted)))
-        found = connection.execute(stands).all()
-        return {order for order, head, version in found if head == wanted[order][0] and version >= wanted[order][1]}
+        connection.execute(self._insert(ORDERS).on_conflict_do_nothing(), rows)
+        wanted = {row["id"]: row for row in rows}
+        found = connection.execute(_WHOLE.where(ORDERS.c.id.in_(list(wanted)))).all()
+        return {stands.id for stands in found if _stood(connection, stands, wanted[stands.id])}
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -152,26 +155,21 @@ class SqlArchive:
         return self._read(ORDERS.c.request_key, keys)
 
     def _read(self, column: Column[Any], values: Sequence[str]) -> list[Order]:
-        wanted = select(ORDERS.c.record, ORDERS.c.person, OFFERS.c.content).join(
-            OFFERS, OFFERS.c.hash == ORDERS.c.offer, isouter=True
-        )
-        found = self._in_pieces(column, values, lambda connection, some: connection.execute(wanted.where(some)).all())
-        return [_order(record, person, content) for record, person, content in found]
+        found = self._in_pieces(_WHOLE, column, values)
+        return [order_of(row.record, row.person, row.content) for row in found]
 
     def versions(self, ids: Sequence[str]) -> dict[str, int]:
         """See Archive.versions."""
-        wanted = select(ORDERS.c.id, ORDERS.c.version)
-        found = self._in_pieces(ORDERS.c.id, ids, lambda connection, some: connection.execute(wanted.where(some)).all())
-        return dict(found)
+        return {row.id: row.version for row in self._in_pieces(_VERSIONS, ORDERS.c.id, ids)}
 
-    def _in_pieces(
-        self, column: Column[Any], values: Sequence[str], ask: Callable[[Connection, Any], Sequence[Any]]
-    ) -> list[Any]:
-        if not values:
+    def _in_pieces(self, wanted: Select[Any], column: Column[Any], values: Sequence[str]) -> list[Row[Any]]:
+        # What can be no id of ours came from outside, and a database may refuse to compare it.
+        sound = [value for value in values if value.isascii() and value.isalnum()]
+        if not sound:
             return []
         with self._asking() as connection:
-            pieces = (values[n : n + PIECE] for n in range(0, len(values), PIECE))
-            return [row for piece in pieces for row in ask(connection, column.in_(piece))]
+            pieces = (sound[n : n + PIECE] for n in range(0, len(sound), PIECE))
+            return [row for piece in pieces for row in connection.execute(wanted.where(column.in_(piece)))]
 
     def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """See Archive.placed."""
@@ -198,56 +196,45 @@ class SqlArchive:
     def expire(self, now: Millis, most: int) -> Expired:
         """See Archive.expire."""
         rule = self._retention
-        late = or_(
-            *(
-                and_(ORDERS.c.evidence == evidence.value, ORDERS.c.settled_at < rule.persons_before(evidence, now))
-                for evidence in Evidence
-            )
-        )
         old = select(ORDERS.c.id).where(ORDERS.c.settled_at < rule.records_before(now)).limit(most)
-        told = select(ORDERS.c.id).where(late, ORDERS.c.person.is_not(None)).limit(most)
         with self._asking() as connection:
-            orders = connection.execute(delete(ORDERS).where(ORDERS.c.id.in_(old)))
-            persons = connection.execute(update(ORDERS).where(ORDERS.c.id.in_(told)).values(person=None))
-            return Expired(persons.rowcount, orders.rowcount)
+            orders = connection.execute(delete(ORDERS).where(ORDERS.c.id.in_(old))).rowcount
+            persons = 0
+            for kind in Evidence:
+                late = ORDERS.c.evidence == kind.value, ORDERS.c.settled_at < rule.persons_before(kind, now)
+                told = select(ORDERS.c.id).where(*late, ORDERS.c.person.is_not(None)).limit(most)
+                persons += connection.execute(update(ORDERS).where(ORDERS.c.id.in_(told)).values(person=None)).rowcount
+            return Expired(persons, orders)
 
 
-def _row(fields: Mapping[str, str]) -> tuple[dict[str, Any], tuple[str, str]]:
-    """An order's row, and the offer it names ('' when it holds its own). Raises BrokenRecord."""
-    order = Order.read(fields)
-    doc = order.doc
-    kept = {name: value for name, value in fields.items() if name != "offer" and not name.startswith("f:")}
-    person = {name: kept.pop(name) for name in list(kept) if _is_person(name)}
-    offer = offer_named(fields["doc"])
-    row = {
-        "id": order.id,
-        "request_key": request_key(order.id),
-        "line": order.line,
-        "version": order.version,
-        "state": order.state.value,
-        "agent": doc.agent,
-        "placed_by": doc.placed_by,
-        "plan": doc.plan,
-        "carrier": str(doc.carrier),
-        "placed_at": doc.placed_at,
-        "settled_at": order.settled_at,
-        "evidence": Evidence.of(order).value,
-        "head": order.head,
-        "doc_hash": digest(fields["doc"]),
-        "offer": offer,
-        "record": compact(kept),
-        "person": compact(person),
-    }
-    return row, (offer, fields.get("offer", ""))
+_VERSIONS = select(ORDERS.c.id, ORDERS.c.version)
+_WHOLE = select(
+    ORDERS.c.id, ORDERS.c.doc_hash, ORDERS.c.version, ORDERS.c.head, ORDERS.c.record, ORDERS.c.person, OFFERS.c.content
+).join(OFFERS, OFFERS.c.hash == ORDERS.c.offer, isouter=True)
 
 
-def _is_person(name: str) -> bool:
-    """Whether a field of an order's record is a person part: `who`, `p1`, `p2`, ..."""
-    return name == "who" or (name[0] == "p" and name[1:].isdecimal())
+def _stood(connection: Connection, stands: Row[*tuple[Any, ...]], row: Mapping[str, Any]) -> bool:
+    """Whether what stands there is this order, as new as the row at least; what is older is written anew.
+
+    Never another order's evidence, never another history than the one whose head was handed out; and what is erased
+    stays erased.
+    """
+    if stands.doc_hash != row["doc_hash"]:
+        return False
+    if stands.head == row["head"] and stands.version >= row["version"]:
+        return True
+    if stands.version >= row["version"]:  # restored from a backup: is it what was there, up to some point?
+        return goes_on(order_of(stands.record, stands.person, stands.content), row["head"])
+    if not goes_on(order_of(row["record"], row["person"], stands.content), stands.head):
+        return False
+    newer = {**row, "person": row["person"] if stands.person is not None else None}
+    same = (ORDERS.c.id == stands.id, ORDERS.c.head == stands.head, ORDERS.c.version == stands.version)
+    return connection.execute(update(ORDERS).where(*same).values(newer)).rowcount == 1
 
 
-def _order(record: str, person: str | None, offer: str | None) -> Order:
-    return Order.read({**json.loads(record), **json.loads(person or "{}"), "offer": offer or ""})
+def _said(connection: Connection) -> dict[str, str]:
+    """What the archive says of itself."""
+    return dict(iter(connection.execute(select(META.c.name, META.c.value))))
 
 
 def _kind(error: BaseException) -> str:

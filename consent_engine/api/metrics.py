@@ -17,11 +17,13 @@ from consent_engine.api.recent import Recent
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.engine import Engine
-from consent_engine.errors import StoreUnavailable
+from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
 from consent_engine.ports import LaneDepth
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 LOOKED_S = 1.0
+NOBODY = "0" * 28
+"""An order that can be none."""
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 UNTIMED = frozenset({"/v1/orders/{order_id}/stream"})
 """Answers that last as long as somebody watches: how long says nothing."""
@@ -42,6 +44,7 @@ class Look:
     placed: dict[str, dict[State, int]]
     workers: int
     counted: dict[str, float]
+    archive: bool
 
 
 class Metrics:
@@ -111,6 +114,8 @@ def of_store(look: Look) -> Iterator[Metric]:
             orders.add_metric((day, state.value), counts.get(state, 0))
     yield orders
     yield from of_calls(look.counted)
+    up = "Whether the archive can be asked, and is the one these data belong to"
+    yield GaugeMetricFamily("consent_archive_up", up, value=int(look.archive))
     yield GaugeMetricFamily("consent_workers_alive", "Worker processes heard from within 15 s", value=look.workers)
 
 
@@ -119,7 +124,15 @@ def look_at(engine: Engine) -> Look:
     now = engine.registry.now()
     placed = {"today": engine.store.funnel(_day(now)), "yesterday": engine.store.funnel(_day(now, 1))}
     workers = len(engine.registry.workers(HEARD_WITHIN_MS))
-    return Look(engine.store.depths(), placed, workers, engine.registry.counted())
+    return Look(engine.store.depths(), placed, workers, engine.registry.counted(), _archive_up(engine))
+
+
+def _archive_up(engine: Engine) -> bool:
+    try:
+        engine.store.versions([NOBODY])  # not in the store: so the archive is asked
+    except ArchiveUnavailable:
+        return False
+    return True
 
 
 def _day(now: Millis, before: int = 0) -> str:

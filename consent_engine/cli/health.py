@@ -3,11 +3,14 @@
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 
 import sys
+from time import monotonic
 from typing import Annotated
 
 import typer
 
-from consent_engine.cli.tables import line, table
+from consent_engine.cli.tables import record, table
+
+EVERY_S = 2.0
 
 _BRIEF = typer.Option("--brief", help="Leave the settings out.")
 _ALL = typer.Option("--all", help="Look at every record, not only the newest and what is due.")
@@ -32,26 +35,52 @@ def doctor(
 
 
 _EXPIRE = typer.Option("--expire", help="Delete what must not be kept any longer. Whoever archives does so, too.")
+_ADOPT = typer.Option(
+    "--adopt", help="The archive these data belonged to is lost for good: from now on they belong to the one named."
+)
 _SPREAD = typer.Option(help="Over how long a large stock is moved, like 90s or 2h.")
 
 
-def archive(expire: Annotated[bool, _EXPIRE] = False, spread: Annotated[str, _SPREAD] = "10m") -> None:  # noqa: FBT002
+def archive(
+    expire: Annotated[bool, _EXPIRE] = False,  # noqa: FBT002
+    adopt: Annotated[bool, _ADOPT] = False,  # noqa: FBT002
+    spread: Annotated[str, _SPREAD] = "10m",
+) -> None:
     """Have settled orders moved to the archive that nobody moves: those of the time before it. Workers move them."""
     from consent_engine.cli.opening import opened
     from consent_engine.durations import duration
     from consent_engine.errors import SettingsError
 
+    try:
+        seconds = duration(spread).total_seconds()
+    except (ValueError, SettingsError):
+        raise typer.BadParameter("a duration like 90s or 2h", param_hint="--spread") from None
+    if expire and adopt:
+        raise typer.BadParameter("one thing at a time", param_hint="--adopt")
+    slowly = _Slowly()
     with opened() as engine:
-        if expire:
-            done = engine.expire()
-            line(f"person parts of {done.persons:,} orders and {done.orders:,} whole orders deleted")
-            return
-        try:
-            seconds = duration(spread).total_seconds()
-        except (ValueError, SettingsError):
-            raise typer.BadParameter("a duration like 90s or 2h", param_hint="--spread") from None
-        asked = engine.archive_settled(seconds)
-    line(f"{asked.looked_at:,} orders looked at, {asked.asked:,} are moved when no reply can mean them any more")
+        if adopt:
+            record([("these data belong to the archive", engine.adopt_archive())])
+        elif expire:
+            done = engine.expire(
+                lambda sofar: slowly.tell(f"so far: person parts {sofar.persons:,}, orders {sofar.orders:,}")
+            )
+            record([("person parts deleted", done.persons), ("orders deleted", done.orders)])
+        else:
+            asked = engine.archive_settled(seconds, lambda sofar: slowly.tell(f"looked at {sofar.looked_at:,} orders"))
+            record([("orders looked at", asked.looked_at), ("asked to move", asked.asked)])
+
+
+class _Slowly:
+    """Says how far it is, every two seconds."""
+
+    def __init__(self) -> None:
+        self._said_at = monotonic()
+
+    def tell(self, what: str) -> None:
+        if monotonic() - self._said_at >= EVERY_S:
+            self._said_at = monotonic()
+            _tell(what)
 
 
 def _tell(what: str) -> None:

@@ -60,7 +60,7 @@ def _stuck(engine: "Engine") -> Iterator[tuple[object, ...]]:
 
     found = engine.stuck()
     ids = {owner: sorted({each.id for each in found if each.owner is owner}) for owner in Owner}
-    _, orders, lines = engine.store.load(ids[Owner.ORDER], ids[Owner.LINE])
+    _, orders, lines = engine.store.live(ids[Owner.ORDER], ids[Owner.LINE])
     for each in found:
         record = orders.get(each.id) if each.owner is Owner.ORDER else lines.get(each.id)
         pending = record.effects.get(each.effect) if record else None

@@ -21,7 +21,7 @@ from consent_engine.adapters.redis_server import connect_or_start
 from consent_engine.adapters.redis_store import RedisStore
 from consent_engine.adapters.redis_survey import CellsSurvey, RedisSurvey
 from consent_engine.adapters.rq_queue import connect_rq
-from consent_engine.adapters.sql_archive import SqlArchive
+from consent_engine.adapters.sql_archive import MOST_COUNTED, SqlArchive
 from consent_engine.doctor import findings, records, server, setup, work
 from consent_engine.doctor.findings import Finding, Level, bad, good, warn
 from consent_engine.doctor.records import Wanted
@@ -197,12 +197,19 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
             known = archive.check()
             bound = patient.first.meta().get("archive", archive.id())
         except ArchiveUnavailable as error:
-            yield bad(f"{error}: settled orders wait, nothing is lost", "is it up? See CONSENT_ARCHIVE_URL")
+            yield bad(
+                f"{error}: settled orders wait, nothing is lost",
+                "is its database up, writable, and named right? CONSENT_ARCHIVE_URL",
+            )
             return
         if bound != archive.id():
-            yield bad("the archive is another one than the one these data belong to", "set CONSENT_ARCHIVE_URL right")
+            yield bad(
+                "the archive is another one than the one these data belong to",
+                "set CONSENT_ARCHIVE_URL right; is theirs lost for good: consent archive --adopt",
+            )
             return
-        yield good(f"the archive answers: {known:,} orders")
+        more = " or more" if known == MOST_COUNTED else ""
+        yield good(f"the archive answers: {known:,} orders{more}")
 
 
 def _records(patient: _Patient) -> Iterator[Finding]:

@@ -138,16 +138,16 @@ def _was_asked(order: Order, reply: Replied) -> bool:
 
 
 def which_asked(order: Order, op: str, at: Millis, others: Iterable[Order] = ()) -> Keyword | None:
-    """What the subscriber had said when we asked "which one?" about this order, before a message `op` received at `at`.
+    """What the subscriber had said when we decided to ask "which one?" about this order, before a message came at `at`.
 
-    One question, one answer: it is over once any of `others` was named by code or sub-number since.
+    One question, one answer: it is over once any of `others` was answered by code or sub-number since.
     """
     unclear = [e for e in order.all(Trigger.UNCLEAR) if e.detail.get("which") and e.op != op and e.at <= at]
     if not any(e.detail["clarified"] for e in unclear):
         return None
     since = max(e.at for e in unclear if e.detail["clarified"])
     answers = (e for other in others for e in other.events if e.at >= since and e.op != op)
-    if any(e.detail.get("rule") in _NAMING for e in answers):
+    if any(e.detail.get("rule") in _NAMING and e.detail["keyword"] != Keyword.UNKNOWN for e in answers):
         return None
     return Keyword(str(unclear[-1].detail["which"]))
 

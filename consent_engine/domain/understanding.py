@@ -66,7 +66,7 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
     meaning = correlate(
         keyword, code, str(body["sub"]), entries,
         was_asked=lambda order: _was_asked(orders[order]),
-        which_asked=lambda order: _which_asked(orders[order], orders, message),
+        which_asked=lambda order: _which_asked(line, orders[order], orders, message),
     )  # fmt: skip
     begun = _begun(orders, message)
     if begun is not None:
@@ -88,7 +88,7 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
         (o, _refused(line, orders[o], meaning, message) or _replied(meaning, message, answer=answers[o])) for o in room
     )
     # Whoever has answered is not asked any more.
-    drop = () if ambiguous else _asking(line)
+    drop = () if ambiguous or meaning.keyword is Keyword.UNKNOWN else _asking(line)
     return Reading(facts, (_which_one(line, orders, room, message),) if ask else (), drop=drop)
 
 
@@ -109,8 +109,12 @@ def _was_asked(order: Order) -> bool:
     return bool(order.asked_at) or was_started(order)
 
 
-def _which_asked(order: Order, orders: Mapping[str, Order], message: Unread) -> Keyword | None:
-    return which_asked(order, message.key, message.at, orders.values())
+def _which_asked(line: Line, order: Order, orders: Mapping[str, Order], message: Unread) -> Keyword | None:
+    """What was asked about; None while our question has not begun to leave, for then nobody has answered it."""
+    waits = (pending for effect, pending in line.effects.items() if effect.startswith(_ASKING))
+    if any(not pending.first_at or pending.first_at >= message.at for pending in waits):
+        return None
+    return which_asked(order, message.key, message.at - 1, orders.values())
 
 
 def _begun(orders: Mapping[str, Order], message: Unread) -> Event | None:
@@ -160,8 +164,7 @@ def _may_ask(keyword: Keyword, candidates: Sequence[Order], message: Unread) -> 
         return False
     if keyword is Keyword.UNKNOWN:
         return not any(clarified(order, message.key) for order in candidates)
-    everyone = {order.id: order for order in candidates}
-    return not any(_which_asked(order, everyone, message) for order in candidates)
+    return not any(which_asked(order, message.key, message.at, candidates) for order in candidates)
 
 
 def _replied(meaning: Meaning, message: Unread, *, answer: bool) -> Replied:

@@ -93,8 +93,8 @@ class Leaving(Protocol):
     def postpone(self, effect: str, dues: Mapping[str, Millis]) -> None:
         """Have an effect of orders, that we hold, due at another instant: nobody is to have it before."""
 
-    def bind_archive(self, archive: str) -> str:
-        """The id of the archive these data belong to; ours, when they belonged to none."""
+    def bind_archive(self, archive: str, *, anew: bool = False) -> str:
+        """The id of the archive these data belong to; this one, when they belonged to none. anew: this one, durably."""
 
     def placed_live(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """As `placed`, of the orders in the store itself."""

@@ -11,12 +11,14 @@ from consent_engine.adapters.redis_keys import Cell
 from consent_engine.adapters.redis_registry import RedisRegistry
 from consent_engine.adapters.redis_store import RedisStore
 from consent_engine.adapters.sql_archive import SqlArchive
-from consent_engine.adapters.sql_tables import connected
+from consent_engine.adapters.sql_connections import connected
+from consent_engine.doctor.orders import sound
 from consent_engine.domain.admit import Terms
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.retention import Retention
 from consent_engine.engine import Engine
-from consent_engine.perform import Pace
+from consent_engine.listing import Filter
+from consent_engine.pace import Pace
 from consent_engine.ports import Outside
 from tests.conftest import NUMBER, SENDERS, World
 
@@ -84,7 +86,17 @@ def broken(archive: SqlArchive) -> Iterator[None]:
     finally:
         archive._engine.dispose()  # noqa: SLF001
         archive._engine = engine  # noqa: SLF001
-        archive._again_at = 0.0  # noqa: SLF001
+        archive.check()
+
+
+def everywhere(town, orders):
+    """Each order is found, whole, once in every list."""
+    for order in orders:
+        shown = town.engine.show(order.id)
+        assert (shown.head, shown.events, shown.person) == (order.head, order.events, order.person)
+        assert sound(shown)
+    listed = [order.id for order in town.engine.orders(Filter(), "", 100).orders]
+    assert sorted(listed) == sorted(order.id for order in orders)
 
 
 def emptied(archive: SqlArchive) -> SqlArchive:

@@ -10,7 +10,6 @@ import pytest
 from consent_engine.adapters.redis_client import Wire
 from consent_engine.adapters.redis_store import RedisStore
 from consent_engine.adapters.sql_archive import SqlArchive
-from consent_engine.doctor.orders import sound
 from consent_engine.domain.admit import Placing
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.domain.msisdn import parse
@@ -18,7 +17,7 @@ from consent_engine.domain.sms import Delivery
 from consent_engine.errors import ArchiveUnavailable, IdempotencyConflict, StoreUnavailable
 from consent_engine.listing import Filter
 from consent_engine.ports import Retiring
-from tests.archive.house import LONG, SHORT, Town, broken
+from tests.archive.house import LONG, SHORT, Town, broken, everywhere
 from tests.conftest import NUMBER
 
 SOME = [parse(f"1380013{n:04}") for n in range(8)]
@@ -62,16 +61,6 @@ def run(town, engine):
         await engine.performer.perform(Lane.TIMER, 5)
 
     town.runner.run(slice_())
-
-
-def everywhere(town, orders):
-    """Each order is found, whole, once in every list."""
-    for order in orders:
-        shown = town.engine.show(order.id)
-        assert (shown.head, shown.events, shown.person) == (order.head, order.events, order.person)
-        assert sound(shown)
-    listed = [order.id for order in town.engine.orders(Filter(), "", 100).orders]
-    assert sorted(listed) == sorted(order.id for order in orders)
 
 
 POINTS = [(when, what) for what in ("records", "keep", "retire", "forget") for when in ("before", "after")]

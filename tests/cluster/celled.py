@@ -14,7 +14,7 @@ from consent_engine.domain.admit import Terms
 from consent_engine.domain.effects import Lane, Uncertain
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine import Engine, RefusalAsked
-from consent_engine.perform import Pace
+from consent_engine.pace import Pace
 from consent_engine.ports import Archive, Outside, Store
 from tests.cluster.load import number
 from tests.conftest import SENDERS, Clock, World

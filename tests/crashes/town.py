@@ -27,7 +27,7 @@ from consent_engine.domain.policy import Policy
 from consent_engine.domain.sms import Reply
 from consent_engine.engine import Engine
 from consent_engine.errors import DoNotCall
-from consent_engine.perform import Pace
+from consent_engine.pace import Pace
 from consent_engine.ports import Activation, Outside, Sms
 from tests.conftest import SENDERS, Clock, FakeQueue, World
 from tests.crashes.dying import Fate, MortalQueue, born, lines, mortal

@@ -17,7 +17,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order import Order, replay
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine import Engine, RefusalAsked
-from consent_engine.perform import Pace
+from consent_engine.pace import Pace
 from consent_engine.ports import Outside
 from tests.acceptance.house import until
 from tests.conftest import NUMBER, SENDERS, Clock, World

@@ -244,3 +244,20 @@ def test_a_yes_that_came_before_the_order_or_its_question_is_no_consent(world):
     world.run()
     assert world.state(order) == "awaiting_reply"
     assert world.bss.asked == []
+
+
+@pytest.mark.parametrize("gap_ms", [0, 300_000])
+def test_a_bare_code_is_no_yes_while_our_question_which_one_has_not_left(world, gap_ms):
+    first, second = world.place(plan="5g-smart-199"), world.place(plan="data-pack-10gb")
+    world.run()
+    world.say("是")  # nobody reads for a while
+    world.clock.forward(gap_ms)
+    world.say(second.doc.code)
+    world.run(Lane.INBOUND)
+    assert world.texts("clarification") == []
+    assert world.state(first) == world.state(second) == "awaiting_reply"
+    world.run()
+    assert len(world.texts("clarification")) == 1
+    world.say(second.doc.code)
+    world.run()
+    assert world.state(second) == "notified"

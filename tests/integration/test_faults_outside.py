@@ -15,7 +15,8 @@ from consent_engine.adapters.gateways import http_json
 from consent_engine.adapters.outbound import Client
 from consent_engine.domain.effects import Accepted, Lane, Purpose, Unavailable, Uncertain
 from consent_engine.domain.policy import Policy
-from consent_engine.perform import Pace, Performer
+from consent_engine.pace import Pace
+from consent_engine.perform import Performer
 from consent_engine.ports import Activation, Outside, Sms
 from consent_engine.simulator import outside
 from tests.conftest import NUMBER, SENDERS, World

@@ -47,7 +47,7 @@ from consent_engine.errors import (
     TooLate,
 )
 from consent_engine.keys import Role
-from consent_engine.perform import Pace
+from consent_engine.pace import Pace
 from consent_engine.ports import Outside
 from tests.conftest import NUMBER, SENDERS, World
 from tests.fault_proxy import Fault, FaultProxy, Kind, always, at_random, calm, control, first_with, nth

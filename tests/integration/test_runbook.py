@@ -24,8 +24,8 @@ from consent_engine.adapters.redis_client import connect
 from consent_engine.adapters.redis_packing import DUE, PREFIX
 from consent_engine.cli.tables import Format
 from consent_engine.domain.decision import PARKED, Put
-from consent_engine.domain.effects import ACTIVATE, Lane, Pending, Rejected
-from consent_engine.errors import SettingsError
+from consent_engine.domain.effects import ACTIVATE, WAKE_ARCHIVE, Lane, Pending, Rejected
+from consent_engine.errors import OrderNotFound, SettingsError
 from consent_engine.keys import Role
 from consent_engine.ports import Commit, OrderChange
 from consent_engine.settings import Settings
@@ -288,6 +288,26 @@ def stuck(night):
     night.known["ORDER"] = order.id
 
 
+def archive_lost(night):
+    """The archive that the data belong to was in a file, and that is gone."""
+    with pytest.raises(OrderNotFound):
+        night.engine().show("0" * 28)
+    for path in night.folder.glob("archive.sqlite3*"):
+        path.unlink()
+
+
+def not_taken(night):
+    """The archive could not write an order, and somebody mended that since."""
+    world = night.world()
+    order = world.place()
+    world.engine.cancel(order.id, "A1024", "changed his mind")
+    shown = world.engine.show(order.id)
+    waits = Pending(attempts=1, parked=1, why="the archive does not take it")
+    change = OrderChange(shown, shown.version, shown.state, {}, (Put(WAKE_ARCHIVE, PARKED, waits),))
+    assert world.engine.store.commit([Commit("", order=change)]) == ["ok"]
+    night.known["ORDER"] = order.id
+
+
 def defect(night):
     """Somebody wrote nonsense into a plan, and an API met it."""
     night.known["KEY"] = night.engine().keys.add("ops", Role.OPS)
@@ -374,6 +394,8 @@ SITUATIONS = {
     "ConsentNoWorkers": nothing_wrong,
     "ConsentLaneLate": lane_late,
     "ConsentStuck": stuck,
+    "ConsentArchiveDown": archive_lost,
+    "An order the archive does not take": not_taken,
     "ConsentDefect": defect,
     "ConsentErrors": full,
     "ConsentSlow": slow,

@@ -13,7 +13,7 @@ from consent_engine.domain.policy import Policy
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine import Engine, RefusalAsked
 from consent_engine.errors import NotDurable, NothingParked, StoreUnavailable
-from consent_engine.perform import Pace
+from consent_engine.pace import Pace
 from consent_engine.ports import Held, Owner
 from consent_engine.recording import recording
 from consent_engine.rounds import drive

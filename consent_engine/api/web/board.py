@@ -89,7 +89,7 @@ def look(engine: Engine) -> dict[str, Any]:
 
 def _stuck(engine: Engine, found: list[Stuck]) -> list[dict[str, Any]]:
     ids = {owner: sorted({each.id for each in found if each.owner is owner}) for owner in Owner}
-    _, orders, lines = engine.store.load(ids[Owner.ORDER], ids[Owner.LINE])
+    _, orders, lines = engine.store.live(ids[Owner.ORDER], ids[Owner.LINE])
     rows = []
     for each in found:
         record = orders.get(each.id) if each.owner is Owner.ORDER else lines.get(each.id)

@@ -1,0 +1,39 @@
+"""After a failure the archive is left alone for a while; then one asks, and others are told until it has answered."""
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+
+DOWN_S, MOST_DOWN_S = 5.0, 30.0
+"""How long it is left alone, at first and at most: others must not wait for it again and again."""
+
+
+class Pause:
+    """Whether the archive may be asked now, for all threads. watch: seconds by a clock that never jumps."""
+
+    def __init__(self, watch: Callable[[], float] = monotonic) -> None:
+        self._watch = watch
+        self._lock = threading.Lock()
+        self._lasts = 0.0
+        self._again_at = 0.0
+
+    def may_ask(self) -> bool:
+        """Whether it may; the first one after a pause is the only one for so long again."""
+        if not self._lasts:
+            return True
+        with self._lock:
+            if self._watch() < self._again_at:
+                return False
+            self._lasts = min(2 * self._lasts, MOST_DOWN_S)
+            self._again_at = self._watch() + self._lasts
+        return True
+
+    def failed(self) -> None:
+        """It did not answer."""
+        with self._lock:
+            self._lasts = self._lasts or DOWN_S
+            self._again_at = self._watch() + self._lasts
+
+    def answered(self) -> None:
+        """It did."""
+        self._lasts = 0.0

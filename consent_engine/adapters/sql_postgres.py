@@ -1,0 +1,32 @@
+"""PostgreSQL connections that never wait long, whatever the server does: also when it is frozen, or its disk hangs."""
+
+from collections.abc import Generator
+from time import monotonic
+from typing import Any
+
+import psycopg
+from sqlalchemy import Engine, event
+
+
+def bound_waits(engine: Engine, seconds: float) -> None:
+    """Have every wait of the engine's connections end after so long: the server's own timeouts need a living server."""
+
+    class Bounded(psycopg.Connection[Any]):
+        def wait(self, gen: Generator[Any, Any, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 - as it is there
+            return super().wait(self._until(gen, monotonic() + seconds), *args, **more)
+
+        def _until(self, gen: Generator[Any, Any, Any], end: float) -> Generator[Any, Any, Any]:
+            try:
+                wanted = next(gen)
+                while True:
+                    ready = yield wanted
+                    if not ready and monotonic() > end:
+                        self.pgconn.finish()  # nobody knows what it would answer
+                        raise psycopg.OperationalError("no answer in time")
+                    wanted = gen.send(ready)
+            except StopIteration as done:
+                return done.value
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: object, _record: object, args: list[Any], more: dict[str, Any]) -> psycopg.Connection[Any]:
+        return Bounded.connect(*args, **more)

@@ -1,0 +1,121 @@
+"""What people see of the archive: `consent archive`, `consent doctor`, and a metric."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from consent_engine import cli
+from consent_engine.adapters.sql_archive import SqlArchive
+from consent_engine.api.metrics import look_at, of_store
+from consent_engine.cli import health
+from consent_engine.cli.tables import Format
+from consent_engine.domain.effects import WAKE_ARCHIVE
+from consent_engine.domain.msisdn import parse
+from tests.archive.house import broken
+
+
+@pytest.fixture
+def consent(real, redis_server, tmp_path, monkeypatch, capsys):
+    """The command, on this town's data: exit status, what it printed, what it said beside that."""
+    for name, value in {
+        "REDIS_URL": redis_server.url, "SECRET": "a secret of the tests", "DURABILITY": "everysec",
+        "DATA_DIR": str(tmp_path), "GATEWAY": "simulated", "BSS": "simulated",
+        "ARCHIVE_URL": f"sqlite:///{tmp_path}/archive.sqlite3",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(f"CONSENT_{name}", value)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Format, "as_json", False)
+
+    def typed(*words):
+        status = cli.run(list(words))
+        told = capsys.readouterr()
+        return status, told.out, told.err
+
+    return typed
+
+
+def test_orders_of_the_time_before_are_counted_and_asked_to_move(real, consent):
+    order = real.settled()
+    real.client.hdel(f"ce:{{0}}:order:{order.id}", f"f:{WAKE_ARCHIVE}")
+    real.client.zrem("ce:{0}:due:timer", f"o:{order.id}:{WAKE_ARCHIVE}")
+    status, out, _ = consent("--json", "archive", "--spread", "1s")
+    assert (status, json.loads(out)) == (0, {"orders looked at": 1, "asked to move": 1})
+    assert consent("archive")[1] == "orders looked at\t1\nasked to move\t0\n"
+
+
+def test_what_takes_long_says_how_far_it_is(real, consent, monkeypatch):
+    for n in range(3):
+        real.settled(msisdn=parse(f"1380013{n:04}"))
+    monkeypatch.setattr(health, "EVERY_S", 0.0)
+    status, out, err = consent("archive", "--json")
+    assert status == 0
+    assert json.loads(out)["orders looked at"] == 3
+    assert err == "looked at 3 orders\n"
+
+
+def test_nothing_is_deleted_that_must_be_kept(real, consent):
+    real.archived()
+    status, out, _ = consent("archive", "--expire", "--json")
+    assert (status, json.loads(out)) == (0, {"person parts deleted": 0, "orders deleted": 0})
+    assert real.archive.check() == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--spread", "soon"), "a duration like"),
+        (("--expire", "--adopt"), "one thing at a time"),
+        (("--expire",), "the archive cannot be reached"),
+        (("--adopt",), "the archive cannot be reached"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(consent, tmp_path, monkeypatch, words, said):
+    (tmp_path / "blocked").write_text("a file, and no folder")
+    monkeypatch.setenv("CONSENT_ARCHIVE_URL", f"sqlite:///{tmp_path}/blocked/archive.sqlite3")
+    status, out, err = consent("archive", *words)
+    assert status != 0
+    assert out == ""
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_data_whose_archive_is_lost_are_given_to_another_one_on_purpose_only(real, consent, tmp_path, monkeypatch):
+    order = real.archived()
+    monkeypatch.setenv("CONSENT_ARCHIVE_URL", f"sqlite:///{tmp_path}/new.sqlite3")
+    assert "another archive" in consent("show", order.id)[2]
+    assert "the archive is another one" in consent("doctor", "--brief")[1]
+    status, out, _ = consent("archive", "--adopt", "--json")
+    assert status == 0
+    assert json.loads(out) == {"these data belong to the archive": real.client.hget("ce:meta", "archive")}
+    assert "no such order" in consent("show", order.id)[2]
+    assert "the archive answers: 0 orders" in consent("doctor", "--brief")[1]
+
+
+def test_a_copy_made_as_the_operations_page_says_holds_what_is_not_in_the_file_yet(small, tmp_path):
+    order = small.archived()
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
+    [code] = re.findall(r'python -c "(import sqlite3\n.*?)"\n', page, re.S)
+    subprocess.run([sys.executable, "-c", code.replace("/var/lib/consent", str(tmp_path))], check=True)
+    assert (tmp_path / "archive.sqlite3-wal").stat().st_size
+    copy = SqlArchive(f"sqlite:///{tmp_path}/copy.sqlite3")
+    assert copy.id() == small.archive.id()
+    assert copy.orders([order.id])[order.id].head == order.head
+    copy.close()
+
+
+def test_a_metric_says_whether_the_archive_can_be_asked(small):
+    def up():
+        [family] = [family for family in of_store(look_at(small.engine)) if family.name == "consent_archive_up"]
+        return family.samples[0].value
+
+    assert up() == 1
+    with broken(small.archive):
+        assert up() == 0
+    assert up() == 1
+    small.client.hset("ce:meta", "archive", "another")
+    small.engine = small.another()
+    assert up() == 0

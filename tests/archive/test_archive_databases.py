@@ -1,0 +1,358 @@
+"""The archive's database is read-only, full, locked, frozen, restarted, replaced: orders wait, and none is given up."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+
+import psycopg
+import pytest
+from fakeredis import FakeRedis
+from sqlalchemy import event, text
+
+from benchmarks import postgres
+from consent_engine.adapters import sql_archive, sql_connections
+from consent_engine.adapters.sql_archive import SqlArchive
+from consent_engine.adapters.sql_pause import DOWN_S, MOST_DOWN_S, Pause
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.msisdn import parse
+from consent_engine.domain.sms import Delivery, DeliveryReport
+from consent_engine.errors import ArchiveUnavailable
+from tests.archive.house import DAY, LONG, SHORT, Town, emptied, everywhere
+from tests.conftest import Clock
+
+SOME = [parse(f"1380013{n:04}") for n in range(8)]
+
+
+@pytest.fixture
+def alone():
+    """A PostgreSQL that nobody else uses: it may be ended and frozen."""
+    try:
+        with postgres.server() as running:
+            yield running
+            ctl(running, "stop")
+    except postgres.NoPostgres as missing:
+        pytest.skip(str(missing))
+
+
+def ctl(server, word):
+    command = [postgres.program("pg_ctl"), "-D", str(server.folder / "data"), "-m", "immediate", "-w", word]
+    subprocess.run(
+        command, cwd=server.folder, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        **postgres.as_postgres(server.folder),
+    )  # fmt: skip
+
+
+@contextmanager
+def town_on(url):
+    archive = SqlArchive(url, SHORT)
+    town = Town(FakeRedis(decode_responses=True), archive)
+    try:
+        yield town
+    finally:
+        town.runner.close()
+        archive.close()
+
+
+def done_to(archive, *statements):
+    """What somebody else does to the database."""
+    with archive._engine.begin() as connection:  # noqa: SLF001 - as an administrator would
+        for each in statements:
+            connection.execute(text(each))
+
+
+def wait_and_then_move(town, orders, mend):
+    """What is settled waits, and nobody is told to look at it; mended, it moves."""
+    town.clock.forward(hours=LONG)
+    town.run(Lane.TIMER)
+    assert len(town.live([order.id for order in orders])) == len(orders)
+    assert town.engine.stuck() == []
+    mend()
+    town.archive.check()
+    town.move(hours=1)
+    assert not town.live([order.id for order in orders])
+    everywhere(town, orders)
+
+
+def test_a_database_that_takes_no_writes_is_waited_for(town):
+    """What a PostgreSQL is after a failover to a replica, or a file system after an error."""
+    orders = [town.settled(msisdn=number) for number in SOME[:3]]
+    town.archive.check()
+    read_only = {True}
+    lite = town.archive._engine.dialect.name == "sqlite"  # noqa: SLF001
+
+    @event.listens_for(town.archive._engine, "checkout")  # noqa: SLF001
+    def replica(connection, *_):
+        if lite:
+            connection.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
+        else:
+            connection.read_only = bool(read_only)
+
+    wait_and_then_move(town, orders, read_only.clear)
+
+
+def test_who_starts_while_the_database_takes_no_writes_reads_what_is_there(town):
+    order = town.archived()
+    late = SqlArchive(town.archive._engine.url.render_as_string(hide_password=False), SHORT)  # noqa: SLF001
+    lite = late._engine.dialect.name == "sqlite"  # noqa: SLF001
+
+    @event.listens_for(late._engine, "checkout")  # noqa: SLF001
+    def replica(connection, *_):
+        if lite:
+            connection.execute("PRAGMA query_only = ON")
+        else:
+            connection.read_only = True
+
+    assert late.orders([order.id])[order.id].head == order.head
+    late.close()
+
+
+def test_a_database_that_lost_its_tables_is_waited_for(town):
+    orders = [town.settled(msisdn=number) for number in SOME[:3]]
+    town.archive.check()
+    done_to(town.archive, "ALTER TABLE archived_orders RENAME TO elsewhere")
+    wait_and_then_move(town, orders, lambda: done_to(town.archive, "ALTER TABLE elsewhere RENAME TO archived_orders"))
+
+
+def test_a_full_disk_is_waited_for_and_nothing_is_half_written(small):
+    orders = [small.settled(msisdn=number) for number in SOME]
+    small.archive.check()
+    full = {True}
+
+    @event.listens_for(small.archive._engine, "checkout")  # noqa: SLF001
+    def bounded(connection, *_):
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages if full else 100_000}")
+
+    wait_and_then_move(small, orders, full.clear)
+
+
+def test_a_database_that_somebody_locked_is_waited_for_in_a_bounded_time(url, monkeypatch):
+    monkeypatch.setattr(sql_connections, "TIMEOUT_S", 1)
+    with town_on(url) as town:
+        emptied(town.archive)
+        orders = [town.settled(msisdn=number) for number in SOME[:3]]
+        at = town.archive._engine.url  # noqa: SLF001
+        if url.startswith("sqlite"):
+            other = sqlite3.connect(at.database)
+            other.execute("BEGIN EXCLUSIVE")
+        else:
+            other = psycopg.connect(f"host={at.query['host']} user=postgres dbname=postgres")
+            other.execute("LOCK TABLE archived_orders IN ACCESS EXCLUSIVE MODE")
+        began = monotonic()
+
+        def let_go():
+            assert monotonic() - began < 5
+            other.rollback()
+            other.close()
+
+        wait_and_then_move(town, orders, let_go)
+
+
+def test_a_postgres_that_is_frozen_keeps_nobody_for_ever(alone, monkeypatch):
+    monkeypatch.setattr(sql_connections, "TIMEOUT_S", 1)
+    archive = SqlArchive(alone.url, SHORT)
+    archive.check()
+    children = Path(f"/proc/{alone.pid}/task/{alone.pid}/children").read_text().split()
+    stopped = [alone.pid, *map(int, children)]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        began = monotonic()
+        with pytest.raises(ArchiveUnavailable):
+            archive.versions(["0" * 28])
+        assert monotonic() - began < 10
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    assert archive.check() == 0
+    archive.close()
+
+
+def test_a_postgres_that_restarts_in_the_middle_of_a_move_costs_nothing(alone, monkeypatch):
+    with town_on(alone.url) as town:
+        orders = [town.settled(msisdn=parse(f"1380013{n:04}")) for n in range(60)]
+        town.clock.forward(hours=LONG)
+        town.archive.check()
+        write, turns = town.archive._write, []  # noqa: SLF001
+
+        def restarted(connection, rows, offers):
+            turns.append(len(rows))
+            if len(turns) < 3:  # before anything is written, and before it is committed
+                done = write(connection, rows, offers) if len(turns) == 2 else None
+                ctl(alone, "restart")
+                if done is not None:
+                    return done
+            return write(connection, rows, offers)
+
+        monkeypatch.setattr(town.archive, "_write", restarted)
+        for _ in range(4):
+            everywhere(town, orders)
+            town.move(hours=1)
+            town.archive.check()
+        assert turns[:3] == [60] * 3
+        everywhere(town, orders)
+        assert not town.live([order.id for order in orders])
+        assert town.engine.stuck() == []
+
+
+def test_an_archive_that_was_put_in_the_place_of_another_is_not_used(small, tmp_path):
+    """Somebody removed the file, or restored another one, while processes run."""
+    first = small.archived()
+    second = small.settled(msisdn=SOME[1])
+    for path in tmp_path.glob("archive.sqlite3*"):
+        path.rename(tmp_path / f"kept-{path.name}")
+    other = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3", SHORT)
+    assert other.check() == 0
+    small.move()
+    assert small.live([second.id]), "what is written into a file that is not there would be nowhere"
+    with pytest.raises(ArchiveUnavailable, match="another archive"):
+        small.engine.show(first.id)
+    assert other.check() == 0
+    other.close()
+    for path in tmp_path.glob("archive.sqlite3*"):
+        path.unlink()
+    for path in tmp_path.glob("kept-*"):
+        path.rename(tmp_path / path.name.removeprefix("kept-"))
+    small.move(hours=1)
+    everywhere(small, [first, second])
+
+
+def test_an_archive_of_a_later_release_is_left_alone_and_said(town):
+    order = town.archived()
+    done_to(town.archive, "UPDATE archive_meta SET value = '2' WHERE name = 'schema'")
+    later = SqlArchive(town.archive._engine.url.render_as_string(hide_password=False), SHORT)  # noqa: SLF001
+    try:
+        for _ in range(2):
+            with pytest.raises(ArchiveUnavailable, match="schema 2"):
+                later.orders([order.id])
+    finally:
+        later.close()
+        done_to(town.archive, "UPDATE archive_meta SET value = '1' WHERE name = 'schema'")
+
+
+def test_a_report_whose_ref_no_database_can_compare_does_not_sink_its_batch(town):
+    order = town.archived()
+    refs = ("\0.notification.1", "\udcff.notification.1", f"{order.id}.notification.1", "是.x.1", "x" * 10_000)
+    reports = [DeliveryReport("test", ref, f"d{n}", Delivery.DELIVERED) for n, ref in enumerate(refs)]
+    assert all(stored.is_new for stored in town.engine.receive(reports))
+    assert town.client.xlen("ce:{0}:unmatched") == len(refs)
+
+
+def test_a_look_at_a_large_archive_counts_only_so_many(town, monkeypatch):
+    for number in SOME[:4]:
+        town.settled(msisdn=number)
+    town.move()
+    monkeypatch.setattr(sql_archive, "MOST_COUNTED", 3)
+    assert town.archive.check() == 3
+
+
+def test_what_was_erased_is_never_looked_at_again_by_who_erases(small):
+    for number in SOME[:4]:
+        small.settled(msisdn=number, answer="不同意")
+    small.move()
+    said = []
+
+    @event.listens_for(small.archive._engine, "before_cursor_execute")  # noqa: SLF001
+    def noted(connection, cursor, statement, parameters, *_):
+        if statement.startswith("UPDATE"):
+            said.extend(row[-1] for row in cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+    assert small.archive.expire(small.clock.now + 15 * DAY, 100).persons == 4
+    assert [step for step in said if "archived_orders_persons" in step]
+    assert not [step for step in said if step.startswith("SCAN")]
+
+
+OPENS = """
+archive = SqlArchive(url)
+print("ready", flush=True)
+sys.stdin.readline()
+print(archive.id(), archive.check())
+"""
+WRITES = """
+records = json.loads(sys.stdin.readline())
+archive = SqlArchive(url)
+print("ready", flush=True)
+sys.stdin.readline()
+print(sum(len(archive.keep({order: record})) for _ in range(20) for order, record in records.items()))
+"""
+
+
+def crowd_of(size, script, url, first=""):
+    """What processes say that do the same at the same moment."""
+    head = f"import json, sys\nfrom consent_engine.adapters.sql_archive import SqlArchive\nurl = {url!r}\n"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    crowd = [subprocess.Popen([sys.executable, "-c", head + script], **pipes) for _ in range(size)]
+    for each in crowd:
+        each.stdin.write(first)
+        each.stdin.flush()
+    for each in crowd:
+        assert each.stdout.readline() == "ready\n"
+    for each in crowd:
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    return [each.communicate(timeout=60)[0].strip() for each in crowd]
+
+
+@pytest.fixture
+def fresh(url):
+    """A database in which nothing was ever made."""
+    if url.startswith("sqlite"):
+        yield url
+        return
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE fresh")
+        yield url.replace("/postgres?", "/fresh?")
+        connection.execute("DROP DATABASE fresh")
+
+
+def test_processes_that_open_a_new_archive_at_once_find_the_same_one(fresh):
+    told = crowd_of(6, OPENS, fresh)
+    assert len(set(told)) == 1
+    assert told[0].endswith(" 0")
+
+
+def test_processes_that_write_at_once_wait_for_each_other(small, tmp_path):
+    orders = [small.settled(msisdn=number).id for number in SOME]
+    records = json.dumps(small.engine.store.records(orders))
+    small.archive.check()
+    told = crowd_of(4, WRITES, f"sqlite:///{tmp_path}/archive.sqlite3", f"{records}\n")
+    assert told == [str(20 * len(orders))] * 4
+    assert small.archive.check() == len(orders)
+
+
+def test_a_second_connection_leaves_the_first_one_its_locks_on_the_file(small, tmp_path):
+    """POSIX takes them away when any descriptor of the file is closed: another process would then write between."""
+    small.archive.check()
+    engine = small.archive._engine  # noqa: SLF001
+    inode = f":{(tmp_path / 'archive.sqlite3').stat().st_ino} "
+    with engine.connect() as first, engine.connect() as second:
+        for each in (first, second):
+            each.execute(text("SELECT count(*) FROM archived_orders"))
+        assert [line for line in Path("/proc/locks").read_text().splitlines() if inode in line]
+
+
+def test_after_a_failure_one_asks_and_the_others_are_told_at_once_until_it_knows():
+    clock = Clock(0)
+    pause = Pause(lambda: clock.now / 1000)
+    assert pause.may_ask()
+    pause.failed()
+    assert not pause.may_ask()
+    clock.forward(seconds=DOWN_S)
+    assert [pause.may_ask() for _ in range(3)] == [True, False, False]
+    pause.failed()
+    clock.forward(seconds=DOWN_S)
+    assert not pause.may_ask(), "longer and longer"
+    for _ in range(10):
+        clock.forward(seconds=MOST_DOWN_S)
+        assert pause.may_ask(), "and not longer than that"
+        pause.failed()
+    clock.forward(seconds=MOST_DOWN_S)
+    assert pause.may_ask()
+    pause.answered()
+    assert all(pause.may_ask() for _ in range(3))

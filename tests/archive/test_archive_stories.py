@@ -1,0 +1,266 @@
+"""The promises once more, whatever happens in whatever order, in a world whose settled orders leave for an archive.
+
+The machine is that of `tests/integration/test_promises.py`; here time passes by weeks, whoever archives dies, the
+archive is away or does not say whether it took something, and requests of long ago come again.
+TESTS_DEEP=500 looks at that many stories.
+"""
+
+import sys
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+from fakeredis import FakeRedis
+from hypothesis import strategies as st
+from hypothesis.stateful import multiple, rule, run_state_machine_as_test
+
+from consent_engine.adapters.redis_client import connect
+from consent_engine.adapters.sql_archive import SqlArchive
+from consent_engine.doctor.orders import sound
+from consent_engine.domain.admit import Placing
+from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
+from consent_engine.domain.event import link
+from consent_engine.domain.policy import Policy
+from consent_engine.errors import ArchiveUnavailable, ConsentError, IdempotencyConflict, StoreUnavailable
+from tests.archive.house import LONG, Town, emptied
+from tests.integration.promises import HOURS, NUMBERS
+from tests.integration.test_promises import PLANS, SELDOM, Promises, stories
+
+RETRIES = Policy(retry_base=1_000, reminder_after=12 * HOURS)
+
+
+class Faulty:
+    """An archive that is away, or does what it is asked and cannot say so. Who only looks finds it well."""
+
+    def __init__(self, archive):
+        self._archive = archive
+        self.fault = ""
+
+    def __getattr__(self, name):
+        return getattr(self._archive, name)
+
+    def keep(self, records):
+        if self.fault == "away":
+            raise ArchiveUnavailable("away")
+        kept = self._archive.keep(records)
+        if self.fault == "mute":
+            raise ArchiveUnavailable("it does not say")
+        return kept
+
+    def recall(self, keys):
+        if self.fault:
+            raise ArchiveUnavailable("away")
+        return self._archive.recall(keys)
+
+
+class AtOnce(ThreadPoolExecutor):
+    """Threads that are none: what is asked in one is done before anything else."""
+
+    def submit(self, work, /, *args, **more):
+        done = Future()
+        try:
+            done.set_result(work(*args, **more))
+        except ConsentError as error:
+            done.set_exception(error)
+        return done
+
+
+class Remembering(Town):
+    """A town that knows under which key each order was placed."""
+
+    def __init__(self, *args, **more):
+        self.requests = {}
+        super().__init__(*args, **more)
+
+    def request(self, msisdn=NUMBERS[0], plan="5g-smart-199", **call):
+        """A call that has just ended: it can be taken though the archive cannot be asked."""
+        at = datetime.fromtimestamp(self.clock.now // 1000, UTC).isoformat()
+        return super().request(msisdn, plan, **{"started_at": at, "agreed_at": at, **call})
+
+    def place(self, msisdn=NUMBERS[0], plan="5g-smart-199", key=""):
+        wanted = self.request(msisdn, plan)
+        order = super().place(msisdn, plan, key)
+        self.requests[order.id] = (f"key-{self.keys}", wanted)
+        return order
+
+    def report(self, order, status, effect="confirmation.1", **more):
+        """fakeredis has no XSETID, by which a report on an order that has left is proven when it is repeated."""
+        if isinstance(self.client, FakeRedis) and not self.live([order.id]):
+            return False
+        return super().report(order, status, effect, **more)
+
+
+class Leaving(Promises):
+    """Rules are what the world does; invariants are what we promised."""
+
+    def __init__(self, archive, client=None):
+        super().__init__(client)
+        self.archive = Faulty(emptied(archive))
+        before = self.world
+        self.world = Remembering(before.client, self.archive, policy=RETRIES)
+        self.world.runner.close()
+        self.world.runner, self.engine = before.runner, self.world.engine
+        self.world.gateway.send, self.world.bss.activate = self.send, self.activate
+        self.world.runner.get_loop().set_default_executor(AtOnce(1))
+
+    # -- what people and machines do ------------------------------------------------------------------------------
+
+    @rule(hours=st.sampled_from([49, LONG, LONG, 200]))
+    def long_after(self, hours):
+        """What has settled is due to leave."""
+        self.world.clock.forward(hours=hours)
+        self.perform(Lane.TIMER)
+
+    @rule(fault=st.sampled_from(["", "", "away", "mute"]))
+    def archive_fails(self, fault):
+        self.archive.fault = fault
+
+    @rule(
+        target=Promises.orders, number=st.sampled_from(NUMBERS), plan=st.sampled_from(sorted(PLANS)),
+        steps=st.permutations(["keep", "retire", "forget"]), count=st.integers(0, 2), soon=SELDOM,
+    )  # fmt: skip
+    def dies_archiving(self, number, plan, steps, count, soon):
+        """One after the other, each with some of a step done; its leases end before the next one comes, or not yet."""
+        found = self.place(number, plan)
+        if found != multiple():
+            self.engine.cancel(found.id, "A1024", "changed his mind")
+        self.archive.fault = ""
+        self.all_goes_well()
+        self.world.clock.forward(hours=LONG)
+        for step in steps:
+            self.dies_at(step, count)
+            self.world.clock.forward(0 if soon else 61_000)
+        return found
+
+    def dies_at(self, step, count):
+        dying = self.world.another()
+        archiver = dying.performer._archiver  # noqa: SLF001 - what a crash does, no caller can
+        whose = archiver._archive if step == "keep" else archiver._store  # noqa: SLF001
+        does = getattr(whose, step)
+
+        def died(wanted, *more):
+            self.done[f"died at {step}"] += 1
+            first = dict(list(wanted.items())[:count]) if step == "keep" else wanted[:count]
+            if first:
+                does(first, *more)
+            raise StoreUnavailable("killed")
+
+        setattr(whose, step, died)
+        self.perform(Lane.TIMER, dying)
+        self.world.runner.run(archiver.rest())
+        setattr(whose, step, does)
+
+    @rule(order=Promises.orders, long=st.booleans())
+    def the_same_request_again(self, order, long):
+        """One request is one order, however long ago it was."""
+        if long:
+            self.long_after(LONG)
+        key, wanted = self.world.requests[order.id]
+        try:
+            again = self.engine.place(Placing("desk", key, wanted))
+        except ArchiveUnavailable:
+            assert self.archive.fault
+            assert not self.world.live([order.id])
+            return
+        assert (again.order.id, again.created) == (order.id, False)
+        self.done["asked again" if self.world.live([order.id]) else "asked again when it had left"] += 1
+
+    @rule(order=Promises.orders, number=st.sampled_from(NUMBERS), plan=st.sampled_from(sorted(PLANS)))
+    def another_request_under_its_key(self, order, number, plan):
+        key, _ = self.world.requests[order.id]
+        if self.archive.fault and not self.world.live([order.id]):
+            return  # decision 12 says what remains then
+        try:
+            self.engine.place(Placing("desk", key, self.world.request(number, plan, recording_id="another")))
+        except (IdempotencyConflict, ArchiveUnavailable):
+            return
+        raise AssertionError("two orders under one key")
+
+    # -- what must hold -------------------------------------------------------------------------------------------
+
+    def judge(self):
+        super().judge()
+        ids = list(self.model.orders)
+        live, archived = self.world.live(ids), self.archive.orders(ids)
+        assert live.keys() | archived.keys() == set(ids), "an order is in neither place"
+        for order in archived.values():
+            assert order.state.settled
+            assert sound(order)
+            self.done["archived"] += order.id not in live
+            if order.id in live:
+                assert live[order.id].version >= order.version, "the store counts"
+                assert WAKE_ARCHIVE in live[order.id].effects, "somebody lets it go"
+
+    def replays(self, order):
+        if self.world.live([order.id]):
+            super().replays(order)
+            return
+        length, head = self.model.heads.get(order.id, (-1, ""))
+        for public in order.publics[length + 1 :]:
+            head = link(head, public)
+        assert head == order.head, "what was handed out can be shown to have been changed"
+        self.model.heads[order.id] = (len(order.events), order.head)
+
+    def somebody_minds(self, shown):
+        live = self.world.live(list(shown))
+        super().somebody_minds({order: shown[order] for order in live})
+
+    def teardown(self):
+        """When all is well again, all that settled leaves, and of its numbers only who refused or wrote since."""
+        self.archive.fault = ""
+        loop_closes, self.world.runner.close = self.world.runner.close, lambda: None
+        super().teardown()
+        self.world.runner.close = loop_closes
+        try:
+            for _ in range(4):
+                self.world.clock.forward(hours=200)
+                self.world.run()
+            ids = list(self.model.orders)
+            stuck = {each.id for each in self.engine.stuck()}
+            assert set(self.world.live(ids)) <= stuck
+            assert not any(each.effect == WAKE_ARCHIVE for each in self.engine.stuck())
+            self.judge()
+        finally:
+            self.world.runner.close()
+
+
+def tell(where, make, most):
+    """Run the stories, and say how many there were, and what happened in them."""
+    told = []
+
+    def story():
+        made = make()
+        told.append(made.done)
+        return made
+
+    run_state_machine_as_test(story, settings=stories(most))
+    counts = sum(told, Counter())
+    sys.stdout.write(f"archive stories on {where}: {dict(counts)}\n")
+    assert counts["stories"] >= most
+    assert counts["asked again when it had left"]
+    assert counts["archived"]
+    assert all(counts[f"died at {step}"] for step in ("keep", "retire", "forget"))
+
+
+@pytest.fixture
+def lite(tmp_path):
+    made = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3")
+    yield made
+    made.close()
+
+
+def test_promises_hold_whatever_happens_while_orders_leave(lite):
+    tell("fakeredis and SQLite", lambda: Leaving(lite, FakeRedis(decode_responses=True)), 40)
+
+
+def test_promises_hold_while_orders_leave_a_real_server_for_postgresql(redis_server, postgres_url):
+    client, archive = connect(redis_server.url), SqlArchive(postgres_url)
+
+    def story():
+        client.flushdb()
+        return Leaving(archive, client)
+
+    tell("a real server and PostgreSQL", story, 10)
+    client.close()
+    archive.close()
