@@ -48,11 +48,15 @@ class Wish:
         return max(50, round(usual * self.scale))
 
 
+WORKERS = {0: 4, 50: 8}
+"""Of ours, by the length of a call: 2, 4, 6 and 8 were tried."""
+
+
 def ours(durability: str, ms: int, wish: Wish) -> Row:
     """One run of ours, as the others' are told."""
     orders = wish.orders(OUR_ORDERS[ms])
     quiet(wish.patience)
-    f = engine.run(durability, orders, 2, ms)
+    f = engine.run(durability, orders, WORKERS[ms], ms)
     row = Row(
         OURS[durability], f.settings.partition(";")[0], f.settings.partition("; ")[2], ms, orders, f.seconds,
         f.spent.python, f.spent.server, f.commands, None, f.load, f.others,
