@@ -177,12 +177,16 @@ def _proofs(replicas: int) -> list[tuple[int, int, int]]:
     return [(1, 0, half), *((1, replicas, wait) for wait in (*ASK_AGAIN_MS, half - sum(ASK_AGAIN_MS)))]
 
 
+_FORBIDDEN = "ACL failure in script"
+"""What a script is told whose user may not do something in it."""
+
+
 def _translated(error: ResponseError) -> Exception:
     """What the server refuses for its own reasons is "not now"; anything else is a defect and stays what it is."""
     word = str(error).split(" ", 1)[0].strip("-")
     if isinstance(error, _NOT_NOW) or word in _NOT_NOW_WORDS:
         kind = word if word in _NOT_NOW_WORDS else type(error).__name__
         return StoreUnavailable(f"the store takes no writes now: {kind}")
-    if isinstance(error, NoPermissionError):
+    if isinstance(error, NoPermissionError) or _FORBIDDEN in str(error):
         return SettingsError("CONSENT_REDIS_URL: this user may not do that: see deploy/redis/users.acl and ACL LOG")
     return error

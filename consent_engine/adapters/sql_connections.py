@@ -11,6 +11,7 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
+from consent_engine.adapters.sql_postgres import bound_waits
 from consent_engine.errors import SettingsError
 
 TIMEOUT_S = 5
@@ -41,7 +42,6 @@ def connected(url: str) -> Engine:
                 " -c synchronous_commit=on -c timezone=UTC",
             },
         )
-        from consent_engine.adapters.sql_postgres import bound_waits  # noqa: PLC0415 - psycopg is an extra
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"CONSENT_ARCHIVE_URL needs {error.name}: pip install 'consent-engine[postgresql]'"

@@ -2,14 +2,18 @@
 
 from collections.abc import Generator
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
 from sqlalchemy import Engine, event
+
+if TYPE_CHECKING:
+    import psycopg
 
 
 def bound_waits(engine: Engine, seconds: float) -> None:
     """Have every wait of the engine's connections end after so long: the server's own timeouts need a living server."""
+
+    import psycopg  # noqa: PLC0415 - an extra: whoever has no PostgreSQL needs none of it
 
     class Bounded(psycopg.Connection[Any]):
         def wait(self, gen: Generator[Any, Any, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 - as it is there
@@ -28,5 +32,5 @@ def bound_waits(engine: Engine, seconds: float) -> None:
                 return done.value
 
     @event.listens_for(engine, "do_connect")
-    def connect(_dialect: object, _record: object, args: list[Any], more: dict[str, Any]) -> psycopg.Connection[Any]:
+    def connect(_dialect: object, _record: object, args: list[Any], more: dict[str, Any]) -> "psycopg.Connection[Any]":
         return Bounded.connect(*args, **more)

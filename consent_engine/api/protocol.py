@@ -1,9 +1,11 @@
-"""HTTP/1.1 as uvicorn and llhttp speak it, with the bound that llhttp leaves out: how long a request's head may be."""
+"""HTTP/1.1 as uvicorn and llhttp speak it, with what those leave out: a bound on a head, and deafness to Upgrade."""
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MOST_HEAD = 16 * 1024
 """Bytes of a request's line and headers, of a trailer, or of a chunk's extension."""
+_OFFERS = frozenset({b"upgrade", b"http2-settings", b"connection"})
 
 
 class HeadTooLong(Exception):
@@ -11,17 +13,52 @@ class HeadTooLong(Exception):
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """One connection. Bytes are counted as they come, until they are of use: what never ends is never kept."""
+    """One connection. Bytes are counted as they come, until they are of use: what never ends is never kept.
+
+    A client may offer another protocol with any request (Java's does); a server that speaks none reads the request as
+    if it had not (RFC 9110, 7.8). llhttp stops at such a head instead, and would take the body for the next request: so
+    the head is read once more, without the offer.
+    """
 
     _unused = 0
     _head = 0
+    _offered = False
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the other side."""
         self._unused += len(data)
-        super().data_received(data)
-        if self._unused > MOST_HEAD and not self.transport.is_closing():
-            self.send_400_response("A request's head must be shorter.")
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as stopped:
+            self._read_again(data[stopped.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse("Invalid HTTP request received.")
+        else:
+            if self._unused > MOST_HEAD:
+                self._refuse("A request's head must be shorter.")
+
+    def _refuse(self, why: str) -> None:
+        if self.transport.is_closing():
+            return
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            self.transport.close()  # another answer is still to come: nothing may stand in its place
+        else:
+            self.send_400_response(why)
+
+    def _read_again(self, rest: bytes) -> None:
+        method = self.scope["method"].encode()
+        if not self._offered or method == b"CONNECT":
+            self._refuse("Invalid HTTP request received.")
+            return
+        kept = [(name, value) for name, value in self.headers if name not in _OFFERS]
+        words = b",".join(value for name, value in self.headers if name == b"connection").lower().split(b",")
+        close = [b"Connection: close\r\n"] if b"close" in [word.strip() for word in words] else []
+        line = b"%b %b HTTP/%b\r\n" % (method, self.url, self.scope["http_version"].encode())
+        self.parser = httptools.HttpRequestParser(self)
+        self._unused, self._offered = 0, False
+        self.data_received(b"".join([line, *(b"%b: %b\r\n" % each for each in kept), *close, b"\r\n", rest]))
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -38,6 +75,15 @@ class BoundedHttp(HttpToolsProtocol):
         self._count(name + value)
         super().on_header(name, value)
 
+    def on_headers_complete(self) -> None:
+        """The head is over: to be answered, unless it must be read again."""
+        self._offered = self.parser.should_upgrade()
+        if self._offered:
+            self.scope["method"] = self.parser.get_method().decode("ascii")
+            self.scope["http_version"] = self.parser.get_http_version()
+            return
+        super().on_headers_complete()
+
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
         self._unused = 0
@@ -45,8 +91,9 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The next head may begin."""
-        self._unused = 0
-        super().on_message_complete()
+        if not self._offered:
+            self._unused = 0
+            super().on_message_complete()
 
     def _count(self, part: bytes) -> None:
         self._head += len(part)

@@ -132,6 +132,7 @@ def processes(folder: Path, redis: Guarded) -> Iterator[Processes]:
     made.environ = plain | SHORT | {
         "PYTHONPATH": HOME,
         "CONSENT_DATA_DIR": str(folder / "data"),
+        "CONSENT_ARCHIVE_URL": f"sqlite:///{folder / 'archive.sqlite3'}",
         "CONSENT_SECRET": "the-secret-of-this-installation-01",
         "CONSENT_GATEWAY": "http_json",
         "CONSENT_HTTP_JSON__URL": f"http://127.0.0.1:{made.outside_port}/sms",

@@ -79,7 +79,12 @@ def test_a_head_just_below_the_bound_is_served_again_and_again_on_one_connection
     with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
         for _ in range(40):
             line.sendall(request)
-            assert line.recv(65_536).startswith(b"HTTP/1.1 200 ")
+            heard = b""
+            while not heard.endswith(b"\r\n\r\n0"):
+                more = line.recv(65_536)
+                assert more, heard
+                heard += more
+            assert heard.startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_body_may_be_far_longer_than_a_head_in_any_pieces(port):
@@ -88,3 +93,30 @@ def test_a_body_may_be_far_longer_than_a_head_in_any_pieces(port):
     assert said(port, whole).endswith(b"%d" % len(body))
     chunks = b"".join(b"1\r\n%c\r\n" % each for each in body)
     assert said(port, CHUNKED, chunks, b"0\r\n\r\n").endswith(b"%d" % len(body))
+
+
+OFFER = HEAD.replace(b"close", b"Upgrade, HTTP2-Settings, close") + b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3])
+def test_an_offer_of_another_protocol_is_not_heard_and_its_body_is_no_request(port, pieces):
+    whole = OFFER + b"Content-Length: %d\r\n\r\n" % len(SMUGGLED) + SMUGGLED
+    cut = {1: [whole], 2: [whole[: -len(SMUGGLED)], SMUGGLED], 3: [whole[:40], whole[40:-10], whole[-10:]]}[pieces]
+    heard = said(port, *cut)
+    assert heard.count(b"HTTP/1.1 ") == 1
+    assert heard.startswith(b"HTTP/1.1 200 ")
+    assert heard.endswith(b"\r\n\r\n%d" % len(SMUGGLED))
+
+
+def test_a_chunked_body_after_an_offer_is_read_and_the_connection_goes_on(port):
+    first = OFFER.replace(b", close", b"") + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+    heard = said(port, first, HEAD + b"Content-Length: 2\r\n\r\n{}")
+    assert heard.count(b"HTTP/1.1 200 ") == 2
+    assert heard.endswith(b"2")
+
+
+def test_nobody_is_connected_through_us(port):
+    assert said(port, b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n" + SMUGGLED).startswith(
+        b"HTTP/1.1 400 "
+    )

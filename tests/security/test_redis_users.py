@@ -67,6 +67,27 @@ def browser(home):
     return made
 
 
+def test_a_worker_may_let_an_order_go_to_the_archive(home, redis, walked):
+    other = home.place(2)[1]["id"]
+    until("asked", lambda: home.state(other) == "awaiting_reply")
+    assert home.say(2, "不同意", "mo-2")[0] == HTTPStatus.OK
+    until("declined", lambda: home.state(other) == "declined")
+    order = f"ce:{{0}}:order:{other}"
+    with contextlib.closing(redis.client("boss")) as boss:
+        line = f"ce:{{0}}:line:{boss.hget(order, 'line')}"
+
+        def left():
+            if boss.exists(order):  # long ago, and due: again, for a report may just have come
+                boss.hset(line, "seen", 1)
+                boss.zadd("ce:{0}:due:timer", {f"o:{other}:wake.archive": 1})
+            return not boss.exists(order)
+
+        until("it has left", left)
+        until("so has its key", lambda: not any(other in kept for kept in map(boss.get, boss.scan_iter("ce:key:*"))))
+    assert home.state(other) == "declined"
+    assert {refused.partition(": ")[2] for refused in redis.refused()} <= ASKED_AND_DONE_WITHOUT
+
+
 def test_everything_else_an_installation_does_is_allowed_too(home, redis, walked):
     assert home.ask("POST", "/v1/refusals", {"msisdn": "13800000077", "channel": "voice"})[0] == HTTPStatus.CREATED
     assert home.ask("GET", "/v1/refusals", role="ops")[1]["refusals"]
@@ -110,8 +131,8 @@ NOBODYS = [
 ]  # fmt: skip
 """No user of the engine needs any of these."""
 WORKERS_NOT = [
-    "HGETALL ce:apikeys", "HSET ce:apikeys x y", "DEL ce:apikeys", "SCAN 0", "GET ce:key:x", "SET ce:key:x y",
-    "DEL ce:key:x",
+    "HGETALL ce:apikeys", "HSET ce:apikeys x y", "DEL ce:apikeys", "SCAN 0", "SET ce:key:x y",
+
 ]  # fmt: skip
 """A worker that somebody took over can make no key, and learn of none."""
 WATCHERS_NOT = [
