@@ -111,7 +111,7 @@ def requests(first: int, count: int) -> list[Placing]:
 
 
 class Doors:
-    """Threads that place and receive, each with an engine of its own, as an API has them.
+    """Threads that place and receive, each with an engine of its own, as two API processes would.
 
     Peers place from one: two made Dramatiq slower.
     """

@@ -123,7 +123,7 @@ class Archiver:
     def _down(self, orders: Sequence[str], now: Millis) -> None:
         pause = min(DOWN_MS << min(self._troubles - 1, 10), MOST_DOWN_MS)
         # Each at an instant of its own: not all at once when it is back.
-        self._postpone({order: now + pause + random.randrange(pause) for order in orders})  # noqa: S311 - jitter
+        self._postpone({order: now + pause // 2 + random.randrange(pause // 2) for order in orders})  # noqa: S311 - jitter
         self._told("waiting", len(orders))
 
     def _postpone(self, dues: Mapping[str, Millis]) -> None:

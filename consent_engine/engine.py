@@ -115,16 +115,18 @@ class Engine:
             parts.setdefault(self.store.part(owner_of(each)), []).append(n)
         results: dict[int, Stored | StoreUnavailable] = {}
         new = 0
-        for numbers in parts.values():
-            try:
-                stored = self._door.receive([messages[n] for n in numbers])
-            except StoreUnavailable as error:
-                results |= dict.fromkeys(numbers, error)
-                continue
-            new += sum(each.is_new for each in stored)
-            results |= zip(numbers, stored, strict=True)
-        if new:
-            self.queue.wake(Lane.INBOUND, new)
+        try:
+            for numbers in parts.values():
+                try:
+                    stored = self._door.receive([messages[n] for n in numbers])
+                except StoreUnavailable as error:
+                    results |= dict.fromkeys(numbers, error)
+                    continue
+                new += sum(each.is_new for each in stored)
+                results |= zip(numbers, stored, strict=True)
+        finally:
+            if new:
+                self.queue.wake(Lane.INBOUND, new)
         return [results[n] for n in range(len(messages))]
 
     def refuse(self, asked: RefusalAsked) -> Stored:
@@ -249,7 +251,7 @@ class Engine:
         return self.store.bind_archive(self.store.archive.id(), anew=True)
 
     def archive_settled(self, spread_s: float, tell: Callable[[Asked], None] = lambda _: None) -> Asked:
-        """Have settled orders moved to the archive that nobody moves: those of the time before it. tell: how far."""
+        """Ask settled orders from before there was an archive to move there. tell: how far it is."""
         before, total = None, Asked()
         while rows := self.store.placed_live(before, PASS):
             spread = partial(random.randrange, max(1, int(spread_s * 1000)))

@@ -18,6 +18,7 @@ from consent_engine.calling import call, pending_of
 from consent_engine.domain.effects import (
     ACTIVATE,
     WAKE_ARCHIVE,
+    WITHOUT_CALLS,
     Accepted,
     Lane,
     Millis,
@@ -50,8 +51,7 @@ LINGER_S = 0.02
 Others wait for the worker meanwhile: not for long."""
 REDO_S = 0.2
 FEW = 32
-"""So many that a slice made due it does itself, at once; more are work for others, too."""
-_WITHOUT_CALLS = frozenset({Lane.INBOUND, Lane.TIMER})
+"""So many that a slice made due it does itself, at once; more are work for others, too. As `rq_queue.MUCH`."""
 NOTIFICATION = sms_effect(Purpose.NOTIFICATION)
 
 
@@ -91,7 +91,7 @@ class Performer:
         end = monotonic() + seconds
         self._performing = lane
         try:
-            left = await (self._settle(lane, end) if lane in _WITHOUT_CALLS else self._call(lane, end))
+            left = await (self._settle(lane, end) if lane in WITHOUT_CALLS else self._call(lane, end))
         finally:
             self._performing = None
         if lane is Lane.TIMER:
@@ -107,7 +107,7 @@ class Performer:
         Whoever is awake need wake nobody. Not for a lane of calls: what they make due would wait for their end.
         """
         end = monotonic() + seconds
-        self._ours = frozenset(lanes) - {lane} if lane in _WITHOUT_CALLS else frozenset()
+        self._ours = frozenset(lanes) - {lane} if lane in WITHOUT_CALLS else frozenset()
         tallies: dict[Lane, Tally] = {}
         try:
             tallies[lane] = await self.perform(lane, seconds)
@@ -118,8 +118,12 @@ class Performer:
                 for each, count in due.items():
                     self._queue.wake(each, count)
                 due.clear()
-        for each in due:
-            tallies[each] = await self.perform(each, max(end - monotonic(), 0))
+        for each, count in due.items():
+            try:
+                tallies[each] = await self.perform(each, max(end - monotonic(), 0))
+            except StoreUnavailable as error:  # what was done before is told all the same
+                log.error("%s: not now: %s", each, error)
+                self._queue.wake(each, count)
         return tallies
 
     async def land(self, seconds: float) -> int:

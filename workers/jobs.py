@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 
-from consent_engine.domain.effects import Lane
+from consent_engine.domain.effects import WITHOUT_CALLS, Lane
 from consent_engine.leash import Stop
 from workers.engine_loop import EngineLoop
 
@@ -16,7 +16,6 @@ SLICE_BOUND_S = 60.0
 _NOT_EFFECTS = {"messages", "given_back", "performed"}
 """Words of a tally that count no effect, or count one a second time."""
 Result = Mapping[str, int | Mapping[str, int]]
-_WITHOUT_CALLS = {Lane.INBOUND, Lane.TIMER}
 
 
 class SliceError(Exception):
@@ -60,7 +59,7 @@ def told(lane: Lane, counts: Counter[str]) -> dict[str, int]:
     {'performed': 4, 'messages': 5, 'failed': 1}
     """
     ended = sum(count for word, count in counts.items() if word not in _NOT_EFFECTS)
-    performed = ended + counts["performed"] if lane in _WITHOUT_CALLS else ended
+    performed = ended + counts["performed"] if lane in WITHOUT_CALLS else ended
     return {"performed": performed} | {word: n for word, n in counts.items() if n and word != "performed"}
 
 

@@ -22,7 +22,7 @@ JOB = "workers.jobs.perform"
 """By name: this package must not import the workers above it. The one function a worker runs."""
 MOST_QUEUED = 2
 MUCH = 32
-"""So much due is work for two; for less, one job that waits is enough, and a second would find nothing."""
+"""So much due is work for two; for less (as `perform.FEW`) one waiting job is enough: a second would find nothing."""
 RESULT_TTL_S = 300
 FAILURE_TTL_S = 86_400
 QUEUED_TTL_S = 3_600

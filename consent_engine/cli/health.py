@@ -46,7 +46,7 @@ def archive(
     adopt: Annotated[bool, _ADOPT] = False,  # noqa: FBT002
     spread: Annotated[str, _SPREAD] = "10m",
 ) -> None:
-    """Have settled orders moved to the archive that nobody moves: those of the time before it. Workers move them."""
+    """Ask settled orders from before there was an archive to move there; workers move them."""
     from consent_engine.cli.opening import opened
     from consent_engine.durations import duration
     from consent_engine.errors import SettingsError

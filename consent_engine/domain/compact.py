@@ -1,7 +1,8 @@
 """JSON as we store and hash it.
 
-msgspec writes and reads it several times as fast as the standard library, and the same bytes: shown for all that we
-store by `tests/unit/test_compact.py`. What only the standard library takes goes to it.
+msgspec writes and reads it several times as fast as the standard library, and the same bytes for texts, integers, lists
+and mappings of them: shown by `tests/unit/test_compact.py`. Numbers with a point it writes in another way: whatever may
+hold one, such as what people sent, is written by `canonical`.
 """
 
 import json
@@ -11,7 +12,7 @@ from msgspec import DecodeError
 from msgspec.json import Decoder, Encoder
 
 canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-"""A value as JSON without blanks. For what people sent (numbers like 1e16, NaN) and for digests that are compared."""
+"""Any value as JSON without blanks, by the standard library."""
 
 
 def _plain(value: object) -> str:

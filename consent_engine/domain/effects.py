@@ -28,6 +28,10 @@ class Lane(StrEnum):
     TIMER = "timer"
 
 
+WITHOUT_CALLS = frozenset({Lane.INBOUND, Lane.TIMER})
+"""Lanes whose work calls nobody outside."""
+
+
 class Purpose(StrEnum):
     """Why an SMS is written. The gateway is told, and it is part of the SMS's ref."""
 

@@ -73,6 +73,21 @@ def test_what_a_slice_made_due_before_the_store_failed_is_not_forgotten(world):
     assert world.queue.woken == [Lane.ACTIVATION]
 
 
+def test_what_was_done_is_told_though_the_store_fails_in_the_next_lane(world):
+    asked(world)
+    lease = world.engine.store.lease
+
+    def gone(lane, most):
+        if lane is Lane.ACTIVATION:
+            raise StoreUnavailable("gone")
+        return lease(lane, most)
+
+    world.engine.store.lease = gone
+    tallies = slice_of(world, Lane.INBOUND)
+    assert dict(tallies[Lane.INBOUND].counts) == {"performed": 1, "messages": 1}
+    assert world.queue.woken == [Lane.ACTIVATION]
+
+
 def test_what_is_parked_when_no_job_is_there_makes_one_that_tells_it(world):
     asked(world)
     world.run(Lane.INBOUND)
