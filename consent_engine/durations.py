@@ -11,7 +11,7 @@ _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SHAPE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)", re.ASCII)
 
 
-def duration(text: str) -> timedelta:
+def duration(text: str, longest: timedelta = LONGEST) -> timedelta:
     """Read a duration, in whole milliseconds. ValueError says what is wrong, for people, without the text.
 
     >>> duration("90s"), duration("2.5s"), duration("1d")
@@ -21,8 +21,8 @@ def duration(text: str) -> timedelta:
     if shape is None:
         raise ValueError("is not a duration: write it like 500ms, 90s, 15m, 2h or 1d")
     length = round(Fraction(shape[1]) * _UNITS[shape[2]])
-    if not 1 <= length <= LONGEST // timedelta(milliseconds=1):
-        raise ValueError(f"must be at least 1ms and at most {LONGEST.days}d")
+    if not 1 <= length <= longest // timedelta(milliseconds=1):
+        raise ValueError(f"must be at least 1ms and at most {longest.days}d")
     return timedelta(milliseconds=length)
 
 

@@ -67,7 +67,15 @@ def _parsed(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_parsed), Field(gt=timedelta(0))]
-KeepPersons = Annotated[Duration, Field(ge=FIVE_MONTHS)]
+LONGEST_KEPT = timedelta(days=36_525)
+
+
+def _long(value: object) -> object:
+    return duration(value, LONGEST_KEPT) if isinstance(value, str) else value
+
+
+KeepPersons = Annotated[timedelta, BeforeValidator(_long), Field(ge=FIVE_MONTHS)]
+KeepRecords = Annotated[timedelta, BeforeValidator(_long), Field(ge=THREE_YEARS)]
 RedisUrl = Annotated[str, AfterValidator(addresses.redis_url)]
 AdapterName = Annotated[str, AfterValidator(_adapter)]
 Sender = Annotated[str, AfterValidator(_sender)]
@@ -86,7 +94,7 @@ class Settings(BaseModel):
     archive_url: Annotated[str, AfterValidator(addresses.archive_url)] | None = Field(None, repr=False)
     keep_service: KeepPersons = THREE_YEARS
     keep_no_service: KeepPersons = FIVE_MONTHS
-    keep_records: Annotated[Duration, Field(ge=THREE_YEARS)] = THREE_YEARS
+    keep_records: KeepRecords = THREE_YEARS
     secret: SecretStr | None = None
     durability: Literal["strict", "everysec"] = "strict"
     replicas: int = Field(0, ge=0, le=10)

@@ -85,8 +85,8 @@ def _told(value: Any) -> str:  # noqa: ANN401 - any default
     if not isinstance(value, timedelta):
         return str(value)
     seconds = int(value.total_seconds())
-    for size, unit in ((3600, "h"), (60, "m"), (1, "s")):
-        if seconds % size == 0:
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s")):
+        if seconds % size == 0 and (unit != "d" or seconds > 10 * size):
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
 

@@ -304,3 +304,13 @@ def test_quiet_hours_are_minutes_of_the_utc_day():
     midnight_in_shanghai = 1_764_000_000_000
     assert policy.quiet_until(midnight_in_shanghai) == midnight_in_shanghai + 8 * 3_600_000
     assert policy.quiet_until(midnight_in_shanghai + 9 * 3_600_000) == 0
+
+
+def test_how_long_is_kept_may_be_many_years_and_is_never_below_its_floor():
+    asked = {"CONSENT_KEEP_SERVICE": "1826d", "CONSENT_KEEP_NO_SERVICE": "153d", "CONSENT_KEEP_RECORDS": "3653d"}
+    kept = Settings.load(asked, env_file=None).retention()
+    day = 86_400_000
+    assert (kept.service, kept.no_service, kept.records) == (1826 * day, 153 * day, 3653 * day)
+    for name, too_short in (("SERVICE", "152d"), ("NO_SERVICE", "152d"), ("RECORDS", "1095d")):
+        with pytest.raises(SettingsError, match=f"CONSENT_KEEP_{name}"):
+            Settings.load({f"CONSENT_KEEP_{name}": too_short}, env_file=None)
