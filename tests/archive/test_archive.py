@@ -1,5 +1,7 @@
 """Settled orders leave the store for the archive, whole, once; whoever asks for one finds it as before."""
 
+from dataclasses import replace
+
 import pytest
 
 from consent_engine.doctor.orders import sound
@@ -17,6 +19,7 @@ from consent_engine.errors import (
     TooLate,
 )
 from consent_engine.listing import Filter
+from consent_engine.ports import Left, Retiring
 from consent_engine.receiving import RefusalAsked
 from tests.archive.house import LONG
 from tests.conftest import NUMBER
@@ -272,3 +275,18 @@ def test_what_its_class_does_not_allow_is_deleted_the_person_first(town):
     assert at(31) == (0, 2)
     with pytest.raises(OrderNotFound):
         town.engine.show(service.id)
+
+
+def test_a_script_lets_go_of_what_was_written_only_in_that_version_and_with_nothing_unread(small):
+    order = small.settled()
+    small.clock.forward(hours=LONG)
+    store = small.engine.store
+    [leased] = [each for each in store.lease(Lane.TIMER, 10) if each.effect == WAKE_ARCHIVE]
+    record = store.records([order.id])[order.id]
+    this = Retiring(order.id, record["line"], int(record["v"]), leased.token)
+    idle = small.clock.now
+    assert store.retire([replace(this, version=this.version - 1)], idle)[0][0] is Left.STALE
+    assert store.retire([replace(this, token=this.token + 1)], idle)[0][0] is Left.LOST
+    small.report(order, Delivery.DELIVERED, "notification.1")
+    assert store.retire([this], idle)[0][0] is Left.UNREAD
+    assert small.live([order.id])

@@ -261,3 +261,15 @@ def test_a_bare_code_is_no_yes_while_our_question_which_one_has_not_left(world, 
     world.say(second.doc.code)
     world.run()
     assert world.state(second) == "notified"
+
+
+def test_a_bare_code_is_no_yes_while_our_question_was_decided_and_has_not_left(world):
+    first, second = world.place(plan="5g-smart-199"), world.place(plan="data-pack-10gb")
+    world.run()
+    world.say("是")
+    world.run(Lane.INBOUND)  # it is decided to ask "which one?"; nobody sends it for a while
+    world.clock.forward(1_000)
+    world.say(second.doc.code)
+    world.run(Lane.INBOUND)
+    assert world.texts("clarification") == []
+    assert world.state(first) == world.state(second) == "awaiting_reply"
