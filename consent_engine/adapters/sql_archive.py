@@ -14,7 +14,7 @@ from sqlalchemy import Column, Connection, Row, Select, delete, func, inspect, s
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
-from consent_engine.adapters.sql_connections import connected
+from consent_engine.adapters.sql_connections import TIMEOUT_S, connected
 from consent_engine.adapters.sql_pause import Pause
 from consent_engine.adapters.sql_rows import goes_on, order_of, row_of
 from consent_engine.adapters.sql_tables import META, OFFERS, ORDERS, SCHEMA, make
@@ -39,9 +39,9 @@ _OF_THE_ROW = (DataError, IntegrityError)
 class SqlArchive:
     """The Archive in one database. Connects when first asked; for all threads of a process."""
 
-    def __init__(self, url: str, retention: Retention | None = None) -> None:
+    def __init__(self, url: str, retention: Retention | None = None, timeout_s: int = TIMEOUT_S) -> None:
         self._retention = retention or Retention()
-        self._engine = connected(url)
+        self._engine = connected(url, timeout_s)
         self._insert: Any = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         weakref.finalize(self, self._engine.dispose)  # whoever forgets to close leaves no connection behind
         self._making = threading.Lock()
@@ -103,12 +103,12 @@ class SqlArchive:
                 pass
         return self._id
 
-    def check(self) -> int:
-        """How many orders are there, up to MOST_COUNTED, asked now, whatever was a moment ago.
+    def check(self, most: int = MOST_COUNTED) -> int:
+        """How many orders are there, up to `most`, asked now, whatever was a moment ago.
 
         Raises ArchiveUnavailable.
         """
-        some = select(ORDERS.c.id).limit(MOST_COUNTED).subquery()
+        some = select(ORDERS.c.id).limit(most).subquery()
         with self._asking(anew=True) as connection:
             return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
 

@@ -19,26 +19,26 @@ TIMEOUT_S = 5
 CONNECTIONS = 4
 
 
-def connected(url: str) -> Engine:
+def connected(url: str, timeout_s: int = TIMEOUT_S) -> Engine:
     """Connections to the database at an address. Made when they are needed; raises SettingsError for none of ours."""
     try:
         address = make_url(url)
         if address.drivername in {"postgresql", "postgres"}:
             address = address.set(drivername="postgresql+psycopg")
         if address.get_backend_name() == "sqlite":
-            return _sqlite(address.database or "")
+            return _sqlite(address.database or "", timeout_s)
         made = create_engine(
             address,
             pool_size=CONNECTIONS,
             max_overflow=0,
-            pool_timeout=TIMEOUT_S,
+            pool_timeout=timeout_s,
             pool_pre_ping=True,
             hide_parameters=True,
             connect_args={
-                "connect_timeout": TIMEOUT_S,
-                "tcp_user_timeout": TIMEOUT_S * 1000,
+                "connect_timeout": timeout_s,
+                "tcp_user_timeout": timeout_s * 1000,
                 "application_name": "consent-engine",
-                "options": f"-c statement_timeout={TIMEOUT_S}s -c lock_timeout={TIMEOUT_S}s"
+                "options": f"-c statement_timeout={timeout_s}s -c lock_timeout={timeout_s}s"
                 " -c synchronous_commit=on -c timezone=UTC",
             },
         )
@@ -48,18 +48,18 @@ def connected(url: str) -> Engine:
         ) from None
     except (SQLAlchemyError, TypeError):
         raise SettingsError("CONSENT_ARCHIVE_URL is not an address of SQLite or PostgreSQL") from None
-    bound_waits(made, TIMEOUT_S + 1)
+    bound_waits(made, timeout_s + 1)
     return made
 
 
-def _sqlite(path: str) -> Engine:
+def _sqlite(path: str, timeout_s: int) -> Engine:
     made = create_engine(
         f"sqlite:///{path}",
         pool_size=CONNECTIONS,
         max_overflow=0,
-        pool_timeout=TIMEOUT_S,
+        pool_timeout=timeout_s,
         hide_parameters=True,
-        connect_args={"timeout": TIMEOUT_S},
+        connect_args={"timeout": timeout_s},
     )
 
     @event.listens_for(made, "do_connect")
@@ -72,8 +72,8 @@ def _sqlite(path: str) -> Engine:
 
     @event.listens_for(made, "connect")
     def durable(connection: Any, record: Any) -> None:  # noqa: ANN401 - the driver's own connection
-        _write_ahead(connection)
-        for pragma in ("synchronous=FULL", "secure_delete=ON", f"busy_timeout={TIMEOUT_S * 1000}"):
+        _write_ahead(connection, timeout_s)
+        for pragma in ("synchronous=FULL", "secure_delete=ON", f"busy_timeout={timeout_s * 1000}"):
             connection.execute(f"PRAGMA {pragma}")
         record.info["file"] = _file(path)
 
@@ -85,9 +85,9 @@ def _sqlite(path: str) -> Engine:
     return made
 
 
-def _write_ahead(connection: Any) -> None:  # noqa: ANN401
+def _write_ahead(connection: Any, timeout_s: int) -> None:  # noqa: ANN401
     """Have readers and the writer not wait for each other. It is the file's: of several at once one switches it on."""
-    end = monotonic() + TIMEOUT_S
+    end = monotonic() + timeout_s
     while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
         try:
             connection.execute("PRAGMA journal_mode=WAL")

@@ -16,8 +16,8 @@ from fakeredis import FakeRedis
 from sqlalchemy import event, text
 
 from benchmarks import postgres
-from consent_engine.adapters import sql_archive, sql_connections
 from consent_engine.adapters.sql_archive import SqlArchive
+from consent_engine.adapters.sql_connections import TIMEOUT_S
 from consent_engine.adapters.sql_pause import DOWN_S, MOST_DOWN_S, Pause
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import parse
@@ -49,8 +49,8 @@ def ctl(server, word):
 
 
 @contextmanager
-def town_on(url):
-    archive = SqlArchive(url, SHORT)
+def town_on(url, timeout_s=TIMEOUT_S):
+    archive = SqlArchive(url, SHORT, timeout_s)
     town = Town(FakeRedis(decode_responses=True), archive)
     try:
         yield town
@@ -132,9 +132,8 @@ def test_a_full_disk_is_waited_for_and_nothing_is_half_written(small):
     wait_and_then_move(small, orders, full.clear)
 
 
-def test_a_database_that_somebody_locked_is_waited_for_in_a_bounded_time(url, monkeypatch):
-    monkeypatch.setattr(sql_connections, "TIMEOUT_S", 1)
-    with town_on(url) as town:
+def test_a_database_that_somebody_locked_is_waited_for_in_a_bounded_time(url):
+    with town_on(url, timeout_s=1) as town:
         emptied(town.archive)
         orders = [town.settled(msisdn=number) for number in SOME[:3]]
         at = town.archive._engine.url  # noqa: SLF001
@@ -154,9 +153,8 @@ def test_a_database_that_somebody_locked_is_waited_for_in_a_bounded_time(url, mo
         wait_and_then_move(town, orders, let_go)
 
 
-def test_a_postgres_that_is_frozen_keeps_nobody_for_ever(alone, monkeypatch):
-    monkeypatch.setattr(sql_connections, "TIMEOUT_S", 1)
-    archive = SqlArchive(alone.url, SHORT)
+def test_a_postgres_that_is_frozen_keeps_nobody_for_ever(alone):
+    archive = SqlArchive(alone.url, SHORT, timeout_s=1)
     archive.check()
     children = Path(f"/proc/{alone.pid}/task/{alone.pid}/children").read_text().split()
     stopped = [alone.pid, *map(int, children)]
@@ -244,12 +242,11 @@ def test_a_report_whose_ref_no_database_can_compare_does_not_sink_its_batch(town
     assert town.client.xlen("ce:{0}:unmatched") == len(refs)
 
 
-def test_a_look_at_a_large_archive_counts_only_so_many(town, monkeypatch):
+def test_a_look_at_a_large_archive_counts_only_so_many(town):
     for number in SOME[:4]:
         town.settled(msisdn=number)
     town.move()
-    monkeypatch.setattr(sql_archive, "MOST_COUNTED", 3)
-    assert town.archive.check() == 3
+    assert town.archive.check(most=3) == 3
 
 
 def test_what_was_erased_is_never_looked_at_again_by_who_erases(small):
