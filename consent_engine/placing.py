@@ -15,7 +15,7 @@ from consent_engine.domain.policy import LATE_MARGIN
 from consent_engine.errors import ArchiveUnavailable, IdempotencyConflict, Malformed, Refused, StoreUnavailable
 from consent_engine.ports import Commit, LineChange, OrderChange, Word
 from consent_engine.recording import MOST_RACES
-from consent_engine.rounds import Release, Reserve, Step, load, recall, reserve, save
+from consent_engine.rounds import Release, Reserve, Step, load, prove, recall, reserve, save
 
 REQUEST_MAY_LAST_MS = 60_000
 """How long a reservation without an order counts: longer than any request can still be under way."""
@@ -83,7 +83,9 @@ def _admit(
         loaded = yield from load([order], [line_key])
         line = loaded.line(line_key)
         if existing := loaded.orders.get(order):
-            return (yield from _again(existing, wanted))
+            if again := (yield from _again(existing, wanted)):
+                return again
+            continue
         if archived := (yield from _archived(order, wanted, loaded.now)):
             return archived
         salt = token_hex(16)
@@ -113,12 +115,11 @@ def _archived(order: str, wanted: Placing, now: Millis) -> Step[Placed | None]:
     return None
 
 
-def _again(existing: Order, wanted: Placing) -> Step[Placed]:
-    """The same request once more: the same order, proven durable like the first time."""
+def _again(existing: Order, wanted: Placing) -> Step[Placed | None]:
+    """The same request once more: the same order, proven durable like the first time; None when it left meanwhile."""
     if existing.doc.request != wanted.request.fingerprint():
         raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
-    yield from save(Commit("place", OrderChange(existing, 0, None, {})), prove=True)
-    return Placed(existing, created=False)
+    return Placed(existing, created=False) if (yield from prove(existing.id)) else None
 
 
 def _commit(new: Order, fields: dict[str, str], line: Line, wanted: Placing) -> Commit:

@@ -36,6 +36,12 @@ class Save(Struct, frozen=True):
     prove: bool = False
 
 
+class Prove(Struct, frozen=True):
+    """Asks that what was written of an order before is proven durable."""
+
+    order: str
+
+
 class Reserve(Struct, frozen=True):
     """Asks for the reservation of an Idempotency-Key."""
 
@@ -59,7 +65,7 @@ class Recall(Struct, frozen=True):
     key: str
 
 
-Ask = Load | Save | Reserve | Release | Recall
+Ask = Load | Save | Prove | Reserve | Release | Recall
 Step = Generator[Ask, Any, T]
 
 
@@ -87,6 +93,12 @@ def load(orders: Sequence[str] = (), lines: Sequence[str] = ()) -> Step[Loaded]:
 def save(commit: Commit, *, prove: bool = False) -> Step[Word]:
     """Save a commit."""
     answer: Word = yield Save(commit, prove)
+    return answer
+
+
+def prove(order: str) -> Step[bool]:
+    """Prove an order durable; False when it is not here any more: to be looked for again."""
+    answer: bool = yield Prove(order)
     return answer
 
 
@@ -172,6 +184,10 @@ def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[o
     return words
 
 
+def _proven(store: Store, asks: Sequence[Prove], due: Counter[Lane]) -> Sequence[object]:
+    return store.prove([ask.order for ask in asks])
+
+
 def _reserved(store: Store, asks: Sequence[Reserve], due: Counter[Lane]) -> Sequence[object]:
     return store.claim([(ask.key, ask.fingerprint, ask.order, ask.claimant, ask.seen) for ask in asks])
 
@@ -185,6 +201,7 @@ _ANSWER: dict[type[Ask], Callable[[Store, Any, Counter[Lane]], Sequence[object]]
     Load: _loaded,
     Recall: _recalled,
     Save: _saved,
+    Prove: _proven,
     Reserve: _reserved,
     Release: _released,
 }

@@ -160,6 +160,10 @@ class CellsStore:
         """See Store.commit."""
         return self._each(commits, _record, lambda cell, some: cell.commit(some, prove=prove))
 
+    def prove(self, orders: Sequence[str]) -> list[bool]:
+        """See Store.prove."""
+        return self._each(orders, str, lambda cell, some: cell.prove(some))
+
     def lease(self, lane: Lane, n: int) -> list[Leased]:
         """See Store.lease. All of them are of one cell, a different one each time: a cell that fails fails alone."""
         failed = None

@@ -4,9 +4,7 @@ Its keys: `redis_keys`.
 """
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -14,9 +12,9 @@ from msgspec.structs import replace
 from consent_engine.adapters.redis_client import Calls, Wire
 from consent_engine.adapters.redis_keys import Cell
 from consent_engine.adapters.redis_leaving import Departures, told
+from consent_engine.adapters.redis_lists import LOOK_BACK, Lists
 from consent_engine.adapters.redis_packing import (
     MOST_UNREAD,
-    TIES,
     Offers,
     arguments_of,
     claim_of,
@@ -24,11 +22,9 @@ from consent_engine.adapters.redis_packing import (
     leased_of,
     order_of,
     scored,
-    stuck_of,
 )
 from consent_engine.domain.compact import parsed
-from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Millis, Pending
-from consent_engine.domain.lifecycle import State
+from consent_engine.domain.effects import Lane, Millis, Pending
 from consent_engine.domain.line import Line, Refusal
 from consent_engine.domain.order import Order
 from consent_engine.errors import BrokenRecord
@@ -41,15 +37,10 @@ from consent_engine.ports import (
     Owner,
     Posted,
     Stored,
-    Stuck,
     Word,
 )
 
 log = logging.getLogger(__name__)
-MEMBERS = 10_000
-_MOVES = f":{WAKE_ARCHIVE}"
-LOOK_BACK = 100
-"""Among how many of the newest entries of a stream a repeat is looked for."""
 
 
 class RedisStore:
@@ -67,7 +58,10 @@ class RedisStore:
         leaving = Departures(wire, self._cell, self._offers)
         self.records, self.retire, self.forget = leaving.records, leaving.retire, leaving.forget
         self.postpone, self.bind_archive = leaving.postpone, leaving.bind_archive
-        self.placed_live = self.placed
+        self._lists = Lists(wire, self._cell)
+        self.placed = self.placed_live = self._lists.placed
+        self.stuck, self.open_orders, self.funnel = self._lists.stuck, self._lists.open_orders, self._lists.funnel
+        self.unmatched = self._lists.unmatched
 
     def _now(self) -> str:
         return "" if self._clock is None else str(self._clock())
@@ -133,6 +127,13 @@ class RedisStore:
                 words[n] = word
         return [Word(word) for word in words]
 
+    def prove(self, orders: Sequence[str]) -> list[bool]:
+        """See Store.prove."""
+        calls = Calls()
+        for order_id in orders:
+            calls.script("prove", [self._cell.order(order_id)], [])
+        return [bool(is_here) for is_here in self._wire.send(calls, prove=True, repeat=True)]
+
     def lease(self, lane: Lane, n: int) -> list[Leased]:
         """See Store.lease."""
         if n <= 0:
@@ -192,13 +193,6 @@ class RedisStore:
             calls.plain("HGET", self._cell.order(order_id), "line")
         return self._wire.send(calls, repeat=True)
 
-    def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:
-        """See Store.unmatched."""
-        calls = Calls()
-        for entry in entries:
-            calls.script("aside", [self._cell.unmatched], [entry, LOOK_BACK])
-        self._wire.send(calls, prove=prove, repeat=True)
-
     def depths(self) -> dict[Lane, LaneDepth]:
         """See Store.depths."""
         calls = Calls()
@@ -218,48 +212,9 @@ class RedisStore:
             depths[lane] = LaneDepth(due, late, parked, waiting)
         return depths
 
-    def stuck(self, limit: int) -> list[Stuck]:
-        """See Store.stuck."""
-        calls = Calls()
-        for lane in Lane:
-            calls.plain("ZRANGE", self._cell.due[lane], "+inf", "+inf", "BYSCORE", "LIMIT", 0, limit)
-        members = [m for answer in self._wire.send(calls, repeat=True) for m in answer]
-        return [stuck_of(member) for member in members[:limit]]
-
-    def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """See Store.placed: here is no archive, so it is placed_live too."""
-        return [(order, at) for order, at in self._newest(self._cell.placed, before, limit)]
-
-    def _newest(self, index: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """A page of an index by instant, newest first; ties go by name, so that a cursor skips nothing."""
-        highest = "+inf" if before is None else before[0]
-        calls = Calls()
-        calls.plain("ZRANGE", index, highest, "-inf", "BYSCORE", "REV", "LIMIT", 0, limit + TIES, "WITHSCORES")
-        [flat] = self._wire.send(calls, repeat=True)
-        found = scored(flat)
-        return [(name, at) for name, at in found if before is None or (at, name) < before][:limit]
-
-    def open_orders(self, limit: int) -> list[str]:
-        """See Store.open_orders."""
-        members = (member for lane in (Lane.TIMER, Lane.ACTIVATION, Lane.SMS) for member in self._members(lane))
-        ids = (member.split(":")[1] for member in members if member.startswith("o:") and not member.endswith(_MOVES))
-        return list(dict.fromkeys(islice(ids, limit)))
-
-    def _members(self, lane: Lane) -> Iterator[str]:
-        """What stands in a lane's due-set, the next due first, some thousands at a time."""
-        first = 0
-        while True:
-            calls = Calls()
-            calls.plain("ZRANGE", self._cell.due[lane], first, first + MEMBERS - 1)
-            [found] = self._wire.send(calls, repeat=True)
-            yield from found
-            if len(found) < MEMBERS:
-                return
-            first += MEMBERS
-
     def refusals(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis, str, Refusal | None]]:
         """See Store.refusals."""
-        page = self._newest(self._cell.refusals, before, limit)
+        page = self._lists.newest(self._cell.refusals, before, limit)
         calls = Calls()
         for line_id, carrier in (name.split(" ") for name, _ in page):
             calls.plain("HMGET", self._cell.line(line_id), f"r:{carrier}", "msisdn")
@@ -283,16 +238,3 @@ class RedisStore:
         for order_id in orders:
             calls.plain("HGET", self._cell.order(order_id), "v")
         return [int(v or 0) for v in self._wire.send(calls, repeat=True)]
-
-    def funnel(self, day: str) -> dict[State, int]:
-        """See Store.funnel."""
-        calls = Calls()
-        calls.plain("HGETALL", self._cell.funnel(day))
-        [steps] = self._wire.send(calls, repeat=True)
-        counts: Counter[str] = Counter()
-        for step, count in steps.items():
-            before, made, after = step.rpartition(">")
-            counts[after] += int(count)
-            if before and made:
-                counts[before] -= int(count)
-        return {State(state): count for state, count in counts.items()}

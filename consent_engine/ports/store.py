@@ -180,6 +180,9 @@ class Store(Leaving, Protocol):
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Word]:
         """Save each, in one round trip; repeated by itself when an answer was lost on the wire."""
 
+    def prove(self, orders: Sequence[str]) -> list[bool]:
+        """Prove durable, as `prove` does, what was written of orders before; False for one that is not here (now)."""
+
     def lease(self, lane: Lane, n: int) -> list[Leased]:
         """Take up to n due effects. Never repeated by itself: a lost answer is a lost lease."""
 

@@ -105,6 +105,22 @@ def test_a_commit_without_an_event_raises_the_version_too(world, store, order):
     assert one(store, Commit("op", change)) is Word.STALE
 
 
+def test_only_what_is_called_a_new_order_is_created(world, store, order):
+    world.client.delete(world.cell.order(order.id))
+    for read in (order.version, 0):
+        change = OrderChange(order, read, order.state, {"e1": "[]"}, (Put(WAKE_TOO_LATE, 9),))
+        assert one(store, Commit("op", change)) is Word.STALE
+    assert store.prove([order.id]) == [False]
+    assert record(world, order) == {}
+
+
+def test_a_proof_changes_nothing_and_says_which_orders_are_here(world, store, order):
+    was = record(world, order)
+    assert store.prove([order.id, "0ce7" + "f" * 24]) == [True, False]
+    assert record(world, order) == was
+    assert list(world.client.keys("ce:*order:*")) == [world.cell.order(order.id)]
+
+
 def test_one_stale_commit_of_a_round_trip_leaves_the_others_alone(world, store, order):
     other = world.engine.show(world.place("13900139000").id)
     words = store.commit([noted(order, "a"), noted(order, "b"), noted(other, "a")], prove=True)

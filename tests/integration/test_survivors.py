@@ -104,6 +104,15 @@ def test_what_was_still_to_be_said_goes_with_an_order_that_settles(world):
     assert QUESTION not in world.engine.show(order.id).effects
 
 
+def test_a_lift_that_is_proven_again_after_its_line_has_gone_makes_none(world):
+    world.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "desk"))
+    line, store = world.engine.line(NUMBER), world.engine.store
+    assert store.lift(line.id, line.refusals[0], "kept")
+    world.client.delete(world.cell.line(line.id))
+    assert store.lift(line.id, line.refusals[0], "kept")
+    assert not world.client.exists(world.cell.line(line.id))
+
+
 def test_an_act_that_lifted_one_refusal_does_not_lift_the_next(world):
     for _ in range(2):
         world.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024"))

@@ -6,7 +6,8 @@
 
 for _, entry in ipairs(redis.call("XREVRANGE", KEYS[1], "+", "-", "COUNT", ARGV[2])) do
     if entry[2][2] == ARGV[1] then
-        redis.call("XSETID", KEYS[1], redis.call("XREVRANGE", KEYS[1], "+", "-", "COUNT", 1)[1][1])
+        -- So that WAITAOF on this connection proves the first write too.
+        redis.call("XDEL", KEYS[1], redis.call("XADD", KEYS[1], "*", "m", ""))
         return 0
     end
 end

@@ -7,7 +7,8 @@
 --       5 op: the identity of this change
 --       6 owner of the held effect 'o', 'l' or ''    7 its id    8 its token (the attempt)
 --       9 guard: an instant, or ''
---       10 state before   11 state after   12 head of the chain   13 score in `placed` or ''
+--       10 state before   11 state after   12 head of the chain
+--       13 score in `placed`: of a new order, which alone is created; else ''
 --       14 key of the message to consume or ''       15 '1': this reader lets go of the line
 --       16 name of the offer that a new order needs, or ''   17 the offer, '' when it is believed to be there
 --       then five counted lists: order fields (name, value) · effects to put (owner, id, lane, due, kept) ·
@@ -66,6 +67,7 @@ if has_order and order_version ~= ARGV[2] then
     end
     return { "stale", order_version, line_version }
 end
+if has_order and order_version == "0" and ARGV[13] == "" then return { "stale", order_version, line_version } end
 if has_line and ARGV[4] ~= "" and line_version ~= ARGV[4] then
     return { "stale", order_version, line_version }
 end
