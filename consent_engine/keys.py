@@ -28,16 +28,19 @@ class Keys:
         self._secret = secret
 
     def add(self, name: str, role: Role) -> str:
-        """Make a key; the only time it can be read. Raises Malformed when the name is taken or not sound."""
+        """Make a key; the only time it can be read.
+
+        Raises Malformed when the name is not sound, or was given before: a name stands in orders and events, and a
+        second key of a revoked one's name would have its orders.
+        """
         sound = 0 < len(name) <= 64 and name.isprintable() and not set(name) & set(" :|")  # noqa: PLR2004
         if not sound:
             raise Malformed([FieldError("name", "invalid", "1 to 64 printable characters without blanks, : and |")])
-        if any(key.name == name for key in self._registry.keys().values()):
-            raise Malformed(
-                [FieldError("name", "taken", "there is a key of this name: revoke it or take another name")]
-            )
         key = f"ce_{secrets.token_urlsafe(32)}"
-        self._registry.add_key(self.hash_of(key), ApiKey(name, role.value, self._registry.now()))
+        if not self._registry.add_key(self.hash_of(key), ApiKey(name, role.value, self._registry.now())):
+            raise Malformed(
+                [FieldError("name", "taken", "a key has or had this name, and none is given twice: take another one")]
+            )
         return key
 
     def all(self) -> list[ApiKey]:
@@ -45,12 +48,12 @@ class Keys:
         return sorted(self._registry.keys().values(), key=lambda key: key.name)
 
     def revoke(self, name: str) -> None:
-        """Forget a key; raises KeyNotFound."""
+        """Forget a key, but for its name, which is never given again; raises KeyNotFound."""
         found = [key_hash for key_hash, key in self._registry.keys().items() if key.name == name]
         if not found:
             raise KeyNotFound("no key of this name")
         for key_hash in found:
-            self._registry.drop_key(key_hash)
+            self._registry.drop_key(key_hash, name)
 
     def whose(self, key: str) -> ApiKey:
         """Who calls; raises Unauthenticated. The look-up is by keyed hash, so its timing tells nothing of a key."""

@@ -21,7 +21,8 @@ all others with cell 0):
     ce:key:<hash>         string  reservation of an Idempotency-Key: fingerprint|order|claimant|instant
     ce:plan:<code>        hash    <version> -> plan, current, sale
     ce:plans              set     codes
-    ce:apikeys            hash    <hash of the key> -> name, role, created
+    ce:apikeys            hash    <hash of the key> -> name, role, created; '' once it was revoked; name:<name> -> '':
+                                  a name that was given, which is never given again
     ce:workers            hash    <worker> -> instant and what it does
     ce:measures           hash    what workers measured of outside calls, in counts
     ce:meta               hash    schema, cells, secret (a check value), catalogue (raised by every change)

@@ -77,10 +77,13 @@ class RedisRegistry:
         kept = self._one("HGETALL", f"{self._prefix}plan:{code}")
         return [plan_from(json.loads(kept[n])) for n in sorted((n for n in kept if n.isdigit()), key=int)]
 
-    def add_key(self, key_hash: str, key: ApiKey) -> None:
+    def add_key(self, key_hash: str, key: ApiKey) -> bool:
         """See Registry.add_key."""
-        kept = json.dumps([key.name, key.role, key.created_at])
-        self._one("HSETNX", f"{self._prefix}apikeys", key_hash, kept, prove=True)
+        calls = Calls()
+        row = json.dumps([key.name, key.role, key.created_at])
+        calls.script("enter", [f"{self._prefix}apikeys"], [key_hash, key.name, row])
+        [is_new] = self._wire.send(calls, prove=True, repeat=True)
+        return bool(is_new)
 
     def key(self, key_hash: str) -> ApiKey | None:
         """See Registry.key."""
@@ -92,9 +95,9 @@ class RedisRegistry:
         kept = self._one("HGETALL", f"{self._prefix}apikeys")
         return {key_hash: ApiKey(*json.loads(row)) for key_hash, row in kept.items() if row}
 
-    def drop_key(self, key_hash: str) -> None:
+    def drop_key(self, key_hash: str, name: str) -> None:
         """See Registry.drop_key. An empty row stays: an adding that arrives late must not bring the key back."""
-        self._one("HSET", f"{self._prefix}apikeys", key_hash, "", prove=True)
+        self._one("HSET", f"{self._prefix}apikeys", key_hash, "", f"name:{name}", "", prove=True)
 
     def announce(self, worker: str, told: str) -> None:
         """See Registry.announce."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 KNOWN_S = 1.0
 FULL_NUMBERS = frozenset({Role.AGENT, Role.AUDITOR, Role.ADMIN})
-"""Roles that see whole numbers and what subscribers wrote; an agent sees its own orders only."""
+"""Roles that see whole numbers and what subscribers wrote; an agent those of its own orders only."""
 
 bearer = HTTPBearer(auto_error=False, scheme_name="key", description="An API key, from `consent keys add`")
 
@@ -81,6 +81,19 @@ Anybody = Annotated[ApiKey, Depends(Allowed(*Role))]
 def visible(engine: Engine, order_id: str, caller: ApiKey) -> Order:
     """The order, if this caller may know that it exists; raises OrderNotFound."""
     order = engine.show(order_id)
-    if caller.role == Role.AGENT and order.doc.placed_by != caller.name:
+    if caller.role == Role.AGENT and not is_own(order, caller):
         raise OrderNotFound("no such order")
     return order
+
+
+def is_own(order: Order, caller: ApiKey) -> bool:
+    """Whether it was placed with this very key: under its name, since it was made.
+
+    Releases before names were given once let a new key have a revoked one's name, and an order knows the name alone.
+    """
+    return order.doc.placed_by == caller.name and order.doc.placed_at >= caller.created_at
+
+
+def sees_whole(order: Order, caller: ApiKey) -> bool:
+    """Whether this caller is shown the order's number and what the subscriber wrote."""
+    return caller.role in FULL_NUMBERS and (caller.role != Role.AGENT or is_own(order, caller))

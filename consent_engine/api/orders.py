@@ -7,7 +7,16 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from consent_engine.api import openapi
-from consent_engine.api.auth import FULL_NUMBERS, Agent, AgentOrOps, Ops, OrderReader, OrdersReader, visible
+from consent_engine.api.auth import (
+    FULL_NUMBERS,
+    Agent,
+    AgentOrOps,
+    Ops,
+    OrderReader,
+    OrdersReader,
+    sees_whole,
+    visible,
+)
 from consent_engine.api.body import MOST_FORM, read_body, read_json
 from consent_engine.api.forms import CancelOrder, SearchOrders, read
 from consent_engine.api.front import front_of
@@ -146,7 +155,7 @@ async def _act(request: Request, order_id: str, caller: ApiKey, act: Callable[[E
 
 
 def _shown(order: Order, caller: ApiKey, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    view = OrderView.of(order, whole=caller.role in FULL_NUMBERS)
+    view = OrderView.of(order, whole=sees_whole(order, caller))
     return Response(view.json_bytes(), status, headers, "application/json")
 
 

@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Send
 
 from consent_engine.api import openapi
-from consent_engine.api.auth import FULL_NUMBERS, Allowed, bearer, visible
+from consent_engine.api.auth import Allowed, bearer, sees_whole, visible
 from consent_engine.api.front import front_of
 from consent_engine.api.orders import check_id
 from consent_engine.api.streams import Streams
@@ -132,8 +132,7 @@ class Telling:
 
     def _news(self, order: Order) -> bytes:
         """What was not told yet."""
-        whole = self._caller.role in FULL_NUMBERS
-        entries = timeline(order, whole=whole, after=self._seen)
+        entries = timeline(order, whole=sees_whole(order, self._caller), after=self._seen)
         told = [f"id: {n}\ndata: ".encode() + e.json_bytes() + b"\n\n" for n, e in enumerate(entries, self._seen + 1)]
         self._seen += len(entries)
         self._told_at = monotonic() if entries else self._told_at

@@ -14,7 +14,9 @@ app = typer.Typer(help="API keys: add, list, revoke.")
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Who it is for: stands in every event its owner causes.")],
+    name: Annotated[
+        str, typer.Argument(help="Who it is for: stands in every event its owner causes. Given once, for ever.")
+    ],
     role: Annotated[str, typer.Option(help="agent, reviewer, ops, auditor or admin (may do everything).")],
 ) -> None:
     """Make a key. It is printed once, as the last word, and stored as a hash."""
@@ -39,7 +41,7 @@ def show_all() -> None:
 
 @app.command()
 def revoke(name: Annotated[str, typer.Argument(help="As `consent keys list` shows it.")]) -> None:
-    """Forget a key: its owner is not let in any more."""
+    """Forget a key: its owner is not let in any more, and its name is never given again."""
     with opened() as engine:
         engine.keys.revoke(name)
     line(f"revoked: {name}")

@@ -244,8 +244,8 @@ class Registry(Protocol):
     def plan_versions(self, code: str) -> list[Plan]:
         """Every version of a plan, oldest first."""
 
-    def add_key(self, key_hash: str, key: ApiKey) -> None:
-        """Keep an API key (its hash)."""
+    def add_key(self, key_hash: str, key: ApiKey) -> bool:
+        """Keep an API key (its hash); False, and nothing is kept, when its name was given to another key before."""
 
     def key(self, key_hash: str) -> ApiKey | None:
         """Whose key this is."""
@@ -253,8 +253,8 @@ class Registry(Protocol):
     def keys(self) -> dict[str, ApiKey]:
         """Every key, by hash."""
 
-    def drop_key(self, key_hash: str) -> None:
-        """Forget a key."""
+    def drop_key(self, key_hash: str, name: str) -> None:
+        """Forget a key, but not its name."""
 
     def announce(self, worker: str, told: str) -> None:
         """Say that a worker is alive, in our own key."""
