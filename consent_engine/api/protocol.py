@@ -1,4 +1,9 @@
-"""HTTP/1.1 as uvicorn and llhttp speak it, with what those leave out: a bound on a head, and deafness to Upgrade."""
+"""HTTP/1.1 as uvicorn and llhttp speak it, with what those leave out.
+
+A bound on a head, deafness to Upgrade and to trailers, and one sound Host.
+"""
+
+import re
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -6,14 +11,23 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 MOST_HEAD = 16 * 1024
 """Bytes of a request's line and headers, of a trailer, or of a chunk's extension."""
 _OFFERS = frozenset({b"upgrade", b"http2-settings", b"connection"})
+_HOST = re.compile(rb"(?:[a-z0-9._~!$&'()*+;=%-]+|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?", re.IGNORECASE)
+"""A name or address and a port; a comma, which a name might have, is how two Hosts look when a proxy joined them."""
 
 
 class HeadTooLong(Exception):
     """To llhttp a request that is no HTTP: answered 400, and the connection is closed."""
 
 
+class HostUnclear(Exception):
+    """No Host, two, or one that is none: answered 400, and the connection is closed (RFC 9112, 3.2)."""
+
+
 class BoundedHttp(HttpToolsProtocol):
     """One connection. Bytes are counted as they come, until they are of use: what never ends is never kept.
+
+    A request's headers are those of its head. A trailer comes after the body, where no proxy looks for a key, and is
+    counted and dropped (RFC 9110, 6.5.1).
 
     A client may offer another protocol with any request (Java's does); a server that speaks none reads the request as
     if it had not (RFC 9110, 7.8). llhttp stops at such a head instead, and would take the body for the next request: so
@@ -22,6 +36,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     _unused = 0
     _head = 0
+    _in_head = True
     _offered = False
 
     def data_received(self, data: bytes) -> None:
@@ -63,7 +78,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self._head = 0
+        self._head, self._in_head = 0, True
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request's line."""
@@ -73,15 +88,21 @@ class BoundedHttp(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A whole header, or one of a trailer."""
         self._count(name + value)
-        super().on_header(name, value)
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is over: to be answered, unless it must be read again."""
+        """The head is over: to be answered, unless it must be read again, or names no one host."""
+        self._in_head = False
         self._offered = self.parser.should_upgrade()
         if self._offered:
             self.scope["method"] = self.parser.get_method().decode("ascii")
             self.scope["http_version"] = self.parser.get_http_version()
             return
+        hosts = [value for name, value in self.headers if name == b"host"]
+        none_is_needed = self.parser.get_http_version() == "1.0" and not hosts
+        if not none_is_needed and (len(hosts) != 1 or not _HOST.fullmatch(hosts[0])):
+            raise HostUnclear
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

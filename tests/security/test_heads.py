@@ -1,10 +1,16 @@
-"""What never ends is never kept: heads, headers, trailers and chunk extensions, against the server as it is run."""
+"""Heads, headers, trailers and chunk extensions, against the server as it is run.
 
+What never ends is never kept, what comes after the head is not believed, and a request names one host.
+"""
+
+import json
 import socket
 
 import pytest
 
 from consent_engine.api.protocol import MOST_HEAD
+from consent_engine.keys import Role
+from tests.integration.api_door import Door, order, server
 from tests.security.serving import live
 
 PIECE = b"x" * 4_096
@@ -28,9 +34,24 @@ async def takes(scope, receive, send):
     await send({"type": "http.response.body", "body": answer})
 
 
+async def repeats(scope, receive, send):
+    """Answers the headers that it was given, once it has the whole body."""
+    while (await receive()).get("more_body"):
+        pass
+    answer = b";".join(b"%b=%b" % pair for pair in scope["headers"])
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(answer))]})
+    await send({"type": "http.response.body", "body": answer})
+
+
 @pytest.fixture(scope="module")
 def port():
     with live(takes) as address:
+        yield int(address.rpartition(":")[2])
+
+
+@pytest.fixture(scope="module")
+def repeating():
+    with live(repeats) as address:
         yield int(address.rpartition(":")[2])
 
 
@@ -120,3 +141,77 @@ def test_nobody_is_connected_through_us(port):
     assert said(port, b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n" + SMUGGLED).startswith(
         b"HTTP/1.1 400 "
     )
+
+
+TRAILER = b"Authorization: Bearer ce_x\r\nCookie: consent=x\r\nContent-Type: text/csv\r\nExpect: 100-continue\r\n"
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+@pytest.mark.parametrize(
+    "head", [CHUNKED, OFFER + b"Transfer-Encoding: chunked\r\n\r\n"], ids=["plain", "after an offer"]
+)
+def test_nothing_that_stands_in_a_trailer_is_believed(repeating, head, pieces):
+    body = b"2\r\n{}\r\n0\r\n"
+    cut = [head + body + TRAILER + b"\r\n"] if pieces == 1 else [head + body, TRAILER + b"\r\n"]
+    answer = said(repeating, *cut).partition(b"\r\n\r\n")[2].lower()
+    assert b"host=x" in answer
+    assert not [each for each in (b"ce_x", b"cookie", b"text/csv", b"100-continue") if each in answer]
+
+
+def test_a_key_in_a_trailer_is_none():
+    body = json.dumps(order()).encode()
+    head = CHUNKED.replace(b"\r\n\r\n", b"\r\nIdempotency-Key: key-1\r\n\r\n")
+    with server() as running:
+        door = Door(*running)
+        key = b"Authorization: Bearer %b\r\n" % door.keys[Role.AGENT].encode()
+        with live(door.app) as url:
+            port = int(url.rpartition(":")[2])
+            chunks = b"%x\r\n%b\r\n0\r\n" % (len(body), body)
+            assert said(port, head + chunks + key + b"\r\n").startswith(b"HTTP/1.1 401 ")
+            assert door.orders() == 0
+            assert said(port, head[:-2] + key + b"\r\n" + chunks + b"\r\n").startswith(b"HTTP/1.1 201 ")
+        door.close()
+
+
+def test_a_request_after_a_trailer_has_its_own_headers(repeating):
+    first = CHUNKED.replace(b"Connection: close\r\n", b"") + b"0\r\n" + TRAILER + b"\r\n"
+    second = b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ce_y\r\nConnection: close\r\n\r\n"
+    heard = said(repeating, first + second)
+    assert heard.count(b"HTTP/1.1 200 ") == 2
+    assert b"ce_x" not in heard
+    assert heard.endswith(b"host=x;authorization=Bearer ce_y;connection=close")
+
+
+UNCLEAR = {
+    "none": b"",
+    "two": b"Host: x\r\nHost: y\r\n",
+    "twice the same": b"Host: x\r\nHost: x\r\n",
+    "empty": b"Host:\r\n",
+    "joined": b"Host: x, y\r\n",
+    "with a user": b"Host: me@x\r\n",
+    "with a path": b"Host: x/y\r\n",
+    "with a blank": b"Host: x y\r\n",
+    "a port that is none": b"Host: x:http\r\n",
+}
+
+
+@pytest.mark.parametrize("offer", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"], ids=["plain", "with an offer"])
+@pytest.mark.parametrize("hosts", UNCLEAR.values(), ids=UNCLEAR)
+def test_a_request_that_names_no_one_host_is_answered_400_and_its_connection_ends(repeating, hosts, offer):
+    heard = said(repeating, b"GET / HTTP/1.1\r\n" + hosts + offer + b"\r\n" + SMUGGLED)
+    assert heard.startswith(b"HTTP/1.1 400 ")
+    assert heard.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize(
+    "host", [b"x", b"consent.example:8000", b"127.0.0.1:80", b"[::1]:8000", b"xn--bcher-kva.example"]
+)
+def test_a_host_is_a_name_or_an_address_and_a_port(repeating, host):
+    heard = said(repeating, b"GET / HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
+    assert heard.startswith(b"HTTP/1.1 200 ")
+    assert b"host=" + host in heard
+
+
+def test_a_program_that_speaks_http_1_0_needs_no_host_and_must_not_name_two(repeating):
+    assert said(repeating, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+    assert said(repeating, b"GET / HTTP/1.0\r\n" + UNCLEAR["two"] + b"\r\n").startswith(b"HTTP/1.1 400 ")
