@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from fakeredis import FakeRedis
 
-from consent_engine.adapters.redis_binary import find_binary
 from consent_engine.adapters.redis_client import Wire, connect
 from consent_engine.adapters.redis_registry import RedisRegistry
 from consent_engine.adapters.redis_server import connect_or_start
 from consent_engine.domain.admit import Listed, Sale
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.wiring import plans_from
+from tests import needs
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = runpy.run_path(str(ROOT / "docs" / "settings.py"))["reference"]
@@ -27,10 +27,7 @@ WRITTEN = {
 
 @pytest.fixture
 def folder(tmp_path):
-    try:
-        find_binary()
-    except SettingsError as missing:
-        pytest.skip(str(missing))
+    needs.server()
     return tmp_path
 
 

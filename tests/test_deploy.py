@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from consent_engine.adapters.redis_binary import find_binary
 from consent_engine.adapters.redis_client import Wire, connect
 from consent_engine.adapters.redis_registry import RedisRegistry
 from consent_engine.adapters.redis_server import EmbeddedServer
@@ -24,6 +23,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.durations import duration
 from consent_engine.errors import SettingsError
 from consent_engine.settings import Settings
+from tests import needs
 from tests.acceptance.house import until
 
 ROOT = Path(__file__).parents[1]
@@ -39,13 +39,6 @@ MOST_EXPOSED = 20
 """Tenths, as `systemd-analyze security` counts: below 2.0 is what it calls OK."""
 
 
-def tool(name, package):
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not here (Debian: {package})")
-    return found
-
-
 def ran(*command, **more):
     done = subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, timeout=60, check=False, **more
@@ -58,7 +51,7 @@ def ran(*command, **more):
 
 
 def test_the_compose_file_keeps_the_schema(tmp_path):
-    compose = tool("docker-compose", "docker-compose")
+    compose = needs.program("docker-compose", "docker-compose")
     shutil.copy(ROOT / "docker-compose.yml", tmp_path)
     shutil.copytree(DEPLOY, tmp_path / "deploy")
     shutil.copy(DEPLOY / ".env.example", tmp_path / ".env")
@@ -147,10 +140,7 @@ def test_every_line_of_the_example_is_a_setting():
 @pytest.fixture
 def served(tmp_path):
     """Starts a real server on one of our files, in a folder and on a socket of its own."""
-    try:
-        binary = find_binary()
-    except SettingsError as missing:
-        pytest.skip(str(missing))
+    binary = needs.server()
     running = []
 
     def start(name):
@@ -211,7 +201,7 @@ def test_a_worker_is_alive_when_it_was_heard_from(tmp_path):
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_systemd_reads_the_units(unit, tmp_path):
-    analyze = tool("systemd-analyze", "systemd")
+    analyze = needs.program("systemd-analyze", "systemd")
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
@@ -232,7 +222,7 @@ def test_a_unit_is_hardened_and_comes_back(unit):
 
 
 def test_prometheus_reads_its_files_and_the_alerts_fire():
-    promtool = tool("promtool", "promtool")
+    promtool = needs.program("promtool", "promtool")
     ran(promtool, "check", "config", DEPLOY / "prometheus" / "prometheus.yml")
     ran(promtool, "test", "rules", "alerts_test.yml", cwd=DEPLOY / "prometheus")
 
@@ -250,7 +240,7 @@ def test_alerts_ask_for_metrics_that_are_told():
 
 
 def test_the_tour_is_a_sound_script():
-    ran(tool("shellcheck", "shellcheck"), ROOT / "docs" / "tour.sh")
+    ran(needs.program("shellcheck", "shellcheck"), ROOT / "docs" / "tour.sh")
 
 
 def test_the_image_is_made_of_what_is_here_and_runs_as_nobody():

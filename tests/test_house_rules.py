@@ -39,6 +39,13 @@ def test_a_file_is_one_room(path):
     assert [f.name for f in functions if (f.end_lineno or 0) - f.lineno >= 40] == []
 
 
+def test_what_a_machine_lacks_is_told_in_one_place():
+    """A need that each test looks for on its own is missed by one of them, on a machine nobody tried."""
+    skips = re.compile(r"pytest\.(skip|importorskip)\b|\bmark\.skip|\bSkipTest\b")
+    found = [path.name for path in sorted((ROOT / "tests").rglob("*.py")) if skips.search(path.read_text("utf-8"))]
+    assert set(found) <= {"needs.py", "conftest.py", "test_house_rules.py"}, "ask tests/needs.py"
+
+
 def test_the_readmes_picture_is_the_table():
     spec = importlib.util.spec_from_file_location("lifecycle_picture", ROOT / "docs" / "lifecycle.py")
     drawing = importlib.util.module_from_spec(spec)

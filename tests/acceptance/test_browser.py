@@ -7,14 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
+from tests import needs
 from tests.acceptance.house import house, until
 
 log = logging.getLogger(__name__)
-CHROMIUM = Path("/usr/bin/chromium")
 SEEN_WITHIN_S = 3.0
 """How long after the API a step may show on the page: about a second, and room for a busy machine."""
 STEPS = ["confirmation_accepted", "said_yes", "service_activated", "notification_accepted"]
@@ -22,11 +22,9 @@ STEPS = ["confirmation_accepted", "said_yes", "service_activated", "notification
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+    chromium = needs.chromium()
+    with sync_playwright() as running:
+        started = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield started
         started.close()
 

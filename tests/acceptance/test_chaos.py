@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from consent_engine.adapters.redis_binary import find_binary
-from consent_engine.errors import SettingsError
+from tests import needs
 from tests.acceptance.house import HOME
 
 BENCHMARK = str(Path(HOME) / "benchmarks" / "chaos.py")
@@ -38,10 +37,7 @@ NEVER = (
 
 @pytest.fixture(scope="module")
 def figures():
-    try:
-        find_binary()
-    except SettingsError as missing:
-        pytest.skip(str(missing))
+    needs.server()
     environ = os.environ | {"PYTHONPATH": HOME}
     running = subprocess.Popen(
         [sys.executable, BENCHMARK, *SHORT],

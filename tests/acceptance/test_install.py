@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from consent_engine.adapters.redis_binary import find_binary
-from consent_engine.errors import SettingsError
+from tests import needs
 
 ROOT = Path(__file__).parents[2]
 INSTALL_S, TOUR_S = 240, 120
@@ -104,12 +103,8 @@ for package in (consent_engine, workers):
 
 def test_the_tour_of_a_day_is_walked(installed, tmp_path):
     for program in ("bash", "curl", "openssl"):
-        if shutil.which(program) is None:
-            pytest.skip(f"the tour needs {program}")
-    try:
-        find_binary()
-    except SettingsError as missing:
-        pytest.skip(str(missing))
+        needs.program(program, program)
+    needs.server()
     environ = {**clean_environ(), "TMPDIR": str(tmp_path)}
     told = run("bash", ROOT / "docs" / "tour.sh", installed, env=environ, cwd=tmp_path, timeout=TOUR_S)
     assert "The tour went as told" in told

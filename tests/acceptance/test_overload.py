@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from consent_engine.adapters.redis_binary import find_binary
-from consent_engine.errors import SettingsError
+from tests import needs
 from tests.acceptance.house import HOME
 
 BENCHMARK = str(Path(HOME) / "benchmarks" / "overload.py")
@@ -21,10 +20,7 @@ def figures():
 
     The 700 ms are measured there, on a machine of its own; here others may be at work.
     """
-    try:
-        find_binary()
-    except SettingsError as missing:
-        pytest.skip(str(missing))
+    needs.server()
     load = ["--seconds", "5", "--posts", "150", "--orders", "90", "--p99", "2000", "--json"]
     done = subprocess.run(
         [sys.executable, BENCHMARK, *load],

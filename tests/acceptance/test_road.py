@@ -9,18 +9,14 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from consent_engine.adapters.redis_binary import find_binary
 from consent_engine.adapters.redis_client import connect
-from consent_engine.errors import SettingsError
+from tests import needs
 from tests.acceptance.house import call, command_of, descendants, house, until
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    try:
-        find_binary()
-    except SettingsError as missing:
-        pytest.skip(str(missing))
+    needs.server()
     with house(tmp_path_factory.mktemp("house")) as made:
         yield made
 

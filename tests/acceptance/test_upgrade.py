@@ -33,6 +33,7 @@ from consent_engine.domain.sms import Reply
 from consent_engine.engine import Engine
 from consent_engine.errors import ConsentError, SettingsError
 from consent_engine.ports import Outside
+from tests import needs
 from tests.acceptance.house import House, house, until
 from tests.conftest import SENDERS, Clock, World
 
@@ -77,10 +78,7 @@ class Upgraded(World):
 
 @pytest.fixture
 def folder(tmp_path):
-    try:
-        find_binary()
-    except SettingsError as missing:
-        pytest.skip(str(missing))
+    needs.server()
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(tmp_path / "data", filter="data")
     (tmp_path / "data").chmod(0o700)

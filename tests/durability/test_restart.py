@@ -5,13 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.durability.servers import program
+from tests import needs
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_after_kill_9_every_order_is_there_with_something_due_and_the_engine_goes_on():
-    program()  # or skipped
+    needs.server()
     done = subprocess.run(
         [sys.executable, "benchmarks/restart.py", "--orders", "1000"],
         cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,

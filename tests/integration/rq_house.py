@@ -14,15 +14,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from consent_engine.adapters.redis_binary import find_binary
 from consent_engine.adapters.redis_server import EmbeddedServer
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.domain.admit import PlaceOrder, Placing
-from consent_engine.errors import SettingsError
 from consent_engine.settings import Settings
 from consent_engine.wiring import Installation, installation
+from tests import needs
 
 ROOT = Path(__file__).parents[2]
 WAIT = 30
@@ -52,10 +49,7 @@ def until(what: str, look: Callable[[], Any], seconds: float = WAIT) -> Any:
 
 @contextmanager
 def server(folder: Path):
-    try:
-        find_binary()
-    except SettingsError as missing:
-        pytest.skip(str(missing))
+    needs.server()
     with EmbeddedServer.start(folder / "d", "everysec") as started:
         yield started
 

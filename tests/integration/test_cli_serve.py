@@ -9,18 +9,14 @@ import urllib.request
 
 import pytest
 
-from consent_engine.adapters.redis_binary import find_binary
 from consent_engine.adapters.redis_server import EmbeddedServer
-from consent_engine.errors import SettingsError
+from tests import needs
 from tests.integration.rq_house import ROOT, WAIT, until
 
 
 @pytest.fixture
 def environ(tmp_path):
-    try:
-        find_binary()
-    except SettingsError as missing:
-        pytest.skip(str(missing))
+    needs.server()
     plain = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
     return plain | {"CONSENT_DATA_DIR": str(tmp_path / "data"), "CONSENT_DURABILITY": "everysec", "CONSENT_LEASE": "4s",
                     "CONSENT_CALL_TIMEOUT": "1s"}  # fmt: skip
@@ -90,10 +86,7 @@ def serving(environ, tmp_path):
             made.process.wait(WAIT)
 
 
-linux_only = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
-
-
-@linux_only
+@needs.linux
 def test_it_says_what_to_do_first_and_ends_with_everything_it_started(serving):
     children = serving.children()
     assert len(children) == 3
@@ -113,7 +106,7 @@ def test_it_says_what_to_do_first_and_ends_with_everything_it_started(serving):
     assert "Traceback" not in said
 
 
-@linux_only
+@needs.linux
 def test_its_children_end_with_it_however_it_dies(serving):
     children = serving.children()
     serving.process.kill()
@@ -121,7 +114,7 @@ def test_its_children_end_with_it_however_it_dies(serving):
     until("the children are gone", lambda: gone(children))
 
 
-@linux_only
+@needs.linux
 def test_what_dies_is_started_again(serving):
     [worker], [api] = serving.children("workers"), serving.children("api")
     os.kill(worker, signal.SIGKILL)

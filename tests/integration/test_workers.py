@@ -5,6 +5,8 @@ import signal
 import socket
 
 import pytest
+import rq_dashboard
+from flask import Flask
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -184,8 +186,6 @@ def test_a_log_names_no_number_and_rq_keeps_none(place_of_work: Works):
 
 
 def test_rqs_dashboard_shows_lane_counts_and_results(place_of_work: Works):
-    dashboard = pytest.importorskip("rq_dashboard")
-    flask = pytest.importorskip("flask")
     place_of_work.work()
     order = place_of_work.place()
     place_of_work.becomes(order, "awaiting_reply")
@@ -194,11 +194,11 @@ def test_rqs_dashboard_shows_lane_counts_and_results(place_of_work: Works):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     place_of_work.redis.config_set("port", port)
-    app = flask.Flask("dashboard")
+    app = Flask("dashboard")
     app.config["RQ_DASHBOARD_REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
-    dashboard.web.setup_rq_connection(app)
-    app.register_blueprint(dashboard.blueprint, url_prefix="/rq")
-    dashboard.web.config.serializer = JSONSerializer
+    rq_dashboard.web.setup_rq_connection(app)
+    app.register_blueprint(rq_dashboard.blueprint, url_prefix="/rq")
+    rq_dashboard.web.config.serializer = JSONSerializer
     ask = app.test_client()
     jobs = ask.get("/rq/0/data/jobs/sms/finished/10/asc/1.json").get_json()["jobs"]
     assert [job["description"].endswith(" due") for job in jobs] == [True] * len(jobs)

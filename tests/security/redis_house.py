@@ -1,22 +1,20 @@
-"""A Redis with our users and TLS only, on files of deploy/, and the engine's processes as those users."""
+"""A Redis with our users, over TLS where it can, on files of deploy/, and the engine's processes as those users."""
 
 import contextlib
 import hashlib
 import os
-import shutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from consent_engine.adapters.redis_binary import find_binary
 from consent_engine.adapters.redis_client import connect
-from consent_engine.errors import SettingsError
+from tests import needs
 from tests.acceptance.house import BSS_SECRET, GATEWAY_SECRET, HOME, SHORT, House, call, free_port, until
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "redis"
@@ -27,9 +25,7 @@ BOSS = "boss-pass-0"
 
 def certificates(folder: Path) -> Path:
     """An authority and a server's certificate for 127.0.0.1, as docs/security.md makes them."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not here (Debian: openssl)")
+    openssl = needs.program("openssl", "openssl")
     folder.mkdir()
 
     def run(*arguments: str) -> None:
@@ -50,11 +46,13 @@ class Guarded:
 
     folder: Path
     port: int
+    tls: bool
 
-    def url(self, user: str, password: str = "", scheme: str = "rediss") -> str:
+    def url(self, user: str, password: str = "") -> str:
         login = f"consent-{user}:{password or PASSWORDS[user]}" if user != "boss" else f"boss:{BOSS}"
-        more = f"?ssl_ca_certs={self.folder / 'tls' / 'ca.crt'}" if scheme == "rediss" else ""
-        return f"{scheme}://{login}@127.0.0.1:{self.port}/0{more}"
+        if not self.tls:
+            return f"redis://{login}@127.0.0.1:{self.port}/0"
+        return f"rediss://{login}@127.0.0.1:{self.port}/0?ssl_ca_certs={self.folder / 'tls' / 'ca.crt'}"
 
     def client(self, user: str) -> "Redis":
         return connect(self.url(user))
@@ -66,24 +64,29 @@ class Guarded:
 
 
 @contextlib.contextmanager
-def guarded(folder: Path) -> Iterator[Guarded]:
-    """The server on deploy/redis/data.conf, tls.conf and users.acl; only addresses and passwords are exchanged."""
-    try:
-        binary = find_binary()
-    except SettingsError as missing:
-        pytest.skip(str(missing))
-    certificates(folder / "tls")
+def guarded(folder: Path, binary: Path, *, tls: bool) -> Iterator[Guarded]:
+    """A server on deploy/redis/data.conf, tls.conf and users.acl; only addresses and passwords are exchanged.
+
+    Without TLS, of tls.conf only what is not TLS: who may come in, and what each may do, is the same.
+    """
     users = (DEPLOY / "users.acl").read_text()
     for who, name in (("api", "APIS"), ("worker", "WORKERS"), ("watch", "WATCHERS")):
         users = users.replace(
             f"#SHA256-OF-THE-{name}-PASSWORD", "#" + hashlib.sha256(PASSWORDS[who].encode()).hexdigest()
         )
     (folder / "users.acl").write_text(f"{users}\nuser boss on >{BOSS} ~* &* +@all\n")
-    made = Guarded(folder, free_port())
-    tls = (DEPLOY / "tls.conf").read_text().replace("tls-port 6379", f"tls-port {made.port}")
-    (folder / "tls.conf").write_text(tls.replace("/etc/valkey", str(folder)))
-    data = (DEPLOY / "data.conf").read_text().replace("dir /data", f"dir {folder}")
-    (folder / "data.conf").write_text(data.replace("bind * -::*", "bind 127.0.0.1"))
+    made = Guarded(folder, free_port(), tls)
+    guards = (DEPLOY / "tls.conf").read_text().replace("/etc/valkey", str(folder))
+    if tls:
+        certificates(folder / "tls")
+        guards = guards.replace("tls-port 6379", f"tls-port {made.port}")
+    else:
+        guards = re.sub(r"^(tls-.*|port 0)\n", "", guards, flags=re.M)
+    (folder / "tls.conf").write_text(guards)
+    data = (DEPLOY / "data.conf").read_text()
+    for theirs, ours in (("dir /data", f"dir {folder}"), ("port 6379", f"port {made.port}"), ("* -::*", "127.0.0.1")):
+        data = data.replace(theirs, ours)
+    (folder / "data.conf").write_text(data)
     with (folder / "redis.log").open("wb") as log:
         command = [binary, folder / "data.conf", "--include", folder / "tls.conf"]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

@@ -21,8 +21,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from consent_engine.adapters.redis_binary import find_binary
-from consent_engine.errors import SettingsError
+from tests import needs
 from tests.acceptance.house import BSS_SECRET, GATEWAY_SECRET, HOME, SHORT, House, call, command_of, descendants, until
 from tests.security.rude import rude
 
@@ -82,10 +81,7 @@ class Run:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """An engine with 2 workers that has seen everything."""
-    try:
-        find_binary()
-    except SettingsError as missing:
-        pytest.skip(str(missing))
+    needs.server()
     folder = tmp_path_factory.mktemp("persons")
     (folder / "site").mkdir()
     shutil.copy(Path(__file__).with_name("all_said.py"), folder / "site" / "sitecustomize.py")

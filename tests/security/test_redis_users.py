@@ -1,4 +1,7 @@
-"""Redis' users and TLS, tried for real: the whole road as two users over TLS, and each refused what it must not do."""
+"""Redis' users and TLS, tried for real: the whole road as two users, and each refused what it must not do.
+
+Over TLS where a server here speaks it. The users are proven without it as well; only what is about TLS needs it.
+"""
 
 import contextlib
 import socket
@@ -12,8 +15,8 @@ from http import HTTPStatus
 import pytest
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
-from consent_engine.adapters.redis_binary import find_binary
 from consent_engine.adapters.redis_client import connect
+from tests import needs
 from tests.acceptance.house import call, free_port, until
 from tests.security.redis_house import DEPLOY, PASSWORDS, guarded, processes
 
@@ -27,8 +30,16 @@ RQ_PAGES = (
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory):
-    with guarded(tmp_path_factory.mktemp("redis")) as made:
+    spoken = needs.tls_servers()
+    binary = spoken[0] if spoken else needs.server()
+    with guarded(tmp_path_factory.mktemp("redis"), binary, tls=bool(spoken)) as made:
         yield made
+
+
+@pytest.fixture
+def over_tls(redis):
+    needs.tls_server()
+    return redis
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +61,11 @@ def walked(home):
     return order["id"]
 
 
-def test_the_whole_road_is_walked_as_two_users_over_tls(home, redis, walked):
+def test_the_whole_road_is_walked_as_two_users(home, redis, walked):
     [activation] = [each for each in home.ledger()["activations"] if each["order_id"] == walked]
     assert activation["switched_on"] == 1
     with contextlib.closing(redis.client("boss")) as boss:
         assert {row["user"] for row in boss.client_list()} == {"consent-api", "consent-worker", "boss"}
-        assert boss.config_get("port")["port"] == "0"
     assert {refused.partition(": ")[2] for refused in redis.refused()} <= ASKED_AND_DONE_WITHOUT
 
 
@@ -188,8 +198,10 @@ def test_without_a_user_or_with_a_wrong_password_nobody_comes_in(redis):
             client.ping()
 
 
-def test_without_tls_or_with_another_authority_nobody_is_spoken_to(redis, tmp_path):
-    for url in (redis.url("api", scheme="redis"), redis.url("api").partition("?")[0]):
+def test_without_tls_or_with_another_authority_nobody_is_spoken_to(over_tls, walked):
+    redis = over_tls
+    with_another = redis.url("api").partition("?")[0]
+    for url in (with_another.replace("rediss://", "redis://"), with_another):
         with contextlib.closing(connect(url)) as client, pytest.raises(RedisError):
             client.ping()
     context = ssl.create_default_context(cafile=str(redis.folder / "tls" / "ca.crt"))
@@ -200,6 +212,7 @@ def test_without_tls_or_with_another_authority_nobody_is_spoken_to(redis, tmp_pa
         assert spoken.version() == "TLSv1.3"
     with contextlib.closing(redis.client("boss")) as boss:
         assert boss.config_get("tls-protocols")["tls-protocols"] == "TLSv1.2 TLSv1.3"
+        assert boss.config_get("port")["port"] == "0", "there is no other door"
 
 
 @pytest.mark.parametrize(("user", "password"), [("api", "wrong-pass-9"), ("watch", PASSWORDS["watch"])])
@@ -227,7 +240,7 @@ def test_doctor_finds_that_a_user_may_not(home, redis):
 
 def test_the_users_file_as_it_is_here_starts_no_server(tmp_path):
     """Its passwords are to be filled in; nobody runs on ours by mistake."""
-    command = [find_binary(), "--port", "0", "--aclfile", DEPLOY / "users.acl", "--dir", tmp_path]
+    command = [needs.server(), "--port", "0", "--aclfile", DEPLOY / "users.acl", "--dir", tmp_path]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode != 0
 

@@ -1,0 +1,103 @@
+"""What a test needs of the machine it runs on, one function a need. What is not here skips the test, with the reason.
+
+Only this file skips (`tests/test_house_rules.py`): a need that is met in one place is met alike everywhere. With
+CONSENT_TESTS_REQUIRE=all a skip is a failure (`tests/conftest.py`).
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from benchmarks import postgres as databases
+from consent_engine.adapters.redis_binary import OLDEST, candidates, find_binary, version
+from consent_engine.errors import SettingsError
+
+CHROMIUM = Path("/usr/bin/chromium")
+KANNEL = ("bearerbox", "smsbox", "fakesmsc")
+_KANNEL_PLACES = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/lib/kannel/test"
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only: processes' ends are watched by its kernel")
+"""A mark: the test looks at processes as only Linux shows them."""
+
+
+def _lacks(reason: str) -> NoReturn:
+    pytest.skip(reason)
+
+
+def servers() -> list[Path]:
+    """Every server program of this machine that is not too old, each once; none, where there is none.
+
+    By name, not resolved: Debian's redis-server is a link to a program that asks what it was called as.
+    """
+    return list({path.resolve(): path for path in candidates() if version(path) >= OLDEST}.values())
+
+
+def server() -> Path:
+    """The program of a Redis or Valkey, as the embedded server takes it."""
+    try:
+        return find_binary()
+    except SettingsError as missing:
+        _lacks(str(missing))
+
+
+def tls_servers() -> list[Path]:
+    """Those that speak TLS; none, too, where openssl is missing to make them a certificate with."""
+    return [each for each in servers() if _speaks_tls(each)] if shutil.which("openssl") else []
+
+
+def tls_server() -> Path:
+    """A server program that speaks TLS, and openssl beside it."""
+    return next(iter(tls_servers()), None) or _lacks("no server with TLS here, or no openssl (Debian: redis-server)")
+
+
+def _speaks_tls(binary: Path) -> bool:
+    """Asked for TLS without a certificate, no server starts; one that knows TLS names what it misses."""
+    asked = [binary, "--port", "0", "--tls-port", "1", "--save", ""]
+    told = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=False)
+    return "tls-cert-file" in told.stdout + told.stderr
+
+
+def redis_cli() -> str:
+    """Redis' or Valkey's own client for the command line."""
+    return shutil.which("redis-cli") or shutil.which("valkey-cli") or _lacks("no redis-cli here (Debian: redis-tools)")
+
+
+def program(name: str, package: str) -> str:
+    """The path of a program on PATH; `package` is Debian's that has it."""
+    return shutil.which(name) or _lacks(f"no {name} here (Debian: {package})")
+
+
+def kannel() -> dict[str, str]:
+    """Kannel's boxes and its test SMSC, by name."""
+    found = {name: shutil.which(name, path=_KANNEL_PLACES) for name in KANNEL}
+    if missing := [name for name, path in found.items() if path is None]:
+        _lacks(f"no Kannel here: {', '.join(missing)} (Debian: kannel, kannel-extras)")
+    return {name: str(path) for name, path in found.items()}
+
+
+def chromium() -> str:
+    """A Chromium that Playwright can drive."""
+    return str(CHROMIUM) if CHROMIUM.exists() else _lacks("no Chromium here (Debian: chromium)")
+
+
+@contextmanager
+def postgres() -> Iterator[databases.Server]:
+    """A PostgreSQL of the test's own, ended with it."""
+    try:
+        with databases.server() as running:
+            yield running
+    except databases.NoPostgres as missing:
+        _lacks(str(missing))
+
+
+def package_index(done: subprocess.CompletedProcess[str]) -> None:
+    """What pip did was to fetch packages; without an index it cannot."""
+    if done.returncode:
+        _lacks(f"a package cannot be installed here: {(done.stderr.strip().splitlines() or ['no reason told'])[-1]}")
