@@ -15,16 +15,17 @@ from consent_engine.domain.decide import decide
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.facts import CancelAsked, ResendAsked, RetryAsked
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.line import EVERY_CARRIER, Line, line_id
+from consent_engine.domain.line import Line, line_id
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order import Order
+from consent_engine.domain.restriction import Kind
 from consent_engine.errors import ArchiveUnavailable, ConsentError, OrderNotFound, StoreUnavailable
 from consent_engine.keys import Keys
 from consent_engine.listing import Filter, Page, RefusalsPage, orders_page, refusals_page
 from consent_engine.pace import EASY, Pace
 from consent_engine.perform import Performer
 from consent_engine.placing import Placed, placing
-from consent_engine.ports import Expired, Outside, Queue, Registry, Store, Stored, Stuck
+from consent_engine.ports import Expired, LiftedWord, Outside, Queue, Registry, Store, Stored, Stuck
 from consent_engine.receiving import Door, Incoming, RefusalAsked, owner_of
 from consent_engine.recording import recording, retrying
 from consent_engine.rounds import Loaded, Step, drive
@@ -37,10 +38,11 @@ CANCELLABLE = frozenset({State.AGREED, State.AWAITING_REPLY})
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """May this number be called? When not: since when, and that it was refused."""
+    """May this number be called? When not: since when, and why."""
 
     callable: bool
     since: Millis | None = None
+    reason: Kind | None = None
 
 
 class Engine:
@@ -183,14 +185,11 @@ class Engine:
         """A page of refusals, newest first."""
         return refusals_page(self.store, cursor, limit)
 
-    def lift(self, msisdn: Msisdn, carrier: str, by: str, evidence: str) -> bool:
-        """Lift a refusal on the subscriber's own act, which is kept; False when none stood."""
-        line = self.line(msisdn)
-        refusal = next((refusal for refusal in line.refusals if refusal.carrier == carrier), None)
-        if refusal is None:
-            return False
-        kept = {"line": line.id, "carrier": carrier, "by": by, "evidence": evidence, "at": self.registry.now()}
-        return self.store.lift(line.id, refusal, compact(kept))
+    def lift(self, msisdn: Msisdn, carrier: str, by: str, evidence: str, act_at: Millis) -> LiftedWord:
+        """Lift a refusal on the subscriber's own act at `act_at`, which is kept. A newer act is not undone by it."""
+        key = line_id(self._secret, msisdn)
+        kept = {"line": key, "carrier": carrier, "by": by, "evidence": evidence, "at": self.registry.now()}
+        return self.store.lift(key, carrier, act_at, compact(kept))
 
     def revoke(self, code: str, by: str) -> int:
         """Take a plan back: no new orders, and what is open is cancelled with a notice; how many were.
@@ -285,5 +284,7 @@ class Engine:
 
 
 def _dial(line: Line, carrier: str | None) -> Dial:
-    against = [r.since for r in line.refusals if carrier is None or r.carrier in {carrier, EVERY_CARRIER}]
-    return Dial(callable=not against, since=min(against, default=None))
+    against = line.restriction(carrier)
+    if against is None:
+        return Dial(callable=True)
+    return Dial(callable=False, since=against.since, reason=against.kind)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.line import Refusal
 from consent_engine.domain.order import Order
+from consent_engine.domain.restriction import Kind, Restriction
 from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed
 from consent_engine.ports import Store
 
@@ -71,15 +71,15 @@ def _chunk(store: Store, before: tuple[Millis, str] | None) -> tuple[list[tuple[
 class RefusalsPage:
     """A page of refusals with their numbers."""
 
-    rows: tuple[tuple[str, Refusal], ...]
+    rows: tuple[tuple[str, Restriction], ...]
     cursor: str
 
 
 def refusals_page(store: Store, cursor: str, limit: int) -> RefusalsPage:
     """Up to `limit` refusals."""
-    rows = store.refusals(read_cursor(cursor), limit)
-    last = f"{rows[-1][1]}-{rows[-1][0]}" if len(rows) == limit else ""
-    return RefusalsPage(tuple((msisdn, refusal) for _, _, msisdn, refusal in rows if refusal), last)
+    rows = store.restrictions(Kind.REFUSED, read_cursor(cursor), limit)
+    last = f"{rows[-1].at}-{rows[-1].name}" if len(rows) == limit else ""
+    return RefusalsPage(tuple((row.msisdn, row.restriction) for row in rows if row.restriction), last)
 
 
 def read_cursor(cursor: str) -> tuple[Millis, str] | None:

@@ -10,7 +10,6 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from time import monotonic
 
 from consent_engine.archiving import MOST_WAITING, Archiver
@@ -19,7 +18,6 @@ from consent_engine.domain.effects import (
     ACTIVATE,
     WAKE_ARCHIVE,
     WITHOUT_CALLS,
-    Accepted,
     Lane,
     Millis,
     Outcome,
@@ -28,7 +26,7 @@ from consent_engine.domain.effects import (
     Uncertain,
     sms_effect,
 )
-from consent_engine.domain.facts import Ended, Woke
+from consent_engine.domain.facts import Barred, Ended, Woke
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import Order
 from consent_engine.domain.outcomes import REFUSED
@@ -40,6 +38,7 @@ from consent_engine.ports import Held, Leased, Outside, Owner, Queue, Store
 from consent_engine.reading import reading
 from consent_engine.recording import giving_back, line_recording, recording
 from consent_engine.rounds import Step, drive
+from consent_engine.tally import Tally, word_of
 
 log = logging.getLogger(__name__)
 BATCH = 200
@@ -53,14 +52,6 @@ REDO_S = 0.2
 FEW = 32
 """So many that a slice made due it does itself, at once; more are work for others, too. As `rq_queue.MUCH`."""
 NOTIFICATION = sms_effect(Purpose.NOTIFICATION)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a slice did, in counts; `left` when something was still due."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    left: bool = False
 
 
 class Performer:
@@ -222,6 +213,9 @@ class Performer:
             return
 
     def _start(self, lane: Lane, leased: Leased, since: float) -> None:
+        if leased.barred:
+            self._run(lane, [self._barring(leased)])
+            return
         if leased.lost:  # started means maybe done
             self._end(leased, since, Uncertain("lease lost"))
             return
@@ -232,6 +226,14 @@ class Performer:
         task = asyncio.ensure_future(self._fly(leased, since))
         self._flying[lane].add(task)
         task.add_done_callback(lambda t: self._landed(lane, leased, since, t))
+
+    def _barring(self, leased: Leased) -> Step[str]:
+        order = leased.order
+        if order is None:
+            raise BrokenRecord("an activation without an order")
+        fact = Barred(tuple(leased.barred), leased.at)
+        yield from recording(order.id, fact, order=order, now=leased.at)
+        return "barred"
 
     async def _fly(self, leased: Leased, since: float) -> None:
         late = self._watch() - since > self._startable_s
@@ -285,16 +287,9 @@ class Performer:
             after = yield from recording(leased.order.id, ended, order=leased.order, now=now, held=held)
             pending = after.effects.get(leased.effect)
             self._measure(leased, after, now)
-        return _word(outcome, parked=bool(pending and pending.parked))
+        return word_of(outcome, parked=bool(pending and pending.parked))
 
     def _measure(self, leased: Leased, after: Order, now: Millis) -> None:
         activated = after.last(Trigger.SERVICE_ACTIVATED)
         if leased.effect == NOTIFICATION and after.state is State.NOTIFIED and activated is not None:
             self.measures.notified((now - activated.at) / 1000)
-
-
-def _word(outcome: Outcome, *, parked: bool) -> str:
-    if parked:
-        return "parked"
-    words = {Accepted: "accepted", Rejected: "rejected", Uncertain: "doubtful"}
-    return words.get(type(outcome), "retried")

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.compact import compact
 from consent_engine.domain.decide import decide
-from consent_engine.domain.decision import Drop
+from consent_engine.domain.decision import Drop, stood_off
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line import Line, Unread
 from consent_engine.domain.order import Order
@@ -46,6 +46,7 @@ def _one(
 ) -> Step[bool]:  # fmt: skip
     """Read one message; False when the line is no longer ours."""
     waits = any(m.body["kind"] == "reply" for m in behind)
+    barred = False
     for _ in range(MOST_RACES):
         if loaded is None:
             loaded = yield from load(lines=[line_id])
@@ -54,26 +55,27 @@ def _one(
         found = (yield from load(ids)).orders if ids else {}  # what others asked for in this round is in it, too
         orders = {order: found[order] for order in ids if order in found}
         meant = Reading(unmatched="lost_reader") if poisoned else understand(line, orders, message, waits=waits)
-        word = yield from _save(line, orders, message, meant, held, now, release=not behind)
+        word = yield from _save(line, orders, message, meant, held, now, release=not behind, barred=barred)
         if word in {Word.OK, Word.SAME}:
             return True
         if word in {Word.LOST, Word.FRONT}:
             return False
-        waits = waits or word is Word.GUARDED
+        waits, barred = waits or word is Word.GUARDED, barred or word is Word.BARRED
         loaded = None
     raise StoreUnavailable("too many others change this line")
 
 
 def _save(
-    line: Line, orders: Mapping[str, Order], message: Unread, meant: Reading, held: Held, now: Millis, *, release: bool
-) -> Step[Word]:
+    line: Line, orders: Mapping[str, Order], message: Unread, meant: Reading, held: Held, now: Millis,
+    *, release: bool, barred: bool,
+) -> Step[Word]:  # fmt: skip
     """Commit order by order; the last commit consumes the message. A repeat finds what was done by its op."""
     try:
         decided = [(orders[o], fact, decide(orders[o], fact, now)) for o, fact in meant.facts if o in orders]
     except (BrokenRecord, IllegalTransition) as error:
         log.error("line %s: a message cannot be decided: %s", line.id, type(error).__name__)
         decided, meant = [], Reading(unmatched="undecidable")
-    todo = [row for row in decided if not row[2].is_void]
+    todo = [(o, fact, stood_off(d, now) if barred else d) for o, fact, d in decided if not d.is_void]
     fields = {**dict.fromkeys(line.aged, ""), **meant.fields}
     for n, (order, fact, decision) in enumerate(todo):
         # What the line itself wants goes with the first commit: whoever reads again after a crash finds it asked for.

@@ -11,8 +11,9 @@ from consent_engine.domain.compact import compact
 from consent_engine.domain.correlate import sub_number
 from consent_engine.domain.event import storable
 from consent_engine.domain.keywords import Keyword, read
-from consent_engine.domain.line import EVERY_CARRIER, keyed, line_id
+from consent_engine.domain.line import keyed, line_id
 from consent_engine.domain.msisdn import Msisdn, slot
+from consent_engine.domain.restriction import EVERY_CARRIER, names_barring
 from consent_engine.domain.sms import DeliveryReport, Reply
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Outside, Posted, Store, Stored
@@ -117,10 +118,12 @@ class Door:
             "sub": sub_number(reply.to, self._outside.senders),
         }
         refuses = carriers if keyword is Keyword.STOP else ()
+        barring = tuple(dict.fromkeys(name for carrier in carriers for name in names_barring(carrier)))
         # Who repeats himself repeats the words too; a gateway that reuses an id does not, and a STOP must not drown.
         key = keyed(self._secret, "mo", reply.gateway, reply.message_id, reply.text)
         line = line_id(self._secret, reply.msisdn)
-        return Posted(line, reply.msisdn, key, compact(body), refuses, "sms", storable(reply.message_id))
+        ref = storable(reply.message_id)
+        return Posted(line, reply.msisdn, key, compact(body), refuses, "sms", ref, barring=barring)
 
     def carriers_of(self, gateway: str, to: str) -> tuple[str, ...]:
         """The carriers a message may be meant for: by our number, else the gateway's only one, else all."""

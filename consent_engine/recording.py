@@ -7,14 +7,15 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from consent_engine.domain.decide import decide
-from consent_engine.domain.decision import PARKED, Decision, Drop, Put
-from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
+from consent_engine.domain.decision import PARKED, Decision, Drop, Put, stood_off
+from consent_engine.domain.effects import ACTIVATE, Lane, Millis, Pending, lane_of
 from consent_engine.domain.facts import Ended, Fact, Woke
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line import Entry
 from consent_engine.domain.order import Order, sealed
 from consent_engine.domain.outcomes import on_line_outcome
 from consent_engine.domain.policy import Policy
+from consent_engine.domain.restriction import names_barring
 from consent_engine.errors import BrokenRecord, NothingParked, OrderNotFound, StoreUnavailable
 from consent_engine.ports import Commit, Held, Leased, LineChange, OrderChange, Owner, Word
 from consent_engine.rounds import Step, load, save
@@ -46,7 +47,9 @@ def commit_of(
     if stamps is not None:
         line = line or LineChange(before.line)
         line = replace(line, fields={**line.fields, **stamps, "seen": str(now)})
-    order = OrderChange(after, before.version, before.state, fields, decision.put, drop)
+    begins = ACTIVATE not in before.effects and any(put.effect == ACTIVATE for put in decision.put)
+    barring = names_barring(after.doc.carrier) if begins else ()
+    order = OrderChange(after, before.version, before.state, fields, decision.put, drop, barring)
     wakes = wakes_of(decision.put, now) | (wakes_of(line.put, now) if line else frozenset())
     return Commit(op, order, line, held, decision.guard, wakes=wakes), _stood(before, after, decision)
 
@@ -105,6 +108,7 @@ def recording(
 
     Raises OrderNotFound, whatever `decide` raises, and StoreUnavailable after too many lost races.
     """
+    barred = False
     for _ in range(MOST_RACES):
         if order is None:
             loaded = yield from load([order_id])
@@ -112,6 +116,7 @@ def recording(
         if order is None:
             raise OrderNotFound("no such order")
         decision = decide(order, fact, now)
+        decision = stood_off(decision, now) if barred else decision
         if decision.is_void and held is None and not prove:
             return order
         commit, after = commit_of(order, decision, fact.op, now, held)
@@ -122,6 +127,7 @@ def recording(
         if word is Word.GUARDED and isinstance(fact, Ended | Woke):
             fact = replace(fact, waits=True)
         held = None if word is Word.LOST else held
+        barred = barred or word is Word.BARRED
         order = None
     raise StoreUnavailable("too many others change this order: the same request again is safe")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 
 from consent_engine.domain.effects import Lane
 from consent_engine.engine import Engine
-from consent_engine.perform import Tally
+from consent_engine.tally import Tally
 
 CLOSE_S = 5.0
 

@@ -27,7 +27,7 @@ class ArchivedStore:
         self.prove = store.prove
         self.receive, self.claim, self.release, self.line_of = store.receive, store.claim, store.release, store.line_of
         self.unmatched, self.depths, self.stuck = store.unmatched, store.depths, store.stuck
-        self.open_orders, self.refusals, self.lift = store.open_orders, store.refusals, store.lift
+        self.open_orders, self.restrictions, self.lift = store.open_orders, store.restrictions, store.lift
         self.funnel, self.records, self.retire, self.forget = store.funnel, store.records, store.retire, store.forget
         self.placed_live = store.placed_live
         self.postpone, self.bind_archive = store.postpone, store.bind_archive

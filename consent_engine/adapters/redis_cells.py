@@ -9,11 +9,26 @@ from typing import TypeVar
 from consent_engine.adapters.redis_store import RedisStore
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.line import Line, Refusal, request_key
+from consent_engine.domain.line import Line, request_key
 from consent_engine.domain.msisdn import SLOTS
 from consent_engine.domain.order import Order
+from consent_engine.domain.restriction import Kind
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import Archive, Claim, Commit, LaneDepth, Leased, Left, Posted, Retiring, Stored, Stuck, Word
+from consent_engine.ports import (
+    Archive,
+    Claim,
+    Commit,
+    LaneDepth,
+    Leased,
+    Left,
+    LiftedWord,
+    Posted,
+    Retiring,
+    Standing,
+    Stored,
+    Stuck,
+    Word,
+)
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -228,14 +243,14 @@ class CellsStore:
         """See Store.open_orders."""
         return list(islice((order for cell in self._cells for order in cell.open_orders(limit)), limit))
 
-    def refusals(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis, str, Refusal | None]]:
-        """See Store.refusals."""
-        found = [row for cell in self._cells for row in cell.refusals(before, limit)]
-        return sorted(found, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
+    def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
+        """See Store.restrictions."""
+        found = [row for cell in self._cells for row in cell.restrictions(kind, before, limit)]
+        return sorted(found, key=lambda row: (row.at, row.name), reverse=True)[:limit]
 
-    def lift(self, line: str, refusal: Refusal, kept: str) -> bool:
+    def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftedWord:
         """See Store.lift."""
-        return self._cells[self.part(line)].lift(line, refusal, kept)
+        return self._cells[self.part(line)].lift(line, carrier, act_at, kept)
 
     def versions(self, orders: Sequence[str]) -> list[int]:
         """See Store.versions."""

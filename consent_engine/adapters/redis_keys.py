@@ -4,11 +4,12 @@ Keys, `{0}` being the tag of cell 0:
 
     ce:{0}:order:<id>     hash    v, state, line, head, doc, who (person part), e<n> events, p<n> their person parts,
                                   f:<effect> pending effects
-    ce:{0}:line:<line>    hash    v, msisdn (person part), o:<order> what a reply is matched with, r:<carrier or *>
-                                  refusals, f:<effect>, m:<key> messages seen, seen
+    ce:{0}:line:<line>    hash    v, msisdn (person part), o:<order> what a reply is matched with, r:<name>
+                                  restrictions, f:<effect>, m:<key> messages seen, seen
     ce:{0}:inbox:<line>   list    <received at>|<key>|<json>, unread, first in first read
     ce:{0}:due:<lane>     zset    o:<order>:<effect> or l:<line>:<effect> -> due (ms), the lease's end, +inf = parked
     ce:{0}:refusals       zset    <line> <carrier or *> -> since
+    ce:{0}:held           zset    <line> <carrier or *> -> since: suspected refusals, which a person decides
     ce:{0}:placed         zset    order -> placed at
     ce:{0}:funnel:<day>   hash    <state before>><state after> -> how many orders placed that day made this step
     ce:{0}:offers         hash    <hash> -> what orders were asked alike: plan, words, policy; never changed
@@ -32,6 +33,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.restriction import Kind
 
 DAY_MS = 86_400_000
 
@@ -45,6 +47,8 @@ class Cell:
         self.prefix = prefix = f"ce:{{{number}}}:"
         self.due = {lane: f"{prefix}due:{lane}" for lane in Lane}
         self.refusals = f"{prefix}refusals"
+        self.held = f"{prefix}held"
+        self.restrictions = {Kind.REFUSED: self.refusals, Kind.SUSPECTED: self.held}
         self.placed = f"{prefix}placed"
         self.offers = f"{prefix}offers"
         self.lifted = f"{prefix}lifted"

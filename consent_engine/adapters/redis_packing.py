@@ -10,8 +10,9 @@ from consent_engine.domain.doc import offer_named
 from consent_engine.domain.effects import Lane, Millis, lane_of
 from consent_engine.domain.line import Line, Unread
 from consent_engine.domain.order import Order
+from consent_engine.domain.restriction import SUSPICION_LASTS_MS
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Claim, Commit, Leased, LineChange, OrderChange, Owner, Stuck
+from consent_engine.ports import Claim, Commit, Leased, LineChange, OrderChange, Owner, Posted, Stuck
 
 LANES = {lane: number for number, lane in enumerate(Lane, 4)}
 """A lane's number among the keys of `commit`."""
@@ -85,22 +86,24 @@ def pairs(flat: Sequence[str]) -> dict[str, str]:
 def unread_of(kept: str) -> Unread:
     try:
         at, key, body = kept.split("|", 2)
-        return Unread(int(at), key, parsed(body))
+        barred, body = ("", body) if body.startswith("{") else body.split("|", 1)
+        return Unread(int(at), key, parsed(body), tuple(barred.split()))
     except ValueError:
         raise BrokenRecord("an unread message cannot be read") from None
 
 
 def leased_of(
-    offers: Mapping[str, str], now: Millis, member: str, kept: str, lost: str, flat: Sequence[str],
-    unread: Sequence[str],
+    offers: Mapping[str, str], now: Millis, member: str, kept: str, mark: str, flat: Sequence[str],
+    more: Sequence[str],
 ) -> Leased:  # fmt: skip
     owner, record, effect = member.split(":", 2)
     fields = pairs(flat)
     token = int(kept[1 : kept.index(",")])
     if owner == Owner.ORDER:
-        return Leased(effect, token, lost == "1", now, order=order_of(fields, offers))
+        barred = tuple(more) if mark == "2" else ()
+        return Leased(effect, token, mark == "1", now, order=order_of(fields, offers), barred=barred)
     line = Line.read(record, fields, now)
-    return Leased(effect, token, lost == "1", now, line=line, unread=tuple(unread_of(row) for row in unread))
+    return Leased(effect, token, mark == "1", now, line=line, unread=tuple(unread_of(row) for row in more))
 
 
 def keys_of(commit: Commit, cell: Cell) -> list[str]:
@@ -146,7 +149,24 @@ def arguments_of(commit: Commit, offer: tuple[str, str]) -> list[str | int]:
     counted(args, drops, len(drops))
     counted(args, line.fields.items() if line else (), len(line.fields) if line else 0)
     counted(args, ((entry,) for entry in commit.unmatched), len(commit.unmatched))
+    barring = change.barring if change else ()
+    counted(args, ((name,) for name in barring), len(barring))
     return args
+
+
+def posted_keys(posted: Posted, cell: Cell) -> list[str]:
+    return [
+        cell.line(posted.line), cell.inbox(posted.line), cell.due[Lane.INBOUND], cell.refusals, cell.held,
+        cell.due[Lane.TIMER], cell.lifted,
+    ]  # fmt: skip
+
+
+def posted_arguments(posted: Posted, now: str) -> list[str | int]:
+    return [
+        now, posted.line, posted.msisdn, posted.key, posted.body, " ".join(posted.makes), posted.door, posted.ref,
+        posted.reason, posted.words, str(int(posted.once)), " ".join(posted.barring), SUSPICION_LASTS_MS,
+        posted.decides, posted.decided, posted.lifting,
+    ]  # fmt: skip
 
 
 def counted(args: list[str | int], rows: Iterable[Sequence[str | int]], count: int) -> None:

@@ -21,12 +21,14 @@ from consent_engine.adapters.redis_packing import (
     keys_of,
     leased_of,
     order_of,
+    posted_arguments,
+    posted_keys,
     scored,
 )
-from consent_engine.domain.compact import parsed
 from consent_engine.domain.effects import Lane, Millis, Pending
-from consent_engine.domain.line import Line, Refusal
+from consent_engine.domain.line import Line
 from consent_engine.domain.order import Order
+from consent_engine.domain.restriction import BARRING, Kind, Restriction, name_of
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import (
     Archive,
@@ -34,8 +36,10 @@ from consent_engine.ports import (
     Commit,
     LaneDepth,
     Leased,
+    LiftedWord,
     Owner,
     Posted,
+    Standing,
     Stored,
     Word,
 )
@@ -139,7 +143,8 @@ class RedisStore:
         if n <= 0:
             return []
         calls = Calls()
-        calls.script("lease", [self._cell.due[lane]], [self._now(), n, self._lease_ms, self._cell.prefix, MOST_UNREAD])
+        settings: list[str | int] = [self._now(), n, self._lease_ms, self._cell.prefix, MOST_UNREAD, " ".join(BARRING)]
+        calls.script("lease", [self._cell.due[lane]], settings)
         # Proven before the BSS is called: a refusal after a failover must still see that an activation was started.
         [[now, *rows]] = self._wire.send(calls, prove=lane is Lane.ACTIVATION)
         leased, broken = [], Calls()
@@ -164,13 +169,9 @@ class RedisStore:
         """See Store.receive."""
         calls = Calls()
         for m in messages:
-            calls.script(
-                "receive",
-                [self._cell.line(m.line), self._cell.inbox(m.line), self._cell.due[Lane.INBOUND], self._cell.refusals],
-                [self._now(), m.line, m.msisdn, m.key, m.body, " ".join(m.refuses), m.door, m.ref, str(int(m.once))],
-            )
+            calls.script("receive", posted_keys(m, self._cell), posted_arguments(m, self._now()))
         answers = self._wire.send(calls, prove=prove, repeat=True)
-        return [Stored(word == "stored", int(at)) for word, at in answers]
+        return [Stored(word == "stored", int(at), word == "gone") for word, at in answers]
 
     def claim(self, claims: Sequence[tuple[str, str, str, str, str]]) -> list[Claim]:
         """See Store.claim."""
@@ -212,25 +213,26 @@ class RedisStore:
             depths[lane] = LaneDepth(due, late, parked, waiting)
         return depths
 
-    def refusals(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis, str, Refusal | None]]:
-        """See Store.refusals."""
-        page = self._lists.newest(self._cell.refusals, before, limit)
+    def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
+        """See Store.restrictions."""
+        page = self._lists.newest(self._cell.restrictions[kind], before, limit)
+        rows = [(name, at, name.split(" ")[0], name.split(" ")[1]) for name, at in page]
         calls = Calls()
-        for line_id, carrier in (name.split(" ") for name, _ in page):
-            calls.plain("HMGET", self._cell.line(line_id), f"r:{carrier}", "msisdn")
+        for _, _, line_id, carrier in rows:
+            calls.plain("HMGET", self._cell.line(line_id), f"r:{name_of(kind, carrier)}", "msisdn")
         answers = self._wire.send(calls, repeat=True)
         return [
-            (name, at, msisdn or "", Refusal(name.split(" ")[1], *parsed(kept)) if kept else None)
-            for (name, at), (kept, msisdn) in zip(page, answers, strict=True)
+            Standing(name, at, line_id, msisdn or "", Restriction.read(name_of(kind, carrier), kept) if kept else None)
+            for (name, at, line_id, carrier), (kept, msisdn) in zip(rows, answers, strict=True)
         ]
 
-    def lift(self, line: str, refusal: Refusal, kept: str) -> bool:
+    def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftedWord:
         """See Store.lift."""
         calls = Calls()
         keys = [self._cell.line(line), self._cell.refusals, self._cell.lifted]
-        calls.script("lift", keys, [line, refusal.carrier, kept, refusal.since, LOOK_BACK])
-        [done] = self._wire.send(calls, prove=True, repeat=True)
-        return bool(done)
+        calls.script("lift", keys, [line, carrier, kept, act_at, LOOK_BACK])
+        [word] = self._wire.send(calls, prove=True, repeat=True)
+        return LiftedWord(word)
 
     def versions(self, orders: Sequence[str]) -> list[int]:
         """See Store.versions."""

@@ -10,8 +10,8 @@ from fastapi import Request
 from consent_engine.api.body import KIB, is_packed, read_body
 from consent_engine.api.forms import ImportedRefusal, read
 from consent_engine.api.problems import MOST_ERRORS, NotOurMediaType
-from consent_engine.domain.line import EVERY_CARRIER
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.restriction import EVERY_CARRIER
 from consent_engine.errors import FieldError, Malformed
 from consent_engine.receiving import RefusalAsked
 

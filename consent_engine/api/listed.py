@@ -6,9 +6,9 @@ from pydantic import Field
 
 from consent_engine.api.views import OrderView, View, instant, veiled
 from consent_engine.domain.admit import Listed
-from consent_engine.domain.line import EVERY_CARRIER, Refusal
 from consent_engine.domain.msisdn import mask
 from consent_engine.domain.order import Order
+from consent_engine.domain.restriction import EVERY_CARRIER, Restriction
 from consent_engine.listing import RefusalsPage
 
 _CURSOR = Field(description="ask with it for the next page; empty: there is none")
@@ -36,7 +36,7 @@ class RefusalRow(View):
     ref: str = Field(description="an id outside, if there is one")
 
     @classmethod
-    def of(cls, msisdn: str, refusal: Refusal, *, whole: bool) -> "RefusalRow":
+    def of(cls, msisdn: str, refusal: Restriction, *, whole: bool) -> "RefusalRow":
         """As somebody may see it."""
         carrier = None if refusal.carrier == EVERY_CARRIER else refusal.carrier
         return cls(

@@ -14,10 +14,11 @@ from consent_engine.api.problems import RefusalNotFound
 from consent_engine.api.query import Paged, read_query
 from consent_engine.api.views import DialView, RefusalView, instant
 from consent_engine.domain.admit import SKEW_MS, millis
-from consent_engine.domain.line import EVERY_CARRIER
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.restriction import EVERY_CARRIER
 from consent_engine.engine import Engine
 from consent_engine.errors import FieldError, Malformed
+from consent_engine.ports import LiftedWord
 from consent_engine.receiving import RefusalAsked
 
 router = APIRouter(prefix="/v1", tags=["refusals"])
@@ -123,15 +124,17 @@ async def lift(request: Request, caller: Admin) -> Response:
 
 def _lift(engine: Engine, form: Lift, by: str) -> None:
     msisdn, carrier = Msisdn(form.msisdn), form.carrier.value if form.carrier else EVERY_CARRIER
-    stands = next((each for each in engine.line(msisdn).refusals if each.carrier == carrier), None)
-    if stands is not None and millis(form.evidence.at) < stands.since:
-        raise Malformed([FieldError("evidence.at", "before_the_refusal", "must not be before what it lifts")])
-    if not engine.lift(msisdn, carrier, by, form.evidence.model_dump_json()):
-        raise RefusalNotFound("no refusal of this number by this carrier stands")
+    match engine.lift(msisdn, carrier, by, form.evidence.model_dump_json(), millis(form.evidence.at)):
+        case LiftedWord.NEWER:
+            raise Malformed([FieldError("evidence.at", "before_the_refusal", "must not be before what it lifts")])
+        case LiftedWord.NONE:
+            raise RefusalNotFound("no refusal of this number by this carrier stands")
+        case LiftedWord.OK:
+            return
 
 
 def _dial(engine: Engine, dial: Dial) -> DialView:
     answer = engine.dial(Msisdn(dial.msisdn), dial.carrier.value if dial.carrier else None)
-    if answer.callable or answer.since is None:
+    if answer.reason is None or answer.since is None:
         return DialView(callable=answer.callable)
-    return DialView(callable=False, reason="refused", since=instant(answer.since))
+    return DialView(callable=False, reason=answer.reason.value, since=instant(answer.since))

@@ -85,8 +85,8 @@ def retry(order: Annotated[str, _ORDER]) -> None:
 
 def refuse(msisdn: Annotated[str, _MSISDN], carrier: Annotated[str | None, typer.Option()] = None) -> None:
     """Never call this number again: for one carrier, else for all. Cancels what is open."""
-    from consent_engine.domain.line import EVERY_CARRIER
     from consent_engine.domain.msisdn import mask, parse
+    from consent_engine.domain.restriction import EVERY_CARRIER
     from consent_engine.receiving import RefusalAsked
 
     number, of = parse(msisdn), _carrier(carrier)

@@ -22,6 +22,7 @@ from consent_engine.domain.offer import Offer
 from consent_engine.domain.order import Order, opened
 from consent_engine.domain.plan import Plan
 from consent_engine.domain.policy import Policy
+from consent_engine.domain.restriction import Kind
 from consent_engine.domain.segments import segments
 from consent_engine.domain.words import LANGUAGES
 from consent_engine.errors import (
@@ -146,6 +147,12 @@ class Sale(StrEnum):
     REVOKED = "revoked"
 
 
+_WHY_NOT = {
+    Kind.REFUSED: "the subscriber refused further calls",
+    Kind.SUSPECTED: "the subscriber wrote what may be a refusal: a person reads it within a day",
+}
+
+
 class Listed(Struct, frozen=True):
     """A plan in the catalogue, in its current version."""
 
@@ -186,9 +193,8 @@ def admit(
     """The order as it begins, and the fields written once; raises the first rule that says no."""
     request = placing.request
     plan = _plan(request, listed, now)
-    refusal = line.refusal(plan.carrier)
-    if refusal:
-        raise DoNotCall("the subscriber refused further calls", since=refusal.since)
+    if restriction := line.restriction(plan.carrier):
+        raise DoNotCall(_WHY_NOT[restriction.kind], since=restriction.since, reason=restriction.kind.value)
     open_orders = (e for e in line.entries if e.is_open and e.plan == plan.code)
     if duplicate := next(open_orders, None):
         raise DuplicateOrder("an order for this number and plan is open", order=duplicate.order)

@@ -12,7 +12,10 @@ from msgspec.structs import replace
 from consent_engine.domain.decision import (
     A_SECOND,
     Decision,
+    Drop,
     Put,
+    activating,
+    begun,
     closing,
     held_back,
     note,
@@ -20,14 +23,33 @@ from consent_engine.domain.decision import (
     say,
     settle,
 )
-from consent_engine.domain.effects import WAKE_REMINDER, WAKE_TOO_LATE, WAKE_WINDOW, Millis, Purpose, sms_effect
+from consent_engine.domain.effects import (
+    WAKE_ACTIVATE,
+    WAKE_REMINDER,
+    WAKE_TOO_LATE,
+    WAKE_WINDOW,
+    Millis,
+    Purpose,
+    sms_effect,
+)
 from consent_engine.domain.event import Event
-from consent_engine.domain.facts import CancelAsked, Ended, Fact, Replied, Reported, ResendAsked, RetryAsked, Woke
+from consent_engine.domain.facts import (
+    Barred,
+    CancelAsked,
+    Ended,
+    Fact,
+    Replied,
+    Reported,
+    ResendAsked,
+    RetryAsked,
+    Woke,
+)
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import Order
 from consent_engine.domain.outcomes import on_outcome
 from consent_engine.domain.replies import on_reply
 from consent_engine.domain.reports import on_report
+from consent_engine.domain.restriction import EVERY_CARRIER, Kind, name_of, names_barring
 from consent_engine.errors import NothingParked, NotWaiting, TooLate, TooManyResends
 
 
@@ -59,7 +81,22 @@ def _on_timer(order: Order, fact: Woke, now: Millis) -> Decision:
         return settle(order, event, guard=order.ask_by)
     if effect == WAKE_REMINDER and order.state is State.AWAITING_REPLY:
         return _remind(order, op, now)
+    if effect == WAKE_ACTIVATE and order.state is State.CONFIRMED:
+        return Decision(order, put=(activating(order, now),), drop=((effect, Drop.ANYWAY),))
     return Decision(order)
+
+
+def _on_barred(order: Order, fact: Barred, now: Millis) -> Decision:
+    """An activation was not begun, for a restriction: a refusal ends the order, all else makes it wait."""
+    if order.state is not State.CONFIRMED or begun(order):
+        return Decision(order)
+    against = frozenset(fact.names) & frozenset(names_barring(order.doc.carrier))
+    if not against:  # put by an older program, which named no carrier
+        return Decision(order, put=(activating(order, now),))
+    if not any(name_of(Kind.REFUSED, scope) in against for scope in (EVERY_CARRIER, order.doc.carrier)):
+        return Decision(order)
+    event = Event(Trigger.CANCELLED, now, fact.op, by="engine", detail={"reason": "refused"})
+    return settle(order, event, started=Drop.NOT_BEGUN)
 
 
 def _remind(order: Order, op: str, now: Millis) -> Decision:
@@ -112,6 +149,7 @@ def _on_retry(order: Order, fact: RetryAsked, now: Millis) -> Decision:
 
 
 _WAYS: dict[type[Fact], Callable[[Order, Any, Millis], Decision]] = {
+    Barred: _on_barred,
     Ended: on_outcome,
     Replied: on_reply,
     Reported: on_report,

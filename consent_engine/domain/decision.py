@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from consent_engine.domain.effects import (
     ACTIVATE,
     FRESH,
+    WAKE_ACTIVATE,
     WAKE_ARCHIVE,
     WAKE_REMINDER,
     WAKE_WINDOW,
@@ -23,6 +24,7 @@ from consent_engine.domain.order import QUESTION, Order
 from consent_engine.domain.sms import Delivery
 
 A_SECOND = 1_000
+A_MINUTE = 60_000
 MAY_BE_ASKED = "may_be_asked"
 PARKED: Millis = -1
 """The due of an effect that waits for a person: kept as +inf, which is the stuck list."""
@@ -32,7 +34,8 @@ class Drop(IntEnum):
     """When an effect may be dropped; otherwise the whole commit is refused and the fact is decided again."""
 
     ANYWAY = 0
-    NEVER_LEASED = 1
+    NOT_BEGUN = 1
+    """neither in flight nor in doubt: a call that surely did nothing is not begun"""
     NOT_IN_FLIGHT = 2
 
 
@@ -95,6 +98,23 @@ def say(purpose: Purpose, now: Millis, n: int = 1) -> Put:
     return Put(sms_effect(purpose, n), now)
 
 
+def activating(order: Order, now: Millis) -> Put:
+    """The activation, due at once. It names its carrier: the gate asks what stands on the line against that."""
+    return Put(ACTIVATE, now, Pending(about=(order.doc.carrier,)))
+
+
+def stood_off(decision: Decision, now: Millis) -> Decision:
+    """The same decision where a restriction bars its activation: that is tried again in a minute."""
+    puts = tuple(Put(WAKE_ACTIVATE, now + A_MINUTE) if put.effect == ACTIVATE else put for put in decision.put)
+    return replace(decision, put=puts)
+
+
+def begun(order: Order) -> bool:
+    """Whether the activation is in flight, or in doubt: then nobody can take the order back any more."""
+    pending = order.effects.get(ACTIVATE)
+    return pending is not None and bool(pending.leased_at or pending.doubts)
+
+
 def held_back(order: Order, put: Put, op: str, now: Millis) -> tuple[tuple[Event, ...], Put]:
     """What can wait, outside the quiet hours: the same SMS later, and the event that says so."""
     until = order.doc.policy.quiet_until(now)
@@ -135,12 +155,11 @@ def archiving(order: Order) -> Put:
 
 
 def refuse_or_note(order: Order, event: Event, late: Event, *puts: Put, late_puts: tuple[Put, ...] = ()) -> Decision:
-    """End an order on somebody's word; once an activation was started, the word is only noted (and answered)."""
+    """End an order on somebody's word; once an activation has begun, the word is only noted (and answered)."""
     if order.state in {State.AGREED, State.AWAITING_REPLY}:
         return settle(order, event, *puts)
-    activate = order.effects.get(ACTIVATE)
-    if order.state is State.CONFIRMED and activate and not activate.attempts:
-        return settle(order, event, *puts, started=Drop.NEVER_LEASED)
+    if order.state is State.CONFIRMED and not begun(order):
+        return settle(order, event, *puts, started=Drop.NOT_BEGUN)
     return note(order, late, *late_puts)
 
 

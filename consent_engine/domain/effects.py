@@ -52,6 +52,10 @@ READ = "read"
 WAKE_TOO_LATE = "wake.too_late_to_ask"
 WAKE_WINDOW = "wake.window_closed"
 WAKE_REMINDER = "wake.reminder"
+WAKE_ACTIVATE = "wake.activate"
+"""The order is confirmed, and a restriction bars its activation: that is tried again."""
+WAKE_UNDECIDED = "wake.undecided"
+"""A line's suspicion that nobody decided becomes a refusal."""
 WAKE_ARCHIVE = "wake.archive"
 """A settled order leaves the store for the archive. It moves nothing, and is no event."""
 
@@ -89,7 +93,7 @@ class Pending(Struct, frozen=True):
     doubts: attempts that may have been taken outside (timeouts, lost leases) ·
     first_at: when the first attempt began that may have been taken · last_at: when the last call began ·
     why: for people, why it waits · believe: who said that the next answer is to be believed · parked: 1 on the
-    stuck list · about: what a line's SMS is about (carrier, then the choices it lists)
+    stuck list · about: what a line's SMS is about (carrier, then the choices it lists); of an activation its carrier
     """
 
     attempts: int = 0

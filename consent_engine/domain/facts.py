@@ -30,7 +30,8 @@ class Replied(Struct, frozen=True):
     """A subscriber's message that means this order, or (AMBIGUOUS) might.
 
     at: when it reached us · written_at: the latest instant it can have been written, if the gateway knows ·
-    candidates: the orders it might have meant · answer: whether an SMS answers it (one a message, not one an order)
+    candidates: the orders it might have meant · answer: whether an SMS answers it (one a message, not one an order) ·
+    barred: a restriction stood against the carrier when it reached us: it is no consent
     """
 
     op: str
@@ -45,6 +46,7 @@ class Replied(Struct, frozen=True):
     to: str
     written_at: Millis | None = None
     answer: bool = True
+    barred: bool = False
 
 
 class Reported(Struct, frozen=True):
@@ -95,6 +97,18 @@ class Woke(Struct, frozen=True):
         return f"{self.effect}#{self.token}"
 
 
+class Barred(Struct, frozen=True):
+    """The activation was due, and not begun: restrictions of these names stand on the line."""
+
+    names: tuple[str, ...]
+    at: Millis
+
+    @property
+    def op(self) -> str:
+        """One look."""
+        return f"barred#{self.at}"
+
+
 class CancelAsked(Struct, frozen=True):
     """Somebody wants the order cancelled: an agent, ops, or a refusal (then `door` says which, and nobody waits)."""
 
@@ -122,4 +136,4 @@ class ResendAsked(Struct, frozen=True):
     by: str
 
 
-Fact = Replied | Reported | Ended | Woke | CancelAsked | RetryAsked | ResendAsked
+Fact = Replied | Reported | Ended | Woke | Barred | CancelAsked | RetryAsked | ResendAsked

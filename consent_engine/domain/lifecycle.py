@@ -72,6 +72,8 @@ class Trigger(StrEnum):
     """A reply that no longer changes anything."""
     REPLIED_BEFORE = "replied_before"
     """A reply written before the question was asked."""
+    REPLIED_BARRED = "replied_barred"
+    """A yes that reached us while a restriction stood against it: no consent, even when that was lifted since."""
     ASKED_HELP = "asked_help"
     REMINDED = "reminded"
     HELD = "held"

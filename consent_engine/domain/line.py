@@ -10,9 +10,9 @@ from consent_engine.domain.compact import compact, parsed
 from consent_engine.domain.effects import Millis, Pending
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order import Order
+from consent_engine.domain.restriction import Kind, Restriction, names_barring
 from consent_engine.errors import BrokenRecord
 
-EVERY_CARRIER = "*"
 REMEMBER_MESSAGES_MS = 30 * 24 * 3_600_000
 """How long a message's dedupe key is kept: longer than any gateway repeats itself (the longest seen is a day)."""
 
@@ -72,21 +72,20 @@ class Entry(Struct, frozen=True):
         return cls(doc.id, doc.carrier, doc.plan, doc.code, doc.sub, until)
 
 
-class Refusal(Struct, frozen=True):
-    """Never again: by which carrier (or every), since when, through which door, under which ref."""
-
-    carrier: str
-    since: Millis
-    door: str
-    ref: str
-
-
 class Unread(Struct, frozen=True):
-    """A message in the line's inbox. `body` is what the door made of it; `key` names it for ever."""
+    """A message in the line's inbox. `body` is what the door made of it; `key` names it for ever.
+
+    barred: the names of the restrictions that stood on the line when it reached us
+    """
 
     at: Millis
     key: str
     body: Mapping[str, str | int | None]
+    barred: tuple[str, ...] = ()
+
+    def was_barred(self, carrier: str) -> bool:
+        """Whether something stood against `carrier` when it reached us: then it is no consent."""
+        return not frozenset(self.barred).isdisjoint(names_barring(carrier))
 
 
 class Line(Struct, frozen=True):
@@ -96,7 +95,7 @@ class Line(Struct, frozen=True):
     version: int
     msisdn: str
     entries: tuple[Entry, ...]
-    refusals: tuple[Refusal, ...]
+    restrictions: tuple[Restriction, ...]
     effects: Mapping[str, Pending]
     answered: Mapping[str, Millis] = field(default_factory=dict)
     """purpose -> when we last answered a message that no order answers"""
@@ -105,14 +104,24 @@ class Line(Struct, frozen=True):
     aged: tuple[str, ...] = ()
     """Fields that may go: dedupe keys past their age."""
 
-    def refusal(self, carrier: str) -> Refusal | None:
+    def restriction(self, carrier: str | None) -> Restriction | None:
+        """What forbids `carrier` (None: any) to call this number; a refusal before a suspicion, the oldest first."""
+        found = (r for r in self.restrictions if r.bars(carrier))
+        return min(found, key=lambda r: (r.kind is not Kind.REFUSED, r.since), default=None)
+
+    def refusal(self, carrier: str) -> Restriction | None:
         """The refusal that forbids `carrier` to call this number."""
-        return next((r for r in self.refusals if r.carrier in {carrier, EVERY_CARRIER}), None)
+        found = self.restriction(carrier)
+        return found if found is not None and found.kind is Kind.REFUSED else None
+
+    def named(self, name: str) -> Restriction | None:
+        """The restriction of a name, where it stands."""
+        return next((r for r in self.restrictions if r.name == name), None)
 
     @classmethod
     def read(cls, line: str, fields: Mapping[str, str], now: Millis) -> "Line":
         """A line from the fields of its record (none at all: a number never seen)."""
-        entries, refusals, effects, answered, aged = [], [], {}, {}, []
+        entries, restrictions, effects, answered, aged = [], [], {}, {}, []
         try:
             for name, kept in fields.items():
                 kind, _, rest = name.partition(":")
@@ -120,7 +129,7 @@ class Line(Struct, frozen=True):
                     carrier, plan, code, sub, *_, until = parsed(kept)  # an older one tells when it was asked
                     entries.append(Entry(rest, carrier, plan, code, sub, until))
                 elif kind == "r":
-                    refusals.append(Refusal(rest, *parsed(kept)))
+                    restrictions.append(Restriction.read(rest, kept))
                 elif kind == "f":
                     effects[rest] = Pending.read(kept)
                 elif kind == "a":
@@ -132,7 +141,7 @@ class Line(Struct, frozen=True):
             raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
         known = fields.get("msisdn", "")
         return cls(
-            line, version, known, tuple(entries), tuple(refusals), effects, answered, seen, tuple(aged[:_MOST_AGED])
+            line, version, known, tuple(entries), tuple(restrictions), effects, answered, seen, tuple(aged[:_MOST_AGED])
         )
 
 

@@ -8,6 +8,7 @@ from consent_engine.domain.decision import (
     Decision,
     Drop,
     Put,
+    activating,
     all_failed,
     handed_over,
     note,
@@ -28,6 +29,7 @@ from consent_engine.domain.effects import (
 )
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import Ended
+from consent_engine.domain.keywords import Keyword
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import QUESTION, Order
 from consent_engine.domain.policy import Policy
@@ -52,10 +54,31 @@ def on_outcome(order: Order, ended: Ended, now: Millis) -> Decision:
         case Rejected():
             return _rejected(order, ended, outcome.reason, pending, now)
         case Unavailable():
+            if ended.effect == ACTIVATE and (word := _took_back(order)):
+                return _taken_back(order, word, ended, now)
             due = now + order.doc.policy.backoff(pending.attempts, ended.roll, outcome.after)
             return _again(order, ended.effect, due, replace(pending, leased_at=0, why=outcome.reason))
         case Uncertain():
             return _uncertain(order, ended, outcome.reason, pending, now)
+
+
+def _took_back(order: Order) -> Event | None:
+    """A no or a STOP that came while the activation was under way, when nothing of it can have been done."""
+    if order.state is not State.CONFIRMED or order.effects[ACTIVATE].doubts:
+        return None
+    words = (e for e in order.all(Trigger.REPLIED_LATE) if e.detail.get("keyword") in {Keyword.NO, Keyword.STOP})
+    return next(words, None)
+
+
+def _taken_back(order: Order, word: Event, ended: Ended, now: Millis) -> Decision:
+    """The call surely did nothing, so the word that came meanwhile counts; it is answered as if it had come now."""
+    stop = word.detail["keyword"] == Keyword.STOP
+    trigger = Trigger.OPTED_OUT if stop else Trigger.SAID_NO
+    person = dict(word.person or {})
+    event = Event(trigger, now, ended.op, word.ref, "subscriber", word.detail, person)
+    stops = sum(1 for e in order.events if e.detail.get("keyword") == Keyword.STOP)
+    answer = say(Purpose.OPTED_OUT, now, stops + 1) if stop else say(Purpose.DECLINED, now)
+    return settle(order, event, *((answer,) if stop or order.doc.policy.tell_declined else ()))
 
 
 def _ref(outcome: object) -> str:
@@ -131,7 +154,7 @@ def question_answered(order: Order, now: Millis, op: str, how: str, ref: str = "
         return Decision(moved.moved(void), (event, void), timers, gone)
     detail = {key: value for key, value in early.detail.items() if key != "last"} | {"early": 1}
     yes = Event(Trigger.SAID_YES, now, f"{op}:yes", early.ref, "subscriber", detail, dict(early.person or {}))
-    return Decision(moved.moved(yes), (event, yes), (Put(ACTIVATE, now),), gone)
+    return Decision(moved.moved(yes), (event, yes), (activating(order, now),), gone)
 
 
 def _rejected(order: Order, ended: Ended, reason: str, pending: Pending, now: Millis) -> Decision:

@@ -4,8 +4,17 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from consent_engine.domain.decision import Decision, Drop, Put, clarified, note, proves_reading, refuse_or_note, say
-from consent_engine.domain.effects import ACTIVATE, Millis, Purpose
+from consent_engine.domain.decision import (
+    Decision,
+    Drop,
+    activating,
+    clarified,
+    note,
+    proves_reading,
+    refuse_or_note,
+    say,
+)
+from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import Replied, Rule
 from consent_engine.domain.keywords import Keyword
@@ -52,6 +61,8 @@ def _event(trigger: Trigger, reply: Replied, now: Millis, **more: str | int) -> 
 
 
 def _yes(order: Order, reply: Replied, now: Millis) -> Decision:
+    if reply.barred and not order.state.settled:
+        return note(order, _event(Trigger.REPLIED_BARRED, reply, now))
     if order.state is State.AGREED:
         return _early_yes(order, reply, now)
     if order.state is not State.AWAITING_REPLY or reply.at > order.reply_by:
@@ -62,7 +73,7 @@ def _yes(order: Order, reply: Replied, now: Millis) -> Decision:
     event = _event(Trigger.SAID_YES, reply, now)
     # Nothing that still waited to be said matters to somebody who has answered; what is in flight ends as a note.
     gone = tuple((effect, Drop.ANYWAY) for effect in order.effects)
-    return Decision(order.moved(event), (event,), (Put(ACTIVATE, now),), gone)
+    return Decision(order.moved(event), (event,), (activating(order, now),), gone)
 
 
 def _written_before(reply: Replied, started: object) -> bool:
@@ -126,6 +137,7 @@ def _unknown(order: Order, reply: Replied, now: Millis) -> Decision:
 def _ambiguous(order: Order, reply: Replied, now: Millis) -> Decision:
     """It fits several: none moves. `which` remembers what was said, for the code that may follow."""
     counts = reply.keyword in {Keyword.YES, Keyword.NO} and _was_asked(order, reply)
+    counts = counts and not (reply.barred and reply.keyword is Keyword.YES)
     which = reply.keyword.value if counts else ""
     return note(order, _event(Trigger.UNCLEAR, reply, now, clarified=int(reply.answer), which=which))
 

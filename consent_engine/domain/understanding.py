@@ -85,7 +85,12 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
     first = None if any(orders[o].knows(message.key) for o in orders) else room[0]
     answers = {o: asked if ambiguous else o == first for o in room}
     facts = tuple(
-        (o, _refused(line, orders[o], meaning, message) or _replied(meaning, message, answer=answers[o])) for o in room
+        (
+            o,
+            _refused(line, orders[o], meaning, message)
+            or _replied(meaning, message, answer=answers[o], barred=message.was_barred(orders[o].doc.carrier)),
+        )
+        for o in room
     )
     # Whoever has answered is not asked any more.
     drop = () if ambiguous or meaning.keyword is Keyword.UNKNOWN else _asking(line)
@@ -167,7 +172,7 @@ def _may_ask(keyword: Keyword, candidates: Sequence[Order], message: Unread) -> 
     return not any(which_asked(order, message.key, message.at, candidates) for order in candidates)
 
 
-def _replied(meaning: Meaning, message: Unread, *, answer: bool) -> Replied:
+def _replied(meaning: Meaning, message: Unread, *, answer: bool, barred: bool) -> Replied:
     body = message.body
     written = body.get("written_at")
     return Replied(
@@ -183,6 +188,7 @@ def _replied(meaning: Meaning, message: Unread, *, answer: bool) -> Replied:
         to=str(body["to"]),
         written_at=int(written) if written is not None else None,
         answer=answer,
+        barred=barred,
     )
 
 

@@ -1,6 +1,8 @@
 """The ports: what the engine asks of the outside. No adapter is imported here, and none is known by name."""
 
 from consent_engine.ports.archive import Archive, Expired, Leaving, Left, Retiring
+from consent_engine.ports.inbox import Posted, Stored
+from consent_engine.ports.lists import LiftedWord, Standing
 from consent_engine.ports.outside import (
     Acknowledgement,
     Activation,
@@ -22,10 +24,8 @@ from consent_engine.ports.store import (
     LineChange,
     OrderChange,
     Owner,
-    Posted,
     Registry,
     Store,
-    Stored,
     Stuck,
     Word,
 )
@@ -45,6 +45,7 @@ __all__ = [
     "Leased",
     "Leaving",
     "Left",
+    "LiftedWord",
     "LineChange",
     "OrderChange",
     "Outside",
@@ -55,6 +56,7 @@ __all__ = [
     "Registry",
     "Retiring",
     "Sms",
+    "Standing",
     "Store",
     "Stored",
     "Stuck",

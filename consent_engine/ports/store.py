@@ -10,10 +10,13 @@ from consent_engine.domain.admit import Listed, Sale
 from consent_engine.domain.decision import Drop, Put
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.line import Line, Refusal, Unread
+from consent_engine.domain.line import Line, Unread
 from consent_engine.domain.order import Order
 from consent_engine.domain.plan import Plan
+from consent_engine.domain.restriction import Kind
 from consent_engine.ports.archive import Archive, Leaving
+from consent_engine.ports.inbox import Posted, Stored
+from consent_engine.ports.lists import LiftedWord, Standing
 
 
 class Owner(StrEnum):
@@ -40,6 +43,8 @@ class OrderChange(Struct, frozen=True):
     fields: Mapping[str, str]
     put: Sequence[Put] = ()
     drop: Sequence[tuple[str, Drop]] = ()
+    barring: Sequence[str] = ()
+    """names of the restrictions under which this must not be written"""
 
 
 class LineChange(Struct, frozen=True):
@@ -77,10 +82,14 @@ class Word(StrEnum):
     LEASED = "leased"
     GUARDED = "guarded"
     FRONT = "front"
+    BARRED = "barred"
 
 
 class Leased(Struct, frozen=True):
-    """An effect given to us for a while, with its record. lost: whoever had it before never said how it ended."""
+    """An effect given to us for a while, with its record. lost: whoever had it before never said how it ended.
+
+    barred: the restrictions for which it was *not* given to us; nothing is held then
+    """
 
     effect: str
     token: int
@@ -89,26 +98,7 @@ class Leased(Struct, frozen=True):
     order: Order | None = None
     line: Line | None = None
     unread: Sequence[Unread] = ()
-
-
-class Posted(Struct, frozen=True):
-    """A message for a line's inbox. refuses: the carriers it refuses, with the door and ref of that refusal."""
-
-    line: str
-    msisdn: str
-    key: str
-    body: str
-    refuses: Sequence[str] = ()
-    door: str = ""
-    ref: str = ""
-    once: bool = False
-
-
-class Stored(Struct, frozen=True):
-    """Whether a message is new, and when it (first) reached us."""
-
-    is_new: bool
-    at: Millis
+    barred: Sequence[str] = ()
 
 
 class Claim(Struct, frozen=True):
@@ -213,11 +203,11 @@ class Store(Leaving, Protocol):
     def open_orders(self, limit: int) -> list[str]:
         """Orders that something is still wanted for: every unsettled one, and some that wait to be told."""
 
-    def refusals(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis, str, Refusal | None]]:
-        """Refusals newest first: name and instant (the cursor), number, the refusal unless it was lifted just now."""
+    def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
+        """Restrictions of a kind, newest first; before: name and instant of the last one of the page before."""
 
-    def lift(self, line: str, refusal: Refusal, kept: str) -> bool:
-        """Lift a refusal as it was read, and keep why, proven; False when it does not stand any more."""
+    def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftedWord:
+        """Lift a refusal that stands for no newer act, and keep why, proven."""
 
     def versions(self, orders: Sequence[str]) -> list[int]:
         """The version of each order, 0 when there is none: cheap to ask often."""

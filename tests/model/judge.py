@@ -6,6 +6,7 @@ from dataclasses import replace
 from consent_engine.domain.decide import decide
 from consent_engine.domain.effects import (
     ACTIVATE,
+    WAKE_ACTIVATE,
     WAKE_ARCHIVE,
     WAKE_REMINDER,
     WAKE_TOO_LATE,
@@ -37,7 +38,7 @@ AFTERWARDS = frozenset({Purpose.LATE, Purpose.HELP, Purpose.OPTED_OUT})
 WANTED = {
     State.AGREED: frozenset({WAKE_TOO_LATE}),
     State.AWAITING_REPLY: frozenset({WAKE_WINDOW, WAKE_REMINDER}),
-    State.CONFIRMED: frozenset({ACTIVATE}),
+    State.CONFIRMED: frozenset({ACTIVATE, WAKE_ACTIVATE}),
     State.ACTIVATED: frozenset({NOTIFICATION}),
 }
 """What an open order always has one of, due, in flight or parked."""
@@ -51,6 +52,7 @@ def judge(before: Standing, step: Step) -> frozenset[tuple[Trigger, State, State
             taken.update(_moves(old, new))
             _settled_stays(old, new)
             _wants(new)
+            _barred(before, step.after, old, new)
             _consents(before, step.after, n, old, new)
     for n, fact, decision in step.decided:
         _follows(before.orders[n], decision)
@@ -97,7 +99,7 @@ def _follows(old: Order, decision) -> None:
             known = put.effect in old.effects
             assert known or sms_parts(put.effect)[0] in fits, f"{put.effect} for an order that is {new.state}"
         if put.effect == ACTIVATE:
-            again = ACTIVATE in old.effects
+            again = bool({ACTIVATE, WAKE_ACTIVATE} & old.effects.keys())
             said = any(event.trigger is Trigger.SAID_YES for event in decision.events)
             assert again != said, "activation is asked for once, by a yes"
             assert new.state is State.CONFIRMED
@@ -106,8 +108,17 @@ def _follows(old: Order, decision) -> None:
 def _wants(order: Order) -> None:
     if not order.state.settled:
         assert WANTED[order.state] & order.effects.keys(), f"{order.state} and nothing to go on with"
-    assert (ACTIVATE in order.effects) == (order.state is State.CONFIRMED), "activation without consent"
+    assert order.state is State.CONFIRMED or not {ACTIVATE, WAKE_ACTIVATE} & order.effects.keys(), "no consent"
     assert QUESTION not in order.effects or order.state is State.AGREED
+
+
+def _barred(before: Standing, after: Standing, old: Order, new: Order) -> None:
+    """No activation is put, nor begun, while something bars it."""
+    if not (before.bars(ACTIVATE) and after.bars(ACTIVATE)) or ACTIVATE not in new.effects:
+        return
+    assert ACTIVATE in old.effects, "an activation was put under a restriction"
+    began = new.effects[ACTIVATE].leased_at and not old.effects[ACTIVATE].leased_at
+    assert not began or old.effects[ACTIVATE].doubts, "an activation began under a restriction"
 
 
 def _consents(before: Standing, after: Standing, n: int, old: Order, new: Order) -> None:
@@ -129,7 +140,7 @@ def _consents(before: Standing, after: Standing, n: int, old: Order, new: Order)
     assert asked.detail["last"] <= at <= new.reply_by, "yes outside the window"
     written = body["written_at"]
     assert written is None or written >= asked.detail["last"], "yes written before the question"
-    assert not after.refused_n or said.n < after.refused_n, "STOP before YES wins"
+    assert not said.unread.barred, "a yes that came under a restriction"
     _means(after, n, new, said)
 
 

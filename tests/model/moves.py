@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from msgspec import structs
 
 from consent_engine.domain.decide import decide
-from consent_engine.domain.decision import Decision
+from consent_engine.domain.decision import Decision, stood_off
 from consent_engine.domain.effects import (
     ACTIVATE,
     FRESH,
+    WAKE_ACTIVATE,
     WAKE_REMINDER,
     WAKE_TOO_LATE,
     WAKE_WINDOW,
@@ -21,11 +22,12 @@ from consent_engine.domain.effects import (
     Uncertain,
     lane_of,
 )
-from consent_engine.domain.facts import CancelAsked, Ended, Fact, ResendAsked, RetryAsked, Woke
-from consent_engine.domain.line import Refusal, Unread
+from consent_engine.domain.facts import Barred, CancelAsked, Ended, Fact, ResendAsked, RetryAsked, Woke
+from consent_engine.domain.line import Unread
 from consent_engine.domain.order import QUESTION, Order
 from consent_engine.domain.outcomes import REFUSED
 from consent_engine.domain.policy import Policy
+from consent_engine.domain.restriction import Kind, Restriction
 from consent_engine.domain.sms import Delivery
 from consent_engine.domain.understanding import understand, wanted
 from consent_engine.errors import NothingParked, NotWaiting, TooLate, TooManyResends
@@ -38,6 +40,7 @@ BARE, CODE, OTHER, WRONG, SUB, OLD = "是", "是{0}", "是{1}", "是999", "是 t
 ANSWERS = (BARE, CODE, WRONG, SUB, OLD)
 WORDS = ("否", "TD", "帮助", "嗯", "{0}")
 PEOPLE = CANCEL, REVOKE, RESEND, RETRY = "cancel", "plan revoked", "resend", "retry"
+LIFT = "lift"
 REFUSED_BY_VOICE, FAILED = "refused by voice", "report failed"
 
 
@@ -117,6 +120,8 @@ def record(
     word = s.refuses(order, decision, consumed)
     if word == "guarded":
         return record(s, scope, n, structs.replace(fact, waits=True), held, seen=seen, consumed=consumed)
+    if word == "barred":
+        decision, word = stood_off(decision, s.now), ""
     if word == "leased" and seen is not None:
         return None
     assert not word, f"the store would refuse this for ever: {word}"
@@ -133,7 +138,7 @@ def _step(name: str, s: Standing, scope: Scope, n: int, fact: Fact, held: str = 
     yield Step(name, *done)
     if scope.races:
         for effect in (QUESTION, ACTIVATE, QUESTION_AGAIN):
-            if effect != held and _may_begin(s.orders[n], effect):
+            if effect != held and _may_begin(s, n, effect):
                 raced = record(_begin(s, n, effect), scope, n, fact, held, seen=s.orders[n])
                 if raced is not None:
                     yield Step(f"{name} | {effect} begins meanwhile", *raced)
@@ -154,6 +159,7 @@ def _timers(s: Standing, scope: Scope, n: int, order: Order) -> Iterator[Step]:
         WAKE_TOO_LATE: s.now >= order.ask_by,
         WAKE_WINDOW: s.now > order.reply_by > 0,
         WAKE_REMINDER: True,
+        WAKE_ACTIVATE: True,
     }
     for effect, is_due in due.items():
         if is_due and effect in order.effects:
@@ -166,9 +172,11 @@ def _timers(s: Standing, scope: Scope, n: int, order: Order) -> Iterator[Step]:
 # -- calls ------------------------------------------------------------------------------------------------------------
 
 
-def _may_begin(order: Order, effect: str) -> bool:
-    pending = order.effects.get(effect)
-    return pending is not None and not pending.leased_at and not pending.parked and not pending.why.startswith(REFUSED)
+def _may_begin(s: Standing, n: int, effect: str) -> bool:
+    pending = s.orders[n].effects.get(effect)
+    if pending is None or pending.leased_at or pending.parked or pending.why.startswith(REFUSED):
+        return False
+    return bool(pending.doubts) or not s.bars(effect)
 
 
 def _begin(s: Standing, n: int, effect: str, *, lost: bool = False) -> Standing:
@@ -203,8 +211,10 @@ def _call(s: Standing, scope: Scope, n: int, effect: str) -> Iterator[Step]:  # 
         held = _begin(s, n, effect)
         ended = Ended(effect, pending.attempts + 1, Rejected(pending.why.removeprefix(REFUSED)))
         yield from _step(f"{effect} ends: as was known", held, scope, n, ended, effect)
-    elif not pending.parked:
+    elif _may_begin(s, n, effect):
         yield Step(f"{effect} begins", _begin(s, n, effect))
+    elif not pending.parked and not s.inbox:
+        yield from _step(f"{effect} is barred", s, scope, n, Barred(tuple(r.name for r in s.restrictions), s.n))
     if pending.doubts:
         for outcome in (OUTCOMES[0], OUTCOMES[1]):
             ended = Ended(effect, pending.attempts - 1, outcome)
@@ -252,7 +262,11 @@ def _people(s: Standing, scope: Scope, n: int, order: Order) -> Iterator[Step]:
         RESEND: ResendAsked(op, "A1024"),
         RETRY: RetryAsked(op, "ops"),
     }
+    if n == 0 and LIFT in scope.people and s.restrictions:
+        yield Step("what stands is lifted", replace(s, restrictions=(), n=s.n + 1))
     for name in scope.people:
+        if name == LIFT:
+            continue
         try:
             yield from _step(name, s, scope, n, facts[name])
         except (TooLate, NotWaiting, TooManyResends, NothingParked):
@@ -337,12 +351,12 @@ def _report(s: Standing, order: Order, effect: str, name: str, status: Delivery)
 
 
 def _posted(s: Standing, body: dict[str, str | int | None], *, refuses: bool = False) -> Standing:
-    message = Heard(s.n, Unread(s.now, f"mo-{s.n}", body))
-    refusals, refused_n = s.refusals, s.refused_n
-    if refuses and not refusals:
-        refusals, refused_n = (Refusal(CARRIER, s.now, "sms", ""),), s.n
+    message = Heard(s.n, Unread(s.now, f"mo-{s.n}", body, tuple(r.name for r in s.restrictions)))
+    restrictions = s.restrictions
+    if refuses and not restrictions:
+        restrictions = (Restriction(Kind.REFUSED, CARRIER, s.now, "sms", ""),)
     return replace(
-        s, inbox=(*s.inbox, message), refusals=refusals, refused_n=refused_n, n=s.n + 1,
+        s, inbox=(*s.inbox, message), restrictions=restrictions, n=s.n + 1,
         heard={**s.heard, message.unread.key: message},
     )  # fmt: skip
 
@@ -363,7 +377,7 @@ def _read(s: Standing, scope: Scope, *, halves: bool = True) -> Iterator[Step]:
     if scope.races and len(facts) == 1:
         n, fact = facts[0]
         for effect in (QUESTION, ACTIVATE):
-            if _may_begin(s.orders[n], effect):
+            if _may_begin(s, n, effect):
                 raced = record(_begin(rest, n, effect), scope, n, fact, seen=s.orders[n])
                 if raced is not None:
                     yield Step(f"{_kind(s.inbox[0])} is read | {effect} begins meanwhile", *raced)

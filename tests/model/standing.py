@@ -33,13 +33,14 @@ from msgspec.structs import replace
 
 from consent_engine.domain.admit import Listed, PlaceOrder, Placing, Terms, admit
 from consent_engine.domain.decision import Decision, Drop, asks
-from consent_engine.domain.effects import FRESH, WAKE_TOO_LATE, Pending, Purpose, is_sms, sms_parts
+from consent_engine.domain.effects import ACTIVATE, FRESH, WAKE_TOO_LATE, Pending, Purpose, is_sms, sms_parts
 from consent_engine.domain.facts import Rule
 from consent_engine.domain.lifecycle import State, Trigger
-from consent_engine.domain.line import Entry, Line, Refusal, Unread
+from consent_engine.domain.line import Entry, Line, Unread
 from consent_engine.domain.order import QUESTION, Order, sealed
 from consent_engine.domain.outcomes import REFUSED
 from consent_engine.domain.policy import Policy
+from consent_engine.domain.restriction import Restriction, names_barring
 from consent_engine.domain.sms import Delivery
 from consent_engine.wiring import plans_from
 
@@ -89,24 +90,23 @@ class Standing:
 
     n: counts what happens, for ops and refs · asked_since: when each question began to be sent by a call
     that may have been taken, 0 = none ·
-    refused_n: the number of the message that first refused, 0 = none · heard: every message, by its key
+    restrictions: what stands on the line · heard: every message, by its key
     """
 
     now: int
     orders: tuple[Order, ...]
     inbox: tuple[Heard, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
+    restrictions: tuple[Restriction, ...] = ()
     own: Mapping[str, Pending] = field(default_factory=dict)
     n: int = 0
     asked_since: tuple[int, ...] = (0,)
-    refused_n: int = 0
     heard: Mapping[str, Heard] = field(default_factory=dict)
 
     @cached_property
     def line(self) -> Line:
         """The line as the store would hand it out."""
         entries = tuple(Entry.of(order) for order in self.orders)
-        return Line("l", self.n, NUMBER, entries, self.refusals, self.own)
+        return Line("l", self.n, NUMBER, entries, self.restrictions, self.own)
 
     def with_order(self, at: int, order: Order) -> "Standing":
         """The same with one order changed."""
@@ -114,14 +114,20 @@ class Standing:
 
     # -- the store, in a few lines --------------------------------------------------------------------------------
 
+    def bars(self, effect: str) -> bool:
+        """Whether something on the line bars an effect that has not begun."""
+        return effect == ACTIVATE and any(r.name in names_barring(CARRIER) for r in self.restrictions)
+
     def refuses(self, order: Order, decision: Decision, consumed: int = 0) -> str:
         """Why the store would not save this: a guard, or a drop of what somebody has; '' when it would."""
         unread = (message.unread.at for message in self.inbox[consumed:])
         if decision.guard is not None and any(at <= decision.guard for at in unread):
             return "guarded"
+        if self.bars(ACTIVATE) and ACTIVATE not in order.effects and any(p.effect == ACTIVATE for p in decision.put):
+            return "barred"
         for effect, kind in decision.drop:
             pending = order.effects.get(effect, FRESH)
-            if kind and (pending.leased_at or (kind is Drop.NEVER_LEASED and pending.attempts)):
+            if kind and (pending.leased_at or (kind is Drop.NOT_BEGUN and pending.doubts)):
                 return "leased"
         return ""
 
@@ -154,8 +160,8 @@ def key(s: Standing, *, small_talk: bool) -> object:
     orders = tuple(_order(s, n, order, small_talk=small_talk) for n, order in enumerate(s.orders))
     inbox = tuple(_message(s, message) for message in s.inbox)
     if len(s.orders) == 1:
-        return orders, inbox, bool(s.refusals)
-    return orders, inbox, bool(s.refusals), _between(s)
+        return orders, inbox, tuple(r.name for r in s.restrictions)
+    return orders, inbox, tuple(r.name for r in s.restrictions), _between(s)
 
 
 def deadline(s: Standing, n: int) -> int:
@@ -183,6 +189,9 @@ def _order(s: Standing, n: int, order: Order, *, small_talk: bool) -> object:
         found += [called, helped, _early(s, n, order)]
     elif order.state is State.AWAITING_REPLY:
         found += [_may_have(order), sum(1 for _ in order.all(Trigger.ASKED_AGAIN))]
+    elif order.state is State.CONFIRMED:
+        said = (str(e.detail.get("keyword")) for e in order.all(Trigger.REPLIED_LATE))
+        found.append(next((word for word in said if word in {"NO", "STOP"}), ""))
     if small_talk:
         found.append(_talk(order))
     return tuple(found)
@@ -209,8 +218,7 @@ def _early(s: Standing, n: int, order: Order) -> object:
         return ()
     heard = s.heard[early.op]
     proves = str(early.detail["rule"]) if early.detail["rule"] in {Rule.SUB_NUMBER, Rule.CODE} else ""
-    refused = bool(s.refused_n) and s.refused_n < heard.n
-    return proves, refused, answered == question.last_at, answered == s.now, _since(s, heard.unread.at)
+    return proves, heard.unread.barred, answered == question.last_at, answered == s.now, _since(s, heard.unread.at)
 
 
 def _may_have(order: Order) -> int:
@@ -232,9 +240,9 @@ def _message(s: Standing, message: Heard) -> object:
     """A message, and how it stands to each order."""
     body, at = message.unread.body, message.unread.at
     what = tuple(body.get(name) for name in ("named", "id" if body["kind"] == "report" else "named", "effect"))
-    refused = s.refused_n and (s.refused_n < message.n, s.refusals[0].since > at)
+    stands = tuple((r.name, r.since > at) for r in s.restrictions)
     since = () if message.unread.body["named"] in NO_ANSWER else _since(s, at)
-    return what, refused, since, tuple(_relation(s, n, message) for n in range(len(s.orders)))
+    return what, message.unread.barred, stands, since, tuple(_relation(s, n, message) for n in range(len(s.orders)))
 
 
 def _relation(s: Standing, n: int, message: Heard) -> object:

@@ -17,7 +17,17 @@ from consent_engine.domain.effects import (
     Unavailable,
     Uncertain,
 )
-from consent_engine.domain.facts import CancelAsked, Ended, Replied, Reported, ResendAsked, RetryAsked, Rule, Woke
+from consent_engine.domain.facts import (
+    Barred,
+    CancelAsked,
+    Ended,
+    Replied,
+    Reported,
+    ResendAsked,
+    RetryAsked,
+    Rule,
+    Woke,
+)
 from consent_engine.domain.keywords import Keyword
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Line
@@ -147,7 +157,7 @@ def test_the_states_here_are_those_states():
 @pytest.mark.parametrize("state", State)
 def test_only_a_yes_to_a_question_asked_wants_an_activation(state):
     for fact, decision, _ in decisions(state):
-        activates = any(put.effect == ACTIVATE and put.pending == FRESH for put in decision.put)
+        activates = any(put.effect == ACTIVATE and not put.pending.attempts for put in decision.put)
         is_yes = isinstance(fact, Replied) and fact.keyword is Keyword.YES and fact.rule is not Rule.AMBIGUOUS
         assert activates == (state is State.AWAITING_REPLY and is_yes)
         assert activates == any(event.trigger == "said_yes" for event in decision.events)
@@ -239,18 +249,57 @@ def test_a_late_answer_of_an_earlier_attempt_is_believed_only_when_it_is_good():
     assert second.events[0].ref == "a1"
 
 
-def test_a_no_ends_a_confirmed_order_only_while_no_activation_was_ever_begun():
-    decision = decide(confirmed(), reply(Keyword.NO, NOW + 9_000), NOW + 9_000)
-    assert (ACTIVATE, Drop.NEVER_LEASED) in decision.drop
-    begun = leased(confirmed(), ACTIVATE, NOW + 4_000)
-    for fact in (
-        reply(Keyword.NO, NOW + 9_000),
-        reply(Keyword.STOP, NOW + 9_000, "s"),
-        CancelAsked("x", "A", "", "sms"),
-    ):
-        assert [event.trigger for event in decide(begun, fact, NOW + 9_000).events] == ["replied_late"]
-    with pytest.raises(TooLate):
-        decide(begun, CancelAsked("c", "A", "why"), NOW + 9_000)
+ENDING = (
+    reply(Keyword.NO, NOW + 9_000),
+    reply(Keyword.STOP, NOW + 9_000, "s"),
+    CancelAsked("x", "A", "", "sms"),
+)
+
+
+def test_a_no_ends_a_confirmed_order_only_while_no_activation_has_begun():
+    for fact in ENDING:
+        assert (ACTIVATE, Drop.NOT_BEGUN) in decide(confirmed(), fact, NOW + 9_000).drop
+    flying = leased(confirmed(), ACTIVATE, NOW + 4_000)
+    for begun in (flying, ends(confirmed(), ACTIVATE, Uncertain("timeout"), NOW + 4_000)):
+        for fact in ENDING:
+            assert [event.trigger for event in decide(begun, fact, NOW + 9_000).events] == ["replied_late"]
+        with pytest.raises(TooLate):
+            decide(begun, CancelAsked("c", "A", "why"), NOW + 9_000)
+
+
+def test_a_call_that_surely_did_nothing_has_not_begun():
+    waiting = ends(confirmed(), ACTIVATE, Unavailable("503"), NOW + 4_000)
+    assert waiting.effects[ACTIVATE].attempts == 1
+    for fact in (*ENDING, CancelAsked("c", "A", "why")):
+        decision = decide(waiting, fact, NOW + 9_000)
+        assert decision.order.state.settled
+        assert (ACTIVATE, Drop.NOT_BEGUN) in decision.drop
+
+
+@pytest.mark.parametrize(("word", "state"), [(Keyword.NO, "said_no"), (Keyword.STOP, "opted_out")])
+def test_a_word_that_came_during_a_call_that_surely_did_nothing_takes_the_order_back(word, state):
+    flying = stands(decide(leased(confirmed(), ACTIVATE, NOW + 4_000), reply(word, NOW + 5_000), NOW + 5_000))
+    back = decide(flying, Ended(ACTIVATE, 1, Unavailable("503")), NOW + 6_000)
+    assert ([event.trigger for event in back.events], back.order.state) == ([state], State.DECLINED)
+    assert ACTIVATE in {effect for effect, _ in back.drop}
+    done = decide(flying, Ended(ACTIVATE, 1, Accepted("a1")), NOW + 6_000)
+    assert done.order.state is State.ACTIVATED
+
+
+def test_a_restriction_ends_a_confirmed_order_or_makes_it_wait():
+    refused = decide(confirmed(), Barred(("mobile",), NOW), NOW)
+    assert refused.order.state is State.CANCELLED
+    assert (ACTIVATE, Drop.NOT_BEGUN) in refused.drop
+    assert decide(confirmed(), Barred(("suspected:*",), NOW), NOW).is_void
+    [again] = decide(confirmed(), Barred(("telecom",), NOW), NOW).put
+    assert (again.effect, again.pending.about) == (ACTIVATE, ("mobile",))
+    assert decide(leased(confirmed(), ACTIVATE, NOW), Barred(("mobile",), NOW), NOW).is_void
+
+
+def test_a_yes_that_came_under_a_restriction_is_noted_and_counts_for_nothing():
+    for order in (agreed(), awaiting()):
+        decision = decide(order, replace(reply(Keyword.YES, NOW + 9_000), barred=True), NOW + 9_000)
+        assert ([event.trigger for event in decision.events], decision.put) == (["replied_barred"], ())
 
 
 def test_timers_wait_for_unread_messages_and_for_a_question_in_flight():

@@ -12,13 +12,14 @@
 --       14 key of the message to consume or ''       15 '1': this reader lets go of the line
 --       16 name of the offer that a new order needs, or ''   17 the offer, '' when it is believed to be there
 --       then five counted lists: order fields (name, value) · effects to put (owner, id, lane, due, kept) ·
---       effects to drop (owner, id, lane, kind) · line fields (name, value; value '' deletes) · unmatched (json)
+--       effects to drop (owner, id, lane, kind) · line fields (name, value; value '' deletes) · unmatched (json) ·
+--       names of the restrictions that bar what is put (none: nothing newly put can be barred)
 --       A lane is the number of its KEYS entry. Due -1 is parked: +inf.
---       A drop's kind: 0 anyway, 1 only if never leased, 2 only if not in flight.
+--       A drop's kind: 0 anyway, 1 only if not begun (neither in flight nor in doubt), 2 only if not in flight.
 -- Returns {word, version of the order, version of the line}; word is
 --       ok · same (this op was saved before) · stale (somebody else was first) · lost (the effect is not held any more)
 --       · leased (a drop was refused) · guarded (an unread message forbids it) · front (the message is not next)
---       · offer (it is not there: say it)
+--       · offer (it is not there: say it) · barred (a restriction stands on the line)
 --
 -- Everything is checked before the first write: a script is isolated, but never rolled back.
 
@@ -36,13 +37,14 @@ local p1, p2 = list(5)
 local d1, d2 = list(4)
 local l1, l2 = list(2)
 local u1, u2 = list(1)
+local b1, b2 = list(1)
 
 local function record(owner) return owner == "o" and order or line end
 
--- Of an effect as kept: attempts, and since when it is leased (0: not).
+-- Of an effect as kept: attempts, since when it is leased (0: not), doubts.
 local function attempts_of(kept)
-    local attempts, leased_at = string.match(kept or "", "^%[(%d+),(%d+)")
-    return attempts or "0", leased_at or "0"
+    local attempts, leased_at, doubts = string.match(kept or "", "^%[(%d+),(%d+),(%d+)")
+    return attempts or "0", leased_at or "0", doubts or "0"
 end
 
 -- One read a record: its version, and the effect this commit holds.
@@ -79,10 +81,13 @@ end
 for i = d1, d2, 4 do
     if ARGV[i + 3] ~= "0" then
         local kept = redis.call("HGET", record(ARGV[i]), "f:" .. ARGV[i + 1])
-        local attempts, leased_at = attempts_of(kept)
-        local leased = (ARGV[i + 3] == "1" and attempts ~= "0") or leased_at ~= "0"
-        if leased then return { "leased", order_version, line_version } end
+        local _, leased_at, doubts = attempts_of(kept)
+        local begun = (ARGV[i + 3] == "1" and doubts ~= "0") or leased_at ~= "0"
+        if begun then return { "leased", order_version, line_version } end
     end
+end
+for i = b1, b2 do
+    if redis.call("HEXISTS", line, "r:" .. ARGV[i]) == 1 then return { "barred", order_version, line_version } end
 end
 local front, behind = nil, nil
 if ARGV[9] ~= "" or ARGV[14] ~= "" then

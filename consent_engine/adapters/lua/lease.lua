@@ -3,12 +3,19 @@
 -- KEYS  1 due-set of the lane
 -- ARGV  1 now, '' = ask the server   2 n   3 length of the lease, ms   4 prefix of the records' names
 --       5 how many unread messages of a line to hand out
+--       6 names of the restrictions that bar an activation, `{}` for the carrier that it names
 -- Record keys are built from due members: they carry the same tag, so the same slot.
 -- A member is `o:<order>:<effect>` or `l:<line>:<effect>`; a leased one has its score pushed to the lease's end.
 -- An effect is kept as [attempts, leased at, doubts, first at, last at, ...]; only these five change here.
 -- An effect whose stamp is still set lost its lease: whoever had it died or was too slow. It is handed out with the
 -- mark `lost`, and its last_at and first_at stay those of the call that may have been made.
--- Returns {now, {member, effect after leasing, '1' if lost, record, unread}, ...}
+-- An activation that has not begun, and is barred by a restriction on its line, is not leased: that is no attempt. It is
+-- due again in a minute, and handed out with the mark `barred` and the names of what bars it; or in a second, for as
+-- long as the line has unread messages, which may say more. One that an older program put names no carrier: then all
+-- that stands on the line is named.
+-- Returns {now, {member, effect as kept, '1' if lost or '2' if barred, record, unread or names}, ...}
+
+local BARRED_FOR, UNREAD_FOR = 60000, 1000 -- ms
 
 local now = ARGV[1]
 if now == "" then
@@ -20,6 +27,25 @@ local leased, scores, gone = { now }, {}, {}
 local function scored(score, member)
     scores[#scores + 1] = score
     scores[#scores + 1] = member
+end
+local function line_of(record)
+    for i = 1, #record, 2 do
+        if record[i] == "line" then return ARGV[4] .. "line:" .. record[i + 1] end
+    end
+end
+local function barring(line, carrier)
+    local found = {}
+    if carrier then
+        for name in string.gmatch(ARGV[6], "%S+") do
+            name = string.gsub(name, "{}", carrier)
+            if redis.call("HEXISTS", line, "r:" .. name) == 1 then found[#found + 1] = name end
+        end
+    else
+        for _, field in ipairs(redis.call("HKEYS", line)) do
+            if string.sub(field, 1, 2) == "r:" then found[#found + 1] = string.sub(field, 3) end
+        end
+    end
+    return found
 end
 for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, ARGV[2])) do
     local owner, id, effect = string.match(member, "^(%a):([^:]+):(.+)$")
@@ -41,21 +67,28 @@ for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT
         if not attempts then
             scored("+inf", member) -- one effect nobody can read must not stop its lane
         else
-            local lost = stamp ~= "0"
-            if not lost then
-                last_at = now
-                if doubts == "0" then first_at = now end
+            local lost, more = stamp ~= "0", {}
+            local line = effect == "activate" and not lost and doubts == "0" and line_of(record)
+            if line then more = barring(line, string.match(text, ',%["([^"]*)"%]%]$')) end
+            if #more > 0 then
+                local unread = redis.call("HEXISTS", line, "f:read") == 1
+                scored(string.format("%d", now + (unread and UNREAD_FOR or BARRED_FOR)), member)
+                if not unread then leased[#leased + 1] = { member, text, "2", record, more } end
+            else
+                if not lost then
+                    last_at = now
+                    if doubts == "0" then first_at = now end
+                end
+                attempts = string.format("%d", attempts + 1)
+                text = "[" .. table.concat({ attempts, now, doubts, first_at, last_at }, ",") .. rest
+                record[kept] = text
+                redis.call("HSET", key, field, text)
+                scored(deadline, member)
+                if effect == "read" then
+                    more = redis.call("LRANGE", ARGV[4] .. "inbox:" .. id, 0, tonumber(ARGV[5]) - 1)
+                end
+                leased[#leased + 1] = { member, text, lost and "1" or "0", record, more }
             end
-            attempts = string.format("%d", attempts + 1)
-            text = "[" .. table.concat({ attempts, now, doubts, first_at, last_at }, ",") .. rest
-            record[kept] = text
-            redis.call("HSET", key, field, text)
-            scored(deadline, member)
-            local unread = {}
-            if effect == "read" then
-                unread = redis.call("LRANGE", ARGV[4] .. "inbox:" .. id, 0, tonumber(ARGV[5]) - 1)
-            end
-            leased[#leased + 1] = { member, text, lost and "1" or "0", record, unread }
         end
     end
 end

@@ -1,14 +1,21 @@
--- Put a message into its line's inbox, once.
+-- Put a message into its line's inbox, once, and give its restrictions force.
 --
--- KEYS  1 line   2 its inbox   3 due-set of the inbound lane   4 refusals (zset: line and carrier -> since)
+-- KEYS  1 line   2 its inbox   3 due-set of the inbound lane   4 refusals   5 suspicions (zsets: line and carrier -> since)
+--       6 due-set of the timer lane   7 lifted (stream)
 -- ARGV  1 now, '' = ask the server   2 line id   3 number   4 the message's key (for ever its name)   5 its body, json
---       6 carriers refused by it, blank-separated, or ''   7 door and 8 ref of that refusal
---       9 '1': a refusal that stands already is not a message either
--- A refusal is written, and the line's version raised, here: the next order and the next dial see it at once.
+--       6 names of the restrictions it makes, blank-separated, or ''   7 door and 8 ref of these
+--       9 reason and 10 words of a suspicion   11 '1': a refusal that stands already is not a message either
+--       12 names of the restrictions that bar what it may consent to   13 how long a suspicion lasts, ms
+--       14 name of the suspicion that this message decides, or ''   15 the newest act that was decided about
+--       16 what is kept of lifting it (json), '' when this is no lifting
+-- A restriction is written, and the line's version raised, here: the next order, dial and activation see it at once.
+-- What barred consent when a message came is kept with it: lifted later, it barred all the same.
+-- A repeated act of the subscriber is written on what stands: an older act does not lift it.
 -- `seen` keeps the instants of one line from ever going back, so the front of the inbox is the oldest.
 -- A new line's version begins with the instant (s since 2020): higher than that of one that `retire` deleted.
--- Returns {'stored' or 'duplicate', received at}
+-- Returns {'stored', 'duplicate' or 'gone' (what it decides does not stand as it was seen), received at}
 
+local MOST_WORDS = 2000
 local line = KEYS[1]
 local now = ARGV[1]
 if now == "" then
@@ -22,32 +29,72 @@ if seen[2] then
 end
 local due = now -- by the clock that leases go by, even if it stepped back
 if seen[1] and tonumber(seen[1]) > tonumber(now) then now = seen[1] end
-local fresh = {}
-for carrier in string.gmatch(ARGV[6], "%S+") do
-    if redis.call("HEXISTS", line, "r:" .. carrier) == 0 then fresh[#fresh + 1] = carrier end
+
+local function row_of(name)
+    local stands = redis.call("HGET", line, "r:" .. name)
+    return stands and cjson.decode(stands)
 end
-if ARGV[9] == "1" and #fresh == 0 then
-    local stands = redis.call("HGET", line, "r:" .. string.match(ARGV[6], "%S+"))
-    redis.call("HSET", line, "r:" .. string.match(ARGV[6], "%S+"), stands)
-    return { "duplicate", tostring(cjson.decode(stands)[1]) }
+if ARGV[14] ~= "" then
+    local stands = row_of(ARGV[14])
+    if not stands or string.format("%d", stands[4] or stands[1]) ~= ARGV[15] then return { "gone", now } end
+end
+local names, rows = {}, {}
+for name in string.gmatch(ARGV[6], "%S+") do
+    names[#names + 1] = name
+    rows[name] = row_of(name)
+end
+local barred = {}
+for name in string.gmatch(ARGV[12], "%S+") do
+    if redis.call("HEXISTS", line, "r:" .. name) == 1 then barred[#barred + 1] = name end
 end
 
-for _, carrier in ipairs(fresh) do
-    redis.call("HSET", line, "r:" .. carrier,
-        string.format("[%s,%s,%s]", now, cjson.encode(ARGV[7]), cjson.encode(ARGV[8])))
-    redis.call("ZADD", KEYS[4], now, ARGV[2] .. " " .. carrier)
-end
-local fields = { "seen", now, "m:" .. ARGV[4], now }
+-- From here on nothing can fail.
+local fields, fresh, stood = {}, false, nil
 local function set(name, value)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
 end
+local function suspected(name) return string.match(name, "^suspected:(.*)$") end
+local function no_longer_suspected(carrier)
+    if redis.call("HDEL", line, "r:suspected:" .. carrier) == 1 then fresh = true end
+    redis.call("ZREM", KEYS[5], ARGV[2] .. " " .. carrier)
+end
+for _, name in ipairs(names) do
+    local row, carrier = rows[name], suspected(name)
+    if row then
+        stood = stood or string.format("%d", row[1])
+        row[4] = tonumber(now)
+        if carrier and #row[6] < MOST_WORDS then row[6] = row[6] .. "\n" .. ARGV[10] end
+    else
+        row, fresh = { tonumber(now), ARGV[7], ARGV[8] }, true
+        if carrier then row[4], row[5], row[6] = row[1], ARGV[9], ARGV[10] end
+        redis.call("ZADD", carrier and KEYS[5] or KEYS[4], now, ARGV[2] .. " " .. (carrier or name))
+    end
+    set("r:" .. name, cjson.encode(row))
+    if not carrier then
+        no_longer_suspected(name)
+    elseif redis.call("HSETNX", line, "f:wake.undecided", "[]") == 1 then
+        redis.call("ZADD", KEYS[6], now + ARGV[13], "l:" .. ARGV[2] .. ":wake.undecided")
+    end
+end
+if ARGV[11] == "1" and stood and not fresh then
+    redis.call("HSET", line, unpack(fields))
+    return { "duplicate", stood }
+end
+if ARGV[16] ~= "" then
+    no_longer_suspected(suspected(ARGV[14]))
+    redis.call("XADD", KEYS[7], "*", "m", ARGV[16])
+end
+
+set("seen", now)
+set("m:" .. ARGV[4], now)
 if ARGV[3] ~= "" then set("msisdn", ARGV[3]) end
-if #fresh > 0 or not seen[4] then
+if fresh or not seen[4] then
     set("v", string.format("%d", (seen[4] and tonumber(seen[4]) or math.floor(now / 1000) - 1577836800) + 1))
 end
 if not seen[3] then set("f:read", "[]") end
 redis.call("HSET", line, unpack(fields))
-redis.call("RPUSH", KEYS[2], now .. "|" .. ARGV[4] .. "|" .. ARGV[5])
+local stood_against = #barred > 0 and table.concat(barred, " ") .. "|" or ""
+redis.call("RPUSH", KEYS[2], now .. "|" .. ARGV[4] .. "|" .. stood_against .. ARGV[5])
 if not seen[3] then redis.call("ZADD", KEYS[3], due, "l:" .. ARGV[2] .. ":read") end
 return { "stored", now }

@@ -1,0 +1,40 @@
+"""What passes into a line's inbox."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from consent_engine.domain.effects import Millis
+
+
+class Posted(Struct, frozen=True):
+    """A message for a line's inbox.
+
+    makes: names of the restrictions it makes, with their door and ref, and for a suspicion reason and words ·
+    once: no message when these stand already · barring: names of the restrictions that void a consent in it ·
+    decides: name of the suspicion that it decides, `decided` the newest act that was looked at · lifting: what is
+    kept of that, when it is no refusal
+    """
+
+    line: str
+    msisdn: str
+    key: str
+    body: str
+    makes: Sequence[str] = ()
+    door: str = ""
+    ref: str = ""
+    once: bool = False
+    reason: str = ""
+    words: str = ""
+    barring: Sequence[str] = ()
+    decides: str = ""
+    decided: Millis = 0
+    lifting: str = ""
+
+
+class Stored(Struct, frozen=True):
+    """Whether a message is new, and when it (first) reached us. gone: what it decides does not stand as it did."""
+
+    is_new: bool
+    at: Millis
+    gone: bool = False
