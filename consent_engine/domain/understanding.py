@@ -84,17 +84,16 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
     # One SMS answers a message, not one an order; read again after a crash, it was answered by the first commit.
     first = None if any(orders[o].knows(message.key) for o in orders) else room[0]
     answers = {o: asked if ambiguous else o == first for o in room}
-    facts = tuple(
-        (
-            o,
-            _refused(line, orders[o], meaning, message)
-            or _replied(meaning, message, answer=answers[o], barred=message.was_barred(orders[o].doc.carrier)),
-        )
-        for o in room
-    )
+    facts = tuple((o, _said(line, orders[o], meaning, message, answer=answers[o])) for o in room)
     # Whoever has answered is not asked any more.
     drop = () if ambiguous or meaning.keyword is Keyword.UNKNOWN else _asking(line)
     return Reading(facts, (_which_one(line, orders, room, message),) if ask else (), drop=drop)
+
+
+def _said(line: Line, order: Order, meaning: Meaning, message: Unread, *, answer: bool) -> Fact:
+    """What a reply is to one order."""
+    barred = message.was_barred(order.doc.carrier)
+    return _refused(line, order, meaning, message) or _replied(meaning, message, answer=answer, barred=barred)
 
 
 def _asking(line: Line) -> tuple[tuple[str, Drop], ...]:

@@ -13,6 +13,7 @@ from consent_engine.adapters.redis_store import RedisStore
 from consent_engine.domain.admit import Terms
 from consent_engine.domain.effects import Lane, Uncertain
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.restriction import Kind
 from consent_engine.engine import Engine, RefusalAsked
 from consent_engine.pace import Pace
 from consent_engine.ports import Archive, Outside, Store
@@ -110,12 +111,12 @@ def seen(world: Celled, orders: list[str], people: int = 12) -> dict[str, Any]:
     lines = [engine.line(each) for each in everybody]
     return {
         "orders": {order: (each.state, each.head, each.version, each.effects) for order, each in found.items()},
-        "lines": [(line.version, line.msisdn, line.refusals, line.entries) for line in lines],
+        "lines": [(line.version, line.msisdn, line.restrictions, line.entries) for line in lines],
         "dial": [engine.dial(each, "mobile") for each in everybody],
         "due": store.depths(),
         "stuck": sorted((each.id, each.effect) for each in store.stuck(100)),
         "placed": store.placed(None, 100),
-        "refusals": store.refusals(None, 100),
+        "refusals": store.restrictions(Kind.REFUSED, None, 100),
         "funnel": store.funnel("2025-11-24"),
         "plans": {code: (each.plan.hash, each.sale) for code, each in engine.catalogue.fresh().items()},
         "counted": engine.registry.counted(),

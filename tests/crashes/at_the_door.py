@@ -400,7 +400,7 @@ class Lift(Operation):
         town.run()
 
     def act(self, engine: Engine, told: Told) -> None:
-        told(lifted=engine.lift(ONE, "mobile", "admin", "form 7"))
+        told(lifted=engine.lift(ONE, "mobile", "admin", "form 7", engine.registry.now()).value)
 
     def learnt(self, town: Town, life: Life) -> None:
         town.model.refused.clear()
@@ -409,7 +409,7 @@ class Lift(Operation):
             assert town.engine.dial(ONE, "mobile").callable
 
     def again(self, town: Town, life: Life) -> None:
-        town.engine.lift(ONE, "mobile", "admin", "form 7")
+        town.engine.lift(ONE, "mobile", "admin", "form 7", town.engine.registry.now())
         town.unsure_refusals.clear()
         town.model.refused.clear()
         assert town.engine.dial(ONE, "mobile").callable

@@ -387,7 +387,7 @@ def test_never_again_is_said_once_and_stands(door):
     work(door, Lane.INBOUND)
     cancelled = door.engine.show(placed)
     assert cancelled.state == "cancelled"
-    [refusal] = door.engine.line(cancelled.person.msisdn).refusals
+    [refusal] = door.engine.line(cancelled.person.msisdn).restrictions
     assert (refusal.carrier, refusal.door, refusal.ref) == ("mobile", "voice", "rec-9")
 
 

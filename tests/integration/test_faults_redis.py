@@ -47,7 +47,7 @@ from consent_engine.errors import (
 )
 from consent_engine.keys import Role
 from consent_engine.pace import Pace
-from consent_engine.ports import Outside
+from consent_engine.ports import LiftedWord, Outside
 from tests import needs
 from tests.conftest import NUMBER, SENDERS, World
 from tests.fault_proxy import Fault, FaultProxy, Kind, always, at_random, calm, control, first_with, nth
@@ -251,7 +251,7 @@ class Wired(World):
         return {
             "inbox": len(inbox),
             "messages": sum(name.startswith("m:") for name in kept),
-            "refusals": sorted((r.carrier, r.door) for r in line.refusals),
+            "refusals": sorted((r.carrier, r.door) for r in line.restrictions),
             "effects": sorted((effect, p.parked) for effect, p in line.effects.items()),
             "listed": sum(name.startswith(line.id) for name in self.direct.zrange("ce:{0}:refusals", 0, -1)),
         }
@@ -344,7 +344,7 @@ def refused(w):
 def lifted(w):
     w.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024"))
     w.run()
-    yield lambda: w.engine.lift(NUMBER, "mobile", "admin", "letter")
+    yield lambda: w.engine.lift(NUMBER, "mobile", "admin", "letter", w.clock.now)
     assert w.engine.dial(NUMBER, "mobile").callable
 
 
@@ -707,14 +707,14 @@ def test_a_key_that_was_revoked_does_not_come_back_by_a_late_write(wired):
 def test_a_lift_whose_answer_was_lost_is_still_told_as_done(wired):
     wired.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024"))
     with wired.under(first_with(b"{0}:lifted", SWALLOW)):
-        assert wired.engine.lift(NUMBER, "mobile", "admin", "letter")
+        assert wired.engine.lift(NUMBER, "mobile", "admin", "letter", wired.clock.now) is LiftedWord.OK
 
 
 def test_a_late_lift_does_not_undo_a_newer_refusal(wired):
     wired.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024"))
     wired.run()
     with wired.under(first_with(b"{0}:lifted", Fault(Kind.HOLD))):
-        wired.engine.lift(NUMBER, "mobile", "admin", "letter")
+        wired.engine.lift(NUMBER, "mobile", "admin", "letter", wired.clock.now)
     assert wired.proxy.fired() == 1
     wired.clock.forward(seconds=1)
     wired.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024"))

@@ -3,9 +3,9 @@
 import pytest
 
 from consent_engine.domain.effects import Lane, Uncertain
-from consent_engine.domain.line import Refusal
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order import MOST_EVENTS
+from consent_engine.domain.restriction import Kind, Restriction
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine import RefusalAsked
 from consent_engine.errors import BrokenRecord, OrderNotFound, StoreUnavailable
@@ -197,5 +197,6 @@ def test_a_refusal_stands_once_and_says_since_when(world):
     since = world.clock.now
     world.clock.forward(hours=1)
     assert not world.engine.refuse(asked).is_new
-    assert world.engine.line(NUMBER).refusals == (Refusal("*", since, "voice", "call-7"),)
+    stands = Restriction(Kind.REFUSED, "*", since, "voice", "call-7", last=world.clock.now)
+    assert world.engine.line(NUMBER).restrictions == (stands,)
     assert world.engine.dial(NUMBER, None).since == since

@@ -150,19 +150,26 @@ def test_only_the_attempt_that_holds_an_effect_may_end_it(world, store, order):
 
 
 def test_a_careful_drop_refuses_the_whole_commit(world, store, order):
-    for drop in (Drop.NEVER_LEASED, Drop.NOT_IN_FLIGHT):
+    for drop in (Drop.NOT_BEGUN, Drop.NOT_IN_FLIGHT):
         assert one(store, noted(order, drop=(("sms.none.1", drop),))) is Word.OK
         order = world.engine.show(order.id)
     store.lease(Lane.SMS, 1)
     was = record(world, order)
-    for drop in (Drop.NEVER_LEASED, Drop.NOT_IN_FLIGHT):
+    for drop in (Drop.NOT_BEGUN, Drop.NOT_IN_FLIGHT):
         assert one(store, noted(order, str(drop), drop=((QUESTION, drop),))) is Word.LEASED
     assert record(world, order) == was
-    resting = noted(order, "rest", put=(Put(QUESTION, 5, Pending(attempts=1)),))
+    doubtful = noted(order, "rest", put=(Put(QUESTION, 5, Pending(attempts=1, doubts=1)),))
+    assert one(store, doubtful) is Word.OK
+    order = world.engine.show(order.id)
+    assert one(store, noted(order, "begun", drop=((QUESTION, Drop.NOT_BEGUN),))) is Word.LEASED
+    assert one(store, noted(order, "flight", drop=((QUESTION, Drop.NOT_IN_FLIGHT),))) is Word.OK
+
+
+def test_an_effect_whose_call_surely_did_nothing_is_dropped_as_one_that_never_began(world, store, order):
+    resting = noted(order, "rest", put=(Put(QUESTION, 5, Pending(attempts=3)),))
     assert one(store, resting) is Word.OK
     order = world.engine.show(order.id)
-    assert one(store, noted(order, "never", drop=((QUESTION, Drop.NEVER_LEASED),))) is Word.LEASED
-    assert one(store, noted(order, "flight", drop=((QUESTION, Drop.NOT_IN_FLIGHT),))) is Word.OK
+    assert one(store, noted(order, "begun", drop=((QUESTION, Drop.NOT_BEGUN),))) is Word.OK
 
 
 def test_an_effect_dropped_and_put_in_one_commit_stays(world, store, order):
@@ -291,16 +298,16 @@ def test_a_refusal_raises_the_version_and_other_messages_do_not(world, store):
 
     versions = []
     for n, refuses in enumerate([(), (), ("mobile",), ("mobile",), ("mobile", "telecom"), ("*",)]):
-        store.receive([posted(str(n), refuses=refuses, door='d"oor', ref="/é")])
+        store.receive([posted(str(n), makes=refuses, door='d"oor', ref="/é")])
         versions.append(version())
     assert [version - versions[0] for version in versions] == [0, 0, 1, 1, 2, 3]
-    refusals = {refusal.carrier: refusal for refusal in store.load(lines=[LINE])[2][LINE].refusals}
+    refusals = {each.carrier: each for each in store.load(lines=[LINE])[2][LINE].restrictions}
     assert (set(refusals), refusals["mobile"].ref) == ({"mobile", "telecom", "*"}, "/é")
 
 
 def test_a_refusal_by_a_person_that_stands_already_is_no_message(world, store):
     first, again = store.receive(
-        [posted("a", refuses=("*",), door="voice", once=True), posted("b", refuses=("*",), door="voice", once=True)]
+        [posted("a", makes=("*",), door="voice", once=True), posted("b", makes=("*",), door="voice", once=True)]
     )
     assert (first.is_new, again.is_new, again.at) == (True, False, first.at)
     assert world.client.llen(f"ce:{{0}}:inbox:{LINE}") == 1

@@ -226,7 +226,7 @@ def test_a_file_of_refusals_is_stored_once_however_often_it_is_sent(door):
     cancelled = door.engine.show(open_order)
     assert cancelled.state == "cancelled"
     assert "the-ops/import" in [event.by for event in cancelled.events]
-    [refusal] = door.engine.line(Msisdn("+8613800000003")).refusals
+    [refusal] = door.engine.line(Msisdn("+8613800000003")).restrictions
     assert (refusal.door, refusal.ref) == ("voice", "rec-3")
 
 

@@ -14,7 +14,7 @@ from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine import Engine, RefusalAsked
 from consent_engine.errors import NotDurable, NothingParked, StoreUnavailable
 from consent_engine.pace import Pace
-from consent_engine.ports import Held, Owner
+from consent_engine.ports import Held, LiftedWord, Owner
 from consent_engine.recording import recording
 from consent_engine.rounds import drive
 from tests.conftest import NUMBER, World
@@ -106,23 +106,33 @@ def test_what_was_still_to_be_said_goes_with_an_order_that_settles(world):
 
 def test_a_lift_that_is_proven_again_after_its_line_has_gone_makes_none(world):
     world.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "desk"))
-    line, store = world.engine.line(NUMBER), world.engine.store
-    assert store.lift(line.id, line.refusals[0], "kept")
+    line, store, now = world.engine.line(NUMBER), world.engine.store, world.clock.now
+    assert store.lift(line.id, "mobile", now, "kept") is LiftedWord.OK
     world.client.delete(world.cell.line(line.id))
-    assert store.lift(line.id, line.refusals[0], "kept")
+    assert store.lift(line.id, "mobile", now, "kept") is LiftedWord.OK
     assert not world.client.exists(world.cell.line(line.id))
 
 
 def test_an_act_that_lifted_one_refusal_does_not_lift_the_next(world):
     for _ in range(2):
         world.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024"))
-        [stands] = world.engine.line(NUMBER).refusals
         world.clock.forward(hours=1)
-        world.engine.lift(NUMBER, "mobile", "admin", f"form of {stands.since}")
-    first = stands
+        act_at = world.clock.now
+        assert world.engine.lift(NUMBER, "mobile", "admin", f"form of {act_at}", act_at) is LiftedWord.OK
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", act_at) is LiftedWord.NONE
+    world.clock.forward(1)
     world.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024"))
-    assert not world.engine.store.lift(world.engine.line(NUMBER).id, first, "{}")
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", act_at) is LiftedWord.NEWER
     assert not world.engine.dial(NUMBER, "mobile").callable
+
+
+def test_an_act_does_not_lift_a_refusal_that_was_repeated_after_it(world):
+    for _ in range(2):
+        world.say("TD")
+        act_at = world.clock.now
+        world.clock.forward(hours=1)
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", act_at - 1) is LiftedWord.NEWER
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", act_at) is LiftedWord.OK
 
 
 def test_a_retry_does_not_bring_back_a_question_that_a_stop_has_ended(world):

@@ -1,0 +1,197 @@
+"""One gate: what stands on a line bars dialling, orders, a yes and an activation, whoever reads what when."""
+
+import json
+
+import pytest
+
+from consent_engine.adapters.redis_packing import DUE
+from consent_engine.domain.effects import ACTIVATE, WAKE_ACTIVATE, Lane, Rejected, Unavailable, Uncertain
+from consent_engine.domain.facts import Ended
+from consent_engine.engine import RefusalAsked
+from consent_engine.errors import DoNotCall
+from consent_engine.ports import Held, LiftedWord, Owner
+from consent_engine.recording import recording
+from consent_engine.rounds import drive
+from tests.conftest import NUMBER
+
+
+def confirmed(world):
+    """An order whose yes was read; its activation is due."""
+    order = world.place()
+    world.run(Lane.SMS)
+    world.clock.forward(seconds=1)
+    world.say("是")
+    world.run(Lane.INBOUND)
+    assert world.state(order) == "confirmed"
+    world.clock.forward(seconds=1)
+    return order
+
+
+def lift(world, act_at=None):
+    return world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now if act_at is None else act_at)
+
+
+def test_a_stop_bars_an_activation_that_waits_before_anybody_reads_it(world):
+    order = confirmed(world)
+    world.say("TD")
+    for _ in range(3):
+        world.run(Lane.ACTIVATION)
+        world.clock.forward(seconds=2)
+    assert world.bss.asked == []
+    assert world.engine.show(order.id).effects[ACTIVATE].attempts == 0, "that is no attempt"
+    world.run(Lane.INBOUND)
+    assert (world.state(order), world.triggers(order)[-1]) == ("declined", "opted_out")
+
+
+def test_a_yes_from_before_a_stop_is_no_activation_when_it_is_read_after_it(world):
+    order = world.place()
+    world.run(Lane.SMS)
+    world.clock.forward(seconds=1)
+    world.say("是")
+    world.clock.forward(1)
+    world.say("TD")
+    [line] = world.engine.store.lease(Lane.INBOUND, 1)
+    assert [message.barred for message in line.unread] == [(), ()]
+    world.clock.forward(seconds=61)
+    world.run(Lane.INBOUND)
+    assert world.state(order) == "declined"
+    world.run()
+    assert world.bss.asked == []
+
+
+def test_a_confirmed_order_whose_activation_was_barred_goes_on_when_nothing_bars_it_any_more(world):
+    order = world.place()
+    world.run(Lane.SMS)
+    world.clock.forward(seconds=1)
+    world.say("是")
+    line = world.engine.line(NUMBER).id
+    world.client.hset(world.cell.line(line), "r:suspected:mobile", json.dumps([1, "sms", "m", 1, "refusing", "x"]))
+    world.run(Lane.INBOUND)
+    assert (world.state(order), list(world.engine.show(order.id).effects)) == ("confirmed", [WAKE_ACTIVATE])
+    for _ in range(3):
+        world.clock.forward(seconds=61)
+        world.run()
+    assert world.bss.asked == []
+    world.client.hdel(world.cell.line(line), "r:suspected:mobile")
+    world.clock.forward(seconds=61)
+    world.run()
+    assert world.state(order) == "notified"
+
+
+def test_a_refusal_whose_message_was_lost_ends_the_order_it_bars(world):
+    order = confirmed(world)
+    world.engine.refuse(RefusalAsked(NUMBER, "*", "voice", "A1024"))
+    line = world.engine.line(NUMBER).id
+    world.client.delete(world.cell.inbox(line))
+    world.client.hdel(world.cell.line(line), "f:read")
+    world.client.zrem(DUE[Lane.INBOUND], f"l:{line}:read")
+    world.run(Lane.ACTIVATION)
+    event = world.engine.show(order.id).events[-1]
+    assert (world.state(order), event.trigger, event.detail["reason"]) == ("cancelled", "cancelled", "refused")
+    assert world.bss.asked == []
+
+
+def test_a_refusal_of_one_carrier_bars_no_activation_of_another(world):
+    order = confirmed(world)
+    world.engine.refuse(RefusalAsked(NUMBER, "telecom", "voice", "A1024"))
+    world.run()
+    assert world.state(order) == "notified"
+
+
+def test_an_activation_that_an_older_program_put_is_barred_and_goes_on_as_any(world):
+    order = confirmed(world)
+    world.client.hset(world.cell.order(order.id), f"f:{ACTIVATE}", "[]")
+    world.engine.refuse(RefusalAsked(NUMBER, "telecom", "voice", "A1024"))
+    world.run(Lane.INBOUND)
+    [leased] = world.engine.store.lease(Lane.ACTIVATION, 1)
+    assert leased.barred == ("telecom",)
+    world.clock.forward(seconds=61)
+    world.run()
+    assert world.state(order) == "notified"
+
+
+def test_what_has_begun_goes_on_under_a_restriction(world):
+    order = confirmed(world)
+    [leased] = world.engine.store.lease(Lane.ACTIVATION, 1)
+    world.say("TD")
+    world.run(Lane.INBOUND)
+    assert world.triggers(order)[-1] == "replied_late"
+    world.clock.forward(seconds=61)
+    [again] = world.engine.store.lease(Lane.ACTIVATION, 1)
+    assert (again.lost, again.barred, again.token) == (True, (), leased.token + 1)
+    doubt = Ended(ACTIVATE, again.token, Uncertain("lease lost"))
+    held = Held(Owner.ORDER, ACTIVATE, again.token)
+    drive(world.engine.store, [recording(order.id, doubt, now=world.clock.now, held=held)])
+    world.clock.forward(hours=1)
+    world.run()
+    assert world.state(order) == "notified", "started means maybe done: the same key again, not a guess"
+
+
+@pytest.mark.parametrize("word", ["TD", "否"])
+def test_a_word_that_came_during_a_call_that_surely_did_nothing_takes_the_order_back(world, word):
+    order = confirmed(world)
+    [leased] = world.engine.store.lease(Lane.ACTIVATION, 1)
+    world.say(word)
+    world.run(Lane.INBOUND)
+    ended = Ended(ACTIVATE, leased.token, Unavailable("503"))
+    held = Held(Owner.ORDER, ACTIVATE, leased.token)
+    drive(world.engine.store, [recording(order.id, ended, now=world.clock.now, held=held)])
+    assert world.state(order) == "declined"
+    world.clock.forward(hours=1)
+    world.run()
+    assert world.bss.asked == []
+
+
+@pytest.mark.parametrize("end", ["STOP", "NO", "cancel"])
+def test_after_a_call_that_surely_did_nothing_every_way_back_is_open(world, end):
+    order = confirmed(world)
+    world.bss.answers = [Unavailable("503"), Rejected("must not be asked again")]
+    world.run(Lane.ACTIVATION)
+    assert len(world.bss.asked) == 1
+    if end == "cancel":
+        world.engine.cancel(order.id, "A1024", "changed his mind")
+    else:
+        world.say({"STOP": "TD", "NO": "否"}[end])
+    world.clock.forward(hours=1)
+    world.run()
+    assert world.state(order) == ("cancelled" if end == "cancel" else "declined")
+    assert len(world.bss.asked) == 1
+
+
+def test_a_yes_sent_under_a_refusal_stays_void_when_that_is_lifted_before_it_is_read(world):
+    order = world.place()
+    world.run(Lane.SMS)
+    world.clock.forward(seconds=1)
+    line = world.engine.line(NUMBER).id
+    world.client.hset(world.cell.line(line), "r:mobile", json.dumps([world.clock.now, "report", "m"]))
+    world.say("是")
+    world.clock.forward(seconds=1)
+    assert lift(world) is LiftedWord.OK
+    world.run(Lane.INBOUND)
+    assert (world.state(order), world.triggers(order)[-1]) == ("awaiting_reply", "replied_barred")
+    world.say("是")
+    world.run()
+    assert world.state(order) == "notified", "a yes after the lifting counts"
+
+
+def test_a_message_that_waited_since_an_older_program_is_read(world):
+    order = world.place()
+    world.run(Lane.SMS)
+    world.clock.forward(seconds=1)
+    world.say("是")
+    inbox = world.cell.inbox(world.engine.line(NUMBER).id)
+    body = world.client.lindex(inbox, 0).split("|", 2)[2]
+    assert body.startswith("{"), "where nothing barred it, it is kept as ever"
+    world.run()
+    assert world.state(order) == "notified"
+
+
+def test_a_refusal_from_before_stands_as_it_was_kept(world):
+    world.say("hello")
+    line = world.engine.line(NUMBER).id
+    world.client.hset(world.cell.line(line), "r:*", '[1700000000000,"import","row 7"]')
+    assert world.engine.dial(NUMBER, "unicom").since == 1_700_000_000_000
+    with pytest.raises(DoNotCall):
+        world.place()
+    assert world.engine.lift(NUMBER, "*", "admin", "form", 1_699_999_999_999) is LiftedWord.NEWER
+    assert world.engine.lift(NUMBER, "*", "admin", "form", 1_700_000_000_000) is LiftedWord.OK
