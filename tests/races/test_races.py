@@ -1,0 +1,120 @@
+"""Two processes at the same record, a thousand times, on a real server: what one script decides cannot be overtaken."""
+
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+from consent_engine.adapters.redis_client import connect
+from consent_engine.adapters.redis_server import connect_or_start
+from consent_engine.domain.admit import Placing
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.msisdn import parse
+from consent_engine.domain.sms import Reply
+from consent_engine.engine import RefusalAsked
+from consent_engine.ports import LiftedWord
+from tests import needs
+from tests.conftest import World
+
+RACES = 1_000
+NUMBERS = [parse(f"1380013{n:04}") for n in range(RACES)]
+
+
+@pytest.fixture(scope="module")
+def server():
+    needs.server()
+    folder = Path(tempfile.mkdtemp(prefix="ra-"))
+    with connect_or_start(folder / "data", "strict") as running:
+        yield running
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def world(server):
+    client = connect(server.url)
+    client.flushdb()
+    made = World(client)
+    yield made
+    made.runner.close()
+    client.close()
+
+
+def said(text, number, name):
+    return Reply("test", f"{name}-{number}", number, "10085", text)
+
+
+def together(*works):
+    """Do works side by side, each in a thread, begun at once; what each raised is raised here."""
+    start, failed = threading.Barrier(len(works)), []
+
+    def run(work):
+        start.wait()
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - the test that waits for the thread raises it
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+
+
+def test_no_activation_is_handed_out_after_a_stop_was_acknowledged(world):
+    asked = [Placing("desk", f"race-{n}", world.request(number)) for n, number in enumerate(NUMBERS)]
+    orders = {
+        str(number): placed.order.id for number, placed in zip(NUMBERS, world.engine.place_many(asked), strict=True)
+    }
+    world.run(Lane.SMS)
+    world.clock.forward(seconds=1)
+    world.engine.receive([said("是", number, "yes") for number in NUMBERS])
+    world.run(Lane.INBOUND)
+    world.clock.forward(seconds=1)
+    assert world.engine.store.depths()[Lane.ACTIVATION].due == RACES
+    acknowledged: dict[str, float] = {}
+    handed_out: dict[str, float] = {}
+    desk, worker = world.another(), world.another()
+
+    def stop():
+        for number in NUMBERS:
+            desk.receive([said("TD", number, "stop")])
+            acknowledged[orders[str(number)]] = perf_counter()
+
+    def lease():
+        for _ in range(50 * RACES):
+            asked_at = perf_counter()
+            for leased in worker.store.lease(Lane.ACTIVATION, 1):
+                if not leased.barred:
+                    handed_out[leased.order.id] = asked_at
+            if len(acknowledged) == RACES:
+                return
+
+    together(stop, lease)
+    assert len(acknowledged) == RACES
+    assert [order for order, at in handed_out.items() if acknowledged[order] < at] == []
+    assert 0 < len(handed_out) < RACES, "both came first, now and then"
+
+
+def test_no_lift_undoes_a_refusal_newer_than_the_act_it_stands_on(world):
+    world.engine.receive([RefusalAsked(number, "mobile", "voice", "A1024") for number in NUMBERS])
+    act_at = world.clock.now
+    world.clock.forward(hours=1)
+    desk, admins = world.another(), [world.another() for _ in range(2)]
+    words: list[LiftedWord] = []
+
+    def stop():
+        for number in NUMBERS:
+            desk.receive([said("TD", number, "stop")])
+
+    def lift(admin):
+        for number in NUMBERS:
+            words.append(admin.lift(number, "mobile", "admin", "a form of an hour ago", act_at))
+
+    together(stop, lambda: lift(admins[0]), lambda: lift(admins[1]))
+    assert {LiftedWord.OK, LiftedWord.NEWER} <= set(words), "both came first, now and then"
+    assert [number for number in NUMBERS if world.engine.dial(number, "mobile").callable] == []
