@@ -84,7 +84,7 @@ def lived_in(world: Celled, people: int = 12) -> list[str]:
         world.say("是", person(n), message_id=f"unread-{n}")
         world.say("嗯", person(n), message_id=f"unread-{n}-too")
     engine.refuse(RefusalAsked(person(people + 1), "*", "voice", "A1024"))
-    engine.lift(person(people + 1), "*", "ops", "letter-1")
+    engine.lift(person(people + 1), "*", "ops", "letter-1", world.clock.now)
     for n in range(4):
         engine.store.unmatched([f'{{"kind":"reply","n":{n}}}'])
     world.run(Lane.SMS)
