@@ -12,7 +12,7 @@ from redis import Redis
 from consent_engine.adapters.redis_packing import DUE, PREFIX
 from consent_engine.domain.effects import Purpose
 from consent_engine.domain.event import Event, chain
-from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State, Trigger, advance
 from consent_engine.domain.line import Line
 from consent_engine.domain.order import Order, replay
@@ -199,12 +199,12 @@ class Audit:
         if order is None or yes is None or yes.ref not in said:
             return False
         reply = said[yes.ref]
-        keyword, code = read(reply["text"])
+        meant = read(reply["text"])
         taken = [a["at"] for s in self._questions().get(order.id, ()) for a in s["attempts"] if a["taken"]]
         asked = min(taken, default=float("inf")) * 1000 - CLOCKS_APART_MS
         return (
-            keyword is Keyword.YES
-            and code in {None, order.doc.code}
+            meant.keyword is Keyword.YES
+            and meant.code in {"", order.doc.code}
             and reply["msisdn"] == activation["msisdn"] == order.person.msisdn
             and activation["plan"] == order.doc.plan
             and reply["stored"]
@@ -252,7 +252,7 @@ class Audit:
         self._count("unread messages at the end", self.client.scan_iter(f"{PREFIX}inbox:*", count=1_000))
         reasons: Counter[str] = Counter()
         for reply in stored:
-            if read(reply["text"])[0] is Keyword.YES:
+            if read(reply["text"]).keyword is Keyword.YES:
                 reasons.update(self._why_not(where[reply["message_id"]]))
         unexplained = [why for why in reasons if why.startswith(UNEXPLAINED)]
         known = {why: count for why, count in reasons.most_common() if why not in unexplained}
@@ -271,7 +271,7 @@ class Audit:
         """Who refused is on record, and no order was admitted after that instant."""
         lines = self._lines({order.line for order in self.orders.values()})
         by_number = {order.person.msisdn: order.line for order in self.orders.values()}
-        stops = {m["msisdn"] for m in said.values() if m["stored"] and read(m["text"])[0] is Keyword.STOP}
+        stops = {m["msisdn"] for m in said.values() if m["stored"] and read(m["text"]).keyword is Keyword.STOP}
         wanted = stops | set(self.refused)
         standing = {number: lines[by_number[number]].refusal(CARRIER) for number in wanted if number in by_number}
         self.figures["refusals"] = len(standing)

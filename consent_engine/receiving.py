@@ -10,7 +10,7 @@ from consent_engine.domain.carriers import carrier_of_sender
 from consent_engine.domain.compact import compact
 from consent_engine.domain.correlate import sub_number
 from consent_engine.domain.event import storable
-from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.grammar import Keyword, counted, read
 from consent_engine.domain.line import keyed, line_id
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.restriction import EVERY_CARRIER, names_barring
@@ -105,7 +105,6 @@ class Door:
     def _reply(self, reply: Reply) -> Posted:
         """The door reads the keyword: a STOP is a refusal in the same commit that stores it."""
         carriers = self.carriers_of(reply.gateway, reply.to)
-        keyword, _ = read(storable(reply.text))
         body = {
             "kind": "reply",
             "gateway": reply.gateway,
@@ -117,7 +116,7 @@ class Door:
             "carriers": " ".join(carriers),
             "sub": sub_number(reply.to, self._outside.senders),
         }
-        refuses = carriers if keyword is Keyword.STOP else ()
+        refuses = carriers if counted(read(storable(reply.text)).keyword) is Keyword.STOP else ()
         barring = tuple(dict.fromkeys(name for carrier in carriers for name in names_barring(carrier)))
         # Who repeats himself repeats the words too; a gateway that reuses an id does not, and a STOP must not drown.
         key = keyed(self._secret, "mo", reply.gateway, reply.message_id, reply.text)

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CHEAP = (
-    "keywords: 不同意 is a yes",
+    "grammar: 不同意 is a yes",
     "rule 3: over open orders only",
 )
 
@@ -44,7 +44,7 @@ def test_what_can_no_longer_be_tried_is_said(command, cheap):
     assert replace(moved, put="(").wrong(ROOT)
     assert replace(moved, put=moved.text).wrong(ROOT) == ["it changes nothing"]
     assert replace(moved, tests=()).wrong(ROOT) == ["no test is named"]
-    assert replace(moved, tests=("tests/unit/test_keywords.py::test_none",)).wrong(ROOT)
+    assert replace(moved, tests=("tests/unit/replies/test_corpus.py::test_none",)).wrong(ROOT)
 
 
 def test_only_a_test_that_fails_has_caught_a_mutation(command, cheap):

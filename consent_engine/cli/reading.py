@@ -7,19 +7,19 @@ from typing import Annotated
 import typer
 
 from consent_engine.cli.tables import Format, line
-from consent_engine.domain.keywords import read as meaning
+from consent_engine.domain.grammar import read as meaning
 
 
 def read(
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Replies; else lines of input.")] = None,
 ) -> None:
-    """Tell what replies mean: YES, NO, STOP, HELP or UNKNOWN, a tab, and the code in it or -."""
+    """Tell what replies mean: YES, NO, STOP, HELP, WITHDRAW, HOLD or UNKNOWN, a tab, and the code in it or -."""
     for text in texts or _lines():
-        keyword, code = meaning(text)
+        found = meaning(text)
         if Format.as_json:
-            line(keyword, code or "-")
+            line(found.keyword, found.code or "-")
         else:
-            sys.stdout.write(f"{keyword}\t{code or '-'}\n")
+            sys.stdout.write(f"{found.keyword}\t{found.code or '-'}\n")
         if sys.stdout.isatty():
             sys.stdout.flush()
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.facts import Rule
-from consent_engine.domain.keywords import Keyword
+from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.line import Entry
 
 
@@ -39,7 +39,7 @@ def sub_number(to: str, senders: Mapping[str, str]) -> str:
 
 def correlate(
     keyword: Keyword,
-    code: str | None,
+    code: str,
     sub: str,
     entries: Sequence[Entry],
     was_asked: Callable[[str], bool],
@@ -57,7 +57,7 @@ def correlate(
     by_sub = [entry for entry in entries if sub and entry.sub == sub]
     if len(by_sub) == 1:
         return Meaning(keyword, Rule.SUB_NUMBER, (by_sub[0].order,), everyone)
-    if code is not None:
+    if code:
         return _by_code(keyword, code, entries, everyone, which_asked)
     asked = [entry for entry in entries if was_asked(entry.order)]
     if len(asked) == 1:

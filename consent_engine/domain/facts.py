@@ -9,7 +9,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from consent_engine.domain.effects import Millis, Outcome
-from consent_engine.domain.keywords import Keyword
+from consent_engine.domain.grammar import Keyword, Reason
 from consent_engine.domain.sms import Delivery
 
 
@@ -31,6 +31,7 @@ class Replied(Struct, frozen=True):
 
     at: when it reached us · written_at: the latest instant it can have been written, if the gateway knows ·
     candidates: the orders it might have meant · answer: whether an SMS answers it (one a message, not one an order) ·
+    edition: of the words that read it · reason: of a reply that a person must read ·
     barred: a restriction stood against the carrier when it reached us: it is no consent
     """
 
@@ -47,6 +48,8 @@ class Replied(Struct, frozen=True):
     written_at: Millis | None = None
     answer: bool = True
     barred: bool = False
+    edition: int = 0
+    reason: Reason | None = None
 
 
 class Reported(Struct, frozen=True):

@@ -29,7 +29,7 @@ from consent_engine.domain.effects import (
 )
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import Ended
-from consent_engine.domain.keywords import Keyword
+from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import QUESTION, Order
 from consent_engine.domain.policy import Policy

@@ -17,7 +17,7 @@ from consent_engine.domain.decision import (
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import Replied, Rule
-from consent_engine.domain.keywords import Keyword
+from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import QUESTION, Order
 from consent_engine.domain.outcomes import question_answered
@@ -40,7 +40,7 @@ def on_reply(order: Order, reply: Replied, now: Millis) -> Decision:
             return _no(order, reply, now)
         case Keyword.HELP:
             return _help(order, reply, now)
-        case Keyword.UNKNOWN:
+        case _:
             return _unknown(order, reply, now)
 
 
@@ -52,8 +52,11 @@ def _event(trigger: Trigger, reply: Replied, now: Millis, **more: str | int) -> 
         "candidates": list(reply.candidates),
         "received_at": reply.at,
         "gateway": reply.gateway,
+        "edition": reply.edition,
         **more,
     }
+    if reply.reason is not None:
+        detail["reason"] = reply.reason.value
     if reply.written_at is not None:
         detail["written_by"] = reply.written_at
     person = {"msisdn": reply.msisdn, "to": reply.to, "text": reply.text}

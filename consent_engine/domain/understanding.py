@@ -9,7 +9,7 @@ from consent_engine.domain.decision import MAY_BE_ASKED, Drop, Put, clarified
 from consent_engine.domain.effects import Pending, Purpose, is_sms, sms_effect
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import CancelAsked, Fact, Replied, Reported, Rule
-from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.grammar import Keyword, Read, counted, read
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Entry, Line, Unread
 from consent_engine.domain.order import MOST_EVENTS, Order
@@ -56,7 +56,8 @@ def understand(line: Line, orders: Mapping[str, Order], message: Unread, *, wait
 def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
     body = message.body
     text = str(body["text"])
-    keyword, code = read(text)
+    said = read(text)
+    keyword = counted(said.keyword)
     carriers = str(body["carriers"]).split()
     entries = remembered(line.entries, carriers, message.at)
     # What was said before an order was placed cannot mean it. A STOP means all there is: the door keeps later ones out.
@@ -64,7 +65,7 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
     entries = [entry for entry in entries if entry.order in orders]
     entries.sort(key=lambda entry: orders[entry.order].asked_at or message.at)
     meaning = correlate(
-        keyword, code, str(body["sub"]), entries,
+        keyword, said.code, str(body["sub"]), entries,
         was_asked=lambda order: _was_asked(orders[order]),
         which_asked=lambda order: _which_asked(line, orders[order], orders, message),
     )  # fmt: skip
@@ -84,16 +85,16 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
     # One SMS answers a message, not one an order; read again after a crash, it was answered by the first commit.
     first = None if any(orders[o].knows(message.key) for o in orders) else room[0]
     answers = {o: asked if ambiguous else o == first for o in room}
-    facts = tuple((o, _said(line, orders[o], meaning, message, answer=answers[o])) for o in room)
+    facts = tuple((o, _said(line, orders[o], meaning, message, said, answer=answers[o])) for o in room)
     # Whoever has answered is not asked any more.
     drop = () if ambiguous or meaning.keyword is Keyword.UNKNOWN else _asking(line)
     return Reading(facts, (_which_one(line, orders, room, message),) if ask else (), drop=drop)
 
 
-def _said(line: Line, order: Order, meaning: Meaning, message: Unread, *, answer: bool) -> Fact:
+def _said(line: Line, order: Order, meaning: Meaning, message: Unread, said: Read, *, answer: bool) -> Fact:
     """What a reply is to one order."""
     barred = message.was_barred(order.doc.carrier)
-    return _refused(line, order, meaning, message) or _replied(meaning, message, answer=answer, barred=barred)
+    return _refused(line, order, meaning, message) or _replied(meaning, message, said, answer=answer, barred=barred)
 
 
 def _asking(line: Line) -> tuple[tuple[str, Drop], ...]:
@@ -171,7 +172,7 @@ def _may_ask(keyword: Keyword, candidates: Sequence[Order], message: Unread) -> 
     return not any(which_asked(order, message.key, message.at, candidates) for order in candidates)
 
 
-def _replied(meaning: Meaning, message: Unread, *, answer: bool, barred: bool) -> Replied:
+def _replied(meaning: Meaning, message: Unread, said: Read, *, answer: bool, barred: bool) -> Replied:
     body = message.body
     written = body.get("written_at")
     return Replied(
@@ -188,6 +189,8 @@ def _replied(meaning: Meaning, message: Unread, *, answer: bool, barred: bool) -
         written_at=int(written) if written is not None else None,
         answer=answer,
         barred=barred,
+        edition=said.edition,
+        reason=said.reason,
     )
 
 

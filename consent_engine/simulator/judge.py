@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from consent_engine.domain.effects import Purpose
-from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.msisdn import mask
 from consent_engine.simulator.case import Case, OrderRun
 from consent_engine.simulator.ledger import ActivationSeen, Ledger, Said, order_of
@@ -103,9 +103,9 @@ def _consented(activation: ActivationSeen, case: Case, order: OrderRun, ledger: 
 
 def _means_yes(said: Said, order: OrderRun, heard: Sequence[Said]) -> bool:
     """A yes to this order; or the bare code, after a yes that fitted several orders."""
-    keyword, code = read(said.text)
-    if keyword is Keyword.YES:
-        return code in {None, order.code}
-    if keyword is not Keyword.UNKNOWN or code is None or code != order.code:
+    meant = read(said.text)
+    if meant.keyword is Keyword.YES:
+        return meant.code in {"", order.code}
+    if meant.keyword is not Keyword.UNKNOWN or not meant.code or meant.code != order.code:
         return False
-    return any(earlier.at < said.at and read(earlier.text)[0] is Keyword.YES for earlier in heard)
+    return any(earlier.at < said.at and read(earlier.text).keyword is Keyword.YES for earlier in heard)

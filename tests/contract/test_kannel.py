@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from consent_engine.adapters import gateways
 from consent_engine.adapters.gateways import kannel
 from consent_engine.domain.effects import Accepted, Purpose, Rejected, Unavailable, Uncertain
-from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.errors import Malformed, SettingsError, Unauthenticated
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall
@@ -239,7 +239,7 @@ def test_what_does_not_decode_is_kept_and_is_no_consent(body, kind):
     kept = reply(mo(body, content_type=kind)).text
     kept.encode()
     assert kept
-    assert read(kept)[0] is Keyword.UNKNOWN
+    assert read(kept).keyword is Keyword.UNKNOWN
 
 
 @pytest.mark.parametrize(

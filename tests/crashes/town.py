@@ -20,7 +20,7 @@ from consent_engine.adapters.redis_store import RedisStore
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.domain.admit import Placing, Terms
 from consent_engine.domain.effects import Accepted, Lane, Outcome, Pending, Purpose, Uncertain
-from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import Order
 from consent_engine.domain.policy import Policy
@@ -280,7 +280,7 @@ class Town(Judge, World):
         self.unsure.pop(reply.message_id, None)
         if not sure:
             self.unsure[reply.message_id] = said
-        if read(reply.text)[0] is Keyword.STOP:
+        if read(reply.text).keyword is Keyword.STOP:
             self.refused(reply.msisdn, carrier, sure=sure)
 
     def refused(self, number: str, carrier: str, *, sure: bool = True) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from consent_engine.adapters.redis_packing import DUE
 from consent_engine.domain.event import link
-from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.line import Entry
 from consent_engine.domain.order import replay
 
@@ -77,11 +77,11 @@ class Judge:
             self.answers(order, said, shown)
 
     def answers(self, order, said, shown):
-        keyword, code = read(said.text)
+        keyword, code = read(said.text).keyword, read(said.text).code
         others = [
             o for o in shown.values() if self.model.orders[o.id] == self.model.orders[order.id] and o is not order
         ]
-        if code is not None:
+        if code:
             assert code == order.doc.code
         if keyword is Keyword.UNKNOWN:  # the code alone answers our own question, after a yes
             assert any(
@@ -89,10 +89,12 @@ class Judge:
                 for at, sms in self.model.sent
             ), "a bare code that nobody asked for"
             assert any(
-                read(before.text) == (Keyword.YES, None) and before.msisdn == said.msisdn and before.n < said.n
+                (read(before.text).keyword, read(before.text).code) == (Keyword.YES, "")
+                and before.msisdn == said.msisdn
+                and before.n < said.n
                 for before in self.model.said.values()
             )
-        elif code is None:
+        elif not code:
             for other in others:
                 asked = other.last("confirmation_accepted")
                 gone = other.settled_at and other.settled_at + 72 * HOURS < said.at

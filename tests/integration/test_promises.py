@@ -31,7 +31,7 @@ from consent_engine.adapters.redis_client import connect
 from consent_engine.adapters.redis_server import connect_or_start
 from consent_engine.domain.admit import Placing
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
-from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.policy import Policy
 from consent_engine.domain.sms import Delivery
@@ -189,7 +189,7 @@ class Promises(Judge, RuleBasedStateMachine):
         assert self.world.say(text, number, about.doc.sender, name)
         assert not self.world.say(text, number, about.doc.sender, name), "a repeat is known"
         model.said[name] = said
-        if read(text)[0] is Keyword.STOP:
+        if read(text).keyword is Keyword.STOP:
             model.refused.append((number, said.carrier, said.n))
 
     @rule(order=orders, words=st.sampled_from(("是", "是{}")), past=st.sampled_from([-1, 0, 1, 5_000]))

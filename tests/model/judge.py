@@ -16,7 +16,7 @@ from consent_engine.domain.effects import (
     sms_parts,
 )
 from consent_engine.domain.event import link
-from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import TRANSITIONS, State, Trigger
 from consent_engine.domain.order import QUESTION, Order, replay
 from tests.model.moves import NOTIFICATION, Step
@@ -151,18 +151,18 @@ def _early_op(order: Order, yes) -> str:
 
 def _means(after: Standing, n: int, order: Order, said) -> None:
     """The yes was said to this order, and to no other."""
-    keyword, code = read(str(said.unread.body["text"]))
+    meant = read(str(said.unread.body["text"]))
+    keyword, code = meant.keyword, meant.code
     assert keyword in {Keyword.YES, Keyword.UNKNOWN}
     if said.unread.body["sub"]:
         assert said.unread.body["sub"] == order.doc.sub
         return
-    assert code in {None, order.doc.code}, "the code of another order"
+    assert code in {"", order.doc.code}, "the code of another order"
     if keyword is Keyword.UNKNOWN:
         before = [heard for heard in after.heard.values() if heard.n < said.n]
-        assert any(read(str(b.unread.body.get("text"))) == (Keyword.YES, None) for b in before), (
-            "a code out of the blue"
-        )
-    elif code is None:
+        bare = [read(str(b.unread.body.get("text"))) for b in before]
+        assert any(b.keyword is Keyword.YES and not b.code for b in bare), "a code out of the blue"
+    elif not code:
         for m, other in enumerate(after.orders):
             forgotten = other.settled_at and after.line.entries[m].until < said.unread.at
             gone = forgotten or (other.state is State.DECLINED and not other.asked_at)  # by the subscriber's own word

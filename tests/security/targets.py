@@ -8,12 +8,12 @@ from time import process_time
 
 from consent_engine.adapters import gateways
 from consent_engine.adapters.outbound import Answer, retry_after
-from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.signature import HEADER, sign
 from consent_engine.domain.sms import Reply
 from consent_engine.errors import Malformed
 from consent_engine.ports import Parsed, WebhookCall
-from tests.unit.test_keywords import TURNS_ROUND, oracle
+from tests.unit.replies.oracle import says
 
 NOW_S = 1_754_013_600
 SECRET = "a-secret-of-the-fuzzer"
@@ -39,13 +39,13 @@ def bounded(target: Callable[[bytes], None]) -> Callable[[bytes], None]:
 
 
 def check_keyword(text: str) -> None:
-    """Nothing is a yes but what the contract's table says; what is short means exactly what the table says."""
-    keyword, code = read(text)
-    expected = oracle(text)
-    if expected[0] == "YES" and set(text) & TURNS_ROUND:
-        expected = (Keyword.UNKNOWN, None)
-    if keyword is not Keyword.UNKNOWN or len(text) <= 20:
-        assert (keyword, code) == expected, ascii(text)
+    """Nothing is a yes, and nothing a bare code, but what the rules say."""
+    found = read(text)
+    answer = (found.keyword.value if found.keyword is Keyword.YES else "", found.code)
+    if found.keyword is Keyword.UNKNOWN and not found.code:
+        assert says(text) is None, ascii(text)
+    elif found.keyword in {Keyword.YES, Keyword.UNKNOWN}:
+        assert says(text) == answer, ascii(text)
 
 
 def check_parsed(parsed: Parsed[object]) -> None:

@@ -29,8 +29,8 @@ def test_read_tells_keyword_and_code_a_line_a_text(capsys):
 
 
 def test_a_text_may_begin_with_a_dash(capsys):
-    assert cli.run(["read", "-是-", "--unknown"]) == 0
-    assert capsys.readouterr().out.splitlines() == ["YES\t-", "UNKNOWN\t-"]
+    assert cli.run(["read", "-不-", "--unknown"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["NO\t-", "UNKNOWN\t-"]
 
 
 def test_without_arguments_read_takes_lines_of_which_an_empty_one_is_a_text_too():

@@ -28,7 +28,7 @@ from consent_engine.domain.facts import (
     Rule,
     Woke,
 )
-from consent_engine.domain.keywords import Keyword
+from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Line
 from consent_engine.domain.order import QUESTION

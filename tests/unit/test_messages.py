@@ -8,7 +8,7 @@ import pytest
 
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Purpose
-from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.messages import CURRENT_EDITION, EDITIONS, Subject, confirmation, stopped, which_one, write
 from consent_engine.domain.plan import MAX_TOLD, plan_from
 from consent_engine.domain.segments import segments
@@ -57,7 +57,7 @@ def every_text():
 
 def asked_for(text):
     """The meanings of what a text tells people to answer."""
-    return {read(quoted) for quoted in re.findall("“([^”]*)”", text)}
+    return {(read(quoted).keyword, read(quoted).code) for quoted in re.findall("“([^”]*)”", text)}
 
 
 def test_the_confirmation_tells_everything():
@@ -72,7 +72,7 @@ def test_the_confirmation_tells_everything():
 def test_without_a_code_a_bare_word_is_asked_for():
     text = confirmation(PLAN, None, DAY)
     assert "“是”" in text
-    assert asked_for(text) == {(Keyword.YES, None), (Keyword.NO, None)}
+    assert asked_for(text) == {(Keyword.YES, ""), (Keyword.NO, "")}
 
 
 def test_what_a_text_asks_to_answer_is_what_the_grammar_reads():
@@ -80,10 +80,10 @@ def test_what_a_text_asks_to_answer_is_what_the_grammar_reads():
     assert asked_for(confirmation(PLAN, "234", DAY)) == coded
     for purpose in (Purpose.REMINDER, Purpose.CLARIFICATION):
         assert asked_for(write(purpose, SUBJECT, needs_code=True)) == coded
-        assert asked_for(write(purpose, SUBJECT)) == {(Keyword.YES, None), (Keyword.NO, None)}
-    assert asked_for(write(Purpose.HELP, SUBJECT, needs_code=True)) == {*coded, (Keyword.STOP, None)}
-    assert asked_for(write(Purpose.DECLINED, SUBJECT)) == {(Keyword.STOP, None)}
-    assert asked_for(which_one("unicom", ["234 甲套餐"])) == {(Keyword.YES, None), (Keyword.YES, "234")}
+        assert asked_for(write(purpose, SUBJECT)) == {(Keyword.YES, ""), (Keyword.NO, "")}
+    assert asked_for(write(Purpose.HELP, SUBJECT, needs_code=True)) == {*coded, (Keyword.STOP, "")}
+    assert asked_for(write(Purpose.DECLINED, SUBJECT)) == {(Keyword.STOP, "")}
+    assert asked_for(which_one("unicom", ["234 甲套餐"])) == {(Keyword.YES, ""), (Keyword.YES, "234")}
 
 
 @pytest.mark.parametrize(

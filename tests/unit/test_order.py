@@ -13,7 +13,7 @@ from consent_engine.domain.doc import Doc, Person, offer_named
 from consent_engine.domain.effects import FRESH, Accepted, Pending
 from consent_engine.domain.event import Event, chain, digest, link, seal, storable, unseal
 from consent_engine.domain.facts import CancelAsked, Ended, Replied, Rule
-from consent_engine.domain.keywords import Keyword
+from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line import Line
 from consent_engine.domain.offer import Offer

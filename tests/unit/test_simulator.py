@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from consent_engine.domain.effects import Purpose
-from consent_engine.domain.keywords import Keyword, read
+from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.signature import HEADER, check, sign
 from consent_engine.simulator.account import funnel, most_telling
@@ -68,13 +68,13 @@ def test_the_notifications_fit_the_ends(script):
 @scripts
 def test_nobody_is_activated_who_never_said_yes(script):
     own = [turn.say.format("234", "345") for turn in script.turns if turn.desk is None and not turn.stranger]
-    agrees = any(read(text)[0] is Keyword.YES for text in own)
+    agrees = any(read(text).keyword is Keyword.YES for text in own)
     assert agrees or all(State.NOTIFIED not in o.ends for o in script.orders if not o.door)
 
 
 @scripts
 def test_who_refuses_must_not_be_called_again(script):
-    refuses = any(turn.desk is Desk.REFUSE or read(turn.say)[0] is Keyword.STOP for turn in script.turns)
+    refuses = any(turn.desk is Desk.REFUSE or read(turn.say).keyword is Keyword.STOP for turn in script.turns)
     assert refuses == (script.callable is False)
 
 

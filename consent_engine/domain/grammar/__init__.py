@@ -1,0 +1,11 @@
+"""What a reply means. Consent is read strictly, refusal liberally; the words are data with an edition.
+
+`words` and `patterns` are the data, `fold` how a text is folded, `reading` what is made of them.
+"""
+
+from consent_engine.domain.grammar.fold import folded
+from consent_engine.domain.grammar.meaning import Keyword, Read, Reason, counted
+from consent_engine.domain.grammar.reading import read, usable_code
+from consent_engine.domain.grammar.words import EDITION
+
+__all__ = ["EDITION", "Keyword", "Read", "Reason", "counted", "folded", "read", "usable_code"]

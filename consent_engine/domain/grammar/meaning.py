@@ -1,0 +1,52 @@
+"""What a reply can mean, and what reading one found."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Keyword(StrEnum):
+    """What a reply stands for, as `consent read` prints it. Only YES is consent; UNKNOWN is none."""
+
+    WITHDRAW = "WITHDRAW"
+    """End the service that was activated; where no activation fits, it counts as STOP."""
+    STOP = "STOP"
+    """Never call again."""
+    YES = "YES"
+    NO = "NO"
+    """Declines the order."""
+    HELP = "HELP"
+    HOLD = "HOLD"
+    """A refusal in other words: a person reads it, and it bars calls and orders meanwhile."""
+    UNKNOWN = "UNKNOWN"
+
+
+class Reason(StrEnum):
+    """Why a reply is held."""
+
+    REFUSING = "refusing"
+    DISPUTED = "disputed"
+    """The call or the order is denied, or called a fraud."""
+    WRONG_PERSON = "wrong_person"
+
+
+class Read(Struct, frozen=True):
+    """What one reply means.
+
+    code: the order's three digits, '' where there is none · reason: of a HOLD · marketing_free: a STOP that also
+    registers the number as marketing-free · edition: of the words that read it; kept with the reply
+    """
+
+    keyword: Keyword
+    code: str
+    reason: Reason | None
+    marketing_free: bool
+    edition: int
+
+
+def counted(keyword: Keyword) -> Keyword:
+    """The meaning that the engine acts on: a WITHDRAW that fits no activated order is a STOP, a HOLD no answer.
+
+    Until restrictions and endings are there, no WITHDRAW fits and nothing can be held.
+    """
+    return {Keyword.WITHDRAW: Keyword.STOP, Keyword.HOLD: Keyword.UNKNOWN}.get(keyword, keyword)

@@ -1,0 +1,125 @@
+"""The sentences of the grammar, as data: patterns of refusals, of what a person must read, of what no person wrote.
+
+All of them see a text as `fold.plain` leaves it, the refusals without its blanks. None can run away: nothing that
+repeats holds anything that repeats, and how far a pattern may reach is bounded.
+"""
+
+import re
+from collections.abc import Iterable
+
+from consent_engine.domain.grammar.meaning import Reason
+
+
+def either(words: Iterable[str]) -> str:
+    """A pattern of any of `words`, the longest first."""
+    return "(?:" + "|".join(map(re.escape, sorted(words, key=len, reverse=True))) + ")"
+
+
+def _any(*lines: str) -> str:
+    """A pattern of any of the words in `lines`, between blanks."""
+    return either(" ".join(lines).split())
+
+
+# -- NO: the whole text -----------------------------------------------------------------------------------------------
+
+_ME = _any("我 本人 俺")
+_FIRMLY = _any(
+    "先 暂 暂时 都 坚决 绝对 并 现在 目前 还 还是 真 真的 肯定 一定 根本",
+    "也 就 就是 那 那就 可 实在 确实 从来 决 完全 其实",
+)
+_WISHING = _any("再 给我 要 想 用 需要 愿意 愿 打算 准备")
+_DOING = _any("同意 确认 办 办理 开 开通 订 订购 要 用 接受 考虑 需要 申请 买 换 续")
+_IT = _any("这个 该 此 这 这种 你们的 任何") + "?" + _any("业务 套餐 服务 产品 活动 它 东西")
+_IT = f"(?:{_IT}|{_any('这个 这种')})"
+NO_SENTENCES = (
+    f"{_IT}?{_ME}?{_IT}?{_FIRMLY}{{0,2}}[不别勿莫唔]{_WISHING}{{0,2}}{_DOING}{{1,2}}{_IT}?",
+    f"{_ME}?{_any('从来 根本 并 还')}?(?:没有?|未)(?:同意|答应|确认)过?",
+    f"{_ME}?{_FIRMLY}{{0,2}}(?:拒绝|反对|取消|算了)(?:办理|开通)?{_IT}?",
+    f"{_ME}?不会(?:同意|确认|办理?)",
+    "noo{1,9}|nope+",
+)
+"""没开通 stays UNKNOWN: it asks."""
+
+# -- STOP: the whole text ---------------------------------------------------------------------------------------------
+
+_BEGGING = _any("请 以后 今后 往后 你们 你 麻烦 麻烦你 求你 求求你 拜托 都 千万 我说 再次")
+_NOT = _any("别 不要 勿 请勿 莫 甭 不准 不许 唔好 咪 不用 不必 不需要 禁止 不得")
+_AT_ME = _any("给我 给我们 给本人 向我 跟我 对我 往我这")
+_CALLING = _any(
+    "打 打来 打过来 打电话 打电话来 打电话过来 打给我 打我电话",
+    "打这个电话 打这个号码 来电 来电话 联系 联系我 发 发来 发短信 发信息",
+    "发消息 发广告 打扰 打扰我 打搅 打搅我 骚扰 骚扰我 烦 烦我 来烦我 推销 推荐 营销 拨打 呼叫 致电 纠缠",
+)
+STOP_SENTENCES = (
+    f"{_BEGGING}{{0,3}}{_NOT}[再老总]?{_AT_ME}?{_CALLING}{_AT_ME}?",
+    "(?:我要|我想|我)?(?:办理|申请|登记|开通|加入)免营销",
+    "stop+|stopit|stoptexting(?:me)?|stopmessagingme|pleasestop",
+)
+
+MAY_REFUSE = re.compile("[a-z不否拒反算取没有无冇唔撤免休别勿莫未退停滚推腿拉咪甭禁]")
+"""Whether a text may be any word or sentence of NO and STOP: most others are done with here."""
+
+# -- HELP -------------------------------------------------------------------------------------------------------------
+
+# 怎么还 and 怎么不 ask why, not how.
+HOW_TO_END = re.compile(
+    "(?:如何|怎样|怎么样|怎么|咋)(?![还不没又老总]).*退|(?:如何|怎样|怎么|咋)取消|(?:取消|退).*(?:如何|怎样|怎么|咋)(?![还不没又老总])"
+)
+
+# -- HOLD: anywhere in the text ---------------------------------------------------------------------------------------
+
+# 别人, 特别, 区别 and the like are other words.
+_DONT = "(?:(?<![特区个级性分识差类派鉴])别(?![人的墅处名])|不要|勿|莫|不准|不许|不得|禁止|甭)"
+_GAP = _any(
+    "再 又 老 总 是 老是 总是 给 跟 向 往 对 我 本人 我们 来 乱 天天 一直 经常 继续 随便 没事 整天 到处",
+    "手机 号码 这个 家里 老人 孩子 父母",
+)
+_CALL = "打(?![折开错算包印字车卡球工架断游牌麻针磨扫])"
+_WORD = r"(?<![a-z])(?:{})(?![a-z])"
+_NEVER = r"(?<![a-z])(?:don'?t|do not|did not|didn'?t|never|no more)(?![a-z])"
+_BETWEEN = r"(?: (?!forget|worry|hesitate|know)[a-z']{1,12}){0,2} "
+_NEAR = r"(?:call|text|contact|send|sent|agreed?|say|said|ask)(?:s|ed|ing)?(?![a-z])"
+REFUSING = (
+    *("拒绝", "拒收", "拒接", "婉拒", "退订", "退定", "勿扰", "打扰", "打搅", "骚扰", "投诉", "举报", "拉黑", "停止"),
+    f"{_DONT}{_GAP}{{0,5}}(?:{_CALL}|来电|联系|烦|推销|发短信|发信息|发广告)",
+    "(?:别|不要)再(?![问错弄说忘])",
+    "不(?:想|愿意?)再?(?:接|收)",
+    _WORD.format("stop(?:ping)?|quit|unsub[a-z]*|remove|revoke|spam(?:m?ers?|ming)?|scam(?:mers?|s)?|harass[a-z]*"),
+    _NEVER + _BETWEEN + _NEAR,
+)
+DISPUTED = (
+    "(?:没有?|未曾?|从未)(?:接到?|听|打)过",
+    "没有?人[^,。!;]{0,6}打",
+    "(?<!是)不是我(?!们)",
+    *("不是本人", "非本人", "冒用", "冒充", "诈骗", "骗子", "报警", "工信部", "起诉"),
+    "(?<![0-9])(?:12300|12321|12315)(?![0-9])",
+    "没有?(?:申请|订购|答应|同意|要求)过",
+)
+WRONG_PERSON = (
+    "(?<!字)打错(?:了(?!字)|电话|号|人)",
+    "找错人",
+    "(?<![a-z])wrong number(?![a-z])",
+    "(?<![a-z])wrong person(?![a-z])",
+)
+
+HELD: tuple[tuple[Reason, re.Pattern[str]], ...] = (
+    (Reason.DISPUTED, re.compile("|".join(DISPUTED))),
+    (Reason.WRONG_PERSON, re.compile("|".join(WRONG_PERSON))),
+    (Reason.REFUSING, re.compile("|".join(REFUSING))),
+)
+"""A text that fits several is held for the first."""
+MAY_BE_HELD = re.compile("[拒婉退勿扰搅骚诉举拉停别莫甭准许止得要想愿过没冒诈骗警工错]|[a-z]{4}|don|123|是我|本人")
+"""Whether any of them may fit: most texts are none, and are done with here."""
+
+# -- never HOLD -------------------------------------------------------------------------------------------------------
+
+_OPEN = r"[\[(<“\"]?"
+WRITTEN_BY_NOBODY = re.compile(
+    rf"【(?P<sender>[^】]*)】(?=.)|{_OPEN}(?:自动回复|auto[- ]?reply|automatic reply)|(?:re|fwd?) ?:|转发"
+    '|(?:liked|loved|disliked|laughed at|emphasi[sz]ed|questioned|reacted .{1,12} to) ?[“"]'
+    '|不?(?:喜欢|喜爱|强调|质疑)了? ?[“"「]'
+)
+"""Begins what a machine or another person wrote: a quoted sender, an automatic answer, a reaction to a message."""
+OF_A_PHONE = re.compile("勿扰模式|手机管家|骚扰拦截")
+OF_SOMEONE_BUSY = re.compile("稍后回复|短信联系")
+REFUSES_ALL_THE_SAME = re.compile(f"再{_CALL}|投诉|拒绝(?!接听|来电)|举报|退订")

@@ -1,0 +1,224 @@
+"""What a reply means: consent only in a closed list of whole texts, a refusal in any words that a person would use."""
+
+import re
+from collections.abc import Callable, Iterable
+
+from consent_engine.domain.grammar import words as w
+from consent_engine.domain.grammar.fold import Folded, fold, hesitates, peeled, plain
+from consent_engine.domain.grammar.meaning import Keyword, Read, Reason
+from consent_engine.domain.grammar.patterns import (
+    HELD,
+    HOW_TO_END,
+    MAY_BE_HELD,
+    MAY_REFUSE,
+    NO_SENTENCES,
+    OF_A_PHONE,
+    OF_SOMEONE_BUSY,
+    REFUSES_ALL_THE_SAME,
+    STOP_SENTENCES,
+    WRITTEN_BY_NOBODY,
+    either,
+)
+
+SHORT = 64
+"""Characters of a text that can be a word, a code or a sentence of the grammar; a longer one can only be held."""
+_RUN = 8
+"""So many characters out of a text of ours are a quotation."""
+
+_CODE = re.compile("[2-9][0-9]{2}")
+_GAP = "(?: ?[-#+:,、] ?| )?"
+_AFTER = re.compile(f"(?P<word>.*?[^0-9 ]){_GAP}(?P<code>[2-9][0-9]{{2}})")
+_BEFORE = re.compile(f"(?P<code>[2-9][0-9]{{2}}){_GAP}(?P<word>[^0-9 ].*)")
+
+_YES = frozenset(w.YES) | {f"{yes}{gap}please" for yes in ("y", "yes") for gap in (" ", ",", ", ")}
+_HELP = frozenset(w.HELP)
+_WITHDRAW = frozenset(w.WITHDRAW)
+
+
+def _refusal(words: Iterable[str], sentences: Iterable[str], before: Iterable[str]) -> Callable[[str], object]:
+    """Whether a text without blanks is a refusal of one kind, said once or again and again, politely or not."""
+    core = "|".join([either(word.replace(" ", "") for word in words), *(f"(?:{each})" for each in sentences)])
+    lead, tail = (either(word.replace(" ", "") for word in each) for each in (before, w.AFTER))
+    return re.compile(
+        f"{lead}{{0,2}}(?P<core>{core})[{w.PARTICLES}]*(?:(?P=core)[{w.PARTICLES}]*)*{tail}{{0,2}}"
+    ).fullmatch
+
+
+_is_no = _refusal(w.NO, NO_SENTENCES, w.BEFORE_NO)
+_is_stop = _refusal(w.STOP, STOP_SENTENCES, w.BEFORE_STOP)
+_is_courtesy = re.compile(either(word.replace(" ", "") for word in (*w.BEFORE_NO, *w.AFTER))).fullmatch
+_PIECES = re.compile("[,.。!、;:~…/]+")
+
+
+def read(text: str, *, sent: tuple[str, ...] = (), words: tuple[str, ...] = ()) -> Read:
+    """Return what a reply means. Never raises, for any text.
+
+    sent: texts we sent that number; what is quoted out of them holds nothing · words: the plans' own words to end a
+    service, of that line
+
+    >>> [str(read(text).keyword) for text in ("Ｙ。", "不同意。", "yes if it is free", "是?", "别再打了", "我要投诉")]
+    ['YES', 'NO', 'UNKNOWN', 'UNKNOWN', 'STOP', 'HOLD']
+    >>> read("是234").code, read("234").code, read("是234 345").code
+    ('234', '234', '')
+    """
+    if not words and (known := _ready(text)) is not None:
+        return known
+    whole = fold(text)
+    return (_short(whole, words) if len(whole.text) <= SHORT else None) or _held(whole, sent) or _found(Keyword.UNKNOWN)
+
+
+def _found(keyword: Keyword, code: str = "", reason: Reason | None = None, *, marketing_free: bool = False) -> Read:
+    return Read(keyword, code, reason, marketing_free, w.EDITION)
+
+
+def _short(whole: Folded, words: tuple[str, ...]) -> Read | None:
+    """What a short text means as a whole; None where it is none of the words and sentences."""
+    ends = peeled(whole.text)
+    word, code = _coded(ends)
+    strict = whole.sound and not whole.asks and not hesitates(whole.text)
+    if strict and ((code and word in _WITHDRAW) or (words and not {word, ends}.isdisjoint(_own(words)))):
+        return _found(Keyword.WITHDRAW, code)
+    refusal = _refused(whole, ends)
+    if refusal is not None and refusal.keyword is Keyword.STOP:
+        return refusal
+    if strict and word in _YES:
+        return _found(Keyword.YES, code)
+    if refusal is not None:
+        return refusal
+    if word in _HELP or _asks_how(whole.text):
+        return _found(Keyword.HELP, code)
+    # A bare code may answer our question "which one?" with a yes: it is read as strictly.
+    return _found(Keyword.UNKNOWN, code) if strict and code and not word else None
+
+
+def _coded(ends: str) -> tuple[str, str]:
+    """The word and the code of a text; ('', code) for a bare one."""
+    if not ends[-1:].isdigit() and not ends[:1].isdigit():
+        return ends, ""
+    if _CODE.fullmatch(ends):
+        return ("", ends) if ends not in w.NEVER_CODES else (ends, "")
+    found = _AFTER.fullmatch(ends) or _BEFORE.fullmatch(ends)
+    if found is None or found["code"] in w.NEVER_CODES:
+        return ends, ""
+    return found["word"], found["code"]
+
+
+def _own(words: tuple[str, ...]) -> frozenset[str]:
+    """The plans' own words that mean nothing else: a bare TD never costs a fee, whatever a plan says."""
+    own = frozenset(peeled(plain(word)[0]) for word in words)
+    return frozenset(word for word in own if word and _short(Folded(word, asks=False, sound=True), ()) is None)
+
+
+def _refused(whole: Folded, ends: str) -> Read | None:
+    """A STOP or a NO in whatever form; asked as a question a STOP is held and a NO is nothing."""
+    word, code = _coded(_bare(ends))
+    bare = _bare(word).replace(" ", "")
+    if not bare:
+        signs = set(whole.text)
+        shakes = not whole.asks and not signs.isdisjoint(w.NEGATIVE_SIGNS) and signs.isdisjoint(w.SIGNS)
+        return _found(Keyword.NO) if shakes else None
+    if not MAY_REFUSE.search(bare):
+        return None
+    kinds = {_kind(piece) for piece in _PIECES.split(bare) if piece and not _is_courtesy(piece)}
+    if not kinds or None in kinds:
+        return None
+    stops = Keyword.STOP in kinds
+    if whole.asks:
+        return _found(Keyword.HOLD, "", Reason.REFUSING) if stops else None
+    free = stops and any(each in bare for each in w.MARKETING_FREE)
+    return _found(Keyword.STOP if stops else Keyword.NO, code, marketing_free=free)
+
+
+def _kind(piece: str) -> Keyword | None:
+    if _is_stop(piece):
+        return Keyword.STOP
+    return Keyword.NO if _is_no(piece) else None
+
+
+def _bare(text: str) -> str:
+    """A text without any sign at its ends."""
+    start, end = 0, len(text)
+    while start < end and not text[start].isalnum():
+        start += 1
+    while end > start and not text[end - 1].isalnum():
+        end -= 1
+    return text[start:end]
+
+
+def _asks_how(text: str) -> bool:
+    """Whether it asks how to end something, and refuses nothing."""
+    return HOW_TO_END.search(text) is not None and _reason(text.replace("退订", "").replace("退定", "")) is None
+
+
+def _reason(text: str) -> Reason | None:
+    if not MAY_BE_HELD.search(text):
+        return None
+    return next((reason for reason, pattern in HELD if pattern.search(text)), None)
+
+
+def _held(whole: Folded, sent: tuple[str, ...]) -> Read | None:
+    """A refusal that a person must read; not what a machine wrote, nor what is quoted from us."""
+    text = whole.text
+    if _reason(text) is None or _nobody_wrote(text):
+        return None
+    for ours in sent:
+        text = _unquoted(text, fold(ours).text)
+    reason = _reason(text)
+    return None if reason is None else _found(Keyword.HOLD, "", reason)
+
+
+def _nobody_wrote(text: str) -> bool:
+    begins = WRITTEN_BY_NOBODY.match(text)
+    if begins is not None:
+        inside = begins["sender"]
+        return inside is None or (_reason(inside) is None and _kind(inside) is None)
+    if OF_A_PHONE.search(text) or OF_SOMEONE_BUSY.search(text):
+        return REFUSES_ALL_THE_SAME.search(text) is None
+    return False
+
+
+def _unquoted(text: str, ours: str) -> str:
+    """A text without the runs that stand in a text of ours."""
+    kept, start = [], 0
+    while start < len(text):
+        end = start + _RUN
+        if end > len(text) or text[start:end] not in ours:
+            kept.append(text[start])
+            start += 1
+            continue
+        while end < len(text) and text[start : end + 1] in ours:
+            end += 1
+        kept.append("\n")
+        start = end
+    return "".join(kept)
+
+
+def _bare_words() -> dict[str, Read]:
+    """What each word means as it stands in the table, and in capitals; nearly every answer is one of them."""
+    table = (*w.YES, *w.NO, *w.STOP, *w.HELP)
+    return {each: read(each) for word in table for each in (word, word.upper(), word.capitalize())}
+
+
+_READY: dict[str, Read] = {}
+
+
+def _ready(text: str) -> Read | None:
+    """A word of the table, alone or directly before a code: no folding changes it."""
+    known = _READY.get(text)
+    if known is not None:
+        return known
+    code = text[-3:]
+    if code in w.NEVER_CODES or not code.isascii() or not _CODE.fullmatch(code):
+        return None
+    known = _READY.get(text[:-3])
+    if known is None or text[:-3].casefold() in _WITHDRAW:
+        return None
+    return _found(known.keyword, code, marketing_free=known.marketing_free)
+
+
+_READY.update(_bare_words())
+
+
+def usable_code(code: str, open_texts: Iterable[str]) -> bool:
+    """Whether a code can be given to an order: three digits, first 2-9, no hotline's, in no text open for its line."""
+    return _CODE.fullmatch(code) is not None and code not in w.NEVER_CODES and not any(code in t for t in open_texts)

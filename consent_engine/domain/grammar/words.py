@@ -1,0 +1,75 @@
+"""The words of the grammar, as data. A change of them is a new EDITION; `docs/replies.md` shows them to people.
+
+Every word stands here as `fold.plain` leaves it: plain forms, lower case, simplified characters.
+"""
+
+EDITION = 2
+"""1: the words of the first release, read alike for consent and refusal."""
+
+YES = (
+    *("是", "是的", "同意", "我同意", "本人同意", "确认", "我确认", "本人确认", "同意办理", "确认办理"),
+    *("同意开通", "确认开通", "我同意办理", "我确认办理", "我同意开通"),
+    *("y", "yes", "i agree", "yes i agree", "yes, i agree", "confirm"),
+)
+"""Closed: nothing else is consent. 1, 好, 可以, 行, 嗯, ok, 办理 and 开通 are answers to many questions."""
+
+NO = (
+    *("否", "不", "不是", "不同意", "我不同意", "我不同意办理", "不同意办理", "不同意开通", "不确认", "不确认办理"),
+    *("不办", "不办理", "我不办", "我不办理", "不办了", "不开通", "不要", "我不要", "不要办理", "不需要", "不需要了"),
+    *("不用", "不用了", "不想办", "算了", "取消", "取消吧", "取消办理", "取消订购", "取消确认", "我要取消", "帮我取消"),
+    *("拒绝", "我拒绝", "拒绝办理", "拒", "反对", "不行", "不可以", "不接受", "不考虑", "没兴趣", "没有兴趣"),
+    *("不感兴趣", "无兴趣", "冇兴趣", "唔要", "唔使", "唔系", "撤回", "撤回同意", "撤销", "不可能", "免谈", "没门"),
+    *("不愿意", "不愿", "不想", "休想", "没同意", "我没同意", "没有同意", "未同意", "没答应"),
+    *("n", "no", "nope", "nah", "cancel", "cancel it", "decline", "declined", "reject", "refuse", "i refuse"),
+    *("disagree", "not agree", "i do not agree", "i don't agree", "i dont agree", "no way", "no need"),
+    *("not interested", "i'm not interested", "im not interested", "i am not interested"),
+    *("bu", "buyao", "buyong", "buban", "butongyi", "buxuyao", "quxiao", "jujue"),
+)
+
+STOP = (
+    *("td", "t", "退订", "退订吧", "t退订", "td退订", "拒收", "拒接", "停止", "停", "停止营销", "停止呼叫", "取消订阅"),
+    *("勿扰", "免打扰", "免营销", "勿打", "请勿打扰", "请勿来电", "请勿联系", "请勿打电话", "拉黑", "滚", "滚蛋"),
+    *("滚开", "别烦我", "别烦"),
+    *("退定", "推订", "腿订", "tdd", "tuiding", "unsub"),
+    *("stop", "stopall", "quit", "end", "revoke", "unsubscribe", "optout", "opt me out", "do not call"),
+    *("do not call me", "do not call me again", "don't call me", "dont call me", "don't call", "dont call"),
+    *("stop calling", "stop calling me", "remove me", "leave me alone", "no more calls", "go away", "fuck off"),
+)
+
+MARKETING_FREE = ("免营销",)
+"""The words of STOP that also register the number as marketing-free."""
+
+HELP = ("帮助", "help", "h")
+
+WITHDRAW = ("退订", "quit")
+"""With a code: the service is to end. The plans' own words come from the plans."""
+
+NEGATIVE_SIGNS = "❌👎🙅🚫⛔🛑"
+"""Without a word, and without one of SIGNS, they are a NO."""
+
+# -- the ends of a text -----------------------------------------------------------------------------------------------
+
+PAIRS = ("()", "[]", "{}", "<>", "《》", "〈〉", "「」", "『』", "【】", "〔〕", "“”", '""', "''")
+MARKS = ".。!,、;~"
+"""May stand at the right end of a yes. Two dots are hesitation."""
+SIGNS = "👍👌🙏😊✅🌹"
+"""May stand there, too. Not 🙂: it is contempt."""
+THANKS = ("谢谢你", "谢谢您", "谢谢", "thank you", "thanks", "thx")
+GREETINGS = ("您好", "你好")
+NEVER_CODES = frozenset({"400", "800", "911"})
+
+# -- refusals only ----------------------------------------------------------------------------------------------------
+
+PARTICLES = "了啊呀哦噢吧哈嘛啦咯嘞勒呢滴的"
+"""Trailing, they change nothing about a refusal."""
+BEFORE_NO = (*GREETINGS, *THANKS, "请", "麻烦", "不好意思", "对不起", "抱歉", "sorry")
+BEFORE_STOP = (*BEFORE_NO, "麻烦你", "我要", "我想", "我", "给我", "帮我", "please", "pls", "i want to", "申请", "登记")
+AFTER = (*THANKS, "please", "pls", "sorry", "抱歉", "再见", "bye")
+
+TRADITIONAL = str.maketrans(
+    "並亂來係個們備別動務區問堅報實對幫廣強後從復愛慮應掃換摺撥擾攔攪斷時暫會東業樣機歡決沒準滾無煩營現產産發眞確碼種糾級絕給"
+    "絶經總繫繼續纏纔聯聽興舉萬薦處號覆複見訂託記許訴詐話該認說説調談請謝識買質購車轉辦這過還針銷錯門開閱隨電願類騙騷麼麽",
+    "并乱来系个们备别动务区问坚报实对帮广强后从复爱虑应扫换折拨扰拦搅断时暂会东业样机欢决没准滚无烦营现产产发真确码种纠级绝给"
+    "绝经总系继续缠才联听兴举万荐处号复复见订托记许诉诈话该认说说调谈请谢识买质购车转办这过还针销错门开阅随电愿类骗骚么么",
+)
+"""Traditional characters of these words to simplified ones."""

@@ -1,0 +1,20 @@
+"""Replies as people write them, each labelled by hand: `corpus.tsv`, a label, a tab and a text a line.
+
+A label is a keyword; after a slash the code, the reason of a HOLD, or `free` for a STOP that registers marketing-free.
+A text that starts with a quotation mark is JSON: it holds what cannot be seen.
+"""
+
+import json
+from pathlib import Path
+
+
+def labelled():
+    lines = Path(__file__).with_name("corpus.tsv").read_text("utf-8").splitlines()
+    rows = [line.split("\t", 1) for line in lines]
+    return [(label, json.loads(text) if text.startswith('"') else text) for label, text in rows]
+
+
+def label(found):
+    """The label of what was read."""
+    more = found.code or found.reason or ("free" if found.marketing_free else "")
+    return f"{found.keyword}/{more}" if more else str(found.keyword)

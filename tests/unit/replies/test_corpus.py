@@ -1,0 +1,41 @@
+"""Labelled replies: no yes is read into anything, every refusal is heard, nothing harmless is held."""
+
+import pytest
+
+from consent_engine.domain.grammar import Keyword, read
+from tests.unit.replies.corpus import label, labelled
+
+CORPUS = labelled()
+REFUSALS = {"STOP", "NO", "HOLD", "WITHDRAW"}
+
+
+def keyword(label):
+    return label.partition("/")[0]
+
+
+def test_there_are_enough_of_every_kind():
+    kinds = [keyword(each) for each, _ in CORPUS]
+    assert len(dict.fromkeys(text for _, text in CORPUS)) == len(CORPUS) >= 2_500
+    least = {"YES": 200, "UNKNOWN": 1_200, "NO": 400, "STOP": 300, "HOLD": 300, "HELP": 50, "WITHDRAW": 18}
+    assert {kind: kinds.count(kind) >= n for kind, n in least.items()} == dict.fromkeys(least, True)
+
+
+def test_nothing_is_a_yes_that_was_not_labelled_one():
+    assert [text for each, text in CORPUS if keyword(each) != "YES" and read(text).keyword is Keyword.YES] == []
+
+
+def test_every_refusal_is_heard():
+    refusals = [(text, read(text).keyword) for each, text in CORPUS if keyword(each) in REFUSALS]
+    assert len(refusals) > 1_000
+    assert [text for text, found in refusals if found not in REFUSALS] == []
+
+
+def test_nothing_harmless_is_held_or_stops_anything():
+    harmless = [text for each, text in CORPUS if keyword(each) in {"UNKNOWN", "HELP", "YES"}]
+    assert [text for text in harmless if read(text).keyword in REFUSALS] == []
+
+
+@pytest.mark.parametrize("kind", list(Keyword))
+def test_each_is_read_as_it_was_labelled(kind):
+    wrong = {text: label(read(text)) for each, text in CORPUS if keyword(each) == kind and label(read(text)) != each}
+    assert wrong == {}

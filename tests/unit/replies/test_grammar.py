@@ -1,0 +1,301 @@
+"""The grammar: how a text is folded, what makes it no yes, what is held and what is not, and that nothing runs away."""
+
+import unicodedata
+from time import process_time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consent_engine.domain.grammar import EDITION, Keyword, Reason, counted, folded, patterns, read, usable_code, words
+from consent_engine.domain.grammar.fold import plain
+from tests.unit.replies.corpus import labelled
+from tests.unit.replies.oracle import says
+
+CORPUS = [text for _, text in labelled()]
+TEXTS = st.sampled_from(CORPUS)
+ALL = [chr(point) for part in ((0, 0x20000), (0x2F800, 0x2FA20), (0xE0000, 0xE01F0)) for point in range(*part)]
+REFUSES = {Keyword.STOP, Keyword.NO, Keyword.HOLD, Keyword.WITHDRAW}
+LATIN_WIDE = {ord(c): ord(c) + 0xFEE0 for c in map(chr, range(0x21, 0x7F))}
+TRADITIONAL = {
+    simple: complex_ for complex_, simple in words.TRADITIONAL.items() if chr(simple) in "确认办开订谢请帮绝销"
+}
+
+quick = settings(derandomize=True, database=None, deadline=None, max_examples=300)
+
+
+def meaning(text, **more):
+    found = read(text, **more)
+    return found.keyword, found.code
+
+
+# -- the words --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keyword", [Keyword.YES, Keyword.NO, Keyword.STOP, Keyword.HELP])
+def test_every_word_means_what_its_table_says_in_every_spelling(keyword):
+    for word in getattr(words, keyword):
+        for text in (word, word.upper(), f" {word}。", f"{word}，谢谢", f"您好，{word}！", word.translate(LATIN_WIDE)):
+            assert read(text).keyword is keyword, text
+        assert read(word.translate(TRADITIONAL)).keyword is keyword
+        assert read(word).edition == EDITION
+
+
+@pytest.mark.parametrize("keyword", [Keyword.YES, Keyword.NO, Keyword.STOP, Keyword.HELP])
+def test_every_word_may_carry_a_code(keyword):
+    for word in getattr(words, keyword):
+        for text in (word + "234", f"{word} 234", f"{word} - 234。", f"{word}：234", f"234，{word}", f"（{word}#234）"):
+            expected = Keyword.WITHDRAW if word in words.WITHDRAW else keyword
+            assert meaning(text) == (expected, "234"), text
+
+
+def test_no_word_stands_in_two_tables():
+    tables = (words.YES, words.NO, words.STOP, words.HELP)
+    every = [word for table in tables for word in table]
+    assert sorted(set(every)) == sorted(every)
+    assert all(plain(word) == (word, True) for word in every)
+
+
+def test_a_code_of_a_hotline_is_none():
+    for code in ("400", "800", "911", "199", "034", "23", "2345", "٢٣٤", "²³⁴"):
+        assert meaning(f"是{code}") == (Keyword.UNKNOWN, ""), code
+        assert meaning(code) == (Keyword.UNKNOWN, "")
+
+
+def test_a_code_can_be_used_unless_it_stands_in_a_text_that_is_open():
+    assert usable_code("234", ())
+    assert usable_code("234", ("199元档", "热线10086"))
+    assert not usable_code("199", ())
+    assert not usable_code("300", ("含流量300GB",))
+    assert not usable_code("372", ("是", "方案编号24BJ137210"))
+    assert [code for code in ("400", "800", "911", "2345", "23", "abc", "") if usable_code(code, ())] == []
+
+
+# -- a yes is strict --------------------------------------------------------------------------------------------------
+
+
+@quick
+@given(
+    st.lists(st.sampled_from(CORPUS + list(".。!,、;~?？…()“”[]👍🙂 \u200b\u0336\u202e234")), max_size=4).map("".join)
+)
+def test_a_yes_is_what_the_rules_say_and_nothing_else(text):
+    found = read(text)
+    expected = says(text)
+    if expected is not None and expected[0] == "YES":
+        assert (found.keyword, found.code) == expected
+    else:
+        assert found.keyword is not Keyword.YES
+    if expected is not None and expected[0] == "":
+        assert (found.keyword, found.code) == (Keyword.UNKNOWN, expected[1])
+    elif found.keyword is Keyword.UNKNOWN:
+        assert found.code == ""
+
+
+@quick
+@given(st.text(st.characters(), max_size=12), st.sampled_from(words.YES))
+def test_whatever_surrounds_a_yes_the_rules_decide(noise, word):
+    for text in (noise + word, word + noise, word[:1] + noise + word[1:]):
+        expected = says(text)
+        assert (read(text).keyword is Keyword.YES) == (expected is not None and expected[0] == "YES"), ascii(text)
+
+
+SPOILS = [
+    "?",
+    "？",
+    "﹖",
+    "❓",
+    "❔",
+    "..",
+    "。。",
+    "…",
+    "⋯",
+    "\u0336",
+    "\u20e0",
+    "\u202e",
+    "\u2066",
+    "\u200f",
+    "\u061c",
+]
+
+
+@quick
+@given(
+    TEXTS,
+    st.sampled_from([*SPOILS, "\U000e003f", "🤔", "🙂", "❌", "吗", "不", "🛑"]),
+    st.integers(0, 20),
+    st.booleans(),
+)
+def test_no_mark_makes_a_yes_of_anything_and_every_one_unmakes_it(text, mark, at, end):
+    spoiled = text + mark if end else text[:at] + mark + text[at:]
+    assert read(spoiled).keyword is not Keyword.YES
+    if mark not in {"..", "。。", "不"}:
+        assert read(spoiled).keyword is not Keyword.UNKNOWN or read(spoiled).code == "", (
+            "a bare code may answer with a yes"
+        )
+
+
+def test_every_mark_that_cannot_be_seen_or_turns_a_sign_round_is_no_yes():
+    odd = [c for c in ALL if unicodedata.category(c) in ("Mn", "Me") and c not in "\ufe0e\ufe0f"]
+    assert len(odd) > 1_500
+    assert [c for c in odd if read(f"是{c}").keyword is Keyword.YES or read(f"2{c}34").code] == []
+
+
+def test_only_y_itself_is_y():
+    assert {c for c in ALL if read(c).keyword is Keyword.YES} == {"y", "Y", "ｙ", "Ｙ", "是"}
+
+
+# -- a refusal is liberal ---------------------------------------------------------------------------------------------
+
+
+@quick
+@given(
+    st.sampled_from([t for label, t in labelled() if label.split("/")[0] in REFUSES]),
+    st.sampled_from("😡🙄！!。.~ \n\u200b"),
+)
+def test_a_refusal_stays_one_whatever_sign_is_put_to_it(text, sign):
+    for spoiled in (text + sign, sign + text, text + sign * 3):
+        assert read(spoiled).keyword in REFUSES, ascii(spoiled)
+
+
+@pytest.mark.parametrize("sign", ["?", "？", "❓"])
+def test_a_stop_that_asks_is_held_and_a_no_that_asks_is_nothing(sign):
+    for word in words.STOP:
+        found = read(word + sign)
+        assert (found.keyword, found.reason) == (Keyword.HOLD, Reason.REFUSING), word
+    assert read("不要" + sign).keyword is Keyword.UNKNOWN
+    assert read("怎么退订" + sign).keyword is Keyword.HELP
+
+
+def test_marketing_free_is_registered_by_its_words_only():
+    assert [text for text in ("免营销", "我要免营销。", "免營銷") if not read(text).marketing_free] == []
+    assert [word for word in words.STOP if read(word).marketing_free] == list(words.MARKETING_FREE)
+
+
+def test_two_refusals_are_a_refusal_and_a_yes_with_one_is_nothing():
+    assert read("不用，不需要").keyword is Keyword.NO
+    assert read("不要，别再打了").keyword is Keyword.STOP
+    assert read("不，是").keyword is Keyword.UNKNOWN
+
+
+# -- the end of a service ---------------------------------------------------------------------------------------------
+
+
+def test_a_plans_own_word_ends_a_service():
+    for text in ("QXTC", "qxtc。", "ＱＸＴＣ", "QXTC，谢谢"):
+        assert read(text, words=("QXTC", "TDYW")).keyword is Keyword.WITHDRAW
+        assert read(text).keyword is Keyword.UNKNOWN
+    assert meaning("qx101", words=("QX101",)) == (Keyword.WITHDRAW, "")
+    assert read("QXTC?", words=("QXTC",)).keyword is Keyword.UNKNOWN
+
+
+@pytest.mark.parametrize("word", ["TD", "退订", "Y", "是", "N", "H", "234", "不要"])
+def test_a_plans_word_that_means_something_else_ends_nothing(word):
+    assert read(word, words=(word,)) == read(word)
+
+
+def test_a_bare_unsubscribe_never_ends_a_service():
+    assert read("退订").keyword is Keyword.STOP
+    assert meaning("退订234") == (Keyword.WITHDRAW, "234")
+    assert meaning("\u202e退订234") == (Keyword.STOP, "234")
+    assert read("退订234?").keyword is Keyword.HOLD
+
+
+# -- what is held -----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_quoted_out_of_our_own_text_is_not_held():
+    ours = "【中国移动】您申请的套餐须经您确认。未接此来电或拒绝营销来电，回复TD。回复免费。"
+    quoted = "未接此来电或拒绝营销来电，回复TD 这是啥"
+    assert read(quoted).keyword is Keyword.HOLD
+    assert read(quoted, sent=("别的", ours)).keyword is Keyword.UNKNOWN
+    assert read(quoted + " 我拒绝一切", sent=(ours,)).keyword is Keyword.HOLD
+    assert read("拒绝营销", sent=(ours,)).keyword is Keyword.HOLD, "seven characters are no quotation"
+    assert read("退订", sent=("退订" * 9,)).keyword is Keyword.STOP, "only before HOLD"
+
+
+def test_a_refusal_in_brackets_is_no_sender():
+    assert read("【退订】别再打了").keyword is Keyword.HOLD
+    assert read("【中国移动】拒绝营销来电，回复TD。").keyword is Keyword.UNKNOWN
+
+
+def test_the_reason_that_matters_most_is_given():
+    assert read("打错了，再打报警").reason is Reason.DISPUTED
+    assert read("打错了，不要再打我手机了行不行").reason is Reason.WRONG_PERSON
+
+
+def test_what_is_long_can_be_held_and_is_no_word():
+    assert read("不需要" * 40).keyword is Keyword.UNKNOWN
+    assert read("我" * 1_000 + "要投诉").keyword is Keyword.HOLD
+
+
+# -- folding ----------------------------------------------------------------------------------------------------------
+
+
+@quick
+@given(st.text(st.characters(), max_size=40) | TEXTS)
+def test_folding_again_changes_nothing(text):
+    assert folded(folded(text)) == folded(text)
+    assert plain(plain(text)[0])[0] == plain(text)[0]
+
+
+def test_the_same_words_are_grouped_and_others_are_not():
+    assert folded("別再打了！！！") == folded("别再打了") == folded(" 别再打了。 ") == folded("别再\u200b打了")
+    assert len({folded(text) for text in ("打错了", "打错了吧", "打错了?", "不", "")}) == 5
+
+
+@quick
+@given(st.text(st.characters(), max_size=200))
+def test_no_text_raises(text):
+    assert read(text, sent=(text,), words=(text,)).edition == EDITION
+
+
+def test_held_and_withdrawn_count_as_doubt_and_stop_until_they_can_be_more():
+    assert {each: counted(each) for each in Keyword if counted(each) is not each} == {
+        Keyword.HOLD: Keyword.UNKNOWN,
+        Keyword.WITHDRAW: Keyword.STOP,
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("是" * 1_000_000, "\ufdfa" * 1_000_000, "y" + "\u0301\u0316" * 500_000, "是" + " " * 1_000_000, "(" * 64),
+        *(
+            "不要" * 32,
+            "不要" * 40,
+            "别再" * 5_000,
+            "没人" * 5_000,
+            "don't " * 2_000,
+            "never a b " * 1_000,
+            "谢谢" * 500,
+        ),
+        *(
+            "请你们麻烦" * 12,
+            "先都并现在真的" * 9 + "不",
+            "再给我要想用" * 10,
+            "【" * 10_000,
+            "怎么退订" * 16,
+            "别给我再老总" * 800,
+        ),
+        *("未接此来电或拒绝营销" * 1_000, "喜欢“" * 3_000, ",.。!" * 2_500 + "退订", "?" * 9_000 + "退订"),
+    ],
+    ids=lambda text: ascii(text[:12]),
+)
+def test_nothing_runs_away(text):
+    ours = "【中国移动】" + "您在来电中申请，未接此来电或拒绝营销来电，回复TD。" * 10
+    began = process_time()
+    found = read(text, sent=(ours,) * 4, words=("QXTC",))
+    assert process_time() - began < 0.5
+    assert found.keyword is not Keyword.YES
+
+
+def test_the_filters_in_front_hold_nothing_back():
+    for _, pattern in patterns.HELD:
+        for text in CORPUS:
+            assert not pattern.search(plain(text)[0]) or patterns.MAY_BE_HELD.search(plain(text)[0]), text
+    for word in (*words.NO, *words.STOP):
+        assert patterns.MAY_REFUSE.search(word.replace(" ", "")), word
+
+
+def test_what_stands_behind_so_many_blanks_that_it_is_not_read_is_not_consented_to():
+    assert read("是" + " " * 20_000 + "不同意").keyword is Keyword.UNKNOWN
