@@ -202,7 +202,7 @@ def _knows(world: World, msisdn: Msisdn, message: str) -> bool:
 
 
 def broken(client) -> list[str]:
-    """What is half done in a store: nothing, in a sound one."""
+    """What is half done in a store: nothing, in a sound one. It takes several looks: nobody may write meanwhile."""
     kept = {name: client.hgetall(name) for name in client.scan_iter("ce:{0}:order:*", count=1000)}
     offers = client.hgetall(OFFERS)  # as they are there, not as an engine remembers them
     orders = [order_of(dict(fields), offers) for fields in kept.values()]

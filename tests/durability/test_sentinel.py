@@ -206,8 +206,9 @@ def test_the_master_dies_under_load_and_everything_acknowledged_is_there(trio, t
         assert home.ledger()["errors"] == []
         assert home.children("") == processes, "nobody was started anew"
         until("RQ works at the new master", lambda: jobs_done(trio) > jobs)
-        with trio.master().client() as client:
-            assert broken(client) == []
+    # The engine has ended: while it still read the repeated yes of an order that was settled, this look was a torn one.
+    with trio.master().client() as client:
+        assert broken(client) == []
     print(  # noqa: T201 - the figures are the point
         f"{len(orders)} acknowledged, 0 lost; answers {dict(desks.answers)}; the first {WORKED} after the kill "
         f"within {back:.1f} s, the slowest order {desks.slowest:.1f} s"
