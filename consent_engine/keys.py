@@ -4,6 +4,7 @@ import secrets
 from enum import StrEnum
 
 from consent_engine.domain.line import keyed
+from consent_engine.domain.msisdn import contains_number
 from consent_engine.errors import FieldError, KeyNotFound, Malformed, Unauthenticated
 from consent_engine.ports import ApiKey, Registry
 
@@ -34,6 +35,8 @@ class Keys:
         second key of a revoked one's name would have its orders.
         """
         sound = 0 < len(name) <= 64 and name.isprintable() and not set(name) & set(" :|")  # noqa: PLR2004
+        if contains_number(name):
+            raise Malformed([FieldError("name", "contains_number", "must not contain a telephone number")])
         if not sound:
             raise Malformed([FieldError("name", "invalid", "1 to 64 printable characters without blanks, : and |")])
         key = f"ce_{secrets.token_urlsafe(32)}"

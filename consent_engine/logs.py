@@ -6,15 +6,12 @@ import sys
 import time
 from typing import TextIO
 
+from consent_engine.domain.msisdn import hidden
+
 QUIET = ("rq", "uvicorn", "aiohttp", "asyncio", "urllib3")
 """What these tell at their own levels is not for ops: it may quote what they were given."""
 
 _HIDDEN = "***"
-# An id of ours is a longer word of hex digits, in which eleven digits in a row mean nothing: it is kept as it is.
-_NUMBER = re.compile(
-    r"(?P<id>[0-9a-f]{20,})"
-    r"|(?<![0-9])(?:(?:\+|00)?86[ \-]?)?1[3-9][0-9][ \-]?[0-9]{4}[ \-]?[0-9]{4}(?![0-9])"
-)
 _SECRETS = re.compile(
     r"(?P<password>(?<=://)[^\s/@]*:[^\s/@]*(?=@))"  # redis://user:password@host
     r"|(?P<key>\bce_[A-Za-z0-9_\-]{8,})"
@@ -33,7 +30,7 @@ def redacted(text: str) -> str:
     """
     if any(sign in text for sign in _SIGNS):
         text = _SECRETS.sub(_HIDDEN, text)
-    return _NUMBER.sub(lambda found: found["id"] or _HIDDEN, text)
+    return hidden(text, _HIDDEN)
 
 
 class OneLine(logging.Formatter):

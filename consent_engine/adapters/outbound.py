@@ -17,6 +17,7 @@ from yarl import URL
 
 from consent_engine.domain import signature
 from consent_engine.domain.effects import Unavailable, Uncertain
+from consent_engine.domain.msisdn import contains_number
 from consent_engine.errors import SettingsError
 
 LONGEST_ANSWER = 64 * 1024
@@ -200,7 +201,6 @@ def _once(pairs: list[tuple[str, object]]) -> object:
 
 # At most six digits: seven are a telephone number somewhere, also with blanks between them.
 _CODE = re.compile(r"(?!(?:[^0-9]*[0-9]){7})[A-Za-z0-9][A-Za-z0-9 _.:/-]{0,63}")
-_NUMBER = re.compile(r"(?<!\d)(?:00)?(?:86)?1[3-9]\d{9}(?!\d)", re.ASCII)
 
 
 def code(value: str, otherwise: str) -> str:
@@ -210,7 +210,7 @@ def code(value: str, otherwise: str) -> str:
 
 def opaque(ref: str) -> str:
     """An id made outside. Some are built from the number; such a one is kept as its hash, the same every time."""
-    return f"sha256:{sha256(ref.encode()).hexdigest()[:32]}" if _NUMBER.search(ref) else ref
+    return f"sha256:{sha256(ref.encode()).hexdigest()[:32]}" if contains_number(ref) else ref
 
 
 # The settings every outside has -----------------------------------------------------------------------------------

@@ -1,7 +1,5 @@
 """Forms: the bodies we are sent, beside the order itself; and all that is wrong with one, at once."""
 
-import re
-import unicodedata
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
@@ -17,43 +15,30 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.carriers import Carrier
-from consent_engine.domain.msisdn import parse
+from consent_engine.domain.fields import RFC3339, msisdn, numberless
 from consent_engine.errors import FieldError, Malformed
 
 Form = TypeVar("Form", bound=BaseModel)
 MOST_DIALLED = 1_000
-_NUMBER = re.compile(r"(?<!\d)(?:00)?(?:86)?1[3-9]\d{9}(?!\d)", re.ASCII)
-_BETWEEN_DIGITS = re.compile(r"(?<=\d)[\s\-.]+(?=\d)")
-
-
-def _msisdn(value: str) -> str:
-    try:
-        return parse(value)
-    except Malformed as error:
-        raise PydanticCustomError("invalid_msisdn", "{why}", {"why": error.errors[0].message}) from None
-
-
-def _numberless(value: str) -> str:
-    # It goes into the public part of the history, which nobody can erase a person from later.
-    if _NUMBER.search(_BETWEEN_DIGITS.sub("", unicodedata.normalize("NFKC", value))):
-        raise PydanticCustomError("contains_number", "must not contain a telephone number")
-    return value
-
-
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 
 
 def _instant(value: object) -> object:
-    if isinstance(value, str) and _RFC3339.fullmatch(value):
+    if isinstance(value, str) and RFC3339.fullmatch(value):
         return value
     raise PydanticCustomError("invalid_instant", "must be an RFC 3339 instant with offset")
 
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
-Number = Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(_msisdn)]
+Number = Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(msisdn)]
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
-_Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PRINTABLE)]
-_Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_PRINTABLE)]
+# What people and programs say beside a number goes into public parts, from which nobody can be erased later.
+_Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PRINTABLE), AfterValidator(numberless)]
+_Reason = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_PRINTABLE),
+    AfterValidator(numberless),
+]
+_Ref = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_PRINTABLE), AfterValidator(numberless)]
 
 
 class CancelOrder(BaseModel):
@@ -61,7 +46,7 @@ class CancelOrder(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    reason: Annotated[_Reason, AfterValidator(_numberless)] = Field(examples=["changed his mind during the call"])
+    reason: _Reason = Field(examples=["changed his mind during the call"])
 
 
 class Refuse(BaseModel):
@@ -72,8 +57,8 @@ class Refuse(BaseModel):
     msisdn: Number
     carrier: Carrier | None = None
     channel: Literal["voice", "sms", "report", "web", "other"]
-    agent: Annotated[_Word, AfterValidator(_numberless)] | None = None
-    call: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_PRINTABLE)] | None = None
+    agent: _Word | None = None
+    call: _Ref | None = None
 
 
 class ImportedRefusal(BaseModel):
@@ -84,7 +69,9 @@ class ImportedRefusal(BaseModel):
     msisdn: Number
     carrier: Annotated[Carrier | None, BeforeValidator(lambda told: told or None)]
     channel: Literal["voice", "sms", "report", "web", "other"]
-    ref: Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+    ref: Annotated[
+        str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(numberless)
+    ] = ""
 
 
 class Dial(BaseModel):
@@ -110,7 +97,11 @@ class OwnAct(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channel: Literal["voice", "sms", "web", "counter", "other"]
-    ref: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=_PRINTABLE)]
+    ref: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=_PRINTABLE),
+        AfterValidator(numberless),
+    ]
     at: Instant
 
 

@@ -76,8 +76,9 @@ CODES = {
     413: "`too_large`",
     415: "`unsupported_media_type`",
     422: (
-        "`malformed`, or what the one thing wrong is: `invalid_msisdn`, `recording_missing`, `call_time_invalid`; all "
-        "that is wrong in `errors`. `plan_unknown`, `unofficial_number` (official), `disclosure_missing` (missing)"
+        "`malformed`, or what the one thing wrong is: `invalid_msisdn`, `recording_missing`, `call_time_invalid`, "
+        "`contains_number`; all that is wrong in `errors`. `plan_unknown`, `unofficial_number` (official), "
+        "`disclosure_missing` (missing)"
     ),
     429: "`too_many_resends`",
     503: (

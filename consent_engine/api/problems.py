@@ -36,7 +36,7 @@ MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 100
 RETRY_AFTER_S = "1"
 _AGAIN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-NAMED_BY_THE_DOOR = frozenset({"invalid_msisdn", "recording_missing", "call_time_invalid"})
+NAMED_BY_THE_DOOR = frozenset({"invalid_msisdn", "recording_missing", "call_time_invalid", "contains_number"})
 """Form errors the contract names: when all that is wrong is one of these, the problem bears its code."""
 
 

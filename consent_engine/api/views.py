@@ -1,6 +1,5 @@
 """Views: what is answered, as the contract has it. Whole numbers and texts only for roles that may see them."""
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -11,14 +10,13 @@ from consent_engine.domain.admit import Listed
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.event import Event
 from consent_engine.domain.lifecycle import STAGES, State
-from consent_engine.domain.msisdn import mask
+from consent_engine.domain.msisdn import hidden, mask
 from consent_engine.domain.order import Order
 
 CHINA = timezone(timedelta(hours=8))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANTS = frozenset({"received_at", "written_by", "started", "last"})
 """What in an event's detail is an instant."""
-_A_NUMBER = re.compile(r"(?:\+?86)?1[3-9][0-9]{9}")
 
 
 def instant(at: Millis) -> str:
@@ -158,7 +156,7 @@ def _seen(entry: TimelineEntry, *, whole: bool) -> TimelineEntry:
 def veiled(told: Any) -> Any:  # noqa: ANN401 - JSON
     """JSON without the numbers in its texts."""
     if isinstance(told, str):
-        return _A_NUMBER.sub("****", told)
+        return hidden(told)
     if isinstance(told, dict):
         return {name: veiled(value) for name, value in told.items()}
     return [veiled(each) for each in told] if isinstance(told, list) else told

@@ -21,18 +21,22 @@ _MSISDN = typer.Argument(metavar="MSISDN", help="A Chinese mobile number.")
 def show(order: Annotated[str, _ORDER]) -> None:
     """Show an order and everything that happened to it. The number is masked."""
     from consent_engine.domain.compact import compact
+    from consent_engine.domain.msisdn import hidden
 
     with opened() as engine:
         found = engine.show(order)
     record(_facts(found))
     if not Format.as_json:
         line()
-    rows = [(instant(e.at), e.trigger, e.by, e.ref, compact(e.detail) if e.detail else "") for e in found.events]
+    rows = [
+        (instant(e.at), e.trigger, hidden(e.by), hidden(e.ref), hidden(compact(e.detail)) if e.detail else "")
+        for e in found.events
+    ]
     table(("at", "event", "by", "ref", ""), [(instant(found.doc.placed_at), "placed", "", "", ""), *rows])
 
 
 def _facts(order: "Order") -> Iterator[tuple[object, ...]]:
-    from consent_engine.domain.msisdn import mask
+    from consent_engine.domain.msisdn import hidden, mask
 
     doc = order.doc
     yield "order", order.id
@@ -40,12 +44,12 @@ def _facts(order: "Order") -> Iterator[tuple[object, ...]]:
     yield "stage", order.stage
     yield "number", mask(order.person.msisdn)
     yield "plan", doc.plan, f"version {doc.plan_version}", doc.carrier
-    yield "by", doc.placed_by, doc.agent
+    yield "by", hidden(doc.placed_by), hidden(doc.agent)
     yield "reply by", instant(order.reply_by)
     yield "head", order.head
     for effect, pending in sorted(order.effects.items()):
         parked = ["parked"] if pending.parked else []
-        yield f"wants {effect}", f"attempts {pending.attempts}", *parked, pending.why
+        yield f"wants {effect}", f"attempts {pending.attempts}", *parked, hidden(pending.why)
 
 
 def stuck() -> None:
@@ -56,6 +60,7 @@ def stuck() -> None:
 
 
 def _stuck(engine: "Engine") -> Iterator[tuple[object, ...]]:
+    from consent_engine.domain.msisdn import hidden
     from consent_engine.ports import Owner
 
     found = engine.stuck()
@@ -64,7 +69,7 @@ def _stuck(engine: "Engine") -> Iterator[tuple[object, ...]]:
     for each in found:
         record = orders.get(each.id) if each.owner is Owner.ORDER else lines.get(each.id)
         pending = record.effects.get(each.effect) if record else None
-        told = (pending.attempts, pending.why) if pending else ("?", "its record cannot be read")
+        told = (pending.attempts, hidden(pending.why)) if pending else ("?", "its record cannot be read")
         yield each.id, each.effect, each.lane, *told
 
 

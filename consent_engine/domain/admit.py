@@ -1,7 +1,6 @@
 """The door: may this order be taken? Shape first, then who asked before, then the rules, each with its code."""
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,9 +14,10 @@ from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.compact import canonical, compact
 from consent_engine.domain.doc import Call, Doc, Person
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.fields import RFC3339, msisdn, numberless, numberless_json
 from consent_engine.domain.line import Entry, Line, free_code
 from consent_engine.domain.messages import confirmation
-from consent_engine.domain.msisdn import Msisdn, parse
+from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.offer import Offer
 from consent_engine.domain.order import Order, opened
 from consent_engine.domain.plan import Plan
@@ -41,32 +41,24 @@ SKEW_MS = 60_000
 _KEY_SHAPE = range(0x21, 0x7F)
 
 
-def _msisdn(value: str) -> str:
-    try:
-        return parse(value)
-    except Malformed as error:
-        raise PydanticCustomError("invalid_msisdn", "{why}", {"why": error.errors[0].message}) from None
-
-
 def _recording(value: str) -> str:
     if not value.strip():
         raise PydanticCustomError("recording_missing", "name the recording of the call")
-    return value
+    return numberless(value)
 
 
 def _metadata(value: dict[str, Any]) -> dict[str, Any]:
     if len(canonical(value)) > 2_000:  # noqa: PLR2004 - documented in the contract's error
         raise PydanticCustomError("too_long", "must be at most 2000 characters of JSON")
-    return value
+    return numberless_json(value)
 
 
 def _instant(value: object) -> object:
-    if isinstance(value, datetime) or (isinstance(value, str) and _RFC3339.fullmatch(value)):
+    if isinstance(value, datetime) or (isinstance(value, str) and RFC3339.fullmatch(value)):
         return value
     raise PydanticCustomError("call_time_invalid", "must be an RFC 3339 instant with offset")
 
 
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 _Text = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
@@ -86,9 +78,9 @@ class PlaceOrder(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    msisdn: Annotated[str, Field(max_length=40), AfterValidator(_msisdn)]
+    msisdn: Annotated[str, Field(max_length=40), AfterValidator(msisdn)]
     plan: _Text
-    agent: _Text
+    agent: Annotated[_Text, AfterValidator(numberless)]
     call: CallDetails
     metadata: Annotated[dict[str, Any], AfterValidator(_metadata)] = {}
     language: Literal["zh", "en"] = "zh"
@@ -134,7 +126,7 @@ def _field_error(found: ErrorDetails) -> FieldError:
     return FieldError(path, found["type"] if found["type"] in _OURS else code, found["msg"])
 
 
-_OURS = frozenset({"invalid_msisdn", "recording_missing", "too_long"})
+_OURS = frozenset({"invalid_msisdn", "recording_missing", "too_long", "contains_number"})
 _CODES = {"msisdn": "invalid_msisdn", "call.started_at": "call_time_invalid", "call.agreed_at": "call_time_invalid"}
 _NAMES = frozenset({*PlaceOrder.model_fields, *CallDetails.model_fields})
 

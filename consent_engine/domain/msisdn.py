@@ -1,8 +1,11 @@
-"""Msisdn: the number of a Chinese mobile subscription, how it is read, shown and placed."""
+"""Msisdn: the number of a Chinese mobile subscription, how it is read, found in a text, shown and placed."""
 
 import re
 import unicodedata
 from binascii import crc_hqx
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import groupby, pairwise
 
 from consent_engine.errors import FieldError, Malformed
 
@@ -42,6 +45,155 @@ def mask(msisdn: str) -> str:
     ('+86138****8000', '****')
     """
     return f"{msisdn[:6]}****{msisdn[-4:]}" if _E164.fullmatch(msisdn) else "****"
+
+
+def contains_number(text: str) -> bool:
+    """Whether a text has a mobile number in it, in any usual spelling.
+
+    With or without 0, 86, 0086 or +86 before it, in any digits (full-width, Chinese): in one piece; as 138 0013 8000;
+    by ones and twos, as 138-00138000, or in three pieces and more of three digits and more, where no other digits go
+    on in the same way; in any pieces that `parse` reads where it stands alone. Instants, UUIDs, hashes and names like
+    rec-20250801-000123 are none.
+
+    >>> contains_number("rec-138-0013-8000.wav"), contains_number("rec-20250801-000123")
+    (True, False)
+    """
+    return next(_found(text), None) is not None
+
+
+def hidden(text: str, sign: str = "****") -> str:
+    """The text without the numbers that `contains_number` finds in it.
+
+    >>> hidden("call １３８-0013-8000 back")
+    'call **** back'
+    """
+    while spans := sorted(_found(text)):
+        kept, end = [], 0
+        for first, last in spans:
+            if first >= end:
+                kept += [text[end:first], sign]
+            end = max(end, last)
+        text = "".join([*kept, text[end:]])  # pieces that are a row of their own now are looked at once more
+    return text
+
+
+_LEAST = 11
+"""Digits of a number."""
+_BEFORE = r"(?:0|(?:00)?86)?"
+_WHOLE = re.compile(rf"({_BEFORE})(1[3-9][0-9]{{9}})")
+_FIRST_OF_THREE = re.compile(rf"{_BEFORE}1[3-9][0-9]")
+_PIECE = re.compile("[0-9]+")
+_BETWEEN = rf"[\s\-._/()\[\]~·•]{{0,{_MAX_TEXT - _LEAST}}}"
+"""What may stand between pieces. A comma, a colon and a T part things: lists and instants are no rows."""
+_ROW = re.compile(rf"[0-9](?:{_BETWEEN}[0-9])*")
+_MAY_HAVE = re.compile(rf"1{_BETWEEN}[3-9](?:{_BETWEEN}[0-9]){{9}}")
+"""What is in every number: most texts are done with here."""
+_HEX = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{16,}", re.IGNORECASE)
+_BY_TURNS = re.compile(r"[0-9][a-f]+-?[0-9]|[a-f]-?[0-9]+-?[a-f]", re.IGNORECASE)
+"""What makes a UUID, a hash or an id of hex digits: beside a number, a word of such letters leaves it a number."""
+_CHINESE = dict(zip("〇零一二三四五六七八九幺", "001234567891", strict=True))
+_NO_NUMERAL = "幺"
+"""One, where a number is said: to Unicode no numeral, as the others are."""
+_MOST_DIGITS = 3
+"""That one character can stand for."""
+
+
+def _found(text: str) -> Iterator[tuple[int, int]]:
+    """Where the numbers are, in no order; they may overlap."""
+    if text.isascii():
+        plain: str = text
+        places: Sequence[int] = range(len(text))
+    elif _MOST_DIGITS * (sum(map(str.isnumeric, text)) + text.count(_NO_NUMERAL)) < _LEAST:
+        return
+    else:
+        plain, places = _folded(text)
+    if not _MAY_HAVE.search(plain):
+        return
+    # Eleven digits in a row mean nothing there.
+    ids = [each.span() for each in _HEX.finditer(plain) if _BY_TURNS.search(each[0])]
+    for row in _ROW.finditer(plain):
+        pieces = [(row.start() + each.start(), row.start() + each.end()) for each in _PIECE.finditer(row[0])]
+        for first, last in _in_row(plain, pieces):
+            if any(a < last and first < b for a, b in ids):
+                continue
+            begin = places[first]
+            # A plus stands before, in no row.
+            yield begin - (text[begin - 1 : begin] in {"+", "\uff0b"}), places[last - 1] + 1
+
+
+def _in_row(plain: str, pieces: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    said = [plain[first:last] for first, last in pieces]
+    for n, piece in enumerate(said):
+        begin = pieces[n - 1 if n and said[n - 1] in {"86", "0086"} else n][0]
+        if _WHOLE.fullmatch(piece):
+            yield begin, pieces[n][1]
+        elif _FIRST_OF_THREE.fullmatch(piece) and [*map(len, said[n + 1 : n + 3])] == [4, 4]:
+            yield begin, pieces[n + 2][1]
+    for part in _parts(plain, pieces):
+        whole = _WHOLE.fullmatch("".join(plain[first:last] for first, last in part))
+        if whole and _is_usual(plain, part, len(whole[1])):
+            yield part[0][0], part[-1][1]
+
+
+def _parts(plain: str, pieces: Sequence[tuple[int, int]]) -> Iterator[Sequence[tuple[int, int]]]:
+    """All pieces of a row; and those with the same between them, as in 20250801_138-00138000_1024."""
+    between = [plain[a:b] for (_, a), (b, _) in pairwise(pieces)]
+    if between:
+        yield pieces
+    if len(set(between)) > 1:
+        for _, alike in groupby(range(len(between)), between.__getitem__):
+            places = [*alike]
+            yield pieces[places[0] : places[-1] + 2]
+
+
+def _is_usual(plain: str, pieces: Sequence[tuple[int, int]], before: int) -> bool:
+    """Whether a number is written in such pieces, which are all of it. before: digits of the country code."""
+    first, last = pieces[0][0], pieces[-1][1]
+    between = {plain[a:b] for (_, a), (b, _) in pairwise(pieces)}
+    sizes = []
+    for begin, end in pieces:
+        left = max(0, end - begin - before)
+        before -= end - begin - left
+        sizes += [left] if left else []
+    if max(sizes) <= 2 or (len(sizes) > 2 and min(sizes) > 2):  # noqa: PLR2004 - by ones and twos, or threes and more
+        return True
+    if not all(each.strip("- \t\n\r\f\v") == "" for each in between):
+        return False
+    alone = _is_edge(plain[first - 1 : first] if first else "") and _is_edge(plain[last : last + 1])
+    return alone or sizes in ([3, 8], [7, 4])
+
+
+def _is_edge(character: str) -> bool:
+    """Whether a word ends there. A letter, a digit or a sign that glues is the rest of a name like rec-150001-10024."""
+    return not (character.isascii() and (character.isalnum() or character in {*"-._/:@#"})) or not character
+
+
+def _folded(text: str) -> tuple[str, Sequence[int]]:
+    """The text in plain digits, blanks and dashes, and where each character of it was."""
+    plain: list[str] = []
+    places: list[int] = []
+    for n, character in enumerate(text):
+        folded = _fold(character)
+        plain.append(folded)
+        places += [n] * len(folded)
+    return "".join(plain), places
+
+
+@lru_cache(4096)
+def _fold(character: str) -> str:
+    return "".join(map(_plain, unicodedata.normalize("NFKC", character)))
+
+
+def _plain(character: str) -> str:
+    kind = unicodedata.category(character)
+    digit = unicodedata.decimal(character, None)
+    if digit is not None:
+        return str(digit)
+    if kind in {"Cf", "Mn", "Me"}:  # not to be seen, or on another character
+        return ""
+    if kind == "Pd" or character == "\u2212":
+        return "-"
+    return " " if character.isspace() else _CHINESE.get(character, character)
 
 
 def slot(msisdn: str) -> int:

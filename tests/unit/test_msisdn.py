@@ -1,8 +1,14 @@
-"""A number is read in the ways people write it, shown masked, and placed in its slot."""
+"""A number is read in the ways people write it, found in texts, shown masked or hidden, and placed in its slot."""
+
+import uuid
+from hashlib import sha256
+from time import perf_counter
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from consent_engine.domain.msisdn import Msisdn, mask, parse, slot
+from consent_engine.domain.msisdn import Msisdn, contains_number, hidden, mask, parse, slot
 from consent_engine.errors import Malformed
 
 
@@ -97,3 +103,106 @@ def test_slots_spread():
     slots = {slot(f"+86138{n:08}") for n in range(20_000)}
     assert len(slots) > 8_000
     assert all(0 <= each < 16384 for each in slots)
+
+
+# -- numbers in texts -------------------------------------------------------------------------------------------------
+
+SPELLINGS = [
+    "13809940002", "138-0994-0002", "138 0994 0002", "138.0994.0002", "138_0994_0002", "138/0994/0002", "138·0994·0002",
+    "138-09940002", "1380994-0002", "1380 9940 002", "138 099 40002", "13 80 99 40 00 2", "1 3 8 0 9 9 4 0 0 0 2",
+    "1-3-8-0-9-9-4-0-0-0-2", "13-8099-40002", "(138)0994-0002", "138 - 0994 - 0002", "138—0994—0002", "138−0994−0002",
+    "8613809940002", "+8613809940002", "008613809940002", "013809940002", "+86 138 0994 0002", "0086-138-0994-0002",
+    "86138 0994 0002", "(+86)138-0994-0002", "+86(0)13809940002",
+    "１３８０９９４０００２", "＋８６　１３８－０９９４－０００２", "١٣٨٠٩٩٤٠٠٠٢", "①③⑧⓪⑨⑨④⓪⓪⓪②",
+    "一三八〇九九四零零零二", "幺三八零九九四零零零二",
+    "138\u200b0994\u200b0002", "138\u00ad0994\u00ad0002", "138\u00a00994\u30000002", "1\ufe0f\u20e33809940002",
+]  # fmt: skip
+WORDS = [("", ""), ("请回电 ", " ，谢谢"), ("call ", " back"), ('{"of":"', '"}'), ("请回电", "，谢谢")]
+NAMES = [("rec-", ""), ("", ".wav"), ("rec_", ".wav"), ("tel", "x"), ("20250801100431_", "_1024.wav")]
+ALONE_ONLY = "13-8099-40002"
+"""In a name such pieces are a campaign's and a desk's."""
+NONE = [
+    "rec-20250801-000123", "rec-20250801-143022-12345", "rec-20250801-150-00001234", "2025-08-01T15:04:31.123+08:00",
+    "2025-08-15 14:30:22",
+    "2025-08-15-14-30-22-123", "20250815143022", "1754013871", "1754013871123", "1754013871.1", "1754013871.12345",
+    "550e8400-e29b-41d4-a716-138001380004", "0ce713800138000138001380", "0ce713800138000a1b2c",
+    "sha256:a13800138000b1c2d3e4f5",
+    "192.168.100.10", "172.16.100.100", "1.4.2-20250801", "150.43112308", "rec-150001-10024", "ext150-20250801-0001",
+    "recordings/150/2025/08/15/x.wav", "130,1500,2000", "10085", "010-12345678", "400-810-8000", "12800138000",
+    "138001380000", "1380013800", "2013800138000", "24BJ100123", "是的，我同意", "", "A1024", "BJ-3", "三八一二",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SPELLINGS)
+@pytest.mark.parametrize(("before", "after"), WORDS + NAMES)
+def test_a_number_is_found_in_every_usual_spelling_and_hidden_alone(text, before, after):
+    whole = f"{before}{text}{after}"
+    if (before, after) in NAMES and text == ALONE_ONLY:
+        assert hidden(whole) == whole
+        return
+    assert contains_number(whole)
+    shown = hidden(whole)
+    assert shown.startswith(before)
+    assert shown.endswith(after)
+    assert "*" in shown
+    assert set(shown[len(before) : len(shown) - len(after)]) <= set("*()+086\ufe0f\u20e3")
+    assert not contains_number(shown)
+
+
+@pytest.mark.parametrize("text", NONE)
+def test_what_is_no_number_is_left_as_it_is(text):
+    assert not contains_number(text)
+    assert hidden(text) == text
+    assert hidden(f"of {text}, and") == f"of {text}, and"
+
+
+def test_two_numbers_and_what_is_left_between_them_are_hidden():
+    assert hidden("13800138000,13900139000") == "****,****"
+    assert hidden("+8613800138000 or 138-0013-8000 at noon") == "**** or **** at noon"
+    assert hidden("3-13800138000-138-00138000") == "3-****-****"
+
+
+def test_ids_made_by_chance_are_no_numbers():
+    for n in range(20_000):
+        made = sha256(b"%d" % n).hexdigest()
+        for digits in (24, 28, 32, 40, 64):
+            assert not contains_number(f"{made[:digits]}.confirmation.1")
+        assert not contains_number(str(uuid.UUID(made[:32])))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["13" * 5_000, "1 " * 5_000, "1-3 " * 3_000, "1" + " " * 10_000, "13800138000 " * 500, "f" * 9_000 + "13800138000",
+     "0123456789abcdef" * 600, "13 8" * 2_500, "１３ " * 3_000, "a1" * 5_000],
+    ids=range(10),
+)  # fmt: skip
+def test_a_text_that_is_meant_to_take_long_does_not(text):
+    begun = perf_counter()
+    hidden(text)
+    assert perf_counter() - begun < 1
+
+
+NUMBERS = st.from_regex("1[3-9][0-9]{9}", fullmatch=True)
+BETWEEN = st.text(" \t-\u2010\u2014\u2212\u00a0\u3000", max_size=2)
+WIDE = {ord(digit): 0xFF10 + int(digit) for digit in "0123456789"}
+
+
+@given(NUMBERS, st.sampled_from(["", "86", "+86", "0086"]), st.lists(BETWEEN, min_size=10, max_size=10), st.booleans())
+@example("13809940002", "", ["", "", "-", "", "", "", "-", "", "", ""], False)  # noqa: FBT003 - hypothesis'
+def test_whatever_is_read_as_a_number_is_found_and_hidden(number, before, between, wide):
+    text = before + number[0] + "".join(map(str.__add__, between, number[1:]))
+    text = text.translate(WIDE) if wide else text
+    if len(text) > 40:
+        return
+    assert parse(text) == f"+86{number}"
+    assert contains_number(text)
+    assert hidden(text) == "****"
+    assert hidden(f"“{text}”") == "“****”"
+
+
+@given(st.text(st.one_of(st.sampled_from("0138694+-. _/()a是１三"), st.characters()), max_size=60))
+def test_what_is_hidden_is_what_is_found_and_nothing_of_it_is_left(text):
+    shown = hidden(text)
+    assert (shown != text) == contains_number(text)
+    assert not contains_number(shown)
+    assert hidden(shown) == shown

@@ -15,6 +15,7 @@ from consent_engine.api.sessions import Sessions
 from consent_engine.api.views import instant
 from consent_engine.api.web.rendering import MAY_OPEN
 from consent_engine.domain.lifecycle import State
+from consent_engine.domain.msisdn import hidden
 from consent_engine.engine import Engine
 from consent_engine.errors import Forbidden, OrderNotFound
 from consent_engine.keys import Role
@@ -103,7 +104,7 @@ def _stuck(engine: Engine, found: list[Stuck]) -> list[dict[str, Any]]:
                 "lane": each.lane.value,
                 "state": order.state.value if order else "",
                 "attempts": pending.attempts if pending else 0,
-                "why": pending.why if pending else "its record cannot be read",
+                "why": hidden(pending.why) if pending else "its record cannot be read",
             }
         )
     return rows
