@@ -13,8 +13,9 @@ from consent_engine.domain.event import storable
 from consent_engine.domain.grammar import Keyword, counted, read
 from consent_engine.domain.line import keyed, line_id
 from consent_engine.domain.msisdn import Msisdn, slot
+from consent_engine.domain.policy import LATE_MARGIN
 from consent_engine.domain.restriction import EVERY_CARRIER, names_barring
-from consent_engine.domain.sms import DeliveryReport, Reply
+from consent_engine.domain.sms import REPEATED, DeliveryReport, Reply
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Outside, Posted, Store, Stored
 
@@ -118,11 +119,17 @@ class Door:
         }
         refuses = carriers if counted(read(storable(reply.text)).keyword) is Keyword.STOP else ()
         barring = tuple(dict.fromkeys(name for carrier in carriers for name in names_barring(carrier)))
-        # Who repeats himself repeats the words too; a gateway that reuses an id does not, and a STOP must not drown.
-        key = keyed(self._secret, "mo", reply.gateway, reply.message_id, reply.text)
+        # Who repeats a post repeats its id, words and instant. Gateways reuse ids, and a STOP must not drown: where no
+        # instant is given, only what comes soon enough to be a repeat is one.
+        dated = reply.written_at is not None
+        parts = (reply.gateway, reply.message_id, *[str(reply.written_at)] * dated, reply.text)
+        key = keyed(self._secret, "mo at" if dated else "mo", *parts)
         line = line_id(self._secret, reply.msisdn)
-        ref = storable(reply.message_id)
-        return Posted(line, reply.msisdn, key, compact(body), refuses, "sms", ref, barring=barring)
+        return Posted(
+            line, reply.msisdn, key, compact(body), refuses, "sms", storable(reply.message_id), barring=barring,
+            repeated=compact({"why": REPEATED, "line": line, "key": key, "message": body}),
+            same_for=None if dated else LATE_MARGIN,
+        )  # fmt: skip
 
     def carriers_of(self, gateway: str, to: str) -> tuple[str, ...]:
         """The carriers a message may be meant for: by our number, else the gateway's only one, else all."""

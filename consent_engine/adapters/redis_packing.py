@@ -157,7 +157,7 @@ def arguments_of(commit: Commit, offer: tuple[str, str]) -> list[str | int]:
 def posted_keys(posted: Posted, cell: Cell) -> list[str]:
     return [
         cell.line(posted.line), cell.inbox(posted.line), cell.due[Lane.INBOUND], cell.refusals, cell.held,
-        cell.due[Lane.TIMER], cell.lifted,
+        cell.due[Lane.TIMER], cell.lifted, cell.unmatched,
     ]  # fmt: skip
 
 
@@ -165,7 +165,8 @@ def posted_arguments(posted: Posted, now: str) -> list[str | int]:
     return [
         now, posted.line, posted.msisdn, posted.key, posted.body, " ".join(posted.makes), posted.door, posted.ref,
         posted.reason, posted.words, str(int(posted.once)), " ".join(posted.barring), SUSPICION_LASTS_MS,
-        posted.decides, posted.decided, posted.lifting,
+        posted.decides, posted.decided, posted.lifting, posted.repeated,
+        "" if posted.same_for is None else posted.same_for,
     ]  # fmt: skip
 
 

@@ -10,7 +10,9 @@ from consent_engine.adapters.redis_cells import apart
 from consent_engine.adapters.redis_client import Calls, Wire
 from consent_engine.adapters.redis_keys import Cell
 from consent_engine.adapters.redis_packing import pairs
+from consent_engine.domain.compact import compact
 from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.sms import REPEATED
 from consent_engine.errors import SettingsError
 from consent_engine.ports.survey import Kind, Server
 
@@ -18,7 +20,7 @@ PIECE = 500
 """How many keys or members the server looks at before it answers: about a millisecond of its time."""
 _ASKED = ("appendfsync", "bind", "maxclients", "port", "protected-mode", "save", "stop-writes-on-bgsave-error",
           "timeout", "tls-port")  # fmt: skip
-
+_REPEATED = compact({"why": REPEATED})[:-1]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -117,7 +119,8 @@ class RedisSurvey:
 
     def unmatched(self, since: Millis, until: Millis, most: int) -> int:
         """See Survey.unmatched."""
-        return len(self._all(("XRANGE", self._cell.unmatched, since, f"({until}", "COUNT", most))[0])
+        [found] = self._all(("XRANGE", self._cell.unmatched, since, f"({until}", "COUNT", most))
+        return sum(not kept["m"].startswith(_REPEATED) for _, kept in found)
 
 
 class CellsSurvey:

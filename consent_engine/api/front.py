@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from time import monotonic
 from typing import TypeVar, cast
@@ -54,6 +55,7 @@ class Front:
 
     def __init__(self, engines: Callable[[], Engine], settings: Settings) -> None:
         self.defects: Counter[str] = Counter()
+        self.repeated: Counter[str] = Counter()
         self._settings = settings
         crews = {"place": 1, "receive": 1, "ask": ASKERS, "long": 1, "watch": 1}
         self._crews = [Crew(engines, size, name) for name, size in crews.items()]
@@ -63,7 +65,7 @@ class Front:
         )
         # Replies and refusals never stand in line behind orders.
         self._receiving: Batcher[Inbound, Taken] = Batcher(
-            receivers, take, most=MOST_RECEIVING, defects=self.defects, weigh=weigh
+            receivers, partial(take, repeated=self.repeated), most=MOST_RECEIVING, defects=self.defects, weigh=weigh
         )
         self._admission = Admission(self.ask, settings)
         self.streams = Streams(watchers, self.defects)
@@ -141,12 +143,14 @@ def weigh(item: Inbound) -> int:
     return 1 + len(item.call.body) // BYTES_A_MESSAGE if isinstance(item, Post) else 1
 
 
-def take(engine: Engine, items: Sequence[Inbound]) -> list[Taken]:
+def take(engine: Engine, items: Sequence[Inbound], repeated: Counter[str]) -> list[Taken]:
     """Receive posts and refusals in one go; an answer each. What has no right signature stores nothing.
 
     A post is acknowledged when all of it is stored; its repeat stores what was not.
+
+    repeated: counts, by gateway, the replies that were stored before
     """
-    opened = [_open(engine, item) for item in items]
+    opened = [_open(engine, item, repeated) for item in items]
     messages = [message for each in opened if not isinstance(each, ConsentError) for message in each.messages]
     stored = iter(engine.receive_many(messages))
     return [
@@ -166,7 +170,7 @@ def _answer(opened: _Opened, results: Sequence[Stored | StoreUnavailable]) -> Ta
     return failed or opened.answer([each for each in results if isinstance(each, Stored)])
 
 
-def _open(engine: Engine, item: Inbound) -> _Opened | ConsentError:
+def _open(engine: Engine, item: Inbound, repeated: Counter[str]) -> _Opened | ConsentError:
     if isinstance(item, RefusalAsked):
         return _Opened([item], lambda stored: stored[0])
     gateway = engine.outside.gateways.get(item.gateway)
@@ -177,4 +181,10 @@ def _open(engine: Engine, item: Inbound) -> _Opened | ConsentError:
     except ConsentError as error:
         return error
     messages = [message for _, message in parsed.messages]
-    return _Opened(messages, lambda _: gateway.acknowledge(len(messages), parsed.rejected))
+
+    def answer(stored: list[Stored]) -> Taken:
+        if not item.reports:
+            repeated[item.gateway] += sum(not each.is_new for each in stored)
+        return gateway.acknowledge(len(messages), parsed.rejected)
+
+    return _Opened(messages, answer)

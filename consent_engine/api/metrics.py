@@ -88,6 +88,12 @@ class Metrics:
         for kind, count in sorted(self._front.defects.items()):
             defects.add_metric((kind,), count)
         yield defects
+        repeated = CounterMetricFamily(
+            "consent_replies_repeated", "Replies acknowledged that were stored before", labels=("gateway",)
+        )
+        for gateway, count in sorted(self._front.repeated.items()):
+            repeated.add_metric((gateway,), count)
+        yield repeated
         yield GaugeMetricFamily("consent_streams_open", "Orders watched live", value=self._front.streams.open)
         build = GaugeMetricFamily("consent_build_info", "The version that runs", labels=("version",))
         build.add_metric((__version__,), 1)

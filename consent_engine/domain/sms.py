@@ -7,6 +7,9 @@ from msgspec import Struct
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import Msisdn
 
+REPEATED = "repeated"
+"""Why a reply is kept as unmatched that came again: its gateway may have used an id twice."""
+
 
 class Delivery(StrEnum):
     """What a report says of one of our SMS, in our words."""

@@ -177,7 +177,7 @@ class Store(Leaving, Protocol):
         """Take up to n due effects. Never repeated by itself: a lost answer is a lost lease."""
 
     def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
-        """Put messages into their lines' inboxes, each once."""
+        """Put messages into their lines' inboxes, each once. What makes what does not stand is never a repeat."""
 
     def claim(self, claims: Sequence[tuple[str, str, str, str, str]]) -> list[Claim]:
         """Reserve keys: (key hash, fingerprint, order id, claimant, reservation to take over or '')."""

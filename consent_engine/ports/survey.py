@@ -54,4 +54,7 @@ class Survey(Protocol):
         """The order and the instant that each reservation stands for; ('', 0) for what went meanwhile."""
 
     def unmatched(self, since: Millis, until: Millis, most: int) -> int:
-        """How many messages that answered nothing came from `since` on and before `until`; no more than `most`."""
+        """How many messages that answered nothing came from `since` on and before `until`, repeats not counted.
+
+        Of `most` that are looked at.
+        """

@@ -553,6 +553,8 @@ def test_messages_that_answer_nothing_are_told_when_they_become_many(world):
     world.engine.store.unmatched([f"[{n}]" for n in range(10)])
     at_work(world)
     assert of_work(world) == []
+    world.engine.store.unmatched([f'{{"why":"repeated","n":{n}}}' for n in range(10)])
+    assert of_work(world) == [], "a gateway that repeats itself is no sign of a wrong number"
     world.engine.store.unmatched(["{}"])
     [found] = of_work(world)
     assert found.what == "11 messages of the last hour answered nothing of ours, 0 of the hour before"

@@ -22,7 +22,7 @@ from tests.integration.test_api import work
 from tests.integration.test_api_serving import nowhere
 
 WAIT = 20
-LABELS = {"method", "route", "status", "lane", "placed", "state", "type", "version", "le"}
+LABELS = {"method", "route", "status", "lane", "placed", "state", "type", "version", "le", "gateway"}
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,13 @@ def test_lanes_orders_and_workers_are_as_the_store_has_them(door):
 def test_what_should_never_be_raised_is_counted_by_type(door):
     door.app.state.front.defects["RuntimeError"] += 2
     assert samples(scraped(door))["consent_defects_total", "RuntimeError"] == 2
+
+
+def test_replies_that_are_dropped_as_repeats_are_counted(door):
+    for _ in range(3):
+        assert door.post("inbound", reply("要不要钱", message_id="7")).json()["accepted"] == 1
+    door.post("inbound", reply("是", message_id="7"))
+    assert samples(scraped(door))["consent_replies_repeated_total", "simulated"] == 2
 
 
 def test_names_keep_to_the_conventions_and_no_label_names_anybody(door):

@@ -1,13 +1,15 @@
 -- Put a message into its line's inbox, once, and give its restrictions force.
 --
 -- KEYS  1 line   2 its inbox   3 due-set of the inbound lane   4 refusals   5 suspicions (zsets: line and carrier -> since)
---       6 due-set of the timer lane   7 lifted (stream)
--- ARGV  1 now, '' = ask the server   2 line id   3 number   4 the message's key (for ever its name)   5 its body, json
+--       6 due-set of the timer lane   7 lifted (stream)   8 unmatched (stream)
+-- ARGV  1 now, '' = ask the server   2 line id   3 number   4 the message's key (its name)   5 its body, json
 --       6 names of the restrictions it makes, blank-separated, or ''   7 door and 8 ref of these
 --       9 reason and 10 words of a suspicion   11 '1': a refusal that stands already is not a message either
 --       12 names of the restrictions that bar what it may consent to   13 how long a suspicion lasts, ms
 --       14 name of the suspicion that this message decides, or ''   15 the newest act that was decided about
 --       16 what is kept of lifting it (json), '' when this is no lifting
+--       17 what is put aside of a repeat (json), or ''   18 for how long the same key is the same message, ms; '' = ever
+-- What comes under its key later than that, or makes what does not stand (any more), is a message of its own.
 -- A restriction is written, and the line's version raised, here: the next order, dial and activation see it at once.
 -- What barred consent when a message came is kept with it: lifted later, it barred all the same.
 -- A repeated act of the subscriber is written on what stands: an older act does not lift it.
@@ -22,11 +24,8 @@ if now == "" then
     local time = redis.call("TIME")
     now = string.format("%d", time[1] * 1000 + math.floor(time[2] / 1000))
 end
-local seen = redis.call("HMGET", line, "seen", "m:" .. ARGV[4], "f:read", "v")
-if seen[2] then
-    redis.call("HSET", line, "m:" .. ARGV[4], seen[2]) -- so that WAITAOF on this connection proves the first write too
-    return { "duplicate", seen[2] }
-end
+local key, mark = ARGV[4], "m:" .. ARGV[4] .. ".again"
+local seen = redis.call("HMGET", line, "seen", "m:" .. key, "f:read", "v", mark)
 local due = now -- by the clock that leases go by, even if it stepped back
 if seen[1] and tonumber(seen[1]) > tonumber(now) then now = seen[1] end
 
@@ -34,14 +33,33 @@ local function row_of(name)
     local stands = redis.call("HGET", line, "r:" .. name)
     return stands and cjson.decode(stands)
 end
-if ARGV[14] ~= "" then
-    local stands = row_of(ARGV[14])
-    if not stands or string.format("%d", stands[4] or stands[1]) ~= ARGV[15] then return { "gone", now } end
+local function acted(row)
+    row[4] = tonumber(now)
+    return row
 end
-local names, rows = {}, {}
+local function suspected(name) return string.match(name, "^suspected:(.*)$") end
+local names, rows, stand = {}, {}, true
 for name in string.gmatch(ARGV[6], "%S+") do
     names[#names + 1] = name
     rows[name] = row_of(name)
+    local carrier = suspected(name)
+    stand = stand and (rows[name] or carrier and redis.call("HEXISTS", line, "r:" .. carrier) == 1)
+end
+if seen[2] and (ARGV[18] == "" or stand and now - seen[2] <= tonumber(ARGV[18])) then
+    redis.call("HSET", line, "m:" .. key, seen[2]) -- so that WAITAOF on this connection proves the first write too
+    -- What comes at once is our own repeat over the wire, or says no more than the first; later, once is enough.
+    if ARGV[17] ~= "" and not seen[5] and now - seen[2] >= 60000 then
+        redis.call("HSET", line, mark, now)
+        redis.call("XADD", KEYS[8], "*", "m", ARGV[17])
+    end
+    for name, row in pairs(ARGV[18] == "" and {} or rows) do -- it may be a new act
+        if row then redis.call("HSET", line, "r:" .. name, cjson.encode(acted(row))) end
+    end
+    return { "duplicate", seen[2] }
+end
+if ARGV[14] ~= "" then
+    local stands = row_of(ARGV[14])
+    if not stands or string.format("%d", stands[4] or stands[1]) ~= ARGV[15] then return { "gone", now } end
 end
 local barred = {}
 for name in string.gmatch(ARGV[12], "%S+") do
@@ -54,7 +72,6 @@ local function set(name, value)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
 end
-local function suspected(name) return string.match(name, "^suspected:(.*)$") end
 local function no_longer_suspected(carrier)
     if redis.call("HDEL", line, "r:suspected:" .. carrier) == 1 then fresh = true end
     redis.call("ZREM", KEYS[5], ARGV[2] .. " " .. carrier)
@@ -63,7 +80,7 @@ for _, name in ipairs(names) do
     local row, carrier = rows[name], suspected(name)
     if row then
         stood = stood or string.format("%d", row[1])
-        row[4] = tonumber(now)
+        acted(row)
         if carrier and #row[6] < MOST_WORDS then row[6] = row[6] .. "\n" .. ARGV[10] end
     else
         row, fresh = { tonumber(now), ARGV[7], ARGV[8] }, true
@@ -86,6 +103,8 @@ if ARGV[16] ~= "" then
     redis.call("XADD", KEYS[7], "*", "m", ARGV[16])
 end
 
+if seen[2] then key = key .. "." .. now end -- events are recognised by it
+if seen[5] then redis.call("HDEL", line, mark) end
 set("seen", now)
 set("m:" .. ARGV[4], now)
 if ARGV[3] ~= "" then set("msisdn", ARGV[3]) end
@@ -95,6 +114,6 @@ end
 if not seen[3] then set("f:read", "[]") end
 redis.call("HSET", line, unpack(fields))
 local stood_against = #barred > 0 and table.concat(barred, " ") .. "|" or ""
-redis.call("RPUSH", KEYS[2], now .. "|" .. ARGV[4] .. "|" .. stood_against .. ARGV[5])
+redis.call("RPUSH", KEYS[2], now .. "|" .. key .. "|" .. stood_against .. ARGV[5])
 if not seen[3] then redis.call("ZADD", KEYS[3], due, "l:" .. ARGV[2] .. ":read") end
 return { "stored", now }

@@ -1,0 +1,113 @@
+"""Gateways repeat themselves, and use ids again: nothing is read twice, and nothing that was acknowledged is lost."""
+
+import json
+
+import pytest
+
+from consent_engine.ports import LiftedWord
+from consent_engine.receiving import RefusalAsked
+from tests.conftest import NUMBER, START
+
+WRITTEN = START - 5_000
+
+
+def asked(world, **more):
+    """An order whose question is with the subscriber."""
+    order = world.place(**more)
+    world.run()
+    return order
+
+
+def lifted(world, at=0):
+    """Whether a refusal is lifted on an act of now, or of `at`."""
+    return world.engine.lift(NUMBER, "mobile", "admin", "form 12", at or world.clock.now) is LiftedWord.OK
+
+
+def kept(world):
+    """What stands aside: why, and the words."""
+    rows = [json.loads(fields["m"]) for _, fields in world.client.xrange(world.cell.unmatched)]
+    return [(row["why"], row["message"]["text"]) for row in rows]
+
+
+@pytest.mark.parametrize("again", [{}, {"written_at": WRITTEN + 1_000}], ids=["no instant", "an instant of its own"])
+def test_a_stop_after_a_lift_stands_though_its_gateway_used_the_id_before(world, again):
+    first = {"written_at": WRITTEN} if again else {}
+    assert world.say("TD", message_id="7", **first)
+    world.run()
+    assert lifted(world)
+    order = asked(world)
+    assert world.say("TD", message_id="7", **again)
+    assert not world.engine.dial(NUMBER, "mobile").callable
+    world.run()
+    assert world.state(order) == "declined"
+    assert kept(world) == [("nothing_asked", "TD")]
+
+
+def test_what_may_be_a_new_stop_is_not_lifted_on_an_act_before_it(world):
+    for _ in range(2):
+        act = world.clock.now + 1_000
+        world.clock.forward(hours=1)
+        world.say("TD", message_id="7")
+    assert not lifted(world, act)
+    assert lifted(world)
+
+
+def test_a_repeat_of_a_stop_whose_refusal_was_lifted_is_no_new_one_when_its_instant_says_so(world):
+    assert world.say("TD", message_id="7", written_at=WRITTEN)
+    world.run()
+    assert lifted(world)
+    world.clock.forward(hours=100)
+    assert not world.say("TD", message_id="7", written_at=WRITTEN)
+    assert world.engine.dial(NUMBER, "mobile").callable
+    assert kept(world) == [("nothing_asked", "TD"), ("repeated", "TD")]
+
+
+def test_a_yes_under_an_id_used_before_counts_when_it_is_written_at_another_instant(world):
+    assert world.say("是", message_id="7", written_at=WRITTEN)
+    order = asked(world)
+    written = world.clock.now
+    assert world.say("是", message_id="7", written_at=written)
+    assert not world.say("是", message_id="7", written_at=written)
+    world.run()
+    assert world.state(order) == "notified"
+
+
+def test_without_an_instant_a_repeat_is_what_comes_within_two_days(world):
+    asked(world)
+    assert world.say("是", message_id="7")
+    world.run()
+    world.clock.forward(hours=47)
+    assert not world.say("是", message_id="7")
+    world.clock.forward(hours=80)
+    order = asked(world)
+    assert world.say("是", message_id="7")
+    assert not world.say("是", message_id="7")
+    world.run()
+    assert world.state(order) == "notified"
+    assert world.triggers(order).count("said_yes") == 1
+
+
+def test_what_is_dropped_as_a_repeat_is_put_aside_once(world):
+    order = asked(world)
+    assert world.say("是", message_id="7")
+    world.run()
+    assert not world.say("是", message_id="7")
+    assert kept(world) == [], "that soon it says nothing else"
+    for _ in range(3):
+        world.clock.forward(seconds=60)
+        assert not world.say("是", message_id="7")
+    assert kept(world) == [("repeated", "是")]
+    world.clock.forward(hours=49)
+    assert world.say("是", message_id="7")
+    world.clock.forward(seconds=60)
+    assert not world.say("是", message_id="7")
+    world.run()
+    assert [why for why, _ in kept(world)].count("repeated") == 2
+    assert world.state(order) == "notified"
+
+
+def test_a_refusal_by_a_person_is_put_nowhere_else(world):
+    asked_for = RefusalAsked(NUMBER, "*", "voice", "A1024")
+    world.engine.refuse(asked_for)
+    world.engine.refuse(asked_for)
+    assert kept(world) == []
