@@ -8,6 +8,9 @@ from consent_engine.errors import SettingsError
 
 OURS = {"lock", "secret"}
 """Files by which we know a folder of ours."""
+ARCHIVE_FILE = "archive.sqlite3"
+DATA = ("appendonlydir", ARCHIVE_FILE)
+"""What was written with a secret, and is of no use without it."""
 
 
 def private_folder(path: Path) -> Path:
@@ -30,10 +33,17 @@ def private_folder(path: Path) -> Path:
 
 
 def kept_secret(folder: Path) -> str:
-    """The secret kept in `folder`, made when first asked for. Processes that start together agree on one."""
+    """The secret kept in `folder`, made when first asked for. Processes that start together agree on one.
+
+    Raises SettingsError, and makes none, where data are without it: under another one nobody is found in them.
+    """
     path = private_folder(folder) / "secret"
     try:
+        # In this order: another process makes the secret first, then the data.
+        written = [name for name in DATA if (path.parent / name).exists()]
         if not path.exists():
+            if written:
+                raise SettingsError(f"{path} is missing, and {written[0]} needs it: restore it, or set CONSENT_SECRET")
             _make(path)
         path.chmod(0o600)
         secret = path.read_text(encoding="ascii").strip()

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from consent_engine import addresses
-from consent_engine.data_folder import kept_secret
+from consent_engine.data_folder import ARCHIVE_FILE, kept_secret
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.policy import Policy
 from consent_engine.domain.retention import FIVE_MONTHS, THREE_YEARS, Retention
@@ -37,7 +37,6 @@ LEASE_MARGIN = timedelta(milliseconds=500)
 SHORT_SECRET = 16
 SIMULATED = "simulated"
 """The gateway and the BSS on the embedded server, when none is named."""
-ARCHIVE_FILE = "archive.sqlite3"
 
 
 def _sender(number: str) -> str:

@@ -80,6 +80,23 @@ def test_another_secret_than_the_data_were_written_with_stops_the_start(folder):
             registry.check("the first secret", strict=False, cells=2)
 
 
+def test_without_its_secret_data_are_not_opened_and_no_other_secret_is_left_there(folder):
+    assert consent(folder, "keys", "add", "desk", "--role", "agent").returncode == 0
+    secret = folder / "data" / "secret"
+    secret.rename(folder / "away")
+    before = {path.name for path in (folder / "data").iterdir()}
+    for command in (["keys", "list"], ["serve"]):
+        done = consent(folder, *command)
+        assert done.returncode == 1
+        assert done.stderr.count("\n") == 1
+        assert "secret is missing" in done.stderr
+        assert {path.name for path in (folder / "data").iterdir()} == before
+    doctor = consent(folder, "doctor", "--brief")
+    assert (doctor.returncode, "secret is missing" in doctor.stdout) == (1, True), doctor.stderr
+    (folder / "away").rename(secret)
+    assert consent(folder, "keys", "list").stdout.startswith("desk\tagent")
+
+
 def test_two_who_publish_the_same_version_are_not_both_told_that_it_is_theirs():
     registry = RedisRegistry(Wire(FakeRedis(decode_responses=True), proves=False, replicas=0))
     plan = plans_from(None)[0]

@@ -83,7 +83,11 @@ def examine(settings: Settings, wanted: Wanted, tell: Callable[[str], None] = pr
     """Look at everything that can endanger a promise. Reads only, unless `wanted.mend`. tell: how far it is."""
     yield from setup.versions()
     with ExitStack() as stack:
-        secret = settings.secret_for(settings.data_dir)
+        try:
+            secret = settings.secret_for(settings.data_dir)
+        except SettingsError as error:
+            yield bad(str(error), "consent doctor, once the secret is back")
+            return
         yield from setup.settings_of(settings, secret)
         url = settings.redis_url
         if url is None:

@@ -3,7 +3,9 @@
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 
@@ -276,6 +278,32 @@ def test_processes_that_start_together_agree_on_the_secret(tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(6)]
     assert len({process.communicate(timeout=30)[0] for process in running}) == 1
+
+
+@pytest.mark.parametrize("data", ["appendonlydir", "archive.sqlite3"])
+def test_no_secret_is_made_where_data_are_without_theirs(tmp_path, data):
+    folder = private_folder(tmp_path / "data")
+    (folder / data).mkdir()
+    for _ in range(2):
+        with pytest.raises(SettingsError, match=f"secret is missing, and {data} needs it"):
+            load().secret_for(folder)
+    assert [entry.name for entry in folder.iterdir()] == [data]
+    assert load(SECRET=SECRET).secret_for(folder) == SECRET
+    (folder / "secret").write_text("the one that was away\n")
+    assert load().secret_for(folder) == "the one that was away"
+
+
+def test_whoever_comes_while_another_writes_its_first_data_is_not_turned_away(tmp_path):
+    def come(folder, together):
+        together.wait()
+        secret = kept_secret(folder)
+        (folder / "appendonlydir").mkdir(exist_ok=True)
+        return secret
+
+    with ThreadPoolExecutor(4) as threads:
+        for n in range(250):
+            together = Barrier(4)
+            assert len(set(threads.map(come, [tmp_path / f"data-{n}"] * 4, [together] * 4))) == 1
 
 
 def test_an_empty_secret_is_not_taken_for_one(tmp_path):
