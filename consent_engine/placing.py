@@ -90,11 +90,18 @@ def _admit(
             return archived
         salt = token_hex(16)
         now = max(loaded.now, line.seen)
-        new, fields = admit(wanted, order, line, listed(wanted.request.plan), terms, now, salt)
+        texts = yield from _open_texts(line)
+        new, fields = admit(wanted, order, line, listed(wanted.request.plan), terms, now, salt, open_texts=texts)
         word = yield from save(_commit(new, fields, line, wanted), prove=True)
         if word is Word.OK:
             return Placed(replace(new, version=1), created=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
+
+
+def _open_texts(line: Line) -> Step[list[str]]:
+    """The questions of the line's open orders; hardly any line has one."""
+    waiting = [entry.order for entry in line.entries if entry.is_open]
+    return [each.text for each in (yield from load(waiting)).orders.values()] if waiting else []
 
 
 def _archived(order: str, wanted: Placing, now: Millis) -> Step[Placed | None]:

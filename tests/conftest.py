@@ -118,9 +118,16 @@ class World:
     """An engine over the real store, with an outside that the test plays."""
 
     def __init__(
-        self, client: Any, policy: Policy | None = None, *, clock: Clock | None = None, cell: Cell | None = None
+        self,
+        client: Any,
+        policy: Policy | None = None,
+        *,
+        clock: Clock | None = None,
+        cell: Cell | None = None,
+        sub_numbers: frozenset[str] = frozenset(),
     ) -> None:
         self.cell = cell or Cell()
+        self.sub_numbers = sub_numbers
         self.clock = clock or Clock()
         self.gateway, self.bss, self.queue = FakeGateway(), FakeBss(), FakeQueue()
         self.client = client
@@ -138,7 +145,7 @@ class World:
             RedisRegistry(wire, clock=self.clock, prefix=self.cell.shared),
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
-            Terms(self.policy, SENDERS, frozenset()),
+            Terms(self.policy, SENDERS, self.sub_numbers),
             "test-secret",
             Pace(watch=lambda: self.clock() / 1000),
         )

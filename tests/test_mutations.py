@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CHEAP = (
     "grammar: 不同意 is a yes",
-    "rule 3: over open orders only",
+    "rule 2: over open orders only",
 )
 
 

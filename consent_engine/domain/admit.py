@@ -15,7 +15,7 @@ from consent_engine.domain.compact import canonical, compact
 from consent_engine.domain.doc import Call, Doc, Person
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.fields import RFC3339, msisdn, numberless, numberless_json
-from consent_engine.domain.line import Entry, Line, free_code
+from consent_engine.domain.line import Line, free_code
 from consent_engine.domain.messages import confirmation
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.offer import Offer
@@ -180,9 +180,20 @@ def idempotency_key_is_sound(key: str) -> bool:
 
 
 def admit(
-    placing: Placing, order_id: str, line: Line, listed: Listed | None, terms: Terms, now: Millis, salt: str
+    placing: Placing,
+    order_id: str,
+    line: Line,
+    listed: Listed | None,
+    terms: Terms,
+    now: Millis,
+    salt: str,
+    *,
+    open_texts: Sequence[str] = (),
 ) -> tuple[Order, dict[str, str]]:
-    """The order as it begins, and the fields written once; raises the first rule that says no."""
+    """The order as it begins, and the fields written once; raises the first rule that says no.
+
+    open_texts: the questions of the line's open orders, whose figures the code of this one must not be
+    """
     request = placing.request
     plan = _plan(request, listed, now)
     if restriction := line.restriction(plan.carrier):
@@ -191,7 +202,10 @@ def admit(
     if duplicate := next(open_orders, None):
         raise DuplicateOrder("an order for this number and plan is open", order=duplicate.order)
     others = [entry for entry in line.entries if entry.remembered(now)]
-    text, doc = _doc(placing, order_id, plan, others, terms, now, salt)
+    offer = _offer(plan, terms, LANGUAGES[request.language])
+    code = free_code(others, now, salt[:8], (offer.text, *open_texts))
+    # With another order about, "the only order asked" would not do.
+    text, doc = _doc(placing, order_id, plan, terms, offer, code, now, asks_code=bool(others))
     return opened(doc, Person(request.msisdn, text, request.metadata), line.id, salt)
 
 
@@ -211,13 +225,18 @@ def _plan(request: PlaceOrder, listed: Listed | None, now: Millis) -> Plan:
 
 
 def _doc(
-    placing: Placing, order_id: str, plan: Plan, others: Sequence[Entry], terms: Terms, now: Millis, salt: str
+    placing: Placing,
+    order_id: str,
+    plan: Plan,
+    terms: Terms,
+    offer: Offer,
+    code: str,
+    now: Millis,
+    *,
+    asks_code: bool,
 ) -> tuple[str, Doc]:
     """The doc, and the text of the question where it is not the offer's own."""
     request = placing.request
-    code = free_code(others, now, salt[:8])
-    asks_code = bool(others)  # then "the only order asked" would not do
-    offer = _offer(plan, terms, LANGUAGES[request.language])
     text = confirmation(plan, code, offer.policy.reply_window, offer.words) if asks_code else ""
     call = Call(
         request.call.caller_number,

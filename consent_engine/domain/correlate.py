@@ -1,11 +1,12 @@
 """Which order a reply means, and by which rule. Never guess.
 
-1 the sub-number it was sent to; 2 the code in it; 3 the only order *asked* of that number and carrier within its
-window + 48 h, open or settled (a second yes to a finished order must never confirm the next one); 4 else none: ask
-once, listing codes.
+1 what names an order: the sub-number it was sent to, the code in it. Every one that is there must name the same one
+order; a sub-number that nobody asked from, a code that nobody has, or two that disagree name none. 2 where nothing
+names one, the only order *asked* of that number and carrier within its window + 48 h, open or settled (a second yes to
+a finished order must never confirm the next one). 3 else none: ask once, listing codes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -44,49 +45,53 @@ def correlate(
     entries: Sequence[Entry],
     was_asked: Callable[[str], bool],
     which_asked: Callable[[str], Keyword | None],
+    doubtful: Container[str] = (),
 ) -> Meaning:
     """Say what a reply means among `entries` (those remembered, of its carriers; those asked last at the end).
 
     was_asked: whether the question of an order was handed over, or may have left us ·
-    which_asked: what the subscriber had said when we asked "which one?" about an order
+    which_asked: what the subscriber had said when we asked "which one?" about an order ·
+    doubtful: codes that name no order, because they stand in a text for another reason
     """
     if keyword is Keyword.STOP:
         orders = tuple(entry.order for entry in entries if entry.is_open)
         return Meaning(keyword, Rule.EVERY_OPEN, orders, orders)
-    everyone = tuple(entry.order for entry in entries)
-    by_sub = [entry for entry in entries if sub and entry.sub == sub]
-    if len(by_sub) == 1:
-        return Meaning(keyword, Rule.SUB_NUMBER, (by_sub[0].order,), everyone)
-    if code:
-        return _by_code(keyword, code, entries, everyone, which_asked)
-    asked = [entry for entry in entries if was_asked(entry.order)]
-    if len(asked) == 1:
-        return Meaning(keyword, Rule.ONLY_ORDER, (asked[0].order,), everyone)
-    if not asked:
-        # A no needs no question: it declines what is open, as long as that is one order.
-        waiting = [entry.order for entry in entries if entry.is_open]
-        if len(waiting) == 1:
-            return Meaning(keyword, Rule.ONLY_ORDER, (waiting[0],), everyone)
-    candidates = tuple(entry.order for entry in (asked or entries) if entry.is_open)
-    return Meaning(keyword, Rule.AMBIGUOUS, candidates, candidates)
+    by_sub = [entry.order for entry in entries if entry.sub == sub]
+    by_code = [entry.order for entry in entries if entry.code == code and code not in doubtful]
+    selected = [named for selector, named in ((sub, by_sub), (code, by_code)) if selector]
+    if not selected:
+        return _only(keyword, entries, was_asked)
+    return _named(keyword, code, sub, selected, entries, which_asked)
 
 
-def _by_code(
+def _named(
     keyword: Keyword,
     code: str,
+    sub: str,
+    selected: Sequence[list[str]],
     entries: Sequence[Entry],
-    everyone: tuple[str, ...],
     which_asked: Callable[[str], Keyword | None],
 ) -> Meaning:
-    """A code means the order that has it, or nothing: a wrong code is never replaced by a guess."""
-    named = [entry for entry in entries if entry.code == code]
-    if len(named) != 1:
+    """The one order that every selector names, or none: what is named wrongly is never replaced by a guess."""
+    everyone = tuple(entry.order for entry in entries)
+    first = selected[0]
+    if len(first) != 1 or any(named != first for named in selected):
         waiting = tuple(entry.order for entry in entries if entry.is_open)
-        return Meaning(Keyword.UNKNOWN, Rule.AMBIGUOUS, waiting, everyone)
-    order = named[0].order
-    if keyword is not Keyword.UNKNOWN:
-        return Meaning(keyword, Rule.CODE, (order,), everyone)
-    meant = which_asked(order)
-    if meant is None:
-        return Meaning(Keyword.UNKNOWN, Rule.CODE, (order,), everyone)
-    return Meaning(meant, Rule.WHICH_ONE, (order,), everyone)
+        return Meaning(keyword if keyword is Keyword.HELP else Keyword.UNKNOWN, Rule.AMBIGUOUS, waiting, everyone)
+    order = first[0]
+    # The code alone is an answer only to our own question.
+    meant = which_asked(order) if keyword is Keyword.UNKNOWN and code else None
+    if meant is not None:
+        return Meaning(meant, Rule.WHICH_ONE, (order,), everyone)
+    return Meaning(keyword, Rule.SUB_NUMBER if sub else Rule.CODE, (order,), everyone)
+
+
+def _only(keyword: Keyword, entries: Sequence[Entry], was_asked: Callable[[str], bool]) -> Meaning:
+    """The only order that was asked about, where a reply names none."""
+    asked = [entry for entry in entries if was_asked(entry.order)]
+    # A no needs no question: it declines what is open, as long as that is one order.
+    fits = asked or [entry for entry in entries if entry.is_open]
+    if len(fits) == 1:
+        return Meaning(keyword, Rule.ONLY_ORDER, (fits[0].order,), tuple(entry.order for entry in entries))
+    candidates = tuple(entry.order for entry in (asked or entries) if entry.is_open)
+    return Meaning(keyword, Rule.AMBIGUOUS, candidates, candidates)

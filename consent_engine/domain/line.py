@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from consent_engine.domain.compact import compact, parsed
 from consent_engine.domain.effects import Millis, Pending
+from consent_engine.domain.grammar import usable_code
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order import Order
 from consent_engine.domain.restriction import Kind, Restriction, names_barring
@@ -148,12 +149,15 @@ class Line(Struct, frozen=True):
 _MOST_AGED = 50
 
 
-def free_code(entries: Sequence[Entry], now: Millis, seed: str) -> str:
-    """Three digits, first 2-9, that no remembered order of the line has. `seed` (hex) makes it unpredictable."""
+def free_code(entries: Sequence[Entry], now: Millis, seed: str, open_texts: Sequence[str] = ()) -> str:
+    """Three digits, first 2-9, that no remembered order of the line has and that stand in no text open for it.
+
+    seed: hex, makes it unpredictable. Raises BrokenRecord when none is left.
+    """
     taken = {entry.code for entry in entries if entry.remembered(now)}
     start = int(seed, 16) % 800
     for step in range(800):
         code = str(200 + (start + step) % 800)
-        if code not in taken:
+        if code not in taken and usable_code(code, open_texts):
             return code
-    raise BrokenRecord("800 remembered orders on one line")
+    raise BrokenRecord("no code is left on this line")

@@ -9,7 +9,7 @@ from consent_engine.domain.decision import MAY_BE_ASKED, Drop, Put, clarified
 from consent_engine.domain.effects import Pending, Purpose, is_sms, sms_effect
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import CancelAsked, Fact, Replied, Reported, Rule
-from consent_engine.domain.grammar import Keyword, Read, counted, read
+from consent_engine.domain.grammar import Keyword, Read, counted, read, usable_code
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Entry, Line, Unread
 from consent_engine.domain.order import MOST_EVENTS, Order
@@ -68,6 +68,7 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
         keyword, said.code, str(body["sub"]), entries,
         was_asked=lambda order: _was_asked(orders[order]),
         which_asked=lambda order: _which_asked(line, orders[order], orders, message),
+        doubtful=() if usable_code(said.code, _texts(entries, orders)) else (said.code,),
     )  # fmt: skip
     begun = _begun(orders, message)
     if begun is not None:
@@ -89,6 +90,11 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
     # Whoever has answered is not asked any more.
     drop = () if ambiguous or meaning.keyword is Keyword.UNKNOWN else _asking(line)
     return Reading(facts, (_which_one(line, orders, room, message),) if ask else (), drop=drop)
+
+
+def _texts(entries: Sequence[Entry], orders: Mapping[str, Order]) -> list[str]:
+    """What is asked by the open ones, without their codes: three digits that stand there may mean what they say."""
+    return [orders[entry.order].doc.offer.text for entry in entries if entry.is_open]
 
 
 def _said(line: Line, order: Order, meaning: Meaning, message: Unread, said: Read, *, answer: bool) -> Fact:

@@ -156,6 +156,7 @@ def _means(after: Standing, n: int, order: Order, said) -> None:
     assert keyword in {Keyword.YES, Keyword.UNKNOWN}
     if said.unread.body["sub"]:
         assert said.unread.body["sub"] == order.doc.sub
+        assert code in {"", order.doc.code}, "the code of another order"
         return
     assert code in {"", order.doc.code}, "the code of another order"
     if keyword is Keyword.UNKNOWN:

@@ -37,6 +37,7 @@ NOTIFICATION = "sms.notification.1"
 QUESTION_AGAIN = "sms.confirmation.2"
 OUTCOMES = (Accepted("m"), Rejected("no such number"), Unavailable("busy"), Uncertain("timeout"))
 BARE, CODE, OTHER, WRONG, SUB, OLD = "是", "是{0}", "是{1}", "是999", "是 to the sub-number", "是 written before"
+NOWHERE, DISAGREES = "是 to a sub-number of nobody", "是999 to the sub-number"
 ANSWERS = (BARE, CODE, WRONG, SUB, OLD)
 WORDS = ("否", "TD", "帮助", "嗯", "{0}")
 PEOPLE = CANCEL, REVOKE, RESEND, RETRY = "cancel", "plan revoked", "resend", "retry"
@@ -306,7 +307,7 @@ def _arrives(s: Standing, scope: Scope, kind: str) -> Iterator[tuple[str, Standi
         body |= {"kind": "refusal", "door": "voice", "by": "A1024"}
     else:
         text = kind.split(" ", maxsplit=1)[0].format(*(order.doc.code for order in s.orders))
-        sub = s.orders[0].doc.sub if kind == SUB else ""
+        sub = {SUB: s.orders[0].doc.sub, DISAGREES: s.orders[0].doc.sub, NOWHERE: "999"}.get(kind, "")
         written = START - 1 if kind == OLD else None
         body |= {
             "kind": "reply", "gateway": "g", "id": f"mo-{s.n}", "from": NUMBER, "to": SENDER + sub, "text": text,

@@ -17,8 +17,10 @@ from tests.model.moves import (
     BARE,
     CANCEL,
     CODE,
+    DISAGREES,
     FAILED,
     LIFT,
+    NOWHERE,
     OLD,
     REFUSED_BY_VOICE,
     RESEND,
@@ -41,6 +43,7 @@ PAIR = {**CALM, "orders": 2, "subs": False}
 SCOPES = (
     Scope("early and raced", ("否", "嗯", WRONG), (CODE,), people=(CANCEL, REVOKE), policy=SHORT),
     Scope("help, codes, sub-numbers", ("帮助", SUB, CODE, BARE), **CALM),
+    Scope("what names nobody", (NOWHERE, DISAGREES, SUB), **CALM),
     Scope("a yes and a STOP, both unread", (), (BARE, "TD"), (("TD", BARE), (BARE, "TD")), **CALM),
     Scope("refused, and lifted", (), (BARE, "TD"), ((BARE, "TD"), ("TD", BARE)), people=(LIFT,), policy=SHORT),
     Scope("refused by voice, answers from before", (SUB, OLD), (REFUSED_BY_VOICE,), **CALM),

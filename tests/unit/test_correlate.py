@@ -1,5 +1,8 @@
-"""Which order a reply means: the four rules, and that it is never a guess."""
+"""Which order a reply means: what names it, or the only one asked, and never a guess."""
 
+from itertools import product
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +35,53 @@ def test_a_sub_number_says_which():
     entries = entry("a", sub="234"), entry("b", sub="345")
     assert rule_and_orders(YES, *entries, sub="345") == (Rule.SUB_NUMBER, ("b",))
     assert rule_and_orders(YES, *entries, sub="999") == (Rule.AMBIGUOUS, ("a", "b"))
+
+
+def test_a_sub_number_that_nobody_asked_from_names_none_even_where_one_order_is_open():
+    found = meaning(YES, entry("a", "234", sub="234"), sub="999")
+    assert (found.keyword, found.rule, found.orders) == (UNKNOWN, Rule.AMBIGUOUS, ("a",))
+    assert rule_and_orders(YES, A, sub="234") == (Rule.AMBIGUOUS, ("a",)), "a carrier without sub-numbers"
+
+
+def test_a_sub_number_and_a_code_that_disagree_name_none():
+    entries = entry("a", "234", sub="234"), entry("b", "345", sub="345")
+    assert rule_and_orders(YES, *entries, sub="234", code="345") == (Rule.AMBIGUOUS, ("a", "b"))
+    assert rule_and_orders(YES, *entries, sub="234", code="999") == (Rule.AMBIGUOUS, ("a", "b"))
+    assert rule_and_orders(YES, *entries, sub="999", code="234") == (Rule.AMBIGUOUS, ("a", "b"))
+    assert rule_and_orders(YES, *entries, sub="234", code="234") == (Rule.SUB_NUMBER, ("a",))
+
+
+def test_a_code_that_stands_in_a_text_for_another_reason_names_none():
+    found = correlate(YES, "234", "", (A, B), lambda _: True, lambda _: None, doubtful=("234",))
+    assert (found.keyword, found.rule, found.orders) == (UNKNOWN, Rule.AMBIGUOUS, ("a", "b"))
+
+
+def test_help_is_help_whatever_is_named_wrongly():
+    assert meaning(HELP, A, code="999").keyword is HELP
+
+
+CODES, SUBS = ("", "234", "345", "999"), ("", "234", "345", "999")
+KEPT = [("234", ""), ("234", "234"), ("345", "345"), ("345", "")]
+
+
+@pytest.mark.parametrize("keyword", [YES, NO, HELP, UNKNOWN])
+def test_whatever_is_named_by_all_that_names_anything_is_meant_and_nothing_else(keyword):
+    for count, code, sub in product((0, 1, 2, 3), CODES, SUBS):
+        for kept in product(KEPT, repeat=count):
+            for standing in product((True, False), repeat=count):
+                found = [entry(f"o{n}", kept[n][0], sub=kept[n][1], open_=standing[n]) for n in range(count)]
+                said = correlate(keyword, code, sub, found, lambda _: True, lambda _: None)
+                named = {e.order for e in found if (not code or e.code == code) and (not sub or e.sub == sub)}
+                by_each = [{e.order for e in found if e.code == code}] if code else []
+                by_each += [{e.order for e in found if e.sub == sub}] if sub else []
+                agreed = len(named) == 1 and all(each == named for each in by_each)
+                if agreed:
+                    assert (said.orders, said.keyword) == (tuple(named), keyword)
+                    assert said.rule is not Rule.AMBIGUOUS
+                else:
+                    assert said.rule is Rule.AMBIGUOUS
+                    assert set(said.orders) == {e.order for e in found if e.is_open}
+                    assert not by_each or said.keyword in {UNKNOWN, HELP}, "it counts for nothing"
 
 
 def test_a_code_says_which():
@@ -118,9 +168,9 @@ def test_a_yes_means_one_order_or_none_and_one_that_nothing_else_fits(found, cod
         return
     assert len(said.orders) == 1
     fits = {
-        Rule.SUB_NUMBER: lambda e: e.sub == sub,
-        Rule.CODE: lambda e: e.code == code,
-        Rule.ONLY_ORDER: lambda e: e.order in asked,
+        Rule.SUB_NUMBER: lambda e: e.sub == sub and (not code or e.code == code),
+        Rule.CODE: lambda e: e.code == code and not sub,
+        Rule.ONLY_ORDER: lambda e: e.order in asked and not (code or sub),
     }[said.rule]
     matching = [entry.order for entry in found if fits(entry)]
     assert matching in (list(said.orders), [])

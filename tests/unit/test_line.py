@@ -55,6 +55,13 @@ def test_a_code_is_three_digits_that_no_remembered_order_has():
         assert code[0] in "23456789"
 
 
+def test_a_code_stands_in_no_text_that_is_open_and_is_no_hotlines():
+    texts = ("199元/月，含流量300GB", "热线10086，方案编号24BJ201202")
+    codes = {free_code([], NOW, f"{seed:x}", texts) for seed in range(800)}
+    assert not codes & {"201", "202", "300", "400", "800", "911", "012"}
+    assert len(codes) > 780
+
+
 def test_a_code_is_used_again_only_when_its_order_is_forgotten():
     seed = "0"
     first = free_code([], NOW, seed)

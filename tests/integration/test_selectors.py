@@ -1,0 +1,90 @@
+"""A yes that names an order is a yes to that order: sub-number and code must agree, and be ours."""
+
+from itertools import product
+
+import pytest
+from fakeredis import FakeRedis
+
+from consent_engine.domain.msisdn import parse
+from tests.conftest import World
+from tests.integration.test_engine import SECOND
+
+NOBODYS = "199"
+"""No code begins with 1."""
+
+
+@pytest.fixture
+def subs():
+    made = World(FakeRedis(decode_responses=True), sub_numbers=frozenset({"mobile"}))
+    yield made
+    made.runner.close()
+
+
+def settled_well(world):
+    return [asked.order_id for asked in world.bss.asked]
+
+
+def test_a_yes_to_a_number_that_nobody_asked_from_activates_nothing(subs):
+    order = subs.place()
+    subs.run()
+    subs.say("是", to="10085" + NOBODYS)
+    subs.run()
+    assert (settled_well(subs), subs.state(order)) == ([], "awaiting_reply")
+    assert len(subs.texts("clarification")) == 1
+    subs.say("是", to="10085" + order.doc.sub)
+    subs.run()
+    assert settled_well(subs) == [order.id]
+
+
+def test_a_yes_to_a_sub_number_where_no_carrier_has_any_activates_nothing(world):
+    order = world.place()
+    world.run()
+    world.say("是", to="10085234")
+    world.run()
+    assert (settled_well(world), world.state(order)) == ([], "awaiting_reply")
+
+
+def test_a_code_that_nobody_has_activates_nothing(world):
+    order = world.place()
+    world.run()
+    other = next(code for code in ("234", "345") if code != order.doc.code)
+    world.say(f"是{other}")
+    world.run()
+    assert (settled_well(world), world.state(order)) == ([], "awaiting_reply")
+
+
+@pytest.mark.parametrize(("to", "code"), list(product(("", "a", "b", "nobody"), ("", "a", "b", "nobody"))))
+def test_of_two_orders_the_one_is_activated_that_all_selectors_name(subs, to, code):
+    orders = {"a": subs.place(), "b": subs.place(plan=SECOND)}
+    subs.run()
+    codes = {"": "", "nobody": "987" if "987" not in {o.doc.code for o in orders.values()} else "986"}
+    codes |= {name: order.doc.code for name, order in orders.items()}
+    subs.say(f"是{codes[code]}", to=f"10085{codes[to]}")
+    subs.run()
+    named = {name for name in (to, code) if name}
+    expected = [orders[name].id for name in named & set(orders) if len(named) == 1]
+    assert settled_well(subs) == expected
+
+
+def test_a_code_that_stands_in_another_open_text_is_no_answer(world):
+    """同意300, where another question says 300GB, may mean either."""
+    first = world.place()
+    plan = world.engine.plan(SECOND).plan
+    world.engine.catalogue.publish(plan.model_copy(update={"scenario": f"每月{first.doc.code}GB"}))
+    second = world.place(plan=SECOND)
+    world.run()
+    world.say(f"同意{first.doc.code}")
+    world.run()
+    assert (settled_well(world), world.state(first), world.state(second)) == ([], "awaiting_reply", "awaiting_reply")
+
+
+def test_a_code_is_given_that_stands_in_no_question_of_the_number(world):
+    figures = "".join(str(n * 7919 % 90_000 + 10_000) for n in range(24))
+    plan = world.engine.plan(SECOND).plan
+    world.engine.catalogue.publish(plan.model_copy(update={"scenario": figures}))
+    for n in range(30):
+        number = parse(f"138001380{n:02}")
+        first = world.place(number, plan=SECOND)
+        second = world.place(number)
+        for order in (first, second):
+            assert order.doc.code not in first.doc.offer.text + second.doc.offer.text
