@@ -2,10 +2,11 @@
 
 from msgspec.structs import replace
 
-from consent_engine.domain.effects import ACTIVATE, Outcome, Pending, Purpose, Rejected, sms_parts
+from consent_engine.domain.effects import ACTIVATE, Millis, Outcome, Pending, Purpose, Rejected, sms_parts
 from consent_engine.domain.lifecycle import State, Trigger
-from consent_engine.domain.messages import helped, stopped, which_one, write
+from consent_engine.domain.messages import held, helped, stopped, which_one, write
 from consent_engine.domain.order import Order
+from consent_engine.domain.restriction import SUSPICION_LASTS_MS
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Activation, Leased, Outside, Sms
 
@@ -57,7 +58,18 @@ def text_of(order: Order, purpose: Purpose) -> str:
     active_from = str(activated.detail.get("note", "")) if activated else ""
     doc = order.doc
     subject = replace(order.subject(), still_active=order.state in _ACTIVE)
-    return write(purpose, subject, needs_code=doc.asks_code, active_from=active_from, edition=doc.words)
+    return write(
+        purpose, subject, needs_code=order.needs_code, active_from=active_from, until=_until(order, purpose),
+        edition=doc.words,
+    )  # fmt: skip
+
+
+def _until(order: Order, purpose: Purpose) -> Millis:
+    """The instant that a text names: until when a person reads, or until when a yes counts."""
+    if purpose is Purpose.RESUMED:
+        return order.reply_by
+    suspected = order.last(Trigger.SUSPECTED)
+    return suspected.at + SUSPICION_LASTS_MS if suspected else 0
 
 
 _ACTIVE = frozenset({State.CONFIRMED, State.ACTIVATED, State.NOTIFIED})
@@ -70,6 +82,13 @@ def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:
         raise BrokenRecord("an effect without its record")
     purpose, n = sms_parts(leased.effect)
     carrier, *choices = line.effects[leased.effect].about
-    words = {Purpose.OPTED_OUT: stopped, Purpose.HELP: helped}.get(purpose)
-    text = words(carrier) if words else which_one(carrier, choices)
+    match purpose:
+        case Purpose.OPTED_OUT:
+            text = stopped(carrier)
+        case Purpose.HELP:
+            text = helped(carrier)
+        case Purpose.HELD:
+            text = held(carrier, int(choices[0]))
+        case _:
+            text = which_one(carrier, choices)
     return carrier, Sms(f"{line.id}.{purpose}.{n}", outside.senders[carrier], line.msisdn, text, purpose)

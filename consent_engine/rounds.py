@@ -16,7 +16,7 @@ from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line import Line, request_key
 from consent_engine.domain.order import Order
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, StoreUnavailable
-from consent_engine.ports import Claim, Commit, Store, Word
+from consent_engine.ports import Claim, Commit, Posted, Store, Stored, Word
 
 T = TypeVar("T")
 MOST_ROUNDS = 200
@@ -59,13 +59,19 @@ class Release(Struct, frozen=True):
     claimant: str
 
 
+class Post(Struct, frozen=True):
+    """Puts a message into its line's inbox, proven."""
+
+    posted: Posted
+
+
 class Recall(Struct, frozen=True):
     """Asks the archive for the orders that a request's key made (`request_key`)."""
 
     key: str
 
 
-Ask = Load | Save | Prove | Reserve | Release | Recall
+Ask = Load | Save | Prove | Post | Reserve | Release | Recall
 Step = Generator[Ask, Any, T]
 
 
@@ -99,6 +105,12 @@ def save(commit: Commit, *, prove: bool = False) -> Step[Word]:
 def prove(order: str) -> Step[bool]:
     """Prove an order durable; False when it is not here any more: to be looked for again."""
     answer: bool = yield Prove(order)
+    return answer
+
+
+def post(posted: Posted) -> Step[Stored]:
+    """Put a message into its line's inbox."""
+    answer: Stored = yield Post(posted)
     return answer
 
 
@@ -188,6 +200,12 @@ def _proven(store: Store, asks: Sequence[Prove], due: Counter[Lane]) -> Sequence
     return store.prove([ask.order for ask in asks])
 
 
+def _posted(store: Store, asks: Sequence[Post], due: Counter[Lane]) -> Sequence[object]:
+    stored = store.receive([ask.posted for ask in asks])
+    due[Lane.INBOUND] += sum(each.is_new for each in stored)
+    return stored
+
+
 def _reserved(store: Store, asks: Sequence[Reserve], due: Counter[Lane]) -> Sequence[object]:
     return store.claim([(ask.key, ask.fingerprint, ask.order, ask.claimant, ask.seen) for ask in asks])
 
@@ -199,6 +217,7 @@ def _released(store: Store, asks: Sequence[Release], due: Counter[Lane]) -> Sequ
 
 _ANSWER: dict[type[Ask], Callable[[Store, Any, Counter[Lane]], Sequence[object]]] = {
     Load: _loaded,
+    Post: _posted,
     Recall: _recalled,
     Save: _saved,
     Prove: _proven,

@@ -41,6 +41,7 @@ from consent_engine.domain.facts import (
     Replied,
     Reported,
     ResendAsked,
+    Resumed,
     RetryAsked,
     Woke,
 )
@@ -84,6 +85,17 @@ def _on_timer(order: Order, fact: Woke, now: Millis) -> Decision:
     if effect == WAKE_ACTIVATE and order.state is State.CONFIRMED:
         return Decision(order, put=(activating(order, now),), drop=((effect, Drop.ANYWAY),))
     return Decision(order)
+
+
+def _on_resumed(order: Order, fact: Resumed, now: Millis) -> Decision:
+    """What might have been a refusal was none: the subscriber is told how to confirm, while that is still possible."""
+    if order.state.settled:
+        return Decision(order)
+    waits = order.state is State.AWAITING_REPLY and now <= order.reply_by
+    detail: dict[str, str | int | list[str]] = {"reason": fact.reason, "needs_code": int(waits)}
+    event = Event(Trigger.RESUMED, now, fact.op, by=fact.by, detail=detail)
+    n = 1 + sum(1 for _ in order.all(Trigger.RESUMED))
+    return note(order, event, *((say(Purpose.RESUMED, now, n),) if waits else ()))
 
 
 def _on_barred(order: Order, fact: Barred, now: Millis) -> Decision:
@@ -153,6 +165,7 @@ _WAYS: dict[type[Fact], Callable[[Order, Any, Millis], Decision]] = {
     Ended: on_outcome,
     Replied: on_reply,
     Reported: on_report,
+    Resumed: _on_resumed,
     Woke: _on_timer,
     CancelAsked: _on_cancel,
     RetryAsked: _on_retry,

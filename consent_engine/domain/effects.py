@@ -45,6 +45,10 @@ class Purpose(StrEnum):
     CANCELLED = "cancelled"
     NOTIFICATION = "notification"
     FAILURE = "failure"
+    HELD = "held"
+    """A person reads what the subscriber wrote; until then nobody calls."""
+    RESUMED = "resumed"
+    """It was no refusal: how the order can still be confirmed."""
 
 
 ACTIVATE = "activate"

@@ -112,6 +112,14 @@ class Barred(Struct, frozen=True):
         return f"barred#{self.at}"
 
 
+class Resumed(Struct, frozen=True):
+    """Somebody read what might have been a refusal, and it was none."""
+
+    op: str
+    by: str
+    reason: str
+
+
 class CancelAsked(Struct, frozen=True):
     """Somebody wants the order cancelled: an agent, ops, or a refusal (then `door` says which, and nobody waits)."""
 
@@ -139,4 +147,4 @@ class ResendAsked(Struct, frozen=True):
     by: str
 
 
-Fact = Replied | Reported | Ended | Woke | Barred | CancelAsked | RetryAsked | ResendAsked
+Fact = Replied | Reported | Ended | Woke | Barred | Resumed | CancelAsked | RetryAsked | ResendAsked

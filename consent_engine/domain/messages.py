@@ -13,9 +13,18 @@ from jinja2 import Environment, StrictUndefined, Template
 from msgspec import Struct
 
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.effects import Purpose
+from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.plan import Plan
-from consent_engine.domain.words import CURRENT_EDITION, EDITIONS, HELPED, LANGUAGES, STOPPED, WHICH_ONE
+from consent_engine.domain.words import (
+    CURRENT_EDITION,
+    EDITIONS,
+    ENGLISH,
+    HELD_LINE,
+    HELPED,
+    LANGUAGES,
+    STOPPED,
+    WHICH_ONE,
+)
 from consent_engine.errors import BrokenRecord
 
 _UNKNOWN_BRAND = "订购确认"
@@ -27,7 +36,6 @@ _UNSEEN = re.compile(f"[{_CONTROLS}][{_CONTROLS} ]*")
 _CHINA = timezone(timedelta(hours=8))
 _MAX_ACTIVE_FROM = 40
 _UNITS = ((24 * 3600, "天"), (3600, "小时"), (60, "分钟"), (1, "秒"))
-_ENGLISH = frozenset({LANGUAGES["en"]})
 _ENGLISH_UNITS = {"天": "day", "小时": "hour", "分钟": "minute", "秒": "second"}
 _HOURS_UP_TO = 48 * 3600
 
@@ -68,11 +76,13 @@ def write(
     *,
     needs_code: bool = False,
     active_from: str = "",
+    until: Millis = 0,
     edition: int = CURRENT_EDITION,
 ) -> str:
     """Any text but the question.
 
-    needs_code: a bare 是 would not be answer enough · active_from: as the BSS gave it
+    needs_code: a bare 是 would not be answer enough · active_from: as the BSS gave it · until: the instant that the
+    text names, where it names one
     """
     if purpose is Purpose.CONFIRMATION:
         raise ValueError("the question is written by confirmation()")
@@ -83,6 +93,7 @@ def write(
         price=_literal(subject.price),
         unsubscribe=_literal(subject.unsubscribe),
         active_from=_beginning(active_from),
+        deadline=_clock(until, edition),
         still_active=subject.still_active,
     )
 
@@ -102,6 +113,11 @@ def stopped(carrier: str | None) -> str:
     return _template(CURRENT_EDITION, STOPPED).render(**_carrier(carrier), carrier=f"{known.name}的" if known else "")
 
 
+def held(carrier: str | None, until: Millis) -> str:
+    """The answer to words that a person must read, from a number that no order is open for. until: read by then."""
+    return _template(CURRENT_EDITION, HELD_LINE).render(**_carrier(carrier), deadline=_clock(until, CURRENT_EDITION))
+
+
 def helped(carrier: str | None) -> str:
     """The answer to HELP from a number that no order is remembered for."""
     return _template(CURRENT_EDITION, HELPED).render(**_carrier(carrier))
@@ -117,18 +133,22 @@ def _environment() -> Environment:
 def _template(edition: int, key: str) -> Template:
     if edition not in EDITIONS:
         raise BrokenRecord(f"no edition {edition} of our words is known here")
-    return _environment().from_string(EDITIONS[edition][key])
+    words = EDITIONS[edition]
+    # A text that an edition did not have yet is told in the current words of its language.
+    known = words if key in words else EDITIONS[LANGUAGES["en" if edition in ENGLISH else "zh"]]
+    return _environment().from_string(known[key])
 
 
 def _carrier(carrier: str | None, edition: int = CURRENT_EDITION) -> dict[str, str]:
     profile = CARRIERS.get(carrier or "")
     if profile is None:
-        return {"brand": _UNKNOWN_BRAND, "hotline": ""}
-    return {"brand": profile.english if edition in _ENGLISH else profile.name, "hotline": profile.hotline}
+        return {"brand": _UNKNOWN_BRAND, "hotline": "", "official": ""}
+    brand = profile.english if edition in ENGLISH else profile.name
+    return {"brand": brand, "hotline": profile.hotline, "official": profile.outbound}
 
 
 def _answers(code: str, edition: int) -> dict[str, str]:
-    return {"yes": f"Y{code}", "no": f"N{code}"} if edition in _ENGLISH else {"yes": f"是{code}", "no": f"否{code}"}
+    return {"yes": f"Y{code}", "no": f"N{code}"} if edition in ENGLISH else {"yes": f"是{code}", "no": f"否{code}"}
 
 
 @lru_cache(maxsize=4096)
@@ -147,10 +167,23 @@ def _duration(milliseconds: int, edition: int = CURRENT_EDITION) -> str:
     # Up to two days people count in hours.
     units = _UNITS if seconds > _HOURS_UP_TO else _UNITS[1:]
     size, unit = next((size, unit) for size, unit in units if seconds % size == 0)
-    if edition not in _ENGLISH:
+    if edition not in ENGLISH:
         return f"{seconds // size}{unit}"
     count, word = seconds // size, _ENGLISH_UNITS[unit]
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def _clock(until: Millis, edition: int) -> str:
+    """An instant by the clock in China, without the year.
+
+    >>> _clock(1_764_000_000_000, 3), _clock(1_764_000_000_000, 4)
+    ('11月25日00:00', '25 Nov 00:00')
+    """
+    at = datetime.fromtimestamp(until // 60_000 * 60, _CHINA)
+    return f"{at.day} {_MONTHS[at.month - 1]} {at:%H:%M}" if edition in ENGLISH else f"{at.month}月{at.day}日{at:%H:%M}"
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def _beginning(active_from: str) -> str:

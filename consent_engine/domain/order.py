@@ -96,6 +96,11 @@ class Order(Struct, frozen=True):
         """The question as frozen at the door; '' when it held a code and the person part is erased."""
         return self.person.text or ("" if self.doc.asks_code else self.doc.offer.text)
 
+    @property
+    def needs_code(self) -> bool:
+        """Whether a bare yes is not answer enough: the question asked for the code, or a person looked in between."""
+        return self.doc.asks_code or any(e.detail["needs_code"] for e in self.all(Trigger.RESUMED))
+
     def subject(self) -> Subject:
         """What our other texts may name."""
         offer = self.doc.offer

@@ -7,6 +7,7 @@ from consent_engine.domain.effects import Purpose
 
 WHICH_ONE = "which_one"
 STOPPED = "stopped"
+HELD_LINE = "held_no_order"
 HELPED = "helped"
 
 # fmt: off
@@ -139,9 +140,57 @@ _ENGLISH: dict[str, str] = {
 }
 # fmt: on
 
-EDITIONS: Mapping[int, Mapping[str, str]] = MappingProxyType(
-    {1: MappingProxyType(_FIRST), 2: MappingProxyType(_ENGLISH)}
+# fmt: off
+_OFFICIAL = "热线{{ hotline }}。营销来电只用{{ official }}，勿向任何人透露验证码。"
+_THIRD: dict[str, str] = _FIRST | {
+    Purpose.OPTED_OUT: (
+        "【{{ brand }}】已登记您的拒绝，我公司不再向您拨打营销电话、发送营销短信。"
+        "{% if still_active %}您此前确认的“{{ name }}”仍有效，退订：{{ unsubscribe }}。"
+        "{% else %}“{{ name }}”不办理，不收费。{% endif %}" + _OFFICIAL
+    ),
+    Purpose.HELD: (
+        "【{{ brand }}】已收到您的回复，现已停止向您拨打营销电话，“{{ name }}”暂不办理、不收费。"
+        "我公司将于{{ deadline }}前人工核实，逾期即按您拒绝登记。您也可直接回复TD拒绝，回复免费。" + _OFFICIAL
+    ),
+    Purpose.RESUMED: (
+        "【{{ brand }}】经核实，您此前的回复未按拒绝登记。“{{ name }}”（{{ price }}）仍未办理；"
+        "如需办理，请于{{ deadline }}前重新回复“{{ yes }}”，不办理无需回复。不愿再接营销来电，回复TD。回复免费。"
+        + _OFFICIAL
+    ),
+    HELD_LINE: (
+        "【{{ brand }}】已收到您的回复，现已停止向您拨打营销电话。"
+        "我公司将于{{ deadline }}前人工核实，逾期即按您拒绝登记。您也可直接回复TD拒绝，回复免费。"
+        "{% if hotline %}" + _OFFICIAL + "{% endif %}"
+    ),
+}
+_EN_OFFICIAL = (
+    "Hotline {{ hotline }}. We make sales calls from {{ official }} only. Never tell anyone a verification code."
 )
-CURRENT_EDITION = 1
-LANGUAGES: Mapping[str, int] = MappingProxyType({"zh": 1, "en": 2})
+_FOURTH: dict[str, str] = _ENGLISH | {
+    Purpose.OPTED_OUT: (
+        "[{{ brand }}] Your refusal is recorded. No more sales calls or sales SMS from us. "
+        "{% if still_active %}{{ name }}, which you confirmed, goes on; to end it: {{ unsubscribe }}. "
+        "{% else %}{{ name }} is not set up and costs nothing. {% endif %}" + _EN_OFFICIAL
+    ),
+    Purpose.HELD: (
+        "[{{ brand }}] We have your reply and have stopped sales calls to you. "
+        "{{ name }} is on hold and costs nothing. "
+        "A person reads your reply by {{ deadline }}; after that it counts as a refusal. "
+        "To refuse now reply \"TD\", free. " + _EN_OFFICIAL
+    ),
+    Purpose.RESUMED: (
+        "[{{ brand }}] We read your reply and did not record it as a refusal. {{ name }} ({{ price }}) is still not "
+        "set up. To accept, reply \"{{ yes }}\" by {{ deadline }}; otherwise do nothing. "
+        "No more sales calls: \"TD\". Replies are free. " + _EN_OFFICIAL
+    ),
+}
+# fmt: on
+
+EDITIONS: Mapping[int, Mapping[str, str]] = MappingProxyType(
+    {n: MappingProxyType(words) for n, words in enumerate((_FIRST, _ENGLISH, _THIRD, _FOURTH), 1)}
+)
+CURRENT_EDITION = 3
+ENGLISH = frozenset({2, 4})
+"""The editions in English; the others are in Chinese."""
+LANGUAGES: Mapping[str, int] = MappingProxyType({"zh": 3, "en": 4})
 """The current edition of each language. What belongs to no order is said in Chinese."""
