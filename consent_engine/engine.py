@@ -2,8 +2,8 @@
 
 import random
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
@@ -12,6 +12,7 @@ from consent_engine.catalogue import Catalogue
 from consent_engine.domain.admit import Listed, Placing, Sale, Terms
 from consent_engine.domain.compact import compact
 from consent_engine.domain.decide import decide
+from consent_engine.domain.dial import Dial, dial_of
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.facts import CancelAsked, ResendAsked, RetryAsked
 from consent_engine.domain.lifecycle import State
@@ -20,8 +21,9 @@ from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order import Order
 from consent_engine.domain.restriction import Kind
 from consent_engine.errors import ArchiveUnavailable, ConsentError, OrderNotFound, StoreUnavailable
+from consent_engine.held import Decided, Decision, HeldText, deciding, held_of
 from consent_engine.keys import Keys
-from consent_engine.listing import Filter, Page, RefusalsPage, orders_page, refusals_page
+from consent_engine.listing import Filter, Page, RefusalsPage, orders_page, read_cursor, refusals_page
 from consent_engine.pace import EASY, Pace
 from consent_engine.perform import Performer
 from consent_engine.placing import Placed, placing
@@ -34,15 +36,6 @@ MOST_STUCK = 1_000
 EXPIRE_PIECE = 1_000
 MOST_OPEN, PASS, MOST_PASSES = 1_000_000, 500, 10_000
 CANCELLABLE = frozenset({State.AGREED, State.AWAITING_REPLY})
-
-
-@dataclass(frozen=True, slots=True)
-class Dial:
-    """May this number be called? When not: since when, and why."""
-
-    callable: bool
-    since: Millis | None = None
-    reason: Kind | None = None
 
 
 class Engine:
@@ -191,6 +184,25 @@ class Engine:
         kept = {"line": key, "carrier": carrier, "by": by, "evidence": evidence, "at": self.registry.now()}
         return self.store.lift(key, carrier, act_at, compact(kept))
 
+    def held(self, cursor: str = "", limit: int = 50) -> tuple[list[HeldText], str]:
+        """Replies that a person must read, newest first, and the cursor of the next page ('' at the end)."""
+        rows = self.store.restrictions(Kind.SUSPECTED, read_cursor(cursor), limit)
+        last = f"{rows[-1].at}-{rows[-1].name}" if len(rows) == limit else ""
+        return held_of(self._secret, rows), last
+
+    def decide_held(self, ids: Sequence[str], *, refusal: bool, by: str, reason: str) -> Decided:
+        """Decide what is held, as it was seen; proven before this returns. Raises Malformed for what is no id."""
+        decision = Decision(refusal, by, reason, tuple(self.outside.senders))
+        now = self.registry.now()
+        driven = drive(self.store, [deciding(each, decision, now) for each in ids])
+        self._wake(driven.due)
+        words: Counter[str] = Counter()
+        for result in driven.results:
+            if isinstance(result, ConsentError):
+                raise result
+            words[result] += 1
+        return Decided(words["decided"], words["gone"], words["own_call"])
+
     def revoke(self, code: str, by: str) -> int:
         """Take a plan back: no new orders, and what is open is cancelled with a notice; how many were.
 
@@ -268,7 +280,7 @@ class Engine:
         """Which of these may be dialled, in one look."""
         keys = [line_id(self._secret, msisdn) for msisdn, _ in wanted]
         loaded = Loaded(*self.store.load(lines=list(dict.fromkeys(keys))))
-        return [_dial(loaded.line(key), carrier) for key, (_, carrier) in zip(keys, wanted, strict=True)]
+        return [dial_of(loaded.line(key), carrier) for key, (_, carrier) in zip(keys, wanted, strict=True)]
 
     def stuck(self) -> list[Stuck]:
         """What waits for a person."""
@@ -281,10 +293,3 @@ class Engine:
     def _wake(self, due: dict[Lane, int]) -> None:
         for lane, count in due.items():
             self.queue.wake(lane, count)
-
-
-def _dial(line: Line, carrier: str | None) -> Dial:
-    against = line.restriction(carrier)
-    if against is None:
-        return Dial(callable=True)
-    return Dial(callable=False, since=against.since, reason=against.kind)

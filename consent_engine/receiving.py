@@ -1,20 +1,22 @@
 """The door for messages: replies, delivery reports and refusals become entries of their lines' inboxes."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from consent_engine.calling import text_of
 from consent_engine.domain.carriers import carrier_of_sender
 from consent_engine.domain.compact import compact
 from consent_engine.domain.correlate import sub_number
+from consent_engine.domain.effects import Purpose
 from consent_engine.domain.event import storable
-from consent_engine.domain.grammar import Keyword, counted, read
+from consent_engine.domain.grammar import Keyword, Read, counted, read
 from consent_engine.domain.line import keyed, line_id
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.policy import LATE_MARGIN
-from consent_engine.domain.restriction import EVERY_CARRIER, names_barring
+from consent_engine.domain.restriction import EVERY_CARRIER, Kind, name_of, names_barring
 from consent_engine.domain.sms import REPEATED, DeliveryReport, Reply
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Outside, Posted, Store, Stored
@@ -47,6 +49,7 @@ class Door:
         reports = [m for m in messages if isinstance(m, DeliveryReport)]
         lines = dict(zip([m.ref for m in reports], self._lines_of(reports), strict=True))
         archived = self._archived([ref.split(".")[0] for ref, line in lines.items() if not line])
+        said = self._read([m for m in messages if isinstance(m, Reply)])
         posted: dict[int, Posted] = {}
         unmatched = []
         for n, message in enumerate(messages):
@@ -54,7 +57,7 @@ class Door:
                 why = archived.get(message.ref.split(".")[0], "no_such_sms")
                 unmatched.append(compact({"why": why, "message": _report_body(message)}))
             else:
-                posted[n] = self._posted(message, lines)
+                posted[n] = self._posted(message, lines, said)
         stored = dict(zip(posted, self._store.receive(list(posted.values())), strict=True)) if posted else {}
         if unmatched:
             self._store.unmatched(unmatched)
@@ -82,10 +85,10 @@ class Door:
         except ArchiveUnavailable:
             return dict.fromkeys(owners, "unknown_here")
 
-    def _posted(self, message: Incoming, lines: dict[str, str | None]) -> Posted:
+    def _posted(self, message: Incoming, lines: dict[str, str | None], said: dict[str, Read]) -> Posted:
         match message:
             case Reply():
-                return self._reply(message)
+                return self._reply(message, said[_name(message)])
             case DeliveryReport():
                 line = lines[message.ref] or ""
                 parts = (message.ref, message.message_id, str(message.segment), message.status)
@@ -103,8 +106,31 @@ class Door:
     def _scope(self, carrier: str) -> tuple[str, ...]:
         return tuple(self._outside.senders) if carrier == EVERY_CARRIER else (carrier,)
 
-    def _reply(self, reply: Reply) -> Posted:
-        """The door reads the keyword: a STOP is a refusal in the same commit that stores it."""
+    def _read(self, replies: Sequence[Reply]) -> dict[str, Read]:
+        """What replies mean, by their texts and numbers; what is quoted out of a text of ours holds nothing."""
+        found = {_name(reply): read(storable(reply.text)) for reply in replies}
+        held = [reply for reply in replies if found[_name(reply)].keyword is Keyword.HOLD]
+        if held:
+            sent = self._sent({line_id(self._secret, reply.msisdn) for reply in held})
+            for reply in held:
+                texts = sent.get(line_id(self._secret, reply.msisdn), ())
+                found[_name(reply)] = read(storable(reply.text), sent=texts)
+        return found
+
+    def _sent(self, lines: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The texts that orders of these lines may have sent."""
+        _, _, known = self._store.live(lines=list(lines))
+        _, orders, _ = self._store.live([entry.order for line in known.values() for entry in line.entries])
+        return {
+            line.id: tuple(
+                text_of(orders[entry.order], purpose)
+                for entry in line.entries if entry.order in orders for purpose in Purpose
+            )
+            for line in known.values()
+        }  # fmt: skip
+
+    def _reply(self, reply: Reply, said: Read) -> Posted:
+        """The door reads the reply: what it restricts is in force in the same commit that stores it."""
         carriers = self.carriers_of(reply.gateway, reply.to)
         body = {
             "kind": "reply",
@@ -116,8 +142,14 @@ class Door:
             "written_at": reply.written_at,
             "carriers": " ".join(carriers),
             "sub": sub_number(reply.to, self._outside.senders),
+            "keyword": said.keyword.value,
+            "code": said.code,
+            "reason": said.reason.value if said.reason else None,
+            "marketing_free": int(said.marketing_free),
+            "edition": said.edition,
         }
-        refuses = carriers if counted(read(storable(reply.text)).keyword) is Keyword.STOP else ()
+        kind = {Keyword.STOP: Kind.REFUSED, Keyword.HOLD: Kind.SUSPECTED}.get(counted(said.keyword))
+        makes = tuple(name_of(kind, carrier) for carrier in carriers) if kind else ()
         barring = tuple(dict.fromkeys(name for carrier in carriers for name in names_barring(carrier)))
         # Who repeats a post repeats its id, words and instant. Gateways reuse ids, and a STOP must not drown: where no
         # instant is given, only what comes soon enough to be a repeat is one.
@@ -126,7 +158,8 @@ class Door:
         key = keyed(self._secret, "mo at" if dated else "mo", *parts)
         line = line_id(self._secret, reply.msisdn)
         return Posted(
-            line, reply.msisdn, key, compact(body), refuses, "sms", storable(reply.message_id), barring=barring,
+            line, reply.msisdn, key, compact(body), makes, "sms", storable(reply.message_id),
+            reason=said.reason.value if said.reason else "", words=storable(reply.text), barring=barring,
             repeated=compact({"why": REPEATED, "line": line, "key": key, "message": body}),
             same_for=None if dated else LATE_MARGIN,
         )  # fmt: skip
@@ -138,6 +171,10 @@ class Door:
             return (known,)
         served = tuple(carrier for carrier, name in self._outside.routes.items() if name == gateway)
         return served if len(served) == 1 else tuple(self._outside.senders)
+
+
+def _name(reply: Reply) -> str:
+    return f"{reply.msisdn} {reply.text}"
 
 
 def owner_of(message: Incoming) -> str:

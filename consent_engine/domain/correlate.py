@@ -53,7 +53,7 @@ def correlate(
     which_asked: what the subscriber had said when we asked "which one?" about an order ·
     doubtful: codes that name no order, because they stand in a text for another reason
     """
-    if keyword is Keyword.STOP:
+    if keyword in {Keyword.STOP, Keyword.HOLD}:
         orders = tuple(entry.order for entry in entries if entry.is_open)
         return Meaning(keyword, Rule.EVERY_OPEN, orders, orders)
     by_sub = [entry.order for entry in entries if entry.sub == sub]

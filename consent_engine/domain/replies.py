@@ -8,6 +8,7 @@ from consent_engine.domain.decision import (
     Decision,
     Drop,
     activating,
+    begun,
     clarified,
     note,
     proves_reading,
@@ -40,6 +41,8 @@ def on_reply(order: Order, reply: Replied, now: Millis) -> Decision:
             return _no(order, reply, now)
         case Keyword.HELP:
             return _help(order, reply, now)
+        case Keyword.HOLD:
+            return _held(order, reply, now)
         case _:
             return _unknown(order, reply, now)
 
@@ -66,6 +69,8 @@ def _event(trigger: Trigger, reply: Replied, now: Millis, **more: str | int) -> 
 def _yes(order: Order, reply: Replied, now: Millis) -> Decision:
     if reply.barred and not order.state.settled:
         return note(order, _event(Trigger.REPLIED_BARRED, reply, now))
+    if order.needs_code and not order.doc.asks_code and reply.rule is Rule.ONLY_ORDER:
+        return _unknown(order, reply, now)
     if order.state is State.AGREED:
         return _early_yes(order, reply, now)
     if order.state is not State.AWAITING_REPLY or reply.at > order.reply_by:
@@ -111,6 +116,14 @@ def _no(order: Order, reply: Replied, now: Millis) -> Decision:
     stops = sum(1 for e in order.events if e.detail.get("keyword") == Keyword.STOP)
     too_late = (say(purpose, now, stops + 1),) if stop and stops < MOST_ANSWERS else ()
     return refuse_or_note(order, event, late, say(purpose, now, stops + 1), late_puts=too_late)
+
+
+def _held(order: Order, reply: Replied, now: Millis) -> Decision:
+    """Words that may be a refusal: noted, and answered while the order can still wait for whoever reads them."""
+    event = _event(Trigger.SUSPECTED, reply, now)
+    told = reply.answer and not begun(order) and not order.state.settled
+    n = 1 + sum(1 for _ in order.all(Trigger.SUSPECTED))
+    return note(order, event, *((say(Purpose.HELD, now, n),) if told else ()))
 
 
 def _late(order: Order, reply: Replied, now: Millis) -> Decision:

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field
 
+from consent_engine.domain.answers import ASKING, REFUSING, answered, asking, of_the_line, which_one
 from consent_engine.domain.correlate import Meaning, correlate, remembered
 from consent_engine.domain.decision import MAY_BE_ASKED, Drop, Put, clarified
-from consent_engine.domain.effects import Pending, Purpose, is_sms, sms_effect
+from consent_engine.domain.effects import is_sms
 from consent_engine.domain.event import Event
-from consent_engine.domain.facts import CancelAsked, Fact, Replied, Reported, Rule
-from consent_engine.domain.grammar import Keyword, Read, counted, read, usable_code
+from consent_engine.domain.facts import CancelAsked, Fact, Replied, Reported, Resumed, Rule
+from consent_engine.domain.grammar import Keyword, Read, Reason, counted, read, usable_code
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Entry, Line, Unread
 from consent_engine.domain.order import MOST_EVENTS, Order
@@ -18,7 +19,6 @@ from consent_engine.domain.sms import Delivery
 
 MOST_SETTLED = 20
 """How many settled orders of a line are looked at; open ones are never left out."""
-ANSWER_AGAIN_MS = 3_600_000
 TOO_MANY = "too_many"
 
 
@@ -49,19 +49,20 @@ def understand(line: Line, orders: Mapping[str, Order], message: Unread, *, wait
             return _reply(line, orders, message)
         case "refusal":
             return _refusal(line, message)
+        case "resumed":
+            return _resumed(line, message)
         case _:
             return _report(line, orders, message, waits=waits)
 
 
 def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
     body = message.body
-    text = str(body["text"])
-    said = read(text)
+    said = read_at_the_door(body)
     keyword = counted(said.keyword)
     carriers = str(body["carriers"]).split()
     entries = remembered(line.entries, carriers, message.at)
     # What was said before an order was placed cannot mean it. A STOP means all there is: the door keeps later ones out.
-    entries = entries if keyword is Keyword.STOP else _older(entries, message, orders)
+    entries = entries if keyword in REFUSING else _older(entries, message, orders)
     entries = [entry for entry in entries if entry.order in orders]
     entries.sort(key=lambda entry: orders[entry.order].asked_at or message.at)
     meaning = correlate(
@@ -84,12 +85,25 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
     ask = ambiguous and begun is None and _may_ask(meaning.keyword, [orders[o] for o in room], message)
     asked = ask or (begun is not None and bool(begun.detail["clarified"]))
     # One SMS answers a message, not one an order; read again after a crash, it was answered by the first commit.
-    first = None if any(orders[o].knows(message.key) for o in orders) else room[0]
+    fields = answered(line, keyword, carriers[0], message.at) if keyword in REFUSING else {}
+    silent = (keyword in REFUSING and not fields) or any(orders[o].knows(message.key) for o in orders)
+    first = None if silent else room[0]
     answers = {o: asked if ambiguous else o == first for o in room}
     facts = tuple((o, _said(line, orders[o], meaning, message, said, answer=answers[o])) for o in room)
     # Whoever has answered is not asked any more.
-    drop = () if ambiguous or meaning.keyword is Keyword.UNKNOWN else _asking(line)
-    return Reading(facts, (_which_one(line, orders, room, message),) if ask else (), drop=drop)
+    drop = () if ambiguous or meaning.keyword is Keyword.UNKNOWN else asking(line)
+    return Reading(facts, (which_one(line, [orders[o].doc for o in room], message.at),) if ask else (), fields, drop)
+
+
+def read_at_the_door(body: Mapping[str, str | int | None]) -> Read:
+    """What the door read in a reply; an older program left that to its reader."""
+    if "keyword" not in body:
+        return read(str(body["text"]))
+    reason = body["reason"]
+    return Read(
+        Keyword(str(body["keyword"])), str(body["code"]), Reason(str(reason)) if reason else None,
+        bool(body["marketing_free"]), int(str(body["edition"])),
+    )  # fmt: skip
 
 
 def _texts(entries: Sequence[Entry], orders: Mapping[str, Order]) -> list[str]:
@@ -101,11 +115,6 @@ def _said(line: Line, order: Order, meaning: Meaning, message: Unread, said: Rea
     """What a reply is to one order."""
     barred = message.was_barred(order.doc.carrier)
     return _refused(line, order, meaning, message) or _replied(meaning, message, said, answer=answer, barred=barred)
-
-
-def _asking(line: Line) -> tuple[tuple[str, Drop], ...]:
-    """The line's own questions that have not gone out."""
-    return tuple((effect, Drop.ANYWAY) for effect in line.effects if effect.startswith(_ASKING))
 
 
 def _has_room(order: Order, keyword: Keyword) -> bool:
@@ -122,7 +131,7 @@ def _was_asked(order: Order) -> bool:
 
 def _which_asked(line: Line, order: Order, orders: Mapping[str, Order], message: Unread) -> Keyword | None:
     """What was asked about; None while our question has not begun to leave, for then nobody has answered it."""
-    waits = (pending for effect, pending in line.effects.items() if effect.startswith(_ASKING))
+    waits = (pending for effect, pending in line.effects.items() if effect.startswith(ASKING))
     if any(not pending.first_at or pending.first_at >= message.at for pending in waits):
         return None
     return which_asked(order, message.key, message.at - 1, orders.values())
@@ -150,9 +159,6 @@ def _refused(line: Line, order: Order, meaning: Meaning, message: Unread) -> Can
     body = message.body
     person = {"msisdn": str(body["from"]), "to": str(body["to"]), "text": str(body["text"])}
     return CancelAsked(message.key, "engine", "refused", refusal.door, ref=str(body["id"]), person=person)
-
-
-_ASKING = (f"sms.{Purpose.CLARIFICATION}.", f"sms.{Purpose.HELP}.")
 
 
 def _older(entries: Sequence[Entry], message: Unread, orders: Mapping[str, Order]) -> list[Entry]:
@@ -200,34 +206,32 @@ def _replied(meaning: Meaning, message: Unread, said: Read, *, answer: bool, bar
     )
 
 
-def _which_one(line: Line, orders: Mapping[str, Order], candidates: tuple[str, ...], message: Unread) -> Put:
-    """Ask once which order was meant, listing codes."""
-    docs = [orders[o].doc for o in candidates]
-    about = (docs[0].carrier, *(f"{doc.code} {doc.plan_name}" for doc in docs))
-    return Put(sms_effect(Purpose.CLARIFICATION, line.version), message.at, Pending(about=about))
-
-
 def _active(entries: Sequence[Entry], orders: Mapping[str, Order]) -> tuple[str, ...]:
     """The newest order whose service is on: a STOP that comes after it is told how to end that."""
     return tuple(e.order for e in entries if orders[e.order].state is State.NOTIFIED)[-1:]
 
 
 def _nothing_asked(line: Line, message: Unread, keyword: Keyword, why: str) -> Reading:
-    """STOP and HELP are answered even when nothing was asked, at most once an hour; all else is kept, unanswered."""
-    purpose = {Keyword.STOP: Purpose.OPTED_OUT, Keyword.HELP: Purpose.HELP}.get(keyword)
-    drop = _asking(line) if keyword is Keyword.STOP else ()
-    if purpose is None or why == TOO_MANY or message.at - line.answered.get(purpose, 0) < ANSWER_AGAIN_MS:
-        return Reading(drop=drop, unmatched=why)
-    carriers = str(message.body["carriers"]).split()
-    put = Put(sms_effect(purpose, line.version), message.at, Pending(about=tuple(carriers[:1])))
-    return Reading((), (put,), {f"a:{purpose}": str(message.at)}, drop, why)
+    """STOP, HOLD and HELP are answered even when nothing was asked, now and then; all else is kept, unanswered."""
+    carrier = str(message.body["carriers"]).split()[0]
+    drop = asking(line) if keyword in REFUSING else ()
+    fields = answered(line, keyword, carrier, message.at) if why != TOO_MANY else {}
+    put = (of_the_line(line, keyword, carrier, message.at),) if fields else ()
+    return Reading((), put, fields, drop, why)
 
 
 def _refusal(line: Line, message: Unread) -> Reading:
     body = message.body
     entries = remembered(line.entries, str(body["carriers"]).split(), message.at)
     fact = CancelAsked(message.key, str(body["by"]), "refused", str(body["door"]))
-    return Reading(tuple((entry.order, fact) for entry in entries if entry.is_open), drop=_asking(line))
+    return Reading(tuple((entry.order, fact) for entry in entries if entry.is_open), drop=asking(line))
+
+
+def _resumed(line: Line, message: Unread) -> Reading:
+    body = message.body
+    entries = remembered(line.entries, str(body["carriers"]).split(), message.at)
+    fact = Resumed(message.key, str(body["by"]), str(body["reason"]))
+    return Reading(tuple((entry.order, fact) for entry in entries if entry.is_open))
 
 
 def _report(line: Line, orders: Mapping[str, Order], message: Unread, *, waits: bool) -> Reading:

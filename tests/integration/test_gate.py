@@ -195,3 +195,158 @@ def test_a_refusal_from_before_stands_as_it_was_kept(world):
         world.place()
     assert world.engine.lift(NUMBER, "*", "admin", "form", 1_699_999_999_999) is LiftedWord.NEWER
     assert world.engine.lift(NUMBER, "*", "admin", "form", 1_700_000_000_000) is LiftedWord.OK
+
+
+# -- HOLD: words that a person must read ------------------------------------------------------------------------------
+
+
+def asked(world):
+    """An order whose question is with the subscriber."""
+    order = world.place()
+    world.run(Lane.SMS)
+    world.clock.forward(seconds=1)
+    return order
+
+
+COMPLAINT = "我要投诉你们"
+
+
+def held_ids(world):
+    return [each.id for each in world.engine.held()[0]]
+
+
+def test_words_that_may_be_a_refusal_bar_everything_from_the_door_on(world):
+    order = asked(world)
+    world.say(COMPLAINT)
+    dial = world.engine.dial(NUMBER, "mobile")
+    assert (dial.callable, dial.reason, dial.since) == (False, "suspected", world.clock.now)
+    assert world.engine.dial(NUMBER, "telecom").callable
+    with pytest.raises(DoNotCall) as refused:
+        world.place(plan="data-pack-10gb")
+    assert refused.value.facts["reason"] == "suspected"
+    world.clock.forward(1)
+    world.say("是")
+    world.run()
+    assert world.state(order) == "awaiting_reply"
+    assert world.triggers(order)[-2:] == ["replied_barred", "informed"]
+    assert world.bss.asked == []
+
+
+def test_it_is_answered_once_a_day_and_says_until_when_a_person_reads_it(world):
+    order = asked(world)
+    for _ in range(3):
+        world.say(COMPLAINT)
+        world.run()
+    [told] = world.texts("held")
+    assert "11月26日00:00前人工核实" in told
+    assert world.triggers(order).count("suspected") == 3
+    world.clock.forward(hours=1)
+    world.say("TD")
+    world.run()
+    assert len(world.texts("opted_out")) == 1
+    world.clock.forward(hours=1)
+    world.say(COMPLAINT)
+    world.run()
+    assert len(world.texts("held")) == 1, "after a STOP nothing is left to be read"
+
+
+def test_where_no_order_is_open_it_is_held_and_answered_too(world):
+    world.say(COMPLAINT)
+    world.run()
+    [told] = world.texts("held")
+    assert told.startswith("【中国移动】已收到您的回复")
+    assert not world.engine.dial(NUMBER, "mobile").callable
+    assert len(held_ids(world)) == 1
+
+
+def test_a_decision_that_it_was_none_lets_the_order_go_on_and_asks_for_the_code(world):
+    order = asked(world)
+    world.say(COMPLAINT)
+    world.clock.forward(seconds=1)
+    world.say("是")
+    world.run()
+    done = world.engine.decide_held(held_ids(world), refusal=False, by="ops-1", reason="asks for the price")
+    assert (done.decided, done.gone, done.own_call) == (1, 0, 0)
+    assert world.engine.dial(NUMBER, "mobile").callable
+    world.run()
+    code = order.doc.code
+    assert f"“是{code}”" in world.texts("resumed")[0]
+    world.clock.forward(seconds=1)
+    world.say("是")
+    world.run()
+    assert world.state(order) == "awaiting_reply", "a bare yes is not answer enough any more"
+    world.clock.forward(seconds=1)
+    world.say(f"是{code}")
+    world.run()
+    assert world.state(order) == "notified"
+    assert len(world.bss.asked) == 1
+
+
+def test_a_decision_that_it_was_one_is_a_refusal_by_the_same_door(world):
+    order = asked(world)
+    world.say(COMPLAINT)
+    world.run()
+    assert world.engine.decide_held(held_ids(world), refusal=True, by="ops-1", reason="").decided == 1
+    world.run()
+    assert world.state(order) == "cancelled"
+    [refusal] = world.engine.line(NUMBER).restrictions
+    assert (refusal.kind, refusal.door) == ("refused", "sms")
+    assert held_ids(world) == []
+
+
+def test_undecided_for_a_day_it_is_a_refusal(world):
+    order = asked(world)
+    world.say(COMPLAINT)
+    world.run()
+    world.clock.forward(hours=23)
+    world.run(Lane.TIMER)
+    assert world.engine.dial(NUMBER, "mobile").reason == "suspected"
+    world.clock.forward(hours=1)
+    world.run()
+    assert world.engine.dial(NUMBER, "mobile").reason == "refused"
+    assert world.state(order) in {"cancelled", "expired"}
+    assert (held_ids(world), world.engine.line(NUMBER).effects) == ([], {})
+
+
+def test_what_was_written_after_the_look_is_not_decided_by_it(world):
+    asked(world)
+    world.say(COMPLAINT)
+    seen = held_ids(world)
+    world.clock.forward(1)
+    world.say("骗子，我要报警")
+    done = world.engine.decide_held(seen, refusal=False, by="ops-1", reason="asks for the price")
+    assert (done.decided, done.gone) == (0, 1)
+    assert not world.engine.dial(NUMBER, "mobile").callable
+    [again] = world.engine.held()[0]
+    assert again.text == f"{COMPLAINT}\n骗子，我要报警"
+
+
+@pytest.mark.parametrize("who", ["desk", "A1024"])
+def test_whoever_placed_the_order_does_not_judge_the_reply_to_it(world, who):
+    asked(world)
+    world.say(COMPLAINT)
+    assert world.engine.decide_held(held_ids(world), refusal=False, by=who, reason="fine").own_call == 1
+    assert not world.engine.dial(NUMBER, "mobile").callable
+
+
+def test_the_same_words_of_many_people_are_one_group(world):
+    for n in range(3):
+        world.say(["我要投诉你们", "我要投诉你们！", "我要 投诉你们"][n], msisdn=f"+8613800138{n:03}")
+    found = world.engine.held()[0]
+    assert (len(found), len({each.group for each in found})) == (3, 1)
+
+
+def test_a_quotation_of_our_own_question_holds_nothing(world):
+    asked(world)
+    world.say(world.gateway.sent[0].text)
+    assert world.engine.dial(NUMBER, "mobile").callable
+
+
+def test_a_stop_settles_a_suspicion(world):
+    order = asked(world)
+    world.say(COMPLAINT)
+    world.clock.forward(1)
+    world.say("TD")
+    assert (world.engine.dial(NUMBER, "mobile").reason, held_ids(world)) == ("refused", [])
+    world.run()
+    assert world.state(order) == "declined"

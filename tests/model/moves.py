@@ -41,8 +41,8 @@ NOWHERE, DISAGREES = "是 to a sub-number of nobody", "是999 to the sub-number"
 ANSWERS = (BARE, CODE, WRONG, SUB, OLD)
 WORDS = ("否", "TD", "帮助", "嗯", "{0}")
 PEOPLE = CANCEL, REVOKE, RESEND, RETRY = "cancel", "plan revoked", "resend", "retry"
-LIFT = "lift"
-REFUSED_BY_VOICE, FAILED = "refused by voice", "report failed"
+LIFT, RESUME = "lift", "resume"
+REFUSED_BY_VOICE, FAILED, HOLD = "refused by voice", "report failed", "我要投诉"
 
 
 @dataclass(frozen=True)
@@ -265,8 +265,16 @@ def _people(s: Standing, scope: Scope, n: int, order: Order) -> Iterator[Step]:
     }
     if n == 0 and LIFT in scope.people and s.restrictions:
         yield Step("what stands is lifted", replace(s, restrictions=(), n=s.n + 1))
+    suspected = any(r.kind is Kind.SUSPECTED for r in s.restrictions)
+    if n == 0 and RESUME in scope.people and suspected and not s.inbox:
+        body = {"kind": "resumed", "named": "resumed", "carriers": CARRIER, "by": "ops", "reason": "none"}
+        rest = tuple(r for r in s.restrictions if r.kind is not Kind.SUSPECTED)
+        yield from (
+            replace(step, name="it was no refusal")
+            for step in _read(_posted(replace(s, restrictions=rest), body), scope, halves=False)
+        )
     for name in scope.people:
-        if name == LIFT:
+        if name in {LIFT, RESUME}:
             continue
         try:
             yield from _step(name, s, scope, n, facts[name])
@@ -313,7 +321,7 @@ def _arrives(s: Standing, scope: Scope, kind: str) -> Iterator[tuple[str, Standi
             "kind": "reply", "gateway": "g", "id": f"mo-{s.n}", "from": NUMBER, "to": SENDER + sub, "text": text,
             "written_at": written, "sub": sub,
         }  # fmt: skip
-    yield kind, _posted(s, body, refuses=kind in {REFUSED_BY_VOICE, "TD"})
+    yield kind, _posted(s, body, {REFUSED_BY_VOICE: Kind.REFUSED, "TD": Kind.REFUSED, HOLD: Kind.SUSPECTED}.get(kind))
 
 
 def _reported(s: Standing, scope: Scope, *, failed_only: bool = False) -> Iterator[tuple[str, Standing]]:
@@ -351,11 +359,13 @@ def _report(s: Standing, order: Order, effect: str, name: str, status: Delivery)
     return _posted(s, body)
 
 
-def _posted(s: Standing, body: dict[str, str | int | None], *, refuses: bool = False) -> Standing:
+def _posted(s: Standing, body: dict[str, str | int | None], makes: Kind | None = None) -> Standing:
     message = Heard(s.n, Unread(s.now, f"mo-{s.n}", body, tuple(r.name for r in s.restrictions)))
     restrictions = s.restrictions
-    if refuses and not restrictions:
-        restrictions = (Restriction(Kind.REFUSED, CARRIER, s.now, "sms", ""),)
+    if makes is Kind.REFUSED:  # it settles a suspicion
+        restrictions = tuple(r for r in restrictions if r.kind is Kind.REFUSED)
+    if makes and not any(r.kind is makes for r in restrictions):
+        restrictions = (*restrictions, Restriction(makes, CARRIER, s.now, "sms", ""))
     return replace(
         s, inbox=(*s.inbox, message), restrictions=restrictions, n=s.n + 1,
         heard={**s.heard, message.unread.key: message},

@@ -51,7 +51,7 @@ MOST_DOUBTS = 2
 PLANS = [plan for plan in plans_from(None) if plan.carrier == CARRIER]
 MATTERS = frozenset({Purpose.CONFIRMATION, Purpose.NOTIFICATION})
 """SMS that decisions look at."""
-NO_ANSWER = frozenset({"否", "TD", "帮助", "嗯", "refused by voice", "report failed"})
+NO_ANSWER = frozenset({"否", "TD", "帮助", "嗯", "我要投诉", "resumed", "refused by voice", "report failed"})
 """Messages that are taken alike whenever they were written."""
 _ASKED_OF = frozenset({State.AGREED, State.AWAITING_REPLY})
 
@@ -180,6 +180,7 @@ def _order(s: Standing, n: int, order: Order, *, small_talk: bool) -> object:
     effects = tuple(sorted(_effect(effect, pending) for effect, pending in order.effects.items()))
     ends = deadline(s, n)
     found: list[object] = [order.state.value, effects, _compared(s.now, ends) if ends else None]
+    found.append(order.needs_code and not order.doc.asks_code)
     if order.state in _ASKED_OF:
         clarified = any(e.detail["clarified"] for e in order.all(Trigger.UNCLEAR))
         found += [_reports(order), clarified, s.asked_since[n] > 0]

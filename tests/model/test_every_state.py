@@ -19,11 +19,13 @@ from tests.model.moves import (
     CODE,
     DISAGREES,
     FAILED,
+    HOLD,
     LIFT,
     NOWHERE,
     OLD,
     REFUSED_BY_VOICE,
     RESEND,
+    RESUME,
     RETRY,
     REVOKE,
     SUB,
@@ -38,6 +40,7 @@ SHORT = Policy(max_attempts=2, resend_max=0, reminder_after=0)
 RESENDS = Policy(max_attempts=2, resend_max=1, reminder_after=0)
 REMINDS = Policy(max_attempts=2, resend_max=0, reminder_after=12 * HOUR)
 CALM = {"people": (), "races": False, "policy": SHORT}
+HELD = {"policy": SHORT, "races": False, "subs": False}
 PAIR = {**CALM, "orders": 2, "subs": False}
 
 SCOPES = (
@@ -45,6 +48,7 @@ SCOPES = (
     Scope("help, codes, sub-numbers", ("帮助", SUB, CODE, BARE), **CALM),
     Scope("what names nobody", (NOWHERE, DISAGREES, SUB), **CALM),
     Scope("a yes and a STOP, both unread", (), (BARE, "TD"), (("TD", BARE), (BARE, "TD")), **CALM),
+    Scope("held, and decided", (HOLD, CODE), (BARE, HOLD), ((BARE, HOLD), (HOLD, BARE)), people=(RESUME,), **HELD),
     Scope("refused, and lifted", (), (BARE, "TD"), ((BARE, "TD"), ("TD", BARE)), people=(LIFT,), policy=SHORT),
     Scope("refused by voice, answers from before", (SUB, OLD), (REFUSED_BY_VOICE,), **CALM),
     Scope("reports, asked again", (BARE,), reports=1, delivered=True, people=(RESEND,), races=False, policy=RESENDS),

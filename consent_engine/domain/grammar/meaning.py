@@ -45,8 +45,7 @@ class Read(Struct, frozen=True):
 
 
 def counted(keyword: Keyword) -> Keyword:
-    """The meaning that the engine acts on: a WITHDRAW that fits no activated order is a STOP, a HOLD no answer.
-
-    Until restrictions and endings are there, no WITHDRAW fits and nothing can be held.
+    """The meaning that the engine acts on: a WITHDRAW that fits no activated order is a STOP; until endings are there,
+    none fits.
     """
-    return {Keyword.WITHDRAW: Keyword.STOP, Keyword.HOLD: Keyword.UNKNOWN}.get(keyword, keyword)
+    return Keyword.STOP if keyword is Keyword.WITHDRAW else keyword

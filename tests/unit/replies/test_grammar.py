@@ -249,9 +249,8 @@ def test_no_text_raises(text):
     assert read(text, sent=(text,), words=(text,)).edition == EDITION
 
 
-def test_held_and_withdrawn_count_as_doubt_and_stop_until_they_can_be_more():
+def test_a_withdrawal_counts_as_a_stop_until_it_can_be_more():
     assert {each: counted(each) for each in Keyword if counted(each) is not each} == {
-        Keyword.HOLD: Keyword.UNKNOWN,
         Keyword.WITHDRAW: Keyword.STOP,
     }
 

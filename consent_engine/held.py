@@ -1,0 +1,130 @@
+"""Suspicions: replies that may be a refusal. People list and decide them; undecided for a day, they are refusals."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from consent_engine.domain.compact import compact
+from consent_engine.domain.decision import Drop, Put
+from consent_engine.domain.effects import WAKE_UNDECIDED, Millis
+from consent_engine.domain.grammar import folded
+from consent_engine.domain.line import Line, keyed
+from consent_engine.domain.restriction import EVERY_CARRIER, SUSPICION_LASTS_MS, Kind, Restriction, name_of
+from consent_engine.errors import BrokenRecord, FieldError, Malformed
+from consent_engine.ports import Commit, Held, Leased, LineChange, Owner, Posted, Standing
+from consent_engine.rounds import Step, load, post, save
+
+BY_ENGINE = "engine"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldText:
+    """A suspicion as a person sees it: no number. id: names it as it was seen · group: the same for the same words."""
+
+    id: str
+    carrier: str
+    reason: str
+    text: str
+    group: str
+    since: Millis
+    until: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What became of deciding some: how many were; how many stand no more, or not as they were seen; own calls."""
+
+    decided: int
+    gone: int
+    own_call: int
+
+
+def held_of(secret: str, standing: Sequence[Standing]) -> list[HeldText]:
+    """Suspicions of a list, as a person sees them."""
+    found = [(each.line, each.restriction) for each in standing if each.restriction is not None]
+    return [
+        HeldText(
+            id=f"{line}.{r.carrier}.{r.newest}", carrier=r.carrier, reason=r.reason, text=r.text,
+            group=keyed(secret, "held", "".join(folded(r.text).split())), since=r.since,
+            until=r.since + SUSPICION_LASTS_MS,
+        )
+        for line, r in found
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What somebody decided of some: refusal, or none and why."""
+
+    refusal: bool
+    by: str
+    reason: str
+    carriers: tuple[str, ...]
+    """every carrier, for a suspicion against all"""
+
+
+def deciding(seen: str, decision: Decision, now: Millis) -> Step[str]:
+    """Decide one suspicion as it was seen; 'decided', 'gone' or 'own_call' (whoever placed an order does not judge)."""
+    line_id, carrier, newest = _parts(seen)
+    loaded = yield from load(lines=[line_id])
+    line = loaded.line(line_id)
+    restriction = line.named(name_of(Kind.SUSPECTED, carrier))
+    if restriction is None or restriction.newest != newest:
+        return "gone"
+    orders = (yield from load([entry.order for entry in line.entries])).orders.values()
+    if any(decision.by in {order.doc.placed_by, order.doc.agent} for order in orders):
+        return "own_call"
+    stored = yield from post(_decided(line, restriction, decision, now))
+    return "gone" if stored.gone else "decided"
+
+
+def _parts(seen: str) -> tuple[str, str, Millis]:
+    line, _, rest = seen.partition(".")
+    carrier, _, newest = rest.partition(".")
+    if not (line and carrier and newest.isdecimal() and len(newest) < 16):  # noqa: PLR2004 - digits of an instant
+        raise Malformed([FieldError("ids", "invalid_id", "take them from the list of what is held, as they are")])
+    return line, carrier, int(newest)
+
+
+def _decided(line: Line, restriction: Restriction, decision: Decision, now: Millis) -> Posted:
+    """The message that decides: a refusal by the door it came through, or that it was none."""
+    carriers = decision.carriers if restriction.carrier == EVERY_CARRIER else (restriction.carrier,)
+    kind = "refusal" if decision.refusal else "resumed"
+    body = {
+        "kind": kind, "carriers": " ".join(carriers), "by": decision.by, "door": restriction.door,
+        "reason": decision.reason,
+    }  # fmt: skip
+    kept = {
+        "line": line.id, "carrier": restriction.name, "by": decision.by, "evidence": decision.reason, "at": now,
+        "text": restriction.text, "since": restriction.since,
+    }  # fmt: skip
+    return Posted(
+        line.id, "", f"decide-{uuid.uuid4().hex}", compact(body),
+        makes=(restriction.carrier,) if decision.refusal else (), door=restriction.door, ref=restriction.ref,
+        decides=restriction.name, decided=restriction.newest, lifting="" if decision.refusal else compact(kept),
+    )  # fmt: skip
+
+
+def overdue(leased: Leased, carriers: Sequence[str]) -> Step[str]:
+    """A line's suspicions that nobody decided in time become refusals; the timer goes, or waits for the next one."""
+    line = leased.line
+    if line is None:
+        raise BrokenRecord("a timer without its record")
+    left = []
+    for suspicion in _suspicions(line):
+        if suspicion.since + SUSPICION_LASTS_MS > leased.at:
+            left.append(suspicion.since + SUSPICION_LASTS_MS)
+            continue
+        decision = Decision(refusal=True, by=BY_ENGINE, reason="undecided", carriers=tuple(carriers))
+        stored = yield from post(_decided(line, suspicion, decision, leased.at))
+        if stored.gone:  # somebody wrote again meanwhile: look once more
+            left.append(leased.at)
+    held = Held(Owner.LINE, leased.effect, leased.token)
+    put = (Put(WAKE_UNDECIDED, min(left)),) if left else ()
+    drop = () if left else ((leased.effect, Drop.ANYWAY),)
+    yield from save(Commit("", line=LineChange(line.id, put=put, drop=drop), held=held))
+    return "performed"
+
+
+def _suspicions(line: Line) -> Iterator[Restriction]:
+    return (each for each in line.restrictions if each.kind is Kind.SUSPECTED)
