@@ -9,7 +9,7 @@ from consent_engine.domain.effects import ACTIVATE, WAKE_ACTIVATE, Lane, Rejecte
 from consent_engine.domain.facts import Ended
 from consent_engine.engine import RefusalAsked
 from consent_engine.errors import DoNotCall
-from consent_engine.ports import Held, LiftedWord, Owner
+from consent_engine.ports import Held, LiftedWord, Owner, Posted
 from consent_engine.recording import recording
 from consent_engine.rounds import drive
 from tests.conftest import NUMBER
@@ -350,3 +350,17 @@ def test_a_stop_settles_a_suspicion(world):
     assert (world.engine.dial(NUMBER, "mobile").reason, held_ids(world)) == ("refused", [])
     world.run()
     assert world.state(order) == "declined"
+
+
+def test_a_decision_names_the_newest_act_that_was_seen(world):
+    """The engine looks first; whoever writes between that look and the writing is heard by the script."""
+    world.say(COMPLAINT)
+    line = world.engine.line(NUMBER)
+    decides = Posted(
+        line.id, "", "d", '{"kind":"resumed"}', decides="suspected:mobile", decided=world.clock.now, lifting="{}"
+    )
+    world.clock.forward(1)
+    world.say("骗子，我要报警")
+    [stored] = world.engine.store.receive([decides])
+    assert (stored.is_new, stored.gone) == (False, True)
+    assert not world.engine.dial(NUMBER, "mobile").callable
