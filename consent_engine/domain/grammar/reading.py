@@ -48,6 +48,7 @@ _is_no = _refusal(w.NO, NO_SENTENCES, w.BEFORE_NO)
 _is_stop = _refusal(w.STOP, STOP_SENTENCES, w.BEFORE_STOP)
 _is_courtesy = re.compile(either(word.replace(" ", "") for word in (*w.BEFORE_NO, *w.AFTER))).fullmatch
 _PIECES = re.compile("[,.。!、;:~…/]+")
+_PIECES_AND_BLANKS = re.compile("[,.。!、;:~…/ ]+")
 
 
 def read(text: str, *, sent: tuple[str, ...] = (), words: tuple[str, ...] = ()) -> Read:
@@ -112,14 +113,17 @@ def _own(words: tuple[str, ...]) -> frozenset[str]:
 def _refused(whole: Folded, ends: str) -> Read | None:
     """A STOP or a NO in whatever form; asked as a question a STOP is held and a NO is nothing."""
     word, code = _coded(_bare(ends))
-    bare = _bare(word).replace(" ", "")
+    spaced = _bare(word)
+    bare = spaced.replace(" ", "")
     if not bare:
         signs = set(whole.text)
         shakes = not whole.asks and not signs.isdisjoint(w.NEGATIVE_SIGNS) and signs.isdisjoint(w.SIGNS)
         return _found(Keyword.NO) if shakes else None
     if not MAY_REFUSE.search(bare):
         return None
-    kinds = {_kind(piece) for piece in _PIECES.split(bare) if piece and not _is_courtesy(piece)}
+    kinds = _kinds(_PIECES.split(bare))
+    if None in kinds and spaced != bare:
+        kinds = _kinds(_PIECES_AND_BLANKS.split(spaced))
     if not kinds or None in kinds:
         return None
     stops = Keyword.STOP in kinds
@@ -127,6 +131,10 @@ def _refused(whole: Folded, ends: str) -> Read | None:
         return _found(Keyword.HOLD, "", Reason.REFUSING) if stops else None
     free = stops and any(each in bare for each in w.MARKETING_FREE)
     return _found(Keyword.STOP if stops else Keyword.NO, code, marketing_free=free)
+
+
+def _kinds(pieces: Iterable[str]) -> set[Keyword | None]:
+    return {_kind(piece) for piece in pieces if piece and not _is_courtesy(piece)}
 
 
 def _kind(piece: str) -> Keyword | None:

@@ -20,20 +20,39 @@ NO = (
     *("拒绝", "我拒绝", "拒绝办理", "拒", "反对", "不行", "不可以", "不接受", "不考虑", "没兴趣", "没有兴趣"),
     *("不感兴趣", "无兴趣", "冇兴趣", "唔要", "唔使", "唔系", "撤回", "撤回同意", "撤销", "不可能", "免谈", "没门"),
     *("不愿意", "不愿", "不想", "休想", "没同意", "我没同意", "没有同意", "未同意", "没答应"),
+    *("绝不", "决不", "不必", "免了", "谢绝", "没必要", "没有必要", "没需要", "没有需要", "没需求", "不参加", "不肯"),
+    *("不乐意", "不情愿", "无需", "无需办理", "撤单", "作废", "终止", "中止", "解除", "关闭", "关掉", "退", "退掉"),
     *("n", "no", "nope", "nah", "cancel", "cancel it", "decline", "declined", "reject", "refuse", "i refuse"),
     *("disagree", "not agree", "i do not agree", "i don't agree", "i dont agree", "no way", "no need"),
     *("not interested", "i'm not interested", "im not interested", "i am not interested"),
+    *("don't want", "dont want", "do not want", "don't want it", "dont want it", "i don't want it", "i dont want it"),
+    *("i don't want this", "i do not want this", "don't need it", "dont need it", "i don't need it", "not wanted"),
+    *(
+        "no longer interested",
+        "not for me",
+        "no deal",
+        "deny",
+        "denied",
+        "rejected",
+        "refused",
+        "i reject",
+        "i decline",
+    ),
+    *("never", "negative", "cancelled", "canceled", "cancel this", "cancel order", "cancel my order", "cancel all"),
+    *("cancel the order", "cancel now", "no consent", "i do not consent", "i don't consent", "withdraw consent"),
     *("bu", "buyao", "buyong", "buban", "butongyi", "buxuyao", "quxiao", "jujue"),
 )
 
 STOP = (
     *("td", "t", "退订", "退订吧", "t退订", "td退订", "拒收", "拒接", "停止", "停", "停止营销", "停止呼叫", "取消订阅"),
     *("勿扰", "免打扰", "免营销", "勿打", "请勿打扰", "请勿来电", "请勿联系", "请勿打电话", "拉黑", "滚", "滚蛋"),
-    *("滚开", "别烦我", "别烦"),
+    *("滚开", "别烦我", "别烦", "谢绝推销", "谢绝来电", "不要广告", "不要推广", "不要骚扰", "走开"),
     *("退定", "推订", "腿订", "tdd", "tuiding", "unsub"),
     *("stop", "stopall", "quit", "end", "revoke", "unsubscribe", "optout", "opt me out", "do not call"),
     *("do not call me", "do not call me again", "don't call me", "dont call me", "don't call", "dont call"),
     *("stop calling", "stop calling me", "remove me", "leave me alone", "no more calls", "go away", "fuck off"),
+    *("opt-out", "do not disturb", "take me off", "take me off your list", "lose my number", "delete my number"),
+    *("get lost", "stop now", "stop sms", "stop texts"),
 )
 
 MARKETING_FREE = ("免营销",)
@@ -62,8 +81,9 @@ NEVER_CODES = frozenset({"400", "800", "911"})
 
 PARTICLES = "了啊呀哦噢吧哈嘛啦咯嘞勒呢滴的"
 """Trailing, they change nothing about a refusal."""
-BEFORE_NO = (*GREETINGS, *THANKS, "请", "麻烦", "不好意思", "对不起", "抱歉", "sorry")
-BEFORE_STOP = (*BEFORE_NO, "麻烦你", "我要", "我想", "我", "给我", "帮我", "please", "pls", "i want to", "申请", "登记")
+_SAID = ("说了", "说过", "都说了", "我说了", "我都说了", "早就说了", "我已经说了")
+BEFORE_NO = (*GREETINGS, *THANKS, *_SAID, "please", "pls", "请", "麻烦", "不好意思", "对不起", "抱歉", "sorry")
+BEFORE_STOP = (*BEFORE_NO, "麻烦你", "我要", "我想", "我", "给我", "帮我", "i want to", "申请", "登记")
 AFTER = (*THANKS, "please", "pls", "sorry", "抱歉", "再见", "bye")
 
 TRADITIONAL = str.maketrans(
