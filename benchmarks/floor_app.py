@@ -76,12 +76,11 @@ def nothing(url: str) -> Any:  # noqa: ANN401 - redis-py's, awaited
 
 
 class Caller:
-    """Calls the stub: SMS on connections that are kept, an activation on one of its own, as ours."""
+    """Calls the stub, each time on a connection of its own, as ours."""
 
     def __init__(self, outside: str) -> None:
         self._outside = outside
-        self._gateway = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS))
-        self._bss = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS, force_close=True))
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS, force_close=True))
         self._places = asyncio.Semaphore(IN_FLIGHT)
 
     async def call(self, what: str, number: str) -> None:
@@ -90,23 +89,22 @@ class Caller:
             if what == "ask":
                 return await self._sms(number, "confirmation")
             said = {"order_id": "0" * 28, "msisdn": number, "plan": "5g-smart-199", "plan_hash": "0" * 64}
-            await self._post(self._bss, "/bss/activations", said, number)
+            await self._post("/bss/activations", said, number)
             return await self._sms(number, "notification")
 
     async def _sms(self, number: str, purpose: str) -> None:
         ref = f"{number[1:]:0>28}.{purpose}.1"
         said = {"ref": ref, "from": "10085", "to": number, "text": TEXT, "purpose": purpose}
-        await self._post(self._gateway, "/sms", said, ref)
+        await self._post("/sms", said, ref)
 
-    async def _post(self, session: aiohttp.ClientSession, path: str, said: dict[str, Any], key: str) -> None:
+    async def _post(self, path: str, said: dict[str, Any], key: str) -> None:
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
-        async with session.post(self._outside + path, data=json.dumps(said).encode(), headers=headers) as answer:
+        async with self._session.post(self._outside + path, data=json.dumps(said).encode(), headers=headers) as answer:
             await answer.read()
 
     async def close(self) -> None:
         """Let go."""
-        await self._gateway.close()
-        await self._bss.close()
+        await self._session.close()
 
 
 async def calling() -> None:

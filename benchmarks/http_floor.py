@@ -3,7 +3,7 @@
 An order is four requests in (order, report, yes, report) and three out (question, activation, notification). The floor
 makes and takes the same requests through the same FastAPI, uvicorn and aiohttp, in as many processes, to the same
 stub, and does nothing else: answers of constants, as long as ours; no signature, no key, no check, no store
-(`floor_app.py`; its API tells its callers by a pipe what to call). As ours does, it opens a connection an activation.
+(`floor_app.py`; its API tells its callers by a pipe what to call). As ours does, it opens a connection a call.
 Placing alone is also held against a floor that runs one script that does nothing, once an order, on the same server.
 Both stand all the time and are loaded in turn by the same closed loop, the order reversed each round; a share is the
 median of the rounds' shares: by rate, and by CPU an order (driver and stub left out), which a busy machine moves less.

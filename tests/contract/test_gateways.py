@@ -104,7 +104,7 @@ def test_whatever_cannot_have_been_sent_is_surely_not_taken(unreached):
     assert server.requests == []
 
 
-def test_a_post_is_not_repeated_on_a_connection_that_dies_under_it():
+def test_a_post_is_not_repeated_when_its_connection_dies_and_each_has_its_own():
     seen = []
 
     async def answers_once(request, wire):
@@ -113,7 +113,7 @@ def test_a_post_is_not_repeated_on_a_connection_that_dies_under_it():
 
     (one, two), far = send(answers_once, times=2)
     assert (one, type(two)) == (Accepted("m-1"), Uncertain)
-    assert [request.connection for request in far.requests] == [1, 1]
+    assert [request.connection for request in far.requests] == [1, 2]
 
 
 def test_cookies_and_proxies_of_the_environment_are_left_alone(monkeypatch):

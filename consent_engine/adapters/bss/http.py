@@ -63,7 +63,7 @@ def build(name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Calla
     if "?" in url or "#" in url:
         raise SettingsError(f"{prefix}URL must end in a path: /activations is appended to it")
     # A handshake each is cheap beside a service that counts as active because of somebody else's answer.
-    client = Client(call_timeout, required(prefix, raw, "SECRET"), now, reuse=False)
+    client = Client(call_timeout, required(prefix, raw, "SECRET"), now)
     return HttpBss(name, url, client, can_ask=flag(prefix, raw, "CAN_ASK"))
 
 
