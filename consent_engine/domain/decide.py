@@ -25,6 +25,7 @@ from consent_engine.domain.decision import (
 )
 from consent_engine.domain.effects import (
     WAKE_ACTIVATE,
+    WAKE_FAILED,
     WAKE_REMINDER,
     WAKE_TOO_LATE,
     WAKE_WINDOW,
@@ -49,7 +50,7 @@ from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import Order
 from consent_engine.domain.outcomes import on_outcome
 from consent_engine.domain.replies import on_reply
-from consent_engine.domain.reports import on_report
+from consent_engine.domain.reports import failed, on_report
 from consent_engine.domain.restriction import EVERY_CARRIER, Kind, name_of, names_barring
 from consent_engine.errors import NothingParked, NotWaiting, TooLate, TooManyResends
 
@@ -65,26 +66,39 @@ def decide(order: Order, fact: Fact, now: Millis) -> Decision:
 
 
 def _on_timer(order: Order, fact: Woke, now: Millis) -> Decision:
-    """A timer is due: the question came too late, or no answer came in time."""
+    """A timer is due; an unread message may forbid to settle on it."""
     effect, op = fact.effect, fact.op
     pending = order.effects.get(effect)
     if pending is None or pending.attempts != fact.token:
         return Decision(order)
     if fact.waits:
         return Decision(order, put=(Put(effect, now + A_SECOND),))
-    if effect == WAKE_WINDOW and order.state is State.AWAITING_REPLY:
-        return settle(order, Event(Trigger.WINDOW_CLOSED, now, op, by="engine"), guard=order.reply_by)
-    if effect == WAKE_TOO_LATE and order.state is State.AGREED:
-        question = order.question
-        if question and question.leased_at:  # in flight: let it end first, so that a question that went out counts
-            return Decision(order, put=(Put(effect, now + A_SECOND),))
-        event = Event(Trigger.TOO_LATE_TO_ASK, now, op, by="engine")
-        return settle(order, event, guard=order.ask_by)
-    if effect == WAKE_REMINDER and order.state is State.AWAITING_REPLY:
-        return _remind(order, op, now)
-    if effect == WAKE_ACTIVATE and order.state is State.CONFIRMED:
-        return Decision(order, put=(activating(order, now),), drop=((effect, Drop.ANYWAY),))
-    return Decision(order)
+    way = _TIMERS.get(effect)
+    return way(order, op, now) if way else Decision(order)
+
+
+def _close(order: Order, op: str, now: Millis) -> Decision:
+    """The window is over."""
+    if order.state is not State.AWAITING_REPLY:
+        return Decision(order)
+    return settle(order, Event(Trigger.WINDOW_CLOSED, now, op, by="engine"), guard=order.reply_by)
+
+
+def _too_late(order: Order, op: str, now: Millis) -> Decision:
+    """The question was not handed over in time."""
+    if order.state is not State.AGREED:
+        return Decision(order)
+    question = order.question
+    if question and question.leased_at:  # in flight: let it end first, so that a question that went out counts
+        return Decision(order, put=(Put(WAKE_TOO_LATE, now + A_SECOND),))
+    return settle(order, Event(Trigger.TOO_LATE_TO_ASK, now, op, by="engine"), guard=order.ask_by)
+
+
+def _activate(order: Order, op: str, now: Millis) -> Decision:
+    """An activation that was barred is put again."""
+    if order.state is not State.CONFIRMED:
+        return Decision(order)
+    return Decision(order, put=(activating(order, now),))
 
 
 def _on_resumed(order: Order, fact: Resumed, now: Millis) -> Decision:
@@ -113,6 +127,8 @@ def _on_barred(order: Order, fact: Barred, now: Millis) -> Decision:
 
 def _remind(order: Order, op: str, now: Millis) -> Decision:
     """Ask once more, by day; a reminder that comes, or would come, after the window is none."""
+    if order.state is not State.AWAITING_REPLY:
+        return Decision(order)
     window = closing(order.reply_by)
     if now > order.reply_by:
         return Decision(order, put=(window,))
@@ -160,6 +176,13 @@ def _on_retry(order: Order, fact: RetryAsked, now: Millis) -> Decision:
     return note(order, Event(Trigger.RETRIED, now, fact.op, by=fact.by, detail={"effects": sorted(parked)}), *puts)
 
 
+_TIMERS: dict[str, Callable[[Order, str, Millis], Decision]] = {
+    WAKE_WINDOW: _close,
+    WAKE_TOO_LATE: _too_late,
+    WAKE_REMINDER: _remind,
+    WAKE_FAILED: failed,
+    WAKE_ACTIVATE: _activate,
+}
 _WAYS: dict[type[Fact], Callable[[Order, Any, Millis], Decision]] = {
     Barred: _on_barred,
     Ended: on_outcome,

@@ -18,6 +18,7 @@ from consent_engine.domain.decision import (
 )
 from consent_engine.domain.effects import (
     ACTIVATE,
+    WAKE_FAILED,
     Accepted,
     Millis,
     Pending,
@@ -114,7 +115,7 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
         decision = Decision(order.moved(event), (event,), (say(Purpose.NOTIFICATION, now),))
     elif ended.effect == QUESTION and order.state is State.AGREED:
         decision = question_answered(order, now, ended.op, "gateway", outcome.ref)
-        decision = decision if ended.waits else _or_failed(decision, ended.op, now)
+        decision = _or_failed(decision, ended, now)
     else:
         purpose, _ = sms_parts(ended.effect)
         told = purpose is Purpose.NOTIFICATION and order.state is State.ACTIVATED
@@ -124,7 +125,7 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
     return replace(decision, drop=(*decision.drop, *_gone(ended.effect, decision)))
 
 
-def _or_failed(decision: Decision, op: str, now: Millis) -> Decision:
+def _or_failed(decision: Decision, ended: Ended, now: Millis) -> Decision:
     """A report of failure may overtake the gateway's answer: then that is the end, unless a yes proves otherwise."""
     order = decision.order
     asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
@@ -132,7 +133,9 @@ def _or_failed(decision: Decision, op: str, now: Millis) -> Decision:
         return decision
     if not all_failed(order, int(str(asked.detail["may_have"]))):
         return decision
-    failed = Event(Trigger.CONFIRMATION_FAILED, now, f"{op}:failed", "", "gateway", {"reason": "not delivered"})
+    if ended.waits:  # somebody wrote to us: looked at again once that is read
+        return replace(decision, put=(*decision.put, Put(WAKE_FAILED, now + A_SECOND)))
+    failed = Event(Trigger.CONFIRMATION_FAILED, now, f"{ended.op}:failed", "", "gateway", {"reason": "not delivered"})
     return replace(settle(order, failed, guard=now), events=(*decision.events, failed))
 
 

@@ -6,8 +6,8 @@ as attempts may have been taken; without ids the window settles it.
 
 from msgspec.structs import replace
 
-from consent_engine.domain.decision import Decision, Drop, all_failed, asks, delivered, note, settle
-from consent_engine.domain.effects import Accepted, Millis, Pending, Purpose, sms_parts
+from consent_engine.domain.decision import A_SECOND, Decision, Drop, Put, all_failed, asks, delivered, note, settle
+from consent_engine.domain.effects import WAKE_FAILED, Accepted, Millis, Purpose, sms_parts
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import Ended, Reported
 from consent_engine.domain.lifecycle import State, Trigger
@@ -40,7 +40,7 @@ def on_report(order: Order, report: Reported, now: Millis) -> Decision:
 def _on_question(order: Order, report: Reported, now: Millis) -> Decision:
     pending = order.question
     if report.status is Delivery.FAILED:
-        return _failed(order, report, pending, now)
+        return failed(order, f"{report.op}:failed", now, waits=report.waits)
     if report.effect == QUESTION and order.state is State.AGREED and pending is not None and pending.last_at:
         # Whatever the gateway's answer was or will be: it has the SMS.
         decision = question_answered(order, now, f"{report.op}:asked", "report", report.message_id)
@@ -48,24 +48,32 @@ def _on_question(order: Order, report: Reported, now: Millis) -> Decision:
     return _on_other(order, report, now)
 
 
-def _failed(order: Order, report: Reported, pending: Pending | None, now: Millis) -> Decision:
-    asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
+def failed(order: Order, op: str, now: Millis, *, waits: bool = False) -> Decision:
+    """Settle an order whose question surely reached nobody. waits: messages are unread, which may say otherwise; then
+    it is looked at again once they are read.
+    """
+    if not _reached_nobody(order):
+        return Decision(order)
+    if waits:
+        return Decision(order, put=(Put(WAKE_FAILED, now + A_SECOND),))
+    last = next(e for e in reversed(order.events) if e.detail.get("status") == Delivery.FAILED)
+    reason = {"reason": str(last.detail["error"]) or "not delivered"}
+    event = Event(Trigger.CONFIRMATION_FAILED, now, op, last.ref, last.by, reason)
+    return settle(order, event, guard=now, unasked=True)
+
+
+def _reached_nobody(order: Order) -> bool:
+    """Whether as many different message ids failed as attempts may have been taken, and nothing asks again."""
+    asked, pending = order.last(Trigger.CONFIRMATION_ACCEPTED), order.question
     if order.state is State.AWAITING_REPLY and asked:
         if any(asks(effect) for effect in order.effects):  # the question again is under way
-            return Decision(order)
+            return False
         again = (e for e in order.all(Trigger.INFORMED) if e.detail["purpose"] == Purpose.CONFIRMATION)
         may_have = int(str(asked.detail["may_have"])) + sum(int(str(e.detail["doubts"])) + 1 for e in again)
-    elif order.state is State.AGREED and pending and pending.doubts and not pending.leased_at:
-        may_have = pending.doubts
-    else:
-        return Decision(order)
-    if report.waits or not all_failed(order, may_have):
-        return Decision(order)
-    event = Event(
-        Trigger.CONFIRMATION_FAILED, now, f"{report.op}:failed", report.message_id, report.gateway,
-        {"reason": report.error or "not delivered"},
-    )  # fmt: skip
-    return settle(order, event, guard=now, unasked=True)
+        return all_failed(order, may_have)
+    if order.state is State.AGREED and pending and pending.doubts and not pending.leased_at:
+        return all_failed(order, pending.doubts)
+    return False
 
 
 def _on_other(order: Order, report: Reported, now: Millis) -> Decision:

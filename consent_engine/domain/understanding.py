@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from consent_engine.domain.answers import ASKING, REFUSING, answered, asking, of_the_line, which_one
 from consent_engine.domain.correlate import Meaning, correlate, remembered
 from consent_engine.domain.decision import MAY_BE_ASKED, Drop, Put, clarified
-from consent_engine.domain.effects import is_sms
+from consent_engine.domain.effects import Millis, is_sms
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import CancelAsked, Fact, Replied, Reported, Resumed, Rule
 from consent_engine.domain.grammar import Keyword, Read, Reason, counted, read, usable_code
@@ -20,6 +20,7 @@ from consent_engine.domain.sms import Delivery
 MOST_SETTLED = 20
 """How many settled orders of a line are looked at; open ones are never left out."""
 TOO_MANY = "too_many"
+EVER: Millis = 2**53
 
 
 class Reading(Struct, frozen=True):
@@ -74,7 +75,7 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
     begun = _begun(orders, message)
     if begun is not None:
         meaning = _as_begun(begun, orders)
-    room = tuple(o for o in meaning.orders if _has_room(orders[o], meaning.keyword))
+    room = tuple(o for o in meaning.orders if _has_room(orders[o], meaning))
     if not room and keyword is Keyword.STOP:
         room = _active(entries, orders)
     if not room:
@@ -117,9 +118,10 @@ def _said(line: Line, order: Order, meaning: Meaning, message: Unread, said: Rea
     return _refused(line, order, meaning, message) or _replied(meaning, message, said, answer=answer, barred=barred)
 
 
-def _has_room(order: Order, keyword: Keyword) -> bool:
+def _has_room(order: Order, meaning: Meaning) -> bool:
     """Whether a history can take another note; what moves an open order always finds room."""
-    return len(order.events) < MOST_EVENTS or order.state in _MOVING.get(keyword, frozenset())
+    moves = meaning.rule is not Rule.AMBIGUOUS and order.state in _MOVING.get(meaning.keyword, frozenset())
+    return moves or len(order.events) < MOST_EVENTS
 
 
 def _was_asked(order: Order) -> bool:
@@ -176,12 +178,15 @@ _MOVING = {
 
 
 def _may_ask(keyword: Keyword, candidates: Sequence[Order], message: Unread) -> bool:
-    """Which one? Once for an answer that fits several, once for words that are none; not before anything was asked."""
+    """Which one? Once for an answer that fits several, once for words that are none; not before anything was asked.
+
+    Once, however many wait to be read behind it: it counts that it was asked, not when.
+    """
     if not any(_was_asked(order) for order in candidates):
         return False
     if keyword is Keyword.UNKNOWN:
         return not any(clarified(order, message.key) for order in candidates)
-    return not any(which_asked(order, message.key, message.at, candidates) for order in candidates)
+    return not any(which_asked(order, message.key, EVER, candidates) for order in candidates)
 
 
 def _replied(meaning: Meaning, message: Unread, said: Read, *, answer: bool, barred: bool) -> Replied:

@@ -200,3 +200,60 @@ def test_a_refusal_stands_once_and_says_since_when(world):
     stands = Restriction(Kind.REFUSED, "*", since, "voice", "call-7", last=world.clock.now)
     assert world.engine.line(NUMBER).restrictions == (stands,)
     assert world.engine.dial(NUMBER, None).since == since
+
+
+def test_a_backlog_of_bare_answers_is_asked_about_once(world):
+    orders = [world.place(plan=plan) for plan in ("5g-smart-199", "data-pack-10gb")]
+    world.run()
+    for _ in range(20):
+        world.clock.forward(1)
+        world.say("是")
+    world.clock.forward(seconds=1)
+    world.run()
+    assert len(world.texts("clarification")) == 1
+    assert [world.state(order) for order in orders] == ["awaiting_reply"] * 2
+    world.clock.forward(seconds=1)
+    world.say(orders[0].doc.code)
+    world.run()
+    assert [world.state(order) for order in orders] == ["notified", "awaiting_reply"]
+
+
+def test_notes_are_bounded_whatever_is_said(world):
+    orders = [world.place(plan=plan) for plan in ("5g-smart-199", "data-pack-10gb")]
+    world.run()
+    for n in range(MOST_EVENTS + 30):
+        world.say("是" if n % 2 else "嗯")
+        if n % 10 == 0:
+            world.run(Lane.INBOUND)
+    world.run()
+    assert all(len(world.engine.show(order.id).events) <= MOST_EVENTS for order in orders)
+    world.say(f"是{orders[0].doc.code}")
+    world.run()
+    assert world.state(orders[0]) == "notified", "what moves an order finds room"
+
+
+@pytest.mark.parametrize("behind", ["a reply", "a report"])
+def test_a_failure_is_not_forgotten_for_what_waits_behind_it(world, behind):
+    order = world.place()
+    world.run()
+    world.report(order, Delivery.FAILED)
+    if behind == "a reply":
+        world.say("在吗")
+    else:
+        world.report(order, Delivery.ACCEPTED)
+    world.run()
+    world.clock.forward(seconds=2)
+    world.run()
+    assert (world.state(order), world.triggers(order)[-1]) == ("undeliverable", "confirmation_failed")
+
+
+def test_a_yes_behind_a_failure_says_otherwise(world):
+    order = world.place()
+    world.run()
+    world.clock.forward(seconds=1)
+    world.report(order, Delivery.FAILED)
+    world.say("是")
+    world.run()
+    world.clock.forward(seconds=2)
+    world.run()
+    assert world.state(order) == "notified"

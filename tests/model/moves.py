@@ -11,6 +11,7 @@ from consent_engine.domain.effects import (
     ACTIVATE,
     FRESH,
     WAKE_ACTIVATE,
+    WAKE_FAILED,
     WAKE_REMINDER,
     WAKE_TOO_LATE,
     WAKE_WINDOW,
@@ -161,6 +162,7 @@ def _timers(s: Standing, scope: Scope, n: int, order: Order) -> Iterator[Step]:
         WAKE_WINDOW: s.now > order.reply_by > 0,
         WAKE_REMINDER: True,
         WAKE_ACTIVATE: True,
+        WAKE_FAILED: True,
     }
     for effect, is_due in due.items():
         if is_due and effect in order.effects:
