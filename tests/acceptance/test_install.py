@@ -50,6 +50,7 @@ def wheel(tmp_path_factory):
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
     """The folder of programs of an environment that holds the wheel and what it asks for, in tested versions."""
+    needs.package_index()
     home = tmp_path_factory.mktemp("environment")
     venv.create(home, with_pip=True)
     python = home / "bin" / "python"

@@ -217,6 +217,28 @@ def test_a_path_too_long_for_a_socket_works_and_leaves_nothing(folder, binary):
     assert not at.parent.exists()
 
 
+@pytest.mark.parametrize("deep", [False, True])
+def test_whoever_is_connected_can_be_listed_whatever_the_folders_are_called(folder, binary, deep):
+    """RQ asks as it starts. Lists of clients name the socket bare: a blank or a = in it and nobody can read them."""
+    odd = folder / "a b=c"
+    odd.mkdir(parents=True)
+    code = (
+        "import sys; from pathlib import Path; from redis import Redis\n"
+        "from consent_engine.adapters import redis_server\n"
+        "server = redis_server.EmbeddedServer.start(Path(sys.argv[1]), 'strict')\n"
+        "with server, Redis.from_url(server.url, decode_responses=True) as r:\n"
+        "    print(r.client_info()['addr'], len(r.client_list()))"
+    )
+    environ = os.environ | {"PATH": str(binary.parent), "TMPDIR": str(odd)}
+    data = odd.joinpath(*["d" * 60] * 2 * deep)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(data)], capture_output=True, text=True, env=environ, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    addr, count = done.stdout.split()
+    assert ("redis.sock:0" in addr, count) == (True, "1")
+
+
 @needs.linux
 def test_a_sockets_own_folder_whose_owner_was_killed_is_swept_up(folder, owner):
     deep = folder / ("d" * 60) / ("e" * 60)

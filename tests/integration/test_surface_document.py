@@ -124,10 +124,11 @@ def test_functions_of_a_client_have_names(said):
 @pytest.fixture(scope="module")
 def generator(tmp_path_factory):
     """The generator in a folder of its own."""
+    needs.package_index()
     folder = tmp_path_factory.mktemp("generator")
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     done = subprocess.run([*install, "--target", str(folder), *GENERATOR], capture_output=True, text=True, check=False)
-    needs.package_index(done)
+    assert done.returncode == 0, done.stderr
     return folder
 
 
