@@ -208,7 +208,7 @@ def rewritten(found: Installation) -> None:
 
 def sound(made: Site) -> None:
     """Exit unless copies are like orders that were placed: whole, and able to go on."""
-    [own] = made.engine.orders_of(Msisdn(f"+86{bench.FIRST_NUMBER + ORIGINALS}"))
+    [own] = made.engine.orders_of(Msisdn(f"+86{bench.FIRST_NUMBER + ORIGINALS}")).orders
     heads = made.heads | {own.id: chain("", own.publics[:1])}
     # The original was cancelled: it alone may have nothing due.
     wrong = [line for line in restart.missing(made.found.redis_url, heads, 1) if line != "1 orders have nothing due"]

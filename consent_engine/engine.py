@@ -23,7 +23,7 @@ from consent_engine.domain.restriction import Kind
 from consent_engine.errors import ArchiveUnavailable, ConsentError, OrderNotFound, StoreUnavailable
 from consent_engine.held import Decided, Decision, HeldText, deciding, held_of
 from consent_engine.keys import Keys
-from consent_engine.listing import Filter, Page, RefusalsPage, orders_page, read_cursor, refusals_page
+from consent_engine.listing import Filter, Page, RefusalsPage, orders_of_page, orders_page, read_cursor, refusals_page
 from consent_engine.pace import EASY, Pace
 from consent_engine.perform import Performer
 from consent_engine.placing import Placed, placing
@@ -167,12 +167,9 @@ class Engine:
         """A page of orders, newest first."""
         return orders_page(self.store, wanted, cursor, limit)
 
-    def orders_of(self, msisdn: Msisdn) -> list[Order]:
-        """Every order of a number, newest first."""
-        line = self.line(msisdn)
-        ids = [*(entry.order for entry in line.entries), *self.store.archived_of(line.id)]
-        found = self.store.load(list(dict.fromkeys(ids)))[1].values()
-        return sorted(found, key=lambda order: order.doc.placed_at, reverse=True)
+    def orders_of(self, msisdn: Msisdn, cursor: str = "", limit: int = 50) -> Page:
+        """A page of a number's orders, newest first."""
+        return orders_of_page(self.store, self.line(msisdn), cursor, limit)
 
     def refusals(self, cursor: str = "", limit: int = 50) -> RefusalsPage:
         """A page of refusals, newest first."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line import Line
 from consent_engine.domain.order import Order
 from consent_engine.domain.restriction import Kind, Restriction
 from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed
@@ -60,6 +61,23 @@ def orders_page(store: Store, wanted: Filter, cursor: str, limit: int) -> Page:
         if not rows or (wanted.since is not None and rows[-1][1] < wanted.since):
             return Page(tuple(found), "")
     return Page(tuple(found), f"{before[0]}-{before[1]}" if before else "")
+
+
+def orders_of_page(store: Store, line: Line, cursor: str, limit: int) -> Page:
+    """Up to `limit` orders of a number, newest first; raises Malformed for a cursor that is none of ours.
+
+    Only the page is loaded, however many there are.
+    """
+    before = read_cursor(cursor)
+    ids = [entry.order for entry in line.entries]
+    live = {order: at for order, at in zip(ids, store.placed_at(ids), strict=True) if at}
+    # The archive after the store: what leaves the one meanwhile is in the other.
+    rows = dict(store.archived_of(line.id, before, limit + 1)) | live
+    newest = sorted(((at, order) for order, at in rows.items() if before is None or (at, order) < before), reverse=True)
+    page = newest[:limit]
+    found = store.load([order for _, order in page])[1]
+    last = f"{page[-1][0]}-{page[-1][1]}" if len(newest) > limit else ""
+    return Page(tuple(found[order] for _, order in page if order in found), last)
 
 
 def _chunk(store: Store, before: tuple[Millis, str] | None) -> tuple[list[tuple[str, Millis]], Mapping[str, Order]]:

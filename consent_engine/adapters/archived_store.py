@@ -29,7 +29,7 @@ class ArchivedStore:
         self.unmatched, self.depths, self.stuck = store.unmatched, store.depths, store.stuck
         self.open_orders, self.restrictions, self.lift = store.open_orders, store.restrictions, store.lift
         self.funnel, self.records, self.retire, self.forget = store.funnel, store.records, store.retire, store.forget
-        self.placed_live = store.placed_live
+        self.placed_live, self.placed_at = store.placed_live, store.placed_at
         self.postpone, self.bind_archive = store.postpone, store.bind_archive
 
     @property
@@ -53,9 +53,9 @@ class ArchivedStore:
         """See Store.recall."""
         return self._archive.recall(keys) if keys else []
 
-    def archived_of(self, line: str) -> list[str]:
+    def archived_of(self, line: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """See Store.archived_of."""
-        return self._archive.of_line(line)
+        return self._archive.of_line(line, before, limit)
 
     def versions(self, orders: Sequence[str]) -> list[int]:
         """See Store.versions."""

@@ -131,9 +131,13 @@ class CellsStore:
         """See Store.recall: here is no archive."""
         return []
 
-    def archived_of(self, line: str) -> list[str]:
+    def archived_of(self, line: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """See Store.archived_of: here is no archive."""
         return []
+
+    def placed_at(self, orders: Sequence[str]) -> list[Millis]:
+        """See Store.placed_at."""
+        return self._each(orders, str, lambda cell, some: cell.placed_at(some))
 
     def records(self, orders: Sequence[str]) -> dict[str, dict[str, str]]:
         """See Leaving.records."""

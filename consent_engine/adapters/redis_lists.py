@@ -36,6 +36,13 @@ class Lists:
         """See Store.placed: here is no archive, so it is placed_live too."""
         return [(order, at) for order, at in self.newest(self._cell.placed, before, limit)]
 
+    def placed_at(self, orders: Sequence[str]) -> list[Millis]:
+        """See Store.placed_at."""
+        calls = Calls()
+        for order in orders:
+            calls.plain("ZSCORE", self._cell.placed, order)
+        return [int(float(score or 0)) for score in self._wire.send(calls, repeat=True)]
+
     def newest(self, index: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """A page of an index by instant, newest first; ties go by name, so that a cursor skips nothing."""
         highest = "+inf" if before is None else before[0]

@@ -65,7 +65,7 @@ class RedisStore:
         self._lists = Lists(wire, self._cell)
         self.placed = self.placed_live = self._lists.placed
         self.stuck, self.open_orders, self.funnel = self._lists.stuck, self._lists.open_orders, self._lists.funnel
-        self.unmatched = self._lists.unmatched
+        self.unmatched, self.placed_at = self._lists.unmatched, self._lists.placed_at
 
     def _now(self) -> str:
         return "" if self._clock is None else str(self._clock())
@@ -89,7 +89,7 @@ class RedisStore:
         """See Store.recall: here is no archive."""
         return []
 
-    def archived_of(self, line: str) -> list[str]:
+    def archived_of(self, line: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """See Store.archived_of: here is no archive."""
         return []
 

@@ -173,17 +173,18 @@ class SqlArchive:
 
     def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """See Archive.placed."""
-        wanted = select(ORDERS.c.id, ORDERS.c.placed_at)
+        return self._newest(select(ORDERS.c.id, ORDERS.c.placed_at), before, limit)
+
+    def of_line(self, line: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        """See Archive.of_line."""
+        return self._newest(select(ORDERS.c.id, ORDERS.c.placed_at).where(ORDERS.c.line == line), before, limit)
+
+    def _newest(self, wanted: Select[Any], before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         if before is not None:
             wanted = wanted.where(tuple_(ORDERS.c.placed_at, ORDERS.c.id) < before)
         newest = wanted.order_by(ORDERS.c.placed_at.desc(), ORDERS.c.id.desc()).limit(limit)
         with self._asking() as connection:
             return [(order, at) for order, at in connection.execute(newest)]
-
-    def of_line(self, line: str) -> list[str]:
-        """See Archive.of_line."""
-        with self._asking() as connection:
-            return list(connection.execute(select(ORDERS.c.id).where(ORDERS.c.line == line)).scalars())
 
     def states(self, since: Millis, until: Millis) -> dict[State, int]:
         """See Archive.states."""

@@ -20,6 +20,7 @@ from consent_engine.errors import FieldError, Malformed
 
 Form = TypeVar("Form", bound=BaseModel)
 MOST_DIALLED = 1_000
+MOST_LISTED = 200
 
 
 def _instant(value: object) -> object:
@@ -84,11 +85,13 @@ class Dial(BaseModel):
 
 
 class SearchOrders(BaseModel):
-    """Whose orders: a number stands in a body, never in an address."""
+    """Whose orders, and which page of them: a number stands in a body, never in an address."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     msisdn: Number
+    cursor: str = Field("", max_length=200, description="from the page before, as it is; none: the newest")
+    limit: int = Field(50, ge=1, le=MOST_LISTED, strict=True, description="how many at most")
 
 
 class OwnAct(BaseModel):

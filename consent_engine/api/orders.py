@@ -82,12 +82,14 @@ async def list_(request: Request, caller: OrdersReader) -> Response:
     openapi_extra=openapi.body("SearchOrders"),
 )
 async def search(request: Request, caller: OrdersReader) -> Response:
-    """Every order of a number, newest first. A number never stands in an address. Roles: ops (masked), auditor."""
+    """The orders of a number, newest first, a page at a time. A number never stands in an address. Roles: ops (masked),
+    auditor."""
     form = read(SearchOrders, await read_json(request))
     whole = caller.role in FULL_NUMBERS
 
     def found(engine: Engine) -> bytes:
-        return OrderList.of(engine.orders_of(Msisdn(form.msisdn)), "", whole=whole).json_bytes()
+        page = engine.orders_of(Msisdn(form.msisdn), form.cursor, form.limit)
+        return OrderList.of(page.orders, page.cursor, whole=whole).json_bytes()
 
     return Response(await front_of(request).ask(found), media_type="application/json")
 

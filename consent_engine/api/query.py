@@ -5,12 +5,11 @@ from typing import Annotated, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from consent_engine.api.forms import Instant, read
+from consent_engine.api.forms import MOST_LISTED, Instant, read
 from consent_engine.domain.lifecycle import State
 from consent_engine.errors import FieldError, Malformed
 
 Form = TypeVar("Form", bound=BaseModel)
-MOST_LISTED = 200
 
 
 def _plus(value: object) -> object:

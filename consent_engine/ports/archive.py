@@ -68,8 +68,8 @@ class Archive(Protocol):
     def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """Orders with the instants they were placed at, newest first, from where a page ended."""
 
-    def of_line(self, line: str) -> list[str]:
-        """The orders of a number."""
+    def of_line(self, line: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        """As `placed`, of one number."""
 
     def states(self, since: Millis, until: Millis) -> dict[State, int]:
         """How the orders ended that were placed from `since` on and before `until`, in counts."""

@@ -164,8 +164,11 @@ class Store(Leaving, Protocol):
     def recall(self, keys: Sequence[str]) -> list[Order]:
         """Archived orders that these keys of requests made (`request_key`). Raises ArchiveUnavailable."""
 
-    def archived_of(self, line: str) -> list[str]:
-        """The archived orders of a number. Raises ArchiveUnavailable."""
+    def archived_of(self, line: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        """As `placed`, of the archived orders of a number. Raises ArchiveUnavailable."""
+
+    def placed_at(self, orders: Sequence[str]) -> list[Millis]:
+        """When these were placed, in their order; 0 for one that is not in the store itself."""
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Word]:
         """Save each, in one round trip; repeated by itself when an answer was lost on the wire."""

@@ -104,7 +104,39 @@ def test_the_same_plan_may_be_asked_again_after_the_first_order_has_left(small):
     first = small.archived()
     second = small.place()
     assert second.id != first.id
-    assert [order.id for order in small.engine.orders_of(NUMBER)] == [second.id, first.id]
+    assert [order.id for order in small.engine.orders_of(NUMBER).orders] == [second.id, first.id]
+
+
+def test_the_orders_of_a_number_come_page_by_page_wherever_they_are(small):
+    placed = [small.archived().id for _ in range(5)]
+    small.archived(msisdn=OTHER)
+    placed += [small.settled(msisdn=NUMBER).id, small.place().id]
+    loads = []
+    load = small.engine.store.load
+    small.engine.store.load = lambda orders=(), lines=(): loads.append(len(orders)) or load(orders, lines)
+    found, cursor = [], ""
+    for _ in range(4):
+        page = small.engine.orders_of(NUMBER, cursor, 2)
+        found += [order.id for order in page.orders]
+        cursor = page.cursor
+    assert found == placed[::-1]
+    assert cursor == ""
+    assert max(loads) == 2, "only the page is loaded"
+
+
+def test_an_order_that_leaves_between_two_looks_is_on_its_page_once(small):
+    older, leaving = small.archived(), small.settled()
+    looked_up = small.engine.store.placed_at
+
+    def then_it_leaves(orders):
+        times = looked_up(orders)
+        small.move()
+        return times
+
+    small.engine.store.placed_at = then_it_leaves
+    assert [order.id for order in small.engine.orders_of(NUMBER).orders] == [leaving.id, older.id]
+    small.engine.store.placed_at = looked_up
+    assert [order.id for order in small.engine.orders_of(NUMBER).orders] == [leaving.id, older.id]
 
 
 def test_a_refusal_never_leaves(town):

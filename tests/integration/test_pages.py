@@ -127,6 +127,7 @@ def test_a_session_ends_after_twelve_hours(door):
 
 def test_a_session_of_another_installation_is_none_here(door):
     visitor = door.sign_in(Role.OPS)
+    (door.settings.data_dir / "secret").write_text("the secret of another installation")
     door.settings = door.settings.model_copy(update={"secret": None})  # the folder's own
     door.serve(door.installation.engine)
     assert not visitor.is_in

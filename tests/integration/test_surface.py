@@ -148,6 +148,24 @@ def test_a_number_finds_its_orders_newest_first(door):
     assert door.call("POST", "/v1/orders/search", Role.OPS, {"msisdn": OTHER}).json() == {"orders": [], "cursor": ""}
 
 
+def test_a_search_gives_a_bounded_page_and_a_cursor_that_goes_on(door):
+    placed = []
+    for n in range(5):
+        placed.append(door.place(key=f"key-{n}").json()["id"])
+        door.engine.cancel(placed[-1], "ops", "no")
+    found, body = [], {"msisdn": NUMBER, "limit": 2}
+    for _ in range(3):
+        said = door.call("POST", "/v1/orders/search", Role.OPS, body).json()
+        OrderList.model_validate(said)
+        assert len(said["orders"]) <= 2
+        found += ids(said)
+        body["cursor"] = said["cursor"]
+    assert found == placed[::-1]
+    assert body["cursor"] == ""
+    for wrong in ({"limit": 0}, {"limit": 201}, {"limit": "2"}, {"cursor": "x"}, {"cursor": 7}):
+        is_problem(door.call("POST", "/v1/orders/search", Role.OPS, {"msisdn": NUMBER} | wrong), 422, "malformed")
+
+
 @pytest.mark.parametrize("body", [{}, {"msisdn": "1"}, {"msisdn": NUMBER, "carrier": "mobile"}, [], "x"])
 def test_a_search_that_cannot_be_read_is_none(door, body):
     answer = door.call("POST", "/v1/orders/search", Role.OPS, body)
