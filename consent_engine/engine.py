@@ -21,7 +21,7 @@ from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order import Order
 from consent_engine.domain.restriction import Kind
 from consent_engine.errors import ArchiveUnavailable, ConsentError, OrderNotFound, StoreUnavailable
-from consent_engine.held import Decided, Decision, HeldText, deciding, held_of
+from consent_engine.held import Decided, Decision, HeldText, Seen, deciding, held_of
 from consent_engine.keys import Keys
 from consent_engine.listing import Filter, Page, RefusalsPage, orders_of_page, orders_page, read_cursor, refusals_page
 from consent_engine.pace import EASY, Pace
@@ -188,10 +188,14 @@ class Engine:
         return held_of(self._secret, rows), last
 
     def decide_held(self, ids: Sequence[str], *, refusal: bool, by: str, reason: str) -> Decided:
-        """Decide what is held, as it was seen; proven before this returns. Raises Malformed for what is no id."""
+        """Decide what is held, as it was seen; proven before this returns.
+
+        Raises Malformed for what is no id; then none is decided.
+        """
+        seen = [Seen.read(each) for each in dict.fromkeys(ids)]
         decision = Decision(refusal, by, reason, tuple(self.outside.senders))
         now = self.registry.now()
-        driven = drive(self.store, [deciding(each, decision, now) for each in ids])
+        driven = drive(self.store, [deciding(each, decision, now) for each in seen])
         self._wake(driven.due)
         words: Counter[str] = Counter()
         for result in driven.results:

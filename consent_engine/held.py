@@ -1,5 +1,6 @@
 """Suspicions: replies that may be a refusal. People list and decide them; undecided for a day, they are refusals."""
 
+import re
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,17 +10,23 @@ from consent_engine.domain.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_UNDECIDED, Millis
 from consent_engine.domain.grammar import folded
 from consent_engine.domain.line import Line, keyed
+from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.restriction import EVERY_CARRIER, SUSPICION_LASTS_MS, Kind, Restriction, name_of
 from consent_engine.errors import BrokenRecord, FieldError, Malformed
 from consent_engine.ports import Commit, Held, Leased, LineChange, Owner, Posted, Standing
 from consent_engine.rounds import Step, load, post, save
 
 BY_ENGINE = "engine"
+ID = r"[0-9a-f]{28}\.(\*|[a-z]{1,20})\.[0-9]{1,15}"
+"""What an id looks like: line, carrier, and the newest act that the suspicion stands for."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldText:
-    """A suspicion as a person sees it: no number. id: names it as it was seen · group: the same for the same words."""
+    """A suspicion as a person sees it: no number, in its text neither.
+
+    id: names it as it was seen · group: the same for the same words
+    """
 
     id: str
     carrier: str
@@ -42,14 +49,32 @@ class Decided:
 def held_of(secret: str, standing: Sequence[Standing]) -> list[HeldText]:
     """Suspicions of a list, as a person sees them."""
     found = [(each.line, each.restriction) for each in standing if each.restriction is not None]
-    return [
-        HeldText(
-            id=f"{line}.{r.carrier}.{r.newest}", carrier=r.carrier, reason=r.reason, text=r.text,
-            group=keyed(secret, "held", "".join(folded(r.text).split())), since=r.since,
-            until=r.since + SUSPICION_LASTS_MS,
-        )
-        for line, r in found
-    ]  # fmt: skip
+    return [_held(secret, line, restriction, hidden(restriction.text)) for line, restriction in found]
+
+
+def _held(secret: str, line: str, of: Restriction, text: str) -> HeldText:
+    return HeldText(
+        id=f"{line}.{of.carrier}.{of.newest}", carrier=of.carrier, reason=of.reason, text=text,
+        group=keyed(secret, "held", "".join(folded(text).split())), since=of.since,
+        until=of.since + SUSPICION_LASTS_MS,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What an id names: a suspicion of a line, and the newest act that it stood for when it was seen."""
+
+    line: str
+    carrier: str
+    newest: Millis
+
+    @classmethod
+    def read(cls, told: str) -> "Seen":
+        """What an id of a list names; raises Malformed."""
+        if not re.fullmatch(ID, told):
+            raise Malformed([FieldError("ids", "invalid_id", "take them from the list of what is held, as they are")])
+        line, carrier, newest = told.split(".")
+        return cls(line, carrier, int(newest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +88,18 @@ class Decision:
     """every carrier, for a suspicion against all"""
 
 
-def deciding(seen: str, decision: Decision, now: Millis) -> Step[str]:
+def deciding(seen: Seen, decision: Decision, now: Millis) -> Step[str]:
     """Decide one suspicion as it was seen; 'decided', 'gone' or 'own_call' (whoever placed an order does not judge)."""
-    line_id, carrier, newest = _parts(seen)
-    loaded = yield from load(lines=[line_id])
-    line = loaded.line(line_id)
-    restriction = line.named(name_of(Kind.SUSPECTED, carrier))
-    if restriction is None or restriction.newest != newest:
+    loaded = yield from load(lines=[seen.line])
+    line = loaded.line(seen.line)
+    restriction = line.named(name_of(Kind.SUSPECTED, seen.carrier))
+    if restriction is None or restriction.newest != seen.newest:
         return "gone"
     orders = (yield from load([entry.order for entry in line.entries])).orders.values()
     if any(decision.by in {order.doc.placed_by, order.doc.agent} for order in orders):
         return "own_call"
     stored = yield from post(_decided(line, restriction, decision, now))
     return "gone" if stored.gone else "decided"
-
-
-def _parts(seen: str) -> tuple[str, str, Millis]:
-    line, _, rest = seen.partition(".")
-    carrier, _, newest = rest.partition(".")
-    if not (line and carrier and newest.isdecimal() and len(newest) < 16):  # noqa: PLR2004 - digits of an instant
-        raise Malformed([FieldError("ids", "invalid_id", "take them from the list of what is held, as they are")])
-    return line, carrier, int(newest)
 
 
 def _decided(line: Line, restriction: Restriction, decision: Decision, now: Millis) -> Posted:

@@ -73,7 +73,7 @@ Agent = Annotated[ApiKey, Depends(Allowed(Role.AGENT))]
 Ops = Annotated[ApiKey, Depends(Allowed(Role.OPS))]
 AgentOrOps = Annotated[ApiKey, Depends(Allowed(Role.AGENT, Role.OPS))]
 OrderReader = Annotated[ApiKey, Depends(Allowed(Role.AGENT, Role.OPS, Role.AUDITOR))]
-OrdersReader = Annotated[ApiKey, Depends(Allowed(Role.OPS, Role.AUDITOR))]
+OpsOrAuditor = Annotated[ApiKey, Depends(Allowed(Role.OPS, Role.AUDITOR))]
 Admin = Annotated[ApiKey, Depends(Allowed())]
 Anybody = Annotated[ApiKey, Depends(Allowed(*Role))]
 

@@ -40,6 +40,9 @@ FORMS: dict[str, Any] = {
         "msisdn": "+8613800138000", "carrier": "mobile",
         "evidence": {"channel": "counter", "ref": "form-2025-0815", "at": "2025-08-15T16:20:00+08:00"},
     },
+    "DecideHeld": {
+        "ids": ["0ce7000000000000000000000000.mobile.1754013880512"], "refusal": False, "reason": "asks what it costs",
+    },
     "Dial": {"msisdn": "+8613800138000", "carrier": "mobile"},
     "Plan": PLAN,
     "MobileOriginated": {
@@ -91,6 +94,17 @@ VIEWS: dict[str, Any] = {
         ],
         "cursor": "",
     },
+    "HeldList": {
+        "held": [
+            {
+                "id": "0ce7000000000000000000000000.mobile.1754013880512", "carrier": "mobile", "reason": "refusing",
+                "text": "我要投诉你们", "group": "5f0c1b2a3d4e5f60718293a4", "since": "2025-08-01T10:04:40.512+08:00",
+                "until": "2025-08-02T10:04:40.512+08:00",
+            }
+        ],
+        "cursor": "",
+    },
+    "DecidedView": {"decided": 12, "gone": 1, "own_call": 0},
     "Imported": {"accepted": 2, "already": 0, "rejected": []},
     "Lifted": {"carrier": "mobile", "lifted": True},
     "Ready": {"status": "ready", "workers": 2},
@@ -99,6 +113,7 @@ VIEWS: dict[str, Any] = {
     "Problem": {
         "type": "urn:consent-engine:problem:do_not_call", "title": "Conflict", "status": 409, "code": "do_not_call",
         "detail": "the subscriber refused further calls", "since": "2025-08-01T10:04:40.512+08:00",
+        "reason": "refused",
     },
 }  # fmt: skip
 STREAM = """retry: 3000

@@ -11,15 +11,19 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.fields import RFC3339, msisdn, numberless
 from consent_engine.errors import FieldError, Malformed
+from consent_engine.held import ID as HELD_ID
 
 Form = TypeVar("Form", bound=BaseModel)
 MOST_DIALLED = 1_000
+MOST_DECIDED = 500
 MOST_LISTED = 200
 
 
@@ -39,6 +43,7 @@ _Reason = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_PRINTABLE),
     AfterValidator(numberless),
 ]
+_HeldId = Annotated[str, StringConstraints(pattern=f"^{HELD_ID}$")]
 _Ref = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_PRINTABLE), AfterValidator(numberless)]
 
 
@@ -116,6 +121,26 @@ class Lift(BaseModel):
     msisdn: Number
     carrier: Carrier | None = None
     evidence: OwnAct
+
+
+class DecideHeld(BaseModel):
+    """What a person decided of held replies that say the same. That it was no refusal needs a reason."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid",
+        json_schema_extra={"if": {"properties": {"refusal": {"const": False}}}, "then": {"required": ["reason"]}},
+    )  # fmt: skip
+
+    ids: list[_HeldId] = Field(min_length=1, max_length=MOST_DECIDED, description="from the list, as they are")
+    refusal: bool = Field(strict=True, description="whether it was one")
+    reason: _Reason | None = Field(None, validate_default=True, examples=["asks what it costs"])
+
+    @field_validator("reason")
+    @classmethod
+    def _is_given(cls, reason: str | None, info: ValidationInfo) -> str | None:
+        if reason is None and info.data.get("refusal") is False:
+            raise PydanticCustomError("missing", "must be given: why it was no refusal")
+        return reason
 
 
 class MobileOriginated(BaseModel):

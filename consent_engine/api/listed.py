@@ -9,6 +9,7 @@ from consent_engine.domain.admit import Listed
 from consent_engine.domain.msisdn import mask
 from consent_engine.domain.order import Order
 from consent_engine.domain.restriction import EVERY_CARRIER, Restriction
+from consent_engine.held import Decided, HeldText
 from consent_engine.listing import RefusalsPage
 
 _CURSOR = Field(description="ask with it for the next page; empty: there is none")
@@ -55,6 +56,52 @@ class RefusalList(View):
     def of(cls, page: RefusalsPage, *, whole: bool) -> "RefusalList":
         """As somebody may see them."""
         return cls(refusals=[RefusalRow.of(*row, whole=whole) for row in page.rows], cursor=to_address(page.cursor))
+
+
+class HeldRow(View):
+    """A reply that may be a refusal. Nothing here says whose it is."""
+
+    id: str = Field(description="to decide it by, as it stands now: with more words from the same number, another")
+    carrier: str | None = Field(description="null: all carriers")
+    reason: str = Field(description="refusing, disputed (the call is denied) or wrong_person")
+    text: str = Field(description="its words, one reply a line, without the telephone numbers in them")
+    group: str = Field(description="the same for the same words")
+    since: str
+    until: str = Field(description="undecided until then, it is a refusal")
+
+    @classmethod
+    def of(cls, held: HeldText) -> "HeldRow":
+        """As anybody who decides may see it."""
+        carrier = None if held.carrier == EVERY_CARRIER else held.carrier
+        return cls(
+            id=held.id, carrier=carrier, reason=held.reason, text=held.text, group=held.group,
+            since=instant(held.since), until=instant(held.until),
+        )  # fmt: skip
+
+
+class HeldList(View):
+    """Replies that a person must read, newest first."""
+
+    held: list[HeldRow]
+    cursor: str = _CURSOR
+
+    @classmethod
+    def of(cls, held: Sequence[HeldText], cursor: str) -> "HeldList":
+        """A page of them."""
+        return cls(held=[HeldRow.of(each) for each in held], cursor=to_address(cursor))
+
+
+class DecidedView(View):
+    """What became of deciding some."""
+
+    decided: int
+    gone: int = Field(description="stand no more, or not as they were seen: list again")
+    own_call: int = Field(description="not decided: answers to an order that was placed with this key")
+
+    @classmethod
+    def of(cls, decided: Decided) -> "DecidedView":
+        """As counted."""
+        return cls(decided=decided.decided, gone=decided.gone, own_call=decided.own_call)
 
 
 def to_address(cursor: str) -> str:

@@ -10,7 +10,16 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from consent_engine.api import examples
-from consent_engine.api.forms import CancelOrder, DeliveryReceipt, Dial, Lift, MobileOriginated, Refuse, SearchOrders
+from consent_engine.api.forms import (
+    CancelOrder,
+    DecideHeld,
+    DeliveryReceipt,
+    Dial,
+    Lift,
+    MobileOriginated,
+    Refuse,
+    SearchOrders,
+)
 from consent_engine.api.problems import MEDIA_TYPE
 from consent_engine.api.views import Problem
 from consent_engine.domain.admit import PlaceOrder
@@ -18,7 +27,8 @@ from consent_engine.domain.plan import Plan
 from consent_engine.domain.signature import HEADER
 
 READ: Sequence[type[BaseModel]] = (
-    PlaceOrder, CancelOrder, SearchOrders, Refuse, Lift, Dial, Plan, MobileOriginated, DeliveryReceipt, Problem,
+    PlaceOrder, CancelOrder, SearchOrders, Refuse, Lift, DecideHeld, Dial, Plan, MobileOriginated, DeliveryReceipt,
+    Problem,
 )  # fmt: skip
 """What routes read and problems answer by themselves, so that FastAPI does not know it."""
 _REF = "#/components/schemas/"
@@ -70,7 +80,7 @@ CODES = {
     403: "`forbidden`",
     404: "`order_not_found`, `plan_not_found`, `refusal_not_found`, `gateway_not_found`",
     409: (
-        "`idempotency_conflict`, `plan_not_public`, `do_not_call` (since), `duplicate_order` (order), "
+        "`idempotency_conflict`, `plan_not_public`, `do_not_call` (since, reason), `duplicate_order` (order), "
         "`too_late` (state), `nothing_parked`, `not_waiting`"
     ),
     413: "`too_large`",

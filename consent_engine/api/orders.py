@@ -12,8 +12,8 @@ from consent_engine.api.auth import (
     Agent,
     AgentOrOps,
     Ops,
+    OpsOrAuditor,
     OrderReader,
-    OrdersReader,
     sees_whole,
     visible,
 )
@@ -60,7 +60,7 @@ async def place(request: Request, caller: Agent) -> Response:
     responses=openapi.answers({}, 401, 403, 422, 503),
     openapi_extra=openapi.query(ListOrders),
 )
-async def list_(request: Request, caller: OrdersReader) -> Response:
+async def list_(request: Request, caller: OpsOrAuditor) -> Response:
     """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: ops (masked),
     auditor."""
     form = read_query(ListOrders, request)
@@ -81,7 +81,7 @@ async def list_(request: Request, caller: OrdersReader) -> Response:
     responses=openapi.answers({}, 401, 403, 413, 415, 422, 503),
     openapi_extra=openapi.body("SearchOrders"),
 )
-async def search(request: Request, caller: OrdersReader) -> Response:
+async def search(request: Request, caller: OpsOrAuditor) -> Response:
     """The orders of a number, newest first, a page at a time. A number never stands in an address. Roles: ops (masked),
     auditor."""
     form = read(SearchOrders, await read_json(request))

@@ -1,6 +1,6 @@
 """Queries: the parameters of a list, read as strictly as a body. What is wrong is named, and nothing is echoed."""
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -37,6 +37,14 @@ class ListOrders(Paged):
     plan: _Word | None = Field(None, description="only those for this plan")
     since: Annotated[Instant, BeforeValidator(_plus)] | None = Field(
         None, description="only those placed then or later", examples=["2025-08-01T00:00:00+08:00"]
+    )
+
+
+class ListRefusals(Paged):
+    """Which refusals to list."""
+
+    state: Literal["held"] | None = Field(
+        None, description="held: replies that may be a refusal, which a person must read; none: the refusals"
     )
 
 

@@ -1,17 +1,17 @@
-"""Refusals over HTTP: "never again", one or many; which stand, and how one is lifted; may a number be dialled?"""
+"""Refusals over HTTP: "never again", one or many; which stand, what is held, how one is lifted; may one dial?"""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from consent_engine.api import openapi
-from consent_engine.api.auth import FULL_NUMBERS, Admin, AgentOrOps, Ops
+from consent_engine.api.auth import FULL_NUMBERS, Admin, AgentOrOps, Ops, OpsOrAuditor
 from consent_engine.api.body import MOST_LIST, read_json
-from consent_engine.api.forms import Dial, Lift, Refuse, read, read_dials
+from consent_engine.api.forms import DecideHeld, Dial, Lift, Refuse, read, read_dials
 from consent_engine.api.front import front_of
 from consent_engine.api.imports import read_csv, refusals_in
-from consent_engine.api.listed import Imported, Lifted, RefusalList, from_address
+from consent_engine.api.listed import DecidedView, HeldList, Imported, Lifted, RefusalList, from_address
 from consent_engine.api.problems import RefusalNotFound
-from consent_engine.api.query import Paged, read_query
+from consent_engine.api.query import ListRefusals, read_query
 from consent_engine.api.views import DialView, RefusalView, instant
 from consent_engine.domain.admit import SKEW_MS, millis
 from consent_engine.domain.msisdn import Msisdn
@@ -66,19 +66,39 @@ async def refuse(request: Request, caller: AgentOrOps) -> Response:
 @router.get(
     "/refusals",
     summary="Which stand",
-    response_model=RefusalList,
+    response_model=RefusalList | HeldList,
     responses=openapi.answers({}, 401, 403, 422, 503),
-    openapi_extra=openapi.query(Paged),
+    openapi_extra=openapi.query(ListRefusals),
 )
-async def list_(request: Request, caller: Ops) -> Response:
-    """Newest first, a page at a time. Role: ops (masked)."""
-    form = read_query(Paged, request)
+async def list_(request: Request, caller: OpsOrAuditor) -> Response:
+    """Newest first, a page at a time. `state=held`: what may be a refusal, its words without numbers, for a person to
+    decide. Roles: ops (masked), auditor."""
+    form = read_query(ListRefusals, request)
     whole = caller.role in FULL_NUMBERS
 
     def listed(engine: Engine) -> bytes:
+        if form.state == "held":
+            return HeldList.of(*engine.held(from_address(form.cursor), form.limit)).json_bytes()
         return RefusalList.of(engine.refusals(from_address(form.cursor), form.limit), whole=whole).json_bytes()
 
     return Response(await front_of(request).ask(listed), media_type="application/json")
+
+
+@router.post(
+    "/refusals/held",
+    summary="Decide what is held",
+    response_model=DecidedView,
+    responses=openapi.answers({}, 401, 403, 413, 415, 422, 503),
+    openapi_extra=openapi.body("DecideHeld"),
+)
+async def decide_held(request: Request, caller: Ops) -> Response:
+    """Whether replies are a refusal, up to 500 at once, one event each. A refusal cancels what is open; else its order
+    goes on, and `reason` says why it was none. Not for who placed the order. Role: ops."""
+    form = read(DecideHeld, await read_json(request))
+    decided = await front_of(request).ask(
+        lambda engine: engine.decide_held(form.ids, refusal=form.refusal, by=caller.name, reason=form.reason or "")
+    )
+    return Response(DecidedView.of(decided).json_bytes(), media_type="application/json")
 
 
 @router.post(

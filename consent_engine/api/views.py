@@ -222,7 +222,9 @@ class DialView(View):
     """May this number be dialled?"""
 
     callable: bool
-    reason: str | None = Field(default=None, description="refused")
+    reason: str | None = Field(
+        default=None, description="refused; suspected: a reply that may be a refusal waits for a person"
+    )
     since: str | None = None
 
 
@@ -255,7 +257,7 @@ class FieldProblem(View):
 
 
 class Problem(View):
-    """RFC 9457. `code` is stable; more facts may stand beside it (`since`, `order`, `state`, `official`, `missing`)."""
+    """RFC 9457. `code` is stable; more facts may stand beside it (`since`, `reason`, `order`, `state` and others)."""
 
     type: str
     title: str

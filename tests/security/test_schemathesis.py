@@ -22,7 +22,7 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 DEEP = int(os.environ.get("TESTS_DEEP", "0"))
 WAIT = 180 + 60 * DEEP
 WEBHOOKS = "^/v1/gateways/"
-OPERATIONS = 25
+OPERATIONS = 26
 
 
 @pytest.fixture(scope="module")

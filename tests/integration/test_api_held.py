@@ -1,0 +1,190 @@
+"""Replies that may be a refusal, over HTTP: they bar at once, and a person reads their words and decides."""
+
+import pytest
+
+from consent_engine.api.listed import HeldList
+from consent_engine.domain.effects import Lane
+from consent_engine.keys import Role
+from tests.integration.api_door import NUMBER, OTHER, Door, is_problem, reply, server
+from tests.integration.test_api import work
+
+COMPLAINT = "我要投诉你们"
+DIAL = {"msisdn": NUMBER, "carrier": "mobile"}
+
+
+@pytest.fixture(scope="module")
+def running():
+    with server() as found:
+        yield found
+
+
+@pytest.fixture
+def door(running):
+    made = Door(*running)
+    yield made
+    made.close()
+
+
+def write(door, text=COMPLAINT, **changes):
+    assert door.post("inbound", reply(text, **changes)).json() == {"accepted": 1, "rejected": []}
+
+
+def asked(door, role=Role.AGENT):
+    """An order whose question is with the subscriber; its id."""
+    placed = door.place(role=role).json()["id"]
+    work(door, Lane.SMS)
+    return placed
+
+
+def held(door, query="", role=Role.OPS):
+    answer = door.call("GET", f"/v1/refusals?state=held{query}", role)
+    assert answer.status_code == 200, answer.text
+    HeldList.model_validate(answer.json())
+    return answer.json()
+
+
+def decide(door, ids, role=Role.OPS, **body):
+    return door.call("POST", "/v1/refusals/held", role, {"ids": ids} | body)
+
+
+def dial(door):
+    return door.call("POST", "/v1/callable", Role.AGENT, DIAL).json()
+
+
+def test_a_held_reply_bars_the_next_call_and_order_before_anybody_read_it(door):
+    write(door)
+    [row] = held(door)["held"]
+    since = row["since"]
+    assert dial(door) == {"callable": False, "reason": "suspected", "since": since}
+    said = is_problem(door.place(), 409, "do_not_call")
+    assert (said["reason"], said["since"]) == ("suspected", since)
+    assert "a person reads it" in said["detail"]
+
+
+def test_the_list_has_words_reason_and_deadline_and_no_number(door):
+    write(door, f"我要投诉你们，{NUMBER[3:]} 不要再打")
+    write(door, "投诉", message_id="m-2", **{"from": OTHER})
+    for role in (Role.OPS, Role.AUDITOR, Role.ADMIN):
+        answer = door.call("GET", "/v1/refusals?state=held", role)
+        assert NUMBER[3:] not in answer.text
+        assert OTHER[3:] not in answer.text
+    newest, oldest = held(door)["held"]
+    assert oldest["text"] == "我要投诉你们，**** 不要再打"
+    assert (oldest["carrier"], oldest["reason"], oldest["until"][:10] > oldest["since"][:10]) == (
+        "mobile", "refusing", True,
+    )  # fmt: skip
+    assert list(oldest) == ["id", "carrier", "reason", "text", "group", "since", "until"]
+    assert newest["since"] >= oldest["since"]
+    assert door.call("GET", "/v1/refusals", Role.OPS).json()["refusals"] == [], "none of them is a refusal yet"
+
+
+def test_the_same_words_of_many_are_one_group_whatever_number_is_in_them(door):
+    said = ["我要投诉你们", "我要 投诉你们！", "投诉 13911112222", "投诉 13911113333"]
+    for n, text in enumerate(said):
+        write(door, text, message_id=f"m-{n}", **{"from": f"+86138001380{n:02}"})
+    groups = {}
+    for row in held(door)["held"]:
+        groups.setdefault(row["group"], []).append(row["text"])
+    assert sorted(groups.values()) == [["我要 投诉你们！", "我要投诉你们"], ["投诉 ****", "投诉 ****"]]
+
+
+def test_what_is_held_is_listed_newest_first_page_by_page(door):
+    for n in range(5):
+        write(door, message_id=f"m-{n}", **{"from": f"+861380013800{n}"})
+    found, cursor = [], ""
+    for _ in range(10):
+        said = held(door, f"&limit=2&cursor={cursor}")
+        found += said["held"]
+        cursor = said["cursor"]
+        if not cursor:
+            break
+    assert len({row["id"] for row in found}) == 5
+    assert [row["since"] for row in found] == sorted((row["since"] for row in found), reverse=True)
+    for wrong in ("state=refused", "state=", "state=held&state=held", "state=held&cursor=x"):
+        is_problem(door.call("GET", f"/v1/refusals?{wrong}", Role.OPS), 422, "malformed")
+
+
+def test_decided_a_refusal_it_is_one_and_ends_the_order(door):
+    placed = asked(door)
+    write(door)
+    [row] = held(door)["held"]
+    answer = decide(door, [row["id"]], refusal=True)
+    assert (answer.status_code, answer.json()) == (200, {"decided": 1, "gone": 0, "own_call": 0})
+    assert dial(door)["reason"] == "refused"
+    assert held(door)["held"] == []
+    [refusal] = door.call("GET", "/v1/refusals", Role.OPS).json()["refusals"]
+    assert (refusal["carrier"], refusal["channel"]) == ("mobile", "sms")
+    work(door, Lane.INBOUND)
+    assert door.engine.show(placed).state == "cancelled"
+
+
+def test_decided_no_refusal_the_order_goes_on_and_is_asked_again_with_its_code(door):
+    placed = asked(door)
+    write(door)
+    [row] = held(door)["held"]
+    work(door, Lane.INBOUND)
+    answer = decide(door, [row["id"]], refusal=False, reason="asks what it costs")
+    assert answer.json() == {"decided": 1, "gone": 0, "own_call": 0}
+    assert dial(door) == {"callable": True}
+    work(door, Lane.INBOUND, Lane.SMS)
+    shown = door.engine.show(placed)
+    [resumed] = [event for event in shown.events if event.trigger == "resumed"]
+    assert resumed.by == "the-ops"
+    assert (shown.state, resumed.detail["reason"]) == ("awaiting_reply", "asks what it costs")
+    write(door, f"是{shown.doc.code}", message_id="m-2")
+    work(door, Lane.INBOUND)
+    assert door.engine.show(placed).state == "confirmed"
+
+
+def test_many_are_decided_at_once_each_once(door):
+    for n in range(3):
+        write(door, message_id=f"m-{n}", **{"from": f"+861380013800{n}"})
+    ids = [row["id"] for row in held(door)["held"]]
+    answer = decide(door, [*ids, *ids], refusal=False, reason="a joke of the newspaper")
+    assert answer.json() == {"decided": 3, "gone": 0, "own_call": 0}
+    assert decide(door, ids, refusal=True).json() == {"decided": 0, "gone": 3, "own_call": 0}
+    assert dial(door) == {"callable": True}, "what was decided is not decided again"
+
+
+def test_words_that_came_after_the_list_are_not_decided_by_it(door):
+    write(door)
+    [seen] = held(door)["held"]
+    write(door, "骗子，我要报警", message_id="m-2")
+    assert decide(door, [seen["id"]], refusal=False, reason="fine").json() == {"decided": 0, "gone": 1, "own_call": 0}
+    [now] = held(door)["held"]
+    assert now["text"] == f"{COMPLAINT}\n骗子，我要报警"
+
+
+def test_whoever_placed_the_order_does_not_decide_the_reply_to_it(door):
+    asked(door, Role.ADMIN)
+    write(door)
+    [row] = held(door)["held"]
+    assert decide(door, [row["id"]], Role.ADMIN, refusal=False, reason="fine").json()["own_call"] == 1
+    assert decide(door, [row["id"]], refusal=False, reason="fine").json()["decided"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "code"),
+    [
+        ({"reason": None}, "reason", "missing"),
+        ({"reason": " "}, "reason", "string_too_short"),
+        ({"reason": f"call {NUMBER[3:]} back"}, "reason", "contains_number"),
+        ({"reason": "r" * 201}, "reason", "string_too_long"),
+        ({"refusal": None}, "refusal", "missing"),
+        ({"refusal": "false"}, "refusal", "bool_type"),
+        ({"ids": []}, "ids", "too_short"),
+        ({"ids": [f"{'0' * 28}.mobile.{n}" for n in range(501)]}, "ids", "too_long"),
+        ({"ids": [f"{'0' * 28}.mobile.1", NUMBER]}, "ids", "string_pattern_mismatch"),
+        ({"by": "me"}, "body", "extra_forbidden"),
+    ],
+)
+def test_a_decision_that_cannot_be_read_decides_nothing(door, change, field, code):
+    write(door)
+    [row] = held(door)["held"]
+    before = door.kept()
+    body = {"ids": [row["id"]], "refusal": False, "reason": "fine"} | change
+    answer = door.call("POST", "/v1/refusals/held", Role.OPS, {k: v for k, v in body.items() if v is not None})
+    [error] = is_problem(answer, 422, "contains_number" if code == "contains_number" else "malformed")["errors"]
+    assert (error["field"], error["code"]) == (field, code)
+    assert NUMBER[3:] not in answer.text
+    assert door.kept() == before
