@@ -120,11 +120,12 @@ def live(run):
     """Twenty orders and more, of all kinds, and everything that is said wrong about them."""
     home = run.home
     for n in range(20):
-        run.place(n, **({"metadata": {"note": WORDS.format("note"), "of": DIGITS[n]}} if n % 3 else {}))
+        run.place(n, **({"metadata": {"note": WORDS.format("note")}} if n % 3 else {}))
     for n in range(20, 30):  # turned away
         run.place(n, msisdn=f"{DIGITS[n]}{DIGITS[n]}")
         run.place(n, call={"caller_number": DIGITS[n], "recording_id": DIGITS[n]})
         run.place(n, plan=DIGITS[n])
+        run.place(n, metadata={"note": WORDS.format("note"), "of": DIGITS[n]})
         run.place(n, **{DIGITS[n]: WORDS.format("field")})
     run.place(0)
     handed = [n for n in run.orders if str(first(n))[-1] in "0789"]
@@ -200,6 +201,7 @@ def strangers(run):
     for path, body in (
         ("/v1/callable", {"msisdn": number}), ("/v1/callable", [{"msisdn": number}, {"msisdn": who + words}]),
         ("/v1/refusals", {"msisdn": number, "channel": "voice", "call": f"{who}.wav"}),
+        ("/v1/refusals", {"msisdn": number, "channel": "voice", "call": "rec-20250801-000123"}),
         ("/v1/refusals", {"msisdn": number, "channel": words, "agent": who}), ("/v1/orders/search", {"msisdn": who}),
         ("/v1/refusals/lift", {"msisdn": who, "evidence": {"channel": "web", "ref": who, "at": who}}),
     ):  # fmt: skip
