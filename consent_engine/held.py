@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from consent_engine.domain.compact import compact
@@ -10,13 +10,14 @@ from consent_engine.domain.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_UNDECIDED, Millis
 from consent_engine.domain.grammar import folded
 from consent_engine.domain.line import Line, keyed
-from consent_engine.domain.msisdn import hidden
+from consent_engine.domain.msisdn import contains_number, hidden
 from consent_engine.domain.restriction import EVERY_CARRIER, SUSPICION_LASTS_MS, Kind, Restriction, name_of
 from consent_engine.errors import BrokenRecord, FieldError, Malformed
 from consent_engine.ports import Commit, Held, Leased, LineChange, Owner, Posted, Standing
 from consent_engine.rounds import Step, load, post, save
 
 BY_ENGINE = "engine"
+PAGE, MOST_GROUPED = 500, 5_000
 ID = r"[0-9a-f]{28}\.(\*|[a-z]{1,20})\.[0-9]{1,15}"
 """What an id looks like: line, carrier, and the newest act that the suspicion stands for."""
 
@@ -33,6 +34,18 @@ class HeldText:
     reason: str
     text: str
     group: str
+    since: Millis
+    until: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class HeldGroup:
+    """Suspicions of the same words, newest first, to be decided at once. since, until: of the oldest."""
+
+    group: str
+    reason: str
+    text: str
+    ids: tuple[str, ...]
     since: Millis
     until: Millis
 
@@ -60,6 +73,26 @@ def _held(secret: str, line: str, of: Restriction, text: str) -> HeldText:
     )  # fmt: skip
 
 
+def grouped(page: Callable[[str, int], tuple[list[HeldText], str]]) -> tuple[list[HeldGroup], bool]:
+    """What is held by its words, the first deadline first; and whether there is more than one can look at.
+
+    page: as `Engine.held`
+    """
+    found: dict[str, list[HeldText]] = {}
+    cursor = ""
+    for _ in range(MOST_GROUPED // PAGE):
+        rows, cursor = page(cursor, PAGE)
+        for each in rows:
+            found.setdefault(each.group, []).append(each)
+        if not cursor:
+            break
+    groups = [
+        HeldGroup(name, same[-1].reason, same[-1].text, tuple(each.id for each in same), same[-1].since, same[-1].until)
+        for name, same in found.items()
+    ]
+    return sorted(groups, key=lambda each: (each.until, each.group)), bool(cursor)
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What an id names: a suspicion of a line, and the newest act that it stood for when it was seen."""
@@ -79,13 +112,20 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What somebody decided of some: refusal, or none and why."""
+    """What somebody decided of some: refusal, or none and why. Raises Malformed for a reason that cannot be kept."""
 
     refusal: bool
     by: str
     reason: str
     carriers: tuple[str, ...]
     """every carrier, for a suspicion against all"""
+
+    def __post_init__(self) -> None:
+        """Look at the reason: it stands in an event, which outlives the erasure of a person."""
+        if not (self.refusal or self.reason):
+            raise Malformed([FieldError("reason", "missing", "must be given: why it was no refusal")])
+        if contains_number(self.reason):
+            raise Malformed([FieldError("reason", "contains_number", "must not contain a telephone number")])
 
 
 def deciding(seen: Seen, decision: Decision, now: Millis) -> Step[str]:

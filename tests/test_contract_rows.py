@@ -63,7 +63,14 @@ def test_doctor_says_what_is_wrong_and_what_to_type(folder):
 
 
 def test_every_command_prints_json_when_asked(folder):
-    for command in (["keys", "list"], ["plans", "list"], ["stuck"], ["read", "是"], ["callable", "13800138000"]):
+    for command in (
+        ["keys", "list"],
+        ["plans", "list"],
+        ["stuck"],
+        ["held"],
+        ["read", "是"],
+        ["callable", "13800138000"],
+    ):
         done = consent(folder, *command, "--json")
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("["), done.stdout

@@ -2,7 +2,7 @@
 
 import typer
 
-from consent_engine.cli import cells, health, keys, ops, plans, reading, running
+from consent_engine.cli import cells, health, held, keys, ops, plans, reading, running
 
 app = typer.Typer(
     name="consent",
@@ -21,6 +21,7 @@ app.command()(ops.stuck)
 app.command()(ops.retry)
 app.command()(ops.refuse)
 app.command("callable")(ops.may_be_called)
+app.command()(held.held)
 app.command()(health.doctor)
 app.command()(health.archive)
 # A text may begin with a dash, and is no option then.

@@ -110,7 +110,7 @@ def may_be_called(msisdn: Annotated[str, _MSISDN], carrier: Annotated[str | None
     if dial.callable:
         line(mask(number), "callable")
     else:
-        line(mask(number), "not callable", "refused", instant(dial.since or 0))
+        line(mask(number), "not callable", dial.reason or "refused", instant(dial.since or 0))
 
 
 def _carrier(name: str | None) -> str | None:

@@ -64,7 +64,7 @@ def test_a_reader_that_has_seen_enough_gets_no_complaint():
 COMMANDS = [
     ["demo"], ["serve"], ["api"], ["keys"], ["keys", "add"], ["keys", "list"], ["keys", "revoke"], ["plans"],
     ["plans", "load"], ["plans", "list"], ["plans", "show"], ["show"], ["stuck"], ["retry"], ["refuse"], ["callable"],
-    ["read"],
+    ["held"], ["read"],
 ]  # fmt: skip
 
 
@@ -88,6 +88,13 @@ def test_without_a_command_there_is_help(capsys):
         (["keys", "add", "x"], "consent: Missing option '--role': see `consent keys add --help`"),
         (["serve", "--port", "0"], "consent: Invalid value for '--port': Input should be"),
         (["keys", "add", "x", "--role", "king"], "consent: Invalid value for --role: one of agent, reviewer, ops"),
+        (["held", "--refusal"], "consent: Invalid value for WHICH: name what is decided: see `consent held --help`"),
+        (["held", "a", "--no-refusal"], "consent: Invalid value for --reason: say why it was none: see"),
+        (
+            ["held", "a", "--no-refusal", "--reason", "13800138000"],
+            "consent: Invalid value for --reason: must have 1 to",
+        ),
+        (["held", "a", "--reason", "fine"], "consent: Invalid value for --reason: goes with --refusal or --no-refusal"),
         (["callable", "13800138000", "--carrier", "x"], "consent: Invalid value for --carrier: one of mobile"),
     ],
 )

@@ -1,0 +1,112 @@
+"""`consent held`: replies that may be a refusal, listed and decided at a terminal. Their numbers are not shown."""
+
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from consent_engine.cli.opening import by, opened
+from consent_engine.cli.tables import Format, instant, record, table
+from consent_engine.errors import Refused
+
+if TYPE_CHECKING:
+    from consent_engine.engine import Engine
+    from consent_engine.held import Decided, HeldText
+
+_GROUP = re.compile("[0-9a-f]{24}")
+_AT_ONCE = 500
+_REASON_LENGTH = 200
+
+
+class NotDecided(Refused):
+    """Something of what was to be decided is not."""
+
+    code = "not_decided"
+
+
+def held(
+    which: Annotated[
+        list[str] | None, typer.Argument(metavar="WHICH...", help="Groups or ids, as `consent held` shows them.")
+    ] = None,
+    refusal: Annotated[
+        bool | None,
+        typer.Option("--refusal/--no-refusal", help="Decide: it is one, and ends what is open; or none."),
+    ] = None,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why it is none. No telephone number.")] = None,
+) -> None:
+    """List replies that may be a refusal, the same words together; with WHICH, each of them; or decide them.
+
+    Undecided until the instant shown, they are refusals.
+    """
+    _look_at(which, refusal=refusal, reason=reason)
+    with opened() as engine:
+        if not which:
+            rows = list(_groups(engine))
+        elif refusal is None:
+            rows = [_row(each) for each in _named(engine, which)]
+        else:
+            _tell(_decided(engine, which, refusal=refusal, reason=(reason or "").strip()))
+            return
+    head = ("id", "reason", "until", "words") if which else ("group", "held", "reason", "until", "words")
+    table((*head, "ids") if Format.as_json and not which else head, rows, "nothing is held")
+
+
+def _look_at(which: Sequence[str] | None, *, refusal: bool | None, reason: str | None) -> None:
+    """Raise BadParameter for what does not go together."""
+    from consent_engine.domain.msisdn import contains_number
+
+    if refusal is not None and not which:
+        raise typer.BadParameter("name what is decided", param_hint="WHICH")
+    if refusal is None and reason is not None:
+        raise typer.BadParameter("goes with --refusal or --no-refusal", param_hint="--reason")
+    if refusal is False and not (reason or "").strip():
+        raise typer.BadParameter("say why it was none", param_hint="--reason")
+    sound = reason is None or (len(reason) <= _REASON_LENGTH and reason.isprintable() and not contains_number(reason))
+    if not sound:
+        told = f"must have 1 to {_REASON_LENGTH} printable characters and no telephone number"
+        raise typer.BadParameter(told, param_hint="--reason")
+
+
+def _groups(engine: "Engine") -> Iterator[tuple[object, ...]]:
+    from consent_engine.held import grouped
+
+    for each in grouped(engine.held)[0]:
+        ids = [list(each.ids)] if Format.as_json else []
+        yield each.group, len(each.ids), each.reason, instant(each.until), each.text, *ids
+
+
+def _row(each: "HeldText") -> tuple[object, ...]:
+    return each.id, each.reason, instant(each.until), each.text
+
+
+def _named(engine: "Engine", which: Sequence[str]) -> Iterator["HeldText"]:
+    """What is held of these groups and ids, newest first."""
+    wanted, cursor = frozenset(which), ""
+    while True:
+        rows, cursor = engine.held(cursor, _AT_ONCE)
+        yield from (each for each in rows if {each.group, each.id} & wanted)
+        if not cursor:
+            return
+
+
+def _decided(engine: "Engine", which: Sequence[str], *, refusal: bool, reason: str) -> "Decided":
+    from consent_engine.held import Decided
+
+    groups = [each for each in which if _GROUP.fullmatch(each)]
+    ids = list(dict.fromkeys(each for each in which if each not in groups))
+    if groups:
+        ids += [each.id for each in _named(engine, groups) if each.id not in ids]
+    done = Decided(0, 0, 0)
+    for n in range(0, len(ids), _AT_ONCE):
+        part = engine.decide_held(ids[n : n + _AT_ONCE], refusal=refusal, by=by(), reason=reason)
+        done = Decided(done.decided + part.decided, done.gone + part.gone, done.own_call + part.own_call)
+    return done
+
+
+def _tell(done: "Decided") -> None:
+    record([("decided", done.decided), ("gone", done.gone), ("own_call", done.own_call)])
+    if done.own_call or done.gone or not done.decided:
+        raise NotDecided("not all of it is decided: `consent held` shows what is held now")
