@@ -23,6 +23,7 @@ from consent_engine.adapters.sql_archive import SqlArchive
 from consent_engine.domain.admit import Terms
 from consent_engine.domain.line import keyed
 from consent_engine.domain.plan import Plan, plan_from
+from consent_engine.domain.seal import Seal
 from consent_engine.durations import millis
 from consent_engine.engine import Engine
 from consent_engine.errors import FieldError, Malformed, SettingsError
@@ -96,8 +97,9 @@ def _data(settings: Settings, progress: Callable[[str], None] | None, *, own: bo
 
 def build(settings: Settings, redis_url: str, rq_url: str, secret: str, archive: SqlArchive | None = None) -> Engine:
     """An engine on real adapters."""
-    store, registry = _kept(settings, redis_url)
+    store, registry, seal = _kept(settings, redis_url, secret)
     archive = archive or archive_of(settings)
+    archive.seal = archive.seal or seal
     return Engine(
         ArchivedStore(store, archive),
         registry,
@@ -120,7 +122,7 @@ def terms(settings: Settings, secret: str) -> Terms:
     return Terms(settings.policy(), settings.senders(), frozenset(sub_numbers))
 
 
-def _kept(settings: Settings, redis_url: str) -> tuple[Store, Registry]:
+def _kept(settings: Settings, redis_url: str, secret: str) -> tuple[Store, Registry, Seal]:
     """What keeps orders and lines, and what keeps all else: a cell, or as many as a cluster is divided into."""
 
     def wire(tag: str) -> Wire:
@@ -130,9 +132,10 @@ def _kept(settings: Settings, redis_url: str) -> tuple[Store, Registry]:
     cells = [Cell(n, alone=not clustered) for n in range(settings.cells)]
     wires = [wire(str(cell.number)) for cell in cells]
     lease = millis(settings.lease)
-    stores = [RedisStore(wire, lease_ms=lease, cell=cell) for wire, cell in zip(wires, cells, strict=True)]
     registry = RedisRegistry(wires[0], prefix=cells[0].shared)
-    return (stores[0] if len(stores) == 1 else CellsStore(stores)), registry
+    seal = Seal(secret, registry.sealed_since)
+    stores = [RedisStore(wire, lease_ms=lease, cell=cell, seal=seal) for wire, cell in zip(wires, cells, strict=True)]
+    return (stores[0] if len(stores) == 1 else CellsStore(stores)), registry, seal
 
 
 def outside(settings: Settings, secret: str) -> Outside:

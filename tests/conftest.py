@@ -18,6 +18,7 @@ from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome
 from consent_engine.domain.msisdn import Msisdn, parse
 from consent_engine.domain.order import Order
 from consent_engine.domain.policy import Policy
+from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine import Engine
 from consent_engine.pace import Pace
@@ -141,7 +142,7 @@ class World:
         """Another engine on the same store, as another process would have."""
         wire = Wire(self.client, proves=False, replicas=0)
         return Engine(
-            RedisStore(wire, lease_ms=60_000, clock=self.clock, cell=self.cell),
+            RedisStore(wire, lease_ms=60_000, clock=self.clock, cell=self.cell, seal=Seal("test-secret")),
             RedisRegistry(wire, clock=self.clock, prefix=self.cell.shared),
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),

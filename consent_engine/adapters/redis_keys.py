@@ -2,8 +2,8 @@
 
 Keys, `{0}` being the tag of cell 0:
 
-    ce:{0}:order:<id>     hash    v, state, line, head, doc, who (person part), e<n> events, p<n> their person parts,
-                                  f:<effect> pending effects
+    ce:{0}:order:<id>     hash    v, state, line, head, mac (the seal), doc, who (person part), e<n> events,
+                                  p<n> their person parts, f:<effect> pending effects
     ce:{0}:line:<line>    hash    v, msisdn (person part), o:<order> what a reply is matched with, r:<name>
                                   restrictions, f:<effect>, m:<key> messages seen, seen
     ce:{0}:inbox:<line>   list    <received at>|<key>|<json>, unread, first in first read
@@ -26,7 +26,8 @@ all others with cell 0):
                                   a name that was given, which is never given again
     ce:workers            hash    <worker> -> instant and what it does
     ce:measures           hash    what workers measured of outside calls, in counts
-    ce:meta               hash    schema, cells, secret (a check value), catalogue (raised by every change)
+    ce:meta               hash    schema, cells, secret (a check value), sealed (since when each order has a seal),
+                                  catalogue (raised by every change)
 """
 
 from datetime import UTC, datetime

@@ -11,6 +11,8 @@ from consent_engine.domain.effects import Lane, Millis, lane_of
 from consent_engine.domain.line import Line, Unread
 from consent_engine.domain.order import Order
 from consent_engine.domain.restriction import SUSPICION_LASTS_MS
+from consent_engine.domain.seal import FIELD as SEAL
+from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Claim, Commit, Leased, LineChange, OrderChange, Owner, Posted, Stuck
 
@@ -41,9 +43,10 @@ def stuck_of(member: str) -> Stuck:
     return Stuck(Owner(owner), record, effect, lane_of(effect))
 
 
-def order_of(fields: dict[str, str], offers: Mapping[str, str]) -> Order:
-    """An order from its record and the offer it names."""
-    return Order.read(whole(fields, offers))
+def order_of(fields: dict[str, str], offers: Mapping[str, str], seal: Seal | None = None) -> Order:
+    """An order from its record and the offer it names. Raises BrokenRecord, also when its seal does not fit."""
+    order = Order.read(whole(fields, offers))
+    return seal.check(order, fields.get(SEAL)) if seal else order
 
 
 def whole(fields: dict[str, str], offers: Mapping[str, str]) -> dict[str, str]:
@@ -94,14 +97,14 @@ def unread_of(kept: str) -> Unread:
 
 def leased_of(
     offers: Mapping[str, str], now: Millis, member: str, kept: str, mark: str, flat: Sequence[str],
-    more: Sequence[str],
+    more: Sequence[str], *, seal: Seal | None = None,
 ) -> Leased:  # fmt: skip
     owner, record, effect = member.split(":", 2)
     fields = pairs(flat)
     token = int(kept[1 : kept.index(",")])
     if owner == Owner.ORDER:
         barred = tuple(more) if mark == "2" else ()
-        return Leased(effect, token, mark == "1", now, order=order_of(fields, offers), barred=barred)
+        return Leased(effect, token, mark == "1", now, order=order_of(fields, offers, seal), barred=barred)
     line = Line.read(record, fields, now)
     return Leased(effect, token, mark == "1", now, line=line, unread=tuple(unread_of(row) for row in more))
 
@@ -121,7 +124,7 @@ def keys_of(commit: Commit, cell: Cell) -> list[str]:
     ]
 
 
-def arguments_of(commit: Commit, offer: tuple[str, str]) -> list[str | int]:
+def arguments_of(commit: Commit, offer: tuple[str, str], seal: Seal | None = None) -> list[str | int]:
     """offer: the name of the one a new order needs, and its content unless it is believed to be there."""
     change, line, held = commit.order, commit.line, commit.held
     consume, release = (line.consume, line.release) if line else ("", False)
@@ -136,7 +139,9 @@ def arguments_of(commit: Commit, offer: tuple[str, str]) -> list[str | int]:
         consume, "1" if release else "0",
         *offer,
     ]  # fmt: skip
-    fields = change.fields if change else {}
+    fields = dict(change.fields) if change else {}
+    if change and fields and seal:
+        fields[SEAL] = seal.of(change.order)
     counted(args, (pair for pair in fields.items()), len(fields))
     owners: list[tuple[Owner, OrderChange | LineChange]] = []
     if change:

@@ -16,9 +16,10 @@ from consent_engine.domain.plan import Plan, plan_from
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.ports import ApiKey
 
-SCHEMA = "2"
-READS = frozenset({"1", SCHEMA})
-"""1: each order holds its offer itself. Such data are read; from then on they are 2, which an older program refuses."""
+SCHEMA = "3"
+READS = frozenset({"1", "2", SCHEMA})
+"""1: each order holds its offer itself. 2: no order has a seal. Such data are read; from then on they are 3, which an
+older program refuses: it would change orders and leave their seals."""
 FORGOTTEN_MS = 3_600_000
 """How long a silent worker is remembered."""
 
@@ -143,8 +144,14 @@ class RedisRegistry:
 
     def adopt(self) -> None:
         """See Registry.adopt."""
+        self._one("HSETNX", self._meta, "sealed", str(self.now()))
         if self._one("HGET", self._meta, "schema") != SCHEMA:
             self._one("HSET", self._meta, "schema", SCHEMA, prove=True)
+
+    def sealed_since(self) -> Millis | None:
+        """See Registry.sealed_since."""
+        since = self._one("HGET", self._meta, "sealed")
+        return int(since) if since else None
 
     def _check_server(self, *, strict: bool) -> None:
         try:

@@ -29,6 +29,7 @@ from consent_engine.domain.effects import Lane, Millis, Pending
 from consent_engine.domain.line import Line
 from consent_engine.domain.order import Order
 from consent_engine.domain.restriction import BARRING, Kind, Restriction, name_of
+from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import (
     Archive,
@@ -51,12 +52,14 @@ class RedisStore:
     """The Store of one cell. clock: the instant, in tests; without it the server's own."""
 
     def __init__(
-        self, wire: Wire, *, lease_ms: int, clock: Callable[[], Millis] | None = None, cell: Cell | None = None
-    ) -> None:
+        self, wire: Wire, *, lease_ms: int, clock: Callable[[], Millis] | None = None, cell: Cell | None = None,
+        seal: Seal | None = None,
+    ) -> None:  # fmt: skip
         self._wire = wire
         self._cell = cell or Cell()
         self._lease_ms = lease_ms
         self._clock = clock
+        self._seal = seal
         self._offers = Offers(wire, self._cell)
         self.archive: Archive | None = None
         leaving = Departures(wire, self._cell, self._offers)
@@ -109,7 +112,7 @@ class RedisStore:
         for order_id, kept in zip(orders, records, strict=False):
             with told(order_id):
                 if kept:
-                    found[order_id] = order_of(kept, self._offers)
+                    found[order_id] = order_of(kept, self._offers, self._seal)
         read: dict[str, Line] = {}
         for line_id, kept in zip(lines, records[len(orders) :], strict=True):
             with told(line_id):
@@ -120,7 +123,9 @@ class RedisStore:
         """See Store.commit."""
         calls = Calls()
         for commit in commits:
-            calls.script("commit", keys_of(commit, self._cell), arguments_of(commit, self._offers.needed(commit)))
+            calls.script(
+                "commit", keys_of(commit, self._cell), arguments_of(commit, self._offers.needed(commit), self._seal)
+            )
         answers = self._wire.send(calls, prove=prove, repeat=True)
         words = [answer[0] for answer in answers]
         if unknown := [n for n, word in enumerate(words) if word == "offer"]:
@@ -150,7 +155,7 @@ class RedisStore:
         leased, broken = [], Calls()
         for member, *rest in rows:
             try:
-                leased.append(leased_of(self._offers, int(now), member, *rest))
+                leased.append(leased_of(self._offers, int(now), member, *rest, seal=self._seal))
             except BrokenRecord as error:  # one record nobody can read must not stop its lane: to the stuck list
                 log.error("%s: %s", member.split(":")[1], error)
                 self._park(broken, lane, member, rest[0])

@@ -3,6 +3,7 @@
 Its tables: `sql_tables`.
 """
 
+import logging
 import threading
 import uuid
 import weakref
@@ -22,9 +23,11 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order import Order
 from consent_engine.domain.retention import Evidence, Retention
+from consent_engine.domain.seal import Seal
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports.archive import Expired
 
+log = logging.getLogger(__name__)
 PIECE = 500
 """Ids asked for in one statement."""
 MOST_COUNTED = 100_000
@@ -41,6 +44,8 @@ class SqlArchive:
 
     def __init__(self, url: str, retention: Retention | None = None, timeout_s: int = TIMEOUT_S) -> None:
         self._retention = retention or Retention()
+        self.seal: Seal | None = None
+        """what its records are checked against; None: they are believed"""
         self._engine = connected(url, timeout_s)
         self._insert: Any = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         weakref.finalize(self, self._engine.dispose)  # whoever forgets to close leaves no connection behind
@@ -119,8 +124,9 @@ class SqlArchive:
         rows, offers = [], {}
         for order_id in sorted(records):  # one order of locks for all who archive at once
             try:
-                row, offer = row_of(records[order_id])
-            except BrokenRecord:
+                row, offer = row_of(records[order_id], self.seal)
+            except BrokenRecord as error:
+                log.error("%s: %s", order_id, error)
                 continue
             rows.append(row)
             offers[offer[0]] = offer[1]
@@ -156,7 +162,13 @@ class SqlArchive:
 
     def _read(self, column: Column[Any], values: Sequence[str]) -> list[Order]:
         found = self._in_pieces(_WHOLE, column, values)
-        return [order_of(row.record, row.person, row.content) for row in found]
+        orders = []
+        for row in found:
+            try:
+                orders.append(order_of(row.record, row.person, row.content, self.seal))
+            except BrokenRecord as error:  # it must not sink the others of its page
+                log.error("%s: %s", row.id, error)
+        return orders
 
     def versions(self, ids: Sequence[str]) -> dict[str, int]:
         """See Archive.versions."""

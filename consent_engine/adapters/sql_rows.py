@@ -10,11 +10,15 @@ from consent_engine.domain.event import digest, link
 from consent_engine.domain.line import request_key
 from consent_engine.domain.order import Order
 from consent_engine.domain.retention import Evidence
+from consent_engine.domain.seal import FIELD as SEAL
+from consent_engine.domain.seal import Seal
 
 
-def row_of(fields: Mapping[str, str]) -> tuple[dict[str, Any], tuple[str, str]]:
+def row_of(fields: Mapping[str, str], seal: Seal | None = None) -> tuple[dict[str, Any], tuple[str, str]]:
     """An order's row, and the offer it names ('' when it holds its own). Raises BrokenRecord."""
     order = Order.read(fields)
+    if seal:
+        seal.check(order, fields.get(SEAL))
     doc = order.doc
     kept = {name: value for name, value in fields.items() if name != "offer" and not name.startswith("f:")}
     person = {name: kept.pop(name) for name in list(kept) if _is_person(name)}
@@ -46,8 +50,10 @@ def _is_person(name: str) -> bool:
     return name == "who" or (name[0] == "p" and name[1:].isdecimal())
 
 
-def order_of(record: str, person: str | None, offer: str | None) -> Order:
-    return Order.read({**json.loads(record), **json.loads(person or "{}"), "offer": offer or ""})
+def order_of(record: str, person: str | None, offer: str | None, seal: Seal | None = None) -> Order:
+    fields = {**json.loads(record), **json.loads(person or "{}"), "offer": offer or ""}
+    order = Order.read(fields)
+    return seal.check(order, fields.get(SEAL)) if seal else order
 
 
 def goes_on(order: Order, head: str) -> bool:

@@ -25,6 +25,7 @@ from consent_engine.adapters.sql_archive import MOST_COUNTED, SqlArchive
 from consent_engine.doctor import findings, records, server, setup, work
 from consent_engine.doctor.findings import Finding, Level, bad, good, warn
 from consent_engine.doctor.records import Wanted
+from consent_engine.domain.seal import Seal
 from consent_engine.durations import millis
 from consent_engine.errors import ArchiveUnavailable, ConsentError, SettingsError, StoreUnavailable
 from consent_engine.keys import Keys
@@ -55,9 +56,13 @@ class _Patient:
         return RedisRegistry(wire, prefix=cell.shared)
 
     @property
+    def seal(self) -> Seal:
+        return Seal(self.secret, self.registry.sealed_since)
+
+    @property
     def store(self) -> Store:
         lease = millis(self.settings.lease)
-        stores = [RedisStore(wire, lease_ms=lease, cell=cell) for wire, cell in self.cells]
+        stores = [RedisStore(wire, lease_ms=lease, cell=cell, seal=self.seal) for wire, cell in self.cells]
         return stores[0] if len(stores) == 1 else CellsStore(stores)
 
     @property
@@ -219,6 +224,7 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
 def _records(patient: _Patient) -> Iterator[Finding]:
     lease_ms = millis(patient.settings.lease)
     with closing(SqlArchive(patient.settings.archive_address())) as archive:
+        archive.seal = patient.seal
         asked: SqlArchive | None = archive
         try:
             archive.check()

@@ -23,7 +23,8 @@ MEND = "consent doctor --mend; if it says so again: consent show ORDER, and repo
 
 TROUBLES: dict[str, tuple[Level, str, str]] = {
     "gone": (Level.BAD, "orders in the list without a record", BACKUP),
-    "unreadable": (Level.BAD, "records that nobody can read", BACKUP),
+    "unreadable": (Level.BAD, "records that nobody can read, or whose seal does not fit: somebody changed them",
+                   BACKUP),
     "history": (Level.BAD, "orders whose history does not give the record: it was changed, or damaged", BACKUP),
     "orphan": (Level.BAD, "open orders with nothing wanted", MEND),
     "endless": (Level.BAD, "open orders without what ends their wait", MEND),

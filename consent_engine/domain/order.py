@@ -121,8 +121,10 @@ class Order(Struct, frozen=True):
         """An order from the fields of its record, and `offer`: the offer it names, as kept."""
         try:
             events, publics = _told(fields)
+            doc = Doc.read(fields["doc"], fields.get("offer", ""))
+            _persons_fit(doc, events, fields)
             return cls(
-                doc=Doc.read(fields["doc"], fields.get("offer", "")),
+                doc=doc,
                 person=Person.read(fields["who"]) if "who" in fields else _ERASED,
                 line=fields["line"],
                 state=State(fields["state"]),
@@ -185,6 +187,13 @@ def _told(fields: Mapping[str, str]) -> tuple[tuple[Event, ...], tuple[str, ...]
     while (public := fields.get(f"e{len(publics)}")) is not None:
         publics.append(public)
     return tuple(unseal(public, fields.get(f"p{n}", "")) for n, public in enumerate(publics[1:], 1)), tuple(publics)
+
+
+def _persons_fit(doc: Doc, events: tuple[Event, ...], fields: Mapping[str, str]) -> None:
+    """The person parts that are there are those that the history names; raises ValueError."""
+    named = [("who", doc.person), *((f"p{n}", event.person_hash) for n, event in enumerate(events, 1))]
+    if any(name in fields and digest(fields[name]) != hashed for name, hashed in named):
+        raise ValueError("a person part that the history does not name")
 
 
 def replay(fields: Mapping[str, str]) -> tuple[State, str, Millis]:

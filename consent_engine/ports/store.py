@@ -267,5 +267,8 @@ class Registry(Protocol):
     def adopt(self) -> None:
         """Mark data of an earlier program, that were checked, as ours: the earlier one refuses them from now on."""
 
+    def sealed_since(self) -> Millis | None:
+        """Since when every order that is placed has a seal; None where no engine was started yet."""
+
     def check(self, secret: str, *, strict: bool, cells: int) -> None:
         """Raise SettingsError unless the server can keep our promises, and the data were written with this secret."""

@@ -128,10 +128,10 @@ def test_the_earlier_program_refuses_them_from_now_on(upgraded):
     assert upgraded.client.hget("ce:meta", "schema") == "1"
     registry.check(upgraded.secret, strict=True, cells=1)
     registry.adopt()
-    assert upgraded.client.hget("ce:meta", "schema") == "2"
+    assert upgraded.client.hget("ce:meta", "schema") == "3"
     registry.check(upgraded.secret, strict=True, cells=1)
-    upgraded.client.hset("ce:meta", "schema", "3")
-    with pytest.raises(SettingsError, match="schema 3"):
+    upgraded.client.hset("ce:meta", "schema", "4")
+    with pytest.raises(SettingsError, match="schema 4"):
         registry.check(upgraded.secret, strict=True, cells=1)
 
 

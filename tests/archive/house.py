@@ -16,6 +16,7 @@ from consent_engine.doctor.orders import sound
 from consent_engine.domain.admit import Terms
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.retention import Retention
+from consent_engine.domain.seal import Seal
 from consent_engine.engine import Engine
 from consent_engine.listing import Filter
 from consent_engine.pace import Pace
@@ -26,17 +27,22 @@ LONG = 80
 """Hours after which no reply can mean an order any more (window 24 h, and 48 h)."""
 
 
+SEAL = Seal("test-secret")
+
+
 class Town(World):
     """A world whose settled orders leave."""
 
     def __init__(self, client, archive, **more):
         self.archive = archive
+        if archive is not None:
+            archive.seal = SEAL
         super().__init__(client, **more)
 
     def another(self, store=None):
         """Another engine on the same store and archive. store: between the engine and Redis."""
         wire = Wire(self.client, proves=False, replicas=0)
-        inner = store or RedisStore(wire, lease_ms=60_000, clock=self.clock, cell=self.cell)
+        inner = store or RedisStore(wire, lease_ms=60_000, clock=self.clock, cell=self.cell, seal=SEAL)
         return Engine(
             ArchivedStore(inner, self.archive),
             RedisRegistry(wire, clock=self.clock, prefix=Cell().shared),

@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import func, update
 
+from consent_engine.adapters.sql_tables import ORDERS
 from consent_engine.doctor.orders import sound
 from consent_engine.domain.admit import Placing
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Purpose, Uncertain
@@ -322,3 +324,15 @@ def test_a_script_lets_go_of_what_was_written_only_in_that_version_and_with_noth
     small.report(order, Delivery.DELIVERED, "notification.1")
     assert store.retire([this], idle)[0][0] is Left.UNREAD
     assert small.live([order.id])
+
+
+def test_an_archived_order_that_somebody_changed_is_not_shown(town):
+    order = town.settled()
+    town.move()
+    assert town.archive.orders([order.id])[order.id].id == order.id
+    changed = (
+        update(ORDERS).where(ORDERS.c.id == order.id).values(record=func.replace(ORDERS.c.record, "A1024", "A1025"))
+    )
+    with town.archive._engine.begin() as connection:  # noqa: SLF001 - as somebody who writes into the database
+        connection.execute(changed)
+    assert town.archive.orders([order.id]) == {}

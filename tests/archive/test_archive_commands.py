@@ -22,7 +22,7 @@ from tests.archive.house import broken
 def consent(real, redis_server, tmp_path, monkeypatch, capsys):
     """The command, on this town's data: exit status, what it printed, what it said beside that."""
     for name, value in {
-        "REDIS_URL": redis_server.url, "SECRET": "a secret of the tests", "DURABILITY": "everysec",
+        "REDIS_URL": redis_server.url, "SECRET": "test-secret", "DURABILITY": "everysec",
         "DATA_DIR": str(tmp_path), "GATEWAY": "simulated", "BSS": "simulated",
         "ARCHIVE_URL": f"sqlite:///{tmp_path}/archive.sqlite3",
     }.items():  # fmt: skip

@@ -180,13 +180,45 @@ def unread_and_no_line(world):
 def history_state(world):
     order = asked(world)
     write(world, order, state=State.CONFIRMED, put=[Put(ACTIVATE, 1 << 42)])
-    return order.id
+    return unsealed(world, order)
 
 
 def history_head(world):
     order = asked(world)
     write(world, order, head="x" * 43)
+    return unsealed(world, order)
+
+
+def unsealed(world, order):
+    """As an order from before there were seals."""
+    world.client.hdel(f"{PREFIX}order:{order.id}", "mac")
     return order.id
+
+
+def changed(world, name, before, after):
+    """Somebody who writes into the store changes a field, and nothing else."""
+    order = asked(world)
+    key = f"{PREFIX}order:{order.id}"
+    kept = world.client.hget(key, name)
+    assert before in kept
+    world.client.hset(key, name, kept.replace(before, after))
+    return order.id
+
+
+def another_number(world):
+    return changed(world, "who", "+8613800138000", "+8613800138001")
+
+
+def another_state(world):
+    return changed(world, "state", "awaiting_reply", "confirmed")
+
+
+def another_detail(world):
+    return changed(world, "e1", '"attempts":1', '"attempts":2')
+
+
+def another_line(world):
+    return changed(world, "line", "0ce7", "0ce8")
 
 
 def settled(world):
@@ -276,6 +308,7 @@ def unarchived(world):
 BROKEN = {
     "orphan": (orphan,), "endless": (endless, endless_after_a_yes), "undue": (undue,),
     "unread": (unread, unread_and_no_line), "history": (history_state, history_head),
+    "unreadable": (another_number, another_state, another_detail, another_line),
     "settled": (settled, reminded_after_settling), "unheard": (unheard,), "dangling": (dangling,), "gone": (gone,),
     "far": (far,), "idle": (idle, idle_and_no_record), "member": (wrong_lane, strange_member),
     "unlisted": (unlisted,), "funnel": (funnel,), "unarchived": (unarchived,),
@@ -300,7 +333,7 @@ def test_a_record_that_nobody_can_read_is_named(world):
     order = asked(world)
     world.client.delete(f"{PREFIX}order:{order.id}")
     world.client.hset(f"{PREFIX}order:{order.id}", mapping={"v": "3", "doc": "no json"})
-    assert any(each.what == f"records that nobody can read: 1: {order.id}" for each in wrong(world))
+    assert any(each.what == f"{TROUBLES['unreadable'][1]}: 1: {order.id}" for each in wrong(world))
 
 
 @pytest.mark.parametrize("make", [orphan, endless, undue, unread, unread_and_no_line], ids=lambda make: make.__name__)

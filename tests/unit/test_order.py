@@ -173,6 +173,7 @@ def test_an_order_of_the_time_when_each_held_its_offer_reads_as_before():
     assert offer_named(json.dumps([head])) == ""
     assert older == replace(doc, offer=replace(offer, text="", hash=""))
     who = json.dumps({"msisdn": "+8613800138000", "text": "问", "metadata": {}, "salt": "s"})
+    head[-1] = digest(who)
     read = Order.read({**fields, "doc": json.dumps([head, list(astuple(doc.call)), plan, question, []]), "who": who})
     assert read.text == "问"
 

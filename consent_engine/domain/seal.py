@@ -1,0 +1,47 @@
+"""The seal of an order's record: what the chain covers, compared when it is read.
+
+The chain's head is a plain hash, so that whoever holds one can check it; somebody who writes into the store could make
+another. The seal beside it is keyed with the installation's secret. A record whose seal does not fit is broken: it is
+parked and shouted, never acted on.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable
+
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.order import Order
+from consent_engine.errors import BrokenRecord
+
+FIELD = "mac"
+"""The field of an order's record that holds it."""
+
+
+class Seal:
+    """Makes and checks seals, under one secret.
+
+    since: asks since when every order has one; None: that is not known, and one without is believed
+    """
+
+    def __init__(self, secret: str, since: Callable[[], Millis | None] = lambda: None) -> None:
+        self._key = hmac.new(secret.encode(), b"order record", hashlib.sha256).digest()
+        self._ask = since
+        self._since: Millis | None = None
+
+    def of(self, order: Order) -> str:
+        """The seal of an order as it stands: one keyed pass over all that is public and decides."""
+        parts = (order.id, order.line, order.state, order.head, *order.publics)
+        sealed = hashlib.blake2b("\n".join(parts).encode("utf-8", "surrogatepass"), key=self._key, digest_size=16)
+        return sealed.hexdigest()
+
+    def check(self, order: Order, kept: str | None) -> Order:
+        """The order, when its seal fits; raises BrokenRecord. One without is believed when it is older than seals."""
+        if kept is None:
+            if self._since is None:
+                self._since = self._ask()
+            if self._since is None or order.doc.placed_at < self._since:
+                return order
+            raise BrokenRecord("an order without its seal")
+        if not hmac.compare_digest(kept, self.of(order)):
+            raise BrokenRecord("an order's record does not match its seal: somebody changed it")
+        return order

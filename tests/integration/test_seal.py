@@ -1,0 +1,78 @@
+"""What the chain covers is compared when it is read: a record that somebody changed is never acted on."""
+
+import pytest
+
+from consent_engine.adapters.redis_packing import DUE
+from consent_engine.domain.effects import ACTIVATE, Lane
+from consent_engine.domain.seal import Seal
+from consent_engine.errors import BrokenRecord
+from tests.conftest import START
+
+
+def confirmed(world):
+    order = world.place()
+    world.run(Lane.SMS)
+    world.clock.forward(seconds=1)
+    world.say("是")
+    world.run(Lane.INBOUND)
+    return order
+
+
+def change(world, order, name, before, after):
+    key = world.cell.order(order.id)
+    kept = world.client.hget(key, name)
+    assert before in kept
+    world.client.hset(key, name, kept.replace(before, after))
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("who", "+8613800138000", "+8613800138001"),
+        ("p2", "是", "否"),
+        ("e2", "said_yes", "said_no"),
+        ("doc", "A1024", "A1025"),
+        ("line", "0ce7", "0ce8"),
+        ("head", "", "x"),
+    ],
+)
+def test_an_order_that_somebody_changed_is_not_activated_and_stands_on_the_stuck_list(world, name, before, after):
+    order = confirmed(world)
+    change(world, order, name, before, after)
+    world.run(Lane.ACTIVATION)
+    assert world.bss.asked == []
+    assert [(each.id, each.effect) for each in world.engine.store.stuck(9)] == [(order.id, ACTIVATE)]
+
+
+def test_an_activation_that_nobody_confirmed_is_not_performed_whatever_the_record_says(world):
+    order = world.place()
+    world.run(Lane.SMS)
+    world.client.hset(world.cell.order(order.id), mapping={"state": "confirmed", f"f:{ACTIVATE}": "[]"})
+    world.client.zadd(DUE[Lane.ACTIVATION], {f"o:{order.id}:{ACTIVATE}": 1})
+    world.run(Lane.ACTIVATION)
+    assert world.bss.asked == []
+
+
+def test_an_order_without_a_seal_is_believed_only_when_it_is_older_than_seals(world):
+    order = world.place()
+    world.client.hdel(world.cell.order(order.id), "mac")
+    assert world.engine.show(order.id).id == order.id
+    kept = world.engine.show(order.id)
+    later, sooner = Seal("test-secret", lambda: START + 1), Seal("test-secret", lambda: START)
+    assert later.check(kept, None) is kept
+    with pytest.raises(BrokenRecord):
+        sooner.check(kept, None)
+
+
+def test_the_first_change_seals_an_order_of_an_older_program(world):
+    order = world.place()
+    world.client.hdel(world.cell.order(order.id), "mac")
+    world.run()
+    assert world.client.hget(world.cell.order(order.id), "mac")
+    assert world.state(order) == "awaiting_reply"
+
+
+def test_a_seal_of_another_secret_does_not_fit(world):
+    order = world.engine.show(world.place().id)
+    with pytest.raises(BrokenRecord):
+        Seal("another").check(order, Seal("test-secret").of(order))
