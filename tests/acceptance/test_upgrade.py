@@ -29,9 +29,11 @@ from consent_engine.adapters.redis_store import RedisStore
 from consent_engine.data_folder import kept_secret
 from consent_engine.domain.admit import PlaceOrder, Placing, Terms
 from consent_engine.domain.msisdn import parse
+from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Reply
 from consent_engine.engine import Engine
 from consent_engine.errors import ConsentError, SettingsError
+from consent_engine.pace import Pace
 from consent_engine.ports import Outside
 from tests import needs
 from tests.acceptance.house import House, house, until
@@ -52,12 +54,13 @@ class Upgraded(World):
     def another(self):
         wire = Wire(self.client, proves=True, replicas=0)
         return Engine(
-            RedisStore(wire, lease_ms=60_000, clock=self.clock),
+            RedisStore(wire, lease_ms=60_000, clock=self.clock, seal=Seal(self.secret)),
             RedisRegistry(wire, clock=self.clock),
             self.queue,
             Outside({"http_json": self.gateway}, dict.fromkeys(SENDERS, "http_json"), SENDERS, self.bss),
             Terms(self.policy, SENDERS, frozenset()),
             self.secret,
+            Pace(watch=lambda: self.clock() / 1000),
         )
 
     def order(self, number):
