@@ -81,7 +81,7 @@ def test_no_activation_is_handed_out_after_a_stop_was_acknowledged(world):
     desk, worker = world.another(), world.another()
 
     def stop():
-        for number in NUMBERS:
+        for number in reversed(NUMBERS):  # they meet in the middle, however busy the machine is
             desk.receive([said("TD", number, "stop")])
             acknowledged[orders[str(number)]] = perf_counter()
 
@@ -97,7 +97,7 @@ def test_no_activation_is_handed_out_after_a_stop_was_acknowledged(world):
     together(stop, lease)
     assert len(acknowledged) == RACES
     assert [order for order, at in handed_out.items() if acknowledged[order] < at] == []
-    assert 0 < len(handed_out) < RACES, "both came first, now and then"
+    assert 0 < len(handed_out) < RACES, "each came first for some"
 
 
 def test_no_lift_undoes_a_refusal_newer_than_the_act_it_stands_on(world):
@@ -108,7 +108,7 @@ def test_no_lift_undoes_a_refusal_newer_than_the_act_it_stands_on(world):
     words: list[LiftedWord] = []
 
     def stop():
-        for number in NUMBERS:
+        for number in reversed(NUMBERS):
             desk.receive([said("TD", number, "stop")])
 
     def lift(admin):
@@ -116,5 +116,5 @@ def test_no_lift_undoes_a_refusal_newer_than_the_act_it_stands_on(world):
             words.append(admin.lift(number, "mobile", "admin", "a form of an hour ago", act_at))
 
     together(stop, lambda: lift(admins[0]), lambda: lift(admins[1]))
-    assert {LiftedWord.OK, LiftedWord.NEWER} <= set(words), "both came first, now and then"
+    assert {LiftedWord.OK, LiftedWord.NEWER} <= set(words), "each came first for some"
     assert [number for number in NUMBERS if world.engine.dial(number, "mobile").callable] == []
