@@ -14,11 +14,11 @@ from time import monotonic
 from msgspec.structs import replace
 
 from consent_engine.domain.decision import PARKED, Put, archiving
-from consent_engine.domain.effects import WAKE_ARCHIVE, Millis, Pending
+from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Millis, Pending
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.policy import LATE_MARGIN
 from consent_engine.errors import ArchiveUnavailable, ConsentError
-from consent_engine.ports import Archive, Commit, Held, Leased, Left, OrderChange, Owner, Retiring, Store, Word
+from consent_engine.ports import Aged, Archive, Commit, Held, Leased, Left, OrderChange, Owner, Retiring, Store, Word
 
 log = logging.getLogger(__name__)
 BATCH = 200
@@ -53,11 +53,15 @@ class Archiver:
         self._troubles = 0
         self._expire_at = 0.0
 
-    def put(self, leased: Sequence[Leased]) -> None:
-        """Move these, soon."""
-        self._waiting += leased
+    def take(self, leased: Sequence[Leased]) -> list[Leased]:
+        """Move orders, soon, and let lines go that nothing stands on, of what timers are due; all the others."""
+        self._waiting += [each for each in leased if each.effect == WAKE_ARCHIVE]
         if self._waiting and (self._moving is None or self._moving.done()):
             self._moving = asyncio.ensure_future(self._move_all())
+        idle = [(each.line.id, each.token) for each in leased if each.effect == WAKE_LINE and each.line is not None]
+        if idle:
+            self._told("let_go", self._store.age(idle, leased[0].at).count(Aged.OK))
+        return [each for each in leased if each.effect not in {WAKE_ARCHIVE, WAKE_LINE}]
 
     async def rest(self, most: int = 0) -> None:
         """Until at most so many wait. Raises what ended the move: a defect is not passed over."""

@@ -16,7 +16,6 @@ from consent_engine.archiving import MOST_WAITING, Archiver
 from consent_engine.calling import call, pending_of
 from consent_engine.domain.effects import (
     ACTIVATE,
-    WAKE_ARCHIVE,
     WITHOUT_CALLS,
     Lane,
     Millis,
@@ -142,8 +141,7 @@ class Performer:
             if lane is Lane.INBOUND:
                 self._run(lane, [self._reading(each) for each in leased])
             else:
-                self._archiver.put([each for each in leased if each.effect == WAKE_ARCHIVE])
-                self._run(lane, [self._waking(each) for each in leased if each.effect != WAKE_ARCHIVE])
+                self._run(lane, [self._waking(each) for each in self._archiver.take(leased)])
                 await self._archiver.rest(MOST_WAITING)
             if monotonic() >= end:
                 return True

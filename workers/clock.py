@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 TICK_S = 1.0
 TAKEN_TICKS = 10
 """For how many ticks it goes on with a lane that was silent, before it sees whether somebody else works there again."""
+TRIM_EVERY_S = 600.0
 TELL_EVERY = 60
 """Trouble that lasts is told again after so many ticks."""
 
@@ -48,6 +49,7 @@ class Clock(threading.Thread):
         self._silence = Silence(int(tick_s * 1000))
         self._taken: Counter[Lane] = Counter()
         self._looked_at = monotonic()
+        self._trim_at = 0.0
         self._ending = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
@@ -94,6 +96,7 @@ class Clock(threading.Thread):
                 engine.queue.wake(lane, depth.due)
         engine.registry.announce(self._worker, self._told(engine))
         self._count(engine)
+        self._trim(engine)
         for lane in self._silent(depths):
             await self._perform(engine, lane)
 
@@ -102,6 +105,14 @@ class Clock(threading.Thread):
         for measures in (self._measures, engine.performer.measures):
             if counts := measures.drain():
                 engine.registry.count(counts)
+
+    def _trim(self, engine: Engine) -> None:
+        """Now and then delete what must not be kept any longer."""
+        if monotonic() < self._trim_at:
+            return
+        self._trim_at = monotonic() + TRIM_EVERY_S
+        if gone := engine.store.trim():
+            log.info("%d messages that answered nothing were too old, or too many: deleted", gone)
 
     def _told(self, engine: Engine) -> str:
         lanes, flying = ",".join(self._lanes), engine.performer.in_flight()

@@ -24,7 +24,7 @@ class ArchivedStore:
         self._made = archive
         self._bound = False
         self.part, self.live, self.commit, self.lease = store.part, store.live, store.commit, store.lease
-        self.prove = store.prove
+        self.prove, self.trim, self.age = store.prove, store.trim, store.age
         self.receive, self.claim, self.release, self.line_of = store.receive, store.claim, store.release, store.line_of
         self.unmatched, self.depths, self.stuck = store.unmatched, store.depths, store.stuck
         self.open_orders, self.restrictions, self.lift = store.open_orders, store.restrictions, store.lift

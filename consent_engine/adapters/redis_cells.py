@@ -15,6 +15,7 @@ from consent_engine.domain.order import Order
 from consent_engine.domain.restriction import Kind
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import (
+    Aged,
     Archive,
     Claim,
     Commit,
@@ -224,6 +225,14 @@ class CellsStore:
     def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:
         """See Store.unmatched: they belong to no number, so they are kept in the first cell."""
         self._cells[0].unmatched(entries, prove=prove)
+
+    def trim(self) -> int:
+        """See Store.trim; in the cells that can be reached."""
+        return sum(self._reached(lambda cell: cell.trim()))
+
+    def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
+        """See Leaving.age."""
+        return self._each(lines, lambda each: each[0], lambda cell, some: cell.age(some, now))
 
     def depths(self) -> dict[Lane, LaneDepth]:
         """See Store.depths; of the cells that can be reached."""

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from consent_engine.adapters.redis_client import Calls, Wire
 from consent_engine.adapters.redis_keys import Cell
 from consent_engine.adapters.redis_packing import Offers, whole
-from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Millis, lane_of
-from consent_engine.domain.line import request_key
+from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Lane, Millis, lane_of
+from consent_engine.domain.line import STRANGER_MS, request_key
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Left, Retiring
+from consent_engine.ports import Aged, Left, Retiring
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +43,16 @@ class Departures:
         for each in orders:
             keys = [cell.order(each.order), cell.line(each.line), cell.inbox(each.line), cell.due[Lane.TIMER]]
             args: list[str | int] = [each.order, each.version, WAKE_ARCHIVE, each.token, idle_before]
-            calls.script("retire", [*keys, cell.placed], args)
+            calls.script("retire", [*keys, cell.placed], [*args, STRANGER_MS])
         return [(Left(word), int(at)) for word, at in self._wire.send(calls, repeat=True)]
+
+    def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
+        """See Leaving.age."""
+        calls = Calls()
+        for line, token in lines:
+            keys = [self._cell.line(line), self._cell.inbox(line), self._cell.due[Lane.TIMER]]
+            calls.script("age", keys, [line, WAKE_LINE, token, now - STRANGER_MS, STRANGER_MS])
+        return [Aged(word) for word in self._wire.send(calls, repeat=True)]
 
     def forget(self, orders: Sequence[str]) -> None:
         """See Leaving.forget."""

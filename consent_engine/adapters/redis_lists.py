@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 from consent_engine.adapters.redis_client import Calls, Wire
 from consent_engine.adapters.redis_keys import Cell
@@ -13,6 +14,7 @@ from consent_engine.ports import Stuck
 
 MEMBERS = 10_000
 _MOVES = f":{WAKE_ARCHIVE}"
+MOST_UNMATCHED = 1_000_000
 LOOK_BACK = 100
 """Among how many of the newest entries of a stream a repeat is looked for."""
 
@@ -20,9 +22,10 @@ LOOK_BACK = 100
 class Lists:
     """Lists of one cell."""
 
-    def __init__(self, wire: Wire, cell: Cell) -> None:
+    def __init__(self, wire: Wire, cell: Cell, unmatched_ms: Millis) -> None:
         self._wire = wire
         self._cell = cell
+        self._unmatched_ms = unmatched_ms
 
     def stuck(self, limit: int) -> list[Stuck]:
         """See Store.stuck."""
@@ -76,6 +79,23 @@ class Lists:
         for entry in entries:
             calls.script("aside", [self._cell.unmatched], [entry, LOOK_BACK])
         self._wire.send(calls, prove=prove, repeat=True)
+
+    def trim(self, most: int = MOST_UNMATCHED) -> int:
+        """See Store.trim. In pieces of some thousands, so that nobody waits for it."""
+        oldest = self._one("TIME")
+        too_old = ("MINID", int(oldest[0]) * 1000 - self._unmatched_ms)
+        too_many = ("MAXLEN", most)
+        gone = 0
+        for rule, bound in (too_old, too_many):
+            while done := int(self._one("XTRIM", self._cell.unmatched, rule, "~", bound)):
+                gone += done
+            gone += int(self._one("XTRIM", self._cell.unmatched, rule, bound))  # of the last piece, what is left
+        return gone
+
+    def _one(self, *command: str | int) -> Any:  # noqa: ANN401 - redis-py's answer
+        calls = Calls()
+        calls.plain(*command)
+        return self._wire.send(calls, repeat=True)[0]
 
     def funnel(self, day: str) -> dict[State, int]:
         """See Store.funnel."""

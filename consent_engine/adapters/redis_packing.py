@@ -8,7 +8,7 @@ from consent_engine.adapters.redis_keys import Cell
 from consent_engine.domain.compact import parsed
 from consent_engine.domain.doc import offer_named
 from consent_engine.domain.effects import Lane, Millis, lane_of
-from consent_engine.domain.line import Line, Unread
+from consent_engine.domain.line import STRANGER_MS, Line, Unread
 from consent_engine.domain.order import Order
 from consent_engine.domain.restriction import SUSPICION_LASTS_MS
 from consent_engine.domain.seal import FIELD as SEAL
@@ -171,7 +171,7 @@ def posted_arguments(posted: Posted, now: str) -> list[str | int]:
         now, posted.line, posted.msisdn, posted.key, posted.body, " ".join(posted.makes), posted.door, posted.ref,
         posted.reason, posted.words, str(int(posted.once)), " ".join(posted.barring), SUSPICION_LASTS_MS,
         posted.decides, posted.decided, posted.lifting, posted.repeated,
-        "" if posted.same_for is None else posted.same_for,
+        "" if posted.same_for is None else posted.same_for, STRANGER_MS,
     ]  # fmt: skip
 
 

@@ -26,9 +26,10 @@ from consent_engine.adapters.redis_packing import (
     scored,
 )
 from consent_engine.domain.effects import Lane, Millis, Pending
-from consent_engine.domain.line import Line
+from consent_engine.domain.line import STRANGER_MS, Line
 from consent_engine.domain.order import Order
 from consent_engine.domain.restriction import BARRING, Kind, Restriction, name_of
+from consent_engine.domain.retention import Retention
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import (
@@ -46,14 +47,19 @@ from consent_engine.ports import (
 )
 
 log = logging.getLogger(__name__)
+KEPT = Retention()
 
 
 class RedisStore:
-    """The Store of one cell. clock: the instant, in tests; without it the server's own."""
+    """The Store of one cell. clock: the instant, in tests; without it the server's own.
+
+    unmatched_ms: how long a message that answered nothing is kept
+    """
 
     def __init__(
         self, wire: Wire, *, lease_ms: int, clock: Callable[[], Millis] | None = None, cell: Cell | None = None,
         seal: Seal | None = None,
+        unmatched_ms: Millis = KEPT.no_service,
     ) -> None:  # fmt: skip
         self._wire = wire
         self._cell = cell or Cell()
@@ -64,11 +70,11 @@ class RedisStore:
         self.archive: Archive | None = None
         leaving = Departures(wire, self._cell, self._offers)
         self.records, self.retire, self.forget = leaving.records, leaving.retire, leaving.forget
-        self.postpone, self.bind_archive = leaving.postpone, leaving.bind_archive
-        self._lists = Lists(wire, self._cell)
+        self.postpone, self.bind_archive, self.age = leaving.postpone, leaving.bind_archive, leaving.age
+        self._lists = Lists(wire, self._cell, unmatched_ms)
         self.placed = self.placed_live = self._lists.placed
         self.stuck, self.open_orders, self.funnel = self._lists.stuck, self._lists.open_orders, self._lists.funnel
-        self.unmatched, self.placed_at = self._lists.unmatched, self._lists.placed_at
+        self.unmatched, self.placed_at, self.trim = self._lists.unmatched, self._lists.placed_at, self._lists.trim
 
     def _now(self) -> str:
         return "" if self._clock is None else str(self._clock())
@@ -234,8 +240,8 @@ class RedisStore:
     def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftedWord:
         """See Store.lift."""
         calls = Calls()
-        keys = [self._cell.line(line), self._cell.refusals, self._cell.lifted]
-        calls.script("lift", keys, [line, carrier, kept, act_at, LOOK_BACK])
+        keys = [self._cell.line(line), self._cell.refusals, self._cell.lifted, self._cell.due[Lane.TIMER]]
+        calls.script("lift", keys, [line, carrier, kept, act_at, LOOK_BACK, STRANGER_MS])
         [word] = self._wire.send(calls, prove=True, repeat=True)
         return LiftedWord(word)
 

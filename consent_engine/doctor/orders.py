@@ -12,6 +12,7 @@ from consent_engine.domain.effects import (
     FRESH,
     READ,
     WAKE_ARCHIVE,
+    WAKE_LINE,
     WAKE_TOO_LATE,
     WAKE_WINDOW,
     Lane,
@@ -22,7 +23,7 @@ from consent_engine.domain.effects import (
 )
 from consent_engine.domain.event import chain
 from consent_engine.domain.lifecycle import State, advance
-from consent_engine.domain.line import Line
+from consent_engine.domain.line import STRANGER_MS, Line
 from consent_engine.domain.order import Order
 from consent_engine.errors import IllegalTransition
 from consent_engine.ports import Archive, Commit, LineChange, OrderChange, Owner, Store, Word
@@ -132,12 +133,21 @@ class Looker:
             self.found["unread"].append(line_id)
             if self.mend:
                 self._put_back(None, again[line_id], Put(READ, now, FRESH))
+        self._ageless(lines.values())
         self._undue(now, [(Owner.LINE, line.id, line.effects) for line in lines.values()], {}, lines)
 
     def _deaf(self, lines: Sequence[Line]) -> list[str]:
         """Those that have unread messages and nobody who is to read them."""
         unread = self.survey.unread([line.id for line in lines])
         return [line.id for line, n in zip(lines, unread, strict=True) if n and READ not in line.effects]
+
+    def _ageless(self, lines: Iterable[Line]) -> None:
+        """Those that nothing stands on and that would never go: of a time before lines did."""
+        for line in lines:
+            if line.version and not (line.entries or line.restrictions or line.effects):
+                self.found["ageless"].append(line.id)
+                if self.mend:
+                    self._put_back(None, line, Put(WAKE_LINE, line.seen + STRANGER_MS, FRESH))
 
     def inboxes(self, ids: Iterable[str]) -> None:
         """Note lines to look at."""

@@ -35,6 +35,8 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
     "settled": (Level.BAD, "settled orders that still want to be asked, reminded or activated", TELL_US),
     "unarchived": (Level.WARN, "settled orders that nobody moves to the archive: they are of a time before it",
                    "consent archive"),
+    "ageless": (Level.WARN, "numbers kept for ever though nothing stands on them: they are of a time before that ended",
+                "consent doctor --all --mend"),
     "far": (Level.WARN, "orders with something due later than any wait may last: did the server's clock jump?",
             "consent show ORDER; cancel it, or wait"),
     "member": (Level.WARN, "entries of due-sets that are none of ours", "who else writes into this Redis?"),

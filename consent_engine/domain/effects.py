@@ -64,6 +64,8 @@ WAKE_UNDECIDED = "wake.undecided"
 """A line's suspicion that nobody decided becomes a refusal."""
 WAKE_ARCHIVE = "wake.archive"
 """A settled order leaves the store for the archive. It moves nothing, and is no event."""
+WAKE_LINE = "wake.line"
+"""A line that nothing stands on any more goes, with its number: a line's own, as `WAKE_UNDECIDED` is."""
 
 _LANES = {"sms": Lane.SMS, "activate": Lane.ACTIVATION, "wake": Lane.TIMER, "read": Lane.INBOUND}
 

@@ -17,6 +17,9 @@ from consent_engine.errors import BrokenRecord
 REMEMBER_MESSAGES_MS = 30 * 24 * 3_600_000
 """How long a message's dedupe key is kept: longer than any gateway repeats itself (the longest seen is a day)."""
 
+STRANGER_MS = REMEMBER_MESSAGES_MS
+"""How long a line is kept that no order and no restriction stands on, after the last word from it."""
+
 
 def keyed(secret: str, kind: str, *parts: str) -> str:
     """A keyed hash, 24 hex digits. Without the secret nobody can tell which number or key it came from."""

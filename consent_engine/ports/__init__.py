@@ -1,6 +1,6 @@
 """The ports: what the engine asks of the outside. No adapter is imported here, and none is known by name."""
 
-from consent_engine.ports.archive import Archive, Expired, Leaving, Left, Retiring
+from consent_engine.ports.archive import Aged, Archive, Expired, Leaving, Left, Retiring
 from consent_engine.ports.inbox import Posted, Stored
 from consent_engine.ports.lists import LiftedWord, Standing
 from consent_engine.ports.outside import (
@@ -33,6 +33,7 @@ from consent_engine.ports.store import (
 __all__ = [
     "Acknowledgement",
     "Activation",
+    "Aged",
     "ApiKey",
     "Archive",
     "Bss",

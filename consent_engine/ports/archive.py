@@ -39,6 +39,15 @@ class Left(StrEnum):
     YOUNG = "young"
 
 
+class Aged(StrEnum):
+    """What became of a line that nobody has written on for long."""
+
+    OK = "ok"
+    STAYS = "stays"
+    YOUNG = "young"
+    LOST = "lost"
+
+
 class Archive(Protocol):
     """Keeps settled orders, whole, so that history, chain and proof hold from it alone.
 
@@ -86,6 +95,9 @@ class Leaving(Protocol):
 
     def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[Left, Millis]]:
         """Let orders go that the archive has, each whole or not at all. A line's newest instant comes with YOUNG."""
+
+    def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
+        """Let lines go, whose effects WAKE_LINE are held by these tokens, each if nothing stands on it."""
 
     def forget(self, orders: Sequence[str]) -> None:
         """Delete the reservations that stand for orders which were retired."""

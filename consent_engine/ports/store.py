@@ -194,6 +194,9 @@ class Store(Leaving, Protocol):
     def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:
         """Keep messages that answered nothing."""
 
+    def trim(self) -> int:
+        """Delete of these what is older than evidence is kept, and the oldest of more than a million; how many."""
+
     def depths(self) -> dict[Lane, LaneDepth]:
         """How every lane stands."""
 

@@ -249,6 +249,25 @@ def test_a_line_on_which_something_is_new_keeps_its_last_order_until_it_is_idle(
     assert not small.names("line")
 
 
+def test_a_stranger_who_was_asked_later_goes_with_his_last_order(small):
+    small.say("你好")
+    small.run()
+    order = small.settled()
+    small.move()
+    assert not small.live([order.id])
+    assert (small.names("line"), small.names("due")) == ([], [])
+
+
+def test_a_line_that_still_wants_something_when_its_last_order_leaves_goes_a_month_later(small):
+    order = small.settled()
+    small.client.hset(f"ce:{{0}}:line:{order.line}", "f:sms.help.7", "[]")
+    small.move()
+    assert not small.live([order.id])
+    small.client.hdel(f"ce:{{0}}:line:{order.line}", "f:sms.help.7")
+    small.move(hours=31 * 24)
+    assert small.names("line") == []
+
+
 def test_unread_messages_keep_the_order_until_they_are_read(small):
     order = small.settled()
     small.clock.forward(hours=LONG)

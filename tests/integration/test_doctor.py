@@ -17,7 +17,16 @@ from consent_engine.doctor.orders import Looker
 from consent_engine.doctor.records import TROUBLES, Wanted
 from consent_engine.domain.admit import Placing
 from consent_engine.domain.decision import Drop, Put
-from consent_engine.domain.effects import ACTIVATE, READ, WAKE_ARCHIVE, WAKE_TOO_LATE, Lane, Rejected, Uncertain
+from consent_engine.domain.effects import (
+    ACTIVATE,
+    READ,
+    WAKE_ARCHIVE,
+    WAKE_LINE,
+    WAKE_TOO_LATE,
+    Lane,
+    Rejected,
+    Uncertain,
+)
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Entry
 from consent_engine.ports import ApiKey, Commit, LineChange, OrderChange
@@ -131,6 +140,15 @@ def test_a_long_look_says_how_far_it_is(world, monkeypatch):
     told = []
     look(world, told=told)
     assert told == ["looked at 2 of 4 orders", "looked at 4 of 4 orders"]
+
+
+def test_a_number_that_would_be_kept_for_ever_goes_when_that_is_mended(world):
+    ageless(world)
+    look(world, Wanted(all=True, mend=True))
+    assert wrong(world) == []
+    world.clock.forward(hours=31 * 24)
+    world.run()
+    assert world.client.keys("ce:*:line:*") == []
 
 
 def test_it_reads_only_unless_it_is_told_to_mend(busy):
@@ -305,6 +323,14 @@ def unarchived(world):
     return order.id
 
 
+def ageless(world):
+    world.say("你好")
+    world.run()
+    [line] = [key.rpartition(":")[2] for key in world.client.keys(f"{PREFIX}line:*")]
+    write_line(world, line, drop=[(WAKE_LINE, Drop.ANYWAY)])
+    return line
+
+
 BROKEN = {
     "orphan": (orphan,), "endless": (endless, endless_after_a_yes), "undue": (undue,),
     "unread": (unread, unread_and_no_line), "history": (history_state, history_head),
@@ -312,6 +338,7 @@ BROKEN = {
     "settled": (settled, reminded_after_settling), "unheard": (unheard,), "dangling": (dangling,), "gone": (gone,),
     "far": (far,), "idle": (idle, idle_and_no_record), "member": (wrong_lane, strange_member),
     "unlisted": (unlisted,), "funnel": (funnel,), "unarchived": (unarchived,),
+    "ageless": (ageless,),
 }  # fmt: skip
 CASES = [(trouble, make) for trouble, makes in BROKEN.items() for make in makes]
 

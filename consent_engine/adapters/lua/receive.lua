@@ -9,6 +9,7 @@
 --       14 name of the suspicion that this message decides, or ''   15 the newest act that was decided about
 --       16 what is kept of lifting it (json), '' when this is no lifting
 --       17 what is put aside of a repeat (json), or ''   18 for how long the same key is the same message, ms; '' = ever
+--       19 how long (ms) a line that nothing stands on is kept
 -- What comes under its key later than that, or makes what does not stand (any more), is a message of its own.
 -- A restriction is written, and the line's version raised, here: the next order, dial and activation see it at once.
 -- What barred consent when a message came is kept with it: lifted later, it barred all the same.
@@ -101,6 +102,11 @@ end
 if ARGV[16] ~= "" then
     no_longer_suspected(suspected(ARGV[14]))
     redis.call("XADD", KEYS[7], "*", "m", ARGV[16])
+end
+if ARGV[16] ~= "" or #names == 0 and not seen[4] then -- what nothing may stand on goes some day: age.lua
+    if redis.call("HSETNX", line, "f:wake.line", "[]") == 1 then
+        redis.call("ZADD", KEYS[6], due + ARGV[19], "l:" .. ARGV[2] .. ":wake.line")
+    end
 end
 
 if seen[2] then key = key .. "." .. now end -- events are recognised by it

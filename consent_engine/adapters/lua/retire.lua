@@ -2,7 +2,7 @@
 --
 -- KEYS  1 order   2 its line   3 the line's inbox   4 due-set of the timer lane   5 placed   (all in one slot)
 -- ARGV  1 order id   2 version that the archive has   3 the held effect   4 its token (the attempt)
---       5 an instant: a line with nothing newer on it is idle
+--       5 an instant: a line with nothing newer on it is idle   6 how long (ms) a line without orders is kept
 -- The line loses its entry. When that was the last one, the line must be idle - no gateway repeats itself any more -
 -- and its dedupe keys go, too; when nothing else stands on it (a refusal, an effect), the line itself goes.
 -- Returns {word, instant}; word is
@@ -25,12 +25,13 @@ if attempts ~= ARGV[4] or leased_at == "0" then return { "lost", 0 } end
 if redis.call("EXISTS", inbox) == 1 then return { "unread", 0 } end
 
 local entry = "o:" .. ARGV[1]
-local last, stays, dated = true, false, {}
+local last, refused, wanted, watched, dated = true, false, false, false, {}
 local fields = redis.call("HKEYS", line)
 for _, field in ipairs(fields) do
     local kind = string.sub(field, 1, 2)
     if kind == "o:" and field ~= entry then last = false end
-    if kind == "r:" or kind == "f:" then stays = true end
+    if kind == "r:" then refused = true end
+    if field == "f:wake.line" then watched = true elseif kind == "f:" then wanted = true end
     if kind == "m:" or kind == "a:" then dated[#dated + 1] = field end
 end
 if last then
@@ -43,12 +44,18 @@ redis.call("DEL", order)
 redis.call("ZREM", KEYS[4], member)
 redis.call("ZREM", KEYS[5], ARGV[1])
 if #fields == 0 then return { "ok", 0 } end
-if last and not stays then
+local line_member = "l:" .. string.match(line, "line:(.*)$") .. ":wake.line"
+if last and not refused and not wanted then
     redis.call("DEL", line)
+    redis.call("ZREM", KEYS[4], line_member)
     return { "ok", 0 }
 end
 redis.call("HDEL", line, entry)
 if last then
+    if not refused and not watched then
+        redis.call("HSET", line, "f:wake.line", "[]")
+        redis.call("ZADD", KEYS[4], ARGV[5] + ARGV[6], line_member)
+    end
     for first = 1, #dated, 1000 do
         redis.call("HDEL", line, unpack(dated, first, math.min(first + 999, #dated)))
     end

@@ -1,0 +1,41 @@
+-- Let a line go that nothing stands on and nobody has written on for long: a stranger's, or one whose refusal was lifted.
+--
+-- KEYS  1 line   2 its inbox   3 due-set of the timer lane
+-- ARGV  1 line id   2 the held effect   3 its token (the attempt)   4 an instant: a line with nothing newer on it is idle
+--       5 how long a line must be idle, ms
+-- A line with orders goes with the last of them (`retire`), one with a refusal stays; lifting puts this effect again.
+-- Returns 'ok' (gone) · 'stays' · 'young' (looked at again later) · 'lost' (the effect is not held any more)
+
+local line, held = KEYS[1], "f:" .. ARGV[2]
+local member = "l:" .. ARGV[1] .. ":" .. ARGV[2]
+local kept = redis.call("HMGET", line, held, "seen")
+local attempts, leased_at = string.match(kept[1] or "", "^%[(%d+),(%d+)")
+if attempts ~= ARGV[3] or leased_at == "0" then return "lost" end
+local stays, busy, dated = false, redis.call("EXISTS", KEYS[2]) == 1, {}
+for _, field in ipairs(redis.call("HKEYS", line)) do
+    local kind = string.sub(field, 1, 2)
+    if kind == "o:" or kind == "r:" then stays = true end
+    if kind == "f:" and field ~= held then busy = true end
+    if kind == "m:" or kind == "a:" then dated[#dated + 1] = field end
+end
+local seen = tonumber(kept[2] or "0")
+local young = busy or seen > tonumber(ARGV[4])
+
+-- From here on nothing can fail.
+if young and not stays then
+    redis.call("HSET", line, held, "[]")
+    local due = math.max(seen, tonumber(ARGV[4]) + (busy and 3600000 or 0)) + ARGV[5] + 1
+    redis.call("ZADD", KEYS[3], string.format("%d", due), member)
+    return "young"
+end
+redis.call("ZREM", KEYS[3], member)
+if not stays then
+    redis.call("DEL", line)
+    return "ok"
+end
+redis.call("HDEL", line, held)
+for first = 1, young and 0 or #dated, 1000 do
+    redis.call("HDEL", line, unpack(dated, first, math.min(first + 999, #dated)))
+end
+redis.call("HINCRBY", line, "v", 1)
+return "stays"

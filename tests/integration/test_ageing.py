@@ -1,0 +1,157 @@
+"""What nobody needs any more goes: the line of a stranger with his number, and messages that answered nothing."""
+
+import json
+import threading
+
+import pytest
+
+from consent_engine.adapters.redis_client import Wire
+from consent_engine.adapters.redis_store import RedisStore
+from consent_engine.domain.effects import WAKE_LINE, Lane
+from consent_engine.domain.line import STRANGER_MS
+from consent_engine.ports import Aged, LiftedWord
+from consent_engine.receiving import RefusalAsked
+from tests.conftest import NUMBER
+from workers.clock import Clock
+
+DAYS = STRANGER_MS / 3_600_000
+
+
+def month(world, hours=0.0):
+    """A month passes, and timers run."""
+    world.clock.forward(hours=DAYS + hours)
+    world.run(Lane.TIMER)
+
+
+def lines(world):
+    return world.client.keys("ce:*:line:*")
+
+
+def due(world):
+    return world.client.zrange(world.cell.due[Lane.TIMER], 0, -1)
+
+
+def lifted(world):
+    return world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftedWord.OK
+
+
+def test_a_strangers_line_goes_a_month_after_the_last_word(world):
+    world.say("你好")
+    world.run()
+    world.clock.forward(hours=DAYS - 1)
+    world.say("在吗")
+    world.run()
+    assert lines(world)
+    world.clock.forward(hours=2)
+    world.run(Lane.TIMER)
+    assert lines(world), "he wrote again"
+    month(world)
+    assert (lines(world), due(world)) == ([], [])
+
+
+def test_a_refusal_stays_and_when_it_is_lifted_its_line_goes_a_month_later(world):
+    world.say("TD")
+    world.say("你好")
+    world.run()
+    for _ in range(3):
+        month(world)
+        assert not world.engine.dial(NUMBER, "mobile").callable
+    assert lifted(world)
+    world.run(Lane.TIMER)
+    assert lines(world)
+    month(world)
+    assert (lines(world), due(world)) == ([], [])
+
+
+def test_who_refuses_after_his_first_word_is_not_forgotten(world):
+    world.say("你好")
+    world.run()
+    world.engine.refuse(RefusalAsked(NUMBER, "*", "voice", "A1024"))
+    world.run()
+    month(world)
+    assert not world.engine.dial(NUMBER, None).callable
+    [line] = lines(world)
+    kinds = {name.partition(":")[0] for name in world.client.hkeys(line)}
+    assert kinds == {"v", "seen", "msisdn", "r"}, "what recognises repeats went"
+
+
+def test_a_stranger_who_is_asked_is_no_stranger(world):
+    world.say("你好")
+    order = world.place()
+    world.run()
+    world.clock.forward(hours=DAYS)
+    world.run(Lane.TIMER)
+    line = world.engine.line(NUMBER)
+    assert ([entry.order for entry in line.entries], line.msisdn) == ([order.id], NUMBER)
+    assert WAKE_LINE not in line.effects, "it goes with its last order"
+
+
+def test_what_is_unread_keeps_a_line(world):
+    world.say("你好")
+    month(world)
+    assert lines(world)
+    world.run()
+    month(world, hours=2)
+    assert lines(world) == []
+
+
+def test_a_lease_that_was_lost_lets_nothing_go(world):
+    world.say("你好")
+    world.run()
+    world.clock.forward(hours=DAYS)
+    store = world.engine.store
+    [old] = store.lease(Lane.TIMER, 9)
+    world.clock.forward(seconds=61)
+    [new] = store.lease(Lane.TIMER, 9)
+    now = world.clock.now
+    assert store.age([(old.line.id, old.token)], now) == [Aged.LOST]
+    assert store.age([(new.line.id, new.token)], now) == [Aged.OK]
+    assert store.age([(new.line.id, new.token)], now) == [Aged.LOST], "again does no harm"
+    assert lines(world) == []
+
+
+# -- what answered nothing --------------------------------------------------------------------------------------------
+
+
+def kept(world):
+    return [json.loads(row["m"])["n"] for _, row in world.client.xrange(world.cell.unmatched)]
+
+
+def store_of(world, **more):
+    return RedisStore(Wire(world.client, proves=False, replicas=0), lease_ms=60_000, **more)
+
+
+@pytest.fixture
+def aside(world):
+    """A world with 250 messages that answered nothing."""
+    for n in range(250):
+        world.engine.store.unmatched([f'{{"n":{n}}}'])
+    return world
+
+
+def test_what_is_younger_than_evidence_is_kept_stays(aside):
+    assert store_of(aside).trim() == 0
+    assert len(kept(aside)) == 250
+
+
+def test_what_is_older_than_evidence_is_kept_goes(aside):
+    assert store_of(aside, unmatched_ms=-60_000).trim() == 250
+    assert kept(aside) == []
+
+
+def test_of_too_many_the_oldest_go(aside):
+    assert aside.engine.store.trim(100) == 150
+    assert kept(aside) == list(range(150, 250))
+
+
+def test_a_worker_trims_by_its_clock(world):
+    trimmed = threading.Event()
+    engine = world.another()
+    engine.store.trim = lambda: trimmed.set() or 0
+    clock = Clock(lambda: engine, "w", tuple(Lane), 1.0, tick_s=0.01)
+    clock.start()
+    try:
+        assert trimmed.wait(20)
+    finally:
+        clock.stop()
+        clock.join(20)
