@@ -125,12 +125,13 @@ def terms(settings: Settings, secret: str) -> Terms:
 def _kept(settings: Settings, redis_url: str, secret: str) -> tuple[Store, Registry, Seal]:
     """What keeps orders and lines, and what keeps all else: a cell, or as many as a cluster is divided into."""
 
-    def wire(tag: str) -> Wire:
-        return Wire(connect(redis_url, tag=tag), proves=settings.durability == "strict", replicas=settings.replicas)
+    def wire(cell: Cell) -> Wire:
+        client = connect(redis_url, tag=str(cell.number), fence=cell.moving)
+        return Wire(client, proves=settings.durability == "strict", replicas=settings.replicas)
 
     clustered = is_cluster(redis_url)
     cells = [Cell(n, alone=not clustered) for n in range(settings.cells)]
-    wires = [wire(str(cell.number)) for cell in cells]
+    wires = [wire(cell) for cell in cells]
     lease = millis(settings.lease)
     registry = RedisRegistry(wires[0], prefix=cells[0].shared)
     seal = Seal(secret, registry.sealed_since)

@@ -18,6 +18,7 @@ from redis.exceptions import (
     ResponseError,
     TryAgainError,
 )
+from redis.exceptions import ConnectionError as Unreachable
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
@@ -35,14 +36,20 @@ _NOT_NOW = (OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
 _NOT_NOW_WORDS = {"MISCONF", "NOREPLICAS", "BUSY", "UNBLOCKED"}
 
 
-def connect(url: str, timeout_s: float = 5.0, tag: str = "0") -> "Redis":
+class Fenced(Unreachable):
+    """To redis-py a server that cannot be reached: the data there are being moved, or were moved away."""
+
+
+def connect(url: str, timeout_s: float = 5.0, tag: str = "0", fence: str = "") -> "Redis":
     """A client for our own use: a lost answer is an error to decide on, not a reason to send again.
 
-    tag: in a cluster, the hash tag of the keys it is for.
+    tag: in a cluster, the hash tag of the keys it is for. fence: a key; while it is there no connection is made, so
+    that whoever was cut off during a move, however long, cannot go on where the data are no more.
 
     Maintenance notifications are off: with them on, redis-py skips the test for left-over data of an interrupted call
     and can hand one caller another's answer.
     """
+    fenced: dict[str, Any] = {"redis_connect_func": partial(_outside, fence)} if fence else {}
     made = partial(owner_of, tag=tag) if is_cluster(url) else master_of if is_sentinel(url) else Redis.from_url
     return made(
         url,
@@ -53,8 +60,20 @@ def connect(url: str, timeout_s: float = 5.0, tag: str = "0") -> "Redis":
         retry_on_error=[],
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
         protocol=2,
+        **fenced,
         **spoken(),
     )
+
+
+def _outside(fence: str, connection: Any) -> None:  # noqa: ANN401 - redis-py's, of any kind
+    """Log in, then ask whether there is a fence: in every new connection, before anything else is said in it."""
+    connection.on_connect()
+    connection.send_command("EXISTS", fence, check_health=False)
+    try:
+        if connection.read_response():
+            raise Fenced
+    except NoPermissionError:
+        raise Unreachable("this user may not ask whether the data are being moved: allow it (ACL +exists)") from None
 
 
 @dataclass(slots=True)
@@ -94,6 +113,11 @@ class Wire:
         for attempt in range(_TRIES if repeat else 1):
             try:
                 return self._send(calls, prove=prove)
+            except Fenced:
+                raise StoreUnavailable(
+                    "the data were moved away from this server, or are being moved: set CONSENT_REDIS_URL and "
+                    "CONSENT_CELLS to where they are, or give the move up with `consent cells stay`"
+                ) from None
             except (ResponseError, NotDurable):
                 raise
             except (RedisError, OSError) as error:

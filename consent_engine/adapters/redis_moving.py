@@ -2,7 +2,9 @@
 
 1. Nobody works on the source: no worker is heard from, and no other client is connected.
 2. Both sides are marked in their `meta`: engines refuse to start on either (`CONSENT_CELLS is ..., but these data were
-   written with ...`). The source keeps its data, as they are, to the end and after it.
+   written with ...`). The source keeps its data, as they are, to the end and after it. Every cell of it gets a fence,
+   which engines look for in every connection they make, and then it is looked once more whether nobody works there: who
+   was connected before the fence is seen, who comes after it is turned away, for ever.
 3. Everything is copied. Every write says what is to be, so a move that died is done again from the beginning.
 4. Both sides are read and compared, kind by kind: how many, and the sum of their digests.
 5. The source is marked as moved; then the target's number of cells is written: from then on engines start there.
@@ -33,16 +35,19 @@ _WHOSE, _BEFORE, _TO = "move", "move_from", "move_to"
 
 @dataclass(slots=True)
 class Move:
-    """One move. tell: how far it is."""
+    """One move. tell: how far it is · look_s: between two looks at who is connected."""
 
     source: Side
     target: Side
     tell: Callable[[str], None]
+    look_s: float = LOOK_S
 
     def run(self) -> Account:
         """Move everything; what was moved. Raises SettingsError when it must not, or cannot, be."""
         self.rest()
         move = self._marked(self.source.meta_now())
+        fence(self.source, move)
+        self.rest()  # who connected before the fence was there
         if self.target.meta_now().get("cells") == str(len(self.target.cells)):
             self.tell("this was moved before: nothing is left to do")
             return Account()
@@ -54,7 +59,7 @@ class Move:
 
     def rest(self) -> None:
         """See that nobody works on the source, nor moves it. Raises SettingsError when somebody does."""
-        rest(self.source)
+        rest(self.source, self.look_s)
 
     def _marked(self, meta: dict[str, str]) -> str:
         """Mark both sides; the move's name. A move that was begun is gone on with, no other one."""
@@ -122,6 +127,12 @@ class Move:
         self._set(self.target, {_WHOSE: move, "cells": str(len(self.target.cells))})
 
 
+def fence(source: Side, move: str) -> None:
+    """Have no engine connect to a side's cells any more. Proven: a failover must not open it."""
+    for cell in source.cells:
+        source.ask(cell.number, ("SET", cell.moving, move), prove=True)
+
+
 def stay(source: Side) -> int:
     """Give a move up that was not finished: engines may start on the source again. The number of its cells.
 
@@ -131,6 +142,8 @@ def stay(source: Side) -> int:
     if _BEFORE not in meta or meta.get("cells") == GONE:
         raise SettingsError("no move of these data is under way: nothing to give up")
     source.ask(0, ("HSET", source.meta, "cells", meta[_BEFORE]), prove=True)
+    for cell in source.cells:
+        source.ask(cell.number, ("DEL", cell.moving), prove=True)
     source.ask(0, ("HDEL", source.meta, _WHOSE, _BEFORE, _TO), prove=True)
     return int(meta[_BEFORE])
 
@@ -145,25 +158,25 @@ def _holds_something(side: Side) -> bool:
     return any(int(side.ask(n, ("DBSIZE",))[0]) for n in range(len(side.cells)))
 
 
-def rest(side: Side) -> None:
+def rest(side: Side, look_s: float = LOOK_S) -> None:
     """See that nobody works on a side. Raises SettingsError when somebody does."""
     [(seconds, _), heard] = side.ask(0, ("TIME",), ("HGETALL", f"{side.shared}workers"))
     late = [int(seconds) * 1000 - int(told.partition("|")[0]) for told in heard.values()]
     if any(each < HEARD_WITHIN_MS for each in late):
         raise SettingsError("workers are at work on --from: stop every worker and API, wait 15 s, then again")
-    if others := _others(side):
+    if others := _others(side, look_s):
         raise SettingsError(
             f"{others} other clients are connected to --from: stop every API, worker, move, console and exporter"
         )
 
 
-def _others(side: Side) -> int:
+def _others(side: Side, look_s: float) -> int:
     """Clients of a side's masters that are neither ours nor replicas, and stay for longer than a look."""
     ours = f"consent-cells-{secrets.token_hex(4)}"  # not everybody's who moves: a second move is somebody else
     stay: set[str] | None = None
     for look in range(LOOKS):
         if look:
-            time.sleep(LOOK_S)
+            time.sleep(look_s)
         for cell in side.cells:
             side.ask(cell.number, ("CLIENT", "SETNAME", ours))
         seen = {f"{cell.number} {found}" for cell in side.cells for found in _clients(side, cell.number, ours)}
