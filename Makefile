@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 # How many run tests side by side: half of what they do is to wait.
 JOBS := 3
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX
 
@@ -37,11 +37,11 @@ clean:
 # A version name may exist and fail (version managers), and a Python may come without venv: each is tried.
 $(VENV)/.python: constraints.txt
 	@set -e; found=; \
-	for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
+	for python in $(PYTHON) python3.13 python3.12 python3.11 python3.14 python3 python; do \
 	    if "$$python" -c '$(FITS)' >/dev/null 2>&1; then found=$$python; break; fi; \
 	done; \
 	if [ -z "$$found" ]; then \
-	    echo "This needs Python 3.11, 3.12 or 3.13 with venv (Debian: apt-get install python3-venv)," \
+	    echo "This needs Python 3.11 to 3.14 with venv (Debian: apt-get install python3-venv)," \
 	         "or make PYTHON=/path/to/python" >&2; exit 1; \
 	fi; \
 	echo "== setting up $(VENV) with $$("$$found" --version)"; \

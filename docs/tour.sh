@@ -5,7 +5,7 @@
 #   docs/tour.sh FILE.whl            installs that wheel
 #   docs/tour.sh BIN                 uses `consent` and `python` of that folder
 #
-# Needs bash, curl, openssl and Python 3.11-3.13. Takes its own folder and free ports; leaves nothing behind.
+# Needs bash, curl, openssl and Python 3.11-3.14. Takes its own folder and free ports; leaves nothing behind.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -74,8 +74,8 @@ if [ -d "$given" ]; then
     bin=$(cd "$given" && pwd)
     tell "using $bin"
 else
-    for base in ${PYTHON:-python3.13 python3.12 python3.11 python3}; do
-        if "$base" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+    for base in ${PYTHON:-python3.13 python3.12 python3.11 python3.14 python3}; do
+        if "$base" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null
         then break; fi
     done
     pip="$folder/venv/bin/python -m pip --disable-pip-version-check --quiet"

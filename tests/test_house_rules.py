@@ -55,6 +55,16 @@ def test_the_readmes_picture_is_the_table():
     assert readme == drawing.drawn(readme), "run: python docs/lifecycle.py --write"
 
 
+def test_the_pythons_that_will_do_are_the_same_wherever_one_is_looked_for():
+    named = re.findall(r"Python :: 3\.(\d+)", (ROOT / "pyproject.toml").read_text("utf-8"))
+    assert f"Python 3.{named[0]}-3.{named[-1]} " in README.read_text("utf-8")
+    for place in ("Makefile", ".ci/run", "docs/tour.sh"):
+        text = (ROOT / place).read_text("utf-8")
+        assert set(re.findall(r"\bpython3\.(\d+)\b(?![/.])", text)) <= {*named}, place
+        assert all(f"python3.{minor}" in text for minor in named), place
+        assert f"<= (3, {named[-1]})" in text, place
+
+
 def test_the_readmes_make_targets_exist():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
     assert {"demo", "test"} <= set(readme_commands("make")) <= targets
