@@ -78,8 +78,8 @@ def until(what: str, look: Callable[[], Any], seconds: float = 30.0) -> Any:
     raise AssertionError(f"{what}: not within {seconds} s")
 
 
-def descendants(pid: int) -> list[int]:
-    """Processes below `pid`, as /proc tells."""
+def children_of(pid: int) -> list[int]:
+    """Processes that `pid` started, as /proc tells: not every machine has a ps."""
     found: list[int] = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -88,8 +88,13 @@ def descendants(pid: int) -> list[int]:
             except (OSError, IndexError):
                 continue
             if parent == pid:
-                found += [int(entry.name), *descendants(int(entry.name))]
+                found.append(int(entry.name))
     return found
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes below `pid`."""
+    return [each for child in children_of(pid) for each in (child, *descendants(child))]
 
 
 def command_of(pid: int) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from consent_engine.adapters.redis_server import EmbeddedServer
 from tests import needs
+from tests.acceptance.house import children_of, command_of
 from tests.integration.rq_house import ROOT, WAIT, until
 
 
@@ -56,11 +57,7 @@ class Serving:
 
     def children(self, part=""):
         """Its processes by their command line, as Linux tells."""
-        found = subprocess.run(
-            ["/bin/ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
-            capture_output=True, text=True, timeout=WAIT, check=False,
-        )  # fmt: skip
-        return [int(line.split()[0]) for line in found.stdout.splitlines() if part in line]
+        return [pid for pid in children_of(self.process.pid) if part in command_of(pid)]
 
     def said(self):
         return self.log.read_text(errors="replace")
