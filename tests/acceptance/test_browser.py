@@ -9,24 +9,13 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from playwright.sync_api import sync_playwright
 
-from tests import needs
 from tests.acceptance.house import house, until
 
 log = logging.getLogger(__name__)
 SEEN_WITHIN_S = 3.0
 """How long after the API a step may show on the page: about a second, and room for a busy machine."""
 STEPS = ["confirmation_accepted", "said_yes", "service_activated", "notification_accepted"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = needs.chromium()
-    with sync_playwright() as running:
-        started = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 class Bss(BaseHTTPRequestHandler):

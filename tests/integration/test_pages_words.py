@@ -8,6 +8,7 @@ import pytest
 from consent_engine.api.web.words import LANGUAGES, _preferred, words
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane, Purpose
+from consent_engine.domain.grammar.meaning import Reason
 from consent_engine.domain.lifecycle import STAGES, State, Trigger
 from consent_engine.domain.plan import CHANNELS, DISCLOSURES
 from consent_engine.keys import Role
@@ -22,6 +23,7 @@ NAMED = {
     "lane": {lane.value for lane in Lane},
     "role": {role.value for role in Role},
     "carrier": {carrier.value for carrier in Carrier},
+    "reason": {reason.value for reason in Reason},
     "tariffs": {*DISCLOSURES, *CHANNELS} - {"name"},
 }
 

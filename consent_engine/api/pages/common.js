@@ -61,7 +61,7 @@ async function call(method, path, body, headers = {}) {
 /** What went wrong, in words. */
 function wrong(answer) {
   if (answer.status === 0) return word("problem.network");
-  const name = `problem.${answer.body.code}`;
+  const name = `problem.${answer.body.reason === "suspected" ? "suspected" : answer.body.code}`;
   return name in PAGE.words ? word(name) : word("problem.other", { code: answer.body.code ?? answer.status });
 }
 

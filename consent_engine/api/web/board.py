@@ -43,7 +43,7 @@ class Board:
 @router.get("/ops/board")
 async def board(request: Request) -> Response:
     """Roles: ops, auditor."""
-    await _caller(request, MAY_OPEN["/ops"])
+    await caller_of(request, MAY_OPEN["/ops"])
     shown: Board = request.app.state.board
     return Response(json.dumps(await shown.of(request), ensure_ascii=False), media_type="application/json")
 
@@ -51,7 +51,7 @@ async def board(request: Request) -> Response:
 @router.post("/ops/lines/{line}/retry", status_code=204)
 async def retry_line(request: Request, line: str) -> Response:
     """What is parked of no order is due now. Role: ops."""
-    await _caller(request, frozenset({Role.OPS, Role.ADMIN}))
+    await caller_of(request, frozenset({Role.OPS, Role.ADMIN}))
     await read_body(request, KIB)
     if not LINE.fullmatch(line):
         raise OrderNotFound("no such line")
@@ -59,7 +59,8 @@ async def retry_line(request: Request, line: str) -> Response:
     return Response(status_code=204)
 
 
-async def _caller(request: Request, roles: frozenset[Role]) -> ApiKey:
+async def caller_of(request: Request, roles: frozenset[Role]) -> ApiKey:
+    """Who is signed in; raises Unauthenticated, and Forbidden where the role is none of these."""
     sessions: Sessions = request.app.state.sessions
     caller = (await sessions.acting(request)).caller
     if caller.role not in roles:

@@ -16,7 +16,9 @@ from consent_engine.keys import Role
 
 YEAR_S = 365 * 24 * 3600
 KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-ASSETS = frozenset({"pages.css", "common.js", "ops.js", "desk.js", "life.js", "icon.svg", "rq.css", "rq-read-only.css"})
+ASSETS = frozenset(
+    {"pages.css", "common.js", "ops.js", "held.js", "desk.js", "life.js", "icon.svg", "rq.css", "rq-read-only.css"}
+)
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"

@@ -1,0 +1,58 @@
+"""What /ops shows of replies that may be a refusal: their words, the same words together. No number is in it."""
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from consent_engine.api.forms import MOST_DECIDED
+from consent_engine.api.front import front_of
+from consent_engine.api.recent import Recent
+from consent_engine.api.views import instant
+from consent_engine.api.web.board import caller_of
+from consent_engine.api.web.rendering import MAY_OPEN
+from consent_engine.engine import Engine
+from consent_engine.held import HeldGroup, grouped
+
+router = APIRouter(include_in_schema=False)
+MOST_SHOWN = 50
+LOOKED_S = 2.0
+
+
+class HeldBoard:
+    """What is held, looked up at most every two seconds however many look at it."""
+
+    def __init__(self) -> None:
+        self._looked: Recent[bytes] = Recent(LOOKED_S)
+
+    async def of(self, request: Request) -> bytes:
+        """As it stands, JSON."""
+        return await self._looked.of("", lambda: front_of(request).ask(look))
+
+
+@router.get("/ops/held")
+async def held(request: Request) -> Response:
+    """Roles: ops, auditor."""
+    await caller_of(request, MAY_OPEN["/ops"])
+    shown: HeldBoard = request.app.state.held
+    return Response(await shown.of(request), media_type="application/json")
+
+
+def look(engine: Engine) -> bytes:
+    """The groups whose deadline comes first; of a large one, as many ids as can be decided at once, oldest first."""
+    groups, cut = grouped(engine.held)
+    told = {
+        "groups": [_shown(each) for each in groups[:MOST_SHOWN]],
+        "more": len(groups) - len(groups[:MOST_SHOWN]),
+        "count": sum(len(each.ids) for each in groups),
+        "cut": cut,
+    }
+    return json.dumps(told, ensure_ascii=False).encode()
+
+
+def _shown(group: HeldGroup) -> dict[str, Any]:
+    return {
+        "group": group.group, "reason": group.reason, "text": group.text, "count": len(group.ids),
+        "ids": group.ids[-MOST_DECIDED:], "since": instant(group.since), "until": instant(group.until),
+    }  # fmt: skip
