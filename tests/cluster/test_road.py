@@ -5,6 +5,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from consent_engine.adapters.redis_cells import cell_of
+from consent_engine.adapters.redis_registry import SCHEMA
 from tests.acceptance.house import call, house, until
 from tests.cluster.conftest import CELLS
 
@@ -77,7 +78,7 @@ def the_doctor_looks_everywhere(home, town):
     told = home.command("doctor", "--all", "--brief").stdout
     for master in town.masters():
         assert f"127.0.0.1:{master.port}: 1 replicas in step" in told, told
-    for wanted in (f"schema 2 in {CELLS} cells", all_of_it, "all of it holds together"):
+    for wanted in (f"schema {SCHEMA} in {CELLS} cells", all_of_it, "all of it holds together"):
         assert wanted in told, told
     home.environ["CONSENT_CELLS"] = "4"
     told = home.command("doctor", "--all", "--brief").stdout
