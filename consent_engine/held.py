@@ -13,7 +13,8 @@ from consent_engine.domain.line import Line, keyed
 from consent_engine.domain.msisdn import contains_number, hidden
 from consent_engine.domain.restriction import EVERY_CARRIER, SUSPICION_LASTS_MS, Kind, Restriction, name_of
 from consent_engine.errors import BrokenRecord, FieldError, Malformed
-from consent_engine.ports import Commit, Held, Leased, LineChange, Owner, Posted, Standing
+from consent_engine.ports import Commit, Held, Leased, LineChange, Owner, Posted, Standing, Word
+from consent_engine.recording import MOST_RACES
 from consent_engine.rounds import Step, load, post, save
 
 BY_ENGINE = "engine"
@@ -166,19 +167,20 @@ def overdue(leased: Leased, carriers: Sequence[str]) -> Step[str]:
     line = leased.line
     if line is None:
         raise BrokenRecord("a timer without its record")
-    left = []
+    decision = Decision(refusal=True, by=BY_ENGINE, reason="undecided", carriers=tuple(carriers))
     for suspicion in _suspicions(line):
-        if suspicion.since + SUSPICION_LASTS_MS > leased.at:
-            left.append(suspicion.since + SUSPICION_LASTS_MS)
-            continue
-        decision = Decision(refusal=True, by=BY_ENGINE, reason="undecided", carriers=tuple(carriers))
-        stored = yield from post(_decided(line, suspicion, decision, leased.at))
-        if stored.gone:  # somebody wrote again meanwhile: look once more
-            left.append(leased.at)
+        if suspicion.since + SUSPICION_LASTS_MS <= leased.at:
+            yield from post(_decided(line, suspicion, decision, leased.at))
     held = Held(Owner.LINE, leased.effect, leased.token)
-    put = (Put(WAKE_UNDECIDED, min(left)),) if left else ()
-    drop = () if left else ((leased.effect, Drop.ANYWAY),)
-    yield from save(Commit("", line=LineChange(line.id, put=put, drop=drop), held=held))
+    for _ in range(MOST_RACES):
+        # Whoever made the line suspect meanwhile saw this timer stand: it goes only from a line on which nothing is.
+        line = (yield from load(lines=[line.id])).line(line.id)
+        due = min((each.since + SUSPICION_LASTS_MS for each in _suspicions(line)), default=None)
+        put = () if due is None else (Put(WAKE_UNDECIDED, due),)
+        drop = ((leased.effect, Drop.ANYWAY),) if due is None else ()
+        change = LineChange(line.id, line.version, put=put, drop=drop)
+        if (yield from save(Commit("", line=change, held=held))) is not Word.STALE:
+            break
     return "performed"
 
 

@@ -16,6 +16,7 @@ from consent_engine.archiving import MOST_WAITING, Archiver
 from consent_engine.calling import call, pending_of
 from consent_engine.domain.effects import (
     ACTIVATE,
+    WAKE_ACTIVATE,
     WITHOUT_CALLS,
     Lane,
     Millis,
@@ -36,7 +37,7 @@ from consent_engine.measures import Measures
 from consent_engine.pace import Pace
 from consent_engine.ports import Held, Leased, Outside, Owner, Queue, Store
 from consent_engine.reading import reading
-from consent_engine.recording import giving_back, line_recording, recording
+from consent_engine.recording import activating_again, giving_back, line_recording, recording
 from consent_engine.rounds import Step, drive
 from consent_engine.tally import Tally, word_of
 
@@ -159,6 +160,8 @@ class Performer:
         order = leased.order
         if order is None:
             return (yield from overdue(leased, tuple(self._outside.senders)))
+        if leased.effect == WAKE_ACTIVATE:
+            return (yield from activating_again(leased))
         held = Held(Owner.ORDER, leased.effect, leased.token)
         yield from recording(order.id, Woke(leased.effect, leased.token), order=order, now=leased.at, held=held)
         return "performed"

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from consent_engine.domain.decide import decide
 from consent_engine.domain.decision import PARKED, Decision, Drop, Put, stood_off
-from consent_engine.domain.effects import ACTIVATE, Lane, Millis, Pending, lane_of
-from consent_engine.domain.facts import Ended, Fact, Woke
+from consent_engine.domain.effects import ACTIVATE, READ, WAKE_ACTIVATE, Lane, Millis, Pending, lane_of
+from consent_engine.domain.facts import Barred, Ended, Fact, Woke
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line import Entry
 from consent_engine.domain.order import Order, sealed
@@ -130,6 +130,26 @@ def recording(
         barred = barred or word is Word.BARRED
         order = None
     raise StoreUnavailable("too many others change this order: the same request again is safe")
+
+
+def activating_again(leased: Leased) -> Step[str]:
+    """An activation that a restriction barred is tried again; where a refusal still bars it, and no message that
+    refused is left to be read, the refusal ends the order.
+    """
+    order = leased.order
+    if order is None:
+        raise BrokenRecord("an activation without an order")
+    held = Held(Owner.ORDER, leased.effect, leased.token)
+    fact = Woke(leased.effect, leased.token)
+    after = yield from recording(order.id, fact, order=order, now=leased.at, held=held)
+    if WAKE_ACTIVATE not in after.effects:
+        return "performed"
+    loaded = yield from load(lines=[order.line])
+    line = loaded.line(order.line)
+    refusal = line.refusal(order.doc.carrier)
+    if refusal is not None and READ not in line.effects:
+        yield from recording(order.id, Barred((refusal.name,), loaded.now))
+    return "performed"
 
 
 def giving_back(leased: Leased, now: Millis) -> Step[None]:

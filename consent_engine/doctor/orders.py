@@ -11,8 +11,10 @@ from consent_engine.domain.effects import (
     ACTIVATE,
     FRESH,
     READ,
+    WAKE_ACTIVATE,
     WAKE_ARCHIVE,
     WAKE_LINE,
+    WAKE_REMINDER,
     WAKE_TOO_LATE,
     WAKE_WINDOW,
     Lane,
@@ -34,12 +36,12 @@ DAY_MS = 86_400_000
 NOT_AFTER = ("wake.", *(f"sms.{each}" for each in (Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION)))
 """What nobody who has answered is sent; a settled order wants none of it. And no activation."""
 NEEDS = {
-    State.AGREED: WAKE_TOO_LATE,
-    State.AWAITING_REPLY: WAKE_WINDOW,
-    State.CONFIRMED: ACTIVATE,
-    State.ACTIVATED: f"sms.{Purpose.NOTIFICATION}.",
+    State.AGREED: (WAKE_TOO_LATE,),
+    State.AWAITING_REPLY: (WAKE_WINDOW, WAKE_REMINDER),  # a reminder puts the end of the window
+    State.CONFIRMED: (ACTIVATE, WAKE_ACTIVATE),
+    State.ACTIVATED: (f"sms.{Purpose.NOTIFICATION}.",),
 }
-"""What an order in this state always wants, or it would stand there for ever."""
+"""What an order in this state always wants one of, or it would stand there for ever."""
 _MEMBER = re.compile(r"([ol]):([^:]+):((?:sms|wake)\..+|activate|read)")
 
 
@@ -115,7 +117,7 @@ class Looker:
         """The timer that ends its wait. What was to be sent or switched on is not guessed at: a person must."""
         due = {State.AGREED: order.ask_by, State.AWAITING_REPLY: order.reply_by + 1}.get(order.state)
         if due is not None:
-            self._put_back(order, None, Put(NEEDS[order.state], due, FRESH))
+            self._put_back(order, None, Put(NEEDS[order.state][0], due, FRESH))
 
     # -- lines -----------------------------------------------------------------------------------------------------
 

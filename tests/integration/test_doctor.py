@@ -5,6 +5,7 @@ from collections import Counter
 from time import time
 
 import pytest
+from fakeredis import FakeRedis
 from msgspec.structs import replace
 
 from consent_engine.adapters.redis_client import Wire
@@ -20,6 +21,7 @@ from consent_engine.domain.decision import Drop, Put
 from consent_engine.domain.effects import (
     ACTIVATE,
     READ,
+    WAKE_ACTIVATE,
     WAKE_ARCHIVE,
     WAKE_LINE,
     WAKE_TOO_LATE,
@@ -29,9 +31,11 @@ from consent_engine.domain.effects import (
 )
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Entry
+from consent_engine.domain.policy import Policy
 from consent_engine.ports import ApiKey, Commit, LineChange, OrderChange
 from consent_engine.ports.survey import Kind, Server
 from consent_engine.settings import Settings
+from tests.conftest import World
 
 EVERYTHING = Wanted(all=True)
 LEASE = 60_000
@@ -114,6 +118,24 @@ def test_of_a_sound_store_it_finds_nothing_wrong_whatever_is_under_way(busy):
     states = Counter(order.state for order in busy.engine.store.load(
         [order_id for order_id, _ in busy.engine.store.placed(None, 100)])[1].values())  # fmt: skip
     assert len(states) >= 5, states
+
+
+def test_an_order_that_is_reminded_first_has_an_end_to_its_wait(clock):
+    world = World(FakeRedis(decode_responses=True), Policy(reminder_after=3_600_000), clock=clock)
+    asked(world)
+    world.runner.close()
+    assert wrong(world) == []
+
+
+def test_an_order_that_is_confirmed_under_a_suspicion_has_an_end_to_its_wait(world):
+    order = asked(world)
+    world.clock.forward(seconds=1)
+    world.say("是")
+    world.clock.forward(1)
+    world.say("我要投诉你们")
+    world.run()
+    assert list(world.engine.show(order.id).effects) == [WAKE_ACTIVATE]
+    assert wrong(world) == []
 
 
 def test_it_says_how_much_it_looked_at(world):

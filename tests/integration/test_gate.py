@@ -5,10 +5,19 @@ import json
 import pytest
 
 from consent_engine.adapters.redis_packing import DUE
-from consent_engine.domain.effects import ACTIVATE, WAKE_ACTIVATE, Lane, Rejected, Unavailable, Uncertain
+from consent_engine.domain.effects import (
+    ACTIVATE,
+    WAKE_ACTIVATE,
+    WAKE_UNDECIDED,
+    Lane,
+    Rejected,
+    Unavailable,
+    Uncertain,
+)
 from consent_engine.domain.facts import Ended
 from consent_engine.engine import RefusalAsked
 from consent_engine.errors import DoNotCall
+from consent_engine.held import overdue
 from consent_engine.ports import Held, LiftedWord, Owner, Posted
 from consent_engine.recording import recording
 from consent_engine.rounds import drive
@@ -81,14 +90,38 @@ def test_a_confirmed_order_whose_activation_was_barred_goes_on_when_nothing_bars
 def test_a_refusal_whose_message_was_lost_ends_the_order_it_bars(world):
     order = confirmed(world)
     world.engine.refuse(RefusalAsked(NUMBER, "*", "voice", "A1024"))
-    line = world.engine.line(NUMBER).id
-    world.client.delete(world.cell.inbox(line))
-    world.client.hdel(world.cell.line(line), "f:read")
-    world.client.zrem(DUE[Lane.INBOUND], f"l:{line}:read")
+    lose_messages(world)
     world.run(Lane.ACTIVATION)
     event = world.engine.show(order.id).events[-1]
     assert (world.state(order), event.trigger, event.detail["reason"]) == ("cancelled", "cancelled", "refused")
     assert world.bss.asked == []
+
+
+def lose_messages(world):
+    """What is unread is lost, as after the death of the server that had it."""
+    line = world.engine.line(NUMBER).id
+    world.client.delete(world.cell.inbox(line))
+    world.client.hdel(world.cell.line(line), "f:read")
+    world.client.zrem(DUE[Lane.INBOUND], f"l:{line}:read")
+
+
+def test_a_refusal_whose_message_was_lost_ends_the_order_that_waited_under_a_suspicion(world):
+    order = asked(world)
+    world.say("是")
+    world.clock.forward(1)
+    world.say(COMPLAINT)
+    world.run()
+    assert list(world.engine.show(order.id).effects) == [WAKE_ACTIVATE]
+    world.clock.forward(1)
+    world.say("TD")
+    world.clock.forward(seconds=61)
+    world.run(Lane.TIMER)
+    assert world.state(order) == "confirmed", "the message says more than the gate knows: it is waited for"
+    lose_messages(world)
+    world.clock.forward(seconds=61)
+    world.run(Lane.TIMER)
+    event = world.engine.show(order.id).events[-1]
+    assert (world.state(order), event.trigger, event.detail["reason"]) == ("cancelled", "cancelled", "refused")
 
 
 def test_a_refusal_of_one_carrier_bars_no_activation_of_another(world):
@@ -306,6 +339,30 @@ def test_undecided_for_a_day_it_is_a_refusal(world):
     assert world.engine.dial(NUMBER, "mobile").reason == "refused"
     assert world.state(order) in {"cancelled", "expired"}
     assert (held_ids(world), world.engine.line(NUMBER).effects) == ([], {})
+
+
+def test_what_is_written_while_an_older_timer_ends_has_its_day_and_no_more(world):
+    world.say(COMPLAINT)
+    world.run()
+    assert world.engine.decide_held(held_ids(world), refusal=False, by="ops-1", reason="asks for the price").decided
+    world.run()
+    world.clock.forward(hours=24)
+    [timer] = world.engine.store.lease(Lane.TIMER, 1)
+    world.say(COMPLAINT)
+    drive(world.engine.store, [overdue(timer, ("mobile",))])
+    world.clock.forward(hours=25)
+    world.run()
+    assert world.engine.dial(NUMBER, "mobile").reason == "refused"
+    assert WAKE_UNDECIDED not in world.engine.line(NUMBER).effects
+
+
+def test_what_was_written_after_the_look_is_not_decided_by_it_though_the_clock_stood_back(world):
+    world.say(COMPLAINT)
+    seen = held_ids(world)
+    world.clock.forward(hours=-1)
+    world.say("骗子，我要报警")
+    assert world.engine.decide_held(seen, refusal=False, by="ops-1", reason="asks for the price").gone == 1
+    assert not world.engine.dial(NUMBER, "mobile").callable
 
 
 def test_what_was_written_after_the_look_is_not_decided_by_it(world):

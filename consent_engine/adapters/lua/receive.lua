@@ -34,8 +34,9 @@ local function row_of(name)
     local stands = redis.call("HGET", line, "r:" .. name)
     return stands and cjson.decode(stands)
 end
-local function acted(row)
-    row[4] = tonumber(now)
+local function acted(row, suspicion)
+    -- A decision names the newest act that was seen: where the clock stood back, no two may have one instant.
+    row[4] = math.max(tonumber(now), suspicion and (row[4] or row[1]) + 1 or 0)
     return row
 end
 local function suspected(name) return string.match(name, "^suspected:(.*)$") end
@@ -54,7 +55,7 @@ if seen[2] and (ARGV[18] == "" or stand and now - seen[2] <= tonumber(ARGV[18]))
         redis.call("XADD", KEYS[8], "*", "m", ARGV[17])
     end
     for name, row in pairs(ARGV[18] == "" and {} or rows) do -- it may be a new act
-        if row then redis.call("HSET", line, "r:" .. name, cjson.encode(acted(row))) end
+        if row then redis.call("HSET", line, "r:" .. name, cjson.encode(acted(row, suspected(name)))) end
     end
     return { "duplicate", seen[2] }
 end
@@ -81,7 +82,7 @@ for _, name in ipairs(names) do
     local row, carrier = rows[name], suspected(name)
     if row then
         stood = stood or string.format("%d", row[1])
-        acted(row)
+        acted(row, carrier)
         if carrier and #row[6] < MOST_WORDS then row[6] = row[6] .. "\n" .. ARGV[10] end
     else
         row, fresh = { tonumber(now), ARGV[7], ARGV[8] }, true
