@@ -22,8 +22,9 @@ from consent_engine.domain.grammar.patterns import (
 
 SHORT = 64
 """Characters of a text that can be a word, a code or a sentence of the grammar; a longer one can only be held."""
-_RUN = 8
-"""So many characters out of a text of ours are a quotation."""
+_RUN, _SPOKEN = 8, 3
+"""So many characters out of a text of ours are a quotation; of ASCII it takes three for one: "to unsubscribe" and
+"no more sales calls" are words that people have themselves."""
 
 _CODE = re.compile("[2-9][0-9]{2}")
 _GAP = "(?: ?[-#+:,、] ?| )?"
@@ -196,8 +197,9 @@ def _unquoted(text: str, ours: str) -> str:
             continue
         while end < len(text) and text[start : end + 1] in ours:
             end += 1
-        kept.append("\n")
-        start = end
+        quoted = sum(1 if character.isascii() else _SPOKEN for character in text[start:end]) >= _RUN * _SPOKEN
+        kept.append("\n" if quoted else text[start])
+        start = end if quoted else start + 1
     return "".join(kept)
 
 

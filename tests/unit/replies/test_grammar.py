@@ -203,6 +203,19 @@ def test_a_bare_unsubscribe_never_ends_a_service():
 # -- what is held -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["unsubscribe me from your list", "no more sales calls to this number!", "I'd like to unsubscribe: it bores me"],
+)
+def test_a_few_english_words_that_stand_in_our_text_too_are_no_quotation(text):
+    ours = (
+        "[China Mobile] your refusal is recorded. No more sales calls or sales SMS from us.",
+        "Restrictions: none. To unsubscribe: send QXTC to 10086. Reply Y to confirm.",
+    )
+    assert read(text, sent=ours).keyword is Keyword.HOLD
+    assert read(ours[0] + " what is this", sent=ours).keyword is Keyword.UNKNOWN
+
+
 def test_what_is_quoted_out_of_our_own_text_is_not_held():
     ours = "【中国移动】您申请的套餐须经您确认。未接此来电或拒绝营销来电，回复TD。回复免费。"
     quoted = "未接此来电或拒绝营销来电，回复TD 这是啥"
