@@ -12,6 +12,7 @@ from consent_engine.catalogue import Catalogue
 from consent_engine.domain.admit import Listed, Placing, Sale, Terms
 from consent_engine.domain.compact import compact
 from consent_engine.domain.decide import decide
+from consent_engine.domain.decision import begun
 from consent_engine.domain.dial import Dial, dial_of
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.facts import CancelAsked, ResendAsked, RetryAsked
@@ -35,7 +36,7 @@ from consent_engine.rounds import Loaded, Step, drive
 MOST_STUCK = 1_000
 EXPIRE_PIECE = 1_000
 MOST_OPEN, PASS, MOST_PASSES = 1_000_000, 500, 10_000
-CANCELLABLE = frozenset({State.AGREED, State.AWAITING_REPLY})
+CANCELLABLE = frozenset({State.AGREED, State.AWAITING_REPLY, State.CONFIRMED})
 
 
 class Engine:
@@ -229,7 +230,8 @@ class Engine:
         ids = iter(self.store.open_orders(MOST_OPEN))
         while chunk := list(islice(ids, PASS)):
             for order in self.store.live(chunk)[1].values():
-                if order.doc.plan == code and order.state in CANCELLABLE:
+                waits = order.state in CANCELLABLE and not begun(order)
+                if order.doc.plan == code and waits:
                     yield order
 
     def _record(self, order_id: str, fact: CancelAsked | RetryAsked | ResendAsked) -> Order:

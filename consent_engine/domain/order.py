@@ -99,7 +99,12 @@ class Order(Struct, frozen=True):
     @property
     def needs_code(self) -> bool:
         """Whether a bare yes is not answer enough: the question asked for the code, or a person looked in between."""
-        return self.doc.asks_code or any(e.detail["needs_code"] for e in self.all(Trigger.RESUMED))
+        return self.doc.asks_code or self.asked_anew
+
+    @property
+    def asked_anew(self) -> bool:
+        """Whether a person looked in between, and it was asked for YES with the code."""
+        return any(e.detail["needs_code"] for e in self.all(Trigger.RESUMED))
 
     def subject(self) -> Subject:
         """What our other texts may name."""

@@ -69,7 +69,7 @@ def _event(trigger: Trigger, reply: Replied, now: Millis, **more: str | int) -> 
 def _yes(order: Order, reply: Replied, now: Millis) -> Decision:
     if reply.barred and not order.state.settled:
         return note(order, _event(Trigger.REPLIED_BARRED, reply, now))
-    if order.needs_code and not order.doc.asks_code and reply.rule is Rule.ONLY_ORDER:
+    if order.asked_anew and reply.rule is Rule.ONLY_ORDER:
         return _unknown(order, reply, now)
     if order.state is State.AGREED:
         return _early_yes(order, reply, now)

@@ -421,3 +421,57 @@ def test_a_decision_names_the_newest_act_that_was_seen(world):
     [stored] = world.engine.store.receive([decides])
     assert (stored.is_new, stored.gone) == (False, True)
     assert not world.engine.dial(NUMBER, "mobile").callable
+
+
+def test_a_plan_that_is_revoked_takes_back_what_was_confirmed_and_not_begun(world):
+    order = asked(world)
+    world.say("是")
+    world.clock.forward(1)
+    world.say(COMPLAINT)
+    world.run()
+    assert world.state(order) == "confirmed"
+    assert world.engine.revoke(order.doc.plan, "admin") == 1
+    world.engine.decide_held(held_ids(world), refusal=False, by="ops-1", reason="asks for the price")
+    for _ in range(3):
+        world.clock.forward(seconds=61)
+        world.run()
+    assert (world.state(order), world.bss.asked) == ("cancelled", [])
+
+
+def test_after_a_person_looked_no_bare_yes_is_enough_though_the_question_told_the_code(world):
+    world.engine.cancel(world.place().id, "A1024", "another plan")
+    order = world.place(plan="data-pack-10gb")
+    world.run(Lane.SMS)
+    world.clock.forward(seconds=1)
+    world.say(COMPLAINT)
+    world.run()
+    world.engine.decide_held(held_ids(world), refusal=False, by="ops-1", reason="asks for the price")
+    world.run()
+    world.clock.forward(seconds=1)
+    assert f"“是{order.doc.code}”" in world.texts("resumed")[0]
+    world.say("是")
+    world.run()
+    assert world.state(order) == "awaiting_reply"
+    world.say(f"是{order.doc.code}")
+    world.run()
+    assert world.state(order) == "notified"
+
+
+@pytest.mark.parametrize("decided", [True, False])
+def test_a_suspicion_that_is_a_refusal_stands_since_its_words_came(world, decided):
+    world.say(COMPLAINT)
+    first = world.clock.now
+    world.run()
+    world.clock.forward(hours=1)
+    world.say(COMPLAINT)
+    last = world.clock.now
+    world.run()
+    world.clock.forward(hours=2)
+    act_at = world.clock.now
+    world.clock.forward(hours=22)
+    if decided:
+        assert world.engine.decide_held(held_ids(world), refusal=True, by="ops-1", reason="").decided == 1
+    world.run()
+    assert (world.engine.dial(NUMBER, "mobile").reason, world.engine.dial(NUMBER, "mobile").since) == ("refused", first)
+    assert lift(world, last - 1) is LiftedWord.NEWER
+    assert lift(world, act_at) is LiftedWord.OK, "whoever asked for calls after his complaint is believed"

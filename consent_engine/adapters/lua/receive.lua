@@ -34,9 +34,11 @@ local function row_of(name)
     local stands = redis.call("HGET", line, "r:" .. name)
     return stands and cjson.decode(stands)
 end
+-- When the subscriber acted, first and last: of what decides a suspicion, when its words came.
+local since, last = tonumber(now), tonumber(now)
 local function acted(row, suspicion)
     -- A decision names the newest act that was seen: where the clock stood back, no two may have one instant.
-    row[4] = math.max(tonumber(now), suspicion and (row[4] or row[1]) + 1 or 0)
+    row[4] = math.max(last, (row[4] or row[1]) + (suspicion and 1 or 0))
     return row
 end
 local function suspected(name) return string.match(name, "^suspected:(.*)$") end
@@ -62,6 +64,7 @@ end
 if ARGV[14] ~= "" then
     local stands = row_of(ARGV[14])
     if not stands or string.format("%d", stands[4] or stands[1]) ~= ARGV[15] then return { "gone", now } end
+    since, last = stands[1], stands[4] or stands[1]
 end
 local barred = {}
 for name in string.gmatch(ARGV[12], "%S+") do
@@ -85,9 +88,10 @@ for _, name in ipairs(names) do
         acted(row, carrier)
         if carrier and #row[6] < MOST_WORDS then row[6] = row[6] .. "\n" .. ARGV[10] end
     else
-        row, fresh = { tonumber(now), ARGV[7], ARGV[8] }, true
+        row, fresh = { since, ARGV[7], ARGV[8] }, true
+        if last > since then row[4] = last end
         if carrier then row[4], row[5], row[6] = row[1], ARGV[9], ARGV[10] end
-        redis.call("ZADD", carrier and KEYS[5] or KEYS[4], now, ARGV[2] .. " " .. (carrier or name))
+        redis.call("ZADD", carrier and KEYS[5] or KEYS[4], since, ARGV[2] .. " " .. (carrier or name))
     end
     set("r:" .. name, cjson.encode(row))
     if not carrier then
