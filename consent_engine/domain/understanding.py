@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from consent_engine.domain.answers import ASKING, REFUSING, answered, asking, of_the_line, which_one
+from consent_engine.domain.compact import compact
 from consent_engine.domain.correlate import Meaning, correlate, remembered
 from consent_engine.domain.decision import MAY_BE_ASKED, Drop, Put, clarified
-from consent_engine.domain.effects import Millis, is_sms
+from consent_engine.domain.effects import WAKE_UNDECIDED, Millis, is_sms
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import CancelAsked, Fact, Replied, Reported, Resumed, Rule
 from consent_engine.domain.grammar import Keyword, Read, Reason, counted, read, usable_code
@@ -15,6 +17,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Entry, Line, Unread
 from consent_engine.domain.order import MOST_EVENTS, Order
 from consent_engine.domain.replies import was_started, which_asked
+from consent_engine.domain.restriction import SUSPICION_LASTS_MS, Kind, name_of
 from consent_engine.domain.sms import Delivery
 
 MOST_SETTLED = 20
@@ -47,7 +50,8 @@ def understand(line: Line, orders: Mapping[str, Order], message: Unread, *, wait
     """Say what a message asks for."""
     match message.body["kind"]:
         case "reply":
-            return _reply(line, orders, message)
+            meant = _reply(line, orders, message)
+            return meant if "keyword" in message.body else _restricting(line, message, meant)
         case "refusal":
             return _refusal(line, message)
         case "resumed":
@@ -105,6 +109,23 @@ def read_at_the_door(body: Mapping[str, str | int | None]) -> Read:
         Keyword(str(body["keyword"])), str(body["code"]), Reason(str(reason)) if reason else None,
         bool(body["marketing_free"]), int(str(body["edition"])),
     )  # fmt: skip
+
+
+def _restricting(line: Line, message: Unread, meant: Reading) -> Reading:
+    """What an older program took in without what it restricts: its reader puts that in force with what it answers."""
+    body = message.body
+    said = read_at_the_door(body)
+    kind = {Keyword.STOP: Kind.REFUSED, Keyword.HOLD: Kind.SUSPECTED}.get(counted(said.keyword))
+    if kind is None:
+        return meant
+    row: list[str | Millis] = [message.at, "sms", str(body["id"])]
+    if kind is Kind.SUSPECTED:
+        row += [message.at, said.reason.value if said.reason else "", str(body["text"])]
+    names = [name_of(kind, carrier) for carrier in str(body["carriers"]).split()]
+    missing = {f"r:{name}": compact(row) for name in names if line.named(name) is None}
+    timed = kind is Kind.SUSPECTED and missing and WAKE_UNDECIDED not in line.effects
+    timer = (Put(WAKE_UNDECIDED, message.at + SUSPICION_LASTS_MS),) if timed else ()
+    return replace(meant, put=(*meant.put, *timer), fields={**missing, **meant.fields})
 
 
 def _texts(entries: Sequence[Entry], orders: Mapping[str, Order]) -> list[str]:

@@ -475,3 +475,35 @@ def test_a_suspicion_that_is_a_refusal_stands_since_its_words_came(world, decide
     assert (world.engine.dial(NUMBER, "mobile").reason, world.engine.dial(NUMBER, "mobile").since) == ("refused", first)
     assert lift(world, last - 1) is LiftedWord.NEWER
     assert lift(world, act_at) is LiftedWord.OK, "whoever asked for calls after his complaint is believed"
+
+
+def left_unread(world, text):
+    """A reply as a program kept it that knew no HOLD and fewer words, and read them later."""
+    world.say("你是谁")
+    line = world.engine.line(NUMBER).id
+    inbox = world.cell.inbox(line)
+    at, key, body = world.client.rpop(inbox).split("|", 2)
+    known = ("kind", "gateway", "id", "from", "to", "written_at", "carriers", "sub")
+    kept = {name: json.loads(body)[name] for name in known} | {"text": text}
+    world.client.rpush(inbox, f"{at}|{key}|{json.dumps(kept)}")
+
+
+def test_a_refusal_that_waited_since_a_program_that_did_not_know_its_words_is_in_force_when_it_is_read(world):
+    order = asked(world)
+    left_unread(world, "滚开")
+    world.run()
+    assert (world.state(order), world.engine.dial(NUMBER, "mobile").reason) == ("declined", "refused")
+
+
+def test_what_may_be_a_refusal_and_waited_since_then_bars_for_its_day(world):
+    order = asked(world)
+    left_unread(world, COMPLAINT)
+    world.run()
+    assert world.engine.dial(NUMBER, "mobile").reason == "suspected"
+    world.clock.forward(seconds=1)
+    world.say("是")
+    world.clock.forward(hours=24)
+    world.run()
+    assert world.engine.dial(NUMBER, "mobile").reason == "refused"
+    assert world.state(order) in {"cancelled", "expired"}
+    assert (world.bss.asked, world.engine.line(NUMBER).effects) == ([], {})
