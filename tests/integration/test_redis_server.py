@@ -23,11 +23,12 @@ from tests import needs
 WAIT = 20
 
 OWNER = """
-import sys
+import signal, sys
 from pathlib import Path
 from consent_engine.adapters import redis_server
 if "orphan" in sys.argv:  # as on a platform where the server outlives its owner
     redis_server._LAUNCHER = redis_server._LAUNCHER.replace("linux", "none")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and all they start, ignore it
 server = redis_server.EmbeddedServer.start(Path(sys.argv[1]), "strict")
 print(server.pid, flush=True)
 sys.stdin.readline()
