@@ -237,7 +237,7 @@ def night(tmp_path):
     environ = plain | {
         "PATH": f"{shims(tmp_path, binary, command_line)}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
         "CONSENT_REDIS_URL": f"redis://127.0.0.1:{data}/0", "CONSENT_RQ_URL": f"redis://127.0.0.1:{rq}/0",
-        "CONSENT_SECRET": "a secret of the tests", "CONSENT_DURABILITY": "everysec",
+        "CONSENT_SECRET": "test-secret", "CONSENT_DURABILITY": "everysec",
         "CONSENT_DATA_DIR": str(tmp_path), "CONSENT_GATEWAY": "http_json", "CONSENT_HTTP_JSON__URL": gateway.url,
         "CONSENT_HTTP_JSON__SECRET": "gateway-secret", "CONSENT_BSS": "simulated",
     }  # fmt: skip
