@@ -86,8 +86,10 @@ for i = d1, d2, 4 do
         if begun then return { "leased", order_version, line_version } end
     end
 end
-for i = b1, b2 do
-    if redis.call("HEXISTS", line, "r:" .. ARGV[i]) == 1 then return { "barred", order_version, line_version } end
+local restrictions = {}
+for i = b1, b2 do restrictions[#restrictions + 1] = "r:" .. ARGV[i] end
+for _, stands in ipairs(#restrictions > 0 and redis.call("HMGET", line, unpack(restrictions)) or {}) do
+    if stands then return { "barred", order_version, line_version } end
 end
 local front, behind = nil, nil
 if ARGV[9] ~= "" or ARGV[14] ~= "" then

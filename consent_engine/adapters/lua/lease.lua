@@ -36,9 +36,10 @@ end
 local function barring(line, carrier)
     local found = {}
     if carrier then
-        for name in string.gmatch(ARGV[6], "%S+") do
-            name = string.gsub(name, "{}", carrier)
-            if redis.call("HEXISTS", line, "r:" .. name) == 1 then found[#found + 1] = name end
+        local fields = {}
+        for name in string.gmatch(string.gsub(ARGV[6], "{}", carrier), "%S+") do fields[#fields + 1] = "r:" .. name end
+        for i, stands in ipairs(redis.call("HMGET", line, unpack(fields))) do
+            if stands then found[#found + 1] = string.sub(fields[i], 3) end
         end
     else
         for _, field in ipairs(redis.call("HKEYS", line)) do

@@ -66,9 +66,10 @@ if ARGV[14] ~= "" then
     if not stands or string.format("%d", stands[4] or stands[1]) ~= ARGV[15] then return { "gone", now } end
     since, last = stands[1], stands[4] or stands[1]
 end
-local barred = {}
-for name in string.gmatch(ARGV[12], "%S+") do
-    if redis.call("HEXISTS", line, "r:" .. name) == 1 then barred[#barred + 1] = name end
+local barred, barring = {}, {}
+for name in string.gmatch(ARGV[12], "%S+") do barring[#barring + 1] = "r:" .. name end
+for i, stands in ipairs(#barring > 0 and redis.call("HMGET", line, unpack(barring)) or {}) do
+    if stands then barred[#barred + 1] = string.sub(barring[i], 3) end
 end
 
 -- From here on nothing can fail.
