@@ -29,6 +29,7 @@ class ArchivedStore:
         self.unmatched, self.depths, self.stuck = store.unmatched, store.depths, store.stuck
         self.open_orders, self.restrictions, self.lift = store.open_orders, store.restrictions, store.lift
         self.funnel, self.records, self.retire, self.forget = store.funnel, store.records, store.retire, store.forget
+        self.tally = store.tally
         self.placed_live, self.placed_at = store.placed_live, store.placed_at
         self.postpone, self.bind_archive = store.postpone, store.bind_archive
 

@@ -28,6 +28,7 @@ from consent_engine.ports import (
     Standing,
     Stored,
     Stuck,
+    Tally,
     Word,
 )
 
@@ -260,6 +261,11 @@ class CellsStore:
         """See Store.restrictions."""
         found = [row for cell in self._cells for row in cell.restrictions(kind, before, limit)]
         return sorted(found, key=lambda row: (row.at, row.name), reverse=True)[:limit]
+
+    def tally(self, kind: Kind) -> Tally:
+        """See Store.tally; of the cells that can be reached."""
+        found = [each for each in self._reached(lambda cell: cell.tally(kind)) if each.count]
+        return Tally(sum(each.count for each in found), min(each.oldest for each in found)) if found else Tally()
 
     def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftedWord:
         """See Store.lift."""

@@ -43,6 +43,7 @@ from consent_engine.ports import (
     Posted,
     Standing,
     Stored,
+    Tally,
     Word,
 )
 
@@ -236,6 +237,14 @@ class RedisStore:
             Standing(name, at, line_id, msisdn or "", Restriction.read(name_of(kind, carrier), kept) if kept else None)
             for (name, at, line_id, carrier), (kept, msisdn) in zip(rows, answers, strict=True)
         ]
+
+    def tally(self, kind: Kind) -> Tally:
+        """See Store.tally."""
+        calls = Calls()
+        calls.plain("ZCARD", self._cell.restrictions[kind])
+        calls.plain("ZRANGE", self._cell.restrictions[kind], 0, 0, "WITHSCORES")
+        count, oldest = self._wire.send(calls, repeat=True)
+        return Tally(count, scored(oldest)[0][1]) if count and oldest else Tally()
 
     def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftedWord:
         """See Store.lift."""

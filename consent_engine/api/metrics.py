@@ -16,9 +16,10 @@ from consent_engine.api.metrics_calls import of_calls
 from consent_engine.api.recent import Recent
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
+from consent_engine.domain.restriction import Kind
 from consent_engine.engine import Engine
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
-from consent_engine.ports import LaneDepth
+from consent_engine.ports import LaneDepth, Tally
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 LOOKED_S = 1.0
@@ -45,6 +46,9 @@ class Look:
     workers: int
     counted: dict[str, float]
     archive: bool
+    held: Tally
+    """replies that a person must read"""
+    at: Millis
 
 
 class Metrics:
@@ -119,6 +123,11 @@ def of_store(look: Look) -> Iterator[Metric]:
         for state in State:
             orders.add_metric((day, state.value), counts.get(state, 0))
     yield orders
+    held = look.held
+    yield GaugeMetricFamily("consent_held", "Replies that may be a refusal: a person must decide", value=held.count)
+    age = (look.at - held.oldest) / 1000 if held.count else 0
+    waits = "How long the oldest of them has waited: after a day it is a refusal"
+    yield GaugeMetricFamily("consent_held_oldest_seconds", waits, value=max(0, age))
     yield from of_calls(look.counted)
     up = "Whether the archive can be asked, and is the one these data belong to"
     yield GaugeMetricFamily("consent_archive_up", up, value=int(look.archive))
@@ -130,7 +139,9 @@ def look_at(engine: Engine) -> Look:
     now = engine.registry.now()
     placed = {"today": engine.store.funnel(_day(now)), "yesterday": engine.store.funnel(_day(now, 1))}
     workers = len(engine.registry.workers(HEARD_WITHIN_MS))
-    return Look(engine.store.depths(), placed, workers, engine.registry.counted(), _archive_up(engine))
+    held = engine.store.tally(Kind.SUSPECTED)
+    counted = engine.registry.counted()
+    return Look(engine.store.depths(), placed, workers, counted, _archive_up(engine), held, now)
 
 
 def _archive_up(engine: Engine) -> bool:

@@ -2,7 +2,7 @@
 
 from consent_engine.ports.archive import Aged, Archive, Expired, Leaving, Left, Retiring
 from consent_engine.ports.inbox import Posted, Stored
-from consent_engine.ports.lists import LiftedWord, Standing
+from consent_engine.ports.lists import LiftedWord, Standing, Tally
 from consent_engine.ports.outside import (
     Acknowledgement,
     Activation,
@@ -61,6 +61,7 @@ __all__ = [
     "Store",
     "Stored",
     "Stuck",
+    "Tally",
     "WebhookCall",
     "Word",
 ]

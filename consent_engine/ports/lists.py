@@ -18,6 +18,13 @@ class LiftedWord(StrEnum):
     """it stands for an act newer than the one that was to lift it"""
 
 
+class Tally(Struct, frozen=True):
+    """How many restrictions of a kind stand, and since when the oldest does; 0: none stands."""
+
+    count: int = 0
+    oldest: Millis = 0
+
+
 class Standing(Struct, frozen=True):
     """A restriction in a list: its name and instant there (the cursor), its line and number; None: it just went."""
 

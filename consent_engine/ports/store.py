@@ -16,7 +16,7 @@ from consent_engine.domain.plan import Plan
 from consent_engine.domain.restriction import Kind
 from consent_engine.ports.archive import Archive, Leaving
 from consent_engine.ports.inbox import Posted, Stored
-from consent_engine.ports.lists import LiftedWord, Standing
+from consent_engine.ports.lists import LiftedWord, Standing, Tally
 
 
 class Owner(StrEnum):
@@ -211,6 +211,9 @@ class Store(Leaving, Protocol):
 
     def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
         """Restrictions of a kind, newest first; before: name and instant of the last one of the page before."""
+
+    def tally(self, kind: Kind) -> Tally:
+        """How many restrictions of a kind stand, and the oldest's instant."""
 
     def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftedWord:
         """Lift a refusal that stands for no newer act, and keep why, proven."""

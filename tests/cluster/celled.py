@@ -85,6 +85,7 @@ def lived_in(world: Celled, people: int = 12) -> list[str]:
         world.say("嗯", person(n), message_id=f"unread-{n}-too")
     engine.refuse(RefusalAsked(person(people + 1), "*", "voice", "A1024"))
     engine.lift(person(people + 1), "*", "ops", "letter-1", world.clock.now)
+    world.say("我要投诉", person(people + 1), message_id="held")
     for n in range(4):
         engine.store.unmatched([f'{{"kind":"reply","n":{n}}}'])
     world.run(Lane.SMS)
@@ -117,6 +118,7 @@ def seen(world: Celled, orders: list[str], people: int = 12) -> dict[str, Any]:
         "stuck": sorted((each.id, each.effect) for each in store.stuck(100)),
         "placed": store.placed(None, 100),
         "refusals": store.restrictions(Kind.REFUSED, None, 100),
+        "held": (store.restrictions(Kind.SUSPECTED, None, 100), store.tally(Kind.SUSPECTED)),
         "funnel": store.funnel("2025-11-24"),
         "plans": {code: (each.plan.hash, each.sale) for code, each in engine.catalogue.fresh().items()},
         "counted": engine.registry.counted(),

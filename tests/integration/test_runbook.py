@@ -91,7 +91,7 @@ class Night:
         """A command as this machine needs it: the page's port, files and names are only examples."""
         command = command.replace(":8080", f":{self.port}").replace("--port 8080", f"--port {self.port}")
         command = command.replace("/etc/redis/", f"{self.folder}/")
-        return re.sub(r"\bORDER\b", self.known.get("ORDER", "ORDER"), command)
+        return re.sub(r"\b(ORDER|GROUP)\b", lambda name: self.known.get(name[0], name[0]), command)
 
     def type(self, typed):
         command = self.text(typed.command)
@@ -281,6 +281,15 @@ def stuck(night):
     night.known["ORDER"] = order.id
 
 
+def held(night):
+    world = night.world()
+    order = world.place()
+    world.run(Lane.SMS)
+    world.say("拒绝的话要钱吗")
+    night.known["GROUP"] = night.consent("consent held")[1].split("\t")[0]
+    assert world.state(order) == "awaiting_reply"
+
+
 def archive_lost(night):
     """The archive that the data belong to was in a file, and that is gone."""
     with pytest.raises(OrderNotFound):
@@ -387,6 +396,7 @@ SITUATIONS = {
     "ConsentNoWorkers": nothing_wrong,
     "ConsentLaneLate": lane_late,
     "ConsentStuck": stuck,
+    "ConsentHeld": held,
     "ConsentArchiveDown": archive_lost,
     "An order the archive does not take": not_taken,
     "ConsentDefect": defect,

@@ -15,6 +15,7 @@ from consent_engine.api.app import create_app
 from consent_engine.api.protocol import BoundedHttp
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import State
+from consent_engine.domain.restriction import Kind
 from consent_engine.errors import SettingsError
 from consent_engine.keys import Role
 from tests.integration.api_door import NUMBER, Door, is_problem, order, reply, server
@@ -96,6 +97,18 @@ def test_replies_that_are_dropped_as_repeats_are_counted(door):
         assert door.post("inbound", reply("要不要钱", message_id="7")).json()["accepted"] == 1
     door.post("inbound", reply("是", message_id="7"))
     assert samples(scraped(door))["consent_replies_repeated_total", "simulated"] == 2
+
+
+def test_what_waits_for_a_person_is_counted_with_the_age_of_the_oldest(door):
+    assert samples(scraped(door))["consent_held",] == samples(scraped(door))["consent_held_oldest_seconds",] == 0
+    for n in range(2):
+        door.post("inbound", reply("我要投诉", message_id=f"m-{n}", **{"from": f"+861380013800{n}"}))
+    at = door.engine.store.tally(Kind.SUSPECTED).oldest
+    found = samples(scraped(door))
+    assert found["consent_held",] == 2
+    assert 0 < found["consent_held_oldest_seconds",] <= (door.engine.registry.now() - at) / 1000
+    door.engine.decide_held([each.id for each in door.engine.held()[0]], refusal=True, by="ops", reason="")
+    assert samples(scraped(door))["consent_held",] == 0
 
 
 def test_names_keep_to_the_conventions_and_no_label_names_anybody(door):

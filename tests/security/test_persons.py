@@ -295,7 +295,9 @@ def dumped(client, key):
     return " ".join((zlib.decompress(part) if part[:1] == b"x" else part).decode("utf-8", "replace") for part in read)
 
 
-PERSONLESS = re.compile(rb"rq:|ce:workers|ce:measures|ce:meta|ce:apikeys|ce:key:|ce:\{0\}:(due|placed|funnel|refusals)")
+PERSONLESS = re.compile(
+    rb"rq:|ce:workers|ce:measures|ce:meta|ce:apikeys|ce:key:|ce:\{0\}:(due|placed|funnel|refusals|held)"
+)
 """Keys that hold no person part: of these, the values are searched too."""
 
 
