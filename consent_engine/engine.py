@@ -21,7 +21,7 @@ from consent_engine.domain.line import Line, line_id
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order import Order
 from consent_engine.domain.restriction import Kind
-from consent_engine.errors import ArchiveUnavailable, ConsentError, OrderNotFound, StoreUnavailable
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, OrderNotFound, StoreUnavailable
 from consent_engine.held import Decided, Decision, HeldText, Seen, deciding, held_of
 from consent_engine.keys import Keys
 from consent_engine.listing import Filter, Page, RefusalsPage, orders_of_page, orders_page, read_cursor, refusals_page
@@ -132,9 +132,11 @@ class Engine:
     # -- what people ask -----------------------------------------------------------------------------------------
 
     def show(self, order_id: str) -> Order:
-        """An order; raises OrderNotFound."""
+        """An order; raises OrderNotFound, and BrokenRecord for one that cannot be read or whose seal does not fit."""
         order = self.store.load([order_id])[1].get(order_id)
         if order is None:
+            if any(self.store.versions([order_id])):
+                raise BrokenRecord("this order's record is damaged, or somebody changed it")
             raise OrderNotFound("no such order")
         return order
 
@@ -238,8 +240,8 @@ class Engine:
         driven = drive(self.store, [recording(order_id, fact, prove=True)])
         self._wake(driven.due)
         [result] = driven.results
-        if isinstance(result, OrderNotFound) and (archived := self.store.load([order_id])[1].get(order_id)):
-            decide(archived, fact, archived.settled_at)  # it settled long ago: says why not
+        if isinstance(result, OrderNotFound):
+            decide(archived := self.show(order_id), fact, archived.settled_at)  # settled long ago: says why not
         if isinstance(result, ConsentError):
             raise result
         return result

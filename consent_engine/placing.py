@@ -7,8 +7,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.admit import Listed, Placing, Terms, admit, millis
-from consent_engine.domain.decision import Put, say
-from consent_engine.domain.effects import WAKE_TOO_LATE, Lane, Millis, Purpose
+from consent_engine.domain.decision import giving_up, say
+from consent_engine.domain.effects import Lane, Millis, Purpose
 from consent_engine.domain.line import Entry, Line, line_id, order_id, request_key
 from consent_engine.domain.order import Order
 from consent_engine.domain.policy import LATE_MARGIN
@@ -131,7 +131,7 @@ def _again(existing: Order, wanted: Placing) -> Step[Placed | None]:
 
 def _commit(new: Order, fields: dict[str, str], line: Line, wanted: Placing) -> Commit:
     ask = say(Purpose.CONFIRMATION, new.doc.placed_at)
-    order = OrderChange(new, 0, None, fields, (ask, Put(WAKE_TOO_LATE, new.ask_by)))
+    order = OrderChange(new, 0, None, fields, (ask, giving_up(new)))
     seen = str(max(line.seen, new.doc.placed_at))
     stamp = {f"o:{new.id}": Entry.of(new).kept(), "msisdn": str(wanted.msisdn), "seen": seen}
     stamp |= dict.fromkeys(line.aged, "")

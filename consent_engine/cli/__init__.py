@@ -16,6 +16,7 @@ _ADVICE = {
     "order_not_found": "`consent stuck` and the API show ids",
     "plan_not_found": "`consent plans list` shows those that are there",
     "key_not_found": "`consent keys list` shows those that are there",
+    "broken_record": "`consent doctor --all` tells which, the runbook what to do",
     "nothing_parked": "`consent show ORDER` tells what it waits for",
     "store_unavailable": "is its Redis up? See CONSENT_REDIS_URL",
     "not_durable": "type it again",

@@ -6,26 +6,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from consent_engine.domain.consequence import excess, missing, missing_of
 from consent_engine.domain.decision import PARKED, Put
-from consent_engine.domain.effects import (
-    ACTIVATE,
-    FRESH,
-    READ,
-    WAKE_ACTIVATE,
-    WAKE_ARCHIVE,
-    WAKE_LINE,
-    WAKE_REMINDER,
-    WAKE_TOO_LATE,
-    WAKE_WINDOW,
-    Lane,
-    Millis,
-    Pending,
-    Purpose,
-    lane_of,
-)
+from consent_engine.domain.effects import READ, WAKE_LINE, WAKE_UNDECIDED, Lane, Millis, Pending, lane_of
 from consent_engine.domain.event import chain
 from consent_engine.domain.lifecycle import State, advance
-from consent_engine.domain.line import STRANGER_MS, Line
+from consent_engine.domain.line import Line
 from consent_engine.domain.order import Order
 from consent_engine.errors import IllegalTransition
 from consent_engine.ports import Archive, Commit, LineChange, OrderChange, Owner, Store, Word
@@ -33,15 +19,8 @@ from consent_engine.ports.survey import Survey
 
 PIECE = 200
 DAY_MS = 86_400_000
-NOT_AFTER = ("wake.", *(f"sms.{each}" for each in (Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION)))
-"""What nobody who has answered is sent; a settled order wants none of it. And no activation."""
-NEEDS = {
-    State.AGREED: (WAKE_TOO_LATE,),
-    State.AWAITING_REPLY: (WAKE_WINDOW, WAKE_REMINDER),  # a reminder puts the end of the window
-    State.CONFIRMED: (ACTIVATE, WAKE_ACTIVATE),
-    State.ACTIVATED: (f"sms.{Purpose.NOTIFICATION}.",),
-}
-"""What an order in this state always wants one of, or it would stand there for ever."""
+OF_LINES = {READ: "unread", WAKE_UNDECIDED: "undecided", WAKE_LINE: "ageless"}
+"""What it is called when a line lacks one."""
 _MEMBER = re.compile(r"([ol]):([^:]+):((?:sms|wake)\..+|activate|read)")
 
 
@@ -86,7 +65,7 @@ class Looker:
             self.lines[order.line] = None
             if not sound(order):
                 self.found["history"].append(order.id)
-            told = [*_wants(order), *_entry(order, lines.get(order.line))]
+            told = [*_troubles(order), *_entry(order, lines.get(order.line))]
             if told:
                 wrong[order.id] = told
         self._told_if_still(orders, wrong)
@@ -110,14 +89,8 @@ class Looker:
                 continue
             for trouble in wrong[order_id]:
                 self.found[trouble].append(order_id)
-            if self.mend and {"orphan", "endless"} & set(wrong[order_id]):
-                self._give_back_timer(orders[order_id])
-
-    def _give_back_timer(self, order: Order) -> None:
-        """The timer that ends its wait. What was to be sent or switched on is not guessed at: a person must."""
-        due = {State.AGREED: order.ask_by, State.AWAITING_REPLY: order.reply_by + 1}.get(order.state)
-        if due is not None:
-            self._put_back(order, None, Put(NEEDS[order.state][0], due, FRESH))
+            if self.mend and "endless" in wrong[order_id]:
+                self._put_back(orders[order_id], None, *(want.back for want in missing(orders[order_id]) if want.back))
 
     # -- lines -----------------------------------------------------------------------------------------------------
 
@@ -129,27 +102,19 @@ class Looker:
         there = self.store.versions([order_id for _, order_id in wanted])
         self.found["dangling"] += [line for (line, _), v in zip(wanted, there, strict=True) if not v]
         self.looked["lines"] += len(lines)
-        deaf = self._deaf(list(lines.values()))
-        again = self.store.load(lines=deaf)[2]
-        for line_id in self._deaf(list(again.values())):
-            self.found["unread"].append(line_id)
+        again = self.store.load(lines=[line.id for line, _ in self._lacking(list(lines.values()), now)])[2]
+        for line, puts in self._lacking(list(again.values()), now):
+            for put in puts:
+                self.found[OF_LINES[put.effect]].append(line.id)
             if self.mend:
-                self._put_back(None, again[line_id], Put(READ, now, FRESH))
-        self._ageless(lines.values())
+                self._put_back(None, line, *puts)
         self._undue(now, [(Owner.LINE, line.id, line.effects) for line in lines.values()], {}, lines)
 
-    def _deaf(self, lines: Sequence[Line]) -> list[str]:
-        """Those that have unread messages and nobody who is to read them."""
+    def _lacking(self, lines: Sequence[Line], now: Millis) -> list[tuple[Line, list[Put]]]:
+        """Those that want something of their own and have it not."""
         unread = self.survey.unread([line.id for line in lines])
-        return [line.id for line, n in zip(lines, unread, strict=True) if n and READ not in line.effects]
-
-    def _ageless(self, lines: Iterable[Line]) -> None:
-        """Those that nothing stands on and that would never go: of a time before lines did."""
-        for line in lines:
-            if line.version and not (line.entries or line.restrictions or line.effects):
-                self.found["ageless"].append(line.id)
-                if self.mend:
-                    self._put_back(None, line, Put(WAKE_LINE, line.seen + STRANGER_MS, FRESH))
+        found = [(line, missing_of(line, n, now)) for line, n in zip(lines, unread, strict=True)]
+        return [(line, puts) for line, puts in found if puts]
 
     def inboxes(self, ids: Iterable[str]) -> None:
         """Note lines to look at."""
@@ -274,17 +239,16 @@ def pieces(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     return (ids[n : n + size] for n in range(0, len(ids), size))
 
 
-def _wants(order: Order) -> Iterator[str]:
+def _troubles(order: Order) -> Iterator[str]:
     """What is wrong with what it wants."""
-    if order.state.settled:
-        left = order.effects.keys() - {WAKE_ARCHIVE}
-        if any(effect == ACTIVATE or effect.startswith(NOT_AFTER) for effect in left):
-            yield "settled"
-        if WAKE_ARCHIVE not in order.effects:
-            yield "unarchived"
-    elif not order.effects:
-        yield "orphan"
-    elif not any(effect.startswith(NEEDS[order.state]) for effect in order.effects):
+    if excess(order):
+        yield "excess"
+    lacks = missing(order)
+    if order.state.settled and lacks:
+        yield "unarchived"
+    elif any(want.back is None for want in lacks):
+        yield "stalled"
+    if not order.state.settled and any(want.back for want in lacks):
         yield "endless"
 
 

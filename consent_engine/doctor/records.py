@@ -19,6 +19,7 @@ EVER = 1 << 62
 TELL_US = "keep the data, and report it: this must not be"
 
 BACKUP = "stop the workers, keep the data, restore a backup beside it: docs/operations.md"
+STALLED = "consent show ORDER: nothing is sent or switched on by a guess; cancel what is open, and report it"
 MEND = "consent doctor --mend; if it says so again: consent show ORDER, and report it"
 
 TROUBLES: dict[str, tuple[Level, str, str]] = {
@@ -26,13 +27,14 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
     "unreadable": (Level.BAD, "records that nobody can read, or whose seal does not fit: somebody changed them",
                    BACKUP),
     "history": (Level.BAD, "orders whose history does not give the record: it was changed, or damaged", BACKUP),
-    "orphan": (Level.BAD, "open orders with nothing wanted", MEND),
     "endless": (Level.BAD, "open orders without what ends their wait", MEND),
+    "stalled": (Level.BAD, "open orders without the question, activation or notification that is next", STALLED),
+    "undecided": (Level.BAD, "suspected refusals that nobody would ever make one", MEND),
     "undue": (Level.BAD, "records that want something which is in no due-set", MEND),
     "unread": (Level.BAD, "lines with unread messages and nobody to read them", MEND),
     "unheard": (Level.BAD, "open orders that no reply can be matched with", TELL_US),
     "dangling": (Level.BAD, "lines that name an order which is not there", BACKUP),
-    "settled": (Level.BAD, "settled orders that still want to be asked, reminded or activated", TELL_US),
+    "excess": (Level.BAD, "orders that want what does not follow from where they stand", TELL_US),
     "unarchived": (Level.WARN, "settled orders that nobody moves to the archive: they are of a time before it",
                    "consent archive"),
     "ageless": (Level.WARN, "numbers kept for ever though nothing stands on them: they are of a time before that ended",

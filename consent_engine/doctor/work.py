@@ -35,8 +35,9 @@ def work(store: Store, registry: Registry, survey: Survey) -> Iterator[Finding]:
 def _lanes(store: Store, heard: Iterable[str]) -> Iterator[Finding]:
     served = {lane for told in heard for lane in Lane if lane.value in lanes_of(told)}
     for lane, depth in store.depths().items():
-        if served and lane not in served and depth.waiting:
-            yield bad(f"lane {lane}: no worker works for it, {depth.waiting} wait", f"python -m workers --lanes {lane}")
+        wait = depth.waiting - depth.parked  # what is parked waits for a person
+        if served and lane not in served and wait:
+            yield bad(f"lane {lane}: no worker works for it, {wait} wait", f"python -m workers --lanes {lane}")
         elif depth.late > LATE_MS:
             yield bad(f"lane {lane}: {depth.due} are due, the oldest for {depth.late // 1000} s", "python -m workers")
         elif depth.late > SILENT_MS:

@@ -11,6 +11,7 @@ from consent_engine.domain.effects import (
     WAKE_ACTIVATE,
     WAKE_ARCHIVE,
     WAKE_REMINDER,
+    WAKE_TOO_LATE,
     WAKE_WINDOW,
     Millis,
     Pending,
@@ -147,6 +148,11 @@ def handed_over(order: Order, now: Millis, op: str, how: str, ref: str = "") -> 
 def closing(reply_by: Millis) -> Put:
     """The end of the wait: a yes in the last millisecond is in time. A reminder puts it; one timer an order."""
     return Put(WAKE_WINDOW, reply_by + 1)
+
+
+def giving_up(order: Order) -> Put:
+    """The end of asking: a question that was not handed over by then is not asked at all."""
+    return Put(WAKE_TOO_LATE, order.ask_by)
 
 
 def archiving(order: Order) -> Put:

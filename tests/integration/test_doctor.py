@@ -25,17 +25,19 @@ from consent_engine.domain.effects import (
     WAKE_ARCHIVE,
     WAKE_LINE,
     WAKE_TOO_LATE,
+    WAKE_UNDECIDED,
     Lane,
     Rejected,
     Uncertain,
 )
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Entry
+from consent_engine.domain.order import QUESTION
 from consent_engine.domain.policy import Policy
 from consent_engine.ports import ApiKey, Commit, LineChange, OrderChange
 from consent_engine.ports.survey import Kind, Server
 from consent_engine.settings import Settings
-from tests.conftest import World
+from tests.conftest import NUMBER, World
 
 EVERYTHING = Wanted(all=True)
 LEASE = 60_000
@@ -181,9 +183,9 @@ def test_it_reads_only_unless_it_is_told_to_mend(busy):
     assert {key: busy.client.dump(key) for key in busy.client.scan_iter()} == before
 
 
-def orphan(world):
-    order = world.place()
-    write(world, order, drop=[(effect, Drop.ANYWAY) for effect in world.engine.show(order.id).effects])
+def waits_for_nothing(world):
+    order = asked(world)
+    write(world, order, drop=[("wake.window_closed", Drop.ANYWAY)])
     return order.id
 
 
@@ -193,10 +195,37 @@ def endless(world):
     return order.id
 
 
-def endless_after_a_yes(world):
+def endless_before_it_is_asked(world):
+    order = world.place()
+    write(world, order, drop=[(WAKE_TOO_LATE, Drop.ANYWAY)])
+    return order.id
+
+
+def unasked(world):
+    order = world.place()
+    write(world, order, drop=[(QUESTION, Drop.ANYWAY)])
+    return order.id
+
+
+def inactive_after_a_yes(world):
     order = confirmed(world)
     write(world, order, put=[Put("sms.help.1", 1)], drop=[(ACTIVATE, Drop.ANYWAY)])
     return order.id
+
+
+def unnotified(world):
+    order = confirmed(world)
+    world.run(Lane.ACTIVATION)
+    write(world, order, drop=[("sms.notification.1", Drop.ANYWAY)])
+    return order.id
+
+
+def undecided(world):
+    world.say("别再打了行不行啊你们烦不烦")
+    line = world.engine.line(NUMBER)
+    assert WAKE_UNDECIDED in line.effects
+    write_line(world, line.id, drop=[(WAKE_UNDECIDED, Drop.ANYWAY)])
+    return line.id
 
 
 def undue(world):
@@ -277,6 +306,18 @@ def reminded_after_settling(world):
     return order.id
 
 
+def activated_without_a_yes(world):
+    order = asked(world)
+    write(world, order, put=[Put(ACTIVATE, 1 << 42)])
+    return order.id
+
+
+def asked_after_a_yes(world):
+    order = confirmed(world)
+    write(world, order, put=[Put("sms.confirmation.2", 1 << 42)])
+    return order.id
+
+
 def unheard(world):
     order = asked(world)
     write_line(world, order.line, fields={f"o:{order.id}": ""})
@@ -354,10 +395,12 @@ def ageless(world):
 
 
 BROKEN = {
-    "orphan": (orphan,), "endless": (endless, endless_after_a_yes), "undue": (undue,),
+    "endless": (waits_for_nothing, endless, endless_before_it_is_asked),
+    "stalled": (unasked, inactive_after_a_yes, unnotified), "undecided": (undecided,), "undue": (undue,),
     "unread": (unread, unread_and_no_line), "history": (history_state, history_head),
     "unreadable": (another_number, another_state, another_detail, another_line),
-    "settled": (settled, reminded_after_settling), "unheard": (unheard,), "dangling": (dangling,), "gone": (gone,),
+    "excess": (settled, reminded_after_settling, activated_without_a_yes, asked_after_a_yes),
+    "unheard": (unheard,), "dangling": (dangling,), "gone": (gone,),
     "far": (far,), "idle": (idle, idle_and_no_record), "member": (wrong_lane, strange_member),
     "unlisted": (unlisted,), "funnel": (funnel,), "unarchived": (unarchived,),
     "ageless": (ageless,),
@@ -385,12 +428,17 @@ def test_a_record_that_nobody_can_read_is_named(world):
     assert any(each.what == f"{TROUBLES['unreadable'][1]}: 1: {order.id}" for each in wrong(world))
 
 
-@pytest.mark.parametrize("make", [orphan, endless, undue, unread, unread_and_no_line], ids=lambda make: make.__name__)
+MENDED = (*BROKEN["endless"], *BROKEN["undecided"], *BROKEN["undue"], *BROKEN["unread"], *BROKEN["ageless"])
+
+
+@pytest.mark.parametrize("make", MENDED, ids=lambda make: make.__name__)
 def test_what_is_surely_missing_is_put_back_and_said(world, make):
     named = make(world)
     told = look(world, Wanted(all=True, mend=True))
     assert any(each.what.startswith("put back") and named in each.what for each in told), told
     assert wrong(world) == []
+    again = look(world, Wanted(all=True, mend=True))
+    assert not any(each.what.startswith("put back") for each in again), "once"
 
 
 def test_what_was_put_back_is_done_once(world):
@@ -425,7 +473,7 @@ def test_what_waits_for_a_person_goes_back_to_the_stuck_list(world):
 
 
 def test_nothing_is_sent_or_switched_on_by_a_guess(world):
-    endless_after_a_yes(world)
+    inactive_after_a_yes(world)
     before = {key: world.client.dump(key) for key in world.client.scan_iter()}
     look(world, Wanted(all=True, mend=True))
     assert {key: world.client.dump(key) for key in world.client.scan_iter()} == before
@@ -601,6 +649,19 @@ def test_nobody_at_work_is_told_and_so_is_a_lane_that_nobody_works_for(world):
     at_work(world, "inbound,sms")
     world.place()
     assert [f.do for f in of_work(world)] == ["python -m workers --lanes timer"]
+
+
+def test_what_is_parked_needs_no_worker_for_its_lane(world):
+    order = confirmed(world)
+    world.bss.answers[:] = [Uncertain("timeout"), Rejected("contract forbids")]
+    world.run(Lane.ACTIVATION)
+    world.clock.forward(seconds=601)
+    world.run(Lane.ACTIVATION)
+    assert world.engine.show(order.id).effects[ACTIVATE].parked
+    at_work(world, "inbound,sms,timer")
+    [found] = of_work(world)
+    assert "on the stuck list" in found.what
+    assert found.level is Level.WARN
 
 
 def test_a_lane_is_late_after_three_ticks_and_bad_after_a_minute(world):

@@ -406,7 +406,7 @@ SITUATIONS = {
     "ConsentUndeliverable": undeliverable,
     "Redis was set to forget": forgetful,
     "A record wants what nobody would do": nobody_would_do_it,
-    "A history that does not give the record": changed_history,
+    "A record that somebody changed": changed_history,
     "RQ's Redis is down": rq_away,
     "The wrong secret": wrong_secret,
 }

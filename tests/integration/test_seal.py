@@ -44,6 +44,14 @@ def test_an_order_that_somebody_changed_is_not_activated_and_stands_on_the_stuck
     assert [(each.id, each.effect) for each in world.engine.store.stuck(9)] == [(order.id, ACTIVATE)]
 
 
+def test_who_asks_for_an_order_that_somebody_changed_is_told_so(world):
+    order = confirmed(world)
+    change(world, order, "who", "+8613800138000", "+8613800138001")
+    for ask in (world.engine.show, lambda order_id: world.engine.retry(order_id, "ops")):
+        with pytest.raises(BrokenRecord, match="somebody changed it"):
+            ask(order.id)
+
+
 def test_an_activation_that_nobody_confirmed_is_not_performed_whatever_the_record_says(world):
     order = world.place()
     world.run(Lane.SMS)

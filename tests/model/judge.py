@@ -3,14 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from consent_engine.domain.consequence import excess, missing
 from consent_engine.domain.decide import decide
 from consent_engine.domain.effects import (
     ACTIVATE,
     WAKE_ACTIVATE,
     WAKE_ARCHIVE,
-    WAKE_REMINDER,
-    WAKE_TOO_LATE,
-    WAKE_WINDOW,
     Purpose,
     is_sms,
     sms_parts,
@@ -18,8 +16,8 @@ from consent_engine.domain.effects import (
 from consent_engine.domain.event import link
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import TRANSITIONS, State, Trigger
-from consent_engine.domain.order import QUESTION, Order, replay
-from tests.model.moves import NOTIFICATION, Step
+from consent_engine.domain.order import Order, replay
+from tests.model.moves import Step
 from tests.model.standing import Standing, chained
 
 TABLE = frozenset(TRANSITIONS)
@@ -35,13 +33,6 @@ SETTLING = {
 """What may follow from settling."""
 AFTERWARDS = frozenset({Purpose.LATE, Purpose.HELP, Purpose.OPTED_OUT})
 """What somebody who writes to a settled order may be told."""
-WANTED = {
-    State.AGREED: frozenset({WAKE_TOO_LATE}),
-    State.AWAITING_REPLY: frozenset({WAKE_WINDOW, WAKE_REMINDER}),
-    State.CONFIRMED: frozenset({ACTIVATE, WAKE_ACTIVATE}),
-    State.ACTIVATED: frozenset({NOTIFICATION}),
-}
-"""What an open order always has one of, due, in flight or parked."""
 
 
 def judge(before: Standing, step: Step) -> frozenset[tuple[Trigger, State, State]]:
@@ -106,10 +97,8 @@ def _follows(old: Order, decision) -> None:
 
 
 def _wants(order: Order) -> None:
-    if not order.state.settled:
-        assert WANTED[order.state] & order.effects.keys(), f"{order.state} and nothing to go on with"
-    assert order.state is State.CONFIRMED or not {ACTIVATE, WAKE_ACTIVATE} & order.effects.keys(), "no consent"
-    assert QUESTION not in order.effects or order.state is State.AGREED
+    assert not missing(order), f"{order.state} and nothing to go on with"
+    assert not excess(order), f"{order.state} and wants what does not follow"
 
 
 def _barred(before: Standing, after: Standing, old: Order, new: Order) -> None:

@@ -1,0 +1,100 @@
+"""What follows from where an order or a line stands: the effects it always wants, and those it never does.
+
+The decisions put these effects; here is said, once, what must be there whatever was decided. `doctor` and the tests go
+by it.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from consent_engine.domain.decision import Put, archiving, closing, giving_up
+from consent_engine.domain.effects import (
+    ACTIVATE,
+    FRESH,
+    READ,
+    WAKE_ACTIVATE,
+    WAKE_ARCHIVE,
+    WAKE_LINE,
+    WAKE_REMINDER,
+    WAKE_TOO_LATE,
+    WAKE_UNDECIDED,
+    WAKE_WINDOW,
+    Millis,
+    Purpose,
+)
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line import STRANGER_MS, Line
+from consent_engine.domain.order import QUESTION, Order
+from consent_engine.domain.restriction import SUSPICION_LASTS_MS, Kind
+
+NOTIFICATION = f"sms.{Purpose.NOTIFICATION}."
+_ASKING = tuple(f"sms.{each}." for each in (Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION))
+_OF_STATE = {
+    QUESTION: {State.AGREED},
+    WAKE_TOO_LATE: {State.AGREED},
+    WAKE_REMINDER: {State.AWAITING_REPLY},
+    WAKE_WINDOW: {State.AWAITING_REPLY},
+    ACTIVATE: {State.CONFIRMED},
+    WAKE_ACTIVATE: {State.CONFIRMED},
+    WAKE_ARCHIVE: frozenset(state for state in State if state.settled),
+}
+"""Effects that belong to some states only."""
+_OPEN_TO_ANSWERS = frozenset({State.AGREED, State.AWAITING_REPLY})
+
+
+class Want(NamedTuple):
+    """Effects of which one is wanted; a name that ends in `.` stands for all that begin so.
+
+    back: what to put where none is there; None: what was to be sent or switched on, which nobody may guess at.
+    """
+
+    one_of: tuple[str, ...]
+    back: Put | None = None
+
+
+def _wants(order: Order) -> Iterator[Want]:
+    match order.state:
+        case State.AGREED:
+            yield Want((QUESTION,))
+            yield Want((WAKE_TOO_LATE,), giving_up(order))
+        case State.AWAITING_REPLY:  # the reminder puts the end of the window
+            yield Want((WAKE_REMINDER, WAKE_WINDOW), closing(order.reply_by))
+        case State.CONFIRMED:
+            yield Want((ACTIVATE, WAKE_ACTIVATE))
+        case State.ACTIVATED:
+            yield Want((NOTIFICATION,))
+        case _:
+            yield Want((WAKE_ARCHIVE,), archiving(order))
+
+
+def missing(order: Order) -> list[Want]:
+    """What an order wants and has not: it would stand there for ever."""
+    return [want for want in _wants(order) if not any(_stands(name, order) for name in want.one_of)]
+
+
+def _stands(name: str, order: Order) -> bool:
+    return name in order.effects or (name[-1] == "." and any(effect.startswith(name) for effect in order.effects))
+
+
+def excess(order: Order) -> list[str]:
+    """What an order may not want where it stands: a question after the answer, an activation without a yes."""
+    return [effect for effect in order.effects if not _fits(effect, order.state)]
+
+
+def _fits(effect: str, state: State) -> bool:
+    if effect in _OF_STATE:
+        return state in _OF_STATE[effect]
+    return state in _OPEN_TO_ANSWERS or not effect.startswith(_ASKING)
+
+
+def missing_of(line: Line, unread: int, now: Millis) -> list[Put]:
+    """What a line wants of its own and has not, as it is put back. unread: how many messages it has not read."""
+    wants = []
+    if unread:
+        wants.append(Put(READ, now, FRESH))
+    suspected = [each.since for each in line.restrictions if each.kind is Kind.SUSPECTED]
+    if suspected:
+        wants.append(Put(WAKE_UNDECIDED, min(suspected) + SUSPICION_LASTS_MS, FRESH))
+    if line.version and not (unread or line.entries or line.restrictions or line.effects):
+        wants.append(Put(WAKE_LINE, line.seen + STRANGER_MS, FRESH))
+    return [put for put in wants if put.effect not in line.effects]
