@@ -53,9 +53,7 @@ class Looker:
         """Look at some orders."""
         now, orders, _ = self.store.load(ids)
         self.seen.update(ids)
-        for order_id, version in zip(ids, self.store.versions(ids), strict=True):
-            if order_id not in orders:
-                self.found["unreadable" if version else "gone"].append(order_id)
+        self._told_if_absent([order_id for order_id in ids if order_id not in orders])
         _, _, lines = self.store.load(lines=list(dict.fromkeys(order.line for order in orders.values())))
         wrong: dict[str, list[str]] = {}
         moving = self._moving(orders)
@@ -70,6 +68,13 @@ class Looker:
                 wrong[order.id] = told
         self._told_if_still(orders, wrong)
         self._undue(now, [(Owner.ORDER, order.id, order.effects) for order in orders.values()], orders, {})
+
+    def _told_if_absent(self, ids: Sequence[str]) -> None:
+        """Those that cannot be read, or are listed without a record. One that the archive took is in no list either."""
+        versions, listed = self.store.versions(ids), self.store.placed_at(ids)
+        for order_id, version, at in zip(ids, versions, listed, strict=True):
+            if version or at:
+                self.found["unreadable" if version else "gone"].append(order_id)
 
     def _moving(self, orders: Mapping[str, Order]) -> Collection[str]:
         """Those that are in the archive, too: on their way. They are counted there."""
@@ -98,9 +103,7 @@ class Looker:
         """Look at some lines."""
         now, _, lines = self.store.load(lines=ids)
         self.found["unreadable"] += [line_id for line_id in ids if line_id not in lines]
-        wanted = [(line.id, entry.order) for line in lines.values() for entry in line.entries]
-        there = self.store.versions([order_id for _, order_id in wanted])
-        self.found["dangling"] += [line for (line, _), v in zip(wanted, there, strict=True) if not v]
+        self._dangling(lines)
         self.looked["lines"] += len(lines)
         again = self.store.load(lines=[line.id for line, _ in self._lacking(list(lines.values()), now)])[2]
         for line, puts in self._lacking(list(again.values()), now):
@@ -109,6 +112,14 @@ class Looker:
             if self.mend:
                 self._put_back(None, line, *puts)
         self._undue(now, [(Owner.LINE, line.id, line.effects) for line in lines.values()], {}, lines)
+
+    def _dangling(self, lines: Mapping[str, Line]) -> None:
+        """Entries without their order; both go at once, so that one which still stands has lost it."""
+        entries = _entries(lines)
+        there = self.store.versions([order_id for _, order_id in entries])
+        lost = [entry for entry, version in zip(entries, there, strict=True) if not version]
+        stand = _entries(self.store.load(lines=[line for line, _ in lost])[2]) if lost else []
+        self.found["dangling"] += [line for line, order_id in lost if (line, order_id) in stand]
 
     def _lacking(self, lines: Sequence[Line], now: Millis) -> list[tuple[Line, list[Put]]]:
         """Those that want something of their own and have it not."""
@@ -250,6 +261,11 @@ def _troubles(order: Order) -> Iterator[str]:
         yield "stalled"
     if not order.state.settled and any(want.back for want in lacks):
         yield "endless"
+
+
+def _entries(lines: Mapping[str, Line]) -> list[tuple[str, str]]:
+    """The line and the order of every entry."""
+    return [(line.id, entry.order) for line in lines.values() for entry in line.entries]
 
 
 def _entry(order: Order, line: Line | None) -> Iterator[str]:

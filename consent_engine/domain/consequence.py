@@ -14,6 +14,7 @@ from consent_engine.domain.effects import (
     READ,
     WAKE_ACTIVATE,
     WAKE_ARCHIVE,
+    WAKE_FAILED,
     WAKE_LINE,
     WAKE_REMINDER,
     WAKE_TOO_LATE,
@@ -21,29 +22,32 @@ from consent_engine.domain.effects import (
     WAKE_WINDOW,
     Millis,
     Purpose,
+    sms_effect,
 )
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import STRANGER_MS, Line
 from consent_engine.domain.order import QUESTION, Order
 from consent_engine.domain.restriction import SUSPICION_LASTS_MS, Kind
 
-NOTIFICATION = f"sms.{Purpose.NOTIFICATION}."
+NOTIFICATION = sms_effect(Purpose.NOTIFICATION)
 _ASKING = tuple(f"sms.{each}." for each in (Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION))
+_OPEN_TO_ANSWERS = frozenset({State.AGREED, State.AWAITING_REPLY})
 _OF_STATE = {
     QUESTION: {State.AGREED},
     WAKE_TOO_LATE: {State.AGREED},
     WAKE_REMINDER: {State.AWAITING_REPLY},
     WAKE_WINDOW: {State.AWAITING_REPLY},
+    WAKE_FAILED: _OPEN_TO_ANSWERS,
     ACTIVATE: {State.CONFIRMED},
     WAKE_ACTIVATE: {State.CONFIRMED},
+    NOTIFICATION: {State.ACTIVATED},
     WAKE_ARCHIVE: frozenset(state for state in State if state.settled),
 }
 """Effects that belong to some states only."""
-_OPEN_TO_ANSWERS = frozenset({State.AGREED, State.AWAITING_REPLY})
 
 
 class Want(NamedTuple):
-    """Effects of which one is wanted; a name that ends in `.` stands for all that begin so.
+    """Effects of which one is wanted.
 
     back: what to put where none is there; None: what was to be sent or switched on, which nobody may guess at.
     """
@@ -69,11 +73,7 @@ def _wants(order: Order) -> Iterator[Want]:
 
 def missing(order: Order) -> list[Want]:
     """What an order wants and has not: it would stand there for ever."""
-    return [want for want in _wants(order) if not any(_stands(name, order) for name in want.one_of)]
-
-
-def _stands(name: str, order: Order) -> bool:
-    return name in order.effects or (name[-1] == "." and any(effect.startswith(name) for effect in order.effects))
+    return [want for want in _wants(order) if order.effects.keys().isdisjoint(want.one_of)]
 
 
 def excess(order: Order) -> list[str]:

@@ -23,6 +23,7 @@ from consent_engine.domain.effects import (
     READ,
     WAKE_ACTIVATE,
     WAKE_ARCHIVE,
+    WAKE_FAILED,
     WAKE_LINE,
     WAKE_TOO_LATE,
     WAKE_UNDECIDED,
@@ -318,6 +319,20 @@ def asked_after_a_yes(world):
     return order.id
 
 
+def notified_without_an_activation(world):
+    order = confirmed(world)
+    write(world, order, put=[Put("sms.notification.1", 1 << 42)])
+    return order.id
+
+
+def failed_after_settling(world):
+    order = asked(world)
+    world.say("否")
+    world.run(Lane.INBOUND)
+    write(world, order, put=[Put(WAKE_FAILED, 1 << 42)])
+    return order.id
+
+
 def unheard(world):
     order = asked(world)
     write_line(world, order.line, fields={f"o:{order.id}": ""})
@@ -399,7 +414,10 @@ BROKEN = {
     "stalled": (unasked, inactive_after_a_yes, unnotified), "undecided": (undecided,), "undue": (undue,),
     "unread": (unread, unread_and_no_line), "history": (history_state, history_head),
     "unreadable": (another_number, another_state, another_detail, another_line),
-    "excess": (settled, reminded_after_settling, activated_without_a_yes, asked_after_a_yes),
+    "excess": (
+        settled, reminded_after_settling, activated_without_a_yes, asked_after_a_yes, notified_without_an_activation,
+        failed_after_settling,
+    ),
     "unheard": (unheard,), "dangling": (dangling,), "gone": (gone,),
     "far": (far,), "idle": (idle, idle_and_no_record), "member": (wrong_lane, strange_member),
     "unlisted": (unlisted,), "funnel": (funnel,), "unarchived": (unarchived,),
@@ -513,6 +531,20 @@ def test_what_is_forgotten_between_two_looks_is_not_unheard(world):
     looker = Looker(Moving(world.engine.store, settled_and_forgotten), survey(world), LEASE)
     looker.orders([order.id])
     assert looker.found["unheard"] == []
+
+
+def test_what_the_archive_takes_between_two_looks_is_neither_gone_nor_dangling(world):
+    order = asked(world)
+
+    def archived():
+        write_line(world, order.line, fields={f"o:{order.id}": ""})
+        world.client.delete(f"{PREFIX}order:{order.id}")
+        world.client.zrem(f"{PREFIX}placed", order.id)
+
+    looker = Looker(Moving(world.engine.store, archived), survey(world), LEASE)
+    looker.lines_of([order.line])
+    looker.orders([order.id])
+    assert dict(looker.found) == {"unreadable": [], "dangling": []}
 
 
 def test_a_mend_that_comes_too_late_writes_nothing(world):
