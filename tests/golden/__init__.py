@@ -1,0 +1,135 @@
+"""Every kept record, read and written again: what the code of today makes of it must be the bytes that were there.
+
+`kept.json.gz` holds what the conversations of `roads` left in the store, record by record, at commit bc69350. It is
+never made anew: a format changes only by a new tag or a new optional field, and a second file beside this one.
+
+    python -m tests.golden FILE      writes such a file with the code of today
+"""
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from consent_engine.adapters.redis_packing import unread_of, whole
+from consent_engine.adapters.sql_rows import order_of, row_of
+from consent_engine.domain.doc import offer_named
+from consent_engine.domain.event import seal
+from consent_engine.domain.line import Line
+from consent_engine.domain.offer import Offer
+from consent_engine.domain.order import Order, replay
+from consent_engine.domain.restriction import Restriction, name_of
+
+KEPT = Path(__file__).with_name("kept.json.gz")
+NOW = 2**41
+"""Long after all of it: what may be pruned by age is pruned."""
+
+Records = dict[str, Any]
+
+
+def dumped(client: Any) -> Records:
+    """What stands under each key, but the sets of dues and what only counts."""
+    read = {"hash": client.hgetall, "list": lambda key: client.lrange(key, 0, -1)}
+    found = {key: client.type(key) for key in sorted(client.keys("ce:*"))}
+    return {key: read[kind](key) for key, kind in found.items() if kind in read}
+
+
+def kept() -> Records:
+    """The file's records: `order`, `line`, `inbox`, `offers`, `apikeys`, `plan` and so on, each a list."""
+    return dict(json.loads(gzip.decompress(KEPT.read_bytes())))
+
+
+def kind_of(key: str) -> str:
+    """Which kind of record stands under a key."""
+    return key.split(":")[2 if "{" in key else 1]
+
+
+def order_again(fields: dict[str, str], offers: dict[str, str]) -> dict[str, str]:
+    """An order's record as today's code writes it; what the store alone counts or seals is as it was."""
+    order = Order.read(whole(dict(fields), offers))
+    again = {name: fields[name] for name in ("v", "mac") if name in fields}
+    again |= {"line": order.line, "state": order.state.value, "head": order.head}
+    if offer_named(fields["doc"]):
+        again["doc"] = order.doc.kept()
+        if "who" in fields:
+            again["who"] = order.person.kept(_salt(fields["who"]))
+    else:  # of the time when each order held its offer itself: read, and never written any more
+        again |= {"doc": fields["doc"], "who": fields["who"]}
+    if "reply_by" in fields:
+        again["reply_by"] = str(order.reply_by)
+    for n, event in enumerate(order.events, 1):
+        again[f"e{n}"], person = seal(event, _salt(fields.get(f"p{n}", "{}")))
+        if person:
+            again[f"p{n}"] = person
+    again |= {f"f:{effect}": pending.kept() for effect, pending in order.effects.items()}
+    return again
+
+
+def line_again(fields: dict[str, str]) -> dict[str, str]:
+    """A line's record as today's code writes it; restrictions are written by scripts, and are as they were."""
+    line = Line.read("0ce7", fields, NOW)
+    again = {name: fields[name] for name in ("v", "seen", "msisdn") if name in fields}
+    assert (str(line.version), line.msisdn) == (again.get("v", "0"), again.get("msisdn", ""))
+    again |= {f"o:{entry.order}": entry.kept() for entry in line.entries}
+    again |= {f"f:{effect}": pending.kept() for effect, pending in line.effects.items()}
+    again |= {f"a:{name}": str(at) for name, at in line.answered.items()}
+    again |= {f"r:{r.name}": _restriction(r, fields[f"r:{r.name}"]) for r in line.restrictions}
+    return again | {name: at for name, at in fields.items() if name.startswith("m:")}
+
+
+def _restriction(read: Restriction, row: str) -> str:
+    values = json.loads(row)
+    assert values == [read.since, read.door, read.ref, read.last, read.reason, read.text][: len(values)]
+    assert read.name == name_of(read.kind, read.carrier)
+    return row
+
+
+def archived_again(fields: dict[str, str], offers: dict[str, str]) -> None:
+    """A settled order as a row of the archive, and back, and as a row again."""
+    row, (_, offer) = row_of(whole(dict(fields), offers))
+    order = order_of(row["record"], row["person"], offer)
+    assert order.events == Order.read(whole(dict(fields), offers)).events
+    back = {**json.loads(row["record"]), **json.loads(row["person"]), "offer": offer}
+    assert row_of(back)[0] == row
+
+
+def looked_at(records: Records) -> Iterator[str]:
+    """Compare every record with itself, read and written again; yields its kind."""
+    offers = {name: row for key, rows in records.items() if kind_of(key) == "offers" for name, row in rows.items()}
+    for key, record in records.items():
+        match kind_of(key):
+            case "order":
+                yield from _order(record, offers)
+            case "line":
+                # An entry of the first orders tells when they were asked, too.
+                assert line_again(record) == {name: _without_asked(name, row) for name, row in record.items()}
+                yield "line"
+            case "inbox":
+                assert all(row.startswith(f"{unread_of(row).at}|{unread_of(row).key}|") for row in record)
+                yield "inbox"
+            case "offers":
+                assert all(
+                    (Offer.read(row).hash, Offer.read(row).kept()) == (name, row) for name, row in record.items()
+                )
+                yield "offers"
+
+
+def _order(record: dict[str, str], offers: dict[str, str]) -> Iterator[str]:
+    assert order_again(record, offers) == record
+    assert replay(record) == (record["state"], record["head"], int(record.get("reply_by", 0)))
+    yield "order"
+    if Order.read(whole(dict(record), offers)).state.settled:
+        archived_again(record, offers)
+        yield "archived"
+
+
+def _without_asked(name: str, row: str) -> str:
+    if not name.startswith("o:"):
+        return row
+    *head, until = json.loads(row)
+    return json.dumps([*head[:4], until], ensure_ascii=False, separators=(",", ":"))
+
+
+def _salt(person: str) -> str:
+    return str(json.loads(person).get("salt", ""))

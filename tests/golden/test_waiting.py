@@ -1,0 +1,157 @@
+"""An upgrade from commit 7de6331 while orders wait: each of them goes on from where it stood, and ends.
+
+`waiting.tar.gz` was written by `waiting.py` under that commit; it says of each order what it waits for.
+"""
+
+import json
+import tarfile
+
+import pytest
+
+from consent_engine.adapters.redis_client import Wire, connect
+from consent_engine.adapters.redis_registry import RedisRegistry
+from consent_engine.adapters.redis_server import EmbeddedServer
+from consent_engine.adapters.redis_store import RedisStore
+from consent_engine.adapters.redis_survey import RedisSurvey
+from consent_engine.doctor import records
+from consent_engine.doctor.findings import Level
+from consent_engine.doctor.records import Wanted
+from consent_engine.domain.admit import Placing, Terms
+from consent_engine.domain.effects import Accepted, Lane
+from consent_engine.domain.policy import Policy
+from consent_engine.domain.seal import Seal
+from consent_engine.domain.sms import Delivery
+from consent_engine.engine import Engine
+from consent_engine.pace import Pace
+from consent_engine.ports import Outside
+from tests import needs
+from tests.conftest import SENDERS, Clock, World
+from tests.golden.test_golden import FOLDERS
+
+SECRET, LEASE = "test-secret", 60_000
+ENDS = {
+    "parked activation": "notified",
+    "activation in doubt": "notified",
+    "activation tried again": "notified",
+    "activation due": "notified",
+    "notification parked": "notified",
+    "notification due": "notified",
+    "question in doubt": "expired",
+    "question in flight": "expired",
+    "question due": "expired",
+    "early yes in doubt": "notified",
+    "question refused, a reply unread": "undeliverable",
+    "reply": "notified",
+    "reply after a help": "declined",
+    "reply, the first of two": "expired",
+    "reply, the second of two": "notified",
+    "delivery": "expired",
+    "window": "expired",
+    "settled, still remembered": "declined",
+    "inbox: yes": "notified",
+    "inbox: no": "declined",
+    "inbox: stop": "declined",
+    "inbox: report": "undeliverable",
+}
+"""How each ends: as its subscriber answers below, or by its window."""
+
+
+class Since(World):
+    """The engine of today over the data of then, its clock and its outside in our hands."""
+
+    def __init__(self, folder, url):
+        self.written = json.loads((folder / "written.json").read_text())
+        super().__init__(connect(url), Policy.thaw(self.written["policy"]), clock=Clock(self.written["at"]))
+
+    def another(self):
+        wire = Wire(self.client, proves=True, replicas=0)
+        registry = RedisRegistry(wire, clock=self.clock)
+        return Engine(
+            RedisStore(wire, lease_ms=LEASE, clock=self.clock, seal=Seal(SECRET, registry.sealed_since)),
+            registry,
+            self.queue,
+            Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
+            Terms(self.policy, SENDERS, frozenset()),
+            SECRET,
+            Pace(watch=lambda: self.clock() / 1000),
+        )
+
+    def order(self, name):
+        return self.engine.show(self.written["orders"][name]["id"])
+
+    def answer(self, name, text):
+        assert self.say(text, self.written["orders"][name]["number"], message_id=f"since {name} {text}")
+        self.run()
+
+    def states(self):
+        return {name: self.order(name).state.value for name in self.written["orders"]}
+
+    def troubles(self):
+        survey = RedisSurvey(Wire(self.client, proves=False, replicas=0))
+        found = records.records(self.engine.store, survey, LEASE, Wanted(all=True), [].append)
+        return [(each.level, each.what) for each in found if each.level is not Level.GOOD]
+
+
+@pytest.fixture
+def since(tmp_path):
+    needs.server()
+    with tarfile.open(FOLDERS[0]) as archive:
+        archive.extractall(tmp_path / "data", filter="data")
+    (tmp_path / "data").chmod(0o700)
+    with EmbeddedServer.start(tmp_path / "data", "strict") as server:
+        made = Since(tmp_path / "data", server.url)
+        made.clock.forward(seconds=1)
+        made.engine.registry.check(SECRET, strict=True, cells=1)
+        made.engine.registry.adopt()
+        yield made
+        made.runner.close()
+        made.client.close()
+
+
+def test_every_order_waits_as_it_waited(since):
+    for name, then in since.written["orders"].items():
+        order = since.order(name)
+        assert (order.state, order.head, order.doc.code) == (then["state"], then["head"], then["code"]), name
+        assert sorted(order.effects) == then["effects"], name
+    assert since.troubles() == []
+
+
+def test_every_order_goes_on_and_ends(since):
+    """What was under way first, then what its subscriber says, then what nobody answers."""
+    assert set(ENDS) == set(since.written["orders"])
+    since.clock.forward(seconds=61)  # the lease of what was in flight
+    since.run()
+    assert since.order("parked activation").effects["activate"].parked
+    assert since.order("early yes in doubt").state == "agreed"
+    since.report(since.order("early yes in doubt"), Delivery.DELIVERED, message_id="m-late")
+    since.answer("reply", "是")
+    since.answer("reply after a help", "否")
+    since.answer("reply, the second of two", f"是{since.order('reply, the second of two').doc.code}")
+    since.engine.retry(since.order("parked activation").id, "ops-1")
+    since.engine.retry(since.order("notification parked").id, "ops-1")
+    since.run()
+    for _ in range(8):
+        since.clock.forward(hours=6)
+        since.run()
+    assert since.states() == ENDS
+    assert since.troubles() == []
+    confirmed = {since.order(name).id for name, state in ENDS.items() if state == "notified"}
+    assert {asked.order_id for asked in since.bss.asked} <= confirmed
+    assert since.due() == dict.fromkeys(Lane, 0)
+
+
+def test_what_was_asked_twice_then_is_asked_again_under_the_same_key(since):
+    """An activation that may have been made is made with the key it had: a BSS that honours it activates once."""
+    since.bss.answers.append(Accepted("act-then"))
+    since.clock.forward(hours=1)
+    since.run(Lane.ACTIVATION)
+    doubtful = since.order("activation in doubt")
+    assert [asked.order_id for asked in since.bss.asked].count(doubtful.id) == 1
+    assert since.state(doubtful) == "activated"
+
+
+def test_a_request_of_then_is_the_same_order(since):
+    for name in ("reply", "question due", "settled, still remembered"):
+        row = since.written["orders"][name]
+        placed = since.engine.place(Placing("desk", row["key"], since.request(row["number"])))
+        assert (placed.order.id, placed.created) == (row["id"], False)
