@@ -9,6 +9,7 @@ from consent_engine.domain.compact import compact
 from consent_engine.domain.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_UNDECIDED, Millis
 from consent_engine.domain.grammar import folded
+from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, kept_message
 from consent_engine.domain.line import Line, keyed
 from consent_engine.domain.msisdn import contains_number, hidden
 from consent_engine.domain.restriction import EVERY_CARRIER, SUSPICION_LASTS_MS, Kind, Restriction, name_of
@@ -146,17 +147,14 @@ def deciding(seen: Seen, decision: Decision, now: Millis) -> Step[str]:
 def _decided(line: Line, restriction: Restriction, decision: Decision, now: Millis) -> Posted:
     """The message that decides: a refusal by the door it came through, or that it was none."""
     carriers = decision.carriers if restriction.carrier == EVERY_CARRIER else (restriction.carrier,)
-    kind = "refusal" if decision.refusal else "resumed"
-    body = {
-        "kind": kind, "carriers": " ".join(carriers), "by": decision.by, "door": restriction.door,
-        "reason": decision.reason,
-    }  # fmt: skip
+    kind = UnreadRefusal if decision.refusal else UnreadClearance
+    body = kind(carriers=" ".join(carriers), by=decision.by, door=restriction.door, reason=decision.reason)
     kept = {
         "line": line.id, "carrier": restriction.name, "by": decision.by, "evidence": decision.reason, "at": now,
         "text": restriction.text, "since": restriction.since,
     }  # fmt: skip
     return Posted(
-        line.id, "", f"decide-{uuid.uuid4().hex}", compact(body),
+        line.id, "", f"decide-{uuid.uuid4().hex}", kept_message(body),
         makes=(restriction.carrier,) if decision.refusal else (), door=restriction.door, ref=restriction.ref,
         decides=restriction.name, decided=restriction.newest, lifting="" if decision.refusal else compact(kept),
     )  # fmt: skip

@@ -9,6 +9,7 @@ from consent_engine.domain.compact import compact
 from consent_engine.domain.decide import decide
 from consent_engine.domain.decision import Drop, stood_off
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.line import Line, Unread
 from consent_engine.domain.order import Order
 from consent_engine.domain.understanding import Reading, understand, wanted
@@ -45,7 +46,7 @@ def _one(
     *, poisoned: bool,
 ) -> Step[bool]:  # fmt: skip
     """Read one message; False when the line is no longer ours."""
-    waits = any(m.body["kind"] == "reply" for m in behind)
+    waits = any(isinstance(m.body, UnreadReply) for m in behind)
     barred = False
     for _ in range(MOST_RACES):
         if loaded is None:

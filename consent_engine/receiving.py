@@ -13,6 +13,7 @@ from consent_engine.domain.correlate import sub_number
 from consent_engine.domain.effects import Purpose
 from consent_engine.domain.event import storable
 from consent_engine.domain.grammar import Keyword, Read, counted, read
+from consent_engine.domain.inbox import UnreadRefusal, UnreadReply, UnreadReport, kept_message
 from consent_engine.domain.line import keyed, line_id
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.policy import LATE_MARGIN
@@ -55,7 +56,7 @@ class Door:
         for n, message in enumerate(messages):
             if isinstance(message, DeliveryReport) and not lines[message.ref]:
                 why = archived.get(message.ref.split(".")[0], "no_such_sms")
-                unmatched.append(compact({"why": why, "message": _report_body(message)}))
+                unmatched.append(compact({"why": why, "message": _report(message)}))
             else:
                 posted[n] = self._posted(message, lines, said)
         stored = dict(zip(posted, self._store.receive(list(posted.values())), strict=True)) if posted else {}
@@ -93,15 +94,12 @@ class Door:
                 line = lines[message.ref] or ""
                 parts = (message.ref, message.message_id, str(message.segment), message.status)
                 key = keyed(self._secret, "dlr", message.gateway, *parts)
-                return Posted(line, "", key, compact(_report_body(message)))
+                return Posted(line, "", key, kept_message(_report(message)))
             case RefusalAsked():
-                carriers = self._scope(message.carrier)
                 key = keyed(self._secret, "refusal", uuid.uuid4().hex)
-                body = {"kind": "refusal", "carriers": " ".join(carriers), "door": message.door, "by": message.by}
+                body = kept_message(UnreadRefusal(" ".join(self._scope(message.carrier)), message.door, message.by))
                 line = line_id(self._secret, message.msisdn)
-                return Posted(
-                    line, message.msisdn, key, compact(body), (message.carrier,), message.door, message.ref, once=True
-                )
+                return Posted(line, message.msisdn, key, body, (message.carrier,), message.door, message.ref, once=True)
 
     def _scope(self, carrier: str) -> tuple[str, ...]:
         return tuple(self._outside.senders) if carrier == EVERY_CARRIER else (carrier,)
@@ -132,22 +130,21 @@ class Door:
     def _reply(self, reply: Reply, said: Read) -> Posted:
         """The door reads the reply: what it restricts is in force in the same commit that stores it."""
         carriers = self.carriers_of(reply.gateway, reply.to)
-        body = {
-            "kind": "reply",
-            "gateway": reply.gateway,
-            "id": storable(reply.message_id),
-            "from": str(reply.msisdn),
-            "to": storable(reply.to),
-            "text": storable(reply.text),
-            "written_at": reply.written_at,
-            "carriers": " ".join(carriers),
-            "sub": sub_number(reply.to, self._outside.senders),
-            "keyword": said.keyword.value,
-            "code": said.code,
-            "reason": said.reason.value if said.reason else None,
-            "marketing_free": int(said.marketing_free),
-            "edition": said.edition,
-        }
+        body = UnreadReply(
+            gateway=reply.gateway,
+            id=storable(reply.message_id),
+            sender=reply.msisdn,
+            to=storable(reply.to),
+            text=storable(reply.text),
+            written_at=reply.written_at,
+            carriers=" ".join(carriers),
+            sub=sub_number(reply.to, self._outside.senders),
+            keyword=said.keyword,
+            code=said.code,
+            reason=said.reason,
+            marketing_free=int(said.marketing_free),
+            edition=said.edition,
+        )
         kind = {Keyword.STOP: Kind.REFUSED, Keyword.HOLD: Kind.SUSPECTED}.get(counted(said.keyword))
         makes = tuple(name_of(kind, carrier) for carrier in carriers) if kind else ()
         barring = tuple(dict.fromkeys(name for carrier in carriers for name in names_barring(carrier)))
@@ -158,8 +155,8 @@ class Door:
         key = keyed(self._secret, "mo at" if dated else "mo", *parts)
         line = line_id(self._secret, reply.msisdn)
         return Posted(
-            line, reply.msisdn, key, compact(body), makes, "sms", storable(reply.message_id),
-            reason=said.reason.value if said.reason else "", words=storable(reply.text), barring=barring,
+            line, reply.msisdn, key, kept_message(body), makes, "sms", body.id,
+            reason=said.reason.value if said.reason else "", words=body.text, barring=barring,
             repeated=compact({"why": REPEATED, "line": line, "key": key, "message": body}),
             same_for=None if dated else LATE_MARGIN,
         )  # fmt: skip
@@ -182,17 +179,16 @@ def owner_of(message: Incoming) -> str:
     return message.ref.split(".")[0] if isinstance(message, DeliveryReport) else f"{slot(message.msisdn):04x}"
 
 
-def _report_body(report: DeliveryReport) -> dict[str, str | int | None]:
+def _report(report: DeliveryReport) -> UnreadReport:
     owner, purpose, n = (*report.ref.split("."), "", "")[:3]
-    return {
-        "kind": "report",
-        "owner": owner,
-        "effect": f"sms.{purpose}.{n}",
-        "gateway": report.gateway,
-        "id": storable(report.message_id),
-        "status": report.status.value,
-        "segment": report.segment,
-        "segments": report.segments,
-        "error": storable(report.error),
-        "at": report.at,
-    }
+    return UnreadReport(
+        owner=owner,
+        effect=f"sms.{purpose}.{n}",
+        gateway=report.gateway,
+        id=storable(report.message_id),
+        status=report.status,
+        segment=report.segment,
+        segments=report.segments,
+        error=storable(report.error),
+        at=report.at,
+    )

@@ -5,9 +5,9 @@ from typing import Any
 
 from consent_engine.adapters.redis_client import Calls, Wire
 from consent_engine.adapters.redis_keys import Cell
-from consent_engine.domain.compact import parsed
 from consent_engine.domain.doc import offer_named
 from consent_engine.domain.effects import Lane, Millis, lane_of
+from consent_engine.domain.inbox import read_message
 from consent_engine.domain.line import STRANGER_MS, Line, Unread
 from consent_engine.domain.order import Order
 from consent_engine.domain.restriction import SUSPICION_LASTS_MS
@@ -90,7 +90,7 @@ def unread_of(kept: str) -> Unread:
     try:
         at, key, body = kept.split("|", 2)
         barred, body = ("", body) if body.startswith("{") else body.split("|", 1)
-        return Unread(int(at), key, parsed(body), tuple(barred.split()))
+        return Unread(int(at), key, read_message(body), tuple(barred.split()))
     except ValueError:
         raise BrokenRecord("an unread message cannot be read") from None
 

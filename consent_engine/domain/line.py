@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from consent_engine.domain.compact import compact, parsed
 from consent_engine.domain.effects import Millis, Pending
 from consent_engine.domain.grammar import usable_code
+from consent_engine.domain.inbox import Message
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order import Order
 from consent_engine.domain.restriction import Kind, Restriction, names_barring
@@ -77,14 +78,14 @@ class Entry(Struct, frozen=True):
 
 
 class Unread(Struct, frozen=True):
-    """A message in the line's inbox. `body` is what the door made of it; `key` names it for ever.
+    """A message in the line's inbox. `key` names it for ever.
 
     barred: the names of the restrictions that stood on the line when it reached us
     """
 
     at: Millis
     key: str
-    body: Mapping[str, str | int | None]
+    body: Message
     barred: tuple[str, ...] = ()
 
     def was_barred(self, carrier: str) -> bool:

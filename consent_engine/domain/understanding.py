@@ -12,7 +12,8 @@ from consent_engine.domain.decision import MAY_BE_ASKED, Drop, Put, clarified
 from consent_engine.domain.effects import WAKE_UNDECIDED, Millis, is_sms
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import CancelAsked, Fact, Replied, Reported, Resumed, Rule
-from consent_engine.domain.grammar import Keyword, Read, Reason, counted, read, usable_code
+from consent_engine.domain.grammar import Keyword, Read, counted, usable_code
+from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, UnreadReply, UnreadReport
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Entry, Line, Unread
 from consent_engine.domain.order import MOST_EVENTS, Order
@@ -39,39 +40,37 @@ class Reading(Struct, frozen=True):
 def wanted(line: Line, message: Unread) -> list[str]:
     """The orders that must be seen to understand a message."""
     body = message.body
-    if body["kind"] == "report":
-        return [str(body["owner"])] if body["owner"] != line.id else []
-    entries = remembered(line.entries, str(body["carriers"]).split(), message.at)
+    if isinstance(body, UnreadReport):
+        return [body.owner] if body.owner != line.id else []
+    entries = remembered(line.entries, body.scope, message.at)
     settled = [entry for entry in entries if not entry.is_open]
     return [entry.order for entry in (*settled[-MOST_SETTLED:], *(e for e in entries if e.is_open))]
 
 
 def understand(line: Line, orders: Mapping[str, Order], message: Unread, *, waits: bool) -> Reading:
     """Say what a message asks for."""
-    match message.body["kind"]:
-        case "reply":
-            meant = _reply(line, orders, message)
-            return meant if "keyword" in message.body else _restricting(line, message, meant)
-        case "refusal":
-            return _refusal(line, message)
-        case "resumed":
-            return _resumed(line, message)
-        case _:
-            return _report(line, orders, message, waits=waits)
+    match message.body:
+        case UnreadReply() as body:
+            meant = _reply(line, orders, message, body)
+            return meant if body.was_read else _restricting(line, message, body, meant)
+        case UnreadReport() as body:
+            return _report(line, orders, message, body, waits=waits)
+        case UnreadRefusal(door=door, by=by) as body:
+            return _to_all_open(line, message, body, CancelAsked(message.key, by, "refused", door), asking(line))
+        case UnreadClearance(by=by, reason=reason) as body:
+            return _to_all_open(line, message, body, Resumed(message.key, by, reason))
 
 
-def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
-    body = message.body
-    said = read_at_the_door(body)
+def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply) -> Reading:
+    said = body.meaning()
     keyword = counted(said.keyword)
-    carriers = str(body["carriers"]).split()
-    entries = remembered(line.entries, carriers, message.at)
+    entries = remembered(line.entries, body.scope, message.at)
     # What was said before an order was placed cannot mean it. A STOP means all there is: the door keeps later ones out.
     entries = entries if keyword in REFUSING else _older(entries, message, orders)
     entries = [entry for entry in entries if entry.order in orders]
     entries.sort(key=lambda entry: orders[entry.order].asked_at or message.at)
     meaning = correlate(
-        keyword, said.code, str(body["sub"]), entries,
+        keyword, said.code, body.sub, entries,
         was_asked=lambda order: _was_asked(orders[order]),
         which_asked=lambda order: _which_asked(line, orders[order], orders, message),
         doubtful=() if usable_code(said.code, _texts(entries, orders)) else (said.code,),
@@ -83,45 +82,33 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
     if not room and keyword is Keyword.STOP:
         room = _active(entries, orders)
     if not room:
-        return _nothing_asked(line, message, keyword, TOO_MANY if meaning.orders else "nothing_asked")
+        return _nothing_asked(line, message, body, keyword, TOO_MANY if meaning.orders else "nothing_asked")
     if keyword is Keyword.HELP:
         room = room[-1:]
     ambiguous = meaning.rule is Rule.AMBIGUOUS and keyword is not Keyword.HELP
     ask = ambiguous and begun is None and _may_ask(meaning.keyword, [orders[o] for o in room], message)
     asked = ask or (begun is not None and bool(begun.detail["clarified"]))
     # One SMS answers a message, not one an order; read again after a crash, it was answered by the first commit.
-    fields = answered(line, keyword, carriers[0], message.at) if keyword in REFUSING else {}
+    fields = answered(line, keyword, body.scope[0], message.at) if keyword in REFUSING else {}
     silent = (keyword in REFUSING and not fields) or any(orders[o].knows(message.key) for o in orders)
     first = None if silent else room[0]
     answers = {o: asked if ambiguous else o == first for o in room}
-    facts = tuple((o, _said(line, orders[o], meaning, message, said, answer=answers[o])) for o in room)
+    facts = tuple((o, _said(line, orders[o], meaning, message, body, said, answer=answers[o])) for o in room)
     # Whoever has answered is not asked any more.
     drop = () if ambiguous or meaning.keyword is Keyword.UNKNOWN else asking(line)
     return Reading(facts, (which_one(line, [orders[o].doc for o in room], message.at),) if ask else (), fields, drop)
 
 
-def read_at_the_door(body: Mapping[str, str | int | None]) -> Read:
-    """What the door read in a reply; an older program left that to its reader."""
-    if "keyword" not in body:
-        return read(str(body["text"]))
-    reason = body["reason"]
-    return Read(
-        Keyword(str(body["keyword"])), str(body["code"]), Reason(str(reason)) if reason else None,
-        bool(body["marketing_free"]), int(str(body["edition"])),
-    )  # fmt: skip
-
-
-def _restricting(line: Line, message: Unread, meant: Reading) -> Reading:
+def _restricting(line: Line, message: Unread, body: UnreadReply, meant: Reading) -> Reading:
     """What an older program took in without what it restricts: its reader puts that in force with what it answers."""
-    body = message.body
-    said = read_at_the_door(body)
+    said = body.meaning()
     kind = {Keyword.STOP: Kind.REFUSED, Keyword.HOLD: Kind.SUSPECTED}.get(counted(said.keyword))
     if kind is None:
         return meant
-    row: list[str | Millis] = [message.at, "sms", str(body["id"])]
+    row: list[str | Millis] = [message.at, "sms", body.id]
     if kind is Kind.SUSPECTED:
-        row += [message.at, said.reason.value if said.reason else "", str(body["text"])]
-    names = [name_of(kind, carrier) for carrier in str(body["carriers"]).split()]
+        row += [message.at, said.reason.value if said.reason else "", body.text]
+    names = [name_of(kind, carrier) for carrier in body.scope]
     missing = {f"r:{name}": compact(row) for name in names if line.named(name) is None}
     timed = kind is Kind.SUSPECTED and missing and WAKE_UNDECIDED not in line.effects
     timer = (Put(WAKE_UNDECIDED, message.at + SUSPICION_LASTS_MS),) if timed else ()
@@ -133,10 +120,13 @@ def _texts(entries: Sequence[Entry], orders: Mapping[str, Order]) -> list[str]:
     return [orders[entry.order].doc.offer.text for entry in entries if entry.is_open]
 
 
-def _said(line: Line, order: Order, meaning: Meaning, message: Unread, said: Read, *, answer: bool) -> Fact:
+def _said(
+    line: Line, order: Order, meaning: Meaning, message: Unread, body: UnreadReply, said: Read, *, answer: bool
+) -> Fact:
     """What a reply is to one order."""
     barred = message.was_barred(order.doc.carrier)
-    return _refused(line, order, meaning, message) or _replied(meaning, message, said, answer=answer, barred=barred)
+    refused = _refused(line, order, meaning, message, body)
+    return refused or _replied(meaning, message, body, said, answer=answer, barred=barred)
 
 
 def _has_room(order: Order, meaning: Meaning) -> bool:
@@ -174,14 +164,13 @@ def _as_begun(event: Event, orders: Mapping[str, Order]) -> Meaning:
     return Meaning(Keyword(str(event.detail["keyword"])), Rule.AMBIGUOUS, waiting, candidates)
 
 
-def _refused(line: Line, order: Order, meaning: Meaning, message: Unread) -> CancelAsked | None:
+def _refused(line: Line, order: Order, meaning: Meaning, message: Unread, body: UnreadReply) -> CancelAsked | None:
     """A yes after a refusal of that carrier is no consent, whatever became of the message that refused."""
     refusal = line.refusal(order.doc.carrier)
     if refusal is None or refusal.since > message.at or meaning.keyword is not Keyword.YES or order.state.settled:
         return None
-    body = message.body
-    person = {"msisdn": str(body["from"]), "to": str(body["to"]), "text": str(body["text"])}
-    return CancelAsked(message.key, "engine", "refused", refusal.door, ref=str(body["id"]), person=person)
+    person = {"msisdn": body.sender, "to": body.to, "text": body.text}
+    return CancelAsked(message.key, "engine", "refused", refusal.door, ref=body.id, person=person)
 
 
 def _older(entries: Sequence[Entry], message: Unread, orders: Mapping[str, Order]) -> list[Entry]:
@@ -210,21 +199,21 @@ def _may_ask(keyword: Keyword, candidates: Sequence[Order], message: Unread) -> 
     return not any(which_asked(order, message.key, EVER, candidates) for order in candidates)
 
 
-def _replied(meaning: Meaning, message: Unread, said: Read, *, answer: bool, barred: bool) -> Replied:
-    body = message.body
-    written = body.get("written_at")
+def _replied(
+    meaning: Meaning, message: Unread, body: UnreadReply, said: Read, *, answer: bool, barred: bool
+) -> Replied:
     return Replied(
         op=message.key,
         at=message.at,
         keyword=meaning.keyword,
         rule=meaning.rule,
         candidates=meaning.candidates,
-        gateway=str(body["gateway"]),
-        ref=str(body["id"]),
-        text=str(body["text"]),
-        msisdn=str(body["from"]),
-        to=str(body["to"]),
-        written_at=int(written) if written is not None else None,
+        gateway=body.gateway,
+        ref=body.id,
+        text=body.text,
+        msisdn=body.sender,
+        to=body.to,
+        written_at=body.written_at,
         answer=answer,
         barred=barred,
         edition=said.edition,
@@ -237,50 +226,44 @@ def _active(entries: Sequence[Entry], orders: Mapping[str, Order]) -> tuple[str,
     return tuple(e.order for e in entries if orders[e.order].state is State.NOTIFIED)[-1:]
 
 
-def _nothing_asked(line: Line, message: Unread, keyword: Keyword, why: str) -> Reading:
+def _nothing_asked(line: Line, message: Unread, body: UnreadReply, keyword: Keyword, why: str) -> Reading:
     """STOP, HOLD and HELP are answered even when nothing was asked, now and then; all else is kept, unanswered."""
-    carrier = str(message.body["carriers"]).split()[0]
+    carrier = body.scope[0]
     drop = asking(line) if keyword in REFUSING else ()
     fields = answered(line, keyword, carrier, message.at) if why != TOO_MANY else {}
     put = (of_the_line(line, keyword, carrier, message.at),) if fields else ()
     return Reading((), put, fields, drop, why)
 
 
-def _refusal(line: Line, message: Unread) -> Reading:
-    body = message.body
-    entries = remembered(line.entries, str(body["carriers"]).split(), message.at)
-    fact = CancelAsked(message.key, str(body["by"]), "refused", str(body["door"]))
-    return Reading(tuple((entry.order, fact) for entry in entries if entry.is_open), drop=asking(line))
+def _to_all_open(
+    line: Line, message: Unread, body: UnreadRefusal | UnreadClearance, fact: Fact,
+    drop: tuple[tuple[str, Drop], ...] = (),
+) -> Reading:  # fmt: skip
+    entries = remembered(line.entries, body.scope, message.at)
+    return Reading(tuple((entry.order, fact) for entry in entries if entry.is_open), drop=drop)
 
 
-def _resumed(line: Line, message: Unread) -> Reading:
-    body = message.body
-    entries = remembered(line.entries, str(body["carriers"]).split(), message.at)
-    fact = Resumed(message.key, str(body["by"]), str(body["reason"]))
-    return Reading(tuple((entry.order, fact) for entry in entries if entry.is_open))
-
-
-def _report(line: Line, orders: Mapping[str, Order], message: Unread, *, waits: bool) -> Reading:
-    body = message.body
-    effect, status = str(body["effect"]), Delivery(str(body["status"]))
-    if not is_sms(effect):
+def _report(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReport, *, waits: bool) -> Reading:
+    if not is_sms(body.effect):
         return Reading(unmatched="no_such_sms")
-    order = orders.get(str(body["owner"]))
+    order = orders.get(body.owner)
     if order is None:
-        settles = effect in line.effects and status is not Delivery.FAILED
-        return Reading(drop=((effect, Drop.ANYWAY),) if settles else (), unmatched="" if settles else "no_such_sms")
+        settles = body.effect in line.effects and body.status is not Delivery.FAILED
+        return Reading(
+            drop=((body.effect, Drop.ANYWAY),) if settles else (), unmatched="" if settles else "no_such_sms"
+        )
     if len(order.events) >= MOST_EVENTS:
         return Reading(unmatched=TOO_MANY)
     fact = Reported(
         op=message.key,
         at=message.at,
-        gateway=str(body["gateway"]),
-        effect=effect,
-        message_id=str(body["id"]),
-        status=status,
-        segment=int(str(body["segment"])),
-        segments=int(str(body["segments"])),
-        error=str(body["error"]),
+        gateway=body.gateway,
+        effect=body.effect,
+        message_id=body.id,
+        status=body.status,
+        segment=body.segment,
+        segments=body.segments,
+        error=body.error,
         waits=waits,
     )
     return Reading(((order.id, fact),))

@@ -8,6 +8,7 @@ from consent_engine.adapters.redis_cells import cell_of
 from consent_engine.adapters.redis_client import Wire
 from consent_engine.domain.admit import Placing
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.inbox import UnreadRefusal, kept_message
 from consent_engine.domain.line import line_id, request_key
 from consent_engine.domain.msisdn import SLOTS, slot
 from consent_engine.domain.restriction import Kind
@@ -18,6 +19,7 @@ from consent_engine.ports import Posted
 from tests.cluster.celled import Celled, person
 
 CELLS = 4
+MESSAGE = kept_message(UnreadRefusal("mobile", "voice", "A1024"))
 
 
 class Cut(Wire):
@@ -91,8 +93,8 @@ def test_answers_stand_in_the_order_of_the_questions(world):
     store = world.engine.store
     assert store.line_of(ids) == lines
     assert store.versions([*ids, "nonsense"]) == [1] * len(ids) + [0]
-    first = store.receive([Posted(line, "", f"m-{n}", "{}") for n, line in enumerate(lines)])
-    again = store.receive([Posted(line, "", f"m-{n % 6}", "{}") for n, line in enumerate(lines)])
+    first = store.receive([Posted(line, "", f"m-{n}", MESSAGE) for n, line in enumerate(lines)])
+    again = store.receive([Posted(line, "", f"m-{n % 6}", MESSAGE) for n, line in enumerate(lines)])
     assert [each.is_new for each in first] == [True] * 12
     assert [each.is_new for each in again] == [False] * 6 + [True] * 6
 

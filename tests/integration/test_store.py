@@ -67,7 +67,10 @@ def noted(order, op="op", **more):
     return Commit(op, change, **more)
 
 
-def posted(key="k", line=LINE, body='{"kind":"reply"}', **more):
+BODY = '{"kind":"refusal","carriers":"mobile","door":"voice","by":"A1024"}'
+
+
+def posted(key="k", line=LINE, body=BODY, **more):
     return Posted(line, NUMBER, key, body, **more)
 
 

@@ -121,13 +121,14 @@ def _consents(before: Standing, after: Standing, n: int, old: Order, new: Order)
     if event not in events:
         return
     said = next(heard for heard in after.heard.values() if heard.unread.key in {event.op, _early_op(new, event)})
-    at, body = said.unread.at, said.unread.body
+    at, reply = said.unread.at, said.reply
     asked = new.last(Trigger.CONFIRMATION_ACCEPTED)
     assert asked is not None
     assert after.asked_since[n], "yes to a question that never left us"
     assert after.asked_since[n] <= at, "yes from before the question left us"
     assert asked.detail["last"] <= at <= new.reply_by, "yes outside the window"
-    written = body["written_at"]
+    assert reply is not None
+    written = reply.written_at
     assert written is None or written >= asked.detail["last"], "yes written before the question"
     assert not said.unread.barred, "a yes that came under a restriction"
     _means(after, n, new, said)
@@ -140,17 +141,17 @@ def _early_op(order: Order, yes) -> str:
 
 def _means(after: Standing, n: int, order: Order, said) -> None:
     """The yes was said to this order, and to no other."""
-    meant = read(str(said.unread.body["text"]))
+    meant = read(said.reply.text)
     keyword, code = meant.keyword, meant.code
     assert keyword in {Keyword.YES, Keyword.UNKNOWN}
-    if said.unread.body["sub"]:
-        assert said.unread.body["sub"] == order.doc.sub
+    if said.reply.sub:
+        assert said.reply.sub == order.doc.sub
         assert code in {"", order.doc.code}, "the code of another order"
         return
     assert code in {"", order.doc.code}, "the code of another order"
     if keyword is Keyword.UNKNOWN:
         before = [heard for heard in after.heard.values() if heard.n < said.n]
-        bare = [read(str(b.unread.body.get("text"))) for b in before]
+        bare = [read(b.reply.text) for b in before if b.reply]
         assert any(b.keyword is Keyword.YES and not b.code for b in bare), "a code out of the blue"
     elif not code:
         for m, other in enumerate(after.orders):

@@ -24,6 +24,7 @@ from consent_engine.domain.effects import (
     lane_of,
 )
 from consent_engine.domain.facts import Barred, CancelAsked, Ended, Fact, ResendAsked, RetryAsked, Woke
+from consent_engine.domain.inbox import Message, UnreadClearance, UnreadRefusal, UnreadReply, UnreadReport
 from consent_engine.domain.line import Unread
 from consent_engine.domain.order import QUESTION, Order
 from consent_engine.domain.outcomes import REFUSED
@@ -269,11 +270,11 @@ def _people(s: Standing, scope: Scope, n: int, order: Order) -> Iterator[Step]:
         yield Step("what stands is lifted", replace(s, restrictions=(), n=s.n + 1))
     suspected = any(r.kind is Kind.SUSPECTED for r in s.restrictions)
     if n == 0 and RESUME in scope.people and suspected and not s.inbox:
-        body = {"kind": "resumed", "named": "resumed", "carriers": CARRIER, "by": "ops", "reason": "none"}
+        body = UnreadClearance(carriers=CARRIER, by="ops", door="sms", reason="none")
         rest = tuple(r for r in s.restrictions if r.kind is not Kind.SUSPECTED)
         yield from (
             replace(step, name="it was no refusal")
-            for step in _read(_posted(replace(s, restrictions=rest), body), scope, halves=False)
+            for step in _read(_posted(replace(s, restrictions=rest), "resumed", body), scope, halves=False)
         )
     for name in scope.people:
         if name in {LIFT, RESUME}:
@@ -304,7 +305,7 @@ def _mail(s: Standing, scope: Scope) -> Iterator[Step]:
 
 
 def _kind(message: Heard) -> str:
-    return str(message.unread.body["named"])
+    return message.named
 
 
 def _arrives(s: Standing, scope: Scope, kind: str) -> Iterator[tuple[str, Standing]]:
@@ -312,18 +313,19 @@ def _arrives(s: Standing, scope: Scope, kind: str) -> Iterator[tuple[str, Standi
     if kind == FAILED:
         yield from _reported(s, scope, failed_only=True)
         return
-    body: dict[str, str | int | None] = {"named": kind, "carriers": CARRIER}
-    if kind == REFUSED_BY_VOICE:
-        body |= {"kind": "refusal", "door": "voice", "by": "A1024"}
-    else:
+    body: Message = UnreadRefusal(carriers=CARRIER, door="voice", by="A1024")
+    if kind != REFUSED_BY_VOICE:
         text = kind.split(" ", maxsplit=1)[0].format(*(order.doc.code for order in s.orders))
         sub = {SUB: s.orders[0].doc.sub, DISAGREES: s.orders[0].doc.sub, NOWHERE: "999"}.get(kind, "")
         written = START - 1 if kind == OLD else None
-        body |= {
-            "kind": "reply", "gateway": "g", "id": f"mo-{s.n}", "from": NUMBER, "to": SENDER + sub, "text": text,
-            "written_at": written, "sub": sub,
-        }  # fmt: skip
-    yield kind, _posted(s, body, {REFUSED_BY_VOICE: Kind.REFUSED, "TD": Kind.REFUSED, HOLD: Kind.SUSPECTED}.get(kind))
+        body = UnreadReply(
+            gateway="g", id=f"mo-{s.n}", sender=NUMBER, to=SENDER + sub, text=text, written_at=written,
+            carriers=CARRIER, sub=sub,
+        )  # fmt: skip
+    yield (
+        kind,
+        _posted(s, kind, body, {REFUSED_BY_VOICE: Kind.REFUSED, "TD": Kind.REFUSED, HOLD: Kind.SUSPECTED}.get(kind)),
+    )
 
 
 def _reported(s: Standing, scope: Scope, *, failed_only: bool = False) -> Iterator[tuple[str, Standing]]:
@@ -354,15 +356,14 @@ def _left_us(s: Standing, n: int, order: Order) -> Iterator[str]:
 
 
 def _report(s: Standing, order: Order, effect: str, name: str, status: Delivery) -> Standing:
-    body: dict[str, str | int | None] = {
-        "kind": "report", "owner": order.id, "effect": effect, "gateway": "g", "id": name, "status": status.value,
-        "segment": 1, "segments": 1, "error": "", "named": FAILED if status is Delivery.FAILED else status.value,
-    }  # fmt: skip
-    return _posted(s, body)
+    body = UnreadReport(
+        owner=order.id, effect=effect, gateway="g", id=name, status=status, segment=1, segments=1, error="", at=None
+    )
+    return _posted(s, FAILED if status is Delivery.FAILED else status.value, body)
 
 
-def _posted(s: Standing, body: dict[str, str | int | None], makes: Kind | None = None) -> Standing:
-    message = Heard(s.n, Unread(s.now, f"mo-{s.n}", body, tuple(r.name for r in s.restrictions)))
+def _posted(s: Standing, named: str, body: Message, makes: Kind | None = None) -> Standing:
+    message = Heard(s.n, Unread(s.now, f"mo-{s.n}", body, tuple(r.name for r in s.restrictions)), named)
     restrictions = s.restrictions
     if makes is Kind.REFUSED:  # it settles a suspicion
         restrictions = tuple(r for r in restrictions if r.kind is Kind.REFUSED)
@@ -377,7 +378,7 @@ def _posted(s: Standing, body: dict[str, str | int | None], makes: Kind | None =
 def _read(s: Standing, scope: Scope, *, halves: bool = True) -> Iterator[Step]:
     """The front message is read: all of it, or (its reader dies) the first order only."""
     message = s.inbox[0].unread
-    waits = any(behind.unread.body["kind"] == "reply" for behind in s.inbox[1:])
+    waits = any(behind.reply for behind in s.inbox[1:])
     orders = {order.id: order for order in s.orders}
     seen = {each: orders[each] for each in wanted(s.line, message)}
     meant = understand(s.line, seen, message, waits=waits)

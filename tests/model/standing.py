@@ -35,6 +35,7 @@ from consent_engine.domain.admit import Listed, PlaceOrder, Placing, Terms, admi
 from consent_engine.domain.decision import Decision, Drop, asks
 from consent_engine.domain.effects import ACTIVATE, FRESH, WAKE_TOO_LATE, Pending, Purpose, is_sms, sms_parts
 from consent_engine.domain.facts import Rule
+from consent_engine.domain.inbox import UnreadReply, UnreadReport
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line import Entry, Line, Unread
 from consent_engine.domain.order import QUESTION, Order, sealed
@@ -78,10 +79,16 @@ def placed(n: int, now: int, policy: Policy, others: tuple[Order, ...] = (), *, 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A message as it reached us, and its number among all that did."""
+    """A message as it reached us, its number among all that did, and the name of what it says."""
 
     n: int
     unread: Unread
+    named: str
+
+    @property
+    def reply(self) -> UnreadReply | None:
+        """The message where it is a reply."""
+        return self.unread.body if isinstance(self.unread.body, UnreadReply) else None
 
 
 @dataclass(frozen=True)
@@ -240,19 +247,19 @@ def _talk(order: Order) -> object:
 def _message(s: Standing, message: Heard) -> object:
     """A message, and how it stands to each order."""
     body, at = message.unread.body, message.unread.at
-    what = tuple(body.get(name) for name in ("named", "id" if body["kind"] == "report" else "named", "effect"))
+    what = (message.named, *((body.id, body.effect) if isinstance(body, UnreadReport) else (message.named, None)))
     stands = tuple((r.name, r.since > at) for r in s.restrictions)
-    since = () if message.unread.body["named"] in NO_ANSWER else _since(s, at)
+    since = () if message.named in NO_ANSWER else _since(s, at)
     return what, message.unread.barred, stands, since, tuple(_relation(s, n, message) for n in range(len(s.orders)))
 
 
 def _relation(s: Standing, n: int, message: Heard) -> object:
     order, at = s.orders[n], message.unread.at
-    written = message.unread.body.get("written_at")
-    told = at if written is None else min(at, int(written))
+    written = message.reply.written_at if message.reply else None
+    told = at if written is None else min(at, written)
     ends, known = deadline(s, n), order.knows(message.unread.key)
     found: list[object] = [at <= ends if ends else None, known]
-    if str(message.unread.body["named"]) not in NO_ANSWER:
+    if message.named not in NO_ANSWER:
         if order.state is State.AGREED:
             question = order.question or FRESH
             found += [told < question.first_at, told < question.last_at, at == s.now]

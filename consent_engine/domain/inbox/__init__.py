@@ -1,0 +1,21 @@
+"""What stands in a line's inbox: its messages, typed, as the door kept them."""
+
+from consent_engine.domain.inbox.message import (
+    Message,
+    UnreadClearance,
+    UnreadRefusal,
+    UnreadReply,
+    UnreadReport,
+    kept_message,
+    read_message,
+)
+
+__all__ = [
+    "Message",
+    "UnreadClearance",
+    "UnreadRefusal",
+    "UnreadReply",
+    "UnreadReport",
+    "kept_message",
+    "read_message",
+]

@@ -1,0 +1,130 @@
+"""The messages of a line's inbox. Each is kept as a JSON object whose `kind` says which one it is.
+
+What is kept is never written anew: a field that came later is one that an older message lacks, so it may be UNSET.
+`tests/unit/test_inbox.py` holds the bytes.
+"""
+
+import json
+from collections.abc import Callable
+
+from msgspec import UNSET, DecodeError, Struct, UnsetType, ValidationError, convert, field, to_builtins
+from msgspec.json import Decoder, Encoder
+
+from consent_engine.domain.compact import canonical
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.grammar import Keyword, Read, Reason, read
+from consent_engine.domain.sms import Delivery
+
+
+class UnreadReply(Struct, frozen=True, tag_field="kind", tag="reply"):
+    """An SMS from the subscriber.
+
+    id: the gateway's · sender, to: the numbers · written_at: the latest instant it can have been written ·
+    carriers: which ones it may be meant for, blank-separated · sub: the digits after our own number ·
+    keyword, code, reason, marketing_free (1 or 0), edition: how the door read it; an older door left that to the reader
+    """
+
+    gateway: str
+    id: str
+    sender: str = field(name="from")
+    to: str
+    text: str
+    written_at: Millis | None
+    carriers: str
+    sub: str
+    keyword: Keyword | UnsetType = UNSET
+    code: str | UnsetType = UNSET
+    reason: Reason | UnsetType | None = UNSET
+    marketing_free: int | UnsetType = UNSET
+    edition: int | UnsetType = UNSET
+
+    @property
+    def scope(self) -> list[str]:
+        """The carriers it may be meant for."""
+        return self.carriers.split()
+
+    @property
+    def was_read(self) -> bool:
+        """Whether the door read it, and put in force what it restricts."""
+        return self.keyword is not UNSET
+
+    def meaning(self) -> Read:
+        """What the door read in it; an older door left that to its reader."""
+        if self.keyword is UNSET:
+            return read(self.text)
+        return Read(
+            self.keyword, self.code or "", self.reason or None, bool(self.marketing_free), self.edition or 0
+        )  # fmt: skip
+
+
+class UnreadReport(Struct, frozen=True, tag_field="kind", tag="report"):
+    """A delivery report on one of our SMS.
+
+    owner: id of the order or line that sent it · effect: which SMS of that · id: the gateway's, '' where it names
+    none · segment: the one it is about, of `segments` · at: by the gateway's clock
+    """
+
+    owner: str
+    effect: str
+    gateway: str
+    id: str
+    status: Delivery
+    segment: int
+    segments: int
+    error: str
+    at: Millis | None
+
+
+class UnreadRefusal(Struct, frozen=True, tag_field="kind", tag="refusal"):
+    """Never again. door: how it came · by: who wrote it down · reason: of a suspicion that was decided."""
+
+    carriers: str
+    door: str
+    by: str
+    reason: str | UnsetType = UNSET
+
+    @property
+    def scope(self) -> list[str]:
+        """The carriers that it is said to."""
+        return self.carriers.split()
+
+
+class UnreadClearance(Struct, frozen=True, tag_field="kind", tag="resumed"):
+    """What might have been a refusal was none. by: who decided that · reason: why."""
+
+    carriers: str
+    by: str
+    door: str
+    reason: str
+
+    @property
+    def scope(self) -> list[str]:
+        """The carriers it was said to."""
+        return self.carriers.split()
+
+
+Message = UnreadReply | UnreadReport | UnreadRefusal | UnreadClearance
+
+_write = Encoder(enc_hook=str).encode
+_read: Callable[[str], Message] = Decoder(Message).decode
+
+
+def kept_message(message: Message) -> str:
+    """A message as kept."""
+    try:
+        return _write(message).decode()
+    except UnicodeEncodeError:  # half a character
+        return canonical(to_builtins(message))
+
+
+def read_message(kept: str) -> Message:
+    """What was kept. Raises ValueError when that is no message."""
+    try:
+        return _read(kept)
+    except (DecodeError, UnicodeEncodeError):
+        pass
+    try:
+        message: Message = convert(json.loads(kept), Message)
+    except ValidationError as error:
+        raise ValueError(str(error)) from None
+    return message

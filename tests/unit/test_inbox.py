@@ -1,0 +1,64 @@
+"""What waits in an inbox outlives the program that put it there: every kind, as older programs kept it.
+
+`inbox.json` was written by the doors of those commits, and is never written anew.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+from msgspec import UNSET
+
+from consent_engine.domain.grammar import Keyword, Reason
+from consent_engine.domain.inbox import UnreadReply, kept_message, read_message
+
+KEPT = json.loads((Path(__file__).parent / "inbox.json").read_text())
+DECIDED = "a suspicion that was a refusal"
+"""Kept then with its fields in another order."""
+
+
+@pytest.mark.parametrize("name", [name for name in KEPT["bc69350"] if name != DECIDED])
+def test_each_message_is_kept_in_the_same_bytes(name):
+    kept = KEPT["bc69350"][name]
+    assert kept_message(read_message(kept)) == kept
+
+
+@pytest.mark.parametrize("name", KEPT["7de6331"])
+def test_a_message_of_the_time_before_doors_read_replies_is_kept_in_the_same_bytes(name):
+    kept = KEPT["7de6331"][name]
+    assert kept_message(read_message(kept)) == kept
+
+
+def test_a_decided_suspicion_is_read_as_it_was_kept():
+    kept = json.loads(KEPT["bc69350"][DECIDED])
+    assert json.loads(kept_message(read_message(json.dumps(kept)))) == kept
+
+
+@pytest.mark.parametrize(
+    ("name", "keyword", "reason"),
+    [
+        ("a yes with its code, stamped", Keyword.YES, None),
+        ("a STOP", Keyword.STOP, None),
+        ("words that may be a refusal", Keyword.HOLD, Reason.REFUSING),
+    ],
+)
+def test_what_no_door_read_means_what_its_reader_finds(name, keyword, reason):
+    then, now = (read_message(KEPT[commit][name]) for commit in ("7de6331", "bc69350"))
+    assert isinstance(then, UnreadReply)
+    assert isinstance(now, UnreadReply)
+    assert (then.was_read, now.was_read) == (False, True)
+    assert then.meaning() == now.meaning()
+    assert (then.meaning().keyword, then.meaning().reason, then.keyword) == (keyword, reason, UNSET)
+
+
+@pytest.mark.parametrize(
+    "kept", ["", "{", "[]", "{}", '{"kind":"telegram"}', '{"kind":"reply","from":"+8613800138000"}']
+)
+def test_what_is_no_message_is_not_taken_for_one(kept):
+    with pytest.raises(ValueError, match=r"."):
+        read_message(kept)
+
+
+def test_half_a_character_is_kept_and_read():
+    report = read_message(KEPT["bc69350"]["a report: failed"].replace('"x"', '"\\ud83d"'))
+    assert read_message(kept_message(report)) == report
