@@ -69,13 +69,12 @@ class Engine:
     def place_many(self, wanted: Sequence[Placing]) -> list[Placed | ConsentError]:
         """Take orders in one go; a result or an error each. Success is proven durable before this returns."""
         plans = self.catalogue.fresh()
-        now = self.registry.now()
         parts: dict[int, list[int]] = {}
         for n, each in enumerate(wanted):
             parts.setdefault(self.store.part(f"{slot(each.msisdn):04x}"), []).append(n)
         results: dict[int, Placed | ConsentError] = {}
         for numbers in parts.values():
-            steps = [placing(wanted[n], self.terms, plans.get, self._secret, now) for n in numbers]
+            steps = [placing(wanted[n], self.terms, plans.get, self._secret) for n in numbers]
             results.update(zip(numbers, self._placed(steps, alone=len(parts) == 1), strict=True))
         return [results[n] for n in range(len(wanted))]
 

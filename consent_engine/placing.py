@@ -31,19 +31,15 @@ class Placed(Struct, frozen=True):
     created: bool
 
 
-def placing(
-    wanted: Placing, terms: Terms, listed: Callable[[str], Listed | None], secret: str, now: Millis
-) -> Step[Placed]:
-    """Place one order. Raises Malformed, or the Refused that the door says."""
-    if wrong := wanted.request.late_errors(now):
-        raise Malformed(wrong)
+def placing(wanted: Placing, terms: Terms, listed: Callable[[str], Listed | None], secret: str) -> Step[Placed]:
+    """Place one order. Raises Malformed, or the Refused that the door says; neither to a repeat of what was placed."""
     order = order_id(secret, wanted.msisdn, wanted.api_key, wanted.idempotency_key)
     key = request_key(order)
     claimant = token_hex(8)
     yield from _reserve(Reserve(key, wanted.request.fingerprint(), order, claimant))
     try:
         placed = yield from _admit(wanted, order, terms, listed, secret)
-    except Refused as refusal:
+    except (Refused, Malformed) as refusal:
         # A refusal at the door reserves nothing; but a key stays taken while the order is here that it stands for.
         if not isinstance(refusal, IdempotencyConflict) or (yield from _left(order)):
             yield Release(key, claimant)
@@ -90,6 +86,8 @@ def _admit(
             return archived
         salt = token_hex(16)
         now = max(loaded.now, line.seen)
+        if wrong := wanted.request.late_errors(now):
+            raise Malformed(wrong)
         texts = yield from _open_texts(line)
         new, fields = admit(wanted, order, line, listed(wanted.request.plan), terms, now, salt, open_texts=texts)
         word = yield from save(_commit(new, fields, line, wanted), prove=True)

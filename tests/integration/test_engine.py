@@ -16,6 +16,7 @@ from consent_engine.errors import (
     DoNotCall,
     DuplicateOrder,
     IdempotencyConflict,
+    Malformed,
     NothingParked,
     StoreUnavailable,
 )
@@ -66,6 +67,24 @@ def test_the_same_request_is_one_order(world):
     assert [each.created for each in (first, again)] == [True, False]
     world.run()
     assert len(world.gateway.sent) == 1
+
+
+def test_a_repeat_is_answered_before_the_clock_is_asked(world):
+    """A store that took over with a clock behind the former one's: the first answer was a promise."""
+    wanted = Placing("desk", "key", world.request())
+    placed = world.engine.place(wanted).order
+    world.clock.forward(hours=-48)
+    again = world.engine.place(wanted)
+    assert (again.order.id, again.created) == (placed.id, False)
+
+
+def test_a_call_of_tomorrow_reserves_nothing(world):
+    world.clock.forward(hours=-48)
+    with pytest.raises(Malformed):
+        world.place(key="k")
+    assert world.client.keys("ce:key:*") == []
+    world.clock.forward(hours=48)
+    assert world.engine.place(Placing("desk", "k", world.request(OTHER))).created
 
 
 def test_another_request_under_the_same_key_is_a_conflict_whatever_the_number(world):
