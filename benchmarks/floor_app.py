@@ -1,6 +1,6 @@
 """The floor under an order's HTTP: the same requests in and out, and nothing behind them. Started by http_floor.py.
 
-    python floor_app.py api PORT       FastAPI on uvicorn, set as ours is: every answer is made of constants
+    python floor_app.py api PORT       Starlette on uvicorn, set as the API is: every answer is made of constants
     python floor_app.py caller         aiohttp: makes the calls that its standard input names, a line each
 
 The API tells the callers what to call through pipes (`FLOOR_CALLERS`: file descriptors): a line an order's question, a
@@ -16,9 +16,11 @@ from typing import Any
 
 import aiohttp
 import uvicorn
-from fastapi import FastAPI, Request
 from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from consent_engine.api.protocol import BoundedHttp
 
@@ -35,37 +37,38 @@ def api(port: int) -> None:
     """Serve until told to stop."""
     pipes = [int(fd) for fd in os.environ[CALLERS].split(",") if fd]
     answer = b'{"id":"' + b"0" * (int(os.environ[ANSWER]) - 9) + b'"}'
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-
     script = nothing(os.environ.get(REDIS, ""))
 
     def tell(what: str, number: str) -> None:
         if pipes:
             os.write(pipes[int(number[-4:]) % len(pipes)], f"{what} {number}\n".encode())
 
-    @app.post("/v1/orders")
     async def place(request: Request) -> Response:
         tell("ask", "+86" + json.loads(await request.body())["msisdn"])
         if script is not None:
             await script()
         return Response(answer, 201, media_type="application/json")
 
-    @app.post("/v1/gateways/{name}/inbound")
-    async def inbound(request: Request, name: str) -> Response:
+    async def inbound(request: Request) -> Response:
         tell("yes", json.loads(await request.body())["from"])
         return Response(KEPT["ack"], media_type="application/json")
 
-    @app.post("/v1/gateways/{name}/receipts")
-    async def receipts(request: Request, name: str) -> Response:
+    async def receipts(request: Request) -> Response:
         await request.body()
         return Response(KEPT["ack"], media_type="application/json")
 
-    @app.get("/healthz")
-    async def healthz() -> Response:
+    async def healthz(_request: Request) -> Response:
         return Response(KEPT["ack"], media_type="application/json")
 
+    routes = [
+        Route("/v1/orders", place, methods=["POST"]),
+        Route("/v1/gateways/{name}/inbound", inbound, methods=["POST"]),
+        Route("/v1/gateways/{name}/receipts", receipts, methods=["POST"]),
+        Route("/healthz", healthz),
+    ]
     uvicorn.run(
-        app, host="127.0.0.1", port=port, access_log=False, log_config=None, server_header=False, proxy_headers=False,
+        Starlette(routes=routes),
+        host="127.0.0.1", port=port, access_log=False, log_config=None, server_header=False, proxy_headers=False,
         http=BoundedHttp, ws="none", backlog=2048, timeout_keep_alive=15,
     )  # fmt: skip
 

@@ -7,16 +7,15 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
-from fastapi import FastAPI, Request
-from starlette.responses import JSONResponse
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
-from consent_engine import __version__, garbage
+from consent_engine import garbage
 from consent_engine.api import (
     docs,
     health,
     inbound,
     metrics_door,
-    openapi,
     orders,
     plans,
     problems,
@@ -35,7 +34,8 @@ from consent_engine.settings import Settings
 from consent_engine.wiring import Installation
 
 log = logging.getLogger(__name__)
-DESCRIPTION = "SMS double opt-in for telephone sales: no consent, no service, and the proof of it afterwards."
+PARTS = (orders, stream, refusals, plans, tariffs, inbound, health, metrics_door, docs)
+"""The API; the most asked for come first, since addresses are compared in this order."""
 BACKLOG = 2048
 KEEP_ALIVE_S = 15
 FINISH_S = 20
@@ -47,7 +47,7 @@ def create_app(
     settings: Settings,
     rq_url: str | None = None,
     metrics_socket: socket.socket | None = None,
-) -> FastAPI:
+) -> Starlette:
     """The application. engines: makes an engine; each of our threads makes one for itself. rq_url: RQ's, for /rq.
 
     metrics_socket: where metrics are served without a key
@@ -56,44 +56,22 @@ def create_app(
     metrics = Metrics(front)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with metrics_door.own_address(metrics_socket, metrics):
             yield
         front.close()
 
-    app = FastAPI(
-        title="Consent Engine",
-        version=__version__,
-        description=DESCRIPTION,
+    app = Starlette(
+        routes=[route for part in PARTS for route in part.operations.routes],
+        middleware=[Middleware(Edge, defects=front.defects, answered=metrics.answered)],
+        exception_handlers=problems.handlers(front.defects),
         lifespan=lifespan,
-        # Ours instead: without the internet, and with a policy that lets no script run.
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        # A redirect would repeat what was asked for in its Location.
-        redirect_slashes=False,
-        # What a generated client calls its functions.
-        generate_unique_id_function=lambda route: "_".join([*map(str, route.tags), route.name.strip("_")]),
-        # FastAPI can send requests and messages of exceptions to collectors: persons may be in both.
-        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
+    # A redirect would repeat what was asked for in its Location.
+    app.router.redirect_slashes = False
     app.state.front, app.state.metrics, app.state.tariffs = front, metrics, tariffs.Tariffs()
-    _furnish(app, front, metrics)
     install_pages(app, front, settings, rq_url)
     return app
-
-
-def _furnish(app: FastAPI, front: Front, metrics: Metrics) -> None:
-    """The edge, the problems and the routes of the API."""
-    app.add_middleware(Edge, defects=front.defects, answered=metrics.answered)
-    problems.install(app)
-    for part in (orders, stream, refusals, plans, tariffs, inbound, health, metrics_door, docs):
-        app.include_router(part.router)
-    app.add_api_route("/openapi.json", _described, include_in_schema=False)
-
-
-async def _described(request: Request) -> JSONResponse:
-    return JSONResponse(openapi.document(request.app))
 
 
 def run(installation: Installation, host: str, port: int, listening: Callable[[str], None] = lambda _: None) -> None:

@@ -3,27 +3,35 @@
 import hashlib
 import hmac
 import secrets
-from typing import TYPE_CHECKING, Annotated
 
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import Request
 
 from consent_engine.api.batching import Crew
 from consent_engine.api.recent import Recent
 from consent_engine.domain.order import Order
 from consent_engine.engine import Engine
-from consent_engine.errors import Forbidden, OrderNotFound, Unauthenticated
+from consent_engine.errors import OrderNotFound, Unauthenticated
 from consent_engine.keys import MOST_KEY_LENGTH, Role
 from consent_engine.ports import ApiKey
 
-if TYPE_CHECKING:
-    from consent_engine.api.sessions import Sessions
-
 KNOWN_S = 1.0
+NEEDS_KEY = "this needs an API key: Authorization: Bearer KEY"
 FULL_NUMBERS = frozenset({Role.AGENT, Role.AUDITOR, Role.ADMIN})
 """Roles that see whole numbers and what subscribers wrote; an agent those of its own orders only."""
 
-bearer = HTTPBearer(auto_error=False, scheme_name="key", description="An API key, from `consent keys add`")
+
+def allowed(*roles: Role) -> frozenset[Role]:
+    """These roles, and admin, which may do everything."""
+    return frozenset({*roles, Role.ADMIN})
+
+
+AGENT = allowed(Role.AGENT)
+OPS = allowed(Role.OPS)
+AGENT_OR_OPS = allowed(Role.AGENT, Role.OPS)
+ORDER_READER = allowed(Role.AGENT, Role.OPS, Role.AUDITOR)
+OPS_OR_AUDITOR = allowed(Role.OPS, Role.AUDITOR)
+ADMIN = allowed()
+ANY_ROLE = allowed(*Role)
 
 
 class Callers:
@@ -37,45 +45,18 @@ class Callers:
     async def whose(self, key: str) -> ApiKey:
         """Who calls; raises Unauthenticated."""
         if not 0 < len(key) <= MOST_KEY_LENGTH:
-            raise Unauthenticated("this needs an API key: Authorization: Bearer KEY")
+            raise Unauthenticated(NEEDS_KEY)
         name = hmac.digest(self._salt, key.encode(), hashlib.sha256)
         return await self._recent.of(name, lambda: self._crew.ask(lambda engine: engine.keys.whose(key)))
 
 
-class Allowed:
-    """A dependency: who calls, if the role may; admin always may. Raises Unauthenticated or Forbidden."""
-
-    def __init__(self, *roles: Role) -> None:
-        self._roles = frozenset({*roles, Role.ADMIN})
-
-    async def __call__(
-        self, request: Request, shown: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
-    ) -> ApiKey:
-        """Look up the key; without one, the session of a page of ours."""
-        if "authorization" in request.headers or not request.cookies:
-            caller = await _by_key(request, shown)
-        else:
-            sessions: Sessions = request.app.state.sessions
-            caller = (await sessions.acting(request)).caller
-        if caller.role not in self._roles:
-            raise Forbidden("the role of this key does not allow it")
-        return caller
-
-
-async def _by_key(request: Request, shown: HTTPAuthorizationCredentials | None) -> ApiKey:
-    if shown is None or len(request.headers.getlist("authorization")) != 1:
-        raise Unauthenticated("this needs an API key: Authorization: Bearer KEY")
-    callers: Callers = request.app.state.front.callers
-    return await callers.whose(shown.credentials)
-
-
-Agent = Annotated[ApiKey, Depends(Allowed(Role.AGENT))]
-Ops = Annotated[ApiKey, Depends(Allowed(Role.OPS))]
-AgentOrOps = Annotated[ApiKey, Depends(Allowed(Role.AGENT, Role.OPS))]
-OrderReader = Annotated[ApiKey, Depends(Allowed(Role.AGENT, Role.OPS, Role.AUDITOR))]
-OpsOrAuditor = Annotated[ApiKey, Depends(Allowed(Role.OPS, Role.AUDITOR))]
-Admin = Annotated[ApiKey, Depends(Allowed())]
-Anybody = Annotated[ApiKey, Depends(Allowed(*Role))]
+def key_of(request: Request) -> str:
+    """The key that a request shows; raises Unauthenticated where there is none, two, or another scheme (RFC 6750)."""
+    shown = request.headers.getlist("authorization")
+    scheme, _, key = shown[0].partition(" ") if len(shown) == 1 else ("", "", "")
+    if scheme.lower() != "bearer":
+        raise Unauthenticated(NEEDS_KEY)
+    return key.strip()
 
 
 def visible(engine: Engine, order_id: str, caller: ApiKey) -> Order:

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 
-from fastapi import Request
+from starlette.requests import Request
 
 from consent_engine.api.problems import NotOurMediaType, TooLarge, TooSlow
 from consent_engine.errors import FieldError, Malformed

@@ -8,15 +8,22 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
-from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse
 
 from consent_engine.api.openapi import document
+from consent_engine.api.operation import PUBLIC, Operations
 
-router = APIRouter(include_in_schema=False)
+operations = Operations()
 
 
-@router.get("/docs")
+@operations.add("GET", "/openapi.json", PUBLIC)
+async def described(request: Request) -> JSONResponse:
+    """The document itself."""
+    return JSONResponse(document(request.app))
+
+
+@operations.add("GET", "/docs", PUBLIC)
 async def docs(request: Request) -> HTMLResponse:
     """The page."""
     pages = files("consent_engine.api") / "pages"
@@ -26,7 +33,7 @@ async def docs(request: Request) -> HTMLResponse:
     )
     said = document(request.app)
     # The style is a file of ours; the policy allows it by its hash, and nothing else.
-    page = template.render(info=said["info"], operations=list(operations(said)), style=style)
+    page = template.render(info=said["info"], operations=list(shown(said)), style=style)
     digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -34,7 +41,7 @@ async def docs(request: Request) -> HTMLResponse:
     return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
 
-def operations(said: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def shown(said: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Each operation, as the page shows it."""
     for path, methods in said["paths"].items():
         for method, operation in methods.items():

@@ -8,7 +8,7 @@ from itertools import islice
 from time import monotonic
 from typing import TypeVar, cast
 
-from fastapi import Request
+from starlette.requests import Request
 
 from consent_engine.api.admission import Admission
 from consent_engine.api.auth import Callers

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from io import StringIO
 
-from fastapi import Request
+from starlette.requests import Request
 
 from consent_engine.api.body import KIB, is_packed, read_body
 from consent_engine.api.forms import ImportedRefusal, read

@@ -1,48 +1,56 @@
 """The gateways' webhooks: replies (MO) and delivery reports (DLR). Acknowledged only once they are stored."""
 
-from fastapi import APIRouter, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api import openapi
 from consent_engine.api.body import MOST_WEBHOOK, is_json, is_packed, read_body
 from consent_engine.api.front import Post, front_of
+from consent_engine.api.operation import PUBLIC, Operations
 from consent_engine.api.problems import NotOurMediaType
 from consent_engine.api.views import Ack
 from consent_engine.ports import WebhookCall
 
-router = APIRouter(prefix="/v1/gateways", tags=["gateways"])
+operations = Operations("gateways", "/v1/gateways", security=openapi.GATEWAY_SECURITY)
 PLAIN = frozenset({"text/plain", "application/octet-stream"})
 """A message as it is, in whatever charset: Kannel's."""
 
 
-@router.post(
+@operations.add(
+    "POST",
     "/{name}/inbound",
-    summary="Replies",
-    response_model=Ack,
-    responses=openapi.answers({}, 401, 404, 413, 415, 422, 503),
-    openapi_extra=openapi.body("MobileOriginated", openapi.SIGNATURE, also_list=True),
+    PUBLIC,
+    "Replies",
+    answers={200: Ack},
+    problems=(401, 404, 413, 415, 422, 503),
+    takes=openapi.body("MobileOriginated", openapi.SIGNATURE, also_list=True),
 )
 async def inbound(request: Request, name: str) -> Response:
     """SMS from subscribers. Signed; a repeat gets the same acknowledgement."""
     return await _receive(request, name, reports=False)
 
 
-@router.get(
+@operations.add(
+    "GET",
     "/{name}/receipts",
-    summary="A delivery report in the query",
-    responses=openapi.answers({}, 401, 404, 422, 503),
+    PUBLIC,
+    "A delivery report in the query",
+    answers={200: openapi.GATEWAYS_OWN},
+    problems=(401, 404, 422, 503),
 )
 async def receipt(request: Request, name: str) -> Response:
     """For gateways that report by GET, like Kannel: `ref`, `type` and `id`, with Basic credentials."""
     return await _receive(request, name, reports=True)
 
 
-@router.post(
+@operations.add(
+    "POST",
     "/{name}/receipts",
-    summary="Delivery reports",
-    response_model=Ack,
-    responses=openapi.answers({}, 401, 404, 413, 415, 422, 503),
-    openapi_extra=openapi.body("DeliveryReceipt", openapi.SIGNATURE, also_list=True),
+    PUBLIC,
+    "Delivery reports",
+    answers={200: Ack},
+    problems=(401, 404, 413, 415, 422, 503),
+    takes=openapi.body("DeliveryReceipt", openapi.SIGNATURE, also_list=True),
 )
 async def receipts(request: Request, name: str) -> Response:
     """Reports on our SMS. Signed; a repeat gets the same acknowledgement."""

@@ -6,32 +6,23 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api import openapi
-from consent_engine.api.auth import Ops
+from consent_engine.api.auth import OPS
 from consent_engine.api.metrics import CONTENT_TYPE, Metrics
+from consent_engine.api.operation import Operations
+from consent_engine.ports import ApiKey
 
 log = logging.getLogger(__name__)
-router = APIRouter(tags=["health"])
+operations = Operations("health")
 ASK_S = 5.0
 MOST_HEAD = 8 * 1024
 
 
-class Exposition(Response):
-    """Prometheus's text format."""
-
-    media_type = "text/plain"
-
-
-@router.get(
-    "/metrics",
-    summary="For Prometheus",
-    response_class=Exposition,
-    responses=openapi.METRICS | openapi.answers({}, 401, 403),
-)
-async def metrics(request: Request, _caller: Ops) -> Response:
+@operations.add("GET", "/metrics", OPS, "For Prometheus", answers=openapi.METRICS, problems=(401, 403))
+async def metrics(request: Request, _caller: ApiKey) -> Response:
     """How requests go, lanes, orders by state, workers. Role: ops; CONSENT_METRICS_ADDR serves the same without a
     key."""
     kept: Metrics = request.app.state.metrics

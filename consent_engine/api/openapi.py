@@ -1,14 +1,14 @@
 """OpenAPI: what the routes say of themselves, completed by the bodies we read and the problems we answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Literal
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel, TypeAdapter
+from starlette.applications import Starlette
 
+from consent_engine import __version__
 from consent_engine.api import examples
 from consent_engine.api.forms import (
     CancelOrder,
@@ -20,6 +20,7 @@ from consent_engine.api.forms import (
     Refuse,
     SearchOrders,
 )
+from consent_engine.api.operation import KEY, Described, Operation
 from consent_engine.api.problems import MEDIA_TYPE
 from consent_engine.api.views import Problem
 from consent_engine.domain.admit import PlaceOrder
@@ -30,8 +31,10 @@ READ: Sequence[type[BaseModel]] = (
     PlaceOrder, CancelOrder, SearchOrders, Refuse, Lift, DecideHeld, Dial, Plan, MobileOriginated, DeliveryReceipt,
     Problem,
 )  # fmt: skip
-"""What routes read and problems answer by themselves, so that FastAPI does not know it."""
+"""Bodies that operations take, and the problem document."""
 _REF = "#/components/schemas/"
+_PROBLEM = {"$ref": f"{_REF}{Problem.__name__}"}
+DESCRIPTION = "SMS double opt-in for telephone sales: no consent, no service, and the proof of it afterwards."
 
 ORDER = examples.ORDER
 
@@ -53,26 +56,30 @@ IDEMPOTENCY_KEY = _header(
 )
 SIGNATURE = _header(HEADER, 'hex HMAC-SHA256(secret, t + "." + body), at most 300 s old', f"t=1754013960,v1={'0' * 64}")
 LAST_EVENT_ID = _header("Last-Event-ID", "the number of the last entry that was read", "3", required=False)
-STREAM: dict[int | str, dict[str, Any]] = {
+STREAM: dict[int, dict[str, Any]] = {
     200: {
         "description": "The entries",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": examples.STREAM}},
     },
     204: {"description": "The order settled, and all of it was read"},
 }
-METRICS: dict[int | str, dict[str, Any]] = {
+METRICS: dict[int, dict[str, Any]] = {
     200: {"description": "Prometheus's text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
+GATEWAYS_OWN = {"description": "Taken, in the words of the gateway"}
 CSV: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {"text/csv": {"schema": {"type": "string"}, "example": examples.CSV}},
     }
 }
-GATEWAY_SECURITY: dict[str, dict[str, str]] = {
+SCHEMES: dict[str, dict[str, str]] = {
+    KEY: {"type": "http", "scheme": "bearer", "description": "An API key, from `consent keys add`"},
     "signature": {"type": "apiKey", "in": "header", "name": HEADER, "description": "the gateway's own proof"},
     "basic": {"type": "http", "scheme": "basic", "description": "gateways that cannot sign, like Kannel"},
 }
+
+GATEWAY_SECURITY = ("signature", "basic")
 
 CODES = {
     400: "`idempotency_key_missing`",
@@ -99,22 +106,6 @@ CODES = {
 AGAIN = {"Retry-After": {"description": "seconds", "schema": {"type": "string"}}}
 
 
-def answers(more: Mapping[int, type[BaseModel]], *problems: int) -> dict[int | str, dict[str, Any]]:
-    """A route's other answers: models by status, and the problems it may answer with."""
-    said: dict[int | str, dict[str, Any]] = {status: {"model": model} for status, model in more.items()}
-    for status in problems:
-        content = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}}
-        said[status] = {"description": f"{HTTPStatus(status).phrase}: {CODES[status]}", "content": content}
-        if status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
-            said[status]["headers"] = AGAIN
-    # With this, FastAPI does not describe the errors of its own, which nobody ever gets.
-    said["default"] = {
-        "description": "Any other problem",
-        "content": {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}},
-    }
-    return said
-
-
 def body(form: str, *headers: dict[str, Any], example: object = None, also_list: bool = False) -> dict[str, Any]:
     """A route's body and headers that it reads by itself."""
     one: dict[str, Any] = {"$ref": _REF + form}
@@ -137,24 +128,75 @@ def _parameter(name: str, field: Mapping[str, Any]) -> dict[str, Any]:
     return said | ({"example": field["examples"][0]} if "examples" in field else {})
 
 
-def document(app: FastAPI) -> dict[str, Any]:
-    """The whole document, made once."""
-    if app.openapi_schema is None:
-        made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        kinds: list[tuple[type[BaseModel], Literal["validation"]]] = [(form, "validation") for form in READ]
-        _, extra = models_json_schema(kinds, ref_template=_REF + "{model}")
-        parts = made.setdefault("components", {})
-        schemas = parts.setdefault("schemas", {})
-        schemas.update(extra["$defs"])
-        for name, example in (examples.FORMS | examples.VIEWS).items():
-            schemas[name]["examples"] = [example]
-        # A plan's version is counted here, and its code stands in the address.
-        del schemas["Plan"]["properties"]["version"]
-        schemas["Plan"]["required"].remove("code")
-        parts.setdefault("securitySchemes", {}).update(GATEWAY_SECURITY)
-        for path, methods in made["paths"].items():
-            if path.startswith("/v1/gateways/"):
-                for operation in methods.values():
-                    operation["security"] = [{name: []} for name in GATEWAY_SECURITY]
-        app.openapi_schema = made
-    return app.openapi_schema
+@lru_cache(maxsize=1)
+def document(app: Starlette) -> dict[str, Any]:
+    """The whole document: each described operation, and the schemas of the models that it names."""
+    described = [(route, route.described) for route in app.routes if isinstance(route, Operation) and route.described]
+    schemas, answers = _schemas([told for _, told in described])
+    paths: dict[str, dict[str, Any]] = {}
+    for route, told in described:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(told, route.param_convertors, answers)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Consent Engine", "description": DESCRIPTION, "version": __version__},
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": SCHEMES},
+    }
+
+
+_Answers = Mapping[tuple[str, int], Mapping[str, Any]]
+
+
+def _schemas(described: Sequence[Described]) -> tuple[dict[str, Any], _Answers]:
+    """The components; and the schema of each answer, by the operation's id and the status."""
+    views = {(each.id, status): view for each in described for status, view in each.answers.items() if _is_model(view)}
+    wanted: list[tuple[Any, Literal["validation", "serialization"], TypeAdapter[Any]]] = [
+        *((key, "serialization", TypeAdapter(view)) for key, view in views.items()),
+        *((form, "validation", TypeAdapter(form)) for form in READ),
+    ]
+    made, extra = TypeAdapter.json_schemas(wanted, ref_template=_REF + "{model}")
+    schemas = extra["$defs"]
+    for name, example in (examples.FORMS | examples.VIEWS).items():
+        schemas[name]["examples"] = [example]
+    # A plan's version is counted here, and its code stands in the address.
+    del schemas["Plan"]["properties"]["version"]
+    schemas["Plan"]["required"].remove("code")
+    return schemas, {key: made[key, "serialization"] for key in views}
+
+
+def _is_model(answer: object) -> bool:
+    return not isinstance(answer, Mapping)
+
+
+def _operation(told: Described, in_path: Iterable[str], answers: _Answers) -> dict[str, Any]:
+    shape = {"in": "path", "required": True, "schema": {"type": "string"}}
+    parameters = [*({"name": name, **shape} for name in in_path), *told.takes.get("parameters", ())]
+    responses: dict[str, Any] = {
+        str(status): _answer(status, answers[told.id, status]) if _is_model(answer) else answer
+        for status, answer in told.answers.items()
+    }
+    responses |= {str(status): _problem(status) for status in told.problems}
+    return {
+        "tags": [told.tag],
+        "summary": told.summary,
+        "description": told.description,
+        "operationId": told.id,
+        **told.takes,
+        **({"parameters": parameters} if parameters else {}),
+        "responses": responses | {"default": _with("Any other problem", MEDIA_TYPE, _PROBLEM)},
+        **({"security": [{scheme: []} for scheme in told.security]} if told.security else {}),
+    }
+
+
+def _with(description: str, media_type: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {media_type: {"schema": schema}}}
+
+
+def _answer(status: int, schema: Mapping[str, Any]) -> dict[str, Any]:
+    return _with(HTTPStatus(status).phrase, "application/json", schema)
+
+
+def _problem(status: int) -> dict[str, Any]:
+    said = _with(f"{HTTPStatus(status).phrase}: {CODES[status]}", MEDIA_TYPE, _PROBLEM)
+    again = status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
+    return said | {"headers": AGAIN} if again else said

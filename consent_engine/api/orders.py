@@ -3,17 +3,17 @@
 import re
 from collections.abc import Callable
 
-from fastapi import APIRouter, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api import openapi
 from consent_engine.api.auth import (
+    AGENT,
+    AGENT_OR_OPS,
     FULL_NUMBERS,
-    Agent,
-    AgentOrOps,
-    Ops,
-    OpsOrAuditor,
-    OrderReader,
+    OPS,
+    OPS_OR_AUDITOR,
+    ORDER_READER,
     sees_whole,
     visible,
 )
@@ -21,6 +21,7 @@ from consent_engine.api.body import MOST_FORM, read_body, read_json
 from consent_engine.api.forms import CancelOrder, SearchOrders, read
 from consent_engine.api.front import front_of
 from consent_engine.api.listed import OrderList
+from consent_engine.api.operation import Operations
 from consent_engine.api.problems import IdempotencyKeyMissing
 from consent_engine.api.query import ListOrders, read_query
 from consent_engine.api.views import OrderView
@@ -32,19 +33,20 @@ from consent_engine.errors import OrderNotFound
 from consent_engine.listing import Filter
 from consent_engine.ports import ApiKey
 
-router = APIRouter(prefix="/v1/orders", tags=["orders"])
+operations = Operations("orders", "/v1/orders")
 ID = re.compile("[0-9a-f]{28}")
 
 
-@router.post(
+@operations.add(
+    "POST",
     "",
-    status_code=201,
-    summary="Place an order",
-    response_model=OrderView,
-    responses=openapi.answers({200: OrderView}, 400, 401, 403, 409, 413, 415, 422, 503),
-    openapi_extra=openapi.body("PlaceOrder", openapi.IDEMPOTENCY_KEY, example=openapi.ORDER),
+    AGENT,
+    "Place an order",
+    answers={201: OrderView, 200: OrderView},
+    problems=(400, 401, 403, 409, 413, 415, 422, 503),
+    takes=openapi.body("PlaceOrder", openapi.IDEMPOTENCY_KEY, example=openapi.ORDER),
 )
-async def place(request: Request, caller: Agent) -> Response:
+async def place(request: Request, caller: ApiKey) -> Response:
     """Ask a subscriber for consent. The same key and body again is the same order (200). Role: agent."""
     key = _idempotency_key(request)
     wanted = PlaceOrder.read(await read_json(request))
@@ -53,14 +55,16 @@ async def place(request: Request, caller: Agent) -> Response:
     return _shown(placed.order, caller, 201 if placed.created else 200, headers)
 
 
-@router.get(
+@operations.add(
+    "GET",
     "",
-    summary="List orders",
-    response_model=OrderList,
-    responses=openapi.answers({}, 401, 403, 422, 503),
-    openapi_extra=openapi.query(ListOrders),
+    OPS_OR_AUDITOR,
+    "List orders",
+    answers={200: OrderList},
+    problems=(401, 403, 422, 503),
+    takes=openapi.query(ListOrders),
 )
-async def list_(request: Request, caller: OpsOrAuditor) -> Response:
+async def list_(request: Request, caller: ApiKey) -> Response:
     """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: ops (masked),
     auditor."""
     form = read_query(ListOrders, request)
@@ -74,14 +78,16 @@ async def list_(request: Request, caller: OpsOrAuditor) -> Response:
     return Response(await front_of(request).ask(listed), media_type="application/json")
 
 
-@router.post(
+@operations.add(
+    "POST",
     "/search",
-    summary="Orders of a number",
-    response_model=OrderList,
-    responses=openapi.answers({}, 401, 403, 413, 415, 422, 503),
-    openapi_extra=openapi.body("SearchOrders"),
+    OPS_OR_AUDITOR,
+    "Orders of a number",
+    answers={200: OrderList},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.body("SearchOrders"),
 )
-async def search(request: Request, caller: OpsOrAuditor) -> Response:
+async def search(request: Request, caller: ApiKey) -> Response:
     """The orders of a number, newest first, a page at a time. A number never stands in an address. Roles: ops (masked),
     auditor."""
     form = read(SearchOrders, await read_json(request))
@@ -94,50 +100,58 @@ async def search(request: Request, caller: OpsOrAuditor) -> Response:
     return Response(await front_of(request).ask(found), media_type="application/json")
 
 
-@router.get(
+@operations.add(
+    "GET",
     "/{order_id}",
-    summary="Show an order",
-    response_model=OrderView,
-    responses=openapi.answers({}, 401, 403, 404, 503),
+    ORDER_READER,
+    "Show an order",
+    answers={200: OrderView},
+    problems=(401, 403, 404, 503),
 )
-async def show(request: Request, order_id: str, caller: OrderReader) -> Response:
+async def show(request: Request, caller: ApiKey, order_id: str) -> Response:
     """The order with its timeline. Roles: agent (own), ops (masked), auditor."""
     return await _act(request, order_id, caller, lambda _, order: order)
 
 
-@router.post(
+@operations.add(
+    "POST",
     "/{order_id}/cancel",
-    summary="Cancel an order",
-    response_model=OrderView,
-    responses=openapi.answers({}, 401, 403, 404, 409, 413, 415, 422, 503),
-    openapi_extra=openapi.body("CancelOrder"),
+    AGENT_OR_OPS,
+    "Cancel an order",
+    answers={200: OrderView},
+    problems=(401, 403, 404, 409, 413, 415, 422, 503),
+    takes=openapi.body("CancelOrder"),
 )
-async def cancel(request: Request, order_id: str, caller: AgentOrOps) -> Response:
+async def cancel(request: Request, caller: ApiKey, order_id: str) -> Response:
     """Cancel it; 409 `too_late` once an activation was started or the order settled. Roles: agent (own), ops."""
     form = read(CancelOrder, await read_json(request))
     return await _act(request, order_id, caller, lambda engine, _: engine.cancel(order_id, caller.name, form.reason))
 
 
-@router.post(
+@operations.add(
+    "POST",
     "/{order_id}/resend",
-    summary="Ask the subscriber again",
-    response_model=OrderView,
-    responses=openapi.answers({}, 401, 403, 404, 409, 413, 429, 503),
+    AGENT_OR_OPS,
+    "Ask the subscriber again",
+    answers={200: OrderView},
+    problems=(401, 403, 404, 409, 413, 429, 503),
 )
-async def resend(request: Request, order_id: str, caller: AgentOrOps) -> Response:
+async def resend(request: Request, caller: ApiKey, order_id: str) -> Response:
     """The question again, and the window goes on; 409 `not_waiting`, 429 above the cap. Needs no body. Roles: agent
     (own), ops."""
     await read_body(request, MOST_FORM)
     return await _act(request, order_id, caller, lambda engine, _: engine.resend(order_id, caller.name))
 
 
-@router.post(
+@operations.add(
+    "POST",
     "/{order_id}/retry",
-    summary="Do what is parked now",
-    response_model=OrderView,
-    responses=openapi.answers({}, 401, 403, 404, 409, 413, 503),
+    OPS,
+    "Do what is parked now",
+    answers={200: OrderView},
+    problems=(401, 403, 404, 409, 413, 503),
 )
-async def retry(request: Request, order_id: str, caller: Ops) -> Response:
+async def retry(request: Request, caller: ApiKey, order_id: str) -> Response:
     """What stands on the stuck list is due now; 409 `nothing_parked`. Needs no body. Role: ops."""
     await read_body(request, MOST_FORM)
     return await _act(request, order_id, caller, lambda engine, _: engine.retry(order_id, caller.name))

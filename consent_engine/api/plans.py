@@ -1,53 +1,59 @@
 """Plans over HTTP: the catalogue, to be read by everybody, and to be changed by admin."""
 
-from fastapi import APIRouter, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api import openapi
-from consent_engine.api.auth import Admin, Anybody
+from consent_engine.api.auth import ADMIN, ANY_ROLE
 from consent_engine.api.body import MOST_FORM, read_body, read_json
 from consent_engine.api.front import front_of
 from consent_engine.api.listed import SaleView
+from consent_engine.api.operation import Operations
 from consent_engine.api.query import WhichVersion, read_query
 from consent_engine.api.views import PlanList, PlanView
 from consent_engine.domain.admit import Listed, Sale
 from consent_engine.domain.plan import Plan, plan_from
 from consent_engine.engine import Engine
 from consent_engine.errors import FieldError, Malformed, PlanNotFound
+from consent_engine.ports import ApiKey
 
-router = APIRouter(prefix="/v1/plans", tags=["plans"])
+operations = Operations("plans", "/v1/plans")
 
 
-@router.get("", summary="The catalogue", response_model=PlanList, responses=openapi.answers({}, 401, 503))
-async def plans(request: Request, _caller: Anybody) -> Response:
+@operations.add("GET", "", ANY_ROLE, "The catalogue", answers={200: PlanList}, problems=(401, 503))
+async def plans(request: Request, _caller: ApiKey) -> Response:
     """Every plan in its current version. Any role."""
     listed = await front_of(request).ask(lambda engine: engine.catalogue.fresh())
     view = PlanList(items=[PlanView.of(listed[code]) for code in sorted(listed)])
     return Response(view.json_bytes(), media_type="application/json")
 
 
-@router.get(
+@operations.add(
+    "GET",
     "/{code}",
-    summary="One plan",
-    response_model=PlanView,
-    responses=openapi.answers({}, 401, 404, 422, 503),
-    openapi_extra=openapi.query(WhichVersion),
+    ANY_ROLE,
+    "One plan",
+    answers={200: PlanView},
+    problems=(401, 404, 422, 503),
+    takes=openapi.query(WhichVersion),
 )
-async def plan(request: Request, code: str, _caller: Anybody) -> Response:
+async def plan(request: Request, _caller: ApiKey, code: str) -> Response:
     """A plan in its current version, or in any it ever had. Any role."""
     version = read_query(WhichVersion, request).version
     view = await front_of(request).ask(lambda engine: _shown(engine, code, version))
     return Response(view.json_bytes(), media_type="application/json")
 
 
-@router.put(
+@operations.add(
+    "PUT",
     "/{code}",
-    summary="Publish a plan",
-    response_model=PlanView,
-    responses=openapi.answers({201: PlanView}, 401, 403, 413, 415, 422, 503),
-    openapi_extra=openapi.body("Plan"),
+    ADMIN,
+    "Publish a plan",
+    answers={200: PlanView, 201: PlanView},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.body("Plan"),
 )
-async def publish(request: Request, code: str, _caller: Admin) -> Response:
+async def publish(request: Request, _caller: ApiKey, code: str) -> Response:
     """What changes anything is a new version (201), and on sale; the same again is the version it is (200). Orders
     under way keep what they were asked with. Role: admin."""
     wanted = _wanted(await read_json(request), code)
@@ -62,26 +68,30 @@ async def publish(request: Request, code: str, _caller: Admin) -> Response:
     return Response(view.json_bytes(), 201 if new else 200, media_type="application/json")
 
 
-@router.post(
+@operations.add(
+    "POST",
     "/{code}/withdraw",
-    summary="No longer sold",
-    response_model=SaleView,
-    responses=openapi.answers({}, 401, 403, 404, 413, 503),
+    ADMIN,
+    "No longer sold",
+    answers={200: SaleView},
+    problems=(401, 403, 404, 413, 503),
 )
-async def withdraw(request: Request, code: str, _caller: Admin) -> Response:
+async def withdraw(request: Request, _caller: ApiKey, code: str) -> Response:
     """Withdraw a plan from sale; a yes under way still counts. Needs no body. Role: admin."""
     await read_body(request, MOST_FORM)
     listed = await front_of(request).ask_long(lambda engine: engine.catalogue.set_sale(code, Sale.WITHDRAWN))
     return Response(SaleView.of(listed).json_bytes(), media_type="application/json")
 
 
-@router.post(
+@operations.add(
+    "POST",
     "/{code}/revoke",
-    summary="Take it back",
-    response_model=SaleView,
-    responses=openapi.answers({}, 401, 403, 404, 413, 503),
+    ADMIN,
+    "Take it back",
+    answers={200: SaleView},
+    problems=(401, 403, 404, 413, 503),
 )
-async def revoke(request: Request, code: str, caller: Admin) -> Response:
+async def revoke(request: Request, caller: ApiKey, code: str) -> Response:
     """No new orders, and what is open is cancelled with a notice to the subscriber. Asking again goes on where a call
     that died left off. Needs no body. Role: admin."""
     await read_body(request, MOST_FORM)

@@ -2,13 +2,13 @@
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
@@ -17,7 +17,6 @@ from consent_engine.api.views import instant
 from consent_engine.errors import (
     ConsentError,
     DisclosureMissing,
-    FieldError,
     Forbidden,
     KeyNotFound,
     Malformed,
@@ -181,20 +180,13 @@ def of_http(error: HTTPException, allowed: str = "") -> Response:
 def allowed_at(routes: Iterable[BaseRoute], scope: Scope) -> str:
     """The methods an address takes. The framework's own answer names those of the first route there, and no more."""
     methods: dict[str, set[str]] = {}
-    for route in _matching(routes, scope):
+    for route in routes:
+        if not isinstance(route, Route) or route.matches(scope)[0] is Match.NONE:
+            continue
         methods.setdefault(route.path, set()).update(route.methods or ())
     # What is an address of its own (/v1/orders/search) is nobody's id (/v1/orders/{order_id}).
     template = min(methods, key=lambda path: path.count("{"), default="")
     return ", ".join(sorted(methods.get(template, ())))
-
-
-def _matching(routes: Iterable[BaseRoute], scope: Scope) -> Iterator[Route]:
-    for route in routes:
-        router = getattr(route, "original_router", None)  # FastAPI keeps an included router whole
-        if router is not None:
-            yield from _matching(router.routes, scope)
-        elif isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
-            yield route
 
 
 def of_defect() -> Response:
@@ -203,30 +195,17 @@ def of_defect() -> Response:
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail)
 
 
-def install(app: FastAPI) -> None:
-    """Have every error answered as a problem."""
+def handlers(defects: Counter[str]) -> dict[Any, Any]:
+    """How every error is answered: as a problem. defects: counts, by type, what should never be raised."""
 
-    async def ours(request: Request, error: Exception) -> Response:
-        if not isinstance(error, ConsentError):
-            return of_defect()
+    async def ours(request: Request, error: ConsentError) -> Response:
         if status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR:
-            app.state.front.defects[type(error).__name__] += 1
+            defects[type(error).__name__] += 1
             log.error("a request failed: %s", type(error).__name__)
         signed = request.url.path.startswith("/v1/gateways/")
         return of_error(error, challenge="Signature" if signed else "Bearer")
 
-    async def theirs(request: Request, error: Exception) -> Response:
-        if not isinstance(error, HTTPException):
-            return of_defect()
-        return of_http(error, allowed_at(app.routes, request.scope))
+    async def of_the_framework(request: Request, error: HTTPException) -> Response:
+        return of_http(error, allowed_at(request.app.routes, request.scope))
 
-    async def unreadable(_request: Request, _error: Exception) -> Response:
-        return of_error(Malformed([FieldError("request", "malformed", "cannot be read")]))
-
-    handlers: dict[type[Exception], Any] = {
-        ConsentError: ours,
-        HTTPException: theirs,
-        RequestValidationError: unreadable,
-    }
-    for kind, handler in handlers.items():
-        app.add_exception_handler(kind, handler)
+    return {ConsentError: ours, HTTPException: of_the_framework}

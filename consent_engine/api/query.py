@@ -2,8 +2,8 @@
 
 from typing import Annotated, Literal, TypeVar
 
-from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.requests import Request
 
 from consent_engine.api.forms import MOST_LISTED, Instant, read
 from consent_engine.domain.lifecycle import State

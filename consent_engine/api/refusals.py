@@ -1,15 +1,16 @@
 """Refusals over HTTP: "never again", one or many; which stand, what is held, how one is lifted; may one dial?"""
 
-from fastapi import APIRouter, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api import openapi
-from consent_engine.api.auth import FULL_NUMBERS, Admin, AgentOrOps, Ops, OpsOrAuditor
+from consent_engine.api.auth import ADMIN, AGENT_OR_OPS, FULL_NUMBERS, OPS, OPS_OR_AUDITOR
 from consent_engine.api.body import MOST_LIST, read_json
 from consent_engine.api.forms import DecideHeld, Dial, Lift, Refuse, read, read_dials
 from consent_engine.api.front import front_of
 from consent_engine.api.imports import read_csv, refusals_in
 from consent_engine.api.listed import DecidedView, HeldList, Imported, Lifted, RefusalList, from_address
+from consent_engine.api.operation import Operations
 from consent_engine.api.problems import RefusalNotFound
 from consent_engine.api.query import ListRefusals, read_query
 from consent_engine.api.views import DialView, RefusalView, instant
@@ -18,22 +19,24 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.restriction import EVERY_CARRIER
 from consent_engine.engine import Engine
 from consent_engine.errors import FieldError, Malformed
-from consent_engine.ports import LiftedWord
+from consent_engine.ports import ApiKey, LiftedWord
 from consent_engine.receiving import RefusalAsked
 
-router = APIRouter(prefix="/v1", tags=["refusals"])
+operations = Operations("refusals", "/v1")
 BATCH = 500
 """How many rows of a file are stored in one round trip."""
 
 
-@router.post(
+@operations.add(
+    "POST",
     "/callable",
-    summary="May it be dialled?",
-    response_model=DialView | list[DialView],
-    responses=openapi.answers({}, 401, 403, 413, 415, 422, 503),
-    openapi_extra=openapi.body("Dial", also_list=True),
+    AGENT_OR_OPS,
+    "May it be dialled?",
+    answers={200: DialView | list[DialView]},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.body("Dial", also_list=True),
 )
-async def callable_(request: Request, _caller: AgentOrOps) -> Response:
+async def callable_(request: Request, _caller: ApiKey) -> Response:
     """For one number, or a list of up to 1000, answered in order. Roles: agent, ops."""
     body = await read_json(request, MOST_LIST)
     dials = read_dials(body) if isinstance(body, list) else [read(Dial, body)]
@@ -43,15 +46,16 @@ async def callable_(request: Request, _caller: AgentOrOps) -> Response:
     return Response(content, media_type="application/json")
 
 
-@router.post(
+@operations.add(
+    "POST",
     "/refusals",
-    status_code=201,
-    summary="Never again",
-    response_model=RefusalView,
-    responses=openapi.answers({200: RefusalView}, 401, 403, 413, 415, 422, 503),
-    openapi_extra=openapi.body("Refuse"),
+    AGENT_OR_OPS,
+    "Never again",
+    answers={201: RefusalView, 200: RefusalView},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.body("Refuse"),
 )
-async def refuse(request: Request, caller: AgentOrOps) -> Response:
+async def refuse(request: Request, caller: ApiKey) -> Response:
     """Nobody calls this number again, and its open orders are cancelled. 200 when that stood. Roles: agent, ops."""
     form = read(Refuse, await read_json(request))
     by = f"{caller.name}/{form.agent}" if form.agent else caller.name
@@ -63,14 +67,16 @@ async def refuse(request: Request, caller: AgentOrOps) -> Response:
     return Response(view.json_bytes(), 201 if stored.is_new else 200, media_type="application/json")
 
 
-@router.get(
+@operations.add(
+    "GET",
     "/refusals",
-    summary="Which stand",
-    response_model=RefusalList | HeldList,
-    responses=openapi.answers({}, 401, 403, 422, 503),
-    openapi_extra=openapi.query(ListRefusals),
+    OPS_OR_AUDITOR,
+    "Which stand",
+    answers={200: RefusalList | HeldList},
+    problems=(401, 403, 422, 503),
+    takes=openapi.query(ListRefusals),
 )
-async def list_(request: Request, caller: OpsOrAuditor) -> Response:
+async def list_(request: Request, caller: ApiKey) -> Response:
     """Newest first, a page at a time. `state=held`: what may be a refusal, its words without numbers, for a person to
     decide. Roles: ops (masked), auditor."""
     form = read_query(ListRefusals, request)
@@ -84,14 +90,16 @@ async def list_(request: Request, caller: OpsOrAuditor) -> Response:
     return Response(await front_of(request).ask(listed), media_type="application/json")
 
 
-@router.post(
+@operations.add(
+    "POST",
     "/refusals/held",
-    summary="Decide what is held",
-    response_model=DecidedView,
-    responses=openapi.answers({}, 401, 403, 413, 415, 422, 503),
-    openapi_extra=openapi.body("DecideHeld"),
+    OPS,
+    "Decide what is held",
+    answers={200: DecidedView},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.body("DecideHeld"),
 )
-async def decide_held(request: Request, caller: Ops) -> Response:
+async def decide_held(request: Request, caller: ApiKey) -> Response:
     """Whether replies are a refusal, up to 500 at once, one event each. A refusal cancels what is open; else its order
     goes on, and `reason` says why it was none. Not for who placed the order. Role: ops."""
     form = read(DecideHeld, await read_json(request))
@@ -101,14 +109,16 @@ async def decide_held(request: Request, caller: Ops) -> Response:
     return Response(DecidedView.of(decided).json_bytes(), media_type="application/json")
 
 
-@router.post(
+@operations.add(
+    "POST",
     "/refusals/import",
-    summary="A file of them",
-    response_model=Imported,
-    responses=openapi.answers({}, 401, 403, 413, 415, 422, 503),
-    openapi_extra=openapi.CSV,
+    OPS,
+    "A file of them",
+    answers={200: Imported},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.CSV,
 )
-async def import_(request: Request, caller: Ops) -> Response:
+async def import_(request: Request, caller: ApiKey) -> Response:
     """CSV with the header `msisdn,carrier,channel` and, if wanted, `ref`; an empty carrier: all. Up to 10000 rows and
     2 MiB. Every row is looked at first: with anything wrong, none is taken. The same file again is safe. Role: ops."""
     content = await read_csv(request)
@@ -124,14 +134,16 @@ async def import_(request: Request, caller: Ops) -> Response:
     return Response(view.json_bytes(), media_type="application/json")
 
 
-@router.post(
+@operations.add(
+    "POST",
     "/refusals/lift",
-    summary="Lift one",
-    response_model=Lifted,
-    responses=openapi.answers({}, 401, 403, 404, 413, 415, 422, 503),
-    openapi_extra=openapi.body("Lift"),
+    ADMIN,
+    "Lift one",
+    answers={200: Lifted},
+    problems=(401, 403, 404, 413, 415, 422, 503),
+    takes=openapi.body("Lift"),
 )
-async def lift(request: Request, caller: Admin) -> Response:
+async def lift(request: Request, caller: ApiKey) -> Response:
     """On evidence of the subscriber's own act, which is kept; 404 `refusal_not_found` when none stands. Role: admin."""
     form = read(Lift, await read_json(request))
     front = front_of(request)

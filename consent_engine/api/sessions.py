@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from time import monotonic
 from urllib.parse import urlsplit
 
-from fastapi import Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.front import Front

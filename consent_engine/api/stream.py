@@ -5,25 +5,24 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from http import HTTPStatus
 from time import monotonic
-from typing import Annotated, cast
+from typing import cast
 
-from fastapi import APIRouter, Depends, Request
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Send
 
 from consent_engine.api import openapi
-from consent_engine.api.auth import Allowed, bearer, sees_whole, visible
+from consent_engine.api.auth import AGENT_OR_OPS, sees_whole, visible
 from consent_engine.api.front import front_of
+from consent_engine.api.operation import Operations, caller_of
 from consent_engine.api.orders import check_id
 from consent_engine.api.streams import Streams
 from consent_engine.api.views import timeline
 from consent_engine.domain.order import Order
 from consent_engine.errors import Forbidden, StoreUnavailable, Unauthenticated
-from consent_engine.keys import Role
 from consent_engine.ports import ApiKey
 
-router = APIRouter(prefix="/v1/orders", tags=["orders"])
+operations = Operations("orders", "/v1/orders")
 HEARTBEAT_S = 15.0
 LINGER_S = 5.0
 """How long after its last entry a settled order is still watched: reports on the last SMS come after it."""
@@ -34,7 +33,6 @@ SEND_S = 30.0
 RETRY_MS = 3_000
 _ENTRY = re.compile("[0-9]{1,6}")
 HEADERS = {"X-Accel-Buffering": "no"}
-_may = Allowed(Role.AGENT, Role.OPS)
 
 
 class EventStream(StreamingResponse):
@@ -58,14 +56,16 @@ class EventStream(StreamingResponse):
             await cast(AsyncGenerator[bytes, None], self.body_iterator).aclose()
 
 
-@router.get(
+@operations.add(
+    "GET",
     "/{order_id}/stream",
-    summary="Watch an order",
-    response_class=EventStream,
-    responses=openapi.STREAM | openapi.answers({}, 401, 403, 404, 503),
-    openapi_extra={"parameters": [openapi.LAST_EVENT_ID]},
+    AGENT_OR_OPS,
+    "Watch an order",
+    answers=openapi.STREAM,
+    problems=(401, 403, 404, 503),
+    takes={"parameters": [openapi.LAST_EVENT_ID]},
 )
-async def stream(request: Request, order_id: str, caller: Annotated[ApiKey, Depends(_may)]) -> Response:
+async def stream(request: Request, caller: ApiKey, order_id: str) -> Response:
     """Server-sent events: one a timeline entry, from the beginning, then live. `id` is the entry's number; with it in
     `Last-Event-ID` the next ones come. Some seconds after the order settled an event `end` closes the stream; asked
     again, 204 says that no more will come. Roles: agent (own), ops (masked)."""
@@ -124,7 +124,7 @@ class Telling:
         if monotonic() - self._checked_at < KEY_CHECK_S:
             return True
         try:
-            caller = await _may(self._request, await bearer(self._request))
+            caller = await caller_of(self._request, AGENT_OR_OPS)
         except (Unauthenticated, Forbidden):
             return False
         self._checked_at = monotonic()

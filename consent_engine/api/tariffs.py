@@ -8,11 +8,11 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
-from fastapi import APIRouter, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from consent_engine.api import openapi
 from consent_engine.api.front import front_of
+from consent_engine.api.operation import PUBLIC, Operations
 from consent_engine.api.recent import Recent
 from consent_engine.api.views import PlanList, PlanView
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, words
@@ -21,7 +21,7 @@ from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.plan import DISCLOSURES
 from consent_engine.engine import Engine
 
-router = APIRouter(tags=["plans"])
+operations = Operations("plans")
 LOOKED_S = 1.0
 SHOWN = {Sale.ON_SALE: "on_sale", Sale.WITHDRAWN: "withdrawn"}
 """Who agreed to a plan must find it for as long as his yes may count; one that was revoked is nobody's."""
@@ -47,14 +47,14 @@ def public(engine: Engine) -> list[Listed]:
     ]  # fmt: skip
 
 
-@router.get("/tariffs.json", summary="Public tariffs", response_model=PlanList, responses=openapi.answers({}, 503))
+@operations.add("GET", "/tariffs.json", PUBLIC, "Public tariffs", answers={200: PlanList}, problems=(503,))
 async def tariffs_json(request: Request) -> Response:
     """Every plan that web hall and app show now. Needs no key."""
     view = PlanList(items=[PlanView.of(listed) for listed in await _tariffs(request).of(request)])
     return Response(view.json_bytes(), headers=HEADERS, media_type="application/json")
 
 
-@router.get("/tariffs", include_in_schema=False)
+@operations.add("GET", "/tariffs", PUBLIC)
 async def tariffs(request: Request) -> Response:
     """The page; `#code` is a plan's place on it."""
     language = language_of(request)

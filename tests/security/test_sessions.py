@@ -8,7 +8,6 @@ from consent_engine.api.sessions import MOST_FAILURES
 from consent_engine.keys import Role
 from tests.integration.api_door import is_problem, order, server
 from tests.integration.page_door import SAME, PageDoor
-from tests.integration.test_surface_document import every_route
 
 NOBODY = "0" * 28
 PARTS = {"order_id": NOBODY, "line": NOBODY, "code": "5g-smart-199", "name": "simulated", "rest": ""}
@@ -140,7 +139,7 @@ def test_a_form_of_another_kind_signs_nobody_in(fresh, kind):
 
 def changing(door):
     """Every route that changes something, from the application's own table."""
-    for route in every_route(door.app.routes):
+    for route in door.app.routes:
         for method in sorted((getattr(route, "methods", None) or set()) - {"GET", "HEAD"}):
             if not PROVEN.match(route.path) and route.path != "/sign-in":
                 yield method, route.path.replace(":path", "").format(**PARTS)
@@ -187,7 +186,7 @@ def reading(door):
     """Every address that is looked at, from the application's own table; the stream has tests of its own."""
     paths = {
         route.path.replace(":path", "").format(**PARTS)
-        for route in every_route(door.app.routes)
+        for route in door.app.routes
         if "GET" in (getattr(route, "methods", None) or {"GET"})
     }
     assets = set(re.findall(r'(?:src|href)="(/assets/[^"]+)"', door.sign_in(Role.ADMIN).get("/ops").text))
@@ -253,7 +252,7 @@ def test_answers_to_what_is_wrong_are_as_strict(fresh):
 def test_a_stranger_gets_nothing_but_what_is_public(fresh):
     placed = fresh.place(order(msisdn="+8613800000009"), key="secret-one").json()
     closed = 0
-    for route in every_route(fresh.app.routes):
+    for route in fresh.app.routes:
         if route.path in PUBLIC or PROVEN.match(route.path):
             continue
         for method in sorted((getattr(route, "methods", None) or {"GET"}) - {"HEAD"}):

@@ -5,11 +5,12 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fastapi import APIRouter, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.body import KIB, read_body
 from consent_engine.api.front import HEARD_WITHIN_MS, front_of
+from consent_engine.api.operation import PUBLIC, Operations
 from consent_engine.api.recent import Recent
 from consent_engine.api.sessions import Sessions
 from consent_engine.api.views import instant
@@ -21,7 +22,7 @@ from consent_engine.errors import Forbidden, OrderNotFound
 from consent_engine.keys import Role
 from consent_engine.ports import ApiKey, Owner, Stuck
 
-router = APIRouter(include_in_schema=False)
+operations = Operations()
 MOST_SHOWN = 200
 LOOKED_S = 1.0
 LINE = re.compile("[0-9a-f]{28}")
@@ -40,7 +41,7 @@ class Board:
         return await self._looked.of("", lambda: front.ask(look)) | {"defects": dict(front.defects)}
 
 
-@router.get("/ops/board")
+@operations.add("GET", "/ops/board", PUBLIC)
 async def board(request: Request) -> Response:
     """Roles: ops, auditor."""
     await caller_of(request, MAY_OPEN["/ops"])
@@ -48,7 +49,7 @@ async def board(request: Request) -> Response:
     return Response(json.dumps(await shown.of(request), ensure_ascii=False), media_type="application/json")
 
 
-@router.post("/ops/lines/{line}/retry", status_code=204)
+@operations.add("POST", "/ops/lines/{line}/retry", PUBLIC)
 async def retry_line(request: Request, line: str) -> Response:
     """What is parked of no order is due now. Role: ops."""
     await caller_of(request, frozenset({Role.OPS, Role.ADMIN}))

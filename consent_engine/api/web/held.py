@@ -3,11 +3,12 @@
 import json
 from typing import Any
 
-from fastapi import APIRouter, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.forms import MOST_DECIDED
 from consent_engine.api.front import front_of
+from consent_engine.api.operation import PUBLIC, Operations
 from consent_engine.api.recent import Recent
 from consent_engine.api.views import instant
 from consent_engine.api.web.board import caller_of
@@ -15,7 +16,7 @@ from consent_engine.api.web.rendering import MAY_OPEN
 from consent_engine.engine import Engine
 from consent_engine.held import HeldGroup, grouped
 
-router = APIRouter(include_in_schema=False)
+operations = Operations()
 MOST_SHOWN = 50
 LOOKED_S = 2.0
 
@@ -31,7 +32,7 @@ class HeldBoard:
         return await self._looked.of("", lambda: front_of(request).ask(look))
 
 
-@router.get("/ops/held")
+@operations.add("GET", "/ops/held", PUBLIC)
 async def held(request: Request) -> Response:
     """Roles: ops, auditor."""
     await caller_of(request, MAY_OPEN["/ops"])

@@ -4,10 +4,11 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
-from fastapi import APIRouter, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from consent_engine.api.body import KIB, read_body
+from consent_engine.api.operation import PUBLIC, Operations
 from consent_engine.api.problems import NotOurMediaType
 from consent_engine.api.sessions import Session, Sessions, TooManySignIns
 from consent_engine.api.web.rendering import HEADERS, MAY_OPEN, page, served
@@ -15,7 +16,7 @@ from consent_engine.api.web.words import language_of, words
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.errors import ConsentError, Forbidden, StoreUnavailable, Unauthenticated
 
-router = APIRouter(include_in_schema=False)
+operations = Operations()
 MOST_SIGN_IN = 4 * KIB
 
 
@@ -33,7 +34,7 @@ async def signed_in(request: Request) -> Session | None:
         return None
 
 
-@router.get("/")
+@operations.add("GET", "/", PUBLIC)
 async def start(request: Request) -> Response:
     """What this visitor may open; the sign-in for a stranger."""
     session = await signed_in(request)
@@ -42,7 +43,7 @@ async def start(request: Request) -> Response:
     return page(request, "start.html", session)
 
 
-@router.post("/sign-in")
+@operations.add("POST", "/sign-in", PUBLIC)
 async def sign_in(request: Request) -> Response:
     """Take a key, hand out a session."""
     form = await _form(request)
@@ -55,7 +56,7 @@ async def sign_in(request: Request) -> Response:
     return answer
 
 
-@router.post("/sign-out")
+@operations.add("POST", "/sign-out", PUBLIC)
 async def sign_out(request: Request) -> Response:
     """Forget the session."""
     form = await _form(request)
@@ -68,13 +69,13 @@ async def sign_out(request: Request) -> Response:
     return answer
 
 
-@router.get("/ops")
+@operations.add("GET", "/ops", PUBLIC)
 async def ops(request: Request) -> Response:
     """For operations."""
     return await _behind_sign_in(request, "ops.html")
 
 
-@router.get("/desk")
+@operations.add("GET", "/desk", PUBLIC)
 async def desk(request: Request) -> Response:
     """For agents."""
     carriers = {
@@ -85,10 +86,10 @@ async def desk(request: Request) -> Response:
     return await _behind_sign_in(request, "desk.html", resend_max=most, carriers=carriers)
 
 
-@router.get("/assets/{name}")
-async def assets(name: str, v: str = "") -> Response:
+@operations.add("GET", "/assets/{name}", PUBLIC)
+async def assets(request: Request, name: str) -> Response:
     """What the pages load."""
-    return served(name, v)
+    return served(name, request.query_params.get("v", ""))
 
 
 async def _behind_sign_in(request: Request, name: str, **told: Any) -> Response:  # noqa: ANN401 - for templates

@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
-from fastapi import Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from consent_engine.api.sessions import Session

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import rq_dashboard  # type: ignore[import-untyped]
 from a2wsgi import WSGIMiddleware
-from fastapi import Request
 from flask import Flask, Response, request
+from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
@@ -118,6 +118,10 @@ async def _no_body() -> Message:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-def route(rq_url: str, sessions: Sessions) -> Route:
+def routes(rq_url: str, sessions: Sessions) -> list[Route]:
     """Everything below /rq."""
-    return Route(PREFIX + "/{rest:path}", Guarded(dashboard(rq_url), sessions))
+    return [Route(PREFIX, _to_its_start), Route(PREFIX + "/{rest:path}", Guarded(dashboard(rq_url), sessions))]
+
+
+async def _to_its_start(_request: Request) -> RedirectResponse:
+    return RedirectResponse(f"{PREFIX}/")

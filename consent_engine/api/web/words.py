@@ -6,7 +6,7 @@ from importlib.resources import files
 from types import MappingProxyType
 
 import yaml
-from fastapi import Request
+from starlette.requests import Request
 
 LANGUAGES = ("zh", "en")
 COOKIE = "lang"
