@@ -106,6 +106,7 @@ def leased_of(
         barred = tuple(more) if mark == "2" else ()
         return Leased(effect, token, mark == "1", now, order=order_of(fields, offers, seal), barred=barred)
     line = Line.read(record, fields, now)
+    line = seal.line(line) if seal else line
     return Leased(effect, token, mark == "1", now, line=line, unread=tuple(unread_of(row) for row in more))
 
 

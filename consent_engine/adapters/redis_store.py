@@ -123,7 +123,8 @@ class RedisStore:
         read: dict[str, Line] = {}
         for line_id, kept in zip(lines, records[len(orders) :], strict=True):
             with told(line_id):
-                read[line_id] = Line.read(line_id, kept, now)
+                line = Line.read(line_id, kept, now)
+                read[line_id] = self._seal.line(line) if self._seal else line
         return now, found, read
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Word]:

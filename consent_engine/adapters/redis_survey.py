@@ -117,6 +117,16 @@ class RedisSurvey:
         rows = [(row or "").split("|") for row in kept]
         return [(row[1], int(row[3])) if len(row) == 4 else ("", 0) for row in rows]  # noqa: PLR2004 - as claim.lua
 
+    def lifted(self) -> Iterator[list[str]]:
+        """See Survey.lifted."""
+        after = "-"
+        while True:
+            [found] = self._all(("XRANGE", self._cell.lifted, after, "+", "COUNT", PIECE))
+            if not found:
+                return
+            yield [kept["m"] for _, kept in found]
+            after = f"({found[-1][0]}"
+
     def unmatched(self, since: Millis, until: Millis, most: int) -> int:
         """See Survey.unmatched."""
         [found] = self._all(("XRANGE", self._cell.unmatched, since, f"({until}", "COUNT", most))
@@ -169,6 +179,10 @@ class CellsSurvey:
     def reservations(self, keys: Sequence[str]) -> list[tuple[str, Millis]]:
         """See Survey.reservations."""
         return self._each(keys, str, lambda cell, some: cell.reservations(some))
+
+    def lifted(self) -> Iterator[list[str]]:
+        """See Survey.lifted."""
+        return _in_turn([cell.lifted() for cell in self._cells])
 
     def unmatched(self, since: Millis, until: Millis, most: int) -> int:
         """See Survey.unmatched."""

@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from consent_engine.domain.consequence import excess, missing, missing_of
 from consent_engine.domain.decision import PARKED, Put
 from consent_engine.domain.effects import READ, WAKE_LINE, WAKE_UNDECIDED, Lane, Millis, Pending, lane_of
-from consent_engine.domain.event import chain
-from consent_engine.domain.lifecycle import State, advance
+from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Line
 from consent_engine.domain.order import Order
-from consent_engine.errors import IllegalTransition
+from consent_engine.domain.seal import sound
 from consent_engine.ports import Archive, Commit, LineChange, OrderChange, Owner, Store, Word
 from consent_engine.ports.survey import Survey
 
@@ -44,6 +43,8 @@ class Looker:
     days: defaultdict[str, Counter[State]] = field(default_factory=lambda: defaultdict(Counter))
     lines: dict[str, None] = field(default_factory=dict)
     """lines that orders and due members lead to"""
+    refused: dict[tuple[str, str], Millis] = field(default_factory=dict)
+    """line and carrier -> when the newest order was placed that a refusal ended, of those looked at"""
     seen: set[str] = field(default_factory=set)
     """orders that were looked at"""
 
@@ -61,6 +62,9 @@ class Looker:
             self.looked["orders"] += 1
             self.days[day_of(order.doc.placed_at)][order.state] += order.id not in moving
             self.lines[order.line] = None
+            if order.was_refused:
+                whom = order.line, order.doc.carrier
+                self.refused[whom] = max(order.doc.placed_at, self.refused.get(whom, 0))
             if not sound(order):
                 self.found["history"].append(order.id)
             told = [*_troubles(order), *_entry(order, lines.get(order.line))]
@@ -222,17 +226,6 @@ class Looker:
         [word] = self.store.commit([commit], prove=True)
         if word is Word.OK:
             self.mended += [f"{whose} {put.effect}" for put in puts]
-
-
-def sound(order: Order) -> bool:
-    """Whether its history gives its state and the head of its chain."""
-    state = State.AGREED
-    try:
-        for event in order.events:
-            state = advance(state, event.trigger)
-    except IllegalTransition:
-        return False
-    return state is order.state and chain("", order.publics) == order.head
 
 
 def day_of(at: Millis) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from consent_engine.doctor import refusals
 from consent_engine.doctor.findings import Finding, Level, good, named
 from consent_engine.doctor.orders import PIECE, Looker, day_of, pieces
 from consent_engine.domain.effects import Lane, Millis
@@ -30,6 +31,8 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
     "endless": (Level.BAD, "open orders without what ends their wait", MEND),
     "stalled": (Level.BAD, "open orders without the question, activation or notification that is next", STALLED),
     "undecided": (Level.BAD, "suspected refusals that nobody would ever make one", MEND),
+    "unrefused": (Level.BAD, "refusals that stand no more though nobody lifted them: these numbers could be called",
+                  "consent doctor --all --mend"),
     "undue": (Level.BAD, "records that want something which is in no due-set", MEND),
     "unread": (Level.BAD, "lines with unread messages and nobody to read them", MEND),
     "unheard": (Level.BAD, "open orders that no reply can be matched with", TELL_US),
@@ -74,6 +77,8 @@ def records(
     _due(looker, None if wanted.all else wanted.sample)
     for piece in pieces(list(looker.lines), PIECE):
         looker.lines_of(piece)
+    if wanted.all:
+        refusals.look(looker)
     _funnel(looker, oldest, complete=limit >= total)
     yield from _told(looker, total)
     yield from _reservations(store, survey, None if wanted.all else SOME_PIECES, archive)

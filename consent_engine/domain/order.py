@@ -81,6 +81,11 @@ class Order(Struct, frozen=True):
         return next(e.at for e in reversed(self.events) if e.trigger in _SETTLING)
 
     @property
+    def was_refused(self) -> bool:
+        """Whether a refusal of the carrier ended it, by its history."""
+        return any(e.trigger is Trigger.OPTED_OUT or e.detail.get("reason") == "refused" for e in self.events)
+
+    @property
     def question(self) -> Pending | None:
         """The confirmation that is still to be handed over."""
         return self.effects.get(QUESTION)
@@ -126,13 +131,13 @@ class Order(Struct, frozen=True):
         """An order from the fields of its record, and `offer`: the offer it names, as kept."""
         try:
             events, publics = _told(fields)
-            doc = Doc.read(fields["doc"], fields.get("offer", ""))
+            doc, state = Doc.read(fields["doc"], fields.get("offer", "")), State(fields["state"])
             _persons_fit(doc, events, fields)
             return cls(
                 doc=doc,
-                person=Person.read(fields["who"]) if "who" in fields else _ERASED,
+                person=_person(fields, state),
                 line=fields["line"],
-                state=State(fields["state"]),
+                state=state,
                 version=int(fields["v"]),
                 head=fields["head"],
                 events=events,
@@ -192,6 +197,11 @@ def _told(fields: Mapping[str, str]) -> tuple[tuple[Event, ...], tuple[str, ...]
     while (public := fields.get(f"e{len(publics)}")) is not None:
         publics.append(public)
     return tuple(unseal(public, fields.get(f"p{n}", "")) for n, public in enumerate(publics[1:], 1)), tuple(publics)
+
+
+def _person(fields: Mapping[str, str], state: State) -> Person:
+    """The person part; only of a settled order it may be erased. Raises KeyError."""
+    return _ERASED if state.settled and "who" not in fields else Person.read(fields["who"])
 
 
 def _persons_fit(doc: Doc, events: tuple[Event, ...], fields: Mapping[str, str]) -> None:

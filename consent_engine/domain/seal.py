@@ -10,8 +10,12 @@ import hmac
 from collections.abc import Callable
 
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.event import chain
+from consent_engine.domain.lifecycle import State, advance
+from consent_engine.domain.line import Line, line_id
+from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order import Order
-from consent_engine.errors import BrokenRecord
+from consent_engine.errors import BrokenRecord, IllegalTransition
 
 FIELD = "mac"
 """The field of an order's record that holds it."""
@@ -24,6 +28,7 @@ class Seal:
     """
 
     def __init__(self, secret: str, since: Callable[[], Millis | None] = lambda: None) -> None:
+        self._secret = secret
         self._key = hmac.new(secret.encode(), b"order record", hashlib.sha256).digest()
         self._ask = since
         self._since: Millis | None = None
@@ -37,11 +42,37 @@ class Seal:
     def check(self, order: Order, kept: str | None) -> Order:
         """The order, when its seal fits; raises BrokenRecord. One without is believed when it is older than seals."""
         if kept is None:
-            if self._since is None:
-                self._since = self._ask()
-            if self._since is None or order.doc.placed_at < self._since:
-                return order
-            raise BrokenRecord("an order without its seal")
+            return self._unsealed(order)
         if not hmac.compare_digest(kept, self.of(order)):
             raise BrokenRecord("an order's record does not match its seal: somebody changed it")
         return order
+
+    def _unsealed(self, order: Order) -> Order:
+        if self._since is None:
+            self._since = self._ask()
+        if self._since is not None and order.doc.placed_at >= self._since:
+            raise BrokenRecord("an order without its seal")
+        # All that can be compared of it is.
+        if not sound(order) or (order.person.msisdn and not self._is_line(order.line, order.person.msisdn)):
+            raise BrokenRecord("an order whose history does not give its record: somebody changed it")
+        return order
+
+    def line(self, line: Line) -> Line:
+        """The line, when its number is the one that it is named by; raises BrokenRecord."""
+        if line.msisdn and not self._is_line(line.id, line.msisdn):
+            raise BrokenRecord("a line with another number than its own: somebody changed it")
+        return line
+
+    def _is_line(self, line: str, msisdn: str) -> bool:
+        return hmac.compare_digest(line, line_id(self._secret, Msisdn(msisdn)))
+
+
+def sound(order: Order) -> bool:
+    """Whether its history gives its state and the head of its chain."""
+    state = State.AGREED
+    try:
+        for event in order.events:
+            state = advance(state, event.trigger)
+    except IllegalTransition:
+        return False
+    return state is order.state and chain("", order.publics) == order.head

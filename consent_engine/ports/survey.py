@@ -53,6 +53,9 @@ class Survey(Protocol):
     def reservations(self, keys: Sequence[str]) -> list[tuple[str, Millis]]:
         """The order and the instant that each reservation stands for; ('', 0) for what went meanwhile."""
 
+    def lifted(self) -> Iterator[list[str]]:
+        """What was kept of liftings (json: line, carrier, at, ...), in pieces."""
+
     def unmatched(self, since: Millis, until: Millis, most: int) -> int:
         """How many messages that answered nothing came from `since` on and before `until`, repeats not counted.
 

@@ -12,11 +12,10 @@ from consent_engine.adapters.redis_registry import RedisRegistry
 from consent_engine.adapters.redis_store import RedisStore
 from consent_engine.adapters.sql_archive import SqlArchive
 from consent_engine.adapters.sql_connections import connected
-from consent_engine.doctor.orders import sound
 from consent_engine.domain.admit import Terms
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.retention import Retention
-from consent_engine.domain.seal import Seal
+from consent_engine.domain.seal import Seal, sound
 from consent_engine.engine import Engine
 from consent_engine.listing import Filter
 from consent_engine.pace import Pace

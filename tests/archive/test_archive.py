@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import func, update
 
 from consent_engine.adapters.sql_tables import ORDERS
-from consent_engine.doctor.orders import sound
 from consent_engine.domain.admit import Placing
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Purpose, Uncertain
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import parse
+from consent_engine.domain.seal import sound
 from consent_engine.domain.sms import Delivery
 from consent_engine.errors import (
     DoNotCall,

@@ -35,8 +35,10 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line import Entry
 from consent_engine.domain.order import QUESTION
 from consent_engine.domain.policy import Policy
-from consent_engine.ports import ApiKey, Commit, LineChange, OrderChange
+from consent_engine.domain.restriction import Kind as StandsAs
+from consent_engine.ports import ApiKey, Commit, LiftedWord, LineChange, OrderChange
 from consent_engine.ports.survey import Kind, Server
+from consent_engine.receiving import RefusalAsked
 from consent_engine.settings import Settings
 from tests.conftest import NUMBER, World
 
@@ -307,6 +309,36 @@ def reminded_after_settling(world):
     return order.id
 
 
+def refused(world):
+    order = asked(world)
+    world.say("TD")
+    world.run(Lane.INBOUND)
+    return order
+
+
+def off_its_line(world):
+    """A refusal is deleted from its line."""
+    order = refused(world)
+    write_line(world, order.line, fields={"r:mobile": ""})
+    return order.line
+
+
+def off_its_line_and_the_list(world):
+    """And from the list: only the history of its order tells."""
+    line = off_its_line(world)
+    world.client.delete(f"{PREFIX}refusals")
+    return line
+
+
+def line_gone(world):
+    """The line of a refusal is deleted, order and all."""
+    world.engine.refuse(RefusalAsked(NUMBER, "*", "voice", "A1024"))
+    world.run()
+    line = world.engine.line(NUMBER).id
+    world.client.delete(f"{PREFIX}line:{line}")
+    return line
+
+
 def activated_without_a_yes(world):
     order = asked(world)
     write(world, order, put=[Put(ACTIVATE, 1 << 42)])
@@ -412,6 +444,7 @@ def ageless(world):
 BROKEN = {
     "endless": (waits_for_nothing, endless, endless_before_it_is_asked),
     "stalled": (unasked, inactive_after_a_yes, unnotified), "undecided": (undecided,), "undue": (undue,),
+    "unrefused": (off_its_line, off_its_line_and_the_list, line_gone),
     "unread": (unread, unread_and_no_line), "history": (history_state, history_head),
     "unreadable": (another_number, another_state, another_detail, another_line),
     "excess": (
@@ -446,7 +479,7 @@ def test_a_record_that_nobody_can_read_is_named(world):
     assert any(each.what == f"{TROUBLES['unreadable'][1]}: 1: {order.id}" for each in wrong(world))
 
 
-MENDED = (*BROKEN["endless"], *BROKEN["undecided"], *BROKEN["undue"], *BROKEN["unread"], *BROKEN["ageless"])
+MENDED = [make for what in ("endless", "undecided", "undue", "unread", "ageless", "unrefused") for make in BROKEN[what]]
 
 
 @pytest.mark.parametrize("make", MENDED, ids=lambda make: make.__name__)
@@ -457,6 +490,31 @@ def test_what_is_surely_missing_is_put_back_and_said(world, make):
     assert wrong(world) == []
     again = look(world, Wanted(all=True, mend=True))
     assert not any(each.what.startswith("put back") for each in again), "once"
+
+
+@pytest.mark.parametrize("make", BROKEN["unrefused"], ids=lambda make: make.__name__)
+def test_a_refusal_that_was_put_back_stands_as_any_other(world, make):
+    make(world)
+    look(world, Wanted(all=True, mend=True))
+    assert not world.engine.dial(NUMBER, "mobile").callable
+    assert [each.line for each in world.engine.store.restrictions(StandsAs.REFUSED, None, 9)] == [line_of(world)]
+    world.run()
+    assert wrong(world) == []
+
+
+def line_of(world):
+    return world.engine.line(NUMBER).id
+
+
+def test_a_refusal_that_was_lifted_is_not_missed(world):
+    """Also one that was read only after it was lifted."""
+    asked(world)
+    world.say("TD")
+    world.clock.forward(seconds=1)
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftedWord.OK
+    world.clock.forward(hours=1)
+    world.run(Lane.INBOUND)
+    assert wrong(world) == []
 
 
 def test_what_was_put_back_is_done_once(world):

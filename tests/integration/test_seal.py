@@ -6,7 +6,7 @@ from consent_engine.adapters.redis_packing import DUE
 from consent_engine.domain.effects import ACTIVATE, Lane
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
-from tests.conftest import START
+from tests.conftest import NUMBER, START
 
 
 def confirmed(world):
@@ -50,6 +50,37 @@ def test_who_asks_for_an_order_that_somebody_changed_is_told_so(world):
     for ask in (world.engine.show, lambda order_id: world.engine.retry(order_id, "ops")):
         with pytest.raises(BrokenRecord, match="somebody changed it"):
             ask(order.id)
+
+
+def test_an_open_order_without_its_person_part_is_not_activated(world):
+    order = confirmed(world)
+    world.client.hdel(world.cell.order(order.id), "who")
+    world.run(Lane.ACTIVATION)
+    assert world.bss.asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"), [("e2", "said_yes", "said_no"), ("head", "", "x"), ("line", "0ce7", "0ce8")]
+)
+def test_an_order_from_before_seals_is_compared_as_far_as_it_can_be(world, name, before, after):
+    order = confirmed(world)
+    world.client.hdel(world.cell.order(order.id), "mac")
+    assert world.engine.show(order.id).id == order.id
+    change(world, order, name, before, after)
+    with pytest.raises(BrokenRecord):
+        world.engine.show(order.id)
+
+
+def test_nothing_is_sent_to_a_number_that_somebody_put_on_a_line(world):
+    world.say("帮助")
+    world.run(Lane.INBOUND)
+    line = world.engine.line(NUMBER).id
+    world.client.hset(world.cell.line(line), "msisdn", "+8613900139000")
+    world.run(Lane.SMS)
+    assert world.gateway.sent == []
+    assert [each.id for each in world.engine.store.stuck(9)] == [line]
+    with pytest.raises(BrokenRecord):
+        world.engine.dial(NUMBER, "mobile")
 
 
 def test_an_activation_that_nobody_confirmed_is_not_performed_whatever_the_record_says(world):

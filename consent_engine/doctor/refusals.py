@@ -1,0 +1,83 @@
+"""Does each refusal stand on its line? The list of refusals, and the histories, tell which there must be.
+
+The door, dialling and the gate go by fields of a line, which no seal covers: scripts change them.
+"""
+
+import uuid
+from collections.abc import Iterator, Mapping
+
+from consent_engine.doctor.orders import PIECE, Looker, pieces
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.compact import compact, parsed
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.restriction import EVERY_CARRIER, Kind
+from consent_engine.ports import Posted, Standing, Store
+from consent_engine.ports.survey import Survey
+
+DOOR = "doctor"
+"""The door of a refusal that was put back."""
+Whom = tuple[str, str]
+"""A line, and the carrier that it refused."""
+
+
+def look(looker: Looker) -> None:
+    """Name lines whose refusal is gone though nobody lifted it; put it back where that is asked for."""
+    lost = {*_off_their_lines(looker.store), *_not_lifted(looker)}
+    for line, carrier in sorted(lost):
+        looker.found["unrefused"].append(line)
+        if looker.mend:
+            _put_back(looker.store, line, carrier)
+            looker.mended.append(f"{line} refusal")
+
+
+def _off_their_lines(store: Store) -> Iterator[Whom]:
+    """Those in the list that are not on their lines. A lifting takes both in one step: only a second look tells."""
+    before: tuple[Millis, str] | None = None
+    while rows := store.restrictions(Kind.REFUSED, before, PIECE):
+        yield from ((row.line, row.name.split(" ")[1]) for row in rows if _is_off(row) and _still(store, row))
+        before = (rows[-1].at, rows[-1].name)
+
+
+def _is_off(row: Standing) -> bool:
+    return row.restriction is None
+
+
+def _still(store: Store, row: Standing) -> bool:
+    again = store.restrictions(Kind.REFUSED, (row.at, f"{row.name}\0"), 1)
+    return any(each.name == row.name and _is_off(each) for each in again)
+
+
+def _not_lifted(looker: Looker) -> list[Whom]:
+    """Those of the histories that stand no more, and that nobody lifted since their order was placed."""
+    missing = dict(_missing(looker.store, looker.refused))
+    lifted = _lifted(looker.survey) if missing else {}
+    return [
+        (line, carrier) for (line, carrier), at in missing.items()
+        if all(lifted.get((line, of), -1) < at for of in (carrier, EVERY_CARRIER))
+    ]  # fmt: skip
+
+
+def _missing(store: Store, refused: Mapping[Whom, Millis]) -> Iterator[tuple[Whom, Millis]]:
+    for piece in pieces(list(refused), PIECE):
+        lines = store.load(lines=list({line for line, _ in piece}))[2]
+        for line, carrier in piece:
+            if line in lines and lines[line].refusal(carrier) is None:
+                yield (line, carrier), refused[line, carrier]
+
+
+def _lifted(survey: Survey) -> dict[Whom, Millis]:
+    """The newest lifting of each."""
+    found: dict[Whom, Millis] = {}
+    for piece in survey.lifted():
+        for each in map(parsed, piece):
+            whom = str(each["line"]), str(each["carrier"])
+            found[whom] = max(found.get(whom, 0), int(each["at"]))
+    return found
+
+
+def _put_back(store: Store, line: str, carrier: str) -> None:
+    """As any refusal is written: it stands from now on, and ends what is open."""
+    carriers = " ".join(CARRIERS) if carrier == EVERY_CARRIER else carrier
+    body = {"kind": "refusal", "carriers": carriers, "door": DOOR, "by": DOOR}
+    key = f"{DOOR}-{uuid.uuid4().hex}"
+    store.receive([Posted(line, "", key, compact(body), (carrier,), DOOR, once=True)])
