@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from consent_engine.domain.consequence import excess, missing, missing_of
 from consent_engine.domain.decision import PARKED, Put
@@ -18,6 +19,7 @@ from consent_engine.ports.survey import Survey
 
 PIECE = 200
 DAY_MS = 86_400_000
+T = TypeVar("T")
 OF_LINES = {READ: "unread", WAKE_UNDECIDED: "undecided", WAKE_LINE: "ageless"}
 """What it is called when a line lacks one."""
 _MEMBER = re.compile(r"([ol]):([^:]+):((?:sms|wake)\..+|activate|read)")
@@ -44,7 +46,7 @@ class Looker:
     lines: dict[str, None] = field(default_factory=dict)
     """lines that orders and due members lead to"""
     refused: dict[tuple[str, str], Millis] = field(default_factory=dict)
-    """line and carrier -> when the newest order was placed that a refusal ended, of those looked at"""
+    """line and carrier -> an instant that the newest refusal is not older than, by the orders looked at"""
     seen: set[str] = field(default_factory=set)
     """orders that were looked at"""
 
@@ -62,9 +64,9 @@ class Looker:
             self.looked["orders"] += 1
             self.days[day_of(order.doc.placed_at)][order.state] += order.id not in moving
             self.lines[order.line] = None
-            if order.was_refused:
+            if at := order.refused_at:
                 whom = order.line, order.doc.carrier
-                self.refused[whom] = max(order.doc.placed_at, self.refused.get(whom, 0))
+                self.refused[whom] = max(at, self.refused.get(whom, 0))
             if not sound(order):
                 self.found["history"].append(order.id)
             told = [*_troubles(order), *_entry(order, lines.get(order.line))]
@@ -238,7 +240,7 @@ def start_of(day: str) -> Millis:
     return int(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) * 1000
 
 
-def pieces(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+def pieces(ids: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """A few at a time."""
     return (ids[n : n + size] for n in range(0, len(ids), size))
 

@@ -1,4 +1,4 @@
-"""Does each refusal stand on its line? The list of refusals, and the histories, tell which there must be.
+"""Does each refusal stand on its line? The lists of refusals and suspicions, and the histories, tell which must be.
 
 The door, dialling and the gate go by fields of a line, which no seal covers: scripts change them.
 """
@@ -31,24 +31,25 @@ def look(looker: Looker) -> None:
 
 
 def _off_their_lines(store: Store) -> Iterator[Whom]:
-    """Those in the list that are not on their lines. A lifting takes both in one step: only a second look tells."""
-    before: tuple[Millis, str] | None = None
-    while rows := store.restrictions(Kind.REFUSED, before, PIECE):
-        yield from ((row.line, row.name.split(" ")[1]) for row in rows if _is_off(row) and _still(store, row))
-        before = (rows[-1].at, rows[-1].name)
+    """Those in a list that are not on their lines. A lifting takes both in one step: only a second look tells."""
+    for kind in Kind:
+        before: tuple[Millis, str] | None = None
+        while rows := store.restrictions(kind, before, PIECE):
+            yield from ((row.line, row.name.split(" ")[1]) for row in rows if _is_off(row) and _still(store, kind, row))
+            before = (rows[-1].at, rows[-1].name)
 
 
 def _is_off(row: Standing) -> bool:
     return row.restriction is None
 
 
-def _still(store: Store, row: Standing) -> bool:
-    again = store.restrictions(Kind.REFUSED, (row.at, f"{row.name}\0"), 1)
+def _still(store: Store, kind: Kind, row: Standing) -> bool:
+    again = store.restrictions(kind, (row.at, f"{row.name}\0"), 1)
     return any(each.name == row.name and _is_off(each) for each in again)
 
 
 def _not_lifted(looker: Looker) -> list[Whom]:
-    """Those of the histories that stand no more, and that nobody lifted since their order was placed."""
+    """Those of the histories that stand no more, and that nobody has lifted since."""
     missing = dict(_missing(looker.store, looker.refused))
     lifted = _lifted(looker.survey) if missing else {}
     return [
@@ -76,7 +77,7 @@ def _lifted(survey: Survey) -> dict[Whom, Millis]:
 
 
 def _put_back(store: Store, line: str, carrier: str) -> None:
-    """As any refusal is written: it stands from now on, and ends what is open."""
+    """As any refusal is written: it stands from now on, and ends what is open. Nobody can judge words that are gone."""
     carriers = " ".join(CARRIERS) if carrier == EVERY_CARRIER else carrier
     body = {"kind": "refusal", "carriers": carriers, "door": DOOR, "by": DOOR}
     key = f"{DOOR}-{uuid.uuid4().hex}"

@@ -1,6 +1,5 @@
 """Line: one number. The orders asked of it, its refusals, its own pending effects, its unread messages."""
 
-import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 
@@ -25,7 +24,7 @@ STRANGER_MS = REMEMBER_MESSAGES_MS
 def keyed(secret: str, kind: str, *parts: str) -> str:
     """A keyed hash, 24 hex digits. Without the secret nobody can tell which number or key it came from."""
     text = "\n".join((kind, *parts)).encode("utf-8", "surrogatepass")
-    return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()[:24]
+    return hmac.digest(secret.encode(), text, "sha256").hex()[:24]
 
 
 def line_id(secret: str, msisdn: Msisdn) -> str:

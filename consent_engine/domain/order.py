@@ -81,9 +81,18 @@ class Order(Struct, frozen=True):
         return next(e.at for e in reversed(self.events) if e.trigger in _SETTLING)
 
     @property
-    def was_refused(self) -> bool:
-        """Whether a refusal of the carrier ended it, by its history."""
-        return any(e.trigger is Trigger.OPTED_OUT or e.detail.get("reason") == "refused" for e in self.events)
+    def refused_at(self) -> Millis:
+        """An instant that the refusal of its carrier which the history tells of is not older than; 0: it tells of none.
+
+        Whoever cancels may give any reason: only a message, or the gate, refuses.
+        """
+        placed, found = self.doc.placed_at, 0
+        for e in self.events:
+            if e.trigger is Trigger.OPTED_OUT:  # it may be older than the order, and read after it was lifted
+                found = max(found, min(placed, int(str(e.detail.get("received_at", placed)))))
+            elif e.detail.get("reason") == "refused" and (e.by == "engine" or "door" in e.detail):
+                found = max(found, placed)
+        return found
 
     @property
     def question(self) -> Pending | None:

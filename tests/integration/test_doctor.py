@@ -61,9 +61,9 @@ def wrong(world, wanted=EVERYTHING):
 
 def write(world, order, **change):
     """As any change is saved, but one that no decision makes."""
-    put, drop = change.pop("put", ()), change.pop("drop", ())
+    put, drop, fields = change.pop("put", ()), change.pop("drop", ()), change.pop("fields", {})
     fresh = world.engine.show(order.id)
-    changed = OrderChange(replace(fresh, **change), fresh.version, fresh.state, {}, put, drop)
+    changed = OrderChange(replace(fresh, **change), fresh.version, fresh.state, fields, put, drop)
     assert world.engine.store.commit([Commit("", order=changed)]) == ["ok"]
 
 
@@ -249,22 +249,27 @@ def unread_and_no_line(world):
     return "1234abcd"
 
 
+SEALED = {"reply_by": "0"}
+"""Any field: what writes one seals the record."""
+
+
 def history_state(world):
     order = asked(world)
-    write(world, order, state=State.CONFIRMED, put=[Put(ACTIVATE, 1 << 42)])
-    return unsealed(world, order)
+    write(world, order, state=State.CONFIRMED, put=[Put(ACTIVATE, 1 << 42)], fields=SEALED)
+    return order.id
 
 
 def history_head(world):
     order = asked(world)
-    write(world, order, head="x" * 43)
-    return unsealed(world, order)
-
-
-def unsealed(world, order):
-    """As an order from before there were seals."""
-    world.client.hdel(f"{PREFIX}order:{order.id}", "mac")
+    write(world, order, head="x" * 43, fields=SEALED)
     return order.id
+
+
+def unsealed(world):
+    """As an order from before there were seals, whose head does not fit."""
+    order_id = history_head(world)
+    world.client.hdel(f"{PREFIX}order:{order_id}", "mac")
+    return order_id
 
 
 def changed(world, name, before, after):
@@ -337,6 +342,19 @@ def line_gone(world):
     line = world.engine.line(NUMBER).id
     world.client.delete(f"{PREFIX}line:{line}")
     return line
+
+
+def suspicion_off_its_line(world):
+    world.say("别再打了行不行啊你们烦不烦")
+    line = world.engine.line(NUMBER)
+    world.run()
+    write_line(
+        world,
+        line.id,
+        fields={f"r:{each.name}": "" for each in line.restrictions},
+        drop=[(WAKE_UNDECIDED, Drop.ANYWAY)],
+    )
+    return line.id
 
 
 def activated_without_a_yes(world):
@@ -444,9 +462,9 @@ def ageless(world):
 BROKEN = {
     "endless": (waits_for_nothing, endless, endless_before_it_is_asked),
     "stalled": (unasked, inactive_after_a_yes, unnotified), "undecided": (undecided,), "undue": (undue,),
-    "unrefused": (off_its_line, off_its_line_and_the_list, line_gone),
+    "unrefused": (off_its_line, off_its_line_and_the_list, line_gone, suspicion_off_its_line),
     "unread": (unread, unread_and_no_line), "history": (history_state, history_head),
-    "unreadable": (another_number, another_state, another_detail, another_line),
+    "unreadable": (another_number, another_state, another_detail, another_line, unsealed),
     "excess": (
         settled, reminded_after_settling, activated_without_a_yes, asked_after_a_yes, notified_without_an_activation,
         failed_after_settling,
@@ -514,6 +532,23 @@ def test_a_refusal_that_was_lifted_is_not_missed(world):
     assert world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftedWord.OK
     world.clock.forward(hours=1)
     world.run(Lane.INBOUND)
+    assert wrong(world) == []
+
+
+def test_a_stop_that_was_read_after_it_was_lifted_and_another_order_came_is_not_missed(world):
+    world.place()
+    world.say("TD")
+    world.clock.forward(seconds=1)
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftedWord.OK
+    world.clock.forward(hours=1)
+    world.place(key="k2", plan="data-pack-10gb")
+    world.run(Lane.INBOUND)
+    assert wrong(world) == []
+
+
+def test_whoever_cancels_may_call_it_refused(world):
+    order = asked(world)
+    world.engine.cancel(order.id, "A1024", "refused")
     assert wrong(world) == []
 
 
