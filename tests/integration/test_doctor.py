@@ -817,7 +817,7 @@ def test_the_stuck_list_is_counted_by_reason(world):
 
 
 def test_messages_that_answer_nothing_are_told_when_they_become_many(world):
-    world.clock.now = int(world.client.time()[0]) * 1000 + 1_000  # what came is stamped by the server
+    world.clock.now = int(world.client.time()[0]) * 1000 + 60_000  # what comes is stamped by the server
     world.engine.store.unmatched([f"[{n}]" for n in range(10)])
     at_work(world)
     assert of_work(world) == []
