@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from consent_engine.domain.effects import ACTIVATE, Millis, Outcome, Pending, Purpose, Rejected, sms_parts
-from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.lifecycle import ENGAGED, State, Trigger
 from consent_engine.domain.messages import held, helped, stopped, which_one, write
 from consent_engine.domain.order import Order
 from consent_engine.domain.restriction import SUSPICION_LASTS_MS
@@ -57,7 +57,7 @@ def text_of(order: Order, purpose: Purpose) -> str:
     activated = order.last(Trigger.SERVICE_ACTIVATED)
     active_from = str(activated.detail.get("note", "")) if activated else ""
     doc = order.doc
-    subject = replace(order.subject(), still_active=order.state in _ACTIVE)
+    subject = replace(order.subject(), still_active=order.state in ENGAGED)
     return write(
         purpose, subject, needs_code=order.needs_code, active_from=active_from, until=_until(order, purpose),
         edition=doc.words,
@@ -70,10 +70,6 @@ def _until(order: Order, purpose: Purpose) -> Millis:
         return order.reply_by
     suspected = order.last(Trigger.SUSPECTED)
     return suspected.at + SUSPICION_LASTS_MS if suspected else 0
-
-
-_ACTIVE = frozenset({State.CONFIRMED, State.ACTIVATED, State.NOTIFIED})
-"""Where the service is on, or can no longer be stopped."""
 
 
 def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:

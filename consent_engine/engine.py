@@ -16,7 +16,7 @@ from consent_engine.domain.decision import begun
 from consent_engine.domain.dial import Dial, dial_of
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.facts import CancelAsked, ResendAsked, RetryAsked
-from consent_engine.domain.lifecycle import State
+from consent_engine.domain.lifecycle import Trigger, allows
 from consent_engine.domain.line import Line, line_id
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order import Order
@@ -36,7 +36,6 @@ from consent_engine.rounds import Loaded, Step, drive
 MOST_STUCK = 1_000
 EXPIRE_PIECE = 1_000
 MOST_OPEN, PASS, MOST_PASSES = 1_000_000, 500, 10_000
-CANCELLABLE = frozenset({State.AGREED, State.AWAITING_REPLY, State.CONFIRMED})
 
 
 class Engine:
@@ -231,7 +230,7 @@ class Engine:
         ids = iter(self.store.open_orders(MOST_OPEN))
         while chunk := list(islice(ids, PASS)):
             for order in self.store.live(chunk)[1].values():
-                waits = order.state in CANCELLABLE and not begun(order)
+                waits = allows(order.state, Trigger.CANCELLED) and not begun(order)
                 if order.doc.plan == code and waits:
                     yield order
 

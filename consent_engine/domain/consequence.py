@@ -24,24 +24,23 @@ from consent_engine.domain.effects import (
     Purpose,
     sms_effect,
 )
-from consent_engine.domain.lifecycle import State
+from consent_engine.domain.lifecycle import ANSWERABLE, SETTLED, State
 from consent_engine.domain.line import STRANGER_MS, Line
 from consent_engine.domain.order import QUESTION, Order
 from consent_engine.domain.restriction import SUSPICION_LASTS_MS, Kind
 
 NOTIFICATION = sms_effect(Purpose.NOTIFICATION)
 _ASKING = tuple(f"sms.{each}." for each in (Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION))
-_OPEN_TO_ANSWERS = frozenset({State.AGREED, State.AWAITING_REPLY})
 _OF_STATE = {
     QUESTION: {State.AGREED},
     WAKE_TOO_LATE: {State.AGREED},
     WAKE_REMINDER: {State.AWAITING_REPLY},
     WAKE_WINDOW: {State.AWAITING_REPLY},
-    WAKE_FAILED: _OPEN_TO_ANSWERS,
+    WAKE_FAILED: ANSWERABLE,
     ACTIVATE: {State.CONFIRMED},
     WAKE_ACTIVATE: {State.CONFIRMED},
     NOTIFICATION: {State.ACTIVATED},
-    WAKE_ARCHIVE: frozenset(state for state in State if state.settled),
+    WAKE_ARCHIVE: SETTLED,
 }
 """Effects that belong to some states only."""
 
@@ -84,7 +83,7 @@ def excess(order: Order) -> list[str]:
 def _fits(effect: str, state: State) -> bool:
     if effect in _OF_STATE:
         return state in _OF_STATE[effect]
-    return state in _OPEN_TO_ANSWERS or not effect.startswith(_ASKING)
+    return state in ANSWERABLE or not effect.startswith(_ASKING)
 
 
 def missing_of(line: Line, unread: int, now: Millis) -> list[Put]:

@@ -20,7 +20,7 @@ from consent_engine.domain.effects import (
 )
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import Rule
-from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.lifecycle import State, Trigger, allows
 from consent_engine.domain.order import QUESTION, Order
 from consent_engine.domain.sms import Delivery
 
@@ -162,9 +162,7 @@ def archiving(order: Order) -> Put:
 
 def refuse_or_note(order: Order, event: Event, late: Event, *puts: Put, late_puts: tuple[Put, ...] = ()) -> Decision:
     """End an order on somebody's word; once an activation has begun, the word is only noted (and answered)."""
-    if order.state in {State.AGREED, State.AWAITING_REPLY}:
-        return settle(order, event, *puts)
-    if order.state is State.CONFIRMED and not begun(order):
+    if allows(order.state, event.trigger) and not begun(order):
         return settle(order, event, *puts, started=Drop.NOT_BEGUN)
     return note(order, late, *late_puts)
 

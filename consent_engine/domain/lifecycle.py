@@ -1,6 +1,7 @@
 """The lifecycle: one table, held by one `transitions` machine that no order lives in.
 
-The only file that imports `transitions`. The README's picture is made from `TRANSITIONS` and tested against it.
+The only file that imports `transitions`. The README's picture is made from `TRANSITIONS` and tested against it. Every
+set of states follows from the table; a trigger that stands neither in it nor among the notes stops the import.
 """
 
 from enum import Enum, StrEnum
@@ -28,18 +29,6 @@ class State(StrEnum):
     def settled(self) -> bool:
         """A settled order never moves again."""
         return self in SETTLED
-
-
-SETTLED = frozenset(
-    {
-        State.NOTIFIED,
-        State.DECLINED,
-        State.EXPIRED,
-        State.UNDELIVERABLE,
-        State.CANCELLED,
-        State.ACTIVATION_FAILED,
-    }
-)
 
 
 class Trigger(StrEnum):
@@ -119,8 +108,47 @@ TRANSITIONS: tuple[tuple[Trigger, State, State], ...] = (
 )
 # fmt: on
 
-NOTES = frozenset(t for t in Trigger if t not in {row[0] for row in TRANSITIONS})
+NOTES = frozenset(
+    {
+        Trigger.REPORTED, Trigger.DELIVERED, Trigger.UNCLEAR, Trigger.REPLIED_EARLY, Trigger.EARLY_REPLY_VOID,
+        Trigger.REPLIED_LATE, Trigger.REPLIED_BEFORE, Trigger.REPLIED_BARRED, Trigger.SUSPECTED, Trigger.RESUMED,
+        Trigger.ASKED_HELP, Trigger.REMINDED, Trigger.HELD, Trigger.ASKED_AGAIN, Trigger.INFORMED, Trigger.NOT_INFORMED,
+        Trigger.PARKED, Trigger.RETRIED, Trigger.ENDED_LATE,
+    }
+)  # fmt: skip
 """Triggers that may be noted in any state, and change none."""
+
+if unplaced := {row[0] for row in TRANSITIONS} ^ NOTES ^ set(Trigger):
+    raise TypeError(f"neither a move nor a note: {', '.join(sorted(unplaced))}")
+
+
+def sources(trigger: Trigger) -> frozenset[State]:
+    """The states in which `trigger` happens to an order."""
+    return frozenset(source for each, source, _ in TRANSITIONS if each is trigger)
+
+
+def _leading_to(states: frozenset[State]) -> frozenset[State]:
+    """The states from which one of `states` can be reached, and these."""
+    wider = states | {source for _, source, target in TRANSITIONS if target in states}
+    return states if wider == states else _leading_to(wider)
+
+
+def _following(states: frozenset[State]) -> frozenset[State]:
+    """The states that can be reached from one of `states`, and these."""
+    wider = states | {target for _, source, target in TRANSITIONS if source in states}
+    return states if wider == states else _following(wider)
+
+
+SETTLED = frozenset(State) - {source for _, source, _ in TRANSITIONS}
+"""No way leads out of these."""
+SETTLING = frozenset(trigger for trigger, _, target in TRANSITIONS if target in SETTLED)
+"""What the last move of an order can be."""
+ANSWERABLE = _leading_to(sources(Trigger.SAID_YES))
+"""The question is to be asked, or was: a yes can still come."""
+ENGAGED = sources(Trigger.SERVICE_ACTIVATED) | _following(
+    frozenset(target for trigger, _, target in TRANSITIONS if trigger is Trigger.SERVICE_ACTIVATED)
+)
+"""The service is on, or is being switched on."""
 
 STAGES: dict[Trigger, str] = {
     Trigger.CONFIRMATION_ACCEPTED: "confirmation_sent",

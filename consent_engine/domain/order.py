@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from consent_engine.domain.doc import Doc, Person
 from consent_engine.domain.effects import Millis, Pending, Purpose, sms_effect
 from consent_engine.domain.event import Event, chain, digest, seal, unseal
-from consent_engine.domain.lifecycle import STAGES, State, Trigger, advance
+from consent_engine.domain.lifecycle import SETTLING, STAGES, State, Trigger, advance
 from consent_engine.domain.messages import Subject
 from consent_engine.errors import BrokenRecord
 
@@ -78,7 +78,7 @@ class Order(Struct, frozen=True):
         """When the order settled; 0 while it is open."""
         if not self.state.settled:
             return 0
-        return next(e.at for e in reversed(self.events) if e.trigger in _SETTLING)
+        return next(e.at for e in reversed(self.events) if e.trigger in SETTLING)
 
     @property
     def refused_at(self) -> Millis:
@@ -159,18 +159,6 @@ class Order(Struct, frozen=True):
 
 QUESTION = sms_effect(Purpose.CONFIRMATION)
 _ERASED = Person("", "", {})
-_SETTLING = frozenset(
-    {
-        Trigger.NOTIFICATION_ACCEPTED,
-        Trigger.SAID_NO,
-        Trigger.OPTED_OUT,
-        Trigger.WINDOW_CLOSED,
-        Trigger.TOO_LATE_TO_ASK,
-        Trigger.CONFIRMATION_FAILED,
-        Trigger.CANCELLED,
-        Trigger.ACTIVATION_REFUSED,
-    }
-)
 
 
 def opened(doc: Doc, person: Person, line: str, salt: str) -> tuple[Order, dict[str, str]]:

@@ -19,15 +19,12 @@ from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import Replied, Rule
 from consent_engine.domain.grammar import Keyword
-from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, State, Trigger
 from consent_engine.domain.order import QUESTION, Order
 from consent_engine.domain.outcomes import question_answered
 
 MOST_ANSWERS = 3
 """How often an order answers HELP, or STOP after activation: somebody's machine may be talking to ours."""
-_WITHOUT_SERVICE = frozenset(
-    {State.AWAITING_REPLY, State.EXPIRED, State.DECLINED, State.CANCELLED, State.UNDELIVERABLE, State.ACTIVATION_FAILED}
-)
 
 
 def on_reply(order: Order, reply: Replied, now: Millis) -> Decision:
@@ -129,7 +126,7 @@ def _held(order: Order, reply: Replied, now: Millis) -> Decision:
 def _late(order: Order, reply: Replied, now: Millis) -> Decision:
     """A yes that comes too late changes nothing; who is still waiting for the service is told so, once."""
     # After a STOP its answer was the last message.
-    waits = order.state in _WITHOUT_SERVICE and order.last(Trigger.OPTED_OUT) is None
+    waits = order.state not in ENGAGED and order.last(Trigger.OPTED_OUT) is None
     told = waits and not any(e.detail.get("answered") for e in order.all(Trigger.REPLIED_LATE))
     event = _event(Trigger.REPLIED_LATE, reply, now, answered=int(told))
     return note(order, event, *((say(Purpose.LATE, now),) if told else ()))
@@ -143,7 +140,7 @@ def _help(order: Order, reply: Replied, now: Millis) -> Decision:
 
 
 def _unknown(order: Order, reply: Replied, now: Millis) -> Decision:
-    if order.state.settled or order.state in {State.CONFIRMED, State.ACTIVATED}:
+    if order.state not in ANSWERABLE:
         return note(order, _event(Trigger.REPLIED_LATE, reply, now))
     asks = order.state is State.AWAITING_REPLY and not clarified(order)
     event = _event(Trigger.UNCLEAR, reply, now, clarified=int(asks))

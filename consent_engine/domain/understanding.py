@@ -14,7 +14,7 @@ from consent_engine.domain.event import Event
 from consent_engine.domain.facts import CancelAsked, Fact, Replied, Reported, Resumed, Rule
 from consent_engine.domain.grammar import Keyword, Read, counted, usable_code
 from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, UnreadReply, UnreadReport
-from consent_engine.domain.lifecycle import State
+from consent_engine.domain.lifecycle import ANSWERABLE, State, Trigger, sources
 from consent_engine.domain.line import Entry, Line, Unread
 from consent_engine.domain.order import MOST_EVENTS, Order
 from consent_engine.domain.replies import was_started, which_asked
@@ -178,11 +178,10 @@ def _older(entries: Sequence[Entry], message: Unread, orders: Mapping[str, Order
     return [e for e in entries if e.order in orders and orders[e.order].doc.placed_at <= message.at]
 
 
-_WAITING = frozenset({State.AGREED, State.AWAITING_REPLY})
 _MOVING = {
-    Keyword.YES: _WAITING,
-    Keyword.NO: _WAITING | {State.CONFIRMED},
-    Keyword.STOP: _WAITING | {State.CONFIRMED},
+    Keyword.YES: ANSWERABLE,
+    Keyword.NO: sources(Trigger.SAID_NO),
+    Keyword.STOP: sources(Trigger.OPTED_OUT),
 }
 """Where a keyword can move an order."""
 

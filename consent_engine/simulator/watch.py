@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from consent_engine.domain.lifecycle import State
+from consent_engine.domain.lifecycle import ENGAGED, SETTLED
 from consent_engine.simulator.case import Case, OrderRun
 from consent_engine.simulator.tasks import Tasks
 from consent_engine.simulator.wire import Wire
@@ -14,7 +14,8 @@ ROUND_S = 0.7
 LINGER_S = 1.0
 """How long it must stay quiet at the end: what must not happen any more gets its chance."""
 LOOKS_AT_ONCE = 8
-STUCK = frozenset({State.CONFIRMED, State.ACTIVATED})
+STUCK = ENGAGED - SETTLED
+"""Between the yes and the notification: an operator sees to it that it goes on."""
 
 
 @dataclass(slots=True)

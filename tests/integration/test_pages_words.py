@@ -5,6 +5,7 @@ from importlib.resources import files
 
 import pytest
 
+from consent_engine.api.web.pages import LIFECYCLE
 from consent_engine.api.web.words import LANGUAGES, _preferred, words
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane, Purpose
@@ -26,6 +27,8 @@ NAMED = {
     "reason": {reason.value for reason in Reason},
     "tariffs": {*DISCLOSURES, *CHANNELS} - {"name"},
 }
+WORDS_OF_ITS_OWN = {"agreed"}
+"""An element's name that is a state's, too."""
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,24 @@ def test_every_word_a_page_asks_for_is_there():
         asked |= set(re.findall(r"\bt\.([a-z_]+)", text))
     assert len(asked) > 60
     assert asked - words("zh").keys() == set()
+
+
+def test_no_script_knows_a_state_by_itself():
+    """Sets of them come from the server, which has them from the lifecycle's table."""
+    pages = files("consent_engine.api") / "pages"
+    named = {state.value for state in State}
+    for each in pages.iterdir():
+        if each.name.endswith(".js"):
+            assert set(re.findall(r'"([a-z_]+)"', each.read_text("utf-8"))) & named <= WORDS_OF_ITS_OWN, each.name
+
+
+def test_what_the_scripts_are_given_is_all_they_ask_for():
+    script = (files("consent_engine.api") / "pages" / "common.js").read_text("utf-8")
+    [taken] = re.findall(r"const \{ ([^}]+) \} = PAGE\.lifecycle;", script)
+    assert {each.split(":")[0] for each in taken.split(", ")} == set(LIFECYCLE)
+    assert LIFECYCLE["failed"] == sorted(set(LIFECYCLE["settled"]) - {"notified"})
+    assert set(LIFECYCLE["broken"]) < set(LIFECYCLE["failed"])
+    assert all(LIFECYCLE.values())
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

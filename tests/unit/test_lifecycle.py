@@ -3,8 +3,11 @@
 import pytest
 
 from consent_engine.domain.lifecycle import (
+    ANSWERABLE,
+    ENGAGED,
     NOTES,
     SETTLED,
+    SETTLING,
     STAGES,
     TRANSITIONS,
     State,
@@ -12,6 +15,7 @@ from consent_engine.domain.lifecycle import (
     advance,
     allows,
     machine,
+    sources,
 )
 from consent_engine.errors import IllegalTransition
 
@@ -82,3 +86,23 @@ def test_the_machine_has_no_side_door():
 def test_a_note_is_never_also_a_move():
     assert {trigger for trigger, _, _ in TRANSITIONS}.isdisjoint(NOTES)
     assert set(STAGES).isdisjoint(NOTES)
+
+
+def test_every_trigger_is_a_move_or_a_note_and_none_is_both():
+    assert {trigger for trigger, _, _ in TRANSITIONS} | NOTES == set(Trigger)
+
+
+def test_the_sets_of_states_are_what_the_design_says():
+    """Written by hand, to be compared with: what the table gives is what the code goes by."""
+    unserved = {State.DECLINED, State.EXPIRED, State.UNDELIVERABLE, State.CANCELLED, State.ACTIVATION_FAILED}
+    assert unserved | {State.NOTIFIED} == SETTLED
+    assert {State.AGREED, State.AWAITING_REPLY} == ANSWERABLE
+    assert {State.CONFIRMED, State.ACTIVATED, State.NOTIFIED} == ENGAGED
+    for trigger in (Trigger.CANCELLED, Trigger.SAID_NO, Trigger.OPTED_OUT):
+        assert sources(trigger) == {State.AGREED, State.AWAITING_REPLY, State.CONFIRMED}
+
+
+def test_the_last_move_of_every_way_settles_and_no_move_before_it():
+    for trigger, source, target in TRANSITIONS:
+        assert (target in SETTLED) <= (trigger in SETTLING)
+        assert source not in SETTLED

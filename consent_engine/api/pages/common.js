@@ -2,8 +2,8 @@
 // What our pages share: words, calls to the API, and small pieces of HTML. Text is only ever set as text.
 const PAGE = JSON.parse(document.getElementById("page").textContent);
 const byId = (id) => document.getElementById(id);
-const STEPS = ["call_agreed", "confirmation_sent", "reply_received", "service_activated", "notification_sent"];
-const FAILED = ["declined", "expired", "undeliverable", "cancelled", "activation_failed"];
+// Steps, sets of states, triggers that alarm: they follow from the engine's own table.
+const { steps: STEPS, settled: SETTLED, failed: FAILED, broken: BROKEN, cancellable: CANCELLABLE, waiting: WAITING, alarms: ALARMS } = PAGE.lifecycle;
 
 /** A word in the page's language; {name} in it is filled in. */
 function word(name, facts = {}) {
@@ -94,7 +94,7 @@ function fit(parent, items, keyOf, create, update) {
 }
 
 function showState(badge, state) {
-  badge.className = `badge ${state === "notified" ? "done" : FAILED.includes(state) ? "failed" : ""}`;
+  badge.className = `badge ${FAILED.includes(state) ? "failed" : SETTLED.includes(state) ? "done" : ""}`;
   say(badge, word(`state.${state}`));
 }
 
@@ -111,8 +111,6 @@ function showRoad(list, order) {
       say(item.querySelector("time"), step in at ? clock(at[step]) : "");
     });
 }
-
-const ALARMS = ["parked", "confirmation_failed", "activation_refused", "notification_failed", "not_informed"];
 
 const INSTANT = /^\d{4}-\d\d-\d\dT[\d:.]+\+08:00$/; // as the API writes its own
 /** Of an entry's detail, what an agent needs; ops see all of it. */

@@ -1,7 +1,5 @@
 "use strict";
 // The life of an order on /desk: every step the moment it is written, and what an agent may still do.
-const CANCELLABLE = ["agreed", "awaiting_reply", "confirmed"];
-const SETTLED = [...FAILED, "notified"];
 const AGAIN_MS = 2000;
 const SETTLE_MS = 700;
 const kept = {
@@ -76,7 +74,7 @@ function show(found) {
   showSms();
   const resends = order.timeline.filter((entry) => entry.trigger === "asked_again").length;
   say(byId("resends"), word("desk.resends", { used: resends, most: PAGE.resend_max }));
-  byId("resend").disabled = order.state !== "awaiting_reply" || resends >= PAGE.resend_max;
+  byId("resend").disabled = !WAITING.includes(order.state) || resends >= PAGE.resend_max;
   for (const element of byId("cancel").elements) element.disabled = !CANCELLABLE.includes(order.state);
   byId("acts").hidden = SETTLED.includes(order.state);
   if (SETTLED.includes(order.state)) say(byId("link"), "");
@@ -106,7 +104,7 @@ function showSms() {
 }
 
 function countDown() {
-  const waits = order?.state === "awaiting_reply" && order.reply_by;
+  const waits = WAITING.includes(order?.state) && order.reply_by;
   const left = waits ? Date.parse(order.reply_by) - now().getTime() : 0;
   say(byId("reply-by"), waits ? word("desk.reply_by", { at: dateAndClock(order.reply_by), left: span(left) }) : "");
 }

@@ -10,7 +10,7 @@ function showFunnel(board) {
   const told = { n: total, at: dateAndClock(board.since).slice(0, 16) };
   say(byId("funnel-since"), total ? word("ops.since", told) : word("ops.none_today"));
   const most = Math.max(1, ...Object.values(board.funnel));
-  const kind = (state) => (state === "notified" ? "done" : state === "activation_failed" || state === "undeliverable" ? "failed" : FAILED.includes(state) ? "off" : "");
+  const kind = (state) => (BROKEN.includes(state) ? "failed" : FAILED.includes(state) ? "off" : SETTLED.includes(state) ? "done" : "");
   fit(byId("funnel"), Object.entries(board.funnel), ([state]) => state,
     ([state]) => make("tr", { className: kind(state) }, make("th", { scope: "row" }, word(`state.${state}`)),
       make("td", { className: "n" }), make("td", {}, make("div", { className: "bar" }))),

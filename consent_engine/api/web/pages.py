@@ -14,10 +14,28 @@ from consent_engine.api.sessions import Session, Sessions, TooManySignIns
 from consent_engine.api.web.rendering import HEADERS, MAY_OPEN, page, served
 from consent_engine.api.web.words import language_of, words
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.lifecycle import ENGAGED, SETTLED, STAGES, TRANSITIONS, Trigger, sources
 from consent_engine.errors import ConsentError, Forbidden, StoreUnavailable, Unauthenticated
 
 operations = Operations()
 MOST_SIGN_IN = 4 * KIB
+ALARMS = frozenset(
+    {
+        Trigger.PARKED, Trigger.CONFIRMATION_FAILED, Trigger.ACTIVATION_REFUSED, Trigger.NOTIFICATION_FAILED,
+        Trigger.NOT_INFORMED,
+    }
+)  # fmt: skip
+"""Something outside did not do what was asked of it."""
+LIFECYCLE = {
+    "steps": ["call_agreed", *dict.fromkeys(STAGES.values())],
+    "settled": sorted(SETTLED),
+    "failed": sorted(SETTLED - ENGAGED),
+    "broken": sorted({target for trigger, _, target in TRANSITIONS if trigger in ALARMS} & SETTLED),
+    "cancellable": sorted(sources(Trigger.CANCELLED)),
+    "waiting": sorted(sources(Trigger.SAID_YES)),
+    "alarms": sorted(ALARMS),
+}
+"""What the pages' scripts know of the lifecycle."""
 
 
 def sessions_of(request: Request) -> Sessions:
@@ -102,7 +120,7 @@ async def _behind_sign_in(request: Request, name: str, **told: Any) -> Response:
         return RedirectResponse(f"/?next={quote(path, safe='')}", HTTPStatus.SEE_OTHER)
     if session.caller.role not in MAY_OPEN[path]:
         return page(request, "forbidden.html", session, HTTPStatus.FORBIDDEN, needed=sorted(MAY_OPEN[path]))
-    return page(request, name, session, words=dict(words(language_of(request))), **told)
+    return page(request, name, session, words=dict(words(language_of(request))), lifecycle=LIFECYCLE, **told)
 
 
 def _sign_in(request: Request, error: ConsentError | None = None, to: str = "") -> Response:
