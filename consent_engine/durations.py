@@ -26,6 +26,18 @@ def duration(text: str, longest: timedelta = LONGEST) -> timedelta:
     return timedelta(milliseconds=length)
 
 
+def written(length: timedelta) -> str:
+    """A duration as `duration` reads it, in the largest unit that leaves no rest; in hours up to ten days.
+
+    >>> written(timedelta(days=1096)), written(timedelta(hours=24)), written(timedelta(milliseconds=1500))
+    ('1096d', '24h', '1500ms')
+    """
+    whole = millis(length)
+    units = [(name, size) for name, size in _UNITS.items() if whole % size == 0 and (name != "d" or whole > 10 * size)]
+    name, size = units[-1]
+    return f"{whole // size}{name}"
+
+
 def millis(length: timedelta) -> int:
     """A duration in milliseconds."""
     return length // timedelta(milliseconds=1)

@@ -166,8 +166,6 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _storage_fits(self) -> Self:
-        if not self.embedded and self.secret is None:
-            raise SettingsError("CONSENT_SECRET is required with CONSENT_REDIS_URL: set it to a long random text")
         if self.replicas and (self.embedded or self.durability != "strict"):
             raise SettingsError("CONSENT_REPLICAS needs CONSENT_REDIS_URL and CONSENT_DURABILITY=strict: leave it out")
         clustered = (self.redis_url or "").startswith(CLUSTER)
@@ -180,15 +178,19 @@ class Settings(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _outside_is_named(self) -> Self:
+    def _all_is_named(self) -> Self:
+        """With a Redis URL nothing is made up: all that is missing is named at once."""
         if self.embedded:
             return self
-        if unserved := [f"CONSENT_GATEWAY_{name.upper()}" for name in CARRIERS if not self._gateway_of(name)]:
-            raise SettingsError(
-                f"{'CONSENT_GATEWAY' if len(unserved) > 1 else unserved[0]} is required with a Redis URL"
-            )
-        if self.bss is None:
-            raise SettingsError("CONSENT_BSS is required with CONSENT_REDIS_URL")
+        unserved = [f"CONSENT_GATEWAY_{name.upper()}" for name in CARRIERS if not self._gateway_of(name)]
+        missing = {
+            "CONSENT_SECRET (a long random text)": self.secret is None,
+            "CONSENT_GATEWAY" if len(unserved) > 1 else "".join(unserved): bool(unserved),
+            "CONSENT_BSS": self.bss is None,
+        }
+        if names := [name for name, is_missing in missing.items() if is_missing]:
+            are = "is" if len(names) == 1 else "are"
+            raise SettingsError(f"{', '.join(names)} {are} required with CONSENT_REDIS_URL: see docs/settings.md")
         return self
 
     @property
@@ -241,11 +243,11 @@ class Settings(BaseModel):
 
     def warnings(self) -> list[str]:
         """What is no error, and should be seen by whoever starts us: a line each, no secret in it."""
-        known = [PREFIX + name.upper() for name in type(self).model_fields]
+        known = [name.upper() for name in type(self).model_fields]
         told = []
         for name in self.unknown:
-            near = difflib.get_close_matches(name, known, n=1)
-            told.append(f"{name} is no setting of ours" + (f": did you mean {near[0]}?" if near else ""))
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1, cutoff=0.7)
+            told.append(f"{name} is not a setting" + (f": did you mean {PREFIX}{near[0]}?" if near else ""))
         used = {*self.routes().values(), f"bss_{self.bss_name()}"}
         idle = self.adapters.keys() - {name.replace(":", "_").upper() for name in used}
         told += [f"{PREFIX}{prefix}__* belongs to no gateway and no BSS in use" for prefix in sorted(idle)]

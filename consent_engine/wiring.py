@@ -72,6 +72,7 @@ def installation(
     anything is written: raises SettingsError when the server cannot keep our promises. stocked: see to it that the
     plans of CONSENT_PLANS are there; ops commands do without, or a wrong file could not be mended by loading another.
     """
+    outside(settings, "")  # a gateway or BSS that is not known is named before any server is asked or started
     with _data(settings, progress, own=own) as found:
         engine = found.engine()
         engine.registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
@@ -167,23 +168,30 @@ def _gateways(settings: Settings, secret: str) -> dict[str, Gateway]:
 
 
 def plans_from(path: Path | None) -> list[Plan]:
-    """The plans in a YAML file, or the bundled sample; raises Malformed naming the entry and the field."""
+    """The plans in a YAML file, or the bundled sample.
+
+    Raises Malformed naming the file, the plan and its line, and the field; SettingsError for what is not such a file.
+    """
     name = str(path) if path else "sample_plans.yaml"
-    text = path.read_text("utf-8") if path else files("consent_engine").joinpath(name).read_text("utf-8")
     try:
-        rows = yaml.safe_load(text)
+        text = path.read_text("utf-8") if path else files("consent_engine").joinpath(name).read_text("utf-8")
+        rows, tree = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
+    except UnicodeDecodeError:
+        raise SettingsError(f"{name} is not YAML: its bytes are not text in UTF-8") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
         raise SettingsError(f"{name} is not YAML{where}") from None
-    if not isinstance(rows, list):
+    if not isinstance(rows, list) or not isinstance(tree, yaml.SequenceNode):
         raise SettingsError(f"{name} must be a list of plans")
     plans, wrong = [], []
-    for n, row in enumerate(rows):
+    for row, node in zip(rows, tree.value, strict=True):
         try:
             plans.append(plan_from(row))
         except Malformed as error:
-            wrong += [FieldError(f"{n}.{e.field}", e.code, e.message) for e in error.errors]
+            code = row.get("code") if isinstance(row, dict) else None
+            where = f"{name}, line {node.start_mark.line + 1}, plan {code or 'without a code'}"
+            wrong += [FieldError(f"{where}: {e.field}", e.code, e.message) for e in error.errors]
     if wrong:
         raise Malformed(wrong)
     return plans

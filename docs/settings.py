@@ -1,13 +1,21 @@
 """Writes the settings reference from the code. `python docs/settings.py` prints it, `--write` puts it into the docs."""
 
 import sys
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from consent_engine.adapters.bss import BSS
+from consent_engine.adapters.gateways import GATEWAYS
+from consent_engine.durations import written
 from consent_engine.settings import PREFIX, Settings
+
+
+def _names(adapters: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(adapters))
+
 
 PAGE = Path(__file__).with_suffix(".md")
 MEANS = {
@@ -21,11 +29,11 @@ MEANS = {
     "secret": "Keys the hashes that numbers are found by. Made in the data folder; required with a Redis URL",
     "durability": "`strict`: answered only when the disk has it. `everysec`: a power loss may lose the last second",
     "replicas": "On how many replicas a write must be proven, too",
-    "gateway": "The SMS gateway, `NAME` or `NAME:BOX`. `simulated` on the embedded server, else required",
+    "gateway": f"The SMS gateway: {_names(GATEWAYS)}, or `NAME:BOX`. `simulated` on the embedded server, else required",
     "gateway_mobile": "Another gateway for China Mobile",
     "gateway_telecom": "Another gateway for China Telecom",
     "gateway_unicom": "Another gateway for China Unicom",
-    "bss": "The BSS. `simulated` on the embedded server, else required",
+    "bss": f"The BSS: {_names(BSS)}. `simulated` on the embedded server, else required",
     "sender_mobile": "The number our SMS come from; begins with the carrier's outbound number or hotline",
     "sender_telecom": "The same for China Telecom",
     "sender_unicom": "The same for China Unicom",
@@ -78,17 +86,9 @@ def _default(name: str) -> str:
         return "-"
     if name == "data_dir":
         return "`./var`"
-    return "-" if field.default is None else f"`{_told(field.default)}`"
-
-
-def _told(value: Any) -> str:  # noqa: ANN401 - any default
-    if not isinstance(value, timedelta):
-        return str(value)
-    seconds = int(value.total_seconds())
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s")):
-        if seconds % size == 0 and (unit != "d" or seconds > 10 * size):
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
+    if field.default is None:
+        return "-"
+    return f"`{written(field.default) if isinstance(field.default, timedelta) else field.default}`"
 
 
 def main() -> None:

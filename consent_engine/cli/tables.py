@@ -45,6 +45,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], nothing: str = 
     if not sys.stdout.isatty():
         for row in rows:
             line(*row)
+        if not rows and nothing:
+            sys.stderr.write(f"{nothing}\n")  # standard output is for programs: no line, no row
         return
     if not rows:
         sys.stdout.write(f"{nothing}\n")

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -26,7 +27,7 @@ from consent_engine.doctor import findings, records, server, setup, work
 from consent_engine.doctor.findings import Finding, Level, bad, good, warn
 from consent_engine.doctor.records import Wanted
 from consent_engine.domain.seal import Seal
-from consent_engine.durations import millis
+from consent_engine.durations import millis, written
 from consent_engine.errors import ArchiveUnavailable, ConsentError, SettingsError, StoreUnavailable
 from consent_engine.keys import Keys
 from consent_engine.ports import Store
@@ -253,4 +254,4 @@ def _shown(name: str, value: object) -> str:
         return "-"
     if any(word in name for word in HIDDEN) and name != f"{PREFIX}PUBLIC_URL":
         return "(set)"
-    return str(value)
+    return written(value) if isinstance(value, timedelta) else str(value)

@@ -182,13 +182,17 @@ def test_plans_are_listed_loaded_in_new_versions_and_shown(consent, tmp_path):
     file.write_text("- {code: new-plan}", encoding="utf-8")
     wrong = consent("plans", "load", str(file))
     assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1)
-    assert "0.carrier" in wrong.stderr
+    assert f"{file}, line 1, plan new-plan: carrier" in wrong.stderr
+    file.write_bytes(b"\xff\xfe\x00")
+    assert (
+        consent("plans", "load", str(file)).stderr == f"consent: {file} is not YAML: its bytes are not text in UTF-8\n"
+    )
 
 
 def test_an_order_that_is_not_there_and_a_redis_that_is_not_are_one_line(consent):
     assert consent("show", "nonsense").stderr == "consent: no such order: `consent stuck` and the API show ids\n"
     assert consent("retry", "nonsense").returncode == 1
-    assert consent("stuck").stdout == ""
+    assert (consent("stuck").stdout, consent("stuck").stderr) == ("", "nothing is stuck\n")
     away = consent(
         "stuck", CONSENT_REDIS_URL="redis://:pw@127.0.0.1:1/0", CONSENT_SECRET="x" * 32, CONSENT_GATEWAY="simulated",
         CONSENT_BSS="simulated",

@@ -14,6 +14,7 @@ from consent_engine.durations import duration
 from consent_engine.errors import SettingsError
 from consent_engine.redis_address import SentinelAddress
 from consent_engine.settings import Settings
+from consent_engine.wiring import installation
 
 SECRET = "a-secret-nobody-may-see-0123456789"
 REMOTE = {
@@ -155,8 +156,13 @@ def test_what_is_wrong_with_a_sentinel_address_is_said_without_its_password(url)
 
 @pytest.mark.parametrize("missing", ["CONSENT_SECRET", "CONSENT_GATEWAY", "CONSENT_BSS"])
 def test_a_redis_of_ones_own_needs_everything_named(missing):
-    with pytest.raises(SettingsError, match=f"^{missing} is required"):
+    with pytest.raises(SettingsError, match=rf"^{missing}[^,]* is required"):
         Settings.load({name: value for name, value in REMOTE.items() if name != missing}, env_file=None)
+
+
+def test_all_that_is_missing_is_named_at_once():
+    with pytest.raises(SettingsError, match=r"^CONSENT_SECRET \(.*\), CONSENT_GATEWAY, CONSENT_BSS are required"):
+        Settings.load({"CONSENT_REDIS_URL": REMOTE["CONSENT_REDIS_URL"]}, env_file=None)
 
 
 def test_a_gateway_for_each_carrier_does_instead_of_one_for_all():
@@ -204,7 +210,11 @@ def test_gateways_and_bss_find_their_own_settings():
 def test_a_variable_that_is_none_of_ours_is_told_with_what_may_have_been_meant():
     settings = load(REPLY_WINDW="1h", TESTS_REQUIRE="all")
     assert settings.unknown == ("CONSENT_REPLY_WINDW",)
-    assert settings.warnings() == ["CONSENT_REPLY_WINDW is no setting of ours: did you mean CONSENT_REPLY_WINDOW?"]
+    assert settings.warnings() == ["CONSENT_REPLY_WINDW is not a setting: did you mean CONSENT_REPLY_WINDOW?"]
+
+
+def test_nothing_far_off_is_guessed():
+    assert load(TYPO="x").warnings() == ["CONSENT_TYPO is not a setting"]
 
 
 def test_settings_of_a_gateway_nobody_uses_are_told():
@@ -342,3 +352,10 @@ def test_how_long_is_kept_may_be_many_years_and_is_never_below_its_floor():
     for name, too_short in (("SERVICE", "152d"), ("NO_SERVICE", "152d"), ("RECORDS", "1095d")):
         with pytest.raises(SettingsError, match=f"CONSENT_KEEP_{name}"):
             Settings.load({f"CONSENT_KEEP_{name}": too_short}, env_file=None)
+
+
+def test_a_gateway_that_is_not_known_is_named_before_anything_is_started(tmp_path):
+    settings = load(GATEWAY="foo", DATA_DIR=str(tmp_path / "data"))
+    with pytest.raises(SettingsError, match="unknown gateway"), installation(settings):
+        pass
+    assert not (tmp_path / "data").exists()
