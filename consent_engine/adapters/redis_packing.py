@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from consent_engine.adapters.redis_client import Calls, Wire
 from consent_engine.adapters.redis_keys import Cell
 from consent_engine.domain.doc import offer_named
-from consent_engine.domain.effects import Lane, Millis, lane_of
+from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
 from consent_engine.domain.inbox import read_message
 from consent_engine.domain.line import STRANGER_MS, Line, Unread
 from consent_engine.domain.order import Order
@@ -22,6 +24,8 @@ MOST_UNREAD = 16
 DUE, PREFIX, OFFERS = Cell().due, Cell().prefix, Cell().offers
 order_key, inbox_key = Cell().order, Cell().inbox
 TIES = 200
+LEASED = 5
+"""So many counts and instants an effect as kept begins with: what the lease script writes."""
 
 
 def scored(flat: Sequence[Any]) -> list[tuple[str, int]]:
@@ -108,6 +112,15 @@ def leased_of(
     line = Line.read(record, fields, now)
     line = seal.line(line) if seal else line
     return Leased(effect, token, mark == "1", now, line=line, unread=tuple(unread_of(row) for row in more))
+
+
+def parked_of(kept: str) -> str:
+    """A leased effect as it is parked when its record cannot be read; of one that cannot be read itself, its counts."""
+    try:
+        pending = Pending.read(kept)
+    except (ValueError, TypeError):
+        pending = Pending.read(f"[{','.join(kept[1:].split(',')[:LEASED])}]")
+    return replace(pending, leased_at=0, parked=1, why="its record cannot be read").kept()
 
 
 def keys_of(commit: Commit, cell: Cell) -> list[str]:

@@ -7,8 +7,6 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from msgspec.structs import replace
-
 from consent_engine.adapters.redis_client import Calls, Wire
 from consent_engine.adapters.redis_keys import Cell
 from consent_engine.adapters.redis_leaving import Departures, told
@@ -21,11 +19,12 @@ from consent_engine.adapters.redis_packing import (
     keys_of,
     leased_of,
     order_of,
+    parked_of,
     posted_arguments,
     posted_keys,
     scored,
 )
-from consent_engine.domain.effects import Lane, Millis, Pending
+from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line import STRANGER_MS, Line
 from consent_engine.domain.order import Order
 from consent_engine.domain.restriction import BARRING, Kind, Restriction, name_of
@@ -173,10 +172,8 @@ class RedisStore:
     def _park(self, calls: Calls, lane: Lane, member: str, kept: str) -> None:
         """To the stuck list, so that `retry` finds it when the record can be read again."""
         owner, record, effect = member.split(":", 2)
-        pending = replace(Pending.read(kept), leased_at=0, parked=1, why="its record cannot be read")
         key = self._cell.order(record) if owner == Owner.ORDER else self._cell.line(record)
-        calls.plain("HSET", key, f"f:{effect}", pending.kept())
-        calls.plain("ZADD", self._cell.due[lane], "XX", "+inf", member)
+        calls.script("park", [key, self._cell.due[lane]], [f"f:{effect}", kept, parked_of(kept), member])
 
     def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
         """See Store.receive."""

@@ -20,7 +20,8 @@ from consent_engine.domain.effects import ACTIVATE, FRESH, READ, WAKE_TOO_LATE, 
 from consent_engine.domain.event import Event
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.order import QUESTION, sealed
-from consent_engine.errors import NotDurable, StoreUnavailable
+from consent_engine.domain.seal import Seal
+from consent_engine.errors import BrokenRecord, NotDurable, StoreUnavailable
 from consent_engine.ports import Commit, Held, LineChange, OrderChange, Owner, Posted, Word
 from tests import needs
 from tests.conftest import NUMBER, World
@@ -244,6 +245,45 @@ def test_no_more_is_leased_than_asked_for_and_nothing_that_is_parked_or_not_due(
         one(store, noted(leased.order, held=held, put=(Put(QUESTION, PARKED, Pending(1, parked=1)),)))
     world.clock.now = 10**13
     assert len(store.lease(Lane.SMS, 9)) == 2
+
+
+class Meanwhile(Seal):
+    """A seal that fits nothing; something happens while it is looked at."""
+
+    def __init__(self, happens):
+        super().__init__("secret")
+        self._happens = happens
+
+    def check(self, order, kept):
+        self._happens()
+        raise BrokenRecord("does not fit")
+
+
+def leasing(world, happens):
+    return RedisStore(Wire(world.client, proves=False, replicas=0), lease_ms=60_000, clock=world.clock,
+                      seal=Meanwhile(happens))  # fmt: skip
+
+
+def test_parking_creates_no_record_that_went_meanwhile(world, order):
+    key = world.cell.order(order.id)
+    assert leasing(world, lambda: world.client.delete(key)).lease(Lane.SMS, 1) == []
+    assert not world.client.exists(key)
+
+
+def test_parking_brings_back_no_effect_that_was_dropped_meanwhile(world, store, order):
+    dropped = Commit("", OrderChange(order, order.version, order.state, {}, (), ((QUESTION, Drop.ANYWAY),)))
+    assert leasing(world, lambda: one(store, dropped)).lease(Lane.SMS, 1) == []
+    assert QUESTION not in world.engine.show(order.id).effects
+    assert store.stuck(9) == []
+
+
+def test_an_effect_that_cannot_be_read_waits_for_a_person_and_stops_nobody_else(world, store, order):
+    world.client.hset(world.cell.order(order.id), f"f:{QUESTION}", "[2,0,1,7,8,oops]")
+    other = world.place("13900139000")
+    assert [leased.order.id for leased in store.lease(Lane.SMS, 9)] == [other.id]
+    assert [each.id for each in store.stuck(9)] == [order.id]
+    pending = world.engine.show(order.id).effects[QUESTION]
+    assert (pending.attempts, pending.leased_at, pending.doubts, pending.first_at, pending.parked) == (3, 0, 1, 7, 1)
 
 
 def test_what_waits_in_an_effect_survives_every_lease(world, store, order):
