@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 import time
+from functools import lru_cache
 from typing import TextIO
 
 from consent_engine.domain.msisdn import hidden
@@ -12,14 +13,13 @@ QUIET = ("rq", "uvicorn", "aiohttp", "asyncio", "urllib3")
 """What these tell at their own levels is not for ops: it may quote what they were given."""
 
 _HIDDEN = "***"
-_SECRETS = re.compile(
-    r"(?P<password>(?<=://)[^\s/@]*:[^\s/@]*(?=@))"  # redis://user:password@host
-    r"|(?P<key>\bce_[A-Za-z0-9_\-]{8,})"
-    r"|(?P<segment>(?<=/gateways/)[^\s/]+/(?!inbound\b|receipts\b)[^\s/?]+)"  # a webhook's secret path
+_SECRETS = (
+    ("://", re.compile(r"(?<=://)[^\s/@]*:[^\s/@]*(?=@)")),  # redis://user:password@host
+    ("ce_", re.compile(r"ce_(?<=\bce_)[A-Za-z0-9_\-]{8,}")),  # an API key
+    # A webhook's secret path.
+    ("/gateways/", re.compile(r"(?<=/gateways/)[^\s/]+/(?!inbound\b|receipts\b)[^\s/?]+")),
 )
-
-_SIGNS = ("://", "ce_", "/gateways/")
-"""What every secret begins with: most lines hold none, and are not searched."""
+"""What is in every secret of a kind, and the kind: most lines hold none, and are not searched."""
 
 
 def redacted(text: str) -> str:
@@ -28,8 +28,9 @@ def redacted(text: str) -> str:
     >>> redacted("order 0ce713800138000138001380 of +86 138-0013-8000"), redacted("redis://:pw@host/0")
     ('order 0ce713800138000138001380 of ***', 'redis://***@host/0')
     """
-    if any(sign in text for sign in _SIGNS):
-        text = _SECRETS.sub(_HIDDEN, text)
+    for sign, secret in _SECRETS:
+        if sign in text:
+            text = secret.sub(_HIDDEN, text)
     return hidden(text, _HIDDEN)
 
 
@@ -42,12 +43,18 @@ class OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         said = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             said += f" [{_kind(record.exc_info[1])}]"
-        line = f"{at}.{int(record.msecs):03d}Z {record.levelname} {self._process}: {said}"
-        return redacted(" | ".join(part.rstrip() for part in line.splitlines() if part.strip()))
+        if not said.isprintable():  # whatever ends a line is not
+            said = " | ".join(part.rstrip() for part in said.splitlines() if part.strip())
+        at = _clock(int(record.created))
+        return redacted(f"{at}.{int(record.msecs):03d}Z {record.levelname} {self._process}: {said}".rstrip())
+
+
+@lru_cache(maxsize=1)
+def _clock(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
 def _kind(error: BaseException) -> str:

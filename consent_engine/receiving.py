@@ -157,7 +157,7 @@ class Door:
         return Posted(
             line, reply.msisdn, key, kept_message(body), makes, "sms", body.id,
             reason=said.reason.value if said.reason else "", words=body.text, barring=barring,
-            repeated=compact({"why": REPEATED, "line": line, "key": key, "message": body}),
+            repeated=REPEATED,
             same_for=None if dated else LATE_MARGIN,
         )  # fmt: skip
 

@@ -88,11 +88,7 @@ def wakes_of(puts: Sequence[Put], now: Millis) -> frozenset[Lane]:
 def told(before: Order, decision: Decision) -> None:
     """One line an event: ids, never a person."""
     for event in decision.events:
-        state = decision.order.state.value
-        log.info(
-            "order %s: %s, now %s", before.id, event.trigger.value, state,
-            extra={"order_id": before.id, "trigger": event.trigger.value, "ref": event.ref},
-        )  # fmt: skip
+        log.info("order %s: %s, now %s", before.id, event.trigger.value, decision.order.state.value)
 
 
 def recording(

@@ -1,6 +1,6 @@
 """How records, commits and leases look to Redis: names of keys, arguments of scripts, and back."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -156,20 +156,17 @@ def arguments_of(commit: Commit, offer: tuple[str, str], seal: Seal | None = Non
     fields = dict(change.fields) if change else {}
     if change and fields and seal:
         fields[SEAL] = seal.of(change.order)
-    counted(args, (pair for pair in fields.items()), len(fields))
+    counted(args, fields.items())
     owners: list[tuple[Owner, OrderChange | LineChange]] = []
     if change:
         owners.append((Owner.ORDER, change))
     if line:
         owners.append((Owner.LINE, line))
-    puts = [(o, p.effect, LANES[lane_of(p.effect)], p.due, p.pending.kept()) for o, c in owners for p in c.put]
-    drops = [(o, effect, LANES[lane_of(effect)], int(kind)) for o, c in owners for effect, kind in c.drop]
-    counted(args, puts, len(puts))
-    counted(args, drops, len(drops))
-    counted(args, line.fields.items() if line else (), len(line.fields) if line else 0)
-    counted(args, ((entry,) for entry in commit.unmatched), len(commit.unmatched))
-    barring = change.barring if change else ()
-    counted(args, ((name,) for name in barring), len(barring))
+    counted(args, [(o, p.effect, LANES[lane_of(p.effect)], p.due, p.pending.kept()) for o, c in owners for p in c.put])
+    counted(args, [(o, effect, LANES[lane_of(effect)], int(kind)) for o, c in owners for effect, kind in c.drop])
+    counted(args, line.fields.items() if line else ())
+    counted(args, [(entry,) for entry in commit.unmatched])
+    args.append(" ".join(change.barring) if change else "")
     return args
 
 
@@ -189,7 +186,7 @@ def posted_arguments(posted: Posted, now: str) -> list[str | int]:
     ]  # fmt: skip
 
 
-def counted(args: list[str | int], rows: Iterable[Sequence[str | int]], count: int) -> None:
-    args.append(count)
+def counted(args: list[str | int], rows: Collection[Sequence[str | int]]) -> None:
+    args.append(len(rows))
     for row in rows:
-        args.extend(row)
+        args += row

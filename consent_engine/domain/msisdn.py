@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from binascii import crc_hqx
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby, pairwise
 
@@ -58,7 +58,7 @@ def contains_number(text: str) -> bool:
     >>> contains_number("rec-138-0013-8000.wav"), contains_number("rec-20250801-000123")
     (True, False)
     """
-    return next(_found(text), None) is not None
+    return next(iter(_found(text)), None) is not None
 
 
 def hidden(text: str, sign: str = "****") -> str:
@@ -98,17 +98,19 @@ _MOST_DIGITS = 3
 """That one character can stand for."""
 
 
-def _found(text: str) -> Iterator[tuple[int, int]]:
+def _found(text: str) -> Iterable[tuple[int, int]]:
     """Where the numbers are, in no order; they may overlap."""
     if text.isascii():
         plain: str = text
         places: Sequence[int] = range(len(text))
     elif _MOST_DIGITS * (sum(map(str.isnumeric, text)) + text.count(_NO_NUMERAL)) < _LEAST:
-        return
+        return ()
     else:
         plain, places = _folded(text)
-    if not _MAY_HAVE.search(plain):
-        return
+    return _in_plain(text, plain, places) if _MAY_HAVE.search(plain) else ()
+
+
+def _in_plain(text: str, plain: str, places: Sequence[int]) -> Iterator[tuple[int, int]]:
     # Eleven digits in a row mean nothing there.
     ids = [each.span() for each in _HEX.finditer(plain) if _BY_TURNS.search(each[0])]
     for row in _ROW.finditer(plain):

@@ -6,6 +6,7 @@ carrier), so that the scripts read and write the very rows that the door, dialli
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -72,6 +73,7 @@ def name_of(kind: Kind, carrier: str) -> str:
     return f"{_PREFIX[kind]}{carrier}"
 
 
+@lru_cache(maxsize=64)  # asked with every reply and every yes
 def names_barring(carrier: str) -> tuple[str, ...]:
     """The names of all that bars `carrier`; `{}` for a carrier gives the pattern of them."""
     return tuple(name_of(kind, scope) for kind in Kind for scope in (EVERY_CARRIER, carrier))

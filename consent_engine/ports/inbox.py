@@ -13,7 +13,7 @@ class Posted(Struct, frozen=True):
     makes: names of the restrictions it makes, with their door and ref, and for a suspicion reason and words ·
     once: no message when these stand already · barring: names of the restrictions that void a consent in it ·
     decides: name of the suspicion that it decides, `decided` the newest act that was looked at · lifting: what is
-    kept of that, when it is no refusal · repeated: what is kept as unmatched of its first repeat, '' for nothing ·
+    kept of that, when it is no refusal · repeated: why its first repeat is kept as unmatched, '' if it is not ·
     same_for: how long after a message (ms) another one with its key is its repeat; None: for ever
     """
 

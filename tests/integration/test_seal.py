@@ -1,5 +1,9 @@
 """What the chain covers is compared when it is read: a record that somebody changed is never acted on."""
 
+import hashlib
+import hmac
+from base64 import b64encode
+
 import pytest
 
 from consent_engine.adapters.redis_packing import DUE
@@ -34,6 +38,8 @@ def change(world, order, name, before, after):
         ("doc", "A1024", "A1025"),
         ("line", "0ce7", "0ce8"),
         ("head", "", "x"),
+        ("mac", "", "x"),
+        ("mac", "", "是"),
     ],
 )
 def test_an_order_that_somebody_changed_is_not_activated_and_stands_on_the_stuck_list(world, name, before, after):
@@ -115,3 +121,37 @@ def test_a_seal_of_another_secret_does_not_fit(world):
     order = world.engine.show(world.place().id)
     with pytest.raises(BrokenRecord):
         Seal("another").check(order, Seal("test-secret").of(order))
+
+
+def public(order):
+    return "\n".join([order.id, order.line, order.state, order.head, *order.publics]).encode()
+
+
+def test_a_seal_is_the_first_half_of_an_hmac(world):
+    order = world.engine.show(world.place().id)
+    key = hmac.digest(b"test-secret", b"order record 2", "sha256")
+    made = b64encode(hmac.digest(key, public(order), "sha256"))[:22].decode()
+    assert world.client.hget(world.cell.order(order.id), "mac") == made
+
+
+def first_seal(order):
+    """As commit 743c066 made it."""
+    key = hmac.digest(b"test-secret", b"order record", "sha256")
+    return hashlib.blake2b(public(order), key=key, digest_size=16).hexdigest()
+
+
+def test_the_first_kind_of_seal_is_compared_as_well_and_the_next_change_makes_another(world):
+    order = confirmed(world)
+    key = world.cell.order(order.id)
+    world.client.hset(key, "mac", first_seal(world.engine.show(order.id)))
+    world.run(Lane.ACTIVATION)
+    assert world.state(order) == "activated"
+    assert len(world.client.hget(key, "mac")) == 22
+
+
+def test_a_record_under_the_first_kind_of_seal_that_somebody_changed_is_not_activated(world):
+    order = confirmed(world)
+    world.client.hset(world.cell.order(order.id), "mac", first_seal(world.engine.show(order.id)))
+    change(world, order, "doc", "A1024", "A1025")
+    world.run(Lane.ACTIVATION)
+    assert world.bss.asked == []

@@ -12,8 +12,8 @@
 --       14 key of the message to consume or ''       15 '1': this reader lets go of the line
 --       16 name of the offer that a new order needs, or ''   17 the offer, '' when it is believed to be there
 --       then five counted lists: order fields (name, value) · effects to put (owner, id, lane, due, kept) ·
---       effects to drop (owner, id, lane, kind) · line fields (name, value; value '' deletes) · unmatched (json) ·
---       names of the restrictions that bar what is put (none: nothing newly put can be barred)
+--       effects to drop (owner, id, lane, kind) · line fields (name, value; value '' deletes) · unmatched (json)
+--       then the names of the restrictions that bar what is put, blank-separated ('': nothing newly put can be barred)
 --       A lane is the number of its KEYS entry. Due -1 is parked: +inf.
 --       A drop's kind: 0 anyway, 1 only if not begun (neither in flight nor in doubt), 2 only if not in flight.
 -- Returns {word, version of the order, version of the line}; word is
@@ -37,7 +37,7 @@ local p1, p2 = list(5)
 local d1, d2 = list(4)
 local l1, l2 = list(2)
 local u1, u2 = list(1)
-local b1, b2 = list(1)
+local barring = ARGV[at]
 
 local function record(owner) return owner == "o" and order or line end
 
@@ -47,11 +47,14 @@ local function attempts_of(kept)
     return attempts or "0", leased_at or "0", doubts or "0"
 end
 
--- One read a record: its version, and the effect this commit holds.
+-- One read a record: its version, the effect this commit holds, of the line also what bars what is put.
 local held_field = "f:" .. ARGV[7]
 local order_read = has_order and redis.call("HMGET", order, "v", held_field) or {}
-local line_read = has_line and redis.call("HMGET", line, "v", held_field, "seen") or {}
-local order_version, line_version = order_read[1] or "0", line_read[1] or "0"
+local line_fields = has_line and { "v", held_field, "seen" } or {}
+local own = #line_fields
+for name in string.gmatch(barring, "%S+") do line_fields[#line_fields + 1] = "r:" .. name end
+local line_read = #line_fields > 0 and redis.call("HMGET", line, unpack(line_fields)) or {}
+local order_version, line_version = order_read[1] or "0", has_line and line_read[1] or "0"
 
 local function saved_before()
     if ARGV[2] == "0" then return order_version ~= "0" end -- the same id is the same placing, by construction
@@ -86,10 +89,8 @@ for i = d1, d2, 4 do
         if begun then return { "leased", order_version, line_version } end
     end
 end
-local restrictions = {}
-for i = b1, b2 do restrictions[#restrictions + 1] = "r:" .. ARGV[i] end
-for _, stands in ipairs(#restrictions > 0 and redis.call("HMGET", line, unpack(restrictions)) or {}) do
-    if stands then return { "barred", order_version, line_version } end
+for i = own + 1, #line_fields do
+    if line_read[i] then return { "barred", order_version, line_version } end
 end
 local front, behind = nil, nil
 if ARGV[9] ~= "" or ARGV[14] ~= "" then

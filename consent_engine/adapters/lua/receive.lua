@@ -8,7 +8,7 @@
 --       12 names of the restrictions that bar what it may consent to   13 how long a suspicion lasts, ms
 --       14 name of the suspicion that this message decides, or ''   15 the newest act that was decided about
 --       16 what is kept of lifting it (json), '' when this is no lifting
---       17 what is put aside of a repeat (json), or ''   18 for how long the same key is the same message, ms; '' = ever
+--       17 why a repeat of it is put aside, '' if it is not   18 for how long the same key is the same message, ms; '' = ever
 --       19 how long (ms) a line that nothing stands on is kept
 -- What comes under its key later than that, or makes what does not stand (any more), is a message of its own.
 -- A restriction is written, and the line's version raised, here: the next order, dial and activation see it at once.
@@ -26,7 +26,10 @@ if now == "" then
     now = string.format("%d", time[1] * 1000 + math.floor(time[2] / 1000))
 end
 local key, mark = ARGV[4], "m:" .. ARGV[4] .. ".again"
-local seen = redis.call("HMGET", line, "seen", "m:" .. key, "f:read", "v", mark)
+local asked = { "seen", "m:" .. key, "f:read", "v", mark }
+local own = #asked
+for name in string.gmatch(ARGV[12], "%S+") do asked[#asked + 1] = "r:" .. name end
+local seen = redis.call("HMGET", line, unpack(asked))
 local due = now -- by the clock that leases go by, even if it stepped back
 if seen[1] and tonumber(seen[1]) > tonumber(now) then now = seen[1] end
 
@@ -54,7 +57,8 @@ if seen[2] and (ARGV[18] == "" or stand and now - seen[2] <= tonumber(ARGV[18]))
     -- What comes at once is our own repeat over the wire, or says no more than the first; later, once is enough.
     if ARGV[17] ~= "" and not seen[5] and now - seen[2] >= 60000 then
         redis.call("HSET", line, mark, now)
-        redis.call("XADD", KEYS[8], "*", "m", ARGV[17])
+        redis.call("XADD", KEYS[8], "*", "m", string.format('{"why":"%s","line":"%s","key":"%s","message":', ARGV[17],
+            ARGV[2], key) .. ARGV[5] .. "}")
     end
     for name, row in pairs(ARGV[18] == "" and {} or rows) do -- it may be a new act
         if row then redis.call("HSET", line, "r:" .. name, cjson.encode(acted(row, suspected(name)))) end
@@ -66,10 +70,9 @@ if ARGV[14] ~= "" then
     if not stands or string.format("%d", stands[4] or stands[1]) ~= ARGV[15] then return { "gone", now } end
     since, last = stands[1], stands[4] or stands[1]
 end
-local barred, barring = {}, {}
-for name in string.gmatch(ARGV[12], "%S+") do barring[#barring + 1] = "r:" .. name end
-for i, stands in ipairs(#barring > 0 and redis.call("HMGET", line, unpack(barring)) or {}) do
-    if stands then barred[#barred + 1] = string.sub(barring[i], 3) end
+local barred = {}
+for i = own + 1, #asked do
+    if seen[i] then barred[#barred + 1] = string.sub(asked[i], 3) end
 end
 
 -- From here on nothing can fail.
