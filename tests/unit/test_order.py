@@ -118,6 +118,7 @@ def test_the_head_as_one_event_left_it_does_not_change_with_later_ones():
 def test_erasing_the_person_leaves_the_chain_as_it_was():
     _, fields = told()
     erased = {name: kept for name, kept in fields.items() if name != "who" and name[0] != "p"}
+    erased["state"] = "notified"  # of an open order nobody's person part is erased
     read = Order.read(erased)
     assert replay(erased) == replay(fields)
     assert read.person == Person("", "", {})
