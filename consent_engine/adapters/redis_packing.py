@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from consent_engine.adapters.redis_client import Calls, Wire
 from consent_engine.adapters.redis_keys import Cell
+from consent_engine.domain.consequence import follows
 from consent_engine.domain.doc import offer_named
 from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
 from consent_engine.domain.inbox import read_message
@@ -107,20 +108,22 @@ def leased_of(
     fields = pairs(flat)
     token = int(kept[1 : kept.index(",")])
     if owner == Owner.ORDER:
-        barred = tuple(more) if mark == "2" else ()
-        return Leased(effect, token, mark == "1", now, order=order_of(fields, offers, seal), barred=barred)
+        order, barred = order_of(fields, offers, seal), tuple(more) if mark == "2" else ()
+        if not follows(effect, order):
+            raise BrokenRecord("an effect that does not follow from its order: somebody changed it")
+        return Leased(effect, token, mark == "1", now, order=order, barred=barred)
     line = Line.read(record, fields, now)
     line = seal.line(line) if seal else line
     return Leased(effect, token, mark == "1", now, line=line, unread=tuple(unread_of(row) for row in more))
 
 
-def parked_of(kept: str) -> str:
-    """A leased effect as it is parked when its record cannot be read; of one that cannot be read itself, its counts."""
+def parked_of(kept: str, why: str) -> str:
+    """A leased effect as it is parked when its record is broken; of one that cannot be read itself, its counts."""
     try:
         pending = Pending.read(kept)
     except (ValueError, TypeError):
         pending = Pending.read(f"[{','.join(kept[1:].split(',')[:LEASED])}]")
-    return replace(pending, leased_at=0, parked=1, why="its record cannot be read").kept()
+    return replace(pending, leased_at=0, parked=1, why=why).kept()
 
 
 def keys_of(commit: Commit, cell: Cell) -> list[str]:

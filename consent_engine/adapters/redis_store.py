@@ -165,15 +165,15 @@ class RedisStore:
                 leased.append(leased_of(self._offers, int(now), member, *rest, seal=self._seal))
             except BrokenRecord as error:  # one record nobody can read must not stop its lane: to the stuck list
                 log.error("%s: %s", member.split(":")[1], error)
-                self._park(broken, lane, member, rest[0])
+                self._park(broken, lane, member, rest[0], str(error))
         self._wire.send(broken)
         return leased
 
-    def _park(self, calls: Calls, lane: Lane, member: str, kept: str) -> None:
+    def _park(self, calls: Calls, lane: Lane, member: str, kept: str, why: str) -> None:
         """To the stuck list, so that `retry` finds it when the record can be read again."""
         owner, record, effect = member.split(":", 2)
         key = self._cell.order(record) if owner == Owner.ORDER else self._cell.line(record)
-        calls.script("park", [key, self._cell.due[lane]], [f"f:{effect}", kept, parked_of(kept), member])
+        calls.script("park", [key, self._cell.due[lane]], [f"f:{effect}", kept, parked_of(kept, why), member])
 
     def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
         """See Store.receive."""

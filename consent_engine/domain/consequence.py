@@ -77,13 +77,18 @@ def missing(order: Order) -> list[Want]:
 
 def excess(order: Order) -> list[str]:
     """What an order may not want where it stands: a question after the answer, an activation without a yes."""
-    return [effect for effect in order.effects if not _fits(effect, order.state)]
+    return [effect for effect in order.effects if not follows(effect, order)]
 
 
-def _fits(effect: str, state: State) -> bool:
+def follows(effect: str, order: Order) -> bool:
+    """Whether what an order wants follows from its record: that is sealed, effects are not. `about`, by which the gate
+    goes, must name the order's own carrier (none: put by an older program; then all that stands on the line bars it).
+    """
+    if order.effects[effect].about not in {(), (order.doc.carrier,)}:
+        return False
     if effect in _OF_STATE:
-        return state in _OF_STATE[effect]
-    return state in ANSWERABLE or not effect.startswith(_ASKING)
+        return order.state in _OF_STATE[effect]
+    return order.state in ANSWERABLE or not effect.startswith(_ASKING)
 
 
 def missing_of(line: Line, unread: int, now: Millis) -> list[Put]:

@@ -24,12 +24,14 @@ from consent_engine.domain.decision import (
     settle,
 )
 from consent_engine.domain.effects import (
+    ACTIVATE,
     WAKE_ACTIVATE,
     WAKE_FAILED,
     WAKE_REMINDER,
     WAKE_TOO_LATE,
     WAKE_WINDOW,
     Millis,
+    Pending,
     Purpose,
     sms_effect,
 )
@@ -172,8 +174,13 @@ def _on_retry(order: Order, fact: RetryAsked, now: Millis) -> Decision:
     parked = {effect: pending for effect, pending in order.effects.items() if pending.parked}
     if not parked:
         raise NothingParked("nothing of this order stands on the stuck list")
-    puts = tuple(Put(effect, now, replace(p, parked=0, believe=fact.by)) for effect, p in parked.items())
+    puts = tuple(Put(effect, now, _again(order, effect, p, fact.by)) for effect, p in parked.items())
     return note(order, Event(Trigger.RETRIED, now, fact.op, by=fact.by, detail={"effects": sorted(parked)}), *puts)
+
+
+def _again(order: Order, effect: str, pending: Pending, by: str) -> Pending:
+    """What was parked; what the gate goes by is taken from the order once more."""
+    return replace(pending, parked=0, believe=by, about=(order.doc.carrier,) if effect == ACTIVATE else ())
 
 
 _TIMERS: dict[str, Callable[[Order, str, Millis], Decision]] = {

@@ -52,6 +52,45 @@ def test_a_stop_bars_an_activation_that_waits_before_anybody_reads_it(world):
     assert (world.state(order), world.triggers(order)[-1]) == ("declined", "opted_out")
 
 
+def about(world, order, kept):
+    """Somebody writes what the activation is about."""
+    effect = world.client.hget(world.cell.order(order.id), f"f:{ACTIVATE}")
+    assert effect.endswith(',["mobile"]]')
+    world.client.hset(world.cell.order(order.id), f"f:{ACTIVATE}", effect.replace(',["mobile"]]', kept))
+
+
+@pytest.mark.parametrize("kept", [',["telecom"]]', ',[""]]', ',["nobody"]]'])
+def test_an_activation_that_names_another_carrier_than_its_order_passes_no_gate(world, kept):
+    order = confirmed(world)
+    world.say("TD")
+    about(world, order, kept)
+    world.client.zadd(DUE[Lane.ACTIVATION], {f"o:{order.id}:{ACTIVATE}": 1})
+    world.run(Lane.ACTIVATION)
+    assert world.bss.asked == []
+    assert [each.id for each in world.engine.store.stuck(9)] == [order.id]
+    assert "does not follow" in world.engine.show(order.id).effects[ACTIVATE].why
+
+
+def test_an_operators_retry_takes_what_the_gate_goes_by_from_the_order(world):
+    order = confirmed(world)
+    about(world, order, ',["telecom"]]')
+    world.run(Lane.ACTIVATION)
+    world.engine.retry(order.id, "ops")
+    world.run()
+    assert (world.state(order), len(world.bss.asked)) == ("notified", 1)
+
+
+def test_an_activation_without_a_yes_waits_for_a_person_and_is_no_attempt(world):
+    order = world.place()
+    world.run(Lane.SMS)
+    world.client.hset(world.cell.order(order.id), f"f:{ACTIVATE}", "[]")
+    world.client.zadd(DUE[Lane.ACTIVATION], {f"o:{order.id}:{ACTIVATE}": 1})
+    world.run(Lane.ACTIVATION)
+    assert world.bss.asked == []
+    pending = world.engine.show(order.id).effects[ACTIVATE]
+    assert (pending.doubts, pending.parked) == (0, 1)
+
+
 def test_a_yes_from_before_a_stop_is_no_activation_when_it_is_read_after_it(world):
     order = world.place()
     world.run(Lane.SMS)
