@@ -7,14 +7,16 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Self
 
 from consent_engine.adapters.redis_server import EmbeddedServer
 from consent_engine.errors import ConsentError, SettingsError
 from consent_engine.leash import Stop
-from consent_engine.settings import Settings
+from consent_engine.settings import PREFIX, Settings
 from consent_engine.wiring import Installation, call_bound, installation
 
 log = logging.getLogger(__name__)
@@ -23,7 +25,7 @@ LOOK_S = 0.2
 """How often it looks after its children."""
 BACKOFF_S, MOST_BACKOFF_S, HEALTHY_S = 0.2, 10.0, 20.0
 """The pause before a restart, doubled each time up to the most; forgotten by a child that lived so long."""
-API_END_S, WORKER_END_S = 23.0, 8.0
+API_END_S, WORKER_END_S, HANDSET_END_S = 23.0, 8.0, 8.0
 """How long the API may take to end; how long a worker may take beside its longest call. Then it is killed."""
 
 
@@ -51,12 +53,15 @@ class Wanted:
 class Child:
     """A process that should run: started again when it dies, each time a little later."""
 
-    def __init__(self, name: str, command: list[str], environ: Mapping[str, str], leash: int, end_s: float) -> None:
+    def __init__(
+        self, name: str, command: list[str], environ: Mapping[str, str], leash: int, end_s: float, *inherits: int
+    ) -> None:
         self.name = name
         self._command = [*command, "--leash", str(leash)]
         self._environ = dict(environ)
         self._leash = leash
         self._end_s = end_s
+        self._inherits = inherits
         self._process: subprocess.Popen[bytes] | None = None
         self._backoff = BACKOFF_S
         self._started_at = self._again_at = 0.0
@@ -72,7 +77,7 @@ class Child:
                 self._command,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
-                pass_fds=[self._leash],
+                pass_fds=[self._leash, *self._inherits],
                 start_new_session=True,
             )
 
@@ -103,17 +108,61 @@ class Child:
         self._process = None
 
 
+@dataclass(frozen=True, slots=True)
+class Handset:
+    """A page on this machine where the simulated gateway's SMS land and are answered. The socket outlives its child."""
+
+    listening: socket.socket
+    secret: str
+
+    @classmethod
+    @contextmanager
+    def at(cls, port: int, secret: str) -> Iterator[Self]:
+        """At this port of the loopback address, else at any that is free."""
+        try:
+            listening = socket.create_server(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            listening = socket.create_server(("127.0.0.1", 0))
+        with listening:
+            yield cls(listening, secret)
+
+    @property
+    def address(self) -> str:
+        """For a browser."""
+        return f"http://127.0.0.1:{self.listening.getsockname()[1]}/"
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What API and workers are set to, so that the simulated gateway hands its SMS over there."""
+        return {"CONSENT_SIMULATED__URL": f"{self.address}sms", "CONSENT_SIMULATED__SECRET": self.secret}
+
+    def child(self, wanted: Wanted, leash: int) -> Child:
+        """The process. It gets no other secret than the one it signs with."""
+        plain = {name: value for name, value in wanted.environ.items() if not name.startswith(PREFIX)}
+        fd = self.listening.fileno()
+        command = [
+            sys.executable,
+            "-m",
+            "consent_engine.simulator.handset",
+            "--fd",
+            str(fd),
+            "--engine",
+            wanted.address,
+        ]
+        return Child("the handset", command, {**plain, **self.told}, leash, HANDSET_END_S, fd)
+
+
 class Supervisor:
     """The children of one installation, in the order in which they end: the API first, then the workers."""
 
-    def __init__(self, found: Installation, wanted: Wanted, stop: Stop) -> None:
+    def __init__(self, found: Installation, wanted: Wanted, stop: Stop, handset: "Handset | None" = None) -> None:
         self._server = found.server if isinstance(found.server, EmbeddedServer) else None
         self._stop = stop
         self._server_backoff = BACKOFF_S
         self._server_again_at = 0.0
         # Children hold the reading end. The kernel closes the writing end however we die, and they notice.
         reads, self._leash = os.pipe()
-        environ = {**wanted.environ, **found.environ(), "PYTHONUNBUFFERED": "1"}
+        environ = {**wanted.environ, **found.environ(), "PYTHONUNBUFFERED": "1", **(handset.told if handset else {})}
         listen = ["--host", wanted.host, "--port", str(wanted.port)]
         python = [sys.executable, "-m"]
         worker_end_s = call_bound(found.settings).total_seconds() + WORKER_END_S
@@ -122,6 +171,7 @@ class Supervisor:
             Child(f"worker {n}", [*python, "workers"], environ, reads, worker_end_s)
             for n in range(1, wanted.workers + 1)
         ]
+        self._handset = [handset.child(wanted, reads)] if handset else []
 
     def run(self) -> None:
         """Look after them until asked to stop, then end them."""
@@ -135,7 +185,7 @@ class Supervisor:
     def _look(self) -> None:
         if self._server is not None and not self._server.alive() and monotonic() >= self._server_again_at:
             self._restart(self._server)
-        for child in (self._api, *self._workers):
+        for child in (*self._handset, self._api, *self._workers):
             child.look()
 
     def _restart(self, server: EmbeddedServer) -> None:
@@ -155,10 +205,10 @@ class Supervisor:
         log.info("ending: the API, then the workers, then the server")
         self._api.terminate()
         self._api.ended()
-        for worker in self._workers:
-            worker.terminate()
-        for worker in self._workers:
-            worker.ended()
+        for child in (*self._workers, *self._handset):
+            child.terminate()
+        for child in (*self._workers, *self._handset):
+            child.ended()
 
 
 def progress(stop: Stop) -> Callable[[str], None]:
@@ -191,14 +241,16 @@ def serve(wanted: Wanted, stop: Stop, say: Callable[[str], None]) -> None:
         log.warning("%s", warning)
     try:
         with installation(settings, progress(stop), own=True) as found:
-            for line in first_steps(settings, wanted):
-                say(line)
-            Supervisor(found, wanted, stop).run()
+            secret = found.simulated_secret()
+            with Handset.at(wanted.port + 1, secret) if secret else nullcontext() as handset:
+                for line in first_steps(settings, wanted, handset):
+                    say(line)
+                Supervisor(found, wanted, stop, handset).run()
     except Stopping:
         return
 
 
-def first_steps(settings: Settings, wanted: Wanted) -> list[str]:
+def first_steps(settings: Settings, wanted: Wanted, handset: Handset | None) -> list[str]:
     """What a person wants to know when it starts."""
     simulated = "simulated" in settings.routes().values() or settings.bss_name() == "simulated"
     return [
@@ -208,6 +260,7 @@ def first_steps(settings: Settings, wanted: Wanted) -> list[str]:
         "  consent keys add desk --role agent     an API key, printed once",
         "  consent plans list                     what can be sold",
         "  consent stuck                          what waits for a person",
+        *([f"handset, to answer with your own 是: {handset.address}"] if handset else []),
         *(["gateway or BSS simulated: nobody is reached (CONSENT_GATEWAY, CONSENT_BSS)"] if simulated else []),
         "Ctrl-C ends it; nothing that was acknowledged is lost",
     ]

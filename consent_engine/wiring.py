@@ -29,7 +29,7 @@ from consent_engine.engine import Engine
 from consent_engine.errors import FieldError, Malformed, SettingsError
 from consent_engine.pace import Pace
 from consent_engine.ports import Gateway, Outside, Registry, Store
-from consent_engine.settings import Settings
+from consent_engine.settings import SIMULATED, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,13 @@ class Installation:
     def engine(self) -> Engine:
         """An engine with its own clients."""
         return build(self.settings, self.redis_url, self.rq_url, self.secret, self.archive)
+
+    def simulated_secret(self) -> str | None:
+        """The secret of the simulated gateway's webhooks; None where another gateway is used, or a URL is set."""
+        settings = self.settings.of("SIMULATED")
+        if set(self.settings.routes().values()) != {SIMULATED} or settings.get("URL"):
+            return None
+        return settings.get("SECRET") or keyed(self.secret, "simulated", "SIMULATED")
 
     def environ(self) -> dict[str, str]:
         """What a child process needs to find the same servers, so that it never starts one of its own."""

@@ -1,7 +1,7 @@
 """The ways an outside system answers: properly, with an error, with garbage, or not at all."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableSequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -9,7 +9,6 @@ from aiohttp import web
 
 from consent_engine.domain.signature import HEADER, check
 from consent_engine.errors import Unauthenticated
-from consent_engine.simulator.ledger import Ledger
 from consent_engine.simulator.scripts import HOLD_S, Answer
 from consent_engine.simulator.tasks import Tasks
 
@@ -50,13 +49,15 @@ def _refusal(status: HTTPStatus) -> web.Response:
     return web.json_response({"code": "scripted", "reason": status.phrase}, status=status, headers=headers)
 
 
-async def signed_object(request: web.Request, secret: str, ledger: Ledger) -> dict[str, object] | web.Response:
-    """The body of a request, or the answer to one that is unsigned or no JSON object."""
+async def signed_object(
+    request: web.Request, secret: str, errors: MutableSequence[str], now: float
+) -> dict[str, object] | web.Response:
+    """The body of a request, or the answer to one that is unsigned or no JSON object: then `errors` says so."""
     raw = await request.read()
     try:
-        check(secret, request.headers.get(HEADER), raw, int(ledger.now() * 1000))
+        check(secret, request.headers.get(HEADER), raw, int(now * 1000))
     except Unauthenticated:
-        ledger.errors.append(f"{request.path}: the engine's signature does not fit")
+        errors.append(f"{request.path}: the engine's signature does not fit")
         return web.json_response({"error": "signature"}, status=HTTPStatus.UNAUTHORIZED)
     try:
         read = json.loads(raw)
@@ -64,5 +65,5 @@ async def signed_object(request: web.Request, secret: str, ledger: Ledger) -> di
         read = None
     if isinstance(read, dict):
         return read
-    ledger.errors.append(f"{request.path}: the engine sent no JSON object")
+    errors.append(f"{request.path}: the engine sent no JSON object")
     return web.json_response({"error": "body"}, status=HTTPStatus.BAD_REQUEST)

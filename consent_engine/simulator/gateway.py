@@ -33,7 +33,7 @@ class GatewayDesk:
 
     async def take(self, request: web.Request) -> web.StreamResponse:
         """Take an SMS, or what the script says instead. The same ref again is a repeat, not a second SMS."""
-        body = await signed_object(request, self.secret, self.ledger)
+        body = await signed_object(request, self.secret, self.ledger.errors, self.ledger.now())
         if isinstance(body, web.Response):
             return body
         sms = self._entry(request, body)

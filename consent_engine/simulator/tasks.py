@@ -1,7 +1,7 @@
 """The simulator's own tasks: none is lost, none outlives the simulator, and a failed one is heard of."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, MutableSequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from consent_engine.simulator.wire import Unreachable
 class Tasks:
     """What runs beside the requests: replies being thought over, reports on their way."""
 
-    errors: list[str]
+    errors: MutableSequence[str]
     running: set[asyncio.Task[None]] = field(default_factory=set)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 

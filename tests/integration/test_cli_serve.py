@@ -86,7 +86,7 @@ def serving(environ, tmp_path):
 @needs.linux
 def test_it_says_what_to_do_first_and_ends_with_everything_it_started(serving):
     children = serving.children()
-    assert len(children) == 3
+    assert len(children) == 4
     serving.process.terminate()
     assert serving.process.wait(WAIT) == 0
     assert gone(children)
@@ -119,7 +119,7 @@ def test_what_dies_is_started_again(serving):
     until("both are told of", lambda: serving.said().count("ended by SIGKILL: started again in") == 2)
     until("it is ready", serving.ready)
     until("there is another worker", lambda: serving.children("workers") not in ([], [worker]))
-    server = [pid for pid in serving.children() if pid not in {*serving.children("workers"), *serving.children("api")}]
+    server = [pid for pid in serving.children() if "redis" in command_of(pid) or "valkey" in command_of(pid)]
     os.kill(server[0], signal.SIGKILL)
     until("it is told of", lambda: "the server ended: started again" in serving.said())
     until("it is ready", serving.ready)

@@ -7,7 +7,7 @@ from hashlib import sha256
 from consent_engine.adapters.gateways import http_json
 from consent_engine.adapters.outbound import flag, required
 from consent_engine.domain.effects import Accepted, Outcome
-from consent_engine.ports import Acknowledgement, Sms
+from consent_engine.ports import Acknowledgement, Gateway, Sms
 
 
 class Simulated:
@@ -31,8 +31,10 @@ class Simulated:
         """There is nothing to give back."""
 
 
-def build(name: str, raw: Mapping[str, str], call_timeout: timedelta) -> Simulated:
-    """A simulated gateway, from its own settings: SECRET, SUB_NUMBERS, SKEW."""
+def build(name: str, raw: Mapping[str, str], call_timeout: timedelta) -> Gateway:
+    """A simulated gateway, from its own settings: SECRET, SUB_NUMBERS, SKEW; with URL its SMS go to a handset there."""
+    if raw.get("URL"):
+        return http_json.build(name, raw, call_timeout)
     prefix = http_json.prefix_of(name)
     door = http_json.Door(name, required(prefix, raw, "SECRET"), http_json.skew(prefix, raw))
     return Simulated(name, door, sub_numbers=flag(prefix, raw, "SUB_NUMBERS"))

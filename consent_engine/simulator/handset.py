@@ -1,0 +1,208 @@
+"""The handset of `consent serve`: an SMS that the simulated gateway carries lands on a page, where a person answers it.
+
+A process of `consent serve`. It keeps the last messages of the last numbers, in memory.
+"""
+
+import argparse
+import asyncio
+import os
+import socket
+import sys
+import time
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from http import HTTPStatus
+from importlib.resources import files
+
+import aiohttp
+from aiohttp import web
+
+from consent_engine.leash import Stop, tie
+from consent_engine.simulator.answers import signed_object
+from consent_engine.simulator.handsets import instant
+from consent_engine.simulator.tasks import Tasks
+from consent_engine.simulator.wire import Unreachable, Wire
+
+SECRET = "CONSENT_SIMULATED__SECRET"  # noqa: S105 - the name of a variable
+WEBHOOKS = "/v1/gateways/simulated"
+MOST_NUMBERS, MOST_MESSAGES, MOST_TEXT = 50, 200, 1_000
+MOST_ERRORS = 100
+GRACE_S = 5.0
+LOOK_S = 0.2
+ASSETS = {"handset.html": "text/html", "handset.css": "text/css", "handset.js": "text/javascript"}
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An SMS on a handset. own: written there; other: the number at the other end; ref: of the engine's, else empty."""
+
+    at: float
+    own: bool
+    other: str
+    text: str
+    ref: str = ""
+
+
+@dataclass(slots=True)
+class Phones:
+    """The messages of each number, the number with the newest message last."""
+
+    _kept: OrderedDict[str, deque[Message]] = field(default_factory=OrderedDict)
+
+    def add(self, number: str, message: Message) -> bool:
+        """Put a message on a handset; False where the same ref landed before: a repeat is not a second SMS."""
+        kept = self._kept.setdefault(number, deque(maxlen=MOST_MESSAGES))
+        if message.ref and any(each.ref == message.ref for each in kept):
+            return False
+        kept.append(message)
+        self._kept.move_to_end(number)
+        if len(self._kept) > MOST_NUMBERS:
+            self._kept.popitem(last=False)
+        return True
+
+    def __contains__(self, number: object) -> bool:
+        return number in self._kept
+
+    def view(self) -> list[dict[str, object]]:
+        """The handsets, the one with the newest message first."""
+        return [
+            {"number": number, "messages": [asdict(each) for each in kept]}
+            for number, kept in reversed(self._kept.items())
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Handset:
+    """The page, and the gateway behind it. hosts: the names under which a browser may ask for it."""
+
+    secret: str
+    wire: Wire
+    tasks: Tasks
+    errors: deque[str]
+    hosts: frozenset[str]
+    phones: Phones = field(default_factory=Phones)
+
+    def app(self) -> web.Application:
+        """The web application."""
+
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            # Another name for this address may be another site's (DNS rebinding): the texts are for this machine.
+            if request.host not in self.hosts:
+                raise web.HTTPForbidden(text="ask for this page by the address that `consent serve` printed")
+            answer = await handler(request)
+            answer.headers.update(HEADERS)
+            return answer
+
+        app = web.Application(middlewares=[guard], client_max_size=64 * 1024)
+        app.router.add_post("/sms", self.take)
+        app.router.add_get("/phones.json", self.show)
+        app.router.add_post("/write", self.write)
+        app.router.add_get("/", self.page)
+        app.router.add_get("/{name}", self.page)
+        return app
+
+    async def take(self, request: web.Request) -> web.StreamResponse:
+        """Take an SMS from the engine; it lands, and is reported as delivered."""
+        body = await signed_object(request, self.secret, self.errors, time.time())
+        if isinstance(body, web.Response):
+            return body
+        ref, sender, to, text = (str(body.get(name, "")) for name in ("ref", "from", "to", "text"))
+        message_id = f"handset-{sha256(ref.encode()).hexdigest()[:20]}"
+        if self.phones.add(to, Message(time.time(), own=False, other=sender, text=text, ref=ref)):
+            self.tasks.spawn(self._report(ref, message_id))
+        return web.json_response({"message_id": message_id}, status=HTTPStatus.CREATED)
+
+    async def _report(self, ref: str, message_id: str) -> None:
+        report = {"ref": ref, "message_id": message_id, "status": "delivered", "at": instant(time.time())}
+        await self.wire.post_signed(f"{WEBHOOKS}/receipts", report)
+
+    async def show(self, _request: web.Request) -> web.Response:
+        """All handsets."""
+        return web.json_response(self.phones.view())
+
+    async def write(self, request: web.Request) -> web.Response:
+        """Send `{"from", "to", "text"}` as the subscriber; 502 while the engine does not take it."""
+        if request.content_type != "application/json":  # no other site's form can send it
+            raise web.HTTPUnsupportedMediaType(text="send application/json")
+        try:
+            said = await request.json()
+            number, to, text = (str(said[name]) for name in ("from", "to", "text"))
+        except (ValueError, KeyError, TypeError):
+            raise web.HTTPBadRequest(text="send from, to and text") from None
+        if number not in self.phones or not 0 < len(text) <= MOST_TEXT:
+            raise web.HTTPBadRequest(text=f"a number that got an SMS, and 1 to {MOST_TEXT} characters")
+        at = time.time()
+        reply = {
+            "message_id": f"mo-{time.time_ns()}",
+            "from": number,
+            "to": to,
+            "text": text,
+            "received_at": instant(at),
+        }
+        try:
+            answer = await self.wire.post_signed(f"{WEBHOOKS}/inbound", reply)
+        except Unreachable as error:
+            raise web.HTTPBadGateway(text=str(error)) from None
+        if answer.status != HTTPStatus.OK or answer.body.get("rejected"):
+            raise web.HTTPBadGateway(text=f"the engine did not take it: {answer.status}")
+        self.phones.add(number, Message(at, own=True, other=to, text=text))
+        return web.json_response({})
+
+    async def page(self, request: web.Request) -> web.Response:
+        """The page and what it loads."""
+        name = request.match_info.get("name", "handset.html")
+        if name not in ASSETS:
+            raise web.HTTPNotFound
+        text = (files("consent_engine.simulator") / "pages" / name).read_text("utf-8")
+        return web.Response(text=text, content_type=ASSETS[name])
+
+
+async def serve(listening: socket.socket, engine: str, secret: str, stop: Stop) -> None:
+    """Serve at this socket towards the engine at `engine`, until asked to stop."""
+    host, port = listening.getsockname()[:2]
+    errors: deque[str] = deque(maxlen=MOST_ERRORS)
+    tasks = Tasks(errors)
+    async with aiohttp.ClientSession() as session:
+        hosts = frozenset({f"{host}:{port}", f"localhost:{port}"})
+        handset = Handset(secret, Wire(engine.rstrip("/"), session, secret), tasks, errors, hosts)
+        runner = web.AppRunner(handset.app(), access_log=None, shutdown_timeout=GRACE_S)
+        await runner.setup()
+        try:
+            await web.SockSite(runner, listening).start()
+            while not stop.is_set:
+                await asyncio.sleep(LOOK_S)
+        finally:
+            await tasks.close()
+            await runner.cleanup()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until asked to stop. The secret of the webhooks comes in the environment."""
+    parser = argparse.ArgumentParser(prog="python -m consent_engine.simulator.handset", description=__doc__)
+    parser.add_argument("--fd", type=int, required=True, help="a listening socket, inherited")
+    parser.add_argument("--engine", required=True, help="where the engine's API listens")
+    parser.add_argument("--leash", type=int, required=True, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    stop = Stop()
+    stop.on_signals()
+    tie(options.leash, stop.set, GRACE_S)
+    with socket.socket(fileno=options.fd) as listening:
+        asyncio.run(serve(listening, options.engine, os.environ[SECRET], stop))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

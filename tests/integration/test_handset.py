@@ -1,0 +1,85 @@
+"""The handset of `consent serve`: a newcomer's own answer confirms his order, and nobody else is shown the texts."""
+
+import json
+import time
+
+import httpx
+import pytest
+
+from consent_engine.simulator.handset import MOST_MESSAGES, MOST_NUMBERS, Message, Phones
+from tests.integration.rq_house import until
+from tests.integration.test_cli_serve import Serving, consent, environ, serving  # noqa: F401 - fixtures
+
+NUMBER = "+8613800138000"
+
+
+def asked(url, body=None, headers=None):
+    answer = httpx.request("GET" if body is None else "POST", url, json=body, headers=headers, timeout=5)
+    return answer.status_code, answer.text
+
+
+@pytest.fixture
+def page(serving):  # noqa: F811 - the fixture
+    return next(line.split()[-1] for line in serving.said().splitlines() if line.startswith("handset"))
+
+
+def messages(page):
+    return [each for phone in json.loads(asked(f"{page}phones.json")[1]) for each in phone["messages"]]
+
+
+def place(serving, key):  # noqa: F811 - the fixture
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    call = {"caller_number": "10085", "recording_id": "rec-1", "started_at": now, "agreed_at": now}
+    body = {"msisdn": NUMBER, "plan": "5g-smart-199", "agent": "A1024", "call": call}
+    headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": "k-1", "Content-Type": "application/json"}
+    status, said = asked(f"http://127.0.0.1:{serving.port}/v1/orders", body, headers)
+    assert status == 201, said
+    return json.loads(said)["id"], headers
+
+
+def test_a_newcomers_own_yes_confirms_the_order(serving, consent, page):  # noqa: F811 - fixtures
+    key = consent("keys", "add", "desk", "--role", "agent").stdout.split()[-1]
+    order, headers = place(serving, key)
+    until("the question is on the handset", lambda: messages(page))
+    [question] = messages(page)
+    assert not question["own"]
+    typed = {"Content-Type": "application/json"}
+    assert asked(f"{page}write", {"from": NUMBER, "to": question["other"], "text": "是"}, typed)[0] == 200
+
+    def shown():
+        return json.loads(asked(f"http://127.0.0.1:{serving.port}/v1/orders/{order}", headers=headers)[1])
+
+    until("it is notified", lambda: shown()["state"] == "notified")
+    assert question["text"] == shown()["confirmation"]["text"]
+    until("the notification is there", lambda: len(messages(page)) == 3)
+    assert [each["own"] for each in messages(page)] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers", "status"),
+    [
+        ("phones.json", None, {"Host": "evil.example"}, 403),
+        ("write", {"from": NUMBER, "to": "10085", "text": "是"}, {"Content-Type": "text/plain"}, 415),
+        ("write", {"from": NUMBER, "to": "10085", "text": "是"}, {"Content-Type": "application/json"}, 400),
+        ("sms", {"ref": "r", "from": "10085", "to": NUMBER, "text": "x"}, {}, 401),
+        ("../etc/passwd", None, {}, 404),
+    ],
+)
+def test_other_sites_and_strangers_get_nothing_from_it(page, path, body, headers, status):
+    assert asked(f"{page}{path}", body, headers)[0] == status
+    assert messages(page) == []
+
+
+def test_a_repeat_of_an_sms_lands_once_and_what_is_kept_has_a_bound():
+    phones = Phones()
+    sms = Message(1.0, own=False, other="10085", text="a", ref="r-1")
+    assert [phones.add(NUMBER, sms), phones.add(NUMBER, sms)] == [True, False]
+    for n in range(2 * MOST_MESSAGES):
+        phones.add(NUMBER, Message(n, own=True, other="10085", text=str(n)))
+    for n in range(2 * MOST_NUMBERS):
+        phones.add(str(n), sms)
+    kept = phones.view()
+    assert len(kept) == MOST_NUMBERS
+    assert kept[0]["number"] == str(2 * MOST_NUMBERS - 1)
+    assert NUMBER not in phones
+    assert all(len(each["messages"]) <= MOST_MESSAGES for each in kept)
