@@ -144,11 +144,22 @@ def test_an_id_made_of_the_number_is_kept_as_its_hash():
 
 
 def test_the_simulated_gateway_takes_everything_and_a_ref_is_one_message():
-    gateway = gateways.build("simulated", lambda _prefix: RAW, timedelta(seconds=1))
+    gateway = gateways.build("simulated", lambda _prefix: {"SECRET": KEPT_SECRET}, timedelta(seconds=1))
     one, again = asyncio.run(gateway.send(SMS)), asyncio.run(gateway.send(SMS))
     assert isinstance(one, Accepted)
     assert one == again
     discreet(repr(one))
+
+
+def test_the_simulated_gateway_hands_over_to_the_handset_that_it_is_told_of():
+    async def through(url):
+        gateway = gateways.build("simulated", lambda _prefix: RAW | {"URL": url}, timedelta(seconds=1))
+        try:
+            return await gateway.send(SMS)
+        finally:
+            await gateway.close()
+
+    assert asyncio.run(through(RAW["URL"])) == Unavailable("no connection: ClientConnectorError")
 
 
 # Settings ---------------------------------------------------------------------------------------------------------
