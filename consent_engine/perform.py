@@ -32,7 +32,7 @@ from consent_engine.domain.order import Order
 from consent_engine.domain.outcomes import REFUSED
 from consent_engine.domain.policy import Policy
 from consent_engine.errors import BrokenRecord, ConsentError, StoreUnavailable
-from consent_engine.held import overdue
+from consent_engine.gathering import line_timer
 from consent_engine.measures import Measures
 from consent_engine.pace import Pace
 from consent_engine.ports import Held, Leased, Outside, Owner, Queue, Store
@@ -159,7 +159,7 @@ class Performer:
     def _waking(self, leased: Leased) -> Step[str]:
         order = leased.order
         if order is None:
-            return (yield from overdue(leased, tuple(self._outside.senders)))
+            return (yield from line_timer(leased, self._outside))
         if leased.effect == WAKE_ACTIVATE:
             return (yield from activating_again(leased))
         held = Held(Owner.ORDER, leased.effect, leased.token)

@@ -6,21 +6,20 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from consent_engine.calling import text_of
-from consent_engine.domain.carriers import carrier_of_sender
 from consent_engine.domain.compact import compact
-from consent_engine.domain.correlate import sub_number
-from consent_engine.domain.effects import Purpose
 from consent_engine.domain.event import storable
-from consent_engine.domain.grammar import Keyword, Read, counted, read
-from consent_engine.domain.inbox import UnreadRefusal, UnreadReply, UnreadReport, kept_message
+from consent_engine.domain.grammar import Keyword, Read, of_a_fragment, read
+from consent_engine.domain.inbox import UnreadRefusal, UnreadReport, kept_message
+from consent_engine.domain.inbox.parts import can_be_joined
 from consent_engine.domain.line import keyed, line_id
 from consent_engine.domain.msisdn import Msisdn, slot
-from consent_engine.domain.policy import LATE_MARGIN
-from consent_engine.domain.restriction import EVERY_CARRIER, Kind, name_of, names_barring
-from consent_engine.domain.sms import REPEATED, DeliveryReport, Reply
+from consent_engine.domain.restriction import EVERY_CARRIER
+from consent_engine.domain.sms import DeliveryReport, Reply
 from consent_engine.errors import ArchiveUnavailable
+from consent_engine.gathering import driven, gathering
 from consent_engine.ports import Outside, Posted, Store, Stored
+from consent_engine.posting import posted_reply, texts_sent
+from consent_engine.rounds import Step
 
 
 class RefusalAsked(Struct, frozen=True):
@@ -50,16 +49,19 @@ class Door:
         reports = [m for m in messages if isinstance(m, DeliveryReport)]
         lines = dict(zip([m.ref for m in reports], self._lines_of(reports), strict=True))
         archived = self._archived([ref.split(".")[0] for ref, line in lines.items() if not line])
-        said = self._read([m for m in messages if isinstance(m, Reply)])
+        parts = {n: step for n, m in enumerate(messages) if isinstance(m, Reply) and (step := self._gathering(m))}
+        said = self._read([m for n, m in enumerate(messages) if isinstance(m, Reply) and n not in parts])
+        stored = dict(zip(parts, driven(self._store, list(parts.values())), strict=True))
         posted: dict[int, Posted] = {}
         unmatched = []
         for n, message in enumerate(messages):
             if isinstance(message, DeliveryReport) and not lines[message.ref]:
                 why = archived.get(message.ref.split(".")[0], "no_such_sms")
                 unmatched.append(compact({"why": why, "message": _report(message)}))
-            else:
+            elif n not in parts:
                 posted[n] = self._posted(message, lines, said)
-        stored = dict(zip(posted, self._store.receive(list(posted.values())), strict=True)) if posted else {}
+        if posted:
+            stored |= zip(posted, self._store.receive(list(posted.values())), strict=True)
         if unmatched:
             self._store.unmatched(unmatched)
         return [stored.get(n, Stored(is_new=True, at=0)) for n in range(len(messages))]
@@ -119,55 +121,30 @@ class Door:
         """The texts that orders of these lines may have sent."""
         _, _, known = self._store.live(lines=list(lines))
         _, orders, _ = self._store.live([entry.order for line in known.values() for entry in line.entries])
-        return {
-            line.id: tuple(
-                text_of(orders[entry.order], purpose)
-                for entry in line.entries if entry.order in orders for purpose in Purpose
-            )
-            for line in known.values()
-        }  # fmt: skip
+        return {line.id: texts_sent(line, orders) for line in known.values()}
 
     def _reply(self, reply: Reply, said: Read) -> Posted:
         """The door reads the reply: what it restricts is in force in the same commit that stores it."""
-        carriers = self.carriers_of(reply.gateway, reply.to)
-        body = UnreadReply(
-            gateway=reply.gateway,
-            id=storable(reply.message_id),
-            sender=reply.msisdn,
-            to=storable(reply.to),
-            text=storable(reply.text),
-            written_at=reply.written_at,
-            carriers=" ".join(carriers),
-            sub=sub_number(reply.to, self._outside.senders),
-            keyword=said.keyword,
-            code=said.code,
-            reason=said.reason,
-            marketing_free=int(said.marketing_free),
-            edition=said.edition,
-        )
-        kind = {Keyword.STOP: Kind.REFUSED, Keyword.HOLD: Kind.SUSPECTED}.get(counted(said.keyword))
-        makes = tuple(name_of(kind, carrier) for carrier in carriers) if kind else ()
-        barring = tuple(dict.fromkeys(name for carrier in carriers for name in names_barring(carrier)))
+        said = said if reply.whole else of_a_fragment(said)
+        return posted_reply(self._outside, self._line(reply), self._key(reply), reply, said)
+
+    def _line(self, reply: Reply) -> str:
+        return line_id(self._secret, reply.msisdn)
+
+    def _key(self, reply: Reply) -> str:
         # Who repeats a post repeats its id, words and instant. Gateways reuse ids, and a STOP must not drown: where no
         # instant is given, only what comes soon enough to be a repeat is one.
         dated = reply.written_at is not None
         parts = (reply.gateway, reply.message_id, *[str(reply.written_at)] * dated, reply.text)
-        key = keyed(self._secret, "mo at" if dated else "mo", *parts)
-        line = line_id(self._secret, reply.msisdn)
-        return Posted(
-            line, reply.msisdn, key, kept_message(body), makes, "sms", body.id,
-            reason=said.reason.value if said.reason else "", words=body.text, barring=barring,
-            repeated=REPEATED,
-            same_for=None if dated else LATE_MARGIN,
-        )  # fmt: skip
+        return keyed(self._secret, "mo at" if dated else "mo", *parts)
 
-    def carriers_of(self, gateway: str, to: str) -> tuple[str, ...]:
-        """The carriers a message may be meant for: by our number, else the gateway's only one, else all."""
-        known = carrier_of_sender(to.lstrip("+"), self._outside.senders)
-        if known:
-            return (known,)
-        served = tuple(carrier for carrier, name in self._outside.routes.items() if name == gateway)
-        return served if len(served) == 1 else tuple(self._outside.senders)
+    def _gathering(self, reply: Reply) -> Step[Stored] | None:
+        """What puts a part where it waits for the others; None for what need not wait, or cannot."""
+        part = reply.part
+        if part is None or reply.whole or reply.data or not can_be_joined(part):
+            return None
+        name = keyed(self._secret, "parts", reply.gateway, reply.to, part.reference, str(part.of))[:16]
+        return gathering(self._outside, self._line(reply), name, self._key(reply), reply, part)
 
 
 def _name(reply: Reply) -> str:

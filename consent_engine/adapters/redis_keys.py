@@ -5,7 +5,7 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:order:<id>     hash    v, state, line, head, mac (the seal), doc, who (person part), e<n> events,
                                   p<n> their person parts, f:<effect> pending effects
     ce:{0}:line:<line>    hash    v, msisdn (person part), o:<order> what a reply is matched with, r:<name>
-                                  restrictions, f:<effect>, m:<key> messages seen, seen
+                                  restrictions, f:<effect>, m:<key> messages seen, seen, p:<name> parts of a reply
     ce:{0}:inbox:<line>   list    <received at>|<key>|<json>, unread, first in first read
     ce:{0}:due:<lane>     zset    o:<order>:<effect> or l:<line>:<effect> -> due (ms), the lease's end, +inf = parked
     ce:{0}:refusals       zset    <line> <carrier or *> -> since

@@ -143,6 +143,14 @@ class DecideHeld(BaseModel):
         return reason
 
 
+class PartOf(BaseModel):
+    """Which part of a longer SMS this is: the n-th of so many, under the reference that all of them have."""
+
+    reference: str | int
+    n: int = Field(ge=1, le=255)
+    of: int = Field(ge=1, le=255)
+
+
 class MobileOriginated(BaseModel):
     """A subscriber's SMS (MO), as the generic gateway posts it: one, or a list."""
 
@@ -151,6 +159,7 @@ class MobileOriginated(BaseModel):
     to: str
     text: str
     received_at: str | None = None
+    part: PartOf | None = None
 
 
 class DeliveryReceipt(BaseModel):

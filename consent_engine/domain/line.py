@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct, field
 
 from consent_engine.domain.compact import compact, parsed
-from consent_engine.domain.effects import Millis, Pending
+from consent_engine.domain.effects import WAKE_PARTS, Millis, Pending
 from consent_engine.domain.grammar import usable_code
 from consent_engine.domain.inbox import Message
+from consent_engine.domain.inbox.parts import Gathered
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order import Order
 from consent_engine.domain.restriction import Kind, Restriction, names_barring
@@ -107,6 +108,8 @@ class Line(Struct, frozen=True):
     """the newest instant known on this line: none after it may be older, whatever the clock does"""
     aged: tuple[str, ...] = ()
     """Fields that may go: dedupe keys past their age."""
+    gathered: Mapping[str, Gathered] = field(default_factory=dict)
+    """Replies of which only parts came, or did lately."""
 
     def restriction(self, carrier: str | None) -> Restriction | None:
         """What forbids `carrier` (None: any) to call this number; a refusal before a suspicion, the oldest first."""
@@ -140,12 +143,24 @@ class Line(Struct, frozen=True):
                     answered[rest] = int(kept)
                 elif kind == "m" and int(kept) < now - REMEMBER_MESSAGES_MS:
                     aged.append(name)
+            # A timer stands as long as any of them does.
+            parts = [name for name in fields if name.startswith("p:")] if f"f:{WAKE_PARTS}" in fields else []
+            gathered = {name[2:]: Gathered.read(fields[name]) for name in parts}
             version, seen = int(fields.get("v", "0")), int(fields.get("seen", "0"))
         except (ValueError, TypeError) as error:
             raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
         known = fields.get("msisdn", "")
         return cls(
-            line, version, known, tuple(entries), tuple(restrictions), effects, answered, seen, tuple(aged[:_MOST_AGED])
+            line,
+            version,
+            known,
+            tuple(entries),
+            tuple(restrictions),
+            effects,
+            answered,
+            seen,
+            tuple(aged[:_MOST_AGED]),
+            gathered,
         )
 
 

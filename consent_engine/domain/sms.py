@@ -19,12 +19,21 @@ class Delivery(StrEnum):
     FAILED = "failed"
 
 
+class Part(Struct, frozen=True):
+    """Which part of a longer text an SMS is: the n-th (from 1) of so many. reference: the same for all of one text."""
+
+    reference: str
+    n: int
+    of: int
+
+
 class Reply(Struct, frozen=True):
     """An SMS from a subscriber, as a gateway told it.
 
     message_id: the gateway's own id, the same on a repeat · to: the number it was sent to, digits ·
     written_at: the latest instant it can have been written, by the gateway's clock with its resolution and skew
-    added; None when the gateway does not say.
+    added; None when the gateway does not say · part: where it is a part of a longer one, which · data: it is no text,
+    or not for a person
     """
 
     gateway: str
@@ -33,6 +42,13 @@ class Reply(Struct, frozen=True):
     to: str
     text: str
     written_at: Millis | None = None
+    part: Part | None = None
+    data: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether its words are all there are, so that they can mean a yes or a no."""
+        return not self.data and (self.part is None or (self.part.n, self.part.of) == (1, 1))
 
 
 class DeliveryReport(Struct, frozen=True):

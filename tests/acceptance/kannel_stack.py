@@ -146,6 +146,12 @@ class Stack:
         self.centre.type(f"{msisdn} {SENDER} " + (f"text {text}" if text.isascii() else f"ucs2 {ucs2}"))
         self.centre.wait_for("fakesmsc: sent message", before + 1)
 
+    def say_part(self, msisdn: str, text: str, n: int, of: int, reference: int = 42) -> None:
+        """A subscriber's phone sends one part of a longer text (in the alphabet of GSM)."""
+        before = len(self.centre.matching("fakesmsc: sent message"))
+        self.centre.type(f"{msisdn} {SENDER} udh-text %05%00%03%{reference:02x}%{of:02x}%{n:02x} {text}")
+        self.centre.wait_for("fakesmsc: sent message", before + 1)
+
     def texts(self, msisdn: str, count: int = 0) -> list[Text]:
         """What stands on a handset, once so many whole texts do."""
 

@@ -78,6 +78,28 @@ def test_a_no_and_a_stop_arrive_too(kannel):
     assert kannel.activations(declined) == kannel.activations(stopped) == []
 
 
+def test_a_part_of_a_long_refusal_that_reads_as_a_yes_activates_nothing(kannel):
+    order = kannel.place("+8613800138010")
+    question_arrives(kannel, order)
+    kannel.say_part(order["msisdn"], "I was told another price on the phone and never said ", 1, 2)
+    kannel.say_part(order["msisdn"], "yes", 2, 2)
+    kannel.wait_for_event(order, "unclear|suspected")
+    assert triggers(kannel, order)["said_yes"] == 0
+    assert kannel.activations(order) == []
+
+
+def test_a_part_alone_is_no_answer_and_a_stop_in_it_is_a_refusal(kannel):
+    order, other = kannel.place("+8613800138011"), kannel.place("+8613800138012")
+    for each, word in ((order, "yes"), (other, "STOP")):
+        question_arrives(kannel, each)
+        kannel.say_part(each["msisdn"], word, 2, 2)
+    kannel.wait_for_event(other, "opted_out")
+    kannel.say(order["msisdn"], "N")
+    kannel.wait_for_event(order, "said_no")
+    assert triggers(kannel, order)["said_yes"] == 0
+    assert kannel.activations(order) == kannel.activations(other) == []
+
+
 def test_our_outage_loses_nothing_and_doubles_nothing(kannel):
     order = kannel.place("+8613800138005")
     kannel.kill_api()

@@ -14,7 +14,7 @@ from consent_engine.adapters import gateways
 from consent_engine.adapters.gateways import kannel
 from consent_engine.domain.effects import Accepted, Purpose, Rejected, Unavailable, Uncertain
 from consent_engine.domain.grammar import Keyword, read
-from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
+from consent_engine.domain.sms import Delivery, DeliveryReport, Part, Reply
 from consent_engine.errors import Malformed, SettingsError, Unauthenticated
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall
 from tests.contract import ECHO, KEPT_SECRET, MSISDN, NOW_S, NUMBER, PATIENT, TEXT, Far, answers, bounded, discreet
@@ -220,6 +220,43 @@ def test_what_may_be_missing_may_be_missing():
 def test_a_text_is_read_in_the_charset_that_it_is_written_in(kind, charset, text):
     written = text if charset in {"utf-8", "utf-16-be"} else text.replace("是", "y")
     assert reply(mo(written.encode(charset), content_type=kind)).text == written
+
+
+@pytest.mark.parametrize(
+    ("udh", "part"),
+    {
+        None: None,
+        "": None,
+        "%05%00%03%2a%02%01": Part("002a", 1, 2),
+        "%05%00%03*%03%03": Part("002a", 3, 3),
+        "%06%08%04%01%2a%02%02": Part("08012a", 2, 2),
+        "%08%00%03%2a%02%01%24%01%01": Part("002a", 1, 2),  # with a shift table of its language
+        "%08%24%01%01%00%03%2a%02%01": Part("002a", 1, 2),
+        "%03%24%01%01": None,
+        "%05%00%03%2a%02%03": Part("", 0, 0),  # the third of two
+        "%05%00%03%2a%02%00": Part("", 0, 0),
+        "%05%00%03%2a%00%00": Part("", 0, 0),
+        "%04%00%02%2a%02": Part("", 0, 0),
+        "%05%00%03%2a%02": Part("", 0, 0),
+        "%05%00%09%2a%02%01": Part("", 0, 0),
+        "%06%00%03%2a%02%01%24": Part("", 0, 0),
+        "garbage": Part("", 0, 0),
+    }.items(),
+)
+def test_a_part_of_a_longer_text_says_which_one_it_is(udh, part):
+    found = reply(mo(x_kannel_udh=udh))
+    assert (found.part, found.whole, found.data) == (part, part is None, False)
+
+
+@pytest.mark.parametrize("udh", ["%06%05%04%0b%84%23%f0", "%04%04%02%23%f0"])
+def test_what_is_sent_to_a_program_is_no_text(udh):
+    assert reply(mo(x_kannel_udh=udh)).data
+
+
+@pytest.mark.parametrize(("coding", "data"), {None: False, "": False, "0": False, "1": True, "2": False}.items())
+def test_eight_bit_data_are_no_text(coding, data):
+    found = reply(mo(x_kannel_coding=coding))
+    assert (found.data, found.whole) == (data, not data)
 
 
 @pytest.mark.parametrize(

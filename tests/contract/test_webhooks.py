@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from consent_engine.adapters import gateways
 from consent_engine.domain import signature
-from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
+from consent_engine.domain.sms import Delivery, DeliveryReport, Part, Reply
 from consent_engine.errors import Malformed, Unauthenticated
 from consent_engine.ports import Parsed, WebhookCall
 from tests.contract import KEPT_SECRET, MSISDN, NOW_S, NUMBER, TEXT, discreet
@@ -52,6 +52,14 @@ def test_how_far_behind_its_clock_may_be_is_a_setting(kind, skew, behind):
     assert reply.written_at == NOW_S * 1000 + behind
 
 
+@pytest.mark.parametrize("reference", ["a-7", 42])
+def test_a_part_of_a_longer_text_says_which_one_it_is(gateway, reference):
+    ((_, reply),) = gateway.replies(call({**MO, "part": {"reference": reference, "n": 2, "of": 3}})).messages
+    assert (reply.part, reply.whole) == (Part(str(reference), 2, 3), False)
+    ((_, reply),) = gateway.replies(call({**MO, "part": {"reference": reference, "n": 1, "of": 1}})).messages
+    assert reply.whole
+
+
 def test_a_report_is_read(gateway):
     ((index, report),) = gateway.reports(call(DLR)).messages
     assert index == 0
@@ -91,11 +99,20 @@ def test_nothing_is_read_of_what_is_not_signed(gateway, read, forged):
     discreet("".join(traceback.format_exception(refusal.value)))
 
 
+BAD_COUNTS = [(0, 2), (3, 2), (1, 256), (1, True), (True, 2), ("1", 2), (1, None), (None, 2), (1.0, 2)]
 BAD_REPLIES = {
     "message_id": [None, "", "m" * 201, "m\n", 7],
     "from": ["10086", f"{NUMBER}{TEXT}", "1" * 5000, [MSISDN], int(NUMBER)],
     "to": ["1" * 22, "", "sender", "10085\n", "１００８５"],
     "text": [None, "是" * 2001, "\ud800"],
+    "part": [
+        "1/2",
+        [1, 2],
+        {},
+        {"n": 1, "of": 2},
+        *[{"reference": "r", "n": n, "of": of} for n, of in BAD_COUNTS],
+        *[{"reference": reference, "n": 1, "of": 2} for reference in ("", "r" * 201, None, True, 1.5, "\ud800")],
+    ],
     "received_at": ["2025-08-01T10:00:00", "2025-08-01T25:00:00Z", "20250801T100000Z", NOW_S, TEXT],
 }
 BAD_REPORTS = {

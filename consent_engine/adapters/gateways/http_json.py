@@ -19,7 +19,7 @@ from consent_engine.adapters.outbound import (
 )
 from consent_engine.domain import msisdn, signature
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
-from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
+from consent_engine.domain.sms import Delivery, DeliveryReport, Part, Reply
 from consent_engine.durations import duration, millis
 from consent_engine.errors import FieldError, Malformed, SettingsError
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall
@@ -92,6 +92,7 @@ class Door:
             to=_to(item),
             text=_string(item, "text", 0, TEXT),
             written_at=None if written is None else written + self._behind,
+            part=_part(item),
         )
 
     def _report(self, item: Item) -> DeliveryReport:
@@ -238,6 +239,21 @@ def _to(item: Item) -> str:
     if match is None:
         raise _Poison("to: must be digits, at most 21 characters")
     return match[1]
+
+
+def _part(item: Item) -> Part | None:
+    value = item.get("part")
+    if value is None:
+        return None
+    part = value if isinstance(value, dict) else {}
+    reference, n, of = part.get("reference"), part.get("n"), part.get("of")
+    if isinstance(reference, int) and not isinstance(reference, bool):
+        reference = str(reference)
+    if not isinstance(reference, str) or not 1 <= len(reference) <= ID or _SURROGATE.search(reference):
+        raise _Poison(f"part: its reference must be a number, or a string of 1 to {ID} characters")
+    if not (type(n) is type(of) is int and 1 <= n <= of <= SEGMENTS):
+        raise _Poison(f"part: its n and of must be whole numbers from 1 to {SEGMENTS}, n at most of")
+    return Part(reference, n, of)
 
 
 def _delivery(item: Item) -> Delivery:

@@ -14,6 +14,7 @@ from secrets import token_hex
 from yarl import URL
 
 from consent_engine.adapters.gateways.http_json import RESOLUTION_MS, TEXT, prefix_of, skew
+from consent_engine.adapters.gateways.udh import Header
 from consent_engine.adapters.outbound import Answer, Client, endpoint, flag, opaque, required
 from consent_engine.domain import msisdn
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
@@ -48,6 +49,7 @@ ERRORS = {"2": "not delivered", "16": "refused by the SMSC"}
 MASK = 1 + 2 + 8 + 16
 """Not 4: it says no more to us than 8, and some SMSCs refuse an SMS that asks for it."""
 CODINGS = {Encoding.GSM7: "0", Encoding.UCS2: "2"}
+EIGHT_BIT = "1"
 CHARSETS = frozenset({"utf-8", "utf-16be", "us-ascii", "iso-8859-1", "windows-1252"})
 
 _ID = re.compile(r"[!-~]{1,200}")
@@ -98,7 +100,10 @@ class Door:
         # Without a number it was sent to, the gateway's carriers decide: nobody's refusal is lost over that.
         to = _TO.fullmatch(call.headers.get("x-kannel-to", ""))
         written_at = None if written is None else written * 1000 + self._behind
-        return Parsed(((0, Reply(self._gateway, message_id, number, to[1] if to else "", text, written_at)),))
+        udh = Header.read(call.headers.get("x-kannel-udh", ""))
+        data = udh.to_a_program or call.headers.get("x-kannel-coding", "") == EIGHT_BIT
+        reply = Reply(self._gateway, message_id, number, to[1] if to else "", text, written_at, udh.part, data)
+        return Parsed(((0, reply),))
 
     def reports(self, call: WebhookCall) -> Parsed[DeliveryReport]:
         """Read one DLR: all of it is in the query that we asked for."""

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Keyword(StrEnum):
@@ -42,6 +43,13 @@ class Read(Struct, frozen=True):
     reason: Reason | None
     marketing_free: bool
     edition: int
+
+
+def of_a_fragment(said: Read) -> Read:
+    """What a fragment, or what is no text, can mean: a refusal, or a call for help; never an answer, nor a code."""
+    if counted(said.keyword) not in {Keyword.STOP, Keyword.HOLD, Keyword.HELP}:
+        return replace(said, keyword=Keyword.UNKNOWN, code="")
+    return replace(said, keyword=counted(said.keyword), code="")
 
 
 def counted(keyword: Keyword) -> Keyword:

@@ -1,0 +1,245 @@
+"""A reply in parts is one reply once all of it is here; until then, and where it never is, it is a fragment."""
+
+import pytest
+
+from consent_engine.domain.effects import WAKE_LINE, WAKE_PARTS, Lane
+from consent_engine.domain.inbox.parts import MOST_PARTS, MOST_REPLIES, PARTS_KNOWN_MS, PARTS_WAIT_MS
+from consent_engine.domain.line import STRANGER_MS
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.sms import Part, Reply
+from consent_engine.errors import StoreUnavailable
+from tests.conftest import NUMBER
+from tests.integration.test_engine import dies_after
+
+LONG = "我昨天在电话里并没有听清楚资费是多少，所以现在不能决定，"
+"""A first part that means nothing by itself."""
+
+
+@pytest.fixture
+def order(world):
+    order = world.place()
+    world.run()
+    world.clock.forward(seconds=10)
+    return order
+
+
+def part(world, text, n, of=2, reference="0042", name="", engine=None, **more):
+    """A part reaches the door; False when it is a repeat."""
+    world.keys += 1
+    part = Part(reference, n, of)
+    reply = Reply("test", name or f"mo-{world.keys}", Msisdn(NUMBER), "10085", text, part=part, **more)
+    return (engine or world.engine).receive([reply])[0].is_new
+
+
+def said(world, order):
+    """What the order's history has of replies."""
+    events = world.engine.show(order.id).events
+    return [event.person["text"] for event in events if event.person and "text" in event.person]
+
+
+def waited(world, ms=PARTS_WAIT_MS):
+    world.clock.forward(ms)
+    world.run()
+
+
+@pytest.mark.parametrize("last_first", [False, True])
+def test_a_second_part_that_reads_as_a_yes_is_none(world, order, last_first):
+    parts = [(LONG, 1), ("同意", 2)]
+    for text, n in reversed(parts) if last_first else parts:
+        part(world, text, n)
+        world.run()
+    assert world.state(order) == "awaiting_reply"
+    assert said(world, order) == [LONG + "同意"]
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_fragment_is_neither_a_yes_nor_a_no(world, order, n):
+    for word in ("同意", "不同意"):
+        part(world, word, n, reference=word)
+    waited(world)
+    assert world.state(order) == "awaiting_reply"
+    assert said(world, order) == ["同意", "不同意"]
+    assert len(world.texts("clarification")) == 1
+
+
+def test_a_fragment_that_is_a_code_answers_no_question_of_ours(world, order):
+    other = world.place(plan="data-pack-10gb")
+    world.run()
+    world.say("是")
+    world.run()
+    part(world, other.doc.code, 2)
+    waited(world)
+    assert {world.state(order), world.state(other)} == {"awaiting_reply"}
+
+
+def test_a_stop_in_one_part_refuses_when_that_part_comes(world, order):
+    part(world, "退订", 2)
+    assert not world.engine.dial(NUMBER, "mobile").callable
+    world.run()
+    assert world.state(order) == "declined"
+
+
+def test_words_that_may_refuse_hold_when_their_part_comes(world, order):
+    part(world, "我要投诉你们", 1)
+    assert world.engine.dial(NUMBER, "mobile").reason == "suspected"
+    world.say("是")
+    world.run()
+    assert world.state(order) == "awaiting_reply"
+
+
+def test_what_refused_in_one_part_is_told_once_and_the_whole_is_read_too(world, order):
+    part(world, "我要投诉你们", 1)
+    part(world, "，因为没有人告诉我资费", 2)
+    waited(world)
+    assert said(world, order) == ["我要投诉你们", "我要投诉你们，因为没有人告诉我资费"]
+    assert len(world.texts("held")) == 1
+
+
+def test_what_refused_in_one_part_and_never_became_whole_is_told_once(world, order):
+    part(world, "我要投诉你们", 1, of=3)
+    part(world, LONG, 2, of=3)
+    waited(world)
+    assert said(world, order) == ["我要投诉你们", LONG]
+
+
+def test_a_refusal_that_was_cut_in_two_is_one_when_it_is_whole(world, order):
+    part(world, "不要给我", 1)
+    assert world.engine.dial(NUMBER, "mobile").callable
+    part(world, "打电话了", 2)
+    assert not world.engine.dial(NUMBER, "mobile").callable
+    world.run()
+    assert world.state(order) == "declined"
+
+
+def test_a_yes_that_came_before_the_refusal_was_whole_is_followed_by_it(world, order):
+    part(world, "不要给我", 1)
+    part(world, "打电话了", 2)
+    world.say("是")
+    world.run()
+    assert world.state(order) == "declined"
+
+
+def test_a_text_that_is_one_part_of_one_is_whole(world, order):
+    part(world, "是", 1, of=1)
+    world.run()
+    assert world.state(order) == "notified"
+
+
+@pytest.mark.parametrize(("n", "of"), [(0, 0), (3, 2), (1, MOST_PARTS + 1)])
+def test_a_part_that_nothing_can_wait_for_is_a_fragment_at_once(world, order, n, of):
+    part(world, "同意", n, of)
+    world.run()
+    assert (world.state(order), said(world, order)) == ("awaiting_reply", ["同意"])
+
+
+@pytest.mark.parametrize("word", ["是", "否"])
+def test_eight_bit_data_is_neither_a_yes_nor_a_no(world, order, word):
+    world.say(word, data=True)
+    world.run()
+    assert (world.state(order), said(world, order)) == ("awaiting_reply", [word])
+
+
+def test_eight_bit_data_can_refuse(world, order):
+    world.say("STOP", data=True)
+    world.run()
+    assert world.state(order) == "declined"
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_part_that_comes_again_is_the_same_one(world, order, n):
+    assert part(world, LONG, 1, name="a")
+    assert not part(world, LONG, 1, name="a")
+    assert part(world, "同意", 2, name="b")
+    world.run()
+    world.clock.forward(PARTS_KNOWN_MS - 1)
+    assert not part(world, *((LONG, 1) if n == 1 else ("同意", 2)), name="ab"[n - 1])
+    waited(world)
+    assert said(world, order) == [LONG + "同意"]
+
+
+def test_parts_of_two_texts_under_one_reference_are_no_yes(world, order):
+    part(world, "同", 1)
+    part(world, LONG, 1)
+    part(world, "意", 2)
+    waited(world)
+    assert world.state(order) == "awaiting_reply"
+    assert said(world, order) == [LONG, "同意"]
+
+
+def test_a_reference_that_is_used_again_is_another_text(world, order):
+    for text in ("第一", "第二"):
+        part(world, text, 1)
+        part(world, LONG, 2)
+        waited(world)
+    assert said(world, order) == ["第一" + LONG, "第二" + LONG]
+
+
+def test_so_many_texts_wait_and_no_more(world, order):
+    for n in range(MOST_REPLIES + 3):
+        part(world, f"{LONG}{n}", 1, reference=f"r{n}")
+    world.run()
+    assert len(said(world, order)) == 3
+    assert len(world.engine.line(NUMBER).gathered) == MOST_REPLIES
+    waited(world)
+    assert len(said(world, order)) == MOST_REPLIES + 3
+
+
+def test_of_what_was_told_as_many_are_remembered_and_no_more(world, order):
+    for n in range(MOST_REPLIES + 3):
+        part(world, f"{LONG}{n}", 1, reference=f"r{n}")
+        part(world, "完", 2, reference=f"r{n}")
+    assert len(world.engine.line(NUMBER).gathered) == MOST_REPLIES
+
+
+def test_nothing_is_left_of_parts_once_they_are_forgotten(world, order):
+    part(world, LONG, 1)
+    waited(world)
+    world.say("否")
+    waited(world, PARTS_KNOWN_MS + PARTS_WAIT_MS)
+    line = world.engine.line(NUMBER)
+    assert (line.gathered, WAKE_PARTS in line.effects) == ({}, False)
+    assert not [field for field in world.client.hkeys(f"ce:{{0}}:line:{line.id}") if field.startswith("p:")]
+
+
+def test_the_words_of_what_was_told_do_not_wait(world, order):
+    part(world, LONG, 1)
+    waited(world)
+    [kept] = [
+        value for field, value in world.client.hgetall(f"ce:{{0}}:line:{order.line}").items() if field[:2] == "p:"
+    ]
+    assert LONG not in kept
+
+
+def test_a_strangers_number_does_not_stay_for_parts(world):
+    part(world, LONG, 1)
+    assert WAKE_LINE in world.engine.line(NUMBER).effects
+    for _ in range(4):
+        waited(world, STRANGER_MS)
+    assert world.engine.line(NUMBER).version == 0
+
+
+@pytest.mark.parametrize("commits", [0, 1])
+def test_whoever_dies_over_a_part_is_followed_by_one_who_does_it_again(world, order, commits):
+    part(world, LONG, 1, name="a")
+    with pytest.raises(StoreUnavailable):
+        part(world, "同意", 2, name="b", engine=dies_after(world.another(), commits - 1 if commits else 0))
+    part(world, "同意", 2, name="b")
+    world.run()
+    assert said(world, order) == [LONG + "同意"]
+
+
+def test_a_timer_that_lost_its_worker_tells_the_fragment_once(world, order):
+    part(world, LONG, 1)
+    world.clock.forward(PARTS_WAIT_MS)
+    with pytest.raises(StoreUnavailable):
+        world.run(Lane.TIMER, engine=dies_after(world.another(), 0))
+    world.clock.forward(seconds=61)
+    world.run()
+    assert said(world, order) == [LONG]
+
+
+def test_a_character_that_was_cut_in_two_is_whole_again(world, order):
+    part(world, LONG + "\ud83d", 1)
+    part(world, "\ude00", 2)
+    world.run()
+    assert said(world, order) == [LONG + "😀"]
