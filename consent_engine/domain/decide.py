@@ -162,9 +162,10 @@ def _on_cancel(order: Order, fact: CancelAsked, now: Millis) -> Decision:
     late = replace(event, trigger=Trigger.REPLIED_LATE)
     held, told = held_back(order, say(Purpose.CANCELLED, now), fact.op, now)
     decision = refuse_or_note(order, event, late, *((told,) if fact.revoked else ()))
-    if fact.revoked and held and event in decision.events:
+    cancelled = decision.order.state is not order.state
+    if fact.revoked and held and cancelled:
         return replace(decision, order=decision.order.moved(*held), events=(*decision.events, *held))
-    if event in decision.events or fact.door:
+    if cancelled or fact.door:
         return decision
     raise TooLate(f"order is {order.state}: it can no longer be cancelled", state=order.state.value)
 

@@ -24,6 +24,7 @@ from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import Order
 from consent_engine.domain.policy import Policy
+from consent_engine.domain.restriction import Kind, name_of
 from consent_engine.domain.sms import Reply
 from consent_engine.engine import Engine
 from consent_engine.errors import DoNotCall
@@ -132,6 +133,8 @@ class Town(Judge, World):
         self.model, self.broken = Model(), []
         self.unsure: dict[str, Said] = {}
         self.unsure_refusals: list[tuple[str, str]] = []
+        self.unsure_suspicions: list[tuple[str, str]] = []
+        self.unsure_releases: list[tuple[str, str]] = []
         self.reported: set[str] = set()
         self._hands = Hands(self, IMMORTAL, self.take)
         self._raw = connect_rq(server.url)
@@ -211,6 +214,7 @@ class Town(Judge, World):
         if activation is not None:
             self.bss.asked.append(Activation(**activation))
             self.must(state == State.CONFIRMED, f"activated while {state or 'there is no order'}")
+            self.must(self.may_activate(activation["order_id"]), "activated though something barred it")
             return
         taken = Sms(**{**sms, "purpose": Purpose(sms["purpose"])})
         self.model.sent.append((at, taken))
@@ -238,7 +242,8 @@ class Town(Judge, World):
         self.clock.now, self.keys = was.now, was.count
         self.model, self.broken = deepcopy(was.model), []
         self.bss.asked[:] = was.asked
-        self.unsure, self.unsure_refusals, self.reported = {}, [], set()
+        self.unsure, self.reported = {}, set()
+        self.unsure_refusals, self.unsure_suspicions, self.unsure_releases = [], [], []
 
     def stands(self) -> dict[bytes, bytes]:
         """Everything the server keeps, to the byte."""
@@ -280,15 +285,28 @@ class Town(Judge, World):
         self.unsure.pop(reply.message_id, None)
         if not sure:
             self.unsure[reply.message_id] = said
-        if read(reply.text).keyword is Keyword.STOP:
-            self.refused(reply.msisdn, carrier, sure=sure)
+        match read(reply.text).keyword:
+            case Keyword.STOP:
+                self.refused(reply.msisdn, carrier, sure=sure)
+            case Keyword.HOLD if sure:
+                self.model.suspect(reply.msisdn, carrier, at, said.n)
+            case Keyword.HOLD:
+                self.unsure_suspicions.append((reply.msisdn, carrier))
 
     def refused(self, number: str, carrier: str, *, sure: bool = True) -> None:
         if not sure:
             self.unsure_refusals.append((number, carrier))
         elif not self.model.refuses(number, carrier):
-            self.model.n += 1
-            self.model.refused.append((number, carrier, self.model.n))
+            self.model.refuse(number, carrier)
+
+    def decided(self, number: str, carrier: str, *, refusal: bool, sure: bool = True) -> None:
+        """Somebody decided what may be a refusal; unsure: whoever did died before he was answered."""
+        if refusal:
+            self.refused(number, carrier, sure=sure)
+        elif sure:
+            self.model.let_go(number, carrier)
+        else:
+            self.unsure_releases.append((number, carrier))
 
     # -- afterwards -------------------------------------------------------------------------------------------------
 
@@ -380,6 +398,13 @@ class Town(Judge, World):
         for number, carrier in self.unsure_refusals:
             if self.engine.line(number).refusal(carrier) is not None:  # it was taken: then it is in force
                 self.refused(number, carrier)
+        for number, carrier in self.unsure_suspicions:
+            stands = self.engine.line(number).named(name_of(Kind.SUSPECTED, carrier))
+            if stands is not None:
+                self.model.suspect(number, carrier, stands.since)
+        for number, carrier in self.unsure_releases:
+            if self.engine.line(number).named(name_of(Kind.SUSPECTED, carrier)) is None:
+                self.model.let_go(number, carrier)
         super().judge()
         shown = self.shown()
         assert {order.id for order in shown} == {order for order, _ in self.engine.store.placed(None, 100)}

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 
 from consent_engine.adapters.redis_packing import DUE
+from consent_engine.domain.effects import ACTIVATE, WAKE_UNDECIDED
 from consent_engine.domain.event import link
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.line import Entry
 from consent_engine.domain.order import replay
+from consent_engine.domain.restriction import SUSPICION_LASTS_MS, Kind, name_of
 
 NUMBERS = ("+8613800138000", "+8613900139000")
 HOURS = 3_600_000
@@ -24,12 +26,27 @@ class Said:
 
 
 @dataclass
+class Suspicion:
+    """Words that may be a refusal: barring from the first of them until they are decided."""
+
+    msisdn: str
+    carrier: str
+    at: int
+    n: int
+    newest: int
+    ended: int | None = None
+
+
+@dataclass
 class Model:
     """What must be true, in few words."""
 
     orders: dict = field(default_factory=dict)  # id -> (number, carrier)
     said: dict = field(default_factory=dict)  # the gateway's id -> Said
     refused: list = field(default_factory=list)  # (number, carrier or *, n)
+    suspicions: list = field(default_factory=list)  # of all times
+    lapsed: int = 0  # how many of them became refusals because nobody decided
+    gates: dict = field(default_factory=dict)  # id -> (whether barred, its activation), when last looked at
     revoked: set = field(default_factory=set)  # plans
     settled: dict = field(default_factory=dict)  # id -> state
     heads: dict = field(default_factory=dict)  # id -> (events, head)
@@ -40,6 +57,45 @@ class Model:
         hits = (n for who, what, n in self.refused if who == number and what in {carrier, "*"})
         return any(before is None or n < before for n in hits)
 
+    def refuse(self, number, carrier, n=None):
+        self.n += n is None
+        self.refused.append((number, carrier, n or self.n))
+        self.let_go(number, carrier, n)
+
+    def suspect(self, number, carrier, at, n=None):
+        self.n += n is None
+        known = self.suspicion(number, carrier)
+        if known:
+            known.newest = n or self.n
+        else:
+            self.suspicions.append(Suspicion(number, carrier, at, n or self.n, n or self.n))
+
+    def let_go(self, number, carrier, n=None):
+        """It is a refusal now, or was none."""
+        known = self.suspicion(number, carrier)
+        if known:
+            self.n += n is None
+            known.ended = n or self.n
+
+    def suspicion(self, number, carrier):
+        """The one that stands; a refusal of every carrier leaves it."""
+        return next((s for s in self.undecided() if (s.msisdn, s.carrier) == (number, carrier)), None)
+
+    def undecided(self):
+        return [each for each in self.suspicions if each.ended is None]
+
+    def bars(self, number, carrier):
+        return self.refuses(number, carrier) or self.suspicion(number, carrier) is not None
+
+    def suspected_at(self, number, carrier, n):
+        mine = (each for each in self.suspicions if (each.msisdn, each.carrier) == (number, carrier))
+        return any(each.n < n and (each.ended is None or n < each.ended) for each in mine)
+
+
+def begun(pending):
+    """Whether an activation is in flight, or in doubt."""
+    return pending is not None and bool(pending.leased_at or pending.doubts)
+
 
 class Judge:
     """Checks every promise; who mixes it in has `world`, `engine`, `model` and `broken`."""
@@ -47,7 +103,9 @@ class Judge:
     def judge(self):
         """All of it."""
         assert self.broken == []
+        self.a_day_to_decide()
         shown = {order: self.engine.show(order) for order in self.model.orders}
+        self.gate(shown)
         for order in shown.values():
             self.consented(order, shown)
             self.settled_stays(order)
@@ -57,7 +115,38 @@ class Judge:
         self.nothing_lost(shown)
         for number in NUMBERS:
             for carrier in ("mobile", "telecom"):
-                assert self.engine.dial(number, carrier).callable != self.model.refuses(number, carrier)
+                dial = self.engine.dial(number, carrier)
+                assert dial.callable != self.model.bars(number, carrier)
+                assert dial.callable or (dial.reason == "refused") == self.model.refuses(number, carrier)
+
+    def a_day_to_decide(self):
+        """What a person must read stands until it is decided; undecided for a day, and not before, it is a refusal."""
+        for each in self.model.undecided():
+            line = self.engine.line(each.msisdn)
+            stands = line.named(name_of(Kind.SUSPECTED, each.carrier))
+            if stands is not None:
+                assert stands.since == each.at, "its day begins with the first of the words"
+                assert WAKE_UNDECIDED in line.effects, "nobody minds when its day is over"
+                continue
+            assert self.world.clock.now >= each.at + SUSPICION_LASTS_MS, "nobody decided it, and its day is not over"
+            assert line.named(each.carrier) is not None, "undecided, it is a refusal"
+            self.model.refuse(each.msisdn, each.carrier)
+            self.model.lapsed += 1
+
+    def gate(self, shown):
+        """No activation is put, nor begun, while something bars it; what has begun goes on."""
+        for order in shown.values():
+            was_barred, was = self.model.gates.get(order.id, (False, None))
+            barred, now = self.model.bars(*self.model.orders[order.id]), order.effects.get(ACTIVATE)
+            if barred and was_barred and now is not None:
+                assert was is not None, "an activation was put under a restriction"
+                assert now.attempts == was.attempts or begun(was), "an activation began under a restriction"
+            self.model.gates[order.id] = (barred, now)
+
+    def may_activate(self, order_id):
+        """Whether nothing bars a call to the BSS that is made now."""
+        _, was = self.model.gates.get(order_id, (False, None))
+        return not self.model.bars(*self.model.orders[order_id]) or begun(was)
 
     def consented(self, order, shown):
         yes = [e for e in order.events if e.trigger == "said_yes"]
@@ -74,6 +163,9 @@ class Judge:
             )
             assert asked.detail["last"] <= said.at <= order.reply_by, "inside the window"
             assert not self.model.refuses(number, carrier, before=said.n), "STOP read before YES wins"
+            assert not self.model.suspected_at(number, carrier, said.n), "sent under a suspicion, however that ended"
+            resumed = any(e.trigger == "resumed" and e.detail["needs_code"] for e in order.events)
+            assert not resumed or read(said.text).code == order.doc.code, "after a person looked it takes the code"
             self.answers(order, said, shown)
 
     def answers(self, order, said, shown):

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
     consumes,
+    initialize,
     invariant,
     multiple,
     rule,
@@ -30,9 +31,9 @@ from hypothesis.stateful import (
 from consent_engine.adapters.redis_client import connect
 from consent_engine.adapters.redis_server import connect_or_start
 from consent_engine.domain.admit import Placing
-from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
+from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.domain.grammar import Keyword, read
-from consent_engine.domain.lifecycle import State
+from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.policy import Policy
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine import RefusalAsked
@@ -48,17 +49,22 @@ from consent_engine.errors import (
 )
 from tests import needs
 from tests.conftest import SENDERS, World
-from tests.integration.promises import HOURS, NUMBERS, Judge, Model, Said
+from tests.integration.promises import HOURS, NUMBERS, Judge, Model, Said, begun
 
 DEEP = int(os.environ.get("TESTS_DEEP", "0"))
 PLANS = {"5g-smart-199": "mobile", "data-pack-10gb": "mobile", "fibre-duo-129": "telecom"}
 OUTCOMES = (Accepted("m"), Accepted("m"), Rejected("no such number"), Unavailable("busy"), Uncertain("timeout"))
 JUMPS = (1_000, 1_000, 5_000, 61_000, 61_000, 601_000, 601_000, 2 * HOURS, 11 * HOURS, 24 * HOURS, 73 * HOURS)
-SAYINGS = ("是", "是", "是{}", "是{}", "{}", "否", "否{}", "TD", "帮助", "嗯", "是999")
+COMPLAINT = "我要投诉"
+SAYINGS = ("是", "是", "是{}", "是{}", "{}", "否", "否{}", "TD", "帮助", "嗯", "是999", COMPLAINT)
 DOORS = st.sampled_from(["voice", "import", "report"])
+DOUBTS = st.sampled_from([("是{}", "", COMPLAINT), ("是", "", COMPLAINT), ("是{}", COMPLAINT)])
+"""'': all of it is read before the next comes."""
 SEGMENTS = st.sampled_from([(1, 1), (1, 1), (1, 2), (2, 2)])
 SELDOM = st.sampled_from([True, False, False, False, False])
-QUESTIONS = frozenset({"confirmation", "reminder", "clarification", "notification"})
+HELD = ("barred, not begun", "yes, but barred", "decided", "decided too late", "lapsed", "went on")
+"""What must become of suspicions in some story."""
+QUESTIONS = frozenset({"confirmation", "reminder", "clarification", "notification", "held", "resumed"})
 
 
 class Jumping(selectors.DefaultSelector):
@@ -97,6 +103,7 @@ class Promises(Judge, RuleBasedStateMachine):
 
     orders = Bundle("orders")
     calls = Bundle("calls")
+    seen = Bundle("seen")
 
     def __init__(self, client=None):
         super().__init__()
@@ -130,6 +137,7 @@ class Promises(Judge, RuleBasedStateMachine):
     async def activate(self, activation):
         self.world.bss.asked.append(activation)
         self.must(self.engine.show(activation.order_id).state is State.CONFIRMED, "activated without consent")
+        self.must(self.may_activate(activation.order_id), "activated though something barred it")
         return await self.ended()
 
     def must(self, holds, words):
@@ -156,6 +164,16 @@ class Promises(Judge, RuleBasedStateMachine):
 
     # -- what people do -------------------------------------------------------------------------------------------
 
+    @initialize(
+        target=orders, number=st.sampled_from(NUMBERS), plan=st.sampled_from(sorted(PLANS)), asked=st.booleans()
+    )
+    def begins(self, number, plan, asked):
+        """Most of what happens needs an order."""
+        order = self.place(number, plan)
+        if asked:
+            self.all_goes_well()
+        return order
+
     @rule(target=orders, number=st.sampled_from(NUMBERS), plan=st.sampled_from(sorted(PLANS)))
     def place(self, number, plan):
         try:
@@ -163,13 +181,13 @@ class Promises(Judge, RuleBasedStateMachine):
         except DuplicateOrder:
             return multiple()
         except DoNotCall:
-            assert self.model.refuses(number, PLANS[plan])
+            assert self.model.bars(number, PLANS[plan])
             return multiple()
         except PlanNotPublic:
             assert plan in self.model.revoked
             return multiple()
         assert plan not in self.model.revoked, "placed though it was revoked"
-        assert not self.model.refuses(number, PLANS[plan]), "placed after a refusal"
+        assert not self.model.bars(number, PLANS[plan]), "placed after a refusal, or what may be one"
         self.model.orders[order.id] = (number, PLANS[plan])
         return order
 
@@ -183,14 +201,55 @@ class Promises(Judge, RuleBasedStateMachine):
 
     def hear(self, number, words, about):
         model, text = self.model, words.format(about.doc.code)
+        if about.doc.code in text and self.unread_question(about.id):
+            return  # nobody knows a code that no SMS told him
         model.n += 1
         said = Said(number, about.doc.carrier, text, self.world.clock.now, model.n)
         name = f"mo-{model.n}"
         assert self.world.say(text, number, about.doc.sender, name)
         assert not self.world.say(text, number, about.doc.sender, name), "a repeat is known"
         model.said[name] = said
-        if read(text).keyword is Keyword.STOP:
-            model.refused.append((number, said.carrier, said.n))
+        match read(text).keyword:
+            case Keyword.STOP:
+                model.refuse(number, said.carrier, said.n)
+            case Keyword.HOLD:
+                model.suspect(number, said.carrier, said.at, said.n)
+
+    def unread_question(self, order_id):
+        """Begun to be asked, by somebody who died: nothing has left us."""
+        question = self.engine.show(order_id).question
+        sent = any(sms.ref == f"{order_id}.confirmation.1" for _, sms in self.model.sent)
+        return question is not None and question.last_at > 0 and not sent
+
+    @rule(order=orders, between=st.booleans())
+    def says_yes_under_a_suspicion(self, order, between):
+        self.hear(order.person.msisdn, COMPLAINT, order)
+        if between:
+            self.perform(Lane.INBOUND)
+        self.hear(order.person.msisdn, "是{}", order)
+        waits = self.engine.show(order.id).state is State.AWAITING_REPLY
+        self.all_goes_well()
+        void = self.engine.show(order.id).last(Trigger.REPLIED_BARRED)
+        self.done["yes, but barred"] += waits and void is not None
+
+    @rule(target=seen, order=orders, words=DOUBTS, let_go=st.booleans())
+    def complains_about_a_yes(self, order, words, let_go):
+        """In one breath, or read between; the looks that ops have then, or nothing was meant by it."""
+        for each in words:
+            if each:
+                self.hear(order.person.msisdn, each, order)
+            else:
+                self.perform(Lane.INBOUND)
+        self.done["barred, not begun"] += ACTIVATE in self.engine.show(order.id).effects
+        self.judge()
+        self.all_goes_well()
+        self.judge()
+        looks = self.ops_look()
+        if not let_go:
+            return looks
+        for each in looks.values:
+            self.ops_let_go(each)
+        return multiple()
 
     @rule(order=orders, words=st.sampled_from(("是", "是{}")), past=st.sampled_from([-1, 0, 1, 5_000]))
     def answer_at_the_last_moment(self, order, words, past):
@@ -225,9 +284,8 @@ class Promises(Judge, RuleBasedStateMachine):
                 if words == "voice":
                     self.refuse(number, PLANS[plan], seldom=True)
                 else:
-                    self.model.n += 1
                     self.world.say("TD", number, SENDERS[PLANS[plan]])
-                    self.model.refused.append((number, PLANS[plan], self.model.n))
+                    self.model.refuse(number, PLANS[plan])
             return save(some, **more)
 
         if self.model.n % 4:  # not too often: nothing can be placed afterwards
@@ -246,9 +304,46 @@ class Promises(Judge, RuleBasedStateMachine):
     def refuse(self, number, carrier, seldom, door="voice"):
         if not seldom:
             return
-        self.model.n += 1
         self.engine.refuse(RefusalAsked(number, carrier, door, "A1024"))
-        self.model.refused.append((number, carrier, self.model.n))
+        self.model.refuse(number, carrier)
+
+    @rule(target=seen)
+    def ops_look(self):
+        """What is held as it stands now; it may be decided much later."""
+        rows = {each.id.rpartition(".")[0]: each.id for each in self.engine.held()[0]}
+        held = {f"{self.engine.line(each.msisdn).id}.{each.carrier}": each for each in self.model.undecided()}
+        assert rows.keys() == held.keys(), "all that waits for a person is listed, each once"
+        return multiple(*[(rows[name], each, each.newest) for name, each in held.items()])
+
+    @rule(look=consumes(seen), refusal=st.booleans())
+    def ops_decide(self, look, refusal):
+        """As it was seen, or not at all."""
+        name, suspicion, newest = look
+        as_seen = suspicion.ended is None and suspicion.newest == newest
+        done = self.engine.decide_held([name], refusal=refusal, by="ops-1", reason="asks for the price")
+        assert (done.decided, done.gone) == ((1, 0) if as_seen else (0, 1))
+        self.done["decided" if as_seen else "decided too late"] += 1
+        if as_seen and refusal:
+            self.model.refuse(suspicion.msisdn, suspicion.carrier)
+        elif as_seen:
+            self.model.let_go(suspicion.msisdn, suspicion.carrier)
+
+    @rule(look=consumes(seen))
+    def ops_let_go(self, look):
+        """It was none: what it alone had kept from its activation goes on."""
+        self.ops_decide(look, refusal=False)
+        self.world.clock.forward(61_000)
+        waiting = [order for order in self.model.orders if self.is_free(order)]
+        self.all_goes_well()
+        self.done["went on"] += len(waiting)
+        assert all(self.engine.show(order).state is not State.CONFIRMED for order in waiting), "nothing bars it"
+
+    def is_free(self, order_id):
+        """Confirmed, not begun, and nothing in its way."""
+        order = self.engine.show(order_id)
+        pending = order.effects.get(ACTIVATE)
+        stuck = pending is not None and (pending.parked or begun(pending))
+        return order.state is State.CONFIRMED and not stuck and not self.model.bars(*self.model.orders[order_id])
 
     @rule(order=orders, seldom=SELDOM)
     def cancel(self, order, seldom):
@@ -393,6 +488,8 @@ class Promises(Judge, RuleBasedStateMachine):
             self.world.clock.forward(13 * HOURS)
             self.world.run()
             self.judge()
+        assert self.model.undecided() == []
+        self.done["lapsed"] += self.model.lapsed
         for order in map(self.engine.show, self.model.orders):
             assert order.state.settled or any(effect.parked for effect in order.effects.values())
         loop = self.world.runner.get_loop()
@@ -428,6 +525,9 @@ def tell(where, make, most):
     # One step of each story is the look before anything has happened.
     sys.stdout.write(f"promises on {where}: {counts['stories']} stories, {counts['steps'] - counts['stories']} steps\n")
     assert counts["stories"] >= most
+    held = {what: counts[what] for what in HELD}
+    sys.stdout.write(f"of what is held: {held}\n")
+    assert all(held.values()), "no story of a kind that matters"
 
 
 @pytest.fixture(scope="module")

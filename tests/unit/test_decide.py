@@ -267,6 +267,15 @@ def test_a_no_ends_a_confirmed_order_only_while_no_activation_has_begun():
             decide(begun, CancelAsked("c", "A", "why"), NOW + 9_000)
 
 
+@pytest.mark.parametrize("revoked", [False, True])
+def test_an_order_is_cancelled_while_its_question_is_in_flight_and_while_that_is_in_doubt(revoked):
+    flying = leased(agreed(), QUESTION, NOW + 1_000)
+    for order in (flying, ends(agreed(), QUESTION, Uncertain("timeout"), NOW + 2_000)):
+        cancelled = decide(order, CancelAsked("c", "A", "why", revoked=revoked), NOW + 9_000)
+        assert cancelled.order.state is State.CANCELLED
+        assert cancelled.events[0].detail["may_be_asked"]
+
+
 def test_a_call_that_surely_did_nothing_has_not_begun():
     waiting = ends(confirmed(), ACTIVATE, Unavailable("503"), NOW + 4_000)
     assert waiting.effects[ACTIVATE].attempts == 1
