@@ -143,9 +143,9 @@ def _kept(settings: Settings, redis_url: str, secret: str) -> tuple[Store, Regis
     lease = millis(settings.lease)
     registry = RedisRegistry(wires[0], prefix=cells[0].shared)
     seal = Seal(secret, registry.sealed_since)
-    kept = settings.retention().no_service
+    keep = settings.retention()
     stores = [
-        RedisStore(wire, lease_ms=lease, cell=cell, seal=seal, unmatched_ms=kept)
+        RedisStore(wire, lease_ms=lease, cell=cell, seal=seal, keep=keep)
         for wire, cell in zip(wires, cells, strict=True)
     ]
     return (stores[0] if len(stores) == 1 else CellsStore(stores)), registry, seal

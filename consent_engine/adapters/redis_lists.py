@@ -10,11 +10,12 @@ from consent_engine.adapters.redis_keys import Cell
 from consent_engine.adapters.redis_packing import TIES, scored, stuck_of
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Millis
 from consent_engine.domain.lifecycle import State
+from consent_engine.domain.retention import Retention
 from consent_engine.ports import Stuck
 
 MEMBERS = 10_000
 _MOVES = f":{WAKE_ARCHIVE}"
-MOST_UNMATCHED = 1_000_000
+MOST_KEPT = 1_000_000
 LOOK_BACK = 100
 """Among how many of the newest entries of a stream a repeat is looked for."""
 
@@ -22,10 +23,10 @@ LOOK_BACK = 100
 class Lists:
     """Lists of one cell."""
 
-    def __init__(self, wire: Wire, cell: Cell, unmatched_ms: Millis) -> None:
+    def __init__(self, wire: Wire, cell: Cell, keep: Retention) -> None:
         self._wire = wire
         self._cell = cell
-        self._unmatched_ms = unmatched_ms
+        self._keep = keep
 
     def stuck(self, limit: int) -> list[Stuck]:
         """See Store.stuck."""
@@ -80,16 +81,15 @@ class Lists:
             calls.script("aside", [self._cell.unmatched], [entry, LOOK_BACK])
         self._wire.send(calls, prove=prove, repeat=True)
 
-    def trim(self, most: int = MOST_UNMATCHED) -> int:
+    def trim(self, most: int = MOST_KEPT) -> int:
         """See Store.trim. In pieces of some thousands, so that nobody waits for it."""
-        oldest = self._one("TIME")
-        too_old = ("MINID", int(oldest[0]) * 1000 - self._unmatched_ms)
-        too_many = ("MAXLEN", most)
+        now = int(self._one("TIME")[0]) * 1000
         gone = 0
-        for rule, bound in (too_old, too_many):
-            while done := int(self._one("XTRIM", self._cell.unmatched, rule, "~", bound)):
-                gone += done
-            gone += int(self._one("XTRIM", self._cell.unmatched, rule, bound))  # of the last piece, what is left
+        for stream, keep_ms in ((self._cell.unmatched, self._keep.no_service), (self._cell.lifted, self._keep.records)):
+            for rule, bound in (("MINID", now - keep_ms), ("MAXLEN", most)):
+                while done := int(self._one("XTRIM", stream, rule, "~", bound)):
+                    gone += done
+                gone += int(self._one("XTRIM", stream, rule, bound))  # of the last piece, what is left
         return gone
 
     def _one(self, *command: str | int) -> Any:  # noqa: ANN401 - redis-py's answer

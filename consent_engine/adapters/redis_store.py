@@ -53,13 +53,12 @@ KEPT = Retention()
 class RedisStore:
     """The Store of one cell. clock: the instant, in tests; without it the server's own.
 
-    unmatched_ms: how long a message that answered nothing is kept
+    keep: how long what answered nothing, and what is told of a lifting, is kept
     """
 
     def __init__(
         self, wire: Wire, *, lease_ms: int, clock: Callable[[], Millis] | None = None, cell: Cell | None = None,
-        seal: Seal | None = None,
-        unmatched_ms: Millis = KEPT.no_service,
+        seal: Seal | None = None, keep: Retention = KEPT,
     ) -> None:  # fmt: skip
         self._wire = wire
         self._cell = cell or Cell()
@@ -71,7 +70,7 @@ class RedisStore:
         leaving = Departures(wire, self._cell, self._offers)
         self.records, self.retire, self.forget = leaving.records, leaving.retire, leaving.forget
         self.postpone, self.bind_archive, self.age = leaving.postpone, leaving.bind_archive, leaving.age
-        self._lists = Lists(wire, self._cell, unmatched_ms)
+        self._lists = Lists(wire, self._cell, keep)
         self.placed = self.placed_live = self._lists.placed
         self.stuck, self.open_orders, self.funnel = self._lists.stuck, self._lists.open_orders, self._lists.funnel
         self.unmatched, self.placed_at, self.trim = self._lists.unmatched, self._lists.placed_at, self._lists.trim

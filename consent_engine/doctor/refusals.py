@@ -11,6 +11,7 @@ from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.compact import compact, parsed
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.restriction import EVERY_CARRIER, Kind
+from consent_engine.domain.retention import Retention
 from consent_engine.ports import Posted, Standing, Store
 from consent_engine.ports.survey import Survey
 
@@ -49,8 +50,10 @@ def _still(store: Store, kind: Kind, row: Standing) -> bool:
 
 
 def _not_lifted(looker: Looker) -> list[Whom]:
-    """Those of the histories that stand no more, and that nobody has lifted since."""
-    missing = dict(_missing(looker.store, looker.refused))
+    """Those of the histories that stand no more, and that nobody has lifted since: as far back as that is kept."""
+    known = looker.store.load()[0] - Retention().records
+    refused = {whom: at for whom, at in looker.refused.items() if at >= known}
+    missing = dict(_missing(looker.store, refused))
     lifted = _lifted(looker.survey) if missing else {}
     return [
         (line, carrier) for (line, carrier), at in missing.items()

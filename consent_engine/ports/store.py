@@ -195,7 +195,8 @@ class Store(Leaving, Protocol):
         """Keep messages that answered nothing."""
 
     def trim(self) -> int:
-        """Delete of these what is older than evidence is kept, and the oldest of more than a million; how many."""
+        """Delete of these, and of what is told of liftings, what is older than evidence is kept, and the oldest of more
+        than a million; how many."""
 
     def depths(self) -> dict[Lane, LaneDepth]:
         """How every lane stands."""

@@ -9,12 +9,17 @@ from consent_engine.adapters.redis_client import Wire
 from consent_engine.adapters.redis_store import RedisStore
 from consent_engine.domain.effects import WAKE_LINE, Lane
 from consent_engine.domain.line import STRANGER_MS
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.retention import Retention
 from consent_engine.ports import Aged, LiftedWord
 from consent_engine.receiving import RefusalAsked
 from tests.conftest import NUMBER
 from workers.clock import Clock
 
 DAYS = STRANGER_MS / 3_600_000
+OTHER, COMPLAINT = Msisdn("+8613900139000"), "我要投诉你们"
+PAST = Retention(no_service=-60_000, records=-60_000)
+"""All that is there is too old."""
 
 
 def month(world, hours=0.0):
@@ -135,8 +140,45 @@ def test_what_is_younger_than_evidence_is_kept_stays(aside):
 
 
 def test_what_is_older_than_evidence_is_kept_goes(aside):
-    assert store_of(aside, unmatched_ms=-60_000).trim() == 250
+    assert store_of(aside, keep=PAST).trim() == 250
     assert kept(aside) == []
+
+
+def told_of_liftings(world):
+    return [json.loads(row["m"]) for _, row in world.client.xrange(world.cell.lifted)]
+
+
+@pytest.fixture
+def decided(world):
+    """A world with a refusal that was lifted and a suspicion that was none; 250 liftings of others before."""
+    for _ in range(250):
+        world.client.xadd(world.cell.lifted, {"m": "{}"})
+    world.say("TD", NUMBER)
+    world.clock.forward(seconds=1)
+    assert lifted(world)
+    world.say(COMPLAINT, OTHER)
+    [held] = world.engine.held()[0]
+    assert world.engine.decide_held([held.id], refusal=False, by="ops", reason="a question").decided == 1
+    return world
+
+
+def test_what_is_told_of_a_lifting_stays_as_long_as_records_do(decided):
+    assert store_of(decided).trim() == 0
+    assert len(told_of_liftings(decided)) == 252
+    assert store_of(decided, keep=PAST).trim() == 252
+    assert told_of_liftings(decided) == []
+
+
+def test_of_too_many_liftings_the_oldest_go(decided):
+    assert decided.engine.store.trim(2) == 250
+    assert [each["evidence"] for each in told_of_liftings(decided)] == ["form", "a question"]
+
+
+def test_the_words_of_a_suspicion_that_was_none_stay_only_where_messages_age(decided):
+    decided.run()
+    assert COMPLAINT not in json.dumps(told_of_liftings(decided), ensure_ascii=False)
+    assert told_of_liftings(decided)[-1]["ref"] == "mo-2"
+    assert any(COMPLAINT in row["m"] for _, row in decided.client.xrange(decided.cell.unmatched))
 
 
 def test_of_too_many_the_oldest_go(aside):

@@ -546,6 +546,15 @@ def test_a_stop_that_was_read_after_it_was_lifted_and_another_order_came_is_not_
     assert wrong(world) == []
 
 
+def test_a_refusal_is_not_missed_whose_lifting_is_too_old_to_be_told(world):
+    refused(world)
+    world.clock.forward(seconds=1)
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftedWord.OK
+    world.client.delete(world.cell.lifted)
+    world.clock.forward(hours=24 * 1097)
+    assert not any(each.what.startswith(TROUBLES["unrefused"][1]) for each in wrong(world))
+
+
 def test_whoever_cancels_may_call_it_refused(world):
     order = asked(world)
     world.engine.cancel(order.id, "A1024", "refused")
