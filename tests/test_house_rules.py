@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from consent_engine.domain.lifecycle import State
+
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for part in ("consent_engine", "workers") for path in (ROOT / part).rglob("*.py"))
 README = ROOT / "README.md"
+CHINESE = ROOT / "README.zh-CN.md"
 WAIT = 120
 
 
@@ -63,6 +66,16 @@ def test_the_pythons_that_will_do_are_the_same_wherever_one_is_looked_for():
         assert set(re.findall(r"\bpython3\.(\d+)\b(?![/.])", text)) <= {*named}, place
         assert all(f"python3.{minor}" in text for minor in named), place
         assert f"<= (3, {named[-1]})" in text, place
+
+
+def test_the_chinese_readme_has_the_same_commands_and_every_state():
+    """Translated by hand: the commands are compared without their comments."""
+    blocks = [re.findall(r"^```sh\n(.*?)^```", path.read_text("utf-8"), re.M | re.S) for path in (README, CHINESE)]
+    typed = [[re.sub(r" +# .*$", "", block, flags=re.M) for block in of_one] for of_one in blocks]
+    assert typed[0] == typed[1] != []
+    told = CHINESE.read_text("utf-8")
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", told, re.M)) == {state.value for state in State}
+    assert all((ROOT / target).exists() for target in re.findall(r"\]\((?!http)([^)#]+)", told))
 
 
 def test_the_readmes_make_targets_exist():
