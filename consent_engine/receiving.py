@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable, Sequence
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.compact import compact
@@ -168,4 +168,5 @@ def _report(report: DeliveryReport) -> UnreadReport:
         segments=report.segments,
         error=storable(report.error),
         at=report.at,
+        alone=report.alone or UNSET,
     )

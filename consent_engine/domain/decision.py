@@ -1,5 +1,6 @@
 """What a decision is made of, and the moves that several decisions share."""
 
+from collections.abc import Container
 from enum import IntEnum
 
 from msgspec import Struct
@@ -193,9 +194,18 @@ def failed_ids(order: Order) -> set[str]:
 
 def delivered(order: Order, effect: str) -> bool:
     """Whether every segment of some attempt at it was delivered."""
+    return _all_of_one(order, effect, {Delivery.DELIVERED})
+
+
+def taken(order: Order, effect: str) -> bool:
+    """Whether of every segment of some attempt at it was told that it was taken."""
+    return _all_of_one(order, effect, {Delivery.ACCEPTED, Delivery.DELIVERED})
+
+
+def _all_of_one(order: Order, effect: str, told: Container[object]) -> bool:
     segments: dict[str, set[object]] = {}
     for e in order.all(Trigger.REPORTED):
-        if e.detail["effect"] == effect and e.detail["status"] == Delivery.DELIVERED:
+        if e.detail["effect"] == effect and e.detail["status"] in told:
             arrived = segments.setdefault(e.ref, set())
             arrived.add(e.detail["segment"])
             if len(arrived) >= int(str(e.detail["segments"])):

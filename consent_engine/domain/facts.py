@@ -53,7 +53,10 @@ class Replied(Struct, frozen=True):
 
 
 class Reported(Struct, frozen=True):
-    """A delivery report on one of this order's SMS. waits: replies behind it are still unread."""
+    """A delivery report on one of this order's SMS.
+
+    waits: replies behind it are still unread · alone: it says nothing of the SMS's other segments
+    """
 
     op: str
     at: Millis
@@ -65,6 +68,7 @@ class Reported(Struct, frozen=True):
     segments: int
     error: str
     waits: bool = False
+    alone: bool = False
 
 
 class Ended(Struct, frozen=True):

@@ -115,7 +115,7 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
         decision = Decision(order.moved(event), (event,), (say(Purpose.NOTIFICATION, now),))
     elif ended.effect == QUESTION and order.state is State.AGREED:
         decision = question_answered(order, now, ended.op, "gateway", outcome.ref)
-        decision = _or_failed(decision, ended, now)
+        decision = or_failed(decision, ended.op, now, waits=ended.waits)
     else:
         purpose, _ = sms_parts(ended.effect)
         told = purpose is Purpose.NOTIFICATION and order.state is State.ACTIVATED
@@ -125,17 +125,19 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
     return replace(decision, drop=(*decision.drop, *_gone(ended.effect, decision)))
 
 
-def _or_failed(decision: Decision, ended: Ended, now: Millis) -> Decision:
-    """A report of failure may overtake the gateway's answer: then that is the end, unless a yes proves otherwise."""
+def or_failed(decision: Decision, op: str, now: Millis, *, waits: bool) -> Decision:
+    """A report of failure may overtake what says that the question was handed over: then that is the end, unless a yes
+    proves otherwise.
+    """
     order = decision.order
     asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
     if order.state is not State.AWAITING_REPLY or asked is None:
         return decision
     if not all_failed(order, int(str(asked.detail["may_have"]))):
         return decision
-    if ended.waits:  # somebody wrote to us: looked at again once that is read
+    if waits:  # somebody wrote to us: looked at again once that is read
         return replace(decision, put=(*decision.put, Put(WAKE_FAILED, now + A_SECOND)))
-    failed = Event(Trigger.CONFIRMATION_FAILED, now, f"{ended.op}:failed", "", "gateway", {"reason": "not delivered"})
+    failed = Event(Trigger.CONFIRMATION_FAILED, now, f"{op}:failed", "", "gateway", {"reason": "not delivered"})
     return replace(settle(order, failed, guard=now), events=(*decision.events, failed))
 
 
@@ -192,6 +194,10 @@ def _uncertain(order: Order, ended: Ended, reason: str, pending: Pending, now: M
     if ended.effect == QUESTION and order.state is State.AGREED and _answered_by_code(order, pending):
         decision = question_answered(order, now, ended.op, "reply")
         return replace(decision, drop=(*decision.drop, (QUESTION, Drop.ANYWAY)))
+    if ended.effect == QUESTION and order.state is State.AGREED and all_failed(order, doubtful.doubts):
+        # The reports overtook the doubt: looked at once what waits to be read is read.
+        held = _again(order, QUESTION, now + policy.uncertain_hold, doubtful)
+        return replace(held, put=(*held.put, Put(WAKE_FAILED, now + A_SECOND)))
     if doubtful.doubts > 1:
         return _park(order, ended, doubtful, f"{reason}, {doubtful.doubts} times", now, Trigger.PARKED)
     return _again(order, ended.effect, now + policy.uncertain_hold, doubtful)

@@ -6,13 +6,24 @@ as attempts may have been taken; without ids the window settles it.
 
 from msgspec.structs import replace
 
-from consent_engine.domain.decision import A_SECOND, Decision, Drop, Put, all_failed, asks, delivered, note, settle
+from consent_engine.domain.decision import (
+    A_SECOND,
+    Decision,
+    Drop,
+    Put,
+    all_failed,
+    asks,
+    delivered,
+    note,
+    settle,
+    taken,
+)
 from consent_engine.domain.effects import WAKE_FAILED, Accepted, Millis, Purpose, sms_parts
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import Ended, Reported
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import QUESTION, Order
-from consent_engine.domain.outcomes import on_outcome, question_answered
+from consent_engine.domain.outcomes import on_outcome, or_failed, question_answered
 from consent_engine.domain.sms import Delivery
 
 
@@ -41,9 +52,11 @@ def _on_question(order: Order, report: Reported, now: Millis) -> Decision:
     pending = order.question
     if report.status is Delivery.FAILED:
         return failed(order, f"{report.op}:failed", now, waits=report.waits)
-    if report.effect == QUESTION and order.state is State.AGREED and pending is not None and pending.last_at:
+    waits = report.effect == QUESTION and order.state is State.AGREED and pending is not None and pending.last_at
+    if waits and _proves(order, report):
         # Whatever the gateway's answer was or will be: it has the SMS.
         decision = question_answered(order, now, f"{report.op}:asked", "report", report.message_id)
+        decision = or_failed(decision, report.op, now, waits=report.waits)
         return replace(decision, drop=(*decision.drop, (QUESTION, Drop.ANYWAY)))
     return _on_other(order, report, now)
 
@@ -79,13 +92,18 @@ def _reached_nobody(order: Order) -> bool:
 def _on_other(order: Order, report: Reported, now: Millis) -> Decision:
     """A report proves that a doubtful SMS was handed over; note once that it is wholly on the handset."""
     pending = order.effects.get(report.effect)
-    if pending is not None and pending.last_at and report.status is not Delivery.FAILED:
+    if pending is not None and pending.last_at and report.status is not Delivery.FAILED and _proves(order, report):
         accepted = Accepted(report.message_id)
         ended = Ended(report.effect, pending.attempts, accepted, known_by=f"{report.op}:accepted")
         decision = on_outcome(order, ended, now)
         later = _wholly(decision.order, report, now)
         return replace(decision, order=later.order, events=(*decision.events, *later.events))
     return _wholly(order, report, now)
+
+
+def _proves(order: Order, report: Reported) -> bool:
+    """Whether a report that is none of failure proves that the whole SMS was handed over."""
+    return not report.alone or taken(order, report.effect)
 
 
 def _wholly(order: Order, report: Reported, now: Millis) -> Decision:

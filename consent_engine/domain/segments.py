@@ -36,19 +36,36 @@ def segments(text: str) -> int:
     """
     used = encoding(text)
     alone, each = _ROOM[used]
-    doubles = sum(map(_ESCAPED.__contains__, text) if used is Encoding.GSM7 else map(_LAST_BMP.__lt__, text))
+    doubles = _doubles(text, used)
     units = len(text) + doubles
     if units <= alone:
         return 1
-    return _split(text, used, each) if doubles else -(-units // each)
+    return len(_cut(text, used, each)) if doubles else -(-units // each)
 
 
-def _split(text: str, used: Encoding, each: int) -> int:
-    """Count segments of `each` units where a character of two units is never cut in half."""
-    count, filled = 1, 0
-    for character in text:
+def split(text: str) -> list[str]:
+    """The segments that `text` is sent in, as many as `segments` says; no character is cut in half.
+
+    >>> [len(part) for part in split("是" * 71)], split("Y")
+    ([67, 4], ['Y'])
+    """
+    used = encoding(text)
+    alone, each = _ROOM[used]
+    return [text] if len(text) + _doubles(text, used) <= alone else _cut(text, used, each)
+
+
+def _doubles(text: str, used: Encoding) -> int:
+    """How many characters take two units."""
+    return sum(map(_ESCAPED.__contains__, text) if used is Encoding.GSM7 else map(_LAST_BMP.__lt__, text))
+
+
+def _cut(text: str, used: Encoding, each: int) -> list[str]:
+    """Segments of at most `each` units."""
+    found, start, filled = [], 0, 0
+    for n, character in enumerate(text):
         width = 2 if (character in _ESCAPED if used is Encoding.GSM7 else character > _LAST_BMP) else 1
         if filled + width > each:
-            count, filled = count + 1, 0
+            found.append(text[start:n])
+            start, filled = n, 0
         filled += width
-    return count
+    return [*found, text[start:]]

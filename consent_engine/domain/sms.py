@@ -52,7 +52,10 @@ class Reply(Struct, frozen=True):
 
 
 class DeliveryReport(Struct, frozen=True):
-    """What became of one of our SMS (or one segment of it). `ref` is ours: `<owner>.<purpose>.<n>`."""
+    """What became of one of our SMS (or one segment of it). `ref` is ours: `<owner>.<purpose>.<n>`.
+
+    alone: its segments were handed over one by one, so that a report on one says nothing of the others
+    """
 
     gateway: str
     ref: str
@@ -62,3 +65,4 @@ class DeliveryReport(Struct, frozen=True):
     segments: int = 1
     error: str = ""
     at: Millis | None = None
+    alone: bool = False

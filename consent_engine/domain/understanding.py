@@ -263,6 +263,7 @@ def _report(line: Line, orders: Mapping[str, Order], message: Unread, body: Unre
         segment=body.segment,
         segments=body.segments,
         error=body.error,
+        alone=bool(body.alone),
         waits=waits,
     )
     return Reading(((order.id, fact),))

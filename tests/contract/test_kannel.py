@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from consent_engine.adapters import gateways
 from consent_engine.adapters.gateways import kannel
+from consent_engine.adapters.gateways.parts import reference, together
+from consent_engine.adapters.gateways.udh import Header
 from consent_engine.domain.effects import Accepted, Purpose, Rejected, Unavailable, Uncertain
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.sms import Delivery, DeliveryReport, Part, Reply
@@ -23,6 +25,7 @@ REF = "11-abc.confirmation.1"
 ATTEMPT = "0123456789abcdef"
 UUID = "6c9b12f4-2f3b-4a80-a7fb-a0a1f4ad7f0b"
 PASSWORD = KEPT_SECRET.replace(" ", "-")
+LONG = Sms(REF, "10085", MSISDN, "".join(chr(0x4E00 + n) for n in range(244)), Purpose.CONFIRMATION)
 SMS = Sms(REF, "10085", MSISDN, TEXT, Purpose.CONFIRMATION)
 RAW = {
     "URL": "http://127.0.0.1:1/cgi-bin/sendsms",
@@ -74,7 +77,7 @@ def test_an_sms_goes_out_with_nobody_in_the_url():
         "x-kannel-coding": "2",
         "x-kannel-dlr-mask": "27",
         "x-kannel-dlr-url": "http://kannel_box:Way.Back_1~2-3@consent.example.com:8000/v1/gateways/kannel:box/receipts"
-        f"?ref={REF}&type=%d&id={ATTEMPT}-1.%I",
+        f"?ref={REF}&type=%d&id={ATTEMPT}-1of1.%I",
     }
 
 
@@ -90,9 +93,54 @@ def test_an_sms_goes_out_with_nobody_in_the_url():
 )
 def test_a_text_is_never_sent_in_an_alphabet_that_lacks_its_letters(text, coding, parts):
     _, far = send(TAKEN, sms=Sms(REF, "10085", MSISDN, text, Purpose.CONFIRMATION))
-    headers = far.requests[0].headers
-    assert headers["x-kannel-coding"] == coding
-    assert f"&id={ATTEMPT}-{parts}.%I" in headers["x-kannel-dlr-url"]
+    assert {request.headers["x-kannel-coding"] for request in far.requests} == {coding}
+    assert len(far.requests) == parts
+
+
+def test_a_long_text_goes_out_part_by_part_each_with_its_header_and_its_report():
+    outcome, far = send(TAKEN, sms=LONG)
+    by_header = {request.headers["x-kannel-udh"]: request for request in far.requests}
+    reference = next(iter(by_header))[9:12]
+    assert outcome == Accepted(ATTEMPT)
+    assert sorted(by_header) == [f"%05%00%03{reference}%04%{n:02x}" for n in (1, 2, 3, 4)]
+    assert "".join(by_header[header].body.decode() for header in sorted(by_header)) == LONG.text
+    for n, header in enumerate(sorted(by_header), 1):
+        assert f"&id={ATTEMPT}-{n}of4.%I" in by_header[header].headers["x-kannel-dlr-url"]
+        assert Header.read(header).part == Part(f"00{reference[1:]}", n, 4)
+
+
+def test_the_parts_of_what_an_order_sends_are_never_taken_for_each_other():
+    refs = [f"0ce7.{purpose}.{n}" for purpose in Purpose for n in range(1, 5)]
+    assert len({reference(ref) % 256 for ref in refs}) == len(refs)
+    assert reference(REF) == reference(REF)
+
+
+def test_more_parts_than_a_header_can_count_are_refused_here():
+    outcome, far = send(TAKEN, sms=Sms(REF, "10085", MSISDN, "是" * 67 * 256, Purpose.CONFIRMATION))
+    assert (outcome, far.requests) == (Rejected("a text of 256 parts: a gateway carries 255"), [])
+
+
+NOT_NOW = Unavailable("gateway answered 503", 5_000)
+DOUBT, REFUSED = Uncertain("no answer in time"), Rejected("rejected")
+YES, QUEUED = Accepted(ATTEMPT), Accepted(ATTEMPT, "queued at the gateway")
+
+
+@pytest.mark.parametrize(
+    ("parts", "whole"),
+    [
+        ([YES, YES], YES),
+        ([YES, QUEUED], QUEUED),
+        ([YES, NOT_NOW], Uncertain("1 of 2 parts not taken: gateway answered 503")),
+        ([REFUSED, YES, REFUSED], Uncertain("2 of 3 parts not taken: rejected")),
+        ([YES, REFUSED, DOUBT], Uncertain("2 of 3 parts not taken: no answer in time")),
+        ([NOT_NOW, DOUBT], DOUBT),
+        ([REFUSED, DOUBT], DOUBT),
+        ([Unavailable("gateway answered 429"), NOT_NOW, REFUSED], NOT_NOW),
+        ([REFUSED, REFUSED], REFUSED),
+    ],
+)
+def test_what_came_of_the_parts_is_what_came_of_the_whole_or_doubt(parts, whole):
+    assert together(parts) == whole
 
 
 def test_every_attempt_has_an_id_of_its_own():
@@ -328,6 +376,27 @@ def report(call):
 
 
 @pytest.mark.parametrize(
+    ("kind", "status", "error"),
+    [
+        ("1", Delivery.DELIVERED, ""),
+        ("2", Delivery.FAILED, "not delivered"),
+        ("4", Delivery.ACCEPTED, ""),
+        ("8", Delivery.ACCEPTED, ""),
+        ("16", Delivery.FAILED, "refused by the SMSC"),
+    ],
+)
+def test_a_report_names_its_attempt_and_its_part(kind, status, error):
+    event = f"{ATTEMPT}-3of4.{UUID}"
+    assert report(dlr(kind, event)) == DeliveryReport("kannel:box", REF, ATTEMPT, status, 3, 4, error, alone=True)
+    assert not report(dlr(kind, f"{ATTEMPT}-1of1.{UUID}")).alone
+
+
+@pytest.mark.parametrize("part", ["0of4", "5of4", "0of0"])
+def test_a_report_on_a_part_that_cannot_be_is_put_aside(part):
+    assert built().reports(dlr("2", f"{ATTEMPT}-{part}.{UUID}")).messages == ()
+
+
+@pytest.mark.parametrize(
     ("kind", "status", "of", "error"),
     [
         ("1", Delivery.DELIVERED, 4, ""),
@@ -337,7 +406,7 @@ def report(call):
         ("16", Delivery.FAILED, 1, "refused by the SMSC"),
     ],
 )
-def test_a_report_says_no_more_than_kannel_knows(kind, status, of, error):
+def test_a_report_on_what_was_handed_over_whole_says_no_more_than_kannel_knows(kind, status, of, error):
     assert report(dlr(kind)) == DeliveryReport("kannel:box", REF, ATTEMPT, status, 1, of, error)
 
 

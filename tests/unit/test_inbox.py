@@ -10,7 +10,7 @@ import pytest
 from msgspec import UNSET
 
 from consent_engine.domain.grammar import Keyword, Reason
-from consent_engine.domain.inbox import UnreadReply, kept_message, read_message
+from consent_engine.domain.inbox import UnreadReply, UnreadReport, kept_message, read_message
 
 KEPT = json.loads((Path(__file__).parent / "inbox.json").read_text())
 DECIDED = "a suspicion that was a refusal"
@@ -62,3 +62,10 @@ def test_what_is_no_message_is_not_taken_for_one(kept):
 def test_half_a_character_is_kept_and_read():
     report = read_message(KEPT["bc69350"]["a report: failed"].replace('"x"', '"\\ud83d"'))
     assert read_message(kept_message(report)) == report
+
+
+def test_a_report_that_speaks_of_one_segment_alone_is_kept_as_that():
+    kept = KEPT["bc69350"]["a report: delivered"]
+    alone = read_message(kept[:-1] + ',"alone":true}')
+    assert isinstance(alone, UnreadReport)
+    assert (alone.alone, kept_message(alone)) == (True, kept[:-1] + ',"alone":true}')

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent_engine.domain.segments import Encoding, encoding, segments
+from consent_engine.domain.segments import Encoding, encoding, segments, split
 
 GSM_BASIC = st.sampled_from("@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./09:;<=>?¡AZÄÖÑÜ§¿azäöñüà")
 GSM_ESCAPED = st.sampled_from("\f^{}\\[~]|€")
@@ -44,6 +44,16 @@ def packed(widths: list[int], alone: int, each: int) -> int:
 )
 def test_the_edges_are_where_the_standard_puts_them(text, count):
     assert segments(text) == count
+
+
+@given(st.text(GSM_BASIC | GSM_ESCAPED, max_size=500) | st.text(max_size=300))
+def test_a_text_is_split_into_as_many_segments_as_it_takes_and_nothing_is_lost(text):
+    parts = split(text)
+    assert ("".join(parts), len(parts)) == (text, segments(text))
+    if len(parts) > 1:
+        room = 153 if encoding(text) is Encoding.GSM7 else 67
+        assert all(0 < len(part) <= room for part in parts)
+        assert all(segments(part) == 1 for part in parts)
 
 
 def test_an_escape_is_never_parted_from_its_character():

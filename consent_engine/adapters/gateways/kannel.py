@@ -3,6 +3,7 @@
 What Kannel does that its other users do not expect, and how it must be set up, is in docs/kannel.md.
 """
 
+import asyncio
 import hmac
 import re
 from base64 import b64encode
@@ -11,14 +12,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from secrets import token_hex
 
+from msgspec.structs import replace
 from yarl import URL
 
 from consent_engine.adapters.gateways.http_json import RESOLUTION_MS, TEXT, prefix_of, skew
-from consent_engine.adapters.gateways.udh import Header
+from consent_engine.adapters.gateways.parts import MOST_PARTS, reference, together
+from consent_engine.adapters.gateways.udh import Header, concatenated
 from consent_engine.adapters.outbound import Answer, Client, endpoint, flag, opaque, required
 from consent_engine.domain import msisdn
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
-from consent_engine.domain.segments import Encoding, encoding, segments
+from consent_engine.domain.segments import Encoding, encoding, split
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.errors import FieldError, Malformed, SettingsError, Unauthenticated
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall
@@ -54,7 +57,8 @@ CHARSETS = frozenset({"utf-8", "utf-16be", "us-ascii", "iso-8859-1", "windows-12
 
 _ID = re.compile(r"[!-~]{1,200}")
 _REF = _ID
-_EVENT = re.compile(r"([0-9a-f]{16})-([0-9]{1,3})\.[!-~]{0,100}")
+_EVENT = re.compile(r"([0-9a-f]{16})-([0-9]{1,3})of([0-9]{1,3})\.[!-~]{0,100}")
+_OLDER_EVENT = re.compile(r"([0-9a-f]{16})-([0-9]{1,3})\.[!-~]{0,100}")
 _TO = re.compile(r"(?=.{1,21}\Z)\+?([0-9]+)")
 _SECONDS = re.compile(r"[0-9]{1,11}")
 _CHARSET = re.compile(r';\s*charset="?([A-Za-z0-9_-]+)"?')
@@ -116,11 +120,12 @@ class Door:
         # Every event has an id of its own in Kannel, but it is attempts that are counted. Where none is named, all
         # attempts are one: that settles less, never more.
         event = _EVENT.fullmatch(call.query.get("id", ""))
-        attempt, parts = (event[1], max(1, int(event[2]))) if event else (ref, 1)
-        # The handset reports to us on the first part alone; the SMSC's word is on the whole.
-        of = parts if kind in FROM_HANDSET else 1
-        report = DeliveryReport(self._gateway, ref, attempt, DELIVERIES[kind], 1, of, ERRORS.get(kind, ""))
-        return Parsed(((0, report),))
+        attempt, n, of = (event[1], int(event[2]), int(event[3])) if event else (ref, 1, 1)
+        if not 1 <= n <= of:
+            return Parsed((), ((0, "id: not one of ours"),))
+        error = ERRORS.get(kind, "")
+        report = DeliveryReport(self._gateway, ref, attempt, DELIVERIES[kind], n, of, error, alone=of > 1)
+        return Parsed(((0, report if event else _older(call, report)),))
 
     def _verify(self, call: WebhookCall) -> None:
         if not hmac.compare_digest(call.headers.get("authorization", "").encode(), self._expected):
@@ -164,17 +169,27 @@ class Kannel:
         self._attempt = attempt
 
     async def send(self, sms: Sms) -> Outcome:
-        """Hand over one SMS. Kannel gives it no id that we are told, so the attempt gets one of ours."""
-        attempt = self._attempt()
-        event = f"{attempt}-{segments(sms.text)}.%I"
+        """Hand over one SMS, part by part: Kannel would cut a text that is longer than it is told to carry.
+
+        It gives an SMS no id that we are told, so the attempt gets one of ours.
+        """
+        attempt, parts = self._attempt(), split(sms.text)
+        if len(parts) > MOST_PARTS:
+            return Rejected(f"a text of {len(parts)} parts: a gateway carries {MOST_PARTS}")
+        sent = (self._send(sms, part, attempt, n, len(parts)) for n, part in enumerate(parts, 1))
+        return together(await asyncio.gather(*sent))
+
+    async def _send(self, sms: Sms, part: str, attempt: str, n: int, of: int) -> Outcome:
         headers = self._account.headers() | {
             "X-Kannel-From": sms.sender,
             "X-Kannel-To": sms.to,
             "X-Kannel-Coding": CODINGS[encoding(sms.text)],
             "X-Kannel-DLR-Mask": str(MASK),
-            "X-Kannel-DLR-Url": f"{self._receipts}?ref={sms.ref}&type=%d&id={event}",
+            "X-Kannel-DLR-Url": f"{self._receipts}?ref={sms.ref}&type=%d&id={attempt}-{n}of{of}.%I",
         }
-        answer = await self._client.hand_over(self._account.url, sms.text, headers)
+        if of > 1:
+            headers["X-Kannel-UDH"] = concatenated(reference(sms.ref), of, n)
+        answer = await self._client.hand_over(self._account.url, part, headers)
         return _outcome(answer, attempt) if isinstance(answer, Answer) else answer
 
     def acknowledge(self, accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
@@ -234,6 +249,15 @@ def _receipts(prefix: str, raw: Mapping[str, str], name: str, secret: str) -> st
         raise SettingsError(f"{prefix}CALLBACK_URL must be our own address as Kannel reaches it, like http://HOST:8000")
     scheme, _, rest = value.partition("://")
     return f"{scheme}://{user_of(name)}:{secret}@{rest}/v1/gateways/{name}/receipts"
+
+
+def _older(call: WebhookCall, report: DeliveryReport) -> DeliveryReport:
+    """A report on an SMS that an older program handed over whole: the handset's word was on the first part alone."""
+    event = _OLDER_EVENT.fullmatch(call.query.get("id", ""))
+    if event is None:
+        return report
+    of = max(1, int(event[2])) if call.query["type"] in FROM_HANDSET else 1
+    return replace(report, message_id=event[1], segments=of)
 
 
 def _outcome(answer: Answer, attempt: str) -> Outcome:

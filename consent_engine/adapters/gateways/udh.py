@@ -13,6 +13,11 @@ UNREADABLE = Part("", 0, 0)
 """Of a header that says nothing we can read: some part of something."""
 
 
+def concatenated(reference: int, of: int, n: int) -> str:
+    """The header of the n-th of so many parts, escaped. reference: what they have in common; 8 bits of it count."""
+    return "".join(f"%{octet:02x}" for octet in (5, CONCATENATED_8, 3, reference & 0xFF, of, n))
+
+
 class Header(Struct, frozen=True):
     """What a header says. part: which one of a longer text · to_a_program: it names a port, so nobody reads it."""
 

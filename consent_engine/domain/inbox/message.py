@@ -61,7 +61,8 @@ class UnreadReport(Struct, frozen=True, tag_field="kind", tag="report"):
     """A delivery report on one of our SMS.
 
     owner: id of the order or line that sent it · effect: which SMS of that · id: the gateway's, '' where it names
-    none · segment: the one it is about, of `segments` · at: by the gateway's clock
+    none · segment: the one it is about, of `segments` · at: by the gateway's clock · alone: there, and true, where a
+    report on one segment says nothing of the others
     """
 
     owner: str
@@ -73,6 +74,7 @@ class UnreadReport(Struct, frozen=True, tag_field="kind", tag="report"):
     segments: int
     error: str
     at: Millis | None
+    alone: bool | UnsetType = UNSET
 
 
 class UnreadRefusal(Struct, frozen=True, tag_field="kind", tag="refusal"):

@@ -1,0 +1,34 @@
+"""An SMS that is handed over part by part: what its parts have in common, and what came of the whole."""
+
+from collections.abc import Sequence
+from zlib import crc32
+
+from consent_engine.domain.effects import Accepted, Outcome, Purpose, Unavailable, Uncertain
+
+MOST_PARTS = 255
+"""So many the header of a part can count."""
+
+
+def reference(ref: str) -> int:
+    """What the parts of an SMS have in common.
+
+    The same at every attempt, so that a part which is sent again is a repeat; another one for whatever else the same
+    order sends in these hours. 8 bits of it count.
+    """
+    owner, purpose, n = ref.split(".")
+    return crc32(owner.encode()) + 16 * list(Purpose).index(Purpose(purpose)) + int(n)
+
+
+def together(outcomes: Sequence[Outcome]) -> Outcome:
+    """What came of the whole: what came of every part, or doubt where only some were taken or may have been."""
+    missing = [outcome for outcome in outcomes if not isinstance(outcome, Accepted)]
+    if not missing:
+        return next((each for each in outcomes if isinstance(each, Accepted) and each.note), outcomes[0])
+    doubtful = next((each for each in missing if isinstance(each, Uncertain)), None)
+    if len(missing) < len(outcomes):
+        why = (doubtful or missing[0]).reason
+        return Uncertain(f"{len(missing)} of {len(outcomes)} parts not taken: {why}")
+    if doubtful is not None:
+        return doubtful
+    later = [each for each in missing if isinstance(each, Unavailable)]
+    return max(later, key=lambda each: each.after, default=missing[0])
