@@ -47,7 +47,12 @@ def _sms(order: Order, effect: str) -> tuple[str, Sms]:
     purpose, n = sms_parts(effect)
     doc = order.doc
     ref = f"{order.id}.{purpose}.{n}"
-    return doc.carrier, Sms(ref, doc.sender + doc.sub, order.person.msisdn, text_of(order, purpose), purpose)
+    valid_for = doc.policy.reply_window if purpose in _ASKING else 0
+    return doc.carrier, Sms(ref, doc.sender + doc.sub, order.person.msisdn, text_of(order, purpose), purpose, valid_for)
+
+
+_ASKING = frozenset({Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION, Purpose.RESUMED})
+"""Worth nothing once the window is over."""
 
 
 def text_of(order: Order, purpose: Purpose) -> str:

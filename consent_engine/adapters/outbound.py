@@ -21,6 +21,7 @@ from consent_engine.errors import SettingsError
 
 LONGEST_ANSWER = 64 * 1024
 LONGEST_WORD = 200
+LARGEST_ID = 10**40
 LONGEST_AFTER = 600_000
 """Milliseconds: no far side may put us off for longer, however it words its Retry-After."""
 CONNECTIONS = 256
@@ -37,13 +38,21 @@ class Answer:
     body: bytes
     after: int = 0
 
-    def word(self, field: str) -> str:
-        """A field of the answer's JSON object, if it is a string of 1 to 200 printable characters; else nothing."""
+    def id(self, field: str) -> str:
+        """As `word`; a whole number is an id as its digits are."""
+        value = self._value(field)
+        return str(value) if type(value) is int and abs(value) < LARGEST_ID else self.word(field)
+
+    def _value(self, field: str) -> object:
         try:
             said = document(self.body)
         except ValueError:
-            return ""
-        value = said.get(field) if isinstance(said, dict) else None
+            return None
+        return said.get(field) if isinstance(said, dict) else None
+
+    def word(self, field: str) -> str:
+        """A field of the answer's JSON object, if it is a string of 1 to 200 printable characters; else nothing."""
+        value = self._value(field)
         return value if isinstance(value, str) and len(value) <= LONGEST_WORD and value.isprintable() else ""
 
 

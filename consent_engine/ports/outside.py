@@ -12,13 +12,17 @@ Message = TypeVar("Message", Reply, DeliveryReport)
 
 
 class Sms(Struct, frozen=True):
-    """An SMS to hand over (MT). `ref` is the same for every attempt at it."""
+    """An SMS to hand over (MT). `ref` is the same for every attempt at it.
+
+    valid_for: how long (ms) it is worth delivering, 0 where that is for the gateway to say
+    """
 
     ref: str
     sender: str
     to: str
     text: str
     purpose: Purpose
+    valid_for: Millis = 0
 
 
 class Activation(Struct, frozen=True):

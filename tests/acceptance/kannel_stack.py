@@ -16,7 +16,8 @@ import httpx
 from consent_engine.adapters.redis_server import connect_or_start
 from tests import needs
 from tests.acceptance.kannel_air import Text, heard
-from tests.acceptance.kannel_processes import Running, free_ports, running
+from tests.acceptance.kannel_processes import DEADLINE_S, Running, free_ports, running
+from tests.acceptance.smsc import Smsc
 
 ENGINE = ("-m", "consent_engine")
 ROOT = Path(__file__).parents[2]
@@ -24,6 +25,19 @@ SECRET = "an-installation-secret-of-some-length"
 BSS_SECRET = "between-us-and-the-bss"
 SENDER = "10085"
 CENTRE_LEFT = "fakesmsc client. Closing connection"
+SMPP = """group = smsc
+smsc = smpp
+smsc-id = CENTRE
+host = 127.0.0.1
+port = {}
+transceiver-mode = true
+smsc-username = engine
+smsc-password = secret
+system-type = ""
+reconnect-delay = 1
+alt-charset = "ISO-8859-1"
+
+"""
 WRONG_DOOR = "wrongdoor"
 """A first word whose service has the wrong secret for us."""
 
@@ -31,7 +45,10 @@ WRONG_DOOR = "wrongdoor"
 class Stack:
     """Everything, running. A number is a subscriber; nobody else has it."""
 
-    def __init__(self, folder: Path, redis_url: str, stack: ExitStack, boxes: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, redis_url: str, stack: ExitStack, boxes: dict[str, str], smsc: Smsc | None = None
+    ) -> None:
+        self.smsc = smsc
         self._processes, self._boxes = stack, boxes
         self._spoken: list[str] = []
         self._folder = folder
@@ -69,7 +86,10 @@ class Stack:
         self.bearerbox.wait_for("entering mainloop")
         self.smsbox = self._run("smsbox", self._boxes["smsbox"], "-v", "0", str(conf))
         self.smsbox.wait_for("Connected to bearerbox")
-        self.start_centre()
+        if self.smsc is None:
+            self.start_centre()
+        else:
+            assert self.smsc.bound.wait(DEADLINE_S), "Kannel did not bind"
 
     def _configuration(self, admin: int) -> str:
         """The file in the documentation, with our ports, our folder, and less patience."""
@@ -89,6 +109,8 @@ class Stack:
         }.items():
             assert theirs in conf, theirs
             conf = conf.replace(theirs, ours)
+        if self.smsc is not None:
+            conf = re.sub(r"^group = smsc\n.*?\n\n", SMPP.format(self.smsc.port), conf, flags=re.M | re.S)
         service = conf[conf.index("group = sms-service") :]
         wrong = service.replace("keyword = default", f"keyword = {WRONG_DOOR}").replace("way-back", "wrong-way")
         return f"{conf}\n{wrong}"
@@ -176,13 +198,16 @@ class Stack:
 
 
 @contextmanager
-def everything() -> Iterator[Stack]:
-    """The whole of it for a while; nothing of it afterwards. Without Kannel or a Redis the test is skipped."""
+def everything(smsc: Smsc | None = None) -> Iterator[Stack]:
+    """The whole of it for a while; nothing of it afterwards. Without Kannel or a Redis the test is skipped.
+
+    smsc: the one that Kannel is bound to, instead of fakesmsc
+    """
     boxes = needs.kannel()
     needs.server()
     folder = Path(tempfile.mkdtemp(prefix="kannel-"))
     try:
         with connect_or_start(folder / "data", "strict") as server, ExitStack() as processes:
-            yield Stack(folder, server.url, processes, boxes)
+            yield Stack(folder, server.url, processes, boxes, smsc)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

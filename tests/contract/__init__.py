@@ -175,7 +175,7 @@ DOUBTFUL: dict[str, Behaviour] = {
     "says no UTF-8": answers(200, b"\xff\xfe" + ECHO),
     "says a list": answers(200, [MSISDN, TEXT]),
     "says an empty object": answers(200, {}),
-    "says an id that is none": answers(200, {"message_id": 7, "activation_id": 7}),
+    "says an id that is none": answers(200, {"message_id": 7.5, "activation_id": True}),
     "says an empty id": answers(200, {"message_id": "", "activation_id": ""}),
     "says an id without end": answers(200, {"message_id": "7" * 201, "activation_id": "7" * 201}),
     "says an id that cannot be shown": answers(200, {"message_id": "a\nb", "activation_id": "a\ud800"}),

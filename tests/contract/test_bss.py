@@ -137,6 +137,11 @@ def test_an_activation_never_hears_what_was_said_to_another():
     assert [request.connection for request in far.requests] == [1, 2, 3]
 
 
+def test_an_id_may_be_a_number():
+    outcome, _ = talk(answers(200, ACTIVE | {"activation_id": 4711}), "activate")
+    assert outcome.ref == "4711"
+
+
 def test_an_id_made_of_the_number_is_kept_as_its_hash():
     outcome, _ = talk(answers(200, {"activation_id": f"act-86{NUMBER}"}), "activate")
     assert outcome.ref.startswith("sha256:")

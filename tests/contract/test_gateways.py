@@ -57,6 +57,16 @@ def test_taken(status):
     assert send(answers(status, {"message_id": "m-1"}))[0] == Accepted("m-1")
 
 
+@pytest.mark.parametrize(("id", "ref"), [(17, "17"), (0, "0"), (2**70, str(2**70))])
+def test_an_id_may_be_a_number(id, ref):  # noqa: A002 - the contract's word
+    assert send(answers(202, {"message_id": id}))[0] == Accepted(ref)
+
+
+@pytest.mark.parametrize("id", [True, 1.5, None, [], {}, 10**41, ""])
+def test_what_is_no_id_is_none(id):  # noqa: A002 - the contract's word
+    assert send(answers(202, {"message_id": id}))[0] == Uncertain("gateway answered 202 without a message_id")
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
 def test_rejected_for_good(status):
     assert send(answers(status, {"error": TEXT}))[0] == Rejected(f"gateway answered {status}")

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from consent_engine.adapters import gateways
 from consent_engine.adapters.gateways import kannel
@@ -77,7 +78,7 @@ def test_an_sms_goes_out_with_nobody_in_the_url():
         "x-kannel-coding": "2",
         "x-kannel-dlr-mask": "27",
         "x-kannel-dlr-url": "http://kannel_box:Way.Back_1~2-3@consent.example.com:8000/v1/gateways/kannel:box/receipts"
-        f"?ref={REF}&type=%d&id={ATTEMPT}-1of1.%I",
+        f"?ref={REF}&type=%d&id={ATTEMPT}-1of1.%I&said=%A",
     }
 
 
@@ -107,6 +108,12 @@ def test_a_long_text_goes_out_part_by_part_each_with_its_header_and_its_report()
     for n, header in enumerate(sorted(by_header), 1):
         assert f"&id={ATTEMPT}-{n}of4.%I" in by_header[header].headers["x-kannel-dlr-url"]
         assert Header.read(header).part == Part(f"00{reference[1:]}", n, 4)
+
+
+@pytest.mark.parametrize(("valid_for", "minutes"), [(0, None), (1, "1"), (90_000, "1"), (86_400_000, "1440")])
+def test_an_sms_is_worth_delivering_for_as_long_as_it_says(valid_for, minutes):
+    _, far = send(TAKEN, sms=replace(SMS, valid_for=valid_for))
+    assert far.requests[0].headers.get("x-kannel-validity") == minutes
 
 
 def test_the_parts_of_what_an_order_sends_are_never_taken_for_each_other():
@@ -365,8 +372,9 @@ def test_a_wrong_set_up_is_refused_so_that_kannel_keeps_the_message(call, fields
 # Reports ----------------------------------------------------------------------------------------------------------
 
 
-def dlr(kind="1", event=f"{ATTEMPT}-4.{UUID}", ref=REF, **headers):
-    query = {name: value for name, value in (("ref", ref), ("type", kind), ("id", event)) if value is not None}
+def dlr(kind="1", event=f"{ATTEMPT}-4.{UUID}", ref=REF, said=None, **headers):
+    asked = {"ref": ref, "type": kind, "id": event, "said": said}
+    query = {name: value for name, value in asked.items() if value is not None}
     return WebhookCall({"authorization": GOOD} | headers, query, b"", NOW_S * 1000)
 
 
@@ -389,6 +397,33 @@ def test_a_report_names_its_attempt_and_its_part(kind, status, error):
     event = f"{ATTEMPT}-3of4.{UUID}"
     assert report(dlr(kind, event)) == DeliveryReport("kannel:box", REF, ATTEMPT, status, 3, 4, error, alone=True)
     assert not report(dlr(kind, f"{ATTEMPT}-1of1.{UUID}")).alone
+
+
+SAID = "id:7 sub:001 dlvrd:000 submit date:2611262117 done date:2611262117 stat:{} err:{} text:stat:UNKNOWN"
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "error"),
+    [
+        ("2", SAID.format("EXPIRED", "027"), "expired (err 027)"),
+        ("2", SAID.format("DELETED", "000"), "deleted at the SMSC"),
+        ("2", SAID.format("UNDELIV", "0C"), "undeliverable (err 0C)"),
+        ("16", SAID.format("REJECTD", "008"), "rejected by the SMSC (err 008)"),
+        ("2", SAID.format(f"NO{NUMBER}", "1"), "not delivered"),
+        ("2", "", "not delivered"),
+        ("2", TEXT, "not delivered"),
+        ("16", "NACK/69/Submit failed", "refused by the SMSC"),
+        ("1", SAID.format("DELIVRD", "027"), ""),
+        ("8", "ACK/", ""),
+    ],
+)
+def test_why_an_sms_failed_is_told_by_a_table_and_nothing_else_of_the_receipt_is_kept(kind, said, error):
+    assert report(dlr(kind, f"{ATTEMPT}-1of4.{UUID}", said=said)).error == error
+
+
+def test_what_the_smsc_lost_sight_of_is_no_end():
+    call = dlr("2", f"{ATTEMPT}-1of4.{UUID}", said=SAID.format("UNKNOWN", "000"))
+    assert built().reports(call) == Parsed((), ((0, "said: UNKNOWN is no end"),))
 
 
 @pytest.mark.parametrize("part", ["0of4", "5of4", "0of0"])

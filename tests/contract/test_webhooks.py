@@ -66,6 +66,11 @@ def test_a_report_is_read(gateway):
     assert report == DeliveryReport(gateway.name, REF, "m-9", Delivery.DELIVERED, 2, 3, "", NOW_S * 1000)
 
 
+def test_a_report_may_name_its_sms_by_a_number(gateway):
+    ((_, report),) = gateway.reports(call({**DLR, "message_id": 4711})).messages
+    assert report.message_id == "4711"
+
+
 def test_what_may_be_missing_may_be_missing(gateway):
     ((_, reply),) = gateway.replies(call({**MO, "received_at": None, "to": "+8610085", "more": {}})).messages
     ((_, report),) = gateway.reports(call({"ref": REF, "status": "failed", "error": f"no {NUMBER}"})).messages

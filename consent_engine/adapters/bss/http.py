@@ -92,7 +92,7 @@ def _outcome(answer: Answer) -> Outcome:
 
 
 def _done(answer: Answer) -> Outcome:
-    ref, since = answer.word("activation_id"), answer.word("active_from")
+    ref, since = answer.id("activation_id"), answer.word("active_from")
     if not ref:
         return Uncertain(f"BSS answered {answer.status} without an activation_id")
     return Accepted(opaque(ref), since if _WHEN.fullmatch(since) else "")

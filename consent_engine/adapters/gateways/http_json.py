@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from consent_engine.adapters.outbound import (
+    LARGEST_ID,
     Answer,
     Client,
     code,
@@ -103,7 +104,7 @@ class Door:
             gateway=self._gateway,
             ref=_ref(item),
             # Some gateways report without an id of their own: then the reply window settles what ids would have.
-            message_id="" if item.get("message_id") is None else opaque(_id(item, "message_id")),
+            message_id="" if item.get("message_id") is None else opaque(_numbered(item, "message_id")),
             status=_delivery(item),
             segment=segment,
             segments=segments,
@@ -176,7 +177,7 @@ def acknowledge(accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowled
 
 def _outcome(answer: Answer) -> Outcome:
     if answer.status in TAKEN:
-        ref = answer.word("message_id")
+        ref = answer.id("message_id")
         return Accepted(opaque(ref)) if ref else Uncertain(f"gateway answered {answer.status} without a message_id")
     if answer.status in REFUSED:
         return Rejected(f"gateway answered {answer.status}")
@@ -218,6 +219,12 @@ def _id(item: Item, field: str) -> str:
     if not value.isprintable():
         raise _Poison(f"{field}: has characters that cannot be shown")
     return value
+
+
+def _numbered(item: Item, field: str) -> str:
+    """An id that may be a whole number, too: the digits of it."""
+    value = item.get(field)
+    return str(value) if type(value) is int and abs(value) < LARGEST_ID else _id(item, field)
 
 
 def _ref(item: Item) -> str:

@@ -17,7 +17,7 @@ from yarl import URL
 
 from consent_engine.adapters.gateways.http_json import RESOLUTION_MS, TEXT, prefix_of, skew
 from consent_engine.adapters.gateways.parts import MOST_PARTS, reference, together
-from consent_engine.adapters.gateways.udh import Header, concatenated
+from consent_engine.adapters.gateways.udh import UNKNOWN, Header, concatenated, receipt
 from consent_engine.adapters.outbound import Answer, Client, endpoint, flag, opaque, required
 from consent_engine.domain import msisdn
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
@@ -56,7 +56,6 @@ EIGHT_BIT = "1"
 CHARSETS = frozenset({"utf-8", "utf-16be", "us-ascii", "iso-8859-1", "windows-1252"})
 
 _ID = re.compile(r"[!-~]{1,200}")
-_REF = _ID
 _EVENT = re.compile(r"([0-9a-f]{16})-([0-9]{1,3})of([0-9]{1,3})\.[!-~]{0,100}")
 _OLDER_EVENT = re.compile(r"([0-9a-f]{16})-([0-9]{1,3})\.[!-~]{0,100}")
 _TO = re.compile(r"(?=.{1,21}\Z)\+?([0-9]+)")
@@ -113,7 +112,7 @@ class Door:
         """Read one DLR: all of it is in the query that we asked for."""
         self._verify(call)
         ref, kind = call.query.get("ref", ""), call.query.get("type", "")
-        if not _REF.fullmatch(ref):
+        if not _ID.fullmatch(ref):
             return Parsed((), ((0, "ref: not one of ours"),))
         if kind not in DELIVERIES:
             return Parsed((), ((0, f"type: must be one of {', '.join(DELIVERIES)}"),))
@@ -123,7 +122,10 @@ class Door:
         attempt, n, of = (event[1], int(event[2]), int(event[3])) if event else (ref, 1, 1)
         if not 1 <= n <= of:
             return Parsed((), ((0, "id: not one of ours"),))
-        error = ERRORS.get(kind, "")
+        stat, why = receipt(call.query.get("said", ""))
+        if stat == UNKNOWN:
+            return Parsed((), ((0, "said: UNKNOWN is no end"),))
+        error = (why or ERRORS[kind]) if kind in ERRORS else ""
         report = DeliveryReport(self._gateway, ref, attempt, DELIVERIES[kind], n, of, error, alone=of > 1)
         return Parsed(((0, report if event else _older(call, report)),))
 
@@ -185,8 +187,10 @@ class Kannel:
             "X-Kannel-To": sms.to,
             "X-Kannel-Coding": CODINGS[encoding(sms.text)],
             "X-Kannel-DLR-Mask": str(MASK),
-            "X-Kannel-DLR-Url": f"{self._receipts}?ref={sms.ref}&type=%d&id={attempt}-{n}of{of}.%I",
+            "X-Kannel-DLR-Url": f"{self._receipts}?ref={sms.ref}&type=%d&id={attempt}-{n}of{of}.%I&said=%A",
         }
+        if sms.valid_for:
+            headers["X-Kannel-Validity"] = str(max(1, sms.valid_for // 60_000))
         if of > 1:
             headers["X-Kannel-UDH"] = concatenated(reference(sms.ref), of, n)
         answer = await self._client.hand_over(self._account.url, part, headers)

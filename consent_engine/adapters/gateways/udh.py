@@ -1,5 +1,6 @@
-"""User data headers (3GPP TS 23.040, 9.2.3.24): which part of a longer SMS this is, and whether it is for a program."""
+"""What stands beside the words of an SMS: headers (3GPP TS 23.040, 9.2.3.24) and receipts (SMPP 3.4, appendix B)."""
 
+import re
 from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
@@ -16,6 +17,28 @@ UNREADABLE = Part("", 0, 0)
 def concatenated(reference: int, of: int, n: int) -> str:
     """The header of the n-th of so many parts, escaped. reference: what they have in common; 8 bits of it count."""
     return "".join(f"%{octet:02x}" for octet in (5, CONCATENATED_8, 3, reference & 0xFF, of, n))
+
+
+UNKNOWN = "UNKNOWN"
+"""The SMSC has lost sight of an SMS: it may be on the handset."""
+STATS = {
+    "EXPIRED": "expired",
+    "DELETED": "deleted at the SMSC",
+    "UNDELIV": "undeliverable",
+    "REJECTD": "rejected by the SMSC",
+}
+_STAT = re.compile(r"\bstat:([A-Z]{4,8})\b")
+_ERR = re.compile(r"\berr:([0-9A-Za-z]{1,4})\b")
+
+
+def receipt(said: str) -> tuple[str, str]:
+    """The state that a receipt names ('' for none), and for people why it failed. The rest of it may quote the SMS."""
+    told = said.partition("text:")[0]
+    stat, err = _STAT.search(told), _ERR.search(told)
+    if stat is None or stat[1] not in {UNKNOWN, *STATS}:
+        return "", ""
+    why = STATS.get(stat[1], "")
+    return stat[1], f"{why} (err {err[1]})" if why and err and err[1].strip("0") else why
 
 
 class Header(Struct, frozen=True):

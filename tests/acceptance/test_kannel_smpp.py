@@ -1,0 +1,104 @@
+"""Kannel bound to an SMSC that loses, delays, doubles and fails single parts: what the engine makes of it."""
+
+import pytest
+
+from tests.acceptance.kannel_stack import SENDER, everything
+from tests.acceptance.smsc import REFUSED, Fate, Smsc
+
+PARTS = 4
+"""Of the question."""
+
+
+@pytest.fixture(scope="module")
+def kannel():
+    fates = {}
+    smsc = Smsc(lambda one: fates.get((one.to[-3:], one.n), Fate()))
+    smsc.fates = fates
+    try:
+        with everything(smsc) as stack:
+            yield stack
+    finally:
+        smsc.close()
+
+
+def asked(kannel, number, **parts):
+    """An order whose question's parts have these fates; its number ends with `number`."""
+    kannel.smsc.fates |= {(number, int(name[1:])): fate for name, fate in parts.items()}
+    return kannel.place(f"+8613800138{number}")
+
+
+def reports(kannel, order, effect="sms.confirmation.1"):
+    """What the timeline has of reports: (part, status, error)."""
+    timeline = kannel.order(order["id"])["timeline"]
+    told = [entry["detail"] for entry in timeline if entry["trigger"] == "reported"]
+    return sorted((d["segment"], d["status"], d["error"]) for d in told if d["effect"] == effect)
+
+
+def taken_and(*delivered):
+    return sorted([*((n, "accepted", "") for n in range(1, PARTS + 1)), *((n, "delivered", "") for n in delivered)])
+
+
+def test_the_whole_text_arrives_part_by_part_and_is_worth_delivering_for_as_long_as_a_yes_counts(kannel):
+    order = asked(kannel, "101")
+    assert kannel.smsc.handset(order["msisdn"], PARTS) == order["confirmation"]["text"]
+    kannel.wait_for_event(order, "delivered")
+    assert reports(kannel, order) == taken_and(1, 2, 3, 4)
+    assert all(one.validity for one in kannel.smsc.submitted if one.to == order["msisdn"][1:])
+    kannel.smsc.say(order["msisdn"], SENDER, "是")
+    kannel.wait_for_event(order, "notification_accepted")
+    assert len(kannel.activations(order)) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "stat", "why"),
+    [
+        ("111", "EXPIRED", "expired (err 027)"),
+        ("112", "DELETED", "deleted at the SMSC (err 027)"),
+        ("113", "UNDELIV", "undeliverable (err 027)"),
+        ("114", "REJECTD", "rejected by the SMSC (err 027)"),
+    ],
+)
+def test_one_part_that_never_arrives_ends_the_order_and_the_timeline_says_which_and_why(kannel, number, stat, why):
+    order = asked(kannel, number, n3=Fate((stat,)))
+    kannel.wait_for_event(order, "confirmation_failed")
+    assert (3, "failed", why) in reports(kannel, order)
+    kannel.smsc.say(order["msisdn"], SENDER, "是")
+    kannel.wait_for_event(order, "replied_late")
+    assert kannel.activations(order) == []
+
+
+def test_a_part_that_the_smsc_refuses_ends_the_order(kannel):
+    order = asked(kannel, "121", n2=Fate(status=REFUSED))
+    kannel.wait_for_event(order, "confirmation_failed")
+    assert (2, "failed", "refused by the SMSC") in reports(kannel, order)
+
+
+def test_a_part_that_the_smsc_lost_sight_of_ends_nothing(kannel):
+    order = asked(kannel, "131", n2=Fate(("UNKNOWN",)))
+    kannel.wait_for_event(order, "reported", 2 * PARTS - 1)
+    assert reports(kannel, order) == taken_and(1, 3, 4)
+    kannel.smsc.say(order["msisdn"], SENDER, "是")
+    kannel.wait_for_event(order, "notification_accepted")
+
+
+def test_reports_that_are_late_and_doubled_are_counted_once(kannel):
+    order = asked(kannel, "141", n1=Fate(("DELIVRD", "DELIVRD"), delay_s=1), n4=Fate(("DELIVRD",) * 3))
+    kannel.wait_for_event(order, "delivered")
+    timeline = kannel.order(order["id"])["timeline"]
+    assert [entry["trigger"] for entry in timeline].count("delivered") == 1
+
+
+def test_a_report_that_is_lost_shows_as_the_part_that_was_not_told_of(kannel):
+    order = asked(kannel, "151", n3=Fate(()))
+    kannel.wait_for_event(order, "reported", 2 * PARTS - 1)
+    assert reports(kannel, order) == taken_and(1, 2, 4)
+    assert kannel.order(order["id"])["state"] == "awaiting_reply"
+
+
+def test_no_failure_is_forgotten_however_close_the_other_reports_come(kannel):
+    """Taken and failed leave Kannel within a millisecond of each other, and of its answer to us."""
+    failed = {f"n{n}": Fate(("UNDELIV",)) for n in range(1, PARTS + 1)}
+    orders = [asked(kannel, str(number), **failed) for number in range(200, 220)]
+    for order in orders:
+        kannel.wait_for_event(order, "confirmation_failed")
+    assert {kannel.order(order["id"])["state"] for order in orders} == {"undeliverable"}
