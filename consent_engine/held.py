@@ -64,7 +64,7 @@ class Decided:
 def held_of(secret: str, standing: Sequence[Standing]) -> list[HeldText]:
     """Suspicions of a list, as a person sees them."""
     found = [(each.line, each.restriction) for each in standing if each.restriction is not None]
-    return [_held(secret, line, restriction, hidden(restriction.text)) for line, restriction in found]
+    return [_held(secret, line, restriction, hidden(restriction.words)) for line, restriction in found]
 
 
 def _held(secret: str, line: str, of: Restriction, text: str) -> HeldText:

@@ -64,7 +64,9 @@ class HeldRow(View):
     id: str = Field(description="to decide it by, as it stands now: with more words from the same number, another")
     carrier: str | None = Field(description="null: all carriers")
     reason: str = Field(description="refusing, disputed (the call is denied) or wrong_person")
-    text: str = Field(description="its words, one reply a line, without the telephone numbers in them")
+    text: str = Field(
+        description="its words, a reply a line, without the telephone numbers in them; `…` stands for replies left out"
+    )
     group: str = Field(description="the same for the same words")
     since: str
     until: str = Field(description="undecided until then, it is a refusal")

@@ -35,7 +35,8 @@ class Restriction(Struct, frozen=True):
     """What stands on a line.
 
     carrier: which may not, `*` for all · since: when it began to stand · door, ref: how it came, and its id there ·
-    last: the newest act of the subscriber that means the same · reason, text: of a suspicion, why, and the words
+    last: the newest act of the subscriber that means the same · reason, text: of a suspicion, why, and the words ·
+    left_out, newest_text: where these would be too many, how many messages are not kept here, and the newest one
     """
 
     kind: Kind
@@ -46,6 +47,13 @@ class Restriction(Struct, frozen=True):
     last: Millis = 0
     reason: str = ""
     text: str = ""
+    left_out: int = 0
+    newest_text: str = ""
+
+    @property
+    def words(self) -> str:
+        """The words of a suspicion, a message a line; a line `…` stands for messages that are not kept here."""
+        return "\n".join((self.text, *["…"] * bool(self.left_out), *[self.newest_text] * bool(self.newest_text)))
 
     @property
     def name(self) -> str:

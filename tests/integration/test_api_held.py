@@ -155,6 +155,16 @@ def test_words_that_came_after_the_list_are_not_decided_by_it(door):
     assert now["text"] == f"{COMPLAINT}\n骗子，我要报警"
 
 
+def test_of_very_many_words_the_first_and_the_newest_are_seen_and_that_some_are_left_out(door):
+    long = "我要投诉你们" * 200
+    write(door, long)
+    write(door, "骗子，我要报警", message_id="m-2")
+    assert held(door)["held"][0]["text"] == f"{long}\n骗子，我要报警"
+    for n in range(3, 6):
+        write(door, f"骗子，我要报警 {n}", message_id=f"m-{n}")
+    assert held(door)["held"][0]["text"] == f"{long}\n…\n骗子，我要报警 5"
+
+
 def test_whoever_placed_the_order_does_not_decide_the_reply_to_it(door):
     asked(door, Role.ADMIN)
     write(door)

@@ -90,7 +90,11 @@ for _, name in ipairs(names) do
     if row then
         stood = stood or string.format("%d", row[1])
         acted(row, carrier)
-        if carrier and #row[6] < MOST_WORDS then row[6] = row[6] .. "\n" .. ARGV[10] end
+        if carrier and not row[8] and #row[6] < MOST_WORDS then
+            row[6] = row[6] .. "\n" .. ARGV[10]
+        elseif carrier then -- the newest are kept beside the first: whoever decides has seen what the id stands for
+            row[7], row[8] = (row[7] or -1) + 1, ARGV[10]
+        end
     else
         row, fresh = { since, ARGV[7], ARGV[8] }, true
         if last > since then row[4] = last end
