@@ -23,8 +23,6 @@ FIELD = "mac"
 """The field of an order's record that holds it."""
 _LENGTH = 22
 """Of 16 bytes in base64 without padding."""
-_PADS = (0x36, 0x5C)
-"""Of RFC 2104."""
 LINES_KNOWN = 4_096
 """Of so many numbers a process keeps the line's name: one is read several times while its order is under way."""
 
@@ -37,25 +35,22 @@ class Seal:
 
     def __init__(self, secret: str, since: Callable[[], Millis | None] = lambda: None) -> None:
         self._line_of = lru_cache(maxsize=LINES_KNOWN)(partial(line_id, secret))
-        self._key = hmac.new(secret.encode(), b"order record", hashlib.sha256).digest()
-        key = hmac.new(secret.encode(), b"order record 2", hashlib.sha256).digest()
-        self._inner, self._outer = (hashlib.sha256(bytes(n ^ pad for n in key.ljust(64, b"\0"))) for pad in _PADS)
+        self._first_key = hmac.digest(secret.encode(), b"order record", "sha256")
+        self._key = hmac.digest(secret.encode(), b"order record 2", "sha256")
         self._ask = since
         self._since: Millis | None = None
 
     def of(self, order: Order) -> str:
         """The seal of an order as it stands: one keyed pass over all that is public and decides.
 
-        HMAC-SHA-256, cut to 16 bytes. The key's own blocks are hashed once for all records.
+        HMAC-SHA-256, cut to 16 bytes, in base64.
         """
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(_sealed(order))
-        outer.update(inner.digest())
-        return b2a_base64(outer.digest(), newline=False)[:_LENGTH].decode()
+        made = hmac.digest(self._key, _sealed(order), "sha256")
+        return b2a_base64(made, newline=False)[:_LENGTH].decode()
 
     def _first(self, order: Order) -> str:
         """The seal as the first program that sealed made it: BLAKE2b, in hex. The next change makes another."""
-        return hashlib.blake2b(_sealed(order), key=self._key, digest_size=16).hexdigest()
+        return hashlib.blake2b(_sealed(order), key=self._first_key, digest_size=16).hexdigest()
 
     def check(self, order: Order, kept: str | None) -> Order:
         """The order, when its seal fits; raises BrokenRecord. One without is believed when it is older than seals."""
