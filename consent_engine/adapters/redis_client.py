@@ -54,6 +54,7 @@ def connect(url: str, timeout_s: float = 5.0, tag: str = "0", fence: str = "") -
     return made(
         url,
         decode_responses=True,
+        encoding_errors="surrogateescape",  # bytes that are no text break the record they stand in, and no other answer
         socket_timeout=timeout_s,
         socket_connect_timeout=2.0,
         retry=Retry(NoBackoff(), 0),
@@ -82,7 +83,7 @@ class Calls:
 
     rows: list[tuple[object, ...]] = field(default_factory=list)
 
-    def script(self, name: str, keys: Sequence[str], args: Sequence[str | int]) -> None:
+    def script(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> None:
         """Ask for a script."""
         self.rows.append(("EVALSHA", name, len(keys), *keys, *args))
 

@@ -117,6 +117,11 @@ def leased_of(
     return Leased(effect, token, mark == "1", now, line=line, unread=tuple(unread_of(row) for row in more))
 
 
+def raw(kept: str) -> bytes:
+    """What a client read, as it stands in the store: also bytes that are no text."""
+    return kept.encode("utf-8", "surrogateescape")
+
+
 def parked_of(kept: str, why: str) -> str:
     """A leased effect as it is parked when its record is broken; of one that cannot be read itself, its counts."""
     try:

@@ -22,6 +22,7 @@ from consent_engine.adapters.redis_packing import (
     parked_of,
     posted_arguments,
     posted_keys,
+    raw,
     scored,
 )
 from consent_engine.domain.effects import Lane, Millis
@@ -172,7 +173,7 @@ class RedisStore:
         """To the stuck list, so that `retry` finds it when the record can be read again."""
         owner, record, effect = member.split(":", 2)
         key = self._cell.order(record) if owner == Owner.ORDER else self._cell.line(record)
-        calls.script("park", [key, self._cell.due[lane]], [f"f:{effect}", kept, parked_of(kept, why), member])
+        calls.script("park", [key, self._cell.due[lane]], [f"f:{effect}", raw(kept), parked_of(kept, why), member])
 
     def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
         """See Store.receive."""

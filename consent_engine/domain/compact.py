@@ -33,8 +33,20 @@ def compact(value: object) -> str:
 
 
 def parsed(text: str) -> Any:  # noqa: ANN401 - JSON
-    """What was kept. Raises ValueError when it is no JSON."""
+    """What was kept. Raises ValueError when it is no JSON, or is nested so deeply that nothing reads it."""
     try:
         return _read(text)
     except (DecodeError, UnicodeEncodeError):
+        return _read_slowly(text)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+
+
+def _read_slowly(text: str) -> Any:  # noqa: ANN401 - JSON
+    try:
         return json.loads(text)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+
+
+_TOO_DEEP = "nested too deeply"

@@ -9,11 +9,13 @@ An effect carries no payload: its id says what is wanted, its owner (an order or
 """
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.json import Decoder
 
-from consent_engine.domain.compact import compact, parsed
+from consent_engine.domain.compact import compact
 
 Millis = int
 """An instant: milliseconds since 1970-01-01T00:00Z, as the store's server counts them."""
@@ -96,7 +98,7 @@ def sms_parts(effect: str) -> tuple[Purpose, int]:
     return Purpose(purpose), int(n)
 
 
-class Pending(Struct, frozen=True):
+class Pending(Struct, frozen=True, array_like=True):
     """An effect that has not ended. Kept as the JSON array of its fields, `[]` when all are at their defaults.
 
     attempts: how often it was leased; the last one is the fencing token · leased_at: 0 when nobody has it ·
@@ -128,17 +130,19 @@ class Pending(Struct, frozen=True):
 
     @classmethod
     def read(cls, kept: str) -> "Pending":
-        """What `kept` wrote, or what the lease script made of it."""
+        """What `kept` wrote, or what the lease script made of it. Raises ValueError, also for a field of another type:
+        no seal covers an effect.
+        """
         if kept == "[]":
             return FRESH
-        row = parsed(kept)
-        if len(row) > _ABOUT:
-            row[_ABOUT] = tuple(row[_ABOUT])
-        return cls(*row)
+        try:
+            return _read(kept)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
 
 
 FRESH = Pending()
-_ABOUT = 8
+_read: Callable[[str], Pending] = Decoder(Pending).decode
 
 
 class Accepted(Struct, frozen=True):

@@ -33,9 +33,12 @@ local seen = redis.call("HMGET", line, unpack(asked))
 local due = now -- by the clock that leases go by, even if it stepped back
 if seen[1] and tonumber(seen[1]) > tonumber(now) then now = seen[1] end
 
+local function suspected(name) return string.match(name, "^suspected:(.*)$") end
+-- One that nobody can read is written anew: a refusal must not be lost over it, nor what others send beside it.
 local function row_of(name)
-    local stands = redis.call("HGET", line, "r:" .. name)
-    return stands and cjson.decode(stands)
+    local is_read, row = pcall(cjson.decode, redis.call("HGET", line, "r:" .. name) or "")
+    local is_row = is_read and type(row) == "table" and type(row[1]) == "number" and type(row[4] or 0) == "number"
+    return is_row and (type(row[6]) == "string" or not suspected(name)) and row
 end
 -- When the subscriber acted, first and last: of what decides a suspicion, when its words came.
 local since, last = tonumber(now), tonumber(now)
@@ -44,7 +47,6 @@ local function acted(row, suspicion)
     row[4] = math.max(last, (row[4] or row[1]) + (suspicion and 1 or 0))
     return row
 end
-local function suspected(name) return string.match(name, "^suspected:(.*)$") end
 local names, rows, stand = {}, {}, true
 for name in string.gmatch(ARGV[6], "%S+") do
     names[#names + 1] = name

@@ -4,13 +4,12 @@ What is kept is never written anew: a field that came later is one that an older
 `tests/unit/test_inbox.py` holds the bytes.
 """
 
-import json
 from collections.abc import Callable
 
 from msgspec import UNSET, DecodeError, Struct, UnsetType, ValidationError, convert, field, to_builtins
 from msgspec.json import Decoder, Encoder
 
-from consent_engine.domain.compact import canonical
+from consent_engine.domain.compact import canonical, parsed
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import Keyword, Read, Reason, read
 from consent_engine.domain.sms import Delivery
@@ -123,10 +122,12 @@ def read_message(kept: str) -> Message:
     """What was kept. Raises ValueError when that is no message."""
     try:
         return _read(kept)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     except (DecodeError, UnicodeEncodeError):
         pass
     try:
-        message: Message = convert(json.loads(kept), Message)
+        message: Message = convert(parsed(kept), Message)
     except ValidationError as error:
         raise ValueError(str(error)) from None
     return message
