@@ -170,7 +170,8 @@ def refuse_or_note(order: Order, event: Event, late: Event, *puts: Put, late_put
 
 def clarified(order: Order, op: str = "") -> bool:
     """Whether a clarification was asked of this order: one an order. op: the message being read does not count."""
-    return any(e.detail.get("clarified") for e in order.all(Trigger.UNCLEAR) if e.op != op)
+    notes = (*order.all(Trigger.UNCLEAR), *order.all(Trigger.REPLIED_BEFORE))
+    return any(e.detail.get("clarified") for e in notes if e.op != op)
 
 
 def proves_reading(order: Order, rule: object) -> bool:

@@ -74,11 +74,20 @@ def _yes(order: Order, reply: Replied, now: Millis) -> Decision:
         return _late(order, reply, now)
     asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
     if asked is None or _written_before(reply, asked.detail["last"]):
-        return note(order, _event(Trigger.REPLIED_BEFORE, reply, now))
+        return _stale(order, reply, now)
     event = _event(Trigger.SAID_YES, reply, now)
     # Nothing that still waited to be said matters to somebody who has answered; what is in flight ends as a note.
     gone = tuple((effect, Drop.ANYWAY) for effect in order.effects)
     return Decision(order.moved(event), (event,), (activating(order, now),), gone)
+
+
+def _stale(order: Order, reply: Replied, now: Millis) -> Decision:
+    """A yes from before the question is none. One that came after it may be held back by a clock alone: asked once."""
+    asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
+    came_after = asked is not None and reply.at >= int(str(asked.detail["last"]))
+    asks = came_after and not clarified(order)
+    event = _event(Trigger.REPLIED_BEFORE, reply, now, clarified=int(asks))
+    return note(order, event, *((say(Purpose.CLARIFICATION, now),) if asks else ()))
 
 
 def _written_before(reply: Replied, started: object) -> bool:
