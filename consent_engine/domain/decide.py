@@ -15,6 +15,7 @@ from consent_engine.domain.decision import (
     Drop,
     Put,
     activating,
+    asking_at,
     begun,
     closing,
     held_back,
@@ -22,6 +23,7 @@ from consent_engine.domain.decision import (
     refuse_or_note,
     say,
     settle,
+    unless_in_flight,
 )
 from consent_engine.domain.effects import (
     ACTIVATE,
@@ -111,7 +113,9 @@ def _on_resumed(order: Order, fact: Resumed, now: Millis) -> Decision:
     detail: dict[str, str | int | list[str]] = {"reason": fact.reason, "needs_code": int(waits)}
     event = Event(Trigger.RESUMED, now, fact.op, by=fact.by, detail=detail)
     n = 1 + sum(1 for _ in order.all(Trigger.RESUMED))
-    return note(order, event, *((say(Purpose.RESUMED, now, n),) if waits else ()))
+    if waits:
+        return note(order, event, say(Purpose.RESUMED, now, n))
+    return replace(note(order, event, *(resting := asking_at(order, now))), drop=unless_in_flight(resting))
 
 
 def _on_barred(order: Order, fact: Barred, now: Millis) -> Decision:
@@ -132,7 +136,7 @@ def _remind(order: Order, op: str, now: Millis) -> Decision:
     if order.state is not State.AWAITING_REPLY:
         return Decision(order)
     window = closing(order.reply_by)
-    if now > order.reply_by:
+    if now > order.reply_by or order.on_hold:  # what comes of a suspicion is told anyway, and asks anew
         return Decision(order, put=(window,))
     events, again = held_back(order, Put(WAKE_REMINDER, now), op, now)
     if not events:
@@ -145,6 +149,10 @@ def _on_resend(order: Order, fact: ResendAsked, now: Millis) -> Decision:
     """The question again, under a new ref; the window goes on. Raises NotWaiting and TooManyResends."""
     if order.state is not State.AWAITING_REPLY:
         raise NotWaiting(f"order is {order.state}: nothing waits for a reply", state=order.state.value)
+    if order.on_hold:
+        raise NotWaiting(
+            "the subscriber's last reply may be a refusal: a person decides first", state=order.state.value
+        )
     already = sum(1 for _ in order.all(Trigger.ASKED_AGAIN))
     asked = order.effects.get(sms_effect(Purpose.CONFIRMATION, already + 1)) if already else None
     if asked is not None and not asked.parked:  # it is on its way: who asks twice, or was not answered, asks once

@@ -105,6 +105,18 @@ def activating(order: Order, now: Millis) -> Put:
     return Put(ACTIVATE, now, Pending(about=(order.doc.carrier,)))
 
 
+def asking_at(order: Order, due: Millis) -> tuple[Put, ...]:
+    """The question, where it is still to be asked and is not being asked just now, with another due."""
+    question = order.question
+    waits = order.state is State.AGREED and question is not None and not (question.leased_at or question.parked)
+    return (Put(QUESTION, due, question),) if waits and question is not None else ()
+
+
+def unless_in_flight(puts: tuple[Put, ...]) -> tuple[tuple[str, Drop], ...]:
+    """The same effects as they stand: begun since we looked, they are looked at again."""
+    return tuple((put.effect, Drop.NOT_IN_FLIGHT) for put in puts)
+
+
 def stood_off(decision: Decision, now: Millis) -> Decision:
     """The same decision where a restriction bars its activation: that is tried again in a minute."""
     puts = tuple(Put(WAKE_ACTIVATE, now + A_MINUTE) if put.effect == ACTIVATE else put for put in decision.put)

@@ -100,6 +100,12 @@ class Order(Struct, frozen=True):
         return self.effects.get(QUESTION)
 
     @property
+    def on_hold(self) -> bool:
+        """Whether words of the subscriber that may be a refusal wait for a person: nothing is asked meanwhile."""
+        last = next((e.trigger for e in reversed(self.events) if e.trigger in _HOLDING), None)
+        return last is Trigger.SUSPECTED
+
+    @property
     def stage(self) -> str:
         """The card's word for the last step reached."""
         reached = (STAGES[e.trigger] for e in reversed(self.events) if e.trigger in STAGES)
@@ -158,6 +164,7 @@ class Order(Struct, frozen=True):
 
 
 QUESTION = sms_effect(Purpose.CONFIRMATION)
+_HOLDING = frozenset({Trigger.SUSPECTED, Trigger.RESUMED})
 _ERASED = Person("", "", {})
 
 

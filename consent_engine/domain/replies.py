@@ -8,12 +8,14 @@ from consent_engine.domain.decision import (
     Decision,
     Drop,
     activating,
+    asking_at,
     begun,
     clarified,
     note,
     proves_reading,
     refuse_or_note,
     say,
+    unless_in_flight,
 )
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.event import Event
@@ -22,6 +24,7 @@ from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, State, Trigger
 from consent_engine.domain.order import QUESTION, Order
 from consent_engine.domain.outcomes import question_answered
+from consent_engine.domain.restriction import SUSPICION_LASTS_MS
 
 MOST_ANSWERS = 3
 """How often an order answers HELP, or STOP after activation: somebody's machine may be talking to ours."""
@@ -125,11 +128,19 @@ def _no(order: Order, reply: Replied, now: Millis) -> Decision:
 
 
 def _held(order: Order, reply: Replied, now: Millis) -> Decision:
-    """Words that may be a refusal: noted, and answered while the order can still wait for whoever reads them."""
+    """Words that may be a refusal: noted, and answered while the order can still wait for whoever reads them.
+
+    Nothing is asked meanwhile: no answer would count.
+    """
     event = _event(Trigger.SUSPECTED, reply, now)
     told = reply.answer and not begun(order) and not order.state.settled
     n = 1 + sum(1 for _ in order.all(Trigger.SUSPECTED))
-    return note(order, event, *((say(Purpose.HELD, now, n),) if told else ()))
+    resting = asking_at(order, reply.at + SUSPICION_LASTS_MS)
+    noted = note(order, event, *resting, *((say(Purpose.HELD, now, n),) if told else ()))
+    again = tuple(
+        (effect, Drop.ANYWAY) for effect in order.effects if effect.startswith(_ASKING_AGAIN) and effect != QUESTION
+    )
+    return replace(noted, drop=(*unless_in_flight(resting), *again))
 
 
 def _late(order: Order, reply: Replied, now: Millis) -> Decision:
@@ -151,7 +162,7 @@ def _help(order: Order, reply: Replied, now: Millis) -> Decision:
 def _unknown(order: Order, reply: Replied, now: Millis) -> Decision:
     if order.state not in ANSWERABLE:
         return note(order, _event(Trigger.REPLIED_LATE, reply, now))
-    asks = order.state is State.AWAITING_REPLY and not clarified(order)
+    asks = order.state is State.AWAITING_REPLY and not clarified(order) and not reply.barred
     event = _event(Trigger.UNCLEAR, reply, now, clarified=int(asks))
     return note(order, event, *((say(Purpose.CLARIFICATION, now),) if asks else ()))
 
@@ -186,6 +197,9 @@ def which_asked(order: Order, op: str, at: Millis, others: Iterable[Order] = ())
     return Keyword(str(unclear[-1].detail["which"]))
 
 
+_ASKING_AGAIN = tuple(
+    f"sms.{purpose}." for purpose in (Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION, Purpose.RESUMED)
+)
 _NAMING = frozenset({Rule.CODE, Rule.WHICH_ONE, Rule.SUB_NUMBER})
 
 

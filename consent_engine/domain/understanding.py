@@ -86,7 +86,8 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
     if keyword is Keyword.HELP:
         room = room[-1:]
     ambiguous = meaning.rule is Rule.AMBIGUOUS and keyword is not Keyword.HELP
-    ask = ambiguous and begun is None and _may_ask(meaning.keyword, [orders[o] for o in room], message)
+    free = not any(message.was_barred(orders[o].doc.carrier) for o in room)
+    ask = ambiguous and begun is None and free and _may_ask(meaning.keyword, [orders[o] for o in room], message)
     asked = ask or (begun is not None and bool(begun.detail["clarified"]))
     # One SMS answers a message, not one an order; read again after a crash, it was answered by the first commit.
     fields = answered(line, keyword, body.scope[0], message.at) if keyword in REFUSING else {}

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from fakeredis import FakeRedis
 
 from consent_engine.adapters.redis_packing import DUE
 from consent_engine.domain.effects import (
@@ -15,13 +16,14 @@ from consent_engine.domain.effects import (
     Uncertain,
 )
 from consent_engine.domain.facts import Ended
+from consent_engine.domain.policy import Policy
 from consent_engine.engine import RefusalAsked
-from consent_engine.errors import DoNotCall
+from consent_engine.errors import DoNotCall, NotWaiting
 from consent_engine.held import overdue
 from consent_engine.ports import Held, LiftedWord, Owner, Posted
 from consent_engine.recording import recording
 from consent_engine.rounds import drive
-from tests.conftest import NUMBER
+from tests.conftest import NUMBER, World
 
 
 def confirmed(world):
@@ -320,6 +322,70 @@ def test_it_is_answered_once_a_day_and_says_until_when_a_person_reads_it(world):
     world.say(COMPLAINT)
     world.run()
     assert len(world.texts("held")) == 1, "after a STOP nothing is left to be read"
+
+
+def let_go(world):
+    assert world.engine.decide_held(held_ids(world), refusal=False, by="ops-1", reason="asks for the price").decided
+    world.run()
+
+
+def purposes(world):
+    return [str(sms.purpose) for sms in world.gateway.sent]
+
+
+def test_nobody_is_reminded_under_a_suspicion_and_what_comes_of_it_asks_anew():
+    world = World(FakeRedis(decode_responses=True), Policy(reminder_after=3_600_000))
+    order = asked(world)
+    world.say(COMPLAINT)
+    world.run()
+    world.clock.forward(hours=2)
+    world.run()
+    let_go(world)
+    assert purposes(world) == ["confirmation", "held", "resumed"]
+    world.clock.forward(hours=24)
+    world.run()
+    assert world.state(order) == "expired"
+    world.runner.close()
+
+
+def test_nobody_is_asked_again_under_a_suspicion(world):
+    order = asked(world)
+    world.engine.resend(order.id, "A1024")
+    world.say("嗯")
+    world.say(COMPLAINT)
+    world.say("嗯")
+    world.run(Lane.INBOUND)
+    with pytest.raises(NotWaiting, match="a person decides first"):
+        world.engine.resend(order.id, "A1024")
+    world.run()
+    assert purposes(world) == ["confirmation", "held"]
+    let_go(world)
+    world.engine.resend(order.id, "A1024")
+    world.run()
+    assert purposes(world)[2:] == ["resumed", "confirmation"]
+
+
+def test_an_order_that_was_not_asked_about_yet_is_asked_about_when_the_suspicion_was_none(world):
+    asked(world)
+    second = world.place(plan="data-pack-10gb")
+    world.say(COMPLAINT)
+    world.run(Lane.INBOUND)
+    world.run()
+    assert (purposes(world), world.state(second)) == (["confirmation", "held"], "agreed")
+    let_go(world)
+    world.run()
+    assert (sorted(purposes(world)[2:]), world.state(second)) == (["confirmation", "resumed"], "awaiting_reply")
+
+
+def test_nobody_is_asked_which_one_under_a_suspicion(world):
+    asked(world)
+    world.place(plan="data-pack-10gb")
+    world.run()
+    world.clock.forward(seconds=1)
+    world.say(COMPLAINT)
+    world.say("是")
+    world.run()
+    assert purposes(world) == ["confirmation", "confirmation", "held"]
 
 
 def test_where_no_order_is_open_it_is_held_and_answered_too(world):

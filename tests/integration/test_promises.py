@@ -62,6 +62,7 @@ DOUBTS = st.sampled_from([("是{}", "", COMPLAINT), ("是", "", COMPLAINT), ("�
 """'': all of it is read before the next comes."""
 SEGMENTS = st.sampled_from([(1, 1), (1, 1), (1, 2), (2, 2)])
 SELDOM = st.sampled_from([True, False, False, False, False])
+ASKING = frozenset({"confirmation", "reminder", "clarification"})
 HELD = ("barred, not begun", "yes, but barred", "decided", "decided too late", "lapsed", "went on")
 """What must become of suspicions in some story."""
 QUESTIONS = frozenset({"confirmation", "reminder", "clarification", "notification", "held", "resumed"})
@@ -129,10 +130,17 @@ class Promises(Judge, RuleBasedStateMachine):
         if owner in self.model.orders:
             state = self.engine.show(owner).state
             self.must(not (state.settled and sms.purpose in QUESTIONS), f"{sms.purpose} though the order is {state}")
+            rests = self.model.suspicion(*self.model.orders[owner]) is not None and not self.unread(sms.to)
+            self.must(not rests or sms.purpose not in ASKING or self.doubtful(sms), f"{sms.purpose} under a suspicion")
         elif sms.purpose == "clarification" and not self.unread(sms.to):
             self.must(not self.model.refuses(sms.to, self.carrier(sms.sender)), "a question to somebody who refused")
+            self.must(not self.model.suspicion(sms.to, self.carrier(sms.sender)), "a question under a suspicion")
         self.must(sms.to in NUMBERS, "an SMS to nobody")
         return await self.ended()
+
+    def doubtful(self, sms):
+        """Whether it may have gone out before: it was in flight when the suspicion came."""
+        return any(each.ref == sms.ref for _, each in self.model.sent[:-1])
 
     async def activate(self, activation):
         self.world.bss.asked.append(activation)
