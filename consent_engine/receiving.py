@@ -132,10 +132,10 @@ class Door:
         return line_id(self._secret, reply.msisdn)
 
     def _key(self, reply: Reply) -> str:
-        # Who repeats a post repeats its id, words and instant. Gateways reuse ids, and a STOP must not drown: where no
-        # instant is given, only what comes soon enough to be a repeat is one.
+        # Who repeats a post repeats its id, our number, words and instant. Gateways reuse ids, and a STOP must not
+        # drown: where no instant is given, only what comes soon enough to be a repeat is one.
         dated = reply.written_at is not None
-        parts = (reply.gateway, reply.message_id, *[str(reply.written_at)] * dated, reply.text)
+        parts = (reply.gateway, reply.message_id, reply.to, *[str(reply.written_at)] * dated, reply.text)
         return keyed(self._secret, "mo at" if dated else "mo", *parts)
 
     def _gathering(self, reply: Reply) -> Step[Stored] | None:

@@ -43,6 +43,24 @@ def test_a_stop_after_a_lift_stands_though_its_gateway_used_the_id_before(world,
     assert kept(world) == [("nothing_asked", "TD")]
 
 
+@pytest.mark.parametrize("dated", [{"written_at": WRITTEN}, {}], ids=["the same instant", "no instant"])
+def test_a_stop_to_another_of_our_numbers_under_an_id_used_before_is_another_stop(world, dated):
+    assert world.say("TD", message_id="7", to="10085", **dated)
+    assert world.say("TD", message_id="7", to="10001", **dated)
+    assert not world.say("TD", message_id="7", to="10001", **dated)
+    assert [world.engine.dial(NUMBER, carrier).callable for carrier in ("mobile", "telecom")] == [False, False]
+
+
+@pytest.mark.parametrize("dated", [True, False], ids=["the same instant", "no instant"])
+def test_a_yes_to_another_of_our_numbers_under_an_id_used_before_counts(world, dated):
+    one, other = asked(world), asked(world, plan="fibre-duo-129")
+    written = {"written_at": world.clock.now} if dated else {}
+    for sender in ("10085", "10001"):
+        assert world.say("是", message_id="7", to=sender, **written)
+    world.run()
+    assert [world.state(order) for order in (one, other)] == ["notified"] * 2
+
+
 def test_what_may_be_a_new_stop_is_not_lifted_on_an_act_before_it(world):
     for _ in range(2):
         act = world.clock.now + 1_000
