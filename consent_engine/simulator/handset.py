@@ -25,7 +25,8 @@ from consent_engine.simulator.handsets import instant
 from consent_engine.simulator.tasks import Tasks
 from consent_engine.simulator.wire import Unreachable, Wire
 
-SECRET = "CONSENT_SIMULATED__SECRET"  # noqa: S105 - the name of a variable
+SIGNED_WITH = "CONSENT_SIMULATED__SECRET"
+"""The setting whose value signs what the handset sends."""
 WEBHOOKS = "/v1/gateways/simulated"
 MOST_NUMBERS, MOST_MESSAGES, MOST_TEXT = 50, 200, 1_000
 MOST_ERRORS = 100
@@ -200,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop.on_signals()
     tie(options.leash, stop.set, GRACE_S)
     with socket.socket(fileno=options.fd) as listening:
-        asyncio.run(serve(listening, options.engine, os.environ[SECRET], stop))
+        asyncio.run(serve(listening, options.engine, os.environ[SIGNED_WITH], stop))
     return 0
 
 
