@@ -186,12 +186,16 @@ def posted_keys(posted: Posted, cell: Cell) -> list[str]:
 
 
 def posted_arguments(posted: Posted, now: str) -> list[str | int]:
-    return [
-        now, posted.line, posted.msisdn, posted.key, posted.body, " ".join(posted.makes), posted.door, posted.ref,
-        posted.reason, posted.words, str(int(posted.once)), " ".join(posted.barring), SUSPICION_LASTS_MS,
-        posted.decides, posted.decided, posted.lifting, posted.repeated,
-        "" if posted.same_for is None else posted.same_for, STRANGER_MS,
+    args: list[str | int] = [
+        now, posted.line, posted.msisdn, posted.key, posted.body, " ".join(posted.makes), " ".join(posted.barring),
+        posted.repeated, "" if posted.same_for is None else posted.same_for, STRANGER_MS,
     ]  # fmt: skip
+    if posted.makes or posted.decides:
+        args += (
+            posted.door, posted.ref, posted.reason, posted.words, str(int(posted.once)), SUSPICION_LASTS_MS,
+            posted.decides, posted.decided, posted.lifting,
+        )  # fmt: skip
+    return args
 
 
 def counted(args: list[str | int], rows: Collection[Sequence[str | int]]) -> None:

@@ -33,11 +33,18 @@ local function line_of(record)
         if record[i] == "line" then return ARGV[4] .. "line:" .. record[i + 1] end
     end
 end
+local against = {} -- by carrier: the fields of what bars it
 local function barring(line, carrier)
     local found = {}
     if carrier then
-        local fields = {}
-        for name in string.gmatch(string.gsub(ARGV[6], "{}", carrier), "%S+") do fields[#fields + 1] = "r:" .. name end
+        local fields = against[carrier]
+        if not fields then
+            fields = {}
+            against[carrier] = fields
+            for name in string.gmatch(string.gsub(ARGV[6], "{}", carrier), "%S+") do
+                fields[#fields + 1] = "r:" .. name
+            end
+        end
         for i, stands in ipairs(redis.call("HMGET", line, unpack(fields))) do
             if stands then found[#found + 1] = string.sub(fields[i], 3) end
         end

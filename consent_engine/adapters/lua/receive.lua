@@ -3,13 +3,15 @@
 -- KEYS  1 line   2 its inbox   3 due-set of the inbound lane   4 refusals   5 suspicions (zsets: line and carrier -> since)
 --       6 due-set of the timer lane   7 lifted (stream)   8 unmatched (stream)
 -- ARGV  1 now, '' = ask the server   2 line id   3 number   4 the message's key (its name)   5 its body, json
---       6 names of the restrictions it makes, blank-separated, or ''   7 door and 8 ref of these
---       9 reason and 10 words of a suspicion   11 '1': a refusal that stands already is not a message either
---       12 names of the restrictions that bar what it may consent to   13 how long a suspicion lasts, ms
---       14 name of the suspicion that this message decides, or ''   15 the newest act that was decided about
---       16 what is kept of lifting it (json), '' when this is no lifting
---       17 why a repeat of it is put aside, '' if it is not   18 for how long the same key is the same message, ms; '' = ever
---       19 how long (ms) a line that nothing stands on is kept
+--       6 names of the restrictions it makes, blank-separated, or ''
+--       7 names of the restrictions that bar what it may consent to
+--       8 why a repeat of it is put aside, '' if it is not   9 for how long the same key is the same message, ms; '' = ever
+--       10 how long (ms) a line that nothing stands on is kept
+--       and only where it makes or decides a restriction: 11 door and 12 ref of these
+--       13 reason and 14 words of a suspicion   15 '1': a refusal that stands already is not a message either
+--       16 how long a suspicion lasts, ms
+--       17 name of the suspicion that this message decides, or ''   18 the newest act that was decided about
+--       19 what is kept of lifting it (json), '' when this is no lifting
 -- What comes under its key later than that, or makes what does not stand (any more), is a message of its own.
 -- A restriction is written, and the line's version raised, here: the next order, dial and activation see it at once.
 -- What barred consent when a message came is kept with it: lifted later, it barred all the same.
@@ -25,11 +27,13 @@ if now == "" then
     local time = redis.call("TIME")
     now = string.format("%d", time[1] * 1000 + math.floor(time[2] / 1000))
 end
+local decides, lifting = ARGV[17] or "", ARGV[19] or ""
 local key, mark = ARGV[4], "m:" .. ARGV[4] .. ".again"
-local asked = { "seen", "m:" .. key, "f:read", "v", mark }
+local asked = { "seen", "m:" .. key, "f:read", "v" }
 local own = #asked
-for name in string.gmatch(ARGV[12], "%S+") do asked[#asked + 1] = "r:" .. name end
+for name in string.gmatch(ARGV[7], "%S+") do asked[#asked + 1] = "r:" .. name end
 local seen = redis.call("HMGET", line, unpack(asked))
+local marked = seen[2] and redis.call("HEXISTS", line, mark) == 1
 local due = now -- by the clock that leases go by, even if it stepped back
 if seen[1] and tonumber(seen[1]) > tonumber(now) then now = seen[1] end
 
@@ -54,22 +58,22 @@ for name in string.gmatch(ARGV[6], "%S+") do
     local carrier = suspected(name)
     stand = stand and (rows[name] or carrier and redis.call("HEXISTS", line, "r:" .. carrier) == 1)
 end
-if seen[2] and (ARGV[18] == "" or stand and now - seen[2] <= tonumber(ARGV[18])) then
+if seen[2] and (ARGV[9] == "" or stand and now - seen[2] <= tonumber(ARGV[9])) then
     redis.call("HSET", line, "m:" .. key, seen[2]) -- so that WAITAOF on this connection proves the first write too
     -- What comes at once is our own repeat over the wire, or says no more than the first; later, once is enough.
-    if ARGV[17] ~= "" and not seen[5] and now - seen[2] >= 60000 then
+    if ARGV[8] ~= "" and not marked and now - seen[2] >= 60000 then
         redis.call("HSET", line, mark, now)
-        redis.call("XADD", KEYS[8], "*", "m", string.format('{"why":"%s","line":"%s","key":"%s","message":', ARGV[17],
+        redis.call("XADD", KEYS[8], "*", "m", string.format('{"why":"%s","line":"%s","key":"%s","message":', ARGV[8],
             ARGV[2], key) .. ARGV[5] .. "}")
     end
-    for name, row in pairs(ARGV[18] == "" and {} or rows) do -- it may be a new act
+    for name, row in pairs(ARGV[9] == "" and {} or rows) do -- it may be a new act
         if row then redis.call("HSET", line, "r:" .. name, cjson.encode(acted(row, suspected(name)))) end
     end
     return { "duplicate", seen[2] }
 end
-if ARGV[14] ~= "" then
-    local stands = row_of(ARGV[14])
-    if not stands or string.format("%d", stands[4] or stands[1]) ~= ARGV[15] then return { "gone", now } end
+if decides ~= "" then
+    local stands = row_of(decides)
+    if not stands or string.format("%d", stands[4] or stands[1]) ~= ARGV[18] then return { "gone", now } end
     since, last = stands[1], stands[4] or stands[1]
 end
 local barred = {}
@@ -93,39 +97,39 @@ for _, name in ipairs(names) do
         stood = stood or string.format("%d", row[1])
         acted(row, carrier)
         if carrier and not row[8] and #row[6] < MOST_WORDS then
-            row[6] = row[6] .. "\n" .. ARGV[10]
+            row[6] = row[6] .. "\n" .. ARGV[14]
         elseif carrier then -- the newest are kept beside the first: whoever decides has seen what the id stands for
-            row[7], row[8] = (row[7] or -1) + 1, ARGV[10]
+            row[7], row[8] = (row[7] or -1) + 1, ARGV[14]
         end
     else
-        row, fresh = { since, ARGV[7], ARGV[8] }, true
+        row, fresh = { since, ARGV[11], ARGV[12] }, true
         if last > since then row[4] = last end
-        if carrier then row[4], row[5], row[6] = row[1], ARGV[9], ARGV[10] end
+        if carrier then row[4], row[5], row[6] = row[1], ARGV[13], ARGV[14] end
         redis.call("ZADD", carrier and KEYS[5] or KEYS[4], since, ARGV[2] .. " " .. (carrier or name))
     end
     set("r:" .. name, cjson.encode(row))
     if not carrier then
         no_longer_suspected(name)
     elseif redis.call("HSETNX", line, "f:wake.undecided", "[]") == 1 then
-        redis.call("ZADD", KEYS[6], now + ARGV[13], "l:" .. ARGV[2] .. ":wake.undecided")
+        redis.call("ZADD", KEYS[6], now + ARGV[16], "l:" .. ARGV[2] .. ":wake.undecided")
     end
 end
-if ARGV[11] == "1" and stood and not fresh then
+if ARGV[15] == "1" and stood and not fresh then
     redis.call("HSET", line, unpack(fields))
     return { "duplicate", stood }
 end
-if ARGV[16] ~= "" then
-    no_longer_suspected(suspected(ARGV[14]))
-    redis.call("XADD", KEYS[7], "*", "m", ARGV[16])
+if lifting ~= "" then
+    no_longer_suspected(suspected(decides))
+    redis.call("XADD", KEYS[7], "*", "m", lifting)
 end
-if ARGV[16] ~= "" or #names == 0 and not seen[4] then -- what nothing may stand on goes some day: age.lua
+if lifting ~= "" or #names == 0 and not seen[4] then -- what nothing may stand on goes some day: age.lua
     if redis.call("HSETNX", line, "f:wake.line", "[]") == 1 then
-        redis.call("ZADD", KEYS[6], due + ARGV[19], "l:" .. ARGV[2] .. ":wake.line")
+        redis.call("ZADD", KEYS[6], due + ARGV[10], "l:" .. ARGV[2] .. ":wake.line")
     end
 end
 
 if seen[2] then key = key .. "." .. now end -- events are recognised by it
-if seen[5] then redis.call("HDEL", line, mark) end
+if marked then redis.call("HDEL", line, mark) end
 set("seen", now)
 set("m:" .. ARGV[4], now)
 if ARGV[3] ~= "" then set("msisdn", ARGV[3]) end
