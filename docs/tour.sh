@@ -211,7 +211,7 @@ activations_of() { grep -c "^$1 $2\$" activations || true; }
 
 # ---------------------------------------------------------------------------------------------------------------------
 chapter "A sale: the call agreed, the SMS asks, the subscriber says 是"
-yes=13800000001 no=13800000002 stuck=13800000003
+yes=13800000001 no=13800000002 stuck=13800000003 doubt=13800000004
 same "may it be dialled" true "$(callable $yes)"
 answer=$(place $yes tour-1)
 same "placed" 201 "$(status_of "$answer")"
@@ -255,6 +255,29 @@ holds "consent callable" "not callable" "$("$bin/consent" callable $no)"
 tell "declined, not callable, and the door says do_not_call"
 
 # ---------------------------------------------------------------------------------------------------------------------
+chapter "A doubt: words that may be a refusal bar the number until a person has read them"
+answer=$(place $doubt tour-5)
+fourth=$(body_of "$answer" | json id)
+code=$(body_of "$answer" | json confirmation.code)
+soon "the question is handed over" awaiting_reply state "$fourth"
+same "the signed words" 200 "$(say +86$doubt 拒绝的话要钱吗 mo-4)"
+same "may it be dialled" false "$(callable $doubt)"
+same "a yes meanwhile" 200 "$(say +86$doubt 是 mo-5)"
+events_of() { ask "$agent" GET "/v1/orders/$1" | grep -o "\"$2\"" | sort -u; }
+soon "the yes is noted, and counts for nothing" '"replied_barred"' events_of "$fourth" replied_barred
+held=$("$bin/consent" held)
+holds "consent held" 拒绝的话要钱吗 "$held"
+case "$held" in *"$doubt"*) die "a number stands in what is held" ;; esac
+holds "decided, with the reason" decided \
+    "$("$bin/consent" held "$(cut -f 1 <<<"$held")" --no-refusal --reason "asks what it costs")"
+same "may it be dialled" true "$(callable $doubt)"
+soon "it is told, and asked anew" '"resumed"' events_of "$fourth" resumed
+same "nothing was activated" 0 "$(activations_of "$fourth" 201)"
+same "the signed 是 with the code" 200 "$(say +86$doubt "是$code" mo-6)"
+soon "notified" notified state "$fourth"
+tell "barred at once; a person read it: none; 是$code, asked for anew, counts"
+
+# ---------------------------------------------------------------------------------------------------------------------
 chapter "Trouble: the BSS answers 500, twice. Nobody knows whether the service is on; a person decides"
 answer=$(place $stuck tour-4)
 third=$(body_of "$answer" | json id)
@@ -271,14 +294,14 @@ chapter "What the control room sees"
 metrics=$(ask "$ops" GET /metrics)
 same "/metrics with the key of ops" 200 "$(status_of "$metrics")"
 same "/metrics without a key" 401 "$(curl -s -o /dev/null -w '%{http_code}' "$api/metrics")"
-for number in $yes $no $stuck; do
+for number in $yes $no $stuck $doubt; do
     case "$metrics" in *"$number"*) die "a number stands in the metrics" ;; esac
 done
 shown() { sed -n "s/^$1 \([0-9]*\)\(\.0\)*\$/\1/p" <<<"$(ask "$ops" GET /metrics)"; }
 soon "the stuck list in the metrics" 1 shown 'consent_lane_parked{lane="activation"}'
-soon "orders by state in the metrics" 1 shown 'consent_orders{placed="today",state="notified"}'
+soon "orders by state in the metrics" 2 shown 'consent_orders{placed="today",state="notified"}'
 soon "workers in the metrics" 1 shown consent_workers_alive
-tell "$(grep -c '^consent_' <<<"$metrics") series: one worker, one order notified, one parked; no person in any label"
+tell "$(grep -c '^consent_' <<<"$metrics") series: one worker, two orders notified, one parked; no person in any label"
 
 full() { json msisdn <<<"$(body_of "$(ask "$1" GET "/v1/orders/$third")")"; }
 same "an admin sees the number" +86$stuck "$(full "$admin")"
