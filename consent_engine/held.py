@@ -54,7 +54,7 @@ class HeldGroup:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What became of deciding some: how many were; how many stand no more, or not as they were seen; own calls."""
+    """How many suspicions are decided; gone, or changed since they were seen; or of the decider's own call."""
 
     decided: int
     gone: int
@@ -76,7 +76,7 @@ def _held(secret: str, line: str, of: Restriction, text: str) -> HeldText:
 
 
 def grouped(page: Callable[[str, int], tuple[list[HeldText], str]]) -> tuple[list[HeldGroup], bool]:
-    """What is held by its words, the first deadline first; and whether there is more than one can look at.
+    """Suspicions grouped by their words, the first deadline first; and whether more than MOST_GROUPED stand.
 
     page: as `Engine.held`
     """
@@ -97,7 +97,7 @@ def grouped(page: Callable[[str, int], tuple[list[HeldText], str]]) -> tuple[lis
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What an id names: a suspicion of a line, and the newest act that it stood for when it was seen."""
+    """The meaning of an id: a suspicion of a line, and the newest act that it stood for when it was seen."""
 
     line: str
     carrier: str
@@ -105,7 +105,7 @@ class Seen:
 
     @classmethod
     def read(cls, told: str) -> "Seen":
-        """What an id of a list names; raises Malformed."""
+        """Read an id of a list; raises Malformed."""
         if not re.fullmatch(ID, told):
             raise Malformed([FieldError("ids", "invalid_id", "take them from the list of what is held, as they are")])
         line, carrier, newest = told.split(".")
@@ -114,7 +114,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What somebody decided of some: refusal, or none and why. Raises Malformed for a reason that cannot be kept."""
+    """A decision on suspicions: a refusal, or none and why. Raises Malformed for a reason that cannot be kept."""
 
     refusal: bool
     by: str
@@ -131,7 +131,7 @@ class Decision:
 
 
 def deciding(seen: Seen, decision: Decision, now: Millis) -> Step[str]:
-    """Decide one suspicion as it was seen; 'decided', 'gone' or 'own_call' (whoever placed an order does not judge)."""
+    """Decide one suspicion as it was seen: 'decided', 'gone', or 'own_call' (an agent may not judge its own call)."""
     loaded = yield from load(lines=[seen.line])
     line = loaded.line(seen.line)
     restriction = line.named(name_of(Kind.SUSPECTED, seen.carrier))
@@ -162,7 +162,7 @@ def _decided(line: Line, restriction: Restriction, decision: Decision, now: Mill
 
 
 def overdue(leased: Leased, carriers: Sequence[str]) -> Step[str]:
-    """A line's suspicions that nobody decided in time become refusals; the timer goes, or waits for the next one."""
+    """A line's suspicions that are undecided after their day become refusals; the timer goes, or waits for the next."""
     line = leased.line
     if line is None:
         raise BrokenRecord("a timer without its record")
@@ -172,7 +172,7 @@ def overdue(leased: Leased, carriers: Sequence[str]) -> Step[str]:
             yield from post(_decided(line, suspicion, decision, leased.at))
     held = Held(Owner.LINE, leased.effect, leased.token)
     for _ in range(MOST_RACES):
-        # Whoever made the line suspect meanwhile saw this timer stand: it goes only from a line on which nothing is.
+        # A suspicion that came meanwhile put no timer, because this one stood: it goes only when no suspicion is left.
         line = (yield from load(lines=[line.id])).line(line.id)
         due = min((each.since + SUSPICION_LASTS_MS for each in _suspicions(line)), default=None)
         put = () if due is None else (Put(WAKE_UNDECIDED, due),)

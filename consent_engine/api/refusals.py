@@ -1,4 +1,4 @@
-"""Refusals over HTTP: "never again", one or many; which stand, what is held, how one is lifted; may one dial?"""
+"""Refusals over HTTP: written, imported, listed, lifted; replies that are held, listed and decided; may one dial?"""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -101,7 +101,7 @@ async def list_(request: Request, caller: ApiKey) -> Response:
 )
 async def decide_held(request: Request, caller: ApiKey) -> Response:
     """Whether replies are a refusal, up to 500 at once, one event each. A refusal cancels what is open; else its order
-    goes on, and `reason` says why it was none. Not for who placed the order. Role: ops."""
+    goes on, and `reason` says why it was none. The key or agent of the order may not decide. Role: ops."""
     form = read(DecideHeld, await read_json(request))
     decided = await front_of(request).ask(
         lambda engine: engine.decide_held(form.ids, refusal=form.refusal, by=caller.name, reason=form.reason or "")

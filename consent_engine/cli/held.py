@@ -22,7 +22,7 @@ _REASON_LENGTH = 200
 
 
 class NotDecided(Refused):
-    """Something of what was to be decided is not."""
+    """Not every suspicion that was named is decided."""
 
     code = "not_decided"
 
@@ -55,7 +55,7 @@ def held(
 
 
 def _look_at(which: Sequence[str] | None, *, refusal: bool | None, reason: str | None) -> None:
-    """Raise BadParameter for what does not go together."""
+    """Raise BadParameter for options that contradict each other."""
     from consent_engine.domain.msisdn import contains_number
 
     if refusal is not None and not which:
@@ -83,7 +83,7 @@ def _row(each: "HeldText") -> tuple[object, ...]:
 
 
 def _named(engine: "Engine", which: Sequence[str]) -> Iterator["HeldText"]:
-    """What is held of these groups and ids, newest first."""
+    """The suspicions of these groups and ids, newest first."""
     wanted, cursor = frozenset(which), ""
     while True:
         rows, cursor = engine.held(cursor, _AT_ONCE)

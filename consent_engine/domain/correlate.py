@@ -72,7 +72,7 @@ def _named(
     entries: Sequence[Entry],
     which_asked: Callable[[str], Keyword | None],
 ) -> Meaning:
-    """The one order that every selector names, or none: what is named wrongly is never replaced by a guess."""
+    """The one order that every selector names, or none: a wrong selector is never replaced by a guess."""
     everyone = tuple(entry.order for entry in entries)
     first = selected[0]
     if len(first) != 1 or any(named != first for named in selected):

@@ -12,25 +12,12 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.keys import Role
 from consent_engine.receiving import RefusalAsked
-from tests.integration.api_door import NUMBER, OTHER, Door, is_problem, order, reply, server
+from tests.integration.api_door import NUMBER, OTHER, is_problem, order, reply
 
 ANSWER = ["id", "state", "stage", "version", "head", "msisdn", "carrier", "plan", "confirmation", "reply_by",
           "created_at", "timeline"]  # fmt: skip
 NOBODY = "0" * 28
 LIFTED = "+8613700137000"
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
-
-
-@pytest.fixture
-def door(running):
-    made = Door(*running)
-    yield made
-    made.close()
 
 
 def work(door, *lanes):

@@ -7,24 +7,11 @@ import pytest
 
 from consent_engine.domain.signature import HEADER, sign
 from consent_engine.keys import Role
-from tests.integration.api_door import NUMBER, SECRET, Door, is_problem, logged, order, reply, server
+from tests.integration.api_door import NUMBER, SECRET, is_problem, logged, order, reply
 
 KIB = 1024
 FORMS = ("/v1/orders", "/v1/orders/{id}/cancel", "/v1/callable", "/v1/refusals")
 HOOKS = ("/v1/gateways/simulated/inbound", "/v1/gateways/simulated/receipts")
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
-
-
-@pytest.fixture
-def door(running):
-    made = Door(*running)
-    yield made
-    made.close()
 
 
 @pytest.fixture

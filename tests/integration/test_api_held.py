@@ -5,24 +5,11 @@ import pytest
 from consent_engine.api.listed import HeldList
 from consent_engine.domain.effects import Lane
 from consent_engine.keys import Role
-from tests.integration.api_door import NUMBER, OTHER, Door, is_problem, reply, server
+from tests.integration.api_door import NUMBER, OTHER, is_problem, reply
 from tests.integration.test_api import work
 
 COMPLAINT = "我要投诉你们"
 DIAL = {"msisdn": NUMBER, "carrier": "mobile"}
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
-
-
-@pytest.fixture
-def door(running):
-    made = Door(*running)
-    yield made
-    made.close()
 
 
 def write(door, text=COMPLAINT, **changes):

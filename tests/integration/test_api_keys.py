@@ -9,23 +9,10 @@ from consent_engine.api import stream
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import Malformed
 from consent_engine.keys import Role
-from tests.integration.api_door import NUMBER, Door, is_problem, order, reply, server
+from tests.integration.api_door import NUMBER, is_problem, order, reply
 from tests.integration.test_api import ROUTES, ask, work
 
 KEPT = "ce:apikeys"
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
-
-
-@pytest.fixture
-def door(running):
-    made = Door(*running)
-    yield made
-    made.close()
 
 
 def forget_names(door):

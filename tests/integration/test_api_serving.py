@@ -25,23 +25,10 @@ from consent_engine.errors import BrokenRecord, ConsentError, Malformed, StoreUn
 from consent_engine.keys import Role
 from consent_engine.ports import WebhookCall
 from consent_engine.receiving import RefusalAsked
-from tests.integration.api_door import FULL_SECRET, NUMBER, SECRET, Door, is_problem, logged, order, reply, server
+from tests.integration.api_door import FULL_SECRET, NUMBER, SECRET, is_problem, logged, order, reply
 from tests.integration.test_api import ROUTES
 
 WAIT = 20
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
-
-
-@pytest.fixture
-def door(running):
-    made = Door(*running)
-    yield made
-    made.close()
 
 
 # -- batches ----------------------------------------------------------------------------------------------------------

@@ -10,20 +10,7 @@ from consent_engine.adapters.redis_registry import RedisRegistry
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.signature import HEADER, sign
 from consent_engine.errors import NotDurable, StoreUnavailable
-from tests.integration.api_door import NUMBER, SECRET, Door, is_problem, reply, server
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
-
-
-@pytest.fixture
-def door(running):
-    made = Door(*running)
-    yield made
-    made.close()
+from tests.integration.api_door import NUMBER, SECRET, is_problem, reply
 
 
 def work(door, *lanes):

@@ -9,22 +9,9 @@ import pytest
 
 from consent_engine.errors import Malformed
 from consent_engine.held import Decision, grouped
-from tests.integration.api_door import FULL_SECRET, NUMBER, Door, reply, server
+from tests.integration.api_door import FULL_SECRET, NUMBER, reply
 
 WAIT = 60
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
-
-
-@pytest.fixture
-def door(running):
-    made = Door(*running)
-    yield made
-    made.close()
 
 
 @pytest.fixture

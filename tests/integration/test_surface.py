@@ -12,23 +12,10 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.errors import StoreUnavailable
 from consent_engine.keys import Role
 from consent_engine.receiving import RefusalAsked
-from tests.integration.api_door import NUMBER, OTHER, Door, is_problem, logged, order, reply, server
+from tests.integration.api_door import NUMBER, OTHER, is_problem, logged, order, reply
 from tests.integration.test_api import work
 
 MASKED = "+86138****8000"
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
-
-
-@pytest.fixture
-def door(running):
-    made = Door(*running)
-    yield made
-    made.close()
 
 
 def place(door, n, role=Role.AGENT, **changes):

@@ -13,7 +13,7 @@ from consent_engine.api.problems import STATUS, status_of
 from consent_engine.errors import ConsentError
 from consent_engine.keys import Role
 from tests import needs
-from tests.integration.api_door import Door, order, server
+from tests.integration.api_door import order
 from tests.integration.test_api import ROUTES
 from tests.integration.test_surface_stream import live
 
@@ -21,19 +21,6 @@ WAIT = 120
 GENERATOR = ("openapi-python-client==0.29.1", "ruamel.yaml==0.19.1", "shellingham==1.5.4")
 """Nothing of ours imports it, and what it needs beside these is here already."""
 PUBLIC = {("GET", path) for path in ("/healthz", "/readyz", "/tariffs", "/tariffs.json", "/docs", "/openapi.json")}
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
-
-
-@pytest.fixture
-def door(running):
-    made = Door(*running)
-    yield made
-    made.close()
 
 
 @pytest.fixture

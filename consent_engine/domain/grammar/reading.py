@@ -23,7 +23,7 @@ from consent_engine.domain.grammar.patterns import (
 SHORT = 64
 """Characters of a text that can be a word, a code or a sentence of the grammar; a longer one can only be held."""
 _RUN, _SPOKEN = 8, 3
-"""So many characters out of a text of ours are a quotation; of ASCII it takes three for one: "to unsubscribe" and
+"""So many characters out of a text that we sent are a quotation; of ASCII it takes three for one: "to unsubscribe" and
 "no more sales calls" are words that people have themselves."""
 
 _CODE = re.compile("[2-9][0-9]{2}")
@@ -166,7 +166,7 @@ def _reason(text: str) -> Reason | None:
 
 
 def _held(whole: Folded, sent: tuple[str, ...]) -> Read | None:
-    """A refusal that a person must read; not what a machine wrote, nor what is quoted from us."""
+    """A refusal that a person must read; not a machine's words, nor a quotation of our texts."""
     text = whole.text
     if _reason(text) is None or _nobody_wrote(text):
         return None
@@ -187,7 +187,7 @@ def _nobody_wrote(text: str) -> bool:
 
 
 def _unquoted(text: str, ours: str) -> str:
-    """A text without the runs that stand in a text of ours."""
+    """A text without the runs that also stand in a text that we sent."""
     kept, start = [], 0
     while start < len(text):
         end = start + _RUN
