@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from consent_engine.domain.effects import ACTIVATE, Millis, Outcome, Pending, Purpose, Rejected, sms_parts
+from consent_engine.domain.history import active_from
 from consent_engine.domain.lifecycle import ENGAGED, State, Trigger
 from consent_engine.domain.messages import held, helped, stopped, which_one, write
 from consent_engine.domain.order import Order
@@ -59,12 +60,10 @@ def text_of(order: Order, purpose: Purpose) -> str:
     """What an order's SMS says: the question as frozen at the door, the others in the edition of that day."""
     if purpose is Purpose.CONFIRMATION:
         return order.text
-    activated = order.last(Trigger.SERVICE_ACTIVATED)
-    active_from = str(activated.detail.get("note", "")) if activated else ""
     doc = order.doc
     subject = replace(order.subject(), still_active=order.state in ENGAGED)
     return write(
-        purpose, subject, needs_code=order.needs_code, active_from=active_from, until=_until(order, purpose),
+        purpose, subject, needs_code=order.needs_code, active_from=active_from(order), until=_until(order, purpose),
         edition=doc.words,
     )  # fmt: skip
 

@@ -140,7 +140,7 @@ def _entry(event: Event) -> TimelineEntry:
         trigger=event.trigger.value,
         by=event.by,
         ref=event.ref,
-        detail=_detail(event.detail),
+        detail=_detail(event.told()),
         **more,
     )
 

@@ -29,7 +29,13 @@ def show(order: Annotated[str, _ORDER]) -> None:
     if not Format.as_json:
         line()
     rows = [
-        (instant(e.at), e.trigger, hidden(e.by), hidden(e.ref), hidden(compact(e.detail)) if e.detail else "")
+        (
+            instant(e.at),
+            e.trigger,
+            hidden(e.by),
+            hidden(e.ref),
+            hidden(told) if (told := compact(e.detail)) != "{}" else "",
+        )
         for e in found.events
     ]
     table(("at", "event", "by", "ref", ""), [(instant(found.doc.placed_at), "placed", "", "", ""), *rows])

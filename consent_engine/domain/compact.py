@@ -6,10 +6,12 @@ hold one, such as what people sent, is written by `canonical`.
 """
 
 import json
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from msgspec import DecodeError
+from msgspec import DecodeError, ValidationError, convert, to_builtins
 from msgspec.json import Decoder, Encoder
+
+T = TypeVar("T")
 
 canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 """Any value as JSON without blanks, by the standard library."""
@@ -25,11 +27,11 @@ _write, _read = Encoder(enc_hook=_plain).encode, Decoder[Any]().decode
 
 
 def compact(value: object) -> str:
-    """Texts, integers, lists and mappings as JSON without blanks."""
+    """Texts, integers, lists and mappings, and Structs of them, as JSON without blanks."""
     try:
         return _write(value).decode()
     except UnicodeEncodeError:  # half a character
-        return canonical(value)
+        return canonical(to_builtins(value, enc_hook=_plain))
 
 
 def parsed(text: str) -> Any:  # noqa: ANN401 - JSON
@@ -50,3 +52,28 @@ def _read_slowly(text: str) -> Any:  # noqa: ANN401 - JSON
 
 
 _TOO_DEEP = "nested too deeply"
+
+
+class Reader(Generic[T]):
+    """Reads what was kept as one type."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self._kind = kind
+        self._read = Decoder(kind).decode
+
+    def __call__(self, kept: str) -> T:
+        """What was kept. Raises ValueError when it is no such thing."""
+        try:
+            return self._read(kept)
+        except ValidationError as error:
+            raise ValueError(str(error)) from None
+        except RecursionError:
+            raise ValueError(_TOO_DEEP) from None
+        except (DecodeError, UnicodeEncodeError):  # half a character, or no JSON
+            return self._loosely(kept)
+
+    def _loosely(self, kept: str) -> T:
+        try:
+            return convert(_read_slowly(kept), self._kind)
+        except ValidationError as error:
+            raise ValueError(str(error)) from None

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from consent_engine.domain import details
 from consent_engine.domain.decision import (
     A_SECOND,
     Decision,
@@ -85,7 +86,7 @@ def _close(order: Order, op: str, now: Millis) -> Decision:
     """The window is over."""
     if order.state is not State.AWAITING_REPLY:
         return Decision(order)
-    return settle(order, Event(Trigger.WINDOW_CLOSED, now, op, by="engine"), guard=order.reply_by)
+    return settle(order, Event.of(details.WindowClosed(), now, op, by="engine"), guard=order.reply_by)
 
 
 def _too_late(order: Order, op: str, now: Millis) -> Decision:
@@ -95,7 +96,7 @@ def _too_late(order: Order, op: str, now: Millis) -> Decision:
     question = order.question
     if question and question.leased_at:  # in flight: let it end first, so that a question that went out counts
         return Decision(order, put=(Put(WAKE_TOO_LATE, now + A_SECOND),))
-    return settle(order, Event(Trigger.TOO_LATE_TO_ASK, now, op, by="engine"), guard=order.ask_by)
+    return settle(order, Event.of(details.TooLateToAsk(), now, op, by="engine"), guard=order.ask_by)
 
 
 def _activate(order: Order, op: str, now: Millis) -> Decision:
@@ -110,8 +111,7 @@ def _on_resumed(order: Order, fact: Resumed, now: Millis) -> Decision:
     if order.state.settled:
         return Decision(order)
     waits = order.state is State.AWAITING_REPLY and now <= order.reply_by
-    detail: dict[str, str | int | list[str]] = {"reason": fact.reason, "needs_code": int(waits)}
-    event = Event(Trigger.RESUMED, now, fact.op, by=fact.by, detail=detail)
+    event = Event.of(details.Resumed(reason=fact.reason, needs_code=int(waits)), now, fact.op, by=fact.by)
     n = 1 + sum(1 for _ in order.all(Trigger.RESUMED))
     if waits:
         return note(order, event, say(Purpose.RESUMED, now, n))
@@ -127,7 +127,7 @@ def _on_barred(order: Order, fact: Barred, now: Millis) -> Decision:
         return Decision(order, put=(activating(order, now),))
     if not any(name_of(Kind.REFUSED, scope) in against for scope in (EVERY_CARRIER, order.doc.carrier)):
         return Decision(order)
-    event = Event(Trigger.CANCELLED, now, fact.op, by="engine", detail={"reason": "refused"})
+    event = Event.of(details.Cancelled(reason="refused"), now, fact.op, by="engine")
     return settle(order, event, started=Drop.NOT_BEGUN)
 
 
@@ -140,7 +140,7 @@ def _remind(order: Order, op: str, now: Millis) -> Decision:
         return Decision(order, put=(window,))
     events, again = held_back(order, Put(WAKE_REMINDER, now), op, now)
     if not events:
-        reminded = note(order, Event(Trigger.REMINDED, now, op, by="engine"), say(Purpose.REMINDER, now), window)
+        reminded = note(order, Event.of(details.Reminded(), now, op, by="engine"), say(Purpose.REMINDER, now), window)
         return replace(reminded, guard=now)  # nobody is reminded whose answer we only have to read
     return Decision(order.moved(*events), events, (again if again.due < order.reply_by else window,))
 
@@ -159,15 +159,15 @@ def _on_resend(order: Order, fact: ResendAsked, now: Millis) -> Decision:
         return Decision(order)
     if already >= order.doc.policy.resend_max:
         raise TooManyResends(f"the question was asked again {already} times: that is as often as may be")
-    event = Event(Trigger.ASKED_AGAIN, now, fact.op, by=fact.by, detail={"n": already + 2})
+    event = Event.of(details.AskedAgain(n=already + 2), now, fact.op, by=fact.by)
     return note(order, event, say(Purpose.CONFIRMATION, now, already + 2))
 
 
 def _on_cancel(order: Order, fact: CancelAsked, now: Millis) -> Decision:
     """Cancel; raises TooLate when a person asked and an activation was started or the order has settled."""
-    detail = {"reason": fact.reason} | ({"door": fact.door} if fact.door else {})
-    event = Event(Trigger.CANCELLED, now, fact.op, fact.ref, fact.by, detail, fact.person)
-    late = replace(event, trigger=Trigger.REPLIED_LATE)
+    what = details.Cancelled(reason=fact.reason, door=fact.door)
+    too_late = details.RepliedLate(reason=fact.reason, door=fact.door)
+    event, late = (Event.of(each, now, fact.op, fact.ref, fact.by, fact.person) for each in (what, too_late))
     held, told = held_back(order, say(Purpose.CANCELLED, now), fact.op, now)
     decision = refuse_or_note(order, event, late, *((told,) if fact.revoked else ()))
     cancelled = decision.order.state is not order.state
@@ -184,7 +184,7 @@ def _on_retry(order: Order, fact: RetryAsked, now: Millis) -> Decision:
     if not parked:
         raise NothingParked("nothing of this order stands on the stuck list")
     puts = tuple(Put(effect, now, _again(order, effect, p, fact.by)) for effect, p in parked.items())
-    return note(order, Event(Trigger.RETRIED, now, fact.op, by=fact.by, detail={"effects": sorted(parked)}), *puts)
+    return note(order, Event.of(details.Retried(effects=tuple(sorted(parked))), now, fact.op, by=fact.by), *puts)
 
 
 def _again(order: Order, effect: str, pending: Pending, by: str) -> Pending:

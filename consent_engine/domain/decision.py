@@ -1,11 +1,11 @@
 """What a decision is made of, and the moves that several decisions share."""
 
-from collections.abc import Container
 from enum import IntEnum
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from consent_engine.domain.details import ConfirmationAccepted, Held, MayBeAsked
 from consent_engine.domain.effects import (
     ACTIVATE,
     FRESH,
@@ -20,14 +20,11 @@ from consent_engine.domain.effects import (
     sms_effect,
 )
 from consent_engine.domain.event import Event
-from consent_engine.domain.facts import Rule
-from consent_engine.domain.lifecycle import State, Trigger, allows
+from consent_engine.domain.lifecycle import State, allows
 from consent_engine.domain.order import QUESTION, Order
-from consent_engine.domain.sms import Delivery
 
 A_SECOND = 1_000
 A_MINUTE = 60_000
-MAY_BE_ASKED = "may_be_asked"
 PARKED: Millis = -1
 """The due of an effect that waits for a person: kept as +inf, which is the stuck list."""
 
@@ -81,8 +78,8 @@ def settle(
     kinds = {ACTIVATE: started}
     question = order.question
     if question is not None and order.state is State.AGREED:
-        if not unasked and (question.leased_at or question.doubts):
-            event = replace(event, detail={**event.detail, MAY_BE_ASKED: 1})
+        if not unasked and (question.leased_at or question.doubts) and isinstance(event.detail, MayBeAsked):
+            event = replace(event, detail=replace(event.detail, may_be_asked=1))
         # Begun since we looked: then look again, so that the history says so.
         kinds[QUESTION] = Drop.ANYWAY if question.leased_at else Drop.NOT_IN_FLIGHT
     gone = tuple((effect, kinds.get(effect, Drop.ANYWAY)) for effect in order.effects)
@@ -134,8 +131,8 @@ def held_back(order: Order, put: Put, op: str, now: Millis) -> tuple[tuple[Event
     until = order.doc.policy.quiet_until(now)
     if not until:
         return (), put
-    detail: dict[str, str | int | list[str]] = {"effect": put.effect, "until": until}
-    return (Event(Trigger.HELD, now, f"{op}:held", by="engine", detail=detail),), replace(put, due=until)
+    held = Event.of(Held(effect=put.effect, until=until), now, f"{op}:held", by="engine")
+    return (held,), replace(put, due=until)
 
 
 def handed_over(order: Order, now: Millis, op: str, how: str, ref: str = "") -> tuple[Event, tuple[Put, ...]]:
@@ -144,16 +141,16 @@ def handed_over(order: Order, now: Millis, op: str, how: str, ref: str = "") -> 
     how: `gateway` (it said so), `report` or `reply` (these prove it, when the gateway's answer was doubtful).
     """
     pending, policy = order.question or Pending(), order.doc.policy
-    detail: dict[str, str | int | list[str]] = {
-        "how": how,
-        "attempts": pending.attempts,
-        "doubts": pending.doubts,
-        "may_have": max(1, pending.doubts + (1 if how == "gateway" or pending.leased_at else 0)),
-        "started": pending.first_at,
-        "last": pending.last_at,
-        "window": policy.reply_window,
-    }
-    event = Event(Trigger.CONFIRMATION_ACCEPTED, now, op, ref, "engine", detail)
+    detail = ConfirmationAccepted(
+        how=how,
+        attempts=pending.attempts,
+        doubts=pending.doubts,
+        may_have=max(1, pending.doubts + (1 if how == "gateway" or pending.leased_at else 0)),
+        started=pending.first_at,
+        last=pending.last_at,
+        window=policy.reply_window,
+    )
+    event = Event.of(detail, now, op, ref, "engine")
     reminds = 0 < policy.reminder_after < policy.reply_window
     return event, (Put(WAKE_REMINDER, now + policy.reminder_after) if reminds else closing(now + policy.reply_window),)
 
@@ -178,55 +175,3 @@ def refuse_or_note(order: Order, event: Event, late: Event, *puts: Put, late_put
     if allows(order.state, event.trigger) and not begun(order):
         return settle(order, event, *puts, started=Drop.NOT_BEGUN)
     return note(order, late, *late_puts)
-
-
-def clarified(order: Order, op: str = "") -> bool:
-    """Whether a clarification was asked of this order: one an order. op: the message being read does not count."""
-    notes = (*order.all(Trigger.UNCLEAR), *order.all(Trigger.REPLIED_BEFORE))
-    return any(e.detail.get("clarified") for e in notes if e.op != op)
-
-
-def proves_reading(order: Order, rule: object) -> bool:
-    """Whether a yes by this rule proves that the question was read.
-
-    A sub-number does. A code does where the question told it, and nothing else of ours has told it since.
-    """
-    told_elsewhere = clarified(order) or order.last(Trigger.ASKED_HELP) is not None
-    return rule == Rule.SUB_NUMBER or (rule == Rule.CODE and order.doc.asks_code and not told_elsewhere)
-
-
-def asks(effect: object) -> bool:
-    """Whether an SMS is the question, or the question again."""
-    return str(effect).startswith(f"sms.{Purpose.CONFIRMATION}.")
-
-
-def failed_ids(order: Order) -> set[str]:
-    reports = (e for e in order.all(Trigger.REPORTED) if asks(e.detail["effect"]))
-    return {e.ref for e in reports if e.detail["status"] == Delivery.FAILED and e.ref}
-
-
-def delivered(order: Order, effect: str) -> bool:
-    """Whether every segment of some attempt at it was delivered."""
-    return _all_of_one(order, effect, {Delivery.DELIVERED})
-
-
-def taken(order: Order, effect: str) -> bool:
-    """Whether of every segment of some attempt at it was told that it was taken."""
-    return _all_of_one(order, effect, {Delivery.ACCEPTED, Delivery.DELIVERED})
-
-
-def _all_of_one(order: Order, effect: str, told: Container[object]) -> bool:
-    segments: dict[str, set[object]] = {}
-    for e in order.all(Trigger.REPORTED):
-        if e.detail["effect"] == effect and e.detail["status"] in told:
-            arrived = segments.setdefault(e.ref, set())
-            arrived.add(e.detail["segment"])
-            if len(arrived) >= int(str(e.detail["segments"])):
-                return True
-    return False
-
-
-def all_failed(order: Order, may_have: int) -> bool:
-    """Whether as many different message ids failed as attempts may have been taken; delivered beats failed."""
-    questions = {str(e.detail["effect"]) for e in order.all(Trigger.REPORTED) if asks(e.detail["effect"])}
-    return not any(delivered(order, effect) for effect in questions) and len(failed_ids(order)) >= may_have

@@ -7,18 +7,19 @@ The chain hashes the public part, which names the salted hash of the person part
 import hashlib
 from binascii import b2a_base64
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from msgspec import Struct, field
+from msgspec import Struct
 
-from consent_engine.domain.compact import canonical, compact, parsed
+from consent_engine.domain.compact import Reader, canonical, compact, parsed
+from consent_engine.domain.details import KINDS, Detail
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import Trigger
 
 HASH_LENGTH = 43
 """Of a SHA-256 in base64url without padding."""
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
-Detail = Mapping[str, str | int | list[str]]
+D = TypeVar("D", bound=Detail)
 
 
 class Event(Struct, frozen=True):
@@ -31,11 +32,37 @@ class Event(Struct, frozen=True):
     trigger: Trigger
     at: Millis
     op: str
-    ref: str = ""
-    by: str = ""
-    detail: Detail = field(default_factory=dict)
+    ref: str
+    by: str
+    detail: Detail
     person: Mapping[str, str] | None = None
     person_hash: str = ""
+
+    @classmethod
+    def of(
+        cls, detail: Detail, at: Millis, op: str, ref: str = "", by: str = "", person: Mapping[str, str] | None = None
+    ) -> "Event":
+        """The event that `detail` tells of."""
+        return cls(detail.trigger, at, op, ref, by, detail, person)
+
+    def told(self) -> dict[str, Any]:
+        """What the history says of it, as JSON has it."""
+        return dict(parsed(compact(self.detail)))
+
+
+class _Public(Struct, Generic[D], frozen=True, array_like=True):
+    """The public part, as kept."""
+
+    trigger: Trigger
+    at: Millis
+    op: str
+    ref: str
+    by: str
+    detail: D
+    person_hash: str
+
+
+_READ = {trigger.value: Reader(_Public[kind]) for trigger, kind in KINDS.items()}  # type: ignore[valid-type]
 
 
 def storable(text: str) -> str:
@@ -63,15 +90,15 @@ def salted(person: Mapping[str, Any], salt: str) -> str:
 def seal(event: Event, salt: str) -> tuple[str, str]:
     """The public and the person part of an event, as kept (person part '' when there is none)."""
     person = salted(event.person, salt) if event.person else ""
-    public = [event.trigger, event.at, event.op, event.ref, event.by, event.detail, digest(person) if person else ""]
-    return compact(public), person
+    hashed = digest(person) if person else event.person_hash
+    return compact(_Public(event.trigger, event.at, event.op, event.ref, event.by, event.detail, hashed)), person
 
 
 def unseal(public: str, person: str) -> Event:
-    """The event that `seal` kept."""
-    trigger, at, op, ref, by, detail, person_hash = parsed(public)
+    """The event that `seal` kept. Raises ValueError."""
+    read = _READ[public[2 : public.index('"', 2)]](public)
     known = parsed(person) if person else None
-    return Event(Trigger(trigger), at, op, ref, by, detail, known, person_hash)
+    return Event(read.trigger, read.at, read.op, read.ref, read.by, read.detail, known, read.person_hash)
 
 
 def chain(head: str, publics: Iterable[str]) -> str:

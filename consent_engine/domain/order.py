@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from consent_engine.domain.details import Cancelled, ConfirmationAccepted, OptedOut, RepliedLate, Resumed
 from consent_engine.domain.doc import Doc, Person
 from consent_engine.domain.effects import Millis, Pending, Purpose, sms_effect
 from consent_engine.domain.event import Event, chain, digest, seal, unseal
@@ -65,8 +66,10 @@ class Order(Struct, frozen=True):
     @property
     def reply_by(self) -> Millis:
         """Until when a yes counts; 0 while nothing was asked."""
-        event = self.last(Trigger.CONFIRMATION_ACCEPTED)
-        return event.at + int(str(event.detail.get("window", self.doc.policy.reply_window))) if event else 0
+        for event in reversed(self.events):
+            if isinstance(event.detail, ConfirmationAccepted):
+                return event.at + (event.detail.window or self.doc.policy.reply_window)
+        return 0
 
     @property
     def ask_by(self) -> Millis:
@@ -88,10 +91,10 @@ class Order(Struct, frozen=True):
         """
         placed, found = self.doc.placed_at, 0
         for e in self.events:
-            if e.trigger is Trigger.OPTED_OUT:  # it may be older than the order, and read after it was lifted
-                found = max(found, min(placed, int(str(e.detail.get("received_at", placed)))))
-            elif e.detail.get("reason") == "refused" and (e.by == "engine" or "door" in e.detail):
-                found = max(found, placed)
+            if isinstance(e.detail, OptedOut):  # it may be older than the order, and read after it was lifted
+                found = max(found, min(placed, e.detail.received_at))
+            elif isinstance(e.detail, Cancelled | RepliedLate) and e.detail.reason == "refused":
+                found = max(found, placed if e.by == "engine" or e.detail.door else 0)
         return found
 
     @property
@@ -124,7 +127,7 @@ class Order(Struct, frozen=True):
     @property
     def asked_anew(self) -> bool:
         """Whether a person looked in between, and it was asked for YES with the code."""
-        return any(e.detail["needs_code"] for e in self.all(Trigger.RESUMED))
+        return any(isinstance(e.detail, Resumed) and e.detail.needs_code for e in self.events)
 
     def subject(self) -> Subject:
         """What our other texts may name."""
@@ -223,7 +226,6 @@ def replay(fields: Mapping[str, str]) -> tuple[State, str, Millis]:
     state, reply_by = State.AGREED, 0
     for event in events:
         state = advance(state, event.trigger)
-        if event.trigger is Trigger.CONFIRMATION_ACCEPTED:
-            window = event.detail.get("window") or Doc.read(fields["doc"]).policy.reply_window
-            reply_by = event.at + int(str(window))
+        if isinstance(event.detail, ConfirmationAccepted):
+            reply_by = event.at + (event.detail.window or Doc.read(fields["doc"]).policy.reply_window)
     return state, chain("", publics), reply_by

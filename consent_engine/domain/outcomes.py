@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from consent_engine.domain import details
 from consent_engine.domain.decision import (
     A_SECOND,
     PARKED,
@@ -9,10 +10,8 @@ from consent_engine.domain.decision import (
     Drop,
     Put,
     activating,
-    all_failed,
     handed_over,
     note,
-    proves_reading,
     say,
     settle,
 )
@@ -31,6 +30,7 @@ from consent_engine.domain.effects import (
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import Ended
 from consent_engine.domain.grammar import Keyword
+from consent_engine.domain.history import all_failed, asked, early_yes, proves_reading, stops, took_back
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order import QUESTION, Order
 from consent_engine.domain.policy import Policy
@@ -48,7 +48,7 @@ def on_outcome(order: Order, ended: Ended, now: Millis) -> Decision:
     if same and not ours and not isinstance(outcome, Accepted):
         return Decision(order)  # written down before: only the answer was lost
     if pending is None or (not ours and not isinstance(outcome, Accepted)):
-        return note(order, Event(Trigger.ENDED_LATE, now, ended.op, _ref(outcome), "engine", _told(ended)))
+        return note(order, Event.of(_late(ended), now, ended.op, _ref(outcome), "engine"))
     match outcome:
         case Accepted():
             return _accepted(order, ended, outcome, pending, now)
@@ -56,29 +56,25 @@ def on_outcome(order: Order, ended: Ended, now: Millis) -> Decision:
             return _rejected(order, ended, outcome.reason, pending, now)
         case Unavailable():
             if ended.effect == ACTIVATE and (word := _took_back(order)):
-                return _taken_back(order, word, ended, now)
+                return _taken_back(order, *word, ended, now)
             due = now + order.doc.policy.backoff(pending.attempts, ended.roll, outcome.after)
             return _again(order, ended.effect, due, replace(pending, leased_at=0, why=outcome.reason))
         case Uncertain():
             return _uncertain(order, ended, outcome.reason, pending, now)
 
 
-def _took_back(order: Order) -> Event | None:
+def _took_back(order: Order) -> tuple[Event, details.RepliedLate] | None:
     """A no or a STOP that came while the activation was under way, when nothing of it can have been done."""
     if order.state is not State.CONFIRMED or order.effects[ACTIVATE].doubts:
         return None
-    words = (e for e in order.all(Trigger.REPLIED_LATE) if e.detail.get("keyword") in {Keyword.NO, Keyword.STOP})
-    return next(words, None)
+    return took_back(order)
 
 
-def _taken_back(order: Order, word: Event, ended: Ended, now: Millis) -> Decision:
+def _taken_back(order: Order, word: Event, late: details.RepliedLate, ended: Ended, now: Millis) -> Decision:
     """The call surely did nothing, so the word that came meanwhile counts; it is answered as if it had come now."""
-    stop = word.detail["keyword"] == Keyword.STOP
-    trigger = Trigger.OPTED_OUT if stop else Trigger.SAID_NO
-    person = dict(word.person or {})
-    event = Event(trigger, now, ended.op, word.ref, "subscriber", word.detail, person)
-    stops = sum(1 for e in order.events if e.detail.get("keyword") == Keyword.STOP)
-    answer = say(Purpose.OPTED_OUT, now, stops + 1) if stop else say(Purpose.DECLINED, now)
+    stop = late.keyword is Keyword.STOP
+    event = Event.of(late.counts(), now, ended.op, word.ref, "subscriber", dict(word.person or {}))
+    answer = say(Purpose.OPTED_OUT, now, stops(order) + 1) if stop else say(Purpose.DECLINED, now)
     return settle(order, event, *((answer,) if stop or order.doc.policy.tell_declined else ()))
 
 
@@ -86,10 +82,10 @@ def _ref(outcome: object) -> str:
     return outcome.ref if isinstance(outcome, Accepted) else ""
 
 
-def _told(ended: Ended) -> dict[str, str | int | list[str]]:
+def _late(ended: Ended) -> details.EndedLate:
     outcome = ended.outcome
-    told: dict[str, str | int | list[str]] = {"effect": ended.effect, "outcome": type(outcome).__name__.lower()}
-    return told if isinstance(outcome, Accepted) else told | {"reason": outcome.reason}
+    reason = None if isinstance(outcome, Accepted) else outcome.reason
+    return details.EndedLate(effect=ended.effect, outcome=type(outcome).__name__.lower(), reason=reason)
 
 
 def _again(order: Order, effect: str, due: Millis, pending: Pending) -> Decision:
@@ -97,21 +93,21 @@ def _again(order: Order, effect: str, due: Millis, pending: Pending) -> Decision
     return Decision(order, put=(Put(effect, due, pending),))
 
 
-def _park(order: Order, ended: Ended, pending: Pending, why: str, now: Millis, trigger: Trigger) -> Decision:
+def _park(
+    order: Order, ended: Ended, pending: Pending, why: str, now: Millis,
+    kind: type[details.Parked | details.NotificationFailed] = details.Parked,
+) -> Decision:  # fmt: skip
     """Put it on the stuck list, with the reason."""
-    event = Event(trigger, now, ended.op, "", "engine", {"effect": ended.effect, "reason": why})
+    event = Event.of(kind(effect=ended.effect, reason=why), now, ended.op, "", "engine")
     stuck = replace(pending, leased_at=0, why=why, believe="", parked=1)
     return note(order, event, Put(ended.effect, PARKED, stuck))
 
 
 def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, now: Millis) -> Decision:
-    detail: dict[str, str | int | list[str]] = {"attempts": pending.attempts, "doubts": pending.doubts}
-    if outcome.note:
-        detail["note"] = outcome.note
-    if pending.believe:
-        detail["believed"] = pending.believe
+    attempts, doubts, note_, believed = pending.attempts, pending.doubts, outcome.note, pending.believe
     if ended.effect == ACTIVATE:
-        event = Event(Trigger.SERVICE_ACTIVATED, now, ended.op, outcome.ref, "bss", detail)
+        on = details.ServiceActivated(attempts=attempts, doubts=doubts, note=note_, believed=believed)
+        event = Event.of(on, now, ended.op, outcome.ref, "bss")
         decision = Decision(order.moved(event), (event,), (say(Purpose.NOTIFICATION, now),))
     elif ended.effect == QUESTION and order.state is State.AGREED:
         decision = question_answered(order, now, ended.op, "gateway", outcome.ref)
@@ -119,8 +115,9 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
     else:
         purpose, _ = sms_parts(ended.effect)
         told = purpose is Purpose.NOTIFICATION and order.state is State.ACTIVATED
-        trigger = Trigger.NOTIFICATION_ACCEPTED if told else Trigger.INFORMED
-        event = Event(trigger, now, ended.op, outcome.ref, "gateway", detail | {"purpose": purpose.value})
+        kind = details.NotificationAccepted if told else details.Informed
+        sent = kind(attempts=attempts, doubts=doubts, note=note_, believed=believed, purpose=purpose)
+        event = Event.of(sent, now, ended.op, outcome.ref, "gateway")
         decision = settle(order, event) if told else note(order, event)
     return replace(decision, drop=(*decision.drop, *_gone(ended.effect, decision)))
 
@@ -130,14 +127,12 @@ def or_failed(decision: Decision, op: str, now: Millis, *, waits: bool) -> Decis
     proves otherwise.
     """
     order = decision.order
-    asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
-    if order.state is not State.AWAITING_REPLY or asked is None:
-        return decision
-    if not all_failed(order, int(str(asked.detail["may_have"]))):
+    accepted = asked(order)
+    if order.state is not State.AWAITING_REPLY or accepted is None or not all_failed(order, accepted.may_have):
         return decision
     if waits:  # somebody wrote to us: looked at again once that is read
         return replace(decision, put=(*decision.put, Put(WAKE_FAILED, now + A_SECOND)))
-    failed = Event(Trigger.CONFIRMATION_FAILED, now, f"{op}:failed", "", "gateway", {"reason": "not delivered"})
+    failed = Event.of(details.ConfirmationFailed(reason="not delivered"), now, f"{op}:failed", "", "gateway")
     return replace(settle(order, failed, guard=now), events=(*decision.events, failed))
 
 
@@ -153,34 +148,33 @@ def question_answered(order: Order, now: Millis, op: str, how: str, ref: str = "
     early = order.last(Trigger.REPLIED_EARLY)
     if early is None:
         return Decision(moved, (event,), timers, gone)
-    pending = order.question or Pending()
-    if early.detail["last"] != pending.last_at:
-        void = Event(Trigger.EARLY_REPLY_VOID, now, f"{op}:void", early.ref, "engine")
+    counts = early_yes(order)
+    if counts is None:
+        void = Event.of(details.EarlyReplyVoid(), now, f"{op}:void", early.ref, "engine")
         return Decision(moved.moved(void), (event, void), timers, gone)
-    detail = {key: value for key, value in early.detail.items() if key != "last"} | {"early": 1}
-    yes = Event(Trigger.SAID_YES, now, f"{op}:yes", early.ref, "subscriber", detail, dict(early.person or {}))
+    yes = Event.of(counts.counts(), now, f"{op}:yes", early.ref, "subscriber", dict(early.person or {}))
     return Decision(moved.moved(yes), (event, yes), (activating(order, now),), gone)
 
 
 def _rejected(order: Order, ended: Ended, reason: str, pending: Pending, now: Millis) -> Decision:
     if pending.doubts and not pending.believe:
         why = f"refused ({reason}) after an attempt that may have been taken"
-        return _park(order, ended, pending, why, now, Trigger.PARKED)
-    detail: dict[str, str | int | list[str]] = {"reason": reason}
-    if pending.believe:
-        detail["believed"] = pending.believe
+        return _park(order, ended, pending, why, now)
     if ended.effect == ACTIVATE:
-        event = Event(Trigger.ACTIVATION_REFUSED, now, ended.op, "", "bss", detail)
+        refused = details.ActivationRefused(reason=reason, believed=pending.believe)
+        event = Event.of(refused, now, ended.op, "", "bss")
         return settle(order, event, say(Purpose.FAILURE, now))
     purpose, _ = sms_parts(ended.effect)
     if ended.effect == QUESTION and order.state is State.AGREED:
         if ended.waits:  # somebody wrote to us: read that first, the refusal is known
             return _again(order, QUESTION, now + A_SECOND, replace(pending, leased_at=0, why=REFUSED + reason))
-        event = Event(Trigger.CONFIRMATION_FAILED, now, ended.op, "", "gateway", detail)
+        failed = details.ConfirmationFailed(reason=reason, believed=pending.believe)
+        event = Event.of(failed, now, ended.op, "", "gateway")
         return settle(order, event, guard=now, unasked=not pending.doubts)
     if purpose is Purpose.NOTIFICATION and order.state is State.ACTIVATED:
-        return _park(order, ended, pending, reason, now, Trigger.NOTIFICATION_FAILED)
-    event = Event(Trigger.NOT_INFORMED, now, ended.op, "", "gateway", detail | {"purpose": purpose.value})
+        return _park(order, ended, pending, reason, now, details.NotificationFailed)
+    detail = details.NotInformed(reason=reason, believed=pending.believe, purpose=purpose)
+    event = Event.of(detail, now, ended.op, "", "gateway")
     return replace(note(order, event), drop=((ended.effect, Drop.ANYWAY),))
 
 
@@ -189,9 +183,9 @@ def _uncertain(order: Order, ended: Ended, reason: str, pending: Pending, now: M
     doubtful = replace(pending, leased_at=0, doubts=pending.doubts + 1, why=reason)
     if ended.effect == ACTIVATE:
         if doubtful.doubts >= policy.max_attempts:
-            return _park(order, ended, doubtful, f"{reason}, {doubtful.doubts} times", now, Trigger.PARKED)
+            return _park(order, ended, doubtful, f"{reason}, {doubtful.doubts} times", now)
         return _again(order, ACTIVATE, now + policy.backoff(doubtful.doubts, ended.roll), doubtful)
-    if ended.effect == QUESTION and order.state is State.AGREED and _answered_by_code(order, pending):
+    if ended.effect == QUESTION and order.state is State.AGREED and _answered_by_code(order):
         decision = question_answered(order, now, ended.op, "reply")
         return replace(decision, drop=(*decision.drop, (QUESTION, Drop.ANYWAY)))
     if ended.effect == QUESTION and order.state is State.AGREED and all_failed(order, doubtful.doubts):
@@ -199,16 +193,14 @@ def _uncertain(order: Order, ended: Ended, reason: str, pending: Pending, now: M
         held = _again(order, QUESTION, now + policy.uncertain_hold, doubtful)
         return replace(held, put=(*held.put, Put(WAKE_FAILED, now + A_SECOND)))
     if doubtful.doubts > 1:
-        return _park(order, ended, doubtful, f"{reason}, {doubtful.doubts} times", now, Trigger.PARKED)
+        return _park(order, ended, doubtful, f"{reason}, {doubtful.doubts} times", now)
     return _again(order, ended.effect, now + policy.uncertain_hold, doubtful)
 
 
-def _answered_by_code(order: Order, pending: Pending) -> bool:
+def _answered_by_code(order: Order) -> bool:
     """Whether an early yes named this question by its code or sub-number: then it was handed over."""
-    early = order.last(Trigger.REPLIED_EARLY)
-    if early is None or early.detail["last"] != pending.last_at:
-        return False
-    return proves_reading(order, early.detail["rule"])
+    early = early_yes(order)
+    return early is not None and proves_reading(order, early.rule)
 
 
 def on_line_outcome(ended: Ended, pending: Pending, policy: Policy, now: Millis) -> Put | None:

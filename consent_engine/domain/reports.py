@@ -6,22 +6,13 @@ as attempts may have been taken; without ids the window settles it.
 
 from msgspec.structs import replace
 
-from consent_engine.domain.decision import (
-    A_SECOND,
-    Decision,
-    Drop,
-    Put,
-    all_failed,
-    asks,
-    delivered,
-    note,
-    settle,
-    taken,
-)
-from consent_engine.domain.effects import WAKE_FAILED, Accepted, Millis, Purpose, sms_parts
+from consent_engine.domain import details
+from consent_engine.domain.decision import A_SECOND, Decision, Drop, Put, note, settle
+from consent_engine.domain.effects import WAKE_FAILED, Accepted, Millis, sms_parts
 from consent_engine.domain.event import Event
 from consent_engine.domain.facts import Ended, Reported
-from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.history import asks, delivered, last_failure, noted_delivered, reached_nobody, taken
+from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order import QUESTION, Order
 from consent_engine.domain.outcomes import on_outcome, or_failed, question_answered
 from consent_engine.domain.sms import Delivery
@@ -29,20 +20,10 @@ from consent_engine.domain.sms import Delivery
 
 def on_report(order: Order, report: Reported, now: Millis) -> Decision:
     """Write a report down, and draw what follows from all reports on that SMS."""
-    event = Event(
-        Trigger.REPORTED,
-        now,
-        report.op,
-        report.message_id,
-        report.gateway,
-        {
-            "effect": report.effect,
-            "status": report.status.value,
-            "segment": report.segment,
-            "segments": report.segments,
-            "error": report.error,
-        },
+    detail = details.Reported(
+        effect=report.effect, status=report.status, segment=report.segment, segments=report.segments, error=report.error
     )
+    event = Event.of(detail, now, report.op, report.message_id, report.gateway)
     known = order.moved(event)
     decision = _on_question(known, report, now) if asks(report.effect) else _on_other(known, report, now)
     return replace(decision, events=(event, *decision.events))
@@ -65,28 +46,14 @@ def failed(order: Order, op: str, now: Millis, *, waits: bool = False) -> Decisi
     """Settle an order whose question surely reached nobody. waits: messages are unread, which may say otherwise; then
     it is looked at again once they are read.
     """
-    if not _reached_nobody(order):
+    if not reached_nobody(order):
         return Decision(order)
     if waits:
         return Decision(order, put=(Put(WAKE_FAILED, now + A_SECOND),))
-    last = next(e for e in reversed(order.events) if e.detail.get("status") == Delivery.FAILED)
-    reason = {"reason": str(last.detail["error"]) or "not delivered"}
-    event = Event(Trigger.CONFIRMATION_FAILED, now, op, last.ref, last.by, reason)
+    last, report = last_failure(order)
+    reason = details.ConfirmationFailed(reason=report.error or "not delivered")
+    event = Event.of(reason, now, op, last.ref, last.by)
     return settle(order, event, guard=now, unasked=True)
-
-
-def _reached_nobody(order: Order) -> bool:
-    """Whether as many different message ids failed as attempts may have been taken, and nothing asks again."""
-    asked, pending = order.last(Trigger.CONFIRMATION_ACCEPTED), order.question
-    if order.state is State.AWAITING_REPLY and asked:
-        if any(asks(effect) for effect in order.effects):  # the question again is under way
-            return False
-        again = (e for e in order.all(Trigger.INFORMED) if e.detail["purpose"] == Purpose.CONFIRMATION)
-        may_have = int(str(asked.detail["may_have"])) + sum(int(str(e.detail["doubts"])) + 1 for e in again)
-        return all_failed(order, may_have)
-    if order.state is State.AGREED and pending and pending.doubts and not pending.leased_at:
-        return all_failed(order, pending.doubts)
-    return False
 
 
 def _on_other(order: Order, report: Reported, now: Millis) -> Decision:
@@ -107,10 +74,8 @@ def _proves(order: Order, report: Reported) -> bool:
 
 
 def _wholly(order: Order, report: Reported, now: Millis) -> Decision:
-    told = any(e.detail["effect"] == report.effect for e in order.all(Trigger.DELIVERED))
-    if told or not delivered(order, report.effect):
+    if noted_delivered(order, report.effect) or not delivered(order, report.effect):
         return Decision(order)
     purpose, _ = sms_parts(report.effect)
-    detail: dict[str, str | int | list[str]] = {"effect": report.effect, "purpose": purpose.value}
-    event = Event(Trigger.DELIVERED, now, f"{report.op}:all", report.message_id, report.gateway, detail)
-    return note(order, event)
+    detail = details.Delivered(effect=report.effect, purpose=purpose)
+    return note(order, Event.of(detail, now, f"{report.op}:all", report.message_id, report.gateway))

@@ -8,16 +8,16 @@ from msgspec.structs import replace
 from consent_engine.domain.answers import ASKING, REFUSING, answered, asking, of_the_line, which_one
 from consent_engine.domain.compact import compact
 from consent_engine.domain.correlate import Meaning, correlate, remembered
-from consent_engine.domain.decision import MAY_BE_ASKED, Drop, Put, clarified
+from consent_engine.domain.decision import Drop, Put
+from consent_engine.domain.details import Unclear
 from consent_engine.domain.effects import WAKE_UNDECIDED, Millis, is_sms
-from consent_engine.domain.event import Event
 from consent_engine.domain.facts import CancelAsked, Fact, Replied, Reported, Resumed, Rule
 from consent_engine.domain.grammar import Keyword, Read, counted, usable_code
+from consent_engine.domain.history import ambiguous_before, clarified, may_be_asked, which_asked
 from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, UnreadReply, UnreadReport
 from consent_engine.domain.lifecycle import ANSWERABLE, State, Trigger, sources
 from consent_engine.domain.line import Entry, Line, Unread
 from consent_engine.domain.order import MOST_EVENTS, Order
-from consent_engine.domain.replies import was_started, which_asked
 from consent_engine.domain.restriction import SUSPICION_LASTS_MS, Kind, name_of
 from consent_engine.domain.sms import Delivery
 
@@ -71,11 +71,11 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
     entries.sort(key=lambda entry: orders[entry.order].asked_at or message.at)
     meaning = correlate(
         keyword, said.code, body.sub, entries,
-        was_asked=lambda order: _was_asked(orders[order]),
+        was_asked=lambda order: may_be_asked(orders[order]),
         which_asked=lambda order: _which_asked(line, orders[order], orders, message),
         doubtful=() if usable_code(said.code, _texts(entries, orders)) else (said.code,),
     )  # fmt: skip
-    begun = _begun(orders, message)
+    begun = ambiguous_before(orders.values(), message.key)
     if begun is not None:
         meaning = _as_begun(begun, orders)
     room = tuple(o for o in meaning.orders if _has_room(orders[o], meaning))
@@ -88,7 +88,7 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
     ambiguous = meaning.rule is Rule.AMBIGUOUS and keyword is not Keyword.HELP
     free = not any(message.was_barred(orders[o].doc.carrier) for o in room)
     ask = ambiguous and begun is None and free and _may_ask(meaning.keyword, [orders[o] for o in room], message)
-    asked = ask or (begun is not None and bool(begun.detail["clarified"]))
+    asked = ask or (begun is not None and bool(begun.clarified))
     # One SMS answers a message, not one an order; read again after a crash, it was answered by the first commit.
     fields = answered(line, keyword, body.scope[0], message.at) if keyword in REFUSING else {}
     silent = (keyword in REFUSING and not fields) or any(orders[o].knows(message.key) for o in orders)
@@ -136,13 +136,6 @@ def _has_room(order: Order, meaning: Meaning) -> bool:
     return moves or len(order.events) < MOST_EVENTS
 
 
-def _was_asked(order: Order) -> bool:
-    """Whether the question was handed over, or may have left us."""
-    if order.state.settled:
-        return bool(order.asked_at) or any(event.detail.get(MAY_BE_ASKED) for event in order.events)
-    return bool(order.asked_at) or was_started(order)
-
-
 def _which_asked(line: Line, order: Order, orders: Mapping[str, Order], message: Unread) -> Keyword | None:
     """What was asked about; None while our question has not begun to leave, for then nobody has answered it."""
     waits = (pending for effect, pending in line.effects.items() if effect.startswith(ASKING))
@@ -151,18 +144,10 @@ def _which_asked(line: Line, order: Order, orders: Mapping[str, Order], message:
     return which_asked(order, message.key, message.at - 1, orders.values())
 
 
-def _begun(orders: Mapping[str, Order], message: Unread) -> Event | None:
-    """The note of an ambiguous message that was committed in part before its reader died; it asked, if that asked."""
-    events = (event for order in orders.values() for event in order.events if event.op == message.key)
-    return next((event for event in events if event.detail.get("rule") == Rule.AMBIGUOUS), None)
-
-
-def _as_begun(event: Event, orders: Mapping[str, Order]) -> Meaning:
+def _as_begun(begun: Unclear, orders: Mapping[str, Order]) -> Meaning:
     """What was ambiguous stays so for the rest, whatever has changed since."""
-    kept = event.detail["candidates"]
-    candidates = tuple(kept) if isinstance(kept, list) else ()
-    waiting = tuple(o for o in candidates if o in orders and not orders[o].state.settled)
-    return Meaning(Keyword(str(event.detail["keyword"])), Rule.AMBIGUOUS, waiting, candidates)
+    waiting = tuple(o for o in begun.candidates if o in orders and not orders[o].state.settled)
+    return Meaning(begun.keyword, Rule.AMBIGUOUS, waiting, begun.candidates)
 
 
 def _refused(line: Line, order: Order, meaning: Meaning, message: Unread, body: UnreadReply) -> CancelAsked | None:
@@ -192,7 +177,7 @@ def _may_ask(keyword: Keyword, candidates: Sequence[Order], message: Unread) -> 
 
     Once, however many wait to be read behind it: it counts that it was asked, not when.
     """
-    if not any(_was_asked(order) for order in candidates):
+    if not any(may_be_asked(order) for order in candidates):
         return False
     if keyword is Keyword.UNKNOWN:
         return not any(clarified(order, message.key) for order in candidates)

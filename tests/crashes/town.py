@@ -435,7 +435,7 @@ class Town(Judge, World):
         activations = Counter(each.order_id for each in self.bss.asked)
         for order_id, times in activations.items():
             event = shown[order_id].last(Trigger.SERVICE_ACTIVATED)
-            assert times == 1 or event is None or event.detail["doubts"] >= times - 1, "activated twice without a doubt"
+            assert times == 1 or event is None or event.told()["doubts"] >= times - 1, "activated twice without a doubt"
             assert times == 1 or not self.op.can_be_asked, "it could have been asked"
         for number, carrier, _ in list(self.model.refused):
             self._shut_out(number, carrier)
@@ -458,9 +458,9 @@ class Town(Judge, World):
         if order is None:
             return  # an SMS of the line's own leaves no history
         effect = f"sms.{purpose}.{n}"
-        ended = [e for e in order.events if e.detail.get("doubts") and e.detail.get("purpose", purpose) == purpose]
+        ended = [e for e in order.events if e.told().get("doubts") and e.told().get("purpose", purpose) == purpose]
         pending = order.effects.get(effect)
-        stuck = [e for e in order.events if e.trigger is Trigger.PARKED and e.detail["effect"] == effect]
+        stuck = [e for e in order.events if e.trigger is Trigger.PARKED and e.told()["effect"] == effect]
         assert ended or stuck or (pending and pending.doubts), f"{ref} went out twice, and nothing says why"
 
     def _shut_out(self, number: str, carrier: str) -> None:

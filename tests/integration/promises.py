@@ -161,10 +161,10 @@ class Judge:
             assert any(at <= said.at and sms.ref == f"{order.id}.confirmation.1" for at, sms in self.model.sent), (
                 "after the question left us"
             )
-            assert asked.detail["last"] <= said.at <= order.reply_by, "inside the window"
+            assert asked.told()["last"] <= said.at <= order.reply_by, "inside the window"
             assert not self.model.refuses(number, carrier, before=said.n), "STOP read before YES wins"
             assert not self.model.suspected_at(number, carrier, said.n), "sent under a suspicion, however that ended"
-            resumed = any(e.trigger == "resumed" and e.detail["needs_code"] for e in order.events)
+            resumed = any(e.trigger == "resumed" and e.detail.needs_code for e in order.events)
             assert not resumed or read(said.text).code == order.doc.code, "after a person looked it takes the code"
             self.answers(order, said, shown)
 
@@ -190,7 +190,7 @@ class Judge:
             for other in others:
                 asked = other.last("confirmation_accepted")
                 gone = other.settled_at and other.settled_at + 72 * HOURS < said.at
-                assert asked is None or gone or said.at < asked.detail["started"], "a guess"
+                assert asked is None or gone or said.at < asked.told()["started"], "a guess"
 
     def settled_stays(self, order):
         was = self.model.settled.get(order.id)

@@ -258,7 +258,7 @@ class Wired(World):
 
 
 def _history(order):
-    return [(e.trigger.value, e.detail.get("believed", e.detail.get("rule", ""))) for e in order.events]
+    return [(e.trigger.value, e.told().get("believed", e.told().get("rule", ""))) for e in order.events]
 
 
 def _anonymous(member):

@@ -16,9 +16,9 @@ from consent_engine.adapters.redis_packing import DUE
 from consent_engine.adapters.redis_server import connect_or_start
 from consent_engine.adapters.redis_store import RedisStore
 from consent_engine.domain.decision import PARKED, Drop, Put
+from consent_engine.domain.details import Parked
 from consent_engine.domain.effects import ACTIVATE, FRESH, READ, WAKE_TOO_LATE, Lane, Pending
 from consent_engine.domain.event import Event
-from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.order import QUESTION, sealed
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord, NotDurable, StoreUnavailable
@@ -62,7 +62,7 @@ def order(world):
 
 def noted(order, op="op", **more):
     """A commit that notes something, as `recording` makes it."""
-    event = Event(Trigger.UNCLEAR, 1, op, detail={"text": "/é", "n": 2**53})
+    event = Event.of(Parked(effect="/é", reason="\u2028"), 1, op)
     after, fields = sealed(order.moved(event), (event,), iter(["salt"]))
     change = OrderChange(after, order.version, order.state, fields, more.pop("put", ()), more.pop("drop", ()))
     return Commit(op, change, **more)

@@ -126,17 +126,17 @@ def _consents(before: Standing, after: Standing, n: int, old: Order, new: Order)
     assert asked is not None
     assert after.asked_since[n], "yes to a question that never left us"
     assert after.asked_since[n] <= at, "yes from before the question left us"
-    assert asked.detail["last"] <= at <= new.reply_by, "yes outside the window"
+    assert asked.detail.last <= at <= new.reply_by, "yes outside the window"
     assert reply is not None
     written = reply.written_at
-    assert written is None or written >= asked.detail["last"], "yes written before the question"
+    assert written is None or written >= asked.detail.last, "yes written before the question"
     assert not said.unread.barred, "a yes that came under a restriction"
     _means(after, n, new, said)
 
 
 def _early_op(order: Order, yes) -> str:
     early = order.last(Trigger.REPLIED_EARLY)
-    return early.op if early is not None and yes.detail.get("early") else ""
+    return early.op if early is not None and getattr(yes.detail, "early", None) else ""
 
 
 def _means(after: Standing, n: int, order: Order, said) -> None:

@@ -333,7 +333,7 @@ def _reported(s: Standing, scope: Scope, *, failed_only: bool = False) -> Iterat
     if not scope.reports:
         return
     for n, order in enumerate(s.orders):
-        known = sorted({e.ref for e in order.events if e.trigger == "reported" and e.detail["status"] == "failed"})
+        known = sorted({e.ref for e in order.events if e.trigger == "reported" and e.detail.status == "failed"})
         fresh = [f"m{len(known)}"] if len(known) < scope.reports else []
         for effect in _left_us(s, n, order):
             asks = effect in {QUESTION, QUESTION_AGAIN}

@@ -32,9 +32,10 @@ from itertools import repeat
 from msgspec.structs import replace
 
 from consent_engine.domain.admit import Listed, PlaceOrder, Placing, Terms, admit
-from consent_engine.domain.decision import Decision, Drop, asks
+from consent_engine.domain.decision import Decision, Drop
 from consent_engine.domain.effects import ACTIVATE, FRESH, WAKE_TOO_LATE, Pending, Purpose, is_sms, sms_parts
 from consent_engine.domain.facts import Rule
+from consent_engine.domain.history import asks
 from consent_engine.domain.inbox import UnreadReply, UnreadReport
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line import Entry, Line, Unread
@@ -189,7 +190,7 @@ def _order(s: Standing, n: int, order: Order, *, small_talk: bool) -> object:
     found: list[object] = [order.state.value, effects, _compared(s.now, ends) if ends else None]
     found.append(order.needs_code and not order.doc.asks_code)
     if order.state in _ASKED_OF:
-        clarified = any(e.detail["clarified"] for e in order.all(Trigger.UNCLEAR))
+        clarified = any(e.detail.clarified for e in order.all(Trigger.UNCLEAR))
         found += [_reports(order), clarified, s.asked_since[n] > 0]
     if order.state is State.AGREED:
         helped = order.last(Trigger.ASKED_HELP) is not None
@@ -198,7 +199,7 @@ def _order(s: Standing, n: int, order: Order, *, small_talk: bool) -> object:
     elif order.state is State.AWAITING_REPLY:
         found += [_may_have(order), sum(1 for _ in order.all(Trigger.ASKED_AGAIN))]
     elif order.state is State.CONFIRMED:
-        said = (str(e.detail.get("keyword")) for e in order.all(Trigger.REPLIED_LATE))
+        said = (str(getattr(e.detail, "keyword", None)) for e in order.all(Trigger.REPLIED_LATE))
         found.append(next((word for word in said if word in {"NO", "STOP"}), ""))
     if small_talk:
         found.append(_talk(order))
@@ -211,9 +212,9 @@ def _effect(effect: str, p: Pending) -> tuple[object, ...]:
 
 
 def _reports(order: Order) -> tuple[int, bool]:
-    reports = [e for e in order.all(Trigger.REPORTED) if asks(e.detail["effect"])]
-    failed = {e.ref for e in reports if e.detail["status"] == Delivery.FAILED and e.ref}
-    return len(failed), any(e.detail["status"] == Delivery.DELIVERED for e in reports)
+    reports = [e for e in order.all(Trigger.REPORTED) if asks(e.detail.effect)]
+    failed = {e.ref for e in reports if e.detail.status == Delivery.FAILED and e.ref}
+    return len(failed), any(e.detail.status == Delivery.DELIVERED for e in reports)
 
 
 def _early(s: Standing, n: int, order: Order) -> object:
@@ -221,25 +222,25 @@ def _early(s: Standing, n: int, order: Order) -> object:
     early, question = order.last(Trigger.REPLIED_EARLY), order.question
     if early is None or question is None:
         return None
-    answered = int(str(early.detail["last"]))
+    answered = early.detail.last
     if answered not in {question.last_at, s.now}:
         return ()
     heard = s.heard[early.op]
-    proves = str(early.detail["rule"]) if early.detail["rule"] in {Rule.SUB_NUMBER, Rule.CODE} else ""
+    proves = early.detail.rule if early.detail.rule in {Rule.SUB_NUMBER, Rule.CODE} else ""
     return proves, heard.unread.barred, answered == question.last_at, answered == s.now, _since(s, heard.unread.at)
 
 
 def _may_have(order: Order) -> int:
     asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
     assert asked is not None
-    again = (e for e in order.all(Trigger.INFORMED) if e.detail["purpose"] == Purpose.CONFIRMATION)
-    may_have = int(str(asked.detail["may_have"])) + sum(int(str(e.detail["doubts"])) + 1 for e in again)
+    again = (e for e in order.all(Trigger.INFORMED) if e.detail.purpose == Purpose.CONFIRMATION)
+    may_have = asked.detail.may_have + sum(e.detail.doubts + 1 for e in again)
     return min(may_have, MOST_DOUBTS + 1)
 
 
 def _talk(order: Order) -> object:
-    stops = sum(1 for e in order.events if e.detail.get("keyword") == "STOP")
-    answered = any(e.detail.get("answered") for e in order.all(Trigger.REPLIED_LATE))
+    stops = sum(1 for e in order.events if getattr(e.detail, "keyword", None) == "STOP")
+    answered = any(getattr(e.detail, "answered", None) for e in order.all(Trigger.REPLIED_LATE))
     helps = sum(1 for _ in order.all(Trigger.ASKED_HELP))
     return min(stops, 3), min(helps, 3), answered, order.last(Trigger.OPTED_OUT) is not None
 
@@ -266,9 +267,9 @@ def _relation(s: Standing, n: int, message: Heard) -> object:
         elif order.state is State.AWAITING_REPLY:
             asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
             assert asked is not None
-            found.append(told < int(str(asked.detail["last"])))
+            found.append(told < asked.detail.last)
             if len(s.orders) > 1:
-                found += [told < int(str(asked.detail["started"])), _compared(at, order.asked_at)]
+                found += [told < asked.detail.started, _compared(at, order.asked_at)]
     return tuple(found)
 
 
@@ -300,9 +301,9 @@ def _between(s: Standing) -> object:
 def _unclear(s: Standing, order: Order) -> list[tuple[str, bool, int, int]]:
     """What was said that fits several: what no unread message is older than in one row (last word, last question)."""
     found = [
-        (str(e.detail["which"]), bool(e.detail["clarified"]), e.at, e.at)
+        (e.detail.which, bool(e.detail.clarified), e.at, e.at)
         for e in order.all(Trigger.UNCLEAR)
-        if e.detail.get("which")
+        if getattr(e.detail, "which", None)
     ]
     horizon = min((m.unread.at for m in s.inbox), default=s.now)
     old = [row for row in found if row[2] <= horizon]
@@ -312,4 +313,5 @@ def _unclear(s: Standing, order: Order) -> list[tuple[str, bool, int, int]]:
 
 def _last_named(s: Standing) -> int:
     naming = {Rule.CODE, Rule.WHICH_ONE, Rule.SUB_NUMBER}
-    return max((e.at for order in s.orders for e in order.events if e.detail.get("rule") in naming), default=0)
+    events = (e for order in s.orders for e in order.events)
+    return max((e.at for e in events if getattr(e.detail, "rule", None) in naming), default=0)

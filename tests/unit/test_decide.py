@@ -222,7 +222,7 @@ def test_a_doubtful_question_is_held_sent_once_more_and_then_parked():
     again = leased(order, QUESTION, NOW + 700_000)
     decision = decide(again, Ended(QUESTION, 2, Uncertain("timeout")), NOW + 700_000)
     assert [(put.effect, put.due) for put in decision.put] == [(QUESTION, PARKED)]
-    assert decision.events[0].detail["reason"] == "timeout, 2 times"
+    assert decision.events[0].told()["reason"] == "timeout, 2 times"
 
 
 def test_a_refusal_after_doubt_is_parked_until_somebody_believes_it():
@@ -232,7 +232,7 @@ def test_a_refusal_after_doubt_is_parked_until_somebody_believes_it():
     order = stands(decide(order, RetryAsked("r", "ops"), NOW + 6_000))
     order = ends(order, ACTIVATE, Rejected("unknown"), NOW + 7_000)
     assert order.state is State.ACTIVATION_FAILED
-    assert order.events[-1].detail["believed"] == "ops"
+    assert order.events[-1].told()["believed"] == "ops"
     with pytest.raises(NothingParked):
         decide(order, RetryAsked("r2", "ops"), NOW + 8_000)
 
@@ -273,7 +273,7 @@ def test_an_order_is_cancelled_while_its_question_is_in_flight_and_while_that_is
     for order in (flying, ends(agreed(), QUESTION, Uncertain("timeout"), NOW + 2_000)):
         cancelled = decide(order, CancelAsked("c", "A", "why", revoked=revoked), NOW + 9_000)
         assert cancelled.order.state is State.CANCELLED
-        assert cancelled.events[0].detail["may_be_asked"]
+        assert cancelled.events[0].detail.may_be_asked
 
 
 def test_a_call_that_surely_did_nothing_has_not_begun():
