@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from consent_engine.domain.grammar import Keyword, Reason
 from consent_engine.domain.inbox import UnreadReply, UnreadReport, kept_message, read_message
+from consent_engine.domain.inbox.parts import Gathered
 
 KEPT = json.loads((Path(__file__).parent / "inbox.json").read_text())
 DECIDED = "a suspicion that was a refusal"
@@ -69,3 +70,33 @@ def test_a_report_that_speaks_of_one_segment_alone_is_kept_as_that():
     alone = read_message(kept[:-1] + ',"alone":true}')
     assert isinstance(alone, UnreadReport)
     assert (alone.alone, kept_message(alone)) == (True, kept[:-1] + ',"alone":true}')
+
+
+PARTS = (
+    '[1764000000000,2,"kannel","10085",[[1,"k1","mo-1","不要给我",1764000005000,0],[2,"k2","mo-2","打",null,1]],0,0]'
+)
+
+
+def test_parts_that_wait_are_kept_in_the_same_bytes():
+    parts = Gathered.read(PARTS)
+    assert (parts.kept(), parts.whole, parts.knows("k2"), [piece.n for piece in parts.untold]) == (
+        PARTS,
+        True,
+        True,
+        [1],
+    )
+
+
+def test_half_a_character_at_the_end_of_a_part_is_kept_and_read():
+    parts = Gathered.read(PARTS.replace("打", "\\ud83d"))
+    assert parts.kept().isascii()
+    assert Gathered.read(parts.kept()) == parts
+    assert parts.pieces[1].text == "\ud83d"
+
+
+@pytest.mark.parametrize(
+    "kept", ["", "{", "{}", "[]", "[1]", '[1,2,"g","t",[[]],0,0]', '["1",2,"g","t",[],0,0]', "null"]
+)
+def test_what_are_no_parts_are_not_taken_for_some(kept):
+    with pytest.raises(ValueError, match=r"."):
+        Gathered.read(kept)
