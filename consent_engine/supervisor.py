@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Self
 
 from consent_engine.adapters.redis_server import EmbeddedServer
+from consent_engine.domain.line import keyed
 from consent_engine.errors import ConsentError, SettingsError
 from consent_engine.leash import Stop
 from consent_engine.settings import PREFIX, Settings
@@ -128,8 +129,8 @@ class Handset:
 
     @property
     def address(self) -> str:
-        """For a browser."""
-        return f"http://127.0.0.1:{self.listening.getsockname()[1]}/"
+        """For a browser. Other users of this machine do not know its path, which stays the same."""
+        return f"http://127.0.0.1:{self.listening.getsockname()[1]}/{keyed(self.secret, 'handset')}/"
 
     @property
     def told(self) -> dict[str, str]:

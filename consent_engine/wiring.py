@@ -49,9 +49,13 @@ class Installation:
         return build(self.settings, self.redis_url, self.rq_url, self.secret, self.archive)
 
     def simulated_secret(self) -> str | None:
-        """The secret of the simulated gateway's webhooks; None where another gateway is used, or a URL is set."""
+        """The secret of the simulated gateway's webhooks; None where a URL is set, or anything is not simulated.
+
+        Whoever has it answers for the subscriber: nothing may be switched on by that, and no data of others shown.
+        """
         settings = self.settings.of("SIMULATED")
-        if set(self.settings.routes().values()) != {SIMULATED} or settings.get("URL"):
+        outside = {*self.settings.routes().values(), self.settings.bss_name()}
+        if outside != {SIMULATED} or not self.settings.embedded or settings.get("URL"):
             return None
         return settings.get("SECRET") or keyed(self.secret, "simulated", "SIMULATED")
 

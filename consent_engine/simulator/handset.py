@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from http import HTTPStatus
 from importlib.resources import files
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
@@ -27,6 +28,8 @@ from consent_engine.simulator.wire import Unreachable, Wire
 
 SIGNED_WITH = "CONSENT_SIMULATED__SECRET"
 """The setting whose value signs what the handset sends."""
+TAKES_AT = "CONSENT_SIMULATED__URL"
+"""The setting that says where it takes SMS: the path of all of it ends there."""
 WEBHOOKS = "/v1/gateways/simulated"
 MOST_NUMBERS, MOST_MESSAGES, MOST_TEXT = 50, 200, 1_000
 MOST_ERRORS = 100
@@ -86,9 +89,13 @@ class Phones:
 
 @dataclass(frozen=True, slots=True)
 class Handset:
-    """The page, and the gateway behind it. hosts: the names under which a browser may ask for it."""
+    """The page, and the gateway behind it. hosts: the names under which a browser may ask for it.
+
+    at: the path that all of it is under, from / to /
+    """
 
     secret: str
+    at: str
     wire: Wire
     tasks: Tasks
     errors: deque[str]
@@ -108,11 +115,11 @@ class Handset:
             return answer
 
         app = web.Application(middlewares=[guard], client_max_size=64 * 1024)
-        app.router.add_post("/sms", self.take)
-        app.router.add_get("/phones.json", self.show)
-        app.router.add_post("/write", self.write)
-        app.router.add_get("/", self.page)
-        app.router.add_get("/{name}", self.page)
+        app.router.add_post(self.at + "sms", self.take)
+        app.router.add_get(self.at + "phones.json", self.show)
+        app.router.add_post(self.at + "write", self.write)
+        app.router.add_get(self.at, self.page)
+        app.router.add_get(self.at + "{name}", self.page)
         return app
 
     async def take(self, request: web.Request) -> web.StreamResponse:
@@ -171,14 +178,14 @@ class Handset:
         return web.Response(text=text, content_type=ASSETS[name])
 
 
-async def serve(listening: socket.socket, engine: str, secret: str, stop: Stop) -> None:
-    """Serve at this socket towards the engine at `engine`, until asked to stop."""
+async def serve(listening: socket.socket, at: str, engine: str, secret: str, stop: Stop) -> None:
+    """Serve at this socket, under the path `at`, towards the engine at `engine`, until asked to stop."""
     host, port = listening.getsockname()[:2]
     errors: deque[str] = deque(maxlen=MOST_ERRORS)
     tasks = Tasks(errors)
     async with aiohttp.ClientSession() as session:
         hosts = frozenset({f"{host}:{port}", f"localhost:{port}"})
-        handset = Handset(secret, Wire(engine.rstrip("/"), session, secret), tasks, errors, hosts)
+        handset = Handset(secret, at, Wire(engine.rstrip("/"), session, secret), tasks, errors, hosts)
         runner = web.AppRunner(handset.app(), access_log=None, shutdown_timeout=GRACE_S)
         await runner.setup()
         try:
@@ -191,7 +198,7 @@ async def serve(listening: socket.socket, engine: str, secret: str, stop: Stop) 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until asked to stop. The secret of the webhooks comes in the environment."""
+    """Run until asked to stop. Secret and path come in the environment: other users can list arguments."""
     parser = argparse.ArgumentParser(prog="python -m consent_engine.simulator.handset", description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="a listening socket, inherited")
     parser.add_argument("--engine", required=True, help="where the engine's API listens")
@@ -201,7 +208,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop.on_signals()
     tie(options.leash, stop.set, GRACE_S)
     with socket.socket(fileno=options.fd) as listening:
-        asyncio.run(serve(listening, options.engine, os.environ[SIGNED_WITH], stop))
+        at = urlsplit(os.environ[TAKES_AT]).path.removesuffix("sms")
+        asyncio.run(serve(listening, at, options.engine, os.environ[SIGNED_WITH], stop))
     return 0
 
 

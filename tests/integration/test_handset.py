@@ -6,7 +6,9 @@ import time
 import httpx
 import pytest
 
+from consent_engine.settings import Settings
 from consent_engine.simulator.handset import MOST_MESSAGES, MOST_NUMBERS, Message, Phones
+from consent_engine.wiring import Installation
 from tests.integration.rq_house import until
 from tests.integration.test_cli_serve import Serving, consent, environ, serving  # noqa: F401 - fixtures
 
@@ -68,6 +70,31 @@ def test_a_newcomers_own_yes_confirms_the_order(serving, consent, page):  # noqa
 def test_other_sites_and_strangers_get_nothing_from_it(page, path, body, headers, status):
     assert asked(f"{page}{path}", body, headers)[0] == status
     assert messages(page) == []
+
+
+def test_other_users_of_the_machine_get_nothing_from_it(page):
+    root = page.rsplit("/", 2)[0]
+    for path in ("/", "/phones.json", "/handset.js", "/sms", f"/{'0' * 24}/phones.json"):
+        assert asked(f"{root}{path}")[0] == 404
+    assert asked(f"{root}/write", {"from": NUMBER, "to": "10085", "text": "是"})[0] == 404
+
+
+OWN_REDIS = {"CONSENT_REDIS_URL": "redis://localhost/0", "CONSENT_SECRET": "s" * 32}
+
+
+@pytest.mark.parametrize(
+    ("more", "is_there"),
+    [
+        ({}, True),
+        ({"CONSENT_BSS": "http"}, False),
+        ({"CONSENT_GATEWAY_MOBILE": "http_json"}, False),
+        ({**OWN_REDIS, "CONSENT_GATEWAY": "simulated", "CONSENT_BSS": "simulated"}, False),
+    ],
+)
+def test_nobody_answers_for_a_subscriber_where_anything_is_not_simulated(more, is_there):
+    settings = Settings.load(more, env_file=None)
+    found = Installation(settings, settings.redis_url or "", "", "a secret")
+    assert bool(found.simulated_secret()) is is_there
 
 
 def test_a_repeat_of_an_sms_lands_once_and_what_is_kept_has_a_bound():
