@@ -77,13 +77,13 @@ def _admit(
     line_key = line_id(secret, wanted.msisdn)
     for _ in range(MOST_RACES):
         loaded = yield from load([order], [line_key])
-        line = loaded.line(line_key)
         if existing := loaded.orders.get(order):
             if again := (yield from _again(existing, wanted)):
                 return again
             continue
         if archived := (yield from _archived(order, wanted, loaded.now)):
             return archived
+        line = loaded.line(line_key)
         salt = token_hex(16)
         now = max(loaded.now, line.seen)
         if wrong := wanted.request.late_errors(now):

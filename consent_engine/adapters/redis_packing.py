@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from consent_engine.adapters.redis_client import Calls, Wire
 from consent_engine.adapters.redis_keys import Cell
-from consent_engine.domain.consequence import follows
+from consent_engine.domain.consequence import follows, follows_of
 from consent_engine.domain.doc import offer_named
 from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
 from consent_engine.domain.inbox import read_message
@@ -114,6 +114,8 @@ def leased_of(
         return Leased(effect, token, mark == "1", now, order=order, barred=barred)
     line = Line.read(record, fields, now)
     line = seal.line(line) if seal else line
+    if not follows_of(effect, line):
+        raise BrokenRecord("an effect that no line wants: somebody put it there")
     return Leased(effect, token, mark == "1", now, line=line, unread=tuple(unread_of(row) for row in more))
 
 

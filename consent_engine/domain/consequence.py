@@ -7,6 +7,7 @@ by it.
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.decision import Put, archiving, closing, giving_up
 from consent_engine.domain.effects import (
     ACTIVATE,
@@ -16,12 +17,14 @@ from consent_engine.domain.effects import (
     WAKE_ARCHIVE,
     WAKE_FAILED,
     WAKE_LINE,
+    WAKE_PARTS,
     WAKE_REMINDER,
     WAKE_TOO_LATE,
     WAKE_UNDECIDED,
     WAKE_WINDOW,
     Millis,
     Purpose,
+    is_sms,
     sms_effect,
 )
 from consent_engine.domain.lifecycle import ANSWERABLE, SETTLED, State
@@ -43,6 +46,9 @@ _OF_STATE = {
     WAKE_ARCHIVE: SETTLED,
 }
 """Effects that belong to some states only."""
+_OF_LINES = {READ, WAKE_UNDECIDED, WAKE_LINE, WAKE_PARTS}
+_ANSWERING = tuple(f"sms.{each}." for each in (Purpose.OPTED_OUT, Purpose.HELP, Purpose.HELD, Purpose.CLARIFICATION))
+_CARRIERS = {(carrier,) for carrier in CARRIERS}
 
 
 class Want(NamedTuple):
@@ -89,6 +95,13 @@ def follows(effect: str, order: Order) -> bool:
     if effect in _OF_STATE:
         return order.state in _OF_STATE[effect]
     return order.state in ANSWERABLE or not effect.startswith(_ASKING)
+
+
+def follows_of(effect: str, line: Line) -> bool:
+    """Whether a line can want this of its own: a timer of its own, or an SMS that it answers with, for a carrier."""
+    if effect in _OF_LINES:
+        return True
+    return effect.startswith(_ANSWERING) and is_sms(effect) and line.effects[effect].about[:1] in _CARRIERS
 
 
 def missing_of(line: Line, unread: int, now: Millis) -> list[Put]:

@@ -9,7 +9,7 @@ An effect carries no payload: its id says what is wanted, its owner (an order or
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from msgspec import Struct
@@ -75,8 +75,11 @@ _LANES = {"sms": Lane.SMS, "activate": Lane.ACTIVATION, "wake": Lane.TIMER, "rea
 
 
 def lane_of(effect: str) -> Lane:
-    """The lane an effect belongs to."""
-    return _LANES[effect.partition(".")[0]]
+    """The lane an effect belongs to. Raises ValueError for what can be none."""
+    try:
+        return _LANES[effect.partition(".")[0]]
+    except KeyError:
+        raise ValueError("no lane does this") from None
 
 
 def sms_effect(purpose: Purpose, n: int = 1) -> str:
@@ -142,6 +145,16 @@ class Pending(Struct, frozen=True, array_like=True):
 
 
 FRESH = Pending()
+
+
+def read_effects(fields: Mapping[str, str]) -> dict[str, Pending]:
+    """The effects of a record, from its fields. Raises ValueError, also for one that no lane does."""
+    effects = {name[2:]: Pending.read(kept) for name, kept in fields.items() if name[:2] == "f:"}
+    for effect in effects:
+        lane_of(effect)
+    return effects
+
+
 _read: Callable[[str], Pending] = Decoder(Pending).decode
 
 

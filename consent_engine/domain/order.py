@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.details import Cancelled, ConfirmationAccepted, OptedOut, RepliedLate, Resumed
 from consent_engine.domain.doc import Doc, Person
-from consent_engine.domain.effects import Millis, Pending, Purpose, sms_effect
+from consent_engine.domain.effects import Millis, Pending, Purpose, read_effects, sms_effect
 from consent_engine.domain.event import Event, chain, digest, seal, unseal
 from consent_engine.domain.lifecycle import SETTLING, STAGES, State, Trigger, advance
 from consent_engine.domain.messages import Subject
@@ -159,7 +159,7 @@ class Order(Struct, frozen=True):
                 version=int(fields["v"]),
                 head=fields["head"],
                 events=events,
-                effects={name[2:]: Pending.read(kept) for name, kept in fields.items() if name[:2] == "f:"},
+                effects=read_effects(fields),
                 publics=publics,
             )
         except (KeyError, ValueError, TypeError) as error:

@@ -4,9 +4,10 @@ import pytest
 
 from consent_engine.adapters.redis_client import connect
 from consent_engine.adapters.redis_server import EmbeddedServer
-from consent_engine.domain.effects import ACTIVATE, Lane
+from consent_engine.domain.effects import ACTIVATE, Lane, lane_of
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Reply
+from consent_engine.errors import BrokenRecord
 from tests import needs
 from tests.conftest import NUMBER, World
 
@@ -86,3 +87,41 @@ def test_a_restriction_that_nobody_can_read_is_written_anew_and_loses_no_message
     assert [each.is_new for each in real.engine.receive(posted)] == [True, True]
     assert not real.engine.dial(NUMBER, "mobile").callable
     assert not real.engine.dial(ANOTHER, "mobile").callable
+
+
+@pytest.mark.parametrize(
+    ("effect", "kept"),
+    [
+        ("sms.clarification.9", '[0,0,0,0,0,"","",0,["nope","700 x"]]'),
+        ("sms.notification.1", '[0,0,0,0,0,"","",0,["mobile","700 x"]]'),
+        ("sms.help.1", "[]"),
+        ("wake.archive", "[]"),
+        ("wake.no_such", "[]"),
+        (ACTIVATE, "[]"),
+    ],
+)
+def test_an_effect_that_no_line_wants_is_parked_and_stops_no_other(world, effect, kept):
+    broken, sound = (world.place(number) for number in (NUMBER, ANOTHER))
+    lane = lane_of(effect)
+    world.client.hset(world.cell.line(broken.line), f"f:{effect}", kept)
+    world.client.zadd(world.cell.due[lane], {f"l:{broken.line}:{effect}": 1})
+    world.run(lane)
+    assert world.engine.store.stuck(9)[0].effect == effect
+    world.run(Lane.SMS)
+    assert [sms.to for sms in world.gateway.sent if sms.purpose != "confirmation"] == []
+    assert [world.state(order) for order in (broken, sound)] == ["awaiting_reply", "awaiting_reply"]
+
+
+def test_an_effect_that_no_lane_does_breaks_its_order_and_no_outcome_is_lost(world):
+    broken, sound = confirmed(world, NUMBER, ANOTHER)
+    world.client.hset(world.cell.order(broken.id), "f:end", "[]")
+    goes_on_without(world, broken, sound)
+    assert world.state(sound) == "activated"
+
+
+def test_a_repeat_is_answered_though_its_line_cannot_be_read(world):
+    order = world.place(key="k")
+    world.client.hset(world.cell.line(order.line), "r:mobile", "x")
+    assert world.place(key="k").id == order.id
+    with pytest.raises(BrokenRecord):
+        world.place(key="another")

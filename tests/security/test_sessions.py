@@ -134,6 +134,13 @@ def test_a_form_of_another_kind_signs_nobody_in(fresh, kind):
     assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-out"])
+def test_a_form_of_more_fields_than_ours_is_no_defect_of_ours(fresh, path):
+    headers = {"Content-Type": "application/x-www-form-urlencoded", **SAME}
+    answer = fresh.call("POST", path, content=b"&".join([b"a=1"] * 20), headers=headers)
+    is_problem(answer, 415, "unsupported_media_type")
+
+
 # -- what other sites cannot make a signed-in browser do --------------------------------------------------------------
 
 

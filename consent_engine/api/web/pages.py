@@ -150,4 +150,7 @@ async def _form(request: Request) -> dict[str, str]:
     if kind != "application/x-www-form-urlencoded":
         raise NotOurMediaType("send the form of our page")
     body = await read_body(request, MOST_SIGN_IN)
-    return dict(parse_qsl(body.decode("ascii", "replace"), max_num_fields=10))
+    try:
+        return dict(parse_qsl(body.decode("ascii", "replace"), max_num_fields=10))
+    except ValueError:
+        raise NotOurMediaType("send the form of our page") from None
