@@ -184,6 +184,17 @@ def test_an_activation_that_an_older_program_put_is_barred_and_goes_on_as_any(wo
     assert world.state(order) == "notified"
 
 
+@pytest.mark.parametrize(("read", "again_after"), [("[]", 1_000), ('[3,0,0,1,1,"cannot be read","",1]', 60_000)])
+def test_what_is_barred_is_looked_at_every_second_only_while_somebody_may_read_what_is_unread(world, read, again_after):
+    order = confirmed(world)
+    world.say("TD")
+    line = world.engine.line(NUMBER).id
+    world.client.hset(world.cell.line(line), "f:read", read)
+    assert world.engine.store.lease(Lane.ACTIVATION, 1) == []
+    due = world.client.zscore(DUE[Lane.ACTIVATION], f"o:{order.id}:{ACTIVATE}")
+    assert due == world.clock.now + again_after
+
+
 def test_what_has_begun_goes_on_under_a_restriction(world):
     order = confirmed(world)
     [leased] = world.engine.store.lease(Lane.ACTIVATION, 1)

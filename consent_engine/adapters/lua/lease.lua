@@ -11,8 +11,8 @@
 -- mark `lost`, and its last_at and first_at stay those of the call that may have been made.
 -- An activation that has not begun, and is barred by a restriction on its line, is not leased: that is no attempt. It is
 -- due again in a minute, and handed out with the mark `barred` and the names of what bars it; or in a second, for as
--- long as the line has unread messages, which may say more. One that an older program put names no carrier: then all
--- that stands on the line is named.
+-- long as the line has unread messages, which may say more (parked, they wait for a person: a minute). One that an
+-- older program put names no carrier: then all that stands on the line is named.
 -- Returns {now, {member, effect as kept, '1' if lost or '2' if barred, record, unread or names}, ...}
 
 local BARRED_FOR, UNREAD_FOR = 60000, 1000 -- ms
@@ -79,8 +79,9 @@ for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT
             local line = effect == "activate" and not lost and doubts == "0" and line_of(record)
             if line then more = barring(line, string.match(text, ',%["([^"]*)"%]%]$')) end
             if #more > 0 then
-                local unread = redis.call("HEXISTS", line, "f:read") == 1
-                scored(string.format("%d", now + (unread and UNREAD_FOR or BARRED_FOR)), member)
+                local unread = redis.call("HGET", line, "f:read")
+                local soon = unread and not string.match(unread, '",1[,%]]') -- parked, it waits for a person
+                scored(string.format("%d", now + (soon and UNREAD_FOR or BARRED_FOR)), member)
                 if not unread then leased[#leased + 1] = { member, text, "2", record, more } end
             else
                 if not lost then
