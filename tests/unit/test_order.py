@@ -9,7 +9,7 @@ from msgspec.structs import astuple, replace
 
 from consent_engine.domain.admit import Listed, PlaceOrder, Placing, Terms, admit
 from consent_engine.domain.decide import decide
-from consent_engine.domain.details import KINDS, Cancelled, Reminded, RepliedLate, SaidYes
+from consent_engine.domain.details import KINDS, Cancelled, EndedLate, Reminded, RepliedLate, SaidYes
 from consent_engine.domain.doc import Doc, Person, offer_named
 from consent_engine.domain.effects import FRESH, Accepted, Pending
 from consent_engine.domain.event import Event, chain, digest, link, seal, storable, unseal
@@ -253,3 +253,11 @@ def test_an_event_that_says_not_what_it_must_is_a_broken_record(public):
 def test_what_a_later_release_says_besides_is_read_over():
     event = unseal('["reminded",1,"op","","",{"of_later":1},""]', "")
     assert (event.trigger, event.told()) == (Trigger.REMINDED, {})
+
+
+def test_a_call_that_ended_late_with_the_word_refused_is_no_refusal_of_the_subscribers():
+    late = EndedLate(effect="sms.reminder.1", outcome="rejected", reason="refused")
+    order, fields = append(*told(), Event.of(late, NOW + 4, "late", by="engine"))
+    assert order.refused_at == 0
+    order, _ = append(order, fields, Event.of(Cancelled(reason="refused"), NOW + 5, "gate", by="engine"))
+    assert order.refused_at == NOW
