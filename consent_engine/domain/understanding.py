@@ -76,8 +76,7 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
         doubtful=() if usable_code(said.code, _texts(entries, orders)) else (said.code,),
     )  # fmt: skip
     begun = ambiguous_before(orders.values(), message.key)
-    if begun is not None:
-        meaning = _as_begun(begun, orders)
+    meaning = _as_begun(begun, orders) if begun is not None else _of_the_only(meaning)
     room = tuple(o for o in meaning.orders if _has_room(orders[o], meaning))
     if not room and keyword is Keyword.STOP:
         room = _active(entries, orders)
@@ -142,6 +141,14 @@ def _which_asked(line: Line, order: Order, orders: Mapping[str, Order], message:
     if any(not pending.first_at or pending.first_at >= message.at for pending in waits):
         return None
     return which_asked(order, message.key, message.at - 1, orders.values())
+
+
+def _of_the_only(meaning: Meaning) -> Meaning:
+    """A wrong code, where only one order can be meant, is no answer to it; "which one?" would speak of several."""
+    wrong = meaning.rule is Rule.AMBIGUOUS and meaning.keyword is Keyword.UNKNOWN
+    if wrong and len(meaning.orders) == len(meaning.candidates) == 1:
+        return replace(meaning, rule=Rule.ONLY_ORDER)
+    return meaning
 
 
 def _as_begun(begun: Unclear, orders: Mapping[str, Order]) -> Meaning:

@@ -88,3 +88,16 @@ def test_a_code_is_given_that_stands_in_no_question_of_the_number(world):
         second = world.place(number)
         for order in (first, second):
             assert order.doc.code not in first.doc.offer.text + second.doc.offer.text
+
+
+def test_a_wrong_code_where_one_order_is_open_is_answered_about_that_one(world):
+    order = world.place()
+    world.run()
+    world.say("是999")
+    world.run()
+    [told] = world.texts("clarification")
+    assert "“是”" in told
+    assert "多项" not in told, "there is one"
+    world.say("是")
+    world.run()
+    assert world.state(order) == "notified"
