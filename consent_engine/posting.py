@@ -14,6 +14,7 @@ from consent_engine.domain.order import Order
 from consent_engine.domain.policy import LATE_MARGIN
 from consent_engine.domain.restriction import Kind, name_of, names_barring
 from consent_engine.domain.sms import REPEATED, Reply
+from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Outside, Posted
 
 
@@ -58,4 +59,11 @@ def carriers_of(outside: Outside, gateway: str, to: str) -> tuple[str, ...]:
 def texts_sent(line: Line, orders: Mapping[str, Order]) -> tuple[str, ...]:
     """The texts that the orders of a line may have sent."""
     asked = [orders[entry.order] for entry in line.entries if entry.order in orders]
-    return tuple(text_of(order, purpose) for order in asked for purpose in Purpose)
+    return tuple(text for order in asked for text in _texts(order))
+
+
+def _texts(order: Order) -> tuple[str, ...]:
+    try:
+        return tuple(text_of(order, purpose) for purpose in Purpose)
+    except BrokenRecord:  # a newer program placed it, in words that are not known here: what it asked stands in it
+        return (order.text,)

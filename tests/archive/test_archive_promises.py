@@ -1,7 +1,9 @@
 """What was promised holds through the archive: what comes while an order moves, and what Redis forgets and is told."""
 
 import pytest
+from sqlalchemy import update
 
+from consent_engine.adapters.sql_tables import ORDERS
 from consent_engine.api.web.board import look
 from consent_engine.cli.ops import _stuck
 from consent_engine.domain.admit import Placing
@@ -191,3 +193,23 @@ def test_a_backup_of_redis_in_which_an_order_goes_another_way_never_replaces_wha
 def test_who_asks_for_an_order_of_nobody_is_told_so_and_not_that_the_archive_is_down(town):
     with pytest.raises(OrderNotFound):
         town.engine.show("0" * 28)
+
+
+def test_an_archived_order_that_nobody_can_read_keeps_no_other_from_leaving(town):
+    order = town.place()
+    town.run(Lane.SMS)
+    backup = kept_of(town.client)
+    town.say("是")
+    town.run()
+    town.move()
+    with town.archive._engine.begin() as connection:  # noqa: SLF001 - as somebody who writes into the database
+        connection.execute(update(ORDERS).where(ORDERS.c.id == order.id).values(record="{}"))
+    restored(town.client, backup)
+    town.say("不同意")
+    another = town.place(OTHER)
+    town.run(Lane.SMS)
+    town.say("不同意", OTHER)
+    town.run()
+    town.move()
+    assert [(each.id, each.effect) for each in town.engine.stuck()] == [(order.id, WAKE_ARCHIVE)]
+    assert list(town.archive.orders([another.id])) == [another.id]

@@ -1,13 +1,17 @@
 """Garbage in one record, of whatever kind, stops nothing but that record: no lane, no post of a gateway."""
 
 import pytest
+from msgspec.structs import replace
 
 from consent_engine.adapters.redis_client import connect
 from consent_engine.adapters.redis_server import EmbeddedServer
 from consent_engine.domain.effects import ACTIVATE, Lane, lane_of
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.offer import Offer
+from consent_engine.domain.order import opened
 from consent_engine.domain.sms import Reply
 from consent_engine.errors import BrokenRecord
+from consent_engine.ports import Commit, OrderChange
 from tests import needs
 from tests.conftest import NUMBER, World
 
@@ -125,3 +129,18 @@ def test_a_repeat_is_answered_though_its_line_cannot_be_read(world):
     assert world.place(key="k").id == order.id
     with pytest.raises(BrokenRecord):
         world.place(key="another")
+
+
+def test_words_of_a_newer_program_lose_no_refusal(world):
+    order = world.engine.show(world.place().id)
+    newer = replace(order.doc, offer=Offer.read(replace(order.doc.offer, words=99).kept()))
+    made, fields = opened(newer, order.person, order.line, "salt")
+    world.client.delete(world.cell.order(order.id))
+    world.engine.store.commit([Commit("place", OrderChange(made, 0, None, fields))])
+    assert world.engine.show(order.id).doc.words == 99
+    posted = [
+        Reply("test", "mo-1", Msisdn(ANOTHER), "10085", "TD"),
+        Reply("test", "mo-2", NUMBER, "10085", "再打我就投诉"),
+    ]
+    assert [each.is_new for each in world.engine.receive(posted)] == [True, True]
+    assert [world.engine.dial(number, "mobile").callable for number in (NUMBER, ANOTHER)] == [False, False]
