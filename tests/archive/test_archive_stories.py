@@ -156,6 +156,9 @@ class Leaving(Promises):
         """One request is one order, however long ago it was."""
         if long:
             self.long_after(LONG)
+        self.asked_again(order)
+
+    def asked_again(self, order):
         key, wanted = self.world.requests[order.id]
         try:
             again = self.engine.place(Placing("desk", key, wanted))
@@ -220,6 +223,8 @@ class Leaving(Promises):
             stuck = {each.id for each in self.engine.stuck()}
             assert set(self.world.live(ids)) <= stuck
             assert not any(each.effect == WAKE_ARCHIVE for each in self.engine.stuck())
+            for order in [self.engine.show(order_id) for order_id in ids if order_id not in stuck][:3]:
+                self.asked_again(order)
             self.judge()
         finally:
             self.world.runner.close()
