@@ -743,7 +743,7 @@ def test_a_report_on_nothing_of_ours_is_kept_once_though_the_answer_was_lost(wir
 
 def test_a_wake_up_that_broke_while_watching_is_counted_as_failed(proxy, server):
     proxy.calm()
-    queue = RqQueue(f"redis://127.0.0.1:{proxy.port}/1?socket_timeout={TIMEOUT_S}")
+    queue = RqQueue(f"redis://127.0.0.1:{proxy.port}/3?socket_timeout={TIMEOUT_S}")
     proxy.plan(first_with(b"EXEC", Fault(Kind.DROP)))
     queue.wake(Lane.SMS, 1)
     assert proxy.fired() == 1
