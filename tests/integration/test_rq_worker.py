@@ -210,8 +210,8 @@ def test_a_job_that_unpacks_to_more_than_a_wake_up_is_not_unpacked(redis, worker
 
 
 def no_hash(redis):
-    redis.set("rq:job:bad", "a text")
-    redis.rpush("rq:queue:sms", "bad")
+    redis.set("rq:job:no-hash", "a text")
+    redis.rpush("rq:queue:sms", "no-hash")
 
 
 OUT_OF_THE_WAY = {
