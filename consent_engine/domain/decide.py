@@ -136,7 +136,7 @@ def _remind(order: Order, op: str, now: Millis) -> Decision:
     if order.state is not State.AWAITING_REPLY:
         return Decision(order)
     window = closing(order.reply_by)
-    if now > order.reply_by or order.on_hold:  # what comes of a suspicion is told anyway, and asks anew
+    if now > order.reply_by or order.on_hold:  # the SMS after a decided suspicion asks anew
         return Decision(order, put=(window,))
     events, again = held_back(order, Put(WAKE_REMINDER, now), op, now)
     if not events:

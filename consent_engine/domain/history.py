@@ -128,7 +128,7 @@ def stops(order: Order) -> int:
 
 
 def told_late(order: Order) -> bool:
-    """Whether the subscriber was told that a yes came too late."""
+    """Whether the subscriber got an SMS that says a yes came too late."""
     return any(late.answered for _, late in all_of(order, RepliedLate))
 
 
@@ -172,7 +172,7 @@ def delivered(order: Order, effect: str) -> bool:
 
 
 def taken(order: Order, effect: str) -> bool:
-    """Whether of every segment of some attempt at it was told that it was taken."""
+    """Whether reports say that every segment of one attempt was taken."""
     return _all_of_one(order, effect, {Delivery.ACCEPTED, Delivery.DELIVERED})
 
 

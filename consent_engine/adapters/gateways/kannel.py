@@ -171,7 +171,7 @@ class Kannel:
         self._attempt = attempt
 
     async def send(self, sms: Sms) -> Outcome:
-        """Hand over one SMS, part by part: Kannel would cut a text that is longer than it is told to carry.
+        """Hand over one SMS, part by part: Kannel cuts a text that has more parts than its `max-messages`.
 
         It gives an SMS no id that we are told, so the attempt gets one of ours.
         """

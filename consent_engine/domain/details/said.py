@@ -107,7 +107,7 @@ class RepliedEarly(Words, frozen=True, kw_only=True):
 
 
 class RepliedLate(Detail, frozen=True, kw_only=True):
-    """A reply, or (cause, door) somebody's wish to cancel, that came too late.
+    """A reply, or a request to cancel (with cause and door), that came too late.
 
     answered: 1 where the subscriber was told so; None where that is not the question
     """

@@ -16,13 +16,13 @@ from consent_engine.domain.sms import Part
 PARTS_WAIT_MS = 600_000
 """How long the parts that came wait for the others."""
 PARTS_KNOWN_MS = 24 * 3_600_000
-"""How long a part is known as a repeat, once its reply was told: the longest that gateways repeat themselves."""
+"""How long a repeated part is recognised after its reply went into the inbox: gateways repeat no longer than that."""
 MOST_PARTS, MOST_REPLIES = 16, 8
 """So many parts a reply, and so many replies of one line; what is beyond is a fragment at once."""
 
 
 class Piece(Struct, frozen=True, array_like=True):
-    """One part. key: its name · told: 1 where it refused by itself, and was put into the inbox for that."""
+    """One part. key: its name · told: 1 where the part alone is a refusal and went into the inbox as one."""
 
     n: int
     key: str
@@ -74,7 +74,7 @@ class Gathered(Struct, frozen=True, array_like=True):
         return replace(self, pieces=tuple(sorted((*self.pieces, piece), key=lambda each: each.n)))
 
     def closed(self, at: Millis) -> "Gathered":
-        """The reply once it was told: the names of its parts, and none of their words."""
+        """The reply after it went into the inbox: the names of its parts, and none of their words."""
         return replace(self, done=at, pieces=tuple(Piece(each.n, each.key, "", "") for each in self.pieces))
 
     def is_over(self, now: Millis) -> bool:
