@@ -148,6 +148,15 @@ def activating_again(leased: Leased) -> Step[str]:
     return "performed"
 
 
+def barring(leased: Leased) -> Step[str]:
+    """Record that an activation was not given to us, since restrictions bar it."""
+    order = leased.order
+    if order is None:
+        raise BrokenRecord("an activation without an order")
+    yield from recording(order.id, Barred(tuple(leased.barred), leased.at), order=order, now=leased.at)
+    return "barred"
+
+
 def giving_back(leased: Leased, now: Millis) -> Step[None]:
     """Undo a lease whose call was never begun: as if it had not been leased."""
     record = leased.order or leased.line
