@@ -15,14 +15,14 @@ from time import perf_counter
 from sqlalchemy import text
 
 from benchmarks import postgres
-from consent_engine.adapters.redis_client import connect
-from consent_engine.adapters.redis_server import connect_or_start
-from consent_engine.adapters.sql_archive import MOST_COUNTED, SqlArchive
-from consent_engine.domain.admit import Placing
+from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.redis.embedded.server import connect_or_start
+from consent_engine.adapters.sql.archive import MOST_COUNTED, SqlArchive
+from consent_engine.domain.admission.admit import Placing
 from consent_engine.domain.effects import Lane, lane_of
 from consent_engine.domain.msisdn import Msisdn, parse
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
-from consent_engine.placing import Placed
+from consent_engine.engine.place import Placed
 from tests.archive.house import LONG, Town
 
 PIECE = 500

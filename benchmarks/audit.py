@@ -9,13 +9,13 @@ from typing import Any
 from people import CARRIER
 from redis import Redis
 
-from consent_engine.adapters.redis_packing import DUE, PREFIX
+from consent_engine.adapters.redis.codec import DUE, PREFIX
 from consent_engine.domain.effects import Purpose
-from consent_engine.domain.event import Event, chain
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State, Trigger, advance
-from consent_engine.domain.line import Line
-from consent_engine.domain.order import Order, replay
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.order.event import Event, chain
+from consent_engine.domain.order.order import Order, replay
 from consent_engine.errors import IllegalTransition
 from consent_engine.ports import Store
 

@@ -35,11 +35,11 @@ from processes import VICTIMS, Town, build
 from redis import Redis
 from redis.exceptions import RedisError
 
-from consent_engine.adapters.redis_client import Wire, connect
-from consent_engine.adapters.redis_store import RedisStore
+from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.config.settings import Settings
 from consent_engine.domain.lifecycle import State
-from consent_engine.keys import Role
-from consent_engine.settings import Settings
+from consent_engine.engine.api_keys import Role
 from consent_engine.wiring import installation
 
 OK, CREATED, CONFLICT = 200, 201, 409

@@ -20,13 +20,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from consent_engine.domain.admit import PlaceOrder, Placing
+from consent_engine.config.settings import Settings
+from consent_engine.domain.admission.admit import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Reply
-from consent_engine.engine import Engine
-from consent_engine.settings import Settings
+from consent_engine.engine.engine import Engine
 from consent_engine.wiring import installation
 from tests.cluster.servers import Cluster, beside
 from tests.durability.servers import Server, server

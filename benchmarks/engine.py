@@ -26,13 +26,13 @@ from typing import Any
 import outside_stub
 from machine import Meter, Spent, load
 
-from consent_engine.adapters.redis_client import connect
-from consent_engine.domain.admit import PlaceOrder, Placing
+from consent_engine.adapters.redis.client import connect
+from consent_engine.config.settings import Settings
+from consent_engine.domain.admission.admit import PlaceOrder, Placing
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Reply
-from consent_engine.engine import Engine
-from consent_engine.settings import Settings
+from consent_engine.engine.engine import Engine
 from consent_engine.wiring import Installation, installation
 
 BATCH = 500

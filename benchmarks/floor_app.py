@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from consent_engine.api.protocol import BoundedHttp
+from consent_engine.api.http.protocol import BoundedHttp
 
 CALLERS, ANSWER, OUTSIDE, REDIS = "FLOOR_CALLERS", "FLOOR_ANSWER", "FLOOR_OUTSIDE", "FLOOR_REDIS"
 """Variables: pipes to the callers · how long the answer to an order is · where the stub and the server listen."""

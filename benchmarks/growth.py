@@ -38,9 +38,9 @@ from pictures import amount, table
 from report import doubt, machine
 from stock import CHECKED, ORIGINALS, TELL_S, Copies, Site, funnel, original, rewritten, site, sound
 
-from consent_engine.adapters.redis_server import EmbeddedServer
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.domain.lifecycle import State, Trigger
-from consent_engine.engine import Engine
+from consent_engine.engine.engine import Engine
 from consent_engine.wiring import build, installation
 
 FIRST_CLOSING = 150_000_000

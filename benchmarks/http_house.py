@@ -21,12 +21,12 @@ from pictures import between
 from processes import free_ports
 from report import DOCS, OUT
 
-from consent_engine.adapters.redis_binary import find_binary
-from consent_engine.adapters.redis_server import EmbeddedServer
-from consent_engine.engine import Engine
+from consent_engine.adapters.redis.embedded.binary import find_binary
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
+from consent_engine.config.settings import Settings
+from consent_engine.engine.api_keys import Role
+from consent_engine.engine.engine import Engine
 from consent_engine.errors import ConsentError
-from consent_engine.keys import Role
-from consent_engine.settings import Settings
 from consent_engine.wiring import Installation, installation
 
 HERE = Path(__file__).parent

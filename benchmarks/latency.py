@@ -38,7 +38,7 @@ from pictures import table
 from report import doubt, machine
 
 from consent_engine.domain.lifecycle import Trigger
-from consent_engine.engine import Engine
+from consent_engine.engine.engine import Engine
 
 AT_ONCE = 48
 SHORTEST_WINDOW_S = 5

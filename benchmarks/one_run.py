@@ -15,8 +15,8 @@ import postgres
 from contenders import HERE, Config, Peer, environ
 from machine import Meter, load
 
-from consent_engine.adapters.redis_client import connect
-from consent_engine.adapters.redis_server import EmbeddedServer
+from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 
 BATCH = 500
 END_S = 10.0

@@ -29,13 +29,13 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from consent_engine.api.admission import most_waiting
+from consent_engine.api.service.admission import most_waiting
+from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.signature import HEADER, sign
-from consent_engine.engine import Engine
-from consent_engine.keys import Role
-from consent_engine.settings import Settings
+from consent_engine.engine.api_keys import Role
+from consent_engine.engine.engine import Engine
 from consent_engine.wiring import installation
 
 OK, PUT_OFF = 200, frozenset({429, 503})

@@ -25,11 +25,11 @@ from pictures import bars, between, table
 from tape import NoQueue
 
 from consent_engine import wiring
-from consent_engine.adapters.redis_client import connect
+from consent_engine.adapters.redis.client import connect
+from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Reply
-from consent_engine.settings import Settings
 
 DOCS = Path(__file__).parents[1] / "docs"
 WARM = 1_000

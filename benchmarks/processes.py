@@ -15,7 +15,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
-from consent_engine.adapters.redis_binary import find_binary
+from consent_engine.adapters.redis.embedded.binary import find_binary
 
 HOME = Path(__file__).parents[1]
 WORKERS = 2

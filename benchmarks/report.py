@@ -14,7 +14,7 @@ from contenders import HERE
 from one_run import Row
 from pictures import amount, bars, between, table
 
-from consent_engine.adapters.redis_binary import find_binary
+from consent_engine.adapters.redis.embedded.binary import find_binary
 
 DOCS = HERE.parent / "docs"
 OUT = DOCS / "performance"

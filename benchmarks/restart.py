@@ -24,17 +24,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from consent_engine.adapters.redis_client import connect
-from consent_engine.adapters.redis_packing import DUE, PREFIX, order_key
-from consent_engine.adapters.redis_server import EmbeddedServer
-from consent_engine.domain.admit import PlaceOrder, Placing
+from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.redis.codec import DUE, PREFIX, order_key
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
+from consent_engine.config.settings import Settings
+from consent_engine.domain.admission.admit import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.event import link
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.order import replay
-from consent_engine.engine import Engine
+from consent_engine.domain.order.event import link
+from consent_engine.domain.order.order import replay
+from consent_engine.engine.engine import Engine
 from consent_engine.errors import ConsentError
-from consent_engine.settings import Settings
 from consent_engine.wiring import build, installation
 
 ROOT = Path(__file__).parents[1]

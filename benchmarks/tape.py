@@ -16,14 +16,14 @@ from typing import Any, BinaryIO, ClassVar
 import engine
 
 from consent_engine import wiring
-from consent_engine.adapters.redis_client import PROOF_TIMEOUT_MS, Calls, Wire, connect
-from consent_engine.adapters.redis_server import EmbeddedServer
-from consent_engine.adapters.redis_store import RedisStore
+from consent_engine.adapters.redis.client import PROOF_TIMEOUT_MS, Calls, Wire, connect
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
+from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Reply
-from consent_engine.settings import Settings
 
 SLICE_S = 5.0
 DEPTH = 2

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Self
 
-from consent_engine.adapters.redis_server import EmbeddedServer
-from consent_engine.domain.line import keyed
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
+from consent_engine.config.settings import PREFIX, Settings
+from consent_engine.domain.line.line import keyed
 from consent_engine.errors import ConsentError, SettingsError
-from consent_engine.leash import Stop
-from consent_engine.settings import PREFIX, Settings
+from consent_engine.process.shutdown import Stop
 from consent_engine.wiring import Installation, call_bound, installation
 
 log = logging.getLogger(__name__)

@@ -11,25 +11,25 @@ import yaml
 
 from consent_engine.adapters import bss, gateways
 from consent_engine.adapters.archived_store import ArchivedStore
-from consent_engine.adapters.redis_cells import CellsStore
-from consent_engine.adapters.redis_client import Wire, connect
-from consent_engine.adapters.redis_cluster import is_cluster
-from consent_engine.adapters.redis_keys import Cell
-from consent_engine.adapters.redis_registry import RedisRegistry
-from consent_engine.adapters.redis_server import EmbeddedServer, RunningServer, connect_or_start
-from consent_engine.adapters.redis_store import RedisStore
+from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer, RunningServer, connect_or_start
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.registry import RedisRegistry
+from consent_engine.adapters.redis.sharded_store import CellsStore
+from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.topology.cluster import is_cluster
 from consent_engine.adapters.rq_queue import RqQueue
-from consent_engine.adapters.sql_archive import SqlArchive
-from consent_engine.domain.admit import Terms
-from consent_engine.domain.line import keyed
-from consent_engine.domain.plan import Plan, plan_from
+from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.config.durations import millis
+from consent_engine.config.settings import SIMULATED, Settings
+from consent_engine.domain.admission.admit import Terms
+from consent_engine.domain.line.line import keyed
+from consent_engine.domain.offer.plan import Plan, plan_from
 from consent_engine.domain.seal import Seal
-from consent_engine.durations import millis
-from consent_engine.engine import Engine
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.limits import Pace
 from consent_engine.errors import FieldError, Malformed, SettingsError
-from consent_engine.pace import Pace
 from consent_engine.ports import Gateway, Outside, Registry, Store
-from consent_engine.settings import SIMULATED, Settings
 
 
 @dataclass(frozen=True, slots=True)

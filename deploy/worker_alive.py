@@ -6,8 +6,8 @@ A process may stand and do nothing. A worker announces itself at every tick of i
 import socket
 import sys
 
+from consent_engine.config.settings import Settings
 from consent_engine.errors import ConsentError
-from consent_engine.settings import Settings
 from consent_engine.wiring import build
 
 HEARD_WITHIN_MS = 20_000

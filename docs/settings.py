@@ -9,8 +9,8 @@ from pydantic.fields import FieldInfo
 
 from consent_engine.adapters.bss import BSS
 from consent_engine.adapters.gateways import GATEWAYS
-from consent_engine.durations import written
-from consent_engine.settings import PREFIX, Settings
+from consent_engine.config.durations import written
+from consent_engine.config.settings import PREFIX, Settings
 
 
 def _names(adapters: Iterable[str]) -> str:

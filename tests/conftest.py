@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 from fakeredis import FakeRedis
 
-from consent_engine.adapters.redis_client import Wire
-from consent_engine.adapters.redis_keys import Cell
-from consent_engine.adapters.redis_registry import RedisRegistry
-from consent_engine.adapters.redis_store import RedisStore
-from consent_engine.domain.admit import PlaceOrder, Placing, Terms
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.registry import RedisRegistry
+from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.domain.admission.admit import PlaceOrder, Placing, Terms
 from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome
 from consent_engine.domain.msisdn import Msisdn, parse
-from consent_engine.domain.order import Order
-from consent_engine.domain.policy import Policy
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
-from consent_engine.engine import Engine
-from consent_engine.pace import Pace
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.limits import Pace
 from consent_engine.ports import Acknowledgement, Activation, Outside, Parsed, Sms, WebhookCall
 from consent_engine.wiring import plans_from
 

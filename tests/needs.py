@@ -17,7 +17,7 @@ from typing import NoReturn
 import pytest
 
 from benchmarks import postgres as databases
-from consent_engine.adapters.redis_binary import OLDEST, candidates, find_binary, version
+from consent_engine.adapters.redis.embedded.binary import OLDEST, candidates, find_binary, version
 from consent_engine.errors import SettingsError
 
 CHROMIUM = Path("/usr/bin/chromium")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from fakeredis import FakeRedis
 
-from consent_engine.adapters.redis_client import Wire, connect
-from consent_engine.adapters.redis_registry import RedisRegistry
-from consent_engine.adapters.redis_server import connect_or_start
-from consent_engine.domain.admit import Listed, Sale
+from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.embedded.server import connect_or_start
+from consent_engine.adapters.redis.registry import RedisRegistry
+from consent_engine.domain.admission.admit import Listed, Sale
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.wiring import plans_from
 from tests import needs

@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from consent_engine.adapters.redis_client import Wire, connect
-from consent_engine.adapters.redis_registry import RedisRegistry
-from consent_engine.adapters.redis_server import EmbeddedServer
+from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
+from consent_engine.adapters.redis.registry import RedisRegistry
+from consent_engine.config.durations import duration
+from consent_engine.config.settings import Settings
 from consent_engine.domain.lifecycle import State
-from consent_engine.durations import duration
 from consent_engine.errors import SettingsError
-from consent_engine.settings import Settings
 from tests import needs
 from tests.acceptance.house import until
 

@@ -7,9 +7,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from consent_engine.api import metrics
+from consent_engine.api.service import prometheus
+from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
-from consent_engine.settings import Settings
 from workers.__main__ import _options
 
 FOLDER = Path(__file__).parents[1] / "deploy" / "kubernetes"
@@ -101,7 +101,7 @@ def test_every_lane_has_workers_and_their_command_is_one_that_workers_understand
 
 def test_each_lane_is_scaled_on_its_own_oldest_age_by_a_metric_that_is_published():
     """KEDA's kind has no schema here: the fields are those that its documentation names."""
-    names = {f"consent_lane_{name}{unit}" for name, unit, _, _ in metrics._LANES}  # noqa: SLF001 - the page's own table
+    names = {f"consent_lane_{name}{unit}" for name, unit, _, _ in prometheus._LANES}  # noqa: SLF001 - the page's own table
     for scaled in SCALED:
         assert scaled["apiVersion"] == "keda.sh/v1alpha1"
         spec = scaled["spec"]

@@ -8,12 +8,12 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from consent_engine import garbage, logs
 from consent_engine.adapters.rq_queue import connect_rq
+from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import ConsentError
-from consent_engine.leash import Stop, tie
-from consent_engine.settings import Settings
+from consent_engine.process import gc_tuning, logs
+from consent_engine.process.shutdown import Stop, tie
 from consent_engine.wiring import Installation, call_bound, installation
 from workers import jobs
 from workers.clock import Clock
@@ -67,7 +67,7 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     slices = jobs.Slices(loop, stop)
     jobs.serve(slices)
     clock.start()
-    garbage.started()
+    gc_tuning.started()
     log.info("works for %s", ", ".join(lanes))
     listen_on(lambda n: LaneWorker(lanes, connect_rq(found.rq_url, RQ_TIMEOUT_S), f"{name}-{n}"), stop)
     log.info("takes no more jobs, %d calls in flight", loop.engine.performer.in_flight())

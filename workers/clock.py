@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
 from consent_engine.domain.effects import Lane
-from consent_engine.engine import Engine
-from consent_engine.measures import Measures
+from consent_engine.engine.counters import Measures
+from consent_engine.engine.engine import Engine
 from consent_engine.ports import LaneDepth
 from workers.engine_loop import close_outside
 from workers.jobs import SLICE_S, told

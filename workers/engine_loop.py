@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Collection
 
 from consent_engine.domain.effects import Lane
-from consent_engine.engine import Engine
-from consent_engine.tally import Tally
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.tally import Tally
 
 CLOSE_S = 5.0
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from consent_engine.domain.effects import WITHOUT_CALLS, Lane
-from consent_engine.leash import Stop
+from consent_engine.process.shutdown import Stop
 from workers.engine_loop import EngineLoop
 
 log = logging.getLogger(__name__)

@@ -6,11 +6,11 @@ is only while it moves: then the store counts.
 
 from collections.abc import Sequence
 
-from consent_engine.archiving import bound
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line import Line
-from consent_engine.domain.order import Order
-from consent_engine.domain.policy import LATE_MARGIN
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.offer.policy import LATE_MARGIN
+from consent_engine.domain.order.order import Order
+from consent_engine.engine.archive import bound
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Archive, Store
 

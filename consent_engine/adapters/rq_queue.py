@@ -12,8 +12,8 @@ from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from consent_engine.adapters.redis_sentinel import is_sentinel, master_of
-from consent_engine.adapters.redis_speech import spoken
+from consent_engine.adapters.redis.hiredis_guard import spoken
+from consent_engine.adapters.redis.topology.sentinel import is_sentinel, master_of
 from consent_engine.domain.effects import Lane
 
 log = logging.getLogger(__name__)

@@ -10,31 +10,31 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from consent_engine import garbage
-from consent_engine.api import (
+from consent_engine.api.http import problems
+from consent_engine.api.http.middleware import Edge
+from consent_engine.api.http.protocol import BoundedHttp
+from consent_engine.api.routes import (
     docs,
     health,
-    inbound,
-    metrics_door,
+    metrics_endpoint,
+    order_stream,
     orders,
     plans,
-    problems,
     refusals,
-    stream,
     tariffs,
+    webhooks,
 )
-from consent_engine.api.edge import Edge
-from consent_engine.api.front import Front
-from consent_engine.api.metrics import Metrics
-from consent_engine.api.protocol import BoundedHttp
+from consent_engine.api.service.prometheus import Metrics
+from consent_engine.api.service.service import Front
 from consent_engine.api.web.install import install as install_pages
-from consent_engine.engine import Engine
+from consent_engine.config.settings import Settings
+from consent_engine.engine.engine import Engine
 from consent_engine.errors import SettingsError
-from consent_engine.settings import Settings
+from consent_engine.process import gc_tuning
 from consent_engine.wiring import Installation
 
 log = logging.getLogger(__name__)
-PARTS = (orders, stream, refusals, plans, tariffs, inbound, health, metrics_door, docs)
+PARTS = (orders, order_stream, refusals, plans, tariffs, webhooks, health, metrics_endpoint, docs)
 """The API; the most asked for come first, since addresses are compared in this order."""
 BACKLOG = 2048
 KEEP_ALIVE_S = 15
@@ -57,7 +57,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with metrics_door.own_address(metrics_socket, metrics):
+        async with metrics_endpoint.own_address(metrics_socket, metrics):
             yield
         front.close()
 
@@ -98,7 +98,7 @@ def run(installation: Installation, host: str, port: int, listening: Callable[[s
         address = f"http://{f'[{host}]' if ':' in host else host}:{ours.getsockname()[1]}"
         log.info("listening at %s", address)
         listening(address)
-        garbage.started()
+        gc_tuning.started()
         server = uvicorn.Server(config)
         app.state.front.streams.ending = lambda: server.should_exit
         _serve(server, ours)

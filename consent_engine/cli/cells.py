@@ -12,8 +12,8 @@ import typer
 from consent_engine.cli.tables import line, table
 
 if TYPE_CHECKING:
-    from consent_engine.adapters.redis_sides import Side
-    from consent_engine.settings import Settings
+    from consent_engine.adapters.redis.reshard.dump import Side
+    from consent_engine.config.settings import Settings
 
 app = typer.Typer(help="Cells, the slices of subscribers: where they are, and moving to another number of them.")
 
@@ -31,9 +31,9 @@ def move(
     replicas: Annotated[int, _REPLICAS] = 0,
 ) -> None:  # fmt: skip
     """Move all data to an empty Redis, into so many cells. Stop APIs and workers first. What died is typed again."""
-    from consent_engine.adapters.redis_cluster import is_cluster
-    from consent_engine.adapters.redis_moving import Move
-    from consent_engine.settings import Settings
+    from consent_engine.adapters.redis.reshard.move import Move
+    from consent_engine.adapters.redis.topology.cluster import is_cluster
+    from consent_engine.config.settings import Settings
 
     settings = Settings.load()
     to = _address(to, "--to")
@@ -49,9 +49,9 @@ def move(
 @app.command()
 def stay(source: Annotated[str | None, _FROM] = None) -> None:
     """Give a move up that did not end: engines may start on the data again. Empty its target afterwards."""
-    from consent_engine.adapters.redis_moving import rest
-    from consent_engine.adapters.redis_moving import stay as given_up
-    from consent_engine.settings import Settings
+    from consent_engine.adapters.redis.reshard.move import rest
+    from consent_engine.adapters.redis.reshard.move import stay as given_up
+    from consent_engine.config.settings import Settings
 
     with _source(Settings.load(), source) as here:
         rest(here)
@@ -61,10 +61,10 @@ def stay(source: Annotated[str | None, _FROM] = None) -> None:
 @app.command("list")
 def show_all() -> None:
     """List the cells: slot, the master that has it, keys."""
-    from consent_engine.adapters.redis_cluster import is_cluster
-    from consent_engine.adapters.redis_moving import places
+    from consent_engine.adapters.redis.reshard.move import places
+    from consent_engine.adapters.redis.topology.cluster import is_cluster
+    from consent_engine.config.settings import Settings
     from consent_engine.errors import SettingsError
-    from consent_engine.settings import Settings
 
     settings = Settings.load()
     if settings.redis_url is None or not is_cluster(settings.redis_url):
@@ -76,8 +76,8 @@ def show_all() -> None:
 @contextmanager
 def _source(settings: "Settings", url: str | None) -> Iterator["Side"]:
     """The data as they are: in as many cells as they say themselves."""
-    from consent_engine.adapters.redis_moving import cells_of
-    from consent_engine.adapters.redis_server import connect_or_start
+    from consent_engine.adapters.redis.embedded.server import connect_or_start
+    from consent_engine.adapters.redis.reshard.move import cells_of
 
     if url is None and settings.redis_url is None:
         with connect_or_start(settings.data_dir, settings.durability, _tell) as server:
@@ -89,9 +89,9 @@ def _source(settings: "Settings", url: str | None) -> Iterator["Side"]:
 
 
 def _side(settings: "Settings", url: str, cells: int, replicas: int = 0) -> "Side":
-    from consent_engine.adapters.redis_client import Wire, connect
-    from consent_engine.adapters.redis_cluster import is_cluster
-    from consent_engine.adapters.redis_sides import Side
+    from consent_engine.adapters.redis.client import Wire, connect
+    from consent_engine.adapters.redis.reshard.dump import Side
+    from consent_engine.adapters.redis.topology.cluster import is_cluster
 
     strict = settings.durability == "strict"
     wires = [Wire(connect(url, tag=str(n)), proves=strict, replicas=replicas) for n in range(cells)]
@@ -101,7 +101,7 @@ def _side(settings: "Settings", url: str, cells: int, replicas: int = 0) -> "Sid
 def _address(url: str, option: str) -> str:
     from pydantic import TypeAdapter, ValidationError
 
-    from consent_engine.settings import RedisUrl
+    from consent_engine.config.settings import RedisUrl
 
     try:
         return str(TypeAdapter(RedisUrl).validate_python(url))

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
+from consent_engine.config.settings import Settings
+from consent_engine.engine.api_keys import Role
 from consent_engine.errors import ConsentError
-from consent_engine.keys import Role
-from consent_engine.settings import Settings
 from consent_engine.simulator import demo
 from consent_engine.simulator.outside import Outside
 from consent_engine.wiring import installation

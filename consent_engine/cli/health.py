@@ -23,8 +23,8 @@ def doctor(
     mend: Annotated[bool, _MEND] = False,  # noqa: FBT002
 ) -> int:
     """Look at settings, server, clocks, workers, stuck work, plans and records. Exit status 1: see to it."""
+    from consent_engine.config.settings import Settings
     from consent_engine.doctor import Level, Wanted, examine, sources
-    from consent_engine.settings import Settings
 
     loaded = Settings.load()
     if not brief:
@@ -48,7 +48,7 @@ def archive(
 ) -> None:
     """Ask settled orders from before there was an archive to move there; workers move them."""
     from consent_engine.cli.opening import opened
-    from consent_engine.durations import duration
+    from consent_engine.config.durations import duration
     from consent_engine.errors import SettingsError
 
     try:

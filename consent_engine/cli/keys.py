@@ -20,7 +20,7 @@ def add(
     role: Annotated[str, typer.Option(help="agent, reviewer, ops, auditor or admin (may do everything).")],
 ) -> None:
     """Make a key. It is printed once, as the last word, and stored as a hash."""
-    from consent_engine.keys import Role
+    from consent_engine.engine.api_keys import Role
 
     try:
         wanted = Role(role)

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from consent_engine.engine import Engine
+    from consent_engine.engine.engine import Engine
 
 
 @contextmanager
 def opened() -> Iterator["Engine"]:
     """An engine; the server it needs is started for the moment if none runs."""
-    from consent_engine.settings import Settings
+    from consent_engine.config.settings import Settings
     from consent_engine.wiring import installation
 
     with installation(Settings.load(), _tell, stocked=False) as found:

@@ -11,8 +11,8 @@ from consent_engine.cli.opening import by, opened
 from consent_engine.cli.tables import Format, instant, line, record, table
 
 if TYPE_CHECKING:
-    from consent_engine.domain.order import Order
-    from consent_engine.engine import Engine
+    from consent_engine.domain.order.order import Order
+    from consent_engine.engine.engine import Engine
 
 _ORDER = typer.Argument(metavar="ORDER", help="The order's id.")
 _MSISDN = typer.Argument(metavar="MSISDN", help="A Chinese mobile number.")
@@ -20,7 +20,7 @@ _MSISDN = typer.Argument(metavar="MSISDN", help="A Chinese mobile number.")
 
 def show(order: Annotated[str, _ORDER]) -> None:
     """Show an order and everything that happened to it. The number is masked."""
-    from consent_engine.domain.compact import compact
+    from consent_engine.domain.canonical_json import compact
     from consent_engine.domain.msisdn import hidden
 
     with opened() as engine:
@@ -96,9 +96,9 @@ def retry(order: Annotated[str, _ORDER]) -> None:
 
 def refuse(msisdn: Annotated[str, _MSISDN], carrier: Annotated[str | None, typer.Option()] = None) -> None:
     """Never call this number again: for one carrier, else for all. Cancels what is open."""
+    from consent_engine.domain.line.restriction import EVERY_CARRIER
     from consent_engine.domain.msisdn import mask, parse
-    from consent_engine.domain.restriction import EVERY_CARRIER
-    from consent_engine.receiving import RefusalAsked
+    from consent_engine.engine.receive import RefusalAsked
 
     number, of = parse(msisdn), _carrier(carrier)
     with opened() as engine:

@@ -24,8 +24,9 @@ def serve(
     leash: Annotated[int | None, _LEASH] = None,
 ) -> None:
     """Run everything on this machine: API, pages, workers, and the embedded server unless CONSENT_REDIS_URL is set."""
-    from consent_engine import logs, supervisor
-    from consent_engine.leash import Stop, tie
+    from consent_engine import supervisor
+    from consent_engine.process import logs
+    from consent_engine.process.shutdown import Stop, tie
 
     logs.set_up("serve")
     stop = Stop()
@@ -44,10 +45,10 @@ def api(
     host: Annotated[str, _HOST] = HOST, port: Annotated[int, _PORT] = PORT, leash: Annotated[int | None, _LEASH] = None
 ) -> None:
     """Run the API alone; workers are `python -m workers`, on any machine."""
-    from consent_engine import logs
     from consent_engine.api.app import run
-    from consent_engine.leash import tie
-    from consent_engine.settings import Settings
+    from consent_engine.config.settings import Settings
+    from consent_engine.process import logs
+    from consent_engine.process.shutdown import tie
     from consent_engine.wiring import installation
 
     logs.set_up("api")

@@ -11,28 +11,28 @@ from urllib.parse import unquote, urlsplit
 from dotenv import dotenv_values
 from redis.exceptions import NoPermissionError, RedisError
 
-from consent_engine.adapters.redis_cells import CellsStore
-from consent_engine.adapters.redis_client import Wire, connect
-from consent_engine.adapters.redis_cluster import is_cluster, master_at
-from consent_engine.adapters.redis_keys import Cell
-from consent_engine.adapters.redis_moving import cells_of
-from consent_engine.adapters.redis_registry import RedisRegistry
-from consent_engine.adapters.redis_sentinel import is_sentinel
-from consent_engine.adapters.redis_server import connect_or_start
-from consent_engine.adapters.redis_store import RedisStore
-from consent_engine.adapters.redis_survey import CellsSurvey, RedisSurvey
+from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.embedded.server import connect_or_start
+from consent_engine.adapters.redis.inspection import CellsSurvey, RedisSurvey
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.registry import RedisRegistry
+from consent_engine.adapters.redis.reshard.move import cells_of
+from consent_engine.adapters.redis.sharded_store import CellsStore
+from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.topology.cluster import is_cluster, master_at
+from consent_engine.adapters.redis.topology.sentinel import is_sentinel
 from consent_engine.adapters.rq_queue import connect_rq
-from consent_engine.adapters.sql_archive import MOST_COUNTED, SqlArchive
+from consent_engine.adapters.sql.archive import MOST_COUNTED, SqlArchive
+from consent_engine.config.durations import millis, written
+from consent_engine.config.settings import PREFIX, Settings
 from consent_engine.doctor import findings, records, server, setup, work
 from consent_engine.doctor.findings import Finding, Level, bad, good, warn
 from consent_engine.doctor.records import Wanted
 from consent_engine.domain.seal import Seal
-from consent_engine.durations import millis, written
+from consent_engine.engine.api_keys import Keys
 from consent_engine.errors import ArchiveUnavailable, ConsentError, SettingsError, StoreUnavailable
-from consent_engine.keys import Keys
 from consent_engine.ports import Store
 from consent_engine.ports.survey import Survey
-from consent_engine.settings import PREFIX, Settings
 
 __all__ = ["Finding", "Level", "Wanted", "examine", "findings", "sources"]
 

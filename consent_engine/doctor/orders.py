@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from consent_engine.domain.consequence import excess, missing, missing_of
-from consent_engine.domain.decision import PARKED, Put
+from consent_engine.domain.decide.consequence import excess, missing, missing_of
+from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import READ, WAKE_LINE, WAKE_UNDECIDED, Lane, Millis, Pending, lane_of
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.line import Line
-from consent_engine.domain.order import Order
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import sound
 from consent_engine.ports import Archive, Commit, LineChange, OrderChange, Owner, Store, Word
 from consent_engine.ports.survey import Survey

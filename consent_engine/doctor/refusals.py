@@ -7,11 +7,11 @@ import uuid
 from collections.abc import Iterator, Mapping
 
 from consent_engine.doctor.orders import PIECE, Looker, pieces
+from consent_engine.domain.canonical_json import compact, parsed
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.compact import compact, parsed
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.restriction import EVERY_CARRIER, Kind
-from consent_engine.domain.retention import Retention
+from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind
+from consent_engine.domain.order.retention import Retention
 from consent_engine.ports import Posted, Standing, Store
 from consent_engine.ports.survey import Survey
 

@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 
-from consent_engine.catalogue import Catalogue
+from consent_engine.config.settings import SIMULATED, Settings
 from consent_engine.doctor.findings import Finding, bad, good, warn
-from consent_engine.domain.admit import Sale
+from consent_engine.domain.admission.admit import Sale
 from consent_engine.domain.effects import Millis
+from consent_engine.engine.api_keys import Keys, Role
+from consent_engine.engine.catalogue import Catalogue
 from consent_engine.errors import SettingsError
-from consent_engine.keys import Keys, Role
 from consent_engine.ports import Registry
-from consent_engine.settings import SIMULATED, Settings
 from consent_engine.wiring import outside
 
 SKEW_MS = 5_000

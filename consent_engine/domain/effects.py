@@ -15,7 +15,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.json import Decoder
 
-from consent_engine.domain.compact import compact
+from consent_engine.domain.canonical_json import compact
 
 Millis = int
 """An instant: milliseconds since 1970-01-01T00:00Z, as the store's server counts them."""

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.event import chain
 from consent_engine.domain.lifecycle import State, advance
-from consent_engine.domain.line import Line, line_id
+from consent_engine.domain.line.line import Line, line_id
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.order import Order
+from consent_engine.domain.order.event import chain
+from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord, IllegalTransition
 
 FIELD = "mac"

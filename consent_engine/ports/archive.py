@@ -7,7 +7,7 @@ from typing import Protocol
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.order import Order
+from consent_engine.domain.order.order import Order
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.restriction import Restriction
+from consent_engine.domain.line.restriction import Restriction
 
 
 class LiftedWord(StrEnum):

@@ -6,14 +6,14 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
-from consent_engine.domain.admit import Listed, Sale
-from consent_engine.domain.decision import Drop, Put
+from consent_engine.domain.admission.admit import Listed, Sale
+from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.line import Line, Unread
-from consent_engine.domain.order import Order
-from consent_engine.domain.plan import Plan
-from consent_engine.domain.restriction import Kind
+from consent_engine.domain.line.line import Line, Unread
+from consent_engine.domain.line.restriction import Kind
+from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.order.order import Order
 from consent_engine.ports.archive import Archive, Leaving
 from consent_engine.ports.inbox import Posted, Stored
 from consent_engine.ports.lists import LiftedWord, Standing, Tally

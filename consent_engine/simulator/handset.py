@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import web
 
-from consent_engine.leash import Stop, tie
+from consent_engine.process.shutdown import Stop, tie
 from consent_engine.simulator.answers import signed_object
 from consent_engine.simulator.handsets import instant
 from consent_engine.simulator.tasks import Tasks

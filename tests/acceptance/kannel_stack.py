@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from consent_engine.adapters.redis_server import connect_or_start
+from consent_engine.adapters.redis.embedded.server import connect_or_start
 from tests import needs
 from tests.acceptance.kannel_air import Text, heard
 from tests.acceptance.kannel_processes import DEADLINE_S, Running, free_ports, running

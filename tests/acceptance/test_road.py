@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from consent_engine.adapters.redis_client import connect
+from consent_engine.adapters.redis.client import connect
 from tests import needs
 from tests.acceptance.house import call, command_of, descendants, house, until
 

@@ -21,19 +21,19 @@ from pathlib import Path
 
 import pytest
 
-from consent_engine.adapters.redis_binary import find_binary
-from consent_engine.adapters.redis_client import Wire, connect
-from consent_engine.adapters.redis_registry import RedisRegistry
-from consent_engine.adapters.redis_server import EmbeddedServer
-from consent_engine.adapters.redis_store import RedisStore
-from consent_engine.data_folder import kept_secret
-from consent_engine.domain.admit import PlaceOrder, Placing, Terms
+from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.embedded.binary import find_binary
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
+from consent_engine.adapters.redis.registry import RedisRegistry
+from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.config.data_folder import kept_secret
+from consent_engine.domain.admission.admit import PlaceOrder, Placing, Terms
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Reply
-from consent_engine.engine import Engine
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.limits import Pace
 from consent_engine.errors import ConsentError, SettingsError
-from consent_engine.pace import Pace
 from consent_engine.ports import Outside
 from tests import needs
 from tests.acceptance.house import House, house, until

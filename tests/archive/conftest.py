@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from fakeredis import FakeRedis
 
-from consent_engine.adapters.redis_client import connect
-from consent_engine.adapters.redis_server import connect_or_start
-from consent_engine.adapters.sql_archive import SqlArchive
+from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.redis.embedded.server import connect_or_start
+from consent_engine.adapters.sql.archive import SqlArchive
 from tests import needs
 from tests.archive.house import SHORT, Town, emptied
 

@@ -6,19 +6,19 @@ from contextlib import contextmanager
 from sqlalchemy import text
 
 from consent_engine.adapters.archived_store import ArchivedStore
-from consent_engine.adapters.redis_client import Wire
-from consent_engine.adapters.redis_keys import Cell
-from consent_engine.adapters.redis_registry import RedisRegistry
-from consent_engine.adapters.redis_store import RedisStore
-from consent_engine.adapters.sql_archive import SqlArchive
-from consent_engine.adapters.sql_connections import connected
-from consent_engine.domain.admit import Terms
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.registry import RedisRegistry
+from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.connections import connected
+from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.retention import Retention
+from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import Seal, sound
-from consent_engine.engine import Engine
-from consent_engine.listing import Filter
-from consent_engine.pace import Pace
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.limits import Pace
+from consent_engine.engine.listing import Filter
 from consent_engine.ports import Outside
 from tests.conftest import NUMBER, SENDERS, World
 

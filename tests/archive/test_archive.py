@@ -5,13 +5,15 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, update
 
-from consent_engine.adapters.sql_tables import ORDERS
-from consent_engine.domain.admit import Placing
+from consent_engine.adapters.sql.tables import ORDERS
+from consent_engine.domain.admission.admit import Placing
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Purpose, Uncertain
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.seal import sound
 from consent_engine.domain.sms import Delivery
+from consent_engine.engine.listing import Filter
+from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import (
     DoNotCall,
     IdempotencyConflict,
@@ -20,9 +22,7 @@ from consent_engine.errors import (
     OrderNotFound,
     TooLate,
 )
-from consent_engine.listing import Filter
 from consent_engine.ports import Left, Retiring
-from consent_engine.receiving import RefusalAsked
 from tests.archive.house import LONG
 from tests.conftest import NUMBER
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from consent_engine import cli
-from consent_engine.adapters.sql_archive import SqlArchive
-from consent_engine.api.metrics import look_at, of_store
+from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.api.service.prometheus import look_at, of_store
 from consent_engine.cli import health
 from consent_engine.cli.tables import Format
 from consent_engine.domain.effects import WAKE_ARCHIVE

@@ -7,15 +7,15 @@ from time import monotonic
 
 import pytest
 
-from consent_engine.adapters.redis_client import Wire
-from consent_engine.adapters.redis_store import RedisStore
-from consent_engine.adapters.sql_archive import SqlArchive
-from consent_engine.domain.admit import Placing
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.domain.admission.admit import Placing
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Delivery
+from consent_engine.engine.listing import Filter
 from consent_engine.errors import ArchiveUnavailable, IdempotencyConflict, StoreUnavailable
-from consent_engine.listing import Filter
 from consent_engine.ports import Retiring
 from tests.archive.house import LONG, SHORT, Town, broken, everywhere
 from tests.conftest import NUMBER

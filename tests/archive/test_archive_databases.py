@@ -16,9 +16,9 @@ from fakeredis import FakeRedis
 from sqlalchemy import event, text
 
 from benchmarks import postgres
-from consent_engine.adapters.sql_archive import SqlArchive
-from consent_engine.adapters.sql_connections import TIMEOUT_S
-from consent_engine.adapters.sql_pause import DOWN_S, MOST_DOWN_S, Pause
+from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.circuit_breaker import DOWN_S, MOST_DOWN_S, Pause
+from consent_engine.adapters.sql.connections import TIMEOUT_S
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Delivery, DeliveryReport
@@ -280,7 +280,7 @@ print(sum(len(archive.keep({order: record})) for _ in range(20) for order, recor
 
 def crowd_of(size, script, url, first=""):
     """What processes say that do the same at the same moment."""
-    head = f"import json, sys\nfrom consent_engine.adapters.sql_archive import SqlArchive\nurl = {url!r}\n"
+    head = f"import json, sys\nfrom consent_engine.adapters.sql.archive import SqlArchive\nurl = {url!r}\n"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     crowd = [subprocess.Popen([sys.executable, "-c", head + script], **pipes) for _ in range(size)]
     for each in crowd:

@@ -3,13 +3,13 @@
 import pytest
 from sqlalchemy import update
 
-from consent_engine.adapters.sql_tables import ORDERS
+from consent_engine.adapters.sql.tables import ORDERS
 from consent_engine.api.web.board import look
 from consent_engine.cli.ops import _stuck
-from consent_engine.domain.admit import Placing
+from consent_engine.domain.admission.admit import Placing
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.line import request_key
+from consent_engine.domain.line.line import request_key
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Delivery
 from consent_engine.errors import DoNotCall, IdempotencyConflict, OrderNotFound

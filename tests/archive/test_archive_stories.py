@@ -15,12 +15,12 @@ from fakeredis import FakeRedis
 from hypothesis import strategies as st
 from hypothesis.stateful import multiple, rule, run_state_machine_as_test
 
-from consent_engine.adapters.redis_client import connect
-from consent_engine.adapters.sql_archive import SqlArchive
-from consent_engine.domain.admit import Placing
+from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.domain.admission.admit import Placing
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
-from consent_engine.domain.event import link
-from consent_engine.domain.policy import Policy
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.event import link
 from consent_engine.domain.seal import sound
 from consent_engine.errors import ArchiveUnavailable, ConsentError, IdempotencyConflict, StoreUnavailable
 from tests.archive.house import LONG, Town, emptied

@@ -4,18 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 from consent_engine.adapters.archived_store import ArchivedStore
-from consent_engine.adapters.redis_cells import CellsStore
-from consent_engine.adapters.redis_client import Wire
-from consent_engine.adapters.redis_keys import Cell
-from consent_engine.adapters.redis_registry import RedisRegistry
-from consent_engine.adapters.redis_sides import Side
-from consent_engine.adapters.redis_store import RedisStore
-from consent_engine.domain.admit import Terms
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.registry import RedisRegistry
+from consent_engine.adapters.redis.reshard.dump import Side
+from consent_engine.adapters.redis.sharded_store import CellsStore
+from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.effects import Lane, Uncertain
+from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.restriction import Kind
-from consent_engine.engine import Engine, RefusalAsked
-from consent_engine.pace import Pace
+from consent_engine.engine.engine import Engine, RefusalAsked
+from consent_engine.engine.limits import Pace
 from consent_engine.ports import Archive, Outside, Store
 from tests.cluster.load import number
 from tests.conftest import SENDERS, Clock, World

@@ -3,8 +3,8 @@
 import pytest
 from fakeredis import FakeRedis
 
-from consent_engine.adapters.redis_client import Wire
-from consent_engine.adapters.redis_moving import Move
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.reshard.move import Move
 from tests.cluster.celled import Celled
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
-from consent_engine.adapters.redis_keys import Cell
+from consent_engine.adapters.redis.keys import Cell
 from tests.acceptance.house import free_port, until
 from tests.durability.servers import DURABLE, Server, server
 

@@ -3,17 +3,17 @@
 import pytest
 from fakeredis import FakeRedis
 
-from consent_engine.adapters import redis_cells
-from consent_engine.adapters.redis_cells import cell_of
-from consent_engine.adapters.redis_client import Wire
-from consent_engine.domain.admit import Placing
+from consent_engine.adapters.redis import sharded_store
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.sharded_store import cell_of
+from consent_engine.domain.admission.admit import Placing
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.inbox import UnreadRefusal, kept_message
-from consent_engine.domain.line import line_id, request_key
+from consent_engine.domain.line.line import line_id, request_key
+from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import SLOTS, slot
-from consent_engine.domain.restriction import Kind
 from consent_engine.domain.sms import Reply
-from consent_engine.engine import RefusalAsked
+from consent_engine.engine.engine import RefusalAsked
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Posted
 from tests.cluster.celled import Celled, person
@@ -161,7 +161,7 @@ def test_a_cell_that_is_cut_off_is_left_out_and_asked_again_when_its_time_is_ove
     assert len(store.lease(Lane.SMS, 10)) == 3
     for n in range(CELLS):
         world.wires[n].cut = True
-    monkeypatch.setattr(redis_cells, "DOWN_S", -1.0)
+    monkeypatch.setattr(sharded_store, "DOWN_S", -1.0)
     with pytest.raises(StoreUnavailable):
         store.lease(Lane.SMS, 10)
     with pytest.raises(StoreUnavailable):

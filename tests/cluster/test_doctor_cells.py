@@ -3,9 +3,9 @@
 import pytest
 from fakeredis import FakeRedis
 
-from consent_engine.adapters import redis_survey
-from consent_engine.adapters.redis_cells import cell_of
-from consent_engine.adapters.redis_survey import CellsSurvey, RedisSurvey
+from consent_engine.adapters.redis import inspection
+from consent_engine.adapters.redis.inspection import CellsSurvey, RedisSurvey
+from consent_engine.adapters.redis.sharded_store import cell_of
 from consent_engine.doctor import records
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.records import Wanted
@@ -79,7 +79,7 @@ def test_an_order_in_no_list_and_a_lost_record_of_the_last_cell_are_found(world)
 
 
 def test_a_look_at_a_few_is_a_look_at_every_cell(world, monkeypatch):
-    monkeypatch.setattr(redis_survey, "PIECE", 2)
+    monkeypatch.setattr(inspection, "PIECE", 2)
     lived_in(world, 2 * MANY)
     some = survey(world).waiting(Lane.TIMER, None)
     pieces = [next(some) for _ in range(2 * COUNT)]

@@ -6,16 +6,16 @@ from random import Random
 
 import pytest
 
-from consent_engine.adapters.redis_client import Calls, Wire, connect
-from consent_engine.adapters.redis_keys import Cell
-from consent_engine.adapters.redis_moving import Move, fence, stay
-from consent_engine.adapters.redis_sides import Side
-from consent_engine.domain.admit import PlaceOrder, Placing
+from consent_engine.adapters.redis.client import Calls, Wire, connect
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.reshard.dump import Side
+from consent_engine.adapters.redis.reshard.move import Move, fence, stay
+from consent_engine.config.settings import Settings
+from consent_engine.domain.admission.admit import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import SettingsError, StoreUnavailable
-from consent_engine.receiving import RefusalAsked
-from consent_engine.settings import Settings
 from consent_engine.wiring import Installation, plans_from
 from tests.cluster.conftest import CELLS
 from tests.durability.servers import server

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from consent_engine.adapters.redis_client import Wire, connect
-from consent_engine.adapters.redis_moving import rest
-from consent_engine.adapters.redis_registry import RedisRegistry
-from consent_engine.adapters.redis_sides import Side
+from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.registry import RedisRegistry
+from consent_engine.adapters.redis.reshard.dump import Side
+from consent_engine.adapters.redis.reshard.move import rest
 from consent_engine.errors import SettingsError
 from tests.acceptance.house import house, until
 from tests.cluster.celled import Celled

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from consent_engine.adapters.redis_client import Wire
-from consent_engine.adapters.redis_moving import cells_of, stay
-from consent_engine.adapters.sql_archive import SqlArchive
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.reshard.move import cells_of, stay
+from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import BrokenRecord, SettingsError
 from tests.archive.house import LONG

@@ -5,8 +5,8 @@ from redis import Redis
 from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError
 from redis.exceptions import ConnectionError as Unreachable
 
-from consent_engine.adapters.redis_client import Calls, Wire, connect
-from consent_engine.adapters.redis_cluster import Owners, _OwnerConnection, master_at
+from consent_engine.adapters.redis.client import Calls, Wire, connect
+from consent_engine.adapters.redis.topology.cluster import Owners, _OwnerConnection, master_at
 from consent_engine.errors import StoreUnavailable
 
 SEEDS = (("a", 1), ("b", 2), ("c", 3))

@@ -2,11 +2,11 @@
 
 from collections import Counter
 
-from consent_engine.api.front import Post, take
+from consent_engine.api.service.service import Post, take
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
+from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Acknowledgement, Parsed, Stored, WebhookCall
-from consent_engine.receiving import RefusalAsked
 from tests.cluster.test_cells_store import people_of, placings, world  # noqa: F401 - the fixture
 
 SAID = Acknowledgement(200, b"", "text/plain")

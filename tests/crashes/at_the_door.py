@@ -5,12 +5,14 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from consent_engine.domain.admit import Placing
+from consent_engine.domain.admission.admit import Placing
 from consent_engine.domain.effects import Lane, Outcome, Rejected, Uncertain
 from consent_engine.domain.lifecycle import State, Trigger
-from consent_engine.domain.order import Order
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Delivery, DeliveryReport
-from consent_engine.engine import Engine
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.place import Placed
+from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import (
     ConsentError,
     DoNotCall,
@@ -18,9 +20,7 @@ from consent_engine.errors import (
     StoreUnavailable,
     TooLate,
 )
-from consent_engine.placing import Placed
 from consent_engine.ports import Sms
-from consent_engine.receiving import RefusalAsked
 from tests.conftest import SENDERS
 from tests.crashes.dying import Fate, Told
 from tests.crashes.operation import BEST, FIBRE, ONE, PACK, TWO, Operation

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from consent_engine.domain.effects import Lane, Outcome, Rejected, Unavailable, Uncertain
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.order import Order
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
-from consent_engine.engine import Engine
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.receive import RefusalAsked
 from consent_engine.ports import Activation, Sms
-from consent_engine.receiving import RefusalAsked
 from tests.conftest import SENDERS
 from tests.crashes.dying import Fate, Told
 from tests.crashes.operation import BEST, FIBRE, ONE, PACK, TWO, Operation

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Mapping
 
 from consent_engine.domain.effects import Accepted, Outcome
-from consent_engine.domain.order import Order
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Delivery, DeliveryReport
-from consent_engine.engine import Engine
+from consent_engine.engine.engine import Engine
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Activation, Sms
 from tests.crashes.dying import Fate, Told

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from consent_engine.adapters.redis_binary import Answer, ask, configuration, find_binary
+from consent_engine.adapters.redis.embedded.binary import Answer, ask, configuration, find_binary
 
 WAIT_S = 20.0
 LOOK_S = 0.001

@@ -13,22 +13,22 @@ from msgspec.structs import asdict
 from redis import Redis
 from rq import Queue
 
-from consent_engine.adapters.redis_client import Wire, connect
-from consent_engine.adapters.redis_packing import DUE
-from consent_engine.adapters.redis_registry import RedisRegistry
-from consent_engine.adapters.redis_store import RedisStore
+from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.codec import DUE
+from consent_engine.adapters.redis.registry import RedisRegistry
+from consent_engine.adapters.redis.store import RedisStore
 from consent_engine.adapters.rq_queue import connect_rq
-from consent_engine.domain.admit import Placing, Terms
+from consent_engine.domain.admission.admit import Placing, Terms
 from consent_engine.domain.effects import Accepted, Lane, Outcome, Pending, Purpose, Uncertain
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State, Trigger
-from consent_engine.domain.order import Order
-from consent_engine.domain.policy import Policy
-from consent_engine.domain.restriction import Kind, name_of
+from consent_engine.domain.line.restriction import Kind, name_of
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Reply
-from consent_engine.engine import Engine
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.limits import Pace
 from consent_engine.errors import DoNotCall
-from consent_engine.pace import Pace
 from consent_engine.ports import Activation, Outside, Sms
 from tests.conftest import SENDERS, Clock, FakeQueue, World
 from tests.crashes.dying import Fate, MortalQueue, born, lines, mortal

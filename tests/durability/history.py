@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 from redis import Redis
 
-from consent_engine.adapters.redis_client import Wire, connect
-from consent_engine.adapters.redis_packing import DUE, OFFERS, inbox_key, order_of
-from consent_engine.adapters.redis_registry import RedisRegistry
-from consent_engine.adapters.redis_store import RedisStore
-from consent_engine.domain.admit import Placing, Terms
+from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.codec import DUE, OFFERS, inbox_key, order_of
+from consent_engine.adapters.redis.registry import RedisRegistry
+from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.domain.admission.admit import Placing, Terms
 from consent_engine.domain.effects import Lane, Rejected, Uncertain
-from consent_engine.domain.line import Entry, Line, line_id
+from consent_engine.domain.line.line import Entry, Line, line_id
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.order import Order, replay
+from consent_engine.domain.order.order import Order, replay
 from consent_engine.domain.sms import Delivery
-from consent_engine.engine import Engine, RefusalAsked
-from consent_engine.pace import Pace
+from consent_engine.engine.engine import Engine, RefusalAsked
+from consent_engine.engine.limits import Pace
 from consent_engine.ports import Outside
 from tests.acceptance.house import until
 from tests.conftest import NUMBER, SENDERS, Clock, World

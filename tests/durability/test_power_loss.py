@@ -15,7 +15,7 @@ from time import monotonic
 import pytest
 from redis.exceptions import ResponseError
 
-from consent_engine.adapters import redis_client
+from consent_engine.adapters.redis import client
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import ConsentError, NotDurable
 from tests.conftest import NUMBER, SENDERS, Clock
@@ -185,7 +185,7 @@ def _exists(world: Durable, order: str) -> bool:
 
 def test_an_acknowledgement_waits_for_the_disk(tmp_path, monkeypatch):
     """A server that never syncs proves nothing: the answer is no, and the same request again is one order."""
-    monkeypatch.setattr(redis_client, "PROOF_TIMEOUT_MS", 300)
+    monkeypatch.setattr(client, "PROOF_TIMEOUT_MS", 300)
     with server(tmp_path / "s", "appendfsync always") as running, closing(Durable(running)) as world:
         running.do("CONFIG", "SET", "appendfsync", "no")
         with pytest.raises(NotDurable):

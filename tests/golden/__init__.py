@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from consent_engine.adapters.redis_packing import unread_of, whole
-from consent_engine.adapters.sql_rows import order_of, row_of
-from consent_engine.domain.doc import offer_named
-from consent_engine.domain.event import seal
-from consent_engine.domain.line import Line
-from consent_engine.domain.offer import Offer
-from consent_engine.domain.order import Order, replay
-from consent_engine.domain.restriction import Restriction, name_of
+from consent_engine.adapters.redis.codec import unread_of, whole
+from consent_engine.adapters.sql.rows import order_of, row_of
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.restriction import Restriction, name_of
+from consent_engine.domain.offer.offer import Offer
+from consent_engine.domain.order.agreement import offer_named
+from consent_engine.domain.order.event import seal
+from consent_engine.domain.order.order import Order, replay
 
 KEPT = Path(__file__).with_name("kept.json.gz")
 NOW = 2**41

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from fakeredis import FakeRedis
 
-from consent_engine.domain.admit import PlaceOrder, Placing
+from consent_engine.domain.admission.admit import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.policy import Policy
+from consent_engine.domain.offer.policy import Policy
 from consent_engine.ports import ApiKey
 from tests.conftest import World
 from tests.golden import Records, dumped

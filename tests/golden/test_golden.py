@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from fakeredis import FakeRedis
 
-from consent_engine.adapters.redis_client import Wire, connect
-from consent_engine.adapters.redis_registry import RedisRegistry
-from consent_engine.adapters.redis_server import EmbeddedServer
+from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
+from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.domain.lifecycle import State, Trigger
 from tests import needs
 from tests.golden import dumped, kept, kind_of, looked_at

@@ -8,21 +8,21 @@ import tarfile
 
 import pytest
 
-from consent_engine.adapters.redis_client import Wire, connect
-from consent_engine.adapters.redis_registry import RedisRegistry
-from consent_engine.adapters.redis_server import EmbeddedServer
-from consent_engine.adapters.redis_store import RedisStore
-from consent_engine.adapters.redis_survey import RedisSurvey
+from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
+from consent_engine.adapters.redis.inspection import RedisSurvey
+from consent_engine.adapters.redis.registry import RedisRegistry
+from consent_engine.adapters.redis.store import RedisStore
 from consent_engine.doctor import records
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.records import Wanted
-from consent_engine.domain.admit import Placing, Terms
+from consent_engine.domain.admission.admit import Placing, Terms
 from consent_engine.domain.effects import Accepted, Lane
-from consent_engine.domain.policy import Policy
+from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery
-from consent_engine.engine import Engine
-from consent_engine.pace import Pace
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.limits import Pace
 from consent_engine.ports import Outside
 from tests import needs
 from tests.conftest import SENDERS, Clock, World

@@ -14,11 +14,11 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from consent_engine.adapters.redis_client import connect
-from consent_engine.adapters.redis_server import EmbeddedServer
+from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.domain.msisdn import parse
-from consent_engine.domain.policy import Policy
+from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.sms import Delivery
 from tests.conftest import World
 

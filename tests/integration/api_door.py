@@ -12,13 +12,13 @@ from pathlib import Path
 import httpx
 from redis import Redis
 
-from consent_engine.adapters.redis_server import connect_or_start
+from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.api.app import create_app
-from consent_engine.api.openapi import ORDER
-from consent_engine.domain.admit import PlaceOrder, Placing
+from consent_engine.api.document.openapi import ORDER
+from consent_engine.config.settings import Settings
+from consent_engine.domain.admission.admit import PlaceOrder, Placing
 from consent_engine.domain.signature import HEADER, sign
-from consent_engine.keys import Role
-from consent_engine.settings import Settings
+from consent_engine.engine.api_keys import Role
 from consent_engine.wiring import Installation, plans_from
 
 SECRET = "gateway-secret-gateway-secret"

@@ -3,7 +3,7 @@
 import re
 
 from consent_engine.api.app import create_app
-from consent_engine.keys import Role
+from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import Door
 
 SAME = {"Sec-Fetch-Site": "same-origin"}

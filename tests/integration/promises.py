@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from consent_engine.adapters.redis_packing import DUE
+from consent_engine.adapters.redis.codec import DUE
 from consent_engine.domain.effects import ACTIVATE, WAKE_UNDECIDED
-from consent_engine.domain.event import link
 from consent_engine.domain.grammar import Keyword, read
-from consent_engine.domain.line import Entry
-from consent_engine.domain.order import replay
-from consent_engine.domain.restriction import SUSPICION_LASTS_MS, Kind, name_of
+from consent_engine.domain.line.line import Entry
+from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, name_of
+from consent_engine.domain.order.event import link
+from consent_engine.domain.order.order import replay
 
 NUMBERS = ("+8613800138000", "+8613900139000")
 HOURS = 3_600_000

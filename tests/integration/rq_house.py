@@ -14,10 +14,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from consent_engine.adapters.redis_server import EmbeddedServer
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.adapters.rq_queue import connect_rq
-from consent_engine.domain.admit import PlaceOrder, Placing
-from consent_engine.settings import Settings
+from consent_engine.config.settings import Settings
+from consent_engine.domain.admission.admit import PlaceOrder, Placing
 from consent_engine.wiring import Installation, installation
 from tests import needs
 

@@ -6,12 +6,14 @@ import dataclasses
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.api import admission, batching, edge, front
-from consent_engine.api.admission import most_waiting, room
+from consent_engine.api.coalescing import group_commit
+from consent_engine.api.http import middleware
+from consent_engine.api.service import admission, service
+from consent_engine.api.service.admission import most_waiting, room
+from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
-from consent_engine.keys import Role
+from consent_engine.engine.api_keys import Role
 from consent_engine.ports import LaneDepth
-from consent_engine.settings import Settings
 from tests.integration.api_door import FULL_SECRET, NUMBER, SECRET, Door, is_problem, order, reply, server
 
 EMPTY = LaneDepth(due=0, late=0, parked=0, waiting=0)
@@ -153,4 +155,4 @@ def test_whoever_is_under_way_during_a_look_is_counted(door):
 
 def test_orders_alone_cannot_take_all_places_at_the_edge():
     """Who waits to be placed is under way: a gateway's post must find a place however many do."""
-    assert front.MOST_PLACING + batching.MOST_IN_BATCH < edge.MOST_UNDER_WAY / 2
+    assert service.MOST_PLACING + group_commit.MOST_IN_BATCH < middleware.MOST_UNDER_WAY / 2

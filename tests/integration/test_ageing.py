@@ -5,14 +5,14 @@ import threading
 
 import pytest
 
-from consent_engine.adapters.redis_client import Wire
-from consent_engine.adapters.redis_store import RedisStore
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.store import RedisStore
 from consent_engine.domain.effects import WAKE_LINE, Lane
-from consent_engine.domain.line import STRANGER_MS
+from consent_engine.domain.line.line import STRANGER_MS
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.retention import Retention
+from consent_engine.domain.order.retention import Retention
+from consent_engine.engine.receive import RefusalAsked
 from consent_engine.ports import Aged, LiftedWord
-from consent_engine.receiving import RefusalAsked
 from tests.conftest import NUMBER
 from workers.clock import Clock
 

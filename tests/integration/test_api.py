@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from consent_engine.api import stream
-from consent_engine.api.examples import PLAN
-from consent_engine.api.views import OrderView
+from consent_engine.api.routes import order_stream
+from consent_engine.api.schemas.examples import PLAN
+from consent_engine.api.schemas.views import OrderView
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.keys import Role
-from consent_engine.receiving import RefusalAsked
+from consent_engine.engine.api_keys import Role
+from consent_engine.engine.receive import RefusalAsked
 from tests.integration.api_door import NUMBER, OTHER, is_problem, order, reply
 
 ANSWER = ["id", "state", "stage", "version", "head", "msisdn", "carrier", "plan", "confirmation", "reply_by",
@@ -237,7 +237,7 @@ def ask(door, route, role, order_id):
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("route", ROUTES, ids=" ".join)
 def test_a_role_may_what_the_contract_says(door, route, role, monkeypatch):
-    monkeypatch.setattr(stream, "LINGER_S", 0)
+    monkeypatch.setattr(order_stream, "LINGER_S", 0)
     placed = door.place().json()["id"]
     door.engine.refuse(RefusalAsked(Msisdn(LIFTED), "*", "web", "me"))
     if route[1].endswith("/stream"):

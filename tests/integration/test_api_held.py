@@ -2,9 +2,9 @@
 
 import pytest
 
-from consent_engine.api.listed import HeldList
+from consent_engine.api.schemas.lists import HeldList
 from consent_engine.domain.effects import Lane
-from consent_engine.keys import Role
+from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import NUMBER, OTHER, is_problem, reply
 from tests.integration.test_api import work
 

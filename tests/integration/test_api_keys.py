@@ -5,10 +5,10 @@ from threading import Barrier
 
 import pytest
 
-from consent_engine.api import stream
+from consent_engine.api.routes import order_stream
 from consent_engine.domain.effects import Lane
+from consent_engine.engine.api_keys import Role
 from consent_engine.errors import Malformed
-from consent_engine.keys import Role
 from tests.integration.api_door import NUMBER, is_problem, order, reply
 from tests.integration.test_api import ROUTES, ask, work
 
@@ -81,7 +81,7 @@ def test_names_of_keys_from_before_names_were_kept_are_given_once_too(door):
 def test_an_agent_has_nothing_to_do_with_an_order_of_a_revoked_key_of_its_name(door, route, monkeypatch):
     placed = door.place().json()["id"]
     if route[1].endswith("/stream"):
-        monkeypatch.setattr(stream, "LINGER_S", 0)
+        monkeypatch.setattr(order_stream, "LINGER_S", 0)
         door.engine.cancel(placed, "me", "so that its stream would end")
     second_key_of_the_name(door)
     before = door.kept()

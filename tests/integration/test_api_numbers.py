@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from consent_engine.domain.effects import Lane
+from consent_engine.engine.api_keys import Role
 from consent_engine.errors import Malformed
-from consent_engine.keys import Role
 from tests.integration.api_door import FULL_SECRET, NUMBER, is_problem, order, reply
 from tests.integration.test_api import work
 

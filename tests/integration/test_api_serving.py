@@ -15,16 +15,18 @@ from collections import Counter
 import httpx
 import pytest
 
-from consent_engine.api import auth, batching, body, edge
-from consent_engine.api.batching import Batcher, Crew
-from consent_engine.api.body import parse
-from consent_engine.api.front import Post, weigh
-from consent_engine.api.problems import STATUS, status_of
-from consent_engine.api.recent import Recent
+from consent_engine.api.coalescing import group_commit
+from consent_engine.api.coalescing.group_commit import Batcher, Crew
+from consent_engine.api.coalescing.ttl_cache import Recent
+from consent_engine.api.http import bodies, middleware
+from consent_engine.api.http.bodies import parse
+from consent_engine.api.http.problems import STATUS, status_of
+from consent_engine.api.service import callers
+from consent_engine.api.service.service import Post, weigh
+from consent_engine.engine.api_keys import Role
+from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import BrokenRecord, ConsentError, Malformed, StoreUnavailable
-from consent_engine.keys import Role
 from consent_engine.ports import WebhookCall
-from consent_engine.receiving import RefusalAsked
 from tests.integration.api_door import FULL_SECRET, NUMBER, SECRET, is_problem, logged, order, reply
 from tests.integration.test_api import ROUTES
 
@@ -177,7 +179,7 @@ def test_every_thread_has_an_engine_of_its_own():
 
 
 def test_a_crew_turns_away_what_is_too_much(monkeypatch):
-    monkeypatch.setattr(batching, "MOST_ASKED", 3)
+    monkeypatch.setattr(group_commit, "MOST_ASKED", 3)
     go = threading.Event()
 
     async def ask():
@@ -235,8 +237,8 @@ def test_an_answer_is_forgotten_in_time():
 
 
 def test_a_revoked_key_is_dead_within_a_second(door, monkeypatch):
-    assert auth.KNOWN_S <= 1
-    monkeypatch.setattr(auth, "KNOWN_S", 0)  # the second is over at once
+    assert callers.KNOWN_S <= 1
+    monkeypatch.setattr(callers, "KNOWN_S", 0)  # the second is over at once
     door.serve(door.installation.engine)
     assert door.call("GET", "/v1/plans", Role.AGENT).status_code == 200
     door.engine.keys.revoke("the-agent")
@@ -300,7 +302,7 @@ def test_without_the_store_everything_says_try_again(door):
 
 
 def test_a_body_that_never_ends_is_not_waited_for(door, monkeypatch):
-    monkeypatch.setattr(body, "READ_S", 0.01)
+    monkeypatch.setattr(bodies, "READ_S", 0.01)
 
     async def endless():
         yield b"{"
@@ -315,7 +317,7 @@ def test_a_body_that_never_ends_is_not_waited_for(door, monkeypatch):
 
 
 def test_too_many_requests_under_way_are_turned_away(door, monkeypatch):
-    monkeypatch.setattr(edge, "MOST_UNDER_WAY", 0)
+    monkeypatch.setattr(middleware, "MOST_UNDER_WAY", 0)
     is_problem(door.call("GET", "/healthz"), 503, "store_unavailable")
 
 
@@ -487,7 +489,7 @@ SERVE = """
 import logging, sys
 from pathlib import Path
 from consent_engine.api.app import run
-from consent_engine.settings import Settings
+from consent_engine.config.settings import Settings
 from consent_engine.wiring import Installation
 logging.basicConfig(level=logging.DEBUG)
 settings = Settings.load({"CONSENT_DATA_DIR": sys.argv[2], "CONSENT_SECRET": sys.argv[3]}, None)

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from consent_engine.adapters.redis_client import Wire, connect
-from consent_engine.adapters.redis_registry import RedisRegistry
+from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.signature import HEADER, sign
 from consent_engine.errors import NotDurable, StoreUnavailable

@@ -4,13 +4,13 @@ import pytest
 from fakeredis import FakeRedis
 
 from consent_engine.domain.effects import Accepted, Lane, Unavailable, Uncertain
-from consent_engine.domain.facts import Ended
-from consent_engine.domain.order import MOST_EVENTS
-from consent_engine.domain.policy import Policy
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.facts import Ended
+from consent_engine.domain.order.order import MOST_EVENTS
 from consent_engine.domain.sms import Delivery
+from consent_engine.engine.record import giving_back, recording
+from consent_engine.engine.round_trips import drive
 from consent_engine.ports import Held, Owner
-from consent_engine.recording import giving_back, recording
-from consent_engine.rounds import drive
 from tests.conftest import NUMBER, World
 from tests.integration.test_engine import SECOND, happens_before_the_next_commit
 from tests.integration.test_reading import lose_leases, two_asked

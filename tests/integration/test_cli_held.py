@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from consent_engine.engine.suspicions import Decision, grouped
 from consent_engine.errors import Malformed
-from consent_engine.held import Decision, grouped
 from tests.integration.api_door import FULL_SECRET, NUMBER, reply
 
 WAIT = 60

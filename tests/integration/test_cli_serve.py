@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from consent_engine.adapters.redis_server import EmbeddedServer
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from tests import needs
 from tests.acceptance.house import children_of, command_of
 from tests.integration.rq_house import ROOT, WAIT, until

@@ -8,16 +8,17 @@ import pytest
 from fakeredis import FakeRedis
 from msgspec.structs import replace
 
-from consent_engine.adapters.redis_client import Wire
-from consent_engine.adapters.redis_packing import DUE, PREFIX, inbox_key
-from consent_engine.adapters.redis_store import RedisStore
-from consent_engine.adapters.redis_survey import RedisSurvey
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.codec import DUE, PREFIX, inbox_key
+from consent_engine.adapters.redis.inspection import RedisSurvey
+from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.config.settings import Settings
 from consent_engine.doctor import records, server, setup, work
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.orders import Looker
 from consent_engine.doctor.records import TROUBLES, Wanted
-from consent_engine.domain.admit import Placing
-from consent_engine.domain.decision import Drop, Put
+from consent_engine.domain.admission.admit import Placing
+from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import (
     ACTIVATE,
     READ,
@@ -32,14 +33,13 @@ from consent_engine.domain.effects import (
     Uncertain,
 )
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.line import Entry
-from consent_engine.domain.order import QUESTION
-from consent_engine.domain.policy import Policy
-from consent_engine.domain.restriction import Kind as StandsAs
+from consent_engine.domain.line.line import Entry
+from consent_engine.domain.line.restriction import Kind as StandsAs
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.order import QUESTION
+from consent_engine.engine.receive import RefusalAsked
 from consent_engine.ports import ApiKey, Commit, LiftedWord, LineChange, OrderChange
 from consent_engine.ports.survey import Kind, Server
-from consent_engine.receiving import RefusalAsked
-from consent_engine.settings import Settings
 from tests.conftest import NUMBER, World
 
 EVERYTHING = Wanted(all=True)

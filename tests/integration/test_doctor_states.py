@@ -2,12 +2,12 @@
 
 import pytest
 
-from consent_engine.adapters.redis_client import Wire
-from consent_engine.adapters.redis_survey import RedisSurvey
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.doctor import records
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.records import TROUBLES, Wanted
-from consent_engine.domain.consequence import missing
+from consent_engine.domain.decide.consequence import missing
 from consent_engine.domain.effects import lane_of
 from tests.scenarios import FILES, Play
 

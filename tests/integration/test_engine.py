@@ -5,12 +5,15 @@ import asyncio
 import pytest
 from fakeredis import FakeRedis
 
-from consent_engine.domain.admit import Placing
+from consent_engine.domain.admission.admit import Placing
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.domain.msisdn import parse
-from consent_engine.domain.policy import Policy
+from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.sms import Delivery
-from consent_engine.engine import RefusalAsked
+from consent_engine.engine.engine import RefusalAsked
+from consent_engine.engine.place import REQUEST_MAY_LAST_MS
+from consent_engine.engine.record import giving_back
+from consent_engine.engine.round_trips import drive
 from consent_engine.errors import (
     BrokenRecord,
     DoNotCall,
@@ -20,9 +23,6 @@ from consent_engine.errors import (
     NothingParked,
     StoreUnavailable,
 )
-from consent_engine.placing import REQUEST_MAY_LAST_MS
-from consent_engine.recording import giving_back
-from consent_engine.rounds import drive
 from tests.conftest import NUMBER, World
 
 OTHER = parse("13900139000")

@@ -14,9 +14,9 @@ from consent_engine.adapters import gateways
 from consent_engine.adapters.bss import http
 from consent_engine.adapters.gateways import http_json
 from consent_engine.domain.effects import Accepted, Lane, Purpose, Unavailable, Uncertain
-from consent_engine.domain.policy import Policy
-from consent_engine.pace import Pace
-from consent_engine.perform import Performer
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.engine.limits import Pace
+from consent_engine.engine.perform import Performer
 from consent_engine.ports import Activation, Outside, Sms
 from consent_engine.simulator import outside
 from tests.conftest import NUMBER, SENDERS, World

@@ -24,20 +24,22 @@ import pytest
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 
-from consent_engine.adapters.redis_client import Wire, connect
-from consent_engine.adapters.redis_packing import DUE
-from consent_engine.adapters.redis_registry import RedisRegistry
-from consent_engine.adapters.redis_server import connect_or_start
-from consent_engine.adapters.redis_store import RedisStore
+from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.codec import DUE
+from consent_engine.adapters.redis.embedded.server import connect_or_start
+from consent_engine.adapters.redis.registry import RedisRegistry
+from consent_engine.adapters.redis.store import RedisStore
 from consent_engine.adapters.rq_queue import MOST_QUEUED, RqQueue, connect_rq
-from consent_engine.domain.admit import Placing, Sale, Terms
+from consent_engine.domain.admission.admit import Placing, Sale, Terms
 from consent_engine.domain.effects import Accepted, Lane, Rejected
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import parse
-from consent_engine.domain.order import replay
-from consent_engine.domain.policy import Policy
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.order import replay
 from consent_engine.domain.sms import Delivery, DeliveryReport
-from consent_engine.engine import Engine, RefusalAsked
+from consent_engine.engine.api_keys import Role
+from consent_engine.engine.engine import Engine, RefusalAsked
+from consent_engine.engine.limits import Pace
 from consent_engine.errors import (
     ConsentError,
     DoNotCall,
@@ -46,8 +48,6 @@ from consent_engine.errors import (
     StoreUnavailable,
     TooLate,
 )
-from consent_engine.keys import Role
-from consent_engine.pace import Pace
 from consent_engine.ports import LiftedWord, Outside
 from tests import needs
 from tests.conftest import NUMBER, SENDERS, World

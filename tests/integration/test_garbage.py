@@ -3,12 +3,12 @@
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.adapters.redis_client import connect
-from consent_engine.adapters.redis_server import EmbeddedServer
+from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.domain.effects import ACTIVATE, Lane, lane_of
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.offer import Offer
-from consent_engine.domain.order import opened
+from consent_engine.domain.offer.offer import Offer
+from consent_engine.domain.order.order import opened
 from consent_engine.domain.sms import Reply
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Commit, OrderChange

@@ -5,7 +5,7 @@ import json
 import pytest
 from fakeredis import FakeRedis
 
-from consent_engine.adapters.redis_packing import DUE
+from consent_engine.adapters.redis.codec import DUE
 from consent_engine.domain.effects import (
     ACTIVATE,
     WAKE_ACTIVATE,
@@ -15,14 +15,14 @@ from consent_engine.domain.effects import (
     Unavailable,
     Uncertain,
 )
-from consent_engine.domain.facts import Ended
-from consent_engine.domain.policy import Policy
-from consent_engine.engine import RefusalAsked
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.facts import Ended
+from consent_engine.engine.engine import RefusalAsked
+from consent_engine.engine.record import recording
+from consent_engine.engine.round_trips import drive
+from consent_engine.engine.suspicions import overdue
 from consent_engine.errors import DoNotCall, NotWaiting
-from consent_engine.held import overdue
 from consent_engine.ports import Held, LiftedWord, Owner, Posted
-from consent_engine.recording import recording
-from consent_engine.rounds import drive
 from tests.conftest import NUMBER, World
 
 

@@ -6,7 +6,7 @@ import time
 import httpx
 import pytest
 
-from consent_engine.settings import Settings
+from consent_engine.config.settings import Settings
 from consent_engine.simulator.handset import MOST_MESSAGES, MOST_NUMBERS, Message, Phones
 from consent_engine.wiring import Installation
 from tests.integration.rq_house import until

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from redis.exceptions import RedisError
 
-from consent_engine.adapters.redis_client import connect
-from consent_engine.adapters.redis_keys import Cell
-from consent_engine.adapters.redis_packing import DUE
+from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.redis.codec import DUE
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.rq_queue import RqQueue, connect_rq
 from consent_engine.domain.effects import Lane, Unavailable
-from consent_engine.domain.policy import Policy
-from consent_engine.leash import Stop
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.process.shutdown import Stop
 from tests import needs
 from tests.conftest import World
 from tests.integration.rq_house import WAIT, Works, server, until, works

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from consent_engine.adapters.redis_client import Wire, connect
-from consent_engine.adapters.redis_packing import DUE
-from consent_engine.adapters.redis_registry import RedisRegistry
-from consent_engine.adapters.redis_store import RedisStore
-from consent_engine.adapters.redis_survey import RedisSurvey
+from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.codec import DUE
+from consent_engine.adapters.redis.inspection import RedisSurvey
+from consent_engine.adapters.redis.registry import RedisRegistry
+from consent_engine.adapters.redis.store import RedisStore
 from consent_engine.doctor.orders import Looker
-from consent_engine.domain.admit import Placing
+from consent_engine.domain.admission.admit import Placing
 from consent_engine.domain.effects import WAKE_TOO_LATE, Lane, Rejected
 from consent_engine.errors import NotDurable, SettingsError, StoreUnavailable, TooLate
 from tests.conftest import World
@@ -125,7 +125,7 @@ def test_a_server_that_evicts_is_not_taken(client, policy):
 
 def test_without_the_replicas_that_were_asked_for_nothing_is_called_durable(client, monkeypatch):
     client.config_set("appendfsync", "always")
-    monkeypatch.setattr("consent_engine.adapters.redis_client.PROOF_TIMEOUT_MS", 50)
+    monkeypatch.setattr("consent_engine.adapters.redis.client.PROOF_TIMEOUT_MS", 50)
     store = RedisStore(Wire(client, proves=True, replicas=1), lease_ms=60_000)
     with pytest.raises(NotDurable):
         store.unmatched(["{}"])

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from consent_engine.api.sessions import MOST_FAILURES, Failures, TooManySignIns
+from consent_engine.api.service.sessions import MOST_FAILURES, Failures, TooManySignIns
+from consent_engine.engine.api_keys import Role
 from consent_engine.errors import Unauthenticated
-from consent_engine.keys import Role
 from tests.acceptance.house import until
 from tests.integration.api_door import NUMBER, is_problem, logged, order, server
 from tests.integration.page_door import ORIGIN, SAME, PageDoor

@@ -3,8 +3,8 @@
 import pytest
 
 from consent_engine.api.web import held
-from consent_engine.held import MOST_GROUPED
-from consent_engine.keys import Role
+from consent_engine.engine.api_keys import Role
+from consent_engine.engine.suspicions import MOST_GROUPED
 from tests.integration.api_door import NUMBER, is_problem, reply, server
 from tests.integration.page_door import PageDoor
 from tests.integration.test_pages import MAY

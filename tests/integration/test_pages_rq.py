@@ -10,7 +10,7 @@ from rq.serializers import JSONSerializer
 
 from consent_engine.adapters.rq_queue import RESULT_TTL_S, connect_rq, lane_queue
 from consent_engine.domain.effects import Lane
-from consent_engine.keys import Role
+from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import is_problem, order, server
 from tests.integration.page_door import ORIGIN, SAME, PageDoor
 

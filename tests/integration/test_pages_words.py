@@ -11,8 +11,8 @@ from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane, Purpose
 from consent_engine.domain.grammar.meaning import Reason
 from consent_engine.domain.lifecycle import STAGES, State, Trigger
-from consent_engine.domain.plan import CHANNELS, DISCLOSURES
-from consent_engine.keys import Role
+from consent_engine.domain.offer.plan import CHANNELS, DISCLOSURES
+from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import server
 from tests.integration.page_door import PageDoor
 

@@ -28,15 +28,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from consent_engine.adapters.redis_client import connect
-from consent_engine.adapters.redis_server import connect_or_start
-from consent_engine.domain.admit import Placing
+from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.redis.embedded.server import connect_or_start
+from consent_engine.domain.admission.admit import Placing
 from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State, Trigger
-from consent_engine.domain.policy import Policy
+from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.sms import Delivery
-from consent_engine.engine import RefusalAsked
+from consent_engine.engine.engine import RefusalAsked
 from consent_engine.errors import (
     DoNotCall,
     DuplicateOrder,

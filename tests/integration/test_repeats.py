@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from consent_engine.engine.receive import RefusalAsked
 from consent_engine.ports import LiftedWord
-from consent_engine.receiving import RefusalAsked
 from tests.conftest import NUMBER, START
 
 WRITTEN = START - 5_000

@@ -7,8 +7,8 @@ import pytest
 from consent_engine.domain.effects import Accepted, Lane, Uncertain
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Delivery
-from consent_engine.reading import reading
-from consent_engine.rounds import drive
+from consent_engine.engine.read_inbox import reading
+from consent_engine.engine.round_trips import drive
 
 ANSWER = "the answer"
 TAKEN, GONE, HERE = Delivery.ACCEPTED, Delivery.FAILED, Delivery.DELIVERED

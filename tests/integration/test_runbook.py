@@ -19,15 +19,15 @@ import pytest
 import yaml
 
 from consent_engine import cli
-from consent_engine.adapters.redis_client import connect
-from consent_engine.adapters.redis_packing import DUE, PREFIX
+from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.redis.codec import DUE, PREFIX
 from consent_engine.cli.tables import Format
-from consent_engine.domain.decision import PARKED, Put
+from consent_engine.config.settings import Settings
+from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import ACTIVATE, WAKE_ARCHIVE, Lane, Pending, Rejected
+from consent_engine.engine.api_keys import Role
 from consent_engine.errors import OrderNotFound
-from consent_engine.keys import Role
 from consent_engine.ports import Commit, OrderChange
-from consent_engine.settings import Settings
 from consent_engine.wiring import installation
 from tests import needs
 from tests.acceptance.house import until

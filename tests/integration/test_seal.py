@@ -6,7 +6,7 @@ from base64 import b64encode
 
 import pytest
 
-from consent_engine.adapters.redis_packing import DUE
+from consent_engine.adapters.redis.codec import DUE
 from consent_engine.domain.effects import ACTIVATE, Lane
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from consent_engine.domain.effects import Lane, Rejected
+from consent_engine.engine.perform import FEW
 from consent_engine.errors import StoreUnavailable
-from consent_engine.perform import FEW
 from workers.jobs import Slices
 
 

@@ -11,15 +11,15 @@ import pytest
 from fakeredis import FakeRedis
 from msgspec.structs import replace
 
-from consent_engine.adapters.redis_client import Wire, connect
-from consent_engine.adapters.redis_packing import DUE
-from consent_engine.adapters.redis_server import connect_or_start
-from consent_engine.adapters.redis_store import RedisStore
-from consent_engine.domain.decision import PARKED, Drop, Put
-from consent_engine.domain.details import Parked
+from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.codec import DUE
+from consent_engine.adapters.redis.embedded.server import connect_or_start
+from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import ACTIVATE, FRESH, READ, WAKE_TOO_LATE, Lane, Pending
-from consent_engine.domain.event import Event
-from consent_engine.domain.order import QUESTION, sealed
+from consent_engine.domain.order.details import Parked
+from consent_engine.domain.order.event import Event
+from consent_engine.domain.order.order import QUESTION, sealed
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord, NotDurable, StoreUnavailable
 from consent_engine.ports import Commit, Held, LineChange, OrderChange, Owner, Posted, Word

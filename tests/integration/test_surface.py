@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from consent_engine.api import imports, refusals
-from consent_engine.api.listed import OrderList, RefusalList
+from consent_engine.api.http import csv_bodies
+from consent_engine.api.routes import refusals
+from consent_engine.api.schemas.lists import OrderList, RefusalList
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.engine.api_keys import Role
+from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import StoreUnavailable
-from consent_engine.keys import Role
-from consent_engine.receiving import RefusalAsked
 from tests.integration.api_door import NUMBER, OTHER, is_problem, logged, order, reply
 from tests.integration.test_api import work
 
@@ -275,7 +276,7 @@ def test_with_anything_wrong_in_a_file_no_row_is_taken(door, name):
 
 def test_a_file_is_bounded(door, monkeypatch):
     before = door.kept()
-    monkeypatch.setattr(imports, "MOST_ROWS", 3)
+    monkeypatch.setattr(csv_bodies, "MOST_ROWS", 3)
     is_problem(load(door, rows(range(4))), 422, "malformed")
     is_problem(load(door, b"x" * (2 * 1024 * 1024 + 1)), 413, "too_large")
     is_problem(load(door, rows([1]), **{"Content-Type": "application/json"}), 415, "unsupported_media_type")

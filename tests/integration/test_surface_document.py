@@ -8,10 +8,11 @@ import sys
 
 import pytest
 
-from consent_engine.api import examples, openapi
-from consent_engine.api.problems import STATUS, status_of
+from consent_engine.api.document import openapi
+from consent_engine.api.http.problems import STATUS, status_of
+from consent_engine.api.schemas import examples
+from consent_engine.engine.api_keys import Role
 from consent_engine.errors import ConsentError
-from consent_engine.keys import Role
 from tests import needs
 from tests.integration.api_door import order
 from tests.integration.test_api import ROUTES

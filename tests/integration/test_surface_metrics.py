@@ -10,14 +10,14 @@ import uvicorn
 from prometheus_client.parser import text_string_to_metric_families
 
 from consent_engine.api import app as application
-from consent_engine.api import metrics
 from consent_engine.api.app import create_app
-from consent_engine.api.protocol import BoundedHttp
+from consent_engine.api.http.protocol import BoundedHttp
+from consent_engine.api.service import prometheus
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.restriction import Kind
+from consent_engine.domain.line.restriction import Kind
+from consent_engine.engine.api_keys import Role
 from consent_engine.errors import SettingsError
-from consent_engine.keys import Role
 from tests.integration.api_door import NUMBER, Door, is_problem, order, reply, server
 from tests.integration.test_api import work
 from tests.integration.test_api_serving import nowhere
@@ -34,7 +34,7 @@ def running():
 
 @pytest.fixture
 def door(running, monkeypatch):
-    monkeypatch.setattr(metrics, "LOOKED_S", 0)
+    monkeypatch.setattr(prometheus, "LOOKED_S", 0)
     made = Door(*running)
     yield made
     made.close()
@@ -166,7 +166,7 @@ def test_at_their_own_address_they_need_no_key_and_nothing_else_is_there(door):
 def test_what_is_no_request_is_dropped_there_and_the_next_is_served(door, said, monkeypatch):
     with both(door, door.installation.engine) as (port, _):
         with monkeypatch.context() as hasty, socket.create_connection(("127.0.0.1", port), WAIT) as line:
-            hasty.setattr("consent_engine.api.metrics_door.ASK_S", 0.1)
+            hasty.setattr("consent_engine.api.routes.metrics_endpoint.ASK_S", 0.1)
             line.sendall(said)
             try:
                 got = line.recv(100)

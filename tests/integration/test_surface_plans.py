@@ -6,13 +6,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from consent_engine.api import tariffs
-from consent_engine.api.examples import PLAN
-from consent_engine.api.listed import SaleView
-from consent_engine.api.recent import Recent
-from consent_engine.api.views import PlanList, PlanView
+from consent_engine.api.coalescing.ttl_cache import Recent
+from consent_engine.api.routes import tariffs
+from consent_engine.api.schemas.examples import PLAN
+from consent_engine.api.schemas.lists import SaleView
+from consent_engine.api.schemas.views import PlanList, PlanView
 from consent_engine.domain.effects import Lane
-from consent_engine.keys import Role
+from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import OTHER, Door, is_problem, order, reply, server
 from tests.integration.test_api import work
 

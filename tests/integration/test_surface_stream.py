@@ -14,12 +14,13 @@ import pytest
 import uvicorn
 from starlette.requests import ClientDisconnect
 
-from consent_engine.api import auth, stream, streams
-from consent_engine.api.protocol import BoundedHttp
+from consent_engine.api.http.protocol import BoundedHttp
+from consent_engine.api.routes import order_stream
+from consent_engine.api.service import callers, watches
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.sms import Delivery, DeliveryReport
+from consent_engine.engine.api_keys import Role
 from consent_engine.errors import StoreUnavailable
-from consent_engine.keys import Role
 from tests.integration.api_door import NUMBER, Door, is_problem, order, reply, server
 from tests.integration.test_api import work
 from tests.integration.test_api_serving import served  # noqa: F401 - a fixture
@@ -35,7 +36,7 @@ def running():
 
 @pytest.fixture
 def door(running, monkeypatch):
-    monkeypatch.setattr(streams, "POLL_S", 0.02)
+    monkeypatch.setattr(watches, "POLL_S", 0.02)
     made = Door(*running)
     yield made
     made.close()
@@ -107,7 +108,7 @@ def until(true):
 
 
 def test_an_order_is_told_from_the_beginning_then_live_to_its_end(door, monkeypatch):
-    monkeypatch.setattr(stream, "LINGER_S", 0)
+    monkeypatch.setattr(order_stream, "LINGER_S", 0)
     placed = door.place().json()["id"]
     with live(door.app) as url, reading(url, door, placed) as reader:
         assert reader.next()[2]["trigger"] == "placed"
@@ -123,7 +124,7 @@ def test_an_order_is_told_from_the_beginning_then_live_to_its_end(door, monkeypa
 
 
 def test_a_reader_who_comes_back_goes_on_where_he_was(door, monkeypatch):
-    monkeypatch.setattr(stream, "LINGER_S", 0)
+    monkeypatch.setattr(order_stream, "LINGER_S", 0)
     placed = door.place().json()["id"]
     work(door, Lane.SMS)
     door.engine.cancel(placed, "ops", "changed his mind")
@@ -141,8 +142,8 @@ def test_a_reader_who_comes_back_goes_on_where_he_was(door, monkeypatch):
 
 
 def test_a_settled_order_is_watched_some_seconds_more(door, monkeypatch):
-    monkeypatch.setattr(stream, "LINGER_S", 1)
-    monkeypatch.setattr(stream, "KEY_CHECK_S", 0.05)
+    monkeypatch.setattr(order_stream, "LINGER_S", 1)
+    monkeypatch.setattr(order_stream, "KEY_CHECK_S", 0.05)
     placed = door.place().json()["id"]
     work(door, Lane.SMS)
     door.post("inbound", reply("是"))
@@ -158,7 +159,7 @@ def test_a_settled_order_is_watched_some_seconds_more(door, monkeypatch):
 
 
 def test_ops_see_no_number_and_no_words(door, monkeypatch):
-    monkeypatch.setattr(stream, "LINGER_S", 0)
+    monkeypatch.setattr(order_stream, "LINGER_S", 0)
     placed = door.place_as_before(f"{NUMBER[1:]}-1.wav")
     work(door, Lane.SMS)
     door.post("inbound", reply("要不要钱"))
@@ -171,7 +172,7 @@ def test_ops_see_no_number_and_no_words(door, monkeypatch):
 
 
 def test_a_reader_hears_that_the_line_is_alive(door, monkeypatch):
-    monkeypatch.setattr(stream, "HEARTBEAT_S", 0.02)
+    monkeypatch.setattr(order_stream, "HEARTBEAT_S", 0.02)
     placed = door.place().json()["id"]
     with live(door.app) as url, reading(url, door, placed) as reader:
         assert reader.next()[1] == "message"
@@ -180,10 +181,10 @@ def test_a_reader_hears_that_the_line_is_alive(door, monkeypatch):
 
 
 def test_a_revoked_key_ends_its_stream_and_no_other(door, monkeypatch):
-    assert stream.KEY_CHECK_S + auth.KNOWN_S <= 5
-    monkeypatch.setattr(stream, "KEY_CHECK_S", 0.02)
-    monkeypatch.setattr(stream, "HEARTBEAT_S", 2 * WAIT)
-    monkeypatch.setattr(auth, "KNOWN_S", 0)
+    assert order_stream.KEY_CHECK_S + callers.KNOWN_S <= 5
+    monkeypatch.setattr(order_stream, "KEY_CHECK_S", 0.02)
+    monkeypatch.setattr(order_stream, "HEARTBEAT_S", 2 * WAIT)
+    monkeypatch.setattr(callers, "KNOWN_S", 0)
     door.serve(door.installation.engine)
     placed = door.place().json()["id"]
     with live(door.app) as url, reading(url, door, placed) as his, reading(url, door, placed, Role.OPS) as hers:
@@ -228,7 +229,7 @@ def test_one_look_serves_all_streams(door):
 
 
 def test_there_are_only_so_many_streams_and_a_place_comes_back(door, monkeypatch):
-    monkeypatch.setattr(streams, "MOST_STREAMS", 1)
+    monkeypatch.setattr(watches, "MOST_STREAMS", 1)
     placed = door.place().json()["id"]
     headers = {"Authorization": f"Bearer {door.keys[Role.OPS]}"}
     with live(door.app) as url:
@@ -241,8 +242,8 @@ def test_there_are_only_so_many_streams_and_a_place_comes_back(door, monkeypatch
 
 
 def test_without_the_store_a_stream_waits_and_goes_on(door, monkeypatch):
-    monkeypatch.setattr(stream, "HEARTBEAT_S", 0.02)
-    monkeypatch.setattr(streams, "MOST_TROUBLE_S", 0.05)
+    monkeypatch.setattr(order_stream, "HEARTBEAT_S", 0.02)
+    monkeypatch.setattr(watches, "MOST_TROUBLE_S", 0.05)
     away = threading.Event()
     asked = []
 
@@ -275,7 +276,7 @@ def test_without_the_store_a_stream_waits_and_goes_on(door, monkeypatch):
 
 
 def test_a_look_that_fails_is_a_defect_and_ends_no_stream(door, monkeypatch):
-    monkeypatch.setattr(streams, "MOST_TROUBLE_S", 0.05)
+    monkeypatch.setattr(watches, "MOST_TROUBLE_S", 0.05)
     failed = []
 
     def engines():
@@ -302,7 +303,7 @@ def test_a_look_that_fails_is_a_defect_and_ends_no_stream(door, monkeypatch):
 
 
 def test_an_order_that_is_gone_ends_its_stream(door, monkeypatch):
-    monkeypatch.setattr(stream, "HEARTBEAT_S", 2 * WAIT)
+    monkeypatch.setattr(order_stream, "HEARTBEAT_S", 2 * WAIT)
     placed = door.place().json()["id"]
     with live(door.app) as url, reading(url, door, placed) as reader:
         reader.next()
@@ -311,7 +312,7 @@ def test_an_order_that_is_gone_ends_its_stream(door, monkeypatch):
 
 
 def test_who_reads_nothing_loses_his_place_and_holds_up_nobody(door, monkeypatch):
-    monkeypatch.setattr(stream, "SEND_S", 0.02)
+    monkeypatch.setattr(order_stream, "SEND_S", 0.02)
     placed = door.engine.show(door.place().json()["id"])
     front = door.app.state.front
 
@@ -325,7 +326,7 @@ def test_who_reads_nothing_loses_his_place_and_holds_up_nobody(door, monkeypatch
 
     async def sent():
         with pytest.raises(ClientDisconnect):
-            await stream.EventStream(telling()).stream_response(never)
+            await order_stream.EventStream(telling()).stream_response(never)
         return front.streams.open
 
     assert door.runner.run(sent()) == 0

@@ -3,20 +3,20 @@
 import pytest
 from fakeredis import FakeRedis
 
-from consent_engine.adapters.redis_client import Wire
-from consent_engine.adapters.redis_store import RedisStore
-from consent_engine.domain.admit import Sale
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.domain.admission.admit import Sale
 from consent_engine.domain.effects import Lane, Unavailable, Uncertain
-from consent_engine.domain.facts import Ended
-from consent_engine.domain.order import QUESTION
-from consent_engine.domain.policy import Policy
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.facts import Ended
+from consent_engine.domain.order.order import QUESTION
 from consent_engine.domain.sms import Delivery, DeliveryReport
-from consent_engine.engine import Engine, RefusalAsked
+from consent_engine.engine.engine import Engine, RefusalAsked
+from consent_engine.engine.limits import Pace
+from consent_engine.engine.record import recording
+from consent_engine.engine.round_trips import drive
 from consent_engine.errors import NotDurable, NothingParked, StoreUnavailable
-from consent_engine.pace import Pace
 from consent_engine.ports import Held, LiftedWord, Owner
-from consent_engine.recording import recording
-from consent_engine.rounds import drive
 from tests.conftest import NUMBER, World
 from tests.integration.test_engine import OTHER, happens_before_the_next_commit
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from consent_engine.domain.consequence import excess, missing
-from consent_engine.domain.decide import decide
+from consent_engine.domain.decide.consequence import excess, missing
+from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.effects import (
     ACTIVATE,
     WAKE_ACTIVATE,
@@ -13,10 +13,10 @@ from consent_engine.domain.effects import (
     is_sms,
     sms_parts,
 )
-from consent_engine.domain.event import link
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import TRANSITIONS, State, Trigger
-from consent_engine.domain.order import Order, replay
+from consent_engine.domain.order.event import link
+from consent_engine.domain.order.order import Order, replay
 from tests.model.moves import Step
 from tests.model.standing import Standing, chained
 

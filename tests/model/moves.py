@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 from msgspec import structs
 
-from consent_engine.domain.decide import decide
-from consent_engine.domain.decision import Decision, stood_off
+from consent_engine.domain.decide.decide import decide
+from consent_engine.domain.decide.decision import Decision, stood_off
+from consent_engine.domain.decide.outcomes import REFUSED
 from consent_engine.domain.effects import (
     ACTIVATE,
     FRESH,
@@ -23,15 +24,14 @@ from consent_engine.domain.effects import (
     Uncertain,
     lane_of,
 )
-from consent_engine.domain.facts import Barred, CancelAsked, Ended, Fact, ResendAsked, RetryAsked, Woke
 from consent_engine.domain.inbox import Message, UnreadClearance, UnreadRefusal, UnreadReply, UnreadReport
-from consent_engine.domain.line import Unread
-from consent_engine.domain.order import QUESTION, Order
-from consent_engine.domain.outcomes import REFUSED
-from consent_engine.domain.policy import Policy
-from consent_engine.domain.restriction import Kind, Restriction
+from consent_engine.domain.interpret.interpret import understand, wanted
+from consent_engine.domain.line.line import Unread
+from consent_engine.domain.line.restriction import Kind, Restriction
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.facts import Barred, CancelAsked, Ended, Fact, ResendAsked, RetryAsked, Woke
+from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.sms import Delivery
-from consent_engine.domain.understanding import understand, wanted
 from consent_engine.errors import NothingParked, NotWaiting, TooLate, TooManyResends
 from tests.model.standing import CARRIER, NUMBER, SENDER, START, Heard, Standing, begun, deadline, placed, saved
 

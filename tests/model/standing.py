@@ -31,18 +31,18 @@ from itertools import repeat
 
 from msgspec.structs import replace
 
-from consent_engine.domain.admit import Listed, PlaceOrder, Placing, Terms, admit
-from consent_engine.domain.decision import Decision, Drop
+from consent_engine.domain.admission.admit import Listed, PlaceOrder, Placing, Terms, admit
+from consent_engine.domain.decide.decision import Decision, Drop
+from consent_engine.domain.decide.outcomes import REFUSED
 from consent_engine.domain.effects import ACTIVATE, FRESH, WAKE_TOO_LATE, Pending, Purpose, is_sms, sms_parts
-from consent_engine.domain.facts import Rule
-from consent_engine.domain.history import asks
 from consent_engine.domain.inbox import UnreadReply, UnreadReport
 from consent_engine.domain.lifecycle import State, Trigger
-from consent_engine.domain.line import Entry, Line, Unread
-from consent_engine.domain.order import QUESTION, Order, sealed
-from consent_engine.domain.outcomes import REFUSED
-from consent_engine.domain.policy import Policy
-from consent_engine.domain.restriction import Restriction, names_barring
+from consent_engine.domain.line.line import Entry, Line, Unread
+from consent_engine.domain.line.restriction import Restriction, names_barring
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.facts import Rule
+from consent_engine.domain.order.history import asks
+from consent_engine.domain.order.order import QUESTION, Order, sealed
 from consent_engine.domain.sms import Delivery
 from consent_engine.wiring import plans_from
 

@@ -11,7 +11,7 @@ from time import process_time
 import pytest
 
 from consent_engine.domain.lifecycle import TRANSITIONS, State, Trigger, advance
-from consent_engine.domain.policy import Policy
+from consent_engine.domain.offer.policy import Policy
 from consent_engine.errors import IllegalTransition
 from tests.model.moves import (
     BARE,

@@ -8,13 +8,13 @@ from time import perf_counter
 
 import pytest
 
-from consent_engine.adapters.redis_client import connect
-from consent_engine.adapters.redis_server import connect_or_start
-from consent_engine.domain.admit import Placing
+from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.redis.embedded.server import connect_or_start
+from consent_engine.domain.admission.admit import Placing
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Reply
-from consent_engine.engine import RefusalAsked
+from consent_engine.engine.engine import RefusalAsked
 from consent_engine.ports import LiftedWord
 from tests import needs
 from tests.conftest import World

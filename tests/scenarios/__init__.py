@@ -23,9 +23,9 @@ from fakeredis import FakeRedis
 
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.domain.msisdn import parse
-from consent_engine.domain.policy import Policy
+from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.sms import Delivery, DeliveryReport
-from consent_engine.engine import RefusalAsked
+from consent_engine.engine.engine import RefusalAsked
 from consent_engine.errors import Refused
 from tests.conftest import NUMBER, World
 

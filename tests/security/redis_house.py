@@ -13,7 +13,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
-from consent_engine.adapters.redis_client import connect
+from consent_engine.adapters.redis.client import connect
 from tests import needs
 from tests.acceptance.house import BSS_SECRET, GATEWAY_SECRET, HOME, SHORT, House, call, free_port, until
 

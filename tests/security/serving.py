@@ -8,7 +8,7 @@ from typing import Any
 
 import uvicorn
 
-from consent_engine.api.protocol import BoundedHttp
+from consent_engine.api.http.protocol import BoundedHttp
 
 WAIT = 30
 

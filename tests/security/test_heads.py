@@ -8,8 +8,8 @@ import socket
 
 import pytest
 
-from consent_engine.api.protocol import MOST_HEAD
-from consent_engine.keys import Role
+from consent_engine.api.http.protocol import MOST_HEAD
+from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import Door, order, server
 from tests.security.serving import live
 

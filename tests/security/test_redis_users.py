@@ -15,7 +15,7 @@ from http import HTTPStatus
 import pytest
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
-from consent_engine.adapters.redis_client import connect
+from consent_engine.adapters.redis.client import connect
 from tests import needs
 from tests.acceptance.house import call, free_port, until
 from tests.security.redis_house import DEPLOY, PASSWORDS, guarded, processes

@@ -11,7 +11,7 @@ from rq.webhook import Webhook
 
 from consent_engine.adapters.rq_queue import JOB, connect_rq, lane_queue
 from consent_engine.domain.effects import Lane
-from consent_engine.keys import Role
+from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import server as api_server
 from tests.integration.page_door import SAME, PageDoor
 from tests.integration.rq_house import Gateway, server, until, works

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from consent_engine.api import stream
+from consent_engine.api.routes import order_stream
 from consent_engine.domain.signature import HEADER, sign
-from consent_engine.keys import Role
+from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import SECRET, Door, server
 from tests.security.serving import live
 
@@ -36,9 +36,9 @@ def door(running):
     made = Door(*running)
     # A worker that was heard from: else /readyz says, rightly, that nothing is ready.
     made.redis.hset("ce:workers", "w-1", f"{made.engine.registry.now() + 86_400_000}|idle")
-    lingers, stream.LINGER_S = stream.LINGER_S, 0.0
+    lingers, order_stream.LINGER_S = order_stream.LINGER_S, 0.0
     yield made
-    stream.LINGER_S = lingers
+    order_stream.LINGER_S = lingers
     made.close()
 
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from consent_engine.api.sessions import MOST_FAILURES
-from consent_engine.keys import Role
+from consent_engine.api.service.sessions import MOST_FAILURES
+from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import is_problem, order, server
 from tests.integration.page_door import SAME, PageDoor
 

@@ -9,10 +9,10 @@ from time import monotonic, process_time
 
 import pytest
 
-from consent_engine.api import body as bodies
+from consent_engine.api.http import bodies
+from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.signature import HEADER, sign
-from consent_engine.settings import Settings
 from consent_engine.wiring import Installation
 from tests.integration.api_door import FULL_SECRET, NUMBER, Door, is_problem, reply, server
 from tests.integration.api_door import SECRET as SIMULATED

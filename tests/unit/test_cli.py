@@ -9,9 +9,10 @@ import sys
 
 import pytest
 
-from consent_engine import cli, logs
+from consent_engine import cli
 from consent_engine.cli import tables
 from consent_engine.errors import OrderNotFound, SettingsError
+from consent_engine.process import logs
 
 WAIT = 60
 

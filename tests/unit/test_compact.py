@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent_engine.domain.compact import canonical, compact, parsed
+from consent_engine.domain.canonical_json import canonical, compact, parsed
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import Msisdn
 

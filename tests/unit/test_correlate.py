@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consent_engine.domain.correlate import correlate, remembered, sub_number
-from consent_engine.domain.facts import Rule
 from consent_engine.domain.grammar import Keyword
-from consent_engine.domain.line import Entry
+from consent_engine.domain.interpret.correlate import correlate, remembered, sub_number
+from consent_engine.domain.line.line import Entry
+from consent_engine.domain.order.facts import Rule
 
 NOW = 1_764_000_000_000
 YES, NO, STOP, HELP, UNKNOWN = Keyword.YES, Keyword.NO, Keyword.STOP, Keyword.HELP, Keyword.UNKNOWN

@@ -3,9 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.domain.admit import Listed, PlaceOrder, Placing, Terms, admit
-from consent_engine.domain.decide import decide
-from consent_engine.domain.decision import PARKED, Drop, Put
+from consent_engine.domain.admission.admit import Listed, PlaceOrder, Placing, Terms, admit
+from consent_engine.domain.decide.decide import decide
+from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import (
     ACTIVATE,
     FRESH,
@@ -17,7 +17,11 @@ from consent_engine.domain.effects import (
     Unavailable,
     Uncertain,
 )
-from consent_engine.domain.facts import (
+from consent_engine.domain.grammar import Keyword
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.facts import (
     Barred,
     CancelAsked,
     Ended,
@@ -28,11 +32,7 @@ from consent_engine.domain.facts import (
     Rule,
     Woke,
 )
-from consent_engine.domain.grammar import Keyword
-from consent_engine.domain.lifecycle import State
-from consent_engine.domain.line import Line
-from consent_engine.domain.order import QUESTION
-from consent_engine.domain.policy import Policy
+from consent_engine.domain.order.order import QUESTION
 from consent_engine.domain.sms import Delivery
 from consent_engine.errors import NothingParked, NotWaiting, TooLate
 from consent_engine.wiring import plans_from

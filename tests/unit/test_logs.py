@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from consent_engine.logs import OneLine, redacted
+from consent_engine.process.logs import OneLine, redacted
 
 KEY = "ce_3f9c2a7b51d04e68"
 

@@ -3,8 +3,8 @@
 from prometheus_client import generate_latest
 from prometheus_client.registry import Collector
 
-from consent_engine.api.metrics_calls import of_calls
-from consent_engine.measures import Measures
+from consent_engine.api.service.call_metrics import of_calls
+from consent_engine.engine.counters import Measures
 
 
 class Once(Collector):

@@ -9,10 +9,18 @@ import pytest
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Purpose
 from consent_engine.domain.grammar import Keyword, read
-from consent_engine.domain.messages import CURRENT_EDITION, EDITIONS, Subject, confirmation, stopped, which_one, write
-from consent_engine.domain.plan import MAX_TOLD, plan_from
-from consent_engine.domain.segments import segments
-from consent_engine.domain.words import LANGUAGES
+from consent_engine.domain.offer.plan import MAX_TOLD, plan_from
+from consent_engine.domain.texts.render import (
+    CURRENT_EDITION,
+    EDITIONS,
+    Subject,
+    confirmation,
+    stopped,
+    which_one,
+    write,
+)
+from consent_engine.domain.texts.segments import segments
+from consent_engine.domain.texts.templates import LANGUAGES
 from consent_engine.errors import BrokenRecord
 
 DAY = 86_400_000

@@ -7,19 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple, replace
 
-from consent_engine.domain.admit import Listed, PlaceOrder, Placing, Terms, admit
-from consent_engine.domain.decide import decide
-from consent_engine.domain.details import KINDS, Cancelled, EndedLate, Reminded, RepliedLate, SaidYes
-from consent_engine.domain.doc import Doc, Person, offer_named
+from consent_engine.domain.admission.admit import Listed, PlaceOrder, Placing, Terms, admit
+from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.effects import FRESH, Accepted, Pending
-from consent_engine.domain.event import Event, chain, digest, link, seal, storable, unseal
-from consent_engine.domain.facts import CancelAsked, Ended, Replied, Rule
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import State, Trigger
-from consent_engine.domain.line import Line
-from consent_engine.domain.offer import Offer
-from consent_engine.domain.order import QUESTION, Order, replay, sealed
-from consent_engine.domain.policy import Policy
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.offer.offer import Offer
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.agreement import Doc, Person, offer_named
+from consent_engine.domain.order.details import KINDS, Cancelled, EndedLate, Reminded, RepliedLate, SaidYes
+from consent_engine.domain.order.event import Event, chain, digest, link, seal, storable, unseal
+from consent_engine.domain.order.facts import CancelAsked, Ended, Replied, Rule
+from consent_engine.domain.order.order import QUESTION, Order, replay, sealed
 from consent_engine.errors import BrokenRecord, Malformed
 from consent_engine.wiring import plans_from
 

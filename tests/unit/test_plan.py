@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 import consent_engine
 from consent_engine.domain.carriers import CARRIERS, Carrier
-from consent_engine.domain.plan import MAX_TOLD, Plan, plan_from
+from consent_engine.domain.offer.plan import MAX_TOLD, Plan, plan_from
 from consent_engine.errors import Malformed
 
 SAMPLE = Path(consent_engine.__file__).parent / "sample_plans.yaml"

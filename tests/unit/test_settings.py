@@ -9,11 +9,11 @@ from threading import Barrier
 
 import pytest
 
-from consent_engine.data_folder import kept_secret, private_folder
-from consent_engine.durations import duration
+from consent_engine.config.data_folder import kept_secret, private_folder
+from consent_engine.config.durations import duration
+from consent_engine.config.redis_urls import SentinelAddress
+from consent_engine.config.settings import Settings
 from consent_engine.errors import SettingsError
-from consent_engine.redis_address import SentinelAddress
-from consent_engine.settings import Settings
 from consent_engine.wiring import installation
 
 SECRET = "a-secret-nobody-may-see-0123456789"
@@ -284,7 +284,7 @@ def test_the_kept_secret_is_made_once_and_private(tmp_path):
 
 
 def test_processes_that_start_together_agree_on_the_secret(tmp_path):
-    code = "import sys, pathlib as p, consent_engine.data_folder as d; print(d.kept_secret(p.Path(sys.argv[1])))"
+    code = "import sys, pathlib as p, consent_engine.config.data_folder as d; print(d.kept_secret(p.Path(sys.argv[1])))"
     command = [sys.executable, "-c", code, str(tmp_path)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(6)]
     assert len({process.communicate(timeout=30)[0] for process in running}) == 1

@@ -18,10 +18,10 @@ from consent_engine.adapters.outbound import (
     opaque,
     required,
 )
+from consent_engine.config.durations import duration, millis
 from consent_engine.domain import msisdn, signature
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
 from consent_engine.domain.sms import Delivery, DeliveryReport, Part, Reply
-from consent_engine.durations import duration, millis
 from consent_engine.errors import FieldError, Malformed, SettingsError
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall
 

@@ -21,8 +21,8 @@ from consent_engine.adapters.gateways.udh import UNKNOWN, Header, concatenated, 
 from consent_engine.adapters.outbound import Answer, Client, endpoint, flag, opaque, required
 from consent_engine.domain import msisdn
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
-from consent_engine.domain.segments import Encoding, encoding, split
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
+from consent_engine.domain.texts.segments import Encoding, encoding, split
 from consent_engine.errors import FieldError, Malformed, SettingsError, Unauthenticated
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall
 

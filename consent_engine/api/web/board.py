@@ -8,18 +8,18 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from consent_engine.api.body import KIB, read_body
-from consent_engine.api.front import HEARD_WITHIN_MS, front_of
-from consent_engine.api.operation import PUBLIC, Operations
-from consent_engine.api.recent import Recent
-from consent_engine.api.sessions import Sessions
-from consent_engine.api.views import instant
+from consent_engine.api.coalescing.ttl_cache import Recent
+from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.http.bodies import KIB, read_body
+from consent_engine.api.schemas.views import instant
+from consent_engine.api.service.service import HEARD_WITHIN_MS, front_of
+from consent_engine.api.service.sessions import Sessions
 from consent_engine.api.web.rendering import MAY_OPEN
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import hidden
-from consent_engine.engine import Engine
+from consent_engine.engine.api_keys import Role
+from consent_engine.engine.engine import Engine
 from consent_engine.errors import Forbidden, OrderNotFound
-from consent_engine.keys import Role
 from consent_engine.ports import ApiKey, Owner, Stuck
 
 operations = Operations()

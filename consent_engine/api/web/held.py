@@ -6,15 +6,15 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from consent_engine.api.forms import MOST_DECIDED
-from consent_engine.api.front import front_of
-from consent_engine.api.operation import PUBLIC, Operations
-from consent_engine.api.recent import Recent
-from consent_engine.api.views import instant
+from consent_engine.api.coalescing.ttl_cache import Recent
+from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.schemas.forms import MOST_DECIDED
+from consent_engine.api.schemas.views import instant
+from consent_engine.api.service.service import front_of
 from consent_engine.api.web.board import caller_of
 from consent_engine.api.web.rendering import MAY_OPEN
-from consent_engine.engine import Engine
-from consent_engine.held import HeldGroup, grouped
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.suspicions import HeldGroup, grouped
 
 operations = Operations()
 MOST_SHOWN = 50

@@ -2,10 +2,10 @@
 
 from starlette.applications import Starlette
 
-from consent_engine.api.front import Front
-from consent_engine.api.sessions import Sessions
+from consent_engine.api.service.service import Front
+from consent_engine.api.service.sessions import Sessions
 from consent_engine.api.web import board, held, pages, rq
-from consent_engine.settings import Settings
+from consent_engine.config.settings import Settings
 
 
 def install(app: Starlette, front: Front, settings: Settings, rq_url: str | None) -> None:

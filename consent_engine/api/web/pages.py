@@ -7,10 +7,10 @@ from urllib.parse import parse_qsl, quote
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from consent_engine.api.body import KIB, read_body
-from consent_engine.api.operation import PUBLIC, Operations
-from consent_engine.api.problems import NotOurMediaType
-from consent_engine.api.sessions import Session, Sessions, TooManySignIns
+from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.http.bodies import KIB, read_body
+from consent_engine.api.http.problems import NotOurMediaType
+from consent_engine.api.service.sessions import Session, Sessions, TooManySignIns
 from consent_engine.api.web.rendering import HEADERS, MAY_OPEN, page, served
 from consent_engine.api.web.words import language_of, words
 from consent_engine.domain.carriers import CARRIERS

@@ -9,10 +9,10 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from consent_engine.api.sessions import Session
+from consent_engine.api.service.sessions import Session
 from consent_engine.api.web.words import COOKIE, HTML_LANG, LANGUAGES, language_of, words
+from consent_engine.engine.api_keys import Role
 from consent_engine.errors import OrderNotFound
-from consent_engine.keys import Role
 
 YEAR_S = 365 * 24 * 3600
 KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}

@@ -18,13 +18,13 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from consent_engine.adapters.rq_queue import connect_rq
-from consent_engine.api.body import KIB, read_body
-from consent_engine.api.problems import of_error
-from consent_engine.api.sessions import SAFE, Sessions
+from consent_engine.api.http.bodies import KIB, read_body
+from consent_engine.api.http.problems import of_error
+from consent_engine.api.service.sessions import SAFE, Sessions
 from consent_engine.api.web import rq_shown
 from consent_engine.api.web.rendering import address_of
+from consent_engine.engine.api_keys import Role
 from consent_engine.errors import ConsentError, Forbidden, Unauthenticated
-from consent_engine.keys import Role
 
 PREFIX = "/rq"
 MAY_ACT = frozenset({Role.OPS, Role.ADMIN})

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from msgspec import UNSET, DecodeError, Struct, UnsetType, ValidationError, convert, field, to_builtins
 from msgspec.json import Decoder, Encoder
 
-from consent_engine.domain.compact import canonical, parsed
+from consent_engine.domain.canonical_json import canonical, parsed
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import Keyword, Read, Reason, read
 from consent_engine.domain.sms import Delivery

@@ -1,0 +1,217 @@
+"""A Redis client that never repeats a command by itself, and the one round trip all our scripts go through."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.resources import files
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    ClusterDownError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
+from redis.exceptions import ConnectionError as Unreachable
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
+
+from consent_engine.adapters.redis.hiredis_guard import in_main_thread, packed, spoken
+from consent_engine.adapters.redis.topology.cluster import is_cluster, owner_of
+from consent_engine.adapters.redis.topology.sentinel import is_sentinel, master_of
+from consent_engine.errors import NotDurable, SettingsError, StoreUnavailable
+
+PROOF_TIMEOUT_MS = 3_000
+ASK_AGAIN_MS = (10, 50, 200)
+"""How long a replica's "not yet" is believed, the first times."""
+_TRIES = 3
+_NOT_NOW = (OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
+"""redis-py makes a type of its own of these words, and cuts them off the text."""
+_NOT_NOW_WORDS = {"MISCONF", "NOREPLICAS", "BUSY", "UNBLOCKED"}
+
+
+class Fenced(Unreachable):
+    """To redis-py a server that cannot be reached: the data there are being moved, or were moved away."""
+
+
+def connect(url: str, timeout_s: float = 5.0, tag: str = "0", fence: str = "") -> "Redis":
+    """A client for our own use: a lost answer is an error to decide on, not a reason to send again.
+
+    tag: in a cluster, the hash tag of the keys it is for. fence: a key; while it is there no connection is made, so
+    that whoever was cut off during a move, however long, cannot go on where the data are no more.
+
+    Maintenance notifications are off: with them on, redis-py skips the test for left-over data of an interrupted call
+    and can hand one caller another's answer.
+    """
+    fenced: dict[str, Any] = {"redis_connect_func": partial(_outside, fence)} if fence else {}
+    made = partial(owner_of, tag=tag) if is_cluster(url) else master_of if is_sentinel(url) else Redis.from_url
+    return made(
+        url,
+        decode_responses=True,
+        encoding_errors="surrogateescape",  # bytes that are no text break the record they stand in, and no other answer
+        socket_timeout=timeout_s,
+        socket_connect_timeout=2.0,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_error=[],
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        protocol=2,
+        **fenced,
+        **spoken(),
+    )
+
+
+def _outside(fence: str, connection: Any) -> None:  # noqa: ANN401 - redis-py's, of any kind
+    """Log in, then ask whether there is a fence: in every new connection, before anything else is said in it."""
+    connection.on_connect()
+    connection.send_command("EXISTS", fence, check_health=False)
+    try:
+        if connection.read_response():
+            raise Fenced
+    except NoPermissionError:
+        raise Unreachable("this user may not ask whether the data are being moved: allow it (ACL +exists)") from None
+
+
+@dataclass(slots=True)
+class Calls:
+    """What one round trip asks: scripts by name, and plain commands."""
+
+    rows: list[tuple[object, ...]] = field(default_factory=list)
+
+    def script(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> None:
+        """Ask for a script."""
+        self.rows.append(("EVALSHA", name, len(keys), *keys, *args))
+
+    def plain(self, *command: str | int) -> None:
+        """Ask for a command."""
+        self.rows.append(command)
+
+
+class Wire:
+    """Sends calls in one pipeline, outside any transaction, and proves them when asked to."""
+
+    def __init__(self, client: "Redis", *, proves: bool, replicas: int) -> None:
+        self.client = client
+        self._proves = proves
+        self._replicas = replicas
+        self._sha: dict[str, str] = {}
+        self._understood: dict[str, Any] = dict(client.response_callbacks)
+        self._made_in_main_thread = in_main_thread()
+        self.round_trips = 0
+
+    def send(self, calls: Calls, *, prove: bool = False, repeat: bool = False) -> list[Any]:
+        """The answers, in order. Raises StoreUnavailable, or NotDurable when `prove` could not be had.
+
+        repeat: send everything again when the connection broke; only for calls that recognise themselves.
+        """
+        if not calls.rows:
+            return []
+        for attempt in range(_TRIES if repeat else 1):
+            try:
+                return self._send(calls, prove=prove)
+            except Fenced:
+                raise StoreUnavailable(
+                    "the data were moved away from this server, or are being moved: set CONSENT_REDIS_URL and "
+                    "CONSENT_CELLS to where they are, or give the move up with `consent cells stay`"
+                ) from None
+            except (ResponseError, NotDurable):
+                raise
+            except (RedisError, OSError) as error:
+                if attempt + 1 == (_TRIES if repeat else 1):
+                    raise StoreUnavailable(f"store cannot be reached: {type(error).__name__}") from error
+        raise AssertionError("unreachable")
+
+    def _send(self, calls: Calls, *, prove: bool) -> list[Any]:
+        answers = self._once(calls, prove=prove)
+        if any(isinstance(answer, NoScriptError) for answer in answers):
+            # A restarted server has an empty script cache. Only what was not found was not done: send just that.
+            self._sha.clear()
+            missing = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+            again = self._once(Calls([calls.rows[i] for i in missing]), prove=prove)
+            for i, answer in zip(missing, again, strict=True):
+                answers[i] = answer
+        for answer in answers:
+            if isinstance(answer, ResponseError):
+                raise _translated(answer)
+        return answers
+
+    def _once(self, calls: Calls, *, prove: bool) -> list[Any]:
+        if in_main_thread() and not self._made_in_main_thread:
+            raise AssertionError("this client was made for another thread than the main one")
+        rows = [(row[0], self._script(str(row[1])), *row[2:]) if row[0] == "EVALSHA" else row for row in calls.rows]
+        proofs = _proofs(self._replicas) if prove and self._proves else []
+        rows += [("WAITAOF", *proof) for proof in proofs]
+        self.round_trips += 1
+        answers = self._exchanged(rows)
+        if proofs:
+            self._check_proof(answers[-1])
+        return answers[: len(calls.rows)]
+
+    def _exchanged(self, rows: Sequence[tuple[object, ...]]) -> list[Any]:
+        """The answers to commands sent together; an error is the answer of the command that it belongs to.
+
+        What redis-py's pipeline does, without the part of it that is paid for every single command.
+        """
+        pool: Any = self.client.connection_pool
+        connection = pool.get_connection()
+        try:
+            connection.send_packed_command(packed(connection, rows))
+            return [self._answer(connection, str(row[0])) for row in rows]
+        except BaseException:
+            connection.disconnect()  # whatever is still to be read belongs to nobody
+            raise
+        finally:
+            pool.release(connection)
+
+    def _answer(self, connection: Any, command: str) -> Any:  # noqa: ANN401 - redis-py's
+        try:
+            answer = connection.read_response()
+        except ResponseError as error:
+            return error
+        understood = self._understood.get(command)
+        return understood(answer) if understood else answer
+
+    def _check_proof(self, proof: Any) -> None:  # noqa: ANN401 - redis-py's answer
+        refused = isinstance(proof, ResponseError)  # a replica, or a server whose AOF was switched off
+        local, replicas = (0, 0) if refused else proof
+        if local < 1 or replicas < self._replicas:
+            raise NotDurable("the store took it but could not prove it durable in time: the same request again is safe")
+
+    def _script(self, name: str) -> str:
+        if name not in self._sha:
+            text = files("consent_engine.adapters").joinpath(f"lua/{name}.lua").read_text(encoding="utf-8")
+            self._sha[name] = str(self.client.script_load(text))
+        return self._sha[name]
+
+
+def _proofs(replicas: int) -> list[tuple[int, int, int]]:
+    """What WAITAOF is asked: how many disks of the master's, of replicas, and for how long (ms).
+
+    A replica tells how far its disk is when it is asked, and once a second. Asked in the same breath as it is told to
+    write, it says "not yet", and everybody waits for the second to pass. So it is asked once the master's own disk has
+    it, and soon again. On one connection: a proof is of its own connection's writes only.
+    """
+    if not replicas:
+        return [(1, 0, PROOF_TIMEOUT_MS)]
+    half = PROOF_TIMEOUT_MS // 2
+    return [(1, 0, half), *((1, replicas, wait) for wait in (*ASK_AGAIN_MS, half - sum(ASK_AGAIN_MS)))]
+
+
+_FORBIDDEN = "ACL failure in script"
+"""What a script is told whose user may not do something in it."""
+
+
+def _translated(error: ResponseError) -> Exception:
+    """What the server refuses for its own reasons is "not now"; anything else is a defect and stays what it is."""
+    word = str(error).split(" ", 1)[0].strip("-")
+    if isinstance(error, _NOT_NOW) or word in _NOT_NOW_WORDS:
+        kind = word if word in _NOT_NOW_WORDS else type(error).__name__
+        return StoreUnavailable(f"the store takes no writes now: {kind}")
+    if isinstance(error, NoPermissionError) or _FORBIDDEN in str(error):
+        return SettingsError("CONSENT_REDIS_URL: this user may not do that: see deploy/redis/users.acl and ACL LOG")
+    return error

@@ -1,0 +1,206 @@
+"""How records, commits and leases look to Redis: names of keys, arguments of scripts, and back."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.domain.decide.consequence import follows, follows_of
+from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
+from consent_engine.domain.inbox import read_message
+from consent_engine.domain.line.line import STRANGER_MS, Line, Unread
+from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
+from consent_engine.domain.order.agreement import offer_named
+from consent_engine.domain.order.order import Order
+from consent_engine.domain.seal import FIELD as SEAL
+from consent_engine.domain.seal import Seal
+from consent_engine.errors import BrokenRecord
+from consent_engine.ports import Claim, Commit, Leased, LineChange, OrderChange, Owner, Posted, Stuck
+
+LANES = {lane: number for number, lane in enumerate(Lane, 4)}
+"""A lane's number among the keys of `commit`."""
+MOST_UNREAD = 16
+DUE, PREFIX, OFFERS = Cell().due, Cell().prefix, Cell().offers
+order_key, inbox_key = Cell().order, Cell().inbox
+TIES = 200
+LEASED = 5
+"""So many counts and instants an effect as kept begins with: what the lease script writes."""
+
+
+def scored(flat: Sequence[Any]) -> list[tuple[str, int]]:
+    """What WITHSCORES answers: a flat list or, on newer protocols, pairs."""
+    rows = flat if not flat or isinstance(flat[0], (list, tuple)) else zip(flat[::2], flat[1::2], strict=True)
+    return [(name, int(float(score))) for name, score in rows]
+
+
+def claim_of(answer: Sequence[str]) -> Claim:
+    now, word, *rest = answer
+    if word == "mine":
+        return Claim(int(now), None)
+    fingerprint, order_id, _, at = rest[0].split("|")
+    return Claim(int(now), (fingerprint, order_id, int(at)), rest[0])
+
+
+def stuck_of(member: str) -> Stuck:
+    owner, record, effect = member.split(":", 2)
+    return Stuck(Owner(owner), record, effect, lane_of(effect))
+
+
+def order_of(fields: dict[str, str], offers: Mapping[str, str], seal: Seal | None = None) -> Order:
+    """An order from its record and the offer it names. Raises BrokenRecord, also when its seal does not fit."""
+    order = Order.read(whole(fields, offers))
+    return seal.check(order, fields.get(SEAL)) if seal else order
+
+
+def whole(fields: dict[str, str], offers: Mapping[str, str]) -> dict[str, str]:
+    """A record with the offer it names: all there is of an order."""
+    if name := offer_named(fields.get("doc", "")):
+        fields["offer"] = offers[name]
+    return fields
+
+
+class Offers(dict[str, str]):
+    """The offers this process has seen in the store, by name: what it may believe to be there, and read again."""
+
+    def __init__(self, wire: Wire, cell: Cell) -> None:
+        super().__init__()
+        self._wire = wire
+        self._cell = cell
+
+    def __missing__(self, name: str) -> str:
+        calls = Calls()
+        calls.plain("HGET", self._cell.offers, name)
+        [kept] = self._wire.send(calls, repeat=True)
+        if kept is None:
+            raise BrokenRecord("the offer that an order names is not there")
+        self[name] = str(kept)
+        return self[name]
+
+    def needed(self, commit: Commit) -> tuple[str, str]:
+        """The name of the offer a new order needs, and its content unless it was seen there; '' when it needs none."""
+        change = commit.order
+        if change is None or change.state_before is not None:
+            return "", ""
+        offer = change.order.doc.offer
+        return offer.hash, "" if offer.hash in self else offer.kept()
+
+
+def pairs(flat: Sequence[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def unread_of(kept: str) -> Unread:
+    try:
+        at, key, body = kept.split("|", 2)
+        barred, body = ("", body) if body.startswith("{") else body.split("|", 1)
+        return Unread(int(at), key, read_message(body), tuple(barred.split()))
+    except ValueError:
+        raise BrokenRecord("an unread message cannot be read") from None
+
+
+def leased_of(
+    offers: Mapping[str, str], now: Millis, member: str, kept: str, mark: str, flat: Sequence[str],
+    more: Sequence[str], *, seal: Seal | None = None,
+) -> Leased:  # fmt: skip
+    owner, record, effect = member.split(":", 2)
+    fields = pairs(flat)
+    token = int(kept[1 : kept.index(",")])
+    if owner == Owner.ORDER:
+        order, barred = order_of(fields, offers, seal), tuple(more) if mark == "2" else ()
+        if not follows(effect, order):
+            raise BrokenRecord("an effect that does not follow from its order: somebody changed it")
+        return Leased(effect, token, mark == "1", now, order=order, barred=barred)
+    line = Line.read(record, fields, now)
+    line = seal.line(line) if seal else line
+    if not follows_of(effect, line):
+        raise BrokenRecord("an effect that no line wants: somebody put it there")
+    return Leased(effect, token, mark == "1", now, line=line, unread=tuple(unread_of(row) for row in more))
+
+
+def raw(kept: str) -> bytes:
+    """What a client read, as it stands in the store: also bytes that are no text."""
+    return kept.encode("utf-8", "surrogateescape")
+
+
+def parked_of(kept: str, why: str) -> str:
+    """A leased effect as it is parked when its record is broken; of one that cannot be read itself, its counts."""
+    try:
+        pending = Pending.read(kept)
+    except (ValueError, TypeError):
+        pending = Pending.read(f"[{','.join(kept[1:].split(',')[:LEASED])}]")
+    return replace(pending, leased_at=0, parked=1, why=why).kept()
+
+
+def keys_of(commit: Commit, cell: Cell) -> list[str]:
+    order = commit.order.order if commit.order else None
+    line = commit.line.line if commit.line else order.line if order else ""
+    return [
+        cell.order(order.id if order else "-"),
+        cell.line(line or "-"),
+        cell.inbox(line or "-"),
+        *cell.due.values(),
+        cell.placed,
+        cell.funnel_of(order.doc.placed_at) if order else cell.funnel(""),
+        cell.unmatched,
+        cell.offers,
+    ]
+
+
+def arguments_of(commit: Commit, offer: tuple[str, str], seal: Seal | None = None) -> list[str | int]:
+    """offer: the name of the one a new order needs, and its content unless it is believed to be there."""
+    change, line, held = commit.order, commit.line, commit.held
+    consume, release = (line.consume, line.release) if line else ("", False)
+    read = "" if line is None or line.read is None else line.read
+    args: list[str | int] = [
+        change.order.id if change else "", change.read if change else "", line.line if line else "", read, commit.op,
+        held.owner if held else "", held.effect if held else "", held.token if held else "",
+        "" if commit.guard is None else commit.guard,
+        (change.state_before or "") if change else "", change.order.state if change else "",
+        change.order.head if change else "",
+        change.order.doc.placed_at if change and change.state_before is None else "",
+        consume, "1" if release else "0",
+        *offer,
+    ]  # fmt: skip
+    fields = dict(change.fields) if change else {}
+    if change and fields and seal:
+        fields[SEAL] = seal.of(change.order)
+    counted(args, fields.items())
+    owners: list[tuple[Owner, OrderChange | LineChange]] = []
+    if change:
+        owners.append((Owner.ORDER, change))
+    if line:
+        owners.append((Owner.LINE, line))
+    counted(args, [(o, p.effect, LANES[lane_of(p.effect)], p.due, p.pending.kept()) for o, c in owners for p in c.put])
+    counted(args, [(o, effect, LANES[lane_of(effect)], int(kind)) for o, c in owners for effect, kind in c.drop])
+    counted(args, line.fields.items() if line else ())
+    counted(args, [(entry,) for entry in commit.unmatched])
+    args.append(" ".join(change.barring) if change else "")
+    return args
+
+
+def posted_keys(posted: Posted, cell: Cell) -> list[str]:
+    return [
+        cell.line(posted.line), cell.inbox(posted.line), cell.due[Lane.INBOUND], cell.refusals, cell.held,
+        cell.due[Lane.TIMER], cell.lifted, cell.unmatched,
+    ]  # fmt: skip
+
+
+def posted_arguments(posted: Posted, now: str) -> list[str | int]:
+    args: list[str | int] = [
+        now, posted.line, posted.msisdn, posted.key, posted.body, " ".join(posted.makes), " ".join(posted.barring),
+        posted.repeated, "" if posted.same_for is None else posted.same_for, STRANGER_MS,
+    ]  # fmt: skip
+    if posted.makes or posted.decides:
+        args += (
+            posted.door, posted.ref, posted.reason, posted.words, str(int(posted.once)), SUSPICION_LASTS_MS,
+            posted.decides, posted.decided, posted.lifting,
+        )  # fmt: skip
+    return args
+
+
+def counted(args: list[str | int], rows: Collection[Sequence[str | int]]) -> None:
+    args.append(len(rows))
+    for row in rows:
+        args += row

@@ -1,0 +1,87 @@
+"""The keys of one cell, a slice of subscribers: all under one hash tag, so that all keys of a script share a slot.
+
+Keys, `{0}` being the tag of cell 0:
+
+    ce:{0}:order:<id>     hash    v, state, line, head, mac (the seal), doc, who (person part), e<n> events,
+                                  p<n> their person parts, f:<effect> pending effects
+    ce:{0}:line:<line>    hash    v, msisdn (person part), o:<order> what a reply is matched with, r:<name>
+                                  restrictions, f:<effect>, m:<key> messages seen, seen, p:<name> parts of a reply
+    ce:{0}:inbox:<line>   list    <received at>|<key>|<json>, unread, first in first read
+    ce:{0}:due:<lane>     zset    o:<order>:<effect> or l:<line>:<effect> -> due (ms), the lease's end, +inf = parked
+    ce:{0}:refusals       zset    <line> <carrier or *> -> since
+    ce:{0}:held           zset    <line> <carrier or *> -> since: suspected refusals, which a person decides
+    ce:{0}:placed         zset    order -> placed at
+    ce:{0}:funnel:<day>   hash    <state before>><state after> -> how many orders placed that day made this step
+    ce:{0}:offers         hash    <hash> -> what orders were asked alike: plan, words, policy; never changed
+    ce:{0}:lifted         stream  refusals lifted: by whom, on which act of the subscriber
+    ce:{0}:unmatched      stream  messages that answered nothing
+    ce:{0}:moving         string  the move that takes the data away from here: no engine's connection is made to them
+
+and those that belong to no cell (in a cluster they are tagged, too: the reservations with the cell of their own hash,
+all others with cell 0):
+
+    ce:key:<hash>         string  reservation of an Idempotency-Key: fingerprint|order|claimant|instant
+    ce:plan:<code>        hash    <version> -> plan, current, sale
+    ce:plans              set     codes
+    ce:apikeys            hash    <hash of the key> -> name, role, created; '' once it was revoked; name:<name> -> '':
+                                  a name that was given, which is never given again
+    ce:workers            hash    <worker> -> instant and what it does
+    ce:measures           hash    what workers measured of outside calls, in counts
+    ce:meta               hash    schema, cells, secret (a check value), sealed (since when each order has a seal),
+                                  catalogue (raised by every change)
+"""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.line.restriction import Kind
+
+DAY_MS = 86_400_000
+
+
+class Cell:
+    """The names of a cell's keys. alone: it is the only one, on a server where tags mean nothing."""
+
+    def __init__(self, number: int = 0, *, alone: bool = True) -> None:
+        self.number = number
+        self.shared = "ce:" if alone else "ce:{0}:"
+        self.prefix = prefix = f"ce:{{{number}}}:"
+        self.due = {lane: f"{prefix}due:{lane}" for lane in Lane}
+        self.refusals = f"{prefix}refusals"
+        self.held = f"{prefix}held"
+        self.restrictions = {Kind.REFUSED: self.refusals, Kind.SUSPECTED: self.held}
+        self.placed = f"{prefix}placed"
+        self.offers = f"{prefix}offers"
+        self.lifted = f"{prefix}lifted"
+        self.unmatched = f"{prefix}unmatched"
+        self.moving = f"{prefix}moving"
+
+    def order(self, order_id: str) -> str:
+        """An order's record."""
+        return f"{self.prefix}order:{order_id}"
+
+    def line(self, line_id: str) -> str:
+        """A line's record."""
+        return f"{self.prefix}line:{line_id}"
+
+    def inbox(self, line_id: str) -> str:
+        """A line's unread messages."""
+        return f"{self.prefix}inbox:{line_id}"
+
+    def reservation(self, key: str) -> str:
+        """The reservation of an Idempotency-Key, by the key's hash."""
+        return f"ce:key:{key}" if self.shared == "ce:" else f"{self.prefix}key:{key}"
+
+    def funnel(self, day: str) -> str:
+        """The counts of the orders placed on a day (UTC, YYYY-MM-DD)."""
+        return f"{self.prefix}funnel:{day}"
+
+    def funnel_of(self, placed_at: Millis) -> str:
+        """The counts that an order belongs to."""
+        return self.funnel(_day(placed_at // DAY_MS))
+
+
+@lru_cache(64)
+def _day(number: int) -> str:
+    return datetime.fromtimestamp(number * DAY_MS / 1000, UTC).strftime("%Y-%m-%d")

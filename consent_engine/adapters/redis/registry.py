@@ -1,0 +1,173 @@
+"""What people set up (plans, API keys) and who is alive, on Redis; and whether this server can keep our promises."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.codec import pairs
+from consent_engine.domain.admission.admit import Listed, Sale
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.offer.plan import Plan, plan_from
+from consent_engine.errors import SettingsError, StoreUnavailable
+from consent_engine.ports import ApiKey
+
+SCHEMA = "3"
+READS = frozenset({"1", "2", SCHEMA})
+"""1: each order holds its offer itself. 2: no order has a seal. Such data are read; from then on they are 3, which an
+older program refuses: it would change orders and leave their seals."""
+FORGOTTEN_MS = 3_600_000
+"""How long a silent worker is remembered."""
+
+
+class RedisRegistry:
+    """The Registry. clock: the instant, in tests; without it the server's own. prefix: of its keys."""
+
+    def __init__(self, wire: Wire, *, clock: Callable[[], Millis] | None = None, prefix: str = "ce:") -> None:
+        self._wire = wire
+        self._clock = clock
+        self._prefix = prefix
+        self._meta = f"{prefix}meta"
+
+    def _one(self, *command: str | int, prove: bool = False) -> Any:  # noqa: ANN401 - redis-py's answer
+        calls = Calls()
+        calls.plain(*command)
+        [answer] = self._wire.send(calls, prove=prove, repeat=True)
+        return answer
+
+    def now(self) -> Millis:
+        """See Registry.now."""
+        if self._clock is not None:
+            return self._clock()
+        seconds, micros = self._one("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    def catalogue_mark(self) -> str:
+        """See Registry.catalogue_mark."""
+        return self._one("HGET", self._meta, "catalogue") or ""
+
+    def catalogue(self) -> dict[str, Listed]:
+        """See Registry.catalogue."""
+        codes = sorted(self._one("SMEMBERS", f"{self._prefix}plans"))
+        calls = Calls()
+        for code in codes:
+            calls.plain("HGETALL", f"{self._prefix}plan:{code}")
+        records = self._wire.send(calls, repeat=True)
+        return {
+            code: Listed(plan_from(json.loads(kept[kept["current"]])), Sale(kept["sale"]))
+            for code, kept in zip(codes, records, strict=True)
+            if kept
+        }
+
+    def publish(self, plan: Plan, sale: Sale, over: Listed | None) -> None:
+        """See Registry.publish."""
+        before = ("", "") if over is None else (str(over.plan.version), over.sale.value)
+        keys = [f"{self._prefix}plan:{plan.code}", f"{self._prefix}plans", self._meta]
+        calls = Calls()
+        calls.script("publish", keys, [plan.code, str(plan.version), plan.model_dump_json(), sale.value, *before])
+        [word] = self._wire.send(calls, prove=True, repeat=True)
+        if word != "ok":
+            raise StoreUnavailable("this plan was changed by somebody else just now: look at it, then try again")
+
+    def plan_versions(self, code: str) -> list[Plan]:
+        """See Registry.plan_versions."""
+        kept = self._one("HGETALL", f"{self._prefix}plan:{code}")
+        return [plan_from(json.loads(kept[n])) for n in sorted((n for n in kept if n.isdigit()), key=int)]
+
+    def add_key(self, key_hash: str, key: ApiKey) -> bool:
+        """See Registry.add_key."""
+        calls = Calls()
+        row = json.dumps([key.name, key.role, key.created_at])
+        calls.script("enter", [f"{self._prefix}apikeys"], [key_hash, key.name, row])
+        [is_new] = self._wire.send(calls, prove=True, repeat=True)
+        return bool(is_new)
+
+    def key(self, key_hash: str) -> ApiKey | None:
+        """See Registry.key."""
+        kept = self._one("HGET", f"{self._prefix}apikeys", key_hash)
+        return ApiKey(*json.loads(kept)) if kept else None
+
+    def keys(self) -> dict[str, ApiKey]:
+        """See Registry.keys."""
+        kept = self._one("HGETALL", f"{self._prefix}apikeys")
+        return {key_hash: ApiKey(*json.loads(row)) for key_hash, row in kept.items() if row}
+
+    def drop_key(self, key_hash: str, name: str) -> None:
+        """See Registry.drop_key. An empty row stays: an adding that arrives late must not bring the key back."""
+        self._one("HSET", f"{self._prefix}apikeys", key_hash, "", f"name:{name}", "", prove=True)
+
+    def announce(self, worker: str, told: str) -> None:
+        """See Registry.announce."""
+        self._one("HSET", f"{self._prefix}workers", worker, f"{self.now()}|{told}")
+
+    def workers(self, within: int) -> dict[str, str]:
+        """See Registry.workers; those silent for an hour are forgotten."""
+        now, heard = self.now(), {}
+        for worker, kept in self._one("HGETALL", f"{self._prefix}workers").items():
+            at, _, told = kept.partition("|")
+            if now - int(at) <= within:
+                heard[worker] = told
+            elif now - int(at) > FORGOTTEN_MS:
+                self._one("HDEL", f"{self._prefix}workers", worker)
+        return heard
+
+    def count(self, counts: Mapping[str, float]) -> None:
+        """See Registry.count. Sent once: a metric counted twice would be wrong, one that is lost is only late."""
+        calls = Calls()
+        for name, by in counts.items():
+            calls.plain("HINCRBYFLOAT", f"{self._prefix}measures", name, str(by))
+        self._wire.send(calls)
+
+    def counted(self) -> dict[str, float]:
+        """See Registry.counted."""
+        return {name: float(value) for name, value in self._one("HGETALL", f"{self._prefix}measures").items()}
+
+    def check(self, secret: str, *, strict: bool, cells: int) -> None:
+        """See Registry.check."""
+        self._check_server(strict=strict)
+        proof = hmac.new(secret.encode(), b"ce:meta", hashlib.sha256).hexdigest()[:32]
+        for name, ours in (("schema", SCHEMA), ("cells", str(cells)), ("secret", proof)):
+            self._one("HSETNX", self._meta, name, ours)
+        schema, was_cells, was_proof = self._one("HMGET", self._meta, "schema", "cells", "secret")
+        if schema not in READS:
+            raise SettingsError(
+                f"these data have schema {schema}, this program speaks {SCHEMA}: use the program that fits"
+            )
+        if was_cells != str(cells):
+            raise SettingsError(f"CONSENT_CELLS is {cells}, but these data were written with {was_cells}")
+        if not hmac.compare_digest(str(was_proof), proof):
+            raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")
+
+    def adopt(self) -> None:
+        """See Registry.adopt."""
+        self._one("HSETNX", self._meta, "sealed", str(self.now()))
+        if self._one("HGET", self._meta, "schema") != SCHEMA:
+            self._one("HSET", self._meta, "schema", SCHEMA, prove=True)
+
+    def sealed_since(self) -> Millis | None:
+        """See Registry.sealed_since."""
+        since = self._one("HGET", self._meta, "sealed")
+        return int(since) if since else None
+
+    def _check_server(self, *, strict: bool) -> None:
+        try:
+            info = self._one("INFO")
+        except SettingsError:
+            raise SettingsError("CONSENT_REDIS_URL: this user may not ask INFO: allow it (ACL +info)") from None
+        try:
+            [(_, fsync)] = pairs(self._one("CONFIG", "GET", "appendfsync")).items()
+        except (ResponseError, SettingsError, ValueError):
+            # An ACL may forbid CONFIG: then WAITAOF must do, and it does.
+            fsync = "always"
+        if str(info.get("maxmemory_policy", "noeviction")) != "noeviction":
+            raise SettingsError("CONSENT_REDIS_URL: this server evicts keys; set `maxmemory-policy noeviction`")
+        if not strict:
+            return
+        if not int(info.get("aof_enabled", 0)):
+            raise SettingsError("CONSENT_DURABILITY=strict needs `appendonly yes` on this server")
+        if fsync != "always":
+            raise SettingsError("CONSENT_DURABILITY=strict needs `appendfsync always` on this server")

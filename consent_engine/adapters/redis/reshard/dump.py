@@ -1,0 +1,279 @@
+"""All there is on one Redis, whatever its number of cells: to be read as facts, and written where they belong.
+
+A record (order, line, inbox, reservation) moves whole, by its id; what many records share (due-sets,
+indexes) is taken apart member by member; counts and offers, which every cell may have, are put together first. Every
+write says what is to be, not what changes: done twice, it is as done once.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from heapq import merge
+from typing import Any
+
+from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.sharded_store import cell_of
+from consent_engine.errors import BrokenRecord
+
+PIECE = 1_000
+SHARED = {"plan": "HGETALL", "plans": "SMEMBERS", "apikeys": "HGETALL", "measures": "HGETALL"}
+RECORDS = {"order": "HGETALL", "line": "HGETALL", "inbox": "LRANGE", "key": "GET"}
+WHOLE = SHARED | RECORDS
+INDEXES = {"due", "refusals", "held", "placed"}
+TOGETHER = {"funnel", "offers"}
+STREAMS = {"lifted", "unmatched"}
+LEFT = {"meta", "workers", "moving"}
+"""What is not copied: the mark that says whose data these are is written last, and who was alive is not any more."""
+_WRITES = {"HGETALL": "HSET", "SMEMBERS": "SADD", "LRANGE": "RPUSH", "GET": "SET"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """The smallest thing that moves: a whole key, a member of an index, a field, a message. kind: `due:sms`."""
+
+    kind: str
+    name: str
+    values: tuple[str, ...]
+    ttl: int = -1
+
+    @property
+    def family(self) -> str:
+        """The first word of its kind."""
+        return self.kind.partition(":")[0]
+
+    def digest(self) -> int:
+        """What it says, as a number: sums of them are equal when the same things are there, in any order."""
+        values: Iterable[str] = self.values
+        if WHOLE.get(self.family) in {"HGETALL", "SMEMBERS"}:
+            step = 2 if WHOLE[self.family] == "HGETALL" else 1
+            values = [part for row in sorted(zip(*[iter(self.values)] * step, strict=True)) for part in row]
+        elif self.family in STREAMS:
+            values = self.values[1:]  # not its id
+        told = json.dumps([self.kind, self.name, *values]).encode()
+        return int.from_bytes(blake2b(told, digest_size=8).digest())
+
+
+@dataclass(slots=True)
+class Account:
+    """What is there, by kind: how many, and the sum of their digests."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    sums: dict[str, int] = field(default_factory=dict)
+
+    def add(self, facts: Iterable[Fact]) -> None:
+        """Count these, too."""
+        for fact in facts:
+            self.counts[fact.family] = self.counts.get(fact.family, 0) + 1
+            self.sums[fact.family] = (self.sums.get(fact.family, 0) + fact.digest()) % 2**64
+
+    def differs(self, other: "Account") -> list[str]:
+        """The kinds in which two accounts are not the same."""
+        kinds = sorted({*self.counts, *other.counts})
+        return [
+            kind for kind in kinds
+            if (self.counts.get(kind), self.sums.get(kind)) != (other.counts.get(kind), other.sums.get(kind))
+        ]  # fmt: skip
+
+
+class Side:
+    """All cells of one Redis, to read from or to write to. wires: one a cell."""
+
+    def __init__(self, wires: Sequence[Wire], *, alone: bool) -> None:
+        self.wires = list(wires)
+        self.cells = [Cell(n, alone=alone) for n in range(len(wires))]
+        self.shared = self.cells[0].shared
+        self.meta = f"{self.shared}meta"
+
+    def ask(self, n: int, *rows: Sequence[str | int], prove: bool = False) -> list[Any]:
+        """Plain commands to a cell, in one round trip. Each says what is to be: a repeat changes nothing."""
+        calls = Calls()
+        calls.rows += [tuple(row) for row in rows]
+        return self.wires[n].send(calls, prove=prove, repeat=True)
+
+    def meta_now(self) -> dict[str, str]:
+        """What the data say of themselves."""
+        [meta] = self.ask(0, ("HGETALL", self.meta))
+        return dict(meta)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def facts(self) -> Iterator[list[Fact]]:
+        """Everything, piece by piece. Raises BrokenRecord for a key that is not known, or is in the wrong cell."""
+        streams: dict[str, list[int]] = {}
+        together: dict[str, dict[str, str]] = {}
+        for n in range(len(self.cells)):
+            for keys in self._scanned(n):
+                yield self._whole(n, [key for key in keys if key[0] in WHOLE])
+                for kind, rest in (key for key in keys if key[0] not in WHOLE):
+                    full = f"{kind}:{rest}" if rest else kind
+                    if kind in STREAMS:
+                        streams.setdefault(kind, []).append(n)
+                    elif kind in TOGETHER:
+                        self._gather(n, full, together)
+                    else:
+                        yield from self._members(n, full)
+        yield [Fact(kind, name, (value,)) for kind, fields in together.items() for name, value in fields.items()]
+        for kind, cells in streams.items():
+            yield from self._messages(kind, cells)
+
+    def _scanned(self, n: int) -> Iterator[list[tuple[str, str]]]:
+        """The keys of a cell, as kind and rest; SCAN may name one twice."""
+        cell, seen, cursor = self.cells[n], set[str](), "0"
+        pattern = "ce:*" if self.shared == "ce:" else f"{cell.prefix}*"
+        while True:
+            [(cursor, keys)] = self.ask(n, ("SCAN", str(cursor), "MATCH", pattern, "COUNT", PIECE))
+            fresh = dict.fromkeys(key for key in keys if key not in seen)
+            seen.update(fresh)
+            yield [found for found in map(self._named, [cell] * len(fresh), fresh) if found[0] not in LEFT]
+            if not int(cursor):
+                return
+
+    def _named(self, cell: Cell, key: str) -> tuple[str, str]:
+        own = key.startswith(cell.prefix)
+        kind, _, rest = key.removeprefix(cell.prefix if own else "ce:").partition(":")
+        known = {*RECORDS, *INDEXES, *TOGETHER, *STREAMS, "moving"} if own else set()
+        if not own or self.shared != "ce:":
+            known |= {*SHARED, "meta", "workers"} if cell.number == 0 else set()
+        if self.shared == "ce:":
+            known = known - {"key"} if own else known | {"key"}
+        if kind not in known:
+            raise BrokenRecord(f"there is a key that this program does not know: {kind[:20]} in cell {cell.number}")
+        if kind in RECORDS and cell_of(rest, len(self.cells)) != cell.number:
+            raise BrokenRecord(f"there is a record in cell {cell.number} that is not its own: {kind}")
+        return kind, rest
+
+    def key(self, n: int, kind: str, rest: str = "") -> str:
+        """A key's name in a cell."""
+        if kind in SHARED:
+            return self.shared + kind + (f":{rest}" if rest else "")
+        if kind == "key":
+            return self.cells[n].reservation(rest)
+        return self.cells[n].prefix + kind + (f":{rest}" if rest else "")
+
+    def _whole(self, n: int, keys: Sequence[tuple[str, str]]) -> list[Fact]:
+        rows: list[Sequence[str | int]] = []
+        for kind, rest in keys:
+            name = self.key(n, kind, rest)
+            rows += [(WHOLE[kind], name, 0, -1) if kind == "inbox" else (WHOLE[kind], name), ("PTTL", name)]
+        answers = iter(self.ask(n, *rows))
+        pairs = list(zip(answers, answers, strict=True))
+        return [Fact(kind, rest, _flat(kept), int(ttl)) for (kind, rest), (kept, ttl) in zip(keys, pairs, strict=True)]
+
+    def _members(self, n: int, kind: str) -> Iterator[list[Fact]]:
+        first = 0
+        while True:
+            [rows] = self.ask(n, ("ZRANGE", self.key(n, kind), first, first + PIECE - 1, "WITHSCORES"))
+            flat = [part for row in rows for part in row] if rows and isinstance(rows[0], list | tuple) else rows
+            facts = [Fact(kind, str(m), (repr(float(s)),)) for m, s in zip(flat[::2], flat[1::2], strict=True)]
+            if [fact for fact in facts if cell_of(_record(fact), len(self.cells)) != n]:
+                raise BrokenRecord(f"cell {n} has members of another in {kind}")
+            yield facts
+            if len(facts) < PIECE:
+                return
+            first += PIECE
+
+    def _gather(self, n: int, kind: str, together: dict[str, dict[str, str]]) -> None:
+        """Counts of all cells are added up; an offer is the same everywhere."""
+        [found] = self.ask(n, ("HGETALL", self.key(n, kind)))
+        fields = together.setdefault(kind, {})
+        for name, value in found.items():
+            fields[name] = str(int(fields.get(name, 0)) + int(value)) if kind != "offers" else value
+
+    def _messages(self, kind: str, cells: Sequence[int]) -> Iterator[list[Fact]]:
+        """The messages of a stream, of all cells by age."""
+        piece: list[Fact] = []
+        for _, at, body in merge(*(self._stream(n, kind) for n in cells)):
+            piece.append(Fact(kind, "", (at, body)))
+            if len(piece) >= PIECE:
+                yield piece
+                piece = []
+        yield piece
+
+    def _stream(self, n: int, kind: str) -> Iterator[tuple[tuple[int, int], str, str]]:
+        after = "-"
+        while True:
+            [rows] = self.ask(n, ("XRANGE", self.key(n, kind), after, "+", "COUNT", PIECE))
+            for at, fields in rows:
+                ms, _, number = at.partition("-")
+                yield (int(ms), int(number)), at, fields["m"] if isinstance(fields, Mapping) else fields[1]
+                after = f"({at}"
+            if len(rows) < PIECE:
+                return
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def keep(self, facts: Sequence[Fact], last: dict[tuple[str, int], tuple[int, int]]) -> None:
+        """Write facts where they belong. last: the newest message of each stream so far."""
+        rows: dict[int, list[Sequence[str | int]]] = {}
+        for fact in facts:
+            for n in self._homes(fact):
+                rows.setdefault(n, []).extend(self._written(n, fact, last))
+        for n, commands in rows.items():
+            self.ask(n, *commands)
+
+    def prove(self) -> None:
+        """See to it that all that was written before is on disk, and on as many replicas as set."""
+        for n in range(len(self.cells)):
+            # A proof is of this connection's writes, and so of all that its server wrote before them.
+            key = self.key(n, "moving")
+            self.ask(n, ("SET", key, "1"), ("DEL", key), prove=True)
+
+    def _homes(self, fact: Fact) -> Iterable[int]:
+        if fact.family == "offers":
+            return range(len(self.cells))
+        if fact.family in SHARED or fact.family in {"funnel", "unmatched"}:
+            return [0]
+        return [cell_of(_record(fact), len(self.cells))]
+
+    def _written(
+        self, n: int, fact: Fact, last: dict[tuple[str, int], tuple[int, int]]
+    ) -> Iterator[Sequence[str | int]]:
+        if fact.family in WHOLE:
+            key = self.key(n, fact.kind, fact.name)
+            yield ("DEL", key)
+            yield (_WRITES[WHOLE[fact.kind]], key, *fact.values)
+            if fact.ttl >= 0:
+                yield ("PEXPIRE", key, fact.ttl)
+        elif fact.family in INDEXES:
+            yield ("ZADD", self.key(n, fact.kind), fact.values[0], fact.name)
+        elif fact.family in TOGETHER:
+            yield ("HSET", self.key(n, fact.kind), fact.name, *fact.values)
+        else:
+            ms, _, number = fact.values[0].partition("-")
+            before = last.get((fact.kind, n), (0, 0))
+            at = max((int(ms), int(number)), (before[0], before[1] + 1))  # two cells may have said the same instant
+            last[fact.kind, n] = at
+            yield ("XADD", self.key(n, fact.kind), f"{at[0]}-{at[1]}", "m", fact.values[1])
+
+    def clear_streams(self) -> None:
+        """What is appended, not set, begins anew."""
+        for n in range(len(self.cells)):
+            self.ask(n, *(("DEL", self.key(n, kind)) for kind in sorted(STREAMS)))
+
+
+def _flat(kept: Any) -> tuple[str, ...]:  # noqa: ANN401 - redis-py's answer, of any type
+    if isinstance(kept, Mapping):
+        return tuple(str(part) for pair in kept.items() for part in pair)
+    return (str(kept),) if isinstance(kept, str) else tuple(map(str, kept or ()))
+
+
+def _record(fact: Fact) -> str:
+    """The id of the record a fact belongs to."""
+    if fact.family == "due":
+        return fact.name.split(":")[1]
+    if fact.family == "lifted":
+        return str(json.loads(fact.values[1])["line"])
+    return fact.name.partition(" ")[0]
+
+
+def account(side: Side, tell: Callable[[str], None]) -> Account:
+    """Count everything there is on a side."""
+    made, told = Account(), 0
+    for facts in side.facts():
+        made.add(facts)
+        if (many := sum(made.counts.values())) >= told + 100 * PIECE:
+            told = many
+            tell(f"{many} looked at")
+    return made

@@ -1,0 +1,214 @@
+"""Moving all data to another number of cells, on another Redis: nobody works on them meanwhile; again after any crash.
+
+1. Nobody works on the source: no worker is heard from, and no other client is connected.
+2. Both sides are marked in their `meta`: engines refuse to start on either (`CONSENT_CELLS is ..., but these data were
+   written with ...`). The source keeps its data, as they are, to the end and after it. Every cell of it gets a fence,
+   which engines look for in every connection they make, and then it is looked once more whether nobody works there: who
+   was connected before the fence is seen, who comes after it is turned away, for ever.
+3. Everything is copied. Every write says what is to be, so a move that died is done again from the beginning.
+4. Both sides are read and compared, kind by kind: how many, and the sum of their digests.
+5. The source is marked as moved; then the target's number of cells is written: from then on engines start there.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from redis.crc import key_slot
+from redis.exceptions import RedisError, ResponseError
+
+from consent_engine.adapters.redis.reshard.dump import Account, Fact, Side, account
+from consent_engine.adapters.redis.topology.cluster import master_at
+from consent_engine.errors import SettingsError, StoreUnavailable
+
+HEARD_WITHIN_MS = 15_000
+AT_ONCE = 10_000
+LOOKS, LOOK_S = 3, 0.2
+SENTINELS = "sentinel-"
+"""How the connections of those begin that watch a server, and write nothing of ours."""
+AWAY, HERE, GONE = "being moved away", "being moved here", "moved away"
+_WHOSE, _BEFORE, _TO = "move", "move_from", "move_to"
+"""Fields of `meta`: which move it is, on both sides; on the source the number of cells before it, and that to be."""
+
+
+@dataclass(slots=True)
+class Move:
+    """One move. tell: how far it is · look_s: between two looks at who is connected."""
+
+    source: Side
+    target: Side
+    tell: Callable[[str], None]
+    look_s: float = LOOK_S
+
+    def run(self) -> Account:
+        """Move everything; what was moved. Raises SettingsError when it must not, or cannot, be."""
+        self.rest()
+        move = self._marked(self.source.meta_now())
+        fence(self.source, move)
+        self.rest()  # who connected before the fence was there
+        if self.target.meta_now().get("cells") == str(len(self.target.cells)):
+            self.tell("this was moved before: nothing is left to do")
+            return Account()
+        self._copy()
+        moved = self._compare()
+        self.rest()
+        self._switch(move)
+        return moved
+
+    def rest(self) -> None:
+        """See that nobody works on the source, nor moves it. Raises SettingsError when somebody does."""
+        rest(self.source, self.look_s)
+
+    def _marked(self, meta: dict[str, str]) -> str:
+        """Mark both sides; the move's name. A move that was begun is gone on with, no other one."""
+        if "cells" not in meta:
+            raise SettingsError("--from holds no data of an engine: nothing is moved")
+        # Data that came by a move still bear its name: the next one has a name of its own.
+        begun = _BEFORE in meta
+        move, to = meta[_WHOSE] if begun else secrets.token_hex(8), str(len(self.target.cells))
+        there = self.target.meta_now()
+        theirs = there.get(_WHOSE) == move and _BEFORE not in there  # that would be the source itself
+        if meta["cells"] == GONE and not (theirs and meta[_TO] == to):
+            raise SettingsError("--from was moved away: what is there is old, and is not moved again")
+        if meta.get(_TO, to) != to:
+            raise SettingsError(f"a move to {meta[_TO]} cells was begun: go on with it, or `consent cells stay`")
+        if not theirs and (there or _holds_something(self.target)):
+            raise SettingsError("--to is not empty: give an empty Redis (FLUSHALL on each of its masters)")
+        before = meta[_BEFORE] if begun else meta["cells"]
+        if before != str(len(self.source.cells)):
+            raise SettingsError(f"--from has {before} cells")
+        cells = GONE if meta["cells"] == GONE else AWAY
+        self._set(self.source, {_WHOSE: move, _BEFORE: before, _TO: to, "cells": cells})
+        if there.get("cells") != to:
+            self._set(self.target, {_WHOSE: move, "cells": HERE})
+        return move
+
+    def _set(self, side: Side, fields: dict[str, str]) -> None:
+        flat = [part for pair in fields.items() for part in pair]
+        side.ask(0, ("HSET", side.meta, *flat), prove=True)
+
+    def _copy(self) -> None:
+        self.target.clear_streams()
+        last: dict[tuple[str, int], tuple[int, int]] = {}
+        copied, waiting = 0, list[Fact]()
+        for facts in self.source.facts():
+            waiting += facts
+            if len(waiting) >= AT_ONCE:  # each time every cell is written to: not too often
+                self.target.keep(waiting, last)
+                copied, waiting = copied + len(waiting), []
+                self.tell(f"{copied} copied")
+        self.target.keep(waiting, last)
+        self.target.prove()
+        self.tell(f"{copied + len(waiting)} copied: all of it")
+
+    def _compare(self) -> Account:
+        """Read both sides. Raises StoreUnavailable when they differ."""
+        here, there = account(self.source, self.tell), account(self.target, self.tell)
+        if kinds := here.differs(there):
+            raise StoreUnavailable(
+                f"the two sides differ ({', '.join(kinds)}): did anybody write? type it again; "
+                "if it says so again, `consent cells stay` and an empty --to"
+            )
+        offers = [self.target.ask(n, ("HLEN", self.target.key(n, "offers")))[0] for n in range(len(self.target.cells))]
+        if set(map(int, offers)) - {here.counts.get("offers", 0)}:
+            raise StoreUnavailable("a cell does not have every offer: type it again")
+        return here
+
+    def _switch(self, move: str) -> None:
+        """From here on the target is the one: the source first says that it is not."""
+        meta = self.source.meta_now()
+        if meta.get(_WHOSE) != move:
+            raise SettingsError("this move was given up while it was under way: --to is not opened")
+        kept = {name: value for name, value in meta.items() if name not in {"cells", _WHOSE, _BEFORE, _TO}}
+        self._set(self.source, {"cells": GONE})
+        self._set(self.target, kept)
+        self._set(self.target, {_WHOSE: move, "cells": str(len(self.target.cells))})
+
+
+def fence(source: Side, move: str) -> None:
+    """Have no engine connect to a side's cells any more. Proven: a failover must not open it."""
+    for cell in source.cells:
+        source.ask(cell.number, ("SET", cell.moving, move), prove=True)
+
+
+def stay(source: Side) -> int:
+    """Give a move up that was not finished: engines may start on the source again. The number of its cells.
+
+    See first that it `rest`s: whoever moves it right now would open the target, too.
+    """
+    meta = source.meta_now()
+    if _BEFORE not in meta or meta.get("cells") == GONE:
+        raise SettingsError("no move of these data is under way: nothing to give up")
+    source.ask(0, ("HSET", source.meta, "cells", meta[_BEFORE]), prove=True)
+    for cell in source.cells:
+        source.ask(cell.number, ("DEL", cell.moving), prove=True)
+    source.ask(0, ("HDEL", source.meta, _WHOSE, _BEFORE, _TO), prove=True)
+    return int(meta[_BEFORE])
+
+
+def cells_of(meta: Mapping[str, str]) -> int:
+    """How many cells data were written with, also while they are moved; 0 when there are none."""
+    told = meta.get(_BEFORE) or meta.get("cells", "0")
+    return int(told) if told.isdecimal() else 0
+
+
+def _holds_something(side: Side) -> bool:
+    return any(int(side.ask(n, ("DBSIZE",))[0]) for n in range(len(side.cells)))
+
+
+def rest(side: Side, look_s: float = LOOK_S) -> None:
+    """See that nobody works on a side. Raises SettingsError when somebody does."""
+    [(seconds, _), heard] = side.ask(0, ("TIME",), ("HGETALL", f"{side.shared}workers"))
+    late = [int(seconds) * 1000 - int(told.partition("|")[0]) for told in heard.values()]
+    if any(each < HEARD_WITHIN_MS for each in late):
+        raise SettingsError("workers are at work on --from: stop every worker and API, wait 15 s, then again")
+    if others := _others(side, look_s):
+        raise SettingsError(
+            f"{others} other clients are connected to --from: stop every API, worker, move, console and exporter"
+        )
+
+
+def _others(side: Side, look_s: float) -> int:
+    """Clients of a side's masters that are neither ours nor replicas, and stay for longer than a look."""
+    ours = f"consent-cells-{secrets.token_hex(4)}"  # not everybody's who moves: a second move is somebody else
+    stay: set[str] | None = None
+    for look in range(LOOKS):
+        if look:
+            time.sleep(look_s)
+        for cell in side.cells:
+            side.ask(cell.number, ("CLIENT", "SETNAME", ours))
+        seen = {f"{cell.number} {found}" for cell in side.cells for found in _clients(side, cell.number, ours)}
+        stay = seen if stay is None else stay & seen
+    return len({each.partition(" ")[2] for each in stay or ()})
+
+
+def _clients(side: Side, n: int, ours: str) -> set[str]:
+    """Where the other clients of a cell's master are connected from, and to."""
+    try:
+        [clients] = side.ask(n, ("CLIENT", "LIST"))
+    except (ResponseError, SettingsError):
+        raise SettingsError(
+            "--from: this user may not ask CLIENT LIST: allow it, or who works there is unknown"
+        ) from None
+    rows = clients if not isinstance(clients, str) else map(_read, clients.splitlines())
+    return {
+        f"{row['id']} {row.get('addr')} {row.get('laddr')}" for row in rows
+        if row.get("name") != ours and not row.get("name", "").startswith(SENTINELS)
+        and not {*"SMO"} & {*row.get("flags", "")}
+    }  # fmt: skip
+
+
+def _read(line: str) -> dict[str, str]:
+    return {name: value for name, _, value in (pair.partition("=") for pair in line.split())}
+
+
+def places(side: Side) -> Iterator[tuple[int, int, str, str]]:
+    """Each cell of a cluster: its slot, the master that has it, and how many keys it has there, if it can be asked."""
+    for cell in side.cells:
+        slot, at, keys = key_slot(str(cell.number).encode()), "-", "cannot be reached"
+        with suppress(StoreUnavailable, RedisError):
+            at = master_at(side.wires[cell.number].client)
+            keys = str(side.ask(cell.number, ("CLUSTER", "COUNTKEYSINSLOT", slot))[0])
+        yield cell.number, slot, at, keys

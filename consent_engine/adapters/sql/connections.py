@@ -1,0 +1,106 @@
+"""Connections to the archive's database: they never wait long, and what they commit is on the disk."""
+
+import os
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
+
+from consent_engine.adapters.sql.postgres import bound_waits
+from consent_engine.errors import SettingsError
+
+TIMEOUT_S = 5
+"""How long a statement, a lock or a connection may last."""
+CONNECTIONS = 4
+
+
+def connected(url: str, timeout_s: int = TIMEOUT_S) -> Engine:
+    """Connections to the database at an address. Made when they are needed; raises SettingsError for none of ours."""
+    try:
+        address = make_url(url)
+        if address.drivername in {"postgresql", "postgres"}:
+            address = address.set(drivername="postgresql+psycopg")
+        if address.get_backend_name() == "sqlite":
+            return _sqlite(address.database or "", timeout_s)
+        made = create_engine(
+            address,
+            pool_size=CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=timeout_s,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={
+                "connect_timeout": timeout_s,
+                "tcp_user_timeout": timeout_s * 1000,
+                "application_name": "consent-engine",
+                "options": f"-c statement_timeout={timeout_s}s -c lock_timeout={timeout_s}s"
+                " -c synchronous_commit=on -c timezone=UTC",
+            },
+        )
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"CONSENT_ARCHIVE_URL needs {error.name}: pip install 'consent-engine[postgresql]'"
+        ) from None
+    except (SQLAlchemyError, TypeError):
+        raise SettingsError("CONSENT_ARCHIVE_URL is not an address of SQLite or PostgreSQL") from None
+    bound_waits(made, timeout_s + 1)
+    return made
+
+
+def _sqlite(path: str, timeout_s: int) -> Engine:
+    made = create_engine(
+        f"sqlite:///{path}",
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=timeout_s,
+        hide_parameters=True,
+        connect_args={"timeout": timeout_s},
+    )
+
+    @event.listens_for(made, "do_connect")
+    def ours_alone(*_: object) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        # It holds numbers: nobody else reads it. One that is there is not opened: to close it again would take away
+        # the locks that this process has on it.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+    @event.listens_for(made, "connect")
+    def durable(connection: Any, record: Any) -> None:  # noqa: ANN401 - the driver's own connection
+        _write_ahead(connection, timeout_s)
+        for pragma in ("synchronous=FULL", "secure_delete=ON", f"busy_timeout={timeout_s * 1000}"):
+            connection.execute(f"PRAGMA {pragma}")
+        record.info["file"] = _file(path)
+
+    @event.listens_for(made, "checkout")
+    def still_there(_connection: object, record: Any, _proxy: object) -> None:  # noqa: ANN401
+        if record.info["file"] != _file(path):  # what is written into a file that was removed is nowhere
+            raise DisconnectionError
+
+    return made
+
+
+def _write_ahead(connection: Any, timeout_s: int) -> None:  # noqa: ANN401
+    """Have readers and the writer not wait for each other. It is the file's: of several at once one switches it on."""
+    end = monotonic() + timeout_s
+    while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:  # for this SQLite does not wait by itself
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > end:
+                raise
+            sleep(0.01)
+
+
+def _file(path: str) -> tuple[int, int]:
+    """Which file stands there; (0, 0): none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)

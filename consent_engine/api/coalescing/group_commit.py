@@ -1,0 +1,144 @@
+"""Group commit at the edge: what arrives while one batch is under way goes into the next, each batch in one thread.
+
+The engine is synchronous and not for several threads, so a `Crew` gives every thread an engine of its own.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Generic, TypeVar
+
+from consent_engine.engine.engine import Engine
+from consent_engine.errors import StoreUnavailable
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MOST_ASKED = 2_000
+"""How many may wait for a crew; the next is told to come again."""
+MOST_IN_BATCH = 500
+
+
+class _Own(threading.local):
+    engine: Engine | None = None
+
+
+class Crew:
+    """A few threads, each with an engine of its own."""
+
+    def __init__(self, engines: Callable[[], Engine], size: int, name: str) -> None:
+        self._engines = engines
+        self._pool = ThreadPoolExecutor(size, thread_name_prefix=f"consent-{name}")
+        self._own = _Own()
+        self._asked = 0
+
+    async def ask(self, work: Callable[[Engine], T]) -> T:
+        """Have `work` done in one of the threads."""
+        if self._asked >= MOST_ASKED:
+            raise StoreUnavailable("too many requests wait: the same request again is safe")
+        self._asked += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._do, work)
+        finally:
+            self._asked -= 1
+
+    def _do(self, work: Callable[[Engine], T]) -> T:
+        if self._own.engine is None:
+            self._own.engine = self._engines()
+        return work(self._own.engine)
+
+    def close(self) -> None:
+        """Let what is under way end, and nothing begin."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Batcher(Generic[Item, Result]):
+    """Runs a function over everything that came since its last run.
+
+    work: an engine and items in, a result each out, in order; safe to be called again with the same items ·
+    most: how much may wait, in the units of `weigh` · defects: counts, by type, what should never be raised
+    """
+
+    def __init__(
+        self,
+        crew: Crew,
+        work: Callable[[Engine, Sequence[Item]], Sequence[Result]],
+        *,
+        most: int,
+        defects: Counter[str],
+        weigh: Callable[[Item], int] = lambda _: 1,
+    ) -> None:
+        self._crew = crew
+        self._work = work
+        self._most = most
+        self._defects = defects
+        self._weigh = weigh
+        self._waiting: deque[tuple[Item, int, asyncio.Future[Result]]] = deque()
+        self._weight = 0
+        self._at_work: asyncio.Task[None] | None = None
+
+    async def put(self, item: Item) -> Result:
+        """The item's result, once the batch it went into is done. Raises StoreUnavailable when too much waits."""
+        weight = self._weigh(item)
+        if self._waiting and self._weight + weight > self._most:
+            raise StoreUnavailable("too many requests wait: the same request again is safe")
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, weight, future))
+        self._weight += weight
+        if self._at_work is None or self._at_work.done():
+            self._at_work = asyncio.ensure_future(self._work_off())
+        return await future
+
+    async def _work_off(self) -> None:
+        while self._waiting:
+            batch = self._next()
+            if not batch:
+                continue
+            try:
+                results = await self._crew.ask(partial(self._run, [item for item, _ in batch]))
+                for (_, future), result in zip(batch, results, strict=True):
+                    _settle(future, result)
+            except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+                for _, future in batch:
+                    _settle(future, error)
+
+    def _next(self) -> list[tuple[Item, asyncio.Future[Result]]]:
+        """The next batch: one item at least, else no more than its bound. Who has left is left out."""
+        batch: list[tuple[Item, asyncio.Future[Result]]] = []
+        heavy = 0
+        while self._waiting and (not batch or heavy + self._waiting[0][1] <= MOST_IN_BATCH):
+            item, weight, future = self._waiting.popleft()
+            self._weight -= weight
+            if not future.done():
+                batch.append((item, future))
+                heavy += weight
+        return batch
+
+    def _run(self, items: Sequence[Item], engine: Engine) -> list[Result | Exception]:
+        """In the thread: a result or an error each."""
+        try:
+            return [result for _, result in zip(items, self._work(engine, items), strict=True)]
+        except StoreUnavailable as error:
+            return [type(error)(*error.args) for _ in items]
+        except Exception as error:  # noqa: BLE001 - the edge: logged by type, for the message may quote a person
+            self._defects[type(error).__name__] += 1
+            log.error("a batch of %d failed: %s", len(items), type(error).__name__)
+            if len(items) == 1:
+                return [error]
+            # One poison item must not sink its batch.
+            return [result for item in items for result in self._run([item], engine)]
+
+
+def _settle(future: "asyncio.Future[Result]", result: Result | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

@@ -1,0 +1,122 @@
+"""Bodies: read here, bounded in size, time and depth, so that one JSON text can be read in one way only."""
+
+import asyncio
+import json
+import math
+import re
+from collections.abc import Iterator
+
+from starlette.requests import Request
+
+from consent_engine.api.http.problems import NotOurMediaType, TooLarge, TooSlow
+from consent_engine.errors import FieldError, Malformed
+
+KIB = 1024
+MOST_FORM = 64 * KIB
+MOST_LIST = 256 * KIB
+MOST_WEBHOOK = 1024 * KIB
+READ_S = 20.0
+DEEPEST = 20
+_LONGEST_LENGTH = 12
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class _Wrong(ValueError):
+    """What is wrong with a JSON text: a code, and words without the text."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+async def read_body(request: Request, most: int) -> bytes:
+    """The whole body. Raises TooLarge as soon as that is sure, whatever length was declared, and TooSlow."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and (len(declared) > _LONGEST_LENGTH or int(declared) > most):
+        raise TooLarge(f"the body must have at most {most} bytes")
+    chunks, size = [], 0
+    try:
+        async with asyncio.timeout(READ_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > most:
+                    raise TooLarge(f"the body must have at most {most} bytes")
+                chunks.append(chunk)
+    except TimeoutError:
+        raise TooSlow("the body did not come in time") from None
+    return b"".join(chunks)
+
+
+async def read_json(request: Request, most: int = MOST_FORM) -> object:
+    """The JSON in the body. Raises NotOurMediaType before anything is read, then as `read_body` and `parse`."""
+    kinds = request.headers.getlist("content-type")
+    if len(kinds) != 1 or not is_json(kinds[0]) or is_packed(request):
+        raise NotOurMediaType("send Content-Type: application/json, in UTF-8 and not compressed")
+    return parse(await read_body(request, most))
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a media type is JSON, in UTF-8 if it says so."""
+    kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    charsets = [p.partition("=")[2].strip('" ') for p in parameters if p.partition("=")[0].strip() == "charset"]
+    return kind == "application/json" and all(charset in {"utf-8", "utf8"} for charset in charsets)
+
+
+def is_packed(request: Request) -> bool:
+    """Whether the body is compressed: then its size would say nothing."""
+    return request.headers.get("content-encoding", "identity").strip().lower() != "identity"
+
+
+def parse(body: bytes) -> object:
+    """Read JSON, strictly; raises Malformed that names the body and repeats nothing of it."""
+    try:
+        said: object = json.loads(
+            body.decode(), object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite
+        )
+        _look_into(said)
+    except _Wrong as wrong:
+        raise Malformed([FieldError("body", wrong.code, str(wrong))]) from None
+    except RecursionError:
+        raise Malformed([FieldError("body", "too_deep", "is nested too deeply")]) from None
+    except json.JSONDecodeError as error:
+        where = f"is not JSON: line {error.lineno}, column {error.colno}"
+        raise Malformed([FieldError("body", "not_json", where)]) from None
+    except ValueError:
+        raise Malformed([FieldError("body", "not_json", "is not JSON in UTF-8")]) from None
+    return said
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise _Wrong("duplicate_field", "has a field twice in one object")
+    return fields
+
+
+def _no_number(_text: str) -> float:
+    raise _Wrong("not_a_number", "has a number that is none")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+def _look_into(said: object) -> None:
+    """Raise for what JSON allows and nothing behind us should meet: great depth, half characters."""
+    level = [said]
+    for _ in range(DEEPEST):
+        level = [inner for each in level for inner in _inside(each)]
+        if not level:
+            return
+    raise _Wrong("too_deep", f"is nested deeper than {DEEPEST} levels")
+
+
+def _inside(said: object) -> Iterator[object]:
+    if isinstance(said, str) and _SURROGATE.search(said):
+        raise _Wrong("half_character", "has half a character")
+    if isinstance(said, dict):
+        yield from said
+        yield from said.values()
+    elif isinstance(said, list):
+        yield from said

@@ -1,0 +1,78 @@
+"""A file of refusals (CSV), read row by row: all that is wrong with it at once, by line and column."""
+
+import csv
+import re
+from collections.abc import Iterator
+from io import StringIO
+
+from starlette.requests import Request
+
+from consent_engine.api.http.bodies import KIB, is_packed, read_body
+from consent_engine.api.http.problems import MOST_ERRORS, NotOurMediaType
+from consent_engine.api.schemas.forms import ImportedRefusal, read
+from consent_engine.domain.line.restriction import EVERY_CARRIER
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.engine.receive import RefusalAsked
+from consent_engine.errors import FieldError, Malformed
+
+MOST_BYTES = 2 * 1024 * KIB
+MOST_ROWS = 10_000
+NEEDED = ("msisdn", "carrier", "channel")
+MAY_BE = ("ref",)
+_CSV = re.compile(r"""text/csv(\s*;\s*(charset="?utf-?8"?|header="?present"?))*""", re.IGNORECASE)
+
+
+async def read_csv(request: Request) -> bytes:
+    """The file. Raises NotOurMediaType before anything is read, then TooLarge and TooSlow."""
+    kinds = request.headers.getlist("content-type")
+    if len(kinds) != 1 or not _CSV.fullmatch(kinds[0].strip()) or is_packed(request):
+        raise NotOurMediaType("send Content-Type: text/csv, in UTF-8 and not compressed")
+    return await read_body(request, MOST_BYTES)
+
+
+def refusals_in(content: bytes, by: str) -> list[RefusalAsked]:
+    """The refusals in a file; raises Malformed, and then none of them is to be stored."""
+    asked: list[RefusalAsked] = []
+    wrong: list[FieldError] = []
+    for line, row in _rows(content):
+        try:
+            form = read(ImportedRefusal, row, f"{line}.")
+        except Malformed as error:
+            wrong += [FieldError(e.field, e.code, f"line {line}: {e.message}") for e in error.errors]
+            if len(wrong) >= MOST_ERRORS:
+                break
+        else:
+            carrier = form.carrier.value if form.carrier else EVERY_CARRIER
+            asked.append(RefusalAsked(Msisdn(form.msisdn), carrier, form.channel, by, form.ref))
+    if wrong:
+        raise Malformed(wrong)
+    return asked
+
+
+def _rows(content: bytes) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows as the header names their columns, each with the line it ends on; an empty line is none."""
+    try:
+        lines = csv.reader(StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        names = _header(next(lines, []))
+        count = 0
+        for cells in lines:
+            if not cells:
+                continue
+            count += 1
+            if count > MOST_ROWS:
+                raise Malformed([FieldError("body", "too_long", f"must have at most {MOST_ROWS} rows: send several")])
+            if len(cells) != len(names):
+                where = f"must have {len(names)} columns like the header"
+                raise Malformed([FieldError(str(lines.line_num), "columns", f"line {lines.line_num}: {where}")])
+            yield lines.line_num, dict(zip(names, map(str.strip, cells), strict=True))
+    except UnicodeDecodeError:
+        raise Malformed([FieldError("body", "not_utf8", "is not UTF-8")]) from None
+    except csv.Error:
+        raise Malformed([FieldError("body", "not_csv", f"is not CSV: line {lines.line_num}")]) from None
+
+
+def _header(cells: list[str]) -> list[str]:
+    names = [cell.strip().lower() for cell in cells]
+    if len(set(names)) != len(names) or not set(NEEDED) <= set(names) <= {*NEEDED, *MAY_BE}:
+        raise Malformed([FieldError("1", "header", f"line 1: must be {','.join(NEEDED)} and may have {MAY_BE[0]}")])
+    return names

@@ -1,0 +1,211 @@
+"""Problems: every error as RFC 9457 `application/problem+json` with a stable code. No answer repeats what was sent."""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
+
+from consent_engine.api.schemas.views import instant
+from consent_engine.errors import (
+    ConsentError,
+    DisclosureMissing,
+    Forbidden,
+    KeyNotFound,
+    Malformed,
+    OrderNotFound,
+    PlanNotFound,
+    PlanUnknown,
+    Refused,
+    StoreUnavailable,
+    TooManyResends,
+    Unauthenticated,
+    UnofficialNumber,
+)
+
+log = logging.getLogger(__name__)
+MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS = 100
+RETRY_AFTER_S = "1"
+_AGAIN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+NAMED_BY_THE_DOOR = frozenset({"invalid_msisdn", "recording_missing", "call_time_invalid", "contains_number"})
+"""Form errors the contract names: when all that is wrong is one of these, the problem bears its code."""
+
+
+class IdempotencyKeyMissing(ConsentError):
+    """There is no Idempotency-Key, more than one, or one that is no key."""
+
+    code = "idempotency_key_missing"
+
+
+class TooLarge(ConsentError):
+    """The body is longer than anything we read."""
+
+    code = "too_large"
+
+
+class NotOurMediaType(ConsentError):
+    """The body is not JSON in UTF-8, or is compressed."""
+
+    code = "unsupported_media_type"
+
+
+class TooSlow(ConsentError):
+    """The body did not come in time."""
+
+    code = "too_slow"
+
+
+class GatewayNotFound(Refused):
+    """No gateway of this name is in use."""
+
+    code = "gateway_not_found"
+
+
+class RefusalNotFound(Refused):
+    """No such refusal stands."""
+
+    code = "refusal_not_found"
+
+
+class NotReady(StoreUnavailable):
+    """Something that serving needs is missing; `reasons` say what."""
+
+    code = "not_ready"
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__("not ready to serve")
+        self.reasons = reasons
+
+
+STATUS: dict[type[ConsentError], HTTPStatus] = {
+    ConsentError: HTTPStatus.INTERNAL_SERVER_ERROR,  # broken records and the like: nothing the caller did
+    IdempotencyKeyMissing: HTTPStatus.BAD_REQUEST,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    GatewayNotFound: HTTPStatus.NOT_FOUND,
+    KeyNotFound: HTTPStatus.NOT_FOUND,
+    OrderNotFound: HTTPStatus.NOT_FOUND,
+    PlanNotFound: HTTPStatus.NOT_FOUND,
+    RefusalNotFound: HTTPStatus.NOT_FOUND,
+    TooSlow: HTTPStatus.REQUEST_TIMEOUT,
+    Refused: HTTPStatus.CONFLICT,
+    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    NotOurMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Malformed: HTTPStatus.UNPROCESSABLE_ENTITY,
+    PlanUnknown: HTTPStatus.UNPROCESSABLE_ENTITY,
+    UnofficialNumber: HTTPStatus.UNPROCESSABLE_ENTITY,
+    DisclosureMissing: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooManyResends: HTTPStatus.TOO_MANY_REQUESTS,
+    StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+def status_of(error: ConsentError) -> HTTPStatus:
+    """The status of an error: its own, else that of what it is a kind of."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    more: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem document."""
+    said: dict[str, object] = {
+        "type": f"urn:consent-engine:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "code": code,
+        "detail": detail,
+        **(more or {}),
+    }
+    sent = {"Retry-After": RETRY_AFTER_S} if status in _AGAIN else {}
+    body = json.dumps(said, ensure_ascii=False).encode("utf-8", "replace")
+    return Response(body, status, {**sent, **(headers or {})}, MEDIA_TYPE)
+
+
+def of_error(error: ConsentError, *, challenge: str = "Bearer") -> Response:
+    """The problem that an error of ours is. challenge: how to prove who one is, where that is asked for."""
+    status = status_of(error)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, StoreUnavailable):
+        return problem(status, error.code, "something is wrong on our side: it was written down")
+    headers = {"WWW-Authenticate": challenge} if status == HTTPStatus.UNAUTHORIZED else {}
+    return problem(status, _code(error), _detail(error), _more(error), headers)
+
+
+def _code(error: ConsentError) -> str:
+    kinds = {each.code for each in error.errors} if isinstance(error, Malformed) else set()
+    return kinds.pop() if len(kinds) == 1 and kinds <= NAMED_BY_THE_DOOR else error.code
+
+
+def _detail(error: ConsentError) -> str:
+    return "something in the request cannot be read: see errors" if isinstance(error, Malformed) else str(error)
+
+
+def _more(error: ConsentError) -> dict[str, object]:
+    if isinstance(error, Malformed):
+        found = error.errors[:MOST_ERRORS]
+        return {"errors": [{"field": e.field, "code": e.code, "message": e.message} for e in found]}
+    if isinstance(error, NotReady):
+        return {"reasons": error.reasons}
+    facts = error.facts if isinstance(error, Refused) else {}
+    return {name: instant(fact) if name == "since" and isinstance(fact, int) else fact for name, fact in facts.items()}
+
+
+_CODES = {
+    HTTPStatus.NOT_FOUND: ("not_found", "there is nothing at this address"),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "this address does not take this method"),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (TooLarge.code, "the body is too large"),
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: (NotOurMediaType.code, "send JSON in UTF-8"),
+}
+
+
+def of_http(error: HTTPException, allowed: str = "") -> Response:
+    """The problem that an error of the framework is; its own words are not used. allowed: the methods of a 405."""
+    code, detail = _CODES.get(HTTPStatus(error.status_code), ("http_error", "the request cannot be served"))
+    headers = {"Allow": allowed} if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else {}
+    return problem(error.status_code, code, detail, headers=headers)
+
+
+def allowed_at(routes: Iterable[BaseRoute], scope: Scope) -> str:
+    """The methods an address takes. The framework's own answer names those of the first route there, and no more."""
+    methods: dict[str, set[str]] = {}
+    for route in routes:
+        if not isinstance(route, Route) or route.matches(scope)[0] is Match.NONE:
+            continue
+        methods.setdefault(route.path, set()).update(route.methods or ())
+    # What is an address of its own (/v1/orders/search) is nobody's id (/v1/orders/{order_id}).
+    template = min(methods, key=lambda path: path.count("{"), default="")
+    return ", ".join(sorted(methods.get(template, ())))
+
+
+def of_defect() -> Response:
+    """The problem that anything unforeseen is."""
+    detail = "something is wrong on our side: it was written down"
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail)
+
+
+def handlers(defects: Counter[str]) -> dict[Any, Any]:
+    """How every error is answered: as a problem. defects: counts, by type, what should never be raised."""
+
+    async def ours(request: Request, error: ConsentError) -> Response:
+        if status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR:
+            defects[type(error).__name__] += 1
+            log.error("a request failed: %s", type(error).__name__)
+        signed = request.url.path.startswith("/v1/gateways/")
+        return of_error(error, challenge="Signature" if signed else "Bearer")
+
+    async def of_the_framework(request: Request, error: HTTPException) -> Response:
+        return of_http(error, allowed_at(request.app.routes, request.scope))
+
+    return {ConsentError: ours, HTTPException: of_the_framework}

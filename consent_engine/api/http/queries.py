@@ -1,0 +1,66 @@
+"""Queries: the parameters of a list, read as strictly as a body. What is wrong is named, and nothing is echoed."""
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.requests import Request
+
+from consent_engine.api.schemas.forms import MOST_LISTED, Instant, read
+from consent_engine.domain.lifecycle import State
+from consent_engine.errors import FieldError, Malformed
+
+Form = TypeVar("Form", bound=BaseModel)
+
+
+def _plus(value: object) -> object:
+    """In a query, a plus that was not encoded arrives as a blank."""
+    return value.replace(" ", "+") if isinstance(value, str) else value
+
+
+_Word = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Paged(BaseModel):
+    """Which page of a list."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cursor: str = Field("", max_length=200, description="from the page before, as it is; none: the newest")
+    limit: int = Field(50, ge=1, le=MOST_LISTED, description="how many at most")
+
+
+class ListOrders(Paged):
+    """Which orders to list."""
+
+    state: State | None = Field(None, description="only those that stand here")
+    agent: _Word | None = Field(None, description="only those of this agent")
+    plan: _Word | None = Field(None, description="only those for this plan")
+    since: Annotated[Instant, BeforeValidator(_plus)] | None = Field(
+        None, description="only those placed then or later", examples=["2025-08-01T00:00:00+08:00"]
+    )
+
+
+class ListRefusals(Paged):
+    """Which refusals to list."""
+
+    state: Literal["held"] | None = Field(
+        None, description="held: replies that may be a refusal, which a person must read; none: the refusals"
+    )
+
+
+class WhichVersion(BaseModel):
+    """Which version of a plan."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int | None = Field(None, ge=1, le=1_000_000, description="none: the current one")
+
+
+def read_query(form: type[Form], request: Request) -> Form:
+    """The form in the query; raises Malformed naming what is wrong: a parameter, or `query` for one that is unknown."""
+    asked = request.query_params
+    twice = {name for name in asked if len(asked.getlist(name)) > 1}
+    if twice:
+        known = sorted({name if name in form.model_fields else "query" for name in twice})
+        raise Malformed([FieldError(name, "duplicate_parameter", "must be given once") for name in known])
+    return read(form, dict(asked), whole="query")

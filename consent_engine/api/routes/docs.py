@@ -1,0 +1,95 @@
+"""The page at /docs: every operation of /openapi.json, readable without a script and without the internet."""
+
+import hashlib
+import json
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse
+
+from consent_engine.api.document.openapi import document
+from consent_engine.api.document.operations import PUBLIC, Operations
+
+operations = Operations()
+
+
+@operations.add("GET", "/openapi.json", PUBLIC)
+async def described(request: Request) -> JSONResponse:
+    """The document itself."""
+    return JSONResponse(document(request.app))
+
+
+@operations.add("GET", "/docs", PUBLIC)
+async def docs(request: Request) -> HTMLResponse:
+    """The page."""
+    pages = files("consent_engine.api") / "pages"
+    style = pages.joinpath("docs.css").read_text("utf-8")
+    template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        pages.joinpath("docs.html").read_text("utf-8")
+    )
+    said = document(request.app)
+    # The style is a file of ours; the policy allows it by its hash, and nothing else.
+    page = template.render(info=said["info"], operations=list(shown(said)), style=style)
+    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return HTMLResponse(page, headers={"Content-Security-Policy": policy})
+
+
+def shown(said: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Each operation, as the page shows it."""
+    for path, methods in said["paths"].items():
+        for method, operation in methods.items():
+            content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            yield {
+                "method": method.upper(),
+                "path": path,
+                "keyed": _keyed(operation),
+                "operation": operation,
+                "curl": _curl(method.upper(), path, operation, content.get("example")),
+                "body": _pretty(_resolved(content["schema"], said)) if content else "",
+                "answers": list(_answers(operation, said)),
+            }
+
+
+def _keyed(operation: Mapping[str, Any]) -> bool:
+    return {"key": []} in operation.get("security", [])
+
+
+def _answers(operation: Mapping[str, Any], said: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    for status, answer in operation["responses"].items():
+        content = answer.get("content", {}).get("application/json", {})
+        schema = _pretty(_resolved(content["schema"], said)) if content.get("schema") else ""
+        yield {"status": status, "description": answer["description"], "schema": schema}
+
+
+def _curl(method: str, path: str, operation: Mapping[str, Any], example: object) -> str:
+    parts = [f"curl -X {method} http://127.0.0.1:8000{path}"]
+    if _keyed(operation):
+        parts.append('-H "Authorization: Bearer $KEY"')
+    parts += [f'-H "{p["name"]}: {p["example"]}"' for p in operation.get("parameters", []) if p["in"] == "header"]
+    if "text/csv" in operation.get("requestBody", {}).get("content", {}):
+        parts += ['-H "Content-Type: text/csv"', "--data-binary @refusals.csv"]
+    elif example is not None:
+        parts += ['-H "Content-Type: application/json"', f"-d '{json.dumps(example, ensure_ascii=False)}'"]
+    return " \\\n  ".join(parts)
+
+
+def _resolved(schema: Any, said: Mapping[str, Any], depth: int = 6) -> Any:  # noqa: ANN401 - JSON schema
+    """The schema with what it refers to in its place."""
+    if isinstance(schema, list):
+        return [_resolved(each, said, depth) for each in schema]
+    if not isinstance(schema, dict) or depth == 0:
+        return schema
+    if "$ref" in schema:
+        return _resolved(said["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]], said, depth - 1)
+    return {key: _resolved(value, said, depth) for key, value in schema.items() if key != "title"}
+
+
+def _pretty(schema: object) -> str:
+    return json.dumps(schema, ensure_ascii=False, indent=2)

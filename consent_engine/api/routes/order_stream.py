@@ -1,0 +1,145 @@
+"""The stream of an order: server-sent events, one a timeline entry, from the beginning, then live until it settled."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from http import HTTPStatus
+from time import monotonic
+from typing import cast
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Message, Send
+
+from consent_engine.api.document import openapi
+from consent_engine.api.document.operations import Operations, caller_of
+from consent_engine.api.routes.orders import check_id
+from consent_engine.api.schemas.views import timeline
+from consent_engine.api.service.callers import AGENT_OR_OPS, sees_whole, visible
+from consent_engine.api.service.service import front_of
+from consent_engine.api.service.watches import Streams
+from consent_engine.domain.order.order import Order
+from consent_engine.errors import Forbidden, StoreUnavailable, Unauthenticated
+from consent_engine.ports import ApiKey
+
+operations = Operations("orders", "/v1/orders")
+HEARTBEAT_S = 15.0
+LINGER_S = 5.0
+"""How long after its last entry a settled order is still watched: reports on the last SMS come after it."""
+KEY_CHECK_S = 2.0
+"""How long a stream may go on before its key is looked up again."""
+SEND_S = 30.0
+"""How long a reader may take nothing at all."""
+RETRY_MS = 3_000
+_ENTRY = re.compile("[0-9]{1,6}")
+HEADERS = {"X-Accel-Buffering": "no"}
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events to a reader that must not stop reading."""
+
+    media_type = "text/event-stream"
+
+    async def stream_response(self, send: Send) -> None:
+        """Send them."""
+
+        async def bounded(message: Message) -> None:
+            async with asyncio.timeout(SEND_S):
+                await send(message)
+
+        try:
+            await super().stream_response(bounded)
+        except TimeoutError:
+            raise ClientDisconnect from None
+        finally:
+            # Now, not when somebody collects it: it holds one of the places there are.
+            await cast(AsyncGenerator[bytes, None], self.body_iterator).aclose()
+
+
+@operations.add(
+    "GET",
+    "/{order_id}/stream",
+    AGENT_OR_OPS,
+    "Watch an order",
+    answers=openapi.STREAM,
+    problems=(401, 403, 404, 503),
+    takes={"parameters": [openapi.LAST_EVENT_ID]},
+)
+async def stream(request: Request, caller: ApiKey, order_id: str) -> Response:
+    """Server-sent events: one a timeline entry, from the beginning, then live. `id` is the entry's number; with it in
+    `Last-Event-ID` the next ones come. Some seconds after the order settled an event `end` closes the stream; asked
+    again, 204 says that no more will come. Roles: agent (own), ops (masked)."""
+    check_id(order_id)
+    order = await front_of(request).ask(lambda engine: visible(engine, order_id, caller))
+    seen = _seen(request, order)
+    if order.state.settled and seen == _length(order):
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    streams = front_of(request).streams
+    streams.check_room()
+    return EventStream(Telling(request, caller, order, seen).events(streams), headers=HEADERS)
+
+
+def _length(order: Order) -> int:
+    return 1 + len(order.events)
+
+
+def _seen(request: Request, order: Order) -> int:
+    """How many entries this reader has; what can be no number of ours is none: a repeat does no harm."""
+    told = request.headers.get("last-event-id", "")
+    return int(told) if _ENTRY.fullmatch(told) and int(told) <= _length(order) else 0
+
+
+class Telling:
+    """What one reader is told."""
+
+    def __init__(self, request: Request, caller: ApiKey, order: Order, seen: int) -> None:
+        self._request = request
+        self._caller = caller
+        self._order = order
+        self._seen = seen
+        self._checked_at = self._told_at = monotonic()
+
+    async def events(self, streams: Streams) -> AsyncIterator[bytes]:
+        """The stream, until it is over, the key is revoked, or the server ends."""
+        yield f"retry: {RETRY_MS}\n\n".encode()
+        with streams.watch(self._order) as watch:
+            while watch.order is not None and not streams.ending():
+                try:
+                    if not await self._may_go_on():
+                        return
+                    if news := self._news(watch.order):
+                        yield news
+                    if await self._is_over(watch.order):
+                        yield f'event: end\ndata: {{"state":"{watch.order.state}"}}\n\n'.encode()
+                        return
+                except StoreUnavailable:
+                    pass  # nothing can be new; the reader is kept until it can be reached again
+                if monotonic() - self._told_at >= HEARTBEAT_S:
+                    self._told_at = monotonic()
+                    yield b": alive\n\n"
+                await watch.wait(min(KEY_CHECK_S, HEARTBEAT_S))
+
+    async def _may_go_on(self) -> bool:
+        """Whether the key is still good: looked up again every few seconds, and before anything is told after that."""
+        if monotonic() - self._checked_at < KEY_CHECK_S:
+            return True
+        try:
+            caller = await caller_of(self._request, AGENT_OR_OPS)
+        except (Unauthenticated, Forbidden):
+            return False
+        self._checked_at = monotonic()
+        return caller == self._caller
+
+    def _news(self, order: Order) -> bytes:
+        """What was not told yet."""
+        entries = timeline(order, whole=sees_whole(order, self._caller), after=self._seen)
+        told = [f"id: {n}\ndata: ".encode() + e.json_bytes() + b"\n\n" for n, e in enumerate(entries, self._seen + 1)]
+        self._seen += len(entries)
+        self._told_at = monotonic() if entries else self._told_at
+        return b"".join(told)
+
+    async def _is_over(self, order: Order) -> bool:
+        """Whether it settled, and some seconds have passed since its last entry."""
+        if not order.state.settled:
+            return False
+        return await front_of(self._request).now() >= order.events[-1].at + LINGER_S * 1000

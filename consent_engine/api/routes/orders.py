@@ -1,0 +1,182 @@
+"""Orders over HTTP: place, show, list, search, cancel, resend, retry."""
+
+import re
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent_engine.api.document import openapi
+from consent_engine.api.document.operations import Operations
+from consent_engine.api.http.bodies import MOST_FORM, read_body, read_json
+from consent_engine.api.http.problems import IdempotencyKeyMissing
+from consent_engine.api.http.queries import ListOrders, read_query
+from consent_engine.api.schemas.forms import CancelOrder, SearchOrders, read
+from consent_engine.api.schemas.lists import OrderList
+from consent_engine.api.schemas.views import OrderView
+from consent_engine.api.service.callers import (
+    AGENT,
+    AGENT_OR_OPS,
+    FULL_NUMBERS,
+    OPS,
+    OPS_OR_AUDITOR,
+    ORDER_READER,
+    sees_whole,
+    visible,
+)
+from consent_engine.api.service.service import front_of
+from consent_engine.domain.admission.admit import PlaceOrder, Placing, idempotency_key_is_sound, millis
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.order.order import Order
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.listing import Filter
+from consent_engine.errors import OrderNotFound
+from consent_engine.ports import ApiKey
+
+operations = Operations("orders", "/v1/orders")
+ID = re.compile("[0-9a-f]{28}")
+
+
+@operations.add(
+    "POST",
+    "",
+    AGENT,
+    "Place an order",
+    answers={201: OrderView, 200: OrderView},
+    problems=(400, 401, 403, 409, 413, 415, 422, 503),
+    takes=openapi.body("PlaceOrder", openapi.IDEMPOTENCY_KEY, example=openapi.ORDER),
+)
+async def place(request: Request, caller: ApiKey) -> Response:
+    """Ask a subscriber for consent. The same key and body again is the same order (200). Role: agent."""
+    key = _idempotency_key(request)
+    wanted = PlaceOrder.read(await read_json(request))
+    placed = await front_of(request).place(Placing(caller.name, key, wanted))
+    headers = {"Location": f"/v1/orders/{placed.order.id}"}
+    return _shown(placed.order, caller, 201 if placed.created else 200, headers)
+
+
+@operations.add(
+    "GET",
+    "",
+    OPS_OR_AUDITOR,
+    "List orders",
+    answers={200: OrderList},
+    problems=(401, 403, 422, 503),
+    takes=openapi.query(ListOrders),
+)
+async def list_(request: Request, caller: ApiKey) -> Response:
+    """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: ops (masked),
+    auditor."""
+    form = read_query(ListOrders, request)
+    wanted = Filter(form.state, form.agent, form.plan, millis(form.since) if form.since else None)
+    whole = caller.role in FULL_NUMBERS
+
+    def listed(engine: Engine) -> bytes:
+        page = engine.orders(wanted, form.cursor, form.limit)
+        return OrderList.of(page.orders, page.cursor, whole=whole).json_bytes()
+
+    return Response(await front_of(request).ask(listed), media_type="application/json")
+
+
+@operations.add(
+    "POST",
+    "/search",
+    OPS_OR_AUDITOR,
+    "Orders of a number",
+    answers={200: OrderList},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.body("SearchOrders"),
+)
+async def search(request: Request, caller: ApiKey) -> Response:
+    """The orders of a number, newest first, a page at a time. A number never stands in an address. Roles: ops (masked),
+    auditor."""
+    form = read(SearchOrders, await read_json(request))
+    whole = caller.role in FULL_NUMBERS
+
+    def found(engine: Engine) -> bytes:
+        page = engine.orders_of(Msisdn(form.msisdn), form.cursor, form.limit)
+        return OrderList.of(page.orders, page.cursor, whole=whole).json_bytes()
+
+    return Response(await front_of(request).ask(found), media_type="application/json")
+
+
+@operations.add(
+    "GET",
+    "/{order_id}",
+    ORDER_READER,
+    "Show an order",
+    answers={200: OrderView},
+    problems=(401, 403, 404, 503),
+)
+async def show(request: Request, caller: ApiKey, order_id: str) -> Response:
+    """The order with its timeline. Roles: agent (own), ops (masked), auditor."""
+    return await _act(request, order_id, caller, lambda _, order: order)
+
+
+@operations.add(
+    "POST",
+    "/{order_id}/cancel",
+    AGENT_OR_OPS,
+    "Cancel an order",
+    answers={200: OrderView},
+    problems=(401, 403, 404, 409, 413, 415, 422, 503),
+    takes=openapi.body("CancelOrder"),
+)
+async def cancel(request: Request, caller: ApiKey, order_id: str) -> Response:
+    """Cancel it; 409 `too_late` once an activation was started or the order settled. Roles: agent (own), ops."""
+    form = read(CancelOrder, await read_json(request))
+    return await _act(request, order_id, caller, lambda engine, _: engine.cancel(order_id, caller.name, form.reason))
+
+
+@operations.add(
+    "POST",
+    "/{order_id}/resend",
+    AGENT_OR_OPS,
+    "Ask the subscriber again",
+    answers={200: OrderView},
+    problems=(401, 403, 404, 409, 413, 429, 503),
+)
+async def resend(request: Request, caller: ApiKey, order_id: str) -> Response:
+    """The question again, and the window goes on; 409 `not_waiting`, 429 above the cap. Needs no body. Roles: agent
+    (own), ops."""
+    await read_body(request, MOST_FORM)
+    return await _act(request, order_id, caller, lambda engine, _: engine.resend(order_id, caller.name))
+
+
+@operations.add(
+    "POST",
+    "/{order_id}/retry",
+    OPS,
+    "Do what is parked now",
+    answers={200: OrderView},
+    problems=(401, 403, 404, 409, 413, 503),
+)
+async def retry(request: Request, caller: ApiKey, order_id: str) -> Response:
+    """What stands on the stuck list is due now; 409 `nothing_parked`. Needs no body. Role: ops."""
+    await read_body(request, MOST_FORM)
+    return await _act(request, order_id, caller, lambda engine, _: engine.retry(order_id, caller.name))
+
+
+def check_id(order_id: str) -> None:
+    """Raise OrderNotFound for what can be no id, before the store is asked."""
+    if not ID.fullmatch(order_id):
+        raise OrderNotFound("no such order")
+
+
+async def _act(request: Request, order_id: str, caller: ApiKey, act: Callable[[Engine, Order], Order]) -> Response:
+    """Do something with an order that this caller may see."""
+    check_id(order_id)
+    order = await front_of(request).ask(lambda engine: act(engine, visible(engine, order_id, caller)))
+    return _shown(order, caller)
+
+
+def _shown(order: Order, caller: ApiKey, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    view = OrderView.of(order, whole=sees_whole(order, caller))
+    return Response(view.json_bytes(), status, headers, "application/json")
+
+
+def _idempotency_key(request: Request) -> str:
+    keys = request.headers.getlist("idempotency-key")
+    if len(keys) != 1 or not idempotency_key_is_sound(keys[0]):
+        raise IdempotencyKeyMissing("send one Idempotency-Key: 1 to 128 printable ASCII characters without blanks")
+    return keys[0]

@@ -1,0 +1,124 @@
+"""Plans over HTTP: the catalogue, to be read by everybody, and to be changed by admin."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent_engine.api.document import openapi
+from consent_engine.api.document.operations import Operations
+from consent_engine.api.http.bodies import MOST_FORM, read_body, read_json
+from consent_engine.api.http.queries import WhichVersion, read_query
+from consent_engine.api.schemas.lists import SaleView
+from consent_engine.api.schemas.views import PlanList, PlanView
+from consent_engine.api.service.callers import ADMIN, ANY_ROLE
+from consent_engine.api.service.service import front_of
+from consent_engine.domain.admission.admit import Listed, Sale
+from consent_engine.domain.offer.plan import Plan, plan_from
+from consent_engine.engine.engine import Engine
+from consent_engine.errors import FieldError, Malformed, PlanNotFound
+from consent_engine.ports import ApiKey
+
+operations = Operations("plans", "/v1/plans")
+
+
+@operations.add("GET", "", ANY_ROLE, "The catalogue", answers={200: PlanList}, problems=(401, 503))
+async def plans(request: Request, _caller: ApiKey) -> Response:
+    """Every plan in its current version. Any role."""
+    listed = await front_of(request).ask(lambda engine: engine.catalogue.fresh())
+    view = PlanList(items=[PlanView.of(listed[code]) for code in sorted(listed)])
+    return Response(view.json_bytes(), media_type="application/json")
+
+
+@operations.add(
+    "GET",
+    "/{code}",
+    ANY_ROLE,
+    "One plan",
+    answers={200: PlanView},
+    problems=(401, 404, 422, 503),
+    takes=openapi.query(WhichVersion),
+)
+async def plan(request: Request, _caller: ApiKey, code: str) -> Response:
+    """A plan in its current version, or in any it ever had. Any role."""
+    version = read_query(WhichVersion, request).version
+    view = await front_of(request).ask(lambda engine: _shown(engine, code, version))
+    return Response(view.json_bytes(), media_type="application/json")
+
+
+@operations.add(
+    "PUT",
+    "/{code}",
+    ADMIN,
+    "Publish a plan",
+    answers={200: PlanView, 201: PlanView},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.body("Plan"),
+)
+async def publish(request: Request, _caller: ApiKey, code: str) -> Response:
+    """What changes anything is a new version (201), and on sale; the same again is the version it is (200). Orders
+    under way keep what they were asked with. Role: admin."""
+    wanted = _wanted(await read_json(request), code)
+
+    def published(engine: Engine) -> tuple[bool, PlanView]:
+        before = engine.catalogue.fresh().get(code)
+        now = engine.catalogue.publish(wanted)
+        return before is None or before.plan.version != now.version, _shown(engine, code, None)
+
+    # One after the other, so that two of them never make one version.
+    new, view = await front_of(request).ask_long(published)
+    return Response(view.json_bytes(), 201 if new else 200, media_type="application/json")
+
+
+@operations.add(
+    "POST",
+    "/{code}/withdraw",
+    ADMIN,
+    "No longer sold",
+    answers={200: SaleView},
+    problems=(401, 403, 404, 413, 503),
+)
+async def withdraw(request: Request, _caller: ApiKey, code: str) -> Response:
+    """Withdraw a plan from sale; a yes under way still counts. Needs no body. Role: admin."""
+    await read_body(request, MOST_FORM)
+    listed = await front_of(request).ask_long(lambda engine: engine.catalogue.set_sale(code, Sale.WITHDRAWN))
+    return Response(SaleView.of(listed).json_bytes(), media_type="application/json")
+
+
+@operations.add(
+    "POST",
+    "/{code}/revoke",
+    ADMIN,
+    "Take it back",
+    answers={200: SaleView},
+    problems=(401, 403, 404, 413, 503),
+)
+async def revoke(request: Request, caller: ApiKey, code: str) -> Response:
+    """No new orders, and what is open is cancelled with a notice to the subscriber. Asking again goes on where a call
+    that died left off. Needs no body. Role: admin."""
+    await read_body(request, MOST_FORM)
+
+    def revoked(engine: Engine) -> SaleView:
+        cancelled = engine.revoke(code, caller.name)
+        return SaleView.of(engine.plan(code), cancelled)
+
+    view = await front_of(request).ask_long(revoked)
+    return Response(view.json_bytes(), media_type="application/json")
+
+
+def _wanted(body: object, code: str) -> Plan:
+    if not isinstance(body, dict):
+        raise Malformed([FieldError("body", "dict_type", "must be an object")])
+    if body.get("code", code) != code:
+        raise Malformed([FieldError("code", "other_code", "must be the one in the address, or left out")])
+    if "version" in body:
+        raise Malformed([FieldError("version", "extra_forbidden", "is counted here: leave it out")])
+    return plan_from({**body, "code": code})
+
+
+def _shown(engine: Engine, code: str, version: int | None) -> PlanView:
+    listed = engine.plan(code)
+    if version is None or version == listed.plan.version:
+        return PlanView.of(listed)
+    for known in engine.catalogue.versions(code):
+        if known.version == version:
+            return PlanView.of(Listed(known, listed.sale), current=False)
+    raise PlanNotFound("this plan has no such version")

@@ -1,0 +1,172 @@
+"""Refusals over HTTP: written, imported, listed, lifted; replies that are held, listed and decided; may one dial?"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent_engine.api.document import openapi
+from consent_engine.api.document.operations import Operations
+from consent_engine.api.http.bodies import MOST_LIST, read_json
+from consent_engine.api.http.csv_bodies import read_csv, refusals_in
+from consent_engine.api.http.problems import RefusalNotFound
+from consent_engine.api.http.queries import ListRefusals, read_query
+from consent_engine.api.schemas.forms import DecideHeld, Dial, Lift, Refuse, read, read_dials
+from consent_engine.api.schemas.lists import DecidedView, HeldList, Imported, Lifted, RefusalList, from_address
+from consent_engine.api.schemas.views import DialView, RefusalView, instant
+from consent_engine.api.service.callers import ADMIN, AGENT_OR_OPS, FULL_NUMBERS, OPS, OPS_OR_AUDITOR
+from consent_engine.api.service.service import front_of
+from consent_engine.domain.admission.admit import SKEW_MS, millis
+from consent_engine.domain.line.restriction import EVERY_CARRIER
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.receive import RefusalAsked
+from consent_engine.errors import FieldError, Malformed
+from consent_engine.ports import ApiKey, LiftedWord
+
+operations = Operations("refusals", "/v1")
+BATCH = 500
+"""How many rows of a file are stored in one round trip."""
+
+
+@operations.add(
+    "POST",
+    "/callable",
+    AGENT_OR_OPS,
+    "May it be dialled?",
+    answers={200: DialView | list[DialView]},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.body("Dial", also_list=True),
+)
+async def callable_(request: Request, _caller: ApiKey) -> Response:
+    """For one number, or a list of up to 1000, answered in order. Roles: agent, ops."""
+    body = await read_json(request, MOST_LIST)
+    dials = read_dials(body) if isinstance(body, list) else [read(Dial, body)]
+    answers = await front_of(request).ask(lambda engine: [_dial(engine, dial) for dial in dials])
+    told = [answer.json_bytes() for answer in answers]
+    content = b"[" + b",".join(told) + b"]" if isinstance(body, list) else told[0]
+    return Response(content, media_type="application/json")
+
+
+@operations.add(
+    "POST",
+    "/refusals",
+    AGENT_OR_OPS,
+    "Never again",
+    answers={201: RefusalView, 200: RefusalView},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.body("Refuse"),
+)
+async def refuse(request: Request, caller: ApiKey) -> Response:
+    """Nobody calls this number again, and its open orders are cancelled. 200 when that stood. Roles: agent, ops."""
+    form = read(Refuse, await read_json(request))
+    by = f"{caller.name}/{form.agent}" if form.agent else caller.name
+    carrier = form.carrier.value if form.carrier else EVERY_CARRIER
+    stored = await front_of(request).refuse(
+        RefusalAsked(Msisdn(form.msisdn), carrier, form.channel, by, form.call or "")
+    )
+    view = RefusalView(carrier=form.carrier and form.carrier.value, since=instant(stored.at))
+    return Response(view.json_bytes(), 201 if stored.is_new else 200, media_type="application/json")
+
+
+@operations.add(
+    "GET",
+    "/refusals",
+    OPS_OR_AUDITOR,
+    "Which stand",
+    answers={200: RefusalList | HeldList},
+    problems=(401, 403, 422, 503),
+    takes=openapi.query(ListRefusals),
+)
+async def list_(request: Request, caller: ApiKey) -> Response:
+    """Newest first, a page at a time. `state=held`: what may be a refusal, its words without numbers, for a person to
+    decide. Roles: ops (masked), auditor."""
+    form = read_query(ListRefusals, request)
+    whole = caller.role in FULL_NUMBERS
+
+    def listed(engine: Engine) -> bytes:
+        if form.state == "held":
+            return HeldList.of(*engine.held(from_address(form.cursor), form.limit)).json_bytes()
+        return RefusalList.of(engine.refusals(from_address(form.cursor), form.limit), whole=whole).json_bytes()
+
+    return Response(await front_of(request).ask(listed), media_type="application/json")
+
+
+@operations.add(
+    "POST",
+    "/refusals/held",
+    OPS,
+    "Decide what is held",
+    answers={200: DecidedView},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.body("DecideHeld"),
+)
+async def decide_held(request: Request, caller: ApiKey) -> Response:
+    """Whether replies are a refusal, up to 500 at once, one event each. A refusal cancels what is open; else its order
+    goes on, and `reason` says why it was none. The key or agent of the order may not decide. Role: ops."""
+    form = read(DecideHeld, await read_json(request))
+    decided = await front_of(request).ask(
+        lambda engine: engine.decide_held(form.ids, refusal=form.refusal, by=caller.name, reason=form.reason or "")
+    )
+    return Response(DecidedView.of(decided).json_bytes(), media_type="application/json")
+
+
+@operations.add(
+    "POST",
+    "/refusals/import",
+    OPS,
+    "A file of them",
+    answers={200: Imported},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.CSV,
+)
+async def import_(request: Request, caller: ApiKey) -> Response:
+    """CSV with the header `msisdn,carrier,channel` and, if wanted, `ref`; an empty carrier: all. Up to 10000 rows and
+    2 MiB. Every row is looked at first: with anything wrong, none is taken. The same file again is safe. Role: ops."""
+    content = await read_csv(request)
+
+    def stored(engine: Engine) -> Imported:
+        asked = refusals_in(content, f"{caller.name}/import")
+        parts = (asked[n : n + BATCH] for n in range(0, len(asked), BATCH))
+        done = [each for part in parts for each in engine.receive(part)]
+        accepted = sum(each.is_new for each in done)
+        return Imported(accepted=accepted, already=len(done) - accepted, rejected=[])
+
+    view = await front_of(request).ask_long(stored)
+    return Response(view.json_bytes(), media_type="application/json")
+
+
+@operations.add(
+    "POST",
+    "/refusals/lift",
+    ADMIN,
+    "Lift one",
+    answers={200: Lifted},
+    problems=(401, 403, 404, 413, 415, 422, 503),
+    takes=openapi.body("Lift"),
+)
+async def lift(request: Request, caller: ApiKey) -> Response:
+    """On evidence of the subscriber's own act, which is kept; 404 `refusal_not_found` when none stands. Role: admin."""
+    form = read(Lift, await read_json(request))
+    front = front_of(request)
+    if millis(form.evidence.at) > await front.now() + SKEW_MS:
+        raise Malformed([FieldError("evidence.at", "in_the_future", "must not be in the future")])
+    await front.ask(lambda engine: _lift(engine, form, caller.name))
+    view = Lifted(carrier=form.carrier and form.carrier.value, lifted=True)
+    return Response(view.json_bytes(), media_type="application/json")
+
+
+def _lift(engine: Engine, form: Lift, by: str) -> None:
+    msisdn, carrier = Msisdn(form.msisdn), form.carrier.value if form.carrier else EVERY_CARRIER
+    match engine.lift(msisdn, carrier, by, form.evidence.model_dump_json(), millis(form.evidence.at)):
+        case LiftedWord.NEWER:
+            raise Malformed([FieldError("evidence.at", "before_the_refusal", "must not be before what it lifts")])
+        case LiftedWord.NONE:
+            raise RefusalNotFound("no refusal of this number by this carrier stands")
+        case LiftedWord.OK:
+            return
+
+
+def _dial(engine: Engine, dial: Dial) -> DialView:
+    answer = engine.dial(Msisdn(dial.msisdn), dial.carrier.value if dial.carrier else None)
+    if answer.reason is None or answer.since is None:
+        return DialView(callable=answer.callable)
+    return DialView(callable=False, reason=answer.reason.value, since=instant(answer.since))

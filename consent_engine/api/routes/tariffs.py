@@ -1,0 +1,100 @@
+"""The tariffs, as the public sees them: a page and JSON, without a key, a script or the internet."""
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from consent_engine.api.coalescing.ttl_cache import Recent
+from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.schemas.views import PlanList, PlanView
+from consent_engine.api.service.service import front_of
+from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, words
+from consent_engine.domain.admission.admit import Listed, Sale
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.offer.plan import DISCLOSURES
+from consent_engine.engine.engine import Engine
+
+operations = Operations("plans")
+LOOKED_S = 1.0
+SHOWN = {Sale.ON_SALE: "on_sale", Sale.WITHDRAWN: "withdrawn"}
+"""Who agreed to a plan must find it for as long as his yes may count; one that was revoked is nobody's."""
+HEADERS = {"Cache-Control": "public, max-age=60", "Vary": "Accept-Language, Cookie"}
+
+
+class Tariffs:
+    """The plans that are public, looked up at most once a second however many ask."""
+
+    def __init__(self) -> None:
+        self._looked: Recent[list[Listed]] = Recent(LOOKED_S)
+
+    async def of(self, request: Request) -> list[Listed]:
+        """By code."""
+        return await self._looked.of("", lambda: front_of(request).ask(public))
+
+
+def public(engine: Engine) -> list[Listed]:
+    """The plans that both channels show now, by code."""
+    listed, now = engine.catalogue.fresh(), engine.registry.now()
+    return [
+        each for _, each in sorted(listed.items()) if each.sale in SHOWN and each.plan.public_at(now)
+    ]  # fmt: skip
+
+
+@operations.add("GET", "/tariffs.json", PUBLIC, "Public tariffs", answers={200: PlanList}, problems=(503,))
+async def tariffs_json(request: Request) -> Response:
+    """Every plan that web hall and app show now. Needs no key."""
+    view = PlanList(items=[PlanView.of(listed) for listed in await _tariffs(request).of(request)])
+    return Response(view.json_bytes(), headers=HEADERS, media_type="application/json")
+
+
+@operations.add("GET", "/tariffs", PUBLIC)
+async def tariffs(request: Request) -> Response:
+    """The page; `#code` is a plan's place on it."""
+    language = language_of(request)
+    html, policy = _page(await _tariffs(request).of(request), language)
+    return HTMLResponse(html, headers={**HEADERS, "Content-Security-Policy": policy, "Content-Language": language})
+
+
+def _tariffs(request: Request) -> Tariffs:
+    kept: Tariffs = request.app.state.tariffs
+    return kept
+
+
+@cache
+def _sheet() -> tuple[jinja2.Template, str, str]:
+    pages = files("consent_engine.api") / "pages"
+    style = pages.joinpath("tariffs.css").read_text("utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return environment.from_string(pages.joinpath("tariffs.html").read_text("utf-8")), style, digest
+
+
+def _page(listed: Sequence[Listed], language: str) -> tuple[str, str]:
+    template, style, digest = _sheet()
+    carriers: list[dict[str, Any]] = [
+        {"profile": profile, "plans": [each for each in listed if each.plan.carrier == carrier]}
+        for carrier, profile in CARRIERS.items()
+    ]
+    html = template.render(
+        t=words(language), language=language, lang=HTML_LANG[language],
+        other=next(each for each in LANGUAGES if each != language), other_lang=HTML_LANG,
+        carriers=carriers, disclosures=DISCLOSURES[1:], style=style, is_link=_is_link,
+    )  # fmt: skip
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return html, policy
+
+
+def _is_link(url: str) -> bool:
+    """Whether a browser can open it; an app's address is only told."""
+    return url.startswith(("https://", "http://", "/"))

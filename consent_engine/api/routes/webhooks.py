@@ -1,0 +1,69 @@
+"""The gateways' webhooks: replies (MO) and delivery reports (DLR). Acknowledged only once they are stored."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent_engine.api.document import openapi
+from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.http.bodies import MOST_WEBHOOK, is_json, is_packed, read_body
+from consent_engine.api.http.problems import NotOurMediaType
+from consent_engine.api.schemas.views import Ack
+from consent_engine.api.service.service import Post, front_of
+from consent_engine.ports import WebhookCall
+
+operations = Operations("gateways", "/v1/gateways", security=openapi.GATEWAY_SECURITY)
+PLAIN = frozenset({"text/plain", "application/octet-stream"})
+"""A message as it is, in whatever charset: Kannel's."""
+
+
+@operations.add(
+    "POST",
+    "/{name}/inbound",
+    PUBLIC,
+    "Replies",
+    answers={200: Ack},
+    problems=(401, 404, 413, 415, 422, 503),
+    takes=openapi.body("MobileOriginated", openapi.SIGNATURE, also_list=True),
+)
+async def inbound(request: Request, name: str) -> Response:
+    """SMS from subscribers. Signed; a repeat gets the same acknowledgement."""
+    return await _receive(request, name, reports=False)
+
+
+@operations.add(
+    "GET",
+    "/{name}/receipts",
+    PUBLIC,
+    "A delivery report in the query",
+    answers={200: openapi.GATEWAYS_OWN},
+    problems=(401, 404, 422, 503),
+)
+async def receipt(request: Request, name: str) -> Response:
+    """For gateways that report by GET, like Kannel: `ref`, `type` and `id`, with Basic credentials."""
+    return await _receive(request, name, reports=True)
+
+
+@operations.add(
+    "POST",
+    "/{name}/receipts",
+    PUBLIC,
+    "Delivery reports",
+    answers={200: Ack},
+    problems=(401, 404, 413, 415, 422, 503),
+    takes=openapi.body("DeliveryReceipt", openapi.SIGNATURE, also_list=True),
+)
+async def receipts(request: Request, name: str) -> Response:
+    """Reports on our SMS. Signed; a repeat gets the same acknowledgement."""
+    return await _receive(request, name, reports=True)
+
+
+async def _receive(request: Request, name: str, *, reports: bool) -> Response:
+    # Some gateways name no type. What they send is proven and read by their own adapter.
+    named = request.headers.get("content-type", "application/json")
+    if not (is_json(named) or named.partition(";")[0].strip().lower() in PLAIN) or is_packed(request):
+        raise NotOurMediaType("send Content-Type: application/json, in UTF-8 and not compressed")
+    front = front_of(request)
+    body = await read_body(request, MOST_WEBHOOK)
+    call = WebhookCall(dict(request.headers), dict(request.query_params), body, await front.now())
+    said = await front.receive(Post(name, call, reports))
+    return Response(said.body, said.status, media_type=said.content_type)

@@ -1,0 +1,212 @@
+"""Forms: the bodies we are sent, beside the order itself; and all that is wrong with one, at once."""
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
+from consent_engine.domain.carriers import Carrier
+from consent_engine.engine.suspicions import ID as HELD_ID
+from consent_engine.errors import FieldError, Malformed
+
+Form = TypeVar("Form", bound=BaseModel)
+MOST_DIALLED = 1_000
+MOST_DECIDED = 500
+MOST_LISTED = 200
+
+
+def _instant(value: object) -> object:
+    if isinstance(value, str) and RFC3339.fullmatch(value):
+        return value
+    raise PydanticCustomError("invalid_instant", "must be an RFC 3339 instant with offset")
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+Number = Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(msisdn)]
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+# What people and programs say beside a number goes into public parts, from which nobody can be erased later.
+_Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PRINTABLE), AfterValidator(numberless)]
+_Reason = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_PRINTABLE),
+    AfterValidator(numberless),
+]
+_HeldId = Annotated[str, StringConstraints(pattern=f"^{HELD_ID}$")]
+_Ref = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_PRINTABLE), AfterValidator(numberless)]
+
+
+class CancelOrder(BaseModel):
+    """Why an order is cancelled."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: _Reason = Field(examples=["changed his mind during the call"])
+
+
+class Refuse(BaseModel):
+    """Never again: said by a subscriber. Without a carrier: to all of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+    carrier: Carrier | None = None
+    channel: Literal["voice", "sms", "report", "web", "other"]
+    agent: _Word | None = None
+    call: _Ref | None = None
+
+
+class ImportedRefusal(BaseModel):
+    """A row of a file of refusals. Without a carrier: to all of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+    carrier: Annotated[Carrier | None, BeforeValidator(lambda told: told or None)]
+    channel: Literal["voice", "sms", "report", "web", "other"]
+    ref: Annotated[
+        str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(numberless)
+    ] = ""
+
+
+class Dial(BaseModel):
+    """A number somebody wants to call. Without a carrier: callable only by none that was refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+    carrier: Carrier | None = None
+
+
+class SearchOrders(BaseModel):
+    """Whose orders, and which page of them: a number stands in a body, never in an address."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+    cursor: str = Field("", max_length=200, description="from the page before, as it is; none: the newest")
+    limit: int = Field(50, ge=1, le=MOST_LISTED, strict=True, description="how many at most")
+
+
+class OwnAct(BaseModel):
+    """What the subscriber did himself: where, under which ref it is kept, and when."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channel: Literal["voice", "sms", "web", "counter", "other"]
+    ref: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=_PRINTABLE),
+        AfterValidator(numberless),
+    ]
+    at: Instant
+
+
+class Lift(BaseModel):
+    """A refusal to lift. Without a carrier: the one to all of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+    carrier: Carrier | None = None
+    evidence: OwnAct
+
+
+class DecideHeld(BaseModel):
+    """What a person decided of held replies that say the same. That it was no refusal needs a reason."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid",
+        json_schema_extra={"if": {"properties": {"refusal": {"const": False}}}, "then": {"required": ["reason"]}},
+    )  # fmt: skip
+
+    ids: list[_HeldId] = Field(min_length=1, max_length=MOST_DECIDED, description="from the list, as they are")
+    refusal: bool = Field(strict=True, description="whether it was one")
+    reason: _Reason | None = Field(None, validate_default=True, examples=["asks what it costs"])
+
+    @field_validator("reason")
+    @classmethod
+    def _is_given(cls, reason: str | None, info: ValidationInfo) -> str | None:
+        if reason is None and info.data.get("refusal") is False:
+            raise PydanticCustomError("missing", "must be given: why it was no refusal")
+        return reason
+
+
+class PartOf(BaseModel):
+    """Which part of a longer SMS this is: the n-th of so many, under the reference that all of them have."""
+
+    reference: str | int
+    n: int = Field(ge=1, le=255)
+    of: int = Field(ge=1, le=255)
+
+
+class MobileOriginated(BaseModel):
+    """A subscriber's SMS (MO), as the generic gateway posts it: one, or a list."""
+
+    message_id: str
+    from_: str = Field(alias="from")
+    to: str
+    text: str
+    received_at: str | None = None
+    part: PartOf | None = None
+
+
+class DeliveryReceipt(BaseModel):
+    """A report on one of our SMS (DLR), as the generic gateway posts it: one, or a list."""
+
+    ref: str
+    message_id: str | None = None
+    status: Literal["accepted", "delivered", "failed"]
+    segment: int = 1
+    segments: int = 1
+    error: str | None = None
+    at: str | None = None
+
+
+def read(form: type[Form], body: object, at: str = "", *, whole: str = "body") -> Form:
+    """The form in a JSON body; raises Malformed with everything that is wrong with it, echoing no value.
+
+    at: what stands before its fields' names · whole: the name of what is wrong with no field of ours
+    """
+    try:
+        return form.model_validate(body)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        raise Malformed([_field_error(form, each, at, whole) for each in found]) from None
+
+
+def read_dials(body: list[object]) -> list[Dial]:
+    """A list of numbers, all that is wrong with any of them at once."""
+    if len(body) > MOST_DIALLED:
+        raise Malformed([FieldError("body", "too_long", f"must have at most {MOST_DIALLED} items")])
+    dials: list[Dial] = []
+    wrong: list[FieldError] = []
+    for n, each in enumerate(body):
+        try:
+            dials.append(read(Dial, each, f"{n}."))
+        except Malformed as error:
+            wrong += error.errors
+    if wrong:
+        raise Malformed(wrong)
+    return dials
+
+
+def _field_error(form: type[BaseModel], found: ErrorDetails, at: str, whole: str) -> FieldError:
+    # An unknown field's name is input too: it is not repeated.
+    steps = found["loc"][:1] if found["loc"] and found["loc"][0] in form.model_fields else ()
+    if steps == ("evidence",):
+        steps += tuple(step for step in found["loc"][1:2] if step in OwnAct.model_fields)
+    field = ".".join(map(str, steps))
+    code = "invalid_msisdn" if field == "msisdn" else found["type"]
+    return FieldError(f"{at}{field}".rstrip(".") or whole, code, found["msg"])

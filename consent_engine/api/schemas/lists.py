@@ -1,0 +1,146 @@
+"""Views of lists, and of what was done to many at once."""
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from consent_engine.api.schemas.views import OrderView, View, instant, veiled
+from consent_engine.domain.admission.admit import Listed
+from consent_engine.domain.line.restriction import EVERY_CARRIER, Restriction
+from consent_engine.domain.msisdn import mask
+from consent_engine.domain.order.order import Order
+from consent_engine.engine.listing import RefusalsPage
+from consent_engine.engine.suspicions import Decided, HeldText
+
+_CURSOR = Field(description="ask with it for the next page; empty: there is none")
+
+
+class OrderList(View):
+    """Orders, newest first."""
+
+    orders: list[OrderView]
+    cursor: str = _CURSOR
+
+    @classmethod
+    def of(cls, orders: Sequence[Order], cursor: str, *, whole: bool) -> "OrderList":
+        """As somebody may see them."""
+        return cls(orders=[OrderView.of(order, whole=whole) for order in orders], cursor=cursor)
+
+
+class RefusalRow(View):
+    """A refusal that stands."""
+
+    msisdn: str = Field(description="masked for ops")
+    carrier: str | None = Field(description="null: all carriers")
+    since: str
+    channel: str = Field(description="the door it came through")
+    ref: str = Field(description="an id outside, if there is one")
+
+    @classmethod
+    def of(cls, msisdn: str, refusal: Restriction, *, whole: bool) -> "RefusalRow":
+        """As somebody may see it."""
+        carrier = None if refusal.carrier == EVERY_CARRIER else refusal.carrier
+        return cls(
+            msisdn=msisdn if whole else mask(msisdn), carrier=carrier, since=instant(refusal.since),
+            channel=refusal.door, ref=refusal.ref if whole else veiled(refusal.ref),
+        )  # fmt: skip
+
+
+class RefusalList(View):
+    """Refusals, newest first."""
+
+    refusals: list[RefusalRow]
+    cursor: str = _CURSOR
+
+    @classmethod
+    def of(cls, page: RefusalsPage, *, whole: bool) -> "RefusalList":
+        """As somebody may see them."""
+        return cls(refusals=[RefusalRow.of(*row, whole=whole) for row in page.rows], cursor=to_address(page.cursor))
+
+
+class HeldRow(View):
+    """A reply that may be a refusal. Nothing here says whose it is."""
+
+    id: str = Field(description="to decide it by, as it stands now: with more words from the same number, another")
+    carrier: str | None = Field(description="null: all carriers")
+    reason: str = Field(description="refusing, disputed (the call is denied) or wrong_person")
+    text: str = Field(
+        description="its words, a reply a line, without the telephone numbers in them; `…` stands for replies left out"
+    )
+    group: str = Field(description="the same for the same words")
+    since: str
+    until: str = Field(description="undecided until then, it is a refusal")
+
+    @classmethod
+    def of(cls, held: HeldText) -> "HeldRow":
+        """As anybody who decides may see it."""
+        carrier = None if held.carrier == EVERY_CARRIER else held.carrier
+        return cls(
+            id=held.id, carrier=carrier, reason=held.reason, text=held.text, group=held.group,
+            since=instant(held.since), until=instant(held.until),
+        )  # fmt: skip
+
+
+class HeldList(View):
+    """Replies that a person must read, newest first."""
+
+    held: list[HeldRow]
+    cursor: str = _CURSOR
+
+    @classmethod
+    def of(cls, held: Sequence[HeldText], cursor: str) -> "HeldList":
+        """A page of them."""
+        return cls(held=[HeldRow.of(each) for each in held], cursor=to_address(cursor))
+
+
+class DecidedView(View):
+    """What became of deciding some."""
+
+    decided: int
+    gone: int = Field(description="stand no more, or not as they were seen: list again")
+    own_call: int = Field(description="not decided: answers to an order that was placed with this key")
+
+    @classmethod
+    def of(cls, decided: Decided) -> "DecidedView":
+        """As counted."""
+        return cls(decided=decided.decided, gone=decided.gone, own_call=decided.own_call)
+
+
+def to_address(cursor: str) -> str:
+    """A cursor that needs no encoding in an address."""
+    return cursor.replace(" ", "~")
+
+
+def from_address(cursor: str) -> str:
+    """What `to_address` was given."""
+    return cursor.replace("~", " ")
+
+
+class Imported(View):
+    """What became of the rows of a file. A row is stored whole or the file is refused as a whole."""
+
+    accepted: int = Field(description="refusals that are new")
+    already: int = Field(description="those that stood")
+    rejected: list[str] = Field(description="always empty: with anything wrong in it, no row of a file is taken")
+
+
+class Lifted(View):
+    """A refusal that no longer stands."""
+
+    carrier: str | None = Field(description="null: the one to all carriers")
+    lifted: bool
+
+
+class SaleView(View):
+    """How a plan is sold now, and what that did."""
+
+    code: str
+    version: int
+    sale: str = Field(description="withdrawn or revoked")
+    cancelled: int = Field(description="open orders that were cancelled; none when it is only withdrawn from sale")
+
+    @classmethod
+    def of(cls, listed: Listed, cancelled: int = 0) -> "SaleView":
+        """As done."""
+        plan = listed.plan
+        return cls(code=plan.code, version=plan.version, sale=listed.sale.value, cancelled=cancelled)

@@ -1,0 +1,281 @@
+"""Views: what is answered, as the contract has it. Whole numbers and texts only for roles that may see them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from consent_engine.domain.admission.admit import Listed
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.lifecycle import STAGES, State
+from consent_engine.domain.msisdn import hidden, mask
+from consent_engine.domain.order.event import Event
+from consent_engine.domain.order.order import Order
+
+CHINA = timezone(timedelta(hours=8))
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_INSTANTS = frozenset({"received_at", "written_by", "started", "last"})
+"""What in an event's detail is an instant."""
+
+
+def instant(at: Millis) -> str:
+    """RFC 3339, in China's time.
+
+    >>> instant(1754013871000)
+    '2025-08-01T10:04:31.000+08:00'
+    """
+    return (_EPOCH + timedelta(milliseconds=at)).astimezone(CHINA).isoformat(timespec="milliseconds")
+
+
+class View(BaseModel):
+    """Something answered."""
+
+    model_config = ConfigDict(frozen=True)
+
+    def json_bytes(self) -> bytes:
+        """As sent; a field that was not given is not there."""
+        return self.model_dump_json(exclude_unset=True).encode()
+
+
+class PlanRef(View):
+    """The plan an order is for, in the version that was sold."""
+
+    code: str
+    version: int
+    hash: str = Field(description="SHA-256 of everything the plan says")
+
+
+class Confirmation(View):
+    """The question, frozen when the order was placed."""
+
+    text: str
+    segments: int
+    sender: str = Field(description="the number it comes from, and that a reply goes to")
+    code: str = Field(description="three digits that tell this order from the subscriber's others")
+
+
+class Said(View):
+    """A subscriber's own words."""
+
+    to: str
+    text: str
+
+
+class TimelineEntry(View):
+    """Something that happened to an order."""
+
+    at: str
+    trigger: str
+    stage: str | None = Field(default=None, description="the step this reached, if it reached one")
+    by: str
+    ref: str = Field(description="an id outside, if there is one")
+    detail: dict[str, Any]
+    reply: Said | None = Field(default=None, description="only for roles that may read what subscribers write")
+
+
+class OrderView(View):
+    """An order with its timeline."""
+
+    id: str
+    state: State
+    stage: str = Field(
+        description="call_agreed, confirmation_sent, reply_received, service_activated or notification_sent"
+    )
+    version: int
+    head: str = Field(description="the head of the order's hash chain: keep it, and nobody can change its past")
+    msisdn: str = Field(description="masked for ops")
+    carrier: str
+    plan: PlanRef
+    confirmation: Confirmation
+    reply_by: str | None = Field(description="until when a yes counts; null until the question was handed over")
+    created_at: str
+    timeline: list[TimelineEntry]
+
+    @classmethod
+    def of(cls, order: Order, *, whole: bool) -> "OrderView":
+        """As somebody may see it. whole: with full number and the subscriber's words."""
+        doc = order.doc
+        return cls(
+            id=order.id,
+            state=order.state,
+            stage=order.stage,
+            version=order.version,
+            head=order.head,
+            msisdn=order.person.msisdn if whole else mask(order.person.msisdn),
+            carrier=doc.carrier,
+            plan=PlanRef(code=doc.plan, version=doc.plan_version, hash=doc.plan_hash),
+            confirmation=Confirmation(
+                text=order.text, segments=doc.segments, sender=doc.sender + doc.sub, code=doc.code
+            ),
+            reply_by=instant(order.reply_by) if order.reply_by else None,
+            created_at=instant(doc.placed_at),
+            timeline=timeline(order, whole=whole),
+        )
+
+
+def timeline(order: Order, *, whole: bool, after: int = 0) -> list[TimelineEntry]:
+    """What happened to an order, as somebody may see it: from the entry after that many on."""
+    entries = ([] if after else [_placed(order)]) + [_entry(event) for event in order.events[max(0, after - 1) :]]
+    return [_seen(entry, whole=whole) for entry in entries]
+
+
+def _placed(order: Order) -> TimelineEntry:
+    doc = order.doc
+    detail = {"agent": doc.agent, "agreed_at": instant(doc.call.agreed_at), "caller_number": doc.call.caller_number}
+    return TimelineEntry(
+        at=instant(doc.placed_at), trigger="placed", stage="call_agreed", by=doc.placed_by,
+        ref=doc.call.recording_id, detail=detail,
+    )  # fmt: skip
+
+
+def _entry(event: Event) -> TimelineEntry:
+    more: dict[str, Any] = {}
+    if event.trigger in STAGES:
+        more["stage"] = STAGES[event.trigger]
+    if event.person:
+        more["reply"] = Said(to=event.person.get("to", ""), text=event.person.get("text", ""))
+    return TimelineEntry(
+        at=instant(event.at),
+        trigger=event.trigger.value,
+        by=event.by,
+        ref=event.ref,
+        detail=_detail(event.told()),
+        **more,
+    )
+
+
+def _seen(entry: TimelineEntry, *, whole: bool) -> TimelineEntry:
+    """The entry as somebody may see it: without the words, and without a number that an id was built of."""
+    if whole:
+        return entry
+    shown = {name: veiled(value) for name, value in entry if name in entry.model_fields_set - {"reply"}}
+    return TimelineEntry(**shown)
+
+
+def veiled(told: Any) -> Any:  # noqa: ANN401 - JSON
+    """JSON without the numbers in its texts."""
+    if isinstance(told, str):
+        return hidden(told)
+    if isinstance(told, dict):
+        return {name: veiled(value) for name, value in told.items()}
+    return [veiled(each) for each in told] if isinstance(told, list) else told
+
+
+def _detail(detail: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: instant(v) if n in _INSTANTS and isinstance(v, int) and v else v for n, v in detail.items()}
+
+
+class PublicationView(View):
+    """Where a plan can be read, and since when."""
+
+    channel: str
+    url: str
+    since: str
+    until: str | None = None
+
+
+class PlanView(View):
+    """A plan in one version."""
+
+    code: str
+    carrier: str
+    name: str
+    price: str
+    scenario: str
+    validity: str
+    restrictions: str
+    unsubscribe: str
+    published: list[PublicationView]
+    version: int
+    hash: str
+    sale: str = Field(description="on_sale, withdrawn or revoked; superseded: not the current version")
+
+    @classmethod
+    def of(cls, listed: Listed, *, current: bool = True) -> "PlanView":
+        """As everybody may see it. current: this version is the one that is sold, if any is."""
+        plan = listed.plan
+        told = {n: getattr(plan, n) for n in ("name", "price", "scenario", "validity", "restrictions", "unsubscribe")}
+        published = [
+            PublicationView(
+                channel=p.channel, url=p.url, since=_offset(p.since), **({"until": _offset(p.until)} if p.until else {})
+            )
+            for p in plan.published
+        ]
+        return cls(
+            code=plan.code, carrier=plan.carrier.value, **told, published=published, version=plan.version,
+            hash=plan.hash, sale=listed.sale.value if current else "superseded",
+        )  # fmt: skip
+
+
+def _offset(at: datetime) -> str:
+    return at.astimezone(CHINA).isoformat(timespec="seconds")
+
+
+class PlanList(View):
+    """The catalogue."""
+
+    items: list[PlanView]
+
+
+class DialView(View):
+    """May this number be dialled?"""
+
+    callable: bool
+    reason: str | None = Field(
+        default=None, description="refused; suspected: a reply that may be a refusal waits for a person"
+    )
+    since: str | None = None
+
+
+class RefusalView(View):
+    """A refusal that stands."""
+
+    carrier: str | None = Field(description="null: all carriers")
+    since: str
+
+
+class Alive(View):
+    """It answers."""
+
+    status: str
+
+
+class Ready(View):
+    """It can serve."""
+
+    status: str
+    workers: int = Field(description="worker processes heard from within 15 s")
+
+
+class FieldProblem(View):
+    """One thing wrong with one field."""
+
+    field: str
+    code: str
+    message: str
+
+
+class Problem(View):
+    """RFC 9457. `code` is stable; more facts may stand beside it (`since`, `reason`, `order`, `state` and others)."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[FieldProblem] | None = None
+
+
+class AckItem(View):
+    """An item that cannot be read."""
+
+    index: int
+    reason: str
+
+
+class Ack(View):
+    """What was stored, and what cannot be read. Repeats count as stored."""
+
+    accepted: int
+    rejected: list[AckItem]

@@ -1,0 +1,81 @@
+"""Admission: an order is taken only while it can be asked in time. Messages never pass through here."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Protocol
+
+from consent_engine.api.coalescing.ttl_cache import Recent
+from consent_engine.config.durations import millis
+from consent_engine.config.settings import Settings
+from consent_engine.domain.effects import Lane, Millis
+from consent_engine.engine.engine import Engine
+from consent_engine.errors import StoreUnavailable
+from consent_engine.ports import LaneDepth
+
+Depths = Mapping[Lane, LaneDepth]
+LOOK_S = 1.0
+"""How old what is known of the lanes may be; what was let in since is counted."""
+LANES = (Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
+"""Where an order waits in line. A timer waits for its moment, not for a place."""
+
+
+class Busy(StoreUnavailable):
+    """As many orders wait as can be asked in time. The same request again, later, is safe."""
+
+    code = "busy"
+
+
+class Asks(Protocol):
+    """How the store is asked: `Front.ask`."""
+
+    def __call__(self, work: Callable[[Engine], Depths], /) -> Awaitable[Depths]:
+        """What `work` finds."""
+
+
+class Admission:
+    """How many orders may come in: enter it around placing one. Raises Busy when the lanes have no room."""
+
+    def __init__(self, ask: Asks, settings: Settings) -> None:
+        self._ask = ask
+        self._patience = millis(settings.confirm_within) // 2
+        self._most = most_waiting(settings)
+        self._looked: Recent[None] = Recent(LOOK_S)
+        self._room = 0
+        self._under_way = 0
+
+    async def __aenter__(self) -> None:
+        """Take a place, or raise Busy."""
+        await self._looked.of("", self._look)
+        if self._room <= 0:
+            raise Busy("as many orders wait as can be asked in time: the same request again, later, is safe")
+        self._room -= 1
+        self._under_way += 1
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _where: TracebackType | None
+    ) -> None:
+        """It was placed, or turned away."""
+        self._under_way -= 1
+
+    async def _look(self) -> None:
+        depths = await self._ask(lambda engine: engine.store.depths())
+        # Who is under way may not stand in a lane yet.
+        self._room = room(depths, self._most, self._patience) - self._under_way
+
+
+def most_waiting(settings: Settings) -> int:
+    """How many calls may wait in a lane so that one worker, at its very slowest, makes them in half the time there is.
+
+    Every place in flight is free again after CONSENT_CALL_TIMEOUT at the latest, so this is no guess about a gateway:
+    whatever it does, the last in line is called within half of CONSENT_CONFIRM_WITHIN. The other half is for retries.
+    """
+    turns = settings.confirm_within / 2 // settings.call_timeout
+    return settings.in_flight * max(1, turns)
+
+
+def room(depths: Depths, most: int, patience: Millis) -> int:
+    """How many more may come in; none while somebody has waited in a lane for longer than `patience`."""
+    lanes = [depths[lane] for lane in LANES]
+    if any(depth.late > patience for depth in lanes):
+        return 0
+    return most - max(depth.waiting - depth.parked for depth in lanes)

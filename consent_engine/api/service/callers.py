@@ -1,0 +1,80 @@
+"""Who calls: a Bearer key with a role. A revoked key is dead within a second."""
+
+import hashlib
+import hmac
+import secrets
+
+from starlette.requests import Request
+
+from consent_engine.api.coalescing.group_commit import Crew
+from consent_engine.api.coalescing.ttl_cache import Recent
+from consent_engine.domain.order.order import Order
+from consent_engine.engine.api_keys import MOST_KEY_LENGTH, Role
+from consent_engine.engine.engine import Engine
+from consent_engine.errors import OrderNotFound, Unauthenticated
+from consent_engine.ports import ApiKey
+
+KNOWN_S = 1.0
+NEEDS_KEY = "this needs an API key: Authorization: Bearer KEY"
+FULL_NUMBERS = frozenset({Role.AGENT, Role.AUDITOR, Role.ADMIN})
+"""Roles that see whole numbers and what subscribers wrote; an agent those of its own orders only."""
+
+
+def allowed(*roles: Role) -> frozenset[Role]:
+    """These roles, and admin, which may do everything."""
+    return frozenset({*roles, Role.ADMIN})
+
+
+AGENT = allowed(Role.AGENT)
+OPS = allowed(Role.OPS)
+AGENT_OR_OPS = allowed(Role.AGENT, Role.OPS)
+ORDER_READER = allowed(Role.AGENT, Role.OPS, Role.AUDITOR)
+OPS_OR_AUDITOR = allowed(Role.OPS, Role.AUDITOR)
+ADMIN = allowed()
+ANY_ROLE = allowed(*Role)
+
+
+class Callers:
+    """Looks up whose a key is; remembers it for a second, under a hash that only this process can make."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+        self._recent: Recent[ApiKey] = Recent(KNOWN_S)
+        self._salt = secrets.token_bytes(32)
+
+    async def whose(self, key: str) -> ApiKey:
+        """Who calls; raises Unauthenticated."""
+        if not 0 < len(key) <= MOST_KEY_LENGTH:
+            raise Unauthenticated(NEEDS_KEY)
+        name = hmac.digest(self._salt, key.encode(), hashlib.sha256)
+        return await self._recent.of(name, lambda: self._crew.ask(lambda engine: engine.keys.whose(key)))
+
+
+def key_of(request: Request) -> str:
+    """The key that a request shows; raises Unauthenticated where there is none, two, or another scheme (RFC 6750)."""
+    shown = request.headers.getlist("authorization")
+    scheme, _, key = shown[0].partition(" ") if len(shown) == 1 else ("", "", "")
+    if scheme.lower() != "bearer":
+        raise Unauthenticated(NEEDS_KEY)
+    return key.strip()
+
+
+def visible(engine: Engine, order_id: str, caller: ApiKey) -> Order:
+    """The order, if this caller may know that it exists; raises OrderNotFound."""
+    order = engine.show(order_id)
+    if caller.role == Role.AGENT and not is_own(order, caller):
+        raise OrderNotFound("no such order")
+    return order
+
+
+def is_own(order: Order, caller: ApiKey) -> bool:
+    """Whether it was placed with this very key: under its name, since it was made.
+
+    Releases before names were given once let a new key have a revoked one's name, and an order knows the name alone.
+    """
+    return order.doc.placed_by == caller.name and order.doc.placed_at >= caller.created_at
+
+
+def sees_whole(order: Order, caller: ApiKey) -> bool:
+    """Whether this caller is shown the order's number and what the subscriber wrote."""
+    return caller.role in FULL_NUMBERS and (caller.role != Role.AGENT or is_own(order, caller))

@@ -1,0 +1,167 @@
+"""Metrics for Prometheus: how requests go, and what the store knows. No person, no order and no text in a label."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from consent_engine import __version__
+from consent_engine.api.coalescing.ttl_cache import Recent
+from consent_engine.api.service.call_metrics import of_calls
+from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
+from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line.restriction import Kind
+from consent_engine.engine.engine import Engine
+from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
+from consent_engine.ports import LaneDepth, Tally
+
+CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
+LOOKED_S = 1.0
+NOBODY = "0" * 28
+"""An order that can be none."""
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+UNTIMED = frozenset({"/v1/orders/{order_id}/stream"})
+"""Answers that last as long as somebody watches: how long says nothing."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LANES: tuple[tuple[str, str, str, Callable[[LaneDepth], float]], ...] = (
+    ("due", "", "Effects that should be done now", lambda depth: depth.due),
+    ("oldest_due", "_seconds", "How late the oldest of them is", lambda depth: depth.late / 1000),
+    ("parked", "", "Effects on the stuck list: somebody must look", lambda depth: depth.parked),
+    ("pending", "", "All effects that are wanted, now or later", lambda depth: depth.waiting),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the store knew a moment ago. placed: of the orders placed on a day, how many stand where."""
+
+    lanes: dict[Lane, LaneDepth]
+    placed: dict[str, dict[State, int]]
+    workers: int
+    counted: dict[str, float]
+    archive: bool
+    held: Tally
+    """replies that a person must read"""
+    at: Millis
+
+
+class Metrics:
+    """The metrics of this process."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self._looked: Recent[Look] = Recent(LOOKED_S)
+        self._requests: Counter[tuple[str, str, str]] = Counter()
+        # Off: when a series began, once more for each of them.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # it leaves this one untyped
+        self._kept = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self._kept)
+        self._seconds = Histogram(
+            "consent_http_request_duration_seconds", "How long an answer took", ("method", "route"),
+            buckets=BUCKETS, registry=self._kept,
+        )  # fmt: skip
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request was answered. route: its template."""
+        self._requests[method, route, f"{status // 100}xx"] += 1
+        if route not in UNTIMED:
+            self._seconds.labels(method, route).observe(seconds)
+
+    async def page(self) -> bytes:
+        """All of them, as Prometheus reads them. Without the store, what needs none."""
+        try:
+            look = await self._looked.of("", lambda: self._front.ask(look_at))
+        except StoreUnavailable:
+            look = None
+        return prometheus_client.generate_latest(_Once([*self._kept.collect(), *self._ours(look)]))
+
+    def _ours(self, look: Look | None) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "consent_http_requests", "Requests answered", labels=("method", "route", "status")
+        )
+        for labels, count in sorted(self._requests.items()):
+            requests.add_metric(labels, count)
+        yield requests
+        defects = CounterMetricFamily("consent_defects", "What should never be raised, by its type", labels=("type",))
+        for kind, count in sorted(self._front.defects.items()):
+            defects.add_metric((kind,), count)
+        yield defects
+        repeated = CounterMetricFamily(
+            "consent_replies_repeated", "Replies acknowledged that were stored before", labels=("gateway",)
+        )
+        for gateway, count in sorted(self._front.repeated.items()):
+            repeated.add_metric((gateway,), count)
+        yield repeated
+        yield GaugeMetricFamily("consent_streams_open", "Orders watched live", value=self._front.streams.open)
+        build = GaugeMetricFamily("consent_build_info", "The version that runs", labels=("version",))
+        build.add_metric((__version__,), 1)
+        yield build
+        yield GaugeMetricFamily("consent_store_up", "Whether the store can be reached", value=int(look is not None))
+        if look is not None:
+            yield from of_store(look)
+
+
+def of_store(look: Look) -> Iterator[Metric]:
+    """What the store knows, as metrics."""
+    for name, unit, told, value in _LANES:
+        gauge = GaugeMetricFamily(f"consent_lane_{name}{unit}", told, labels=("lane",))
+        for lane, depth in look.lanes.items():
+            gauge.add_metric((lane.value,), value(depth))
+        yield gauge
+    orders = GaugeMetricFamily(
+        "consent_orders",
+        "Orders by the (UTC) day they were placed on, and where they stand",
+        labels=("placed", "state"),
+    )
+    for day, counts in look.placed.items():
+        for state in State:
+            orders.add_metric((day, state.value), counts.get(state, 0))
+    yield orders
+    held = look.held
+    yield GaugeMetricFamily("consent_held", "Replies that may be a refusal: a person must decide", value=held.count)
+    age = (look.at - held.oldest) / 1000 if held.count else 0
+    waits = "How long the oldest of them has waited: after a day it is a refusal"
+    yield GaugeMetricFamily("consent_held_oldest_seconds", waits, value=max(0, age))
+    yield from of_calls(look.counted)
+    up = "Whether the archive can be asked, and is the one these data belong to"
+    yield GaugeMetricFamily("consent_archive_up", up, value=int(look.archive))
+    yield GaugeMetricFamily("consent_workers_alive", "Worker processes heard from within 15 s", value=look.workers)
+
+
+def look_at(engine: Engine) -> Look:
+    """What the store knows now."""
+    now = engine.registry.now()
+    placed = {"today": engine.store.funnel(_day(now)), "yesterday": engine.store.funnel(_day(now, 1))}
+    workers = len(engine.registry.workers(HEARD_WITHIN_MS))
+    held = engine.store.tally(Kind.SUSPECTED)
+    counted = engine.registry.counted()
+    return Look(engine.store.depths(), placed, workers, counted, _archive_up(engine), held, now)
+
+
+def _archive_up(engine: Engine) -> bool:
+    try:
+        engine.store.versions([NOBODY])  # not in the store: so the archive is asked
+    except ArchiveUnavailable:
+        return False
+    return True
+
+
+def _day(now: Millis, before: int = 0) -> str:
+    return f"{_EPOCH + timedelta(milliseconds=now) - timedelta(days=before):%Y-%m-%d}"
+
+
+class _Once(Collector):
+    """Metrics that were collected already."""
+
+    def __init__(self, collected: list[Metric]) -> None:
+        self._collected = collected
+
+    def collect(self) -> Iterable[Metric]:
+        """See Collector.collect."""
+        return self._collected

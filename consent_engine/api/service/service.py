@@ -1,0 +1,190 @@
+"""Front: between the event loop and the engine. Placing, receiving and asking have threads of their own."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from time import monotonic
+from typing import TypeVar, cast
+
+from starlette.requests import Request
+
+from consent_engine.api.coalescing.group_commit import Batcher, Crew
+from consent_engine.api.coalescing.ttl_cache import Recent
+from consent_engine.api.http.problems import GatewayNotFound, NotReady
+from consent_engine.api.service.admission import Admission
+from consent_engine.api.service.callers import Callers
+from consent_engine.api.service.watches import Streams
+from consent_engine.config.settings import Settings
+from consent_engine.domain.admission.admit import Placing
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.sms import DeliveryReport, Reply
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.place import Placed
+from consent_engine.engine.receive import RefusalAsked
+from consent_engine.errors import ConsentError, SettingsError, StoreUnavailable
+from consent_engine.ports import Acknowledgement, Stored, WebhookCall
+
+T = TypeVar("T")
+ASKERS = 4
+MOST_PLACING = 1_000
+"""Far fewer than the edge lets be under way: however many orders come, a gateway's post finds a place."""
+MOST_RECEIVING = 50_000
+BYTES_A_MESSAGE = 200
+"""How a webhook's body is weighed before anybody has read it."""
+HEARD_WITHIN_MS = 15_000
+FRESH_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A call to one of a gateway's webhooks. reports: delivery reports, else replies."""
+
+    gateway: str
+    call: WebhookCall
+    reports: bool
+
+
+Inbound = Post | RefusalAsked
+Taken = Acknowledgement | Stored | ConsentError
+
+
+class Front:
+    """The engine, for many callers at once. engines: makes one; every thread gets its own."""
+
+    def __init__(self, engines: Callable[[], Engine], settings: Settings) -> None:
+        self.defects: Counter[str] = Counter()
+        self.repeated: Counter[str] = Counter()
+        self._settings = settings
+        crews = {"place": 1, "receive": 1, "ask": ASKERS, "long": 1, "watch": 1}
+        self._crews = [Crew(engines, size, name) for name, size in crews.items()]
+        placers, receivers, self._askers, self._patient, watchers = self._crews
+        self._placing: Batcher[Placing, Placed | ConsentError] = Batcher(
+            placers, lambda engine, wanted: engine.place_many(wanted), most=MOST_PLACING, defects=self.defects
+        )
+        # Replies and refusals never stand in line behind orders.
+        self._receiving: Batcher[Inbound, Taken] = Batcher(
+            receivers, partial(take, repeated=self.repeated), most=MOST_RECEIVING, defects=self.defects, weigh=weigh
+        )
+        self._admission = Admission(self.ask, settings)
+        self.streams = Streams(watchers, self.defects)
+        self.callers = Callers(self._askers)
+        self._clock: Recent[float] = Recent(FRESH_S)
+        self._readiness: Recent[int] = Recent(FRESH_S)
+
+    async def place(self, wanted: Placing) -> Placed:
+        """Take an order; raises what the door says, and Busy while it could not be asked in time."""
+        async with self._admission:
+            return _or_raise(await self._placing.put(wanted))
+
+    async def receive(self, post: Post) -> Acknowledgement:
+        """Store what a gateway posts. Returns only once it is durable."""
+        return cast(Acknowledgement, _or_raise(await self._receiving.put(post)))
+
+    async def refuse(self, asked: RefusalAsked) -> Stored:
+        """Never call this number again. Returns only once it is durable."""
+        return cast(Stored, _or_raise(await self._receiving.put(asked)))
+
+    async def ask(self, work: Callable[[Engine], T]) -> T:
+        """Anything else, in one of a few threads."""
+        return await self._askers.ask(work)
+
+    async def ask_long(self, work: Callable[[Engine], T]) -> T:
+        """What may take minutes, one after the other: it must not stand in the way of keys being looked up."""
+        return await self._patient.ask(work)
+
+    async def now(self) -> Millis:
+        """The store's instant: asked once a second, in between counted by a clock that never jumps."""
+        return int(monotonic() * 1000 + await self._clock.of("", self._offset))
+
+    async def _offset(self) -> float:
+        before = monotonic()
+        now = await self.ask(lambda engine: engine.registry.now())
+        return now - (before + monotonic()) / 2 * 1000
+
+    async def ready(self) -> int:
+        """How many workers are heard from; raises NotReady."""
+        return await self._readiness.of("", lambda: self.ask(self._ready))
+
+    def _ready(self, engine: Engine) -> int:
+        settings = self._settings
+        try:
+            secret = settings.secret_for(settings.data_dir)
+            engine.registry.check(secret, strict=settings.durability == "strict", cells=settings.cells)
+            workers = len(engine.registry.workers(HEARD_WITHIN_MS))
+        except StoreUnavailable:
+            raise NotReady(["the store cannot be reached, or takes no writes"]) from None
+        except SettingsError as error:
+            raise NotReady([str(error)]) from None
+        if not workers:
+            raise NotReady([f"no worker was heard from within {HEARD_WITHIN_MS // 1000} s"])
+        return workers
+
+    def close(self) -> None:
+        """Let what is under way end."""
+        for crew in self._crews:
+            crew.close()
+
+
+def front_of(request: Request) -> Front:
+    """The front that serves this request."""
+    return cast(Front, request.app.state.front)
+
+
+def _or_raise(result: T | ConsentError) -> T:
+    if isinstance(result, ConsentError):
+        raise result
+    return result
+
+
+def weigh(item: Inbound) -> int:
+    """About how many messages it is."""
+    return 1 + len(item.call.body) // BYTES_A_MESSAGE if isinstance(item, Post) else 1
+
+
+def take(engine: Engine, items: Sequence[Inbound], repeated: Counter[str]) -> list[Taken]:
+    """Receive posts and refusals in one go; an answer each. What has no right signature stores nothing.
+
+    A post is acknowledged when all of it is stored; its repeat stores what was not.
+
+    repeated: counts, by gateway, the replies that were stored before
+    """
+    opened = [_open(engine, item, repeated) for item in items]
+    messages = [message for each in opened if not isinstance(each, ConsentError) for message in each.messages]
+    stored = iter(engine.receive_many(messages))
+    return [
+        each if isinstance(each, ConsentError) else _answer(each, list(islice(stored, len(each.messages))))
+        for each in opened
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    messages: Sequence[Reply | DeliveryReport | RefusalAsked]
+    answer: Callable[[list[Stored]], Taken]
+
+
+def _answer(opened: _Opened, results: Sequence[Stored | StoreUnavailable]) -> Taken:
+    failed = next((each for each in results if isinstance(each, StoreUnavailable)), None)
+    return failed or opened.answer([each for each in results if isinstance(each, Stored)])
+
+
+def _open(engine: Engine, item: Inbound, repeated: Counter[str]) -> _Opened | ConsentError:
+    if isinstance(item, RefusalAsked):
+        return _Opened([item], lambda stored: stored[0])
+    gateway = engine.outside.gateways.get(item.gateway)
+    if gateway is None:
+        return GatewayNotFound("no gateway of this name is in use")
+    try:
+        parsed = gateway.reports(item.call) if item.reports else gateway.replies(item.call)
+    except ConsentError as error:
+        return error
+    messages = [message for _, message in parsed.messages]
+
+    def answer(stored: list[Stored]) -> Taken:
+        if not item.reports:
+            repeated[item.gateway] += sum(not each.is_new for each in stored)
+        return gateway.acknowledge(len(messages), parsed.rejected)
+
+    return _Opened(messages, answer)

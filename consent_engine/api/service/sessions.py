@@ -1,0 +1,173 @@
+"""Sessions: a person in a browser, signed in with an API key. Nothing is kept here: the cookie proves itself.
+
+Why, and what else was considered: docs/decisions/0008-sessions.md.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent_engine.api.coalescing.ttl_cache import Recent
+from consent_engine.api.service.service import Front
+from consent_engine.config.settings import Settings
+from consent_engine.errors import ConsentError, Forbidden, Unauthenticated
+from consent_engine.ports import ApiKey
+
+LIFE_S = 12 * 3600
+KNOWN_S = 1.0
+"""How old an answer to "does this key still exist?" may be."""
+CSRF_HEADER = "x-csrf-token"
+SAFE = frozenset({"GET", "HEAD"})
+MOST_FAILURES, FAILURES_S, MOST_ADDRESSES = 10, 60.0, 10_000
+_PARTS = 4
+_LONGEST_COOKIE = 300
+
+
+class TooManySignIns(ConsentError):
+    """This address failed to sign in too often."""
+
+    code = "too_many_sign_ins"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Who is signed in. csrf: what only our own pages know, to be sent back with whatever changes something."""
+
+    caller: ApiKey
+    csrf: str
+
+
+class Sessions:
+    """The sessions of one installation. Cookies of one process are good in all: the secret is the same."""
+
+    def __init__(self, front: Front, settings: Settings) -> None:
+        self._front = front
+        secret = settings.secret_for(settings.data_dir)
+        self._secret = hmac.digest(secret.encode(), b"consent-engine session 1", hashlib.sha256)
+        self._public = _origin(settings.public_url or "")
+        self._known: Recent[ApiKey] = Recent(KNOWN_S)
+        self.failures = Failures()
+
+    async def open(self, request: Request, response: Response, key: str) -> None:
+        """Sign in: the cookie goes into the response. Raises Unauthenticated, Forbidden and TooManySignIns."""
+        self.same_origin(request)
+        address = request.client.host if request.client else ""
+        self.failures.check(address)
+        try:
+            await self._front.callers.whose(key)
+        except Unauthenticated:
+            self.failures.add(address)
+            raise
+        key_hash = await self._front.ask(lambda engine: engine.keys.hash_of(key))
+        until = await self._front.now() + LIFE_S * 1000
+        said = f"{key_hash}.{until}.{secrets.token_hex(8)}"
+        self._set(request, response, f"{said}.{self._sign('session', said)}", LIFE_S)
+
+    def close(self, request: Request, response: Response) -> None:
+        """Sign out: the browser forgets the cookie."""
+        self._set(request, response, "", 0)
+
+    def _set(self, request: Request, response: Response, value: str, seconds: int) -> None:
+        response.set_cookie(
+            self._name(request), value, max_age=seconds, path="/", secure=self._secure(request), httponly=True,
+            samesite="strict",
+        )  # fmt: skip
+
+    async def of(self, request: Request) -> Session:
+        """Who is signed in; raises Unauthenticated."""
+        cookie = request.cookies.get(self._name(request), "")
+        said, _, proof = cookie.rpartition(".")
+        parts = said.split(".")
+        whole = len(cookie) <= _LONGEST_COOKIE and len(parts) == _PARTS - 1 and cookie.isascii()
+        if not whole or not hmac.compare_digest(proof, self._sign("session", said)):
+            raise Unauthenticated("sign in with an API key")
+        key_hash, until, _ = parts
+        if int(until) <= await self._front.now():
+            raise Unauthenticated("the session is over: sign in again")
+        caller = await self._known.of(key_hash, lambda: self._front.ask(lambda engine: engine.keys.by_hash(key_hash)))
+        return Session(caller, self._sign("csrf", said))
+
+    async def acting(self, request: Request) -> Session:
+        """Who is signed in and really asked for this; raises Unauthenticated and Forbidden.
+
+        What changes something needs the token of our own pages as well, in a header.
+        """
+        session = await self.of(request)
+        if request.method not in SAFE:
+            self.check(request, session, request.headers.get(CSRF_HEADER, ""))
+        elif request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+            raise Forbidden("a session is for our own pages only")
+        return session
+
+    def check(self, request: Request, session: Session, token: str) -> None:
+        """That one of our own pages asked; raises Forbidden."""
+        self.same_origin(request)
+        if not hmac.compare_digest(token.encode(), session.csrf.encode()):
+            raise Forbidden("this form is not of your session: load the page again")
+
+    def same_origin(self, request: Request) -> None:
+        """That the browser says so, too: by Sec-Fetch-Site, else by Origin. Raises Forbidden."""
+        site = request.headers.get("sec-fetch-site")
+        if site is not None:  # no script can forge it, and it holds behind any proxy
+            if site != "same-origin":
+                raise Forbidden("another site asked for this")
+            return
+        origin = _origin(request.headers.get("origin", ""))
+        if not origin or origin not in {self._public, self._asked(request)}:
+            raise Forbidden("another site asked for this, or the browser does not say which")
+
+    def _asked(self, request: Request) -> str:
+        return _origin(f"{request.url.scheme}://{request.headers.get('host', '')}")
+
+    def _sign(self, kind: str, said: str) -> str:
+        return hmac.new(self._secret, f"{kind}\n{said}".encode("ascii", "replace"), hashlib.sha256).hexdigest()
+
+    def _secure(self, request: Request) -> bool:
+        # Behind a proxy that ends TLS, CONSENT_PUBLIC_URL tells; a person on the machine itself has no TLS.
+        host = self._asked(request).split("://")[-1].rpartition(":")[0]
+        return request.url.scheme == "https" or self._public.startswith(f"https://{host}:")
+
+    def _name(self, request: Request) -> str:
+        # A browser takes a cookie of the first name over https only, and from no other host.
+        return "__Host-consent" if self._secure(request) else "consent"
+
+
+def _origin(url: str) -> str:
+    try:
+        parts = urlsplit(url.strip().lower())
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.hostname}:{port}" if parts.hostname and port else ""
+
+
+class Failures:
+    """Failed sign-ins by address, in this process: a brake on guessing, kept for a minute."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[str, deque[float]] = {}
+
+    def check(self, address: str) -> None:
+        """Raise TooManySignIns when this address must wait."""
+        seen = self._seen.get(address, deque())
+        while seen and self._clock() - seen[0] >= FAILURES_S:
+            seen.popleft()
+        if len(seen) >= MOST_FAILURES:
+            raise TooManySignIns("too many failed sign-ins from this address: wait a minute")
+
+    def add(self, address: str) -> None:
+        """One more."""
+        seen = self._seen.pop(address, deque(maxlen=MOST_FAILURES))
+        if len(self._seen) >= MOST_ADDRESSES:
+            self._seen.pop(next(iter(self._seen)))
+        seen.append(self._clock())
+        self._seen[address] = seen

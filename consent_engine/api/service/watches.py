@@ -1,0 +1,129 @@
+"""Streams: who watches which order. One task asks the store what changed, for all of them together."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from consent_engine.api.coalescing.group_commit import Crew
+from consent_engine.domain.order.order import Order
+from consent_engine.engine.engine import Engine
+from consent_engine.errors import StoreUnavailable
+
+log = logging.getLogger(__name__)
+POLL_S = 0.3
+MOST_STREAMS = 1_000
+MOST_TROUBLE_S = 5.0
+"""The longest pause between two looks while the store cannot be reached."""
+
+
+class TooManyStreams(StoreUnavailable):
+    """As many orders are watched here as may be."""
+
+    code = "too_many_streams"
+
+
+class Watch:
+    """One stream's view of its order: the newest state of it, and a bell. It never queues: a slow reader costs nobody.
+
+    order: None once it is gone
+    """
+
+    def __init__(self, order: Order) -> None:
+        self.order: Order | None = order
+        self._bell = asyncio.Event()
+
+    def found(self, version: int, order: Order | None) -> None:
+        """The store has this; no version: it has it no longer."""
+        if not version:
+            self.order = None
+        elif order is not None and self.order is not None and order.version > self.order.version:
+            self.order = order
+        self._bell.set()
+
+    def ring(self) -> None:
+        """Look up."""
+        self._bell.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Until something changed, or so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._bell.wait()
+        except TimeoutError:
+            return
+        self._bell.clear()
+
+
+class Streams:
+    """All that is watched in this process. ending: whether the server is about to stop."""
+
+    def __init__(self, crew: Crew, defects: Counter[str]) -> None:
+        self._crew = crew
+        self._defects = defects
+        self._watches: dict[str, set[Watch]] = {}
+        self._versions: dict[str, int] = {}
+        self._task: asyncio.Task[None] | None = None
+        self.ending: Callable[[], bool] = lambda: False
+
+    @property
+    def open(self) -> int:
+        """How many there are."""
+        return sum(map(len, list(self._watches.values())))  # a copy: asked from other threads, too
+
+    def check_room(self) -> None:
+        """Raise TooManyStreams when there is none for another."""
+        if self.open >= MOST_STREAMS:
+            raise TooManyStreams("as many orders are watched here as may be: ask for this one again in a moment")
+
+    @contextmanager
+    def watch(self, order: Order) -> Iterator[Watch]:
+        """Watch an order that was just read."""
+        watch = Watch(order)
+        self._watches.setdefault(order.id, set()).add(watch)
+        # The lowest version that somebody has: who has a newer one is told once more, and finds nothing new.
+        self._versions[order.id] = min(order.version, self._versions.get(order.id, order.version))
+        if self._task is None or self._task.done():
+            self._task = asyncio.ensure_future(self._look_after())
+        try:
+            yield watch
+        finally:
+            self._watches[order.id].discard(watch)
+            if not self._watches[order.id]:
+                del self._watches[order.id], self._versions[order.id]
+
+    async def _look_after(self) -> None:
+        pause = POLL_S
+        while self._watches and not self.ending():
+            await asyncio.sleep(pause)
+            try:
+                await self._look()
+                pause = POLL_S
+            except StoreUnavailable:
+                pause = min(pause * 2, MOST_TROUBLE_S)
+            except Exception as error:  # noqa: BLE001 - the edge: a look that fails must not end all streams
+                self._defects[type(error).__name__] += 1
+                log.error("a look at the watched orders failed: %s", type(error).__name__)
+                pause = min(pause * 2, MOST_TROUBLE_S)
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.ring()
+
+    async def _look(self) -> None:
+        known = dict(self._versions)
+        versions, orders = await self._crew.ask(lambda engine: changes(engine, known))
+        for order_id, version in versions.items():
+            if order_id not in self._watches:
+                continue
+            self._versions[order_id] = version
+            for watch in self._watches[order_id]:
+                watch.found(version, orders.get(order_id))
+
+
+def changes(engine: Engine, known: dict[str, int]) -> tuple[dict[str, int], dict[str, Order]]:
+    """The versions that differ from what is known, and those orders."""
+    found = dict(zip(known, engine.store.versions(list(known)), strict=True))
+    changed = {order_id: version for order_id, version in found.items() if version != known[order_id]}
+    orders = engine.store.load(list(changed))[1] if changed else {}
+    return changed, orders

@@ -1,0 +1,282 @@
+"""Every `CONSENT_*` setting, from the environment and `.env`, read once and frozen. A wrong one stops the start."""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self
+
+from dotenv import dotenv_values
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from consent_engine.config import urls
+from consent_engine.config.data_folder import ARCHIVE_FILE, kept_secret
+from consent_engine.config.durations import duration, millis, quiet_span
+from consent_engine.config.redis_urls import CLUSTER
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.retention import FIVE_MONTHS, THREE_YEARS, Retention
+from consent_engine.errors import SettingsError
+
+PREFIX = "CONSENT_"
+MOST_CELLS = 1_024
+LEASE_MARGIN = timedelta(milliseconds=500)
+"""What a lease must have left beside the longest call, to write down how the call ended."""
+SHORT_SECRET = 16
+SIMULATED = "simulated"
+"""The gateway and the BSS on the embedded server, when none is named."""
+
+
+def _sender(number: str) -> str:
+    if not re.fullmatch("[0-9]{3,20}", number):
+        raise ValueError("must be digits")
+    return number
+
+
+def _adapter(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_]+(:[a-z0-9]+(_[a-z0-9]+)*)?", name):
+        raise ValueError("must be the name of an adapter, or NAME:BOX for another one of a kind; small letters")
+    return name
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError("names a file that is not there")
+    return path.absolute()
+
+
+def _or_off(value: object) -> object:
+    return None if value == "off" else _parsed(value)
+
+
+def _parsed(value: object) -> object:
+    return duration(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_parsed), Field(gt=timedelta(0))]
+LONGEST_KEPT = timedelta(days=36_525)
+
+
+def _long(value: object) -> object:
+    return duration(value, LONGEST_KEPT) if isinstance(value, str) else value
+
+
+KeepPersons = Annotated[timedelta, BeforeValidator(_long), Field(ge=FIVE_MONTHS)]
+KeepRecords = Annotated[timedelta, BeforeValidator(_long), Field(ge=THREE_YEARS)]
+RedisUrl = Annotated[str, AfterValidator(urls.redis_url)]
+AdapterName = Annotated[str, AfterValidator(_adapter)]
+Sender = Annotated[str, AfterValidator(_sender)]
+
+
+class Settings(BaseModel):
+    """The settings, checked one by one and against each other. Names are those of the variables, in small letters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    redis_url: RedisUrl | None = Field(None, repr=False)
+    rq_url: RedisUrl | None = Field(None, repr=False)
+    data_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(
+        default_factory=lambda: Path("var").absolute()
+    )
+    archive_url: Annotated[str, AfterValidator(urls.archive_url)] | None = Field(None, repr=False)
+    keep_service: KeepPersons = THREE_YEARS
+    keep_no_service: KeepPersons = FIVE_MONTHS
+    keep_records: KeepRecords = THREE_YEARS
+    secret: SecretStr | None = None
+    durability: Literal["strict", "everysec"] = "strict"
+    replicas: int = Field(0, ge=0, le=10)
+    gateway: AdapterName | None = None
+    gateway_mobile: AdapterName | None = None
+    gateway_telecom: AdapterName | None = None
+    gateway_unicom: AdapterName | None = None
+    bss: AdapterName | None = None
+    sender_mobile: Sender = CARRIERS["mobile"].outbound
+    sender_telecom: Sender = CARRIERS["telecom"].outbound
+    sender_unicom: Sender = CARRIERS["unicom"].outbound
+    plans: Annotated[Path, AfterValidator(_existing)] | None = None
+    reply_window: Duration = timedelta(hours=24)
+    confirm_within: Duration = timedelta(hours=2)
+    reminder_after: Annotated[Duration | None, BeforeValidator(_or_off)] = Field(
+        default_factory=lambda data: min(timedelta(hours=12), data.get("reply_window", timedelta(days=1)) / 2)
+    )
+    resend_max: int = Field(3, ge=0, le=100)
+    quiet_hours: Annotated[tuple[int, int] | None, BeforeValidator(quiet_span)] = None
+    retry_base: Duration = timedelta(seconds=2)
+    retry_max: Duration = timedelta(minutes=10)
+    max_attempts: int = Field(5, ge=1, le=1000)
+    uncertain_hold: Duration = timedelta(minutes=10)
+    lease: Duration = timedelta(seconds=60)
+    call_timeout: Duration = timedelta(seconds=10)
+    in_flight: int = Field(64, ge=1, le=4096)
+    cells: Annotated[int, Field(ge=1, le=MOST_CELLS)] = 1
+    public_url: Annotated[str, AfterValidator(urls.public_url)] | None = None
+    metrics_addr: Annotated[str, AfterValidator(urls.metrics_addr)] | None = None
+    adapters: Mapping[str, Mapping[str, str]] = Field(MappingProxyType({}), repr=False)
+    """The settings of gateways and BSS as they stand: `CONSENT_HTTP_JSON__URL` is `["HTTP_JSON"]["URL"]`."""
+    unknown: tuple[str, ...] = ()
+    """Variables that begin like ours and are none."""
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, env_file: Path | str | None = ".env") -> Self:
+        """Read the environment (else the file; the environment wins). SettingsError is one line, with no secret."""
+        ours = _ours(_kept(env_file), os.environ if environ is None else environ)
+        fields = {name.upper() for name in cls.model_fields} - {"ADAPTERS", "UNKNOWN"}
+        values: dict[str, Any] = {name.lower(): value for name, value in ours.items() if name in fields}
+        adapters: dict[str, dict[str, str]] = {}
+        for name, value in ours.items():
+            prefix, _, rest = name.partition("__")
+            if rest:
+                adapters.setdefault(prefix, {})[rest] = value
+        unknown = (n for n in ours if n not in fields and "__" not in n and not n.startswith("TESTS_"))
+        values |= {"adapters": adapters, "unknown": tuple(PREFIX + name for name in sorted(unknown))}
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SettingsError(_one_line(error)) from None
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> Self:
+        if self.lease < self.call_timeout + LEASE_MARGIN:
+            raise SettingsError("CONSENT_LEASE must be longer than CONSENT_CALL_TIMEOUT, by 500ms at least")
+        if self.retry_max < self.retry_base:
+            raise SettingsError("CONSENT_RETRY_MAX must not be shorter than CONSENT_RETRY_BASE")
+        if self.reminder_after and self.reminder_after >= self.reply_window:
+            raise SettingsError("CONSENT_REMINDER_AFTER must be shorter than CONSENT_REPLY_WINDOW, or off")
+        return self
+
+    @model_validator(mode="after")
+    def _senders_are_the_carriers_own(self) -> Self:
+        for carrier, sender in self.senders().items():
+            own = CARRIERS[carrier].outbound, CARRIERS[carrier].hotline
+            if not sender.startswith(own):
+                raise SettingsError(f"CONSENT_SENDER_{carrier.upper()} must begin with {own[0]} or {own[1]}")
+        return self
+
+    @model_validator(mode="after")
+    def _storage_fits(self) -> Self:
+        if self.replicas and (self.embedded or self.durability != "strict"):
+            raise SettingsError("CONSENT_REPLICAS needs CONSENT_REDIS_URL and CONSENT_DURABILITY=strict: leave it out")
+        clustered = (self.redis_url or "").startswith(CLUSTER)
+        if clustered and self.rq_url is None:
+            raise SettingsError("CONSENT_RQ_URL is required with redis+cluster://: RQ needs a Redis of its own")
+        if (self.rq_url or "").startswith(CLUSTER):
+            raise SettingsError("CONSENT_RQ_URL cannot be a cluster: write it like redis://HOST:6379/0")
+        if self.cells > 1 and not clustered:
+            raise SettingsError("CONSENT_CELLS above 1 needs CONSENT_REDIS_URL=redis+cluster://...: leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _all_is_named(self) -> Self:
+        """With a Redis URL nothing is made up: all that is missing is named at once."""
+        if self.embedded:
+            return self
+        unserved = [f"CONSENT_GATEWAY_{name.upper()}" for name in CARRIERS if not self._gateway_of(name)]
+        missing = {
+            "CONSENT_SECRET (a long random text)": self.secret is None,
+            "CONSENT_GATEWAY" if len(unserved) > 1 else "".join(unserved): bool(unserved),
+            "CONSENT_BSS": self.bss is None,
+        }
+        if names := [name for name, is_missing in missing.items() if is_missing]:
+            are = "is" if len(names) == 1 else "are"
+            raise SettingsError(f"{', '.join(names)} {are} required with CONSENT_REDIS_URL: see docs/settings.md")
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the engine runs on a server of its own, in the data folder."""
+        return self.redis_url is None
+
+    def of(self, prefix: str) -> Mapping[str, str]:
+        """The settings of one gateway or BSS: `of("HTTP_JSON_BOX2")`."""
+        return self.adapters.get(prefix, {})
+
+    def _gateway_of(self, carrier: str) -> str | None:
+        own: str | None = getattr(self, f"gateway_{carrier}")
+        return own or self.gateway
+
+    def routes(self) -> dict[str, str]:
+        """Carrier -> the gateway that serves it."""
+        return {carrier: self._gateway_of(carrier) or SIMULATED for carrier in CARRIERS}
+
+    def bss_name(self) -> str:
+        """The BSS that switches services on."""
+        return self.bss or SIMULATED
+
+    def senders(self) -> dict[str, str]:
+        """Carrier -> the number our SMS come from."""
+        return {carrier: getattr(self, f"sender_{carrier}") for carrier in CARRIERS}
+
+    def policy(self) -> Policy:
+        """What is frozen into an order placed now."""
+        return Policy(
+            reply_window=millis(self.reply_window),
+            confirm_within=millis(self.confirm_within),
+            retry_base=millis(self.retry_base),
+            retry_max=millis(self.retry_max),
+            max_attempts=self.max_attempts,
+            uncertain_hold=millis(self.uncertain_hold),
+            reminder_after=millis(self.reminder_after) if self.reminder_after else 0,
+            resend_max=self.resend_max,
+            quiet_from=self.quiet_hours[0] if self.quiet_hours else -1,
+            quiet_to=self.quiet_hours[1] if self.quiet_hours else -1,
+        )
+
+    def archive_address(self) -> str:
+        """Where settled orders go."""
+        return self.archive_url or f"sqlite:///{self.data_dir / ARCHIVE_FILE}"
+
+    def retention(self) -> Retention:
+        """How long the archive keeps what."""
+        return Retention(millis(self.keep_service), millis(self.keep_no_service), millis(self.keep_records))
+
+    def warnings(self) -> list[str]:
+        """What is no error, and should be seen by whoever starts us: a line each, no secret in it."""
+        known = [name.upper() for name in type(self).model_fields]
+        told = []
+        for name in self.unknown:
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1, cutoff=0.7)
+            told.append(f"{name} is not a setting" + (f": did you mean {PREFIX}{near[0]}?" if near else ""))
+        used = {*self.routes().values(), f"bss_{self.bss_name()}"}
+        idle = self.adapters.keys() - {name.replace(":", "_").upper() for name in used}
+        told += [f"{PREFIX}{prefix}__* belongs to no gateway and no BSS in use" for prefix in sorted(idle)]
+        if not self.embedded and self.archive_url is None:
+            told.append(f"{PREFIX}ARCHIVE_URL is not set: settled orders move to a file that all processes must share")
+        if self.secret is not None and len(self.secret.get_secret_value()) < SHORT_SECRET:
+            told.append(f"CONSENT_SECRET is short: {SHORT_SECRET} characters at least, better 32")
+        return told
+
+    def secret_for(self, data_dir: Path) -> str:
+        """CONSENT_SECRET; without it, the secret kept in the data folder, made when first asked for."""
+        return self.secret.get_secret_value() if self.secret is not None else kept_secret(data_dir)
+
+
+def _kept(env_file: Path | str | None) -> Mapping[str, str | None]:
+    try:
+        return dotenv_values(env_file, interpolate=False) if env_file else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{env_file} can not be read") from error
+
+
+def _ours(*sources: Mapping[str, str | None]) -> dict[str, str]:
+    """Our variables without their prefix; later sources win. An empty one is one that is not set."""
+    found = {name: value for source in sources for name, value in source.items() if name.startswith(PREFIX)}
+    return {name.removeprefix(PREFIX): value.strip() for name, value in found.items() if value and value.strip()}
+
+
+def _one_line(error: ValidationError) -> str:
+    """The first thing that is wrong, in our words: the variable, never its value."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    told = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    return f"{PREFIX}{str(first['loc'][0]).upper()} {told}"

@@ -1,0 +1,58 @@
+"""Addresses as people write them into settings: what each must look like. A wrong one is a ValueError, in our words."""
+
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from consent_engine.config.redis_urls import CLUSTER, SENTINEL, ClusterAddress, SentinelAddress
+
+
+def split(url: str) -> SplitResult:
+    """Its parts, when it is an address at all."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # read only here, and checked only when read
+    except ValueError:
+        # Not their words: they quote the address, and a password may be in it.
+        raise ValueError("is not an address; a / ? # or @ in a password is written as %2F %3F %23 %40") from None
+    return parts
+
+
+def redis_url(url: str) -> str:
+    """Where a Redis is."""
+    scheme = url.partition("://")[0]
+    for many, address in ((SENTINEL, SentinelAddress), (CLUSTER, ClusterAddress)):
+        if url.startswith(many):
+            address.read(url)
+            return url
+    if scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("is not a Redis address: write it like redis://HOST:6379/0")
+    parts = split(url)
+    if not (parts.path.startswith("/") if scheme == "unix" else parts.hostname):
+        raise ValueError("names no server: write it like redis://HOST:6379/0 or unix:///PATH/redis.sock")
+    return url
+
+
+def public_url(url: str) -> str:
+    """Where people and gateways reach us."""
+    parts = split(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an address like https://consent.example.com")
+    return url.rstrip("/")
+
+
+def metrics_addr(address: str) -> str:
+    """An address to listen at."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) <= 65_535:  # noqa: PLR2004 - the last port there is
+        raise ValueError("must be HOST:PORT, like 127.0.0.1:9100")
+    return address
+
+
+def archive_url(url: str) -> str:
+    """Where the archive is."""
+    if re.match(r"sqlite:///[^?]+$", url):
+        return url
+    if re.match(r"postgresql(\+psycopg)?://", url):
+        split(url)
+        return url
+    raise ValueError("must be sqlite:////PATH/archive.sqlite3 or postgresql://USER:PASSWORD@HOST/DATABASE")

@@ -1,0 +1,117 @@
+"""What follows from where an order or a line stands: the effects it always wants, and those it never does.
+
+The decisions put these effects; here is said, once, what must be there whatever was decided. `doctor` and the tests go
+by it.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.decide.decision import Put, archiving, closing, giving_up
+from consent_engine.domain.effects import (
+    ACTIVATE,
+    FRESH,
+    READ,
+    WAKE_ACTIVATE,
+    WAKE_ARCHIVE,
+    WAKE_FAILED,
+    WAKE_LINE,
+    WAKE_PARTS,
+    WAKE_REMINDER,
+    WAKE_TOO_LATE,
+    WAKE_UNDECIDED,
+    WAKE_WINDOW,
+    Millis,
+    Purpose,
+    is_sms,
+    sms_effect,
+)
+from consent_engine.domain.lifecycle import ANSWERABLE, SETTLED, State
+from consent_engine.domain.line.line import STRANGER_MS, Line
+from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind
+from consent_engine.domain.order.order import QUESTION, Order
+
+NOTIFICATION = sms_effect(Purpose.NOTIFICATION)
+_ASKING = tuple(f"sms.{each}." for each in (Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION))
+_OF_STATE = {
+    QUESTION: {State.AGREED},
+    WAKE_TOO_LATE: {State.AGREED},
+    WAKE_REMINDER: {State.AWAITING_REPLY},
+    WAKE_WINDOW: {State.AWAITING_REPLY},
+    WAKE_FAILED: ANSWERABLE,
+    ACTIVATE: {State.CONFIRMED},
+    WAKE_ACTIVATE: {State.CONFIRMED},
+    NOTIFICATION: {State.ACTIVATED},
+    WAKE_ARCHIVE: SETTLED,
+}
+"""Effects that belong to some states only."""
+_OF_LINES = {READ, WAKE_UNDECIDED, WAKE_LINE, WAKE_PARTS}
+_ANSWERING = tuple(f"sms.{each}." for each in (Purpose.OPTED_OUT, Purpose.HELP, Purpose.HELD, Purpose.CLARIFICATION))
+_CARRIERS = {(carrier,) for carrier in CARRIERS}
+
+
+class Want(NamedTuple):
+    """Effects of which one is wanted.
+
+    back: what to put where none is there; None: what was to be sent or switched on, which nobody may guess at.
+    """
+
+    one_of: tuple[str, ...]
+    back: Put | None = None
+
+
+def _wants(order: Order) -> Iterator[Want]:
+    match order.state:
+        case State.AGREED:
+            yield Want((QUESTION,))
+            yield Want((WAKE_TOO_LATE,), giving_up(order))
+        case State.AWAITING_REPLY:  # the reminder puts the end of the window
+            yield Want((WAKE_REMINDER, WAKE_WINDOW), closing(order.reply_by))
+        case State.CONFIRMED:
+            yield Want((ACTIVATE, WAKE_ACTIVATE))
+        case State.ACTIVATED:
+            yield Want((NOTIFICATION,))
+        case _:
+            yield Want((WAKE_ARCHIVE,), archiving(order))
+
+
+def missing(order: Order) -> list[Want]:
+    """What an order wants and has not: it would stand there for ever."""
+    return [want for want in _wants(order) if order.effects.keys().isdisjoint(want.one_of)]
+
+
+def excess(order: Order) -> list[str]:
+    """What an order may not want where it stands: a question after the answer, an activation without a yes."""
+    return [effect for effect in order.effects if not follows(effect, order)]
+
+
+def follows(effect: str, order: Order) -> bool:
+    """Whether what an order wants follows from its record: that is sealed, effects are not. `about`, by which the gate
+    goes, must name the order's own carrier (none: put by an older program; then all that stands on the line bars it).
+    """
+    if order.effects[effect].about not in ((), (order.doc.carrier,)):
+        return False
+    if effect in _OF_STATE:
+        return order.state in _OF_STATE[effect]
+    return order.state in ANSWERABLE or not effect.startswith(_ASKING)
+
+
+def follows_of(effect: str, line: Line) -> bool:
+    """Whether a line can want this of its own: a timer of its own, or an SMS that it answers with, for a carrier."""
+    if effect in _OF_LINES:
+        return True
+    return effect.startswith(_ANSWERING) and is_sms(effect) and line.effects[effect].about[:1] in _CARRIERS
+
+
+def missing_of(line: Line, unread: int, now: Millis) -> list[Put]:
+    """What a line wants of its own and has not, as it is put back. unread: how many messages it has not read."""
+    wants = []
+    if unread:
+        wants.append(Put(READ, now, FRESH))
+    suspected = [each.since for each in line.restrictions if each.kind is Kind.SUSPECTED]
+    if suspected:
+        wants.append(Put(WAKE_UNDECIDED, min(suspected) + SUSPICION_LASTS_MS, FRESH))
+    if line.version and not (unread or line.entries or line.restrictions or line.effects):
+        wants.append(Put(WAKE_LINE, line.seen + STRANGER_MS, FRESH))
+    return [put for put in wants if put.effect not in line.effects]

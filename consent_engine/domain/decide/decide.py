@@ -1,0 +1,212 @@
+"""What happens next: the one place where anything is decided. Pure: an order, a fact and an instant in, a decision out.
+
+How outside calls end is decided in `outcomes`, subscribers' replies in `replies`, delivery reports in `reports`;
+timers and what people ask for, here.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from consent_engine.domain.decide.decision import (
+    A_SECOND,
+    Decision,
+    Drop,
+    Put,
+    activating,
+    asking_at,
+    begun,
+    closing,
+    held_back,
+    note,
+    refuse_or_note,
+    say,
+    settle,
+    unless_in_flight,
+)
+from consent_engine.domain.decide.outcomes import on_outcome
+from consent_engine.domain.decide.replies import on_reply
+from consent_engine.domain.decide.reports import failed, on_report
+from consent_engine.domain.effects import (
+    ACTIVATE,
+    WAKE_ACTIVATE,
+    WAKE_FAILED,
+    WAKE_REMINDER,
+    WAKE_TOO_LATE,
+    WAKE_WINDOW,
+    Millis,
+    Pending,
+    Purpose,
+    sms_effect,
+)
+from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, name_of, names_barring
+from consent_engine.domain.order import details
+from consent_engine.domain.order.event import Event
+from consent_engine.domain.order.facts import (
+    Barred,
+    CancelAsked,
+    Ended,
+    Fact,
+    Replied,
+    Reported,
+    ResendAsked,
+    Resumed,
+    RetryAsked,
+    Woke,
+)
+from consent_engine.domain.order.order import Order
+from consent_engine.errors import NothingParked, NotWaiting, TooLate, TooManyResends
+
+
+def decide(order: Order, fact: Fact, now: Millis) -> Decision:
+    """Return the order as `fact` leaves it, and what must be added and dropped.
+
+    A fact that was decided before is void. Raises TooLate and NothingParked to people who ask for what cannot be.
+    """
+    if order.knows(fact.op):
+        return Decision(order)
+    return _WAYS[type(fact)](order, fact, now)
+
+
+def _on_timer(order: Order, fact: Woke, now: Millis) -> Decision:
+    """A timer is due; an unread message may forbid to settle on it."""
+    effect, op = fact.effect, fact.op
+    pending = order.effects.get(effect)
+    if pending is None or pending.attempts != fact.token:
+        return Decision(order)
+    if fact.waits:
+        return Decision(order, put=(Put(effect, now + A_SECOND),))
+    way = _TIMERS.get(effect)
+    return way(order, op, now) if way else Decision(order)
+
+
+def _close(order: Order, op: str, now: Millis) -> Decision:
+    """The window is over."""
+    if order.state is not State.AWAITING_REPLY:
+        return Decision(order)
+    return settle(order, Event.of(details.WindowClosed(), now, op, by="engine"), guard=order.reply_by)
+
+
+def _too_late(order: Order, op: str, now: Millis) -> Decision:
+    """The question was not handed over in time."""
+    if order.state is not State.AGREED:
+        return Decision(order)
+    question = order.question
+    if question and question.leased_at:  # in flight: let it end first, so that a question that went out counts
+        return Decision(order, put=(Put(WAKE_TOO_LATE, now + A_SECOND),))
+    return settle(order, Event.of(details.TooLateToAsk(), now, op, by="engine"), guard=order.ask_by)
+
+
+def _activate(order: Order, op: str, now: Millis) -> Decision:
+    """An activation that was barred is put again."""
+    if order.state is not State.CONFIRMED:
+        return Decision(order)
+    return Decision(order, put=(activating(order, now),))
+
+
+def _on_resumed(order: Order, fact: Resumed, now: Millis) -> Decision:
+    """What might have been a refusal was none: the subscriber is told how to confirm, while that is still possible."""
+    if order.state.settled:
+        return Decision(order)
+    waits = order.state is State.AWAITING_REPLY and now <= order.reply_by
+    event = Event.of(details.Resumed(reason=fact.reason, needs_code=int(waits)), now, fact.op, by=fact.by)
+    n = 1 + sum(1 for _ in order.all(Trigger.RESUMED))
+    if waits:
+        return note(order, event, say(Purpose.RESUMED, now, n))
+    return replace(note(order, event, *(resting := asking_at(order, now))), drop=unless_in_flight(resting))
+
+
+def _on_barred(order: Order, fact: Barred, now: Millis) -> Decision:
+    """An activation was not begun, for a restriction: a refusal ends the order, all else makes it wait."""
+    if order.state is not State.CONFIRMED or begun(order):
+        return Decision(order)
+    against = frozenset(fact.names) & frozenset(names_barring(order.doc.carrier))
+    if not against:  # put by an older program, which named no carrier
+        return Decision(order, put=(activating(order, now),))
+    if not any(name_of(Kind.REFUSED, scope) in against for scope in (EVERY_CARRIER, order.doc.carrier)):
+        return Decision(order)
+    event = Event.of(details.Cancelled(reason="refused"), now, fact.op, by="engine")
+    return settle(order, event, started=Drop.NOT_BEGUN)
+
+
+def _remind(order: Order, op: str, now: Millis) -> Decision:
+    """Ask once more, by day; a reminder that comes, or would come, after the window is none."""
+    if order.state is not State.AWAITING_REPLY:
+        return Decision(order)
+    window = closing(order.reply_by)
+    if now > order.reply_by or order.on_hold:  # the SMS after a decided suspicion asks anew
+        return Decision(order, put=(window,))
+    events, again = held_back(order, Put(WAKE_REMINDER, now), op, now)
+    if not events:
+        reminded = note(order, Event.of(details.Reminded(), now, op, by="engine"), say(Purpose.REMINDER, now), window)
+        return replace(reminded, guard=now)  # nobody is reminded whose answer we only have to read
+    return Decision(order.moved(*events), events, (again if again.due < order.reply_by else window,))
+
+
+def _on_resend(order: Order, fact: ResendAsked, now: Millis) -> Decision:
+    """The question again, under a new ref; the window goes on. Raises NotWaiting and TooManyResends."""
+    if order.state is not State.AWAITING_REPLY:
+        raise NotWaiting(f"order is {order.state}: nothing waits for a reply", state=order.state.value)
+    if order.on_hold:
+        raise NotWaiting(
+            "the subscriber's last reply may be a refusal: a person decides first", state=order.state.value
+        )
+    already = sum(1 for _ in order.all(Trigger.ASKED_AGAIN))
+    asked = order.effects.get(sms_effect(Purpose.CONFIRMATION, already + 1)) if already else None
+    if asked is not None and not asked.parked:  # it is on its way: who asks twice, or was not answered, asks once
+        return Decision(order)
+    if already >= order.doc.policy.resend_max:
+        raise TooManyResends(f"the question was asked again {already} times: that is as often as may be")
+    event = Event.of(details.AskedAgain(n=already + 2), now, fact.op, by=fact.by)
+    return note(order, event, say(Purpose.CONFIRMATION, now, already + 2))
+
+
+def _on_cancel(order: Order, fact: CancelAsked, now: Millis) -> Decision:
+    """Cancel; raises TooLate when a person asked and an activation was started or the order has settled."""
+    what = details.Cancelled(reason=fact.reason, door=fact.door)
+    too_late = details.RepliedLate(reason=fact.reason, door=fact.door)
+    event, late = (Event.of(each, now, fact.op, fact.ref, fact.by, fact.person) for each in (what, too_late))
+    held, told = held_back(order, say(Purpose.CANCELLED, now), fact.op, now)
+    decision = refuse_or_note(order, event, late, *((told,) if fact.revoked else ()))
+    cancelled = decision.order.state is not order.state
+    if fact.revoked and held and cancelled:
+        return replace(decision, order=decision.order.moved(*held), events=(*decision.events, *held))
+    if cancelled or fact.door:
+        return decision
+    raise TooLate(f"order is {order.state}: it can no longer be cancelled", state=order.state.value)
+
+
+def _on_retry(order: Order, fact: RetryAsked, now: Millis) -> Decision:
+    """Do what is parked now, and believe its next answer; raises NothingParked."""
+    parked = {effect: pending for effect, pending in order.effects.items() if pending.parked}
+    if not parked:
+        raise NothingParked("nothing of this order stands on the stuck list")
+    puts = tuple(Put(effect, now, _again(order, effect, p, fact.by)) for effect, p in parked.items())
+    return note(order, Event.of(details.Retried(effects=tuple(sorted(parked))), now, fact.op, by=fact.by), *puts)
+
+
+def _again(order: Order, effect: str, pending: Pending, by: str) -> Pending:
+    """What was parked; what the gate goes by is taken from the order once more."""
+    return replace(pending, parked=0, believe=by, about=(order.doc.carrier,) if effect == ACTIVATE else ())
+
+
+_TIMERS: dict[str, Callable[[Order, str, Millis], Decision]] = {
+    WAKE_WINDOW: _close,
+    WAKE_TOO_LATE: _too_late,
+    WAKE_REMINDER: _remind,
+    WAKE_FAILED: failed,
+    WAKE_ACTIVATE: _activate,
+}
+_WAYS: dict[type[Fact], Callable[[Order, Any, Millis], Decision]] = {
+    Barred: _on_barred,
+    Ended: on_outcome,
+    Replied: on_reply,
+    Reported: on_report,
+    Resumed: _on_resumed,
+    Woke: _on_timer,
+    CancelAsked: _on_cancel,
+    RetryAsked: _on_retry,
+    ResendAsked: _on_resend,
+}

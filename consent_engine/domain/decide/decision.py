@@ -1,0 +1,177 @@
+"""What a decision is made of, and the moves that several decisions share."""
+
+from enum import IntEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from consent_engine.domain.effects import (
+    ACTIVATE,
+    FRESH,
+    WAKE_ACTIVATE,
+    WAKE_ARCHIVE,
+    WAKE_REMINDER,
+    WAKE_TOO_LATE,
+    WAKE_WINDOW,
+    Millis,
+    Pending,
+    Purpose,
+    sms_effect,
+)
+from consent_engine.domain.lifecycle import State, allows
+from consent_engine.domain.order.details import ConfirmationAccepted, Held, MayBeAsked
+from consent_engine.domain.order.event import Event
+from consent_engine.domain.order.order import QUESTION, Order
+
+A_SECOND = 1_000
+A_MINUTE = 60_000
+PARKED: Millis = -1
+"""The due of an effect that waits for a person: kept as +inf, which is the stuck list."""
+
+
+class Drop(IntEnum):
+    """When an effect may be dropped; otherwise the whole commit is refused and the fact is decided again."""
+
+    ANYWAY = 0
+    NOT_BEGUN = 1
+    """neither in flight nor in doubt: a call that surely did nothing is not begun"""
+    NOT_IN_FLIGHT = 2
+
+
+class Put(Struct, frozen=True):
+    """An effect to add, or to keep with another due."""
+
+    effect: str
+    due: Millis
+    pending: Pending = FRESH
+
+
+class Decision(Struct, frozen=True):
+    """What follows from a fact.
+
+    order: as it is afterwards · events: what to append · put, drop: effects · guard: settle only if no message
+    received at or before this instant is unread · nothing to write at all: `is_void`
+    """
+
+    order: Order
+    events: tuple[Event, ...] = ()
+    put: tuple[Put, ...] = ()
+    drop: tuple[tuple[str, Drop], ...] = ()
+    guard: Millis | None = None
+
+    @property
+    def is_void(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.events or self.put or self.drop)
+
+
+def settle(
+    order: Order, event: Event, *puts: Put, started: Drop = Drop.ANYWAY, guard: Millis | None = None,
+    unasked: bool = False,
+) -> Decision:  # fmt: skip
+    """Settle: every effect goes that is not a consequence of it. Nothing more is sent to somebody who has answered.
+    Once no reply can mean it any more, the order moves to the archive.
+
+    started: what a started activation makes of it · unasked: the question is surely not with the subscriber. Else one
+    that is in flight, or in doubt, is written down: a bare yes that comes later may answer it.
+    """
+    kinds = {ACTIVATE: started}
+    question = order.question
+    if question is not None and order.state is State.AGREED:
+        if not unasked and (question.leased_at or question.doubts) and isinstance(event.detail, MayBeAsked):
+            event = replace(event, detail=replace(event.detail, may_be_asked=1))
+        # Begun since we looked: then look again, so that the history says so.
+        kinds[QUESTION] = Drop.ANYWAY if question.leased_at else Drop.NOT_IN_FLIGHT
+    gone = tuple((effect, kinds.get(effect, Drop.ANYWAY)) for effect in order.effects)
+    settled = order.moved(event)
+    return Decision(settled, (event,), (*puts, archiving(settled)), gone, guard)
+
+
+def note(order: Order, event: Event, *puts: Put) -> Decision:
+    """Write something down; the order stays where it is."""
+    return Decision(order.moved(event), (event,), puts)
+
+
+def say(purpose: Purpose, now: Millis, n: int = 1) -> Put:
+    """An SMS, due at once."""
+    return Put(sms_effect(purpose, n), now)
+
+
+def activating(order: Order, now: Millis) -> Put:
+    """The activation, due at once. It names its carrier: the gate asks what stands on the line against that."""
+    return Put(ACTIVATE, now, Pending(about=(order.doc.carrier,)))
+
+
+def asking_at(order: Order, due: Millis) -> tuple[Put, ...]:
+    """The question, where it is still to be asked and is not being asked just now, with another due."""
+    question = order.question
+    waits = order.state is State.AGREED and question is not None and not (question.leased_at or question.parked)
+    return (Put(QUESTION, due, question),) if waits and question is not None else ()
+
+
+def unless_in_flight(puts: tuple[Put, ...]) -> tuple[tuple[str, Drop], ...]:
+    """The same effects as they stand: begun since we looked, they are looked at again."""
+    return tuple((put.effect, Drop.NOT_IN_FLIGHT) for put in puts)
+
+
+def stood_off(decision: Decision, now: Millis) -> Decision:
+    """The same decision where a restriction bars its activation: that is tried again in a minute."""
+    puts = tuple(Put(WAKE_ACTIVATE, now + A_MINUTE) if put.effect == ACTIVATE else put for put in decision.put)
+    return replace(decision, put=puts)
+
+
+def begun(order: Order) -> bool:
+    """Whether the activation is in flight, or in doubt: then nobody can take the order back any more."""
+    pending = order.effects.get(ACTIVATE)
+    return pending is not None and bool(pending.leased_at or pending.doubts)
+
+
+def held_back(order: Order, put: Put, op: str, now: Millis) -> tuple[tuple[Event, ...], Put]:
+    """What can wait, outside the quiet hours: the same SMS later, and the event that says so."""
+    until = order.doc.policy.quiet_until(now)
+    if not until:
+        return (), put
+    held = Event.of(Held(effect=put.effect, until=until), now, f"{op}:held", by="engine")
+    return (held,), replace(put, due=until)
+
+
+def handed_over(order: Order, now: Millis, op: str, how: str, ref: str = "") -> tuple[Event, tuple[Put, ...]]:
+    """The question is with the subscriber: the event, and what ends the wait: first the reminder, if there is one.
+
+    how: `gateway` (it said so), `report` or `reply` (these prove it, when the gateway's answer was doubtful).
+    """
+    pending, policy = order.question or Pending(), order.doc.policy
+    detail = ConfirmationAccepted(
+        how=how,
+        attempts=pending.attempts,
+        doubts=pending.doubts,
+        may_have=max(1, pending.doubts + (1 if how == "gateway" or pending.leased_at else 0)),
+        started=pending.first_at,
+        last=pending.last_at,
+        window=policy.reply_window,
+    )
+    event = Event.of(detail, now, op, ref, "engine")
+    reminds = 0 < policy.reminder_after < policy.reply_window
+    return event, (Put(WAKE_REMINDER, now + policy.reminder_after) if reminds else closing(now + policy.reply_window),)
+
+
+def closing(reply_by: Millis) -> Put:
+    """The end of the wait: a yes in the last millisecond is in time. A reminder puts it; one timer an order."""
+    return Put(WAKE_WINDOW, reply_by + 1)
+
+
+def giving_up(order: Order) -> Put:
+    """The end of asking: a question that was not handed over by then is not asked at all."""
+    return Put(WAKE_TOO_LATE, order.ask_by)
+
+
+def archiving(order: Order) -> Put:
+    """The move of a settled order to the archive: due when no reply can mean it any more."""
+    return Put(WAKE_ARCHIVE, order.doc.policy.remembered_until(order.settled_at) + 1)
+
+
+def refuse_or_note(order: Order, event: Event, late: Event, *puts: Put, late_puts: tuple[Put, ...] = ()) -> Decision:
+    """End an order on somebody's word; once an activation has begun, the word is only noted (and answered)."""
+    if allows(order.state, event.trigger) and not begun(order):
+        return settle(order, event, *puts, started=Drop.NOT_BEGUN)
+    return note(order, late, *late_puts)

@@ -1,0 +1,217 @@
+"""How an outside call ended, and what follows: done, again later, held in doubt, or parked for a person."""
+
+from msgspec.structs import replace
+
+from consent_engine.domain.decide.decision import (
+    A_SECOND,
+    PARKED,
+    Decision,
+    Drop,
+    Put,
+    activating,
+    handed_over,
+    note,
+    say,
+    settle,
+)
+from consent_engine.domain.effects import (
+    ACTIVATE,
+    WAKE_FAILED,
+    Accepted,
+    Millis,
+    Pending,
+    Purpose,
+    Rejected,
+    Unavailable,
+    Uncertain,
+    sms_parts,
+)
+from consent_engine.domain.grammar import Keyword
+from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order import details
+from consent_engine.domain.order.event import Event
+from consent_engine.domain.order.facts import Ended
+from consent_engine.domain.order.history import all_failed, asked, early_yes, proves_reading, stops, took_back
+from consent_engine.domain.order.order import QUESTION, Order
+
+REFUSED = "refused: "
+"""How `Pending.why` begins when a refusal is known and only waits for unread messages."""
+
+
+def on_outcome(order: Order, ended: Ended, now: Millis) -> Decision:
+    """Decide what an ended call means. One that ended after its effect was gone is kept as a note, with its ref."""
+    pending = order.effects.get(ended.effect)
+    same = pending is not None and pending.attempts == ended.token
+    ours = same and pending is not None and pending.leased_at > 0
+    outcome = ended.outcome
+    if same and not ours and not isinstance(outcome, Accepted):
+        return Decision(order)  # written down before: only the answer was lost
+    if pending is None or (not ours and not isinstance(outcome, Accepted)):
+        return note(order, Event.of(_late(ended), now, ended.op, _ref(outcome), "engine"))
+    match outcome:
+        case Accepted():
+            return _accepted(order, ended, outcome, pending, now)
+        case Rejected():
+            return _rejected(order, ended, outcome.reason, pending, now)
+        case Unavailable():
+            if ended.effect == ACTIVATE and (word := _took_back(order)):
+                return _taken_back(order, *word, ended, now)
+            due = now + order.doc.policy.backoff(pending.attempts, ended.roll, outcome.after)
+            return _again(order, ended.effect, due, replace(pending, leased_at=0, why=outcome.reason))
+        case Uncertain():
+            return _uncertain(order, ended, outcome.reason, pending, now)
+
+
+def _took_back(order: Order) -> tuple[Event, details.RepliedLate] | None:
+    """A no or a STOP that came while the activation was under way, when nothing of it can have been done."""
+    if order.state is not State.CONFIRMED or order.effects[ACTIVATE].doubts:
+        return None
+    return took_back(order)
+
+
+def _taken_back(order: Order, word: Event, late: details.RepliedLate, ended: Ended, now: Millis) -> Decision:
+    """The call surely did nothing, so the word that came meanwhile counts; it is answered as if it had come now."""
+    stop = late.keyword is Keyword.STOP
+    event = Event.of(late.counts(), now, ended.op, word.ref, "subscriber", dict(word.person or {}))
+    answer = say(Purpose.OPTED_OUT, now, stops(order) + 1) if stop else say(Purpose.DECLINED, now)
+    return settle(order, event, *((answer,) if stop or order.doc.policy.tell_declined else ()))
+
+
+def _ref(outcome: object) -> str:
+    return outcome.ref if isinstance(outcome, Accepted) else ""
+
+
+def _late(ended: Ended) -> details.EndedLate:
+    outcome = ended.outcome
+    reason = None if isinstance(outcome, Accepted) else outcome.reason
+    return details.EndedLate(effect=ended.effect, outcome=type(outcome).__name__.lower(), reason=reason)
+
+
+def _again(order: Order, effect: str, due: Millis, pending: Pending) -> Decision:
+    """The same effect, due later. No event: retries live in the effect."""
+    return Decision(order, put=(Put(effect, due, pending),))
+
+
+def _park(
+    order: Order, ended: Ended, pending: Pending, why: str, now: Millis,
+    kind: type[details.Parked | details.NotificationFailed] = details.Parked,
+) -> Decision:  # fmt: skip
+    """Put it on the stuck list, with the reason."""
+    event = Event.of(kind(effect=ended.effect, reason=why), now, ended.op, "", "engine")
+    stuck = replace(pending, leased_at=0, why=why, believe="", parked=1)
+    return note(order, event, Put(ended.effect, PARKED, stuck))
+
+
+def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, now: Millis) -> Decision:
+    attempts, doubts, note_, believed = pending.attempts, pending.doubts, outcome.note, pending.believe
+    if ended.effect == ACTIVATE:
+        on = details.ServiceActivated(attempts=attempts, doubts=doubts, note=note_, believed=believed)
+        event = Event.of(on, now, ended.op, outcome.ref, "bss")
+        decision = Decision(order.moved(event), (event,), (say(Purpose.NOTIFICATION, now),))
+    elif ended.effect == QUESTION and order.state is State.AGREED:
+        decision = question_answered(order, now, ended.op, "gateway", outcome.ref)
+        decision = or_failed(decision, ended.op, now, waits=ended.waits)
+    else:
+        purpose, _ = sms_parts(ended.effect)
+        told = purpose is Purpose.NOTIFICATION and order.state is State.ACTIVATED
+        kind = details.NotificationAccepted if told else details.Informed
+        sent = kind(attempts=attempts, doubts=doubts, note=note_, believed=believed, purpose=purpose)
+        event = Event.of(sent, now, ended.op, outcome.ref, "gateway")
+        decision = settle(order, event) if told else note(order, event)
+    return replace(decision, drop=(*decision.drop, *_gone(ended.effect, decision)))
+
+
+def or_failed(decision: Decision, op: str, now: Millis, *, waits: bool) -> Decision:
+    """A report of failure may overtake what says that the question was handed over: then that is the end, unless a yes
+    proves otherwise.
+    """
+    order = decision.order
+    accepted = asked(order)
+    if order.state is not State.AWAITING_REPLY or accepted is None or not all_failed(order, accepted.may_have):
+        return decision
+    if waits:  # somebody wrote to us: looked at again once that is read
+        return replace(decision, put=(*decision.put, Put(WAKE_FAILED, now + A_SECOND)))
+    failed = Event.of(details.ConfirmationFailed(reason="not delivered"), now, f"{op}:failed", "", "gateway")
+    return replace(settle(order, failed, guard=now), events=(*decision.events, failed))
+
+
+def _gone(effect: str, decision: Decision) -> tuple[tuple[str, Drop], ...]:
+    return () if any(name == effect for name, _ in decision.drop) else ((effect, Drop.ANYWAY),)
+
+
+def question_answered(order: Order, now: Millis, op: str, how: str, ref: str = "") -> Decision:
+    """The question was handed over after all; an early yes to that very attempt now counts, any other is void."""
+    event, timers = handed_over(order, now, op, how, ref)
+    moved = order.moved(event)
+    gone = tuple((effect, Drop.ANYWAY) for effect in order.effects if effect.startswith("wake."))
+    early = order.last(Trigger.REPLIED_EARLY)
+    if early is None:
+        return Decision(moved, (event,), timers, gone)
+    counts = early_yes(order)
+    if counts is None:
+        void = Event.of(details.EarlyReplyVoid(), now, f"{op}:void", early.ref, "engine")
+        return Decision(moved.moved(void), (event, void), timers, gone)
+    yes = Event.of(counts.counts(), now, f"{op}:yes", early.ref, "subscriber", dict(early.person or {}))
+    return Decision(moved.moved(yes), (event, yes), (activating(order, now),), gone)
+
+
+def _rejected(order: Order, ended: Ended, reason: str, pending: Pending, now: Millis) -> Decision:
+    if pending.doubts and not pending.believe:
+        why = f"refused ({reason}) after an attempt that may have been taken"
+        return _park(order, ended, pending, why, now)
+    if ended.effect == ACTIVATE:
+        refused = details.ActivationRefused(reason=reason, believed=pending.believe)
+        event = Event.of(refused, now, ended.op, "", "bss")
+        return settle(order, event, say(Purpose.FAILURE, now))
+    purpose, _ = sms_parts(ended.effect)
+    if ended.effect == QUESTION and order.state is State.AGREED:
+        if ended.waits:  # somebody wrote to us: read that first, the refusal is known
+            return _again(order, QUESTION, now + A_SECOND, replace(pending, leased_at=0, why=REFUSED + reason))
+        failed = details.ConfirmationFailed(reason=reason, believed=pending.believe)
+        event = Event.of(failed, now, ended.op, "", "gateway")
+        return settle(order, event, guard=now, unasked=not pending.doubts)
+    if purpose is Purpose.NOTIFICATION and order.state is State.ACTIVATED:
+        return _park(order, ended, pending, reason, now, details.NotificationFailed)
+    detail = details.NotInformed(reason=reason, believed=pending.believe, purpose=purpose)
+    event = Event.of(detail, now, ended.op, "", "gateway")
+    return replace(note(order, event), drop=((ended.effect, Drop.ANYWAY),))
+
+
+def _uncertain(order: Order, ended: Ended, reason: str, pending: Pending, now: Millis) -> Decision:
+    policy = order.doc.policy
+    doubtful = replace(pending, leased_at=0, doubts=pending.doubts + 1, why=reason)
+    if ended.effect == ACTIVATE:
+        if doubtful.doubts >= policy.max_attempts:
+            return _park(order, ended, doubtful, f"{reason}, {doubtful.doubts} times", now)
+        return _again(order, ACTIVATE, now + policy.backoff(doubtful.doubts, ended.roll), doubtful)
+    if ended.effect == QUESTION and order.state is State.AGREED and _answered_by_code(order):
+        decision = question_answered(order, now, ended.op, "reply")
+        return replace(decision, drop=(*decision.drop, (QUESTION, Drop.ANYWAY)))
+    if ended.effect == QUESTION and order.state is State.AGREED and all_failed(order, doubtful.doubts):
+        # The reports overtook the doubt: looked at once what waits to be read is read.
+        held = _again(order, QUESTION, now + policy.uncertain_hold, doubtful)
+        return replace(held, put=(*held.put, Put(WAKE_FAILED, now + A_SECOND)))
+    if doubtful.doubts > 1:
+        return _park(order, ended, doubtful, f"{reason}, {doubtful.doubts} times", now)
+    return _again(order, ended.effect, now + policy.uncertain_hold, doubtful)
+
+
+def _answered_by_code(order: Order) -> bool:
+    """Whether an early yes named this question by its code or sub-number: then it was handed over."""
+    early = early_yes(order)
+    return early is not None and proves_reading(order, early.rule)
+
+
+def on_line_outcome(ended: Ended, pending: Pending, policy: Policy, now: Millis) -> Put | None:
+    """What becomes of an SMS that belongs to no order: None when it has ended, else the same again, later or parked."""
+    match ended.outcome:
+        case Unavailable(reason, after):
+            due = now + policy.backoff(pending.attempts, ended.roll, after)
+            return Put(ended.effect, due, replace(pending, leased_at=0, why=reason))
+        case Uncertain(reason):
+            doubtful = replace(pending, leased_at=0, doubts=pending.doubts + 1, why=reason)
+            if doubtful.doubts > 1:
+                return Put(ended.effect, PARKED, replace(doubtful, parked=1))
+            return Put(ended.effect, now + policy.uncertain_hold, doubtful)
+    return None

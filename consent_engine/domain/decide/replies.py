@@ -1,0 +1,177 @@
+"""A subscriber's reply, and what follows: only a whole, timely, unambiguous yes to a question asked activates."""
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from consent_engine.domain.decide.decision import (
+    Decision,
+    Drop,
+    activating,
+    asking_at,
+    begun,
+    note,
+    refuse_or_note,
+    say,
+    unless_in_flight,
+)
+from consent_engine.domain.decide.outcomes import question_answered
+from consent_engine.domain.effects import Millis, Purpose
+from consent_engine.domain.grammar import Keyword
+from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, State, Trigger
+from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
+from consent_engine.domain.order import details
+from consent_engine.domain.order.details import Detail
+from consent_engine.domain.order.event import Event
+from consent_engine.domain.order.facts import Replied, Rule
+from consent_engine.domain.order.history import asked, asking_since, clarified, proves_reading, stops, told_late
+from consent_engine.domain.order.order import QUESTION, Order
+
+MOST_ANSWERS = 3
+"""How often an order answers HELP, or STOP after activation: somebody's machine may be talking to ours."""
+
+
+def on_reply(order: Order, reply: Replied, now: Millis) -> Decision:
+    """Decide what a reply does to an order it means, or might mean."""
+    if reply.rule is Rule.AMBIGUOUS and reply.keyword is not Keyword.HELP:
+        return _ambiguous(order, reply, now)
+    match reply.keyword:
+        case Keyword.YES:
+            return _yes(order, reply, now)
+        case Keyword.NO | Keyword.STOP:
+            return _no(order, reply, now)
+        case Keyword.HELP:
+            return _help(order, reply, now)
+        case Keyword.HOLD:
+            return _held(order, reply, now)
+        case _:
+            return _unknown(order, reply, now)
+
+
+def _event(kind: Callable[..., Detail], reply: Replied, now: Millis, **more: str | int) -> Event:
+    """What the record keeps of a reply: the rule, the candidates, when it reached us; the words in the person part."""
+    detail = kind(
+        keyword=reply.keyword, rule=reply.rule, candidates=reply.candidates, received_at=reply.at,
+        gateway=reply.gateway, edition=reply.edition, reason=reply.reason, written_by=reply.written_at, **more,
+    )  # fmt: skip
+    person = {"msisdn": reply.msisdn, "to": reply.to, "text": reply.text}
+    return Event.of(detail, now, reply.op, reply.ref, "subscriber", person)
+
+
+def _yes(order: Order, reply: Replied, now: Millis) -> Decision:
+    if reply.barred and not order.state.settled:
+        return note(order, _event(details.RepliedBarred, reply, now))
+    if order.asked_anew and reply.rule is Rule.ONLY_ORDER:
+        return _unknown(order, reply, now)
+    if order.state is State.AGREED:
+        return _early_yes(order, reply, now)
+    if order.state is not State.AWAITING_REPLY or reply.at > order.reply_by:
+        return _late(order, reply, now)
+    accepted = asked(order)
+    if accepted is None or _written_before(reply, accepted.last):
+        return _stale(order, reply, accepted, now)
+    event = _event(details.SaidYes, reply, now)
+    # Nothing that still waited to be said matters to somebody who has answered; what is in flight ends as a note.
+    gone = tuple((effect, Drop.ANYWAY) for effect in order.effects)
+    return Decision(order.moved(event), (event,), (activating(order, now),), gone)
+
+
+def _stale(order: Order, reply: Replied, accepted: details.ConfirmationAccepted | None, now: Millis) -> Decision:
+    """A yes from before the question is none. One that came after it may be held back by a clock alone: asked once."""
+    came_after = accepted is not None and reply.at >= accepted.last
+    asks = came_after and not clarified(order)
+    event = _event(details.RepliedBefore, reply, now, clarified=int(asks))
+    return note(order, event, *((say(Purpose.CLARIFICATION, now),) if asks else ()))
+
+
+def _written_before(reply: Replied, started: Millis) -> bool:
+    """Whether it was written, or even received, before the question began to be asked."""
+    written = reply.at if reply.written_at is None else min(reply.at, reply.written_at)
+    return written < started
+
+
+def _early_yes(order: Order, reply: Replied, now: Millis) -> Decision:
+    """A yes while the hand-over is not recorded: it counts only if that very hand-over turns out to be true."""
+    pending = order.question
+    if pending is None or not pending.last_at or _written_before(reply, pending.first_at):
+        return note(order, _event(details.RepliedBefore, reply, now))
+    # It counts only for the attempt it can have answered: an older one is void once the question went out again.
+    answered = 0 if _written_before(reply, pending.last_at) else pending.last_at
+    early = _event(details.RepliedEarly, reply, now, last=answered)
+    if not (answered and proves_reading(order, reply.rule) and pending.doubts and not pending.leased_at):
+        return note(order, early)
+    # Only who has read the question can write this: the doubt is settled, and the yes with it.
+    decision = question_answered(order.moved(early), now, f"{reply.op}:asked", "reply", reply.ref)
+    return replace(decision, events=(early, *decision.events), drop=(*decision.drop, (QUESTION, Drop.ANYWAY)))
+
+
+def _no(order: Order, reply: Replied, now: Millis) -> Decision:
+    stop = reply.keyword is Keyword.STOP
+    event = _event(details.OptedOut if stop else details.SaidNo, reply, now)
+    late = _event(details.RepliedLate, reply, now)
+    purpose = Purpose.OPTED_OUT if stop else Purpose.DECLINED
+    if not (reply.answer and (stop or order.doc.policy.tell_declined)):
+        return refuse_or_note(order, event, late)
+    # A STOP is answered whenever it comes: after an activation with how to end the service.
+    heard = stops(order)
+    too_late = (say(purpose, now, heard + 1),) if stop and heard < MOST_ANSWERS else ()
+    return refuse_or_note(order, event, late, say(purpose, now, heard + 1), late_puts=too_late)
+
+
+def _held(order: Order, reply: Replied, now: Millis) -> Decision:
+    """Words that may be a refusal: noted, and answered while the order can still wait for whoever reads them.
+
+    Nothing is asked meanwhile: no answer would count.
+    """
+    event = _event(details.Suspected, reply, now)
+    told = reply.answer and not begun(order) and not order.state.settled
+    n = 1 + sum(1 for _ in order.all(Trigger.SUSPECTED))
+    resting = asking_at(order, reply.at + SUSPICION_LASTS_MS)
+    noted = note(order, event, *resting, *((say(Purpose.HELD, now, n),) if told else ()))
+    again = tuple(
+        (effect, Drop.ANYWAY) for effect in order.effects if effect.startswith(_ASKING_AGAIN) and effect != QUESTION
+    )
+    return replace(noted, drop=(*unless_in_flight(resting), *again))
+
+
+def _late(order: Order, reply: Replied, now: Millis) -> Decision:
+    """A yes that comes too late changes nothing; who is still waiting for the service is told so, once."""
+    # After a STOP its answer was the last message.
+    waits = order.state not in ENGAGED and order.last(Trigger.OPTED_OUT) is None
+    told = waits and not told_late(order)
+    event = _event(details.RepliedLate, reply, now, answered=int(told))
+    return note(order, event, *((say(Purpose.LATE, now),) if told else ()))
+
+
+def _help(order: Order, reply: Replied, now: Millis) -> Decision:
+    """Say what this is about and how to answer."""
+    helped = sum(1 for _ in order.all(Trigger.ASKED_HELP))
+    puts = (say(Purpose.HELP, now, helped + 1),) if helped < MOST_ANSWERS else ()
+    return note(order, _event(details.AskedHelp, reply, now), *puts)
+
+
+def _unknown(order: Order, reply: Replied, now: Millis) -> Decision:
+    if order.state not in ANSWERABLE:
+        return note(order, _event(details.RepliedLate, reply, now))
+    asks = order.state is State.AWAITING_REPLY and not clarified(order) and not reply.barred
+    event = _event(details.Unclear, reply, now, clarified=int(asks))
+    return note(order, event, *((say(Purpose.CLARIFICATION, now),) if asks else ()))
+
+
+def _ambiguous(order: Order, reply: Replied, now: Millis) -> Decision:
+    """It fits several: none moves. `which` remembers what was said, for the code that may follow."""
+    counts = reply.keyword in {Keyword.YES, Keyword.NO} and _was_being_asked(order, reply)
+    counts = counts and not (reply.barred and reply.keyword is Keyword.YES)
+    which = reply.keyword.value if counts else ""
+    return note(order, _event(details.Unclear, reply, now, clarified=int(reply.answer), which=which))
+
+
+def _was_being_asked(order: Order, reply: Replied) -> bool:
+    """Whether this order's question had begun to be asked when the reply was written."""
+    started = asking_since(order)
+    return bool(started) and not _written_before(reply, started)
+
+
+_ASKING_AGAIN = tuple(
+    f"sms.{purpose}." for purpose in (Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION, Purpose.RESUMED)
+)

@@ -1,0 +1,50 @@
+"""SMS that belong to no order: what a line itself answers, how often, and what it asks."""
+
+from collections.abc import Sequence
+
+from consent_engine.domain.decide.decision import Drop, Put
+from consent_engine.domain.effects import Millis, Pending, Purpose, sms_effect
+from consent_engine.domain.grammar import Keyword
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
+from consent_engine.domain.order.agreement import Doc
+
+REFUSING = frozenset({Keyword.STOP, Keyword.HOLD})
+"""What restricts the number: it means every open order."""
+A_DAY_MS = 24 * 3_600_000
+AN_HOUR_MS = 3_600_000
+ASKING = (f"sms.{Purpose.CLARIFICATION}.", f"sms.{Purpose.HELP}.")
+_PURPOSES = {Keyword.STOP: Purpose.OPTED_OUT, Keyword.HOLD: Purpose.HELD, Keyword.HELP: Purpose.HELP}
+
+
+def answered(line: Line, keyword: Keyword, carrier: str, at: Millis) -> dict[str, str]:
+    """The line's field that says this was answered; none, where nothing is to be answered (again).
+
+    STOP and HOLD once a day and carrier: phones answer by themselves. After a STOP nobody is told that a person still
+    has to read something. HELP once an hour.
+    """
+    if keyword is Keyword.HELP:
+        return {"a:help": str(at)} if at - line.answered.get("help", 0) >= AN_HOUR_MS else {}
+    if keyword not in REFUSING:
+        return {}
+    names = [f"stop:{carrier}"] + ([f"hold:{carrier}"] if keyword is Keyword.HOLD else [])
+    lately = any(at - line.answered[name] < A_DAY_MS for name in names if name in line.answered)
+    settled = keyword is Keyword.HOLD and line.refusal(carrier) is not None
+    return {} if lately or settled else {f"a:{names[-1]}": str(at)}
+
+
+def of_the_line(line: Line, keyword: Keyword, carrier: str, at: Millis) -> Put:
+    """The answer to a message that no order answers."""
+    until = (str(at + SUSPICION_LASTS_MS),) if keyword is Keyword.HOLD else ()
+    return Put(sms_effect(_PURPOSES[keyword], line.version), at, Pending(about=(carrier, *until)))
+
+
+def which_one(line: Line, docs: Sequence[Doc], at: Millis) -> Put:
+    """Ask once which order was meant, listing codes."""
+    about = (docs[0].carrier, *(f"{doc.code} {doc.plan_name}" for doc in docs))
+    return Put(sms_effect(Purpose.CLARIFICATION, line.version), at, Pending(about=about))
+
+
+def asking(line: Line) -> tuple[tuple[str, Drop], ...]:
+    """The line's own questions that have not gone out."""
+    return tuple((effect, Drop.ANYWAY) for effect in line.effects if effect.startswith(ASKING))

@@ -1,0 +1,262 @@
+"""What a message in a line's inbox asks for: facts about orders, SMS of the line's own, or nothing."""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.decide.decision import Drop, Put
+from consent_engine.domain.effects import WAKE_UNDECIDED, Millis, is_sms
+from consent_engine.domain.grammar import Keyword, Read, counted, usable_code
+from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, UnreadReply, UnreadReport
+from consent_engine.domain.interpret.answers import ASKING, REFUSING, answered, asking, of_the_line, which_one
+from consent_engine.domain.interpret.correlate import Meaning, correlate, remembered
+from consent_engine.domain.lifecycle import ANSWERABLE, State, Trigger, sources
+from consent_engine.domain.line.line import Entry, Line, Unread
+from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, name_of
+from consent_engine.domain.order.details import Unclear
+from consent_engine.domain.order.facts import CancelAsked, Fact, Replied, Reported, Resumed, Rule
+from consent_engine.domain.order.history import ambiguous_before, clarified, may_be_asked, which_asked
+from consent_engine.domain.order.order import MOST_EVENTS, Order
+from consent_engine.domain.sms import Delivery
+
+MOST_SETTLED = 20
+"""How many settled orders of a line are looked at; open ones are never left out."""
+TOO_MANY = "too_many"
+EVER: Millis = 2**53
+
+
+class Reading(Struct, frozen=True):
+    """What one message asks for: facts about orders, SMS of the line's own, or nothing (then `unmatched` says why)."""
+
+    facts: tuple[tuple[str, Fact], ...] = ()
+    put: tuple[Put, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+    drop: tuple[tuple[str, Drop], ...] = ()
+    unmatched: str = ""
+
+
+def wanted(line: Line, message: Unread) -> list[str]:
+    """The orders that must be seen to understand a message."""
+    body = message.body
+    if isinstance(body, UnreadReport):
+        return [body.owner] if body.owner != line.id else []
+    entries = remembered(line.entries, body.scope, message.at)
+    settled = [entry for entry in entries if not entry.is_open]
+    return [entry.order for entry in (*settled[-MOST_SETTLED:], *(e for e in entries if e.is_open))]
+
+
+def understand(line: Line, orders: Mapping[str, Order], message: Unread, *, waits: bool) -> Reading:
+    """Say what a message asks for."""
+    match message.body:
+        case UnreadReply() as body:
+            meant = _reply(line, orders, message, body)
+            return meant if body.was_read else _restricting(line, message, body, meant)
+        case UnreadReport() as body:
+            return _report(line, orders, message, body, waits=waits)
+        case UnreadRefusal(door=door, by=by) as body:
+            return _to_all_open(line, message, body, CancelAsked(message.key, by, "refused", door), asking(line))
+        case UnreadClearance(by=by, reason=reason) as body:
+            return _to_all_open(line, message, body, Resumed(message.key, by, reason))
+
+
+def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply) -> Reading:
+    said = body.meaning()
+    keyword = counted(said.keyword)
+    entries = remembered(line.entries, body.scope, message.at)
+    # What was said before an order was placed cannot mean it. A STOP means all there is: the door keeps later ones out.
+    entries = entries if keyword in REFUSING else _older(entries, message, orders)
+    entries = [entry for entry in entries if entry.order in orders]
+    entries.sort(key=lambda entry: orders[entry.order].asked_at or message.at)
+    meaning = correlate(
+        keyword, said.code, body.sub, entries,
+        was_asked=lambda order: may_be_asked(orders[order]),
+        which_asked=lambda order: _which_asked(line, orders[order], orders, message),
+        doubtful=() if usable_code(said.code, _texts(entries, orders)) else (said.code,),
+    )  # fmt: skip
+    begun = ambiguous_before(orders.values(), message.key)
+    meaning = _as_begun(begun, orders) if begun is not None else _of_the_only(meaning)
+    room = tuple(o for o in meaning.orders if _has_room(orders[o], meaning))
+    if not room and keyword is Keyword.STOP:
+        room = _active(entries, orders)
+    if not room:
+        return _nothing_asked(line, message, body, keyword, TOO_MANY if meaning.orders else "nothing_asked")
+    if keyword is Keyword.HELP:
+        room = room[-1:]
+    ambiguous = meaning.rule is Rule.AMBIGUOUS and keyword is not Keyword.HELP
+    free = not any(message.was_barred(orders[o].doc.carrier) for o in room)
+    ask = ambiguous and begun is None and free and _may_ask(meaning.keyword, [orders[o] for o in room], message)
+    asked = ask or (begun is not None and bool(begun.clarified))
+    # One SMS answers a message, not one an order; read again after a crash, it was answered by the first commit.
+    fields = answered(line, keyword, body.scope[0], message.at) if keyword in REFUSING else {}
+    silent = (keyword in REFUSING and not fields) or any(orders[o].knows(message.key) for o in orders)
+    first = None if silent else room[0]
+    answers = {o: asked if ambiguous else o == first for o in room}
+    facts = tuple((o, _said(line, orders[o], meaning, message, body, said, answer=answers[o])) for o in room)
+    # Whoever has answered is not asked any more.
+    drop = () if ambiguous or meaning.keyword is Keyword.UNKNOWN else asking(line)
+    return Reading(facts, (which_one(line, [orders[o].doc for o in room], message.at),) if ask else (), fields, drop)
+
+
+def _restricting(line: Line, message: Unread, body: UnreadReply, meant: Reading) -> Reading:
+    """What an older program took in without what it restricts: its reader puts that in force with what it answers."""
+    said = body.meaning()
+    kind = {Keyword.STOP: Kind.REFUSED, Keyword.HOLD: Kind.SUSPECTED}.get(counted(said.keyword))
+    if kind is None:
+        return meant
+    row: list[str | Millis] = [message.at, "sms", body.id]
+    if kind is Kind.SUSPECTED:
+        row += [message.at, said.reason.value if said.reason else "", body.text]
+    names = [name_of(kind, carrier) for carrier in body.scope]
+    missing = {f"r:{name}": compact(row) for name in names if line.named(name) is None}
+    timed = kind is Kind.SUSPECTED and missing and WAKE_UNDECIDED not in line.effects
+    timer = (Put(WAKE_UNDECIDED, message.at + SUSPICION_LASTS_MS),) if timed else ()
+    return replace(meant, put=(*meant.put, *timer), fields={**missing, **meant.fields})
+
+
+def _texts(entries: Sequence[Entry], orders: Mapping[str, Order]) -> list[str]:
+    """What is asked by the open ones, without their codes: three digits that stand there may mean what they say."""
+    return [orders[entry.order].doc.offer.text for entry in entries if entry.is_open]
+
+
+def _said(
+    line: Line, order: Order, meaning: Meaning, message: Unread, body: UnreadReply, said: Read, *, answer: bool
+) -> Fact:
+    """What a reply is to one order."""
+    barred = message.was_barred(order.doc.carrier)
+    refused = _refused(line, order, meaning, message, body)
+    return refused or _replied(meaning, message, body, said, answer=answer, barred=barred)
+
+
+def _has_room(order: Order, meaning: Meaning) -> bool:
+    """Whether a history can take another note; what moves an open order always finds room."""
+    moves = meaning.rule is not Rule.AMBIGUOUS and order.state in _MOVING.get(meaning.keyword, frozenset())
+    return moves or len(order.events) < MOST_EVENTS
+
+
+def _which_asked(line: Line, order: Order, orders: Mapping[str, Order], message: Unread) -> Keyword | None:
+    """What was asked about; None while our question has not begun to leave, for then nobody has answered it."""
+    waits = (pending for effect, pending in line.effects.items() if effect.startswith(ASKING))
+    if any(not pending.first_at or pending.first_at >= message.at for pending in waits):
+        return None
+    return which_asked(order, message.key, message.at - 1, orders.values())
+
+
+def _of_the_only(meaning: Meaning) -> Meaning:
+    """A wrong code, where only one order can be meant, is no answer to it; "which one?" would speak of several."""
+    wrong = meaning.rule is Rule.AMBIGUOUS and meaning.keyword is Keyword.UNKNOWN
+    if wrong and len(meaning.orders) == len(meaning.candidates) == 1:
+        return replace(meaning, rule=Rule.ONLY_ORDER)
+    return meaning
+
+
+def _as_begun(begun: Unclear, orders: Mapping[str, Order]) -> Meaning:
+    """What was ambiguous stays so for the rest, whatever has changed since."""
+    waiting = tuple(o for o in begun.candidates if o in orders and not orders[o].state.settled)
+    return Meaning(begun.keyword, Rule.AMBIGUOUS, waiting, begun.candidates)
+
+
+def _refused(line: Line, order: Order, meaning: Meaning, message: Unread, body: UnreadReply) -> CancelAsked | None:
+    """A yes after a refusal of that carrier is no consent, whatever became of the message that refused."""
+    refusal = line.refusal(order.doc.carrier)
+    if refusal is None or refusal.since > message.at or meaning.keyword is not Keyword.YES or order.state.settled:
+        return None
+    person = {"msisdn": body.sender, "to": body.to, "text": body.text}
+    return CancelAsked(message.key, "engine", "refused", refusal.door, ref=body.id, person=person)
+
+
+def _older(entries: Sequence[Entry], message: Unread, orders: Mapping[str, Order]) -> list[Entry]:
+    """The orders that are not younger than a message."""
+    return [e for e in entries if e.order in orders and orders[e.order].doc.placed_at <= message.at]
+
+
+_MOVING = {
+    Keyword.YES: ANSWERABLE,
+    Keyword.NO: sources(Trigger.SAID_NO),
+    Keyword.STOP: sources(Trigger.OPTED_OUT),
+}
+"""Where a keyword can move an order."""
+
+
+def _may_ask(keyword: Keyword, candidates: Sequence[Order], message: Unread) -> bool:
+    """Which one? Once for an answer that fits several, once for words that are none; not before anything was asked.
+
+    Once, however many wait to be read behind it: it counts that it was asked, not when.
+    """
+    if not any(may_be_asked(order) for order in candidates):
+        return False
+    if keyword is Keyword.UNKNOWN:
+        return not any(clarified(order, message.key) for order in candidates)
+    return not any(which_asked(order, message.key, EVER, candidates) for order in candidates)
+
+
+def _replied(
+    meaning: Meaning, message: Unread, body: UnreadReply, said: Read, *, answer: bool, barred: bool
+) -> Replied:
+    return Replied(
+        op=message.key,
+        at=message.at,
+        keyword=meaning.keyword,
+        rule=meaning.rule,
+        candidates=meaning.candidates,
+        gateway=body.gateway,
+        ref=body.id,
+        text=body.text,
+        msisdn=body.sender,
+        to=body.to,
+        written_at=body.written_at,
+        answer=answer,
+        barred=barred,
+        edition=said.edition,
+        reason=said.reason,
+    )
+
+
+def _active(entries: Sequence[Entry], orders: Mapping[str, Order]) -> tuple[str, ...]:
+    """The newest order whose service is on: a STOP that comes after it is told how to end that."""
+    return tuple(e.order for e in entries if orders[e.order].state is State.NOTIFIED)[-1:]
+
+
+def _nothing_asked(line: Line, message: Unread, body: UnreadReply, keyword: Keyword, why: str) -> Reading:
+    """STOP, HOLD and HELP are answered even when nothing was asked, now and then; all else is kept, unanswered."""
+    carrier = body.scope[0]
+    drop = asking(line) if keyword in REFUSING else ()
+    fields = answered(line, keyword, carrier, message.at) if why != TOO_MANY else {}
+    put = (of_the_line(line, keyword, carrier, message.at),) if fields else ()
+    return Reading((), put, fields, drop, why)
+
+
+def _to_all_open(
+    line: Line, message: Unread, body: UnreadRefusal | UnreadClearance, fact: Fact,
+    drop: tuple[tuple[str, Drop], ...] = (),
+) -> Reading:  # fmt: skip
+    entries = remembered(line.entries, body.scope, message.at)
+    return Reading(tuple((entry.order, fact) for entry in entries if entry.is_open), drop=drop)
+
+
+def _report(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReport, *, waits: bool) -> Reading:
+    if not is_sms(body.effect):
+        return Reading(unmatched="no_such_sms")
+    order = orders.get(body.owner)
+    if order is None:
+        settles = body.effect in line.effects and body.status is not Delivery.FAILED
+        return Reading(
+            drop=((body.effect, Drop.ANYWAY),) if settles else (), unmatched="" if settles else "no_such_sms"
+        )
+    if len(order.events) >= MOST_EVENTS:
+        return Reading(unmatched=TOO_MANY)
+    fact = Reported(
+        op=message.key,
+        at=message.at,
+        gateway=body.gateway,
+        effect=body.effect,
+        message_id=body.id,
+        status=body.status,
+        segment=body.segment,
+        segments=body.segments,
+        error=body.error,
+        alone=bool(body.alone),
+        waits=waits,
+    )
+    return Reading(((order.id, fact),))

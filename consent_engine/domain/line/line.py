@@ -1,0 +1,181 @@
+"""Line: one number. The orders asked of it, its refusals, its own pending effects, its unread messages."""
+
+import hmac
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct, field
+
+from consent_engine.domain.canonical_json import compact, parsed
+from consent_engine.domain.effects import WAKE_PARTS, Millis, Pending
+from consent_engine.domain.grammar import usable_code
+from consent_engine.domain.inbox import Message
+from consent_engine.domain.inbox.parts import Gathered
+from consent_engine.domain.line.restriction import Kind, Restriction, names_barring
+from consent_engine.domain.msisdn import Msisdn, slot
+from consent_engine.domain.order.order import Order
+from consent_engine.errors import BrokenRecord
+
+REMEMBER_MESSAGES_MS = 30 * 24 * 3_600_000
+"""How long a message's dedupe key is kept: longer than any gateway repeats itself (the longest seen is a day)."""
+
+STRANGER_MS = REMEMBER_MESSAGES_MS
+"""How long a line is kept that no order and no restriction stands on, after the last word from it."""
+
+
+def keyed(secret: str, kind: str, *parts: str) -> str:
+    """A keyed hash, 24 hex digits. Without the secret nobody can tell which number or key it came from."""
+    text = "\n".join((kind, *parts)).encode("utf-8", "surrogatepass")
+    return hmac.digest(secret.encode(), text, "sha256").hex()[:24]
+
+
+def line_id(secret: str, msisdn: Msisdn) -> str:
+    """The line's id: the number's slot (4 hex digits), then a keyed hash of the number."""
+    return f"{slot(msisdn):04x}{keyed(secret, 'line', msisdn)}"
+
+
+def order_id(secret: str, msisdn: Msisdn, api_key: str, idempotency_key: str) -> str:
+    """The order's id: the number's slot, then a hash of who asks and under which key. One request is one order."""
+    return f"{slot(msisdn):04x}{keyed(secret, 'order', api_key, idempotency_key)}"
+
+
+def request_key(order: str) -> str:
+    """What an order's id says of its request: the hash of who asked and under which key, for any number."""
+    return order[4:]
+
+
+class Entry(Struct, frozen=True):
+    """What a reply can be matched with: one order, in short.
+
+    until: 0 while open; then until when a reply may still mean it
+    """
+
+    order: str
+    carrier: str
+    plan: str
+    code: str
+    sub: str
+    until: Millis
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the order has not settled."""
+        return self.until == 0
+
+    def remembered(self, now: Millis) -> bool:
+        """Whether a reply received at `now` may mean this order."""
+        return self.is_open or now <= self.until
+
+    def kept(self) -> str:
+        """As kept."""
+        return compact([self.carrier, self.plan, self.code, self.sub, self.until])
+
+    @classmethod
+    def of(cls, order: Order) -> "Entry":
+        """The entry of an order as it stands."""
+        doc = order.doc
+        until = doc.policy.remembered_until(order.settled_at) if order.state.settled else 0
+        return cls(doc.id, doc.carrier, doc.plan, doc.code, doc.sub, until)
+
+
+class Unread(Struct, frozen=True):
+    """A message in the line's inbox. `key` names it for ever.
+
+    barred: the names of the restrictions that stood on the line when it reached us
+    """
+
+    at: Millis
+    key: str
+    body: Message
+    barred: tuple[str, ...] = ()
+
+    def was_barred(self, carrier: str) -> bool:
+        """Whether something stood against `carrier` when it reached us: then it is no consent."""
+        return not frozenset(self.barred).isdisjoint(names_barring(carrier))
+
+
+class Line(Struct, frozen=True):
+    """A number as it stands at one version; version 0 when nothing is known of it."""
+
+    id: str
+    version: int
+    msisdn: str
+    entries: tuple[Entry, ...]
+    restrictions: tuple[Restriction, ...]
+    effects: Mapping[str, Pending]
+    answered: Mapping[str, Millis] = field(default_factory=dict)
+    """purpose -> when we last answered a message that no order answers"""
+    seen: Millis = 0
+    """the newest instant known on this line: none after it may be older, whatever the clock does"""
+    aged: tuple[str, ...] = ()
+    """Fields that may go: dedupe keys past their age."""
+    gathered: Mapping[str, Gathered] = field(default_factory=dict)
+    """Replies of which only parts came, or did lately."""
+
+    def restriction(self, carrier: str | None) -> Restriction | None:
+        """What forbids `carrier` (None: any) to call this number; a refusal before a suspicion, the oldest first."""
+        found = (r for r in self.restrictions if r.bars(carrier))
+        return min(found, key=lambda r: (r.kind is not Kind.REFUSED, r.since), default=None)
+
+    def refusal(self, carrier: str) -> Restriction | None:
+        """The refusal that forbids `carrier` to call this number."""
+        found = self.restriction(carrier)
+        return found if found is not None and found.kind is Kind.REFUSED else None
+
+    def named(self, name: str) -> Restriction | None:
+        """The restriction of a name, where it stands."""
+        return next((r for r in self.restrictions if r.name == name), None)
+
+    @classmethod
+    def read(cls, line: str, fields: Mapping[str, str], now: Millis) -> "Line":
+        """A line from the fields of its record (none at all: a number never seen)."""
+        entries, restrictions, effects, answered, aged = [], [], {}, {}, []
+        try:
+            for name, kept in fields.items():
+                kind, _, rest = name.partition(":")
+                if kind == "o":
+                    carrier, plan, code, sub, *_, until = parsed(kept)  # an older one tells when it was asked
+                    entries.append(Entry(rest, carrier, plan, code, sub, until))
+                elif kind == "r":
+                    restrictions.append(Restriction.read(rest, kept))
+                elif kind == "f":
+                    effects[rest] = Pending.read(kept)
+                elif kind == "a":
+                    answered[rest] = int(kept)
+                elif kind == "m" and int(kept) < now - REMEMBER_MESSAGES_MS:
+                    aged.append(name)
+            # A timer stands as long as any of them does.
+            parts = [name for name in fields if name.startswith("p:")] if f"f:{WAKE_PARTS}" in fields else []
+            gathered = {name[2:]: Gathered.read(fields[name]) for name in parts}
+            version, seen = int(fields.get("v", "0")), int(fields.get("seen", "0"))
+        except (ValueError, TypeError) as error:
+            raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
+        known = fields.get("msisdn", "")
+        return cls(
+            line,
+            version,
+            known,
+            tuple(entries),
+            tuple(restrictions),
+            effects,
+            answered,
+            seen,
+            tuple(aged[:_MOST_AGED]),
+            gathered,
+        )
+
+
+_MOST_AGED = 50
+
+
+def free_code(entries: Sequence[Entry], now: Millis, seed: str, open_texts: Sequence[str] = ()) -> str:
+    """Three digits, first 2-9, that no remembered order of the line has and that stand in no text open for it.
+
+    seed: hex, makes it unpredictable. Raises BrokenRecord when none is left.
+    """
+    taken = {entry.code for entry in entries if entry.remembered(now)}
+    start = int(seed, 16) % 800
+    for step in range(800):
+        code = str(200 + (start + step) % 800)
+        if code not in taken and usable_code(code, open_texts):
+            return code
+    raise BrokenRecord("no code is left on this line")

@@ -1,0 +1,57 @@
+"""Offer: what many orders are asked alike - the plan as it stood, the words of the question, the policy.
+
+Kept once, under its hash, and never changed; every order names the hash in its first link of the chain. So the text is
+frozen at the door, and costs nothing again for the next order.
+"""
+
+from functools import lru_cache
+
+from msgspec import Struct
+
+from consent_engine.domain.canonical_json import compact, parsed
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.event import digest
+
+
+class Offer(Struct, frozen=True):
+    """One offer.
+
+    words: the edition of our texts · text: the question as it is asked where no code is needed, with its segments ·
+    hash: its name; '' for orders of an older time, which hold their offer and their text themselves
+    """
+
+    carrier: str
+    plan: str
+    plan_version: int
+    plan_hash: str
+    plan_name: str
+    price: str
+    unsubscribe: str
+    sender: str
+    words: int
+    text: str
+    segments: int
+    policy: Policy
+    hash: str = ""
+
+    def kept(self) -> str:
+        """As kept, and as hashed."""
+        plan = [self.plan, self.plan_version, self.plan_hash, self.plan_name, self.price, self.unsubscribe]
+        question = [self.sender, self.words, self.text, self.segments]
+        return compact([self.carrier, plan, question, self.policy.frozen()])
+
+    @classmethod
+    def read(cls, kept: str) -> "Offer":
+        """What `kept` wrote."""
+        return _read(kept)
+
+
+@lru_cache(4096)
+def _read(kept: str) -> Offer:
+    carrier, plan, question, policy = parsed(kept)
+    code, version, plan_hash, name, price, unsubscribe = plan
+    sender, words, text, parts = question
+    return Offer(
+        carrier, code, version, plan_hash, name, price, unsubscribe, sender, words, text, parts, Policy.thaw(policy),
+        digest(kept),
+    )  # fmt: skip

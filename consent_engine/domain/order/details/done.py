@@ -1,0 +1,190 @@
+"""Of what was done: by outside calls, timers and people."""
+
+from consent_engine.domain.effects import Millis, Purpose
+from consent_engine.domain.lifecycle import Trigger
+from consent_engine.domain.order.details.base import Detail
+from consent_engine.domain.sms import Delivery
+
+
+class ConfirmationAccepted(Detail, frozen=True, kw_only=True):
+    """how: `gateway` (it said so), `report` or `reply` (these prove it) · may_have: attempts that may have been taken ·
+    started, last: when the first and the last of them began · window: how long a yes counts.
+    """
+
+    trigger = Trigger.CONFIRMATION_ACCEPTED
+    how: str
+    attempts: int | None = None
+    doubts: int | None = None
+    may_have: int
+    started: Millis
+    last: Millis
+    window: int | None = None
+
+
+class ConfirmationFailed(Detail, frozen=True, kw_only=True):
+    """believed: whose retry it was · may_be_asked: as of a no."""
+
+    trigger = Trigger.CONFIRMATION_FAILED
+    reason: str
+    believed: str = ""
+    may_be_asked: int = 0
+
+
+class Cancelled(Detail, frozen=True, kw_only=True):
+    """door: by which a refusal came, '' where it was none · may_be_asked: as of a no."""
+
+    trigger = Trigger.CANCELLED
+    reason: str
+    door: str = ""
+    may_be_asked: int = 0
+
+
+class WindowClosed(Detail, frozen=True, kw_only=True):
+    """Nothing more is to be said."""
+
+    trigger = Trigger.WINDOW_CLOSED
+
+
+class TooLateToAsk(Detail, frozen=True, kw_only=True):
+    """may_be_asked: as of a no."""
+
+    trigger = Trigger.TOO_LATE_TO_ASK
+    may_be_asked: int = 0
+
+
+class Attempts(Detail, frozen=True, kw_only=True):
+    """Of a call that was accepted. doubts: how many of the attempts before may have been taken."""
+
+    attempts: int
+    doubts: int
+
+
+class ServiceActivated(Attempts, frozen=True, kw_only=True):
+    """note: what the BSS added · believed: whose retry it was."""
+
+    trigger = Trigger.SERVICE_ACTIVATED
+    note: str = ""
+    believed: str = ""
+
+
+class SmsAccepted(Attempts, frozen=True, kw_only=True):
+    """Of an SMS that is not the first question. note: what the gateway added · believed: whose retry it was."""
+
+    note: str = ""
+    believed: str = ""
+    purpose: Purpose
+
+
+class NotificationAccepted(SmsAccepted, frozen=True, kw_only=True):
+    """The notification is handed over."""
+
+    trigger = Trigger.NOTIFICATION_ACCEPTED
+
+
+class Informed(SmsAccepted, frozen=True, kw_only=True):
+    """Any other SMS is."""
+
+    trigger = Trigger.INFORMED
+
+
+class ActivationRefused(Detail, frozen=True, kw_only=True):
+    """believed: whose retry it was."""
+
+    trigger = Trigger.ACTIVATION_REFUSED
+    reason: str
+    believed: str = ""
+
+
+class NotInformed(Detail, frozen=True, kw_only=True):
+    """believed: whose retry it was."""
+
+    trigger = Trigger.NOT_INFORMED
+    reason: str
+    believed: str = ""
+    purpose: Purpose
+
+
+class NotificationFailed(Detail, frozen=True, kw_only=True):
+    """Its SMS is parked."""
+
+    trigger = Trigger.NOTIFICATION_FAILED
+    effect: str
+    reason: str
+
+
+class Parked(Detail, frozen=True, kw_only=True):
+    """On the stuck list."""
+
+    trigger = Trigger.PARKED
+    effect: str
+    reason: str
+
+
+class Reported(Detail, frozen=True, kw_only=True):
+    """A delivery report; its message id is the event's ref."""
+
+    trigger = Trigger.REPORTED
+    effect: str
+    status: Delivery
+    segment: int
+    segments: int
+    error: str
+
+
+class Delivered(Detail, frozen=True, kw_only=True):
+    """All of one SMS."""
+
+    trigger = Trigger.DELIVERED
+    effect: str
+    purpose: Purpose
+
+
+class EarlyReplyVoid(Detail, frozen=True, kw_only=True):
+    """Nothing more is to be said."""
+
+    trigger = Trigger.EARLY_REPLY_VOID
+
+
+class Resumed(Detail, frozen=True, kw_only=True):
+    """needs_code: 1 where a bare yes is not enough any more."""
+
+    trigger = Trigger.RESUMED
+    reason: str
+    needs_code: int
+
+
+class Reminded(Detail, frozen=True, kw_only=True):
+    """Nothing more is to be said."""
+
+    trigger = Trigger.REMINDED
+
+
+class Held(Detail, frozen=True, kw_only=True):
+    """Until the quiet hours are over."""
+
+    trigger = Trigger.HELD
+    effect: str
+    until: Millis
+
+
+class AskedAgain(Detail, frozen=True, kw_only=True):
+    """n: the number of the question that is asked now."""
+
+    trigger = Trigger.ASKED_AGAIN
+    n: int
+
+
+class Retried(Detail, frozen=True, kw_only=True):
+    """What was parked."""
+
+    trigger = Trigger.RETRIED
+    effects: tuple[str, ...]
+
+
+class EndedLate(Detail, frozen=True, kw_only=True):
+    """outcome: accepted, rejected, unavailable or uncertain; reason: of all but the first."""
+
+    trigger = Trigger.ENDED_LATE
+    effect: str
+    outcome: str
+    reason: str | None = None

@@ -1,0 +1,130 @@
+"""Of what a subscriber wrote."""
+
+from msgspec import convert, to_builtins
+
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.grammar import Keyword, Reason
+from consent_engine.domain.lifecycle import Trigger
+from consent_engine.domain.order.details.base import Detail
+from consent_engine.domain.order.facts import Rule
+
+
+class Words(Detail, frozen=True, kw_only=True):
+    """Of a reply: what it meant by which edition of the words, and the orders it might have meant."""
+
+    keyword: Keyword
+    rule: Rule
+    candidates: tuple[str, ...]
+    received_at: Millis
+    gateway: str
+    edition: int | None = None
+
+
+class Reply(Words, frozen=True, kw_only=True):
+    """Of a reply of which there is no more to say.
+
+    reason: why a person must read it · written_by: the latest instant it can have been written
+    """
+
+    reason: Reason | None = None
+    written_by: Millis | None = None
+
+
+class SaidYes(Reply, frozen=True, kw_only=True):
+    """early: 1 where it came before the hand-over was recorded."""
+
+    trigger = Trigger.SAID_YES
+    early: int = 0
+
+
+class SaidNo(Reply, frozen=True, kw_only=True):
+    """may_be_asked: 1 where the question may be with the subscriber though nothing says so."""
+
+    trigger = Trigger.SAID_NO
+    may_be_asked: int = 0
+
+
+class OptedOut(Reply, frozen=True, kw_only=True):
+    """may_be_asked: as of a no."""
+
+    trigger = Trigger.OPTED_OUT
+    may_be_asked: int = 0
+
+
+class RepliedBefore(Words, frozen=True, kw_only=True):
+    """A reply to what was before the question. clarified: 1 where it was answered with a question."""
+
+    trigger = Trigger.REPLIED_BEFORE
+    clarified: int | None = None
+    reason: Reason | None = None
+    written_by: Millis | None = None
+
+
+class RepliedBarred(Reply, frozen=True, kw_only=True):
+    """A yes under a restriction."""
+
+    trigger = Trigger.REPLIED_BARRED
+
+
+class Suspected(Reply, frozen=True, kw_only=True):
+    """What may be a refusal."""
+
+    trigger = Trigger.SUSPECTED
+
+
+class AskedHelp(Reply, frozen=True, kw_only=True):
+    """A call for help."""
+
+    trigger = Trigger.ASKED_HELP
+
+
+class Unclear(Words, frozen=True, kw_only=True):
+    """clarified: 1 where it was answered with a question · which: what was said, where "which one?" can make it count;
+    None where it fits this order alone.
+    """
+
+    trigger = Trigger.UNCLEAR
+    clarified: int
+    which: str | None = None
+    reason: Reason | None = None
+    written_by: Millis | None = None
+
+
+class RepliedEarly(Words, frozen=True, kw_only=True):
+    """last: when the attempt began that it can have answered; 0: none."""
+
+    trigger = Trigger.REPLIED_EARLY
+    last: Millis
+    reason: Reason | None = None
+    written_by: Millis | None = None
+
+    def counts(self) -> SaidYes:
+        """The yes it is, once that attempt was handed over."""
+        return SaidYes(
+            keyword=self.keyword, rule=self.rule, candidates=self.candidates, received_at=self.received_at,
+            gateway=self.gateway, edition=self.edition, reason=self.reason, written_by=self.written_by, early=1,
+        )  # fmt: skip
+
+
+class RepliedLate(Detail, frozen=True, kw_only=True):
+    """A reply, or a request to cancel (with cause and door), that came too late.
+
+    answered: 1 where the subscriber was told so; None where that is not the question
+    """
+
+    trigger = Trigger.REPLIED_LATE
+    keyword: Keyword | None = None
+    rule: Rule | None = None
+    candidates: tuple[str, ...] | None = None
+    received_at: Millis | None = None
+    gateway: str | None = None
+    edition: int | None = None
+    answered: int | None = None
+    reason: str | None = None
+    written_by: Millis | None = None
+    door: str = ""
+
+    def counts(self) -> SaidNo | OptedOut:
+        """The no or the STOP it is, once nothing stands against it."""
+        told = to_builtins(self)
+        return convert(told, OptedOut) if self.keyword is Keyword.STOP else convert(told, SaidNo)

@@ -1,0 +1,108 @@
+"""Events: what happened to an order, in a public part and a person part, chained by hashes.
+
+The chain hashes the public part, which names the salted hash of the person part: deleting person parts
+(numbers, texts, raw messages) later leaves every chain, proof and count valid.
+"""
+
+import hashlib
+from binascii import b2a_base64
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+
+from consent_engine.domain.canonical_json import Reader, canonical, compact, parsed
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.lifecycle import Trigger
+from consent_engine.domain.order.details import KINDS, Detail
+
+HASH_LENGTH = 43
+"""Of a SHA-256 in base64url without padding."""
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+D = TypeVar("D", bound=Detail)
+
+
+class Event(Struct, frozen=True):
+    """Something that happened to an order.
+
+    op: the identity of the change, so that a repeat is recognised · ref: an id outside · by: who ·
+    detail: facts for the record, never a number or a text · person: those
+    """
+
+    trigger: Trigger
+    at: Millis
+    op: str
+    ref: str
+    by: str
+    detail: Detail
+    person: Mapping[str, str] | None = None
+    person_hash: str = ""
+
+    @classmethod
+    def of(
+        cls, detail: Detail, at: Millis, op: str, ref: str = "", by: str = "", person: Mapping[str, str] | None = None
+    ) -> "Event":
+        """The event that `detail` tells of."""
+        return cls(detail.trigger, at, op, ref, by, detail, person)
+
+    def told(self) -> dict[str, Any]:
+        """What the history says of it, as JSON has it."""
+        return dict(parsed(compact(self.detail)))
+
+
+class _Public(Struct, Generic[D], frozen=True, array_like=True):
+    """The public part, as kept."""
+
+    trigger: Trigger
+    at: Millis
+    op: str
+    ref: str
+    by: str
+    detail: D
+    person_hash: str
+
+
+_READ = {trigger.value: Reader(_Public[kind]) for trigger, kind in KINDS.items()}  # type: ignore[valid-type]
+
+
+def storable(text: str) -> str:
+    """A text that can be stored and hashed: half a character (a long SMS cut in the middle) becomes U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def digest(text: str) -> str:
+    """SHA-256 of a text, base64url without padding: 43 characters."""
+    hashed = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return b2a_base64(hashed, newline=False).translate(_URL_SAFE)[:HASH_LENGTH].decode()
+
+
+def link(head: str, public: str) -> str:
+    """The chain's head after `public` was appended to a chain that ended in `head`."""
+    return digest(f"{head}\n{public}")
+
+
+def salted(person: Mapping[str, Any], salt: str) -> str:
+    """The person part as kept. Its salt keeps its hash from telling a number that can be guessed."""
+    told = {**person, "salt": salt}
+    return canonical(told) if "metadata" in told else compact(told)
+
+
+def seal(event: Event, salt: str) -> tuple[str, str]:
+    """The public and the person part of an event, as kept (person part '' when there is none)."""
+    person = salted(event.person, salt) if event.person else ""
+    hashed = digest(person) if person else event.person_hash
+    return compact(_Public(event.trigger, event.at, event.op, event.ref, event.by, event.detail, hashed)), person
+
+
+def unseal(public: str, person: str) -> Event:
+    """The event that `seal` kept. Raises ValueError."""
+    read = _READ[public[2 : public.index('"', 2)]](public)
+    known = parsed(person) if person else None
+    return Event(read.trigger, read.at, read.op, read.ref, read.by, read.detail, known, read.person_hash)
+
+
+def chain(head: str, publics: Iterable[str]) -> str:
+    """The head after all of `publics`."""
+    for public in publics:
+        head = link(head, public)
+    return head

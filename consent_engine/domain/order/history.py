@@ -1,0 +1,208 @@
+"""Every question that a decision puts to an order's past, once. What the history says of itself is `Order`'s own:
+states, instants, and until when a yes counts.
+"""
+
+from collections.abc import Container, Iterable, Iterator
+from typing import TypeVar
+
+from consent_engine.domain.effects import Millis, Purpose
+from consent_engine.domain.grammar import Keyword
+from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.order.details import (
+    ConfirmationAccepted,
+    Delivered,
+    Detail,
+    Informed,
+    MayBeAsked,
+    RepliedBefore,
+    RepliedEarly,
+    RepliedLate,
+    Reported,
+    ServiceActivated,
+    Unclear,
+    Words,
+)
+from consent_engine.domain.order.event import Event
+from consent_engine.domain.order.facts import Rule
+from consent_engine.domain.order.order import Order
+from consent_engine.domain.sms import Delivery
+
+D = TypeVar("D", bound=Detail)
+_NAMING = frozenset({Rule.CODE, Rule.WHICH_ONE, Rule.SUB_NUMBER})
+
+
+def all_of(order: Order, kind: type[D]) -> Iterator[tuple[Event, D]]:
+    """Every event of a kind, with what it says, oldest first."""
+    return ((event, event.detail) for event in order.events if isinstance(event.detail, kind))
+
+
+def last_of(order: Order, kind: type[D]) -> D | None:
+    """What the newest event of a kind says."""
+    return next((e.detail for e in reversed(order.events) if isinstance(e.detail, kind)), None)
+
+
+# -- the question -----------------------------------------------------------------------------------------------------
+
+
+def asked(order: Order) -> ConfirmationAccepted | None:
+    """How the question was handed over; None while it was not."""
+    return last_of(order, ConfirmationAccepted)
+
+
+def asking_since(order: Order) -> Millis:
+    """When the question began to be asked, handed over or not; 0 while it was not."""
+    accepted = asked(order)
+    if accepted is not None:
+        return accepted.started
+    return order.question.first_at if order.question else 0
+
+
+def may_be_asked(order: Order) -> bool:
+    """Whether the question was handed over, or may have left us though nothing says so."""
+    if order.asked_at:
+        return True
+    if order.state.settled:
+        return any(isinstance(e.detail, MayBeAsked) and e.detail.may_be_asked for e in order.events)
+    return order.question is not None and order.question.last_at > 0
+
+
+def clarified(order: Order, op: str = "") -> bool:
+    """Whether a clarification was asked of this order: one an order. op: the message being read does not count."""
+    notes = (e.detail for e in order.events if e.op != op)
+    return any(isinstance(note, Unclear | RepliedBefore) and note.clarified for note in notes)
+
+
+def proves_reading(order: Order, rule: Rule) -> bool:
+    """Whether a yes by this rule proves that the question was read.
+
+    A sub-number does. A code does where the question told it, and nothing else of ours has told it since.
+    """
+    told_elsewhere = clarified(order) or order.last(Trigger.ASKED_HELP) is not None
+    return rule is Rule.SUB_NUMBER or (rule is Rule.CODE and order.doc.asks_code and not told_elsewhere)
+
+
+def early_yes(order: Order) -> RepliedEarly | None:
+    """The newest yes that came before the hand-over was recorded, if it can have answered the newest attempt."""
+    early = last_of(order, RepliedEarly)
+    last = order.question.last_at if order.question else 0
+    return early if early is not None and early.last == last else None
+
+
+# -- which one? -------------------------------------------------------------------------------------------------------
+
+
+def which_asked(order: Order, op: str, at: Millis, others: Iterable[Order] = ()) -> Keyword | None:
+    """What the subscriber had said when we decided to ask "which one?" about this order, before a message came at `at`.
+
+    One question, one answer: it is over once any of `others` was answered by code or sub-number since.
+    """
+    unclear = [
+        (event.at, each.clarified, each.which)
+        for event, each in all_of(order, Unclear) if each.which and event.op != op and event.at <= at
+    ]  # fmt: skip
+    if not any(asks for _, asks, _ in unclear):
+        return None
+    since = max(at for at, asks, _ in unclear if asks)
+    answers = (e.detail for other in others for e in other.events if e.at >= since and e.op != op)
+    if any(_names(answer) for answer in answers):
+        return None
+    return Keyword(str(unclear[-1][2]))
+
+
+def _names(detail: Detail) -> bool:
+    return isinstance(detail, Words | RepliedLate) and detail.rule in _NAMING and detail.keyword is not Keyword.UNKNOWN
+
+
+def ambiguous_before(orders: Iterable[Order], op: str) -> Unclear | None:
+    """The note of an ambiguous message, where it was committed in part before its reader died."""
+    notes = (unclear for order in orders for event, unclear in all_of(order, Unclear) if event.op == op)
+    return next((each for each in notes if each.rule is Rule.AMBIGUOUS), None)
+
+
+# -- words that came --------------------------------------------------------------------------------------------------
+
+
+def stops(order: Order) -> int:
+    """How many STOPs this order has heard."""
+    return sum(isinstance(e.detail, Words | RepliedLate) and e.detail.keyword is Keyword.STOP for e in order.events)
+
+
+def told_late(order: Order) -> bool:
+    """Whether the subscriber got an SMS that says a yes came too late."""
+    return any(late.answered for _, late in all_of(order, RepliedLate))
+
+
+def took_back(order: Order) -> tuple[Event, RepliedLate] | None:
+    """The first no or STOP that came too late to end the order."""
+    words = (each for each in all_of(order, RepliedLate) if each[1].keyword in {Keyword.NO, Keyword.STOP})
+    return next(words, None)
+
+
+# -- reports ----------------------------------------------------------------------------------------------------------
+
+
+def asks(effect: str) -> bool:
+    """Whether an SMS is the question, or the question again."""
+    return effect.startswith(f"sms.{Purpose.CONFIRMATION}.")
+
+
+def reached_nobody(order: Order) -> bool:
+    """Whether as many different message ids failed as attempts may have been taken, and nothing asks again."""
+    accepted, pending = asked(order), order.question
+    if order.state is State.AWAITING_REPLY and accepted is not None:
+        if any(asks(effect) for effect in order.effects):  # the question again is under way
+            return False
+        again = (each for _, each in all_of(order, Informed) if each.purpose is Purpose.CONFIRMATION)
+        return all_failed(order, accepted.may_have + sum(each.doubts + 1 for each in again))
+    if order.state is State.AGREED and pending and pending.doubts and not pending.leased_at:
+        return all_failed(order, pending.doubts)
+    return False
+
+
+def all_failed(order: Order, may_have: int) -> bool:
+    """Whether as many different message ids failed as attempts may have been taken; delivered beats failed."""
+    reports = [(event.ref, each) for event, each in all_of(order, Reported) if asks(each.effect)]
+    failed = {ref for ref, each in reports if each.status is Delivery.FAILED and ref}
+    return len(failed) >= may_have and not any(delivered(order, effect) for effect in {r.effect for _, r in reports})
+
+
+def delivered(order: Order, effect: str) -> bool:
+    """Whether every segment of some attempt at it was delivered."""
+    return _all_of_one(order, effect, {Delivery.DELIVERED})
+
+
+def taken(order: Order, effect: str) -> bool:
+    """Whether reports say that every segment of one attempt was taken."""
+    return _all_of_one(order, effect, {Delivery.ACCEPTED, Delivery.DELIVERED})
+
+
+def _all_of_one(order: Order, effect: str, told: Container[Delivery]) -> bool:
+    segments: dict[str, set[int]] = {}
+    for event, report in all_of(order, Reported):
+        if report.effect == effect and report.status in told:
+            arrived = segments.setdefault(event.ref, set())
+            arrived.add(report.segment)
+            if len(arrived) >= report.segments:
+                return True
+    return False
+
+
+def noted_delivered(order: Order, effect: str) -> bool:
+    """Whether it was written down that an SMS is wholly on the handset."""
+    return any(each.effect == effect for _, each in all_of(order, Delivered))
+
+
+def last_failure(order: Order) -> tuple[Event, Reported]:
+    """The newest report of a failure; there must be one."""
+    failures = (each for each in all_of(order, Reported) if each[1].status is Delivery.FAILED)
+    *_, newest = failures
+    return newest
+
+
+# -- the service ------------------------------------------------------------------------------------------------------
+
+
+def active_from(order: Order) -> str:
+    """From when the service is on, as the BSS said; '' where it did not."""
+    activated = last_of(order, ServiceActivated)
+    return activated.note if activated is not None else ""

@@ -1,0 +1,231 @@
+"""Order: one subscriber asked for one plan. What was frozen at the door, and everything that happened since.
+
+Whatever changes is read from the events, so the history *is* the record. `state`, `reply_by` and `head` are kept
+beside it for scripts and people; `replay` says what they must be.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from consent_engine.domain.effects import Millis, Pending, Purpose, read_effects, sms_effect
+from consent_engine.domain.lifecycle import SETTLING, STAGES, State, Trigger, advance
+from consent_engine.domain.order.agreement import Doc, Person
+from consent_engine.domain.order.details import Cancelled, ConfirmationAccepted, OptedOut, RepliedLate, Resumed
+from consent_engine.domain.order.event import Event, chain, digest, seal, unseal
+from consent_engine.domain.texts.render import Subject
+from consent_engine.errors import BrokenRecord
+
+MOST_EVENTS = 200
+"""A bound on one order's history: past it, messages that only add a note are kept as unmatched."""
+
+
+class Order(Struct, frozen=True):
+    """An order as it stands at one version."""
+
+    doc: Doc
+    person: Person
+    line: str
+    state: State
+    version: int
+    head: str
+    events: tuple[Event, ...]
+    effects: Mapping[str, Pending]
+    publics: tuple[str, ...] = ()
+    """the links of the chain as kept: the doc, then the public part of each event"""
+
+    def head_at(self, trigger: Trigger) -> str:
+        """The chain's head as the newest event with this trigger left it; later events do not change it."""
+        n = max(n for n, event in enumerate(self.events, 1) if event.trigger is trigger)
+        return self.head if n == len(self.events) else chain("", self.publics[: n + 1])
+
+    @property
+    def id(self) -> str:
+        """The order's id: the slot of its number (4 hex digits), then a hash of API key and Idempotency-Key."""
+        return self.doc.id
+
+    def last(self, trigger: Trigger) -> Event | None:
+        """The newest event with this trigger."""
+        return next((e for e in reversed(self.events) if e.trigger is trigger), None)
+
+    def all(self, trigger: Trigger) -> Iterator[Event]:
+        """Every event with this trigger, oldest first."""
+        return (e for e in self.events if e.trigger is trigger)
+
+    def knows(self, op: str) -> bool:
+        """Whether this change was made already."""
+        return any(e.op == op for e in self.events)
+
+    @property
+    def asked_at(self) -> Millis:
+        """When the question was handed over; 0 while it was not."""
+        event = self.last(Trigger.CONFIRMATION_ACCEPTED)
+        return event.at if event else 0
+
+    @property
+    def reply_by(self) -> Millis:
+        """Until when a yes counts; 0 while nothing was asked."""
+        for event in reversed(self.events):
+            if isinstance(event.detail, ConfirmationAccepted):
+                return event.at + (event.detail.window or self.doc.policy.reply_window)
+        return 0
+
+    @property
+    def ask_by(self) -> Millis:
+        """Until when the question must have been handed over."""
+        return self.doc.placed_at + self.doc.policy.confirm_within
+
+    @property
+    def settled_at(self) -> Millis:
+        """When the order settled; 0 while it is open."""
+        if not self.state.settled:
+            return 0
+        return next(e.at for e in reversed(self.events) if e.trigger in SETTLING)
+
+    @property
+    def refused_at(self) -> Millis:
+        """An instant that the refusal of its carrier which the history tells of is not older than; 0: it tells of none.
+
+        Whoever cancels may give any reason: only a message, or the gate, refuses.
+        """
+        placed, found = self.doc.placed_at, 0
+        for e in self.events:
+            if isinstance(e.detail, OptedOut):  # it may be older than the order, and read after it was lifted
+                found = max(found, min(placed, e.detail.received_at))
+            elif isinstance(e.detail, Cancelled | RepliedLate) and e.detail.reason == "refused":
+                found = max(found, placed if e.by == "engine" or e.detail.door else 0)
+        return found
+
+    @property
+    def question(self) -> Pending | None:
+        """The confirmation that is still to be handed over."""
+        return self.effects.get(QUESTION)
+
+    @property
+    def on_hold(self) -> bool:
+        """Whether words of the subscriber that may be a refusal wait for a person: nothing is asked meanwhile."""
+        last = next((e.trigger for e in reversed(self.events) if e.trigger in _HOLDING), None)
+        return last is Trigger.SUSPECTED
+
+    @property
+    def stage(self) -> str:
+        """The card's word for the last step reached."""
+        reached = (STAGES[e.trigger] for e in reversed(self.events) if e.trigger in STAGES)
+        return next(reached, "call_agreed")
+
+    @property
+    def text(self) -> str:
+        """The question as frozen at the door; '' when it held a code and the person part is erased."""
+        return self.person.text or ("" if self.doc.asks_code else self.doc.offer.text)
+
+    @property
+    def needs_code(self) -> bool:
+        """Whether a bare yes is not answer enough: the question asked for the code, or a person looked in between."""
+        return self.doc.asks_code or self.asked_anew
+
+    @property
+    def asked_anew(self) -> bool:
+        """Whether a person looked in between, and it was asked for YES with the code."""
+        return any(isinstance(e.detail, Resumed) and e.detail.needs_code for e in self.events)
+
+    def subject(self) -> Subject:
+        """What our other texts may name."""
+        offer = self.doc.offer
+        return Subject(offer.carrier, offer.plan_name, offer.price, offer.unsubscribe, self.doc.code)
+
+    def moved(self, *events: Event) -> "Order":
+        """The order after `events`; raises IllegalTransition."""
+        state = self.state
+        for event in events:
+            state = advance(state, event.trigger)
+        return Order(
+            self.doc, self.person, self.line, state, self.version, self.head, (*self.events, *events), self.effects,
+            self.publics,
+        )  # fmt: skip
+
+    @classmethod
+    def read(cls, fields: Mapping[str, str]) -> "Order":
+        """An order from the fields of its record, and `offer`: the offer it names, as kept."""
+        try:
+            events, publics = _told(fields)
+            doc, state = Doc.read(fields["doc"], fields.get("offer", "")), State(fields["state"])
+            _persons_fit(doc, events, fields)
+            return cls(
+                doc=doc,
+                person=_person(fields, state),
+                line=fields["line"],
+                state=state,
+                version=int(fields["v"]),
+                head=fields["head"],
+                events=events,
+                effects=read_effects(fields),
+                publics=publics,
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise BrokenRecord(f"order record cannot be read: {type(error).__name__}") from error
+
+
+QUESTION = sms_effect(Purpose.CONFIRMATION)
+_HOLDING = frozenset({Trigger.SUSPECTED, Trigger.RESUMED})
+_ERASED = Person("", "", {})
+
+
+def opened(doc: Doc, person: Person, line: str, salt: str) -> tuple[Order, dict[str, str]]:
+    """A new order, and the fields that are written once."""
+    who = person.kept(salt)
+    doc = replace(doc, person=digest(who))
+    public = doc.kept()
+    order = Order(doc, person, line, State.AGREED, 0, chain("", [public]), (), {}, (public,))
+    return order, {"doc": public, "who": who, "line": line}
+
+
+def sealed(order: Order, events: tuple[Event, ...], salts: Iterator[str]) -> tuple[Order, dict[str, str]]:
+    """The order with the chain's new head (for an order that already holds `events`), and the events' fields."""
+    fields: dict[str, str] = {}
+    first = len(order.events) - len(events) + 1
+    publics = []
+    for n, event in enumerate(events, first):
+        public, person = seal(event, next(salts) if event.person else "")
+        publics.append(public)
+        fields[f"e{n}"] = public
+        if person:
+            fields[f"p{n}"] = person
+    after = Order(
+        order.doc, order.person, order.line, order.state, order.version, chain(order.head, publics), order.events,
+        order.effects, (*order.publics, *publics),
+    )  # fmt: skip
+    return after, fields
+
+
+def _told(fields: Mapping[str, str]) -> tuple[tuple[Event, ...], tuple[str, ...]]:
+    """The events, and the links of the chain."""
+    publics = [fields["doc"]]
+    while (public := fields.get(f"e{len(publics)}")) is not None:
+        publics.append(public)
+    return tuple(unseal(public, fields.get(f"p{n}", "")) for n, public in enumerate(publics[1:], 1)), tuple(publics)
+
+
+def _person(fields: Mapping[str, str], state: State) -> Person:
+    """The person part; only of a settled order it may be erased. Raises KeyError."""
+    return _ERASED if state.settled and "who" not in fields else Person.read(fields["who"])
+
+
+def _persons_fit(doc: Doc, events: tuple[Event, ...], fields: Mapping[str, str]) -> None:
+    """The person parts that are there are those that the history names; raises ValueError."""
+    parts = [(fields.get("who"), doc.person)]
+    parts += [(fields.get(f"p{n}"), event.person_hash) for n, event in enumerate(events, 1)]
+    for part, named in parts:
+        if part is not None and digest(part) != named:
+            raise ValueError("a person part that the history does not name")
+
+
+def replay(fields: Mapping[str, str]) -> tuple[State, str, Millis]:
+    """State, head and reply_by as the history alone gives them; the offer is not needed."""
+    events, publics = _told(fields)
+    state, reply_by = State.AGREED, 0
+    for event in events:
+        state = advance(state, event.trigger)
+        if isinstance(event.detail, ConfirmationAccepted):
+            reply_by = event.at + (event.detail.window or Doc.read(fields["doc"]).policy.reply_window)
+    return state, chain("", publics), reply_by

@@ -1,0 +1,196 @@
+"""Every text a subscriber reads, from the words of an edition.
+
+Orders under way keep the edition they were placed under, so a change of words is a new edition beside the old ones.
+No text has a link in it, and none ever will.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from functools import cache, lru_cache
+
+from jinja2 import Environment, StrictUndefined, Template
+from msgspec import Struct
+
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.effects import Millis, Purpose
+from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.texts.templates import (
+    CURRENT_EDITION,
+    EDITIONS,
+    ENGLISH,
+    HELD_LINE,
+    HELPED,
+    LANGUAGES,
+    STOPPED,
+    WHICH_ONE,
+)
+from consent_engine.errors import BrokenRecord
+
+_UNKNOWN_BRAND = "订购确认"
+
+# Ends of lines and paragraphs, controls, and what turns the direction of writing: none may forge a second message.
+_CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_UNSEEN = re.compile(f"[{_CONTROLS}][{_CONTROLS} ]*")
+
+_CHINA = timezone(timedelta(hours=8))
+_MAX_ACTIVE_FROM = 40
+_UNITS = ((24 * 3600, "天"), (3600, "小时"), (60, "分钟"), (1, "秒"))
+_ENGLISH_UNITS = {"天": "day", "小时": "hour", "分钟": "minute", "秒": "second"}
+_HOURS_UP_TO = 48 * 3600
+
+
+class Subject(Struct, frozen=True):
+    """What a text is about.
+
+    carrier: as plans name it · plan: the plan's name to people · code: the order's, told only where it is needed ·
+    still_active: the service was switched on, or can no longer be stopped: a STOP or a late reply must be told so
+    """
+
+    carrier: str
+    plan: str
+    price: str
+    unsubscribe: str
+    code: str
+    still_active: bool = False
+
+
+def confirmation(plan: Plan, code: str | None, window_ms: int, edition: int = CURRENT_EDITION) -> str:
+    """The question; without a code a bare yes is answer enough."""
+    return _template(edition, Purpose.CONFIRMATION).render(
+        **_carrier(plan.carrier, edition),
+        **_answers(code or "", edition),
+        name=_literal(plan.name),
+        price=_literal(plan.price),
+        scenario=_literal(plan.scenario),
+        validity=_literal(plan.validity),
+        restrictions=_literal(plan.restrictions),
+        unsubscribe=_literal(plan.unsubscribe),
+        window=_duration(window_ms, edition),
+    )
+
+
+def write(
+    purpose: Purpose,
+    subject: Subject,
+    *,
+    needs_code: bool = False,
+    active_from: str = "",
+    until: Millis = 0,
+    edition: int = CURRENT_EDITION,
+) -> str:
+    """Any text but the question.
+
+    needs_code: a bare 是 would not be answer enough · active_from: as the BSS gave it · until: the instant that the
+    text names, where it names one
+    """
+    if purpose is Purpose.CONFIRMATION:
+        raise ValueError("the question is written by confirmation()")
+    return _template(edition, purpose).render(
+        **_carrier(subject.carrier, edition),
+        **_answers(subject.code if needs_code else "", edition),
+        name=_literal(subject.plan),
+        price=_literal(subject.price),
+        unsubscribe=_literal(subject.unsubscribe),
+        active_from=_beginning(active_from),
+        deadline=_clock(until, edition),
+        still_active=subject.still_active,
+    )
+
+
+def which_one(carrier: str | None, choices: Sequence[str]) -> str:
+    """The answer to a reply that fits several orders; each choice is a code, a blank and the plan's name."""
+    return _template(CURRENT_EDITION, WHICH_ONE).render(
+        **_carrier(carrier),
+        choices="；".join(map(_literal, choices)),
+        example=choices[0].partition(" ")[0] if choices else "",
+    )
+
+
+def stopped(carrier: str | None) -> str:
+    """The answer to STOP from a number that no order is open for; without a carrier, all are refused."""
+    known = CARRIERS.get(carrier or "")
+    return _template(CURRENT_EDITION, STOPPED).render(**_carrier(carrier), carrier=f"{known.name}的" if known else "")
+
+
+def held(carrier: str | None, until: Millis) -> str:
+    """The answer to words that a person must read, from a number that no order is open for. until: read by then."""
+    return _template(CURRENT_EDITION, HELD_LINE).render(**_carrier(carrier), deadline=_clock(until, CURRENT_EDITION))
+
+
+def helped(carrier: str | None) -> str:
+    """The answer to HELP from a number that no order is remembered for."""
+    return _template(CURRENT_EDITION, HELPED).render(**_carrier(carrier))
+
+
+@cache
+def _environment() -> Environment:
+    # An SMS is not HTML. Plans are values, never templates, so nothing of theirs is ever executed.
+    return Environment(autoescape=False, undefined=StrictUndefined)  # noqa: S701
+
+
+@cache
+def _template(edition: int, key: str) -> Template:
+    if edition not in EDITIONS:
+        raise BrokenRecord(f"no edition {edition} of our words is known here")
+    words = EDITIONS[edition]
+    # A text that an edition did not have yet is told in the current words of its language.
+    known = words if key in words else EDITIONS[LANGUAGES["en" if edition in ENGLISH else "zh"]]
+    return _environment().from_string(known[key])
+
+
+def _carrier(carrier: str | None, edition: int = CURRENT_EDITION) -> dict[str, str]:
+    profile = CARRIERS.get(carrier or "")
+    if profile is None:
+        return {"brand": _UNKNOWN_BRAND, "hotline": "", "official": ""}
+    brand = profile.english if edition in ENGLISH else profile.name
+    return {"brand": brand, "hotline": profile.hotline, "official": profile.outbound}
+
+
+def _answers(code: str, edition: int) -> dict[str, str]:
+    return {"yes": f"Y{code}", "no": f"N{code}"} if edition in ENGLISH else {"yes": f"是{code}", "no": f"否{code}"}
+
+
+@lru_cache(maxsize=4096)
+def _literal(text: str) -> str:
+    """A plan's words on one line, otherwise as they are."""
+    return _UNSEEN.sub(" ", text).strip()
+
+
+def _duration(milliseconds: int, edition: int = CURRENT_EDITION) -> str:
+    """How long the subscriber has, in the largest unit that says it exactly; never longer than it is.
+
+    >>> _duration(86_400_000), _duration(90_000), _duration(7_200_000), _duration(259_200_000)
+    ('24小时', '90秒', '2小时', '3天')
+    """
+    seconds = milliseconds // 1000
+    # Up to two days people count in hours.
+    units = _UNITS if seconds > _HOURS_UP_TO else _UNITS[1:]
+    size, unit = next((size, unit) for size, unit in units if seconds % size == 0)
+    if edition not in ENGLISH:
+        return f"{seconds // size}{unit}"
+    count, word = seconds // size, _ENGLISH_UNITS[unit]
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def _clock(until: Millis, edition: int) -> str:
+    """An instant by the clock in China, without the year.
+
+    >>> _clock(1_764_000_000_000, 3), _clock(1_764_000_000_000, 4)
+    ('11月25日00:00', '25 Nov 00:00')
+    """
+    at = datetime.fromtimestamp(until // 60_000 * 60, _CHINA)
+    return f"{at.day} {_MONTHS[at.month - 1]} {at:%H:%M}" if edition in ENGLISH else f"{at.month}月{at.day}日{at:%H:%M}"
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _beginning(active_from: str) -> str:
+    """When a service begins: an instant by the clock in China; other words as they are, unless they hold a link."""
+    try:
+        instant = datetime.fromisoformat(active_from)
+        return f"{instant.astimezone(_CHINA) if instant.tzinfo else instant:%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError):
+        words = _literal(active_from)[:_MAX_ACTIVE_FROM]
+    return "" if "://" in words or "www." in words.lower() else words

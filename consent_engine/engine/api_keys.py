@@ -1,0 +1,76 @@
+"""API keys: shown once, kept as hashes, each with a role."""
+
+import secrets
+from enum import StrEnum
+
+from consent_engine.domain.line.line import keyed
+from consent_engine.domain.msisdn import contains_number
+from consent_engine.errors import FieldError, KeyNotFound, Malformed, Unauthenticated
+from consent_engine.ports import ApiKey, Registry
+
+MOST_KEY_LENGTH = 200
+
+
+class Role(StrEnum):
+    """What a key may do. admin may do everything."""
+
+    AGENT = "agent"
+    REVIEWER = "reviewer"
+    OPS = "ops"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+class Keys:
+    """The keys of one installation."""
+
+    def __init__(self, registry: Registry, secret: str) -> None:
+        self._registry = registry
+        self._secret = secret
+
+    def add(self, name: str, role: Role) -> str:
+        """Make a key; the only time it can be read.
+
+        Raises Malformed when the name is not sound, or was given before: a name stands in orders and events, and a
+        second key of a revoked one's name would have its orders.
+        """
+        sound = 0 < len(name) <= 64 and name.isprintable() and not set(name) & set(" :|")  # noqa: PLR2004
+        if contains_number(name):
+            raise Malformed([FieldError("name", "contains_number", "must not contain a telephone number")])
+        if not sound:
+            raise Malformed([FieldError("name", "invalid", "1 to 64 printable characters without blanks, : and |")])
+        key = f"ce_{secrets.token_urlsafe(32)}"
+        if not self._registry.add_key(self.hash_of(key), ApiKey(name, role.value, self._registry.now())):
+            raise Malformed(
+                [FieldError("name", "taken", "a key has or had this name, and none is given twice: take another one")]
+            )
+        return key
+
+    def all(self) -> list[ApiKey]:
+        """Every key, by name."""
+        return sorted(self._registry.keys().values(), key=lambda key: key.name)
+
+    def revoke(self, name: str) -> None:
+        """Forget a key, but for its name, which is never given again; raises KeyNotFound."""
+        found = [key_hash for key_hash, key in self._registry.keys().items() if key.name == name]
+        if not found:
+            raise KeyNotFound("no key of this name")
+        for key_hash in found:
+            self._registry.drop_key(key_hash, name)
+
+    def whose(self, key: str) -> ApiKey:
+        """Who calls; raises Unauthenticated. The look-up is by keyed hash, so its timing tells nothing of a key."""
+        if not 0 < len(key) <= MOST_KEY_LENGTH:
+            raise Unauthenticated("this needs an API key: Authorization: Bearer KEY")
+        return self.by_hash(self.hash_of(key))
+
+    def by_hash(self, key_hash: str) -> ApiKey:
+        """Whose key has this hash; raises Unauthenticated, also when it was revoked."""
+        known = self._registry.key(key_hash)
+        if known is None:
+            raise Unauthenticated("this needs an API key: Authorization: Bearer KEY")
+        return known
+
+    def hash_of(self, key: str) -> str:
+        """What is kept of a key, and what may stand in a cookie of ours."""
+        return keyed(self._secret, "apikey", key)

@@ -1,0 +1,192 @@
+"""Archiving: settled orders leave the store for the archive, batch by batch, beside the timers.
+
+Written there first, in one transaction; let go here after that. Who dies in between leaves an order in both: the store
+counts, and the repeat finds in the archive what it would write.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+from msgspec.structs import replace
+
+from consent_engine.domain.decide.decision import PARKED, Put, archiving
+from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Millis, Pending
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.offer.policy import LATE_MARGIN
+from consent_engine.errors import ArchiveUnavailable, ConsentError
+from consent_engine.ports import Aged, Archive, Commit, Held, Leased, Left, OrderChange, Owner, Retiring, Store, Word
+
+log = logging.getLogger(__name__)
+BATCH = 200
+MOST_WAITING = 1_000
+"""How many are leased and wait for the archive; more are not leased before."""
+LATER_MS = 3_600_000
+"""When an order is looked at again that still wants something else."""
+SOON_MS = 60_000
+DOWN_MS, MOST_DOWN_MS = 5_000, 600_000
+EXPIRE_EVERY_S = 600.0
+EXPIRE_MOST = 500
+IDLE_MS = LATE_MARGIN
+"""How long nothing may have come from a number before its dedupe keys go: twice what any gateway repeats itself."""
+
+
+def bound(store: Store, archive_id: str) -> None:
+    """Raise ArchiveUnavailable unless this is the archive that the store's orders are in; the first one becomes it."""
+    if store.bind_archive(archive_id) != archive_id:
+        raise ArchiveUnavailable("this is another archive than the one these data belong to: see CONSENT_ARCHIVE_URL")
+
+
+class Archiver:
+    """Moves what timers hand to it. On one event loop, as the performer is; the archive is asked in a thread."""
+
+    def __init__(self, store: Store, told: Callable[[str, int], None]) -> None:
+        self._store = store
+        self._archive = store.archive
+        self._told = told
+        self._waiting: list[Leased] = []
+        self._moving: asyncio.Task[None] | None = None
+        self._bound = False
+        self._troubles = 0
+        self._expire_at = 0.0
+
+    def take(self, leased: Sequence[Leased]) -> list[Leased]:
+        """Move orders, soon, and let lines go that nothing stands on, of what timers are due; all the others."""
+        self._waiting += [each for each in leased if each.effect == WAKE_ARCHIVE]
+        if self._waiting and (self._moving is None or self._moving.done()):
+            self._moving = asyncio.ensure_future(self._move_all())
+        idle = [(each.line.id, each.token) for each in leased if each.effect == WAKE_LINE and each.line is not None]
+        if idle:
+            self._told("let_go", self._store.age(idle, leased[0].at).count(Aged.OK))
+        return [each for each in leased if each.effect not in {WAKE_ARCHIVE, WAKE_LINE}]
+
+    async def rest(self, most: int = 0) -> None:
+        """Until at most so many wait. Raises what ended the move: a defect is not passed over."""
+        moving = self._moving
+        while moving is not None and not moving.done() and (most == 0 or len(self._waiting) > most):
+            await asyncio.wait([moving], timeout=0.01 if most else None)
+        if moving is not None and moving.done():
+            self._moving = None
+            moving.result()
+
+    async def _move_all(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            try:
+                await self._move({each.order.id: each for each in batch if each.order is not None})
+            except ConsentError as error:  # their leases end, and somebody tries again
+                log.error("timer: orders could not be archived: %s: %s", type(error).__name__, error)
+                self._told("failed", len(batch))
+
+    async def _move(self, batch: Mapping[str, Leased]) -> None:
+        now = max(each.at for each in batch.values())
+        archive = self._archive
+        if archive is None:
+            self._postpone(dict.fromkeys(batch, now + LATER_MS))
+            return
+        found = self._store.records(list(batch))
+        records = {order_id: record for order_id, record in found.items() if _is_over(record)}
+        self._postpone(dict.fromkeys(found.keys() - records.keys(), now + LATER_MS))
+        try:
+            kept = await self._keep(archive, records) if records else set()
+        except ArchiveUnavailable as error:
+            self._troubles += 1
+            log.error("timer: %s; tried again later", error)
+            self._down(list(records), now)
+            return
+        self._troubles = 0
+        self._let_go({order: (batch[order], record) for order, record in records.items() if order in kept}, now)
+        for order_id in records.keys() - kept:
+            self._park(batch[order_id])
+        await self._expire(archive, now)
+
+    async def _keep(self, archive: Archive, records: Mapping[str, Mapping[str, str]]) -> set[str]:
+        if not self._bound:
+            bound(self._store, await asyncio.to_thread(archive.id))
+            self._bound = True
+        return await asyncio.to_thread(archive.keep, records)
+
+    def _let_go(self, kept: Mapping[str, tuple[Leased, Mapping[str, str]]], now: Millis) -> None:
+        """The archive has them: what the store still has goes, if it is what was written there."""
+        rows = [Retiring(order_id, r["line"], int(r["v"]), each.token) for order_id, (each, r) in kept.items()]
+        left = self._store.retire(rows, now - IDLE_MS) if rows else []
+        gone = [row.order for row, (word, _) in zip(rows, left, strict=True) if word in {Left.OK, Left.GONE}]
+        self._store.forget(gone)
+        self._told("archived", len(gone))
+        dues = {}
+        for row, (word, at) in zip(rows, left, strict=True):
+            if word is Left.YOUNG:
+                dues[row.order] = at + IDLE_MS + 1
+            elif word in {Left.STALE, Left.UNREAD}:
+                dues[row.order] = now + SOON_MS
+        self._postpone(dues)
+
+    def _down(self, orders: Sequence[str], now: Millis) -> None:
+        pause = min(DOWN_MS << min(self._troubles - 1, 10), MOST_DOWN_MS)
+        # Each at an instant of its own: not all at once when it is back.
+        self._postpone({order: now + pause // 2 + random.randrange(pause // 2) for order in orders})  # noqa: S311 - jitter
+        self._told("waiting", len(orders))
+
+    def _postpone(self, dues: Mapping[str, Millis]) -> None:
+        if dues:
+            self._store.postpone(WAKE_ARCHIVE, dues)
+
+    def _park(self, leased: Leased) -> None:
+        """The archive does not take it: a person must see why. Nothing else is kept from going on."""
+        order = leased.order
+        if order is None:
+            return
+        log.error("order %s: the archive does not take it", order.id)
+        why = "the archive does not take it: another order stands there under this id, or it cannot be written"
+        stuck = replace(order.effects[WAKE_ARCHIVE], leased_at=0, parked=1, why=why)
+        change = OrderChange(order, order.version, order.state, {}, (Put(WAKE_ARCHIVE, PARKED, stuck),))
+        held = Held(Owner.ORDER, WAKE_ARCHIVE, leased.token)
+        if self._store.commit([Commit("", change, held=held)])[0] is Word.OK:
+            self._told("parked", 1)
+
+    async def _expire(self, archive: Archive, now: Millis) -> None:
+        """Whoever archives also deletes what its class no longer allows, a little now and then."""
+        if monotonic() < self._expire_at:
+            return
+        self._expire_at = monotonic() + EXPIRE_EVERY_S
+        try:
+            done = await asyncio.to_thread(archive.expire, now, EXPIRE_MOST)
+        except ArchiveUnavailable as error:
+            log.error("timer: what is too old could not be deleted from the archive: %s", error)
+            return
+        if done.persons or done.orders:
+            self._expire_at = 0.0  # there may be more
+            log.info("archive: person parts of %d orders and %d whole orders deleted", done.persons, done.orders)
+
+
+def _is_over(record: Mapping[str, str]) -> bool:
+    """Whether it settled, and nothing but this move is wanted."""
+    wanted = {name for name in record if name.startswith("f:")}
+    return State(record["state"]).settled and wanted == {f"f:{WAKE_ARCHIVE}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How many orders were asked to move to the archive when they may, of how many that were looked at."""
+
+    looked_at: int = 0
+    asked: int = 0
+
+
+def ask_to_move(store: Store, ids: Sequence[str], spread: Callable[[], int] = lambda: 0) -> Asked:
+    """Orders that settled before there was an archive: put the effect that moves them. Again does no harm.
+
+    spread: milliseconds to put between an order and now, so that not all of a large stock is due at once
+    """
+    now, orders, _ = store.live(ids)
+    todo = [order for order in orders.values() if order.state.settled and WAKE_ARCHIVE not in order.effects]
+    commits = []
+    for order in todo:
+        put = archiving(order)
+        put = Put(put.effect, max(put.due, now + spread()), Pending())
+        commits.append(Commit("", OrderChange(order, order.version, order.state, {}, (put,))))
+    words = store.commit(commits, prove=True) if commits else []
+    return Asked(len(orders), sum(word is Word.OK for word in words))

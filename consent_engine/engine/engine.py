@@ -1,0 +1,306 @@
+"""The engine: place, receive, record, perform, and what people may ask. It imports neither redis nor rq nor HTTP."""
+
+import random
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+
+from consent_engine.domain.admission.admit import Listed, Placing, Sale, Terms
+from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.decide.decide import decide
+from consent_engine.domain.decide.decision import begun
+from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.lifecycle import Trigger, allows
+from consent_engine.domain.line.callable import Dial, dial_of
+from consent_engine.domain.line.line import Line, line_id
+from consent_engine.domain.line.restriction import Kind
+from consent_engine.domain.msisdn import Msisdn, slot
+from consent_engine.domain.order.facts import CancelAsked, ResendAsked, RetryAsked
+from consent_engine.domain.order.order import Order
+from consent_engine.engine.api_keys import Keys
+from consent_engine.engine.archive import Asked, ask_to_move
+from consent_engine.engine.catalogue import Catalogue
+from consent_engine.engine.limits import EASY, Pace
+from consent_engine.engine.listing import (
+    Filter,
+    Page,
+    RefusalsPage,
+    orders_of_page,
+    orders_page,
+    read_cursor,
+    refusals_page,
+)
+from consent_engine.engine.perform import Performer
+from consent_engine.engine.place import Placed, placing
+from consent_engine.engine.receive import Door, Incoming, RefusalAsked, owner_of
+from consent_engine.engine.record import recording, retrying
+from consent_engine.engine.round_trips import Loaded, Step, drive
+from consent_engine.engine.suspicions import Decided, Decision, HeldText, Seen, deciding, held_of
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, OrderNotFound, StoreUnavailable
+from consent_engine.ports import Expired, LiftedWord, Outside, Queue, Registry, Store, Stored, Stuck
+
+MOST_STUCK = 1_000
+EXPIRE_PIECE = 1_000
+MOST_OPEN, PASS, MOST_PASSES = 1_000_000, 500, 10_000
+
+
+class Engine:
+    """One engine over one store. Synchronous; only `perform` lives in the caller's event loop."""
+
+    def __init__(
+        self, store: Store, registry: Registry, queue: Queue, outside: Outside, terms: Terms, secret: str,
+        pace: Pace = EASY,
+    ) -> None:  # fmt: skip
+        self.store = store
+        self.registry = registry
+        self.queue = queue
+        self.outside = outside
+        self.terms = terms
+        self.catalogue = Catalogue(registry)
+        self.keys = Keys(registry, secret)
+        self._secret = secret
+        self._door = Door(store, outside, secret)
+        self.performer = Performer(store, queue, outside, terms.policy, pace)
+
+    # -- place ---------------------------------------------------------------------------------------------------
+
+    def place(self, wanted: Placing) -> Placed:
+        """Take an order; raises what the door says."""
+        [result] = self.place_many([wanted])
+        if isinstance(result, ConsentError):
+            raise result
+        return result
+
+    def place_many(self, wanted: Sequence[Placing]) -> list[Placed | ConsentError]:
+        """Take orders in one go; a result or an error each. Success is proven durable before this returns."""
+        plans = self.catalogue.fresh()
+        parts: dict[int, list[int]] = {}
+        for n, each in enumerate(wanted):
+            parts.setdefault(self.store.part(f"{slot(each.msisdn):04x}"), []).append(n)
+        results: dict[int, Placed | ConsentError] = {}
+        for numbers in parts.values():
+            steps = [placing(wanted[n], self.terms, plans.get, self._secret) for n in numbers]
+            results.update(zip(numbers, self._placed(steps, alone=len(parts) == 1), strict=True))
+        return [results[n] for n in range(len(wanted))]
+
+    def _placed(self, steps: Sequence[Step[Placed]], *, alone: bool) -> list[Placed | ConsentError]:
+        """Place in one part of the store; when that cannot be reached, only what belongs there fails."""
+        try:
+            driven = drive(self.store, steps)
+        except StoreUnavailable as error:
+            if alone:
+                raise
+            return [error] * len(steps)
+        self._wake(driven.due)
+        return driven.results
+
+    # -- receive -------------------------------------------------------------------------------------------------
+
+    def receive(self, messages: Sequence[Incoming]) -> list[Stored]:
+        """Put messages into their lines' inboxes, each once, proven durable; reports on nothing of ours go aside.
+
+        When a part of the store cannot be reached, what belongs elsewhere is stored before this raises.
+        """
+        stored: list[Stored] = []
+        for each in self.receive_many(messages):
+            if isinstance(each, StoreUnavailable):
+                raise each
+            stored.append(each)
+        return stored
+
+    def receive_many(self, messages: Sequence[Incoming]) -> list[Stored | StoreUnavailable]:
+        """As `receive`; when a part of the store cannot be reached, an error only for what belongs there."""
+        parts: dict[int, list[int]] = {}
+        for n, each in enumerate(messages):
+            parts.setdefault(self.store.part(owner_of(each)), []).append(n)
+        results: dict[int, Stored | StoreUnavailable] = {}
+        new = 0
+        try:
+            for numbers in parts.values():
+                try:
+                    stored = self._door.receive([messages[n] for n in numbers])
+                except StoreUnavailable as error:
+                    results |= dict.fromkeys(numbers, error)
+                    continue
+                new += sum(each.is_new for each in stored)
+                results |= zip(numbers, stored, strict=True)
+        finally:
+            if new:
+                self.queue.wake(Lane.INBOUND, new)
+        return [results[n] for n in range(len(messages))]
+
+    def refuse(self, asked: RefusalAsked) -> Stored:
+        """Never call this number again; `is_new` is False when that stood already."""
+        return self.receive([asked])[0]
+
+    # -- what people ask -----------------------------------------------------------------------------------------
+
+    def show(self, order_id: str) -> Order:
+        """An order; raises OrderNotFound, and BrokenRecord for one that cannot be read or whose seal does not fit."""
+        order = self.store.load([order_id])[1].get(order_id)
+        if order is None:
+            if any(self.store.versions([order_id])):
+                raise BrokenRecord("this order's record is damaged, or somebody changed it")
+            raise OrderNotFound("no such order")
+        return order
+
+    def line(self, msisdn: Msisdn) -> Line:
+        """What is known of a number."""
+        key = line_id(self._secret, msisdn)
+        return Loaded(*self.store.load(lines=[key])).line(key)
+
+    def cancel(self, order_id: str, by: str, reason: str) -> Order:
+        """Cancel an order; raises TooLate once an activation was started or the order settled."""
+        fact = CancelAsked(f"cancel:{uuid.uuid4().hex[:12]}", by, reason)
+        return self._record(order_id, fact)
+
+    def retry(self, order_id: str, by: str) -> Order:
+        """Do what is parked now; raises NothingParked."""
+        return self._record(order_id, RetryAsked(f"retry:{uuid.uuid4().hex[:12]}", by))
+
+    def retry_line(self, line_id: str) -> None:
+        """Do what is parked of a line now; raises NothingParked."""
+        driven = drive(self.store, [retrying(line_id)])
+        self._wake(driven.due)
+        [result] = driven.results
+        if isinstance(result, ConsentError):
+            raise result
+
+    def resend(self, order_id: str, by: str) -> Order:
+        """Send the question again; raises NotWaiting and TooManyResends."""
+        return self._record(order_id, ResendAsked(f"resend:{uuid.uuid4().hex[:12]}", by))
+
+    def orders(self, wanted: Filter, cursor: str = "", limit: int = 50) -> Page:
+        """A page of orders, newest first."""
+        return orders_page(self.store, wanted, cursor, limit)
+
+    def orders_of(self, msisdn: Msisdn, cursor: str = "", limit: int = 50) -> Page:
+        """A page of a number's orders, newest first."""
+        return orders_of_page(self.store, self.line(msisdn), cursor, limit)
+
+    def refusals(self, cursor: str = "", limit: int = 50) -> RefusalsPage:
+        """A page of refusals, newest first."""
+        return refusals_page(self.store, cursor, limit)
+
+    def lift(self, msisdn: Msisdn, carrier: str, by: str, evidence: str, act_at: Millis) -> LiftedWord:
+        """Lift a refusal on the subscriber's own act at `act_at`, which is kept. A newer act is not undone by it."""
+        key = line_id(self._secret, msisdn)
+        kept = {"line": key, "carrier": carrier, "by": by, "evidence": evidence, "at": self.registry.now()}
+        return self.store.lift(key, carrier, act_at, compact(kept))
+
+    def held(self, cursor: str = "", limit: int = 50) -> tuple[list[HeldText], str]:
+        """Replies that a person must read, newest first, and the cursor of the next page ('' at the end)."""
+        rows = self.store.restrictions(Kind.SUSPECTED, read_cursor(cursor), limit)
+        last = f"{rows[-1].at}-{rows[-1].name}" if len(rows) == limit else ""
+        return held_of(self._secret, rows), last
+
+    def decide_held(self, ids: Sequence[str], *, refusal: bool, by: str, reason: str) -> Decided:
+        """Decide what is held, as it was seen; proven before this returns.
+
+        Raises Malformed for what is no id; then none is decided.
+        """
+        seen = [Seen.read(each) for each in dict.fromkeys(ids)]
+        decision = Decision(refusal, by, reason, tuple(self.outside.senders))
+        now = self.registry.now()
+        driven = drive(self.store, [deciding(each, decision, now) for each in seen])
+        self._wake(driven.due)
+        words: Counter[str] = Counter()
+        for result in driven.results:
+            if isinstance(result, ConsentError):
+                raise result
+            words[result] += 1
+        return Decided(words["decided"], words["gone"], words["own_call"])
+
+    def revoke(self, code: str, by: str) -> int:
+        """Take a plan back: no new orders, and what is open is cancelled with a notice; how many were.
+
+        Asking again goes on where a call that died left off. Activations that were started go on.
+        """
+        self.catalogue.set_sale(code, Sale.REVOKED)
+        cancelled = 0
+        for _ in range(MOST_PASSES):
+            todo = list(islice(self._open_orders_of(code), PASS))
+            if not todo:
+                return cancelled
+            steps = [
+                recording(order.id, CancelAsked(f"revoked:{order.id}", by, "plan revoked", revoked=True), prove=True)
+                for order in todo
+            ]
+            driven = drive(self.store, steps)
+            self._wake(driven.due)
+            cancelled += sum(isinstance(result, Order) for result in driven.results)
+        return cancelled
+
+    def _open_orders_of(self, code: str) -> Iterator[Order]:
+        """The orders for a plan that can be cancelled, loaded a few at a time."""
+        ids = iter(self.store.open_orders(MOST_OPEN))
+        while chunk := list(islice(ids, PASS)):
+            for order in self.store.live(chunk)[1].values():
+                waits = allows(order.state, Trigger.CANCELLED) and not begun(order)
+                if order.doc.plan == code and waits:
+                    yield order
+
+    def _record(self, order_id: str, fact: CancelAsked | RetryAsked | ResendAsked) -> Order:
+        driven = drive(self.store, [recording(order_id, fact, prove=True)])
+        self._wake(driven.due)
+        [result] = driven.results
+        if isinstance(result, OrderNotFound):
+            decide(archived := self.show(order_id), fact, archived.settled_at)  # settled long ago: says why not
+        if isinstance(result, ConsentError):
+            raise result
+        return result
+
+    def expire(self, tell: Callable[[Expired], None] = lambda _: None) -> Expired:
+        """Delete from the archive what must not be kept any longer. tell: how far it is, piece by piece."""
+        total = Expired()
+        while self.store.archive is not None:
+            done = self.store.archive.expire(self.registry.now(), EXPIRE_PIECE)
+            total = Expired(total.persons + done.persons, total.orders + done.orders)
+            if not (done.persons or done.orders):
+                break
+            tell(total)
+        return total
+
+    def adopt_archive(self) -> str:
+        """Have the data belong to the archive that is there, whichever was theirs before; its id.
+
+        What only the former one had is not found any more.
+        """
+        if self.store.archive is None:
+            raise ArchiveUnavailable("there is no archive")
+        return self.store.bind_archive(self.store.archive.id(), anew=True)
+
+    def archive_settled(self, spread_s: float, tell: Callable[[Asked], None] = lambda _: None) -> Asked:
+        """Ask settled orders from before there was an archive to move there. tell: how far it is."""
+        before, total = None, Asked()
+        while rows := self.store.placed_live(before, PASS):
+            spread = partial(random.randrange, max(1, int(spread_s * 1000)))
+            done = ask_to_move(self.store, [order for order, _ in rows], spread)
+            total = Asked(total.looked_at + done.looked_at, total.asked + done.asked)
+            before = (rows[-1][1], rows[-1][0])
+            tell(total)
+        return total
+
+    def dial(self, msisdn: Msisdn, carrier: str | None) -> Dial:
+        """May it be dialled? Without a carrier: by none that refused, so by any refusal not."""
+        return self.dial_many([(msisdn, carrier)])[0]
+
+    def dial_many(self, wanted: Sequence[tuple[Msisdn, str | None]]) -> list[Dial]:
+        """Which of these may be dialled, in one look."""
+        keys = [line_id(self._secret, msisdn) for msisdn, _ in wanted]
+        loaded = Loaded(*self.store.load(lines=list(dict.fromkeys(keys))))
+        return [dial_of(loaded.line(key), carrier) for key, (_, carrier) in zip(keys, wanted, strict=True)]
+
+    def stuck(self) -> list[Stuck]:
+        """What waits for a person."""
+        return self.store.stuck(MOST_STUCK)
+
+    def plan(self, code: str) -> Listed:
+        """A plan in its current version; raises PlanNotFound."""
+        return self.catalogue.show(code)
+
+    def _wake(self, due: dict[Lane, int]) -> None:
+        for lane, count in due.items():
+            self.queue.wake(lane, count)

@@ -1,0 +1,69 @@
+"""How a reply is put into its line's inbox: read, and with all that it restricts."""
+
+from collections.abc import Mapping
+
+from consent_engine.domain.carriers import carrier_of_sender
+from consent_engine.domain.effects import Purpose
+from consent_engine.domain.grammar import Keyword, Read, counted
+from consent_engine.domain.inbox import UnreadReply, kept_message
+from consent_engine.domain.interpret.correlate import sub_number
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.restriction import Kind, name_of, names_barring
+from consent_engine.domain.offer.policy import LATE_MARGIN
+from consent_engine.domain.order.event import storable
+from consent_engine.domain.order.order import Order
+from consent_engine.domain.sms import REPEATED, Reply
+from consent_engine.engine.outside_call import text_of
+from consent_engine.errors import BrokenRecord
+from consent_engine.ports import Outside, Posted
+
+
+def posted_reply(outside: Outside, line: str, key: str, reply: Reply, said: Read) -> Posted:
+    """A reply for the inbox of a line, under its key. said: what it means; what that restricts is in force with it."""
+    carriers = carriers_of(outside, reply.gateway, reply.to)
+    body = UnreadReply(
+        gateway=reply.gateway,
+        id=storable(reply.message_id),
+        sender=reply.msisdn,
+        to=storable(reply.to),
+        text=storable(reply.text),
+        written_at=reply.written_at,
+        carriers=" ".join(carriers),
+        sub=sub_number(reply.to, outside.senders),
+        keyword=said.keyword,
+        code=said.code,
+        reason=said.reason,
+        marketing_free=int(said.marketing_free),
+        edition=said.edition,
+    )
+    kind = {Keyword.STOP: Kind.REFUSED, Keyword.HOLD: Kind.SUSPECTED}.get(counted(said.keyword))
+    makes = tuple(name_of(kind, carrier) for carrier in carriers) if kind else ()
+    barring = tuple(dict.fromkeys(name for carrier in carriers for name in names_barring(carrier)))
+    return Posted(
+        line, reply.msisdn, key, kept_message(body), makes, "sms", body.id,
+        reason=said.reason.value if said.reason else "", words=body.text, barring=barring,
+        repeated=REPEATED,
+        same_for=None if reply.written_at is not None else LATE_MARGIN,
+    )  # fmt: skip
+
+
+def carriers_of(outside: Outside, gateway: str, to: str) -> tuple[str, ...]:
+    """The carriers a message may be meant for: by our number, else the gateway's only one, else all."""
+    known = carrier_of_sender(to.lstrip("+"), outside.senders)
+    if known:
+        return (known,)
+    served = tuple(carrier for carrier, name in outside.routes.items() if name == gateway)
+    return served if len(served) == 1 else tuple(outside.senders)
+
+
+def texts_sent(line: Line, orders: Mapping[str, Order]) -> tuple[str, ...]:
+    """The texts that the orders of a line may have sent."""
+    asked = [orders[entry.order] for entry in line.entries if entry.order in orders]
+    return tuple(text for order in asked for text in _texts(order))
+
+
+def _texts(order: Order) -> tuple[str, ...]:
+    try:
+        return tuple(text_of(order, purpose) for purpose in Purpose)
+    except BrokenRecord:  # a newer program placed it, in words that are not known here: what it asked stands in it
+        return (order.text,)

@@ -1,0 +1,120 @@
+"""Calls in flight: a call that ends frees its place at once, and what has ended is recorded together.
+
+Without a barrier: one slow call holds nobody back. Calls outlive the slice that started them, and are recorded when
+they end.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Sequence
+from time import monotonic
+from typing import NamedTuple
+
+from consent_engine.domain.effects import ACTIVATE, Lane, Outcome, Uncertain
+from consent_engine.engine.counters import Measures
+from consent_engine.engine.limits import Pace
+from consent_engine.engine.outside_call import call
+from consent_engine.errors import StoreUnavailable
+from consent_engine.ports import Leased, Outside
+
+log = logging.getLogger(__name__)
+GATHER_S = 0.002
+"""How long what has ended waits for others to be recorded with it."""
+REDO_S = 0.2
+
+
+class Landed(NamedTuple):
+    """A leased effect whose call ended; without an outcome when it was too late to begin one. since: by the watch."""
+
+    leased: Leased
+    since: float
+    outcome: Outcome | None
+
+
+class Flights:
+    """Calls in flight on one event loop.
+
+    record: saves what has ended in a lane; may raise StoreUnavailable, and is asked again then: a repeat is recognised
+    """
+
+    def __init__(
+        self, outside: Outside, pace: Pace, measures: Measures, record: Callable[[Lane, Sequence[Landed]], None]
+    ) -> None:
+        self._outside = outside
+        self._pace = pace
+        self._measures = measures
+        self._record = record
+        self._flying: dict[Lane, set[asyncio.Task[None]]] = {lane: set() for lane in Lane}
+        self._landed: list[Landed] = []
+        self._recorder: asyncio.Task[None] | None = None
+        self._recorded = asyncio.Event()
+
+    def free(self, lane: Lane) -> int:
+        """How many more calls of a lane may begin."""
+        return self._pace.in_flight - len(self._flying[lane])
+
+    def count(self, lanes: Collection[Lane] = tuple(Lane)) -> int:
+        """How many calls are in flight."""
+        return sum(len(self._flying[lane]) for lane in lanes)
+
+    def start(self, lane: Lane, leased: Leased, since: float) -> None:
+        """Begin the call that an effect wants, which was leased at `since`."""
+        task = asyncio.ensure_future(self._fly(leased, since))
+        self._flying[lane].add(task)
+        task.add_done_callback(lambda t: self._ended(lane, leased, since, t))
+
+    def land(self, leased: Leased, since: float, outcome: Outcome | None) -> None:
+        """Have an outcome recorded, soon and together with others."""
+        self._landed.append(Landed(leased, since, outcome))
+        if self._recorder is None or self._recorder.done():
+            self._recorder = asyncio.ensure_future(self._record_all())
+
+    async def wait(self, seconds: float) -> None:
+        """Until something was recorded, or the time is over."""
+        self._recorded.clear()
+        try:
+            await asyncio.wait_for(self._recorded.wait(), max(seconds, 0.001))
+        except TimeoutError:
+            return
+
+    async def finish(self, until: float, lanes: Collection[Lane] = tuple(Lane)) -> int:
+        """Wait for the calls of lanes to end and be recorded, until an instant; how many are in flight then."""
+        while (self.count(lanes) or self._landed) and (left := until - monotonic()) > 0:
+            await self.wait(left)
+        return self.count(lanes)
+
+    async def _fly(self, leased: Leased, since: float) -> None:
+        late = self._pace.watch() - since > self._pace.startable_s
+        # What is left of the lease is shorter than a call: give it back, nothing was begun.
+        outcome = None if late else await call(self._outside, leased)
+        if outcome is not None:
+            to = "bss" if leased.effect == ACTIVATE else "gateway"
+            self._measures.called(to, type(outcome).__name__.lower(), self._pace.watch() - since)
+        self.land(leased, since, outcome)
+
+    def _ended(self, lane: Lane, leased: Leased, since: float, task: asyncio.Task[None]) -> None:
+        self._flying[lane].discard(task)
+        if task.cancelled():
+            return
+        defect = task.exception()
+        if defect is not None:  # an adapter broke its promise: the call may have been made
+            log.error("%s: defect in an outside call: %s", lane, type(defect).__name__)
+            self.land(leased, since, Uncertain(f"defect: {type(defect).__name__}"))
+
+    async def _record_all(self) -> None:
+        """Record what has ended, all of it together, until nothing has."""
+        while self._landed:
+            await asyncio.sleep(GATHER_S if self.count() else 0)
+            landed, self._landed = self._landed, []
+            try:
+                for lane in (Lane.SMS, Lane.ACTIVATION):
+                    self._record(lane, [each for each in landed if _lane_of(each) is lane])
+            except StoreUnavailable as error:
+                log.error("outcomes cannot be recorded now: %s", error)
+                self._landed = landed + self._landed
+                await asyncio.sleep(REDO_S)
+            self._recorded.set()
+
+
+def _lane_of(landed: Landed) -> Lane:
+    return Lane.ACTIVATION if landed.leased.effect == ACTIVATE else Lane.SMS

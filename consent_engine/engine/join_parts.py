@@ -1,0 +1,151 @@
+"""Parts of longer replies: they wait on their line for the others, so long and so many, and are told as one reply.
+
+What refuses in one part alone is in force when that part comes; what never became whole is told as a fragment, which
+refuses but answers nothing. Everything is put into the inbox before it is marked as told, under a name that it has
+for ever: whoever dies in between does it again, and nothing is told twice.
+"""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.decide.decision import Drop, Put
+from consent_engine.domain.effects import WAKE_LINE, WAKE_PARTS, WAKE_UNDECIDED, Millis
+from consent_engine.domain.grammar import Keyword, Read, counted, of_a_fragment, read
+from consent_engine.domain.inbox.parts import MOST_REPLIES, Gathered, Piece
+from consent_engine.domain.line.line import STRANGER_MS, Line
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.order.event import digest, storable
+from consent_engine.domain.sms import Part, Reply
+from consent_engine.engine.enqueue import posted_reply, texts_sent
+from consent_engine.engine.record import MOST_RACES
+from consent_engine.engine.round_trips import Step, drive, load, post, save
+from consent_engine.engine.suspicions import overdue
+from consent_engine.errors import BrokenRecord, ConsentError, StoreUnavailable
+from consent_engine.ports import Commit, Held, Leased, LineChange, Outside, Owner, Store, Stored, Word
+
+REFUSING = frozenset({Keyword.STOP, Keyword.HOLD})
+
+
+def driven(store: Store, steps: Sequence[Step[Stored]]) -> list[Stored]:
+    """What came of parts; raises what hindered any of them."""
+    stored = []
+    for result in drive(store, steps).results:
+        if isinstance(result, ConsentError):
+            raise result
+        stored.append(result)
+    return stored
+
+
+def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply, part: Part) -> Step[Stored]:
+    """Take a part of a reply in, proven. name: the reply that it is of · key: the part's own."""
+    for _ in range(MOST_RACES):
+        loaded = yield from load(lines=[line_id])
+        line = loaded.lines.get(line_id)
+        if line is None:  # it cannot be read, so nothing can wait there
+            return (yield from post(posted_reply(outside, line_id, key, reply, of_a_fragment(read(reply.text)))))
+        now, known = max(loaded.now, line.seen), line.gathered.get(name)
+        if known is not None and known.knows(key):
+            return Stored(is_new=False, at=known.since)
+        if known is None or known.done:
+            known = Gathered(now, part.of, reply.gateway, reply.to, ())
+            if _waiting(line) >= MOST_REPLIES:
+                return (yield from _alone(outside, line, key, reply))
+        known = yield from _added(outside, line, known, Piece(part.n, key, "", reply.text, reply.written_at), reply)
+        known = known.closed(now) if known.whole else known
+        word = yield from save(Commit("", line=_taken(line, reply.msisdn, name, known, now)), prove=True)
+        if word is Word.OK:
+            return Stored(is_new=True, at=now)
+    raise StoreUnavailable("too many others write to this line: the same message again is safe")
+
+
+def _added(outside: Outside, line: Line, known: Gathered, piece: Piece, reply: Reply) -> Step[Gathered]:
+    """The parts with one more; what it tells by itself, or makes whole, is in the inbox then."""
+    piece = replace(piece, id=storable(reply.message_id))
+    if not known.takes(piece):
+        yield from _alone(outside, line, piece.key, reply)
+        return known.doubted()
+    if counted((yield from _meaning(line, reply.text)).keyword) in REFUSING:
+        yield from _alone(outside, line, piece.key, reply)
+        piece = replace(piece, told=1)
+    known = known.with_(piece)
+    if known.whole:
+        yield from _told(outside, line, known, known.pieces, reply.msisdn)
+    return known
+
+
+def _alone(outside: Outside, line: Line, key: str, reply: Reply) -> Step[Stored]:
+    """Put a part into the inbox as the fragment it is."""
+    said = of_a_fragment((yield from _meaning(line, reply.text)))
+    return (yield from post(posted_reply(outside, line.id, key, reply, said)))
+
+
+def line_timer(leased: Leased, outside: Outside) -> Step[str]:
+    """A timer of a line's own is due: parts have waited, or suspicions have."""
+    if leased.effect == WAKE_UNDECIDED:
+        return (yield from overdue(leased, tuple(outside.senders)))
+    return (yield from _waited(leased, outside))
+
+
+def _waited(leased: Leased, outside: Outside) -> Step[str]:
+    """Tell as fragments what waited long enough, and forget what was told long ago."""
+    line, now = leased.line, leased.at
+    if line is None:
+        raise BrokenRecord("a timer without its record")
+    held = Held(Owner.LINE, leased.effect, leased.token)
+    for _ in range(MOST_RACES):
+        left: dict[str, Gathered] = {}
+        for name, known in line.gathered.items():
+            if not known.is_over(now):
+                left[name] = known
+            elif not known.done:
+                if known.untold:
+                    yield from _told(outside, line, known, known.untold, Msisdn(line.msisdn))
+                left[name] = known.closed(now)
+        fields = {f"p:{name}": left[name].kept() if name in left else "" for name in line.gathered}
+        due = min((known.due for known in left.values()), default=None)
+        put = () if due is None else (Put(WAKE_PARTS, due),)
+        drop = ((leased.effect, Drop.ANYWAY),) if due is None else ()
+        word = yield from save(Commit("", line=LineChange(line.id, line.version, fields, put, drop), held=held))
+        if word is not Word.STALE:
+            break
+        line = (yield from load(lines=[line.id])).line(line.id)
+    return "performed"
+
+
+def _told(outside: Outside, line: Line, known: Gathered, pieces: Sequence[Piece], msisdn: Msisdn) -> Step[Stored]:
+    """Put into the inbox what these parts say together: a reply, or where some are missing a fragment of one."""
+    written = [piece.written_at for piece in pieces if piece.written_at is not None]
+    text = storable("".join(piece.text for piece in pieces))
+    said = yield from _meaning(line, text)
+    said = said if known.whole and not known.mixed else of_a_fragment(said)
+    reply = Reply(known.gateway, pieces[0].id, msisdn, known.to, text, max(written, default=None))
+    key = digest(compact(["parts", *(piece.key for piece in pieces)]))[:24]
+    return (yield from post(posted_reply(outside, line.id, key, reply, said)))
+
+
+def _meaning(line: Line, text: str) -> Step[Read]:
+    """What a text means; what is quoted out of a text of ours holds nothing."""
+    said = read(storable(text))
+    if said.keyword is not Keyword.HOLD:
+        return said
+    orders = (yield from load([entry.order for entry in line.entries])).orders
+    return read(storable(text), sent=texts_sent(line, orders))
+
+
+def _waiting(line: Line) -> int:
+    return sum(not known.done for known in line.gathered.values())
+
+
+def _taken(line: Line, msisdn: Msisdn, name: str, known: Gathered, now: Millis) -> LineChange:
+    """The line with these parts, and a timer for them; of what was told, the oldest go where there are too many."""
+    done = sorted(
+        (each.done, each_name) for each_name, each in line.gathered.items() if each.done and each_name != name
+    )
+    gone = [each_name for _, each_name in done[: max(0, len(line.gathered) - MOST_REPLIES)]]
+    fields = {f"p:{name}": known.kept(), "seen": str(now), "msisdn": msisdn, **{f"p:{each}": "" for each in gone}}
+    put = [] if WAKE_PARTS in line.effects else [Put(WAKE_PARTS, known.due)]
+    if not line.version:
+        put.append(Put(WAKE_LINE, now + STRANGER_MS))
+    return LineChange(line.id, line.version, fields, tuple(put))

@@ -1,0 +1,110 @@
+"""Lists of orders and refusals, newest first, a page at a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.restriction import Kind, Restriction
+from consent_engine.domain.order.order import Order
+from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed
+from consent_engine.ports import Store
+
+MOST_LOOKED_AT = 2_000
+"""How many orders one page looks at: a filter that fits few gives a short page and a cursor that goes on."""
+CHUNK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What to list; None lets everything through. since: placed at or after."""
+
+    state: State | None = None
+    agent: str | None = None
+    plan: str | None = None
+    since: Millis | None = None
+
+    def fits(self, order: Order) -> bool:
+        """Whether an order belongs in the list."""
+        doc = order.doc
+        pairs = ((self.state, order.state), (self.agent, doc.agent), (self.plan, doc.plan))
+        young = self.since is None or doc.placed_at >= self.since
+        return young and all(wanted is None or wanted == found for wanted, found in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of orders; cursor: what to ask with for the next one, '' at the end."""
+
+    orders: tuple[Order, ...]
+    cursor: str
+
+
+def orders_page(store: Store, wanted: Filter, cursor: str, limit: int) -> Page:
+    """Up to `limit` orders; raises Malformed for a cursor that is none of ours."""
+    before = read_cursor(cursor)
+    found: list[Order] = []
+    for _ in range(MOST_LOOKED_AT // CHUNK):
+        try:
+            rows, orders = _chunk(store, before)
+        except ArchiveUnavailable:
+            if not found:
+                raise
+            break  # what is not archived can be shown; the cursor goes on where it ends
+        for order_id, at in rows:
+            before = (at, order_id)
+            if order_id in orders and wanted.fits(orders[order_id]):
+                found.append(orders[order_id])
+            if len(found) == limit:
+                return Page(tuple(found), f"{at}-{order_id}")
+        if not rows or (wanted.since is not None and rows[-1][1] < wanted.since):
+            return Page(tuple(found), "")
+    return Page(tuple(found), f"{before[0]}-{before[1]}" if before else "")
+
+
+def orders_of_page(store: Store, line: Line, cursor: str, limit: int) -> Page:
+    """Up to `limit` orders of a number, newest first; raises Malformed for a cursor that is none of ours.
+
+    Only the page is loaded, however many there are.
+    """
+    before = read_cursor(cursor)
+    ids = [entry.order for entry in line.entries]
+    live = {order: at for order, at in zip(ids, store.placed_at(ids), strict=True) if at}
+    # The archive after the store: what leaves the one meanwhile is in the other.
+    rows = dict(store.archived_of(line.id, before, limit + 1)) | live
+    newest = sorted(((at, order) for order, at in rows.items() if before is None or (at, order) < before), reverse=True)
+    page = newest[:limit]
+    found = store.load([order for _, order in page])[1]
+    last = f"{page[-1][0]}-{page[-1][1]}" if len(newest) > limit else ""
+    return Page(tuple(found[order] for _, order in page if order in found), last)
+
+
+def _chunk(store: Store, before: tuple[Millis, str] | None) -> tuple[list[tuple[str, Millis]], Mapping[str, Order]]:
+    rows = store.placed(before, CHUNK)
+    return rows, store.load([order for order, _ in rows])[1]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalsPage:
+    """A page of refusals with their numbers."""
+
+    rows: tuple[tuple[str, Restriction], ...]
+    cursor: str
+
+
+def refusals_page(store: Store, cursor: str, limit: int) -> RefusalsPage:
+    """Up to `limit` refusals."""
+    rows = store.restrictions(Kind.REFUSED, read_cursor(cursor), limit)
+    last = f"{rows[-1].at}-{rows[-1].name}" if len(rows) == limit else ""
+    return RefusalsPage(tuple((row.msisdn, row.restriction) for row in rows if row.restriction), last)
+
+
+def read_cursor(cursor: str) -> tuple[Millis, str] | None:
+    """Where a page ended."""
+    if not cursor:
+        return None
+    at, dash, name = cursor.partition("-")
+    if not (at.isdecimal() and len(at) < 16 and dash and name.isprintable()):  # noqa: PLR2004 - digits of an instant
+        raise Malformed([FieldError("cursor", "invalid_cursor", "take it from the page before, as it is")])
+    return int(at), name

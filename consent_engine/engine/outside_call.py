@@ -1,0 +1,94 @@
+"""One outside call: what a leased effect says to a gateway or to the BSS, and how it ended."""
+
+from msgspec.structs import replace
+
+from consent_engine.domain.effects import ACTIVATE, Millis, Outcome, Pending, Purpose, Rejected, sms_parts
+from consent_engine.domain.lifecycle import ENGAGED, State, Trigger
+from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
+from consent_engine.domain.order.history import active_from
+from consent_engine.domain.order.order import Order
+from consent_engine.domain.texts.render import held, helped, stopped, which_one, write
+from consent_engine.errors import BrokenRecord
+from consent_engine.ports import Activation, Leased, Outside, Sms
+
+
+def pending_of(leased: Leased) -> Pending:
+    """The effect as it was leased."""
+    record = leased.order or leased.line
+    if record is None:
+        raise BrokenRecord("an effect without its record")
+    return record.effects[leased.effect]
+
+
+async def call(outside: Outside, leased: Leased) -> Outcome:
+    """Do what a leased effect wants. Bounded by the adapter's own timeout."""
+    if leased.effect == ACTIVATE and leased.order is not None:
+        return await _activate(outside, leased.order)
+    carrier, sms = _sms(leased.order, leased.effect) if leased.order else _line_sms(outside, leased)
+    return await outside.gateways[outside.routes[carrier]].send(sms)
+
+
+async def _activate(outside: Outside, order: Order) -> Outcome:
+    yes = order.last(Trigger.SAID_YES)
+    if order.state is not State.CONFIRMED or yes is None:  # no consent, no service: whatever led here
+        raise BrokenRecord("an activation that nobody confirmed")
+    if outside.bss is None:
+        return Rejected("no BSS is set up")
+    if order.effects[ACTIVATE].doubts:
+        known = await outside.bss.ask(order.id)
+        if known is not None:
+            return known
+    doc, head = order.doc, order.head_at(Trigger.SAID_YES)
+    return await outside.bss.activate(
+        Activation(order.id, order.person.msisdn, doc.plan, doc.plan_version, doc.plan_hash, yes.at, head)
+    )
+
+
+def _sms(order: Order, effect: str) -> tuple[str, Sms]:
+    purpose, n = sms_parts(effect)
+    doc = order.doc
+    ref = f"{order.id}.{purpose}.{n}"
+    valid_for = doc.policy.reply_window if purpose in _ASKING else 0
+    return doc.carrier, Sms(ref, doc.sender + doc.sub, order.person.msisdn, text_of(order, purpose), purpose, valid_for)
+
+
+_ASKING = frozenset({Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION, Purpose.RESUMED})
+"""Worth nothing once the window is over."""
+
+
+def text_of(order: Order, purpose: Purpose) -> str:
+    """What an order's SMS says: the question as frozen at the door, the others in the edition of that day."""
+    if purpose is Purpose.CONFIRMATION:
+        return order.text
+    doc = order.doc
+    subject = replace(order.subject(), still_active=order.state in ENGAGED)
+    return write(
+        purpose, subject, needs_code=order.needs_code, active_from=active_from(order), until=_until(order, purpose),
+        edition=doc.words,
+    )  # fmt: skip
+
+
+def _until(order: Order, purpose: Purpose) -> Millis:
+    """The instant that a text names: until when a person reads, or until when a yes counts."""
+    if purpose is Purpose.RESUMED:
+        return order.reply_by
+    suspected = order.last(Trigger.SUSPECTED)
+    return suspected.at + SUSPICION_LASTS_MS if suspected else 0
+
+
+def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:
+    line = leased.line
+    if line is None:
+        raise BrokenRecord("an effect without its record")
+    purpose, n = sms_parts(leased.effect)
+    carrier, *choices = line.effects[leased.effect].about
+    match purpose:
+        case Purpose.OPTED_OUT:
+            text = stopped(carrier)
+        case Purpose.HELP:
+            text = helped(carrier)
+        case Purpose.HELD:
+            text = held(carrier, int(choices[0]))
+        case _:
+            text = which_one(carrier, choices)
+    return carrier, Sms(f"{line.id}.{purpose}.{n}", outside.senders[carrier], line.msisdn, text, purpose)

@@ -1,0 +1,241 @@
+"""Performing a lane: lease what is due, do it, record what came of it, until nothing is due or the time is over.
+
+Outside calls fly on the caller's event loop (`flights`). Calls still in flight when a slice ends go on, and are
+recorded when they end.
+"""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+from consent_engine.domain.decide.outcomes import REFUSED
+from consent_engine.domain.effects import (
+    WAKE_ACTIVATE,
+    WITHOUT_CALLS,
+    Lane,
+    Millis,
+    Outcome,
+    Purpose,
+    Rejected,
+    Uncertain,
+    sms_effect,
+)
+from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.facts import Ended, Woke
+from consent_engine.domain.order.order import Order
+from consent_engine.engine.archive import MOST_WAITING, Archiver
+from consent_engine.engine.counters import Measures
+from consent_engine.engine.flights import Flights, Landed
+from consent_engine.engine.join_parts import line_timer
+from consent_engine.engine.limits import Pace
+from consent_engine.engine.outside_call import pending_of
+from consent_engine.engine.read_inbox import reading
+from consent_engine.engine.record import activating_again, barring, giving_back, line_recording, recording
+from consent_engine.engine.round_trips import Step, drive
+from consent_engine.engine.tally import Tally, word_of
+from consent_engine.errors import ConsentError, StoreUnavailable
+from consent_engine.ports import Held, Leased, Outside, Owner, Queue, Store
+
+log = logging.getLogger(__name__)
+BATCH = 200
+LINGER_S = 0.02
+"""How long a slice with nothing left to lease waits for its calls, so that its job can say what came of them.
+
+Others wait for the worker meanwhile: not for long."""
+FEW = 32
+"""So many that a slice made due it does itself, at once; more are work for others, too. As `rq_queue.MUCH`."""
+NOTIFICATION = sms_effect(Purpose.NOTIFICATION)
+
+
+@dataclass(slots=True)
+class Slice:
+    """One slice of a lane: until when, and the little that it made due in lanes that its job does itself."""
+
+    lane: Lane
+    end: float
+    own: frozenset[Lane] = frozenset()
+    made_due: Counter[Lane] = field(default_factory=Counter)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its time is over."""
+        return monotonic() >= self.end
+
+    def takes(self, lane: Lane, count: int) -> bool:
+        """Whether it does these itself; they are noted then."""
+        if lane not in self.own or self.made_due[lane] + count > FEW:
+            return False
+        self.made_due[lane] += count
+        return True
+
+
+class Performer:
+    """Performs lanes on one event loop, over one store. Not for several loops or threads."""
+
+    def __init__(self, store: Store, queue: Queue, outside: Outside, policy: Policy, pace: Pace) -> None:
+        self._store = store
+        self._queue = queue
+        self._outside = outside
+        self._policy = policy
+        self._watch = pace.watch
+        self._untold: dict[Lane, Counter[str]] = {lane: Counter() for lane in Lane}
+        self._under_way: Slice | None = None
+        self._archiver = Archiver(store, self._archived)
+        self.measures = Measures()
+        self._flights = Flights(outside, pace, self.measures, self._finish)
+
+    async def perform(self, lane: Lane, seconds: float) -> Tally:
+        """One slice: at most about `seconds` long. Raises StoreUnavailable when the store cannot be reached."""
+        return await self._perform(Slice(lane, monotonic() + seconds))
+
+    async def perform_on(self, lane: Lane, seconds: float, lanes: Collection[Lane]) -> dict[Lane, Tally]:
+        """As `perform`; what that made due in other lanes is done at once when it is little and in `lanes`.
+
+        Whoever is awake need wake nobody. Not for a lane of calls: what they make due would wait for their end.
+        """
+        own = frozenset(lanes) - {lane} if lane in WITHOUT_CALLS else frozenset()
+        first = Slice(lane, monotonic() + seconds, own)
+        tallies: dict[Lane, Tally] = {}
+        try:
+            tallies[lane] = await self._perform(first)
+        finally:
+            if not tallies or first.is_over:
+                self._wake(first.made_due)
+                first.made_due.clear()
+        for each, count in first.made_due.items():
+            try:
+                tallies[each] = await self._perform(Slice(each, first.end))
+            except StoreUnavailable as error:  # what was done before is told all the same
+                log.error("%s: not now: %s", each, error)
+                self._queue.wake(each, count)
+        return tallies
+
+    async def land(self, seconds: float) -> int:
+        """Wait for calls in flight to end and be recorded; the number still in flight after `seconds`."""
+        return await self._flights.finish(monotonic() + seconds)
+
+    def in_flight(self) -> int:
+        """Calls under way."""
+        return self._flights.count()
+
+    async def _perform(self, one: Slice) -> Tally:
+        self._under_way = one
+        try:
+            left = await (self._settle(one) if one.lane in WITHOUT_CALLS else self._call(one))
+            if one.lane is Lane.TIMER:
+                await self._archiver.rest()
+        finally:
+            self._under_way = None
+        # What ended between slices is told by the next one: a job's result misses nothing.
+        done, self._untold[one.lane] = +self._untold[one.lane], Counter()
+        return Tally(done, left)
+
+    async def _settle(self, one: Slice) -> bool:
+        """Lease and record in a lane without outside calls; whether something may be left."""
+        while leased := self._store.lease(one.lane, BATCH):
+            if one.lane is Lane.INBOUND:
+                self._record(one.lane, [self._reading(each) for each in leased])
+            else:
+                self._record(one.lane, [_waking(each, self._outside) for each in self._archiver.take(leased)])
+                await self._archiver.rest(MOST_WAITING)
+            if one.is_over:
+                return True
+            await asyncio.sleep(0)
+        return False
+
+    async def _call(self, one: Slice) -> bool:
+        """Lease and start calls in a lane that has them, as places become free; whether something may be left."""
+        while not one.is_over:
+            free = min(self._flights.free(one.lane), BATCH)
+            leased = self._store.lease(one.lane, free) if free > 0 else []
+            since = self._watch()
+            for each in leased:
+                self._start(one.lane, each, since)
+            if free > 0 and not leased:
+                await self._flights.finish(min(one.end, monotonic() + LINGER_S), [one.lane])
+                return False
+            if len(leased) < free:  # all that one part of the store had: another may have more
+                await asyncio.sleep(0)
+            else:
+                await self._flights.wait(one.end - monotonic())
+        return True
+
+    def _start(self, lane: Lane, leased: Leased, since: float) -> None:
+        if leased.barred:
+            self._record(lane, [barring(leased)])
+        elif (known := _known(leased)) is not None:
+            self._flights.land(leased, since, known)
+        else:
+            self._flights.start(lane, leased, since)
+
+    def _finish(self, lane: Lane, landed: Sequence[Landed]) -> None:
+        self._record(lane, [self._finishing(*each) for each in landed])
+
+    def _record(self, lane: Lane, steps: Sequence[Step[str]]) -> None:
+        """Run steps, count how they ended, wake the lanes they made due."""
+        driven, under_way = drive(self._store, steps), self._under_way
+        for result in driven.results:
+            word = result if isinstance(result, str) else "failed"
+            self._untold[lane][word] += 1
+            if word == "parked" and (under_way is None or lane is not under_way.lane):
+                self._queue.wake(lane, 1)  # no job is there to tell it: the next one does
+            if isinstance(result, ConsentError):
+                log.error("%s: an effect could not be decided: %s", lane, type(result).__name__)
+        self._wake({n: c for n, c in driven.due.items() if under_way is None or not under_way.takes(n, c)})
+
+    def _wake(self, due: Mapping[Lane, int]) -> None:
+        for lane, count in due.items():
+            self._queue.wake(lane, count)
+
+    def _archived(self, word: str, count: int) -> None:
+        self._untold[Lane.TIMER][word] += count
+
+    def _reading(self, leased: Leased) -> Step[str]:
+        count = yield from reading(leased, self._policy.max_attempts)
+        self._untold[Lane.INBOUND]["messages"] += count
+        return "performed"
+
+    def _finishing(self, leased: Leased, since: float, outcome: Outcome | None) -> Step[str]:
+        """Record an outcome at the store's instant: the lease's, plus what passed since by a clock that never jumps."""
+        now = leased.at + int((self._watch() - since) * 1000)
+        if outcome is None:
+            yield from giving_back(leased, now)
+            return "given_back"
+        ended = Ended(leased.effect, leased.token, outcome, random.random())  # noqa: S311 - jitter
+        if leased.order is None:
+            pending = yield from line_recording(leased, ended, self._policy, now)
+        else:
+            held = Held(Owner.ORDER, leased.effect, leased.token)
+            after = yield from recording(leased.order.id, ended, order=leased.order, now=now, held=held)
+            pending = after.effects.get(leased.effect)
+            self._measure(leased, after, now)
+        return word_of(outcome, parked=bool(pending and pending.parked))
+
+    def _measure(self, leased: Leased, after: Order, now: Millis) -> None:
+        activated = after.last(Trigger.SERVICE_ACTIVATED)
+        if leased.effect == NOTIFICATION and after.state is State.NOTIFIED and activated is not None:
+            self.measures.notified((now - activated.at) / 1000)
+
+
+def _known(leased: Leased) -> Outcome | None:
+    """The outcome that is known without a call."""
+    if leased.lost:  # started means maybe done
+        return Uncertain("lease lost")
+    why = pending_of(leased).why
+    return Rejected(why.removeprefix(REFUSED)) if why.startswith(REFUSED) else None
+
+
+def _waking(leased: Leased, outside: Outside) -> Step[str]:
+    order = leased.order
+    if order is None:
+        return (yield from line_timer(leased, outside))
+    if leased.effect == WAKE_ACTIVATE:
+        return (yield from activating_again(leased))
+    held = Held(Owner.ORDER, leased.effect, leased.token)
+    yield from recording(order.id, Woke(leased.effect, leased.token), order=order, now=leased.at, held=held)
+    return "performed"

@@ -1,0 +1,136 @@
+"""Placing: admit by a commit that names the line's version it was admitted under; on a lost race admit again."""
+
+from collections.abc import Callable
+from secrets import token_hex
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from consent_engine.domain.admission.admit import Listed, Placing, Terms, admit, millis
+from consent_engine.domain.decide.decision import giving_up, say
+from consent_engine.domain.effects import Lane, Millis, Purpose
+from consent_engine.domain.line.line import Entry, Line, line_id, order_id, request_key
+from consent_engine.domain.offer.policy import LATE_MARGIN
+from consent_engine.domain.order.order import Order
+from consent_engine.engine.record import MOST_RACES
+from consent_engine.engine.round_trips import Release, Reserve, Step, load, prove, recall, reserve, save
+from consent_engine.errors import ArchiveUnavailable, IdempotencyConflict, Malformed, Refused, StoreUnavailable
+from consent_engine.ports import Commit, LineChange, OrderChange, Word
+
+REQUEST_MAY_LAST_MS = 60_000
+"""How long a reservation without an order counts: longer than any request can still be under way."""
+
+ARCHIVED_AFTER_MS = LATE_MARGIN
+"""No order is archived sooner than so long after its call."""
+
+
+class Placed(Struct, frozen=True):
+    """The order, and whether this request made it."""
+
+    order: Order
+    created: bool
+
+
+def placing(wanted: Placing, terms: Terms, listed: Callable[[str], Listed | None], secret: str) -> Step[Placed]:
+    """Place one order. Raises Malformed, or the Refused that the door says; neither to a repeat of what was placed."""
+    order = order_id(secret, wanted.msisdn, wanted.api_key, wanted.idempotency_key)
+    key = request_key(order)
+    claimant = token_hex(8)
+    yield from _reserve(Reserve(key, wanted.request.fingerprint(), order, claimant))
+    try:
+        placed = yield from _admit(wanted, order, terms, listed, secret)
+    except (Refused, Malformed) as refusal:
+        # A refusal at the door reserves nothing; but a key stays taken while the order is here that it stands for.
+        if not isinstance(refusal, IdempotencyConflict) or (yield from _left(order)):
+            yield Release(key, claimant)
+        raise
+    if not (placed.created or placed.order.effects) and (yield from _left(order)):
+        yield Release(key, claimant)  # the archive knows the key
+    return placed
+
+
+def _left(order: str) -> Step[bool]:
+    """Whether an order is not here, or not any more."""
+    return not (yield from load([order])).orders
+
+
+def _reserve(ask: Reserve) -> Step[None]:
+    """Get the key, or raise IdempotencyConflict while it stands for another request."""
+    for _ in range(MOST_RACES):
+        claim = yield from reserve(ask)
+        if claim.taken is None:
+            return
+        _, other, at = claim.taken
+        live = (yield from load([other])).orders
+        archived = () if live else (yield from recall(request_key(other))) or ()
+        # Of an order that has left, the archive says whose the key is, and no reservation.
+        ours = any(each.id == ask.order and each.doc.request == ask.fingerprint for each in archived)
+        if not ours and (live or archived or claim.now - at < REQUEST_MAY_LAST_MS):
+            raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
+        ask = Reserve(ask.key, ask.fingerprint, ask.order, ask.claimant, claim.seen)
+    raise StoreUnavailable("too many others want this Idempotency-Key")
+
+
+def _admit(
+    wanted: Placing, order: str, terms: Terms, listed: Callable[[str], Listed | None], secret: str
+) -> Step[Placed]:
+    line_key = line_id(secret, wanted.msisdn)
+    for _ in range(MOST_RACES):
+        loaded = yield from load([order], [line_key])
+        if existing := loaded.orders.get(order):
+            if again := (yield from _again(existing, wanted)):
+                return again
+            continue
+        if archived := (yield from _archived(order, wanted, loaded.now)):
+            return archived
+        line = loaded.line(line_key)
+        salt = token_hex(16)
+        now = max(loaded.now, line.seen)
+        if wrong := wanted.request.late_errors(now):
+            raise Malformed(wrong)
+        texts = yield from _open_texts(line)
+        new, fields = admit(wanted, order, line, listed(wanted.request.plan), terms, now, salt, open_texts=texts)
+        word = yield from save(_commit(new, fields, line, wanted), prove=True)
+        if word is Word.OK:
+            return Placed(replace(new, version=1), created=True)
+    raise StoreUnavailable("too many others write to this line: the same request again is safe")
+
+
+def _open_texts(line: Line) -> Step[list[str]]:
+    """The questions of the line's open orders; hardly any line has one."""
+    waiting = [entry.order for entry in line.entries if entry.is_open]
+    return [each.text for each in (yield from load(waiting)).orders.values()] if waiting else []
+
+
+def _archived(order: str, wanted: Placing, now: Millis) -> Step[Placed | None]:
+    """What this key has made long ago: the archive remembers it when the store does not.
+
+    While the archive cannot be asked, a call agreed lately is taken all the same: its order cannot have settled and
+    been moved there since.
+    """
+    found = yield from recall(request_key(order))
+    if found is None:
+        if millis(wanted.request.call.agreed_at) < now - ARCHIVED_AFTER_MS:
+            raise ArchiveUnavailable("this may have been asked before: the same request again is safe, a little later")
+        return None
+    for each in found:
+        if each.id != order or each.doc.request != wanted.request.fingerprint():
+            raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
+        return Placed(each, created=False)
+    return None
+
+
+def _again(existing: Order, wanted: Placing) -> Step[Placed | None]:
+    """The same request once more: the same order, proven durable like the first time; None when it left meanwhile."""
+    if existing.doc.request != wanted.request.fingerprint():
+        raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
+    return Placed(existing, created=False) if (yield from prove(existing.id)) else None
+
+
+def _commit(new: Order, fields: dict[str, str], line: Line, wanted: Placing) -> Commit:
+    ask = say(Purpose.CONFIRMATION, new.doc.placed_at)
+    order = OrderChange(new, 0, None, fields, (ask, giving_up(new)))
+    seen = str(max(line.seen, new.doc.placed_at))
+    stamp = {f"o:{new.id}": Entry.of(new).kept(), "msisdn": str(wanted.msisdn), "seen": seen}
+    stamp |= dict.fromkeys(line.aged, "")
+    return Commit("place", order, LineChange(line.id, line.version, stamp), wakes=frozenset({Lane.SMS}))

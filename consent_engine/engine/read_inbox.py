@@ -1,0 +1,102 @@
+"""Reading a line's inbox: message by message, in the order in which they reached us, each with all that follows."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
+
+from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.decide.decide import decide
+from consent_engine.domain.decide.decision import Drop, stood_off
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.inbox import UnreadReply
+from consent_engine.domain.interpret.interpret import Reading, understand, wanted
+from consent_engine.domain.line.line import Line, Unread
+from consent_engine.domain.order.order import Order
+from consent_engine.engine.record import MOST_RACES, commit_of, told, wakes_of
+from consent_engine.engine.round_trips import Loaded, Step, load, save
+from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavailable
+from consent_engine.ports import Commit, Held, Leased, LineChange, Owner, Word
+
+log = logging.getLogger(__name__)
+
+
+def reading(leased: Leased, max_attempts: int) -> Step[int]:
+    """Read what a leased line has unread; the number of messages that were consumed by us."""
+    line = leased.line
+    if line is None:
+        raise BrokenRecord("a read without a line")
+    held = Held(Owner.LINE, leased.effect, leased.token)
+    if not leased.unread:  # consumed by somebody whose lease we were given: nothing is left to do
+        yield from save(Commit("", line=LineChange(line.id, drop=((leased.effect, Drop.ANYWAY),)), held=held))
+        return 0
+    poisoned = leased.lost and leased.token > max_attempts
+    loaded: Loaded | None = Loaded(leased.at, {}, {line.id: line})
+    for n, message in enumerate(leased.unread):
+        behind = leased.unread[n + 1 :]
+        ours = yield from _one(loaded, line.id, message, behind, held, poisoned=poisoned and n == 0)
+        if not ours:
+            return n
+        loaded = None
+    return len(leased.unread)
+
+
+def _one(
+    loaded: Loaded | None, line_id: str, message: Unread, behind: Sequence[Unread], held: Held,
+    *, poisoned: bool,
+) -> Step[bool]:  # fmt: skip
+    """Read one message; False when the line is no longer ours."""
+    waits = any(isinstance(m.body, UnreadReply) for m in behind)
+    barred = False
+    for _ in range(MOST_RACES):
+        if loaded is None:
+            loaded = yield from load(lines=[line_id])
+        now, line = loaded.now, loaded.line(line_id)
+        ids = [] if poisoned else wanted(line, message)
+        found = (yield from load(ids)).orders if ids else {}  # what others asked for in this round is in it, too
+        orders = {order: found[order] for order in ids if order in found}
+        meant = Reading(unmatched="lost_reader") if poisoned else understand(line, orders, message, waits=waits)
+        word = yield from _save(line, orders, message, meant, held, now, release=not behind, barred=barred)
+        if word in {Word.OK, Word.SAME}:
+            return True
+        if word in {Word.LOST, Word.FRONT}:
+            return False
+        waits, barred = waits or word is Word.GUARDED, barred or word is Word.BARRED
+        loaded = None
+    raise StoreUnavailable("too many others change this line")
+
+
+def _save(
+    line: Line, orders: Mapping[str, Order], message: Unread, meant: Reading, held: Held, now: Millis,
+    *, release: bool, barred: bool,
+) -> Step[Word]:  # fmt: skip
+    """Commit order by order; the last commit consumes the message. A repeat finds what was done by its op."""
+    try:
+        decided = [(orders[o], fact, decide(orders[o], fact, now)) for o, fact in meant.facts if o in orders]
+    except (BrokenRecord, IllegalTransition) as error:
+        log.error("line %s: a message cannot be decided: %s", line.id, type(error).__name__)
+        decided, meant = [], Reading(unmatched="undecidable")
+    todo = [(o, fact, stood_off(d, now) if barred else d) for o, fact, d in decided if not d.is_void]
+    fields = {**dict.fromkeys(line.aged, ""), **meant.fields}
+    for n, (order, fact, decision) in enumerate(todo):
+        # What the line itself wants goes with the first commit: whoever reads again after a crash finds it asked for.
+        change = LineChange(line.id, line.version + n)
+        if n == 0:
+            change = replace(change, fields=fields, put=meant.put, drop=meant.drop)
+        if n == len(todo) - 1:
+            change = replace(change, consume=message.key, release=release)
+        commit, _ = commit_of(order, decision, fact.op, now, held, change)
+        word = yield from save(commit)
+        if word not in {Word.OK, Word.SAME}:
+            return word
+        told(order, decision)
+    if todo:
+        return Word.OK
+    entries = [_kept(line, message, meant.unmatched)] if meant.unmatched else []
+    change = LineChange(line.id, line.version, fields, meant.put, meant.drop, message.key, release)
+    return (yield from save(Commit("", None, change, held, None, entries, wakes_of(meant.put, now))))
+
+
+def _kept(line: Line, message: Unread, why: str) -> str:
+    """A message that answered nothing, as the stream keeps it (evidence: it holds the person's words)."""
+    return compact({"why": why, "line": line.id, "at": message.at, "key": message.key, "message": message.body})

@@ -1,0 +1,172 @@
+"""The door for messages: replies, delivery reports and refusals become entries of their lines' inboxes."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
+
+from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.grammar import Keyword, Read, of_a_fragment, read
+from consent_engine.domain.inbox import UnreadRefusal, UnreadReport, kept_message
+from consent_engine.domain.inbox.parts import can_be_joined
+from consent_engine.domain.line.line import keyed, line_id
+from consent_engine.domain.line.restriction import EVERY_CARRIER
+from consent_engine.domain.msisdn import Msisdn, slot
+from consent_engine.domain.order.event import storable
+from consent_engine.domain.sms import DeliveryReport, Reply
+from consent_engine.engine.enqueue import posted_reply, texts_sent
+from consent_engine.engine.join_parts import driven, gathering
+from consent_engine.engine.round_trips import Step
+from consent_engine.errors import ArchiveUnavailable
+from consent_engine.ports import Outside, Posted, Store, Stored
+
+
+class RefusalAsked(Struct, frozen=True):
+    """Never again, said by voice or report, or written by ops. carrier '*': all. by: who wrote it down."""
+
+    msisdn: Msisdn
+    carrier: str
+    door: str
+    by: str
+    ref: str = ""
+
+
+Incoming = Reply | DeliveryReport | RefusalAsked
+
+
+class Door:
+    """Takes messages in: each once, each to its line, a refusal in force before anybody reads it."""
+
+    def __init__(self, store: Store, outside: Outside, secret: str) -> None:
+        self._store = store
+        self._outside = outside
+        self._secret = secret
+
+    def receive(self, messages: Sequence[Incoming]) -> list[Stored]:
+        """Put messages into their lines' inboxes, each once, proven durable; reports on nothing of ours go aside."""
+        messages = [replace(m, ref=storable(m.ref)) if isinstance(m, DeliveryReport) else m for m in messages]
+        reports = [m for m in messages if isinstance(m, DeliveryReport)]
+        lines = dict(zip([m.ref for m in reports], self._lines_of(reports), strict=True))
+        archived = self._archived([ref.split(".")[0] for ref, line in lines.items() if not line])
+        parts = {n: step for n, m in enumerate(messages) if isinstance(m, Reply) and (step := self._gathering(m))}
+        said = self._read([m for n, m in enumerate(messages) if isinstance(m, Reply) and n not in parts])
+        stored = dict(zip(parts, driven(self._store, list(parts.values())), strict=True))
+        posted: dict[int, Posted] = {}
+        unmatched = []
+        for n, message in enumerate(messages):
+            if isinstance(message, DeliveryReport) and not lines[message.ref]:
+                why = archived.get(message.ref.split(".")[0], "no_such_sms")
+                unmatched.append(compact({"why": why, "message": _report(message)}))
+            elif n not in parts:
+                posted[n] = self._posted(message, lines, said)
+        if posted:
+            stored |= zip(posted, self._store.receive(list(posted.values())), strict=True)
+        if unmatched:
+            self._store.unmatched(unmatched)
+        return [stored.get(n, Stored(is_new=True, at=0)) for n in range(len(messages))]
+
+    def _lines_of(self, reports: Sequence[DeliveryReport]) -> list[str | None]:
+        """The line whose inbox a report goes to; None when its ref is none of ours."""
+        if not reports:
+            return []
+        owners = [report.ref.split(".")[0] for report in reports]
+        lines = self._store.line_of(owners)
+        lost = [owner for owner, line in zip(owners, lines, strict=True) if line is None]
+        ours = self._store.load(lines=lost)[2] if lost else {}
+        return [
+            line or (owner if owner in ours and ours[owner].version else None)
+            for owner, line in zip(owners, lines, strict=True)
+        ]
+
+    def _archived(self, owners: Sequence[str]) -> dict[str, str]:
+        """Why a report comes too late: its order is in the archive, or may be. It is kept all the same."""
+        if not owners:
+            return {}
+        try:
+            return dict.fromkeys(self._store.load(owners)[1], "archived")
+        except ArchiveUnavailable:
+            return dict.fromkeys(owners, "unknown_here")
+
+    def _posted(self, message: Incoming, lines: dict[str, str | None], said: dict[str, Read]) -> Posted:
+        match message:
+            case Reply():
+                return self._reply(message, said[_name(message)])
+            case DeliveryReport():
+                line = lines[message.ref] or ""
+                parts = (message.ref, message.message_id, str(message.segment), message.status)
+                key = keyed(self._secret, "dlr", message.gateway, *parts)
+                return Posted(line, "", key, kept_message(_report(message)))
+            case RefusalAsked():
+                key = keyed(self._secret, "refusal", uuid.uuid4().hex)
+                body = kept_message(UnreadRefusal(" ".join(self._scope(message.carrier)), message.door, message.by))
+                line = line_id(self._secret, message.msisdn)
+                return Posted(line, message.msisdn, key, body, (message.carrier,), message.door, message.ref, once=True)
+
+    def _scope(self, carrier: str) -> tuple[str, ...]:
+        return tuple(self._outside.senders) if carrier == EVERY_CARRIER else (carrier,)
+
+    def _read(self, replies: Sequence[Reply]) -> dict[str, Read]:
+        """What replies mean, by their texts and numbers; what is quoted out of a text of ours holds nothing."""
+        found = {_name(reply): read(storable(reply.text)) for reply in replies}
+        held = [reply for reply in replies if found[_name(reply)].keyword is Keyword.HOLD]
+        if held:
+            sent = self._sent({line_id(self._secret, reply.msisdn) for reply in held})
+            for reply in held:
+                texts = sent.get(line_id(self._secret, reply.msisdn), ())
+                found[_name(reply)] = read(storable(reply.text), sent=texts)
+        return found
+
+    def _sent(self, lines: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The texts that orders of these lines may have sent."""
+        _, _, known = self._store.live(lines=list(lines))
+        _, orders, _ = self._store.live([entry.order for line in known.values() for entry in line.entries])
+        return {line.id: texts_sent(line, orders) for line in known.values()}
+
+    def _reply(self, reply: Reply, said: Read) -> Posted:
+        """The door reads the reply: what it restricts is in force in the same commit that stores it."""
+        said = said if reply.whole else of_a_fragment(said)
+        return posted_reply(self._outside, self._line(reply), self._key(reply), reply, said)
+
+    def _line(self, reply: Reply) -> str:
+        return line_id(self._secret, reply.msisdn)
+
+    def _key(self, reply: Reply) -> str:
+        # Who repeats a post repeats its id, our number, words and instant. Gateways reuse ids, and a STOP must not
+        # drown: where no instant is given, only what comes soon enough to be a repeat is one.
+        dated = reply.written_at is not None
+        parts = (reply.gateway, reply.message_id, reply.to, *[str(reply.written_at)] * dated, reply.text)
+        return keyed(self._secret, "mo at" if dated else "mo", *parts)
+
+    def _gathering(self, reply: Reply) -> Step[Stored] | None:
+        """What puts a part where it waits for the others; None for what need not wait, or cannot."""
+        part = reply.part
+        if part is None or reply.whole or reply.data or not can_be_joined(part):
+            return None
+        name = keyed(self._secret, "parts", reply.gateway, reply.to, part.reference, str(part.of))[:16]
+        return gathering(self._outside, self._line(reply), name, self._key(reply), reply, part)
+
+
+def _name(reply: Reply) -> str:
+    return f"{reply.msisdn} {reply.text}"
+
+
+def owner_of(message: Incoming) -> str:
+    """What says which part of the store a message belongs to: an id, or a slot."""
+    return message.ref.split(".")[0] if isinstance(message, DeliveryReport) else f"{slot(message.msisdn):04x}"
+
+
+def _report(report: DeliveryReport) -> UnreadReport:
+    owner, purpose, n = (*report.ref.split("."), "", "")[:3]
+    return UnreadReport(
+        owner=owner,
+        effect=f"sms.{purpose}.{n}",
+        gateway=report.gateway,
+        id=storable(report.message_id),
+        status=report.status,
+        segment=report.segment,
+        segments=report.segments,
+        error=storable(report.error),
+        at=report.at,
+        alone=report.alone or UNSET,
+    )

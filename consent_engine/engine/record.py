@@ -1,0 +1,211 @@
+"""The one way to change an order: load, decide, commit by compare-and-set; on a lost race again, within a bound."""
+
+import logging
+import secrets
+from collections.abc import Iterator, Sequence
+
+from msgspec.structs import replace
+
+from consent_engine.domain.decide.decide import decide
+from consent_engine.domain.decide.decision import PARKED, Decision, Drop, Put, stood_off
+from consent_engine.domain.decide.outcomes import on_line_outcome
+from consent_engine.domain.effects import ACTIVATE, READ, WAKE_ACTIVATE, Lane, Millis, Pending, lane_of
+from consent_engine.domain.lifecycle import Trigger
+from consent_engine.domain.line.line import Entry
+from consent_engine.domain.line.restriction import names_barring
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.facts import Barred, Ended, Fact, Woke
+from consent_engine.domain.order.order import Order, sealed
+from consent_engine.engine.round_trips import Step, load, save
+from consent_engine.errors import BrokenRecord, NothingParked, OrderNotFound, StoreUnavailable
+from consent_engine.ports import Commit, Held, Leased, LineChange, OrderChange, Owner, Word
+
+log = logging.getLogger(__name__)
+MOST_RACES = 20
+
+
+def salts() -> Iterator[str]:
+    """Salts for person parts: random, so that a hash tells nothing of a number that can be guessed."""
+    while True:
+        yield secrets.token_hex(16)
+
+
+def commit_of(
+    before: Order, decision: Decision, op: str, now: Millis, held: Held | None = None, line: LineChange | None = None
+) -> tuple[Commit, Order]:
+    """A decision as the store takes it, and the order as it then is.
+
+    The held effect goes unless the decision puts it again. What a reply is matched with is stamped on the line, and
+    when the question was handed over: no reply to it may seem older.
+    """
+    after, fields = sealed(decision.order, decision.events, salts())
+    drop = _with_held(decision, held)
+    asked = any(event.trigger is Trigger.CONFIRMATION_ACCEPTED for event in decision.events)
+    if asked:
+        fields["reply_by"] = str(after.reply_by)
+    stamps = _stamps(before, after, asked=asked)
+    if stamps is not None:
+        line = line or LineChange(before.line)
+        line = replace(line, fields={**line.fields, **stamps, "seen": str(now)})
+    begins = ACTIVATE not in before.effects and any(put.effect == ACTIVATE for put in decision.put)
+    barring = names_barring(after.doc.carrier) if begins else ()
+    order = OrderChange(after, before.version, before.state, fields, decision.put, drop, barring)
+    wakes = wakes_of(decision.put, now) | (wakes_of(line.put, now) if line else frozenset())
+    return Commit(op, order, line, held, decision.guard, wakes=wakes), _stood(before, after, decision)
+
+
+def _stamps(before: Order, after: Order, *, asked: bool) -> dict[str, str] | None:
+    """What the line must know of this: nothing (None), the instant alone ({}), or how the order ended."""
+    if after.state.settled and not before.state.settled:
+        return {f"o:{before.id}": Entry.of(after).kept()}
+    return {} if asked else None
+
+
+def _with_held(decision: Decision, held: Held | None) -> tuple[tuple[str, Drop], ...]:
+    if held is None or held.owner is not Owner.ORDER:
+        return decision.drop
+    again = any(put.effect == held.effect for put in decision.put)
+    named = any(effect == held.effect for effect, _ in decision.drop)
+    return decision.drop if again or named else (*decision.drop, (held.effect, Drop.ANYWAY))
+
+
+def _stood(before: Order, after: Order, decision: Decision) -> Order:
+    """The order as the store has it once this is saved."""
+    dropped = {effect for effect, _ in decision.drop}
+    effects = {effect: pending for effect, pending in before.effects.items() if effect not in dropped}
+    effects |= {put.effect: put.pending for put in decision.put}
+    return Order(
+        after.doc, after.person, after.line, after.state, before.version + 1, after.head, after.events, effects,
+        after.publics,
+    )  # fmt: skip
+
+
+def wakes_of(puts: Sequence[Put], now: Millis) -> frozenset[Lane]:
+    """The lanes in which `puts` make something due at once."""
+    return frozenset([lane_of(put.effect) for put in puts if put.due != PARKED and put.due <= now])
+
+
+def told(before: Order, decision: Decision) -> None:
+    """One line an event: ids, never a person."""
+    for event in decision.events:
+        log.info("order %s: %s, now %s", before.id, event.trigger.value, decision.order.state.value)
+
+
+def recording(
+    order_id: str,
+    fact: Fact,
+    *,
+    order: Order | None = None,
+    now: Millis = 0,
+    held: Held | None = None,
+    prove: bool = False,
+) -> Step[Order]:
+    """Record a fact. order, now: as leased a moment ago, to save the first load.
+
+    Raises OrderNotFound, whatever `decide` raises, and StoreUnavailable after too many lost races.
+    """
+    barred = False
+    for _ in range(MOST_RACES):
+        if order is None:
+            loaded = yield from load([order_id])
+            now, order = loaded.now, loaded.orders.get(order_id)
+        if order is None:
+            raise OrderNotFound("no such order")
+        decision = decide(order, fact, now)
+        decision = stood_off(decision, now) if barred else decision
+        if decision.is_void and held is None and not prove:
+            return order
+        commit, after = commit_of(order, decision, fact.op, now, held)
+        word = yield from save(commit, prove=prove)
+        if word is Word.OK:
+            told(order, decision)
+            return after
+        if word is Word.GUARDED and isinstance(fact, Ended | Woke):
+            fact = replace(fact, waits=True)
+        held = None if word is Word.LOST else held
+        barred = barred or word is Word.BARRED
+        order = None
+    raise StoreUnavailable("too many others change this order: the same request again is safe")
+
+
+def activating_again(leased: Leased) -> Step[str]:
+    """An activation that a restriction barred is tried again; where a refusal still bars it, and no message that
+    refused is left to be read, the refusal ends the order.
+    """
+    order = leased.order
+    if order is None:
+        raise BrokenRecord("an activation without an order")
+    held = Held(Owner.ORDER, leased.effect, leased.token)
+    fact = Woke(leased.effect, leased.token)
+    after = yield from recording(order.id, fact, order=order, now=leased.at, held=held)
+    if WAKE_ACTIVATE not in after.effects:
+        return "performed"
+    loaded = yield from load(lines=[order.line])
+    line = loaded.line(order.line)
+    refusal = line.refusal(order.doc.carrier)
+    if refusal is not None and READ not in line.effects:
+        yield from recording(order.id, Barred((refusal.name,), loaded.now))
+    return "performed"
+
+
+def barring(leased: Leased) -> Step[str]:
+    """Record that an activation was not given to us, since restrictions bar it."""
+    order = leased.order
+    if order is None:
+        raise BrokenRecord("an activation without an order")
+    yield from recording(order.id, Barred(tuple(leased.barred), leased.at), order=order, now=leased.at)
+    return "barred"
+
+
+def giving_back(leased: Leased, now: Millis) -> Step[None]:
+    """Undo a lease whose call was never begun: as if it had not been leased."""
+    record = leased.order or leased.line
+    if record is None:
+        return
+    pending = record.effects[leased.effect]
+    fresh = pending.attempts == 1
+    back = replace(
+        pending, attempts=pending.attempts - 1, leased_at=0,
+        first_at=0 if fresh else pending.first_at, last_at=0 if fresh else pending.last_at,
+    )  # fmt: skip
+    put = Put(leased.effect, now, back)
+    if leased.line is not None:
+        held = Held(Owner.LINE, leased.effect, leased.token)
+        yield from save(Commit("", line=LineChange(leased.line.id, put=(put,)), held=held))
+        return
+    order, held = leased.order, Held(Owner.ORDER, leased.effect, leased.token)
+    for _ in range(MOST_RACES):
+        if order is None:
+            return
+        commit, _ = commit_of(order, Decision(order, put=(put,)), "", now, held)
+        if (yield from save(commit)) is not Word.STALE:
+            return
+        order = (yield from load([order.id])).orders.get(order.id)
+
+
+def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) -> Step[Pending | None]:
+    """Record how an SMS of the line's own ended: it goes, or waits for another try."""
+    line = leased.line
+    if line is None:
+        raise BrokenRecord("an effect without its record")
+    put = on_line_outcome(ended, line.effects[ended.effect], policy, now)
+    held = Held(Owner.LINE, ended.effect, ended.token)
+    change = LineChange(line.id, put=(put,) if put else (), drop=() if put else ((ended.effect, Drop.ANYWAY),))
+    yield from save(Commit("", line=change, held=held))
+    return put.pending if put else None
+
+
+def retrying(line_id: str) -> Step[None]:
+    """Do what is parked of a line's own now; raises NothingParked."""
+    for _ in range(MOST_RACES):
+        loaded = yield from load(lines=[line_id])
+        line = loaded.line(line_id)
+        parked = {effect: pending for effect, pending in line.effects.items() if pending.parked}
+        if not parked:
+            raise NothingParked("nothing of this line stands on the stuck list")
+        put = tuple(Put(e, loaded.now, replace(p, parked=0, leased_at=0)) for e, p in parked.items())
+        wakes = wakes_of(put, loaded.now)
+        word = yield from save(Commit("", line=LineChange(line_id, line.version, put=put), wakes=wakes), prove=True)
+        if word is Word.OK:
+            return
+    raise StoreUnavailable("too many others write to this line: the same request again is safe")

@@ -1,0 +1,187 @@
+"""Suspicions: replies that may be a refusal. People list and decide them; undecided for a day, they are refusals."""
+
+import re
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.decide.decision import Drop, Put
+from consent_engine.domain.effects import WAKE_UNDECIDED, Millis
+from consent_engine.domain.grammar import folded
+from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, kept_message
+from consent_engine.domain.line.line import Line, keyed
+from consent_engine.domain.line.restriction import EVERY_CARRIER, SUSPICION_LASTS_MS, Kind, Restriction, name_of
+from consent_engine.domain.msisdn import contains_number, hidden
+from consent_engine.engine.record import MOST_RACES
+from consent_engine.engine.round_trips import Step, load, post, save
+from consent_engine.errors import BrokenRecord, FieldError, Malformed
+from consent_engine.ports import Commit, Held, Leased, LineChange, Owner, Posted, Standing, Word
+
+BY_ENGINE = "engine"
+PAGE, MOST_GROUPED = 500, 5_000
+ID = r"[0-9a-f]{28}\.(\*|[a-z]{1,20})\.[0-9]{1,15}"
+"""What an id looks like: line, carrier, and the newest act that the suspicion stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldText:
+    """A suspicion as a person sees it: no number, in its text neither.
+
+    id: names it as it was seen · group: the same for the same words
+    """
+
+    id: str
+    carrier: str
+    reason: str
+    text: str
+    group: str
+    since: Millis
+    until: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class HeldGroup:
+    """Suspicions of the same words, newest first, to be decided at once. since, until: of the oldest."""
+
+    group: str
+    reason: str
+    text: str
+    ids: tuple[str, ...]
+    since: Millis
+    until: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """How many suspicions are decided; gone, or changed since they were seen; or of the decider's own call."""
+
+    decided: int
+    gone: int
+    own_call: int
+
+
+def held_of(secret: str, standing: Sequence[Standing]) -> list[HeldText]:
+    """Suspicions of a list, as a person sees them."""
+    found = [(each.line, each.restriction) for each in standing if each.restriction is not None]
+    return [_held(secret, line, restriction, hidden(restriction.words)) for line, restriction in found]
+
+
+def _held(secret: str, line: str, of: Restriction, text: str) -> HeldText:
+    return HeldText(
+        id=f"{line}.{of.carrier}.{of.newest}", carrier=of.carrier, reason=of.reason, text=text,
+        group=keyed(secret, "held", "".join(folded(text).split())), since=of.since,
+        until=of.since + SUSPICION_LASTS_MS,
+    )  # fmt: skip
+
+
+def grouped(page: Callable[[str, int], tuple[list[HeldText], str]]) -> tuple[list[HeldGroup], bool]:
+    """Suspicions grouped by their words, the first deadline first; and whether more than MOST_GROUPED stand.
+
+    page: as `Engine.held`
+    """
+    found: dict[str, list[HeldText]] = {}
+    cursor = ""
+    for _ in range(MOST_GROUPED // PAGE):
+        rows, cursor = page(cursor, PAGE)
+        for each in rows:
+            found.setdefault(each.group, []).append(each)
+        if not cursor:
+            break
+    groups = [
+        HeldGroup(name, same[-1].reason, same[-1].text, tuple(each.id for each in same), same[-1].since, same[-1].until)
+        for name, same in found.items()
+    ]
+    return sorted(groups, key=lambda each: (each.until, each.group)), bool(cursor)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The meaning of an id: a suspicion of a line, and the newest act that it stood for when it was seen."""
+
+    line: str
+    carrier: str
+    newest: Millis
+
+    @classmethod
+    def read(cls, told: str) -> "Seen":
+        """Read an id of a list; raises Malformed."""
+        if not re.fullmatch(ID, told):
+            raise Malformed([FieldError("ids", "invalid_id", "take them from the list of what is held, as they are")])
+        line, carrier, newest = told.split(".")
+        return cls(line, carrier, int(newest))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A decision on suspicions: a refusal, or none and why. Raises Malformed for a reason that cannot be kept."""
+
+    refusal: bool
+    by: str
+    reason: str
+    carriers: tuple[str, ...]
+    """every carrier, for a suspicion against all"""
+
+    def __post_init__(self) -> None:
+        """Look at the reason: it stands in an event, which outlives the erasure of a person."""
+        if not (self.refusal or self.reason):
+            raise Malformed([FieldError("reason", "missing", "must be given: why it was no refusal")])
+        if contains_number(self.reason):
+            raise Malformed([FieldError("reason", "contains_number", "must not contain a telephone number")])
+
+
+def deciding(seen: Seen, decision: Decision, now: Millis) -> Step[str]:
+    """Decide one suspicion as it was seen: 'decided', 'gone', or 'own_call' (an agent may not judge its own call)."""
+    loaded = yield from load(lines=[seen.line])
+    line = loaded.line(seen.line)
+    restriction = line.named(name_of(Kind.SUSPECTED, seen.carrier))
+    if restriction is None or restriction.newest != seen.newest:
+        return "gone"
+    orders = (yield from load([entry.order for entry in line.entries])).orders.values()
+    if any(decision.by in {order.doc.placed_by, order.doc.agent} for order in orders):
+        return "own_call"
+    stored = yield from post(_decided(line, restriction, decision, now))
+    return "gone" if stored.gone else "decided"
+
+
+def _decided(line: Line, restriction: Restriction, decision: Decision, now: Millis) -> Posted:
+    """The message that decides: a refusal by the door it came through, or that it was none."""
+    carriers = decision.carriers if restriction.carrier == EVERY_CARRIER else (restriction.carrier,)
+    kind = UnreadRefusal if decision.refusal else UnreadClearance
+    body = kind(carriers=" ".join(carriers), by=decision.by, door=restriction.door, reason=decision.reason)
+    # The words stay with their message, where they age: in an order's history, or with what answered nothing.
+    kept = {
+        "line": line.id, "carrier": restriction.name, "by": decision.by, "evidence": decision.reason, "at": now,
+        "ref": restriction.ref, "since": restriction.since,
+    }  # fmt: skip
+    return Posted(
+        line.id, "", f"decide-{uuid.uuid4().hex}", kept_message(body),
+        makes=(restriction.carrier,) if decision.refusal else (), door=restriction.door, ref=restriction.ref,
+        decides=restriction.name, decided=restriction.newest, lifting="" if decision.refusal else compact(kept),
+    )  # fmt: skip
+
+
+def overdue(leased: Leased, carriers: Sequence[str]) -> Step[str]:
+    """A line's suspicions that are undecided after their day become refusals; the timer goes, or waits for the next."""
+    line = leased.line
+    if line is None:
+        raise BrokenRecord("a timer without its record")
+    decision = Decision(refusal=True, by=BY_ENGINE, reason="undecided", carriers=tuple(carriers))
+    for suspicion in _suspicions(line):
+        if suspicion.since + SUSPICION_LASTS_MS <= leased.at:
+            yield from post(_decided(line, suspicion, decision, leased.at))
+    held = Held(Owner.LINE, leased.effect, leased.token)
+    for _ in range(MOST_RACES):
+        # A suspicion that came meanwhile put no timer, because this one stood: it goes only when no suspicion is left.
+        line = (yield from load(lines=[line.id])).line(line.id)
+        due = min((each.since + SUSPICION_LASTS_MS for each in _suspicions(line)), default=None)
+        put = () if due is None else (Put(WAKE_UNDECIDED, due),)
+        drop = ((leased.effect, Drop.ANYWAY),) if due is None else ()
+        change = LineChange(line.id, line.version, put=put, drop=drop)
+        if (yield from save(Commit("", line=change, held=held))) is not Word.STALE:
+            break
+    return "performed"
+
+
+def _suspicions(line: Line) -> Iterator[Restriction]:
+    return (each for each in line.restrictions if each.kind is Kind.SUSPECTED)
