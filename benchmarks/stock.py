@@ -24,10 +24,11 @@ from consent_engine.adapters.redis.keys import DAY_MS, Cell
 from consent_engine.config.settings import Settings
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import WAKE_REMINDER, WAKE_WINDOW, Lane
+from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import keyed, line_id, order_id
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.order.event import chain, digest
+from consent_engine.domain.order.event import chain
 from consent_engine.domain.sms import Reply
 from consent_engine.engine.engine import Engine
 from consent_engine.wiring import Installation, installation

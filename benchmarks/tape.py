@@ -177,7 +177,7 @@ def dial(server: EmbeddedServer) -> socket.socket:
 def loaded(server: EmbeddedServer, names: set[str]) -> dict[str, str]:
     """Load the scripts; their hashes."""
     client = connect(server.url)
-    folder = Path(wiring.__file__).parent / "adapters" / "lua"
+    folder = Path(wiring.__file__).parent / "adapters" / "redis" / "lua"
     return {name: str(client.script_load((folder / f"{name}.lua").read_text())) for name in names}
 
 

@@ -19,19 +19,11 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order.facts import CancelAsked, ResendAsked, RetryAsked
 from consent_engine.domain.order.order import Order
+from consent_engine.engine import listing
 from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.archive import Asked, ask_to_move
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.limits import EASY, Pace
-from consent_engine.engine.listing import (
-    Filter,
-    Page,
-    RefusalsPage,
-    orders_of_page,
-    orders_page,
-    read_cursor,
-    refusals_page,
-)
 from consent_engine.engine.perform import Performer
 from consent_engine.engine.place import Placed, placing
 from consent_engine.engine.receive import Door, Incoming, RefusalAsked, owner_of
@@ -172,17 +164,17 @@ class Engine:
         """Send the question again; raises NotWaiting and TooManyResends."""
         return self._record(order_id, ResendAsked(f"resend:{uuid.uuid4().hex[:12]}", by))
 
-    def orders(self, wanted: Filter, cursor: str = "", limit: int = 50) -> Page:
+    def orders(self, wanted: listing.Filter, cursor: str = "", limit: int = 50) -> listing.Page:
         """A page of orders, newest first."""
-        return orders_page(self.store, wanted, cursor, limit)
+        return listing.orders_page(self.store, wanted, cursor, limit)
 
-    def orders_of(self, msisdn: Msisdn, cursor: str = "", limit: int = 50) -> Page:
+    def orders_of(self, msisdn: Msisdn, cursor: str = "", limit: int = 50) -> listing.Page:
         """A page of a number's orders, newest first."""
-        return orders_of_page(self.store, self.line(msisdn), cursor, limit)
+        return listing.orders_of_page(self.store, self.line(msisdn), cursor, limit)
 
-    def refusals(self, cursor: str = "", limit: int = 50) -> RefusalsPage:
+    def refusals(self, cursor: str = "", limit: int = 50) -> listing.RefusalsPage:
         """A page of refusals, newest first."""
-        return refusals_page(self.store, cursor, limit)
+        return listing.refusals_page(self.store, cursor, limit)
 
     def lift(self, msisdn: Msisdn, carrier: str, by: str, evidence: str, act_at: Millis) -> LiftedWord:
         """Lift a refusal on the subscriber's own act at `act_at`, which is kept. A newer act is not undone by it."""
@@ -192,7 +184,7 @@ class Engine:
 
     def held(self, cursor: str = "", limit: int = 50) -> tuple[list[HeldText], str]:
         """Replies that a person must read, newest first, and the cursor of the next page ('' at the end)."""
-        rows = self.store.restrictions(Kind.SUSPECTED, read_cursor(cursor), limit)
+        rows = self.store.restrictions(Kind.SUSPECTED, listing.read_cursor(cursor), limit)
         last = f"{rows[-1].at}-{rows[-1].name}" if len(rows) == limit else ""
         return held_of(self._secret, rows), last
 

@@ -13,10 +13,11 @@ from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_LINE, WAKE_PARTS, WAKE_UNDECIDED, Millis
 from consent_engine.domain.grammar import Keyword, Read, counted, of_a_fragment, read
+from consent_engine.domain.hashing import digest
 from consent_engine.domain.inbox.parts import MOST_REPLIES, Gathered, Piece
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.order.event import digest, storable
+from consent_engine.domain.order.event import storable
 from consent_engine.domain.sms import Part, Reply
 from consent_engine.engine.enqueue import posted_reply, texts_sent
 from consent_engine.engine.record import MOST_RACES

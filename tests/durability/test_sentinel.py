@@ -9,7 +9,7 @@ from time import monotonic
 import pytest
 from redis.exceptions import ConnectionError as Unreachable
 
-from consent_engine.adapters.redis import client
+from consent_engine.adapters.redis import client as redis_client
 from consent_engine.adapters.redis.client import Calls, Wire, connect
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.domain.effects import Lane
@@ -99,7 +99,7 @@ def test_with_replicas_nothing_is_acknowledged_that_only_the_master_has(trio, mo
         made.place(key="while all is well")
         cut_off(trio)
         with monkeypatch.context() as patient:
-            patient.setattr(client, "PROOF_TIMEOUT_MS", 600)
+            patient.setattr(redis_client, "PROOF_TIMEOUT_MS", 600)
             with pytest.raises(NotDurable):
                 made.place("13900139002", key="once")
         together(trio)

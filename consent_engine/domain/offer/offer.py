@@ -9,8 +9,8 @@ from functools import lru_cache
 from msgspec import Struct
 
 from consent_engine.domain.canonical_json import compact, parsed
+from consent_engine.domain.hashing import digest
 from consent_engine.domain.offer.policy import Policy
-from consent_engine.domain.order.event import digest
 
 
 class Offer(Struct, frozen=True):

@@ -7,9 +7,10 @@ from msgspec import Struct
 
 from consent_engine.domain.canonical_json import compact, parsed
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.hashing import HASH_LENGTH
 from consent_engine.domain.offer.offer import Offer
 from consent_engine.domain.offer.policy import Policy
-from consent_engine.domain.order.event import HASH_LENGTH, salted
+from consent_engine.domain.order.event import salted
 
 
 class Call(Struct, frozen=True):

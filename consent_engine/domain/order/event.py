@@ -4,8 +4,6 @@ The chain hashes the public part, which names the salted hash of the person part
 (numbers, texts, raw messages) later leaves every chain, proof and count valid.
 """
 
-import hashlib
-from binascii import b2a_base64
 from collections.abc import Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -13,12 +11,10 @@ from msgspec import Struct
 
 from consent_engine.domain.canonical_json import Reader, canonical, compact, parsed
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.order.details import KINDS, Detail
 
-HASH_LENGTH = 43
-"""Of a SHA-256 in base64url without padding."""
-_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 D = TypeVar("D", bound=Detail)
 
 
@@ -68,12 +64,6 @@ _READ = {trigger.value: Reader(_Public[kind]) for trigger, kind in KINDS.items()
 def storable(text: str) -> str:
     """A text that can be stored and hashed: half a character (a long SMS cut in the middle) becomes U+FFFD."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def digest(text: str) -> str:
-    """SHA-256 of a text, base64url without padding: 43 characters."""
-    hashed = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return b2a_base64(hashed, newline=False).translate(_URL_SAFE)[:HASH_LENGTH].decode()
 
 
 def link(head: str, public: str) -> str:

@@ -10,10 +10,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.effects import Millis, Pending, Purpose, read_effects, sms_effect
+from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import SETTLING, STAGES, State, Trigger, advance
 from consent_engine.domain.order.agreement import Doc, Person
 from consent_engine.domain.order.details import Cancelled, ConfirmationAccepted, OptedOut, RepliedLate, Resumed
-from consent_engine.domain.order.event import Event, chain, digest, seal, unseal
+from consent_engine.domain.order.event import Event, chain, seal, unseal
 from consent_engine.domain.texts.render import Subject
 from consent_engine.errors import BrokenRecord
 

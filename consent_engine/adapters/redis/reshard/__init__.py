@@ -1,0 +1,1 @@
+"""Moving everything to another number of cells."""

@@ -1,0 +1,1 @@
+"""Which master to ask where several servers share the work: Sentinel, Cluster."""

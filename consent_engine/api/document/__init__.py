@@ -1,0 +1,1 @@
+"""The OpenAPI document, and the operations it is made from."""

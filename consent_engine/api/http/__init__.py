@@ -1,0 +1,1 @@
+"""HTTP itself: the protocol, headers, bodies, queries and problems."""

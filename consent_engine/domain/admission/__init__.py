@@ -1,0 +1,1 @@
+"""The door: may this order be taken?"""

@@ -1,0 +1,1 @@
+"""Decisions: what follows from a fact about an order, and the effects that each state wants."""

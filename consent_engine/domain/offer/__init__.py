@@ -1,0 +1,1 @@
+"""What many orders are asked alike: a plan, the words, the policy."""

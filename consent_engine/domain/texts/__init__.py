@@ -1,0 +1,1 @@
+"""Every text a subscriber reads: words by edition, rendered, counted in segments."""
