@@ -231,7 +231,9 @@ def test_alerts_ask_for_metrics_that_are_told():
     rules = (DEPLOY / "prometheus" / "alerts.yml").read_text("utf-8")
     asked = set(re.findall(r"\bconsent_\w+", rules))
     assert asked
-    told = "".join(path.read_text("utf-8") for path in sorted((ROOT / "consent_engine" / "api" / "service").glob("*.py")))
+    told = "".join(
+        path.read_text("utf-8") for path in sorted((ROOT / "consent_engine" / "api" / "service").glob("*.py"))
+    )
     for name in asked:
         base = re.sub("_(total|bucket)$", "", name)
         lane = base.removeprefix("consent_lane_").removesuffix("_seconds")
