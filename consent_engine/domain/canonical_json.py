@@ -8,10 +8,12 @@ hold one, such as what people sent, is written by `canonical`.
 import json
 from typing import Any, Generic, TypeVar
 
-from msgspec import DecodeError, ValidationError, convert, to_builtins
+from msgspec import NODEFAULT, DecodeError, Struct, ValidationError, convert, defstruct, to_builtins
 from msgspec.json import Decoder, Encoder
+from msgspec.structs import astuple, fields
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Struct)
 
 canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 """Any value as JSON without blanks, by the standard library."""
@@ -77,3 +79,37 @@ class Reader(Generic[T]):
             return convert(_read_slowly(kept), self._kind)
         except ValidationError as error:
             raise ValueError(str(error)) from None
+
+
+class Rows(Generic[S]):
+    """A kind of Struct that is kept as a JSON array of its fields, in their order.
+
+    least: so many are always written. A field that came later has a default: an older row lacks it, and it is written
+    only where it, or one behind it, says something; so what was written is written again, byte by byte · named: so
+    many of the fields stand before the row, in the name that it is kept under
+    """
+
+    def __init__(self, kind: type[S], least: int, named: int = 0) -> None:
+        own = fields(kind)[named:]
+        self._kind = kind
+        self._named = named
+        self._least = named + least
+        self._later = tuple(each.default for each in own[least:])
+        typed = [(f.name, f.type) if f.default is NODEFAULT else (f.name, f.type, f.default) for f in own]
+        self._read = Reader(defstruct(kind.__name__, typed, array_like=True, frozen=True))
+
+    def row(self, value: S) -> tuple[object, ...]:
+        """What is written of a value."""
+        told = astuple(value)
+        later = told[self._least :]
+        while later and later[-1] == self._later[len(later) - 1]:
+            later = later[:-1]
+        return told[self._named : self._least] + later
+
+    def write(self, value: S) -> str:
+        """A value as kept."""
+        return compact(self.row(value))
+
+    def read(self, kept: str, *named: object) -> S:
+        """What `write` wrote, with the fields that were in its name. Raises ValueError."""
+        return self._kind(*named, *astuple(self._read(kept)))

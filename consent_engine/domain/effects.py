@@ -9,13 +9,12 @@ An effect carries no payload: its id says what is wanted, its owner (an order or
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 
 from msgspec import Struct
-from msgspec.json import Decoder
 
-from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.canonical_json import Rows
 
 Millis = int
 """An instant: milliseconds since 1970-01-01T00:00Z, as the store's server counts them."""
@@ -101,14 +100,16 @@ def sms_parts(effect: str) -> tuple[Purpose, int]:
     return Purpose(purpose), int(n)
 
 
-class Pending(Struct, frozen=True, array_like=True):
+class Pending(Struct, frozen=True):
     """An effect that has not ended. Kept as the JSON array of its fields, `[]` when all are at their defaults.
 
     attempts: how often it was leased; the last one is the fencing token · leased_at: 0 when nobody has it ·
     doubts: attempts that may have been taken outside (timeouts, lost leases) ·
     first_at: when the first attempt began that may have been taken · last_at: when the last call began ·
     why: for people, why it waits · believe: who said that the next answer is to be believed · parked: 1 on the
-    stuck list · about: what a line's SMS is about (carrier, then the choices it lists); of an activation its carrier
+    stuck list · about: what a line's SMS is about (carrier, then the choices it lists); of an activation its carrier,
+    the last in its row: the lease script looks there · refused: the reason of a refusal that is known, and only waits
+    for unread messages. An older row says that in `why` alone: what was surely not taken is asked once more
     """
 
     attempts: int = 0
@@ -120,31 +121,22 @@ class Pending(Struct, frozen=True, array_like=True):
     believe: str = ""
     parked: int = 0
     about: tuple[str, ...] = ()
+    refused: str | None = None
 
     def kept(self) -> str:
         """As kept in its record."""
-        if self == FRESH:
-            return "[]"
-        row: list[object] = [
-            self.attempts, self.leased_at, self.doubts, self.first_at, self.last_at, self.why, self.believe,
-            self.parked, self.about,
-        ]  # fmt: skip
-        return compact(row if self.about else row[:-1])
+        return "[]" if self == FRESH else _ROWS.write(self)
 
     @classmethod
     def read(cls, kept: str) -> "Pending":
         """What `kept` wrote, or what the lease script made of it. Raises ValueError, also for a field of another type:
         no seal covers an effect.
         """
-        if kept == "[]":
-            return FRESH
-        try:
-            return _read(kept)
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
+        return FRESH if kept == "[]" else _ROWS.read(kept)
 
 
 FRESH = Pending()
+_ROWS = Rows(Pending, least=8)
 
 
 def read_effects(fields: Mapping[str, str]) -> dict[str, Pending]:
@@ -153,9 +145,6 @@ def read_effects(fields: Mapping[str, str]) -> dict[str, Pending]:
     for effect in effects:
         lane_of(effect)
     return effects
-
-
-_read: Callable[[str], Pending] = Decoder(Pending).decode
 
 
 class Accepted(Struct, frozen=True):

@@ -12,7 +12,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-from consent_engine.domain.decide.outcomes import REFUSED
 from consent_engine.domain.effects import (
     WAKE_ACTIVATE,
     WITHOUT_CALLS,
@@ -224,10 +223,10 @@ class Performer:
 
 def _known(leased: Leased) -> Outcome | None:
     """The outcome that is known without a call."""
-    if leased.lost:  # started means maybe done
-        return Uncertain("lease lost")
-    why = pending_of(leased).why
-    return Rejected(why.removeprefix(REFUSED)) if why.startswith(REFUSED) else None
+    refused = pending_of(leased).refused
+    if refused is not None:  # nobody was called under this lease, nor is
+        return Rejected(refused)
+    return Uncertain("lease lost") if leased.lost else None  # started means maybe done
 
 
 def _waking(leased: Leased, outside: Outside) -> Step[str]:

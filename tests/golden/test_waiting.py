@@ -17,7 +17,7 @@ from consent_engine.doctor import records
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.records import Wanted
 from consent_engine.domain.admission.admit import Placing, Terms
-from consent_engine.domain.effects import Accepted, Lane
+from consent_engine.domain.effects import Accepted, Lane, Rejected
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery
@@ -40,7 +40,7 @@ ENDS = {
     "question in flight": "expired",
     "question due": "expired",
     "early yes in doubt": "notified",
-    "question refused, a reply unread": "undeliverable",
+    "question refused, a reply unread": "expired",  # asked once more, and accepted
     "reply": "notified",
     "reply after a help": "declined",
     "reply, the first of two": "expired",
@@ -138,6 +138,19 @@ def test_every_order_goes_on_and_ends(since):
     confirmed = {since.order(name).id for name, state in ENDS.items() if state == "notified"}
     assert {asked.order_id for asked in since.bss.asked} <= confirmed
     assert since.due() == dict.fromkeys(Lane, 0)
+
+
+def test_a_question_that_was_refused_then_is_asked_once_more_and_refused_for_good(since):
+    """Its row says so in prose alone, which decides nothing any more. Nothing of it can have been sent."""
+    row = since.written["orders"]["question refused, a reply unread"]
+
+    def answer(sms):
+        return Rejected("no such number") if sms.ref.startswith(row["id"]) else Accepted(sms.ref)
+
+    since.gateway.answers = [answer] * 50
+    since.run()
+    asked = [sms.purpose for sms in since.gateway.sent if sms.ref.startswith(row["id"])]
+    assert (since.order("question refused, a reply unread").state, asked) == ("undeliverable", ["confirmation"])
 
 
 def test_what_was_asked_twice_then_is_asked_again_under_the_same_key(since):

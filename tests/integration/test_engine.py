@@ -274,6 +274,33 @@ def test_a_rejected_question_waits_for_the_reply_that_is_unread(world):
     assert (world.state(order), len(world.gateway.sent)) == ("declined", 2)
 
 
+def test_a_gateway_whose_own_words_are_refused_and_that_may_be_asked_again_is_asked_again(world):
+    """What it says for people decides nothing, whatever it begins with."""
+    order = world.place()
+    world.gateway.answers = [Unavailable("refused: too many a second")]
+    world.run(Lane.SMS)
+    world.clock.forward(hours=1)
+    world.run()
+    assert (world.state(order), len(world.gateway.sent)) == ("awaiting_reply", 2)
+
+
+def test_a_question_whose_refusal_is_known_is_not_asked_again_though_its_lease_is_lost(world):
+    """Nobody was called under that lease: no doubt comes of it."""
+    order = world.place()
+
+    def answered(sms):
+        world.say("嗯")
+        return Rejected("no such number")
+
+    world.gateway.answers = [answered]
+    world.run(Lane.SMS)
+    world.clock.forward(seconds=1)
+    assert world.engine.store.lease(Lane.SMS, 1)
+    world.clock.forward(seconds=61)
+    world.run()
+    assert (world.state(order), len(world.texts("confirmation"))) == ("undeliverable", 1)
+
+
 def test_orders_of_many_numbers_go_their_ways_together():
     world = World(FakeRedis(decode_responses=True))
     numbers = [parse(f"138001380{n:02d}") for n in range(40)]

@@ -7,7 +7,6 @@ from msgspec import structs
 
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import Decision, stood_off
-from consent_engine.domain.decide.outcomes import REFUSED
 from consent_engine.domain.effects import (
     ACTIVATE,
     FRESH,
@@ -178,7 +177,7 @@ def _timers(s: Standing, scope: Scope, n: int, order: Order) -> Iterator[Step]:
 
 def _may_begin(s: Standing, n: int, effect: str) -> bool:
     pending = s.orders[n].effects.get(effect)
-    if pending is None or pending.leased_at or pending.parked or pending.why.startswith(REFUSED):
+    if pending is None or pending.leased_at or pending.parked or pending.refused is not None:
         return False
     return bool(pending.doubts) or not s.bars(effect)
 
@@ -211,9 +210,9 @@ def _call(s: Standing, scope: Scope, n: int, effect: str) -> Iterator[Step]:  # 
         back = _given_back(s, n, effect)
         untaken = effect == QUESTION and not pending.doubts
         yield Step(f"{effect} is given back", _never_left(back, n) if untaken else back)
-    elif pending.why.startswith(REFUSED):
+    elif pending.refused is not None:
         held = _begin(s, n, effect)
-        ended = Ended(effect, pending.attempts + 1, Rejected(pending.why.removeprefix(REFUSED)))
+        ended = Ended(effect, pending.attempts + 1, Rejected(pending.refused))
         yield from _step(f"{effect} ends: as was known", held, scope, n, ended, effect)
     elif _may_begin(s, n, effect):
         yield Step(f"{effect} begins", _begin(s, n, effect))

@@ -33,7 +33,6 @@ from msgspec.structs import replace
 
 from consent_engine.domain.admission.admit import Listed, PlaceOrder, Placing, Terms, admit
 from consent_engine.domain.decide.decision import Decision, Drop
-from consent_engine.domain.decide.outcomes import REFUSED
 from consent_engine.domain.effects import ACTIVATE, FRESH, WAKE_TOO_LATE, Pending, Purpose, is_sms, sms_parts
 from consent_engine.domain.inbox import UnreadReply, UnreadReport
 from consent_engine.domain.lifecycle import State, Trigger
@@ -208,7 +207,7 @@ def _order(s: Standing, n: int, order: Order, *, small_talk: bool) -> object:
 
 def _effect(effect: str, p: Pending) -> tuple[object, ...]:
     doubts = min(p.doubts, MOST_DOUBTS + 1)
-    return effect, bool(p.leased_at), p.attempts > 0, doubts, bool(p.believe), p.parked, p.why.startswith(REFUSED)
+    return effect, bool(p.leased_at), p.attempts > 0, doubts, bool(p.believe), p.parked, p.refused is not None
 
 
 def _reports(order: Order) -> tuple[int, bool]:

@@ -326,7 +326,7 @@ def test_a_refused_question_waits_for_unread_replies_and_is_not_sent_again_meanw
     order = leased(agreed(), QUESTION, NOW)
     waiting = decide(order, Ended(QUESTION, 1, Rejected("no such number"), waits=True), NOW + 5)
     [put] = waiting.put
-    assert (put.due, put.pending.why, waiting.events) == (NOW + 1_005, "refused: no such number", ())
+    assert (put.due, put.pending.refused, waiting.events) == (NOW + 1_005, "no such number", ())
     assert decide(order, Ended(QUESTION, 1, Rejected("no such number")), NOW + 5).guard == NOW + 5
 
 

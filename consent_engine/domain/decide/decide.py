@@ -189,7 +189,9 @@ def _on_retry(order: Order, fact: RetryAsked, now: Millis) -> Decision:
 
 def _again(order: Order, effect: str, pending: Pending, by: str) -> Pending:
     """What was parked; what the gate goes by is taken from the order once more."""
-    return replace(pending, parked=0, believe=by, about=(order.doc.carrier,) if effect == ACTIVATE else ())
+    return replace(
+        pending, parked=0, believe=by, about=(order.doc.carrier,) if effect == ACTIVATE else (), refused=None
+    )
 
 
 _TIMERS: dict[str, Callable[[Order, str, Millis], Decision]] = {

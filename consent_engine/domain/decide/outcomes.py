@@ -35,9 +35,6 @@ from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.history import all_failed, asked, early_yes, proves_reading, stops, took_back
 from consent_engine.domain.order.order import QUESTION, Order
 
-REFUSED = "refused: "
-"""How `Pending.why` begins when a refusal is known and only waits for unread messages."""
-
 
 def on_outcome(order: Order, ended: Ended, now: Millis) -> Decision:
     """Decide what an ended call means. One that ended after its effect was gone is kept as a note, with its ref."""
@@ -167,7 +164,8 @@ def _rejected(order: Order, ended: Ended, reason: str, pending: Pending, now: Mi
     purpose, _ = sms_parts(ended.effect)
     if ended.effect == QUESTION and order.state is State.AGREED:
         if ended.waits:  # somebody wrote to us: read that first, the refusal is known
-            return _again(order, QUESTION, now + A_SECOND, replace(pending, leased_at=0, why=REFUSED + reason))
+            known = replace(pending, leased_at=0, why=f"refused: {reason}", refused=reason)
+            return _again(order, QUESTION, now + A_SECOND, known)
         failed = details.ConfirmationFailed(reason=reason, believed=pending.believe)
         event = Event.of(failed, now, ended.op, "", "gateway")
         return settle(order, event, guard=now, unasked=not pending.doubts)
