@@ -3,7 +3,8 @@
 ConsentError
 ├── Malformed              input that cannot be read: names the fields, echoes no value
 ├── Refused                well-formed, but the answer is no
-│   ├── PlanUnknown, UnofficialNumber, DisclosureMissing          (HTTP 422)
+│   ├── PlanUnknown, UnofficialNumber, DisclosureMissing,
+│   │   ConfirmationTooLong                                       (HTTP 422)
 │   ├── IdempotencyConflict, PlanNotPublic, DoNotCall,
 │   │   DuplicateOrder, TooLate, NothingParked, NotWaiting        (HTTP 409)
 │   ├── TooManyResends                                            (HTTP 429)
@@ -74,6 +75,12 @@ class DisclosureMissing(Refused):
     """The plan lacks something the subscriber must be told."""
 
     code = "disclosure_missing"
+
+
+class ConfirmationTooLong(Refused):
+    """The question has more segments than its gateway carries."""
+
+    code = "confirmation_too_long"
 
 
 class IdempotencyConflict(Refused):

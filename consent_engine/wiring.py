@@ -130,8 +130,10 @@ def archive_of(settings: Settings) -> SqlArchive:
 
 def terms(settings: Settings, secret: str) -> Terms:
     """What is frozen into orders admitted now."""
-    sub_numbers = {carrier for carrier, gateway in _gateways(settings, secret).items() if gateway.sub_numbers}
-    return Terms(settings.policy(), settings.senders(), frozenset(sub_numbers))
+    built = _gateways(settings, secret)
+    sub_numbers = frozenset(carrier for carrier, gateway in built.items() if gateway.sub_numbers)
+    carried = {carrier: gateway.segments for carrier, gateway in built.items()}
+    return Terms(settings.policy(), settings.senders(), sub_numbers, carried)
 
 
 def _kept(settings: Settings, redis_url: str, secret: str) -> tuple[Store, Registry, Seal]:

@@ -76,6 +76,12 @@ def reference() -> str:
             "`__USERNAME`, `__PASSWORD`, `__SECRET`, `__CALLBACK_URL`; a second one of a kind, `http_json:box`,",
             "under `CONSENT_HTTP_JSON_BOX__`. Kannel: [kannel.md](kannel.md).",
             "",
+            "`__SEGMENTS` of every gateway (default 255, all that can be counted): how many segments of one text it",
+            "carries whole. A plan whose question takes more, or more than 6, is refused when it is loaded, and one",
+            "whose notification takes more, or more than 4; so is an order whose question takes more (422",
+            "`confirmation_too_long`: in English it is longer), and no longer text is handed over: a question that",
+            "arrives cut can be consented to.",
+            "",
         ]
     )
 

@@ -61,6 +61,7 @@ class FakeGateway:
 
     name: str = "test"
     sub_numbers: bool = False
+    segments: int = 255
     sent: list[Sms] = field(default_factory=list)
     answers: list[Outcome | Callable[[Sms], Outcome]] = field(default_factory=list)
     hold: asyncio.Event | None = None
@@ -146,7 +147,7 @@ class World:
             RedisRegistry(wire, clock=self.clock, prefix=self.cell.shared),
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
-            Terms(self.policy, SENDERS, self.sub_numbers),
+            Terms(self.policy, SENDERS, self.sub_numbers, dict.fromkeys(SENDERS, self.gateway.segments)),
             "test-secret",
             Pace(watch=lambda: self.clock() / 1000),
         )

@@ -15,11 +15,13 @@ app = typer.Typer(help="The tariff catalogue: load, list, show.")
 
 @app.command()
 def load(file: Annotated[Path, typer.Argument(help="Plans in YAML. What says anything new is a new version.")]) -> None:
-    """Publish plans; orders under way keep the version they were asked with."""
+    """Publish plans, or none of them where a text about one is too long to be sent; orders under way keep the version
+    they were asked with."""
     from consent_engine.wiring import plans_from
 
     plans = plans_from(file)
     with opened() as engine:
+        engine.catalogue.check(plans)
         known = {code: listed.plan.version for code, listed in engine.catalogue.fresh().items()}
         rows = []
         for plan in plans:

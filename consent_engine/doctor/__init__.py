@@ -28,11 +28,13 @@ from consent_engine.config.settings import PREFIX, Settings
 from consent_engine.doctor import findings, records, server, setup, work
 from consent_engine.doctor.findings import Finding, Level, bad, good, warn
 from consent_engine.doctor.records import Wanted
+from consent_engine.domain.admission.lengths import limits
 from consent_engine.domain.seal import Seal
 from consent_engine.engine.api_keys import Keys
 from consent_engine.errors import ArchiveUnavailable, ConsentError, SettingsError, StoreUnavailable
 from consent_engine.ports import Store
 from consent_engine.ports.survey import Survey
+from consent_engine.wiring import terms
 
 __all__ = ["Finding", "Level", "Wanted", "examine", "findings", "sources"]
 
@@ -197,7 +199,13 @@ def _work(patient: _Patient) -> Iterator[Finding]:
 
 def _catalogue(patient: _Patient) -> Iterator[Finding]:
     registry = patient.registry
-    yield from setup.catalogue(registry, Keys(registry, patient.secret), registry.now())
+    keys = Keys(registry, patient.secret)
+    try:
+        wrong = limits(terms(patient.settings, patient.secret))
+    except SettingsError:  # said above: what it carries is not known
+        yield from setup.catalogue(registry, keys, registry.now())
+        return
+    yield from setup.catalogue(registry, keys, registry.now(), wrong)
 
 
 def _archive(patient: _Patient) -> Iterator[Finding]:

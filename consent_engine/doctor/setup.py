@@ -12,9 +12,10 @@ from consent_engine.config.settings import SIMULATED, Settings
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.admission.admit import Sale
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.offer.plan import Plan
 from consent_engine.engine.api_keys import Keys, Role
 from consent_engine.engine.catalogue import Catalogue
-from consent_engine.errors import SettingsError
+from consent_engine.errors import FieldError, SettingsError
 from consent_engine.ports import Registry
 from consent_engine.wiring import outside
 
@@ -95,8 +96,10 @@ def host(settings: Settings, now: Callable[[], Millis]) -> Iterator[Finding]:
         yield bad(told, f"df -h {folder}: make room") if free < LEAST_DISK else good(told)
 
 
-def catalogue(registry: Registry, keys: Keys, now: Millis) -> Iterator[Finding]:
-    """What can be sold, and who may sell it."""
+def catalogue(
+    registry: Registry, keys: Keys, now: Millis, wrong: Callable[[Plan], list[FieldError]] = lambda _: []
+) -> Iterator[Finding]:
+    """What can be sold, and who may sell it. wrong: the texts about a plan that are too long."""
     roles = {key.role for key in keys.all()}
     if not roles & {Role.AGENT, Role.ADMIN}:
         yield warn("no API key of an agent: nobody can place an order", "consent keys add NAME --role agent")
@@ -109,6 +112,10 @@ def catalogue(registry: Registry, keys: Keys, now: Millis) -> Iterator[Finding]:
         elif listed.sale is Sale.ON_SALE and not listed.plan.public_at(now):
             yield warn(f"plan {code} is on sale but not public", "consent plans load FILE.yaml")
         else:
+            for each in wrong(listed.plan) if listed.sale is Sale.ON_SALE else ():
+                yield warn(
+                    f"plan {code}: its {each.field} {each.message}", "say it shorter: consent plans load FILE.yaml"
+                )
             on_sale += listed.sale is Sale.ON_SALE
     if on_sale:
         yield good(f"{on_sale} of {len(plans)} plans can be sold")

@@ -1,18 +1,19 @@
 """The catalogue: plans by code, each in its current version; a change of anything is a new version."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from consent_engine.domain.admission.admit import Listed, Sale
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.errors import PlanNotFound, SettingsError
+from consent_engine.errors import FieldError, Malformed, PlanNotFound, SettingsError
 from consent_engine.ports import Registry
 
 
 class Catalogue:
-    """Plans, read again only when somebody changed one."""
+    """Plans, read again only when somebody changed one. wrong: what keeps a plan from being told."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, wrong: Callable[[Plan], list[FieldError]] = lambda _: []) -> None:
         self._registry = registry
+        self._wrong = wrong
         self._mark: str | None = None
         self._plans: dict[str, Listed] = {}
 
@@ -31,12 +32,25 @@ class Catalogue:
         except KeyError:
             raise PlanNotFound("no such plan in the catalogue") from None
 
+    def check(self, plans: Sequence[Plan]) -> None:
+        """Raises Malformed with everything that keeps any of these from being told; what is there already may stay."""
+        known = self.fresh()
+        new = (plan for plan in plans if plan.code not in known or known[plan.code].plan.hash != plan.hash)
+        found = [(plan.code, each) for plan in new for each in self._wrong(plan)]
+        if found:
+            raise Malformed([FieldError(f"{code}: {e.field}", e.code, e.message) for code, e in found])
+
     def publish(self, plan: Plan) -> Plan:
-        """Make a plan the current one of its code; what says nothing new stays the version it is."""
+        """Make a plan the current one of its code; what says nothing new stays the version it is.
+
+        Raises Malformed for a plan whose texts are too long.
+        """
         current = self.fresh().get(plan.code)
+        if current is not None and current.plan.hash == plan.hash:
+            return current.plan
+        if wrong := self._wrong(plan):
+            raise Malformed(wrong)
         if current is not None:
-            if current.plan.hash == plan.hash:
-                return current.plan
             plan = plan.model_copy(update={"version": current.plan.version + 1})
         else:
             plan = plan.model_copy(update={"version": 1})
@@ -59,7 +73,10 @@ class Catalogue:
         added = []
         for plan in plans:
             current = known.get(plan.code)
-            if current is None:
+            if current is None and (wrong := self._wrong(plan)):
+                if differing_stops:
+                    raise SettingsError(f"CONSENT_PLANS: plan {plan.code}: its {wrong[0].field} {wrong[0].message}")
+            elif current is None:
                 added.append(self.publish(plan).code)
             elif differing_stops and current.plan.hash != plan.hash:
                 version = current.plan.version

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import islice
 
 from consent_engine.domain.admission.admit import Listed, Placing, Sale, Terms
+from consent_engine.domain.admission.lengths import limits
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import begun
@@ -50,7 +51,7 @@ class Engine:
         self.queue = queue
         self.outside = outside
         self.terms = terms
-        self.catalogue = Catalogue(registry)
+        self.catalogue = Catalogue(registry, limits(terms))
         self.keys = Keys(registry, secret)
         self._secret = secret
         self._door = Door(store, outside, secret)

@@ -8,6 +8,7 @@ from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
 from consent_engine.domain.order.history import active_from
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.render import held, helped, stopped, which_one, write
+from consent_engine.domain.texts.segments import segments
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Activation, Leased, Outside, Sms
 
@@ -25,7 +26,10 @@ async def call(outside: Outside, leased: Leased) -> Outcome:
     if leased.effect == ACTIVATE and leased.order is not None:
         return await _activate(outside, leased.order)
     carrier, sms = _sms(leased.order, leased.effect) if leased.order else _line_sms(outside, leased)
-    return await outside.gateways[outside.routes[carrier]].send(sms)
+    gateway = outside.gateways[outside.routes[carrier]]
+    if (parts := segments(sms.text)) > gateway.segments:  # it would be cut, and said to be accepted
+        return Rejected(f"a text of {parts} segments: the gateway carries {gateway.segments}")
+    return await gateway.send(sms)
 
 
 async def _activate(outside: Outside, order: Order) -> Outcome:

@@ -70,6 +70,8 @@ class Gateway(Protocol):
     name: str
     sub_numbers: bool
     """Whether digits may be appended to the sender to tell orders apart (rule 1 of correlation)."""
+    segments: int
+    """So many segments of one text arrive whole; a longer one is not handed over."""
 
     async def send(self, sms: Sms) -> Outcome:
         """Hand over one SMS. Never raises for anything the other side does; bounded by its own timeout."""

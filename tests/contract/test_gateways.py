@@ -185,6 +185,21 @@ def test_a_second_one_of_a_kind_has_its_own_name_and_settings():
     assert (south.name, south.sub_numbers) == ("http_json:south", True)
 
 
+@pytest.mark.parametrize("kind", ["http_json", "simulated", "kannel"])
+def test_every_gateway_says_how_many_segments_it_carries(kind):
+    more = {"USERNAME": "u", "PASSWORD": "p", "CALLBACK_URL": "http://127.0.0.1:8080"}
+    url = {} if kind == "simulated" else {"URL": RAW["URL"]}
+
+    def carried(**said):
+        raw = {"SECRET": "a-secret-between-us", **url, **(more if kind == "kannel" else {}), **said}
+        return gateways.build(kind, lambda _: raw, timedelta(seconds=1)).segments
+
+    assert (carried(), carried(SEGMENTS=""), carried(SEGMENTS="4")) == (255, 255, 4)
+    for wrong in ("0", "256", "four", "-1", "4.0", "²", "9" * 5_000):
+        with pytest.raises(SettingsError, match="SEGMENTS must be a whole number from 1 to 255"):
+            carried(SEGMENTS=wrong)
+
+
 @pytest.mark.parametrize("spec", ["", "cmpp", "http_json:", "http_json:A", "HTTP_JSON", "http_json:a:b", ":"])
 def test_a_wrong_name_stops_the_start(spec):
     with pytest.raises(SettingsError, match="http_json, kannel, simulated"):

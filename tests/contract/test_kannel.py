@@ -122,11 +122,6 @@ def test_the_parts_of_what_an_order_sends_are_never_taken_for_each_other():
     assert reference(REF) == reference(REF)
 
 
-def test_more_parts_than_a_header_can_count_are_refused_here():
-    outcome, far = send(TAKEN, sms=Sms(REF, "10085", MSISDN, "是" * 67 * 256, Purpose.CONFIRMATION))
-    assert (outcome, far.requests) == (Rejected("a text of 256 parts: a gateway carries 255"), [])
-
-
 NOT_NOW = Unavailable("gateway answered 503", 5_000)
 DOUBT, REFUSED = Uncertain("no answer in time"), Rejected("rejected")
 YES, QUEUED = Accepted(ATTEMPT), Accepted(ATTEMPT, "queued at the gateway")

@@ -79,7 +79,7 @@ class Snapshot:
 class Hands:
     """The outside as one process sees it: whatever it takes is told to `take`, which survives the process."""
 
-    name, sub_numbers = "test", False
+    name, sub_numbers, segments = "test", False, 255
 
     def __init__(self, town: "Town", fate: Fate, take: Any) -> None:
         self._town = town

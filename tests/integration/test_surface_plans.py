@@ -75,6 +75,13 @@ def test_the_same_instant_with_another_offset_is_nothing_new(door):
     assert put(door, PLAN | {"published": utc}).status_code == 200
 
 
+def test_a_plan_whose_texts_are_too_long_is_refused_with_what_is_too_long(door):
+    said = is_problem(put(door, PLAN | {"restrictions": "限" * 200}), 422, "malformed")
+    assert said["errors"] == [
+        {"field": "confirmation", "code": "too_long", "message": "takes 7 segments, and 6 are the most"}
+    ]
+
+
 WRONG = {
     "another code": (PLAN | {"code": "other"}, ["code"]),
     "a version": (PLAN | {"version": 7}, ["version"]),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from consent_engine.adapters.gateways.parts import carried
 from consent_engine.adapters.outbound import (
     LARGEST_ID,
     Answer,
@@ -116,9 +117,9 @@ class Door:
 class HttpJson:
     """Hands SMS over by POST."""
 
-    def __init__(self, name: str, url: str, client: Client, door: Door, *, sub_numbers: bool) -> None:
+    def __init__(self, name: str, url: str, client: Client, door: Door, *, sub_numbers: bool, segments: int) -> None:
         self.name = name
-        self.sub_numbers = sub_numbers
+        self.sub_numbers, self.segments = sub_numbers, segments
         self.replies = door.replies
         self.reports = door.reports
         self._url = url
@@ -140,7 +141,7 @@ class HttpJson:
 
 
 def build(name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Callable[[], float] = time.time) -> HttpJson:
-    """A gateway of this kind, from its own settings: URL, SECRET, SUB_NUMBERS, SKEW."""
+    """A gateway of this kind, from its own settings: URL, SECRET, SUB_NUMBERS, SKEW, SEGMENTS."""
     prefix = prefix_of(name)
     url, secret = endpoint(prefix, raw), required(prefix, raw, "SECRET")
     return HttpJson(
@@ -149,6 +150,7 @@ def build(name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Calla
         Client(call_timeout, secret, now),
         Door(name, secret, skew(prefix, raw)),
         sub_numbers=flag(prefix, raw, "SUB_NUMBERS"),
+        segments=carried(prefix, raw),
     )
 
 

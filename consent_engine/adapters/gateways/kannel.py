@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from yarl import URL
 
 from consent_engine.adapters.gateways.http_json import RESOLUTION_MS, TEXT, prefix_of, skew
-from consent_engine.adapters.gateways.parts import MOST_PARTS, reference, together
+from consent_engine.adapters.gateways.parts import carried, reference, together
 from consent_engine.adapters.gateways.udh import UNKNOWN, Header, concatenated, receipt
 from consent_engine.adapters.outbound import Answer, Client, endpoint, flag, opaque, required
 from consent_engine.domain import msisdn
@@ -160,9 +160,10 @@ class Kannel:
         attempt: Callable[[], str],
         *,
         sub_numbers: bool,
+        segments: int,
     ) -> None:
         self.name = name
-        self.sub_numbers = sub_numbers
+        self.sub_numbers, self.segments = sub_numbers, segments
         self.replies = door.replies
         self.reports = door.reports
         self._account = account
@@ -176,8 +177,6 @@ class Kannel:
         It gives an SMS no id that we are told, so the attempt gets one of ours.
         """
         attempt, parts = self._attempt(), split(sms.text)
-        if len(parts) > MOST_PARTS:
-            return Rejected(f"a text of {len(parts)} parts: a gateway carries {MOST_PARTS}")
         sent = (self._send(sms, part, attempt, n, len(parts)) for n, part in enumerate(parts, 1))
         return together(await asyncio.gather(*sent))
 
@@ -210,7 +209,7 @@ def build(
 ) -> Kannel:
     """A gateway of this kind, from its own settings.
 
-    They are URL, USERNAME, PASSWORD (sendsms); SECRET, CALLBACK_URL (the way back); SUB_NUMBERS, SKEW.
+    They are URL, USERNAME, PASSWORD (sendsms); SECRET, CALLBACK_URL (the way back); SUB_NUMBERS, SKEW, SEGMENTS.
     """
     prefix = prefix_of(name)
     account = Account(
@@ -227,6 +226,7 @@ def build(
         Door(name, secret, skew(prefix, raw)),
         attempt,
         sub_numbers=flag(prefix, raw, "SUB_NUMBERS"),
+        segments=carried(prefix, raw),
     )
 
 

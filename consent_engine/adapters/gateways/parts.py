@@ -1,12 +1,22 @@
 """An SMS that is handed over part by part: what its parts have in common, and what came of the whole."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from zlib import crc32
 
 from consent_engine.domain.effects import Accepted, Outcome, Purpose, Unavailable, Uncertain
+from consent_engine.domain.texts.segments import MOST_SEGMENTS
+from consent_engine.errors import SettingsError
 
-MOST_PARTS = 255
-"""So many the header of a part can count."""
+
+def carried(prefix: str, raw: Mapping[str, str]) -> int:
+    """The setting SEGMENTS: so many segments a gateway carries of one text; all that can be counted without it.
+
+    Raises SettingsError.
+    """
+    value = raw.get("SEGMENTS", "").strip() or str(MOST_SEGMENTS)
+    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= MOST_SEGMENTS):
+        raise SettingsError(f"{prefix}SEGMENTS must be a whole number from 1 to {MOST_SEGMENTS}")
+    return int(value)
 
 
 def reference(ref: str) -> int:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from hashlib import sha256
 
 from consent_engine.adapters.gateways import http_json
+from consent_engine.adapters.gateways.parts import carried
 from consent_engine.adapters.outbound import flag, required
 from consent_engine.domain.effects import Accepted, Outcome
 from consent_engine.ports import Acknowledgement, Gateway, Sms
@@ -13,9 +14,9 @@ from consent_engine.ports import Acknowledgement, Gateway, Sms
 class Simulated:
     """Its webhooks have the form and the signature of `http_json`, so that a simulated subscriber can answer."""
 
-    def __init__(self, name: str, door: http_json.Door, *, sub_numbers: bool) -> None:
+    def __init__(self, name: str, door: http_json.Door, *, sub_numbers: bool, segments: int) -> None:
         self.name = name
-        self.sub_numbers = sub_numbers
+        self.sub_numbers, self.segments = sub_numbers, segments
         self.replies = door.replies
         self.reports = door.reports
 
@@ -32,9 +33,11 @@ class Simulated:
 
 
 def build(name: str, raw: Mapping[str, str], call_timeout: timedelta) -> Gateway:
-    """A simulated gateway, from its own settings: SECRET, SUB_NUMBERS, SKEW; with URL its SMS go to a handset there."""
+    """A simulated gateway, from its own settings: SECRET, SUB_NUMBERS, SKEW, SEGMENTS; with URL its SMS go to a handset
+    there.
+    """
     if raw.get("URL"):
         return http_json.build(name, raw, call_timeout)
     prefix = http_json.prefix_of(name)
     door = http_json.Door(name, required(prefix, raw, "SECRET"), http_json.skew(prefix, raw))
-    return Simulated(name, door, sub_numbers=flag(prefix, raw, "SUB_NUMBERS"))
+    return Simulated(name, door, sub_numbers=flag(prefix, raw, "SUB_NUMBERS"), segments=carried(prefix, raw))

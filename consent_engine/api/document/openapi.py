@@ -95,7 +95,7 @@ CODES = {
     422: (
         "`malformed`, or what the one thing wrong is: `invalid_msisdn`, `recording_missing`, `call_time_invalid`, "
         "`contains_number`; all that is wrong in `errors`. `plan_unknown`, `unofficial_number` (official), "
-        "`disclosure_missing` (missing)"
+        "`disclosure_missing` (missing), `confirmation_too_long` (segments, carried)"
     ),
     429: "`too_many_resends`",
     503: (

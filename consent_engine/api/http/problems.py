@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from consent_engine.api.schemas.views import instant
 from consent_engine.errors import (
+    ConfirmationTooLong,
     ConsentError,
     DisclosureMissing,
     Forbidden,
@@ -103,6 +104,7 @@ STATUS: dict[type[ConsentError], HTTPStatus] = {
     PlanUnknown: HTTPStatus.UNPROCESSABLE_ENTITY,
     UnofficialNumber: HTTPStatus.UNPROCESSABLE_ENTITY,
     DisclosureMissing: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ConfirmationTooLong: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManyResends: HTTPStatus.TOO_MANY_REQUESTS,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -23,9 +23,10 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.agreement import Call, Doc, Person
 from consent_engine.domain.order.order import Order, opened
 from consent_engine.domain.texts.render import confirmation
-from consent_engine.domain.texts.segments import segments
+from consent_engine.domain.texts.segments import MOST_SEGMENTS, segments
 from consent_engine.domain.texts.templates import LANGUAGES
 from consent_engine.errors import (
+    ConfirmationTooLong,
     DisclosureMissing,
     DoNotCall,
     DuplicateOrder,
@@ -172,6 +173,12 @@ class Terms(Struct, frozen=True):
     senders: Mapping[str, str]
     sub_numbers: frozenset[str]
     """carriers whose gateway lets us append digits to our number"""
+    segments: Mapping[str, int] = field(default_factory=dict)
+    """carrier -> so many segments its gateway carries"""
+
+    def carried(self, carrier: str) -> int:
+        """How many segments of one text reach the subscribers of a carrier."""
+        return self.segments.get(carrier, MOST_SEGMENTS)
 
 
 def idempotency_key_is_sound(key: str) -> bool:
@@ -206,6 +213,9 @@ def admit(
     code = free_code(others, now, salt[:8], (offer.text, *open_texts))
     # With another order about, "the only order asked" would not do.
     text, doc = _doc(placing, order_id, plan, terms, offer, code, now, asks_code=bool(others))
+    if doc.segments > (carried := terms.carried(plan.carrier)):
+        told = f"the question takes {doc.segments} segments, and its gateway carries {carried}"
+        raise ConfirmationTooLong(told, segments=doc.segments, carried=carried)
     return opened(doc, Person(request.msisdn, text, request.metadata), line.id, salt)
 
 

@@ -10,6 +10,9 @@ class Encoding(StrEnum):
     UCS2 = "ucs2"
 
 
+MOST_SEGMENTS = 255
+"""So many the header of a segment can count."""
+
 # 3GPP TS 23.038: the basic alphabet, and the characters that need an escape before them.
 _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"

@@ -1,0 +1,119 @@
+"""A text that a gateway does not carry whole is refused before anybody is asked, and never handed over."""
+
+import pytest
+
+from consent_engine.api.http.problems import status_of
+from consent_engine.doctor import setup
+from consent_engine.domain.admission.admit import Placing, Sale
+from consent_engine.domain.admission.lengths import limits
+from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.texts.segments import segments
+from consent_engine.errors import ConfirmationTooLong, Malformed, SettingsError
+
+CODE = "5g-smart-199"
+
+
+def carrying(world, count):
+    """The same engine, behind a gateway that carries so much."""
+    world.gateway.segments = count
+    world.engine = world.another()
+
+
+def longer(world, by, code=CODE) -> Plan:
+    """The plan, with more to say."""
+    plan = world.engine.plan(code).plan
+    return plan.model_copy(update={"restrictions": plan.restrictions + "限" * by, "version": 1})
+
+
+def test_a_plan_that_takes_more_segments_than_are_read_is_refused_with_what_is_too_long(world):
+    world.engine.catalogue.publish(longer(world, 100))
+    with pytest.raises(Malformed) as refused:
+        world.engine.catalogue.publish(longer(world, 100))
+    [wrong] = refused.value.errors
+    assert (wrong.field, wrong.code, wrong.message) == (
+        "confirmation", "too_long", "takes 7 segments, and 6 are the most"
+    )  # fmt: skip
+    assert world.engine.plan(CODE).plan.version == 2
+
+
+def test_a_gateway_may_carry_fewer_and_both_texts_are_looked_at(world):
+    carrying(world, 1)
+    with pytest.raises(Malformed) as refused:
+        world.engine.catalogue.publish(longer(world, 1))
+    assert [error.field for error in refused.value.errors] == ["confirmation", "notification"]
+
+
+def test_none_of_several_plans_is_published_where_one_is_too_long_and_each_is_named(world):
+    there = world.engine.plan("fibre-duo-129").plan
+    new = [longer(world, 1), longer(world, 200), longer(world, 200, "5g-wo-159")]
+    with pytest.raises(Malformed) as refused:
+        world.engine.catalogue.check([*new, there])
+    assert [error.field for error in refused.value.errors] == [f"{CODE}: confirmation", "5g-wo-159: confirmation"]
+
+
+def test_what_is_there_already_may_stay(world):
+    carrying(world, 1)
+    there = world.engine.plan(CODE).plan
+    world.engine.catalogue.check([there])
+    assert world.engine.catalogue.publish(there) == there
+    assert world.engine.catalogue.set_sale(CODE, Sale.WITHDRAWN).sale is Sale.WITHDRAWN
+
+
+def test_a_named_file_of_plans_stops_the_start_where_one_is_too_long_and_the_sample_does_not(world):
+    carrying(world, 1)
+    new = longer(world, 1).model_copy(update={"code": "new"})
+    assert world.engine.catalogue.add_missing([new], differing_stops=False) == []
+    with pytest.raises(SettingsError, match="CONSENT_PLANS: plan new: its confirmation takes 4 segments"):
+        world.engine.catalogue.add_missing([new])
+
+
+def test_an_order_whose_question_would_be_cut_is_refused_at_the_door_and_reserves_nothing(world):
+    carrying(world, 3)
+    with pytest.raises(ConfirmationTooLong) as refused:
+        world.place(key="key")
+    assert refused.value.facts == {"segments": 4, "carried": 3}
+    assert (status_of(refused.value), refused.value.code) == (422, "confirmation_too_long")
+    assert world.due() == dict.fromkeys(world.due(), 0)
+    carrying(world, 4)
+    assert world.place(key="key").doc.segments == 4
+
+
+def test_doctor_names_what_became_too_long_for_its_gateway(world):
+    carrying(world, 3)
+    registry = world.engine.registry
+    found = setup.catalogue(registry, world.engine.keys, world.clock(), limits(world.engine.terms))
+    told = [each.what for each in found]
+    assert f"plan {CODE}: its confirmation takes 4 segments, and 3 are the most" in told
+
+
+def test_english_takes_more_segments_and_is_refused_where_chinese_is_not(world):
+    carrying(world, 6)
+    world.place(key="chinese")
+    english = world.request("13800138001").model_copy(update={"language": "en"})
+    with pytest.raises(ConfirmationTooLong):
+        world.engine.place(Placing("desk", "english", english))
+
+
+def test_a_question_from_before_is_not_handed_over_cut(world):
+    order = world.place()
+    carrying(world, 3)
+    world.run()
+    assert (world.gateway.sent, world.state(order)) == ([], "undeliverable")
+    assert "a text of 4 segments: the gateway carries 3" in str(world.engine.show(order.id).events[-1])
+
+
+def test_a_notification_that_would_be_cut_waits_for_a_person(world):
+    order = world.place()
+    world.run()
+    world.clock.forward(seconds=10)
+    world.say("是")
+    carrying(world, 1)
+    world.run()
+    assert world.state(order) == "activated"
+    [stuck] = world.engine.stuck()
+    assert stuck.id == order.id
+    carrying(world, 4)
+    world.engine.retry(order.id, "ops")
+    world.run()
+    assert world.state(order) == "notified"
+    assert 1 < segments(world.texts("notification")[0]) <= 4
