@@ -46,7 +46,7 @@ def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply,
         line = loaded.lines.get(line_id)
         if line is None:  # it cannot be read, so nothing can wait there
             return (yield from post(posted_reply(outside, line_id, key, reply, of_a_fragment(read(reply.text)))))
-        now, known = max(loaded.now, line.seen), line.gathered.get(name)
+        now, known = loaded.now, line.gathered.get(name)
         if known is not None and known.knows(key):
             return Stored(is_new=False, at=known.since)
         if known is None or known.done:
@@ -145,7 +145,8 @@ def _taken(line: Line, msisdn: Msisdn, name: str, known: Gathered, now: Millis) 
         (each.done, each_name) for each_name, each in line.gathered.items() if each.done and each_name != name
     )
     gone = [each_name for _, each_name in done[: max(0, len(line.gathered) - MOST_REPLIES)]]
-    fields = {f"p:{name}": known.kept(), "seen": str(now), "msisdn": msisdn, **{f"p:{each}": "" for each in gone}}
+    kept = {f"p:{name}": known.kept(), **{f"p:{each}": "" for each in gone}}
+    fields = {**kept, "seen": str(max(line.seen, now)), "msisdn": msisdn}
     put = [] if WAKE_PARTS in line.effects else [Put(WAKE_PARTS, known.due)]
     if not line.version:
         put.append(Put(WAKE_LINE, now + STRANGER_MS))

@@ -85,7 +85,7 @@ def _admit(
             return archived
         line = loaded.line(line_key)
         salt = token_hex(16)
-        now = max(loaded.now, line.seen)
+        now = loaded.now
         if wrong := wanted.request.late_errors(now):
             raise Malformed(wrong)
         texts = yield from _open_texts(line)

@@ -9,7 +9,7 @@ from consent_engine.domain.admission.admit import Placing
 from consent_engine.domain.effects import Lane, Outcome, Rejected, Uncertain
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.sms import Delivery, DeliveryReport
+from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.place import Placed
 from consent_engine.engine.receive import RefusalAsked
@@ -161,6 +161,18 @@ class Receive(Operation):
             if hasattr(message, "text"):
                 assert not (each.is_new and life.said("stored")), "what was acknowledged is known"
                 town.learn(message, each.at)
+
+
+class ReceiveAfterAJump(Receive):
+    """The store's clock stood two days ahead for one message: what is asked and said since is due and in time."""
+
+    name = "receive: a yes after the clock went back"
+
+    def before(self, town: Town) -> None:
+        town.clock.forward(hours=48)
+        town.engine.receive([Reply("test", "mo-ahead", ONE, SENDERS["mobile"], "你好")])
+        town.clock.forward(hours=-48)
+        super().before(town)
 
 
 class ReceiveStop(Receive):

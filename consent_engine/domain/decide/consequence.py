@@ -113,5 +113,5 @@ def missing_of(line: Line, unread: int, now: Millis) -> list[Put]:
     if suspected:
         wants.append(Put(WAKE_UNDECIDED, min(suspected) + SUSPICION_LASTS_MS, FRESH))
     if line.version and not (unread or line.entries or line.restrictions or line.effects):
-        wants.append(Put(WAKE_LINE, line.seen + STRANGER_MS, FRESH))
+        wants.append(Put(WAKE_LINE, min(line.seen, now) + STRANGER_MS, FRESH))
     return [put for put in wants if put.effect not in line.effects]

@@ -51,7 +51,7 @@ def on_reply(order: Order, reply: Replied, now: Millis) -> Decision:
 def _event(kind: Callable[..., Detail], reply: Replied, now: Millis, **more: str | int) -> Event:
     """What the record keeps of a reply: the rule, the candidates, when it reached us; the words in the person part."""
     detail = kind(
-        keyword=reply.keyword, rule=reply.rule, candidates=reply.candidates, received_at=reply.at,
+        keyword=reply.keyword, rule=reply.rule, candidates=reply.candidates, received_at=reply.received_at,
         gateway=reply.gateway, edition=reply.edition, reason=reply.reason, written_by=reply.written_at, **more,
     )  # fmt: skip
     person = {"msisdn": reply.msisdn, "to": reply.to, "text": reply.text}
@@ -65,10 +65,10 @@ def _yes(order: Order, reply: Replied, now: Millis) -> Decision:
         return _unknown(order, reply, now)
     if order.state is State.AGREED:
         return _early_yes(order, reply, now)
-    if order.state is not State.AWAITING_REPLY or reply.at > order.reply_by:
+    if order.state is not State.AWAITING_REPLY or reply.received_at > order.reply_by:
         return _late(order, reply, now)
     accepted = asked(order)
-    if accepted is None or _written_before(reply, accepted.last):
+    if accepted is None or _written_before(reply, accepted.last, order.asked_at):
         return _stale(order, reply, accepted, now)
     event = _event(details.SaidYes, reply, now)
     # Nothing that still waited to be said matters to somebody who has answered; what is in flight ends as a note.
@@ -84,19 +84,22 @@ def _stale(order: Order, reply: Replied, accepted: details.ConfirmationAccepted 
     return note(order, event, *((say(Purpose.CLARIFICATION, now),) if asks else ()))
 
 
-def _written_before(reply: Replied, started: Millis) -> bool:
-    """Whether it was written, or even received, before the question began to be asked."""
-    written = reply.at if reply.written_at is None else min(reply.at, reply.written_at)
-    return written < started
+def _written_before(reply: Replied, started: Millis, known: Millis) -> bool:
+    """Whether it was written, or even received, before the question began to be asked.
+
+    started: orders that beginning among what is known of the number · known: an instant at which it had begun. A stamp
+    is compared with the earlier: where the store's clock went back, `started` is none of any clock.
+    """
+    return reply.at < started or (reply.written_at is not None and reply.written_at < min(started, known or started))
 
 
 def _early_yes(order: Order, reply: Replied, now: Millis) -> Decision:
     """A yes while the hand-over is not recorded: it counts only if that very hand-over turns out to be true."""
     pending = order.question
-    if pending is None or not pending.last_at or _written_before(reply, pending.first_at):
+    if pending is None or not pending.last_at or _written_before(reply, pending.first_at, pending.leased_at):
         return note(order, _event(details.RepliedBefore, reply, now))
     # It counts only for the attempt it can have answered: an older one is void once the question went out again.
-    answered = 0 if _written_before(reply, pending.last_at) else pending.last_at
+    answered = 0 if _written_before(reply, pending.last_at, pending.leased_at) else pending.last_at
     early = _event(details.RepliedEarly, reply, now, last=answered)
     if not (answered and proves_reading(order, reply.rule) and pending.doubts and not pending.leased_at):
         return note(order, early)
@@ -126,7 +129,7 @@ def _held(order: Order, reply: Replied, now: Millis) -> Decision:
     event = _event(details.Suspected, reply, now)
     told = reply.answer and not begun(order) and not order.state.settled
     n = 1 + sum(1 for _ in order.all(Trigger.SUSPECTED))
-    resting = asking_at(order, reply.at + SUSPICION_LASTS_MS)
+    resting = asking_at(order, reply.received_at + SUSPICION_LASTS_MS)
     noted = note(order, event, *resting, *((say(Purpose.HELD, now, n),) if told else ()))
     again = tuple(
         (effect, Drop.ANYWAY) for effect in order.effects if effect.startswith(_ASKING_AGAIN) and effect != QUESTION
@@ -169,7 +172,7 @@ def _ambiguous(order: Order, reply: Replied, now: Millis) -> Decision:
 def _was_being_asked(order: Order, reply: Replied) -> bool:
     """Whether this order's question had begun to be asked when the reply was written."""
     started = asking_since(order)
-    return bool(started) and not _written_before(reply, started)
+    return bool(started) and not _written_before(reply, started, order.asked_at)
 
 
 _ASKING_AGAIN = tuple(

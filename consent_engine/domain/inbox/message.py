@@ -20,7 +20,8 @@ class UnreadReply(Struct, frozen=True, tag_field="kind", tag="reply"):
 
     id: the gateway's · sender, to: the numbers · written_at: the latest instant it can have been written ·
     carriers: which ones it may be meant for, blank-separated · sub: the digits after our own number ·
-    keyword, code, reason, marketing_free (1 or 0), edition: how the door read it; an older door left that to the reader
+    keyword, code, reason, marketing_free (1 or 0), edition: how the door read it; an older door left that to the
+    reader · came: when it came, where the store's clock had gone back and another instant orders it
     """
 
     gateway: str
@@ -36,6 +37,7 @@ class UnreadReply(Struct, frozen=True, tag_field="kind", tag="reply"):
     reason: Reason | UnsetType | None = UNSET
     marketing_free: int | UnsetType = UNSET
     edition: int | UnsetType = UNSET
+    came: Millis | UnsetType = UNSET
 
     @property
     def scope(self) -> list[str]:

@@ -42,7 +42,7 @@ def wanted(line: Line, message: Unread) -> list[str]:
     body = message.body
     if isinstance(body, UnreadReport):
         return [body.owner] if body.owner != line.id else []
-    entries = remembered(line.entries, body.scope, message.at)
+    entries = remembered(line.entries, body.scope, message.came)
     settled = [entry for entry in entries if not entry.is_open]
     return [entry.order for entry in (*settled[-MOST_SETTLED:], *(e for e in entries if e.is_open))]
 
@@ -64,11 +64,11 @@ def understand(line: Line, orders: Mapping[str, Order], message: Unread, *, wait
 def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply) -> Reading:
     said = body.meaning()
     keyword = counted(said.keyword)
-    entries = remembered(line.entries, body.scope, message.at)
+    entries = remembered(line.entries, body.scope, message.came)
     # What was said before an order was placed cannot mean it. A STOP means all there is: the door keeps later ones out.
     entries = entries if keyword in REFUSING else _older(entries, message, orders)
     entries = [entry for entry in entries if entry.order in orders]
-    entries.sort(key=lambda entry: orders[entry.order].asked_at or message.at)
+    entries.sort(key=lambda entry: orders[entry.order].asked_at or message.came)
     meaning = correlate(
         keyword, said.code, body.sub, entries,
         was_asked=lambda order: may_be_asked(orders[order]),
@@ -89,14 +89,14 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
     ask = ambiguous and begun is None and free and _may_ask(meaning.keyword, [orders[o] for o in room], message)
     asked = ask or (begun is not None and bool(begun.clarified))
     # One SMS answers a message, not one an order; read again after a crash, it was answered by the first commit.
-    fields = answered(line, keyword, body.scope[0], message.at) if keyword in REFUSING else {}
+    fields = answered(line, keyword, body.scope[0], message.came) if keyword in REFUSING else {}
     silent = (keyword in REFUSING and not fields) or any(orders[o].knows(message.key) for o in orders)
     first = None if silent else room[0]
     answers = {o: asked if ambiguous else o == first for o in room}
     facts = tuple((o, _said(line, orders[o], meaning, message, body, said, answer=answers[o])) for o in room)
     # Whoever has answered is not asked any more.
     drop = () if ambiguous or meaning.keyword is Keyword.UNKNOWN else asking(line)
-    return Reading(facts, (which_one(line, [orders[o].doc for o in room], message.at),) if ask else (), fields, drop)
+    return Reading(facts, (which_one(line, [orders[o].doc for o in room], message.came),) if ask else (), fields, drop)
 
 
 def _restricting(line: Line, message: Unread, body: UnreadReply, meant: Reading) -> Reading:
@@ -105,13 +105,13 @@ def _restricting(line: Line, message: Unread, body: UnreadReply, meant: Reading)
     kind = {Keyword.STOP: Kind.REFUSED, Keyword.HOLD: Kind.SUSPECTED}.get(counted(said.keyword))
     if kind is None:
         return meant
-    row: list[str | Millis] = [message.at, "sms", body.id]
+    row: list[str | Millis] = [message.came, "sms", body.id]
     if kind is Kind.SUSPECTED:
-        row += [message.at, said.reason.value if said.reason else "", body.text]
+        row += [message.came, said.reason.value if said.reason else "", body.text]
     names = [name_of(kind, carrier) for carrier in body.scope]
     missing = {f"r:{name}": compact(row) for name in names if line.named(name) is None}
     timed = kind is Kind.SUSPECTED and missing and WAKE_UNDECIDED not in line.effects
-    timer = (Put(WAKE_UNDECIDED, message.at + SUSPICION_LASTS_MS),) if timed else ()
+    timer = (Put(WAKE_UNDECIDED, message.came + SUSPICION_LASTS_MS),) if timed else ()
     return replace(meant, put=(*meant.put, *timer), fields={**missing, **meant.fields})
 
 
@@ -210,6 +210,7 @@ def _replied(
         barred=barred,
         edition=said.edition,
         reason=said.reason,
+        came=message.came,
     )
 
 
@@ -222,8 +223,8 @@ def _nothing_asked(line: Line, message: Unread, body: UnreadReply, keyword: Keyw
     """STOP, HOLD and HELP are answered even when nothing was asked, now and then; all else is kept, unanswered."""
     carrier = body.scope[0]
     drop = asking(line) if keyword in REFUSING else ()
-    fields = answered(line, keyword, carrier, message.at) if why != TOO_MANY else {}
-    put = (of_the_line(line, keyword, carrier, message.at),) if fields else ()
+    fields = answered(line, keyword, carrier, message.came) if why != TOO_MANY else {}
+    put = (of_the_line(line, keyword, carrier, message.came),) if fields else ()
     return Reading((), put, fields, drop, why)
 
 
@@ -231,7 +232,7 @@ def _to_all_open(
     line: Line, message: Unread, body: UnreadRefusal | UnreadClearance, fact: Fact,
     drop: tuple[tuple[str, Drop], ...] = (),
 ) -> Reading:  # fmt: skip
-    entries = remembered(line.entries, body.scope, message.at)
+    entries = remembered(line.entries, body.scope, message.came)
     return Reading(tuple((entry.order, fact) for entry in entries if entry.is_open), drop=drop)
 
 

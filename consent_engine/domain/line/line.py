@@ -3,12 +3,12 @@
 import hmac
 from collections.abc import Mapping, Sequence
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
 
 from consent_engine.domain.canonical_json import compact, parsed
 from consent_engine.domain.effects import WAKE_PARTS, Millis, Pending
 from consent_engine.domain.grammar import usable_code
-from consent_engine.domain.inbox import Message
+from consent_engine.domain.inbox import Message, UnreadReply
 from consent_engine.domain.inbox.parts import Gathered
 from consent_engine.domain.line.restriction import Kind, Restriction, names_barring
 from consent_engine.domain.msisdn import Msisdn, slot
@@ -80,6 +80,7 @@ class Entry(Struct, frozen=True):
 class Unread(Struct, frozen=True):
     """A message in the line's inbox. `key` names it for ever.
 
+    at: orders it among all that is known of the line, which is when it came unless the store's clock went back ·
     barred: the names of the restrictions that stood on the line when it reached us
     """
 
@@ -87,6 +88,12 @@ class Unread(Struct, frozen=True):
     key: str
     body: Message
     barred: tuple[str, ...] = ()
+
+    @property
+    def came(self) -> Millis:
+        """When it reached us by the store's clock, wherever that stood."""
+        came = self.body.came if isinstance(self.body, UnreadReply) else UNSET
+        return self.at if came is UNSET else came
 
     def was_barred(self, carrier: str) -> bool:
         """Whether something stood against `carrier` when it reached us: then it is no consent."""
@@ -105,7 +112,8 @@ class Line(Struct, frozen=True):
     answered: Mapping[str, Millis] = field(default_factory=dict)
     """purpose -> when we last answered a message that no order answers"""
     seen: Millis = 0
-    """the newest instant known on this line: none after it may be older, whatever the clock does"""
+    """The newest instant known on this line: what comes after it is ordered by none that is older, whatever the clock
+    does. Nothing is due by it."""
     aged: tuple[str, ...] = ()
     """Fields that may go: dedupe keys past their age."""
     gathered: Mapping[str, Gathered] = field(default_factory=dict)

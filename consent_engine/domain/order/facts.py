@@ -29,7 +29,8 @@ class Rule(StrEnum):
 class Replied(Struct, frozen=True):
     """A subscriber's message that means this order, or (AMBIGUOUS) might.
 
-    at: when it reached us · written_at: the latest instant it can have been written, if the gateway knows ·
+    at: orders it among what is known of its number · came: when it reached us, where that is not `at` ·
+    written_at: the latest instant it can have been written, if the gateway knows ·
     candidates: the orders it might have meant · answer: whether an SMS answers it (one a message, not one an order) ·
     edition: of the words that read it · reason: of a reply that a person must read ·
     barred: a restriction stood against the carrier when it reached us: it is no consent
@@ -50,6 +51,12 @@ class Replied(Struct, frozen=True):
     barred: bool = False
     edition: int = 0
     reason: Reason | None = None
+    came: Millis | None = None
+
+    @property
+    def received_at(self) -> Millis:
+        """When it reached us by the store's clock: in time or not, and since when."""
+        return self.at if self.came is None else self.came
 
 
 class Reported(Struct, frozen=True):

@@ -92,9 +92,9 @@ end
 for i = own + 1, #line_fields do
     if line_read[i] then return { "barred", order_version, line_version } end
 end
-local front, behind = nil, nil
+local unread, front, behind = {}, nil, nil
 if ARGV[9] ~= "" or ARGV[14] ~= "" then
-    local unread = redis.call("LRANGE", inbox, 0, 1)
+    unread = redis.call("LRANGE", inbox, 0, ARGV[9] ~= "" and 99 or 1)
     front, behind = unread[1], unread[2]
 end
 if ARGV[14] ~= "" then
@@ -102,10 +102,11 @@ if ARGV[14] ~= "" then
         return { "front", order_version, line_version }
     end
 end
--- What is consumed here is read; what stands behind it is not.
-local unread = ARGV[14] ~= "" and behind or ARGV[14] == "" and front
-if ARGV[9] ~= "" and unread and tonumber(string.match(unread, "^(%d+)|")) <= tonumber(ARGV[9]) then
-    return { "guarded", order_version, line_version }
+-- What is consumed here is read; what stands behind it is not. The instant that orders a message is not when it came,
+-- where the clock has gone back since the one before: then its last field says that (no text can end so).
+for i = ARGV[14] ~= "" and 2 or 1, ARGV[9] ~= "" and #unread or 0 do
+    local came = string.match(unread[i], ',"came":(%d+)}$') or string.match(unread[i], "^(%d+)|")
+    if tonumber(came) <= tonumber(ARGV[9]) then return { "guarded", order_version, line_version } end
 end
 
 if ARGV[16] ~= "" and ARGV[17] == "" and redis.call("HEXISTS", KEYS[11], ARGV[16]) == 0 then

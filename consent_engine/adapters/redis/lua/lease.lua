@@ -33,6 +33,16 @@ local function line_of(record)
         if record[i] == "line" then return ARGV[4] .. "line:" .. record[i + 1] end
     end
 end
+-- A question is not asked before what is known on its line: where the clock has gone back since, its instants are later
+-- than the newest there, by which what came before it is told from its answers.
+local function asked_at(record)
+    local line = line_of(record)
+    local seen = line and tonumber(redis.call("HGET", line, "seen") or "0") or 0
+    if seen <= tonumber(now) then return now end
+    local at = string.format("%d", seen + 1)
+    redis.call("HSET", line, "seen", at)
+    return at
+end
 local against = {} -- by carrier: the fields of what bars it
 local function barring(line, carrier)
     local found = {}
@@ -85,8 +95,8 @@ for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT
                 if not unread then leased[#leased + 1] = { member, text, "2", record, more } end
             else
                 if not lost then
-                    last_at = now
-                    if doubts == "0" then first_at = now end
+                    last_at = string.sub(effect, 1, 17) == "sms.confirmation." and asked_at(record) or now
+                    if doubts == "0" then first_at = last_at end
                 end
                 attempts = string.format("%d", attempts + 1)
                 text = "[" .. table.concat({ attempts, now, doubts, first_at, last_at }, ",") .. rest

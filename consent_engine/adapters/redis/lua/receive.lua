@@ -16,7 +16,8 @@
 -- A restriction is written, and the line's version raised, here: the next order, dial and activation see it at once.
 -- What barred consent when a message came is kept with it: lifted later, it barred all the same.
 -- A repeated act of the subscriber is written on what stands: an older act does not lift it.
--- `seen` keeps the instants of one line from ever going back, so the front of the inbox is the oldest.
+-- A message stands in the inbox under an instant that orders it: of one line these never go back (`seen`). Where the
+-- clock has gone back it is not when the message came: that stands in its body, as the last field, `came`.
 -- A new line's version begins with the instant (s since 2020): higher than that of one that `retire` deleted.
 -- Returns {'stored', 'duplicate' or 'gone' (what it decides does not stand as it was seen), received at}
 
@@ -34,8 +35,7 @@ local own = #asked
 for name in string.gmatch(ARGV[7], "%S+") do asked[#asked + 1] = "r:" .. name end
 local seen = redis.call("HMGET", line, unpack(asked))
 local marked = seen[2] and redis.call("HEXISTS", line, mark) == 1
-local due = now -- by the clock that leases go by, even if it stepped back
-if seen[1] and tonumber(seen[1]) > tonumber(now) then now = seen[1] end
+local at = seen[1] and tonumber(seen[1]) > tonumber(now) and seen[1] or now
 
 local function suspected(name) return string.match(name, "^suspected:(.*)$") end
 -- One that nobody can read is written anew: a refusal must not be lost over it, nor what others send beside it.
@@ -124,13 +124,13 @@ if lifting ~= "" then
 end
 if lifting ~= "" or #names == 0 and not seen[4] then -- what nothing may stand on goes some day: age.lua
     if redis.call("HSETNX", line, "f:wake.line", "[]") == 1 then
-        redis.call("ZADD", KEYS[6], due + ARGV[10], "l:" .. ARGV[2] .. ":wake.line")
+        redis.call("ZADD", KEYS[6], now + ARGV[10], "l:" .. ARGV[2] .. ":wake.line")
     end
 end
 
 if seen[2] then key = key .. "." .. now end -- events are recognised by it
 if marked then redis.call("HDEL", line, mark) end
-set("seen", now)
+set("seen", at)
 set("m:" .. ARGV[4], now)
 if ARGV[3] ~= "" then set("msisdn", ARGV[3]) end
 if fresh or not seen[4] then
@@ -139,6 +139,11 @@ end
 if not seen[3] then set("f:read", "[]") end
 redis.call("HSET", line, unpack(fields))
 local stood_against = #barred > 0 and table.concat(barred, " ") .. "|" or ""
-redis.call("RPUSH", KEYS[2], now .. "|" .. key .. "|" .. stood_against .. ARGV[5])
-if not seen[3] then redis.call("ZADD", KEYS[3], due, "l:" .. ARGV[2] .. ":read") end
+local body = at == now and ARGV[5] or string.sub(ARGV[5], 1, -2) .. ',"came":' .. now .. "}"
+redis.call("RPUSH", KEYS[2], at .. "|" .. key .. "|" .. stood_against .. body)
+if not seen[3] then
+    redis.call("ZADD", KEYS[3], now, "l:" .. ARGV[2] .. ":read")
+elseif at ~= now and (seen[3] == "[]" or string.match(seen[3], "^%[%d+,0,") and not string.match(seen[3], '",1[,%]]')) then
+    redis.call("ZADD", KEYS[3], "LT", now, "l:" .. ARGV[2] .. ":read") -- put while the clock stood ahead
+end
 return { "stored", now }
