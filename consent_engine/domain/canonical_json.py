@@ -91,20 +91,21 @@ class Rows(Generic[S]):
 
     def __init__(self, kind: type[S], least: int, named: int = 0) -> None:
         own = fields(kind)[named:]
+        typed = [(f.name, f.type) if f.default is NODEFAULT else (f.name, f.type, f.default) for f in own]
+        is_row = kind.__struct_config__.array_like and not named
         self._kind = kind
+        self._read = Reader(kind if is_row else defstruct(kind.__name__, typed, array_like=True, frozen=True))
         self._named = named
         self._least = named + least
         self._later = tuple(each.default for each in own[least:])
-        typed = [(f.name, f.type) if f.default is NODEFAULT else (f.name, f.type, f.default) for f in own]
-        self._read = Reader(defstruct(kind.__name__, typed, array_like=True, frozen=True))
 
-    def row(self, value: S) -> tuple[object, ...]:
+    def row(self, value: S) -> tuple[Any, ...]:
         """What is written of a value."""
-        told = astuple(value)
-        later = told[self._least :]
-        while later and later[-1] == self._later[len(later) - 1]:
-            later = later[:-1]
-        return told[self._named : self._least] + later
+        told, least = astuple(value), self._least
+        n = len(told)
+        while n > least and told[n - 1] == self._later[n - 1 - least]:
+            n -= 1
+        return told[self._named : n]
 
     def write(self, value: S) -> str:
         """A value as kept."""
@@ -112,4 +113,5 @@ class Rows(Generic[S]):
 
     def read(self, kept: str, *named: object) -> S:
         """What `write` wrote, with the fields that were in its name. Raises ValueError."""
-        return self._kind(*named, *astuple(self._read(kept)))
+        read = self._read(kept)
+        return read if isinstance(read, self._kind) else self._kind(*named, *astuple(read))

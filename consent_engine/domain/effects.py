@@ -100,7 +100,7 @@ def sms_parts(effect: str) -> tuple[Purpose, int]:
     return Purpose(purpose), int(n)
 
 
-class Pending(Struct, frozen=True):
+class Pending(Struct, frozen=True, array_like=True):
     """An effect that has not ended. Kept as the JSON array of its fields, `[]` when all are at their defaults.
 
     attempts: how often it was leased; the last one is the fencing token · leased_at: 0 when nobody has it ·
@@ -132,6 +132,7 @@ class Pending(Struct, frozen=True):
         """What `kept` wrote, or what the lease script made of it. Raises ValueError, also for a field of another type:
         no seal covers an effect.
         """
+        kept.encode()  # half a character, or bytes that are no text: UnicodeEncodeError is a ValueError
         return FRESH if kept == "[]" else _ROWS.read(kept)
 
 

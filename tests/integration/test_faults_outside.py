@@ -258,7 +258,7 @@ def test_a_stray_answer_of_a_gateway_is_no_hand_over(kind):
 @pytest.fixture
 def world(air):
     """An engine whose outside is behind the proxy. Its clock is the test's; calls take their real time."""
-    made = World(FakeRedis(decode_responses=True), Policy(retry_base=1_000, tell_declined=False))
+    made = World(FakeRedis(decode_responses=True), Policy(retry_base=1_000, tell_declined=0))
     made.runner.close()
     made.runner = air.runner
     far = Outside({"test": air.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, air.bss)

@@ -105,6 +105,21 @@ def test_the_hash_never_changes_between_releases():
     assert plan_from(content()).hash == "c374807eab272cdbb01c39df83825d8f8f50c9202f124931e227126d135f8205"
 
 
+class LaterPlan(Plan):
+    """A plan as a later program knows it."""
+
+    minimum_age: int | None = None
+
+
+def test_a_field_that_came_later_changes_nothing_of_a_plan_that_says_nothing_of_it():
+    for each in samples():
+        plan, later = plan_from(each), LaterPlan.model_validate(each)
+        assert (later.hash, later.model_dump_json()) == (plan.hash, plan.model_dump_json())
+        grown = LaterPlan.model_validate({**each, "minimum_age": 18})
+        assert grown.hash != later.hash
+        assert LaterPlan.model_validate_json(grown.model_dump_json()) == grown
+
+
 def test_the_same_instant_in_another_offset_is_the_same_plan():
     here = content(published=[publication("app", since="2025-08-01T08:00:00+08:00")])
     there = content(published=[publication("app", since=datetime(2025, 8, 1, tzinfo=UTC))])

@@ -263,7 +263,7 @@ def _doc(
         offer=offer,
         sub=code if plan.carrier in terms.sub_numbers else "",
         code=code,
-        asks_code=asks_code,
+        asks_code=int(asks_code),
         segments=segments(text) if text else offer.segments,
         request=request.fingerprint(),
         person="",

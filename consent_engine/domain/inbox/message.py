@@ -4,12 +4,11 @@ What is kept is never written anew: a field that came later is one that an older
 `tests/unit/test_inbox.py` holds the bytes.
 """
 
-from collections.abc import Callable
+from typing import cast
 
-from msgspec import UNSET, DecodeError, Struct, UnsetType, ValidationError, convert, field, to_builtins
-from msgspec.json import Decoder, Encoder
+from msgspec import UNSET, Struct, UnsetType, field
 
-from consent_engine.domain.canonical_json import canonical, parsed
+from consent_engine.domain.canonical_json import Reader, compact
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import Keyword, Read, Reason, read
 from consent_engine.domain.sms import Delivery
@@ -108,28 +107,10 @@ class UnreadClearance(Struct, frozen=True, tag_field="kind", tag="resumed"):
 
 Message = UnreadReply | UnreadReport | UnreadRefusal | UnreadClearance
 
-_write = Encoder(enc_hook=str).encode
-_read: Callable[[str], Message] = Decoder(Message).decode
+read_message = Reader[Message](cast("type[Message]", Message))
+"""Reads a message as kept. Raises ValueError when that is none."""
 
 
 def kept_message(message: Message) -> str:
     """A message as kept."""
-    try:
-        return _write(message).decode()
-    except UnicodeEncodeError:  # half a character
-        return canonical(to_builtins(message))
-
-
-def read_message(kept: str) -> Message:
-    """What was kept. Raises ValueError when that is no message."""
-    try:
-        return _read(kept)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    except (DecodeError, UnicodeEncodeError):
-        pass
-    try:
-        message: Message = convert(parsed(kept), Message)
-    except ValidationError as error:
-        raise ValueError(str(error)) from None
-    return message
+    return compact(message)

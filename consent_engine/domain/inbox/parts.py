@@ -6,10 +6,11 @@ together keeps the names of its parts for a day, so that a part which is repeate
 
 import json
 
-from msgspec import DecodeError, Struct, convert, to_builtins
-from msgspec.json import Decoder, Encoder
+from msgspec import Struct, to_builtins
+from msgspec.json import Encoder
 from msgspec.structs import replace
 
+from consent_engine.domain.canonical_json import Reader
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.sms import Part
 
@@ -96,13 +97,10 @@ class Gathered(Struct, frozen=True, array_like=True):
     @classmethod
     def read(cls, kept: str) -> "Gathered":
         """What `kept` wrote. Raises ValueError."""
-        try:
-            return _read(kept)
-        except DecodeError:
-            return convert(json.loads(kept), cls)
+        return _read(kept)
 
 
-_write, _read = Encoder().encode, Decoder(Gathered).decode
+_write, _read = Encoder().encode, Reader(Gathered)
 
 
 def can_be_joined(part: Part) -> bool:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_UNDECIDED, Millis, is_sms
 from consent_engine.domain.grammar import Keyword, Read, counted, usable_code
@@ -14,7 +13,7 @@ from consent_engine.domain.interpret.answers import ASKING, REFUSING, answered, 
 from consent_engine.domain.interpret.correlate import Meaning, correlate, remembered
 from consent_engine.domain.lifecycle import ANSWERABLE, State, Trigger, sources
 from consent_engine.domain.line.line import Entry, Line, Unread
-from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, name_of
+from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Restriction
 from consent_engine.domain.order.details import Unclear
 from consent_engine.domain.order.facts import CancelAsked, Fact, Replied, Reported, Resumed, Rule
 from consent_engine.domain.order.history import ambiguous_before, clarified, may_be_asked, which_asked
@@ -105,11 +104,11 @@ def _restricting(line: Line, message: Unread, body: UnreadReply, meant: Reading)
     kind = {Keyword.STOP: Kind.REFUSED, Keyword.HOLD: Kind.SUSPECTED}.get(counted(said.keyword))
     if kind is None:
         return meant
-    row: list[str | Millis] = [message.came, "sms", body.id]
+    made = [Restriction(kind, carrier, message.came, "sms", body.id) for carrier in body.scope]
     if kind is Kind.SUSPECTED:
-        row += [message.came, said.reason.value if said.reason else "", body.text]
-    names = [name_of(kind, carrier) for carrier in body.scope]
-    missing = {f"r:{name}": compact(row) for name in names if line.named(name) is None}
+        reason = said.reason.value if said.reason else ""
+        made = [replace(each, last=message.came, reason=reason, text=body.text) for each in made]
+    missing = {f"r:{each.name}": each.kept() for each in made if line.named(each.name) is None}
     timed = kind is Kind.SUSPECTED and missing and WAKE_UNDECIDED not in line.effects
     timer = (Put(WAKE_UNDECIDED, message.came + SUSPICION_LASTS_MS),) if timed else ()
     return replace(meant, put=(*meant.put, *timer), fields={**missing, **meant.fields})

@@ -4,8 +4,9 @@ import hmac
 from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET, Struct, field
+from msgspec.structs import replace
 
-from consent_engine.domain.canonical_json import compact, parsed
+from consent_engine.domain.canonical_json import Rows
 from consent_engine.domain.effects import WAKE_PARTS, Millis, Pending
 from consent_engine.domain.grammar import usable_code
 from consent_engine.domain.inbox import Message, UnreadReply
@@ -46,7 +47,8 @@ def request_key(order: str) -> str:
 class Entry(Struct, frozen=True):
     """What a reply can be matched with: one order, in short.
 
-    until: 0 while open; then until when a reply may still mean it
+    until: 0 while open; then until when a reply may still mean it · older: there, and what until is, in rows of the
+    first orders alone, where until is when they were asked
     """
 
     order: str
@@ -55,6 +57,7 @@ class Entry(Struct, frozen=True):
     code: str
     sub: str
     until: Millis
+    older: Millis | None = None
 
     @property
     def is_open(self) -> bool:
@@ -67,7 +70,13 @@ class Entry(Struct, frozen=True):
 
     def kept(self) -> str:
         """As kept."""
-        return compact([self.carrier, self.plan, self.code, self.sub, self.until])
+        return _ENTRIES.write(self)
+
+    @classmethod
+    def read(cls, order: str, kept: str) -> "Entry":
+        """What `kept` wrote of an order. Raises ValueError."""
+        entry = _ENTRIES.read(kept, order)
+        return entry if entry.older is None else replace(entry, until=entry.older, older=None)
 
     @classmethod
     def of(cls, order: Order) -> "Entry":
@@ -75,6 +84,9 @@ class Entry(Struct, frozen=True):
         doc = order.doc
         until = doc.policy.remembered_until(order.settled_at) if order.state.settled else 0
         return cls(doc.id, doc.carrier, doc.plan, doc.code, doc.sub, until)
+
+
+_ENTRIES = Rows(Entry, least=5, named=1)
 
 
 class Unread(Struct, frozen=True):
@@ -141,8 +153,7 @@ class Line(Struct, frozen=True):
             for name, kept in fields.items():
                 kind, _, rest = name.partition(":")
                 if kind == "o":
-                    carrier, plan, code, sub, *_, until = parsed(kept)  # an older one tells when it was asked
-                    entries.append(Entry(rest, carrier, plan, code, sub, until))
+                    entries.append(Entry.read(rest, kept))
                 elif kind == "r":
                     restrictions.append(Restriction.read(rest, kept))
                 elif kind == "f":

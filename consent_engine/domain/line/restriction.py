@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from consent_engine.domain.canonical_json import parsed
+from consent_engine.domain.canonical_json import Rows
 from consent_engine.domain.effects import Millis
 
 EVERY_CARRIER = "*"
@@ -71,9 +71,16 @@ class Restriction(Struct, frozen=True):
 
     @classmethod
     def read(cls, name: str, kept: str) -> "Restriction":
-        """A restriction from its field, without the `r:`. Raises ValueError and TypeError when it cannot be read."""
+        """A restriction from its field, without the `r:`. Raises ValueError."""
         kind, _, carrier = name.rpartition(":")
-        return cls(Kind(kind) if kind else Kind.REFUSED, carrier, *parsed(kept))
+        return _ROWS.read(kept, Kind(kind) if kind else Kind.REFUSED, carrier)
+
+    def kept(self) -> str:
+        """As kept in its field."""
+        return _ROWS.write(self)
+
+
+_ROWS = Rows(Restriction, least=3, named=2)
 
 
 def name_of(kind: Kind, carrier: str) -> str:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from consent_engine.domain.canonical_json import compact, parsed
+from consent_engine.domain.canonical_json import Rows
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.offer.policy import Policy
 
@@ -36,22 +36,23 @@ class Offer(Struct, frozen=True):
 
     def kept(self) -> str:
         """As kept, and as hashed."""
-        plan = [self.plan, self.plan_version, self.plan_hash, self.plan_name, self.price, self.unsubscribe]
-        question = [self.sender, self.words, self.text, self.segments]
-        return compact([self.carrier, plan, question, self.policy.frozen()])
+        plan = self.plan, self.plan_version, self.plan_hash, self.plan_name, self.price, self.unsubscribe
+        question = self.sender, self.words, self.text, self.segments
+        return _ROWS.write(_Kept(self.carrier, plan, question, self.policy.frozen()))
 
-    @classmethod
-    def read(cls, kept: str) -> "Offer":
-        """What `kept` wrote."""
-        return _read(kept)
+    @staticmethod
+    @lru_cache(4096)
+    def read(kept: str) -> "Offer":
+        """What `kept` wrote. Raises ValueError."""
+        row = _ROWS.read(kept)
+        return Offer(row.carrier, *row.plan, *row.question, Policy.thaw(row.policy), digest(kept))
 
 
-@lru_cache(4096)
-def _read(kept: str) -> Offer:
-    carrier, plan, question, policy = parsed(kept)
-    code, version, plan_hash, name, price, unsubscribe = plan
-    sender, words, text, parts = question
-    return Offer(
-        carrier, code, version, plan_hash, name, price, unsubscribe, sender, words, text, parts, Policy.thaw(policy),
-        digest(kept),
-    )  # fmt: skip
+class _Kept(Struct, frozen=True, array_like=True):
+    carrier: str
+    plan: tuple[str, int, str, str, str, str]
+    question: tuple[str, int, str, int]
+    policy: tuple[int, ...]
+
+
+_ROWS = Rows(_Kept, least=4)

@@ -15,8 +15,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     StringConstraints,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -27,6 +29,11 @@ from consent_engine.errors import FieldError, Malformed
 
 CHANNELS = ("web_hall", "app")
 """A plan is public while all of these say so."""
+
+_FIRST = frozenset({
+    "code", "carrier", "name", "price", "scenario", "validity", "restrictions", "unsubscribe", "published", "version"
+})  # fmt: skip
+"""What every plan says of itself, be it nothing: its fields before any came later."""
 
 DISCLOSURES = ("name", "price", "scenario", "validity", "restrictions", "unsubscribe")
 """What the subscriber must be told before a yes counts."""
@@ -113,6 +120,13 @@ class Plan(BaseModel):
         if sum(len(getattr(self, field).encode("utf-16-le")) // 2 for field in DISCLOSURES) > MAX_TOLD:
             raise PydanticCustomError("too_long", "must tell all there is to tell in 460 characters")
         return self
+
+    @model_serializer(mode="wrap")
+    def _told(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What it says; a field that came later, and says nothing, is not there: older plans keep bytes and hash."""
+        known: dict[str, Any] = written(self)
+        later = {name: each.default for name, each in type(self).model_fields.items() if name not in _FIRST}
+        return {name: told for name, told in known.items() if name not in later or told != later[name]}
 
     @cached_property
     def hash(self) -> str:

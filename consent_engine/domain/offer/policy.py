@@ -1,9 +1,11 @@
 """Policy: the numbers a business may change. Frozen into each order at the door."""
 
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
+from msgspec import Struct
+
+from consent_engine.domain.canonical_json import Rows
 from consent_engine.domain.effects import Millis
 
 DAY_MINUTES = 24 * 60
@@ -11,9 +13,8 @@ LATE_MARGIN = int(timedelta(hours=48).total_seconds() * 1000)
 """How long after its window an order still counts as one that a reply may mean (design part 7, rule 3)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """All durations in milliseconds.
+class Policy(Struct, frozen=True):
+    """All durations in milliseconds, flags 0 and 1; a new number comes last.
 
     reply_window: from hand-over of the question to the end of the wait · confirm_within: from placing to hand-over ·
     retry_base, retry_max: backoff, exponential with full jitter · max_attempts: bounds doubts and lost leases only ·
@@ -29,7 +30,7 @@ class Policy:
     retry_max: int = 600_000
     max_attempts: int = 5
     uncertain_hold: int = 600_000
-    tell_declined: bool = True
+    tell_declined: int = 1
     reminder_after: int = 0
     resend_max: int = 3
     quiet_from: int = -1
@@ -52,14 +53,14 @@ class Policy:
         """Until when a reply may still mean an order that settled at `settled_at`."""
         return settled_at + self.reply_window + LATE_MARGIN
 
-    def frozen(self) -> list[int]:
-        """As kept in the order: the numbers in the order of the fields above; new ones are only ever appended."""
-        return [int(value) for value in astuple(self)]
+    def frozen(self) -> tuple[int, ...]:
+        """As kept in the offer: the numbers in the order of the fields above."""
+        return _ROWS.row(self)
 
     @classmethod
-    def thaw(cls, kept: list[int]) -> "Policy":
+    def thaw(cls, kept: Sequence[int]) -> "Policy":
         """The policy an order was placed under; what its time did not know takes its default."""
-        known: dict[str, Any] = {
-            f.name: bool(n) if f.type is bool else n for f, n in zip(fields(cls), kept, strict=False)
-        }
-        return cls(**known)
+        return cls(*kept[: len(cls.__struct_fields__)])
+
+
+_ROWS = Rows(Policy, least=11)

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from consent_engine.domain.canonical_json import compact, parsed
+from consent_engine.domain.canonical_json import Reader, Rows
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import HASH_LENGTH
 from consent_engine.domain.offer.offer import Offer
@@ -13,7 +13,7 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.event import salted
 
 
-class Call(Struct, frozen=True):
+class Call(Struct, frozen=True, array_like=True):
     """The call in which the subscriber agreed."""
 
     caller_number: str
@@ -25,23 +25,23 @@ class Call(Struct, frozen=True):
 class Doc(Struct, frozen=True):
     """What was frozen at the door; written once, public: it names no person.
 
-    placed_by: name of the API key · code: tells this order from the subscriber's others · asks_code: the text asks
-    for it · sub: digits appended to the sender, '' if none · segments: of the question · person: hash of the person
-    part
+    placed_by: name of the API key · code: tells this order from the subscriber's others · asks_code: 1 where the text
+    asks for it · sub: digits appended to the sender, '' if none · segments: of the question · person: the hash of the
+    person part
     """
 
     id: str
     placed_at: Millis
     placed_by: str
     agent: str
+    request: str
+    person: str
     call: Call
     offer: Offer
     sub: str
     code: str
-    asks_code: bool
+    asks_code: int
     segments: int
-    request: str
-    person: str
 
     @property
     def carrier(self) -> str:
@@ -85,41 +85,49 @@ class Doc(Struct, frozen=True):
 
     def kept(self) -> str:
         """As kept, and as the first link of the chain."""
-        call = [self.call.caller_number, self.call.recording_id, self.call.started_at, self.call.agreed_at]
-        question = [self.sub, self.code, int(self.asks_code), self.segments]
-        head = [self.id, self.placed_at, self.placed_by, self.agent, self.request, self.person]
-        return compact([self.offer.hash, head, call, question])
+        head = self.id, self.placed_at, self.placed_by, self.agent, self.request, self.person
+        question = self.sub, self.code, self.asks_code, self.segments
+        return _ROWS.write(_Kept(self.offer.hash, head, self.call, question))
 
     @classmethod
     def read(cls, kept: str, offer: str = "") -> "Doc":
         """What `kept` wrote. offer: the offer it names, as kept. Raises ValueError when that is another one."""
-        named, *parts = parsed(kept)
-        if not isinstance(named, str):
-            return _older(named, *parts)
-        head, call, question = parts
-        known = Offer.read(offer)
-        if known.hash != named:
+        if not offer_named(kept):
+            return _older(_OLDER(kept))
+        row, known = _ROWS.read(kept), Offer.read(offer)
+        if known.hash != row.offer:
             raise ValueError("another offer than the order names")
-        order_id, placed_at, placed_by, agent, request, person = head
-        sub, code, asks_code, segments = question
-        return cls(
-            order_id, placed_at, placed_by, agent, Call(*call), known, sub, code, bool(asks_code), segments, request,
-            person,
-        )  # fmt: skip
+        return cls(*row.head, row.call, known, *row.question)
 
 
-def _older(head: list[Any], call: list[Any], plan: list[Any], question: list[Any], policy: list[int]) -> Doc:
-    """An order of the time when each held its offer itself."""
-    order_id, placed_at, placed_by, agent, carrier, request, person = head
-    sender, sub, code, asks_code, words, segments = question
-    name, version, plan_hash, plan_name, price, unsubscribe = plan
-    offer = Offer(
-        carrier, name, version, plan_hash, plan_name, price, unsubscribe, sender, words, "", segments,
-        Policy.thaw(policy),
-    )  # fmt: skip
-    return Doc(
-        order_id, placed_at, placed_by, agent, Call(*call), offer, sub, code, bool(asks_code), segments, request, person
-    )
+class _Kept(Struct, frozen=True, array_like=True):
+    """What comes later comes last: none of the parts ever grows."""
+
+    offer: str
+    head: tuple[str, Millis, str, str, str, str]
+    call: Call
+    question: tuple[str, str, int, int]
+
+
+class _Older(Struct, frozen=True, array_like=True):
+    """An order of the time when each held its offer itself: read, and never written any more."""
+
+    head: tuple[str, Millis, str, str, str, str, str]
+    call: Call
+    plan: tuple[str, int, str, str, str, str]
+    question: tuple[str, str, str, int, int, int]
+    policy: tuple[int, ...]
+
+
+_ROWS = Rows(_Kept, least=4)
+_OLDER = Reader(_Older)
+
+
+def _older(row: _Older) -> Doc:
+    order_id, placed_at, placed_by, agent, carrier, request, person = row.head
+    sender, sub, code, asks_code, words, segments = row.question
+    offer = Offer(carrier, *row.plan, sender, words, "", segments, Policy.thaw(row.policy))
+    return Doc(order_id, placed_at, placed_by, agent, request, person, row.call, offer, sub, code, asks_code, segments)
 
 
 def offer_named(doc: str) -> str:
@@ -131,8 +139,8 @@ class Person(Struct, frozen=True):
     """The person part of the placing: what erasing a subscriber deletes. text: '' where it is the offer's own."""
 
     msisdn: str
-    text: str
-    metadata: Mapping[str, Any]
+    text: str = ""
+    metadata: Mapping[str, Any] = {}
 
     def kept(self, salt: str) -> str:
         """As kept."""
@@ -143,5 +151,7 @@ class Person(Struct, frozen=True):
     @classmethod
     def read(cls, kept: str) -> "Person":
         """What `kept` wrote."""
-        known = parsed(kept)
-        return cls(known["msisdn"], known.get("text", ""), known.get("metadata", {}))
+        return _PERSONS(kept)
+
+
+_PERSONS = Reader(Person)

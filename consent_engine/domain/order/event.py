@@ -58,6 +58,7 @@ class _Public(Struct, Generic[D], frozen=True, array_like=True):
     person_hash: str
 
 
+_PERSON = Reader(dict[str, str])
 _READ = {trigger.value: Reader(_Public[kind]) for trigger, kind in KINDS.items()}  # type: ignore[valid-type]
 
 
@@ -87,7 +88,7 @@ def seal(event: Event, salt: str) -> tuple[str, str]:
 def unseal(public: str, person: str) -> Event:
     """The event that `seal` kept. Raises ValueError."""
     read = _READ[public[2 : public.index('"', 2)]](public)
-    known = parsed(person) if person else None
+    known = _PERSON(person) if person else None
     return Event(read.trigger, read.at, read.op, read.ref, read.by, read.detail, known, read.person_hash)
 
 

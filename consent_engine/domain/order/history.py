@@ -78,7 +78,7 @@ def proves_reading(order: Order, rule: Rule) -> bool:
     A sub-number does. A code does where the question told it, and nothing else of ours has told it since.
     """
     told_elsewhere = clarified(order) or order.last(Trigger.ASKED_HELP) is not None
-    return rule is Rule.SUB_NUMBER or (rule is Rule.CODE and order.doc.asks_code and not told_elsewhere)
+    return rule is Rule.SUB_NUMBER or (rule is Rule.CODE and bool(order.doc.asks_code) and not told_elsewhere)
 
 
 def early_yes(order: Order) -> RepliedEarly | None:

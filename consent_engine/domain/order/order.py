@@ -123,7 +123,7 @@ class Order(Struct, frozen=True):
     @property
     def needs_code(self) -> bool:
         """Whether a bare yes is not answer enough: the question asked for the code, or a person looked in between."""
-        return self.doc.asks_code or self.asked_anew
+        return bool(self.doc.asks_code) or self.asked_anew
 
     @property
     def asked_anew(self) -> bool:
