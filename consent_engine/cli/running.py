@@ -24,7 +24,7 @@ def serve(
     leash: Annotated[int | None, _LEASH] = None,
 ) -> None:
     """Run everything on this machine: API, pages, workers, and the embedded server unless CONSENT_REDIS_URL is set."""
-    from consent_engine import supervisor
+    from consent_engine.cli import supervisor
     from consent_engine.process import logs
     from consent_engine.process.shutdown import Stop, tie
 

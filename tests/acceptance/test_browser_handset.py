@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.integration.test_cli_serve import consent, environ, serving  # noqa: F401 - fixtures
-from tests.integration.test_handset import NUMBER, page, place  # noqa: F401 - fixtures
+from tests.integration.ops.test_cli_serve import consent, environ, serving  # noqa: F401 - fixtures
+from tests.integration.pages.test_handset import NUMBER, page, place  # noqa: F401 - fixtures
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (320, "dark")])

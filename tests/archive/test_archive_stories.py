@@ -1,7 +1,7 @@
 """The promises once more, whatever happens in whatever order, in a world whose settled orders leave for an archive.
 
-The machine is that of `tests/integration/test_promises.py`; here time passes by weeks, whoever archives dies, the
-archive is away or does not say whether it took something, and requests of long ago come again.
+The machine is that of `tests/integration/promises/test_random_histories.py`; here time passes by weeks, whoever
+archives dies, the archive is away or does not say whether it took something, and requests of long ago come again.
 TESTS_DEEP=500 looks at that many stories.
 """
 
@@ -24,8 +24,8 @@ from consent_engine.domain.order.event import link
 from consent_engine.domain.seal import sound
 from consent_engine.errors import ArchiveUnavailable, ConsentError, IdempotencyConflict, StoreUnavailable
 from tests.archive.house import LONG, Town, emptied
-from tests.integration.promises import HOURS, NUMBERS
-from tests.integration.test_promises import PLANS, SELDOM, Promises, stories
+from tests.integration.promises.checks import HOURS, NUMBERS
+from tests.integration.promises.test_random_histories import PLANS, SELDOM, Promises, stories
 
 RETRIES = Policy(retry_base=1_000, reminder_after=12 * HOURS)
 

@@ -16,7 +16,7 @@ from tests.conftest import SENDERS
 from tests.crashes.dying import Fate, Told
 from tests.crashes.operation import BEST, FIBRE, ONE, PACK, TWO, Operation
 from tests.crashes.town import Town
-from tests.integration.promises import HOURS
+from tests.integration.promises.checks import HOURS
 from workers.engine_loop import EngineLoop
 
 # -- a lane's slice ---------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Activation, Sms
 from tests.crashes.dying import Fate, Told
 from tests.crashes.town import PLANS, Life, Town
-from tests.integration.promises import NUMBERS
+from tests.integration.promises.checks import NUMBERS
 
 ONE, TWO = NUMBERS
 BEST, PACK, FIBRE = PLANS

@@ -33,7 +33,7 @@ from consent_engine.ports import Activation, Outside, Sms
 from tests.conftest import SENDERS, Clock, FakeQueue, World
 from tests.crashes.dying import Fate, MortalQueue, born, lines, mortal
 from tests.crashes.server import Server, kill
-from tests.integration.promises import NUMBERS, Judge, Model, Said
+from tests.integration.promises.checks import NUMBERS, Judge, Model, Said
 
 PLANS = {"5g-smart-199": "mobile", "data-pack-10gb": "mobile", "fibre-duo-129": "telecom"}
 LEASE_MS, HOLD_H = 61_000, 0.17

@@ -14,8 +14,8 @@ from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import server as api_server
 from tests.integration.page_door import SAME, PageDoor
+from tests.integration.rq.test_worker import ATTACKS, OUT_OF_THE_WAY, Bomb, enqueued
 from tests.integration.rq_house import Gateway, server, until, works
-from tests.integration.test_rq_worker import ATTACKS, OUT_OF_THE_WAY, Bomb, enqueued
 
 LANES = [lane.value for lane in Lane]
 

@@ -756,7 +756,7 @@ def test_a_wake_up_that_broke_while_watching_is_counted_as_failed(proxy, server)
 def test_the_proxy_runs_as_a_process_breaks_by_the_dice_and_tells_its_counts(server):
     path = server.url.removeprefix("unix://").partition("?")[0]
     command = [sys.executable, "-m", "tests.fault_proxy", "--to", f"unix:{path}", "--seed", "7", "--rates", "drop=0.3"]
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root, text=True) as process:
         try:
             ports = json.loads(process.stdout.readline())

@@ -10,7 +10,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import Malformed
 from tests.integration.api_door import NUMBER, is_problem, order, reply
-from tests.integration.test_api import ROUTES, ask, work
+from tests.integration.http.test_orders import ROUTES, ask, work
 
 KEPT = "ce:apikeys"
 

@@ -6,7 +6,7 @@ from consent_engine.api.schemas.lists import HeldList
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import NUMBER, OTHER, is_problem, reply
-from tests.integration.test_api import work
+from tests.integration.http.test_orders import work
 
 COMPLAINT = "我要投诉你们"
 DIAL = {"msisdn": NUMBER, "carrier": "mobile"}

@@ -14,7 +14,7 @@ from consent_engine.api.schemas.views import PlanList, PlanView
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import OTHER, Door, is_problem, order, reply, server
-from tests.integration.test_api import work
+from tests.integration.http.test_orders import work
 
 CODE = "5g-smart-199"
 HALL = PLAN["published"][0]

@@ -14,7 +14,7 @@ from consent_engine.engine.api_keys import Role
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import StoreUnavailable
 from tests.integration.api_door import NUMBER, OTHER, is_problem, logged, order, reply
-from tests.integration.test_api import work
+from tests.integration.http.test_orders import work
 
 MASKED = "+86138****8000"
 

@@ -8,7 +8,7 @@ import pytest
 from consent_engine.ports import Posted
 from tests.conftest import NUMBER
 
-KEPT = json.loads((Path(__file__).parent.parent / "unit" / "inbox.json").read_text())
+KEPT = json.loads((Path(__file__).parents[2] / "unit" / "inbox.json").read_text())
 COMMITS = tuple(KEPT)
 
 

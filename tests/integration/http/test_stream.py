@@ -22,8 +22,8 @@ from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import StoreUnavailable
 from tests.integration.api_door import NUMBER, Door, is_problem, order, reply, server
-from tests.integration.test_api import work
-from tests.integration.test_api_serving import served  # noqa: F401 - a fixture
+from tests.integration.http.test_orders import work
+from tests.integration.http.test_serving import served  # noqa: F401 - a fixture
 
 WAIT = 20
 

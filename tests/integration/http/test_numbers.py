@@ -10,7 +10,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import Malformed
 from tests.integration.api_door import FULL_SECRET, NUMBER, is_problem, order, reply
-from tests.integration.test_api import work
+from tests.integration.http.test_orders import work
 
 SPELLINGS = ["138-0994-0002", "rec 138 0994 0002", "１３８０９９４０００２.wav", "0086 138.0994.0002", "+8613809940002"]
 NAMES = ["rec-20250801-000123", "550e8400-e29b-41d4-a716-138001380004", "1754013871.1", "2025-08-01T15:04:31.123+08:00"]

@@ -200,12 +200,12 @@ def _taken(client, *command):
 
 def test_whatever_kills_a_process_or_a_server_is_tried_on_a_real_server():
     """fakeredis has no INFO, no WAITAOF, no process: what it shows of a crash is nothing."""
-    here = Path(__file__).parents[1]
+    here = Path(__file__).parents[2]
     deadly = [path for path in here.rglob("*.py") if re.search(r"SIGKILL|\.kill\(|os\._exit", path.read_text("utf-8"))]
     assert len(deadly) >= 5
-    deadly += [here / "integration" / name for name in ("test_rq_worker.py", "test_rq_queue.py", "test_workers.py")]
+    deadly += [here / "integration" / "rq" / name for name in ("test_worker.py", "test_queue.py", "test_processes.py")]
     # The first runs its cases on both, the second is this file, the third stops a real PostgreSQL.
-    allowed = {"test_store.py", "test_matrix_rq.py", "test_archive_databases.py"}
+    allowed = {"test_scripts.py", "test_lost_jobs.py", "test_archive_databases.py"}
     using = [path.name for path in deadly if "FakeRedis" in path.read_text("utf-8") and path.name not in allowed]
     assert using == []
 

@@ -49,7 +49,7 @@ from consent_engine.errors import (
 )
 from tests import needs
 from tests.conftest import SENDERS, World
-from tests.integration.promises import HOURS, NUMBERS, Judge, Model, Said, begun
+from tests.integration.promises.checks import HOURS, NUMBERS, Judge, Model, Said, begun
 
 DEEP = int(os.environ.get("TESTS_DEEP", "0"))
 PLANS = {"5g-smart-199": "mobile", "data-pack-10gb": "mobile", "fibre-duo-129": "telecom"}

@@ -28,7 +28,7 @@ from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import BrokenRecord, ConsentError, Malformed, StoreUnavailable
 from consent_engine.ports import WebhookCall
 from tests.integration.api_door import FULL_SECRET, NUMBER, SECRET, is_problem, logged, order, reply
-from tests.integration.test_api import ROUTES
+from tests.integration.http.test_orders import ROUTES
 
 WAIT = 20
 

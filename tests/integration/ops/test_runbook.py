@@ -34,7 +34,7 @@ from tests.acceptance.house import until
 from tests.conftest import World
 from tests.integration.rq_house import WAIT, Gateway
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "runbook.md").read_text("utf-8")
 ALERTS = re.findall(r"- alert: (\w+)", (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text("utf-8"))
 EXPECTED = re.compile(r"^(.*?)\s+# (says nothing|fails|says not: .*|says: .*)$")

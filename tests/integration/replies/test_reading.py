@@ -10,7 +10,7 @@ from consent_engine.domain.sms import Delivery
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.errors import BrokenRecord, OrderNotFound, StoreUnavailable
 from tests.conftest import NUMBER
-from tests.integration.test_engine import OTHER, SECOND, dies_after
+from tests.integration.promises.test_engine import OTHER, SECOND, dies_after
 
 
 def lose_leases(world, lane, times=1):

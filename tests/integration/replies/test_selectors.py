@@ -7,7 +7,7 @@ from fakeredis import FakeRedis
 
 from consent_engine.domain.msisdn import parse
 from tests.conftest import World
-from tests.integration.test_engine import SECOND
+from tests.integration.promises.test_engine import SECOND
 
 NOBODYS = "199"
 """No code begins with 1."""

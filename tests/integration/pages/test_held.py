@@ -7,7 +7,7 @@ from consent_engine.engine.api_keys import Role
 from consent_engine.engine.suspicions import MOST_GROUPED
 from tests.integration.api_door import NUMBER, is_problem, reply, server
 from tests.integration.page_door import PageDoor
-from tests.integration.test_pages import MAY
+from tests.integration.pages.test_sessions import MAY
 
 
 @pytest.fixture(scope="module")

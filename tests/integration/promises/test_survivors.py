@@ -18,7 +18,7 @@ from consent_engine.engine.round_trips import drive
 from consent_engine.errors import NotDurable, NothingParked, StoreUnavailable
 from consent_engine.ports import Held, LiftedWord, Owner
 from tests.conftest import NUMBER, World
-from tests.integration.test_engine import OTHER, happens_before_the_next_commit
+from tests.integration.promises.test_engine import OTHER, happens_before_the_next_commit
 
 SECOND = "data-pack-10gb"
 HOUR = 3_600_000

@@ -12,8 +12,8 @@ from consent_engine.engine.record import giving_back, recording
 from consent_engine.engine.round_trips import drive
 from consent_engine.ports import Held, Owner
 from tests.conftest import NUMBER, World
-from tests.integration.test_engine import SECOND, happens_before_the_next_commit
-from tests.integration.test_reading import lose_leases, two_asked
+from tests.integration.promises.test_engine import SECOND, happens_before_the_next_commit
+from tests.integration.replies.test_reading import lose_leases, two_asked
 
 
 def test_a_standing_refusal_outweighs_a_yes_even_when_its_message_lost_every_reader(world):

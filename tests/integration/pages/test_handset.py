@@ -9,8 +9,8 @@ import pytest
 from consent_engine.config.settings import Settings
 from consent_engine.simulator.handset import MOST_MESSAGES, MOST_NUMBERS, Message, Phones
 from consent_engine.wiring import Installation
+from tests.integration.ops.test_cli_serve import Serving, consent, environ, serving  # noqa: F401 - fixtures
 from tests.integration.rq_house import until
-from tests.integration.test_cli_serve import Serving, consent, environ, serving  # noqa: F401 - fixtures
 
 NUMBER = "+8613800138000"
 

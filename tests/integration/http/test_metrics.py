@@ -19,8 +19,8 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import SettingsError
 from tests.integration.api_door import NUMBER, Door, is_problem, order, reply, server
-from tests.integration.test_api import work
-from tests.integration.test_api_serving import nowhere
+from tests.integration.http.test_orders import work
+from tests.integration.http.test_serving import nowhere
 
 WAIT = 20
 LABELS = {"method", "route", "status", "lane", "placed", "state", "type", "version", "le", "gateway"}
