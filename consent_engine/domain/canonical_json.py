@@ -57,10 +57,11 @@ _TOO_DEEP = "nested too deeply"
 
 
 class Reader(Generic[T]):
-    """Reads what was kept as one type."""
+    """Reads what was kept as one type. whole: bytes that are no text, and half a character, are refused."""
 
-    def __init__(self, kind: type[T]) -> None:
+    def __init__(self, kind: type[T], *, whole: bool = False) -> None:
         self._kind = kind
+        self._whole = whole
         self._read = Decoder(kind).decode
 
     def __call__(self, kept: str) -> T:
@@ -75,6 +76,8 @@ class Reader(Generic[T]):
             return self._loosely(kept)
 
     def _loosely(self, kept: str) -> T:
+        if self._whole:
+            raise ValueError("no JSON")
         try:
             return convert(_read_slowly(kept), self._kind)
         except ValidationError as error:
@@ -89,12 +92,13 @@ class Rows(Generic[S]):
     many of the fields stand before the row, in the name that it is kept under
     """
 
-    def __init__(self, kind: type[S], least: int, named: int = 0) -> None:
+    def __init__(self, kind: type[S], least: int, named: int = 0, *, whole: bool = False) -> None:
         own = fields(kind)[named:]
         typed = [(f.name, f.type) if f.default is NODEFAULT else (f.name, f.type, f.default) for f in own]
         is_row = kind.__struct_config__.array_like and not named
         self._kind = kind
-        self._read = Reader(kind if is_row else defstruct(kind.__name__, typed, array_like=True, frozen=True))
+        row = kind if is_row else defstruct(kind.__name__, typed, array_like=True, frozen=True)
+        self._read = Reader(row, whole=whole)
         self._named = named
         self._least = named + least
         self._later = tuple(each.default for each in own[least:])

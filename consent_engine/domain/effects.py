@@ -137,7 +137,7 @@ class Pending(Struct, frozen=True, array_like=True):
 
 
 FRESH = Pending()
-_ROWS = Rows(Pending, least=8)
+_ROWS = Rows(Pending, least=8, whole=True)  # no seal covers an effect
 
 
 def read_effects(fields: Mapping[str, str]) -> dict[str, Pending]:
