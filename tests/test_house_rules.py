@@ -49,10 +49,36 @@ def test_what_a_machine_lacks_is_told_in_one_place():
     assert set(found) <= {"needs.py", "conftest.py", "test_house_rules.py"}, "ask tests/needs.py"
 
 
+def script(name):
+    """A script of docs/, as a module."""
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def test_the_page_of_the_house_has_every_folder_in_its_own_words():
+    rooms = script("rooms")
+    page = rooms.PAGE.read_text("utf-8")
+    assert rooms.BEGIN in page
+    assert page == rooms.drawn(page), "run: python docs/rooms.py --write"
+
+
+PLACES = ("", "consent_engine", "consent_engine/adapters/redis", "tests", "tests/integration", "tests/security")
+PAGES = [path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")) if path.name != "CHANGELOG.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_a_file_that_a_page_names_is_there(page):
+    """Named with its folder; a file named alone stands beside one that is named whole."""
+    named = re.findall(
+        r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|lua|js|html|yaml|toml|sh))(?:::[^`]*)?`", page.read_text("utf-8")
+    )
+    assert [name for name in named if not any((ROOT / place / name).exists() for place in PLACES)] == []
+
+
 def test_the_readmes_picture_is_the_table():
-    spec = importlib.util.spec_from_file_location("lifecycle_picture", ROOT / "docs" / "lifecycle.py")
-    drawing = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(drawing)
+    drawing = script("lifecycle")
     readme = README.read_text(encoding="utf-8")
     assert drawing.BEGIN in readme
     assert readme == drawing.drawn(readme), "run: python docs/lifecycle.py --write"
