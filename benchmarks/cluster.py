@@ -21,7 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from consent_engine.config.settings import Settings
-from consent_engine.domain.admission.admit import PlaceOrder, Placing
+from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import Msisdn

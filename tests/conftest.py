@@ -13,7 +13,8 @@ from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import RedisStore
-from consent_engine.domain.admission.admit import PlaceOrder, Placing, Terms
+from consent_engine.domain.admission.admit import Terms
+from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome
 from consent_engine.domain.msisdn import Msisdn, parse
 from consent_engine.domain.offer.policy import Policy

@@ -132,7 +132,6 @@ class Pending(Struct, frozen=True, array_like=True):
         """What `kept` wrote, or what the lease script made of it. Raises ValueError, also for a field of another type:
         no seal covers an effect.
         """
-        kept.encode()  # half a character, or bytes that are no text: UnicodeEncodeError is a ValueError
         return FRESH if kept == "[]" else _ROWS.read(kept)
 
 

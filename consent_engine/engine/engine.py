@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 
-from consent_engine.domain.admission.admit import Listed, Placing, Sale, Terms
+from consent_engine.domain.admission.admit import Listed, Sale, Terms
 from consent_engine.domain.admission.lengths import limits
+from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import begun

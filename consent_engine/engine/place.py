@@ -6,7 +6,8 @@ from secrets import token_hex
 from msgspec import Struct
 from msgspec.structs import replace
 
-from consent_engine.domain.admission.admit import Listed, Placing, Terms, admit, millis
+from consent_engine.domain.admission.admit import Listed, Terms, admit
+from consent_engine.domain.admission.request import Placing, millis
 from consent_engine.domain.decide.decision import giving_up, say
 from consent_engine.domain.effects import Lane, Millis, Purpose
 from consent_engine.domain.line.line import Entry, Line, line_id, order_id, request_key

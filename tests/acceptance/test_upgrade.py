@@ -27,7 +27,8 @@ from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import RedisStore
 from consent_engine.config.data_folder import kept_secret
-from consent_engine.domain.admission.admit import PlaceOrder, Placing, Terms
+from consent_engine.domain.admission.admit import Terms
+from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Reply

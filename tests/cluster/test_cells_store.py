@@ -6,7 +6,7 @@ from fakeredis import FakeRedis
 from consent_engine.adapters.redis import sharded_store
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.sharded_store import cell_of
-from consent_engine.domain.admission.admit import Placing
+from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.inbox import UnreadRefusal, kept_message
 from consent_engine.domain.line.line import line_id, request_key

@@ -11,7 +11,7 @@ from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.reshard.dump import Side
 from consent_engine.adapters.redis.reshard.move import Move, fence, stay
 from consent_engine.config.settings import Settings
-from consent_engine.domain.admission.admit import PlaceOrder, Placing
+from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.receive import RefusalAsked

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from consent_engine.domain.admission.admit import Placing
+from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import Lane, Outcome, Rejected, Uncertain
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order.order import Order

@@ -18,7 +18,8 @@ from consent_engine.adapters.redis.codec import DUE
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import RedisStore
 from consent_engine.adapters.rq_queue import connect_rq
-from consent_engine.domain.admission.admit import Placing, Terms
+from consent_engine.domain.admission.admit import Terms
+from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import Accepted, Lane, Outcome, Pending, Purpose, Uncertain
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State, Trigger

@@ -10,7 +10,8 @@ from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.codec import DUE, OFFERS, inbox_key, order_of
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import RedisStore
-from consent_engine.domain.admission.admit import Placing, Terms
+from consent_engine.domain.admission.admit import Terms
+from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import Lane, Rejected, Uncertain
 from consent_engine.domain.line.line import Entry, Line, line_id
 from consent_engine.domain.msisdn import Msisdn

@@ -16,7 +16,7 @@ from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.api.app import create_app
 from consent_engine.api.document.openapi import ORDER
 from consent_engine.config.settings import Settings
-from consent_engine.domain.admission.admit import PlaceOrder, Placing
+from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.signature import HEADER, sign
 from consent_engine.engine.api_keys import Role
 from consent_engine.wiring import Installation, plans_from

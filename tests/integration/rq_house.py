@@ -17,7 +17,7 @@ from typing import Any
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.config.settings import Settings
-from consent_engine.domain.admission.admit import PlaceOrder, Placing
+from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.wiring import Installation, installation
 from tests import needs
 

@@ -4,8 +4,9 @@ import pytest
 
 from consent_engine.api.http.problems import status_of
 from consent_engine.doctor import setup
-from consent_engine.domain.admission.admit import Placing, Sale
+from consent_engine.domain.admission.admit import Sale
 from consent_engine.domain.admission.lengths import limits
+from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.texts.segments import segments
 from consent_engine.errors import ConfirmationTooLong, Malformed, SettingsError

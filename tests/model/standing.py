@@ -31,7 +31,8 @@ from itertools import repeat
 
 from msgspec.structs import replace
 
-from consent_engine.domain.admission.admit import Listed, PlaceOrder, Placing, Terms, admit
+from consent_engine.domain.admission.admit import Listed, Terms, admit
+from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.decide.decision import Decision, Drop
 from consent_engine.domain.effects import ACTIVATE, FRESH, WAKE_TOO_LATE, Pending, Purpose, is_sms, sms_parts
 from consent_engine.domain.inbox import UnreadReply, UnreadReport

@@ -10,7 +10,7 @@ import pytest
 
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
-from consent_engine.domain.admission.admit import Placing
+from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Reply

@@ -3,7 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.domain.admission.admit import Listed, PlaceOrder, Placing, Terms, admit
+from consent_engine.domain.admission.admit import Listed, Terms, admit
+from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import (

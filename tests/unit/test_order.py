@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple, replace
 
-from consent_engine.domain.admission.admit import Listed, PlaceOrder, Placing, Terms, admit
+from consent_engine.domain.admission.admit import Listed, Terms, admit
+from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.effects import FRESH, Accepted, Pending
 from consent_engine.domain.grammar import Keyword

@@ -23,7 +23,7 @@ from consent_engine.api.schemas.forms import (
     SearchOrders,
 )
 from consent_engine.api.schemas.views import Problem
-from consent_engine.domain.admission.admit import PlaceOrder
+from consent_engine.domain.admission.request import PlaceOrder
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.signature import HEADER
 

@@ -25,7 +25,7 @@ from consent_engine.api.service.callers import (
     visible,
 )
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.admission.admit import PlaceOrder, Placing, idempotency_key_is_sound, millis
+from consent_engine.domain.admission.request import PlaceOrder, Placing, idempotency_key_is_sound, millis
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine

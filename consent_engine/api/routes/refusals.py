@@ -14,7 +14,7 @@ from consent_engine.api.schemas.lists import DecidedView, HeldList, Imported, Li
 from consent_engine.api.schemas.views import DialView, RefusalView, instant
 from consent_engine.api.service.callers import ADMIN, AGENT_OR_OPS, FULL_NUMBERS, OPS, OPS_OR_AUDITOR
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.admission.admit import SKEW_MS, millis
+from consent_engine.domain.admission.request import SKEW_MS, millis
 from consent_engine.domain.line.restriction import EVERY_CARRIER
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.engine import Engine

@@ -17,7 +17,7 @@ from consent_engine.api.service.admission import Admission
 from consent_engine.api.service.callers import Callers
 from consent_engine.api.service.watches import Streams
 from consent_engine.config.settings import Settings
-from consent_engine.domain.admission.admit import Placing
+from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.sms import DeliveryReport, Reply
 from consent_engine.engine.engine import Engine

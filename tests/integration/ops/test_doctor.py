@@ -17,7 +17,7 @@ from consent_engine.doctor import records, server, setup, work
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.orders import Looker
 from consent_engine.doctor.records import TROUBLES, Wanted
-from consent_engine.domain.admission.admit import Placing
+from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import (
     ACTIVATE,

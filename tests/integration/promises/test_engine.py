@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from fakeredis import FakeRedis
 
-from consent_engine.domain.admission.admit import Placing
+from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.offer.policy import Policy

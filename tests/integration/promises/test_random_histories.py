@@ -30,7 +30,7 @@ from hypothesis.stateful import (
 
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
-from consent_engine.domain.admission.admit import Placing
+from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State, Trigger

@@ -30,7 +30,8 @@ from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import RedisStore
 from consent_engine.adapters.rq_queue import MOST_QUEUED, RqQueue, connect_rq
-from consent_engine.domain.admission.admit import Placing, Sale, Terms
+from consent_engine.domain.admission.admit import Sale, Terms
+from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import Accepted, Lane, Rejected
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import parse
