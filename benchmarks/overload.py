@@ -29,7 +29,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from consent_engine.api.service.admission import most_waiting
+from consent_engine.api.service.overload import most_waiting
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import State

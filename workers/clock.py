@@ -15,7 +15,7 @@ from consent_engine.engine.engine import Engine
 from consent_engine.ports import LaneDepth
 from workers.engine_loop import close_outside
 from workers.jobs import SLICE_S, told
-from workers.silence import Silence
+from workers.silent_lanes import Silence
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.tally import Tally
+from consent_engine.engine.slice_result import Tally
 
 CLOSE_S = 5.0
 

@@ -14,7 +14,7 @@ from consent_engine.errors import Refused
 
 if TYPE_CHECKING:
     from consent_engine.engine.engine import Engine
-    from consent_engine.engine.suspicions import Decided, HeldText
+    from consent_engine.engine.held_replies import Decided, HeldText
 
 _GROUP = re.compile("[0-9a-f]{24}")
 _AT_ONCE = 500
@@ -71,7 +71,7 @@ def _look_at(which: Sequence[str] | None, *, refusal: bool | None, reason: str |
 
 
 def _groups(engine: "Engine") -> Iterator[tuple[object, ...]]:
-    from consent_engine.engine.suspicions import grouped
+    from consent_engine.engine.held_replies import grouped
 
     for each in grouped(engine.held)[0]:
         ids = [list(each.ids)] if Format.as_json else []
@@ -93,7 +93,7 @@ def _named(engine: "Engine", which: Sequence[str]) -> Iterator["HeldText"]:
 
 
 def _decided(engine: "Engine", which: Sequence[str], *, refusal: bool, reason: str) -> "Decided":
-    from consent_engine.engine.suspicions import Decided
+    from consent_engine.engine.held_replies import Decided
 
     groups = [each for each in which if _GROUP.fullmatch(each)]
     ids = list(dict.fromkeys(each for each in which if each not in groups))

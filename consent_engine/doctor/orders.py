@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from consent_engine.domain.decide.consequence import excess, missing, missing_of
 from consent_engine.domain.decide.decision import PARKED, Put
+from consent_engine.domain.decide.wanted_effects import excess, missing, missing_of
 from consent_engine.domain.effects import READ, WAKE_LINE, WAKE_UNDECIDED, Lane, Millis, Pending, lane_of
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line

@@ -1,8 +1,8 @@
 """JSON as we store and hash it.
 
 msgspec writes and reads it several times as fast as the standard library, and the same bytes for texts, integers, lists
-and mappings of them: shown by `tests/unit/test_compact.py`. Numbers with a point it writes in another way: whatever may
-hold one, such as what people sent, is written by `canonical`.
+and mappings of them: shown by `tests/unit/test_canonical_json.py`. Numbers with a point it writes in another way:
+whatever may hold one, such as what people sent, is written by `canonical`.
 """
 
 import json

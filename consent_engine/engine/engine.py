@@ -15,7 +15,7 @@ from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import begun
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import Trigger, allows
-from consent_engine.domain.line.callable import Dial, dial_of
+from consent_engine.domain.line.dialling import Dial, dial_of
 from consent_engine.domain.line.line import Line, line_id
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn, slot
@@ -25,13 +25,13 @@ from consent_engine.engine import listing
 from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.archive import Asked, ask_to_move
 from consent_engine.engine.catalogue import Catalogue
+from consent_engine.engine.held_replies import Decided, Decision, HeldText, Seen, deciding, held_of
 from consent_engine.engine.limits import EASY, Pace
 from consent_engine.engine.perform import Performer
 from consent_engine.engine.place import Placed, placing
 from consent_engine.engine.receive import Door, Incoming, RefusalAsked, owner_of
 from consent_engine.engine.record import recording, retrying
 from consent_engine.engine.round_trips import Loaded, Step, drive
-from consent_engine.engine.suspicions import Decided, Decision, HeldText, Seen, deciding, held_of
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, OrderNotFound, StoreUnavailable
 from consent_engine.ports import Expired, LiftedWord, Outside, Queue, Registry, Store, Stored, Stuck
 

@@ -28,15 +28,15 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended, Woke
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.archive import MOST_WAITING, Archiver
+from consent_engine.engine.calls_in_flight import Flights, Landed
 from consent_engine.engine.counters import Measures
-from consent_engine.engine.flights import Flights, Landed
 from consent_engine.engine.join_parts import line_timer
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.outside_call import pending_of
 from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.record import activating_again, barring, giving_back, line_recording, recording
 from consent_engine.engine.round_trips import Step, drive
-from consent_engine.engine.tally import Tally, word_of
+from consent_engine.engine.slice_result import Tally, word_of
 from consent_engine.errors import ConsentError, StoreUnavailable
 from consent_engine.ports import Held, Leased, Outside, Owner, Queue, Store
 

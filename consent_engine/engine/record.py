@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import PARKED, Decision, Drop, Put, stood_off
-from consent_engine.domain.decide.outcomes import on_line_outcome
+from consent_engine.domain.decide.on_outcome import on_line_outcome
 from consent_engine.domain.effects import ACTIVATE, READ, WAKE_ACTIVATE, Lane, Millis, Pending, lane_of
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.line import Entry

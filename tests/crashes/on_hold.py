@@ -7,7 +7,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.suspicions import BY_ENGINE
+from consent_engine.engine.held_replies import BY_ENGINE
 from tests.crashes import at_the_door, in_the_lanes
 from tests.crashes.dying import Told
 from tests.crashes.operation import BEST, FIBRE, ONE, TWO, Operation

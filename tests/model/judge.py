@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from consent_engine.domain.decide.consequence import excess, missing
 from consent_engine.domain.decide.decide import decide
+from consent_engine.domain.decide.wanted_effects import excess, missing
 from consent_engine.domain.effects import (
     ACTIVATE,
     WAKE_ACTIVATE,

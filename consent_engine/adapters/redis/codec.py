@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.domain.decide.consequence import follows, follows_of
+from consent_engine.domain.decide.wanted_effects import follows, follows_of
 from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
 from consent_engine.domain.inbox import read_message
 from consent_engine.domain.line.line import STRANGER_MS, Line, Unread

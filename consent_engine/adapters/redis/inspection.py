@@ -115,7 +115,7 @@ class RedisSurvey:
         """See Survey.reservations."""
         kept = self._all(*(("GET", self._cell.reservation(key)) for key in keys))
         rows = [(row or "").split("|") for row in kept]
-        return [(row[1], int(row[3])) if len(row) == 4 else ("", 0) for row in rows]  # noqa: PLR2004 - as claim.lua
+        return [(row[1], int(row[3])) if len(row) == 4 else ("", 0) for row in rows]  # noqa: PLR2004 - as claim_request.lua
 
     def lifted(self) -> Iterator[list[str]]:
         """See Survey.lifted."""

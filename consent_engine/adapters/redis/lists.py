@@ -78,7 +78,7 @@ class Lists:
         """See Store.unmatched."""
         calls = Calls()
         for entry in entries:
-            calls.script("aside", [self._cell.unmatched], [entry, LOOK_BACK])
+            calls.script("keep_unmatched", [self._cell.unmatched], [entry, LOOK_BACK])
         self._wire.send(calls, prove=prove, repeat=True)
 
     def trim(self, most: int = MOST_KEPT) -> int:

@@ -68,7 +68,7 @@ class RedisRegistry:
         before = ("", "") if over is None else (str(over.plan.version), over.sale.value)
         keys = [f"{self._prefix}plan:{plan.code}", f"{self._prefix}plans", self._meta]
         calls = Calls()
-        calls.script("publish", keys, [plan.code, str(plan.version), plan.model_dump_json(), sale.value, *before])
+        calls.script("publish_plan", keys, [plan.code, str(plan.version), plan.model_dump_json(), sale.value, *before])
         [word] = self._wire.send(calls, prove=True, repeat=True)
         if word != "ok":
             raise StoreUnavailable("this plan was changed by somebody else just now: look at it, then try again")
@@ -82,7 +82,7 @@ class RedisRegistry:
         """See Registry.add_key."""
         calls = Calls()
         row = json.dumps([key.name, key.role, key.created_at])
-        calls.script("enter", [f"{self._prefix}apikeys"], [key_hash, key.name, row])
+        calls.script("add_key", [f"{self._prefix}apikeys"], [key_hash, key.name, row])
         [is_new] = self._wire.send(calls, prove=True, repeat=True)
         return bool(is_new)
 

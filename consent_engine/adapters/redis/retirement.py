@@ -43,7 +43,7 @@ class Departures:
         for each in orders:
             keys = [cell.order(each.order), cell.line(each.line), cell.inbox(each.line), cell.due[Lane.TIMER]]
             args: list[str | int] = [each.order, each.version, WAKE_ARCHIVE, each.token, idle_before]
-            calls.script("retire", [*keys, cell.placed], [*args, STRANGER_MS])
+            calls.script("retire_order", [*keys, cell.placed], [*args, STRANGER_MS])
         return [(Left(word), int(at)) for word, at in self._wire.send(calls, repeat=True)]
 
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
@@ -51,14 +51,14 @@ class Departures:
         calls = Calls()
         for line, token in lines:
             keys = [self._cell.line(line), self._cell.inbox(line), self._cell.due[Lane.TIMER]]
-            calls.script("age", keys, [line, WAKE_LINE, token, now - STRANGER_MS, STRANGER_MS])
+            calls.script("retire_line", keys, [line, WAKE_LINE, token, now - STRANGER_MS, STRANGER_MS])
         return [Aged(word) for word in self._wire.send(calls, repeat=True)]
 
     def forget(self, orders: Sequence[str]) -> None:
         """See Leaving.forget."""
         calls = Calls()
         for order_id in orders:
-            calls.script("forget", [self._cell.reservation(request_key(order_id))], [order_id])
+            calls.script("forget_request", [self._cell.reservation(request_key(order_id))], [order_id])
         self._wire.send(calls, repeat=True)
 
     def postpone(self, effect: str, dues: Mapping[str, Millis]) -> None:

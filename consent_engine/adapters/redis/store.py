@@ -147,7 +147,7 @@ class RedisStore:
         """See Store.prove."""
         calls = Calls()
         for order_id in orders:
-            calls.script("prove", [self._cell.order(order_id)], [])
+            calls.script("prove_order", [self._cell.order(order_id)], [])
         return [bool(is_here) for is_here in self._wire.send(calls, prove=True, repeat=True)]
 
     def lease(self, lane: Lane, n: int) -> list[Leased]:
@@ -173,7 +173,9 @@ class RedisStore:
         """To the stuck list, so that `retry` finds it when the record can be read again."""
         owner, record, effect = member.split(":", 2)
         key = self._cell.order(record) if owner == Owner.ORDER else self._cell.line(record)
-        calls.script("park", [key, self._cell.due[lane]], [f"f:{effect}", raw(kept), parked_of(kept, why), member])
+        calls.script(
+            "park_effect", [key, self._cell.due[lane]], [f"f:{effect}", raw(kept), parked_of(kept, why), member]
+        )
 
     def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
         """See Store.receive."""
@@ -187,14 +189,14 @@ class RedisStore:
         """See Store.claim."""
         calls = Calls()
         for key, *rest in claims:
-            calls.script("claim", [self._cell.reservation(key)], [self._now(), *rest])
+            calls.script("claim_request", [self._cell.reservation(key)], [self._now(), *rest])
         return [claim_of(answer) for answer in self._wire.send(calls, repeat=True)]
 
     def release(self, claims: Sequence[tuple[str, str]]) -> None:
         """See Store.release."""
         calls = Calls()
         for key, claimant in claims:
-            calls.script("release", [self._cell.reservation(key)], [claimant])
+            calls.script("release_request", [self._cell.reservation(key)], [claimant])
         self._wire.send(calls, repeat=True)
 
     def line_of(self, orders: Sequence[str]) -> list[str | None]:
@@ -248,7 +250,7 @@ class RedisStore:
         """See Store.lift."""
         calls = Calls()
         keys = [self._cell.line(line), self._cell.refusals, self._cell.lifted, self._cell.due[Lane.TIMER]]
-        calls.script("lift", keys, [line, carrier, kept, act_at, LOOK_BACK, STRANGER_MS])
+        calls.script("lift_refusal", keys, [line, carrier, kept, act_at, LOOK_BACK, STRANGER_MS])
         [word] = self._wire.send(calls, prove=True, repeat=True)
         return LiftedWord(word)
 

@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
 from consent_engine.domain.carriers import Carrier
-from consent_engine.engine.suspicions import ID as HELD_ID
+from consent_engine.engine.held_replies import ID as HELD_ID
 from consent_engine.errors import FieldError, Malformed
 
 Form = TypeVar("Form", bound=BaseModel)

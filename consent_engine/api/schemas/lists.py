@@ -9,8 +9,8 @@ from consent_engine.domain.admission.admit import Listed
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Restriction
 from consent_engine.domain.msisdn import mask
 from consent_engine.domain.order.order import Order
+from consent_engine.engine.held_replies import Decided, HeldText
 from consent_engine.engine.listing import RefusalsPage
-from consent_engine.engine.suspicions import Decided, HeldText
 
 _CURSOR = Field(description="ask with it for the next page; empty: there is none")
 

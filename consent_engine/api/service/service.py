@@ -13,8 +13,8 @@ from starlette.requests import Request
 from consent_engine.api.coalescing.group_commit import Batcher, Crew
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.http.problems import GatewayNotFound, NotReady
-from consent_engine.api.service.admission import Admission
 from consent_engine.api.service.callers import Callers
+from consent_engine.api.service.overload import Admission
 from consent_engine.api.service.watches import Streams
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.request import Placing

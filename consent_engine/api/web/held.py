@@ -14,7 +14,7 @@ from consent_engine.api.service.service import front_of
 from consent_engine.api.web.board import caller_of
 from consent_engine.api.web.rendering import MAY_OPEN
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.suspicions import HeldGroup, grouped
+from consent_engine.engine.held_replies import HeldGroup, grouped
 
 operations = Operations()
 MOST_SHOWN = 50

@@ -25,9 +25,9 @@ from consent_engine.domain.decide.decision import (
     settle,
     unless_in_flight,
 )
-from consent_engine.domain.decide.outcomes import on_outcome
-from consent_engine.domain.decide.replies import on_reply
-from consent_engine.domain.decide.reports import failed, on_report
+from consent_engine.domain.decide.on_outcome import on_outcome
+from consent_engine.domain.decide.on_reply import on_reply
+from consent_engine.domain.decide.on_report import failed, on_report
 from consent_engine.domain.effects import (
     ACTIVATE,
     WAKE_ACTIVATE,

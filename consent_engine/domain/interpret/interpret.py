@@ -9,8 +9,8 @@ from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_UNDECIDED, Millis, is_sms
 from consent_engine.domain.grammar import Keyword, Read, counted, usable_code
 from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, UnreadReply, UnreadReport
-from consent_engine.domain.interpret.answers import ASKING, REFUSING, answered, asking, of_the_line, which_one
 from consent_engine.domain.interpret.correlate import Meaning, correlate, remembered
+from consent_engine.domain.interpret.line_answers import ASKING, REFUSING, answered, asking, of_the_line, which_one
 from consent_engine.domain.lifecycle import ANSWERABLE, State, Trigger, sources
 from consent_engine.domain.line.line import Entry, Line, Unread
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Restriction

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from consent_engine.api.coalescing import group_commit
 from consent_engine.api.http import middleware
-from consent_engine.api.service import admission, service
-from consent_engine.api.service.admission import most_waiting, room
+from consent_engine.api.service import overload, service
+from consent_engine.api.service.overload import most_waiting, room
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
@@ -29,7 +29,7 @@ def running():
 @pytest.fixture
 def door(running, monkeypatch):
     """A door that knows the lanes of this moment, and lets three wait."""
-    monkeypatch.setattr(admission, "LOOK_S", 0.0)
+    monkeypatch.setattr(overload, "LOOK_S", 0.0)
     made = Door(*running)
     narrow(made, running)
     yield made
@@ -117,7 +117,7 @@ def test_the_same_request_is_taken_once_there_is_room_again(door):
 
 
 def test_a_crowd_that_comes_between_two_looks_does_not_pass_the_bound(running, monkeypatch):
-    monkeypatch.setattr(admission, "LOOK_S", 3_600.0)
+    monkeypatch.setattr(overload, "LOOK_S", 3_600.0)
     made = Door(*running)
     try:
         narrow(made, running)

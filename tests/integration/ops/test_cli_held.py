@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from consent_engine.engine.suspicions import Decision, grouped
+from consent_engine.engine.held_replies import Decision, grouped
 from consent_engine.errors import Malformed
 from tests.integration.api_door import FULL_SECRET, NUMBER, reply
 

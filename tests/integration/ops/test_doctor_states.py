@@ -7,7 +7,7 @@ from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.doctor import records
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.records import TROUBLES, Wanted
-from consent_engine.domain.decide.consequence import missing
+from consent_engine.domain.decide.wanted_effects import missing
 from consent_engine.domain.effects import lane_of
 from tests.scenarios import FILES, Play
 

@@ -4,7 +4,7 @@ import pytest
 
 from consent_engine.api.web import held
 from consent_engine.engine.api_keys import Role
-from consent_engine.engine.suspicions import MOST_GROUPED
+from consent_engine.engine.held_replies import MOST_GROUPED
 from tests.integration.api_door import NUMBER, is_problem, reply, server
 from tests.integration.page_door import PageDoor
 from tests.integration.pages.test_sessions import MAY

@@ -14,7 +14,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import LaneDepth
 from tests.integration.rq_house import WAIT, Works, server, until, works
-from workers.silence import Silence
+from workers.silent_lanes import Silence
 
 
 @pytest.fixture(scope="module")

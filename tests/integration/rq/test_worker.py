@@ -18,7 +18,7 @@ from rq.webhook import Webhook
 
 from consent_engine.adapters.rq_queue import JOB, RqQueue, connect_rq, lane_queue
 from consent_engine.domain.effects import Lane
-from consent_engine.engine.tally import Tally
+from consent_engine.engine.slice_result import Tally
 from tests.integration.rq_house import server
 from workers import jobs
 from workers.engine_loop import EngineLoop

@@ -122,7 +122,7 @@ if lifting ~= "" then
     no_longer_suspected(suspected(decides))
     redis.call("XADD", KEYS[7], "*", "m", lifting)
 end
-if lifting ~= "" or #names == 0 and not seen[4] then -- what nothing may stand on goes some day: age.lua
+if lifting ~= "" or #names == 0 and not seen[4] then -- what nothing may stand on goes some day: retire_line.lua
     if redis.call("HSETNX", line, "f:wake.line", "[]") == 1 then
         redis.call("ZADD", KEYS[6], now + ARGV[10], "l:" .. ARGV[2] .. ":wake.line")
     end

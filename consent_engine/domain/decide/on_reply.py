@@ -15,7 +15,7 @@ from consent_engine.domain.decide.decision import (
     say,
     unless_in_flight,
 )
-from consent_engine.domain.decide.outcomes import question_answered
+from consent_engine.domain.decide.on_outcome import question_answered
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, State, Trigger

@@ -7,7 +7,7 @@ as attempts may have been taken; without ids the window settles it.
 from msgspec.structs import replace
 
 from consent_engine.domain.decide.decision import A_SECOND, Decision, Drop, Put, note, settle
-from consent_engine.domain.decide.outcomes import on_outcome, or_failed, question_answered
+from consent_engine.domain.decide.on_outcome import on_outcome, or_failed, question_answered
 from consent_engine.domain.effects import WAKE_FAILED, Accepted, Millis, sms_parts
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order import details
