@@ -11,6 +11,7 @@ from consent_engine.cli.opening import by, opened
 from consent_engine.cli.tables import Format, instant, line, record, table
 
 if TYPE_CHECKING:
+    from consent_engine.domain.inbox.report_parts import Attempt
     from consent_engine.domain.order.order import Order
     from consent_engine.engine.engine import Engine
 
@@ -22,10 +23,12 @@ def show(order: Annotated[str, _ORDER]) -> None:
     """Show an order and everything that happened to it. The number is masked."""
     from consent_engine.domain.canonical_json import compact
     from consent_engine.domain.msisdn import hidden
+    from consent_engine.engine.listing import part_reports
 
     with opened() as engine:
         found = engine.show(order)
-    record(_facts(found))
+        parts = list(part_reports(engine.store, found.line, found.id))
+    record([*_facts(found), *(_parts(sms, attempt) for sms, attempt in parts)])
     if not Format.as_json:
         line()
     rows = [
@@ -56,6 +59,13 @@ def _facts(order: "Order") -> Iterator[tuple[object, ...]]:
     for effect, pending in sorted(order.effects.items()):
         parked = ["parked"] if pending.parked else []
         yield f"wants {effect}", f"attempts {pending.attempts}", *parked, hidden(pending.why)
+
+
+def _parts(sms: str, attempt: "Attempt") -> tuple[object, ...]:
+    """What was reported of an SMS of several parts."""
+    said = {"taken": attempt.taken, "arrived": attempt.here, "lost": attempt.lost}
+    told = [f"{word} {','.join(map(str, parts))}" for word, parts in said.items() if parts]
+    return (f"parts of {sms}", f"of {attempt.of}", *told)
 
 
 def stuck() -> None:

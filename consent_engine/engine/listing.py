@@ -1,9 +1,10 @@
 """Lists of orders and refusals, newest first, a page at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.inbox.report_parts import Attempt, SmsReports
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind, Restriction
@@ -108,3 +109,13 @@ def read_cursor(cursor: str) -> tuple[Millis, str] | None:
     if not (at.isdecimal() and len(at) < 16 and dash and name.isprintable()):  # noqa: PLR2004 - digits of an instant
         raise Malformed([FieldError("cursor", "invalid_cursor", "take it from the page before, as it is")])
     return int(at), name
+
+
+def part_reports(store: Store, line_id: str, owner: str) -> Iterator[tuple[str, Attempt]]:
+    """Long SMS of an order, or of the line itself, and what was reported of the parts of each attempt at them."""
+    _, _, lines = store.load(lines=[line_id])
+    line = lines.get(line_id)
+    for name, kept in sorted(line.reports.items()) if line is not None else ():
+        of, _, sms = name.partition(".")
+        if of == owner:
+            yield from ((sms, attempt) for attempt in SmsReports.read(kept, 0).attempts)

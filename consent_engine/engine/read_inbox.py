@@ -10,7 +10,8 @@ from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import Drop, stood_off
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.inbox import UnreadReply
-from consent_engine.domain.interpret.interpret import Reading, understand, wanted
+from consent_engine.domain.interpret.interpret import understand, wanted
+from consent_engine.domain.interpret.reading import Reading
 from consent_engine.domain.line.line import Line, Unread
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.record import MOST_RACES, commit_of, told, wakes_of

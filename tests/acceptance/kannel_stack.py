@@ -4,12 +4,14 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 import httpx
 
@@ -186,6 +188,21 @@ class Stack:
     def printed(self) -> list[str]:
         """Everything that the SMSC has printed, in all its lives."""
         return self._spoken + self.centre.lines
+
+    def parts(self, order: dict, told: str) -> str:
+        """What ops see of the parts of an order's question, once it says this; else what it said last."""
+        end, row = monotonic() + DEADLINE_S, ""
+        while told not in row and monotonic() < end:  # a command takes long enough not to hurry
+            rows = self.consent("show", order["id"]).stdout.splitlines()
+            row = next((row for row in rows if row.startswith("parts of confirmation.1")), "").replace("\t", " ")
+        return row
+
+    def consent(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command, at a terminal of ours."""
+        command = [sys.executable, *ENGINE, *arguments]
+        return subprocess.run(
+            command, env=self.environ, cwd=self._folder, capture_output=True, text=True, timeout=120, check=False
+        )
 
     def wait_for_event(self, order: dict, trigger: str, times: int = 1) -> None:
         """Wait until the workers have recorded it."""

@@ -8,9 +8,6 @@ import pytest
 from tests.acceptance.kannel_air import heard
 from tests.acceptance.kannel_stack import SENDER, WRONG_DOOR, everything
 
-REPORTS = 2
-"""Of every part of an SMS: the SMSC has it, the handset has it."""
-
 
 @pytest.fixture(scope="module")
 def kannel():
@@ -32,15 +29,15 @@ def is_served_once(kannel, order):
     """That a confirmed order went its whole way, each step once, and two SMS stand on the handset."""
     kannel.wait_for_event(order, "notification_accepted")
     question, notification = kannel.texts(order["msisdn"], 2)
-    reports = REPORTS * (question.of + notification.of)
-    kannel.wait_for_event(order, "reported", reports)
+    kannel.wait_for_event(order, "delivered", 2)
     told = triggers(kannel, order)
     assert {name: told[name] for name in ("confirmation_accepted", "said_yes", "service_activated")} == {
         "confirmation_accepted": 1,
         "said_yes": 1,
         "service_activated": 1,
     }
-    assert (told["notification_accepted"], told["reported"], told["unclear"]) == (1, reports, 0)
+    assert (told["notification_accepted"], told["delivered"], told["unclear"]) == (1, 2, 0)
+    assert told["reported"] <= 2, "each SMS is told of as a whole"
     assert kannel.order(order["id"])["state"] == "notified"
     [activation] = kannel.activations(order)
     assert (activation["switched_on"], len(activation["attempts"])) == (1, 1)
@@ -61,13 +58,11 @@ def test_the_timeline_has_the_reports_and_says_of_what_they_speak(kannel):
     order = kannel.place("+8613800138002")
     of = order["confirmation"]["segments"]
     kannel.wait_for_event(order, "delivered")
-    kannel.wait_for_event(order, "reported", REPORTS * of)
     timeline = kannel.order(order["id"])["timeline"]
-    told = [(e["detail"]["status"], e["ref"], e["detail"]["segment"], e["detail"]["segments"]) for e in timeline
-            if e["trigger"] == "reported"]  # fmt: skip
+    told = [(e["trigger"], e["ref"]) for e in timeline if e["trigger"] in {"reported", "delivered"}]
     [accepted] = [entry for entry in timeline if entry["trigger"] == "confirmation_accepted"]
-    parts = range(1, of + 1)
-    assert sorted(told) == [(status, accepted["ref"], n, of) for status in ("accepted", "delivered") for n in parts]
+    assert told[-1] == ("delivered", accepted["ref"])
+    assert len(told) <= 2 < of
 
 
 def test_a_no_and_a_stop_arrive_too(kannel):
@@ -115,7 +110,7 @@ def test_our_outage_loses_nothing_and_doubles_nothing(kannel):
 def test_a_retry_that_overtakes_a_call_that_hangs_is_the_same_message(kannel):
     order = kannel.place("+8613800138006")
     question_arrives(kannel, order)
-    kannel.wait_for_event(order, "reported", REPORTS * order["confirmation"]["segments"])
+    kannel.wait_for_event(order, "delivered")
     taken, retried = r"POST /v1/gateways/\{name\}/inbound 200", r"HTTP: Retrying request <.*/inbound\?id=.* \(2/10\)"
     before, earlier = len(kannel.api.matching(taken)), len(kannel.smsbox.matching(retried))
     kannel.api.signal(signal.SIGSTOP)

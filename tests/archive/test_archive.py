@@ -162,6 +162,18 @@ def test_a_stop_is_a_refusal_that_stays_when_its_order_leaves(small):
     assert not any(field.startswith(("o:", "m:")) for field in fields)
 
 
+def test_what_was_counted_of_its_reports_goes_with_an_order(small):
+    order = small.settled(answer="退订")
+    for n in (1, 2):
+        small.report(order, Delivery.DELIVERED, segment=n, segments=4, alone=True)
+    small.run()
+    [line] = small.names("line")
+    assert any(field.startswith(f"d:{order.id}.") for field in small.client.hkeys(line))
+    small.move()
+    assert not small.live([order.id])
+    assert not any(field.startswith("d:") for field in small.client.hkeys(line))
+
+
 def test_a_report_on_an_order_that_has_left_is_kept_and_harms_nothing(town):
     order = town.archived()
     assert town.report(order, Delivery.DELIVERED, "notification.1")

@@ -130,6 +130,23 @@ class ReadReport(Read):
         town.engine.receive([DeliveryReport("test", ref, f"m-{ref}", Delivery.FAILED)])
 
 
+class ReadParts(Read):
+    """Reports on single parts: each is counted once, and the last one makes the whole."""
+
+    name, least, ends = "inbound: reports on parts", 20, {"expired": 1}
+
+    def before(self, town: Town) -> None:
+        [order] = town.asked()
+        ref = f"{order.id}.confirmation.1"
+        told = [(n, status) for status in (Delivery.ACCEPTED, Delivery.DELIVERED) for n in (1, 2)]
+        town.engine.receive([DeliveryReport("test", ref, f"m-{ref}", status, n, 2, alone=True) for n, status in told])
+
+    def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
+        super().ended(town, states, shown)
+        for order in shown.values():
+            assert [len(list(order.all(each))) for each in (Trigger.REPORTED, Trigger.DELIVERED)] == [1, 1]
+
+
 class ReadEarly(Read):
     """A yes before the hand-over is recorded: whoever handed over has died."""
 

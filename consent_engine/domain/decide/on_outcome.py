@@ -32,7 +32,16 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order import details
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.facts import Ended
-from consent_engine.domain.order.history import all_failed, asked, early_yes, proves_reading, stops, took_back
+from consent_engine.domain.order.history import (
+    all_failed,
+    asked,
+    early_yes,
+    last_failure,
+    proves_reading,
+    stops,
+    took_back,
+    why_lost,
+)
 from consent_engine.domain.order.order import QUESTION, Order
 
 
@@ -129,7 +138,8 @@ def or_failed(decision: Decision, op: str, now: Millis, *, waits: bool) -> Decis
         return decision
     if waits:  # somebody wrote to us: looked at again once that is read
         return replace(decision, put=(*decision.put, Put(WAKE_FAILED, now + A_SECOND)))
-    failed = Event.of(details.ConfirmationFailed(reason="not delivered"), now, f"{op}:failed", "", "gateway")
+    why = details.ConfirmationFailed(reason=why_lost(last_failure(order)[1]))
+    failed = Event.of(why, now, f"{op}:failed", "", "gateway")
     return replace(settle(order, failed, guard=now), events=(*decision.events, failed))
 
 

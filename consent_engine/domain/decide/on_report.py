@@ -13,20 +13,26 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order import details
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.facts import Ended, Reported
-from consent_engine.domain.order.history import asks, delivered, last_failure, noted_delivered, reached_nobody, taken
+from consent_engine.domain.order.history import asks, delivered, last_failure, noted_delivered, reached_nobody, why_lost
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.sms import Delivery
 
 
 def on_report(order: Order, report: Reported, now: Millis) -> Decision:
     """Write a report down, and draw what follows from all reports on that SMS."""
-    detail = details.Reported(
-        effect=report.effect, status=report.status, segment=report.segment, segments=report.segments, error=report.error
-    )
-    event = Event.of(detail, now, report.op, report.message_id, report.gateway)
+    event = Event.of(_detail(order, report), now, report.op, report.message_id, report.gateway)
     known = order.moved(event)
     decision = _on_question(known, report, now) if asks(report.effect) else _on_other(known, report, now)
     return replace(decision, events=(event, *decision.events))
+
+
+def _detail(order: Order, report: Reported) -> details.Reported | details.Delivered:
+    """What the record keeps of a report: of one that all of an SMS is on the handset, that alone."""
+    if report.whole and report.status is Delivery.DELIVERED and not noted_delivered(order, report.effect):
+        return details.Delivered(effect=report.effect, purpose=sms_parts(report.effect)[0])
+    return details.Reported(
+        effect=report.effect, status=report.status, segment=report.segment, segments=report.segments, error=report.error
+    )
 
 
 def _on_question(order: Order, report: Reported, now: Millis) -> Decision:
@@ -34,7 +40,7 @@ def _on_question(order: Order, report: Reported, now: Millis) -> Decision:
     if report.status is Delivery.FAILED:
         return failed(order, f"{report.op}:failed", now, waits=report.waits)
     waits = report.effect == QUESTION and order.state is State.AGREED and pending is not None and pending.last_at
-    if waits and _proves(order, report):
+    if waits:
         # Whatever the gateway's answer was or will be: it has the SMS.
         decision = question_answered(order, now, f"{report.op}:asked", "report", report.message_id)
         decision = or_failed(decision, report.op, now, waits=report.waits)
@@ -51,26 +57,20 @@ def failed(order: Order, op: str, now: Millis, *, waits: bool = False) -> Decisi
     if waits:
         return Decision(order, put=(Put(WAKE_FAILED, now + A_SECOND),))
     last, report = last_failure(order)
-    reason = details.ConfirmationFailed(reason=report.error or "not delivered")
-    event = Event.of(reason, now, op, last.ref, last.by)
+    event = Event.of(details.ConfirmationFailed(reason=why_lost(report)), now, op, last.ref, last.by)
     return settle(order, event, guard=now, unasked=True)
 
 
 def _on_other(order: Order, report: Reported, now: Millis) -> Decision:
     """A report proves that a doubtful SMS was handed over; note once that it is wholly on the handset."""
     pending = order.effects.get(report.effect)
-    if pending is not None and pending.last_at and report.status is not Delivery.FAILED and _proves(order, report):
+    if pending is not None and pending.last_at and report.status is not Delivery.FAILED:
         accepted = Accepted(report.message_id)
         ended = Ended(report.effect, pending.attempts, accepted, known_by=f"{report.op}:accepted")
         decision = on_outcome(order, ended, now)
         later = _wholly(decision.order, report, now)
         return replace(decision, order=later.order, events=(*decision.events, *later.events))
     return _wholly(order, report, now)
-
-
-def _proves(order: Order, report: Reported) -> bool:
-    """Whether a report that is none of failure proves that the whole SMS was handed over."""
-    return not report.alone or taken(order, report.effect)
 
 
 def _wholly(order: Order, report: Reported, now: Millis) -> Decision:

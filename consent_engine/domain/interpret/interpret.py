@@ -2,38 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 
-from msgspec import Struct, field
 from msgspec.structs import replace
 
 from consent_engine.domain.decide.decision import Drop, Put
-from consent_engine.domain.effects import WAKE_UNDECIDED, Millis, is_sms
+from consent_engine.domain.effects import WAKE_UNDECIDED, Millis
 from consent_engine.domain.grammar import Keyword, Read, counted, usable_code
 from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, UnreadReply, UnreadReport
 from consent_engine.domain.interpret.correlate import Meaning, correlate, remembered
 from consent_engine.domain.interpret.line_answers import ASKING, REFUSING, answered, asking, of_the_line, which_one
+from consent_engine.domain.interpret.reading import TOO_MANY, Reading
+from consent_engine.domain.interpret.reported import report
 from consent_engine.domain.lifecycle import ANSWERABLE, State, Trigger, sources
 from consent_engine.domain.line.line import Entry, Line, Unread
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Restriction
 from consent_engine.domain.order.details import Unclear
-from consent_engine.domain.order.facts import CancelAsked, Fact, Replied, Reported, Resumed, Rule
+from consent_engine.domain.order.facts import CancelAsked, Fact, Replied, Resumed, Rule
 from consent_engine.domain.order.history import ambiguous_before, clarified, may_be_asked, which_asked
 from consent_engine.domain.order.order import MOST_EVENTS, Order
-from consent_engine.domain.sms import Delivery
 
 MOST_SETTLED = 20
 """How many settled orders of a line are looked at; open ones are never left out."""
-TOO_MANY = "too_many"
 EVER: Millis = 2**53
-
-
-class Reading(Struct, frozen=True):
-    """What one message asks for: facts about orders, SMS of the line's own, or nothing (then `unmatched` says why)."""
-
-    facts: tuple[tuple[str, Fact], ...] = ()
-    put: tuple[Put, ...] = ()
-    fields: Mapping[str, str] = field(default_factory=dict)
-    drop: tuple[tuple[str, Drop], ...] = ()
-    unmatched: str = ""
 
 
 def wanted(line: Line, message: Unread) -> list[str]:
@@ -53,7 +42,7 @@ def understand(line: Line, orders: Mapping[str, Order], message: Unread, *, wait
             meant = _reply(line, orders, message, body)
             return meant if body.was_read else _restricting(line, message, body, meant)
         case UnreadReport() as body:
-            return _report(line, orders, message, body, waits=waits)
+            return report(line, orders, message, body, waits=waits)
         case UnreadRefusal(door=door, by=by) as body:
             return _to_all_open(line, message, body, CancelAsked(message.key, by, "refused", door), asking(line))
         case UnreadClearance(by=by, reason=reason) as body:
@@ -233,30 +222,3 @@ def _to_all_open(
 ) -> Reading:  # fmt: skip
     entries = remembered(line.entries, body.scope, message.came)
     return Reading(tuple((entry.order, fact) for entry in entries if entry.is_open), drop=drop)
-
-
-def _report(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReport, *, waits: bool) -> Reading:
-    if not is_sms(body.effect):
-        return Reading(unmatched="no_such_sms")
-    order = orders.get(body.owner)
-    if order is None:
-        settles = body.effect in line.effects and body.status is not Delivery.FAILED
-        return Reading(
-            drop=((body.effect, Drop.ANYWAY),) if settles else (), unmatched="" if settles else "no_such_sms"
-        )
-    if len(order.events) >= MOST_EVENTS:
-        return Reading(unmatched=TOO_MANY)
-    fact = Reported(
-        op=message.key,
-        at=message.at,
-        gateway=body.gateway,
-        effect=body.effect,
-        message_id=body.id,
-        status=body.status,
-        segment=body.segment,
-        segments=body.segments,
-        error=body.error,
-        alone=bool(body.alone),
-        waits=waits,
-    )
-    return Reading(((order.id, fact),))

@@ -130,6 +130,8 @@ class Line(Struct, frozen=True):
     """Fields that may go: dedupe keys past their age."""
     gathered: Mapping[str, Gathered] = field(default_factory=dict)
     """Replies of which only parts came, or did lately."""
+    reports: Mapping[str, str] = field(default_factory=dict)
+    """SMS of several parts -> what was reported of them, as kept."""
 
     def restriction(self, carrier: str | None) -> Restriction | None:
         """What forbids `carrier` (None: any) to call this number; a refusal before a suspicion, the oldest first."""
@@ -165,6 +167,7 @@ class Line(Struct, frozen=True):
             # A timer stands as long as any of them does.
             parts = [name for name in fields if name.startswith("p:")] if f"f:{WAKE_PARTS}" in fields else []
             gathered = {name[2:]: Gathered.read(fields[name]) for name in parts}
+            reports = {name[2:]: kept for name, kept in fields.items() if name[:2] == "d:"}
             version, seen = int(fields.get("v", "0")), int(fields.get("seen", "0"))
         except (ValueError, TypeError) as error:
             raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
@@ -180,6 +183,7 @@ class Line(Struct, frozen=True):
             seen,
             tuple(aged[:_MOST_AGED]),
             gathered,
+            reports,
         )
 
 

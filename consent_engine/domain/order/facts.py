@@ -62,7 +62,7 @@ class Replied(Struct, frozen=True):
 class Reported(Struct, frozen=True):
     """A delivery report on one of this order's SMS.
 
-    waits: replies behind it are still unread · alone: it says nothing of the SMS's other segments
+    waits: replies behind it are still unread · whole: it was counted from reports on every part
     """
 
     op: str
@@ -75,7 +75,7 @@ class Reported(Struct, frozen=True):
     segments: int
     error: str
     waits: bool = False
-    alone: bool = False
+    whole: bool = False
 
 
 class Ended(Struct, frozen=True):

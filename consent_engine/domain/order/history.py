@@ -2,7 +2,7 @@
 states, instants, and until when a yes counts.
 """
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from consent_engine.domain.effects import Millis, Purpose
@@ -168,18 +168,11 @@ def all_failed(order: Order, may_have: int) -> bool:
 
 def delivered(order: Order, effect: str) -> bool:
     """Whether every segment of some attempt at it was delivered."""
-    return _all_of_one(order, effect, {Delivery.DELIVERED})
-
-
-def taken(order: Order, effect: str) -> bool:
-    """Whether reports say that every segment of one attempt was taken."""
-    return _all_of_one(order, effect, {Delivery.ACCEPTED, Delivery.DELIVERED})
-
-
-def _all_of_one(order: Order, effect: str, told: Container[Delivery]) -> bool:
+    if noted_delivered(order, effect):
+        return True
     segments: dict[str, set[int]] = {}
     for event, report in all_of(order, Reported):
-        if report.effect == effect and report.status in told:
+        if report.effect == effect and report.status is Delivery.DELIVERED:
             arrived = segments.setdefault(event.ref, set())
             arrived.add(report.segment)
             if len(arrived) >= report.segments:
@@ -197,6 +190,12 @@ def last_failure(order: Order) -> tuple[Event, Reported]:
     failures = (each for each in all_of(order, Reported) if each[1].status is Delivery.FAILED)
     *_, newest = failures
     return newest
+
+
+def why_lost(report: Reported) -> str:
+    """What a report of a failure says, and of which part."""
+    why = report.error or "not delivered"
+    return why if report.segments == 1 else f"part {report.segment} of {report.segments}: {why}"
 
 
 # -- the service ------------------------------------------------------------------------------------------------------

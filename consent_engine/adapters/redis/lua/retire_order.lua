@@ -3,7 +3,7 @@
 -- KEYS  1 order   2 its line   3 the line's inbox   4 due-set of the timer lane   5 placed   (all in one slot)
 -- ARGV  1 order id   2 version that the archive has   3 the held effect   4 its token (the attempt)
 --       5 an instant: a line with nothing newer on it is idle   6 how long (ms) a line without orders is kept
--- The line loses its entry. When that was the last one, the line must be idle - no gateway repeats itself any more -
+-- The line loses its entry, and what was counted of reports on its SMS. When that was the last one, the line must be idle - no gateway repeats itself any more -
 -- and its dedupe keys go, too; when nothing else stands on it (a refusal, an effect), the line itself goes.
 -- Returns {word, instant}; word is
 --       ok · gone (it is not here: done before) · stale (it changed since it was read) · lost (the effect is not held
@@ -25,7 +25,8 @@ if attempts ~= ARGV[4] or leased_at == "0" then return { "lost", 0 } end
 if redis.call("EXISTS", inbox) == 1 then return { "unread", 0 } end
 
 local entry = "o:" .. ARGV[1]
-local last, refused, wanted, watched, dated = true, false, false, false, {}
+local last, refused, wanted, watched, dated, counted = true, false, false, false, {}, {}
+local reports = "d:" .. ARGV[1] .. "."
 local fields = redis.call("HKEYS", line)
 for _, field in ipairs(fields) do
     local kind = string.sub(field, 1, 2)
@@ -33,6 +34,7 @@ for _, field in ipairs(fields) do
     if kind == "r:" then refused = true end
     if field == "f:wake.line" then watched = true elseif kind == "f:" then wanted = true end
     if kind == "m:" or kind == "a:" then dated[#dated + 1] = field end
+    if string.sub(field, 1, #reports) == reports then counted[#counted + 1] = field end
 end
 if last then
     local seen = redis.call("HGET", line, "seen") or "0"
@@ -50,7 +52,7 @@ if last and not refused and not wanted then
     redis.call("ZREM", KEYS[4], line_member)
     return { "ok", 0 }
 end
-redis.call("HDEL", line, entry)
+redis.call("HDEL", line, entry, unpack(counted))
 if last then
     if not refused and not watched then
         redis.call("HSET", line, "f:wake.line", "[]")

@@ -1,0 +1,114 @@
+"""Reports on the parts of one of our SMS, folded: its order hears of the whole, each word once.
+
+Every part of a long SMS has reports of its own, that it was taken and that it arrived: eight for a question of four.
+They are counted on the line, by the gateway's id of the attempt, and an order hears that all of it was taken, that all
+of it arrived, or that a part was lost (and which), as soon as that is known.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import DecodeError, Struct, ValidationError
+from msgspec.json import Decoder, Encoder
+from msgspec.structs import replace
+
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.inbox.message import UnreadReport
+from consent_engine.domain.sms import Delivery
+
+REPORTS_KNOWN_MS = 30 * 24 * 3_600_000
+"""How long reports on an SMS are counted together."""
+MOST_ATTEMPTS, MOST_SMS = 8, 32
+"""So many attempts at an SMS, and so many SMS of a line; of more the oldest are forgotten."""
+_TOLD = {Delivery.ACCEPTED: 1, Delivery.FAILED: 2, Delivery.DELIVERED: 4}
+
+
+class Attempt(Struct, frozen=True, array_like=True):
+    """One attempt at an SMS of so many parts. taken, here, lost: parts of which that was said · told: what was told"""
+
+    id: str
+    of: int
+    taken: tuple[int, ...] = ()
+    here: tuple[int, ...] = ()
+    lost: tuple[int, ...] = ()
+    told: int = 0
+
+    def heard(self, status: Delivery, part: int, of: int) -> "Attempt":
+        """The attempt once this was said of a part."""
+        more = replace(self, of=max(self.of, of))
+        match status:
+            case Delivery.ACCEPTED:
+                return replace(more, taken=_with(self.taken, part))
+            case Delivery.DELIVERED:
+                return replace(more, here=_with(self.here, part))
+            case Delivery.FAILED:
+                return replace(more, lost=_with(self.lost, part))
+
+    def news(self, status: Delivery, part: int, *, alone: bool) -> Delivery | None:
+        """What is new to the order after this was said of a part. alone: it says nothing of the others."""
+        if status is Delivery.FAILED:
+            new = None if part in self.here else Delivery.FAILED
+        elif len(self.here) >= self.of:
+            new = Delivery.DELIVERED
+        else:
+            whole = not alone or len({*self.taken, *self.here}) >= self.of
+            new = Delivery.ACCEPTED if whole and not self._was_told(Delivery.DELIVERED) else None
+        return None if new is None or self._was_told(new) else new
+
+    def _was_told(self, status: Delivery) -> bool:
+        return bool(self.told & _TOLD[status])
+
+    def telling(self, status: Delivery) -> "Attempt":
+        """The attempt once its order has heard this."""
+        return replace(self, told=self.told | _TOLD[status])
+
+
+class SmsReports(Struct, frozen=True, array_like=True):
+    """What was said of the parts of one SMS. since: when it began."""
+
+    since: Millis
+    attempts: tuple[Attempt, ...] = ()
+
+    def heard(
+        self, report: UnreadReport, before: Sequence[tuple[Delivery, int]] = ()
+    ) -> "tuple[SmsReports, Delivery | None]":
+        """This with one report more, and what is new of the whole.
+
+        before: what an older program told the order of single parts of this attempt
+        """
+        known = next((each for each in self.attempts if each.id == report.id), None)
+        if known is None:
+            known = Attempt(report.id, report.segments)
+            for status, part in before:
+                known = known.heard(status, part, report.segments)
+                known = known.telling(status) if status is Delivery.FAILED else known
+        known = known.heard(report.status, report.segment, report.segments)
+        new = known.news(report.status, report.segment, alone=bool(report.alone))
+        known = known if new is None else known.telling(new)
+        others = [each for each in self.attempts if each.id != report.id]
+        return replace(self, attempts=(*others[-MOST_ATTEMPTS + 1 :], known)), new
+
+    def kept(self) -> str:
+        """As kept on its line."""
+        return _write(self).decode()
+
+    @classmethod
+    def read(cls, kept: str, now: Millis) -> "SmsReports":
+        """What `kept` wrote; a fresh one where that is nothing, or nobody can read it: it is a count, and no record."""
+        try:
+            return _read(kept) if kept else cls(now)
+        except (DecodeError, ValidationError):
+            return cls(now)
+
+
+def forgotten(kept: dict[str, str], name: str, now: Millis) -> list[str]:
+    """The SMS, beside the one of that name, whose reports need not be counted any more: too old, or too many."""
+    dated = sorted((SmsReports.read(each, now).since, other) for other, each in kept.items() if other != name)
+    old = [other for since, other in dated if since < now - REPORTS_KNOWN_MS]
+    return old or [other for _, other in dated[: max(0, len(dated) - MOST_SMS + 1)]]
+
+
+def _with(parts: tuple[int, ...], part: int) -> tuple[int, ...]:
+    return parts if part in parts else tuple(sorted((*parts, part)))
+
+
+_write, _read = Encoder().encode, Decoder(SmsReports).decode

@@ -1,0 +1,87 @@
+"""What a delivery report means: to the order that sent the SMS, or to the line whose own it is."""
+
+from collections.abc import Iterator, Mapping
+
+from consent_engine.domain.decide.decision import Drop
+from consent_engine.domain.effects import is_sms
+from consent_engine.domain.inbox import UnreadReport
+from consent_engine.domain.inbox.report_parts import SmsReports, forgotten
+from consent_engine.domain.interpret.reading import TOO_MANY, Reading
+from consent_engine.domain.line.line import Line, Unread
+from consent_engine.domain.order.details import Reported as Told
+from consent_engine.domain.order.facts import Reported
+from consent_engine.domain.order.history import all_of
+from consent_engine.domain.order.order import MOST_EVENTS, Order
+from consent_engine.domain.sms import Delivery
+
+NOBODYS = Reading(unmatched="no_such_sms")
+
+
+def report(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReport, *, waits: bool) -> Reading:
+    """Say what a report asks for. waits: replies behind it are still unread."""
+    if not is_sms(body.effect):
+        return NOBODYS
+    order = orders.get(body.owner)
+    if order is None:
+        return _of_the_line(line, message, body)
+    if len(order.events) >= MOST_EVENTS:
+        return Reading(unmatched=TOO_MANY)
+    if body.segments == 1:
+        return Reading(((order.id, _fact(message, body, body.status, 1, 1, waits=waits)),))
+    fields, new = _counted(line, message, body, tuple(_before(order, body)))
+    if new is None:
+        return Reading(fields=fields)
+    lost = new is Delivery.FAILED
+    part, of = (body.segment, body.segments) if lost else (1, 1)
+    return Reading(((order.id, _fact(message, body, new, part, of, waits=waits, whole=not lost)),), fields=fields)
+
+
+def _of_the_line(line: Line, message: Unread, body: UnreadReport) -> Reading:
+    """Of an SMS that belongs to no order: that it was handed over settles a doubt, all else is nobody's."""
+    if body.owner != line.id or body.effect not in line.effects:
+        return NOBODYS
+    new: Delivery | None = body.status
+    fields: dict[str, str] = {}
+    if body.segments > 1:
+        fields, new = _counted(line, message, body)
+    settles = new is not None and new is not Delivery.FAILED
+    if settles:
+        fields = dict.fromkeys(fields, "")
+    return Reading(drop=((body.effect, Drop.ANYWAY),) if settles else (), fields=fields)
+
+
+def _counted(
+    line: Line, message: Unread, body: UnreadReport, before: tuple[tuple[Delivery, int], ...] = ()
+) -> tuple[dict[str, str], Delivery | None]:
+    """The line's fields with one report more, and what is new of the whole SMS."""
+    name = f"{body.owner}.{body.effect.removeprefix('sms.')}"
+    known = dict(line.reports)
+    counted, new = SmsReports.read(known.get(name, ""), message.came).heard(body, before)
+    gone = forgotten(known, name, message.came)
+    return {**{f"d:{each}": "" for each in gone}, f"d:{name}": counted.kept()}, new
+
+
+def _before(order: Order, body: UnreadReport) -> Iterator[tuple[Delivery, int]]:
+    """What an older program wrote down of single parts of this attempt."""
+    for event, told in all_of(order, Told):
+        if told.effect == body.effect and event.ref == body.id and told.segments == body.segments:
+            yield told.status, told.segment
+
+
+def _fact(
+    message: Unread, body: UnreadReport, status: Delivery, segment: int, segments: int, *, waits: bool,
+    whole: bool = False,
+) -> Reported:  # fmt: skip
+    return Reported(
+        op=message.key,
+        at=message.at,
+        gateway=body.gateway,
+        effect=body.effect,
+        message_id=body.id,
+        status=status,
+        segment=segment,
+        segments=segments,
+        error=body.error,
+        waits=waits,
+        whole=whole,
+    )
