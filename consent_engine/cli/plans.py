@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from consent_engine.cli.opening import opened
 from consent_engine.cli.tables import record, table
 
-app = typer.Typer(help="The tariff catalogue: load, list, show.")
+app = typer.Typer(help="The tariff catalogue: check, load, list, show.")
 
 
 @app.command()
@@ -28,6 +29,30 @@ def load(file: Annotated[Path, typer.Argument(help="Plans in YAML. What says any
             now = engine.catalogue.publish(plan)
             rows.append((now.code, now.version, "as it was" if known.get(now.code) == now.version else "new"))
     table(("plan", "version", ""), rows, "no plans in this file")
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="Plans in YAML. Nothing is loaded, and no server is asked.")],
+) -> None:
+    """Show every text about these plans as subscribers would read it, with its segments; exit 1 where one is too long.
+
+    A text stands at its longest: with a code, and with the window that applies unless a setting says another.
+    """
+    from consent_engine.domain.admission.lengths import texts
+    from consent_engine.domain.offer.policy import Policy
+    from consent_engine.wiring import plans_from
+
+    found = [(plan.code, each) for plan in plans_from(file) for each in texts(plan, Policy().reply_window)]
+    rows = [(code, t.purpose, t.language, t.segments, t.most or "-", t.text) for code, t in found]
+    table(("plan", "text", "language", "segments", "at most", "as it is read"), rows, "no plans in this file")
+    longer = [(code, t) for code, t in found if t.most and t.segments > t.most]
+    for code, each in longer:
+        kept = "the plan is not loaded" if each.language == "zh" else "an order in English is refused"
+        what = f"its {each.purpose} ({each.language}) takes {each.segments} segments, {each.most} are the most"
+        sys.stderr.write(f"{code}: {what}: {kept}\n")
+    if any(each.language == "zh" for _, each in longer):
+        raise typer.Exit(1)
 
 
 @app.command("list")

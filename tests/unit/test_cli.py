@@ -6,11 +6,15 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import consent_engine
 from consent_engine import cli
 from consent_engine.cli import tables
+from consent_engine.domain.effects import Purpose
+from consent_engine.domain.texts.segments import segments as segments_of
 from consent_engine.errors import OrderNotFound, SettingsError
 from consent_engine.process import logs
 
@@ -64,7 +68,8 @@ def test_a_reader_that_has_seen_enough_gets_no_complaint():
 
 COMMANDS = [
     ["demo"], ["serve"], ["api"], ["keys"], ["keys", "add"], ["keys", "list"], ["keys", "revoke"], ["plans"],
-    ["plans", "load"], ["plans", "list"], ["plans", "show"], ["show"], ["stuck"], ["retry"], ["refuse"], ["callable"],
+    ["plans", "check"], ["plans", "load"], ["plans", "list"], ["plans", "show"], ["show"], ["stuck"], ["retry"],
+    ["refuse"], ["callable"],
     ["held"], ["read"],
 ]  # fmt: skip
 
@@ -73,6 +78,28 @@ COMMANDS = [
 def test_every_command_has_help(command, capsys):
     assert cli.run([*command, "--help"]) == 0
     assert f"Usage: {' '.join(['consent', *command])}" in capsys.readouterr().out
+
+
+def test_every_text_of_a_plan_is_shown_with_its_segments_before_anything_is_loaded(tmp_path, capsys):
+    sample = Path(consent_engine.__file__).parent / "sample_plans.yaml"
+    assert cli.run(["plans", "check", str(sample)]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    told = {(code, purpose, language): (segments, text) for code, purpose, language, segments, _, text in rows}
+    assert {purpose for _, purpose, _ in told} == {purpose.value for purpose in Purpose}
+    segments, text = told["5g-smart-199", "confirmation", "zh"]
+    assert int(segments) == segments_of(text) <= 6
+    assert "199 元/月" in text
+    assert "Reply" in told["5g-smart-199", "confirmation", "en"][1]
+
+
+def test_a_text_that_is_too_long_ends_the_check_with_1(tmp_path, capsys):
+    file = tmp_path / "plans.yaml"
+    told = "code: long, carrier: mobile, name: 长, price: 9 元/月, scenario: a, validity: b, unsubscribe: d"
+    file.write_text(f"- {{{told}, restrictions: {'限' * 290}}}\n", "utf-8")
+    assert cli.run(["plans", "check", str(file)]) == 1
+    said = capsys.readouterr()
+    assert "long\tconfirmation\tzh\t7\t6\t" in said.out
+    assert "long: its confirmation (zh) takes 7 segments, 6 are the most: the plan is not loaded\n" in said.err
 
 
 def test_without_a_command_there_is_help(capsys):
