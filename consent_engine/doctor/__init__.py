@@ -147,6 +147,7 @@ def _server(patient: _Patient) -> Iterator[Finding]:
     else:
         yield from _masters(patient)
     yield from setup.host(patient.settings, patient.registry.now)
+    yield from setup.gateway_clocks(patient.registry.lags())
 
 
 def _masters(patient: _Patient) -> Iterator[Finding]:

@@ -5,12 +5,13 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from consent_engine.config.settings import SIMULATED, Settings
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.admission.admit import Sale
+from consent_engine.domain.clocks import Lag
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.engine.api_keys import Keys, Role
@@ -94,6 +95,23 @@ def host(settings: Settings, now: Callable[[], Millis]) -> Iterator[Finding]:
         free = shutil.disk_usage(folder).free
         told = f"{free >> 20} MiB free in the data folder"
         yield bad(told, f"df -h {folder}: make room") if free < LEAST_DISK else good(told)
+
+
+def gateway_clocks(lags: Mapping[str, Lag]) -> Iterator[Finding]:
+    """Gateways whose clocks void the quick yeses, or may take an older one for an answer."""
+    for gateway, lag in sorted(lags.items()):
+        prefix, seconds = gateway.upper().replace(":", "_"), abs(lag.behind) // 1000
+        if lag.voids:
+            yield warn(
+                f"{gateway}: its clock is {seconds} s behind, or it keeps replies back; {lag.allowed // 1000} s are "
+                "allowed: a yes that comes at once is taken for an older one, and asked for again",
+                f"chronyc tracking there; or CONSENT_{prefix}__SKEW={seconds + 1}s, if the clock cannot be mended",
+            )
+        elif lag.ahead:
+            yield warn(
+                f"{gateway}: its clock is {seconds} s ahead: a yes from before the question may seem to answer it",
+                "chronyc tracking there",
+            )
 
 
 def catalogue(

@@ -33,7 +33,7 @@ class Reply(Struct, frozen=True):
     message_id: the gateway's own id, the same on a repeat · to: the number it was sent to, digits ·
     written_at: the latest instant it can have been written, by the gateway's clock with its resolution and skew
     added; None when the gateway does not say · part: where it is a part of a longer one, which · data: it is no text,
-    or not for a person
+    or not for a person · stamp: when it was written by the gateway's clock alone
     """
 
     gateway: str
@@ -44,6 +44,7 @@ class Reply(Struct, frozen=True):
     written_at: Millis | None = None
     part: Part | None = None
     data: bool = False
+    stamp: Millis | None = None
 
     @property
     def whole(self) -> bool:

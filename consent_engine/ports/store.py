@@ -7,6 +7,7 @@ from typing import Protocol
 from msgspec import Struct, field
 
 from consent_engine.domain.admission.admit import Listed, Sale
+from consent_engine.domain.clocks import Heard, Lag
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
@@ -270,6 +271,12 @@ class Registry(Protocol):
 
     def counted(self) -> dict[str, float]:
         """What all processes counted."""
+
+    def note_lags(self, heard: Sequence[Heard]) -> None:
+        """Keep smallest differences between gateways' stamps and their arrival; a larger one than is kept is none."""
+
+    def lags(self) -> dict[str, Lag]:
+        """By gateway, how its clock looked lately."""
 
     def adopt(self) -> None:
         """Mark data of an earlier program, that were checked, as ours: the earlier one refuses them from now on."""

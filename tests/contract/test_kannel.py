@@ -236,7 +236,9 @@ def reply(call, **raw):
 
 
 def test_a_reply_is_read():
-    assert reply(mo()) == Reply("kannel:box", UUID, MSISDN, "10085", TEXT, NOW_S * 1000 + 1_000 + 5_000)
+    assert reply(mo()) == Reply(
+        "kannel:box", UUID, MSISDN, "10085", TEXT, NOW_S * 1000 + 1_000 + 5_000, stamp=NOW_S * 1000
+    )
     assert reply(mo()) == reply(mo())
     assert reply(mo(), SKEW="2m").written_at == NOW_S * 1000 + 121_000
 

@@ -42,7 +42,9 @@ def test_a_reply_is_read(gateway):
     ((index, reply),) = gateway.replies(call(MO)).messages
     second = 1000
     assert index == 0
-    assert reply == Reply(gateway.name, "m-1", MSISDN, "10085", TEXT, NOW_S * 1000 + second + 5 * second)
+    assert reply == Reply(
+        gateway.name, "m-1", MSISDN, "10085", TEXT, NOW_S * 1000 + second + 5 * second, stamp=NOW_S * 1000
+    )
 
 
 @pytest.mark.parametrize(("skew", "behind"), {"1ms": 1_001, "500ms": 1_500, "2m": 121_000}.items())

@@ -95,6 +95,7 @@ class Door:
             text=_string(item, "text", 0, TEXT),
             written_at=None if written is None else written + self._behind,
             part=_part(item),
+            stamp=written,
         )
 
     def _report(self, item: Item) -> DeliveryReport:

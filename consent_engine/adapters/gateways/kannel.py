@@ -102,10 +102,10 @@ class Door:
             return Parsed((), ((0, f"text: must have at most {TEXT} characters"),))
         # Without a number it was sent to, the gateway's carriers decide: nobody's refusal is lost over that.
         to = _TO.fullmatch(call.headers.get("x-kannel-to", ""))
-        written_at = None if written is None else written * 1000 + self._behind
+        written_at = None if written is None else written + self._behind
         udh = Header.read(call.headers.get("x-kannel-udh", ""))
         data = udh.to_a_program or call.headers.get("x-kannel-coding", "") == EIGHT_BIT
-        reply = Reply(self._gateway, message_id, number, to[1] if to else "", text, written_at, udh.part, data)
+        reply = Reply(self._gateway, message_id, number, to[1] if to else "", text, written_at, udh.part, data, written)
         return Parsed(((0, reply),))
 
     def reports(self, call: WebhookCall) -> Parsed[DeliveryReport]:
@@ -278,7 +278,7 @@ def _outcome(answer: Answer, attempt: str) -> Outcome:
 
 
 def _envelope(call: WebhookCall) -> tuple[str, str, int | None]:
-    """The message's id, its sender, and when it was sent (s). Raises Malformed: each of them is ours to set up."""
+    """The message's id, its sender, and when it was sent. Raises Malformed: each of them is ours to set up."""
     message_id, sender = call.query.get("id", ""), call.headers.get("x-kannel-from", "")
     sent = call.query.get("time", "")
     wrong = []
@@ -290,7 +290,7 @@ def _envelope(call: WebhookCall) -> tuple[str, str, int | None]:
         wrong.append(FieldError("time", "not_seconds", "post-url must have time=%T"))
     if wrong:
         raise Malformed(wrong)
-    return opaque(message_id), sender, int(sent) if sent else None
+    return opaque(message_id), sender, int(sent) * 1000 if sent else None
 
 
 def _text(call: WebhookCall) -> str:

@@ -3,14 +3,15 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from redis.exceptions import ResponseError
 
 from consent_engine.adapters.redis.client import Calls, Wire
-from consent_engine.adapters.redis.codec import pairs
+from consent_engine.adapters.redis.codec import pairs, scored
 from consent_engine.domain.admission.admit import Listed, Sale
+from consent_engine.domain.clocks import Heard, Lag, lately
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan, plan_from
 from consent_engine.errors import SettingsError, StoreUnavailable
@@ -22,6 +23,10 @@ READS = frozenset({"1", "2", SCHEMA})
 older program refuses: it would change orders and leave their seals."""
 FORGOTTEN_MS = 3_600_000
 """How long a silent worker is remembered."""
+
+
+def _named(gateway: str, period: int, allowed: Millis) -> str:
+    return f"{gateway}|{period}|{allowed}"
 
 
 class RedisRegistry:
@@ -125,6 +130,28 @@ class RedisRegistry:
     def counted(self) -> dict[str, float]:
         """See Registry.counted."""
         return {name: float(value) for name, value in self._one("HGETALL", f"{self._prefix}measures").items()}
+
+    def note_lags(self, heard: Sequence[Heard]) -> None:
+        """See Registry.note_lags. Not proven: what is lost is measured again."""
+        name, calls = f"{self._prefix}clocks", Calls()
+        old = [_named(*key, lag.allowed) for key, lag in self._lags().items() if key[1] < heard[0].period - 1]
+        if old:
+            calls.plain("ZREM", name, *old)
+        for each in heard:
+            member = _named(each.gateway, each.period, each.lag.allowed)
+            calls.plain("ZADD", name, "LT", str(each.lag.behind), member)
+        self._wire.send(calls)
+
+    def lags(self) -> dict[str, Lag]:
+        """See Registry.lags."""
+        return lately(self._lags(), self.now())
+
+    def _lags(self) -> dict[tuple[str, int], Lag]:
+        found = {}
+        for member, behind in scored(self._one("ZRANGE", f"{self._prefix}clocks", 0, -1, "WITHSCORES")):
+            gateway, period, allowed = member.rsplit("|", 2)
+            found[gateway, int(period)] = Lag(behind, int(allowed))
+        return found
 
     def check(self, secret: str, *, strict: bool, cells: int) -> None:
         """See Registry.check."""

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from consent_engine import __version__
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.service.call_metrics import of_calls
+from consent_engine.api.service.clock_metrics import ClocksSeen, clocks_seen, of_clocks
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
@@ -49,6 +50,7 @@ class Look:
     held: Tally
     """replies that a person must read"""
     at: Millis
+    clocks: ClocksSeen
 
 
 class Metrics:
@@ -128,6 +130,7 @@ def of_store(look: Look) -> Iterator[Metric]:
     age = (look.at - held.oldest) / 1000 if held.count else 0
     waits = "How long the oldest of them has waited: after a day it is a refusal"
     yield GaugeMetricFamily("consent_held_oldest_seconds", waits, value=max(0, age))
+    yield from of_clocks(look.clocks)
     yield from of_calls(look.counted)
     up = "Whether the archive can be asked, and is the one these data belong to"
     yield GaugeMetricFamily("consent_archive_up", up, value=int(look.archive))
@@ -141,7 +144,8 @@ def look_at(engine: Engine) -> Look:
     workers = len(engine.registry.workers(HEARD_WITHIN_MS))
     held = engine.store.tally(Kind.SUSPECTED)
     counted = engine.registry.counted()
-    return Look(engine.store.depths(), placed, workers, counted, _archive_up(engine), held, now)
+    clocks = clocks_seen(engine.registry)
+    return Look(engine.store.depths(), placed, workers, counted, _archive_up(engine), held, now, clocks)
 
 
 def _archive_up(engine: Engine) -> bool:

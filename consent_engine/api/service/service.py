@@ -1,5 +1,6 @@
 """Front: between the event loop and the engine. Placing, receiving and asking have threads of their own."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from consent_engine.api.service.overload import Admission
 from consent_engine.api.service.watches import Streams
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.clocks import Clocks
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.sms import DeliveryReport, Reply
 from consent_engine.engine.engine import Engine
@@ -26,6 +28,7 @@ from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import ConsentError, SettingsError, StoreUnavailable
 from consent_engine.ports import Acknowledgement, Stored, WebhookCall
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 ASKERS = 4
 MOST_PLACING = 1_000
@@ -65,7 +68,11 @@ class Front:
         )
         # Replies and refusals never stand in line behind orders.
         self._receiving: Batcher[Inbound, Taken] = Batcher(
-            receivers, partial(take, repeated=self.repeated), most=MOST_RECEIVING, defects=self.defects, weigh=weigh
+            receivers,
+            partial(take, repeated=self.repeated, clocks=Clocks()),
+            most=MOST_RECEIVING,
+            defects=self.defects,
+            weigh=weigh,
         )
         self._admission = Admission(self.ask, settings)
         self.streams = Streams(watchers, self.defects)
@@ -143,16 +150,18 @@ def weigh(item: Inbound) -> int:
     return 1 + len(item.call.body) // BYTES_A_MESSAGE if isinstance(item, Post) else 1
 
 
-def take(engine: Engine, items: Sequence[Inbound], repeated: Counter[str]) -> list[Taken]:
+def take(engine: Engine, items: Sequence[Inbound], repeated: Counter[str], clocks: Clocks) -> list[Taken]:
     """Receive posts and refusals in one go; an answer each. What has no right signature stores nothing.
 
     A post is acknowledged when all of it is stored; its repeat stores what was not.
 
-    repeated: counts, by gateway, the replies that were stored before
+    repeated: counts, by gateway, the replies that were stored before · clocks: are told of what is new, as it came
     """
     opened = [_open(engine, item, repeated) for item in items]
     messages = [message for each in opened if not isinstance(each, ConsentError) for message in each.messages]
-    stored = iter(engine.receive_many(messages))
+    results = engine.receive_many(messages)
+    _told(engine, clocks, messages, results)
+    stored = iter(results)
     return [
         each if isinstance(each, ConsentError) else _answer(each, list(islice(stored, len(each.messages))))
         for each in opened
@@ -168,6 +177,24 @@ class _Opened:
 def _answer(opened: _Opened, results: Sequence[Stored | StoreUnavailable]) -> Taken:
     failed = next((each for each in results if isinstance(each, StoreUnavailable)), None)
     return failed or opened.answer([each for each in results if isinstance(each, Stored)])
+
+
+def _told(
+    engine: Engine, clocks: Clocks, messages: Sequence[Reply | DeliveryReport | RefusalAsked],
+    results: Sequence[Stored | StoreUnavailable],
+) -> None:  # fmt: skip
+    """Tell the clocks of new replies; what became of that is nothing to whoever posted them."""
+    new = [
+        (message, each.at)
+        for message, each in zip(messages, results, strict=True)
+        if isinstance(message, Reply) and isinstance(each, Stored) and each.is_new
+    ]
+    heard = clocks.heard(new)
+    if heard:
+        try:
+            engine.registry.note_lags(heard)
+        except ConsentError as error:
+            log.warning("gateways' clocks could not be noted: %s", type(error).__name__)
 
 
 def _open(engine: Engine, item: Inbound, repeated: Counter[str]) -> _Opened | ConsentError:

@@ -3,6 +3,7 @@
 import socket
 import threading
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -97,6 +98,23 @@ def test_replies_that_are_dropped_as_repeats_are_counted(door):
         assert door.post("inbound", reply("要不要钱", message_id="7")).json()["accepted"] == 1
     door.post("inbound", reply("是", message_id="7"))
     assert samples(scraped(door))["consent_replies_repeated_total", "simulated"] == 2
+
+
+def test_how_far_a_gateways_clock_is_off_is_measured_by_its_quickest_reply(door):
+    def said(n, behind):
+        at = datetime.fromtimestamp(door.engine.registry.now() / 1000 - behind, UTC).isoformat()
+        door.post("inbound", reply("嗯", message_id=f"c-{n}", received_at=at))
+        found = samples(scraped(door))
+        return found["consent_gateway_clock_skew_seconds", "simulated"]
+
+    assert ("consent_gateway_clock_skew_seconds", "simulated") not in samples(scraped(door))
+    assert said(1, 120) == pytest.approx(120, abs=1)
+    assert said(2, 10) == pytest.approx(10, abs=1)
+    assert said(3, 30) == pytest.approx(10, abs=1)
+    found = samples(scraped(door))
+    assert found["consent_gateway_clock_allowed_seconds", "simulated"] == 6
+    assert abs(found["consent_store_clock_skew_seconds",]) < 1
+    assert door.engine.registry.lags()["simulated"].voids
 
 
 def test_what_waits_for_a_person_is_counted_with_the_age_of_the_oldest(door):

@@ -18,6 +18,7 @@ from consent_engine.doctor.findings import Level
 from consent_engine.doctor.orders import Looker
 from consent_engine.doctor.records import TROUBLES, Wanted
 from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.clocks import Lag
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import (
     ACTIVATE,
@@ -863,6 +864,17 @@ def test_a_clock_that_differs_and_a_secret_that_others_may_read_are_told(tmp_pat
     [what] = told(lambda: int(time() * 1000))
     assert what == "others may read the secret"
     assert secret not in what
+
+
+def test_a_gateways_clock_that_is_off_is_told_with_what_to_type():
+    found = list(
+        setup.gateway_clocks({"kannel:box": Lag(10_400, 6_000), "a": Lag(5_000, 6_000), "b": Lag(-3_000, 6_000)})
+    )
+    assert [each.what.partition(",")[0] for each in found] == [
+        "b: its clock is 3 s ahead: a yes from before the question may seem to answer it",
+        "kannel:box: its clock is 10 s behind",
+    ]
+    assert "CONSENT_KANNEL_BOX__SKEW=11s" in found[1].do
 
 
 def test_what_was_not_tried_with_this_release_is_told(monkeypatch):

@@ -23,6 +23,7 @@ from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.codec import DUE, PREFIX
 from consent_engine.cli.tables import Format
 from consent_engine.config.settings import Settings
+from consent_engine.domain.clocks import PERIOD_MS, Heard, Lag
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import ACTIVATE, WAKE_ARCHIVE, Lane, Pending, Rejected
 from consent_engine.engine.api_keys import Role
@@ -289,6 +290,12 @@ def held(night):
     assert world.state(order) == "awaiting_reply"
 
 
+def clock_behind(night):
+    registry = night.world().engine.registry
+    period = registry.now() // PERIOD_MS
+    registry.note_lags([Heard("http_json", period, Lag(10_400, 6_000))])
+
+
 def archive_lost(night):
     """The archive that the data belong to was in a file, and that is gone."""
     with pytest.raises(OrderNotFound):
@@ -396,6 +403,7 @@ SITUATIONS = {
     "ConsentLaneLate": lane_late,
     "ConsentStuck": stuck,
     "ConsentHeld": held,
+    "ConsentClock": clock_behind,
     "ConsentArchiveDown": archive_lost,
     "An order the archive does not take": not_taken,
     "ConsentDefect": defect,

@@ -1,0 +1,39 @@
+"""How clocks differ, as metrics: the store's from this host's, gateways' from the store's."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from consent_engine.domain.clocks import Lag
+from consent_engine.ports import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class ClocksSeen:
+    """store: seconds by which the store's clock is ahead of this host's."""
+
+    store: float
+    gateways: Mapping[str, Lag]
+
+
+def clocks_seen(registry: Registry) -> ClocksSeen:
+    """How they differ now."""
+    before, at, after = time.time(), registry.now(), time.time()
+    return ClocksSeen(at / 1000 - (before + after) / 2, registry.lags())
+
+
+def of_clocks(seen: ClocksSeen) -> Iterator[Metric]:
+    """As metrics."""
+    told = "By how much the store's clock is ahead of this host's"
+    yield GaugeMetricFamily("consent_store_clock_skew_seconds", told, value=seen.store)
+    told = "By how much a gateway's stamps lie behind their arrival at the least, in the last minutes"
+    skew = GaugeMetricFamily("consent_gateway_clock_skew_seconds", told, labels=("gateway",))
+    told = "How much of that its settings allow: beyond it, a quick yes is taken for one from before the question"
+    allowed = GaugeMetricFamily("consent_gateway_clock_allowed_seconds", told, labels=("gateway",))
+    for gateway, lag in sorted(seen.gateways.items()):
+        skew.add_metric((gateway,), lag.behind / 1000)
+        allowed.add_metric((gateway,), lag.allowed / 1000)
+    yield skew
+    yield allowed
