@@ -5,7 +5,7 @@ ConsentError
 ├── Refused                well-formed, but the answer is no
 │   ├── PlanUnknown, UnofficialNumber, DisclosureMissing,
 │   │   ConfirmationTooLong                                       (HTTP 422)
-│   ├── IdempotencyConflict, PlanNotPublic, DoNotCall,
+│   ├── IdempotencyConflict, PlanNotPublic, DoNotCall, CoolingOff,
 │   │   DuplicateOrder, TooLate, NothingParked, NotWaiting        (HTTP 409)
 │   ├── TooManyResends                                            (HTTP 429)
 │   └── OrderNotFound, PlanNotFound, KeyNotFound                  (HTTP 404)
@@ -99,6 +99,12 @@ class DoNotCall(Refused):
     """The subscriber refused this carrier, or all."""
 
     code = "do_not_call"
+
+
+class CoolingOff(Refused):
+    """The subscriber declined this plan before: it is not offered again (yet)."""
+
+    code = "cool_off"
 
 
 class DuplicateOrder(Refused):

@@ -42,6 +42,7 @@ MEANS = {
     "confirm_within": "From placing to hand-over; after that the order expires unasked",
     "reminder_after": "From hand-over to the reminder; `off` for none. Default: the smaller of 12h and half the window",
     "resend_max": "How often the question may be asked again on request",
+    "cool_off": "How long a plan is not offered again to who declined it: a duration; for ever, unless set",
     "quiet_hours": "When what can wait (reminders, cancellation notices) is held, like `22:00-08:00 Asia/Shanghai`",
     "retry_base": "The first pause before another try; doubles, with full jitter",
     "retry_max": "The longest pause",

@@ -116,13 +116,17 @@ def refuse(msisdn: Annotated[str, _MSISDN], carrier: Annotated[str | None, typer
     line(mask(number), of or "all carriers", "refused" if stored.is_new else "refused already", instant(stored.at))
 
 
-def may_be_called(msisdn: Annotated[str, _MSISDN], carrier: Annotated[str | None, typer.Option()] = None) -> None:
+def may_be_called(
+    msisdn: Annotated[str, _MSISDN],
+    carrier: Annotated[str | None, typer.Option()] = None,
+    plan: Annotated[str | None, typer.Option(help="about this plan: one that was declined is not offered")] = None,
+) -> None:
     """Tell whether a number may be dialled; without a carrier: not by any that it refused."""
     from consent_engine.domain.msisdn import mask, parse
 
     number, of = parse(msisdn), _carrier(carrier)
     with opened() as engine:
-        dial = engine.dial(number, of)
+        dial = engine.dial(number, of, plan)
     if dial.callable:
         line(mask(number), "callable")
     else:

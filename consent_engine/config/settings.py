@@ -61,6 +61,10 @@ def _or_off(value: object) -> object:
     return None if value == "off" else _parsed(value)
 
 
+def _or_ever(value: object) -> object:
+    return None if value == "ever" else _long(value)
+
+
 def _parsed(value: object) -> object:
     return duration(value) if isinstance(value, str) else value
 
@@ -112,6 +116,7 @@ class Settings(BaseModel):
         default_factory=lambda data: min(timedelta(hours=12), data.get("reply_window", timedelta(days=1)) / 2)
     )
     resend_max: int = Field(3, ge=0, le=100)
+    cool_off: Annotated[timedelta | None, BeforeValidator(_or_ever), Field(gt=timedelta(0))] = None
     quiet_hours: Annotated[tuple[int, int] | None, BeforeValidator(quiet_span)] = None
     retry_base: Duration = timedelta(seconds=2)
     retry_max: Duration = timedelta(minutes=10)
@@ -231,6 +236,7 @@ class Settings(BaseModel):
             resend_max=self.resend_max,
             quiet_from=self.quiet_hours[0] if self.quiet_hours else -1,
             quiet_to=self.quiet_hours[1] if self.quiet_hours else -1,
+            cool_off=millis(self.cool_off) if self.cool_off else 0,
         )
 
     def archive_address(self) -> str:

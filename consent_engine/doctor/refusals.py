@@ -10,7 +10,7 @@ from consent_engine.doctor.orders import PIECE, Looker, pieces
 from consent_engine.domain.canonical_json import compact, parsed
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind
+from consent_engine.domain.line.restriction import CONSENT, EVERY_CARRIER, Kind
 from consent_engine.domain.order.retention import Retention
 from consent_engine.ports import Posted, Standing, Store
 from consent_engine.ports.survey import Survey
@@ -33,7 +33,7 @@ def look(looker: Looker) -> None:
 
 def _off_their_lines(store: Store) -> Iterator[Whom]:
     """Those in a list that are not on their lines. A lifting takes both in one step: only a second look tells."""
-    for kind in Kind:
+    for kind in CONSENT:
         before: tuple[Millis, str] | None = None
         while rows := store.restrictions(kind, before, PIECE):
             yield from ((row.line, row.name.split(" ")[1]) for row in rows if _is_off(row) and _still(store, kind, row))

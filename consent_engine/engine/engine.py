@@ -277,15 +277,15 @@ class Engine:
             tell(total)
         return total
 
-    def dial(self, msisdn: Msisdn, carrier: str | None) -> Dial:
-        """May it be dialled? Without a carrier: by none that refused, so by any refusal not."""
-        return self.dial_many([(msisdn, carrier)])[0]
+    def dial(self, msisdn: Msisdn, carrier: str | None, plan: str | None = None) -> Dial:
+        """May it be dialled, about this plan? Without a carrier: by none that refused, so by any refusal not."""
+        return self.dial_many([(msisdn, carrier, plan)])[0]
 
-    def dial_many(self, wanted: Sequence[tuple[Msisdn, str | None]]) -> list[Dial]:
+    def dial_many(self, wanted: Sequence[tuple[Msisdn, str | None, str | None]]) -> list[Dial]:
         """Which of these may be dialled, in one look."""
-        keys = [line_id(self._secret, msisdn) for msisdn, _ in wanted]
+        keys = [line_id(self._secret, msisdn) for msisdn, *_ in wanted]
         loaded = Loaded(*self.store.load(lines=list(dict.fromkeys(keys))))
-        return [dial_of(loaded.line(key), carrier) for key, (_, carrier) in zip(keys, wanted, strict=True)]
+        return [dial_of(loaded.line(key), *about) for key, (_, *about) in zip(keys, wanted, strict=True)]
 
     def stuck(self) -> list[Stuck]:
         """What waits for a person."""

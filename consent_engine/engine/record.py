@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
+from consent_engine.domain.decide.consequence import cooling_off
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import PARKED, Decision, Drop, Put, stood_off
 from consent_engine.domain.decide.on_outcome import on_line_outcome
@@ -55,9 +56,12 @@ def commit_of(
 
 
 def _stamps(before: Order, after: Order, *, asked: bool) -> dict[str, str] | None:
-    """What the line must know of this: nothing (None), the instant alone ({}), or how the order ended."""
+    """What the line must know of this: nothing (None), the instant alone ({}), or how the order ended, with what is not
+    to be offered again.
+    """
     if after.state.settled and not before.state.settled:
-        return {f"o:{before.id}": Entry.of(after).kept()}
+        cool = cooling_off(after)
+        return {f"o:{before.id}": Entry.of(after).kept(), **({f"r:{cool.name}": cool.kept()} if cool else {})}
     return {} if asked else None
 
 

@@ -81,7 +81,7 @@ def line_again(fields: dict[str, str]) -> dict[str, str]:
 def _restriction(read: Restriction, row: str) -> str:
     values = json.loads(row)
     assert values == [read.since, read.door, read.ref, read.last, read.reason, read.text][: len(values)]
-    assert read.name == name_of(read.kind, read.carrier)
+    assert read.name == name_of(read.kind, read.carrier, read.plan)
     return row
 
 

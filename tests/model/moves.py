@@ -367,7 +367,7 @@ def _posted(s: Standing, named: str, body: Message, makes: Kind | None = None) -
     if makes is Kind.REFUSED:  # it settles a suspicion
         restrictions = tuple(r for r in restrictions if r.kind is Kind.REFUSED)
     if makes and not any(r.kind is makes for r in restrictions):
-        restrictions = (*restrictions, Restriction(makes, CARRIER, s.now, "sms", ""))
+        restrictions = (*restrictions, Restriction(makes, CARRIER, "", s.now, "sms", ""))
     return replace(
         s, inbox=(*s.inbox, message), restrictions=restrictions, n=s.n + 1,
         heard={**s.heard, message.unread.key: message},

@@ -156,7 +156,7 @@ def test_the_frozen_part_survives_policies_that_learn_more():
     carrier, plan, question, policy = json.loads(order.doc.offer.kept())
     older = Offer.read(json.dumps([carrier, plan, question, policy[:6]]))
     assert older.policy == Policy()
-    newer = Offer.read(json.dumps([carrier, plan, question, [*policy, 7, 8]]))
+    newer = Offer.read(json.dumps([carrier, plan, question, [*astuple(order.doc.policy), 7, 8]]))
     assert newer.policy == order.doc.policy
 
 

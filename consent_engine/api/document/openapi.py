@@ -87,8 +87,8 @@ CODES = {
     403: "`forbidden`",
     404: "`order_not_found`, `plan_not_found`, `refusal_not_found`, `gateway_not_found`",
     409: (
-        "`idempotency_conflict`, `plan_not_public`, `do_not_call` (since, reason), `duplicate_order` (order), "
-        "`too_late` (state), `nothing_parked`, `not_waiting`"
+        "`idempotency_conflict`, `plan_not_public`, `do_not_call` (since, reason), `cool_off` (since), "
+        "`duplicate_order` (order), `too_late` (state), `nothing_parked`, `not_waiting`"
     ),
     413: "`too_large`",
     415: "`unsupported_media_type`",

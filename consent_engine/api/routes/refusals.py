@@ -37,7 +37,7 @@ BATCH = 500
     takes=openapi.body("Dial", also_list=True),
 )
 async def callable_(request: Request, _caller: ApiKey) -> Response:
-    """For one number, or a list of up to 1000, answered in order. Roles: agent, ops."""
+    """For one number, or a list of up to 1000, answered in order; with a plan: about that plan. Roles: agent, ops."""
     body = await read_json(request, MOST_LIST)
     dials = read_dials(body) if isinstance(body, list) else [read(Dial, body)]
     answers = await front_of(request).ask(lambda engine: [_dial(engine, dial) for dial in dials])
@@ -166,7 +166,7 @@ def _lift(engine: Engine, form: Lift, by: str) -> None:
 
 
 def _dial(engine: Engine, dial: Dial) -> DialView:
-    answer = engine.dial(Msisdn(dial.msisdn), dial.carrier.value if dial.carrier else None)
+    answer = engine.dial(Msisdn(dial.msisdn), dial.carrier.value if dial.carrier else None, dial.plan)
     if answer.reason is None or answer.since is None:
         return DialView(callable=answer.callable)
     return DialView(callable=False, reason=answer.reason.value, since=instant(answer.since))

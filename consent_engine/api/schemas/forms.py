@@ -80,6 +80,9 @@ class ImportedRefusal(BaseModel):
     ] = ""
 
 
+PlanCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
 class Dial(BaseModel):
     """A number somebody wants to call. Without a carrier: callable only by none that was refused."""
 
@@ -87,6 +90,7 @@ class Dial(BaseModel):
 
     msisdn: Number
     carrier: Carrier | None = None
+    plan: PlanCode | None = Field(None, description="that the call is to be about: who declined it is not offered it")
 
 
 class SearchOrders(BaseModel):

@@ -5,11 +5,11 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
+from consent_engine.domain.admission.barred import barred
 from consent_engine.domain.admission.request import PlaceOrder, Placing, millis
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line, free_code
-from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.offer.offer import Offer
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.policy import Policy
@@ -21,7 +21,6 @@ from consent_engine.domain.texts.templates import LANGUAGES
 from consent_engine.errors import (
     ConfirmationTooLong,
     DisclosureMissing,
-    DoNotCall,
     DuplicateOrder,
     PlanNotPublic,
     PlanUnknown,
@@ -35,12 +34,6 @@ class Sale(StrEnum):
     ON_SALE = "on_sale"
     WITHDRAWN = "withdrawn"
     REVOKED = "revoked"
-
-
-_WHY_NOT = {
-    Kind.REFUSED: "the subscriber refused further calls",
-    Kind.SUSPECTED: "the subscriber wrote what may be a refusal: a person reads it within a day",
-}
 
 
 class Listed(Struct, frozen=True):
@@ -82,8 +75,8 @@ def admit(
     """
     request = placing.request
     plan = _plan(request, listed, now)
-    if restriction := line.restriction(plan.carrier):
-        raise DoNotCall(_WHY_NOT[restriction.kind], since=restriction.since, reason=restriction.kind.value)
+    if restriction := line.restriction(plan.carrier, plan.code):
+        raise barred(restriction)
     open_orders = (e for e in line.entries if e.is_open and e.plan == plan.code)
     if duplicate := next(open_orders, None):
         raise DuplicateOrder("an order for this number and plan is open", order=duplicate.order)

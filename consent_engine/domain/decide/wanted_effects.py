@@ -29,7 +29,8 @@ from consent_engine.domain.effects import (
 )
 from consent_engine.domain.lifecycle import ANSWERABLE, SETTLED, State
 from consent_engine.domain.line.line import STRANGER_MS, Line
-from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind
+from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Restriction
+from consent_engine.domain.order.details import SaidNo
 from consent_engine.domain.order.order import QUESTION, Order
 
 NOTIFICATION = sms_effect(Purpose.NOTIFICATION)
@@ -74,6 +75,16 @@ def _wants(order: Order) -> Iterator[Want]:
             yield Want((NOTIFICATION,))
         case _:
             yield Want((WAKE_ARCHIVE,), archiving(order))
+
+
+def cooling_off(order: Order) -> Restriction | None:
+    """What keeps a plan from being offered again to somebody who declined it; None where that is not how it ended."""
+    said = next((event for event in reversed(order.events) if isinstance(event.detail, SaidNo)), None)
+    if said is None or not isinstance(said.detail, SaidNo):
+        return None
+    doc, since = order.doc, said.detail.received_at
+    until = since + doc.policy.cool_off if doc.policy.cool_off else 0
+    return Restriction(Kind.COOL_OFF, doc.carrier, doc.plan, since, "sms", said.ref, until=until)
 
 
 def missing(order: Order) -> list[Want]:

@@ -93,7 +93,7 @@ def _restricting(line: Line, message: Unread, body: UnreadReply, meant: Reading)
     kind = {Keyword.STOP: Kind.REFUSED, Keyword.HOLD: Kind.SUSPECTED}.get(counted(said.keyword))
     if kind is None:
         return meant
-    made = [Restriction(kind, carrier, message.came, "sms", body.id) for carrier in body.scope]
+    made = [Restriction(kind, carrier, "", message.came, "sms", body.id) for carrier in body.scope]
     if kind is Kind.SUSPECTED:
         reason = said.reason.value if said.reason else ""
         made = [replace(each, last=message.came, reason=reason, text=body.text) for each in made]

@@ -15,9 +15,9 @@ class Dial(Struct, frozen=True):
     reason: Kind | None = None
 
 
-def dial_of(line: Line, carrier: str | None) -> Dial:
-    """Whether `carrier` may call this number; without a carrier: anything that stands counts."""
-    against = line.restriction(carrier)
+def dial_of(line: Line, carrier: str | None, plan: str | None = None) -> Dial:
+    """Whether `carrier` may call this number, about `plan`; without a carrier: any that stands against one counts."""
+    against = line.restriction(carrier, plan)
     if against is None:
         return Dial(callable=True)
     return Dial(callable=False, since=against.since, reason=against.kind)

@@ -127,16 +127,16 @@ class Line(Struct, frozen=True):
     """The newest instant known on this line: what comes after it is ordered by none that is older, whatever the clock
     does. Nothing is due by it."""
     aged: tuple[str, ...] = ()
-    """Fields that may go: dedupe keys past their age."""
+    """Fields that may go: dedupe keys past their age, restrictions whose time is over."""
     gathered: Mapping[str, Gathered] = field(default_factory=dict)
     """Replies of which only parts came, or did lately."""
     reports: Mapping[str, str] = field(default_factory=dict)
     """SMS of several parts -> what was reported of them, as kept."""
 
-    def restriction(self, carrier: str | None) -> Restriction | None:
-        """What forbids `carrier` (None: any) to call this number; a refusal before a suspicion, the oldest first."""
-        found = (r for r in self.restrictions if r.bars(carrier))
-        return min(found, key=lambda r: (r.kind is not Kind.REFUSED, r.since), default=None)
+    def restriction(self, carrier: str | None, plan: str | None = None) -> Restriction | None:
+        """What forbids `carrier` (None: any) to call this number, about `plan`; the gravest, the oldest first."""
+        found = (r for r in self.restrictions if r.bars(carrier, plan))
+        return min(found, key=lambda r: r.rank, default=None)
 
     def refusal(self, carrier: str) -> Restriction | None:
         """The refusal that forbids `carrier` to call this number."""
@@ -157,7 +157,8 @@ class Line(Struct, frozen=True):
                 if kind == "o":
                     entries.append(Entry.read(rest, kept))
                 elif kind == "r":
-                    restrictions.append(Restriction.read(rest, kept))
+                    restriction = Restriction.read(rest, kept)
+                    (aged.append(name) if restriction.is_over(now) else restrictions.append(restriction))
                 elif kind == "f":
                     effects[rest] = Pending.read(kept)
                 elif kind == "a":

@@ -1,7 +1,8 @@
 """Restrictions: whatever stands on a line and bars something. One concept, and one table of the kinds there are.
 
 A restriction is a field of its line, `r:<carrier>` for a refusal and `r:<kind>:<carrier>` for the others (`*` for every
-carrier), so that the scripts read and write the very rows that the door, dialling and lifting go by.
+carrier; `<carrier>/<plan>` for one plan), so that the scripts read and write the very rows that the door, dialling and
+lifting go by.
 """
 
 from collections.abc import Mapping
@@ -26,21 +27,31 @@ class Kind(StrEnum):
     """The subscriber wants no more calls. It ends the open orders."""
     SUSPECTED = "suspected"
     """Words that a person must read may be a refusal. The open orders wait."""
+    COOL_OFF = "cool_off"
+    """The subscriber declined this plan: it is not offered again. Nothing that is open is touched."""
 
 
-_PREFIX: Mapping[Kind, str] = MappingProxyType({Kind.REFUSED: "", Kind.SUSPECTED: "suspected:"})
+_PREFIX: Mapping[Kind, str] = MappingProxyType(
+    {kind: "" if kind is Kind.REFUSED else f"{kind.value}:" for kind in Kind}
+)
+_RANKS: Mapping[Kind, int] = MappingProxyType({kind: n for n, kind in enumerate(Kind)})
+CONSENT = (Kind.REFUSED, Kind.SUSPECTED)
+"""The kinds that bar a yes and an activation, too; the others bar dialling and new orders alone."""
 
 
 class Restriction(Struct, frozen=True):
     """What stands on a line.
 
-    carrier: which may not, `*` for all · since: when it began to stand · door, ref: how it came, and its id there ·
+    carrier: which may not, `*` for all · plan: the one that it is about; '' where it is about all · since: when it
+    began to stand · door, ref: how it came, and its id there ·
     last: the newest act of the subscriber that means the same · reason, text: of a suspicion, why, and the words ·
-    left_out, newest_text: where these would be too many, how many messages are not kept here, and the newest one
+    left_out, newest_text: where these would be too many, how many messages are not kept here, and the newest one ·
+    until: when it ends; 0: never
     """
 
     kind: Kind
     carrier: str
+    plan: str
     since: Millis
     door: str
     ref: str
@@ -49,6 +60,7 @@ class Restriction(Struct, frozen=True):
     text: str = ""
     left_out: int = 0
     newest_text: str = ""
+    until: Millis = 0
 
     @property
     def words(self) -> str:
@@ -57,41 +69,51 @@ class Restriction(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Its name on the line: `mobile`, `*`, `suspected:mobile`."""
-        return name_of(self.kind, self.carrier)
+        """Its name on the line: `mobile`, `*`, `suspected:mobile`, `cool_off:mobile/5g-smart-199`."""
+        return name_of(self.kind, self.carrier, self.plan)
+
+    @property
+    def rank(self) -> tuple[int, Millis]:
+        """Which of several is named as the reason: the gravest, then the oldest, has the least."""
+        return _RANKS[self.kind], self.since
+
+    def is_over(self, now: Millis) -> bool:
+        """Whether its time is over."""
+        return 0 < self.until <= now
 
     @property
     def newest(self) -> Millis:
         """The newest act of the subscriber that this restriction stands for."""
         return max(self.since, self.last)
 
-    def bars(self, carrier: str | None) -> bool:
-        """Whether it stands against `carrier`; None: against any."""
-        return carrier is None or self.carrier in {carrier, EVERY_CARRIER}
+    def bars(self, carrier: str | None, plan: str | None = None) -> bool:
+        """Whether it stands against `carrier` (None: any), and its `plan` (None: whatever it may be about)."""
+        return (carrier is None or self.carrier in {carrier, EVERY_CARRIER}) and self.plan in {"", plan}
 
     @classmethod
     def read(cls, name: str, kept: str) -> "Restriction":
         """A restriction from its field, without the `r:`. Raises ValueError."""
-        kind, _, carrier = name.rpartition(":")
-        return _ROWS.read(kept, Kind(kind) if kind else Kind.REFUSED, carrier)
+        kind, _, scope = name.rpartition(":")
+        carrier, _, plan = scope.partition("/")
+        return _ROWS.read(kept, Kind(kind) if kind else Kind.REFUSED, carrier, plan)
 
     def kept(self) -> str:
         """As kept in its field."""
         return _ROWS.write(self)
 
 
-_ROWS = Rows(Restriction, least=3, named=2)
+_ROWS = Rows(Restriction, least=3, named=3)
 
 
-def name_of(kind: Kind, carrier: str) -> str:
+def name_of(kind: Kind, carrier: str, plan: str = "") -> str:
     """The name of a restriction on its line."""
-    return f"{_PREFIX[kind]}{carrier}"
+    return f"{_PREFIX[kind]}{carrier}/{plan}" if plan else f"{_PREFIX[kind]}{carrier}"
 
 
 @lru_cache(maxsize=64)  # asked with every reply and every yes
 def names_barring(carrier: str) -> tuple[str, ...]:
-    """The names of all that bars `carrier`; `{}` for a carrier gives the pattern of them."""
-    return tuple(name_of(kind, scope) for kind in Kind for scope in (EVERY_CARRIER, carrier))
+    """The names of all that bars a yes to `carrier`, and an activation; `{}` for it gives the pattern of them."""
+    return tuple(name_of(kind, scope) for kind in CONSENT for scope in (EVERY_CARRIER, carrier))
 
 
 SETTLING = tuple(name_of(Kind.REFUSED, scope) for scope in (EVERY_CARRIER, "{}"))

@@ -21,7 +21,7 @@ class Policy(Struct, frozen=True):
     uncertain_hold: how long a doubtful SMS waits for a report before it is sent once more ·
     tell_declined: answer a NO with an SMS · reminder_after: from hand-over to the reminder, 0 = none · resend_max: how
     often the question may be asked again on request · quiet_from, quiet_to: minutes of the UTC day between which what
-    can wait is held, -1 = none
+    can wait is held, -1 = none · cool_off: how long a plan is not offered again after a NO, 0 = for ever
     """
 
     reply_window: int = 24 * 3_600_000
@@ -35,6 +35,7 @@ class Policy(Struct, frozen=True):
     resend_max: int = 3
     quiet_from: int = -1
     quiet_to: int = -1
+    cool_off: int = 0
 
     def quiet_until(self, at: Millis) -> Millis:
         """When the quiet hours end that `at` lies in; 0 outside them."""

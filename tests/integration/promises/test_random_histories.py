@@ -38,6 +38,7 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.errors import (
+    CoolingOff,
     DoNotCall,
     DuplicateOrder,
     NothingParked,
@@ -182,6 +183,11 @@ class Promises(Judge, RuleBasedStateMachine):
             self.all_goes_well()
         return order
 
+    def declined(self, number, plan):
+        """Whether the number has said no to this plan."""
+        ended = (order for order in self.engine.orders_of(number, limit=200).orders if order.doc.plan == plan)
+        return any("said_no" in {event.trigger for event in order.events} for order in ended)
+
     @rule(target=orders, number=st.sampled_from(NUMBERS), plan=st.sampled_from(sorted(PLANS)))
     def place(self, number, plan):
         try:
@@ -191,11 +197,15 @@ class Promises(Judge, RuleBasedStateMachine):
         except DoNotCall:
             assert self.model.bars(number, PLANS[plan])
             return multiple()
+        except CoolingOff:
+            assert self.declined(number, plan)
+            return multiple()
         except PlanNotPublic:
             assert plan in self.model.revoked
             return multiple()
         assert plan not in self.model.revoked, "placed though it was revoked"
         assert not self.model.bars(number, PLANS[plan]), "placed after a refusal, or what may be one"
+        assert not self.declined(number, plan), "offered again to who declined it"
         self.model.orders[order.id] = (number, PLANS[plan])
         return order
 
@@ -302,7 +312,7 @@ class Promises(Judge, RuleBasedStateMachine):
         wanted = Placing("desk", f"racing-{self.model.n}", self.world.request(number, plan))
         try:
             desk.place(wanted)
-        except (DuplicateOrder, DoNotCall, PlanNotPublic):
+        except (CoolingOff, DuplicateOrder, DoNotCall, PlanNotPublic):
             return
         raise AssertionError("placed while it was refused")
 

@@ -197,7 +197,7 @@ def test_a_refusal_stands_once_and_says_since_when(world):
     since = world.clock.now
     world.clock.forward(hours=1)
     assert not world.engine.refuse(asked).is_new
-    stands = Restriction(Kind.REFUSED, "*", since, "voice", "call-7", last=world.clock.now)
+    stands = Restriction(Kind.REFUSED, "*", "", since, "voice", "call-7", last=world.clock.now)
     assert world.engine.line(NUMBER).restrictions == (stands,)
     assert world.engine.dial(NUMBER, None).since == since
 

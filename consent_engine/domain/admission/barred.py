@@ -1,0 +1,16 @@
+"""What the door says of a restriction."""
+
+from consent_engine.domain.line.restriction import Kind, Restriction
+from consent_engine.errors import CoolingOff, DoNotCall, Refused
+
+_WHY_NOT = {
+    Kind.REFUSED: "the subscriber refused further calls",
+    Kind.SUSPECTED: "the subscriber wrote what may be a refusal: a person reads it within a day",
+}
+
+
+def barred(by: Restriction) -> Refused:
+    """Why a restriction lets no order be taken."""
+    if by.kind is Kind.COOL_OFF:
+        return CoolingOff("the subscriber declined this plan: it is not offered again", since=by.since)
+    return DoNotCall(_WHY_NOT[by.kind], since=by.since, reason=by.kind.value)
