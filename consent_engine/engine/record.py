@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from consent_engine.domain.decide.consequence import cooling_off
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import PARKED, Decision, Drop, Put, stood_off
 from consent_engine.domain.decide.on_outcome import on_line_outcome
+from consent_engine.domain.decide.wanted_effects import cooling_off
 from consent_engine.domain.effects import ACTIVATE, READ, WAKE_ACTIVATE, Lane, Millis, Pending, lane_of
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.line import Entry
