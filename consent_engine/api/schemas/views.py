@@ -195,17 +195,15 @@ class PlanView(View):
     def of(cls, listed: Listed, *, current: bool = True) -> "PlanView":
         """As everybody may see it. current: this version is the one that is sold, if any is."""
         plan = listed.plan
-        told = {n: getattr(plan, n) for n in ("name", "price", "scenario", "validity", "restrictions", "unsubscribe")}
+        told = plan.model_dump(mode="json", exclude={"published"})
         published = [
             PublicationView(
                 channel=p.channel, url=p.url, since=_offset(p.since), **({"until": _offset(p.until)} if p.until else {})
             )
             for p in plan.published
         ]
-        return cls(
-            code=plan.code, carrier=plan.carrier.value, **told, published=published, version=plan.version,
-            hash=plan.hash, sale=listed.sale.value if current else "superseded",
-        )  # fmt: skip
+        sale = listed.sale.value if current else "superseded"
+        return cls(**told, published=published, hash=plan.hash, sale=sale)
 
 
 def _offset(at: datetime) -> str:
