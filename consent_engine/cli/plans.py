@@ -48,7 +48,7 @@ def check(
     table(("plan", "text", "language", "segments", "at most", "as it is read"), rows, "no plans in this file")
     longer = [(code, t) for code, t in found if t.most and t.segments > t.most]
     for code, each in longer:
-        kept = "the plan is not loaded" if each.language == "zh" else "an order in English is refused"
+        kept = "the plan is not loaded" if each.language == "zh" else "sent all the same where the gateway carries it"
         what = f"its {each.purpose} ({each.language}) takes {each.segments} segments, {each.most} are the most"
         sys.stderr.write(f"{code}: {what}: {kept}\n")
     if any(each.language == "zh" for _, each in longer):

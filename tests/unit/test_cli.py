@@ -89,7 +89,9 @@ def test_every_text_of_a_plan_is_shown_with_its_segments_before_anything_is_load
     segments, text = told["5g-smart-199", "confirmation", "zh"]
     assert int(segments) == segments_of(text) <= 6
     assert "199 元/月" in text
-    assert "Reply" in told["5g-smart-199", "confirmation", "en"][1]
+    segments, text = told["5g-smart-199", "confirmation", "en"]
+    assert int(segments) == segments_of(text) == 7
+    assert "Reply" in text
 
 
 def test_a_text_that_is_too_long_ends_the_check_with_1(tmp_path, capsys):
