@@ -66,7 +66,7 @@ def told(name: str, town: Town, count: int) -> str:
     settle(town, numbers)
     grown = used(town)
     # Only what settled is due: the live ones wait (their timers stand further ahead here than they would).
-    for order, _ in town.engine.store.placed_live(None, count + LIVE):
+    for order, _ in town.engine.store.lists.placed(None, count + LIVE):
         shown = town.live([order])[order]
         for effect in () if shown.state.settled else shown.effects:
             town.client.zadd(f"ce:{{0}}:due:{lane_of(effect)}", {f"o:{order}:{effect}": town.clock.now + 10**9})
@@ -137,7 +137,7 @@ def settle(town: Town, numbers: list[Msisdn]) -> None:
             town.engine.receive(replies[at : at + PIECE])
         for _ in range(3):
             town.run()
-    ids = [order for order, _ in town.engine.store.placed_live(None, len(numbers))]
+    ids = [order for order, _ in town.engine.store.lists.placed(None, len(numbers))]
     reports = [DeliveryReport("test", f"{order}.notification.1", f"d-{order}", Delivery.DELIVERED) for order in ids]
     for at in range(0, len(reports), PIECE):
         town.engine.receive(reports[at : at + PIECE])

@@ -36,7 +36,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from consent_engine.adapters.redis.client import Wire, connect
-from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.config.settings import Settings
 from consent_engine.domain.lifecycle import State
 from consent_engine.engine.api_keys import Role
@@ -322,7 +322,7 @@ async def _judge(made: Run, took: float) -> dict[str, Any]:
     async with made.session.get(f"{made.town.ledger}/ledger", timeout=aiohttp.ClientTimeout(total=120)) as answer:
         ledger = await answer.json()
     with Redis.from_url(made.town.redis_url, decode_responses=True, socket_timeout=60.0) as client:
-        store = RedisStore(Wire(connect(made.town.redis_url), proves=False, replicas=0), lease_ms=1)
+        store = redis_store(Wire(connect(made.town.redis_url), proves=False, replicas=0), lease_ms=1)
         audit = Audit(made.placed, made.refused, ledger, client, store)
         await asyncio.to_thread(audit.run)
         numbers = await asyncio.to_thread(audit.refusers)

@@ -74,7 +74,7 @@ def placings(numbers: list[int]) -> list[Placing]:
 async def work(engine: Engine, state: State, count: int) -> None:
     """Perform every lane until so many orders stand there."""
     day, until = time.strftime("%Y-%m-%d", time.gmtime(engine.registry.now() / 1000)), time.monotonic() + BOUND_S
-    while engine.store.funnel(day).get(state, 0) < count:
+    while engine.store.lists.funnel(day).get(state, 0) < count:
         for lane in Lane:
             await engine.performer.perform(lane, 1)
         if time.monotonic() > until:

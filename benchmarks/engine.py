@@ -134,7 +134,7 @@ def until(engine: Engine, state: State, count: int, told: str) -> None:
     day = datetime.fromtimestamp(engine.registry.now() / 1000, UTC).strftime("%Y-%m-%d")
     deadline = time.monotonic() + BOUND_S
     while time.monotonic() < deadline:
-        there = engine.store.funnel(day).get(state, 0)
+        there = engine.store.lists.funnel(day).get(state, 0)
         if sys.stderr.isatty():
             print(f"\r{told}: {there}/{count}   ", end="", file=sys.stderr, flush=True)
         if there >= count:

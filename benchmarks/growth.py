@@ -91,7 +91,7 @@ def closing(made: Site, windows: int, span_s: int, workers: int, pace_s: float) 
     sample = ids[:: max(1, windows // SAMPLE)]
     decided = []
     for n in range(0, len(sample), bench.BATCH):
-        for order in engine.store.load(sample[n : n + bench.BATCH])[1].values():
+        for order in engine.lookup.load(sample[n : n + bench.BATCH])[1].values():
             if closed := order.last(Trigger.WINDOW_CLOSED):
                 decided.append((closed.at - order.reply_by) / 1000)
     open_still = windows - len(committed)

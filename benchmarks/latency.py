@@ -99,7 +99,7 @@ async def timers(engine: Engine, ids: list[str], window_s: float) -> list[float]
         while time.monotonic() < deadline:
             still = [each for each in ids if each not in late]
             for n in range(0, len(still), 500):
-                for order_id, order in (await asyncio.to_thread(engine.store.load, still[n : n + 500]))[1].items():
+                for order_id, order in (await asyncio.to_thread(engine.lookup.load, still[n : n + 500]))[1].items():
                     if closed := order.last(Trigger.WINDOW_CLOSED):
                         late[order_id] = (closed.at - order.reply_by) / 1000
             if len(late) == len(ids):

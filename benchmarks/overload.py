@@ -169,7 +169,7 @@ class Run:
     async def watch(self, began: float) -> None:
         """How the lanes stand, twice a second."""
         while True:
-            depths = await asyncio.to_thread(self.engine.store.depths)
+            depths = await asyncio.to_thread(self.engine.store.lanes.depths)
             shown = {lane.value: depth.waiting - depth.parked for lane, depth in depths.items()}
             self.seen.depths.append((time.monotonic() - began, shown))
             await asyncio.sleep(0.5)
@@ -200,7 +200,7 @@ class Run:
         """Wait until nothing waits to be asked; how long that took."""
         began = time.monotonic()
         while time.monotonic() - began < bound_s:
-            depths = await asyncio.to_thread(self.engine.store.depths)
+            depths = await asyncio.to_thread(self.engine.store.lanes.depths)
             if not any(depths[lane].waiting - depths[lane].parked for lane in (Lane.SMS, Lane.INBOUND)):
                 break
             await asyncio.sleep(0.2)
@@ -275,7 +275,7 @@ def report(made: Run, load: Load, drained_s: float) -> dict[str, Any]:
     seen = made.seen
     states: Counter[str] = Counter()
     for n in range(0, len(seen.taken), 500):
-        states.update(order.state.value for order in made.engine.store.load(seen.taken[n : n + 500])[1].values())
+        states.update(order.state.value for order in made.engine.lookup.load(seen.taken[n : n + 500])[1].values())
     deepest = {lane.value: max((shown[lane.value] for _, shown in seen.depths), default=0) for lane in Lane}
     return {
         "load": f"{load.posts:g} posts and {load.orders:g} orders a second for {load.seconds:g} s",

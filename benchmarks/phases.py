@@ -58,7 +58,7 @@ async def lane(ours: Any, which: Lane) -> None:  # noqa: ANN401 - an Engine
     while time.monotonic() < deadline:
         await ours.performer.perform(which, 5.0)
         await ours.performer.land(5.0)
-        if not ours.store.depths()[which].due:
+        if not ours.store.lanes.depths()[which].due:
             return
     sys.exit(f"{which}: not done after {engine.BOUND_S} s")
 

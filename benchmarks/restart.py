@@ -65,7 +65,7 @@ def place(engine: Engine, first: int, end: int) -> dict[str, str]:
 def asked(engine: Engine) -> int:
     """How many of today's orders wait for a reply."""
     day = datetime.fromtimestamp(engine.registry.now() / 1000, UTC).strftime("%Y-%m-%d")
-    return engine.store.funnel(day).get(State.AWAITING_REPLY, 0)
+    return engine.store.lists.funnel(day).get(State.AWAITING_REPLY, 0)
 
 
 async def ask(engine: Engine, count: int) -> None:

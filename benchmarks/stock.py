@@ -226,4 +226,4 @@ def sound(made: Site) -> None:
 def funnel(engine: Engine, days_ago: int) -> dict[State, int]:
     """How the orders placed on a day stand."""
     at = (engine.registry.now() - days_ago * DAY_MS) / 1000
-    return dict(engine.store.funnel(datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")))
+    return dict(engine.store.lists.funnel(datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")))

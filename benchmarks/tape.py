@@ -18,7 +18,7 @@ import engine
 from consent_engine import wiring
 from consent_engine.adapters.redis.client import PROOF_TIMEOUT_MS, Calls, Wire, connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
-from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import State
@@ -66,7 +66,7 @@ class NoQueue:
 
 CHANGED = {
     "Wire": Recorder,
-    "RedisStore": partial(RedisStore, clock=lambda: time.time_ns() // 1_000_000),  # the instants are arguments
+    "redis_store": partial(redis_store, clock=lambda: time.time_ns() // 1_000_000),  # the instants are arguments
     "RqQueue": NoQueue,
 }
 """What our wiring chooses while we record."""
@@ -113,7 +113,7 @@ async def settle(ours: Any, state: State, count: int) -> None:  # noqa: ANN401 -
             await ours.performer.perform(lane, SLICE_S)
         await ours.performer.land(SLICE_S)
         day = time.strftime("%Y-%m-%d", time.gmtime())
-        if ours.store.funnel(day).get(state, 0) >= count:
+        if ours.store.lists.funnel(day).get(state, 0) >= count:
             return
     sys.exit(f"recording: not everything came to {state}")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -10,13 +10,12 @@ from pathlib import Path
 import yaml
 
 from consent_engine.adapters import bss, gateways
-from consent_engine.adapters.archived_store import ArchivedStore
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer, RunningServer, connect_or_start
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import RedisRegistry
-from consent_engine.adapters.redis.sharded_store import CellsStore
-from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.sharded_store import sharded_store
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.redis.topology.cluster import is_cluster
 from consent_engine.adapters.rq_queue import RqQueue
 from consent_engine.adapters.sql.archive import SqlArchive
@@ -113,7 +112,7 @@ def build(settings: Settings, redis_url: str, rq_url: str, secret: str, archive:
     archive = archive or archive_of(settings)
     archive.seal = archive.seal or seal
     return Engine(
-        ArchivedStore(store, archive),
+        replace(store, archive=archive),
         registry,
         RqQueue(rq_url),
         outside(settings, secret),
@@ -151,10 +150,10 @@ def _kept(settings: Settings, redis_url: str, secret: str) -> tuple[Store, Regis
     seal = Seal(secret, registry.sealed_since)
     keep = settings.retention()
     stores = [
-        RedisStore(wire, lease_ms=lease, cell=cell, seal=seal, keep=keep)
+        redis_store(wire, lease_ms=lease, cell=cell, seal=seal, keep=keep)
         for wire, cell in zip(wires, cells, strict=True)
     ]
-    return (stores[0] if len(stores) == 1 else CellsStore(stores)), registry, seal
+    return (stores[0] if len(stores) == 1 else sharded_store(stores)), registry, seal
 
 
 def outside(settings: Settings, secret: str) -> Outside:

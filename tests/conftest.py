@@ -12,7 +12,7 @@ from fakeredis import FakeRedis
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import RedisRegistry
-from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome
@@ -144,7 +144,7 @@ class World:
         """Another engine on the same store, as another process would have."""
         wire = Wire(self.client, proves=False, replicas=0)
         return Engine(
-            RedisStore(wire, lease_ms=60_000, clock=self.clock, cell=self.cell, seal=Seal("test-secret")),
+            redis_store(wire, lease_ms=60_000, clock=self.clock, cell=self.cell, seal=Seal("test-secret")),
             RedisRegistry(wire, clock=self.clock, prefix=self.cell.shared),
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
@@ -185,7 +185,7 @@ class World:
         self.runner.run(slices())
 
     def due(self) -> dict[Lane, int]:
-        return {lane: depth.due for lane, depth in self.engine.store.depths().items()}
+        return {lane: depth.due for lane, depth in self.engine.store.lanes.depths().items()}
 
     def say(self, text: str, msisdn: str = NUMBER, to: str = "10085", message_id: str = "", **more: Any) -> bool:
         """A subscriber's message reaches the door; False when it is a repeat."""

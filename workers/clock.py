@@ -90,7 +90,7 @@ class Clock(threading.Thread):
             return
 
     async def _tick(self, engine: Engine) -> None:
-        depths = engine.store.depths()
+        depths = engine.lanes.depths()
         for lane, depth in depths.items():
             if depth.due:
                 engine.queue.wake(lane, depth.due)
@@ -111,7 +111,7 @@ class Clock(threading.Thread):
         if monotonic() < self._trim_at:
             return
         self._trim_at = monotonic() + TRIM_EVERY_S
-        if gone := engine.store.trim():
+        if gone := engine.inbox.trim():
             log.info("%d entries of what answered nothing, or was lifted, were too old, or too many: deleted", gone)
 
     def _told(self, engine: Engine) -> str:

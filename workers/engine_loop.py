@@ -34,7 +34,7 @@ class EngineLoop:
     async def _slice(self, lane: Lane, seconds: float) -> dict[Lane, Tally]:
         tallies = await self.engine.performer.perform_on(lane, seconds, self._lanes)
         if left := [each for each, tally in tallies.items() if tally.left]:
-            depths = self.engine.store.depths()
+            depths = self.engine.lanes.depths()
             for each in left:
                 self.engine.queue.wake(each, depths[each].due)
         return tallies

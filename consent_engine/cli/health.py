@@ -60,14 +60,14 @@ def archive(
     slowly = _Slowly()
     with opened() as engine:
         if adopt:
-            record([("these data belong to the archive", engine.adopt_archive())])
+            record([("these data belong to the archive", engine.archive.adopt())])
         elif expire:
-            done = engine.expire(
+            done = engine.archive.expire(
                 lambda sofar: slowly.tell(f"so far: person parts {sofar.persons:,}, orders {sofar.orders:,}")
             )
             record([("person parts deleted", done.persons), ("orders deleted", done.orders)])
         else:
-            asked = engine.archive_settled(seconds, lambda sofar: slowly.tell(f"looked at {sofar.looked_at:,} orders"))
+            asked = engine.archive.move_settled(seconds, lambda far: slowly.tell(f"looked at {far.looked_at:,} orders"))
             record([("orders looked at", asked.looked_at), ("asked to move", asked.asked)])
 
 

@@ -27,7 +27,7 @@ def show(order: Annotated[str, _ORDER]) -> None:
 
     with opened() as engine:
         found = engine.show(order)
-        parts = list(part_reports(engine.store, found.line, found.id))
+        parts = list(part_reports(engine.records, found.line, found.id))
     record([*_facts(found), *(_parts(sms, attempt) for sms, attempt in parts)])
     if not Format.as_json:
         line()
@@ -81,7 +81,7 @@ def _stuck(engine: "Engine") -> Iterator[tuple[object, ...]]:
 
     found = engine.stuck()
     ids = {owner: sorted({each.id for each in found if each.owner is owner}) for owner in Owner}
-    _, orders, lines = engine.store.live(ids[Owner.ORDER], ids[Owner.LINE])
+    _, orders, lines = engine.records.live(ids[Owner.ORDER], ids[Owner.LINE])
     for each in found:
         record = orders.get(each.id) if each.owner is Owner.ORDER else lines.get(each.id)
         pending = record.effects.get(each.effect) if record else None
@@ -97,7 +97,7 @@ def retry(order: Annotated[str, _ORDER]) -> None:
         try:
             state = engine.retry(order, by()).state.value
         except OrderNotFound:
-            if not engine.store.load(lines=[order])[2][order].version:
+            if not engine.records.live(lines=[order])[2][order].version:
                 raise
             engine.retry_line(order)
             state = "a line"

@@ -17,8 +17,8 @@ from consent_engine.adapters.redis.inspection import CellsSurvey, RedisSurvey
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.reshard.move import cells_of
-from consent_engine.adapters.redis.sharded_store import CellsStore
-from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.sharded_store import sharded_store
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.redis.topology.cluster import is_cluster, master_at
 from consent_engine.adapters.redis.topology.sentinel import is_sentinel
 from consent_engine.adapters.rq_queue import connect_rq
@@ -65,8 +65,8 @@ class _Patient:
     @property
     def store(self) -> Store:
         lease = millis(self.settings.lease)
-        stores = [RedisStore(wire, lease_ms=lease, cell=cell, seal=self.seal) for wire, cell in self.cells]
-        return stores[0] if len(stores) == 1 else CellsStore(stores)
+        stores = [redis_store(wire, lease_ms=lease, cell=cell, seal=self.seal) for wire, cell in self.cells]
+        return stores[0] if len(stores) == 1 else sharded_store(stores)
 
     @property
     def first(self) -> RedisSurvey:

@@ -54,10 +54,10 @@ class Looker:
 
     def orders(self, ids: Sequence[str]) -> None:
         """Look at some orders."""
-        now, orders, _ = self.store.load(ids)
+        now, orders, _ = self.store.records.live(ids)
         self.seen.update(ids)
         self._told_if_absent([order_id for order_id in ids if order_id not in orders])
-        _, _, lines = self.store.load(lines=list(dict.fromkeys(order.line for order in orders.values())))
+        _, _, lines = self.store.records.live(lines=list(dict.fromkeys(order.line for order in orders.values())))
         wrong: dict[str, list[str]] = {}
         moving = self._moving(orders)
         for order in orders.values():
@@ -77,7 +77,7 @@ class Looker:
 
     def _told_if_absent(self, ids: Sequence[str]) -> None:
         """Those that cannot be read, or are listed without a record. One that the archive took is in no list either."""
-        versions, listed = self.store.versions(ids), self.store.placed_at(ids)
+        versions, listed = self.store.records.versions(ids), self.store.lists.placed_at(ids)
         for order_id, version, at in zip(ids, versions, listed, strict=True):
             if version or at:
                 self.found["unreadable" if version else "gone"].append(order_id)
@@ -95,7 +95,7 @@ class Looker:
     def _told_if_still(self, orders: Mapping[str, Order], wrong: Mapping[str, Sequence[str]]) -> None:
         """An order and its line were read one after the other: what moved meanwhile is wrong in no way we know of."""
         ids = list(wrong)
-        for order_id, version in zip(ids, self.store.versions(ids), strict=True):
+        for order_id, version in zip(ids, self.store.records.versions(ids), strict=True):
             if version != orders[order_id].version:
                 continue
             for trouble in wrong[order_id]:
@@ -107,11 +107,11 @@ class Looker:
 
     def lines_of(self, ids: Sequence[str]) -> None:
         """Look at some lines."""
-        now, _, lines = self.store.load(lines=ids)
+        now, _, lines = self.store.records.live(lines=ids)
         self.found["unreadable"] += [line_id for line_id in ids if line_id not in lines]
         self._dangling(lines)
         self.looked["lines"] += len(lines)
-        again = self.store.load(lines=[line.id for line, _ in self._lacking(list(lines.values()), now)])[2]
+        again = self.store.records.live(lines=[line.id for line, _ in self._lacking(list(lines.values()), now)])[2]
         for line, puts in self._lacking(list(again.values()), now):
             for put in puts:
                 self.found[OF_LINES[put.effect]].append(line.id)
@@ -122,9 +122,9 @@ class Looker:
     def _dangling(self, lines: Mapping[str, Line]) -> None:
         """Entries without their order; both go at once, so that one which still stands has lost it."""
         entries = _entries(lines)
-        there = self.store.versions([order_id for _, order_id in entries])
+        there = self.store.records.versions([order_id for _, order_id in entries])
         lost = [entry for entry, version in zip(entries, there, strict=True) if not version]
-        stand = _entries(self.store.load(lines=[line for line, _ in lost])[2]) if lost else []
+        stand = _entries(self.store.records.live(lines=[line for line, _ in lost])[2]) if lost else []
         self.found["dangling"] += [line for line, order_id in lost if (line, order_id) in stand]
 
     def _lacking(self, lines: Sequence[Line], now: Millis) -> list[tuple[Line, list[Put]]]:
@@ -171,7 +171,8 @@ class Looker:
         if not missing:
             return []
         ids = list(dict.fromkeys(rid for _, rid, _, _ in missing))
-        _, now_orders, now_lines = self.store.load([i for i in ids if i in orders], [i for i in ids if i in lines])
+        ours, theirs = [i for i in ids if i in orders], [i for i in ids if i in lines]
+        _, now_orders, now_lines = self.store.records.live(ours, theirs)
         before: Mapping[str, Order | Line] = {**orders, **lines}
         after: Mapping[str, Order | Line] = {**now_orders, **now_lines}
         return [each for each in missing if each[1] in after and after[each[1]].version == before[each[1]].version]
@@ -194,7 +195,7 @@ class Looker:
 
     def _idle(self, read: Sequence[tuple[str, Owner, str, str]]) -> list[tuple[str, Owner, str, str]]:
         ids = {owner: list(dict.fromkeys(rid for _, whose, rid, _ in read if whose is owner)) for owner in Owner}
-        _, orders, lines = self.store.load(ids[Owner.ORDER], ids[Owner.LINE])
+        _, orders, lines = self.store.records.live(ids[Owner.ORDER], ids[Owner.LINE])
         records: Mapping[str, Order | Line] = {**orders, **lines}
         return [row for row in read if row[2] not in records or row[3] not in records[row[2]].effects]
 
@@ -204,14 +205,14 @@ class Looker:
         """Whether a day's counts are its orders' states; True too for a day that does not stand still long enough."""
         since = start_of(day)
         for _ in range(3):
-            before, states = self.store.funnel(day), Counter[State]()
+            before, states = self.store.lists.funnel(day), Counter[State]()
             ids = self.survey.placed_ids(since, since + DAY_MS)
             for piece in pieces(ids, PIECE):
-                orders = self.store.live(piece)[1]
+                orders = self.store.records.live(piece)[1]
                 moving = self._moving(orders)
                 states.update(order.state for order in orders.values() if order.id not in moving)
             states += self.archived(day)
-            if before == self.store.funnel(day):
+            if before == self.store.lists.funnel(day):
                 return {state: n for state, n in before.items() if n} == dict(states)
         return True
 
@@ -225,7 +226,7 @@ class Looker:
             whose, commit = line.id, Commit("", line=LineChange(line.id, line.version, put=puts))
         else:
             return
-        [word] = self.store.commit([commit], prove=True)
+        [word] = self.store.records.commit([commit], prove=True)
         if word is Word.OK:
             self.mended += [f"{whose} {put.effect}" for put in puts]
 

@@ -96,7 +96,7 @@ def _orders(looker: Looker, limit: int, total: int, tell: Callable[[str], None])
     """Newest first; the instant at which the last one looked at was placed."""
     before, done = None, 0
     while done < limit:
-        page = looker.store.placed(before, min(PIECE, limit - done))
+        page = looker.store.lists.placed(before, min(PIECE, limit - done))
         if not page:
             break
         looker.orders([order_id for order_id, _ in page])
@@ -113,7 +113,7 @@ def _unlisted(looker: Looker) -> None:
         rest = [order_id for order_id in dict.fromkeys(ids) if order_id not in looker.seen]
         for piece in pieces(rest, PIECE):
             looker.orders(piece)
-            for order in looker.store.load(piece)[1].values():
+            for order in looker.store.records.live(piece)[1].values():
                 at = order.doc.placed_at
                 if order.id not in looker.survey.placed_ids(at, at + 1):
                     looker.found["unlisted"].append(order.id)
@@ -125,7 +125,7 @@ def _funnel(looker: Looker, oldest: Millis, *, complete: bool) -> None:
     for day in days:
         if not complete and day <= day_of(oldest):
             continue
-        counted = {state: n for state, n in looker.store.funnel(day).items() if n}
+        counted = {state: n for state, n in looker.store.lists.funnel(day).items() if n}
         if counted != dict(looker.days[day] + looker.archived(day)) and not looker.funnel(day):
             looker.found["funnel"].append(day)
 
@@ -147,11 +147,11 @@ def _told(looker: Looker, total: int) -> Iterator[Finding]:
 
 def _reservations(store: Store, survey: Survey, limit: int | None, archive: Archive | None) -> Iterator[Finding]:
     """Keys whose request died between reserving and placing: harmless, the same request again takes them over."""
-    looked, idle, now = 0, [], store.load()[0]
+    looked, idle, now = 0, [], store.records.live()[0]
     for keys in islice(survey.names(Kind.RESERVATION), limit):
         kept = [(order, at) for order, at in survey.reservations(keys) if order]
         looked += len(kept)
-        there = store.versions([order for order, _ in kept])
+        there = store.records.versions([order for order, _ in kept])
         gone = [order for (order, at), v in zip(kept, there, strict=True) if not v and now - at > RESERVED_MS]
         archived = archive.versions(gone) if archive is not None else {}
         idle += [order for order in gone if order not in archived]

@@ -35,7 +35,7 @@ def _off_their_lines(store: Store) -> Iterator[Whom]:
     """Those in a list that are not on their lines. A lifting takes both in one step: only a second look tells."""
     for kind in CONSENT:
         before: tuple[Millis, str] | None = None
-        while rows := store.restrictions(kind, before, PIECE):
+        while rows := store.lists.restrictions(kind, before, PIECE):
             yield from ((row.line, row.name.split(" ")[1]) for row in rows if _is_off(row) and _still(store, kind, row))
             before = (rows[-1].at, rows[-1].name)
 
@@ -45,13 +45,13 @@ def _is_off(row: Standing) -> bool:
 
 
 def _still(store: Store, kind: Kind, row: Standing) -> bool:
-    again = store.restrictions(kind, (row.at, f"{row.name}\0"), 1)
+    again = store.lists.restrictions(kind, (row.at, f"{row.name}\0"), 1)
     return any(each.name == row.name and _is_off(each) for each in again)
 
 
 def _not_lifted(looker: Looker) -> list[Whom]:
     """Those of the histories that stand no more, and that nobody has lifted since: as far back as that is kept."""
-    known = looker.store.load()[0] - Retention().records
+    known = looker.store.records.live()[0] - Retention().records
     refused = {whom: at for whom, at in looker.refused.items() if at >= known}
     missing = dict(_missing(looker.store, refused))
     lifted = _lifted(looker.survey) if missing else {}
@@ -63,7 +63,7 @@ def _not_lifted(looker: Looker) -> list[Whom]:
 
 def _missing(store: Store, refused: Mapping[Whom, Millis]) -> Iterator[tuple[Whom, Millis]]:
     for piece in pieces(list(refused), PIECE):
-        lines = store.load(lines=list({line for line, _ in piece}))[2]
+        lines = store.records.live(lines=list({line for line, _ in piece}))[2]
         for line, carrier in piece:
             if line in lines and lines[line].refusal(carrier) is None:
                 yield (line, carrier), refused[line, carrier]
@@ -84,4 +84,4 @@ def _put_back(store: Store, line: str, carrier: str) -> None:
     carriers = " ".join(CARRIERS) if carrier == EVERY_CARRIER else carrier
     body = {"kind": "refusal", "carriers": carriers, "door": DOOR, "by": DOOR}
     key = f"{DOOR}-{uuid.uuid4().hex}"
-    store.receive([Posted(line, "", key, compact(body), (carrier,), DOOR, once=True)])
+    store.inbox.receive([Posted(line, "", key, compact(body), (carrier,), DOOR, once=True)])

@@ -34,7 +34,7 @@ def work(store: Store, registry: Registry, survey: Survey) -> Iterator[Finding]:
 
 def _lanes(store: Store, heard: Iterable[str]) -> Iterator[Finding]:
     served = {lane for told in heard for lane in Lane if lane.value in lanes_of(told)}
-    for lane, depth in store.depths().items():
+    for lane, depth in store.lanes.depths().items():
         wait = depth.waiting - depth.parked  # what is parked waits for a person
         if served and lane not in served and wait:
             yield bad(f"lane {lane}: no worker works for it, {wait} wait", f"python -m workers --lanes {lane}")
@@ -57,9 +57,9 @@ def lanes_of(told: str) -> list[str]:
 
 
 def _stuck(store: Store) -> Iterator[Finding]:
-    found = store.stuck(MOST_STUCK)
+    found = store.lanes.stuck(MOST_STUCK)
     ids = {owner: list({each.id for each in found if each.owner is owner}) for owner in Owner}
-    _, orders, lines = store.load(ids[Owner.ORDER], ids[Owner.LINE])
+    _, orders, lines = store.records.live(ids[Owner.ORDER], ids[Owner.LINE])
     for lane in Lane:
         reasons: Counter[str] = Counter()
         for each in found:

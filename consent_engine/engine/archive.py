@@ -9,6 +9,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 
 from msgspec.structs import replace
@@ -18,7 +19,21 @@ from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Millis, Pendi
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.errors import ArchiveUnavailable, ConsentError
-from consent_engine.ports import Aged, Archive, Commit, Held, Leased, Left, OrderChange, Owner, Retiring, Store, Word
+from consent_engine.ports import (
+    Aged,
+    Archive,
+    Commit,
+    Expired,
+    Held,
+    Leased,
+    Left,
+    OrderChange,
+    Owner,
+    Retiring,
+    Store,
+    StoreClock,
+    Word,
+)
 
 log = logging.getLogger(__name__)
 BATCH = 200
@@ -30,14 +45,10 @@ SOON_MS = 60_000
 DOWN_MS, MOST_DOWN_MS = 5_000, 600_000
 EXPIRE_EVERY_S = 600.0
 EXPIRE_MOST = 500
+EXPIRE_PIECE = 1_000
+PASS = 500
 IDLE_MS = LATE_MARGIN
 """How long nothing may have come from a number before its dedupe keys go: twice what any gateway repeats itself."""
-
-
-def bound(store: Store, archive_id: str) -> None:
-    """Raise ArchiveUnavailable unless this is the archive that the store's orders are in; the first one becomes it."""
-    if store.bind_archive(archive_id) != archive_id:
-        raise ArchiveUnavailable("this is another archive than the one these data belong to: see CONSENT_ARCHIVE_URL")
 
 
 class Archiver:
@@ -49,7 +60,6 @@ class Archiver:
         self._told = told
         self._waiting: list[Leased] = []
         self._moving: asyncio.Task[None] | None = None
-        self._bound = False
         self._troubles = 0
         self._expire_at = 0.0
 
@@ -60,7 +70,7 @@ class Archiver:
             self._moving = asyncio.ensure_future(self._move_all())
         idle = [(each.line.id, each.token) for each in leased if each.effect == WAKE_LINE and each.line is not None]
         if idle:
-            self._told("let_go", self._store.age(idle, leased[0].at).count(Aged.OK))
+            self._told("let_go", self._store.retirement.age(idle, leased[0].at).count(Aged.OK))
         return [each for each in leased if each.effect not in {WAKE_ARCHIVE, WAKE_LINE}]
 
     async def rest(self, most: int = 0) -> None:
@@ -87,7 +97,7 @@ class Archiver:
         if archive is None:
             self._postpone(dict.fromkeys(batch, now + LATER_MS))
             return
-        found = self._store.records(list(batch))
+        found = self._store.retirement.whole(list(batch))
         records = {order_id: record for order_id, record in found.items() if _is_over(record)}
         self._postpone(dict.fromkeys(found.keys() - records.keys(), now + LATER_MS))
         try:
@@ -104,17 +114,16 @@ class Archiver:
         await self._expire(archive, now)
 
     async def _keep(self, archive: Archive, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        if not self._bound:
-            bound(self._store, await asyncio.to_thread(archive.id))
-            self._bound = True
+        await asyncio.to_thread(archive.id)  # it may have to be waited for
+        self._store.ours()
         return await asyncio.to_thread(archive.keep, records)
 
     def _let_go(self, kept: Mapping[str, tuple[Leased, Mapping[str, str]]], now: Millis) -> None:
         """The archive has them: what the store still has goes, if it is what was written there."""
         rows = [Retiring(order_id, r["line"], int(r["v"]), each.token) for order_id, (each, r) in kept.items()]
-        left = self._store.retire(rows, now - IDLE_MS) if rows else []
+        left = self._store.retirement.retire(rows, now - IDLE_MS) if rows else []
         gone = [row.order for row, (word, _) in zip(rows, left, strict=True) if word in {Left.OK, Left.GONE}]
-        self._store.forget(gone)
+        self._store.reservations.forget(gone)
         self._told("archived", len(gone))
         dues = {}
         for row, (word, at) in zip(rows, left, strict=True):
@@ -132,7 +141,7 @@ class Archiver:
 
     def _postpone(self, dues: Mapping[str, Millis]) -> None:
         if dues:
-            self._store.postpone(WAKE_ARCHIVE, dues)
+            self._store.lanes.postpone(WAKE_ARCHIVE, dues)
 
     def _park(self, leased: Leased) -> None:
         """The archive does not take it: a person must see why. Nothing else is kept from going on."""
@@ -144,7 +153,7 @@ class Archiver:
         stuck = replace(order.effects[WAKE_ARCHIVE], leased_at=0, parked=1, why=why)
         change = OrderChange(order, order.version, order.state, {}, (Put(WAKE_ARCHIVE, PARKED, stuck),))
         held = Held(Owner.ORDER, WAKE_ARCHIVE, leased.token)
-        if self._store.commit([Commit("", change, held=held)])[0] is Word.OK:
+        if self._store.records.commit([Commit("", change, held=held)])[0] is Word.OK:
             self._told("parked", 1)
 
     async def _expire(self, archive: Archive, now: Millis) -> None:
@@ -181,12 +190,51 @@ def ask_to_move(store: Store, ids: Sequence[str], spread: Callable[[], int] = la
 
     spread: milliseconds to put between an order and now, so that not all of a large stock is due at once
     """
-    now, orders, _ = store.live(ids)
+    now, orders, _ = store.records.live(ids)
     todo = [order for order in orders.values() if order.state.settled and WAKE_ARCHIVE not in order.effects]
     commits = []
     for order in todo:
         put = archiving(order)
         put = Put(put.effect, max(put.due, now + spread()), Pending())
         commits.append(Commit("", OrderChange(order, order.version, order.state, {}, (put,))))
-    words = store.commit(commits, prove=True) if commits else []
+    words = store.records.commit(commits, prove=True) if commits else []
     return Asked(len(orders), sum(word is Word.OK for word in words))
+
+
+class Upkeep:
+    """What people do to the archive now and then."""
+
+    def __init__(self, store: Store, clock: StoreClock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def expire(self, tell: Callable[[Expired], None] = lambda _: None) -> Expired:
+        """Delete what must not be kept any longer. tell: how far it is. Raises ArchiveUnavailable."""
+        total = Expired()
+        while self._store.archive is not None:
+            done = self._store.archive.expire(self._clock.now(), EXPIRE_PIECE)
+            total = Expired(total.persons + done.persons, total.orders + done.orders)
+            if not (done.persons or done.orders):
+                break
+            tell(total)
+        return total
+
+    def adopt(self) -> str:
+        """Make the data belong to the archive that is there, whichever was theirs before; its id.
+
+        What only the former one had is not found any more. Raises ArchiveUnavailable.
+        """
+        if self._store.archive is None:
+            raise ArchiveUnavailable("there is no archive")
+        return self._store.retirement.bind_archive(self._store.archive.id(), anew=True)
+
+    def move_settled(self, spread_s: float, tell: Callable[[Asked], None] = lambda _: None) -> Asked:
+        """Ask settled orders from before there was an archive to move there. tell: how far it is."""
+        before, total = None, Asked()
+        while rows := self._store.lists.placed(before, PASS):
+            spread = partial(random.randrange, max(1, int(spread_s * 1000)))
+            done = ask_to_move(self._store, [order for order, _ in rows], spread)
+            total = Asked(total.looked_at + done.looked_at, total.asked + done.asked)
+            before = (rows[-1][1], rows[-1][0])
+            tell(total)
+        return total

@@ -1,10 +1,8 @@
 """The engine: place, receive, record, perform, and what people may ask. It imports neither redis nor rq nor HTTP."""
 
-import random
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from consent_engine.domain.admission.admit import Listed, Sale, Terms
@@ -23,20 +21,20 @@ from consent_engine.domain.order.facts import CancelAsked, ResendAsked, RetryAsk
 from consent_engine.domain.order.order import Order
 from consent_engine.engine import listing
 from consent_engine.engine.api_keys import Keys
-from consent_engine.engine.archive import Asked, ask_to_move
+from consent_engine.engine.archive import Upkeep
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.held_replies import Decided, Decision, HeldText, Seen, deciding, held_of
 from consent_engine.engine.limits import EASY, Pace
+from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.perform import Performer
 from consent_engine.engine.place import Placed, placing
 from consent_engine.engine.receive import Door, Incoming, RefusalAsked, owner_of
 from consent_engine.engine.record import recording, retrying
 from consent_engine.engine.round_trips import Loaded, Step, drive
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, OrderNotFound, StoreUnavailable
-from consent_engine.ports import Expired, LiftedWord, Outside, Queue, Registry, Store, Stored, Stuck
+from consent_engine.errors import BrokenRecord, ConsentError, OrderNotFound, StoreUnavailable
+from consent_engine.ports import LiftedWord, Outside, Queue, Registry, Store, Stored, Stuck
 
 MOST_STUCK = 1_000
-EXPIRE_PIECE = 1_000
 MOST_OPEN, PASS, MOST_PASSES = 1_000_000, 500, 10_000
 
 
@@ -48,6 +46,9 @@ class Engine:
         pace: Pace = EASY,
     ) -> None:  # fmt: skip
         self.store = store
+        self.records, self.lanes, self.lists, self.inbox = store.records, store.lanes, store.lists, store.inbox
+        self.lookup = Lookup(store)
+        self.archive = Upkeep(store, registry)
         self.registry = registry
         self.queue = queue
         self.outside = outside
@@ -72,7 +73,7 @@ class Engine:
         plans = self.catalogue.fresh()
         parts: dict[int, list[int]] = {}
         for n, each in enumerate(wanted):
-            parts.setdefault(self.store.part(f"{slot(each.msisdn):04x}"), []).append(n)
+            parts.setdefault(self.store.records.part(f"{slot(each.msisdn):04x}"), []).append(n)
         results: dict[int, Placed | ConsentError] = {}
         for numbers in parts.values():
             steps = [placing(wanted[n], self.terms, plans.get, self._secret) for n in numbers]
@@ -108,7 +109,7 @@ class Engine:
         """As `receive`; when a part of the store cannot be reached, an error only for what belongs there."""
         parts: dict[int, list[int]] = {}
         for n, each in enumerate(messages):
-            parts.setdefault(self.store.part(owner_of(each)), []).append(n)
+            parts.setdefault(self.store.records.part(owner_of(each)), []).append(n)
         results: dict[int, Stored | StoreUnavailable] = {}
         new = 0
         try:
@@ -133,9 +134,9 @@ class Engine:
 
     def show(self, order_id: str) -> Order:
         """An order; raises OrderNotFound, and BrokenRecord for one that cannot be read or whose seal does not fit."""
-        order = self.store.load([order_id])[1].get(order_id)
+        order = self.lookup.load([order_id])[1].get(order_id)
         if order is None:
-            if any(self.store.versions([order_id])):
+            if any(self.lookup.versions([order_id])):
                 raise BrokenRecord("this order's record is damaged, or somebody changed it")
             raise OrderNotFound("no such order")
         return order
@@ -143,7 +144,7 @@ class Engine:
     def line(self, msisdn: Msisdn) -> Line:
         """What is known of a number."""
         key = line_id(self._secret, msisdn)
-        return Loaded(*self.store.load(lines=[key])).line(key)
+        return Loaded(*self.store.records.live(lines=[key])).line(key)
 
     def cancel(self, order_id: str, by: str, reason: str) -> Order:
         """Cancel an order; raises TooLate once an activation was started or the order settled."""
@@ -168,25 +169,25 @@ class Engine:
 
     def orders(self, wanted: listing.Filter, cursor: str = "", limit: int = 50) -> listing.Page:
         """A page of orders, newest first."""
-        return listing.orders_page(self.store, wanted, cursor, limit)
+        return listing.orders_page(self.lookup, wanted, cursor, limit)
 
     def orders_of(self, msisdn: Msisdn, cursor: str = "", limit: int = 50) -> listing.Page:
         """A page of a number's orders, newest first."""
-        return listing.orders_of_page(self.store, self.line(msisdn), cursor, limit)
+        return listing.orders_of_page(self.lookup, self.line(msisdn), cursor, limit)
 
     def refusals(self, cursor: str = "", limit: int = 50) -> listing.RefusalsPage:
         """A page of refusals, newest first."""
-        return listing.refusals_page(self.store, cursor, limit)
+        return listing.refusals_page(self.store.lists, cursor, limit)
 
     def lift(self, msisdn: Msisdn, carrier: str, by: str, evidence: str, act_at: Millis) -> LiftedWord:
         """Lift a refusal on the subscriber's own act at `act_at`, which is kept. A newer act is not undone by it."""
         key = line_id(self._secret, msisdn)
         kept = {"line": key, "carrier": carrier, "by": by, "evidence": evidence, "at": self.registry.now()}
-        return self.store.lift(key, carrier, act_at, compact(kept))
+        return self.store.records.lift(key, carrier, act_at, compact(kept))
 
     def held(self, cursor: str = "", limit: int = 50) -> tuple[list[HeldText], str]:
         """Replies that a person must read, newest first, and the cursor of the next page ('' at the end)."""
-        rows = self.store.restrictions(Kind.SUSPECTED, listing.read_cursor(cursor), limit)
+        rows = self.store.lists.restrictions(Kind.SUSPECTED, listing.read_cursor(cursor), limit)
         last = f"{rows[-1].at}-{rows[-1].name}" if len(rows) == limit else ""
         return held_of(self._secret, rows), last
 
@@ -229,9 +230,9 @@ class Engine:
 
     def _open_orders_of(self, code: str) -> Iterator[Order]:
         """The orders for a plan that can be cancelled, loaded a few at a time."""
-        ids = iter(self.store.open_orders(MOST_OPEN))
+        ids = iter(self.store.lists.open_orders(MOST_OPEN))
         while chunk := list(islice(ids, PASS)):
-            for order in self.store.live(chunk)[1].values():
+            for order in self.store.records.live(chunk)[1].values():
                 waits = allows(order.state, Trigger.CANCELLED) and not begun(order)
                 if order.doc.plan == code and waits:
                     yield order
@@ -246,37 +247,6 @@ class Engine:
             raise result
         return result
 
-    def expire(self, tell: Callable[[Expired], None] = lambda _: None) -> Expired:
-        """Delete from the archive what must not be kept any longer. tell: how far it is, piece by piece."""
-        total = Expired()
-        while self.store.archive is not None:
-            done = self.store.archive.expire(self.registry.now(), EXPIRE_PIECE)
-            total = Expired(total.persons + done.persons, total.orders + done.orders)
-            if not (done.persons or done.orders):
-                break
-            tell(total)
-        return total
-
-    def adopt_archive(self) -> str:
-        """Have the data belong to the archive that is there, whichever was theirs before; its id.
-
-        What only the former one had is not found any more.
-        """
-        if self.store.archive is None:
-            raise ArchiveUnavailable("there is no archive")
-        return self.store.bind_archive(self.store.archive.id(), anew=True)
-
-    def archive_settled(self, spread_s: float, tell: Callable[[Asked], None] = lambda _: None) -> Asked:
-        """Ask settled orders from before there was an archive to move there. tell: how far it is."""
-        before, total = None, Asked()
-        while rows := self.store.placed_live(before, PASS):
-            spread = partial(random.randrange, max(1, int(spread_s * 1000)))
-            done = ask_to_move(self.store, [order for order, _ in rows], spread)
-            total = Asked(total.looked_at + done.looked_at, total.asked + done.asked)
-            before = (rows[-1][1], rows[-1][0])
-            tell(total)
-        return total
-
     def dial(self, msisdn: Msisdn, carrier: str | None, plan: str | None = None) -> Dial:
         """May it be dialled, about this plan? Without a carrier: by none that refused, so by any refusal not."""
         return self.dial_many([(msisdn, carrier, plan)])[0]
@@ -284,12 +254,12 @@ class Engine:
     def dial_many(self, wanted: Sequence[tuple[Msisdn, str | None, str | None]]) -> list[Dial]:
         """Which of these may be dialled, in one look."""
         keys = [line_id(self._secret, msisdn) for msisdn, *_ in wanted]
-        loaded = Loaded(*self.store.load(lines=list(dict.fromkeys(keys))))
+        loaded = Loaded(*self.store.records.live(lines=list(dict.fromkeys(keys))))
         return [dial_of(loaded.line(key), *about) for key, (_, *about) in zip(keys, wanted, strict=True)]
 
     def stuck(self) -> list[Stuck]:
         """What waits for a person."""
-        return self.store.stuck(MOST_STUCK)
+        return self.store.lanes.stuck(MOST_STUCK)
 
     def plan(self, code: str) -> Listed:
         """A plan in its current version; raises PlanNotFound."""

@@ -9,8 +9,9 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.order.order import Order
+from consent_engine.engine.lookup import Lookup
 from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed
-from consent_engine.ports import Store
+from consent_engine.ports import Lists, Records
 
 MOST_LOOKED_AT = 2_000
 """How many orders one page looks at: a filter that fits few gives a short page and a cursor that goes on."""
@@ -42,13 +43,13 @@ class Page:
     cursor: str
 
 
-def orders_page(store: Store, wanted: Filter, cursor: str, limit: int) -> Page:
+def orders_page(lookup: Lookup, wanted: Filter, cursor: str, limit: int) -> Page:
     """Up to `limit` orders; raises Malformed for a cursor that is none of ours."""
     before = read_cursor(cursor)
     found: list[Order] = []
     for _ in range(MOST_LOOKED_AT // CHUNK):
         try:
-            rows, orders = _chunk(store, before)
+            rows, orders = _chunk(lookup, before)
         except ArchiveUnavailable:
             if not found:
                 raise
@@ -64,26 +65,22 @@ def orders_page(store: Store, wanted: Filter, cursor: str, limit: int) -> Page:
     return Page(tuple(found), f"{before[0]}-{before[1]}" if before else "")
 
 
-def orders_of_page(store: Store, line: Line, cursor: str, limit: int) -> Page:
+def orders_of_page(lookup: Lookup, line: Line, cursor: str, limit: int) -> Page:
     """Up to `limit` orders of a number, newest first; raises Malformed for a cursor that is none of ours.
 
     Only the page is loaded, however many there are.
     """
     before = read_cursor(cursor)
-    ids = [entry.order for entry in line.entries]
-    live = {order: at for order, at in zip(ids, store.placed_at(ids), strict=True) if at}
-    # The archive after the store: what leaves the one meanwhile is in the other.
-    rows = dict(store.archived_of(line.id, before, limit + 1)) | live
-    newest = sorted(((at, order) for order, at in rows.items() if before is None or (at, order) < before), reverse=True)
+    newest = lookup.placed_of(line, before, limit + 1)
     page = newest[:limit]
-    found = store.load([order for _, order in page])[1]
-    last = f"{page[-1][0]}-{page[-1][1]}" if len(newest) > limit else ""
-    return Page(tuple(found[order] for _, order in page if order in found), last)
+    found = lookup.load([order for order, _ in page])[1]
+    last = f"{page[-1][1]}-{page[-1][0]}" if len(newest) > limit else ""
+    return Page(tuple(found[order] for order, _ in page if order in found), last)
 
 
-def _chunk(store: Store, before: tuple[Millis, str] | None) -> tuple[list[tuple[str, Millis]], Mapping[str, Order]]:
-    rows = store.placed(before, CHUNK)
-    return rows, store.load([order for order, _ in rows])[1]
+def _chunk(lookup: Lookup, before: tuple[Millis, str] | None) -> tuple[list[tuple[str, Millis]], Mapping[str, Order]]:
+    rows = lookup.placed(before, CHUNK)
+    return rows, lookup.load([order for order, _ in rows])[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +91,9 @@ class RefusalsPage:
     cursor: str
 
 
-def refusals_page(store: Store, cursor: str, limit: int) -> RefusalsPage:
+def refusals_page(lists: Lists, cursor: str, limit: int) -> RefusalsPage:
     """Up to `limit` refusals."""
-    rows = store.restrictions(Kind.REFUSED, read_cursor(cursor), limit)
+    rows = lists.restrictions(Kind.REFUSED, read_cursor(cursor), limit)
     last = f"{rows[-1].at}-{rows[-1].name}" if len(rows) == limit else ""
     return RefusalsPage(tuple((row.msisdn, row.restriction) for row in rows if row.restriction), last)
 
@@ -111,9 +108,9 @@ def read_cursor(cursor: str) -> tuple[Millis, str] | None:
     return int(at), name
 
 
-def part_reports(store: Store, line_id: str, owner: str) -> Iterator[tuple[str, Attempt]]:
+def part_reports(records: Records, line_id: str, owner: str) -> Iterator[tuple[str, Attempt]]:
     """Long SMS of an order, or of the line itself, and what was reported of the parts of each attempt at them."""
-    _, _, lines = store.load(lines=[line_id])
+    _, _, lines = records.live(lines=[line_id])
     line = lines.get(line_id)
     for name, kept in sorted(line.reports.items()) if line is not None else ():
         of, _, sms = name.partition(".")

@@ -136,7 +136,7 @@ class Performer:
 
     async def _settle(self, one: Slice) -> bool:
         """Lease and record in a lane without outside calls; whether something may be left."""
-        while leased := self._store.lease(one.lane, BATCH):
+        while leased := self._store.lanes.lease(one.lane, BATCH):
             if one.lane is Lane.INBOUND:
                 self._record(one.lane, [self._reading(each) for each in leased])
             else:
@@ -151,7 +151,7 @@ class Performer:
         """Lease and start calls in a lane that has them, as places become free; whether something may be left."""
         while not one.is_over:
             free = min(self._flights.free(one.lane), BATCH)
-            leased = self._store.lease(one.lane, free) if free > 0 else []
+            leased = self._store.lanes.lease(one.lane, free) if free > 0 else []
             since = self._watch()
             for each in leased:
                 self._start(one.lane, each, since)

@@ -17,6 +17,7 @@ from consent_engine.domain.order.event import storable
 from consent_engine.domain.sms import DeliveryReport, Reply
 from consent_engine.engine.enqueue import posted_reply, texts_sent
 from consent_engine.engine.join_parts import driven, gathering
+from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.round_trips import Step
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Outside, Posted, Store, Stored
@@ -40,6 +41,7 @@ class Door:
 
     def __init__(self, store: Store, outside: Outside, secret: str) -> None:
         self._store = store
+        self._lookup = Lookup(store)
         self._outside = outside
         self._secret = secret
 
@@ -61,9 +63,9 @@ class Door:
             elif n not in parts:
                 posted[n] = self._posted(message, lines, said)
         if posted:
-            stored |= zip(posted, self._store.receive(list(posted.values())), strict=True)
+            stored |= zip(posted, self._store.inbox.receive(list(posted.values())), strict=True)
         if unmatched:
-            self._store.unmatched(unmatched)
+            self._store.inbox.unmatched(unmatched)
         return [stored.get(n, Stored(is_new=True, at=0)) for n in range(len(messages))]
 
     def _lines_of(self, reports: Sequence[DeliveryReport]) -> list[str | None]:
@@ -71,9 +73,9 @@ class Door:
         if not reports:
             return []
         owners = [report.ref.split(".")[0] for report in reports]
-        lines = self._store.line_of(owners)
+        lines = self._store.records.line_of(owners)
         lost = [owner for owner, line in zip(owners, lines, strict=True) if line is None]
-        ours = self._store.load(lines=lost)[2] if lost else {}
+        ours = self._store.records.live(lines=lost)[2] if lost else {}
         return [
             line or (owner if owner in ours and ours[owner].version else None)
             for owner, line in zip(owners, lines, strict=True)
@@ -84,7 +86,7 @@ class Door:
         if not owners:
             return {}
         try:
-            return dict.fromkeys(self._store.load(owners)[1], "archived")
+            return dict.fromkeys(self._lookup.load(owners)[1], "archived")
         except ArchiveUnavailable:
             return dict.fromkeys(owners, "unknown_here")
 
@@ -119,8 +121,8 @@ class Door:
 
     def _sent(self, lines: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """The texts that orders of these lines may have sent."""
-        _, _, known = self._store.live(lines=list(lines))
-        _, orders, _ = self._store.live([entry.order for line in known.values() for entry in line.entries])
+        _, _, known = self._store.records.live(lines=list(lines))
+        _, orders, _ = self._store.records.live([entry.order for line in known.values() for entry in line.entries])
         return {line.id: texts_sent(line, orders) for line in known.values()}
 
     def _reply(self, reply: Reply, said: Read) -> Posted:

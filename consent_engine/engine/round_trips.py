@@ -177,19 +177,20 @@ def _answers(store: Store, asks: Mapping[int, Ask], due: Counter[Lane]) -> dict[
 def _loaded(store: Store, asks: Sequence[Load], due: Counter[Lane]) -> Sequence[object]:
     orders = {order for ask in asks for order in ask.orders}
     lines = {line for ask in asks for line in ask.lines}
-    return [Loaded(*store.live(tuple(orders), tuple(lines)))] * len(asks)
+    return [Loaded(*store.records.live(tuple(orders), tuple(lines)))] * len(asks)
 
 
 def _recalled(store: Store, asks: Sequence[Recall], due: Counter[Lane]) -> Sequence[object]:
     try:
-        found = store.recall([ask.key for ask in asks])
+        archive = store.ours()
+        found = archive.recall([ask.key for ask in asks]) if archive else []
     except ArchiveUnavailable:
         return [None] * len(asks)
     return [[order for order in found if request_key(order.id) == ask.key] for ask in asks]
 
 
 def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[object]:
-    words = store.commit([ask.commit for ask in asks], prove=any(ask.prove for ask in asks))
+    words = store.records.commit([ask.commit for ask in asks], prove=any(ask.prove for ask in asks))
     for ask, word in zip(asks, words, strict=True):
         if word is Word.OK:
             due.update(ask.commit.wakes)
@@ -197,21 +198,21 @@ def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[o
 
 
 def _proven(store: Store, asks: Sequence[Prove], due: Counter[Lane]) -> Sequence[object]:
-    return store.prove([ask.order for ask in asks])
+    return store.records.prove([ask.order for ask in asks])
 
 
 def _posted(store: Store, asks: Sequence[Post], due: Counter[Lane]) -> Sequence[object]:
-    stored = store.receive([ask.posted for ask in asks])
+    stored = store.inbox.receive([ask.posted for ask in asks])
     due[Lane.INBOUND] += sum(each.is_new for each in stored)
     return stored
 
 
 def _reserved(store: Store, asks: Sequence[Reserve], due: Counter[Lane]) -> Sequence[object]:
-    return store.claim([(ask.key, ask.fingerprint, ask.order, ask.claimant, ask.seen) for ask in asks])
+    return store.reservations.claim([(ask.key, ask.fingerprint, ask.order, ask.claimant, ask.seen) for ask in asks])
 
 
 def _released(store: Store, asks: Sequence[Release], due: Counter[Lane]) -> Sequence[object]:
-    store.release([(ask.key, ask.claimant) for ask in asks])
+    store.reservations.release([(ask.key, ask.claimant) for ask in asks])
     return [None] * len(asks)
 
 

@@ -1,8 +1,9 @@
 """The ports: what the engine asks of the outside. No adapter is imported here, and none is known by name."""
 
-from consent_engine.ports.archive import Aged, Archive, Expired, Leaving, Left, Retiring
-from consent_engine.ports.inbox import Posted, Stored
-from consent_engine.ports.lists import LiftedWord, Standing, Tally
+from consent_engine.ports.archive import Aged, Archive, Expired, Left, Retirement, Retiring
+from consent_engine.ports.inbox import Inbox, Posted, Stored
+from consent_engine.ports.lanes import LaneDepth, Lanes, Leased, Stuck
+from consent_engine.ports.lists import Lists, Standing, Tally
 from consent_engine.ports.outside import (
     Acknowledgement,
     Activation,
@@ -14,27 +15,17 @@ from consent_engine.ports.outside import (
     Sms,
     WebhookCall,
 )
-from consent_engine.ports.store import (
-    ApiKey,
-    Claim,
-    Commit,
-    Held,
-    LaneDepth,
-    Leased,
-    LineChange,
-    OrderChange,
-    Owner,
-    Registry,
-    Store,
-    Stuck,
-    Word,
-)
+from consent_engine.ports.records import Commit, Held, LiftedWord, LineChange, OrderChange, Owner, Records, Word
+from consent_engine.ports.registry import ApiKey, ApiKeys, Installed, Plans, Processes, Registry, StoreClock
+from consent_engine.ports.reservations import Claim, Reservations
+from consent_engine.ports.store import Store
 
 __all__ = [
     "Acknowledgement",
     "Activation",
     "Aged",
     "ApiKey",
+    "ApiKeys",
     "Archive",
     "Bss",
     "Claim",
@@ -42,23 +33,32 @@ __all__ = [
     "Expired",
     "Gateway",
     "Held",
+    "Inbox",
+    "Installed",
     "LaneDepth",
+    "Lanes",
     "Leased",
-    "Leaving",
     "Left",
     "LiftedWord",
     "LineChange",
+    "Lists",
     "OrderChange",
     "Outside",
     "Owner",
     "Parsed",
+    "Plans",
     "Posted",
+    "Processes",
     "Queue",
+    "Records",
     "Registry",
+    "Reservations",
+    "Retirement",
     "Retiring",
     "Sms",
     "Standing",
     "Store",
+    "StoreClock",
     "Stored",
     "Stuck",
     "Tally",

@@ -1,4 +1,4 @@
-"""The port to the archive: where settled orders go, and are read for as long as they must be kept."""
+"""The ports to the archive, where settled orders go and are read for as long as they must be kept, and to leaving."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ class Archive(Protocol):
         """The archive's own name, made with it: two archives never share one."""
 
     def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        """Keep orders, as `Store.records` gives them, in one transaction; a repeat changes nothing.
+        """Keep orders, as `Retirement.whole` gives them, in one transaction; a repeat changes nothing.
 
         The ids that are now safely there. Missing are those it cannot take: another order stands under that id, or
         the record cannot be written.
@@ -75,7 +75,7 @@ class Archive(Protocol):
         """The orders made under these request keys."""
 
     def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """Orders with the instants they were placed at, newest first, from where a page ended."""
+        """As `Lists.placed`, of archived orders."""
 
     def of_line(self, line: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """As `placed`, of one number."""
@@ -87,10 +87,10 @@ class Archive(Protocol):
         """Delete what must not be kept any longer, of `most` orders of each kind; again, until nothing was."""
 
 
-class Leaving(Protocol):
-    """How a store lets orders go to an archive."""
+class Retirement(Protocol):
+    """How the store lets go what need not stay: orders that the archive has, lines on which nothing stands."""
 
-    def records(self, orders: Sequence[str]) -> dict[str, dict[str, str]]:
+    def whole(self, orders: Sequence[str]) -> dict[str, dict[str, str]]:
         """The records of orders as they are kept, whole: field by field, and `offer`."""
 
     def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[Left, Millis]]:
@@ -99,14 +99,5 @@ class Leaving(Protocol):
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
         """Let lines go, whose effects WAKE_LINE are held by these tokens, each if nothing stands on it."""
 
-    def forget(self, orders: Sequence[str]) -> None:
-        """Delete the reservations that stand for orders which were retired."""
-
-    def postpone(self, effect: str, dues: Mapping[str, Millis]) -> None:
-        """Have an effect of orders, that we hold, due at another instant: nobody is to have it before."""
-
     def bind_archive(self, archive: str, *, anew: bool = False) -> str:
         """The id of the archive these data belong to; this one, when they belonged to none. anew: this one, durably."""
-
-    def placed_live(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """As `placed`, of the orders in the store itself."""

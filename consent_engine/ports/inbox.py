@@ -1,6 +1,7 @@
-"""What passes into a line's inbox."""
+"""The port to inboxes, and what passes into one."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -41,3 +42,17 @@ class Stored(Struct, frozen=True):
     is_new: bool
     at: Millis
     gone: bool = False
+
+
+class Inbox(Protocol):
+    """The lines' unread messages, first in first read, and the messages that answered nothing."""
+
+    def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
+        """Put messages into their lines' inboxes, each once. What makes what does not stand is never a repeat."""
+
+    def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:
+        """Keep messages that answered nothing."""
+
+    def trim(self) -> int:
+        """Delete of these, and of what is told of liftings, what is older than evidence is kept, and the oldest of more
+        than a million; how many."""

@@ -1,21 +1,13 @@
-"""What lists of restrictions hold, and what becomes of lifting one."""
+"""The port to lists and counts: orders by instant, restrictions by kind, a day's funnel."""
 
-from enum import StrEnum
+from collections.abc import Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.restriction import Restriction
-
-
-class LiftedWord(StrEnum):
-    """What became of a lifting."""
-
-    OK = "ok"
-    NONE = "none"
-    """no such refusal stands"""
-    NEWER = "newer"
-    """it stands for an act newer than the one that was to lift it"""
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line.restriction import Kind, Restriction
 
 
 class Tally(Struct, frozen=True):
@@ -33,3 +25,25 @@ class Standing(Struct, frozen=True):
     line: str
     msisdn: str
     restriction: Restriction | None
+
+
+class Lists(Protocol):
+    """Lists of what is in the store itself."""
+
+    def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        """Orders with the instants they were placed at, newest first, from where a page ended."""
+
+    def placed_at(self, orders: Sequence[str]) -> list[Millis]:
+        """When these were placed, in their order; 0 for one that is not in the store itself."""
+
+    def open_orders(self, limit: int) -> list[str]:
+        """Orders that something is still wanted for: every unsettled one, and some that wait to be told."""
+
+    def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
+        """Restrictions of a kind, newest first; before: name and instant of the last one of the page before."""
+
+    def tally(self, kind: Kind) -> Tally:
+        """How many restrictions of a kind stand, and the oldest's instant."""
+
+    def funnel(self, day: str) -> dict[State, int]:
+        """Orders placed on a day (UTC, YYYY-MM-DD), by state."""

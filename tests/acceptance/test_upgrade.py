@@ -25,7 +25,7 @@ from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.binary import find_binary
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.adapters.redis.registry import RedisRegistry
-from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.config.data_folder import kept_secret
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.request import PlaceOrder, Placing
@@ -55,7 +55,7 @@ class Upgraded(World):
     def another(self):
         wire = Wire(self.client, proves=True, replicas=0)
         return Engine(
-            RedisStore(wire, lease_ms=60_000, clock=self.clock, seal=Seal(self.secret)),
+            redis_store(wire, lease_ms=60_000, clock=self.clock, seal=Seal(self.secret)),
             RedisRegistry(wire, clock=self.clock),
             self.queue,
             Outside({"http_json": self.gateway}, dict.fromkeys(SENDERS, "http_json"), SENDERS, self.bss),

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from sqlalchemy import text
 
-from consent_engine.adapters.archived_store import ArchivedStore
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import RedisRegistry
-from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.connections import connected
 from consent_engine.domain.admission.admit import Terms
@@ -41,9 +41,9 @@ class Town(World):
     def another(self, store=None):
         """Another engine on the same store and archive. store: between the engine and Redis."""
         wire = Wire(self.client, proves=False, replicas=0)
-        inner = store or RedisStore(wire, lease_ms=60_000, clock=self.clock, cell=self.cell, seal=SEAL)
+        inner = store or redis_store(wire, lease_ms=60_000, clock=self.clock, cell=self.cell, seal=SEAL)
         return Engine(
-            ArchivedStore(inner, self.archive),
+            replace(inner, archive=self.archive),
             RedisRegistry(wire, clock=self.clock, prefix=Cell().shared),
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
@@ -70,7 +70,7 @@ class Town(World):
         return order
 
     def live(self, ids):
-        return self.engine.store.live(ids)[1]
+        return self.engine.store.records.live(ids)[1]
 
     def move(self, hours=LONG):
         """Time passes, and timers run."""

@@ -67,10 +67,10 @@ def test_nothing_of_an_archived_order_is_left_in_the_store(town):
 
 def test_no_event_is_added_by_archiving_and_the_funnel_stays(small):
     order = small.settled()
-    counted = small.engine.store.funnel("2025-11-24")
+    counted = small.engine.store.lists.funnel("2025-11-24")
     small.move()
     assert small.triggers(order)[-1] == "notification_accepted"
-    assert small.engine.store.funnel("2025-11-24") == counted
+    assert small.engine.store.lists.funnel("2025-11-24") == counted
     assert counted[State.NOTIFIED] == 1
 
 
@@ -114,8 +114,8 @@ def test_the_orders_of_a_number_come_page_by_page_wherever_they_are(small):
     small.archived(msisdn=OTHER)
     placed += [small.settled(msisdn=NUMBER).id, small.place().id]
     loads = []
-    load = small.engine.store.load
-    small.engine.store.load = lambda orders=(), lines=(): loads.append(len(orders)) or load(orders, lines)
+    load = small.engine.lookup.load
+    small.engine.lookup.load = lambda orders=(), lines=(): loads.append(len(orders)) or load(orders, lines)
     found, cursor = [], ""
     for _ in range(4):
         page = small.engine.orders_of(NUMBER, cursor, 2)
@@ -128,16 +128,16 @@ def test_the_orders_of_a_number_come_page_by_page_wherever_they_are(small):
 
 def test_an_order_that_leaves_between_two_looks_is_on_its_page_once(small):
     older, leaving = small.archived(), small.settled()
-    looked_up = small.engine.store.placed_at
+    looked_up = small.engine.store.lists.placed_at
 
     def then_it_leaves(orders):
         times = looked_up(orders)
         small.move()
         return times
 
-    small.engine.store.placed_at = then_it_leaves
+    small.engine.store.lists.placed_at = then_it_leaves
     assert [order.id for order in small.engine.orders_of(NUMBER).orders] == [leaving.id, older.id]
-    small.engine.store.placed_at = looked_up
+    small.engine.store.lists.placed_at = looked_up
     assert [order.id for order in small.engine.orders_of(NUMBER).orders] == [leaving.id, older.id]
 
 
@@ -217,7 +217,7 @@ def test_lists_go_over_both_newest_first_with_one_cursor(town):
         cursor = page.cursor
         if not cursor:
             break
-    placed = {order.id: order.doc.placed_at for order in town.engine.store.load(made)[1].values()}
+    placed = {order.id: order.doc.placed_at for order in town.engine.lookup.load(made)[1].values()}
     assert seen == sorted(made, key=lambda order: (placed[order], order), reverse=True)
     assert [o.id for o in town.engine.orders(Filter(state=State.NOTIFIED)).orders] == seen[4:]
 
@@ -225,7 +225,7 @@ def test_lists_go_over_both_newest_first_with_one_cursor(town):
 def test_versions_are_told_of_both_so_that_a_stream_ends_and_is_not_lost(small):
     order = small.archived()
     live = small.place(OTHER)
-    assert small.engine.store.versions([order.id, live.id, "0" * 28]) == [order.version, 1, 0]
+    assert small.engine.lookup.versions([order.id, live.id, "0" * 28]) == [order.version, 1, 0]
 
 
 def test_what_is_parked_keeps_its_order_here(small):
@@ -307,9 +307,9 @@ def test_settled_orders_of_the_time_before_are_asked_to_move(small):
     open_order = small.place(OTHER)
     small.client.hdel(f"ce:{{0}}:order:{order.id}", f"f:{WAKE_ARCHIVE}")
     small.client.zrem("ce:{0}:due:timer", f"o:{order.id}:{WAKE_ARCHIVE}")
-    done = small.engine.archive_settled(0.001)
+    done = small.engine.archive.move_settled(0.001)
     assert (done.looked_at, done.asked) == (2, 1)
-    assert small.engine.archive_settled(0.001).asked == 0
+    assert small.engine.archive.move_settled(0.001).asked == 0
     small.clock.forward(hours=LONG)
     small.run()
     assert not small.live([order.id])
@@ -324,7 +324,7 @@ def test_what_its_class_does_not_allow_is_deleted_the_person_first(town):
 
     def at(days):
         town.clock.now = service.settled_at + days * 24 * 3_600_000
-        done = town.engine.expire()
+        done = town.engine.archive.expire()
         return done.persons, done.orders
 
     assert at(9) == (0, 0)
@@ -346,14 +346,14 @@ def test_a_script_lets_go_of_what_was_written_only_in_that_version_and_with_noth
     order = small.settled()
     small.clock.forward(hours=LONG)
     store = small.engine.store
-    [leased] = [each for each in store.lease(Lane.TIMER, 10) if each.effect == WAKE_ARCHIVE]
-    record = store.records([order.id])[order.id]
+    [leased] = [each for each in store.lanes.lease(Lane.TIMER, 10) if each.effect == WAKE_ARCHIVE]
+    record = store.retirement.whole([order.id])[order.id]
     this = Retiring(order.id, record["line"], int(record["v"]), leased.token)
     idle = small.clock.now
-    assert store.retire([replace(this, version=this.version - 1)], idle)[0][0] is Left.STALE
-    assert store.retire([replace(this, token=this.token + 1)], idle)[0][0] is Left.LOST
+    assert store.retirement.retire([replace(this, version=this.version - 1)], idle)[0][0] is Left.STALE
+    assert store.retirement.retire([replace(this, token=this.token + 1)], idle)[0][0] is Left.LOST
     small.report(order, Delivery.DELIVERED, "notification.1")
-    assert store.retire([this], idle)[0][0] is Left.UNREAD
+    assert store.retirement.retire([this], idle)[0][0] is Left.UNREAD
     assert small.live([order.id])
 
 

@@ -8,7 +8,7 @@ from time import monotonic
 import pytest
 
 from consent_engine.adapters.redis.client import Wire
-from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
@@ -28,30 +28,24 @@ class Died(BaseException):
     """The process is gone."""
 
 
-class Dying(RedisStore):
+def dying(town, point):
     """A store whose process dies before or after one of its methods."""
-
-    dies = ("", "")
-
-    def __init__(self, *args, **more):
-        super().__init__(*args, **more)
-        for name in ("records", "retire", "forget", "postpone"):
-            setattr(self, name, self.mortal(name, getattr(self, name)))
-
-    def mortal(self, name, method):
-        def called(*args):
-            if self.dies == ("before", name):
-                raise Died
-            answer = method(*args)
-            if self.dies == ("after", name):
-                raise Died
-            return answer
-
-        return called
+    store = redis_store(Wire(town.client, proves=False, replicas=0), lease_ms=60_000, clock=town.clock)
+    when, name = point
+    for part in (store.retirement, store.reservations):
+        if method := getattr(part, name, None):
+            setattr(part, name, mortal(when, method))
+    return store
 
 
-def dying(town):
-    return Dying(Wire(town.client, proves=False, replicas=0), lease_ms=60_000, clock=town.clock)
+def mortal(when, method):
+    def called(*args):
+        if when == "before":
+            raise Died
+        method(*args)
+        raise Died
+
+    return called
 
 
 def run(town, engine):
@@ -63,16 +57,14 @@ def run(town, engine):
     town.runner.run(slice_())
 
 
-POINTS = [(when, what) for what in ("records", "keep", "retire", "forget") for when in ("before", "after")]
+POINTS = [(when, what) for what in ("whole", "keep", "retire", "forget") for when in ("before", "after")]
 
 
 @pytest.mark.parametrize("point", POINTS, ids=" ".join)
 def test_who_dies_while_archiving_leaves_every_order_whole_and_the_repeat_ends_it(town, point, monkeypatch):
     orders = [town.settled(msisdn=number) for number in SOME[:3]]
     town.clock.forward(hours=LONG)
-    store = dying(town)
-    store.dies = point
-    engine = town.another(store)
+    engine = town.another(dying(town, point))
     keep = town.archive.keep
 
     def kept(records):
@@ -133,14 +125,14 @@ def test_several_archive_at_once_and_every_order_moves_once(archive, real):
 def test_two_who_hold_the_same_order_write_the_same_and_one_lets_it_go(small):
     order = small.settled()
     small.clock.forward(hours=LONG)
-    [first] = small.engine.store.lease(Lane.TIMER, 10)
+    [first] = small.engine.store.lanes.lease(Lane.TIMER, 10)
     small.clock.forward(seconds=61)
-    [second] = small.engine.store.lease(Lane.TIMER, 10)
+    [second] = small.engine.store.lanes.lease(Lane.TIMER, 10)
     assert (first.token, second.token) == (1, 2)
-    records = small.engine.store.records([order.id])
+    records = small.engine.store.retirement.whole([order.id])
     assert small.archive.keep(records) == small.archive.keep(records) == {order.id}
     row = Retiring(order.id, order.line, int(records[order.id]["v"]), 1)
-    retire = small.engine.store.retire
+    retire = small.engine.store.retirement.retire
     assert [word for word, _ in retire([row], small.clock.now)] == ["lost"]
     assert small.live([order.id])
     row = Retiring(order.id, order.line, int(records[order.id]["v"]) - 1, 2)
@@ -152,7 +144,7 @@ def test_two_who_hold_the_same_order_write_the_same_and_one_lets_it_go(small):
 def test_what_happened_after_it_was_written_there_is_written_again_before_it_goes(small):
     order = small.settled()
     small.clock.forward(hours=LONG)
-    small.archive.keep(small.engine.store.records([order.id]))
+    small.archive.keep(small.engine.store.retirement.whole([order.id]))
     small.report(order, Delivery.DELIVERED, "notification.1")
     small.run(Lane.INBOUND)
     small.move()

@@ -62,7 +62,7 @@ def test_a_refusal_between_the_look_and_the_writing_wins_though_the_line_went_an
     old = small.settled()
     small.clock.forward(hours=LONG)
     desk = small.another()
-    save, todo = desk.store.commit, [True]
+    save, todo = desk.store.records.commit, [True]
 
     def commit(some, **more):
         if todo:
@@ -72,7 +72,7 @@ def test_a_refusal_between_the_look_and_the_writing_wins_though_the_line_went_an
             small.say("退订")
         return save(some, **more)
 
-    desk.store.commit = commit
+    desk.store.records.commit = commit
     with pytest.raises(DoNotCall):
         desk.place(Placing("desk", "racing", small.request()))
 
@@ -80,8 +80,8 @@ def test_a_refusal_between_the_look_and_the_writing_wins_though_the_line_went_an
 def test_another_number_under_a_key_whose_order_left_is_a_conflict_also_where_its_reservation_outlived_it(town):
     """Who let the order go died before he deleted the reservation."""
     order = town.settled(key="mine")
-    forget = town.engine.store.forget
-    town.engine.performer._store.forget = lambda orders: None  # noqa: SLF001
+    forget = town.engine.store.reservations.forget
+    town.engine.store.reservations.forget = lambda orders: None
     town.move()
     assert town.names("key"), "the reservation is still there"
     for number in (OTHER, NUMBER):
@@ -106,7 +106,7 @@ def test_a_conflict_under_a_key_of_long_ago_takes_it_from_nobody(town, number):
 
 def test_a_conflict_that_died_before_it_gave_the_key_back_takes_it_from_nobody(town):
     order = town.archived(key="mine")
-    town.engine.store.claim([(request_key(order.id), "another request", order.id, "died", "")])
+    town.engine.store.reservations.claim([(request_key(order.id), "another request", order.id, "died", "")])
     again = town.engine.place(Placing("desk", "mine", town.request()))
     assert (again.order.id, again.created) == (order.id, False)
     assert town.names("key") == []

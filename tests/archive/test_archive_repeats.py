@@ -20,7 +20,7 @@ def test_a_repeat_whose_order_leaves_between_the_look_and_the_proof_is_that_orde
     order = town.settled(key="mine")
     town.clock.forward(hours=LONG)
     desk = town.another()
-    live, todo = desk.store.live, [True]
+    live, todo = desk.store.records.live, [True]
 
     def looked(*asked):
         found = live(*asked)
@@ -29,7 +29,7 @@ def test_a_repeat_whose_order_leaves_between_the_look_and_the_proof_is_that_orde
             town.run(Lane.TIMER)
         return found
 
-    desk.store.live = looked
+    desk.store.records.live = looked
     again = desk.place(Placing("desk", "mine", town.request()))
     assert not todo, "it left after the look"
     assert (again.order.id, again.order.head, again.created) == (order.id, order.head, False)

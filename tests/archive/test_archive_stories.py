@@ -136,7 +136,8 @@ class Leaving(Promises):
     def dies_at(self, step, count):
         dying = self.world.another()
         archiver = dying.performer._archiver  # noqa: SLF001 - what a crash does, no caller can
-        whose = archiver._archive if step == "keep" else archiver._store  # noqa: SLF001
+        store = dying.store
+        whose = {"keep": store.archive, "retire": store.retirement, "forget": store.reservations}[step]
         does = getattr(whose, step)
 
         def died(wanted, *more):

@@ -1,15 +1,15 @@
 """A world over many cells: the real stores, on whatever Redis a test gives them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from consent_engine.adapters.archived_store import ArchivedStore
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.reshard.dump import Side
-from consent_engine.adapters.redis.sharded_store import CellsStore
-from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.sharded_store import sharded_store
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.effects import Lane, Uncertain
 from consent_engine.domain.line.restriction import Kind
@@ -37,18 +37,20 @@ class Celled(World):
     ) -> None:  # fmt: skip
         self.archive = archive
         self.names = [Cell(n, alone=alone) for n in range(count)]
-        self.stores: list[RedisStore] = []
+        self.stores: list[Store] = []
         super().__init__(client, clock=clock)
 
     def wire(self, _: int) -> Wire:
         return Wire(self.client, proves=False, replicas=0)
 
     def another(self) -> Engine:
-        made = [RedisStore(self.wire(cell.number), lease_ms=60_000, clock=self.clock, cell=cell) for cell in self.names]
+        made = [
+            redis_store(self.wire(cell.number), lease_ms=60_000, clock=self.clock, cell=cell) for cell in self.names
+        ]
         self.stores = self.stores or made
-        store: Store = made[0] if len(made) == 1 else CellsStore(made)
+        store = made[0] if len(made) == 1 else sharded_store(made)
         return Engine(
-            ArchivedStore(store, self.archive) if self.archive else store,
+            replace(store, archive=self.archive),
             Registry(self.wire(0), clock=self.clock, prefix=self.names[0].shared),
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
@@ -87,7 +89,7 @@ def lived_in(world: Celled, people: int = 12) -> list[str]:
     engine.lift(person(people + 1), "*", "ops", "letter-1", world.clock.now)
     world.say("我要投诉", person(people + 1), message_id="held")
     for n in range(4):
-        engine.store.unmatched([f'{{"kind":"reply","n":{n}}}'])
+        engine.store.inbox.unmatched([f'{{"kind":"reply","n":{n}}}'])
     world.run(Lane.SMS)
     world.gateway.answers = [Uncertain("timeout")] * 2
     parked = world.place(person(people + 2), key="parked")
@@ -107,19 +109,19 @@ def seen(world: Celled, orders: list[str], people: int = 12) -> dict[str, Any]:
     """Everything that somebody can see of it, and everything that is to be done."""
     engine = world.engine
     store = engine.store
-    now, found, _ = store.load(orders)
+    now, found, _ = store.records.live(orders)
     everybody = [person(n) for n in range(people + 5)]
     lines = [engine.line(each) for each in everybody]
     return {
         "orders": {order: (each.state, each.head, each.version, each.effects) for order, each in found.items()},
         "lines": [(line.version, line.msisdn, line.restrictions, line.entries) for line in lines],
         "dial": [engine.dial(each, "mobile") for each in everybody],
-        "due": store.depths(),
-        "stuck": sorted((each.id, each.effect) for each in store.stuck(100)),
-        "placed": store.placed(None, 100),
-        "refusals": store.restrictions(Kind.REFUSED, None, 100),
-        "held": (store.restrictions(Kind.SUSPECTED, None, 100), store.tally(Kind.SUSPECTED)),
-        "funnel": store.funnel("2025-11-24"),
+        "due": store.lanes.depths(),
+        "stuck": sorted((each.id, each.effect) for each in store.lanes.stuck(100)),
+        "placed": store.lists.placed(None, 100),
+        "refusals": store.lists.restrictions(Kind.REFUSED, None, 100),
+        "held": (store.lists.restrictions(Kind.SUSPECTED, None, 100), store.lists.tally(Kind.SUSPECTED)),
+        "funnel": store.lists.funnel("2025-11-24"),
         "plans": {code: (each.plan.hash, each.sale) for code, each in engine.catalogue.fresh().items()},
         "counted": engine.registry.counted(),
         "now": now,

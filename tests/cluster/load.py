@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from time import monotonic
 
-from consent_engine.adapters.redis.sharded_store import cell_of
+from consent_engine.adapters.redis.cells import cell_of
 from consent_engine.domain.msisdn import Msisdn, slot
 from tests.acceptance.house import House, until
 

@@ -3,9 +3,9 @@
 import pytest
 from fakeredis import FakeRedis
 
-from consent_engine.adapters.redis import sharded_store
+from consent_engine.adapters.redis import cells
+from consent_engine.adapters.redis.cells import cell_of
 from consent_engine.adapters.redis.client import Wire
-from consent_engine.adapters.redis.sharded_store import cell_of
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.inbox import UnreadRefusal, kept_message
@@ -78,10 +78,10 @@ def test_every_id_has_a_cell_and_cells_are_even_ranges_of_slots(cells):
 
 def test_ids_that_are_none_are_answered_like_orders_that_are_not_there(world):
     for odd in ("", "nonsense", "-001", "ffffffff"):
-        _, orders, lines = world.engine.store.load([odd], [odd])
+        _, orders, lines = world.engine.lookup.load([odd], [odd])
         assert not orders
         assert lines[odd].version == 0
-        assert world.engine.store.line_of([odd]) == [None]
+        assert world.engine.store.records.line_of([odd]) == [None]
 
 
 def test_answers_stand_in_the_order_of_the_questions(world):
@@ -91,10 +91,10 @@ def test_answers_stand_in_the_order_of_the_questions(world):
     ids = [each.order.id for each in placed]
     lines = [line_id("test-secret", each) for each in people]
     store = world.engine.store
-    assert store.line_of(ids) == lines
-    assert store.versions([*ids, "nonsense"]) == [1] * len(ids) + [0]
-    first = store.receive([Posted(line, "", f"m-{n}", MESSAGE) for n, line in enumerate(lines)])
-    again = store.receive([Posted(line, "", f"m-{n % 6}", MESSAGE) for n, line in enumerate(lines)])
+    assert store.records.line_of(ids) == lines
+    assert store.records.versions([*ids, "nonsense"]) == [1] * len(ids) + [0]
+    first = store.inbox.receive([Posted(line, "", f"m-{n}", MESSAGE) for n, line in enumerate(lines)])
+    again = store.inbox.receive([Posted(line, "", f"m-{n % 6}", MESSAGE) for n, line in enumerate(lines)])
     assert [each.is_new for each in first] == [True] * 12
     assert [each.is_new for each in again] == [False] * 6 + [True] * 6
 
@@ -141,7 +141,7 @@ def test_leases_come_from_one_cell_after_the_other_however_much_one_has(world):
     people[0] += people_of(0, count=12)[0][2:]
     world.engine.place_many(placings(world, [p for group in people.values() for p in group]))
     homes = []
-    while leased := world.engine.store.lease(Lane.SMS, 1):
+    while leased := world.engine.store.lanes.lease(Lane.SMS, 1):
         homes += [cell_of(each.order.id, CELLS) for each in leased]
     assert [sorted(homes[n : n + 4]) for n in (0, 4)] == [[0, 1, 2, 3]] * 2
     assert homes[8:] == [0] * 10
@@ -152,20 +152,20 @@ def test_a_cell_that_is_cut_off_is_left_out_and_asked_again_when_its_time_is_ove
     world.engine.place_many(placings(world, [p for group in people_of(0, 1, 2, 3).values() for p in group]))
     store = world.engine.store
     world.wires[3].cut = True
-    found = [cell_of(each.order.id, CELLS) for _ in range(6) for each in store.lease(Lane.SMS, 10)]
+    found = [cell_of(each.order.id, CELLS) for _ in range(6) for each in store.lanes.lease(Lane.SMS, 10)]
     assert sorted(found) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    assert store.depths()[Lane.SMS].waiting == 9, "as far as can be seen"
+    assert store.lanes.depths()[Lane.SMS].waiting == 9, "as far as can be seen"
     world.wires[3].cut = False
-    assert store.lease(Lane.SMS, 10) == [], "left alone for a second"
-    store._again_at[3] = 0.0  # noqa: SLF001 - the second is over
-    assert len(store.lease(Lane.SMS, 10)) == 3
+    assert store.lanes.lease(Lane.SMS, 10) == [], "left alone for a second"
+    store.lanes._cells._again_at[3] = 0.0  # noqa: SLF001 - the second is over
+    assert len(store.lanes.lease(Lane.SMS, 10)) == 3
     for n in range(CELLS):
         world.wires[n].cut = True
-    monkeypatch.setattr(sharded_store, "DOWN_S", -1.0)
+    monkeypatch.setattr(cells, "DOWN_S", -1.0)
     with pytest.raises(StoreUnavailable):
-        store.lease(Lane.SMS, 10)
+        store.lanes.lease(Lane.SMS, 10)
     with pytest.raises(StoreUnavailable):
-        store.depths()
+        store.lanes.depths()
 
 
 def test_lists_are_whole_or_refused(world):
@@ -177,32 +177,32 @@ def test_lists_are_whole_or_refused(world):
     store = world.engine.store
 
     def refused(cursor, limit):
-        return [(row.name, row.at) for row in store.restrictions(Kind.REFUSED, cursor, limit)]
+        return [(row.name, row.at) for row in store.lists.restrictions(Kind.REFUSED, cursor, limit)]
 
-    for ask, wanted in ((store.placed, len(ids)), (refused, 7)):
+    for ask, wanted in ((store.lists.placed, len(ids)), (refused, 7)):
         seen, cursor = [], None
         while page := ask(cursor, 3):
             seen += [row[0] for row in page]
             cursor = (page[-1][1], page[-1][0])
         assert len(seen) == len(set(seen)) == wanted
-    assert set(store.open_orders(100)) == ids
-    assert len(store.open_orders(7)) == 7
+    assert set(store.lists.open_orders(100)) == ids
+    assert len(store.lists.open_orders(7)) == 7
     world.wires[2].cut = True
-    for ask in (store.placed, refused):
+    for ask in (store.lists.placed, refused):
         with pytest.raises(StoreUnavailable):
             ask(None, 3)
     with pytest.raises(StoreUnavailable):
-        store.stuck(10)
+        store.lanes.stuck(10)
     with pytest.raises(StoreUnavailable):
-        store.funnel("2025-11-24")
+        store.lists.funnel("2025-11-24")
 
 
 def test_a_key_is_kept_in_the_cell_of_its_own_hash_and_given_back_there(world):
     store = world.engine.store
     keys = [f"{n * 0x400:04x}hash" for n in range(16)]
-    claims = store.claim([(key, "print", "order", "me", "") for key in keys])
+    claims = store.reservations.claim([(key, "print", "order", "me", "") for key in keys])
     assert all(each.taken is None for each in claims)
     names = sorted(world.client.keys("ce:*:key:*"))
     assert names == sorted(f"ce:{{{cell_of(key, CELLS)}}}:key:{key}" for key in keys)
-    store.release([(key, "me") for key in keys[:15]])
+    store.reservations.release([(key, "me") for key in keys[:15]])
     assert world.client.keys("ce:*:key:*") == [f"ce:{{3}}:key:{keys[15]}"]

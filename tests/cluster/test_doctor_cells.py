@@ -4,8 +4,8 @@ import pytest
 from fakeredis import FakeRedis
 
 from consent_engine.adapters.redis import inspection
+from consent_engine.adapters.redis.cells import cell_of
 from consent_engine.adapters.redis.inspection import CellsSurvey, RedisSurvey
-from consent_engine.adapters.redis.sharded_store import cell_of
 from consent_engine.doctor import records
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.records import Wanted
@@ -41,7 +41,7 @@ def troubles(world, wanted=EVERYTHING):
 def waiting(world, orders):
     """An order that waits for a reply, of the last cell."""
     return next(
-        order for order in world.engine.store.load(orders)[1].values()
+        order for order in world.engine.lookup.load(orders)[1].values()
         if order.state is State.AWAITING_REPLY and cell_of(order.id, COUNT) == COUNT - 1
     )  # fmt: skip
 

@@ -98,7 +98,7 @@ def test_an_api_that_was_cut_off_during_a_whole_move_writes_nothing_on_the_old_s
         lambda: api.refuse(RefusalAsked(Msisdn(OTHER), "*", "voice", "desk")),
         lambda: api.cancel(placed.id, "desk", "no"),
         lambda: api.show(placed.id),
-        lambda: api.store.lease(Lane.SMS, 1),
+        lambda: api.store.lanes.lease(Lane.SMS, 1),
         lambda: api.registry.check(FULL_SECRET, strict=False, cells=1),
     ):
         with pytest.raises(StoreUnavailable, match="moved away from this server"):
@@ -127,7 +127,7 @@ def test_whoever_connects_just_before_the_fence_is_seen_and_the_target_is_not_op
     wire.cut_off()
     move(old, new)
     there = engine_at(new.port, tmp_path)
-    assert len(there.store.placed(None, 10)) == 3, "what was written before everybody was gone is there"
+    assert len(there.lookup.placed(None, 10)) == 3, "what was written before everybody was gone is there"
 
 
 def test_a_move_that_is_given_up_lets_everybody_in_again(old, new, wire, tmp_path):
@@ -197,7 +197,7 @@ def test_whenever_an_api_comes_back_during_a_move_nothing_it_was_told_is_lost(se
             desk.join(20)
             assert not desk.is_alive()
             assert everything(old) == kept, n
-            assert set(told) <= {name for name, _ in engine_at(new.port, tmp_path).store.placed(None, 10_000)}, n
+            assert set(told) <= {name for name, _ in engine_at(new.port, tmp_path).lookup.placed(None, 10_000)}, n
     print(f"{ROUNDS} moves, {turned_away} times somebody was seen")  # noqa: T201 - the figure is the point
 
 

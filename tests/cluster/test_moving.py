@@ -57,7 +57,7 @@ def test_everything_is_as_it_was_and_goes_on(before, after):
     for _ in range(3):  # a slow machine's outcomes are dated ahead of this clock
         new.clock.forward(seconds=1)
         new.run()
-    states = {order.state.value for order in new.engine.store.load(orders)[1].values()}
+    states = {order.state.value for order in new.engine.lookup.load(orders)[1].values()}
     assert states <= {"notified", "declined", "cancelled", "awaiting_reply"}
     assert [new.state(new.engine.show(orders[n])) for n in (0, 1, 2, 3)] == [
         "notified", "declined", "notified", "cancelled",
@@ -159,7 +159,7 @@ def test_the_archive_stays_where_it_is_and_orders_go_on_leaving_for_it(before, a
     old.run(Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
     old.clock.forward(hours=LONG)
     old.run(Lane.TIMER)  # the first have left: those who answered
-    gone = set(orders) - set(old.engine.store.live(orders)[1])
+    gone = set(orders) - set(old.engine.store.records.live(orders)[1])
     assert 0 < len(gone) < len(orders)
     new = target(after, old.clock, archive=archive)
     moved(old, new)
@@ -167,13 +167,13 @@ def test_the_archive_stays_where_it_is_and_orders_go_on_leaving_for_it(before, a
     assert new.client.keys("*:key:0123456789abcdef01234567")
     reservations = len(new.client.keys("*:key:*"))
     assert reservations == len(orders) - len(gone) + 1
-    assert set(new.engine.store.load(orders)[1]) == set(orders)
+    assert set(new.engine.lookup.load(orders)[1]) == set(orders)
     assert new.place(person(0), key="key-of-0").id == orders[0] in gone, "an archived request is the same order"
     new.clock.forward(hours=100)
     new.run()
     new.clock.forward(hours=100)
     new.run()
-    left = new.engine.store.live(orders)[1]
+    left = new.engine.store.records.live(orders)[1]
     assert {order.id for order in left.values()} <= {orders[-2]}, "what is parked stays"
     assert len(new.client.keys("*:key:*")) == len(left) + 1, "of before"
     assert not new.engine.dial(person(10), "mobile").callable, "a refusal outlives every order"

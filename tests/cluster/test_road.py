@@ -4,8 +4,8 @@ import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+from consent_engine.adapters.redis.cells import cell_of
 from consent_engine.adapters.redis.registry import SCHEMA
-from consent_engine.adapters.redis.sharded_store import cell_of
 from tests.acceptance.house import call, house, until
 from tests.cluster.conftest import CELLS
 

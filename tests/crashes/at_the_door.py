@@ -100,7 +100,7 @@ class PlaceOverStaleKey(Place):
         def die(*args: Any, **more: Any) -> Any:
             raise StoreUnavailable("it died")
 
-        engine.store.commit = die
+        engine.store.records.commit = die
         try:
             engine.place(dead)
         except StoreUnavailable:

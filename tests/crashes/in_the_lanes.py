@@ -154,7 +154,7 @@ class ReadEarly(Read):
 
     def before(self, town: Town) -> None:
         order = town.place(ONE, BEST)
-        [leased] = town.engine.store.lease(Lane.SMS, 1)
+        [leased] = town.engine.store.lanes.lease(Lane.SMS, 1)
         assert leased.order is not None
         town.look()
         town.clock.forward(seconds=5)
@@ -241,7 +241,7 @@ class AskAfterLoss(AskOne):
 
     def before(self, town: Town) -> None:
         super().before(town)
-        town.engine.store.lease(Lane.SMS, 1)
+        town.engine.store.lanes.lease(Lane.SMS, 1)
         town.clock.forward(seconds=61)
 
 
@@ -317,7 +317,7 @@ class ActivateAskedAfterLoss(ActivateAsked):
 
     def before(self, town: Town) -> None:
         super().before(town)
-        town.engine.store.lease(Lane.ACTIVATION, 2)
+        town.engine.store.lanes.lease(Lane.ACTIVATION, 2)
         town.clock.forward(seconds=61)
         with asyncio.Runner() as runner:
             runner.run(town.another().performer.perform(Lane.ACTIVATION, 1))

@@ -16,7 +16,7 @@ from rq import Queue
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.codec import DUE
 from consent_engine.adapters.redis.registry import RedisRegistry
-from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.request import Placing
@@ -30,7 +30,7 @@ from consent_engine.domain.sms import Reply
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace
 from consent_engine.errors import DoNotCall
-from consent_engine.ports import Activation, Outside, Sms
+from consent_engine.ports import Activation, Outside, Sms, Store
 from tests.conftest import SENDERS, Clock, FakeQueue, World
 from tests.crashes.dying import Fate, MortalQueue, born, lines, mortal
 from tests.crashes.server import Server, kill
@@ -86,14 +86,14 @@ class Hands:
         self._town = town
         self._fate = fate
         self._take = take
-        self._store: RedisStore | None = None
+        self._store: Store | None = None
 
     def _state(self, order_id: str) -> str:
         """How the order stands: the outside looks for itself, which is no part of the process's life."""
         if self._store is None:
             wire = Wire(connect(self._town.server.url), proves=False, replicas=0)
-            self._store = RedisStore(wire, lease_ms=1, clock=self._town.clock)
-        order = self._store.load([order_id])[1].get(order_id)
+            self._store = redis_store(wire, lease_ms=1, clock=self._town.clock)
+        order = self._store.records.live([order_id])[1].get(order_id)
         return order.state if order else ""
 
     async def send(self, sms: Sms) -> Outcome:
@@ -156,7 +156,7 @@ class Town(Judge, World):
     def _engine(self, client: "Redis", queue: Any, hands: Hands) -> Engine:
         wire = Wire(client, proves=True, replicas=0)
         return Engine(
-            RedisStore(wire, lease_ms=60_000, clock=self.clock),
+            redis_store(wire, lease_ms=60_000, clock=self.clock),
             RedisRegistry(wire, clock=self.clock),
             queue,
             Outside({"test": hands}, dict.fromkeys(SENDERS, "test"), SENDERS, hands),
@@ -385,7 +385,7 @@ class Town(Judge, World):
 
     def shown(self) -> list[Order]:
         ids = [key.rpartition(":")[2] for key in self.client.keys("ce:{0}:order:*")]
-        return list(self.engine.store.load(sorted(ids))[1].values())
+        return list(self.engine.lookup.load(sorted(ids))[1].values())
 
     def wanted_now(self) -> dict[tuple[str, str], Pending]:
         """Every effect there is, by whose it is."""
@@ -408,9 +408,9 @@ class Town(Judge, World):
                 self.model.let_go(number, carrier)
         super().judge()
         shown = self.shown()
-        assert {order.id for order in shown} == {order for order, _ in self.engine.store.placed(None, 100)}
+        assert {order.id for order in shown} == {order for order, _ in self.engine.lookup.placed(None, 100)}
         days = {datetime.fromtimestamp(order.doc.placed_at / 1000, UTC).strftime("%Y-%m-%d") for order in shown}
-        counted: Counter[State] = sum((Counter(self.engine.store.funnel(day)) for day in days), Counter())
+        counted: Counter[State] = sum((Counter(self.engine.store.lists.funnel(day)) for day in days), Counter())
         assert counted == Counter(order.state for order in shown), "the funnel counts what there is"
 
     def nothing_lost(self, shown: Any) -> None:

@@ -9,7 +9,7 @@ from redis import Redis
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.codec import DUE, OFFERS, inbox_key, order_of
 from consent_engine.adapters.redis.registry import RedisRegistry
-from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import Lane, Rejected, Uncertain
@@ -59,7 +59,7 @@ class Durable(World):
     def another(self) -> Engine:
         wire = self.wire()
         return Engine(
-            RedisStore(wire, lease_ms=60_000, clock=self.clock),
+            redis_store(wire, lease_ms=60_000, clock=self.clock),
             RedisRegistry(wire, clock=self.clock),
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),

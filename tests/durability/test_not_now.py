@@ -142,7 +142,7 @@ def test_a_redis_slower_than_we_wait_may_have_done_it_and_the_same_request_is_th
         slow.client() as other,
     ):
         world.place(key="known")
-        store = world.engine.store
+        store = world.engine.store.records
         save, orders = store.commit, lambda: len(other.keys("ce:*:order:*"))
 
         def commit(commits, **more):

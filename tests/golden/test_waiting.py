@@ -12,7 +12,7 @@ from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.registry import RedisRegistry
-from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.doctor import records
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.records import Wanted
@@ -68,7 +68,7 @@ class Since(World):
         wire = Wire(self.client, proves=True, replicas=0)
         registry = RedisRegistry(wire, clock=self.clock)
         return Engine(
-            RedisStore(wire, lease_ms=LEASE, clock=self.clock, seal=Seal(SECRET, registry.sealed_since)),
+            redis_store(wire, lease_ms=LEASE, clock=self.clock, seal=Seal(SECRET, registry.sealed_since)),
             registry,
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),

@@ -106,7 +106,7 @@ def live(then):
     then.asked("inbox: stop")
     then.asked("inbox: report")
     then.place("question in flight")
-    world.engine.store.lease(Lane.SMS, 100)
+    world.engine.store.lanes.lease(Lane.SMS, 100)
     then.asked("activation due")
     then.activating("notification due", Accepted("act"))
     then.say("activation due", "是")

@@ -75,7 +75,7 @@ def test_no_activation_is_handed_out_after_a_stop_was_acknowledged(world):
     world.engine.receive([said("是", number, "yes") for number in NUMBERS])
     world.run(Lane.INBOUND)
     world.clock.forward(seconds=1)
-    assert world.engine.store.depths()[Lane.ACTIVATION].due == RACES
+    assert world.engine.store.lanes.depths()[Lane.ACTIVATION].due == RACES
     acknowledged: dict[str, float] = {}
     handed_out: dict[str, float] = {}
     desk, worker = world.another(), world.another()
@@ -88,7 +88,7 @@ def test_no_activation_is_handed_out_after_a_stop_was_acknowledged(world):
     def lease():
         for _ in range(50 * RACES):
             asked_at = perf_counter()
-            for leased in worker.store.lease(Lane.ACTIVATION, 1):
+            for leased in worker.store.lanes.lease(Lane.ACTIVATION, 1):
                 if not leased.barred:
                     handed_out[leased.order.id] = asked_at
             if len(acknowledged) == RACES:

@@ -147,7 +147,7 @@ class Play:
         self.world.engine.refuse(RefusalAsked(NUMBER, carrier, "voice", "A1024"))
 
     def on_leases(self, _lost: str, lane: str) -> None:
-        self.world.engine.store.lease(Lane(lane), 100)
+        self.world.engine.store.lanes.lease(Lane(lane), 100)
         self.world.clock.forward(seconds=61)
 
     def on_break(self, name: str) -> None:

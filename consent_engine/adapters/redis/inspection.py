@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 from redis.exceptions import ResponseError
 
+from consent_engine.adapters.redis.cells import apart
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.codec import pairs
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.sharded_store import apart
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.sms import REPEATED

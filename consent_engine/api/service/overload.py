@@ -58,7 +58,7 @@ class Admission:
         self._under_way -= 1
 
     async def _look(self) -> None:
-        depths = await self._ask(lambda engine: engine.store.depths())
+        depths = await self._ask(lambda engine: engine.lanes.depths())
         # Who is under way may not stand in a lane yet.
         self._room = room(depths, self._most, self._patience) - self._under_way
 

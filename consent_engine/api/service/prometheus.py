@@ -140,17 +140,17 @@ def of_store(look: Look) -> Iterator[Metric]:
 def look_at(engine: Engine) -> Look:
     """What the store knows now."""
     now = engine.registry.now()
-    placed = {"today": engine.store.funnel(_day(now)), "yesterday": engine.store.funnel(_day(now, 1))}
+    placed = {"today": engine.lists.funnel(_day(now)), "yesterday": engine.lists.funnel(_day(now, 1))}
     workers = len(engine.registry.workers(HEARD_WITHIN_MS))
-    held = engine.store.tally(Kind.SUSPECTED)
+    held = engine.lists.tally(Kind.SUSPECTED)
     counted = engine.registry.counted()
     clocks = clocks_seen(engine.registry)
-    return Look(engine.store.depths(), placed, workers, counted, _archive_up(engine), held, now, clocks)
+    return Look(engine.lanes.depths(), placed, workers, counted, _archive_up(engine), held, now, clocks)
 
 
 def _archive_up(engine: Engine) -> bool:
     try:
-        engine.store.versions([NOBODY])  # not in the store: so the archive is asked
+        engine.lookup.versions([NOBODY])  # not in the store: so the archive is asked
     except ArchiveUnavailable:
         return False
     return True

@@ -123,7 +123,7 @@ class Streams:
 
 def changes(engine: Engine, known: dict[str, int]) -> tuple[dict[str, int], dict[str, Order]]:
     """The versions that differ from what is known, and those orders."""
-    found = dict(zip(known, engine.store.versions(list(known)), strict=True))
+    found = dict(zip(known, engine.lookup.versions(list(known)), strict=True))
     changed = {order_id: version for order_id, version in found.items() if version != known[order_id]}
-    orders = engine.store.load(list(changed))[1] if changed else {}
+    orders = engine.lookup.load(list(changed))[1] if changed else {}
     return changed, orders

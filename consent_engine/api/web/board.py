@@ -74,15 +74,15 @@ def look(engine: Engine) -> dict[str, Any]:
     now = engine.registry.now()
     day = _EPOCH + timedelta(milliseconds=now)
     midnight = day.replace(hour=0, minute=0, second=0, microsecond=0)
-    funnel = engine.store.funnel(f"{day:%Y-%m-%d}")
-    stuck = engine.store.stuck(MOST_SHOWN + 1)
+    funnel = engine.lists.funnel(f"{day:%Y-%m-%d}")
+    stuck = engine.lanes.stuck(MOST_SHOWN + 1)
     return {
         "at": instant(now),
         "since": instant((midnight - _EPOCH) // timedelta(milliseconds=1)),
         "funnel": {state.value: max(0, funnel.get(state, 0)) for state in State},
         "lanes": [
             {"lane": lane.value, "due": d.due, "late_ms": d.late, "parked": d.parked, "waiting": d.waiting}
-            for lane, d in engine.store.depths().items()
+            for lane, d in engine.lanes.depths().items()
         ],
         "workers": [{"name": n, "told": t} for n, t in sorted(engine.registry.workers(HEARD_WITHIN_MS).items())],
         "stuck": _stuck(engine, stuck[:MOST_SHOWN]),
@@ -92,7 +92,7 @@ def look(engine: Engine) -> dict[str, Any]:
 
 def _stuck(engine: Engine, found: list[Stuck]) -> list[dict[str, Any]]:
     ids = {owner: sorted({each.id for each in found if each.owner is owner}) for owner in Owner}
-    _, orders, lines = engine.store.live(ids[Owner.ORDER], ids[Owner.LINE])
+    _, orders, lines = engine.records.live(ids[Owner.ORDER], ids[Owner.LINE])
     rows = []
     for each in found:
         record = orders.get(each.id) if each.owner is Owner.ORDER else lines.get(each.id)

@@ -200,13 +200,13 @@ def test_one_look_serves_all_streams(door):
 
     def engines():
         engine = door.installation.engine()
-        versions = engine.store.versions
+        versions = engine.lookup.versions
 
         def counted(ids):
             looks.append((threading.current_thread().name, list(ids)))
             return versions(ids)
 
-        engine.store.versions = counted
+        engine.lookup.versions = counted
         return engine
 
     door.serve(engines)
@@ -249,7 +249,7 @@ def test_without_the_store_a_stream_waits_and_goes_on(door, monkeypatch):
 
     def engines():
         engine = door.installation.engine()
-        versions = engine.store.versions
+        versions = engine.lookup.versions
 
         def gone(ids):
             asked.append(away.is_set())
@@ -257,7 +257,7 @@ def test_without_the_store_a_stream_waits_and_goes_on(door, monkeypatch):
                 raise StoreUnavailable("gone")
             return versions(ids)
 
-        engine.store.versions = gone
+        engine.lookup.versions = gone
         return engine
 
     door.serve(engines)
@@ -281,7 +281,7 @@ def test_a_look_that_fails_is_a_defect_and_ends_no_stream(door, monkeypatch):
 
     def engines():
         engine = door.installation.engine()
-        versions = engine.store.versions
+        versions = engine.lookup.versions
 
         def fails_once(ids):
             if not failed:
@@ -289,7 +289,7 @@ def test_a_look_that_fails_is_a_defect_and_ends_no_stream(door, monkeypatch):
                 raise RuntimeError(NUMBER)
             return versions(ids)
 
-        engine.store.versions = fails_once
+        engine.lookup.versions = fails_once
         return engine
 
     door.serve(engines)

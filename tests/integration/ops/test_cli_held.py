@@ -59,7 +59,7 @@ def test_a_group_is_decided_and_one_of_them_by_its_id(door, consent):
     assert (done.returncode, done.stdout) == (0, "decided\t2\ngone\t0\nown_call\t0\n"), done.stderr
     done = consent(*other["ids"], "--refusal", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, {"decided": 1, "gone": 0, "own_call": 0})
-    assert [row.restriction.carrier for row in door.engine.store.restrictions("refused", None, 9)] == ["mobile"]
+    assert [row.restriction.carrier for row in door.engine.store.lists.restrictions("refused", None, 9)] == ["mobile"]
     again = consent(*other["ids"], "--refusal")
     assert (again.returncode, again.stdout) == (1, "decided\t0\ngone\t1\nown_call\t0\n")
     assert again.stderr == "consent: not all of it is decided: `consent held` shows what is held now\n"

@@ -1,5 +1,6 @@
 """`consent doctor` finds each thing that endangers a promise, names it, and mends what is surely missing; no more."""
 
+import dataclasses
 import math
 from collections import Counter
 from time import time
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.codec import DUE, PREFIX, inbox_key
 from consent_engine.adapters.redis.inspection import RedisSurvey
-from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import records, server, setup, work
 from consent_engine.doctor.findings import Level
@@ -65,11 +66,11 @@ def write(world, order, **change):
     put, drop, fields = change.pop("put", ()), change.pop("drop", ()), change.pop("fields", {})
     fresh = world.engine.show(order.id)
     changed = OrderChange(replace(fresh, **change), fresh.version, fresh.state, fields, put, drop)
-    assert world.engine.store.commit([Commit("", order=changed)]) == ["ok"]
+    assert world.engine.store.records.commit([Commit("", order=changed)]) == ["ok"]
 
 
 def write_line(world, line, **change):
-    assert world.engine.store.commit([Commit("", line=LineChange(line, **change))]) == ["ok"]
+    assert world.engine.store.records.commit([Commit("", line=LineChange(line, **change))]) == ["ok"]
 
 
 def member(order, effect):
@@ -121,8 +122,8 @@ def test_of_a_sound_store_it_finds_nothing_wrong_whatever_is_under_way(busy):
     assert wrong(busy) == []
     busy.run()
     assert wrong(busy) == []
-    states = Counter(order.state for order in busy.engine.store.load(
-        [order_id for order_id, _ in busy.engine.store.placed(None, 100)])[1].values())  # fmt: skip
+    states = Counter(order.state for order in busy.engine.lookup.load(
+        [order_id for order_id, _ in busy.engine.lookup.placed(None, 100)])[1].values())  # fmt: skip
     assert len(states) >= 5, states
 
 
@@ -516,7 +517,7 @@ def test_a_refusal_that_was_put_back_stands_as_any_other(world, make):
     make(world)
     look(world, Wanted(all=True, mend=True))
     assert not world.engine.dial(NUMBER, "mobile").callable
-    assert [each.line for each in world.engine.store.restrictions(StandsAs.REFUSED, None, 9)] == [line_of(world)]
+    assert [each.line for each in world.engine.store.lists.restrictions(StandsAs.REFUSED, None, 9)] == [line_of(world)]
     world.run()
     assert wrong(world) == []
 
@@ -573,12 +574,12 @@ def test_what_was_put_back_is_done_once(world):
 
 def test_what_is_in_somebodys_hands_is_due_again_only_when_his_lease_is_over(world):
     order = confirmed(world)
-    [leased] = world.engine.store.lease(Lane.ACTIVATION, 1)
+    [leased] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
     world.client.zrem(DUE[Lane.ACTIVATION], member(order, ACTIVATE))
     look(world, Wanted(all=True, mend=True))
-    assert world.engine.store.lease(Lane.ACTIVATION, 1) == []
+    assert world.engine.store.lanes.lease(Lane.ACTIVATION, 1) == []
     world.clock.forward(LEASE)
-    [again] = world.engine.store.lease(Lane.ACTIVATION, 1)
+    [again] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
     assert again.lost
     assert again.token == leased.token + 1
 
@@ -601,23 +602,27 @@ def test_nothing_is_sent_or_switched_on_by_a_guess(world):
 
 
 class Moving:
-    """A store in which somebody else changes the record between our two looks."""
+    """Records that somebody else changes between our two looks."""
 
-    def __init__(self, store, *moves):
-        self._store, self._moves = store, iter(moves)
+    def __init__(self, records, *moves):
+        self._records, self._moves = records, iter(moves)
 
     def __getattr__(self, name):
-        return getattr(self._store, name)
+        return getattr(self._records, name)
 
-    def load(self, *args, **more):
-        found = self._store.load(*args, **more)
+    def live(self, *args, **more):
+        found = self._records.live(*args, **more)
         next(self._moves, lambda: None)()
         return found
 
 
+def moving(store, *moves):
+    return dataclasses.replace(store, records=Moving(store.records, *moves))
+
+
 def test_what_ends_between_two_looks_is_not_missing(world):
     order = confirmed(world)
-    store = Moving(world.engine.store, lambda: world.run(Lane.ACTIVATION))
+    store = moving(world.engine.store, lambda: world.run(Lane.ACTIVATION))
     looker = Looker(store, survey(world), LEASE, mend=True)
     looker.orders([order.id])
     assert (looker.found["undue"], looker.found["endless"], looker.mended) == ([], [], [])
@@ -631,7 +636,7 @@ def test_what_is_forgotten_between_two_looks_is_not_unheard(world):
         world.run(Lane.INBOUND)
         write_line(world, order.line, fields={f"o:{order.id}": ""})
 
-    looker = Looker(Moving(world.engine.store, settled_and_forgotten), survey(world), LEASE)
+    looker = Looker(moving(world.engine.store, settled_and_forgotten), survey(world), LEASE)
     looker.orders([order.id])
     assert looker.found["unheard"] == []
 
@@ -644,7 +649,7 @@ def test_what_the_archive_takes_between_two_looks_is_neither_gone_nor_dangling(w
         world.client.delete(f"{PREFIX}order:{order.id}")
         world.client.zrem(f"{PREFIX}placed", order.id)
 
-    looker = Looker(Moving(world.engine.store, archived), survey(world), LEASE)
+    looker = Looker(moving(world.engine.store, archived), survey(world), LEASE)
     looker.lines_of([order.line])
     looker.orders([order.id])
     assert dict(looker.found) == {"unreadable": [], "dangling": []}
@@ -652,7 +657,7 @@ def test_what_the_archive_takes_between_two_looks_is_neither_gone_nor_dangling(w
 
 def test_a_mend_that_comes_too_late_writes_nothing(world):
     order = world.engine.show(undue(world))
-    line = world.engine.store.load(lines=[order.line])[2][order.line]
+    line = world.engine.lookup.load(lines=[order.line])[2][order.line]
     write(world, order)
     looker = Looker(world.engine.store, survey(world), LEASE, mend=True)
     looker._put_back(order, line, Put(ACTIVATE, 0))  # noqa: SLF001 - what it read is old by now
@@ -665,7 +670,7 @@ def test_reservations_of_requests_that_died_are_told_when_they_are_old_and_alarm
         return look(world)[-1].what
 
     world.place()
-    world.engine.store.claim([("k1", "f", "1234deadbeef", "c", "")])
+    world.engine.store.reservations.claim([("k1", "f", "1234deadbeef", "c", "")])
     assert told() == "looked at 2 reservations, 0 without an order"
     world.clock.forward(hours=2)
     assert told().startswith("looked at 2 reservations, 1 without an order: ")
@@ -683,7 +688,7 @@ def test_it_goes_through_the_store_in_pieces(world):
     for n in range(3):
         world.place(f"138{n:08d}")
     wire = Watched(world.client, proves=False, replicas=0)
-    store = RedisStore(wire, lease_ms=60_000, clock=world.clock)
+    store = redis_store(wire, lease_ms=60_000, clock=world.clock)
     assert list(records.records(store, RedisSurvey(wire), LEASE, EVERYTHING, [].append))
     names = {str(call[0]) for call in asked}
     assert "KEYS" not in names
@@ -828,12 +833,12 @@ def test_the_stuck_list_is_counted_by_reason(world):
 
 def test_messages_that_answer_nothing_are_told_when_they_become_many(world):
     world.clock.now = int(world.client.time()[0]) * 1000 + 60_000  # what comes is stamped by the server
-    world.engine.store.unmatched([f"[{n}]" for n in range(10)])
+    world.engine.store.inbox.unmatched([f"[{n}]" for n in range(10)])
     at_work(world)
     assert of_work(world) == []
-    world.engine.store.unmatched([f'{{"why":"repeated","n":{n}}}' for n in range(10)])
+    world.engine.store.inbox.unmatched([f'{{"why":"repeated","n":{n}}}' for n in range(10)])
     assert of_work(world) == [], "a gateway that repeats itself is no sign of a wrong number"
-    world.engine.store.unmatched(["{}"])
+    world.engine.store.inbox.unmatched(["{}"])
     [found] = of_work(world)
     assert found.what == "11 messages of the last hour answered nothing of ours, 0 of the hour before"
     world.clock.forward(hours=1)

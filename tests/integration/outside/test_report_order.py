@@ -30,7 +30,7 @@ AS_ONE = {
 
 
 def read_now(world):
-    for leased in world.engine.store.lease(Lane.INBOUND, 9):
+    for leased in world.engine.store.lanes.lease(Lane.INBOUND, 9):
         drive(world.engine.store, [reading(leased, 5)])
 
 
@@ -119,7 +119,7 @@ def test_the_timeline_says_that_a_question_is_here_once_every_part_is(world):
 
 def parts_of(world, order, effect="confirmation.1"):
     """What is counted of the parts of an SMS: (taken, here, lost)."""
-    found = part_reports(world.engine.store, order.line, order.id)
+    found = part_reports(world.engine.records, order.line, order.id)
     return [(each.taken, each.here, each.lost) for sms, each in found if sms == effect]
 
 
@@ -222,7 +222,7 @@ def test_what_is_counted_goes_after_its_time_and_what_is_too_much_too(world, ask
     for n in range(1, MOST_SMS + 9):
         report_part(world, asked, 1, HERE, effect=f"help.{n}")
     world.run()
-    assert len(list(part_reports(world.engine.store, asked.line, asked.id))) == MOST_SMS
+    assert len(list(part_reports(world.engine.records, asked.line, asked.id))) == MOST_SMS
 
 
 def test_a_count_that_nobody_can_read_begins_anew(world, asked):
@@ -243,10 +243,10 @@ def test_a_part_of_a_lines_own_sms_settles_no_doubt_and_all_of_them_do(world):
     [sms] = world.gateway.sent
     line = sms.ref.split(".")[0]
     for n in (1, 2):
-        assert world.engine.store.load(lines=[line])[2][line].effects
+        assert world.engine.records.live(lines=[line])[2][line].effects
         report = DeliveryReport("test", sms.ref, "m1", TAKEN, n, 2, alone=True)
         world.engine.receive([report])
         read_now(world)
-    known = world.engine.store.load(lines=[line])[2][line]
+    known = world.engine.records.live(lines=[line])[2][line]
     assert [effect for effect in known.effects if effect.startswith("sms.")] == []
     assert known.reports == {}

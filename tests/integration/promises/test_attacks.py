@@ -130,7 +130,7 @@ def test_a_failed_report_does_not_settle_over_a_reply_far_behind_it(world):
 
 def test_a_lease_is_given_back_though_the_order_changed_meanwhile(world):
     order = world.place()
-    [leased] = world.engine.store.lease(Lane.SMS, 1)
+    [leased] = world.engine.store.lanes.lease(Lane.SMS, 1)
     world.say("嗯")
     world.run(Lane.INBOUND)
     drive(world.engine.store, [giving_back(leased, world.clock.now)])
@@ -164,7 +164,7 @@ def test_what_was_just_asked_is_not_late_by_decades(world):
     two_asked(world)
     world.say("是")
     world.run(Lane.INBOUND)
-    assert world.engine.store.depths()[Lane.SMS].late < 1_000
+    assert world.engine.store.lanes.depths()[Lane.SMS].late < 1_000
 
 
 def test_the_history_of_a_finished_order_is_bounded_too(world):
@@ -200,7 +200,7 @@ def test_the_only_attempt_failed_after_a_report_had_proved_it(world):
 
 def test_a_failed_report_before_the_gateways_answer_counts_after_it(world):
     order = world.place()
-    [leased] = world.engine.store.lease(Lane.SMS, 1)
+    [leased] = world.engine.store.lanes.lease(Lane.SMS, 1)
     world.report(order, Delivery.FAILED)
     world.run(Lane.INBOUND)
     ended = Ended(leased.effect, leased.token, Accepted("m1"))

@@ -32,7 +32,7 @@ HOUR = 3_600_000
 
 def dies_after(engine, commits):
     """Let an engine save so many commits more, and then be gone."""
-    save, left = engine.store.commit, [commits]
+    save, left = engine.store.records.commit, [commits]
 
     def commit(some, **more):
         if left[0] < len(some):
@@ -40,20 +40,20 @@ def dies_after(engine, commits):
         left[0] -= len(some)
         return save(some, **more)
 
-    engine.store.commit = commit
+    engine.store.records.commit = commit
     return engine
 
 
 def happens_before_the_next_commit(engine, what):
     """Let something happen between the reading and the writing of an engine, once."""
-    save, todo = engine.store.commit, [what]
+    save, todo = engine.store.records.commit, [what]
 
     def commit(some, **more):
         if todo:
             todo.pop()()
         return save(some, **more)
 
-    engine.store.commit = commit
+    engine.store.records.commit = commit
 
 
 # -- placing ----------------------------------------------------------------------------------------------------------
@@ -227,7 +227,7 @@ def test_a_broken_effect_stops_no_other_and_stands_on_the_stuck_list(world):
 def test_a_lease_given_back_leaves_the_effect_as_it_was(world):
     order = world.place()
     before = world.engine.show(order.id).effects
-    [leased] = world.engine.store.lease(Lane.SMS, 1)
+    [leased] = world.engine.store.lanes.lease(Lane.SMS, 1)
     drive(world.engine.store, [giving_back(leased, world.clock.now)])
     assert world.engine.show(order.id).effects == before
     world.run()
@@ -295,7 +295,7 @@ def test_a_question_whose_refusal_is_known_is_not_asked_again_though_its_lease_i
     world.gateway.answers = [answered]
     world.run(Lane.SMS)
     world.clock.forward(seconds=1)
-    assert world.engine.store.lease(Lane.SMS, 1)
+    assert world.engine.store.lanes.lease(Lane.SMS, 1)
     world.clock.forward(seconds=61)
     world.run()
     assert (world.state(order), len(world.texts("confirmation"))) == ("undeliverable", 1)
@@ -312,7 +312,7 @@ def test_orders_of_many_numbers_go_their_ways_together():
     ends = [world.state(order) for order in orders]
     assert ends == ["notified", "declined", "declined", "awaiting_reply"] * 10
     day = "2025-11-24"
-    counts = world.engine.store.funnel(day)
+    counts = world.engine.store.lists.funnel(day)
     assert {state.value: n for state, n in counts.items() if n} == {
         "notified": 10,
         "declined": 20,

@@ -69,7 +69,7 @@ def test_an_activation_that_names_another_carrier_than_its_order_passes_no_gate(
     world.client.zadd(DUE[Lane.ACTIVATION], {f"o:{order.id}:{ACTIVATE}": 1})
     world.run(Lane.ACTIVATION)
     assert world.bss.asked == []
-    assert [each.id for each in world.engine.store.stuck(9)] == [order.id]
+    assert [each.id for each in world.engine.store.lanes.stuck(9)] == [order.id]
     assert "does not follow" in world.engine.show(order.id).effects[ACTIVATE].why
 
 
@@ -100,7 +100,7 @@ def test_a_yes_from_before_a_stop_is_no_activation_when_it_is_read_after_it(worl
     world.say("是")
     world.clock.forward(1)
     world.say("TD")
-    [line] = world.engine.store.lease(Lane.INBOUND, 1)
+    [line] = world.engine.store.lanes.lease(Lane.INBOUND, 1)
     assert [message.barred for message in line.unread] == [(), ()]
     world.clock.forward(seconds=61)
     world.run(Lane.INBOUND)
@@ -177,7 +177,7 @@ def test_an_activation_that_an_older_program_put_is_barred_and_goes_on_as_any(wo
     world.client.hset(world.cell.order(order.id), f"f:{ACTIVATE}", "[]")
     world.engine.refuse(RefusalAsked(NUMBER, "telecom", "voice", "A1024"))
     world.run(Lane.INBOUND)
-    [leased] = world.engine.store.lease(Lane.ACTIVATION, 1)
+    [leased] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
     assert leased.barred == ("telecom",)
     world.clock.forward(seconds=61)
     world.run()
@@ -190,19 +190,19 @@ def test_what_is_barred_is_looked_at_every_second_only_while_somebody_may_read_w
     world.say("TD")
     line = world.engine.line(NUMBER).id
     world.client.hset(world.cell.line(line), "f:read", read)
-    assert world.engine.store.lease(Lane.ACTIVATION, 1) == []
+    assert world.engine.store.lanes.lease(Lane.ACTIVATION, 1) == []
     due = world.client.zscore(DUE[Lane.ACTIVATION], f"o:{order.id}:{ACTIVATE}")
     assert due == world.clock.now + again_after
 
 
 def test_what_has_begun_goes_on_under_a_restriction(world):
     order = confirmed(world)
-    [leased] = world.engine.store.lease(Lane.ACTIVATION, 1)
+    [leased] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
     world.say("TD")
     world.run(Lane.INBOUND)
     assert world.triggers(order)[-1] == "replied_late"
     world.clock.forward(seconds=61)
-    [again] = world.engine.store.lease(Lane.ACTIVATION, 1)
+    [again] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
     assert (again.lost, again.barred, again.token) == (True, (), leased.token + 1)
     doubt = Ended(ACTIVATE, again.token, Uncertain("lease lost"))
     held = Held(Owner.ORDER, ACTIVATE, again.token)
@@ -215,7 +215,7 @@ def test_what_has_begun_goes_on_under_a_restriction(world):
 @pytest.mark.parametrize("word", ["TD", "否"])
 def test_a_word_that_came_during_a_call_that_surely_did_nothing_takes_the_order_back(world, word):
     order = confirmed(world)
-    [leased] = world.engine.store.lease(Lane.ACTIVATION, 1)
+    [leased] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
     world.say(word)
     world.run(Lane.INBOUND)
     ended = Ended(ACTIVATE, leased.token, Unavailable("503"))
@@ -463,7 +463,7 @@ def test_what_is_written_while_an_older_timer_ends_has_its_day_and_no_more(world
     assert world.engine.decide_held(held_ids(world), refusal=False, by="ops-1", reason="asks for the price").decided
     world.run()
     world.clock.forward(hours=24)
-    [timer] = world.engine.store.lease(Lane.TIMER, 1)
+    [timer] = world.engine.store.lanes.lease(Lane.TIMER, 1)
     world.say(COMPLAINT)
     drive(world.engine.store, [overdue(timer, ("mobile",))])
     world.clock.forward(hours=25)
@@ -534,7 +534,7 @@ def test_a_decision_names_the_newest_act_that_was_seen(world):
     )
     world.clock.forward(1)
     world.say("骗子，我要报警")
-    [stored] = world.engine.store.receive([decides])
+    [stored] = world.engine.store.inbox.receive([decides])
     assert (stored.is_new, stored.gone) == (False, True)
     assert not world.engine.dial(NUMBER, "mobile").callable
 

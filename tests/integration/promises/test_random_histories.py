@@ -294,7 +294,7 @@ class Promises(Judge, RuleBasedStateMachine):
     def refuse_while_placing(self, number, plan, words):
         """The refusal comes between the look and the writing."""
         desk = self.world.another()
-        save, todo = desk.store.commit, [True]
+        save, todo = desk.store.records.commit, [True]
 
         def commit(some, **more):
             if todo:
@@ -308,7 +308,7 @@ class Promises(Judge, RuleBasedStateMachine):
 
         if self.model.n % 4:  # not too often: nothing can be placed afterwards
             return
-        desk.store.commit = commit
+        desk.store.records.commit = commit
         wanted = Placing("desk", f"racing-{self.model.n}", self.world.request(number, plan))
         try:
             desk.place(wanted)
@@ -465,12 +465,12 @@ class Promises(Judge, RuleBasedStateMachine):
 
     @rule(lane=st.sampled_from(Lane), n=st.integers(1, 3))
     def leased_and_died(self, lane, n):
-        self.engine.store.lease(lane, n)
+        self.engine.store.lanes.lease(lane, n)
 
     @rule(lane=st.sampled_from([Lane.INBOUND, Lane.TIMER]), commits=st.integers(0, 3))
     def died_between_commits(self, lane, commits):
         dying = self.world.another()
-        save, left = dying.store.commit, [commits]
+        save, left = dying.store.records.commit, [commits]
 
         def commit(some, **more):
             fits = some[: left[0]]
@@ -480,7 +480,7 @@ class Promises(Judge, RuleBasedStateMachine):
                 raise StoreUnavailable("killed")
             return words
 
-        dying.store.commit = commit
+        dying.store.records.commit = commit
         try:
             self.perform(lane, dying)
         except StoreUnavailable:

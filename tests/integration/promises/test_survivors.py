@@ -4,7 +4,7 @@ import pytest
 from fakeredis import FakeRedis
 
 from consent_engine.adapters.redis.client import Wire
-from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.admit import Sale
 from consent_engine.domain.effects import Lane, Unavailable, Uncertain
 from consent_engine.domain.offer.policy import Policy
@@ -31,9 +31,9 @@ def engine_like(one, store, **more):
 
 def test_whoever_was_too_slow_takes_nothing_from_the_one_who_holds_it_now(world):
     order = world.place()
-    [slow] = world.engine.store.lease(Lane.SMS, 1)
+    [slow] = world.engine.store.lanes.lease(Lane.SMS, 1)
     world.clock.forward(seconds=60)
-    [holder] = world.another().store.lease(Lane.SMS, 1)
+    [holder] = world.another().store.lanes.lease(Lane.SMS, 1)
     assert (slow.token, holder.token) == (1, 2)
     ended = Ended(QUESTION, slow.token, Unavailable("busy"))
     held = Held(Owner.ORDER, QUESTION, slow.token)
@@ -41,7 +41,7 @@ def test_whoever_was_too_slow_takes_nothing_from_the_one_who_holds_it_now(world)
     assert world.engine.show(order.id).effects[QUESTION] == holder.order.effects[QUESTION]
     assert world.triggers(order) == ["ended_late"]
     world.clock.forward(seconds=59)
-    assert world.engine.store.lease(Lane.SMS, 1) == []
+    assert world.engine.store.lanes.lease(Lane.SMS, 1) == []
 
 
 def test_an_outcome_recorded_after_the_clock_stepped_back_moves_no_instant_of_its_line_back(world):
@@ -83,7 +83,7 @@ def test_a_timer_that_finds_an_unread_message_waits_for_it_and_stops_nothing(wor
 
 def test_an_early_yes_is_void_once_the_question_went_out_again(world):
     order = world.place()
-    [leased] = world.engine.store.lease(Lane.SMS, 1)
+    [leased] = world.engine.store.lanes.lease(Lane.SMS, 1)
     world.clock.forward(seconds=1)
     world.say("是")
     world.run(Lane.INBOUND)
@@ -107,9 +107,9 @@ def test_what_was_still_to_be_said_goes_with_an_order_that_settles(world):
 def test_a_lift_that_is_proven_again_after_its_line_has_gone_makes_none(world):
     world.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "desk"))
     line, store, now = world.engine.line(NUMBER), world.engine.store, world.clock.now
-    assert store.lift(line.id, "mobile", now, "kept") is LiftedWord.OK
+    assert store.records.lift(line.id, "mobile", now, "kept") is LiftedWord.OK
     world.client.delete(world.cell.line(line.id))
-    assert store.lift(line.id, "mobile", now, "kept") is LiftedWord.OK
+    assert store.records.lift(line.id, "mobile", now, "kept") is LiftedWord.OK
     assert not world.client.exists(world.cell.line(line.id))
 
 
@@ -178,7 +178,7 @@ DONE = {
     "cancelled": lambda world, order: world.engine.cancel(order.id, "A1024", "why"),
     "asked again": lambda world, order: world.engine.resend(order.id, "A1024"),
     "revoked": lambda world, _: world.engine.revoke("5g-smart-199", "admin"),
-    "begun to activate": lambda world, _: world.engine.store.lease(Lane.ACTIVATION, 1),
+    "begun to activate": lambda world, _: world.engine.store.lanes.lease(Lane.ACTIVATION, 1),
 }
 
 
@@ -190,7 +190,7 @@ def test_nothing_is_told_as_done_that_could_not_be_proven(world, what):
         world.say("是")
         world.run(Lane.INBOUND)
     # fakeredis knows no WAITAOF: nothing it takes can be proven.
-    unproven = RedisStore(Wire(world.client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock)
+    unproven = redis_store(Wire(world.client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock)
     world.engine = engine_like(world.engine, unproven)
     with pytest.raises(NotDurable):
         DONE[what](world, order)

@@ -17,7 +17,7 @@ def waits(world, order, commit, name, **more):
     kept = KEPT[commit][name].replace("04b2aabbccddeeff00112233445566", order.id)
     kept = kept.replace('"sub":"12"', '"sub":""').replace("345", order.doc.code)
     kept = kept.replace("1764000000000", str(world.clock.now))
-    world.engine.store.receive([Posted(order.line, NUMBER, "before", kept, **more)])
+    world.engine.store.inbox.receive([Posted(order.line, NUMBER, "before", kept, **more)])
     world.run()
     return world.state(order)
 

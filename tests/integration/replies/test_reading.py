@@ -15,7 +15,7 @@ from tests.integration.promises.test_engine import OTHER, SECOND, dies_after
 
 def lose_leases(world, lane, times=1):
     for _ in range(times):
-        world.engine.store.lease(lane, 100)
+        world.engine.store.lanes.lease(lane, 100)
         world.clock.forward(seconds=61)
 
 

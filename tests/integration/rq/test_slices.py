@@ -58,16 +58,16 @@ def test_a_slice_without_time_left_wakes_others(world):
 def test_what_a_slice_made_due_before_the_store_failed_is_not_forgotten(world):
     asked(world)
     performer = world.engine.performer
-    lease = world.engine.store.lease
+    lease = world.engine.store.lanes.lease
 
     def once(lane, most):
-        world.engine.store.lease = broken
+        world.engine.store.lanes.lease = broken
         return lease(lane, most)
 
     def broken(lane, most):
         raise StoreUnavailable("gone")
 
-    world.engine.store.lease = once
+    world.engine.store.lanes.lease = once
     with pytest.raises(StoreUnavailable):
         world.runner.run(performer.perform_on(Lane.INBOUND, 5, Lane))
     assert world.queue.woken == [Lane.ACTIVATION]
@@ -75,14 +75,14 @@ def test_what_a_slice_made_due_before_the_store_failed_is_not_forgotten(world):
 
 def test_what_was_done_is_told_though_the_store_fails_in_the_next_lane(world):
     asked(world)
-    lease = world.engine.store.lease
+    lease = world.engine.store.lanes.lease
 
     def gone(lane, most):
         if lane is Lane.ACTIVATION:
             raise StoreUnavailable("gone")
         return lease(lane, most)
 
-    world.engine.store.lease = gone
+    world.engine.store.lanes.lease = gone
     tallies = slice_of(world, Lane.INBOUND)
     assert dict(tallies[Lane.INBOUND].counts) == {"performed": 1, "messages": 1}
     assert world.queue.woken == [Lane.ACTIVATION]

@@ -306,7 +306,7 @@ class Engine:
 
     def __init__(self, tally):
         self.tally, self.woken = tally, []
-        self.performer = self.queue = self.store = self
+        self.performer = self.queue = self.lanes = self
 
     async def perform_on(self, lane, seconds, lanes):
         return {lane: self.tally}

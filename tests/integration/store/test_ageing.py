@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from consent_engine.adapters.redis.client import Wire
-from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.effects import WAKE_LINE, Lane
 from consent_engine.domain.line.line import STRANGER_MS
 from consent_engine.domain.msisdn import Msisdn
@@ -105,13 +105,13 @@ def test_a_lease_that_was_lost_lets_nothing_go(world):
     world.run()
     world.clock.forward(hours=DAYS)
     store = world.engine.store
-    [old] = store.lease(Lane.TIMER, 9)
+    [old] = store.lanes.lease(Lane.TIMER, 9)
     world.clock.forward(seconds=61)
-    [new] = store.lease(Lane.TIMER, 9)
+    [new] = store.lanes.lease(Lane.TIMER, 9)
     now = world.clock.now
-    assert store.age([(old.line.id, old.token)], now) == [Aged.LOST]
-    assert store.age([(new.line.id, new.token)], now) == [Aged.OK]
-    assert store.age([(new.line.id, new.token)], now) == [Aged.LOST], "again does no harm"
+    assert store.retirement.age([(old.line.id, old.token)], now) == [Aged.LOST]
+    assert store.retirement.age([(new.line.id, new.token)], now) == [Aged.OK]
+    assert store.retirement.age([(new.line.id, new.token)], now) == [Aged.LOST], "again does no harm"
     assert lines(world) == []
 
 
@@ -123,24 +123,24 @@ def kept(world):
 
 
 def store_of(world, **more):
-    return RedisStore(Wire(world.client, proves=False, replicas=0), lease_ms=60_000, **more)
+    return redis_store(Wire(world.client, proves=False, replicas=0), lease_ms=60_000, **more)
 
 
 @pytest.fixture
 def aside(world):
     """A world with 250 messages that answered nothing."""
     for n in range(250):
-        world.engine.store.unmatched([f'{{"n":{n}}}'])
+        world.engine.store.inbox.unmatched([f'{{"n":{n}}}'])
     return world
 
 
 def test_what_is_younger_than_evidence_is_kept_stays(aside):
-    assert store_of(aside).trim() == 0
+    assert store_of(aside).inbox.trim() == 0
     assert len(kept(aside)) == 250
 
 
 def test_what_is_older_than_evidence_is_kept_goes(aside):
-    assert store_of(aside, keep=PAST).trim() == 250
+    assert store_of(aside, keep=PAST).inbox.trim() == 250
     assert kept(aside) == []
 
 
@@ -163,14 +163,14 @@ def decided(world):
 
 
 def test_what_is_told_of_a_lifting_stays_as_long_as_records_do(decided):
-    assert store_of(decided).trim() == 0
+    assert store_of(decided).inbox.trim() == 0
     assert len(told_of_liftings(decided)) == 252
-    assert store_of(decided, keep=PAST).trim() == 252
+    assert store_of(decided, keep=PAST).inbox.trim() == 252
     assert told_of_liftings(decided) == []
 
 
 def test_of_too_many_liftings_the_oldest_go(decided):
-    assert decided.engine.store.trim(2) == 250
+    assert decided.engine.store.inbox.trim(2) == 250
     assert [each["evidence"] for each in told_of_liftings(decided)] == ["form", "a question"]
 
 
@@ -182,14 +182,14 @@ def test_the_words_of_a_suspicion_that_was_none_stay_only_where_messages_age(dec
 
 
 def test_of_too_many_the_oldest_go(aside):
-    assert aside.engine.store.trim(100) == 150
+    assert aside.engine.store.inbox.trim(100) == 150
     assert kept(aside) == list(range(150, 250))
 
 
 def test_a_worker_trims_by_its_clock(world):
     trimmed = threading.Event()
     engine = world.another()
-    engine.store.trim = lambda: trimmed.set() or 0
+    engine.store.inbox.trim = lambda: trimmed.set() or 0
     clock = Clock(lambda: engine, "w", tuple(Lane), 1.0, tick_s=0.01)
     clock.start()
     try:

@@ -28,7 +28,7 @@ from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.codec import DUE
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.redis.registry import RedisRegistry
-from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.rq_queue import MOST_QUEUED, RqQueue, connect_rq
 from consent_engine.domain.admission.admit import Sale, Terms
 from consent_engine.domain.admission.request import Placing
@@ -152,7 +152,7 @@ class Wired(World):
 
     def over(self, wire) -> Engine:
         return Engine(
-            RedisStore(wire, lease_ms=60_000, clock=self.clock),
+            redis_store(wire, lease_ms=60_000, clock=self.clock),
             RedisRegistry(wire, clock=self.clock),
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
@@ -184,7 +184,7 @@ class Wired(World):
                 wire.client = self.client
 
     def due(self):
-        return {lane: depth.due for lane, depth in self.seen.store.depths().items()}
+        return {lane: depth.due for lane, depth in self.seen.store.lanes.depths().items()}
 
     def slice(self, *lanes):
         """What a worker does when a wake-up comes. What it could not lease, or no longer knows of, is due again."""
@@ -235,7 +235,7 @@ class Wired(World):
             assert replay(kept) == (kept["state"], kept["head"], int(kept.get("reply_by", 0)))
             ops = [event.op for event in order.events]
             assert len(ops) == len(set(ops)), "an event stands twice"
-        funnel = self.seen.store.funnel("2025-11-24")
+        funnel = self.seen.store.lists.funnel("2025-11-24")
         counted = {state: n for state, n in funnel.items() if n}
         assert counted == Counter(order.state for order in orders), "the funnel counts the orders"
         assert self.direct.zcard("ce:{0}:placed") == len(orders)
@@ -537,7 +537,7 @@ def test_a_lease_whose_answer_was_lost_is_never_called_in_that_lease(proxy, dire
         with w.under(first_with(b"due:sms", SWALLOW)), pytest.raises(StoreUnavailable):
             w.slice(Lane.SMS)
         assert proxy.fired() == 1
-        [order] = w.seen.store.open_orders(1)
+        [order] = w.seen.store.lists.open_orders(1)
         assert w.seen.show(order).question.attempts == 1, "the lease was taken, and nobody knew"
         w.slice(Lane.SMS)
         w.clock.forward(seconds=61)
@@ -647,7 +647,7 @@ def test_while_the_store_is_slow_the_door_says_503_and_then_goes_on_by_itself(pr
         engine = door.installation.engine()
         wire = Wire(connect(f"redis://127.0.0.1:{proxy.port}", 2 * TIMEOUT_S), proves=True, replicas=0)
         return Engine(
-            RedisStore(wire, lease_ms=60_000), RedisRegistry(wire), engine.queue, engine.outside, engine.terms,
+            redis_store(wire, lease_ms=60_000), RedisRegistry(wire), engine.queue, engine.outside, engine.terms,
             FULL_SECRET,
         )  # fmt: skip
 
@@ -669,7 +669,7 @@ def test_while_the_store_is_slow_the_door_says_503_and_then_goes_on_by_itself(pr
         assert door.post("inbound", reply()).status_code == 200
         assert door.orders() == 2
         days = [key.rpartition(":")[2] for key in door.redis.keys("ce:*:funnel:*")]
-        assert sum((Counter(door.engine.store.funnel(day)) for day in days), Counter()) == {State.AGREED: 2}
+        assert sum((Counter(door.engine.store.lists.funnel(day)) for day in days), Counter()) == {State.AGREED: 2}
         assert sum(door.redis.llen(key) for key in door.redis.keys("ce:*:inbox:*")) == 1
     finally:
         door.close()

@@ -39,7 +39,7 @@ def confirmed(world, *numbers):
 def goes_on_without(world, broken, sound):
     world.run(Lane.ACTIVATION)
     assert [each.order_id for each in world.bss.asked] == [sound.id]
-    assert [(each.id, each.effect) for each in world.engine.store.stuck(9)] == [(broken.id, ACTIVATE)]
+    assert [(each.id, each.effect) for each in world.engine.store.lanes.stuck(9)] == [(broken.id, ACTIVATE)]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_an_effect_that_no_line_wants_is_parked_and_stops_no_other(world, effect
     world.client.hset(world.cell.line(broken.line), f"f:{effect}", kept)
     world.client.zadd(world.cell.due[lane], {f"l:{broken.line}:{effect}": 1})
     world.run(lane)
-    assert world.engine.store.stuck(9)[0].effect == effect
+    assert world.engine.store.lanes.stuck(9)[0].effect == effect
     world.run(Lane.SMS)
     assert [sms.to for sms in world.gateway.sent if sms.purpose != "confirmation"] == []
     assert [world.state(order) for order in (broken, sound)] == ["awaiting_reply", "awaiting_reply"]
@@ -136,7 +136,7 @@ def test_words_of_a_newer_program_lose_no_refusal(world):
     newer = replace(order.doc, offer=Offer.read(replace(order.doc.offer, words=99).kept()))
     made, fields = opened(newer, order.person, order.line, "salt")
     world.client.delete(world.cell.order(order.id))
-    world.engine.store.commit([Commit("place", OrderChange(made, 0, None, fields))])
+    world.engine.store.records.commit([Commit("place", OrderChange(made, 0, None, fields))])
     assert world.engine.show(order.id).doc.words == 99
     posted = [
         Reply("test", "mo-1", Msisdn(ANOTHER), "10085", "TD"),

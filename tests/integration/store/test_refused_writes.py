@@ -12,7 +12,7 @@ from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.codec import DUE
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.registry import RedisRegistry
-from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.doctor.orders import Looker
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import WAKE_TOO_LATE, Lane, Rejected
@@ -126,9 +126,9 @@ def test_a_server_that_evicts_is_not_taken(client, policy):
 def test_without_the_replicas_that_were_asked_for_nothing_is_called_durable(client, monkeypatch):
     client.config_set("appendfsync", "always")
     monkeypatch.setattr("consent_engine.adapters.redis.client.PROOF_TIMEOUT_MS", 50)
-    store = RedisStore(Wire(client, proves=True, replicas=1), lease_ms=60_000)
+    store = redis_store(Wire(client, proves=True, replicas=1), lease_ms=60_000)
     with pytest.raises(NotDurable):
-        store.unmatched(["{}"])
+        store.inbox.unmatched(["{}"])
     client.config_set("appendfsync", "everysec")
 
 
@@ -136,13 +136,13 @@ def test_a_host_whose_clock_jumps_moves_nothing(client, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: 4_000_000_000.0)
     real = World(client, clock=lambda: 0)
     wire = Wire(client, proves=False, replicas=0)
-    real.engine.store, real.engine.registry = RedisStore(wire, lease_ms=60_000), RedisRegistry(wire)
+    real.engine.store, real.engine.registry = redis_store(wire, lease_ms=60_000), RedisRegistry(wire)
     real.engine.catalogue._registry = real.engine.registry  # noqa: SLF001 - the server's clock everywhere
     order = real.engine.place(_placing(real)).order
     seconds, _ = client.time()
     assert abs(order.doc.placed_at - seconds * 1000) < 5_000
     assert client.zscore(DUE[Lane.TIMER], f"o:{order.id}:{WAKE_TOO_LATE}") == order.ask_by
-    [leased] = real.engine.store.lease(Lane.SMS, 5)
+    [leased] = real.engine.store.lanes.lease(Lane.SMS, 5)
     assert abs(leased.at - seconds * 1000) < 5_000
     real.runner.close()
 

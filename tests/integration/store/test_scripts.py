@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.codec import DUE
 from consent_engine.adapters.redis.embedded.server import connect_or_start
-from consent_engine.adapters.redis.store import RedisStore
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import ACTIVATE, FRESH, READ, WAKE_TOO_LATE, Lane, Pending
 from consent_engine.domain.order.details import Parked
@@ -44,7 +44,7 @@ def world(request):
     client = connect(request.getfixturevalue("server").url) if real else FakeRedis(decode_responses=True)
     client.flushdb()
     made = World(client)
-    made.engine.store = RedisStore(Wire(client, proves=real, replicas=0), lease_ms=60_000, clock=made.clock)
+    made.engine.store = redis_store(Wire(client, proves=real, replicas=0), lease_ms=60_000, clock=made.clock)
     yield made
     made.runner.close()
     client.close()
@@ -80,7 +80,7 @@ def record(world, order):
 
 
 def one(store, commit, **more):
-    return store.commit([commit], **more)[0]
+    return store.records.commit([commit], **more)[0]
 
 
 # -- commit -----------------------------------------------------------------------------------------------------------
@@ -112,20 +112,20 @@ def test_only_what_is_called_a_new_order_is_created(world, store, order):
     for read in (order.version, 0):
         change = OrderChange(order, read, order.state, {"e1": "[]"}, (Put(WAKE_TOO_LATE, 9),))
         assert one(store, Commit("op", change)) is Word.STALE
-    assert store.prove([order.id]) == [False]
+    assert store.records.prove([order.id]) == [False]
     assert record(world, order) == {}
 
 
 def test_a_proof_changes_nothing_and_says_which_orders_are_here(world, store, order):
     was = record(world, order)
-    assert store.prove([order.id, "0ce7" + "f" * 24]) == [True, False]
+    assert store.records.prove([order.id, "0ce7" + "f" * 24]) == [True, False]
     assert record(world, order) == was
     assert list(world.client.keys("ce:*order:*")) == [world.cell.order(order.id)]
 
 
 def test_one_stale_commit_of_a_round_trip_leaves_the_others_alone(world, store, order):
     other = world.engine.show(world.place("13900139000").id)
-    words = store.commit([noted(order, "a"), noted(order, "b"), noted(other, "a")], prove=True)
+    words = store.records.commit([noted(order, "a"), noted(order, "b"), noted(other, "a")], prove=True)
     assert words == [Word.OK, Word.STALE, Word.OK]
 
 
@@ -144,7 +144,7 @@ def test_a_line_that_moved_since_it_was_read_stops_the_whole_commit(world, store
 def test_only_the_attempt_that_holds_an_effect_may_end_it(world, store, order):
     held = Held(Owner.ORDER, QUESTION, 1)
     assert one(store, noted(order, held=held)) is Word.LOST
-    [leased] = store.lease(Lane.SMS, 1)
+    [leased] = store.lanes.lease(Lane.SMS, 1)
     assert one(store, noted(order, held=replace(held, token=2))) is Word.LOST
     ended = noted(order, held=held, drop=((QUESTION, Drop.ANYWAY),))
     assert (leased.token, one(store, ended)) == (1, Word.OK)
@@ -157,7 +157,7 @@ def test_a_careful_drop_refuses_the_whole_commit(world, store, order):
     for drop in (Drop.NOT_BEGUN, Drop.NOT_IN_FLIGHT):
         assert one(store, noted(order, drop=(("sms.none.1", drop),))) is Word.OK
         order = world.engine.show(order.id)
-    store.lease(Lane.SMS, 1)
+    store.lanes.lease(Lane.SMS, 1)
     was = record(world, order)
     for drop in (Drop.NOT_BEGUN, Drop.NOT_IN_FLIGHT):
         assert one(store, noted(order, str(drop), drop=((QUESTION, drop),))) is Word.LEASED
@@ -181,12 +181,12 @@ def test_an_effect_dropped_and_put_in_one_commit_stays(world, store, order):
     assert one(store, both) is Word.OK
     assert world.client.zscore(DUE[Lane.SMS], f"o:{order.id}:{QUESTION}") == 77
     assert world.client.zscore(DUE[Lane.ACTIVATION], f"o:{order.id}:{ACTIVATE}") == float("inf")
-    assert [(each.id, each.effect) for each in store.stuck(9)] == [(order.id, ACTIVATE)]
+    assert [(each.id, each.effect) for each in store.lanes.stuck(9)] == [(order.id, ACTIVATE)]
 
 
 def test_a_guard_looks_at_the_oldest_unread_message(world, store, order):
     line = world.engine.line(NUMBER).id
-    [stored] = store.receive([posted(line=line)])
+    [stored] = store.inbox.receive([posted(line=line)])
     guarded = noted(order, line=LineChange(line), guard=stored.at)
     was = record(world, order)
     assert one(store, guarded) is Word.GUARDED
@@ -195,8 +195,8 @@ def test_a_guard_looks_at_the_oldest_unread_message(world, store, order):
 
 
 def test_only_the_message_at_the_front_can_be_consumed(world, store, order):
-    store.receive([posted("a"), posted("b")])
-    [leased] = store.lease(Lane.INBOUND, 9)
+    store.inbox.receive([posted("a"), posted("b")])
+    [leased] = store.lanes.lease(Lane.INBOUND, 9)
     held = Held(Owner.LINE, READ, 1)
     assert [message.key for message in leased.unread] == ["a", "b"]
     for key, word in (("b", Word.FRONT), ("a", Word.OK), ("a", Word.FRONT)):
@@ -204,18 +204,18 @@ def test_only_the_message_at_the_front_can_be_consumed(world, store, order):
     assert world.client.xlen("ce:{0}:unmatched") == 1
     assert one(store, Commit("", line=LineChange(LINE, consume="b"), held=held)) is Word.OK
     assert world.client.zcard(DUE[Lane.INBOUND]) == 0
-    assert READ not in store.load(lines=[LINE])[2][LINE].effects
+    assert READ not in store.records.live(lines=[LINE])[2][LINE].effects
 
 
 def test_a_reader_that_lets_go_leaves_the_rest_due(world, store):
-    store.receive([posted(str(n)) for n in range(20)])
-    [leased] = store.lease(Lane.INBOUND, 9)
+    store.inbox.receive([posted(str(n)) for n in range(20)])
+    [leased] = store.lanes.lease(Lane.INBOUND, 9)
     assert [message.key for message in leased.unread] == [str(n) for n in range(16)]
     held = Held(Owner.LINE, READ, 1)
     for n in range(16):
         change = LineChange(LINE, consume=str(n), release=n == 15)
         assert one(store, Commit("", line=change, held=held)) is Word.OK
-    [again] = store.lease(Lane.INBOUND, 9)
+    [again] = store.lanes.lease(Lane.INBOUND, 9)
     assert (again.token, again.lost, [m.key for m in again.unread]) == (1, False, ["16", "17", "18", "19"])
 
 
@@ -223,12 +223,12 @@ def test_a_reader_that_lets_go_leaves_the_rest_due(world, store):
 
 
 def test_an_effect_has_one_holder_until_its_lease_is_over(world, store, order):
-    [first] = store.lease(Lane.SMS, 9)
+    [first] = store.lanes.lease(Lane.SMS, 9)
     assert (first.token, first.lost, first.at, first.order.id) == (1, False, world.clock.now, order.id)
     world.clock.forward(59_999)
-    assert store.lease(Lane.SMS, 9) == []
+    assert store.lanes.lease(Lane.SMS, 9) == []
     world.clock.forward(1)
-    [second] = store.lease(Lane.SMS, 9)
+    [second] = store.lanes.lease(Lane.SMS, 9)
     assert (second.token, second.lost) == (2, True)
     pending = second.order.effects[QUESTION]
     assert (pending.first_at, pending.last_at, pending.leased_at) == (first.at, first.at, world.clock.now)
@@ -237,14 +237,14 @@ def test_an_effect_has_one_holder_until_its_lease_is_over(world, store, order):
 def test_no_more_is_leased_than_asked_for_and_nothing_that_is_parked_or_not_due(world, store, order):
     for n in range(5):
         world.place(f"1390013900{n}")
-    assert store.lease(Lane.SMS, 0) == []
-    assert len(store.lease(Lane.SMS, 2)) == 2
-    assert store.lease(Lane.TIMER, 9) == []
-    for leased in store.lease(Lane.SMS, 9):
+    assert store.lanes.lease(Lane.SMS, 0) == []
+    assert len(store.lanes.lease(Lane.SMS, 2)) == 2
+    assert store.lanes.lease(Lane.TIMER, 9) == []
+    for leased in store.lanes.lease(Lane.SMS, 9):
         held = Held(Owner.ORDER, QUESTION, leased.token)
         one(store, noted(leased.order, held=held, put=(Put(QUESTION, PARKED, Pending(1, parked=1)),)))
     world.clock.now = 10**13
-    assert len(store.lease(Lane.SMS, 9)) == 2
+    assert len(store.lanes.lease(Lane.SMS, 9)) == 2
 
 
 class Meanwhile(Seal):
@@ -260,28 +260,28 @@ class Meanwhile(Seal):
 
 
 def leasing(world, happens):
-    return RedisStore(Wire(world.client, proves=False, replicas=0), lease_ms=60_000, clock=world.clock,
+    return redis_store(Wire(world.client, proves=False, replicas=0), lease_ms=60_000, clock=world.clock,
                       seal=Meanwhile(happens))  # fmt: skip
 
 
 def test_parking_creates_no_record_that_went_meanwhile(world, order):
     key = world.cell.order(order.id)
-    assert leasing(world, lambda: world.client.delete(key)).lease(Lane.SMS, 1) == []
+    assert leasing(world, lambda: world.client.delete(key)).lanes.lease(Lane.SMS, 1) == []
     assert not world.client.exists(key)
 
 
 def test_parking_brings_back_no_effect_that_was_dropped_meanwhile(world, store, order):
     dropped = Commit("", OrderChange(order, order.version, order.state, {}, (), ((QUESTION, Drop.ANYWAY),)))
-    assert leasing(world, lambda: one(store, dropped)).lease(Lane.SMS, 1) == []
+    assert leasing(world, lambda: one(store, dropped)).lanes.lease(Lane.SMS, 1) == []
     assert QUESTION not in world.engine.show(order.id).effects
-    assert store.stuck(9) == []
+    assert store.lanes.stuck(9) == []
 
 
 def test_an_effect_that_cannot_be_read_waits_for_a_person_and_stops_nobody_else(world, store, order):
     world.client.hset(world.cell.order(order.id), f"f:{QUESTION}", "[2,0,1,7,8,oops]")
     other = world.place("13900139000")
-    assert [leased.order.id for leased in store.lease(Lane.SMS, 9)] == [other.id]
-    assert [each.id for each in store.stuck(9)] == [order.id]
+    assert [leased.order.id for leased in store.lanes.lease(Lane.SMS, 9)] == [other.id]
+    assert [each.id for each in store.lanes.stuck(9)] == [order.id]
     pending = world.engine.show(order.id).effects[QUESTION]
     assert (pending.attempts, pending.leased_at, pending.doubts, pending.first_at, pending.parked) == (3, 0, 1, 7, 1)
 
@@ -292,7 +292,7 @@ def test_what_waits_in_an_effect_survives_every_lease(world, store, order):
     line = LineChange(world.engine.line(NUMBER).id, put=(Put("sms.clarification.3", 0, about),))
     one(store, noted(order, put=(Put(QUESTION, 0, pending),), line=line))
     for attempt in range(1, 4):
-        by_effect = {leased.effect: leased for leased in store.lease(Lane.SMS, 9)}
+        by_effect = {leased.effect: leased for leased in store.lanes.lease(Lane.SMS, 9)}
         now = by_effect[QUESTION].order.effects[QUESTION]
         assert (now.attempts, now.doubts, now.why, now.believe) == (7 + attempt, 2, pending.why, "ops")
         assert now.first_at == pending.first_at
@@ -302,56 +302,56 @@ def test_what_waits_in_an_effect_survives_every_lease(world, store, order):
 
 def test_members_without_an_effect_are_swept_out(world, store):
     world.client.zadd(DUE[Lane.SMS], {"o:none:sms.confirmation.1": 1, "nonsense": 2, f"l:{LINE}:sms.help.1": 3})
-    assert store.lease(Lane.SMS, 9) == []
+    assert store.lanes.lease(Lane.SMS, 9) == []
     assert world.client.zcard(DUE[Lane.SMS]) == 0
 
 
 def test_what_nobody_can_read_goes_to_the_stuck_list_and_the_others_are_leased(world, store, order):
-    store.receive([posted("a"), posted("b", line="0ce7other")])
+    store.inbox.receive([posted("a"), posted("b", line="0ce7other")])
     world.client.hset(f"ce:{{0}}:line:{LINE}", "f:read", "garbage")
     world.client.hset(f"ce:{{0}}:order:{order.id}", "state", "of a later release")
     world.client.rpush("ce:{0}:inbox:0ce7third", "garbage")
-    store.receive([posted("c", line="0ce7third"), posted("d", line="0ce7fourth")])
-    assert {leased.line.id for leased in store.lease(Lane.INBOUND, 9)} == {"0ce7other", "0ce7fourth"}
-    assert store.lease(Lane.SMS, 9) == []
-    assert {each.id for each in store.stuck(9)} == {LINE, "0ce7third", order.id}
+    store.inbox.receive([posted("c", line="0ce7third"), posted("d", line="0ce7fourth")])
+    assert {leased.line.id for leased in store.lanes.lease(Lane.INBOUND, 9)} == {"0ce7other", "0ce7fourth"}
+    assert store.lanes.lease(Lane.SMS, 9) == []
+    assert {each.id for each in store.lanes.stuck(9)} == {LINE, "0ce7third", order.id}
 
 
 # -- receive ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_message_is_stored_once_and_its_repeat_says_when_it_first_came(world, store):
-    [first] = store.receive([posted()])
+    [first] = store.inbox.receive([posted()])
     world.clock.forward(hours=1)
-    [again] = store.receive([posted(body="another body")])
+    [again] = store.inbox.receive([posted(body="another body")])
     assert (first.is_new, again.is_new, again.at) == (True, False, first.at)
     assert world.client.llen(f"ce:{{0}}:inbox:{LINE}") == 1
 
 
 def test_the_instants_of_one_line_never_go_back(world, store):
-    [first] = store.receive([posted("a")])
+    [first] = store.inbox.receive([posted("a")])
     world.clock.forward(hours=-1)
-    later, other = store.receive([posted("b"), posted("c", line="0ce7other")])
+    later, other = store.inbox.receive([posted("b"), posted("c", line="0ce7other")])
     assert later.at == other.at == world.clock.now  # what is said of it outside
-    [mine] = [each for each in store.lease(Lane.INBOUND, 9) if each.line.id == LINE]
+    [mine] = [each for each in store.lanes.lease(Lane.INBOUND, 9) if each.line.id == LINE]
     assert [each.at for each in mine.unread] == [first.at, first.at]
 
 
 def test_a_refusal_raises_the_version_and_other_messages_do_not(world, store):
     def version():
-        return store.load(lines=[LINE])[2][LINE].version
+        return store.records.live(lines=[LINE])[2][LINE].version
 
     versions = []
     for n, refuses in enumerate([(), (), ("mobile",), ("mobile",), ("mobile", "telecom"), ("*",)]):
-        store.receive([posted(str(n), makes=refuses, door='d"oor', ref="/é")])
+        store.inbox.receive([posted(str(n), makes=refuses, door='d"oor', ref="/é")])
         versions.append(version())
     assert [version - versions[0] for version in versions] == [0, 0, 1, 1, 2, 3]
-    refusals = {each.carrier: each for each in store.load(lines=[LINE])[2][LINE].restrictions}
+    refusals = {each.carrier: each for each in store.records.live(lines=[LINE])[2][LINE].restrictions}
     assert (set(refusals), refusals["mobile"].ref) == ({"mobile", "telecom", "*"}, "/é")
 
 
 def test_a_refusal_by_a_person_that_stands_already_is_no_message(world, store):
-    first, again = store.receive(
+    first, again = store.inbox.receive(
         [posted("a", makes=("*",), door="voice", once=True), posted("b", makes=("*",), door="voice", once=True)]
     )
     assert (first.is_new, again.is_new, again.at) == (True, False, first.at)
@@ -359,12 +359,12 @@ def test_a_refusal_by_a_person_that_stands_already_is_no_message(world, store):
 
 
 def test_a_message_that_comes_while_its_line_is_read_is_not_forgotten(world, store):
-    store.receive([posted("a")])
-    store.lease(Lane.INBOUND, 1)
-    store.receive([posted("b")])
+    store.inbox.receive([posted("a")])
+    store.lanes.lease(Lane.INBOUND, 1)
+    store.inbox.receive([posted("b")])
     held = Held(Owner.LINE, READ, 1)
     assert one(store, Commit("", line=LineChange(LINE, consume="a", release=True), held=held)) is Word.OK
-    [leased] = store.lease(Lane.INBOUND, 1)
+    [leased] = store.lanes.lease(Lane.INBOUND, 1)
     assert [message.key for message in leased.unread] == ["b"]
 
 
@@ -373,15 +373,15 @@ def test_a_message_that_comes_while_its_line_is_read_is_not_forgotten(world, sto
 
 def test_a_reservation_stands_for_one_request_and_only_its_last_claimant_gives_it_back(world, store):
     for claimant in ("c1", "c2"):
-        assert store.claim([("k", "print", "o1", claimant, "")])[0].taken is None
-    taken = store.claim([("k", "another", "o1", "c3", "")])[0]
+        assert store.reservations.claim([("k", "print", "o1", claimant, "")])[0].taken is None
+    taken = store.reservations.claim([("k", "another", "o1", "c3", "")])[0]
     assert taken.taken == ("print", "o1", world.clock.now)
-    store.release([("k", "c1")])
-    assert store.claim([("k", "another", "o2", "c4", "")])[0].taken is not None
-    assert store.claim([("k", "another", "o2", "c4", taken.seen)])[0].taken is None
-    assert store.claim([("k", "third", "o3", "c5", taken.seen)])[0].taken is not None
-    store.release([("k", "c4")])
-    assert store.claim([("k", "third", "o3", "c5", "")])[0].taken is None
+    store.reservations.release([("k", "c1")])
+    assert store.reservations.claim([("k", "another", "o2", "c4", "")])[0].taken is not None
+    assert store.reservations.claim([("k", "another", "o2", "c4", taken.seen)])[0].taken is None
+    assert store.reservations.claim([("k", "third", "o3", "c5", taken.seen)])[0].taken is not None
+    store.reservations.release([("k", "c4")])
+    assert store.reservations.claim([("k", "third", "o3", "c5", "")])[0].taken is None
 
 
 # -- the server itself ------------------------------------------------------------------------------------------------
@@ -389,15 +389,15 @@ def test_a_reservation_stands_for_one_request_and_only_its_last_claimant_gives_i
 
 def test_a_server_that_forgot_its_scripts_is_told_them_again(world, store, order):
     world.client.script_flush()
-    assert store.commit([noted(order)], prove=True) == [Word.OK]
+    assert store.records.commit([noted(order)], prove=True) == [Word.OK]
 
 
 def test_without_a_clock_of_ours_the_servers_own_is_asked(world, store):
-    server_time = RedisStore(Wire(world.client, proves=False, replicas=0), lease_ms=60_000)
+    server_time = redis_store(Wire(world.client, proves=False, replicas=0), lease_ms=60_000)
     seconds, _ = world.client.time()
-    [stored] = server_time.receive([posted()])
-    [leased] = server_time.lease(Lane.INBOUND, 1)
-    now, _, _ = server_time.load()
+    [stored] = server_time.inbox.receive([posted()])
+    [leased] = server_time.lanes.lease(Lane.INBOUND, 1)
+    now, _, _ = server_time.records.live()
     assert seconds * 1000 - 1 <= stored.at <= leased.at <= now <= seconds * 1000 + 60_000
 
 
@@ -406,14 +406,14 @@ def test_what_was_proven_survives_the_death_of_the_server(server):
     client = connect(server.url)
     client.flushdb()
     world = World(client)
-    world.engine.store = RedisStore(Wire(client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock)
+    world.engine.store = redis_store(Wire(client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock)
     order = world.place()
     world.say("TD")
     killed = server.pid
     os.kill(killed, signal.SIGKILL)
     select.select([os.pidfd_open(killed)], [], [], 20)
     with pytest.raises(StoreUnavailable):
-        world.engine.store.load()
+        world.engine.lookup.load()
     server.restart()
     assert world.engine.show(order.id).effects[QUESTION] == FRESH
     world.run()
@@ -426,10 +426,10 @@ def test_what_cannot_be_proven_is_not_called_done_and_asking_again_is_safe(serve
     client = connect(server.url)
     client.flushdb()
     world = World(client)
-    world.engine.store = RedisStore(Wire(client, proves=True, replicas=1), lease_ms=60_000, clock=world.clock)
+    world.engine.store = redis_store(Wire(client, proves=True, replicas=1), lease_ms=60_000, clock=world.clock)
     with pytest.raises(NotDurable):
         world.place(key="k")
-    world.engine.store = RedisStore(Wire(client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock)
+    world.engine.store = redis_store(Wire(client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock)
     order = world.place(key="k")
     assert [entry.order for entry in world.engine.line(NUMBER).entries] == [order.id]
     world.runner.close()

@@ -47,7 +47,7 @@ def test_an_order_that_somebody_changed_is_not_activated_and_stands_on_the_stuck
     change(world, order, name, before, after)
     world.run(Lane.ACTIVATION)
     assert world.bss.asked == []
-    assert [(each.id, each.effect) for each in world.engine.store.stuck(9)] == [(order.id, ACTIVATE)]
+    assert [(each.id, each.effect) for each in world.engine.store.lanes.stuck(9)] == [(order.id, ACTIVATE)]
 
 
 def test_who_asks_for_an_order_that_somebody_changed_is_told_so(world):
@@ -84,7 +84,7 @@ def test_nothing_is_sent_to_a_number_that_somebody_put_on_a_line(world):
     world.client.hset(world.cell.line(line), "msisdn", "+8613900139000")
     world.run(Lane.SMS)
     assert world.gateway.sent == []
-    assert [each.id for each in world.engine.store.stuck(9)] == [line]
+    assert [each.id for each in world.engine.store.lanes.stuck(9)] == [line]
     with pytest.raises(BrokenRecord):
         world.engine.dial(NUMBER, "mobile")
 

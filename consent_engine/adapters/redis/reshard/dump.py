@@ -12,9 +12,9 @@ from hashlib import blake2b
 from heapq import merge
 from typing import Any
 
+from consent_engine.adapters.redis.cells import cell_of
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.sharded_store import cell_of
 from consent_engine.errors import BrokenRecord
 
 PIECE = 1_000

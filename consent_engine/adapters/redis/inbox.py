@@ -1,0 +1,47 @@
+"""The inboxes of one cell of Redis, and its streams of what answered nothing."""
+
+from collections.abc import Sequence
+
+from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.clock import Clock
+from consent_engine.adapters.redis.codec import posted_arguments, posted_keys
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.records import LOOK_BACK
+from consent_engine.domain.order.retention import Retention
+from consent_engine.ports import Inbox, Posted, Stored
+
+MOST_KEPT = 1_000_000
+
+
+class RedisInbox(Inbox):
+    """The Inbox of one cell. keep: how long what answered nothing, and what is told of a lifting, is kept."""
+
+    def __init__(self, wire: Wire, cell: Cell, clock: Clock, keep: Retention) -> None:
+        self._wire = wire
+        self._cell = cell
+        self._clock = clock
+        self._keep = keep
+
+    def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
+        calls = Calls()
+        for m in messages:
+            calls.script("receive", posted_keys(m, self._cell), posted_arguments(m, self._clock.argument()))
+        answers = self._wire.send(calls, prove=prove, repeat=True)
+        return [Stored(word == "stored", int(at), word == "gone") for word, at in answers]
+
+    def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:
+        calls = Calls()
+        for entry in entries:
+            calls.script("keep_unmatched", [self._cell.unmatched], [entry, LOOK_BACK])
+        self._wire.send(calls, prove=prove, repeat=True)
+
+    def trim(self, most: int = MOST_KEPT) -> int:
+        """In pieces of some thousands, so that nobody waits for it."""
+        now = int(self._wire.ask(("TIME",))[0][0]) * 1000
+        gone = 0
+        for stream, keep_ms in ((self._cell.unmatched, self._keep.no_service), (self._cell.lifted, self._keep.records)):
+            for rule, bound in (("MINID", now - keep_ms), ("MAXLEN", most)):
+                while done := int(self._wire.ask(("XTRIM", stream, rule, "~", bound))[0]):
+                    gone += done
+                gone += int(self._wire.ask(("XTRIM", stream, rule, bound))[0])  # of the last piece, what is left
+        return gone

@@ -1,0 +1,79 @@
+"""The lanes of one cell of Redis: due-sets by instant, and leases."""
+
+import logging
+from collections.abc import Mapping
+
+from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.clock import Clock
+from consent_engine.adapters.redis.codec import MOST_UNREAD, Offers, leased_of, parked_of, raw, scored, stuck_of
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.domain.effects import Lane, Millis, lane_of
+from consent_engine.domain.line.restriction import BARRING
+from consent_engine.domain.seal import Seal
+from consent_engine.errors import BrokenRecord
+from consent_engine.ports import LaneDepth, Lanes, Leased, Owner, Stuck
+
+log = logging.getLogger(__name__)
+
+
+class RedisLanes(Lanes):
+    """The Lanes of one cell."""
+
+    def __init__(self, wire: Wire, cell: Cell, offers: Offers, clock: Clock, seal: Seal | None, lease_ms: int) -> None:
+        self._wire = wire
+        self._cell = cell
+        self._offers = offers
+        self._clock = clock
+        self._seal = seal
+        self._lease_ms = lease_ms
+
+    def lease(self, lane: Lane, n: int) -> list[Leased]:
+        if n <= 0:
+            return []
+        calls = Calls()
+        bounds = (n, self._lease_ms, self._cell.prefix, MOST_UNREAD)
+        calls.script("lease", [self._cell.due[lane]], [self._clock.argument(), *bounds, " ".join(BARRING)])
+        # Proven before the BSS is called: a refusal after a failover must still see that an activation was started.
+        [[now, *rows]] = self._wire.send(calls, prove=lane is Lane.ACTIVATION)
+        leased, broken = [], Calls()
+        for member, *rest in rows:
+            try:
+                leased.append(leased_of(self._offers, int(now), member, *rest, seal=self._seal))
+            except BrokenRecord as error:  # one record nobody can read must not stop its lane: to the stuck list
+                log.error("%s: %s", member.split(":")[1], error)
+                self._park(broken, lane, member, rest[0], str(error))
+        self._wire.send(broken)
+        return leased
+
+    def _park(self, calls: Calls, lane: Lane, member: str, kept: str, why: str) -> None:
+        """To the stuck list, so that `retry` finds it when the record can be read again."""
+        owner, record, effect = member.split(":", 2)
+        key = self._cell.order(record) if owner == Owner.ORDER else self._cell.line(record)
+        calls.script(
+            "park_effect", [key, self._cell.due[lane]], [f"f:{effect}", raw(kept), parked_of(kept, why), member]
+        )
+
+    def postpone(self, effect: str, dues: Mapping[str, Millis]) -> None:
+        rows = [part for order, due in dues.items() for part in (due, f"o:{order}:{effect}")]
+        if rows:
+            self._wire.ask(("ZADD", self._cell.due[lane_of(effect)], "XX", *rows))
+
+    def depths(self) -> dict[Lane, LaneDepth]:
+        now = self._clock.instant(self._wire.ask(("TIME",))[0])
+        calls = Calls()
+        for lane in Lane:
+            calls.plain("ZCOUNT", self._cell.due[lane], "-inf", now)
+            calls.plain("ZRANGE", self._cell.due[lane], 0, 0, "WITHSCORES")
+            calls.plain("ZCOUNT", self._cell.due[lane], "+inf", "+inf")
+            calls.plain("ZCARD", self._cell.due[lane])
+        answers = iter(self._wire.send(calls, repeat=True))
+        depths = {}
+        for lane, (due, oldest, parked, waiting) in zip(Lane, zip(*[answers] * 4, strict=True), strict=True):
+            late = max(0, now - scored(oldest)[0][1]) if due else 0
+            depths[lane] = LaneDepth(due, late, parked, waiting)
+        return depths
+
+    def stuck(self, limit: int) -> list[Stuck]:
+        parked = ("+inf", "+inf", "BYSCORE", "LIMIT", 0, limit)
+        answers = self._wire.ask(*(("ZRANGE", self._cell.due[lane], *parked) for lane in Lane))
+        return [stuck_of(member) for answer in answers for member in answer][:limit]

@@ -1,0 +1,85 @@
+"""The records of one cell of Redis: every change of one is a script, here is packed and unpacked (`codec`)."""
+
+from collections.abc import Sequence
+
+from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.clock import Clock
+from consent_engine.adapters.redis.codec import Offers, arguments_of, keys_of, order_of
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.retirement import told
+from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.line.line import STRANGER_MS, Line
+from consent_engine.domain.order.order import Order
+from consent_engine.domain.seal import Seal
+from consent_engine.ports import Commit, LiftedWord, Records, Word
+
+LOOK_BACK = 100
+"""Among how many of the newest entries of a stream a repeat is looked for."""
+
+
+class RedisRecords(Records):
+    """The Records of one cell."""
+
+    def __init__(self, wire: Wire, cell: Cell, offers: Offers, clock: Clock, seal: Seal | None) -> None:
+        self._wire = wire
+        self._cell = cell
+        self._offers = offers
+        self._clock = clock
+        self._seal = seal
+
+    def part(self, record: str) -> int:
+        return 0
+
+    def live(
+        self, orders: Sequence[str] = (), lines: Sequence[str] = ()
+    ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
+        keys = [*map(self._cell.order, orders), *map(self._cell.line, lines)]
+        time, *records = self._wire.ask(("TIME",), *(("HGETALL", key) for key in keys))
+        now = self._clock.instant(time)
+        found: dict[str, Order] = {}
+        for order_id, kept in zip(orders, records, strict=False):
+            with told(order_id):
+                if kept:
+                    found[order_id] = order_of(kept, self._offers, self._seal)
+        read: dict[str, Line] = {}
+        for line_id, kept in zip(lines, records[len(orders) :], strict=True):
+            with told(line_id):
+                line = Line.read(line_id, kept, now)
+                read[line_id] = self._seal.line(line) if self._seal else line
+        return now, found, read
+
+    def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Word]:
+        calls = Calls()
+        for commit in commits:
+            calls.script(
+                "commit", keys_of(commit, self._cell), arguments_of(commit, self._offers.needed(commit), self._seal)
+            )
+        answers = self._wire.send(calls, prove=prove, repeat=True)
+        words = [answer[0] for answer in answers]
+        if unknown := [n for n, word in enumerate(words) if word == "offer"]:
+            # Another server than the one we told it, or one that lost its last moments: say it again.
+            self._offers.clear()
+            again = self.commit([commits[n] for n in unknown], prove=prove)
+            for n, word in zip(unknown, again, strict=True):
+                words[n] = word
+        return [Word(word) for word in words]
+
+    def prove(self, orders: Sequence[str]) -> list[bool]:
+        calls = Calls()
+        for order_id in orders:
+            calls.script("prove_order", [self._cell.order(order_id)], [])
+        return [bool(is_here) for is_here in self._wire.send(calls, prove=True, repeat=True)]
+
+    def versions(self, orders: Sequence[str]) -> list[int]:
+        found = self._wire.ask(*(("HGET", self._cell.order(order_id), "v") for order_id in orders))
+        return [int(v or 0) for v in found]
+
+    def line_of(self, orders: Sequence[str]) -> list[str | None]:
+        return self._wire.ask(*(("HGET", self._cell.order(order_id), "line") for order_id in orders))
+
+    def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftedWord:
+        calls = Calls()
+        keys = [self._cell.line(line), self._cell.refusals, self._cell.lifted, self._cell.due[Lane.TIMER]]
+        calls.script("lift_refusal", keys, [line, carrier, kept, act_at, LOOK_BACK, STRANGER_MS])
+        [word] = self._wire.send(calls, prove=True, repeat=True)
+        return LiftedWord(word)

@@ -1,0 +1,37 @@
+"""The reservations of one cell of Redis."""
+
+from collections.abc import Sequence
+
+from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.clock import Clock
+from consent_engine.adapters.redis.codec import claim_of
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.domain.line.line import request_key
+from consent_engine.ports import Claim, Reservations
+
+
+class RedisReservations(Reservations):
+    """The Reservations of one cell."""
+
+    def __init__(self, wire: Wire, cell: Cell, clock: Clock) -> None:
+        self._wire = wire
+        self._cell = cell
+        self._clock = clock
+
+    def claim(self, claims: Sequence[tuple[str, str, str, str, str]]) -> list[Claim]:
+        calls = Calls()
+        for key, *rest in claims:
+            calls.script("claim_request", [self._cell.reservation(key)], [self._clock.argument(), *rest])
+        return [claim_of(answer) for answer in self._wire.send(calls, repeat=True)]
+
+    def release(self, claims: Sequence[tuple[str, str]]) -> None:
+        calls = Calls()
+        for key, claimant in claims:
+            calls.script("release_request", [self._cell.reservation(key)], [claimant])
+        self._wire.send(calls, repeat=True)
+
+    def forget(self, orders: Sequence[str]) -> None:
+        calls = Calls()
+        for order_id in orders:
+            calls.script("forget_request", [self._cell.reservation(request_key(order_id))], [order_id])
+        self._wire.send(calls, repeat=True)

@@ -1,0 +1,66 @@
+"""Orders wherever they are: what has left the store is read in the archive.
+
+Whatever can change is in the store alone. In both at once an order is only while it moves: then the store counts.
+"""
+
+from collections.abc import Sequence
+
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.offer.policy import LATE_MARGIN
+from consent_engine.domain.order.order import Order
+from consent_engine.errors import ArchiveUnavailable
+from consent_engine.ports import Store
+
+
+class Lookup:
+    """Reads orders in the store, then in the archive. Its methods raise ArchiveUnavailable when that must be asked."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def load(
+        self, orders: Sequence[str] = (), lines: Sequence[str] = ()
+    ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
+        """As `Records.live`, with archived orders. The store first: what leaves meanwhile is in the archive already."""
+        now, found, read = self._store.records.live(orders, lines)
+        missing = [order for order in orders if order not in found]
+        if missing and (archive := self._store.ours()):
+            found |= archive.orders(missing)
+        return now, found, read
+
+    def versions(self, orders: Sequence[str]) -> list[int]:
+        """As `Records.versions`, with archived orders."""
+        found = self._store.records.versions(orders)
+        missing = [order for order, version in zip(orders, found, strict=True) if not version]
+        archive = self._store.ours() if missing else None
+        archived = archive.versions(missing) if archive else {}
+        return [version or archived.get(order, 0) for order, version in zip(orders, found, strict=True)]
+
+    def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        """As `Lists.placed`, with archived orders. The archive is asked only for what is old enough to be there."""
+        live = self._store.lists.placed(before, limit)
+        if self._store.archive is None:
+            return live
+        since = self._store.records.live()[0] - LATE_MARGIN if live else 0
+        young = [row for row in live if row[1] > since]
+        if len(young) == limit:
+            return young
+        try:
+            archive = self._store.ours()
+            rows = dict(archive.placed(before, limit) if archive else ()) | dict(live)
+        except ArchiveUnavailable:
+            if young:  # nothing archived is as new as these: what comes behind them is asked for with their cursor
+                return young
+            raise
+        return sorted(rows.items(), key=lambda row: (row[1], row[0]), reverse=True)[:limit]
+
+    def placed_of(self, line: Line, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        """As `placed`, of one number."""
+        ids = [entry.order for entry in line.entries]
+        live = {order: at for order, at in zip(ids, self._store.lists.placed_at(ids), strict=True) if at}
+        # The archive after the store: what leaves the one meanwhile is in the other.
+        archive = self._store.ours()
+        rows = dict(archive.of_line(line.id, before, limit) if archive else ()) | live
+        found = [(order, at) for order, at in rows.items() if before is None or (at, order) < before]
+        return sorted(found, key=lambda row: (row[1], row[0]), reverse=True)[:limit]

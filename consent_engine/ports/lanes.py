@@ -1,0 +1,61 @@
+"""The port to lanes: what is due, leased to one at a time; and what passes through it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.line.line import Line, Unread
+from consent_engine.domain.order.order import Order
+from consent_engine.ports.records import Owner
+
+
+class Leased(Struct, frozen=True):
+    """An effect given to us for a while, with its record. lost: whoever had it before never said how it ended.
+
+    barred: the restrictions for which it was *not* given to us; nothing is held then
+    """
+
+    effect: str
+    token: int
+    lost: bool
+    at: Millis
+    order: Order | None = None
+    line: Line | None = None
+    unread: Sequence[Unread] = ()
+    barred: Sequence[str] = ()
+
+
+class Stuck(Struct, frozen=True):
+    """An effect on the stuck list."""
+
+    owner: Owner
+    id: str
+    effect: str
+    lane: Lane
+
+
+class LaneDepth(Struct, frozen=True):
+    """How much of a lane is due, how late the oldest is (ms), how much is parked, how much waits."""
+
+    due: int
+    late: int
+    parked: int
+    waiting: int
+
+
+class Lanes(Protocol):
+    """Effects by the instant they are due."""
+
+    def lease(self, lane: Lane, n: int) -> list[Leased]:
+        """Take up to n due effects. Never repeated by itself: a lost answer is a lost lease."""
+
+    def postpone(self, effect: str, dues: Mapping[str, Millis]) -> None:
+        """Make an effect of orders, which we hold, due at another instant: nobody is to have it before."""
+
+    def depths(self) -> dict[Lane, LaneDepth]:
+        """How every lane stands."""
+
+    def stuck(self, limit: int) -> list[Stuck]:
+        """What waits for a person."""

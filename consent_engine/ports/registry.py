@@ -1,0 +1,100 @@
+"""The ports to what people set up, to who is alive, and to what the data say of themselves. Writes are proven."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from consent_engine.domain.admission.admit import Listed, Sale
+from consent_engine.domain.clocks import Heard, Lag
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.offer.plan import Plan
+
+
+class ApiKey(Struct, frozen=True):
+    """A caller: its name (who), and its role."""
+
+    name: str
+    role: str
+    created_at: Millis
+
+
+class StoreClock(Protocol):
+    """The store's clock: one for all hosts."""
+
+    def now(self) -> Millis:
+        """The store's instant."""
+
+
+class Plans(Protocol):
+    """Published plans."""
+
+    def catalogue_mark(self) -> str:
+        """Changes whenever the catalogue does."""
+
+    def catalogue(self) -> dict[str, Listed]:
+        """Every plan in its current version."""
+
+    def publish(self, plan: Plan, sale: Sale, over: Listed | None) -> None:
+        """Keep a plan's version as the current one; what was current once is never overwritten.
+
+        over: what it replaces, as it was read; raises StoreUnavailable when somebody else was faster.
+        """
+
+    def plan_versions(self, code: str) -> list[Plan]:
+        """Every version of a plan, oldest first."""
+
+
+class ApiKeys(StoreClock, Protocol):
+    """API keys, by their hashes."""
+
+    def add_key(self, key_hash: str, key: ApiKey) -> bool:
+        """Keep an API key (its hash); False, and nothing is kept, when its name was given to another key before."""
+
+    def key(self, key_hash: str) -> ApiKey | None:
+        """Whose key this is."""
+
+    def keys(self) -> dict[str, ApiKey]:
+        """Every key, by hash."""
+
+    def drop_key(self, key_hash: str, name: str) -> None:
+        """Forget a key, but not its name."""
+
+
+class Processes(Protocol):
+    """Who is alive, and what all of them counted and noted."""
+
+    def announce(self, worker: str, told: str) -> None:
+        """Say that a worker is alive, in our own key."""
+
+    def workers(self, within: int) -> dict[str, str]:
+        """Workers heard from within so many milliseconds."""
+
+    def count(self, counts: Mapping[str, float]) -> None:
+        """Add to what is counted by all processes."""
+
+    def counted(self) -> dict[str, float]:
+        """What all processes counted."""
+
+    def note_lags(self, heard: Sequence[Heard]) -> None:
+        """Keep smallest differences between gateways' stamps and their arrival; a larger one than is kept is none."""
+
+    def lags(self) -> dict[str, Lag]:
+        """By gateway, how its clock looked lately."""
+
+
+class Installed(Protocol):
+    """What the data say of themselves."""
+
+    def adopt(self) -> None:
+        """Mark data of an earlier program, that were checked, as ours: the earlier one refuses them from now on."""
+
+    def sealed_since(self) -> Millis | None:
+        """Since when every order that is placed has a seal; None where no engine was started yet."""
+
+    def check(self, secret: str, *, strict: bool, cells: int) -> None:
+        """Raise SettingsError unless the server can keep our promises, and the data were written with this secret."""
+
+
+class Registry(Plans, ApiKeys, Processes, Installed, Protocol):
+    """All of it in one place. Raises as the Store does."""

@@ -1,0 +1,29 @@
+"""The port to reservations: an Idempotency-Key stands for one request."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from consent_engine.domain.effects import Millis
+
+
+class Claim(Struct, frozen=True):
+    """A reservation of an Idempotency-Key. taken: the fingerprint, order and instant it stands for, when not ours."""
+
+    now: Millis
+    taken: tuple[str, str, Millis] | None
+    seen: str = ""
+
+
+class Reservations(Protocol):
+    """Idempotency-Keys that are taken, by their hashes."""
+
+    def claim(self, claims: Sequence[tuple[str, str, str, str, str]]) -> list[Claim]:
+        """Reserve keys: (key hash, fingerprint, order id, claimant, reservation to take over or '')."""
+
+    def release(self, claims: Sequence[tuple[str, str]]) -> None:
+        """Give reservations back: (key hash, claimant)."""
+
+    def forget(self, orders: Sequence[str]) -> None:
+        """Delete the reservations that stand for orders which were retired."""
