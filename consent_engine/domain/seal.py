@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.hashing import mac
 from consent_engine.domain.lifecycle import State, advance
 from consent_engine.domain.line.line import Line, line_id
 from consent_engine.domain.msisdn import Msisdn
@@ -35,8 +36,8 @@ class Seal:
 
     def __init__(self, secret: str, since: Callable[[], Millis | None] = lambda: None) -> None:
         self._line_of = lru_cache(maxsize=LINES_KNOWN)(partial(line_id, secret))
-        self._first_key = hmac.digest(secret.encode(), b"order record", "sha256")
-        self._key = hmac.digest(secret.encode(), b"order record 2", "sha256")
+        self._first_key = mac(secret.encode(), b"order record")
+        self._key = mac(secret.encode(), b"order record 2")
         self._ask = since
         self._since: Millis | None = None
 
@@ -45,8 +46,7 @@ class Seal:
 
         HMAC-SHA-256, cut to 16 bytes, in base64.
         """
-        made = hmac.digest(self._key, _sealed(order), "sha256")
-        return b2a_base64(made, newline=False)[:_LENGTH].decode()
+        return b2a_base64(mac(self._key, _sealed(order)), newline=False)[:_LENGTH].decode()
 
     def _first(self, order: Order) -> str:
         """The seal as the first program that sealed made it: BLAKE2b, in hex. The next change makes another."""

@@ -1,13 +1,12 @@
 """Who calls: a Bearer key with a role. A revoked key is dead within a second."""
 
-import hashlib
-import hmac
 import secrets
 
 from starlette.requests import Request
 
 from consent_engine.api.coalescing.group_commit import Crew
 from consent_engine.api.coalescing.ttl_cache import Recent
+from consent_engine.domain.hashing import mac
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.api_keys import MOST_KEY_LENGTH, Role
 from consent_engine.engine.engine import Engine
@@ -46,7 +45,7 @@ class Callers:
         """Who calls; raises Unauthenticated."""
         if not 0 < len(key) <= MOST_KEY_LENGTH:
             raise Unauthenticated(NEEDS_KEY)
-        name = hmac.digest(self._salt, key.encode(), hashlib.sha256)
+        name = mac(self._salt, key.encode())
         return await self._recent.of(name, lambda: self._crew.ask(lambda engine: engine.keys.whose(key)))
 
 

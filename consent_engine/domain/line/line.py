@@ -1,6 +1,5 @@
 """Line: one number. The orders asked of it, its refusals, its own pending effects, its unread messages."""
 
-import hmac
 from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET, Struct, field
@@ -9,6 +8,7 @@ from msgspec.structs import replace
 from consent_engine.domain.canonical_json import Rows
 from consent_engine.domain.effects import WAKE_PARTS, Millis, Pending
 from consent_engine.domain.grammar import usable_code
+from consent_engine.domain.hashing import mac
 from consent_engine.domain.inbox import Message, UnreadReply
 from consent_engine.domain.inbox.parts import Gathered
 from consent_engine.domain.line.restriction import Kind, Restriction, names_barring
@@ -26,7 +26,7 @@ STRANGER_MS = REMEMBER_MESSAGES_MS
 def keyed(secret: str, kind: str, *parts: str) -> str:
     """A keyed hash, 24 hex digits. Without the secret nobody can tell which number or key it came from."""
     text = "\n".join((kind, *parts)).encode("utf-8", "surrogatepass")
-    return hmac.digest(secret.encode(), text, "sha256").hex()[:24]
+    return mac(secret.encode(), text).hex()[:24]
 
 
 def line_id(secret: str, msisdn: Msisdn) -> str:
