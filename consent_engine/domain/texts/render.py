@@ -38,6 +38,7 @@ _MAX_ACTIVE_FROM = 40
 _UNITS = ((24 * 3600, "天"), (3600, "小时"), (60, "分钟"), (1, "秒"))
 _ENGLISH_UNITS = {"天": "day", "小时": "hour", "分钟": "minute", "秒": "second"}
 _HOURS_UP_TO = 48 * 3600
+_MINUTE_MS = 60_000
 
 
 class Subject(Struct, frozen=True):
@@ -93,7 +94,7 @@ def write(
         price=_literal(subject.price),
         unsubscribe=_literal(subject.unsubscribe),
         active_from=_beginning(active_from),
-        deadline=_clock(until, edition),
+        deadline=_clock(until // _MINUTE_MS, edition),
         still_active=subject.still_active,
     )
 
@@ -115,7 +116,9 @@ def stopped(carrier: str | None) -> str:
 
 def held(carrier: str | None, until: Millis) -> str:
     """The answer to words that a person must read, from a number that no order is open for. until: read by then."""
-    return _template(CURRENT_EDITION, HELD_LINE).render(**_carrier(carrier), deadline=_clock(until, CURRENT_EDITION))
+    return _template(CURRENT_EDITION, HELD_LINE).render(
+        **_carrier(carrier), deadline=_clock(until // _MINUTE_MS, CURRENT_EDITION)
+    )
 
 
 def helped(carrier: str | None) -> str:
@@ -173,13 +176,14 @@ def _duration(milliseconds: int, edition: int = CURRENT_EDITION) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
-def _clock(until: Millis, edition: int) -> str:
-    """An instant by the clock in China, without the year.
+@lru_cache(maxsize=1024)  # what is written at one time names few minutes
+def _clock(minute: int, edition: int) -> str:
+    """An instant, in minutes since 1970, by the clock in China, without the year.
 
-    >>> _clock(1_764_000_000_000, 3), _clock(1_764_000_000_000, 4)
+    >>> _clock(29_400_000, 3), _clock(29_400_000, 4)
     ('11月25日00:00', '25 Nov 00:00')
     """
-    at = datetime.fromtimestamp(until // 60_000 * 60, _CHINA)
+    at = datetime.fromtimestamp(minute * 60, _CHINA)
     return f"{at.day} {_MONTHS[at.month - 1]} {at:%H:%M}" if edition in ENGLISH else f"{at.month}月{at.day}日{at:%H:%M}"
 
 

@@ -59,7 +59,9 @@ def split(text: str) -> list[str]:
 
 def _doubles(text: str, used: Encoding) -> int:
     """How many characters take two units."""
-    return sum(map(_ESCAPED.__contains__, text) if used is Encoding.GSM7 else map(_LAST_BMP.__lt__, text))
+    if used is Encoding.UCS2:
+        return len(text.encode("utf-16-le", "surrogatepass")) // 2 - len(text)
+    return 0 if _ESCAPED.isdisjoint(text) else sum(map(_ESCAPED.__contains__, text))
 
 
 def _cut(text: str, used: Encoding, each: int) -> list[str]:
