@@ -15,6 +15,7 @@ from rq.serializers import JSONSerializer
 from consent_engine.adapters.redis.hiredis_guard import spoken
 from consent_engine.adapters.redis.topology.sentinel import is_sentinel, master_of
 from consent_engine.domain.effects import Lane
+from consent_engine.ports import Queue as WakeUps
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def lane_queue(lane: Lane, connection: "Redis") -> Queue:
     return Queue(lane.value, connection=connection, serializer=JSONSerializer, default_timeout=NO_TIMEOUT)
 
 
-class RqQueue:
+class RqQueue(WakeUps):
     """The Queue. It never raises: trouble is logged, counted in `failures`, and made up for by the clocks."""
 
     def __init__(self, url: str) -> None:
@@ -66,7 +67,6 @@ class RqQueue:
         self._told_at = -TOLD_S
 
     def wake(self, lane: Lane, due: int) -> None:
-        """See Queue.wake."""
         if monotonic() < self._again_at:
             return
         try:

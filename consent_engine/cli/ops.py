@@ -13,7 +13,6 @@ from consent_engine.cli.tables import Format, instant, line, record, table
 if TYPE_CHECKING:
     from consent_engine.domain.inbox.report_parts import Attempt
     from consent_engine.domain.order.order import Order
-    from consent_engine.engine.engine import Engine
 
 _ORDER = typer.Argument(metavar="ORDER", help="The order's id.")
 _MSISDN = typer.Argument(metavar="MSISDN", help="A Chinese mobile number.")
@@ -71,22 +70,9 @@ def _parts(sms: str, attempt: "Attempt") -> tuple[object, ...]:
 def stuck() -> None:
     """List what waits for a person: order, effect, lane, attempts, why. `consent retry ORDER` does it again."""
     with opened() as engine:
-        rows = list(_stuck(engine))
+        found = engine.stuck()
+    rows = [(n.id, n.effect, n.lane, "?" if n.attempts is None else n.attempts, n.why) for n in found]
     table(("order", "effect", "lane", "attempts", "why"), rows, "nothing is stuck")
-
-
-def _stuck(engine: "Engine") -> Iterator[tuple[object, ...]]:
-    from consent_engine.domain.msisdn import hidden
-    from consent_engine.ports import Owner
-
-    found = engine.stuck()
-    ids = {owner: sorted({each.id for each in found if each.owner is owner}) for owner in Owner}
-    _, orders, lines = engine.records.live(ids[Owner.ORDER], ids[Owner.LINE])
-    for each in found:
-        record = orders.get(each.id) if each.owner is Owner.ORDER else lines.get(each.id)
-        pending = record.effects.get(each.effect) if record else None
-        told = (pending.attempts, hidden(pending.why)) if pending else ("?", "its record cannot be read")
-        yield each.id, each.effect, each.lane, *told
 
 
 def retry(order: Annotated[str, _ORDER]) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.ports import Owner, Registry, Store
+from consent_engine.engine.listing import stuck_effects
+from consent_engine.ports import Lanes, Registry, Store
 from consent_engine.ports.survey import Survey
 from workers.clock import TICK_S
 
@@ -27,14 +28,14 @@ def work(store: Store, registry: Registry, survey: Survey) -> Iterator[Finding]:
         yield good(f"{len(heard)} workers were heard from")
     else:
         yield bad("no worker was heard from: nothing moves", "consent serve, or python -m workers")
-    yield from _lanes(store, heard.values())
+    yield from _lanes(store.lanes, heard.values())
     yield from _stuck(store)
     yield from _unmatched(survey, registry.now())
 
 
-def _lanes(store: Store, heard: Iterable[str]) -> Iterator[Finding]:
+def _lanes(lanes: Lanes, heard: Iterable[str]) -> Iterator[Finding]:
     served = {lane for told in heard for lane in Lane if lane.value in lanes_of(told)}
-    for lane, depth in store.lanes.depths().items():
+    for lane, depth in lanes.depths().items():
         wait = depth.waiting - depth.parked  # what is parked waits for a person
         if served and lane not in served and wait:
             yield bad(f"lane {lane}: no worker works for it, {wait} wait", f"python -m workers --lanes {lane}")
@@ -57,16 +58,9 @@ def lanes_of(told: str) -> list[str]:
 
 
 def _stuck(store: Store) -> Iterator[Finding]:
-    found = store.lanes.stuck(MOST_STUCK)
-    ids = {owner: list({each.id for each in found if each.owner is owner}) for owner in Owner}
-    _, orders, lines = store.records.live(ids[Owner.ORDER], ids[Owner.LINE])
+    found = stuck_effects(store.lanes, store.records, MOST_STUCK)
     for lane in Lane:
-        reasons: Counter[str] = Counter()
-        for each in found:
-            record = orders.get(each.id) if each.owner is Owner.ORDER else lines.get(each.id)
-            pending = record.effects.get(each.effect) if record else None
-            if each.lane is lane:
-                reasons[pending.why[:REASON_SHOWN] if pending else "its record cannot be read"] += 1
+        reasons = Counter(each.why[:REASON_SHOWN] for each in found if each.lane is lane)
         if reasons:
             told = ", ".join(f"{count} x {why or 'no reason'}" for why, count in reasons.most_common(5))
             yield warn(

@@ -6,7 +6,7 @@ from enum import StrEnum
 from consent_engine.domain.line.line import keyed
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.errors import FieldError, KeyNotFound, Malformed, Unauthenticated
-from consent_engine.ports import ApiKey, Registry
+from consent_engine.ports import ApiKey, ApiKeys
 
 MOST_KEY_LENGTH = 200
 
@@ -24,7 +24,7 @@ class Role(StrEnum):
 class Keys:
     """The keys of one installation."""
 
-    def __init__(self, registry: Registry, secret: str) -> None:
+    def __init__(self, registry: ApiKeys, secret: str) -> None:
         self._registry = registry
         self._secret = secret
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from consent_engine.domain.admission.admit import Listed, Sale
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.errors import FieldError, Malformed, PlanNotFound, SettingsError
-from consent_engine.ports import Registry
+from consent_engine.ports import Plans
 
 
 class Catalogue:
     """Plans, read again only when somebody changed one. wrong: what keeps a plan from being told."""
 
-    def __init__(self, registry: Registry, wrong: Callable[[Plan], list[FieldError]] = lambda _: []) -> None:
+    def __init__(self, registry: Plans, wrong: Callable[[Plan], list[FieldError]] = lambda _: []) -> None:
         self._registry = registry
         self._wrong = wrong
         self._mark: str | None = None

@@ -32,7 +32,7 @@ from consent_engine.engine.receive import Door, Incoming, RefusalAsked, owner_of
 from consent_engine.engine.record import recording, retrying
 from consent_engine.engine.round_trips import Loaded, Step, drive
 from consent_engine.errors import BrokenRecord, ConsentError, OrderNotFound, StoreUnavailable
-from consent_engine.ports import LiftedWord, Outside, Queue, Registry, Store, Stored, Stuck
+from consent_engine.ports import LiftedWord, Outside, Queue, Registry, Store, Stored
 
 MOST_STUCK = 1_000
 MOST_OPEN, PASS, MOST_PASSES = 1_000_000, 500, 10_000
@@ -257,9 +257,9 @@ class Engine:
         loaded = Loaded(*self.store.records.live(lines=list(dict.fromkeys(keys))))
         return [dial_of(loaded.line(key), *about) for key, (_, *about) in zip(keys, wanted, strict=True)]
 
-    def stuck(self) -> list[Stuck]:
+    def stuck(self, most: int = MOST_STUCK) -> list[listing.StuckEffect]:
         """What waits for a person."""
-        return self.store.lanes.stuck(MOST_STUCK)
+        return listing.stuck_effects(self.lanes, self.records, most)
 
     def plan(self, code: str) -> Listed:
         """A plan in its current version; raises PlanNotFound."""

@@ -5,7 +5,6 @@ from sqlalchemy import update
 
 from consent_engine.adapters.sql.tables import ORDERS
 from consent_engine.api.web.board import look
-from consent_engine.cli.ops import _stuck
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.domain.lifecycle import State
@@ -128,7 +127,7 @@ def test_the_stuck_list_and_the_board_are_there_while_the_archive_is_down(small)
     small.client.zadd("ce:{0}:due:sms", {f"o:{'0' * 28}:sms.confirmation.1": "+inf"})  # its record is gone
     small.client.zadd("ce:{0}:due:sms", {f"o:{order.id}:sms.confirmation.1": "+inf"})
     with broken(small.archive):
-        assert len(list(_stuck(small.engine))) == 2
+        assert len(small.engine.stuck()) == 2
         assert len(look(small.engine)["stuck"]) == 2
 
 

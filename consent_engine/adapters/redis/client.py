@@ -126,9 +126,9 @@ class Wire:
                     raise StoreUnavailable(f"store cannot be reached: {type(error).__name__}") from error
         raise AssertionError("unreachable")
 
-    def ask(self, *commands: tuple[str | int, ...]) -> list[Any]:
+    def ask(self, *commands: tuple[str | int, ...], prove: bool = False) -> list[Any]:
         """The answers to plain commands that do no harm when they are sent again. Raises as `send`."""
-        return self.send(Calls([*commands]), repeat=True)
+        return self.send(Calls([*commands]), prove=prove, repeat=True)
 
     def _send(self, calls: Calls, *, prove: bool) -> list[Any]:
         answers = self._once(calls, prove=prove)

@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 from redis.exceptions import ResponseError
 
 from consent_engine.adapters.redis.cells import apart
-from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.codec import pairs
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.sms import REPEATED
 from consent_engine.errors import SettingsError
-from consent_engine.ports.survey import Kind, Server
+from consent_engine.ports.survey import Kind, Server, Survey
 
 PIECE = 500
 """How many keys or members the server looks at before it answers: about a millisecond of its time."""
@@ -26,7 +26,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class RedisSurvey:
+class RedisSurvey(Survey):
     """The Survey, of one cell."""
 
     def __init__(self, wire: Wire, cell: Cell | None = None) -> None:
@@ -36,21 +36,16 @@ class RedisSurvey:
         named = {Kind.ORDER: cell.order, Kind.LINE: cell.line, Kind.INBOX: cell.inbox}
         self._named = {kind: name("") for kind, name in {**named, Kind.RESERVATION: cell.reservation}.items()}
 
-    def _all(self, *commands: tuple[str | int, ...]) -> list[Any]:
-        calls = Calls()
-        calls.rows += commands
-        return self._wire.send(calls, repeat=True)
-
     def _allowed(self, *command: str) -> Any:  # noqa: ANN401 - redis-py's answer
         """The answer, or None where an ACL forbids to ask."""
         try:
-            return self._all(command)[0]
+            return self._wire.ask(command)[0]
         except (ResponseError, SettingsError):
             return None
 
     def server(self) -> Server:
         """How the server is set up and how it fares."""
-        [info] = self._all(("INFO",))
+        [info] = self._wire.ask(("INFO",))
         config: dict[str, str] = {}
         for name in _ASKED:  # one by one: an older server refuses several, and one that is unknown costs only itself
             config |= pairs(self._allowed("CONFIG", "GET", name) or ())
@@ -61,41 +56,36 @@ class RedisSurvey:
 
     def meta(self) -> Mapping[str, str]:
         """What the data say of themselves; nothing where no engine has ever started."""
-        [meta] = self._all(("HGETALL", f"{self._cell.shared}meta"))
+        [meta] = self._wire.ask(("HGETALL", f"{self._cell.shared}meta"))
         return {str(name): str(value) for name, value in meta.items()}
 
     def names(self, kind: Kind, pieces: int | None = None) -> Iterator[list[str]]:
-        """See Survey.names."""
         prefix, cursor, done = self._named[kind], "0", 0
         while pieces is None or done < pieces:
-            [(cursor, keys)] = self._all(("SCAN", str(cursor), "MATCH", f"{prefix}*", "COUNT", PIECE))
+            [(cursor, keys)] = self._wire.ask(("SCAN", str(cursor), "MATCH", f"{prefix}*", "COUNT", PIECE))
             yield [key.removeprefix(prefix) for key in keys]
             done += 1
             if not int(cursor):
                 return
 
     def placed(self, since: Millis, until: Millis) -> int:
-        """See Survey.placed."""
-        return int(self._all(("ZCOUNT", self._cell.placed, since, f"({until}"))[0])
+        return int(self._wire.ask(("ZCOUNT", self._cell.placed, since, f"({until}"))[0])
 
     def placed_ids(self, since: Millis, until: Millis) -> list[str]:
-        """See Survey.placed_ids."""
-        return list(self._all(("ZRANGE", self._cell.placed, since, f"({until}", "BYSCORE"))[0])
+        return list(self._wire.ask(("ZRANGE", self._cell.placed, since, f"({until}", "BYSCORE"))[0])
 
     def days(self) -> list[str]:
-        """See Survey.days."""
         found, cursor = set(), "0"
         while True:
-            [(cursor, keys)] = self._all(("SCAN", str(cursor), "MATCH", f"{self._funnel}*", "COUNT", 10 * PIECE))
+            [(cursor, keys)] = self._wire.ask(("SCAN", str(cursor), "MATCH", f"{self._funnel}*", "COUNT", 10 * PIECE))
             found |= {key.removeprefix(self._funnel) for key in keys}
             if not int(cursor):
                 return sorted(found)
 
     def waiting(self, lane: Lane, limit: int | None) -> Iterator[list[str]]:
-        """See Survey.waiting."""
         cursor, seen = "0", 0
         while limit is None or seen < limit:
-            [(cursor, found)] = self._all(("ZSCAN", self._cell.due[lane], str(cursor), "COUNT", PIECE))
+            [(cursor, found)] = self._wire.ask(("ZSCAN", self._cell.due[lane], str(cursor), "COUNT", PIECE))
             members = [row[0] if isinstance(row, (list, tuple)) else row for row in _members(found)]
             seen += len(members)
             yield members
@@ -103,37 +93,32 @@ class RedisSurvey:
                 return
 
     def dues(self, members: Sequence[tuple[Lane, str]]) -> list[float | None]:
-        """See Survey.dues."""
-        found = self._all(*(("ZSCORE", self._cell.due[lane], member) for lane, member in members))
+        found = self._wire.ask(*(("ZSCORE", self._cell.due[lane], member) for lane, member in members))
         return [None if score is None else float(score) for score in found]
 
     def unread(self, lines: Sequence[str]) -> list[int]:
-        """See Survey.unread."""
-        return [int(n) for n in self._all(*(("LLEN", self._cell.inbox(line)) for line in lines))]
+        return [int(n) for n in self._wire.ask(*(("LLEN", self._cell.inbox(line)) for line in lines))]
 
     def reservations(self, keys: Sequence[str]) -> list[tuple[str, Millis]]:
-        """See Survey.reservations."""
-        kept = self._all(*(("GET", self._cell.reservation(key)) for key in keys))
+        kept = self._wire.ask(*(("GET", self._cell.reservation(key)) for key in keys))
         rows = [(row or "").split("|") for row in kept]
         return [(row[1], int(row[3])) if len(row) == 4 else ("", 0) for row in rows]  # noqa: PLR2004 - as claim_request.lua
 
     def lifted(self) -> Iterator[list[str]]:
-        """See Survey.lifted."""
         after = "-"
         while True:
-            [found] = self._all(("XRANGE", self._cell.lifted, after, "+", "COUNT", PIECE))
+            [found] = self._wire.ask(("XRANGE", self._cell.lifted, after, "+", "COUNT", PIECE))
             if not found:
                 return
             yield [kept["m"] for _, kept in found]
             after = f"({found[-1][0]}"
 
     def unmatched(self, since: Millis, until: Millis, most: int) -> int:
-        """See Survey.unmatched."""
-        [found] = self._all(("XRANGE", self._cell.unmatched, since, f"({until}", "COUNT", most))
+        [found] = self._wire.ask(("XRANGE", self._cell.unmatched, since, f"({until}", "COUNT", most))
         return sum(not kept["m"].startswith(_REPEATED) for _, kept in found)
 
 
-class CellsSurvey:
+class CellsSurvey(Survey):
     """The Survey of many cells: of what has an id its own cell is asked, of all else each of them in turn."""
 
     def __init__(self, cells: Sequence[RedisSurvey]) -> None:
@@ -148,44 +133,35 @@ class CellsSurvey:
         return [found[n] for n in range(len(items))]
 
     def names(self, kind: Kind, pieces: int | None = None) -> Iterator[list[str]]:
-        """See Survey.names. A piece of each cell in turn, so that who stops early has seen some of all."""
+        """A piece of each cell in turn, so that who stops early has seen some of all."""
         return _in_turn([cell.names(kind, pieces) for cell in self._cells])
 
     def placed(self, since: Millis, until: Millis) -> int:
-        """See Survey.placed."""
         return sum(cell.placed(since, until) for cell in self._cells)
 
     def placed_ids(self, since: Millis, until: Millis) -> list[str]:
-        """See Survey.placed_ids."""
         return [order for cell in self._cells for order in cell.placed_ids(since, until)]
 
     def days(self) -> list[str]:
-        """See Survey.days."""
         return sorted({day for cell in self._cells for day in cell.days()})
 
     def waiting(self, lane: Lane, limit: int | None) -> Iterator[list[str]]:
-        """See Survey.waiting."""
         each = None if limit is None else limit // len(self._cells) + 1
         return _in_turn([cell.waiting(lane, each) for cell in self._cells])
 
     def dues(self, members: Sequence[tuple[Lane, str]]) -> list[float | None]:
-        """See Survey.dues."""
         return self._each(members, lambda each: each[1].split(":")[1], lambda cell, some: cell.dues(some))
 
     def unread(self, lines: Sequence[str]) -> list[int]:
-        """See Survey.unread."""
         return self._each(lines, str, lambda cell, some: cell.unread(some))
 
     def reservations(self, keys: Sequence[str]) -> list[tuple[str, Millis]]:
-        """See Survey.reservations."""
         return self._each(keys, str, lambda cell, some: cell.reservations(some))
 
     def lifted(self) -> Iterator[list[str]]:
-        """See Survey.lifted."""
         return _in_turn([cell.lifted() for cell in self._cells])
 
     def unmatched(self, since: Millis, until: Millis, most: int) -> int:
-        """See Survey.unmatched."""
         return min(most, sum(cell.unmatched(since, until, most) for cell in self._cells))
 
 

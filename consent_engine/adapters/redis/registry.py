@@ -15,7 +15,7 @@ from consent_engine.domain.clocks import Heard, Lag, lately
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan, plan_from
 from consent_engine.errors import SettingsError, StoreUnavailable
-from consent_engine.ports import ApiKey
+from consent_engine.ports import ApiKey, Registry
 
 SCHEMA = "3"
 READS = frozenset({"1", "2", SCHEMA})
@@ -29,7 +29,7 @@ def _named(gateway: str, period: int, allowed: Millis) -> str:
     return f"{gateway}|{period}|{allowed}"
 
 
-class RedisRegistry:
+class RedisRegistry(Registry):
     """The Registry. clock: the instant, in tests; without it the server's own. prefix: of its keys."""
 
     def __init__(self, wire: Wire, *, clock: Callable[[], Millis] | None = None, prefix: str = "ce:") -> None:
@@ -39,29 +39,20 @@ class RedisRegistry:
         self._meta = f"{prefix}meta"
 
     def _one(self, *command: str | int, prove: bool = False) -> Any:  # noqa: ANN401 - redis-py's answer
-        calls = Calls()
-        calls.plain(*command)
-        [answer] = self._wire.send(calls, prove=prove, repeat=True)
-        return answer
+        return self._wire.ask(command, prove=prove)[0]
 
     def now(self) -> Millis:
-        """See Registry.now."""
         if self._clock is not None:
             return self._clock()
         seconds, micros = self._one("TIME")
         return int(seconds) * 1000 + int(micros) // 1000
 
     def catalogue_mark(self) -> str:
-        """See Registry.catalogue_mark."""
         return self._one("HGET", self._meta, "catalogue") or ""
 
     def catalogue(self) -> dict[str, Listed]:
-        """See Registry.catalogue."""
         codes = sorted(self._one("SMEMBERS", f"{self._prefix}plans"))
-        calls = Calls()
-        for code in codes:
-            calls.plain("HGETALL", f"{self._prefix}plan:{code}")
-        records = self._wire.send(calls, repeat=True)
+        records = self._wire.ask(*(("HGETALL", f"{self._prefix}plan:{code}") for code in codes))
         return {
             code: Listed(plan_from(json.loads(kept[kept["current"]])), Sale(kept["sale"]))
             for code, kept in zip(codes, records, strict=True)
@@ -69,7 +60,6 @@ class RedisRegistry:
         }
 
     def publish(self, plan: Plan, sale: Sale, over: Listed | None) -> None:
-        """See Registry.publish."""
         before = ("", "") if over is None else (str(over.plan.version), over.sale.value)
         keys = [f"{self._prefix}plan:{plan.code}", f"{self._prefix}plans", self._meta]
         calls = Calls()
@@ -79,12 +69,10 @@ class RedisRegistry:
             raise StoreUnavailable("this plan was changed by somebody else just now: look at it, then try again")
 
     def plan_versions(self, code: str) -> list[Plan]:
-        """See Registry.plan_versions."""
         kept = self._one("HGETALL", f"{self._prefix}plan:{code}")
         return [plan_from(json.loads(kept[n])) for n in sorted((n for n in kept if n.isdigit()), key=int)]
 
     def add_key(self, key_hash: str, key: ApiKey) -> bool:
-        """See Registry.add_key."""
         calls = Calls()
         row = json.dumps([key.name, key.role, key.created_at])
         calls.script("add_key", [f"{self._prefix}apikeys"], [key_hash, key.name, row])
@@ -92,25 +80,22 @@ class RedisRegistry:
         return bool(is_new)
 
     def key(self, key_hash: str) -> ApiKey | None:
-        """See Registry.key."""
         kept = self._one("HGET", f"{self._prefix}apikeys", key_hash)
         return ApiKey(*json.loads(kept)) if kept else None
 
     def keys(self) -> dict[str, ApiKey]:
-        """See Registry.keys."""
         kept = self._one("HGETALL", f"{self._prefix}apikeys")
         return {key_hash: ApiKey(*json.loads(row)) for key_hash, row in kept.items() if row}
 
     def drop_key(self, key_hash: str, name: str) -> None:
-        """See Registry.drop_key. An empty row stays: an adding that arrives late must not bring the key back."""
+        """An empty row stays: an adding that arrives late must not bring the key back."""
         self._one("HSET", f"{self._prefix}apikeys", key_hash, "", f"name:{name}", "", prove=True)
 
     def announce(self, worker: str, told: str) -> None:
-        """See Registry.announce."""
         self._one("HSET", f"{self._prefix}workers", worker, f"{self.now()}|{told}")
 
     def workers(self, within: int) -> dict[str, str]:
-        """See Registry.workers; those silent for an hour are forgotten."""
+        """Those silent for an hour are forgotten."""
         now, heard = self.now(), {}
         for worker, kept in self._one("HGETALL", f"{self._prefix}workers").items():
             at, _, told = kept.partition("|")
@@ -121,18 +106,17 @@ class RedisRegistry:
         return heard
 
     def count(self, counts: Mapping[str, float]) -> None:
-        """See Registry.count. Sent once: a metric counted twice would be wrong, one that is lost is only late."""
+        """Sent once: a metric counted twice would be wrong, one that is lost is only late."""
         calls = Calls()
         for name, by in counts.items():
             calls.plain("HINCRBYFLOAT", f"{self._prefix}measures", name, str(by))
         self._wire.send(calls)
 
     def counted(self) -> dict[str, float]:
-        """See Registry.counted."""
         return {name: float(value) for name, value in self._one("HGETALL", f"{self._prefix}measures").items()}
 
     def note_lags(self, heard: Sequence[Heard]) -> None:
-        """See Registry.note_lags. Not proven: what is lost is measured again."""
+        """Not proven: what is lost is measured again."""
         name, calls = f"{self._prefix}clocks", Calls()
         old = [_named(*key, lag.allowed) for key, lag in self._lags().items() if key[1] < heard[0].period - 1]
         if old:
@@ -143,7 +127,6 @@ class RedisRegistry:
         self._wire.send(calls)
 
     def lags(self) -> dict[str, Lag]:
-        """See Registry.lags."""
         return lately(self._lags(), self.now())
 
     def _lags(self) -> dict[tuple[str, int], Lag]:
@@ -154,7 +137,6 @@ class RedisRegistry:
         return found
 
     def check(self, secret: str, *, strict: bool, cells: int) -> None:
-        """See Registry.check."""
         self._check_server(strict=strict)
         proof = hmac.new(secret.encode(), b"ce:meta", hashlib.sha256).hexdigest()[:32]
         for name, ours in (("schema", SCHEMA), ("cells", str(cells)), ("secret", proof)):
@@ -170,13 +152,11 @@ class RedisRegistry:
             raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")
 
     def adopt(self) -> None:
-        """See Registry.adopt."""
         self._one("HSETNX", self._meta, "sealed", str(self.now()))
         if self._one("HGET", self._meta, "schema") != SCHEMA:
             self._one("HSET", self._meta, "schema", SCHEMA, prove=True)
 
     def sealed_since(self) -> Millis | None:
-        """See Registry.sealed_since."""
         since = self._one("HGET", self._meta, "sealed")
         return int(since) if since else None
 

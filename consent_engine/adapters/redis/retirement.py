@@ -49,10 +49,8 @@ class RedisRetirement(Retirement):
         return [Aged(word) for word in self._wire.send(calls, repeat=True)]
 
     def bind_archive(self, archive: str, *, anew: bool = False) -> str:
-        calls = Calls()
-        calls.plain("HSET" if anew else "HSETNX", f"{self._cell.shared}meta", "archive", archive)
-        calls.plain("HGET", f"{self._cell.shared}meta", "archive")
-        return str(self._wire.send(calls, prove=anew, repeat=True)[1])
+        meta, write = f"{self._cell.shared}meta", "HSET" if anew else "HSETNX"
+        return str(self._wire.ask((write, meta, "archive", archive), ("HGET", meta, "archive"), prove=anew)[1])
 
 
 @contextmanager

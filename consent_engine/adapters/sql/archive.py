@@ -25,7 +25,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.retention import Evidence, Retention
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
-from consent_engine.ports.archive import Expired
+from consent_engine.ports.archive import Archive, Expired
 
 log = logging.getLogger(__name__)
 PIECE = 500
@@ -39,7 +39,7 @@ _OF_THE_ROW = (DataError, IntegrityError)
 """The row's trouble. Whatever else goes wrong is the database's: it waits, and no order is given up for it."""
 
 
-class SqlArchive:
+class SqlArchive(Archive):
     """The Archive in one database. Connects when first asked; for all threads of a process."""
 
     def __init__(self, url: str, retention: Retention | None = None, timeout_s: int = TIMEOUT_S) -> None:
@@ -102,7 +102,6 @@ class SqlArchive:
             connection.info["archive"] = found
 
     def id(self) -> str:
-        """See Archive.id."""
         if not self._id:
             with self._asking():
                 pass
@@ -120,7 +119,6 @@ class SqlArchive:
     # -- keeping ---------------------------------------------------------------------------------------------------
 
     def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        """See Archive.keep."""
         rows, offers = [], {}
         for order_id in sorted(records):  # one order of locks for all who archive at once
             try:
@@ -153,11 +151,9 @@ class SqlArchive:
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def orders(self, ids: Sequence[str]) -> dict[str, Order]:
-        """See Archive.orders."""
         return {order.id: order for order in self._read(ORDERS.c.id, ids)}
 
     def recall(self, keys: Sequence[str]) -> list[Order]:
-        """See Archive.recall."""
         return self._read(ORDERS.c.request_key, keys)
 
     def _read(self, column: Column[Any], values: Sequence[str]) -> list[Order]:
@@ -171,7 +167,6 @@ class SqlArchive:
         return orders
 
     def versions(self, ids: Sequence[str]) -> dict[str, int]:
-        """See Archive.versions."""
         return {row.id: row.version for row in self._in_pieces(_VERSIONS, ORDERS.c.id, ids)}
 
     def _in_pieces(self, wanted: Select[Any], column: Column[Any], values: Sequence[str]) -> list[Row[Any]]:
@@ -184,11 +179,9 @@ class SqlArchive:
             return [row for piece in pieces for row in connection.execute(wanted.where(column.in_(piece)))]
 
     def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """See Archive.placed."""
         return self._newest(select(ORDERS.c.id, ORDERS.c.placed_at), before, limit)
 
     def of_line(self, line: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """See Archive.of_line."""
         return self._newest(select(ORDERS.c.id, ORDERS.c.placed_at).where(ORDERS.c.line == line), before, limit)
 
     def _newest(self, wanted: Select[Any], before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
@@ -199,7 +192,6 @@ class SqlArchive:
             return [(order, at) for order, at in connection.execute(newest)]
 
     def states(self, since: Millis, until: Millis) -> dict[State, int]:
-        """See Archive.states."""
         counted = select(ORDERS.c.state, func.count()).where(ORDERS.c.placed_at >= since, ORDERS.c.placed_at < until)
         with self._asking() as connection:
             return {State(state): n for state, n in connection.execute(counted.group_by(ORDERS.c.state))}
@@ -207,7 +199,6 @@ class SqlArchive:
     # -- deleting --------------------------------------------------------------------------------------------------
 
     def expire(self, now: Millis, most: int) -> Expired:
-        """See Archive.expire."""
         rule = self._retention
         old = select(ORDERS.c.id).where(ORDERS.c.settled_at < rule.records_before(now)).limit(most)
         with self._asking() as connection:

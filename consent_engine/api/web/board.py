@@ -16,11 +16,11 @@ from consent_engine.api.service.service import HEARD_WITHIN_MS, front_of
 from consent_engine.api.service.sessions import Sessions
 from consent_engine.api.web.rendering import MAY_OPEN
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.msisdn import hidden
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.listing import StuckEffect
 from consent_engine.errors import Forbidden, OrderNotFound
-from consent_engine.ports import ApiKey, Owner, Stuck
+from consent_engine.ports import ApiKey
 
 operations = Operations()
 MOST_SHOWN = 200
@@ -75,7 +75,7 @@ def look(engine: Engine) -> dict[str, Any]:
     day = _EPOCH + timedelta(milliseconds=now)
     midnight = day.replace(hour=0, minute=0, second=0, microsecond=0)
     funnel = engine.lists.funnel(f"{day:%Y-%m-%d}")
-    stuck = engine.lanes.stuck(MOST_SHOWN + 1)
+    stuck = engine.stuck(MOST_SHOWN + 1)
     return {
         "at": instant(now),
         "since": instant((midnight - _EPOCH) // timedelta(milliseconds=1)),
@@ -85,28 +85,18 @@ def look(engine: Engine) -> dict[str, Any]:
             for lane, d in engine.lanes.depths().items()
         ],
         "workers": [{"name": n, "told": t} for n, t in sorted(engine.registry.workers(HEARD_WITHIN_MS).items())],
-        "stuck": _stuck(engine, stuck[:MOST_SHOWN]),
+        "stuck": [_shown(each) for each in stuck[:MOST_SHOWN]],
         "more_stuck": len(stuck) > MOST_SHOWN,
     }
 
 
-def _stuck(engine: Engine, found: list[Stuck]) -> list[dict[str, Any]]:
-    ids = {owner: sorted({each.id for each in found if each.owner is owner}) for owner in Owner}
-    _, orders, lines = engine.records.live(ids[Owner.ORDER], ids[Owner.LINE])
-    rows = []
-    for each in found:
-        record = orders.get(each.id) if each.owner is Owner.ORDER else lines.get(each.id)
-        pending = record.effects.get(each.effect) if record else None
-        order = orders.get(each.id)
-        rows.append(
-            {
-                "owner": each.owner.value,
-                "id": each.id,
-                "effect": each.effect,
-                "lane": each.lane.value,
-                "state": order.state.value if order else "",
-                "attempts": pending.attempts if pending else 0,
-                "why": hidden(pending.why) if pending else "its record cannot be read",
-            }
-        )
-    return rows
+def _shown(each: StuckEffect) -> dict[str, Any]:
+    return {
+        "owner": each.owner.value,
+        "id": each.id,
+        "effect": each.effect,
+        "lane": each.lane.value,
+        "state": each.state.value if each.state else "",
+        "attempts": each.attempts or 0,
+        "why": each.why,
+    }
