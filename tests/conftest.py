@@ -30,7 +30,9 @@ for name in [name for name in os.environ if name.startswith("CONSENT_") and name
     del os.environ[name]  # nothing of this machine reaches a test
 
 START: Millis = 1_764_000_000_000
-NUMBER = parse("13800138000")
+NUMBER, OTHER = parse("13800138000"), parse("13900139000")
+SECOND = "data-pack-10gb"
+"""A plan of the same carrier as the one that is sold when a test names none."""
 SENDERS = {"mobile": "10085", "telecom": "10001", "unicom": "10016"}
 
 
@@ -168,6 +170,12 @@ class World:
         self.keys += 1
         wanted = Placing("desk", key or f"key-{self.keys}", self.request(msisdn, plan))
         return self.engine.place(wanted).order
+
+    def two_asked(self) -> tuple[Order, Order]:
+        """Two orders of one number and one sender, whose questions are out."""
+        orders = self.place(), self.place(plan=SECOND)
+        self.run()
+        return orders
 
     def run(self, *lanes: Lane, engine: Engine | None = None) -> None:
         """Perform lanes (all of them, until nothing is due)."""

@@ -49,6 +49,20 @@ def test_what_a_machine_lacks_is_told_in_one_place():
     assert set(found) <= {"needs.py", "conftest.py", "test_house_rules.py"}, "ask tests/needs.py"
 
 
+def test_no_test_imports_another_tests_module():
+    """What two tests share has a name of its own; an import of a fixture hides where it comes from."""
+    files = [path for part in ("tests", "benchmarks") for path in sorted((ROOT / part).rglob("*.py"))]
+    borrowed = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (getattr(node, "module", None) or "", *(alias.name for alias in node.names))
+        if (name.startswith("tests.") and name.rpartition(".")[2].startswith("test_")) or name.startswith("test_")
+    }
+    assert borrowed == set()
+
+
 def script(name):
     """A script of docs/, as a module."""
     spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")

@@ -4,6 +4,9 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests import needs
+from tests.integration.serve_house import consent, environ, page, serving
+
+__all__ = ["consent", "environ", "page", "serving"]
 
 
 @pytest.fixture(scope="module")

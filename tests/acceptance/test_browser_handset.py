@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.integration.ops.test_cli_serve import consent, environ, serving  # noqa: F401 - fixtures
-from tests.integration.pages.test_handset import NUMBER, page, place  # noqa: F401 - fixtures
+from tests.integration.api_door import NUMBER
+from tests.integration.serve_house import place
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (320, "dark")])
-def test_the_question_is_answered_by_keyboard(serving, consent, browser, page, width, scheme):  # noqa: F811 - fixtures
+def test_the_question_is_answered_by_keyboard(serving, consent, browser, page, width, scheme):
     key = consent("keys", "add", "desk", "--role", "agent").stdout.split()[-1]
     place(serving, key)
     context = browser.new_context(viewport={"width": width, "height": 700}, color_scheme=scheme)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.acceptance.house import house, until
-from tests.acceptance.test_browser import Tab
+from tests.acceptance.tab import Tab
 
 COMPLAINT = "我要投诉你们"
 

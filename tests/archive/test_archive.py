@@ -24,9 +24,7 @@ from consent_engine.errors import (
 )
 from consent_engine.ports import Left, Retiring
 from tests.archive.house import LONG
-from tests.conftest import NUMBER
-
-OTHER = parse("13900139000")
+from tests.conftest import NUMBER, OTHER
 
 
 def test_an_archived_order_is_the_order_it_was(town):

@@ -9,13 +9,10 @@ from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import request_key
-from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Delivery
 from consent_engine.errors import DoNotCall, IdempotencyConflict, OrderNotFound
 from tests.archive.house import LONG, broken, everywhere
-from tests.conftest import NUMBER
-
-OTHER = parse("13900139000")
+from tests.conftest import NUMBER, OTHER
 
 
 def meanwhile(town, happens):

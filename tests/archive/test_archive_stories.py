@@ -1,6 +1,6 @@
 """The promises once more, whatever happens in whatever order, in a world whose settled orders leave for an archive.
 
-The machine is that of `tests/integration/promises/test_random_histories.py`; here time passes by weeks, whoever
+The machine is that of `tests/integration/promises/machine.py`; here time passes by weeks, whoever
 archives dies, the archive is away or does not say whether it took something, and requests of long ago come again.
 TESTS_DEEP=500 looks at that many stories.
 """
@@ -25,7 +25,7 @@ from consent_engine.domain.seal import sound
 from consent_engine.errors import ArchiveUnavailable, ConsentError, IdempotencyConflict, StoreUnavailable
 from tests.archive.house import LONG, Town, emptied
 from tests.integration.promises.checks import HOURS, NUMBERS
-from tests.integration.promises.test_random_histories import PLANS, SELDOM, Promises, stories
+from tests.integration.promises.machine import PLANS, SELDOM, Promises, stories
 
 RETRIES = Policy(retry_base=1_000, reminder_after=12 * HOURS)
 

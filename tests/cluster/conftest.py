@@ -3,6 +3,7 @@
 import pytest
 
 from tests.cluster.servers import beside
+from tests.cluster.shaky import Shaky
 
 CELLS = 8
 
@@ -11,6 +12,13 @@ CELLS = 8
 def running(tmp_path_factory):
     with beside(tmp_path_factory.mktemp("clustered")) as made:
         yield made
+
+
+@pytest.fixture
+def world():
+    made = Shaky()
+    yield made
+    made.runner.close()
 
 
 @pytest.fixture

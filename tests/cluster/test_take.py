@@ -3,11 +3,12 @@
 from collections import Counter
 
 from consent_engine.api.service.service import Post, take
+from consent_engine.domain.clocks import Clocks
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Acknowledgement, Parsed, Stored, WebhookCall
-from tests.cluster.test_cells_store import people_of, placings, world  # noqa: F401 - the fixture
+from tests.cluster.shaky import people_of, placings
 
 SAID = Acknowledgement(200, b"", "text/plain")
 
@@ -29,7 +30,7 @@ class Posts:
         return Post("test", call, isinstance(messages[0], DeliveryReport))
 
 
-def test_posts_of_cells_that_can_be_reached_are_acknowledged(world):  # noqa: F811
+def test_posts_of_cells_that_can_be_reached_are_acknowledged(world):
     homes = people_of(0, 1, 2, 3, count=2)
     placed = world.engine.place_many(placings(world, [homes[0][0], homes[1][0]]))
     stop = {n: Reply("test", f"mo-{n}", each[0], "10085", "TD") for n, each in homes.items()}
@@ -41,11 +42,11 @@ def test_posts_of_cells_that_can_be_reached_are_acknowledged(world):  # noqa: F8
         posts.of(reports[0]), posts.of(reports[1]),
     ]  # fmt: skip
     world.wires[1].cut = True
-    told = take(world.engine, wanted, Counter())
+    told = take(world.engine, wanted, Counter(), Clocks())
     assert [isinstance(each, StoreUnavailable) for each in told] == [False, True, True, True, False, False, True]
     assert told[0] == told[5] == SAID
     assert isinstance(told[4], Stored)
     assert not world.engine.dial(homes[3][0], "mobile").callable, "stored, though its post was not acknowledged"
     world.wires[1].cut = False
-    assert not any(isinstance(each, StoreUnavailable) for each in take(world.engine, wanted, Counter()))
+    assert not any(isinstance(each, StoreUnavailable) for each in take(world.engine, wanted, Counter(), Clocks()))
     assert sum(world.client.llen(key) for key in world.client.keys("ce:*:inbox:*")) == 8, "each once"

@@ -22,6 +22,8 @@ from consent_engine.domain.order.event import seal
 from consent_engine.domain.order.order import Order, replay
 
 KEPT = Path(__file__).with_name("kept.json.gz")
+FOLDERS = (Path(__file__).with_name("waiting.tar.gz"), Path(__file__).parents[1] / "acceptance" / "trunk_data.tar.gz")
+"""Data folders as earlier commits wrote them."""
 NOW = 2**41
 """Long after all of it: what may be pruned by age is pruned."""
 

@@ -3,7 +3,6 @@
 import json
 import tarfile
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from fakeredis import FakeRedis
@@ -13,10 +12,9 @@ from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.domain.lifecycle import State, Trigger
 from tests import needs
-from tests.golden import dumped, kept, kind_of, looked_at
+from tests.golden import FOLDERS, dumped, kept, kind_of, looked_at
 from tests.golden.roads import played
 
-FOLDERS = (Path(__file__).with_name("waiting.tar.gz"), Path(__file__).parents[1] / "acceptance" / "trunk_data.tar.gz")
 KINDS = {"order", "line", "inbox", "offers", "archived"}
 WAITS = {"sms.confirmation.1", "sms.notification.1", "activate", "wake.reminder", "wake.window_closed",
          "wake.too_late_to_ask", "wake.archive"}  # fmt: skip

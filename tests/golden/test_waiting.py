@@ -27,7 +27,7 @@ from consent_engine.engine.limits import Pace
 from consent_engine.ports import Outside
 from tests import needs
 from tests.conftest import SENDERS, Clock, World
-from tests.golden.test_golden import FOLDERS
+from tests.golden import FOLDERS
 
 SECRET, LEASE = "test-secret", 60_000
 ENDS = {

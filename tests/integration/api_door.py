@@ -4,19 +4,25 @@ import asyncio
 import json
 import logging
 import shutil
+import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
+import uvicorn
 from redis import Redis
 
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.api.app import create_app
 from consent_engine.api.document.openapi import ORDER
+from consent_engine.api.http.protocol import BoundedHttp
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.effects import Lane
 from consent_engine.domain.signature import HEADER, sign
 from consent_engine.engine.api_keys import Role
 from consent_engine.wiring import Installation, plans_from
@@ -41,6 +47,13 @@ def server() -> Iterator[tuple[str, Path]]:
             yield running.url, folder / "data"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[tuple[str, Path]]:
+    """A server a test module."""
+    with server() as found:
+        yield found
 
 
 class Door:
@@ -109,6 +122,22 @@ class Door:
 
         return self.runner.run(sent())
 
+    def work(self, *lanes: Lane) -> None:
+        """Let workers do what is due."""
+
+        async def slices() -> None:
+            for lane in lanes:
+                await self.engine.performer.perform(lane, 2)
+            await self.engine.performer.land(2)
+
+        self.runner.run(slices())
+
+    def nowhere(self):
+        """Engines whose store cannot be reached."""
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            url = f"redis://127.0.0.1:{closed.getsockname()[1]}/0"
+        return Installation(self.settings, url, url, FULL_SECRET).engine
+
     def orders(self) -> int:
         """How many there are."""
         return len(self.redis.keys("ce:*:order:*"))
@@ -117,6 +146,25 @@ class Door:
         """Everything in the store."""
         with Redis.from_url(self.installation.redis_url) as raw:
             return {key: raw.dump(key) for key in raw.keys("*")}
+
+
+@contextmanager
+def live(app) -> Iterator[str]:
+    """An application on a socket, in a thread; its address. Without NODELAY every answer would take 40 ms."""
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, http=BoundedHttp, ws="none")
+        serving = uvicorn.Server(config)
+        if hasattr(app, "state"):
+            app.state.front.streams.ending = lambda: serving.should_exit
+        thread = threading.Thread(target=serving.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            serving.should_exit = True
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 def reply(text="是", **changes):

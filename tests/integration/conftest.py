@@ -1,17 +1,14 @@
-"""The door that the tests of the API go through: a server a module, an API of its own on it a test."""
+"""What the tests of the whole engine share: a server a module, an API of its own on it a test, and `consent serve`."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.api_door import Door, server
+from tests.integration.api_door import Door, running
+from tests.integration.serve_house import consent, environ, page, serving
 
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[tuple[str, Path]]:
-    with server() as found:
-        yield found
+__all__ = ["consent", "environ", "page", "running", "serving"]
 
 
 @pytest.fixture

@@ -8,7 +8,13 @@ from tests.integration.api_door import Door
 
 SAME = {"Sec-Fetch-Site": "same-origin"}
 ORIGIN = {"Origin": "http://door"}
-PAGES = ("/", "/desk", "/ops", "/rq/")
+MAY = {
+    "/": set(Role),
+    "/desk": {Role.AGENT, Role.ADMIN},
+    "/ops": {Role.OPS, Role.AUDITOR, Role.ADMIN},
+    "/rq/": set(Role),
+}
+"""Who may open which page."""
 
 
 class PageDoor(Door):

@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.config.settings import Settings
@@ -52,6 +54,13 @@ def server(folder: Path):
     needs.server()
     with EmbeddedServer.start(folder / "d", "everysec") as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    """A server a test module."""
+    with server(tmp_path_factory.mktemp("q")) as running:
+        yield running
 
 
 class Gateway:

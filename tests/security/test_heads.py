@@ -10,8 +10,7 @@ import pytest
 
 from consent_engine.api.http.protocol import MOST_HEAD
 from consent_engine.engine.api_keys import Role
-from tests.integration.api_door import Door, order, server
-from tests.security.serving import live
+from tests.integration.api_door import Door, live, order, server
 
 PIECE = b"x" * 4_096
 ENOUGH = 64

@@ -12,18 +12,11 @@ from rq.webhook import Webhook
 from consent_engine.adapters.rq_queue import JOB, connect_rq, lane_queue
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
-from tests.integration.api_door import server as api_server
 from tests.integration.page_door import SAME, PageDoor
-from tests.integration.rq.test_worker import ATTACKS, OUT_OF_THE_WAY, Bomb, enqueued
-from tests.integration.rq_house import Gateway, server, until, works
+from tests.integration.rq.attacks import ATTACKS, OUT_OF_THE_WAY, Bomb, enqueued
+from tests.integration.rq_house import Gateway, until, works
 
 LANES = [lane.value for lane in Lane]
-
-
-@pytest.fixture(scope="module")
-def started(tmp_path_factory):
-    with server(tmp_path_factory.mktemp("q")) as running:
-        yield running
 
 
 @pytest.fixture
@@ -77,12 +70,6 @@ def test_workers_under_attack_run_nothing_stop_never_and_do_their_work(started, 
         assert not any("Traceback" in worker.said() for worker in workers)
     assert not touched.exists()
     assert listening.calls.empty()
-
-
-@pytest.fixture(scope="module")
-def running():
-    with api_server() as found:
-        yield found
 
 
 READS = (

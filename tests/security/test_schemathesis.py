@@ -14,8 +14,7 @@ import pytest
 from consent_engine.api.routes import order_stream
 from consent_engine.domain.signature import HEADER, sign
 from consent_engine.engine.api_keys import Role
-from tests.integration.api_door import SECRET, Door, server
-from tests.security.serving import live
+from tests.integration.api_door import SECRET, Door, live
 
 ST = Path(sys.executable).with_name("st")
 CONFIG = Path(__file__).with_name("schemathesis.toml")
@@ -23,12 +22,6 @@ DEEP = int(os.environ.get("TESTS_DEEP", "0"))
 WAIT = 180 + 60 * DEEP
 WEBHOOKS = "^/v1/gateways/"
 OPERATIONS = 26
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 
 from consent_engine.api.service.sessions import MOST_FAILURES
 from consent_engine.engine.api_keys import Role
-from tests.integration.api_door import is_problem, order, server
+from tests.integration.api_door import is_problem, order
 from tests.integration.page_door import SAME, PageDoor
 
 NOBODY = "0" * 28
@@ -18,12 +18,6 @@ PUBLIC = {
 """Served to anybody: the sign-in, what it loads, what is published. /rq is a redirect to what is not."""
 PROVEN = re.compile("/v1/gateways/")
 """Not for sessions or keys: a gateway's own proof."""
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

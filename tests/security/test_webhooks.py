@@ -14,21 +14,14 @@ from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.signature import HEADER, sign
 from consent_engine.wiring import Installation
-from tests.integration.api_door import FULL_SECRET, NUMBER, Door, is_problem, reply, server
+from tests.integration.api_door import FULL_SECRET, NUMBER, Door, is_problem, live, reply
 from tests.integration.api_door import SECRET as SIMULATED
-from tests.security.serving import live
 
 SECRETS = {"http_json": "secret-of-the-first-gateway", "http_json:box": "secret-of-the-second-gateway"}
 KANNELS = "secret-of-kannel"
 DOORS = ("http_json", "http_json:box", "kannel")
 SLOWEST_S = 2.0
 """How much of this process's time a megabyte that is made to hurt may take: others on the machine cost it none."""
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -293,21 +286,12 @@ POISON = {
 }
 
 
-def work(door, *lanes):
-    async def slices():
-        for lane in lanes:
-            await door.engine.performer.perform(lane, 2)
-        await door.engine.performer.land(2)
-
-    door.runner.run(slices())
-
-
 @pytest.fixture
 def plain(running):
     """An installation on its simulated gateway, whose question was handed over."""
     made = Door(*running)
     made.asked = made.place().json()["id"]
-    work(made, Lane.SMS)
+    made.work(Lane.SMS)
     yield made
     made.close()
 
@@ -322,7 +306,7 @@ def test_what_could_be_read_in_two_ways_is_no_yes(plain, name):
     assert POISON[name].encode() in body
     said = plain.post("inbound", body).json()
     assert said.get("accepted", 0) == (1 if name == "a control character" else 0)
-    work(plain, Lane.INBOUND)
+    plain.work(Lane.INBOUND)
     assert "said_yes" not in triggers(plain)
 
 
@@ -330,7 +314,7 @@ def test_a_yes_that_was_recorded_and_played_again_activates_once(plain):
     header = sign(SIMULATED, BODY, now(plain))
     for _ in range(3):
         assert post(plain, BODY, header, "simulated").status_code == 200
-        work(plain, Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
+        plain.work(Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
     assert triggers(plain).count("said_yes") == triggers(plain).count("service_activated") == 1
 
 

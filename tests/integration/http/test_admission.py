@@ -14,16 +14,10 @@ from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from consent_engine.ports import LaneDepth
-from tests.integration.api_door import FULL_SECRET, NUMBER, SECRET, Door, is_problem, order, reply, server
+from tests.integration.api_door import FULL_SECRET, NUMBER, SECRET, Door, is_problem, order, reply
 
 EMPTY = LaneDepth(due=0, late=0, parked=0, waiting=0)
 BOUND = 3
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
 
 
 @pytest.fixture

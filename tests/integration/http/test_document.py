@@ -14,9 +14,8 @@ from consent_engine.api.schemas import examples
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import ConsentError
 from tests import needs
-from tests.integration.api_door import order
-from tests.integration.http.test_orders import ROUTES
-from tests.integration.http.test_stream import live
+from tests.integration.api_door import live, order
+from tests.integration.http.routes import ROUTES
 
 WAIT = 120
 GENERATOR = ("openapi-python-client==0.29.1", "ruamel.yaml==0.19.1", "shellingham==1.5.4")

@@ -6,7 +6,6 @@ from consent_engine.api.schemas.lists import HeldList
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import NUMBER, OTHER, is_problem, reply
-from tests.integration.http.test_orders import work
 
 COMPLAINT = "我要投诉你们"
 DIAL = {"msisdn": NUMBER, "carrier": "mobile"}
@@ -19,7 +18,7 @@ def write(door, text=COMPLAINT, **changes):
 def asked(door, role=Role.AGENT):
     """An order whose question is with the subscriber; its id."""
     placed = door.place(role=role).json()["id"]
-    work(door, Lane.SMS)
+    door.work(Lane.SMS)
     return placed
 
 
@@ -101,7 +100,7 @@ def test_decided_a_refusal_it_is_one_and_ends_the_order(door):
     assert held(door)["held"] == []
     [refusal] = door.call("GET", "/v1/refusals", Role.OPS).json()["refusals"]
     assert (refusal["carrier"], refusal["channel"]) == ("mobile", "sms")
-    work(door, Lane.INBOUND)
+    door.work(Lane.INBOUND)
     assert door.engine.show(placed).state == "cancelled"
 
 
@@ -109,17 +108,17 @@ def test_decided_no_refusal_the_order_goes_on_and_is_asked_again_with_its_code(d
     placed = asked(door)
     write(door)
     [row] = held(door)["held"]
-    work(door, Lane.INBOUND)
+    door.work(Lane.INBOUND)
     answer = decide(door, [row["id"]], refusal=False, reason="asks what it costs")
     assert answer.json() == {"decided": 1, "gone": 0, "own_call": 0}
     assert dial(door) == {"callable": True}
-    work(door, Lane.INBOUND, Lane.SMS)
+    door.work(Lane.INBOUND, Lane.SMS)
     shown = door.engine.show(placed)
     [resumed] = [event for event in shown.events if event.trigger == "resumed"]
     assert resumed.by == "the-ops"
     assert (shown.state, resumed.told()["reason"]) == ("awaiting_reply", "asks what it costs")
     write(door, f"是{shown.doc.code}", message_id="m-2")
-    work(door, Lane.INBOUND)
+    door.work(Lane.INBOUND)
     assert door.engine.show(placed).state == "confirmed"
 
 

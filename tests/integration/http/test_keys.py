@@ -10,7 +10,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import Malformed
 from tests.integration.api_door import NUMBER, is_problem, order, reply
-from tests.integration.http.test_orders import ROUTES, ask, work
+from tests.integration.http.routes import ROUTES, ask
 
 KEPT = "ce:apikeys"
 
@@ -93,9 +93,9 @@ def test_an_agent_has_nothing_to_do_with_an_order_of_a_revoked_key_of_its_name(d
 def test_a_repeat_under_another_key_of_the_name_is_the_same_order_and_shows_nobody(door):
     body = order(call={"recording_id": "rec-1"})
     placed = door.place(body).json()["id"]
-    work(door, Lane.SMS)
+    door.work(Lane.SMS)
     door.post("inbound", reply("要不要钱"))
-    work(door, Lane.INBOUND)
+    door.work(Lane.INBOUND)
     second_key_of_the_name(door)
     again = door.place(body, role="second")
     assert (again.status_code, again.json()["id"]) == (200, placed)

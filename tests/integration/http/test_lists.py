@@ -14,7 +14,6 @@ from consent_engine.engine.api_keys import Role
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import StoreUnavailable
 from tests.integration.api_door import NUMBER, OTHER, is_problem, logged, order, reply
-from tests.integration.http.test_orders import work
 
 MASKED = "+86138****8000"
 
@@ -107,9 +106,9 @@ def test_a_parameter_that_is_wrong_is_named_and_not_repeated(door, query, caplog
 
 def test_numbers_and_words_in_lists_are_for_those_who_may_see_them(door):
     door.place_as_before(f"{NUMBER[1:]}-1.wav")
-    work(door, Lane.SMS)
+    door.work(Lane.SMS)
     door.post("inbound", reply("要不要钱"))
-    work(door, Lane.INBOUND)
+    door.work(Lane.INBOUND)
     for role in (Role.AUDITOR, Role.ADMIN):
         [said] = listed(door, role=role)["orders"]
         assert said["msisdn"] == NUMBER
@@ -167,7 +166,7 @@ def test_a_search_that_cannot_be_read_is_none(door, body):
 def test_the_question_is_asked_again_and_not_too_often(door):
     placed = place(door, 1)
     is_problem(door.call("POST", f"/v1/orders/{placed}/resend", Role.AGENT), 409, "not_waiting")
-    work(door, Lane.SMS)
+    door.work(Lane.SMS)
     reply_by = door.call("GET", f"/v1/orders/{placed}", Role.AGENT).json()["reply_by"]
     for role in (Role.AGENT, Role.OPS, Role.AGENT):
         answer = door.call("POST", f"/v1/orders/{placed}/resend", role)
@@ -175,7 +174,7 @@ def test_the_question_is_asked_again_and_not_too_often(door):
         entry = answer.json()["timeline"][-1]
         assert (entry["trigger"], entry["by"]) == ("asked_again", f"the-{role}")
         assert answer.json()["reply_by"] == reply_by
-        work(door, Lane.SMS)
+        door.work(Lane.SMS)
     is_problem(door.call("POST", f"/v1/orders/{placed}/resend", Role.AGENT), 429, "too_many_resends")
     door.engine.cancel(placed, "me", "no")
     is_problem(door.call("POST", f"/v1/orders/{placed}/resend", Role.OPS), 409, "not_waiting")
@@ -229,7 +228,7 @@ def test_a_file_of_refusals_is_stored_once_however_often_it_is_sent(door):
     assert second.json() == {"accepted": 2, "already": 5, "rejected": []}
     dial = {"msisdn": "+8613800000003", "carrier": "mobile"}
     assert door.call("POST", "/v1/callable", Role.AGENT, dial).json()["callable"] is False
-    work(door, Lane.INBOUND)
+    door.work(Lane.INBOUND)
     cancelled = door.engine.show(open_order)
     assert cancelled.state == "cancelled"
     assert "the-ops/import" in [event.by for event in cancelled.events]

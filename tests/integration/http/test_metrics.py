@@ -19,18 +19,10 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import SettingsError
-from tests.integration.api_door import NUMBER, Door, is_problem, order, reply, server
-from tests.integration.http.test_orders import work
-from tests.integration.http.test_serving import nowhere
+from tests.integration.api_door import NUMBER, Door, is_problem, order, reply
 
 WAIT = 20
 LABELS = {"method", "route", "status", "lane", "placed", "state", "type", "version", "le", "gateway"}
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
 
 
 @pytest.fixture
@@ -131,7 +123,7 @@ def test_what_waits_for_a_person_is_counted_with_the_age_of_the_oldest(door):
 
 def test_names_keep_to_the_conventions_and_no_label_names_anybody(door):
     placed = door.place().json()["id"]
-    work(door, Lane.SMS)
+    door.work(Lane.SMS)
     door.post("inbound", reply("要不要钱"))
     door.call("POST", "/v1/orders/search", Role.OPS, {"msisdn": NUMBER})
     text = scraped(door)
@@ -196,7 +188,7 @@ def test_what_is_no_request_is_dropped_there_and_the_next_is_served(door, said, 
 
 
 def test_without_the_store_they_say_so(door):
-    with both(door, nowhere(door)) as (port, _):
+    with both(door, door.nowhere()) as (port, _):
         found = samples(httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=WAIT).text)
     assert found["consent_store_up",] == 0
     assert not [key for key in found if key[0].startswith("consent_lane")]

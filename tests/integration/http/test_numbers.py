@@ -10,7 +10,6 @@ from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import Malformed
 from tests.integration.api_door import FULL_SECRET, NUMBER, is_problem, order, reply
-from tests.integration.http.test_orders import work
 
 SPELLINGS = ["138-0994-0002", "rec 138 0994 0002", "１３８０９９４０００２.wav", "0086 138.0994.0002", "+8613809940002"]
 NAMES = ["rec-20250801-000123", "550e8400-e29b-41d4-a716-138001380004", "1754013871.1", "2025-08-01T15:04:31.123+08:00"]
@@ -97,9 +96,9 @@ def test_a_key_is_not_named_by_a_number(door, name):
 @pytest.mark.parametrize("text", SPELLINGS[::2])
 def test_a_number_that_an_earlier_release_took_is_shown_to_no_staff(door, text):
     placed = door.place_as_before(text)
-    work(door, Lane.SMS)
+    door.work(Lane.SMS)
     door.post("inbound", reply("要不要钱"))
-    work(door, Lane.INBOUND)
+    door.work(Lane.INBOUND)
     door.engine.cancel(placed, "desk", f"call {text} back")
     for answer in (
         door.call("GET", f"/v1/orders/{placed}", Role.OPS),

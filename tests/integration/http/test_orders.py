@@ -1,34 +1,22 @@
 """Orders, refusals and plans over HTTP, as the contract has them: the door, the roles, the answers."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from consent_engine.api.routes import order_stream
-from consent_engine.api.schemas.examples import PLAN
 from consent_engine.api.schemas.views import OrderView
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.receive import RefusalAsked
 from tests.integration.api_door import NUMBER, OTHER, is_problem, order, reply
+from tests.integration.http.routes import BODIES, LIFTED, ROUTES, YES, ask
 
 ANSWER = ["id", "state", "stage", "version", "head", "msisdn", "carrier", "plan", "confirmation", "reply_by",
           "created_at", "timeline"]  # fmt: skip
 NOBODY = "0" * 28
-LIFTED = "+8613700137000"
-
-
-def work(door, *lanes):
-    """Let workers do what is due."""
-
-    async def slices():
-        for lane in lanes:
-            await door.engine.performer.perform(lane, 2)
-        await door.engine.performer.land(2)
-
-    door.runner.run(slices())
 
 
 # -- place ------------------------------------------------------------------------------------------------------------
@@ -187,52 +175,6 @@ def test_a_duplicate_names_the_other_order(door):
 
 # -- who may do what --------------------------------------------------------------------------------------------------
 
-YES = {Role.ADMIN}
-ANY = frozenset(Role)
-ROUTES = {
-    ("POST", "/v1/orders"): {Role.AGENT},
-    ("GET", "/v1/orders/{id}"): {Role.AGENT, Role.OPS, Role.AUDITOR},
-    ("GET", "/v1/orders"): {Role.OPS, Role.AUDITOR},
-    ("POST", "/v1/orders/search"): {Role.OPS, Role.AUDITOR},
-    ("GET", "/v1/orders/{id}/stream"): {Role.AGENT, Role.OPS},
-    ("POST", "/v1/orders/{id}/cancel"): {Role.AGENT, Role.OPS},
-    ("POST", "/v1/orders/{id}/resend"): {Role.AGENT, Role.OPS},
-    ("POST", "/v1/orders/{id}/retry"): {Role.OPS},
-    ("POST", "/v1/callable"): {Role.AGENT, Role.OPS},
-    ("POST", "/v1/refusals"): {Role.AGENT, Role.OPS},
-    ("GET", "/v1/refusals"): {Role.OPS, Role.AUDITOR},
-    ("POST", "/v1/refusals/held"): {Role.OPS},
-    ("POST", "/v1/refusals/import"): {Role.OPS},
-    ("POST", "/v1/refusals/lift"): set(),
-    ("GET", "/v1/plans"): ANY,
-    ("GET", "/v1/plans/{code}"): ANY,
-    ("PUT", "/v1/plans/{code}"): set(),
-    ("POST", "/v1/plans/{code}/withdraw"): set(),
-    ("POST", "/v1/plans/{code}/revoke"): set(),
-    ("GET", "/metrics"): {Role.OPS},
-}
-BODIES = {
-    "/v1/orders": order(msisdn=OTHER),
-    "/v1/orders/search": {"msisdn": OTHER},
-    "/v1/orders/{id}/cancel": {"reason": "changed his mind"},
-    "/v1/callable": {"msisdn": OTHER},
-    "/v1/refusals": {"msisdn": OTHER, "channel": "web"},
-    "/v1/refusals/held": {"ids": [f"{'0' * 28}.mobile.1"], "refusal": True},
-    "/v1/plans/{code}": PLAN,
-}
-CSV = {"content": b"msisdn,carrier,channel\n", "headers": {"Content-Type": "text/csv"}}
-
-
-def ask(door, route, role, order_id):
-    method, path = route
-    if path == "/v1/refusals/import":
-        return door.call(method, path, role, **CSV)
-    body = None if method == "GET" else BODIES.get(path)
-    if path == "/v1/refusals/lift":
-        body = {"msisdn": LIFTED, "evidence": {"channel": "web", "ref": "form-1", "at": datetime.now(UTC).isoformat()}}
-    path = path.format(id=order_id, code="5g-smart-199")
-    return door.call(method, path, role, body, headers={"Idempotency-Key": "matrix"})
-
 
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("route", ROUTES, ids=" ".join)
@@ -299,9 +241,9 @@ def test_the_store_is_not_asked_for_what_can_be_no_id(door):
 
 def test_full_numbers_and_replies_are_for_those_who_may_see_them(door):
     placed = door.place_as_before(f"{NUMBER[1:]}-0001.wav")
-    work(door, Lane.SMS)
+    door.work(Lane.SMS)
     door.post("inbound", reply("要不要钱"))
-    work(door, Lane.INBOUND)
+    door.work(Lane.INBOUND)
     for role in (Role.AGENT, Role.AUDITOR, Role.ADMIN):
         said = door.call("GET", f"/v1/orders/{placed}", role).json()
         assert said["msisdn"] == NUMBER
@@ -315,9 +257,9 @@ def test_full_numbers_and_replies_are_for_those_who_may_see_them(door):
 
 def test_the_timeline_tells_the_road(door):
     placed = door.place().json()["id"]
-    work(door, Lane.SMS)
+    door.work(Lane.SMS)
     door.post("inbound", reply("是"))
-    work(door, Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
+    door.work(Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
     said = door.call("GET", f"/v1/orders/{placed}", Role.AGENT).json()
     assert (said["state"], said["stage"]) == ("notified", "notification_sent")
     stages = [entry["stage"] for entry in said["timeline"] if "stage" in entry]
@@ -373,7 +315,7 @@ def test_never_again_is_said_once_and_stands(door):
     assert (first.status_code, second.status_code) == (201, 200)
     assert first.json() == second.json()
     assert first.json()["carrier"] == "mobile"
-    work(door, Lane.INBOUND)
+    door.work(Lane.INBOUND)
     cancelled = door.engine.show(placed)
     assert cancelled.state == "cancelled"
     [refusal] = door.engine.line(cancelled.person.msisdn).restrictions

@@ -13,17 +13,10 @@ from consent_engine.api.schemas.lists import SaleView
 from consent_engine.api.schemas.views import PlanList, PlanView
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
-from tests.integration.api_door import OTHER, Door, is_problem, order, reply, server
-from tests.integration.http.test_orders import work
+from tests.integration.api_door import OTHER, Door, is_problem, order, reply
 
 CODE = "5g-smart-199"
 HALL = PLAN["published"][0]
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
 
 
 @pytest.fixture
@@ -134,23 +127,23 @@ def test_withdrawn_is_no_longer_sold_and_a_yes_under_way_counts(door):
     assert answer.json() == {"code": CODE, "version": 1, "sale": "withdrawn", "cancelled": 0}
     assert plan(door).json()["sale"] == "withdrawn"
     assert door.place(order(msisdn=OTHER), "key-2").status_code in {409, 422}
-    work(door, Lane.SMS)
+    door.work(Lane.SMS)
     door.post("inbound", reply("是"))
-    work(door, Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
+    door.work(Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
     assert door.engine.show(placed).state == "notified"
 
 
 def test_revoked_cancels_what_is_open_with_a_notice(door):
     placed = [door.place(order(msisdn=f"+86138{n:08d}"), f"key-{n}").json()["id"] for n in range(3)]
     other = door.place(order(msisdn=OTHER, plan="data-pack-10gb"), "key-9").json()["id"]
-    work(door, Lane.SMS)
+    door.work(Lane.SMS)
     assert act(door, "revoke").json() == {"code": CODE, "version": 1, "sale": "revoked", "cancelled": 3}
     assert act(door, "revoke").json()["cancelled"] == 0
     assert {door.engine.show(each).state for each in placed} == {"cancelled"}
     assert door.engine.show(other).state == "awaiting_reply"
     last = door.call("GET", f"/v1/orders/{placed[0]}", Role.ADMIN).json()["timeline"][-1]
     assert (last["trigger"], last["by"]) == ("cancelled", "the-admin")
-    work(door, Lane.SMS)
+    door.work(Lane.SMS)
     assert "informed" in [event.trigger for event in door.engine.show(placed[0]).events]
 
 

@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections import Counter
 
@@ -28,7 +27,8 @@ from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import BrokenRecord, ConsentError, Malformed, StoreUnavailable
 from consent_engine.ports import WebhookCall
 from tests.integration.api_door import FULL_SECRET, NUMBER, SECRET, is_problem, logged, order, reply
-from tests.integration.http.test_orders import ROUTES
+from tests.integration.http.process import api_command
+from tests.integration.http.routes import ROUTES
 
 WAIT = 20
 
@@ -280,18 +280,8 @@ def test_a_server_that_does_not_keep_what_it_is_told_is_not_ready(door):
     assert "appendfsync" in said["reasons"][0]
 
 
-def nowhere(door):
-    """Engines whose store cannot be reached."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    lost = type(door.installation)(
-        door.settings, f"redis://127.0.0.1:{port}/0", f"redis://127.0.0.1:{port}/0", FULL_SECRET
-    )
-    return lost.engine
-
-
 def test_without_the_store_everything_says_try_again(door):
-    door.serve(nowhere(door))
+    door.serve(door.nowhere())
     is_problem(door.place(), 503, "store_unavailable")
     is_problem(door.call("GET", "/v1/plans", Role.AGENT), 503, "store_unavailable")
     is_problem(door.post("inbound", reply()), 503, "store_unavailable")
@@ -485,30 +475,6 @@ def test_the_page_needs_no_script_and_no_internet(door):
 
 # -- the server itself ------------------------------------------------------------------------------------------------
 
-SERVE = """
-import logging, sys
-from pathlib import Path
-from consent_engine.api.app import run
-from consent_engine.config.settings import Settings
-from consent_engine.wiring import Installation
-logging.basicConfig(level=logging.DEBUG)
-settings = Settings.load({"CONSENT_DATA_DIR": sys.argv[2], "CONSENT_SECRET": sys.argv[3]}, None)
-installation = Installation(settings, sys.argv[1], sys.argv[1], sys.argv[3])
-run(installation, "127.0.0.1", int(sys.argv[4]), lambda address: print(address, flush=True))
-logging.info("and back")
-"""
-
-
-@pytest.fixture
-def served(door, running):
-    """The server as a process: (host, port), and the process."""
-    command = [sys.executable, "-c", SERVE, running[0], str(running[1]), FULL_SECRET, "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield httpx.URL(process.stdout.readline().strip()), process
-        finally:
-            process.kill()
-
 
 def test_it_serves_and_ends_when_told_to(door, served):
     url, process = served
@@ -552,7 +518,7 @@ def test_a_body_longer_than_it_was_said_to_be_is_cut_there(door, served):
 def test_an_address_that_is_taken_is_told_in_one_line(running):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-c", SERVE, running[0], str(running[1]), FULL_SECRET, port]
+        command = api_command(*running, port)
         ended = subprocess.run(command, capture_output=True, text=True, timeout=WAIT, check=False)
     assert ended.returncode == 1
     assert f"cannot listen at 127.0.0.1 port {port}" in ended.stderr.strip().splitlines()[-1]

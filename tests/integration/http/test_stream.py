@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-import socket
 import threading
 from collections import Counter
 from contextlib import contextmanager
@@ -11,27 +10,17 @@ from time import monotonic
 
 import httpx
 import pytest
-import uvicorn
 from starlette.requests import ClientDisconnect
 
-from consent_engine.api.http.protocol import BoundedHttp
 from consent_engine.api.routes import order_stream
 from consent_engine.api.service import callers, watches
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import StoreUnavailable
-from tests.integration.api_door import NUMBER, Door, is_problem, order, reply, server
-from tests.integration.http.test_orders import work
-from tests.integration.http.test_serving import served  # noqa: F401 - a fixture
+from tests.integration.api_door import NUMBER, Door, is_problem, live, order, reply
 
 WAIT = 20
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
 
 
 @pytest.fixture
@@ -40,25 +29,6 @@ def door(running, monkeypatch):
     made = Door(*running)
     yield made
     made.close()
-
-
-@contextmanager
-def live(app):
-    """The application on a socket, in a thread; its address."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    serving = uvicorn.Server(
-        uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, http=BoundedHttp, ws="none")
-    )
-    app.state.front.streams.ending = lambda: serving.should_exit
-    thread = threading.Thread(target=serving.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        serving.should_exit = True
-        thread.join(WAIT)
-        listening.close()
-        assert not thread.is_alive()
 
 
 class Reader:
@@ -112,7 +82,7 @@ def test_an_order_is_told_from_the_beginning_then_live_to_its_end(door, monkeypa
     placed = door.place().json()["id"]
     with live(door.app) as url, reading(url, door, placed) as reader:
         assert reader.next()[2]["trigger"] == "placed"
-        work(door, Lane.SMS)
+        door.work(Lane.SMS)
         told = [reader.next()]
         assert told[0][2]["stage"] == "confirmation_sent"
         door.installation.engine().cancel(placed, "ops", "changed his mind")
@@ -126,7 +96,7 @@ def test_an_order_is_told_from_the_beginning_then_live_to_its_end(door, monkeypa
 def test_a_reader_who_comes_back_goes_on_where_he_was(door, monkeypatch):
     monkeypatch.setattr(order_stream, "LINGER_S", 0)
     placed = door.place().json()["id"]
-    work(door, Lane.SMS)
+    door.work(Lane.SMS)
     door.engine.cancel(placed, "ops", "changed his mind")
 
     def numbers(**headers):
@@ -145,14 +115,14 @@ def test_a_settled_order_is_watched_some_seconds_more(door, monkeypatch):
     monkeypatch.setattr(order_stream, "LINGER_S", 1)
     monkeypatch.setattr(order_stream, "KEY_CHECK_S", 0.05)
     placed = door.place().json()["id"]
-    work(door, Lane.SMS)
+    door.work(Lane.SMS)
     door.post("inbound", reply("是"))
-    work(door, Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
+    door.work(Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
     with live(door.app) as url, reading(url, door, placed) as reader:
         assert [reader.next()[2]["trigger"] for _ in range(5)][-1] == "notification_accepted"
         report = DeliveryReport("simulated", f"{placed}.notification.1", "m-1", Delivery.DELIVERED)
         door.engine.receive([report])
-        work(door, Lane.INBOUND)
+        door.work(Lane.INBOUND)
         triggers = [data.get("trigger") for _, _, data in reader.rest()]
     assert "delivered" in triggers
     assert triggers[-1] is None
@@ -161,9 +131,9 @@ def test_a_settled_order_is_watched_some_seconds_more(door, monkeypatch):
 def test_ops_see_no_number_and_no_words(door, monkeypatch):
     monkeypatch.setattr(order_stream, "LINGER_S", 0)
     placed = door.place_as_before(f"{NUMBER[1:]}-1.wav")
-    work(door, Lane.SMS)
+    door.work(Lane.SMS)
     door.post("inbound", reply("要不要钱"))
-    work(door, Lane.INBOUND)
+    door.work(Lane.INBOUND)
     door.engine.cancel(placed, "ops", "no")
     seen = {role: door.call("GET", f"/v1/orders/{placed}/stream", role).text for role in (Role.OPS, Role.AGENT)}
     assert "要不要钱" in seen[Role.AGENT]
@@ -191,7 +161,7 @@ def test_a_revoked_key_ends_its_stream_and_no_other(door, monkeypatch):
         assert his.next()[1] == hers.next()[1] == "message"
         door.engine.keys.revoke("the-agent")
         assert his.rest() == []
-        work(door, Lane.SMS)
+        door.work(Lane.SMS)
         assert hers.next()[2]["stage"] == "confirmation_sent"
 
 
@@ -218,7 +188,7 @@ def test_one_look_serves_all_streams(door):
             assert each.next()[2]["trigger"] == "placed"
         assert door.app.state.front.streams.open == 12
         until(lambda: looks and sorted(looks[-1][1]) == sorted(placed))
-        work(door, Lane.SMS)
+        door.work(Lane.SMS)
         for each in opened:
             assert each.next()[2]["trigger"] == "confirmation_accepted"
         for each in readers:
@@ -266,7 +236,7 @@ def test_without_the_store_a_stream_waits_and_goes_on(door, monkeypatch):
         assert reader.next()[1] == "message"
         away.set()
         until(lambda: asked.count(True) > 3)
-        work(door, Lane.SMS)
+        door.work(Lane.SMS)
         away.clear()
         kinds = [reader.next()]
         while kinds[-1][1] == "comment":
@@ -297,7 +267,7 @@ def test_a_look_that_fails_is_a_defect_and_ends_no_stream(door, monkeypatch):
     with live(door.app) as url, reading(url, door, placed) as reader:
         reader.next()
         until(lambda: failed)
-        work(door, Lane.SMS)
+        door.work(Lane.SMS)
         assert reader.next()[2]["trigger"] == "confirmation_accepted"
     assert door.app.state.front.defects == Counter(RuntimeError=1)
 
@@ -332,7 +302,7 @@ def test_who_reads_nothing_loses_his_place_and_holds_up_nobody(door, monkeypatch
     assert door.runner.run(sent()) == 0
 
 
-def test_streams_do_not_hold_up_the_end_of_the_server(door, served):  # noqa: F811 - the fixture
+def test_streams_do_not_hold_up_the_end_of_the_server(door, served):
     url, process = served
     placed = door.place().json()["id"]
     with reading(str(url), door, placed) as reader:

@@ -13,15 +13,6 @@ from consent_engine.errors import NotDurable, StoreUnavailable
 from tests.integration.api_door import NUMBER, SECRET, is_problem, reply
 
 
-def work(door, *lanes):
-    async def slices():
-        for lane in lanes:
-            await door.engine.performer.perform(lane, 2)
-        await door.engine.performer.land(2)
-
-    door.runner.run(slices())
-
-
 def report(placed, **changes):
     return {"ref": f"{placed}.confirmation.1", "message_id": "m-9", "status": "delivered", **changes}
 
@@ -121,9 +112,9 @@ def test_a_stop_is_seen_by_the_next_order_before_anybody_read_it(door):
 
 def test_a_report_reaches_its_order(door):
     placed = door.place().json()["id"]
-    work(door, Lane.SMS)
+    door.work(Lane.SMS)
     assert door.post("receipts", report(placed)).json() == {"accepted": 1, "rejected": []}
-    work(door, Lane.INBOUND)
+    door.work(Lane.INBOUND)
     triggers = [event.trigger for event in door.engine.show(placed).events]
     assert triggers[-2:] == ["reported", "delivered"]
 

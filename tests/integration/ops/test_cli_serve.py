@@ -3,84 +3,15 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
-import urllib.request
-
-import pytest
 
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from tests import needs
-from tests.acceptance.house import children_of, command_of
+from tests.acceptance.house import command_of
 from tests.integration.rq_house import ROOT, WAIT, until
-
-
-@pytest.fixture
-def environ(tmp_path):
-    needs.server()
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
-    return plain | {"CONSENT_DATA_DIR": str(tmp_path / "data"), "CONSENT_DURABILITY": "everysec", "CONSENT_LEASE": "4s",
-                    "CONSENT_CALL_TIMEOUT": "1s"}  # fmt: skip
-
-
-@pytest.fixture
-def consent(environ):
-    def run(*arguments, **more):
-        return subprocess.run(
-            [sys.executable, "-m", "consent_engine", *arguments],
-            env=environ | more, cwd=ROOT, capture_output=True, text=True, timeout=2 * WAIT, check=False,
-        )  # fmt: skip
-
-    return run
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
-class Serving:
-    def __init__(self, environ, folder):
-        self.port, self.log = free_port(), folder / "serve.log"
-        with self.log.open("wb") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "consent_engine", "serve", "--port", str(self.port), "--workers", "1"],
-                env=environ, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-            )  # fmt: skip
-
-    def ready(self):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
-                return answer.status == 200
-        except OSError:
-            return False
-
-    def children(self, part=""):
-        """Its processes by their command line, as Linux tells."""
-        return [pid for pid in children_of(self.process.pid) if part in command_of(pid)]
-
-    def said(self):
-        return self.log.read_text(errors="replace")
 
 
 def gone(pids):
     return not any(os.path.exists(f"/proc/{pid}") for pid in pids)
-
-
-@pytest.fixture
-def serving(environ, tmp_path):
-    made = Serving(environ, tmp_path)
-    try:
-        until("it is ready", made.ready)
-        yield made
-    finally:
-        if made.process.poll() is None:
-            made.process.terminate()
-        try:
-            made.process.wait(WAIT)
-        except subprocess.TimeoutExpired:
-            made.process.kill()
-            made.process.wait(WAIT)
 
 
 @needs.linux

@@ -1,45 +1,22 @@
 """The handset of `consent serve`: a newcomer's own answer confirms his order, and nobody else is shown the texts."""
 
 import json
-import time
 
-import httpx
 import pytest
 
 from consent_engine.config.settings import Settings
 from consent_engine.simulator.handset import MOST_MESSAGES, MOST_NUMBERS, Message, Phones
 from consent_engine.wiring import Installation
-from tests.integration.ops.test_cli_serve import Serving, consent, environ, serving  # noqa: F401 - fixtures
+from tests.integration.api_door import NUMBER
 from tests.integration.rq_house import until
-
-NUMBER = "+8613800138000"
-
-
-def asked(url, body=None, headers=None):
-    answer = httpx.request("GET" if body is None else "POST", url, json=body, headers=headers, timeout=5)
-    return answer.status_code, answer.text
-
-
-@pytest.fixture
-def page(serving):  # noqa: F811 - the fixture
-    return next(line.split()[-1] for line in serving.said().splitlines() if line.startswith("handset"))
+from tests.integration.serve_house import asked, place
 
 
 def messages(page):
     return [each for phone in json.loads(asked(f"{page}phones.json")[1]) for each in phone["messages"]]
 
 
-def place(serving, key):  # noqa: F811 - the fixture
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    call = {"caller_number": "10085", "recording_id": "rec-1", "started_at": now, "agreed_at": now}
-    body = {"msisdn": NUMBER, "plan": "5g-smart-199", "agent": "A1024", "call": call}
-    headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": "k-1", "Content-Type": "application/json"}
-    status, said = asked(f"http://127.0.0.1:{serving.port}/v1/orders", body, headers)
-    assert status == 201, said
-    return json.loads(said)["id"], headers
-
-
-def test_a_newcomers_own_yes_confirms_the_order(serving, consent, page):  # noqa: F811 - fixtures
+def test_a_newcomers_own_yes_confirms_the_order(serving, consent, page):
     key = consent("keys", "add", "desk", "--role", "agent").stdout.split()[-1]
     order, headers = place(serving, key)
     until("the question is on the handset", lambda: messages(page))

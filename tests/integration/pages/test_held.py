@@ -5,22 +5,8 @@ import pytest
 from consent_engine.api.web import held
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.held_replies import MOST_GROUPED
-from tests.integration.api_door import NUMBER, is_problem, reply, server
-from tests.integration.page_door import PageDoor
-from tests.integration.pages.test_sessions import MAY
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
-
-
-@pytest.fixture
-def door(running):
-    made = PageDoor(*running)
-    yield made
-    made.close()
+from tests.integration.api_door import NUMBER, is_problem, reply
+from tests.integration.page_door import MAY
 
 
 def write(door, *texts):

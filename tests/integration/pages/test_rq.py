@@ -11,7 +11,7 @@ from rq.serializers import JSONSerializer
 from consent_engine.adapters.rq_queue import RESULT_TTL_S, connect_rq, lane_queue
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
-from tests.integration.api_door import is_problem, order, server
+from tests.integration.api_door import is_problem, order
 from tests.integration.page_door import ORIGIN, SAME, PageDoor
 
 ACTORS = {Role.OPS, Role.ADMIN}
@@ -19,12 +19,6 @@ READS = [
     "/rq/", "/rq/0/view/workers", "/rq/0/view/jobs", "/rq/0/view/jobs/sms/failed/8/asc/1", "/rq/0/data/queues.json",
     "/rq/0/data/workers.json", "/rq/0/data/jobs/sms/queued/8/asc/1.json",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
 
 
 @pytest.fixture

@@ -8,29 +8,8 @@ from consent_engine.api.service.sessions import MOST_FAILURES, Failures, TooMany
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import Unauthenticated
 from tests.acceptance.house import until
-from tests.integration.api_door import NUMBER, is_problem, logged, order, server
-from tests.integration.page_door import ORIGIN, SAME, PageDoor
-
-MAY = {
-    "/": set(Role),
-    "/desk": {Role.AGENT, Role.ADMIN},
-    "/ops": {Role.OPS, Role.AUDITOR, Role.ADMIN},
-    "/rq/": set(Role),
-}
-
-
-@pytest.fixture(scope="module")
-def running():
-    with server() as found:
-        yield found
-
-
-@pytest.fixture
-def door(running):
-    made = PageDoor(*running)
-    yield made
-    made.close()
-
+from tests.integration.api_door import NUMBER, is_problem, logged, order
+from tests.integration.page_door import MAY, ORIGIN, SAME
 
 # -- signing in and out ------------------------------------------------------------------------------------------------
 

@@ -11,9 +11,8 @@ from consent_engine.domain.sms import Delivery
 from consent_engine.engine.record import giving_back, recording
 from consent_engine.engine.round_trips import drive
 from consent_engine.ports import Held, Owner
-from tests.conftest import NUMBER, World
-from tests.integration.promises.test_engine import SECOND, happens_before_the_next_commit
-from tests.integration.replies.test_reading import lose_leases, two_asked
+from tests.conftest import NUMBER, SECOND, World
+from tests.integration.mishaps import happens_before_the_next_commit, lose_leases
 
 
 def test_a_standing_refusal_outweighs_a_yes_even_when_its_message_lost_every_reader(world):
@@ -88,7 +87,7 @@ def test_no_op_stands_twice_in_a_history(world):
 
 
 def test_one_yes_and_two_codes_are_one_consent(world):
-    first, second = two_asked(world)
+    first, second = world.two_asked()
     world.say("是")
     world.run()
     world.say(f"是{first.doc.code}")
@@ -100,7 +99,7 @@ def test_one_yes_and_two_codes_are_one_consent(world):
 
 
 def test_a_bare_code_from_before_our_question_answers_nothing(world):
-    first, _ = two_asked(world)
+    first, _ = world.two_asked()
     world.say("是")
     world.clock.forward(seconds=1)
     world.say(first.doc.code)
@@ -161,7 +160,7 @@ def test_nobody_is_reminded_who_has_answered():
 
 
 def test_what_was_just_asked_is_not_late_by_decades(world):
-    two_asked(world)
+    world.two_asked()
     world.say("是")
     world.run(Lane.INBOUND)
     assert world.engine.store.lanes.depths()[Lane.SMS].late < 1_000
@@ -210,7 +209,7 @@ def test_a_failed_report_before_the_gateways_answer_counts_after_it(world):
 
 
 def test_nothing_is_asked_after_a_stop_though_no_order_is_open(world):
-    orders = two_asked(world)
+    orders = world.two_asked()
     world.gateway.answers = [Unavailable("busy", 3_600_000)]
     world.say("是")
     world.run()

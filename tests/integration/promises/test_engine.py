@@ -23,37 +23,10 @@ from consent_engine.errors import (
     NothingParked,
     StoreUnavailable,
 )
-from tests.conftest import NUMBER, World
+from tests.conftest import NUMBER, OTHER, SECOND, World
+from tests.integration.mishaps import dies_after, happens_before_the_next_commit
 
-OTHER = parse("13900139000")
-SECOND = "data-pack-10gb"
 HOUR = 3_600_000
-
-
-def dies_after(engine, commits):
-    """Let an engine save so many commits more, and then be gone."""
-    save, left = engine.store.records.commit, [commits]
-
-    def commit(some, **more):
-        if left[0] < len(some):
-            raise StoreUnavailable("killed")
-        left[0] -= len(some)
-        return save(some, **more)
-
-    engine.store.records.commit = commit
-    return engine
-
-
-def happens_before_the_next_commit(engine, what):
-    """Let something happen between the reading and the writing of an engine, once."""
-    save, todo = engine.store.records.commit, [what]
-
-    def commit(some, **more):
-        if todo:
-            todo.pop()()
-        return save(some, **more)
-
-    engine.store.records.commit = commit
 
 
 # -- placing ----------------------------------------------------------------------------------------------------------

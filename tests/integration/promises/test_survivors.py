@@ -17,10 +17,9 @@ from consent_engine.engine.record import recording
 from consent_engine.engine.round_trips import drive
 from consent_engine.errors import NotDurable, NothingParked, StoreUnavailable
 from consent_engine.ports import Held, LiftedWord, Owner
-from tests.conftest import NUMBER, World
-from tests.integration.promises.test_engine import OTHER, happens_before_the_next_commit
+from tests.conftest import NUMBER, OTHER, SECOND, World
+from tests.integration.mishaps import happens_before_the_next_commit
 
-SECOND = "data-pack-10gb"
 HOUR = 3_600_000
 
 

@@ -9,7 +9,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Part, Reply
 from consent_engine.errors import StoreUnavailable
 from tests.conftest import NUMBER
-from tests.integration.promises.test_engine import dies_after
+from tests.integration.mishaps import dies_after
 
 LONG = "我昨天在电话里并没有听清楚资费是多少，所以现在不能决定，"
 """A first part that means nothing by itself."""

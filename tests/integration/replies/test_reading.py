@@ -9,20 +9,8 @@ from consent_engine.domain.order.order import MOST_EVENTS
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.errors import BrokenRecord, OrderNotFound, StoreUnavailable
-from tests.conftest import NUMBER
-from tests.integration.promises.test_engine import OTHER, SECOND, dies_after
-
-
-def lose_leases(world, lane, times=1):
-    for _ in range(times):
-        world.engine.store.lanes.lease(lane, 100)
-        world.clock.forward(seconds=61)
-
-
-def two_asked(world):
-    orders = world.place(), world.place(plan=SECOND)
-    world.run()
-    return orders
+from tests.conftest import NUMBER, OTHER, SECOND
+from tests.integration.mishaps import dies_after, lose_leases
 
 
 def test_a_stop_over_three_orders_is_done_whole_though_its_reader_dies_at_every_commit(world):
@@ -41,7 +29,7 @@ def test_a_stop_over_three_orders_is_done_whole_though_its_reader_dies_at_every_
 
 
 def test_which_one_is_asked_though_the_reader_died_before_it_could(world):
-    first, second = two_asked(world)
+    first, second = world.two_asked()
     world.say("是")
     with pytest.raises(StoreUnavailable):
         world.run(Lane.INBOUND, engine=dies_after(world.another(), 1))
@@ -118,7 +106,7 @@ def test_a_report_with_a_ref_that_is_none_of_ours_stops_nobody(world):
 
 
 def test_a_report_leaves_the_line_its_number(world):
-    first, _ = two_asked(world)
+    first, _ = world.two_asked()
     world.say("是")
     world.report(first, Delivery.DELIVERED)
     world.run()

@@ -6,8 +6,7 @@ import pytest
 from fakeredis import FakeRedis
 
 from consent_engine.domain.msisdn import parse
-from tests.conftest import World
-from tests.integration.promises.test_engine import SECOND
+from tests.conftest import SECOND, World
 
 NOBODYS = "199"
 """No code begins with 1."""

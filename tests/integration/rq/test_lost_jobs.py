@@ -11,21 +11,15 @@ from redis.exceptions import RedisError
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.codec import DUE
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.rq_queue import RqQueue, connect_rq
+from consent_engine.adapters.rq_queue import RqQueue
 from consent_engine.domain.effects import Lane, Unavailable
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.process.shutdown import Stop
 from tests import needs
 from tests.conftest import World
-from tests.integration.rq_house import WAIT, Works, server, until, works
+from tests.integration.rq_house import WAIT, Works, until, works
 from workers import jobs
 from workers.worker import WORKER_TTL_S, LaneWorker
-
-
-@pytest.fixture(scope="module")
-def started(tmp_path_factory):
-    with server(tmp_path_factory.mktemp("m")) as running:
-        yield running
 
 
 @pytest.fixture
@@ -33,13 +27,6 @@ def place_of_work(started, tmp_path):
     # Calls wait for the test, however slow this machine is: none of them may end in doubt.
     with works(started, tmp_path, CONSENT_CALL_TIMEOUT="20s", CONSENT_LEASE="25s") as made:
         yield made
-
-
-@pytest.fixture
-def redis(started):
-    client = connect_rq(started.url, 5.0)
-    client.flushall()
-    return client
 
 
 def ticks(place_of_work, n):

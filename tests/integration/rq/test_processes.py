@@ -13,14 +13,8 @@ from rq.serializers import JSONSerializer
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import LaneDepth
-from tests.integration.rq_house import WAIT, Works, server, until, works
+from tests.integration.rq_house import WAIT, Works, until, works
 from workers.silent_lanes import Silence
-
-
-@pytest.fixture(scope="module")
-def started(tmp_path_factory):
-    with server(tmp_path_factory.mktemp("w")) as running:
-        yield running
 
 
 @pytest.fixture

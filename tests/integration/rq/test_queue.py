@@ -4,26 +4,12 @@ import json
 import threading
 import zlib
 
-import pytest
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from consent_engine.adapters.rq_queue import MUCH, RqQueue, connect_rq, lane_queue
 from consent_engine.domain.effects import Lane
-from tests.integration.rq_house import WAIT, server
-
-
-@pytest.fixture(scope="module")
-def started(tmp_path_factory):
-    with server(tmp_path_factory.mktemp("q")) as running:
-        yield running
-
-
-@pytest.fixture
-def redis(started):
-    client = connect_rq(started.url)
-    client.flushall()
-    return client
+from tests.integration.rq_house import WAIT
 
 
 def test_a_job_names_a_lane_and_shows_how_much_is_due(started, redis):

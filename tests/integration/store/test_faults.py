@@ -34,7 +34,6 @@ from consent_engine.domain.admission.admit import Sale, Terms
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import Accepted, Lane, Rejected
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.msisdn import parse
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.order import replay
 from consent_engine.domain.sms import Delivery, DeliveryReport
@@ -51,15 +50,13 @@ from consent_engine.errors import (
 )
 from consent_engine.ports import LiftedWord, Outside
 from tests import needs
-from tests.conftest import NUMBER, SENDERS, World
+from tests.conftest import NUMBER, OTHER, SECOND, SENDERS, World
 from tests.fault_proxy import Fault, FaultProxy, Kind, always, at_random, calm, control, first_with, nth
 from tests.integration import api_door
 from tests.integration.api_door import FULL_SECRET, Door, is_problem, reply
 
 DEEP = bool(os.environ.get("TESTS_DEEP"))
-OTHER = parse("13900139000")
 NUMBERS = (NUMBER, OTHER)
-SECOND = "data-pack-10gb"
 TIMEOUT_S = 0.12
 MOST_PINGS = 50
 LATE_S = 0.18

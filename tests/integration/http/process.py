@@ -1,0 +1,23 @@
+"""The API as a process of its own, beside the door's engine."""
+
+import sys
+
+from tests.integration.api_door import FULL_SECRET
+
+SERVE = """
+import logging, sys
+from pathlib import Path
+from consent_engine.api.app import run
+from consent_engine.config.settings import Settings
+from consent_engine.wiring import Installation
+logging.basicConfig(level=logging.DEBUG)
+settings = Settings.load({"CONSENT_DATA_DIR": sys.argv[2], "CONSENT_SECRET": sys.argv[3]}, None)
+installation = Installation(settings, sys.argv[1], sys.argv[1], sys.argv[3])
+run(installation, "127.0.0.1", int(sys.argv[4]), lambda address: print(address, flush=True))
+logging.info("and back")
+"""
+
+
+def api_command(url, folder, port="0"):
+    """What starts it on a server and its data folder; it prints its address."""
+    return [sys.executable, "-c", SERVE, url, str(folder), FULL_SECRET, port]

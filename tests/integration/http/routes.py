@@ -1,0 +1,54 @@
+"""Every route of the API but webhooks: who may use it, and a request that it takes."""
+
+from datetime import UTC, datetime
+
+from consent_engine.api.schemas.examples import PLAN
+from consent_engine.engine.api_keys import Role
+from tests.integration.api_door import OTHER, order
+
+LIFTED = "+8613700137000"
+YES = {Role.ADMIN}
+ANY = frozenset(Role)
+ROUTES = {
+    ("POST", "/v1/orders"): {Role.AGENT},
+    ("GET", "/v1/orders/{id}"): {Role.AGENT, Role.OPS, Role.AUDITOR},
+    ("GET", "/v1/orders"): {Role.OPS, Role.AUDITOR},
+    ("POST", "/v1/orders/search"): {Role.OPS, Role.AUDITOR},
+    ("GET", "/v1/orders/{id}/stream"): {Role.AGENT, Role.OPS},
+    ("POST", "/v1/orders/{id}/cancel"): {Role.AGENT, Role.OPS},
+    ("POST", "/v1/orders/{id}/resend"): {Role.AGENT, Role.OPS},
+    ("POST", "/v1/orders/{id}/retry"): {Role.OPS},
+    ("POST", "/v1/callable"): {Role.AGENT, Role.OPS},
+    ("POST", "/v1/refusals"): {Role.AGENT, Role.OPS},
+    ("GET", "/v1/refusals"): {Role.OPS, Role.AUDITOR},
+    ("POST", "/v1/refusals/held"): {Role.OPS},
+    ("POST", "/v1/refusals/import"): {Role.OPS},
+    ("POST", "/v1/refusals/lift"): set(),
+    ("GET", "/v1/plans"): ANY,
+    ("GET", "/v1/plans/{code}"): ANY,
+    ("PUT", "/v1/plans/{code}"): set(),
+    ("POST", "/v1/plans/{code}/withdraw"): set(),
+    ("POST", "/v1/plans/{code}/revoke"): set(),
+    ("GET", "/metrics"): {Role.OPS},
+}
+BODIES = {
+    "/v1/orders": order(msisdn=OTHER),
+    "/v1/orders/search": {"msisdn": OTHER},
+    "/v1/orders/{id}/cancel": {"reason": "changed his mind"},
+    "/v1/callable": {"msisdn": OTHER},
+    "/v1/refusals": {"msisdn": OTHER, "channel": "web"},
+    "/v1/refusals/held": {"ids": [f"{'0' * 28}.mobile.1"], "refusal": True},
+    "/v1/plans/{code}": PLAN,
+}
+CSV = {"content": b"msisdn,carrier,channel\n", "headers": {"Content-Type": "text/csv"}}
+
+
+def ask(door, route, role, order_id):
+    method, path = route
+    if path == "/v1/refusals/import":
+        return door.call(method, path, role, **CSV)
+    body = None if method == "GET" else BODIES.get(path)
+    if path == "/v1/refusals/lift":
+        body = {"msisdn": LIFTED, "evidence": {"channel": "web", "ref": "form-1", "at": datetime.now(UTC).isoformat()}}
+    path = path.format(id=order_id, code="5g-smart-199")
+    return door.call(method, path, role, body, headers={"Idempotency-Key": "matrix"})

@@ -1,0 +1,95 @@
+"""`consent serve` as a process, the commands beside it, and the page of its handset."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+
+import httpx
+import pytest
+
+from tests import needs
+from tests.acceptance.house import children_of, command_of, free_port
+from tests.integration.api_door import NUMBER
+from tests.integration.rq_house import ROOT, WAIT, until
+
+
+@pytest.fixture
+def environ(tmp_path):
+    needs.server()
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
+    return plain | {"CONSENT_DATA_DIR": str(tmp_path / "data"), "CONSENT_DURABILITY": "everysec", "CONSENT_LEASE": "4s",
+                    "CONSENT_CALL_TIMEOUT": "1s"}  # fmt: skip
+
+
+@pytest.fixture
+def consent(environ):
+    def run(*arguments, **more):
+        return subprocess.run(
+            [sys.executable, "-m", "consent_engine", *arguments],
+            env=environ | more, cwd=ROOT, capture_output=True, text=True, timeout=2 * WAIT, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+class Serving:
+    def __init__(self, environ, folder):
+        self.port, self.log = free_port(), folder / "serve.log"
+        with self.log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "consent_engine", "serve", "--port", str(self.port), "--workers", "1"],
+                env=environ, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            )  # fmt: skip
+
+    def ready(self):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def children(self, part=""):
+        """Its processes by their command line, as Linux tells."""
+        return [pid for pid in children_of(self.process.pid) if part in command_of(pid)]
+
+    def said(self):
+        return self.log.read_text(errors="replace")
+
+
+@pytest.fixture
+def serving(environ, tmp_path):
+    made = Serving(environ, tmp_path)
+    try:
+        until("it is ready", made.ready)
+        yield made
+    finally:
+        if made.process.poll() is None:
+            made.process.terminate()
+        try:
+            made.process.wait(WAIT)
+        except subprocess.TimeoutExpired:
+            made.process.kill()
+            made.process.wait(WAIT)
+
+
+def asked(url, body=None, headers=None):
+    answer = httpx.request("GET" if body is None else "POST", url, json=body, headers=headers, timeout=5)
+    return answer.status_code, answer.text
+
+
+@pytest.fixture
+def page(serving):
+    return next(line.split()[-1] for line in serving.said().splitlines() if line.startswith("handset"))
+
+
+def place(serving, key):
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    call = {"caller_number": "10085", "recording_id": "rec-1", "started_at": now, "agreed_at": now}
+    body = {"msisdn": NUMBER, "plan": "5g-smart-199", "agent": "A1024", "call": call}
+    headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": "k-1", "Content-Type": "application/json"}
+    status, said = asked(f"http://127.0.0.1:{serving.port}/v1/orders", body, headers)
+    assert status == 201, said
+    return json.loads(said)["id"], headers
