@@ -90,16 +90,34 @@ def retry(order: Annotated[str, _ORDER]) -> None:
     line(order, "what was parked is due now", state)
 
 
-def refuse(msisdn: Annotated[str, _MSISDN], carrier: Annotated[str | None, typer.Option()] = None) -> None:
+def refuse(
+    msisdn: Annotated[str, _MSISDN],
+    carrier: Annotated[str | None, typer.Option()] = None,
+    plan: Annotated[str | None, typer.Option(help="about this plan only")] = None,
+    until: Annotated[str | None, typer.Option(help="no longer than for so long, like 90d; else for ever")] = None,
+) -> None:
     """Never call this number again: for one carrier, else for all. Cancels what is open."""
+    from consent_engine.config.durations import duration, millis
     from consent_engine.domain.line.restriction import EVERY_CARRIER
     from consent_engine.domain.msisdn import mask, parse
     from consent_engine.engine.receive import RefusalAsked
 
     number, of = parse(msisdn), _carrier(carrier)
+    try:
+        lasts = millis(duration(until)) if until else 0
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--until") from None
     with opened() as engine:
-        stored = engine.refuse(RefusalAsked(number, of or EVERY_CARRIER, "ops", by()))
-    line(mask(number), of or "all carriers", "refused" if stored.is_new else "refused already", instant(stored.at))
+        of = engine.catalogue.carrier_of(plan, of) if plan else of
+        ends = engine.registry.now() + lasts if lasts else 0
+        asked = RefusalAsked(number, of or EVERY_CARRIER, "ops", by(), plan=plan or "", until=ends)
+        stored = engine.refuse(asked)
+    line(
+        mask(number),
+        plan or of or "all carriers",
+        "refused" if stored.is_new else "refused already",
+        instant(stored.at),
+    )
 
 
 def may_be_called(

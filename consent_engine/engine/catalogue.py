@@ -25,6 +25,15 @@ class Catalogue:
             self._mark = mark
         return self._plans
 
+    def carrier_of(self, code: str, named: str | None) -> str:
+        """The carrier of a plan, `named` if anybody named one; raises Malformed, also where that is another's."""
+        listed = self.fresh().get(code)
+        if listed is None:
+            raise Malformed([FieldError("plan", "plan_unknown", "is no plan of the catalogue")])
+        if named not in {None, listed.plan.carrier.value}:
+            raise Malformed([FieldError("carrier", "not_the_plans", "must be the plan's own, or left out")])
+        return listed.plan.carrier.value
+
     def show(self, code: str) -> Listed:
         """One plan; raises PlanNotFound."""
         try:

@@ -177,7 +177,7 @@ class Engine:
 
     def refusals(self, cursor: str = "", limit: int = 50) -> listing.RefusalsPage:
         """A page of refusals, newest first."""
-        return listing.refusals_page(self.store.lists, cursor, limit)
+        return listing.refusals_page(self.store.lists, cursor, limit, self.registry.now())
 
     def lift(self, msisdn: Msisdn, carrier: str, by: str, evidence: str, act_at: Millis) -> LiftedWord:
         """Lift a refusal on the subscriber's own act at `act_at`, which is kept. A newer act is not undone by it."""

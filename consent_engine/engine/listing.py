@@ -92,11 +92,12 @@ class RefusalsPage:
     cursor: str
 
 
-def refusals_page(lists: Lists, cursor: str, limit: int) -> RefusalsPage:
-    """Up to `limit` refusals."""
+def refusals_page(lists: Lists, cursor: str, limit: int, now: Millis) -> RefusalsPage:
+    """Up to `limit` refusals; what is over at `now` is left out."""
     rows = lists.restrictions(Kind.REFUSED, read_cursor(cursor), limit)
     last = f"{rows[-1].at}-{rows[-1].name}" if len(rows) == limit else ""
-    return RefusalsPage(tuple((row.msisdn, row.restriction) for row in rows if row.restriction), last)
+    standing = (row for row in rows if row.restriction is not None and not row.restriction.is_over(now))
+    return RefusalsPage(tuple((row.msisdn, row.restriction) for row in standing if row.restriction), last)
 
 
 @dataclass(frozen=True, slots=True)

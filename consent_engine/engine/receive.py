@@ -7,11 +7,12 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import Keyword, Read, of_a_fragment, read
 from consent_engine.domain.inbox import UnreadRefusal, UnreadReport, kept_message
 from consent_engine.domain.inbox.parts import can_be_joined
 from consent_engine.domain.line.line import keyed, line_id
-from consent_engine.domain.line.restriction import EVERY_CARRIER
+from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, name_of
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order.event import storable
 from consent_engine.domain.sms import DeliveryReport, Reply
@@ -24,13 +25,17 @@ from consent_engine.ports import Outside, Posted, Store, Stored
 
 
 class RefusalAsked(Struct, frozen=True):
-    """Never again, said by voice or report, or written by ops. carrier '*': all. by: who wrote it down."""
+    """Never again, said by voice or report, or written by ops. carrier '*': all. by: who wrote it down. plan: that one
+    only; until: no longer than that (0: for ever).
+    """
 
     msisdn: Msisdn
     carrier: str
     door: str
     by: str
     ref: str = ""
+    plan: str = ""
+    until: Millis = 0
 
 
 Incoming = Reply | DeliveryReport | RefusalAsked
@@ -101,9 +106,15 @@ class Door:
                 return Posted(line, "", key, kept_message(_report(message)))
             case RefusalAsked():
                 key = keyed(self._secret, "refusal", uuid.uuid4().hex)
-                body = kept_message(UnreadRefusal(" ".join(self._scope(message.carrier)), message.door, message.by))
-                line = line_id(self._secret, message.msisdn)
-                return Posted(line, message.msisdn, key, body, (message.carrier,), message.door, message.ref, once=True)
+                return self._refusal(message, key)
+
+    def _refusal(self, asked: RefusalAsked, key: str) -> Posted:
+        carriers = " ".join(self._scope(asked.carrier))
+        body = UnreadRefusal(carriers, asked.door, asked.by, plan=asked.plan or UNSET, until=asked.until or UNSET)
+        line, name = line_id(self._secret, asked.msisdn), name_of(Kind.REFUSED, asked.carrier, asked.plan)
+        return Posted(
+            line, asked.msisdn, key, kept_message(body), (name,), asked.door, asked.ref, once=True, until=asked.until
+        )
 
     def _scope(self, carrier: str) -> tuple[str, ...]:
         return tuple(self._outside.senders) if carrier == EVERY_CARRIER else (carrier,)

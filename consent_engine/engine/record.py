@@ -49,7 +49,7 @@ def commit_of(
         line = line or LineChange(before.line)
         line = replace(line, fields={**line.fields, **stamps, "seen": str(now)})
     begins = ACTIVATE not in before.effects and any(put.effect == ACTIVATE for put in decision.put)
-    barring = names_barring(after.doc.carrier) if begins else ()
+    barring = (f"@{now}", *names_barring(after.doc.carrier, after.doc.plan)) if begins else ()
     order = OrderChange(after, before.version, before.state, fields, decision.put, drop, barring)
     wakes = wakes_of(decision.put, now) | (wakes_of(line.put, now) if line else frozenset())
     return Commit(op, order, line, held, decision.guard, wakes=wakes), _stood(before, after, decision)
@@ -146,7 +146,7 @@ def activating_again(leased: Leased) -> Step[str]:
         return "performed"
     loaded = yield from load(lines=[order.line])
     line = loaded.line(order.line)
-    refusal = line.refusal(order.doc.carrier)
+    refusal = line.refusal(order.doc.carrier, order.doc.plan)
     if refusal is not None and READ not in line.effects:
         yield from recording(order.id, Barred((refusal.name,), loaded.now))
     return "performed"

@@ -15,7 +15,8 @@ class Posted(Struct, frozen=True):
     once: no message when these stand already · barring: names of the restrictions that void a consent in it ·
     decides: name of the suspicion that it decides, `decided` the newest act that was looked at · lifting: what is
     kept of that, when it is no refusal · repeated: why its first repeat is kept as unmatched, '' if it is not ·
-    same_for: how long after a message (ms) another one with its key is its repeat; None: for ever
+    same_for: how long after a message (ms) another one with its key is its repeat; None: for ever · until: when the
+    restrictions that it makes end; 0: never
     """
 
     line: str
@@ -34,6 +35,7 @@ class Posted(Struct, frozen=True):
     lifting: str = ""
     repeated: str = ""
     same_for: Millis | None = None
+    until: Millis = 0
 
 
 class Stored(Struct, frozen=True):

@@ -195,7 +195,7 @@ def posted_arguments(posted: Posted, now: str) -> list[str | int]:
     if posted.makes or posted.decides:
         args += (
             posted.door, posted.ref, posted.reason, posted.words, str(int(posted.once)), SUSPICION_LASTS_MS,
-            posted.decides, posted.decided, posted.lifting,
+            posted.decides, posted.decided, posted.lifting, posted.until,
         )  # fmt: skip
     return args
 

@@ -21,6 +21,7 @@ from consent_engine.api.schemas.forms import (
     MobileOriginated,
     Refuse,
     SearchOrders,
+    SearchRefusals,
 )
 from consent_engine.api.schemas.views import Problem
 from consent_engine.domain.admission.request import PlaceOrder
@@ -28,8 +29,8 @@ from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.signature import HEADER
 
 READ: Sequence[type[BaseModel]] = (
-    PlaceOrder, CancelOrder, SearchOrders, Refuse, Lift, DecideHeld, Dial, Plan, MobileOriginated, DeliveryReceipt,
-    Problem,
+    PlaceOrder, CancelOrder, SearchOrders, Refuse, SearchRefusals, Lift, DecideHeld, Dial, Plan, MobileOriginated,
+    DeliveryReceipt, Problem,
 )  # fmt: skip
 """Bodies that operations take, and the problem document."""
 _REF = "#/components/schemas/"

@@ -9,13 +9,21 @@ from consent_engine.api.http.bodies import MOST_LIST, read_json
 from consent_engine.api.http.csv_bodies import read_csv, refusals_in
 from consent_engine.api.http.problems import RefusalNotFound
 from consent_engine.api.http.queries import ListRefusals, read_query
-from consent_engine.api.schemas.forms import DecideHeld, Dial, Lift, Refuse, read, read_dials
-from consent_engine.api.schemas.lists import DecidedView, HeldList, Imported, Lifted, RefusalList, from_address
+from consent_engine.api.schemas.forms import DecideHeld, Dial, Lift, Refuse, SearchRefusals, read, read_dials
+from consent_engine.api.schemas.lists import (
+    DecidedView,
+    HeldList,
+    Imported,
+    Lifted,
+    RefusalList,
+    Restrictions,
+    from_address,
+)
 from consent_engine.api.schemas.views import DialView, RefusalView, instant
 from consent_engine.api.service.callers import ADMIN, AGENT_OR_OPS, FULL_NUMBERS, OPS, OPS_OR_AUDITOR
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.admission.request import SKEW_MS, millis
-from consent_engine.domain.line.restriction import EVERY_CARRIER
+from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, name_of
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.receive import RefusalAsked
@@ -56,14 +64,22 @@ async def callable_(request: Request, _caller: ApiKey) -> Response:
     takes=openapi.body("Refuse"),
 )
 async def refuse(request: Request, caller: ApiKey) -> Response:
-    """Nobody calls this number again, and its open orders are cancelled. 200 when that stood. Roles: agent, ops."""
+    """Nobody calls this number again, and its open orders are cancelled; with a plan, only what is about that; with
+    `until`, no longer than that. 200 when that stood. Roles: agent, ops."""
     form = read(Refuse, await read_json(request))
     by = f"{caller.name}/{form.agent}" if form.agent else caller.name
-    carrier = form.carrier.value if form.carrier else EVERY_CARRIER
-    stored = await front_of(request).refuse(
-        RefusalAsked(Msisdn(form.msisdn), carrier, form.channel, by, form.call or "")
+    front, named = front_of(request), form.carrier.value if form.carrier else None
+    if form.plan:
+        plan = form.plan
+        named = await front.ask(lambda engine: engine.catalogue.carrier_of(plan, named))
+    until = millis(form.until) if form.until else 0
+    if form.until and until <= await front.now():
+        raise Malformed([FieldError("until", "in_the_past", "must be in the future")])
+    asked = RefusalAsked(
+        Msisdn(form.msisdn), named or EVERY_CARRIER, form.channel, by, form.call or "", form.plan or "", until
     )
-    view = RefusalView(carrier=form.carrier and form.carrier.value, since=instant(stored.at))
+    stored = await front.refuse(asked)
+    view = RefusalView(carrier=named, plan=form.plan, since=instant(stored.at), until=instant(until) if until else None)
     return Response(view.json_bytes(), 201 if stored.is_new else 200, media_type="application/json")
 
 
@@ -88,6 +104,23 @@ async def list_(request: Request, caller: ApiKey) -> Response:
         return RefusalList.of(engine.refusals(from_address(form.cursor), form.limit), whole=whole).json_bytes()
 
     return Response(await front_of(request).ask(listed), media_type="application/json")
+
+
+@operations.add(
+    "POST",
+    "/refusals/search",
+    OPS_OR_AUDITOR,
+    "Of a number",
+    answers={200: Restrictions},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.body("SearchRefusals"),
+)
+async def search(request: Request, caller: ApiKey) -> Response:
+    """What bars dialling a number, newest first. A number never stands in an address. Roles: ops (masked), auditor."""
+    form = read(SearchRefusals, await read_json(request))
+    line = await front_of(request).ask(lambda engine: engine.line(Msisdn(form.msisdn)))
+    view = Restrictions.of(line, whole=caller.role in FULL_NUMBERS)
+    return Response(view.json_bytes(), media_type="application/json")
 
 
 @operations.add(
@@ -155,8 +188,10 @@ async def lift(request: Request, caller: ApiKey) -> Response:
 
 
 def _lift(engine: Engine, form: Lift, by: str) -> None:
-    msisdn, carrier = Msisdn(form.msisdn), form.carrier.value if form.carrier else EVERY_CARRIER
-    match engine.lift(msisdn, carrier, by, form.evidence.model_dump_json(), millis(form.evidence.at)):
+    msisdn, named = Msisdn(form.msisdn), form.carrier.value if form.carrier else None
+    carrier = engine.catalogue.carrier_of(form.plan, named) if form.plan else named or EVERY_CARRIER
+    name, evidence = name_of(Kind.REFUSED, carrier, form.plan or ""), form.evidence
+    match engine.lift(msisdn, name, by, evidence.model_dump_json(), millis(evidence.at)):
         case LiftedWord.NEWER:
             raise Malformed([FieldError("evidence.at", "before_the_refusal", "must not be before what it lifts")])
         case LiftedWord.NONE:

@@ -43,6 +43,7 @@ FORMS: dict[str, Any] = {
     "DecideHeld": {
         "ids": ["0ce7000000000000000000000000.mobile.1754013880512"], "refusal": False, "reason": "asks what it costs",
     },
+    "SearchRefusals": {"msisdn": "+8613800138000"},
     "Dial": {"msisdn": "+8613800138000", "carrier": "mobile"},
     "Plan": PLAN,
     "MobileOriginated": {
@@ -85,10 +86,19 @@ VIEWS: dict[str, Any] = {
     "SaleView": {"code": "5g-smart-199", "version": 1, "sale": "revoked", "cancelled": 12},
     "DialView": {"callable": False, "reason": "refused", "since": "2025-08-01T10:04:40.512+08:00"},
     "RefusalView": {"carrier": "mobile", "since": "2025-08-01T10:04:40.512+08:00"},
+    "Restrictions": {
+        "refusals": [
+            {
+                "msisdn": "+86138****8000", "kind": "cool_off", "carrier": "mobile", "plan": "5g-smart-199",
+                "since": "2025-08-01T10:04:40.512+08:00", "channel": "sms", "ref": "mo-1",
+            }
+        ],
+    },
     "RefusalList": {
         "refusals": [
             {
-                "msisdn": "+86138****8000", "carrier": "mobile", "since": "2025-08-01T10:04:40.512+08:00",
+                "msisdn": "+86138****8000", "kind": "refused", "carrier": "mobile",
+                "since": "2025-08-01T10:04:40.512+08:00",
                 "channel": "voice", "ref": "rec-1",
             }
         ],

@@ -55,13 +55,18 @@ class CancelOrder(BaseModel):
     reason: _Reason = Field(examples=["changed his mind during the call"])
 
 
+PlanCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
 class Refuse(BaseModel):
-    """Never again: said by a subscriber. Without a carrier: to all of them."""
+    """Never again: said by a subscriber. Without a carrier: to all of them; with a plan: about that one only."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     msisdn: Number
     carrier: Carrier | None = None
+    plan: PlanCode | None = None
+    until: Instant | None = Field(None, description="not for ever, but until then")
     channel: Literal["voice", "sms", "report", "web", "other"]
     agent: _Word | None = None
     call: _Ref | None = None
@@ -78,9 +83,6 @@ class ImportedRefusal(BaseModel):
     ref: Annotated[
         str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(numberless)
     ] = ""
-
-
-PlanCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
 class Dial(BaseModel):
@@ -103,6 +105,14 @@ class SearchOrders(BaseModel):
     limit: int = Field(50, ge=1, le=MOST_LISTED, strict=True, description="how many at most")
 
 
+class SearchRefusals(BaseModel):
+    """Whose refusals."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+
+
 class OwnAct(BaseModel):
     """What the subscriber did himself: where, under which ref it is kept, and when."""
 
@@ -118,12 +128,13 @@ class OwnAct(BaseModel):
 
 
 class Lift(BaseModel):
-    """A refusal to lift. Without a carrier: the one to all of them."""
+    """A refusal to lift. Without a carrier: the one to all of them; with a plan: the one about that."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     msisdn: Number
     carrier: Carrier | None = None
+    plan: PlanCode | None = None
     evidence: OwnAct
 
 

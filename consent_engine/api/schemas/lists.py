@@ -6,6 +6,7 @@ from pydantic import Field
 
 from consent_engine.api.schemas.views import OrderView, View, instant, veiled
 from consent_engine.domain.admission.admit import Listed
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Restriction
 from consent_engine.domain.msisdn import mask
 from consent_engine.domain.order.order import Order
@@ -28,11 +29,14 @@ class OrderList(View):
 
 
 class RefusalRow(View):
-    """A refusal that stands."""
+    """A refusal that stands, or whatever else bars dialling."""
 
     msisdn: str = Field(description="masked for ops")
+    kind: str = Field(description="refused; in the answer to a search also suspected, cool_off")
     carrier: str | None = Field(description="null: all carriers")
+    plan: str | None = Field(default=None, description="the one that it is about; left out: all")
     since: str
+    until: str | None = Field(default=None, description="when it ends; left out: never")
     channel: str = Field(description="the door it came through")
     ref: str = Field(description="an id outside, if there is one")
 
@@ -41,7 +45,9 @@ class RefusalRow(View):
         """As somebody may see it."""
         carrier = None if refusal.carrier == EVERY_CARRIER else refusal.carrier
         return cls(
-            msisdn=msisdn if whole else mask(msisdn), carrier=carrier, since=instant(refusal.since),
+            msisdn=msisdn if whole else mask(msisdn), kind=refusal.kind.value, carrier=carrier,
+            plan=refusal.plan or None, since=instant(refusal.since),
+            until=instant(refusal.until) if refusal.until else None,
             channel=refusal.door, ref=refusal.ref if whole else veiled(refusal.ref),
         )  # fmt: skip
 
@@ -56,6 +62,18 @@ class RefusalList(View):
     def of(cls, page: RefusalsPage, *, whole: bool) -> "RefusalList":
         """As somebody may see them."""
         return cls(refusals=[RefusalRow.of(*row, whole=whole) for row in page.rows], cursor=to_address(page.cursor))
+
+
+class Restrictions(View):
+    """What bars dialling one number, newest first."""
+
+    refusals: list[RefusalRow]
+
+    @classmethod
+    def of(cls, line: Line, *, whole: bool) -> "Restrictions":
+        """As somebody may see them."""
+        rows = sorted(line.restrictions, key=lambda each: -each.since)
+        return cls(refusals=[RefusalRow.of(line.msisdn, each, whole=whole) for each in rows])
 
 
 class HeldRow(View):

@@ -232,7 +232,9 @@ class RefusalView(View):
     """A refusal that stands."""
 
     carrier: str | None = Field(description="null: all carriers")
+    plan: str | None = Field(default=None, description="the one that it is about; left out: all")
     since: str
+    until: str | None = Field(default=None, description="when it was asked to end; left out: never")
 
 
 class Alive(View):

@@ -122,12 +122,13 @@ def _on_barred(order: Order, fact: Barred, now: Millis) -> Decision:
     """An activation was not begun, for a restriction: a refusal ends the order, all else makes it wait."""
     if order.state is not State.CONFIRMED or begun(order):
         return Decision(order)
-    against = frozenset(fact.names) & frozenset(names_barring(order.doc.carrier))
+    against = frozenset(fact.names) & frozenset(names_barring(order.doc.carrier, order.doc.plan))
     if not against:  # put by an older program, which named no carrier
         return Decision(order, put=(activating(order, now),))
-    if not any(name_of(Kind.REFUSED, scope) in against for scope in (EVERY_CARRIER, order.doc.carrier)):
+    everything = any(name_of(Kind.REFUSED, scope) in against for scope in (EVERY_CARRIER, order.doc.carrier))
+    if not (everything or name_of(Kind.REFUSED, order.doc.carrier, order.doc.plan) in against):
         return Decision(order)
-    event = Event.of(details.Cancelled(reason="refused"), now, fact.op, by="engine")
+    event = Event.of(details.Cancelled(reason="refused", limited=int(not everything)), now, fact.op, by="engine")
     return settle(order, event, started=Drop.NOT_BEGUN)
 
 
@@ -165,8 +166,8 @@ def _on_resend(order: Order, fact: ResendAsked, now: Millis) -> Decision:
 
 def _on_cancel(order: Order, fact: CancelAsked, now: Millis) -> Decision:
     """Cancel; raises TooLate when a person asked and an activation was started or the order has settled."""
-    what = details.Cancelled(reason=fact.reason, door=fact.door)
-    too_late = details.RepliedLate(reason=fact.reason, door=fact.door)
+    what = details.Cancelled(reason=fact.reason, door=fact.door, limited=int(fact.limited))
+    too_late = details.RepliedLate(reason=fact.reason, door=fact.door, limited=int(fact.limited))
     event, late = (Event.of(each, now, fact.op, fact.ref, fact.by, fact.person) for each in (what, too_late))
     held, told = held_back(order, say(Purpose.CANCELLED, now), fact.op, now)
     decision = refuse_or_note(order, event, late, *((told,) if fact.revoked else ()))
@@ -190,7 +191,11 @@ def _on_retry(order: Order, fact: RetryAsked, now: Millis) -> Decision:
 def _again(order: Order, effect: str, pending: Pending, by: str) -> Pending:
     """What was parked; what the gate goes by is taken from the order once more."""
     return replace(
-        pending, parked=0, believe=by, about=(order.doc.carrier,) if effect == ACTIVATE else (), refused=None
+        pending,
+        parked=0,
+        believe=by,
+        about=(order.doc.carrier, order.doc.plan) if effect == ACTIVATE else (),
+        refused=None,
     )
 
 

@@ -98,8 +98,8 @@ def say(purpose: Purpose, now: Millis, n: int = 1) -> Put:
 
 
 def activating(order: Order, now: Millis) -> Put:
-    """The activation, due at once. It names its carrier: the gate asks what stands on the line against that."""
-    return Put(ACTIVATE, now, Pending(about=(order.doc.carrier,)))
+    """The activation, due at once. It names carrier and plan: the gate asks what stands on the line against them."""
+    return Put(ACTIVATE, now, Pending(about=(order.doc.carrier, order.doc.plan)))
 
 
 def asking_at(order: Order, due: Millis) -> tuple[Put, ...]:

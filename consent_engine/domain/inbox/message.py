@@ -78,12 +78,21 @@ class UnreadReport(Struct, frozen=True, tag_field="kind", tag="report"):
 
 
 class UnreadRefusal(Struct, frozen=True, tag_field="kind", tag="refusal"):
-    """Never again. door: how it came · by: who wrote it down · reason: of a suspicion that was decided."""
+    """Never again. door: how it came · by: who wrote it down · reason: of a suspicion that was decided · plan, until:
+    there where it is about one plan, or for a time.
+    """
 
     carriers: str
     door: str
     by: str
     reason: str | UnsetType = UNSET
+    plan: str | UnsetType = UNSET
+    until: Millis | UnsetType = UNSET
+
+    @property
+    def limited(self) -> bool:
+        """Whether it is about one plan, or for a time."""
+        return not (self.plan is UNSET and self.until is UNSET)
 
     @property
     def scope(self) -> list[str]:

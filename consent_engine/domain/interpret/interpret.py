@@ -44,7 +44,8 @@ def understand(line: Line, orders: Mapping[str, Order], message: Unread, *, wait
         case UnreadReport() as body:
             return report(line, orders, message, body, waits=waits)
         case UnreadRefusal(door=door, by=by) as body:
-            return _to_all_open(line, message, body, CancelAsked(message.key, by, "refused", door), asking(line))
+            asked = CancelAsked(message.key, by, "refused", door, limited=body.limited)
+            return _to_all_open(line, message, body, asked, () if body.limited else asking(line))
         case UnreadClearance(by=by, reason=reason) as body:
             return _to_all_open(line, message, body, Resumed(message.key, by, reason))
 
@@ -147,11 +148,12 @@ def _as_begun(begun: Unclear, orders: Mapping[str, Order]) -> Meaning:
 
 def _refused(line: Line, order: Order, meaning: Meaning, message: Unread, body: UnreadReply) -> CancelAsked | None:
     """A yes after a refusal of that carrier is no consent, whatever became of the message that refused."""
-    refusal = line.refusal(order.doc.carrier)
+    refusal = line.refusal(order.doc.carrier, order.doc.plan)
     if refusal is None or refusal.since > message.at or meaning.keyword is not Keyword.YES or order.state.settled:
         return None
     person = {"msisdn": body.sender, "to": body.to, "text": body.text}
-    return CancelAsked(message.key, "engine", "refused", refusal.door, ref=body.id, person=person)
+    limited = bool(refusal.plan or refusal.until)
+    return CancelAsked(message.key, "engine", "refused", refusal.door, ref=body.id, person=person, limited=limited)
 
 
 def _older(entries: Sequence[Entry], message: Unread, orders: Mapping[str, Order]) -> list[Entry]:
@@ -221,4 +223,6 @@ def _to_all_open(
     drop: tuple[tuple[str, Drop], ...] = (),
 ) -> Reading:  # fmt: skip
     entries = remembered(line.entries, body.scope, message.came)
-    return Reading(tuple((entry.order, fact) for entry in entries if entry.is_open), drop=drop)
+    plan = body.plan if isinstance(body, UnreadRefusal) and body.plan else None
+    meant = (entry for entry in entries if entry.is_open and plan in {None, entry.plan})
+    return Reading(tuple((entry.order, fact) for entry in meant), drop=drop)

@@ -127,7 +127,7 @@ class Line(Struct, frozen=True):
     """The newest instant known on this line: what comes after it is ordered by none that is older, whatever the clock
     does. Nothing is due by it."""
     aged: tuple[str, ...] = ()
-    """Fields that may go: dedupe keys past their age, restrictions whose time is over."""
+    """Fields that may go: dedupe keys past their age, and what stands in no list once its time is over."""
     gathered: Mapping[str, Gathered] = field(default_factory=dict)
     """Replies of which only parts came, or did lately."""
     reports: Mapping[str, str] = field(default_factory=dict)
@@ -138,9 +138,9 @@ class Line(Struct, frozen=True):
         found = (r for r in self.restrictions if r.bars(carrier, plan))
         return min(found, key=lambda r: r.rank, default=None)
 
-    def refusal(self, carrier: str) -> Restriction | None:
-        """The refusal that forbids `carrier` to call this number."""
-        found = self.restriction(carrier)
+    def refusal(self, carrier: str, plan: str | None = None) -> Restriction | None:
+        """The refusal that forbids `carrier` to call this number, about `plan`."""
+        found = self.restriction(carrier, plan)
         return found if found is not None and found.kind is Kind.REFUSED else None
 
     def named(self, name: str) -> Restriction | None:
@@ -157,8 +157,7 @@ class Line(Struct, frozen=True):
                 if kind == "o":
                     entries.append(Entry.read(rest, kept))
                 elif kind == "r":
-                    restriction = Restriction.read(rest, kept)
-                    (aged.append(name) if restriction.is_over(now) else restrictions.append(restriction))
+                    restrictions.append(Restriction.read(rest, kept))
                 elif kind == "f":
                     effects[rest] = Pending.read(kept)
                 elif kind == "a":
@@ -173,16 +172,18 @@ class Line(Struct, frozen=True):
         except (ValueError, TypeError) as error:
             raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
         known = fields.get("msisdn", "")
+        # Others stand in a list, from which no line takes them.
+        over = (f"r:{each.name}" for each in restrictions if each.is_over(now) and each.kind is Kind.COOL_OFF)
         return cls(
             line,
             version,
             known,
             tuple(entries),
-            tuple(restrictions),
+            tuple(each for each in restrictions if not each.is_over(now)),
             effects,
             answered,
             seen,
-            tuple(aged[:_MOST_AGED]),
+            (*aged, *over)[:_MOST_AGED],
             gathered,
             reports,
         )

@@ -110,12 +110,16 @@ def name_of(kind: Kind, carrier: str, plan: str = "") -> str:
     return f"{_PREFIX[kind]}{carrier}/{plan}" if plan else f"{_PREFIX[kind]}{carrier}"
 
 
-@lru_cache(maxsize=64)  # asked with every reply and every yes
-def names_barring(carrier: str) -> tuple[str, ...]:
-    """The names of all that bars a yes to `carrier`, and an activation; `{}` for it gives the pattern of them."""
-    return tuple(name_of(kind, scope) for kind in CONSENT for scope in (EVERY_CARRIER, carrier))
+@lru_cache(maxsize=1024)  # asked with every reply and every yes
+def names_barring(carrier: str, plan: str = "") -> tuple[str, ...]:
+    """The names of all that bars a yes to `carrier` about `plan`, and an activation.
+
+    `{}` and `[]` for them give the pattern of the names.
+    """
+    names = tuple(name_of(kind, scope) for kind in CONSENT for scope in (EVERY_CARRIER, carrier))
+    return (*names, name_of(Kind.REFUSED, carrier, plan)) if plan else names
 
 
 SETTLING = tuple(name_of(Kind.REFUSED, scope) for scope in (EVERY_CARRIER, "{}"))
 """The pattern of what ends an open order; all else makes it wait."""
-BARRING = names_barring("{}")
+BARRING = names_barring("{}", "[]")

@@ -142,6 +142,8 @@ class CancelAsked(Struct, frozen=True):
     ref: str = ""
     person: Mapping[str, str] | None = None
     """the words that a refusal outweighed: they stay in the history"""
+    limited: bool = False
+    """a refusal of one plan, or for a time"""
 
 
 class RetryAsked(Struct, frozen=True):

@@ -94,7 +94,9 @@ class Order(Struct, frozen=True):
         for e in self.events:
             if isinstance(e.detail, OptedOut):  # it may be older than the order, and read after it was lifted
                 found = max(found, min(placed, e.detail.received_at))
-            elif isinstance(e.detail, Cancelled | RepliedLate) and e.detail.reason == "refused":
+            elif (
+                isinstance(e.detail, Cancelled | RepliedLate) and e.detail.reason == "refused" and not e.detail.limited
+            ):
                 found = max(found, placed if e.by == "engine" or e.detail.door else 0)
         return found
 

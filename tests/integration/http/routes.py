@@ -21,6 +21,7 @@ ROUTES = {
     ("POST", "/v1/callable"): {Role.AGENT, Role.OPS},
     ("POST", "/v1/refusals"): {Role.AGENT, Role.OPS},
     ("GET", "/v1/refusals"): {Role.OPS, Role.AUDITOR},
+    ("POST", "/v1/refusals/search"): {Role.OPS, Role.AUDITOR},
     ("POST", "/v1/refusals/held"): {Role.OPS},
     ("POST", "/v1/refusals/import"): {Role.OPS},
     ("POST", "/v1/refusals/lift"): set(),
@@ -37,6 +38,7 @@ BODIES = {
     "/v1/orders/{id}/cancel": {"reason": "changed his mind"},
     "/v1/callable": {"msisdn": OTHER},
     "/v1/refusals": {"msisdn": OTHER, "channel": "web"},
+    "/v1/refusals/search": {"msisdn": OTHER},
     "/v1/refusals/held": {"ids": [f"{'0' * 28}.mobile.1"], "refusal": True},
     "/v1/plans/{code}": PLAN,
 }

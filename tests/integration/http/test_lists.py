@@ -213,12 +213,59 @@ def test_refusals_are_listed_newest_first_page_by_page(door):
     assert len(found) == 6
     assert [each["since"] for each in found] == sorted((each["since"] for each in found), reverse=True)
     assert found[0] == {
-        "msisdn": "+86139****9000", "carrier": None, "since": found[0]["since"], "channel": "report",
-        "ref": "****-7.wav",
+        "msisdn": "+86139****9000", "kind": "refused", "carrier": None, "since": found[0]["since"], "channel": "report",
+        "ref": "****-7.wav", "plan": None, "until": None,
     }  # fmt: skip
     whole = door.call("GET", "/v1/refusals", Role.ADMIN).json()["refusals"]
     assert (whole[0]["msisdn"], whole[0]["ref"]) == (OTHER, f"{OTHER[1:]}-7.wav")
     is_problem(door.call("GET", "/v1/refusals?limit=0&of=13800138000", Role.OPS), 422, "malformed")
+
+
+def refuse(door, **changes):
+    return door.call("POST", "/v1/refusals", Role.AGENT, {"msisdn": NUMBER, "channel": "voice", **changes})
+
+
+def test_one_plan_is_refused_until_it_is_lifted_and_the_door_says_so(door):
+    first = refuse(door, plan="5g-smart-199")
+    assert first.status_code == 201
+    assert {"carrier": "mobile", "plan": "5g-smart-199"}.items() <= first.json().items()
+    assert refuse(door, plan="5g-smart-199").status_code == 200
+    is_problem(door.place(), 409, "do_not_call")
+    dials = [{"msisdn": NUMBER, "plan": plan} for plan in ("5g-smart-199", "data-pack-10gb")]
+    told = door.call("POST", "/v1/callable", Role.AGENT, dials).json()
+    assert [each["callable"] for each in told] == [False, True]
+    assert lift(door, plan="5g-smart-199", carrier=None).status_code == 200
+    assert door.place().status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"plan": "nothing-we-sell"}, "plan_unknown"),
+        ({"plan": "5g-smart-199", "carrier": "telecom"}, "not_the_plans"),
+        ({"until": "2020-01-01T00:00:00Z"}, "in_the_past"),
+    ],
+)
+def test_a_refusal_that_says_nothing_possible_is_not_taken(door, changes, code):
+    assert [each["code"] for each in is_problem(refuse(door, **changes), 422, "malformed")["errors"]] == [code]
+    assert door.call("POST", "/v1/callable", Role.AGENT, {"msisdn": NUMBER}).json()["callable"]
+
+
+def test_all_that_bars_a_number_is_found_by_it(door):
+    asked = {"msisdn": NUMBER}
+    assert door.call("POST", "/v1/refusals/search", Role.OPS, asked).json() == {"refusals": []}
+    until = (datetime.now(UTC) + timedelta(days=90)).isoformat(timespec="seconds")
+    assert refuse(door, carrier="telecom", until=until, call="rec-9").status_code == 201
+    door.post("inbound", reply("我要投诉"))
+    masked = door.call("POST", "/v1/refusals/search", Role.OPS, asked).json()["refusals"]
+    assert {(each["kind"], each["carrier"], each["msisdn"]) for each in masked} == {
+        ("suspected", "mobile", "+86138****8000"), ("refused", "telecom", "+86138****8000"),
+    }  # fmt: skip
+    [limited] = [each for each in masked if each["kind"] == "refused"]
+    assert datetime.fromisoformat(limited["until"]) == datetime.fromisoformat(until)
+    whole = door.call("POST", "/v1/refusals/search", Role.AUDITOR, asked).json()["refusals"]
+    assert {each["msisdn"] for each in whole} == {NUMBER}
+    assert "投诉" not in str(whole), "words are read where they are decided"
 
 
 def test_a_file_of_refusals_is_stored_once_however_often_it_is_sent(door):

@@ -57,8 +57,8 @@ def test_a_stop_bars_an_activation_that_waits_before_anybody_reads_it(world):
 def about(world, order, kept):
     """Somebody writes what the activation is about."""
     effect = world.client.hget(world.cell.order(order.id), f"f:{ACTIVATE}")
-    assert effect.endswith(',["mobile"]]')
-    world.client.hset(world.cell.order(order.id), f"f:{ACTIVATE}", effect.replace(',["mobile"]]', kept))
+    assert effect.endswith(',["mobile","5g-smart-199"]]')
+    world.client.hset(world.cell.order(order.id), f"f:{ACTIVATE}", effect.replace(',["mobile","5g-smart-199"]]', kept))
 
 
 @pytest.mark.parametrize("kept", [',["telecom"]]', ',[""]]', ',["nobody"]]'])

@@ -13,7 +13,8 @@
 --       16 name of the offer that a new order needs, or ''   17 the offer, '' when it is believed to be there
 --       then five counted lists: order fields (name, value) · effects to put (owner, id, lane, due, kept) ·
 --       effects to drop (owner, id, lane, kind) · line fields (name, value; value '' deletes) · unmatched (json)
---       then the names of the restrictions that bar what is put, blank-separated ('': nothing newly put can be barred)
+--       then the names of the restrictions that bar what is put, blank-separated, and `@` with the instant of the
+--       decision ('': nothing newly put can be barred)
 --       A lane is the number of its KEYS entry. Due -1 is parked: +inf.
 --       A drop's kind: 0 anyway, 1 only if not begun (neither in flight nor in doubt), 2 only if not in flight.
 -- Returns {word, version of the order, version of the line}; word is
@@ -52,7 +53,13 @@ local held_field = "f:" .. ARGV[7]
 local order_read = has_order and redis.call("HMGET", order, "v", held_field) or {}
 local line_fields = has_line and { "v", held_field, "seen" } or {}
 local own = #line_fields
-for name in string.gmatch(barring, "%S+") do line_fields[#line_fields + 1] = "r:" .. name end
+local now = string.match(barring, "@(%d+)") or "0"
+local function over(kept) -- whether the time of a restriction is over
+    local is_read, row = pcall(cjson.decode, kept)
+    local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
+    return ends > 0 and ends <= tonumber(now)
+end
+for name in string.gmatch(barring, "[^%s@]%S*") do line_fields[#line_fields + 1] = "r:" .. name end
 local line_read = #line_fields > 0 and redis.call("HMGET", line, unpack(line_fields)) or {}
 local order_version, line_version = order_read[1] or "0", has_line and line_read[1] or "0"
 
@@ -90,7 +97,7 @@ for i = d1, d2, 4 do
     end
 end
 for i = own + 1, #line_fields do
-    if line_read[i] then return { "barred", order_version, line_version } end
+    if line_read[i] and not over(line_read[i]) then return { "barred", order_version, line_version } end
 end
 local unread, front, behind = {}, nil, nil
 if ARGV[9] ~= "" or ARGV[14] ~= "" then

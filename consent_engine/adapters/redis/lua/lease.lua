@@ -3,7 +3,7 @@
 -- KEYS  1 due-set of the lane
 -- ARGV  1 now, '' = ask the server   2 n   3 length of the lease, ms   4 prefix of the records' names
 --       5 how many unread messages of a line to hand out
---       6 names of the restrictions that bar an activation, `{}` for the carrier that it names
+--       6 names of the restrictions that bar an activation, `{}` for the carrier that it names, `[]` for the plan
 -- Record keys are built from due members: they carry the same tag, so the same slot.
 -- A member is `o:<order>:<effect>` or `l:<line>:<effect>`; a leased one has its score pushed to the lease's end.
 -- An effect is kept as [attempts, leased at, doubts, first at, last at, ...]; only these five change here.
@@ -43,20 +43,27 @@ local function asked_at(record)
     redis.call("HSET", line, "seen", at)
     return at
 end
-local against = {} -- by carrier: the fields of what bars it
-local function barring(line, carrier)
+local function over(kept) -- whether the time of a restriction is over
+    local is_read, row = pcall(cjson.decode, kept)
+    local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
+    return ends > 0 and ends <= tonumber(now)
+end
+local against = {} -- by what it is about: the fields of what bars it
+local function barring(line, about)
     local found = {}
-    if carrier then
-        local fields = against[carrier]
+    if about then
+        local fields = against[about]
         if not fields then
             fields = {}
-            against[carrier] = fields
-            for name in string.gmatch(string.gsub(ARGV[6], "{}", carrier), "%S+") do
+            against[about] = fields
+            local carrier, plan = string.match(about, '^([^"]*)"?,?"?([^"]*)$')
+            local names = string.gsub(string.gsub(ARGV[6], "{}", carrier), "%[%]", plan)
+            for name in string.gmatch(names, "%S+") do
                 fields[#fields + 1] = "r:" .. name
             end
         end
         for i, stands in ipairs(redis.call("HMGET", line, unpack(fields))) do
-            if stands then found[#found + 1] = string.sub(fields[i], 3) end
+            if stands and not over(stands) then found[#found + 1] = string.sub(fields[i], 3) end
         end
     else
         for _, field in ipairs(redis.call("HKEYS", line)) do
@@ -87,7 +94,7 @@ for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT
         else
             local lost, more = stamp ~= "0", {}
             local line = effect == "activate" and not lost and doubts == "0" and line_of(record)
-            if line then more = barring(line, string.match(text, ',%["([^"]*)"%]%]$')) end
+            if line then more = barring(line, string.match(text, ',%["([^%[%]]*)"%]%]$')) end
             if #more > 0 then
                 local unread = redis.call("HGET", line, "f:read")
                 local soon = unread and not string.match(unread, '",1[,%]]') -- parked, it waits for a person

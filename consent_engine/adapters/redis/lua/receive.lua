@@ -12,6 +12,7 @@
 --       16 how long a suspicion lasts, ms
 --       17 name of the suspicion that this message decides, or ''   18 the newest act that was decided about
 --       19 what is kept of lifting it (json), '' when this is no lifting
+--       20 until when the restrictions that it makes stand, 0: for ever
 -- What comes under its key later than that, or makes what does not stand (any more), is a message of its own.
 -- A restriction is written, and the line's version raised, here: the next order, dial and activation see it at once.
 -- What barred consent when a message came is kept with it: lifted later, it barred all the same.
@@ -37,12 +38,18 @@ local seen = redis.call("HMGET", line, unpack(asked))
 local marked = seen[2] and redis.call("HEXISTS", line, mark) == 1
 local at = seen[1] and tonumber(seen[1]) > tonumber(now) and seen[1] or now
 
+local function over(kept) -- whether the time of a restriction is over
+    local is_read, row = pcall(cjson.decode, kept)
+    local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
+    return ends > 0 and ends <= tonumber(now)
+end
 local function suspected(name) return string.match(name, "^suspected:(.*)$") end
 -- One that nobody can read is written anew: a refusal must not be lost over it, nor what others send beside it.
 local function row_of(name)
-    local is_read, row = pcall(cjson.decode, redis.call("HGET", line, "r:" .. name) or "")
+    local kept = redis.call("HGET", line, "r:" .. name) or ""
+    local is_read, row = pcall(cjson.decode, kept)
     local is_row = is_read and type(row) == "table" and type(row[1]) == "number" and type(row[4] or 0) == "number"
-    return is_row and (type(row[6]) == "string" or not suspected(name)) and row
+    return is_row and not over(kept) and (type(row[6]) == "string" or not suspected(name)) and row
 end
 -- When the subscriber acted, first and last: of what decides a suspicion, when its words came.
 local since, last = tonumber(now), tonumber(now)
@@ -51,7 +58,7 @@ local function acted(row, suspicion)
     row[4] = math.max(last, (row[4] or row[1]) + (suspicion and 1 or 0))
     return row
 end
-local names, rows, stand = {}, {}, true
+local names, rows, stand, ends = {}, {}, true, tonumber(ARGV[20] or "0")
 for name in string.gmatch(ARGV[6], "%S+") do
     names[#names + 1] = name
     rows[name] = row_of(name)
@@ -78,7 +85,7 @@ if decides ~= "" then
 end
 local barred = {}
 for i = own + 1, #asked do
-    if seen[i] then barred[#barred + 1] = string.sub(asked[i], 3) end
+    if seen[i] and not over(seen[i]) then barred[#barred + 1] = string.sub(asked[i], 3) end
 end
 
 -- From here on nothing can fail.
@@ -96,6 +103,7 @@ for _, name in ipairs(names) do
     if row then
         stood = stood or string.format("%d", row[1])
         acted(row, carrier)
+        if row[9] and row[9] > 0 then row[9] = ends == 0 and 0 or math.max(row[9], ends) end -- never sooner
         if carrier and not row[8] and #row[6] < MOST_WORDS then
             row[6] = row[6] .. "\n" .. ARGV[14]
         elseif carrier then -- the newest are kept beside the first: whoever decides has seen what the id stands for
@@ -103,6 +111,7 @@ for _, name in ipairs(names) do
         end
     else
         row, fresh = { since, ARGV[11], ARGV[12] }, true
+        if ends > 0 then row = { since, ARGV[11], ARGV[12], 0, "", "", 0, "", ends } end
         if last > since then row[4] = last end
         if carrier then row[4], row[5], row[6] = row[1], ARGV[13], ARGV[14] end
         redis.call("ZADD", carrier and KEYS[5] or KEYS[4], since, ARGV[2] .. " " .. (carrier or name))

@@ -31,12 +31,15 @@ class ConfirmationFailed(Detail, frozen=True, kw_only=True):
 
 
 class Cancelled(Detail, frozen=True, kw_only=True):
-    """door: by which a refusal came, '' where it was none · may_be_asked: as of a no."""
+    """door: by which a refusal came, '' where it was none · may_be_asked: as of a no · limited: 1 where the refusal was
+    about one plan, or for a time.
+    """
 
     trigger = Trigger.CANCELLED
     reason: str
     door: str = ""
     may_be_asked: int = 0
+    limited: int = 0
 
 
 class WindowClosed(Detail, frozen=True, kw_only=True):

@@ -123,6 +123,7 @@ class RepliedLate(Detail, frozen=True, kw_only=True):
     reason: str | None = None
     written_by: Millis | None = None
     door: str = ""
+    limited: int = 0
 
     def counts(self) -> SaidNo | OptedOut:
         """The no or the STOP it is, once nothing stands against it."""
