@@ -1,4 +1,4 @@
-# make demo | make test | make check | make bench. Each sets up what it needs, in .venv, once. Nothing is installed outside of it.
+# make demo | make test | make check | make figures | make bench. Each sets up what it needs in .venv, and nothing outside of it.
 #   make demo ARGS="--orders 20 --keep"      make test ARGS="-k settings"      make PYTHON=/usr/bin/python3.12 test
 
 VENV := .venv
@@ -10,7 +10,7 @@ FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2
 
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check figures bench clean
 
 help:
 	@sed -n 's/^# //p; 2q' Makefile
@@ -26,6 +26,10 @@ check: $(VENV)/.tests
 	@echo "== ruff format"; $(PY) -m ruff format --check .
 	@echo "== ruff check"; $(PY) -m ruff check .
 	@echo "== mypy"; $(PY) -m mypy
+
+# Sizes, rooms and the arrows between them, docstrings that name no error: from the sources.
+figures: $(VENV)/.tests
+	@$(PY) docs/figures.py
 
 # Ours and the peers in turn, on this machine; peers' environments are made under .bench. ARGS="--quick" for a first look.
 bench: $(VENV)/.runs

@@ -78,6 +78,21 @@ def test_the_page_of_the_house_has_every_folder_in_its_own_words():
     assert page == rooms.drawn(page), "run: python docs/rooms.py --write"
 
 
+def test_the_drawn_house_is_small_and_has_no_circle():
+    figures = script("figures")
+    arrows = figures.arrows()
+    assert figures.circles(arrows) == []
+    assert len({room for arrow in arrows for room in arrow}) <= 18
+    assert 0 < figures.floors(arrows) <= 10
+    assert len(arrows) <= 75
+
+
+def test_a_circle_of_rooms_is_seen():
+    figures = script("figures")
+    assert figures.circles({("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")}) == ["a", "b", "c"]
+    assert figures.floors({("a", "b"), ("b", "c"), ("a", "c")}) == 3
+
+
 PLACES = ("", "consent_engine", "consent_engine/adapters/redis", "tests", "tests/integration", "tests/security")
 PAGES = [path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")) if path.name != "CHANGELOG.md"]
 
