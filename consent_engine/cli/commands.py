@@ -2,7 +2,7 @@
 
 import typer
 
-from consent_engine.cli import cells, health, held, keys, ops, plans, reading, running
+from consent_engine.cli import cells, gateway, health, held, keys, ops, plans, reading, running
 
 app = typer.Typer(
     name="consent",
@@ -16,6 +16,7 @@ app.command()(running.api)
 app.add_typer(keys.app, name="keys")
 app.add_typer(plans.app, name="plans")
 app.add_typer(cells.app, name="cells")
+app.add_typer(gateway.app, name="gateway")
 app.command()(ops.show)
 app.command()(ops.stuck)
 app.command()(ops.retry)

@@ -50,6 +50,12 @@ class Purpose(StrEnum):
     """A person reads what the subscriber wrote; until then nobody calls."""
     RESUMED = "resumed"
     """It was no refusal: how the order can still be confirmed."""
+    PROVE = "prove"
+    """Whether a long text arrives whole: of a line's own, to an operator's handset."""
+
+
+OF_ORDERS = tuple(purpose for purpose in Purpose if purpose is not Purpose.PROVE)
+"""What is written about an order."""
 
 
 ACTIVATE = "activate"

@@ -4,6 +4,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import TypeVar
 
 from consent_engine.domain.admission.admit import Listed, Sale, Terms
 from consent_engine.domain.admission.lengths import limits
@@ -36,6 +37,9 @@ from consent_engine.ports import LiftedWord, Outside, Queue, Registry, Store, St
 
 MOST_STUCK = 1_000
 MOST_OPEN, PASS, MOST_PASSES = 1_000_000, 500, 10_000
+
+
+T = TypeVar("T")
 
 
 class Engine:
@@ -157,11 +161,16 @@ class Engine:
 
     def retry_line(self, line_id: str) -> None:
         """Do what is parked of a line now; raises NothingParked."""
-        driven = drive(self.store, [retrying(line_id)])
+        self.run(retrying(line_id))
+
+    def run(self, step: Step[T]) -> T:
+        """Carry out one step, and wake the lanes that it made due; raises what it raises."""
+        driven = drive(self.store, [step])
         self._wake(driven.due)
         [result] = driven.results
         if isinstance(result, ConsentError):
             raise result
+        return result
 
     def resend(self, order_id: str, by: str) -> Order:
         """Send the question again; raises NotWaiting and TooManyResends."""

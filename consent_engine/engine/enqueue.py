@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from consent_engine.domain.carriers import carrier_of_sender
-from consent_engine.domain.effects import Purpose
+from consent_engine.domain.effects import OF_ORDERS
 from consent_engine.domain.grammar import Keyword, Read, counted
 from consent_engine.domain.inbox import UnreadReply, kept_message
 from consent_engine.domain.interpret.correlate import sub_number
@@ -64,6 +64,6 @@ def texts_sent(line: Line, orders: Mapping[str, Order]) -> tuple[str, ...]:
 
 def _texts(order: Order) -> tuple[str, ...]:
     try:
-        return tuple(text_of(order, purpose) for purpose in Purpose)
+        return tuple(text_of(order, purpose) for purpose in OF_ORDERS)
     except BrokenRecord:  # a newer program placed it, in words that are not known here: what it asked stands in it
         return (order.text,)

@@ -103,3 +103,18 @@ def test_no_failure_is_forgotten_however_close_the_other_reports_come(kannel):
     for order in orders:
         kannel.wait_for_event(order, "confirmation_failed")
     assert {kannel.order(order["id"])["state"] for order in orders} == {"undeliverable"}
+
+
+def test_the_check_of_a_gateway_says_that_four_parts_arrived_whole(kannel):
+    done = kannel.consent("gateway", "check", "kannel", "--to", "13800138301")
+    assert (done.returncode, done.stdout.splitlines()) == (0, [f"{n}\tdelivered" for n in (1, 2, 3, 4)]), done.stderr
+    assert "4 of 4 arrived" in done.stderr
+    assert "第4段，共4段" in kannel.smsc.handset("+8613800138301", PARTS)
+
+
+def test_the_check_of_a_gateway_says_which_part_was_lost(kannel):
+    kannel.smsc.fates |= {("302", 3): Fate(("UNDELIV",))}
+    done = kannel.consent("gateway", "check", "kannel", "--to", "+8613800138302")
+    assert done.returncode == 1
+    assert "3\tfailed" in done.stdout.splitlines()
+    assert "13800138302" not in done.stdout + done.stderr + "".join(kannel.workers.lines + kannel.api.lines)

@@ -13,7 +13,7 @@ import pytest
 import consent_engine
 from consent_engine import cli
 from consent_engine.cli import tables
-from consent_engine.domain.effects import Purpose
+from consent_engine.domain.effects import OF_ORDERS
 from consent_engine.domain.texts.segments import segments as segments_of
 from consent_engine.errors import OrderNotFound, SettingsError
 from consent_engine.process import logs
@@ -70,7 +70,7 @@ COMMANDS = [
     ["demo"], ["serve"], ["api"], ["keys"], ["keys", "add"], ["keys", "list"], ["keys", "revoke"], ["plans"],
     ["plans", "check"], ["plans", "load"], ["plans", "list"], ["plans", "show"], ["show"], ["stuck"], ["retry"],
     ["refuse"], ["callable"],
-    ["held"], ["read"],
+    ["held"], ["read"], ["gateway"], ["gateway", "check"],
 ]  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def test_every_text_of_a_plan_is_shown_with_its_segments_before_anything_is_load
     assert cli.run(["plans", "check", str(sample)]) == 0
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     told = {(code, purpose, language): (segments, text) for code, purpose, language, segments, _, text in rows}
-    assert {purpose for _, purpose, _ in told} == {purpose.value for purpose in Purpose}
+    assert {purpose for _, purpose, _ in told} == {purpose.value for purpose in OF_ORDERS}
     segments, text = told["5g-smart-199", "confirmation", "zh"]
     assert int(segments) == segments_of(text) <= 6
     assert "199 元/月" in text

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.effects import Purpose
+from consent_engine.domain.effects import OF_ORDERS, Purpose
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.offer.plan import MAX_TOLD, plan_from
 from consent_engine.domain.texts.render import (
@@ -37,7 +37,7 @@ PLAN = plan_from(
     }
 )
 SUBJECT = Subject("unicom", PLAN.name, PLAN.price, PLAN.unsubscribe, "234")
-OTHERS = [purpose for purpose in Purpose if purpose is not Purpose.CONFIRMATION]
+OTHERS = [purpose for purpose in OF_ORDERS if purpose is not Purpose.CONFIRMATION]
 
 # A released edition is never edited: to change words, add an edition and its fingerprint.
 FINGERPRINTS = {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from consent_engine.domain.admission.admit import Terms
-from consent_engine.domain.effects import Millis, Purpose
+from consent_engine.domain.effects import OF_ORDERS, Millis, Purpose
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.texts.render import Subject, confirmation, write
 from consent_engine.domain.texts.segments import segments
@@ -50,7 +50,7 @@ def too_long(plan: Plan, window: Millis, carried: int) -> list[FieldError]:
 
 def texts(plan: Plan, window: Millis) -> list[PlanText]:
     """Every text that names a plan, in every language, as its subscribers would read it."""
-    return [text for language in LANGUAGES for text in _texts(plan, window, language, tuple(Purpose))]
+    return [text for language in LANGUAGES for text in _texts(plan, window, language, OF_ORDERS)]
 
 
 def _texts(plan: Plan, window: Millis, language: str, purposes: Iterable[Purpose]) -> Iterator[PlanText]:

@@ -222,4 +222,6 @@ def on_line_outcome(ended: Ended, pending: Pending, policy: Policy, now: Millis)
             if doubtful.doubts > 1:
                 return Put(ended.effect, PARKED, replace(doubtful, parked=1))
             return Put(ended.effect, now + policy.uncertain_hold, doubtful)
+        case Rejected(reason) if sms_parts(ended.effect)[0] is Purpose.PROVE:  # somebody waits to be told
+            return Put(ended.effect, PARKED, replace(pending, leased_at=0, why=reason, parked=1))
     return None

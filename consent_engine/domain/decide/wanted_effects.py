@@ -48,7 +48,8 @@ _OF_STATE = {
 }
 """Effects that belong to some states only."""
 _OF_LINES = {READ, WAKE_UNDECIDED, WAKE_LINE, WAKE_PARTS}
-_ANSWERING = tuple(f"sms.{each}." for each in (Purpose.OPTED_OUT, Purpose.HELP, Purpose.HELD, Purpose.CLARIFICATION))
+_OWN = (Purpose.OPTED_OUT, Purpose.HELP, Purpose.HELD, Purpose.CLARIFICATION, Purpose.PROVE)
+_ANSWERING = tuple(f"sms.{each}." for each in _OWN)
 _CARRIERS = {(carrier,) for carrier in CARRIERS}
 
 

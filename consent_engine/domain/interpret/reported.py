@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from consent_engine.domain.decide.decision import Drop
-from consent_engine.domain.effects import is_sms
+from consent_engine.domain.effects import Purpose, is_sms, sms_parts
 from consent_engine.domain.inbox import UnreadReport
 from consent_engine.domain.inbox.report_parts import SmsReports, forgotten
 from consent_engine.domain.interpret.reading import TOO_MANY, Reading
@@ -37,15 +37,18 @@ def report(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
 
 
 def _of_the_line(line: Line, message: Unread, body: UnreadReport) -> Reading:
-    """Of an SMS that belongs to no order: that it was handed over settles a doubt, all else is nobody's."""
-    if body.owner != line.id or body.effect not in line.effects:
+    """Of an SMS that belongs to no order: that it was handed over settles a doubt, all else is nobody's. What proves a
+    gateway is counted for as long as somebody waits for it.
+    """
+    waits, proves = body.effect in line.effects, sms_parts(body.effect)[0] is Purpose.PROVE
+    if body.owner != line.id or not (waits or (proves and _name(body) in line.reports)):
         return NOBODYS
     new: Delivery | None = body.status
     fields: dict[str, str] = {}
-    if body.segments > 1:
+    if body.segments > 1 or proves:
         fields, new = _counted(line, message, body)
-    settles = new is not None and new is not Delivery.FAILED
-    if settles:
+    settles = waits and new is not None and new is not Delivery.FAILED
+    if settles and not proves:
         fields = dict.fromkeys(fields, "")
     return Reading(drop=((body.effect, Drop.ANYWAY),) if settles else (), fields=fields)
 
@@ -54,11 +57,15 @@ def _counted(
     line: Line, message: Unread, body: UnreadReport, before: tuple[tuple[Delivery, int], ...] = ()
 ) -> tuple[dict[str, str], Delivery | None]:
     """The line's fields with one report more, and what is new of the whole SMS."""
-    name = f"{body.owner}.{body.effect.removeprefix('sms.')}"
+    name = _name(body)
     known = dict(line.reports)
     counted, new = SmsReports.read(known.get(name, ""), message.came).heard(body, before)
     gone = forgotten(known, name, message.came)
     return {**{f"d:{each}": "" for each in gone}, f"d:{name}": counted.kept()}, new
+
+
+def _name(body: UnreadReport) -> str:
+    return f"{body.owner}.{body.effect.removeprefix('sms.')}"
 
 
 def _before(order: Order, body: UnreadReport) -> Iterator[tuple[Delivery, int]]:

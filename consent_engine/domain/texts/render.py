@@ -39,6 +39,8 @@ _UNITS = ((24 * 3600, "天"), (3600, "小时"), (60, "分钟"), (1, "秒"))
 _ENGLISH_UNITS = {"天": "day", "小时": "hour", "分钟": "minute", "秒": "second"}
 _HOURS_UP_TO = 48 * 3600
 _MINUTE_MS = 60_000
+_UCS2_ROOM = 67
+"""Characters of one of several segments."""
 
 
 class Subject(Struct, frozen=True):
@@ -124,6 +126,13 @@ def held(carrier: str | None, until: Millis) -> str:
 def helped(carrier: str | None) -> str:
     """The answer to HELP from a number that no order is remembered for."""
     return _template(CURRENT_EDITION, HELPED).render(**_carrier(carrier))
+
+
+def proof(carrier: str | None) -> str:
+    """Four segments, each of which says which one it is: what a gateway is tried with. No subscriber reads it."""
+    brand = CARRIERS[carrier].name if carrier in CARRIERS else _UNKNOWN_BRAND
+    heads = [f"【{brand}】通道检验，第1段，共4段：", *(f"第{n}段，共4段：" for n in (2, 3, 4))]
+    return "".join(f"{head}{'零一二三四五六七八九' * 7:.{_UCS2_ROOM - len(head)}}" for head in heads)
 
 
 @cache

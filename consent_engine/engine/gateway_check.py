@@ -1,0 +1,96 @@
+"""Does a long text arrive whole? Four parts to an operator's own handset, by the road of every other SMS.
+
+It is an SMS of the number's own: an effect of its line, done by the workers, reported at the webhook and counted on the
+line by whoever reads its inbox. So no number is in a log, and what holds for this one holds for a question.
+"""
+
+from collections.abc import Callable, Iterator
+
+from msgspec import Struct
+
+from consent_engine.domain.decide.decision import Drop, Put
+from consent_engine.domain.effects import FRESH, WAKE_LINE, Pending, Purpose, sms_effect
+from consent_engine.domain.inbox.report_parts import Attempt, SmsReports
+from consent_engine.domain.line.line import STRANGER_MS, Line
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.engine.listing import part_reports
+from consent_engine.engine.record import MOST_RACES, wakes_of
+from consent_engine.engine.round_trips import Step, load, save
+from consent_engine.errors import DoNotCall, StoreUnavailable
+from consent_engine.ports import Commit, LineChange, Records, Word
+
+
+class Check(Struct, frozen=True):
+    """One check under way: its line, and the effect that sends it."""
+
+    line: str
+    effect: str
+
+    @property
+    def field(self) -> str:
+        """The line's field that its reports are counted in."""
+        return f"d:{self.line}.{self.effect.removeprefix('sms.')}"
+
+
+class Standing(Struct, frozen=True):
+    """How a check stands. pending: as long as it was not handed over · attempts: what was reported of its parts"""
+
+    pending: Pending | None
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it has arrived."""
+        return any(len(each.here) >= each.of for each in self.attempts)
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing to wait for: it arrived, a part was lost, or it is refused or in doubt for good."""
+        parked = self.pending is not None and bool(self.pending.parked)
+        return self.whole or parked or any(each.lost for each in self.attempts)
+
+
+def checking(line_id: str, msisdn: Msisdn, carrier: str) -> Step[Check]:
+    """Ask for the SMS. Raises DoNotCall for a number that refused, StoreUnavailable after too many lost races."""
+    for _ in range(MOST_RACES):
+        loaded = yield from load(lines=[line_id])
+        line = loaded.line(line_id)
+        if restriction := line.restriction(carrier):
+            told = "this number refused: check with a handset of your own"
+            raise DoNotCall(told, since=restriction.since, reason=restriction.kind.value)
+        check = Check(line_id, sms_effect(Purpose.PROVE, line.version))
+        put: tuple[Put, ...] = (Put(check.effect, loaded.now, Pending(about=(carrier,))),)
+        wakes = wakes_of(put, loaded.now)
+        if not line.version:
+            put = (*put, Put(WAKE_LINE, loaded.now + STRANGER_MS, FRESH))
+        fields = {"msisdn": msisdn, "seen": str(max(line.seen, loaded.now)), check.field: SmsReports(loaded.now).kept()}
+        word = yield from save(Commit("", line=LineChange(line_id, line.version, fields, put), wakes=wakes), prove=True)
+        if word is Word.OK:
+            return check
+    raise StoreUnavailable("too many others write to this line: the same again is safe")
+
+
+def forgetting(check: Check) -> Step[None]:
+    """Leave nothing of it: what was not handed over is not sent any more."""
+    change = LineChange(check.line, fields={check.field: ""}, drop=((check.effect, Drop.ANYWAY),))
+    yield from save(Commit("", line=change))
+
+
+def standing(records: Records, check: Check) -> Standing:
+    """How it stands now."""
+    line = records.live(lines=[check.line])[2].get(check.line, Line(check.line, 0, "", (), (), {}))
+    sms = check.effect.removeprefix("sms.")
+    attempts = tuple(attempt for name, attempt in part_reports(records, check.line, check.line) if name == sms)
+    return Standing(line.effects.get(check.effect), attempts)
+
+
+def watched(look: Callable[[], Standing], pause: Callable[[], bool]) -> Iterator[Standing]:
+    """How it stands, whenever that has changed, until it is over. pause: waits a moment; False once nobody waits."""
+    last = None
+    while True:
+        now = look()
+        if now != last:
+            yield now
+        last = now
+        if now.over or not pause():
+            return
