@@ -35,11 +35,9 @@ from consent_engine.engine.round_trips import Loaded, Step, drive
 from consent_engine.errors import BrokenRecord, ConsentError, OrderNotFound, StoreUnavailable
 from consent_engine.ports import LiftedWord, Outside, Queue, Registry, Store, Stored
 
+T = TypeVar("T")
 MOST_STUCK = 1_000
 MOST_OPEN, PASS, MOST_PASSES = 1_000_000, 500, 10_000
-
-
-T = TypeVar("T")
 
 
 class Engine:
@@ -68,9 +66,7 @@ class Engine:
     def place(self, wanted: Placing) -> Placed:
         """Take an order; raises what the door says."""
         [result] = self.place_many([wanted])
-        if isinstance(result, ConsentError):
-            raise result
-        return result
+        return _or_raised(result)
 
     def place_many(self, wanted: Sequence[Placing]) -> list[Placed | ConsentError]:
         """Take orders in one go; a result or an error each. Success is proven durable before this returns."""
@@ -87,13 +83,11 @@ class Engine:
     def _placed(self, steps: Sequence[Step[Placed]], *, alone: bool) -> list[Placed | ConsentError]:
         """Place in one part of the store; when that cannot be reached, only what belongs there fails."""
         try:
-            driven = drive(self.store, steps)
+            return self._all(steps)
         except StoreUnavailable as error:
             if alone:
                 raise
             return [error] * len(steps)
-        self._wake(driven.due)
-        return driven.results
 
     # -- receive -------------------------------------------------------------------------------------------------
 
@@ -102,12 +96,7 @@ class Engine:
 
         When a part of the store cannot be reached, what belongs elsewhere is stored before this raises.
         """
-        stored: list[Stored] = []
-        for each in self.receive_many(messages):
-            if isinstance(each, StoreUnavailable):
-                raise each
-            stored.append(each)
-        return stored
+        return [_or_raised(each) for each in self.receive_many(messages)]
 
     def receive_many(self, messages: Sequence[Incoming]) -> list[Stored | StoreUnavailable]:
         """As `receive`; when a part of the store cannot be reached, an error only for what belongs there."""
@@ -163,15 +152,6 @@ class Engine:
         """Do what is parked of a line now; raises NothingParked."""
         self.run(retrying(line_id))
 
-    def run(self, step: Step[T]) -> T:
-        """Carry out one step, and wake the lanes that it made due; raises what it raises."""
-        driven = drive(self.store, [step])
-        self._wake(driven.due)
-        [result] = driven.results
-        if isinstance(result, ConsentError):
-            raise result
-        return result
-
     def resend(self, order_id: str, by: str) -> Order:
         """Send the question again; raises NotWaiting and TooManyResends."""
         return self._record(order_id, ResendAsked(f"resend:{uuid.uuid4().hex[:12]}", by))
@@ -208,13 +188,7 @@ class Engine:
         seen = [Seen.read(each) for each in dict.fromkeys(ids)]
         decision = Decision(refusal, by, reason, tuple(self.outside.senders))
         now = self.registry.now()
-        driven = drive(self.store, [deciding(each, decision, now) for each in seen])
-        self._wake(driven.due)
-        words: Counter[str] = Counter()
-        for result in driven.results:
-            if isinstance(result, ConsentError):
-                raise result
-            words[result] += 1
+        words = Counter(_or_raised(each) for each in self._all([deciding(each, decision, now) for each in seen]))
         return Decided(words["decided"], words["gone"], words["own_call"])
 
     def revoke(self, code: str, by: str) -> int:
@@ -232,9 +206,7 @@ class Engine:
                 recording(order.id, CancelAsked(f"revoked:{order.id}", by, "plan revoked", revoked=True), prove=True)
                 for order in todo
             ]
-            driven = drive(self.store, steps)
-            self._wake(driven.due)
-            cancelled += sum(isinstance(result, Order) for result in driven.results)
+            cancelled += sum(isinstance(result, Order) for result in self._all(steps))
         return cancelled
 
     def _open_orders_of(self, code: str) -> Iterator[Order]:
@@ -247,14 +219,11 @@ class Engine:
                     yield order
 
     def _record(self, order_id: str, fact: CancelAsked | RetryAsked | ResendAsked) -> Order:
-        driven = drive(self.store, [recording(order_id, fact, prove=True)])
-        self._wake(driven.due)
-        [result] = driven.results
-        if isinstance(result, OrderNotFound):
+        try:
+            return self.run(recording(order_id, fact, prove=True))
+        except OrderNotFound:
             decide(archived := self.show(order_id), fact, archived.settled_at)  # settled long ago: says why not
-        if isinstance(result, ConsentError):
-            raise result
-        return result
+            raise
 
     def dial(self, msisdn: Msisdn, carrier: str | None, plan: str | None = None) -> Dial:
         """May it be dialled, about this plan? Without a carrier: by none that refused, so by any refusal not."""
@@ -274,6 +243,21 @@ class Engine:
         """A plan in its current version; raises PlanNotFound."""
         return self.catalogue.show(code)
 
-    def _wake(self, due: dict[Lane, int]) -> None:
-        for lane, count in due.items():
+    def run(self, step: Step[T]) -> T:
+        """Carry out one step, and wake the lanes in which it made something due; raises what it raises."""
+        [result] = self._all([step])
+        return _or_raised(result)
+
+    def _all(self, steps: Sequence[Step[T]]) -> list[T | ConsentError]:
+        """Run steps, and wake the lanes in which they made something due."""
+        driven = drive(self.store, steps)
+        for lane, count in driven.due.items():
             self.queue.wake(lane, count)
+        return driven.results
+
+
+def _or_raised(result: T | ConsentError) -> T:
+    """A result, or its error raised."""
+    if isinstance(result, ConsentError):
+        raise result
+    return result
