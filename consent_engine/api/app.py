@@ -21,6 +21,7 @@ from consent_engine.api.routes import (
     orders,
     plans,
     refusals,
+    registrations,
     tariffs,
     webhooks,
 )
@@ -34,7 +35,7 @@ from consent_engine.process import gc_tuning
 from consent_engine.wiring import Installation
 
 log = logging.getLogger(__name__)
-PARTS = (orders, order_stream, refusals, plans, tariffs, webhooks, health, metrics_endpoint, docs)
+PARTS = (orders, order_stream, refusals, registrations, plans, tariffs, webhooks, health, metrics_endpoint, docs)
 """The API; the most asked for come first, since addresses are compared in this order."""
 BACKLOG = 2048
 KEEP_ALIVE_S = 15

@@ -38,6 +38,8 @@ def posted_reply(outside: Outside, line: str, key: str, reply: Reply, said: Read
     )
     kind = {Keyword.STOP: Kind.REFUSED, Keyword.HOLD: Kind.SUSPECTED}.get(counted(said.keyword))
     makes = tuple(name_of(kind, carrier) for carrier in carriers) if kind else ()
+    if kind is Kind.REFUSED and said.marketing_free:
+        makes += tuple(name_of(Kind.MARKETING_FREE, carrier) for carrier in carriers)
     barring = tuple(dict.fromkeys(name for carrier in carriers for name in names_barring(carrier)))
     return Posted(
         line, reply.msisdn, key, kept_message(body), makes, "sms", body.id,

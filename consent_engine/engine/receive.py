@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import Keyword, Read, of_a_fragment, read
-from consent_engine.domain.inbox import UnreadRefusal, UnreadReport, kept_message
+from consent_engine.domain.inbox import UnreadRefusal, UnreadRegistration, UnreadReport, kept_message
 from consent_engine.domain.inbox.parts import can_be_joined
 from consent_engine.domain.line.line import keyed, line_id
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, name_of
@@ -26,7 +26,7 @@ from consent_engine.ports import Outside, Posted, Store, Stored
 
 class RefusalAsked(Struct, frozen=True):
     """Never again, said by voice or report, or written by ops. carrier '*': all. by: who wrote it down. plan: that one
-    only; until: no longer than that (0: for ever).
+    only; until: no longer than that (0: for ever). kind: a refusal, or that the number is marketing-free.
     """
 
     msisdn: Msisdn
@@ -36,6 +36,7 @@ class RefusalAsked(Struct, frozen=True):
     ref: str = ""
     plan: str = ""
     until: Millis = 0
+    kind: Kind = Kind.REFUSED
 
 
 Incoming = Reply | DeliveryReport | RefusalAsked
@@ -110,8 +111,10 @@ class Door:
 
     def _refusal(self, asked: RefusalAsked, key: str) -> Posted:
         carriers = " ".join(self._scope(asked.carrier))
-        body = UnreadRefusal(carriers, asked.door, asked.by, plan=asked.plan or UNSET, until=asked.until or UNSET)
-        line, name = line_id(self._secret, asked.msisdn), name_of(Kind.REFUSED, asked.carrier, asked.plan)
+        body: UnreadRefusal | UnreadRegistration = UnreadRegistration(carriers, asked.door, asked.by)
+        if asked.kind is Kind.REFUSED:
+            body = UnreadRefusal(carriers, asked.door, asked.by, plan=asked.plan or UNSET, until=asked.until or UNSET)
+        line, name = line_id(self._secret, asked.msisdn), name_of(asked.kind, asked.carrier, asked.plan)
         return Posted(
             line, asked.msisdn, key, kept_message(body), (name,), asked.door, asked.ref, once=True, until=asked.until
         )

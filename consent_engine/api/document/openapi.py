@@ -20,8 +20,10 @@ from consent_engine.api.schemas.forms import (
     Lift,
     MobileOriginated,
     Refuse,
+    Register,
     SearchOrders,
     SearchRefusals,
+    Unregister,
 )
 from consent_engine.api.schemas.views import Problem
 from consent_engine.domain.admission.request import PlaceOrder
@@ -30,7 +32,7 @@ from consent_engine.domain.signature import HEADER
 
 READ: Sequence[type[BaseModel]] = (
     PlaceOrder, CancelOrder, SearchOrders, Refuse, SearchRefusals, Lift, DecideHeld, Dial, Plan, MobileOriginated,
-    DeliveryReceipt, Problem,
+    DeliveryReceipt, Register, Unregister, Problem,
 )  # fmt: skip
 """Bodies that operations take, and the problem document."""
 _REF = "#/components/schemas/"
@@ -86,7 +88,7 @@ CODES = {
     400: "`idempotency_key_missing`",
     401: "`unauthenticated`",
     403: "`forbidden`",
-    404: "`order_not_found`, `plan_not_found`, `refusal_not_found`, `gateway_not_found`",
+    404: "`order_not_found`, `plan_not_found`, `refusal_not_found`, `registration_not_found`, `gateway_not_found`",
     409: (
         "`idempotency_conflict`, `plan_not_public`, `do_not_call` (since, reason), `cool_off` (since), "
         "`duplicate_order` (order), `too_late` (state), `nothing_parked`, `not_waiting`"

@@ -1,4 +1,4 @@
-"""A file of refusals (CSV), read row by row: all that is wrong with it at once, by line and column."""
+"""A file of refusals or registrations (CSV), read row by row: all that is wrong with it at once, by line and column."""
 
 import csv
 import re
@@ -9,8 +9,8 @@ from starlette.requests import Request
 
 from consent_engine.api.http.bodies import KIB, is_packed, read_body
 from consent_engine.api.http.problems import MOST_ERRORS, NotOurMediaType
-from consent_engine.api.schemas.forms import ImportedRefusal, read
-from consent_engine.domain.line.restriction import EVERY_CARRIER
+from consent_engine.api.schemas.forms import ImportedRefusal, ImportedRegistration, read
+from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import FieldError, Malformed
@@ -47,6 +47,25 @@ def refusals_in(content: bytes, by: str) -> list[RefusalAsked]:
     if wrong:
         raise Malformed(wrong)
     return asked
+
+
+def registrations_in(content: bytes, by: str) -> tuple[list[RefusalAsked], list[str]]:
+    """The numbers of a file that are marketing-free, and what is wrong with the other lines.
+
+    A line never echoes what it holds. Raises Malformed for what is no such file.
+    """
+    asked: list[RefusalAsked] = []
+    wrong: list[str] = []
+    for line, row in _rows(content):
+        try:
+            form = read(ImportedRegistration, row)
+        except Malformed as error:
+            wrong.append(f"line {line}: {', '.join(f'{each.field}: {each.message}' for each in error.errors)}")
+        else:
+            carrier = form.carrier.value if form.carrier else EVERY_CARRIER
+            whose = Msisdn(form.msisdn)
+            asked.append(RefusalAsked(whose, carrier, form.channel, by, form.ref, kind=Kind.MARKETING_FREE))
+    return asked, wrong
 
 
 def _rows(content: bytes) -> Iterator[tuple[int, dict[str, str]]]:

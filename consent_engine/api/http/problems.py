@@ -76,6 +76,12 @@ class RefusalNotFound(Refused):
     code = "refusal_not_found"
 
 
+class RegistrationNotFound(Refused):
+    """No such registration stands."""
+
+    code = "registration_not_found"
+
+
 class NotReady(StoreUnavailable):
     """Something that serving needs is missing; `reasons` say what."""
 
@@ -96,6 +102,7 @@ STATUS: dict[type[ConsentError], HTTPStatus] = {
     OrderNotFound: HTTPStatus.NOT_FOUND,
     PlanNotFound: HTTPStatus.NOT_FOUND,
     RefusalNotFound: HTTPStatus.NOT_FOUND,
+    RegistrationNotFound: HTTPStatus.NOT_FOUND,
     TooSlow: HTTPStatus.REQUEST_TIMEOUT,
     Refused: HTTPStatus.CONFLICT,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

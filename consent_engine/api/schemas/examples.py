@@ -43,6 +43,11 @@ FORMS: dict[str, Any] = {
     "DecideHeld": {
         "ids": ["0ce7000000000000000000000000.mobile.1754013880512"], "refusal": False, "reason": "asks what it costs",
     },
+    "Register": {"msisdn": "+8613800138000", "carrier": "mobile", "kind": "marketing_free", "channel": "hotline"},
+    "Unregister": {
+        "msisdn": "+8613800138000", "carrier": "mobile", "kind": "marketing_free",
+        "evidence": {"channel": "counter", "ref": "form-2025-0815", "at": "2025-08-15T16:20:00+08:00"},
+    },
     "SearchRefusals": {"msisdn": "+8613800138000"},
     "Dial": {"msisdn": "+8613800138000", "carrier": "mobile"},
     "Plan": PLAN,

@@ -105,6 +105,33 @@ class SearchOrders(BaseModel):
     limit: int = Field(50, ge=1, le=MOST_LISTED, strict=True, description="how many at most")
 
 
+Channel = Literal["voice", "sms", "web", "app", "hotline", "counter", "report", "import", "other"]
+
+
+class Register(BaseModel):
+    """A number that is marketing-free, by its subscriber's word or a national list. Without a carrier: to all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+    carrier: Carrier | None = None
+    kind: Literal["marketing_free"] = "marketing_free"
+    channel: Channel
+
+
+class ImportedRegistration(BaseModel):
+    """A row of a file of registrations. Without a carrier: to all of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+    carrier: Annotated[Carrier | None, BeforeValidator(lambda told: told or None)]
+    channel: Channel
+    ref: Annotated[
+        str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(numberless)
+    ] = ""
+
+
 class SearchRefusals(BaseModel):
     """Whose refusals."""
 
@@ -135,6 +162,17 @@ class Lift(BaseModel):
     msisdn: Number
     carrier: Carrier | None = None
     plan: PlanCode | None = None
+    evidence: OwnAct
+
+
+class Unregister(BaseModel):
+    """A registration to lift, on the subscriber's own act. Without a carrier: the one to all of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+    carrier: Carrier | None = None
+    kind: Literal["marketing_free"] = "marketing_free"
     evidence: OwnAct
 
 

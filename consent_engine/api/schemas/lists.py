@@ -32,7 +32,7 @@ class RefusalRow(View):
     """A refusal that stands, or whatever else bars dialling."""
 
     msisdn: str = Field(description="masked for ops")
-    kind: str = Field(description="refused; in the answer to a search also suspected, cool_off")
+    kind: str = Field(description="refused; in the answer to a search also suspected, marketing_free, cool_off")
     carrier: str | None = Field(description="null: all carriers")
     plan: str | None = Field(default=None, description="the one that it is about; left out: all")
     since: str
@@ -135,11 +135,14 @@ def from_address(cursor: str) -> str:
 
 
 class Imported(View):
-    """What became of the rows of a file. A row is stored whole or the file is refused as a whole."""
+    """What became of the rows of a file."""
 
-    accepted: int = Field(description="refusals that are new")
+    accepted: int = Field(description="those that are new")
     already: int = Field(description="those that stood")
-    rejected: list[str] = Field(description="always empty: with anything wrong in it, no row of a file is taken")
+    rejected: list[str] = Field(
+        description="of registrations, the lines that were not taken, with what is wrong; of refusals always empty: "
+        "with anything wrong in it, no row of a file is taken"
+    )
 
 
 class Lifted(View):

@@ -222,8 +222,8 @@ class DialView(View):
     callable: bool
     reason: str | None = Field(
         default=None,
-        description="refused; suspected: a reply that may be a refusal waits for a person; cool_off: the plan was "
-        "declined before",
+        description="refused; suspected: a reply that may be a refusal waits for a person; marketing_free; "
+        "cool_off: the plan was declined before",
     )
     since: str | None = None
 

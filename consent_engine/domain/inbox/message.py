@@ -100,6 +100,19 @@ class UnreadRefusal(Struct, frozen=True, tag_field="kind", tag="refusal"):
         return self.carriers.split()
 
 
+class UnreadRegistration(Struct, frozen=True, tag_field="kind", tag="registered"):
+    """The number is marketing-free: in force since it came; nothing that is open is touched. by: who wrote it down."""
+
+    carriers: str
+    door: str
+    by: str
+
+    @property
+    def scope(self) -> list[str]:
+        """The carriers that may not call."""
+        return self.carriers.split()
+
+
 class UnreadClearance(Struct, frozen=True, tag_field="kind", tag="resumed"):
     """What might have been a refusal was none. by: who decided that · reason: why."""
 
@@ -114,7 +127,7 @@ class UnreadClearance(Struct, frozen=True, tag_field="kind", tag="resumed"):
         return self.carriers.split()
 
 
-Message = UnreadReply | UnreadReport | UnreadRefusal | UnreadClearance
+Message = UnreadReply | UnreadReport | UnreadRefusal | UnreadRegistration | UnreadClearance
 
 read_message = Reader[Message](cast("type[Message]", Message))
 """Reads a message as kept. Raises ValueError when that is none."""

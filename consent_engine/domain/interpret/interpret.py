@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_UNDECIDED, Millis
 from consent_engine.domain.grammar import Keyword, Read, counted, usable_code
-from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, UnreadReply, UnreadReport
+from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, UnreadRegistration, UnreadReply, UnreadReport
 from consent_engine.domain.interpret.correlate import Meaning, correlate, remembered
 from consent_engine.domain.interpret.line_answers import ASKING, REFUSING, answered, asking, of_the_line, which_one
 from consent_engine.domain.interpret.reading import TOO_MANY, Reading
@@ -46,6 +46,8 @@ def understand(line: Line, orders: Mapping[str, Order], message: Unread, *, wait
         case UnreadRefusal(door=door, by=by) as body:
             asked = CancelAsked(message.key, by, "refused", door, limited=body.limited)
             return _to_all_open(line, message, body, asked, () if body.limited else asking(line))
+        case UnreadRegistration():
+            return Reading()
         case UnreadClearance(by=by, reason=reason) as body:
             return _to_all_open(line, message, body, Resumed(message.key, by, reason))
 

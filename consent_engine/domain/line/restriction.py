@@ -27,6 +27,8 @@ class Kind(StrEnum):
     """The subscriber wants no more calls. It ends the open orders."""
     SUSPECTED = "suspected"
     """Words that a person must read may be a refusal. The open orders wait."""
+    MARKETING_FREE = "marketing_free"
+    """The subscriber is registered as marketing-free. What is open goes on."""
     COOL_OFF = "cool_off"
     """The subscriber declined this plan: it is not offered again. Nothing that is open is touched."""
 

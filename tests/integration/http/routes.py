@@ -25,6 +25,9 @@ ROUTES = {
     ("POST", "/v1/refusals/held"): {Role.OPS},
     ("POST", "/v1/refusals/import"): {Role.OPS},
     ("POST", "/v1/refusals/lift"): set(),
+    ("POST", "/v1/registrations"): {Role.AGENT, Role.OPS},
+    ("POST", "/v1/registrations/import"): {Role.AGENT, Role.OPS},
+    ("POST", "/v1/registrations/lift"): set(),
     ("GET", "/v1/plans"): ANY,
     ("GET", "/v1/plans/{code}"): ANY,
     ("PUT", "/v1/plans/{code}"): set(),
@@ -40,6 +43,7 @@ BODIES = {
     "/v1/refusals": {"msisdn": OTHER, "channel": "web"},
     "/v1/refusals/search": {"msisdn": OTHER},
     "/v1/refusals/held": {"ids": [f"{'0' * 28}.mobile.1"], "refusal": True},
+    "/v1/registrations": {"msisdn": LIFTED, "channel": "hotline"},
     "/v1/plans/{code}": PLAN,
 }
 CSV = {"content": b"msisdn,carrier,channel\n", "headers": {"Content-Type": "text/csv"}}
@@ -47,10 +51,10 @@ CSV = {"content": b"msisdn,carrier,channel\n", "headers": {"Content-Type": "text
 
 def ask(door, route, role, order_id):
     method, path = route
-    if path == "/v1/refusals/import":
+    if path.endswith("/import"):
         return door.call(method, path, role, **CSV)
     body = None if method == "GET" else BODIES.get(path)
-    if path == "/v1/refusals/lift":
+    if path.endswith("/lift"):
         body = {"msisdn": LIFTED, "evidence": {"channel": "web", "ref": "form-1", "at": datetime.now(UTC).isoformat()}}
     path = path.format(id=order_id, code="5g-smart-199")
     return door.call(method, path, role, body, headers={"Idempotency-Key": "matrix"})

@@ -268,6 +268,38 @@ def test_all_that_bars_a_number_is_found_by_it(door):
     assert "投诉" not in str(whole), "words are read where they are decided"
 
 
+def registered(door, path="", role=Role.OPS, **more):
+    return door.call("POST", f"/v1/registrations{path}", role, **more)
+
+
+def test_a_number_is_registered_as_marketing_free_and_lifted_on_its_subscribers_own_act(door):
+    body = {"msisdn": NUMBER, "kind": "marketing_free", "channel": "hotline"}
+    first, second = registered(door, json=body), registered(door, role=Role.AGENT, json=body)
+    assert (first.status_code, second.status_code, first.json()) == (201, 200, second.json())
+    assert is_problem(door.place(), 409, "do_not_call")["reason"] == "marketing_free"
+    evidence = {"channel": "counter", "ref": "form-9", "at": datetime.now(UTC).isoformat()}
+    told = {"msisdn": NUMBER, "evidence": evidence}
+    is_problem(registered(door, "/lift", Role.ADMIN, json=told | {"carrier": "mobile"}), 404, "registration_not_found")
+    before = {"evidence": evidence | {"at": "2020-01-01T00:00:00Z"}}
+    is_problem(registered(door, "/lift", Role.ADMIN, json=told | before), 422, "malformed")
+    assert registered(door, "/lift", Role.ADMIN, json=told).json() == {"carrier": None, "lifted": True}
+    assert door.place().status_code == 201
+
+
+def test_the_lines_of_a_national_list_that_are_wrong_are_named_and_the_rest_is_in(door):
+    lines = ["msisdn,carrier,channel,ref", f"{NUMBER},,import,list-7", "138,,import,", f"{OTHER},mobile,import,"]
+    file = "\n".join([*lines, f"{OTHER},nobody,,"])
+    for accepted in (2, 0):
+        said = registered(door, "/import", content=file.encode(), headers={"Content-Type": "text/csv"}).json()
+        assert (said["accepted"], said["already"]) == (accepted, 2 - accepted)
+        assert [each.partition(":")[0] for each in said["rejected"]] == ["line 3", "line 5"]
+        assert NUMBER[3:] not in str(said)
+        assert "nobody" not in str(said)
+    dials = [{"msisdn": NUMBER}, {"msisdn": OTHER, "carrier": "mobile"}, {"msisdn": OTHER, "carrier": "telecom"}]
+    told = door.call("POST", "/v1/callable", Role.OPS, dials).json()
+    assert [each.get("reason") for each in told] == ["marketing_free", "marketing_free", None]
+
+
 def test_a_file_of_refusals_is_stored_once_however_often_it_is_sent(door):
     open_order = place(door, 3)
     first, second = load(door, rows(range(5))), load(door, rows(range(7)))

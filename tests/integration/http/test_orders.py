@@ -8,6 +8,7 @@ import pytest
 from consent_engine.api.routes import order_stream
 from consent_engine.api.schemas.views import OrderView
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.receive import RefusalAsked
@@ -181,7 +182,8 @@ def test_a_duplicate_names_the_other_order(door):
 def test_a_role_may_what_the_contract_says(door, route, role, monkeypatch):
     monkeypatch.setattr(order_stream, "LINGER_S", 0)
     placed = door.place().json()["id"]
-    door.engine.refuse(RefusalAsked(Msisdn(LIFTED), "*", "web", "me"))
+    for kind in (Kind.REFUSED, Kind.MARKETING_FREE):
+        door.engine.refuse(RefusalAsked(Msisdn(LIFTED), "*", "web", "me", kind=kind))
     if route[1].endswith("/stream"):
         door.engine.cancel(placed, "me", "so that its stream ends")
     before = door.kept()

@@ -114,7 +114,9 @@ for _, name in ipairs(names) do
         if ends > 0 then row = { since, ARGV[11], ARGV[12], 0, "", "", 0, "", ends } end
         if last > since then row[4] = last end
         if carrier then row[4], row[5], row[6] = row[1], ARGV[13], ARGV[14] end
-        redis.call("ZADD", carrier and KEYS[5] or KEYS[4], since, ARGV[2] .. " " .. (carrier or name))
+        if not string.match(name, "^marketing_free:") then -- that list is searched by number alone
+            redis.call("ZADD", carrier and KEYS[5] or KEYS[4], since, ARGV[2] .. " " .. (carrier or name))
+        end
     end
     set("r:" .. name, cjson.encode(row))
     if not carrier then

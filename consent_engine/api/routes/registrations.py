@@ -1,0 +1,100 @@
+"""The marketing-free list over HTTP: numbers that nobody calls to sell. Orders that are open go on."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent_engine.api.document import openapi
+from consent_engine.api.document.operations import Operations
+from consent_engine.api.http.bodies import read_json
+from consent_engine.api.http.csv_bodies import read_csv, registrations_in
+from consent_engine.api.http.problems import RegistrationNotFound
+from consent_engine.api.schemas.forms import Register, Unregister, read
+from consent_engine.api.schemas.lists import Imported, Lifted
+from consent_engine.api.schemas.views import RefusalView, instant
+from consent_engine.api.service.callers import ADMIN, AGENT_OR_OPS
+from consent_engine.api.service.service import front_of
+from consent_engine.domain.admission.request import SKEW_MS, millis
+from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, name_of
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.receive import RefusalAsked
+from consent_engine.errors import FieldError, Malformed
+from consent_engine.ports import ApiKey, LiftedWord
+
+operations = Operations("registrations", "/v1/registrations")
+BATCH = 500
+"""How many rows of a file are stored in one round trip."""
+
+
+@operations.add(
+    "POST",
+    "",
+    AGENT_OR_OPS,
+    "Marketing-free",
+    answers={201: RefusalView, 200: RefusalView},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.body("Register"),
+)
+async def register(request: Request, caller: ApiKey) -> Response:
+    """Nobody calls this number to sell, nor places an order for it; what is open goes on. 200 when that stood. Roles:
+    agent, ops."""
+    form = read(Register, await read_json(request))
+    named = form.carrier.value if form.carrier else None
+    whose, kind = Msisdn(form.msisdn), Kind.MARKETING_FREE
+    asked = RefusalAsked(whose, named or EVERY_CARRIER, form.channel, caller.name, kind=kind)
+    stored = await front_of(request).refuse(asked)
+    view = RefusalView(carrier=named, since=instant(stored.at))
+    return Response(view.json_bytes(), 201 if stored.is_new else 200, media_type="application/json")
+
+
+@operations.add(
+    "POST",
+    "/import",
+    AGENT_OR_OPS,
+    "A file of them",
+    answers={200: Imported},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.CSV,
+)
+async def import_(request: Request, caller: ApiKey) -> Response:
+    """CSV with the header `msisdn,carrier,channel` and, if wanted, `ref`; an empty carrier: all. Up to 10000 rows and
+    2 MiB. A line that is wrong is named, the rest is in; the same file again is safe. Roles: agent, ops."""
+    content = await read_csv(request)
+
+    def stored(engine: Engine) -> Imported:
+        asked, wrong = registrations_in(content, f"{caller.name}/import")
+        parts = (asked[n : n + BATCH] for n in range(0, len(asked), BATCH))
+        done = [each for part in parts for each in engine.receive(part)]
+        accepted = sum(each.is_new for each in done)
+        return Imported(accepted=accepted, already=len(done) - accepted, rejected=wrong)
+
+    view = await front_of(request).ask_long(stored)
+    return Response(view.json_bytes(), media_type="application/json")
+
+
+@operations.add(
+    "POST",
+    "/lift",
+    ADMIN,
+    "Lift one",
+    answers={200: Lifted},
+    problems=(401, 403, 404, 413, 415, 422, 503),
+    takes=openapi.body("Unregister"),
+)
+async def lift(request: Request, caller: ApiKey) -> Response:
+    """On evidence of the subscriber's own act, which is kept; 404 `registration_not_found` when none stands. Role:
+    admin."""
+    form = read(Unregister, await read_json(request))
+    front = front_of(request)
+    act_at = millis(form.evidence.at)
+    if act_at > await front.now() + SKEW_MS:
+        raise Malformed([FieldError("evidence.at", "in_the_future", "must not be in the future")])
+    name = name_of(Kind.MARKETING_FREE, form.carrier.value if form.carrier else EVERY_CARRIER)
+    whose, told = Msisdn(form.msisdn), form.evidence.model_dump_json()
+    word = await front.ask(lambda engine: engine.lift(whose, name, caller.name, told, act_at))
+    if word is LiftedWord.NEWER:
+        raise Malformed([FieldError("evidence.at", "before_the_registration", "must not be before what it lifts")])
+    if word is LiftedWord.NONE:
+        raise RegistrationNotFound("no registration of this number for this carrier stands")
+    view = Lifted(carrier=form.carrier and form.carrier.value, lifted=True)
+    return Response(view.json_bytes(), media_type="application/json")
