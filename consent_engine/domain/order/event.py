@@ -5,17 +5,17 @@ The chain hashes the public part, which names the salted hash of the person part
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Generic, TypeVar
+from functools import reduce
+from operator import or_
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, defstruct
 
 from consent_engine.domain.canonical_json import Reader, canonical, compact, parsed
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.order.details import KINDS, Detail
-
-D = TypeVar("D", bound=Detail)
 
 
 class Event(Struct, frozen=True):
@@ -46,20 +46,15 @@ class Event(Struct, frozen=True):
         return dict(parsed(compact(self.detail)))
 
 
-class _Public(Struct, Generic[D], frozen=True, array_like=True):
-    """The public part, as kept."""
-
-    trigger: Trigger
-    at: Millis
-    op: str
-    ref: str
-    by: str
-    detail: D
-    person_hash: str
+def _public(trigger: Trigger, detail: type[Detail]) -> type[Struct]:
+    """The public part of an event, as kept: an array that begins with its trigger."""
+    texts = [(name, str) for name in ("op", "ref", "by")]
+    row = [("at", Millis), *texts, ("detail", detail), ("person_hash", str)]
+    return defstruct("Public", row, array_like=True, frozen=True, tag=trigger.value)
 
 
+_PUBLIC: Reader[Any] = Reader(reduce(or_, (_public(*each) for each in KINDS.items())))
 _PERSON = Reader(dict[str, str])
-_READ = {trigger.value: Reader(_Public[kind]) for trigger, kind in KINDS.items()}  # type: ignore[valid-type]
 
 
 def storable(text: str) -> str:
@@ -82,14 +77,14 @@ def seal(event: Event, salt: str) -> tuple[str, str]:
     """The public and the person part of an event, as kept (person part '' when there is none)."""
     person = salted(event.person, salt) if event.person else ""
     hashed = digest(person) if person else event.person_hash
-    return compact(_Public(event.trigger, event.at, event.op, event.ref, event.by, event.detail, hashed)), person
+    return compact((event.trigger, event.at, event.op, event.ref, event.by, event.detail, hashed)), person
 
 
 def unseal(public: str, person: str) -> Event:
     """The event that `seal` kept. Raises ValueError."""
-    read = _READ[public[2 : public.index('"', 2)]](public)
+    read = _PUBLIC(public)
     known = _PERSON(person) if person else None
-    return Event(read.trigger, read.at, read.op, read.ref, read.by, read.detail, known, read.person_hash)
+    return Event(read.detail.trigger, read.at, read.op, read.ref, read.by, read.detail, known, read.person_hash)
 
 
 def chain(head: str, publics: Iterable[str]) -> str:
