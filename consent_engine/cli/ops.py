@@ -51,7 +51,7 @@ def _facts(order: "Order") -> Iterator[tuple[object, ...]]:
     yield "state", order.state
     yield "stage", order.stage
     yield "number", mask(order.person.msisdn)
-    yield "plan", doc.plan, f"version {doc.plan_version}", doc.carrier
+    yield "plan", doc.plan, f"version {doc.offer.plan_version}", doc.carrier
     yield "by", hidden(doc.placed_by), hidden(doc.agent)
     yield "reply by", instant(order.reply_by)
     yield "head", order.head

@@ -44,7 +44,7 @@ async def _activate(outside: Outside, order: Order) -> Outcome:
             return known
     doc, head = order.doc, order.head_at(Trigger.SAID_YES)
     return await outside.bss.activate(
-        Activation(order.id, order.person.msisdn, doc.plan, doc.plan_version, doc.plan_hash, yes.at, head)
+        Activation(order.id, order.person.msisdn, doc.plan, doc.offer.plan_version, doc.offer.plan_hash, yes.at, head)
     )
 
 
@@ -53,7 +53,9 @@ def _sms(order: Order, effect: str) -> tuple[str, Sms]:
     doc = order.doc
     ref = f"{order.id}.{purpose}.{n}"
     valid_for = doc.policy.reply_window if purpose in _ASKING else 0
-    return doc.carrier, Sms(ref, doc.sender + doc.sub, order.person.msisdn, text_of(order, purpose), purpose, valid_for)
+    return doc.carrier, Sms(
+        ref, doc.offer.sender + doc.sub, order.person.msisdn, text_of(order, purpose), purpose, valid_for
+    )
 
 
 _ASKING = frozenset({Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION, Purpose.RESUMED})
@@ -68,7 +70,7 @@ def text_of(order: Order, purpose: Purpose) -> str:
     subject = replace(order.subject(), still_active=order.state in ENGAGED)
     return write(
         purpose, subject, needs_code=order.needs_code, active_from=active_from(order), until=_until(order, purpose),
-        edition=doc.words,
+        edition=doc.offer.words,
     )  # fmt: skip
 
 

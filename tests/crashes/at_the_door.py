@@ -469,7 +469,7 @@ class Publish(Operation):
         assert now.price == (self.new.price if now.version == 2 else self.old.price)
         assert town.engine.catalogue.publish(self.new).version == 2
         placed = town.engine.place(self.wanted).order
-        assert (placed.doc.plan_version, placed.doc.plan_hash) == (2, self.new.hash)
+        assert (placed.doc.offer.plan_version, placed.doc.offer.plan_hash) == (2, self.new.hash)
 
 
 class PublishAnother(Publish):
@@ -483,4 +483,4 @@ class PublishAnother(Publish):
         now = town.another().plan(BEST).plan
         assert now.price == other.price
         placed = town.engine.place(self.wanted).order
-        assert placed.doc.plan_hash == now.hash
+        assert placed.doc.offer.plan_hash == now.hash

@@ -267,7 +267,7 @@ class Town(Judge, World):
         return [self.engine.show(order.id) for order in orders]
 
     def reply(self, text: str, about: Order, name: str) -> Reply:
-        return Reply("test", name, about.person.msisdn, about.doc.sender, text)
+        return Reply("test", name, about.person.msisdn, about.doc.offer.sender, text)
 
     def hear(self, *replies: Reply) -> list[bool]:
         """Replies reach the door of a process that lives, and it answers."""

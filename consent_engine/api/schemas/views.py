@@ -104,9 +104,9 @@ class OrderView(View):
             head=order.head,
             msisdn=order.person.msisdn if whole else mask(order.person.msisdn),
             carrier=doc.carrier,
-            plan=PlanRef(code=doc.plan, version=doc.plan_version, hash=doc.plan_hash),
+            plan=PlanRef(code=doc.plan, version=doc.offer.plan_version, hash=doc.offer.plan_hash),
             confirmation=Confirmation(
-                text=order.text, segments=doc.segments, sender=doc.sender + doc.sub, code=doc.code
+                text=order.text, segments=doc.segments, sender=doc.offer.sender + doc.sub, code=doc.code
             ),
             reply_by=instant(order.reply_by) if order.reply_by else None,
             created_at=instant(doc.placed_at),

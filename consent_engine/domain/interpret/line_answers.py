@@ -41,7 +41,7 @@ def of_the_line(line: Line, keyword: Keyword, carrier: str, at: Millis) -> Put:
 
 def which_one(line: Line, docs: Sequence[Doc], at: Millis) -> Put:
     """Ask once which order was meant, listing codes."""
-    about = (docs[0].carrier, *(f"{doc.code} {doc.plan_name}" for doc in docs))
+    about = (docs[0].carrier, *(f"{doc.code} {doc.offer.plan_name}" for doc in docs))
     return Put(sms_effect(Purpose.CLARIFICATION, line.version), at, Pending(about=about))
 
 

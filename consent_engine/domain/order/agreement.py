@@ -54,31 +54,6 @@ class Doc(Struct, frozen=True):
         return self.offer.plan
 
     @property
-    def plan_version(self) -> int:
-        """The plan's version at the door."""
-        return self.offer.plan_version
-
-    @property
-    def plan_hash(self) -> str:
-        """The plan's hash at the door."""
-        return self.offer.plan_hash
-
-    @property
-    def plan_name(self) -> str:
-        """The plan's name at the door."""
-        return self.offer.plan_name
-
-    @property
-    def sender(self) -> str:
-        """The number our SMS come from."""
-        return self.offer.sender
-
-    @property
-    def words(self) -> int:
-        """The edition of our texts."""
-        return self.offer.words
-
-    @property
     def policy(self) -> Policy:
         """The policy at the door."""
         return self.offer.policy

@@ -209,8 +209,8 @@ class Promises(Judge, RuleBasedStateMachine):
         model.n += 1
         said = Said(number, about.doc.carrier, text, self.world.clock.now, model.n)
         name = f"mo-{model.n}"
-        assert self.world.say(text, number, about.doc.sender, name)
-        assert not self.world.say(text, number, about.doc.sender, name), "a repeat is known"
+        assert self.world.say(text, number, about.doc.offer.sender, name)
+        assert not self.world.say(text, number, about.doc.offer.sender, name), "a repeat is known"
         model.said[name] = said
         match read(text).keyword:
             case Keyword.STOP:
