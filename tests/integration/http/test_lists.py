@@ -212,12 +212,13 @@ def test_refusals_are_listed_newest_first_page_by_page(door):
             break
     assert len(found) == 6
     assert [each["since"] for each in found] == sorted((each["since"] for each in found), reverse=True)
-    assert found[0] == {
+    [shown] = [each for each in found if each["channel"] == "report"]  # the newest, or one of the same millisecond
+    assert shown == {
         "msisdn": "+86139****9000", "kind": "refused", "carrier": None, "since": found[0]["since"], "channel": "report",
         "ref": "****-7.wav", "plan": None, "until": None,
     }  # fmt: skip
     whole = door.call("GET", "/v1/refusals", Role.ADMIN).json()["refusals"]
-    assert (whole[0]["msisdn"], whole[0]["ref"]) == (OTHER, f"{OTHER[1:]}-7.wav")
+    assert (OTHER, f"{OTHER[1:]}-7.wav") in [(each["msisdn"], each["ref"]) for each in whole]
     is_problem(door.call("GET", "/v1/refusals?limit=0&of=13800138000", Role.OPS), 422, "malformed")
 
 
