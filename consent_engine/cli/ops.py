@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from consent_engine.domain.order.order import Order
 
 _ORDER = typer.Argument(metavar="ORDER", help="The order's id.")
+_A_PAGE = 200
 _MSISDN = typer.Argument(metavar="MSISDN", help="A Chinese mobile number.")
 
 
@@ -58,6 +59,31 @@ def _facts(order: "Order") -> Iterator[tuple[object, ...]]:
     for effect, pending in sorted(order.effects.items()):
         parked = ["parked"] if pending.parked else []
         yield f"wants {effect}", f"attempts {pending.attempts}", *parked, hidden(pending.why)
+
+
+_LIMIT = typer.Option(min=1, max=10_000, help="How many at most.")
+
+
+def void(limit: Annotated[int, _LIMIT] = 100) -> None:
+    """List orders to which a yes reached us that led to nothing, newest first: when, and what became of it."""
+    from consent_engine.domain.msisdn import hidden, mask
+    from consent_engine.domain.order.history import yes_in_vain
+    from consent_engine.engine.listing import Filter
+
+    rows: list[tuple[object, ...]] = []
+    cursor = ""
+    with opened() as engine:
+        while len(rows) < limit:
+            page = engine.orders(Filter(void_yes=True), cursor, min(limit - len(rows), _A_PAGE))
+            for order in page.orders:
+                said = yes_in_vain(order)
+                if said is not None:
+                    number = mask(order.person.msisdn)
+                    rows.append((order.id, instant(said.at), number, hidden(order.doc.plan), order.state, said.trigger))
+            cursor = page.cursor
+            if not cursor:
+                break
+    table(("order", "said yes", "number", "plan", "state", "became"), rows, "no yes led to nothing")
 
 
 def _parts(sms: str, attempt: "Attempt") -> tuple[object, ...]:

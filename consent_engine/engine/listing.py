@@ -9,6 +9,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.msisdn import hidden
+from consent_engine.domain.order.history import yes_in_vain
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.lookup import Lookup
 from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed
@@ -21,19 +22,21 @@ CHUNK = 200
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What to list; None lets everything through. since: placed at or after."""
+    """What to list; None lets everything through. since: placed at or after · void_yes: a yes to it led to nothing."""
 
     state: State | None = None
     agent: str | None = None
     plan: str | None = None
     since: Millis | None = None
+    void_yes: bool | None = None
 
     def fits(self, order: Order) -> bool:
         """Whether an order belongs in the list."""
         doc = order.doc
         pairs = ((self.state, order.state), (self.agent, doc.agent), (self.plan, doc.plan))
         young = self.since is None or doc.placed_at >= self.since
-        return young and all(wanted is None or wanted == found for wanted, found in pairs)
+        in_vain = self.void_yes is None or self.void_yes == (yes_in_vain(order) is not None)
+        return young and in_vain and all(wanted is None or wanted == found for wanted, found in pairs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ MOVING = frozenset(trigger for trigger, _, _ in TRANSITIONS)
 SETTLING = {
     State.NOTIFIED: frozenset[Purpose](),
     State.DECLINED: frozenset({Purpose.DECLINED, Purpose.OPTED_OUT}),
-    State.EXPIRED: frozenset[Purpose](),
-    State.UNDELIVERABLE: frozenset[Purpose](),
+    State.EXPIRED: frozenset({Purpose.LATE}),
+    State.UNDELIVERABLE: frozenset({Purpose.LATE}),
     State.CANCELLED: frozenset({Purpose.CANCELLED}),
     State.ACTIVATION_FAILED: frozenset({Purpose.FAILURE}),
 }
@@ -77,9 +77,20 @@ def _settled_stays(old: Order, new: Order) -> None:
             assert sms_parts(effect)[0] in SETTLING[new.state], f"{effect} outlives settling as {new.state}"
 
 
+def _told_in_vain(old: Order, decision) -> None:
+    """Who said yes to what was never handed over is told, where nothing was said before; nobody else is."""
+    new = decision.order
+    if old.state.settled or new.asked_at or new.state not in {State.EXPIRED, State.UNDELIVERABLE}:
+        return
+    owed = old.last(Trigger.REPLIED_EARLY) is not None
+    told = any(is_sms(put.effect) and sms_parts(put.effect)[0] is Purpose.LATE for put in decision.put)
+    assert told == owed, f"a yes in vain, and its answer: {owed}, {told}"
+
+
 def _follows(old: Order, decision) -> None:
     """Also what is thought sent at once was wanted by right."""
     new = decision.order
+    _told_in_vain(old, decision)
     for put in decision.put:
         if put.effect == WAKE_ARCHIVE:
             assert new.state.settled

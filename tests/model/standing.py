@@ -41,7 +41,7 @@ from consent_engine.domain.line.line import Entry, Line, Unread
 from consent_engine.domain.line.restriction import Restriction, names_barring
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Rule
-from consent_engine.domain.order.history import asks
+from consent_engine.domain.order.history import asks, told_late
 from consent_engine.domain.order.order import QUESTION, Order, sealed
 from consent_engine.domain.sms import Delivery
 from consent_engine.wiring import plans_from
@@ -240,7 +240,7 @@ def _may_have(order: Order) -> int:
 
 def _talk(order: Order) -> object:
     stops = sum(1 for e in order.events if getattr(e.detail, "keyword", None) == "STOP")
-    answered = any(getattr(e.detail, "answered", None) for e in order.all(Trigger.REPLIED_LATE))
+    answered = told_late(order)
     helps = sum(1 for _ in order.all(Trigger.ASKED_HELP))
     return min(stops, 3), min(helps, 3), answered, order.last(Trigger.OPTED_OUT) is not None
 

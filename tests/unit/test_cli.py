@@ -70,7 +70,7 @@ COMMANDS = [
     ["demo"], ["serve"], ["api"], ["keys"], ["keys", "add"], ["keys", "list"], ["keys", "revoke"], ["plans"],
     ["plans", "check"], ["plans", "load"], ["plans", "list"], ["plans", "show"], ["show"], ["stuck"], ["retry"],
     ["refuse"], ["callable"],
-    ["held"], ["read"], ["gateway"], ["gateway", "check"],
+    ["void"], ["held"], ["read"], ["gateway"], ["gateway", "check"],
 ]  # fmt: skip
 
 

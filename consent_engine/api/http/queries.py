@@ -38,6 +38,9 @@ class ListOrders(Paged):
     since: Annotated[Instant, BeforeValidator(_plus)] | None = Field(
         None, description="only those placed then or later", examples=["2025-08-01T00:00:00+08:00"]
     )
+    void_yes: bool | None = Field(
+        None, description="true: only those to which a yes reached us that led to nothing; false: only the others"
+    )
 
 
 class ListRefusals(Paged):

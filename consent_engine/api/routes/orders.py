@@ -68,7 +68,7 @@ async def list_(request: Request, caller: ApiKey) -> Response:
     """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: ops (masked),
     auditor."""
     form = read_query(ListOrders, request)
-    wanted = Filter(form.state, form.agent, form.plan, millis(form.since) if form.since else None)
+    wanted = Filter(form.state, form.agent, form.plan, millis(form.since) if form.since else None, form.void_yes)
     whole = caller.role in FULL_NUMBERS
 
     def listed(engine: Engine) -> bytes:

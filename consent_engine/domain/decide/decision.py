@@ -19,8 +19,9 @@ from consent_engine.domain.effects import (
     sms_effect,
 )
 from consent_engine.domain.lifecycle import State, allows
-from consent_engine.domain.order.details import ConfirmationAccepted, Held, MayBeAsked
+from consent_engine.domain.order.details import ConfirmationAccepted, ConfirmationFailed, Held, MayBeAsked, TooLateToAsk
 from consent_engine.domain.order.event import Event
+from consent_engine.domain.order.history import early_in_vain, told_late
 from consent_engine.domain.order.order import QUESTION, Order
 
 A_SECOND = 1_000
@@ -73,7 +74,8 @@ def settle(
     Once no reply can mean it any more, the order moves to the archive.
 
     started: what a started activation makes of it · unasked: the question is surely not with the subscriber. Else one
-    that is in flight, or in doubt, is written down: a bare yes that comes later may answer it.
+    that is in flight, or in doubt, is written down: a bare yes that comes later may answer it. Who said yes to what was
+    never handed over is told that it changes nothing.
     """
     kinds = {ACTIVATE: started}
     question = order.question
@@ -82,6 +84,9 @@ def settle(
             event = replace(event, detail=replace(event.detail, may_be_asked=1))
         # Begun since we looked: then look again, so that the history says so.
         kinds[QUESTION] = Drop.ANYWAY if question.leased_at else Drop.NOT_IN_FLIGHT
+    if isinstance(event.detail, TooLateToAsk | ConfirmationFailed) and early_in_vain(order) and not told_late(order):
+        event = replace(event, detail=replace(event.detail, answered=1))
+        puts = (*puts, say(Purpose.LATE, event.at))
     gone = tuple((effect, kinds.get(effect, Drop.ANYWAY)) for effect in order.effects)
     settled = order.moved(event)
     return Decision(settled, (event,), (*puts, archiving(settled)), gone, guard)

@@ -7,9 +7,11 @@ from typing import TypeVar
 
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.grammar import Keyword
-from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.lifecycle import ENGAGED, State, Trigger
 from consent_engine.domain.order.details import (
+    Cancelled,
     ConfirmationAccepted,
+    ConfirmationFailed,
     Delivered,
     Detail,
     Informed,
@@ -19,6 +21,7 @@ from consent_engine.domain.order.details import (
     RepliedLate,
     Reported,
     ServiceActivated,
+    TooLateToAsk,
     Unclear,
     Words,
 )
@@ -128,8 +131,30 @@ def stops(order: Order) -> int:
 
 
 def told_late(order: Order) -> bool:
-    """Whether the subscriber got an SMS that says a yes came too late."""
-    return any(late.answered for _, late in all_of(order, RepliedLate))
+    """Whether the subscriber got an SMS that says a yes changes nothing."""
+    kinds = RepliedLate | TooLateToAsk | ConfirmationFailed
+    return any(isinstance(e.detail, kinds) and e.detail.answered for e in order.events)
+
+
+def early_in_vain(order: Order) -> bool:
+    """Whether a yes came before the hand-over was known, of an order that was never handed over."""
+    return order.state is State.AGREED and last_of(order, RepliedEarly) is not None
+
+
+def yes_in_vain(order: Order) -> Event | None:
+    """The newest yes that reached us, where it has led to nothing: no service is on, or being switched on, and none can
+    come of that yes any more.
+    """
+    if order.state in ENGAGED or (order.state is State.AGREED and early_yes(order) is not None):
+        return None
+    return next((event for event in reversed(order.events) if _is_yes(event)), None)
+
+
+def _is_yes(event: Event) -> bool:
+    """Whether an event is a yes; one that a refusal outweighed cancelled its order, with the words of it."""
+    if isinstance(event.detail, Words | RepliedLate):
+        return event.detail.keyword is Keyword.YES
+    return isinstance(event.detail, Cancelled) and bool(event.person)
 
 
 def took_back(order: Order) -> tuple[Event, RepliedLate] | None:

@@ -65,6 +65,13 @@ def test_filters_are_together(door):
     assert ids(listed(door, "?agent=nobody")) == []
 
 
+def test_orders_whose_yes_led_to_nothing_are_a_list(door):
+    one = place(door, 1)
+    assert ids(listed(door, "?void_yes=false")) == [one]
+    assert ids(listed(door, "?void_yes=true&state=expired")) == []
+    is_problem(door.call("GET", "/v1/orders?void_yes=perhaps", Role.OPS), 422, "malformed")
+
+
 def test_since_is_an_instant_whichever_way_it_is_written(door):
     placed = place(door, 1)
     at = datetime.fromisoformat(listed(door)["orders"][0]["created_at"])

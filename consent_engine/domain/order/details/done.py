@@ -22,12 +22,15 @@ class ConfirmationAccepted(Detail, frozen=True, kw_only=True):
 
 
 class ConfirmationFailed(Detail, frozen=True, kw_only=True):
-    """believed: whose retry it was · may_be_asked: as of a no."""
+    """believed: whose retry it was · may_be_asked: as of a no · answered: 1 where a yes came all the same, and is told
+    that it changes nothing.
+    """
 
     trigger = Trigger.CONFIRMATION_FAILED
     reason: str
     believed: str = ""
     may_be_asked: int = 0
+    answered: int = 0
 
 
 class Cancelled(Detail, frozen=True, kw_only=True):
@@ -49,10 +52,11 @@ class WindowClosed(Detail, frozen=True, kw_only=True):
 
 
 class TooLateToAsk(Detail, frozen=True, kw_only=True):
-    """may_be_asked: as of a no."""
+    """may_be_asked: as of a no · answered: as of a question that failed."""
 
     trigger = Trigger.TOO_LATE_TO_ASK
     may_be_asked: int = 0
+    answered: int = 0
 
 
 class Attempts(Detail, frozen=True, kw_only=True):
