@@ -23,7 +23,7 @@ from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace
-from consent_engine.ports import Acknowledgement, Activation, Outside, Parsed, Sms, WebhookCall
+from consent_engine.ports import Activation, Outside, Sms
 from consent_engine.wiring import plans_from
 
 for name in [name for name in os.environ if name.startswith("CONSENT_") and name != "CONSENT_TESTS_REQUIRE"]:
@@ -68,6 +68,7 @@ class FakeGateway:
     sent: list[Sms] = field(default_factory=list)
     answers: list[Outcome | Callable[[Sms], Outcome]] = field(default_factory=list)
     hold: asyncio.Event | None = None
+    webhooks: Any = None
 
     async def send(self, sms: Sms) -> Outcome:
         self.sent.append(sms)
@@ -75,15 +76,6 @@ class FakeGateway:
             await self.hold.wait()
         answer = self.answers.pop(0) if self.answers else Accepted(f"m{len(self.sent)}")
         return answer(sms) if callable(answer) else answer
-
-    def replies(self, call: WebhookCall) -> Parsed[Reply]:
-        raise NotImplementedError
-
-    def reports(self, call: WebhookCall) -> Parsed[DeliveryReport]:
-        raise NotImplementedError
-
-    def acknowledge(self, accepted: int, rejected: Any) -> Acknowledgement:
-        raise NotImplementedError
 
     async def close(self) -> None:
         """Nothing to give back."""

@@ -14,6 +14,7 @@ from consent_engine.ports.outside import (
     Queue,
     Sms,
     WebhookCall,
+    Webhooks,
 )
 from consent_engine.ports.records import Commit, Held, LiftedWord, LineChange, OrderChange, Owner, Records, Word
 from consent_engine.ports.registry import ApiKey, ApiKeys, Installed, Plans, Processes, Registry, StoreClock
@@ -63,5 +64,6 @@ __all__ = [
     "Stuck",
     "Tally",
     "WebhookCall",
+    "Webhooks",
     "Word",
 ]

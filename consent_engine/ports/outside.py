@@ -64,17 +64,8 @@ class Acknowledgement(Struct, frozen=True):
     content_type: str
 
 
-class Gateway(Protocol):
-    """A service that carries our SMS. One of a kind may exist several times under different names."""
-
-    name: str
-    sub_numbers: bool
-    """Whether digits may be appended to the sender to tell orders apart (rule 1 of correlation)."""
-    segments: int
-    """So many segments of one text arrive whole; a longer one is not handed over."""
-
-    async def send(self, sms: Sms) -> Outcome:
-        """Hand over one SMS. Never raises for anything the other side does; bounded by its own timeout."""
+class Webhooks(Protocol):
+    """The way back: what a gateway posts to us, verified and read, and the answer that it understands."""
 
     def replies(self, call: WebhookCall) -> Parsed[Reply]:
         """Read a call to the inbound webhook. Raises Unauthenticated (nothing read yet) or Malformed."""
@@ -84,6 +75,23 @@ class Gateway(Protocol):
 
     def acknowledge(self, accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
         """The answer once everything readable is stored."""
+
+
+class Gateway(Protocol):
+    """A service that carries our SMS. One of a kind may exist several times under different names."""
+
+    name: str
+    sub_numbers: bool
+    """Whether digits may be appended to the sender to tell orders apart (rule 1 of correlation)."""
+    segments: int
+    """So many segments of one text arrive whole; a longer one is not handed over."""
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """What reads its posts."""
+
+    async def send(self, sms: Sms) -> Outcome:
+        """Hand over one SMS. Never raises for anything the other side does; bounded by its own timeout."""
 
     async def close(self) -> None:
         """Give back connections."""

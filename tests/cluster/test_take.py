@@ -18,11 +18,15 @@ class Posts:
 
     def __init__(self, gateway):
         self.posted = []
-        gateway.replies = gateway.reports = self.read
-        gateway.acknowledge = lambda accepted, rejected: SAID
+        gateway.webhooks = self
+
+    def acknowledge(self, accepted, rejected):
+        return SAID
 
     def read(self, call):
         return Parsed(list(enumerate(self.posted[int(call.headers["n"])])), [])
+
+    replies = reports = read
 
     def of(self, *messages):
         self.posted.append(messages)

@@ -230,7 +230,7 @@ def mo(body=WORDS, query=None, **headers):
 
 
 def reply(call, **raw):
-    ((index, found),) = built(**raw).replies(call).messages
+    ((index, found),) = built(**raw).webhooks.replies(call).messages
     assert index == 0
     return found
 
@@ -341,11 +341,11 @@ def test_what_does_not_decode_is_kept_and_is_no_consent(body, kind):
 )
 def test_a_poison_message_is_put_aside_not_refused(call, field):
     gateway = built()
-    parsed = gateway.replies(call)
+    parsed = gateway.webhooks.replies(call)
     ((index, reason),) = parsed.rejected
     assert (parsed.messages, index, reason.partition(":")[0]) == ((), 0, field)
     discreet(reason)
-    assert gateway.acknowledge(0, parsed.rejected) == gateway.acknowledge(1, ())
+    assert gateway.webhooks.acknowledge(0, parsed.rejected) == gateway.webhooks.acknowledge(1, ())
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ def test_a_poison_message_is_put_aside_not_refused(call, field):
 )
 def test_a_wrong_set_up_is_refused_so_that_kannel_keeps_the_message(call, fields):
     with pytest.raises(Malformed) as refusal:
-        built().replies(call)
+        built().webhooks.replies(call)
     assert [error.field for error in refusal.value.errors] == fields
     discreet("".join(traceback.format_exception(refusal.value)))
 
@@ -376,7 +376,7 @@ def dlr(kind="1", event=f"{ATTEMPT}-4.{UUID}", ref=REF, said=None, **headers):
 
 
 def report(call):
-    ((_, found),) = built().reports(call).messages
+    ((_, found),) = built().webhooks.reports(call).messages
     return found
 
 
@@ -420,12 +420,12 @@ def test_why_an_sms_failed_is_told_by_a_table_and_nothing_else_of_the_receipt_is
 
 def test_what_the_smsc_lost_sight_of_is_no_end():
     call = dlr("2", f"{ATTEMPT}-1of4.{UUID}", said=SAID.format("UNKNOWN", "000"))
-    assert built().reports(call) == Parsed((), ((0, "said: UNKNOWN is no end"),))
+    assert built().webhooks.reports(call) == Parsed((), ((0, "said: UNKNOWN is no end"),))
 
 
 @pytest.mark.parametrize("part", ["0of4", "5of4", "0of0"])
 def test_a_report_on_a_part_that_cannot_be_is_put_aside(part):
-    assert built().reports(dlr("2", f"{ATTEMPT}-{part}.{UUID}")).messages == ()
+    assert built().webhooks.reports(dlr("2", f"{ATTEMPT}-{part}.{UUID}")).messages == ()
 
 
 @pytest.mark.parametrize(
@@ -470,7 +470,7 @@ def test_where_no_attempt_is_named_all_are_one(event):
     ],
 )
 def test_a_poison_report_is_put_aside(call, field):
-    parsed = built().reports(call)
+    parsed = built().webhooks.reports(call)
     ((_, reason),) = parsed.rejected
     assert (parsed.messages, reason.partition(":")[0]) == ((), field)
     discreet(reason)
@@ -495,7 +495,7 @@ FORGED = {
 def test_nothing_is_read_of_what_is_not_proven(name):
     gateway, header = built(), FORGED[name]
     headers = {} if header is None else {"authorization": header}
-    for door in (gateway.replies, gateway.reports):
+    for door in (gateway.webhooks.replies, gateway.webhooks.reports):
         with pytest.raises(Unauthenticated) as refusal:
             door(WebhookCall(headers, {}, TEXT.encode(), NOW_S * 1000))
         discreet("".join(traceback.format_exception(refusal.value)))
@@ -503,7 +503,7 @@ def test_nothing_is_read_of_what_is_not_proven(name):
 
 def test_the_acknowledgement_has_nothing_to_text_to_anybody():
     for accepted, rejected in ((1, ()), (0, ()), (0, [(0, "from: not a phone number")])):
-        assert built().acknowledge(accepted, rejected) == Acknowledgement(200, b"", "text/plain")
+        assert built().webhooks.acknowledge(accepted, rejected) == Acknowledgement(200, b"", "text/plain")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -519,7 +519,7 @@ def test_the_acknowledgement_has_nothing_to_text_to_anybody():
 )
 def test_whatever_is_proven_is_read_or_malformed(body, query, headers):
     call = WebhookCall({"authorization": GOOD} | headers, query, body, NOW_S * 1000)
-    for door in (built().replies, built().reports):
+    for door in (built().webhooks.replies, built().webhooks.reports):
         try:
             parsed = door(call)
         except Malformed:

@@ -39,7 +39,7 @@ def call(said, secret=KEPT_SECRET, signed_at=NOW_S, now=NOW_S):
 
 
 def test_a_reply_is_read(gateway):
-    ((index, reply),) = gateway.replies(call(MO)).messages
+    ((index, reply),) = gateway.webhooks.replies(call(MO)).messages
     second = 1000
     assert index == 0
     assert reply == Reply(
@@ -50,39 +50,39 @@ def test_a_reply_is_read(gateway):
 @pytest.mark.parametrize(("skew", "behind"), {"1ms": 1_001, "500ms": 1_500, "2m": 121_000}.items())
 @pytest.mark.parametrize("kind", SIGNED)
 def test_how_far_behind_its_clock_may_be_is_a_setting(kind, skew, behind):
-    ((_, reply),) = built(kind, SKEW=skew).replies(call(MO)).messages
+    ((_, reply),) = built(kind, SKEW=skew).webhooks.replies(call(MO)).messages
     assert reply.written_at == NOW_S * 1000 + behind
 
 
 @pytest.mark.parametrize("reference", ["a-7", 42])
 def test_a_part_of_a_longer_text_says_which_one_it_is(gateway, reference):
-    ((_, reply),) = gateway.replies(call({**MO, "part": {"reference": reference, "n": 2, "of": 3}})).messages
+    ((_, reply),) = gateway.webhooks.replies(call({**MO, "part": {"reference": reference, "n": 2, "of": 3}})).messages
     assert (reply.part, reply.whole) == (Part(str(reference), 2, 3), False)
-    ((_, reply),) = gateway.replies(call({**MO, "part": {"reference": reference, "n": 1, "of": 1}})).messages
+    ((_, reply),) = gateway.webhooks.replies(call({**MO, "part": {"reference": reference, "n": 1, "of": 1}})).messages
     assert reply.whole
 
 
 def test_a_report_is_read(gateway):
-    ((index, report),) = gateway.reports(call(DLR)).messages
+    ((index, report),) = gateway.webhooks.reports(call(DLR)).messages
     assert index == 0
     assert report == DeliveryReport(gateway.name, REF, "m-9", Delivery.DELIVERED, 2, 3, "", NOW_S * 1000)
 
 
 def test_a_report_may_name_its_sms_by_a_number(gateway):
-    ((_, report),) = gateway.reports(call({**DLR, "message_id": 4711})).messages
+    ((_, report),) = gateway.webhooks.reports(call({**DLR, "message_id": 4711})).messages
     assert report.message_id == "4711"
 
 
 def test_what_may_be_missing_may_be_missing(gateway):
-    ((_, reply),) = gateway.replies(call({**MO, "received_at": None, "to": "+8610085", "more": {}})).messages
-    ((_, report),) = gateway.reports(call({"ref": REF, "status": "failed", "error": f"no {NUMBER}"})).messages
+    ((_, reply),) = gateway.webhooks.replies(call({**MO, "received_at": None, "to": "+8610085", "more": {}})).messages
+    ((_, report),) = gateway.webhooks.reports(call({"ref": REF, "status": "failed", "error": f"no {NUMBER}"})).messages
     assert (reply.written_at, reply.to) == (None, "8610085")
     assert report == DeliveryReport(gateway.name, REF, "", Delivery.FAILED, error="unnamed")
 
 
 def test_an_id_made_of_the_number_is_kept_as_its_hash(gateway):
-    ((_, reply),) = gateway.replies(call({**MO, "message_id": f"mo:{NUMBER}:7"})).messages
-    ((_, report),) = gateway.reports(call({**DLR, "message_id": f"{NUMBER}-17"})).messages
+    ((_, reply),) = gateway.webhooks.replies(call({**MO, "message_id": f"mo:{NUMBER}:7"})).messages
+    ((_, report),) = gateway.webhooks.reports(call({**DLR, "message_id": f"{NUMBER}-17"})).messages
     discreet(reply.message_id)
     discreet(repr(report))
 
@@ -102,7 +102,7 @@ def test_an_id_made_of_the_number_is_kept_as_its_hash(gateway):
 )
 def test_nothing_is_read_of_what_is_not_signed(gateway, read, forged):
     with pytest.raises(Unauthenticated) as refusal:
-        getattr(gateway, read)(forged)
+        getattr(gateway.webhooks, read)(forged)
     discreet("".join(traceback.format_exception(refusal.value)))
 
 
@@ -143,7 +143,7 @@ BAD_REPORTS = {
     ],
 )
 def test_a_poison_item_does_not_sink_its_batch(gateway, read, good, field, value):
-    parsed = getattr(gateway, read)(call([good, {**good, field: value}, good]))
+    parsed = getattr(gateway.webhooks, read)(call([good, {**good, field: value}, good]))
     assert [index for index, _ in parsed.messages] == [0, 2]
     ((index, reason),) = parsed.rejected
     assert (index, reason.partition(":")[0]) == (1, field)
@@ -153,7 +153,7 @@ def test_a_poison_item_does_not_sink_its_batch(gateway, read, good, field, value
 @pytest.mark.parametrize("item", [b"null", b"7", b"[]", b'"Y"', b'{"text":"Y","text":"N"}', b"NaN", b"{}"])
 def test_what_is_no_message_is_rejected_alone(gateway, item):
     good = json.dumps(MO).encode()
-    parsed = gateway.replies(call(b"[" + good + b"," + item + b"," + good + b"]"))
+    parsed = gateway.webhooks.replies(call(b"[" + good + b"," + item + b"," + good + b"]"))
     assert len(parsed.messages) == 2
     assert [index for index, _ in parsed.rejected] == [1]
 
@@ -173,20 +173,20 @@ NO_BATCH = {
 
 @pytest.mark.parametrize("body", NO_BATCH.values(), ids=NO_BATCH)
 def test_what_is_no_batch_is_malformed(gateway, body):
-    for read in (gateway.replies, gateway.reports):
+    for read in (gateway.webhooks.replies, gateway.webhooks.reports):
         with pytest.raises(Malformed) as refusal:
             read(call(body))
         discreet("".join(traceback.format_exception(refusal.value)))
 
 
 def test_duplicates_are_all_read_because_the_line_knows_what_it_has(gateway):
-    parsed = gateway.replies(call([MO, MO]))
+    parsed = gateway.webhooks.replies(call([MO, MO]))
     assert parsed.messages[0][1] == parsed.messages[1][1]
-    assert gateway.replies(call([])) == Parsed(())
+    assert gateway.webhooks.replies(call([])) == Parsed(())
 
 
 def test_the_acknowledgement_counts_and_names(gateway):
-    answer = gateway.acknowledge(2, [(1, "to: too long")])
+    answer = gateway.webhooks.acknowledge(2, [(1, "to: too long")])
     assert (answer.status, answer.content_type) == (200, "application/json")
     assert json.loads(answer.body) == {"accepted": 2, "rejected": [{"index": 1, "reason": "to: too long"}]}
 
@@ -207,7 +207,7 @@ ITEMS = st.lists(st.builds(lambda good, bad: good | bad, st.sampled_from([MO, DL
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(body=st.binary() | (JSON | ITEMS).map(lambda said: json.dumps(said).encode()))
 def test_whatever_is_signed_is_read_or_malformed(gateway, body):
-    for read in (gateway.replies, gateway.reports):
+    for read in (gateway.webhooks.replies, gateway.webhooks.reports):
         try:
             parsed = read(call(body))
         except Malformed:

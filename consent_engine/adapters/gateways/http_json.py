@@ -24,7 +24,7 @@ from consent_engine.domain import msisdn, signature
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
 from consent_engine.domain.sms import Delivery, DeliveryReport, Part, Reply
 from consent_engine.errors import FieldError, Malformed, SettingsError
-from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall
+from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webhooks
 
 # Their answer to a hand-over -> ours. A status in none of these, like no answer at all, may mean anything: doubt.
 TAKEN = frozenset({200, 201, 202})
@@ -57,7 +57,7 @@ class _Poison(Exception):
     """One item that cannot be read. Says which field and why, never the value."""
 
 
-class Door:
+class Door(Webhooks):
     """The webhooks of this form: verifies the signature, then reads item by item."""
 
     def __init__(self, gateway: str, secret: str, skew: Millis) -> None:
@@ -66,12 +66,16 @@ class Door:
         self._behind = RESOLUTION_MS + skew
 
     def replies(self, call: WebhookCall) -> Parsed[Reply]:
-        """Read MO."""
         return self._read(call, self._reply)
 
     def reports(self, call: WebhookCall) -> Parsed[DeliveryReport]:
-        """Read DLR."""
         return self._read(call, self._report)
+
+    def acknowledge(self, accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
+        """Count what is stored, and name what is not."""
+        items = [{"index": index, "reason": reason} for index, reason in rejected]
+        body = json.dumps({"accepted": accepted, "rejected": items}, separators=(",", ":")).encode()
+        return Acknowledgement(200, body, "application/json")
 
     def _read(self, call: WebhookCall, read: Callable[[Item], Message]) -> Parsed[Message]:
         header = call.headers.get(signature.HEADER.lower(), "")
@@ -121,8 +125,7 @@ class HttpJson:
     def __init__(self, name: str, url: str, client: Client, door: Door, *, sub_numbers: bool, segments: int) -> None:
         self.name = name
         self.sub_numbers, self.segments = sub_numbers, segments
-        self.replies = door.replies
-        self.reports = door.reports
+        self.webhooks = door
         self._url = url
         self._client = client
 
@@ -131,10 +134,6 @@ class HttpJson:
         fields = {"ref": sms.ref, "from": sms.sender, "to": sms.to, "text": sms.text, "purpose": sms.purpose.value}
         answer = await self._client.post(self._url, fields, sms.ref)
         return _outcome(answer) if isinstance(answer, Answer) else answer
-
-    def acknowledge(self, accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
-        """Count what is stored, and name what is not."""
-        return acknowledge(accepted, rejected)
 
     async def close(self) -> None:
         """Give back connections."""
@@ -169,13 +168,6 @@ def skew(prefix: str, raw: Mapping[str, str]) -> Millis:
     if allowed > LONGEST_SKEW_MS:
         raise SettingsError(f"{prefix}SKEW must be at most 10m")
     return allowed
-
-
-def acknowledge(accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
-    """The answer that means "stored"."""
-    items = [{"index": index, "reason": reason} for index, reason in rejected]
-    body = json.dumps({"accepted": accepted, "rejected": items}, separators=(",", ":")).encode()
-    return Acknowledgement(200, body, "application/json")
 
 
 def _outcome(answer: Answer) -> Outcome:

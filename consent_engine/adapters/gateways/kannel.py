@@ -24,7 +24,7 @@ from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, U
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.domain.texts.segments import Encoding, encoding, split
 from consent_engine.errors import FieldError, Malformed, SettingsError, Unauthenticated
-from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall
+from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webhooks
 
 # Their answer to a hand-over -> ours. A set-up that is wrong (a password, an address, a route) ends no order: it is
 # surely not taken, mended by an operator, and shouts by its age until then. Whatever is not listed here is doubt.
@@ -77,7 +77,7 @@ class SendSms(Client):
         return await self._request("POST", url, text.encode(), content | dict(headers))
 
 
-class Door:
+class Door(Webhooks):
     """The webhooks: verifies the credentials, then reads the one message of a call."""
 
     def __init__(self, gateway: str, secret: str, skew: Millis) -> None:
@@ -129,6 +129,10 @@ class Door:
         report = DeliveryReport(self._gateway, ref, attempt, DELIVERIES[kind], n, of, error, alone=of > 1)
         return Parsed(((0, report if event else _older(call, report)),))
 
+    def acknowledge(self, accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
+        """Always 200, the one status beside 202 that Kannel takes for an answer, and never a word it could text."""
+        return Acknowledgement(200, b"", "text/plain")
+
     def _verify(self, call: WebhookCall) -> None:
         if not hmac.compare_digest(call.headers.get("authorization", "").encode(), self._expected):
             raise Unauthenticated("the credentials do not fit")
@@ -164,8 +168,7 @@ class Kannel:
     ) -> None:
         self.name = name
         self.sub_numbers, self.segments = sub_numbers, segments
-        self.replies = door.replies
-        self.reports = door.reports
+        self.webhooks = door
         self._account = account
         self._receipts = receipts
         self._client = client
@@ -194,10 +197,6 @@ class Kannel:
             headers["X-Kannel-UDH"] = concatenated(reference(sms.ref), of, n)
         answer = await self._client.hand_over(self._account.url, part, headers)
         return _outcome(answer, attempt) if isinstance(answer, Answer) else answer
-
-    def acknowledge(self, accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
-        """Always 200, the one status beside 202 that Kannel takes for an answer, and never a word it could text."""
-        return Acknowledgement(200, b"", "text/plain")
 
     async def close(self) -> None:
         """Give back connections."""

@@ -1,6 +1,6 @@
 """A gateway that takes every SMS at once and carries none: for first steps and demonstrations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from hashlib import sha256
 
@@ -8,7 +8,7 @@ from consent_engine.adapters.gateways import http_json
 from consent_engine.adapters.gateways.parts import carried
 from consent_engine.adapters.outbound import flag, required
 from consent_engine.domain.effects import Accepted, Outcome
-from consent_engine.ports import Acknowledgement, Gateway, Sms
+from consent_engine.ports import Gateway, Sms
 
 
 class Simulated:
@@ -17,16 +17,11 @@ class Simulated:
     def __init__(self, name: str, door: http_json.Door, *, sub_numbers: bool, segments: int) -> None:
         self.name = name
         self.sub_numbers, self.segments = sub_numbers, segments
-        self.replies = door.replies
-        self.reports = door.reports
+        self.webhooks = door
 
     async def send(self, sms: Sms) -> Outcome:
         """Take it. The same ref is the same message, as with a gateway that keeps its promise."""
         return Accepted(f"sim-{sha256(sms.ref.encode()).hexdigest()[:20]}")
-
-    def acknowledge(self, accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
-        """As `http_json` does."""
-        return http_json.acknowledge(accepted, rejected)
 
     async def close(self) -> None:
         """There is nothing to give back."""

@@ -204,7 +204,8 @@ def _open(engine: Engine, item: Inbound, repeated: Counter[str]) -> _Opened | Co
     if gateway is None:
         return GatewayNotFound("no gateway of this name is in use")
     try:
-        parsed = gateway.reports(item.call) if item.reports else gateway.replies(item.call)
+        webhooks = gateway.webhooks
+        parsed = webhooks.reports(item.call) if item.reports else webhooks.replies(item.call)
     except ConsentError as error:
         return error
     messages = [message for _, message in parsed.messages]
@@ -212,6 +213,6 @@ def _open(engine: Engine, item: Inbound, repeated: Counter[str]) -> _Opened | Co
     def answer(stored: list[Stored]) -> Taken:
         if not item.reports:
             repeated[item.gateway] += sum(not each.is_new for each in stored)
-        return gateway.acknowledge(len(messages), parsed.rejected)
+        return webhooks.acknowledge(len(messages), parsed.rejected)
 
     return _Opened(messages, answer)
