@@ -33,7 +33,7 @@ figures: $(VENV)/.tests
 
 # Ours and the peers in turn, on this machine; peers' environments are made under .bench. ARGS="--quick" for a first look.
 bench: $(VENV)/.runs
-	@$(PY) benchmarks/bench.py $(ARGS)
+	@$(PY) -m benchmarks.peers.bench $(ARGS)
 
 clean:
 	@rm -rf $(VENV) .bench build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

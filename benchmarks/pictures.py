@@ -5,6 +5,9 @@ from html import escape
 from pathlib import Path
 
 WIDTH, BAR, GAP, LEFT, RIGHT, TOP = 860, 22, 10, 330, 110, 44
+DOCS = Path(__file__).parents[1] / "docs"
+OUT = DOCS / "performance"
+"""Where figures are kept, and the pages that show them."""
 OURS, THEIRS = "#1f6f8b", "#b8b8b8"
 
 

@@ -1,11 +1,11 @@
-"""The list of mutations cannot rot: each still applies; and the command works. All: `benchmarks/mutations.py`."""
+"""The list of mutations cannot rot: each still applies; and the command works. All: `benchmarks/mutations/run.py`."""
 
-import importlib.util
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from benchmarks.mutations import run
 
 ROOT = Path(__file__).parents[1]
 CHEAP = (
@@ -15,29 +15,20 @@ CHEAP = (
 
 
 @pytest.fixture(scope="module")
-def command():
-    spec = importlib.util.spec_from_file_location("mutations", ROOT / "benchmarks" / "mutations.py")
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # a dataclass looks itself up there
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
-
-
-@pytest.fixture(scope="module")
-def cheap(command):
+def cheap():
     """By name; in the order of CHEAP."""
-    known = {mutation.name: mutation for mutation in command.mutations()}
+    known = {mutation.name: mutation for mutation in run.mutations()}
     return [known[name] for name in CHEAP]
 
 
-def test_every_mutation_can_still_be_tried(command):
-    listed = command.mutations()
+def test_every_mutation_can_still_be_tried():
+    listed = run.mutations()
     assert len(listed) >= 30
     assert len({mutation.name for mutation in listed}) == len(listed)
     assert [f"{mutation.name}: {why}" for mutation in listed for why in mutation.wrong(ROOT)] == []
 
 
-def test_what_can_no_longer_be_tried_is_said(command, cheap):
+def test_what_can_no_longer_be_tried_is_said(cheap):
     moved, *_ = cheap
     assert replace(moved, text="no such text").wrong(ROOT) == [f"{moved.file}: the text stands there 0 times, not once"]
     assert replace(moved, file="consent_engine/none.py").wrong(ROOT)
@@ -47,12 +38,12 @@ def test_what_can_no_longer_be_tried_is_said(command, cheap):
     assert replace(moved, tests=("tests/unit/replies/test_corpus.py::test_none",)).wrong(ROOT)
 
 
-def test_only_a_test_that_fails_has_caught_a_mutation(command, cheap):
+def test_only_a_test_that_fails_has_caught_a_mutation(cheap):
     """The first two leave whatever they broke mended, else the other two could not end as they do."""
     breaks_the_import = replace(cheap[0], put=f"{cheap[0].text}; raise ImportError")
     no_such_test = replace(cheap[1], tests=("tests/unit/test_correlate.py::test_none",))
     harmless = replace(cheap[1], put=f"{cheap[1].text}  # nothing")
-    broken, gone, caught, survived = command.all_tried([breaks_the_import, no_such_test, cheap[0], harmless])
+    broken, gone, caught, survived = run.all_tried([breaks_the_import, no_such_test, cheap[0], harmless])
     assert [verdict.caught for verdict in (broken, gone, caught, survived)] == [False, False, True, False]
     assert [verdict.by.partition(",")[0] for verdict in (broken, gone)] == ["NO PROOF"] * 2
     assert caught.by.partition("[")[0] == cheap[0].tests[0]

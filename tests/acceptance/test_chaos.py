@@ -1,18 +1,17 @@
-"""Chaos in short: orders over HTTP while everything is killed and connections break. Long: `benchmarks/chaos.py`."""
+"""Chaos in short: orders over HTTP while everything is killed and wires break. Long: `benchmarks/promises/chaos.py`."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests import needs
 from tests.acceptance.house import HOME
 
-BENCHMARK = str(Path(HOME) / "benchmarks" / "chaos.py")
+BENCHMARK = ["-m", "benchmarks.promises.chaos"]
 ORDERS, KILLS = 120, 8
 SHORT = ["--orders", str(ORDERS), "--kills", str(KILLS), "--gap", "1.2", "--window", "6", "--faults", "--json"]
 NEVER = (
@@ -40,7 +39,7 @@ def figures():
     needs.server()
     environ = os.environ | {"PYTHONPATH": HOME}
     running = subprocess.Popen(
-        [sys.executable, BENCHMARK, *SHORT],
+        [sys.executable, *BENCHMARK, *SHORT],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ, start_new_session=True,
     )  # fmt: skip
     try:

@@ -1,17 +1,16 @@
-"""Overload in short: more orders than a slow gateway takes, beside webhooks. Long: `benchmarks/overload.py`."""
+"""Overload in short: more orders than a slow gateway takes, and webhooks. Long: `benchmarks/promises/overload.py`."""
 
 import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests import needs
 from tests.acceptance.house import HOME
 
-BENCHMARK = str(Path(HOME) / "benchmarks" / "overload.py")
+BENCHMARK = ["-m", "benchmarks.promises.overload"]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +22,7 @@ def figures():
     needs.server()
     load = ["--seconds", "5", "--posts", "150", "--orders", "90", "--p99", "2000", "--json"]
     done = subprocess.run(
-        [sys.executable, BENCHMARK, *load],
+        [sys.executable, *BENCHMARK, *load],
         capture_output=True, text=True, timeout=110, check=False, env=os.environ | {"PYTHONPATH": HOME},
     )  # fmt: skip
     assert done.stdout, done.stderr[-2_000:]

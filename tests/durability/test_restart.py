@@ -1,4 +1,4 @@
-"""A start with orders under way, the short form of `benchmarks/restart.py`: nothing is missing, and work goes on."""
+"""A start with orders under way, the short form of `benchmarks/growth/restart.py`: all is there, and work goes on."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 def test_after_kill_9_every_order_is_there_with_something_due_and_the_engine_goes_on():
     needs.server()
     done = subprocess.run(
-        [sys.executable, "benchmarks/restart.py", "--orders", "1000"],
+        [sys.executable, "-m", "benchmarks.growth.restart", "--orders", "1000"],
         cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

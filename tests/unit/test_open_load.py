@@ -1,21 +1,12 @@
-"""The load of `benchmarks/latency.py` is open: what is slow delays no later request and hides none."""
+"""The load of `benchmarks/http/latency.py` is open: what is slow delays no later request and hides none."""
 
 import asyncio
-import importlib
 import time
-from pathlib import Path
 
-import pytest
+from benchmarks.http import open_load
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 EVERY_S, ORDERS, STALL_S = 0.01, 30, 0.6
 ANSWER = b'HTTP/1.1 201 Created\r\nContent-Length: 11\r\n\r\n{"id":"ab"}'
-
-
-@pytest.fixture
-def open_load(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module("open_load")
 
 
 async def answering(reader, writer, ready):
@@ -26,7 +17,7 @@ async def answering(reader, writer, ready):
         writer.write(ANSWER)
 
 
-async def loaded(open_load, trouble):
+async def loaded(trouble):
     """Orders at their instants, with `trouble(loop, ready)` on the way; what was seen."""
     ready = asyncio.Event()
     ready.set()
@@ -50,12 +41,12 @@ async def loaded(open_load, trouble):
     return opened.seen
 
 
-def test_a_server_that_stalls_is_in_every_latency_of_its_stall(open_load):
+def test_a_server_that_stalls_is_in_every_latency_of_its_stall():
     def stall(loop, ready):
         ready.clear()
         loop.call_later(0.1 + STALL_S, ready.set)
 
-    seen = asyncio.run(loaded(open_load, stall))
+    seen = asyncio.run(loaded(stall))
 
     waits = sorted(seen.took["answer"])
     assert len(waits) == ORDERS
@@ -63,7 +54,7 @@ def test_a_server_that_stalls_is_in_every_latency_of_its_stall(open_load):
     assert sum(wait > STALL_S / 3 for wait in waits) > ORDERS / 2
 
 
-def test_a_sender_that_is_late_counts_it_against_what_it_sends(open_load):
+def test_a_sender_that_is_late_counts_it_against_what_it_sends():
     def block(loop, ready):
         def busy():
             until = time.monotonic() + STALL_S
@@ -72,13 +63,13 @@ def test_a_sender_that_is_late_counts_it_against_what_it_sends(open_load):
 
         loop.call_later(0.1 + EVERY_S / 2, busy)
 
-    seen = asyncio.run(loaded(open_load, block))
+    seen = asyncio.run(loaded(block))
 
     assert max(seen.took["sender"]) > STALL_S / 2
     assert sum(wait > STALL_S / 3 for wait in seen.took["answer"]) > ORDERS / 2
 
 
-def test_a_load_of_which_too_much_was_sent_late_is_void(open_load):
+def test_a_load_of_which_too_much_was_sent_late_is_void():
     on_time, late = [0.004] * 99, [0.006]
 
     assert open_load.lag(on_time + late) == {"sent": 100, "sent_late": 1, "void": False}
@@ -86,7 +77,7 @@ def test_a_load_of_which_too_much_was_sent_late_is_void(open_load):
     assert open_load.lag([])["void"]  # nothing was sent: nothing was measured
 
 
-def test_shares_are_those_of_the_nearest_rank(open_load):
+def test_shares_are_those_of_the_nearest_rank():
     found = open_load.shares([n / 1000 for n in range(1, 1001)])
 
     assert found == {"count": 1000, "p50": 500.0, "p99": 990.0, "p99.9": 999.0, "max": 1000.0}

@@ -1,4 +1,4 @@
-"""What no other test would have noticed: each was written for a mutation (`benchmarks/mutations.py`) that survived."""
+"""What no other test would have noticed: each was written for a mutation (`benchmarks/mutations`) that survived."""
 
 import pytest
 from fakeredis import FakeRedis

@@ -1,4 +1,4 @@
-"""Our share of what HTTP alone allows: an order end to end, and placing alone. `python benchmarks/http_floor.py`.
+"""Our share of what HTTP alone allows: an order end to end, and placing alone. `python -m benchmarks.http.floor`.
 
 An order is four requests in (order, report, yes, report) and three out (question, activation, notification). The floor
 makes and takes the same requests through the same Starlette, uvicorn and aiohttp, in as many processes, to the same
@@ -22,13 +22,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from floor_app import ANSWER, CALLERS, OUTSIDE, REDIS
-from http_house import HERE, Spending, Stub, house, in_one_line, new_file, positive, published, running, stub, wait_for
-from http_load import CREATED, Client, Ears, Requests, orders_alone, whole_roads
-from machine import load, quiet
-from pictures import amount, table
-from processes import free_ports
-from report import doubt, machine
+from benchmarks.http.floor_app import ANSWER, CALLERS, OUTSIDE, REDIS
+from benchmarks.http.house import (
+    ROOT,
+    Spending,
+    Stub,
+    house,
+    in_one_line,
+    new_file,
+    positive,
+    published,
+    running,
+    stub,
+    wait_for,
+)
+from benchmarks.http.load import CREATED, Client, Ears, Requests, orders_alone, whole_roads
+from benchmarks.machine import load, quiet
+from benchmarks.peers.report import doubt, machine
+from benchmarks.pictures import amount, table
+from benchmarks.promises.processes import free_ports
 
 PATIENT = {"CONSENT_CONFIRM_WITHIN": "24h"}
 """Nobody asks where there are no workers: the door must go on letting orders in."""
@@ -59,11 +71,11 @@ def floor(folder: Path, outside: Stub, answer: int, callers: int, redis: str = "
     """The floor's processes: its port, and their pids. redis: where an order runs a script."""
     folder.mkdir()
     pipes = [os.pipe() for _ in range(callers)]
-    environ = {**os.environ, OUTSIDE: outside.url, ANSWER: str(answer), "PYTHONPATH": str(HERE.parent)}
+    environ = {**os.environ, OUTSIDE: outside.url, ANSWER: str(answer), "PYTHONPATH": str(ROOT)}
     environ[REDIS] = redis
     environ[CALLERS] = ",".join(str(write) for _, write in pipes)
     [port] = free_ports(1)
-    program = [sys.executable, str(HERE / "floor_app.py")]
+    program = [sys.executable, "-m", "benchmarks.http.floor_app"]
     for fd in (end for pipe in pipes for end in pipe):
         os.set_inheritable(fd, True)  # noqa: FBT003 - positional only
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""What an order costs in many cells on a Redis Cluster, and how it is spread. `python benchmarks/cluster.py`.
+"""What an order costs in many cells on a Redis Cluster, and how it is spread. `python -m benchmarks.growth.cluster`.
 
 Three masters and three replicas on loopback, RQ's Redis beside them; one process places, performs every lane and plays
 the outside (calls of 0 ms), so that its CPU is all the Python there is. With `--single` the same on one server. Rates
@@ -17,8 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.request import PlaceOrder, Placing

@@ -1,4 +1,4 @@
-"""How long a start takes with many orders under way, and whether all of them are there. `python benchmarks/restart.py`.
+"""How long a start takes with many orders, and whether all are there. `python -m benchmarks.growth.restart`.
 
 Orders are placed, some are asked, the server is killed with -9. Timed: until it has read its file back; then, killed
 once more, until `consent serve` in that folder is ready, and until it has asked somebody. Looked at in between: the
@@ -37,7 +37,7 @@ from consent_engine.engine.engine import Engine
 from consent_engine.errors import ConsentError
 from consent_engine.wiring import build, installation
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BATCH = 500
 BOUND_S = 900.0
 SAMPLE = 500

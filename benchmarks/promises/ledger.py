@@ -1,6 +1,7 @@
 """The ledger of a chaos run: a process of its own that plays gateway, BSS and handsets, and that nobody kills.
 
-`python benchmarks/ledger.py`, started by chaos.py. It ends with its standard input, so with whoever started it.
+`python -m benchmarks.promises.ledger`, started by chaos.py. It ends with its standard input,
+so with whoever started it.
 """
 
 import argparse
@@ -10,8 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
-from people import FIRST_NUMBER, case_of, person
 
+from benchmarks.promises.people import FIRST_NUMBER, case_of, person
 from consent_engine.simulator.case import Case
 from consent_engine.simulator.outside import Outside
 from consent_engine.simulator.tasks import Tasks

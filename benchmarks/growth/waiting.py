@@ -1,4 +1,4 @@
-"""What it costs that many orders wait: flat is the goal. `python benchmarks/growth.py`.
+"""What it costs that many orders wait: flat is the goal. `python -m benchmarks.growth.waiting`.
 
 Servers with 1,000 to 1,000,000 orders waiting for a reply, filled by copying one that was placed and asked
 (`stock.py`; the smallest is looked at whole, and some of its copies go the rest of the road). Of each, told as a ratio
@@ -29,15 +29,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import engine as bench
-import restart
-from http_house import in_one_line, new_file, positive, published
-from http_load import shares
-from machine import Meter, load, quiet
-from pictures import amount, table
-from report import doubt, machine
-from stock import CHECKED, ORIGINALS, TELL_S, Copies, Site, funnel, original, rewritten, site, sound
-
+from benchmarks.engine import rates as bench
+from benchmarks.growth import restart
+from benchmarks.growth.stock import CHECKED, ORIGINALS, TELL_S, Copies, Site, funnel, original, rewritten, site, sound
+from benchmarks.http.house import in_one_line, new_file, positive, published
+from benchmarks.http.load import shares
+from benchmarks.machine import Meter, load, quiet
+from benchmarks.peers.report import doubt, machine
+from benchmarks.pictures import amount, table
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.engine.engine import Engine

@@ -1,4 +1,4 @@
-"""How fast settled orders move to the archive, and what Redis remembers then: `python -m benchmarks.archive_speed [N]`.
+"""How fast settled orders move to the archive; what Redis remembers then: `python -m benchmarks.growth.archive [N]`.
 
 A real server (`everysec`), N orders (10,000) through the whole road beside 1,000 live ones, then their timers: once
 into SQLite, once into PostgreSQL. A minute or two.

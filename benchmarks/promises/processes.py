@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from consent_engine.adapters.redis.embedded.binary import find_binary
 
-HOME = Path(__file__).parents[1]
+HOME = Path(__file__).parents[2]
 WORKERS = 2
 AGAIN_S = 0.3
 """The least time between two starts of one process: something that cannot start must not eat the machine."""
@@ -212,7 +212,7 @@ def build(folder: Path, settings: dict[str, str], seed: int, window_s: float, *,
         return Part(name, list(command), town.environ, folder / f"{name}.log")
 
     python = [sys.executable, "-m"]
-    ledger = [sys.executable, str(HOME / "benchmarks" / "ledger.py"), "--port", str(town.ports["ledger"])]
+    ledger = [*python, "benchmarks.promises.ledger", "--port", str(town.ports["ledger"])]
     ledger += ["--secret", gateway, "--bss-secret", bss, "--engine", town.api]
     town.still.append(part("ledger", *ledger, "--seed", str(seed), "--window", str(window_s)))
     for name, to in (("redis", "redis"), ("outside", "ledger")):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 ENVIRONMENTS = HERE.parent / ".bench"
 """Made by the bench, ignored by git (by a .gitignore of its own)."""
 INSTALL_S = 600

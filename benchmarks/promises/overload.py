@@ -1,4 +1,4 @@
-"""More than the outside can take: what waits, who is put off, who is never. `python benchmarks/overload.py`.
+"""More than the outside can take: what waits, who is put off, who is never. `python -m benchmarks.promises.overload`.
 
 A gateway that takes few SMS a second; more orders than it can ask about; and a gateway's webhooks at 500 posts a
 second. All load is open: every request has an instant at which it is meant to be sent, and its latency is counted from
@@ -233,7 +233,7 @@ def engine(delay: float, workers: int) -> Iterator[Run]:
         base = f"http://127.0.0.1:{outside_port}"
         environ |= SETTINGS | {"CONSENT_DATA_DIR": f"{folder}/data", "CONSENT_HTTP_JSON__URL": f"{base}/sms"}
         environ |= {"CONSENT_HTTP_JSON__SECRET": secret, "CONSENT_BSS_HTTP__URL": f"{base}/bss"}
-        environ |= {"CONSENT_BSS_HTTP__SECRET": bss_secret, "PYTHONPATH": str(Path(__file__).parents[1])}
+        environ |= {"CONSENT_BSS_HTTP__SECRET": bss_secret, "PYTHONPATH": str(Path(__file__).parents[2])}
         settings = Settings.load(environ, env_file=None)
         slow = multiprocessing.get_context("spawn").Process(target=outside, args=(outside_port, delay), daemon=True)
         slow.start()

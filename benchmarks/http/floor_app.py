@@ -1,7 +1,7 @@
-"""The floor under an order's HTTP: the same requests in and out, and nothing behind them. Started by http_floor.py.
+"""The floor under an order's HTTP: the same requests in and out, and nothing behind them. Started by floor.py.
 
-    python floor_app.py api PORT       Starlette on uvicorn, set as the API is: every answer is made of constants
-    python floor_app.py caller         aiohttp: makes the calls that its standard input names, a line each
+    python -m benchmarks.http.floor_app api PORT   Starlette on uvicorn, set as the API is: its answers are constants
+    python -m benchmarks.http.floor_app caller     aiohttp: makes the calls that its standard input names
 
 The API tells the callers what to call through pipes (`FLOOR_CALLERS`: file descriptors): a line an order's question, a
 line a yes. A caller answers the question's line with one SMS, the yes with an activation and then a notification. With

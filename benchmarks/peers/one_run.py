@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import postgres
-from contenders import HERE, Config, Peer, environ
-from machine import Meter, load
-
+from benchmarks import postgres
+from benchmarks.machine import Meter, load
+from benchmarks.peers.contenders import HERE, Config, Peer, environ
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from people import CARRIER
 from redis import Redis
 
+from benchmarks.promises.people import CARRIER
 from consent_engine.adapters.redis.codec import DUE, PREFIX
 from consent_engine.domain.effects import Purpose
 from consent_engine.domain.grammar import Keyword, read

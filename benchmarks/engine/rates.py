@@ -1,4 +1,4 @@
-"""How many orders a second go the whole road: real server, real workers. `python benchmarks/engine.py`.
+"""How many orders a second go the whole road: real server, real workers. `python -m benchmarks.engine.rates`.
 
 Two phases, each with nothing else going on: place until every question is handed over; reply until every notification
 is. The rate is orders over the sum of both. A few orders go the road before the clock starts. Calls to the outside
@@ -23,9 +23,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import outside_stub
-from machine import Meter, Spent, load
-
+from benchmarks import outside_stub
+from benchmarks.machine import Meter, Spent, load
 from consent_engine.adapters.redis.client import connect
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.request import PlaceOrder, Placing
@@ -85,9 +84,8 @@ def workers(found: Installation, count: int, ms: int = 0) -> Iterator[list[int]]
     """Worker processes, by pid; ended at the end."""
     env = {**os.environ, **found.environ(), "CONSENT_DURABILITY": found.settings.durability}
     env |= {"CONSENT_IN_FLIGHT": str(found.settings.in_flight), outside_stub.MS: str(ms)}
-    here = Path(__file__).parent
-    env["PYTHONPATH"] = os.pathsep.join([str(here.parent), str(here), env.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    command = [sys.executable, str(here / "engine_workers.py")]
+    env["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), env.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    command = [sys.executable, "-m", "benchmarks.engine.workers"]
     with (found.settings.data_dir / "workers.log").open("ab") as told:  # a line an event, as in production
         started = [subprocess.Popen(command, env=env, stdout=told, stderr=told) for _ in range(count)]
     try:

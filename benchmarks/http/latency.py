@@ -1,4 +1,4 @@
-"""How long things take at 25, 50 and 75 % of capacity, over HTTP. `python benchmarks/latency.py`.
+"""How long things take at 25, 50 and 75 % of capacity, over HTTP. `python -m benchmarks.http.latency`.
 
 Real processes: `consent api`, workers, an embedded server; gateway and BSS are a stub that says when it got what. First
 a closed loop finds the capacity: whole roads a second. Then the load is open: orders come as a Poisson process at a
@@ -30,13 +30,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from http_house import HERE, House, Spending, Stub, house, in_one_line, new_file, positive, published, stub
-from http_load import CREATED, OK, shares, ticking
-from machine import load, quiet
-from open_load import DRAIN_S, LATE_S, REPLY_AFTER
-from pictures import table
-from report import doubt, machine
-
+from benchmarks.http.house import ROOT, House, Spending, Stub, house, in_one_line, new_file, positive, published, stub
+from benchmarks.http.load import CREATED, OK, shares, ticking
+from benchmarks.http.open_load import DRAIN_S, LATE_S, REPLY_AFTER
+from benchmarks.machine import load, quiet
+from benchmarks.peers.report import doubt, machine
+from benchmarks.pictures import table
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.engine.engine import Engine
 
@@ -80,8 +79,8 @@ async def generator(outside: Stub) -> AsyncIterator[Generator]:
     """A process that makes loads, and hears what the stub got."""
     fd = outside.told.fileno()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(HERE / "open_load.py"), str(fd), pass_fds=[fd], limit=LARGEST_ANSWER,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env={"PYTHONPATH": str(HERE.parent)},
+        sys.executable, "-m", "benchmarks.http.open_load", str(fd), pass_fds=[fd], limit=LARGEST_ANSWER,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env={"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     try:
         yield Generator(process)

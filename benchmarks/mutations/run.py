@@ -1,10 +1,11 @@
-"""Proof that the checks can fail: the code broken on purpose. `benchmarks/mutations.py`.
+"""Proof that the checks can fail: the code broken on purpose. `benchmarks/mutations/run.py`.
 
-Each mutation (mutations/*.toml) is a piece of text of one file, what is put in its place, and the tests that must fail
-then. The checkout is copied to a temporary folder without what is nobody's source; there the tests are run once as they
-are, then with one mutation at a time. Status 1 when a mutation is not caught, or cannot be applied any more.
+Each mutation (in a `.toml` beside this file) is a piece of text of one file, what is put in its place, and the tests
+that must fail then. The checkout is copied to a temporary folder without what is nobody's source; there the tests are
+run once as they are, then with one mutation at a time. Status 1 when a mutation is not caught, or cannot be
+applied any more.
 
-    nice python benchmarks/mutations.py
+    nice python -m benchmarks.mutations.run
 """
 
 import argparse
@@ -26,8 +27,8 @@ from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 
-ROOT = Path(__file__).parents[1]
-LISTS = sorted(Path(__file__).with_suffix("").glob("*.toml"))
+ROOT = Path(__file__).parents[2]
+LISTS = sorted(Path(__file__).parent.glob("*.toml"))
 AT_ONCE = 2
 WAIT_S = 180
 PASSED, FAILED = 0, 1

@@ -7,8 +7,7 @@ import asyncio
 import sys
 from typing import Any
 
-from outside_stub import seconds
-
+from benchmarks.outside_stub import seconds
 from consent_engine.adapters import bss, gateways
 from consent_engine.adapters.bss.simulated import SimulatedBss
 from consent_engine.adapters.gateways.simulated import Simulated

@@ -1,4 +1,4 @@
-"""The limit: what Redis gives when nothing but our scripts is asked of it. `python benchmarks/limit.py`.
+"""The limit: what Redis gives when nothing but our scripts is asked of it. `python -m benchmarks.engine.limit`.
 
 A run of our engine in this process is recorded: every script with its arguments, what was sent together, and where a
 proof (WAITAOF) was asked for. The instants are in the arguments, so a replay on a fresh server gives the very same
@@ -18,11 +18,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import engine
-from machine import load, quiet
-from pictures import amount, between, table
-from report import DOCS, OUT, doubt
-from tape import Batch, made, other_space, record, replay
+from benchmarks.engine import rates as engine
+from benchmarks.engine.tape import Batch, made, other_space, record, replay
+from benchmarks.machine import load, quiet
+from benchmarks.peers.report import doubt
+from benchmarks.pictures import DOCS, OUT, amount, between, table
 
 
 def rounds(args: argparse.Namespace, batches: Sequence[Batch], say: Callable[[str], None]) -> list[dict[str, Any]]:

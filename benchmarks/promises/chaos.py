@@ -1,11 +1,11 @@
-"""Orders over HTTP while everything is killed: what was lost, done twice, done without consent. `benchmarks/chaos.py`.
+"""Orders over HTTP while everything is killed: what was lost, done twice, done without consent.
 
 Desks place orders and retry under the same Idempotency-Key until they are answered; subscribers of many kinds answer;
 meanwhile workers, API and server are killed with -9, one by one and all at once, and with --faults the connections to
 Redis, gateway and BSS break too. The ledger plays gateway, BSS and handsets in a process of its own, and survives. At
 the end ledger, store and the desks' own notes are compared (audit.py). Status 1 when a promise broke.
 
-    python benchmarks/chaos.py --orders 10000 --kills 200 --faults
+    python -m benchmarks.promises.chaos --orders 10000 --kills 200 --faults
 """
 
 import argparse
@@ -29,12 +29,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from audit import Audit, Minded, Placed, minds
-from people import CARRIER, OFFICIAL, PLANS, Kind, Person, person
-from processes import VICTIMS, Town, build
 from redis import Redis
 from redis.exceptions import RedisError
 
+from benchmarks.promises.audit import Audit, Minded, Placed, minds
+from benchmarks.promises.people import CARRIER, OFFICIAL, PLANS, Kind, Person, person
+from benchmarks.promises.processes import VICTIMS, Town, build
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.config.settings import Settings

@@ -1,6 +1,6 @@
 """Gateway and BSS, as cheap as HTTP can be: a process that takes everything and says what it got, and when.
 
-`python benchmarks/http_stub.py MS`, started by http_house.py: it answers after so many milliseconds; 0: at once. Its
+`python -m benchmarks.http.stub MS`, started by house.py: it answers after so many milliseconds; 0: at once. Its
 first line says its port; then a line an SMS or
 activation: kind (the purpose, or `activation`), number, ref, and the instant its request was read (CLOCK_MONOTONIC, the
 same for all processes of a machine). It ends with its standard input. No framework: what this process spends is spent

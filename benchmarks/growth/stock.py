@@ -16,9 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import engine as bench
-import restart
-
+from benchmarks.engine import rates as bench
+from benchmarks.growth import restart
 from consent_engine.adapters.redis.client import Calls, Wire, connect
 from consent_engine.adapters.redis.keys import DAY_MS, Cell
 from consent_engine.config.settings import Settings
@@ -178,7 +177,7 @@ def site(folder: Path, size: int, durability: str, outer: ExitStack) -> Site:
     """A server with `size` orders waiting; closed with `outer` at the latest."""
     environ = {"CONSENT_DATA_DIR": str(folder / "data"), "CONSENT_DURABILITY": durability}
     environ["CONSENT_IN_FLIGHT"] = str(bench.IN_FLIGHT)
-    environ["PYTHONPATH"] = str(Path(__file__).parents[1])
+    environ["PYTHONPATH"] = str(Path(__file__).parents[2])
     settings, stack = Settings.load(environ, env_file=None), outer.enter_context(ExitStack())
     found = stack.enter_context(installation(settings, own=True))
     made = Site(size, folder, environ, settings, found, found.engine(), stack)

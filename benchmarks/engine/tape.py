@@ -13,8 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
-import engine
-
+from benchmarks.engine import rates as engine
 from consent_engine import wiring
 from consent_engine.adapters.redis.client import PROOF_TIMEOUT_MS, Calls, Wire, connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer

@@ -16,11 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from machine import all_cpu, cpu_of, families
-from pictures import between
-from processes import free_ports
-from report import DOCS, OUT
-
+from benchmarks.machine import all_cpu, cpu_of, families
+from benchmarks.pictures import DOCS, OUT, between
+from benchmarks.promises.processes import free_ports
 from consent_engine.adapters.redis.embedded.binary import find_binary
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.config.settings import Settings
@@ -29,7 +27,7 @@ from consent_engine.engine.engine import Engine
 from consent_engine.errors import ConsentError
 from consent_engine.wiring import Installation, installation
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 START_S = 60.0
 OUTSIDE = {"CONSENT_GATEWAY": "http_json", "CONSENT_BSS": "http"}
 
@@ -53,8 +51,8 @@ class Stub:
 @contextmanager
 def stub(ms: float = 0) -> Iterator[Stub]:
     """Gateway and BSS; ms: how long they take to answer."""
-    command = [sys.executable, str(HERE / "http_stub.py"), str(ms)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    command = [sys.executable, "-m", "benchmarks.http.stub", str(ms)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None  # noqa: S101 - as asked for
         assert process.stdout is not None  # noqa: S101 - the same
         told: IO[bytes] = process.stdout
@@ -107,7 +105,7 @@ def house(
             engine = found.engine()
             key = engine.keys.add("load", Role.AGENT)
             clean = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
-            environ = clean | ours | found.environ() | {"PYTHONPATH": str(HERE.parent)}
+            environ = clean | ours | found.environ() | {"PYTHONPATH": str(ROOT)}
             [port] = free_ports(1)
             api = [sys.executable, "-m", "consent_engine", "api", "--port", str(port)]
             crew = [[sys.executable, "-m", "workers"]] * workers

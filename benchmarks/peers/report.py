@@ -9,15 +9,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import postgres
-from contenders import HERE
-from one_run import Row
-from pictures import amount, bars, between, table
-
+from benchmarks import postgres
+from benchmarks.peers.one_run import Row
+from benchmarks.pictures import DOCS, OUT, amount, bars, between, table
 from consent_engine.adapters.redis.embedded.binary import find_binary
 
-DOCS = HERE.parent / "docs"
-OUT = DOCS / "performance"
 OURS = {"strict": "ours, strict", "everysec": "ours, everysec"}
 
 

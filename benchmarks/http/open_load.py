@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from http_load import CREATED, Answer, Client, Ears, Requests, shares, ticking, whole_roads
+from benchmarks.http.load import CREATED, Answer, Client, Ears, Requests, shares, ticking, whole_roads
 
 SILENT = 0.1
 """The share of the subscribers who say nothing."""

@@ -1,4 +1,4 @@
-"""Where the time of an order goes, phase by phase. `python benchmarks/phases.py`.
+"""Where the time of an order goes, phase by phase. `python -m benchmarks.engine.phases`.
 
 One process, a server of its own, one phase after the other, each over all orders in full batches: place, confirm,
 receive, read, activate, notify. Of each: the CPU of our Python and of Redis an order, the commands it ran (those inside
@@ -20,10 +20,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import engine
-from pictures import bars, between, table
-from tape import NoQueue
-
+from benchmarks.engine import rates as engine
+from benchmarks.engine.tape import NoQueue
+from benchmarks.pictures import DOCS, bars, between, table
 from consent_engine import wiring
 from consent_engine.adapters.redis.client import connect
 from consent_engine.config.settings import Settings
@@ -31,7 +30,6 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Reply
 
-DOCS = Path(__file__).parents[1] / "docs"
 WARM = 1_000
 COLUMNS = ("python_us", "redis_us", "commands", "scripts")
 TOTAL = "an order"

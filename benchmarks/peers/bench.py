@@ -1,8 +1,8 @@
 """`make bench`: our engine against plain RQ, Celery, Dramatiq and DBOS. Same work, same machine, same run, alternating.
 
-    python benchmarks/bench.py              the table, at 0 and 50 ms a call; written to docs/performance
-    python benchmarks/bench.py --sweep      first every configuration of every peer; the best one is used from then on
-    python benchmarks/bench.py --quick      small, to see that it works; writes nothing
+    python -m benchmarks.peers.bench              the table, at 0 and 50 ms a call; written to docs/performance
+    python -m benchmarks.peers.bench --sweep      first every configuration of every peer; the best is used from then on
+    python -m benchmarks.peers.bench --quick      small, to see that it works; writes nothing
 
 Each peer has an environment of its own under .bench/, made when it is missing; a peer that cannot be had here is
 skipped, and the table says so. Every run has servers of its own, with nothing in them, and ends with nothing running.
@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import engine
-import postgres
-from contenders import ENVIRONMENTS, LACKS, PEERS, Config, Peer
-from machine import quiet
-from one_run import Row, RunFailed, run
-from pictures import amount
-from report import OURS, kept, machine, medians, summary, table_of, versions_of_servers, write
+from benchmarks import postgres
+from benchmarks.engine import rates as engine
+from benchmarks.machine import quiet
+from benchmarks.peers.contenders import ENVIRONMENTS, LACKS, PEERS, Config, Peer
+from benchmarks.peers.one_run import Row, RunFailed, run
+from benchmarks.peers.report import OURS, kept, machine, medians, summary, table_of, versions_of_servers, write
+from benchmarks.pictures import amount
 
 OUR_ORDERS = {0: 10_000, 50: 10_000}
 QUICK = 10
