@@ -262,6 +262,25 @@ class RefuseAgain(Refuse):
         town.refused(ONE, self.carrier)
 
 
+class RefusePlan(Refuse):
+    """One plan is refused: what is open about it is cancelled, and nothing else is barred."""
+
+    name = "refuse: one plan"
+
+    def before(self, town: Town) -> None:
+        super().before(town)
+        self.asked = RefusalAsked(ONE, self.carrier, "voice", "A1024", plan=BEST)
+
+    def learnt(self, town: Town, life: Life) -> None:
+        if life.said("refused"):
+            assert not town.engine.dial(ONE, self.carrier, BEST).callable, "what was acknowledged is in force"
+
+    def again(self, town: Town, life: Life) -> None:
+        assert not (town.engine.refuse(self.asked).is_new and life.said("refused")), "it stands"
+        dials = [town.engine.dial(ONE, self.carrier, plan).callable for plan in (BEST, PACK)]
+        assert dials == [False, True]
+
+
 # -- what people ask for ----------------------------------------------------------------------------------------------
 
 
