@@ -15,6 +15,7 @@ from consent_engine.engine.engine import Engine
 from consent_engine.ports import LaneDepth
 from workers.engine_loop import close_outside
 from workers.jobs import SLICE_S, told
+from workers.outages import tell_outages
 from workers.silent_lanes import Silence
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ TAKEN_TICKS = 10
 TRIM_EVERY_S = 600.0
 TELL_EVERY = 60
 """Trouble that lasts is told again after so many ticks."""
+OUTAGES_EVERY_S = 5.0
 
 
 class Clock(threading.Thread):
@@ -49,7 +51,7 @@ class Clock(threading.Thread):
         self._silence = Silence(int(tick_s * 1000))
         self._taken: Counter[Lane] = Counter()
         self._looked_at = monotonic()
-        self._trim_at = 0.0
+        self._trim_at = self._outages_at = 0.0
         self._ending = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
@@ -101,10 +103,13 @@ class Clock(threading.Thread):
             await self._perform(engine, lane)
 
     def _count(self, engine: Engine) -> None:
-        """Tell what this process measured since the last tick."""
+        """Tell what this process measured since the last tick; look now and then whether the outside is down."""
         for measures in (self._measures, engine.performer.measures):
             if counts := measures.drain():
-                engine.registry.count(counts)
+                engine.registry.count(counts, measures.heard())
+        if monotonic() >= self._outages_at:
+            self._outages_at = monotonic() + OUTAGES_EVERY_S
+            tell_outages(engine)
 
     def _trim(self, engine: Engine) -> None:
         """Now and then delete what must not be kept any longer."""

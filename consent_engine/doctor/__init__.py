@@ -32,8 +32,9 @@ from consent_engine.domain.admission.lengths import limits
 from consent_engine.domain.seal import Seal
 from consent_engine.engine.api_keys import Keys
 from consent_engine.errors import ArchiveUnavailable, ConsentError, SettingsError, StoreUnavailable
-from consent_engine.ports import Store
+from consent_engine.ports import Store, Target
 from consent_engine.ports.survey import Survey
+from consent_engine.ports.targets import BSS, GATEWAY
 from consent_engine.wiring import terms
 
 __all__ = ["Finding", "Level", "Wanted", "examine", "findings", "sources"]
@@ -195,7 +196,10 @@ def _rq(patient: _Patient) -> Iterator[Finding]:
 
 
 def _work(patient: _Patient) -> Iterator[Finding]:
-    yield from work.work(patient.store, patient.registry, patient.survey)
+    settings = patient.settings
+    targets = [Target(GATEWAY, name) for name in sorted(set(settings.routes().values()))]
+    targets.append(Target(BSS, settings.bss_name()))
+    yield from work.work(patient.store, patient.registry, patient.survey, targets)
 
 
 def _catalogue(patient: _Patient) -> Iterator[Finding]:

@@ -1,12 +1,13 @@
 """Is anybody working, does anything wait too long, does anything wait for a person?"""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.engine.listing import stuck_effects
-from consent_engine.ports import Lanes, Registry, Store
+from consent_engine.engine.outside_health import FEW_CALLS, Health, health_of
+from consent_engine.ports import Lanes, Registry, Store, Target
 from consent_engine.ports.survey import Survey
 from workers.clock import TICK_S
 
@@ -19,16 +20,18 @@ MOST_STUCK = 1_000
 MOST_UNMATCHED = 1_000
 FEW_UNMATCHED = 10
 REASON_SHOWN = 60
+MUCH_FAILS = 0.2
 
 
-def work(store: Store, registry: Registry, survey: Survey) -> Iterator[Finding]:
-    """Workers, lanes, the stuck list, messages that answered nothing."""
+def work(store: Store, registry: Registry, survey: Survey, targets: Sequence[Target]) -> Iterator[Finding]:
+    """Workers, lanes, gateways and BSS, the stuck list, messages that answered nothing."""
     heard = registry.workers(HEARD_WITHIN_MS)
     if heard:
         yield good(f"{len(heard)} workers were heard from")
     else:
         yield bad("no worker was heard from: nothing moves", "consent serve, or python -m workers")
     yield from _lanes(store.lanes, heard.values())
+    yield from outside(health_of(registry.counted(), targets, registry.now()), registry.now())
     yield from _stuck(store)
     yield from _unmatched(survey, registry.now())
 
@@ -46,6 +49,35 @@ def _lanes(lanes: Lanes, heard: Iterable[str]) -> Iterator[Finding]:
                 f"lane {lane}: {depth.due} are due, the oldest for {depth.late / 1000:.1f} s: workers do not keep up",
                 "python -m workers, once more if this lasts",
             )
+
+
+def outside(health: Iterable[Health], now: Millis) -> Iterator[Finding]:
+    """Does every gateway answer, and the BSS? Told by what workers heard: nobody is called for it."""
+    for each in health:
+        last = f"took something {_ago(now - each.accepted)} ago" if each.accepted else "never took anything"
+        share = f"{each.failed_share:.0%} of calls of the last minutes failed"
+        if each.is_down:
+            do = "its operator, the network to it; what waits is tried again by itself until its deadline"
+            yield bad(f"{each.words} has not answered for {_ago(each.failing)} ({share}); it {last}", do)
+        elif each.calls >= FEW_CALLS and each.failed_share > MUCH_FAILS:
+            yield warn(
+                f"{each.words}: {share}; it {last}", "its operator; consent_outside_calls_total says how they end"
+            )
+        else:
+            yield good(f"{each.words} {last}")
+
+
+def _ago(passed: Millis) -> str:
+    """How long, in one unit.
+
+    >>> _ago(900), _ago(89_000), _ago(600_000), _ago(7_300_000)
+    ('0 s', '89 s', '10 min', '2 h')
+    """
+    seconds = max(0, passed) // 1000
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 def lanes_of(told: str) -> list[str]:

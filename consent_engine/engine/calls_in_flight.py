@@ -86,11 +86,11 @@ class Flights:
     async def _fly(self, leased: Leased, since: float) -> None:
         late = self._pace.watch() - since > self._pace.startable_s
         # What is left of the lease is shorter than a call: give it back, nothing was begun.
-        outcome = None if late else await call(self._outside, leased)
-        if outcome is not None:
-            to = "bss" if leased.effect == ACTIVATE else "gateway"
-            self._measures.called(to, type(outcome).__name__.lower(), self._pace.watch() - since)
-        self.land(leased, since, outcome)
+        called = None if late else await call(self._outside, leased)
+        if called is not None and called.target is not None:
+            seconds = self._pace.watch() - since
+            self._measures.called(called.target, called.outcome, seconds, leased.at + int(seconds * 1000))
+        self.land(leased, since, called and called.outcome)
 
     def _ended(self, lane: Lane, leased: Leased, since: float, task: asyncio.Task[None]) -> None:
         self._flying[lane].discard(task)

@@ -1,14 +1,19 @@
 """What is measured of outside calls, and of the time from activation to notification: counts, never a person.
 
-Kept as fields of one flat table, so that many processes can add to it: `calls|<to>|<outcome>`,
-`<histogram>|<label>|sum` and `<histogram>|<label>|<upper bound>` (each observation in one bucket only).
+Kept as fields of one flat table, so that many processes can add to it: `calls|<to>|<outcome>|<name>` (without the name
+where an earlier release counted), `<histogram>|<label>|sum` and `<histogram>|<label>|<upper bound>` (each observation
+in one bucket only). What is heard of each gateway and of the BSS stands beside them, as `outside_health` reads it.
 """
 
 from collections import Counter
 
+from consent_engine.domain.effects import Millis, Outcome
+from consent_engine.ports import Target, TargetHeard
+
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 BEYOND = "+Inf"
 CALLS, CALL_SECONDS, NOTIFIED_SECONDS = "calls", "call_seconds", "notified_seconds"
+OUTCOMES = ("accepted", "rejected", "unavailable", "uncertain")
 
 
 class Measures:
@@ -16,11 +21,13 @@ class Measures:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
+        self._heard: dict[Target, TargetHeard] = {}
 
-    def called(self, to: str, outcome: str, seconds: float) -> None:
-        """An outside call ended. to: `gateway` or `bss`."""
-        self._counts[f"{CALLS}|{to}|{outcome}"] += 1
-        self._observe(f"{CALL_SECONDS}|{to}", seconds)
+    def called(self, target: Target, outcome: Outcome, seconds: float, at: Millis) -> None:
+        """An outside call ended at `at`."""
+        self._counts[f"{CALLS}|{target.to}|{type(outcome).__name__.lower()}|{target.name}"] += 1
+        self._observe(f"{CALL_SECONDS}|{target.to}", seconds)
+        self._heard[target] = self._heard.get(target, TargetHeard(target)).after(outcome, at)
 
     def notified(self, seconds: float) -> None:
         """A subscriber was told of an activation, so long after it."""
@@ -35,3 +42,8 @@ class Measures:
         """What was counted since the last time."""
         taken, self._counts = self._counts, Counter()
         return dict(taken)
+
+    def heard(self) -> list[TargetHeard]:
+        """What was heard since the last time."""
+        taken, self._heard = self._heard, {}
+        return list(taken.values())

@@ -1,5 +1,7 @@
 """One outside call: what a leased effect says to a gateway or to the BSS, and how it ended."""
 
+from typing import NamedTuple
+
 from msgspec.structs import replace
 
 from consent_engine.domain.effects import ACTIVATE, Millis, Outcome, Pending, Purpose, Rejected, sms_parts
@@ -10,7 +12,8 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.render import held, helped, proof, stopped, which_one, write
 from consent_engine.domain.texts.segments import segments
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Activation, Leased, Outside, Sms
+from consent_engine.ports import Activation, Leased, Outside, Sms, Target
+from consent_engine.ports.targets import BSS, GATEWAY
 
 
 def pending_of(leased: Leased) -> Pending:
@@ -21,31 +24,41 @@ def pending_of(leased: Leased) -> Pending:
     return record.effects[leased.effect]
 
 
-async def call(outside: Outside, leased: Leased) -> Outcome:
+class Called(NamedTuple):
+    """How it ended, and the other side; None where nobody was called."""
+
+    outcome: Outcome
+    target: Target | None = None
+
+
+async def call(outside: Outside, leased: Leased) -> Called:
     """Do what a leased effect wants. Bounded by the adapter's own timeout."""
     if leased.effect == ACTIVATE and leased.order is not None:
         return await _activate(outside, leased.order)
     carrier, sms = _sms(leased.order, leased.effect) if leased.order else _line_sms(outside, leased)
-    gateway = outside.gateways[outside.routes[carrier]]
+    name = outside.routes[carrier]
+    gateway = outside.gateways[name]
     if (parts := segments(sms.text)) > gateway.segments:  # it would be cut, and said to be accepted
-        return Rejected(f"a text of {parts} segments: the gateway carries {gateway.segments}")
-    return await gateway.send(sms)
+        return Called(Rejected(f"a text of {parts} segments: the gateway carries {gateway.segments}"))
+    return Called(await gateway.send(sms), Target(GATEWAY, name))
 
 
-async def _activate(outside: Outside, order: Order) -> Outcome:
+async def _activate(outside: Outside, order: Order) -> Called:
     yes = order.last(Trigger.SAID_YES)
     if order.state is not State.CONFIRMED or yes is None:  # no consent, no service: whatever led here
         raise BrokenRecord("an activation that nobody confirmed")
     if outside.bss is None:
-        return Rejected("no BSS is set up")
+        return Called(Rejected("no BSS is set up"))
+    target = Target(BSS, outside.bss.name)
     if order.effects[ACTIVATE].doubts:
         known = await outside.bss.ask(order.id)
         if known is not None:
-            return known
+            return Called(known, target)
     doc, head = order.doc, order.head_at(Trigger.SAID_YES)
-    return await outside.bss.activate(
+    outcome = await outside.bss.activate(
         Activation(order.id, order.person.msisdn, doc.plan, doc.offer.plan_version, doc.offer.plan_hash, yes.at, head)
     )
+    return Called(outcome, target)
 
 
 def _sms(order: Order, effect: str) -> tuple[str, Sms]:

@@ -20,6 +20,7 @@ from consent_engine.ports.records import Commit, Held, LiftedWord, LineChange, O
 from consent_engine.ports.registry import ApiKey, ApiKeys, Installed, Plans, Processes, Registry, StoreClock
 from consent_engine.ports.reservations import Claim, Reservations
 from consent_engine.ports.store import Store
+from consent_engine.ports.targets import Target, TargetHeard
 
 __all__ = [
     "Acknowledgement",
@@ -63,6 +64,8 @@ __all__ = [
     "Stored",
     "Stuck",
     "Tally",
+    "Target",
+    "TargetHeard",
     "WebhookCall",
     "Webhooks",
     "Word",

@@ -9,6 +9,7 @@ from consent_engine.domain.admission.admit import Listed, Sale
 from consent_engine.domain.clocks import Heard, Lag
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.ports.targets import TargetHeard
 
 
 class ApiKey(Struct, frozen=True):
@@ -70,11 +71,17 @@ class Processes(Protocol):
     def workers(self, within: int) -> dict[str, str]:
         """Workers heard from within so many milliseconds."""
 
-    def count(self, counts: Mapping[str, float]) -> None:
-        """Add to what is counted by all processes."""
+    def count(self, counts: Mapping[str, float], heard: Sequence[TargetHeard] = ()) -> None:
+        """Add to what is counted by all processes, and to what they heard of the outside."""
 
     def counted(self) -> dict[str, float]:
         """What all processes counted."""
+
+    def mark(self, name: str, at: Millis) -> bool:
+        """Keep an instant among what is counted, unless one stands there; whether it was kept."""
+
+    def unmark(self, name: str) -> bool:
+        """Take it away again; False when somebody else has."""
 
     def note_lags(self, heard: Sequence[Heard]) -> None:
         """Keep smallest differences between gateways' stamps and their arrival; a larger one than is kept is none."""

@@ -4,30 +4,45 @@ from prometheus_client import generate_latest
 from prometheus_client.registry import Collector
 
 from consent_engine.api.service.call_metrics import of_calls
+from consent_engine.domain.effects import Accepted, Uncertain
 from consent_engine.engine.counters import Measures
+from consent_engine.engine.outside_health import Health
+from consent_engine.ports import Target
 
 
 class Once(Collector):
-    def __init__(self, counted):
+    def __init__(self, counted, health=()):
         self.counted = counted
+        self.health = health
 
     def collect(self):
-        return of_calls(self.counted)
+        return of_calls(self.counted, self.health)
 
 
 def test_calls_are_counted_by_whom_they_went_to_and_how_they_ended():
     measures = Measures()
-    measures.called("gateway", "accepted", 0.02)
-    measures.called("gateway", "accepted", 0.25)
-    measures.called("bss", "uncertain", 400)
+    gateway, bss = Target("gateway", "box"), Target("bss", "crm")
+    measures.called(gateway, Accepted("1"), 0.02, 1)
+    measures.called(gateway, Accepted("2"), 0.25, 2)
+    measures.called(bss, Uncertain("timeout"), 400, 3)
     measures.notified(0.9)
     page = generate_latest(Once(measures.drain())).decode()
-    assert 'consent_outside_calls_total{outcome="accepted",to="gateway"} 2.0' in page
+    assert 'consent_outside_calls_total{name="box",outcome="accepted",to="gateway"} 2.0' in page
     assert 'consent_outside_call_duration_seconds_bucket{le="0.025",to="gateway"} 1.0' in page
     assert 'consent_outside_call_duration_seconds_bucket{le="+Inf",to="gateway"} 2.0' in page
     assert 'consent_outside_call_duration_seconds_bucket{le="300.0",to="bss"} 0.0' in page
     assert 'consent_outside_call_duration_seconds_sum{to="gateway"} 0.27' in page
     assert 'consent_notification_delay_seconds_bucket{le="1.0"} 1.0' in page
+
+
+def test_what_an_earlier_release_counted_has_no_name():
+    page = generate_latest(Once({"calls|gateway|accepted": 7.0})).decode()
+    assert 'consent_outside_calls_total{name="",outcome="accepted",to="gateway"} 7.0' in page
+
+
+def test_every_way_to_end_is_there_before_the_first_call_ends_so():
+    page = generate_latest(Once({}, [Health(Target("gateway", "box"))])).decode()
+    assert 'consent_outside_calls_total{name="box",outcome="unavailable",to="gateway"} 0.0' in page
 
 
 def test_what_was_taken_away_is_not_told_twice():
@@ -43,11 +58,11 @@ def test_a_notified_order_tells_how_long_the_notification_took(world):
     world.say("是")
     world.run()
     counts = world.engine.performer.measures.drain()
-    assert counts["calls|gateway|accepted"] == 2
-    assert counts["calls|bss|accepted"] == 1
+    assert counts["calls|gateway|accepted|test"] == 2
+    assert counts["calls|bss|accepted|test"] == 1
     assert (
         sum(count for name, count in counts.items() if name.startswith("notified_seconds||") and "sum" not in name) == 1
     )
     world.engine.registry.count(counts)
-    world.engine.registry.count({"calls|bss|accepted": 1})
-    assert world.engine.registry.counted()["calls|bss|accepted"] == 2
+    world.engine.registry.count({"calls|bss|accepted|test": 1})
+    assert world.engine.registry.counted()["calls|bss|accepted|test"] == 2

@@ -26,7 +26,8 @@ all others with cell 0):
     ce:apikeys            hash    <hash of the key> -> name, role, created; '' once it was revoked; name:<name> -> '':
                                   a name that was given, which is never given again
     ce:workers            hash    <worker> -> instant and what it does
-    ce:measures           hash    what workers measured of outside calls, in counts
+    ce:measures           hash    what workers measured of outside calls, in counts; outside|<to>|<name>|<what>:
+                                  how that gateway or BSS is (engine/outside_health.py)
     ce:meta               hash    schema, cells, secret (a check value), sealed (since when each order has a seal),
                                   catalogue (raised by every change)
 """

@@ -15,7 +15,8 @@ from consent_engine.domain.clocks import Heard, Lag, lately
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan, plan_from
 from consent_engine.errors import SettingsError, StoreUnavailable
-from consent_engine.ports import ApiKey, Registry
+from consent_engine.ports import ApiKey, Registry, TargetHeard
+from consent_engine.ports.targets import HALF_MS, field_of
 
 SCHEMA = "3"
 READS = frozenset({"1", "2", SCHEMA})
@@ -37,6 +38,7 @@ class RedisRegistry(Registry):
         self._clock = clock
         self._prefix = prefix
         self._meta = f"{prefix}meta"
+        self._measures = f"{prefix}measures"
 
     def _one(self, *command: str | int, prove: bool = False) -> Any:  # noqa: ANN401 - redis-py's answer
         return self._wire.ask(command, prove=prove)[0]
@@ -105,15 +107,27 @@ class RedisRegistry(Registry):
                 self._one("HDEL", f"{self._prefix}workers", worker)
         return heard
 
-    def count(self, counts: Mapping[str, float]) -> None:
+    def count(self, counts: Mapping[str, float], heard: Sequence[TargetHeard] = ()) -> None:
         """Sent once: a metric counted twice would be wrong, one that is lost is only late."""
         calls = Calls()
         for name, by in counts.items():
-            calls.plain("HINCRBYFLOAT", f"{self._prefix}measures", name, str(by))
+            calls.plain("HINCRBYFLOAT", self._measures, name, str(by))
+        for each in heard:
+            calls.script("heard", [self._measures], [field_of(each.target, ""), *each[1:], HALF_MS])
         self._wire.send(calls)
 
+    def mark(self, name: str, at: Millis) -> bool:
+        return bool(self._one("HSETNX", self._measures, name, at))
+
+    def unmark(self, name: str) -> bool:
+        """Sent once: told again, the second would find it gone."""
+        calls = Calls()
+        calls.plain("HDEL", self._measures, name)
+        [gone] = self._wire.send(calls)
+        return bool(gone)
+
     def counted(self) -> dict[str, float]:
-        return {name: float(value) for name, value in self._one("HGETALL", f"{self._prefix}measures").items()}
+        return {name: float(value) for name, value in self._one("HGETALL", self._measures).items()}
 
     def note_lags(self, heard: Sequence[Heard]) -> None:
         """Not proven: what is lost is measured again."""

@@ -42,6 +42,20 @@ function showLanes(board) {
   say(byId("defects"), word("ops.defects", { told: defects }));
 }
 
+function showOutside(board) {
+  fit(byId("outside"), board.outside, (each) => `${each.to}:${each.name}`,
+    () => make("li", {}, make("span", { className: "mono" }), " ", make("span", { className: "muted" })),
+    (item, each) => {
+      const told = { at: each.last_success ? dateAndClock(each.last_success) : word("ops.outside_never"),
+        share: `${Math.round(100 * each.failed_share)} %`, for: `${Math.round(each.failing_ms / 1000)} s` };
+      const fine = each.last_success ? "ops.outside_fine" : "ops.outside_never";
+      const failing = each.failed_share > 0.2;
+      say(item.children[0], each.to === "bss" ? `BSS ${each.name}` : each.name);
+      say(item.children[1], word(each.down ? "ops.outside_down" : failing ? "ops.outside_share" : fine, told));
+      item.children[1].className = each.down || failing ? "bad" : "muted";
+    });
+}
+
 function stuckRow(stuck) {
   const id = stuck.owner === "o" ? make("button", { type: "button", className: "link", onclick: () => look(stuck.id) }, stuck.id) : word("ops.a_line");
   const retry = make("button", { type: "button", "aria-label": word("ops.retry_of", { order: stuck.id }) }, word("ops.retry"));
@@ -136,6 +150,7 @@ async function refresh() {
   say(byId("fresh"), word("ops.live", { s: EVERY_S, at: clock(answer.body.at) }));
   showFunnel(answer.body);
   showLanes(answer.body);
+  showOutside(answer.body);
   showStuck(answer.body);
 }
 

@@ -1,21 +1,27 @@
 """What workers measured of outside calls, as metrics."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from consent_engine.engine.counters import BEYOND, BUCKETS, CALL_SECONDS, CALLS, NOTIFIED_SECONDS
+from consent_engine.engine.counters import BEYOND, BUCKETS, CALL_SECONDS, CALLS, NOTIFIED_SECONDS, OUTCOMES
+from consent_engine.engine.outside_health import FEW_CALLS, Health
 
 
-def of_calls(counted: Mapping[str, float]) -> Iterator[Metric]:
+def of_calls(counted: Mapping[str, float], health: Sequence[Health] = ()) -> Iterator[Metric]:
     """Calls by whom they went to and how they ended, how long they took, and how soon a subscriber was told."""
     calls = CounterMetricFamily(
-        "consent_outside_calls", "Calls to gateways and BSS that ended", labels=("to", "outcome")
+        "consent_outside_calls", "Calls to gateways and BSS that ended", labels=("to", "outcome", "name")
     )
-    for name, count in sorted(counted.items()):
+    # Each from 0 on: a rate does not see the first of a series.
+    ended = {(each.target.to, outcome, each.target.name): 0.0 for each in health for outcome in OUTCOMES}
+    for name, count in counted.items():
         kind, *labels = name.split("|")
         if kind == CALLS:
-            calls.add_metric(labels, count)
+            to, outcome, *of = labels
+            ended[to, outcome, of[0] if of else ""] = count
+    for key, count in sorted(ended.items()):
+        calls.add_metric(key, count)
     yield calls
     lasted = HistogramMetricFamily("consent_outside_call_duration_seconds", "How long they took", labels=("to",))
     for to in sorted({name.split("|")[1] for name in counted if name.startswith(f"{CALL_SECONDS}|")}):
@@ -26,6 +32,25 @@ def of_calls(counted: Mapping[str, float]) -> Iterator[Metric]:
     )
     told.add_metric((), *_histogram(counted, f"{NOTIFIED_SECONDS}|"))
     yield told
+
+
+def of_outside(health: Sequence[Health]) -> Iterator[Metric]:
+    """How each gateway and the BSS is."""
+    labels = ("to", "name")
+    last = GaugeMetricFamily(
+        "consent_outside_last_success_timestamp_seconds", "When it last took something; 0: never", labels=labels
+    )
+    failing = GaugeMetricFamily(
+        "consent_outside_failing_seconds", "For how long it has not answered at all; 0: it does", labels=labels
+    )
+    share = GaugeMetricFamily(
+        "consent_outside_failed_ratio", "Share of calls of the last minutes that nobody answered", labels=labels
+    )
+    for each in health:
+        last.add_metric(each.target, each.accepted / 1000)
+        failing.add_metric(each.target, each.failing / 1000)
+        share.add_metric(each.target, each.failed_share if each.calls >= FEW_CALLS else 0)
+    yield from (last, failing, share)
 
 
 def _histogram(counted: Mapping[str, float], name: str) -> tuple[list[tuple[str, float]], float]:

@@ -12,13 +12,14 @@ from prometheus_client.registry import Collector
 
 from consent_engine import __version__
 from consent_engine.api.coalescing.ttl_cache import Recent
-from consent_engine.api.service.call_metrics import of_calls
+from consent_engine.api.service.call_metrics import of_calls, of_outside
 from consent_engine.api.service.clock_metrics import ClocksSeen, clocks_seen, of_clocks
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.outside_health import Health, health_of, targets_of
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
 from consent_engine.ports import LaneDepth, Tally
 
@@ -46,6 +47,7 @@ class Look:
     placed: dict[str, dict[State, int]]
     workers: int
     counted: dict[str, float]
+    outside: list[Health]
     archive: bool
     held: Tally
     """replies that a person must read"""
@@ -131,7 +133,8 @@ def of_store(look: Look) -> Iterator[Metric]:
     waits = "How long the oldest of them has waited: after a day it is a refusal"
     yield GaugeMetricFamily("consent_held_oldest_seconds", waits, value=max(0, age))
     yield from of_clocks(look.clocks)
-    yield from of_calls(look.counted)
+    yield from of_calls(look.counted, look.outside)
+    yield from of_outside(look.outside)
     up = "Whether the archive can be asked, and is the one these data belong to"
     yield GaugeMetricFamily("consent_archive_up", up, value=int(look.archive))
     yield GaugeMetricFamily("consent_workers_alive", "Worker processes heard from within 15 s", value=look.workers)
@@ -145,7 +148,8 @@ def look_at(engine: Engine) -> Look:
     held = engine.lists.tally(Kind.SUSPECTED)
     counted = engine.registry.counted()
     clocks = clocks_seen(engine.registry)
-    return Look(engine.lanes.depths(), placed, workers, counted, _archive_up(engine), held, now, clocks)
+    outside = health_of(counted, targets_of(engine.outside), now)
+    return Look(engine.lanes.depths(), placed, workers, counted, outside, _archive_up(engine), held, now, clocks)
 
 
 def _archive_up(engine: Engine) -> bool:

@@ -15,10 +15,12 @@ from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.service import HEARD_WITHIN_MS, front_of
 from consent_engine.api.service.sessions import Sessions
 from consent_engine.api.web.rendering import MAY_OPEN
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.listing import StuckEffect
+from consent_engine.engine.outside_health import FEW_CALLS, health_of, targets_of
 from consent_engine.errors import Forbidden, OrderNotFound
 from consent_engine.ports import ApiKey
 
@@ -85,9 +87,24 @@ def look(engine: Engine) -> dict[str, Any]:
             for lane, d in engine.lanes.depths().items()
         ],
         "workers": [{"name": n, "told": t} for n, t in sorted(engine.registry.workers(HEARD_WITHIN_MS).items())],
+        "outside": _outside(engine, now),
         "stuck": [_shown(each) for each in stuck[:MOST_SHOWN]],
         "more_stuck": len(stuck) > MOST_SHOWN,
     }
+
+
+def _outside(engine: Engine, now: Millis) -> list[dict[str, Any]]:
+    return [
+        {
+            "to": each.target.to,
+            "name": each.target.name,
+            "down": each.is_down,
+            "failing_ms": each.failing,
+            "failed_share": each.failed_share if each.calls >= FEW_CALLS else 0,
+            "last_success": instant(each.accepted) if each.accepted else None,
+        }
+        for each in health_of(engine.registry.counted(), targets_of(engine.outside), now)
+    ]
 
 
 def _shown(each: StuckEffect) -> dict[str, Any]:

@@ -14,15 +14,31 @@ from consent_engine.api import app as application
 from consent_engine.api.app import create_app
 from consent_engine.api.http.protocol import BoundedHttp
 from consent_engine.api.service import prometheus
-from consent_engine.domain.effects import Lane
+from consent_engine.domain.effects import Accepted, Lane, Unavailable
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.api_keys import Role
+from consent_engine.engine.counters import Measures
 from consent_engine.errors import SettingsError
+from consent_engine.ports import Target
 from tests.integration.api_door import NUMBER, Door, is_problem, order, reply
 
 WAIT = 20
-LABELS = {"method", "route", "status", "lane", "placed", "state", "type", "version", "le", "gateway"}
+LABELS = {
+    "method",
+    "route",
+    "status",
+    "lane",
+    "placed",
+    "state",
+    "type",
+    "version",
+    "le",
+    "gateway",
+    "to",
+    "outcome",
+    "name",
+}
 
 
 @pytest.fixture
@@ -107,6 +123,25 @@ def test_how_far_a_gateways_clock_is_off_is_measured_by_its_quickest_reply(door)
     assert found["consent_gateway_clock_allowed_seconds", "simulated"] == 6
     assert abs(found["consent_store_clock_skew_seconds",]) < 1
     assert door.engine.registry.lags()["simulated"].voids
+
+
+def test_how_gateway_and_bss_are_is_told_by_name(door):
+    never = samples(scraped(door))
+    assert never["consent_outside_calls_total", "simulated", "unavailable", "gateway"] == 0, "before the first one"
+    for to in ("gateway", "bss"):
+        assert never["consent_outside_failing_seconds", "simulated", to] == 0
+        assert never["consent_outside_last_success_timestamp_seconds", "simulated", to] == 0
+    now, measures = door.engine.registry.now(), Measures()
+    measures.called(Target("gateway", "simulated"), Accepted("m1"), 0.1, now - 200_000)
+    for n in range(20):
+        measures.called(Target("gateway", "simulated"), Unavailable("503"), 0.1, now - 100_000 + n * 5_000)
+    door.engine.registry.count(measures.drain(), measures.heard())
+    found = samples(scraped(door))
+    assert 100 <= found["consent_outside_failing_seconds", "simulated", "gateway"] < 160
+    assert found["consent_outside_failing_seconds", "simulated", "bss"] == 0
+    assert found["consent_outside_last_success_timestamp_seconds", "simulated", "gateway"] == (now - 200_000) / 1000
+    assert found["consent_outside_failed_ratio", "simulated", "gateway"] == pytest.approx(20 / 21)
+    assert found["consent_outside_calls_total", "simulated", "unavailable", "gateway"] == 20
 
 
 def test_what_waits_for_a_person_is_counted_with_the_age_of_the_oldest(door):

@@ -30,8 +30,10 @@ from consent_engine.domain.effects import (
     WAKE_LINE,
     WAKE_TOO_LATE,
     WAKE_UNDECIDED,
+    Accepted,
     Lane,
     Rejected,
+    Unavailable,
     Uncertain,
 )
 from consent_engine.domain.lifecycle import State
@@ -39,8 +41,10 @@ from consent_engine.domain.line.line import Entry
 from consent_engine.domain.line.restriction import Kind as StandsAs
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.order import QUESTION
+from consent_engine.engine.counters import Measures
+from consent_engine.engine.outside_health import targets_of
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.ports import ApiKey, Commit, LiftedWord, LineChange, OrderChange
+from consent_engine.ports import ApiKey, Commit, LiftedWord, LineChange, OrderChange, Target
 from consent_engine.ports.survey import Kind, Server
 from tests.conftest import NUMBER, World
 
@@ -776,7 +780,7 @@ def test_everysec_is_told_and_no_fsync_at_all_is_bad():
 
 
 def of_work(world):
-    found = work.work(world.engine.store, world.engine.registry, survey(world))
+    found = work.work(world.engine.store, world.engine.registry, survey(world), targets_of(world.engine.outside))
     return [each for each in found if each.level is not Level.GOOD]
 
 
@@ -789,6 +793,27 @@ def test_nobody_at_work_is_told_and_so_is_a_lane_that_nobody_works_for(world):
     at_work(world, "inbound,sms")
     world.place()
     assert [f.do for f in of_work(world)] == ["python -m workers --lanes timer"]
+
+
+def test_a_gateway_that_does_not_answer_is_bad_and_one_that_fails_often_is_told(world):
+    gateway, measures = Target("gateway", "test"), Measures()
+    measures.called(gateway, Accepted("m"), 0.1, world.clock())
+    for _ in range(40):
+        world.clock.forward(seconds=3)
+        measures.called(gateway, Unavailable("503"), 0.1, world.clock())
+    world.engine.registry.count(measures.drain(), measures.heard())
+    at_work(world)
+    [found] = of_work(world)
+    assert found.level is Level.BAD
+    assert found.what.startswith("gateway test has not answered for 117 s (98% of calls of the last minutes failed)")
+    assert found.what.endswith("it took something 2 min ago")
+    measures.called(gateway, Accepted("m"), 0.1, world.clock() + 1)
+    world.engine.registry.count(measures.drain(), measures.heard())
+    [found] = of_work(world)
+    assert (found.level, "not answered" in found.what) == (Level.WARN, False)
+    world.clock.forward(hours=1)
+    at_work(world)
+    assert of_work(world) == [], "of calls so long ago nothing is said"
 
 
 def test_what_is_parked_needs_no_worker_for_its_lane(world):

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,10 +26,11 @@ from consent_engine.cli.tables import Format
 from consent_engine.config.settings import Settings
 from consent_engine.domain.clocks import PERIOD_MS, Heard, Lag
 from consent_engine.domain.decide.decision import PARKED, Put
-from consent_engine.domain.effects import ACTIVATE, WAKE_ARCHIVE, Lane, Pending, Rejected
+from consent_engine.domain.effects import ACTIVATE, WAKE_ARCHIVE, Accepted, Lane, Pending, Rejected, Unavailable
 from consent_engine.engine.api_keys import Role
+from consent_engine.engine.counters import Measures
 from consent_engine.errors import OrderNotFound
-from consent_engine.ports import Commit, OrderChange
+from consent_engine.ports import Commit, OrderChange, Target
 from consent_engine.wiring import installation
 from tests import needs
 from tests.acceptance.house import until
@@ -87,6 +89,8 @@ class Night:
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
     servers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     worlds: list[World] = field(default_factory=list)
+    after: dict[str, Callable[[], object]] = field(default_factory=dict)
+    """what happens by itself once a command has said what it must"""
 
     def text(self, command):
         """A command as this machine needs it: the page's port, files and names are only examples."""
@@ -103,6 +107,7 @@ class Night:
         else:
             told = []
             until(f"{typed.command} {typed.expected}: {told}", lambda: met(typed.expected, *self.keep(told, command)))
+        self.after.pop(typed.command, lambda: None)()
 
     def keep(self, told, command):
         told[:] = [self.run(command)]
@@ -272,6 +277,30 @@ def lane_late(night):
     until("they were heard", lambda: world.engine.registry.workers(15_000))
 
 
+def _heard(night, outcomes):
+    """What workers told of the gateway in the last minutes: so often it ended so."""
+    at, target, measures = night.engine().registry.now(), Target("gateway", "http_json"), Measures()
+    for n, outcome in enumerate(outcomes):
+        measures.called(target, outcome, 0.1, at - 120_000 + n * (110_000 // len(outcomes)))
+    night.engine().registry.count(measures.drain(), measures.heard())
+
+
+def outside_down(night):
+    """The gateway is away; it comes back once that was seen, and somebody works."""
+    _heard(night, [Unavailable("503")] * 40)
+    said = night.consent("consent doctor --brief")[1]
+    assert "has not answered for" in said
+    assert "100% of calls" in said
+    world = night.world()
+    night.after["consent doctor --brief"] = lambda: (world.place(), night.start("python -m workers"))
+
+
+def outside_failing(night):
+    """Every other call fails, until none does."""
+    _heard(night, [Unavailable("503"), Accepted("m")] * 20)
+    night.after["consent doctor --brief"] = lambda: _heard(night, [Accepted("m")] * 200)
+
+
 def stuck(night):
     world = night.world()
     order = world.place()
@@ -401,6 +430,8 @@ SITUATIONS = {
     "ConsentStoreUnreachable": store_away,
     "ConsentNoWorkers": nothing_wrong,
     "ConsentLaneLate": lane_late,
+    "ConsentOutsideDown": outside_down,
+    "ConsentOutsideFailing": outside_failing,
     "ConsentStuck": stuck,
     "ConsentHeld": held,
     "ConsentClock": clock_behind,

@@ -4,9 +4,13 @@ import re
 
 import pytest
 
+from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.sessions import MOST_FAILURES, Failures, TooManySignIns
+from consent_engine.domain.effects import Accepted, Unavailable
 from consent_engine.engine.api_keys import Role
+from consent_engine.engine.counters import Measures
 from consent_engine.errors import Unauthenticated
+from consent_engine.ports import Target
 from tests.acceptance.house import until
 from tests.integration.api_door import NUMBER, is_problem, logged, order
 from tests.integration.page_door import MAY, ORIGIN, SAME
@@ -255,6 +259,20 @@ def test_the_board_tells_what_is_stuck_and_why(door):
     [stuck] = door.sign_in(Role.AUDITOR).get("/ops/board").json()["stuck"]
     assert (stuck["id"], stuck["lane"], stuck["state"]) == (placed["id"], "sms", "agreed")
     assert set(stuck) == {"owner", "id", "effect", "lane", "state", "attempts", "why"}
+
+
+def test_the_board_tells_which_gateway_does_not_answer_and_since_when(door):
+    now, measures = door.engine.registry.now(), Measures()
+    measures.called(Target("gateway", "simulated"), Accepted("m1"), 0.1, now - 200_000)
+    for n in range(20):
+        measures.called(Target("gateway", "simulated"), Unavailable("503"), 0.1, now - 100_000 + n * 5_000)
+    door.engine.registry.count(measures.drain(), measures.heard())
+    gateway, bss = door.sign_in(Role.AUDITOR).get("/ops/board").json()["outside"]
+    assert (gateway["to"], gateway["name"], gateway["down"]) == ("gateway", "simulated", True)
+    assert gateway["failing_ms"] >= 100_000
+    assert gateway["failed_share"] > 0.9
+    assert gateway["last_success"] == instant(now - 200_000)
+    assert (bss["to"], bss["down"], bss["last_success"]) == ("bss", False, None)
 
 
 # -- what a page is made of --------------------------------------------------------------------------------------------

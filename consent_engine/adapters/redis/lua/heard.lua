@@ -1,0 +1,36 @@
+-- Put what one process heard of a gateway or of the BSS beside what others heard: instants move forward only.
+--
+-- KEYS  1 what is measured (hash)
+-- ARGV  1 the beginning of the fields' names
+--       2 when something was accepted   3 when it answered   4 when a call failed, each the last time, 0 for never
+--       5 the first failure after the last answer   6 calls that ended   7 how many of them failed
+--       8 after how long (ms) a call counts half
+-- Whoever arrives late changes nothing that is newer. Returns 1
+
+local n = {}
+for i = 2, 8 do
+    n[i] = tonumber(ARGV[i])
+    if not n[i] then return redis.error_reply("ERR heard: no number") end
+end
+local names = {}
+for i, what in ipairs({"accepted", "answered", "failed", "since", "lost", "calls", "failures", "at"}) do
+    names[i] = ARGV[1] .. what
+end
+local was = redis.call("HMGET", KEYS[1], unpack(names))
+for i = 1, #names do was[i] = tonumber(was[i] or "") or 0 end
+local accepted, answered, failed = math.max(was[1], n[2]), math.max(was[2], n[3]), math.max(was[3], n[4])
+local since, lost = was[4], was[5] + n[7]
+if since <= answered then
+    lost = n[7]
+    if failed > answered then since = math.max(n[5], answered + 1) end
+end
+local at = math.max(was[8], n[3], n[4])
+local less = 0.5 ^ ((at - was[8]) / n[8])
+local told = {accepted, answered, failed, since, lost, was[6] * less + n[6], was[7] * less + n[7], at}
+local row = {}
+for i = 1, #names do
+    row[2 * i - 1] = names[i]
+    row[2 * i] = string.format(i == 6 and "%.6f" or i == 7 and "%.6f" or "%.0f", told[i])
+end
+redis.call("HSET", KEYS[1], unpack(row))
+return 1

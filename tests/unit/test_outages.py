@@ -1,0 +1,167 @@
+"""How gateways and the BSS are: since when nobody answers, how many calls fail, and one line for each outage."""
+
+import pytest
+
+from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
+from consent_engine.engine.counters import Measures
+from consent_engine.engine.outside_health import ASKED_WITHIN_MS, DOWN_AFTER_MS, health_of, targets_of
+from consent_engine.ports import Target, TargetHeard
+from tests.conftest import NUMBER, START
+from workers.outages import tell_outages
+
+GATEWAY, BSS = Target("gateway", "test"), Target("bss", "test")
+NOBODY = Unavailable("503")
+
+
+@pytest.fixture
+def said(caplog):
+    def lines():
+        found = [f"{each.levelname} {each.message}" for each in caplog.records if each.name == "workers.outages"]
+        caplog.clear()
+        return found
+
+    return lines
+
+
+def tells(world, *measures):
+    """What processes tell of what they measured, and the look of one of them."""
+    for each in measures:
+        world.engine.registry.count(each.drain(), each.heard())
+    tell_outages(world.engine)
+
+
+def health(world, target=GATEWAY):
+    counted = world.engine.registry.counted()
+    return next(
+        each for each in health_of(counted, targets_of(world.engine.outside), world.clock()) if each.target == target
+    )
+
+
+def fails(world, seconds, measures=None, every=5, outcome=NOBODY):
+    """A gateway that does not answer for so long, while it is asked."""
+    measures = measures or Measures()
+    for _ in range(0, seconds, every):
+        measures.called(GATEWAY, outcome, 0.1, world.clock())
+        tells(world, measures)
+        world.clock.forward(seconds=every)
+    return measures
+
+
+def test_an_outage_is_one_line_at_its_beginning_and_one_at_its_end(world, said):
+    others = world.another()
+    fails(world, 240)
+    tell_outages(others)
+    [began] = said()
+    assert began.startswith("WARNING gateway test has not answered since 2025-11-24T16:00:00Z, 100% of calls fail")
+    measures = Measures()
+    measures.called(GATEWAY, Accepted("m1"), 0.1, world.clock())
+    tells(world, measures)
+    tell_outages(others)
+    assert said() == ["WARNING gateway test answers again: it did not since 2025-11-24T16:00:00Z, for 240 s"]
+    assert health(world).failing == 0
+    assert health(world).accepted == START + 240_000
+
+
+def test_a_second_outage_is_told_again(world, said):
+    for _ in range(2):
+        measures = fails(world, 60)
+        measures.called(GATEWAY, Accepted("m"), 0.1, world.clock())
+        tells(world, measures)
+        world.clock.forward(seconds=60)
+    assert len(said()) == 4
+
+
+@pytest.mark.parametrize("outcome", [Unavailable("refused"), Uncertain("timeout")])
+def test_whoever_does_not_answer_is_down_after_half_a_minute(world, outcome):
+    fails(world, DOWN_AFTER_MS // 1000 - 5, outcome=outcome)
+    assert not health(world).is_down
+    fails(world, 10, outcome=outcome)
+    assert health(world).is_down
+    assert health(world).failed_share == 1
+
+
+def test_few_failures_are_an_accident(world, said):
+    fails(world, 10)
+    world.clock.forward(hours=0.1)
+    tell_outages(world.engine)
+    assert health(world).failing == 0
+    assert said() == []
+
+
+def test_a_refusal_is_an_answer_and_no_success(world):
+    measures = fails(world, 60)
+    measures.called(GATEWAY, Rejected("no such number"), 0.1, world.clock())
+    tells(world, measures)
+    assert health(world).failing == 0
+    assert health(world).accepted == 0
+    assert health(world).answered == world.clock()
+
+
+def test_nobody_knows_of_whom_nobody_asked_for_long(world, said):
+    fails(world, 60)
+    assert len(said()) == 1
+    world.clock.forward(ASKED_WITHIN_MS + 1)
+    tell_outages(world.engine)
+    assert health(world).failing == 0
+    assert said() == []
+    fails(world, 20)
+    assert health(world).since == START, "nobody has answered since: it is the same outage"
+    assert said() == []
+
+
+def test_a_process_that_tells_late_changes_nothing_that_is_newer(world):
+    late = Measures()
+    for n in range(5):
+        late.called(GATEWAY, Unavailable("503"), 0.1, START + n)
+    world.clock.forward(seconds=60)
+    answered = Measures()
+    answered.called(GATEWAY, Accepted("m1"), 0.1, world.clock())
+    tells(world, answered, late)
+    assert health(world).failing == 0
+    world.clock.forward(seconds=1)
+    fails(world, 60)
+    assert health(world).since == START + 61_000
+
+
+def test_one_process_that_cannot_reach_it_is_no_outage_and_shows_in_the_share(world, said):
+    cut_off, well = Measures(), Measures()
+    for _ in range(120):
+        cut_off.called(GATEWAY, Unavailable("no route"), 0.1, world.clock())
+        well.called(GATEWAY, Accepted("m"), 0.1, world.clock() + 1)
+        tells(world, cut_off, well)
+        world.clock.forward(seconds=1)
+    assert said() == []
+    assert health(world).failed_share == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_share_forgets_what_is_long_ago(world):
+    fails(world, 300, every=1)
+    measures = Measures()
+    for _ in range(180):
+        measures.called(GATEWAY, Accepted("m"), 0.1, world.clock())
+        tells(world, measures)
+        world.clock.forward(seconds=1)
+    assert health(world).failed_share < 0.15
+
+
+def test_calls_that_end_out_of_their_order_are_put_into_it():
+    heard = TargetHeard(GATEWAY).after(Unavailable("503"), 50).after(Accepted("m"), 40)
+    assert (heard.answered, heard.failed, heard.first) == (40, 50, 50)
+    heard = TargetHeard(GATEWAY).after(Accepted("m"), 60).after(Unavailable("503"), 50)
+    assert (heard.answered, heard.failed, heard.first) == (60, 50, 0)
+
+
+def test_what_orders_meet_is_heard_under_the_name_of_whom_they_met(world):
+    world.gateway.answers[:] = [Unavailable("503")]
+    world.place(NUMBER)
+    world.run(Lane.SMS)
+    tells(world, world.engine.performer.measures)
+    assert health(world).target == GATEWAY
+    assert world.engine.registry.counted()["outside|gateway|test|failed"] >= START
+    assert health(world, BSS).answered == 0
+
+
+def test_what_is_no_number_is_refused_before_anything_is_written(world):
+    with pytest.raises(Exception, match="no number"):
+        world.engine.registry.count({}, [TargetHeard(GATEWAY, accepted="x")])
+    assert world.engine.registry.counted() == {}
