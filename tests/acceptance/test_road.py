@@ -71,6 +71,7 @@ def test_a_stop_refuses_the_carrier_for_every_next_order_and_dial(home):
     status, problem = home.place(3)
     assert (status, problem["code"]) == (409, "do_not_call")
     until("declined", lambda: home.state(order) == "declined")
+    until("told", lambda: sms(home, order, "opted_out"))
 
 
 def test_each_refusal_of_the_door_has_its_code(home):
@@ -88,7 +89,9 @@ def test_each_refusal_of_the_door_has_its_code(home):
     assert code(call={**call_details, "caller_number": "13900000000"}) == (422, "unofficial_number")
     early = {**call_details, "started_at": "2020-01-01T10:00:00+08:00", "agreed_at": "2020-01-01T10:01:00+08:00"}
     assert code(call={**early, "caller_number": "10085"}) == (409, "plan_not_public")
-    assert home.place(91, key="one")[0] == 201
+    status, placed = home.place(91, key="one")
+    assert status == 201
+    until("asked", lambda: home.state(placed["id"]) == "awaiting_reply")
     assert code(92, key="one") == (409, "idempotency_conflict")
     status, problem = home.place(91, key="two")
     assert (status, problem["code"]) == (409, "duplicate_order")
@@ -102,6 +105,7 @@ def test_the_same_request_twice_is_one_order(home):
     assert status == 201
     status, second = home.place(93, key="again", call=details)
     assert (status, second["id"]) == (200, first["id"])
+    until("asked", lambda: home.state(first["id"]) == "awaiting_reply")
 
 
 @pytest.mark.parametrize(
