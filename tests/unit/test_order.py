@@ -170,11 +170,6 @@ def test_the_doc_reads_back_with_the_offer_it_names_and_with_no_other():
             Doc.read(fields["doc"], another)
 
 
-def test_a_doc_of_a_later_program_is_read_as_far_as_it_is_known():
-    order, fields = placed()
-    assert Doc.read(fields["doc"][:-1] + ',"of later"]', order.doc.offer.kept()) == order.doc
-
-
 def test_an_order_of_the_time_when_each_held_its_offer_reads_as_before():
     order, fields = placed()
     doc, offer = order.doc, order.doc.offer
