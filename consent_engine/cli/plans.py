@@ -11,7 +11,7 @@ import typer
 from consent_engine.cli.opening import opened
 from consent_engine.cli.tables import record, table
 
-app = typer.Typer(help="The tariff catalogue: check, load, list, show.")
+app = typer.Typer(help="The tariff catalogue: check, load, list, show, withdraw.")
 
 
 @app.command()
@@ -53,6 +53,16 @@ def check(
         sys.stderr.write(f"{code}: {what}: {kept}\n")
     if any(each.language == "zh" for _, each in longer):
         raise typer.Exit(1)
+
+
+@app.command()
+def withdraw(code: Annotated[str, typer.Argument(help="As `consent plans list` shows it.")]) -> None:
+    """Take a plan off sale: no new orders; a yes to one under way still counts. A new version puts it on sale again."""
+    from consent_engine.domain.admission.admit import Sale
+
+    with opened() as engine:
+        listed = engine.catalogue.set_sale(code, Sale.WITHDRAWN)
+    record([("plan", listed.plan.code), ("version", listed.plan.version), ("sale", listed.sale)])
 
 
 @app.command("list")

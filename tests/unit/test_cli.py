@@ -68,7 +68,8 @@ def test_a_reader_that_has_seen_enough_gets_no_complaint():
 
 COMMANDS = [
     ["demo"], ["serve"], ["api"], ["keys"], ["keys", "add"], ["keys", "list"], ["keys", "revoke"], ["plans"],
-    ["plans", "check"], ["plans", "load"], ["plans", "list"], ["plans", "show"], ["show"], ["stuck"], ["retry"],
+    ["plans", "check"], ["plans", "load"], ["plans", "list"], ["plans", "show"], ["plans", "withdraw"],
+    ["show"], ["stuck"], ["retry"],
     ["refuse"], ["callable"],
     ["void"], ["held"], ["read"], ["gateway"], ["gateway", "check"],
 ]  # fmt: skip

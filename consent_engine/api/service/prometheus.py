@@ -25,6 +25,7 @@ from consent_engine.ports import LaneDepth, Tally
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 LOOKED_S = 1.0
+PROBE = "probe"
 NOBODY = "0" * 28
 """An order that can be none."""
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -49,6 +50,8 @@ class Look:
     counted: dict[str, float]
     outside: list[Health]
     archive: bool
+    writes: bool
+    """whether the store takes them: one that is full, a replica or without its replicas can still be read"""
     held: Tally
     """replies that a person must read"""
     at: Millis
@@ -106,7 +109,8 @@ class Metrics:
         build = GaugeMetricFamily("consent_build_info", "The version that runs", labels=("version",))
         build.add_metric((__version__,), 1)
         yield build
-        yield GaugeMetricFamily("consent_store_up", "Whether the store can be reached", value=int(look is not None))
+        up = "Whether the store can be reached and takes writes"
+        yield GaugeMetricFamily("consent_store_up", up, value=int(look is not None and look.writes))
         if look is not None:
             yield from of_store(look)
 
@@ -149,7 +153,27 @@ def look_at(engine: Engine) -> Look:
     counted = engine.registry.counted()
     clocks = clocks_seen(engine.registry)
     outside = health_of(counted, targets_of(engine.outside), now)
-    return Look(engine.lanes.depths(), placed, workers, counted, outside, _archive_up(engine), held, now, clocks)
+    return Look(
+        engine.lanes.depths(),
+        placed,
+        workers,
+        counted,
+        outside,
+        _archive_up(engine),
+        _takes_writes(engine),
+        held,
+        now,
+        clocks,
+    )
+
+
+def _takes_writes(engine: Engine) -> bool:
+    """A server that takes no writes refuses this one, too, though it changes nothing but the first time."""
+    try:
+        engine.registry.mark(PROBE, 1)
+    except StoreUnavailable:
+        return False
+    return True
 
 
 def _archive_up(engine: Engine) -> bool:
@@ -157,6 +181,8 @@ def _archive_up(engine: Engine) -> bool:
         engine.lookup.versions([NOBODY])  # not in the store: so the archive is asked
     except ArchiveUnavailable:
         return False
+    except StoreUnavailable:  # which archive it is could not be written down: nothing is known against it
+        return True
     return True
 
 

@@ -96,6 +96,18 @@ def test_lanes_orders_and_workers_are_as_the_store_has_them(door):
     assert found["consent_store_up",] == 1
 
 
+def test_a_store_that_takes_no_writes_is_not_up_and_the_rest_is_told_all_the_same(door):
+    door.place()
+    door.redis.config_set("min-replicas-to-write", 1)
+    try:
+        found = samples(scraped(door))
+        assert found["consent_store_up",] == 0
+        assert found["consent_lane_due", "sms"] == 1
+    finally:
+        door.redis.config_set("min-replicas-to-write", 0)
+    assert samples(scraped(door))["consent_store_up",] == 1
+
+
 def test_what_should_never_be_raised_is_counted_by_type(door):
     door.app.state.front.defects["RuntimeError"] += 2
     assert samples(scraped(door))["consent_defects_total", "RuntimeError"] == 2

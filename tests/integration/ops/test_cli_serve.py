@@ -110,6 +110,8 @@ def test_plans_are_listed_loaded_in_new_versions_and_shown(consent, tmp_path):
     assert consent("plans", "load", str(file)).stdout == "new-plan\t2\tnew\n"
     assert "price\t8 元/月\n" in consent("plans", "show", "new-plan").stdout
     assert consent("plans", "show", "no-plan").stderr.startswith("consent: no such plan")
+    assert consent("plans", "withdraw", "new-plan").stdout.splitlines()[-1] == "sale\twithdrawn"
+    assert consent("plans", "withdraw", "no-plan").stderr.startswith("consent: no such plan")
     file.write_text(
         file.read_text("utf-8").replace("8 元", "7 元")
         + file.read_text("utf-8").replace("new-plan", "long").replace("c,", "限" * 290 + ","),
