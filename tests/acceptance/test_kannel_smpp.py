@@ -70,7 +70,7 @@ def test_one_part_that_never_arrives_ends_the_order_and_the_timeline_says_which_
 def test_a_part_that_the_smsc_refuses_ends_the_order(kannel):
     order = asked(kannel, "121", n2=Fate(status=REFUSED))
     kannel.wait_for_event(order, "confirmation_failed")
-    assert (2, "failed", "refused by the SMSC") in reports(kannel, order)
+    assert (2, "failed", "refused by the SMSC (0x45: submit failed)") in reports(kannel, order)
 
 
 def test_a_part_that_the_smsc_lost_sight_of_ends_nothing(kannel):

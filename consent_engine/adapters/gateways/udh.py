@@ -27,12 +27,26 @@ STATS = {
     "UNDELIV": "undeliverable",
     "REJECTD": "rejected by the SMSC",
 }
+REFUSALS = {
+    0x08: "system error",
+    0x0A: "invalid source address",
+    0x0B: "invalid destination address",
+    0x14: "its queue is full",
+    0x45: "submit failed",
+    0x58: "throttled",
+}
+"""What an SMSC answers to one that it does not take: command_status, SMPP 3.4, 5.1.3."""
+_NACK = re.compile(r"NACK/0x([0-9a-f]{8})/")
 _STAT = re.compile(r"\bstat:([A-Z]{4,8})\b")
 _ERR = re.compile(r"\berr:([0-9A-Za-z]{1,4})\b")
 
 
 def receipt(said: str) -> tuple[str, str]:
     """The state that a receipt names ('' for none), and for people why it failed. The rest of it may quote the SMS."""
+    if nack := _NACK.match(said):
+        status = int(nack[1], 16)
+        name = REFUSALS.get(status, "")
+        return "", f"refused by the SMSC (0x{status:02x}{name and f': {name}'})"
     told = said.partition("text:")[0]
     stat, err = _STAT.search(told), _ERR.search(told)
     if stat is None or stat[1] not in {UNKNOWN, *STATS}:
