@@ -205,7 +205,7 @@ def today(town):
 
 
 def test_another_order_under_an_archived_id_is_never_written_over_it(small):
-    old = small.archived(key="mine", answer="不同意", plan="data-pack-10gb")  # declined: the other plan may be offered
+    old = small.archived(key="mine", answer="不同意")
     with broken(small.archive):  # the key is used again, for another call, while nobody can say that it was
         wanted = today(small).model_copy(update={"msisdn": NUMBER, "plan": "data-pack-10gb"})
         new = small.engine.place(Placing("desk", "mine", wanted)).order
