@@ -26,16 +26,18 @@ PINNED = ("redis", "hiredis", "rq", "transitions")
 """What the promises were tried with: another version may behave otherwise where no test of ours looks."""
 
 
-def versions() -> Iterator[Finding]:
-    """Python, and what this release was made for."""
+def versions(
+    bounds: Callable[[str], list[str] | None] = requires, there_is: Callable[[str], str] = version
+) -> Iterator[Finding]:
+    """Python, and what this release was made for. bounds: of a distribution · there_is: the version of another."""
     yield good(f"Python {sys.version.split()[0]}")
     try:
-        wanted = requires("consent-engine") or []
+        wanted = bounds("consent-engine") or []
     except PackageNotFoundError:  # run from its source
         return
     for name in PINNED:
         rule = next((row for row in wanted if re.match(rf"{name}\b(?!-)", row)), "")
-        there = version(name)
+        there = there_is(name)
         if not fits(there, rule.removeprefix(name)):
             yield bad(f"{name} {there} is not {rule}", f"pip install --constraint constraints.txt '{rule}'")
         else:

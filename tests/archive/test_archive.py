@@ -91,7 +91,7 @@ def test_another_request_under_a_key_of_long_ago_is_a_conflict(town, number):
     assert town.names("order:") == []
 
 
-def test_a_batch_of_new_orders_asks_the_archive_once(small, monkeypatch):
+def test_a_batch_of_new_orders_asks_the_archive_once(small):
     asked = []
     recall = small.archive.recall
     small.archive.recall = lambda keys: asked.append(len(keys)) or recall(keys)

@@ -61,7 +61,7 @@ POINTS = [(when, what) for what in ("whole", "keep", "retire", "forget") for whe
 
 
 @pytest.mark.parametrize("point", POINTS, ids=" ".join)
-def test_who_dies_while_archiving_leaves_every_order_whole_and_the_repeat_ends_it(town, point, monkeypatch):
+def test_who_dies_while_archiving_leaves_every_order_whole_and_the_repeat_ends_it(town, point):
     orders = [town.settled(msisdn=number) for number in SOME[:3]]
     town.clock.forward(hours=LONG)
     engine = town.another(dying(town, point))
@@ -75,10 +75,10 @@ def test_who_dies_while_archiving_leaves_every_order_whole_and_the_repeat_ends_i
             raise Died
         return done
 
-    monkeypatch.setattr(town.archive, "keep", kept)
+    town.archive.keep = kept
     with pytest.raises(Died):
         run(town, engine)
-    monkeypatch.undo()
+    town.archive.keep = keep
     everywhere(town, orders)
     town.clock.forward(seconds=61)  # its leases are over
     town.run(Lane.TIMER)
@@ -260,7 +260,7 @@ def test_another_archive_than_the_one_the_orders_are_in_is_not_used(small, tmp_p
     other.close()
 
 
-def test_one_order_the_archive_cannot_write_does_not_keep_the_others(small, monkeypatch):
+def test_one_order_the_archive_cannot_write_does_not_keep_the_others(small):
     orders = [small.settled(msisdn=number) for number in SOME[:3]]
     small.clock.forward(hours=LONG)
     write = small.archive._write  # noqa: SLF001
@@ -270,12 +270,12 @@ def test_one_order_the_archive_cannot_write_does_not_keep_the_others(small, monk
             raise ValueError("a row that cannot be written")
         return write(connection, rows, offers)
 
-    monkeypatch.setattr(small.archive, "_write", poisoned)
+    small.archive._write = poisoned  # noqa: SLF001 - what a database does, no caller can
     small.run(Lane.TIMER)
     assert list(small.live([order.id for order in orders])) == [orders[1].id]
     [stuck] = small.engine.stuck()
     assert stuck.id == orders[1].id
-    monkeypatch.undo()
+    small.archive._write = write  # noqa: SLF001
     small.engine.retry(orders[1].id, "ops")
     small.run(Lane.TIMER)
     assert not small.live([order.id for order in orders])

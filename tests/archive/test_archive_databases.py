@@ -170,7 +170,7 @@ def test_a_postgres_that_is_frozen_keeps_nobody_for_ever(alone):
     archive.close()
 
 
-def test_a_postgres_that_restarts_in_the_middle_of_a_move_costs_nothing(alone, monkeypatch):
+def test_a_postgres_that_restarts_in_the_middle_of_a_move_costs_nothing(alone):
     with town_on(alone.url) as town:
         orders = [town.settled(msisdn=parse(f"1380013{n:04}")) for n in range(60)]
         town.clock.forward(hours=LONG)
@@ -186,7 +186,7 @@ def test_a_postgres_that_restarts_in_the_middle_of_a_move_costs_nothing(alone, m
                     return done
             return write(connection, rows, offers)
 
-        monkeypatch.setattr(town.archive, "_write", restarted)
+        town.archive._write = restarted  # noqa: SLF001
         for _ in range(4):
             everywhere(town, orders)
             town.move(hours=1)
