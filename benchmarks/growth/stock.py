@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks.engine import rates as bench
 from benchmarks.growth import restart
 from consent_engine.adapters.redis.client import Calls, Wire, connect
+from consent_engine.adapters.redis.codec import SEAL, Offers, order_of
 from consent_engine.adapters.redis.keys import DAY_MS, Cell
 from consent_engine.config.settings import Settings
 from consent_engine.domain.canonical_json import compact
@@ -28,6 +29,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import keyed, line_id, order_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.event import chain
+from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Reply
 from consent_engine.engine.engine import Engine
 from consent_engine.wiring import Installation, installation
@@ -85,7 +87,7 @@ def original(engine: Engine, found: Installation, n: int) -> Original:
     )  # fmt: skip
     client.close()
     engine.cancel(order.id, DESK, "copied")  # it is not one of those that wait
-    if set(fields) != {"v", "state", "head", "doc", "who", "line", "e1", "reply_by", timer} or timer not in {
+    if set(fields) != {"v", "state", "head", "mac", "doc", "who", "line", "e1", "reply_by", timer} or timer not in {
         f"f:{WAKE_REMINDER}", f"f:{WAKE_WINDOW}",
     }:  # fmt: skip
         sys.exit("an order that waits looks different than this program knows: it would copy half of it")
@@ -99,6 +101,7 @@ class Copies:
         self._secret, self._of, self._cell = found.secret, of, Cell()
         self._client = connect(found.redis_url)
         self._wire = Wire(self._client, proves=False, replicas=0)
+        self._offers, self._seal = Offers(self._wire, self._cell), Seal(found.secret)
 
     def make(self, first: int, count: int, due: int | None = None, span: int = 0) -> dict[str, str]:
         """Copies for so many subscribers; id -> head as it was when placed. Says how far it is.
@@ -141,6 +144,7 @@ class Copies:
         e1 = compact([trigger, asked_at, op, ref, by, {**detail, "window": reply_by - asked_at}, person])
         own = {"doc": doc, "who": who, "line": line, "e1": e1, "reply_by": str(reply_by)}
         fields = of.fields | own | {"head": chain("", [doc, e1])}
+        fields[SEAL] = self._seal.of(order_of(dict(fields), self._offers))
         entry = {name.replace(of.id, order): value for name, value in of.line.items()} | {"msisdn": msisdn}
         key = cell.reservation(keyed(self._secret, "key", DESK, f"key-{n}"))
         calls.plain("HSET", cell.order(order), *flat(fields.items()))
