@@ -219,7 +219,7 @@ def opaque(ref: str) -> str:
 
 
 def required(prefix: str, raw: Mapping[str, str], key: str) -> str:
-    """A setting that must be there."""
+    """A setting that must be there. Raises SettingsError where it is not."""
     value = raw.get(key, "").strip()
     if not value:
         raise SettingsError(f"{prefix}{key} is missing")
@@ -227,7 +227,7 @@ def required(prefix: str, raw: Mapping[str, str], key: str) -> str:
 
 
 def endpoint(prefix: str, raw: Mapping[str, str]) -> str:
-    """The setting URL: absolute, http or https."""
+    """The setting URL: absolute, http or https. Raises SettingsError for anything else."""
     value = required(prefix, raw, "URL")
     try:
         url = URL(value)
@@ -240,7 +240,7 @@ def endpoint(prefix: str, raw: Mapping[str, str]) -> str:
 
 
 def flag(prefix: str, raw: Mapping[str, str], key: str) -> bool:
-    """A setting that is true or false; false when it is not there."""
+    """A setting that is true or false; false when it is not there. Raises SettingsError for another word."""
     value = raw.get(key, "").strip().lower() or "false"
     if value not in {"true", "false"}:
         raise SettingsError(f"{prefix}{key} must be true or false")

@@ -14,7 +14,9 @@ DATA = ("appendonlydir", ARCHIVE_FILE)
 
 
 def private_folder(path: Path) -> Path:
-    """Make `path` ours alone (0700), and return it absolute. A folder that holds other things is left as it is."""
+    """Make `path` ours alone (0700), and return it absolute. A folder that holds other things is left as it is. Raises
+    SettingsError where that cannot be done.
+    """
     path = path.absolute()
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)

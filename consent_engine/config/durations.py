@@ -44,7 +44,7 @@ def millis(length: timedelta) -> int:
 
 
 def quiet_span(text: str) -> tuple[int, int] | None:
-    """Quiet hours as minutes of the UTC day, from and to."""
+    """Quiet hours as minutes of the UTC day, from and to. Raises ValueError for anything else."""
     if text == "off":
         return None
     match = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d) ([A-Za-z_+/0-9-]+)", text)

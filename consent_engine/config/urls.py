@@ -7,7 +7,7 @@ from consent_engine.config.redis_urls import CLUSTER, SENTINEL, ClusterAddress, 
 
 
 def split(url: str) -> SplitResult:
-    """Its parts, when it is an address at all."""
+    """Its parts, when it is an address at all. Raises ValueError when it is none."""
     try:
         parts = urlsplit(url)
         _ = parts.port  # read only here, and checked only when read
@@ -18,7 +18,7 @@ def split(url: str) -> SplitResult:
 
 
 def redis_url(url: str) -> str:
-    """Where a Redis is."""
+    """Where a Redis is. Raises ValueError for anything else."""
     scheme = url.partition("://")[0]
     for many, address in ((SENTINEL, SentinelAddress), (CLUSTER, ClusterAddress)):
         if url.startswith(many):
@@ -33,7 +33,7 @@ def redis_url(url: str) -> str:
 
 
 def public_url(url: str) -> str:
-    """Where people and gateways reach us."""
+    """Where people and gateways reach us. Raises ValueError for anything else."""
     parts = split(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("must be an address like https://consent.example.com")
@@ -41,7 +41,7 @@ def public_url(url: str) -> str:
 
 
 def metrics_addr(address: str) -> str:
-    """An address to listen at."""
+    """An address to listen at. Raises ValueError for anything else."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) <= 65_535:  # noqa: PLR2004 - the last port there is
         raise ValueError("must be HOST:PORT, like 127.0.0.1:9100")
@@ -49,7 +49,7 @@ def metrics_addr(address: str) -> str:
 
 
 def archive_url(url: str) -> str:
-    """Where the archive is."""
+    """Where the archive is. Raises ValueError for anything else."""
     if re.match(r"sqlite:///[^?]+$", url):
         return url
     if re.match(r"postgresql(\+psycopg)?://", url):

@@ -162,7 +162,9 @@ def _decided(line: Line, restriction: Restriction, decision: Decision, now: Mill
 
 
 def overdue(leased: Leased, carriers: Sequence[str]) -> Step[str]:
-    """A line's suspicions that are undecided after their day become refusals; the timer goes, or waits for the next."""
+    """A line's suspicions that are undecided after their day become refusals; the timer goes, or waits for the next.
+    Raises BrokenRecord for a timer without its line.
+    """
     line = leased.line
     if line is None:
         raise BrokenRecord("a timer without its record")

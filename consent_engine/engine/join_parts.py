@@ -40,7 +40,9 @@ def driven(store: Store, steps: Sequence[Step[Stored]]) -> list[Stored]:
 
 
 def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply, part: Part) -> Step[Stored]:
-    """Take a part of a reply in, proven. name: the reply that it is of · key: the part's own."""
+    """Take a part of a reply in, proven. name: the reply that it is of · key: the part's own. Raises StoreUnavailable
+    when too many others write to its line.
+    """
     for _ in range(MOST_RACES):
         loaded = yield from load(lines=[line_id])
         line = loaded.lines.get(line_id)

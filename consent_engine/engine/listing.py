@@ -134,7 +134,7 @@ def stuck_effects(lanes: Lanes, records: Records, most: int) -> list[StuckEffect
 
 
 def read_cursor(cursor: str) -> tuple[Millis, str] | None:
-    """Where a page ended."""
+    """Where a page ended. Raises Malformed for another text than a page gave."""
     if not cursor:
         return None
     at, dash, name = cursor.partition("-")

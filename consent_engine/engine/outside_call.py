@@ -17,7 +17,7 @@ from consent_engine.ports.targets import BSS, GATEWAY
 
 
 def pending_of(leased: Leased) -> Pending:
-    """The effect as it was leased."""
+    """The effect as it was leased. Raises BrokenRecord for one without its record."""
     record = leased.order or leased.line
     if record is None:
         raise BrokenRecord("an effect without its record")

@@ -23,7 +23,9 @@ log = logging.getLogger(__name__)
 
 
 def reading(leased: Leased, max_attempts: int) -> Step[int]:
-    """Read what a leased line has unread; the number of messages that were consumed by us."""
+    """Read what a leased line has unread; the number of messages that were consumed by us. Raises BrokenRecord for an
+    effect without its line.
+    """
     line = leased.line
     if line is None:
         raise BrokenRecord("a read without a line")

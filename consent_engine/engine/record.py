@@ -135,6 +135,8 @@ def recording(
 def activating_again(leased: Leased) -> Step[str]:
     """An activation that a restriction barred is tried again; where a refusal still bars it, and no message that
     refused is left to be read, the refusal ends the order.
+
+    Raises BrokenRecord for an effect without its order.
     """
     order = leased.order
     if order is None:
@@ -153,7 +155,9 @@ def activating_again(leased: Leased) -> Step[str]:
 
 
 def barring(leased: Leased) -> Step[str]:
-    """Record that an activation was not given to us, since restrictions bar it."""
+    """Record that an activation was not given to us, since restrictions bar it. Raises BrokenRecord for an effect
+    without its order.
+    """
     order = leased.order
     if order is None:
         raise BrokenRecord("an activation without an order")
@@ -188,7 +192,9 @@ def giving_back(leased: Leased, now: Millis) -> Step[None]:
 
 
 def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) -> Step[Pending | None]:
-    """Record how an SMS of the line's own ended: it goes, or waits for another try."""
+    """Record how an SMS of the line's own ended: it goes, or waits for another try. Raises BrokenRecord for an effect
+    without its line.
+    """
     line = leased.line
     if line is None:
         raise BrokenRecord("an effect without its record")
@@ -200,7 +206,8 @@ def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) ->
 
 
 def retrying(line_id: str) -> Step[None]:
-    """Do what is parked of a line's own now; raises NothingParked."""
+    """Do what is parked of a line's own now; raises NothingParked, and StoreUnavailable when too many others write to
+    this line."""
     for _ in range(MOST_RACES):
         loaded = yield from load(lines=[line_id])
         line = loaded.line(line_id)

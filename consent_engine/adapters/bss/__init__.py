@@ -17,7 +17,9 @@ _SPEC = re.compile(r"([a-z0-9_]+)(?::[a-z0-9]+(?:_[a-z0-9]+)*)?")
 
 
 def build(spec: str, settings_of: Callable[[str], Mapping[str, str]], call_timeout: timedelta) -> Bss:
-    """The BSS that `spec` names: a name, or `name:box` for another one of a kind, with settings of its own."""
+    """The BSS that `spec` names: a name, or `name:box` for another one of a kind, with settings of its own. Raises
+    SettingsError for an unknown name, or settings that will not do.
+    """
     match = _SPEC.fullmatch(spec)
     if match is None or match[1] not in BSS:
         raise SettingsError(f"unknown BSS; known: {', '.join(BSS)}, or NAME:BOX for another one of a kind")

@@ -57,7 +57,7 @@ class HttpBss:
 
 
 def build(name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Callable[[], float] = time.time) -> HttpBss:
-    """A BSS of this kind, from its own settings: URL, SECRET, CAN_ASK."""
+    """A BSS of this kind, from its own settings: URL, SECRET, CAN_ASK. Raises SettingsError."""
     prefix = f"CONSENT_BSS_{name.replace(':', '_').upper()}__"
     url = endpoint(prefix, raw)
     if "?" in url or "#" in url:

@@ -160,7 +160,9 @@ def prefix_of(name: str) -> str:
 
 
 def skew(prefix: str, raw: Mapping[str, str]) -> Millis:
-    """The setting SKEW, at most ten minutes: behind that, a yes to anything would answer everything."""
+    """The setting SKEW, at most ten minutes: behind that, a yes to anything would answer everything. Raises
+    SettingsError.
+    """
     try:
         allowed = millis(duration(raw["SKEW"])) if raw.get("SKEW") else SKEW_MS
     except ValueError as error:

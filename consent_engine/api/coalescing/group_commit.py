@@ -39,7 +39,7 @@ class Crew:
         self._asked = 0
 
     async def ask(self, work: Callable[[Engine], T]) -> T:
-        """Have `work` done in one of the threads."""
+        """Have `work` done in one of the threads. Raises StoreUnavailable when too many wait."""
         if self._asked >= MOST_ASKED:
             raise StoreUnavailable("too many requests wait: the same request again is safe")
         self._asked += 1

@@ -240,7 +240,7 @@ def read(form: type[Form], body: object, at: str = "", *, whole: str = "body") -
 
 
 def read_dials(body: list[object]) -> list[Dial]:
-    """A list of numbers, all that is wrong with any of them at once."""
+    """A list of numbers, all that is wrong with any of them at once. Raises Malformed."""
     if len(body) > MOST_DIALLED:
         raise Malformed([FieldError("body", "too_long", f"must have at most {MOST_DIALLED} items")])
     dials: list[Dial] = []

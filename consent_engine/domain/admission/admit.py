@@ -72,6 +72,9 @@ def admit(
     """The order as it begins, and the fields written once; raises the first rule that says no.
 
     open_texts: the questions of the line's open orders, whose figures the code of this one must not be
+
+    Raises, in the order of the rules: what the plan is refused for, DoNotCall or CoolingOff, DuplicateOrder,
+    ConfirmationTooLong.
     """
     request = placing.request
     plan = _plan(request, listed, now)

@@ -149,7 +149,7 @@ class Line(Struct, frozen=True):
 
     @classmethod
     def read(cls, line: str, fields: Mapping[str, str], now: Millis) -> "Line":
-        """A line from the fields of its record (none at all: a number never seen)."""
+        """A line from the fields of its record (none at all: a number never seen). Raises BrokenRecord."""
         entries, restrictions, effects, answered, aged = [], [], {}, {}, []
         try:
             for name, kept in fields.items():

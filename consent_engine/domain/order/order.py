@@ -149,7 +149,7 @@ class Order(Struct, frozen=True):
 
     @classmethod
     def read(cls, fields: Mapping[str, str]) -> "Order":
-        """An order from the fields of its record, and `offer`: the offer it names, as kept."""
+        """An order from the fields of its record, and `offer`: the offer it names, as kept. Raises BrokenRecord."""
         try:
             events, publics = _told(fields)
             doc, state = Doc.read(fields["doc"], fields.get("offer", "")), State(fields["state"])

@@ -82,7 +82,7 @@ def write(
     until: Millis = 0,
     edition: int = CURRENT_EDITION,
 ) -> str:
-    """Any text but the question.
+    """Any text but the question. Raises ValueError for the question.
 
     needs_code: a bare 是 would not be answer enough · active_from: as the BSS gave it · until: the instant that the
     text names, where it names one

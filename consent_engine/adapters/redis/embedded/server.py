@@ -97,7 +97,9 @@ class EmbeddedServer:
     def start(
         cls, folder: Path, durability: str, progress: Progress | None = None, binary: Path | None = None
     ) -> "EmbeddedServer":
-        """Own the server of `folder`, and start it. Waits a while for an owner who is about to leave."""
+        """Own the server of `folder`, and start it. Waits a while for an owner who is about to leave. Raises
+        SettingsError where that owner stays.
+        """
         folder = private_folder(folder)
         deadline = time.monotonic() + USERS_WAIT
         while (lock := lock_now(folder / "lock")) is None:
@@ -138,6 +140,8 @@ class EmbeddedServer:
         """Start it if it does not run (after a crash: same files, same address), and wait until it serves.
 
         It may fail, and be tried again: the folder stays ours until `stop`.
+
+        Raises RuntimeError once it was stopped, and SettingsError where its folder will not do.
         """
         if self.alive():
             return
@@ -221,7 +225,9 @@ class EmbeddedServer:
 
 
 def connect_or_start(folder: Path, durability: str, progress: Progress | None = None) -> EmbeddedServer | RunningServer:
-    """The server of `folder`: the one that runs, else one of our own for the moment. A context manager either way."""
+    """The server of `folder`: the one that runs, else one of our own for the moment. A context manager either way.
+    Raises SettingsError where one holds the folder and does not answer, or is less durable than asked.
+    """
     folder = private_folder(folder)
     began = time.monotonic()
     deadline = began + START_WAIT

@@ -137,6 +137,8 @@ def stay(source: Side) -> int:
     """Give a move up that was not finished: engines may start on the source again. The number of its cells.
 
     See first that it `rest`s: whoever moves it right now would open the target, too.
+
+    Raises SettingsError when none is under way.
     """
     meta = source.meta_now()
     if _BEFORE not in meta or meta.get("cells") == GONE:
