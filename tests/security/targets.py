@@ -23,8 +23,8 @@ RAW = {
     "URL": "http://127.0.0.1:1/", "SECRET": SECRET, "USERNAME": "engine", "PASSWORD": "p",
     "CALLBACK_URL": "http://127.0.0.1:8080",
 }  # fmt: skip
-HTTP_JSON = gateways.build("http_json", lambda _: RAW, timedelta(seconds=1))
-KANNEL = gateways.build("kannel", lambda _: RAW, timedelta(seconds=1))
+HTTP_JSON = gateways.build("http_json", lambda _: RAW, timedelta(seconds=1)).webhooks
+KANNEL = gateways.build("kannel", lambda _: RAW, timedelta(seconds=1)).webhooks
 PROOF = "Basic " + b64encode(f"kannel:{SECRET}".encode()).decode()
 
 

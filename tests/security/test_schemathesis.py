@@ -21,7 +21,8 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 DEEP = int(os.environ.get("TESTS_DEEP", "0"))
 WAIT = 180 + 60 * DEEP
 WEBHOOKS = "^/v1/gateways/"
-OPERATIONS = 26
+LEAST = 30
+"""Operations there are at least: what is told of none would be asked of none."""
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +118,8 @@ def test_no_route_answers_what_its_document_does_not_say(door, tmp_path, told, r
     with live(door.app) as url:
         said = asked(door, url, door.keys[role], tmp_path, *(depth(10) if role == Role.ADMIN else depth(2, "positive")))
     assert placed
-    assert said["operations"]["tested"] == OPERATIONS
+    described = sum(len(methods) for methods in document(door)["paths"].values())
+    assert said["operations"]["tested"] == described >= LEAST
     told[role.value] = said["test_cases"]["generated"]
     assert not door.app.state.front.defects
 
