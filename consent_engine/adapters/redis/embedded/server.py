@@ -97,9 +97,7 @@ class EmbeddedServer:
     def start(
         cls, folder: Path, durability: str, progress: Progress | None = None, binary: Path | None = None
     ) -> "EmbeddedServer":
-        """Own the server of `folder`, and start it. Waits a while for an owner who is about to leave. Raises
-        SettingsError where that owner stays.
-        """
+        """Own the server of `folder` and start it. Waits for an owner about to leave. Raises SettingsError."""
         folder = private_folder(folder)
         deadline = time.monotonic() + USERS_WAIT
         while (lock := lock_now(folder / "lock")) is None:
@@ -225,9 +223,7 @@ class EmbeddedServer:
 
 
 def connect_or_start(folder: Path, durability: str, progress: Progress | None = None) -> EmbeddedServer | RunningServer:
-    """The server of `folder`: the one that runs, else one of our own for the moment. A context manager either way.
-    Raises SettingsError where one holds the folder and does not answer, or is less durable than asked.
-    """
+    """The server of `folder`: the one that runs, else our own. A context manager. Raises SettingsError."""
     folder = private_folder(folder)
     began = time.monotonic()
     deadline = began + START_WAIT
