@@ -57,7 +57,7 @@ class RedisRecords(Records):
         answers = self._wire.send(calls, prove=prove, repeat=True)
         words = [answer[0] for answer in answers]
         if unknown := [n for n, word in enumerate(words) if word == "offer"]:
-            # Another server than the one we told it, or one that lost its last moments: say it again.
+            # The server lacks the offer (another one, or one that lost its last moments): send it again.
             self._offers.clear()
             again = self.commit([commits[n] for n in unknown], prove=prove)
             for n, word in zip(unknown, again, strict=True):

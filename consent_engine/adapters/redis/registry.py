@@ -120,7 +120,7 @@ class RedisRegistry(Registry):
         return bool(self._one("HSETNX", self._measures, name, at))
 
     def unmark(self, name: str) -> bool:
-        """Sent once: told again, the second would find it gone."""
+        """Sent once: a repeat would find the mark gone."""
         calls = Calls()
         calls.plain("HDEL", self._measures, name)
         [gone] = self._wire.send(calls)

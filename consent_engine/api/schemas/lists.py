@@ -24,7 +24,7 @@ class OrderList(View):
 
     @classmethod
     def of(cls, orders: Sequence[Order], cursor: str, *, whole: bool) -> "OrderList":
-        """As somebody may see them."""
+        """The orders as the caller may see them."""
         return cls(orders=[OrderView.of(order, whole=whole) for order in orders], cursor=cursor)
 
 
@@ -60,7 +60,7 @@ class RefusalList(View):
 
     @classmethod
     def of(cls, page: RefusalsPage, *, whole: bool) -> "RefusalList":
-        """As somebody may see them."""
+        """The orders as the caller may see them."""
         return cls(refusals=[RefusalRow.of(*row, whole=whole) for row in page.rows], cursor=to_address(page.cursor))
 
 
@@ -71,7 +71,7 @@ class Restrictions(View):
 
     @classmethod
     def of(cls, line: Line, *, whole: bool) -> "Restrictions":
-        """As somebody may see them."""
+        """The orders as the caller may see them."""
         rows = sorted(line.restrictions, key=lambda each: -each.since)
         return cls(refusals=[RefusalRow.of(line.msisdn, each, whole=whole) for each in rows])
 
