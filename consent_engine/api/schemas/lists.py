@@ -24,7 +24,7 @@ class OrderList(View):
 
     @classmethod
     def of(cls, orders: Sequence[Order], cursor: str, *, whole: bool) -> "OrderList":
-        """The orders as the caller may see them."""
+        """The list as the caller may see it."""
         return cls(orders=[OrderView.of(order, whole=whole) for order in orders], cursor=cursor)
 
 
@@ -60,7 +60,7 @@ class RefusalList(View):
 
     @classmethod
     def of(cls, page: RefusalsPage, *, whole: bool) -> "RefusalList":
-        """The orders as the caller may see them."""
+        """The list as the caller may see it."""
         return cls(refusals=[RefusalRow.of(*row, whole=whole) for row in page.rows], cursor=to_address(page.cursor))
 
 
@@ -71,7 +71,7 @@ class Restrictions(View):
 
     @classmethod
     def of(cls, line: Line, *, whole: bool) -> "Restrictions":
-        """The orders as the caller may see them."""
+        """The list as the caller may see it."""
         rows = sorted(line.restrictions, key=lambda each: -each.since)
         return cls(refusals=[RefusalRow.of(line.msisdn, each, whole=whole) for each in rows])
 
