@@ -117,6 +117,8 @@ class Settings(BaseModel):
     )
     resend_max: int = Field(3, ge=0, le=100)
     cool_off: Annotated[timedelta | None, BeforeValidator(_or_ever), Field(gt=timedelta(0))] = None
+    permits: Literal["checked", "required"] = "checked"
+    permit_lasts: Annotated[Duration, Field(le=timedelta(days=1))] = timedelta(minutes=15)
     quiet_hours: Annotated[tuple[int, int] | None, BeforeValidator(quiet_span)] = None
     retry_base: Duration = timedelta(seconds=2)
     retry_max: Duration = timedelta(minutes=10)

@@ -9,12 +9,12 @@ from typing import TypeVar
 from consent_engine.domain.admission.admit import Listed, Sale, Terms
 from consent_engine.domain.admission.lengths import limits
 from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.call.permit import Dial, Dialling
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import begun
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import Trigger, allows
-from consent_engine.domain.line.dialling import Dial, dial_of
 from consent_engine.domain.line.line import Line, line_id
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn, slot
@@ -233,7 +233,11 @@ class Engine:
         """Which of these may be dialled, in one look."""
         keys = [line_id(self._secret, msisdn) for msisdn, *_ in wanted]
         loaded = Loaded(*self.store.records.live(lines=list(dict.fromkeys(keys))))
-        return [dial_of(loaded.line(key), *about) for key, (_, *about) in zip(keys, wanted, strict=True)]
+        policy, lasts = self.terms.policy, self.terms.permit_lasts
+        return [
+            Dialling.at(loaded.now, carrier, plan, policy, lasts).dial(loaded.line(key).restrictions)
+            for key, (_, carrier, plan) in zip(keys, wanted, strict=True)
+        ]
 
     def stuck(self, most: int = MOST_STUCK) -> list[listing.StuckEffect]:
         """What waits for a person."""

@@ -50,6 +50,7 @@ def test_nothing_set_means_the_embedded_server_and_the_contracts_defaults():
     assert settings.routes() == {"mobile": "simulated", "telecom": "simulated", "unicom": "simulated"}
     assert settings.bss_name() == "simulated"
     assert settings.senders() == {"mobile": "10085", "telecom": "10001", "unicom": "10016"}
+    assert (settings.permits, settings.permit_lasts) == ("checked", timedelta(minutes=15))
     assert settings.warnings() == []
 
 
@@ -82,6 +83,8 @@ def test_anything_else_is_no_duration(text):
         ("IN_FLIGHT", "0"),
         ("CELLS", "2"),
         ("QUIET_HOURS", "22:00-08:00 Nowhere/City"),
+        ("PERMITS", "maybe"),
+        ("PERMIT_LASTS", "25h"),
         ("GATEWAY", "Twilio!"),
         ("SENDER_MOBILE", "+10085"),
         ("SENDER_TELECOM", "10085"),

@@ -223,7 +223,7 @@ class DialView(View):
     reason: str | None = Field(
         default=None,
         description="refused; suspected: a reply that may be a refusal waits for a person; marketing_free; "
-        "cool_off: the plan was declined before",
+        "cool_off: the plan was declined before; quiet_hours: nobody is called at this time of the day",
     )
     since: str | None = None
 

@@ -52,6 +52,8 @@ class Terms(Struct, frozen=True):
     """carriers whose gateway lets us append digits to our number"""
     segments: Mapping[str, int] = field(default_factory=dict)
     """carrier -> so many segments its gateway carries"""
+    permit_lasts: Millis = 15 * 60_000
+    """how long after it was given a permit to dial is good"""
 
     def carried(self, carrier: str) -> int:
         """How many segments of one text reach the subscribers of a carrier."""

@@ -45,6 +45,20 @@ class Policy(Struct, frozen=True):
             return 0
         return (at // 60_000 + (self.quiet_to - minute) % DAY_MINUTES) * 60_000
 
+    def quiet_since(self, at: Millis) -> Millis:
+        """When the quiet hours began that `at` lies in; 0 outside them."""
+        if not self.quiet_until(at):
+            return 0
+        minute = at // 60_000 % DAY_MINUTES
+        return (at // 60_000 - (minute - self.quiet_from) % DAY_MINUTES) * 60_000
+
+    def quiet_after(self, at: Millis) -> Millis:
+        """When the next quiet hours after `at` begin; 0 where there are none."""
+        if self.quiet_from in {-1, self.quiet_to}:
+            return 0
+        minutes = at // 60_000
+        return (minutes + 1 + (self.quiet_from - minutes - 1) % DAY_MINUTES) * 60_000
+
     def backoff(self, attempt: int, roll: float, after: int = 0) -> int:
         """Milliseconds until the next try after `attempt` (from 1): full jitter by `roll` (0..1), at least `after`."""
         ceiling = min(self.retry_max, self.retry_base * 2 ** min(max(attempt, 1) - 1, 20))

@@ -1,0 +1,1 @@
+"""A call: may it be made, and under which permit."""
