@@ -14,6 +14,7 @@ ConsentError
 ├── StoreUnavailable       the store cannot take it now           (HTTP 503)
 │   ├── NotDurable         taken, but not proven on disk          (HTTP 503)
 │   └── ArchiveUnavailable what is asked for may be in the archive, which cannot be asked now (HTTP 503)
+│       └── NotOurArchive  the archive that is named belongs to another installation, or the data to another archive
 ├── IllegalTransition      the lifecycle has no such step
 ├── BrokenRecord           a stored record that cannot be read
 └── SettingsError          a setting is wrong or missing: stops the start
@@ -183,6 +184,10 @@ class ArchiveUnavailable(StoreUnavailable):
     """The archive cannot be asked now, and what is asked for may be there. The same request again is safe."""
 
     code = "archive_unavailable"
+
+
+class NotOurArchive(ArchiveUnavailable):
+    """The archive that is named belongs to another installation, or these data to another archive: nobody waits."""
 
 
 class IllegalTransition(ConsentError):

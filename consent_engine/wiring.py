@@ -27,7 +27,7 @@ from consent_engine.domain.offer.plan import Plan, plan_from
 from consent_engine.domain.seal import Seal
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace
-from consent_engine.errors import FieldError, Malformed, SettingsError
+from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed, NotOurArchive, SettingsError
 from consent_engine.ports import Gateway, Outside, Registry, Store
 
 
@@ -90,7 +90,19 @@ def installation(
         # The bundled sample is a beginning, not a wish: only a file that somebody named may stop the start.
         if stocked or settings.plans is None:
             engine.catalogue.add_missing(plans_from(settings.plans), differing_stops=settings.plans is not None)
+        if stocked:
+            _archive_is_ours(engine)
         yield found
+
+
+def _archive_is_ours(engine: Engine) -> None:
+    """Stop the start where the archive is another installation's; one that cannot be asked is waited for later."""
+    try:
+        engine.store.ours()
+    except NotOurArchive as error:
+        raise SettingsError(f"CONSENT_ARCHIVE_URL: {error}") from error
+    except ArchiveUnavailable:
+        return
 
 
 @contextmanager

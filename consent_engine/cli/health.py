@@ -38,12 +38,16 @@ _EXPIRE = typer.Option("--expire", help="Delete what must not be kept any longer
 _ADOPT = typer.Option(
     "--adopt", help="The archive these data belonged to is lost for good: from now on they belong to the one named."
 )
+_FROM = typer.Option(
+    "--from", help="With --adopt: the installation that the archive belongs to, which is gone for good.", metavar="NAME"
+)
 _SPREAD = typer.Option(help="Over how long a large stock is moved, like 90s or 2h.")
 
 
 def archive(
     expire: Annotated[bool, _EXPIRE] = False,  # noqa: FBT002
     adopt: Annotated[bool, _ADOPT] = False,  # noqa: FBT002
+    instead_of: Annotated[str, _FROM] = "",
     spread: Annotated[str, _SPREAD] = "10m",
 ) -> None:
     """Ask settled orders from before there was an archive to move there; workers move them."""
@@ -57,10 +61,12 @@ def archive(
         raise typer.BadParameter("a duration like 90s or 2h", param_hint="--spread") from None
     if expire and adopt:
         raise typer.BadParameter("one thing at a time", param_hint="--adopt")
+    if instead_of and not adopt:
+        raise typer.BadParameter("goes with --adopt", param_hint="--from")
     slowly = _Slowly()
     with opened() as engine:
         if adopt:
-            record([("these data belong to the archive", engine.archive.adopt())])
+            record([("these data belong to the archive", engine.archive.adopt(instead_of))])
         elif expire:
             done = engine.archive.expire(
                 lambda sofar: slowly.tell(f"so far: person parts {sofar.persons:,}, orders {sofar.orders:,}")

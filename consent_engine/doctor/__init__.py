@@ -218,7 +218,8 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
     with closing(SqlArchive(patient.settings.archive_address())) as archive:
         try:
             known = archive.check()
-            bound = patient.first.meta().get("archive", archive.id())
+            meta, owner = patient.first.meta(), archive.owner()
+            bound = meta.get("archive", archive.id())
         except ArchiveUnavailable as error:
             yield bad(
                 f"{error}: settled orders wait, nothing is lost",
@@ -229,6 +230,13 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
             yield bad(
                 "the archive is another one than the one these data belong to",
                 "set CONSENT_ARCHIVE_URL right; is theirs lost for good: consent archive --adopt",
+            )
+            return
+        if owner and owner != meta.get("installation"):
+            yield bad(
+                f"the archive belongs to another installation ({owner})",
+                "give each one of its own: CONSENT_ARCHIVE_URL. Are the data on Redis lost, restore them; is that "
+                f"installation gone for good: consent archive --adopt --from {owner}",
             )
             return
         more = " or more" if known == MOST_COUNTED else ""

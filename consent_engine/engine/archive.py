@@ -34,6 +34,7 @@ from consent_engine.ports import (
     StoreClock,
     Word,
 )
+from consent_engine.ports.store import claim
 
 log = logging.getLogger(__name__)
 BATCH = 200
@@ -211,22 +212,25 @@ class Upkeep:
     def expire(self, tell: Callable[[Expired], None] = lambda _: None) -> Expired:
         """Delete what must not be kept any longer. tell: how far it is. Raises ArchiveUnavailable."""
         total = Expired()
-        while self._store.archive is not None:
-            done = self._store.archive.expire(self._clock.now(), EXPIRE_PIECE)
+        while (archive := self._store.ours()) is not None:
+            done = archive.expire(self._clock.now(), EXPIRE_PIECE)
             total = Expired(total.persons + done.persons, total.orders + done.orders)
             if not (done.persons or done.orders):
                 break
             tell(total)
         return total
 
-    def adopt(self) -> str:
-        """Make the data belong to the archive that is there, whichever was theirs before; its id.
+    def adopt(self, instead_of: str = "") -> str:
+        """Make the data belong to the archive that is there, whichever was theirs before, and it to them; its id.
 
-        What only the former one had is not found any more. Raises ArchiveUnavailable.
+        What only the former one had is not found any more. instead_of: the installation that it belongs to, which is
+        gone for good. Raises NotOurArchive when it is another's, and ArchiveUnavailable.
         """
-        if self._store.archive is None:
+        archive, data = self._store.archive, self._store.retirement
+        if archive is None:
             raise ArchiveUnavailable("there is no archive")
-        return self._store.retirement.bind_archive(self._store.archive.id(), anew=True)
+        claim(archive, data, known=True, instead_of=instead_of)
+        return data.bind_archive(archive.id(), anew=True)
 
     def move_settled(self, spread_s: float, tell: Callable[[Asked], None] = lambda _: None) -> Asked:
         """Ask settled orders from before there was an archive to move there. tell: how far it is."""

@@ -58,6 +58,15 @@ class Archive(Protocol):
     def id(self) -> str:
         """The archive's own name, made with it: two archives never share one."""
 
+    def claim(self, installation: str, *, known: bool, instead_of: str = "") -> str:
+        """Whose archive this is, by the name of an installation; this one's from now on, if it was nobody's.
+
+        What keeps or deletes orders here is refused from then on where the archive has become another's.
+        known: that installation's data name this archive as theirs. One that is nobody's and has orders all the same
+        (an earlier release told nobody) is given to such only: else the answer is "". instead_of: take it over from
+        this installation, which is gone.
+        """
+
     def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
         """Keep orders, as `Retirement.whole` gives them, in one transaction; a repeat changes nothing.
 
@@ -98,6 +107,12 @@ class Retirement(Protocol):
 
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
         """Let lines go, whose effects WAKE_LINE are held by these tokens, each if nothing stands on it."""
+
+    def installation(self) -> str:
+        """The name of these data, made when it is first asked for, durably; a move takes it along."""
+
+    def archive_bound(self) -> str:
+        """The id of the archive these data belong to; "" when they belong to none yet."""
 
     def bind_archive(self, archive: str, *, anew: bool = False) -> str:
         """The id of the archive these data belong to; this one, when they belonged to none. anew: this one, durably."""

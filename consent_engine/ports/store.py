@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from consent_engine.errors import ArchiveUnavailable
+from consent_engine.errors import NotOurArchive
 from consent_engine.ports.archive import Archive, Retirement
 from consent_engine.ports.inbox import Inbox
 from consent_engine.ports.lanes import Lanes
@@ -30,15 +30,31 @@ class Store:
     _bound: bool = field(default=False, repr=False)
 
     def ours(self) -> Archive | None:
-        """The archive, once it is known to be the one that these data belong to: the first one becomes it.
+        """The archive, once both sides say that they belong to each other: the first one becomes it.
 
-        Raises ArchiveUnavailable when they belong to another one, or it cannot be asked.
+        Raises NotOurArchive when the data belong to another one, or it belongs to others, and ArchiveUnavailable when
+        it cannot be asked.
         """
         if self.archive is not None and not self._bound:
-            archive = self.archive.id()
-            if self.retirement.bind_archive(archive) != archive:
-                raise ArchiveUnavailable(
+            archive, bound = self.archive.id(), self.retirement.archive_bound()
+            if bound in {"", archive}:
+                claim(self.archive, self.retirement, known=bool(bound))  # first: refused, the data are not bound to it
+                bound = self.retirement.bind_archive(archive)
+            if bound != archive:
+                raise NotOurArchive(
                     "this is another archive than the one these data belong to: see CONSENT_ARCHIVE_URL"
                 )
             self._bound = True
         return self.archive
+
+
+def claim(archive: Archive, data: Retirement, *, known: bool, instead_of: str = "") -> None:
+    """Have an archive belong to an installation's data (`Archive.claim`). Raises NotOurArchive when it is another's."""
+    installation = data.installation()
+    owner = archive.claim(installation, known=known, instead_of=instead_of)
+    if owner != installation:
+        raise NotOurArchive(
+            f"this archive belongs to another installation ({owner or 'of an earlier release'}): give each one of its "
+            "own (CONSENT_ARCHIVE_URL). Have the data on Redis been lost, restore them; is that installation gone for "
+            f"good: consent archive --adopt{f' --from {owner}' if owner else ''}"
+        )

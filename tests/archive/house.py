@@ -105,11 +105,12 @@ def everywhere(town, orders):
 
 
 def emptied(archive: SqlArchive) -> SqlArchive:
-    """Nothing in it, its id stays."""
+    """Nothing in it, and nobody's; its id stays."""
     archive.check()
     with archive._engine.begin() as connection:  # noqa: SLF001
         connection.execute(text("DELETE FROM archived_orders"))
         connection.execute(text("DELETE FROM archived_offers"))
+        connection.execute(text("DELETE FROM archive_meta WHERE name = 'installation'"))
     return archive
 
 

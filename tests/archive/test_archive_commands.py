@@ -69,6 +69,7 @@ def test_nothing_is_deleted_that_must_be_kept(real, consent):
     [
         (("--spread", "soon"), "a duration like"),
         (("--expire", "--adopt"), "one thing at a time"),
+        (("--from", "somebody"), "goes with --adopt"),
         (("--expire",), "the archive cannot be reached"),
         (("--adopt",), "the archive cannot be reached"),
     ],
@@ -93,6 +94,20 @@ def test_data_whose_archive_is_lost_are_given_to_another_one_on_purpose_only(rea
     assert json.loads(out) == {"these data belong to the archive": real.client.hget("ce:meta", "archive")}
     assert "no such order" in consent("show", order.id)[2]
     assert "the archive answers: 0 orders" in consent("doctor", "--brief")[1]
+
+
+def test_an_archive_of_an_installation_that_is_gone_is_taken_over_by_its_name(real, consent):
+    order = real.archived()
+    theirs = real.client.hget("ce:meta", "installation")
+    real.client.hdel("ce:meta", "installation", "archive")
+    status, out, _ = consent("doctor", "--brief")
+    assert status == 1
+    assert f"the archive belongs to another installation ({theirs})" in out
+    assert f"--adopt --from {theirs}" in out
+    assert consent("archive", "--adopt")[0] != 0
+    assert consent("archive", "--adopt", "--from", theirs)[0] == 0
+    assert order.id in consent("show", order.id)[1]
+    assert "the archive answers: 1 orders" in consent("doctor", "--brief")[1]
 
 
 def test_a_copy_made_as_the_operations_page_says_holds_what_is_not_in_the_file_yet(small, tmp_path):

@@ -29,7 +29,8 @@ all others with cell 0):
     ce:measures           hash    what workers measured of outside calls, in counts; outside|<to>|<name>|<what>:
                                   how that gateway or BSS is (engine/outside_health.py)
     ce:meta               hash    schema, cells, secret (a check value), sealed (since when each order has a seal),
-                                  catalogue (raised by every change)
+                                  catalogue (raised by every change), installation (the name of these data),
+                                  archive (the id of theirs)
 """
 
 from datetime import UTC, datetime

@@ -1,6 +1,7 @@
 """How orders leave one cell of Redis for the archive."""
 
 import logging
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -47,6 +48,17 @@ class RedisRetirement(Retirement):
             keys = [self._cell.line(line), self._cell.inbox(line), self._cell.due[Lane.TIMER]]
             calls.script("retire_line", keys, [line, WAKE_LINE, token, now - STRANGER_MS, STRANGER_MS])
         return [Aged(word) for word in self._wire.send(calls, repeat=True)]
+
+    def installation(self) -> str:
+        meta = f"{self._cell.shared}meta"
+        [name] = self._wire.ask(("HGET", meta, "installation"))
+        if not name:
+            fresh = ("HSETNX", meta, "installation", uuid.uuid4().hex)
+            name = self._wire.ask(fresh, ("HGET", meta, "installation"), prove=True)[1]
+        return str(name)
+
+    def archive_bound(self) -> str:
+        return str(self._wire.ask(("HGET", f"{self._cell.shared}meta", "archive"))[0] or "")
 
     def bind_archive(self, archive: str, *, anew: bool = False) -> str:
         meta, write = f"{self._cell.shared}meta", "HSET" if anew else "HSETNX"

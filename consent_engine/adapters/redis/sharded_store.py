@@ -202,6 +202,12 @@ class ShardedRetirement(Retirement):
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
         return self._cells.each(lines, lambda each: each[0], lambda cell, some: cell.retirement.age(some, now))
 
+    def installation(self) -> str:
+        return self._cells.stores[0].retirement.installation()
+
+    def archive_bound(self) -> str:
+        return self._cells.stores[0].retirement.archive_bound()
+
     def bind_archive(self, archive: str, *, anew: bool = False) -> str:
         return self._cells.stores[0].retirement.bind_archive(archive, anew=anew)
 

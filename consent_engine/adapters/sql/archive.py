@@ -24,7 +24,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.retention import Evidence, Retention
 from consent_engine.domain.seal import Seal
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NotOurArchive
 from consent_engine.ports.archive import Archive, Expired
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,9 @@ MOST_COUNTED = 100_000
 """More than so many are not counted: a look must not take as long as the archive is large."""
 MAKING = 0x434F4E53
 """The lock under which the tables are made: any number, ours."""
+
+OWNER = "installation"
+"""Whose it is: a row of its meta."""
 
 _OF_THE_ROW = (DataError, IntegrityError)
 """The row's trouble. Whatever else goes wrong is the database's: it waits, and no order is given up for it."""
@@ -51,6 +54,7 @@ class SqlArchive(Archive):
         weakref.finalize(self, self._engine.dispose)  # whoever forgets to close leaves no connection behind
         self._making = threading.Lock()
         self._id = ""
+        self._owner = ""
         self._pause = Pause()
 
     def close(self) -> None:
@@ -107,6 +111,30 @@ class SqlArchive(Archive):
                 pass
         return self._id
 
+    def owner(self) -> str:
+        """The installation it belongs to; "" for nobody's. Raises ArchiveUnavailable."""
+        with self._asking(anew=True) as connection:
+            return _said(connection).get(OWNER, "")
+
+    def claim(self, installation: str, *, known: bool, instead_of: str = "") -> str:
+        with self._asking() as connection:
+            owner = _said(connection).get(OWNER, "")
+            if not owner and not known and connection.execute(select(ORDERS.c.id).limit(1)).first() is not None:
+                return ""
+            if not owner:
+                ours = {"name": OWNER, "value": installation}
+                connection.execute(self._insert(META).values(ours).on_conflict_do_nothing())
+            elif owner == instead_of:
+                stands = (META.c.name == OWNER, META.c.value == owner)
+                connection.execute(update(META).where(*stands).values(value=installation))
+            self._owner = _said(connection).get(OWNER, "")
+        return self._owner
+
+    def _ours(self, connection: Connection) -> None:
+        """Before what was written is committed: it may have been given to others since we began."""
+        if _said(connection).get(OWNER, "") != self._owner:
+            raise NotOurArchive("this archive was given to another installation meanwhile: see consent doctor")
+
     def check(self, most: int = MOST_COUNTED) -> int:
         """How many orders are there, up to `most`, asked now, whatever was a moment ago.
 
@@ -134,7 +162,9 @@ class SqlArchive(Archive):
         """All rows in one transaction; when one of them cannot be written, each in its own."""
         try:
             with self._asking() as connection:
-                return self._write(connection, rows, offers)
+                stood = self._write(connection, rows, offers)
+                self._ours(connection)
+                return stood
         except (*_OF_THE_ROW, ValueError, OverflowError):
             if len(rows) == 1:
                 return set()
@@ -208,6 +238,7 @@ class SqlArchive(Archive):
                 late = ORDERS.c.evidence == kind.value, ORDERS.c.settled_at < rule.persons_before(kind, now)
                 told = select(ORDERS.c.id).where(*late, ORDERS.c.person.is_not(None)).limit(most)
                 persons += connection.execute(update(ORDERS).where(ORDERS.c.id.in_(told)).values(person=None)).rowcount
+            self._ours(connection)
             return Expired(persons, orders)
 
 
