@@ -14,7 +14,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import sound
-from consent_engine.ports import Archive, Commit, LineChange, OrderChange, Owner, Store, Word
+from consent_engine.ports import Archive, Change, Commit, LineChange, OrderChange, Owner, Store, Word
 from consent_engine.ports.survey import Survey
 
 PIECE = 200
@@ -221,14 +221,14 @@ class Looker:
     def _put_back(self, order: Order | None, line: Line | None, *puts: Put) -> None:
         """As any change is saved: if the record is still as it was read, else not at all. Nothing but a due is new."""
         if order is not None:
-            whose, commit = order.id, Commit("", order=OrderChange(order, order.version, order.state, {}, puts))
+            change: Change = OrderChange(order, order.version, order.state, {}, puts)
         elif line is not None:
-            whose, commit = line.id, Commit("", line=LineChange(line.id, line.version, put=puts))
+            change = LineChange(line.id, line.version, put=puts)
         else:
             return
-        [word] = self.store.records.commit([commit], prove=True)
-        if word is Word.OK:
-            self.mended += [f"{whose} {put.effect}" for put in puts]
+        [saved] = self.store.records.commit([Commit("", (change,))], prove=True)
+        if saved.word is Word.OK:
+            self.mended += [f"{change.id} {put.effect}" for put in puts]
 
 
 def day_of(at: Millis) -> str:

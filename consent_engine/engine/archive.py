@@ -24,11 +24,9 @@ from consent_engine.ports import (
     Archive,
     Commit,
     Expired,
-    Held,
     Leased,
     Left,
     OrderChange,
-    Owner,
     Retiring,
     Store,
     StoreClock,
@@ -153,8 +151,7 @@ class Archiver:
         why = "the archive does not take it: another order stands there under this id, or it cannot be written"
         stuck = replace(order.effects[WAKE_ARCHIVE], leased_at=0, parked=1, why=why)
         change = OrderChange(order, order.version, order.state, {}, (Put(WAKE_ARCHIVE, PARKED, stuck),))
-        held = Held(Owner.ORDER, WAKE_ARCHIVE, leased.token)
-        if self._store.records.commit([Commit("", change, held=held)])[0] is Word.OK:
+        if self._store.records.commit([Commit("", (change,), leased.held)])[0].word is Word.OK:
             self._told("parked", 1)
 
     async def _expire(self, archive: Archive, now: Millis) -> None:
@@ -197,9 +194,9 @@ def ask_to_move(store: Store, ids: Sequence[str], spread: Callable[[], int] = la
     for order in todo:
         put = archiving(order)
         put = Put(put.effect, max(put.due, now + spread()), Pending())
-        commits.append(Commit("", OrderChange(order, order.version, order.state, {}, (put,))))
-    words = store.records.commit(commits, prove=True) if commits else []
-    return Asked(len(orders), sum(word is Word.OK for word in words))
+        commits.append(Commit("", (OrderChange(order, order.version, order.state, {}, (put,)),)))
+    saved = store.records.commit(commits, prove=True) if commits else []
+    return Asked(len(orders), sum(each.word is Word.OK for each in saved))
 
 
 class Upkeep:

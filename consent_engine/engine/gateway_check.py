@@ -64,8 +64,9 @@ def checking(line_id: str, msisdn: Msisdn, carrier: str) -> Step[Check]:
         if not line.version:
             put = (*put, Put(WAKE_LINE, loaded.now + STRANGER_MS, FRESH))
         fields = {"msisdn": msisdn, "seen": str(max(line.seen, loaded.now)), check.field: SmsReports(loaded.now).kept()}
-        word = yield from save(Commit("", line=LineChange(line_id, line.version, fields, put), wakes=wakes), prove=True)
-        if word is Word.OK:
+        change = LineChange(line_id, line.version, fields, put)
+        saved = yield from save(Commit("", (change,), wakes=wakes), prove=True)
+        if saved.word is Word.OK:
             return check
     raise StoreUnavailable("too many others write to this line: the same again is safe")
 
@@ -73,7 +74,7 @@ def checking(line_id: str, msisdn: Msisdn, carrier: str) -> Step[Check]:
 def forgetting(check: Check) -> Step[None]:
     """Leave nothing of it: what was not handed over is not sent any more."""
     change = LineChange(check.line, fields={check.field: ""}, drop=((check.effect, Drop.ANYWAY),))
-    yield from save(Commit("", line=change))
+    yield from save(Commit("", (change,)))
 
 
 def standing(records: Records, check: Check) -> Standing:

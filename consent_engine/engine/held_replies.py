@@ -16,7 +16,7 @@ from consent_engine.domain.msisdn import contains_number, hidden
 from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.round_trips import Step, load, post, save
 from consent_engine.errors import BrokenRecord, FieldError, Malformed
-from consent_engine.ports import Commit, Held, Leased, LineChange, Owner, Posted, Standing, Word
+from consent_engine.ports import Commit, Leased, LineChange, Posted, Standing, Word
 
 BY_ENGINE = "engine"
 PAGE, MOST_GROUPED = 500, 5_000
@@ -172,7 +172,6 @@ def overdue(leased: Leased, carriers: Sequence[str]) -> Step[str]:
     for suspicion in _suspicions(line):
         if suspicion.since + SUSPICION_LASTS_MS <= leased.at:
             yield from post(_decided(line, suspicion, decision, leased.at))
-    held = Held(Owner.LINE, leased.effect, leased.token)
     for _ in range(MOST_RACES):
         # A suspicion that came meanwhile put no timer, because this one stood: it goes only when no suspicion is left.
         line = (yield from load(lines=[line.id])).line(line.id)
@@ -180,7 +179,7 @@ def overdue(leased: Leased, carriers: Sequence[str]) -> Step[str]:
         put = () if due is None else (Put(WAKE_UNDECIDED, due),)
         drop = ((leased.effect, Drop.ANYWAY),) if due is None else ()
         change = LineChange(line.id, line.version, put=put, drop=drop)
-        if (yield from save(Commit("", line=change, held=held))) is not Word.STALE:
+        if (yield from save(Commit("", (change,), leased.held))).word is not Word.STALE:
             break
     return "performed"
 

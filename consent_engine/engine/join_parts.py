@@ -24,7 +24,7 @@ from consent_engine.engine.held_replies import overdue
 from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.round_trips import Step, drive, load, post, save
 from consent_engine.errors import BrokenRecord, ConsentError, StoreUnavailable
-from consent_engine.ports import Commit, Held, Leased, LineChange, Outside, Owner, Store, Stored, Word
+from consent_engine.ports import Commit, Leased, LineChange, Outside, Store, Stored, Word
 
 REFUSING = frozenset({Keyword.STOP, Keyword.HOLD})
 
@@ -57,8 +57,8 @@ def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply,
                 return (yield from _alone(outside, line, key, reply))
         known = yield from _added(outside, line, known, Piece(part.n, key, "", reply.text, reply.written_at), reply)
         known = known.closed(now) if known.whole else known
-        word = yield from save(Commit("", line=_taken(line, reply.msisdn, name, known, now)), prove=True)
-        if word is Word.OK:
+        saved = yield from save(Commit("", (_taken(line, reply.msisdn, name, known, now),)), prove=True)
+        if saved.word is Word.OK:
             return Stored(is_new=True, at=now)
     raise StoreUnavailable("too many others write to this line: the same message again is safe")
 
@@ -96,7 +96,6 @@ def _waited(leased: Leased, outside: Outside) -> Step[str]:
     line, now = leased.line, leased.at
     if line is None:
         raise BrokenRecord("a timer without its record")
-    held = Held(Owner.LINE, leased.effect, leased.token)
     for _ in range(MOST_RACES):
         left: dict[str, Gathered] = {}
         for name, known in line.gathered.items():
@@ -110,8 +109,9 @@ def _waited(leased: Leased, outside: Outside) -> Step[str]:
         due = min((known.due for known in left.values()), default=None)
         put = () if due is None else (Put(WAKE_PARTS, due),)
         drop = ((leased.effect, Drop.ANYWAY),) if due is None else ()
-        word = yield from save(Commit("", line=LineChange(line.id, line.version, fields, put, drop), held=held))
-        if word is not Word.STALE:
+        change = LineChange(line.id, line.version, fields, put, drop)
+        saved = yield from save(Commit("", (change,), leased.held))
+        if saved.word is not Word.STALE:
             break
         line = (yield from load(lines=[line.id])).line(line.id)
     return "performed"

@@ -38,7 +38,7 @@ from consent_engine.engine.record import activating_again, barring, giving_back,
 from consent_engine.engine.round_trips import Step, drive
 from consent_engine.engine.slice_result import Tally, word_of
 from consent_engine.errors import ConsentError, StoreUnavailable
-from consent_engine.ports import Held, Leased, Outside, Owner, Queue, Store
+from consent_engine.ports import Leased, Outside, Queue, Store
 
 log = logging.getLogger(__name__)
 BATCH = 200
@@ -209,8 +209,7 @@ class Performer:
         if leased.order is None:
             pending = yield from line_recording(leased, ended, self._policy, now)
         else:
-            held = Held(Owner.ORDER, leased.effect, leased.token)
-            after = yield from recording(leased.order.id, ended, order=leased.order, now=now, held=held)
+            after = yield from recording(leased.order.id, ended, order=leased.order, now=now, held=leased.held)
             pending = after.effects.get(leased.effect)
             self._measure(leased, after, now)
         return word_of(outcome, parked=bool(pending and pending.parked))
@@ -235,6 +234,5 @@ def _waking(leased: Leased, outside: Outside) -> Step[str]:
         return (yield from line_timer(leased, outside))
     if leased.effect == WAKE_ACTIVATE:
         return (yield from activating_again(leased))
-    held = Held(Owner.ORDER, leased.effect, leased.token)
-    yield from recording(order.id, Woke(leased.effect, leased.token), order=order, now=leased.at, held=held)
+    yield from recording(order.id, Woke(leased.effect, leased.token), order=order, now=leased.at, held=leased.held)
     return "performed"

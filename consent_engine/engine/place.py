@@ -91,8 +91,8 @@ def _admit(
             raise Malformed(wrong)
         texts = yield from _open_texts(line)
         new, fields = admit(wanted, order, line, listed(wanted.request.plan), terms, now, salt, open_texts=texts)
-        word = yield from save(_commit(new, fields, line, wanted), prove=True)
-        if word is Word.OK:
+        saved = yield from save(_commit(new, fields, line, wanted), prove=True)
+        if saved.word is Word.OK:
             return Placed(replace(new, version=1), created=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
@@ -134,4 +134,4 @@ def _commit(new: Order, fields: dict[str, str], line: Line, wanted: Placing) -> 
     seen = str(max(line.seen, new.doc.placed_at))
     stamp = {f"o:{new.id}": Entry.of(new).kept(), "msisdn": str(wanted.msisdn), "seen": seen}
     stamp |= dict.fromkeys(line.aged, "")
-    return Commit("place", order, LineChange(line.id, line.version, stamp), wakes=frozenset({Lane.SMS}))
+    return Commit("place", (order, LineChange(line.id, line.version, stamp)), wakes=frozenset({Lane.SMS}))

@@ -17,7 +17,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.record import MOST_RACES, commit_of, told, wakes_of
 from consent_engine.engine.round_trips import Loaded, Step, load, save
 from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavailable
-from consent_engine.ports import Commit, Held, Leased, LineChange, Owner, Word
+from consent_engine.ports import Commit, Held, Leased, LineChange, Word
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +29,9 @@ def reading(leased: Leased, max_attempts: int) -> Step[int]:
     line = leased.line
     if line is None:
         raise BrokenRecord("a read without a line")
-    held = Held(Owner.LINE, leased.effect, leased.token)
+    held = leased.held
     if not leased.unread:  # consumed by somebody whose lease we were given: nothing is left to do
-        yield from save(Commit("", line=LineChange(line.id, drop=((leased.effect, Drop.ANYWAY),)), held=held))
+        yield from save(Commit("", (LineChange(line.id, drop=((leased.effect, Drop.ANYWAY),)),), held))
         return 0
     poisoned = leased.lost and leased.token > max_attempts
     loaded: Loaded | None = Loaded(leased.at, {}, {line.id: line})
@@ -89,7 +89,7 @@ def _save(
         if n == len(todo) - 1:
             change = replace(change, consume=message.key, release=release)
         commit, _ = commit_of(order, decision, fact.op, now, held, change)
-        word = yield from save(commit)
+        word = (yield from save(commit)).word
         if word not in {Word.OK, Word.SAME}:
             return word
         told(order, decision)
@@ -97,7 +97,7 @@ def _save(
         return Word.OK
     entries = [_kept(line, message, meant.unmatched)] if meant.unmatched else []
     change = LineChange(line.id, line.version, fields, meant.put, meant.drop, message.key, release)
-    return (yield from save(Commit("", None, change, held, None, entries, wakes_of(meant.put, now))))
+    return (yield from save(Commit("", (change,), held, None, entries, wakes_of(meant.put, now)))).word
 
 
 def _kept(line: Line, message: Unread, why: str) -> str:

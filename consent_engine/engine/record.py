@@ -19,7 +19,7 @@ from consent_engine.domain.order.facts import Barred, Ended, Fact, Woke
 from consent_engine.domain.order.order import Order, sealed
 from consent_engine.engine.round_trips import Step, load, save
 from consent_engine.errors import BrokenRecord, NothingParked, OrderNotFound, StoreUnavailable
-from consent_engine.ports import Commit, Held, Leased, LineChange, OrderChange, Owner, Word
+from consent_engine.ports import Change, Commit, Held, Leased, LineChange, Look, OrderChange, Owner, Word
 
 log = logging.getLogger(__name__)
 MOST_RACES = 20
@@ -40,7 +40,7 @@ def commit_of(
     when the question was handed over: no reply to it may seem older.
     """
     after, fields = sealed(decision.order, decision.events, salts())
-    drop = _with_held(decision, held)
+    drop = _with_held(before, decision, held)
     asked = any(event.trigger is Trigger.CONFIRMATION_ACCEPTED for event in decision.events)
     if asked:
         fields["reply_by"] = str(after.reply_by)
@@ -48,11 +48,15 @@ def commit_of(
     if stamps is not None:
         line = line or LineChange(before.line)
         line = replace(line, fields={**line.fields, **stamps, "seen": str(now)})
-    begins = ACTIVATE not in before.effects and any(put.effect == ACTIVATE for put in decision.put)
-    barring = (f"@{now}", *names_barring(after.doc.carrier, after.doc.plan)) if begins else ()
-    order = OrderChange(after, before.version, before.state, fields, decision.put, drop, barring)
+    records: list[Change] = [OrderChange(after, before.version, before.state, fields, decision.put, drop)]
+    if ACTIVATE not in before.effects and any(put.effect == ACTIVATE for put in decision.put):
+        barring = names_barring(after.doc.carrier, after.doc.plan)
+        records.append(replace(line, barring=barring) if line else Look(Owner.LINE, before.line, barring=barring))
+    elif line:
+        records.append(line)
     wakes = wakes_of(decision.put, now) | (wakes_of(line.put, now) if line else frozenset())
-    return Commit(op, order, line, held, decision.guard, wakes=wakes), _stood(before, after, decision)
+    commit = Commit(op, tuple(records), held, decision.guard, wakes=wakes, at=now)
+    return commit, _stood(before, after, decision)
 
 
 def _stamps(before: Order, after: Order, *, asked: bool) -> dict[str, str] | None:
@@ -65,8 +69,8 @@ def _stamps(before: Order, after: Order, *, asked: bool) -> dict[str, str] | Non
     return {} if asked else None
 
 
-def _with_held(decision: Decision, held: Held | None) -> tuple[tuple[str, Drop], ...]:
-    if held is None or held.owner is not Owner.ORDER:
+def _with_held(before: Order, decision: Decision, held: Held | None) -> tuple[tuple[str, Drop], ...]:
+    if held is None or held.record != before.id:
         return decision.drop
     again = any(put.effect == held.effect for put in decision.put)
     named = any(effect == held.effect for effect, _ in decision.drop)
@@ -120,7 +124,7 @@ def recording(
         if decision.is_void and held is None and not prove:
             return order
         commit, after = commit_of(order, decision, fact.op, now, held)
-        word = yield from save(commit, prove=prove)
+        word = (yield from save(commit, prove=prove)).word
         if word is Word.OK:
             told(order, decision)
             return after
@@ -141,7 +145,7 @@ def activating_again(leased: Leased) -> Step[str]:
     order = leased.order
     if order is None:
         raise BrokenRecord("an activation without an order")
-    held = Held(Owner.ORDER, leased.effect, leased.token)
+    held = leased.held
     fact = Woke(leased.effect, leased.token)
     after = yield from recording(order.id, fact, order=order, now=leased.at, held=held)
     if WAKE_ACTIVATE not in after.effects:
@@ -178,15 +182,14 @@ def giving_back(leased: Leased, now: Millis) -> Step[None]:
     )  # fmt: skip
     put = Put(leased.effect, now, back)
     if leased.line is not None:
-        held = Held(Owner.LINE, leased.effect, leased.token)
-        yield from save(Commit("", line=LineChange(leased.line.id, put=(put,)), held=held))
+        yield from save(Commit("", (LineChange(leased.line.id, put=(put,)),), leased.held))
         return
-    order, held = leased.order, Held(Owner.ORDER, leased.effect, leased.token)
+    order, held = leased.order, leased.held
     for _ in range(MOST_RACES):
         if order is None:
             return
         commit, _ = commit_of(order, Decision(order, put=(put,)), "", now, held)
-        if (yield from save(commit)) is not Word.STALE:
+        if (yield from save(commit)).word is not Word.STALE:
             return
         order = (yield from load([order.id])).orders.get(order.id)
 
@@ -199,9 +202,8 @@ def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) ->
     if line is None:
         raise BrokenRecord("an effect without its record")
     put = on_line_outcome(ended, line.effects[ended.effect], policy, now)
-    held = Held(Owner.LINE, ended.effect, ended.token)
     change = LineChange(line.id, put=(put,) if put else (), drop=() if put else ((ended.effect, Drop.ANYWAY),))
-    yield from save(Commit("", line=change, held=held))
+    yield from save(Commit("", (change,), Held(line.id, ended.effect, ended.token)))
     return put.pending if put else None
 
 
@@ -216,7 +218,7 @@ def retrying(line_id: str) -> Step[None]:
             raise NothingParked("nothing of this line stands on the stuck list")
         put = tuple(Put(e, loaded.now, replace(p, parked=0, leased_at=0)) for e, p in parked.items())
         wakes = wakes_of(put, loaded.now)
-        word = yield from save(Commit("", line=LineChange(line_id, line.version, put=put), wakes=wakes), prove=True)
-        if word is Word.OK:
+        saved = yield from save(Commit("", (LineChange(line_id, line.version, put=put),), wakes=wakes), prove=True)
+        if saved.word is Word.OK:
             return
     raise StoreUnavailable("too many others write to this line: the same request again is safe")

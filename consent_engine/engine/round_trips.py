@@ -16,7 +16,7 @@ from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, StoreUnavailable
-from consent_engine.ports import Claim, Commit, Posted, Store, Stored, Word
+from consent_engine.ports import Claim, Commit, Posted, Saved, Store, Stored, Word
 
 T = TypeVar("T")
 MOST_ROUNDS = 200
@@ -96,9 +96,9 @@ def load(orders: Sequence[str] = (), lines: Sequence[str] = ()) -> Step[Loaded]:
     return answer
 
 
-def save(commit: Commit, *, prove: bool = False) -> Step[Word]:
+def save(commit: Commit, *, prove: bool = False) -> Step[Saved]:
     """Save a commit."""
-    answer: Word = yield Save(commit, prove)
+    answer: Saved = yield Save(commit, prove)
     return answer
 
 
@@ -190,11 +190,11 @@ def _recalled(store: Store, asks: Sequence[Recall], due: Counter[Lane]) -> Seque
 
 
 def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[object]:
-    words = store.records.commit([ask.commit for ask in asks], prove=any(ask.prove for ask in asks))
-    for ask, word in zip(asks, words, strict=True):
-        if word is Word.OK:
+    saved = store.records.commit([ask.commit for ask in asks], prove=any(ask.prove for ask in asks))
+    for ask, each in zip(asks, saved, strict=True):
+        if each.word is Word.OK:
             due.update(ask.commit.wakes)
-    return words
+    return saved
 
 
 def _proven(store: Store, asks: Sequence[Prove], due: Counter[Lane]) -> Sequence[object]:

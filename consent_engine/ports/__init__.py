@@ -16,7 +16,20 @@ from consent_engine.ports.outside import (
     WebhookCall,
     Webhooks,
 )
-from consent_engine.ports.records import Commit, Held, LiftedWord, LineChange, OrderChange, Owner, Records, Word
+from consent_engine.ports.records import (
+    Change,
+    Commit,
+    Held,
+    LiftedWord,
+    LineChange,
+    Look,
+    OrderChange,
+    Owner,
+    RecordChange,
+    Records,
+    Saved,
+    Word,
+)
 from consent_engine.ports.registry import ApiKey, ApiKeys, Installed, Plans, Processes, Registry, StoreClock
 from consent_engine.ports.reservations import Claim, Reservations
 from consent_engine.ports.store import Store
@@ -30,6 +43,7 @@ __all__ = [
     "ApiKeys",
     "Archive",
     "Bss",
+    "Change",
     "Claim",
     "Commit",
     "Expired",
@@ -44,6 +58,7 @@ __all__ = [
     "LiftedWord",
     "LineChange",
     "Lists",
+    "Look",
     "OrderChange",
     "Outside",
     "Owner",
@@ -52,11 +67,13 @@ __all__ = [
     "Posted",
     "Processes",
     "Queue",
+    "RecordChange",
     "Records",
     "Registry",
     "Reservations",
     "Retirement",
     "Retiring",
+    "Saved",
     "Sms",
     "Standing",
     "Store",

@@ -8,7 +8,8 @@ from msgspec import Struct
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import Line, Unread
 from consent_engine.domain.order.order import Order
-from consent_engine.ports.records import Owner
+from consent_engine.errors import BrokenRecord
+from consent_engine.ports.records import Held, Owner
 
 
 class Leased(Struct, frozen=True):
@@ -25,6 +26,14 @@ class Leased(Struct, frozen=True):
     line: Line | None = None
     unread: Sequence[Unread] = ()
     barred: Sequence[str] = ()
+
+    @property
+    def held(self) -> Held:
+        """The effect in our hands, as a commit names it. Raises BrokenRecord for one without its record."""
+        record = self.order or self.line
+        if record is None:
+            raise BrokenRecord("an effect without its record")
+        return Held(record.id, self.effect, self.token)
 
 
 class Stuck(Struct, frozen=True):

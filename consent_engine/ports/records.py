@@ -14,22 +14,27 @@ from consent_engine.domain.order.order import Order
 
 
 class Owner(StrEnum):
-    """Whose effect it is."""
+    """The kinds of records, by the letter that their effects' members begin with."""
 
     ORDER = "o"
     LINE = "l"
+    CALL = "c"
+    ENDING = "e"
 
 
 class Held(Struct, frozen=True):
-    """An effect in somebody's hands: the token is the attempt it was leased for."""
+    """An effect of a record in somebody's hands: the token is the attempt it was leased for."""
 
-    owner: Owner
+    record: str
     effect: str
     token: int
 
 
 class OrderChange(Struct, frozen=True):
-    """An order to write: as it is after the decision, the version that was read, and the new fields."""
+    """An order to write: as it is after the decision, the version that was read, and the new fields.
+
+    state_before: None for a new order, which must not be there yet
+    """
 
     order: Order
     read: int
@@ -37,33 +42,77 @@ class OrderChange(Struct, frozen=True):
     fields: Mapping[str, str]
     put: Sequence[Put] = ()
     drop: Sequence[tuple[str, Drop]] = ()
-    barring: Sequence[str] = ()
-    """names of the restrictions under which this must not be written"""
+
+    @property
+    def id(self) -> str:
+        """The order's."""
+        return self.order.id
 
 
 class LineChange(Struct, frozen=True):
-    """A line to write. read: the version that was read, None when it is only stamped. A field set to '' goes."""
+    """A line to write. read: the version that was read, None when it is only stamped. A field set to '' goes.
 
-    line: str
+    consume: key of the message to take from its inbox · release: its reader lets go of it ·
+    barring: names of the restrictions under which nothing of the commit is written
+    """
+
+    id: str
     read: int | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     put: Sequence[Put] = ()
     drop: Sequence[tuple[str, Drop]] = ()
     consume: str = ""
     release: bool = False
+    barring: Sequence[str] = ()
+
+
+class RecordChange(Struct, frozen=True):
+    """A record of any kind to write: nothing but its fields and effects. new: it must not be there yet. A field set to
+    '' goes.
+    """
+
+    owner: Owner
+    id: str
+    read: int
+    fields: Mapping[str, str] = field(default_factory=dict)
+    put: Sequence[Put] = ()
+    drop: Sequence[tuple[str, Drop]] = ()
+    new: bool = False
+
+
+class Look(Struct, frozen=True):
+    """A record that is only looked at, and stays as it is: nothing of the commit is written when it has moved.
+
+    read: the version that was read, None when that is all the same · barring: names of the restrictions under which
+    nothing is written
+    """
+
+    owner: Owner
+    id: str
+    read: int | None = None
+    barring: Sequence[str] = ()
+
+
+Change = OrderChange | LineChange | RecordChange | Look
 
 
 class Commit(Struct, frozen=True):
-    """All of a decision: saved whole or not at all."""
+    """All of a decision: saved whole or not at all.
+
+    op: the identity of this change: a repeat is recognised by it among the events of the first record · records: of one
+    cell, each once, and each with the version it was decided on; what is written has a higher one afterwards ·
+    guard: no message received at or before this instant may be unread · at: the instant of the decision; a restriction
+    that was over by then bars nothing
+    """
 
     op: str
-    order: OrderChange | None = None
-    line: LineChange | None = None
+    records: tuple[Change, ...]
     held: Held | None = None
     guard: Millis | None = None
     unmatched: Sequence[str] = ()
     wakes: frozenset[Lane] = frozenset()
     """lanes in which this makes something due at once"""
+    at: Millis | None = None
 
 
 class Word(StrEnum):
@@ -77,6 +126,13 @@ class Word(StrEnum):
     GUARDED = "guarded"
     FRONT = "front"
     BARRED = "barred"
+
+
+class Saved(Struct, frozen=True):
+    """What became of a commit. record: the id of the record that stood in its way; '' where none did."""
+
+    word: Word
+    record: str = ""
 
 
 class LiftedWord(StrEnum):
@@ -103,7 +159,7 @@ class Records(Protocol):
         Orders that have left for the archive are not there.
         """
 
-    def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Word]:
+    def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         """Save each, in one round trip; repeated by itself when an answer was lost on the wire."""
 
     def prove(self, orders: Sequence[str]) -> list[bool]:

@@ -17,9 +17,21 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Claim, Commit, Leased, LineChange, OrderChange, Owner, Posted, Stuck
+from consent_engine.ports import (
+    Change,
+    Claim,
+    Commit,
+    Leased,
+    LineChange,
+    Look,
+    OrderChange,
+    Owner,
+    Posted,
+    RecordChange,
+    Stuck,
+)
 
-LANES = {lane: number for number, lane in enumerate(Lane, 4)}
+LANES = {lane: number for number, lane in enumerate(Lane, 2)}
 """A lane's number among the keys of `commit`."""
 MOST_UNREAD = 16
 DUE, PREFIX, OFFERS = Cell().due, Cell().prefix, Cell().offers
@@ -80,11 +92,11 @@ class Offers(dict[str, str]):
 
     def needed(self, commit: Commit) -> tuple[str, str]:
         """The name of the offer a new order needs, and its content unless it was seen there; '' when it needs none."""
-        change = commit.order
-        if change is None or change.state_before is not None:
-            return "", ""
-        offer = change.order.doc.offer
-        return offer.hash, "" if offer.hash in self else offer.kept()
+        for change in commit.records:
+            if isinstance(change, OrderChange) and change.state_before is None:
+                offer = change.order.doc.offer
+                return offer.hash, "" if offer.hash in self else offer.kept()
+        return "", ""
 
 
 def pairs(flat: Sequence[str]) -> dict[str, str]:
@@ -112,6 +124,8 @@ def leased_of(
         if not follows(effect, order):
             raise BrokenRecord("an effect that does not follow from its order: somebody changed it")
         return Leased(effect, token, mark == "1", now, order=order, barred=barred)
+    if owner != Owner.LINE:
+        raise BrokenRecord("an effect of a record that this program does not know")
     line = Line.read(record, fields, now)
     line = seal.line(line) if seal else line
     if not follows_of(effect, line):
@@ -133,51 +147,81 @@ def parked_of(kept: str, why: str) -> str:
     return replace(pending, leased_at=0, parked=1, why=why).kept()
 
 
-def keys_of(commit: Commit, cell: Cell) -> list[str]:
-    order = commit.order.order if commit.order else None
-    line = commit.line.line if commit.line else order.line if order else ""
-    return [
-        cell.order(order.id if order else "-"),
-        cell.line(line or "-"),
-        cell.inbox(line or "-"),
-        *cell.due.values(),
-        cell.placed,
-        cell.funnel_of(order.doc.placed_at) if order else cell.funnel(""),
-        cell.unmatched,
-        cell.offers,
-    ]
+def asked(
+    commit: Commit, cell: Cell, offer: tuple[str, str], seal: Seal | None = None
+) -> tuple[list[str], list[str | int]]:
+    """The keys and the arguments of the script `commit`.
 
-
-def arguments_of(commit: Commit, offer: tuple[str, str], seal: Seal | None = None) -> list[str | int]:
-    """offer: the name of the one a new order needs, and its content unless it is believed to be there."""
-    change, line, held = commit.order, commit.line, commit.held
-    consume, release = (line.consume, line.release) if line else ("", False)
-    read = "" if line is None or line.read is None else line.read
+    offer: the name of the one a new order needs, and its content unless it is believed to be there
+    """
+    records, held = commit.records, commit.held
+    keys = ["", *cell.due.values(), cell.unmatched, cell.offers, *(_key(each, cell) for each in records)]
     args: list[str | int] = [
-        change.order.id if change else "", change.read if change else "", line.line if line else "", read, commit.op,
-        held.owner if held else "", held.effect if held else "", held.token if held else "",
-        "" if commit.guard is None else commit.guard,
-        (change.state_before or "") if change else "", change.order.state if change else "",
-        change.order.head if change else "",
-        change.order.doc.placed_at if change and change.state_before is None else "",
-        consume, "1" if release else "0",
-        *offer,
+        commit.op, "" if commit.guard is None else commit.guard, 0, "", "0", *offer,
+        "" if commit.at is None else commit.at,
+        _number(records, held.record) if held else 0, held.effect if held else "", held.token if held else "",
+        len(records),
     ]  # fmt: skip
-    fields = dict(change.fields) if change else {}
-    if change and fields and seal:
-        fields[SEAL] = seal.of(change.order)
-    counted(args, fields.items())
-    owners: list[tuple[Owner, OrderChange | LineChange]] = []
-    if change:
-        owners.append((Owner.ORDER, change))
-    if line:
-        owners.append((Owner.LINE, line))
-    counted(args, [(o, p.effect, LANES[lane_of(p.effect)], p.due, p.pending.kept()) for o, c in owners for p in c.put])
-    counted(args, [(o, effect, LANES[lane_of(effect)], int(kind)) for o, c in owners for effect, kind in c.drop])
-    counted(args, line.fields.items() if line else ())
+    counts: list[tuple[int, str]] = []
+    listed: list[tuple[int, str, int]] = []
+    inbox = ""
+    for number, change in enumerate(records, 1):
+        if isinstance(change, OrderChange):
+            order, state = change.order, change.order.state
+            inbox = inbox or order.line
+            if state != change.state_before:
+                keys.append(cell.funnel_of(order.doc.placed_at))
+                counts.append((len(keys), f"{change.state_before or ''}>{state}"))
+            if change.state_before is None:
+                keys.append(cell.placed)
+                listed.append((len(keys), order.id, order.doc.placed_at))
+        elif isinstance(change, LineChange) and (change.consume or not args[2]):
+            inbox = change.id
+            args[2:5] = number, change.consume, "1" if change.release else "0"
+        _row(args, change, seal)
+    keys[0] = cell.inbox(inbox or "-")
+    counted(args, counts)
+    counted(args, listed)
     counted(args, [(entry,) for entry in commit.unmatched])
-    args.append(" ".join(change.barring) if change else "")
-    return args
+    return keys, args
+
+
+def _row(args: list[str | int], change: Change, seal: Seal | None) -> None:
+    """A record as the script reads it: its members, its version, how it is touched, and four lists."""
+    match change:
+        case OrderChange(order=order):
+            fields = {**change.fields, "state": order.state, "head": order.head}
+            if change.fields and seal:
+                fields[SEAL] = seal.of(order)
+            args += f"o:{order.id}:", change.read, "n" if change.state_before is None else "e"
+        case LineChange():
+            fields = dict(change.fields)
+            args += f"l:{change.id}:", "" if change.read is None else change.read, "a"
+        case RecordChange():
+            fields = dict(change.fields)
+            args += f"{change.owner}:{change.id}:", change.read, "n" if change.new else "e"
+        case Look():
+            args += f"{change.owner}:{change.id}:", "" if change.read is None else change.read, "l", 0, 0, 0
+            counted(args, [(name,) for name in change.barring])
+            return
+    counted(args, fields.items())
+    counted(args, [(p.effect, LANES[lane_of(p.effect)], p.due, p.pending.kept()) for p in change.put])
+    counted(args, [(effect, LANES[lane_of(effect)], int(kind)) for effect, kind in change.drop])
+    counted(args, [(name,) for name in change.barring] if isinstance(change, LineChange) else ())
+
+
+def _key(change: Change, cell: Cell) -> str:
+    match change:
+        case OrderChange():
+            return cell.order(change.order.id)
+        case LineChange():
+            return cell.line(change.id)
+    return cell.record(change.owner, change.id)
+
+
+def _number(records: Sequence[Change], record: str) -> int:
+    """The number of the record that is named so among those of a commit. Raises ValueError when it is not there."""
+    return [each.id for each in records].index(record) + 1
 
 
 def posted_keys(posted: Posted, cell: Cell) -> list[str]:

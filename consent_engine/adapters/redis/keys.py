@@ -6,6 +6,8 @@ Keys, `{0}` being the tag of cell 0:
                                   p<n> their person parts, f:<effect> pending effects
     ce:{0}:line:<line>    hash    v, msisdn (person part), o:<order> what a reply is matched with, r:<name>
                                   restrictions, f:<effect>, m:<key> messages seen, seen, p:<name> parts of a reply
+    ce:{0}:call:<id>      hash    v, e<n>, f:<effect>: one telephone call
+    ce:{0}:end:<id>       hash    v, e<n>, f:<effect>: the taking back of one activated order
     ce:{0}:inbox:<line>   list    <received at>|<key>|<json>, unread, first in first read
     ce:{0}:due:<lane>     zset    o:<order>:<effect> or l:<line>:<effect> -> due (ms), the lease's end, +inf = parked
     ce:{0}:refusals       zset    <line> <carrier or *> -> since
@@ -38,8 +40,10 @@ from functools import lru_cache
 
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.restriction import Kind
+from consent_engine.ports import Owner
 
 DAY_MS = 86_400_000
+_ROOMS = {Owner.ORDER: "order", Owner.LINE: "line", Owner.CALL: "call", Owner.ENDING: "end"}
 
 
 class Cell:
@@ -66,6 +70,10 @@ class Cell:
     def line(self, line_id: str) -> str:
         """A line's record."""
         return f"{self.prefix}line:{line_id}"
+
+    def record(self, owner: Owner, record: str) -> str:
+        """The record of any kind."""
+        return f"{self.prefix}{_ROOMS[owner]}:{record}"
 
     def inbox(self, line_id: str) -> str:
         """A line's unread messages."""

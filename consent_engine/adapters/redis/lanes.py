@@ -48,7 +48,7 @@ class RedisLanes(Lanes):
     def _park(self, calls: Calls, lane: Lane, member: str, kept: str, why: str) -> None:
         """To the stuck list, so that `retry` finds it when the record can be read again."""
         owner, record, effect = member.split(":", 2)
-        key = self._cell.order(record) if owner == Owner.ORDER else self._cell.line(record)
+        key = self._cell.record(Owner(owner), record)
         calls.script(
             "park_effect", [key, self._cell.due[lane]], [f"f:{effect}", raw(kept), parked_of(kept, why), member]
         )

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
-from consent_engine.adapters.redis.codec import Offers, arguments_of, keys_of, order_of
+from consent_engine.adapters.redis.codec import Offers, asked, order_of
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.retirement import told
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import Seal
-from consent_engine.ports import Commit, LiftedWord, Records, Word
+from consent_engine.ports import Commit, LiftedWord, Records, Saved, Word
 
 LOOK_BACK = 100
 """Among how many of the newest entries of a stream a repeat is looked for."""
@@ -48,21 +48,18 @@ class RedisRecords(Records):
                 read[line_id] = self._seal.line(line) if self._seal else line
         return now, found, read
 
-    def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Word]:
+    def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         calls = Calls()
         for commit in commits:
-            calls.script(
-                "commit", keys_of(commit, self._cell), arguments_of(commit, self._offers.needed(commit), self._seal)
-            )
+            calls.script("commit", *asked(commit, self._cell, self._offers.needed(commit), self._seal))
         answers = self._wire.send(calls, prove=prove, repeat=True)
-        words = [answer[0] for answer in answers]
-        if unknown := [n for n, word in enumerate(words) if word == "offer"]:
+        if unknown := [n for n, (word, _) in enumerate(answers) if word == "offer"]:
             # The server lacks the offer (another one, or one that lost its last moments): send it again.
             self._offers.clear()
-            again = self.commit([commits[n] for n in unknown], prove=prove)
-            for n, word in zip(unknown, again, strict=True):
-                words[n] = word
-        return [Word(word) for word in words]
+            again = dict(zip(unknown, self.commit([commits[n] for n in unknown], prove=prove), strict=True))
+        else:
+            again = {}
+        return [again.get(n) or _saved(commits[n], *answer) for n, answer in enumerate(answers)]
 
     def prove(self, orders: Sequence[str]) -> list[bool]:
         calls = Calls()
@@ -83,3 +80,7 @@ class RedisRecords(Records):
         calls.script("lift_refusal", keys, [line, carrier, kept, act_at, LOOK_BACK, STRANGER_MS])
         [word] = self._wire.send(calls, prove=True, repeat=True)
         return LiftedWord(word)
+
+
+def _saved(commit: Commit, word: str, number: int) -> Saved:
+    return Saved(Word(word), commit.records[number - 1].id if number else "")

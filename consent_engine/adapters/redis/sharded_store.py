@@ -25,12 +25,12 @@ from consent_engine.ports import (
     Reservations,
     Retirement,
     Retiring,
+    Saved,
     Standing,
     Store,
     Stored,
     Stuck,
     Tally,
-    Word,
 )
 
 
@@ -71,7 +71,10 @@ class ShardedRecords(Records):
             read |= more
         return now, found, read
 
-    def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Word]:
+    def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
+        for commit in commits:
+            if len({self.part(change.id) for change in commit.records}) > 1:
+                raise ValueError("the records of one commit are in several cells")
         return self._cells.each(commits, _record, lambda cell, some: cell.records.commit(some, prove=prove))
 
     def prove(self, orders: Sequence[str]) -> list[bool]:
@@ -213,9 +216,8 @@ class ShardedRetirement(Retirement):
 
 
 def _record(commit: Commit) -> str:
-    if commit.order is not None:
-        return commit.order.order.id
-    return commit.line.line if commit.line is not None else "0000"
+    """The record by which a commit finds its cell."""
+    return commit.records[0].id
 
 
 def _summed(depths: Iterable[LaneDepth]) -> LaneDepth:

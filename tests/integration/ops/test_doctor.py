@@ -70,11 +70,11 @@ def write(world, order, **change):
     put, drop, fields = change.pop("put", ()), change.pop("drop", ()), change.pop("fields", {})
     fresh = world.engine.show(order.id)
     changed = OrderChange(replace(fresh, **change), fresh.version, fresh.state, fields, put, drop)
-    assert world.engine.store.records.commit([Commit("", order=changed)]) == ["ok"]
+    assert world.engine.store.records.commit([Commit("", (changed,))])[0].word == "ok"
 
 
 def write_line(world, line, **change):
-    assert world.engine.store.records.commit([Commit("", line=LineChange(line, **change))]) == ["ok"]
+    assert world.engine.store.records.commit([Commit("", (LineChange(line, **change),))])[0].word == "ok"
 
 
 def member(order, effect):

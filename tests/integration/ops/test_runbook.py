@@ -306,7 +306,7 @@ def stuck(night):
     order = world.place()
     waits = Pending(attempts=2, doubts=1, parked=1, why="refused after doubt: no such number")
     change = OrderChange(order, order.version, order.state, {}, (Put("sms.confirmation.1", PARKED, waits),))
-    assert world.engine.store.records.commit([Commit("", order=change)]) == ["ok"]
+    assert world.engine.store.records.commit([Commit("", (change,))])[0].word == "ok"
     night.known["ORDER"] = order.id
 
 
@@ -341,7 +341,7 @@ def not_taken(night):
     shown = world.engine.show(order.id)
     waits = Pending(attempts=1, parked=1, why="the archive does not take it")
     change = OrderChange(shown, shown.version, shown.state, {}, (Put(WAKE_ARCHIVE, PARKED, waits),))
-    assert world.engine.store.records.commit([Commit("", order=change)]) == ["ok"]
+    assert world.engine.store.records.commit([Commit("", (change,))])[0].word == "ok"
     night.known["ORDER"] = order.id
 
 
@@ -411,7 +411,7 @@ def changed_history(night):
     world = night.world()
     order = world.place()
     change = OrderChange(order, order.version, order.state, {"doc": order.publics[0].replace("A1024", "A1025")})
-    assert world.engine.store.records.commit([Commit("", order=change)]) == ["ok"]
+    assert world.engine.store.records.commit([Commit("", (change,))])[0].word == "ok"
     night.known["ORDER"] = order.id
 
 

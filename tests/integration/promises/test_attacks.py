@@ -10,7 +10,6 @@ from consent_engine.domain.order.order import MOST_EVENTS
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.record import giving_back, recording
 from consent_engine.engine.round_trips import drive
-from consent_engine.ports import Held, Owner
 from tests.conftest import NUMBER, SECOND, World
 from tests.integration.mishaps import happens_before_the_next_commit, lose_leases
 
@@ -203,7 +202,7 @@ def test_a_failed_report_before_the_gateways_answer_counts_after_it(world):
     world.report(order, Delivery.FAILED)
     world.run(Lane.INBOUND)
     ended = Ended(leased.effect, leased.token, Accepted("m1"))
-    held = Held(Owner.ORDER, leased.effect, leased.token)
+    held = leased.held
     drive(world.engine.store, [recording(order.id, ended, order=leased.order, now=leased.at + 5, held=held)])
     assert world.state(order) == "undeliverable"
 

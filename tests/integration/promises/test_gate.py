@@ -22,7 +22,7 @@ from consent_engine.engine.held_replies import overdue
 from consent_engine.engine.record import recording
 from consent_engine.engine.round_trips import drive
 from consent_engine.errors import DoNotCall, NotWaiting
-from consent_engine.ports import Held, LiftedWord, Owner, Posted
+from consent_engine.ports import LiftedWord, Posted
 from tests.conftest import NUMBER, World
 
 
@@ -205,7 +205,7 @@ def test_what_has_begun_goes_on_under_a_restriction(world):
     [again] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
     assert (again.lost, again.barred, again.token) == (True, (), leased.token + 1)
     doubt = Ended(ACTIVATE, again.token, Uncertain("lease lost"))
-    held = Held(Owner.ORDER, ACTIVATE, again.token)
+    held = again.held
     drive(world.engine.store, [recording(order.id, doubt, now=world.clock.now, held=held)])
     world.clock.forward(hours=1)
     world.run()
@@ -219,7 +219,7 @@ def test_a_word_that_came_during_a_call_that_surely_did_nothing_takes_the_order_
     world.say(word)
     world.run(Lane.INBOUND)
     ended = Ended(ACTIVATE, leased.token, Unavailable("503"))
-    held = Held(Owner.ORDER, ACTIVATE, leased.token)
+    held = leased.held
     drive(world.engine.store, [recording(order.id, ended, now=world.clock.now, held=held)])
     assert world.state(order) == "declined"
     world.clock.forward(hours=1)

@@ -16,7 +16,7 @@ from consent_engine.engine.limits import Pace
 from consent_engine.engine.record import recording
 from consent_engine.engine.round_trips import drive
 from consent_engine.errors import NotDurable, NothingParked, StoreUnavailable
-from consent_engine.ports import Held, LiftedWord, Owner
+from consent_engine.ports import LiftedWord, Owner
 from tests.conftest import NUMBER, OTHER, SECOND, World
 from tests.integration.mishaps import happens_before_the_next_commit
 
@@ -35,7 +35,7 @@ def test_whoever_was_too_slow_takes_nothing_from_the_one_who_holds_it_now(world)
     [holder] = world.another().store.lanes.lease(Lane.SMS, 1)
     assert (slow.token, holder.token) == (1, 2)
     ended = Ended(QUESTION, slow.token, Unavailable("busy"))
-    held = Held(Owner.ORDER, QUESTION, slow.token)
+    held = slow.held
     drive(world.engine.store, [recording(order.id, ended, order=slow.order, now=world.clock.now, held=held)])
     assert world.engine.show(order.id).effects[QUESTION] == holder.order.effects[QUESTION]
     assert world.triggers(order) == ["ended_late"]
@@ -86,7 +86,7 @@ def test_an_early_yes_is_void_once_the_question_went_out_again(world):
     world.clock.forward(seconds=1)
     world.say("是")
     world.run(Lane.INBOUND)
-    held = Held(Owner.ORDER, QUESTION, leased.token)
+    held = leased.held
     doubt = Ended(QUESTION, leased.token, Uncertain("timeout"))
     drive(world.engine.store, [recording(order.id, doubt, now=world.clock.now, held=held)])
     world.clock.forward(seconds=601)

@@ -136,7 +136,7 @@ def test_words_of_a_newer_program_lose_no_refusal(world):
     newer = replace(order.doc, offer=Offer.read(replace(order.doc.offer, words=99).kept()))
     made, fields = opened(newer, order.person, order.line, "salt")
     world.client.delete(world.cell.order(order.id))
-    world.engine.store.records.commit([Commit("place", OrderChange(made, 0, None, fields))])
+    world.engine.store.records.commit([Commit("place", (OrderChange(made, 0, None, fields),))])
     assert world.engine.show(order.id).doc.offer.words == 99
     posted = [
         Reply("test", "mo-1", Msisdn(ANOTHER), "10085", "TD"),

@@ -22,7 +22,7 @@ from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import QUESTION, sealed
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord, NotDurable, StoreUnavailable
-from consent_engine.ports import Commit, Held, LineChange, OrderChange, Owner, Posted, Word
+from consent_engine.ports import Commit, Held, LineChange, OrderChange, Posted, Word
 from tests import needs
 from tests.conftest import NUMBER, World
 
@@ -65,7 +65,8 @@ def noted(order, op="op", **more):
     event = Event.of(Parked(effect="/é", reason="\u2028"), 1, op)
     after, fields = sealed(order.moved(event), (event,), iter(["salt"]))
     change = OrderChange(after, order.version, order.state, fields, more.pop("put", ()), more.pop("drop", ()))
-    return Commit(op, change, **more)
+    line = more.pop("line", None)
+    return Commit(op, (change, line) if line else (change,), **more)
 
 
 BODY = '{"kind":"refusal","carriers":"mobile","door":"voice","by":"A1024"}'
@@ -80,7 +81,7 @@ def record(world, order):
 
 
 def one(store, commit, **more):
-    return store.records.commit([commit], **more)[0]
+    return store.records.commit([commit], **more)[0].word
 
 
 # -- commit -----------------------------------------------------------------------------------------------------------
@@ -103,15 +104,15 @@ def test_the_same_commit_again_is_recognised_by_its_op_and_proven_again(world, s
 
 def test_a_commit_without_an_event_raises_the_version_too(world, store, order):
     change = OrderChange(order, order.version, order.state, {}, (Put(WAKE_TOO_LATE, 9),))
-    assert one(store, Commit("op", change)) is Word.OK
-    assert one(store, Commit("op", change)) is Word.STALE
+    assert one(store, Commit("op", (change,))) is Word.OK
+    assert one(store, Commit("op", (change,))) is Word.STALE
 
 
 def test_only_what_is_called_a_new_order_is_created(world, store, order):
     world.client.delete(world.cell.order(order.id))
     for read in (order.version, 0):
         change = OrderChange(order, read, order.state, {"e1": "[]"}, (Put(WAKE_TOO_LATE, 9),))
-        assert one(store, Commit("op", change)) is Word.STALE
+        assert one(store, Commit("op", (change,))) is Word.STALE
     assert store.records.prove([order.id]) == [False]
     assert record(world, order) == {}
 
@@ -125,8 +126,8 @@ def test_a_proof_changes_nothing_and_says_which_orders_are_here(world, store, or
 
 def test_one_stale_commit_of_a_round_trip_leaves_the_others_alone(world, store, order):
     other = world.engine.show(world.place("13900139000").id)
-    words = store.records.commit([noted(order, "a"), noted(order, "b"), noted(other, "a")], prove=True)
-    assert words == [Word.OK, Word.STALE, Word.OK]
+    saved = store.records.commit([noted(order, "a"), noted(order, "b"), noted(other, "a")], prove=True)
+    assert [each.word for each in saved] == [Word.OK, Word.STALE, Word.OK]
 
 
 def test_a_line_that_moved_since_it_was_read_stops_the_whole_commit(world, store, order):
@@ -142,7 +143,7 @@ def test_a_line_that_moved_since_it_was_read_stops_the_whole_commit(world, store
 
 
 def test_only_the_attempt_that_holds_an_effect_may_end_it(world, store, order):
-    held = Held(Owner.ORDER, QUESTION, 1)
+    held = Held(order.id, QUESTION, 1)
     assert one(store, noted(order, held=held)) is Word.LOST
     [leased] = store.lanes.lease(Lane.SMS, 1)
     assert one(store, noted(order, held=replace(held, token=2))) is Word.LOST
@@ -197,12 +198,12 @@ def test_a_guard_looks_at_the_oldest_unread_message(world, store, order):
 def test_only_the_message_at_the_front_can_be_consumed(world, store, order):
     store.inbox.receive([posted("a"), posted("b")])
     [leased] = store.lanes.lease(Lane.INBOUND, 9)
-    held = Held(Owner.LINE, READ, 1)
+    held = Held(LINE, READ, 1)
     assert [message.key for message in leased.unread] == ["a", "b"]
     for key, word in (("b", Word.FRONT), ("a", Word.OK), ("a", Word.FRONT)):
-        assert one(store, Commit("", line=LineChange(LINE, consume=key), held=held, unmatched=["{}"])) is word
+        assert one(store, Commit("", (LineChange(LINE, consume=key),), held, unmatched=["{}"])) is word
     assert world.client.xlen("ce:{0}:unmatched") == 1
-    assert one(store, Commit("", line=LineChange(LINE, consume="b"), held=held)) is Word.OK
+    assert one(store, Commit("", (LineChange(LINE, consume="b"),), held)) is Word.OK
     assert world.client.zcard(DUE[Lane.INBOUND]) == 0
     assert READ not in store.records.live(lines=[LINE])[2][LINE].effects
 
@@ -211,10 +212,10 @@ def test_a_reader_that_lets_go_leaves_the_rest_due(world, store):
     store.inbox.receive([posted(str(n)) for n in range(20)])
     [leased] = store.lanes.lease(Lane.INBOUND, 9)
     assert [message.key for message in leased.unread] == [str(n) for n in range(16)]
-    held = Held(Owner.LINE, READ, 1)
+    held = Held(LINE, READ, 1)
     for n in range(16):
         change = LineChange(LINE, consume=str(n), release=n == 15)
-        assert one(store, Commit("", line=change, held=held)) is Word.OK
+        assert one(store, Commit("", (change,), held)) is Word.OK
     [again] = store.lanes.lease(Lane.INBOUND, 9)
     assert (again.token, again.lost, [m.key for m in again.unread]) == (1, False, ["16", "17", "18", "19"])
 
@@ -241,7 +242,7 @@ def test_no_more_is_leased_than_asked_for_and_nothing_that_is_parked_or_not_due(
     assert len(store.lanes.lease(Lane.SMS, 2)) == 2
     assert store.lanes.lease(Lane.TIMER, 9) == []
     for leased in store.lanes.lease(Lane.SMS, 9):
-        held = Held(Owner.ORDER, QUESTION, leased.token)
+        held = leased.held
         one(store, noted(leased.order, held=held, put=(Put(QUESTION, PARKED, Pending(1, parked=1)),)))
     world.clock.now = 10**13
     assert len(store.lanes.lease(Lane.SMS, 9)) == 2
@@ -271,7 +272,7 @@ def test_parking_creates_no_record_that_went_meanwhile(world, order):
 
 
 def test_parking_brings_back_no_effect_that_was_dropped_meanwhile(world, store, order):
-    dropped = Commit("", OrderChange(order, order.version, order.state, {}, (), ((QUESTION, Drop.ANYWAY),)))
+    dropped = Commit("", (OrderChange(order, order.version, order.state, {}, (), ((QUESTION, Drop.ANYWAY),)),))
     assert leasing(world, lambda: one(store, dropped)).lanes.lease(Lane.SMS, 1) == []
     assert QUESTION not in world.engine.show(order.id).effects
     assert store.lanes.stuck(9) == []
@@ -362,8 +363,8 @@ def test_a_message_that_comes_while_its_line_is_read_is_not_forgotten(world, sto
     store.inbox.receive([posted("a")])
     store.lanes.lease(Lane.INBOUND, 1)
     store.inbox.receive([posted("b")])
-    held = Held(Owner.LINE, READ, 1)
-    assert one(store, Commit("", line=LineChange(LINE, consume="a", release=True), held=held)) is Word.OK
+    held = Held(LINE, READ, 1)
+    assert one(store, Commit("", (LineChange(LINE, consume="a", release=True),), held)) is Word.OK
     [leased] = store.lanes.lease(Lane.INBOUND, 1)
     assert [message.key for message in leased.unread] == ["b"]
 
@@ -389,7 +390,7 @@ def test_a_reservation_stands_for_one_request_and_only_its_last_claimant_gives_i
 
 def test_a_server_that_forgot_its_scripts_is_told_them_again(world, store, order):
     world.client.script_flush()
-    assert store.records.commit([noted(order)], prove=True) == [Word.OK]
+    assert one(store, noted(order), prove=True) is Word.OK
 
 
 def test_without_a_clock_of_ours_the_servers_own_is_asked(world, store):

@@ -5,7 +5,7 @@
 --       5 how many unread messages of a line to hand out
 --       6 names of the restrictions that bar an activation, `{}` for the carrier that it names, `[]` for the plan
 -- Record keys are built from due members: they carry the same tag, so the same slot.
--- A member is `o:<order>:<effect>` or `l:<line>:<effect>`; a leased one has its score pushed to the lease's end.
+-- A member is `<kind of record>:<id>:<effect>` (o order, l line, c call, e ending); a leased one has its score pushed to the lease's end.
 -- An effect is kept as [attempts, leased at, doubts, first at, last at, ...]; only these five change here.
 -- An effect whose stamp is still set lost its lease: whoever had it died or was too slow. It is handed out with the
 -- mark `lost`, and its last_at and first_at stay those of the call that may have been made.
@@ -15,6 +15,7 @@
 -- older program put names no carrier: then all that stands on the line is named.
 -- Returns {now, {member, effect as kept, '1' if lost or '2' if barred, record, unread or names}, ...}
 
+local ROOMS = { o = "order:", l = "line:", c = "call:", e = "end:" }
 local BARRED_FOR, UNREAD_FOR = 60000, 1000 -- ms
 
 local now = ARGV[1]
@@ -74,7 +75,7 @@ local function barring(line, about)
 end
 for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, ARGV[2])) do
     local owner, id, effect = string.match(member, "^(%a):([^:]+):(.+)$")
-    local key = ARGV[4] .. (owner == "o" and "order:" or "line:") .. (id or "")
+    local key = ARGV[4] .. (ROOMS[owner] or "line:") .. (id or "")
     local field = "f:" .. (effect or "")
     local record, kept = effect and redis.call("HGETALL", key) or {}, nil
     for i = 1, #record, 2 do

@@ -1,0 +1,208 @@
+"""A commit of any number of records of one cell: all of them are written, or nothing is."""
+
+import pytest
+from fakeredis import FakeRedis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consent_engine.adapters.redis.cells import Cells
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.sharded_store import ShardedRecords
+from consent_engine.adapters.redis.store import redis_store
+from consent_engine.domain.decide.decision import PARKED, Drop, Put
+from consent_engine.domain.effects import Lane, Pending
+from consent_engine.ports import Commit, Held, LineChange, Look, Owner, RecordChange, Saved, Word
+
+CALL, ENDING, LINE, OTHER = "0ce7call", "0ce7end", "0ce7line", "0ce7other"
+CELL = Cell()
+AGAIN, LATER, WAITS = "activate", "wake.archive", "wake.line"
+NOW = 1_764_000_000_000
+HELD = Pending(attempts=3, leased_at=5)
+OK = Saved(Word.OK)
+
+
+def opened():
+    client = FakeRedis(decode_responses=True)
+    return client, redis_store(Wire(client, proves=False, replicas=0), lease_ms=60_000, clock=lambda: 1_000)
+
+
+def all_of(client):
+    kinds = {"hash": "hgetall", "zset": "zrange", "list": "lrange", "stream": "xrange"}
+    found = {}
+    for key in client.keys("*"):
+        kind = client.type(key)
+        more = {"zset": (0, -1), "list": (0, -1)}.get(kind, ())
+        found[key] = str(getattr(client, kinds[kind])(key, *more, **({"withscores": True} if kind == "zset" else {})))
+    return found
+
+
+def one(store, *records, op="op", **more):
+    return store.records.commit([Commit(op, records, **more)])[0]
+
+
+def event(op):
+    return f'["told",1,"{op}"]'
+
+
+def test_a_call_and_an_ending_are_written_with_an_order_of_nobody_and_their_line():
+    client, store = opened()
+    ending = RecordChange(Owner.ENDING, ENDING, 0, {"e1": event("op")}, (Put(AGAIN, 7), Put(LATER, PARKED)), new=True)
+    call = RecordChange(Owner.CALL, CALL, 0, {"e1": event("op"), "up": "1"}, (Put(LATER, 9),), new=True)
+    assert one(store, call, ending, LineChange(LINE, fields={"seen": "5000"})) == OK
+    assert client.hgetall(f"ce:{{0}}:call:{CALL}") == {"v": "1", "e1": event("op"), "up": "1", f"f:{LATER}": "[]"}
+    assert client.hgetall(f"ce:{{0}}:end:{ENDING}")["v"] == "1"
+    assert client.hget(CELL.line(LINE), "seen") == "5000"
+    assert client.zrange(CELL.due[Lane.ACTIVATION], 0, -1, withscores=True) == [(f"e:{ENDING}:{AGAIN}", 7)]
+    timers = client.zrange(CELL.due[Lane.TIMER], 0, -1, withscores=True)
+    assert timers == [(f"c:{CALL}:{LATER}", 9), (f"e:{ENDING}:{LATER}", float("inf"))]
+
+
+def test_the_same_records_made_again_are_recognised_and_another_change_of_them_names_what_moved():
+    client, store = opened()
+    call = RecordChange(Owner.CALL, CALL, 0, {"e1": event("op")}, new=True)
+    assert [one(store, call), one(store, call)] == [OK, Saved(Word.SAME)]
+    ended = RecordChange(Owner.CALL, CALL, 1, {"e2": event("ended")})
+    line = LineChange(LINE, 0, {"seen": "1"})
+    assert one(store, ended, line, op="ended") == OK
+    assert one(store, ended, line, op="ended") == Saved(Word.SAME)
+    assert one(store, ended, line, op="another") == Saved(Word.STALE, CALL)
+    assert one(store, RecordChange(Owner.CALL, CALL, 2), line, op="ended") == Saved(Word.STALE, LINE)
+    assert client.hget(CELL.record(Owner.CALL, CALL), "v") == "2"
+
+
+def test_a_record_that_is_not_called_new_is_not_made():
+    client, store = opened()
+    assert one(store, RecordChange(Owner.CALL, CALL, 0, {"e1": "[]"})) == Saved(Word.STALE, CALL)
+    assert client.keys("*") == []
+
+
+def test_a_record_that_is_looked_at_stays_as_it_is_and_stops_everything_once_it_moved():
+    client, store = opened()
+    call = RecordChange(Owner.CALL, CALL, 0, {"e1": event("op")}, new=True)
+    assert one(store, call) == OK
+    was = all_of(client)
+    ending = RecordChange(Owner.ENDING, ENDING, 0, {"e1": "[]"}, new=True)
+    assert one(store, ending, Look(Owner.CALL, CALL, 2)) == Saved(Word.STALE, CALL)
+    assert all_of(client) == was
+    assert one(store, ending, Look(Owner.CALL, CALL, 1), Look(Owner.LINE, LINE, 0)) == OK
+    assert client.hgetall(CELL.record(Owner.CALL, CALL)) == {"v": "1", "e1": event("op")}
+    assert not client.exists(CELL.line(LINE))
+
+
+def test_what_stands_on_a_record_that_is_looked_at_bars_the_commit_until_it_is_over():
+    client, store = opened()
+    client.hset(CELL.line(LINE), mapping={"v": "4", "r:cool_off:mobile/p": '[1,"sms","",0,"","",0,"",500]'})
+    call = RecordChange(Owner.CALL, CALL, 0, new=True)
+    look = Look(Owner.LINE, LINE, barring=("*", "cool_off:mobile/p"))
+    assert one(store, call, look, at=499) == Saved(Word.BARRED, LINE)
+    assert one(store, call, look) == Saved(Word.BARRED, LINE), "no instant was told: whatever stands bars"
+    assert not client.exists(CELL.record(Owner.CALL, CALL))
+    assert one(store, call, look, at=500) == OK
+
+
+def test_records_of_several_cells_are_never_saved_together():
+    client, store = opened()
+    cells = ShardedRecords(Cells([store, store]))
+    apart = (LineChange("0ce7line"), LineChange("3fffline"))
+    with pytest.raises(ValueError, match="several cells"):
+        cells.commit([Commit("", apart)])
+    assert client.keys("*") == []
+
+
+def test_a_careful_drop_of_a_second_record_stops_the_first_too():
+    client, store = opened()
+    call = RecordChange(Owner.CALL, CALL, 0, new=True)
+    assert one(store, call, LineChange(LINE, put=(Put(LATER, 9, HELD),))) == OK
+    was = all_of(client)
+    drop = ((LATER, Drop.NOT_IN_FLIGHT),)
+    assert one(store, RecordChange(Owner.CALL, CALL, 1), LineChange(LINE, drop=drop)) == Saved(Word.LEASED, LINE)
+    assert all_of(client) == was
+
+
+# -- all or nothing, whatever the records ----------------------------------------------------------------------------
+
+KINDS = {CALL: Owner.CALL, ENDING: Owner.ENDING, LINE: Owner.LINE, OTHER: Owner.LINE}
+there = st.fixed_dictionaries({
+    "version": st.sampled_from([0, 1, 2, 2, 2]),
+    "effect": st.sampled_from([None, Pending(), Pending(1, doubts=1), HELD]),
+    "barred": st.booleans(),
+})  # fmt: skip
+asked = st.fixed_dictionaries({
+    "behind": st.sampled_from([*[0] * 9, 1]), "how": st.sampled_from([*["write"] * 4, "new", "look", "bar"]),
+    "drop": st.sampled_from([None, None, *Drop]), "put": st.booleans(), "holds": st.sampled_from([*[0] * 9, 3, 4]),
+})  # fmt: skip
+
+
+def stands(client, record, was):
+    """A record as it was before, if it was."""
+    fields = {"r:*": '[1,"sms",""]'} if was["barred"] else {}
+    fields |= {"v": str(was["version"])} if was["version"] else {}
+    fields |= {f"f:{LATER}": was["effect"].kept()} if was["effect"] else {}
+    if fields:
+        client.hset(CELL.record(KINDS[record], record), mapping=fields)
+    if was["effect"]:
+        client.zadd(CELL.due[Lane.TIMER], {f"{KINDS[record]}:{record}:{LATER}": 50})
+
+
+def change(record, was, wanted):
+    owner, read = KINDS[record], was["version"] + wanted["behind"]
+    if wanted["how"] in {"look", "bar"}:
+        return Look(owner, record, read, ("*",) if wanted["how"] == "bar" else ())
+    put = (Put(AGAIN, 7, Pending(why="x")),) if wanted["put"] else ()
+    drop = () if wanted["drop"] is None else ((LATER, wanted["drop"]),)
+    if owner is Owner.LINE:
+        return LineChange(record, read, {"e9": "written", "seen": str(NOW)}, put, drop)
+    return RecordChange(owner, record, read, {"e9": "written"}, put, drop, new=wanted["how"] == "new")
+
+
+def expected(change, was):
+    """What of this record stands in the way, gravest first."""
+    words = []
+    if change.read != was["version"] or (isinstance(change, RecordChange) and not change.new and not was["version"]):
+        words.append(Word.STALE)
+    effect = was["effect"] or Pending()
+    for _, kind in getattr(change, "drop", ()):
+        if (kind and effect.leased_at) or (kind is Drop.NOT_BEGUN and effect.doubts):
+            words.append(Word.LEASED)
+    if isinstance(change, Look) and change.barring and was["barred"]:
+        words.append(Word.BARRED)
+    return words
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(list(KINDS)), there, asked), min_size=1, unique_by=lambda row: row[0]))
+def test_a_commit_of_any_records_writes_all_of_it_or_nothing(rows):
+    client, store = opened()
+    for record, was, _ in rows:
+        stands(client, record, was)
+    before = all_of(client)
+    changes = tuple(change(*row) for row in rows)
+    holder = next(((record, was, wanted["holds"]) for record, was, wanted in rows if wanted["holds"]), None)
+    held = Held(holder[0], LATER, holder[2]) if holder else None
+    found = {each.id: expected(each, was) for each, (_, was, _) in zip(changes, rows, strict=True)}
+    if holder and not (holder[1]["effect"] == HELD and holder[2] == HELD.attempts):
+        found[holder[0]].append(Word.LOST)
+    saved = one(store, *changes, op="", held=held)
+    for word in (Word.STALE, Word.LOST, Word.LEASED, Word.BARRED):
+        if moved := [record for record, words in found.items() if word in words]:
+            assert saved == Saved(word, moved[0])
+            assert all_of(client) == before
+            return
+    assert saved == OK
+    timers = dict(client.zrange(CELL.due[Lane.TIMER], 0, -1, withscores=True))
+    for each, (record, was, wanted) in zip(changes, rows, strict=True):
+        key, owner = CELL.record(KINDS[record], record), KINDS[record]
+        fields = client.hgetall(key)
+        if isinstance(each, Look):
+            assert str(fields) == before.get(key, "{}")
+            continue
+        assert fields["e9"] == "written"
+        assert was["version"] < int(fields["v"])
+        assert (was["version"] == 0 and owner is Owner.LINE) or int(fields["v"]) == was["version"] + 1
+        wants = wanted["put"]
+        assert (fields.get(f"f:{AGAIN}"), client.zscore(CELL.due[Lane.ACTIVATION], f"{owner}:{record}:{AGAIN}")) == (
+            (Pending(why="x").kept(), 7) if wants else (None, None)
+        )
+        stays = was["effect"] is not None and wanted["drop"] is None
+        assert (f"f:{LATER}" in fields, f"{owner}:{record}:{LATER}" in timers) == (stays, stays)
