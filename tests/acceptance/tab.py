@@ -43,3 +43,15 @@ class Tab:
 
     def close(self) -> None:
         self.context.close()
+
+
+def fill(desk, number, recording="rec-browser"):
+    """On /desk: from the number to everything filled in, by keyboard."""
+    desk.type("#msisdn", f"138{number:08d}")
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_selector("#plan:focus")
+    desk.page.keyboard.press("ArrowDown")
+    desk.page.wait_for_selector("#script p")
+    desk.type("#agent", "A1024")
+    desk.type("#recording", recording)
+    desk.press("#now-agreed")

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.acceptance.house import house, until
-from tests.acceptance.tab import Tab
+from tests.acceptance.tab import Tab, fill
 
 log = logging.getLogger(__name__)
 SEEN_WITHIN_S = 3.0
@@ -69,18 +69,6 @@ def tab(browser, home):
     yield opened
     for each in tabs:
         each.close()
-
-
-def fill(desk, number, recording="rec-browser"):
-    """From the number to everything filled in, by keyboard."""
-    desk.type("#msisdn", f"138{number:08d}")
-    desk.page.keyboard.press("Enter")
-    desk.page.wait_for_selector("#plan:focus")
-    desk.page.keyboard.press("ArrowDown")
-    desk.page.wait_for_selector("#script p")
-    desk.type("#agent", "A1024")
-    desk.type("#recording", recording)
-    desk.press("#now-agreed")
 
 
 def test_an_order_is_placed_by_keyboard_alone_and_seen_live_to_notified(home, tab):
@@ -164,11 +152,14 @@ def test_what_is_wrong_is_told_at_its_field_and_has_the_focus(home, tab):
     desk.type("#msisdn", "12345")
     desk.page.keyboard.press("Enter")
     desk.page.wait_for_selector("#msisdn[aria-invalid=true]:focus")
+    assert "6 missing" in desk.page.locator("#msisdn-wrong").inner_text()
     desk.page.keyboard.press("ControlOrMeta+a")
     fill(desk, 7005, recording="")
     desk.press("#place")
     desk.page.wait_for_selector("#recording[aria-invalid=true]:focus")
     assert "Recording id" in desk.page.locator("#wrong").inner_text()
+    assert "Recording id" in desk.page.locator("#recording-wrong").inner_text()
+    assert "recording-wrong" in desk.page.locator("#recording").get_attribute("aria-describedby")
 
 
 def test_an_order_is_sent_again_as_often_as_may_be_and_cancelled(home, tab):

@@ -1,6 +1,6 @@
 "use strict";
-// /desk: may I call? - read aloud - place - and the order's life, live. The number stands in the form only; while a
-// request is unanswered it is kept in this window's session storage, so that a reload asks the same again.
+// /desk: may I call? - read aloud - place - and the order's life, live. A request that is unanswered is kept in this
+// window's session storage, so that a reload asks the same again.
 const TOLD = ["price", "scenario", "validity", "restrictions", "unsubscribe"];
 let plans = [];
 
@@ -15,18 +15,20 @@ function closeSteps() {
 }
 
 async function dial(event) {
-  event.preventDefault();
+  event?.preventDefault();
+  say(byId("refused"), "");
   const msisdn = byId("msisdn").value.trim();
   const answer = await call("POST", "/v1/callable", { msisdn, carrier: carrier() });
   closeSteps();
-  mark(byId("msisdn"), !answer.ok && answer.status === 422);
+  const malformed = answer.status === 422;
+  blame(byId("msisdn"), malformed ? numberTrouble(msisdn, wrong(answer)) : "");
   const { called, outbound } = PAGE.carriers[carrier()];
   let text;
   if (!answer.ok) text = wrong(answer);
   else if (answer.body.callable) text = `${word("desk.callable")} ${word("desk.call_from", { outbound })}`;
   else text = `${answer.body.reason === "suspected" ? word("desk.suspected") : word("desk.not_callable")}${word("desk.since", { at: dateAndClock(answer.body.since) })}`;
   const good = answer.ok && answer.body.callable;
-  byId("dial-said").replaceChildren(make("strong", { className: `verdict ${good ? "good" : "bad"}`, title: called }, text));
+  if (!malformed) byId("dial-said").replaceChildren(make("strong", { className: `verdict ${good ? "good" : "bad"}`, title: called }, text));
   if (good) await openSteps(outbound);
   else byId("msisdn").focus();
 }
@@ -42,6 +44,7 @@ async function openSteps(outbound) {
   byId("started").value ||= local(now());
   byId("plan-step").disabled = false;
   byId("plan").focus();
+  saveDraft();
 }
 
 // -- 2. the script ---------------------------------------------------------------------------------------------------
@@ -79,11 +82,6 @@ function instantOf(field) {
   return `${text.length === 16 ? `${text}:00` : text}${sign}${two(Math.floor(size / 60))}:${two(size % 60)}`;
 }
 
-function mark(field, bad) {
-  if (bad) field.setAttribute("aria-invalid", "true");
-  else field.removeAttribute("aria-invalid");
-}
-
 const FIELDS = { msisdn: "msisdn", plan: "plan", agent: "agent", "call.recording_id": "recording",
   "call.started_at": "started", "call.agreed_at": "agreed", "call.caller_number": "caller" };
 
@@ -106,12 +104,8 @@ async function place(event) {
   event?.preventDefault();
   if (byId("place").disabled) return;
   const missing = ["agent", "recording", "started", "agreed"].filter((id) => !byId(id).value.trim());
-  for (const id of Object.values(FIELDS)) mark(byId(id), missing.includes(id));
-  if (missing.length) {
-    const names = missing.map((id) => document.querySelector(`label[for=${id}]`).textContent);
-    byId("wrong").replaceChildren(`${word("desk.fix")}: ${names.join(", ")}`);
-    return byId(missing[0]).focus();
-  }
+  const blamed = missing.map(byId).map((field) => ({ field, text: word("desk.fill", { name: labelOf(field) }) }));
+  if (blamed.length) return showWrong(blamed, make("strong", {}, word("desk.fix")));
   localStorage.setItem("agent", byId("agent").value.trim());
   await send(request());
 }
@@ -126,36 +120,55 @@ async function send(pending) {
   if (answer.ok) {
     kept.write("placing", null);
     keep(answer.body);
-    byId("placing").reset();
-    byId("dial").reset();
-    closeSteps();
+    clearForms();
     return watch(answer.body, true);
   }
   // Refused: nothing is reserved. Anything else may have been taken: the same request stays, and is asked again.
   if (answer.status >= 400 && answer.status < 500) kept.write("placing", null);
-  refuse(answer);
+  turnedAway(answer);
 }
 
-function refuse(answer) {
+/** Errors beside their fields, and all of them in one place; the first one has the focus. */
+function showWrong(blamed, ...above) {
+  for (const id of Object.values(FIELDS)) blame(byId(id), blamed.find(({ field }) => field.id === id)?.text ?? "");
+  byId("wrong").replaceChildren(...above.filter(Boolean), ...(blamed.length ? [summary(blamed)] : []));
+  (blamed[0]?.field ?? byId("place")).focus();
+}
+
+function turnedAway(answer) {
   const uncertain = answer.status === 0 || answer.status >= 500;
   const lines = [make("strong", {}, wrong(answer)), uncertain ? make("p", {}, word("desk.uncertain")) : ""];
+  const blamed = [];
   for (const each of answer.body.errors ?? []) {
     const field = byId(FIELDS[each.field] ?? "");
-    if (field) mark(field, true);
-    const label = field && document.querySelector(`label[for=${field.id}]`).textContent;
     const text = `problem.${each.code}` in PAGE.words ? word(`problem.${each.code}`) : each.message;
-    lines.push(make("p", {}, label ? `${label}: ${text}` : text));
+    if (field) blamed.push({ field, text: field.id === "msisdn" ? numberTrouble(field.value, text) : text });
+    else lines.push(make("p", {}, text));
   }
   if (answer.body.order) lines.push(make("p", { className: "mono" }, answer.body.order));
-  byId("wrong").replaceChildren(...lines.filter(Boolean));
-  (document.querySelector("#placing [aria-invalid]") ?? byId("place")).focus();
+  showWrong(blamed, ...lines);
 }
 
 // -- orders of this window ------------------------------------------------------------------------------------------
 
+function clearForms() {
+  byId("placing").reset();
+  byId("dial").reset();
+  for (const id of Object.values(FIELDS)) blame(byId(id), "");
+  closeSteps();
+  dropDraft();
+}
+
+/** An empty form for the next call. */
+function nextCall() {
+  clearForms();
+  byId("msisdn").focus();
+}
+
 function keep(placed) {
   const mine = (kept.read("mine") ?? []).filter((each) => each.id !== placed.id);
-  kept.write("mine", [{ id: placed.id, at: placed.created_at, plan: placed.plan.code }, ...mine].slice(0, 10));
+  const tail = placed.msisdn.slice(-4);
+  kept.write("mine", [{ id: placed.id, at: placed.created_at, plan: placed.plan.code, tail }, ...mine].slice(0, 10));
   kept.write("watching", placed.id);
   showMine();
 }
@@ -164,7 +177,45 @@ function showMine() {
   const mine = kept.read("mine") ?? [];
   byId("mine").hidden = mine.length === 0;
   fit(byId("mine-list"), mine, (each) => each.id, (each) =>
-    make("li", {}, `${clock(each.at)} · ${each.plan} · `, make("button", { type: "button", className: "link", onclick: () => look(each.id) }, each.id)));
+    make("li", {}, `${clock(each.at)} · ${each.plan} · ${word("desk.tail", { digits: each.tail })} · `,
+      make("button", { type: "button", className: "link", title: each.id, onclick: () => look(each.id) }, `…${each.id.slice(-6)}`)));
+}
+
+// -- what a reload brings back, and what a softphone hands over --------------------------------------------------------
+
+/** The form as it stood before a reload or a switch of language. */
+async function restore(draft) {
+  const fields = Object.fromEntries(draft.fields);
+  for (const id of DRAFTED) if (id !== "plan") byId(id).value = fields[id];
+  if (!draft.checked) return;
+  await dial();
+  byId("plan").value = fields.plan;
+  choose();
+  saveDraft();
+}
+
+/** A softphone opens /desk#msisdn=...&call=...&started=...&agent=...&carrier=... : the fragment never leaves the browser,
+    and is taken out of its history at once. */
+async function handedOver() {
+  const facts = new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B"));
+  if (!facts.get("msisdn")) return false;
+  history.replaceState(null, "", location.pathname);
+  clearForms();
+  if (facts.get("carrier") in PAGE.carriers) byId("carrier").value = facts.get("carrier");
+  for (const [field, name] of [["msisdn", "msisdn"], ["recording", "call"], ["agent", "agent"]]) byId(field).value = facts.get(name) ?? "";
+  const started = new Date(facts.get("started") ?? "");
+  if (!Number.isNaN(started.getTime())) byId("started").value = local(started);
+  await dial();
+  return true;
+}
+
+/** The subscriber agrees: the instant is stamped, and the focus goes to what is still missing. */
+function agree() {
+  if (byId("call-step").disabled || byId("refusal").open) return;
+  byId("agreed").value = local(now());
+  blame(byId("agreed"), "");
+  saveDraft();
+  (["agent", "recording"].map(byId).find((field) => !field.value.trim()) ?? byId("place")).focus();
 }
 
 byId("dial").addEventListener("submit", dial);
@@ -172,9 +223,21 @@ byId("carrier").addEventListener("change", closeSteps);
 byId("msisdn").addEventListener("input", closeSteps);
 byId("plan").addEventListener("change", choose);
 byId("now-started").addEventListener("click", () => (byId("started").value = local(now())));
-byId("now-agreed").addEventListener("click", () => (byId("agreed").value = local(now())));
+byId("now-agreed").addEventListener("click", agree);
 byId("placing").addEventListener("submit", place);
+for (const kind of ["input", "change", "click"]) byId("asking").addEventListener(kind, () => byId("asking").hidden || saveDraft());
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "F9" || event.repeat) return;
+  event.preventDefault();
+  agree();
+});
 showMine();
 // After a reload: what was not answered is asked again, as it was; what was watched is watched on.
-if (kept.read("placing")) send(kept.read("placing"));
-else if (kept.read("watching")) look(kept.read("watching"));
+async function begin() {
+  if (kept.read("placing")) return send(kept.read("placing"));
+  if (await handedOver()) return;
+  if (kept.read("watching")) return look(kept.read("watching"));
+  if (kept.read("draft")) await restore(kept.read("draft"));
+}
+window.addEventListener("hashchange", handedOver);
+begin();

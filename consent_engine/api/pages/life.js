@@ -2,10 +2,6 @@
 // The life of an order on /desk: every step the moment it is written, and what an agent may still do.
 const AGAIN_MS = 2000;
 const SETTLE_MS = 700;
-const kept = {
-  read: (name) => JSON.parse(sessionStorage.getItem(name) ?? "null"),
-  write: (name, value) => (value === null ? sessionStorage.removeItem(name) : sessionStorage.setItem(name, JSON.stringify(value))),
-};
 let order = null;
 let stream = null;
 
@@ -65,6 +61,7 @@ function show(found) {
   const before = order?.id === found.id ? order.timeline.length : found.timeline.length;
   order = found;
   showState(byId("state"), order.state);
+  say(byId("say-next"), word(`say.${order.state}`));
   showRoad(byId("road"), order);
   showTimeline(byId("timeline"), order, true);
   showFacts(byId("facts"), [

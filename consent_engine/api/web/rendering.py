@@ -16,9 +16,9 @@ from consent_engine.errors import OrderNotFound
 
 YEAR_S = 365 * 24 * 3600
 KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-ASSETS = frozenset(
-    {"pages.css", "common.js", "ops.js", "held.js", "desk.js", "life.js", "icon.svg", "rq.css", "rq-read-only.css"}
-)
+_PAGES = files("consent_engine.api") / "pages"
+ASSETS = frozenset(each.name for each in _PAGES.iterdir() if each.name.rpartition(".")[2] in KINDS)
+"""What the pages load: every file of these kinds that lies beside them."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
@@ -42,7 +42,7 @@ def asset(name: str) -> tuple[bytes, str]:
     """A file of ours and a hash of it; raises OrderNotFound's kind of "nothing here"."""
     if name not in ASSETS:
         raise OrderNotFound("there is nothing at this address")
-    content = (files("consent_engine.api") / "pages" / name).read_bytes()
+    content = (_PAGES / name).read_bytes()
     return content, hashlib.sha256(content).hexdigest()[:12]
 
 

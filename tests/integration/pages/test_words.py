@@ -18,6 +18,7 @@ from tests.integration.page_door import PageDoor
 
 NAMED = {
     "state": {state.value for state in State},
+    "say": {state.value for state in State},
     "trigger": {"placed", *(trigger.value for trigger in Trigger)},
     "stage": {"call_agreed", *STAGES.values()},
     "purpose": {purpose.value for purpose in Purpose},

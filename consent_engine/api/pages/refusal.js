@@ -1,0 +1,47 @@
+"use strict";
+// A refusal said on the phone, at two keys from anywhere on /desk: F8, Enter.
+function askRefusal() {
+  const dialog = byId("refusal");
+  if (dialog.open) return;
+  byId("refused-number").value = order ? order.msisdn : byId("msisdn").value.trim();
+  byId("refused-carrier").value = order ? order.carrier : byId("carrier").value;
+  say(byId("refused"), "");
+  blame(byId("refused-number"), "");
+  byId("refusal-wrong").replaceChildren();
+  dialog.showModal();
+  (byId("refused-number").value ? byId("refuse-do") : byId("refused-number")).focus();
+}
+
+async function refuse(event) {
+  event.preventDefault();
+  if (byId("refuse-do").disabled) return;
+  const [number, carrier] = [byId("refused-number"), byId("refused-carrier").value];
+  const [agent, recording] = ["agent", "recording"].map((id) => byId(id).value.trim());
+  const body = { msisdn: number.value.trim(), channel: "voice" };
+  if (carrier) body.carrier = carrier;
+  if (agent) body.agent = agent;
+  if (recording) body.call = recording;
+  byId("refuse-do").disabled = true;
+  const answer = await call("POST", "/v1/refusals", body);
+  byId("refuse-do").disabled = false;
+  byId("refusal-wrong").replaceChildren();
+  if (answer.ok) {
+    byId("refusal").close();
+    say(byId("refused"), word("desk.refused"));
+    if (!order) nextCall();
+    return;
+  }
+  const atNumber = answer.status === 422 && (answer.body.errors ?? []).some((each) => each.field === "msisdn");
+  blame(number, atNumber ? numberTrouble(number.value, wrong(answer)) : "");
+  if (atNumber) return number.focus();
+  byId("refusal-wrong").replaceChildren(wrong(answer), ...(answer.body.errors ?? []).map((each) => make("p", {}, `${each.field}: ${each.message}`)));
+}
+
+byId("refuse").addEventListener("click", askRefusal);
+byId("refusing").addEventListener("submit", refuse);
+byId("refuse-back").addEventListener("click", () => byId("refusal").close());
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "F8" || event.repeat) return;
+  event.preventDefault();
+  askRefusal();
+});
