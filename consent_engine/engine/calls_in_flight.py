@@ -6,9 +6,10 @@ they end.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+import sys
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from consent_engine.domain.effects import ACTIVATE, Lane, Outcome, Uncertain
 from consent_engine.engine.counters import Measures
@@ -59,7 +60,10 @@ class Flights:
 
     def start(self, lane: Lane, leased: Leased, since: float) -> None:
         """Begin the call that an effect wants, which was leased at `since`."""
-        task = asyncio.ensure_future(self._fly(leased, since))
+        task = _begun(self._fly(leased, since))
+        if task.done():
+            self._ended(lane, leased, since, task)
+            return
         self._flying[lane].add(task)
         task.add_done_callback(lambda t: self._ended(lane, leased, since, t))
 
@@ -114,6 +118,13 @@ class Flights:
                 self._landed = landed + self._landed
                 await asyncio.sleep(REDO_S)
             self._recorded.set()
+
+
+def _begun(call: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    """A task that has begun: up to where it waits, if it does, nobody else has run. Python 3.11 begins it later."""
+    if sys.version_info < (3, 12):
+        return asyncio.ensure_future(call)
+    return asyncio.Task(call, loop=asyncio.get_running_loop(), eager_start=True)
 
 
 def _lane_of(landed: Landed) -> Lane:

@@ -5,15 +5,18 @@ where an earlier release counted), `<histogram>|<label>|sum` and `<histogram>|<l
 in one bucket only). What is heard of each gateway and of the BSS stands beside them, as `outside_health` reads it.
 """
 
+from bisect import bisect_left
 from collections import Counter
 
-from consent_engine.domain.effects import Millis, Outcome
+from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
 from consent_engine.ports import Target, TargetHeard
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 BEYOND = "+Inf"
+_BOUNDS = (*map(str, BUCKETS), BEYOND)
 CALLS, CALL_SECONDS, NOTIFIED_SECONDS = "calls", "call_seconds", "notified_seconds"
-OUTCOMES = ("accepted", "rejected", "unavailable", "uncertain")
+_WORDS = {kind: kind.__name__.lower() for kind in (Accepted, Rejected, Unavailable, Uncertain)}
+OUTCOMES = tuple(_WORDS.values())
 
 
 class Measures:
@@ -25,7 +28,7 @@ class Measures:
 
     def called(self, target: Target, outcome: Outcome, seconds: float, at: Millis) -> None:
         """An outside call ended at `at`."""
-        self._counts[f"{CALLS}|{target.to}|{type(outcome).__name__.lower()}|{target.name}"] += 1
+        self._counts[f"{CALLS}|{target.to}|{_WORDS[type(outcome)]}|{target.name}"] += 1
         self._observe(f"{CALL_SECONDS}|{target.to}", seconds)
         self._heard[target] = self._heard.get(target, TargetHeard(target)).after(outcome, at)
 
@@ -34,8 +37,7 @@ class Measures:
         self._observe(f"{NOTIFIED_SECONDS}|", seconds)
 
     def _observe(self, name: str, seconds: float) -> None:
-        bound = next((str(bound) for bound in BUCKETS if seconds <= bound), BEYOND)
-        self._counts[f"{name}|{bound}"] += 1
+        self._counts[f"{name}|{_BOUNDS[bisect_left(BUCKETS, seconds)]}"] += 1
         self._counts[f"{name}|sum"] += seconds  # type: ignore[assignment] # a Counter counts whatever adds up
 
     def drain(self) -> dict[str, float]:

@@ -37,7 +37,7 @@ def placing(wanted: Placing, terms: Terms, listed: Callable[[str], Listed | None
     order = order_id(secret, wanted.msisdn, wanted.api_key, wanted.idempotency_key)
     key = request_key(order)
     claimant = token_hex(8)
-    yield from _reserve(Reserve(key, wanted.request.fingerprint(), order, claimant))
+    yield from _reserve(Reserve(key, wanted.fingerprint, order, claimant))
     try:
         placed = yield from _admit(wanted, order, terms, listed, secret)
     except (Refused, Malformed) as refusal:
@@ -115,7 +115,7 @@ def _archived(order: str, wanted: Placing, now: Millis) -> Step[Placed | None]:
             raise ArchiveUnavailable("this may have been asked before: the same request again is safe, a little later")
         return None
     for each in found:
-        if each.id != order or each.doc.request != wanted.request.fingerprint():
+        if each.id != order or each.doc.request != wanted.fingerprint:
             raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
         return Placed(each, created=False)
     return None
@@ -123,7 +123,7 @@ def _archived(order: str, wanted: Placing, now: Millis) -> Step[Placed | None]:
 
 def _again(existing: Order, wanted: Placing) -> Step[Placed | None]:
     """The same request once more: the same order, proven durable like the first time; None when it left meanwhile."""
-    if existing.doc.request != wanted.request.fingerprint():
+    if existing.doc.request != wanted.fingerprint:
         raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
     return Placed(existing, created=False) if (yield from prove(existing.id)) else None
 

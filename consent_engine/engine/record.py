@@ -41,7 +41,7 @@ def commit_of(
     """
     after, fields = sealed(decision.order, decision.events, salts())
     drop = _with_held(before, decision, held)
-    asked = any(event.trigger is Trigger.CONFIRMATION_ACCEPTED for event in decision.events)
+    asked = Trigger.CONFIRMATION_ACCEPTED in [event.trigger for event in decision.events]
     if asked:
         fields["reply_by"] = str(after.reply_by)
     stamps = _stamps(before, after, asked=asked)
@@ -49,7 +49,7 @@ def commit_of(
         line = line or LineChange(before.line)
         line = replace(line, fields={**line.fields, **stamps, "seen": str(now)})
     records: list[Change] = [OrderChange(after, before.version, before.state, fields, decision.put, drop)]
-    if ACTIVATE not in before.effects and any(put.effect == ACTIVATE for put in decision.put):
+    if ACTIVATE not in before.effects and ACTIVATE in [put.effect for put in decision.put]:
         barring = names_barring(after.doc.carrier, after.doc.plan)
         records.append(replace(line, barring=barring) if line else Look(Owner.LINE, before.line, barring=barring))
     elif line:
@@ -72,8 +72,8 @@ def _stamps(before: Order, after: Order, *, asked: bool) -> dict[str, str] | Non
 def _with_held(before: Order, decision: Decision, held: Held | None) -> tuple[tuple[str, Drop], ...]:
     if held is None or held.record != before.id:
         return decision.drop
-    again = any(put.effect == held.effect for put in decision.put)
-    named = any(effect == held.effect for effect, _ in decision.drop)
+    again = held.effect in [put.effect for put in decision.put]
+    named = held.effect in [effect for effect, _ in decision.drop]
     return decision.drop if again or named else (*decision.drop, (held.effect, Drop.ANYWAY))
 
 

@@ -36,9 +36,10 @@ class TargetHeard(NamedTuple):
         if isinstance(outcome, Accepted | Rejected):
             accepted = max(self.accepted, at) if isinstance(outcome, Accepted) else self.accepted
             first = 0 if at >= self.failed else self.first
-            return self._replace(accepted=accepted, answered=max(self.answered, at), first=first, calls=self.calls + 1)
-        first = self.first or (at if at > self.answered else 0)
-        return self._replace(failed=max(self.failed, at), first=first, calls=self.calls + 1, failures=self.failures + 1)
+            answered = max(self.answered, at)
+            return TargetHeard(self.target, accepted, answered, self.failed, first, self.calls + 1, self.failures)
+        first, failed = self.first or (at if at > self.answered else 0), max(self.failed, at)
+        return TargetHeard(self.target, self.accepted, self.answered, failed, first, self.calls + 1, self.failures + 1)
 
 
 def field_of(target: Target, what: str) -> str:

@@ -11,6 +11,7 @@ from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import Seal
+from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Commit, LiftedWord, Records, Saved, Word
 
 LOOK_BACK = 100
@@ -38,14 +39,19 @@ class RedisRecords(Records):
         now = self._clock.instant(time)
         found: dict[str, Order] = {}
         for order_id, kept in zip(orders, records, strict=False):
-            with told(order_id):
-                if kept:
-                    found[order_id] = order_of(kept, self._offers, self._seal)
+            if not kept:
+                continue
+            try:
+                found[order_id] = order_of(kept, self._offers, self._seal)
+            except BrokenRecord as error:
+                told(order_id, error)
         read: dict[str, Line] = {}
         for line_id, kept in zip(lines, records[len(orders) :], strict=True):
-            with told(line_id):
+            try:
                 line = Line.read(line_id, kept, now)
                 read[line_id] = self._seal.line(line) if self._seal else line
+            except BrokenRecord as error:
+                told(line_id, error)
         return now, found, read
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:

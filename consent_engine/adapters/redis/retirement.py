@@ -2,8 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.codec import Offers, whole
@@ -28,9 +27,12 @@ class RedisRetirement(Retirement):
         kept = self._wire.ask(*(("HGETALL", self._cell.order(order_id)) for order_id in orders))
         found: dict[str, dict[str, str]] = {}
         for order_id, fields in zip(orders, kept, strict=True):
-            with told(order_id):
-                if fields:
-                    found[order_id] = whole(fields, self._offers)
+            if not fields:
+                continue
+            try:
+                found[order_id] = whole(fields, self._offers)
+            except BrokenRecord as error:
+                told(order_id, error)
         return found
 
     def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[Left, Millis]]:
@@ -65,10 +67,6 @@ class RedisRetirement(Retirement):
         return str(self._wire.ask((write, meta, "archive", archive), ("HGET", meta, "archive"), prove=anew)[1])
 
 
-@contextmanager
-def told(record: str) -> Iterator[None]:
+def told(record: str, error: BrokenRecord) -> None:
     """A record nobody can read is left out, and said: it must not sink the others of its round trip."""
-    try:
-        yield
-    except BrokenRecord as error:
-        log.error("%s: %s", record, error)
+    log.error("%s: %s", record, error)

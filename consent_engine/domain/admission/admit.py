@@ -142,7 +142,7 @@ def _doc(
         code=code,
         asks_code=int(asks_code),
         segments=segments(text) if text else offer.segments,
-        request=request.fingerprint(),
+        request=placing.fingerprint,
         person="",
     )
     return text, doc

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from msgspec import Struct
@@ -109,17 +110,22 @@ _CODES = {"msisdn": "invalid_msisdn", "call.started_at": "call_time_invalid", "c
 _NAMES = frozenset({*PlaceOrder.model_fields, *CallDetails.model_fields})
 
 
-class Placing(Struct, frozen=True):
+class Placing(Struct, frozen=True, dict=True):  # a dict: what is cached
     """One request to place: who asks, under which key, and what."""
 
     api_key: str
     idempotency_key: str
     request: PlaceOrder
 
-    @property
+    @cached_property
     def msisdn(self) -> Msisdn:
         """The subscriber's number, normalised."""
         return Msisdn(self.request.msisdn)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What makes its request the same as another one."""
+        return self.request.fingerprint()
 
 
 def idempotency_key_is_sound(key: str) -> bool:

@@ -144,7 +144,7 @@ def or_failed(decision: Decision, op: str, now: Millis, *, waits: bool) -> Decis
 
 
 def _gone(effect: str, decision: Decision) -> tuple[tuple[str, Drop], ...]:
-    return () if any(name == effect for name, _ in decision.drop) else ((effect, Drop.ANYWAY),)
+    return () if effect in [name for name, _ in decision.drop] else ((effect, Drop.ANYWAY),)
 
 
 def question_answered(order: Order, now: Millis, op: str, how: str, ref: str = "") -> Decision:

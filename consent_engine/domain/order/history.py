@@ -41,7 +41,10 @@ def all_of(order: Order, kind: type[D]) -> Iterator[tuple[Event, D]]:
 
 def last_of(order: Order, kind: type[D]) -> D | None:
     """What the newest event of a kind says."""
-    return next((e.detail for e in reversed(order.events) if isinstance(e.detail, kind)), None)
+    for event in reversed(order.events):
+        if isinstance(event.detail, kind):
+            return event.detail
+    return None
 
 
 # -- the question -----------------------------------------------------------------------------------------------------

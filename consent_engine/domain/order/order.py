@@ -48,7 +48,10 @@ class Order(Struct, frozen=True):
 
     def last(self, trigger: Trigger) -> Event | None:
         """The newest event with this trigger."""
-        return next((e for e in reversed(self.events) if e.trigger is trigger), None)
+        for event in reversed(self.events):
+            if event.trigger is trigger:
+                return event
+        return None
 
     def all(self, trigger: Trigger) -> Iterator[Event]:
         """Every event with this trigger, oldest first."""
@@ -56,7 +59,7 @@ class Order(Struct, frozen=True):
 
     def knows(self, op: str) -> bool:
         """Whether this change was made already."""
-        return any(e.op == op for e in self.events)
+        return op in [e.op for e in self.events]
 
     @property
     def asked_at(self) -> Millis:
@@ -203,10 +206,12 @@ def sealed(order: Order, events: tuple[Event, ...], salts: Iterator[str]) -> tup
 
 def _told(fields: Mapping[str, str]) -> tuple[tuple[Event, ...], tuple[str, ...]]:
     """The events, and the links of the chain."""
-    publics = [fields["doc"]]
-    while (public := fields.get(f"e{len(publics)}")) is not None:
+    publics, events, n = [fields["doc"]], [], 1
+    while (public := fields.get(f"e{n}")) is not None:
         publics.append(public)
-    return tuple(unseal(public, fields.get(f"p{n}", "")) for n, public in enumerate(publics[1:], 1)), tuple(publics)
+        events.append(unseal(public, fields.get(f"p{n}", "")))
+        n += 1
+    return tuple(events), tuple(publics)
 
 
 def _person(fields: Mapping[str, str], state: State) -> Person:
@@ -216,11 +221,14 @@ def _person(fields: Mapping[str, str], state: State) -> Person:
 
 def _persons_fit(doc: Doc, events: tuple[Event, ...], fields: Mapping[str, str]) -> None:
     """The person parts that are there are those that the history names; raises ValueError."""
-    parts = [(fields.get("who"), doc.person)]
-    parts += [(fields.get(f"p{n}"), event.person_hash) for n, event in enumerate(events, 1)]
-    for part, named in parts:
-        if part is not None and digest(part) != named:
-            raise ValueError("a person part that the history does not name")
+    _fits(fields.get("who"), doc.person)
+    for n, event in enumerate(events, 1):
+        _fits(fields.get(f"p{n}"), event.person_hash)
+
+
+def _fits(part: str | None, named: str) -> None:
+    if part is not None and digest(part) != named:
+        raise ValueError("a person part that the history does not name")
 
 
 def replay(fields: Mapping[str, str]) -> tuple[State, str, Millis]:

@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 
 from jinja2 import Environment, StrictUndefined, Template
 from msgspec import Struct
+from msgspec.structs import replace
 
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis, Purpose
@@ -89,14 +90,20 @@ def write(
     """
     if purpose is Purpose.CONFIRMATION:
         raise ValueError("the question is written by confirmation()")
+    told = subject if needs_code else replace(subject, code="")
+    return _written(purpose, told, _beginning(active_from), until // _MINUTE_MS, edition)
+
+
+@lru_cache(maxsize=1024)  # without a code, the same for all who have the same plan
+def _written(purpose: Purpose, subject: Subject, active_from: str, minute: int, edition: int) -> str:
     return _template(edition, purpose).render(
         **_carrier(subject.carrier, edition),
-        **_answers(subject.code if needs_code else "", edition),
+        **_answers(subject.code, edition),
         name=_literal(subject.plan),
         price=_literal(subject.price),
         unsubscribe=_literal(subject.unsubscribe),
-        active_from=_beginning(active_from),
-        deadline=_clock(until // _MINUTE_MS, edition),
+        active_from=active_from,
+        deadline=_clock(minute, edition),
         still_active=subject.still_active,
     )
 

@@ -18,36 +18,39 @@
 local ROOMS = { o = "order:", l = "line:", c = "call:", e = "end:" }
 local BARRED_FOR, UNREAD_FOR = 60000, 1000 -- ms
 
+local call, match = redis.call, string.match
 local now = ARGV[1]
 if now == "" then
-    local time = redis.call("TIME")
+    local time = call("TIME")
     now = string.format("%d", time[1] * 1000 + math.floor(time[2] / 1000))
 end
-local deadline = string.format("%d", tonumber(now) + tonumber(ARGV[3]))
+local at, prefix = tonumber(now), ARGV[4]
+local deadline = string.format("%d", at + tonumber(ARGV[3]))
 local leased, scores, gone = { now }, {}, {}
 local function scored(score, member)
-    scores[#scores + 1] = score
-    scores[#scores + 1] = member
+    local n = #scores
+    scores[n + 1], scores[n + 2] = score, member
 end
 local function line_of(record)
     for i = 1, #record, 2 do
-        if record[i] == "line" then return ARGV[4] .. "line:" .. record[i + 1] end
+        if record[i] == "line" then return prefix .. "line:" .. record[i + 1] end
     end
 end
 -- A question is not asked before what is known on its line: where the clock has gone back since, its instants are later
 -- than the newest there, by which what came before it is told from its answers.
 local function asked_at(record)
     local line = line_of(record)
-    local seen = line and tonumber(redis.call("HGET", line, "seen") or "0") or 0
-    if seen <= tonumber(now) then return now end
-    local at = string.format("%d", seen + 1)
-    redis.call("HSET", line, "seen", at)
-    return at
+    local seen = line and call("HGET", line, "seen")
+    seen = seen and tonumber(seen) or 0
+    if seen <= at then return now end
+    seen = string.format("%d", seen + 1)
+    call("HSET", line, "seen", seen)
+    return seen
 end
 local function over(kept) -- whether the time of a restriction is over
     local is_read, row = pcall(cjson.decode, kept)
     local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
-    return ends > 0 and ends <= tonumber(now)
+    return ends > 0 and ends <= at
 end
 local against = {} -- by what it is about: the fields of what bars it
 local function barring(line, about)
@@ -57,27 +60,28 @@ local function barring(line, about)
         if not fields then
             fields = {}
             against[about] = fields
-            local carrier, plan = string.match(about, '^([^"]*)"?,?"?([^"]*)$')
+            local carrier, plan = match(about, '^([^"]*)"?,?"?([^"]*)$')
             local names = string.gsub(string.gsub(ARGV[6], "{}", carrier), "%[%]", plan)
             for name in string.gmatch(names, "%S+") do
                 fields[#fields + 1] = "r:" .. name
             end
         end
-        for i, stands in ipairs(redis.call("HMGET", line, unpack(fields))) do
+        for i, stands in ipairs(call("HMGET", line, unpack(fields))) do
             if stands and not over(stands) then found[#found + 1] = string.sub(fields[i], 3) end
         end
     else
-        for _, field in ipairs(redis.call("HKEYS", line)) do
+        for _, field in ipairs(call("HKEYS", line)) do
             if string.sub(field, 1, 2) == "r:" then found[#found + 1] = string.sub(field, 3) end
         end
     end
     return found
 end
-for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, ARGV[2])) do
-    local owner, id, effect = string.match(member, "^(%a):([^:]+):(.+)$")
-    local key = ARGV[4] .. (ROOMS[owner] or "line:") .. (id or "")
+local nothing = {}
+for _, member in ipairs(call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, ARGV[2])) do
+    local owner, id, effect = match(member, "^(%a):([^:]+):(.+)$")
+    local key = prefix .. (ROOMS[owner] or "line:") .. (id or "")
     local field = "f:" .. (effect or "")
-    local record, kept = effect and redis.call("HGETALL", key) or {}, nil
+    local record, kept = effect and call("HGETALL", key) or {}, nil
     for i = 1, #record, 2 do
         if record[i] == field then
             kept = i + 1
@@ -89,36 +93,33 @@ for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT
     else
         local text = record[kept] == "[]" and '[0,0,0,0,0,"","",0]' or record[kept]
         local attempts, stamp, doubts, first_at, last_at, rest =
-            string.match(text, "^%[(%d+),(%d+),(%d+),(%d+),(%d+)(,.*%])$")
+            match(text, "^%[(%d+),(%d+),(%d+),(%d+),(%d+)(,.*%])$")
         if not attempts then
             scored("+inf", member) -- one effect nobody can read must not stop its lane
         else
-            local lost, more = stamp ~= "0", {}
+            local lost, more = stamp ~= "0", nothing
             local line = effect == "activate" and not lost and doubts == "0" and line_of(record)
-            if line then more = barring(line, string.match(text, ',%["([^%[%]]*)"%]%]$')) end
+            if line then more = barring(line, match(text, ',%["([^%[%]]*)"%]%]$')) end
             if #more > 0 then
-                local unread = redis.call("HGET", line, "f:read")
-                local soon = unread and not string.match(unread, '",1[,%]]') -- parked, it waits for a person
-                scored(string.format("%d", now + (soon and UNREAD_FOR or BARRED_FOR)), member)
+                local unread = call("HGET", line, "f:read")
+                local soon = unread and not match(unread, '",1[,%]]') -- parked, it waits for a person
+                scored(string.format("%d", at + (soon and UNREAD_FOR or BARRED_FOR)), member)
                 if not unread then leased[#leased + 1] = { member, text, "2", record, more } end
             else
                 if not lost then
                     last_at = string.sub(effect, 1, 17) == "sms.confirmation." and asked_at(record) or now
                     if doubts == "0" then first_at = last_at end
                 end
-                attempts = string.format("%d", attempts + 1)
-                text = "[" .. table.concat({ attempts, now, doubts, first_at, last_at }, ",") .. rest
+                text = "[" .. attempts + 1 .. "," .. now .. "," .. doubts .. "," .. first_at .. "," .. last_at .. rest
                 record[kept] = text
-                redis.call("HSET", key, field, text)
+                call("HSET", key, field, text)
                 scored(deadline, member)
-                if effect == "read" then
-                    more = redis.call("LRANGE", ARGV[4] .. "inbox:" .. id, 0, tonumber(ARGV[5]) - 1)
-                end
+                if effect == "read" then more = call("LRANGE", prefix .. "inbox:" .. id, 0, ARGV[5] - 1) end
                 leased[#leased + 1] = { member, text, lost and "1" or "0", record, more }
             end
         end
     end
 end
-if #scores > 0 then redis.call("ZADD", KEYS[1], unpack(scores)) end
-if #gone > 0 then redis.call("ZREM", KEYS[1], unpack(gone)) end
+if #scores > 0 then call("ZADD", KEYS[1], unpack(scores)) end
+if #gone > 0 then call("ZREM", KEYS[1], unpack(gone)) end
 return leased
