@@ -23,6 +23,8 @@ from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace
+from consent_engine.engine.read_inbox import reading
+from consent_engine.engine.round_trips import drive
 from consent_engine.ports import Activation, Outside, Sms
 from consent_engine.wiring import plans_from
 
@@ -196,6 +198,11 @@ class World:
     def report(self, order: Order, status: Delivery, effect: str = "confirmation.1", **more: Any) -> bool:
         report = DeliveryReport("test", f"{order.id}.{effect}", more.pop("message_id", "m1"), status, **more)
         return self.engine.receive([report])[0].is_new
+
+    def read_now(self) -> None:
+        """Read what waits in the inboxes, as another worker does while a call is under way."""
+        for leased in self.engine.store.lanes.lease(Lane.INBOUND, 9):
+            drive(self.engine.store, [reading(leased, 5)])
 
     def state(self, order: Order) -> str:
         return self.engine.show(order.id).state.value

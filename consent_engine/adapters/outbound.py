@@ -22,6 +22,8 @@ from consent_engine.errors import SettingsError
 LONGEST_ANSWER = 64 * 1024
 LONGEST_WORD = 200
 LARGEST_ID = 10**40
+MOST_IDS = 32
+"""So many ids of parts are kept of one SMS: no question has as many parts."""
 LONGEST_AFTER = 600_000
 """Milliseconds: no far side may put us off for longer, however it words its Retry-After."""
 CONNECTIONS = 256
@@ -40,8 +42,16 @@ class Answer:
 
     def id(self, field: str) -> str:
         """As `word`; a whole number is an id as its digits are."""
+        return _id(self._value(field))
+
+    def ids(self, field: str) -> tuple[str, ...]:
+        """A field that lists different ids, each as `id` reads one; nothing where one of them is none, or two are the
+        same, or there are more than a text has parts.
+        """
         value = self._value(field)
-        return str(value) if type(value) is int and abs(value) < LARGEST_ID else self.word(field)
+        listed = value if isinstance(value, list) and len(value) <= MOST_IDS else []
+        ids = tuple(map(_id, listed))
+        return ids if all(ids) and len(set(ids)) == len(ids) else ()
 
     def _value(self, field: str) -> object:
         try:
@@ -52,8 +62,15 @@ class Answer:
 
     def word(self, field: str) -> str:
         """A field of the answer's JSON object, if it is a string of 1 to 200 printable characters; else nothing."""
-        value = self._value(field)
-        return value if isinstance(value, str) and len(value) <= LONGEST_WORD and value.isprintable() else ""
+        return _word(self._value(field))
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) and len(value) <= LONGEST_WORD and value.isprintable() else ""
+
+
+def _id(value: object) -> str:
+    return str(value) if type(value) is int and abs(value) < LARGEST_ID else _word(value)
 
 
 class _Oversized(ValueError):

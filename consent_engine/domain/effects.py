@@ -156,10 +156,15 @@ def read_effects(fields: Mapping[str, str]) -> dict[str, Pending]:
 
 
 class Accepted(Struct, frozen=True):
-    """Taken. `ref` is its id outside; `note` is anything worth keeping (a BSS's active_from)."""
+    """Taken. `ref` is its id outside; `note` is anything worth keeping (a BSS's active_from).
+
+    parts: the ids of the parts of a long SMS, in their order, where its gateway gives each part its own; `ref` is the
+    first of them
+    """
 
     ref: str
     note: str = ""
+    parts: tuple[str, ...] = ()
 
 
 class Rejected(Struct, frozen=True):

@@ -40,8 +40,9 @@ class Standing(Struct, frozen=True):
 
     @property
     def whole(self) -> bool:
-        """Whether all of it has arrived."""
-        return any(len(each.here) >= each.of for each in self.attempts)
+        """Whether all of it has arrived. Before the gateway has answered, what arrived may be one part of several."""
+        asked = self.pending is not None and self.pending.leased_at > 0
+        return not asked and any(len(each.here) >= each.of for each in self.attempts)
 
     @property
     def over(self) -> bool:

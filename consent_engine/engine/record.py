@@ -11,6 +11,7 @@ from consent_engine.domain.decide.decision import PARKED, Decision, Drop, Put, s
 from consent_engine.domain.decide.on_outcome import on_line_outcome
 from consent_engine.domain.decide.wanted_effects import cooling_off
 from consent_engine.domain.effects import ACTIVATE, READ, WAKE_ACTIVATE, Lane, Millis, Pending, lane_of
+from consent_engine.domain.interpret.reported import parts_named
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.line import Entry
 from consent_engine.domain.line.restriction import names_barring
@@ -203,7 +204,13 @@ def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) ->
         raise BrokenRecord("an effect without its record")
     put = on_line_outcome(ended, line.effects[ended.effect], policy, now)
     change = LineChange(line.id, put=(put,) if put else (), drop=() if put else ((ended.effect, Drop.ANYWAY),))
-    yield from save(Commit("", (change,), Held(line.id, ended.effect, ended.token)))
+    held = Held(line.id, ended.effect, ended.token)
+    for _ in range(MOST_RACES):
+        named = parts_named(line, ended)
+        change = replace(change, read=line.version, fields=named) if named else change
+        if (yield from save(Commit("", (change,), held))) is not Word.STALE:
+            break
+        line = (yield from load(lines=[line.id])).line(line.id)
     return put.pending if put else None
 
 

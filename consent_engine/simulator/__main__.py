@@ -33,6 +33,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8900)
     parser.add_argument("--secret", required=True, help="what CONSENT_HTTP_JSON__SECRET is")
     parser.add_argument("--bss-secret", help="what CONSENT_BSS_HTTP__SECRET is (default: the same)")
+    parser.add_argument("--part-ids", action="store_true", help="give every part of an SMS an id of its own")
     parser.add_argument("--engine", default="http://127.0.0.1:8000", help="where the engine's API listens")
     return parser.parse_args(arguments)
 
@@ -80,7 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGINT or SIGTERM."""
     options = _options(arguments)
     try:
-        outside = Outside(options.secret, options.bss_secret or options.secret, options.host, options.port, _announce)
+        bss_secret = options.bss_secret or options.secret
+        outside = Outside(
+            options.secret, bss_secret, options.host, options.port, _announce, part_ids=options.part_ids
+        )  # fmt: skip
     except OSError as error:
         sys.stderr.write(f"cannot listen on {options.host}:{options.port}: {error.strerror}\n")
         return 1

@@ -28,7 +28,7 @@ class Answers:
     tasks: Tasks
 
     async def give(
-        self, request: web.Request, answer: Answer, delay: float, proper: Mapping[str, str]
+        self, request: web.Request, answer: Answer, delay: float, proper: Mapping[str, object]
     ) -> web.StreamResponse:
         """Answer; `proper` is the body of a good answer. After HOLD and RESET the engine has got nothing."""
         await self.tasks.pause(delay)

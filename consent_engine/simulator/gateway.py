@@ -1,6 +1,6 @@
 """The gateway: takes the engine's SMS, carries them to handsets, reports - or does not, where a script says so."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -20,7 +20,7 @@ SLOW_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class GatewayDesk:
-    """`POST /sms`."""
+    """`POST /sms`. usual: what it does with an SMS that no script is about."""
 
     secret: str
     ledger: Ledger
@@ -30,6 +30,7 @@ class GatewayDesk:
     answers: Answers
     announce: Callable[[str, str, str], None]
     ids: Iterator[int]
+    usual: Hop
 
     async def take(self, request: web.Request) -> web.StreamResponse:
         """Take an SMS, or what the script says instead. The same ref again is a repeat, not a second SMS."""
@@ -41,9 +42,10 @@ class GatewayDesk:
             self.ledger.errors.append("/sms: the engine sent an SMS that breaks the contract")
             return web.json_response({"error": "fields"}, status=HTTPStatus.BAD_REQUEST)
         case = self.handsets.cases.get(sms.to)
-        hop = case.script.hop(sms.purpose, len(sms.attempts) + 1) if case else Hop()
+        hop = case.script.hop(sms.purpose, len(sms.attempts) + 1) if case else self.usual
         self._record(sms, body, hop)
-        return await self.answers.give(request, hop.answer, hop.delay, {"message_id": sms.message_id})
+        proper = {"message_ids": sms.part_ids} if hop.part_ids else {"message_id": sms.message_id}
+        return await self.answers.give(request, hop.answer, hop.delay, proper)
 
     def _entry(self, request: web.Request, body: dict[str, object]) -> SmsSeen | None:
         fields = [body.get(name) for name in ("ref", "from", "to", "text")]
@@ -69,7 +71,7 @@ class GatewayDesk:
         if hop.lands and (first or hop.again):
             self.handsets.land(sms)
         for report in hop.reports:
-            self.tasks.spawn(self._report(sms, report))
+            self.tasks.spawn(self._report(sms, report, sms.part_ids if hop.part_ids else []))
 
     def _count(self, sms: SmsSeen, hop: Hop) -> None:
         order = order_of(sms.ref)
@@ -80,6 +82,7 @@ class GatewayDesk:
             "gateway: never reports": hop.takes and not hop.reports,
             "gateway: reports before it answers": any(report.after < hop.delay for report in hop.reports),
             "gateway: reports failure": any(report.status == "failed" for report in hop.reports),
+            "gateway: an id for every part": hop.takes and hop.part_ids,
             "gateway: reports twice": any(report.times > 1 for report in hop.reports),
             "gateway: reports out of order": any(report.segments for report in hop.reports) or len(hop.reports) > 1,
         }
@@ -87,16 +90,16 @@ class GatewayDesk:
             if true:
                 self.ledger.misbehaved(what, order)
 
-    async def _report(self, sms: SmsSeen, report: Dlr) -> None:
+    async def _report(self, sms: SmsSeen, report: Dlr, part_ids: Sequence[str]) -> None:
         await self.tasks.pause(report.after)
-        for segment in (report.segments or (1,)) * report.times:
+        for segment in (report.segments or tuple(range(1, len(part_ids) + 1)) or (1,)) * report.times:
             payload: dict[str, object] = {
                 "ref": sms.ref,
-                "message_id": sms.message_id,
+                "message_id": part_ids[segment - 1] if part_ids else sms.message_id,
                 "status": report.status,
                 "at": instant(self.ledger.now()),
             }
-            if report.segments:
+            if report.segments and not part_ids:
                 payload |= {"segment": segment, "segments": len(report.segments)}
             if report.status == "failed":
                 payload["error"] = "absent subscriber"

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from consent_engine.domain.effects import Purpose
+from consent_engine.domain.texts.segments import segments
 from consent_engine.simulator.scripts import Answer
 
 
@@ -32,6 +33,11 @@ class SmsSeen:
     message_id: str
     attempts: list[Attempt] = field(default_factory=list)
     landed: list[float] = field(default_factory=list)
+
+    @property
+    def part_ids(self) -> list[str]:
+        """An id for each part, where the gateway gives them."""
+        return [f"{self.message_id}-{n}" for n in range(1, segments(self.text) + 1)]
 
     @property
     def taken_at(self) -> float | None:

@@ -16,6 +16,7 @@ from consent_engine.simulator.case import Case
 from consent_engine.simulator.gateway import GatewayDesk
 from consent_engine.simulator.handsets import Handsets
 from consent_engine.simulator.ledger import Ledger
+from consent_engine.simulator.scripts import Hop
 from consent_engine.simulator.tasks import Tasks
 from consent_engine.simulator.wire import Unreachable, Wire
 
@@ -38,6 +39,8 @@ class Outside:
     host: str = "127.0.0.1"
     port: int = 0
     announce: Announce = _silent
+    part_ids: bool = False
+    """whether the gateway gives every part of an SMS an id of its own, where no script says so"""
     ledger: Ledger = field(default_factory=Ledger)
     handsets: Handsets = field(init=False)
     _socket: socket.socket = field(init=False)
@@ -90,7 +93,8 @@ class Outside:
 
     def _app(self, tasks: Tasks, wire: Wire) -> web.Application:
         answers, ids = Answers(tasks), itertools.count(1)
-        gateway = GatewayDesk(self.secret, self.ledger, self.handsets, tasks, wire, answers, self.announce, ids)
+        usual = Hop(part_ids=self.part_ids)
+        gateway = GatewayDesk(self.secret, self.ledger, self.handsets, tasks, wire, answers, self.announce, ids, usual)
         bss = BssDesk(self.bss_secret, self.ledger, self.handsets, answers, self.announce, ids)
         app = web.Application()
         app.router.add_post("/sms", gateway.take)

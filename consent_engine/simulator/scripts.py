@@ -54,7 +54,8 @@ SILENCE: tuple[Dlr, ...] = ()
 class Hop:
     """What the gateway does with one request.
 
-    taken: None = as the answer suggests · lands: whether the handset gets it · again: a repeat lands once more
+    taken: None = as the answer suggests · lands: whether the handset gets it · again: a repeat lands once more ·
+    part_ids: every part has an id of its own, and is reported by that alone
     """
 
     answer: Answer = Answer.OK
@@ -63,6 +64,7 @@ class Hop:
     lands: bool = True
     again: bool = False
     reports: tuple[Dlr, ...] = DELIVERED
+    part_ids: bool = False
 
     @property
     def takes(self) -> bool:

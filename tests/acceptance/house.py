@@ -132,10 +132,10 @@ class House:
             env=self.environ, capture_output=True, text=True, timeout=60, cwd=self.folder, check=False, **more,
         )  # fmt: skip
 
-    def start_outside(self) -> None:
+    def start_outside(self, *options: str) -> None:
         self.outside = subprocess.Popen(
             [sys.executable, "-m", "consent_engine.simulator", "--port", str(self.outside_port),
-             "--secret", GATEWAY_SECRET, "--bss-secret", BSS_SECRET, "--engine", self.api],
+             "--secret", GATEWAY_SECRET, "--bss-secret", BSS_SECRET, "--engine", self.api, *options],
             env=self.environ, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, cwd=self.folder,
         )  # fmt: skip
         until("the outside answers", lambda: call("GET", f"http://127.0.0.1:{self.outside_port}/ledger")[0] == 200)

@@ -55,6 +55,31 @@ def test_a_yes_by_sms_activates_once_and_is_told(home):
     ]  # fmt: skip
 
 
+@pytest.fixture
+def ids_for_parts(home):
+    """The outside is another gateway for a while: it gives every part an id, and reports by that alone."""
+    for options in (["--part-ids"], []):
+        home.outside.terminate()
+        home.outside.wait(10)
+        home.start_outside(*options)
+        if options:
+            yield home
+
+
+def test_a_gateway_that_gives_every_part_an_id_of_its_own_is_heard_as_of_one_sms(ids_for_parts):
+    home = ids_for_parts
+    order = ask(home, 7)
+    home.say(7, "是", "mo-7")
+
+    def arrived():
+        return [each["trigger"] for each in home.show(order)["timeline"]].count("delivered")
+
+    until("both have arrived", lambda: arrived() == 2 and home.state(order) == "notified")
+    assert home.ledger()["reports"] >= 6
+    assert len(home.show(order)["timeline"]) <= 9  # the road is five, and each SMS may be told of twice
+    assert arrived() == 2
+
+
 def test_a_no_and_silence_activate_nothing(home):
     refused = ask(home, 2)
     home.say(2, "不同意", "mo-2")

@@ -67,6 +67,35 @@ def test_what_is_no_id_is_none(id):  # noqa: A002 - the contract's word
     assert send(answers(202, {"message_id": id}))[0] == Uncertain("gateway answered 202 without a message_id")
 
 
+@pytest.mark.parametrize(
+    ("answer", "parts"),
+    [
+        ({"message_ids": ["m-1", "m-2", 3]}, ("m-1", "m-2", "3")),
+        ({"message_id": "m-1", "message_ids": ["m-1", "m-2"]}, ("m-1", "m-2")),
+        ({"message_ids": ["m-1"]}, ()),
+        ({"message_id": "m-1", "message_ids": []}, ()),
+        ({"message_id": "m-1", "message_ids": ["m-2", ""]}, ()),
+        ({"message_id": "m-1", "message_ids": "m-2"}, ()),
+        ({"message_ids": [f"m-{n}" for n in range(1, 33)]}, tuple(f"m-{n}" for n in range(1, 33))),
+    ],
+)
+def test_every_part_may_have_an_id_of_its_own(answer, parts):
+    assert send(answers(202, answer))[0] == Accepted("m-1", parts=parts)
+
+
+@pytest.mark.parametrize(
+    "ids", [["m-1", "m-1"], ["m-1", None], [["m-1"]], {"m-1": "m-2"}, [f"m-{n}" for n in range(33)], [True], []]
+)
+def test_a_list_that_is_none_of_ids_leaves_a_doubt(ids):
+    assert send(answers(202, {"message_ids": ids}))[0] == Uncertain("gateway answered 202 without a message_id")
+
+
+def test_the_id_of_a_part_that_is_made_of_the_number_is_kept_as_its_hash():
+    outcome, _ = send(answers(202, {"message_ids": [f"{NUMBER}-1", f"{NUMBER}-2"]}))
+    assert all(part.startswith("sha256:") for part in outcome.parts)
+    assert len(set(outcome.parts)) == 2
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
 def test_rejected_for_good(status):
     assert send(answers(status, {"error": TEXT}))[0] == Rejected(f"gateway answered {status}")

@@ -1,4 +1,8 @@
-"""The generic gateway: one signed POST an SMS, signed JSON webhooks for replies and reports."""
+"""The generic gateway: one signed POST an SMS, signed JSON webhooks for replies and reports.
+
+It answers `{"message_id"}`, or `{"message_ids": [...]}` where every part of a long text has an id of its own, in the
+order of the parts; a report then names the part by its id.
+"""
 
 import json
 import re
@@ -174,8 +178,11 @@ def skew(prefix: str, raw: Mapping[str, str]) -> Millis:
 
 def _outcome(answer: Answer) -> Outcome:
     if answer.status in TAKEN:
-        ref = answer.id("message_id")
-        return Accepted(opaque(ref)) if ref else Uncertain(f"gateway answered {answer.status} without a message_id")
+        ids = answer.ids("message_ids") or (answer.id("message_id"),)
+        parts = tuple(map(opaque, ids))
+        if not parts[0]:
+            return Uncertain(f"gateway answered {answer.status} without a message_id")
+        return Accepted(parts[0], parts=parts if len(parts) > 1 else ())
     if answer.status in REFUSED:
         return Rejected(f"gateway answered {answer.status}")
     if answer.status in NOT_NOW:

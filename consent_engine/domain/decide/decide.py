@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from consent_engine.domain.decide.after_reports import failed
 from consent_engine.domain.decide.decision import (
     A_SECOND,
     Decision,
@@ -27,7 +28,7 @@ from consent_engine.domain.decide.decision import (
 )
 from consent_engine.domain.decide.on_outcome import on_outcome
 from consent_engine.domain.decide.on_reply import on_reply
-from consent_engine.domain.decide.on_report import failed, on_report
+from consent_engine.domain.decide.on_report import on_report
 from consent_engine.domain.effects import (
     ACTIVATE,
     WAKE_ACTIVATE,

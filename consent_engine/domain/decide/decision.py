@@ -140,10 +140,13 @@ def held_back(order: Order, put: Put, op: str, now: Millis) -> tuple[tuple[Event
     return (held,), replace(put, due=until)
 
 
-def handed_over(order: Order, now: Millis, op: str, how: str, ref: str = "") -> tuple[Event, tuple[Put, ...]]:
+def handed_over(
+    order: Order, now: Millis, op: str, how: str, ref: str = "", parts: tuple[str, ...] = ()
+) -> tuple[Event, tuple[Put, ...]]:
     """The question is with the subscriber: the event, and what ends the wait: first the reminder, if there is one.
 
-    how: `gateway` (it said so), `report` or `reply` (these prove it, when the gateway's answer was doubtful).
+    how: `gateway` (it said so), `report` or `reply` (these prove it, when the gateway's answer was doubtful) · parts:
+    the ids that the gateway gave its parts
     """
     pending, policy = order.question or Pending(), order.doc.policy
     detail = ConfirmationAccepted(
@@ -154,6 +157,7 @@ def handed_over(order: Order, now: Millis, op: str, how: str, ref: str = "") -> 
         started=pending.first_at,
         last=pending.last_at,
         window=policy.reply_window,
+        parts=parts,
     )
     event = Event.of(detail, now, op, ref, "engine")
     reminds = 0 < policy.reminder_after < policy.reply_window

@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from consent_engine.domain.decide.after_reports import failed, or_failed, then, wholly
 from consent_engine.domain.decide.decision import (
     A_SECOND,
     PARKED,
@@ -34,13 +35,11 @@ from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.history import (
     all_failed,
-    asked,
+    asks,
     early_yes,
-    last_failure,
     proves_reading,
     stops,
     took_back,
-    why_lost,
 )
 from consent_engine.domain.order.order import QUESTION, Order
 
@@ -54,7 +53,7 @@ def on_outcome(order: Order, ended: Ended, now: Millis) -> Decision:
     if same and not ours and not isinstance(outcome, Accepted):
         return Decision(order)  # written down before: only the answer was lost
     if pending is None or (not ours and not isinstance(outcome, Accepted)):
-        return note(order, Event.of(_late(ended), now, ended.op, _ref(outcome), "engine"))
+        return _ended_late(order, ended, now)
     match outcome:
         case Accepted():
             return _accepted(order, ended, outcome, pending, now)
@@ -88,10 +87,21 @@ def _ref(outcome: object) -> str:
     return outcome.ref if isinstance(outcome, Accepted) else ""
 
 
+def _ended_late(order: Order, ended: Ended, now: Millis) -> Decision:
+    """Write down what is known too late to change anything; but reports may have waited for the ids of the parts."""
+    noted = note(order, Event.of(_late(ended), now, ended.op, _ref(ended.outcome), "engine"))
+    if not asks(ended.effect):
+        return noted
+    end = failed(noted.order, f"{ended.op}:failed", now, waits=ended.waits)
+    arrived = wholly(noted.order, ended.effect, now, ended.op, _ref(ended.outcome), "gateway")
+    return then(noted, arrived if end.is_void else end)
+
+
 def _late(ended: Ended) -> details.EndedLate:
-    outcome = ended.outcome
-    reason = None if isinstance(outcome, Accepted) else outcome.reason
-    return details.EndedLate(effect=ended.effect, outcome=type(outcome).__name__.lower(), reason=reason)
+    outcome, kind = ended.outcome, type(ended.outcome).__name__.lower()
+    if isinstance(outcome, Accepted):
+        return details.EndedLate(effect=ended.effect, outcome=kind, parts=outcome.parts)
+    return details.EndedLate(effect=ended.effect, outcome=kind, reason=outcome.reason)
 
 
 def _again(order: Order, effect: str, due: Millis, pending: Pending) -> Decision:
@@ -116,40 +126,37 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
         event = Event.of(on, now, ended.op, outcome.ref, "bss")
         decision = Decision(order.moved(event), (event,), (say(Purpose.NOTIFICATION, now),))
     elif ended.effect == QUESTION and order.state is State.AGREED:
-        decision = question_answered(order, now, ended.op, "gateway", outcome.ref)
+        decision = question_answered(order, now, ended.op, "gateway", outcome.ref, outcome.parts)
         decision = or_failed(decision, ended.op, now, waits=ended.waits)
     else:
         purpose, _ = sms_parts(ended.effect)
         told = purpose is Purpose.NOTIFICATION and order.state is State.ACTIVATED
         kind = details.NotificationAccepted if told else details.Informed
-        sent = kind(attempts=attempts, doubts=doubts, note=note_, believed=believed, purpose=purpose)
+        sent = kind(
+            attempts=attempts, doubts=doubts, note=note_, believed=believed, purpose=purpose, parts=outcome.parts
+        )  # fmt: skip
         event = Event.of(sent, now, ended.op, outcome.ref, "gateway")
         decision = settle(order, event) if told else note(order, event)
-    return replace(decision, drop=(*decision.drop, *_gone(ended.effect, decision)))
+    decision = replace(decision, drop=(*decision.drop, *_gone(ended.effect, decision)))
+    return decision if ended.known_by or ended.effect == ACTIVATE else _arrived(decision, ended, outcome, now)
 
 
-def or_failed(decision: Decision, op: str, now: Millis, *, waits: bool) -> Decision:
-    """A report of failure may overtake what says that the question was handed over: then that is the end, unless a yes
-    proves otherwise.
-    """
-    order = decision.order
-    accepted = asked(order)
-    if order.state is not State.AWAITING_REPLY or accepted is None or not all_failed(order, accepted.may_have):
-        return decision
-    if waits:  # somebody wrote to us: looked at again once that is read
-        return replace(decision, put=(*decision.put, Put(WAKE_FAILED, now + A_SECOND)))
-    why = details.ConfirmationFailed(reason=why_lost(last_failure(order)[1]))
-    failed = Event.of(why, now, f"{op}:failed", "", "gateway")
-    return replace(settle(order, failed, guard=now), events=(*decision.events, failed))
+def _arrived(decision: Decision, ended: Ended, outcome: Accepted, now: Millis) -> Decision:
+    """Reports that overtook the answer are read by its ids: all of the SMS may be on the handset."""
+    order = replace(decision.order, effects={})  # the call is over
+    arrived = wholly(order, ended.effect, now, ended.op, outcome.ref, "gateway")
+    return then(decision, replace(arrived, order=decision.order.moved(*arrived.events)))
 
 
 def _gone(effect: str, decision: Decision) -> tuple[tuple[str, Drop], ...]:
     return () if effect in [name for name, _ in decision.drop] else ((effect, Drop.ANYWAY),)
 
 
-def question_answered(order: Order, now: Millis, op: str, how: str, ref: str = "") -> Decision:
+def question_answered(
+    order: Order, now: Millis, op: str, how: str, ref: str = "", parts: tuple[str, ...] = ()
+) -> Decision:
     """The question was handed over after all; an early yes to that very attempt now counts, any other is void."""
-    event, timers = handed_over(order, now, op, how, ref)
+    event, timers = handed_over(order, now, op, how, ref, parts)
     moved = order.moved(event)
     gone = tuple((effect, Drop.ANYWAY) for effect in order.effects if effect.startswith("wake."))
     early = order.last(Trigger.REPLIED_EARLY)

@@ -6,14 +6,15 @@ as attempts may have been taken; without ids the window settles it.
 
 from msgspec.structs import replace
 
-from consent_engine.domain.decide.decision import A_SECOND, Decision, Drop, Put, note, settle
-from consent_engine.domain.decide.on_outcome import on_outcome, or_failed, question_answered
-from consent_engine.domain.effects import WAKE_FAILED, Accepted, Millis, sms_parts
+from consent_engine.domain.decide.after_reports import failed, or_failed, then, wholly
+from consent_engine.domain.decide.decision import Decision, Drop
+from consent_engine.domain.decide.on_outcome import on_outcome, question_answered
+from consent_engine.domain.effects import Accepted, Millis, sms_parts
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order import details
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.facts import Ended, Reported
-from consent_engine.domain.order.history import asks, delivered, last_failure, noted_delivered, reached_nobody, why_lost
+from consent_engine.domain.order.history import asks, noted_delivered
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.sms import Delivery
 
@@ -48,19 +49,6 @@ def _on_question(order: Order, report: Reported, now: Millis) -> Decision:
     return _on_other(order, report, now)
 
 
-def failed(order: Order, op: str, now: Millis, *, waits: bool = False) -> Decision:
-    """Settle an order whose question surely reached nobody. waits: messages are unread, which may say otherwise; then
-    it is looked at again once they are read.
-    """
-    if not reached_nobody(order):
-        return Decision(order)
-    if waits:
-        return Decision(order, put=(Put(WAKE_FAILED, now + A_SECOND),))
-    last, report = last_failure(order)
-    event = Event.of(details.ConfirmationFailed(reason=why_lost(report)), now, op, last.ref, last.by)
-    return settle(order, event, guard=now, unasked=True)
-
-
 def _on_other(order: Order, report: Reported, now: Millis) -> Decision:
     """A report proves that a doubtful SMS was handed over; note once that it is wholly on the handset."""
     pending = order.effects.get(report.effect)
@@ -68,14 +56,9 @@ def _on_other(order: Order, report: Reported, now: Millis) -> Decision:
         accepted = Accepted(report.message_id)
         ended = Ended(report.effect, pending.attempts, accepted, known_by=f"{report.op}:accepted")
         decision = on_outcome(order, ended, now)
-        later = _wholly(decision.order, report, now)
-        return replace(decision, order=later.order, events=(*decision.events, *later.events))
+        return then(decision, _wholly(decision.order, report, now))
     return _wholly(order, report, now)
 
 
 def _wholly(order: Order, report: Reported, now: Millis) -> Decision:
-    if noted_delivered(order, report.effect) or not delivered(order, report.effect):
-        return Decision(order)
-    purpose, _ = sms_parts(report.effect)
-    detail = details.Delivered(effect=report.effect, purpose=purpose)
-    return note(order, Event.of(detail, now, f"{report.op}:all", report.message_id, report.gateway))
+    return wholly(order, report.effect, now, report.op, report.message_id, report.gateway)

@@ -23,7 +23,9 @@ _TOLD = {Delivery.ACCEPTED: 1, Delivery.FAILED: 2, Delivery.DELIVERED: 4}
 
 
 class Attempt(Struct, frozen=True, array_like=True):
-    """One attempt at an SMS of so many parts. taken, here, lost: parts of which that was said · told: what was told"""
+    """One attempt at an SMS of so many parts. taken, here, lost: parts of which that was said · told: what was told ·
+    parts: their ids, where the gateway gives each its own and no order's history says so
+    """
 
     id: str
     of: int
@@ -31,6 +33,12 @@ class Attempt(Struct, frozen=True, array_like=True):
     here: tuple[int, ...] = ()
     lost: tuple[int, ...] = ()
     told: int = 0
+    parts: tuple[str, ...] = ()
+
+    @property
+    def row(self) -> object:
+        """As kept: the ids of parts only where there are any."""
+        return self if self.parts else (self.id, self.of, self.taken, self.here, self.lost, self.told)
 
     def heard(self, status: Delivery, part: int, of: int) -> "Attempt":
         """The attempt once this was said of a part."""
@@ -75,7 +83,10 @@ class SmsReports(Struct, frozen=True, array_like=True):
 
         before: what an older program told the order of single parts of this attempt
         """
-        known = next((each for each in self.attempts if each.id == report.id), None)
+        known = next((each for each in self.attempts if report.id in {each.id, *each.parts}), None)
+        if known is not None and known.parts:
+            n = known.parts.index(report.id) + 1
+            report = replace(report, id=known.id, segment=n, segments=known.of)
         if known is None:
             known = Attempt(report.id, report.segments)
             for status, part in before:
@@ -87,9 +98,20 @@ class SmsReports(Struct, frozen=True, array_like=True):
         others = [each for each in self.attempts if each.id != report.id]
         return replace(self, attempts=(*others[-MOST_ATTEMPTS + 1 :], known)), new
 
+    def named(self, parts: tuple[str, ...]) -> "SmsReports":
+        """This once the gateway has told the ids of an attempt's parts: what was said of each is said of that one."""
+        early = [each for each in self.attempts if each.id in parts]
+        said = Attempt(parts[0], len(parts), parts=parts)
+        for each in early:
+            for status, about in ((Delivery.ACCEPTED, each.taken), (Delivery.DELIVERED, each.here),
+                                  (Delivery.FAILED, each.lost)):  # fmt: skip
+                said = said.heard(status, parts.index(each.id) + 1, len(parts)) if about else said
+        others = [each for each in self.attempts if each not in early]
+        return replace(self, attempts=(*others[-MOST_ATTEMPTS + 1 :], said))
+
     def kept(self) -> str:
         """As kept on its line."""
-        return _write(self).decode()
+        return _write((self.since, [each.row for each in self.attempts])).decode()
 
     @classmethod
     def read(cls, kept: str, now: Millis) -> "SmsReports":

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 
+from msgspec import UNSET
+from msgspec.structs import replace
+
 from consent_engine.domain.decide.decision import Drop
-from consent_engine.domain.effects import Purpose, is_sms, sms_parts
+from consent_engine.domain.effects import Accepted, Purpose, is_sms, sms_parts
 from consent_engine.domain.inbox import UnreadReport
 from consent_engine.domain.inbox.report_parts import SmsReports, forgotten
 from consent_engine.domain.interpret.reading import TOO_MANY, Reading
 from consent_engine.domain.line.line import Line, Unread
-from consent_engine.domain.order.details import Reported as Told
-from consent_engine.domain.order.facts import Reported
-from consent_engine.domain.order.history import all_of
+from consent_engine.domain.order.facts import Ended, Reported
+from consent_engine.domain.order.history import parts_known, reported, unanswered
 from consent_engine.domain.order.order import MOST_EVENTS, Order
 from consent_engine.domain.sms import Delivery
 
@@ -26,8 +28,12 @@ def report(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
         return _of_the_line(line, message, body)
     if len(order.events) >= MOST_EVENTS:
         return Reading(unmatched=TOO_MANY)
-    if body.segments == 1:
-        return Reading(((order.id, _fact(message, body, body.status, 1, 1, waits=waits)),))
+    named = parts_known(order).get(body.id)
+    if named is not None:
+        body = replace(body, id=named.attempt, segment=named.n, segments=named.of, alone=UNSET)
+    early = named is None and not body.alone and unanswered(order, body.effect, message.at)
+    if body.segments == 1 or early:  # whether it is about a part, the answer of the gateway will tell
+        return Reading(((order.id, _fact(message, body, body.status, body.segment, body.segments, waits=waits)),))
     fields, new = _counted(line, message, body, tuple(_before(order, body)))
     if new is None:
         return Reading(fields=fields)
@@ -47,7 +53,8 @@ def _of_the_line(line: Line, message: Unread, body: UnreadReport) -> Reading:
     fields: dict[str, str] = {}
     if body.segments > 1 or proves:
         fields, new = _counted(line, message, body)
-    settles = waits and new is not None and new is not Delivery.FAILED
+    # Of what proves a gateway the answer is waited for: it may tell which ids the parts have.
+    settles = waits and new not in {None, Delivery.FAILED} and not (proves and line.effects[body.effect].leased_at)
     if settles and not proves:
         fields = dict.fromkeys(fields, "")
     return Reading(drop=((body.effect, Drop.ANYWAY),) if settles else (), fields=fields)
@@ -64,15 +71,28 @@ def _counted(
     return {**{f"d:{each}": "" for each in gone}, f"d:{name}": counted.kept()}, new
 
 
+def parts_named(line: Line, ended: Ended) -> dict[str, str]:
+    """The line's fields once its gateway has told the ids of the parts of the SMS that proves it; nothing of another,
+    which nobody counts.
+    """
+    name = f"{line.id}.{ended.effect.removeprefix('sms.')}"
+    counted = dict(line.reports).get(name)
+    if counted is None or not isinstance(ended.outcome, Accepted) or not ended.outcome.parts:
+        return {}
+    return {f"d:{name}": SmsReports.read(counted, 0).named(ended.outcome.parts).kept()}
+
+
 def _name(body: UnreadReport) -> str:
     return f"{body.owner}.{body.effect.removeprefix('sms.')}"
 
 
 def _before(order: Order, body: UnreadReport) -> Iterator[tuple[Delivery, int]]:
-    """What an older program wrote down of single parts of this attempt."""
-    for event, told in all_of(order, Told):
-        if told.effect == body.effect and event.ref == body.id and told.segments == body.segments:
-            yield told.status, told.segment
+    """What the history says of single parts of this attempt: an older program wrote all of it there, and we what came
+    before the gateway's answer.
+    """
+    for part, told in reported(order):
+        if told.effect == body.effect and (part.attempt, part.of) == (body.id, body.segments):
+            yield told.status, part.n
 
 
 def _fact(

@@ -2,8 +2,8 @@
 states, instants, and until when a yes counts.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, TypeVar
 
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.grammar import Keyword
@@ -14,6 +14,7 @@ from consent_engine.domain.order.details import (
     ConfirmationFailed,
     Delivered,
     Detail,
+    EndedLate,
     Informed,
     MayBeAsked,
     RepliedBefore,
@@ -21,6 +22,7 @@ from consent_engine.domain.order.details import (
     RepliedLate,
     Reported,
     ServiceActivated,
+    SmsAccepted,
     TooLateToAsk,
     Unclear,
     Words,
@@ -31,6 +33,19 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Delivery
 
 D = TypeVar("D", bound=Detail)
+
+
+class PartOf(NamedTuple):
+    """Which part of an SMS a report is about. attempt: the gateway's id of the attempt, '' where it names none"""
+
+    attempt: str
+    n: int
+    of: int
+
+
+ANSWER_MS = 120_000
+"""How long the answer to a hand-over is waited for that a report has overtaken: longer than a call may last. A worker
+that died meanwhile never tells it."""
 _NAMING = frozenset({Rule.CODE, Rule.WHICH_ONE, Rule.SUB_NUMBER})
 
 
@@ -187,11 +202,42 @@ def reached_nobody(order: Order) -> bool:
     return False
 
 
+def parts_known(order: Order) -> Mapping[str, PartOf]:
+    """By the id that a gateway gave a part of one of our SMS: the attempt that it is of, and which part it is."""
+    kinds = ConfirmationAccepted | SmsAccepted | EndedLate
+    told = [e.detail.parts for e in order.events if isinstance(e.detail, kinds) and e.detail.parts]
+    return {part: PartOf(parts[0], n, len(parts)) for parts in told for n, part in enumerate(parts, 1)}
+
+
+def reported(order: Order) -> Iterator[tuple[PartOf, Reported]]:
+    """Every report, with the attempt and the part that it is about, oldest first."""
+    known = parts_known(order)
+    for event, each in all_of(order, Reported):
+        yield known.get(event.ref) or PartOf(event.ref, each.segment, each.segments), each
+
+
+def unanswered(order: Order, effect: str, now: Millis) -> bool:
+    """Whether the call that hands an SMS over is under way: it may yet tell which ids its parts have."""
+    pending, accepted = order.effects.get(effect), asked(order)
+    if pending is not None:
+        return pending.leased_at > 0
+    if not asks(effect) or accepted is None or accepted.how != "report" or accepted.may_have <= (accepted.doubts or 0):
+        return False
+    over = any(late.effect == effect for _, late in all_of(order, EndedLate))
+    return not over and now < accepted.last + ANSWER_MS
+
+
 def all_failed(order: Order, may_have: int) -> bool:
-    """Whether as many different message ids failed as attempts may have been taken; delivered beats failed."""
-    reports = [(event.ref, each) for event, each in all_of(order, Reported) if asks(each.effect)]
-    failed = {ref for ref, each in reports if each.status is Delivery.FAILED and ref}
-    return len(failed) >= may_have and not any(delivered(order, effect) for effect in {r.effect for _, r in reports})
+    """Whether as many different attempts failed as may have been taken; delivered beats failed.
+
+    Where more ids were reported than attempts were made, parts have ids of their own, and none of them speaks for all.
+    """
+    reports = [(of, each) for of, each in reported(order) if asks(each.effect)]
+    failed = {of.attempt for of, each in reports if each.status is Delivery.FAILED and of.attempt}
+    if len(failed) < may_have:
+        return False
+    in_parts = len({of.attempt for of, _ in reports if of.attempt}) > may_have
+    return in_parts or not any(delivered(order, effect) for effect in {each.effect for _, each in reports})
 
 
 def delivered(order: Order, effect: str) -> bool:
@@ -199,11 +245,11 @@ def delivered(order: Order, effect: str) -> bool:
     if noted_delivered(order, effect):
         return True
     segments: dict[str, set[int]] = {}
-    for event, report in all_of(order, Reported):
+    for part, report in reported(order):
         if report.effect == effect and report.status is Delivery.DELIVERED:
-            arrived = segments.setdefault(event.ref, set())
-            arrived.add(report.segment)
-            if len(arrived) >= report.segments:
+            arrived = segments.setdefault(part.attempt, set())
+            arrived.add(part.n)
+            if len(arrived) >= part.of:
                 return True
     return False
 

@@ -87,6 +87,29 @@ def test_reports_before_the_answer_and_on_the_whole_count_too(world):
     assert stands(world, check).whole
 
 
+@pytest.mark.parametrize("early", [(), (2,), (3, 1), (4, 2, 1, 3)])
+def test_parts_with_ids_of_their_own_are_parts_of_one_attempt_whenever_the_answer_comes(world, early):
+    seen = []
+
+    def call(sms):
+        for n in early:
+            part(world, check, n=1, of=1, message_id=f"m{n}")
+        world.read_now()
+        seen.append(stands(world, check).whole)
+        return Accepted("m1", parts=("m1", "m2", "m3", "m4"))
+
+    world.gateway.answers = [call]
+    check = world.engine.run(checking(world.engine.line(Msisdn(NUMBER)).id, Msisdn(NUMBER), "mobile"))
+    world.run()
+    for n in sorted({1, 2, 3, 4} - set(early)):
+        seen.append(stands(world, check).whole)
+        part(world, check, n=1, of=1, message_id=f"m{n}")
+        world.run()
+    assert not any(seen)
+    now = stands(world, check)
+    assert (now.whole, [each.here for each in now.attempts]) == (True, [(1, 2, 3, 4)])
+
+
 @pytest.mark.parametrize("answers", [[Rejected("no route")], [Uncertain("timeout"), Uncertain("timeout")]])
 def test_what_is_refused_or_stays_in_doubt_says_why_and_waits_for_nobody(world, check, answers):
     world.gateway.answers = answers

@@ -4,13 +4,12 @@ from itertools import permutations, product
 
 import pytest
 
-from consent_engine.domain.effects import Accepted, Lane, Uncertain
+from consent_engine.domain.effects import Accepted, Uncertain
 from consent_engine.domain.inbox.report_parts import MOST_SMS, REPORTS_KNOWN_MS
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.facts import Reported
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine.listing import part_reports
-from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.record import recording
 from consent_engine.engine.round_trips import drive
 
@@ -29,11 +28,6 @@ AS_ONE = {
 }
 
 
-def read_now(world):
-    for leased in world.engine.store.lanes.lease(Lane.INBOUND, 9):
-        drive(world.engine.store, [reading(leased, 5)])
-
-
 def told(world, n, happens, answer, report, *, at_once):
     """The n-th order after all of it; what stands before the answer comes while the call is under way."""
     early, late = happens[: happens.index(ANSWER)], happens[happens.index(ANSWER) + 1 :]
@@ -43,8 +37,8 @@ def told(world, n, happens, answer, report, *, at_once):
         for each in reports:
             report(order, each)
             if not at_once:
-                read_now(world)
-        read_now(world)
+                world.read_now()
+        world.read_now()
 
     def call(sms):
         some(early)
@@ -164,7 +158,7 @@ def test_a_part_that_was_lost_is_named_by_the_report_and_by_the_end(world, asked
 def test_the_end_names_the_part_also_where_its_report_overtook_the_answer(world):
     def call(sms):
         report_part(world, order, 2, GONE)
-        read_now(world)
+        world.read_now()
         return Accepted("m1")
 
     world.gateway.answers = [call]
@@ -246,7 +240,7 @@ def test_a_part_of_a_lines_own_sms_settles_no_doubt_and_all_of_them_do(world):
         assert world.engine.records.live(lines=[line])[2][line].effects
         report = DeliveryReport("test", sms.ref, "m1", TAKEN, n, 2, alone=True)
         world.engine.receive([report])
-        read_now(world)
+        world.read_now()
     known = world.engine.records.live(lines=[line])[2][line]
     assert [effect for effect in known.effects if effect.startswith("sms.")] == []
     assert known.reports == {}

@@ -8,7 +8,8 @@ from consent_engine.domain.sms import Delivery
 
 class ConfirmationAccepted(Detail, frozen=True, kw_only=True):
     """how: `gateway` (it said so), `report` or `reply` (these prove it) · may_have: attempts that may have been taken ·
-    started, last: when the first and the last of them began · window: how long a yes counts.
+    started, last: when the first and the last of them began · window: how long a yes counts · parts: the gateway's ids
+    of the parts, where each has its own.
     """
 
     trigger = Trigger.CONFIRMATION_ACCEPTED
@@ -19,6 +20,7 @@ class ConfirmationAccepted(Detail, frozen=True, kw_only=True):
     started: Millis
     last: Millis
     window: int | None = None
+    parts: tuple[str, ...] = ()
 
 
 class ConfirmationFailed(Detail, frozen=True, kw_only=True):
@@ -75,11 +77,14 @@ class ServiceActivated(Attempts, frozen=True, kw_only=True):
 
 
 class SmsAccepted(Attempts, frozen=True, kw_only=True):
-    """Of an SMS that is not the first question. note: what the gateway added · believed: whose retry it was."""
+    """Of an SMS that is not the first question. note: what the gateway added · believed: whose retry it was · parts:
+    the gateway's ids of the parts, where each has its own.
+    """
 
     note: str = ""
     believed: str = ""
     purpose: Purpose
+    parts: tuple[str, ...] = ()
 
 
 class NotificationAccepted(SmsAccepted, frozen=True, kw_only=True):
@@ -189,9 +194,12 @@ class Retried(Detail, frozen=True, kw_only=True):
 
 
 class EndedLate(Detail, frozen=True, kw_only=True):
-    """outcome: accepted, rejected, unavailable or uncertain; reason: of all but the first."""
+    """outcome: accepted, rejected, unavailable or uncertain; reason: of all but the first; parts: as of an SMS that was
+    accepted.
+    """
 
     trigger = Trigger.ENDED_LATE
     effect: str
     outcome: str
     reason: str | None = None
+    parts: tuple[str, ...] = ()
