@@ -59,6 +59,8 @@ def test_what_is_allowed_is_what_advances():
 
 
 def test_a_settled_order_never_moves():
+    ends = {"notified", "declined", "expired", "undeliverable", "cancelled", "activation_failed"}
+    assert ends <= {state.value for state in State if state.settled}
     assert {state for state in State if state.settled} == SETTLED
     assert [row for row in TRANSITIONS if row[1] in SETTLED] == []
 
