@@ -208,7 +208,7 @@ def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) ->
     for _ in range(MOST_RACES):
         named = parts_named(line, ended)
         change = replace(change, read=line.version, fields=named) if named else change
-        if (yield from save(Commit("", (change,), held))) is not Word.STALE:
+        if (yield from save(Commit("", (change,), held))).word is not Word.STALE:
             break
         line = (yield from load(lines=[line.id])).line(line.id)
     return put.pending if put else None
