@@ -22,6 +22,7 @@ from consent_engine.api.routes import (
     plans,
     refusals,
     registrations,
+    stuck,
     tariffs,
     webhooks,
 )
@@ -35,7 +36,7 @@ from consent_engine.process import gc_tuning
 from consent_engine.wiring import Installation
 
 log = logging.getLogger(__name__)
-PARTS = (orders, order_stream, refusals, registrations, plans, tariffs, webhooks, health, metrics_endpoint, docs)
+PARTS = (orders, order_stream, refusals, registrations, plans, stuck, tariffs, webhooks, health, metrics_endpoint, docs)
 """The API; the most asked for come first, since addresses are compared in this order."""
 BACKLOG = 2048
 KEEP_ALIVE_S = 15

@@ -101,8 +101,33 @@ def stuck() -> None:
     table(("order", "effect", "lane", "attempts", "why"), rows, "nothing is stuck")
 
 
-def retry(order: Annotated[str, _ORDER]) -> None:
-    """Do now what is parked of an order (or of a line, as `consent stuck` names it); its next answer is believed."""
+def retry(
+    order: Annotated[str | None, typer.Argument(metavar="[ORDER]", help="The order's id.")] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="All that is stuck, or what the other options name.")] = False,
+    lane: Annotated[str | None, typer.Option(help="Of this lane only.")] = None,
+    reason: Annotated[str | None, typer.Option(help="For this reason only, as --dry-run says it.")] = None,
+    plan: Annotated[str | None, typer.Option(help="Of orders for this plan only.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 500,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them, by lane, reason and plan.")] = False,
+) -> None:
+    """Do now what is parked of an order (or of a line, as `consent stuck` names it); its next answer is believed.
+
+    With --all, of many: look at --dry-run first.
+    """
+    if every == (order is not None):
+        raise typer.BadParameter("name one, or say --all", param_hint="ORDER")
+    if order is not None:
+        if dry_run or lane or reason or plan:
+            raise typer.BadParameter("goes with --all", param_hint="--lane, --reason, --plan, --dry-run")
+        _retry_one(order)
+    else:
+        from consent_engine.cli.retry_all import retry_all, wanted_of
+
+        retry_all(wanted_of(lane, reason, plan), limit, dry_run=dry_run)
+
+
+def _retry_one(order: str) -> None:
     from consent_engine.errors import OrderNotFound
 
     with opened() as engine:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.engine.listing import stuck_effects
 from consent_engine.engine.outside_health import FEW_CALLS, Health, health_of
+from consent_engine.engine.stuck import ALL, MOST_STUCK, stuck_effects
 from consent_engine.ports import Lanes, Registry, Store, Target
 from consent_engine.ports.survey import Survey
 from workers.clock import TICK_S
@@ -16,7 +16,6 @@ SILENT_MS = int(3 * TICK_S * 1000)
 """After so long the workers' clocks do the work of a lane themselves: older than that, they do not keep up."""
 LATE_MS = 60_000
 HOUR_MS = 3_600_000
-MOST_STUCK = 1_000
 MOST_UNMATCHED = 1_000
 FEW_UNMATCHED = 10
 REASON_SHOWN = 60
@@ -90,14 +89,15 @@ def lanes_of(told: str) -> list[str]:
 
 
 def _stuck(store: Store) -> Iterator[Finding]:
-    found = stuck_effects(store.lanes, store.records, MOST_STUCK)
+    found = list(stuck_effects(store.lanes, store.records, ALL, MOST_STUCK))
     for lane in Lane:
-        reasons = Counter(each.why[:REASON_SHOWN] for each in found if each.lane is lane)
+        reasons = Counter(each.reason[:REASON_SHOWN] for each in found if each.lane is lane)
         if reasons:
             told = ", ".join(f"{count} x {why or 'no reason'}" for why, count in reasons.most_common(5))
             yield warn(
                 f"lane {lane}: {reasons.total()} on the stuck list: {told}",
-                "consent stuck, ask the other side what became of each, then consent retry ORDER",
+                "consent stuck, ask the other side what became of each, then consent retry ORDER, or --all --lane "
+                f"{lane} --dry-run",
             )
 
 

@@ -32,11 +32,20 @@ from consent_engine.engine.place import Placed, placing
 from consent_engine.engine.receive import Door, Incoming, RefusalAsked, owner_of
 from consent_engine.engine.record import recording, retrying
 from consent_engine.engine.round_trips import Loaded, Step, drive
+from consent_engine.engine.stuck import (
+    ALL,
+    MOST_RETRIED,
+    MOST_STUCK,
+    Retried,
+    StuckEffect,
+    Wanted,
+    retries,
+    stuck_effects,
+)
 from consent_engine.errors import BrokenRecord, ConsentError, OrderNotFound, StoreUnavailable
 from consent_engine.ports import LiftedWord, Outside, Queue, Registry, Store, Stored
 
 T = TypeVar("T")
-MOST_STUCK = 1_000
 MOST_OPEN, PASS, MOST_PASSES = 1_000_000, 500, 10_000
 
 
@@ -239,9 +248,18 @@ class Engine:
             for key, (_, carrier, plan) in zip(keys, wanted, strict=True)
         ]
 
-    def stuck(self, most: int = MOST_STUCK) -> list[listing.StuckEffect]:
+    def stuck(self, most: int = MOST_STUCK, wanted: Wanted = ALL) -> list[StuckEffect]:
         """What waits for a person."""
-        return listing.stuck_effects(self.lanes, self.records, most)
+        return list(stuck_effects(self.lanes, self.records, wanted, most))
+
+    def retry_many(self, found: Sequence[StuckEffect], by: str) -> Retried:
+        """Do these effects of the stuck list now, up to MOST_RETRIED; an event an order. Proven before this returns."""
+        some = found[:MOST_RETRIED]
+        steps = retries(some, by)
+        done = self._all([step for _, step in steps])
+        retried = sum(n for (n, _), result in zip(steps, done, strict=True) if result is True)
+        unreadable = sum(each.attempts is None for each in some)
+        return Retried(retried, len(some) - unreadable - retried, unreadable)
 
     def plan(self, code: str) -> Listed:
         """A plan in its current version; raises PlanNotFound."""

@@ -1,19 +1,18 @@
-"""Lists of orders and refusals, newest first, a page at a time; and the stuck list."""
+"""Lists of orders and refusals, newest first, a page at a time."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.inbox.report_parts import Attempt, SmsReports
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind, Restriction
-from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.order.history import yes_in_vain
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.lookup import Lookup
 from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed
-from consent_engine.ports import Lanes, Lists, Owner, Records
+from consent_engine.ports import Lists, Records
 
 MOST_LOOKED_AT = 2_000
 """How many orders one page looks at: a filter that fits few gives a short page and a cursor that goes on."""
@@ -101,36 +100,6 @@ def refusals_page(lists: Lists, cursor: str, limit: int, now: Millis) -> Refusal
     last = f"{rows[-1].at}-{rows[-1].name}" if len(rows) == limit else ""
     standing = (row for row in rows if row.restriction is not None and not row.restriction.is_over(now))
     return RefusalsPage(tuple((row.msisdn, row.restriction) for row in standing if row.restriction), last)
-
-
-@dataclass(frozen=True, slots=True)
-class StuckEffect:
-    """An effect that waits for a person. attempts: None when its record cannot be read · why: without numbers."""
-
-    owner: Owner
-    id: str
-    effect: str
-    lane: Lane
-    state: State | None
-    attempts: int | None
-    why: str
-
-
-def stuck_effects(lanes: Lanes, records: Records, most: int) -> list[StuckEffect]:
-    """Up to so many effects of the stuck list."""
-    found = lanes.stuck(most)
-    ids = {owner: list(dict.fromkeys(each.id for each in found if each.owner is owner)) for owner in Owner}
-    _, orders, lines = records.live(ids[Owner.ORDER], ids[Owner.LINE])
-    rows = []
-    for each in found:
-        order = orders.get(each.id)
-        record = order if each.owner is Owner.ORDER else lines.get(each.id)
-        pending = record.effects.get(each.effect) if record else None
-        attempts, why = (pending.attempts, hidden(pending.why)) if pending else (None, "its record cannot be read")
-        rows.append(
-            StuckEffect(each.owner, each.id, each.effect, each.lane, order.state if order else None, attempts, why)
-        )
-    return rows
 
 
 def read_cursor(cursor: str) -> tuple[Millis, str] | None:

@@ -214,13 +214,14 @@ def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) ->
     return put.pending if put else None
 
 
-def retrying(line_id: str) -> Step[None]:
-    """Do what is parked of a line's own now; raises NothingParked, and StoreUnavailable when too many others write to
-    this line."""
+def retrying(line_id: str, effects: Sequence[str] = ()) -> Step[None]:
+    """Do what is parked of a line's own now, or only these effects of it; raises NothingParked, and StoreUnavailable
+    when too many others write to this line."""
     for _ in range(MOST_RACES):
         loaded = yield from load(lines=[line_id])
         line = loaded.line(line_id)
-        parked = {effect: pending for effect, pending in line.effects.items() if pending.parked}
+        wanted = effects or line.effects
+        parked = {effect: pending for effect, pending in line.effects.items() if pending.parked and effect in wanted}
         if not parked:
             raise NothingParked("nothing of this line stands on the stuck list")
         put = tuple(Put(e, loaded.now, replace(p, parked=0, leased_at=0)) for e, p in parked.items())

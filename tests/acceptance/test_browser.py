@@ -218,6 +218,25 @@ def test_ops_see_what_is_stuck_why_and_retry_it(tmp_path, browser, tab):
         assert ops.complaints == []
 
 
+def test_ops_do_all_of_one_cause_again_with_one_click_that_says_how_many(tmp_path, browser, tab):
+    with bss() as url, house(tmp_path, CONSENT_BSS_HTTP__URL=url, CONSENT_MAX_ATTEMPTS="1") as made:
+        orders = [made.place(7110 + n)[1]["id"] for n in range(3)]
+        until("asked", lambda: {made.state(each) for each in orders} == {"awaiting_reply"})
+        ops = tab("ops", "/ops", where=made, language="en-GB")
+        for n in range(3):
+            made.say(7110 + n, "是", f"mo-711{n}")
+        again = ops.page.locator("#causes button", has_text="Retry these 3")
+        again.wait_for()
+        assert "500" in ops.page.locator("#causes .why").inner_text()
+        Bss.works.set()
+        again.focus()
+        ops.page.keyboard.press("Enter")
+        ops.page.wait_for_selector("#causes-region", state="hidden")
+        until("told", lambda: {made.state(each) for each in orders} == {"notified"})
+        assert ops.page.locator("#announce").inner_text() == "3 retried, 0 no longer stuck, 0 cannot be read, 0 left"
+        assert ops.complaints == []
+
+
 def test_ops_find_an_order_by_number_and_the_board_leaves_the_focus_alone(home, tab):
     order = home.place(7201)[1]["id"]
     ops = tab("ops", "/ops", language="en-GB")

@@ -21,6 +21,7 @@ from consent_engine.api.schemas.forms import (
     MobileOriginated,
     Refuse,
     Register,
+    RetryStuck,
     SearchOrders,
     SearchRefusals,
     Unregister,
@@ -32,7 +33,7 @@ from consent_engine.domain.signature import HEADER
 
 READ: Sequence[type[BaseModel]] = (
     PlaceOrder, CancelOrder, SearchOrders, Refuse, SearchRefusals, Lift, DecideHeld, Dial, Plan, MobileOriginated,
-    DeliveryReceipt, Register, Unregister, Problem,
+    DeliveryReceipt, Register, RetryStuck, Unregister, Problem,
 )  # fmt: skip
 """Bodies that operations take, and the problem document."""
 _REF = "#/components/schemas/"

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.requests import Request
 
-from consent_engine.api.schemas.forms import MOST_LISTED, Instant, read
+from consent_engine.api.schemas.forms import MOST_LISTED, MOST_REASON, Instant, read
+from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import State
 from consent_engine.errors import FieldError, Malformed
 
@@ -49,6 +50,16 @@ class ListRefusals(Paged):
     state: Literal["held"] | None = Field(
         None, description="held: replies that may be a refusal, which a person must read; none: the refusals"
     )
+
+
+class ListStuck(BaseModel):
+    """Which effects of the stuck list to count."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lane: Lane | None = Field(None, description="only those of this lane")
+    reason: str | None = Field(None, max_length=MOST_REASON, description="only those that wait for this reason")
+    plan: _Word | None = Field(None, description="only those of orders for this plan")
 
 
 class WhichVersion(BaseModel):

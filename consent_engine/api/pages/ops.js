@@ -1,6 +1,7 @@
 "use strict";
 // /ops: the board refreshes itself; what has the focus, and where the page was scrolled to, stays.
 const EVERY_S = 3;
+const MOST_AT_ONCE = 500;
 const mayRetry = ["ops", "admin"].includes(PAGE.role);
 const ORDER_ID = /^[0-9a-f]{28}$/;
 let shownId = "";
@@ -62,6 +63,33 @@ function stuckRow(stuck) {
   retry.addEventListener("click", () => again(stuck, retry));
   return make("tr", {}, make("td", { className: "mono" }, id), make("td", {}), make("td", {}), make("td", { className: "n" }),
     make("td", { className: "why" }), make("td", {}, mayRetry ? retry : ""));
+}
+
+/** What many have in common, and one button for all of them; how many is on it. */
+function causeRow(cause) {
+  const button = make("button", { type: "button", className: "main" });
+  button.addEventListener("click", () => againAll(cause, button));
+  return make("tr", {}, make("td", { className: "why" }, cause.reason), make("td", {}, word(`lane.${cause.lane}`)), make("td", {}, cause.plan),
+    make("td", { className: "n" }), make("td", { className: "when" }), make("td", {}, mayRetry ? button : ""));
+}
+
+function showCauses(board) {
+  byId("causes-region").hidden = board.causes.length === 0;
+  fit(byId("causes"), board.causes, (cause) => JSON.stringify([cause.lane, cause.reason, cause.plan]), causeRow, (row, cause) => {
+    const n = Math.min(cause.count, MOST_AT_ONCE);
+    say(row.children[3], `${cause.count}${board.more_causes ? "+" : ""}`);
+    say(row.children[4], cause.since ? dateAndClock(cause.since) : "–");
+    if (mayRetry) say(row.querySelector("button"), word(n < cause.count || board.more_causes ? "ops.retry_first" : "ops.retry_all", { n }));
+  });
+}
+
+async function againAll(cause, button) {
+  button.disabled = true;
+  const answer = await call("POST", "/v1/stuck/retry", { lane: cause.lane, reason: cause.reason, plan: cause.plan });
+  announce(answer.ok ? word("ops.retried_many", answer.body) : wrong(answer));
+  if (!answer.ok) button.after(make("span", { className: "bad", role: "alert" }, ` ${wrong(answer)}`));
+  button.disabled = false;
+  await refresh();
 }
 
 function showStuck(board) {
@@ -151,6 +179,7 @@ async function refresh() {
   showFunnel(answer.body);
   showLanes(answer.body);
   showOutside(answer.body);
+  showCauses(answer.body);
   showStuck(answer.body);
 }
 

@@ -48,6 +48,7 @@ FORMS: dict[str, Any] = {
         "msisdn": "+8613800138000", "carrier": "mobile", "kind": "marketing_free",
         "evidence": {"channel": "counter", "ref": "form-2025-0815", "at": "2025-08-15T16:20:00+08:00"},
     },
+    "RetryStuck": {"lane": "activation", "reason": "BSS answered 500", "plan": "5g-smart-199"},
     "SearchRefusals": {"msisdn": "+8613800138000"},
     "Dial": {"msisdn": "+8613800138000", "carrier": "mobile"},
     "Plan": PLAN,
@@ -119,6 +120,16 @@ VIEWS: dict[str, Any] = {
         ],
         "cursor": "",
     },
+    "CauseList": {
+        "causes": [
+            {
+                "lane": "activation", "reason": "BSS answered 500", "plan": "5g-smart-199", "count": 390,
+                "since": "2025-08-01T10:04:40.512+08:00",
+            }
+        ],
+        "count": 390,
+    },
+    "RetriedView": {"retried": 388, "gone": 2, "unreadable": 0, "left": 0},
     "DecidedView": {"decided": 12, "gone": 1, "own_call": 0},
     "Imported": {"accepted": 2, "already": 0, "rejected": []},
     "Lifted": {"carrier": "mobile", "lifted": True},

@@ -18,13 +18,16 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
 from consent_engine.domain.carriers import Carrier
+from consent_engine.domain.effects import Lane
 from consent_engine.engine.held_replies import ID as HELD_ID
+from consent_engine.engine.stuck import MOST_RETRIED
 from consent_engine.errors import FieldError, Malformed
 
 Form = TypeVar("Form", bound=BaseModel)
 MOST_DIALLED = 1_000
 MOST_DECIDED = 500
 MOST_LISTED = 200
+MOST_REASON = 1_000
 
 
 def _instant(value: object) -> object:
@@ -93,6 +96,17 @@ class Dial(BaseModel):
     msisdn: Number
     carrier: Carrier | None = None
     plan: PlanCode | None = Field(None, description="that the call is to be about: who declined it is not offered it")
+
+
+class RetryStuck(BaseModel):
+    """Which effects of the stuck list are to be done again; what is left out lets everything through."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lane: Lane | None = None
+    reason: str | None = Field(None, max_length=MOST_REASON, description="as the list of causes says it")
+    plan: str | None = Field(None, max_length=64)
+    limit: int = Field(MOST_RETRIED, ge=1, le=MOST_RETRIED, strict=True, description="how many at most")
 
 
 class SearchOrders(BaseModel):

@@ -12,6 +12,7 @@ from consent_engine.domain.msisdn import mask
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.held_replies import Decided, HeldText
 from consent_engine.engine.listing import RefusalsPage
+from consent_engine.engine.stuck import Cause, Retried
 
 _CURSOR = Field(description="ask with it for the next page; empty: there is none")
 
@@ -122,6 +123,48 @@ class DecidedView(View):
     def of(cls, decided: Decided) -> "DecidedView":
         """As counted."""
         return cls(decided=decided.decided, gone=decided.gone, own_call=decided.own_call)
+
+
+class CauseRow(View):
+    """What is stuck for one reason."""
+
+    lane: str
+    reason: str
+    plan: str = Field(description="empty: of no order")
+    count: int
+    since: str | None = Field(description="when the one that has waited longest was last tried; null: not known")
+
+    @classmethod
+    def of(cls, cause: Cause) -> "CauseRow":
+        """As counted."""
+        since = instant(cause.since) if cause.since else None
+        return cls(lane=cause.lane.value, reason=cause.reason, plan=cause.plan, count=cause.count, since=since)
+
+
+class CauseList(View):
+    """What is stuck, by its cause; the one that most have first."""
+
+    causes: list[CauseRow]
+    count: int = Field(description="of all of them; the first 10000 of the stuck list are looked at")
+
+    @classmethod
+    def of(cls, causes: Sequence[Cause]) -> "CauseList":
+        """As counted."""
+        return cls(causes=[CauseRow.of(each) for each in causes], count=sum(each.count for each in causes))
+
+
+class RetriedView(View):
+    """What became of doing some of the stuck list again."""
+
+    retried: int
+    gone: int = Field(description="no longer stuck: somebody else did it, or its order was answered")
+    unreadable: int = Field(description="left where they are: their record cannot be read, see `consent doctor`")
+    left: int = Field(description="as many of the same are still to be done: ask again")
+
+    @classmethod
+    def of(cls, done: Retried, left: int) -> "RetriedView":
+        """As counted."""
+        return cls(retried=done.retried, gone=done.gone, unreadable=done.unreadable, left=left)
 
 
 def to_address(cursor: str) -> str:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.http.bodies import KIB, read_body
+from consent_engine.api.schemas.lists import CauseRow
 from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.service import HEARD_WITHIN_MS, front_of
 from consent_engine.api.service.sessions import Sessions
@@ -19,13 +20,14 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.listing import StuckEffect
 from consent_engine.engine.outside_health import FEW_CALLS, health_of, targets_of
+from consent_engine.engine.stuck import StuckEffect, causes_of
 from consent_engine.errors import Forbidden, OrderNotFound
 from consent_engine.ports import ApiKey
 
 operations = Operations()
 MOST_SHOWN = 200
+MOST_COUNTED = 1_000
 LOOKED_S = 1.0
 LINE = re.compile("[0-9a-f]{28}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -77,7 +79,7 @@ def look(engine: Engine) -> dict[str, Any]:
     day = _EPOCH + timedelta(milliseconds=now)
     midnight = day.replace(hour=0, minute=0, second=0, microsecond=0)
     funnel = engine.lists.funnel(f"{day:%Y-%m-%d}")
-    stuck = engine.stuck(MOST_SHOWN + 1)
+    stuck = engine.stuck(MOST_COUNTED + 1)
     return {
         "at": instant(now),
         "since": instant((midnight - _EPOCH) // timedelta(milliseconds=1)),
@@ -88,6 +90,8 @@ def look(engine: Engine) -> dict[str, Any]:
         ],
         "workers": [{"name": n, "told": t} for n, t in sorted(engine.registry.workers(HEARD_WITHIN_MS).items())],
         "outside": _outside(engine, now),
+        "causes": [CauseRow.of(each).model_dump() for each in causes_of(stuck[:MOST_COUNTED])],
+        "more_causes": len(stuck) > MOST_COUNTED,
         "stuck": [_shown(each) for each in stuck[:MOST_SHOWN]],
         "more_stuck": len(stuck) > MOST_SHOWN,
     }

@@ -182,7 +182,8 @@ def _on_cancel(order: Order, fact: CancelAsked, now: Millis) -> Decision:
 
 def _on_retry(order: Order, fact: RetryAsked, now: Millis) -> Decision:
     """Do what is parked now, and believe its next answer; raises NothingParked."""
-    parked = {effect: pending for effect, pending in order.effects.items() if pending.parked}
+    wanted = fact.effects or order.effects
+    parked = {effect: pending for effect, pending in order.effects.items() if pending.parked and effect in wanted}
     if not parked:
         raise NothingParked("nothing of this order stands on the stuck list")
     puts = tuple(Put(effect, now, _again(order, effect, p, fact.by)) for effect, p in parked.items())

@@ -147,10 +147,14 @@ class CancelAsked(Struct, frozen=True):
 
 
 class RetryAsked(Struct, frozen=True):
-    """Somebody wants what is parked done now, and takes its next answer upon himself."""
+    """Somebody wants what is parked done now, and takes its next answer upon himself.
+
+    effects: these alone; none: all that is parked
+    """
 
     op: str
     by: str
+    effects: tuple[str, ...] = ()
 
 
 class ResendAsked(Struct, frozen=True):

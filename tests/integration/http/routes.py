@@ -28,6 +28,8 @@ ROUTES = {
     ("POST", "/v1/registrations"): {Role.AGENT, Role.OPS},
     ("POST", "/v1/registrations/import"): {Role.AGENT, Role.OPS},
     ("POST", "/v1/registrations/lift"): set(),
+    ("GET", "/v1/stuck"): {Role.OPS, Role.AUDITOR},
+    ("POST", "/v1/stuck/retry"): {Role.OPS},
     ("GET", "/v1/plans"): ANY,
     ("GET", "/v1/plans/{code}"): ANY,
     ("PUT", "/v1/plans/{code}"): set(),
@@ -43,6 +45,7 @@ BODIES = {
     "/v1/refusals": {"msisdn": OTHER, "channel": "web"},
     "/v1/refusals/search": {"msisdn": OTHER},
     "/v1/refusals/held": {"ids": [f"{'0' * 28}.mobile.1"], "refusal": True},
+    "/v1/stuck/retry": {"lane": "sms"},
     "/v1/registrations": {"msisdn": LIFTED, "channel": "hotline"},
     "/v1/plans/{code}": PLAN,
 }

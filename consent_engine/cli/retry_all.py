@@ -1,0 +1,44 @@
+"""`consent retry --all`: what is stuck for one cause, counted first, then done again a batch at a time."""
+
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
+
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from consent_engine.cli.opening import by, opened
+from consent_engine.cli.tables import instant, record, table
+
+if TYPE_CHECKING:
+    from consent_engine.engine.stuck import Wanted
+
+_AT_ONCE = 200
+
+
+def wanted_of(lane: str | None, reason: str | None, plan: str | None) -> "Wanted":
+    """The filter that was asked for. Raises BadParameter for a lane that there is not."""
+    from consent_engine.domain.effects import Lane
+    from consent_engine.engine.stuck import Wanted
+
+    if lane is not None and lane not in set(Lane):
+        raise typer.BadParameter(f"one of {', '.join(Lane)}", param_hint="--lane")
+    return Wanted(Lane(lane) if lane else None, reason, plan)
+
+
+def retry_all(wanted: "Wanted", limit: int, *, dry_run: bool) -> None:
+    """Count what is wanted, by cause; else do it again, up to `limit`, saying how far it has come."""
+    from consent_engine.engine.stuck import MOST_STUCK, Retried, causes_of
+
+    with opened() as engine:
+        found = engine.stuck(MOST_STUCK, wanted)
+        if dry_run:
+            rows = [(c.count, c.lane.value, c.plan or "-", instant(c.since), c.reason) for c in causes_of(found)]
+            table(("count", "lane", "plan", "since", "reason"), rows, "nothing of that is stuck")
+            return
+        chosen, done = found[:limit], Retried()
+        for start in range(0, len(chosen), _AT_ONCE):
+            done += engine.retry_many(chosen[start : start + _AT_ONCE], by())
+            sys.stderr.write(f"{min(start + _AT_ONCE, len(chosen))} of {len(chosen)}\n")
+    left = len(found) - len(chosen)
+    record([("retried", done.retried), ("gone", done.gone), ("unreadable", done.unreadable), ("left", left)])

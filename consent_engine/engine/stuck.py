@@ -1,0 +1,142 @@
+"""The stuck list: what waits for a person, by its cause; and many of one cause, done again at once."""
+
+import re
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.msisdn import hidden
+from consent_engine.domain.order.facts import RetryAsked
+from consent_engine.engine.record import recording, retrying
+from consent_engine.engine.round_trips import Step
+from consent_engine.errors import NothingParked, OrderNotFound
+from consent_engine.ports import Lanes, Owner, Records
+
+MOST_STUCK = 10_000
+"""How many effects of the stuck list are looked at, at most."""
+MOST_RETRIED = 500
+"""How many are done again in one go."""
+CHUNK = 500
+_UNREADABLE = (None, "its record cannot be read", 0)
+_HOW_OFTEN = re.compile(r", \d+ times$")
+
+
+@dataclass(frozen=True, slots=True)
+class StuckEffect:
+    """An effect that waits for a person. attempts: None when its record cannot be read · plan: '' where there is none ·
+    why: without numbers · since: when it was last tried, 0 where nobody knows
+    """
+
+    owner: Owner
+    id: str
+    effect: str
+    lane: Lane
+    state: State | None
+    attempts: int | None
+    plan: str
+    why: str
+    since: Millis
+
+    @property
+    def reason(self) -> str:
+        """Why it waits, in the words that it shares with others: without how often it was tried."""
+        return _HOW_OFTEN.sub("", self.why)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which effects of the stuck list; None lets everything through. reason: as a Cause says it."""
+
+    lane: Lane | None = None
+    reason: str | None = None
+    plan: str | None = None
+
+    def fits(self, stuck: StuckEffect) -> bool:
+        """Whether an effect is one of them."""
+        pairs = ((self.lane, stuck.lane), (self.reason, stuck.reason), (self.plan, stuck.plan))
+        return all(wanted is None or wanted == found for wanted, found in pairs)
+
+
+ALL = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What many effects have in common. since: when the one that has waited longest was last tried."""
+
+    lane: Lane
+    reason: str
+    plan: str
+    count: int
+    since: Millis
+
+
+def stuck_effects(lanes: Lanes, records: Records, wanted: Wanted, most: int) -> Iterator[StuckEffect]:
+    """Up to `most` effects of the stuck list that are wanted, of the first MOST_STUCK; loaded as they are asked for."""
+    found = lanes.stuck(MOST_STUCK)
+    for start in range(0, len(found), CHUNK):
+        part = found[start : start + CHUNK]
+        ids = {owner: list(dict.fromkeys(each.id for each in part if each.owner is owner)) for owner in Owner}
+        _, orders, lines = records.live(ids[Owner.ORDER], ids[Owner.LINE])
+        for each in part:
+            order = orders.get(each.id)
+            record = order if each.owner is Owner.ORDER else lines.get(each.id)
+            pending = record.effects.get(each.effect) if record else None
+            attempts, why, since = (pending.attempts, pending.why, pending.last_at) if pending else _UNREADABLE
+            stuck = StuckEffect(
+                each.owner, each.id, each.effect, each.lane, order.state if order else None, attempts,
+                hidden(order.doc.plan) if order else "", hidden(why), since,
+            )  # fmt: skip
+            if most > 0 and wanted.fits(stuck):
+                most -= 1
+                yield stuck
+        if most <= 0:
+            return
+
+
+def causes_of(found: Sequence[StuckEffect]) -> list[Cause]:
+    """What is stuck, by its cause; the one that most have first."""
+    alike: dict[tuple[Lane, str, str], list[StuckEffect]] = {}
+    for each in found:
+        alike.setdefault((each.lane, each.reason, each.plan), []).append(each)
+    causes = [
+        Cause(lane, reason, plan, len(some), min((each.since for each in some if each.since), default=0))
+        for (lane, reason, plan), some in alike.items()
+    ]
+    return sorted(causes, key=lambda cause: (-cause.count, cause.lane, cause.reason, cause.plan))
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """What became of effects that were to be done again. gone: no longer on the list · unreadable: left where it is."""
+
+    retried: int = 0
+    gone: int = 0
+    unreadable: int = 0
+
+    def __add__(self, other: "Retried") -> "Retried":
+        return Retried(self.retried + other.retried, self.gone + other.gone, self.unreadable + other.unreadable)
+
+
+def retries(found: Sequence[StuckEffect], by: str) -> list[tuple[int, Step[bool]]]:
+    """A step a record that can be read, with how many of its effects it makes due: those that are named, no others."""
+    readable = sorted((each for each in found if each.attempts is not None), key=lambda each: (each.owner, each.id))
+    steps: list[tuple[int, Step[bool]]] = []
+    for (owner, record), some in groupby(readable, key=lambda each: (each.owner, each.id)):
+        effects = tuple(sorted({each.effect for each in some}))
+        fact = RetryAsked(f"retry:{uuid.uuid4().hex[:12]}", by, effects)
+        step = recording(record, fact, prove=True) if owner is Owner.ORDER else retrying(record, effects)
+        steps.append((len(effects), _or_gone(step)))
+    return steps
+
+
+def _or_gone(step: Step[object]) -> Step[bool]:
+    """Whether the step found something to retry: else somebody else did, or the order was answered meanwhile."""
+    try:
+        yield from step
+    except (NothingParked, OrderNotFound):
+        return False
+    return True

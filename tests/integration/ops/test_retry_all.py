@@ -1,0 +1,183 @@
+"""What is stuck for one cause, counted and done again at once: at a terminal and over HTTP. An event an order."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from consent_engine.api.schemas.lists import CauseList, RetriedView
+from consent_engine.domain.decide.decision import PARKED, Put
+from consent_engine.domain.effects import Lane, Pending, Uncertain
+from consent_engine.engine import stuck
+from consent_engine.engine.api_keys import Role
+from consent_engine.engine.stuck import Wanted, causes_of
+from consent_engine.ports import Commit, OrderChange
+from tests.conftest import SECOND
+from tests.integration.api_door import FULL_SECRET, is_problem, order
+
+WAIT = 60
+BUSY, LOST = "BSS answered 500", "no answer within 10.0 s"
+QUESTION = "sms.confirmation.1"
+
+
+def park(engine, order_id, why, effect=QUESTION, at=1_764_000_000_000):
+    """On the stuck list, as a doubt that could not be settled puts it there."""
+    found = engine.show(order_id)
+    waits = Pending(attempts=5, doubts=5, last_at=at, parked=1, why=why)
+    change = OrderChange(found, found.version, found.state, {}, (Put(effect, PARKED, waits),))
+    assert engine.store.records.commit([Commit("", order=change)]) == ["ok"]
+
+
+def trouble(door, *whys, plan="5g-smart-199", first=0):
+    """An order a reason, parked for it; their ids."""
+    ids = []
+    for n, why in enumerate(whys, first):
+        placed = door.place(order(msisdn=f"+861380013{n:04}", plan=plan), key=f"key-{n}").json()["id"]
+        park(door.engine, placed, why, at=1_764_000_000_000 + n)
+        ids.append(placed)
+    return ids
+
+
+def causes(door, query="", role=Role.OPS):
+    answer = door.call("GET", f"/v1/stuck{query}", role)
+    assert answer.status_code == 200, answer.text
+    CauseList.model_validate(answer.json())
+    return answer.json()
+
+
+def again(door, role=Role.OPS, **body):
+    answer = door.call("POST", "/v1/stuck/retry", role, body)
+    if answer.status_code == 200:
+        RetriedView.model_validate(answer.json())
+    return answer
+
+
+def retried(door, order_id):
+    return [event.by for event in door.engine.show(order_id).events if event.trigger == "retried"]
+
+
+@pytest.fixture
+def consent(door):
+    told = {
+        "CONSENT_DATA_DIR": str(door.settings.data_dir), "CONSENT_SECRET": FULL_SECRET, "PATH": os.environ["PATH"],
+    }  # fmt: skip
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "consent_engine", *arguments]
+        return subprocess.run(command, env=told, capture_output=True, text=True, timeout=WAIT, check=False)
+
+    return run
+
+
+def test_what_is_stuck_is_counted_by_cause_the_most_frequent_first(door):
+    trouble(door, f"{BUSY}, 5 times", f"{BUSY}, 6 times", LOST)
+    trouble(door, BUSY, plan=SECOND, first=3)
+    said = causes(door)
+    assert said["count"] == 4
+    assert [(each["count"], each["lane"], each["reason"], each["plan"]) for each in said["causes"]] == [
+        (2, "sms", BUSY, "5g-smart-199"), (1, "sms", BUSY, SECOND), (1, "sms", LOST, "5g-smart-199"),
+    ]  # fmt: skip
+    assert said["causes"][0]["since"] == "2025-11-25T00:00:00.000+08:00"
+    assert causes(door, f"?plan={SECOND}", Role.AUDITOR)["count"] == 1
+    assert causes(door, "?lane=activation") == {"causes": [], "count": 0}
+    is_problem(door.call("GET", "/v1/stuck?lane=post", Role.OPS), 422, "malformed")
+
+
+def test_one_cause_is_done_again_with_an_event_an_order_and_nothing_else_moves(door):
+    mine = trouble(door, f"{BUSY}, 5 times", f"{BUSY}, 6 times")
+    [other] = trouble(door, LOST, first=5)
+    assert again(door, reason=BUSY).json() == {"retried": 2, "gone": 0, "unreadable": 0, "left": 0}
+    assert [retried(door, each) for each in mine] == [["the-ops"], ["the-ops"]]
+    assert retried(door, other) == []
+    assert [each["reason"] for each in causes(door)["causes"]] == [LOST]
+    door.work(Lane.SMS)
+    assert [door.engine.show(each).state for each in mine] == ["awaiting_reply"] * 2
+    assert again(door, reason=BUSY).json()["retried"] == 0, "a second click is harmless"
+    assert [retried(door, each) for each in mine] == [["the-ops"], ["the-ops"]]
+
+
+def test_only_the_effect_that_was_named_is_done_again(door):
+    [placed] = trouble(door, LOST)
+    park(door.engine, placed, "the archive holds another", "wake.archive")
+    assert again(door, lane="timer").json()["retried"] == 1
+    effects = door.engine.show(placed).effects
+    assert (effects["wake.archive"].parked, effects[QUESTION].parked) == (0, 1)
+
+
+def test_there_is_a_cap_and_it_is_said_how_many_are_left(door):
+    ids = trouble(door, *[BUSY] * 5)
+    assert again(door, limit=2).json() == {"retried": 2, "gone": 0, "unreadable": 0, "left": 3}
+    assert sorted(map(len, (retried(door, each) for each in ids))) == [0, 0, 0, 1, 1]
+    for limit in (0, stuck.MOST_RETRIED + 1, "2"):
+        is_problem(again(door, limit=limit), 422, "malformed")
+
+
+def test_what_nobody_can_read_stays_and_is_counted(door):
+    broken, sound = trouble(door, BUSY, BUSY)
+    door.redis.hset(f"ce:{{0}}:order:{broken}", f"f:{QUESTION}", "garbage")
+    assert again(door).json() == {"retried": 1, "gone": 0, "unreadable": 1, "left": 0}
+    assert retried(door, sound) == ["the-ops"]
+    assert causes(door)["causes"][0]["reason"] == "its record cannot be read"
+
+
+def test_what_somebody_else_did_meanwhile_is_gone(world):
+    placed = world.place()
+    park(world.engine, placed.id, BUSY)
+    found = world.engine.stuck()
+    world.engine.retry(placed.id, "quicker")
+    done = world.engine.retry_many(found, "slower")
+    assert (done.retried, done.gone) == (0, 1)
+    assert [e.by for e in world.engine.show(placed.id).events if e.trigger == "retried"] == ["quicker"]
+
+
+def test_an_sms_of_no_order_is_retried_with_the_others(world):
+    world.gateway.answers = [Uncertain("timeout"), Uncertain("timeout")]
+    world.say("TD")
+    world.run()
+    world.clock.forward(seconds=601)
+    world.run()
+    [cause] = causes_of(world.engine.stuck())
+    assert (cause.lane, cause.plan, cause.reason) == ("sms", "", "timeout")
+    assert world.engine.retry_many(world.engine.stuck(wanted=Wanted(Lane.SMS)), "ops").retried == 1
+    world.run()
+    assert world.engine.stuck() == []
+    assert len(world.texts("opted_out")) == 3
+
+
+def test_wanted_effects_are_found_behind_any_number_of_others(world, monkeypatch):
+    monkeypatch.setattr(stuck, "CHUNK", 2)
+    for n in range(5):
+        park(world.engine, world.place(f"138{n:08d}").id, LOST if n < 4 else BUSY)
+    assert [each.why for each in world.engine.stuck(1, Wanted(reason=BUSY))] == [BUSY]
+
+
+def test_at_a_terminal_they_are_counted_first_then_done_with_how_far_it_has_come(door, consent):
+    ids = trouble(door, f"{BUSY}, 5 times", f"{BUSY}, 5 times", LOST)
+    shown = consent("retry", "--all", "--dry-run")
+    assert [line.split("\t")[::4] for line in shown.stdout.splitlines()] == [["2", BUSY], ["1", LOST]], shown.stderr
+    assert [retried(door, each) for each in ids] == [[], [], []], "a dry run does nothing"
+    done = consent("retry", "--all", "--lane", "sms", "--reason", BUSY, "--plan", "5g-smart-199", "--limit", "1")
+    assert (done.returncode, done.stdout) == (0, "retried\t1\ngone\t0\nunreadable\t0\nleft\t1\n")
+    assert done.stderr == "1 of 1\n"
+    done = consent("retry", "--all", "--json")
+    assert json.loads(done.stdout) == {"retried": 2, "gone": 0, "unreadable": 0, "left": 0}
+    assert all(by.startswith("cli:") for each in ids for by in retried(door, each))
+    assert consent("retry", "--all", "--dry-run").stderr == "nothing of that is stuck\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["retry"], "name one, or say --all"),
+        (["retry", "0" * 28, "--all"], "name one, or say --all"),
+        (["retry", "0" * 28, "--lane", "sms"], "goes with --all"),
+        (["retry", "--all", "--lane", "post"], "one of inbound, activation, sms, timer"),
+        (["retry", "--all", "--limit", "0"], "--limit"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line(consent, arguments, told):
+    done = consent(*arguments)
+    assert done.returncode == 2
+    assert told in done.stderr
