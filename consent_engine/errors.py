@@ -22,6 +22,7 @@ ConsentError
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import ClassVar
 
 
@@ -32,6 +33,21 @@ class FieldError:
     field: str
     code: str
     message: str
+
+
+OURS = ("consent_engine", "workers")
+
+
+def place_of(error: BaseException) -> str:
+    """The kind of an error, and the file and line of ours that raised it or called what did. Never its text, which may
+    quote a person.
+    """
+    trace, found = error.__traceback__, None
+    while trace is not None:
+        path = PurePath(trace.tb_frame.f_code.co_filename)
+        found = (path, trace.tb_lineno) if found is None or set(OURS) & set(path.parts) else found
+        trace = trace.tb_next
+    return f"{type(error).__name__}{f' at {found[0].name}:{found[1]}' if found else ''}"
 
 
 class ConsentError(Exception):

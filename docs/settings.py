@@ -54,6 +54,8 @@ MEANS = {
     "call_timeout": "How long a call to a gateway or the BSS may last",
     "in_flight": "Calls in flight, per worker and lane",
     "cells": "Slices of subscribers; above 1 on a Redis Cluster only",
+    "log_format": "`text`: a line for people. `json`: an object a line, what it is about in fields of its own",
+    "log_level": "What is logged: `debug`, `info`, `warning`, `error`, and all above it. `info` has a line an event",
     "public_url": "How gateways and browsers reach us",
     "metrics_addr": "HOST:PORT of its own for `/metrics`",
 }

@@ -44,11 +44,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Work until told to stop; 0 when everything begun was seen to its end or to its bound."""
     options = _options(arguments)
-    logs.set_up(f"worker {os.getpid()}")
+    process = f"worker {os.getpid()}"
+    logs.set_up(process)
     stop = Stop()
     stop.on_signals()
     try:
         settings = Settings.load()
+        logs.set_up(process, form=settings.log_format, level=settings.log_level)
         if options.leash is not None:
             tie(options.leash, stop.set, call_bound(settings).total_seconds() + LEASH_GRACE_S)
         with installation(settings) as found:

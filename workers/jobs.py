@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 from consent_engine.domain.effects import WITHOUT_CALLS, Lane
+from consent_engine.engine.spell import Spell
+from consent_engine.errors import StoreUnavailable, place_of
 from consent_engine.process.shutdown import Stop
 from workers.engine_loop import EngineLoop
 
@@ -67,6 +69,7 @@ def _in_words(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{word} {count}" for word, count in counts.items())
 
 
+_away = Spell(log, "no slice can be performed now")
 _serving: list[Slices] = []
 """RQ calls a function by its name, so what it works with must be found from its module: set once, by `serve`."""
 
@@ -80,12 +83,18 @@ def perform(lane: str) -> Result:
     """Perform a slice of a lane: the job. Raises nothing but SliceError, whose text names no person."""
     [slices] = _serving
     try:
-        return slices.perform(Lane(lane))
+        done = slices.perform(Lane(lane))
     except SliceError:
+        _away.over()
         raise
+    except StoreUnavailable as error:
+        _away.met(error)
+        raise SliceError(f"{lane}: {type(error).__name__}") from None
     except TimeoutError:
         slices.hang(lane)
         raise SliceError(f"{lane}: the slice hangs") from None
     except Exception as error:  # noqa: BLE001 - the edge: what a job may die of is told by its kind alone
-        log.error("%s: a slice failed: %s", lane, type(error).__name__)
+        log.error("%s: a slice failed: %s", lane, place_of(error))
         raise SliceError(f"{lane}: {type(error).__name__}") from None
+    _away.over()
+    return done

@@ -25,10 +25,12 @@ def serve(
 ) -> None:
     """Run everything on this machine: API, pages, workers, and the embedded server unless CONSENT_REDIS_URL is set."""
     from consent_engine.cli import supervisor
+    from consent_engine.config.settings import Settings
     from consent_engine.process import logs
     from consent_engine.process.shutdown import Stop, tie
 
-    logs.set_up("serve")
+    settings = Settings.load()
+    logs.set_up("serve", form=settings.log_format, level=settings.log_level)
     stop = Stop()
     stop.on_signals()
     if leash is not None:
@@ -51,10 +53,11 @@ def api(
     from consent_engine.process.shutdown import tie
     from consent_engine.wiring import installation
 
-    logs.set_up("api")
+    settings = Settings.load()
+    logs.set_up("api", form=settings.log_format, level=settings.log_level)
     if leash is not None:
         tie(leash, lambda: os.kill(os.getpid(), signal.SIGTERM), GRACE_S)
-    with installation(Settings.load()) as found:
+    with installation(settings) as found:
         run(found, host, port)
 
 

@@ -128,6 +128,8 @@ class Settings(BaseModel):
     call_timeout: Duration = timedelta(seconds=10)
     in_flight: int = Field(64, ge=1, le=4096)
     cells: Annotated[int, Field(ge=1, le=MOST_CELLS)] = 1
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     public_url: Annotated[str, AfterValidator(urls.public_url)] | None = None
     metrics_addr: Annotated[str, AfterValidator(urls.metrics_addr)] | None = None
     adapters: Mapping[str, Mapping[str, str]] = Field(MappingProxyType({}), repr=False)

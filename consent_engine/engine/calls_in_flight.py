@@ -15,7 +15,8 @@ from consent_engine.domain.effects import ACTIVATE, Lane, Outcome, Uncertain
 from consent_engine.engine.counters import Measures
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.outside_call import call
-from consent_engine.errors import StoreUnavailable
+from consent_engine.engine.spell import Spell
+from consent_engine.errors import StoreUnavailable, place_of
 from consent_engine.ports import Leased, Outside
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Flights:
         self._landed: list[Landed] = []
         self._recorder: asyncio.Task[None] | None = None
         self._recorded = asyncio.Event()
+        self._unrecorded = Spell(log, "outcomes cannot be recorded now")
 
     def free(self, lane: Lane) -> int:
         """How many more calls of a lane may begin."""
@@ -102,7 +104,7 @@ class Flights:
             return
         defect = task.exception()
         if defect is not None:  # an adapter broke its promise: the call may have been made
-            log.error("%s: defect in an outside call: %s", lane, type(defect).__name__)
+            log.error("%s: defect in an outside call: %s", lane, place_of(defect))
             self.land(leased, since, Uncertain(f"defect: {type(defect).__name__}"))
 
     async def _record_all(self) -> None:
@@ -114,9 +116,11 @@ class Flights:
                 for lane in (Lane.SMS, Lane.ACTIVATION):
                     self._record(lane, [each for each in landed if _lane_of(each) is lane])
             except StoreUnavailable as error:
-                log.error("outcomes cannot be recorded now: %s", error)
+                self._unrecorded.met(error)
                 self._landed = landed + self._landed
                 await asyncio.sleep(REDO_S)
+            else:
+                self._unrecorded.over()
             self._recorded.set()
 
 

@@ -97,7 +97,9 @@ def wakes_of(puts: Sequence[Put], now: Millis) -> frozenset[Lane]:
 def told(before: Order, decision: Decision) -> None:
     """One line an event: ids, never a person."""
     for event in decision.events:
-        log.info("order %s: %s, now %s", before.id, event.trigger.value, decision.order.state.value)
+        trigger, state = event.trigger.value, decision.order.state.value
+        about = {"order": before.id, "trigger": trigger, "state": state}
+        log.info("order %s: %s, now %s", before.id, trigger, state, extra={"about": about})
 
 
 def recording(

@@ -1,13 +1,16 @@
 """Logs of our processes: one line a record (time, level, process, message), no person and no secret in it."""
 
+import json
 import logging
 import re
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TextIO
 
 from consent_engine.domain.msisdn import hidden
+from consent_engine.errors import place_of
 
 QUIET = ("rq", "uvicorn", "aiohttp", "asyncio", "urllib3")
 """What these tell at their own levels is not for ops: it may quote what they were given."""
@@ -35,7 +38,10 @@ def redacted(text: str) -> str:
 
 
 class OneLine(logging.Formatter):
-    """Formats a record as one line; of an exception, its kind and where it came from: its text may quote a person."""
+    """Formats a record as one line; of an exception, its kind and where it came from: its text may quote a person.
+
+    What a record is about (`extra={"about": {...}}`: request, key, order ...) follows, as far as the message is silent.
+    """
 
     def __init__(self, process: str) -> None:
         super().__init__()
@@ -43,13 +49,46 @@ class OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        said = record.getMessage()
-        if record.exc_info and record.exc_info[1] is not None:
-            said += f" [{_kind(record.exc_info[1])}]"
-        if not said.isprintable():  # whatever ends a line is not
-            said = " | ".join(part.rstrip() for part in said.splitlines() if part.strip())
-        at = _clock(int(record.created))
-        return redacted(f"{at}.{int(record.msecs):03d}Z {record.levelname} {self._process}: {said}".rstrip())
+        said = _said(record)
+        for name, value in _about(record):
+            said += "" if str(value) in said else f" {name}={_one_line(str(value))}"
+        return redacted(f"{_instant(record)} {record.levelname} {self._process}: {said}".rstrip())
+
+
+class OneObject(OneLine):
+    """The same as one JSON object, with a field for everything that the record is about."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The object, on one line."""
+        told: dict[str, object] = dict(_about(record))
+        told |= {"at": _instant(record), "level": record.levelname, "process": self._process, "message": _said(record)}
+        clean = {name: redacted(value) if isinstance(value, str) else value for name, value in told.items()}
+        return json.dumps(clean, ensure_ascii=False)
+
+
+FORMATS: dict[str, type[OneLine]] = {"text": OneLine, "json": OneObject}
+
+
+def _said(record: logging.LogRecord) -> str:
+    said = record.getMessage()
+    if record.exc_info and record.exc_info[1] is not None:
+        said += f" [{place_of(record.exc_info[1])}]"
+    return _one_line(said)
+
+
+def _one_line(said: str) -> str:
+    if said.isprintable():  # whatever ends a line is not
+        return said
+    return " | ".join(part.rstrip() for part in said.splitlines() if part.strip())
+
+
+def _about(record: logging.LogRecord) -> Iterable[tuple[str, object]]:
+    about: Mapping[str, object] = getattr(record, "about", {})
+    return about.items()
+
+
+def _instant(record: logging.LogRecord) -> str:
+    return f"{_clock(int(record.created))}.{int(record.msecs):03d}Z"
 
 
 @lru_cache(maxsize=1)
@@ -57,21 +96,13 @@ def _clock(second: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
-def _kind(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f" at {trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
-    return f"{type(error).__name__}{where}"
-
-
-def set_up(process: str, stream: TextIO | None = None) -> None:
-    """Log to `stream` (else standard error) as `process`."""
+def set_up(process: str, stream: TextIO | None = None, *, form: str = "text", level: str = "info") -> None:
+    """Log to `stream` (else standard error) as `process`. form: a name in FORMATS · level: and all above it."""
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(OneLine(process))
+    handler.setFormatter(FORMATS[form](process))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
+    root.setLevel(level.upper())
     logging.captureWarnings(capture=True)
     # Nothing of these is in a line; to find them out costs a third of a record (the standard library says how to do
     # without, under "Optimization").

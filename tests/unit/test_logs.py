@@ -1,18 +1,23 @@
 """A line of a log: one line whatever was said, without secrets, and with the words that only look like one."""
 
+import json
 import logging
 
 import pytest
 
-from consent_engine.process.logs import OneLine, redacted
+from consent_engine.engine.spell import Spell
+from consent_engine.errors import place_of
+from consent_engine.process.logs import OneLine, OneObject, redacted
+from consent_engine.wiring import plans_from
 
 KEY = "ce_3f9c2a7b51d04e68"
 
 
-def line(message, *args, at=0.25):
+def line(message, *args, at=0.25, form=OneLine, **about):
     record = logging.LogRecord("test", logging.INFO, "test.py", 1, message, args, None)
     record.created, record.msecs = at, at % 1 * 1000
-    return OneLine("worker-1").format(record)
+    record.about = about
+    return form("worker-1").format(record)
 
 
 def test_a_line_is_instant_level_process_and_message():
@@ -48,3 +53,42 @@ def test_a_secret_is_hidden_wherever_it_stands(said, left):
 )
 def test_what_only_looks_like_a_secret_is_left(said):
     assert redacted(said) == said
+
+
+def test_what_a_line_is_about_follows_as_far_as_its_words_are_silent():
+    said = line("GET %s %d", "/v1/orders", 200, route="/v1/orders", status=200, request="abc", key="desk-bj")
+    assert said.endswith("GET /v1/orders 200 request=abc key=desk-bj")
+    assert line("told", key="x\ny").endswith("told key=x | y")
+
+
+def test_as_json_a_line_is_one_object_with_a_field_for_each():
+    said = line("GET %s", "/v1/orders", form=OneObject, request="abc", status=200)
+    assert "\n" not in said
+    assert json.loads(said) == {
+        "at": "1970-01-01T00:00:00.250Z", "level": "INFO", "process": "worker-1", "message": "GET /v1/orders",
+        "request": "abc", "status": 200,
+    }  # fmt: skip
+    assert json.loads(line("a\nb of 13800138000", form=OneObject, key=KEY)) | {"at": ""} == {
+        "at": "", "level": "INFO", "process": "worker-1", "message": "a | b of ***", "key": "***",
+    }  # fmt: skip
+
+
+def test_trouble_that_lasts_is_a_line_when_it_begins_and_one_when_it_is_over(caplog):
+    spell = Spell(logging.getLogger("test"), "outcomes cannot be recorded now")
+    spell.over()
+    for _ in range(300):
+        spell.met(OSError("the store is away"))
+    spell.over()
+    spell.over()
+    told = [(each.levelname, each.getMessage()) for each in caplog.records]
+    assert told == [
+        ("ERROR", "outcomes cannot be recorded now: the store is away; said again when it is over"),
+        ("WARNING", "outcomes cannot be recorded now: over after 0 s, met 300 times"),
+    ]
+
+
+def test_of_a_defect_the_place_is_a_line_of_ours_and_its_words_are_not_told(tmp_path):
+    with pytest.raises(FileNotFoundError) as met:
+        plans_from(tmp_path / "none.yaml")
+    assert place_of(met.value).startswith("FileNotFoundError at wiring.py:")
+    assert place_of(KeyError("13800138000")) == "KeyError"

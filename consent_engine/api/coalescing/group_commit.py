@@ -13,7 +13,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import StoreUnavailable
+from consent_engine.errors import StoreUnavailable, place_of
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -128,7 +128,7 @@ class Batcher(Generic[Item, Result]):
             return [type(error)(*error.args) for _ in items]
         except Exception as error:  # noqa: BLE001 - the edge: logged by type, for the message may quote a person
             self._defects[type(error).__name__] += 1
-            log.error("a batch of %d failed: %s", len(items), type(error).__name__)
+            log.error("a batch of %d failed: %s", len(items), place_of(error))
             if len(items) == 1:
                 return [error]
             # One poison item must not sink its batch.

@@ -78,6 +78,7 @@ async def caller_of(request: Request, roles: frozenset[Role]) -> ApiKey:
     else:
         sessions: Sessions = request.app.state.sessions
         caller = (await sessions.acting(request)).caller
+    request.scope["key"] = caller.name
     if caller.role not in roles:
         raise Forbidden("the role of this key does not allow it")
     return caller

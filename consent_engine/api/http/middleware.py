@@ -1,9 +1,11 @@
 """Edge: around everything. Headers for every answer, one log line a request, and nothing unforeseen gets past it."""
 
 import logging
-import traceback
+import re
 from collections import Counter
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
+from http import HTTPStatus
+from secrets import token_hex
 from time import monotonic
 from typing import Any
 
@@ -11,14 +13,18 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from consent_engine.api.http.problems import of_defect, of_error
+from consent_engine.api.http.problems import of_defect, of_error, route_of, tell_defect
+from consent_engine.domain.msisdn import contains_number
 from consent_engine.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
 MOST_UNDER_WAY = 4_000
 CLIENT_LEFT = 499
 """Not a status anybody gets: for the log only."""
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
+_ORDER = re.compile("[0-9a-f]{28}")
+_OF_AN_ORDER = frozenset({HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
+"""Errors that say something of an order that exists."""
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
@@ -47,7 +53,8 @@ class Edge:
             await self._app(scope, receive, send)
             return
         begun = monotonic()
-        answer = _Answer(send)
+        scope["request_id"] = request_id(scope["headers"])
+        answer = _Answer(send, scope["request_id"])
         self._under_way += 1
         try:
             if self._under_way > MOST_UNDER_WAY:
@@ -57,7 +64,7 @@ class Edge:
         except ClientDisconnect:
             answer.status = answer.status or CLIENT_LEFT
         except Exception as error:  # noqa: BLE001 - the edge: nothing may reach a server that logs messages
-            self._note(error)
+            self._note(error, scope)
             if not answer.status:
                 await of_defect()(scope, receive, answer.send)
         finally:
@@ -66,23 +73,47 @@ class Edge:
 
     def _tell(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
         """One line: the route's template, never the path or the query that was asked for."""
-        method = scope["method"] if scope["method"] in METHODS else "OTHER"
-        template = getattr(scope.get("route"), "path", "-")
-        log.info("%s %s %d %.1f ms", method, template, status, seconds * 1000)
+        method, template = route_of(scope)
+        ms = round(seconds * 1000, 1)
+        about = {"method": method, "route": template, "status": status, "ms": ms, "request": scope["request_id"]}
+        about |= {"key": scope["key"]} if "key" in scope else {}
+        about |= {"order": order} if (order := _order_of(scope, status)) else {}
+        log.log(_level(status), "%s %s %d %s ms", method, template, status, ms, extra={"about": about})
         self._answered(method, template, status, seconds)
 
-    def _note(self, error: Exception) -> None:
-        # Type and place; the message, and the values in a traceback, may be a person's.
+    def _note(self, error: Exception, scope: Scope) -> None:
         self._defects[type(error).__name__] += 1
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        log.error("a request failed: %s in %s, line %s", type(error).__name__, frame.name, frame.lineno)
+        tell_defect(error, scope)
+
+
+def _level(status: int) -> int:
+    """A server's error is one, and 503 a warning: whoever asked may ask again."""
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return logging.INFO
+    return logging.WARNING if status == HTTPStatus.SERVICE_UNAVAILABLE else logging.ERROR
+
+
+def _order_of(scope: MutableMapping[str, Any], status: int) -> str:
+    """The order that an answer is about; none where it may be the caller's invention."""
+    if status >= HTTPStatus.BAD_REQUEST and status not in _OF_AN_ORDER:
+        return ""
+    named = scope.get("order") or scope.get("path_params", {}).get("order_id", "")
+    return str(named) if _ORDER.fullmatch(str(named)) else ""
+
+
+def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The caller's X-Request-Id, when it is one, short and harmless, and no number of a person; else one of ours."""
+    told = [value for name, value in headers if name.lower() == b"x-request-id"]
+    sound = len(told) == 1 and _REQUEST_ID.fullmatch(told[0])
+    return told[0].decode("ascii") if sound and not contains_number(told[0].decode("ascii")) else token_hex(8)
 
 
 class _Answer:
     """What goes back: stamped with our headers, its status remembered."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, request: str) -> None:
         self._send = send
+        self._request = request
         self.status = 0
 
     async def send(self, message: Message) -> None:
@@ -91,4 +122,5 @@ class _Answer:
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
+            headers["X-Request-Id"] = self._request
         await self._send(message)

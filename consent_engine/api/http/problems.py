@@ -29,11 +29,13 @@ from consent_engine.errors import (
     TooManyResends,
     Unauthenticated,
     UnofficialNumber,
+    place_of,
 )
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 100
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 RETRY_AFTER_S = "1"
 _AGAIN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 NAMED_BY_THE_DOOR = frozenset({"invalid_msisdn", "recording_missing", "call_time_invalid", "contains_number"})
@@ -204,13 +206,26 @@ def of_defect() -> Response:
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail)
 
 
+def route_of(scope: Scope) -> tuple[str, str]:
+    """Method and template of a request, for logs and metrics: never the path that was asked for."""
+    method = scope["method"] if scope["method"] in METHODS else "OTHER"
+    return method, getattr(scope.get("route"), "path", "-")
+
+
+def tell_defect(error: Exception, scope: Scope) -> None:
+    """Log what nobody foresaw: its kind, the file and line, the route. Its message may be a person's."""
+    method, route = route_of(scope)
+    about = {"request": scope.get("request_id", ""), "route": route, "method": method}
+    log.error("a request failed: %s, %s %s", place_of(error), method, route, extra={"about": about})
+
+
 def handlers(defects: Counter[str]) -> dict[Any, Any]:
     """How every error is answered: as a problem. defects: counts, by type, what should never be raised."""
 
     async def ours(request: Request, error: ConsentError) -> Response:
         if status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR:
             defects[type(error).__name__] += 1
-            log.error("a request failed: %s", type(error).__name__)
+            tell_defect(error, request.scope)
         signed = request.url.path.startswith("/v1/gateways/")
         return of_error(error, challenge="Signature" if signed else "Bearer")
 

@@ -51,6 +51,7 @@ async def place(request: Request, caller: ApiKey) -> Response:
     key = _idempotency_key(request)
     wanted = PlaceOrder.read(await read_json(request))
     placed = await front_of(request).place(Placing(caller.name, key, wanted))
+    request.scope["order"] = placed.order.id
     headers = {"Location": f"/v1/orders/{placed.order.id}"}
     return _shown(placed.order, caller, 201 if placed.created else 200, headers)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from consent_engine.api.coalescing.group_commit import Crew
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import StoreUnavailable
+from consent_engine.errors import StoreUnavailable, place_of
 
 log = logging.getLogger(__name__)
 POLL_S = 0.3
@@ -104,7 +104,7 @@ class Streams:
                 pause = min(pause * 2, MOST_TROUBLE_S)
             except Exception as error:  # noqa: BLE001 - the edge: a look that fails must not end all streams
                 self._defects[type(error).__name__] += 1
-                log.error("a look at the watched orders failed: %s", type(error).__name__)
+                log.error("a look at the watched orders failed: %s", place_of(error))
                 pause = min(pause * 2, MOST_TROUBLE_S)
         for watches in self._watches.values():
             for watch in watches:

@@ -68,6 +68,7 @@ async def caller_of(request: Request, roles: frozenset[Role]) -> ApiKey:
     """Who is signed in; raises Unauthenticated, and Forbidden where the role is none of these."""
     sessions: Sessions = request.app.state.sessions
     caller = (await sessions.acting(request)).caller
+    request.scope["key"] = caller.name
     if caller.role not in roles:
         raise Forbidden("the role of this key does not allow it")
     return caller

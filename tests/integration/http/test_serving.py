@@ -337,6 +337,40 @@ def test_a_client_that_leaves_is_no_defect(door, caplog):
     assert "POST /v1/orders 499" in logged(caplog)
 
 
+@pytest.mark.parametrize("told", ["desk-7:42", "a", "x" * 64])
+def test_a_callers_request_id_is_given_back_and_stands_in_the_log_with_key_and_order(door, told, caplog):
+    caplog.set_level(logging.INFO)
+    sent = {"Idempotency-Key": "k", "X-Request-Id": told}
+    placed = door.call("POST", "/v1/orders", Role.AGENT, order(), headers=sent)
+    assert placed.headers["x-request-id"] == told
+    [line] = [each for each in caplog.records if each.getMessage().startswith("POST /v1/orders 201")]
+    assert (line.about["request"], line.about["key"], line.about["order"]) == (told, "the-agent", placed.json()["id"])
+
+
+@pytest.mark.parametrize("told", ["", "x" * 65, "a b", "a/b", NUMBER[1:], NUMBER[3:], "\u8eab"])
+def test_what_is_no_request_id_is_replaced_by_one_of_ours(door, told):
+    answers = [door.send("GET", "/healthz", [(b"X-Request-Id", told.encode())]) for _ in range(2)]
+    answers.append(door.send("GET", "/healthz", [(b"X-Request-Id", b"a"), (b"X-Request-Id", b"b")]))
+    ids = {answer.headers["x-request-id"] for answer in answers}
+    assert len(ids) == 3
+    assert all(re.fullmatch("[0-9a-f]{16}", each) for each in ids)
+
+
+def test_an_order_that_may_be_an_invention_is_in_no_log(door, caplog):
+    caplog.set_level(logging.INFO)
+    made_up = f"{NUMBER[1:]:0<28}"
+    is_problem(door.call("GET", f"/v1/orders/{made_up}", Role.OPS), 404, "order_not_found")
+    assert made_up not in logged(caplog).replace(repr(made_up), "")
+
+
+def test_a_servers_error_is_no_info_and_503_a_warning(door, caplog):
+    caplog.set_level(logging.INFO)
+    door.serve(door.nowhere())
+    assert door.call("GET", "/v1/plans", Role.OPS).status_code == 503
+    [line] = [each for each in caplog.records if each.getMessage().startswith("GET /v1/plans 503")]
+    assert line.levelname == "WARNING"
+
+
 # -- what nobody foresaw ----------------------------------------------------------------------------------------------
 
 
@@ -362,7 +396,7 @@ def test_a_defect_is_told_by_its_type_alone(door, defect, caplog):
     is_problem(answer, 500, "broken_record" if defect is BrokenRecord else "internal_error")
     assert door.app.state.front.defects[defect.__name__] == 1
     told = answer.text + logged(caplog)
-    assert defect.__name__ in told
+    assert re.search(rf"a request failed: {defect.__name__} at \w+\.py:\d+, GET /v1/orders/{{order_id}}", told)
     assert NUMBER not in told
     assert SECRET not in told
 

@@ -1,0 +1,29 @@
+"""Trouble that lasts is two lines of a log: one when it begins, one when it is over."""
+
+import logging
+from time import monotonic
+
+
+class Spell:
+    """One kind of trouble, met any number of times in a row. words: what cannot be done now."""
+
+    def __init__(self, log: logging.Logger, words: str) -> None:
+        self._log = log
+        self._words = words
+        self._times = 0
+        self._since = 0.0
+
+    def met(self, error: Exception) -> None:
+        """It is there: said once. The error's text is of ours, and names nobody."""
+        self._times += 1
+        if self._times == 1:
+            self._since = monotonic()
+            self._log.error("%s: %s; said again when it is over", self._words, error)
+
+    def over(self) -> None:
+        """It is not there: said when it was."""
+        if self._times:
+            self._log.warning(
+                "%s: over after %.0f s, met %d times", self._words, monotonic() - self._since, self._times
+            )
+        self._times = 0
