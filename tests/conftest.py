@@ -112,6 +112,9 @@ class FakeQueue:
     def wake(self, lane: Lane, due: int) -> None:
         self.woken.append(lane)
 
+    def room(self) -> None:
+        """Its server cannot be asked."""
+
 
 class World:
     """An engine over the real store, with an outside that the test plays."""

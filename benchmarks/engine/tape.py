@@ -62,6 +62,9 @@ class NoQueue:
     def wake(self, *_: object) -> None:
         """Nobody is asleep."""
 
+    def room(self) -> None:
+        """There is no server."""
+
 
 CHANGED = {
     "Wire": Recorder,

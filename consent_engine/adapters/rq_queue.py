@@ -16,6 +16,8 @@ from consent_engine.adapters.redis.hiredis_guard import spoken
 from consent_engine.adapters.redis.topology.sentinel import is_sentinel, master_of
 from consent_engine.domain.effects import Lane
 from consent_engine.ports import Queue as WakeUps
+from consent_engine.ports import Room
+from consent_engine.ports.room import ASKED
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +80,12 @@ class RqQueue(WakeUps):
                 self._failed(error)
         except (RedisError, OSError, ValueError) as error:
             self._failed(error)
+
+    def room(self) -> Room | None:
+        try:
+            return Room.of(self._connection.execute_command(*ASKED))  # type: ignore[no-untyped-call]
+        except (RedisError, OSError, ValueError):
+            return None
 
     def _wake(self, queue: Queue, due: int) -> None:
         # Asked twice: under load the answer is nearly always "enough", and then it costs one round trip.

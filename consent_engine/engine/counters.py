@@ -2,7 +2,8 @@
 
 Kept as fields of one flat table, so that many processes can add to it: `calls|<to>|<outcome>|<name>` (without the name
 where an earlier release counted), `<histogram>|<label>|sum` and `<histogram>|<label>|<upper bound>` (each observation
-in one bucket only). What is heard of each gateway and of the BSS stands beside them, as `outside_health` reads it.
+in one bucket only), `unasked`. What is heard of each gateway and of the BSS stands beside them, as `outside_health`
+reads it.
 """
 
 from bisect import bisect_left
@@ -15,6 +16,7 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 BEYOND = "+Inf"
 _BOUNDS = (*map(str, BUCKETS), BEYOND)
 CALLS, CALL_SECONDS, NOTIFIED_SECONDS = "calls", "call_seconds", "notified_seconds"
+UNASKED = "unasked"
 _WORDS = {kind: kind.__name__.lower() for kind in (Accepted, Rejected, Unavailable, Uncertain)}
 OUTCOMES = tuple(_WORDS.values())
 
@@ -31,6 +33,10 @@ class Measures:
         self._counts[f"{CALLS}|{target.to}|{_WORDS[type(outcome)]}|{target.name}"] += 1
         self._observe(f"{CALL_SECONDS}|{target.to}", seconds)
         self._heard[target] = self._heard.get(target, TargetHeard(target)).after(outcome, at)
+
+    def unasked(self) -> None:
+        """An order expired before its question could be handed over."""
+        self._counts[UNASKED] += 1
 
     def notified(self, seconds: float) -> None:
         """A subscriber was told of an activation, so long after it."""

@@ -14,6 +14,7 @@ from time import monotonic
 
 from consent_engine.domain.effects import (
     WAKE_ACTIVATE,
+    WAKE_TOO_LATE,
     WITHOUT_CALLS,
     Lane,
     Millis,
@@ -140,7 +141,7 @@ class Performer:
             if one.lane is Lane.INBOUND:
                 self._record(one.lane, [self._reading(each) for each in leased])
             else:
-                self._record(one.lane, [_waking(each, self._outside) for each in self._archiver.take(leased)])
+                self._record(one.lane, [self._waking(each) for each in self._archiver.take(leased)])
                 await self._archiver.rest(MOST_WAITING)
             if one.is_over:
                 return True
@@ -214,6 +215,18 @@ class Performer:
             self._measure(leased, after, now)
         return word_of(outcome, parked=bool(pending and pending.parked))
 
+    def _waking(self, leased: Leased) -> Step[str]:
+        order = leased.order
+        if order is None:
+            return (yield from line_timer(leased, self._outside))
+        if leased.effect == WAKE_ACTIVATE:
+            return (yield from activating_again(leased))
+        fact = Woke(leased.effect, leased.token)
+        after = yield from recording(order.id, fact, order=order, now=leased.at, held=leased.held)
+        if leased.effect == WAKE_TOO_LATE and (order.state, after.state) == (State.AGREED, State.EXPIRED):
+            self.measures.unasked()
+        return "performed"
+
     def _measure(self, leased: Leased, after: Order, now: Millis) -> None:
         activated = after.last(Trigger.SERVICE_ACTIVATED)
         if leased.effect == NOTIFICATION and after.state is State.NOTIFIED and activated is not None:
@@ -226,13 +239,3 @@ def _known(leased: Leased) -> Outcome | None:
     if refused is not None:  # nobody was called under this lease, nor is
         return Rejected(refused)
     return Uncertain("lease lost") if leased.lost else None  # started means maybe done
-
-
-def _waking(leased: Leased, outside: Outside) -> Step[str]:
-    order = leased.order
-    if order is None:
-        return (yield from line_timer(leased, outside))
-    if leased.effect == WAKE_ACTIVATE:
-        return (yield from activating_again(leased))
-    yield from recording(order.id, Woke(leased.effect, leased.token), order=order, now=leased.at, held=leased.held)
-    return "performed"

@@ -32,6 +32,7 @@ from consent_engine.ports.records import (
 )
 from consent_engine.ports.registry import ApiKey, ApiKeys, Installed, Plans, Processes, Registry, StoreClock
 from consent_engine.ports.reservations import Claim, Reservations
+from consent_engine.ports.room import Room
 from consent_engine.ports.store import Store
 from consent_engine.ports.targets import Target, TargetHeard
 
@@ -73,6 +74,7 @@ __all__ = [
     "Reservations",
     "Retirement",
     "Retiring",
+    "Room",
     "Saved",
     "Sms",
     "Standing",

@@ -10,6 +10,7 @@ from consent_engine.domain.line.line import Line, Unread
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports.records import Held, Owner
+from consent_engine.ports.room import Room
 
 
 class Leased(Struct, frozen=True):
@@ -68,3 +69,6 @@ class Lanes(Protocol):
 
     def stuck(self, limit: int) -> list[Stuck]:
         """What waits for a person."""
+
+    def rooms(self) -> dict[str, Room]:
+        """How much room the servers have that the lanes, and all orders, are on: by name, each server once."""

@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from consent_engine.domain.effects import Lane, Millis, Outcome, Purpose
 from consent_engine.domain.sms import DeliveryReport, Reply
+from consent_engine.ports.room import Room
 
 Message = TypeVar("Message", Reply, DeliveryReport)
 
@@ -117,6 +118,9 @@ class Queue(Protocol):
 
     def wake(self, lane: Lane, due: int) -> None:
         """Have somebody look at `lane` soon; `due` is only shown. At most two wait a lane. Never raises."""
+
+    def room(self) -> Room | None:
+        """How much room its server has; None where it cannot be asked. Never raises."""
 
 
 class Outside(Struct, frozen=True):

@@ -11,7 +11,8 @@ from consent_engine.domain.effects import Lane, Millis, lane_of
 from consent_engine.domain.line.restriction import BARRING
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import LaneDepth, Lanes, Leased, Owner, Stuck
+from consent_engine.ports import LaneDepth, Lanes, Leased, Owner, Room, Stuck
+from consent_engine.ports.room import ASKED
 
 log = logging.getLogger(__name__)
 
@@ -77,3 +78,7 @@ class RedisLanes(Lanes):
         parked = ("+inf", "+inf", "BYSCORE", "LIMIT", 0, limit)
         answers = self._wire.ask(*(("ZRANGE", self._cell.due[lane], *parked) for lane in Lane))
         return [stuck_of(member) for answer in answers for member in answer][:limit]
+
+    def rooms(self) -> dict[str, Room]:
+        [info] = self._wire.ask(ASKED)
+        return {"orders": Room.of(info)}

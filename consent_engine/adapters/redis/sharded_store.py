@@ -25,6 +25,7 @@ from consent_engine.ports import (
     Reservations,
     Retirement,
     Retiring,
+    Room,
     Saved,
     Standing,
     Store,
@@ -116,6 +117,14 @@ class ShardedLanes(Lanes):
 
     def stuck(self, limit: int) -> list[Stuck]:
         return list(islice((stuck for cell in self._cells.stores for stuck in cell.lanes.stuck(limit)), limit))
+
+    def rooms(self) -> dict[str, Room]:
+        """Of the masters that can be reached, each named by the first of its cells."""
+        named: dict[str, tuple[str, Room]] = {}
+        for number, rooms in self._cells.in_turn(0, lambda cell: cell.lanes.rooms()):
+            for room in rooms.values():
+                named.setdefault(room.server, (f"orders, cell {number}", room))
+        return dict(named.values())
 
 
 class ShardedInbox(Inbox):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from consent_engine.engine.counters import BEYOND, BUCKETS, CALL_SECONDS, CALLS, NOTIFIED_SECONDS, OUTCOMES
+from consent_engine.engine.counters import BEYOND, BUCKETS, CALL_SECONDS, CALLS, NOTIFIED_SECONDS, OUTCOMES, UNASKED
 from consent_engine.engine.outside_health import FEW_CALLS, Health
 
 
@@ -32,6 +32,8 @@ def of_calls(counted: Mapping[str, float], health: Sequence[Health] = ()) -> Ite
     )
     told.add_metric((), *_histogram(counted, f"{NOTIFIED_SECONDS}|"))
     yield told
+    unasked = "Orders that expired before their question could be handed over"
+    yield CounterMetricFamily("consent_orders_expired_unasked", unasked, value=counted.get(UNASKED, 0))
 
 
 def of_outside(health: Sequence[Health]) -> Iterator[Metric]:

@@ -14,6 +14,7 @@ from consent_engine import __version__
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.service.call_metrics import of_calls, of_outside
 from consent_engine.api.service.clock_metrics import ClocksSeen, clocks_seen, of_clocks
+from consent_engine.api.service.room_metrics import of_rooms, rooms_of
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
@@ -21,7 +22,7 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.outside_health import Health, health_of, targets_of
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
-from consent_engine.ports import LaneDepth, Tally
+from consent_engine.ports import LaneDepth, Room, Tally
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 LOOKED_S = 1.0
@@ -56,6 +57,7 @@ class Look:
     """replies that a person must read"""
     at: Millis
     clocks: ClocksSeen
+    rooms: dict[str, Room]
 
 
 class Metrics:
@@ -139,6 +141,7 @@ def of_store(look: Look) -> Iterator[Metric]:
     yield from of_clocks(look.clocks)
     yield from of_calls(look.counted, look.outside)
     yield from of_outside(look.outside)
+    yield from of_rooms(look.rooms)
     up = "Whether the archive can be asked, and is the one these data belong to"
     yield GaugeMetricFamily("consent_archive_up", up, value=int(look.archive))
     yield GaugeMetricFamily("consent_workers_alive", "Worker processes heard from within 15 s", value=look.workers)
@@ -164,6 +167,7 @@ def look_at(engine: Engine) -> Look:
         held,
         now,
         clocks,
+        rooms_of(engine),
     )
 
 

@@ -1,9 +1,11 @@
 """Metrics, as Prometheus reads them: with a key, or at an address of their own; nobody is in them."""
 
+import runpy
 import socket
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
@@ -20,10 +22,12 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.counters import Measures
 from consent_engine.errors import SettingsError
-from consent_engine.ports import Target
-from tests.integration.api_door import NUMBER, Door, is_problem, order, reply
+from consent_engine.ports import Room, Target
+from consent_engine.wiring import Installation
+from tests.integration.api_door import FULL_SECRET, NUMBER, Door, is_problem, order, reply, server
 
 WAIT = 20
+ROOT = Path(__file__).parents[3]
 LABELS = {
     "method",
     "route",
@@ -38,6 +42,7 @@ LABELS = {
     "to",
     "outcome",
     "name",
+    "server",
 }
 
 
@@ -156,6 +161,52 @@ def test_how_gateway_and_bss_are_is_told_by_name(door):
     assert found["consent_outside_calls_total", "simulated", "unavailable", "gateway"] == 20
 
 
+def test_how_much_room_the_servers_have_is_told_of_each_once(door):
+    door.redis.config_set("maxmemory", 64 << 20)
+    try:
+        found = samples(scraped(door))
+    finally:
+        door.redis.config_set("maxmemory", 0)
+    assert found["consent_redis_memory_max_bytes", "orders"] == 64 << 20
+    assert 0 < found["consent_redis_memory_used_bytes", "orders"] < 64 << 20
+    assert found["consent_redis_aof_bytes", "orders"] > 0
+    assert found["consent_redis_aof_ok", "orders"] == 1
+    assert ("consent_redis_memory_used_bytes", "rq") not in found, "it is the same server"
+    with server() as (url, _), another_rq(door, url):
+        found = samples(scraped(door))
+    assert found["consent_redis_memory_used_bytes", "rq"] > 0
+    assert found["consent_redis_memory_max_bytes", "rq"] == 0
+
+
+def test_the_page_of_metrics_has_every_series_that_is_told_and_no_other():
+    page = runpy.run_path(str(ROOT / "docs" / "metrics.py"))
+    told = page["families"]()
+    assert all(family.samples for family in told)
+    assert page["PAGE"].read_text("utf-8") == page["reference"](told), "run: python docs/metrics.py --write"
+
+
+def test_an_aof_that_cannot_be_written_is_not_ok():
+    said = {"run_id": "a", "used_memory": 7, "maxmemory": 9, "aof_current_size": 3}
+    assert Room.of(said) == Room("a", 7, 9, 3)
+    for name in ("aof_last_write_status", "aof_last_bgrewrite_status"):
+        assert not Room.of(said | {name: "err"}).aof_works
+
+
+def test_without_rqs_server_the_rest_is_told(door):
+    with another_rq(door, "redis://127.0.0.1:1/0"):
+        found = samples(scraped(door))
+    assert found["consent_store_up",] == 1
+    assert ("consent_redis_memory_used_bytes", "rq") not in found
+
+
+def test_orders_that_expired_unasked_are_counted_from_nought_on(door):
+    assert samples(scraped(door))["consent_orders_expired_unasked_total",] == 0
+    measures = Measures()
+    measures.unasked()
+    door.engine.registry.count(measures.drain())
+    assert samples(scraped(door))["consent_orders_expired_unasked_total",] == 1
+
+
 def test_what_waits_for_a_person_is_counted_with_the_age_of_the_oldest(door):
     assert samples(scraped(door))["consent_held",] == samples(scraped(door))["consent_held_oldest_seconds",] == 0
     for n in range(2):
@@ -183,6 +234,14 @@ def test_names_keep_to_the_conventions_and_no_label_names_anybody(door):
             assert (family.type == "counter") == sample.name.endswith("_total")
     for person in (NUMBER[3:], placed, "5g-smart-199", "要不要钱", "A1024", "the-agent"):
         assert person not in text
+
+
+@contextmanager
+def another_rq(door, url):
+    """The same data, with RQ on a server of its own."""
+    door.serve(Installation(door.settings, door.installation.redis_url, url, FULL_SECRET).engine)
+    yield
+    door.serve(door.installation.engine)
 
 
 @contextmanager

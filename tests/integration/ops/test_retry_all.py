@@ -27,14 +27,16 @@ def park(engine, order_id, why, effect=QUESTION, at=1_764_000_000_000):
     found = engine.show(order_id)
     waits = Pending(attempts=5, doubts=5, last_at=at, parked=1, why=why)
     change = OrderChange(found, found.version, found.state, {}, (Put(effect, PARKED, waits),))
-    assert engine.store.records.commit([Commit("", order=change)]) == ["ok"]
+    assert engine.store.records.commit([Commit("", (change,))])[0].word == "ok"
 
 
 def trouble(door, *whys, plan="5g-smart-199", first=0):
     """An order a reason, parked for it; their ids."""
     ids = []
     for n, why in enumerate(whys, first):
-        placed = door.place(order(msisdn=f"+861380013{n:04}", plan=plan), key=f"key-{n}").json()["id"]
+        answer = door.place(order(msisdn=f"+861380013{n:04}", plan=plan), key=f"key-{n}")
+        assert answer.status_code == 201, answer.text
+        placed = answer.json()["id"]
         park(door.engine, placed, why, at=1_764_000_000_000 + n)
         ids.append(placed)
     return ids

@@ -301,6 +301,21 @@ def outside_failing(night):
     night.after["consent doctor --brief"] = lambda: _heard(night, [Accepted("m")] * 200)
 
 
+def redis_fills(night):
+    night.client.config_set("maxmemory", int(night.client.info("memory")["used_memory"] * 1.05))
+
+
+def aof_fails(night):
+    """The process that rewrites the file was killed: the kernel does so where memory is short."""
+    night.client.config_set("rdb-key-save-delay", 10_000_000)
+    night.client.bgrewriteaof()
+    server = night.servers["redis"].pid
+    [child] = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    os.kill(int(child), signal.SIGKILL)
+    until("it is seen", lambda: night.client.info("persistence")["aof_last_bgrewrite_status"] == "err")
+    night.client.config_set("rdb-key-save-delay", 0)
+
+
 def stuck(night):
     world = night.world()
     order = world.place()
@@ -432,6 +447,9 @@ SITUATIONS = {
     "ConsentLaneLate": lane_late,
     "ConsentOutsideDown": outside_down,
     "ConsentOutsideFailing": outside_failing,
+    "ConsentUnasked": nothing_wrong,
+    "ConsentRedisFills": redis_fills,
+    "ConsentAofFails": aof_fails,
     "ConsentStuck": stuck,
     "ConsentHeld": held,
     "ConsentClock": clock_behind,

@@ -189,6 +189,29 @@ def test_doubt_never_ends_in_more_than_the_attempts_there_may_be(world):
     assert len(world.bss.asked) == Policy().max_attempts + 1
 
 
+def test_an_order_that_expires_before_its_question_went_out_is_counted_once(world):
+    world.gateway.answers = [Unavailable("503")] * 100
+    placed, silent = world.place(), world.place(OTHER)
+    world.run()
+    world.gateway.answers = []
+    world.engine.cancel(silent.id, "A1024", "changed his mind")
+    world.clock.forward(hours=3)
+    world.run(Lane.TIMER)
+    world.run(Lane.TIMER)
+    assert (world.state(placed), world.state(silent)) == ("expired", "cancelled")
+    assert world.engine.performer.measures.drain()["unasked"] == 1
+
+
+def test_who_is_asked_and_says_nothing_is_not_counted_as_unasked(world):
+    placed = world.place()
+    world.run()
+    for _ in range(3):
+        world.clock.forward(hours=24)
+        world.run()
+    assert world.state(placed) == "expired"
+    assert "unasked" not in world.engine.performer.measures.drain()
+
+
 def test_a_broken_effect_stops_no_other_and_stands_on_the_stuck_list(world):
     broken, order = world.place(), world.place(OTHER)
     world.client.hset(f"ce:{{0}}:order:{broken.id}", "f:sms.confirmation.1", "garbage")

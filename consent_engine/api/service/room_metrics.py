@@ -1,0 +1,33 @@
+"""How much room the Redis servers have, as metrics: one that is full refuses orders."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from consent_engine.engine.engine import Engine
+from consent_engine.ports import Room
+
+RQ = "rq"
+_GAUGES: tuple[tuple[str, str, Callable[[Room], float]], ...] = (
+    ("memory_used_bytes", "What a Redis server holds in memory", lambda room: room.used),
+    ("memory_max_bytes", "How much it may hold; 0: as much as there is", lambda room: room.most),
+    ("aof_bytes", "The size of its append-only file; 0: it keeps none", lambda room: room.aof),
+    ("aof_ok", "Whether it could write and rewrite that file when it last tried", lambda room: room.aof_works),
+)
+
+
+def rooms_of(engine: Engine) -> dict[str, Room]:
+    """How much room each server has, RQ's too where it is another one. Raises StoreUnavailable."""
+    rooms = engine.lanes.rooms()
+    of_jobs = engine.queue.room()
+    known = {room.server for room in rooms.values()}
+    return rooms if of_jobs is None or of_jobs.server in known else {**rooms, RQ: of_jobs}
+
+
+def of_rooms(rooms: Mapping[str, Room]) -> Iterator[Metric]:
+    """How much room each server has."""
+    for name, told, value in _GAUGES:
+        gauge = GaugeMetricFamily(f"consent_redis_{name}", told, labels=("server",))
+        for server, room in sorted(rooms.items()):
+            gauge.add_metric((server,), value(room))
+        yield gauge

@@ -1,0 +1,33 @@
+"""How much room a server has: what it holds in memory, how much it may, and its append-only file."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+
+class Room(Struct, frozen=True):
+    """What one server said of its room.
+
+    server: its own id, new at each start · used, most: bytes in memory, and how many there may be (0: no bound) ·
+    aof: bytes of its append-only file, 0 where it keeps none · aof_works: it can write and rewrite that file
+    """
+
+    server: str
+    used: int
+    most: int
+    aof: int = 0
+    aof_works: bool = True
+
+    @classmethod
+    def of(cls, info: Mapping[str, Any]) -> "Room":
+        """From INFO's sections server, memory and persistence."""
+        said = (info.get("aof_last_write_status", "ok"), info.get("aof_last_bgrewrite_status", "ok"))
+        return cls(
+            str(info.get("run_id", "")), int(info.get("used_memory", 0)), int(info.get("maxmemory", 0)),
+            int(info.get("aof_current_size", 0)), said == ("ok", "ok"),
+        )  # fmt: skip
+
+
+ASKED = ("INFO", "server", "memory", "persistence")
+"""How a server is asked."""

@@ -1,0 +1,81 @@
+"""Writes the reference of our metrics from what is told. `python docs/metrics.py` prints it, `--write` writes it."""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from consent_engine.api.app import create_app
+from consent_engine.config.settings import Settings
+from consent_engine.domain.clocks import PERIOD_MS, Heard, Lag
+from consent_engine.wiring import installation
+
+PAGE = Path(__file__).with_suffix(".md")
+NOT_OURS = "process_"
+"""What Python's client tells of the process: see its own documentation."""
+
+
+def families() -> list[Metric]:
+    """Everything that is told, with at least one series of each."""
+    with tempfile.TemporaryDirectory(prefix="metrics-") as folder:
+        settings = Settings.load({"CONSENT_DATA_DIR": folder}, env_file=None)
+        with installation(settings) as found:
+            app = create_app(found.engine, settings)
+            front, registry = app.state.front, found.engine().registry
+            front.defects["KeyError"] += 1
+            front.repeated["simulated"] += 1
+            registry.note_lags([Heard("simulated", registry.now() // PERIOD_MS, Lag(100, 6_000))])
+            registry.count({"call_seconds|bss|+Inf": 1})
+            app.state.metrics.answered("GET", "/healthz", 200, 0.001)
+            text = asyncio.run(app.state.metrics.page()).decode()
+            front.close()
+    return [each for each in text_string_to_metric_families(text) if not each.name.startswith(NOT_OURS)]
+
+
+def reference(told: Iterable[Metric]) -> str:
+    """The page."""
+    rows = [f"| `{_name(each)}` | {each.type} | {_labels(each)} | {each.documentation} |" for each in told]
+    return "\n".join(
+        [
+            "# Metrics",
+            "",
+            "All that `/metrics` tells, beside `process_*` (memory, CPU, file descriptors of that process). What to do",
+            "about them: [operations](operations.md#watch). Alerts: `deploy/prometheus/alerts.yml`.",
+            "Made by `python docs/metrics.py --write`; a test compares.",
+            "",
+            "Of the API process that was asked (add up over `instance`): `consent_http_*`, `consent_defects_total`,",
+            "`consent_replies_repeated_total`, `consent_streams_open`. All else is what the store knows, and",
+            "every API says the same: take the `max`.",
+            "",
+            "| Series | Kind | Labels | Tells |",
+            "|---|---|---|---|",
+            *sorted(rows),
+            "",
+        ]
+    )
+
+
+def _name(family: Metric) -> str:
+    return f"{family.name}_total" if family.type == "counter" else family.name
+
+
+def _labels(family: Metric) -> str:
+    names = {name for sample in family.samples for name in sample.labels} - {"le"}
+    return ", ".join(f"`{name}`" for name in sorted(names)) or "-"
+
+
+def main() -> None:
+    """Print the page, or write it."""
+    page = reference(families())
+    if "--write" in sys.argv[1:]:
+        PAGE.write_text(page, encoding="utf-8")
+    else:
+        print(page)
+
+
+if __name__ == "__main__":
+    main()
