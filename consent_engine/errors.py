@@ -205,6 +205,8 @@ class ArchiveUnavailable(StoreUnavailable):
 class NotOurArchive(ArchiveUnavailable):
     """The archive that is named belongs to another installation, or these data to another archive: nobody waits."""
 
+    code = "not_our_archive"
+
 
 class IllegalTransition(ConsentError):
     """The lifecycle table has no such step."""
