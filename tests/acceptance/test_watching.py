@@ -1,0 +1,262 @@
+"""Watching by a real Prometheus and Alertmanager: every query of the dashboard has data, every alarm is sent."""
+
+import json
+import re
+import subprocess
+import threading
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests import needs
+from tests.acceptance.house import call, free_port, house, until
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+RULES = DEPLOY / "prometheus" / "alerts.yml"
+DASHBOARD = json.loads((DEPLOY / "grafana" / "consent.json").read_text("utf-8"))
+QUERIES = sorted({each["expr"] for panel in DASHBOARD["panels"] for each in panel.get("targets", [])})
+FASTER = 30
+"""Every duration of the rules is divided by this, and what is scraped every 15 s is scraped every half a second."""
+LONGEST_FOR = 8
+SECONDS = {"s": 1, "m": 60, "h": 3600}
+WAIT = 120
+
+
+def shorter(text):
+    """The rules in a hurry: windows and offsets divided, no `for` longer than a few seconds."""
+
+    def in_ms(match):
+        return f"{match[1]}{int(match[2]) * SECONDS[match[3]] * 1000 // FASTER}ms"
+
+    text = re.sub(r"(\[|offset )(\d+)([smh])", in_ms, text)
+    told = yaml.safe_load(text)
+    for group in told["groups"]:
+        for rule in group["rules"]:
+            if "for" in rule:
+                length, unit = int(rule["for"][:-1]), rule["for"][-1]
+                rule["for"] = f"{min(length * SECONDS[unit] * 1000 // FASTER, LONGEST_FOR * 1000)}ms"
+    return yaml.safe_dump(told)
+
+
+class Told(ThreadingHTTPServer):
+    """Serves metrics that the test makes up, and takes what Alertmanager sends."""
+
+    metrics = ""
+    scrapes = 0
+    missing: frozenset[int] = frozenset()
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Answers)
+        self.sent: list[tuple[str, str]] = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.server_port}"
+
+
+class _Answers(BaseHTTPRequestHandler):
+    server: Told
+
+    def do_GET(self):
+        self.server.scrapes += 1
+        status = 503 if self.server.scrapes in self.server.missing else 200
+        self._answer(status, self.server.metrics.replace("@", str(self.server.scrapes)).encode())
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.sent += [(each["labels"]["alertname"], each["status"]) for each in body["alerts"]]
+        self._answer(200, b"")
+
+    def _answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Nobody asked."""
+
+
+@dataclass
+class Prometheus:
+    """A Prometheus of the test's own."""
+
+    port: int = field(default_factory=free_port)
+
+    def ask(self, query):
+        found = call("GET", f"http://127.0.0.1:{self.port}/api/v1/query?{urllib.parse.urlencode({'query': query})}")
+        assert found[0] == 200, found
+        return found[1]["data"]["result"]
+
+    def states(self):
+        told = call("GET", f"http://127.0.0.1:{self.port}/api/v1/alerts")[1]["data"]["alerts"]
+        return {(each["labels"]["alertname"], each["state"]) for each in told}
+
+
+@contextmanager
+def started(folder, name, *arguments):
+    log = (folder / f"{name}.log").open("wb")
+    process = subprocess.Popen(arguments, cwd=folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    log.close()
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(20)
+
+
+@contextmanager
+def prometheus(folder: Path, target: str, more: dict[str, object], rules: str = "groups: []") -> Iterator[Prometheus]:
+    """Scrapes the target as job `consent`."""
+    program = needs.program("prometheus", "prometheus")
+    made = Prometheus()
+    (folder / "rules.yml").write_text(rules)
+    scrape = {"job_name": "consent", "static_configs": [{"targets": [target]}]}
+    told = {
+        "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"},
+        "rule_files": ["rules.yml"], "scrape_configs": [scrape | more.pop("scrape", {})], **more,
+    }  # fmt: skip
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(told))
+    arguments = [
+        program, "--config.file=prometheus.yml", f"--storage.tsdb.path={folder / 'tsdb'}",
+        f"--web.listen-address=127.0.0.1:{made.port}",
+    ]  # fmt: skip
+    with started(folder, "prometheus", *arguments):
+        until("Prometheus is ready", lambda: call("GET", f"http://127.0.0.1:{made.port}/-/ready")[0] == 200, WAIT)
+        yield made
+
+
+def test_every_query_of_the_dashboard_returns_data_of_a_running_engine(tmp_path):
+    needs.program("prometheus", "prometheus")
+    metrics = free_port()
+    address = f"127.0.0.1:{metrics}"
+    with house(tmp_path, CONSENT_METRICS_ADDR=address) as made, prometheus(tmp_path, address, {}) as watching:
+        until("it is scraped", lambda: watching.ask("consent_store_up"), WAIT)
+        for number in range(5):
+            order = made.place(8_100 + number)[1]["id"]
+            until("asked", lambda order=order: made.state(order) == "awaiting_reply", WAIT)
+            made.say(8_100 + number, "是", f"mo-{number}")
+            until("told", lambda order=order: made.state(order) == "notified", WAIT)
+
+        def without():
+            """Queries with no data, or with no number in them."""
+            asked = {query: watching.ask(query.replace("$__rate_interval", "5m")) for query in QUERIES}
+            return [query for query, rows in asked.items() if all(row["value"][1] == "NaN" for row in rows)]
+
+        with suppress(AssertionError):  # what is missing says more
+            until("every query has data", lambda: without() == [], WAIT)
+        assert without() == []
+
+
+def test_every_query_asks_for_series_that_are_documented_and_every_panel_has_one():
+    documented = set(re.findall(r"^\| `(\w+)`", (ROOT / "docs" / "metrics.md").read_text("utf-8"), re.M))
+    asked = {
+        re.sub("_(bucket|sum|count)$", "", name) for query in QUERIES for name in re.findall(r"\bconsent_\w+", query)
+    }
+    assert asked - documented == set()
+    assert all(panel["type"] == "row" or panel["targets"] for panel in DASHBOARD["panels"])
+
+
+BAD = """
+consent_store_up 0
+consent_archive_up 0
+consent_workers_alive 0
+consent_lane_oldest_due_seconds{lane="sms"} 300
+consent_lane_parked{lane="sms"} 3
+consent_held_oldest_seconds 80000
+consent_outside_failing_seconds{to="gateway",name="kannel"} 200
+consent_outside_failed_ratio{to="gateway",name="kannel"} 0.5
+consent_gateway_clock_skew_seconds{gateway="kannel"} 10
+consent_gateway_clock_allowed_seconds{gateway="kannel"} 6
+consent_store_clock_skew_seconds 0
+consent_orders{placed="today",state="activated"} 2
+consent_orders{placed="today",state="undeliverable"} 20
+consent_redis_memory_used_bytes{server="orders"} 90
+consent_redis_memory_max_bytes{server="orders"} 100
+consent_redis_aof_ok{server="orders"} 0
+consent_orders_expired_unasked_total 7
+consent_defects_total{type="KeyError"} 1
+consent_http_requests_total{method="POST",route="/v1/orders",status="5xx"} @
+consent_http_requests_total{method="POST",route="/v1/orders",status="2xx"} @
+consent_http_request_duration_seconds_bucket{method="POST",route="/v1/orders",le="1.0"} 0
+consent_http_request_duration_seconds_bucket{method="POST",route="/v1/orders",le="5.0"} @
+consent_http_request_duration_seconds_bucket{method="POST",route="/v1/orders",le="+Inf"} @
+"""
+FIRST = BAD.replace("unasked_total 7", "unasked_total 0").replace('consent_defects_total{type="KeyError"} 1\n', "")
+GOOD = """
+consent_store_up 1
+consent_archive_up 1
+consent_workers_alive 2
+consent_lane_oldest_due_seconds{lane="sms"} 0
+consent_lane_parked{lane="sms"} 0
+consent_held_oldest_seconds 0
+consent_outside_failing_seconds{to="gateway",name="kannel"} 0
+consent_outside_failed_ratio{to="gateway",name="kannel"} 0
+consent_gateway_clock_skew_seconds{gateway="kannel"} 1
+consent_gateway_clock_allowed_seconds{gateway="kannel"} 6
+consent_store_clock_skew_seconds 0
+consent_orders{placed="today",state="activated"} 0
+consent_orders{placed="today",state="undeliverable"} 0
+consent_redis_memory_used_bytes{server="orders"} 10
+consent_redis_memory_max_bytes{server="orders"} 100
+consent_redis_aof_ok{server="orders"} 1
+consent_orders_expired_unasked_total 7
+consent_defects_total{type="KeyError"} 1
+"""
+
+
+@contextmanager
+def alertmanager(folder: Path, told: Told) -> Iterator[str]:
+    program, port = needs.program("prometheus-alertmanager", "prometheus-alertmanager"), free_port()
+    config = {
+        "route": {"receiver": "test", "group_by": ["alertname"], "group_wait": "100ms", "group_interval": "1s"},
+        "receivers": [{"name": "test", "webhook_configs": [{"url": f"http://{told.address}/", "send_resolved": True}]}],
+    }
+    (folder / "alertmanager.yml").write_text(yaml.safe_dump(config))
+    arguments = [
+        program, "--config.file=alertmanager.yml", f"--storage.path={folder / 'alertmanager'}",
+        f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=",
+    ]  # fmt: skip
+    with started(folder, "alertmanager", *arguments):
+        until("Alertmanager is ready", lambda: call("GET", f"http://127.0.0.1:{port}/-/ready")[0] == 200, WAIT)
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture
+def told():
+    made = Told()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def test_every_alarm_is_sent_though_a_scrape_is_missing_and_none_stays_after_recovery(tmp_path, told):
+    alarms = set(re.findall(r"- alert: (\w+)", RULES.read_text("utf-8"))) - {"ConsentDown"}
+    told.metrics = FIRST
+    with alertmanager(tmp_path, told) as manager:
+        sends = {"alerting": {"alertmanagers": [{"static_configs": [{"targets": [manager]}]}]}}
+        with prometheus(tmp_path, told.address, sends, shorter(RULES.read_text("utf-8"))) as watching:
+            until("it is scraped", lambda: told.scrapes > 3, WAIT)
+            told.metrics = BAD
+            told.missing = frozenset({told.scrapes + 6, told.scrapes + 12})
+            until(f"sent: {alarms}", lambda: {name for name, how in told.sent if how == "firing"} >= alarms, WAIT)
+            fired = [name for name, how in told.sent if how == "firing"]
+            assert set(fired) == alarms, "nothing else, and no alarm of the address being away"
+            told.metrics = GOOD
+            until("all of it is over", lambda: watching.states() == set(), WAIT)
+            assert {name for name, how in told.sent if how == "resolved"} <= alarms
+            told.missing = frozenset(range(told.scrapes, told.scrapes + 10_000))
+            until("nobody can be scraped", lambda: ("ConsentDown", "firing") in watching.states(), WAIT)
