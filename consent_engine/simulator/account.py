@@ -9,7 +9,8 @@ from consent_engine.simulator.case import Case, OrderRun
 from consent_engine.simulator.ledger import Ledger, order_of
 from consent_engine.simulator.phone import pad, width
 
-BAR = 40
+BAR, LEAST_BAR = 40, 5
+BLOCKS, ASCII = ("█", "░"), ("#", ".")
 STAGES = ("通话同意 call agreed", "确认短信 confirmation SMS sent", "用户回复 user reply", "业务开通 service activated",
           "通知短信 notification SMS sent")  # fmt: skip
 ENDS: dict[State, str] = {
@@ -22,16 +23,19 @@ ENDS: dict[State, str] = {
 }
 
 
-def progress(cases: Sequence[Case], ledger: Ledger, seconds: float) -> str:
-    """One line on where the run stands."""
+def progress(
+    cases: Sequence[Case], ledger: Ledger, seconds: float, columns: int = 80, signs: tuple[str, str] = BLOCKS
+) -> str:
+    """One line on where the run stands: a bar and counts, narrower than `columns`. signs: what is done, and is not."""
     runs = [order for case in cases for order in case.orders]
     settled = sum(order.settled.is_set() for order in runs)
-    placed = sum(order.placed.is_set() for order in runs)
-    return (
-        f"{seconds:4.0f} s  已下单 placed {placed}/{len(runs)}  等待 waiting {placed - settled}  "
-        f"已结 settled {settled}  SMS {len(ledger.sms)}  replies {len(ledger.said)}  "
-        f"activations {len(ledger.activations)}"
-    )
+    waiting = sum(order.placed.is_set() for order in runs) - settled
+    told = f"已结 settled {settled}/{len(runs)}  等待 waiting {waiting}  SMS {len(ledger.sms)}  {seconds:.0f} s"
+    room = min(BAR, columns - 1 - width(told) - len("  "))
+    if room < LEAST_BAR:
+        return told if width(told) < columns else f"{settled}/{len(runs)}"
+    full = room * settled // max(len(runs), 1)
+    return f"{signs[0] * full}{signs[1] * (room - full)}  {told}"
 
 
 def funnel(cases: Sequence[Case], ledger: Ledger) -> Iterator[str]:

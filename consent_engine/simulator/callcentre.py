@@ -13,6 +13,8 @@ from consent_engine.simulator.case import Case, OrderRun
 from consent_engine.simulator.scripts import Desk, Turn, When
 from consent_engine.simulator.wire import Reply, Wire
 
+MOST_UNDER_WAY = 250
+"""Subscribers whose orders have not settled: so many two busy cores serve within the scripts' windows."""
 DESKS = 16
 """Calls placed at the same time."""
 WAIT_S = 40.0
@@ -29,6 +31,7 @@ class CallCentre:
     key: str
     seed: int
     _desks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DESKS))
+    _lines: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_UNDER_WAY))
 
     async def plans(self) -> dict[str, list[str]]:
         """The catalogue: carrier -> plan codes."""
@@ -41,8 +44,15 @@ class CallCentre:
         return found
 
     async def serve(self, case: Case, after: float) -> None:
-        """Place a case's orders, each when its script says."""
+        """Place a case's orders, each when its script says; no more subscribers are under way than the scripts'
+        windows allow, however slow the machine: else a script's moment would pass while the engine is busy with others.
+        """
         await asyncio.sleep(after)
+        async with self._lines:
+            await self._serve(case)
+            await asyncio.gather(*(order.settled.wait() for order in case.orders))
+
+    async def _serve(self, case: Case) -> None:
         for index, order in enumerate(case.orders):
             if not await _moment(case, index):
                 case.notes.append(f"order {index + 1} could not be placed: its moment never came")

@@ -1,13 +1,14 @@
 """The demo: a day at the call centre in half a minute, and a comparison of every order with its subscriber's script."""
 
 import asyncio
+import shutil
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from consent_engine.simulator.account import funnel, misbehaviour, most_telling, progress
+from consent_engine.simulator.account import ASCII, BLOCKS, funnel, misbehaviour, most_telling, progress
 from consent_engine.simulator.callcentre import CallCentre
 from consent_engine.simulator.case import Case
 from consent_engine.simulator.crowd import crowd
@@ -18,9 +19,9 @@ from consent_engine.simulator.scripts import CALL_TIMEOUT_S, CONFIRM_WITHIN_S, R
 from consent_engine.simulator.watch import Watch
 from consent_engine.simulator.wire import Unreachable
 
-DEADLINE_S = 60.0
-LIMIT_S = 150.0
-"""The whole run, whatever the engine does."""
+DEADLINE_S, AN_ORDER_S = 60.0, 0.15
+MORE_S = 90.0
+"""What the whole run may last beside its deadline, whatever the engine does."""
 PLACING_S = 4.0
 """Over how long the calls are spread."""
 
@@ -38,6 +39,11 @@ DEMO_SETTINGS: dict[str, str] = {
     "CONSENT_BSS_HTTP__CAN_ASK": "true",
 }
 """What the engine must be set to: the scripts count on these windows."""
+
+
+def deadline_s(orders: int) -> float:
+    """How long a run may take: a minute, and what each order takes on a slow machine."""
+    return DEADLINE_S + AN_ORDER_S * orders
 
 
 def settings_for(outside: Outside) -> dict[str, str]:
@@ -82,15 +88,15 @@ def run(api: str, key: str, ops_key: str, outside: Outside, orders: int, seed: i
 
 async def live(run: Run) -> Day:
     """Place the orders, let everybody act, wait until all is quiet, and judge."""
-    day = Day()
+    day, limit_s = Day(), deadline_s(run.orders) + MORE_S
     async with run.outside.serving(run.api):
         try:
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(limit_s):
                 await _work(day, run)
         except Unreachable as error:
             day.differences.append(f"the engine is out of reach: {error}")
         except TimeoutError:
-            day.differences.append(f"the run took longer than {LIMIT_S:.0f} s: the engine answers too slowly")
+            day.differences.append(f"the run took longer than {limit_s:.0f} s: the engine answers too slowly")
     day.differences += judge(day.cases, run.outside.ledger)
     return day
 
@@ -110,7 +116,7 @@ async def _work(day: Day, run: Run) -> None:
         handsets.tasks.spawn(centre.serve(case, index * gap))
     watch = Watch(handsets.wire, run.key, run.ops_key, day.cases, handsets.tasks)
     async with _progress(day.cases, outside, run.out):
-        await watch.until_quiet(DEADLINE_S)
+        await watch.until_quiet(deadline_s(len(day.cases)))
     asked = [case for case in day.cases if case.script.callable is not None]
     await asyncio.gather(*(centre.callable(case, case.orders[0].carrier, run.ops_key) for case in asked))
 
@@ -120,13 +126,15 @@ async def _progress(cases: Sequence[Case], outside: Outside, out: TextIO) -> Asy
     """A line a second; on a terminal the same line, over and over."""
     started = time.monotonic()
     start, end = ("\r\x1b[2K", "") if out.isatty() else ("", "\n")
+    signs = BLOCKS if "utf" in (out.encoding or "").lower() else ASCII
 
     def tell() -> None:
-        out.write(start + progress(cases, outside.ledger, time.monotonic() - started) + end)
+        columns = shutil.get_terminal_size((80, 24)).columns
+        out.write(start + progress(cases, outside.ledger, time.monotonic() - started, columns, signs) + end)
         out.flush()
 
     async def every_second() -> None:
-        for _ in range(int(DEADLINE_S * 10)):
+        for _ in range(int(10 * deadline_s(len(cases)))):
             tell()
             await asyncio.sleep(1.0)
 

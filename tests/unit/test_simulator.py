@@ -15,7 +15,8 @@ from consent_engine.domain.effects import Purpose
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.signature import HEADER, check, sign
-from consent_engine.simulator.account import funnel, most_telling
+from consent_engine.simulator.account import ASCII, funnel, most_telling, progress
+from consent_engine.simulator.callcentre import MOST_UNDER_WAY, CallCentre
 from consent_engine.simulator.case import Case
 from consent_engine.simulator.crowd import crowd
 from consent_engine.simulator.demo import run, settings_for
@@ -442,3 +443,58 @@ def test_the_funnel_counts_each_order_once():
     assert most_telling([case]) is case
     lines = list(funnel([case], ledger))
     assert all("   1  █" in line for line in lines[:6] if line)
+
+
+# ---- progress --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80, 200])
+@pytest.mark.parametrize("orders", [1, 10_000])
+def test_the_line_of_progress_is_narrower_than_the_terminal(columns, orders):
+    cases, ledger = crowd(orders, 1, PLANS), Ledger()
+    for case in cases[: len(cases) // 2]:
+        for each in case.orders:
+            each.turned_away("busy")
+    line = progress(cases, ledger, 599.6, columns)
+    assert width(line) < columns
+    assert "\n" not in line
+
+
+def test_progress_has_a_bar_that_fills_and_needs_no_other_signs_than_the_terminal_has():
+    cases = crowd(40, 1, PLANS)
+    runs = [each for case in cases for each in case.orders]
+    nothing = progress(cases, Ledger(), 0, 80, ASCII)
+    assert nothing.startswith("." * 20)
+    for each in runs:
+        each.turned_away("busy")
+    everything = progress(cases, Ledger(), 12, 80, ASCII)
+    assert everything.startswith("#" * 20)
+    assert f"{len(runs)}/{len(runs)}" in everything
+
+
+def test_no_more_subscribers_are_under_way_than_the_scripts_windows_allow():
+    """However many are to be called: the next is called when one has settled."""
+    cases = crowd(2 * MOST_UNDER_WAY, 1, PLANS)
+    most = 0
+
+    class Calls(CallCentre):
+        async def _serve(self, case):
+            nonlocal most
+            under_way.add(case.msisdn)
+            most = max(most, len(under_way))
+            asyncio.get_running_loop().call_soon(settle, case)
+
+    def settle(case):
+        under_way.discard(case.msisdn)
+        for each in case.orders:
+            each.settled.set()
+
+    under_way = set()
+
+    async def day():
+        centre = Calls(None, "key", 1)
+        await asyncio.gather(*(centre.serve(case, 0) for case in cases))
+
+    asyncio.run(day())
+    assert most <= MOST_UNDER_WAY
+    assert all(case.settled for case in cases)
