@@ -116,10 +116,12 @@ NOTES = frozenset(
         Trigger.PARKED, Trigger.RETRIED, Trigger.ENDED_LATE,
     }
 )  # fmt: skip
-"""Triggers that may be noted in any state, and change none."""
+"""Triggers that may be noted in any state, and change none but where the table says so."""
 
-if unplaced := {row[0] for row in TRANSITIONS} ^ NOTES ^ set(Trigger):
+if unplaced := set(Trigger) - {row[0] for row in TRANSITIONS} - NOTES:
     raise TypeError(f"neither a move nor a note: {', '.join(sorted(unplaced))}")
+if settling := NOTES & {trigger for trigger, _, target in TRANSITIONS if target not in {row[1] for row in TRANSITIONS}}:
+    raise TypeError(f"a note that settles: {', '.join(sorted(settling))}")
 
 
 def sources(trigger: Trigger) -> frozenset[State]:
@@ -143,6 +145,10 @@ SETTLED = frozenset(State) - {source for _, source, _ in TRANSITIONS}
 """No way leads out of these."""
 SETTLING = frozenset(trigger for trigger, _, target in TRANSITIONS if target in SETTLED)
 """What the last move of an order can be."""
+ASKING = sources(Trigger.TOO_LATE_TO_ASK)
+"""The question is to be handed over."""
+WAITING = sources(Trigger.WINDOW_CLOSED)
+"""The question was handed over, and its window is open."""
 ANSWERABLE = _leading_to(sources(Trigger.SAID_YES))
 """The question is to be asked, or was: a yes can still come."""
 ENGAGED = sources(Trigger.SERVICE_ACTIVATED) | _following(
@@ -185,9 +191,7 @@ def allows(state: State, trigger: Trigger) -> bool:
 
 def advance(state: State, trigger: Trigger) -> State:
     """Return the state that follows, or raise IllegalTransition."""
-    if trigger in NOTES:
-        return state
-    try:
-        return _NEXT[state, trigger]
-    except KeyError as error:
-        raise IllegalTransition(f"{trigger} does not fit an order that is {state}") from error
+    after = _NEXT.get((state, trigger), state if trigger in NOTES else None)
+    if after is None:
+        raise IllegalTransition(f"{trigger} does not fit an order that is {state}")
+    return after

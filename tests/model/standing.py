@@ -36,7 +36,7 @@ from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.decide.decision import Decision, Drop
 from consent_engine.domain.effects import ACTIVATE, FRESH, WAKE_TOO_LATE, Pending, Purpose, is_sms, sms_parts
 from consent_engine.domain.inbox import UnreadReply, UnreadReport
-from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.lifecycle import ASKING, WAITING, State, Trigger
 from consent_engine.domain.line.line import Entry, Line, Unread
 from consent_engine.domain.line.restriction import Restriction, names_barring
 from consent_engine.domain.offer.policy import Policy
@@ -55,7 +55,7 @@ MATTERS = frozenset({Purpose.CONFIRMATION, Purpose.NOTIFICATION})
 """SMS that decisions look at."""
 NO_ANSWER = frozenset({"否", "TD", "帮助", "嗯", "我要投诉", "resumed", "refused by voice", "report failed"})
 """Messages that are taken alike whenever they were written."""
-_ASKED_OF = frozenset({State.AGREED, State.AWAITING_REPLY})
+_ASKED_OF = ASKING | WAITING
 
 
 def counts(effect: str) -> bool:
@@ -177,7 +177,7 @@ def deadline(s: Standing, n: int) -> int:
     order = s.orders[n]
     if order.state is State.AGREED:
         return order.ask_by
-    return order.reply_by if order.state is State.AWAITING_REPLY else s.line.entries[n].until
+    return order.reply_by if order.state in WAITING else s.line.entries[n].until
 
 
 def _compared(a: int, b: int) -> int:
@@ -196,7 +196,7 @@ def _order(s: Standing, n: int, order: Order, *, small_talk: bool) -> object:
         helped = order.last(Trigger.ASKED_HELP) is not None
         called = order.question is not None and order.question.last_at > 0
         found += [called, helped, _early(s, n, order)]
-    elif order.state is State.AWAITING_REPLY:
+    elif order.state in WAITING:
         found += [_may_have(order), sum(1 for _ in order.all(Trigger.ASKED_AGAIN))]
     elif order.state is State.CONFIRMED:
         said = (str(getattr(e.detail, "keyword", None)) for e in order.all(Trigger.REPLIED_LATE))
@@ -264,7 +264,7 @@ def _relation(s: Standing, n: int, message: Heard) -> object:
         if order.state is State.AGREED:
             question = order.question or FRESH
             found += [told < question.first_at, told < question.last_at, at == s.now]
-        elif order.state is State.AWAITING_REPLY:
+        elif order.state in WAITING:
             asked = order.last(Trigger.CONFIRMATION_ACCEPTED)
             assert asked is not None
             found.append(told < asked.detail.last)

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.decide.decision import A_SECOND, Decision, Put, note, settle
 from consent_engine.domain.effects import WAKE_FAILED, Millis, sms_parts
-from consent_engine.domain.lifecycle import State
+from consent_engine.domain.lifecycle import WAITING
 from consent_engine.domain.order import details
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.history import (
@@ -39,7 +39,7 @@ def or_failed(decision: Decision, op: str, now: Millis, *, waits: bool) -> Decis
     """
     order = decision.order
     accepted = asked(order)
-    if order.state is not State.AWAITING_REPLY or accepted is None or not all_failed(order, accepted.may_have):
+    if order.state not in WAITING or accepted is None or not all_failed(order, accepted.may_have):
         return decision
     if waits or _ids_are_to_come(order, now):  # somebody wrote to us: looked at again once that is read
         return replace(decision, put=(*decision.put, Put(WAKE_FAILED, now + A_SECOND)))

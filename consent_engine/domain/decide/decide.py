@@ -41,7 +41,7 @@ from consent_engine.domain.effects import (
     Purpose,
     sms_effect,
 )
-from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.lifecycle import ASKING, WAITING, State, Trigger
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, name_of, names_barring
 from consent_engine.domain.order import details
 from consent_engine.domain.order.event import Event
@@ -85,14 +85,14 @@ def _on_timer(order: Order, fact: Woke, now: Millis) -> Decision:
 
 def _close(order: Order, op: str, now: Millis) -> Decision:
     """The window is over."""
-    if order.state is not State.AWAITING_REPLY:
+    if order.state not in WAITING:
         return Decision(order)
     return settle(order, Event.of(details.WindowClosed(), now, op, by="engine"), guard=order.reply_by)
 
 
 def _too_late(order: Order, op: str, now: Millis) -> Decision:
     """The question was not handed over in time."""
-    if order.state is not State.AGREED:
+    if order.state not in ASKING:
         return Decision(order)
     question = order.question
     if question and question.leased_at:  # in flight: let it end first, so that a question that went out counts
@@ -111,7 +111,7 @@ def _on_resumed(order: Order, fact: Resumed, now: Millis) -> Decision:
     """What might have been a refusal was none: the subscriber is told how to confirm, while that is still possible."""
     if order.state.settled:
         return Decision(order)
-    waits = order.state is State.AWAITING_REPLY and now <= order.reply_by
+    waits = order.state in WAITING and now <= order.reply_by
     event = Event.of(details.Resumed(reason=fact.reason, needs_code=int(waits)), now, fact.op, by=fact.by)
     n = 1 + sum(1 for _ in order.all(Trigger.RESUMED))
     if waits:
@@ -135,7 +135,7 @@ def _on_barred(order: Order, fact: Barred, now: Millis) -> Decision:
 
 def _remind(order: Order, op: str, now: Millis) -> Decision:
     """Ask once more, by day; a reminder that comes, or would come, after the window is none."""
-    if order.state is not State.AWAITING_REPLY:
+    if order.state not in WAITING:
         return Decision(order)
     window = closing(order.reply_by)
     if now > order.reply_by or order.on_hold:  # the SMS after a decided suspicion asks anew
@@ -149,7 +149,7 @@ def _remind(order: Order, op: str, now: Millis) -> Decision:
 
 def _on_resend(order: Order, fact: ResendAsked, now: Millis) -> Decision:
     """The question again, under a new ref; the window goes on. Raises NotWaiting and TooManyResends."""
-    if order.state is not State.AWAITING_REPLY:
+    if order.state not in WAITING:
         raise NotWaiting(f"order is {order.state}: nothing waits for a reply", state=order.state.value)
     if order.on_hold:
         raise NotWaiting(

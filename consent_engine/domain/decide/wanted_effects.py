@@ -27,7 +27,7 @@ from consent_engine.domain.effects import (
     is_sms,
     sms_effect,
 )
-from consent_engine.domain.lifecycle import ANSWERABLE, SETTLED, State
+from consent_engine.domain.lifecycle import ANSWERABLE, ASKING, SETTLED, WAITING, Trigger, sources
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Restriction
 from consent_engine.domain.order.details import SaidNo
@@ -35,15 +35,16 @@ from consent_engine.domain.order.order import QUESTION, Order
 
 NOTIFICATION = sms_effect(Purpose.NOTIFICATION)
 _ASKING = tuple(f"sms.{each}." for each in (Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION))
+_ACTIVATING, _NOTIFYING = sources(Trigger.SERVICE_ACTIVATED), sources(Trigger.NOTIFICATION_ACCEPTED)
 _OF_STATE = {
-    QUESTION: {State.AGREED},
-    WAKE_TOO_LATE: {State.AGREED},
-    WAKE_REMINDER: {State.AWAITING_REPLY},
-    WAKE_WINDOW: {State.AWAITING_REPLY},
-    WAKE_FAILED: ANSWERABLE,
-    ACTIVATE: {State.CONFIRMED},
-    WAKE_ACTIVATE: {State.CONFIRMED},
-    NOTIFICATION: {State.ACTIVATED},
+    QUESTION: ASKING,
+    WAKE_TOO_LATE: ASKING,
+    WAKE_REMINDER: WAITING,
+    WAKE_WINDOW: WAITING,
+    WAKE_FAILED: ASKING | WAITING,
+    ACTIVATE: _ACTIVATING,
+    WAKE_ACTIVATE: _ACTIVATING,
+    NOTIFICATION: _NOTIFYING,
     WAKE_ARCHIVE: SETTLED,
 }
 """Effects that belong to some states only."""
@@ -64,18 +65,17 @@ class Want(NamedTuple):
 
 
 def _wants(order: Order) -> Iterator[Want]:
-    match order.state:
-        case State.AGREED:
-            yield Want((QUESTION,))
-            yield Want((WAKE_TOO_LATE,), giving_up(order))
-        case State.AWAITING_REPLY:  # the reminder puts the end of the window
-            yield Want((WAKE_REMINDER, WAKE_WINDOW), closing(order.reply_by))
-        case State.CONFIRMED:
-            yield Want((ACTIVATE, WAKE_ACTIVATE))
-        case State.ACTIVATED:
-            yield Want((NOTIFICATION,))
-        case _:
-            yield Want((WAKE_ARCHIVE,), archiving(order))
+    if order.state in ASKING:
+        yield Want((QUESTION,))
+        yield Want((WAKE_TOO_LATE,), giving_up(order))
+    if order.state in WAITING:  # the reminder puts the end of the window
+        yield Want((WAKE_REMINDER, WAKE_WINDOW), closing(order.reply_by))
+    if order.state in _ACTIVATING:
+        yield Want((ACTIVATE, WAKE_ACTIVATE))
+    if order.state in _NOTIFYING:
+        yield Want((NOTIFICATION,))
+    if order.state in SETTLED:
+        yield Want((WAKE_ARCHIVE,), archiving(order))
 
 
 def cooling_off(order: Order) -> Restriction | None:

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.grammar import Keyword
-from consent_engine.domain.lifecycle import ENGAGED, State, Trigger
+from consent_engine.domain.lifecycle import ENGAGED, WAITING, State, Trigger
 from consent_engine.domain.order.details import (
     Cancelled,
     ConfirmationAccepted,
@@ -192,7 +192,7 @@ def asks(effect: str) -> bool:
 def reached_nobody(order: Order) -> bool:
     """Whether as many different message ids failed as attempts may have been taken, and nothing asks again."""
     accepted, pending = asked(order), order.question
-    if order.state is State.AWAITING_REPLY and accepted is not None:
+    if order.state in WAITING and accepted is not None:
         if any(asks(effect) for effect in order.effects):  # the question again is under way
             return False
         again = (each for _, each in all_of(order, Informed) if each.purpose is Purpose.CONFIRMATION)
