@@ -6,9 +6,11 @@ ConsentError
 │   ├── PlanUnknown, UnofficialNumber, DisclosureMissing,
 │   │   ConfirmationTooLong                                       (HTTP 422)
 │   ├── IdempotencyConflict, PlanNotPublic, DoNotCall, CoolingOff,
-│   │   DuplicateOrder, TooLate, NothingParked, NotWaiting        (HTTP 409)
+│   │   DuplicateOrder, TooLate, NothingParked, NotWaiting,
+│   │   CallNotPermitted, CallTooOld, CallMismatch,
+│   │   RecordingReused, AlreadyEnded, CallAbandoned              (HTTP 409)
 │   ├── TooManyResends                                            (HTTP 429)
-│   └── OrderNotFound, PlanNotFound, KeyNotFound                  (HTTP 404)
+│   └── OrderNotFound, CallNotFound, PlanNotFound, KeyNotFound    (HTTP 404)
 ├── Unauthenticated        no key, a wrong key, a wrong signature (HTTP 401)
 ├── Forbidden              the role does not allow it             (HTTP 403)
 ├── StoreUnavailable       the store cannot take it now           (HTTP 503)
@@ -154,10 +156,52 @@ class TooManyResends(Refused):
     code = "too_many_resends"
 
 
+class CallNotPermitted(Refused):
+    """Something was wrong with the call: no order comes of it."""
+
+    code = "call_not_permitted"
+
+
+class CallTooOld(Refused):
+    """The subscriber agreed too long ago."""
+
+    code = "call_too_old"
+
+
+class CallMismatch(Refused):
+    """The order is not of the call that it names: another number or carrier, or an instant outside it."""
+
+    code = "call_mismatch"
+
+
+class RecordingReused(Refused):
+    """The recording is another call's, or another number's."""
+
+    code = "recording_reused"
+
+
+class AlreadyEnded(Refused):
+    """The call ended before, otherwise than is said now."""
+
+    code = "already_ended"
+
+
+class CallAbandoned(Refused):
+    """Nobody ended the call in time."""
+
+    code = "call_abandoned"
+
+
 class OrderNotFound(Refused):
     """No such order, or none this key may see."""
 
     code = "order_not_found"
+
+
+class CallNotFound(Refused):
+    """No such call, or none this key may see."""
+
+    code = "call_not_found"
 
 
 class PlanNotFound(Refused):

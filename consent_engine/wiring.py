@@ -144,7 +144,16 @@ def terms(settings: Settings, secret: str) -> Terms:
     built = _gateways(settings, secret)
     sub_numbers = frozenset(carrier for carrier, gateway in built.items() if gateway.sub_numbers)
     carried = {carrier: gateway.segments for carrier, gateway in built.items()}
-    return Terms(settings.policy(), settings.senders(), sub_numbers, carried, millis(settings.permit_lasts))
+    return Terms(
+        settings.policy(),
+        settings.senders(),
+        sub_numbers,
+        carried,
+        millis(settings.permit_lasts),
+        settings.permits == "required",
+        settings.calls_a_day,
+        millis(settings.call_age),
+    )
 
 
 def _kept(settings: Settings, redis_url: str, secret: str) -> tuple[Store, Registry, Seal]:

@@ -14,6 +14,7 @@ from consent_engine.api.http import problems
 from consent_engine.api.http.middleware import Edge
 from consent_engine.api.http.protocol import BoundedHttp
 from consent_engine.api.routes import (
+    calls,
     docs,
     health,
     metrics_endpoint,
@@ -36,7 +37,10 @@ from consent_engine.process import gc_tuning
 from consent_engine.wiring import Installation
 
 log = logging.getLogger(__name__)
-PARTS = (orders, order_stream, refusals, registrations, plans, stuck, tariffs, webhooks, health, metrics_endpoint, docs)
+PARTS = (
+    orders, order_stream, calls, refusals, registrations, plans, stuck, tariffs, webhooks, health, metrics_endpoint,
+    docs,
+)  # fmt: skip
 """The API; the most asked for come first, since addresses are compared in this order."""
 BACKLOG = 2048
 KEEP_ALIVE_S = 15

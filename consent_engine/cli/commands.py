@@ -2,7 +2,7 @@
 
 import typer
 
-from consent_engine.cli import cells, gateway, health, held, keys, ops, plans, reading, running
+from consent_engine.cli import calls, cells, gateway, health, held, keys, ops, plans, reading, running
 
 app = typer.Typer(
     name="consent",
@@ -24,6 +24,8 @@ app.command()(ops.retry)
 app.command()(ops.refuse)
 app.command("callable")(ops.may_be_called)
 app.command()(held.held)
+app.command("calls")(calls.list_calls)
+app.command()(calls.violations)
 app.command()(health.doctor)
 app.command()(health.archive)
 # A text may begin with a dash, and is no option then.

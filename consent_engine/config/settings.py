@@ -119,6 +119,8 @@ class Settings(BaseModel):
     cool_off: Annotated[timedelta | None, BeforeValidator(_or_ever), Field(gt=timedelta(0))] = None
     permits: Literal["checked", "required"] = "checked"
     permit_lasts: Annotated[Duration, Field(le=timedelta(days=1))] = timedelta(minutes=15)
+    call_age: Duration = timedelta(hours=2)
+    calls_a_day: int = Field(3, ge=1, le=1_000)
     quiet_hours: Annotated[tuple[int, int] | None, BeforeValidator(quiet_span)] = None
     retry_base: Duration = timedelta(seconds=2)
     retry_max: Duration = timedelta(minutes=10)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.decide.wanted_effects import excess, missing, missing_of
 from consent_engine.domain.effects import READ, WAKE_LINE, WAKE_UNDECIDED, Lane, Millis, Pending, lane_of
@@ -22,7 +23,7 @@ DAY_MS = 86_400_000
 T = TypeVar("T")
 OF_LINES = {READ: "unread", WAKE_UNDECIDED: "undecided", WAKE_LINE: "ageless"}
 """What it is called when a line lacks one."""
-_MEMBER = re.compile(r"([ol]):([^:]+):((?:sms|wake)\..+|activate|read)")
+_MEMBER = re.compile(r"([olc]):([^:]+):((?:sms|wake)\..+|activate|read)")
 
 
 @dataclass
@@ -195,8 +196,8 @@ class Looker:
 
     def _idle(self, read: Sequence[tuple[str, Owner, str, str]]) -> list[tuple[str, Owner, str, str]]:
         ids = {owner: list(dict.fromkeys(rid for _, whose, rid, _ in read if whose is owner)) for owner in Owner}
-        _, orders, lines = self.store.records.live(ids[Owner.ORDER], ids[Owner.LINE])
-        records: Mapping[str, Order | Line] = {**orders, **lines}
+        found = self.store.records.look(ids[Owner.ORDER], ids[Owner.LINE], ids[Owner.CALL])
+        records: Mapping[str, Order | Line | Call] = {**found.orders, **found.lines, **found.calls}
         return [row for row in read if row[2] not in records or row[3] not in records[row[2]].effects]
 
     # -- counts ----------------------------------------------------------------------------------------------------

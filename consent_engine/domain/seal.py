@@ -1,4 +1,4 @@
-"""The seal of an order's record: what the chain covers, compared when it is read.
+"""The seal of an order's record, and of a call's: what the chain covers, compared when it is read.
 
 The chain's head is a plain hash, so that whoever holds one can check it; somebody who writes into the store could make
 another. The seal beside it is keyed with the installation's secret. A record whose seal does not fit is broken: it is
@@ -11,6 +11,7 @@ from binascii import b2a_base64
 from collections.abc import Callable
 from functools import lru_cache, partial
 
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import mac
 from consent_engine.domain.lifecycle import State, advance
@@ -38,6 +39,7 @@ class Seal:
         self._line_of = lru_cache(maxsize=LINES_KNOWN)(partial(line_id, secret))
         self._first_key = mac(secret.encode(), b"order record")
         self._key = mac(secret.encode(), b"order record 2")
+        self._call_key = mac(secret.encode(), b"call record")
         self._ask = since
         self._since: Millis | None = None
 
@@ -60,6 +62,20 @@ class Seal:
         if not hmac.compare_digest(kept.encode("utf-8", "surrogatepass"), made.encode()):
             raise BrokenRecord("an order's record does not match its seal: somebody changed it")
         return order
+
+    def of_call(self, call: Call) -> str:
+        """The seal of a call as it stands, as `of` makes an order's, under a key of its own."""
+        parts = (call.id, call.line, call.state, call.head, *call.publics)
+        told = "\n".join(parts).encode("utf-8", "surrogatepass")
+        return b2a_base64(mac(self._call_key, told), newline=False)[:_LENGTH].decode()
+
+    def call(self, call: Call, kept: str | None) -> Call:
+        """The call, when its seal fits; raises BrokenRecord. There is none without."""
+        if kept is None or not hmac.compare_digest(kept.encode("utf-8", "surrogatepass"), self.of_call(call).encode()):
+            raise BrokenRecord("a call's record does not match its seal: somebody changed it")
+        if call.person.msisdn and not self._is_line(call.line, call.person.msisdn):
+            raise BrokenRecord("a call with another number than its line's: somebody changed it")
+        return call
 
     def _unsealed(self, order: Order) -> Order:
         if self._since is None:

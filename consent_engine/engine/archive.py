@@ -17,7 +17,9 @@ from msgspec.structs import replace
 from consent_engine.domain.decide.decision import PARKED, Put, archiving
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Millis, Pending
 from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line.line import request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
+from consent_engine.engine.archive_calls import move_calls
 from consent_engine.errors import ArchiveUnavailable, ConsentError
 from consent_engine.ports import (
     Aged,
@@ -27,6 +29,7 @@ from consent_engine.ports import (
     Leased,
     Left,
     OrderChange,
+    Owner,
     Retiring,
     Store,
     StoreClock,
@@ -84,16 +87,34 @@ class Archiver:
     async def _move_all(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            try:
-                await self._move({each.order.id: each for each in batch if each.order is not None})
-            except ConsentError as error:  # their leases end, and somebody tries again
-                log.error("timer: orders could not be archived: %s: %s", type(error).__name__, error)
-                self._told("failed", len(batch))
+            orders = {each.order.id: each for each in batch if each.order is not None}
+            calls = {each.call.id: each for each in batch if each.call is not None}
+            for move, some in ((self._move, orders), (self._move_calls, calls)):
+                try:
+                    await move(some)
+                except ConsentError as error:  # their leases end, and somebody tries again
+                    log.error("timer: what is over could not be archived: %s: %s", type(error).__name__, error)
+                    self._told("failed", len(some))
+
+    async def _move_calls(self, batch: Mapping[str, Leased]) -> None:
+        now, archive = max((each.at for each in batch.values()), default=0), self._archive
+        if archive is None or not batch:
+            self._postpone(dict.fromkeys(batch, now + LATER_MS), Owner.CALL)
+            return
+        try:
+            stale, early = await move_calls(self._store, archive, batch, self._told)
+        except ArchiveUnavailable as error:
+            self._troubles += 1
+            log.error("timer: %s; tried again later", error)
+            self._down(list(batch), now, Owner.CALL)
+            return
+        self._troubles = 0
+        self._postpone({**dict.fromkeys(stale, now + SOON_MS), **dict.fromkeys(early, now + LATER_MS)}, Owner.CALL)
+        await self._expire(archive, now)
 
     async def _move(self, batch: Mapping[str, Leased]) -> None:
-        now = max(each.at for each in batch.values())
-        archive = self._archive
-        if archive is None:
+        now, archive = max((each.at for each in batch.values()), default=0), self._archive
+        if archive is None or not batch:
             self._postpone(dict.fromkeys(batch, now + LATER_MS))
             return
         found = self._store.retirement.whole(list(batch))
@@ -122,7 +143,7 @@ class Archiver:
         rows = [Retiring(order_id, r["line"], int(r["v"]), each.token) for order_id, (each, r) in kept.items()]
         left = self._store.retirement.retire(rows, now - IDLE_MS) if rows else []
         gone = [row.order for row, (word, _) in zip(rows, left, strict=True) if word in {Left.OK, Left.GONE}]
-        self._store.reservations.forget(gone)
+        self._store.reservations.forget([(request_key(order), order) for order in gone])
         self._told("archived", len(gone))
         dues = {}
         for row, (word, at) in zip(rows, left, strict=True):
@@ -132,15 +153,16 @@ class Archiver:
                 dues[row.order] = now + SOON_MS
         self._postpone(dues)
 
-    def _down(self, orders: Sequence[str], now: Millis) -> None:
+    def _down(self, records: Sequence[str], now: Millis, owner: Owner = Owner.ORDER) -> None:
         pause = min(DOWN_MS << min(self._troubles - 1, 10), MOST_DOWN_MS)
         # Each at an instant of its own: not all at once when it is back.
-        self._postpone({order: now + pause // 2 + random.randrange(pause // 2) for order in orders})  # noqa: S311 - jitter
-        self._told("waiting", len(orders))
+        dues = {record: now + pause // 2 + random.randrange(pause // 2) for record in records}  # noqa: S311 - jitter
+        self._postpone(dues, owner)
+        self._told("waiting", len(records))
 
-    def _postpone(self, dues: Mapping[str, Millis]) -> None:
+    def _postpone(self, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
         if dues:
-            self._store.lanes.postpone(WAKE_ARCHIVE, dues)
+            self._store.lanes.postpone(WAKE_ARCHIVE, dues, owner)
 
     def _park(self, leased: Leased) -> None:
         """The archive does not take it: a person must see why. Nothing else is kept from going on."""
@@ -164,9 +186,10 @@ class Archiver:
         except ArchiveUnavailable as error:
             log.error("timer: what is too old could not be deleted from the archive: %s", error)
             return
-        if done.persons or done.orders:
+        if done.persons or done.orders or done.calls:
             self._expire_at = 0.0  # there may be more
-            log.info("archive: person parts of %d orders and %d whole orders deleted", done.persons, done.orders)
+            told = "archive: person parts of %d records, %d whole orders and %d whole calls deleted"
+            log.info(told, done.persons, done.orders, done.calls)
 
 
 def _is_over(record: Mapping[str, str]) -> bool:
@@ -211,8 +234,8 @@ class Upkeep:
         total = Expired()
         while (archive := self._store.ours()) is not None:
             done = archive.expire(self._clock.now(), EXPIRE_PIECE)
-            total = Expired(total.persons + done.persons, total.orders + done.orders)
-            if not (done.persons or done.orders):
+            total = Expired(total.persons + done.persons, total.orders + done.orders, total.calls + done.calls)
+            if not (done.persons or done.orders or done.calls):
                 break
             tell(total)
         return total

@@ -23,6 +23,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine import listing
 from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.archive import Upkeep
+from consent_engine.engine.call_book import CallBook
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.held_replies import Decided, Decision, HeldText, Seen, deciding, held_of
 from consent_engine.engine.limits import EASY, Pace
@@ -68,6 +69,7 @@ class Engine:
         self.keys = Keys(registry, secret)
         self._secret = secret
         self._door = Door(store, outside, secret)
+        self.calls = CallBook(store, terms, self.catalogue, secret, self._all)
         self.performer = Performer(store, queue, outside, terms.policy, pace)
 
     # -- place ---------------------------------------------------------------------------------------------------

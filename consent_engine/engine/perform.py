@@ -29,6 +29,7 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended, Woke
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.archive import MOST_WAITING, Archiver
+from consent_engine.engine.call import timed
 from consent_engine.engine.calls_in_flight import Flights, Landed
 from consent_engine.engine.counters import Measures
 from consent_engine.engine.join_parts import line_timer
@@ -217,6 +218,8 @@ class Performer:
 
     def _waking(self, leased: Leased) -> Step[str]:
         order = leased.order
+        if leased.call is not None:
+            return (yield from timed(leased))
         if order is None:
             return (yield from line_timer(leased, self._outside))
         if leased.effect == WAKE_ACTIVATE:

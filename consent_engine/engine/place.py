@@ -7,16 +7,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.admission.admit import Listed, Terms, admit
-from consent_engine.domain.admission.request import Placing, millis
+from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.decide.decision import giving_up, say
 from consent_engine.domain.effects import Lane, Millis, Purpose
 from consent_engine.domain.line.line import Entry, Line, line_id, order_id, request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.domain.order.order import Order
+from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, keep_refused, waiting
 from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.round_trips import Release, Reserve, Step, load, prove, recall, reserve, save
 from consent_engine.errors import ArchiveUnavailable, IdempotencyConflict, Malformed, Refused, StoreUnavailable
-from consent_engine.ports import Commit, LineChange, OrderChange, Word
+from consent_engine.ports import Change, Commit, LineChange, Look, OrderChange, Owner, Word
 
 REQUEST_MAY_LAST_MS = 60_000
 """How long a reservation without an order counts: longer than any request can still be under way."""
@@ -41,6 +43,8 @@ def placing(wanted: Placing, terms: Terms, listed: Callable[[str], Listed | None
     try:
         placed = yield from _admit(wanted, order, terms, listed, secret)
     except (Refused, Malformed) as refusal:
+        if isinstance(refusal, BECAUSE_OF_THE_CALL) and wanted.request.call_id:
+            yield from keep_refused(wanted.request.call_id, order, wanted.api_key, refusal.code)
         # A refusal at the door reserves nothing; but a key stays taken while the order is here that it stands for.
         if not isinstance(refusal, IdempotencyConflict) or (yield from _left(order)):
             yield Release(key, claimant)
@@ -75,9 +79,9 @@ def _reserve(ask: Reserve) -> Step[None]:
 def _admit(
     wanted: Placing, order: str, terms: Terms, listed: Callable[[str], Listed | None], secret: str
 ) -> Step[Placed]:
-    line_key = line_id(secret, wanted.msisdn)
+    line_key, named = line_id(secret, wanted.msisdn), wanted.request.call_id
     for _ in range(MOST_RACES):
-        loaded = yield from load([order], [line_key])
+        loaded = yield from load([order], [line_key], [named] if named else [])
         if existing := loaded.orders.get(order):
             if again := (yield from _again(existing, wanted)):
                 return again
@@ -90,8 +94,9 @@ def _admit(
         if wrong := wanted.request.late_errors(now):
             raise Malformed(wrong)
         texts = yield from _open_texts(line)
-        new, fields = admit(wanted, order, line, listed(wanted.request.plan), terms, now, salt, open_texts=texts)
-        saved = yield from save(_commit(new, fields, line, wanted), prove=True)
+        plan, call = listed(wanted.request.plan), loaded.calls.get(named or "")
+        new, fields = admit(wanted, order, line, plan, terms, now, salt, open_texts=texts, call=call)
+        saved = yield from save(_commit(new, fields, line, wanted, call), prove=True)
         if saved.word is Word.OK:
             return Placed(replace(new, version=1), created=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
@@ -111,7 +116,7 @@ def _archived(order: str, wanted: Placing, now: Millis) -> Step[Placed | None]:
     """
     found = yield from recall(request_key(order))
     if found is None:
-        if millis(wanted.request.call.agreed_at) < now - ARCHIVED_AFTER_MS:
+        if wanted.request.agreed < now - ARCHIVED_AFTER_MS:
             raise ArchiveUnavailable("this may have been asked before: the same request again is safe, a little later")
         return None
     for each in found:
@@ -128,10 +133,15 @@ def _again(existing: Order, wanted: Placing) -> Step[Placed | None]:
     return Placed(existing, created=False) if (yield from prove(existing.id)) else None
 
 
-def _commit(new: Order, fields: dict[str, str], line: Line, wanted: Placing) -> Commit:
+def _commit(new: Order, fields: dict[str, str], line: Line, wanted: Placing, call: Call | None) -> Commit:
     ask = say(Purpose.CONFIRMATION, new.doc.placed_at)
     order = OrderChange(new, 0, None, fields, (ask, giving_up(new)))
     seen = str(max(line.seen, new.doc.placed_at))
     stamp = {f"o:{new.id}": Entry.of(new).kept(), "msisdn": str(wanted.msisdn), "seen": seen}
     stamp |= dict.fromkeys(line.aged, "")
-    return Commit("place", (order, LineChange(line.id, line.version, stamp)), wakes=frozenset({Lane.SMS}))
+    records: tuple[Change, ...] = (order,)
+    if call is not None:  # as it was looked at: an end of it in between is looked at again
+        stamp |= waiting(new.id, call, new.doc.placed_at)
+        records += (Look(Owner.CALL, call.id, call.version),)
+    records += (LineChange(line.id, line.version, stamp),)
+    return Commit("place", records, wakes=frozenset({Lane.SMS}))

@@ -14,13 +14,13 @@ from consent_engine.domain.effects import ACTIVATE, READ, WAKE_ACTIVATE, Lane, M
 from consent_engine.domain.interpret.reported import parts_named
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.line import Entry
-from consent_engine.domain.line.restriction import names_barring
+from consent_engine.domain.line.restriction import Kind, name_of, names_barring
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Barred, Ended, Fact, Woke
 from consent_engine.domain.order.order import Order, sealed
 from consent_engine.engine.round_trips import Step, load, save
 from consent_engine.errors import BrokenRecord, NothingParked, OrderNotFound, StoreUnavailable
-from consent_engine.ports import Change, Commit, Held, Leased, LineChange, Look, OrderChange, Owner, Word
+from consent_engine.ports import CallChange, Change, Commit, Held, Leased, LineChange, Look, OrderChange, Owner, Word
 
 log = logging.getLogger(__name__)
 MOST_RACES = 20
@@ -51,7 +51,7 @@ def commit_of(
         line = replace(line, fields={**line.fields, **stamps, "seen": str(now)})
     records: list[Change] = [OrderChange(after, before.version, before.state, fields, decision.put, drop)]
     if ACTIVATE not in before.effects and ACTIVATE in [put.effect for put in decision.put]:
-        barring = names_barring(after.doc.carrier, after.doc.plan)
+        barring = names_barring(after.doc.carrier, after.doc.plan, after.id)
         records.append(replace(line, barring=barring) if line else Look(Owner.LINE, before.line, barring=barring))
     elif line:
         records.append(line)
@@ -66,7 +66,8 @@ def _stamps(before: Order, after: Order, *, asked: bool) -> dict[str, str] | Non
     """
     if after.state.settled and not before.state.settled:
         cool = cooling_off(after)
-        return {f"o:{before.id}": Entry.of(after).kept(), **({f"r:{cool.name}": cool.kept()} if cool else {})}
+        call = {f"r:{name_of(Kind.CALL, before.id)}": ""} if after.doc.call_id else {}
+        return {f"o:{before.id}": Entry.of(after).kept(), **call, **({f"r:{cool.name}": cool.kept()} if cool else {})}
     return {} if asked else None
 
 
@@ -232,3 +233,19 @@ def retrying(line_id: str, effects: Sequence[str] = ()) -> Step[None]:
         if saved.word is Word.OK:
             return
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
+
+
+def retrying_call(call_id: str, effects: Sequence[str] = ()) -> Step[None]:
+    """Do what is parked of a call now, or only these effects of it. Raises as `retrying` does."""
+    for _ in range(MOST_RACES):
+        loaded = yield from load(calls=[call_id])
+        call = loaded.calls.get(call_id)
+        own = call.effects if call else {}
+        parked = {effect: p for effect, p in own.items() if p.parked and effect in (effects or own)}
+        if call is None or not parked:
+            raise NothingParked("nothing of this call stands on the stuck list")
+        put = tuple(Put(e, loaded.now, replace(p, parked=0, leased_at=0)) for e, p in parked.items())
+        change, wakes = CallChange(call, call, {}, put), wakes_of(put, loaded.now)
+        if (yield from save(Commit("", (change,), wakes=wakes), prove=True)).word is Word.OK:
+            return
+    raise StoreUnavailable("too many others change this call: the same request again is safe")

@@ -12,11 +12,12 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, StoreUnavailable
-from consent_engine.ports import Claim, Commit, Posted, Saved, Store, Stored, Word
+from consent_engine.ports import Claim, Commit, Owner, Posted, Saved, Store, Stored, Word
 
 T = TypeVar("T")
 MOST_ROUNDS = 200
@@ -27,6 +28,7 @@ class Load(Struct, frozen=True):
 
     orders: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
 
 
 class Save(Struct, frozen=True):
@@ -37,9 +39,10 @@ class Save(Struct, frozen=True):
 
 
 class Prove(Struct, frozen=True):
-    """Asks that what was written of an order before is proven durable."""
+    """Asks that what was written of an order, or of a call, before is proven durable."""
 
-    order: str
+    record: str
+    owner: Owner = Owner.ORDER
 
 
 class Reserve(Struct, frozen=True):
@@ -71,7 +74,19 @@ class Recall(Struct, frozen=True):
     key: str
 
 
-Ask = Load | Save | Prove | Post | Reserve | Release | Recall
+class RecallCalls(Struct, frozen=True):
+    """Asks the archive for the calls that a request's key made."""
+
+    key: str
+
+
+class Recorded(Struct, frozen=True):
+    """Asks the archive which call a recording is of, by what it is reserved under."""
+
+    key: str
+
+
+Ask = Load | Save | Prove | Post | Reserve | Release | Recall | RecallCalls | Recorded
 Step = Generator[Ask, Any, T]
 
 
@@ -81,6 +96,7 @@ class Loaded(Struct, frozen=True):
     now: Millis
     orders: Mapping[str, Order]
     lines: Mapping[str, Line]
+    calls: Mapping[str, Call] = {}
 
     def line(self, line_id: str) -> Line:
         """A line that was loaded; raises BrokenRecord when it cannot be read: who refused must not be guessed."""
@@ -90,9 +106,9 @@ class Loaded(Struct, frozen=True):
             raise BrokenRecord("a line's record cannot be read") from None
 
 
-def load(orders: Sequence[str] = (), lines: Sequence[str] = ()) -> Step[Loaded]:
+def load(orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = ()) -> Step[Loaded]:
     """Load records."""
-    answer: Loaded = yield Load(tuple(orders), tuple(lines))
+    answer: Loaded = yield Load(tuple(orders), tuple(lines), tuple(calls))
     return answer
 
 
@@ -102,9 +118,9 @@ def save(commit: Commit, *, prove: bool = False) -> Step[Saved]:
     return answer
 
 
-def prove(order: str) -> Step[bool]:
-    """Prove an order durable; False when it is not here any more: to be looked for again."""
-    answer: bool = yield Prove(order)
+def prove(record: str, owner: Owner = Owner.ORDER) -> Step[bool]:
+    """Prove an order, or a call, durable; False when it is not here any more: to be looked for again."""
+    answer: bool = yield Prove(record, owner)
     return answer
 
 
@@ -117,6 +133,18 @@ def post(posted: Posted) -> Step[Stored]:
 def recall(key: str) -> Step[list[Order] | None]:
     """Archived orders under a request's key; None when the archive cannot be asked."""
     answer: list[Order] | None = yield Recall(key)
+    return answer
+
+
+def calls_of_request(key: str) -> Step[list[Call] | None]:
+    """Archived calls under a request's key; None when the archive cannot be asked."""
+    answer: list[Call] | None = yield RecallCalls(key)
+    return answer
+
+
+def recorded(key: str) -> Step[str]:
+    """The archived call that a recording is of; '' when there is none, or the archive cannot be asked."""
+    answer: str = yield Recorded(key)
     return answer
 
 
@@ -177,7 +205,8 @@ def _answers(store: Store, asks: Mapping[int, Ask], due: Counter[Lane]) -> dict[
 def _loaded(store: Store, asks: Sequence[Load], due: Counter[Lane]) -> Sequence[object]:
     orders = {order for ask in asks for order in ask.orders}
     lines = {line for ask in asks for line in ask.lines}
-    return [Loaded(*store.records.live(tuple(orders), tuple(lines)))] * len(asks)
+    calls = {call for ask in asks for call in ask.calls}
+    return [Loaded(*store.records.look(tuple(orders), tuple(lines), tuple(calls)))] * len(asks)
 
 
 def _recalled(store: Store, asks: Sequence[Recall], due: Counter[Lane]) -> Sequence[object]:
@@ -189,6 +218,24 @@ def _recalled(store: Store, asks: Sequence[Recall], due: Counter[Lane]) -> Seque
     return [[order for order in found if request_key(order.id) == ask.key] for ask in asks]
 
 
+def _recalled_calls(store: Store, asks: Sequence[RecallCalls], due: Counter[Lane]) -> Sequence[object]:
+    try:
+        archive = store.ours()
+        found = archive.calls.recall([ask.key for ask in asks]) if archive else []
+    except ArchiveUnavailable:
+        return [None] * len(asks)
+    return [[call for call in found if request_key(call.id) == ask.key] for ask in asks]
+
+
+def _recorded(store: Store, asks: Sequence[Recorded], due: Counter[Lane]) -> Sequence[object]:
+    try:
+        archive = store.ours()
+        found = archive.calls.recorded([ask.key for ask in asks]) if archive else {}
+    except ArchiveUnavailable:
+        found = {}
+    return [found.get(ask.key, "") for ask in asks]
+
+
 def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[object]:
     saved = store.records.commit([ask.commit for ask in asks], prove=any(ask.prove for ask in asks))
     for ask, each in zip(asks, saved, strict=True):
@@ -198,7 +245,11 @@ def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[o
 
 
 def _proven(store: Store, asks: Sequence[Prove], due: Counter[Lane]) -> Sequence[object]:
-    return store.records.prove([ask.order for ask in asks])
+    answers: dict[Prove, bool] = {}
+    for owner in {ask.owner for ask in asks}:
+        alike = [ask for ask in asks if ask.owner is owner]
+        answers.update(zip(alike, store.records.prove([ask.record for ask in alike], owner), strict=True))
+    return [answers[ask] for ask in asks]
 
 
 def _posted(store: Store, asks: Sequence[Post], due: Counter[Lane]) -> Sequence[object]:
@@ -220,6 +271,8 @@ _ANSWER: dict[type[Ask], Callable[[Store, Any, Counter[Lane]], Sequence[object]]
     Load: _loaded,
     Post: _posted,
     Recall: _recalled,
+    RecallCalls: _recalled_calls,
+    Recorded: _recorded,
     Save: _saved,
     Prove: _proven,
     Reserve: _reserved,

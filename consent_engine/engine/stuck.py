@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.order.facts import RetryAsked
-from consent_engine.engine.record import recording, retrying
+from consent_engine.domain.order.order import Order
+from consent_engine.engine.record import recording, retrying, retrying_call
 from consent_engine.engine.round_trips import Step
 from consent_engine.errors import NothingParked, OrderNotFound
 from consent_engine.ports import Lanes, Owner, Records
@@ -80,10 +83,12 @@ def stuck_effects(lanes: Lanes, records: Records, wanted: Wanted, most: int) -> 
     for start in range(0, len(found), CHUNK):
         part = found[start : start + CHUNK]
         ids = {owner: list(dict.fromkeys(each.id for each in part if each.owner is owner)) for owner in Owner}
-        _, orders, lines = records.live(ids[Owner.ORDER], ids[Owner.LINE])
+        looked = records.look(ids[Owner.ORDER], ids[Owner.LINE], ids[Owner.CALL])
+        orders = looked.orders
+        known: dict[str, Order | Line | Call] = {**orders, **looked.lines, **looked.calls}
         for each in part:
             order = orders.get(each.id)
-            record = order if each.owner is Owner.ORDER else lines.get(each.id)
+            record = known.get(each.id)
             pending = record.effects.get(each.effect) if record else None
             attempts, why, since = (pending.attempts, pending.why, pending.last_at) if pending else _UNREADABLE
             stuck = StuckEffect(
@@ -128,7 +133,13 @@ def retries(found: Sequence[StuckEffect], by: str) -> list[tuple[int, Step[bool]
     for (owner, record), some in groupby(readable, key=lambda each: (each.owner, each.id)):
         effects = tuple(sorted({each.effect for each in some}))
         fact = RetryAsked(f"retry:{uuid.uuid4().hex[:12]}", by, effects)
-        step = recording(record, fact, prove=True) if owner is Owner.ORDER else retrying(record, effects)
+        match owner:
+            case Owner.ORDER:
+                step: Step[object] = recording(record, fact, prove=True)
+            case Owner.CALL:
+                step = retrying_call(record, effects)
+            case _:
+                step = retrying(record, effects)
         steps.append((len(effects), _or_gone(step)))
     return steps
 

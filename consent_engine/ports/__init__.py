@@ -1,6 +1,7 @@
 """The ports: what the engine asks of the outside. No adapter is imported here, and none is known by name."""
 
-from consent_engine.ports.archive import Aged, Archive, Expired, Left, Retirement, Retiring
+from consent_engine.ports.archive import Aged, Archive, Expired, Left, Retirement, Retiring, RetiringCall
+from consent_engine.ports.calls import CallArchive, CallFilter
 from consent_engine.ports.inbox import Inbox, Posted, Stored
 from consent_engine.ports.lanes import LaneDepth, Lanes, Leased, Stuck
 from consent_engine.ports.lists import Lists, Standing, Tally
@@ -17,11 +18,13 @@ from consent_engine.ports.outside import (
     Webhooks,
 )
 from consent_engine.ports.records import (
+    CallChange,
     Change,
     Commit,
     Held,
     LiftedWord,
     LineChange,
+    Live,
     Look,
     OrderChange,
     Owner,
@@ -44,6 +47,9 @@ __all__ = [
     "ApiKeys",
     "Archive",
     "Bss",
+    "CallArchive",
+    "CallChange",
+    "CallFilter",
     "Change",
     "Claim",
     "Commit",
@@ -59,6 +65,7 @@ __all__ = [
     "LiftedWord",
     "LineChange",
     "Lists",
+    "Live",
     "Look",
     "OrderChange",
     "Outside",
@@ -74,6 +81,7 @@ __all__ = [
     "Reservations",
     "Retirement",
     "Retiring",
+    "RetiringCall",
     "Room",
     "Saved",
     "Sms",

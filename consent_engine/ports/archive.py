@@ -8,14 +8,16 @@ from typing import Protocol
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
+from consent_engine.ports.calls import CallArchive
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """What was deleted: person parts of orders, whole orders."""
+    """What was deleted: person parts of orders and calls, whole orders, whole calls."""
 
     persons: int = 0
     orders: int = 0
+    calls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,15 @@ class Retiring:
 
     order: str
     line: str
+    version: int
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetiringCall:
+    """A call that the archive has in this version, and whose effect WAKE_ARCHIVE is held by this token."""
+
+    call: str
     version: int
     token: int
 
@@ -54,6 +65,9 @@ class Archive(Protocol):
     Safe in several threads and processes at once. Every method raises ArchiveUnavailable when the archive cannot be
     reached in a bounded time; after that it says so at once for a while, and nobody waits.
     """
+
+    calls: CallArchive
+    """calls that are over"""
 
     def id(self) -> str:
         """The archive's own name, made with it: two archives never share one."""
@@ -104,6 +118,12 @@ class Retirement(Protocol):
 
     def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[Left, Millis]]:
         """Let orders go that the archive has, each whole or not at all. A line's newest instant comes with YOUNG."""
+
+    def whole_calls(self, calls: Sequence[str]) -> dict[str, dict[str, str]]:
+        """The records of calls as they are kept, whole."""
+
+    def retire_calls(self, calls: Sequence[RetiringCall]) -> list[Left]:
+        """Let calls go that the archive has, each whole or not at all."""
 
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
         """Let lines go, whose effects WAKE_LINE are held by these tokens, each if nothing stands on it."""

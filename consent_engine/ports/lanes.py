@@ -5,6 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import Line, Unread
 from consent_engine.domain.order.order import Order
@@ -25,13 +26,14 @@ class Leased(Struct, frozen=True):
     at: Millis
     order: Order | None = None
     line: Line | None = None
+    call: Call | None = None
     unread: Sequence[Unread] = ()
     barred: Sequence[str] = ()
 
     @property
     def held(self) -> Held:
         """The effect in our hands, as a commit names it. Raises BrokenRecord for one without its record."""
-        record = self.order or self.line
+        record = self.order or self.line or self.call
         if record is None:
             raise BrokenRecord("an effect without its record")
         return Held(record.id, self.effect, self.token)
@@ -61,8 +63,8 @@ class Lanes(Protocol):
     def lease(self, lane: Lane, n: int) -> list[Leased]:
         """Take up to n due effects. Never repeated by itself: a lost answer is a lost lease."""
 
-    def postpone(self, effect: str, dues: Mapping[str, Millis]) -> None:
-        """Make an effect of orders, which we hold, due at another instant: nobody is to have it before."""
+    def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
+        """Make an effect of records, which we hold, due at another instant: nobody is to have it before."""
 
     def depths(self) -> dict[Lane, LaneDepth]:
         """How every lane stands."""

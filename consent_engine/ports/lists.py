@@ -39,6 +39,12 @@ class Lists(Protocol):
     def open_orders(self, limit: int) -> list[str]:
         """Orders that something is still wanted for: every unsettled one, and some that wait to be told."""
 
+    def calls(self, before: tuple[Millis, str] | None, limit: int, *, wrong: bool) -> list[tuple[str, Millis]]:
+        """Calls with the instants they began at, newest first; wrong: only those with a violation."""
+
+    def dialled(self, day: str) -> dict[str, int]:
+        """What was counted of the calls that began on a day (China's, YYYY-MM-DD): see `domain/call/counted.py`."""
+
     def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
         """Restrictions of a kind, newest first; before: name and instant of the last one of the page before."""
 

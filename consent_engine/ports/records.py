@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct, field
 
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
@@ -66,6 +67,21 @@ class LineChange(Struct, frozen=True):
     barring: Sequence[str] = ()
 
 
+class CallChange(Struct, frozen=True):
+    """A call to write, as it is afterwards. before: as it was read; None for a new one, which must not be there yet."""
+
+    call: Call
+    before: Call | None
+    fields: Mapping[str, str]
+    put: Sequence[Put] = ()
+    drop: Sequence[tuple[str, Drop]] = ()
+
+    @property
+    def id(self) -> str:
+        """The call's."""
+        return self.call.id
+
+
 class RecordChange(Struct, frozen=True):
     """A record of any kind to write: nothing but its fields and effects. new: it must not be there yet. A field set to
     '' goes.
@@ -93,7 +109,7 @@ class Look(Struct, frozen=True):
     barring: Sequence[str] = ()
 
 
-Change = OrderChange | LineChange | RecordChange | Look
+Change = OrderChange | LineChange | CallChange | RecordChange | Look
 
 
 class Commit(Struct, frozen=True):
@@ -145,6 +161,15 @@ class LiftedWord(StrEnum):
     """it stands for an act newer than the one that was to lift it"""
 
 
+class Live(NamedTuple):
+    """The server's instant, and the records that exist."""
+
+    now: Millis
+    orders: dict[str, Order]
+    lines: dict[str, Line]
+    calls: dict[str, Call]
+
+
 class Records(Protocol):
     """Orders and lines that can still change; all of a decision is saved, or nothing."""
 
@@ -159,11 +184,14 @@ class Records(Protocol):
         Orders that have left for the archive are not there.
         """
 
+    def look(self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = ()) -> Live:
+        """As `live`, with calls."""
+
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         """Save each, in one round trip; repeated by itself when an answer was lost on the wire."""
 
-    def prove(self, orders: Sequence[str]) -> list[bool]:
-        """Prove durable, as `prove` does, what was written of orders before; False for one that is not here (now)."""
+    def prove(self, records: Sequence[str], owner: Owner = Owner.ORDER) -> list[bool]:
+        """Prove durable, as `prove` does, what was written of records before; False for one that is not here (now)."""
 
     def versions(self, orders: Sequence[str]) -> list[int]:
         """The version of each order, 0 when there is none: cheap to ask often."""

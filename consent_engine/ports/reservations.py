@@ -1,4 +1,4 @@
-"""The port to reservations: an Idempotency-Key stands for one request."""
+"""The port to reservations: an Idempotency-Key stands for one request, a recording for one call."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -17,13 +17,13 @@ class Claim(Struct, frozen=True):
 
 
 class Reservations(Protocol):
-    """Idempotency-Keys that are taken, by their hashes."""
+    """Idempotency-Keys and recordings that are taken, by their hashes."""
 
     def claim(self, claims: Sequence[tuple[str, str, str, str, str]]) -> list[Claim]:
-        """Reserve keys: (key hash, fingerprint, order id, claimant, reservation to take over or '')."""
+        """Reserve keys: (key hash, fingerprint, id of the record, claimant, reservation to take over or '')."""
 
     def release(self, claims: Sequence[tuple[str, str]]) -> None:
         """Give reservations back: (key hash, claimant)."""
 
-    def forget(self, orders: Sequence[str]) -> None:
-        """Delete the reservations that stand for orders which were retired."""
+    def forget(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Delete reservations of records that were retired: (key hash, id of the record it stands for)."""

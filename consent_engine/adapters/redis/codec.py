@@ -7,6 +7,9 @@ from msgspec.structs import replace
 
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.keys import Cell
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.counted import counted_of
+from consent_engine.domain.decide.calls import follows_of_call
 from consent_engine.domain.decide.wanted_effects import follows, follows_of
 from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
 from consent_engine.domain.inbox import read_message
@@ -18,6 +21,7 @@ from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import (
+    CallChange,
     Change,
     Claim,
     Commit,
@@ -64,6 +68,12 @@ def order_of(fields: dict[str, str], offers: Mapping[str, str], seal: Seal | Non
     """An order from its record and the offer it names. Raises BrokenRecord, also when its seal does not fit."""
     order = Order.read(whole(fields, offers))
     return seal.check(order, fields.get(SEAL)) if seal else order
+
+
+def call_of(fields: Mapping[str, str], seal: Seal | None = None) -> Call:
+    """A call from its record. Raises BrokenRecord, also when its seal does not fit."""
+    call = Call.read(fields)
+    return seal.call(call, fields.get(SEAL)) if seal else call
 
 
 def whole(fields: dict[str, str], offers: Mapping[str, str]) -> dict[str, str]:
@@ -124,6 +134,11 @@ def leased_of(
         if not follows(effect, order):
             raise BrokenRecord("an effect that does not follow from its order: somebody changed it")
         return Leased(effect, token, mark == "1", now, order=order, barred=barred)
+    if owner == Owner.CALL:
+        call = call_of(fields, seal)
+        if not follows_of_call(effect, call):
+            raise BrokenRecord("an effect that does not follow from its call: somebody changed it")
+        return Leased(effect, token, mark == "1", now, call=call)
     if owner != Owner.LINE:
         raise BrokenRecord("an effect of a record that this program does not know")
     line = Line.read(record, fields, now)
@@ -175,6 +190,8 @@ def asked(
             if change.state_before is None:
                 keys.append(cell.placed)
                 listed.append((len(keys), order.id, order.doc.placed_at))
+        elif isinstance(change, CallChange):
+            _of_call(change, cell, keys, counts, listed)
         elif isinstance(change, LineChange) and (change.consume or not args[2]):
             inbox = change.id
             args[2:5] = number, change.consume, "1" if change.release else "0"
@@ -184,6 +201,16 @@ def asked(
     counted(args, listed)
     counted(args, [(entry,) for entry in commit.unmatched])
     return keys, args
+
+
+def _of_call(
+    change: CallChange, cell: Cell, keys: list[str], counts: list[tuple[int, str]], listed: list[tuple[int, str, int]]
+) -> None:
+    """The lists that a call belongs in now, and what is counted of it."""
+    lists, at = cell.calls_begun(change.call, change.before), change.call.began.started_at
+    listed += [(len(keys) + n, change.id, at) for n in range(1, len(lists) + 1)]
+    keys += (*lists, cell.dialled_of(at))
+    counts += [(len(keys), name) for name in counted_of(change.call, change.before)]
 
 
 def _row(args: list[str | int], change: Change, seal: Seal | None) -> None:
@@ -197,6 +224,11 @@ def _row(args: list[str | int], change: Change, seal: Seal | None) -> None:
         case LineChange():
             fields = dict(change.fields)
             args += f"l:{change.id}:", "" if change.read is None else change.read, "a"
+        case CallChange(call=call):
+            fields = {**change.fields, "state": call.state, "head": call.head}
+            if change.fields and seal:
+                fields[SEAL] = seal.of_call(call)
+            args += f"c:{call.id}:", change.before.version if change.before else 0, "e" if change.before else "n"
         case RecordChange():
             fields = dict(change.fields)
             args += f"{change.owner}:{change.id}:", change.read, "n" if change.new else "e"
@@ -214,6 +246,8 @@ def _key(change: Change, cell: Cell) -> str:
     match change:
         case OrderChange():
             return cell.order(change.order.id)
+        case CallChange():
+            return cell.record(Owner.CALL, change.id)
         case LineChange():
             return cell.line(change.id)
     return cell.record(change.owner, change.id)

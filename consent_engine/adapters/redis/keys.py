@@ -6,7 +6,11 @@ Keys, `{0}` being the tag of cell 0:
                                   p<n> their person parts, f:<effect> pending effects
     ce:{0}:line:<line>    hash    v, msisdn (person part), o:<order> what a reply is matched with, r:<name>
                                   restrictions, f:<effect>, m:<key> messages seen, seen, p:<name> parts of a reply
-    ce:{0}:call:<id>      hash    v, e<n>, f:<effect>: one telephone call
+    ce:{0}:call:<id>      hash    v, state, line, head, mac, doc, who (person part), e<n> events, f:<effect>, rec
+                                  (what its recording is reserved under): one telephone call
+    ce:{0}:calls          zset    call -> began at: those that are not archived
+    ce:{0}:violations     zset    call -> began at: of these, where something was wrong
+    ce:{0}:dialled:<day>  hash    <what>|<carrier>|<agent> -> how many calls that began that day (in China)
     ce:{0}:end:<id>       hash    v, e<n>, f:<effect>: the taking back of one activated order
     ce:{0}:inbox:<line>   list    <received at>|<key>|<json>, unread, first in first read
     ce:{0}:due:<lane>     zset    o:<order>:<effect> or l:<line>:<effect> -> due (ms), the lease's end, +inf = parked
@@ -38,6 +42,8 @@ all others with cell 0):
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.days import day_of
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.ports import Owner
@@ -58,6 +64,8 @@ class Cell:
         self.held = f"{prefix}held"
         self.restrictions = {Kind.REFUSED: self.refusals, Kind.SUSPECTED: self.held}
         self.placed = f"{prefix}placed"
+        self.calls = f"{prefix}calls"
+        self.violations = f"{prefix}violations"
         self.offers = f"{prefix}offers"
         self.lifted = f"{prefix}lifted"
         self.unmatched = f"{prefix}unmatched"
@@ -74,6 +82,19 @@ class Cell:
     def record(self, owner: Owner, record: str) -> str:
         """The record of any kind."""
         return f"{self.prefix}{_ROOMS[owner]}:{record}"
+
+    def dialled(self, day: str) -> str:
+        """The counts of the calls that began on a day (China's, YYYY-MM-DD)."""
+        return f"{self.prefix}dialled:{day}"
+
+    def dialled_of(self, began_at: Millis) -> str:
+        """The counts that a call belongs to."""
+        return self.dialled(day_of(began_at))
+
+    def calls_begun(self, call: Call, before: Call | None) -> list[str]:
+        """The lists that a call belongs in now, and did not before."""
+        is_wrong = bool(call.violations) and not (before and before.violations)
+        return [*[self.calls] * (before is None), *[self.violations] * is_wrong]
 
     def inbox(self, line_id: str) -> str:
         """A line's unread messages."""

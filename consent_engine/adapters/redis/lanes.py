@@ -54,8 +54,8 @@ class RedisLanes(Lanes):
             "park_effect", [key, self._cell.due[lane]], [f"f:{effect}", raw(kept), parked_of(kept, why), member]
         )
 
-    def postpone(self, effect: str, dues: Mapping[str, Millis]) -> None:
-        rows = [part for order, due in dues.items() for part in (due, f"o:{order}:{effect}")]
+    def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
+        rows = [part for record, due in dues.items() for part in (due, f"{owner}:{record}:{effect}")]
         if rows:
             self._wire.ask(("ZADD", self._cell.due[lane_of(effect)], "XX", *rows))
 

@@ -35,6 +35,13 @@ class RedisLists(Lists):
         ids = (member.split(":")[1] for member in members if member.startswith("o:") and not member.endswith(_MOVES))
         return list(dict.fromkeys(islice(ids, limit)))
 
+    def calls(self, before: tuple[Millis, str] | None, limit: int, *, wrong: bool) -> list[tuple[str, Millis]]:
+        return self._newest(self._cell.violations if wrong else self._cell.calls, before, limit)
+
+    def dialled(self, day: str) -> dict[str, int]:
+        [counts] = self._wire.ask(("HGETALL", self._cell.dialled(day)))
+        return {name: int(count) for name, count in counts.items()}
+
     def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
         page = self._newest(self._cell.restrictions[kind], before, limit)
         rows = [(name, at, name.split(" ")[0], name.split(" ")[1]) for name, at in page]

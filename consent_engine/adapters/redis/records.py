@@ -4,15 +4,16 @@ from collections.abc import Sequence
 
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
-from consent_engine.adapters.redis.codec import Offers, asked, order_of
+from consent_engine.adapters.redis.codec import Offers, asked, call_of, order_of
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.retirement import told
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Commit, LiftedWord, Records, Saved, Word
+from consent_engine.ports import Commit, LiftedWord, Live, Owner, Records, Saved, Word
 
 LOOK_BACK = 100
 """Among how many of the newest entries of a stream a repeat is looked for."""
@@ -34,7 +35,11 @@ class RedisRecords(Records):
     def live(
         self, orders: Sequence[str] = (), lines: Sequence[str] = ()
     ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
-        keys = [*map(self._cell.order, orders), *map(self._cell.line, lines)]
+        return self.look(orders, lines)[:3]
+
+    def look(self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = ()) -> Live:
+        of_calls = (self._cell.record(Owner.CALL, call) for call in calls)
+        keys = [*map(self._cell.order, orders), *map(self._cell.line, lines), *of_calls]
         time, *records = self._wire.ask(("TIME",), *(("HGETALL", key) for key in keys))
         now = self._clock.instant(time)
         found: dict[str, Order] = {}
@@ -46,13 +51,24 @@ class RedisRecords(Records):
             except BrokenRecord as error:
                 told(order_id, error)
         read: dict[str, Line] = {}
-        for line_id, kept in zip(lines, records[len(orders) :], strict=True):
+        for line_id, kept in zip(lines, records[len(orders) :], strict=False):
             try:
                 line = Line.read(line_id, kept, now)
                 read[line_id] = self._seal.line(line) if self._seal else line
             except BrokenRecord as error:
                 told(line_id, error)
-        return now, found, read
+        return Live(now, found, read, self._calls(calls, records[len(orders) + len(lines) :]))
+
+    def _calls(self, calls: Sequence[str], records: Sequence[dict[str, str]]) -> dict[str, Call]:
+        known: dict[str, Call] = {}
+        for call_id, kept in zip(calls, records, strict=True):
+            if not kept:
+                continue
+            try:
+                known[call_id] = call_of(kept, self._seal)
+            except BrokenRecord as error:
+                told(call_id, error)
+        return known
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         calls = Calls()
@@ -67,10 +83,10 @@ class RedisRecords(Records):
             again = {}
         return [again.get(n) or _saved(commits[n], *answer) for n, answer in enumerate(answers)]
 
-    def prove(self, orders: Sequence[str]) -> list[bool]:
+    def prove(self, records: Sequence[str], owner: Owner = Owner.ORDER) -> list[bool]:
         calls = Calls()
-        for order_id in orders:
-            calls.script("prove_order", [self._cell.order(order_id)], [])
+        for record in records:
+            calls.script("prove_order", [self._cell.record(owner, record)], [])
         return [bool(is_here) for is_here in self._wire.send(calls, prove=True, repeat=True)]
 
     def versions(self, orders: Sequence[str]) -> list[int]:

@@ -6,7 +6,6 @@ from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import claim_of
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.domain.line.line import request_key
 from consent_engine.ports import Claim, Reservations
 
 
@@ -30,8 +29,8 @@ class RedisReservations(Reservations):
             calls.script("release_request", [self._cell.reservation(key)], [claimant])
         self._wire.send(calls, repeat=True)
 
-    def forget(self, orders: Sequence[str]) -> None:
+    def forget(self, keys: Sequence[tuple[str, str]]) -> None:
         calls = Calls()
-        for order_id in orders:
-            calls.script("forget_request", [self._cell.reservation(request_key(order_id))], [order_id])
+        for key, record in keys:
+            calls.script("forget_request", [self._cell.reservation(key)], [record])
         self._wire.send(calls, repeat=True)

@@ -10,7 +10,7 @@ from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Aged, Left, Retirement, Retiring
+from consent_engine.ports import Aged, Left, Owner, Retirement, Retiring, RetiringCall
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,17 @@ class RedisRetirement(Retirement):
             args: list[str | int] = [each.order, each.version, WAKE_ARCHIVE, each.token, idle_before]
             calls.script("retire_order", [*keys, cell.placed], [*args, STRANGER_MS])
         return [(Left(word), int(at)) for word, at in self._wire.send(calls, repeat=True)]
+
+    def whole_calls(self, calls: Sequence[str]) -> dict[str, dict[str, str]]:
+        kept = self._wire.ask(*(("HGETALL", self._cell.record(Owner.CALL, call)) for call in calls))
+        return {call: fields for call, fields in zip(calls, kept, strict=True) if fields}
+
+    def retire_calls(self, calls: Sequence[RetiringCall]) -> list[Left]:
+        asked, cell = Calls(), self._cell
+        for each in calls:
+            keys = [cell.record(Owner.CALL, each.call), cell.due[Lane.TIMER], cell.calls, cell.violations]
+            asked.script("retire_call", keys, [each.call, each.version, WAKE_ARCHIVE, each.token])
+        return [Left(word) for word in self._wire.send(asked, repeat=True)]
 
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
         calls = Calls()

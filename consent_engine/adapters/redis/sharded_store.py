@@ -1,12 +1,14 @@
 """A store of many cells: a record's id says its cell, and what asks for all of them asks each."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from consent_engine.adapters.redis.cells import Cells
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.line.line import Line, request_key
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.order.order import Order
 from consent_engine.ports import (
@@ -20,11 +22,14 @@ from consent_engine.ports import (
     Left,
     LiftedWord,
     Lists,
+    Live,
+    Owner,
     Posted,
     Records,
     Reservations,
     Retirement,
     Retiring,
+    RetiringCall,
     Room,
     Saved,
     Standing,
@@ -60,17 +65,21 @@ class ShardedRecords(Records):
     def live(
         self, orders: Sequence[str] = (), lines: Sequence[str] = ()
     ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
+        return self.look(orders, lines)[:3]
+
+    def look(self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = ()) -> Live:
         now: Millis = 0
         found: dict[str, Order] = {}
         read: dict[str, Line] = {}
-        for part in sorted({self.part(record) for record in (*orders, *lines)}) or [0]:
-            ours = [order for order in orders if self.part(order) == part]
-            records = self._cells.stores[part].records
-            at, some, more = records.live(ours, [line for line in lines if self.part(line) == part])
-            now = max(now, at)
-            found |= some
-            read |= more
-        return now, found, read
+        known: dict[str, Call] = {}
+        for part in sorted({self.part(record) for record in (*orders, *lines, *calls)}) or [0]:
+            ours = ([record for record in some if self.part(record) == part] for some in (orders, lines, calls))
+            there = self._cells.stores[part].records.look(*ours)
+            now = max(now, there.now)
+            found |= there.orders
+            read |= there.lines
+            known |= there.calls
+        return Live(now, found, read, known)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         for commit in commits:
@@ -78,8 +87,8 @@ class ShardedRecords(Records):
                 raise ValueError("the records of one commit are in several cells")
         return self._cells.each(commits, _record, lambda cell, some: cell.records.commit(some, prove=prove))
 
-    def prove(self, orders: Sequence[str]) -> list[bool]:
-        return self._cells.each(orders, str, lambda cell, some: cell.records.prove(some))
+    def prove(self, records: Sequence[str], owner: Owner = Owner.ORDER) -> list[bool]:
+        return self._cells.each(records, str, lambda cell, some: cell.records.prove(some, owner))
 
     def versions(self, orders: Sequence[str]) -> list[int]:
         return self._cells.each(orders, str, lambda cell, some: cell.records.versions(some))
@@ -106,10 +115,11 @@ class ShardedLanes(Lanes):
                 return leased
         return []
 
-    def postpone(self, effect: str, dues: Mapping[str, Millis]) -> None:
-        self._cells.told(
-            list(dues), str, lambda cell, some: cell.lanes.postpone(effect, {order: dues[order] for order in some})
-        )
+    def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
+        def tell(cell: Store, some: list[str]) -> None:
+            cell.lanes.postpone(effect, {record: dues[record] for record in some}, owner)
+
+        self._cells.told(list(dues), str, tell)
 
     def depths(self) -> dict[Lane, LaneDepth]:
         answers = self._cells.reached(lambda cell: cell.lanes.depths())
@@ -155,8 +165,8 @@ class ShardedReservations(Reservations):
     def release(self, claims: Sequence[tuple[str, str]]) -> None:
         self._cells.told(claims, lambda claim: claim[0], lambda cell, some: cell.reservations.release(some))
 
-    def forget(self, orders: Sequence[str]) -> None:
-        self._cells.told(orders, request_key, lambda cell, some: cell.reservations.forget(some))
+    def forget(self, keys: Sequence[tuple[str, str]]) -> None:
+        self._cells.told(keys, lambda each: each[0], lambda cell, some: cell.reservations.forget(some))
 
 
 class ShardedLists(Lists):
@@ -174,6 +184,16 @@ class ShardedLists(Lists):
 
     def open_orders(self, limit: int) -> list[str]:
         return list(islice((order for cell in self._cells.stores for order in cell.lists.open_orders(limit)), limit))
+
+    def calls(self, before: tuple[Millis, str] | None, limit: int, *, wrong: bool) -> list[tuple[str, Millis]]:
+        found = [row for cell in self._cells.stores for row in cell.lists.calls(before, limit, wrong=wrong)]
+        return sorted(found, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
+
+    def dialled(self, day: str) -> dict[str, int]:
+        counts: Counter[str] = Counter()
+        for cell in self._cells.stores:
+            counts.update(cell.lists.dialled(day))
+        return dict(counts)
 
     def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
         found = [row for cell in self._cells.stores for row in cell.lists.restrictions(kind, before, limit)]
@@ -210,6 +230,17 @@ class ShardedRetirement(Retirement):
         return self._cells.each(
             orders, lambda each: each.order, lambda cell, some: cell.retirement.retire(some, idle_before)
         )
+
+    def whole_calls(self, calls: Sequence[str]) -> dict[str, dict[str, str]]:
+        def of(cell: Store, some: list[str]) -> list[dict[str, str]]:
+            found = cell.retirement.whole_calls(some)
+            return [found.get(call, {}) for call in some]
+
+        kept = self._cells.each(calls, str, of)
+        return {call: fields for call, fields in zip(calls, kept, strict=True) if fields}
+
+    def retire_calls(self, calls: Sequence[RetiringCall]) -> list[Left]:
+        return self._cells.each(calls, lambda each: each.call, lambda cell, some: cell.retirement.retire_calls(some))
 
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
         return self._cells.each(lines, lambda each: each[0], lambda cell, some: cell.retirement.age(some, now))

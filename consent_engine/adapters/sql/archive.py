@@ -15,10 +15,11 @@ from sqlalchemy import Column, Connection, Row, Select, delete, func, inspect, s
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
+from consent_engine.adapters.sql.calls import SqlCalls
 from consent_engine.adapters.sql.circuit_breaker import Pause
 from consent_engine.adapters.sql.connections import TIMEOUT_S, connected
 from consent_engine.adapters.sql.rows import goes_on, order_of, row_of
-from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, SCHEMA, make
+from consent_engine.adapters.sql.tables import CALLS, META, OFFERS, ORDERS, SCHEMA, make
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
@@ -52,6 +53,7 @@ class SqlArchive(Archive):
         self._engine = connected(url, timeout_s)
         self._insert: Any = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         weakref.finalize(self, self._engine.dispose)  # whoever forgets to close leaves no connection behind
+        self.calls = SqlCalls(self._asking, self._insert, lambda: self.seal, self._ours)
         self._making = threading.Lock()
         self._id = ""
         self._owner = ""
@@ -86,7 +88,7 @@ class SqlArchive(Archive):
         """The tables and the id, if they are not there."""
         with self._making, self._engine.begin() as connection:
             said = _said(connection) if inspect(connection).has_table(META.name) else {}
-            if "id" not in said:
+            if "id" not in said or not inspect(connection).has_table(CALLS.name):  # made by an earlier program
                 if connection.dialect.name == "postgresql":
                     connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": MAKING})
                 make(connection)
@@ -238,8 +240,9 @@ class SqlArchive(Archive):
                 late = ORDERS.c.evidence == kind.value, ORDERS.c.settled_at < rule.persons_before(kind, now)
                 told = select(ORDERS.c.id).where(*late, ORDERS.c.person.is_not(None)).limit(most)
                 persons += connection.execute(update(ORDERS).where(ORDERS.c.id.in_(told)).values(person=None)).rowcount
+            of_calls, calls = self.calls.expire(connection, rule, now, most)
             self._ours(connection)
-            return Expired(persons, orders)
+            return Expired(persons + of_calls, orders, calls)
 
 
 _VERSIONS = select(ORDERS.c.id, ORDERS.c.version)

@@ -4,6 +4,7 @@ archived_orders   one row an order: what lists and searches ask for, and two JSO
                   order's record as the store kept them (doc, events, state, head, ...), and `person`, its person
                   parts (NULL once they are erased)
 archived_offers   what orders were asked alike, once, by hash
+archived_calls    one row a call, as of an order; recording_key: what its recording is reserved under, once in the table
 archive_meta      the schema's number, and the archive's own id
 """
 
@@ -44,6 +45,34 @@ OFFERS = Table(
     TABLES,
     Column("hash", String(64), primary_key=True),
     Column("content", Text, nullable=False),
+)
+_VIOLATING = text("violations <> ''")
+CALLS = Table(
+    "archived_calls",
+    TABLES,
+    Column("id", String(28), primary_key=True),
+    Column("request_key", String(24), nullable=False, index=True),
+    Column("recording_key", String(24), nullable=True, unique=True),
+    Column("line", String(28), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("carrier", String(20), nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("placed_by", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("over_at", BigInteger, nullable=False),
+    Column("violations", Text, nullable=False),
+    Column("evidence", String(20), nullable=False),
+    Column("head", String(64), nullable=False),
+    Column("doc_hash", String(64), nullable=False),
+    Column("record", Text, nullable=False),
+    Column("person", Text, nullable=True),
+    Index("archived_calls_started", "started_at", "id"),
+    Index("archived_calls_agent", "agent", "started_at", "id"),
+    Index("archived_calls_carrier", "carrier", "started_at", "id"),
+    Index("archived_calls_over", "over_at"),
+    Index("archived_calls_wrong", "started_at", "id", sqlite_where=_VIOLATING, postgresql_where=_VIOLATING),
+    Index("archived_calls_persons", "evidence", "over_at", sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED),
 )
 META = Table(
     "archive_meta", TABLES, Column("name", String(20), primary_key=True), Column("value", Text, nullable=False)

@@ -27,13 +27,14 @@ from consent_engine.api.schemas.forms import (
     Unregister,
 )
 from consent_engine.api.schemas.views import Problem
+from consent_engine.domain.admission.call_request import EndCall, StartCall
 from consent_engine.domain.admission.request import PlaceOrder
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.signature import HEADER
 
 READ: Sequence[type[BaseModel]] = (
-    PlaceOrder, CancelOrder, SearchOrders, Refuse, SearchRefusals, Lift, DecideHeld, Dial, Plan, MobileOriginated,
-    DeliveryReceipt, Register, RetryStuck, Unregister, Problem,
+    PlaceOrder, StartCall, EndCall, CancelOrder, SearchOrders, Refuse, SearchRefusals, Lift, DecideHeld, Dial, Plan,
+    MobileOriginated, DeliveryReceipt, Register, RetryStuck, Unregister, Problem,
 )  # fmt: skip
 """Bodies that operations take, and the problem document."""
 _REF = "#/components/schemas/"
@@ -89,10 +90,15 @@ CODES = {
     400: "`idempotency_key_missing`",
     401: "`unauthenticated`",
     403: "`forbidden`",
-    404: "`order_not_found`, `plan_not_found`, `refusal_not_found`, `registration_not_found`, `gateway_not_found`",
+    404: (
+        "`order_not_found`, `call_not_found`, `plan_not_found`, `refusal_not_found`, `registration_not_found`, "
+        "`gateway_not_found`"
+    ),
     409: (
         "`idempotency_conflict`, `plan_not_public`, `do_not_call` (since, reason), `cool_off` (since), "
-        "`duplicate_order` (order), `too_late` (state), `nothing_parked`, `not_waiting`"
+        "`duplicate_order` (order), `too_late` (state), `nothing_parked`, `not_waiting`, "
+        "`already_ended`, `call_abandoned`, `recording_reused`, `call_not_permitted` (violations), `call_too_old`, "
+        "`call_mismatch`"
     ),
     413: "`too_large`",
     415: "`unsupported_media_type`",

@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from consent_engine.api.schemas.views import instant
 from consent_engine.errors import (
+    CallNotFound,
     ConfirmationTooLong,
     ConsentError,
     DisclosureMissing,
@@ -102,6 +103,7 @@ STATUS: dict[type[ConsentError], HTTPStatus] = {
     GatewayNotFound: HTTPStatus.NOT_FOUND,
     KeyNotFound: HTTPStatus.NOT_FOUND,
     OrderNotFound: HTTPStatus.NOT_FOUND,
+    CallNotFound: HTTPStatus.NOT_FOUND,
     PlanNotFound: HTTPStatus.NOT_FOUND,
     RefusalNotFound: HTTPStatus.NOT_FOUND,
     RegistrationNotFound: HTTPStatus.NOT_FOUND,

@@ -6,9 +6,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.requests import Request
 
 from consent_engine.api.schemas.forms import MOST_LISTED, MOST_REASON, Instant, read
+from consent_engine.domain.call.violation import Violation
+from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import State
 from consent_engine.errors import FieldError, Malformed
+from consent_engine.ports.calls import ANY
 
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -41,6 +44,19 @@ class ListOrders(Paged):
     )
     void_yes: bool | None = Field(
         None, description="true: only those to which a yes reached us that led to nothing; false: only the others"
+    )
+
+
+class ListCalls(Paged):
+    """Which calls to list."""
+
+    agent: _Word | None = Field(None, description="only those of this agent")
+    day: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] | None = Field(
+        None, description="only those that began on this day, in China", examples=["2025-08-01"]
+    )
+    carrier: Carrier | None = Field(None, description="only those of this carrier")
+    violation: Annotated[str, Field(pattern=f"^({'|'.join([*Violation, ANY])})$")] | None = Field(
+        None, description="only those with this violation; true: with any"
     )
 
 

@@ -48,7 +48,7 @@ ID = re.compile("[0-9a-f]{28}")
 )
 async def place(request: Request, caller: ApiKey) -> Response:
     """Ask a subscriber for consent. The same key and body again is the same order (200). Role: agent."""
-    key = _idempotency_key(request)
+    key = idempotency_key(request)
     wanted = PlaceOrder.read(await read_json(request))
     placed = await front_of(request).place(Placing(caller.name, key, wanted))
     request.scope["order"] = placed.order.id
@@ -176,7 +176,8 @@ def _shown(order: Order, caller: ApiKey, status: int = 200, headers: dict[str, s
     return Response(view.json_bytes(), status, headers, "application/json")
 
 
-def _idempotency_key(request: Request) -> str:
+def idempotency_key(request: Request) -> str:
+    """The one Idempotency-Key of a request; raises IdempotencyKeyMissing."""
     keys = request.headers.getlist("idempotency-key")
     if len(keys) != 1 or not idempotency_key_is_sound(keys[0]):
         raise IdempotencyKeyMissing("send one Idempotency-Key: 1 to 128 printable ASCII characters without blanks")

@@ -33,6 +33,15 @@ PLAN: dict[str, Any] = {
 }
 FORMS: dict[str, Any] = {
     "PlaceOrder": ORDER,
+    "StartCall": {
+        "from": "10085", "to": "+8613800138000", "carrier": "mobile", "agent": "A1024",
+        "started_at": "2025-08-01T10:00:00+08:00", "script": "5g-2025-07",
+    },
+    "EndCall": {
+        "ended_at": "2025-08-01T10:05:02+08:00", "outcome": "agreed", "plan": "5g-smart-199",
+        "recording": {"ref": "rec-20250801-000123", "sha256": "9f" * 32, "seconds": 302},
+        "disclosures": [{"id": "price", "at": "2025-08-01T10:02:10+08:00"}],
+    },
     "CancelOrder": {"reason": "changed his mind"},
     "SearchOrders": {"msisdn": "+8613800138000"},
     "Refuse": {"msisdn": "+8613800138000", "carrier": "mobile", "channel": "voice", "agent": "A1024", "call": "rec-1"},
@@ -84,12 +93,21 @@ _ORDER_VIEW: dict[str, Any] = {
 _PLAN_VIEW: dict[str, Any] = {
     "code": "5g-smart-199", **PLAN, "version": 1, "hash": "0" * 64, "sale": "on_sale"
 }  # fmt: skip
+_CALL_VIEW: dict[str, Any] = {
+    "id": "0ce7000000000000000000000000", "state": "ended", "version": 2, "head": "q" * 43, "from": "10085",
+    "to": "+8613800138000", "carrier": "mobile", "agent": "A1024", "script": "5g-2025-07", "permit": True,
+    "started_at": "2025-08-01T10:00:00.000+08:00", "ended_at": "2025-08-01T10:05:02.000+08:00", "outcome": "agreed",
+    "plan": "5g-smart-199", "recording": {"ref": "rec-20250801-000123", "sha256": "9f" * 32, "seconds": 302},
+    "disclosures": [{"id": "price", "at": "2025-08-01T10:02:10.000+08:00"}], "violations": [], "refused_orders": [],
+}  # fmt: skip
 VIEWS: dict[str, Any] = {
     "OrderView": _ORDER_VIEW,
     "OrderList": {"orders": [_ORDER_VIEW | {"msisdn": "+86138****8000"}], "cursor": ""},
     "PlanView": _PLAN_VIEW,
     "PlanList": {"items": [_PLAN_VIEW]},
     "SaleView": {"code": "5g-smart-199", "version": 1, "sale": "revoked", "cancelled": 12},
+    "CallView": _CALL_VIEW,
+    "CallList": {"calls": [_CALL_VIEW | {"to": "+86138****8000"}], "cursor": ""},
     "DialView": {"callable": False, "reason": "refused", "since": "2025-08-01T10:04:40.512+08:00"},
     "RefusalView": {"carrier": "mobile", "since": "2025-08-01T10:04:40.512+08:00"},
     "Restrictions": {

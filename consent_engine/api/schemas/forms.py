@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from consent_engine.domain.admission.call_request import RecordingTaken
 from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane
@@ -241,6 +242,10 @@ class DeliveryReceipt(BaseModel):
     at: str | None = None
 
 
+_NESTED: dict[object, type[BaseModel]] = {"evidence": OwnAct, "recording": RecordingTaken}
+"""The fields that have fields, which are named."""
+
+
 def read(form: type[Form], body: object, at: str = "", *, whole: str = "body") -> Form:
     """The form in a JSON body; raises Malformed with everything that is wrong with it, echoing no value.
 
@@ -271,9 +276,10 @@ def read_dials(body: list[object]) -> list[Dial]:
 
 def _field_error(form: type[BaseModel], found: ErrorDetails, at: str, whole: str) -> FieldError:
     # An unknown field's name is input too: it is not repeated.
-    steps = found["loc"][:1] if found["loc"] and found["loc"][0] in form.model_fields else ()
-    if steps == ("evidence",):
-        steps += tuple(step for step in found["loc"][1:2] if step in OwnAct.model_fields)
+    known = {each.alias or name for name, each in form.model_fields.items()}
+    steps = found["loc"][:1] if found["loc"] and found["loc"][0] in known else ()
+    if steps and steps[0] in _NESTED:
+        steps += tuple(step for step in found["loc"][1:2] if step in _NESTED[steps[0]].model_fields)
     field = ".".join(map(str, steps))
     code = "invalid_msisdn" if field == "msisdn" else found["type"]
     return FieldError(f"{at}{field}".rstrip(".") or whole, code, found["msg"])

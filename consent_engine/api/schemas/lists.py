@@ -7,7 +7,7 @@ from pydantic import Field
 from consent_engine.api.schemas.views import OrderView, View, instant, veiled
 from consent_engine.domain.admission.admit import Listed
 from consent_engine.domain.line.line import Line
-from consent_engine.domain.line.restriction import EVERY_CARRIER, Restriction
+from consent_engine.domain.line.restriction import EVERY_CARRIER, OF_ORDERS, Restriction
 from consent_engine.domain.msisdn import mask
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.held_replies import Decided, HeldText
@@ -73,7 +73,8 @@ class Restrictions(View):
     @classmethod
     def of(cls, line: Line, *, whole: bool) -> "Restrictions":
         """The list as the caller may see it."""
-        rows = sorted(line.restrictions, key=lambda each: -each.since)
+        standing = [each for each in line.restrictions if each.kind not in OF_ORDERS]
+        rows = sorted(standing, key=lambda each: -each.since)
         return cls(refusals=[RefusalRow.of(line.msisdn, each, whole=whole) for each in rows])
 
 

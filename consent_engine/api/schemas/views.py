@@ -122,7 +122,8 @@ def timeline(order: Order, *, whole: bool, after: int = 0) -> list[TimelineEntry
 
 def _placed(order: Order) -> TimelineEntry:
     doc = order.doc
-    detail = {"agent": doc.agent, "agreed_at": instant(doc.call.agreed_at), "caller_number": doc.call.caller_number}
+    told = {"agent": doc.agent, "agreed_at": instant(doc.call.agreed_at), "caller_number": doc.call.caller_number}
+    detail = told | ({"call": doc.call_id} if doc.call_id else {})
     return TimelineEntry(
         at=instant(doc.placed_at), trigger="placed", stage="call_agreed", by=doc.placed_by,
         ref=doc.call.recording_id, detail=detail,

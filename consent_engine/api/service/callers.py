@@ -29,6 +29,8 @@ OPS = allowed(Role.OPS)
 AGENT_OR_OPS = allowed(Role.AGENT, Role.OPS)
 ORDER_READER = allowed(Role.AGENT, Role.OPS, Role.AUDITOR)
 OPS_OR_AUDITOR = allowed(Role.OPS, Role.AUDITOR)
+CALL_READER = allowed(Role.AGENT, Role.REVIEWER, Role.OPS, Role.AUDITOR)
+CALL_LISTER = allowed(Role.REVIEWER, Role.OPS, Role.AUDITOR)
 ADMIN = allowed()
 ANY_ROLE = allowed(*Role)
 

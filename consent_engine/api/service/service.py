@@ -18,10 +18,12 @@ from consent_engine.api.service.callers import Callers
 from consent_engine.api.service.overload import Admission
 from consent_engine.api.service.watches import Streams
 from consent_engine.config.settings import Settings
+from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.clocks import Clocks
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.sms import DeliveryReport, Reply
+from consent_engine.engine.call import CallTaken
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.place import Placed
 from consent_engine.engine.receive import RefusalAsked
@@ -33,6 +35,7 @@ T = TypeVar("T")
 ASKERS = 4
 MOST_PLACING = 1_000
 """Far fewer than the edge lets be under way: however many orders come, a gateway's post finds a place."""
+MOST_CALLING = 5_000
 MOST_RECEIVING = 50_000
 BYTES_A_MESSAGE = 200
 """How a webhook's body is weighed before anybody has read it."""
@@ -60,11 +63,14 @@ class Front:
         self.defects: Counter[str] = Counter()
         self.repeated: Counter[str] = Counter()
         self._settings = settings
-        crews = {"place": 1, "receive": 1, "ask": ASKERS, "long": 1, "watch": 1}
+        crews = {"place": 1, "receive": 1, "call": 1, "ask": ASKERS, "long": 1, "watch": 1}
         self._crews = [Crew(engines, size, name) for name, size in crews.items()]
-        placers, receivers, self._askers, self._patient, watchers = self._crews
+        placers, receivers, callers, self._askers, self._patient, watchers = self._crews
         self._placing: Batcher[Placing, Placed | ConsentError] = Batcher(
             placers, lambda engine, wanted: engine.place_many(wanted), most=MOST_PLACING, defects=self.defects
+        )
+        self._calling: Batcher[CallStart | CallEnd, CallTaken | ConsentError] = Batcher(
+            callers, lambda engine, wanted: engine.calls.take_many(wanted), most=MOST_CALLING, defects=self.defects
         )
         # Replies and refusals never stand in line behind orders.
         self._receiving: Batcher[Inbound, Taken] = Batcher(
@@ -84,6 +90,10 @@ class Front:
         """Take an order; raises what the door says, and Busy while it could not be asked in time."""
         async with self._admission:
             return _or_raise(await self._placing.put(wanted))
+
+    async def call(self, wanted: CallStart | CallEnd) -> CallTaken:
+        """Take that a call began, or ended. Returns only once it is durable."""
+        return _or_raise(await self._calling.put(wanted))
 
     async def receive(self, post: Post) -> Acknowledgement:
         """Store what a gateway posts. Returns only once it is durable."""

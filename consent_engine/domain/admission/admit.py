@@ -6,19 +6,22 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 from consent_engine.domain.admission.barred import barred
+from consent_engine.domain.admission.fitting_call import NO_SUCH_CALL, fits
 from consent_engine.domain.admission.request import PlaceOrder, Placing, millis
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line, free_code
 from consent_engine.domain.offer.offer import Offer
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.policy import Policy
-from consent_engine.domain.order.agreement import Call, Doc, Person
+from consent_engine.domain.order.agreement import AgreedIn, Doc, Person
 from consent_engine.domain.order.order import Order, opened
 from consent_engine.domain.texts.render import confirmation
 from consent_engine.domain.texts.segments import MOST_SEGMENTS, segments
 from consent_engine.domain.texts.templates import LANGUAGES
 from consent_engine.errors import (
+    CallMismatch,
     ConfirmationTooLong,
     DisclosureMissing,
     DuplicateOrder,
@@ -54,6 +57,12 @@ class Terms(Struct, frozen=True):
     """carrier -> so many segments its gateway carries"""
     permit_lasts: Millis = 15 * 60_000
     """how long after it was given a permit to dial is good"""
+    permits_required: bool = False
+    """whether a call without a permit is a violation"""
+    calls_a_day: int = 3
+    """to one number"""
+    call_age: Millis = 2 * 3_600_000
+    """how old an agreement may be when its order is placed"""
 
     def carried(self, carrier: str) -> int:
         """How many segments of one text reach the subscribers of a carrier."""
@@ -70,18 +79,22 @@ def admit(
     salt: str,
     *,
     open_texts: Sequence[str] = (),
+    call: Call | None = None,
 ) -> tuple[Order, dict[str, str]]:
     """The order as it begins, and the fields written once; raises the first rule that says no.
 
-    open_texts: the questions of the line's open orders, whose figures the code of this one must not be
+    open_texts: the questions of the line's open orders, whose figures the code of this one must not be · call: the one
+    that it names, where that is known
 
-    Raises, in the order of the rules: what the plan is refused for, DoNotCall or CoolingOff, DuplicateOrder,
-    ConfirmationTooLong.
+    Raises, in the order of the rules: what the plan is refused for, DoNotCall or CoolingOff, what its call is refused
+    for, DuplicateOrder, ConfirmationTooLong.
     """
     request = placing.request
-    plan = _plan(request, listed, now)
+    plan = _plan(request, listed, now, official=_official(request, call, listed))
     if restriction := line.restriction(plan.carrier, plan.code):
         raise barred(restriction)
+    if request.call is None:
+        fits(call, line.id, plan.carrier, request.agreed, now - terms.call_age)
     open_orders = (e for e in line.entries if e.is_open and e.plan == plan.code)
     if duplicate := next(open_orders, None):
         raise DuplicateOrder("an order for this number and plan is open", order=duplicate.order)
@@ -89,23 +102,30 @@ def admit(
     offer = _offer(plan, terms, LANGUAGES[request.language])
     code = free_code(others, now, salt[:8], (offer.text, *open_texts))
     # With another order about, "the only order asked" would not do.
-    text, doc = _doc(placing, order_id, plan, terms, offer, code, now, asks_code=bool(others))
+    text, doc = _doc(placing, order_id, plan, terms, offer, code, now, asks_code=bool(others), call=call)
     if doc.segments > (carried := terms.carried(plan.carrier)):
         told = f"the question takes {doc.segments} segments, and its gateway carries {carried}"
         raise ConfirmationTooLong(told, segments=doc.segments, carried=carried)
     return opened(doc, Person(request.msisdn, text, request.metadata), line.id, salt)
 
 
-def _plan(request: PlaceOrder, listed: Listed | None, now: Millis) -> Plan:
+def _official(request: PlaceOrder, call: Call | None, listed: Listed | None) -> bool:
+    """Whether the call came from the carrier's own number; of one that is not known another rule says no."""
+    if request.call is None:
+        return call is None or bool(call.began.official)
+    return listed is not None and request.call.caller_number == CARRIERS[listed.plan.carrier].outbound
+
+
+def _plan(request: PlaceOrder, listed: Listed | None, now: Millis, *, official: bool) -> Plan:
     if listed is None:
         raise PlanUnknown("no such plan in the catalogue")
     plan = listed.plan
-    if request.call.caller_number != CARRIERS[plan.carrier].outbound:
-        official = CARRIERS[plan.carrier].outbound
-        raise UnofficialNumber(f"{plan.carrier} calls from {official} and from no other number", official=official)
+    if not official:
+        number = CARRIERS[plan.carrier].outbound
+        raise UnofficialNumber(f"{plan.carrier} calls from {number} and from no other number", official=number)
     if missing := plan.missing():
         raise DisclosureMissing("the plan does not say: " + ", ".join(missing), missing=", ".join(missing))
-    public = plan.public_at(millis(request.call.agreed_at)) and plan.public_at(now)
+    public = plan.public_at(request.agreed) and plan.public_at(now)
     if listed.sale is not Sale.ON_SALE or not public:
         raise PlanNotPublic("the plan must be public in web hall and app, at the call and now, and on sale")
     return plan
@@ -121,22 +141,17 @@ def _doc(
     now: Millis,
     *,
     asks_code: bool,
+    call: Call | None,
 ) -> tuple[str, Doc]:
     """The doc, and the text of the question where it is not the offer's own."""
     request = placing.request
     text = confirmation(plan, code, offer.policy.reply_window, offer.words) if asks_code else ""
-    call = Call(
-        request.call.caller_number,
-        request.call.recording_id,
-        millis(request.call.started_at),
-        millis(request.call.agreed_at),
-    )
     doc = Doc(
         id=order_id,
         placed_at=now,
         placed_by=placing.api_key,
         agent=request.agent,
-        call=call,
+        call=_agreed_in(request, plan, call),
         offer=offer,
         sub=code if plan.carrier in terms.sub_numbers else "",
         code=code,
@@ -144,8 +159,20 @@ def _doc(
         segments=segments(text) if text else offer.segments,
         request=placing.fingerprint,
         person="",
+        call_id=call.id if call else "",
     )
     return text, doc
+
+
+def _agreed_in(request: PlaceOrder, plan: Plan, call: Call | None) -> AgreedIn:
+    """What the order says of its call: as its body told, else as the call's record does."""
+    if request.call is not None:
+        told = request.call
+        return AgreedIn(told.caller_number, told.recording_id, millis(told.started_at), request.agreed)
+    if call is None:
+        raise CallMismatch(NO_SUCH_CALL)
+    recording = call.recording.ref if call.recording else ""
+    return AgreedIn(CARRIERS[plan.carrier].outbound, recording, call.began.started_at, request.agreed)
 
 
 def _offer(plan: Plan, terms: Terms, edition: int) -> Offer:

@@ -6,7 +6,17 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from msgspec import Struct
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless, numberless_json
@@ -60,10 +70,37 @@ class PlaceOrder(BaseModel):
     msisdn: Annotated[str, Field(max_length=40), AfterValidator(msisdn)]
     plan: _Text
     agent: Annotated[_Text, AfterValidator(numberless)]
-    call: CallDetails
+    call_id: Annotated[str, Field(pattern="^[0-9a-f]{28}$")] | None = None
+    """a call that is up, or has ended; with `agreed_at`"""
+    agreed_at: Annotated[AwareDatetime, BeforeValidator(_instant)] | None = Field(None, validate_default=True)
+    call: CallDetails | None = Field(None, validate_default=True)
+    """a call that is told of here, and ended when the subscriber agreed"""
     metadata: Annotated[dict[str, Any], AfterValidator(_metadata)] = {}
     language: Literal["zh", "en"] = "zh"
     """of the SMS; what the plan says is told as it was published"""
+
+    @field_validator("agreed_at")
+    @classmethod
+    def _goes_with_the_call(cls, agreed_at: datetime | None, info: ValidationInfo) -> datetime | None:
+        if (agreed_at is None) == (info.data.get("call_id") is not None):
+            raise PydanticCustomError("call_time_invalid", "must be given with call_id, and only with that")
+        return agreed_at
+
+    @field_validator("call")
+    @classmethod
+    def _is_one(cls, call: CallDetails | None, info: ValidationInfo) -> CallDetails | None:
+        named = info.data.get("call_id", "")
+        if call is None and named is None:
+            raise PydanticCustomError("missing", "Field required")
+        if call is not None and named:
+            raise PydanticCustomError("duplicate_call", "must not be given with call_id")
+        return call
+
+    @property
+    def agreed(self) -> Millis:
+        """When the subscriber agreed."""
+        at = self.call.agreed_at if self.call else self.agreed_at
+        return millis(at) if at else 0
 
     @classmethod
     def read(cls, body: object) -> "PlaceOrder":
@@ -80,19 +117,21 @@ class PlaceOrder(BaseModel):
 
     def late_errors(self, now: Millis) -> list[FieldError]:
         """What only the clock can tell is wrong with it."""
-        started, agreed = millis(self.call.started_at), millis(self.call.agreed_at)
-        wrong = []
+        agreed, wrong = self.agreed, []
         if agreed > now + SKEW_MS:
-            wrong.append(FieldError("call.agreed_at", "call_time_invalid", "must not be in the future"))
-        if started > agreed:
+            field = "call.agreed_at" if self.call else "agreed_at"
+            wrong.append(FieldError(field, "call_time_invalid", "must not be in the future"))
+        if self.call and millis(self.call.started_at) > agreed:
             wrong.append(FieldError("call.started_at", "call_time_invalid", "must not be after agreed_at"))
         return wrong
 
     def fingerprint(self) -> str:
         """What makes two requests the same: every field, numbers normalised."""
-        call = self.call
-        times = [millis(call.started_at), millis(call.agreed_at)]
-        parts = [self.msisdn, self.plan, self.agent, call.caller_number, call.recording_id, times, self.metadata]
+        call, named = self.call, self.call_id or ""
+        parts = [self.msisdn, self.plan, self.agent, named, "", [self.agreed], self.metadata]
+        if call is not None:
+            times = [millis(call.started_at), self.agreed]
+            parts = [self.msisdn, self.plan, self.agent, call.caller_number, call.recording_id, times, self.metadata]
         parts += [] if self.language == "zh" else [self.language]
         told = canonical(parts) if self.metadata else compact(parts)
         return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -123,7 +123,7 @@ def _on_barred(order: Order, fact: Barred, now: Millis) -> Decision:
     """An activation was not begun, for a restriction: a refusal ends the order, all else makes it wait."""
     if order.state is not State.CONFIRMED or begun(order):
         return Decision(order)
-    against = frozenset(fact.names) & frozenset(names_barring(order.doc.carrier, order.doc.plan))
+    against = frozenset(fact.names) & frozenset(names_barring(order.doc.carrier, order.doc.plan, order.id))
     if not against:  # put by an older program, which named no carrier
         return Decision(order, put=(activating(order, now),))
     everything = any(name_of(Kind.REFUSED, scope) in against for scope in (EVERY_CARRIER, order.doc.carrier))

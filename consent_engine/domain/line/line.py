@@ -6,6 +6,7 @@ from msgspec import UNSET, Struct, field
 from msgspec.structs import replace
 
 from consent_engine.domain.canonical_json import Rows
+from consent_engine.domain.days import DAY_MS, same_day
 from consent_engine.domain.effects import WAKE_PARTS, Millis, Pending
 from consent_engine.domain.grammar import usable_code
 from consent_engine.domain.hashing import mac
@@ -18,6 +19,11 @@ from consent_engine.errors import BrokenRecord
 
 REMEMBER_MESSAGES_MS = 30 * 24 * 3_600_000
 """How long a message's dedupe key is kept: longer than any gateway repeats itself (the longest seen is a day)."""
+
+CALLS_KNOWN_MS = 2 * DAY_MS
+"""How long a line names a call: longer than any day lasts."""
+MOST_CALLS = 50
+"""How many calls a line names, the newest."""
 
 STRANGER_MS = REMEMBER_MESSAGES_MS
 """How long a line is kept that no order and no restriction stands on, after the last word from it."""
@@ -89,6 +95,22 @@ class Entry(Struct, frozen=True):
 _ENTRIES = Rows(Entry, least=5, named=1)
 
 
+class Called(Struct, frozen=True):
+    """A call to the number, in short. refusals: 1 where it is kept for an order that was refused at the door alone."""
+
+    call: str
+    at: Millis
+    carrier: str
+    refusal: int = 0
+
+    def kept(self) -> str:
+        """As kept."""
+        return _CALLED.write(self)
+
+
+_CALLED = Rows(Called, least=2, named=1)
+
+
 class Unread(Struct, frozen=True):
     """A message in the line's inbox. `key` names it for ever.
 
@@ -132,6 +154,8 @@ class Line(Struct, frozen=True):
     """Replies of which only parts came, or did lately."""
     reports: Mapping[str, str] = field(default_factory=dict)
     """SMS of several parts -> what was reported of them, as kept."""
+    calls: tuple[Called, ...] = ()
+    """Calls to the number of the last days, the newest first."""
 
     def restriction(self, carrier: str | None, plan: str | None = None) -> Restriction | None:
         """What forbids `carrier` (None: any) to call this number, about `plan`; the gravest, the oldest first."""
@@ -142,6 +166,10 @@ class Line(Struct, frozen=True):
         """The refusal that forbids `carrier` to call this number, about `plan`."""
         found = self.restriction(carrier, plan)
         return found if found is not None and found.kind is Kind.REFUSED else None
+
+    def calls_before(self, at: Millis) -> int:
+        """How many calls to the number began on the day of an instant, before it."""
+        return sum(each.at <= at and same_day(each.at, at) and not each.refusal for each in self.calls)
 
     def named(self, name: str) -> Restriction | None:
         """The restriction of a name, where it stands."""
@@ -168,25 +196,37 @@ class Line(Struct, frozen=True):
             parts = [name for name in fields if name.startswith("p:")] if f"f:{WAKE_PARTS}" in fields else []
             gathered = {name[2:]: Gathered.read(fields[name]) for name in parts}
             reports = {name[2:]: kept for name, kept in fields.items() if name[:2] == "d:"}
+            calls = _calls_of(fields)
             version, seen = int(fields.get("v", "0")), int(fields.get("seen", "0"))
         except (ValueError, TypeError) as error:
             raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
-        known = fields.get("msisdn", "")
         # Others stand in a list, from which no line takes them.
         over = (f"r:{each.name}" for each in restrictions if each.is_over(now) and each.kind is Kind.COOL_OFF)
         return cls(
             line,
             version,
-            known,
+            fields.get("msisdn", ""),
             tuple(entries),
             tuple(each for each in restrictions if not each.is_over(now)),
             effects,
             answered,
             seen,
-            (*aged, *over)[:_MOST_AGED],
+            (*aged, *over, *_gone(calls, now))[:_MOST_AGED],
             gathered,
             reports,
+            tuple(calls[:MOST_CALLS]),
         )
+
+
+def _calls_of(fields: Mapping[str, str]) -> list[Called]:
+    """The calls that a record names, the newest first. Raises ValueError."""
+    calls = [_CALLED.read(kept, name[2:]) for name, kept in fields.items() if name[:2] == "c:"]
+    return sorted(calls, key=lambda each: (-each.at, each.call))
+
+
+def _gone(calls: Sequence[Called], now: Millis) -> list[str]:
+    """The fields of calls that need not be named any more."""
+    return [f"c:{each.call}" for n, each in enumerate(calls) if n >= MOST_CALLS or each.at < now - CALLS_KNOWN_MS]
 
 
 _MOST_AGED = 50

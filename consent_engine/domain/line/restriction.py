@@ -31,12 +31,16 @@ class Kind(StrEnum):
     """The subscriber is registered as marketing-free. What is open goes on."""
     COOL_OFF = "cool_off"
     """The subscriber declined this plan: it is not offered again. Nothing that is open is touched."""
+    CALL = "call"
+    """The call of one order has not ended with its recording: the order's activation waits for that."""
 
 
 _PREFIX: Mapping[Kind, str] = MappingProxyType(
     {kind: "" if kind is Kind.REFUSED else f"{kind.value}:" for kind in Kind}
 )
 _RANKS: Mapping[Kind, int] = MappingProxyType({kind: n for n, kind in enumerate(Kind)})
+OF_ORDERS = frozenset({Kind.CALL})
+"""The kinds that are about one order: in the place of a carrier they name it. They bar its activation alone."""
 CONSENT = (Kind.REFUSED, Kind.SUSPECTED)
 """The kinds that bar a yes and an activation, too; the others bar dialling and new orders alone."""
 
@@ -44,8 +48,8 @@ CONSENT = (Kind.REFUSED, Kind.SUSPECTED)
 class Restriction(Struct, frozen=True):
     """What stands on a line.
 
-    carrier: which may not, `*` for all · plan: the one that it is about; '' where it is about all · since: when it
-    began to stand · door, ref: how it came, and its id there ·
+    carrier: which may not, `*` for all; of `OF_ORDERS` the order · plan: the one that it is about; '' where it is about
+    all · since: when it began to stand · door, ref: how it came, and its id there ·
     last: the newest act of the subscriber that means the same · reason, text: of a suspicion, why, and the words ·
     left_out, newest_text: where these would be too many, how many messages are not kept here, and the newest one ·
     until: when it ends; 0: never
@@ -90,6 +94,8 @@ class Restriction(Struct, frozen=True):
 
     def bars(self, carrier: str | None, plan: str | None = None) -> bool:
         """Whether it stands against `carrier` (None: any), and its `plan` (None: whatever it may be about)."""
+        if self.kind in OF_ORDERS:
+            return False
         return (carrier is None or self.carrier in {carrier, EVERY_CARRIER}) and self.plan in {"", plan}
 
     @classmethod
@@ -113,15 +119,16 @@ def name_of(kind: Kind, carrier: str, plan: str = "") -> str:
 
 
 @lru_cache(maxsize=1024)  # asked with every reply and every yes
-def names_barring(carrier: str, plan: str = "") -> tuple[str, ...]:
-    """The names of all that bars a yes to `carrier` about `plan`, and an activation.
+def names_barring(carrier: str, plan: str = "", order: str = "") -> tuple[str, ...]:
+    """The names of all that bars a yes to `carrier` about `plan`; with an `order`: its activation.
 
-    `{}` and `[]` for them give the pattern of the names.
+    `{}`, `[]` and `<>` for them give the pattern of the names.
     """
     names = tuple(name_of(kind, scope) for kind in CONSENT for scope in (EVERY_CARRIER, carrier))
-    return (*names, name_of(Kind.REFUSED, carrier, plan)) if plan else names
+    names += (name_of(Kind.REFUSED, carrier, plan),) if plan else ()
+    return names + tuple(name_of(kind, order) for kind in sorted(OF_ORDERS)) if order else names
 
 
 SETTLING = tuple(name_of(Kind.REFUSED, scope) for scope in (EVERY_CARRIER, "{}"))
 """The pattern of what ends an open order; all else makes it wait."""
-BARRING = names_barring("{}", "[]")
+BARRING = names_barring("{}", "[]", "<>")

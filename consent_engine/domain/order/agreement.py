@@ -13,8 +13,8 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.event import salted
 
 
-class Call(Struct, frozen=True, array_like=True):
-    """The call in which the subscriber agreed."""
+class AgreedIn(Struct, frozen=True, array_like=True):
+    """The call in which the subscriber agreed, as its order tells of it."""
 
     caller_number: str
     recording_id: str
@@ -27,7 +27,7 @@ class Doc(Struct, frozen=True):
 
     placed_by: name of the API key · code: tells this order from the subscriber's others · asks_code: 1 where the text
     asks for it · sub: digits appended to the sender, '' if none · segments: of the question · person: the hash of the
-    person part
+    person part · call_id: the record of the call; '' of an order from before there were any
     """
 
     id: str
@@ -36,12 +36,13 @@ class Doc(Struct, frozen=True):
     agent: str
     request: str
     person: str
-    call: Call
+    call: AgreedIn
     offer: Offer
     sub: str
     code: str
     asks_code: int
     segments: int
+    call_id: str = ""
 
     @property
     def carrier(self) -> str:
@@ -62,7 +63,7 @@ class Doc(Struct, frozen=True):
         """As kept, and as the first link of the chain."""
         head = self.id, self.placed_at, self.placed_by, self.agent, self.request, self.person
         question = self.sub, self.code, self.asks_code, self.segments
-        return _ROWS.write(_Kept(self.offer.hash, head, self.call, question))
+        return _ROWS.write(_Kept(self.offer.hash, head, self.call, question, self.call_id))
 
     @classmethod
     def read(cls, kept: str, offer: str = "") -> "Doc":
@@ -72,7 +73,7 @@ class Doc(Struct, frozen=True):
         row, known = _ROWS.read(kept), Offer.read(offer)
         if known.hash != row.offer:
             raise ValueError("another offer than the order names")
-        return cls(*row.head, row.call, known, *row.question)
+        return cls(*row.head, row.call, known, *row.question, row.call_id)
 
 
 class _Kept(Struct, frozen=True, array_like=True):
@@ -80,15 +81,16 @@ class _Kept(Struct, frozen=True, array_like=True):
 
     offer: str
     head: tuple[str, Millis, str, str, str, str]
-    call: Call
+    call: AgreedIn
     question: tuple[str, str, int, int]
+    call_id: str = ""
 
 
 class _Older(Struct, frozen=True, array_like=True):
     """An order of the time when each held its offer itself: read, and never written any more."""
 
     head: tuple[str, Millis, str, str, str, str, str]
-    call: Call
+    call: AgreedIn
     plan: tuple[str, int, str, str, str, str]
     question: tuple[str, str, str, int, int, int]
     policy: tuple[int, ...]

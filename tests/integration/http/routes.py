@@ -7,6 +7,7 @@ from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import OTHER, order
 
 LIFTED = "+8613700137000"
+CALLED_AT = datetime.now(UTC).isoformat(timespec="seconds")
 YES = {Role.ADMIN}
 ANY = frozenset(Role)
 ROUTES = {
@@ -18,6 +19,10 @@ ROUTES = {
     ("POST", "/v1/orders/{id}/cancel"): {Role.AGENT, Role.OPS},
     ("POST", "/v1/orders/{id}/resend"): {Role.AGENT, Role.OPS},
     ("POST", "/v1/orders/{id}/retry"): {Role.OPS},
+    ("POST", "/v1/calls"): {Role.AGENT},
+    ("GET", "/v1/calls"): {Role.REVIEWER, Role.OPS, Role.AUDITOR},
+    ("GET", "/v1/calls/{call}"): {Role.AGENT, Role.REVIEWER, Role.OPS, Role.AUDITOR},
+    ("POST", "/v1/calls/{call}/end"): {Role.AGENT},
     ("POST", "/v1/callable"): {Role.AGENT, Role.OPS},
     ("POST", "/v1/refusals"): {Role.AGENT, Role.OPS},
     ("GET", "/v1/refusals"): {Role.OPS, Role.AUDITOR},
@@ -41,6 +46,8 @@ BODIES = {
     "/v1/orders": order(msisdn=OTHER),
     "/v1/orders/search": {"msisdn": OTHER},
     "/v1/orders/{id}/cancel": {"reason": "changed his mind"},
+    "/v1/calls": {"from": "10085", "to": OTHER, "carrier": "mobile", "agent": "A1024", "started_at": CALLED_AT},
+    "/v1/calls/{call}/end": {"ended_at": CALLED_AT, "outcome": "no_answer"},
     "/v1/callable": {"msisdn": OTHER},
     "/v1/refusals": {"msisdn": OTHER, "channel": "web"},
     "/v1/refusals/search": {"msisdn": OTHER},
@@ -52,6 +59,12 @@ BODIES = {
 CSV = {"content": b"msisdn,carrier,channel\n", "headers": {"Content-Type": "text/csv"}}
 
 
+def called(door):
+    """A call that an agent made known."""
+    path, headers = "/v1/calls", {"Idempotency-Key": "a-call"}
+    return door.call("POST", path, Role.AGENT, BODIES[path], headers=headers).json()["id"]
+
+
 def ask(door, route, role, order_id):
     method, path = route
     if path.endswith("/import"):
@@ -59,5 +72,5 @@ def ask(door, route, role, order_id):
     body = None if method == "GET" else BODIES.get(path)
     if path.endswith("/lift"):
         body = {"msisdn": LIFTED, "evidence": {"channel": "web", "ref": "form-1", "at": datetime.now(UTC).isoformat()}}
-    path = path.format(id=order_id, code="5g-smart-199")
+    path = path.format(id=order_id, code="5g-smart-199", call=order_id)
     return door.call(method, path, role, body, headers={"Idempotency-Key": "matrix"})

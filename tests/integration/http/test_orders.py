@@ -13,7 +13,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.receive import RefusalAsked
 from tests.integration.api_door import NUMBER, OTHER, is_problem, order, reply
-from tests.integration.http.routes import BODIES, LIFTED, ROUTES, YES, ask
+from tests.integration.http.routes import BODIES, LIFTED, ROUTES, YES, ask, called
 
 ANSWER = ["id", "state", "stage", "version", "head", "msisdn", "carrier", "plan", "confirmation", "reply_by",
           "created_at", "timeline"]  # fmt: skip
@@ -186,8 +186,9 @@ def test_a_role_may_what_the_contract_says(door, route, role, monkeypatch):
         door.engine.refuse(RefusalAsked(Msisdn(LIFTED), "*", "web", "me", kind=kind))
     if route[1].endswith("/stream"):
         door.engine.cancel(placed, "me", "so that its stream ends")
+    named = called(door) if "{call}" in route[1] else placed
     before = door.kept()
-    answer = ask(door, route, role, placed)
+    answer = ask(door, route, role, named)
     if role in ROUTES[route] | YES:
         assert answer.status_code not in {401, 403, 404}, answer.text
     else:
@@ -201,7 +202,8 @@ def test_nobody_may_anything_without_a_key(door, route):
     before = door.kept()
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {door.keys[Role.ADMIN]}"}):
         method, path = route
-        answer = door.call(method, path.format(id=placed, code="x"), None, BODIES.get(path), headers=headers)
+        address = path.format(id=placed, call=placed, code="x")
+        answer = door.call(method, address, None, BODIES.get(path), headers=headers)
         is_problem(answer, 401, "unauthenticated")
         assert answer.headers["www-authenticate"] == "Bearer"
     assert door.kept() == before

@@ -3,7 +3,8 @@
 -- KEYS  1 due-set of the lane
 -- ARGV  1 now, '' = ask the server   2 n   3 length of the lease, ms   4 prefix of the records' names
 --       5 how many unread messages of a line to hand out
---       6 names of the restrictions that bar an activation, `{}` for the carrier that it names, `[]` for the plan
+--       6 names of the restrictions that bar an activation, `{}` for the carrier that it names, `[]` for the plan, `<>` for
+--       the order
 -- Record keys are built from due members: they carry the same tag, so the same slot.
 -- A member is `<kind of record>:<id>:<effect>` (o order, l line, c call, e ending); a leased one has its score pushed to the lease's end.
 -- An effect is kept as [attempts, leased at, doubts, first at, last at, ...]; only these five change here.
@@ -52,8 +53,10 @@ local function over(kept) -- whether the time of a restriction is over
     local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
     return ends > 0 and ends <= at
 end
+local own = {} -- names that say the order
+for name in string.gmatch(ARGV[6], "%S*<>%S*") do own[#own + 1] = "r:" .. name end
 local against = {} -- by what it is about: the fields of what bars it
-local function barring(line, about)
+local function barring(line, about, id)
     local found = {}
     if about then
         local fields = against[about]
@@ -63,9 +66,11 @@ local function barring(line, about)
             local carrier, plan = match(about, '^([^"]*)"?,?"?([^"]*)$')
             local names = string.gsub(string.gsub(ARGV[6], "{}", carrier), "%[%]", plan)
             for name in string.gmatch(names, "%S+") do
-                fields[#fields + 1] = "r:" .. name
+                if not string.find(name, "<>", 1, true) then fields[#fields + 1] = "r:" .. name end
             end
+            fields.n = #fields
         end
+        for n, name in ipairs(own) do fields[fields.n + n] = (string.gsub(name, "<>", id)) end
         for i, stands in ipairs(call("HMGET", line, unpack(fields))) do
             if stands and not over(stands) then found[#found + 1] = string.sub(fields[i], 3) end
         end
@@ -99,7 +104,7 @@ for _, member in ipairs(call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, 
         else
             local lost, more = stamp ~= "0", nothing
             local line = effect == "activate" and not lost and doubts == "0" and line_of(record)
-            if line then more = barring(line, match(text, ',%["([^%[%]]*)"%]%]$')) end
+            if line then more = barring(line, match(text, ',%["([^%[%]]*)"%]%]$'), id) end
             if #more > 0 then
                 local unread = call("HGET", line, "f:read")
                 local soon = unread and not match(unread, '",1[,%]]') -- parked, it waits for a person

@@ -16,7 +16,7 @@ for _, field in ipairs(redis.call("HKEYS", line)) do
     local kind = string.sub(field, 1, 2)
     if kind == "o:" or kind == "r:" then stays = true end
     if kind == "f:" and field ~= held then busy = true end
-    if kind == "m:" or kind == "a:" then dated[#dated + 1] = field end
+    if kind == "m:" or kind == "a:" or kind == "c:" then dated[#dated + 1] = field end
 end
 local seen = tonumber(kept[2] or "0")
 local young = busy or seen > tonumber(ARGV[4])

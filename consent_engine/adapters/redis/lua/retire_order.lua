@@ -33,7 +33,7 @@ for _, field in ipairs(fields) do
     if kind == "o:" and field ~= entry then last = false end
     if kind == "r:" then refused = true end
     if field == "f:wake.line" then watched = true elseif kind == "f:" then wanted = true end
-    if kind == "m:" or kind == "a:" then dated[#dated + 1] = field end
+    if kind == "m:" or kind == "a:" or kind == "c:" then dated[#dated + 1] = field end
     if string.sub(field, 1, #reports) == reports then counted[#counted + 1] = field end
 end
 if last then

@@ -19,10 +19,10 @@ from consent_engine.errors import BrokenRecord
 
 PIECE = 1_000
 SHARED = {"plan": "HGETALL", "plans": "SMEMBERS", "apikeys": "HGETALL", "measures": "HGETALL"}
-RECORDS = {"order": "HGETALL", "line": "HGETALL", "inbox": "LRANGE", "key": "GET"}
+RECORDS = {"order": "HGETALL", "line": "HGETALL", "call": "HGETALL", "inbox": "LRANGE", "key": "GET"}
 WHOLE = SHARED | RECORDS
-INDEXES = {"due", "refusals", "held", "placed"}
-TOGETHER = {"funnel", "offers"}
+INDEXES = {"due", "refusals", "held", "placed", "calls", "violations"}
+TOGETHER = {"funnel", "offers", "dialled"}
 STREAMS = {"lifted", "unmatched"}
 LEFT = {"meta", "workers", "moving"}
 """What is not copied: the mark that says whose data these are is written last, and who was alive is not any more."""
@@ -223,7 +223,7 @@ class Side:
     def _homes(self, fact: Fact) -> Iterable[int]:
         if fact.family == "offers":
             return range(len(self.cells))
-        if fact.family in SHARED or fact.family in {"funnel", "unmatched"}:
+        if fact.family in SHARED or fact.family in {"funnel", "dialled", "unmatched"}:
             return [0]
         return [cell_of(_record(fact), len(self.cells))]
 

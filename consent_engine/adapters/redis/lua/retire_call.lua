@@ -1,0 +1,25 @@
+-- Let a call go that the archive has, or nothing.
+--
+-- KEYS  1 call   2 due-set of the timer lane   3 calls   4 violations   (all in one slot)
+-- ARGV  1 call id   2 version that the archive has   3 the held effect   4 its token (the attempt)
+-- Returns ok · gone (it is not here: done before) · stale (it changed since it was read) · lost (the effect is not held
+--         any more)
+--
+-- Everything is checked before the first write: a script is isolated, but never rolled back.
+
+local member = "c:" .. ARGV[1] .. ":" .. ARGV[3]
+local kept = redis.call("HMGET", KEYS[1], "v", "f:" .. ARGV[3])
+if not kept[1] then
+    redis.call("ZREM", KEYS[2], member)
+    return "gone"
+end
+if kept[1] ~= ARGV[2] then return "stale" end
+local attempts, leased_at = string.match(kept[2] or "", "^%[(%d+),(%d+)")
+if attempts ~= ARGV[4] or leased_at == "0" then return "lost" end
+
+-- From here on nothing can fail.
+redis.call("DEL", KEYS[1])
+redis.call("ZREM", KEYS[2], member)
+redis.call("ZREM", KEYS[3], ARGV[1])
+redis.call("ZREM", KEYS[4], ARGV[1])
+return "ok"

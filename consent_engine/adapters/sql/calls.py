@@ -1,0 +1,168 @@
+"""Calls in the archive. Their table: `adapters/sql/tables.py`."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from sqlalchemy import Column, Connection, Select, delete, select, tuple_, update
+from sqlalchemy.exc import DataError, IntegrityError
+
+from consent_engine.adapters.sql.tables import CALLS
+from consent_engine.domain.call.call import RECORDING, Call
+from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.hashing import digest
+from consent_engine.domain.line.line import request_key
+from consent_engine.domain.order.retention import Evidence, Retention
+from consent_engine.domain.seal import FIELD as SEAL
+from consent_engine.domain.seal import Seal
+from consent_engine.errors import BrokenRecord
+from consent_engine.ports.calls import ANY, CallArchive, CallFilter
+
+log = logging.getLogger(__name__)
+PIECE = 500
+_PERSON = ("who",)
+
+
+class SqlCalls(CallArchive):
+    """The calls of one archive.
+
+    asking: a transaction of its database · seal: what their records are checked against; None: they are believed ·
+    ours: raises when the archive was given to others since the transaction began
+    """
+
+    def __init__(
+        self,
+        asking: Callable[[], AbstractContextManager[Connection]],
+        insert: Any,  # noqa: ANN401 - of a dialect
+        seal: Callable[[], Seal | None],
+        ours: Callable[[Connection], None],
+    ) -> None:
+        self._asking = asking
+        self._insert = insert
+        self._seal = seal
+        self._ours = ours
+
+    def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
+        rows = []
+        for call_id in sorted(records):
+            try:
+                rows.append(self._row(records[call_id]))
+            except BrokenRecord as error:
+                log.error("%s: %s", call_id, error)
+        return self._kept(rows) if rows else set()
+
+    def _row(self, fields: Mapping[str, str]) -> dict[str, Any]:
+        call = self._checked(fields)
+        kept = {name: value for name, value in fields.items() if not name.startswith("f:") and name not in _PERSON}
+        began = call.began
+        return {
+            "id": call.id,
+            "request_key": request_key(call.id),
+            "recording_key": fields.get(RECORDING),
+            "line": call.line,
+            "version": call.version,
+            "state": call.state.value,
+            "carrier": began.carrier,
+            "agent": began.agent,
+            "placed_by": began.placed_by,
+            "started_at": began.started_at,
+            "over_at": call.over_at,
+            "violations": "".join(f" {each} " for each in call.violations),
+            "evidence": call.evidence.value,
+            "head": call.head,
+            "doc_hash": digest(fields["doc"]),
+            "record": compact(kept),
+            "person": compact({name: fields[name] for name in _PERSON if name in fields}),
+        }
+
+    def _checked(self, fields: Mapping[str, str]) -> Call:
+        """The call of a record. Raises BrokenRecord, also when its seal does not fit."""
+        call, seal = Call.read(fields), self._seal()
+        return seal.call(call, fields.get(SEAL)) if seal else call
+
+    def _kept(self, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+        """All rows in one transaction; when one of them cannot be written, each in its own."""
+        try:
+            with self._asking() as connection:
+                return self._write(connection, rows)
+        except (DataError, IntegrityError, ValueError, OverflowError):
+            if len(rows) == 1:
+                return set()
+        return {call for row in rows for call in self._kept([row])}
+
+    def _write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+        connection.execute(self._insert(CALLS).on_conflict_do_nothing(index_elements=[CALLS.c.id]), rows)
+        wanted = {row["id"]: row for row in rows}
+        found = connection.execute(select(CALLS).where(CALLS.c.id.in_(list(wanted)))).all()
+        kept = {stands.id for stands in found if self._stood(connection, stands, wanted[stands.id])}
+        self._ours(connection)
+        return kept
+
+    def _stood(self, connection: Connection, stands: Any, row: Mapping[str, Any]) -> bool:  # noqa: ANN401 - a row
+        """Whether what stands there is this call, as new as the row at least; what is older is written anew."""
+        if stands.doc_hash != row["doc_hash"]:
+            return False
+        if stands.version >= row["version"]:
+            return bool(stands.head == row["head"])
+        newer = {**row, "person": row["person"] if stands.person is not None else None}
+        same = (CALLS.c.id == stands.id, CALLS.c.version == stands.version)
+        return connection.execute(update(CALLS).where(*same).values(newer)).rowcount == 1
+
+    def calls(self, ids: Sequence[str]) -> dict[str, Call]:
+        return {call.id: call for call in self._read(CALLS.c.id, ids)}
+
+    def recall(self, keys: Sequence[str]) -> list[Call]:
+        return self._read(CALLS.c.request_key, keys)
+
+    def recorded(self, keys: Sequence[str]) -> dict[str, str]:
+        wanted = select(CALLS.c.recording_key, CALLS.c.id)
+        return {row.recording_key: row.id for row in self._in_pieces(wanted, CALLS.c.recording_key, keys)}
+
+    def _read(self, column: Column[Any], values: Sequence[str]) -> list[Call]:
+        found = []
+        for row in self._in_pieces(select(CALLS.c.id, CALLS.c.record, CALLS.c.person), column, values):
+            try:
+                fields = {**json.loads(row.record), **json.loads(row.person or "{}")}
+                found.append(self._checked(fields))
+            except BrokenRecord as error:  # it must not sink the others of its page
+                log.error("%s: %s", row.id, error)
+        return found
+
+    def _in_pieces(self, wanted: Select[Any], column: Column[Any], values: Sequence[str]) -> list[Any]:
+        sound = [value for value in values if value.isascii() and value.isalnum()]
+        if not sound:
+            return []
+        with self._asking() as connection:
+            pieces = (sound[n : n + PIECE] for n in range(0, len(sound), PIECE))
+            return [row for piece in pieces for row in connection.execute(wanted.where(column.in_(piece)))]
+
+    def listed(self, wanted: CallFilter, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        at = CALLS.c.started_at
+        rows = select(CALLS.c.id, at).order_by(at.desc(), CALLS.c.id.desc()).limit(limit)
+        bounds = {
+            CALLS.c.agent.__eq__: wanted.agent, CALLS.c.carrier.__eq__: wanted.carrier, at.__ge__: wanted.since,
+            at.__lt__: wanted.until,
+        }  # fmt: skip
+        rows = rows.where(*(compared(value) for compared, value in bounds.items() if value is not None))
+        if wanted.violation is not None:
+            rows = rows.where(CALLS.c.violations != "")
+        if wanted.violation not in {None, ANY}:
+            rows = rows.where(CALLS.c.violations.contains(f" {wanted.violation} ", autoescape=True))
+        if before is not None:
+            rows = rows.where(tuple_(at, CALLS.c.id) < before)
+        with self._asking() as connection:
+            return [(call, began) for call, began in connection.execute(rows)]
+
+    def expire(self, connection: Connection, rule: Retention, now: Millis, most: int) -> tuple[int, int]:
+        """Delete what must not be kept any longer: person parts, whole calls; how many of each."""
+        old = select(CALLS.c.id).where(CALLS.c.over_at < rule.records_before(now)).limit(most)
+        calls = connection.execute(delete(CALLS).where(CALLS.c.id.in_(old))).rowcount
+        persons = 0
+        for kind in Evidence:
+            late = CALLS.c.evidence == kind.value, CALLS.c.over_at < rule.persons_before(kind, now)
+            told = select(CALLS.c.id).where(*late, CALLS.c.person.is_not(None)).limit(most)
+            persons += connection.execute(update(CALLS).where(CALLS.c.id.in_(told)).values(person=None)).rowcount
+        return persons, calls

@@ -1,0 +1,129 @@
+"""Calls over HTTP: begun, ended, shown, listed."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent_engine.api.document import openapi
+from consent_engine.api.document.operations import Operations
+from consent_engine.api.http.bodies import read_json
+from consent_engine.api.http.queries import ListCalls, read_query
+from consent_engine.api.routes.orders import ID, idempotency_key
+from consent_engine.api.schemas.calls import CallList, CallView
+from consent_engine.api.schemas.forms import read
+from consent_engine.api.service.callers import AGENT, CALL_LISTER, CALL_READER, FULL_NUMBERS
+from consent_engine.api.service.service import front_of
+from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.days import DAY_MS, begins
+from consent_engine.engine.api_keys import Role
+from consent_engine.engine.call import CallTaken
+from consent_engine.engine.engine import Engine
+from consent_engine.errors import CallNotFound, FieldError, Malformed
+from consent_engine.ports import ApiKey, CallFilter
+
+operations = Operations("calls", "/v1/calls")
+
+
+@operations.add(
+    "POST",
+    "",
+    AGENT,
+    "A call began",
+    answers={201: CallView, 200: CallView},
+    problems=(400, 401, 403, 409, 413, 415, 422, 503),
+    takes=openapi.body("StartCall", openapi.IDEMPOTENCY_KEY),
+)
+async def start(request: Request, caller: ApiKey) -> Response:
+    """Make a call known when it begins. It is taken (201) whatever was wrong with it: `violations` says that. The same
+    key and body again is the same call (200). Role: agent."""
+    key = idempotency_key(request)
+    wanted = CallStart(caller.name, key, read(StartCall, await read_json(request)))
+    taken = await front_of(request).call(wanted)
+    return _shown(taken, caller, 201 if taken.is_new else 200, {"Location": f"/v1/calls/{taken.call.id}"})
+
+
+@operations.add(
+    "POST",
+    "/{call_id}/end",
+    AGENT,
+    "A call ended",
+    answers={200: CallView},
+    problems=(401, 403, 404, 409, 413, 415, 422, 503),
+    takes=openapi.body("EndCall"),
+)
+async def end(request: Request, caller: ApiKey, call_id: str) -> Response:
+    """How it ended. `declined` keeps that plan from being offered again, `refused` ends all calls. The same end again
+    changes nothing; another is 409 `already_ended`; a recording of another call is 409 `recording_reused`. Role: agent
+    (own)."""
+    _check_id(call_id)
+    form = read(EndCall, await read_json(request))
+    wanted = CallEnd(caller.name, call_id, form, caller.created_at, anyone=caller.role != Role.AGENT)
+    return _shown(await front_of(request).call(wanted), caller)
+
+
+@operations.add(
+    "GET",
+    "",
+    CALL_LISTER,
+    "List calls",
+    answers={200: CallList},
+    problems=(401, 403, 422, 503),
+    takes=openapi.query(ListCalls),
+)
+async def list_(request: Request, caller: ApiKey) -> Response:
+    """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: reviewer, ops
+    (masked), auditor."""
+    form = read_query(ListCalls, request)
+    since = _begins(form.day) if form.day else None
+    until = None if since is None else since + DAY_MS
+    wanted = CallFilter(form.agent, form.carrier.value if form.carrier else None, since, until, form.violation)
+    whole = caller.role in FULL_NUMBERS
+
+    def listed(engine: Engine) -> bytes:
+        page = engine.calls.page(wanted, form.cursor, form.limit)
+        return CallList.of(page.calls, page.cursor, whole=whole).json_bytes()
+
+    return Response(await front_of(request).ask(listed), media_type="application/json")
+
+
+@operations.add(
+    "GET",
+    "/{call_id}",
+    CALL_READER,
+    "Show a call",
+    answers={200: CallView},
+    problems=(401, 403, 404, 503),
+)
+async def show(request: Request, caller: ApiKey, call_id: str) -> Response:
+    """The call, with all that was wrong with it. Roles: agent (own), reviewer, ops (masked), auditor."""
+    _check_id(call_id)
+    call = await front_of(request).ask(lambda engine: engine.calls.show(call_id))
+    if caller.role == Role.AGENT and not _is_own(call, caller):
+        raise CallNotFound("no such call")
+    return _view(call, caller)
+
+
+def _check_id(call_id: str) -> None:
+    """Raise CallNotFound for what can be no id, before the store is asked."""
+    if not ID.fullmatch(call_id):
+        raise CallNotFound("no such call")
+
+
+def _begins(day: str) -> int:
+    try:
+        return begins(day)
+    except ValueError:
+        raise Malformed([FieldError("day", "invalid_day", "must be a day, as in 2025-08-01")]) from None
+
+
+def _is_own(call: Call, caller: ApiKey) -> bool:
+    return call.began.placed_by == caller.name and call.began.registered_at >= caller.created_at
+
+
+def _shown(taken: CallTaken, caller: ApiKey, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return _view(taken.call, caller, status, headers)
+
+
+def _view(call: Call, caller: ApiKey, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    view = CallView.of(call, whole=caller.role in FULL_NUMBERS)
+    return Response(view.json_bytes(), status, headers, "application/json")

@@ -1,0 +1,110 @@
+"""Views of calls."""
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from consent_engine.api.schemas.views import View, instant, veiled
+from consent_engine.domain.call.call import Call, OrderRefused, Recording
+from consent_engine.domain.msisdn import mask
+
+
+class RecordingView(View):
+    """The recording of a call."""
+
+    ref: str
+    sha256: str = Field(description="of its bytes, 64 hex digits; empty where nobody gave it")
+    seconds: int
+
+    @classmethod
+    def of(cls, recording: Recording) -> "RecordingView":
+        """As kept."""
+        return cls(ref=veiled(recording.ref), sha256=recording.sha256, seconds=recording.seconds)
+
+
+class DisclosureView(View):
+    """Something the subscriber was told."""
+
+    id: str
+    at: str
+
+
+class RefusedOrderView(View):
+    """An order that was refused at the door because of the call, or its number."""
+
+    at: str
+    code: str
+
+
+class CallView(View):
+    """A call, with all that was wrong with it."""
+
+    id: str
+    state: str = Field(description="up, ended, or abandoned: nobody said for four hours how it ended")
+    version: int
+    head: str = Field(description="the head of the call's hash chain: keep it, and nobody can change its past")
+    from_: str = Field(
+        serialization_alias="from", description="a number of somebody's own is masked for ops and reviewers"
+    )
+    to: str = Field(description="masked for ops and reviewers")
+    carrier: str
+    agent: str
+    script: str | None
+    permit: bool = Field(description="whether it named a permit of ours")
+    started_at: str
+    ended_at: str | None
+    outcome: str | None = Field(description="agreed, declined, refused, no_answer or other")
+    plan: str | None
+    recording: RecordingView | None
+    disclosures: list[DisclosureView]
+    violations: list[str] = Field(description="what was wrong with it; no order comes of a call that has one")
+    refused_orders: list[RefusedOrderView]
+
+    @classmethod
+    def of(cls, call: Call, *, whole: bool) -> "CallView":
+        """As somebody may see it. whole: with full numbers."""
+        began, end, caller = call.began, call.end, call.person.caller
+        return cls(
+            id=call.id,
+            state=call.state.value,
+            version=call.version,
+            head=call.head,
+            from_=caller if whole or began.official else mask(caller),
+            to=call.person.msisdn if whole else mask(call.person.msisdn),
+            carrier=began.carrier,
+            agent=began.agent,
+            script=began.script or None,
+            permit=bool(began.permit),
+            started_at=instant(began.started_at),
+            ended_at=instant(end.ended_at) if end else None,
+            outcome=end.outcome.value if end else None,
+            plan=end.plan or None if end else None,
+            recording=RecordingView.of(call.recording) if call.recording else None,
+            disclosures=[DisclosureView(id=each.id, at=instant(each.at)) for each in end.disclosures] if end else [],
+            violations=[each.value for each in call.violations],
+            refused_orders=[
+                RefusedOrderView(at=instant(each.at), code=each.code)
+                for each in call.events
+                if isinstance(each, OrderRefused)
+            ],
+        )
+
+    def json_bytes(self) -> bytes:
+        """As sent."""
+        return self.model_dump_json(by_alias=True).encode()
+
+
+class CallList(View):
+    """Calls, newest first."""
+
+    calls: list[CallView]
+    cursor: str = Field(description="ask with it for the next page; empty: there is none")
+
+    @classmethod
+    def of(cls, calls: Sequence[Call], cursor: str, *, whole: bool) -> "CallList":
+        """The list as the caller may see it."""
+        return cls(calls=[CallView.of(call, whole=whole) for call in calls], cursor=cursor)
+
+    def json_bytes(self) -> bytes:
+        """As sent."""
+        return self.model_dump_json(by_alias=True).encode()

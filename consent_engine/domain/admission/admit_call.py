@@ -1,0 +1,133 @@
+"""A call that is told of is taken, whatever was wrong with it; what was, is found here."""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from consent_engine.domain.admission.admit import Terms
+from consent_engine.domain.admission.call_request import CallEnd, CallStart
+from consent_engine.domain.admission.request import millis
+from consent_engine.domain.call.call import Began, Call, CallOutcome, CallPerson, CallState, Ended, begun
+from consent_engine.domain.call.permit import verify
+from consent_engine.domain.call.violation import Known, Violation, found
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.restriction import Kind, Restriction, name_of
+from consent_engine.errors import AlreadyEnded, CallAbandoned, Malformed, PlanUnknown
+
+_BY_THE_PLAN = (Violation.COOL_OFF, Violation.WRONG_PERMIT)
+"""What may show only once somebody says which plan the call was about."""
+
+
+class Made(Struct, frozen=True):
+    """A call as it was made: by whom, from which number, when, under which permit ('' for none), about which plan."""
+
+    carrier: str
+    caller: str
+    at: Millis
+    permit: str = ""
+    plan: str | None = None
+
+
+def judged(made: Made, line: Line, terms: Terms, secret: str) -> tuple[tuple[Violation, ...], str]:
+    """What was wrong with a call to a line's number when it began; and its permit, where that is one of ours."""
+    carrier, at, plan = made.carrier, made.at, made.plan
+    checked = verify(secret, made.permit, line.id, carrier, plan, at) if made.permit else None
+    known = Known(
+        at=at,
+        carrier=carrier,
+        official=made.caller == CARRIERS[carrier].outbound,
+        plan=plan or "",
+        required=terms.permits_required,
+        permit=checked.word if checked else None,
+        permit_since=checked.permit.since if checked and checked.permit else 0,
+        standing=line.restrictions,
+        quiet=bool(terms.policy.quiet_until(at)),
+        before=line.calls_before(at),
+        most=terms.calls_a_day,
+    )
+    return found(known), made.permit if checked and checked.permit else ""
+
+
+def begin(
+    start: CallStart, call_id: str, line: Line, terms: Terms, secret: str, now: Millis, salt: str
+) -> tuple[Call, dict[str, str]]:
+    """The call as it begins, with all that is wrong with it, and the fields written once."""
+    asked = start.request
+    at, carrier = millis(asked.started_at), asked.carrier.value
+    violations, permit = judged(Made(carrier, asked.from_, at, asked.permit or ""), line, terms, secret)
+    began = Began(
+        id=call_id,
+        registered_at=now,
+        placed_by=start.api_key,
+        agent=asked.agent,
+        request=asked.fingerprint(),
+        person="",
+        carrier=carrier,
+        official=int(asked.from_ == CARRIERS[carrier].outbound),
+        script=asked.script or "",
+        permit=permit,
+        started_at=at,
+        violations=violations,
+    )
+    return begun(began, CallPerson(start.msisdn, asked.from_), line.id, salt)
+
+
+def end(call: Call, wanted: CallEnd, line: Line, secret: str, now: Millis, sells: Callable[[str, str], bool]) -> Ended:
+    """How the call ended, with what its end shows to be wrong. sells: whether a carrier has a plan of this code.
+
+    Raises Malformed for instants that cannot be, AlreadyEnded for one that ended otherwise, CallAbandoned, PlanUnknown.
+    """
+    asked = wanted.request
+    if call.state is CallState.ABANDONED:
+        raise CallAbandoned("nobody ended this call in time: what its subscriber said goes to POST /v1/refusals")
+    if call.end is not None:
+        raise AlreadyEnded("this call ended, and otherwise than said here")
+    if wrong := asked.late_errors(call, now):
+        raise Malformed(wrong)
+    if asked.plan is not None and not sells(call.carrier, asked.plan):
+        raise PlanUnknown("no such plan of this carrier in the catalogue")
+    recording = asked.recorded()
+    return Ended(
+        at=now,
+        op=asked.fingerprint(),
+        by=wanted.api_key,
+        ended_at=millis(asked.ended_at),
+        outcome=asked.outcome,
+        plan=asked.plan or "",
+        recording=recording,
+        disclosures=asked.disclosed(),
+        violations=_shown_by_the_end(call, asked.outcome, asked.plan, line, secret, recorded=recording is not None),
+    )
+
+
+def _shown_by_the_end(
+    call: Call, outcome: CallOutcome, plan: str | None, line: Line, secret: str, *, recorded: bool
+) -> tuple[Violation, ...]:
+    began = call.began
+    checked = verify(secret, began.permit, line.id, began.carrier, plan, began.started_at) if began.permit else None
+    known = Known(
+        at=began.started_at,
+        carrier=began.carrier,
+        official=bool(began.official),
+        plan=plan or "",
+        permit=checked.word if checked else None,
+        standing=line.restrictions,
+        recorded=recorded or outcome is CallOutcome.NO_ANSWER,
+    )
+    more = (Violation.NO_RECORDING, *(_BY_THE_PLAN if plan else ()))
+    return tuple(each for each in found(known) if each in more and each not in began.violations)
+
+
+def cooled(call: Call, ended: Ended, line: Line, lasts: Millis) -> Restriction | None:
+    """What keeps the plan from being offered again that was declined in the call; None where none was, or where what
+    stands there already ends no sooner. lasts: how long; 0: for ever.
+    """
+    if ended.outcome is not CallOutcome.DECLINED:
+        return None
+    until = ended.at + lasts if lasts else 0
+    stands = line.named(name_of(Kind.COOL_OFF, call.carrier, ended.plan))
+    if stands is not None and (stands.until == 0 or (until and stands.until >= until)):
+        return None
+    return Restriction(Kind.COOL_OFF, call.carrier, ended.plan, ended.at, "voice", call.id, until=until)

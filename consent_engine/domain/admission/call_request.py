@@ -1,0 +1,172 @@
+"""Requests about calls: one began, one ended. Their shapes, and what makes two of them the same."""
+
+import hashlib
+from typing import Annotated
+
+from msgspec import Struct
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
+from consent_engine.domain.admission.request import SKEW_MS, millis
+from consent_engine.domain.call.call import Call, CallOutcome, Disclosed, Recording
+from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.carriers import Carrier
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.errors import FieldError, Malformed
+
+OLDEST_MS = 3 * 366 * 86_400_000
+"""No call that began longer ago is taken: no record of it would be kept any more."""
+MOST_DISCLOSURES = 100
+LONGEST_S = 86_400
+
+
+def _instant(value: object) -> object:
+    if isinstance(value, str) and RFC3339.fullmatch(value):
+        return value
+    raise PydanticCustomError("call_time_invalid", "must be an RFC 3339 instant with offset")
+
+
+_Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+_Text = Annotated[str, Field(min_length=1, max_length=64, pattern=_PRINTABLE), AfterValidator(numberless)]
+_Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"), AfterValidator(numberless)]
+
+
+class StartCall(BaseModel):
+    """A call that began. Whatever is wrong with it, it is taken: what is wrong is said in the answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    permit: Annotated[str, Field(min_length=1, max_length=200, pattern=_PRINTABLE)] | None = Field(
+        None, description="from POST /v1/permits"
+    )
+    from_: Annotated[str, Field(alias="from", min_length=1, max_length=21, pattern=r"^[0-9+]+$", examples=["10085"])]
+    to: Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(msisdn)]
+    carrier: Carrier
+    agent: _Text = Field(examples=["A1024"])
+    started_at: _Instant = Field(examples=["2025-08-01T10:00:00+08:00"])
+    script: _Text | None = Field(None, examples=["5g-2025-07"])
+
+    def late_errors(self, now: Millis) -> list[FieldError]:
+        """What only the store's clock can tell: a call that begins in the future, or began before any that is kept."""
+        at = millis(self.started_at)
+        if at > now + SKEW_MS:
+            return [FieldError("started_at", "call_time_invalid", "must not be in the future")]
+        if at < now - OLDEST_MS:
+            return [FieldError("started_at", "call_time_invalid", "must not be older than three years")]
+        return []
+
+    def fingerprint(self) -> str:
+        """What makes two requests the same: every field, the number normalised."""
+        started = millis(self.started_at)
+        parts = [self.permit, self.from_, self.to, self.carrier.value, self.agent, started, self.script]
+        return _hashed(parts)
+
+
+class RecordingTaken(BaseModel):
+    """The recording of the whole call: where it is kept, the hash of its bytes, how long it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ref: Annotated[str, Field(min_length=1, max_length=128, pattern=_PRINTABLE), AfterValidator(numberless)] = Field(
+        examples=["rec-20250801-000123"]
+    )
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] = Field(examples=["9f" * 32])
+    seconds: int = Field(ge=0, le=LONGEST_S, strict=True, examples=[271])
+
+
+class DisclosureMade(BaseModel):
+    """Something the subscriber was told, and when."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: _Text = Field(examples=["price"])
+    at: _Instant
+
+
+class EndCall(BaseModel):
+    """How a call ended. A declined one names the plan that was declined."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ended_at: _Instant = Field(examples=["2025-08-01T10:05:02+08:00"])
+    outcome: CallOutcome
+    plan: _Code | None = Field(None, examples=["5g-smart-199"])
+    recording: RecordingTaken | None = None
+    disclosures: list[DisclosureMade] = Field([], max_length=MOST_DISCLOSURES)
+
+    def form_errors(self) -> list[FieldError]:
+        """What is wrong between the fields."""
+        if self.outcome is CallOutcome.DECLINED and self.plan is None:
+            return [FieldError("plan", "missing", "must be given: which plan was declined")]
+        return []
+
+    def late_errors(self, call: Call, now: Millis) -> list[FieldError]:
+        """What only the call and the store's clock can tell: an end in the future, or before the beginning; something
+        told outside the call.
+        """
+        began, ended, wrong = call.began.started_at, millis(self.ended_at), list[FieldError]()
+        if ended > now + SKEW_MS:
+            wrong.append(FieldError("ended_at", "call_time_invalid", "must not be in the future"))
+        if ended < began:
+            wrong.append(FieldError("ended_at", "call_time_invalid", "must not be before the call began"))
+        for n, each in enumerate(self.disclosures):
+            if not wrong and not began <= millis(each.at) <= ended:
+                wrong.append(FieldError(f"disclosures.{n}.at", "call_time_invalid", "must lie within the call"))
+        return wrong
+
+    def fingerprint(self) -> str:
+        """What makes two ends the same: every field."""
+        told = [[each.id, millis(each.at)] for each in self.disclosures]
+        recording = self.recorded()
+        return _hashed([millis(self.ended_at), self.outcome.value, self.plan, recording, told])
+
+    def recorded(self) -> Recording | None:
+        """The recording as kept."""
+        taken = self.recording
+        return None if taken is None else Recording(taken.ref, taken.sha256.lower(), taken.seconds)
+
+    def disclosed(self) -> tuple[Disclosed, ...]:
+        """What was told, as kept."""
+        return tuple(Disclosed(each.id, millis(each.at)) for each in self.disclosures)
+
+
+class CallStart(Struct, frozen=True):
+    """One request about a call that began: who asks, under which key, and what."""
+
+    api_key: str
+    idempotency_key: str
+    request: StartCall
+
+    @property
+    def msisdn(self) -> Msisdn:
+        """The number that was called, normalised."""
+        return Msisdn(self.request.to)
+
+
+class CallEnd(Struct, frozen=True):
+    """One request about a call that ended: who asks, which call, and how it ended. Raises Malformed.
+
+    since: since when that API key is there · anyone: it may end what others began
+    """
+
+    api_key: str
+    call: str
+    request: EndCall
+    since: Millis = 0
+    anyone: bool = False
+
+    def may_end(self, call: Call) -> bool:
+        """Whether it is a call of this very key, or any will do."""
+        return self.anyone or (call.began.placed_by == self.api_key and call.began.registered_at >= self.since)
+
+    def __post_init__(self) -> None:
+        """Look at what stands between its fields."""
+        if wrong := self.request.form_errors():
+            raise Malformed(wrong)
+
+
+def _hashed(parts: object) -> str:
+    return hashlib.sha256(compact(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]

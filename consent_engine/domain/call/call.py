@@ -1,0 +1,279 @@
+"""Call: one telephone call, with or without an order. What was known when it began, and everything since.
+
+As with an order, whatever changes is read from the events, and what is public is a chain of hashes: the doc first,
+then each event. The numbers are the person part.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import reduce
+from operator import or_
+from typing import Any, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from consent_engine.domain.call.violation import Violation
+from consent_engine.domain.canonical_json import Reader, Rows, compact
+from consent_engine.domain.effects import Millis, Pending, read_effects
+from consent_engine.domain.hashing import digest
+from consent_engine.domain.line.line import keyed
+from consent_engine.domain.msisdn import Msisdn, slot
+from consent_engine.domain.order.event import chain, salted
+from consent_engine.domain.order.retention import Evidence
+from consent_engine.errors import BrokenRecord
+
+ABANDONED_AFTER_MS = 4 * 3_600_000
+"""A call that nobody ends is abandoned so long after it was made known."""
+RECORDING = "rec"
+"""The field of a call's record that holds what its recording is reserved under."""
+MOST_REFUSALS = 20
+"""Refused orders that one call keeps."""
+
+
+class CallState(StrEnum):
+    """Where a call stands."""
+
+    UP = "up"
+    ENDED = "ended"
+    ABANDONED = "abandoned"
+    """Nobody said how it ended."""
+
+
+class CallOutcome(StrEnum):
+    """What came of a call, as the agent says it."""
+
+    AGREED = "agreed"
+    DECLINED = "declined"
+    """Not this plan: it is not offered again."""
+    REFUSED = "refused"
+    """No more calls."""
+    NO_ANSWER = "no_answer"
+    OTHER = "other"
+
+
+class Recording(Struct, frozen=True, array_like=True):
+    """A recording of a whole call. sha256: 64 hex digits, '' where nobody gave it · seconds: how long; 0: not known."""
+
+    ref: str
+    sha256: str = ""
+    seconds: int = 0
+
+
+class Disclosed(Struct, frozen=True, array_like=True):
+    """Something the subscriber was told in the call, and when."""
+
+    id: str
+    at: Millis
+
+
+class Ended(Struct, frozen=True, array_like=True, tag="ended"):
+    """The call ended. op: what makes two ends the same · violations: what its end shows."""
+
+    at: Millis
+    op: str
+    by: str
+    ended_at: Millis
+    outcome: CallOutcome
+    plan: str
+    recording: Recording | None
+    disclosures: tuple[Disclosed, ...] = ()
+    violations: tuple[Violation, ...] = ()
+
+
+class Abandoned(Struct, frozen=True, array_like=True, tag="abandoned"):
+    """Nobody said how it ended."""
+
+    at: Millis
+    op: str
+
+
+class OrderRefused(Struct, frozen=True, array_like=True, tag="order_refused"):
+    """An order was refused at the door because of this call, or its number. op: the id that the order would have had ·
+    code: why.
+    """
+
+    at: Millis
+    op: str
+    by: str
+    code: str
+
+
+CallEvent = Ended | Abandoned | OrderRefused
+_KINDS: tuple[type[CallEvent], ...] = (Ended, Abandoned, OrderRefused)
+_EVENT: Reader[CallEvent] = Reader(cast("type[CallEvent]", reduce(or_, cast("tuple[Any, ...]", _KINDS))))
+
+
+class Began(Struct, frozen=True, array_like=True):
+    """What was known of a call when it was made known; written once, public: it names no person.
+
+    registered_at: by the store's clock · placed_by: name of the API key · request: what makes two requests the same ·
+    person: the hash of the person part · official: 1 where it came from the carrier's own number · permit: the token,
+    where it is one of this installation · violations: what its beginning shows · ordered: 1 where the body of an order
+    told of it, which names no end
+    """
+
+    id: str
+    registered_at: Millis
+    placed_by: str
+    agent: str
+    request: str
+    person: str
+    carrier: str
+    official: int
+    script: str
+    permit: str
+    started_at: Millis
+    violations: tuple[Violation, ...]
+    ordered: int = 0
+
+
+_BEGAN = Rows(Began, least=12)
+
+
+class CallPerson(Struct, frozen=True):
+    """The person part: who was called, and from which number: that may be somebody's own."""
+
+    msisdn: str
+    caller: str
+
+    def kept(self, salt: str) -> str:
+        """As kept."""
+        return salted({"msisdn": self.msisdn, "caller": self.caller}, salt)
+
+
+_PERSON = Reader(CallPerson)
+_ERASED = CallPerson("", "")
+
+
+class Call(Struct, frozen=True):
+    """A call as it stands at one version."""
+
+    began: Began
+    person: CallPerson
+    line: str
+    version: int
+    head: str
+    events: tuple[CallEvent, ...]
+    effects: Mapping[str, Pending]
+    publics: tuple[str, ...]
+    """the links of the chain as kept: the doc, then each event"""
+    recording_key: str = ""
+    """what its recording is reserved under"""
+
+    @property
+    def id(self) -> str:
+        """The call's id: the slot of its number (4 hex digits), then a hash."""
+        return self.began.id
+
+    @property
+    def carrier(self) -> str:
+        """Who called."""
+        return self.began.carrier
+
+    @property
+    def end(self) -> Ended | None:
+        """How it ended; None while it is up, or abandoned."""
+        return next((each for each in self.events if isinstance(each, Ended)), None)
+
+    @property
+    def state(self) -> CallState:
+        """Where it stands, as its events say."""
+        over = (each for each in self.events if isinstance(each, Ended | Abandoned))
+        match next(over, None):
+            case Ended():
+                return CallState.ENDED
+            case Abandoned():
+                return CallState.ABANDONED
+        return CallState.UP
+
+    @property
+    def over_at(self) -> Millis:
+        """When the store was told that it is over; 0 while it is up."""
+        return next((each.at for each in self.events if isinstance(each, Ended | Abandoned)), 0)
+
+    @property
+    def recording(self) -> Recording | None:
+        """Its recording, once it has ended with one."""
+        return self.end.recording if self.end else None
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """All that was wrong with it, in the order of the list."""
+        known = {*self.began.violations, *(self.end.violations if self.end else ())}
+        return tuple(each for each in Violation if each in known)
+
+    @property
+    def evidence(self) -> Evidence:
+        """What it is evidence of: what was agreed on, or only that somebody was called."""
+        return Evidence.SERVICE if self.end and self.end.outcome is CallOutcome.AGREED else Evidence.NO_SERVICE
+
+    def holds(self, at: Millis) -> bool:
+        """Whether an instant lies within the call, as far as its end is known."""
+        if at < self.began.started_at:
+            return False
+        return self.end is None or bool(self.began.ordered) or at <= self.end.ended_at
+
+    def knows(self, op: str) -> bool:
+        """Whether this change was made already."""
+        return any(each.op == op for each in self.events)
+
+    def with_events(self, *events: CallEvent) -> tuple["Call", dict[str, str]]:
+        """The call after these events, and the fields they are kept in."""
+        publics = [compact(event) for event in events]
+        fields = {f"e{n}": public for n, public in enumerate(publics, len(self.publics))}
+        after = replace(
+            self, events=(*self.events, *events), publics=(*self.publics, *publics), head=chain(self.head, publics)
+        )
+        return after, fields
+
+    @classmethod
+    def read(cls, fields: Mapping[str, str]) -> "Call":
+        """A call from the fields of its record. Raises BrokenRecord."""
+        try:
+            publics = [fields["doc"]]
+            while (public := fields.get(f"e{len(publics)}")) is not None:
+                publics.append(public)
+            began, who = _BEGAN.read(publics[0]), fields.get("who")
+            call = cls(
+                began=began,
+                person=_PERSON(who) if who is not None else _ERASED,
+                line=fields["line"],
+                version=int(fields["v"]),
+                head=fields["head"],
+                events=tuple(_EVENT(each) for each in publics[1:]),
+                effects=read_effects(fields),
+                publics=tuple(publics),
+                recording_key=fields.get(RECORDING, ""),
+            )
+            state = CallState(fields["state"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise BrokenRecord(f"a call's record cannot be read: {type(error).__name__}") from error
+        others = who is not None and digest(who) != began.person
+        if others or state is not call.state or chain("", publics) != call.head:
+            raise BrokenRecord("a call whose history does not give its record: somebody changed it")
+        return call
+
+
+def begun(began: Began, person: CallPerson, line: str, salt: str) -> tuple[Call, dict[str, str]]:
+    """A new call, and the fields that are written once."""
+    who = person.kept(salt)
+    began = replace(began, person=digest(who))
+    public = _BEGAN.write(began)
+    call = Call(began, person, line, 0, chain("", [public]), (), {}, (public,))
+    return call, {"doc": public, "who": who, "line": line}
+
+
+def call_id(secret: str, msisdn: Msisdn, api_key: str, idempotency_key: str) -> str:
+    """The id of a call that is told of by itself: one request is one call."""
+    return f"{slot(msisdn):04x}{keyed(secret, 'call', api_key, idempotency_key)}"
+
+
+def recording_key(secret: str, ref: str) -> str:
+    """What a recording is reserved under."""
+    return keyed(secret, "recording", ref)
+
+
+def recorded_call_id(secret: str, msisdn: Msisdn, ref: str) -> str:
+    """The id of a call that an order's body tells of: one recording of one number is one call."""
+    return f"{slot(msisdn):04x}{recording_key(secret, ref)}"

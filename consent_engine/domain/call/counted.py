@@ -1,0 +1,72 @@
+"""What is counted of calls, by the day they began on: moved by the commit that makes it so, and never counted again."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+
+from msgspec import Struct
+
+from consent_engine.domain.call.call import Call, CallState
+from consent_engine.domain.call.violation import Violation
+
+_MARK = "!"
+"""What a violation's count begins with."""
+
+
+class Count(StrEnum):
+    """What is counted."""
+
+    CALLS = "calls"
+    ENDED = "ended"
+    ABANDONED = "abandoned"
+    RECORDED = "recorded"
+    UNRECORDED = "unrecorded"
+    """Ended without a recording, though somebody answered."""
+    WRONG = "wrong"
+    """At least one thing was wrong with it."""
+
+
+def counted_of(call: Call, before: Call | None) -> list[str]:
+    """The fields that are counted up by one when a call goes from what it was to what it is."""
+    told = _of(call) - (_of(before) if before else Counter())
+    return [f"{what}|{call.carrier}|{call.began.agent}" for what in told]
+
+
+def _of(call: Call) -> Counter[str]:
+    """All that is counted of a call as it stands."""
+    return Counter(dict.fromkeys(_told(call), 1))
+
+
+def _told(call: Call) -> Iterator[str]:
+    yield Count.CALLS
+    if call.state is not CallState.UP:
+        yield Count.ENDED if call.state is CallState.ENDED else Count.ABANDONED
+    if call.recording:
+        yield Count.RECORDED
+    if call.violations:
+        yield Count.WRONG
+    if Violation.NO_RECORDING in call.violations:
+        yield Count.UNRECORDED
+    yield from (f"{_MARK}{violation}" for violation in call.violations)
+
+
+class Row(Struct, frozen=True):
+    """What was counted of the calls of one carrier by one agent."""
+
+    carrier: str
+    agent: str
+    counts: Mapping[Count, int]
+    violations: Mapping[Violation, int]
+
+
+def read_counts(kept: Mapping[str, int]) -> list[Row]:
+    """The rows of a day's counts. What a later program counts is left out."""
+    counts: dict[tuple[str, str], tuple[dict[Count, int], dict[Violation, int]]] = {}
+    for name, count in kept.items():
+        what, carrier, agent = name.split("|", 2)
+        of = counts.setdefault((carrier, agent), ({}, {}))
+        if what in Count:
+            of[0][Count(what)] = count
+        elif what.startswith(_MARK) and what[1:] in Violation:
+            of[1][Violation(what[1:])] = count
+    return [Row(carrier, agent, *of) for (carrier, agent), of in sorted(counts.items())]

@@ -1,0 +1,146 @@
+"""Violations: what was wrong with a call. A closed list, each decided by one function of what is known of the call.
+
+A permit that fits answers for what it was asked about: the registration as marketing-free, the hour, how often. It
+never answers for a refusal: who refuses after it was given is not called any more.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from types import MappingProxyType
+
+from msgspec import Struct
+
+from consent_engine.domain.call.permit import Word
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.restriction import Kind, Restriction
+
+
+class Violation(StrEnum):
+    """What was wrong with a call. No order comes of a call that has one."""
+
+    NO_PERMIT = "no_permit"
+    EXPIRED_PERMIT = "expired_permit"
+    WRONG_PERMIT = "wrong_permit"
+    """Made for another number, carrier or plan, given after the call began, or by nobody here."""
+    UNOFFICIAL_NUMBER = "unofficial_number"
+    REFUSED_NUMBER = "refused_number"
+    SUSPECTED = "suspected"
+    MARKETING_FREE = "marketing_free"
+    COOL_OFF = "cool_off"
+    QUIET_HOURS = "quiet_hours"
+    TOO_OFTEN = "too_often"
+    NUMBER_CHANGED = "number_changed"
+    NO_RECORDING = "no_recording"
+
+
+class Known(Struct, frozen=True):
+    """What is known of a call when it is judged.
+
+    at: when it began · carrier, plan: who called, about what ('' while nobody has said) · official: whether from the
+    carrier's one number · required: a call needs a permit · permit: what became of checking it; None: none was named ·
+    permit_since: when that was given · standing: what stands on the line · quiet: whether nobody is called at that
+    hour · before: calls to that number earlier that day · most: how many there may be · holder_since: since when the
+    number is its holder's; 0: not known · recorded: whether it was recorded, or nobody answered
+    """
+
+    at: Millis
+    carrier: str
+    official: bool
+    plan: str = ""
+    required: bool = False
+    permit: Word | None = None
+    permit_since: Millis = 0
+    standing: Sequence[Restriction] = ()
+    quiet: bool = False
+    before: int = 0
+    most: int = 0
+    holder_since: Millis = 0
+    recorded: bool = True
+
+    @property
+    def is_permitted(self) -> bool:
+        """Whether a permit that fits answers for the call."""
+        return self.permit is Word.VALID
+
+    def stood(self, kind: Kind) -> bool:
+        """Whether a restriction of this kind stood against the call when it began."""
+        return any(
+            each.kind is kind and each.since <= self.at and each.bars(self.carrier, self.plan or None)
+            for each in self.standing
+        )
+
+
+def _no_permit(known: Known) -> bool:
+    return known.required and known.permit is None
+
+
+def _expired_permit(known: Known) -> bool:
+    return known.permit is Word.EXPIRED
+
+
+def _wrong_permit(known: Known) -> bool:
+    return known.permit not in {None, Word.VALID, Word.EXPIRED}
+
+
+def _unofficial_number(known: Known) -> bool:
+    return not known.official
+
+
+def _refused_number(known: Known) -> bool:
+    return known.stood(Kind.REFUSED)
+
+
+def _suspected(known: Known) -> bool:
+    return known.stood(Kind.SUSPECTED)
+
+
+def _marketing_free(known: Known) -> bool:
+    return not known.is_permitted and known.stood(Kind.MARKETING_FREE)
+
+
+def _cool_off(known: Known) -> bool:
+    return not known.is_permitted and known.stood(Kind.COOL_OFF)
+
+
+def _quiet_hours(known: Known) -> bool:
+    return not known.is_permitted and known.quiet
+
+
+def _too_often(known: Known) -> bool:
+    return not known.is_permitted and 0 < known.most <= known.before
+
+
+def _number_changed(known: Known) -> bool:
+    """The number went to another holder between the permit and the call."""
+    return known.permit is not None and known.permit_since < known.holder_since <= known.at
+
+
+def _no_recording(known: Known) -> bool:
+    return not known.recorded
+
+
+DECIDED: Mapping[Violation, Callable[[Known], bool]] = MappingProxyType(
+    {
+        Violation.NO_PERMIT: _no_permit,
+        Violation.EXPIRED_PERMIT: _expired_permit,
+        Violation.WRONG_PERMIT: _wrong_permit,
+        Violation.UNOFFICIAL_NUMBER: _unofficial_number,
+        Violation.REFUSED_NUMBER: _refused_number,
+        Violation.SUSPECTED: _suspected,
+        Violation.MARKETING_FREE: _marketing_free,
+        Violation.COOL_OFF: _cool_off,
+        Violation.QUIET_HOURS: _quiet_hours,
+        Violation.TOO_OFTEN: _too_often,
+        Violation.NUMBER_CHANGED: _number_changed,
+        Violation.NO_RECORDING: _no_recording,
+    }
+)
+"""Each violation, and the one function that decides it."""
+
+if undecided := set(Violation) ^ DECIDED.keys():
+    raise TypeError(f"violations that nothing decides: {', '.join(sorted(undecided))}")
+
+
+def found(known: Known) -> tuple[Violation, ...]:
+    """All that is wrong with a call, in the order of the list."""
+    return tuple(violation for violation in Violation if DECIDED[violation](known))

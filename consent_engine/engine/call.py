@@ -1,0 +1,192 @@
+"""Calls: made known when they begin, and when they end; abandoned when nobody says how.
+
+A call is a record of its own in its number's cell, with or without an order. Its commit names the line's version that
+it was judged on: a refusal that came in between makes it judge again.
+"""
+
+import logging
+from collections.abc import Callable
+from secrets import token_hex
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from consent_engine.domain.admission.admit import Terms
+from consent_engine.domain.admission.admit_call import begin, cooled, end
+from consent_engine.domain.admission.call_request import CallEnd, CallStart
+from consent_engine.domain.call.call import (
+    RECORDING,
+    Abandoned,
+    Call,
+    CallOutcome,
+    CallState,
+    Ended,
+    call_id,
+    recording_key,
+)
+from consent_engine.domain.decide.calls import abandoning, leaving
+from consent_engine.domain.decide.decision import Drop, Put
+from consent_engine.domain.effects import WAKE_ABANDONED, WAKE_LINE, WAKE_UNLAWFUL, Lane, Millis
+from consent_engine.domain.inbox import UnreadRefusal, kept_message
+from consent_engine.domain.line.line import CALLS_KNOWN_MS, STRANGER_MS, Called, Line, line_id, request_key
+from consent_engine.domain.line.restriction import Kind, name_of
+from consent_engine.engine.order_and_call import falling, waiting_for
+from consent_engine.engine.record import MOST_RACES
+from consent_engine.engine.reserving import free_recording, reserve_call
+from consent_engine.engine.round_trips import Release, Reserve, Step, calls_of_request, load, post, prove, save
+from consent_engine.errors import (
+    BrokenRecord,
+    CallNotFound,
+    IdempotencyConflict,
+    Malformed,
+    StoreUnavailable,
+)
+from consent_engine.ports import CallChange, Commit, Leased, LineChange, Look, Owner, Posted, Word
+
+log = logging.getLogger(__name__)
+
+
+class CallTaken(Struct, frozen=True):
+    """The call, and whether this request changed anything of it."""
+
+    call: Call
+    is_new: bool
+
+
+def calling(start: CallStart, terms: Terms, secret: str) -> Step[CallTaken]:
+    """Take a call that began, whatever was wrong with it.
+
+    Raises Malformed for an instant that cannot be, IdempotencyConflict, StoreUnavailable.
+    """
+    ours, line_key = call_id(secret, start.msisdn, start.api_key, start.idempotency_key), line_id(secret, start.msisdn)
+    ask = Reserve(request_key(ours), start.request.fingerprint(), ours, token_hex(8))
+    now = yield from reserve_call(ask)
+    if (wrong := start.request.late_errors(now)) and not (yield from load(calls=[ours])).calls:
+        yield Release(ask.key, ask.claimant)
+        raise Malformed(wrong)
+    for _ in range(MOST_RACES):
+        loaded = yield from load(lines=[line_key], calls=[ours])
+        if again := (yield from _again(loaded.calls.get(ours), start, ask)):
+            return again
+        line, now = loaded.line(line_key), loaded.now
+        call, fields = begin(start, ours, line, terms, secret, now, token_hex(16))
+        change = CallChange(call, None, fields, (abandoning(now),))
+        saved = yield from save(Commit("call", (change, _named_on(line, call, now, start.msisdn))), prove=True)
+        if saved.word is Word.OK:
+            return CallTaken(replace(call, version=1), is_new=True)
+    raise StoreUnavailable("too many others write to this line: the same request again is safe")
+
+
+def _again(known: Call | None, start: CallStart, ask: Reserve) -> Step[CallTaken | None]:
+    """The same request once more: the same call, proven durable like the first time, or archived."""
+    if known is None:
+        archived = yield from calls_of_request(ask.key)
+        known = next((each for each in archived or () if each.id == ask.order), None)
+        if known is None:
+            return None
+        yield Release(ask.key, ask.claimant)  # the archive knows the key
+    elif not (yield from prove(known.id, Owner.CALL)):
+        return None  # it left meanwhile
+    if known.began.request != start.request.fingerprint():
+        raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
+    return CallTaken(known, is_new=False)
+
+
+def _named_on(line: Line, call: Call, now: Millis, msisdn: str) -> LineChange:
+    """The line, which names its calls of the last days; a new one goes when nothing stands on it."""
+    began = call.began
+    fields = {**dict.fromkeys(line.aged, ""), "msisdn": msisdn, "seen": str(max(line.seen, now))}
+    if began.started_at > now - CALLS_KNOWN_MS:
+        fields[f"c:{call.id}"] = Called(call.id, began.started_at, began.carrier).kept()
+    put = () if line.version else (Put(WAKE_LINE, now + STRANGER_MS),)
+    return LineChange(line.id, line.version, fields, put)
+
+
+def ending(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str], bool]) -> Step[CallTaken]:
+    """Take how a call ended. A refusal is in force before this returns, and a plan that was declined is not offered.
+
+    sells: whether a carrier has a plan of this code
+
+    Raises CallNotFound, Malformed, AlreadyEnded, CallAbandoned, RecordingReused, PlanUnknown, StoreUnavailable.
+    """
+    key = claimant = ""
+    recording = wanted.request.recorded()
+    for _ in range(MOST_RACES):
+        call, line, now = yield from _loaded(wanted)
+        if call.end is not None and call.end.op == wanted.request.fingerprint():
+            if not call.version or (yield from prove(call.id, Owner.CALL)):
+                return CallTaken(call, is_new=False)
+            continue
+        ended = end(call, wanted, line, secret, now, sells)
+        if recording is not None and not key:
+            key, claimant = recording_key(secret, recording.ref), token_hex(8)
+            yield from free_recording(Reserve(key, call.id, call.id, claimant))
+        if ended.outcome is CallOutcome.REFUSED:
+            yield from post(_refusal(call, ended, secret))
+            line = (yield from load(lines=[call.line])).line(call.line)
+        after, fields = call.with_events(ended)
+        fields |= {RECORDING: key} if key else {}
+        falls = (Put(WAKE_UNLAWFUL, now),) if after.violations else ()
+        change = CallChange(after, call, fields, (leaving(now), *falls), ((WAKE_ABANDONED, Drop.ANYWAY),))
+        records = (change, _line_after(after, ended, line, terms))
+        wakes = frozenset({Lane.TIMER}) if falls else frozenset()
+        saved = yield from save(Commit(ended.op, records, wakes=wakes), prove=True)
+        if saved.word in {Word.OK, Word.SAME}:
+            return CallTaken(replace(after, version=call.version + 1), is_new=True)
+    raise StoreUnavailable("too many others change this call: the same request again is safe")
+
+
+def _loaded(wanted: CallEnd) -> Step[tuple[Call, Line, Millis]]:
+    """A call with its line; one that is archived has version 0. Raises CallNotFound, also for another's."""
+    call = wanted.call
+    known = (yield from load(calls=[call])).calls.get(call)
+    if known is None:
+        archived = yield from calls_of_request(request_key(call))
+        known = next((each for each in archived or () if each.id == call), None)
+        if known is None:
+            raise CallNotFound("no such call")
+        known = replace(known, version=0, effects={})
+    if not wanted.may_end(known):
+        raise CallNotFound("no such call")
+    loaded = yield from load(lines=[known.line])
+    return known, loaded.line(known.line), loaded.now
+
+
+def _line_after(call: Call, ended: Ended, line: Line, terms: Terms) -> LineChange | Look:
+    """The line: a plan that was declined is not offered again, and nothing waits any more for a call that is as it must
+    be. It is named as it was seen in any case: an order that was placed in between waits for this very end.
+    """
+    cool = cooled(call, ended, line, terms.policy.cool_off)
+    fields = {f"r:{cool.name}": cool.kept()} if cool else {}
+    if not call.violations:
+        fields |= {f"r:{each.name}": "" for each in waiting_for(line, call.id)}
+    return LineChange(line.id, line.version, fields) if fields else Look(Owner.LINE, line.id, line.version)
+
+
+def _refusal(call: Call, ended: Ended, secret: str) -> Posted:
+    """What the subscriber said, for the line's inbox: the one way in which anybody refuses."""
+    body = UnreadRefusal(call.carrier, "voice", ended.by)
+    return Posted(
+        call.line, call.person.msisdn, recording_key(secret, f"refused in {call.id}"), kept_message(body),
+        (name_of(Kind.REFUSED, call.carrier),), "voice", call.id, once=True,
+    )  # fmt: skip
+
+
+def timed(leased: Leased) -> Step[str]:
+    """A timer of a call's own is due. Raises BrokenRecord for one without its call."""
+    return (yield from (falling(leased) if leased.effect == WAKE_UNLAWFUL else _abandoned(leased)))
+
+
+def _abandoned(leased: Leased) -> Step[str]:
+    """Nobody said how it ended."""
+    call = leased.call
+    if call is None:
+        raise BrokenRecord("a timer without its call")
+    if call.state is not CallState.UP:
+        return "performed"
+    after, fields = call.with_events(Abandoned(leased.at, f"{leased.effect}#{leased.token}"))
+    put = (leaving(leased.at), Put(WAKE_UNLAWFUL, leased.at))
+    change = CallChange(after, call, fields, put, ((leased.effect, Drop.ANYWAY),))
+    yield from save(Commit("", (change,), leased.held, wakes=frozenset({Lane.TIMER})))
+    log.info("call %s: abandoned", call.id)
+    return "performed"

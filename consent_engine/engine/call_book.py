@@ -1,0 +1,146 @@
+"""What people and desktops do with calls: make them known, end them, look at them, list and count them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from consent_engine.domain.admission.admit import Terms
+from consent_engine.domain.admission.call_request import CallEnd, CallStart
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.counted import Row, read_counts
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.msisdn import slot
+from consent_engine.domain.offer.policy import LATE_MARGIN
+from consent_engine.engine.call import CallTaken, calling, ending
+from consent_engine.engine.catalogue import Catalogue
+from consent_engine.engine.listing import read_cursor
+from consent_engine.errors import ArchiveUnavailable, CallNotFound, ConsentError, StoreUnavailable
+from consent_engine.ports import CallFilter, Store
+
+MOST_LOOKED_AT = 2_000
+"""How many live calls one page looks at: a filter that fits few gives a short page and a cursor that goes on."""
+CHUNK = 200
+
+Position = tuple[Millis, str]
+
+
+class CallPage(Struct, frozen=True):
+    """A page of calls; cursor: what to ask with for the next one, '' at the end."""
+
+    calls: tuple[Call, ...]
+    cursor: str
+
+
+class CallBook:
+    """The calls of one store. run: carries out steps, and wakes the lanes in which they made something due."""
+
+    def __init__(
+        self, store: Store, terms: Terms, catalogue: Catalogue, secret: str, run: Callable[[Sequence[Any]], list[Any]]
+    ) -> None:
+        self._store = store
+        self._terms = terms
+        self._catalogue = catalogue
+        self._secret = secret
+        self._run = run
+
+    def take(self, wanted: CallStart | CallEnd) -> CallTaken:
+        """Make known that a call began, or ended; raises what is wrong with that."""
+        [result] = self.take_many([wanted])
+        if isinstance(result, ConsentError):
+            raise result
+        return result
+
+    def take_many(self, wanted: Sequence[CallStart | CallEnd]) -> list[CallTaken | ConsentError]:
+        """Make many known in one go; a result or an error each. Success is proven durable before this returns."""
+        plans = self._catalogue.fresh()
+
+        def sells(carrier: str, code: str) -> bool:
+            listed = plans.get(code)
+            return listed is not None and listed.plan.carrier == carrier
+
+        parts: dict[int, list[int]] = {}
+        for n, each in enumerate(wanted):
+            record = f"{slot(each.msisdn):04x}" if isinstance(each, CallStart) else each.call
+            parts.setdefault(self._store.records.part(record), []).append(n)
+        results: dict[int, CallTaken | ConsentError] = {}
+        for numbers in parts.values():
+            steps = [
+                calling(each, self._terms, self._secret) if isinstance(each, CallStart)
+                else ending(each, self._terms, self._secret, sells)
+                for each in (wanted[n] for n in numbers)
+            ]  # fmt: skip
+            try:
+                results.update(zip(numbers, self._run(steps), strict=True))
+            except StoreUnavailable as error:  # what belongs elsewhere is taken all the same
+                results.update(dict.fromkeys(numbers, error))
+        return [results[n] for n in range(len(wanted))]
+
+    def show(self, call: str) -> Call:
+        """A call, wherever it is; raises CallNotFound, and ArchiveUnavailable when it may be archived."""
+        known = self._load([call]).get(call)
+        if known is None:
+            raise CallNotFound("no such call")
+        return known
+
+    def _load(self, ids: Sequence[str]) -> dict[str, Call]:
+        found = dict(self._store.records.look(calls=ids).calls)
+        missing = [each for each in ids if each not in found]
+        if missing and (archive := self._store.ours()):
+            found |= archive.calls.calls(missing)
+        return found
+
+    def counts(self, day: str) -> list[Row]:
+        """What was counted of the calls that began on a day (China's, YYYY-MM-DD), by carrier and agent."""
+        return read_counts(self._store.lists.dialled(day))
+
+    def page(self, wanted: CallFilter, cursor: str = "", limit: int = 50) -> CallPage:
+        """Up to `limit` calls, newest first; raises Malformed for a cursor that is none of ours."""
+        before = read_cursor(cursor)
+        if wanted.until is not None and (before is None or before[0] >= wanted.until):
+            before = (wanted.until, "")
+        live, position = self._live(wanted, before, limit)
+        archived = self._archived(wanted, before, limit)
+        if archived is None:  # nothing that is archived began as lately as these
+            since = self._store.records.look().now - LATE_MARGIN
+            rows = {row: call for row, call in live.items() if row[0] > since}
+            if not rows:
+                raise ArchiveUnavailable("the archive cannot be asked: the same request again is safe")
+            at, last = min(rows)
+            return CallPage(tuple(rows[row] for row in sorted(rows, reverse=True)), f"{at}-{last}")
+        found = sorted({*live, *archived}, reverse=True)
+        if position is not None:  # what lies behind was not looked at
+            found = [row for row in found if row >= position]
+        shown = found[:limit]
+        known = {row[1]: call for row, call in live.items()}
+        known |= self._load([call for _, call in shown if call not in known])
+        more = len(found) > limit or len(archived) == limit or position is not None
+        last_row = shown[-1] if len(found) >= limit else position or (shown[-1] if shown else None)
+        following = f"{last_row[0]}-{last_row[1]}" if more and last_row else ""
+        return CallPage(tuple(known[call] for _, call in shown if call in known), following)
+
+    def _live(
+        self, wanted: CallFilter, before: Position | None, limit: int
+    ) -> tuple[Mapping[Position, Call], Position | None]:
+        """Those that fit among the newest in the store, and how far was looked; None: to the end."""
+        found: dict[Position, Call] = {}
+        for _ in range(MOST_LOOKED_AT // CHUNK):
+            rows = self._store.lists.calls(before, CHUNK, wrong=wanted.violation is not None)
+            calls = self._store.records.look(calls=[call for call, _ in rows]).calls
+            for call, at in rows:
+                if call in calls and wanted.fits(calls[call]):
+                    found[at, call] = calls[call]
+            if len(rows) < CHUNK or (wanted.since is not None and rows[-1][1] < wanted.since):
+                return found, None
+            before = (rows[-1][1], rows[-1][0])
+            if len(found) > limit:
+                return found, before
+        return found, before
+
+    def _archived(self, wanted: CallFilter, before: Position | None, limit: int) -> list[Position] | None:
+        """Those that fit in the archive; None when it cannot be asked."""
+        try:
+            archive = self._store.ours()
+            return [(at, call) for call, at in archive.calls.listed(wanted, before, limit)] if archive else []
+        except ArchiveUnavailable:
+            return None

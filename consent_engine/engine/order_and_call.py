@@ -1,0 +1,81 @@
+"""What an order and its call do to each other: an order waits for the end of its call, falls with an unlawful one, and
+is kept with the call where the door refused it for that.
+"""
+
+import logging
+
+from consent_engine.domain.call.call import MOST_REFUSALS, Call, CallState, OrderRefused
+from consent_engine.domain.decide.decision import Drop
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.restriction import Kind, Restriction
+from consent_engine.domain.order.facts import CancelAsked
+from consent_engine.engine.record import MOST_RACES, recording
+from consent_engine.engine.round_trips import Step, load, save
+from consent_engine.errors import (
+    BrokenRecord,
+    CallMismatch,
+    CallNotPermitted,
+    CallTooOld,
+    CoolingOff,
+    DoNotCall,
+    OrderNotFound,
+    RecordingReused,
+    Refused,
+    UnofficialNumber,
+)
+from consent_engine.ports import CallChange, Commit, Leased, Word
+
+log = logging.getLogger(__name__)
+UNLAWFUL = "call_unlawful"
+BECAUSE_OF_THE_CALL: tuple[type[Refused], ...] = (
+    UnofficialNumber, DoNotCall, CoolingOff, CallNotPermitted, CallTooOld, CallMismatch, RecordingReused,
+)  # fmt: skip
+"""What the door refuses an order for because of its call, or of its number."""
+
+
+def waiting(order: str, call: Call, now: Millis) -> dict[str, str]:
+    """The restriction under which the activation of an order waits for the end of its call; none where it ended."""
+    if call.state is not CallState.UP:
+        return {}
+    restriction = Restriction(Kind.CALL, order, "", now, "call", call.id)
+    return {f"r:{restriction.name}": restriction.kept()}
+
+
+def waiting_for(line: Line, call: str) -> list[Restriction]:
+    """The restrictions under which orders wait for a call."""
+    return [each for each in line.restrictions if each.kind is Kind.CALL and each.ref == call]
+
+
+def keep_refused(call_id: str, order: str, by: str, code: str) -> Step[None]:
+    """Keep with a call that an order was refused because of it: once a request, and not without bound."""
+    for _ in range(MOST_RACES):
+        loaded = yield from load(calls=[call_id])
+        call = loaded.calls.get(call_id)
+        kept = [] if call is None else [each for each in call.events if isinstance(each, OrderRefused)]
+        if call is None or call.knows(order) or len(kept) >= MOST_REFUSALS:
+            return
+        after, fields = call.with_events(OrderRefused(loaded.now, order, by, code))
+        saved = yield from save(Commit(order, (CallChange(after, call, fields),)), prove=True)
+        if saved.word is not Word.STALE:
+            return
+
+
+def falling(leased: Leased) -> Step[str]:
+    """The open orders of a call that was abandoned, or was not as it must be, are cancelled.
+
+    Raises BrokenRecord for a timer without its call.
+    """
+    call = leased.call
+    if call is None:
+        raise BrokenRecord("a timer without its call")
+    line = (yield from load(lines=[call.line])).line(call.line)
+    fact = CancelAsked(f"unlawful:{call.id}", "engine", UNLAWFUL, door="call", ref=call.id)
+    for each in waiting_for(line, call.id):
+        try:
+            yield from recording(each.carrier, fact)
+        except OrderNotFound:
+            log.warning("call %s: an order of it is not here", call.id)
+    change = CallChange(call, call, {}, drop=((leased.effect, Drop.ANYWAY),))
+    yield from save(Commit("", (change,), leased.held))
+    return "performed"

@@ -1,0 +1,54 @@
+"""Reservations that stand for calls: an Idempotency-Key for one request, a recording for one call of one number."""
+
+from msgspec.structs import replace
+
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.line import request_key
+from consent_engine.engine.record import MOST_RACES
+from consent_engine.engine.round_trips import Reserve, Step, calls_of_request, load, recorded, reserve
+from consent_engine.errors import IdempotencyConflict, RecordingReused, StoreUnavailable
+
+REQUEST_MAY_LAST_MS = 60_000
+"""How long a reservation without its record counts: longer than any request can still be under way."""
+
+
+def reserve_call(ask: Reserve) -> Step[Millis]:
+    """Get the key of a request about a call; the instant. Raises IdempotencyConflict while it stands for another."""
+    for _ in range(MOST_RACES):
+        claim = yield from reserve(ask)
+        if claim.taken is None:
+            return claim.now
+        _, other, at = claim.taken
+        live = (yield from load(calls=[other])).calls
+        archived = () if live else (yield from calls_of_request(request_key(other))) or ()
+        ours = any(each.id == ask.order and each.began.request == ask.fingerprint for each in archived)
+        if not ours and (live or archived or claim.now - at < REQUEST_MAY_LAST_MS):
+            raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
+        ask = replace(ask, seen=claim.seen)
+    raise StoreUnavailable("too many others want this Idempotency-Key")
+
+
+def free_recording(ask: Reserve) -> Step[None]:
+    """Get a recording for a call. Raises RecordingReused where it is another's, in the store or in the archive.
+
+    While the archive cannot be asked, what the store knows decides: a recording of the last days is there.
+    """
+    for _ in range(MOST_RACES):
+        claim = yield from reserve(ask)
+        other = claim.taken[1] if claim.taken else ""
+        held = other and (yield from _is_of(other, ask.key))
+        archived = yield from recorded(ask.key)
+        if held or archived not in {"", ask.order}:
+            raise RecordingReused("this recording is of another call, or of another number")
+        if claim.taken is None:
+            return
+        if claim.now - claim.taken[2] < REQUEST_MAY_LAST_MS:
+            raise RecordingReused("this recording is named by another request just now")
+        ask = replace(ask, seen=claim.seen)
+    raise StoreUnavailable("too many others want this recording")
+
+
+def _is_of(call: str, key: str) -> Step[bool]:
+    """Whether a live call has the recording that is reserved under this key."""
+    known = (yield from load(calls=[call])).calls.get(call)
+    return known is not None and known.recording_key == key

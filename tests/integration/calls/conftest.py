@@ -1,0 +1,30 @@
+"""What the tests of calls share: a town in which calls are made known, and end."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakeredis import FakeRedis
+
+from consent_engine.adapters.sql.archive import SqlArchive
+from tests.integration.calls.desk import Desk
+from tests.integration.conftest import Door, running
+
+__all__ = ["Door", "running"]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A desk over fakeredis: the real scripts, fast; what is over moves to a file."""
+    archive = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3")
+    made = Desk(FakeRedis(decode_responses=True), archive)
+    yield made
+    made.runner.close()
+    archive.close()
+
+
+@pytest.fixture
+def called() -> dict[str, Any]:
+    """The body of a call that is as it should be, but for its instant."""
+    return {"from": "10085", "to": "+8613800138000", "carrier": "mobile", "agent": "A1024", "script": "5g-2025-07"}

@@ -1,0 +1,48 @@
+"""A desk: an engine with an archive, and the calls that its agents make."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from consent_engine.api.schemas.forms import read
+from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
+from consent_engine.domain.call.call import Call
+from consent_engine.engine.call import CallTaken
+from tests.archive.house import Town
+from tests.conftest import NUMBER
+
+SHA = "9f" * 32
+
+
+def instant(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+class Desk(Town):
+    """A town with calls."""
+
+    def started(self, to: str = NUMBER, key: str = "", ago: int = 0, **more: Any) -> CallTaken:
+        """Make a call known that began `ago` milliseconds before now."""
+        self.keys += 1
+        body = {
+            "from": "10085", "to": to, "carrier": "mobile", "agent": "A1024",
+            "started_at": instant(self.clock() - ago), **more,
+        }  # fmt: skip
+        return self.engine.calls.take(CallStart("desk", key or f"call-{self.keys}", read(StartCall, body)))
+
+    def start(self, to: str = NUMBER, **more: Any) -> Call:
+        return self.started(to, **more).call
+
+    def ending(self, call: Call, outcome: str = "other", *, recorded: bool = True, **more: Any) -> CallEnd:
+        self.keys += 1
+        recording = {"ref": f"rec-{call.id[-8:]}", "sha256": SHA, "seconds": 60} if recorded else None
+        body = {"ended_at": instant(self.clock()), "outcome": outcome, "recording": recording, **more}
+        return CallEnd("desk", call.id, read(EndCall, body))
+
+    def end(self, call: Call, outcome: str = "other", **more: Any) -> Call:
+        return self.engine.calls.take(self.ending(call, outcome, **more)).call
+
+    def found(self, call: Call) -> Call:
+        return self.engine.calls.show(call.id)
+
+    def says(self, call: Call) -> list[str]:
+        return [each.value for each in self.found(call).violations]

@@ -1,0 +1,135 @@
+"""Calls over HTTP, as the contract has them: the roles, the answers, the problems."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from consent_engine.domain.effects import Lane
+from consent_engine.engine.api_keys import Role
+from tests.integration.api_door import FULL_SECRET, NUMBER
+from tests.integration.calls.desk import SHA, instant
+
+PATH = "/v1/calls"
+
+
+def began(door, **more):
+    at = instant(door.engine.registry.now() - 60_000)
+    return {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "A1024", "started_at": at, **more}
+
+
+def start(door, body=None, key="call-1", role=Role.AGENT):
+    return door.call("POST", PATH, role, body or began(door), headers={"Idempotency-Key": key})
+
+
+def end(door, call, role=Role.AGENT, **more):
+    ended = {"ended_at": instant(door.engine.registry.now()), "outcome": "other",
+             "recording": {"ref": "rec-1", "sha256": SHA, "seconds": 60}, **more}  # fmt: skip
+    return door.call("POST", f"{PATH}/{call}/end", role, ended)
+
+
+def test_a_call_is_201_then_200_and_another_under_its_key_409(door):
+    body = began(door)
+    first, again = start(door, body), start(door, body)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.headers["Location"] == f"/v1/calls/{first.json()['id']}"
+    assert first.json() == again.json()
+    assert (first.json()["state"], first.json()["violations"]) == ("up", [])
+    other = start(door, began(door, agent="B2"))
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    assert door.call("POST", PATH, Role.AGENT, body).json()["code"] == "idempotency_key_missing"
+
+
+def test_what_was_wrong_is_said_and_it_is_taken_all_the_same(door):
+    door.call("POST", "/v1/refusals", Role.OPS, {"msisdn": NUMBER, "carrier": "mobile", "channel": "voice"})
+    body = began(door, **{"from": "10086"}, started_at=instant(door.engine.registry.now()))
+    said = start(door, body)
+    assert said.status_code == 201
+    assert said.json()["violations"] == ["unofficial_number", "refused_number"]
+
+
+def test_an_end_twice_is_200_and_another_409_and_a_used_recording_too(door):
+    call = start(door).json()["id"]
+    at = instant(door.engine.registry.now())
+    first, again = end(door, call, ended_at=at), end(door, call, ended_at=at)
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.json() == again.json()
+    assert end(door, call, ended_at=at, outcome="no_answer").json()["code"] == "already_ended"
+    second = start(door, key="call-2").json()["id"]
+    reused = end(door, second)
+    assert (reused.status_code, reused.json()["code"]) == (409, "recording_reused")
+
+
+def test_a_refusal_in_a_call_is_in_force_when_its_end_is_answered(door):
+    call = start(door).json()["id"]
+    assert end(door, call, outcome="refused").status_code == 200
+    said = door.call("POST", "/v1/callable", Role.AGENT, {"msisdn": NUMBER, "carrier": "mobile"}).json()
+    assert (said["callable"], said["reason"]) == (False, "refused")
+
+
+def test_a_call_is_seen_by_those_who_may_and_its_number_by_fewer(door):
+    call = start(door).json()["id"]
+    shown = {role: door.call("GET", f"{PATH}/{call}", role) for role in (*Role, "other")}
+    assert {role: said.status_code for role, said in shown.items()} == {
+        "agent": 200, "reviewer": 200, "ops": 200, "auditor": 200, "admin": 200, "other": 404,
+    }  # fmt: skip
+    full = {role for role, said in shown.items() if said.json().get("to") == NUMBER}
+    assert full == {"agent", "auditor", "admin"}
+    assert end(door, call, role="other").json()["code"] == "call_not_found"
+    assert door.call("GET", f"{PATH}/none", Role.OPS).json()["code"] == "call_not_found"
+
+
+def test_calls_are_listed_to_those_who_look_after_them(door):
+    call = start(door).json()["id"]
+    wrong = start(door, began(door, **{"from": "10086"}), key="call-2").json()["id"]
+    listed = {role: door.call("GET", PATH, role).status_code for role in Role}
+    assert listed == {"agent": 403, "reviewer": 200, "ops": 200, "auditor": 200, "admin": 200}
+
+    def ids(query):
+        return [each["id"] for each in door.call("GET", f"{PATH}?{query}", Role.OPS).json()["calls"]]
+
+    assert {*ids("agent=A1024")} == {call, wrong}
+    assert ids("violation=true") == ids("violation=unofficial_number") == [wrong]
+    assert ids("day=2020-01-01") == ids("carrier=telecom") == []
+    for query in ("day=2020-13-01", "violation=none", "carrier=x", "cursor=x", "agent="):
+        assert door.call("GET", f"{PATH}?{query}", Role.OPS).status_code == 422
+
+
+@pytest.mark.parametrize(("change", "code", "field"), [
+    ({"started_at": "2999-01-01T00:00:00Z"}, "call_time_invalid", "started_at"),
+    ({"to": "1"}, "invalid_msisdn", "to"),
+    ({"from": "abc"}, "malformed", "from"),
+    ({"script": "call 13800138000"}, "contains_number", "script"),
+])  # fmt: skip
+def test_a_wrong_field_is_named_and_not_repeated(door, change, code, field):
+    said = start(door, began(door, **change)).json()
+    assert said["code"] == code
+    assert [each["field"] for each in said["errors"]] == [field]
+
+
+def test_calls_and_what_was_wrong_with_them_are_listed_at_a_terminal(door):
+    told = {"CONSENT_DATA_DIR": str(door.settings.data_dir), "CONSENT_SECRET": FULL_SECRET, "PATH": os.environ["PATH"]}
+
+    def consent(*arguments):
+        command = [sys.executable, "-m", "consent_engine", *arguments]
+        return subprocess.run(command, env=told, capture_output=True, text=True, timeout=60, check=False)
+
+    call = start(door).json()["id"]
+    wrong = start(door, began(door, **{"from": "13912345678"}), key="call-2").json()["id"]
+    listed = {each["call"]: each for each in json.loads(consent("calls", "--json").stdout)}
+    assert {*listed} == {call, wrong}
+    assert listed[call]["number"] == "+86138****8000"
+    [row] = json.loads(consent("violations", "unofficial_number", "--agent", "A1024", "--json").stdout)
+    assert (row["call"], row["violations"]) == (wrong, "unofficial_number")
+    assert json.loads(consent("violations", "no_permit", "--day", "2025-08-01", "--json").stdout) == []
+    for asked in (["calls", "--day", "soon"], ["violations", "nothing"], ["calls", "--carrier", "x"]):
+        said = consent(*asked)
+        assert (said.returncode, said.stderr.count("\n")) == (2, 1)
+
+
+def test_the_timers_of_calls_are_work_for_the_timer_lane(door):
+    start(door)
+    door.work(Lane.TIMER)
+    assert door.engine.lanes.depths()[Lane.TIMER].waiting >= 1

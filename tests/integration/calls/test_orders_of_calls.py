@@ -1,0 +1,206 @@
+"""An order names its call: it is of that call, waits for its end, and falls with one that was not as it must be."""
+
+import pytest
+
+from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.effects import Lane
+from consent_engine.errors import (
+    CallMismatch,
+    CallNotPermitted,
+    CallTooOld,
+    DoNotCall,
+    Malformed,
+    UnofficialNumber,
+)
+from tests.conftest import NUMBER, OTHER
+from tests.integration.calls.desk import instant
+
+PLAN = "5g-smart-199"
+
+
+def wanted(desk, call, *, to=NUMBER, plan=PLAN, agreed=None, key=""):
+    desk.keys += 1
+    body = {
+        "msisdn": to, "plan": plan, "agent": "A1024", "call_id": call if isinstance(call, str) else call.id,
+        "agreed_at": instant(desk.clock() if agreed is None else agreed),
+    }  # fmt: skip
+    return Placing("desk", key or f"order-{desk.keys}", PlaceOrder.read(body))
+
+
+def ordered(desk, call, **more):
+    return desk.engine.place(wanted(desk, call, **more)).order
+
+
+def confirmed(desk, order):
+    desk.run(Lane.SMS)
+    assert desk.say("是")
+    desk.run(Lane.INBOUND)
+    assert desk.state(order) == "confirmed"
+
+
+def test_the_activation_waits_until_the_call_has_ended_with_its_recording(desk):
+    call = desk.start()
+    order = ordered(desk, call)
+    confirmed(desk, order)
+    desk.clock.forward(seconds=90)
+    desk.run()
+    assert (desk.state(order), desk.bss.asked) == ("confirmed", [])
+    desk.end(call, "agreed", plan=PLAN)
+    desk.clock.forward(seconds=61)
+    desk.run()
+    assert desk.state(order) == "notified"
+    line = desk.engine.line(NUMBER)
+    assert line.restrictions == ()
+    assert desk.engine.show(order.id).doc.call_id == call.id
+
+
+def test_an_activation_is_not_even_put_while_its_call_is_up(desk):
+    order = ordered(desk, desk.start())
+    confirmed(desk, order)
+    assert [*desk.engine.show(order.id).effects] == ["wake.activate"]
+
+
+def test_what_waits_for_its_call_is_not_leased_either(desk):
+    """The gate stands in both scripts: an effect that was put before the restriction is not handed out."""
+    call = desk.start()
+    order = ordered(desk, call)
+    desk.run(Lane.SMS)
+    key = desk.cell.line(order.line)
+    name = f"r:call:{order.id}"
+    kept = desk.client.hget(key, name)
+    desk.client.hdel(key, name)
+    assert desk.say("是")
+    desk.run(Lane.INBOUND)
+    desk.client.hset(key, name, kept)
+    desk.run(Lane.ACTIVATION)
+    assert (desk.state(order), desk.bss.asked) == ("confirmed", [])
+
+
+def test_an_order_of_a_call_that_ended_well_waits_for_nothing(desk):
+    call = desk.start()
+    at = desk.clock()
+    desk.clock.forward(seconds=30)
+    desk.end(call, "agreed", plan=PLAN)
+    order = ordered(desk, call, agreed=at + 1_000)
+    confirmed(desk, order)
+    desk.run()
+    assert desk.state(order) == "notified"
+
+
+@pytest.mark.parametrize("how", ["without a recording", "abandoned"])
+def test_the_open_orders_of_an_unlawful_call_are_cancelled(desk, how):
+    call = desk.start()
+    order, other = ordered(desk, call), ordered(desk, desk.start(OTHER), to=OTHER)
+    confirmed(desk, order)
+    if how == "abandoned":
+        desk.clock.forward(hours=4)
+    else:
+        desk.end(call, "agreed", plan=PLAN, recorded=False)
+    desk.clock.forward(seconds=2)
+    desk.run(Lane.TIMER)
+    desk.run()
+    cancelled = desk.engine.show(order.id).events[-1].detail
+    assert (desk.state(order), cancelled.reason) == ("cancelled", "call_unlawful")
+    assert desk.bss.asked == []
+    assert desk.engine.line(NUMBER).restrictions == ()
+    assert how == "abandoned" or desk.state(other) == "awaiting_reply"
+
+
+def test_no_order_comes_of_a_call_with_a_violation_and_the_call_keeps_that_one_was_asked_for(desk):
+    call = desk.start()
+    desk.end(call, recorded=False)
+    asked = wanted(desk, call)
+    for _ in range(2):
+        with pytest.raises(CallNotPermitted) as refused:
+            desk.engine.place(asked)
+    assert refused.value.facts == {"violations": "no_recording"}
+    [kept] = [each for each in desk.found(call).events if hasattr(each, "code")]
+    assert (kept.code, kept.by) == ("call_not_permitted", "desk")
+
+
+def test_refused_orders_are_kept_with_a_call_within_a_bound(desk):
+    call = desk.start()
+    desk.end(call, recorded=False)
+    for _ in range(25):
+        with pytest.raises(CallNotPermitted):
+            ordered(desk, call)
+    assert len(desk.found(call).events) == 21
+
+
+def test_an_order_from_another_number_than_the_carriers_own_is_refused_as_before(desk):
+    call = desk.start(**{"from": "10086"})
+    with pytest.raises(UnofficialNumber):
+        ordered(desk, call)
+
+
+def test_a_refusal_in_between_is_named_before_the_call(desk):
+    call = desk.start()
+    desk.end(call, "refused")
+    with pytest.raises(DoNotCall):
+        ordered(desk, call)
+    assert [each.code for each in desk.found(call).events if hasattr(each, "code")] == ["do_not_call"]
+
+
+def test_an_order_of_a_call_that_was_too_long_ago_or_of_another_call_is_refused(desk):
+    call, at = desk.start(), desk.clock()
+    desk.clock.forward(hours=2, milliseconds=1)
+    with pytest.raises(CallTooOld):
+        ordered(desk, call, agreed=at)
+    assert desk.engine.place(wanted(desk, call, agreed=at + 1_000)).created
+    for more in ({"to": OTHER}, {"plan": "fibre-duo-129"}, {"plan": "data-pack-10gb", "agreed": at - 1}):
+        with pytest.raises((CallMismatch, CallTooOld)):
+            ordered(desk, call, **more)
+    with pytest.raises(CallMismatch):
+        ordered(desk, "0" * 28)
+    desk.end(call, "agreed")
+    with pytest.raises(CallMismatch):
+        ordered(desk, call, plan="data-pack-10gb", agreed=desk.clock() + 1_000)
+
+
+@pytest.mark.parametrize("change", [
+    {"agreed_at": None}, {"call_id": None}, {"call_id": "x"},
+    {"call": {"caller_number": "10085", "recording_id": "r", "started_at": "2025-11-24T15:00:00Z",
+              "agreed_at": "2025-11-24T15:01:00Z"}},
+])  # fmt: skip
+def test_an_order_names_one_call_in_one_form(desk, change):
+    body = {"msisdn": NUMBER, "plan": PLAN, "agent": "A1", "call_id": "0" * 28, "agreed_at": "2025-11-24T15:01:00Z"}
+    body = {name: value for name, value in {**body, **change}.items() if value is not None}
+    with pytest.raises(Malformed):
+        PlaceOrder.read(body)
+
+
+def test_a_call_that_ends_while_an_order_of_it_is_placed_is_looked_at_again(desk):
+    """The order waits for the very end of the call, or is placed after it: never between the two."""
+    call = desk.start()
+    records = desk.engine.store.records
+    asked = records.commit
+
+    def ended_meanwhile(commits, *, prove=False):
+        records.commit = asked
+        desk.end(call, "agreed", plan=PLAN)
+        return asked(commits, prove=prove)
+
+    records.commit = ended_meanwhile
+    order = ordered(desk, call)
+    assert desk.engine.line(NUMBER).restrictions == ()
+    confirmed(desk, order)
+    desk.run()
+    assert desk.state(order) == "notified"
+
+
+def test_an_order_that_is_placed_while_its_call_ends_does_not_wait_for_ever(desk):
+    call, placed = desk.start(), []
+    records = desk.engine.store.records
+    asked = records.commit
+
+    def placed_meanwhile(commits, *, prove=False):
+        records.commit = asked
+        placed.append(ordered(desk, call))
+        return asked(commits, prove=prove)
+
+    records.commit = placed_meanwhile
+    desk.end(call, "agreed", plan=PLAN)
+    assert desk.engine.line(NUMBER).restrictions == ()
+    confirmed(desk, placed[0])
+    desk.run()
+    assert desk.state(placed[0]) == "notified"

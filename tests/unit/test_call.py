@@ -1,0 +1,91 @@
+"""A call as it is kept: what was written is written again, and what somebody changed is not believed."""
+
+import pytest
+
+from consent_engine.domain.call.call import (
+    Abandoned,
+    Began,
+    Call,
+    CallOutcome,
+    CallPerson,
+    Disclosed,
+    Ended,
+    OrderRefused,
+    Recording,
+    begun,
+)
+from consent_engine.domain.call.counted import counted_of, read_counts
+from consent_engine.domain.call.violation import Violation
+from consent_engine.domain.seal import Seal
+from consent_engine.errors import BrokenRecord
+
+CALL, LINE = "0ce7" + "a" * 24, "0ce7" + "b" * 24
+BEGAN = Began(CALL, 2_000, "desk", "A1024", "f" * 32, "", "mobile", 1, "s-1", "", 1_000, (Violation.QUIET_HOURS,))
+PERSON = CallPerson("+8613800138000", "10085")
+ENDED = Ended(
+    9_000, "e" * 32, "desk", 8_000, CallOutcome.AGREED, "p", Recording("rec-1", "9f" * 32, 7),
+    (Disclosed("price", 3_000),),
+)  # fmt: skip
+
+KEPT = {
+    "doc": '["0ce7aaaaaaaaaaaaaaaaaaaaaaaa",2000,"desk","A1024","ffffffffffffffffffffffffffffffff",'
+    '"0aWUjggjuC6ZIhhmhFfIfYE5IqyMdK4zNiQsPJfmtAI","mobile",1,"s-1","",1000,["quiet_hours"]]',
+    "e1": '["ended",9000,"eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee","desk",8000,"agreed","p",["rec-1","' + "9f" * 32 + '",7],'
+    '[["price",3000]],[]]',
+    "e2": '["order_refused",9500,"o","desk","do_not_call"]',
+}
+"""What the first program that knew calls wrote: it is never written anew."""
+
+
+def record(*events):
+    call, fields = begun(BEGAN, PERSON, LINE, "salt")
+    after, more = call.with_events(*events)
+    return after, {**fields, **more, "v": "1", "head": after.head, "state": after.state.value}
+
+
+def test_what_was_written_then_is_written_now():
+    _, fields = record(ENDED, OrderRefused(9_500, "o", "desk", "do_not_call"))
+    assert {name: fields[name] for name in KEPT} == KEPT
+
+
+def test_a_call_is_read_as_it_was_written():
+    after, fields = record(ENDED)
+    assert Call.read(fields) == Call(
+        after.began, after.person, LINE, 1, after.head, after.events, {}, after.publics, ""
+    )  # fmt: skip
+    assert Call.read({name: value for name, value in fields.items() if name != "who"}).person == CallPerson("", "")
+
+
+@pytest.mark.parametrize("change", [
+    {"state": "up"}, {"head": "x"}, {"e1": KEPT["e1"].replace("8000", "8001")}, {"v": "x"}, {"doc": "[]"}, {"e1": "{}"},
+    {"who": '{"msisdn":"+8613900139000","caller":"10085","salt":"salt"}'}, {"state": "none"},
+])  # fmt: skip
+def test_a_record_that_its_history_does_not_give_is_broken(change):
+    _, fields = record(ENDED)
+    with pytest.raises(BrokenRecord):
+        Call.read({**fields, **change})
+
+
+def test_a_call_without_its_seal_or_with_another_is_not_believed():
+    call, seal = record(ENDED)[0], Seal("a-secret")
+    other = begun(BEGAN, CallPerson("", ""), LINE, "salt")[0]
+    for kept in (None, "", seal.of_call(other), Seal("another").of_call(call)):
+        with pytest.raises(BrokenRecord):
+            seal.call(call, kept)
+
+
+def test_each_step_of_a_call_is_counted_once():
+    up, ended, abandoned = record()[0], record(ENDED)[0], record(Abandoned(5, "x"))[0]
+    assert counted_of(up, None) == ["calls|mobile|A1024", "wrong|mobile|A1024", "!quiet_hours|mobile|A1024"]
+    assert counted_of(ended, up) == ["ended|mobile|A1024", "recorded|mobile|A1024"]
+    assert counted_of(abandoned, up) == ["abandoned|mobile|A1024"]
+    assert counted_of(ended, ended) == []
+    [row] = read_counts({"calls|mobile|A|B": 2, "!quiet_hours|mobile|A|B": 1, "of a later program|mobile|A|B": 3})
+    assert (row.agent, row.counts, row.violations) == ("A|B", {"calls": 2}, {"quiet_hours": 1})
+
+
+def test_an_instant_lies_within_a_call_as_far_as_its_end_is_known():
+    up, ended = record()[0], record(ENDED)[0]
+    assert [call.holds(at) for call in (up, ended) for at in (999, 1_000, 8_000, 8_001)] == [
+        False, True, True, True, False, True, True, False,
+    ]  # fmt: skip
