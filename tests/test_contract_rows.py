@@ -70,6 +70,7 @@ def test_every_command_prints_json_when_asked(folder):
         ["held"],
         ["read", "是"],
         ["callable", "13800138000"],
+        ["permits", "13800138000", "--carrier", "mobile"],
     ):
         done = consent(folder, *command, "--json")
         assert done.returncode == 0, done.stderr

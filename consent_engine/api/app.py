@@ -20,6 +20,7 @@ from consent_engine.api.routes import (
     metrics_endpoint,
     order_stream,
     orders,
+    permits,
     plans,
     refusals,
     registrations,
@@ -38,7 +39,8 @@ from consent_engine.wiring import Installation
 
 log = logging.getLogger(__name__)
 PARTS = (
-    orders, order_stream, calls, refusals, registrations, plans, stuck, tariffs, webhooks, health, metrics_endpoint,
+    orders, order_stream, permits, calls, refusals, registrations, plans, stuck, tariffs, webhooks, health,
+    metrics_endpoint,
     docs,
 )  # fmt: skip
 """The API; the most asked for come first, since addresses are compared in this order."""

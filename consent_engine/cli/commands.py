@@ -2,7 +2,7 @@
 
 import typer
 
-from consent_engine.cli import calls, cells, gateway, health, held, keys, ops, plans, reading, running
+from consent_engine.cli import calls, cells, gateway, health, held, keys, ops, permits, plans, reading, running
 
 app = typer.Typer(
     name="consent",
@@ -23,6 +23,7 @@ app.command()(ops.void)
 app.command()(ops.retry)
 app.command()(ops.refuse)
 app.command("callable")(ops.may_be_called)
+app.command()(permits.permits)
 app.command()(held.held)
 app.command("calls")(calls.list_calls)
 app.command()(calls.violations)

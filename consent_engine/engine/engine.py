@@ -9,7 +9,7 @@ from typing import TypeVar
 from consent_engine.domain.admission.admit import Listed, Sale, Terms
 from consent_engine.domain.admission.lengths import limits
 from consent_engine.domain.admission.request import Placing
-from consent_engine.domain.call.permit import Dial, Dialling
+from consent_engine.domain.call.permit import Dial
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import begun
@@ -29,6 +29,7 @@ from consent_engine.engine.held_replies import Decided, Decision, HeldText, Seen
 from consent_engine.engine.limits import EASY, Pace
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.perform import Performer
+from consent_engine.engine.permits import Dialler
 from consent_engine.engine.place import Placed, placing
 from consent_engine.engine.receive import Door, Incoming, RefusalAsked, owner_of
 from consent_engine.engine.record import recording, retrying
@@ -68,6 +69,7 @@ class Engine:
         self.catalogue = Catalogue(registry, limits(terms))
         self.keys = Keys(registry, secret)
         self._secret = secret
+        self.dialler = Dialler(store, terms, secret)
         self._door = Door(store, outside, secret)
         self.calls = CallBook(store, terms, self.catalogue, secret, self._all)
         self.performer = Performer(store, queue, outside, terms.policy, pace)
@@ -242,13 +244,7 @@ class Engine:
 
     def dial_many(self, wanted: Sequence[tuple[Msisdn, str | None, str | None]]) -> list[Dial]:
         """Which of these may be dialled, in one look."""
-        keys = [line_id(self._secret, msisdn) for msisdn, *_ in wanted]
-        loaded = Loaded(*self.store.records.live(lines=list(dict.fromkeys(keys))))
-        policy, lasts = self.terms.policy, self.terms.permit_lasts
-        return [
-            Dialling.at(loaded.now, carrier, plan, policy, lasts).dial(loaded.line(key).restrictions)
-            for key, (_, carrier, plan) in zip(keys, wanted, strict=True)
-        ]
+        return self.dialler.dial(wanted)
 
     def stuck(self, most: int = MOST_STUCK, wanted: Wanted = ALL) -> list[StuckEffect]:
         """What waits for a person."""

@@ -17,6 +17,7 @@ from consent_engine.ports.outside import (
     WebhookCall,
     Webhooks,
 )
+from consent_engine.ports.permits import Permits
 from consent_engine.ports.records import (
     CallChange,
     Change,
@@ -71,6 +72,7 @@ __all__ = [
     "Outside",
     "Owner",
     "Parsed",
+    "Permits",
     "Plans",
     "Posted",
     "Processes",

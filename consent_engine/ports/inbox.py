@@ -56,5 +56,5 @@ class Inbox(Protocol):
         """Keep messages that answered nothing."""
 
     def trim(self) -> int:
-        """Delete of these, and of what is told of liftings, what is older than evidence is kept, and the oldest of more
-        than a million; how many."""
+        """Delete of these, and of what is told of liftings and permits, what is older than evidence is kept, and the
+        oldest of more than a million; how many."""

@@ -7,6 +7,7 @@ from consent_engine.ports.archive import Archive, Retirement
 from consent_engine.ports.inbox import Inbox
 from consent_engine.ports.lanes import Lanes
 from consent_engine.ports.lists import Lists
+from consent_engine.ports.permits import Permits
 from consent_engine.ports.records import Records
 from consent_engine.ports.reservations import Reservations
 
@@ -25,6 +26,7 @@ class Store:
     reservations: Reservations
     lists: Lists
     retirement: Retirement
+    permits: Permits
     archive: Archive | None = None
     """where settled orders go, whichever it is; None: they stay"""
     _bound: bool = field(default=False, repr=False)

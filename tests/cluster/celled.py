@@ -16,6 +16,7 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.engine import Engine, RefusalAsked
 from consent_engine.engine.limits import Pace
+from consent_engine.engine.permits import PermitsAsked
 from consent_engine.ports import Archive, Outside, Store
 from tests.cluster.load import number
 from tests.conftest import SENDERS, Clock, World
@@ -88,6 +89,7 @@ def lived_in(world: Celled, people: int = 12) -> list[str]:
     engine.refuse(RefusalAsked(person(people + 1), "*", "voice", "A1024"))
     engine.lift(person(people + 1), "*", "ops", "letter-1", world.clock.now)
     world.say("我要投诉", person(people + 1), message_id="held")
+    engine.dialler.permits(PermitsAsked([person(n) for n in range(people)], "mobile", None, "desk"))
     for n in range(4):
         engine.store.inbox.unmatched([f'{{"kind":"reply","n":{n}}}'])
     world.run(Lane.SMS)

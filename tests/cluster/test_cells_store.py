@@ -4,6 +4,7 @@ import pytest
 
 from consent_engine.adapters.redis import cells
 from consent_engine.adapters.redis.cells import cell_of
+from consent_engine.domain.call.given import Given
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.inbox import UnreadRefusal, kept_message
 from consent_engine.domain.line.line import line_id, request_key
@@ -11,6 +12,7 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import SLOTS, slot
 from consent_engine.domain.sms import Reply
 from consent_engine.engine.engine import RefusalAsked
+from consent_engine.engine.permits import PermitsAsked
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Posted
 from tests.cluster.shaky import CELLS, people_of, placings
@@ -85,6 +87,26 @@ def test_a_batch_with_messages_of_a_cell_that_is_cut_off_is_told_no_and_its_repe
     assert [each.is_new for each in world.engine.receive(stops)] == [False] * 4
     unread = [world.client.llen(key) for key in world.client.keys("ce:*:inbox:*")]
     assert unread == [1] * 4
+
+
+def test_permits_for_numbers_of_many_cells_are_answered_in_order_and_kept_in_each_cell(world):
+    homes = people_of(0, 1, 2, 3, count=2)
+    everybody = [each for pair in zip(*homes.values(), strict=True) for each in pair]
+    world.engine.refuse(RefusalAsked(homes[2][0], "mobile", "voice", "A1024"))
+    given = world.engine.dialler.permits(PermitsAsked(everybody, "mobile", None, "desk"))
+    denied = [each for each, (dial, _) in zip(everybody, given.answers, strict=True) if not dial.callable]
+    assert denied == [homes[2][0]]
+    assert len({token for _, token in given.answers}) == len(everybody)
+    rows = [
+        Given.read(row["m"]) for key in sorted(world.client.keys("*:permits")) for _, row in world.client.xrange(key)
+    ]
+    assert [(row.permits, row.denied) for row in rows] == [(2, {}), (2, {}), (1, {"refused": 1}), (2, {})]
+    assert {row.request for row in rows} == {given.request}
+    world.wires[1].cut = True
+    with pytest.raises(StoreUnavailable):
+        world.engine.dialler.permits(PermitsAsked(everybody, "mobile", None, "desk"))
+    assert world.engine.dialler.permits(PermitsAsked(homes[0], "mobile", None, "desk")).answers[0][1]
+    world.wires[1].cut = False
 
 
 def test_leases_come_from_one_cell_after_the_other_however_much_one_has(world):

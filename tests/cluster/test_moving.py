@@ -35,6 +35,12 @@ def closed():
         WORLDS.pop().runner.close()
 
 
+def granted(world):
+    """What requests for permits were answered, in whatever cells that is kept."""
+    rows = [row["m"] for key in world.client.keys("*:permits") for _, row in world.client.xrange(key)]
+    return sorted(rows)
+
+
 @pytest.mark.parametrize(("before", "after"), [(1, 8), (3, 8), (8, 3), (4, 4)])
 def test_everything_is_as_it_was_and_goes_on(before, after):
     old = fake(before, alone=before == 1)
@@ -51,6 +57,7 @@ def test_everything_is_as_it_was_and_goes_on(before, after):
     assert new.client.hget("ce:{0}:meta", "cells") == str(after)
     assert aside(new) == aside(old) != []
     assert sum(new.client.xlen(key) for key in new.client.keys("*:lifted")) == 1
+    assert granted(new) == granted(old) != []
     assert new.place(person(0), key="key-of-0").id == orders[0], "the same request is the same order"
     new.engine.registry.check("test-secret", strict=False, cells=after)
     new.engine.retry(orders[-2], "ops")

@@ -71,7 +71,7 @@ COMMANDS = [
     ["plans", "check"], ["plans", "load"], ["plans", "list"], ["plans", "show"], ["plans", "withdraw"],
     ["show"], ["stuck"], ["retry"],
     ["refuse"], ["callable"],
-    ["void"], ["held"], ["read"], ["gateway"], ["gateway", "check"],
+    ["permits"], ["void"], ["held"], ["read"], ["gateway"], ["gateway", "check"],
 ]  # fmt: skip
 
 
@@ -126,6 +126,9 @@ def test_without_a_command_there_is_help(capsys):
             "consent: Invalid value for --reason: must have 1 to",
         ),
         (["held", "a", "--reason", "fine"], "consent: Invalid value for --reason: goes with --refusal or --no-refusal"),
+        (["permits", "13800138000"], "consent: Invalid value for --carrier: must be named, or a plan of its own: see"),
+        (["permits", "--carrier", "x", "13800138000"], "consent: Invalid value for --carrier: one of mobile"),
+        (["permits", "--check", "p", "--plan", "x"], "consent: Invalid value for --check: takes one MSISDN at most"),
         (["callable", "13800138000", "--carrier", "x"], "consent: Invalid value for --carrier: one of mobile"),
     ],
 )

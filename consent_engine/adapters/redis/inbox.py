@@ -14,7 +14,8 @@ MOST_KEPT = 1_000_000
 
 
 class RedisInbox(Inbox):
-    """The Inbox of one cell. keep: how long what answered nothing, and what is told of a lifting, is kept."""
+    """The Inbox of one cell. keep: how long what answered nothing, what is told of a lifting and what requests for
+    permits were answered is kept."""
 
     def __init__(self, wire: Wire, cell: Cell, clock: Clock, keep: Retention) -> None:
         self._wire = wire
@@ -32,14 +33,19 @@ class RedisInbox(Inbox):
     def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:
         calls = Calls()
         for entry in entries:
-            calls.script("keep_unmatched", [self._cell.unmatched], [entry, LOOK_BACK])
+            calls.script("keep_entry", [self._cell.unmatched], [entry, LOOK_BACK])
         self._wire.send(calls, prove=prove, repeat=True)
 
     def trim(self, most: int = MOST_KEPT) -> int:
         """In pieces of some thousands, so that nobody waits for it."""
         now = int(self._wire.ask(("TIME",))[0][0]) * 1000
         gone = 0
-        for stream, keep_ms in ((self._cell.unmatched, self._keep.no_service), (self._cell.lifted, self._keep.records)):
+        streams = {
+            self._cell.unmatched: self._keep.no_service,
+            self._cell.permits: self._keep.no_service,
+            self._cell.lifted: self._keep.records,
+        }
+        for stream, keep_ms in streams.items():
             for rule, bound in (("MINID", now - keep_ms), ("MAXLEN", most)):
                 while done := int(self._wire.ask(("XTRIM", stream, rule, "~", bound))[0]):
                     gone += done

@@ -21,6 +21,7 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:offers         hash    <hash> -> what orders were asked alike: plan, words, policy; never changed
     ce:{0}:lifted         stream  refusals lifted: by whom, on which act of the subscriber
     ce:{0}:unmatched      stream  messages that answered nothing
+    ce:{0}:permits        stream  what requests for permits were answered: who asked, for what, counts, a digest
     ce:{0}:moving         string  the move that takes the data away from here: no engine's connection is made to them
 
 and those that belong to no cell (in a cluster they are tagged, too: the reservations with the cell of their own hash,
@@ -69,6 +70,7 @@ class Cell:
         self.offers = f"{prefix}offers"
         self.lifted = f"{prefix}lifted"
         self.unmatched = f"{prefix}unmatched"
+        self.permits = f"{prefix}permits"
         self.moving = f"{prefix}moving"
 
     def order(self, order_id: str) -> str:

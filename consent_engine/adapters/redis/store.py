@@ -9,6 +9,7 @@ from consent_engine.adapters.redis.inbox import RedisInbox
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.lanes import RedisLanes
 from consent_engine.adapters.redis.lists import RedisLists
+from consent_engine.adapters.redis.permits import RedisPermits
 from consent_engine.adapters.redis.records import RedisRecords
 from consent_engine.adapters.redis.reservations import RedisReservations
 from consent_engine.adapters.redis.retirement import RedisRetirement
@@ -26,7 +27,7 @@ def redis_store(
 ) -> Store:  # fmt: skip
     """The Store in one cell. clock: the instant, in tests; without it the server's own.
 
-    keep: how long what answered nothing, and what is told of a lifting, is kept
+    keep: how long what answered nothing, what is told of a lifting and what requests for permits were answered is kept
     """
     cell, time = cell or Cell(), Clock(clock)
     offers = Offers(wire, cell)
@@ -37,4 +38,5 @@ def redis_store(
         reservations=RedisReservations(wire, cell, time),
         lists=RedisLists(wire, cell),
         retirement=RedisRetirement(wire, cell, offers),
+        permits=RedisPermits(wire, cell, time, seal),
     )

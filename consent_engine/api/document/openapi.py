@@ -13,6 +13,7 @@ from consent_engine.api.document.operations import KEY, Described, Operation
 from consent_engine.api.http.problems import MEDIA_TYPE
 from consent_engine.api.schemas import examples
 from consent_engine.api.schemas.forms import (
+    AskPermits,
     CancelOrder,
     DecideHeld,
     DeliveryReceipt,
@@ -34,7 +35,7 @@ from consent_engine.domain.signature import HEADER
 
 READ: Sequence[type[BaseModel]] = (
     PlaceOrder, StartCall, EndCall, CancelOrder, SearchOrders, Refuse, SearchRefusals, Lift, DecideHeld, Dial, Plan,
-    MobileOriginated, DeliveryReceipt, Register, RetryStuck, Unregister, Problem,
+    MobileOriginated, DeliveryReceipt, Register, RetryStuck, Unregister, AskPermits, Problem,
 )  # fmt: skip
 """Bodies that operations take, and the problem document."""
 _REF = "#/components/schemas/"

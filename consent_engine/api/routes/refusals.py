@@ -9,6 +9,7 @@ from consent_engine.api.http.bodies import MOST_LIST, read_json
 from consent_engine.api.http.csv_bodies import read_csv, refusals_in
 from consent_engine.api.http.problems import RefusalNotFound
 from consent_engine.api.http.queries import ListRefusals, read_query
+from consent_engine.api.schemas.dialling import DialView
 from consent_engine.api.schemas.forms import DecideHeld, Dial, Lift, Refuse, SearchRefusals, read, read_dials
 from consent_engine.api.schemas.lists import (
     DecidedView,
@@ -19,7 +20,7 @@ from consent_engine.api.schemas.lists import (
     Restrictions,
     from_address,
 )
-from consent_engine.api.schemas.views import DialView, RefusalView, instant
+from consent_engine.api.schemas.views import RefusalView, instant
 from consent_engine.api.service.callers import ADMIN, AGENT_OR_OPS, FULL_NUMBERS, OPS, OPS_OR_AUDITOR
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.admission.request import SKEW_MS, millis

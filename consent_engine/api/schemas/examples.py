@@ -59,6 +59,7 @@ FORMS: dict[str, Any] = {
     },
     "RetryStuck": {"lane": "activation", "reason": "BSS answered 500", "plan": "5g-smart-199"},
     "SearchRefusals": {"msisdn": "+8613800138000"},
+    "AskPermits": {"carrier": "mobile", "plan": "5g-smart-199", "msisdns": ["+8613800138000", "+8613900139000"]},
     "Dial": {"msisdn": "+8613800138000", "carrier": "mobile"},
     "Plan": PLAN,
     "MobileOriginated": {
@@ -109,6 +110,14 @@ VIEWS: dict[str, Any] = {
     "CallView": _CALL_VIEW,
     "CallList": {"calls": [_CALL_VIEW | {"to": "+86138****8000"}], "cursor": ""},
     "DialView": {"callable": False, "reason": "refused", "since": "2025-08-01T10:04:40.512+08:00"},
+    "PermitsView": {
+        "id": "00112233445566ff",
+        "permits": [
+            {"permit": "AQEAESIzRFVm_9clswpsw9DgFB9M2wz7Q0xOG44YAAABmraX6AAADbug5IcR75KYyjxW8TavMXNpcEVe",
+             "until": "2025-08-01T10:19:40.512+08:00"},
+            {"denied": "refused", "since": "2025-08-01T10:04:40.512+08:00"},
+        ],
+    },
     "RefusalView": {"carrier": "mobile", "since": "2025-08-01T10:04:40.512+08:00"},
     "Restrictions": {
         "refusals": [

@@ -21,6 +21,7 @@ from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.held_replies import ID as HELD_ID
+from consent_engine.engine.permits import MOST_NUMBERS
 from consent_engine.engine.stuck import MOST_RETRIED
 from consent_engine.errors import FieldError, Malformed
 
@@ -108,6 +109,16 @@ class RetryStuck(BaseModel):
     reason: str | None = Field(None, max_length=MOST_REASON, description="as the list of causes says it")
     plan: str | None = Field(None, max_length=64)
     limit: int = Field(MOST_RETRIED, ge=1, le=MOST_RETRIED, strict=True, description="how many at most")
+
+
+class AskPermits(BaseModel):
+    """Whom a carrier wants to call; with a plan: about that. A number may stand there twice."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    carrier: Carrier
+    plan: PlanCode | None = Field(None, description="that the calls are to be about: who declined it is not offered it")
+    msisdns: list[Number] = Field(min_length=1, max_length=MOST_NUMBERS)
 
 
 class SearchOrders(BaseModel):
@@ -280,6 +291,7 @@ def _field_error(form: type[BaseModel], found: ErrorDetails, at: str, whole: str
     steps = found["loc"][:1] if found["loc"] and found["loc"][0] in known else ()
     if steps and steps[0] in _NESTED:
         steps += tuple(step for step in found["loc"][1:2] if step in _NESTED[steps[0]].model_fields)
+    steps += tuple(step for step in found["loc"][1:2] if steps and isinstance(step, int))
     field = ".".join(map(str, steps))
     code = "invalid_msisdn" if field == "msisdn" else found["type"]
     return FieldError(f"{at}{field}".rstrip(".") or whole, code, found["msg"])

@@ -217,18 +217,6 @@ class PlanList(View):
     items: list[PlanView]
 
 
-class DialView(View):
-    """May this number be dialled?"""
-
-    callable: bool
-    reason: str | None = Field(
-        default=None,
-        description="refused; suspected: a reply that may be a refusal waits for a person; marketing_free; "
-        "cool_off: the plan was declined before; quiet_hours: nobody is called at this time of the day",
-    )
-    since: str | None = None
-
-
 class RefusalView(View):
     """A refusal that stands."""
 

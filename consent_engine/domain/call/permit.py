@@ -82,6 +82,10 @@ class Dialling(Struct, frozen=True):
             return Dial(callable=False, since=self.quiet_since, reason=Denied.QUIET_HOURS)
         return CALLABLE
 
+    def unreadable(self) -> Dial:
+        """The answer about a number on whose line something stands that cannot be read: nobody calls it meanwhile."""
+        return Dial(callable=False, since=0, reason=Denied.SUSPECTED)
+
 
 class Permit(Struct, frozen=True):
     """What a token says: which request it is of, whose line (without its slot), which carrier, since and until when.

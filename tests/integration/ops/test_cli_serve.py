@@ -94,6 +94,23 @@ def test_ops_refuse_a_number_and_ask_whether_to_dial_it(consent):
     assert consent("callable", "13800138000").stdout.startswith("+86138****8000\tnot callable\trefused\t20")
 
 
+def test_ops_give_permits_and_check_what_one_is_worth(consent):
+    consent("refuse", "13900139000", "--carrier", "mobile")
+    plain, denied = consent("permits", "13800138000", "13900139000", "--carrier", "mobile").stdout.splitlines()
+    number, token, until = plain.split("\t")
+    assert (number, len(token), until[:2]) == ("+86138****8000", 80, "20")
+    assert denied.split("\t")[:2] == ["+86139****9000", "denied: refused"]
+    told = consent("permits", "--check", token, "13800138000").stdout
+    assert told.startswith("permit\tvalid\ncarrier\tmobile\n")
+    assert "answered\t1 permits\t1 refused\n" in told
+    assert "asked by\tcli:" in told
+    assert consent("permits", "--check", token).stdout.startswith("permit\tvalid\n")
+    assert consent("permits", "--check", token, "13900139000").stdout.startswith("permit\twrong_number\n")
+    assert consent("permits", "--check", "made-up").stdout == "permit\tnot_ours\n"
+    wrong = consent("permits", "13800138000", "1380013", "--plan", "5g-smart-199")
+    assert (wrong.returncode, wrong.stderr) == (1, "consent: number 2: must be a Chinese mobile number\n")
+
+
 def test_plans_are_listed_loaded_in_new_versions_and_shown(consent, tmp_path):
     listed = [line.split("\t") for line in consent("plans", "list").stdout.splitlines()]
     assert len(listed) >= 6

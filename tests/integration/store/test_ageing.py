@@ -11,6 +11,7 @@ from consent_engine.domain.effects import WAKE_LINE, Lane
 from consent_engine.domain.line.line import STRANGER_MS
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.retention import Retention
+from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.ports import Aged, LiftedWord
 from tests.conftest import NUMBER
@@ -167,6 +168,14 @@ def test_what_is_told_of_a_lifting_stays_as_long_as_records_do(decided):
     assert len(told_of_liftings(decided)) == 252
     assert store_of(decided, keep=PAST).inbox.trim() == 252
     assert told_of_liftings(decided) == []
+
+
+def test_what_requests_for_permits_were_answered_stays_as_long_as_evidence_of_no_service_does(world):
+    world.engine.dialler.permits(PermitsAsked([NUMBER, OTHER], "mobile", None, "desk"))
+    assert store_of(world).inbox.trim() == 0
+    assert world.client.xlen(world.cell.permits) == 1
+    assert store_of(world, keep=PAST).inbox.trim() == 1
+    assert world.client.xlen(world.cell.permits) == 0
 
 
 def test_of_too_many_liftings_the_oldest_go(decided):

@@ -23,7 +23,7 @@ RECORDS = {"order": "HGETALL", "line": "HGETALL", "call": "HGETALL", "inbox": "L
 WHOLE = SHARED | RECORDS
 INDEXES = {"due", "refusals", "held", "placed", "calls", "violations"}
 TOGETHER = {"funnel", "offers", "dialled"}
-STREAMS = {"lifted", "unmatched"}
+STREAMS = {"lifted", "permits", "unmatched"}
 LEFT = {"meta", "workers", "moving"}
 """What is not copied: the mark that says whose data these are is written last, and who was alive is not any more."""
 _WRITES = {"HGETALL": "HSET", "SMEMBERS": "SADD", "LRANGE": "RPUSH", "GET": "SET"}
@@ -223,7 +223,7 @@ class Side:
     def _homes(self, fact: Fact) -> Iterable[int]:
         if fact.family == "offers":
             return range(len(self.cells))
-        if fact.family in SHARED or fact.family in {"funnel", "dialled", "unmatched"}:
+        if fact.family in SHARED or fact.family in {"funnel", "dialled", "permits", "unmatched"}:
             return [0]
         return [cell_of(_record(fact), len(self.cells))]
 

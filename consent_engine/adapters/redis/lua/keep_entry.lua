@@ -1,7 +1,7 @@
--- Keep a message that answered nothing.
+-- Keep an entry of a stream, once: a message that answered nothing, or what a request for permits was answered.
 --
--- KEYS  1 unmatched (stream)
--- ARGV  1 the message, json   2 among how many of the newest a repeat is looked for
+-- KEYS  1 the stream
+-- ARGV  1 the entry, json   2 among how many of the newest a repeat is looked for
 -- Returns 1, or 0 when it stands among them: a repeat of our own, or of the gateway's.
 
 for _, entry in ipairs(redis.call("XREVRANGE", KEYS[1], "+", "-", "COUNT", ARGV[2])) do

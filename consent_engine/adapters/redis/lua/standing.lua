@@ -1,0 +1,35 @@
+-- What dialling goes by, of many lines at once: their restrictions, and the calls to them. Nothing is written.
+--
+-- KEYS  lines
+-- ARGV  1 now, '' = ask the server   then the number of each line
+-- Returns {now, {number of the line among KEYS, field, value, ...}, ...}: lines on which nothing stands are left
+-- out, but for those that have another number than their own
+
+local now = ARGV[1]
+if now == "" then
+    local time = redis.call("TIME")
+    now = string.format("%d", time[1] * 1000 + math.floor(time[2] / 1000))
+end
+local found = { now }
+for n, line in ipairs(KEYS) do
+    local flat, row, whose = redis.call("HGETALL", line), nil, nil
+    for i = 1, #flat, 2 do
+        local kind, colon = string.byte(flat[i], 1, 2)
+        if colon == 58 and (kind == 114 or kind == 99) then -- r: and c:
+            row = row or { n }
+            row[#row + 1] = flat[i]
+            row[#row + 1] = flat[i + 1]
+        elseif flat[i] == "msisdn" then
+            whose = flat[i + 1]
+        end
+    end
+    if whose and (row or whose ~= ARGV[n + 1]) then
+        row = row or { n }
+        row[#row + 1] = "msisdn"
+        row[#row + 1] = whose
+    end
+    if row then
+        found[#found + 1] = row
+    end
+end
+return found

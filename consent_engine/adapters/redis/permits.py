@@ -1,0 +1,87 @@
+"""Dialling on Redis: one look at thousands of lines, and the stream of what requests for permits were answered."""
+
+from collections.abc import Mapping, Sequence
+
+from consent_engine.adapters.redis.cells import Cells, apart
+from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.clock import Clock
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.records import LOOK_BACK
+from consent_engine.adapters.redis.retirement import told
+from consent_engine.domain.call.given import Given
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.seal import Seal
+from consent_engine.errors import BrokenRecord
+from consent_engine.ports import Permits
+
+CHUNK = 500
+"""Lines a script: for so many nobody else waits long."""
+ABOUT_MS = 60_000
+"""How long after it was made a request may have been written down."""
+MOST_AT_ONCE = 10_000
+
+
+class RedisPermits(Permits):
+    """The Permits of one cell."""
+
+    def __init__(self, wire: Wire, cell: Cell, clock: Clock, seal: Seal | None) -> None:
+        self._wire = wire
+        self._cell = cell
+        self._clock = clock
+        self._seal = seal
+
+    def standing(self, lines: Mapping[str, str]) -> tuple[Millis, Mapping[str, Line | None]]:
+        keys = list(lines)
+        chunks = [keys[n : n + CHUNK] for n in range(0, len(keys), CHUNK)] or [[]]
+        calls, now_asked = Calls(), self._clock.argument()
+        for chunk in chunks:
+            calls.script("standing", [*map(self._cell.line, chunk)], [now_asked, *map(lines.__getitem__, chunk)])
+        answers = self._wire.send(calls, repeat=True)
+        now = int(answers[0][0])
+        found: dict[str, Line | None] = {}
+        for chunk, (_, *rows) in zip(chunks, answers, strict=True):
+            for number, *flat in rows:
+                line = chunk[number - 1]
+                found[line] = None
+                try:
+                    read = Line.read(line, dict(zip(flat[::2], flat[1::2], strict=True)), now)
+                    found[line] = self._seal.line(read) if self._seal else read
+                except BrokenRecord as error:
+                    told(line, error)
+        return now, found
+
+    def keep(self, given: Sequence[tuple[str, Given]]) -> None:
+        calls = Calls()
+        for _, each in given:
+            calls.script("keep_entry", [self._cell.permits], [each.kept(), LOOK_BACK])
+        self._wire.send(calls, prove=True, repeat=True)
+
+    def find(self, request: str, at: Millis) -> list[Given]:
+        span = (max(0, at - ABOUT_MS), at + ABOUT_MS, "COUNT", MOST_AT_ONCE)
+        [rows] = self._wire.ask(("XRANGE", self._cell.permits, *span))
+        found = (Given.read(fields["m"] if isinstance(fields, Mapping) else fields[1]) for _, fields in rows)
+        return [each for each in found if each.request == request]
+
+
+class ShardedPermits(Permits):
+    """The Permits of many cells."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+
+    def standing(self, lines: Mapping[str, str]) -> tuple[Millis, Mapping[str, Line | None]]:
+        now: Millis = 0
+        found: dict[str, Line | None] = {}
+        keys = list(lines)
+        for part, places in (apart(keys, len(self._cells.stores)) or {0: []}).items():
+            at, some = self._cells.stores[part].permits.standing({keys[n]: lines[keys[n]] for n in places})
+            now = max(now, at)
+            found |= some
+        return now, found
+
+    def keep(self, given: Sequence[tuple[str, Given]]) -> None:
+        self._cells.told(given, lambda each: each[0], lambda cell, some: cell.permits.keep(some))
+
+    def find(self, request: str, at: Millis) -> list[Given]:
+        return [each for cell in self._cells.stores for each in cell.permits.find(request, at)]

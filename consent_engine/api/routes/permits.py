@@ -1,0 +1,58 @@
+"""Permits over HTTP: may these be dialled? A token for each that may."""
+
+from functools import lru_cache
+
+from msgspec.json import encode
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent_engine.api.document import openapi
+from consent_engine.api.document.operations import Operations
+from consent_engine.api.http.bodies import KIB, read_json
+from consent_engine.api.schemas.dialling import PermitsView
+from consent_engine.api.schemas.forms import AskPermits, read
+from consent_engine.api.schemas.views import instant
+from consent_engine.api.service.callers import AGENT_OR_OPS
+from consent_engine.api.service.service import front_of
+from consent_engine.domain.call.permit import Dial
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.permits import PermitsAsked
+from consent_engine.ports import ApiKey
+
+operations = Operations("permits", "/v1/permits")
+MOST_BYTES = 512 * KIB
+"""Ten thousand numbers, however they are written, and some blanks."""
+
+
+@operations.add(
+    "POST",
+    "",
+    AGENT_OR_OPS,
+    "May these be dialled?",
+    answers={200: PermitsView},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.body("AskPermits"),
+)
+async def permits(request: Request, caller: ApiKey) -> Response:
+    """For each of up to 10000 numbers, in order: a permit to dial it and until when that is good, or why it is denied
+    and since when. The same decision as /v1/callable; kept as one record a request. Roles: agent, ops."""
+    body = await read_json(request, MOST_BYTES)
+    told = await front_of(request).ask(lambda engine: _answered(engine, read(AskPermits, body), caller.name))
+    return Response(told, media_type="application/json")
+
+
+def _answered(engine: Engine, form: AskPermits, by: str) -> bytes:
+    carrier = form.carrier.value
+    if form.plan:
+        engine.catalogue.carrier_of(form.plan, carrier)
+    given = engine.dialler.permits(PermitsAsked([Msisdn(each) for each in form.msisdns], carrier, form.plan, by))
+    until = instant(given.until)
+    rows = [{"permit": token, "until": until} if token else _denied(dial) for dial, token in given.answers]
+    return encode({"id": given.request, "permits": rows})
+
+
+@lru_cache(1024)
+def _denied(dial: Dial) -> dict[str, str]:
+    said = {"denied": dial.reason.value} if dial.reason else {}
+    return said | ({"since": instant(dial.since)} if dial.since else {})

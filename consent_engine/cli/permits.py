@@ -1,0 +1,103 @@
+"""`consent permits`: may these numbers be dialled, and what a permit that somebody shows is worth."""
+
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from consent_engine.cli.opening import by, opened
+from consent_engine.cli.tables import instant, record, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from consent_engine.domain.call.given import Given
+    from consent_engine.domain.call.permit import Checked
+    from consent_engine.domain.msisdn import Msisdn
+
+
+def permits(
+    msisdns: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MSISDN...", help="Chinese mobile numbers; none: from standard input, one a line."),
+    ] = None,
+    carrier: Annotated[str | None, typer.Option(help="who wants to call: mobile, telecom or unicom")] = None,
+    plan: Annotated[str | None, typer.Option(help="about this plan: one that was declined is not offered")] = None,
+    check: Annotated[
+        str | None, typer.Option(metavar="PERMIT", help="Tell what a permit is worth now: for MSISDN, if it is named.")
+    ] = None,
+) -> None:
+    """Give permits to dial numbers, up to 10000, in their order: each with its end, or why it is denied since when."""
+    if check is not None:
+        if carrier or plan or len(msisdns or ()) > 1:
+            raise typer.BadParameter("takes one MSISDN at most, and no other option", param_hint="--check")
+        _check(check, _numbers(msisdns or [])[0] if msisdns else None)
+        return
+    _give(_numbers(msisdns or _lines()), carrier, plan)
+
+
+def _lines() -> list[str]:
+    return [text for line in sys.stdin if (text := line.strip())]
+
+
+def _numbers(texts: list[str]) -> list["Msisdn"]:
+    """The numbers; raises Malformed that names each that is none by its place, and repeats nothing."""
+    from consent_engine.domain.msisdn import parse
+    from consent_engine.errors import FieldError, Malformed
+
+    numbers: list[Msisdn] = []
+    wrong: list[FieldError] = []
+    for n, text in enumerate(texts, 1):
+        try:
+            numbers.append(parse(text))
+        except Malformed as error:
+            wrong += [FieldError(f"number {n}", each.code, each.message) for each in error.errors]
+    if wrong:
+        raise Malformed(wrong[:10])
+    return numbers
+
+
+def _give(numbers: list["Msisdn"], carrier: str | None, plan: str | None) -> None:
+    from consent_engine.domain.carriers import CARRIERS
+    from consent_engine.domain.msisdn import mask
+    from consent_engine.engine.permits import MOST_NUMBERS, PermitsAsked
+
+    if carrier is not None and carrier not in CARRIERS:
+        raise typer.BadParameter(f"one of {', '.join(CARRIERS)}", param_hint="--carrier")
+    if not carrier and not plan:
+        raise typer.BadParameter("must be named, or a plan of its own", param_hint="--carrier")
+    if not 0 < len(numbers) <= MOST_NUMBERS:
+        raise typer.BadParameter(f"1 to {MOST_NUMBERS} at once", param_hint="MSISDN...")
+    with opened() as engine:
+        named = engine.catalogue.carrier_of(plan, carrier) if plan else carrier or ""
+        given = engine.dialler.permits(PermitsAsked(numbers, named, plan, by()))
+    rows = [
+        (mask(number), token or "-", instant(given.until)) if token else
+        (mask(number), f"denied: {dial.reason}", instant(dial.since or 0))
+        for number, (dial, token) in zip(numbers, given.answers, strict=True)
+    ]  # fmt: skip
+    table(("number", "permit", "until or since"), rows)
+
+
+def _check(token: str, number: "Msisdn | None") -> None:
+    with opened() as engine:
+        checked, given = engine.dialler.check(token.strip(), number, engine.registry.now())
+    record(_facts(checked, given))
+
+
+def _facts(checked: "Checked", given: list["Given"]) -> "Iterator[tuple[object, ...]]":
+    from consent_engine.domain.msisdn import hidden
+
+    yield "permit", checked.word.value
+    if checked.permit is None:
+        return
+    yield "carrier", checked.permit.carrier
+    yield "since", instant(checked.permit.since)
+    yield "until", instant(checked.permit.until)
+    yield "request", checked.permit.request
+    for each in given:
+        yield "asked by", hidden(each.by), *[each.plan] * bool(each.plan)
+        denied = [f"{count} {reason}" for reason, count in each.denied.items()]
+        yield "answered", f"{each.permits} permits", *denied

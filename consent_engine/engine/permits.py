@@ -1,0 +1,102 @@
+"""Permits for many numbers at once: one look, one decision each, one record a request and part of the store."""
+
+from collections.abc import Mapping, Sequence
+from secrets import token_hex
+
+from msgspec import Struct
+
+from consent_engine.domain.admission.admit import Terms
+from consent_engine.domain.call.given import Given
+from consent_engine.domain.call.permit import CALLABLE, REQUEST_LENGTH, Checked, Dial, Dialling, Tokens, read, verify
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.line import Line, line_id
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.errors import BrokenRecord
+from consent_engine.ports import Store
+
+MOST_NUMBERS = 10_000
+"""A request."""
+
+
+class PermitsAsked(Struct, frozen=True):
+    """Whom a carrier wants to call, about which plan (None: not known yet). by: who asks."""
+
+    msisdns: Sequence[Msisdn]
+    carrier: str
+    plan: str | None
+    by: str
+
+
+class PermitsGiven(Struct, frozen=True):
+    """The answers, in order: a token for each number that may be dialled until then; '' for the others."""
+
+    request: str
+    until: Millis
+    answers: Sequence[tuple[Dial, str]]
+
+
+class Dialler:
+    """May these be dialled?"""
+
+    def __init__(self, store: Store, terms: Terms, secret: str) -> None:
+        self._store = store
+        self._terms = terms
+        self._secret = secret
+
+    def dial(self, wanted: Sequence[tuple[Msisdn, str | None, str | None]]) -> list[Dial]:
+        """Which of these numbers may be dialled, each by a carrier (None: any) about a plan, in one look.
+
+        Raises BrokenRecord when what stands on one cannot be read: who refused must not be guessed.
+        """
+        lines = [line_id(self._secret, msisdn) for msisdn, *_ in wanted]
+        numbers = {line: str(msisdn) for line, (msisdn, *_) in zip(lines, wanted, strict=True)}
+        now, found = self._store.permits.standing(numbers)
+        if None in found.values():
+            raise BrokenRecord("a line's record cannot be read")
+        return [
+            _dial(self._about(now, carrier, plan), found, line)
+            for line, (_, carrier, plan) in zip(lines, wanted, strict=True)
+        ]
+
+    def permits(self, asked: PermitsAsked) -> PermitsGiven:
+        """A token for each number that may be dialled. What was answered is kept, proven, before this returns.
+
+        A number on whose line something stands that cannot be read is denied, and no other for it.
+        """
+        lines = [line_id(self._secret, msisdn) for msisdn in asked.msisdns]
+        now, found = self._store.permits.standing(dict(zip(lines, map(str, asked.msisdns), strict=True)))
+        about, request = self._about(now, asked.carrier, asked.plan), token_hex(REQUEST_LENGTH // 2)
+        dials = [_dial(about, found, line) for line in lines]
+        self._store.permits.keep(self._given(request, asked.by, about, list(zip(lines, dials, strict=True))))
+        tokens = Tokens(self._secret, request, about)
+        answers = [(dial, tokens.of(line) if dial.callable else "") for line, dial in zip(lines, dials, strict=True)]
+        return PermitsGiven(request, about.until, answers)
+
+    def check(self, token: str, msisdn: Msisdn | None, at: Millis) -> tuple[Checked, list[Given]]:
+        """What a token is worth for a call to a number (None: whosever it is) at an instant; and what its request was
+        answered."""
+        permit = read(self._secret, token)
+        if permit is None:
+            return verify(self._secret, token, "", "", None, at), []
+        line = f"0000{permit.number}" if msisdn is None else line_id(self._secret, msisdn)
+        checked = verify(self._secret, token, line, permit.carrier, None, at)
+        return checked, self._store.permits.find(permit.request, permit.since)
+
+    def _about(self, now: Millis, carrier: str | None, plan: str | None) -> Dialling:
+        return Dialling.at(now, carrier, plan, self._terms.policy, self._terms.permit_lasts)
+
+    def _given(
+        self, request: str, by: str, about: Dialling, answers: Sequence[tuple[str, Dial]]
+    ) -> list[tuple[str, Given]]:
+        """What is kept: a row for each part of the store, with a line that lies there."""
+        parts: dict[int, list[tuple[str, Dial]]] = {}
+        for each in answers:
+            parts.setdefault(self._store.records.part(each[0]), []).append(each)
+        return [(some[0][0], Given.of(request, by, about, some)) for some in parts.values()]
+
+
+def _dial(about: Dialling, found: Mapping[str, Line | None], line: str) -> Dial:
+    if line not in found:
+        return about.dial(()) if about.quiet_since else CALLABLE
+    standing = found[line]
+    return about.unreadable() if standing is None else about.dial(standing.restrictions)
