@@ -1,6 +1,6 @@
 """How records, commits and leases look to Redis: names of keys, arguments of scripts, and back."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -8,7 +8,6 @@ from msgspec.structs import replace
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.counted import counted_of
 from consent_engine.domain.decide.calls import follows_of_call
 from consent_engine.domain.decide.wanted_effects import follows, follows_of
 from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
@@ -21,22 +20,15 @@ from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import (
-    CallChange,
-    Change,
     Claim,
     Commit,
     Leased,
-    LineChange,
-    Look,
     OrderChange,
     Owner,
     Posted,
-    RecordChange,
     Stuck,
 )
 
-LANES = {lane: number for number, lane in enumerate(Lane, 2)}
-"""A lane's number among the keys of `commit`."""
 MOST_UNREAD = 16
 DUE, PREFIX, OFFERS = Cell().due, Cell().prefix, Cell().offers
 order_key, inbox_key = Cell().order, Cell().inbox
@@ -162,102 +154,6 @@ def parked_of(kept: str, why: str) -> str:
     return replace(pending, leased_at=0, parked=1, why=why).kept()
 
 
-def asked(
-    commit: Commit, cell: Cell, offer: tuple[str, str], seal: Seal | None = None
-) -> tuple[list[str], list[str | int]]:
-    """The keys and the arguments of the script `commit`.
-
-    offer: the name of the one a new order needs, and its content unless it is believed to be there
-    """
-    records, held = commit.records, commit.held
-    keys = ["", *cell.due.values(), cell.unmatched, cell.offers, *(_key(each, cell) for each in records)]
-    args: list[str | int] = [
-        commit.op, "" if commit.guard is None else commit.guard, 0, "", "0", *offer,
-        "" if commit.at is None else commit.at,
-        _number(records, held.record) if held else 0, held.effect if held else "", held.token if held else "",
-        len(records),
-    ]  # fmt: skip
-    counts: list[tuple[int, str]] = []
-    listed: list[tuple[int, str, int]] = []
-    inbox = ""
-    for number, change in enumerate(records, 1):
-        if isinstance(change, OrderChange):
-            order, state = change.order, change.order.state
-            inbox = inbox or order.line
-            if state != change.state_before:
-                keys.append(cell.funnel_of(order.doc.placed_at))
-                counts.append((len(keys), f"{change.state_before or ''}>{state}"))
-            if change.state_before is None:
-                keys.append(cell.placed)
-                listed.append((len(keys), order.id, order.doc.placed_at))
-        elif isinstance(change, CallChange):
-            _of_call(change, cell, keys, counts, listed)
-        elif isinstance(change, LineChange) and (change.consume or not args[2]):
-            inbox = change.id
-            args[2:5] = number, change.consume, "1" if change.release else "0"
-        _row(args, change, seal)
-    keys[0] = cell.inbox(inbox or "-")
-    counted(args, counts)
-    counted(args, listed)
-    counted(args, [(entry,) for entry in commit.unmatched])
-    return keys, args
-
-
-def _of_call(
-    change: CallChange, cell: Cell, keys: list[str], counts: list[tuple[int, str]], listed: list[tuple[int, str, int]]
-) -> None:
-    """The lists that a call belongs in now, and what is counted of it."""
-    lists, at = cell.calls_begun(change.call, change.before), change.call.began.started_at
-    listed += [(len(keys) + n, change.id, at) for n in range(1, len(lists) + 1)]
-    keys += (*lists, cell.dialled_of(at))
-    counts += [(len(keys), name) for name in counted_of(change.call, change.before)]
-
-
-def _row(args: list[str | int], change: Change, seal: Seal | None) -> None:
-    """A record as the script reads it: its members, its version, how it is touched, and four lists."""
-    match change:
-        case OrderChange(order=order):
-            fields = {**change.fields, "state": order.state, "head": order.head}
-            if change.fields and seal:
-                fields[SEAL] = seal.of(order)
-            args += f"o:{order.id}:", change.read, "n" if change.state_before is None else "e"
-        case LineChange():
-            fields = dict(change.fields)
-            args += f"l:{change.id}:", "" if change.read is None else change.read, "a"
-        case CallChange(call=call):
-            fields = {**change.fields, "state": call.state, "head": call.head}
-            if change.fields and seal:
-                fields[SEAL] = seal.of_call(call)
-            args += f"c:{call.id}:", change.before.version if change.before else 0, "e" if change.before else "n"
-        case RecordChange():
-            fields = dict(change.fields)
-            args += f"{change.owner}:{change.id}:", change.read, "n" if change.new else "e"
-        case Look():
-            args += f"{change.owner}:{change.id}:", "" if change.read is None else change.read, "l", 0, 0, 0
-            counted(args, [(name,) for name in change.barring])
-            return
-    counted(args, fields.items())
-    counted(args, [(p.effect, LANES[lane_of(p.effect)], p.due, p.pending.kept()) for p in change.put])
-    counted(args, [(effect, LANES[lane_of(effect)], int(kind)) for effect, kind in change.drop])
-    counted(args, [(name,) for name in change.barring] if isinstance(change, LineChange) else ())
-
-
-def _key(change: Change, cell: Cell) -> str:
-    match change:
-        case OrderChange():
-            return cell.order(change.order.id)
-        case CallChange():
-            return cell.record(Owner.CALL, change.id)
-        case LineChange():
-            return cell.line(change.id)
-    return cell.record(change.owner, change.id)
-
-
-def _number(records: Sequence[Change], record: str) -> int:
-    """The number of the record that is named so among those of a commit. Raises ValueError when it is not there."""
-    return [each.id for each in records].index(record) + 1
-
-
 def posted_keys(posted: Posted, cell: Cell) -> list[str]:
     return [
         cell.line(posted.line), cell.inbox(posted.line), cell.due[Lane.INBOUND], cell.refusals, cell.held,
@@ -276,9 +172,3 @@ def posted_arguments(posted: Posted, now: str) -> list[str | int]:
             posted.decides, posted.decided, posted.lifting, posted.until,
         )  # fmt: skip
     return args
-
-
-def counted(args: list[str | int], rows: Collection[Sequence[str | int]]) -> None:
-    args.append(len(rows))
-    for row in rows:
-        args += row

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
-from consent_engine.adapters.redis.codec import Offers, asked, call_of, order_of
+from consent_engine.adapters.redis.codec import Offers, call_of, order_of
+from consent_engine.adapters.redis.commit_arguments import asked
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.retirement import told
 from consent_engine.domain.call.call import Call
