@@ -4,7 +4,7 @@ ConsentError
 ├── Malformed              input that cannot be read: names the fields, echoes no value
 ├── Refused                well-formed, but the answer is no
 │   ├── PlanUnknown, UnofficialNumber, DisclosureMissing,
-│   │   ConfirmationTooLong                                       (HTTP 422)
+│   │   ConfirmationTooLong, LanguageUnavailable                  (HTTP 422)
 │   ├── IdempotencyConflict, PlanNotPublic, DoNotCall, CoolingOff,
 │   │   DuplicateOrder, TooLate, NothingParked, NotWaiting,
 │   │   CallNotPermitted, CallTooOld, CallMismatch,
@@ -100,6 +100,12 @@ class ConfirmationTooLong(Refused):
     """The question has more segments than its gateway carries."""
 
     code = "confirmation_too_long"
+
+
+class LanguageUnavailable(Refused):
+    """The plan has no words in the language of the order."""
+
+    code = "language_unavailable"
 
 
 class IdempotencyConflict(Refused):

@@ -23,7 +23,8 @@ from consent_engine.config.durations import millis
 from consent_engine.config.settings import SIMULATED, Settings
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.line.line import keyed
-from consent_engine.domain.offer.plan import Plan, plan_from
+from consent_engine.domain.offer.form import plan_from
+from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.seal import Seal
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace

@@ -85,9 +85,9 @@ def reference() -> str:
             "",
             "`__SEGMENTS` of every gateway (default 255, all that can be counted): how many segments of one text it",
             "carries whole. A plan whose question takes more, or more than 6, is refused when it is loaded, and one",
-            "whose notification takes more, or more than 4; so is an order whose question takes more (422",
-            "`confirmation_too_long`: in English it is longer), and no longer text is handed over: a question that",
-            "arrives cut can be consented to.",
+            "whose notification takes more, or more than 4, in either language; so is an order whose question takes",
+            "more (422 `confirmation_too_long`), and no longer text is handed over: a question that arrives cut can be",
+            "consented to. What a plan says: [plans.md](plans.md).",
             "",
         ]
     )

@@ -16,6 +16,7 @@ from consent_engine.domain.admission.admit import Listed, Sale
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.wiring import plans_from
 from tests import needs
+from tests.plans import priced
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = runpy.run_path(str(ROOT / "docs" / "settings.py"))["reference"]
@@ -111,5 +112,5 @@ def test_two_who_publish_the_same_version_are_not_both_told_that_it_is_theirs():
     registry.publish(plan, Sale.ON_SALE, None)
     registry.publish(plan, Sale.ON_SALE, None)
     with pytest.raises(StoreUnavailable):
-        registry.publish(plan.model_copy(update={"price": "1 元/月"}), Sale.ON_SALE, Listed(plan))
-    assert registry.catalogue()[plan.code].plan.price == plan.price
+        registry.publish(priced(plan, "1.00"), Sale.ON_SALE, Listed(plan))
+    assert registry.catalogue()[plan.code].plan == plan

@@ -4,12 +4,15 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from consent_engine.cli.opening import opened
 from consent_engine.cli.tables import record, table
+
+if TYPE_CHECKING:
+    from consent_engine.domain.admission.lengths import PlanText
 
 app = typer.Typer(help="The tariff catalogue: check, load, list, show, withdraw.")
 
@@ -34,6 +37,7 @@ def load(file: Annotated[Path, typer.Argument(help="Plans in YAML. What says any
 @app.command()
 def check(
     file: Annotated[Path, typer.Argument(help="Plans in YAML. Nothing is loaded, and no server is asked.")],
+    sheet: Annotated[Path | None, typer.Option(help="Write them there, a sheet for readers (Markdown).")] = None,
 ) -> None:
     """Show every text about these plans as subscribers would read it, with its segments; exit 1 where one is too long.
 
@@ -41,18 +45,33 @@ def check(
     """
     from consent_engine.domain.admission.lengths import texts
     from consent_engine.domain.offer.policy import Policy
+    from consent_engine.engine.catalogue import IN_SENTENCES
     from consent_engine.wiring import plans_from
 
-    found = [(plan.code, each) for plan in plans_from(file) for each in texts(plan, Policy().reply_window)]
+    plans = plans_from(file)
+    found = [(plan.code, each) for plan in plans for each in texts(plan, Policy().reply_window)]
     rows = [(code, t.purpose, t.language, t.segments, t.most or "-", t.text) for code, t in found]
+    if sheet is not None:
+        sheet.write_text(_sheet(found), "utf-8")
     table(("plan", "text", "language", "segments", "at most", "as it is read"), rows, "no plans in this file")
     longer = [(code, t) for code, t in found if t.most and t.segments > t.most]
     for code, each in longer:
-        kept = "the plan is not loaded" if each.language == "zh" else "sent all the same where the gateway carries it"
         what = f"its {each.purpose} ({each.language}) takes {each.segments} segments, {each.most} are the most"
-        sys.stderr.write(f"{code}: {what}: {kept}\n")
-    if any(each.language == "zh" for _, each in longer):
+        sys.stderr.write(f"{code}: {what}: the plan is not loaded\n")
+    older = [plan.code for plan in plans if plan.tariff is None]
+    for code in older:
+        sys.stderr.write(f"{code}: {IN_SENTENCES}\n")
+    if longer or older:
         raise typer.Exit(1)
+
+
+def _sheet(found: "list[tuple[str, PlanText]]") -> str:
+    """Every text on lines of its own, for people who judge words."""
+    rows = ["# Every text about these plans, as it is read", ""]
+    for code, text in found:
+        counted = f"{text.segments} segments" + (f" of at most {text.most}" if text.most else "")
+        rows += [f"## {code}: {text.purpose}, {text.language} ({counted})", "", text.text, ""]
+    return "\n".join(rows)
 
 
 @app.command()
@@ -68,20 +87,25 @@ def withdraw(code: Annotated[str, typer.Argument(help="As `consent plans list` s
 @app.command("list")
 def show_all() -> None:
     """List the plans: code, carrier, version, sale, name, price."""
+    from consent_engine.domain.texts.elements import price_of
+
     with opened() as engine:
         listed = sorted(engine.catalogue.fresh().items())
-    rows = [(code, p.plan.carrier, p.plan.version, p.sale, p.plan.name, p.plan.price) for code, p in listed]
+    rows = [(code, p.plan.carrier, p.plan.version, p.sale, p.plan.name, price_of(p.plan)) for code, p in listed]
     table(("plan", "carrier", "version", "sale", "name", "price"), rows, "no plans: `consent plans load FILE.yaml`")
 
 
 @app.command()
 def show(code: Annotated[str, typer.Argument(help="As `consent plans list` shows it.")]) -> None:
     """Show all of a plan, as subscribers and the public are told it."""
+    from consent_engine.domain.texts.elements import disclosures
+
     with opened() as engine:
         listed = engine.plan(code)
-    facts: list[tuple[object, ...]] = list(listed.plan.model_dump(mode="json", exclude={"published"}).items())
-    facts += [("hash", listed.plan.hash), ("sale", listed.sale)]
-    facts += [
-        (f"published {w.channel}", w.url, w.since.isoformat(), str(w.until or "-")) for w in listed.plan.published
-    ]
+    plan = listed.plan
+    facts: list[tuple[object, ...]] = [("code", plan.code), ("carrier", plan.carrier), ("name", plan.name)]
+    shown = disclosures(plan)
+    facts += [(f"{name} ({language})", told) for language, each in shown.items() for name, told in each.items()]
+    facts += [("version", plan.version), ("hash", plan.hash), ("sale", listed.sale)]
+    facts += [(f"published {w.channel}", w.url, str(w.since), str(w.until or "-")) for w in plan.published]
     record(facts)

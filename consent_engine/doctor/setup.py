@@ -126,7 +126,7 @@ def catalogue(
     plans = Catalogue(registry).fresh()
     on_sale = 0
     for code, listed in plans.items():
-        missing = listed.plan.missing()
+        missing = listed.plan.missing
         if missing:
             yield warn(f"plan {code} does not say: {', '.join(missing)}", "consent plans load FILE.yaml")
         elif listed.sale is Sale.ON_SALE and not listed.plan.public_at(now):

@@ -22,14 +22,16 @@ class Profile:
     english: str
     outbound: str
     hotline: str
+    company: str
+    """how the legal names of its companies begin"""
 
 
 CARRIERS: dict[str, Profile] = {
     profile.carrier: profile
     for profile in (
-        Profile(Carrier.MOBILE, "中国移动", "China Mobile", "10085", "10086"),
-        Profile(Carrier.TELECOM, "中国电信", "China Telecom", "10001", "10000"),
-        Profile(Carrier.UNICOM, "中国联通", "China Unicom", "10016", "10010"),
+        Profile(Carrier.MOBILE, "中国移动", "China Mobile", "10085", "10086", "中国移动通信集团"),
+        Profile(Carrier.TELECOM, "中国电信", "China Telecom", "10001", "10000", "中国电信股份有限公司"),
+        Profile(Carrier.UNICOM, "中国联通", "China Unicom", "10016", "10010", "中国联合网络通信有限公司"),
     )
 }
 

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
+
 from consent_engine.domain.admission.admit import Listed, Sale
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.errors import FieldError, Malformed, PlanNotFound, SettingsError
+from consent_engine.errors import DisclosureMissing, FieldError, Malformed, PlanNotFound, SettingsError
 from consent_engine.ports import Plans
+
+IN_SENTENCES = "says price and validity in sentences: say them as fields, as docs/plans.md shows"
 
 
 class Catalogue:
@@ -44,27 +48,33 @@ class Catalogue:
     def check(self, plans: Sequence[Plan]) -> None:
         """Raises Malformed with everything that keeps any of these from being told; what is there already may stay."""
         known = self.fresh()
-        new = (plan for plan in plans if plan.code not in known or known[plan.code].plan.hash != plan.hash)
-        found = [(plan.code, each) for plan in new for each in self._wrong(plan)]
+        new = [plan for plan in plans if plan.code not in known or not known[plan.code].plan.same(plan)]
+        found = [(plan.code, each) for plan in new for each in self._gaps(plan)]
         if found:
             raise Malformed([FieldError(f"{code}: {e.field}", e.code, e.message) for code, e in found])
 
     def publish(self, plan: Plan) -> Plan:
         """Make a plan the current one of its code; what says nothing new stays the version it is.
 
-        Raises Malformed for a plan whose texts are too long.
+        Raises DisclosureMissing for a plan that says it in sentences and is new, and Malformed for one whose texts are
+        too long.
         """
         current = self.fresh().get(plan.code)
-        if current is not None and current.plan.hash == plan.hash:
+        if current is not None and current.plan.same(plan):
             return current.plan
+        if plan.tariff is None:
+            raise DisclosureMissing(IN_SENTENCES, missing="term, renewal, replaces")
         if wrong := self._wrong(plan):
             raise Malformed(wrong)
-        if current is not None:
-            plan = plan.model_copy(update={"version": current.plan.version + 1})
-        else:
-            plan = plan.model_copy(update={"version": 1})
+        plan = replace(plan, version=current.plan.version + 1 if current is not None else 1)
         self._registry.publish(plan, Sale.ON_SALE, current)
         return plan
+
+    def _gaps(self, plan: Plan) -> list[FieldError]:
+        """What keeps a new plan from being published."""
+        if plan.tariff is None:
+            return [FieldError("price", "disclosure_missing", IN_SENTENCES)]
+        return self._wrong(plan)
 
     def set_sale(self, code: str, sale: Sale) -> Listed:
         """Put a plan on sale, withdraw it (what is under way counts), or revoke it; raises PlanNotFound."""
@@ -82,12 +92,12 @@ class Catalogue:
         added = []
         for plan in plans:
             current = known.get(plan.code)
-            if current is None and (wrong := self._wrong(plan)):
+            if current is None and (wrong := self._gaps(plan)):
                 if differing_stops:
                     raise SettingsError(f"CONSENT_PLANS: plan {plan.code}: its {wrong[0].field} {wrong[0].message}")
             elif current is None:
                 added.append(self.publish(plan).code)
-            elif differing_stops and current.plan.hash != plan.hash:
+            elif differing_stops and not current.plan.same(plan):
                 version = current.plan.version
                 raise SettingsError(
                     f"CONSENT_PLANS: plan {plan.code} differs from version {version}: load it: `consent plans load`"

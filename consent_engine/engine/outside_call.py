@@ -89,7 +89,7 @@ def text_of(order: Order, purpose: Purpose) -> str:
 
 def _until(order: Order, purpose: Purpose) -> Millis:
     """The instant that a text names: until when a person reads, or until when a yes counts."""
-    if purpose is Purpose.RESUMED:
+    if purpose in {Purpose.RESUMED, Purpose.REMINDER}:
         return order.reply_by
     suspected = order.last(Trigger.SUSPECTED)
     return suspected.at + SUSPICION_LASTS_MS if suspected else 0

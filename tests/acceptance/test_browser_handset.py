@@ -16,7 +16,7 @@ def test_the_question_is_answered_by_keyboard(serving, consent, browser, page, w
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.goto(page)
     tab.wait_for_selector("#messages li")
-    assert "5G 智享套餐" in tab.inner_text("#messages")
+    assert "5G智享套餐" in tab.inner_text("#messages")
     assert NUMBER in tab.inner_text("#numbers")
     assert tab.evaluate("document.documentElement.scrollWidth") == width
     tab.focus("#text")

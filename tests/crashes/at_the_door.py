@@ -25,6 +25,7 @@ from tests.conftest import SENDERS
 from tests.crashes.dying import Fate, Told
 from tests.crashes.operation import BEST, FIBRE, ONE, PACK, TWO, Operation
 from tests.crashes.town import Life, Town
+from tests.plans import priced
 
 # -- place ------------------------------------------------------------------------------------------------------------
 
@@ -476,7 +477,7 @@ class Publish(Operation):
 
     def before(self, town: Town) -> None:
         self.old = town.engine.plan(BEST).plan
-        self.new = self.old.model_copy(update={"price": "188 元/月"})
+        self.new = priced(self.old, "188.00")
         self.wanted: Placing = town.wanted()
 
     def act(self, engine: Engine, told: Told) -> None:
@@ -485,7 +486,7 @@ class Publish(Operation):
     def again(self, town: Town, life: Life) -> None:
         now = town.another().plan(BEST).plan
         assert now.version == 2 if life.said("published") else now.version in {1, 2}
-        assert now.price == (self.new.price if now.version == 2 else self.old.price)
+        assert now.says == (self.new.says if now.version == 2 else self.old.says)
         assert town.engine.catalogue.publish(self.new).version == 2
         placed = town.engine.place(self.wanted).order
         assert (placed.doc.offer.plan_version, placed.doc.offer.plan_hash) == (2, self.new.hash)
@@ -497,9 +498,9 @@ class PublishAnother(Publish):
     name = "publish a plan, then another"
 
     def again(self, town: Town, life: Life) -> None:
-        other = self.old.model_copy(update={"price": "177 元/月"})
+        other = priced(self.old, "177.00")
         assert town.another().catalogue.publish(other).version in {2, 3}
         now = town.another().plan(BEST).plan
-        assert now.price == other.price
+        assert now.says == other.says
         placed = town.engine.place(self.wanted).order
         assert placed.doc.offer.plan_hash == now.hash

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import consent_engine
 from consent_engine import cli
@@ -17,6 +18,7 @@ from consent_engine.domain.effects import OF_ORDERS
 from consent_engine.domain.texts.segments import segments as segments_of
 from consent_engine.errors import OrderNotFound, SettingsError
 from consent_engine.process import logs
+from tests.plans import in_fields
 
 WAIT = 60
 
@@ -83,26 +85,37 @@ def test_every_command_has_help(command, capsys):
 
 def test_every_text_of_a_plan_is_shown_with_its_segments_before_anything_is_loaded(tmp_path, capsys):
     sample = Path(consent_engine.__file__).parent / "sample_plans.yaml"
-    assert cli.run(["plans", "check", str(sample)]) == 0
+    assert cli.run(["plans", "check", str(sample), "--sheet", str(tmp_path / "sheet.md")]) == 0
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     told = {(code, purpose, language): (segments, text) for code, purpose, language, segments, _, text in rows}
     assert {purpose for _, purpose, _ in told} == {purpose.value for purpose in OF_ORDERS}
     segments, text = told["5g-smart-199", "confirmation", "zh"]
     assert int(segments) == segments_of(text) <= 6
-    assert "199 元/月" in text
+    assert "199元/月" in text
     segments, text = told["5g-smart-199", "confirmation", "en"]
-    assert int(segments) == segments_of(text) == 7
-    assert "Reply" in text
+    assert int(segments) == segments_of(text) == 5
+    assert "reply Y888" in text
+    written = (tmp_path / "sheet.md").read_text("utf-8")
+    assert all(text in written for _, text in told.values())
+    assert "## 5g-smart-199: confirmation, en (5 segments of at most 6)" in written
 
 
 def test_a_text_that_is_too_long_ends_the_check_with_1(tmp_path, capsys):
     file = tmp_path / "plans.yaml"
-    told = "code: long, carrier: mobile, name: 长, price: 9 元/月, scenario: a, validity: b, unsubscribe: d"
-    file.write_text(f"- {{{told}, restrictions: {'限' * 290}}}\n", "utf-8")
+    file.write_text(
+        yaml.safe_dump([in_fields("long", restrictions=["限" * 120], english=None)], allow_unicode=True), "utf-8"
+    )
     assert cli.run(["plans", "check", str(file)]) == 1
     said = capsys.readouterr()
     assert "long\tconfirmation\tzh\t7\t6\t" in said.out
     assert "long: its confirmation (zh) takes 7 segments, 6 are the most: the plan is not loaded\n" in said.err
+
+
+def test_a_plan_in_sentences_is_not_loaded_and_the_check_says_what_to_do(tmp_path, capsys):
+    file = tmp_path / "plans.yaml"
+    file.write_text("- {code: older, carrier: mobile, name: 旧, price: 9 元/月, scenario: a, validity: b}\n", "utf-8")
+    assert cli.run(["plans", "check", str(file)]) == 1
+    assert "older: says price and validity in sentences: say them as fields" in capsys.readouterr().err
 
 
 def test_without_a_command_there_is_help(capsys):

@@ -9,22 +9,20 @@ import pytest
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import OF_ORDERS, Purpose
 from consent_engine.domain.grammar import Keyword, read
-from consent_engine.domain.offer.plan import MAX_TOLD, plan_from
+from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.texts.render import (
-    CURRENT_EDITION,
     EDITIONS,
     Subject,
-    confirmation,
     stopped,
     which_one,
-    write,
 )
-from consent_engine.domain.texts.segments import segments
-from consent_engine.domain.texts.templates import LANGUAGES
+from consent_engine.domain.texts.render import confirmation as confirmation_in
+from consent_engine.domain.texts.render import write as write_in
+from consent_engine.domain.texts.templates import LANGUAGES, OF_SENTENCES
 from consent_engine.errors import BrokenRecord
 
 DAY = 86_400_000
-PLAN = plan_from(
+PLAN = Plan.read(
     {
         "code": "p",
         "carrier": "unicom",
@@ -36,7 +34,8 @@ PLAN = plan_from(
         "unsubscribe": "发送 QX 到 10010",
     }
 )
-SUBJECT = Subject("unicom", PLAN.name, PLAN.price, PLAN.unsubscribe, "234")
+SAYS = PLAN.says
+SUBJECT = Subject("unicom", PLAN.name, SAYS.price, SAYS.unsubscribe, "234")
 OTHERS = [purpose for purpose in OF_ORDERS if purpose is not Purpose.CONFIRMATION]
 
 # A released edition is never edited: to change words, add an edition and its fingerprint.
@@ -45,7 +44,17 @@ FINGERPRINTS = {
     2: "363315729a014c8e429cf180b160de7d019e618e4f0b2cae4f4e34e069381e3e",
     3: "10dde70a27d65904d17623e98bb00802d386c678dfa96a52b45e4340e706121b",
     4: "6f420358b2ba641640b3d1913b18b7c84ae55e109957156fb388d6c0ef174d97",
+    5: "87dec809bed1018c250619c283b9920ee3d89f6922e5462132dcf33dd86ff8fb",
+    6: "bb039b7c5e0044ec6915808ec65b49f7e36e8aa05818a503ca2b9a9fe6eaeb55",
 }
+
+
+def confirmation(plan, code, window, edition=OF_SENTENCES):
+    return confirmation_in(plan, code, window, edition)
+
+
+def write(purpose, subject, edition=OF_SENTENCES, **more):
+    return write_in(purpose, subject, edition=edition, **more)
 
 
 def subject(**changes):
@@ -73,7 +82,7 @@ def asked_for(text):
 def test_the_confirmation_tells_everything():
     text = confirmation(PLAN, "234", DAY)
     for part in (
-        *("中国联通", PLAN.name, PLAN.price, PLAN.scenario, PLAN.validity, PLAN.restrictions, PLAN.unsubscribe),
+        *("中国联通", PLAN.name, SAYS.price, SAYS.scenario, SAYS.validity, SAYS.restrictions, SAYS.unsubscribe),
         *("“是234”", "24小时", "回复免费", "其他内容或不回复，均不办理", "10010", "任何人都不会向您索要验证码"),
     ):
         assert part in text
@@ -93,7 +102,7 @@ def test_what_a_text_asks_to_answer_is_what_the_grammar_reads():
         assert asked_for(write(purpose, SUBJECT)) == {(Keyword.YES, ""), (Keyword.NO, "")}
     assert asked_for(write(Purpose.HELP, SUBJECT, needs_code=True)) == {*coded, (Keyword.STOP, "")}
     assert asked_for(write(Purpose.DECLINED, SUBJECT)) == {(Keyword.STOP, "")}
-    assert asked_for(which_one("unicom", ["234 甲套餐"])) == {(Keyword.YES, ""), (Keyword.YES, "234")}
+    assert (Keyword.YES, "234") in asked_for(which_one("unicom", ["234 甲套餐"]))
 
 
 @pytest.mark.parametrize(
@@ -139,13 +148,13 @@ def test_an_unknown_carrier_signs_neutrally():
 def test_the_question_which_one_lists_what_can_be_meant():
     text = which_one("unicom", ["234 甲套餐", "345 乙套餐"])
     assert "234 甲套餐；345 乙套餐" in text
-    assert "只回复编号" in text
+    assert "2项业务待确认" in text
     assert which_one("unicom", [])
 
 
 def test_a_plan_is_never_a_template():
     evil = "{{ 7 * 7 }}{% for x in y %}{# #}<b>&"
-    plan = plan_from({**PLAN.model_dump(exclude={"version"}), "name": evil, "price": evil})
+    plan = PLAN.saying(name=evil, price=evil)
     assert confirmation(plan, None, DAY).count(evil) == 2
     for purpose in (Purpose.REMINDER, Purpose.HELP):
         assert evil in write(purpose, subject(plan=evil))
@@ -153,19 +162,12 @@ def test_a_plan_is_never_a_template():
 
 
 def test_a_plan_cannot_forge_lines_or_turn_the_writing():
-    plan = plan_from({**PLAN.model_dump(), "name": "甲\r\n 乙\u2028丙\u202e丁\x00\n"})
+    plan = PLAN.saying(name="甲\r\n 乙\u2028丙\u202e丁\x00\n")
     assert "「甲 乙 丙 丁」" in confirmation(plan, None, DAY)
 
 
 def test_blanks_that_are_no_controls_stay():
-    assert "甲  乙\u3000丙" in confirmation(plan_from({**PLAN.model_dump(), "name": "甲  乙\u3000丙"}), None, DAY)
-
-
-def test_the_longest_plan_still_fits_about_ten_segments():
-    told = {**PLAN.model_dump(), "restrictions": "", "scenario": ""}
-    left = MAX_TOLD - sum(len(told[field]) for field in ("name", "price", "validity", "unsubscribe"))
-    plan = plan_from({**told, "restrictions": "长" * 300, "scenario": "长" * (left - 300)})
-    assert segments(confirmation(plan, "234", DAY)) <= 10
+    assert "甲  乙\u3000丙" in confirmation(PLAN.saying(name="甲  乙\u3000丙"), None, DAY)
 
 
 @pytest.mark.parametrize(
@@ -186,15 +188,15 @@ def test_the_longest_plan_still_fits_about_ten_segments():
 def test_the_notification_tells_when_the_service_begins_and_how_to_end_it(active_from, shown):
     text = write(Purpose.NOTIFICATION, SUBJECT, active_from=active_from)
     assert shown in text
-    assert PLAN.unsubscribe in text
-    assert PLAN.price in text
+    assert SAYS.unsubscribe in text
+    assert SAYS.price in text
 
 
 def test_a_stop_or_a_late_reply_after_activation_is_told_how_to_end_the_service():
     for purpose in (Purpose.OPTED_OUT, Purpose.LATE):
         text = write(purpose, subject(still_active=True))
         assert "有效" in text
-        assert PLAN.unsubscribe in text
+        assert SAYS.unsubscribe in text
         assert not re.search("不(会)?办理", text)
         assert "有效" not in write(purpose, SUBJECT)
         assert re.search("不(会)?办理", write(purpose, SUBJECT))
@@ -212,11 +214,11 @@ def test_a_released_edition_is_never_edited():
     }
     assert found == FINGERPRINTS
     assert set(LANGUAGES.values()) <= set(EDITIONS)
-    assert LANGUAGES["zh"] == CURRENT_EDITION
+    assert OF_SENTENCES in EDITIONS
 
 
 def test_every_edition_has_words_for_every_purpose():
-    for edition in EDITIONS:
+    for edition in set(EDITIONS) - set(LANGUAGES.values()):
         for purpose in OTHERS:
             assert write(purpose, SUBJECT, edition=edition)
 
@@ -232,7 +234,7 @@ def test_the_question_has_its_own_door():
 
 
 def test_the_english_question_says_all_that_the_chinese_one_says():
-    text = confirmation(PLAN, "234", DAY, LANGUAGES["en"])
-    told = (PLAN.name, PLAN.price, PLAN.scenario, PLAN.validity, PLAN.restrictions, PLAN.unsubscribe)
+    text = confirmation(PLAN, "234", DAY, 4)
+    told = (PLAN.name, SAYS.price, SAYS.scenario, SAYS.validity, SAYS.restrictions, SAYS.unsubscribe)
     for part in (*told, "China", "Y234", "N234", "24 hours", "free", "Hotline", "verification code"):
         assert part in text

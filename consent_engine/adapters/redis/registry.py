@@ -13,7 +13,7 @@ from consent_engine.adapters.redis.codec import pairs, scored
 from consent_engine.domain.admission.admit import Listed, Sale
 from consent_engine.domain.clocks import Heard, Lag, lately
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.offer.plan import Plan, plan_from
+from consent_engine.domain.offer.plan import Plan
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.ports import ApiKey, Registry, TargetHeard
 from consent_engine.ports.targets import HALF_MS, field_of
@@ -56,7 +56,7 @@ class RedisRegistry(Registry):
         codes = sorted(self._one("SMEMBERS", f"{self._prefix}plans"))
         records = self._wire.ask(*(("HGETALL", f"{self._prefix}plan:{code}") for code in codes))
         return {
-            code: Listed(plan_from(json.loads(kept[kept["current"]])), Sale(kept["sale"]))
+            code: Listed(Plan.read(json.loads(kept[kept["current"]])), Sale(kept["sale"]))
             for code, kept in zip(codes, records, strict=True)
             if kept
         }
@@ -65,14 +65,14 @@ class RedisRegistry(Registry):
         before = ("", "") if over is None else (str(over.plan.version), over.sale.value)
         keys = [f"{self._prefix}plan:{plan.code}", f"{self._prefix}plans", self._meta]
         calls = Calls()
-        calls.script("publish_plan", keys, [plan.code, str(plan.version), plan.model_dump_json(), sale.value, *before])
+        calls.script("publish_plan", keys, [plan.code, str(plan.version), plan.kept(), sale.value, *before])
         [word] = self._wire.send(calls, prove=True, repeat=True)
         if word != "ok":
             raise StoreUnavailable("this plan was changed by somebody else just now: look at it, then try again")
 
     def plan_versions(self, code: str) -> list[Plan]:
         kept = self._one("HGETALL", f"{self._prefix}plan:{code}")
-        return [plan_from(json.loads(kept[n])) for n in sorted((n for n in kept if n.isdigit()), key=int)]
+        return [Plan.read(json.loads(kept[n])) for n in sorted((n for n in kept if n.isdigit()), key=int)]
 
     def add_key(self, key_hash: str, key: ApiKey) -> bool:
         calls = Calls()

@@ -30,11 +30,11 @@ from consent_engine.api.schemas.forms import (
 from consent_engine.api.schemas.views import Problem
 from consent_engine.domain.admission.call_request import EndCall, StartCall
 from consent_engine.domain.admission.request import PlaceOrder
-from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.form import PlanForm
 from consent_engine.domain.signature import HEADER
 
 READ: Sequence[type[BaseModel]] = (
-    PlaceOrder, StartCall, EndCall, CancelOrder, SearchOrders, Refuse, SearchRefusals, Lift, DecideHeld, Dial, Plan,
+    PlaceOrder, StartCall, EndCall, CancelOrder, SearchOrders, Refuse, SearchRefusals, Lift, DecideHeld, Dial, PlanForm,
     MobileOriginated, DeliveryReceipt, Register, RetryStuck, Unregister, AskPermits, Problem,
 )  # fmt: skip
 """Bodies that operations take, and the problem document."""
@@ -106,7 +106,7 @@ CODES = {
     422: (
         "`malformed`, or what the one thing wrong is: `invalid_msisdn`, `recording_missing`, `call_time_invalid`, "
         "`contains_number`; all that is wrong in `errors`. `plan_unknown`, `unofficial_number` (official), "
-        "`disclosure_missing` (missing), `confirmation_too_long` (segments, carried)"
+        "`disclosure_missing` (missing), `confirmation_too_long` (segments, carried), `language_unavailable`"
     ),
     429: "`too_many_resends`",
     503: (
@@ -169,9 +169,8 @@ def _schemas(described: Sequence[Described]) -> tuple[dict[str, Any], _Answers]:
     schemas = extra["$defs"]
     for name, example in (examples.FORMS | examples.VIEWS).items():
         schemas[name]["examples"] = [example]
-    # A plan's version is counted here, and its code stands in the address.
-    del schemas["Plan"]["properties"]["version"]
-    schemas["Plan"]["required"].remove("code")
+    # A plan's code stands in the address.
+    schemas["PlanForm"]["required"].remove("code")
     return schemas, {key: made[key, "serialization"] for key in views}
 
 

@@ -21,6 +21,7 @@ from consent_engine.errors import (
     DisclosureMissing,
     Forbidden,
     KeyNotFound,
+    LanguageUnavailable,
     Malformed,
     OrderNotFound,
     PlanNotFound,
@@ -116,6 +117,7 @@ STATUS: dict[type[ConsentError], HTTPStatus] = {
     UnofficialNumber: HTTPStatus.UNPROCESSABLE_ENTITY,
     DisclosureMissing: HTTPStatus.UNPROCESSABLE_ENTITY,
     ConfirmationTooLong: HTTPStatus.UNPROCESSABLE_ENTITY,
+    LanguageUnavailable: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManyResends: HTTPStatus.TOO_MANY_REQUESTS,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }

@@ -1,7 +1,6 @@
 "use strict";
 // /desk: may I call? - read aloud - place - and the order's life, live. A request that is unanswered is kept in this
 // window's session storage, so that a reload asks the same again.
-const TOLD = ["price", "scenario", "validity", "restrictions", "unsubscribe"];
 let plans = [];
 
 // -- 1. may I call? --------------------------------------------------------------------------------------------------
@@ -37,7 +36,7 @@ async function openSteps(outbound) {
   const answer = await call("GET", "/v1/plans");
   plans = answer.ok ? answer.body.items.filter((plan) => plan.carrier === carrier() && plan.sale === "on_sale") : [];
   say(byId("plan-said"), answer.ok ? (plans.length ? "" : word("desk.no_plans")) : wrong(answer));
-  const choices = plans.map((plan) => make("option", { value: plan.code }, `${plan.name} · ${plan.price}`));
+  const choices = plans.map((plan) => make("option", { value: plan.code }, `${plan.name} · ${plan.reads.zh.price ?? ""}`));
   byId("plan").replaceChildren(make("option", { value: "" }, word("desk.choose")), ...choices);
   byId("caller").value = outbound;
   byId("agent").value ||= localStorage.getItem("agent") ?? "";
@@ -55,8 +54,8 @@ function choose() {
   byId("script-step").hidden = !plan;
   if (!plan) return;
   const facts = { ...PAGE.carriers[plan.carrier], carrier: PAGE.carriers[plan.carrier].called, name: plan.name };
-  const told = TOLD.map((field) => {
-    const line = word(`script.${field}`, { told: plan[field] });
+  const told = Object.entries(plan.reads.zh).filter(([field]) => `script.${field}` in PAGE.words).map(([field, words]) => {
+    const line = word(`script.${field}`, { told: words.replace(/。$/, "") });
     const label = line.slice(0, line.indexOf("：") + 1);
     return make("p", {}, make("strong", {}, label), line.slice(label.length));
   });

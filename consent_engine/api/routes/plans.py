@@ -8,11 +8,12 @@ from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.bodies import MOST_FORM, read_body, read_json
 from consent_engine.api.http.queries import WhichVersion, read_query
 from consent_engine.api.schemas.lists import SaleView
-from consent_engine.api.schemas.views import PlanList, PlanView
+from consent_engine.api.schemas.plan_views import PlanList, PlanView
 from consent_engine.api.service.callers import ADMIN, ANY_ROLE
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.admission.admit import Listed, Sale
-from consent_engine.domain.offer.plan import Plan, plan_from
+from consent_engine.domain.offer.form import plan_from
+from consent_engine.domain.offer.plan import Plan
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import FieldError, Malformed, PlanNotFound
 from consent_engine.ports import ApiKey
@@ -51,7 +52,7 @@ async def plan(request: Request, _caller: ApiKey, code: str) -> Response:
     "Publish a plan",
     answers={200: PlanView, 201: PlanView},
     problems=(401, 403, 413, 415, 422, 503),
-    takes=openapi.body("Plan"),
+    takes=openapi.body("PlanForm"),
 )
 async def publish(request: Request, _caller: ApiKey, code: str) -> Response:
     """What changes anything is a new version (201), and on sale; the same again is the version it is (200). Orders

@@ -13,12 +13,13 @@ from starlette.responses import HTMLResponse, Response
 
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import PUBLIC, Operations
-from consent_engine.api.schemas.views import PlanList, PlanView
+from consent_engine.api.schemas.plan_views import PlanList, PlanView
 from consent_engine.api.service.service import front_of
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, words
 from consent_engine.domain.admission.admit import Listed, Sale
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.offer.plan import DISCLOSURES
+from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.texts.elements import disclosures, price_of
 from consent_engine.engine.engine import Engine
 
 operations = Operations("plans")
@@ -87,12 +88,19 @@ def _page(listed: Sequence[Listed], language: str) -> tuple[str, str]:
     html = template.render(
         t=words(language), language=language, lang=HTML_LANG[language],
         other=next(each for each in LANGUAGES if each != language), other_lang=HTML_LANG,
-        carriers=carriers, disclosures=DISCLOSURES[1:], style=style, is_link=_is_link,
+        carriers=carriers, reads=_reads, price=price_of, style=style, is_link=_is_link,
     )  # fmt: skip
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return html, policy
+
+
+def _reads(plan: Plan, language: str) -> tuple[str, dict[str, str]]:
+    """How a plan reads, in the page's language where it has words in it; and the language it reads in."""
+    shown = disclosures(plan)
+    known = language if language in shown else "zh"
+    return HTML_LANG[known], shown[known]
 
 
 def _is_link(url: str) -> bool:

@@ -16,12 +16,27 @@ ORDER: dict[str, Any] = {
 }
 PLAN: dict[str, Any] = {
     "carrier": "mobile",
-    "name": "5G 智享套餐 199 元档",
-    "price": "199 元/月",
+    "name": "5G智享套餐199元档",
+    "filing": "24BJ100123",
+    "seller": "中国移动通信集团北京有限公司",
+    "price": {"monthly": "199.00", "currency": "CNY"},
+    "overage": [{"what": "流量", "price": "3.00", "per": "GB"}],
+    "term": {"months": 24, "starts": "next_day", "early_fee": {"per_remaining_month": "40.00", "at_most": "960.00"}},
+    "renewal": {"automatic": True, "notice_days": 5},
+    "includes": [
+        {"what": "国内流量", "amount": "60.00", "unit": "GB"}, {"what": "语音", "amount": "1000.00", "unit": "分钟"}
+    ],
+    "first_month": "full",
     "scenario": "中国大陆（不含港澳台）手机上网与语音",
-    "validity": "自开通之日起 24 个月，到期自动续订",
-    "restrictions": "合约期内提前取消按剩余月份收取违约金；超出流量 3 元/GB",
-    "unsubscribe": "发送 QXTC 到 10086 或拨打 10086",
+    "offered_to": "北京号码",
+    "replaces": "current",
+    "unsubscribe": {"word": "QXTC", "to": "10086", "takes_effect": "next_month"},
+    "sold_by": ["phone", "hall", "app"],
+    "english": {
+        "name": "5G Smart 199", "seller": "Beijing", "offered_to": "Beijing numbers",
+        "scenario": "data and calls in mainland China (not HK, Macao, Taiwan)",
+        "terms": {"国内流量": "data", "语音": "calls", "流量": "data"},
+    },
     "published": [
         {
             "channel": "web_hall",
@@ -30,7 +45,7 @@ PLAN: dict[str, Any] = {
         },
         {"channel": "app", "url": "app://tariff/5g-smart-199", "since": "2025-08-01T00:00:00+08:00"},
     ],
-}
+}  # fmt: skip
 FORMS: dict[str, Any] = {
     "PlaceOrder": ORDER,
     "StartCall": {
@@ -61,7 +76,7 @@ FORMS: dict[str, Any] = {
     "SearchRefusals": {"msisdn": "+8613800138000"},
     "AskPermits": {"carrier": "mobile", "plan": "5g-smart-199", "msisdns": ["+8613800138000", "+8613900139000"]},
     "Dial": {"msisdn": "+8613800138000", "carrier": "mobile"},
-    "Plan": PLAN,
+    "PlanForm": PLAN,
     "MobileOriginated": {
         "message_id": "m-1", "from": "+8613800138000", "to": "10085", "text": "是",
         "received_at": "2025-08-01T10:06:00+08:00",
@@ -92,7 +107,10 @@ _ORDER_VIEW: dict[str, Any] = {
     ],
 }  # fmt: skip
 _PLAN_VIEW: dict[str, Any] = {
-    "code": "5g-smart-199", **PLAN, "version": 1, "hash": "0" * 64, "sale": "on_sale"
+    "code": "5g-smart-199", **PLAN, "version": 1, "hash": "0" * 64, "sale": "on_sale",
+    "reads": {
+        "zh": {"price": "199元/月", "term": "在网24个月"}, "en": {"price": "CNY 199/month", "term": "24-month term"}
+    },
 }  # fmt: skip
 _CALL_VIEW: dict[str, Any] = {
     "id": "0ce7000000000000000000000000", "state": "ended", "version": 2, "head": "q" * 43, "from": "10085",

@@ -6,7 +6,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from consent_engine.domain.admission.admit import Listed
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import STAGES, State
 from consent_engine.domain.msisdn import hidden, mask
@@ -165,56 +164,6 @@ def veiled(told: Any) -> Any:  # noqa: ANN401 - JSON
 
 def _detail(detail: Mapping[str, Any]) -> dict[str, Any]:
     return {n: instant(v) if n in _INSTANTS and isinstance(v, int) and v else v for n, v in detail.items()}
-
-
-class PublicationView(View):
-    """Where a plan can be read, and since when."""
-
-    channel: str
-    url: str
-    since: str
-    until: str | None = None
-
-
-class PlanView(View):
-    """A plan in one version."""
-
-    code: str
-    carrier: str
-    name: str
-    price: str
-    scenario: str
-    validity: str
-    restrictions: str
-    unsubscribe: str
-    published: list[PublicationView]
-    version: int
-    hash: str
-    sale: str = Field(description="on_sale, withdrawn or revoked; superseded: not the current version")
-
-    @classmethod
-    def of(cls, listed: Listed, *, current: bool = True) -> "PlanView":
-        """As everybody may see it. current: this version is the one that is sold, if any is."""
-        plan = listed.plan
-        told = plan.model_dump(mode="json", exclude={"published"})
-        published = [
-            PublicationView(
-                channel=p.channel, url=p.url, since=_offset(p.since), **({"until": _offset(p.until)} if p.until else {})
-            )
-            for p in plan.published
-        ]
-        sale = listed.sale.value if current else "superseded"
-        return cls(**told, published=published, hash=plan.hash, sale=sale)
-
-
-def _offset(at: datetime) -> str:
-    return at.astimezone(CHINA).isoformat(timespec="seconds")
-
-
-class PlanList(View):
-    """The catalogue."""
-
-    items: list[PlanView]
 
 
 class RefusalView(View):

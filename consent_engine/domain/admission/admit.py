@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from consent_engine.domain.admission.barred import barred
 from consent_engine.domain.admission.fitting_call import NO_SUCH_CALL, fits
@@ -17,14 +18,15 @@ from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.agreement import AgreedIn, Doc, Person
 from consent_engine.domain.order.order import Order, opened
-from consent_engine.domain.texts.render import confirmation
+from consent_engine.domain.texts.elements import price_of, unsubscribe_of
+from consent_engine.domain.texts.render import confirmation, dated, edition_of
 from consent_engine.domain.texts.segments import MOST_SEGMENTS, segments
-from consent_engine.domain.texts.templates import LANGUAGES
 from consent_engine.errors import (
     CallMismatch,
     ConfirmationTooLong,
     DisclosureMissing,
     DuplicateOrder,
+    LanguageUnavailable,
     PlanNotPublic,
     PlanUnknown,
     UnofficialNumber,
@@ -99,10 +101,15 @@ def admit(
     if duplicate := next(open_orders, None):
         raise DuplicateOrder("an order for this number and plan is open", order=duplicate.order)
     others = [entry for entry in line.entries if entry.remembered(now)]
-    offer = _offer(plan, terms, LANGUAGES[request.language])
-    code = free_code(others, now, salt[:8], (offer.text, *open_texts))
+    offer = _offer(plan, terms, _edition(plan, request.language))
+    agreed_in = _agreed_in(request, plan, call)
+    asked = dated(offer.text, offer.words, agreed_in.started_at)
+    code = free_code(others, now, salt[:8], (asked, *open_texts))
     # With another order about, "the only order asked" would not do.
-    text, doc = _doc(placing, order_id, plan, terms, offer, code, now, asks_code=bool(others), call=call)
+    text, doc = _doc(
+        placing, order_id, plan, offer, code, now, subs=terms.sub_numbers, asks_code=bool(others), agreed_in=agreed_in
+    )  # fmt: skip
+    doc = replace(doc, call_id=call.id) if call else doc
     if doc.segments > (carried := terms.carried(plan.carrier)):
         told = f"the question takes {doc.segments} segments, and its gateway carries {carried}"
         raise ConfirmationTooLong(told, segments=doc.segments, carried=carried)
@@ -123,7 +130,7 @@ def _plan(request: PlaceOrder, listed: Listed | None, now: Millis, *, official: 
     if not official:
         number = CARRIERS[plan.carrier].outbound
         raise UnofficialNumber(f"{plan.carrier} calls from {number} and from no other number", official=number)
-    if missing := plan.missing():
+    if missing := plan.missing:
         raise DisclosureMissing("the plan does not say: " + ", ".join(missing), missing=", ".join(missing))
     public = plan.public_at(request.agreed) and plan.public_at(now)
     if listed.sale is not Sale.ON_SALE or not public:
@@ -131,35 +138,42 @@ def _plan(request: PlaceOrder, listed: Listed | None, now: Millis, *, official: 
     return plan
 
 
+def _edition(plan: Plan, language: str) -> int:
+    try:
+        return edition_of(plan, language)
+    except ValueError:
+        raise LanguageUnavailable("the plan says nothing in that language: it can be asked about in Chinese") from None
+
+
 def _doc(
     placing: Placing,
     order_id: str,
     plan: Plan,
-    terms: Terms,
     offer: Offer,
     code: str,
     now: Millis,
     *,
+    subs: frozenset[str],
     asks_code: bool,
-    call: Call | None,
+    agreed_in: AgreedIn,
 ) -> tuple[str, Doc]:
     """The doc, and the text of the question where it is not the offer's own."""
     request = placing.request
-    text = confirmation(plan, code, offer.policy.reply_window, offer.words) if asks_code else ""
+    begun, window = agreed_in.started_at, offer.policy.reply_window
+    text = confirmation(plan, code, window, offer.words, begun) if asks_code else ""
     doc = Doc(
         id=order_id,
         placed_at=now,
         placed_by=placing.api_key,
         agent=request.agent,
-        call=_agreed_in(request, plan, call),
+        call=agreed_in,
         offer=offer,
-        sub=code if plan.carrier in terms.sub_numbers else "",
+        sub=code if plan.carrier in subs else "",
         code=code,
         asks_code=int(asks_code),
-        segments=segments(text) if text else offer.segments,
+        segments=segments(text or dated(offer.text, offer.words, begun)),
         request=placing.fingerprint,
         person="",
-        call_id=call.id if call else "",
     )
     return text, doc
 
@@ -182,8 +196,8 @@ def _offer(plan: Plan, terms: Terms, edition: int) -> Offer:
     if known is None:
         text = confirmation(plan, None, terms.policy.reply_window, edition)
         offer = Offer(
-            plan.carrier.value, plan.code, plan.version, plan.hash, plan.name, plan.price, plan.unsubscribe,
-            terms.senders[plan.carrier], edition, text, segments(text), terms.policy,
+            plan.carrier.value, plan.code, plan.version, plan.hash, plan.name, price_of(plan), unsubscribe_of(plan),
+            terms.senders[plan.carrier], edition, text, segments(text), terms.policy, tariff=plan.tariff,
         )  # fmt: skip
         known = Offer.read(offer.kept())
         if len(_OFFERS) < _MOST_OFFERS:

@@ -9,17 +9,19 @@ from typing import NamedTuple
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.effects import OF_ORDERS, Millis, Purpose
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.texts.render import Subject, confirmation, write
+from consent_engine.domain.texts.elements import price_of, unsubscribe_of
+from consent_engine.domain.texts.render import Subject, confirmation, edition_of, write
 from consent_engine.domain.texts.segments import segments
-from consent_engine.domain.texts.templates import LANGUAGES
 from consent_engine.errors import FieldError
 
 MOST = {Purpose.CONFIRMATION: 6, Purpose.NOTIFICATION: 4}
-"""Segments of what is said of a plan, in the words of the country."""
+"""Segments of what is said of a plan, in each language that it has words in."""
 
 _CODE = "888"
-_SOME_DAY = "2025-08-01 00:00"
-_SOME_INSTANT: Millis = 1_754_013_871_000
+_LONGEST_INSTANT: Millis = 1_766_851_199_000
+"""27 December, 23:59 in China: no instant of a year takes more characters."""
+_SOME_DAY = "2025-12-27 23:59"
+_RECEIPT = "00000000"
 
 
 def limits(terms: Terms) -> Callable[[Plan], list[FieldError]]:
@@ -40,26 +42,36 @@ class PlanText(NamedTuple):
 def too_long(plan: Plan, window: Millis, carried: int) -> list[FieldError]:
     """The texts about a plan that are longer than they may be. carried: segments that its gateway carries."""
     wrong = []
-    for each in _texts(plan, window, "zh", MOST):
+    for each in (text for language in languages(plan) for text in _texts(plan, window, language, MOST)):
         most = min(each.most, carried)
         if each.segments > most:
-            message = f"takes {each.segments} segments, and {most} are the most"
+            where = "" if each.language == "zh" else f" in {each.language}"
+            message = f"takes {each.segments} segments{where}, and {most} are the most"
             wrong.append(FieldError(each.purpose.value, "too_long", message))
     return wrong
 
 
 def texts(plan: Plan, window: Millis) -> list[PlanText]:
     """Every text that names a plan, in every language, as its subscribers would read it."""
-    return [text for language in LANGUAGES for text in _texts(plan, window, language, OF_ORDERS)]
+    return [text for language in languages(plan) for text in _texts(plan, window, language, OF_ORDERS)]
+
+
+def languages(plan: Plan) -> list[str]:
+    """The languages that a plan has words in."""
+    return ["zh", "en"] if plan.tariff is not None and plan.tariff.english is not None else ["zh"]
 
 
 def _texts(plan: Plan, window: Millis, language: str, purposes: Iterable[Purpose]) -> Iterator[PlanText]:
     """Texts with a code, and with an instant from which the service is on."""
-    subject = Subject(plan.carrier.value, plan.name, plan.price, plan.unsubscribe, _CODE)
-    edition = LANGUAGES[language]
+    at = _LONGEST_INSTANT
+    subject = Subject(
+        plan.carrier.value, plan.name, price_of(plan), unsubscribe_of(plan), _CODE, tariff=plan.tariff, call_at=at,
+        reply_at=at, receipt=_RECEIPT,
+    )  # fmt: skip
+    edition = edition_of(plan, language)
     for purpose in purposes:
         if purpose is Purpose.CONFIRMATION:
-            text = confirmation(plan, _CODE, window, edition)
+            text = confirmation(plan, _CODE, window, edition, at)
         else:
-            text = write(purpose, subject, needs_code=True, active_from=_SOME_DAY, until=_SOME_INSTANT, edition=edition)
+            text = write(purpose, subject, needs_code=True, active_from=_SOME_DAY, until=at, edition=edition)
         yield PlanText(purpose, language, text, segments(text), MOST.get(purpose, 0))

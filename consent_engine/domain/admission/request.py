@@ -77,7 +77,7 @@ class PlaceOrder(BaseModel):
     """a call that is told of here, and ended when the subscriber agreed"""
     metadata: Annotated[dict[str, Any], AfterValidator(_metadata)] = {}
     language: Literal["zh", "en"] = "zh"
-    """of the SMS; what the plan says is told as it was published"""
+    """of the SMS; the plan must have words in it"""
 
     @field_validator("agreed_at")
     @classmethod

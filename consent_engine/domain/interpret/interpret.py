@@ -108,7 +108,7 @@ def _restricting(line: Line, message: Unread, body: UnreadReply, meant: Reading)
 
 def _texts(entries: Sequence[Entry], orders: Mapping[str, Order]) -> list[str]:
     """What is asked by the open ones, without their codes: three digits that stand there may mean what they say."""
-    return [orders[entry.order].doc.offer.text for entry in entries if entry.is_open]
+    return [orders[entry.order].codeless_text for entry in entries if entry.is_open]
 
 
 def _said(

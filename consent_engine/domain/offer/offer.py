@@ -11,13 +11,15 @@ from msgspec import Struct
 from consent_engine.domain.canonical_json import Rows
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.tariff import Tariff
 
 
 class Offer(Struct, frozen=True):
     """One offer.
 
     words: the edition of our texts · text: the question as it is asked where no code is needed, with its segments ·
-    hash: its name; '' for orders of an older time, which hold their offer and their text themselves
+    hash: its name; '' for orders of an older time, which hold their offer and their text themselves · tariff: what the
+    plan says, None where it says it in sentences
     """
 
     carrier: str
@@ -33,19 +35,20 @@ class Offer(Struct, frozen=True):
     segments: int
     policy: Policy
     hash: str = ""
+    tariff: Tariff | None = None
 
     def kept(self) -> str:
         """As kept, and as hashed."""
         plan = self.plan, self.plan_version, self.plan_hash, self.plan_name, self.price, self.unsubscribe
         question = self.sender, self.words, self.text, self.segments
-        return _ROWS.write(_Kept(self.carrier, plan, question, self.policy.frozen()))
+        return _ROWS.write(_Kept(self.carrier, plan, question, self.policy.frozen(), self.tariff))
 
     @staticmethod
     @lru_cache(4096)
     def read(kept: str) -> "Offer":
         """What `kept` wrote. Raises ValueError."""
         row = _ROWS.read(kept)
-        return Offer(row.carrier, *row.plan, *row.question, Policy.thaw(row.policy), digest(kept))
+        return Offer(row.carrier, *row.plan, *row.question, Policy.thaw(row.policy), digest(kept), row.tariff)
 
 
 class _Kept(Struct, frozen=True, array_like=True):
@@ -53,6 +56,7 @@ class _Kept(Struct, frozen=True, array_like=True):
     plan: tuple[str, int, str, str, str, str]
     question: tuple[str, int, str, int]
     policy: tuple[int, ...]
+    tariff: Tariff | None = None
 
 
 _ROWS = Rows(_Kept, least=4)

@@ -4,6 +4,7 @@ Whatever changes is read from the events, so the history *is* the record. `state
 beside it for scripts and people; `replay` says what they must be.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
@@ -15,7 +16,7 @@ from consent_engine.domain.lifecycle import SETTLING, STAGES, State, Trigger, ad
 from consent_engine.domain.order.agreement import Doc, Person
 from consent_engine.domain.order.details import Cancelled, ConfirmationAccepted, OptedOut, RepliedLate, Resumed
 from consent_engine.domain.order.event import Event, chain, seal, unseal
-from consent_engine.domain.texts.render import Subject
+from consent_engine.domain.texts.render import Subject, dated
 from consent_engine.errors import BrokenRecord
 
 MOST_EVENTS = 200
@@ -123,7 +124,18 @@ class Order(Struct, frozen=True):
     @property
     def text(self) -> str:
         """The question as frozen at the door; '' when it held a code and the person part is erased."""
-        return self.person.text or ("" if self.doc.asks_code else self.doc.offer.text)
+        return self.person.text or ("" if self.doc.asks_code else self.codeless_text)
+
+    @property
+    def codeless_text(self) -> str:
+        """The question as it would be asked where no code is needed."""
+        return dated(self.doc.offer.text, self.doc.offer.words, self.doc.call.started_at)
+
+    @property
+    def receipt(self) -> str:
+        """The number of the subscriber's own record: 8 characters that nobody mistakes for others."""
+        bits = int.from_bytes(hashlib.sha256(f"receipt:{self.id}".encode()).digest()[:5])
+        return "".join(_RECEIPT[bits >> shift & 31] for shift in range(35, -1, -5))
 
     @property
     def needs_code(self) -> bool:
@@ -138,7 +150,12 @@ class Order(Struct, frozen=True):
     def subject(self) -> Subject:
         """What our other texts may name."""
         offer = self.doc.offer
-        return Subject(offer.carrier, offer.plan_name, offer.price, offer.unsubscribe, self.doc.code)
+        yes = self.last(Trigger.SAID_YES)
+        return Subject(
+            offer.carrier, offer.plan_name, offer.price, offer.unsubscribe, self.doc.code, tariff=offer.tariff,
+            call_at=self.doc.call.started_at, reply_at=yes.at if yes else 0, receipt=self.receipt,
+            cool_off=offer.policy.cool_off,
+        )  # fmt: skip
 
     def moved(self, *events: Event) -> "Order":
         """The order after `events`; raises IllegalTransition."""
@@ -175,6 +192,8 @@ class Order(Struct, frozen=True):
 QUESTION = sms_effect(Purpose.CONFIRMATION)
 _HOLDING = frozenset({Trigger.SUSPECTED, Trigger.RESUMED})
 _ERASED = Person("", "", {})
+_RECEIPT = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's base 32: without I, L, O and U."""
 
 
 def opened(doc: Doc, person: Person, line: str, salt: str) -> tuple[Order, dict[str, str]]:

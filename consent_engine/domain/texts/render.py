@@ -10,21 +10,23 @@ from datetime import datetime, timedelta, timezone
 from functools import cache, lru_cache
 
 from jinja2 import Environment, StrictUndefined, Template
+from jinja2.meta import find_undeclared_variables
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict
 
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.tariff import Sentences, Tariff
+from consent_engine.domain.texts.elements import elements
+from consent_engine.domain.texts.field_words import HELD_LINE, HELPED, STOPPED, WHICH_ONE
 from consent_engine.domain.texts.templates import (
     CURRENT_EDITION,
+    DATED,
     EDITIONS,
     ENGLISH,
-    HELD_LINE,
-    HELPED,
     LANGUAGES,
-    STOPPED,
-    WHICH_ONE,
+    OF_SENTENCES,
 )
 from consent_engine.errors import BrokenRecord
 
@@ -40,6 +42,7 @@ _UNITS = ((24 * 3600, "天"), (3600, "小时"), (60, "分钟"), (1, "秒"))
 _ENGLISH_UNITS = {"天": "day", "小时": "hour", "分钟": "minute", "秒": "second"}
 _HOURS_UP_TO = 48 * 3600
 _MINUTE_MS = 60_000
+_DAY_MS = 24 * 3600 * 1000
 _UCS2_ROOM = 67
 """Characters of one of several segments."""
 
@@ -48,7 +51,9 @@ class Subject(Struct, frozen=True):
     """What a text is about.
 
     carrier: as plans name it · plan: the plan's name to people · code: the order's, told only where it is needed ·
-    still_active: the service was switched on, or can no longer be stopped: a STOP or a late reply must be told so
+    still_active: the service was switched on, or can no longer be stopped: a STOP or a late reply must be told so ·
+    tariff: what the plan says, None where it says it in sentences · call_at: when the call began · reply_at: when the
+    yes came, 0 = none · receipt: the number of the subscriber's own record · cool_off: in ms, 0 = for ever
     """
 
     carrier: str
@@ -57,21 +62,46 @@ class Subject(Struct, frozen=True):
     unsubscribe: str
     code: str
     still_active: bool = False
+    tariff: Tariff | None = None
+    call_at: Millis = 0
+    reply_at: Millis = 0
+    receipt: str = ""
+    cool_off: int = 0
 
 
-def confirmation(plan: Plan, code: str | None, window_ms: int, edition: int = CURRENT_EDITION) -> str:
-    """The question; without a code a bare yes is answer enough."""
-    return _template(edition, Purpose.CONFIRMATION).render(
+_CALL_AT = "{call_at}"
+"""Stands in a question that is the same for many orders, ahead of anything that a plan says."""
+
+
+def edition_of(plan: Plan, language: str) -> int:
+    """The edition in which a plan is sold in a language; raises ValueError where it has no words in it."""
+    tariff = plan.tariff
+    if language != "zh" and (tariff is None or tariff.english is None):
+        raise ValueError("this plan has no words in that language")
+    return OF_SENTENCES if tariff is None else LANGUAGES[language]
+
+
+def confirmation(plan: Plan, code: str | None, window_ms: int, edition: int, call_at: Millis | None = None) -> str:
+    """The question; without a code a bare yes is answer enough. Without call_at its place is kept: see `dated`."""
+    says = plan.says
+    if isinstance(says, Sentences):
+        told = {name: _literal(value) for name, value in asdict(says).items()}
+    else:
+        told = _elements(plan.carrier, says, edition)
+    return _render(
+        edition,
+        Purpose.CONFIRMATION,
         **_carrier(plan.carrier, edition),
         **_answers(code or "", edition),
-        name=_literal(plan.name),
-        price=_literal(plan.price),
-        scenario=_literal(plan.scenario),
-        validity=_literal(plan.validity),
-        restrictions=_literal(plan.restrictions),
-        unsubscribe=_literal(plan.unsubscribe),
+        **told,
         window=_duration(window_ms, edition),
+        call_at=_CALL_AT if call_at is None else _clock(call_at // _MINUTE_MS, edition),
     )
+
+
+def dated(text: str, edition: int, call_at: Millis) -> str:
+    """A question that is the same for many orders, with the instant of this order's call."""
+    return text.replace(_CALL_AT, _clock(call_at // _MINUTE_MS, edition), 1) if edition in DATED else text
 
 
 def write(
@@ -81,7 +111,7 @@ def write(
     needs_code: bool = False,
     active_from: str = "",
     until: Millis = 0,
-    edition: int = CURRENT_EDITION,
+    edition: int,
 ) -> str:
     """Any text but the question. Raises ValueError for the question.
 
@@ -90,28 +120,34 @@ def write(
     """
     if purpose is Purpose.CONFIRMATION:
         raise ValueError("the question is written by confirmation()")
-    told = subject if needs_code else replace(subject, code="")
-    return _written(purpose, told, _beginning(active_from), until // _MINUTE_MS, edition)
-
-
-@lru_cache(maxsize=1024)  # without a code, the same for all who have the same plan
-def _written(purpose: Purpose, subject: Subject, active_from: str, minute: int, edition: int) -> str:
-    return _template(edition, purpose).render(
+    if subject.tariff is None:
+        told = {"name": subject.plan, "price": subject.price, "unsubscribe": subject.unsubscribe}
+        told = {name: _literal(value) for name, value in told.items()}
+    else:
+        told = _elements(subject.carrier, subject.tariff, edition)
+    return _render(
+        edition,
+        purpose,
         **_carrier(subject.carrier, edition),
-        **_answers(subject.code, edition),
-        name=_literal(subject.plan),
-        price=_literal(subject.price),
-        unsubscribe=_literal(subject.unsubscribe),
-        active_from=active_from,
-        deadline=_clock(minute, edition),
+        **_answers(subject.code if needs_code else "", edition),
+        **told,
+        active_from=_beginning(active_from, edition),
+        deadline=_clock(until // _MINUTE_MS, edition),
         still_active=subject.still_active,
+        call_at=_clock(subject.call_at // _MINUTE_MS, edition),
+        reply_at=_clock(subject.reply_at // _MINUTE_MS, edition),
+        receipt=subject.receipt,
+        cool_off=_cool_off(subject.cool_off, edition),
     )
 
 
 def which_one(carrier: str | None, choices: Sequence[str]) -> str:
     """The answer to a reply that fits several orders; each choice is a code, a blank and the plan's name."""
-    return _template(CURRENT_EDITION, WHICH_ONE).render(
+    return _render(
+        CURRENT_EDITION,
+        WHICH_ONE,
         **_carrier(carrier),
+        n=str(len(choices)),
         choices="；".join(map(_literal, choices)),
         example=choices[0].partition(" ")[0] if choices else "",
     )
@@ -119,20 +155,18 @@ def which_one(carrier: str | None, choices: Sequence[str]) -> str:
 
 def stopped(carrier: str | None) -> str:
     """The answer to STOP from a number that no order is open for; without a carrier, all are refused."""
-    known = CARRIERS.get(carrier or "")
-    return _template(CURRENT_EDITION, STOPPED).render(**_carrier(carrier), carrier=f"{known.name}的" if known else "")
+    return _render(CURRENT_EDITION, STOPPED, **_carrier(carrier))
 
 
 def held(carrier: str | None, until: Millis) -> str:
     """The answer to words that a person must read, from a number that no order is open for. until: read by then."""
-    return _template(CURRENT_EDITION, HELD_LINE).render(
-        **_carrier(carrier), deadline=_clock(until // _MINUTE_MS, CURRENT_EDITION)
-    )
+    deadline = _clock(until // _MINUTE_MS, CURRENT_EDITION)
+    return _render(CURRENT_EDITION, HELD_LINE, **_carrier(carrier), deadline=deadline)
 
 
 def helped(carrier: str | None) -> str:
     """The answer to HELP from a number that no order is remembered for."""
-    return _template(CURRENT_EDITION, HELPED).render(**_carrier(carrier))
+    return _render(CURRENT_EDITION, HELPED, **_carrier(carrier))
 
 
 def proof(carrier: str | None) -> str:
@@ -148,14 +182,54 @@ def _environment() -> Environment:
     return Environment(autoescape=False, undefined=StrictUndefined)  # noqa: S701
 
 
+def _render(edition: int, key: str, **told: str | bool) -> str:
+    names = _named(edition, key, frozenset(told))
+    return _rendered(edition, key, frozenset(told), tuple(told[name] for name in names))
+
+
+@lru_cache(maxsize=1024)  # what names neither the order nor an instant is the same for all who have the same plan
+def _rendered(edition: int, key: str, told: frozenset[str], values: tuple[str | bool, ...]) -> str:
+    template = _template(_words(edition, key, told))
+    return template.render(zip(_named(edition, key, told), values, strict=True))
+
+
 @cache
-def _template(edition: int, key: str) -> Template:
+def _template(words: str) -> Template:
+    return _environment().from_string(words)
+
+
+@cache
+def _named(edition: int, key: str, told: frozenset[str]) -> tuple[str, ...]:
+    """What a text names, of what is told."""
+    return tuple(sorted(find_undeclared_variables(_environment().parse(_words(edition, key, told))) & told))
+
+
+@cache
+def _words(edition: int, key: str, told: frozenset[str]) -> str:
     if edition not in EDITIONS:
         raise BrokenRecord(f"no edition {edition} of our words is known here")
-    words = EDITIONS[edition]
-    # A text that an edition did not have yet is told in the current words of its language.
-    known = words if key in words else EDITIONS[LANGUAGES["en" if edition in ENGLISH else "zh"]]
-    return _environment().from_string(known[key])
+    words = EDITIONS[edition].get(key)
+    if words is not None:
+        return words
+    # A text that an edition did not have yet: in the newest words of its language that can be filled.
+    alike = [n for n in EDITIONS if (n in ENGLISH) == (edition in ENGLISH) and key in EDITIONS[n]]
+    known = (EDITIONS[n][key] for n in sorted(alike, reverse=True))
+    return next(each for each in known if find_undeclared_variables(_environment().parse(each)) <= told)
+
+
+@lru_cache(maxsize=1024)
+def _elements(carrier: str, tariff: Tariff, edition: int) -> dict[str, str]:
+    told = asdict(elements(carrier, tariff, "en" if edition in ENGLISH else "zh"))
+    # What ends in a blank stands before another sentence.
+    return {name: _literal(value) + " " * value.endswith(" ") for name, value in told.items()}
+
+
+def _cool_off(milliseconds: int, edition: int) -> str:
+    """For how long a plan is not offered again: for ever, or so many days, rounded up."""
+    days = -(-milliseconds // _DAY_MS)
+    if edition in ENGLISH:
+        return f"for {days} day{'s' * (days > 1)}" if days else "at all"
+    return f"{days}天内" if days else "今后"
 
 
 def _carrier(carrier: str | None, edition: int = CURRENT_EDITION) -> dict[str, str]:
@@ -206,11 +280,12 @@ def _clock(minute: int, edition: int) -> str:
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def _beginning(active_from: str) -> str:
+def _beginning(active_from: str, edition: int) -> str:
     """When a service begins: an instant by the clock in China; other words as they are, unless they hold a link."""
     try:
         instant = datetime.fromisoformat(active_from)
-        return f"{instant.astimezone(_CHINA) if instant.tzinfo else instant:%Y-%m-%d %H:%M}"
+        instant = instant.astimezone(_CHINA) if instant.tzinfo else instant.replace(tzinfo=_CHINA)
+        return _clock(int(instant.timestamp() // 60), edition) if edition in DATED else f"{instant:%Y-%m-%d %H:%M}"
     except (ValueError, OverflowError):
         words = _literal(active_from)[:_MAX_ACTIVE_FROM]
     return "" if "://" in words or "www." in words.lower() else words

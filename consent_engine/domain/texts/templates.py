@@ -4,11 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from consent_engine.domain.effects import Purpose
-
-WHICH_ONE = "which_one"
-STOPPED = "stopped"
-HELD_LINE = "held_no_order"
-HELPED = "helped"
+from consent_engine.domain.texts.field_words import CHINESE, HELD_LINE, HELPED, STOPPED, WHICH_ONE
+from consent_engine.domain.texts.field_words import ENGLISH as ENGLISH_OF_FIELDS
 
 # fmt: off
 _FIRST: dict[str, str] = {
@@ -187,10 +184,18 @@ _FOURTH: dict[str, str] = _ENGLISH | {
 # fmt: on
 
 EDITIONS: Mapping[int, Mapping[str, str]] = MappingProxyType(
-    {n: MappingProxyType(words) for n, words in enumerate((_FIRST, _ENGLISH, _THIRD, _FOURTH), 1)}
+    {
+        n: MappingProxyType(words)
+        for n, words in enumerate((_FIRST, _ENGLISH, _THIRD, _FOURTH, CHINESE, ENGLISH_OF_FIELDS), 1)
+    }
 )
-CURRENT_EDITION = 3
-ENGLISH = frozenset({2, 4})
+ENGLISH = frozenset({2, 4, 6})
 """The editions in English; the others are in Chinese."""
-LANGUAGES: Mapping[str, int] = MappingProxyType({"zh": 3, "en": 4})
-"""The current edition of each language. What belongs to no order is said in Chinese."""
+LANGUAGES: Mapping[str, int] = MappingProxyType({"zh": 5, "en": 6})
+"""The current edition of each language, for plans that say money and time as data."""
+OF_SENTENCES = 3
+"""The edition in which a plan of the older shape is sold, in Chinese alone."""
+CURRENT_EDITION = LANGUAGES["zh"]
+"""What belongs to no order is said in it."""
+DATED = frozenset(LANGUAGES.values())
+"""The editions whose question names the instant of the call: it differs from order to order."""

@@ -4,16 +4,19 @@ import asyncio
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from consent_engine.api.routes import order_stream
 from consent_engine.api.schemas.views import OrderView
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.offer.plan import Plan
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.receive import RefusalAsked
 from tests.integration.api_door import NUMBER, OTHER, is_problem, order, reply
 from tests.integration.http.routes import BODIES, LIFTED, ROUTES, YES, ask, called
+from tests.plans import in_sentences
 
 ANSWER = ["id", "state", "stage", "version", "head", "msisdn", "carrier", "plan", "confirmation", "reply_by",
           "created_at", "timeline"]  # fmt: skip
@@ -131,7 +134,7 @@ def test_two_idempotency_keys_are_none(door):
 
 def publish(door, **changes):
     plan = door.engine.plan("data-pack-10gb").plan
-    door.engine.catalogue.publish(plan.model_copy(update=changes))
+    door.engine.catalogue.publish(replace(plan, **changes))
 
 
 def test_the_form_is_looked_at_before_the_key(door):
@@ -149,10 +152,29 @@ def test_an_unofficial_number_is_told_the_official_one(door):
     assert said["official"] == "10085"
 
 
-def test_a_plan_that_leaves_something_out_cannot_be_sold(door):
-    publish(door, price="", published=())
+def test_a_plan_of_an_older_time_that_leaves_something_out_cannot_be_sold(door):
+    kept = door.engine.plan("data-pack-10gb")
+    door.engine.registry.publish(Plan.read(in_sentences(code="data-pack-10gb", price="", version=2)), kept.sale, kept)
     said = is_problem(door.place(order(plan="data-pack-10gb")), 422, "disclosure_missing")
     assert said["missing"] == "price"
+
+
+def test_an_order_in_english_needs_a_plan_that_has_words_in_it(door):
+    english = {"language": "en", "plan": "fibre-duo-129", "call": {"caller_number": "10001"}}
+    is_problem(door.place(order(**english)), 422, "language_unavailable")
+    said = door.place(order(language="en"), "key-2").json()["confirmation"]
+    assert said["text"].startswith("China Mobile: on 1 Aug 10:00 in a call from 10085 you asked for 5G Smart 199 ")
+
+
+def test_a_plan_in_sentences_is_sold_until_it_is_replaced_in_chinese_alone(door):
+    kept = door.engine.plan("data-pack-10gb")
+    older = Plan.read(in_sentences(code="data-pack-10gb", version=2))
+    door.engine.registry.publish(older, kept.sale, kept)
+    said = door.place(order(plan="data-pack-10gb")).json()
+    assert said["plan"] == {"code": "data-pack-10gb", "version": 2, "hash": older.hash}
+    assert "资费：1 元/月。适用范围：上网。有效期：1 个月。" in said["confirmation"]["text"]
+    english = order(plan="data-pack-10gb", language="en", msisdn="+8613900139000")
+    is_problem(door.place(english, "key-2"), 422, "language_unavailable")
 
 
 def test_a_plan_that_is_not_public_cannot_be_sold(door):
@@ -377,9 +399,10 @@ def test_plans_are_shown_as_they_are_sold(door):
     assert len(listed) == 6
     one = door.call("GET", "/v1/plans/5g-smart-199", Role.AGENT).json()
     assert one in listed
-    assert list(one) == ["code", "carrier", "name", "price", "scenario", "validity", "restrictions", "unsubscribe",
-                         "published", "version", "hash", "sale"]  # fmt: skip
-    assert (one["version"], one["sale"], one["price"]) == (1, "on_sale", "199 元/月")
+    assert set(one) >= {"code", "carrier", "name", "price", "term", "renewal", "scenario", "unsubscribe", "published",
+                        "version", "hash", "sale", "reads"}  # fmt: skip
+    assert (one["version"], one["sale"], one["price"]["monthly"]) == (1, "on_sale", "199.00")
+    assert one["reads"]["en"]["price"] == "CNY 199/month"
     assert one["published"][0]["since"] == "2025-08-01T00:00:00+08:00"
     assert door.place().json()["plan"] == {"code": one["code"], "version": one["version"], "hash": one["hash"]}
     is_problem(door.call("GET", "/v1/plans/nothing", Role.AGENT), 404, "plan_not_found")

@@ -3,11 +3,15 @@
 import os
 import signal
 import socket
+from functools import partial
+
+import yaml
 
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from tests import needs
 from tests.acceptance.house import command_of
 from tests.integration.rq_house import ROOT, WAIT, until
+from tests.plans import in_fields
 
 
 def gone(pids):
@@ -111,33 +115,31 @@ def test_ops_give_permits_and_check_what_one_is_worth(consent):
     assert (wrong.returncode, wrong.stderr) == (1, "consent: number 2: must be a Chinese mobile number\n")
 
 
+def written(file, *plans):
+    file.write_text(yaml.safe_dump(list(plans), allow_unicode=True), "utf-8")
+
+
 def test_plans_are_listed_loaded_in_new_versions_and_shown(consent, tmp_path):
     listed = [line.split("\t") for line in consent("plans", "list").stdout.splitlines()]
     assert len(listed) >= 6
     assert listed[0][2:4] == ["1", "on_sale"]
     file = tmp_path / "plans.yaml"
-    file.write_text(
-        "- {code: new-plan, carrier: mobile, name: 新套餐, price: 9 元/月, scenario: a, validity: b, restrictions: c,\n"
-        "   unsubscribe: d}\n",
-        encoding="utf-8",
-    )
+    write = partial(written, file)
+    write(in_fields("new-plan", price={"monthly": "9.00"}))
     assert consent("plans", "load", str(file)).stdout == "new-plan\t1\tnew\n"
     assert consent("plans", "load", str(file)).stdout == "new-plan\t1\tas it was\n"
-    file.write_text(file.read_text(encoding="utf-8").replace("9 元", "8 元"), encoding="utf-8")
+    write(in_fields("new-plan", price={"monthly": "8.00"}))
     assert consent("plans", "load", str(file)).stdout == "new-plan\t2\tnew\n"
-    assert "price\t8 元/月\n" in consent("plans", "show", "new-plan").stdout
+    assert "price (zh)\t8元/月\n" in consent("plans", "show", "new-plan").stdout
     assert consent("plans", "show", "no-plan").stderr.startswith("consent: no such plan")
     assert consent("plans", "withdraw", "new-plan").stdout.splitlines()[-1] == "sale\twithdrawn"
     assert consent("plans", "withdraw", "no-plan").stderr.startswith("consent: no such plan")
-    file.write_text(
-        file.read_text("utf-8").replace("8 元", "7 元")
-        + file.read_text("utf-8").replace("new-plan", "long").replace("c,", "限" * 290 + ","),
-        encoding="utf-8",
-    )
+    write(in_fields("new-plan", price={"monthly": "7.00"}), in_fields("long", restrictions=["限" * 120], english=None))
     assert consent("plans", "load", str(file)).stderr == (
-        "consent: long: confirmation: takes 7 segments, and 6 are the most\n"
+        "consent: long: confirmation: takes 7 segments, and 6 are the most; "
+        "long: notification: takes 5 segments, and 4 are the most\n"
     )
-    assert "price\t8 元/月\n" in consent("plans", "show", "new-plan").stdout
+    assert "price (zh)\t8元/月\n" in consent("plans", "show", "new-plan").stdout
     file.write_text("- {code: new-plan}", encoding="utf-8")
     wrong = consent("plans", "load", str(file))
     assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1)

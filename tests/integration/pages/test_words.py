@@ -11,10 +11,12 @@ from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane, Purpose
 from consent_engine.domain.grammar.meaning import Reason
 from consent_engine.domain.lifecycle import STAGES, State, Trigger
-from consent_engine.domain.offer.plan import CHANNELS, DISCLOSURES
+from consent_engine.domain.offer.plan import CHANNELS, SENTENCES
+from consent_engine.domain.texts.elements import disclosures
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import server
 from tests.integration.page_door import PageDoor
+from tests.plans import plan
 
 NAMED = {
     "state": {state.value for state in State},
@@ -26,7 +28,7 @@ NAMED = {
     "role": {role.value for role in Role},
     "carrier": {carrier.value for carrier in Carrier},
     "reason": {reason.value for reason in Reason},
-    "tariffs": {*DISCLOSURES, *CHANNELS} - {"name"},
+    "tariffs": {*SENTENCES, *CHANNELS, *disclosures(plan())["zh"], "overage", "first_month"} - {"name"},
 }
 WORDS_OF_ITS_OWN = {"agreed"}
 """An element's name that is a state's, too."""

@@ -54,6 +54,7 @@ from tests.conftest import NUMBER, OTHER, SECOND, SENDERS, World
 from tests.fault_proxy import Fault, FaultProxy, Kind, always, at_random, calm, control, first_with, nth
 from tests.integration import api_door
 from tests.integration.api_door import FULL_SECRET, Door, is_problem, reply
+from tests.plans import priced
 
 DEEP = bool(os.environ.get("TESTS_DEEP"))
 NUMBERS = (NUMBER, OTHER)
@@ -445,9 +446,9 @@ def retried(w):
 
 
 def published(w):
-    plan = w.engine.plan(SECOND).plan.model_copy(update={"price": "20 元/月"})
+    plan = priced(w.engine.plan(SECOND).plan, "20.00")
     yield lambda: w.engine.catalogue.publish(plan)
-    assert w.engine.plan(SECOND).plan.price == "20 元/月"
+    assert w.engine.plan(SECOND).plan.says == plan.says
     assert w.another().plan(SECOND).plan.version == 2
 
 
@@ -686,10 +687,10 @@ def test_a_resend_asked_again_after_a_503_is_one(wired):
 def test_a_publishing_that_died_halfway_stops_nobody_from_publishing_something_else(wired):
     plan = wired.engine.plan(SECOND).plan
     with wired.under(first_with(b"EVALSHA", Fault(Kind.DROP), times=3)), pytest.raises(StoreUnavailable):
-        wired.engine.catalogue.publish(plan.model_copy(update={"price": "20 元/月"}))
+        wired.engine.catalogue.publish(priced(plan, "20.00"))
     assert wired.proxy.fired() > 0
     wired.proxy.calm()
-    wired.engine.catalogue.publish(plan.model_copy(update={"price": "25 元/月"}))
+    wired.engine.catalogue.publish(priced(plan, "25.00"))
 
 
 def test_a_plan_that_was_revoked_does_not_come_back_by_a_late_write(wired):

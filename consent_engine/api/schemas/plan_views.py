@@ -1,0 +1,84 @@
+"""Views of plans: as they were published, and how they read."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from consent_engine.api.schemas.views import CHINA, View
+from consent_engine.domain.admission.admit import Listed
+from consent_engine.domain.offer.plan import Publication
+from consent_engine.domain.texts.elements import disclosures
+
+
+class PublicationView(View):
+    """Where a plan can be read, and since when."""
+
+    channel: str
+    url: str
+    since: str
+    until: str | None = None
+
+
+_Fields = dict[str, Any]
+
+
+class PlanView(View):
+    """A plan in one version: the form it was published with, and how it reads. Amounts are texts.
+
+    One of an older time says price, scenario, validity, restrictions and unsubscribe in sentences.
+    """
+
+    code: str
+    carrier: str
+    name: str
+    filing: str = ""
+    seller: str = ""
+    price: str | _Fields
+    overage: list[_Fields] | None = None
+    speed_cap: _Fields | None = None
+    term: _Fields | None = None
+    renewal: _Fields | None = None
+    includes: list[_Fields] | None = None
+    first_month: str | None = None
+    scenario: str
+    validity: str = ""
+    offered_to: str = ""
+    restrictions: str | list[str] | None = None
+    replaces: str | None = None
+    unsubscribe: str | _Fields
+    sold_by: list[str] | None = None
+    english: _Fields | None = None
+    published: list[PublicationView]
+    version: int
+    hash: str
+    sale: str = Field(description="on_sale, withdrawn or revoked; superseded: not the current version")
+    reads: dict[str, dict[str, str]] = Field(
+        description="zh, and en where the plan has words in it: each thing that it says, in words"
+    )
+
+    @classmethod
+    def of(cls, listed: Listed, *, current: bool = True) -> "PlanView":
+        """As everybody may see it. current: this version is the one that is sold, if any is."""
+        plan = listed.plan
+        told = {name: value for name, value in plan.told().items() if name != "published"}
+        published = [
+            PublicationView(channel=p.channel, url=p.url, **{n: _offset(at) for n, at in _spans(p) if at is not None})
+            for p in plan.published
+        ]
+        sale = listed.sale.value if current else "superseded"
+        return cls(**told, published=published, hash=plan.hash, sale=sale, reads=disclosures(plan))
+
+
+def _spans(publication: Publication) -> tuple[tuple[str, datetime | None], ...]:
+    return ("since", publication.since), ("until", publication.until)
+
+
+def _offset(at: datetime) -> str:
+    return at.astimezone(CHINA).isoformat(timespec="seconds")
+
+
+class PlanList(View):
+    """The catalogue."""
+
+    items: list[PlanView]

@@ -1,0 +1,279 @@
+"""The form of a plan: what YAML and JSON may say of one, with everything that is wrong with it at once."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from msgspec import ValidationError as WrongShape
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from consent_engine.domain.carriers import Carrier
+from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.tariff import UNITS, Ends, FirstMonth, Replaces, Starts
+from consent_engine.errors import FieldError, Malformed
+
+_LINK = re.compile(r"://|www\.|[a-z0-9]\.(?:com|cn|net|org|cc|top|xyz|vip|info)\b", re.IGNORECASE)
+_URL = re.compile(r"(?:/(?!/)|[a-z][a-z0-9+.-]*://)\S*", re.IGNORECASE)
+_SCRIPTS = ("javascript:", "data:", "vbscript:")
+_FIELD_NAME = re.compile(r"[A-Za-z0-9_]{1,40}")
+_AMOUNT = re.compile(r"\d{1,7}(?:\.\d{1,2})?", re.ASCII)
+_SAYS_NOTHING = frozenset({"无", "没有", "暂无", "无限制", "不限", "none", "no", "n/a", "na", "nil", "null"})
+_CENT = Decimal("0.01")
+
+
+def _telling(text: str) -> str:
+    # A confirmation without links is one that no phishing SMS can pass for.
+    if _LINK.search(text):
+        raise PydanticCustomError("link", "must not contain a link")
+    if not any(map(str.isalnum, text)) or text.strip().lower() in _SAYS_NOTHING:
+        raise PydanticCustomError("says_nothing", "says nothing: leave it out where there is none")
+    return text
+
+
+def _address(url: str) -> str:
+    # Pages show it as a link, so what a browser would run instead of open is refused.
+    if not _URL.fullmatch(url) or url.lower().startswith(_SCRIPTS):
+        raise PydanticCustomError("invalid_url", "must be an address like https://..., app://... or /...")
+    return url
+
+
+def _instant(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise PydanticCustomError("invalid_instant", "must be an RFC 3339 instant with offset") from None
+
+
+def _amount(value: object) -> Decimal:
+    # YAML and JSON write 199.00 as a number with a point: read as it is written in the shortest way.
+    told = value if isinstance(value, str) else str(value) if type(value) in {int, float, Decimal} else ""
+    if not _AMOUNT.fullmatch(told):
+        raise PydanticCustomError("invalid_amount", 'must be an amount such as "199.00", of at most two decimal places')
+    return Decimal(told).quantize(_CENT)
+
+
+_Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+_Url = Annotated[str, StringConstraints(max_length=500), AfterValidator(_address)]
+_Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+_Word = Annotated[str, StringConstraints(max_length=20, pattern=r"^\S*$"), AfterValidator(_telling)]
+_Short = Annotated[str, StringConstraints(max_length=80), AfterValidator(_telling)]
+_Long = Annotated[str, StringConstraints(max_length=300), AfterValidator(_telling)]
+_Amount = Annotated[
+    Decimal,
+    BeforeValidator(_amount),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,7}(\.[0-9]{1,2})?$", "description": "two decimal places"}),
+]
+_Channel = Literal["phone", "hall", "app", "web", "counter", "other"]
+_Months = Annotated[int, Field(ge=1, le=120)]
+
+
+class Form(BaseModel):
+    """A part of a plan. What it does not know is refused."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class PromotionForm(Form):
+    """A lower price for the first months."""
+
+    price: _Amount
+    months: _Months
+
+
+class PriceForm(Form):
+    """Exactly one of monthly, once and daily; a promotion comes before `monthly`."""
+
+    monthly: _Amount | None = None
+    once: _Amount | None = None
+    daily: _Amount | None = None
+    promotion: PromotionForm | None = None
+    currency: Literal["CNY"] = "CNY"
+
+
+class OverageForm(Form):
+    """What more than is included costs."""
+
+    what: _Word
+    price: _Amount
+    per: _Word
+
+
+class SpeedCapForm(Form):
+    """Above so much, the speed is limited."""
+
+    above: _Amount
+    unit: _Word
+    limit: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9]{1,2})?[KMG]bps$")]
+
+
+class EarlyFeeForm(Form):
+    """What leaving before the end costs, with its maximum."""
+
+    per_remaining_month: _Amount
+    at_most: _Amount
+
+
+class TermForm(Form):
+    """How long it is taken for: months or days."""
+
+    months: _Months | None = None
+    days: Annotated[int, Field(ge=1, le=366)] | None = None
+    starts: Annotated[Starts, Field(strict=False)]
+    early_fee: EarlyFeeForm | None = None
+
+
+class RenewalForm(Form):
+    """Whether it goes on by itself; `notice_days` before that the subscriber is reminded."""
+
+    automatic: bool
+    notice_days: Annotated[int, Field(ge=1, le=60)] | None = None
+
+
+class IncludedForm(Form):
+    """Something that the price contains."""
+
+    what: _Word
+    amount: _Amount
+    unit: _Word
+
+
+class UnsubscribeForm(Form):
+    """How to end it: a word sent to a number, or a call to it."""
+
+    word: _Word | None = None
+    to: Annotated[str, StringConstraints(pattern=r"^[0-9]{3,12}$")]
+    takes_effect: Annotated[Ends, Field(strict=False)]
+    fee: _Amount | None = None
+
+
+class EnglishForm(Form):
+    """What English texts show; `terms` translates every `what`, and units that only Chinese readers know."""
+
+    name: _Short
+    seller: _Short | None = None
+    scenario: _Long
+    offered_to: _Short | None = None
+    restrictions: Annotated[tuple[_Long, ...], Field(strict=False, max_length=10)] = ()
+    terms: Annotated[dict[str, _Word], Field(max_length=40)] = {}
+
+
+class PublicationForm(Form):
+    """Where the plan can be read; `since` left out: the store's now."""
+
+    channel: Literal["web_hall", "app"]
+    url: _Url
+    since: _Instant | None = None
+    until: _Instant | None = None
+
+
+class PlanForm(Form):
+    """A plan: money and time as data, the rest in sentences."""
+
+    code: _Code
+    carrier: Annotated[Carrier, Field(strict=False)]
+    name: _Short
+    filing: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,32}$")] | None = None
+    seller: _Short | None = None
+    price: PriceForm
+    overage: Annotated[tuple[OverageForm, ...], Field(strict=False, max_length=10)] = ()
+    speed_cap: SpeedCapForm | None = None
+    term: TermForm
+    renewal: RenewalForm
+    includes: Annotated[tuple[IncludedForm, ...], Field(strict=False, max_length=10)] = ()
+    first_month: Annotated[FirstMonth, Field(strict=False)] | None = None
+    scenario: _Long
+    offered_to: _Short | None = None
+    restrictions: Annotated[tuple[_Long, ...], Field(strict=False, max_length=10)] = ()
+    replaces: Annotated[Replaces, Field(strict=False)]
+    unsubscribe: UnsubscribeForm
+    sold_by: Annotated[tuple[_Channel, ...], Field(strict=False, min_length=1)]
+    english: EnglishForm | None = None
+    published: Annotated[tuple[PublicationForm, ...], Field(strict=False, max_length=20)] = ()
+
+
+def plan_from(mapping: object) -> Plan:
+    """The plan that YAML or JSON describes; raise Malformed with everything wrong with it at once.
+
+    Fields are named by their path, such as `published.0.url`. No value is repeated. A plan of the old shape is read as
+    it is: it can be one that is stored, and the catalogue refuses it where it is not.
+    """
+    if isinstance(mapping, dict) and in_sentences(mapping):
+        try:
+            return Plan.read(mapping)
+        except (WrongShape, ValueError):
+            pass  # then what is said of the new shape names each field
+    try:
+        form = PlanForm.model_validate(mapping)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        raise Malformed([_field_error(each) for each in found]) from None
+    if wrong := list(_gaps(form)):
+        raise Malformed(wrong)
+    return Plan.read(form.model_dump(mode="json", exclude_none=True))
+
+
+def in_sentences(mapping: dict[Any, Any]) -> bool:
+    """Whether a plan is described in the old shape: its price is a sentence, and nothing is said of a term."""
+    return "term" not in mapping and (isinstance(mapping.get("price"), str) or "validity" in mapping)
+
+
+def _gaps(form: PlanForm) -> Iterator[FieldError]:
+    """What fields say together, or do not."""
+    price, term, renewal = form.price, form.term, form.renewal
+    kinds = sum(kind is not None for kind in (price.monthly, price.once, price.daily))
+    promised = price.promotion is not None and price.monthly is None
+    otherwise = kinds == 1 and price.monthly is None and not promised
+    fee = term.early_fee
+    early = fee is not None and fee.at_most < fee.per_remaining_month
+    told: tuple[tuple[bool, str, str, str], ...] = (
+        (promised, "price.monthly", "missing", "say the monthly price that follows the promotion"),
+        (kinds != 1 and not promised, "price", "one_price", "must say exactly one of monthly, once and daily"),
+        ((term.months is None) == (term.days is None), "term", "one_term", "must say months or days"),
+        (early, "term.early_fee.at_most", "too_small", "must not be less than the fee of one month"),
+        (renewal.automatic != (renewal.notice_days is not None), "renewal.notice_days", "notice_days",
+         "must be said where it renews by itself, and only there"),
+        (form.first_month is not None and otherwise, "first_month", "not_monthly",
+         "must be left out where the price is not a monthly one"),
+        ("phone" not in form.sold_by, "sold_by", "not_by_phone", "must name phone: what is sold here is sold by phone"),
+        *((bool(p.since and p.until and p.until <= p.since), f"published.{n}", "never_public",
+           "must end after it begins") for n, p in enumerate(form.published)),
+    )  # fmt: skip
+    yield from (FieldError(field, code, message) for wrong, field, code, message in told if wrong)
+    if form.english is not None:
+        yield from _english_gaps(form, form.english)
+
+
+def _english_gaps(form: PlanForm, english: EnglishForm) -> Iterator[FieldError]:
+    """What an English text would have to show in Chinese."""
+    for field in ("seller", "offered_to"):
+        if (getattr(form, field) is None) != (getattr(english, field) is None):
+            yield FieldError(f"english.{field}", "missing", "must be said where the plan says it, and only there")
+    if len(form.restrictions) != len(english.restrictions):
+        yield FieldError("english.restrictions", "missing", "must be as many as the plan's own")
+    whats = [*(e.what for e in form.includes), *(e.what for e in form.overage)]
+    units = [*(e.unit for e in form.includes), *(e.per for e in form.overage)]
+    units += [form.speed_cap.unit] if form.speed_cap else []
+    untold = [*whats, *(unit for unit in units if not unit.isascii() and unit not in UNITS)]
+    if any(each not in english.terms for each in untold):
+        yield FieldError("english.terms", "missing", "must translate every `what`, and every unit in Chinese")
+
+
+def _field_error(found: ErrorDetails) -> FieldError:
+    # An unknown field's name is input too: only what can be a name is repeated.
+    steps = [step if _FIELD_NAME.fullmatch(step) else "?" for step in map(str, found["loc"])]
+    return FieldError(".".join(steps) or "plan", found["type"], found["msg"])

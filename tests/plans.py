@@ -1,0 +1,36 @@
+"""Plans that tests change: one in fields, one in sentences, and the sample's."""
+
+from decimal import Decimal
+
+from consent_engine.api.schemas.examples import PLAN
+from consent_engine.domain.offer.form import plan_from
+from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.tariff import Price
+
+
+def in_fields(code="p", **changes):
+    """The contract's own plan as JSON says it, changed; None leaves a field out."""
+    told = {**PLAN, "code": code, **changes}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def in_sentences(**changes):
+    """A plan of an older time, as it was kept."""
+    published = [
+        {"channel": channel, "url": "/tariffs#p", "since": "2025-08-01T00:00:00Z", "until": None}
+        for channel in ("web_hall", "app")
+    ]
+    return {
+        "code": "p", "carrier": "mobile", "name": "套餐", "price": "1 元/月", "scenario": "上网", "validity": "1 个月",
+        "restrictions": "无", "unsubscribe": "拨打 10086", "published": published, "version": 1, **changes,
+    }  # fmt: skip
+
+
+def plan(code="p", **changes) -> Plan:
+    """The contract's own plan, changed."""
+    return plan_from(in_fields(code, **changes))
+
+
+def priced(of: Plan, monthly: str) -> Plan:
+    """A plan at another price."""
+    return of.saying(price=Price("CNY", monthly=Decimal(monthly)))
