@@ -14,8 +14,11 @@ from consent_engine import __version__
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.service.call_metrics import of_calls, of_outside
 from consent_engine.api.service.clock_metrics import ClocksSeen, clocks_seen, of_clocks
+from consent_engine.api.service.dialled_metrics import of_dialled
 from consent_engine.api.service.room_metrics import of_rooms, rooms_of
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
+from consent_engine.domain.call.counted import Row
+from consent_engine.domain.days import DAY_MS, day_of
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
@@ -47,6 +50,8 @@ class Look:
 
     lanes: dict[Lane, LaneDepth]
     placed: dict[str, dict[State, int]]
+    dialled: dict[str, list[Row]]
+    """what was counted of the calls of a day"""
     workers: int
     counted: dict[str, float]
     outside: list[Health]
@@ -133,6 +138,7 @@ def of_store(look: Look) -> Iterator[Metric]:
         for state in State:
             orders.add_metric((day, state.value), counts.get(state, 0))
     yield orders
+    yield from of_dialled(look.dialled)
     held = look.held
     yield GaugeMetricFamily("consent_held", "Replies that may be a refusal: a person must decide", value=held.count)
     age = (look.at - held.oldest) / 1000 if held.count else 0
@@ -151,6 +157,7 @@ def look_at(engine: Engine) -> Look:
     """What the store knows now."""
     now = engine.registry.now()
     placed = {"today": engine.lists.funnel(_day(now)), "yesterday": engine.lists.funnel(_day(now, 1))}
+    dialled = {"today": day_of(now), "yesterday": day_of(now - DAY_MS)}
     workers = len(engine.registry.workers(HEARD_WITHIN_MS))
     held = engine.lists.tally(Kind.SUSPECTED)
     counted = engine.registry.counted()
@@ -159,6 +166,7 @@ def look_at(engine: Engine) -> Look:
     return Look(
         engine.lanes.depths(),
         placed,
+        {name: engine.calls.counts(day) for name, day in dialled.items()},
         workers,
         counted,
         outside,

@@ -200,7 +200,10 @@ class Call(Struct, frozen=True):
     @property
     def violations(self) -> tuple[Violation, ...]:
         """All that was wrong with it, in the order of the list."""
-        known = {*self.began.violations, *(self.end.violations if self.end else ())}
+        shown = self.end.violations if self.end else ()
+        known = {*self.began.violations, *shown}
+        if not known:  # as nearly all
+            return ()
         return tuple(each for each in Violation if each in known)
 
     @property

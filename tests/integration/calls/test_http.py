@@ -129,6 +129,17 @@ def test_calls_and_what_was_wrong_with_them_are_listed_at_a_terminal(door):
         assert (said.returncode, said.stderr.count("\n")) == (2, 1)
 
 
+def test_calls_and_what_was_wrong_with_them_are_metrics_without_a_person(door):
+    start(door, began(door, started_at=instant(door.engine.registry.now())))
+    start(door, began(door, **{"from": "10086"}, started_at=instant(door.engine.registry.now())), key="call-2")
+    page = door.call("GET", "/metrics", Role.OPS).text
+    assert 'consent_calls{began="today",carrier="mobile",what="calls"} 2.0' in page
+    assert 'consent_calls{began="today",carrier="mobile",what="wrong"} 1.0' in page
+    assert 'consent_call_violations{began="today",carrier="mobile",violation="unofficial_number"} 1.0' in page
+    assert 'consent_call_violations{began="yesterday",carrier="unicom",violation="no_permit"} 0.0' in page
+    assert "A1024" not in page
+
+
 def test_the_timers_of_calls_are_work_for_the_timer_lane(door):
     start(door)
     door.work(Lane.TIMER)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.codec import DUE, PREFIX
 from consent_engine.cli.tables import Format
 from consent_engine.config.settings import Settings
+from consent_engine.domain.admission.call_request import CallStart, StartCall
 from consent_engine.domain.clocks import PERIOD_MS, Heard, Lag
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import ACTIVATE, WAKE_ARCHIVE, Accepted, Lane, Pending, Rejected, Unavailable
@@ -34,7 +36,7 @@ from consent_engine.ports import Commit, OrderChange, Target
 from consent_engine.wiring import installation
 from tests import needs
 from tests.acceptance.house import until
-from tests.conftest import World
+from tests.conftest import NUMBER, World
 from tests.integration.rq_house import WAIT, Gateway
 
 ROOT = Path(__file__).parents[3]
@@ -334,6 +336,13 @@ def held(night):
     assert world.state(order) == "awaiting_reply"
 
 
+def called_wrongly(night):
+    engine = night.world().engine
+    at = datetime.fromtimestamp(engine.registry.now() / 1000, UTC).isoformat()
+    body = {"from": "10086", "to": NUMBER, "carrier": "mobile", "agent": "A1024", "started_at": at}
+    engine.calls.take(CallStart("desk", "call-1", StartCall.model_validate(body)))
+
+
 def clock_behind(night):
     registry = night.world().engine.registry
     period = registry.now() // PERIOD_MS
@@ -452,6 +461,7 @@ SITUATIONS = {
     "ConsentAofFails": aof_fails,
     "ConsentStuck": stuck,
     "ConsentHeld": held,
+    "ConsentCallViolation": called_wrongly,
     "ConsentClock": clock_behind,
     "ConsentArchiveDown": archive_lost,
     "An order the archive does not take": not_taken,

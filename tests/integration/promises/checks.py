@@ -9,6 +9,7 @@ from consent_engine.domain.line.line import Entry
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, name_of
 from consent_engine.domain.order.event import link
 from consent_engine.domain.order.order import replay
+from consent_engine.ports import CallFilter
 
 NUMBERS = ("+8613800138000", "+8613900139000")
 HOURS = 3_600_000
@@ -221,6 +222,10 @@ class Judge:
         client = self.world.client
         members = {member for due in DUE.values() for member in client.zrange(due, 0, -1)}
         wanted = {f"o:{order.id}:{effect}" for order in shown.values() for effect in order.effects}
+        calls = {call.id: call for call in self.engine.calls.page(CallFilter(), limit=200).calls}
+        wanted |= {f"c:{call.id}:{effect}" for call in calls.values() for effect in call.effects}
+        named = {order.doc.call_id for order in shown.values()} - {""}
+        assert named <= calls.keys(), "an order without the call that it names"
         for number in NUMBERS:
             line = self.engine.line(number)
             wanted |= {f"l:{line.id}:{effect}" for effect in line.effects}

@@ -1,0 +1,126 @@
+"""Operations on calls: begun, ended, abandoned, and orders that name one."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
+from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.call.call import CallState
+from consent_engine.domain.effects import Lane
+from consent_engine.engine.engine import Engine
+from consent_engine.ports import CallFilter
+from tests.crashes.dying import Told
+from tests.crashes.operation import BEST, ONE, Operation
+from tests.crashes.town import Life, Town
+
+
+def instant(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def begins(town: Town) -> CallStart:
+    body = {"from": "10085", "to": ONE, "carrier": "mobile", "agent": "A1024", "started_at": instant(town.clock())}
+    return CallStart("desk", "call-1", StartCall.model_validate(body))
+
+
+def ends(town: Town, call: str, outcome: str, *, recorded: bool = True) -> CallEnd:
+    recording = {"ref": "rec-9", "sha256": "9f" * 32, "seconds": 60} if recorded else None
+    body = {"ended_at": instant(town.clock()), "outcome": outcome, "recording": recording}
+    return CallEnd("desk", call, EndCall.model_validate(body))
+
+
+class CallBegins(Operation):
+    """A call that began: acknowledged or asked again, it is one call."""
+
+    name, least = "call: begins", 12
+
+    def before(self, town: Town) -> None:
+        self.start = begins(town)
+
+    def act(self, engine: Engine, told: Told) -> None:
+        told(call=engine.calls.take(self.start).call.id)
+
+    def learnt(self, town: Town, life: Life) -> None:
+        if call := life.said("call"):
+            assert town.engine.calls.show(call).state is CallState.UP, "a call that was acknowledged is there"
+
+    def again(self, town: Town, life: Life) -> None:
+        taken = town.engine.calls.take(self.start)
+        if call := life.said("call"):
+            assert (taken.call.id, taken.is_new) == (call, False)
+        assert [each.id for each in town.engine.calls.page(CallFilter()).calls] == [taken.call.id]
+        assert len(town.engine.line(taken.call.person.msisdn).calls) == 1  # type: ignore[arg-type] # a number
+
+
+class CallEnds(CallBegins):
+    """The subscriber refuses in a call, and has an order: no call says so of a number that can still be dialled."""
+
+    name, least = "call: ends in a refusal", 15
+    ends = {"cancelled": 1}  # noqa: RUF012 - as in Operation
+
+    def before(self, town: Town) -> None:
+        town.asked()
+        self.call = town.engine.calls.take(begins(town)).call
+        town.clock.forward(seconds=60)
+        self.end = ends(town, self.call.id, "refused")
+
+    def act(self, engine: Engine, told: Told) -> None:
+        told(over=engine.calls.take(self.end).is_new)
+
+    def learnt(self, town: Town, life: Life) -> None:
+        call = town.engine.calls.show(self.call.id)
+        dial = town.engine.dial(self.call.person.msisdn, "mobile")  # type: ignore[arg-type] # a number
+        assert call.end is None or not dial.callable, "a call that ended in a refusal, and the number can be dialled"
+        assert call.end is not None or not life.said("over"), "an end that was acknowledged is there"
+        town.refused(ONE, "mobile", sure=not dial.callable)
+
+    def again(self, town: Town, life: Life) -> None:
+        assert town.engine.calls.take(self.end).call.state is CallState.ENDED
+        town.refused(ONE, "mobile")
+
+
+class OrderOfACall(Operation):
+    """An order names a call that is up: it is there with its call, and waits for it, or it is not there."""
+
+    name, least, says, ends = "call: an order names it", 25, "是", {"notified": 1}
+
+    def before(self, town: Town) -> None:
+        self.call = town.engine.calls.take(begins(town)).call
+        town.clock.forward(seconds=60)
+        body: dict[str, Any] = {"msisdn": ONE, "plan": BEST, "agent": "A1024", "call_id": self.call.id}
+        self.wanted = Placing("desk", "key-1", PlaceOrder.read(body | {"agreed_at": instant(town.clock())}))
+        self.end = ends(town, self.call.id, "agreed")
+
+    def act(self, engine: Engine, told: Told) -> None:
+        told(placed=engine.place(self.wanted).order.id)
+
+    def learnt(self, town: Town, life: Life) -> None:
+        town.look()
+        for order in town.shown():
+            call = town.engine.calls.show(order.doc.call_id)
+            waits = [each.ref for each in town.engine.line(self.wanted.msisdn).restrictions]
+            assert (call.id, waits) == (self.call.id, [self.call.id]), "an order that does not wait for its call"
+
+    def again(self, town: Town, life: Life) -> None:
+        placed = town.engine.place(self.wanted)
+        assert not life.said("placed") or (placed.order.id, placed.created) == (life.said("placed"), False)
+        town.engine.calls.take(self.end)
+
+
+class UnlawfulCall(Operation):
+    """A call ends without its recording while its order waits: the order is cancelled, wherever the worker dies."""
+
+    name, least, ends = "call: its orders are cancelled", 8, {"cancelled": 1}
+
+    def before(self, town: Town) -> None:
+        call = town.engine.calls.take(begins(town)).call
+        town.clock.forward(seconds=60)
+        body = {"msisdn": ONE, "plan": BEST, "agent": "A1024", "call_id": call.id, "agreed_at": instant(town.clock())}
+        town.engine.place(Placing("desk", "key-1", PlaceOrder.read(body)))
+        town.engine.calls.take(ends(town, call.id, "agreed", recorded=False))
+        town.look()
+
+    def act(self, engine: Engine, told: Told) -> None:
+        asyncio.run(engine.performer.perform(Lane.TIMER, 5))
+        told(done=True)
