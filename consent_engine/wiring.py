@@ -19,6 +19,7 @@ from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.redis.topology.cluster import is_cluster
 from consent_engine.adapters.rq_queue import RqQueue
 from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.config.data_folder import keep_name, kept_name
 from consent_engine.config.durations import millis
 from consent_engine.config.settings import SIMULATED, Settings
 from consent_engine.domain.admission.admit import Terms
@@ -86,6 +87,7 @@ def installation(
     outside(settings, "")  # a gateway or BSS that is not known is named before any server is asked or started
     with _data(settings, progress, own=own) as found:
         engine = found.engine()
+        name = _data_are_there(engine, settings.data_dir) if found.server else ""
         engine.registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
         engine.registry.adopt()
         # The bundled sample is a beginning, not a wish: only a file that somebody named may stop the start.
@@ -93,7 +95,20 @@ def installation(
             engine.catalogue.add_missing(plans_from(settings.plans), differing_stops=settings.plans is not None)
         if stocked:
             _archive_is_ours(engine)
+        if found.server and not name:
+            keep_name(settings.data_dir, engine.store.retirement.installation())
         yield found
+
+
+def _data_are_there(engine: Engine, folder: Path) -> str:
+    """The name of the data that a folder is known to have; "" before there were any. Raises SettingsError."""
+    name = kept_name(folder)
+    if name and engine.store.retirement.installation(make=False) != name:
+        raise SettingsError(
+            f"CONSENT_DATA_DIR {folder}: the data that were in this folder are gone: restore appendonlydir from a "
+            "backup, or who refused is called again. Was nothing in them, remove the whole folder"
+        )
+    return name
 
 
 def _archive_is_ours(engine: Engine) -> None:

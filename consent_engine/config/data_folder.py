@@ -9,6 +9,8 @@ from consent_engine.errors import SettingsError
 OURS = {"lock", "secret"}
 """Files by which we know a folder of ours."""
 ARCHIVE_FILE = "archive.sqlite3"
+NAME_FILE = "installation"
+"""The name of the data that were made here, so that it is known when they are gone."""
 DATA = ("appendonlydir", ARCHIVE_FILE)
 """What was written with a secret, and is of no use without it."""
 
@@ -69,8 +71,36 @@ def _make(path: Path) -> None:
         pass  # another process was first: its secret is the one
     finally:
         draft.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)
+
+
+def kept_name(folder: Path) -> str:
+    """The name of the data that were made in `folder`; "" where none is known. Raises SettingsError."""
+    try:
+        return (folder / NAME_FILE).read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{folder / NAME_FILE} can not be read: restore it, or remove it") from error
+
+
+def keep_name(folder: Path, name: str) -> None:
+    """Keep the name of the data that are in `folder`, durably. Raises SettingsError where that cannot be done."""
+    draft = folder / f"{NAME_FILE}.new"
+    try:
+        with draft.open("w", encoding="ascii") as file:
+            file.write(f"{name}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(folder / NAME_FILE)
+        _sync(folder)
+    except OSError as error:
+        raise SettingsError(f"CONSENT_DATA_DIR {folder}: {error.strerror or error}") from error

@@ -23,6 +23,7 @@ from consent_engine.adapters.redis.topology.cluster import is_cluster, master_at
 from consent_engine.adapters.redis.topology.sentinel import is_sentinel
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.adapters.sql.archive import MOST_COUNTED, SqlArchive
+from consent_engine.config.data_folder import kept_name
 from consent_engine.config.durations import millis, written
 from consent_engine.config.settings import PREFIX, Settings
 from consent_engine.doctor import findings, records, server, setup, work
@@ -168,12 +169,16 @@ def _masters(patient: _Patient) -> Iterator[Finding]:
 def _data(patient: _Patient) -> Iterator[Finding]:
     """Are these our data: schema, cells, secret?"""
     meta = patient.first.meta()
+    settings = patient.settings
+    if settings.redis_url is None and (name := kept_name(settings.data_dir)) and meta.get("installation") != name:
+        yield bad("the data that were in this folder are gone: who refused is not known", "restore appendonlydir")
+        return
     if "schema" not in meta:
         yield warn("no engine has ever started on these data", "consent serve")
         return
     try:
         # It writes only what is not there, and all of it is.
-        patient.registry.check(patient.secret, strict=False, cells=patient.settings.cells)
+        patient.registry.check(patient.secret, strict=False, cells=settings.cells)
     except SettingsError as error:
         if "CONSENT_REDIS_URL" not in str(error):  # what is wrong with the server was told already
             yield bad(str(error), "nothing else first: with the wrong one no number is found")

@@ -128,8 +128,11 @@ class Retirement(Protocol):
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
         """Let lines go, whose effects WAKE_LINE are held by these tokens, each if nothing stands on it."""
 
-    def installation(self) -> str:
-        """The name of these data, made when it is first asked for, durably; a move takes it along."""
+    def installation(self, *, make: bool = True) -> str:
+        """The name of these data, made when it is first asked for, durably; a move takes it along.
+
+        Without `make` the answer is "" where they have none.
+        """
 
     def archive_bound(self) -> str:
         """The id of the archive these data belong to; "" when they belong to none yet."""

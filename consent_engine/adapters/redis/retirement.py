@@ -62,13 +62,13 @@ class RedisRetirement(Retirement):
             calls.script("retire_line", keys, [line, WAKE_LINE, token, now - STRANGER_MS, STRANGER_MS])
         return [Aged(word) for word in self._wire.send(calls, repeat=True)]
 
-    def installation(self) -> str:
+    def installation(self, *, make: bool = True) -> str:
         meta = f"{self._cell.shared}meta"
         [name] = self._wire.ask(("HGET", meta, "installation"))
-        if not name:
+        if not name and make:
             fresh = ("HSETNX", meta, "installation", uuid.uuid4().hex)
             name = self._wire.ask(fresh, ("HGET", meta, "installation"), prove=True)[1]
-        return str(name)
+        return str(name or "")
 
     def archive_bound(self) -> str:
         return str(self._wire.ask(("HGET", f"{self._cell.shared}meta", "archive"))[0] or "")

@@ -247,8 +247,8 @@ class ShardedRetirement(Retirement):
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
         return self._cells.each(lines, lambda each: each[0], lambda cell, some: cell.retirement.age(some, now))
 
-    def installation(self) -> str:
-        return self._cells.stores[0].retirement.installation()
+    def installation(self, *, make: bool = True) -> str:
+        return self._cells.stores[0].retirement.installation(make=make)
 
     def archive_bound(self) -> str:
         return self._cells.stores[0].retirement.archive_bound()

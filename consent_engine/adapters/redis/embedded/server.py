@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 from consent_engine.adapters.file_lock import PAUSE, holders, lock_now, lock_soon, unlock
 from consent_engine.adapters.redis.embedded.binary import Answer, ask, configuration, find_binary, last_line
+from consent_engine.adapters.redis.embedded.files import log_of, look_at_files
 from consent_engine.config.data_folder import private_folder
 from consent_engine.errors import SettingsError
 
@@ -33,7 +34,6 @@ from consent_engine.errors import SettingsError
 START_WAIT, LOAD_WAIT, STOP_WAIT, USERS_WAIT, TELL_AFTER = 20.0, 900.0, 5.0, 10.0, 2.0
 LONGEST_SOCKET = 100
 """A socket's path may have 104 bytes on macOS, 108 on Linux."""
-LOG_LIMIT = 4_000_000
 SHORT = "consent-"
 
 Progress = Callable[[str], None]
@@ -146,7 +146,7 @@ class EmbeddedServer:
         if self._lock is None:
             raise RuntimeError("this server was stopped, and its folder given up")
         try:
-            self._wait_ready(self._spawn(), progress)
+            self._wait_ready(self._spawn(progress), progress)
         except BaseException as error:
             if self._process is not None:
                 _end(self._process)
@@ -154,18 +154,17 @@ class EmbeddedServer:
                 raise SettingsError(f"CONSENT_DATA_DIR {self.folder}: {error.strerror or error}") from error
             raise
 
-    def _spawn(self) -> int:
+    def _spawn(self, progress: Progress | None) -> int:
         """Start the process; return how long the log was before."""
         if sys.platform == "linux" and threading.current_thread() is not threading.main_thread():
             raise RuntimeError("start the server from the main thread: it dies with the thread that started it")
-        log, conf = self.folder / "redis.log", self.folder / "redis.conf"
-        if log.exists() and log.stat().st_size > LOG_LIMIT:
-            log.replace(self.folder / "redis.log.1")
+        log, conf = log_of(self.folder), self.folder / "redis.conf"
         conf.write_text(configuration(self.folder, self._socket, self.durability))
         # LC_ALL: a locale this machine lacks would stop the server. What else is ours is none of its business.
         environ = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
         mine = _sole_writer(self.folder, self._short)
         try:
+            look_at_files(self.folder, progress or (lambda _: None))
             with log.open("ab") as out:
                 logged = out.tell()
                 self._process = subprocess.Popen(

@@ -1,0 +1,109 @@
+"""Files that a server would start on though they are not whole, and what a power cut leaves at their end."""
+
+import mmap
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from consent_engine.errors import SettingsError
+
+MOST_CUT = 1_000_000
+"""Bytes of what is no command that a power cut may leave at the end. More is another trouble: a person looks."""
+LOG_LIMIT = 4_000_000
+_COMMAND = re.compile(rb"\*([1-9]\d{0,6})\r\n")
+_PART = re.compile(rb"\$(\d{1,9})\r\n")
+
+
+def log_of(folder: Path) -> Path:
+    """A server's log; one that has become long is put aside."""
+    log = folder / "redis.log"
+    if log.exists() and log.stat().st_size > LOG_LIMIT:
+        log.replace(folder / "redis.log.1")
+    return log
+
+
+def look_at_files(folder: Path, tell: Callable[[str], None]) -> None:
+    """Refuse files without the list that names them; cut back what is no command at their end, and tell.
+
+    A server starts empty where that list (the manifest) is missing. After a power cut the end of a file may be zeros
+    or garbage that was never answered for: it is cut back to the last whole command, as half a command is by the server
+    itself. Where whole commands come after it, it is no end: the file is left as it is, and the server refuses it.
+
+    Raises SettingsError.
+    """
+    kept = sorted((folder / "appendonlydir").glob("*.aof"))
+    if kept and not list((folder / "appendonlydir").glob("*.manifest")):
+        raise SettingsError(
+            f"CONSENT_DATA_DIR {folder}: {kept[0].name} is there, but its manifest is missing: restore "
+            "appendonlydir whole from a backup; a server would start without a single order"
+        )
+    for path in kept:
+        if path.name.endswith(".incr.aof") and (cut := cut_back(path)):
+            tell(f"{path.name}: {cut} bytes at its end were no command (a power cut leaves that): cut back")
+
+
+def cut_back(path: Path) -> int:
+    """Cut zeros or garbage off a file's end, durably; how many bytes."""
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 2))
+        if size == 0 or file.read() == b"\r\n":  # as every command ends
+            return 0
+        with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as data:
+            bad = _sound_until(data)
+            garbage = bad < size and size - bad <= MOST_CUT and not _is_half(data, bad) and not _goes_on(data, bad)
+        if not garbage:
+            return 0
+        file.truncate(bad)
+        os.fsync(file.fileno())
+        return size - bad
+
+
+def _sound_until(data: mmap.mmap) -> int:
+    """Where the first thing begins that is no whole command."""
+    at = 0
+    while (end := _end_of(data, at)) > at:
+        at = end
+    return at
+
+
+def _end_of(data: mmap.mmap, at: int) -> int:
+    """Where the command ends that begins here; -1 when none does, or not all of it is there."""
+    head = _COMMAND.match(data, at)
+    if head is None:
+        return -1
+    at = head.end()
+    for _ in range(int(head[1])):
+        part = _PART.match(data, at)
+        if part is None:
+            return -1
+        at = part.end() + int(part[1]) + 2
+        if data[at - 2 : at] != b"\r\n":
+            return -1
+    return at
+
+
+def _is_half(data: mmap.mmap, at: int) -> bool:
+    """Whether what begins here is a command as far as it goes: the server cuts that back itself."""
+    rest = data[at:]
+    head = _COMMAND.match(rest)
+    if head is None:
+        return re.fullmatch(rb"\*(\d*\r?)?", rest) is not None
+    here = head.end()
+    for _ in range(int(head[1])):
+        part = _PART.match(rest, here)
+        if part is None:
+            return re.fullmatch(rb"(\$(\d*\r?)?)?", rest[here:]) is not None
+        end = part.end() + int(part[1])
+        if end >= len(rest):
+            return True
+        if not b"\r\n".startswith(rest[end : end + 2]):
+            return False
+        here = end + 2
+    return True
+
+
+def _goes_on(data: mmap.mmap, bad: int) -> bool:
+    """Whether a whole command comes after what is none."""
+    return any(_end_of(data, found.start()) > 0 for found in _COMMAND.finditer(data, bad + 1))
