@@ -25,7 +25,7 @@ from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.round_trips import drive
-from consent_engine.ports import Activation, Outside, Sms
+from consent_engine.ports import Activation, Outside, Sms, Store
 from consent_engine.wiring import plans_from
 
 for name in [name for name in os.environ if name.startswith("CONSENT_") and name != "CONSENT_TESTS_REQUIRE"]:
@@ -139,11 +139,11 @@ class World:
         self.keys = 0
         self.runner = asyncio.Runner()  # a performer lives on one loop
 
-    def another(self) -> Engine:
-        """Another engine on the same store, as another process would have."""
+    def another(self, store: Store | None = None) -> Engine:
+        """Another engine on the same store, as another process would have. store: between it and Redis."""
         wire = Wire(self.client, proves=False, replicas=0)
         return Engine(
-            redis_store(wire, lease_ms=60_000, clock=self.clock, cell=self.cell, seal=Seal("test-secret")),
+            store or redis_store(wire, lease_ms=60_000, clock=self.clock, cell=self.cell, seal=Seal("test-secret")),
             RedisRegistry(wire, clock=self.clock, prefix=self.cell.shared),
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),

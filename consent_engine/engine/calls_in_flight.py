@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 GATHER_S = 0.002
 """How long what has ended waits for others to be recorded with it."""
 REDO_S = 0.2
+LOOK_AGAIN_S, LOOKS = 0.2, 3
+"""A call to the BSS that begins longer than this after it was leased looks again whether it may; so often, then it is
+given back. So what a STOP that was acknowledged meanwhile may find under way has been so for no longer."""
 
 
 class Landed(NamedTuple):
@@ -40,12 +43,14 @@ class Flights:
     """
 
     def __init__(
-        self, outside: Outside, pace: Pace, measures: Measures, record: Callable[[Lane, Sequence[Landed]], None]
-    ) -> None:
+        self, outside: Outside, pace: Pace, measures: Measures, record: Callable[[Lane, Sequence[Landed]], None],
+        may_begin: Callable[[Leased], bool],
+    ) -> None:  # fmt: skip
         self._outside = outside
         self._pace = pace
         self._measures = measures
         self._record = record
+        self._may_begin = may_begin
         self._flying: dict[Lane, set[asyncio.Task[None]]] = {lane: set() for lane in Lane}
         self._landed: list[Landed] = []
         self._recorder: asyncio.Task[None] | None = None
@@ -60,9 +65,9 @@ class Flights:
         """How many calls are in flight."""
         return sum(len(self._flying[lane]) for lane in lanes)
 
-    def start(self, lane: Lane, leased: Leased, since: float) -> None:
-        """Begin the call that an effect wants, which was leased at `since`."""
-        task = _begun(self._fly(leased, since))
+    def start(self, lane: Lane, leased: Leased, since: float, asked: float) -> None:
+        """Begin the call that an effect wants, which was leased between `asked` and `since`."""
+        task = _begun(self._fly(leased, since, asked))
         if task.done():
             self._ended(lane, leased, since, task)
             return
@@ -89,14 +94,33 @@ class Flights:
             await self.wait(left)
         return self.count(lanes)
 
-    async def _fly(self, leased: Leased, since: float) -> None:
-        late = self._pace.watch() - since > self._pace.startable_s
-        # What is left of the lease is shorter than a call: give it back, nothing was begun.
-        called = None if late else await call(self._outside, leased)
+    async def _fly(self, leased: Leased, since: float, asked: float) -> None:
+        called = await call(self._outside, leased) if self._begins(leased, since, asked) else None
         if called is not None and called.target is not None:
             seconds = self._pace.watch() - since
             self._measures.called(called.target, called.outcome, seconds, leased.at + int(seconds * 1000))
         self.land(leased, since, called and called.outcome)
+
+    def _begins(self, leased: Leased, since: float, asked: float) -> bool:
+        """Whether the call may begin at this instant; else it is given back, nothing was begun.
+
+        Not when what is left of the lease is shorter than a call. An activation that was leased a while ago, by a
+        process that stood still or a store that was slow, may have been refused since.
+        """
+        watch = self._pace.watch
+        for _ in range(LOOKS):
+            if watch() - since > self._pace.startable_s:
+                return False
+            if leased.effect != ACTIVATE or watch() - asked <= LOOK_AGAIN_S:
+                return True
+            asked = watch()
+            try:
+                if not self._may_begin(leased):
+                    return False
+            except StoreUnavailable as error:
+                log.error("an activation is not begun: %s", error)
+                return False
+        return watch() - asked <= LOOK_AGAIN_S
 
     def _ended(self, lane: Lane, leased: Leased, since: float, task: asyncio.Task[None]) -> None:
         self._flying[lane].discard(task)

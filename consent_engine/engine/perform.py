@@ -88,7 +88,7 @@ class Performer:
         self._under_way: Slice | None = None
         self._archiver = Archiver(store, self._archived)
         self.measures = Measures()
-        self._flights = Flights(outside, pace, self.measures, self._finish)
+        self._flights = Flights(outside, pace, self.measures, self._finish, store.lanes.may_begin)
 
     async def perform(self, lane: Lane, seconds: float) -> Tally:
         """One slice: at most about `seconds` long. Raises StoreUnavailable when the store cannot be reached."""
@@ -153,10 +153,11 @@ class Performer:
         """Lease and start calls in a lane that has them, as places become free; whether something may be left."""
         while not one.is_over:
             free = min(self._flights.free(one.lane), BATCH)
+            asked = self._watch()
             leased = self._store.lanes.lease(one.lane, free) if free > 0 else []
             since = self._watch()
             for each in leased:
-                self._start(one.lane, each, since)
+                self._start(one.lane, each, since, asked)
             if free > 0 and not leased:
                 await self._flights.finish(min(one.end, monotonic() + LINGER_S), [one.lane])
                 return False
@@ -166,13 +167,13 @@ class Performer:
                 await self._flights.wait(one.end - monotonic())
         return True
 
-    def _start(self, lane: Lane, leased: Leased, since: float) -> None:
+    def _start(self, lane: Lane, leased: Leased, since: float, asked: float) -> None:
         if leased.barred:
             self._record(lane, [barring(leased)])
         elif (known := _known(leased)) is not None:
             self._flights.land(leased, since, known)
         else:
-            self._flights.start(lane, leased, since)
+            self._flights.start(lane, leased, since, asked)
 
     def _finish(self, lane: Lane, landed: Sequence[Landed]) -> None:
         self._record(lane, [self._finishing(*each) for each in landed])

@@ -63,6 +63,12 @@ class Lanes(Protocol):
     def lease(self, lane: Lane, n: int) -> list[Leased]:
         """Take up to n due effects. Never repeated by itself: a lost answer is a lost lease."""
 
+    def may_begin(self, leased: Leased) -> bool:
+        """Whether the call of an order's effect may begin that was leased a while ago: held still, barred by nothing.
+
+        Proven, so that no server says yes that is not the one others write to. Raises StoreUnavailable, NotDurable.
+        """
+
     def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
         """Make an effect of records, which we hold, due at another instant: nobody is to have it before."""
 

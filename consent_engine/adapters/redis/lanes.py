@@ -8,7 +8,7 @@ from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import MOST_UNREAD, Offers, leased_of, parked_of, raw, scored, stuck_of
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.effects import Lane, Millis, lane_of
-from consent_engine.domain.line.restriction import BARRING
+from consent_engine.domain.line.restriction import BARRING, names_barring
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import LaneDepth, Lanes, Leased, Owner, Room, Stuck
@@ -53,6 +53,17 @@ class RedisLanes(Lanes):
         calls.script(
             "park_effect", [key, self._cell.due[lane]], [f"f:{effect}", raw(kept), parked_of(kept, why), member]
         )
+
+    def may_begin(self, leased: Leased) -> bool:
+        order, calls = leased.order, Calls()
+        if order is None:
+            return True
+        # What may have been done is not barred any more: the other side is asked what became of it.
+        begun = order.effects[leased.effect].doubts
+        names = () if begun else names_barring(order.doc.carrier, order.doc.plan)
+        keys = [self._cell.order(order.id), self._cell.line(order.line)]
+        calls.script("may_begin", keys, [f"f:{leased.effect}", leased.token, *(f"r:{name}" for name in names)])
+        return bool(self._wire.send(calls, prove=True, repeat=True)[0])
 
     def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
         rows = [part for record, due in dues.items() for part in (due, f"{owner}:{record}:{effect}")]

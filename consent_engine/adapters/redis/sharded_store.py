@@ -117,6 +117,12 @@ class ShardedLanes(Lanes):
                 return leased
         return []
 
+    def may_begin(self, leased: Leased) -> bool:
+        return self._cells.each(
+            [leased], lambda each: each.order.id if each.order else "0000",
+            lambda cell, some: [cell.lanes.may_begin(each) for each in some],
+        )[0]  # fmt: skip
+
     def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
         def tell(cell: Store, some: list[str]) -> None:
             cell.lanes.postpone(effect, {record: dues[record] for record in some}, owner)

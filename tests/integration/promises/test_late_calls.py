@@ -1,0 +1,123 @@
+"""A call to the BSS that begins long after its lease looks again: what was refused meanwhile is not switched on."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from consent_engine.domain.effects import ACTIVATE, Lane
+from consent_engine.domain.line.restriction import Kind, name_of
+from consent_engine.engine.calls_in_flight import LOOK_AGAIN_S, LOOKS
+from consent_engine.errors import NotDurable, StoreUnavailable
+from tests.conftest import SECOND
+
+STOOD_MS = int(LOOK_AGAIN_S * 1000) + 1
+
+
+@dataclass
+class Standing:
+    """Lanes of a worker that stands still once, when it has leased an activation. meanwhile: what happens then."""
+
+    inner: object
+    clock: object
+    meanwhile: object
+    ms: int = STOOD_MS
+    looks: int = 0
+    at_a_look: object = None
+
+    def lease(self, lane, n):
+        leased = self.inner.lease(lane, n)
+        if lane is Lane.ACTIVATION and leased and self.meanwhile:
+            happens, self.meanwhile = self.meanwhile, None
+            happens()
+            self.clock.forward(self.ms)
+        return leased
+
+    def may_begin(self, leased):
+        self.looks += 1
+        answer = self.inner.may_begin(leased)
+        if self.at_a_look:
+            self.at_a_look()
+        return answer
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+@pytest.fixture
+def confirmed(world):
+    order = world.place()
+    world.run(Lane.SMS)
+    world.clock.forward(seconds=1)
+    world.say("是")
+    world.run(Lane.INBOUND)
+    world.clock.forward(seconds=1)
+    return order
+
+
+def worker(world, meanwhile=lambda: None, **more):
+    store = world.engine.store
+    lanes = Standing(store.lanes, world.clock, meanwhile, **more)
+    return world.another(replace(store, lanes=lanes)), lanes
+
+
+def test_a_stop_acknowledged_while_a_leased_activation_stood_still_comes_before_the_first_call(world, confirmed):
+    engine, lanes = worker(world, lambda: world.say("TD"))
+    world.run(Lane.ACTIVATION, Lane.INBOUND, engine=engine)
+    assert world.bss.asked == []
+    assert lanes.looks == 1
+    assert (world.state(confirmed), world.triggers(confirmed)[-1]) == ("declined", "opted_out")
+
+
+def test_a_call_that_begins_at_once_looks_no_more(world, confirmed):
+    engine, lanes = worker(world, ms=STOOD_MS - 2)
+    world.run(Lane.ACTIVATION, engine=engine)
+    assert (len(world.bss.asked), lanes.looks) == (1, 0)
+
+
+def test_a_late_call_that_nothing_bars_is_made_in_its_lease(world, confirmed):
+    engine, lanes = worker(world)
+    world.run(Lane.ACTIVATION, engine=engine)
+    assert (len(world.bss.asked), lanes.looks) == (1, 1)
+    assert world.engine.show(confirmed.id).state.value == "activated"
+
+
+def test_what_another_worker_has_now_is_not_called_by_the_one_that_stood_still(world, confirmed):
+    def taken():
+        world.clock.forward(seconds=61)
+        assert world.engine.store.lanes.lease(Lane.ACTIVATION, 1)[0].lost
+
+    engine, lanes = worker(world, taken)
+    pulse = world.engine.performer
+    world.runner.run(engine.performer.perform(Lane.ACTIVATION, 1))
+    assert (world.bss.asked, lanes.looks) == ([], 1)
+    assert pulse.in_flight() == 0
+
+
+def test_a_look_that_takes_as_long_is_none_and_after_some_it_is_given_back(world, confirmed):
+    engine, lanes = worker(world, at_a_look=lambda: world.clock.forward(STOOD_MS))
+    world.runner.run(one_slice(engine))
+    assert (world.bss.asked, lanes.looks) == ([], LOOKS)
+    assert world.engine.show(confirmed.id).effects[ACTIVATE].attempts == 0
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("gone"), NotDurable("no replica says so")])
+def test_without_an_answer_that_is_proven_nothing_is_called(world, confirmed, error):
+    def fails():
+        raise error
+
+    engine, lanes = worker(world, at_a_look=fails)
+    world.runner.run(one_slice(engine))
+    assert (world.bss.asked, lanes.looks) == ([], 1)
+
+
+def test_a_restriction_of_another_plan_bars_no_late_call(world, confirmed):
+    line = world.engine.line(confirmed.person.msisdn).id
+    field = f"r:{name_of(Kind.REFUSED, 'mobile', SECOND)}"
+    engine, lanes = worker(world, lambda: world.client.hset(world.cell.line(line), field, '[1,"sms","m"]'))
+    world.run(Lane.ACTIVATION, engine=engine)
+    assert (len(world.bss.asked), lanes.looks) == (1, 1)
+
+
+async def one_slice(engine):
+    await engine.performer.perform(Lane.ACTIVATION, 1)
+    await engine.performer.land(1)
