@@ -1,5 +1,6 @@
 """Wiring: the only place that chooses adapters and knows the settings on both sides."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.sharded_store import sharded_store
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.redis.topology.cluster import is_cluster
+from consent_engine.adapters.redis.topology.sentinel import is_sentinel, replicas_known
 from consent_engine.adapters.rq_queue import RqQueue
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.config.data_folder import keep_name, kept_name
@@ -31,6 +33,8 @@ from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace
 from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed, NotOurArchive, SettingsError
 from consent_engine.ports import Gateway, Outside, Registry, Store
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +99,20 @@ def installation(
             engine.catalogue.add_missing(plans_from(settings.plans), differing_stops=settings.plans is not None)
         if stocked:
             _archive_is_ours(engine)
+            _promotions_lose_nothing(settings)
         if found.server and not name:
             keep_name(settings.data_dir, engine.store.retirement.installation())
         yield found
+
+
+def _promotions_lose_nothing(settings: Settings) -> None:
+    """Shout where Sentinel may promote a replica that lacks what was acknowledged."""
+    url = settings.redis_url or ""
+    if is_sentinel(url) and settings.durability == "strict" and settings.replicas < (known := replicas_known(url)):
+        log.warning(
+            "CONSENT_REPLICAS is %d, and any of %d replicas may be promoted: a failover may lose orders and refusals "
+            "that were acknowledged; set it to %d: docs/durability.md", settings.replicas, known, known
+        )  # fmt: skip
 
 
 def _data_are_there(engine: Engine, folder: Path) -> str:

@@ -20,7 +20,7 @@ from consent_engine.adapters.redis.reshard.move import cells_of
 from consent_engine.adapters.redis.sharded_store import sharded_store
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.redis.topology.cluster import is_cluster, master_at
-from consent_engine.adapters.redis.topology.sentinel import is_sentinel
+from consent_engine.adapters.redis.topology.sentinel import is_sentinel, replicas_known
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.adapters.sql.archive import MOST_COUNTED, SqlArchive
 from consent_engine.config.data_folder import kept_name
@@ -145,7 +145,8 @@ def _failed(look: str, error: Exception, cli: str) -> Finding:
 def _server(patient: _Patient) -> Iterator[Finding]:
     """The server, or the master of each cell. One that is away is told, and the others are looked at."""
     if not is_cluster(patient.redis_url):
-        yield from server.server(patient.first.server(), patient.settings, patient.cli)
+        known = replicas_known(patient.redis_url) if is_sentinel(patient.redis_url) else None
+        yield from server.server(patient.first.server(), patient.settings, patient.cli, known)
     else:
         yield from _masters(patient)
     yield from setup.host(patient.settings, patient.registry.now)
@@ -160,7 +161,7 @@ def _masters(patient: _Patient) -> Iterator[Finding]:
                 continue
             seen.add(at)
             cli = "redis-cli -h {} -p {}".format(*at.rsplit(":", 1))
-            for found in server.server(RedisSurvey(wire, cell).server(), patient.settings, cli):
+            for found in server.server(RedisSurvey(wire, cell).server(), patient.settings, cli, 0):
                 yield replace(found, what=f"{at}: {found.what}")
         except (StoreUnavailable, RedisError) as error:
             yield _failed(f"the master of cell {cell.number} (consent cells list shows it)", error, cli)

@@ -13,13 +13,17 @@ LOOPBACK = {"127.0.0.1", "-::1", "::1", "localhost"}
 KEEP = "and write it in its redis.conf"
 
 
-def server(told: Server, settings: Settings, cli: str) -> Iterator[Finding]:
-    """cli: how to reach this server at a terminal."""
+def server(told: Server, settings: Settings, cli: str, known: int | None = None) -> Iterator[Finding]:
+    """cli: how to reach this server at a terminal. known: how many replicas whoever promotes one knows; None: nobody
+    does that by himself.
+    """
     yield from _version(told.info)
     yield from _durable(told, settings, cli)
     yield from _failing(told, cli)
     yield from _room(told, cli)
     yield from _copies(told.info, settings, cli)
+    if known is not None:
+        yield from _promoted(max(known, len(_replicas(told.info))), settings)
     yield from _doors(told, cli)
 
 
@@ -94,9 +98,7 @@ def _room(told: Server, cli: str) -> Iterator[Finding]:
 def _copies(info: Any, settings: Settings, cli: str) -> Iterator[Finding]:  # noqa: ANN401 - as INFO has it
     if info.get("role") != "master":
         yield bad("this server is a replica: it takes no writes", "name the master in CONSENT_REDIS_URL")
-    # How redis-py reads `slave0:ip=...,state=online`: a dictionary.
-    rows = [value for name, value in info.items() if name.startswith("slave") and isinstance(value, dict)]
-    online = sum(row.get("state") == "online" for row in rows)
+    online = sum(row.get("state") == "online" for row in _replicas(info))
     if online < settings.replicas:
         yield bad(
             f"{online} replicas are in step, CONSENT_REPLICAS is {settings.replicas}: nothing can be proven",
@@ -104,6 +106,25 @@ def _copies(info: Any, settings: Settings, cli: str) -> Iterator[Finding]:  # no
         )
     elif settings.replicas:
         yield good(f"{online} replicas in step")
+
+
+def _replicas(info: Any) -> list[Any]:  # noqa: ANN401 - as INFO has it
+    """How redis-py reads `slave0:ip=...,state=online`: a dictionary each."""
+    return [value for name, value in info.items() if name.startswith("slave") and isinstance(value, dict)]
+
+
+def _promoted(known: int, settings: Settings) -> Iterator[Finding]:
+    """A proof that one replica gave is undone when another is promoted."""
+    proven = settings.replicas if settings.durability == "strict" else 0
+    if proven < known:
+        yield bad(
+            f"any of {known} replicas may be promoted, and {proven} must have what is acknowledged: a failover may "
+            "lose orders and refusals",
+            f"CONSENT_DURABILITY=strict and CONSENT_REPLICAS={known}, or forget those that are gone "
+            "(SENTINEL RESET): docs/durability.md",
+        )
+    elif known:
+        yield good(f"each of {known} replicas that may be promoted has what is acknowledged")
 
 
 def _doors(told: Server, cli: str) -> Iterator[Finding]:

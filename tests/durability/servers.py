@@ -117,9 +117,13 @@ class Watched:
         return until("there is a master", self._master)
 
     def _master(self) -> Server | None:
+        named = self.named()
+        return named if named and named.runs() and named.do("ROLE")[0] == "master" else None
+
+    def named(self) -> Server | None:
+        """The server that all sentinels call master, whatever it says itself."""
         told = {sentinel.do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")[1] for sentinel in self.sentinels}
-        named = [server for server in self.servers if told == {str(server.port)}]
-        return named[0] if named and named[0].runs() and named[0].do("ROLE")[0] == "master" else None
+        return next((server for server in self.servers if told == {str(server.port)}), None)
 
     def replicas(self) -> list[Server]:
         master = self.master()

@@ -205,6 +205,7 @@ def test_the_master_dies_under_load_and_everything_acknowledged_is_there(trio, t
         assert all(each["switched_on"] == 1 for each in home.ledger()["activations"])
         assert home.ledger()["errors"] == []
         assert home.children("") == processes, "nobody was started anew"
+        assert "CONSENT_REPLICAS is 1, and any of 2 replicas may be promoted" in home.log, "the start shouts"
         until("RQ works at the new master", lambda: jobs_done(trio) > jobs)
     # The engine has ended: while it still read the repeated yes of an order that was settled, this look was a torn one.
     with trio.master().client() as client:

@@ -721,9 +721,10 @@ def loaded(**more):
     return Settings.load({**ENOUGH, **more}, env_file=None)
 
 
-def of_server(info=(), config=(), *, everybody=False, **more):
+def of_server(info=(), config=(), *, everybody=False, known=None, **more):
     told = Server({**SOUND, **dict(info)}, {**CONFIG, **dict(config)}, open=everybody)
-    return [each for each in server.server(told, loaded(**more), "redis-cli") if each.level is not Level.GOOD]
+    found = server.server(told, loaded(**more), "redis-cli", known)
+    return [each for each in found if each.level is not Level.GOOD]
 
 
 def test_a_sound_server_is_told_nothing_of():
@@ -759,6 +760,21 @@ def test_fewer_replicas_than_wanted_are_told():
     assert of_server({"slave0": SLAVE}, CONSENT_REPLICAS="1") == []
     [found] = of_server({"slave0": SLAVE, "slave1": {**SLAVE, "state": "wait_bgsave"}}, CONSENT_REPLICAS="2")
     assert "1 replicas are in step, CONSENT_REPLICAS is 2" in found.what
+
+
+@pytest.mark.parametrize(
+    ("known", "more", "level"),
+    [
+        (2, {"CONSENT_REPLICAS": "1"}, "bad"), (2, {}, "bad"), (2, {"CONSENT_DURABILITY": "everysec"}, "bad"),
+        (2, {"CONSENT_REPLICAS": "2"}, None), (0, {}, None), (None, {"CONSENT_REPLICAS": "1"}, None),
+    ],
+)  # fmt: skip
+def test_a_replica_that_may_be_promoted_without_what_is_acknowledged_is_told(known, more, level):
+    """known: by Sentinel, one that is away too. Nobody promotes one by himself: None."""
+    found = of_server({f"slave{n}": SLAVE for n in range(1 if known is None else known)}, known=known, **more)
+    told = [each for each in found if "may be promoted" in each.what]
+    assert [each.level for each in told] == ([level] if level else [])
+    assert all("CONSENT_REPLICAS=2" in each.do for each in told)
 
 
 def test_a_server_open_to_all_is_told_only_where_it_listens():

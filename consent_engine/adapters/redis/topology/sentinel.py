@@ -1,5 +1,11 @@
-"""A client of the master that the sentinels name: asked for every new connection, believed once it says so itself."""
+"""A client of the master that the sentinels name: asked for every new connection, believed once it says so itself.
 
+Twice a second they are asked all the same: a server that was cut off together with us, or stood still, does not close
+what is connected to it, and what is written there after another was promoted is thrown away.
+"""
+
+import threading
+import weakref
 from typing import Any, cast
 
 from redis import Redis
@@ -15,6 +21,8 @@ from consent_engine.config.redis_urls import SENTINEL, SentinelAddress
 
 SENTINEL_TIMEOUT_S = 0.5
 """How long one sentinel may take: one that is gone must not hold up a failover for long."""
+LOOK_S = 0.5
+"""How often it is looked whether another master was named."""
 
 
 def is_sentinel(url: str) -> bool:
@@ -28,6 +36,30 @@ def master_of(url: str, **options: Any) -> "Redis":  # noqa: ANN401 - redis-py's
     A connection that finds itself at a server that is no master any more is closed, and the sentinels are asked again.
     """
     at = SentinelAddress.read(url)
+    pool = _Pool(
+        at.name,
+        _sentinels(at),
+        _sentinels(at),
+        connection_class=_MasterConnection,
+        db=at.database,
+        username=at.user,
+        password=at.password,
+        **options,
+    )
+    return Redis.from_pool(pool)
+
+
+def replicas_known(url: str) -> int:
+    """How many replicas of the master at an address may be promoted, as the sentinel says that knows the most of them.
+
+    Those that are away count, too: they may come back. 0 where no sentinel answers.
+    """
+    at = SentinelAddress.read(url)
+    known = [int(state["num-slaves"]) for state in _sentinels(at).told(at.name)]
+    return max(known, default=0)
+
+
+def _sentinels(at: SentinelAddress) -> "_Sentinels":
     asking: dict[str, Any] = {
         "username": at.sentinel_user,
         "password": at.sentinel_password,
@@ -38,17 +70,37 @@ def master_of(url: str, **options: Any) -> "Redis":  # noqa: ANN401 - redis-py's
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
         "protocol": 2,
     }
-    sentinels = _Sentinels(list(at.sentinels), sentinel_kwargs=asking)  # type: ignore[no-untyped-call] # by redis-py
-    pool = SentinelConnectionPool(  # type: ignore[no-untyped-call] # the same
-        at.name,
-        sentinels,
-        connection_class=_MasterConnection,
-        db=at.database,
-        username=at.user,
-        password=at.password,
-        **options,
-    )
-    return Redis.from_pool(pool)
+    return _Sentinels(list(at.sentinels), sentinel_kwargs=asking)  # type: ignore[no-untyped-call] # by redis-py
+
+
+class _Pool(SentinelConnectionPool):
+    """Connections to the master. lookout: sentinels that a thread of its own asks, for as long as the pool is used."""
+
+    def __init__(self, name: str, sentinels: "_Sentinels", lookout: "_Sentinels", **options: Any) -> None:  # noqa: ANN401 - redis-py's
+        super().__init__(name, sentinels, **options)  # type: ignore[no-untyped-call] # by redis-py
+        self.lookout = lookout
+        threading.Thread(target=_look_out, args=(weakref.ref(self),), daemon=True, name="sentinels").start()
+
+    def look(self) -> None:
+        """Close what is connected to a server that is not the one that the sentinels name; in use: when it is done."""
+        here = self.master_address
+        try:
+            named = self.lookout.discover_master(self.service_name)
+            if here is not None and named != here:
+                self.get_master_address()  # type: ignore[no-untyped-call] # it closes them
+        except (RedisError, OSError):  # they name none now: whoever needs a connection finds that out
+            return
+
+
+def _look_out(found: "weakref.ref[_Pool]") -> None:
+    pause = threading.Event()
+    while True:
+        pause.wait(LOOK_S)
+        pool = found()
+        if pool is None:
+            return
+        pool.look()
+        del pool
 
 
 class _Sentinels(Sentinel):
@@ -56,21 +108,28 @@ class _Sentinels(Sentinel):
 
     def discover_master(self, service_name: str) -> tuple[str, int]:
         """Where the master is, as the sentinels say that saw the latest failover. Raises MasterNotFoundError."""
-        told: list[tuple[int, str, int]] = []
+        named = [
+            (int(state["config-epoch"]), str(state["ip"]), int(state["port"]))
+            for state in self.told(service_name)
+            if self.check_master_state(state, service_name)  # type: ignore[no-untyped-call] # by redis-py
+        ]
+        if not named:
+            raise MasterNotFoundError("no sentinel knows a master that is up")
+        _, host, port = max(named)
+        return host, port
+
+    def told(self, service_name: str) -> list[dict[str, Any]]:
+        """What each sentinel that answers says of a master."""
+        found = []
         for sentinel in self.sentinels:
             try:
                 masters = cast(dict[str, dict[str, Any]], sentinel.sentinel_masters())
             except (RedisError, OSError):
                 continue
             finally:
-                sentinel.close()  # asked seldom: a connection kept for weeks may be dead when it matters
-            state = masters.get(service_name)
-            if state and self.check_master_state(state, service_name):  # type: ignore[no-untyped-call]
-                told.append((int(state["config-epoch"]), str(state["ip"]), int(state["port"])))
-        if not told:
-            raise MasterNotFoundError("no sentinel knows a master that is up")
-        _, host, port = max(told)
-        return host, port
+                sentinel.close()  # a connection kept for weeks may be dead when it matters
+            found += [masters[service_name]] if service_name in masters else []
+        return found
 
 
 class _MasterConnection(SentinelManagedConnection):
