@@ -110,6 +110,20 @@ def test_an_api_that_was_cut_off_during_a_whole_move_writes_nothing_on_the_old_s
     assert place(there, "key-2", OTHER).version == 1
 
 
+def test_a_worker_that_was_cut_off_with_a_lease_may_begin_no_call_after_the_move(old, new, wire, tmp_path):
+    """The refusal that came meanwhile is where it does not look: see `test_late_calls`."""
+    worker = engine_at(wire.port, tmp_path)
+    place(worker, "key-1")
+    [leased] = worker.store.lanes.lease(Lane.SMS, 1)
+    assert worker.store.lanes.may_begin(leased)
+    wire.refuse(no=True)
+    wire.cut_off()
+    move(old, new)
+    wire.refuse(no=False)
+    with pytest.raises(StoreUnavailable, match="moved away from this server"):
+        worker.store.lanes.may_begin(leased)
+
+
 def test_whoever_connects_just_before_the_fence_is_seen_and_the_target_is_not_opened(old, new, wire, tmp_path):
     api = engine_at(wire.port, tmp_path)
     place(api, "key-1")

@@ -50,7 +50,10 @@ def asked(
             args[9] = f"l:{inbox}:{READ}"
         _row(args, change, seal, held.effect if held and number == holder else "", (gone, due))
     keys[0] = cell.inbox(inbox or "-")
-    for groups in (gone, due):
+    for lane in gone.keys() & due.keys():  # what is put anew stays
+        put = due[lane][1::2]
+        gone[lane] = [member for member in gone[lane] if member not in put]
+    for groups in (due, {lane: members for lane, members in gone.items() if members}):
         _group(args, groups)
     args += len(counts) // 2, *counts, len(commit.unmatched), *commit.unmatched
     return keys, args

@@ -14,8 +14,8 @@
 --       touched   a digit for each effect that is dropped with care   how many restrictions bar, and three counted lists:
 --       what is asked of it, in this order: the effect that is held, `seen` (how: 'a'), the effects that are dropped with
 --       care, the restrictions · fields (name, value; `seen` is the first) · names of fields that go
---       then what is no longer due, and what is, and is listed: a count of groups, of each the KEYS number, a count, and
---       the members (with their scores before them)
+--       then what is due and is listed, and what is no longer due: a count of groups, of each the KEYS number, a count, and
+--       the members (where they are put, with their scores before them)
 --       then two counted lists: counts (KEYS number, field) · unmatched (json)
 --       How: 'e' it exists · 'n' it is new, and is made here · 'a' any: made where it is not, its version begins with the
 --       instant, so that it is higher than that of one which `retire` deleted · 'l' it is only looked at, and stays as it is.
@@ -127,28 +127,37 @@ for _, r in ipairs(records) do
         call("HSET", r.key, "v", string.format("%d", version + 1), unpack(ARGV, first, r.f2))
     end
 end
-local function rows(command)
-    local groups = tonumber(ARGV[at + 1])
-    at = at + 1
-    for _ = 1, groups do
-        local first, last = at + 3, at + 2 + ARGV[at + 2]
-        call(command, KEYS[tonumber(ARGV[at + 1])], unpack(ARGV, first, last))
-        at = last
-    end
-end
-rows("ZREM")
-rows("ZADD")
+local done -- the read that ends here
 if consumed ~= "" then
     call("LPOP", inbox)
     if not behind then
         call("HDEL", records[inboxed].key, "f:read")
-        call("ZREM", KEYS[2], ARGV[10])
+        done = ARGV[10]
     elseif ARGV[5] == "1" then
         local _, leased_at = attempts_of(holder > 0 and records[holder].kept[2])
         call("HSET", records[inboxed].key, "f:read", "[]")
         call("ZADD", KEYS[2], leased_at, ARGV[10]) -- since this lease began, it is due
     end
 end
+local function rows(command, first_of_inbound)
+    local groups = tonumber(ARGV[at + 1])
+    at = at + 1
+    for _ = 1, groups do
+        local key, first, last = tonumber(ARGV[at + 1]), at + 3, at + 2 + ARGV[at + 2]
+        if key == 2 and first_of_inbound then
+            call(command, KEYS[2], first_of_inbound, unpack(ARGV, first, last))
+            first_of_inbound = nil
+        else
+            call(command, KEYS[key], unpack(ARGV, first, last))
+        end
+        at = last
+    end
+    if first_of_inbound then call(command, KEYS[2], first_of_inbound) end
+end
+-- Put first, and taken off in one command a lane: in a slot that is moving, a key that was emptied is not there any more,
+-- and the script would end half done.
+rows("ZADD")
+rows("ZREM", done)
 local c1, c2 = list(2)
 for i = c1, c2, 2 do call("HINCRBY", KEYS[tonumber(ARGV[i])], ARGV[i + 1], 1) end
 local u1, u2 = list(1)

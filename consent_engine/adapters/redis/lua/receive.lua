@@ -89,14 +89,18 @@ for i = own + 1, #asked do
 end
 
 -- From here on nothing can fail.
-local fields, fresh, stood = {}, false, nil
+local fields, fresh, stood, ended = {}, false, nil, {}
 local function set(name, value)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
 end
 local function no_longer_suspected(carrier)
     if redis.call("HDEL", line, "r:suspected:" .. carrier) == 1 then fresh = true end
-    redis.call("ZREM", KEYS[5], ARGV[2] .. " " .. carrier)
+    ended[#ended + 1] = ARGV[2] .. " " .. carrier
+end
+-- In one command, and nothing is written there after it: in a slot that is moving, a key that was emptied is not there.
+local function off_the_list()
+    if #ended > 0 then redis.call("ZREM", KEYS[5], unpack(ended)) end
 end
 for _, name in ipairs(names) do
     local row, carrier = rows[name], suspected(name)
@@ -126,6 +130,7 @@ for _, name in ipairs(names) do
     end
 end
 if ARGV[15] == "1" and stood and not fresh then
+    off_the_list()
     redis.call("HSET", line, unpack(fields))
     return { "duplicate", stood }
 end
@@ -133,6 +138,7 @@ if lifting ~= "" then
     no_longer_suspected(suspected(decides))
     redis.call("XADD", KEYS[7], "*", "m", lifting)
 end
+off_the_list()
 if lifting ~= "" or #names == 0 and not seen[4] then -- what nothing may stand on goes some day: retire_line.lua
     if redis.call("HSETNX", line, "f:wake.line", "[]") == 1 then
         redis.call("ZADD", KEYS[6], now + ARGV[10], "l:" .. ARGV[2] .. ":wake.line")
