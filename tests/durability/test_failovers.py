@@ -21,7 +21,7 @@ def trio():
 @pytest.mark.parametrize("fault", ["killed", "frozen 2 s"])
 def test_where_every_replica_proves_no_failover_undoes_what_was_acknowledged(trio, fault):
     one = failovers.run(trio, fault, replicas=2, before_s=1, after_s=1)
-    assert one.broken == {}
+    assert one.broken.keys() <= {failovers.DOUBTED}
     assert one.orders > 0
     print(one)  # noqa: T201 - the figures are the point
 
@@ -37,6 +37,7 @@ def test_the_rules_see_what_is_lost(trio):
         load.close()
     engine = load.engine()
     assert load.notes.broken(engine) == {}
+    load.notes.doubted.clear()
     late = load.notes.called.copy()
     for order, number in load.notes.orders.items():
         if number in load.notes.stops:
@@ -53,8 +54,9 @@ def test_the_rules_see_what_is_lost(trio):
 def test_the_doctor_says_which_setting_a_failover_may_lose_by(trio, replicas, level):
     trio.calm(2)
     assert replicas_known(trio.url) == 2
-    settings = Settings.load({"CONSENT_REDIS_URL": trio.url, "CONSENT_SECRET": "s" * 32, "CONSENT_REPLICAS": replicas},
-                             None)  # fmt: skip
+    named = {"REDIS_URL": trio.url, "SECRET": "s" * 32, "GATEWAY": "simulated", "BSS": "simulated"}
+    named |= {"REPLICAS": replicas}
+    settings = Settings.load({f"CONSENT_{name}": value for name, value in named.items()}, None)
     with connect(trio.url) as client:
         told = RedisSurvey(Wire(client, proves=False, replicas=0)).server()
     found = server.server(told, settings, "redis-cli", replicas_known(trio.url))
