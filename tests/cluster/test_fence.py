@@ -190,7 +190,8 @@ def test_whenever_an_api_comes_back_during_a_move_nothing_it_was_told_is_lost(se
         for n in range(ROUNDS):
             for each in servers:
                 each.do("FLUSHALL")
-            api = engine_at(wire.port, tmp_path)
+            folder = tmp_path / str(n)  # data that are gone are another installation, and need another archive
+            api = engine_at(wire.port, folder)
             told, away = [place(api, "first").id], threading.Event()
             desk = threading.Thread(target=places, args=(api, told, away), daemon=True)
             desk.start()
@@ -211,7 +212,7 @@ def test_whenever_an_api_comes_back_during_a_move_nothing_it_was_told_is_lost(se
             desk.join(20)
             assert not desk.is_alive()
             assert everything(old) == kept, n
-            assert set(told) <= {name for name, _ in engine_at(new.port, tmp_path).lookup.placed(None, 10_000)}, n
+            assert set(told) <= {name for name, _ in engine_at(new.port, folder).lookup.placed(None, 10_000)}, n
     print(f"{ROUNDS} moves, {turned_away} times somebody was seen")  # noqa: T201 - the figure is the point
 
 
