@@ -93,13 +93,7 @@ def admit(
     """
     request = placing.request
     plan = _plan(request, listed, now, official=_official(request, call, listed))
-    if restriction := line.restriction(plan.carrier, plan.code):
-        raise barred(restriction)
-    if request.call is None:
-        fits(call, line.id, plan.carrier, request.agreed, now - terms.call_age)
-    open_orders = (e for e in line.entries if e.is_open and e.plan == plan.code)
-    if duplicate := next(open_orders, None):
-        raise DuplicateOrder("an order for this number and plan is open", order=duplicate.order)
+    _free(request, line, plan, call, terms, now)
     others = [entry for entry in line.entries if entry.remembered(now)]
     offer = _offer(plan, terms, _edition(plan, request.language))
     agreed_in = _agreed_in(request, plan, call)
@@ -114,6 +108,17 @@ def admit(
         told = f"the question takes {doc.segments} segments, and its gateway carries {carried}"
         raise ConfirmationTooLong(told, segments=doc.segments, carried=carried)
     return opened(doc, Person(request.msisdn, text, request.metadata), line.id, salt)
+
+
+def _free(request: PlaceOrder, line: Line, plan: Plan, call: Call | None, terms: Terms, now: Millis) -> None:
+    """Nothing on the line bars this plan, the call that is named carries it, and no order for it is open."""
+    if restriction := line.restriction(plan.carrier, plan.code):
+        raise barred(restriction)
+    if request.call is None:
+        fits(call, line.id, plan.carrier, request.agreed, now - terms.call_age)
+    open_orders = (e for e in line.entries if e.is_open and e.plan == plan.code)
+    if duplicate := next(open_orders, None):
+        raise DuplicateOrder("an order for this number and plan is open", order=duplicate.order)
 
 
 def _official(request: PlaceOrder, call: Call | None, listed: Listed | None) -> bool:
