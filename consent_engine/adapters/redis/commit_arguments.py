@@ -50,10 +50,7 @@ def asked(
             args[9] = f"l:{inbox}:{READ}"
         _row(args, change, seal, held.effect if held and number == holder else "", (gone, due))
     keys[0] = cell.inbox(inbox or "-")
-    for lane in gone.keys() & due.keys():  # what is put anew stays
-        put = due[lane][1::2]
-        gone[lane] = [member for member in gone[lane] if member not in put]
-    for groups in (due, {lane: members for lane, members in gone.items() if members}):
+    for groups in (due, _without(gone, due)):
         _group(args, groups)
     args += len(counts) // 2, *counts, len(commit.unmatched), *commit.unmatched
     return keys, args
@@ -72,6 +69,12 @@ def _of_call(change: CallChange, cell: Cell, keys: list[str], counts: list[str |
     keys.append(cell.dialled_of(at))
     for count in counted_of(change.call, change.before):
         counts += len(keys), count
+
+
+def _without(gone: _Groups, due: _Groups) -> _Groups:
+    """What is taken off its lane and not put there anew."""
+    left = {lane: [each for each in members if each not in due.get(lane, ())[1::2]] for lane, members in gone.items()}
+    return {lane: members for lane, members in left.items() if members}
 
 
 def _group(args: list[str | int], groups: _Groups) -> None:
