@@ -221,7 +221,7 @@ def outside(settings: Settings, secret: str) -> Outside:
 
 
 def _gateways(settings: Settings, secret: str) -> dict[str, Gateway]:
-    """One of each name; the simulated ones get a secret derived from ours when none is set."""
+    """A gateway for each name. A simulated one without a secret gets one derived from CONSENT_SECRET."""
 
     def raw(prefix: str) -> Mapping[str, str]:
         derived = {"SECRET": keyed(secret, "simulated", prefix)} if prefix.startswith("SIMULATED") else {}

@@ -117,7 +117,9 @@ class Clock(threading.Thread):
             return
         self._trim_at = monotonic() + TRIM_EVERY_S
         if gone := engine.inbox.trim():
-            log.info("%d entries of what answered nothing, or was lifted, were too old, or too many: deleted", gone)
+            log.info(
+                "%d unmatched messages and entries about lifted restrictions were too old, or too many: deleted", gone
+            )
 
     def _told(self, engine: Engine) -> str:
         lanes, flying = ",".join(self._lanes), engine.performer.in_flight()

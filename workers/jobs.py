@@ -33,7 +33,7 @@ class Slices:
         self.hung = False
 
     def hang(self, lane: str) -> None:
-        """A slice does not end: the process must, and whoever watches it starts another."""
+        """A slice does not end: the process must end, and its supervisor starts another."""
         log.critical("%s: a slice hangs: this process ends, its leases are somebody else's", lane)
         self.hung = True
         self._stop.set()

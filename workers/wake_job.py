@@ -25,11 +25,11 @@ dependencies, groups, rate limits, meta - and what a later RQ invents."""
 
 
 class JobRefused(Exception):
-    """Not a wake-up of ours. The text says why and repeats nothing of the job."""
+    """The job is no wake-up. The text says why and repeats nothing of the job."""
 
 
 def known_id(raw: bytes) -> str | None:
-    """A job's id as it stands in a queue; None for what never was one of ours."""
+    """A job's id as it stands in a queue; None for a text that no worker of the engine makes as an id."""
     text = raw.decode("ascii", "replace")
     return text if _ID.fullmatch(text) else None
 
@@ -70,7 +70,7 @@ class WakeJob(Job):
 
 
 def _unpacked(data: bytes) -> bytes:
-    """A job's call, unpacked no further than a call of ours can be long."""
+    """A job's call, unpacked no further than the call of a wake-up can be long."""
     inflating = zlib.decompressobj()
     try:
         return inflating.decompress(data, MOST_BYTES) if data[:1] == b"\x78" else b""

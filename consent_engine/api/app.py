@@ -83,7 +83,7 @@ def create_app(
 
 
 def run(installation: Installation, host: str, port: int, listening: Callable[[str], None] = lambda _: None) -> None:
-    """Serve until SIGTERM or SIGINT, then end what is under way. listening: told our address, once it is ours.
+    """Serve until SIGTERM or SIGINT, then end what is under way. listening: called with the address, once it is bound.
 
     Raises SettingsError when the address cannot be had. Port 0 is any free one.
     """
@@ -113,7 +113,7 @@ def run(installation: Installation, host: str, port: int, listening: Callable[[s
 
 
 def _serve(server: uvicorn.Server, ours: socket.socket) -> None:
-    """Serve until told to stop, and come back: whoever called us has things of its own to put away."""
+    """Serve until SIGTERM or SIGINT, and return: the caller has things of its own to close."""
 
     def stop(_number: int, _frame: object) -> None:
         server.should_exit = True

@@ -60,7 +60,7 @@ def stay(source: Annotated[str | None, _FROM] = None) -> None:
 
 @app.command("list")
 def show_all() -> None:
-    """List the cells: slot, the master that has it, keys."""
+    """List the cells: slot, the master that has it, keys. Raises SettingsError without a cluster."""
     from consent_engine.adapters.redis.reshard.move import places
     from consent_engine.adapters.redis.topology.cluster import is_cluster
     from consent_engine.config.settings import Settings

@@ -7,7 +7,7 @@ from pathlib import Path
 from consent_engine.errors import SettingsError
 
 OURS = {"lock", "secret"}
-"""Files by which we know a folder of ours."""
+"""Files by which a data folder is recognised."""
 ARCHIVE_FILE = "archive.sqlite3"
 NAME_FILE = "installation"
 """The name of the data that were made here, so that it is known when they are gone."""
@@ -16,8 +16,8 @@ DATA = ("appendonlydir", ARCHIVE_FILE)
 
 
 def private_folder(path: Path) -> Path:
-    """Make `path` ours alone (0700), and return it absolute. A folder that holds other things is left as it is. Raises
-    SettingsError where that cannot be done.
+    """Make `path` private to this user (0700), and return it absolute. A folder that holds other things is left alone.
+    Raises SettingsError where that cannot be done.
     """
     path = path.absolute()
     try:
@@ -59,7 +59,7 @@ def kept_secret(folder: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    """Write it whole and to disk before it has its name: whoever sees the file sees all of it."""
+    """Write it whole and to disk before it has its name: a reader who sees the file sees all of it."""
     draft = path.with_name(f"secret.{secrets.token_hex(8)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_urlsafe(32) + "\n")

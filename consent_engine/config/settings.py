@@ -137,7 +137,7 @@ class Settings(BaseModel):
     adapters: Mapping[str, Mapping[str, str]] = Field(MappingProxyType({}), repr=False)
     """The settings of gateways and BSS as they stand: `CONSENT_HTTP_JSON__URL` is `["HTTP_JSON"]["URL"]`."""
     unknown: tuple[str, ...] = ()
-    """Variables that begin like ours and are none."""
+    """Variables that begin with CONSENT_ and name no setting."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, env_file: Path | str | None = ".env") -> Self:
@@ -254,7 +254,7 @@ class Settings(BaseModel):
         return Retention(millis(self.keep_service), millis(self.keep_no_service), millis(self.keep_records))
 
     def warnings(self) -> list[str]:
-        """What is no error, and should be seen by whoever starts us: a line each, no secret in it."""
+        """What is no error, and should be seen by the person who starts the program: a line each, no secret in it."""
         known = [name.upper() for name in type(self).model_fields]
         told = []
         for name in self.unknown:

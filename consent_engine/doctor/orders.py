@@ -30,8 +30,8 @@ _MEMBER = re.compile(r"([olc]):([^:]+):((?:sms|wake)\..+|activate|read)")
 class Looker:
     """Looks at records, piece by piece. `found` names them by what is wrong; `mended` what was put right.
 
-    mend: put back what is surely missing, each by a commit that names the version it saw: whoever moves the record
-    meanwhile makes it be left alone.
+    mend: put back what is surely missing, each by a commit that names the version it saw: a record that moved meanwhile
+    is left alone.
     """
 
     store: Store

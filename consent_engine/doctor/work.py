@@ -23,7 +23,7 @@ MUCH_FAILS = 0.2
 
 
 def work(store: Store, registry: Registry, survey: Survey, targets: Sequence[Target]) -> Iterator[Finding]:
-    """Workers, lanes, gateways and BSS, the stuck list, messages that answered nothing."""
+    """Workers, lanes, gateways and BSS, the stuck list, unmatched messages."""
     heard = registry.workers(HEARD_WITHIN_MS)
     if heard:
         yield good(f"{len(heard)} workers were heard from")

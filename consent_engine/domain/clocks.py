@@ -37,7 +37,7 @@ class Lag(Struct, frozen=True):
 
 
 AHEAD_MS = 2_000
-"""So far ahead of ours a stamp may be, which is rounded to a second by some."""
+"""So far ahead of the store's clock a stamp may be: some gateways round it to a second."""
 
 
 class Heard(Struct, frozen=True):

@@ -1,8 +1,8 @@
 """The seal of an order's record, and of a call's: what the chain covers, compared when it is read.
 
-The chain's head is a plain hash, so that whoever holds one can check it; somebody who writes into the store could make
-another. The seal beside it is keyed with the installation's secret. A record whose seal does not fit is broken: it is
-parked and shouted, never acted on.
+The chain's head is a plain hash, so that anybody who holds one can check it; somebody who writes into the store could
+make another. The seal beside it is keyed with the installation's secret. A record whose seal does not fit is broken: it
+is parked and shouted, never acted on.
 """
 
 import hashlib

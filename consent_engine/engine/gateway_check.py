@@ -1,7 +1,7 @@
 """Does a long text arrive whole? Four parts to an operator's own handset, by the road of every other SMS.
 
 It is an SMS of the number's own: an effect of its line, done by the workers, reported at the webhook and counted on the
-line by whoever reads its inbox. So no number is in a log, and what holds for this one holds for a question.
+line when its inbox is read. So no number is in a log, and what holds for this one holds for a question.
 """
 
 from collections.abc import Callable, Iterator

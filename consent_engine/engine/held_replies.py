@@ -149,7 +149,7 @@ def _decided(line: Line, restriction: Restriction, decision: Decision, now: Mill
     carriers = decision.carriers if restriction.carrier == EVERY_CARRIER else (restriction.carrier,)
     kind = UnreadRefusal if decision.refusal else UnreadClearance
     body = kind(carriers=" ".join(carriers), by=decision.by, door=restriction.door, reason=decision.reason)
-    # The words stay with their message, where they age: in an order's history, or with what answered nothing.
+    # The words stay with their message, where they age: in an order's history, or among the unmatched messages.
     kept = {
         "line": line.id, "carrier": restriction.name, "by": decision.by, "evidence": decision.reason, "at": now,
         "ref": restriction.ref, "since": restriction.since,

@@ -2,7 +2,7 @@
 
 What refuses in one part alone is in force when that part comes; what never became whole is told as a fragment, which
 refuses but answers nothing. Everything is put into the inbox before it is marked as told, under a name that it has
-for ever: whoever dies in between does it again, and nothing is told twice.
+for ever: a reader who takes over after a crash does it again, and nothing is told twice.
 """
 
 from collections.abc import Sequence
@@ -129,7 +129,7 @@ def _told(outside: Outside, line: Line, known: Gathered, pieces: Sequence[Piece]
 
 
 def _meaning(line: Line, text: str) -> Step[Read]:
-    """What a text means; what is quoted out of a text of ours holds nothing."""
+    """What a text means. Words quoted out of an SMS that we sent never make a HOLD."""
     said = read(storable(text))
     if said.keyword is not Keyword.HOLD:
         return said

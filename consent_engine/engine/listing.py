@@ -47,7 +47,7 @@ class Page:
 
 
 def orders_page(lookup: Lookup, wanted: Filter, cursor: str, limit: int) -> Page:
-    """Up to `limit` orders; raises Malformed for a cursor that is none of ours."""
+    """Up to `limit` orders; raises Malformed for a cursor that no list handed out."""
     before = read_cursor(cursor)
     found: list[Order] = []
     for _ in range(MOST_LOOKED_AT // CHUNK):
@@ -69,7 +69,7 @@ def orders_page(lookup: Lookup, wanted: Filter, cursor: str, limit: int) -> Page
 
 
 def orders_of_page(lookup: Lookup, line: Line, cursor: str, limit: int) -> Page:
-    """Up to `limit` orders of a number, newest first; raises Malformed for a cursor that is none of ours.
+    """Up to `limit` orders of a number, newest first; raises Malformed for a cursor that no list handed out.
 
     Only the page is loaded, however many there are.
     """

@@ -48,7 +48,7 @@ def _one(
     loaded: Loaded | None, line_id: str, message: Unread, behind: Sequence[Unread], held: Held,
     *, poisoned: bool,
 ) -> Step[bool]:  # fmt: skip
-    """Read one message; False when the line is no longer ours."""
+    """Read one message; False when the lease of the line was lost."""
     waits = any(isinstance(m.body, UnreadReply) for m in behind)
     barred = False
     for _ in range(MOST_RACES):
@@ -82,7 +82,7 @@ def _save(
     todo = [(o, fact, stood_off(d, now) if barred else d) for o, fact, d in decided if not d.is_void]
     fields = {**dict.fromkeys(line.aged, ""), **meant.fields}
     for n, (order, fact, decision) in enumerate(todo):
-        # What the line itself wants goes with the first commit: whoever reads again after a crash finds it asked for.
+        # The line's own effects go with the first commit: the reader after a crash finds them there.
         change = LineChange(line.id, line.version + n)
         if n == 0:
             change = replace(change, fields=fields, put=meant.put, drop=meant.drop)
@@ -101,5 +101,5 @@ def _save(
 
 
 def _kept(line: Line, message: Unread, why: str) -> str:
-    """A message that answered nothing, as the stream keeps it (evidence: it holds the person's words)."""
+    """An unmatched message as its stream keeps it: evidence, which holds the person's words."""
     return compact({"why": why, "line": line.id, "at": message.at, "key": message.key, "message": message.body})

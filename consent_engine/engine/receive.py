@@ -52,7 +52,8 @@ class Door:
         self._secret = secret
 
     def receive(self, messages: Sequence[Incoming]) -> list[Stored]:
-        """Put messages into their lines' inboxes, each once, proven durable; reports on nothing of ours go aside."""
+        """Put messages into their lines' inboxes, each once, proven durable. Reports on an SMS that no order or line of
+        this store sent are kept as unmatched."""
         messages = [replace(m, ref=storable(m.ref)) if isinstance(m, DeliveryReport) else m for m in messages]
         reports = [m for m in messages if isinstance(m, DeliveryReport)]
         lines = dict(zip([m.ref for m in reports], self._lines_of(reports), strict=True))
@@ -75,7 +76,7 @@ class Door:
         return [stored.get(n, Stored(is_new=True, at=0)) for n in range(len(messages))]
 
     def _lines_of(self, reports: Sequence[DeliveryReport]) -> list[str | None]:
-        """The line whose inbox a report goes to; None when its ref is none of ours."""
+        """The line whose inbox a report goes to; None when its ref names no order or line of this store."""
         if not reports:
             return []
         owners = [report.ref.split(".")[0] for report in reports]
@@ -123,7 +124,7 @@ class Door:
         return tuple(self._outside.senders) if carrier == EVERY_CARRIER else (carrier,)
 
     def _read(self, replies: Sequence[Reply]) -> dict[str, Read]:
-        """What replies mean, by their texts and numbers; what is quoted out of a text of ours holds nothing."""
+        """What replies mean, by their texts and numbers. Words quoted out of an SMS that we sent never make a HOLD."""
         found = {_name(reply): read(storable(reply.text)) for reply in replies}
         held = [reply for reply in replies if found[_name(reply)].keyword is Keyword.HOLD]
         if held:

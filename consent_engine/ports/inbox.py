@@ -47,14 +47,14 @@ class Stored(Struct, frozen=True):
 
 
 class Inbox(Protocol):
-    """The lines' unread messages, first in first read, and the messages that answered nothing."""
+    """The lines' unread messages, first in first read, and the unmatched messages, which belong to no order."""
 
     def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
         """Put messages into their lines' inboxes, each once. What makes what does not stand is never a repeat."""
 
     def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:
-        """Keep messages that answered nothing."""
+        """Keep unmatched messages, as evidence."""
 
     def trim(self) -> int:
-        """Delete of these, and of what is told of liftings and permits, what is older than evidence is kept, and the
-        oldest of more than a million; how many."""
+        """Delete unmatched messages and evidence of liftings and permits that are older than such evidence is kept, and
+        the oldest of more than a million. Returns how many were deleted."""

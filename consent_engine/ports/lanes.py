@@ -15,9 +15,8 @@ from consent_engine.ports.room import Room
 
 
 class Leased(Struct, frozen=True):
-    """An effect given to us for a while, with its record. lost: whoever had it before never said how it ended.
-
-    barred: the restrictions for which it was *not* given to us; nothing is held then
+    """An effect that this worker holds for a while, with its record. lost: the worker before recorded no outcome ·
+    barred: restrictions because of which it is *not* held
     """
 
     effect: str

@@ -94,7 +94,8 @@ class Installed(Protocol):
     """What the data say of themselves."""
 
     def adopt(self) -> None:
-        """Mark data of an earlier program, that were checked, as ours: the earlier one refuses them from now on."""
+        """Mark data of an earlier release, once checked, as data of this one: the earlier release refuses to start on
+        them from now on."""
 
     def sealed_since(self) -> Millis | None:
         """Since when every order that is placed has a seal; None where no engine was started yet."""

@@ -9,7 +9,8 @@ from consent_engine.domain.effects import Millis
 
 
 class Claim(Struct, frozen=True):
-    """A reservation of an Idempotency-Key. taken: the fingerprint, order and instant it stands for, when not ours."""
+    """A reservation of an Idempotency-Key. taken: where another request has it, that request's fingerprint,
+    order and instant."""
 
     now: Millis
     taken: tuple[str, str, Millis] | None

@@ -57,7 +57,7 @@ class Survey(Protocol):
         """What was kept of liftings (json: line, carrier, at, ...), in pieces."""
 
     def unmatched(self, since: Millis, until: Millis, most: int) -> int:
-        """How many messages that answered nothing came from `since` on and before `until`, repeats not counted.
+        """How many unmatched messages came from `since` on and before `until`, repeats not counted.
 
-        Of `most` that are looked at.
+        At most `most` are looked at.
         """

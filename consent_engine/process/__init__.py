@@ -1,1 +1,1 @@
-"""What every process of ours needs: how it ends, how it logs, how its memory is collected."""
+"""What every process of the engine needs: how it ends, how it logs, how its memory is collected."""

@@ -36,7 +36,7 @@ class Handsets:
     _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def land(self, sms: SmsSeen) -> None:
-        """An SMS reaches its handset; whoever has a script acts on it."""
+        """An SMS reaches its handset; a subscriber with a script acts on it."""
         sms.landed.append(self.ledger.now())
         case = self.cases.get(sms.to)
         if case is None:

@@ -33,7 +33,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """One client session towards one engine; closed by whoever opened the session."""
+    """One client session towards one engine; closed by the caller that opened the session."""
 
     url: str
     session: aiohttp.ClientSession

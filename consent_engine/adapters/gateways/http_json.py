@@ -30,12 +30,12 @@ from consent_engine.domain.sms import Delivery, DeliveryReport, Part, Reply
 from consent_engine.errors import FieldError, Malformed, SettingsError
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webhooks
 
-# Their answer to a hand-over -> ours. A status in none of these, like no answer at all, may mean anything: doubt.
+# The gateway's answer to a hand-over -> our outcome. Any other status, like no answer at all, may mean anything: doubt.
 TAKEN = frozenset({200, 201, 202})
 REFUSED = frozenset({400, 401, 403, 404, 422})
 NOT_NOW = frozenset({429, 503})
 
-# Theirs -> ours. A word not listed here is a change on their side: its item is rejected, loudly.
+# The gateway's status of a report -> our Delivery. With any other word its form has changed: the item is rejected.
 DELIVERIES = {"accepted": Delivery.ACCEPTED, "delivered": Delivery.DELIVERED, "failed": Delivery.FAILED}
 
 RESOLUTION_MS = 1_000

@@ -26,8 +26,8 @@ from consent_engine.domain.texts.segments import Encoding, encoding, split
 from consent_engine.errors import FieldError, Malformed, SettingsError, Unauthenticated
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webhooks
 
-# Their answer to a hand-over -> ours. A set-up that is wrong (a password, an address, a route) ends no order: it is
-# surely not taken, mended by an operator, and shouts by its age until then. Whatever is not listed here is doubt.
+# Kannel's answer to a hand-over -> our outcome. A wrong set-up (a password, an address, a route) ends no order: the
+# SMS is surely not taken, an operator mends it, and the order shouts by its age until then. Any other answer is doubt.
 ACCEPTED = 202
 TAKEN = {b"0": "", b"3": "queued at the gateway"}
 NOT_NOW = {
@@ -39,7 +39,7 @@ NOT_NOW = {
 REFUSED = 400
 _REFUSALS = ((b"Number(s) has/have been denied", "number denied by the gateway's lists"), (b"rejected", "rejected"))
 
-# Theirs -> ours. 1 and 2 come from the handset, 4 and 8 from the SMSC, 16 when no SMSC took it.
+# Kannel's type of a report -> our Delivery. 1 and 2 come from the handset, 4 and 8 from the SMSC, 16: no SMSC took it.
 DELIVERIES = {
     "1": Delivery.DELIVERED,
     "2": Delivery.FAILED,
@@ -177,7 +177,7 @@ class Kannel:
     async def send(self, sms: Sms) -> Outcome:
         """Hand over one SMS, part by part: Kannel cuts a text that has more parts than its `max-messages`.
 
-        It gives an SMS no id that we are told, so the attempt gets one of ours.
+        Its answer holds no id of the SMS, so each attempt gets an id here.
         """
         attempt, parts = self._attempt(), split(sms.text)
         sent = (self._send(sms, part, attempt, n, len(parts)) for n, part in enumerate(parts, 1))
@@ -277,7 +277,7 @@ def _outcome(answer: Answer, attempt: str) -> Outcome:
 
 
 def _envelope(call: WebhookCall) -> tuple[str, str, int | None]:
-    """The message's id, its sender, and when it was sent. Raises Malformed: each of them is ours to set up."""
+    """The message's id, its sender, and when it was sent. Raises Malformed for what kannel.conf does not pass on."""
     message_id, sender = call.query.get("id", ""), call.headers.get("x-kannel-from", "")
     sent = call.query.get("time", "")
     wrong = []

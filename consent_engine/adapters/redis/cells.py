@@ -17,7 +17,7 @@ DOWN_S = 1.0
 
 
 def cell_of(record: str, cells: int) -> int:
-    """The cell of an order or a line: its id begins with its number's slot. What is no id of ours: the first.
+    """The cell of an order or a line, whose id begins with its number's slot. For any other text: the first cell.
 
     >>> cell_of("3fff00", 4), cell_of("0000ff", 4), cell_of("nonsense", 4)
     (3, 0, 0)

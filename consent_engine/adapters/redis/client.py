@@ -44,7 +44,7 @@ def connect(url: str, timeout_s: float = 5.0, tag: str = "0", fence: str = "") -
     """A client for our own use: a lost answer is an error to decide on, not a reason to send again.
 
     tag: in a cluster, the hash tag of the keys it is for. fence: a key; while it is there no connection is made, so
-    that whoever was cut off during a move, however long, cannot go on where the data are no more.
+    that a process that was cut off during a move, however long, cannot go on where the data are no more.
 
     Maintenance notifications are off: with them on, redis-py skips the test for left-over data of an interrupted call
     and can hand one caller another's answer.

@@ -106,6 +106,7 @@ def pairs(flat: Sequence[str]) -> dict[str, str]:
 
 
 def unread_of(kept: str) -> Unread:
+    """An unread message of a line's inbox. Raises BrokenRecord."""
     try:
         at, key, body = kept.split("|", 2)
         barred, body = ("", body) if body.startswith("{") else body.split("|", 1)
@@ -118,6 +119,9 @@ def leased_of(
     offers: Mapping[str, str], now: Millis, member: str, kept: str, mark: str, flat: Sequence[str],
     more: Sequence[str], *, seal: Seal | None = None,
 ) -> Leased:  # fmt: skip
+    """An effect as the lease script gave it out, with its record. Raises BrokenRecord, also for an effect that does not
+    follow from its record.
+    """
     owner, record, effect = member.split(":", 2)
     fields = pairs(flat)
     token = int(kept[1 : kept.index(",")])

@@ -1,4 +1,4 @@
-"""The inboxes of one cell of Redis, and its streams of what answered nothing."""
+"""The inboxes of one cell of Redis, and its streams of unmatched messages and of lifted restrictions."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,8 @@ MOST_KEPT = 1_000_000
 
 
 class RedisInbox(Inbox):
-    """The Inbox of one cell. keep: how long what answered nothing, what is told of a lifting and what requests for
-    permits were answered is kept."""
+    """The Inbox of one cell. keep: how long unmatched messages, the evidence of a lifted restriction and the answers to
+    requests for permits are kept."""
 
     def __init__(self, wire: Wire, cell: Cell, clock: Clock, keep: Retention) -> None:
         self._wire = wire

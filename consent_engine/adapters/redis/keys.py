@@ -20,7 +20,7 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:funnel:<day>   hash    <state before>><state after> -> how many orders placed that day made this step
     ce:{0}:offers         hash    <hash> -> what orders were asked alike: plan, words, policy; never changed
     ce:{0}:lifted         stream  refusals lifted: by whom, on which act of the subscriber
-    ce:{0}:unmatched      stream  messages that answered nothing
+    ce:{0}:unmatched      stream  messages that belong to no order
     ce:{0}:permits        stream  what requests for permits were answered: who asked, for what, counts, a digest
     ce:{0}:moving         string  the move that takes the data away from here: no engine's connection is made to them
 

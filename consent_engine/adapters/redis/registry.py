@@ -62,6 +62,7 @@ class RedisRegistry(Registry):
         }
 
     def publish(self, plan: Plan, sale: Sale, over: Listed | None) -> None:
+        """As the port says. Raises StoreUnavailable, also where somebody else changed the plan meanwhile."""
         before = ("", "") if over is None else (str(over.plan.version), over.sale.value)
         keys = [f"{self._prefix}plan:{plan.code}", f"{self._prefix}plans", self._meta]
         calls = Calls()
@@ -151,6 +152,7 @@ class RedisRegistry(Registry):
         return found
 
     def check(self, secret: str, *, strict: bool, cells: int) -> None:
+        """As the port says. Raises SettingsError for a server or data that this program must not work with."""
         self._check_server(strict=strict)
         proof = hmac.new(secret.encode(), b"ce:meta", hashlib.sha256).hexdigest()[:32]
         for name, ours in (("schema", SCHEMA), ("cells", str(cells)), ("secret", proof)):

@@ -84,6 +84,7 @@ class ShardedRecords(Records):
         return Live(now, found, read, known)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
+        """As the port says. Raises ValueError for a commit whose records are in several cells."""
         for commit in commits:
             if len({self.part(change.id) for change in commit.records}) > 1:
                 raise ValueError("the records of one commit are in several cells")
@@ -146,7 +147,7 @@ class ShardedLanes(Lanes):
 
 
 class ShardedInbox(Inbox):
-    """The Inbox of many cells. Messages that answered nothing belong to no number: the first cell keeps them."""
+    """The Inbox of many cells. The first cell keeps the unmatched messages, which belong to no number."""
 
     def __init__(self, cells: Cells) -> None:
         self._cells = cells

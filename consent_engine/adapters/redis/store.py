@@ -27,7 +27,7 @@ def redis_store(
 ) -> Store:  # fmt: skip
     """The Store in one cell. clock: the instant, in tests; without it the server's own.
 
-    keep: how long what answered nothing, what is told of a lifting and what requests for permits were answered is kept
+    keep: how long unmatched messages, the evidence of a lifted restriction and answers to requests for permits are kept
     """
     cell, time = cell or Cell(), Clock(clock)
     offers = Offers(wire, cell)

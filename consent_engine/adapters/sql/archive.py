@@ -34,7 +34,7 @@ PIECE = 500
 MOST_COUNTED = 100_000
 """More than so many are not counted: a look must not take as long as the archive is large."""
 MAKING = 0x434F4E53
-"""The lock under which the tables are made: any number, ours."""
+"""The advisory lock under which the tables are made: any number that no other program uses."""
 
 OWNER = "installation"
 """Whose it is: a row of its meta."""
@@ -52,7 +52,7 @@ class SqlArchive(Archive):
         """what its records are checked against; None: they are believed"""
         self._engine = connected(url, timeout_s)
         self._insert: Any = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        weakref.finalize(self, self._engine.dispose)  # whoever forgets to close leaves no connection behind
+        weakref.finalize(self, self._engine.dispose)  # an archive that nobody closed leaves no connection behind
         self.calls = SqlCalls(self._asking, self._insert, lambda: self.seal, self._ours)
         self._making = threading.Lock()
         self._id = ""
@@ -202,7 +202,7 @@ class SqlArchive(Archive):
         return {row.id: row.version for row in self._in_pieces(_VERSIONS, ORDERS.c.id, ids)}
 
     def _in_pieces(self, wanted: Select[Any], column: Column[Any], values: Sequence[str]) -> list[Row[Any]]:
-        # What can be no id of ours came from outside, and a database may refuse to compare it.
+        # Any other text came from outside as an id, and a database may refuse to compare it.
         sound = [value for value in values if value.isascii() and value.isalnum()]
         if not sound:
             return []

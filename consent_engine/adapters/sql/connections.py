@@ -20,7 +20,7 @@ CONNECTIONS = 4
 
 
 def connected(url: str, timeout_s: int = TIMEOUT_S) -> Engine:
-    """Connections to the database at an address. Made when they are needed; raises SettingsError for none of ours."""
+    """Connections to the database at an address. Made when they are needed; raises SettingsError for another kind."""
     try:
         address = make_url(url)
         if address.drivername in {"postgresql", "postgres"}:

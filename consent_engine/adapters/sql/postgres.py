@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def bound_waits(engine: Engine, seconds: float) -> None:
     """Have every wait of the engine's connections end after so long: the server's own timeouts need a living server."""
 
-    import psycopg  # noqa: PLC0415 - an extra: whoever has no PostgreSQL needs none of it
+    import psycopg  # noqa: PLC0415 - an extra: needed with PostgreSQL alone
 
     class Bounded(psycopg.Connection[Any]):
         def wait(self, gen: Generator[Any, Any, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 - as it is there

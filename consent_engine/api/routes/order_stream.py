@@ -84,7 +84,8 @@ def _length(order: Order) -> int:
 
 
 def _seen(request: Request, order: Order) -> int:
-    """How many entries this reader has; what can be no number of ours is none: a repeat does no harm."""
+    """How many entries this reader has, by its Last-Event-ID. An id that no stream handed out counts as 0: entries come
+    again, which does no harm."""
     told = request.headers.get("last-event-id", "")
     return int(told) if _ENTRY.fullmatch(told) and int(told) <= _length(order) else 0
 

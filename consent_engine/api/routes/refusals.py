@@ -23,7 +23,7 @@ from consent_engine.api.schemas.lists import (
 from consent_engine.api.schemas.views import RefusalView, instant
 from consent_engine.api.service.callers import ADMIN, AGENT_OR_OPS, FULL_NUMBERS, OPS, OPS_OR_AUDITOR
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.admission.request import SKEW_MS, millis
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, name_of
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.engine import Engine
@@ -73,9 +73,7 @@ async def refuse(request: Request, caller: ApiKey) -> Response:
     if form.plan:
         plan = form.plan
         named = await front.ask(lambda engine: engine.catalogue.carrier_of(plan, named))
-    until = millis(form.until) if form.until else 0
-    if form.until and until <= await front.now():
-        raise Malformed([FieldError("until", "in_the_past", "must be in the future")])
+    until = form.ends_at(await front.now())
     asked = RefusalAsked(
         Msisdn(form.msisdn), named or EVERY_CARRIER, form.channel, by, form.call or "", form.plan or "", until
     )
@@ -181,18 +179,17 @@ async def lift(request: Request, caller: ApiKey) -> Response:
     """On evidence of the subscriber's own act, which is kept; 404 `refusal_not_found` when none stands. Role: admin."""
     form = read(Lift, await read_json(request))
     front = front_of(request)
-    if millis(form.evidence.at) > await front.now() + SKEW_MS:
-        raise Malformed([FieldError("evidence.at", "in_the_future", "must not be in the future")])
-    await front.ask(lambda engine: _lift(engine, form, caller.name))
+    act_at = form.evidence.acted_at(await front.now())
+    await front.ask(lambda engine: _lift(engine, form, caller.name, act_at))
     view = Lifted(carrier=form.carrier and form.carrier.value, lifted=True)
     return Response(view.json_bytes(), media_type="application/json")
 
 
-def _lift(engine: Engine, form: Lift, by: str) -> None:
+def _lift(engine: Engine, form: Lift, by: str, act_at: Millis) -> None:
     msisdn, named = Msisdn(form.msisdn), form.carrier.value if form.carrier else None
     carrier = engine.catalogue.carrier_of(form.plan, named) if form.plan else named or EVERY_CARRIER
     name, evidence = name_of(Kind.REFUSED, carrier, form.plan or ""), form.evidence
-    match engine.lift(msisdn, name, by, evidence.model_dump_json(), millis(evidence.at)):
+    match engine.lift(msisdn, name, by, evidence.model_dump_json(), act_at):
         case LiftedWord.NEWER:
             raise Malformed([FieldError("evidence.at", "before_the_refusal", "must not be before what it lifts")])
         case LiftedWord.NONE:

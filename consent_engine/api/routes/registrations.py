@@ -13,7 +13,7 @@ from consent_engine.api.schemas.lists import Imported, Lifted
 from consent_engine.api.schemas.views import RefusalView, instant
 from consent_engine.api.service.callers import ADMIN, AGENT_OR_OPS
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.admission.request import SKEW_MS, millis
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, name_of
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.engine import Engine
@@ -86,15 +86,18 @@ async def lift(request: Request, caller: ApiKey) -> Response:
     admin."""
     form = read(Unregister, await read_json(request))
     front = front_of(request)
-    act_at = millis(form.evidence.at)
-    if act_at > await front.now() + SKEW_MS:
-        raise Malformed([FieldError("evidence.at", "in_the_future", "must not be in the future")])
-    name = name_of(Kind.MARKETING_FREE, form.carrier.value if form.carrier else EVERY_CARRIER)
-    whose, told = Msisdn(form.msisdn), form.evidence.model_dump_json()
-    word = await front.ask(lambda engine: engine.lift(whose, name, caller.name, told, act_at))
-    if word is LiftedWord.NEWER:
-        raise Malformed([FieldError("evidence.at", "before_the_registration", "must not be before what it lifts")])
-    if word is LiftedWord.NONE:
-        raise RegistrationNotFound("no registration of this number for this carrier stands")
+    act_at = form.evidence.acted_at(await front.now())
+    await front.ask(lambda engine: _lift(engine, form, caller.name, act_at))
     view = Lifted(carrier=form.carrier and form.carrier.value, lifted=True)
     return Response(view.json_bytes(), media_type="application/json")
+
+
+def _lift(engine: Engine, form: Unregister, by: str, act_at: Millis) -> None:
+    name = name_of(Kind.MARKETING_FREE, form.carrier.value if form.carrier else EVERY_CARRIER)
+    match engine.lift(Msisdn(form.msisdn), name, by, form.evidence.model_dump_json(), act_at):
+        case LiftedWord.NEWER:
+            raise Malformed([FieldError("evidence.at", "before_the_registration", "must not be before what it lifts")])
+        case LiftedWord.NONE:
+            raise RegistrationNotFound("no registration of this number for this carrier stands")
+        case LiftedWord.OK:
+            return

@@ -18,8 +18,9 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.admission.call_request import RecordingTaken
 from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
+from consent_engine.domain.admission.request import SKEW_MS, millis
 from consent_engine.domain.carriers import Carrier
-from consent_engine.domain.effects import Lane
+from consent_engine.domain.effects import Lane, Millis
 from consent_engine.engine.held_replies import ID as HELD_ID
 from consent_engine.engine.permits import MOST_NUMBERS
 from consent_engine.engine.stuck import MOST_RETRIED
@@ -75,6 +76,13 @@ class Refuse(BaseModel):
     channel: Literal["voice", "sms", "report", "web", "other"]
     agent: _Word | None = None
     call: _Ref | None = None
+
+    def ends_at(self, now: Millis) -> Millis:
+        """Until when the number is not called, 0 for ever. Raises Malformed for an instant that is over."""
+        at = millis(self.until) if self.until else 0
+        if self.until and at <= now:
+            raise Malformed([FieldError("until", "in_the_past", "must be in the future")])
+        return at
 
 
 class ImportedRefusal(BaseModel):
@@ -178,6 +186,12 @@ class OwnAct(BaseModel):
         AfterValidator(numberless),
     ]
     at: Instant
+
+    def acted_at(self, now: Millis) -> Millis:
+        """When the subscriber acted. Raises Malformed for an instant to come; a clock may be ahead by a little."""
+        if (at := millis(self.at)) > now + SKEW_MS:
+            raise Malformed([FieldError("evidence.at", "in_the_future", "must not be in the future")])
+        return at
 
 
 class Lift(BaseModel):

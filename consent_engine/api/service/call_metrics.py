@@ -9,7 +9,8 @@ from consent_engine.engine.outside_health import FEW_CALLS, Health
 
 
 def of_calls(counted: Mapping[str, float], health: Sequence[Health] = ()) -> Iterator[Metric]:
-    """Calls by whom they went to and how they ended, how long they took, and how soon a subscriber was told."""
+    """Calls by gateway or BSS and by outcome, how long they took, and how soon after an activation its notification was
+    handed over."""
     calls = CounterMetricFamily(
         "consent_outside_calls", "Calls to gateways and BSS that ended", labels=("to", "outcome", "name")
     )

@@ -193,7 +193,7 @@ def _told(
     engine: Engine, clocks: Clocks, messages: Sequence[Reply | DeliveryReport | RefusalAsked],
     results: Sequence[Stored | StoreUnavailable],
 ) -> None:  # fmt: skip
-    """Tell the clocks of new replies; what became of that is nothing to whoever posted them."""
+    """Note how far each gateway's clock is behind, by new replies. A failure here does not fail the post of a reply."""
     new = [
         (message, each.at)
         for message, each in zip(messages, results, strict=True)

@@ -55,7 +55,7 @@ async def board(request: Request) -> Response:
 
 @operations.add("POST", "/ops/lines/{line}/retry", PUBLIC)
 async def retry_line(request: Request, line: str) -> Response:
-    """What is parked of no order is due now. Role: ops."""
+    """The parked effects of a line are due now. Role: ops. Raises OrderNotFound for what is no line's id."""
     await caller_of(request, frozenset({Role.OPS, Role.ADMIN}))
     await read_body(request, KIB)
     if not LINE.fullmatch(line):

@@ -1,4 +1,4 @@
-"""How long a text of ours may be: what is read to its end, and what a gateway carries whole.
+"""How long an SMS that we send may be: how much is read to its end, and how much a gateway carries whole.
 
 A question that arrives cut asks for less than it promises, and a yes to it would count.
 """

@@ -117,7 +117,7 @@ class Word(StrEnum):
 
 
 class Checked(Struct, frozen=True):
-    """Whether a token permits a call. permit: what it says, of every one that is ours."""
+    """Whether a token permits a call. permit: what a token of this installation says."""
 
     word: Word
     permit: Permit | None = None

@@ -122,7 +122,7 @@ def _no(order: Order, reply: Replied, now: Millis) -> Decision:
 
 
 def _held(order: Order, reply: Replied, now: Millis) -> Decision:
-    """Words that may be a refusal: noted, and answered while the order can still wait for whoever reads them.
+    """Words that may be a refusal: noted, and answered while the order can still wait for the person who reads them.
 
     Nothing is asked meanwhile: no answer would count.
     """

@@ -17,7 +17,7 @@ from consent_engine.domain.order.facts import Rule
 
 
 class Meaning(Struct, frozen=True):
-    """Which orders a reply concerns. `orders` is empty when it answered nothing."""
+    """Which orders a reply concerns. `orders` is empty for a reply that belongs to none."""
 
     keyword: Keyword
     rule: Rule

@@ -1,4 +1,4 @@
--- Keep an entry of a stream, once: a message that answered nothing, or what a request for permits was answered.
+-- Keep an entry of a stream, once: an unmatched message, or the answer to a request for permits.
 --
 -- KEYS  1 the stream
 -- ARGV  1 the entry, json   2 among how many of the newest a repeat is looked for

@@ -27,7 +27,7 @@ HEARD_WITHIN_MS = 15_000
 AT_ONCE = 10_000
 LOOKS, LOOK_S = 3, 0.2
 SENTINELS = "sentinel-"
-"""How the connections of those begin that watch a server, and write nothing of ours."""
+"""How the names of Sentinels' connections begin: they watch a server, and write no record."""
 AWAY, HERE, GONE = "being moved away", "being moved here", "moved away"
 _WHOSE, _BEFORE, _TO = "move", "move_from", "move_to"
 """Fields of `meta`: which move it is, on both sides; on the source the number of cells before it, and that to be."""
@@ -136,7 +136,7 @@ def fence(source: Side, move: str) -> None:
 def stay(source: Side) -> int:
     """Give a move up that was not finished: engines may start on the source again. The number of its cells.
 
-    See first that it `rest`s: whoever moves it right now would open the target, too.
+    See first that it `rest`s: a move that is still running would open the target, too.
 
     Raises SettingsError when none is under way.
     """

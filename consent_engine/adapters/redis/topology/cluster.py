@@ -125,7 +125,7 @@ class _OwnerConnection(Connection):
         super().__init__(**kwargs)  # type: ignore[no-untyped-call] # by redis-py
 
     def connect(self) -> None:
-        """Connect to whoever owns the slot now."""
+        """Connect to the master that owns the slot now."""
         if self._sock is None:
             self.host, self.port = self._owners.of(self._slot)
         super().connect()  # type: ignore[no-untyped-call] # the same
