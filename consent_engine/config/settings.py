@@ -26,7 +26,7 @@ from consent_engine.config.data_folder import ARCHIVE_FILE, kept_secret
 from consent_engine.config.durations import duration, millis, quiet_span
 from consent_engine.config.redis_urls import CLUSTER
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.policy import Policy, usual_reminder
 from consent_engine.domain.order.retention import FIVE_MONTHS, THREE_YEARS, Retention
 from consent_engine.errors import SettingsError
 
@@ -113,7 +113,7 @@ class Settings(BaseModel):
     reply_window: Duration = timedelta(hours=24)
     confirm_within: Duration = timedelta(hours=2)
     reminder_after: Annotated[Duration | None, BeforeValidator(_or_off)] = Field(
-        default_factory=lambda data: min(timedelta(hours=12), data.get("reply_window", timedelta(days=1)) / 2)
+        default_factory=lambda data: usual_reminder(data.get("reply_window", timedelta(days=1)))
     )
     resend_max: int = Field(3, ge=0, le=100)
     cool_off: Annotated[timedelta | None, BeforeValidator(_or_ever), Field(gt=timedelta(0))] = None

@@ -95,7 +95,9 @@ class CallBook:
         return read_counts(self._store.lists.dialled(day))
 
     def page(self, wanted: CallFilter, cursor: str = "", limit: int = 50) -> CallPage:
-        """Up to `limit` calls, newest first; raises Malformed for a cursor that is none of ours."""
+        """Up to `limit` calls, newest first; raises Malformed for a cursor that no list handed out, and
+        ArchiveUnavailable.
+        """
         before = read_cursor(cursor)
         if wanted.until is not None and (before is None or before[0] >= wanted.until):
             before = (wanted.until, "")

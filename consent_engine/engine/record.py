@@ -236,7 +236,9 @@ def retrying(line_id: str, effects: Sequence[str] = ()) -> Step[None]:
 
 
 def retrying_call(call_id: str, effects: Sequence[str] = ()) -> Step[None]:
-    """Do what is parked of a call now, or only these effects of it. Raises as `retrying` does."""
+    """Do what is parked of a call now, or only these effects of it. Raises NothingParked, and StoreUnavailable when too
+    many others write to this call.
+    """
     for _ in range(MOST_RACES):
         loaded = yield from load(calls=[call_id])
         call = loaded.calls.get(call_id)

@@ -13,7 +13,9 @@ REQUEST_MAY_LAST_MS = 60_000
 
 
 def reserve_call(ask: Reserve) -> Step[Millis]:
-    """Get the key of a request about a call; the instant. Raises IdempotencyConflict while it stands for another."""
+    """Get the key of a request about a call; the instant. Raises IdempotencyConflict while it stands for another, and
+    StoreUnavailable when too many others want it.
+    """
     for _ in range(MOST_RACES):
         claim = yield from reserve(ask)
         if claim.taken is None:
@@ -29,7 +31,8 @@ def reserve_call(ask: Reserve) -> Step[Millis]:
 
 
 def free_recording(ask: Reserve) -> Step[None]:
-    """Get a recording for a call. Raises RecordingReused where it is another's, in the store or in the archive.
+    """Get a recording for a call. Raises RecordingReused where it is another's, in the store or in the archive, and
+    StoreUnavailable when too many others want it.
 
     While the archive cannot be asked, what the store knows decides: a recording of the last days is there.
     """

@@ -95,7 +95,8 @@ async def list_(request: Request, caller: ApiKey) -> Response:
     problems=(401, 403, 404, 503),
 )
 async def show(request: Request, caller: ApiKey, call_id: str) -> Response:
-    """The call, with all that was wrong with it. Roles: agent (own), reviewer, ops (masked), auditor."""
+    """The call, with all that was wrong with it; CallNotFound, 404, where there is none. Roles: agent (own), reviewer,
+    ops (masked), auditor."""
     _check_id(call_id)
     call = await front_of(request).ask(lambda engine: engine.calls.show(call_id))
     if caller.role == Role.AGENT and not _is_own(call, caller):

@@ -13,6 +13,11 @@ LATE_MARGIN = int(timedelta(hours=48).total_seconds() * 1000)
 """How long after its window an order still counts as one that a reply may mean (design part 7, rule 3)."""
 
 
+def usual_reminder(reply_window: timedelta) -> timedelta:
+    """When the reminder goes out, after the hand-over, where nothing else is set: half the window, 12 h at most."""
+    return min(timedelta(hours=12), reply_window / 2)
+
+
 class Policy(Struct, frozen=True):
     """All durations in milliseconds, flags 0 and 1; a new number comes last.
 
