@@ -15,6 +15,8 @@ from consent_engine.simulator.wire import Reply, Wire
 
 MOST_UNDER_WAY = 250
 """Subscribers whose orders have not settled: so many two busy cores serve within the scripts' windows."""
+MOST_UNASKED = 16
+"""Subscribers who are called and not yet asked: the next is called as fast as the engine asks."""
 DESKS = 16
 """Calls placed at the same time."""
 WAIT_S = 40.0
@@ -31,6 +33,7 @@ class CallCentre:
     key: str
     seed: int
     _desks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DESKS))
+    _unasked: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_UNASKED))
     _lines: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_UNDER_WAY))
 
     async def plans(self) -> dict[str, list[str]]:
@@ -49,8 +52,24 @@ class CallCentre:
         """
         await asyncio.sleep(after)
         async with self._lines:
-            await self._serve(case)
-            await asyncio.gather(*(order.settled.wait() for order in case.orders))
+            await self._unasked.acquire()
+            asked = asyncio.create_task(self._until_asked(case))
+            try:
+                await self._serve(case)
+                await asyncio.gather(asked, *(order.settled.wait() for order in case.orders))
+            finally:
+                asked.cancel()
+
+    async def _until_asked(self, case: Case) -> None:
+        """Give the place back once the question is on the handset, or the order is over: as fast as the engine is."""
+        events = [case.asked, case.orders[0].settled]
+        waits = [asyncio.create_task(event.wait()) for event in events]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            self._unasked.release()
 
     async def _serve(self, case: Case) -> None:
         for index, order in enumerate(case.orders):

@@ -16,7 +16,7 @@ from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.signature import HEADER, check, sign
 from consent_engine.simulator.account import ASCII, funnel, most_telling, progress
-from consent_engine.simulator.callcentre import MOST_UNDER_WAY, CallCentre
+from consent_engine.simulator.callcentre import MOST_UNASKED, MOST_UNDER_WAY, CallCentre
 from consent_engine.simulator.case import Case
 from consent_engine.simulator.crowd import crowd
 from consent_engine.simulator.demo import run, settings_for
@@ -498,3 +498,35 @@ def test_no_more_subscribers_are_under_way_than_the_scripts_windows_allow():
     asyncio.run(day())
     assert most <= MOST_UNDER_WAY
     assert all(case.settled for case in cases)
+
+
+def test_the_next_is_called_as_fast_as_the_engine_asks():
+    """However slow a machine is, a question is never far behind its call: scripts go by the clock."""
+    cases = crowd(5 * MOST_UNASKED, 1, PLANS)
+    called = []
+
+    class Calls(CallCentre):
+        async def _serve(self, case):
+            called.append(case)
+
+    async def day():
+        centre = Calls(None, "key", 1)
+        calls = [asyncio.create_task(centre.serve(case, 0)) for case in cases]
+        for seen in range(len(cases)):
+            await _until(called, min(len(cases), seen + MOST_UNASKED))
+            called[seen].asked.set()
+        for case in cases:
+            for each in case.orders:
+                each.settled.set()
+        await asyncio.gather(*calls)
+
+    asyncio.run(day())
+
+
+async def _until(called, count):
+    """So many were called, and no more."""
+    async with asyncio.timeout(10):
+        while len(called) < count:
+            await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(called) == count
