@@ -12,6 +12,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.seal import sound
 from consent_engine.domain.sms import Delivery
+from consent_engine.domain.texts.render import dated
 from consent_engine.engine.listing import Filter
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import (
@@ -328,7 +329,9 @@ def test_what_its_class_does_not_allow_is_deleted_the_person_first(town):
     assert at(9) == (0, 0)
     assert at(11) == (1, 0), "nothing was activated: kept the shorter time"
     erased = town.engine.show(refused.id)
-    assert (erased.person.msisdn, erased.text) in {("", ""), ("", refused.doc.offer.text)}
+    offer = refused.doc.offer
+    shared = dated(offer.text, offer.words, refused.doc.call.started_at)
+    assert (erased.person.msisdn, erased.text) in {("", ""), ("", shared)}
     assert all(event.person is None for event in erased.events)
     assert sound(erased), "the proof stays"
     assert erased.head == refused.head

@@ -85,7 +85,7 @@ def test_another_number_under_a_key_whose_order_left_is_a_conflict_also_where_it
             town.engine.place(Placing("desk", "mine", town.request(number, recording_id="another call")))
     again = town.engine.place(Placing("desk", "mine", town.request()))
     assert (again.order.id, again.created) == (order.id, False)
-    forget([order.id])
+    forget([(request_key(order.id), order.id)])
     assert not town.names("key")
 
 

@@ -20,16 +20,16 @@ def test_a_repeat_whose_order_leaves_between_the_look_and_the_proof_is_that_orde
     order = town.settled(key="mine")
     town.clock.forward(hours=LONG)
     desk = town.another()
-    live, todo = desk.store.records.live, [True]
+    look, todo = desk.store.records.look, [True]
 
     def looked(*asked):
-        found = live(*asked)
-        if todo and order.id in found[1]:
+        found = look(*asked)
+        if todo and order.id in found.orders:
             todo.pop()
             town.run(Lane.TIMER)
         return found
 
-    desk.store.records.live = looked
+    desk.store.records.look = looked
     again = desk.place(Placing("desk", "mine", town.request()))
     assert not todo, "it left after the look"
     assert (again.order.id, again.order.head, again.created) == (order.id, order.head, False)

@@ -20,7 +20,7 @@ from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.api.app import create_app
 from consent_engine.api.document.openapi import ORDER
 from consent_engine.api.http.protocol import BoundedHttp
-from consent_engine.config.data_folder import ARCHIVE_FILE
+from consent_engine.config.data_folder import ARCHIVE_FILE, NAME_FILE
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
@@ -66,7 +66,10 @@ class Door:
         self.installation = Installation(self.settings, url, url, FULL_SECRET)
         self.redis = Redis.from_url(url, decode_responses=True)
         self.redis.flushall()
-        for file in folder.glob(f"{ARCHIVE_FILE}*"):  # of the test before: another installation's, now
+        for file in (
+            *folder.glob(f"{ARCHIVE_FILE}*"),
+            *folder.glob(NAME_FILE),
+        ):  # of the test before: another installation's, now
             file.unlink()
         self.engine = self.installation.engine()
         self.engine.catalogue.add_missing(plans_from(None))

@@ -10,7 +10,7 @@ from tests.integration.api_door import is_problem, order
 from tests.integration.page_door import SAME, PageDoor
 
 NOBODY = "0" * 28
-PARTS = {"order_id": NOBODY, "line": NOBODY, "code": "5g-smart-199", "name": "simulated", "rest": ""}
+PARTS = {"order_id": NOBODY, "call_id": NOBODY, "line": NOBODY, "code": "5g-smart-199", "name": "simulated", "rest": ""}
 PUBLIC = {
     "/", "/sign-in", "/sign-out", "/assets/{name}", "/docs", "/openapi.json", "/tariffs", "/tariffs.json", "/healthz",
     "/readyz", "/rq",

@@ -76,7 +76,12 @@ _Long = Annotated[str, StringConstraints(max_length=300), AfterValidator(_tellin
 _Amount = Annotated[
     Decimal,
     BeforeValidator(_amount),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,7}(\.[0-9]{1,2})?$", "description": "two decimal places"}),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "pattern": r"^[0-9]{1,7}(\.[0-9]{1,2})?$"}, {"type": "number"}],
+            "description": "an amount of two decimal places; answered as text",
+        }
+    ),
 ]
 _Channel = Literal["phone", "hall", "app", "web", "counter", "other"]
 _Months = Annotated[int, Field(ge=1, le=120)]

@@ -170,7 +170,7 @@ def test_whoever_placed_the_order_does_not_decide_the_reply_to_it(door):
         ({"refusal": "false"}, "refusal", "bool_type"),
         ({"ids": []}, "ids", "too_short"),
         ({"ids": [f"{'0' * 28}.mobile.{n}" for n in range(501)]}, "ids", "too_long"),
-        ({"ids": [f"{'0' * 28}.mobile.1", NUMBER]}, "ids", "string_pattern_mismatch"),
+        ({"ids": [f"{'0' * 28}.mobile.1", NUMBER]}, "ids.1", "string_pattern_mismatch"),
         ({"by": "me"}, "body", "extra_forbidden"),
     ],
 )

@@ -451,7 +451,7 @@ def test_the_document_lists_every_route(door):
     said = documented(door)
     assert said["openapi"].startswith("3.1")
     listed = {(method.upper(), path) for path, methods in said["paths"].items() for method in methods}
-    known = {(method, path.replace("{id}", "{order_id}")) for method, path in ROUTES}
+    known = {(method, path.replace("{id}", "{order_id}").replace("{call}", "{call_id}")) for method, path in ROUTES}
     hooks = {("POST", f"/v1/gateways/{{name}}/{kind}") for kind in ("inbound", "receipts")}
     hooks.add(("GET", "/v1/gateways/{name}/receipts"))
     assert listed == known | hooks | {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/tariffs.json")}
@@ -460,7 +460,7 @@ def test_the_document_lists_every_route(door):
 def test_the_document_says_who_needs_a_key(door):
     paths = documented(door)["paths"]
     keyed = {
-        path.replace("{order_id}", "{id}")
+        path.replace("{order_id}", "{id}").replace("{call_id}", "{call}")
         for path, methods in paths.items()
         for each in methods.values()
         if {"key": []} in each.get("security", [])
@@ -504,7 +504,8 @@ def test_the_page_needs_no_script_and_no_internet(door):
     assert "<script" not in answer.text
     assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?[a-z]*:?//""", answer.text)
     for method, path in ROUTES:
-        assert f"{method} {path.replace('{id}', '{order_id}')}" in answer.text
+        named = path.replace("{id}", "{order_id}").replace("{call}", "{call_id}")
+        assert f"{method} {named}" in answer.text
 
 
 # -- the server itself ------------------------------------------------------------------------------------------------
