@@ -75,7 +75,18 @@ def test_an_order_is_placed_by_keyboard_alone_and_seen_live_to_notified(home, ta
     desk = tab("agent", "/desk")
     fill(desk, 7001)
     script = desk.page.locator("#script").inner_text()
-    for told in ("10085", "资费标准：", "适用范围：", "有效期：", "限制条件：", "退订方式：", "10086", "验证码"):
+    for told in (
+        "10085",
+        "资费标准：",
+        "包含内容：",
+        "期限：",
+        "提前解约：",
+        "适用范围：",
+        "与现有套餐：",
+        "退订方式：",
+        "10086",
+        "验证码",
+    ):
         assert told in script
     desk.press("#place")
     order = desk.page.wait_for_selector("#facts dd").inner_text()

@@ -16,10 +16,8 @@ from consent_engine.api.schemas.forms import (
     AskPermits,
     CancelOrder,
     DecideHeld,
-    DeliveryReceipt,
     Dial,
     Lift,
-    MobileOriginated,
     Refuse,
     Register,
     RetryStuck,
@@ -27,6 +25,7 @@ from consent_engine.api.schemas.forms import (
     SearchRefusals,
     Unregister,
 )
+from consent_engine.api.schemas.gateway_bodies import DeliveryReceipt, MobileOriginated
 from consent_engine.api.schemas.views import Problem
 from consent_engine.domain.admission.call_request import EndCall, StartCall
 from consent_engine.domain.admission.request import PlaceOrder

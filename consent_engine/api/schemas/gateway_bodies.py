@@ -1,0 +1,36 @@
+"""What the generic gateway posts to our webhooks, as the document describes it."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class PartOf(BaseModel):
+    """Which part of a longer SMS this is: the n-th of so many, under the reference that all of them have."""
+
+    reference: str | int
+    n: int = Field(ge=1, le=255)
+    of: int = Field(ge=1, le=255)
+
+
+class MobileOriginated(BaseModel):
+    """A subscriber's SMS (MO), as the generic gateway posts it: one, or a list."""
+
+    message_id: str
+    from_: str = Field(alias="from")
+    to: str
+    text: str
+    received_at: str | None = None
+    part: PartOf | None = None
+
+
+class DeliveryReceipt(BaseModel):
+    """A report on one of our SMS (DLR), as the generic gateway posts it: one, or a list."""
+
+    ref: str
+    message_id: str | None = None
+    status: Literal["accepted", "delivered", "failed"]
+    segment: int = 1
+    segments: int = 1
+    error: str | None = None
+    at: str | None = None
