@@ -154,12 +154,17 @@ tell "$api/readyz says ready: store durable, workers heard from"
 cat >plans.yaml <<'YAML'
 - code: tour-99
   carrier: mobile
-  name: 巡览套餐 99 元档
-  price: 99 元/月
+  name: 巡览套餐99元档
+  price: {monthly: 99.00, currency: CNY}
+  overage: [{what: 流量, price: 3.00, per: GB}]
+  term: {months: 12, starts: next_day, early_fee: {per_remaining_month: 20.00, at_most: 240.00}}
+  renewal: {automatic: true, notice_days: 5}
+  includes: [{what: 国内流量, amount: 30, unit: GB}]
+  first_month: full
   scenario: 中国大陆（不含港澳台）手机上网与语音
-  validity: 自开通之日起 12 个月，到期自动续订
-  restrictions: 合约期内提前取消按剩余月份收取违约金
-  unsubscribe: 发送 QXTC 到 10086 或拨打 10086
+  replaces: current
+  unsubscribe: {word: QXTC, to: "10086", takes_effect: next_month, fee: null}
+  sold_by: [phone, hall, app]
   published:
     - {channel: web_hall, url: "https://example.com/tariff/tour-99", since: 2025-08-01T00:00:00+08:00}
     - {channel: app,      url: "app://tariff/tour-99",               since: 2025-08-01T00:00:00+08:00}
@@ -216,7 +221,7 @@ same "may it be dialled" true "$(callable $yes)"
 answer=$(place $yes tour-1)
 same "placed" 201 "$(status_of "$answer")"
 first=$(body_of "$answer" | json id)
-holds "the SMS says the price" "99 元/月" "$(body_of "$answer" | json confirmation.text)"
+holds "the SMS says the price" "99元/月" "$(body_of "$answer" | json confirmation.text)"
 tell "order $first: $(body_of "$answer" | json confirmation.segments) SMS segments from 10085"
 
 curl -sSN --max-time 40 -H "Authorization: Bearer $agent" "$api/v1/orders/$first/stream" >stream.txt & pids+=($!)
