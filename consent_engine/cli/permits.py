@@ -1,4 +1,4 @@
-"""`consent permits`: may these numbers be dialled, and what a permit that somebody shows is worth."""
+"""`consent permits`: asks whether numbers may be dialled, and checks a permit."""
 
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 

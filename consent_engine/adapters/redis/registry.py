@@ -62,7 +62,7 @@ class RedisRegistry(Registry):
         }
 
     def publish(self, plan: Plan, sale: Sale, over: Listed | None) -> None:
-        """As the port says. Raises StoreUnavailable, also where somebody else changed the plan meanwhile."""
+        """As the port says. Raises StoreUnavailable, also where another admin changed the plan meanwhile."""
         before = ("", "") if over is None else (str(over.plan.version), over.sale.value)
         keys = [f"{self._prefix}plan:{plan.code}", f"{self._prefix}plans", self._meta]
         calls = Calls()

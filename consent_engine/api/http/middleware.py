@@ -87,7 +87,7 @@ class Edge:
 
 
 def _level(status: int) -> int:
-    """A server's error is one, and 503 a warning: whoever asked may ask again."""
+    """500 and above is an error; 503 is a warning, because the client may send the same request again."""
     if status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return logging.INFO
     return logging.WARNING if status == HTTPStatus.SERVICE_UNAVAILABLE else logging.ERROR

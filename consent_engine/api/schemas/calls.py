@@ -23,7 +23,7 @@ class RecordingView(View):
 
 
 class DisclosureView(View):
-    """Something the subscriber was told."""
+    """A disclosure that the agent read to the subscriber."""
 
     id: str
     at: str

@@ -1,4 +1,4 @@
-"""Views of what dialling is told: whether, and by which permit."""
+"""Views of dialling: whether a number may be dialled, and by which permit."""
 
 from pydantic import Field
 

@@ -88,7 +88,7 @@ class _Pool(SentinelConnectionPool):
             named = self.lookout.discover_master(self.service_name)
             if here is not None and named != here:
                 self.get_master_address()  # type: ignore[no-untyped-call] # it closes them
-        except (RedisError, OSError):  # they name none now: whoever needs a connection finds that out
+        except (RedisError, OSError):  # the sentinels name no master now: the next call finds that out
             return
 
 
