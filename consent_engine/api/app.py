@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from consent_engine.api.http import problems
+from consent_engine.api.http.bounds import USUAL, Bounds
 from consent_engine.api.http.middleware import Edge
 from consent_engine.api.http.protocol import BoundedHttp
 from consent_engine.api.routes import (
@@ -55,12 +56,13 @@ def create_app(
     settings: Settings,
     rq_url: str | None = None,
     metrics_socket: socket.socket | None = None,
+    bounds: Bounds = USUAL,
 ) -> Starlette:
     """The application. engines: makes an engine; each of our threads makes one for itself. rq_url: RQ's, for /rq.
 
     metrics_socket: where metrics are served without a key
     """
-    front = Front(engines, settings)
+    front = Front(engines, settings, bounds)
     metrics = Metrics(front)
 
     @asynccontextmanager
@@ -71,13 +73,14 @@ def create_app(
 
     app = Starlette(
         routes=[route for part in PARTS for route in part.operations.routes],
-        middleware=[Middleware(Edge, defects=front.defects, answered=metrics.answered)],
+        middleware=[Middleware(Edge, defects=front.defects, answered=metrics.answered, most=bounds.most_under_way)],
         exception_handlers=problems.handlers(front.defects),
         lifespan=lifespan,
     )
     # A redirect would repeat what was asked for in its Location.
     app.router.redirect_slashes = False
-    app.state.front, app.state.metrics, app.state.tariffs = front, metrics, tariffs.Tariffs()
+    app.state.bounds, app.state.front, app.state.metrics = bounds, front, metrics
+    app.state.tariffs = tariffs.Tariffs(bounds.tariffs_s)
     install_pages(app, front, settings, rq_url)
     return app
 

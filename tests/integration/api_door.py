@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -19,6 +20,7 @@ from redis import Redis
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.api.app import create_app
 from consent_engine.api.document.openapi import ORDER
+from consent_engine.api.http.bounds import USUAL, Bounds
 from consent_engine.api.http.protocol import BoundedHttp
 from consent_engine.config.data_folder import ARCHIVE_FILE, NAME_FILE
 from consent_engine.config.settings import Settings
@@ -60,7 +62,8 @@ def running() -> Iterator[tuple[str, Path]]:
 class Door:
     """The application, with a key for every role. Nothing of an earlier test is in its store."""
 
-    def __init__(self, url: str, folder: Path, engines=None) -> None:
+    def __init__(self, url: str, folder: Path, engines=None, bounds: Bounds = USUAL) -> None:
+        self.bounds = bounds
         environ = {"CONSENT_DATA_DIR": str(folder), "CONSENT_SECRET": FULL_SECRET, "CONSENT_SIMULATED__SECRET": SECRET}
         self.settings = Settings.load(environ, None)
         self.installation = Installation(self.settings, url, url, FULL_SECRET)
@@ -83,7 +86,12 @@ class Door:
         """(Re)build the application over other engines."""
         if self.app is not None:
             self.app.state.front.close()
-        self.app = create_app(engines, self.settings)
+        self.app = create_app(engines, self.settings, bounds=self.bounds)
+
+    def bounded(self, **bounds) -> None:
+        """(Re)build the application with other bounds."""
+        self.bounds = replace(self.bounds, **bounds)
+        self.serve(self.installation.engine)
 
     def close(self) -> None:
         self.app.state.front.close()

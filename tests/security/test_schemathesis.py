@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from consent_engine.api.routes import order_stream
+from consent_engine.api.http.bounds import Bounds
 from consent_engine.domain.signature import HEADER, sign
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import SECRET, Door, live
@@ -27,12 +27,10 @@ LEAST = 30
 
 @pytest.fixture(scope="module")
 def door(running):
-    made = Door(*running)
+    made = Door(*running, bounds=Bounds(linger_s=0.0))
     # A worker that was heard from: else /readyz says, rightly, that nothing is ready.
     made.redis.hset("ce:workers", "w-1", f"{made.engine.registry.now() + 86_400_000}|idle")
-    lingers, order_stream.LINGER_S = order_stream.LINGER_S, 0.0
     yield made
-    order_stream.LINGER_S = lingers
     made.close()
 
 

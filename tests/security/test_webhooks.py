@@ -9,7 +9,6 @@ from time import monotonic, process_time
 
 import pytest
 
-from consent_engine.api.http import bodies
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.signature import HEADER, sign
@@ -321,8 +320,8 @@ def test_a_yes_that_was_recorded_and_played_again_activates_once(plain):
 # -- who is slow ------------------------------------------------------------------------------------------------------
 
 
-def test_many_that_never_end_their_body_keep_nobody_waiting(door, monkeypatch):
-    monkeypatch.setattr(bodies, "READ_S", 2.0)
+def test_many_that_never_end_their_body_keep_nobody_waiting(door):
+    door.bounded(body_s=2.0)
     head = f"POST /v1/gateways/http_json/inbound HTTP/1.1\r\nHost: x\r\n{HEADER}: t=1,v1=x\r\n"
     head += "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n["
     with live(door.app) as url:

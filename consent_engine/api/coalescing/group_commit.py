@@ -30,9 +30,10 @@ class _Own(threading.local):
 
 
 class Crew:
-    """A few threads, each with an engine of its own."""
+    """A few threads, each with an engine of its own. most: how many may wait for them."""
 
-    def __init__(self, engines: Callable[[], Engine], size: int, name: str) -> None:
+    def __init__(self, engines: Callable[[], Engine], size: int, name: str, *, most: int = MOST_ASKED) -> None:
+        self._most = most
         self._engines = engines
         self._pool = ThreadPoolExecutor(size, thread_name_prefix=f"consent-{name}")
         self._own = _Own()
@@ -40,7 +41,7 @@ class Crew:
 
     async def ask(self, work: Callable[[Engine], T]) -> T:
         """Have `work` done in one of the threads. Raises StoreUnavailable when too many wait."""
-        if self._asked >= MOST_ASKED:
+        if self._asked >= self._most:
             raise StoreUnavailable("too many requests wait: the same request again is safe")
         self._asked += 1
         try:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from starlette.requests import Request
 
+from consent_engine.api.http.bounds import bounds_of
 from consent_engine.api.http.problems import NotOurMediaType, TooLarge, TooSlow
 from consent_engine.errors import FieldError, Malformed
 
@@ -15,7 +16,6 @@ KIB = 1024
 MOST_FORM = 64 * KIB
 MOST_LIST = 256 * KIB
 MOST_WEBHOOK = 1024 * KIB
-READ_S = 20.0
 DEEPEST = 20
 _LONGEST_LENGTH = 12
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -36,7 +36,7 @@ async def read_body(request: Request, most: int) -> bytes:
         raise TooLarge(f"the body must have at most {most} bytes")
     chunks, size = [], 0
     try:
-        async with asyncio.timeout(READ_S):
+        async with asyncio.timeout(bounds_of(request).body_s):
             async for chunk in request.stream():
                 size += len(chunk)
                 if size > most:

@@ -18,7 +18,6 @@ from consent_engine.domain.msisdn import contains_number
 from consent_engine.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
-MOST_UNDER_WAY = 4_000
 CLIENT_LEFT = 499
 """Not a status anybody gets: for the log only."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
@@ -38,13 +37,17 @@ HEADERS = {
 class Edge:
     """An ASGI application around another.
 
-    defects: counts, by type, what should never be raised · answered: told method, template, status and seconds
+    defects: counts, by type, what should never be raised · answered: told method, template, status and seconds ·
+    most: requests under way at once
     """
 
-    def __init__(self, app: ASGIApp, defects: Counter[str], answered: Callable[[str, str, int, float], None]) -> None:
+    def __init__(
+        self, app: ASGIApp, defects: Counter[str], answered: Callable[[str, str, int, float], None], most: int
+    ) -> None:
         self._app = app
         self._defects = defects
         self._answered = answered
+        self._most = most
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,7 +60,7 @@ class Edge:
         answer = _Answer(send, scope["request_id"])
         self._under_way += 1
         try:
-            if self._under_way > MOST_UNDER_WAY:
+            if self._under_way > self._most:
                 await of_error(StoreUnavailable("too many requests are under way"))(scope, receive, answer.send)
             else:
                 await self._app(scope, receive, answer.send)

@@ -13,6 +13,7 @@ from starlette.types import Message, Send
 
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations, caller_of
+from consent_engine.api.http.bounds import bounds_of
 from consent_engine.api.routes.orders import check_id
 from consent_engine.api.schemas.views import timeline
 from consent_engine.api.service.callers import AGENT_OR_OPS, sees_whole, visible
@@ -23,13 +24,6 @@ from consent_engine.errors import Forbidden, StoreUnavailable, Unauthenticated
 from consent_engine.ports import ApiKey
 
 operations = Operations("orders", "/v1/orders")
-HEARTBEAT_S = 15.0
-LINGER_S = 5.0
-"""How long after its last entry a settled order is still watched: reports on the last SMS come after it."""
-KEY_CHECK_S = 2.0
-"""How long a stream may go on before its key is looked up again."""
-SEND_S = 30.0
-"""How long a reader may take nothing at all."""
 RETRY_MS = 3_000
 _ENTRY = re.compile("[0-9]{1,6}")
 HEADERS = {"X-Accel-Buffering": "no"}
@@ -40,11 +34,15 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
+    def __init__(self, events: AsyncIterator[bytes], send_s: float) -> None:
+        super().__init__(events, headers=HEADERS)
+        self._send_s = send_s
+
     async def stream_response(self, send: Send) -> None:
         """Send them."""
 
         async def bounded(message: Message) -> None:
-            async with asyncio.timeout(SEND_S):
+            async with asyncio.timeout(self._send_s):
                 await send(message)
 
         try:
@@ -76,7 +74,7 @@ async def stream(request: Request, caller: ApiKey, order_id: str) -> Response:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     streams = front_of(request).streams
     streams.check_room()
-    return EventStream(Telling(request, caller, order, seen).events(streams), headers=HEADERS)
+    return EventStream(Telling(request, caller, order, seen).events(streams), bounds_of(request).send_s)
 
 
 def _length(order: Order) -> int:
@@ -98,6 +96,7 @@ class Telling:
         self._caller = caller
         self._order = order
         self._seen = seen
+        self._bounds = bounds_of(request)
         self._checked_at = self._told_at = monotonic()
 
     async def events(self, streams: Streams) -> AsyncIterator[bytes]:
@@ -115,14 +114,14 @@ class Telling:
                         return
                 except StoreUnavailable:
                     pass  # nothing can be new; the reader is kept until it can be reached again
-                if monotonic() - self._told_at >= HEARTBEAT_S:
+                if monotonic() - self._told_at >= self._bounds.heartbeat_s:
                     self._told_at = monotonic()
                     yield b": alive\n\n"
-                await watch.wait(min(KEY_CHECK_S, HEARTBEAT_S))
+                await watch.wait(min(self._bounds.key_check_s, self._bounds.heartbeat_s))
 
     async def _may_go_on(self) -> bool:
         """Whether the key is still good: looked up again every few seconds, and before anything is told after that."""
-        if monotonic() - self._checked_at < KEY_CHECK_S:
+        if monotonic() - self._checked_at < self._bounds.key_check_s:
             return True
         try:
             caller = await caller_of(self._request, AGENT_OR_OPS)
@@ -143,4 +142,4 @@ class Telling:
         """Whether it settled, and some seconds have passed since its last entry."""
         if not order.state.settled:
             return False
-        return await front_of(self._request).now() >= order.events[-1].at + LINGER_S * 1000
+        return await front_of(self._request).now() >= order.events[-1].at + self._bounds.linger_s * 1000

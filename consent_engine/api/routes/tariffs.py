@@ -23,7 +23,6 @@ from consent_engine.domain.texts.elements import disclosures, price_of
 from consent_engine.engine.engine import Engine
 
 operations = Operations("plans")
-LOOKED_S = 1.0
 SHOWN = {Sale.ON_SALE: "on_sale", Sale.WITHDRAWN: "withdrawn"}
 """Who agreed to a plan must find it for as long as his yes may count; one that was revoked is nobody's."""
 HEADERS = {"Cache-Control": "public, max-age=60", "Vary": "Accept-Language, Cookie"}
@@ -32,8 +31,8 @@ HEADERS = {"Cache-Control": "public, max-age=60", "Vary": "Accept-Language, Cook
 class Tariffs:
     """The plans that are public, looked up at most once a second however many ask."""
 
-    def __init__(self) -> None:
-        self._looked: Recent[list[Listed]] = Recent(LOOKED_S)
+    def __init__(self, looked_s: float) -> None:
+        self._looked: Recent[list[Listed]] = Recent(looked_s)
 
     async def of(self, request: Request) -> list[Listed]:
         """By code."""

@@ -13,7 +13,6 @@ from consent_engine.engine.engine import Engine
 from consent_engine.errors import OrderNotFound, Unauthenticated
 from consent_engine.ports import ApiKey
 
-KNOWN_S = 1.0
 NEEDS_KEY = "this needs an API key: Authorization: Bearer KEY"
 FULL_NUMBERS = frozenset({Role.AGENT, Role.AUDITOR, Role.ADMIN})
 """Roles that see whole numbers and what subscribers wrote; an agent those of its own orders only."""
@@ -38,9 +37,9 @@ ANY_ROLE = allowed(*Role)
 class Callers:
     """Looks up whose a key is; remembers it for a second, under a hash that only this process can make."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: Crew, known_s: float) -> None:
         self._crew = crew
-        self._recent: Recent[ApiKey] = Recent(KNOWN_S)
+        self._recent: Recent[ApiKey] = Recent(known_s)
         self._salt = secrets.token_bytes(32)
 
     async def whose(self, key: str) -> ApiKey:

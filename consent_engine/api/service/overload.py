@@ -13,8 +13,6 @@ from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import LaneDepth
 
 Depths = Mapping[Lane, LaneDepth]
-LOOK_S = 1.0
-"""How old what is known of the lanes may be; what was let in since is counted."""
 LANES = (Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
 """Where an order waits in line. A timer waits for its moment, not for a place."""
 
@@ -35,11 +33,11 @@ class Asks(Protocol):
 class Admission:
     """How many orders may come in: enter it around placing one. Raises Busy when the lanes have no room."""
 
-    def __init__(self, ask: Asks, settings: Settings) -> None:
+    def __init__(self, ask: Asks, settings: Settings, look_s: float) -> None:
         self._ask = ask
         self._patience = millis(settings.confirm_within) // 2
         self._most = most_waiting(settings)
-        self._looked: Recent[None] = Recent(LOOK_S)
+        self._looked: Recent[None] = Recent(look_s)
         self._room = 0
         self._under_way = 0
 

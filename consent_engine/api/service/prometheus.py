@@ -28,7 +28,6 @@ from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
 from consent_engine.ports import LaneDepth, Room, Tally
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
-LOOKED_S = 1.0
 PROBE = "probe"
 NOBODY = "0" * 28
 """An order that can be none."""
@@ -70,7 +69,7 @@ class Metrics:
 
     def __init__(self, front: Front) -> None:
         self._front = front
-        self._looked: Recent[Look] = Recent(LOOKED_S)
+        self._looked: Recent[Look] = Recent(front.bounds.metrics_s)
         self._requests: Counter[tuple[str, str, str]] = Counter()
         # Off: when a series began, once more for each of them.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # it leaves this one untyped

@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from consent_engine.api.coalescing.group_commit import Batcher, Crew
 from consent_engine.api.coalescing.ttl_cache import Recent
+from consent_engine.api.http.bounds import Bounds
 from consent_engine.api.http.problems import GatewayNotFound, NotReady
 from consent_engine.api.service.callers import Callers
 from consent_engine.api.service.overload import Admission
@@ -59,7 +60,8 @@ Taken = Acknowledgement | Stored | ConsentError
 class Front:
     """The engine, for many callers at once. engines: makes one; every thread gets its own."""
 
-    def __init__(self, engines: Callable[[], Engine], settings: Settings) -> None:
+    def __init__(self, engines: Callable[[], Engine], settings: Settings, bounds: Bounds) -> None:
+        self.bounds = bounds
         self.defects: Counter[str] = Counter()
         self.repeated: Counter[str] = Counter()
         self._settings = settings
@@ -80,9 +82,9 @@ class Front:
             defects=self.defects,
             weigh=weigh,
         )
-        self._admission = Admission(self.ask, settings)
-        self.streams = Streams(watchers, self.defects)
-        self.callers = Callers(self._askers)
+        self._admission = Admission(self.ask, settings, bounds.lanes_s)
+        self.streams = Streams(watchers, self.defects, bounds)
+        self.callers = Callers(self._askers, bounds.known_s)
         self._clock: Recent[float] = Recent(FRESH_S)
         self._readiness: Recent[int] = Recent(FRESH_S)
 

@@ -22,7 +22,6 @@ from consent_engine.errors import ConsentError, Forbidden, Unauthenticated
 from consent_engine.ports import ApiKey
 
 LIFE_S = 12 * 3600
-KNOWN_S = 1.0
 """How old an answer to "does this key still exist?" may be."""
 CSRF_HEADER = "x-csrf-token"
 SAFE = frozenset({"GET", "HEAD"})
@@ -53,7 +52,7 @@ class Sessions:
         secret = settings.secret_for(settings.data_dir)
         self._secret = hmac.digest(secret.encode(), b"consent-engine session 1", hashlib.sha256)
         self._public = _origin(settings.public_url or "")
-        self._known: Recent[ApiKey] = Recent(KNOWN_S)
+        self._known: Recent[ApiKey] = Recent(front.bounds.known_s)
         self.failures = Failures()
 
     async def open(self, request: Request, response: Response, key: str) -> None:

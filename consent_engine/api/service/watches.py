@@ -7,15 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from consent_engine.api.coalescing.group_commit import Crew
+from consent_engine.api.http.bounds import Bounds
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import StoreUnavailable, place_of
 
 log = logging.getLogger(__name__)
-POLL_S = 0.3
-MOST_STREAMS = 1_000
-MOST_TROUBLE_S = 5.0
-"""The longest pause between two looks while the store cannot be reached."""
 
 
 class TooManyStreams(StoreUnavailable):
@@ -59,8 +56,9 @@ class Watch:
 class Streams:
     """All that is watched in this process. ending: whether the server is about to stop."""
 
-    def __init__(self, crew: Crew, defects: Counter[str]) -> None:
+    def __init__(self, crew: Crew, defects: Counter[str], bounds: Bounds) -> None:
         self._crew = crew
+        self._bounds = bounds
         self._defects = defects
         self._watches: dict[str, set[Watch]] = {}
         self._versions: dict[str, int] = {}
@@ -74,7 +72,7 @@ class Streams:
 
     def check_room(self) -> None:
         """Raise TooManyStreams when there is none for another."""
-        if self.open >= MOST_STREAMS:
+        if self.open >= self._bounds.most_streams:
             raise TooManyStreams("as many orders are watched here as may be: ask for this one again in a moment")
 
     @contextmanager
@@ -94,18 +92,18 @@ class Streams:
                 del self._watches[order.id], self._versions[order.id]
 
     async def _look_after(self) -> None:
-        pause = POLL_S
+        pause = self._bounds.look_s
         while self._watches and not self.ending():
             await asyncio.sleep(pause)
             try:
                 await self._look()
-                pause = POLL_S
+                pause = self._bounds.look_s
             except StoreUnavailable:
-                pause = min(pause * 2, MOST_TROUBLE_S)
+                pause = min(pause * 2, self._bounds.most_trouble_s)
             except Exception as error:  # noqa: BLE001 - the edge: a look that fails must not end all streams
                 self._defects[type(error).__name__] += 1
                 log.error("a look at the watched orders failed: %s", place_of(error))
-                pause = min(pause * 2, MOST_TROUBLE_S)
+                pause = min(pause * 2, self._bounds.most_trouble_s)
         for watches in self._watches.values():
             for watch in watches:
                 watch.ring()

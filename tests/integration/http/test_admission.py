@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from consent_engine.api.coalescing import group_commit
-from consent_engine.api.http import middleware
-from consent_engine.api.service import overload, service
+from consent_engine.api.http.bounds import USUAL, Bounds
+from consent_engine.api.service import service
 from consent_engine.api.service.overload import most_waiting, room
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
@@ -21,10 +21,9 @@ BOUND = 3
 
 
 @pytest.fixture
-def door(running, monkeypatch):
+def door(running):
     """A door that knows the lanes of this moment, and lets three wait."""
-    monkeypatch.setattr(overload, "LOOK_S", 0.0)
-    made = Door(*running)
+    made = Door(*running, bounds=Bounds(lanes_s=0))
     narrow(made, running)
     yield made
     made.close()
@@ -110,9 +109,8 @@ def test_the_same_request_is_taken_once_there_is_room_again(door):
     assert door.place(key="later").status_code == 201
 
 
-def test_a_crowd_that_comes_between_two_looks_does_not_pass_the_bound(running, monkeypatch):
-    monkeypatch.setattr(overload, "LOOK_S", 3_600.0)
-    made = Door(*running)
+def test_a_crowd_that_comes_between_two_looks_does_not_pass_the_bound(running):
+    made = Door(*running, bounds=Bounds(lanes_s=3_600))
     try:
         narrow(made, running)
 
@@ -149,4 +147,4 @@ def test_whoever_is_under_way_during_a_look_is_counted(door):
 
 def test_orders_alone_cannot_take_all_places_at_the_edge():
     """Who waits to be placed is under way: a gateway's post must find a place however many do."""
-    assert service.MOST_PLACING + group_commit.MOST_IN_BATCH < middleware.MOST_UNDER_WAY / 2
+    assert USUAL.most_under_way / 2 > service.MOST_PLACING + group_commit.MOST_IN_BATCH

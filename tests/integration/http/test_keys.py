@@ -5,7 +5,6 @@ from threading import Barrier
 
 import pytest
 
-from consent_engine.api.routes import order_stream
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import Malformed
@@ -78,10 +77,10 @@ def test_names_of_keys_from_before_names_were_kept_are_given_once_too(door):
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if "{id}" in route[1]], ids=" ".join)
-def test_an_agent_has_nothing_to_do_with_an_order_of_a_revoked_key_of_its_name(door, route, monkeypatch):
+def test_an_agent_has_nothing_to_do_with_an_order_of_a_revoked_key_of_its_name(door, route):
     placed = door.place().json()["id"]
     if route[1].endswith("/stream"):
-        monkeypatch.setattr(order_stream, "LINGER_S", 0)
+        door.bounded(linger_s=0)
         door.engine.cancel(placed, "me", "so that its stream would end")
     second_key_of_the_name(door)
     before = door.kept()

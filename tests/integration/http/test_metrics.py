@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from consent_engine.api import app as application
 from consent_engine.api.app import create_app
+from consent_engine.api.http.bounds import Bounds
 from consent_engine.api.http.protocol import BoundedHttp
-from consent_engine.api.service import prometheus
 from consent_engine.domain.effects import Accepted, Lane, Unavailable
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
@@ -51,9 +51,8 @@ LABELS = {
 
 
 @pytest.fixture
-def door(running, monkeypatch):
-    monkeypatch.setattr(prometheus, "LOOKED_S", 0)
-    made = Door(*running)
+def door(running):
+    made = Door(*running, bounds=Bounds(metrics_s=0))
     yield made
     made.close()
 

@@ -6,8 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from consent_engine.api.coalescing.ttl_cache import Recent
-from consent_engine.api.routes import tariffs
+from consent_engine.api.http.bounds import Bounds
 from consent_engine.api.schemas.examples import PLAN
 from consent_engine.api.schemas.lists import SaleView
 from consent_engine.api.schemas.plan_views import PlanList, PlanView
@@ -22,9 +21,8 @@ HALL = PLAN["published"][0]
 
 
 @pytest.fixture
-def door(running, monkeypatch):
-    monkeypatch.setattr(tariffs, "LOOKED_S", 0)
-    made = Door(*running)
+def door(running):
+    made = Door(*running, bounds=Bounds(tariffs_s=0))
     yield made
     made.close()
 
@@ -260,10 +258,17 @@ def test_an_empty_catalogue_is_a_page_too(door):
     assert "目前没有公示的资费。" in " ".join(tariff_page(door)[1].words)
 
 
-def test_a_crowd_costs_the_store_one_look(door, monkeypatch):
+def test_a_crowd_costs_the_store_one_look(door):
     looks = []
-    monkeypatch.setattr(tariffs, "public", lambda engine: looks.append(1) or [])
-    door.app.state.tariffs._looked = Recent(60)  # noqa: SLF001 - a second that is not over
+
+    def engines():
+        engine = door.installation.engine()
+        fresh = engine.catalogue.fresh
+        engine.catalogue.fresh = lambda: looks.append(1) or fresh()
+        return engine
+
+    door.bounds = Bounds(tariffs_s=60)
+    door.serve(engines)
     for _ in range(5):
         tariff_page(door)
         door.call("GET", "/tariffs.json")

@@ -14,13 +14,11 @@ from collections import Counter
 import httpx
 import pytest
 
-from consent_engine.api.coalescing import group_commit
 from consent_engine.api.coalescing.group_commit import Batcher, Crew
 from consent_engine.api.coalescing.ttl_cache import Recent
-from consent_engine.api.http import bodies, middleware
 from consent_engine.api.http.bodies import parse
+from consent_engine.api.http.bounds import USUAL
 from consent_engine.api.http.problems import STATUS, status_of
-from consent_engine.api.service import callers
 from consent_engine.api.service.service import Post, weigh
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.receive import RefusalAsked
@@ -178,8 +176,7 @@ def test_every_thread_has_an_engine_of_its_own():
     crew.close()
 
 
-def test_a_crew_turns_away_what_is_too_much(monkeypatch):
-    monkeypatch.setattr(group_commit, "MOST_ASKED", 3)
+def test_a_crew_turns_away_what_is_too_much():
     go = threading.Event()
 
     async def ask():
@@ -188,7 +185,7 @@ def test_a_crew_turns_away_what_is_too_much(monkeypatch):
         go.set()
         return await asyncio.gather(*asked, return_exceptions=True)
 
-    crew = Crew(object, 1, "test")
+    crew = Crew(object, 1, "test", most=3)
     results = asyncio.run(ask())
     assert results[:3] == [True] * 3
     assert [type(result) for result in results[3:]] == [StoreUnavailable] * 2
@@ -236,10 +233,9 @@ def test_an_answer_is_forgotten_in_time():
     assert asyncio.run(ask()) == [0, 1, 2]
 
 
-def test_a_revoked_key_is_dead_within_a_second(door, monkeypatch):
-    assert callers.KNOWN_S <= 1
-    monkeypatch.setattr(callers, "KNOWN_S", 0)  # the second is over at once
-    door.serve(door.installation.engine)
+def test_a_revoked_key_is_dead_within_a_second(door):
+    assert USUAL.known_s <= 1
+    door.bounded(known_s=0)  # the second is over at once
     assert door.call("GET", "/v1/plans", Role.AGENT).status_code == 200
     door.engine.keys.revoke("the-agent")
     is_problem(door.call("GET", "/v1/plans", Role.AGENT), 401, "unauthenticated")
@@ -291,8 +287,8 @@ def test_without_the_store_everything_says_try_again(door):
     assert FULL_SECRET not in json.dumps(said)
 
 
-def test_a_body_that_never_ends_is_not_waited_for(door, monkeypatch):
-    monkeypatch.setattr(bodies, "READ_S", 0.01)
+def test_a_body_that_never_ends_is_not_waited_for(door):
+    door.bounded(body_s=0.01)
 
     async def endless():
         yield b"{"
@@ -306,8 +302,8 @@ def test_a_body_that_never_ends_is_not_waited_for(door, monkeypatch):
     is_problem(door.send("POST", "/v1/orders", list(headers.items()), endless()), 408, "too_slow")
 
 
-def test_too_many_requests_under_way_are_turned_away(door, monkeypatch):
-    monkeypatch.setattr(middleware, "MOST_UNDER_WAY", 0)
+def test_too_many_requests_under_way_are_turned_away(door):
+    door.bounded(most_under_way=0)
     is_problem(door.call("GET", "/healthz"), 503, "store_unavailable")
 
 

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from starlette.requests import ClientDisconnect
 
-from consent_engine.api.routes import order_stream
-from consent_engine.api.service import callers, watches
+from consent_engine.api.http.bounds import USUAL, Bounds
+from consent_engine.api.routes.order_stream import EventStream
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine.api_keys import Role
@@ -24,9 +24,8 @@ WAIT = 20
 
 
 @pytest.fixture
-def door(running, monkeypatch):
-    monkeypatch.setattr(watches, "POLL_S", 0.02)
-    made = Door(*running)
+def door(running):
+    made = Door(*running, bounds=Bounds(look_s=0.02))
     yield made
     made.close()
 
@@ -77,8 +76,8 @@ def until(true):
         assert monotonic() < end
 
 
-def test_an_order_is_told_from_the_beginning_then_live_to_its_end(door, monkeypatch):
-    monkeypatch.setattr(order_stream, "LINGER_S", 0)
+def test_an_order_is_told_from_the_beginning_then_live_to_its_end(door):
+    door.bounded(linger_s=0)
     placed = door.place().json()["id"]
     with live(door.app) as url, reading(url, door, placed) as reader:
         assert reader.next()[2]["trigger"] == "placed"
@@ -93,8 +92,8 @@ def test_an_order_is_told_from_the_beginning_then_live_to_its_end(door, monkeypa
     assert told[-1][2] == {"state": "cancelled"}
 
 
-def test_a_reader_who_comes_back_goes_on_where_he_was(door, monkeypatch):
-    monkeypatch.setattr(order_stream, "LINGER_S", 0)
+def test_a_reader_who_comes_back_goes_on_where_he_was(door):
+    door.bounded(linger_s=0)
     placed = door.place().json()["id"]
     door.work(Lane.SMS)
     door.engine.cancel(placed, "ops", "changed his mind")
@@ -111,9 +110,8 @@ def test_a_reader_who_comes_back_goes_on_where_he_was(door, monkeypatch):
     assert (answer.status_code, answer.text) == (204, "")  # what tells a browser not to come back
 
 
-def test_a_settled_order_is_watched_some_seconds_more(door, monkeypatch):
-    monkeypatch.setattr(order_stream, "LINGER_S", 1)
-    monkeypatch.setattr(order_stream, "KEY_CHECK_S", 0.05)
+def test_a_settled_order_is_watched_some_seconds_more(door):
+    door.bounded(linger_s=1, key_check_s=0.05)
     placed = door.place().json()["id"]
     door.work(Lane.SMS)
     door.post("inbound", reply("是"))
@@ -128,8 +126,8 @@ def test_a_settled_order_is_watched_some_seconds_more(door, monkeypatch):
     assert triggers[-1] is None
 
 
-def test_ops_see_no_number_and_no_words(door, monkeypatch):
-    monkeypatch.setattr(order_stream, "LINGER_S", 0)
+def test_ops_see_no_number_and_no_words(door):
+    door.bounded(linger_s=0)
     placed = door.place_as_before(f"{NUMBER[1:]}-1.wav")
     door.work(Lane.SMS)
     door.post("inbound", reply("要不要钱"))
@@ -141,8 +139,8 @@ def test_ops_see_no_number_and_no_words(door, monkeypatch):
     assert NUMBER[3:] not in seen[Role.OPS]
 
 
-def test_a_reader_hears_that_the_line_is_alive(door, monkeypatch):
-    monkeypatch.setattr(order_stream, "HEARTBEAT_S", 0.02)
+def test_a_reader_hears_that_the_line_is_alive(door):
+    door.bounded(heartbeat_s=0.02)
     placed = door.place().json()["id"]
     with live(door.app) as url, reading(url, door, placed) as reader:
         assert reader.next()[1] == "message"
@@ -150,12 +148,9 @@ def test_a_reader_hears_that_the_line_is_alive(door, monkeypatch):
         assert reader.next()[1] == "comment"
 
 
-def test_a_revoked_key_ends_its_stream_and_no_other(door, monkeypatch):
-    assert order_stream.KEY_CHECK_S + callers.KNOWN_S <= 5
-    monkeypatch.setattr(order_stream, "KEY_CHECK_S", 0.02)
-    monkeypatch.setattr(order_stream, "HEARTBEAT_S", 2 * WAIT)
-    monkeypatch.setattr(callers, "KNOWN_S", 0)
-    door.serve(door.installation.engine)
+def test_a_revoked_key_ends_its_stream_and_no_other(door):
+    assert USUAL.key_check_s + USUAL.known_s <= 5
+    door.bounded(key_check_s=0.02, heartbeat_s=2 * WAIT, known_s=0)
     placed = door.place().json()["id"]
     with live(door.app) as url, reading(url, door, placed) as his, reading(url, door, placed, Role.OPS) as hers:
         assert his.next()[1] == hers.next()[1] == "message"
@@ -198,8 +193,8 @@ def test_one_look_serves_all_streams(door):
     assert max(len(ids) for _, ids in looks) == 3
 
 
-def test_there_are_only_so_many_streams_and_a_place_comes_back(door, monkeypatch):
-    monkeypatch.setattr(watches, "MOST_STREAMS", 1)
+def test_there_are_only_so_many_streams_and_a_place_comes_back(door):
+    door.bounded(most_streams=1)
     placed = door.place().json()["id"]
     headers = {"Authorization": f"Bearer {door.keys[Role.OPS]}"}
     with live(door.app) as url:
@@ -211,9 +206,8 @@ def test_there_are_only_so_many_streams_and_a_place_comes_back(door, monkeypatch
             assert reader.next()[1] == "message"
 
 
-def test_without_the_store_a_stream_waits_and_goes_on(door, monkeypatch):
-    monkeypatch.setattr(order_stream, "HEARTBEAT_S", 0.02)
-    monkeypatch.setattr(watches, "MOST_TROUBLE_S", 0.05)
+def test_without_the_store_a_stream_waits_and_goes_on(door):
+    door.bounded(heartbeat_s=0.02, most_trouble_s=0.05)
     away = threading.Event()
     asked = []
 
@@ -245,8 +239,8 @@ def test_without_the_store_a_stream_waits_and_goes_on(door, monkeypatch):
     assert not door.app.state.front.defects
 
 
-def test_a_look_that_fails_is_a_defect_and_ends_no_stream(door, monkeypatch):
-    monkeypatch.setattr(watches, "MOST_TROUBLE_S", 0.05)
+def test_a_look_that_fails_is_a_defect_and_ends_no_stream(door):
+    door.bounded(most_trouble_s=0.05)
     failed = []
 
     def engines():
@@ -272,8 +266,8 @@ def test_a_look_that_fails_is_a_defect_and_ends_no_stream(door, monkeypatch):
     assert door.app.state.front.defects == Counter(RuntimeError=1)
 
 
-def test_an_order_that_is_gone_ends_its_stream(door, monkeypatch):
-    monkeypatch.setattr(order_stream, "HEARTBEAT_S", 2 * WAIT)
+def test_an_order_that_is_gone_ends_its_stream(door):
+    door.bounded(heartbeat_s=2 * WAIT)
     placed = door.place().json()["id"]
     with live(door.app) as url, reading(url, door, placed) as reader:
         reader.next()
@@ -281,8 +275,7 @@ def test_an_order_that_is_gone_ends_its_stream(door, monkeypatch):
         assert reader.rest() == []
 
 
-def test_who_reads_nothing_loses_his_place_and_holds_up_nobody(door, monkeypatch):
-    monkeypatch.setattr(order_stream, "SEND_S", 0.02)
+def test_who_reads_nothing_loses_his_place_and_holds_up_nobody(door):
     placed = door.engine.show(door.place().json()["id"])
     front = door.app.state.front
 
@@ -296,7 +289,7 @@ def test_who_reads_nothing_loses_his_place_and_holds_up_nobody(door, monkeypatch
 
     async def sent():
         with pytest.raises(ClientDisconnect):
-            await order_stream.EventStream(telling()).stream_response(never)
+            await EventStream(telling(), send_s=0.02).stream_response(never)
         return front.streams.open
 
     assert door.runner.run(sent()) == 0
