@@ -5,10 +5,11 @@ import json
 import logging
 import shutil
 import socket
+import sqlite3
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import uvicorn
 from redis import Redis
 
 from consent_engine.adapters.redis.embedded.server import connect_or_start
+from consent_engine.adapters.sql.tables import META, TABLES
 from consent_engine.api.app import create_app
 from consent_engine.api.document.openapi import ORDER
 from consent_engine.api.http.bounds import USUAL, Bounds
@@ -59,6 +61,18 @@ def running() -> Iterator[tuple[str, Path]]:
         yield found
 
 
+def emptied(archive: Path) -> None:
+    """Nobody's archive, with nothing in it: its tables stay, for making them takes a tenth of a second."""
+    if not archive.exists():
+        return
+    with closing(sqlite3.connect(archive, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for table in TABLES.sorted_tables:
+            stays = "WHERE name NOT IN ('id', 'schema')" if table is META else ""
+            connection.execute(f"DELETE FROM {table.name} {stays}")  # noqa: S608 - our own tables' names
+        connection.execute("COMMIT")
+
+
 class Door:
     """The application, with a key for every role. Nothing of an earlier test is in its store."""
 
@@ -69,11 +83,8 @@ class Door:
         self.installation = Installation(self.settings, url, url, FULL_SECRET)
         self.redis = Redis.from_url(url, decode_responses=True)
         self.redis.flushall()
-        for file in (
-            *folder.glob(f"{ARCHIVE_FILE}*"),
-            *folder.glob(NAME_FILE),
-        ):  # of the test before: another installation's, now
-            file.unlink()
+        (folder / NAME_FILE).unlink(missing_ok=True)
+        emptied(folder / ARCHIVE_FILE)
         self.engine = self.installation.engine()
         self.engine.catalogue.add_missing(plans_from(None))
         self.keys = {role: self.engine.keys.add(f"the-{role}", role) for role in Role}
