@@ -11,6 +11,7 @@ An effect carries no payload: its id says what is wanted, its owner (an order or
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -83,6 +84,7 @@ WAKE_LINE = "wake.line"
 _LANES = {"sms": Lane.SMS, "activate": Lane.ACTIVATION, "wake": Lane.TIMER, "read": Lane.INBOUND}
 
 
+@lru_cache(1024)  # names of effects are few
 def lane_of(effect: str) -> Lane:
     """The lane an effect belongs to. Raises ValueError for what can be none."""
     try:

@@ -26,12 +26,14 @@ class Measures:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
+        self._calls: Counter[tuple[Target, type[Outcome], int]] = Counter()
+        self._seconds: Counter[Target] = Counter()
         self._heard: dict[Target, TargetHeard] = {}
 
     def called(self, target: Target, outcome: Outcome, seconds: float, at: Millis) -> None:
         """An outside call ended at `at`."""
-        self._counts[f"{CALLS}|{target.to}|{_WORDS[type(outcome)]}|{target.name}"] += 1
-        self._observe(f"{CALL_SECONDS}|{target.to}", seconds)
+        self._calls[target, type(outcome), bisect_left(BUCKETS, seconds)] += 1
+        self._seconds[target] += seconds  # type: ignore[assignment] # a Counter counts whatever adds up
         self._heard[target] = self._heard.get(target, TargetHeard(target)).after(outcome, at)
 
     def unasked(self) -> None:
@@ -49,6 +51,13 @@ class Measures:
     def drain(self) -> dict[str, float]:
         """What was counted since the last time."""
         taken, self._counts = self._counts, Counter()
+        for (target, kind, bucket), count in self._calls.items():  # named here: calls are many, and of few kinds
+            taken[f"{CALLS}|{target.to}|{_WORDS[kind]}|{target.name}"] += count
+            taken[f"{CALL_SECONDS}|{target.to}|{_BOUNDS[bucket]}"] += count
+        for target, seconds in self._seconds.items():
+            taken[f"{CALL_SECONDS}|{target.to}|sum"] += seconds
+        self._calls.clear()
+        self._seconds.clear()
         return dict(taken)
 
     def heard(self) -> list[TargetHeard]:

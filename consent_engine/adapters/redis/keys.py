@@ -72,6 +72,8 @@ class Cell:
         self.unmatched = f"{prefix}unmatched"
         self.permits = f"{prefix}permits"
         self.moving = f"{prefix}moving"
+        self.of_commits = (*self.due.values(), self.unmatched, self.offers)
+        """What every commit names, behind an inbox."""
 
     def order(self, order_id: str) -> str:
         """An order's record."""

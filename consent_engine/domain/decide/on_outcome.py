@@ -145,6 +145,8 @@ def _arrived(decision: Decision, ended: Ended, outcome: Accepted, now: Millis) -
     """Reports that overtook the answer are read by its ids: all of the SMS may be on the handset."""
     order = replace(decision.order, effects={})  # the call is over
     arrived = wholly(order, ended.effect, now, ended.op, outcome.ref, "gateway")
+    if arrived.is_void:
+        return decision
     return then(decision, replace(arrived, order=decision.order.moved(*arrived.events)))
 
 

@@ -49,9 +49,9 @@ that died meanwhile never tells it."""
 _NAMING = frozenset({Rule.CODE, Rule.WHICH_ONE, Rule.SUB_NUMBER})
 
 
-def all_of(order: Order, kind: type[D]) -> Iterator[tuple[Event, D]]:
+def all_of(order: Order, kind: type[D]) -> list[tuple[Event, D]]:
     """Every event of a kind, with what it says, oldest first."""
-    return ((event, event.detail) for event in order.events if isinstance(event.detail, kind))
+    return [(event, event.detail) for event in order.events if isinstance(event.detail, kind)]
 
 
 def last_of(order: Order, kind: type[D]) -> D | None:
@@ -211,8 +211,9 @@ def parts_known(order: Order) -> Mapping[str, PartOf]:
 
 def reported(order: Order) -> Iterator[tuple[PartOf, Reported]]:
     """Every report, with the attempt and the part that it is about, oldest first."""
-    known = parts_known(order)
-    for event, each in all_of(order, Reported):
+    reports = all_of(order, Reported)
+    known = parts_known(order) if reports else {}
+    for event, each in reports:
         yield known.get(event.ref) or PartOf(event.ref, each.segment, each.segments), each
 
 

@@ -71,6 +71,8 @@ class Subject(Struct, frozen=True):
 
 _CALL_AT = "{call_at}"
 """Stands in a question that is the same for many orders, ahead of anything that a plan says."""
+_RECEIPT = "\x00"
+"""Stands in a text that is the same for many orders, where each has its own number. No plan can say it (`_literal`)."""
 
 
 def edition_of(plan: Plan, language: str) -> int:
@@ -125,7 +127,7 @@ def write(
         told = {name: _literal(value) for name, value in told.items()}
     else:
         told = _elements(subject.carrier, subject.tariff, edition)
-    return _render(
+    text = _render(
         edition,
         purpose,
         **_carrier(subject.carrier, edition),
@@ -136,9 +138,10 @@ def write(
         still_active=subject.still_active,
         call_at=_clock(subject.call_at // _MINUTE_MS, edition),
         reply_at=_clock(subject.reply_at // _MINUTE_MS, edition),
-        receipt=subject.receipt,
+        receipt=_RECEIPT,
         cool_off=_cool_off(subject.cool_off, edition),
     )
+    return text.replace(_RECEIPT, subject.receipt)
 
 
 def which_one(carrier: str | None, choices: Sequence[str]) -> str:
@@ -183,8 +186,8 @@ def _environment() -> Environment:
 
 
 def _render(edition: int, key: str, **told: str | bool) -> str:
-    names = _named(edition, key, frozenset(told))
-    return _rendered(edition, key, frozenset(told), tuple(told[name] for name in names))
+    known = frozenset(told)
+    return _rendered(edition, key, known, tuple([told[name] for name in _named(edition, key, known)]))
 
 
 @lru_cache(maxsize=1024)  # what names neither the order nor an instant is the same for all who have the same plan
@@ -280,6 +283,7 @@ def _clock(minute: int, edition: int) -> str:
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
+@lru_cache(1024)  # what begins today begins at few instants, or as the BSS says nothing of
 def _beginning(active_from: str, edition: int) -> str:
     """When a service begins: an instant by the clock in China; other words as they are, unless they hold a link."""
     try:
