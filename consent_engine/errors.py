@@ -4,7 +4,7 @@ ConsentError
 ├── Malformed              input that cannot be read: names the fields, echoes no value
 ├── Refused                well-formed, but the answer is no
 │   ├── PlanUnknown, UnofficialNumber, DisclosureMissing,
-│   │   ConfirmationTooLong, LanguageUnavailable                  (HTTP 422)
+│   │   ConfirmationTooLong, LanguageUnavailable, Backdated       (HTTP 422)
 │   ├── IdempotencyConflict, PlanNotPublic, DoNotCall, CoolingOff,
 │   │   DuplicateOrder, TooLate, NothingParked, NotWaiting,
 │   │   CallNotPermitted, CallTooOld, CallMismatch,
@@ -106,6 +106,12 @@ class LanguageUnavailable(Refused):
     """The plan has no words in the language of the order."""
 
     code = "language_unavailable"
+
+
+class Backdated(Refused):
+    """The plan says that it was public before the store knew it."""
+
+    code = "backdated"
 
 
 class IdempotencyConflict(Refused):

@@ -95,8 +95,10 @@ def installation(
         engine.registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
         engine.registry.adopt()
         # The bundled sample is a beginning, not a wish: only a file that somebody named may stop the start.
-        if stocked or settings.plans is None:
-            engine.catalogue.add_missing(plans_from(settings.plans), differing_stops=settings.plans is not None)
+        if settings.plans is None:
+            engine.catalogue.stock(plans_from(None))
+        elif stocked:
+            engine.catalogue.add_missing(plans_from(settings.plans))
         if stocked:
             _archive_is_ours(engine)
             _promotions_lose_nothing(settings)

@@ -166,8 +166,8 @@ cat >plans.yaml <<'YAML'
   unsubscribe: {word: QXTC, to: "10086", takes_effect: next_month, fee: null}
   sold_by: [phone, hall, app]
   published:
-    - {channel: web_hall, url: "https://example.com/tariff/tour-99", since: 2025-08-01T00:00:00+08:00}
-    - {channel: app,      url: "app://tariff/tour-99",               since: 2025-08-01T00:00:00+08:00}
+    - {channel: web_hall, url: "https://example.com/tariff/tour-99"}
+    - {channel: app,      url: "app://tariff/tour-99"}
 YAML
 holds "plans load" "new" "$("$bin/consent" plans load plans.yaml)"
 holds "plans load again changes nothing" "as it was" "$("$bin/consent" plans load plans.yaml)"
@@ -192,7 +192,7 @@ body_of() { sed '$d' <<<"$1"; }
 # place NUMBER KEY: prints the answer as `ask` does.
 place() {
     local agreed
-    agreed=$("$python" -c 'import datetime as d; print((d.datetime.now(d.UTC) - d.timedelta(seconds=5)).isoformat())')
+    agreed=$("$python" -c 'import datetime as d; print(d.datetime.now(d.UTC).isoformat())')
     ask "$agent" POST /v1/orders -H "Idempotency-Key: $2" -d @- <<JSON
 {"msisdn": "$1", "plan": "tour-99", "agent": "A1024", "metadata": {"desk": "BJ-3"},
  "call": {"caller_number": "10085", "recording_id": "rec-$2", "started_at": "$agreed", "agreed_at": "$agreed"}}

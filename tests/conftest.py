@@ -135,7 +135,7 @@ class World:
         self.client = client
         self.policy = policy or Policy(retry_base=1_000)
         self.engine = self.another()
-        self.engine.catalogue.add_missing(plans_from(None), differing_stops=False)
+        self.engine.catalogue.stock(plans_from(None))
         self.keys = 0
         self.runner = asyncio.Runner()  # a performer lives on one loop
 

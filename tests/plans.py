@@ -2,10 +2,13 @@
 
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from consent_engine.api.schemas.examples import PLAN
 from consent_engine.domain.offer.form import plan_from
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import Price
+from consent_engine.domain.offer.versions import Sale
 
 
 def in_fields(code="p", **changes):
@@ -34,3 +37,16 @@ def plan(code="p", **changes) -> Plan:
 def priced(of: Plan, monthly: str) -> Plan:
     """A plan at another price."""
     return of.saying(price=Price("CNY", monthly=Decimal(monthly)))
+
+
+def undated(of: Plan) -> Plan:
+    """A plan that is public from whenever it is published."""
+    return replace(of, published=tuple(replace(each, since=None) for each in of.published))
+
+
+def known_since_ever(engine, of: Plan) -> Plan:
+    """Make a plan the newest version of its code, as if the store had always known it."""
+    newest = engine.plan(of.code).newest
+    of = replace(of, version=newest.number + 1)
+    engine.registry.publish(of, Sale.ON_SALE, newest, known_at=0)
+    return of

@@ -12,7 +12,7 @@ from fakeredis import FakeRedis
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.redis.registry import RedisRegistry
-from consent_engine.domain.admission.admit import Listed, Sale
+from consent_engine.domain.offer.versions import Sale, Version
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.wiring import plans_from
 from tests import needs
@@ -112,5 +112,5 @@ def test_two_who_publish_the_same_version_are_not_both_told_that_it_is_theirs():
     registry.publish(plan, Sale.ON_SALE, None)
     registry.publish(plan, Sale.ON_SALE, None)
     with pytest.raises(StoreUnavailable):
-        registry.publish(priced(plan, "1.00"), Sale.ON_SALE, Listed(plan))
-    assert registry.catalogue()[plan.code].plan == plan
+        registry.publish(priced(plan, "1.00"), Sale.ON_SALE, Version(plan, Sale.ON_SALE))
+    assert [each.plan for each in registry.catalogue()[plan.code]] == [plan]

@@ -135,7 +135,7 @@ class Load:
         self.numbers = itertools.count()
         jobs: list[Callable[[Engine], None]] = [*[self._desk] * DESKS, *[self._subscriber] * 2, self._worker]
         jobs = jobs if works else []
-        self.engine().catalogue.add_missing(plans_from(None))
+        self.engine().catalogue.stock(plans_from(None))
         self.threads = [threading.Thread(target=self._run, args=(job,), daemon=True) for job in jobs]
         for each in self.threads:
             each.start()

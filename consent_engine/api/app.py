@@ -26,6 +26,7 @@ from consent_engine.api.routes import (
     refusals,
     registrations,
     stuck,
+    tariff_versions,
     tariffs,
     webhooks,
 )
@@ -40,8 +41,8 @@ from consent_engine.wiring import Installation
 
 log = logging.getLogger(__name__)
 PARTS = (
-    orders, order_stream, permits, calls, refusals, registrations, plans, stuck, tariffs, webhooks, health,
-    metrics_endpoint,
+    orders, order_stream, permits, calls, refusals, registrations, plans, stuck, tariffs, tariff_versions, webhooks,
+    health, metrics_endpoint,
     docs,
 )  # fmt: skip
 """The API; the most asked for come first, since addresses are compared in this order."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consent_engine.cli.opening import opened
-from consent_engine.cli.tables import record, table
+from consent_engine.cli.tables import instant, record, table
 
 if TYPE_CHECKING:
     from consent_engine.domain.admission.lengths import PlanText
+    from consent_engine.domain.offer.versions import Listed
 
 app = typer.Typer(help="The tariff catalogue: check, load, list, show, withdraw.")
 
@@ -26,7 +27,7 @@ def load(file: Annotated[Path, typer.Argument(help="Plans in YAML. What says any
     plans = plans_from(file)
     with opened() as engine:
         engine.catalogue.check(plans)
-        known = {code: listed.plan.version for code, listed in engine.catalogue.fresh().items()}
+        known = {code: listed.newest.number for code, listed in engine.catalogue.fresh().items()}
         rows = []
         for plan in plans:
             now = engine.catalogue.publish(plan)
@@ -77,7 +78,7 @@ def _sheet(found: "list[tuple[str, PlanText]]") -> str:
 @app.command()
 def withdraw(code: Annotated[str, typer.Argument(help="As `consent plans list` shows it.")]) -> None:
     """Take a plan off sale: no new orders; a yes to one under way still counts. A new version puts it on sale again."""
-    from consent_engine.domain.admission.admit import Sale
+    from consent_engine.domain.offer.versions import Sale
 
     with opened() as engine:
         listed = engine.catalogue.set_sale(code, Sale.WITHDRAWN)
@@ -96,16 +97,30 @@ def show_all() -> None:
 
 
 @app.command()
-def show(code: Annotated[str, typer.Argument(help="As `consent plans list` shows it.")]) -> None:
-    """Show all of a plan, as subscribers and the public are told it."""
+def show(
+    code: Annotated[str, typer.Argument(help="As `consent plans list` shows it.")],
+    version: Annotated[int | None, typer.Option(help="One that it had; else the one in force.")] = None,
+) -> None:
+    """Show all of a plan, as subscribers and the public are told it, and from when until when each version counts."""
     from consent_engine.domain.texts.elements import disclosures
+    from consent_engine.errors import PlanNotFound
 
     with opened() as engine:
         listed = engine.plan(code)
-    plan = listed.plan
+    known = listed.version(version or listed.plan.version)
+    if known is None:
+        raise PlanNotFound(f"plan {code} has no version {version}: it has {listed.newest.number}")
+    plan = known.plan
     facts: list[tuple[object, ...]] = [("code", plan.code), ("carrier", plan.carrier), ("name", plan.name)]
     shown = disclosures(plan)
     facts += [(f"{name} ({language})", told) for language, each in shown.items() for name, told in each.items()]
-    facts += [("version", plan.version), ("hash", plan.hash), ("sale", listed.sale)]
+    facts += [("version", plan.version), ("hash", plan.hash), ("sale", listed.standing(plan.version))]
     facts += [(f"published {w.channel}", w.url, str(w.since), str(w.until or "-")) for w in plan.published]
+    facts += [(f"version {each.number}", *_span(listed, each.number)) for each in listed.versions]
     record(facts)
+
+
+def _span(listed: "Listed", number: int) -> tuple[str, str, str]:
+    """How a version stands, from when, until when."""
+    begins, ends = listed.span(number) or (0, None)
+    return listed.standing(number).value, instant(begins), instant(ends or 0)

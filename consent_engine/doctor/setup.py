@@ -10,10 +10,10 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from consent_engine.config.settings import SIMULATED, Settings
 from consent_engine.doctor.findings import Finding, bad, good, warn
-from consent_engine.domain.admission.admit import Sale
 from consent_engine.domain.clocks import Lag
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.versions import Sale
 from consent_engine.engine.api_keys import Keys, Role
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.errors import FieldError, SettingsError

@@ -1,15 +1,18 @@
-"""The catalogue: plans by code, each in its current version; a change of anything is a new version."""
+"""The catalogue: plans by code, each in the version that is in force; a change of anything is a new version."""
 
 from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from consent_engine.domain.admission.admit import Listed, Sale
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.errors import DisclosureMissing, FieldError, Malformed, PlanNotFound, SettingsError
+from consent_engine.domain.offer.versions import Listed, Sale, Version
+from consent_engine.errors import Backdated, DisclosureMissing, FieldError, Malformed, PlanNotFound, SettingsError
 from consent_engine.ports import Plans
 
 IN_SENTENCES = "says price and validity in sentences: say them as fields, as docs/plans.md shows"
+BACKDATED = "lies before this version is known: leave it out, or name an instant to come"
+_NEVER: Millis = 1 << 62
 
 
 class Catalogue:
@@ -19,15 +22,25 @@ class Catalogue:
         self._registry = registry
         self._wrong = wrong
         self._mark: str | None = None
+        self._kept: dict[str, tuple[Version, ...]] = {}
         self._plans: dict[str, Listed] = {}
+        self._until: Millis = 0
 
     def fresh(self) -> dict[str, Listed]:
-        """Every plan as the store has it now."""
-        mark = self._registry.catalogue_mark()
-        if mark != self._mark:
-            self._plans = self._registry.catalogue()
-            self._mark = mark
+        """Every plan as the store has it now, in the version that is in force."""
+        self._look()
         return self._plans
+
+    def _look(self) -> Millis:
+        """Read again what somebody changed, and switch to versions whose instant has come; the store's now."""
+        mark, now = self._registry.catalogue_mark()
+        if mark != self._mark:
+            self._kept, self._mark, self._until = self._registry.catalogue(), mark, 0
+        if now >= self._until:
+            self._plans = {code: Listed.of(versions, now) for code, versions in self._kept.items()}
+            later = (each.begins for versions in self._kept.values() for each in versions)
+            self._until = min((begins for begins in later if begins > now), default=_NEVER)
+        return now
 
     def carrier_of(self, code: str, named: str | None) -> str:
         """The carrier of a plan, `named` if anybody named one; raises Malformed, also where that is another's."""
@@ -46,60 +59,85 @@ class Catalogue:
             raise PlanNotFound("no such plan in the catalogue") from None
 
     def check(self, plans: Sequence[Plan]) -> None:
-        """Raises Malformed with everything that keeps any of these from being told; what is there already may stay."""
-        known = self.fresh()
-        new = [plan for plan in plans if plan.code not in known or not known[plan.code].plan.same(plan)]
-        found = [(plan.code, each) for plan in new for each in self._gaps(plan)]
+        """Raises Malformed with everything that keeps any of these from being published; a repeat is not checked."""
+        now = self._look()
+        new = [plan for plan in plans if not _repeats(self._plans.get(plan.code), plan, now)]
+        found = [(plan.code, each) for plan in new for each in self._gaps(plan, now)]
         if found:
             raise Malformed([FieldError(f"{code}: {e.field}", e.code, e.message) for code, e in found])
 
     def publish(self, plan: Plan) -> Plan:
-        """Make a plan the current one of its code; what says nothing new stays the version it is.
+        """Make a plan the newest version of its code, on sale; what says nothing new stays the version it is.
 
-        Raises DisclosureMissing for a plan that says it in sentences and is new, and Malformed for one whose texts are
-        too long.
+        A version is known from now on: it is in force from then, or from the later instant that it names. Raises
+        DisclosureMissing for a plan that says it in sentences and is new, Malformed for one whose texts are too long,
+        Backdated for one that says it was public before now.
         """
-        current = self.fresh().get(plan.code)
-        if current is not None and current.plan.same(plan):
-            return current.plan
+        now = self._look()
+        listed = self._plans.get(plan.code)
+        if listed is not None and _repeats(listed, plan, now):
+            return listed.newest.plan
         if plan.tariff is None:
             raise DisclosureMissing(IN_SENTENCES, missing="term, renewal, replaces")
         if wrong := self._wrong(plan):
             raise Malformed(wrong)
-        plan = replace(plan, version=current.plan.version + 1 if current is not None else 1)
-        self._registry.publish(plan, Sale.ON_SALE, current)
-        return plan
+        if before := plan.dated_before(now):
+            raise Backdated(BACKDATED, field=before[0])
+        newest = listed.newest if listed is not None else None
+        number = newest.number + 1 if newest is not None else 1
+        self._registry.publish(replace(plan, version=number), Sale.ON_SALE, newest)
+        return self.show(plan.code).newest.plan
 
-    def _gaps(self, plan: Plan) -> list[FieldError]:
+    def _gaps(self, plan: Plan, now: Millis) -> list[FieldError]:
         """What keeps a new plan from being published."""
         if plan.tariff is None:
             return [FieldError("price", "disclosure_missing", IN_SENTENCES)]
-        return self._wrong(plan)
+        return self._wrong(plan) + [FieldError(field, "backdated", BACKDATED) for field in plan.dated_before(now)]
 
     def set_sale(self, code: str, sale: Sale) -> Listed:
-        """Put a plan on sale, withdraw it (what is under way counts), or revoke it; raises PlanNotFound."""
+        """Withdraw a plan (what is under way counts) or revoke it: a version of its own, from now on.
+
+        A version that waits is taken back with it. Asked again it changes nothing. Raises PlanNotFound.
+        """
         listed = self.show(code)
-        self._registry.publish(listed.plan, sale, listed)
-        return Listed(listed.plan, sale)
+        newest = listed.newest
+        if newest.sale is not sale:
+            plan = replace(listed.plan, version=newest.number + 1)
+            self._registry.publish(plan, sale, newest)
+        return self.show(code)
 
-    def versions(self, code: str) -> list[Plan]:
-        """Every version of a plan, oldest first; raises PlanNotFound."""
-        return self._registry.plan_versions(self.show(code).plan.code)
+    def stock(self, sample: Sequence[Plan]) -> list[str]:
+        """Add sample plans whose codes are not there and whose texts can be sent; their codes.
 
-    def add_missing(self, plans: Sequence[Plan], *, differing_stops: bool = True) -> list[str]:
-        """Add codes that are not there (at start); raises SettingsError for one that is there and says otherwise."""
+        A sample is nobody's promise: the instants that it names are taken as they are.
+        """
         known = self.fresh()
+        added = [plan for plan in sample if plan.code not in known and not self._wrong(plan)]
+        for plan in added:
+            self._registry.publish(plan, Sale.ON_SALE, None, known_at=0)
+        return [plan.code for plan in added]
+
+    def add_missing(self, plans: Sequence[Plan]) -> list[str]:
+        """Add codes that are not there (at start); raises SettingsError for one that is there and says otherwise."""
+        now = self._look()
+        known = self._plans
         added = []
         for plan in plans:
             current = known.get(plan.code)
-            if current is None and (wrong := self._gaps(plan)):
-                if differing_stops:
-                    raise SettingsError(f"CONSENT_PLANS: plan {plan.code}: its {wrong[0].field} {wrong[0].message}")
-            elif current is None:
+            if current is None and (wrong := self._gaps(plan, now)):
+                raise SettingsError(f"CONSENT_PLANS: plan {plan.code}: its {wrong[0].field} {wrong[0].message}")
+            if current is None:
                 added.append(self.publish(plan).code)
-            elif differing_stops and not current.plan.same(plan):
-                version = current.plan.version
+            elif not any(each.repeated_by(plan) for each in (current.plan, current.newest.plan)):
+                version = current.newest.number
                 raise SettingsError(
                     f"CONSENT_PLANS: plan {plan.code} differs from version {version}: load it: `consent plans load`"
                 )
         return added
+
+
+def _repeats(listed: Listed | None, plan: Plan, now: Millis) -> bool:
+    """Whether a plan says what its newest version says. One that waits is not repeated by one that is to count now."""
+    if listed is None or listed.newest.sale is not Sale.ON_SALE or not listed.newest.plan.repeated_by(plan):
+        return False
+    return listed.newest.begins <= now or any(each.since is not None for each in plan.published)

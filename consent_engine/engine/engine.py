@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
-from consent_engine.domain.admission.admit import Listed, Sale, Terms
+from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.lengths import limits
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.call.permit import Dial
@@ -18,6 +18,7 @@ from consent_engine.domain.lifecycle import Trigger, allows
 from consent_engine.domain.line.line import Line, line_id
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn, slot
+from consent_engine.domain.offer.versions import Listed, Sale
 from consent_engine.domain.order.facts import CancelAsked, ResendAsked, RetryAsked
 from consent_engine.domain.order.order import Order
 from consent_engine.engine import listing

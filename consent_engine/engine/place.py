@@ -6,13 +6,14 @@ from secrets import token_hex
 from msgspec import Struct
 from msgspec.structs import replace
 
-from consent_engine.domain.admission.admit import Listed, Terms, admit
+from consent_engine.domain.admission.admit import Terms, admit
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.decide.decision import giving_up, say
 from consent_engine.domain.effects import Lane, Millis, Purpose
 from consent_engine.domain.line.line import Entry, Line, line_id, order_id, request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
+from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, keep_refused, waiting
 from consent_engine.engine.record import MOST_RACES

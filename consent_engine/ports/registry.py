@@ -5,10 +5,10 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from consent_engine.domain.admission.admit import Listed, Sale
 from consent_engine.domain.clocks import Heard, Lag
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.versions import Sale, Version
 from consent_engine.ports.targets import TargetHeard
 
 
@@ -30,20 +30,18 @@ class StoreClock(Protocol):
 class Plans(Protocol):
     """Published plans."""
 
-    def catalogue_mark(self) -> str:
-        """Changes whenever the catalogue does."""
+    def catalogue_mark(self) -> tuple[str, Millis]:
+        """What changes whenever the catalogue does, and the store's instant."""
 
-    def catalogue(self) -> dict[str, Listed]:
-        """Every plan in its current version."""
+    def catalogue(self) -> dict[str, tuple[Version, ...]]:
+        """Every plan in all its versions, oldest first, by code."""
 
-    def publish(self, plan: Plan, sale: Sale, over: Listed | None) -> None:
-        """Keep a plan's version as the current one; what was current once is never overwritten.
+    def publish(self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None = None) -> None:
+        """Keep a plan's version as the newest one; what was kept once is never overwritten.
 
-        over: what it replaces, as it was read; raises StoreUnavailable when somebody else was faster.
+        over: what it replaces, as it was read; raises StoreUnavailable when somebody else was faster. known_at: as of
+        a Version; None: the store's now
         """
-
-    def plan_versions(self, code: str) -> list[Plan]:
-        """Every version of a plan, oldest first."""
 
 
 class ApiKeys(StoreClock, Protocol):

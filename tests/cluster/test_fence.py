@@ -57,7 +57,7 @@ def engine_at(port, folder):
     url = f"redis://127.0.0.1:{port}/0"
     made = Installation(settings, url, url, FULL_SECRET).engine()
     made.registry.check(FULL_SECRET, strict=False, cells=1)
-    made.catalogue.add_missing(plans_from(None))
+    made.catalogue.stock(plans_from(None))
     return made
 
 

@@ -3,6 +3,7 @@
 import contextlib
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from consent_engine.domain.admission.request import Placing
@@ -25,7 +26,7 @@ from tests.conftest import SENDERS
 from tests.crashes.dying import Fate, Told
 from tests.crashes.operation import BEST, FIBRE, ONE, PACK, TWO, Operation
 from tests.crashes.town import Life, Town
-from tests.plans import priced
+from tests.plans import priced, undated
 
 # -- place ------------------------------------------------------------------------------------------------------------
 
@@ -470,6 +471,12 @@ class Revoke(Operation):
         assert sum(order.state is State.CANCELLED for order in town.shown()) == 2
 
 
+def _agreed_now(town: Town) -> Placing:
+    """A call that ends now: a version is sold to no earlier one."""
+    now = datetime.fromtimestamp(town.clock.now / 1000, UTC).isoformat()
+    return Placing("desk", "key-1", town.request(ONE, BEST, started_at=now, agreed_at=now))
+
+
 class Publish(Operation):
     """A plan is changed: the old version or the new one is on sale, never none; whoever comes next can change it."""
 
@@ -477,8 +484,7 @@ class Publish(Operation):
 
     def before(self, town: Town) -> None:
         self.old = town.engine.plan(BEST).plan
-        self.new = priced(self.old, "188.00")
-        self.wanted: Placing = town.wanted()
+        self.new = undated(priced(self.old, "188.00"))
 
     def act(self, engine: Engine, told: Told) -> None:
         told(published=engine.catalogue.publish(self.new).version)
@@ -488,7 +494,7 @@ class Publish(Operation):
         assert now.version == 2 if life.said("published") else now.version in {1, 2}
         assert now.says == (self.new.says if now.version == 2 else self.old.says)
         assert town.engine.catalogue.publish(self.new).version == 2
-        placed = town.engine.place(self.wanted).order
+        placed = town.engine.place(_agreed_now(town)).order
         assert (placed.doc.offer.plan_version, placed.doc.offer.plan_hash) == (2, self.new.hash)
 
 
@@ -498,9 +504,9 @@ class PublishAnother(Publish):
     name = "publish a plan, then another"
 
     def again(self, town: Town, life: Life) -> None:
-        other = priced(self.old, "177.00")
+        other = undated(priced(self.old, "177.00"))
         assert town.another().catalogue.publish(other).version in {2, 3}
         now = town.another().plan(BEST).plan
         assert now.says == other.says
-        placed = town.engine.place(self.wanted).order
+        placed = town.engine.place(_agreed_now(town)).order
         assert placed.doc.offer.plan_hash == now.hash

@@ -82,6 +82,8 @@ def test_keys_and_plans_are_written_as_they_were(written):
             client.delete(f"ce:plan:{code}")
         before.sadd("ce:plans", code)
         before.hset(f"ce:plan:{code}", mapping=row)
-        listed = registry.catalogue()[code]
-        again.publish(listed.plan, listed.sale, None)
-        assert after.hgetall(f"ce:plan:{code}") == row
+        [version] = registry.catalogue()[code]
+        assert version.known_at == 0
+        again.publish(version.plan, version.sale, None, known_at=0)
+        assert after.hgetall(f"ce:plan:{code}") == {**row, "at:1": f"0|{version.sale}"}  # noted from then on
+        assert again.catalogue()[code] == (version,)

@@ -86,7 +86,7 @@ class Door:
         (folder / NAME_FILE).unlink(missing_ok=True)
         emptied(folder / ARCHIVE_FILE)
         self.engine = self.installation.engine()
-        self.engine.catalogue.add_missing(plans_from(None))
+        self.engine.catalogue.stock(plans_from(None))
         self.keys = {role: self.engine.keys.add(f"the-{role}", role) for role in Role}
         self.keys["other"] = self.engine.keys.add("another-desk", Role.AGENT)
         self.runner = asyncio.Runner()

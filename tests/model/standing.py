@@ -31,7 +31,7 @@ from itertools import repeat
 
 from msgspec.structs import replace
 
-from consent_engine.domain.admission.admit import Listed, Terms, admit
+from consent_engine.domain.admission.admit import Terms, admit
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.decide.decision import Decision, Drop
 from consent_engine.domain.effects import ACTIVATE, FRESH, WAKE_TOO_LATE, Pending, Purpose, is_sms, sms_parts
@@ -40,6 +40,7 @@ from consent_engine.domain.lifecycle import ASKING, WAITING, State, Trigger
 from consent_engine.domain.line.line import Entry, Line, Unread
 from consent_engine.domain.line.restriction import Restriction, names_barring
 from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.facts import Rule
 from consent_engine.domain.order.history import asks, told_late
 from consent_engine.domain.order.order import QUESTION, Order, sealed

@@ -10,10 +10,19 @@ from tests.integration.api_door import is_problem, order
 from tests.integration.page_door import SAME, PageDoor
 
 NOBODY = "0" * 28
-PARTS = {"order_id": NOBODY, "call_id": NOBODY, "line": NOBODY, "code": "5g-smart-199", "name": "simulated", "rest": ""}
+PARTS = {
+    "order_id": NOBODY,
+    "call_id": NOBODY,
+    "line": NOBODY,
+    "code": "5g-smart-199",
+    "name": "simulated",
+    "rest": "",
+    "version": "1",
+}
 PUBLIC = {
-    "/", "/sign-in", "/sign-out", "/assets/{name}", "/docs", "/openapi.json", "/tariffs", "/tariffs.json", "/healthz",
-    "/readyz", "/rq",
+    "/", "/sign-in", "/sign-out", "/assets/{name}", "/docs", "/openapi.json", "/tariffs", "/tariffs.json",
+    "/tariffs/{code}", "/tariffs/{code}.json", "/tariffs/{code}/{version}", "/tariffs/{code}/{version}.json",
+    "/healthz", "/readyz", "/rq",
 }  # fmt: skip
 """Served to anybody: the sign-in, what it loads, what is published. /rq is a redirect to what is not."""
 PROVEN = re.compile("/v1/gateways/")

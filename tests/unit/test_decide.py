@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.domain.admission.admit import Listed, Terms, admit
+from consent_engine.domain.admission.admit import Terms, admit
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
@@ -22,6 +22,7 @@ from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.facts import (
     Barred,
     CancelAsked,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple, replace
 
-from consent_engine.domain.admission.admit import Listed, Terms, admit
+from consent_engine.domain.admission.admit import Terms, admit
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.effects import FRESH, Accepted, Pending
@@ -17,6 +17,7 @@ from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.offer.offer import Offer
 from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.agreement import Doc, Person, offer_named
 from consent_engine.domain.order.details import KINDS, Cancelled, EndedLate, Reminded, RepliedLate, SaidYes
 from consent_engine.domain.order.event import Event, chain, link, seal, storable, unseal

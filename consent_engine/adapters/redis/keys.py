@@ -28,7 +28,8 @@ and those that belong to no cell (in a cluster they are tagged, too: the reserva
 all others with cell 0):
 
     ce:key:<hash>         string  reservation of an Idempotency-Key: fingerprint|order|claimant|instant
-    ce:plan:<code>        hash    <version> -> plan, current, sale
+    ce:plan:<code>        hash    <version> -> plan, current, sale (of the newest version);
+                                  at:<version> -> since when the store knows it|its sale
     ce:plans              set     codes
     ce:apikeys            hash    <hash of the key> -> name, role, created; '' once it was revoked; name:<name> -> '':
                                   a name that was given, which is never given again

@@ -10,10 +10,10 @@ from redis.exceptions import ResponseError
 
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.codec import pairs, scored
-from consent_engine.domain.admission.admit import Listed, Sale
 from consent_engine.domain.clocks import Heard, Lag, lately
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.versions import Sale, Version, dated
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.ports import ApiKey, Registry, TargetHeard
 from consent_engine.ports.targets import HALF_MS, field_of
@@ -24,6 +24,16 @@ READS = frozenset({"1", "2", SCHEMA})
 older program refuses: it would change orders and leave their seals."""
 FORGOTTEN_MS = 3_600_000
 """How long a silent worker is remembered."""
+
+
+def _versions(kept: Mapping[str, str]) -> tuple[Version, ...]:
+    """A plan's record. Of the versions that have no stamp only the newest says whether it is on sale."""
+    versions = []
+    for n in sorted((name for name in kept if name.isdigit()), key=int):
+        known_at, _, sale = kept.get(f"at:{n}", "0|").partition("|")
+        otherwise = kept["sale"] if n == kept["current"] else Sale.ON_SALE
+        versions.append(dated(Version(Plan.read(json.loads(kept[n])), Sale(sale or otherwise), int(known_at))))
+    return tuple(versions)
 
 
 def _named(gateway: str, period: int, allowed: Millis) -> str:
@@ -49,31 +59,28 @@ class RedisRegistry(Registry):
         seconds, micros = self._one("TIME")
         return int(seconds) * 1000 + int(micros) // 1000
 
-    def catalogue_mark(self) -> str:
-        return self._one("HGET", self._meta, "catalogue") or ""
+    def catalogue_mark(self) -> tuple[str, Millis]:
+        mark, (seconds, micros) = self._wire.ask(("HGET", self._meta, "catalogue"), ("TIME",))
+        now = int(seconds) * 1000 + int(micros) // 1000 if self._clock is None else self._clock()
+        return mark or "", now
 
-    def catalogue(self) -> dict[str, Listed]:
+    def catalogue(self) -> dict[str, tuple[Version, ...]]:
         codes = sorted(self._one("SMEMBERS", f"{self._prefix}plans"))
         records = self._wire.ask(*(("HGETALL", f"{self._prefix}plan:{code}") for code in codes))
-        return {
-            code: Listed(Plan.read(json.loads(kept[kept["current"]])), Sale(kept["sale"]))
-            for code, kept in zip(codes, records, strict=True)
-            if kept
-        }
+        return {code: _versions(kept) for code, kept in zip(codes, records, strict=True) if kept}
 
-    def publish(self, plan: Plan, sale: Sale, over: Listed | None) -> None:
+    def publish(self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None = None) -> None:
         """As the port says. Raises StoreUnavailable, also where another admin changed the plan meanwhile."""
-        before = ("", "") if over is None else (str(over.plan.version), over.sale.value)
+        before = ("", "") if over is None else (str(over.number), over.sale.value)
+        if known_at is None and self._clock is not None:
+            known_at = self._clock()
         keys = [f"{self._prefix}plan:{plan.code}", f"{self._prefix}plans", self._meta]
         calls = Calls()
-        calls.script("publish_plan", keys, [plan.code, str(plan.version), plan.kept(), sale.value, *before])
+        stamp = "" if known_at is None else str(known_at)
+        calls.script("publish_plan", keys, [plan.code, str(plan.version), plan.kept(), sale.value, *before, stamp])
         [word] = self._wire.send(calls, prove=True, repeat=True)
         if word != "ok":
             raise StoreUnavailable("this plan was changed by somebody else just now: look at it, then try again")
-
-    def plan_versions(self, code: str) -> list[Plan]:
-        kept = self._one("HGETALL", f"{self._prefix}plan:{code}")
-        return [Plan.read(json.loads(kept[n])) for n in sorted((n for n in kept if n.isdigit()), key=int)]
 
     def add_key(self, key_hash: str, key: ApiKey) -> bool:
         calls = Calls()

@@ -105,7 +105,8 @@ CODES = {
     422: (
         "`malformed`, or what the one thing wrong is: `invalid_msisdn`, `recording_missing`, `call_time_invalid`, "
         "`contains_number`; all that is wrong in `errors`. `plan_unknown`, `unofficial_number` (official), "
-        "`disclosure_missing` (missing), `confirmation_too_long` (segments, carried), `language_unavailable`"
+        "`disclosure_missing` (missing), `confirmation_too_long` (segments, carried), `language_unavailable`, "
+        "`backdated` (field)"
     ),
     429: "`too_many_resends`",
     503: (

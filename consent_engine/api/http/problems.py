@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from consent_engine.api.schemas.views import instant
 from consent_engine.errors import (
+    Backdated,
     CallNotFound,
     ConfirmationTooLong,
     ConsentError,
@@ -117,6 +118,7 @@ STATUS: dict[type[ConsentError], HTTPStatus] = {
     UnofficialNumber: HTTPStatus.UNPROCESSABLE_ENTITY,
     DisclosureMissing: HTTPStatus.UNPROCESSABLE_ENTITY,
     ConfirmationTooLong: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Backdated: HTTPStatus.UNPROCESSABLE_ENTITY,
     LanguageUnavailable: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManyResends: HTTPStatus.TOO_MANY_REQUESTS,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,

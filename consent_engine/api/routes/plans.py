@@ -11,9 +11,9 @@ from consent_engine.api.schemas.lists import SaleView
 from consent_engine.api.schemas.plan_views import PlanList, PlanView
 from consent_engine.api.service.callers import ADMIN, ANY_ROLE
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.admission.admit import Listed, Sale
 from consent_engine.domain.offer.form import plan_from
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.versions import Sale
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import FieldError, Malformed, PlanNotFound
 from consent_engine.ports import ApiKey
@@ -55,14 +55,15 @@ async def plan(request: Request, _caller: ApiKey, code: str) -> Response:
     takes=openapi.body("PlanForm"),
 )
 async def publish(request: Request, _caller: ApiKey, code: str) -> Response:
-    """What changes anything is a new version (201), and on sale; the same again is the version it is (200). Orders
-    under way keep what they were asked with. Role: admin."""
+    """What changes anything is a new version (201), known and on sale from now on, or from the later instant that it
+    names as `since`; one that lies before is 422 `backdated`. The same again is the version it is (200). Orders under
+    way keep what they were asked with. Role: admin."""
     wanted = _wanted(await read_json(request), code)
 
     def published(engine: Engine) -> tuple[bool, PlanView]:
         before = engine.catalogue.fresh().get(code)
         now = engine.catalogue.publish(wanted)
-        return before is None or before.plan.version != now.version, _shown(engine, code, None)
+        return before is None or before.newest.number != now.version, _shown(engine, code, now.version)
 
     # One after the other, so that two of them never make one version.
     new, view = await front_of(request).ask_long(published)
@@ -117,9 +118,7 @@ def _wanted(body: object, code: str) -> Plan:
 
 def _shown(engine: Engine, code: str, version: int | None) -> PlanView:
     listed = engine.plan(code)
-    if version is None or version == listed.plan.version:
-        return PlanView.of(listed)
-    for known in engine.catalogue.versions(code):
-        if known.version == version:
-            return PlanView.of(Listed(known, listed.sale), current=False)
-    raise PlanNotFound("this plan has no such version")
+    known = listed.version(version or listed.plan.version)
+    if known is None:
+        raise PlanNotFound("this plan has no such version")
+    return PlanView.of(listed, known)

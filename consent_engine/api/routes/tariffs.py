@@ -16,9 +16,9 @@ from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.schemas.plan_views import PlanList, PlanView
 from consent_engine.api.service.service import front_of
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, words
-from consent_engine.domain.admission.admit import Listed, Sale
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.versions import Listed, Sale
 from consent_engine.domain.texts.elements import disclosures, price_of
 from consent_engine.engine.engine import Engine
 
@@ -68,18 +68,22 @@ def _tariffs(request: Request) -> Tariffs:
 
 
 @cache
-def _sheet() -> tuple[jinja2.Template, str, str]:
+def sheet(page: str) -> tuple[jinja2.Template, str, str]:
+    """A page of tariffs: its template, its style, and the policy that lets a browser use that and nothing else."""
     pages = files("consent_engine.api") / "pages"
     style = pages.joinpath("tariffs.css").read_text("utf-8")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment.from_string(pages.joinpath("tariffs.html").read_text("utf-8")), style, digest
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return environment.from_string(pages.joinpath(page).read_text("utf-8")), style, policy
 
 
 def _page(listed: Sequence[Listed], language: str) -> tuple[str, str]:
-    template, style, digest = _sheet()
+    template, style, policy = sheet("tariffs.html")
     carriers: list[dict[str, Any]] = [
         {"profile": profile, "plans": [each for each in listed if each.plan.carrier == carrier]}
         for carrier, profile in CARRIERS.items()
@@ -89,9 +93,6 @@ def _page(listed: Sequence[Listed], language: str) -> tuple[str, str]:
         other=next(each for each in LANGUAGES if each != language), other_lang=HTML_LANG,
         carriers=carriers, reads=_reads, price=price_of, style=style, is_link=_is_link,
     )  # fmt: skip
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
     return html, policy
 
 

@@ -38,12 +38,8 @@ PLAN: dict[str, Any] = {
         "terms": {"国内流量": "data", "语音": "calls", "流量": "data"},
     },
     "published": [
-        {
-            "channel": "web_hall",
-            "url": "https://example.com/tariff/5g-smart-199",
-            "since": "2025-08-01T00:00:00+08:00",
-        },
-        {"channel": "app", "url": "app://tariff/5g-smart-199", "since": "2025-08-01T00:00:00+08:00"},
+        {"channel": "web_hall", "url": "https://example.com/tariff/5g-smart-199"},
+        {"channel": "app", "url": "app://tariff/5g-smart-199"},
     ],
 }  # fmt: skip
 FORMS: dict[str, Any] = {
@@ -107,7 +103,10 @@ _ORDER_VIEW: dict[str, Any] = {
     ],
 }  # fmt: skip
 _PLAN_VIEW: dict[str, Any] = {
-    "code": "5g-smart-199", **PLAN, "version": 1, "hash": "0" * 64, "sale": "on_sale",
+    "code": "5g-smart-199", **PLAN, "published": [
+        p | {"since": "2025-08-01T00:00:00+08:00"} for p in PLAN["published"]
+    ],
+    "version": 1, "hash": "0" * 64, "sale": "on_sale",
     "reads": {
         "zh": {"price": "199元/月", "term": "在网24个月"}, "en": {"price": "CNY 199/month", "term": "24-month term"}
     },

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from consent_engine.api.schemas.views import OrderView, View, instant, veiled
-from consent_engine.domain.admission.admit import Listed
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import EVERY_CARRIER, OF_ORDERS, Restriction
 from consent_engine.domain.msisdn import mask
+from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.held_replies import Decided, HeldText
 from consent_engine.engine.listing import RefusalsPage

@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import Field
 
-from consent_engine.api.schemas.views import CHINA, View
-from consent_engine.domain.admission.admit import Listed
+from consent_engine.api.schemas.views import CHINA, View, instant
 from consent_engine.domain.offer.plan import Publication
+from consent_engine.domain.offer.versions import Listed, Version
 from consent_engine.domain.texts.elements import disclosures
 
 
@@ -52,22 +52,29 @@ class PlanView(View):
     published: list[PublicationView]
     version: int
     hash: str
-    sale: str = Field(description="on_sale, withdrawn or revoked; superseded: not the current version")
+    sale: str = Field(description="on_sale, withdrawn or revoked; superseded, or waiting: not the version in force")
+    in_force_from: str | None = Field(default=None, description="left out: before that was noted")
+    in_force_until: str | None = Field(default=None, description="left out: no end is known")
     reads: dict[str, dict[str, str]] = Field(
         description="zh, and en where the plan has words in it: each thing that it says, in words"
     )
 
     @classmethod
-    def of(cls, listed: Listed, *, current: bool = True) -> "PlanView":
-        """As everybody may see it. current: this version is the one that is sold, if any is."""
-        plan = listed.plan
+    def of(cls, listed: Listed, version: Version | None = None) -> "PlanView":
+        """As everybody may see it. version: one of those that it had; without it, the one in force."""
+        known = version or listed.version(listed.plan.version) or listed.newest
+        plan = known.plan
         told = {name: value for name, value in plan.told().items() if name != "published"}
         published = [
             PublicationView(channel=p.channel, url=p.url, **{n: _offset(at) for n, at in _spans(p) if at is not None})
             for p in plan.published
         ]
-        sale = listed.sale.value if current else "superseded"
-        return cls(**told, published=published, hash=plan.hash, sale=sale, reads=disclosures(plan))
+        named = zip(("in_force_from", "in_force_until"), listed.span(known.number) or (), strict=False)
+        span: dict[str, Any] = {name: instant(at) for name, at in named if at}
+        return cls(
+            **told, published=published, hash=plan.hash, sale=listed.standing(known.number).value,
+            **span, reads=disclosures(plan),
+        )  # fmt: skip
 
 
 def _spans(publication: Publication) -> tuple[tuple[str, datetime | None], ...]:
@@ -75,7 +82,7 @@ def _spans(publication: Publication) -> tuple[tuple[str, datetime | None], ...]:
 
 
 def _offset(at: datetime) -> str:
-    return at.astimezone(CHINA).isoformat(timespec="seconds")
+    return at.astimezone(CHINA).isoformat(timespec="milliseconds" if at.microsecond else "seconds")
 
 
 class PlanList(View):

@@ -1,7 +1,6 @@
 """The door: may this order be taken? The rules, each with its code."""
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -16,6 +15,7 @@ from consent_engine.domain.line.line import Line, free_code
 from consent_engine.domain.offer.offer import Offer
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.agreement import AgreedIn, Doc, Person
 from consent_engine.domain.order.order import Order, opened
 from consent_engine.domain.texts.elements import price_of, unsubscribe_of
@@ -31,21 +31,6 @@ from consent_engine.errors import (
     PlanUnknown,
     UnofficialNumber,
 )
-
-
-class Sale(StrEnum):
-    """Whether a plan may be sold."""
-
-    ON_SALE = "on_sale"
-    WITHDRAWN = "withdrawn"
-    REVOKED = "revoked"
-
-
-class Listed(Struct, frozen=True):
-    """A plan in the catalogue, in its current version."""
-
-    plan: Plan
-    sale: Sale = Sale.ON_SALE
 
 
 class Terms(Struct, frozen=True):
@@ -137,10 +122,10 @@ def _plan(request: PlaceOrder, listed: Listed | None, now: Millis, *, official: 
         raise UnofficialNumber(f"{plan.carrier} calls from {number} and from no other number", official=number)
     if missing := plan.missing:
         raise DisclosureMissing("the plan does not say: " + ", ".join(missing), missing=", ".join(missing))
-    public = plan.public_at(request.agreed) and plan.public_at(now)
-    if listed.sale is not Sale.ON_SALE or not public:
-        raise PlanNotPublic("the plan must be public in web hall and app, at the call and now, and on sale")
-    return plan
+    then, sold = listed.on_sale_at(request.agreed), listed.on_sale_at(now)
+    if then is None or sold is None or then.hash != sold.hash:
+        raise PlanNotPublic("the plan must be known, public in web hall and app, and on sale, at the call and now")
+    return sold
 
 
 def _edition(plan: Plan, language: str) -> int:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -22,6 +22,7 @@ SENTENCES = ("name", "price", "scenario", "validity", "restrictions", "unsubscri
 """What a plan that says it in sentences must say before a yes counts."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CHINA = timezone(timedelta(hours=8))
 _OWN = frozenset({"code", "carrier", "published", "version"})
 
 
@@ -97,10 +98,28 @@ class Plan(Struct, frozen=True, dict=True):
         canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
-    def same(self, other: "Plan") -> bool:
-        """Whether the other says the same, from the same instants on."""
-        spans = [[_span(p) for p in plan.published] for plan in (self, other)]
-        return self.hash == other.hash and spans[0] == spans[1]
+    def repeated_by(self, wanted: "Plan") -> bool:
+        """Whether `wanted` says nothing new; where it does not say since when, since whenever it was."""
+        if self.hash != wanted.hash:
+            return False
+        pairs = zip(self.published, wanted.published, strict=True)
+        return all(_span(w) == _span(p if w.since else replace(p, since=None)) for p, w in pairs)
+
+    def since(self, now: Millis) -> "Plan":
+        """The plan, public from an instant on wherever it does not say from when."""
+        at = _EPOCH.astimezone(_CHINA) + timedelta(milliseconds=now)
+        return replace(self, published=tuple(replace(p, since=p.since or at) for p in self.published))
+
+    @property
+    def begins(self) -> Millis | None:
+        """From when on both channels show it, as far as it says; None where one of them never does."""
+        shown = [[_millis(p.since) for p in self.published if p.channel == each and p.since] for each in CHANNELS]
+        return max(map(min, shown)) if all(shown) else None
+
+    def dated_before(self, now: Millis) -> list[str]:
+        """The fields that say it was public before `now`."""
+        dated = enumerate(self.published)
+        return [f"published.{n}.since" for n, p in dated if p.since is not None and _millis(p.since) < now]
 
     def public_at(self, at_ms: Millis) -> bool:
         """Whether web hall and app both show this plan at an instant."""

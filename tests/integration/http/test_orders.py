@@ -15,7 +15,7 @@ from consent_engine.engine.api_keys import Role
 from consent_engine.engine.receive import RefusalAsked
 from tests.integration.api_door import NUMBER, OTHER, is_problem, order, reply
 from tests.integration.http.routes import BODIES, LIFTED, ROUTES, YES, ask, called
-from tests.plans import in_sentences
+from tests.plans import in_sentences, known_since_ever
 
 ANSWER = ["id", "state", "stage", "version", "head", "msisdn", "carrier", "plan", "confirmation", "reply_by",
           "created_at", "timeline"]  # fmt: skip
@@ -133,7 +133,7 @@ def test_two_idempotency_keys_are_none(door):
 
 def publish(door, **changes):
     plan = door.engine.plan("data-pack-10gb").plan
-    door.engine.catalogue.publish(replace(plan, **changes))
+    known_since_ever(door.engine, replace(plan, **changes))
 
 
 def test_the_form_is_looked_at_before_the_key(door):
@@ -152,7 +152,7 @@ def test_an_unofficial_number_is_told_the_official_one(door):
 
 
 def test_a_plan_of_an_older_time_that_leaves_something_out_cannot_be_sold(door):
-    kept = door.engine.plan("data-pack-10gb")
+    kept = door.engine.plan("data-pack-10gb").newest
     door.engine.registry.publish(Plan.read(in_sentences(code="data-pack-10gb", price="", version=2)), kept.sale, kept)
     said = is_problem(door.place(order(plan="data-pack-10gb")), 422, "disclosure_missing")
     assert said["missing"] == "price"
@@ -166,9 +166,9 @@ def test_an_order_in_english_needs_a_plan_that_has_words_in_it(door):
 
 
 def test_a_plan_in_sentences_is_sold_until_it_is_replaced_in_chinese_alone(door):
-    kept = door.engine.plan("data-pack-10gb")
+    kept = door.engine.plan("data-pack-10gb").newest
     older = Plan.read(in_sentences(code="data-pack-10gb", version=2))
-    door.engine.registry.publish(older, kept.sale, kept)
+    door.engine.registry.publish(older, kept.sale, kept, known_at=0)
     said = door.place(order(plan="data-pack-10gb")).json()
     assert said["plan"] == {"code": "data-pack-10gb", "version": 2, "hash": older.hash}
     assert "资费：1 元/月。适用范围：上网。有效期：1 个月。" in said["confirmation"]["text"]

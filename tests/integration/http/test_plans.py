@@ -1,7 +1,7 @@
 """The catalogue over HTTP: published, withdrawn, revoked; and the tariffs as the public sees them."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
 import pytest
@@ -62,10 +62,104 @@ def test_any_version_can_be_read_and_only_one_is_sold(door):
         is_problem(plan(door, "new-plan", query), 422, "malformed")
 
 
-def test_the_same_instant_with_another_offset_is_nothing_new(door):
-    put(door, PLAN)
-    utc = [p | {"since": "2025-07-31T16:00:00Z"} for p in PLAN["published"]]
-    assert put(door, PLAN | {"published": utc}).status_code == 200
+def dated(since, **changes):
+    return PLAN | {"published": [p | {"since": since} for p in PLAN["published"]]} | changes
+
+
+def test_a_version_counts_from_when_the_store_knew_it(door):
+    before = door.engine.registry.now()
+    first = put(door, PLAN).json()
+    assert [p["since"] for p in first["published"]] == [first["published"][0]["since"]] * 2
+    assert datetime.fromisoformat(first["in_force_from"]).timestamp() * 1000 >= before
+    dear = {"price": {"monthly": "299.00"}}
+    for body in (dated("2025-08-01T00:00:00+08:00", **dear), PLAN | dear | {"published": first["published"]}):
+        said = is_problem(put(door, body), 422, "backdated")
+        assert said["field"] == "published.0.since"
+    assert put(door, PLAN | {"published": first["published"]}).status_code == 200  # changes nothing: is not checked
+    assert put(door, PLAN).status_code == 200
+
+
+def test_a_call_before_a_version_was_known_is_not_sold_it(door):
+    placed = door.place()
+    assert placed.status_code == 201
+    put(door, PLAN | {"price": {"monthly": "299.00"}}, CODE)
+    is_problem(door.place(order(msisdn=OTHER), "key-2"), 409, "plan_not_public")
+    assert door.place(today(msisdn=OTHER), "key-3").json()["plan"]["version"] == 2
+
+
+def today(**changes):
+    """A call that was agreed just now."""
+    now = datetime.now(UTC)
+    call = {"started_at": (now - timedelta(minutes=4)).isoformat(), "agreed_at": now.isoformat()}
+    return order(call=call, **changes)
+
+
+def test_a_version_that_names_an_instant_to_come_waits_and_the_clock_switches_it_on(door):
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    dear = dated(tomorrow.isoformat(), price={"monthly": "299.00"})
+    waits = put(door, dear, CODE)
+    assert (waits.status_code, waits.json()["version"], waits.json()["sale"]) == (201, 2, "waiting")
+    assert put(door, dear, CODE).status_code == 200
+    assert (plan(door).json()["version"], plan(door, CODE, "?version=1").json()["sale"]) == (1, "on_sale")
+    is_problem(door.call("GET", f"/tariffs/{CODE}/2.json"), 404, "plan_not_found")
+    placed = door.place().json()
+    assert placed["plan"]["version"] == 1
+    soon = datetime.now(UTC) + timedelta(milliseconds=300)
+    assert put(door, dear | dated(soon.isoformat()), CODE).json()["version"] == 3
+    shown = next(told for _ in range(5_000) if (told := plan(door).json())["version"] == 3)
+    assert (shown["sale"], plan(door, CODE, "?version=2").json()["sale"]) == ("on_sale", "superseded")
+    is_problem(door.call("GET", f"/tariffs/{CODE}/2.json"), 404, "plan_not_found")  # never was in force
+    assert door.call("GET", f"/tariffs/{CODE}/3.json").json()["in_force_from"] == shown["in_force_from"]
+    is_problem(door.place(order(msisdn=OTHER), "key-2"), 409, "plan_not_public")
+    door.work(Lane.SMS)
+    door.post("inbound", reply("是"))
+    door.work(Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
+    assert door.engine.show(placed["id"]).state == "notified"
+
+
+def test_withdrawn_and_back_are_versions_so_that_what_was_on_sale_then_has_an_answer(door):
+    assert act(door, "withdraw").json()["version"] == 2
+    assert act(door, "withdraw").json()["version"] == 2
+    is_problem(door.place(today()), 409, "plan_not_public")
+    again = {k: v for k, v in plan(door).json().items() if k in PLAN} | {"published": [
+        {"channel": p.channel, "url": p.url} for p in door.engine.plan(CODE).plan.published
+    ]}  # fmt: skip
+    assert put(door, again, CODE).json()["version"] == 3
+    first, second, third = (plan(door, CODE, f"?version={n}").json() for n in (1, 2, 3))
+    assert [each["sale"] for each in (first, second, third)] == ["superseded", "withdrawn", "on_sale"]
+    assert first["in_force_until"] == second["in_force_from"]
+    assert second["in_force_until"] == third["in_force_from"]
+    assert first["hash"] == third["hash"]
+    assert door.place(today(), "key-2").json()["plan"]["version"] == 3
+
+
+def test_every_version_that_was_on_sale_stays_readable_as_a_page_and_as_json(door):
+    put(door, PLAN | {"price": {"monthly": "198.00"}}, CODE)
+    act(door, "revoke")
+    for version, price in ((1, "199元/月"), (2, "198元/月"), (3, "198元/月")):
+        told = door.call("GET", f"/tariffs/{CODE}/{version}.json").json()
+        page = door.call("GET", f"/tariffs/{CODE}/{version}")
+        assert page.status_code == 200
+        assert "unsafe" not in page.headers["content-security-policy"]
+        for words in (told["hash"], price, *told["reads"]["zh"].values()):
+            assert words in page.text
+        assert all(told[span] in page.text for span in ("in_force_from", "in_force_until") if span in told)
+    english = door.call("GET", f"/tariffs/{CODE}/1?lang=en").text
+    assert "CNY 199/month" in english
+    assert "已撤销" in door.call("GET", f"/tariffs/{CODE}/3").text
+    every = door.call("GET", f"/tariffs/{CODE}.json").json()["items"]
+    assert [(told["version"], told["sale"]) for told in every] == [(3, "revoked"), (2, "superseded"), (1, "superseded")]
+    newest = door.call("GET", f"/tariffs/{CODE}").text
+    assert all(f'href="/tariffs/{CODE}/{n}"' in newest for n in (1, 2, 3))
+    assert "已撤销" in newest
+    for nothing in (
+        "/tariffs/none",
+        "/tariffs/none.json",
+        "/tariffs/none/1",
+        f"/tariffs/{CODE}/9",
+        f"/tariffs/{CODE}/x",
+    ):
+        is_problem(door.call("GET", nothing), 404, "plan_not_found")
 
 
 def test_a_plan_whose_texts_are_too_long_is_refused_with_what_is_too_long(door):
@@ -103,7 +197,7 @@ def test_a_new_version_in_sentences_is_refused_and_the_one_that_is_stored_may_be
     older = {name: told for name, told in in_sentences(code=CODE).items() if name != "version"}
     said = is_problem(put(door, older, CODE), 422, "disclosure_missing")
     assert said["missing"] == "term, renewal, replaces"
-    kept = door.engine.plan(CODE)
+    kept = door.engine.plan(CODE).newest
     door.engine.registry.publish(Plan.read(in_sentences(code=CODE, version=2)), kept.sale, kept)
     assert put(door, older, CODE).status_code == 200
     is_problem(put(door, older | {"price": "2 元/月"}, CODE), 422, "disclosure_missing")
@@ -124,7 +218,7 @@ def test_an_order_under_way_keeps_what_it_was_asked_with(door):
     again = door.call("GET", f"/v1/orders/{placed['id']}", Role.AGENT).json()
     assert again["plan"] == placed["plan"]
     assert "199元/月" in again["confirmation"]["text"]
-    assert door.place(order(msisdn=OTHER), "key-2").json()["plan"]["version"] == placed["plan"]["version"] + 1
+    assert door.place(today(msisdn=OTHER), "key-2").json()["plan"]["version"] == placed["plan"]["version"] + 1
 
 
 # -- withdraw, revoke -------------------------------------------------------------------------------------------------
@@ -138,7 +232,7 @@ def test_withdrawn_is_no_longer_sold_and_a_yes_under_way_counts(door):
     placed = door.place().json()["id"]
     answer = act(door, "withdraw")
     SaleView.model_validate(answer.json())
-    assert answer.json() == {"code": CODE, "version": 1, "sale": "withdrawn", "cancelled": 0}
+    assert answer.json() == {"code": CODE, "version": 2, "sale": "withdrawn", "cancelled": 0}
     assert plan(door).json()["sale"] == "withdrawn"
     assert door.place(order(msisdn=OTHER), "key-2").status_code in {409, 422}
     door.work(Lane.SMS)
@@ -151,7 +245,7 @@ def test_revoked_cancels_what_is_open_with_a_notice(door):
     placed = [door.place(order(msisdn=f"+86138{n:08d}"), f"key-{n}").json()["id"] for n in range(3)]
     other = door.place(order(msisdn=OTHER, plan="data-pack-10gb"), "key-9").json()["id"]
     door.work(Lane.SMS)
-    assert act(door, "revoke").json() == {"code": CODE, "version": 1, "sale": "revoked", "cancelled": 3}
+    assert act(door, "revoke").json() == {"code": CODE, "version": 2, "sale": "revoked", "cancelled": 3}
     assert act(door, "revoke").json()["cancelled"] == 0
     assert {door.engine.show(each).state for each in placed} == {"cancelled"}
     assert door.engine.show(other).state == "awaiting_reply"

@@ -450,7 +450,8 @@ def test_the_document_lists_every_route(door):
     known = {(method, path.replace("{id}", "{order_id}").replace("{call}", "{call_id}")) for method, path in ROUTES}
     hooks = {("POST", f"/v1/gateways/{{name}}/{kind}") for kind in ("inbound", "receipts")}
     hooks.add(("GET", "/v1/gateways/{name}/receipts"))
-    assert listed == known | hooks | {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/tariffs.json")}
+    tariffs = {("GET", f"/tariffs{part}.json") for part in ("", "/{code}", "/{code}/{version}")}
+    assert listed == known | hooks | {("GET", "/healthz"), ("GET", "/readyz")} | tariffs
 
 
 def test_the_document_says_who_needs_a_key(door):

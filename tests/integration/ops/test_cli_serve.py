@@ -131,8 +131,15 @@ def test_plans_are_listed_loaded_in_new_versions_and_shown(consent, tmp_path):
     write(in_fields("new-plan", price={"monthly": "8.00"}))
     assert consent("plans", "load", str(file)).stdout == "new-plan\t2\tnew\n"
     assert "price (zh)\t8元/月\n" in consent("plans", "show", "new-plan").stdout
+    assert "price (zh)\t9元/月\n" in consent("plans", "show", "new-plan", "--version", "1").stdout
     assert consent("plans", "show", "no-plan").stderr.startswith("consent: no such plan")
     assert consent("plans", "withdraw", "new-plan").stdout.splitlines()[-1] == "sale\twithdrawn"
+    spans = [line.split("\t") for line in consent("plans", "show", "new-plan").stdout.splitlines()[-3:]]
+    assert [span[:2] for span in spans] == [
+        ["version 1", "superseded"], ["version 2", "superseded"], ["version 3", "withdrawn"]
+    ]  # fmt: skip
+    assert (spans[0][3], spans[1][3], spans[2][3]) == (spans[1][2], spans[2][2], "-")
+    assert consent("plans", "show", "new-plan", "--version", "9").stderr.startswith("consent: plan new-plan has no")
     assert consent("plans", "withdraw", "no-plan").stderr.startswith("consent: no such plan")
     write(in_fields("new-plan", price={"monthly": "7.00"}), in_fields("long", restrictions=["限" * 120], english=None))
     assert consent("plans", "load", str(file)).stderr == (

@@ -5,11 +5,12 @@ from msgspec.structs import replace
 
 from consent_engine.api.http.problems import status_of
 from consent_engine.doctor import setup
-from consent_engine.domain.admission.admit import Sale
 from consent_engine.domain.admission.lengths import limits
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.versions import Sale
 from consent_engine.domain.texts.segments import segments
 from consent_engine.errors import ConfirmationTooLong, Malformed, SettingsError
+from tests.plans import undated
 
 CODE = "5g-smart-199"
 
@@ -23,7 +24,7 @@ def carrying(world, count):
 def longer(world, by, code=CODE) -> Plan:
     """The plan, with more to say."""
     plan = world.engine.plan(code).plan
-    return plan.saying(restrictions=(*plan.tariff.restrictions, "限" * by), english=None)
+    return undated(plan).saying(restrictions=(*plan.tariff.restrictions, "限" * by), english=None)
 
 
 def test_a_plan_that_takes_more_segments_than_are_read_is_refused_with_what_is_too_long(world):
@@ -41,7 +42,7 @@ def test_the_english_of_a_plan_is_looked_at_too(world):
     plan = world.engine.plan(CODE).plan
     english = replace(plan.tariff.english, scenario="calls " * 49)
     with pytest.raises(Malformed) as refused:
-        world.engine.catalogue.publish(plan.saying(english=english))
+        world.engine.catalogue.publish(undated(plan).saying(english=english))
     assert refused.value.errors[-1].message == "takes 5 segments in en, and 4 are the most"
 
 
@@ -73,7 +74,7 @@ def test_what_is_there_already_may_stay(world):
 def test_a_named_file_of_plans_stops_the_start_where_one_is_too_long_and_the_sample_does_not(world):
     carrying(world, 1)
     new = replace(longer(world, 1), code="new")
-    assert world.engine.catalogue.add_missing([new], differing_stops=False) == []
+    assert world.engine.catalogue.stock([new]) == []
     with pytest.raises(SettingsError, match="CONSENT_PLANS: plan new: its confirmation takes 5 segments"):
         world.engine.catalogue.add_missing([new])
 

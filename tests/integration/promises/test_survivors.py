@@ -5,9 +5,9 @@ from fakeredis import FakeRedis
 
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.store import redis_store
-from consent_engine.domain.admission.admit import Sale
 from consent_engine.domain.effects import Lane, Unavailable, Uncertain
 from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.versions import Sale
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import QUESTION
 from consent_engine.domain.sms import Delivery, DeliveryReport
@@ -162,7 +162,7 @@ def test_who_changes_a_plan_that_was_changed_since_he_read_it_changes_nothing(wo
     read = world.engine.plan(SECOND)
     world.another().catalogue.set_sale(SECOND, Sale.REVOKED)
     with pytest.raises(StoreUnavailable):
-        world.engine.registry.publish(read.plan, Sale.WITHDRAWN, read)
+        world.engine.registry.publish(read.plan, Sale.WITHDRAWN, read.newest)
     assert world.engine.plan(SECOND).sale is Sale.REVOKED
 
 

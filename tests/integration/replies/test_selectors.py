@@ -7,6 +7,7 @@ from fakeredis import FakeRedis
 
 from consent_engine.domain.msisdn import parse
 from tests.conftest import SECOND, World
+from tests.plans import known_since_ever
 
 NOBODYS = "199"
 """No code begins with 1."""
@@ -69,7 +70,7 @@ def test_a_code_that_stands_in_another_open_text_is_no_answer(world):
     """同意300, where another question says 300GB, may mean either."""
     first = world.place()
     plan = world.engine.plan(SECOND).plan
-    world.engine.catalogue.publish(plan.saying(scenario=f"每月{first.doc.code}GB"))
+    known_since_ever(world.engine, plan.saying(scenario=f"每月{first.doc.code}GB"))
     second = world.place(plan=SECOND)
     world.run()
     world.say(f"同意{first.doc.code}")
@@ -80,7 +81,7 @@ def test_a_code_that_stands_in_another_open_text_is_no_answer(world):
 def test_a_code_is_given_that_stands_in_no_question_of_the_number(world):
     figures = "".join(str(n * 7919 % 90_000 + 10_000) for n in range(11))
     plan = world.engine.plan(SECOND).plan
-    world.engine.catalogue.publish(plan.saying(scenario=figures))
+    known_since_ever(world.engine, plan.saying(scenario=figures))
     for n in range(30):
         number = parse(f"138001380{n:02}")
         first = world.place(number, plan=SECOND)

@@ -30,11 +30,12 @@ from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.rq_queue import MOST_QUEUED, RqQueue, connect_rq
-from consent_engine.domain.admission.admit import Sale, Terms
+from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import Accepted, Lane, Rejected
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.versions import Sale
 from consent_engine.domain.order.order import replay
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine.api_keys import Role
@@ -54,7 +55,7 @@ from tests.conftest import NUMBER, OTHER, SECOND, SENDERS, World
 from tests.fault_proxy import Fault, FaultProxy, Kind, always, at_random, calm, control, first_with, nth
 from tests.integration import api_door
 from tests.integration.api_door import FULL_SECRET, Door, is_problem, reply
-from tests.plans import priced
+from tests.plans import priced, undated
 
 DEEP = bool(os.environ.get("TESTS_DEEP"))
 NUMBERS = (NUMBER, OTHER)
@@ -446,7 +447,7 @@ def retried(w):
 
 
 def published(w):
-    plan = priced(w.engine.plan(SECOND).plan, "20.00")
+    plan = undated(priced(w.engine.plan(SECOND).plan, "20.00"))
     yield lambda: w.engine.catalogue.publish(plan)
     assert w.engine.plan(SECOND).plan.says == plan.says
     assert w.another().plan(SECOND).plan.version == 2
@@ -685,7 +686,7 @@ def test_a_resend_asked_again_after_a_503_is_one(wired):
 
 
 def test_a_publishing_that_died_halfway_stops_nobody_from_publishing_something_else(wired):
-    plan = wired.engine.plan(SECOND).plan
+    plan = undated(wired.engine.plan(SECOND).plan)
     with wired.under(first_with(b"EVALSHA", Fault(Kind.DROP), times=3)), pytest.raises(StoreUnavailable):
         wired.engine.catalogue.publish(priced(plan, "20.00"))
     assert wired.proxy.fired() > 0
@@ -695,7 +696,7 @@ def test_a_publishing_that_died_halfway_stops_nobody_from_publishing_something_e
 
 def test_a_plan_that_was_revoked_does_not_come_back_by_a_late_write(wired):
     with wired.under(first_with(b"sale", Fault(Kind.HOLD))):
-        wired.engine.catalogue.set_sale(SECOND, Sale.ON_SALE)
+        wired.engine.catalogue.set_sale(SECOND, Sale.WITHDRAWN)
     assert wired.proxy.fired() == 1
     wired.engine.catalogue.set_sale(SECOND, Sale.REVOKED)
     wired.proxy.let_go()

@@ -3,6 +3,7 @@
 -- KEYS  1 the plan's record   2 codes (set)   3 meta
 -- ARGV  1 code   2 version   3 the plan, json   4 sale
 --       5 the version that is replaced, as it was read, '' for none   6 its sale
+--       7 when it became known, in ms; '' = now
 -- Returns 'ok', or 'stale' when somebody else changed the plan meanwhile. A repeat is recognised; one that arrives late
 -- changes nothing. What was current once is never overwritten.
 
@@ -14,6 +15,14 @@ if not said_before then
     if current == ARGV[2] and kept ~= ARGV[3] then return "stale" end
 end
 redis.call("HSET", KEYS[1], ARGV[2], ARGV[3], "current", ARGV[2], "sale", ARGV[4])
+if not said_before then
+    local known_at = ARGV[7]
+    if known_at == "" then
+        local t = redis.call("TIME")
+        known_at = string.format("%.0f", t[1] * 1000 + math.floor(t[2] / 1000))
+    end
+    redis.call("HSET", KEYS[1], "at:" .. ARGV[2], known_at .. "|" .. ARGV[4])
+end
 redis.call("SADD", KEYS[2], ARGV[1])
 redis.call("HINCRBY", KEYS[3], "catalogue", 1)
 return "ok"

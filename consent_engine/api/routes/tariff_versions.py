@@ -1,0 +1,81 @@
+"""A tariff in every version that was ever on sale, as pages and as JSON: they stay readable, without a key."""
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.routes.tariffs import HEADERS, sheet
+from consent_engine.api.schemas.plan_views import PlanList, PlanView
+from consent_engine.api.service.service import front_of
+from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, words
+from consent_engine.engine.engine import Engine
+from consent_engine.errors import PlanNotFound
+
+operations = Operations("plans")
+
+
+@operations.add(
+    "GET", "/tariffs/{code}.json", PUBLIC, "Every version of a tariff", answers={200: PlanList}, problems=(404, 503)
+)
+async def tariff_versions(request: Request, code: str) -> Response:
+    """Every version that is or was on sale, newest first, each with from when until when. Needs no key."""
+    view = PlanList(items=await front_of(request).ask(lambda engine: _views(engine, code)))
+    return Response(view.json_bytes(), headers=HEADERS, media_type="application/json")
+
+
+@operations.add(
+    "GET",
+    "/tariffs/{code}/{version}.json",
+    PUBLIC,
+    "One version of a tariff",
+    answers={200: PlanView},
+    problems=(404, 503),
+)
+async def tariff_version(request: Request, code: str, version: str) -> Response:
+    """A version that is or was on sale, from when until when it was in force, with its hash. Needs no key."""
+    view = _one(await front_of(request).ask(lambda engine: _views(engine, code)), version)
+    return Response(view.json_bytes(), headers=HEADERS, media_type="application/json")
+
+
+@operations.add("GET", "/tariffs/{code}", PUBLIC)
+async def newest_page(request: Request, code: str) -> Response:
+    """A page of the newest version, which leads to all that came before it."""
+    views = await front_of(request).ask(lambda engine: _views(engine, code))
+    return _page(request, views[0], views)
+
+
+@operations.add("GET", "/tariffs/{code}/{version}", PUBLIC)
+async def version_page(request: Request, code: str, version: str) -> Response:
+    """A page of one version."""
+    views = await front_of(request).ask(lambda engine: _views(engine, code))
+    return _page(request, _one(views, version), views)
+
+
+def _page(request: Request, view: PlanView, views: Sequence[PlanView]) -> Response:
+    language = language_of(request)
+    template, style, policy = sheet("tariff.html")
+    html = template.render(
+        plan=view, views=views, t=words(language), lang=HTML_LANG[language], other_lang=HTML_LANG, style=style,
+        other=next(each for each in LANGUAGES if each != language),
+        read_in=language if language in view.reads else "zh",
+    )  # fmt: skip
+    return HTMLResponse(html, headers={**HEADERS, "Content-Security-Policy": policy, "Content-Language": language})
+
+
+def _views(engine: Engine, code: str) -> list[PlanView]:
+    """Every version that was ever shown to the public, newest first; raises PlanNotFound where none was."""
+    listed = engine.catalogue.show(code)
+    shown = [each for each in reversed(listed.versions) if listed.was_public(each.number)]
+    if not shown:
+        raise PlanNotFound("no version of this tariff was ever on sale")
+    return [PlanView.of(listed, each) for each in shown]
+
+
+def _one(views: Sequence[PlanView], version: str) -> PlanView:
+    """Raises PlanNotFound for what was never on sale."""
+    for view in views:
+        if str(view.version) == version:
+            return view
+    raise PlanNotFound("no such version of a tariff was ever on sale")

@@ -1,0 +1,127 @@
+"""Every version a plan ever had: from when until when each was the one in force, and whether it was on sale then."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.offer.plan import Plan
+
+
+class Sale(StrEnum):
+    """Whether a plan may be sold."""
+
+    ON_SALE = "on_sale"
+    WITHDRAWN = "withdrawn"
+    REVOKED = "revoked"
+
+
+class Standing(StrEnum):
+    """How a version stands: what its sale says while it is in force, or that it is not in force."""
+
+    ON_SALE = "on_sale"
+    WITHDRAWN = "withdrawn"
+    REVOKED = "revoked"
+    SUPERSEDED = "superseded"
+    WAITING = "waiting"
+
+
+class Version(Struct, frozen=True):
+    """A version of a plan: withdrawn and revoked are versions, too.
+
+    known_at: when the store learned of it; 0 for what was kept before that was noted, and for the bundled sample
+    """
+
+    plan: Plan
+    sale: Sale = Sale.ON_SALE
+    known_at: Millis = 0
+
+    @property
+    def number(self) -> int:
+        """Its place among the versions of its plan, from 1 on."""
+        return self.plan.version
+
+    @property
+    def begins(self) -> Millis:
+        """From when on it is in force, unless a later one was sooner: known, and public where it says since when."""
+        waits = self.plan.begins if self.sale is Sale.ON_SALE else None
+        return max(self.known_at, waits or 0)
+
+
+class Listed(Struct, frozen=True):
+    """A plan in the catalogue, in the version that is in force; in its newest one while none is yet.
+
+    versions: all it ever had, oldest first · begun: whether this version is in force
+    """
+
+    plan: Plan
+    sale: Sale = Sale.ON_SALE
+    versions: tuple[Version, ...] = ()
+    begun: bool = True
+
+    @classmethod
+    def of(cls, versions: tuple[Version, ...], now: Millis) -> "Listed":
+        """A plan as it stands at an instant. versions: at least one, oldest first"""
+        found = _in_force(versions, now)
+        shown = found or versions[-1]
+        return cls(shown.plan, shown.sale, versions, found is not None)
+
+    def at(self, instant: Millis) -> Version | None:
+        """The version that was in force at an instant; None before there was one."""
+        return _in_force(self._known, instant)
+
+    def on_sale_at(self, instant: Millis) -> Plan | None:
+        """What was on sale at an instant, and public in web hall and app; None where nothing was."""
+        found = self.at(instant)
+        if found is None or found.sale is not Sale.ON_SALE or not found.plan.public_at(instant):
+            return None
+        return found.plan
+
+    def version(self, number: int) -> Version | None:
+        """One of its versions."""
+        return next((each for each in self._known if each.number == number), None)
+
+    @property
+    def newest(self) -> Version:
+        """The newest version, be it one that waits."""
+        return self._known[-1]
+
+    def span(self, number: int) -> tuple[Millis, Millis | None] | None:
+        """From when until when a version is in force, as far as is known (0: before that was noted).
+
+        None where a later one was in force before it could be.
+        """
+        begins = next(each.begins for each in self._known if each.number == number)
+        later = min((each.begins for each in self._known if each.number > number), default=None)
+        return None if later is not None and later <= begins else (begins, later)
+
+    def standing(self, number: int) -> Standing:
+        """How one of its versions stands."""
+        current = self.plan.version if self.begun else 0
+        if number > current and self.span(number) is not None:
+            return Standing.WAITING
+        known = self.version(number)
+        if known is not None and (number == current or known.sale is not Sale.ON_SALE):
+            return Standing(known.sale)
+        return Standing.SUPERSEDED
+
+    def was_public(self, number: int) -> bool:
+        """Whether a version is or ever was in force and shown to the public; one that waits is not yet."""
+        known = self.version(number)
+        if known is None or known.plan.begins is None or self.span(number) is None:
+            return False
+        return self.begun and number <= self.plan.version
+
+    @property
+    def _known(self) -> tuple[Version, ...]:
+        return self.versions or (Version(self.plan, self.sale),)
+
+
+def _in_force(versions: tuple[Version, ...], instant: Millis) -> Version | None:
+    return next((each for each in reversed(versions) if each.begins <= instant), None)
+
+
+def dated(version: Version) -> Version:
+    """The version with its plan public from when it was known, wherever it does not say from when."""
+    return replace(version, plan=version.plan.since(version.known_at)) if version.known_at else version
