@@ -15,7 +15,7 @@ from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.request import PlaceOrder, Placing
-from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome
+from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome, Untaken
 from consent_engine.domain.msisdn import Msisdn, parse
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.order import Order
@@ -91,13 +91,15 @@ class FakeBss:
     asked: list[Activation] = field(default_factory=list)
     answers: list[Outcome] = field(default_factory=list)
     knows: dict[str, Outcome] = field(default_factory=dict)
+    can_ask: bool = False
+    """whether it can be asked about what it does not know, too"""
 
     async def activate(self, activation: Activation) -> Outcome:
         self.asked.append(activation)
         return self.answers.pop(0) if self.answers else Accepted(f"act-{activation.order_id}", "2025-11-25")
 
     async def ask(self, order_id: str) -> Outcome | None:
-        return self.knows.get(order_id)
+        return self.knows.get(order_id, Untaken("unknown") if self.can_ask else None)
 
     async def close(self) -> None:
         """Nothing to give back."""

@@ -116,8 +116,9 @@ class Pending(Struct, frozen=True, array_like=True):
     """An effect that has not ended. Kept as the JSON array of its fields, `[]` when all are at their defaults.
 
     attempts: how often it was leased; the last one is the fencing token · leased_at: 0 when nobody has it ·
-    doubts: attempts that may have been taken outside (timeouts, lost leases) ·
-    first_at: when the first attempt began that may have been taken · last_at: when the last call began ·
+    doubts: attempts that ended in doubt (timeouts, lost leases) ·
+    first_at: when the first attempt began that may have been taken, 0 once the other side was asked and knows of none ·
+    last_at: when the last call began ·
     why: for people, why it waits · believe: who said that the next answer is to be believed · parked: 1 on the
     stuck list · about: what a line's SMS is about (carrier, then the choices it lists); of an activation its carrier,
     the last in its row: the lease script looks there · refused: the reason of a refusal that is known, and only waits
@@ -134,6 +135,11 @@ class Pending(Struct, frozen=True, array_like=True):
     parked: int = 0
     about: tuple[str, ...] = ()
     refused: str | None = None
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether an attempt that has ended may have been taken: it did in doubt, and nobody knows more since."""
+        return self.doubts > 0 and self.first_at > 0
 
     def kept(self) -> str:
         """As kept in its record."""
@@ -192,4 +198,10 @@ class Uncertain(Struct, frozen=True):
     reason: str
 
 
-Outcome = Accepted | Rejected | Unavailable | Uncertain
+class Untaken(Struct, frozen=True):
+    """The other side was asked what became of the attempts before, and knows of none: none of them was taken."""
+
+    reason: str
+
+
+Outcome = Accepted | Rejected | Unavailable | Uncertain | Untaken

@@ -9,7 +9,7 @@ reads it.
 from bisect import bisect_left
 from collections import Counter
 
-from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
+from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.ports import Target, TargetHeard
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -17,7 +17,7 @@ BEYOND = "+Inf"
 _BOUNDS = (*map(str, BUCKETS), BEYOND)
 CALLS, CALL_SECONDS, NOTIFIED_SECONDS = "calls", "call_seconds", "notified_seconds"
 UNASKED = "unasked"
-_WORDS = {kind: kind.__name__.lower() for kind in (Accepted, Rejected, Unavailable, Uncertain)}
+_WORDS = {kind: kind.__name__.lower() for kind in (Accepted, Rejected, Unavailable, Uncertain, Untaken)}
 OUTCOMES = tuple(_WORDS.values())
 
 

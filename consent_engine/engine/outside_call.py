@@ -50,7 +50,7 @@ async def _activate(outside: Outside, order: Order) -> Called:
     if outside.bss is None:
         return Called(Rejected("no BSS is set up"))
     target = Target(BSS, outside.bss.name)
-    if order.effects[ACTIVATE].doubts:
+    if order.effects[ACTIVATE].in_doubt:
         known = await outside.bss.ask(order.id)
         if known is not None:
             return Called(known, target)

@@ -107,7 +107,7 @@ class Bss(Protocol):
         """Switch it on, under the order's id as idempotency key. Never raises for what the other side does."""
 
     async def ask(self, order_id: str) -> Outcome | None:
-        """What became of an earlier attempt; None: cannot be asked, or knows nothing of it. Asked after doubt."""
+        """What became of earlier attempts, asked after doubt: `Untaken` where it knows none; None: cannot be asked."""
 
     async def close(self) -> None:
         """Give back connections."""

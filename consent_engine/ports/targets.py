@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected
+from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Untaken
 
 GATEWAY, BSS = "gateway", "bss"
 HALF_MS = 60_000
@@ -19,7 +19,7 @@ class Target(NamedTuple):
 class TargetHeard(NamedTuple):
     """What one process heard of a target since it last said so; instants by the store's clock, 0 for never.
 
-    answered: taken or refused, for an answer of either kind is one · failed: nobody answered, or nobody can tell ·
+    answered: taken, refused or not known, for any of these is an answer · failed: nobody answered, or nobody can tell ·
     first: the first failure after the last answer · calls, failures: how many ended, and how many of them failed
     """
 
@@ -33,7 +33,7 @@ class TargetHeard(NamedTuple):
 
     def after(self, outcome: Outcome, at: Millis) -> "TargetHeard":
         """With one more call, which ended at `at`; calls may be told out of their order."""
-        if isinstance(outcome, Accepted | Rejected):
+        if isinstance(outcome, Accepted | Rejected | Untaken):
             accepted = max(self.accepted, at) if isinstance(outcome, Accepted) else self.accepted
             first = 0 if at >= self.failed else self.first
             answered = max(self.answered, at)

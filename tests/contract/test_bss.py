@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from consent_engine.adapters import bss
 from consent_engine.adapters.bss import http
 from consent_engine.domain import signature
-from consent_engine.domain.effects import Accepted, Rejected, Unavailable, Uncertain
+from consent_engine.domain.effects import Accepted, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Activation
 from tests.contract import KEPT_SECRET, MSISDN, NOW_S, NUMBER, PATIENT, TEXT, Far, answers, bounded, discreet
@@ -160,7 +160,7 @@ def test_a_question_is_a_signed_get():
 
 def test_a_bss_that_was_asked_and_knows_nothing_differs_from_one_that_cannot_be_asked():
     asked, far = talk(answers(404), "ask")
-    assert (asked, len(far.requests)) == (None, 1)
+    assert (asked, len(far.requests)) == (Untaken("asked: unknown to the BSS"), 1)
     never, far = talk(answers(200, ACTIVE), "ask", CAN_ASK="false")
     assert (never, len(far.requests)) == (None, 0)
     assert [http.build("http", RAW | {"CAN_ASK": can}, timedelta(1)).can_ask for can in ("true", "", "false")] == [

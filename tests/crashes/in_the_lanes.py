@@ -324,6 +324,16 @@ class ActivateAskedAfterLoss(ActivateAsked):
         town.clock.forward(seconds=61)
 
 
+class ActivateBarredAfterLoss(ActivateAskedAfterLoss):
+    """The BSS knows nothing of it, and a STOP came meanwhile."""
+
+    name, ends = "activation: a STOP after a lost lease", {"declined": 1, "notified": 1}
+
+    def before(self, town: Town) -> None:
+        super().before(town)
+        town.hear(Reply("test", "mo-stop", Msisdn(ONE), SENDERS["mobile"], "TD"))
+
+
 class ActivateRefused(Activate):
     """Refused for good; after doubt that is on the stuck list, with both answers, and not believed."""
 

@@ -20,7 +20,7 @@ from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.request import Placing
-from consent_engine.domain.effects import Accepted, Lane, Outcome, Pending, Purpose, Uncertain
+from consent_engine.domain.effects import Accepted, Lane, Outcome, Pending, Purpose, Uncertain, Untaken
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.restriction import Kind, name_of
@@ -120,7 +120,9 @@ class Hands:
         self._fate.meet("activation asked about, before")
         known = any(each.order_id == order_id for each in self._town.bss.asked)
         self._fate.meet("activation asked about, heard")
-        return Accepted(f"act-{order_id}", "2025-11-25") if known and self._town.op.can_be_asked else None
+        if not self._town.op.can_be_asked:
+            return None
+        return Accepted(f"act-{order_id}", "2025-11-25") if known else Untaken("unknown")
 
     async def close(self) -> None:
         """Nothing to give back."""

@@ -118,7 +118,7 @@ def _barred(before: Standing, after: Standing, old: Order, new: Order) -> None:
         return
     assert ACTIVATE in old.effects, "an activation was put under a restriction"
     began = new.effects[ACTIVATE].leased_at and not old.effects[ACTIVATE].leased_at
-    assert not began or old.effects[ACTIVATE].doubts, "an activation began under a restriction"
+    assert not began or old.effects[ACTIVATE].in_doubt, "an activation began under a restriction"
 
 
 def _consents(before: Standing, after: Standing, n: int, old: Order, new: Order) -> None:

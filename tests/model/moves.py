@@ -21,6 +21,7 @@ from consent_engine.domain.effects import (
     Rejected,
     Unavailable,
     Uncertain,
+    Untaken,
     lane_of,
 )
 from consent_engine.domain.inbox import Message, UnreadClearance, UnreadRefusal, UnreadReply, UnreadReport
@@ -179,7 +180,7 @@ def _may_begin(s: Standing, n: int, effect: str) -> bool:
     pending = s.orders[n].effects.get(effect)
     if pending is None or pending.leased_at or pending.parked or pending.refused is not None:
         return False
-    return bool(pending.doubts) or not s.bars(effect)
+    return pending.in_doubt or not s.bars(effect)
 
 
 def _begin(s: Standing, n: int, effect: str, *, lost: bool = False) -> Standing:
@@ -197,7 +198,8 @@ def _call(s: Standing, scope: Scope, n: int, effect: str) -> Iterator[Step]:  # 
     order = s.orders[n]
     pending = order.effects[effect]
     if pending.leased_at:
-        for outcome in OUTCOMES[:1] if scope.sure else OUTCOMES:
+        asked = (Untaken("unknown"),) if effect == ACTIVATE and pending.in_doubt else ()
+        for outcome in OUTCOMES[:1] if scope.sure else (*OUTCOMES, *asked):
             ended = Ended(effect, pending.attempts, outcome)
             taken = pending.doubts or isinstance(outcome, Accepted | Uncertain)
             for step in _step(f"{effect} ends: {_word(outcome)}", s, scope, n, ended, effect):

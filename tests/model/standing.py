@@ -136,7 +136,7 @@ class Standing:
             return "barred"
         for effect, kind in decision.drop:
             pending = order.effects.get(effect, FRESH)
-            if kind and (pending.leased_at or (kind is Drop.NOT_BEGUN and pending.doubts)):
+            if kind and (pending.leased_at or (kind is Drop.NOT_BEGUN and pending.in_doubt)):
                 return "leased"
         return ""
 
@@ -209,7 +209,8 @@ def _order(s: Standing, n: int, order: Order, *, small_talk: bool) -> object:
 
 def _effect(effect: str, p: Pending) -> tuple[object, ...]:
     doubts = min(p.doubts, MOST_DOUBTS + 1)
-    return effect, bool(p.leased_at), p.attempts > 0, doubts, bool(p.believe), p.parked, p.refused is not None
+    settled = doubts > 0 and not p.in_doubt
+    return effect, bool(p.leased_at), p.attempts > 0, doubts, settled, bool(p.believe), p.parked, p.refused is not None
 
 
 def _reports(order: Order) -> tuple[int, bool]:

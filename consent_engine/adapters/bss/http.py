@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 from consent_engine.adapters.outbound import Answer, Client, code, endpoint, flag, opaque, required
-from consent_engine.domain.effects import Accepted, Outcome, Rejected, Unavailable, Uncertain
+from consent_engine.domain.effects import Accepted, Outcome, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Activation
 
@@ -25,8 +25,7 @@ _WHEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:]{5,8}(\.[0-9]{1,9})?(
 class HttpBss:
     """Switches services on by POST.
 
-    can_ask: whether it knows the question what became of an order. Where it does not, `ask` answers None at once:
-    that is not the None of a BSS that was asked and knows nothing.
+    can_ask: whether it knows the question what became of an order. Where it does not, `ask` answers None at once.
     """
 
     def __init__(self, name: str, url: str, client: Client, *, can_ask: bool) -> None:
@@ -48,7 +47,7 @@ class HttpBss:
         if not isinstance(answer, Answer):
             return Uncertain(f"asked: {answer.reason}")
         if answer.status == UNKNOWN:
-            return None
+            return Untaken("asked: unknown to the BSS")
         return _done(answer) if answer.status in DONE else Uncertain(f"asked: BSS answered {answer.status}")
 
     async def close(self) -> None:

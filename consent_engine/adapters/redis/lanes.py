@@ -59,8 +59,8 @@ class RedisLanes(Lanes):
         if order is None:
             return True
         # What may have been done is not barred any more: the other side is asked what became of it.
-        begun = order.effects[leased.effect].doubts
-        names = () if begun else names_barring(order.doc.carrier, order.doc.plan)
+        in_doubt = order.effects[leased.effect].in_doubt
+        names = () if in_doubt else names_barring(order.doc.carrier, order.doc.plan, order.id)
         keys = [self._cell.order(order.id), self._cell.line(order.line)]
         calls.script("may_begin", keys, [f"f:{leased.effect}", leased.token, *(f"r:{name}" for name in names)])
         return bool(self._wire.send(calls, prove=True, repeat=True)[0])

@@ -35,7 +35,7 @@ class Drop(IntEnum):
 
     ANYWAY = 0
     NOT_BEGUN = 1
-    """neither in flight nor in doubt: a call that surely did nothing is not begun"""
+    """neither in flight nor in doubt: what surely did nothing is not begun, nor what the BSS knows nothing of"""
     NOT_IN_FLIGHT = 2
 
 
@@ -128,7 +128,7 @@ def stood_off(decision: Decision, now: Millis) -> Decision:
 def begun(order: Order) -> bool:
     """Whether the activation is in flight, or in doubt: then nobody can take the order back any more."""
     pending = order.effects.get(ACTIVATE)
-    return pending is not None and bool(pending.leased_at or pending.doubts)
+    return pending is not None and (pending.leased_at > 0 or pending.in_doubt)
 
 
 def held_back(order: Order, put: Put, op: str, now: Millis) -> tuple[tuple[Event, ...], Put]:

@@ -25,6 +25,7 @@ from consent_engine.domain.effects import (
     Rejected,
     Unavailable,
     Uncertain,
+    Untaken,
     sms_parts,
 )
 from consent_engine.domain.grammar import Keyword
@@ -60,19 +61,20 @@ def on_outcome(order: Order, ended: Ended, now: Millis) -> Decision:
         case Rejected():
             return _rejected(order, ended, outcome.reason, pending, now)
         case Unavailable():
-            if ended.effect == ACTIVATE and (word := _took_back(order)):
-                return _taken_back(order, *word, ended, now)
             due = now + order.doc.policy.backoff(pending.attempts, ended.roll, outcome.after)
-            return _again(order, ended.effect, due, replace(pending, leased_at=0, why=outcome.reason))
+            return _not_taken(order, ended, outcome.reason, pending, due, now)
+        case Untaken():  # due at once, and leased as what has not begun: whatever bars it is looked at
+            return _not_taken(order, ended, outcome.reason, replace(pending, first_at=0), now, now)
         case Uncertain():
             return _uncertain(order, ended, outcome.reason, pending, now)
 
 
-def _took_back(order: Order) -> tuple[Event, details.RepliedLate] | None:
-    """A no or a STOP that came while the activation was under way, when nothing of it can have been done."""
-    if order.state is not State.CONFIRMED or order.effects[ACTIVATE].doubts:
-        return None
-    return took_back(order)
+def _not_taken(order: Order, ended: Ended, reason: str, pending: Pending, due: Millis, now: Millis) -> Decision:
+    """Again, but for an activation that the subscriber took back while it was under way: nothing of it was done."""
+    undone = ended.effect == ACTIVATE and order.state is State.CONFIRMED and not pending.in_doubt
+    if undone and (word := took_back(order)):
+        return _taken_back(order, *word, ended, now)
+    return _again(order, ended.effect, due, replace(pending, leased_at=0, why=reason))
 
 
 def _taken_back(order: Order, word: Event, late: details.RepliedLate, ended: Ended, now: Millis) -> Decision:
@@ -173,7 +175,7 @@ def question_answered(
 
 
 def _rejected(order: Order, ended: Ended, reason: str, pending: Pending, now: Millis) -> Decision:
-    if pending.doubts and not pending.believe:
+    if pending.in_doubt and not pending.believe:
         why = f"refused ({reason}) after an attempt that may have been taken"
         return _park(order, ended, pending, why, now)
     if ended.effect == ACTIVATE:
@@ -197,7 +199,8 @@ def _rejected(order: Order, ended: Ended, reason: str, pending: Pending, now: Mi
 
 def _uncertain(order: Order, ended: Ended, reason: str, pending: Pending, now: Millis) -> Decision:
     policy = order.doc.policy
-    doubtful = replace(pending, leased_at=0, doubts=pending.doubts + 1, why=reason)
+    since = pending.first_at or pending.last_at
+    doubtful = replace(pending, leased_at=0, doubts=pending.doubts + 1, first_at=since, why=reason)
     if ended.effect == ACTIVATE:
         if doubtful.doubts >= policy.max_attempts:
             return _park(order, ended, doubtful, f"{reason}, {doubtful.doubts} times", now)

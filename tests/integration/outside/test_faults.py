@@ -13,7 +13,7 @@ from fakeredis import FakeRedis
 from consent_engine.adapters import gateways
 from consent_engine.adapters.bss import http
 from consent_engine.adapters.gateways import http_json
-from consent_engine.domain.effects import Accepted, Lane, Purpose, Unavailable, Uncertain
+from consent_engine.domain.effects import Accepted, Lane, Purpose, Unavailable, Uncertain, Untaken
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.perform import Performer
@@ -174,7 +174,7 @@ def test_a_question_to_the_bss_that_is_not_answered_leaves_the_doubt(air, fault)
         assert isinstance(air.runner.run(asking.ask(order)), Uncertain)
         air.lets_go()
     assert isinstance(air.runner.run(asking.ask("order1")), Accepted)
-    assert air.runner.run(asking.ask("unheard-of")) is None
+    assert isinstance(air.runner.run(asking.ask("unheard-of")), Untaken)
     air.runner.run(asking.close())
 
 

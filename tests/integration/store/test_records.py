@@ -125,7 +125,7 @@ def test_a_careful_drop_of_a_second_record_stops_the_first_too():
 KINDS = {CALL: Owner.CALL, ENDING: Owner.ENDING, LINE: Owner.LINE, OTHER: Owner.LINE}
 there = st.fixed_dictionaries({
     "version": st.sampled_from([0, 1, 2, 2, 2]),
-    "effect": st.sampled_from([None, Pending(), Pending(1, doubts=1), HELD]),
+    "effect": st.sampled_from([None, Pending(), Pending(1, doubts=1), Pending(1, doubts=1, first_at=1), HELD]),
     "barred": st.booleans(),
 })  # fmt: skip
 asked = st.fixed_dictionaries({
@@ -163,7 +163,7 @@ def expected(change, was):
         words.append(Word.STALE)
     effect = was["effect"] or Pending()
     for _, kind in getattr(change, "drop", ()):
-        if (kind and effect.leased_at) or (kind is Drop.NOT_BEGUN and effect.doubts):
+        if (kind and effect.leased_at) or (kind is Drop.NOT_BEGUN and effect.in_doubt):
             words.append(Word.LEASED)
     if isinstance(change, Look) and change.barring and was["barred"]:
         words.append(Word.BARRED)

@@ -163,15 +163,16 @@ def test_a_careful_drop_refuses_the_whole_commit(world, store, order):
     for drop in (Drop.NOT_BEGUN, Drop.NOT_IN_FLIGHT):
         assert one(store, noted(order, str(drop), drop=((QUESTION, drop),))) is Word.LEASED
     assert record(world, order) == was
-    doubtful = noted(order, "rest", put=(Put(QUESTION, 5, Pending(attempts=1, doubts=1)),))
+    doubtful = noted(order, "rest", put=(Put(QUESTION, 5, Pending(attempts=1, doubts=1, first_at=5)),))
     assert one(store, doubtful) is Word.OK
     order = world.engine.show(order.id)
     assert one(store, noted(order, "begun", drop=((QUESTION, Drop.NOT_BEGUN),))) is Word.LEASED
     assert one(store, noted(order, "flight", drop=((QUESTION, Drop.NOT_IN_FLIGHT),))) is Word.OK
 
 
-def test_an_effect_whose_call_surely_did_nothing_is_dropped_as_one_that_never_began(world, store, order):
-    resting = noted(order, "rest", put=(Put(QUESTION, 5, Pending(attempts=3)),))
+@pytest.mark.parametrize("resting", [Pending(attempts=3, first_at=5), Pending(attempts=3, doubts=2)])
+def test_an_effect_whose_calls_surely_did_nothing_is_dropped_as_one_that_never_began(world, store, order, resting):
+    resting = noted(order, "rest", put=(Put(QUESTION, 5, resting),))
     assert one(store, resting) is Word.OK
     order = world.engine.show(order.id)
     assert one(store, noted(order, "begun", drop=((QUESTION, Drop.NOT_BEGUN),))) is Word.OK

@@ -54,10 +54,10 @@ for n = 1, tonumber(ARGV[12]) do
     }
 end
 
--- Of an effect as kept: attempts, since when it is leased (0: not), doubts.
+-- Of an effect as kept: attempts, since when it is leased (0: not), whether it is in doubt.
 local function attempts_of(kept)
-    local attempts, leased_at, doubts = match(kept or "", "^%[(%d+),(%d+),(%d+)")
-    return attempts or "0", leased_at or "0", doubts or "0"
+    local attempts, leased_at, doubts, first_at = match(kept or "", "^%[(%d+),(%d+),(%d+),(%d+)")
+    return attempts or "0", leased_at or "0", (doubts or "0") ~= "0" and first_at ~= "0"
 end
 local function over(kept) -- whether the time of a restriction is over
     local is_read, row = pcall(cjson.decode, kept)
@@ -86,8 +86,8 @@ if holder > 0 then
 end
 for n, r in ipairs(records) do
     for i = 1, #r.care do
-        local _, leased_at, doubts = attempts_of(r.kept[r.cares + i])
-        local begun = (string.sub(r.care, i, i) == "1" and doubts ~= "0") or leased_at ~= "0"
+        local _, leased_at, in_doubt = attempts_of(r.kept[r.cares + i])
+        local begun = (string.sub(r.care, i, i) == "1" and in_doubt) or leased_at ~= "0"
         if begun then return { "leased", n } end
     end
 end

@@ -10,8 +10,8 @@
 -- An effect is kept as [attempts, leased at, doubts, first at, last at, ...]; only these five change here.
 -- An effect whose stamp is still set lost its lease: whoever had it died or was too slow. It is handed out with the
 -- mark `lost`, and its last_at and first_at stay those of the call that may have been made.
--- An activation that has not begun, and is barred by a restriction on its line, is not leased: that is no attempt. It is
--- due again in a minute, and handed out with the mark `barred` and the names of what bars it; or in a second, for as
+-- An activation that has not begun, and is barred by a restriction on its line, is not leased: that is no attempt. (One in
+-- doubt has begun; doubts that are settled, for the other side knows of no attempt, leave no first_at.) It is due again in a minute, and handed out with the mark `barred` and the names of what bars it; or in a second, for as
 -- long as the line has unread messages, which may say more (parked, they wait for a person: a minute). One that an
 -- older program put names no carrier: then all that stands on the line is named.
 -- Returns {now, {member, effect as kept, '1' if lost or '2' if barred, record, unread or names}, ...}
@@ -103,7 +103,8 @@ for _, member in ipairs(call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, 
             scored("+inf", member) -- one effect nobody can read must not stop its lane
         else
             local lost, more = stamp ~= "0", nothing
-            local line = effect == "activate" and not lost and doubts == "0" and line_of(record)
+            local begun = lost or doubts ~= "0" and first_at ~= "0"
+            local line = effect == "activate" and not begun and line_of(record)
             if line then more = barring(line, match(text, ',%["([^%[%]]*)"%]%]$'), id) end
             if #more > 0 then
                 local unread = call("HGET", line, "f:read")
