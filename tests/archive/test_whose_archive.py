@@ -14,6 +14,9 @@ from consent_engine.errors import ArchiveUnavailable, NotOurArchive
 from tests.archive.house import LONG, SHORT, Town
 from tests.conftest import OTHER
 
+BEFORE_ARCHIVES = ("1", "2")
+"""The schemas of data that a program reads which knows of no archive; it starts on no others."""
+
 
 @pytest.fixture
 def second(town):
@@ -95,6 +98,25 @@ def test_of_two_that_find_a_new_archive_at_once_one_has_it(town, tmp_path):
         each.join(20)
     assert len(answers) == 4
     assert len(set(answers)) == 1
+
+
+@pytest.mark.parametrize("schema", BEFORE_ARCHIVES)
+def test_data_that_are_bound_to_an_archive_are_refused_by_a_program_from_before_there_was_one(town, schema):
+    """It would find none of the orders in there, and place each repeat anew."""
+    town.client.hset("ce:meta", "schema", schema)
+    town.client.hdel("ce:meta", "archive")
+    order = town.settled()
+    town.engine = town.another()
+    town.move()
+    assert not town.live([order.id])
+    assert town.client.hget("ce:meta", "schema") not in BEFORE_ARCHIVES
+
+
+def test_what_a_later_release_has_marked_stays_marked_by_it(town):
+    town.client.hset("ce:meta", "schema", "4")
+    town.client.hdel("ce:meta", "archive")
+    town.archived()
+    assert town.client.hget("ce:meta", "schema") == "4"
 
 
 def test_an_installation_whose_archive_is_anothers_does_not_start(real, redis_server, tmp_path):

@@ -19,9 +19,11 @@ from consent_engine.ports import ApiKey, Registry, TargetHeard
 from consent_engine.ports.targets import HALF_MS, field_of
 
 SCHEMA = "3"
-READS = frozenset({"1", "2", SCHEMA})
+OLDER = frozenset({"1", "2"})
+READS = OLDER | {SCHEMA}
 """1: each order holds its offer itself. 2: no order has a seal. Such data are read; from then on they are 3, which an
-older program refuses: it would change orders and leave their seals."""
+older program refuses: it would change orders and leave their seals; one from before there was an archive would place
+anew what is in there."""
 FORGOTTEN_MS = 3_600_000
 """How long a silent worker is remembered."""
 

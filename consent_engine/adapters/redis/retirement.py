@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.codec import Offers, whole
 from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.registry import OLDER, SCHEMA
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS
 from consent_engine.errors import BrokenRecord
@@ -75,7 +76,11 @@ class RedisRetirement(Retirement):
 
     def bind_archive(self, archive: str, *, anew: bool = False) -> str:
         meta, write = f"{self._cell.shared}meta", "HSET" if anew else "HSETNX"
-        return str(self._wire.ask((write, meta, "archive", archive), ("HGET", meta, "archive"), prove=anew)[1])
+        # Before the first order leaves: a program that does not know of the archive would place it again.
+        [schema] = self._wire.ask(("HGET", meta, "schema"))
+        raised = [("HSET", meta, "schema", SCHEMA)] if schema in OLDER else []
+        bound = (write, meta, "archive", archive), ("HGET", meta, "archive")
+        return str(self._wire.ask(*raised, *bound, prove=True)[-1])
 
 
 def told(record: str, error: BrokenRecord) -> None:
