@@ -17,6 +17,8 @@ BEYOND = "+Inf"
 _BOUNDS = (*map(str, BUCKETS), BEYOND)
 CALLS, CALL_SECONDS, NOTIFIED_SECONDS = "calls", "call_seconds", "notified_seconds"
 UNASKED = "unasked"
+PROMPT_S = 300.0
+"""A notification is prompt within so many seconds of the activation; one of BUCKETS, so that others are counted."""
 _WORDS = {kind: kind.__name__.lower() for kind in (Accepted, Rejected, Unavailable, Uncertain, Untaken)}
 OUTCOMES = tuple(_WORDS.values())
 

@@ -1,5 +1,6 @@
 """What workers measure, and how it reads in /metrics."""
 
+import pytest
 from prometheus_client import generate_latest
 from prometheus_client.registry import Collector
 
@@ -43,6 +44,14 @@ def test_what_an_earlier_release_counted_has_no_name():
 def test_every_way_to_end_is_there_before_the_first_call_ends_so():
     page = generate_latest(Once({}, [Health(Target("gateway", "box"))])).decode()
     assert 'consent_outside_calls_total{name="box",outcome="unavailable",to="gateway"} 0.0' in page
+
+
+@pytest.mark.parametrize(("seconds", "late"), [(299.9, 0), (300, 0), (300.1, 1), (86_400, 1)])
+def test_a_notification_is_late_after_five_minutes(seconds, late):
+    measures = Measures()
+    measures.notified(seconds)
+    page = generate_latest(Once(measures.drain())).decode()
+    assert f"consent_notifications_late_total {late}.0" in page
 
 
 def test_what_was_taken_away_is_not_told_twice():

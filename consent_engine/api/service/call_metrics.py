@@ -4,8 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from consent_engine.engine.counters import BEYOND, BUCKETS, CALL_SECONDS, CALLS, NOTIFIED_SECONDS, OUTCOMES, UNASKED
+from consent_engine.engine.counters import (
+    BEYOND,
+    BUCKETS,
+    CALL_SECONDS,
+    CALLS,
+    NOTIFIED_SECONDS,
+    OUTCOMES,
+    PROMPT_S,
+    UNASKED,
+)
 from consent_engine.engine.outside_health import FEW_CALLS, Health
+
+_LATE = (*(str(bound) for bound in BUCKETS if bound > PROMPT_S), BEYOND)
 
 
 def of_calls(counted: Mapping[str, float], health: Sequence[Health] = ()) -> Iterator[Metric]:
@@ -33,6 +44,10 @@ def of_calls(counted: Mapping[str, float], health: Sequence[Health] = ()) -> Ite
     )
     told.add_metric((), *_histogram(counted, f"{NOTIFIED_SECONDS}|"))
     yield told
+    late = sum(counted.get(f"{NOTIFIED_SECONDS}||{bound}", 0) for bound in _LATE)
+    yield CounterMetricFamily(
+        "consent_notifications_late", "Notifications handed over later than 5 minutes after the activation", value=late
+    )
     unasked = "Orders that expired before their question could be handed over"
     yield CounterMetricFamily("consent_orders_expired_unasked", unasked, value=counted.get(UNASKED, 0))
 

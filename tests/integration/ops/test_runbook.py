@@ -469,6 +469,7 @@ SITUATIONS = {
     "ConsentErrors": full,
     "ConsentSlow": slow,
     "ConsentActivatedNotNotified": not_notified,
+    "ConsentNotifiedLate": nothing_wrong,
     "ConsentUndeliverable": undeliverable,
     "Redis was set to forget": forgetful,
     "A record wants what nobody would do": nobody_would_do_it,
