@@ -95,10 +95,10 @@ def installation(
         engine.registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
         engine.registry.adopt()
         # The bundled sample is a beginning, not a wish: only a file that somebody named may stop the start.
-        if settings.plans is None:
+        if settings.sells_sample():
             engine.catalogue.stock(plans_from(None))
         elif stocked:
-            engine.catalogue.add_missing(plans_from(settings.plans))
+            _sell(engine, settings.plans)
         if stocked:
             _archive_is_ours(engine)
             _promotions_lose_nothing(settings)
@@ -115,6 +115,14 @@ def _promotions_lose_nothing(settings: Settings) -> None:
             "CONSENT_REPLICAS is %d, and any of %d replicas may be promoted: a failover may lose orders and refusals "
             "that were acknowledged; set it to %d: docs/durability.md", settings.replicas, known, known
         )  # fmt: skip
+
+
+def _sell(engine: Engine, plans: Path | None) -> None:
+    """The plans of a file that somebody named; without one, what is there. Raises SettingsError."""
+    if plans is not None:
+        engine.catalogue.add_missing(plans_from(plans))
+    elif not engine.catalogue.fresh():
+        log.warning("no plan can be sold: consent plans load FILE.yaml, or CONSENT_PLANS=sample for a look around")
 
 
 def _data_are_there(engine: Engine, folder: Path) -> str:

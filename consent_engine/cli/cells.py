@@ -101,7 +101,7 @@ def _side(settings: "Settings", url: str, cells: int, replicas: int = 0) -> "Sid
 def _address(url: str, option: str) -> str:
     from pydantic import TypeAdapter, ValidationError
 
-    from consent_engine.config.settings import RedisUrl
+    from consent_engine.config.values import RedisUrl
 
     try:
         return str(TypeAdapter(RedisUrl).validate_python(url))

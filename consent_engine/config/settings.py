@@ -2,7 +2,6 @@
 
 import difflib
 import os
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -23,8 +22,20 @@ from pydantic import (
 
 from consent_engine.config import urls
 from consent_engine.config.data_folder import ARCHIVE_FILE, kept_secret
-from consent_engine.config.durations import duration, millis, quiet_span
+from consent_engine.config.durations import millis, quiet_span
 from consent_engine.config.redis_urls import CLUSTER
+from consent_engine.config.values import (
+    SAMPLE,
+    AdapterName,
+    Duration,
+    DurationOrEver,
+    DurationOrOff,
+    KeepPersons,
+    KeepRecords,
+    PlansFile,
+    RedisUrl,
+    Sender,
+)
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.offer.policy import Policy, usual_reminder
 from consent_engine.domain.order.retention import FIVE_MONTHS, THREE_YEARS, Retention
@@ -37,51 +48,6 @@ LEASE_MARGIN = timedelta(milliseconds=500)
 SHORT_SECRET = 16
 SIMULATED = "simulated"
 """The gateway and the BSS on the embedded server, when none is named."""
-
-
-def _sender(number: str) -> str:
-    if not re.fullmatch("[0-9]{3,20}", number):
-        raise ValueError("must be digits")
-    return number
-
-
-def _adapter(name: str) -> str:
-    if not re.fullmatch(r"[a-z0-9_]+(:[a-z0-9]+(_[a-z0-9]+)*)?", name):
-        raise ValueError("must be the name of an adapter, or NAME:BOX for another one of a kind; small letters")
-    return name
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise ValueError("names a file that is not there")
-    return path.absolute()
-
-
-def _or_off(value: object) -> object:
-    return None if value == "off" else _parsed(value)
-
-
-def _or_ever(value: object) -> object:
-    return None if value == "ever" else _long(value)
-
-
-def _parsed(value: object) -> object:
-    return duration(value) if isinstance(value, str) else value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_parsed), Field(gt=timedelta(0))]
-LONGEST_KEPT = timedelta(days=36_525)
-
-
-def _long(value: object) -> object:
-    return duration(value, LONGEST_KEPT) if isinstance(value, str) else value
-
-
-KeepPersons = Annotated[timedelta, BeforeValidator(_long), Field(ge=FIVE_MONTHS)]
-KeepRecords = Annotated[timedelta, BeforeValidator(_long), Field(ge=THREE_YEARS)]
-RedisUrl = Annotated[str, AfterValidator(urls.redis_url)]
-AdapterName = Annotated[str, AfterValidator(_adapter)]
-Sender = Annotated[str, AfterValidator(_sender)]
 
 
 class Settings(BaseModel):
@@ -109,14 +75,14 @@ class Settings(BaseModel):
     sender_mobile: Sender = CARRIERS["mobile"].outbound
     sender_telecom: Sender = CARRIERS["telecom"].outbound
     sender_unicom: Sender = CARRIERS["unicom"].outbound
-    plans: Annotated[Path, AfterValidator(_existing)] | None = None
+    plans: PlansFile | None = None
     reply_window: Duration = timedelta(hours=24)
     confirm_within: Duration = timedelta(hours=2)
-    reminder_after: Annotated[Duration | None, BeforeValidator(_or_off)] = Field(
+    reminder_after: DurationOrOff = Field(
         default_factory=lambda data: usual_reminder(data.get("reply_window", timedelta(days=1)))
     )
     resend_max: int = Field(3, ge=0, le=100)
-    cool_off: Annotated[timedelta | None, BeforeValidator(_or_ever), Field(gt=timedelta(0))] = None
+    cool_off: DurationOrEver = None
     permits: Literal["checked", "required"] = "checked"
     permit_lasts: Annotated[Duration, Field(le=timedelta(days=1))] = timedelta(minutes=15)
     call_age: Duration = timedelta(hours=2)
@@ -208,6 +174,15 @@ class Settings(BaseModel):
     def embedded(self) -> bool:
         """Whether the engine runs on a server of its own, in the data folder."""
         return self.redis_url is None
+
+    def sells_sample(self) -> bool:
+        """Whether the bundled plans go on sale: where they were asked for, or nothing real can come of it.
+
+        On an embedded server, or with a gateway or a BSS that is simulated, they are for a look around.
+        """
+        if self.plans is None:
+            return self.embedded or SIMULATED in {*self.routes().values(), self.bss_name()}
+        return self.plans == SAMPLE
 
     def of(self, prefix: str) -> Mapping[str, str]:
         """The settings of one gateway or BSS: `of("HTTP_JSON_BOX2")`."""

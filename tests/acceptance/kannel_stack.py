@@ -68,6 +68,7 @@ class Stack:
             "CONSENT_KANNEL__PASSWORD": "change-me",
             "CONSENT_KANNEL__SECRET": "way-back",
             "CONSENT_KANNEL__CALLBACK_URL": self.url,
+            "CONSENT_PLANS": "sample",
             "CONSENT_BSS": "http",
             "CONSENT_BSS_HTTP__URL": f"{self._bss}/bss",
             "CONSENT_BSS_HTTP__SECRET": BSS_SECRET,

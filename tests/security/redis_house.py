@@ -140,6 +140,7 @@ def processes(folder: Path, redis: Guarded) -> Iterator[Processes]:
         "CONSENT_GATEWAY": "http_json",
         "CONSENT_HTTP_JSON__URL": f"http://127.0.0.1:{made.outside_port}/sms",
         "CONSENT_HTTP_JSON__SECRET": GATEWAY_SECRET,
+        "CONSENT_PLANS": "sample",
         "CONSENT_BSS": "http",
         "CONSENT_BSS_HTTP__URL": f"http://127.0.0.1:{made.outside_port}/bss",
         "CONSENT_BSS_HTTP__SECRET": BSS_SECRET,

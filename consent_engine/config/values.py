@@ -1,0 +1,67 @@
+"""The forms of a setting's value: each says in a few words what it must be."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from consent_engine.config import urls
+from consent_engine.config.durations import duration
+from consent_engine.domain.order.retention import FIVE_MONTHS, THREE_YEARS
+
+SAMPLE = Path("sample")
+"""CONSENT_PLANS: the plans that are bundled."""
+
+
+def _sender(number: str) -> str:
+    if not re.fullmatch("[0-9]{3,20}", number):
+        raise ValueError("must be digits")
+    return number
+
+
+def _adapter(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_]+(:[a-z0-9]+(_[a-z0-9]+)*)?", name):
+        raise ValueError("must be the name of an adapter, or NAME:BOX for another one of a kind; small letters")
+    return name
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError("names a file that is not there")
+    return path.absolute()
+
+
+def _plans(path: Path) -> Path:
+    return path if path == SAMPLE else _existing(path)
+
+
+def _or_off(value: object) -> object:
+    return None if value == "off" else _parsed(value)
+
+
+def _or_ever(value: object) -> object:
+    return None if value == "ever" else _long(value)
+
+
+def _parsed(value: object) -> object:
+    return duration(value) if isinstance(value, str) else value
+
+
+LONGEST_KEPT = timedelta(days=36_525)
+
+
+def _long(value: object) -> object:
+    return duration(value, LONGEST_KEPT) if isinstance(value, str) else value
+
+
+KeepPersons = Annotated[timedelta, BeforeValidator(_long), Field(ge=FIVE_MONTHS)]
+KeepRecords = Annotated[timedelta, BeforeValidator(_long), Field(ge=THREE_YEARS)]
+RedisUrl = Annotated[str, AfterValidator(urls.redis_url)]
+AdapterName = Annotated[str, AfterValidator(_adapter)]
+Sender = Annotated[str, AfterValidator(_sender)]
+Duration = Annotated[timedelta, BeforeValidator(_parsed), Field(gt=timedelta(0))]
+DurationOrOff = Annotated[Duration | None, BeforeValidator(_or_off)]
+DurationOrEver = Annotated[timedelta | None, BeforeValidator(_or_ever), Field(gt=timedelta(0))]
+PlansFile = Annotated[Path, AfterValidator(_plans)]
