@@ -1,16 +1,11 @@
 """The failure matrix and the page of pitfalls: nothing of the design is missing, and every test they name exists."""
 
-import re
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.pages import ROOT, WRITTEN, named, rows
+
 MATRIX = (ROOT / "docs" / "failure-matrix.md").read_text("utf-8")
 PITFALLS = (ROOT / "docs" / "rq-redis-pitfalls.md").read_text("utf-8")
-WRITTEN = {
-    name for path in (ROOT / "tests").rglob("*.py") for name in re.findall(r"def (test_\w+)\(", path.read_text("utf-8"))
-}
 CONVERSATIONS = {path.stem.replace("_", " ") for path in (ROOT / "tests" / "scenarios").glob("*.txt")}
 
 # Part 9 of the design, what stands together there taken apart.
@@ -26,16 +21,6 @@ DESIGNED = (
     "plan revoked between call and reply", "host clock jumps", "two workers on one effect", "a poison effect",
     "RQ jobs lost", "RQ jobs doubled", "RQ's keys deleted", "RQ's Redis down", "disk full",
 )  # fmt: skip
-
-
-def rows(page):
-    """The rows of a page's tables, as cells."""
-    lines = [line for line in page.splitlines() if re.match(r"\| (?!Scenario|#)", line)]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
-
-
-def named(page):
-    return sorted(set(re.findall(r"`(test_\w+(?:\[[^]`]+\])?)`", page)))
 
 
 @pytest.mark.parametrize("scenario", DESIGNED)
