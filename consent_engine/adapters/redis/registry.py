@@ -29,11 +29,14 @@ FORGOTTEN_MS = 3_600_000
 
 
 def _versions(kept: Mapping[str, str]) -> tuple[Version, ...]:
-    """A plan's record. Of the versions that have no stamp only the newest says whether it is on sale."""
-    versions = []
-    for n in sorted((name for name in kept if name.isdigit()), key=int):
+    """A plan's record; KeyError for one that has lost its newest version.
+
+    Of the versions that have no stamp only the newest says whether it is on sale.
+    """
+    versions, newest = [], kept["current"]
+    for n in sorted({newest, *(name for name in kept if name.isdigit())}, key=int):
         known_at, _, sale = kept.get(f"at:{n}", "0|").partition("|")
-        otherwise = kept["sale"] if n == kept["current"] else Sale.ON_SALE
+        otherwise = kept["sale"] if n == newest else Sale.ON_SALE
         versions.append(dated(Version(Plan.read(json.loads(kept[n])), Sale(sale or otherwise), int(known_at))))
     return tuple(versions)
 
