@@ -21,6 +21,7 @@ from consent_engine.adapters.redis.topology.cluster import is_cluster
 from consent_engine.adapters.redis.topology.sentinel import is_sentinel, replicas_known
 from consent_engine.adapters.rq_queue import RqQueue
 from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.config.data_folder import keep_name, kept_name
 from consent_engine.config.durations import millis
 from consent_engine.config.settings import SIMULATED, Settings
@@ -52,6 +53,11 @@ class Installation:
     def engine(self) -> Engine:
         """An engine with its own clients."""
         return build(self.settings, self.redis_url, self.rq_url, self.secret, self.archive)
+
+    def store(self) -> Store:
+        """A store with its own clients, and the archive."""
+        archive = self.archive or archive_of(self.settings)
+        return _archived(_kept(self.settings, self.redis_url, self.secret)[0], archive)
 
     def simulated_secret(self) -> str | None:
         """The secret of the simulated gateway's webhooks; None where a URL is set, or anything is not simulated.
@@ -165,7 +171,7 @@ def build(settings: Settings, redis_url: str, rq_url: str, secret: str, archive:
     archive = archive or archive_of(settings)
     archive.seal = archive.seal or seal
     return Engine(
-        replace(store, archive=archive),
+        _archived(store, archive),
         registry,
         RqQueue(rq_url),
         outside(settings, secret),
@@ -173,6 +179,10 @@ def build(settings: Settings, redis_url: str, rq_url: str, secret: str, archive:
         secret,
         Pace(settings.in_flight, (settings.lease - settings.call_timeout).total_seconds()),
     )
+
+
+def _archived(store: Store, archive: SqlArchive) -> Store:
+    return replace(store, archive=archive, log=SqlLog(archive))
 
 
 def archive_of(settings: Settings) -> SqlArchive:

@@ -18,6 +18,7 @@ from consent_engine.wiring import Installation, call_bound, installation
 from workers import jobs
 from workers.clock import Clock
 from workers.engine_loop import CLOSE_S, EngineLoop
+from workers.sealer import Sealer
 from workers.worker import LaneWorker, listen_on
 
 log = logging.getLogger(__name__)
@@ -69,11 +70,14 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     slices = jobs.Slices(loop, stop)
     jobs.serve(slices)
     clock.start()
+    sealer = Sealer(found.store, name)
+    sealer.start()
     gc_tuning.started()
     log.info("works for %s", ", ".join(lanes))
     listen_on(lambda n: LaneWorker(lanes, connect_rq(found.rq_url, RQ_TIMEOUT_S), f"{name}-{n}"), stop)
     log.info("takes no more jobs, %d calls in flight", loop.engine.performer.in_flight())
     clock.stop()
+    sealer.stop()
     if slices.hung:
         return 1
     left = loop.land(bound_s)
@@ -81,6 +85,7 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
         log.warning("%d calls did not end in time: their leases will tell", left)
     loop.close()
     clock.join(bound_s + CLOSE_S)
+    sealer.join(bound_s + CLOSE_S)
     log.info("ends")
     return 0
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from consent_engine.cli import calls, cells, gateway, health, held, keys, ops, permits, plans, reading, running
+from consent_engine.cli import audit, calls, cells, gateway, health, held, keys, ops, permits, plans, reading, running
 
 app = typer.Typer(
     name="consent",
@@ -29,5 +29,6 @@ app.command("calls")(calls.list_calls)
 app.command()(calls.violations)
 app.command()(health.doctor)
 app.command()(health.archive)
+app.command()(audit.audit)
 # A text may begin with a dash, and is no option then.
 app.command(context_settings={"ignore_unknown_options": True})(reading.read)

@@ -23,10 +23,11 @@ from consent_engine.adapters.redis.topology.cluster import is_cluster, master_at
 from consent_engine.adapters.redis.topology.sentinel import is_sentinel, replicas_known
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.adapters.sql.archive import MOST_COUNTED, SqlArchive
+from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.config.data_folder import kept_name
 from consent_engine.config.durations import millis, written
 from consent_engine.config.settings import PREFIX, Settings
-from consent_engine.doctor import findings, records, server, setup, work
+from consent_engine.doctor import findings, journal, records, server, setup, work
 from consent_engine.doctor.findings import Finding, Level, bad, good, warn
 from consent_engine.doctor.records import Wanted
 from consent_engine.domain.admission.lengths import limits
@@ -109,7 +110,7 @@ def examine(settings: Settings, wanted: Wanted, tell: Callable[[str], None] = pr
                 yield bad(str(error), f"tail {settings.data_dir / 'redis.log'}")
                 return
         patient = _Patient(settings, url, settings.rq_url or url, secret, wanted, tell, _cells(settings, url, wanted))
-        for look in (_server, _data, _rq, _work, _catalogue, _archive, _records):
+        for look in (_server, _data, _rq, _work, _catalogue, _archive, _journal, _records):
             try:
                 yield from look(patient)
             except Exception as error:  # noqa: BLE001 - the edge: what nobody can read is a finding, not an end
@@ -247,6 +248,11 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
             return
         more = " or more" if known == MOST_COUNTED else ""
         yield good(f"the archive answers: {known:,} orders{more}")
+
+
+def _journal(patient: _Patient) -> Iterator[Finding]:
+    with closing(SqlArchive(patient.settings.archive_address())) as archive:
+        yield from journal.journal(patient.store.journal, SqlLog(archive), patient.registry.now())
 
 
 def _records(patient: _Patient) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.engine.call import CallTaken, calling, ending
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.listing import read_cursor
+from consent_engine.engine.lookup import Lookup
 from consent_engine.errors import ArchiveUnavailable, CallNotFound, ConsentError, StoreUnavailable
 from consent_engine.ports import CallFilter, Store
 
@@ -39,6 +40,7 @@ class CallBook:
         self, store: Store, terms: Terms, catalogue: Catalogue, secret: str, run: Callable[[Sequence[Any]], list[Any]]
     ) -> None:
         self._store = store
+        self._lookup = Lookup(store)
         self._terms = terms
         self._catalogue = catalogue
         self._secret = secret
@@ -78,17 +80,10 @@ class CallBook:
 
     def show(self, call: str) -> Call:
         """A call, wherever it is; raises CallNotFound, and ArchiveUnavailable when it may be archived."""
-        known = self._load([call]).get(call)
+        known = self._lookup.calls([call]).get(call)
         if known is None:
             raise CallNotFound("no such call")
         return known
-
-    def _load(self, ids: Sequence[str]) -> dict[str, Call]:
-        found = dict(self._store.records.look(calls=ids).calls)
-        missing = [each for each in ids if each not in found]
-        if missing and (archive := self._store.ours()):
-            found |= archive.calls.calls(missing)
-        return found
 
     def counts(self, day: str) -> list[Row]:
         """What was counted of the calls that began on a day (China's, YYYY-MM-DD), by carrier and agent."""
@@ -115,7 +110,7 @@ class CallBook:
             found = [row for row in found if row >= position]
         shown = found[:limit]
         known = {row[1]: call for row, call in live.items()}
-        known |= self._load([call for _, call in shown if call not in known])
+        known |= self._lookup.calls([call for _, call in shown if call not in known])
         more = len(found) > limit or len(archived) == limit or position is not None
         last_row = shown[-1] if len(found) >= limit else position or (shown[-1] if shown else None)
         following = f"{last_row[0]}-{last_row[1]}" if more and last_row else ""

@@ -1,10 +1,11 @@
-"""Orders wherever they are: what has left the store is read in the archive.
+"""Orders and calls wherever they are: what has left the store is read in the archive.
 
 Whatever can change is in the store alone. In both at once an order is only while it moves: then the store counts.
 """
 
 from collections.abc import Sequence
 
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.offer.policy import LATE_MARGIN
@@ -14,7 +15,10 @@ from consent_engine.ports import Store
 
 
 class Lookup:
-    """Reads orders in the store, then in the archive. Its methods raise ArchiveUnavailable when that must be asked."""
+    """Reads orders and calls in the store, then in the archive.
+
+    Its methods raise ArchiveUnavailable when that must be asked.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -28,6 +32,14 @@ class Lookup:
         if missing and (archive := self._store.ours()):
             found |= archive.orders(missing)
         return now, found, read
+
+    def calls(self, calls: Sequence[str]) -> dict[str, Call]:
+        """Calls that exist and can be read, with archived ones."""
+        found = dict(self._store.records.look(calls=calls).calls)
+        missing = [call for call in calls if call not in found]
+        if missing and (archive := self._store.ours()):
+            found |= archive.calls.calls(missing)
+        return found
 
     def versions(self, orders: Sequence[str]) -> list[int]:
         """As `Records.versions`, with archived orders."""

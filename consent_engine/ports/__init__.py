@@ -3,6 +3,7 @@
 from consent_engine.ports.archive import Aged, Archive, Expired, Left, Retirement, Retiring, RetiringCall
 from consent_engine.ports.calls import CallArchive, CallFilter
 from consent_engine.ports.inbox import Inbox, Posted, Stored
+from consent_engine.ports.journal import Journal, Log, Piece, Waiting
 from consent_engine.ports.lanes import LaneDepth, Lanes, Leased, Stuck
 from consent_engine.ports.lists import Lists, Standing, Tally
 from consent_engine.ports.outside import (
@@ -59,6 +60,7 @@ __all__ = [
     "Held",
     "Inbox",
     "Installed",
+    "Journal",
     "LaneDepth",
     "Lanes",
     "Leased",
@@ -67,12 +69,14 @@ __all__ = [
     "LineChange",
     "Lists",
     "Live",
+    "Log",
     "Look",
     "OrderChange",
     "Outside",
     "Owner",
     "Parsed",
     "Permits",
+    "Piece",
     "Plans",
     "Posted",
     "Processes",
@@ -95,6 +99,7 @@ __all__ = [
     "Tally",
     "Target",
     "TargetHeard",
+    "Waiting",
     "WebhookCall",
     "Webhooks",
     "Word",

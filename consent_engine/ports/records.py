@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
@@ -49,6 +50,11 @@ class OrderChange(Struct, frozen=True):
         """The order's."""
         return self.order.id
 
+    @property
+    def leaf(self) -> Leaf | None:
+        """What the journal keeps of this: nothing where no event is written."""
+        return Leaf.of_order(self.order) if self.fields else None
+
 
 class LineChange(Struct, frozen=True):
     """A line to write. read: the version that was read, None when it is only stamped. A field set to '' goes.
@@ -81,6 +87,11 @@ class CallChange(Struct, frozen=True):
         """The call's."""
         return self.call.id
 
+    @property
+    def leaf(self) -> Leaf | None:
+        """What the journal keeps of this: nothing where no event is written."""
+        return Leaf.of_call(self.call) if self.fields else None
+
 
 class RecordChange(Struct, frozen=True):
     """A record of any kind to write: nothing but its fields and effects. new: it must not be there yet. A field set to
@@ -94,6 +105,8 @@ class RecordChange(Struct, frozen=True):
     put: Sequence[Put] = ()
     drop: Sequence[tuple[str, Drop]] = ()
     new: bool = False
+    leaf: Leaf | None = None
+    """what the journal keeps of this"""
 
 
 class Look(Struct, frozen=True):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from consent_engine.errors import NotOurArchive
 from consent_engine.ports.archive import Archive, Retirement
 from consent_engine.ports.inbox import Inbox
+from consent_engine.ports.journal import Journal, Log
 from consent_engine.ports.lanes import Lanes
 from consent_engine.ports.lists import Lists
 from consent_engine.ports.permits import Permits
@@ -27,8 +28,11 @@ class Store:
     lists: Lists
     retirement: Retirement
     permits: Permits
+    journal: Journal
     archive: Archive | None = None
     """where settled orders go, whichever it is; None: they stay"""
+    log: Log | None = None
+    """where the journal is sealed, in the archive's database; None: it grows"""
     _bound: bool = field(default=False, repr=False)
 
     def ours(self) -> Archive | None:

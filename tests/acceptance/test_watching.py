@@ -173,6 +173,7 @@ def test_every_query_asks_for_series_that_are_documented_and_every_panel_has_one
 BAD = """
 consent_store_up 0
 consent_archive_up 0
+consent_journal_oldest_seconds 4000
 consent_workers_alive 0
 consent_lane_oldest_due_seconds{lane="sms"} 300
 consent_lane_parked{lane="sms"} 3
@@ -199,6 +200,7 @@ FIRST = BAD.replace("unasked_total 7", "unasked_total 0").replace('consent_defec
 GOOD = """
 consent_store_up 1
 consent_archive_up 1
+consent_journal_oldest_seconds 0
 consent_workers_alive 2
 consent_lane_oldest_due_seconds{lane="sms"} 0
 consent_lane_parked{lane="sms"} 0

@@ -12,6 +12,7 @@ from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.connections import connected
+from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.order.retention import Retention
@@ -43,7 +44,7 @@ class Town(World):
         wire = Wire(self.client, proves=False, replicas=0)
         inner = store or redis_store(wire, lease_ms=60_000, clock=self.clock, cell=self.cell, seal=SEAL)
         return Engine(
-            replace(inner, archive=self.archive),
+            replace(inner, archive=self.archive, log=SqlLog(self.archive) if self.archive is not None else None),
             RedisRegistry(wire, clock=self.clock, prefix=Cell().shared),
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
@@ -110,7 +111,8 @@ def emptied(archive: SqlArchive) -> SqlArchive:
     with archive._engine.begin() as connection:  # noqa: SLF001
         connection.execute(text("DELETE FROM archived_orders"))
         connection.execute(text("DELETE FROM archived_offers"))
-        connection.execute(text("DELETE FROM archive_meta WHERE name = 'installation'"))
+        connection.execute(text("DELETE FROM log"))
+        connection.execute(text("DELETE FROM archive_meta WHERE name IN ('installation', 'log')"))
     return archive
 
 

@@ -15,6 +15,7 @@ from consent_engine.cli import health
 from consent_engine.cli.tables import Format
 from consent_engine.domain.effects import WAKE_ARCHIVE
 from consent_engine.domain.msisdn import parse
+from consent_engine.engine.sealing import seal
 from tests.archive.house import broken
 
 
@@ -55,6 +56,19 @@ def test_what_takes_long_says_how_far_it_is(real, consent, monkeypatch):
     assert status == 0
     assert json.loads(out)["orders looked at"] == 3
     assert err == "looked at 3 orders\n"
+
+
+def test_an_audit_says_what_it_looked_at_and_ends_with_what_is_wrong(real, consent):
+    order = real.settled()
+    entries = seal(real.engine.store, "one")
+    told = f"{entries} entries of 1 records looked at, 0 of them past retention"
+    assert consent("audit")[:2] == (0, f"log\t{told}; 0 wrong\n")
+    assert consent("audit", "--since", "2100-01-01")[0] != 0
+    assert consent("audit", "--since", "2100-01-01T00:00:00+08:00")[1].startswith("log\t0 entries")
+    real.client.delete(real.cell.order(order.id))
+    status, out, _ = consent("audit", "--json")
+    assert status == 1
+    assert {row["record"] for row in json.loads(out)} == {order.id, "log"}
 
 
 def test_nothing_is_deleted_that_must_be_kept(real, consent):

@@ -7,6 +7,7 @@ import pytest
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.reshard.move import cells_of, stay
 from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import BrokenRecord, SettingsError
 from tests.archive.house import LONG
@@ -281,3 +282,25 @@ def test_whoever_writes_meanwhile_is_noticed(change):
         Quiet(old.side(), new.side(), write).run()
     assert new.client.hget("ce:{0}:meta", "cells") == "being moved here"
     moved(old, new)
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 1)])
+def test_a_journal_moves_with_its_cells_and_is_in_the_log_once(before, after, tmp_path):
+    old = fake(before, alone=before == 1)
+    lived_in(old)
+    log = SqlLog(SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3"))
+    standing = [entry for cell in old.names for entry in old.client.lrange(cell.journal, 0, -1)]
+    pieces = old.engine.store.journal.read(5, "dies")
+    brought = sum(log.append(piece.entries) for piece in pieces)  # and dies before it takes them out
+    new = target(after, old.clock)
+    moved(old, new)
+    there = [entry for cell in new.names for entry in new.client.lrange(cell.journal, 0, -1)]
+    assert sorted(there) == sorted(standing)
+    by_record = {record: [e for e in standing if e.split()[1] == record] for record in {e.split()[1] for e in standing}}
+    assert all([e for e in there if e.split()[1] == record] == entries for record, entries in by_record.items())
+    assert 0 < brought < len(standing)
+    for piece in new.engine.store.journal.read(1_000, "one"):
+        log.append(piece.entries)
+        assert new.engine.store.journal.drop(piece)
+    assert [n for n, _, _ in log.entries(0, 1_000)] == list(range(len(standing)))
+    assert sorted(entry for _, entry, _ in log.entries(0, 1_000)) == sorted(standing)

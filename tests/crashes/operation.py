@@ -57,6 +57,10 @@ class Operation:
         """How all orders stand at the end."""
         assert states == self.ends
 
+    def logged(self) -> list[str]:
+        """What the log has of the journal; the world has none, but where an operation brings it there."""
+        return []
+
     def reported(self, town: Town) -> None:
         """The gateway reports on what it has taken."""
         if self.reports:

@@ -25,6 +25,7 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self._binary = find_binary()
+        self.folder = folder
         self._socket = folder / "s"
         self._config = folder / "redis.conf"
         self._log = folder / "log"

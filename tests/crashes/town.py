@@ -22,6 +22,7 @@ from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import Accepted, Lane, Outcome, Pending, Purpose, Uncertain, Untaken
 from consent_engine.domain.grammar import Keyword, read
+from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.offer.policy import Policy
@@ -410,10 +411,29 @@ class Town(Judge, World):
                 self.model.let_go(number, carrier)
         super().judge()
         shown = self.shown()
+        self._sealed(shown)
         assert {order.id for order in shown} == {order for order, _ in self.engine.lookup.placed(None, 100)}
         days = {datetime.fromtimestamp(order.doc.placed_at / 1000, UTC).strftime("%Y-%m-%d") for order in shown}
         counted: Counter[State] = sum((Counter(self.engine.store.lists.funnel(day)) for day in days), Counter())
         assert counted == Counter(order.state for order in shown), "the funnel counts what there is"
+
+    def journaled(self) -> list[Leaf]:
+        """Whatever was sealed, in the log and in the journal, each once, in their order."""
+        waits = self.client.lrange(self.cell.journal, 0, -1)
+        assert len(set(waits)) == len(waits), "a leaf stands in the journal twice"
+        sealed = dict.fromkeys([*self.op.logged(), *waits])
+        first = int(self.client.hget(self.cell.journaled, "first") or 0)
+        assert first + len(waits) == len(sealed), "the journal's index is not dense"
+        return [Leaf.read(entry) for entry in sealed]
+
+    def _sealed(self, shown: list[Order]) -> None:
+        """Whatever a record says was sealed: the last leaf of each chain is its head, whoever died when."""
+        last = {leaf.record: leaf for leaf in self.journaled()}
+        calls = [key.rpartition(":")[2] for key in self.client.keys("ce:{0}:call:*")]
+        chains = [Leaf.of_order(order) for order in shown]
+        chains += [Leaf.of_call(call) for call in self.engine.store.records.look(calls=calls).calls.values()]
+        for leaf in chains:
+            assert last.get(leaf.record) == leaf, "what was sealed last is not in the journal"
 
     def nothing_lost(self, shown: Any) -> None:
         everything = self.model.said

@@ -6,6 +6,7 @@ from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.call.counted import counted_of
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import READ, Lane, lane_of
+from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
 from consent_engine.ports import CallChange, Change, Commit, LineChange, Look, OrderChange, Owner, RecordChange
@@ -49,15 +50,16 @@ def asked(
         for key, members in groups.items():
             args += key, len(members), *members
     args += len(lists.counts) // 2, *lists.counts, len(commit.unmatched), *commit.unmatched
+    args += len(lists.sealed), *lists.sealed
     return keys + lists.keys, args
 
 
 class _Lists:
     """The arguments so far, and the lists that a commit touches beside its records. `due`, `gone`: by the number of a
-    sorted set's key, its members, with their scores before them where they are put.
+    sorted set's key, its members, with their scores before them where they are put; `sealed`: entries of the journal.
     """
 
-    __slots__ = ("_before", "args", "counts", "due", "gone", "keys")
+    __slots__ = ("_before", "args", "counts", "due", "gone", "keys", "sealed")
 
     def __init__(self, args: list[str | int], before: int) -> None:
         self._before = before
@@ -66,11 +68,17 @@ class _Lists:
         self.counts: list[str | int] = []
         self.due: dict[int, list[str | int]] = {}
         self.gone: dict[int, list[str | int]] = {}
+        self.sealed: list[str] = []
 
     def number(self, key: str) -> int:
         """Have one more key; its number."""
         self.keys.append(key)
         return self._before + len(self.keys)
+
+    def seal(self, leaf: Leaf | None) -> None:
+        """Have the journal keep what a record seals, if it does."""
+        if leaf is not None:
+            self.sealed.append(leaf.entry)
 
     def row(
         self, begins: str, fields: Mapping[str, str], names: list[str], put: Sequence[Put] = (),
@@ -116,6 +124,7 @@ def _order(change: OrderChange, cell: Cell, seal: Seal | None, held: str, lists:
     if change.fields and seal:
         fields[SEAL] = seal.of(order)
     lists.args += change.read, "n" if before is None else "e"
+    lists.seal(change.leaf)
     lists.row(f"o:{doc.id}:", fields, [f"f:{held}"] if held else [], change.put, change.drop)
     return cell.order(doc.id)
 
@@ -141,6 +150,7 @@ def _other(
         return cell.record(change.owner, change.id)
     if isinstance(change, RecordChange):
         lists.args += change.read, "n" if change.new else "e"
+        lists.seal(change.leaf)
         lists.row(f"{change.owner}:{change.id}:", change.fields, names, change.put, change.drop)
         return cell.record(change.owner, change.id)
     call, before = change.call, change.before
@@ -149,6 +159,7 @@ def _other(
     if change.fields and seal:
         fields[SEAL] = seal.of_call(call)
     lists.args += before.version if before else 0, "e" if before else "n"
+    lists.seal(change.leaf)
     lists.row(f"c:{call.id}:", fields, names, change.put, change.drop)
     return cell.record(Owner.CALL, call.id)
 

@@ -22,6 +22,8 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:lifted         stream  refusals lifted: by whom, on which act of the subscriber
     ce:{0}:unmatched      stream  messages that belong to no order
     ce:{0}:permits        stream  what requests for permits were answered: who asked, for what, counts, a digest
+    ce:{0}:journal        list    what commits sealed and the log does not have yet: entries (domain/leaf.py)
+    ce:{0}:journaled      hash    first: the index of the journal's first entry; holder, until: who brings it to the log
     ce:{0}:moving         string  the move that takes the data away from here: no engine's connection is made to them
 
 and those that belong to no cell (in a cluster they are tagged, too: the reservations with the cell of their own hash,
@@ -72,8 +74,10 @@ class Cell:
         self.lifted = f"{prefix}lifted"
         self.unmatched = f"{prefix}unmatched"
         self.permits = f"{prefix}permits"
+        self.journal = f"{prefix}journal"
+        self.journaled = f"{prefix}journaled"
         self.moving = f"{prefix}moving"
-        self.of_commits = (*self.due.values(), self.unmatched, self.offers)
+        self.of_commits = (*self.due.values(), self.unmatched, self.offers, self.journal)
         """What every commit names, behind an inbox."""
 
     def order(self, order_id: str) -> str:

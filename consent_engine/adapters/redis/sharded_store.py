@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from consent_engine.adapters.redis.cells import Cells
+from consent_engine.adapters.redis.journal import ShardedJournal
 from consent_engine.adapters.redis.permits import ShardedPermits
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.effects import Lane, Millis
@@ -52,6 +53,7 @@ def sharded_store(stores: Sequence[Store]) -> Store:
         lists=ShardedLists(cells),
         retirement=ShardedRetirement(cells),
         permits=ShardedPermits(cells),
+        journal=ShardedJournal(cells),
     )
 
 

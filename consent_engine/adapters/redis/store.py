@@ -6,6 +6,7 @@ from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import Offers
 from consent_engine.adapters.redis.inbox import RedisInbox
+from consent_engine.adapters.redis.journal import RedisJournal
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.lanes import RedisLanes
 from consent_engine.adapters.redis.lists import RedisLists
@@ -39,4 +40,5 @@ def redis_store(
         lists=RedisLists(wire, cell),
         retirement=RedisRetirement(wire, cell, offers),
         permits=RedisPermits(wire, cell, time, seal),
+        journal=RedisJournal(wire, cell, time),
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Select, delete, func, inspect, select, text, tuple_, update
+from sqlalchemy import Column, Connection, Row, Select, delete, func, inspect, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
@@ -33,8 +33,6 @@ PIECE = 500
 """Ids asked for in one statement."""
 MOST_COUNTED = 100_000
 """More than so many are not counted: a look must not take as long as the archive is large."""
-MAKING = 0x434F4E53
-"""The advisory lock under which the tables are made: any number that no other program uses."""
 
 OWNER = "installation"
 """Whose it is: a row of its meta."""
@@ -53,7 +51,7 @@ class SqlArchive(Archive):
         self._engine = connected(url, timeout_s)
         self._insert: Any = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         weakref.finalize(self, self._engine.dispose)  # an archive that nobody closed leaves no connection behind
-        self.calls = SqlCalls(self._asking, self._insert, lambda: self.seal, self._ours)
+        self.calls = SqlCalls(self.asking, self._insert, lambda: self.seal, self.still_ours)
         self._making = threading.Lock()
         self._id = ""
         self._owner = ""
@@ -66,7 +64,7 @@ class SqlArchive(Archive):
     # -- asking ----------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _asking(self, *, anew: bool = False) -> Iterator[Connection]:
+    def asking(self, *, anew: bool = False) -> Iterator[Connection]:
         """A transaction. What the database cannot do now is ArchiveUnavailable, at once for a while after that."""
         if not (self._pause.may_ask() or anew):
             raise ArchiveUnavailable("the archive could not be reached a moment ago")
@@ -89,8 +87,6 @@ class SqlArchive(Archive):
         with self._making, self._engine.begin() as connection:
             said = _said(connection) if inspect(connection).has_table(META.name) else {}
             if "id" not in said or not inspect(connection).has_table(CALLS.name):  # made by an earlier program
-                if connection.dialect.name == "postgresql":
-                    connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": MAKING})
                 make(connection)
                 fresh = [{"name": "schema", "value": SCHEMA}, {"name": "id", "value": uuid.uuid4().hex}]
                 connection.execute(self._insert(META).values(fresh).on_conflict_do_nothing())
@@ -109,17 +105,17 @@ class SqlArchive(Archive):
 
     def id(self) -> str:
         if not self._id:
-            with self._asking():
+            with self.asking():
                 pass
         return self._id
 
     def owner(self) -> str:
         """The installation it belongs to; "" for nobody's. Raises ArchiveUnavailable."""
-        with self._asking(anew=True) as connection:
+        with self.asking(anew=True) as connection:
             return _said(connection).get(OWNER, "")
 
     def claim(self, installation: str, *, known: bool, instead_of: str = "") -> str:
-        with self._asking() as connection:
+        with self.asking() as connection:
             owner = _said(connection).get(OWNER, "")
             if not owner and not known and connection.execute(select(ORDERS.c.id).limit(1)).first() is not None:
                 return ""
@@ -132,10 +128,14 @@ class SqlArchive(Archive):
             self._owner = _said(connection).get(OWNER, "")
         return self._owner
 
-    def _ours(self, connection: Connection) -> None:
+    def still_ours(self, connection: Connection) -> None:
         """Before what was written is committed: it may have been given to others since we began."""
         if _said(connection).get(OWNER, "") != self._owner:
             raise NotOurArchive("this archive was given to another installation meanwhile: see consent doctor")
+
+    def say_once(self, connection: Connection, name: str, value: str) -> None:
+        """Have the archive say something of itself, unless it does."""
+        connection.execute(self._insert(META).values(name=name, value=value).on_conflict_do_nothing())
 
     def check(self, most: int = MOST_COUNTED) -> int:
         """How many orders are there, up to `most`, asked now, whatever was a moment ago.
@@ -143,7 +143,7 @@ class SqlArchive(Archive):
         Raises ArchiveUnavailable.
         """
         some = select(ORDERS.c.id).limit(most).subquery()
-        with self._asking(anew=True) as connection:
+        with self.asking(anew=True) as connection:
             return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
 
     # -- keeping ---------------------------------------------------------------------------------------------------
@@ -163,9 +163,9 @@ class SqlArchive(Archive):
     def _kept(self, rows: Sequence[Mapping[str, Any]], offers: Mapping[str, str]) -> set[str]:
         """All rows in one transaction; when one of them cannot be written, each in its own."""
         try:
-            with self._asking() as connection:
+            with self.asking() as connection:
                 stood = self._write(connection, rows, offers)
-                self._ours(connection)
+                self.still_ours(connection)
                 return stood
         except (*_OF_THE_ROW, ValueError, OverflowError):
             if len(rows) == 1:
@@ -206,7 +206,7 @@ class SqlArchive(Archive):
         sound = [value for value in values if value.isascii() and value.isalnum()]
         if not sound:
             return []
-        with self._asking() as connection:
+        with self.asking() as connection:
             pieces = (sound[n : n + PIECE] for n in range(0, len(sound), PIECE))
             return [row for piece in pieces for row in connection.execute(wanted.where(column.in_(piece)))]
 
@@ -220,12 +220,12 @@ class SqlArchive(Archive):
         if before is not None:
             wanted = wanted.where(tuple_(ORDERS.c.placed_at, ORDERS.c.id) < before)
         newest = wanted.order_by(ORDERS.c.placed_at.desc(), ORDERS.c.id.desc()).limit(limit)
-        with self._asking() as connection:
+        with self.asking() as connection:
             return [(order, at) for order, at in connection.execute(newest)]
 
     def states(self, since: Millis, until: Millis) -> dict[State, int]:
         counted = select(ORDERS.c.state, func.count()).where(ORDERS.c.placed_at >= since, ORDERS.c.placed_at < until)
-        with self._asking() as connection:
+        with self.asking() as connection:
             return {State(state): n for state, n in connection.execute(counted.group_by(ORDERS.c.state))}
 
     # -- deleting --------------------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ class SqlArchive(Archive):
     def expire(self, now: Millis, most: int) -> Expired:
         rule = self._retention
         old = select(ORDERS.c.id).where(ORDERS.c.settled_at < rule.records_before(now)).limit(most)
-        with self._asking() as connection:
+        with self.asking() as connection:
             orders = connection.execute(delete(ORDERS).where(ORDERS.c.id.in_(old))).rowcount
             persons = 0
             for kind in Evidence:
@@ -241,7 +241,7 @@ class SqlArchive(Archive):
                 told = select(ORDERS.c.id).where(*late, ORDERS.c.person.is_not(None)).limit(most)
                 persons += connection.execute(update(ORDERS).where(ORDERS.c.id.in_(told)).values(person=None)).rowcount
             of_calls, calls = self.calls.expire(connection, rule, now, most)
-            self._ours(connection)
+            self.still_ours(connection)
             return Expired(persons + of_calls, orders, calls)
 
 

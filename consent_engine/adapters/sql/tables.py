@@ -5,13 +5,16 @@ archived_orders   one row an order: what lists and searches ask for, and two JSO
                   parts (NULL once they are erased)
 archived_offers   what orders were asked alike, once, by hash
 archived_calls    one row a call, as of an order; recording_key: what its recording is reserved under, once in the table
-archive_meta      the schema's number, and the archive's own id
+log               what was sealed, numbered densely from 0: entries (domain/leaf.py) and their hashes as leaves
+archive_meta      the schema's number, the archive's own id, and how many entries the log has
 """
 
 from sqlalchemy import BigInteger, Column, Connection, Index, Integer, MetaData, String, Table, Text, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 SCHEMA = "1"
+MAKING = 0x434F4E53
+"""The advisory lock under which the tables are made: any number that no other program uses."""
 _NOT_ERASED = text("person IS NOT NULL")
 
 TABLES = MetaData()
@@ -74,6 +77,13 @@ CALLS = Table(
     Index("archived_calls_wrong", "started_at", "id", sqlite_where=_VIOLATING, postgresql_where=_VIOLATING),
     Index("archived_calls_persons", "evidence", "over_at", sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED),
 )
+LOG = Table(
+    "log",
+    TABLES,
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("leaf", String(43), nullable=False, unique=True),
+    Column("entry", Text, nullable=False),
+)
 META = Table(
     "archive_meta", TABLES, Column("name", String(20), primary_key=True), Column("value", Text, nullable=False)
 )
@@ -81,6 +91,8 @@ META = Table(
 
 def make(connection: Connection) -> None:
     """The tables and their indexes, where they are missing: by several at once."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": MAKING})
     for table in TABLES.sorted_tables:
         connection.execute(CreateTable(table, if_not_exists=True))
         for index in sorted(table.indexes, key=lambda each: str(each.name)):

@@ -25,7 +25,7 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.outside_health import Health, health_of, targets_of
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
-from consent_engine.ports import LaneDepth, Room, Tally
+from consent_engine.ports import LaneDepth, Room, Tally, Waiting
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 PROBE = "probe"
@@ -62,6 +62,7 @@ class Look:
     at: Millis
     clocks: ClocksSeen
     rooms: dict[str, Room]
+    journal: Waiting
 
 
 class Metrics:
@@ -149,6 +150,11 @@ def of_store(look: Look) -> Iterator[Metric]:
     yield from of_rooms(look.rooms)
     up = "Whether the archive can be asked, and is the one these data belong to"
     yield GaugeMetricFamily("consent_archive_up", up, value=int(look.archive))
+    journal = look.journal
+    yield GaugeMetricFamily("consent_journal_waiting", "Entries that the log does not have yet", value=journal.count)
+    age = (look.at - journal.oldest) / 1000 if journal.count else 0
+    waits = "How long the oldest of them has waited"
+    yield GaugeMetricFamily("consent_journal_oldest_seconds", waits, value=max(0, age))
     yield GaugeMetricFamily("consent_workers_alive", "Worker processes heard from within 15 s", value=look.workers)
 
 
@@ -175,6 +181,7 @@ def look_at(engine: Engine) -> Look:
         now,
         clocks,
         rooms_of(engine),
+        engine.store.journal.waiting(),
     )
 
 

@@ -3,8 +3,12 @@
 import pytest
 
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.event import chain
+from consent_engine.engine.audit import audit
 from consent_engine.engine.receive import RefusalAsked
+from consent_engine.engine.sealing import seal
 from consent_engine.errors import (
     AlreadyEnded,
     CallAbandoned,
@@ -17,7 +21,7 @@ from consent_engine.errors import (
     RecordingReused,
     StoreUnavailable,
 )
-from consent_engine.ports import CallFilter
+from consent_engine.ports import CallFilter, Owner
 from tests.conftest import NUMBER, OTHER
 from tests.integration.calls.desk import SHA, instant
 
@@ -295,3 +299,36 @@ def test_a_call_of_another_key_is_not_ended_by_this_one(desk):
     wanted = desk.ending(call)
     with pytest.raises(CallNotFound):
         desk.engine.calls.take(type(wanted)("another", call.id, wanted.request))
+
+
+def test_whatever_a_call_seals_stands_in_the_journal_by_its_commit(desk):
+    call = desk.start()
+    desk.clock.forward(seconds=60)
+    desk.end(call, "agreed", plan="5g-smart-199")
+    found = desk.found(call)
+    leaves = [Leaf.read(entry) for entry in desk.client.lrange(desk.cell.journal, 0, -1)]
+    assert [(leaf.of, leaf.record, leaf.seq) for leaf in leaves] == [("c", call.id, 0), ("c", call.id, 1)]
+    assert [leaf.head for leaf in leaves] == [chain("", found.publics[:1]), found.head]
+    assert leaves[0].at == found.began.registered_at
+
+
+def test_a_call_that_is_not_as_the_log_has_it_is_named(desk):
+    kept, gone, moved = desk.start(), desk.start(OTHER), desk.start("13700137000")
+    for call in (kept, moved):
+        desk.end(call, "other")
+    seal(desk.engine.store, "one")
+
+    def named():
+        return audit(desk.engine.store, 0, (0, 2**62)).wrong
+
+    assert named() == []
+    record = desk.cell.record(Owner.CALL, kept.id)
+    was = desk.client.hgetall(record)
+    for each in (record, desk.cell.record(Owner.CALL, gone.id)):
+        desk.client.delete(each)
+    assert {found for found, _ in named()} == {kept.id, gone.id}
+    desk.client.hset(record, mapping={**was, "e1": was["e1"].replace("other", "agreed")})
+    assert {found for found, _ in named()} == {kept.id, gone.id}, "its seal does not fit: it cannot be read"
+    desk.client.delete(record)
+    desk.client.hset(record, mapping=was)
+    assert {found for found, _ in named()} == {gone.id}

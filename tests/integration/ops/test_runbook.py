@@ -357,6 +357,15 @@ def archive_lost(night):
         path.unlink()
 
 
+def journal_behind(night):
+    """Nobody has sealed for two minutes."""
+    world = night.world()
+    world.place()
+    [entry] = world.client.lrange(world.cell.journal, 0, -1)
+    kind, record, seq, at, head = entry.split()
+    world.client.lset(world.cell.journal, 0, f"{kind} {record} {seq} {int(at) - 120_000} {head}")
+
+
 def not_taken(night):
     """The archive could not write an order, and somebody mended that since."""
     world = night.world()
@@ -464,6 +473,7 @@ SITUATIONS = {
     "ConsentCallViolation": called_wrongly,
     "ConsentClock": clock_behind,
     "ConsentArchiveDown": archive_lost,
+    "ConsentJournalBehind": journal_behind,
     "An order the archive does not take": not_taken,
     "ConsentDefect": defect,
     "ConsentErrors": full,

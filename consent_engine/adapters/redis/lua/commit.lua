@@ -1,7 +1,7 @@
 -- Save all of a decision, or nothing: any number of records of one cell, each with what it wants.
 --
 -- KEYS  1 the inbox of the line that it is about   2-5 due-sets (inbound, activation, sms, timer)   6 unmatched
---       7 offers   8... the records   then the counters and the lists       (all in one slot; some are only named)
+--       7 offers   8 journal   9... the records   then the counters and the lists       (all in one slot; some are only named)
 -- ARGV  1 op: the identity of this change, which is looked for among the events of the first record
 --       2 guard: an instant, or ''
 --       3 number of the record whose inbox is read, 0: of none   4 key of the message to consume or ''
@@ -16,7 +16,8 @@
 --       care, the restrictions · fields (name, value; `seen` is the first) · names of fields that go
 --       then what is due and is listed, and what is no longer due: a count of groups, of each the KEYS number, a count, and
 --       the members (where they are put, with their scores before them)
---       then two counted lists: counts (KEYS number, field) · unmatched (json)
+--       then three counted lists: counts (KEYS number, field) · unmatched (json) · what this commit seals, the entries of
+--       the journal
 --       How: 'e' it exists · 'n' it is new, and is made here · 'a' any: made where it is not, its version begins with the
 --       instant, so that it is higher than that of one which `retire` deleted · 'l' it is only looked at, and stays as it is.
 --       Care: 1 only if not begun (neither in flight nor in doubt), 2 only if not in flight.
@@ -28,7 +29,7 @@
 -- Whatever is written stands among the arguments as Redis takes it: nothing is put together here that need not be.
 -- Everything is checked before the first write: a script is isolated, but never rolled back.
 
-local FIRST = 7 -- the records stand behind this entry of KEYS
+local FIRST = 8 -- the records stand behind this entry of KEYS
 local call, match = redis.call, string.match
 local inbox = KEYS[1]
 local op, guard, consumed, now = ARGV[1], ARGV[2], ARGV[4], ARGV[8]
@@ -162,4 +163,6 @@ local c1, c2 = list(2)
 for i = c1, c2, 2 do call("HINCRBY", KEYS[tonumber(ARGV[i])], ARGV[i + 1], 1) end
 local u1, u2 = list(1)
 for i = u1, u2 do call("XADD", KEYS[6], "*", "m", ARGV[i]) end
+local e1, e2 = list(1)
+if e2 >= e1 then call("RPUSH", KEYS[8], unpack(ARGV, e1, e2)) end
 return { "ok", 0 }

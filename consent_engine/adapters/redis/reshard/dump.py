@@ -15,6 +15,7 @@ from typing import Any
 from consent_engine.adapters.redis.cells import cell_of
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.keys import Cell
+from consent_engine.domain.leaf import Leaf
 from consent_engine.errors import BrokenRecord
 
 PIECE = 1_000
@@ -24,8 +25,10 @@ WHOLE = SHARED | RECORDS
 INDEXES = {"due", "refusals", "held", "placed", "calls", "violations"}
 TOGETHER = {"funnel", "offers", "dialled"}
 STREAMS = {"lifted", "permits", "unmatched"}
-LEFT = {"meta", "workers", "moving"}
-"""What is not copied: the mark that says whose data these are is written last, and who was alive is not any more."""
+LISTS = {"journal"}
+LEFT = {"meta", "workers", "moving", "journaled"}
+"""What is not copied: the mark that says whose data these are is written last, who was alive is not any more, and a
+journal that moved begins its index anew: the log knows entries by their hashes."""
 _WRITES = {"HGETALL": "HSET", "SMEMBERS": "SADD", "LRANGE": "RPUSH", "GET": "SET"}
 
 
@@ -110,6 +113,8 @@ class Side:
                     full = f"{kind}:{rest}" if rest else kind
                     if kind in STREAMS:
                         streams.setdefault(kind, []).append(n)
+                    elif kind in LISTS:
+                        yield from self._entries(n, full)
                     elif kind in TOGETHER:
                         self._gather(n, full, together)
                     else:
@@ -133,7 +138,7 @@ class Side:
     def _named(self, cell: Cell, key: str) -> tuple[str, str]:
         own = key.startswith(cell.prefix)
         kind, _, rest = key.removeprefix(cell.prefix if own else "ce:").partition(":")
-        known = {*RECORDS, *INDEXES, *TOGETHER, *STREAMS, "moving"} if own else set()
+        known = {*RECORDS, *INDEXES, *TOGETHER, *STREAMS, *LISTS, "moving", "journaled"} if own else set()
         if not own or self.shared != "ce:":
             known |= {*SHARED, "meta", "workers"} if cell.number == 0 else set()
         if self.shared == "ce:":
@@ -171,6 +176,16 @@ class Side:
                 raise BrokenRecord(f"cell {n} has members of another in {kind}")
             yield facts
             if len(facts) < PIECE:
+                return
+            first += PIECE
+
+    def _entries(self, n: int, kind: str) -> Iterator[list[Fact]]:
+        """What a cell's journal holds, each with the record that it is of: of one record they stay in their order."""
+        first = 0
+        while True:
+            [rows] = self.ask(n, ("LRANGE", self.key(n, kind), first, first + PIECE - 1))
+            yield [Fact(kind, Leaf.read(entry).record, (entry,)) for entry in rows]
+            if len(rows) < PIECE:
                 return
             first += PIECE
 
@@ -238,6 +253,8 @@ class Side:
                 yield ("PEXPIRE", key, fact.ttl)
         elif fact.family in INDEXES:
             yield ("ZADD", self.key(n, fact.kind), fact.values[0], fact.name)
+        elif fact.family in LISTS:
+            yield ("RPUSH", self.key(n, fact.kind), *fact.values)
         elif fact.family in TOGETHER:
             yield ("HSET", self.key(n, fact.kind), fact.name, *fact.values)
         else:
@@ -250,7 +267,7 @@ class Side:
     def clear_streams(self) -> None:
         """What is appended, not set, begins anew."""
         for n in range(len(self.cells)):
-            self.ask(n, *(("DEL", self.key(n, kind)) for kind in sorted(STREAMS)))
+            self.ask(n, *(("DEL", self.key(n, kind)) for kind in sorted(STREAMS | LISTS)))
 
 
 def _flat(kept: Any) -> tuple[str, ...]:  # noqa: ANN401 - redis-py's answer, of any type

@@ -1,0 +1,20 @@
+-- The oldest entries of a cell's journal, for one reader at a time.
+--
+-- KEYS  1 journal   2 journaled: first (the index of the journal's first entry), holder, until
+-- ARGV  1 how many at most   2 who reads   3 for how long the cell is the reader's, ms   4 now, '' = ask the server
+-- The lease only saves work: what makes an entry be in the log once is the log, and a drop names its index.
+-- Returns {index of the first entry, entries}; no entries where there are none, or somebody else reads
+
+local now = ARGV[4]
+if now == "" then
+    local time = redis.call("TIME")
+    now = string.format("%d", time[1] * 1000 + math.floor(time[2] / 1000))
+end
+local kept = redis.call("HMGET", KEYS[2], "first", "holder", "until")
+local first = kept[1] or "0"
+if kept[2] and kept[2] ~= ARGV[2] and tonumber(kept[3]) > tonumber(now) then return { first, {} } end
+local entries = redis.call("LRANGE", KEYS[1], 0, tonumber(ARGV[1]) - 1)
+if #entries > 0 then
+    redis.call("HSET", KEYS[2], "holder", ARGV[2], "until", string.format("%d", tonumber(now) + tonumber(ARGV[3])))
+end
+return { first, entries }

@@ -1,0 +1,68 @@
+"""The log in the archive's database: every entry of every cell's journal once, numbered densely."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from consent_engine.adapters.sql.archive import PIECE, SqlArchive
+from consent_engine.adapters.sql.tables import LOG, META, make
+from consent_engine.domain.leaf import leaf_hash
+from consent_engine.ports import Log
+
+SIZE = "log"
+"""The row of `archive_meta` that says how many entries there are. Whoever appends holds it: one at a time."""
+
+
+class SqlLog(Log):
+    """The Log beside the archive's orders. An entry that is there is known by its hash, whoever brings it again."""
+
+    def __init__(self, archive: SqlArchive) -> None:
+        self.archive = archive
+        self._made = False
+
+    def append(self, entries: Sequence[str]) -> int:
+        wanted = {leaf_hash(entry): entry for entry in entries}
+        with self.archive.asking() as connection:
+            self._make(connection)
+            # Written first: it takes the lock, on SQLite as on PostgreSQL, before anything is read.
+            connection.execute(update(META).where(META.c.name == SIZE).values(value=META.c.value))
+            size = self._size(connection)
+            there = set[str]()
+            for piece in (list(wanted)[n : n + PIECE] for n in range(0, len(wanted), PIECE)):
+                there.update(connection.execute(select(LOG.c.leaf).where(LOG.c.leaf.in_(piece))).scalars())
+            fresh = [(leaf, entry) for leaf, entry in wanted.items() if leaf not in there]
+            if fresh:
+                rows = [{"n": n, "leaf": leaf, "entry": entry} for n, (leaf, entry) in enumerate(fresh, size)]
+                connection.execute(insert(LOG), rows)
+                connection.execute(update(META).where(META.c.name == SIZE).values(value=str(size + len(fresh))))
+            self.archive.still_ours(connection)
+        return len(fresh)
+
+    def has(self, entry: str) -> bool:
+        with self.archive.asking() as connection:
+            self._make(connection)
+            return connection.execute(select(LOG.c.n).where(LOG.c.leaf == leaf_hash(entry))).first() is not None
+
+    def size(self) -> int:
+        with self.archive.asking() as connection:
+            self._make(connection)
+            return self._size(connection)
+
+    def entries(self, first: int, most: int) -> list[tuple[int, str, str]]:
+        wanted = select(LOG.c.n, LOG.c.entry, LOG.c.leaf).where(LOG.c.n >= first).order_by(LOG.c.n).limit(most)
+        with self.archive.asking() as connection:
+            self._make(connection)
+            return [(n, entry, leaf) for n, entry, leaf in connection.execute(wanted)]
+
+    def _size(self, connection: Connection) -> int:
+        return int(connection.execute(select(META.c.value).where(META.c.name == SIZE)).scalar_one())
+
+    def _make(self, connection: Connection) -> None:
+        """The table, in an archive that is older than the log; the size is that of what stands there."""
+        if self._made:
+            return
+        if connection.execute(select(META.c.value).where(META.c.name == SIZE)).first() is None:
+            make(connection)
+            count = connection.execute(select(func.count()).select_from(LOG)).scalar_one()
+            self.archive.say_once(connection, SIZE, str(count))
+        self._made = True

@@ -1,0 +1,51 @@
+"""`consent audit`: the log replayed against what is kept."""
+
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
+
+import sys
+from typing import Annotated
+
+import typer
+
+from consent_engine.cli.tables import table
+
+_FOREVER = 2**62
+_SINCE = typer.Option(help="Only what was sealed from this instant on, like 2025-11-25T10:00:00+08:00.", metavar="T")
+_UNTIL = typer.Option(help="Only what was sealed before this instant.", metavar="T")
+
+
+def audit(since: Annotated[str, _SINCE] = "", until: Annotated[str, _UNTIL] = "") -> int:
+    """Replay the log against what is kept, and name what was dropped or written anew. Exit status 1: something was."""
+    from consent_engine.cli.opening import opened
+    from consent_engine.config.settings import Settings
+    from consent_engine.engine.audit import Audited
+    from consent_engine.engine.audit import audit as looked
+
+    between = _millis(since, "--since", 0), _millis(until, "--until", _FOREVER)
+
+    def tell(far: Audited) -> None:
+        sys.stderr.write(f"looked at {far.entries:,} entries\n")
+
+    retention = Settings.load().retention()
+    with opened() as engine:
+        found = looked(engine.store, retention.records_before(engine.registry.now()), between, tell)
+    rows = [(record, what) for record, what in found.wrong]
+    told = f"{found.entries:,} entries of {found.records:,} records looked at, {found.expired:,} of them past retention"
+    table(("record", "found"), [*rows, ("log", f"{told}; {len(rows):,} wrong")])
+    return int(bool(rows))
+
+
+def _millis(told: str, option: str, otherwise: int) -> int:
+    from datetime import datetime
+
+    from consent_engine.domain.admission.request import millis
+
+    if not told:
+        return otherwise
+    try:
+        at = datetime.fromisoformat(told)
+    except ValueError:
+        raise typer.BadParameter("an instant like 2025-11-25T10:00:00+08:00", param_hint=option) from None
+    if at.tzinfo is None:
+        raise typer.BadParameter("an instant with its offset, like 2025-11-25T10:00:00+08:00", param_hint=option)
+    return millis(at)

@@ -1,0 +1,88 @@
+"""Leaves: what the log keeps of a chain that was sealed once more. No number, no text and no name stands in one.
+
+A leaf names the last event of a chain and the chain's head after it. The head covers every event before it, so each
+event is covered by the first leaf of its record whose number is not smaller; a commit of several events has one leaf.
+Hashed as RFC 6962 and RFC 9162 hash leaves: a zero byte, then the entry.
+"""
+
+import hashlib
+import re
+from binascii import b2a_base64
+from enum import StrEnum
+
+from msgspec import Struct
+
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.hashing import HASH_LENGTH
+from consent_engine.domain.order.order import Order
+from consent_engine.errors import BrokenRecord
+
+_PREFIX = b"\x00"
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+class Chained(StrEnum):
+    """Whose chain it is, by the letter that a leaf begins with. Only ever appended to: leaves are kept for ever."""
+
+    ORDER = "o"
+    LINE = "l"
+    CALL = "c"
+    ENDING = "e"
+    REPORT = "r"
+    PLAN = "p"
+
+
+class Leaf(Struct, frozen=True):
+    """A chain as it stood after one commit.
+
+    record: the id of whatever the chain is of; of a line a keyed hash, as everywhere · seq: number of its last event,
+    0 for what was frozen at the door · at: that event's instant · head: the chain's hash after it
+    """
+
+    of: Chained
+    record: str
+    seq: int
+    at: Millis
+    head: str
+
+    @property
+    def entry(self) -> str:
+        """As the journal and the log keep it: the bytes that are hashed, all of them ASCII."""
+        return f"{self.of} {self.record} {self.seq} {self.at} {self.head}"
+
+    @classmethod
+    def of_order(cls, order: Order) -> "Leaf":
+        """The leaf of an order as it stands."""
+        at = order.events[-1].at if order.events else order.doc.placed_at
+        return cls(Chained.ORDER, order.id, len(order.events), at, order.head)
+
+    @classmethod
+    def of_call(cls, call: Call) -> "Leaf":
+        """The leaf of a call as it stands."""
+        at = call.events[-1].at if call.events else call.began.registered_at
+        return cls(Chained.CALL, call.id, len(call.events), at, call.head)
+
+    @classmethod
+    def read(cls, entry: str) -> "Leaf":
+        """The leaf that an entry is of. Raises BrokenRecord."""
+        found = _ENTRY.fullmatch(entry)
+        if found is None:
+            raise BrokenRecord("an entry of the log cannot be read")
+        kind, record, seq, at, head = found.groups()
+        return cls(Chained(kind), record, int(seq), int(at), head)
+
+
+_ENTRY = re.compile(
+    rf"([{''.join(Chained)}]) ([!-~]{{1,64}}) (0|[1-9][0-9]{{0,8}}) ([0-9]{{1,15}}) ([A-Za-z0-9_-]{{{HASH_LENGTH}}})"
+)
+
+
+def leaf_hash(entry: str) -> str:
+    """The hash of an entry as a leaf: SHA-256 of a zero byte and the entry, base64url without padding.
+
+    >>> leaf_hash("")
+    'bjQLnP-zepicpUTmu3gKLHiQHT-zNzh2hRGjBhevoB0'
+    """
+    hashed = hashlib.sha256(_PREFIX + entry.encode("ascii")).digest()
+    return b2a_base64(hashed, newline=False).translate(_URL_SAFE)[:HASH_LENGTH].decode()

@@ -1,0 +1,122 @@
+"""The audit: the log replayed against what is kept. What was dropped, or written anew, is named.
+
+Of each entry it looks whether its number follows the one before and its hash is its own; whether the record is there,
+its chain as long as the log says, and its head at that length the one in the log; and whether the record says anything
+that is in the log nowhere, nor on its way there.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.leaf import Chained, Leaf, leaf_hash
+from consent_engine.domain.order.event import chain
+from consent_engine.engine.lookup import Lookup
+from consent_engine.errors import BrokenRecord
+from consent_engine.ports import Store
+
+PIECE = 500
+
+
+@dataclass(slots=True)
+class Audited:
+    """What was looked at. expired: entries of records that retention has deleted. wrong: what, of which record."""
+
+    entries: int = 0
+    records: int = 0
+    expired: int = 0
+    wrong: list[tuple[str, str]] = field(default_factory=list)
+
+
+class _Chain(NamedTuple):
+    """A chain as it is kept now: the leaf of its last event, and its links."""
+
+    last: Leaf
+    publics: Sequence[str]
+
+
+def audit(
+    store: Store, kept_since: Millis, between: tuple[Millis, Millis], tell: Callable[[Audited], None] = lambda _: None
+) -> Audited:
+    """Look at every entry of a time. Reads only. tell: how far it is, now and then.
+
+    kept_since: what ended before may have been deleted by its class. Raises StoreUnavailable and ArchiveUnavailable.
+    """
+    found, newest = Audited(), dict[str, Leaf]()
+    for piece in _pieces(store, found):
+        leaves = [leaf for leaf in piece if between[0] <= leaf.at < between[1]]
+        chains = _kept(store, leaves)
+        for leaf in leaves:
+            newest[leaf.record] = leaf
+            found.entries += 1
+            _compare(found, leaf, chains.get(leaf.record), kept_since)
+        tell(found)
+    found.records = len(newest)
+    _unlogged(store, found, newest, between[1])
+    return found
+
+
+def _kept(store: Store, leaves: Sequence[Leaf]) -> dict[str, _Chain]:
+    """What is kept of the records that these are of, wherever it is."""
+    lookup = Lookup(store)
+    orders, calls = (
+        list(dict.fromkeys(leaf.record for leaf in leaves if leaf.of is of)) for of in (Chained.ORDER, Chained.CALL)
+    )
+    chains = {order.id: _Chain(Leaf.of_order(order), order.publics) for order in lookup.load(orders)[1].values()}
+    return chains | {
+        call.id: _Chain(Leaf.of_call(call), call.publics) for call in lookup.calls(calls).values()
+    }  # fmt: skip
+
+
+def _pieces(store: Store, found: Audited) -> Iterator[list[Leaf]]:
+    if store.log is None:
+        return
+    expected = 0
+    while rows := store.log.entries(expected, PIECE):
+        leaves = []
+        for n, entry, hashed in rows:
+            if n != expected:
+                found.wrong.append((f"entries {expected} to {n - 1}", "dropped from the log"))
+            expected = n + 1
+            try:
+                leaf = Leaf.read(entry)
+            except BrokenRecord as error:
+                found.wrong.append((f"entry {n}", str(error)))
+                continue
+            if leaf_hash(entry) != hashed:
+                found.wrong.append((f"entry {n}", "written anew in the log: its hash is another one's"))
+            leaves.append(leaf)
+        yield leaves
+    if (size := store.log.size()) > expected:
+        found.wrong.append((f"entries {expected} to {size - 1}", "dropped from the log"))
+
+
+def _compare(found: Audited, leaf: Leaf, kept: _Chain | None, kept_since: Millis) -> None:
+    if kept is None and leaf.at < kept_since:
+        found.expired += 1
+    elif kept is None:
+        found.wrong.append((leaf.record, f"dropped, or cannot be read: the log has its event {leaf.seq}"))
+    elif kept.last.seq < leaf.seq:
+        found.wrong.append((leaf.record, f"dropped: the log has event {leaf.seq}, the record says {kept.last.seq}"))
+    elif chain("", kept.publics[: leaf.seq + 1]) != leaf.head:
+        found.wrong.append((leaf.record, f"written anew: up to event {leaf.seq} it is not what the log has"))
+
+
+def _unlogged(store: Store, found: Audited, newest: Mapping[str, Leaf], until: Millis) -> None:
+    """What a record says beyond the log, and is not on its way there.
+
+    The journal is looked at before the log: what leaves the one meanwhile is in the other.
+    """
+    known = list(newest.values())
+    for some in (known[n : n + PIECE] for n in range(0, len(known), PIECE)):
+        ahead = {
+            kept.last.entry: kept.last for kept in _kept(store, some).values()
+            if newest[kept.last.record].seq < kept.last.seq and kept.last.at < until
+        }  # fmt: skip
+        waiting = store.journal.among(set(ahead)) if ahead else set()
+        found.wrong += [
+            (last.record, f"not in the log: what came after event {newest[last.record].seq}")
+            for entry, last in ahead.items()
+            if entry not in waiting and not (store.log and store.log.has(entry))
+        ]

@@ -1,0 +1,93 @@
+"""`consent audit`: what was dropped or written anew is named, whoever did it, with the secret or without."""
+
+from sqlalchemy import text
+
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.msisdn import parse
+from consent_engine.engine.audit import audit
+from consent_engine.engine.sealing import seal
+from tests.archive.house import LONG
+
+EVER = (0, 2**62)
+
+
+def audited(town, kept_since=0, between=EVER):
+    return audit(town.engine.store, kept_since, between)
+
+
+def sealed(town):
+    return seal(town.engine.store, "one")
+
+
+def log_of(town, statement):
+    with town.archive.asking() as connection:
+        connection.execute(text(statement))
+
+
+def test_what_is_as_the_log_has_it_is_right_in_the_store_and_in_the_archive(town):
+    town.settled()
+    town.settled(msisdn=parse("13900139000"))
+    sealed(town)
+    town.move(LONG)
+    town.settled(msisdn=parse("13900139001"))
+    found = audited(town)
+    assert (found.wrong, found.records, found.entries) == ([], 2, town.engine.store.log.size())
+    sealed(town)
+    found = audited(town)
+    assert (found.wrong, found.records, found.expired) == ([], 3, 0)
+
+
+def test_a_history_that_goes_another_way_than_the_log_has_it_is_named(small):
+    order = small.place()
+    small.run(Lane.SMS)
+    small.clock.forward(seconds=1)
+    key = small.cell.order(order.id)
+    was, line = small.client.hgetall(key), small.client.dump(small.cell.line(order.line))
+    small.say("是")
+    small.run(Lane.INBOUND)
+    sealed(small)
+    small.client.delete(key)
+    small.client.hset(key, mapping=was)  # from a backup: its seal fits
+    small.client.restore(small.cell.line(order.line), 0, line, replace=True)
+    [(record, what)] = audited(small).wrong
+    assert (record, what) == (order.id, "dropped: the log has event 2, the record says 1")
+    small.clock.forward(seconds=1)
+    small.say("不同意")
+    small.run(Lane.INBOUND)
+    sealed(small)
+    assert (order.id, "written anew: up to event 2 it is not what the log has") in audited(small).wrong
+
+
+def test_a_record_that_is_gone_before_its_time_is_named(small):
+    order = small.settled()
+    events = sealed(small)
+    small.client.delete(small.cell.order(order.id))
+    assert {record for record, _ in audited(small).wrong} == {order.id}
+    found = audited(small, kept_since=small.clock.now + 1)
+    assert (found.wrong, found.expired) == ([], events)
+    assert audited(small, between=(small.clock.now + 1, 2**62)).entries == 0
+
+
+def test_what_was_taken_out_of_the_journal_is_named_whatever_waits_in_it(small):
+    order = small.settled()
+    taken = small.client.rpop(small.cell.journal)
+    sealed(small)
+    small.settled(msisdn=parse("13900139000"))
+    last = len(small.engine.show(order.id).events) - 1
+    assert audited(small).wrong == [(order.id, f"not in the log: what came after event {last}")]
+    small.client.rpush(small.cell.journal, taken)
+    assert audited(small).wrong == [], "it is on its way"
+
+
+def test_what_was_taken_out_of_the_log_or_changed_there_is_named(small):
+    small.settled()
+    size = sealed(small)
+    log_of(small, "UPDATE log SET entry = replace(entry, ' 0 ', ' 1 ') WHERE n = 0")
+    log_of(small, "DELETE FROM log WHERE n = 2")
+    log_of(small, "DELETE FROM log WHERE n = (SELECT max(n) FROM log)")
+    found = [each for each in audited(small).wrong if each[0].startswith("entr")]
+    assert found == [
+        ("entry 0", "written anew in the log: its hash is another one's"),
+        ("entries 2 to 2", "dropped from the log"),
+        (f"entries {size - 1} to {size - 1}", "dropped from the log"),
+    ]

@@ -1,0 +1,265 @@
+"""The journal: what orders seal stands in it by the very commit, and is in the log once, numbered densely."""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from dataclasses import replace
+from threading import Thread
+
+import pytest
+from fakeredis import FakeRedis
+from sqlalchemy import text
+
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.sharded_store import sharded_store
+from consent_engine.adapters.redis.store import redis_store
+from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.log import SqlLog
+from consent_engine.api.service.prometheus import look_at, of_store
+from consent_engine.doctor.findings import Level
+from consent_engine.doctor.journal import journal
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.leaf import Chained, Leaf, leaf_hash
+from consent_engine.domain.msisdn import parse
+from consent_engine.domain.order.event import chain
+from consent_engine.engine.sealing import seal
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord
+from consent_engine.ports import Piece, Waiting
+from tests.conftest import NUMBER
+
+MOST_BYTES = 120
+"""What an event may take in a journal."""
+
+
+def standing(town):
+    return town.client.lrange(town.cell.journal, 0, -1)
+
+
+def logged(town):
+    return town.engine.store.log.entries(0, 1_000_000)
+
+
+def sealed(town):
+    return seal(town.engine.store, "one")
+
+
+# -- what a commit leaves ----------------------------------------------------------------------------------------------
+
+
+def test_every_commit_of_an_order_leaves_its_leaf_and_the_chain_can_be_checked_against_it(small):
+    order = small.settled()
+    leaves = [Leaf.read(entry) for entry in standing(small)]
+    assert {(leaf.of, leaf.record) for leaf in leaves} == {(Chained.ORDER, order.id)}
+    assert [leaf.seq for leaf in leaves] == list(range(len(order.events) + 1))
+    for leaf in leaves:
+        assert leaf.head == chain("", order.publics[: leaf.seq + 1]), "an evidence file holds these"
+        assert leaf.at == (order.events[leaf.seq - 1].at if leaf.seq else order.doc.placed_at)
+    assert leaves[-1] == Leaf.of_order(order)
+
+
+def test_a_commit_of_several_events_has_one_leaf_which_covers_them(small):
+    order = small.place()
+    small.say("是")
+    small.run(Lane.INBOUND)
+    small.run(Lane.SMS)
+    shown = small.engine.show(order.id)
+    seqs = [Leaf.read(entry).seq for entry in standing(small)]
+    assert (seqs[-1], seqs) == (len(shown.events), sorted(set(seqs)))
+
+
+def test_what_writes_no_event_and_what_loses_its_race_leaves_nothing(small):
+    small.place()
+    [first] = standing(small)
+    [leased] = small.engine.store.lanes.lease(Lane.SMS, 1)
+    small.another().performer  # noqa: B018 - another engine looks, and writes nothing
+    assert leased.order is not None
+    assert standing(small) == [first]
+
+
+def test_no_number_and_no_text_stands_in_a_leaf(small):
+    small.settled()
+    told = "\n".join(standing(small))
+    assert told.isascii()
+    assert NUMBER.removeprefix("+86") not in told
+
+
+def test_a_leaf_is_hashed_as_rfc_6962_says():
+    entry = Leaf(Chained.ORDER, "a" * 28, 3, 1_764_000_000_123, "h" * 43).entry
+    assert entry == f"o {'a' * 28} 3 1764000000123 {'h' * 43}"
+    hashed = hashlib.sha256(b"\x00" + entry.encode()).digest()
+    assert leaf_hash(entry) == urlsafe_b64encode(hashed).decode().rstrip("=")
+    assert Leaf.read(entry).entry == entry
+
+
+@pytest.mark.parametrize("entry", ["", "o a 1 2", "x a 1 2 " + "h" * 43, "o a 01 2 " + "h" * 43, "o a 1 2 " + "h" * 44])
+def test_what_is_no_leaf_is_not_read_as_one(entry):
+    with pytest.raises(BrokenRecord):
+        Leaf.read(entry)
+
+
+def test_an_event_takes_no_more_than_it_may_in_the_journal(real):
+    for n in range(40):
+        real.settled(msisdn=parse(f"138{n:08d}"), key=f"k{n}")
+    entries = standing(real)
+    assert real.client.memory_usage(real.cell.journal, samples=0) / len(entries) <= MOST_BYTES
+
+
+# -- what brings it to the log -----------------------------------------------------------------------------------------
+
+
+def test_what_was_sealed_is_numbered_once_in_its_order_and_leaves_the_journal(town):
+    town.settled()
+    entries = standing(town)
+    assert sealed(town) == len(entries) == town.engine.store.log.size()
+    assert logged(town) == [(n, entry, leaf_hash(entry)) for n, entry in enumerate(entries)]
+    assert standing(town) == []
+    assert sealed(town) == 0
+    town.settled(msisdn=parse("13900139000"), key="another")
+    more = standing(town)
+    assert sealed(town) == len(more)
+    assert [(n, entry) for n, entry, _ in logged(town)] == list(enumerate(entries + more))
+
+
+class Dies(BaseException):
+    """The process is gone."""
+
+
+def dying(town, at):
+    """A store whose sealer dies before its n-th step, or after it was done and nobody heard: 2n, 2n + 1."""
+    count = [-1]
+
+    def mortal(step):
+        def stepped(*args):
+            count[0] += 2
+            if count[0] - 1 == at:
+                raise Dies
+            answer = step(*args)
+            if count[0] == at:
+                raise Dies
+            return answer
+
+        return stepped
+
+    class Journal:
+        read, drop = (mortal(getattr(town.engine.store.journal, name)) for name in ("read", "drop"))
+        read, drop = staticmethod(read), staticmethod(drop)
+
+    class Log:
+        append = staticmethod(mortal(town.engine.store.log.append))
+
+    return replace(town.engine.store, journal=Journal(), log=Log())
+
+
+def test_whenever_a_sealer_dies_everything_is_in_the_log_once_and_densely(small):
+    points = 0
+    while True:
+        small.settled(key=f"k{points}", msisdn=parse(f"138{points:08d}"))
+        was, entries = [entry for _, entry, _ in logged(small)], standing(small)
+        try:
+            seal(dying(small, points), f"dies-{points}", most=2)  # several pieces
+            break
+        except Dies:
+            points += 1
+        small.clock.forward(seconds=11)
+        assert len({*was, *entries}) == len(was) + len(entries)
+        sealed(small)
+        assert [(n, entry) for n, entry, _ in logged(small)] == list(enumerate(was + entries))
+        assert standing(small) == []
+        small.clock.forward(seconds=11)
+    assert points >= 12
+
+
+def test_one_reads_a_cell_at_a_time_until_it_is_silent(small):
+    small.place()
+    kept = small.engine.store.journal
+    assert [piece.first for piece in kept.read(9, "one")] == [0]
+    assert kept.read(9, "another") == []
+    small.clock.forward(seconds=10)
+    assert len(kept.read(9, "another")) == 1
+
+
+def test_whoever_was_slow_takes_nothing_out_that_he_did_not_bring(small):
+    small.place()
+    kept = small.engine.store.journal
+    [slow] = kept.read(9, "slow")
+    small.clock.forward(seconds=11)
+    assert sealed(small) == 1
+    small.settled(msisdn=parse("13900139000"), key="another")
+    was = standing(small)
+    assert (kept.drop(slow), standing(small)) == (False, was)
+    assert kept.drop(Piece(0, 1, ["x"] * (len(was) + 1))) is False
+    assert [piece.first for piece in kept.read(9, "slow")] == []
+    assert [piece.first for piece in kept.read(9, "one")] == [1], "the index is dense, whatever was taken out"
+
+
+def test_several_who_append_at_once_number_every_entry_once(archive, url):
+    entries = [Leaf(Chained.ORDER, f"{n:028x}", 0, 1, "h" * 43).entry for n in range(300)]
+    logs = [SqlLog(archive), SqlLog(archive), SqlLog(SqlArchive(url)), SqlLog(SqlArchive(url))]
+
+    def append(log, mine):
+        for n in range(0, len(mine), 20):
+            log.append(mine[n : n + 20])
+
+    threads = [Thread(target=append, args=(log, entries[n * 50 : n * 50 + 150])) for n, log in enumerate(logs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    found = logs[0].entries(0, 1_000)
+    assert [n for n, _, _ in found] == list(range(300))
+    assert sorted(entry for _, entry, _ in found) == entries
+    assert logs[0].size() == 300
+
+
+def test_while_the_archive_is_away_the_journal_grows_and_says_so(real):
+    real.settled()
+    entries = standing(real)
+
+    class Away:
+        def append(self, _entries):
+            raise ArchiveUnavailable("the archive cannot be reached")
+
+    with pytest.raises(ArchiveUnavailable):
+        seal(replace(real.engine.store, log=Away()), "one")
+    assert standing(real) == entries
+    real.clock.forward(seconds=300)
+    oldest = Leaf.read(entries[0]).at
+    assert real.engine.store.journal.waiting() == Waiting(len(entries), oldest)
+    told = {family.name: family.samples[0].value for family in of_store(look_at(real.engine)) if family.samples}
+    assert told["consent_journal_waiting"] == len(entries)
+    assert told["consent_journal_oldest_seconds"] >= 300
+    [finding] = journal(real.engine.store.journal, real.engine.store.log, real.clock.now)
+    assert (finding.level, finding.what.partition(",")[0]) == (
+        Level.BAD, f"{len(entries)} entries of the journal are not in the log",
+    )  # fmt: skip
+    sealed(real)
+    [finding] = journal(real.engine.store.journal, real.engine.store.log, real.clock.now)
+    assert finding.what == f"the journal is sealed: {len(entries)} entries in the log, 0 on their way"
+
+
+def test_an_archive_from_before_the_log_gets_its_table(archive, url):
+    with archive.asking() as connection:
+        connection.execute(text("DROP TABLE log"))
+        connection.execute(text("DELETE FROM archive_meta WHERE name = 'log'"))
+    log = SqlLog(SqlArchive(url))
+    assert (log.size(), log.append(["x"]), log.append(["x", "y"]), log.size()) == (0, 1, 1, 2)
+
+
+def test_a_log_that_is_brought_what_it_has_in_another_order_numbers_only_what_is_new(archive):
+    log = SqlLog(archive)
+    assert [log.append(each) for each in (["a", "b"], ["b", "c", "a", "c"], [])] == [2, 1, 0]
+    assert [(n, entry) for n, entry, _ in log.entries(1, 9)] == [(1, "b"), (2, "c")]
+
+
+def test_every_cell_is_brought_to_the_one_log(small):
+    client = FakeRedis(decode_responses=True)
+    cells = [Cell(n) for n in range(2)]
+    for cell in cells:
+        client.rpush(cell.journal, *(f"{cell.number} {n}" for n in range(3)))
+    stores = [
+        redis_store(Wire(client, proves=False, replicas=0), lease_ms=1, cell=cell, clock=small.clock) for cell in cells
+    ]
+    store = sharded_store(stores)
+    assert store.journal.read(2, "one")[1].cell == 1
+    assert [store.journal.drop(piece) for piece in store.journal.read(2, "one")] == [True, True]
+    assert [client.llen(cell.journal) for cell in cells] == [1, 1]

@@ -1,0 +1,37 @@
+"""The sealer of a worker process: a thread that seals, whatever went wrong before."""
+
+from dataclasses import replace
+from threading import Event
+
+from consent_engine.errors import ArchiveUnavailable
+from workers.sealer import Sealer
+
+WAIT_S = 60
+
+
+def test_what_could_not_be_sealed_is_sealed_once_it_can_be(small, caplog):
+    small.settled()
+    there, tried = small.engine.store.log, []
+    done = Event()
+
+    class Comes:
+        def append(self, entries):
+            tried.append(entries)
+            if len(tried) == 1:
+                raise ArchiveUnavailable("the archive cannot be reached")
+            if len(tried) == 2:
+                raise ZeroDivisionError
+            new = there.append(entries)
+            done.set()
+            return new
+
+    sealer = Sealer(lambda: replace(small.engine.store, log=Comes()), "w", tick_s=0.01)
+    sealer.start()
+    assert done.wait(WAIT_S)
+    sealer.stop()
+    sealer.join(WAIT_S)
+    assert not sealer.is_alive()
+    assert there.size() == len(tried[0])
+    assert small.client.llen(small.cell.journal) == 0
+    told = [record.message for record in caplog.records if record.name == "workers.sealer"]
+    assert told[0].startswith("the journal waits: the archive cannot be reached")

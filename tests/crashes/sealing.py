@@ -1,0 +1,73 @@
+"""Operations on the journal: what waits in it is brought to the log."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.log import SqlLog
+from consent_engine.domain.leaf import leaf_hash
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.sealing import seal
+from tests.crashes.calls import begins, ends
+from tests.crashes.dying import Told
+from tests.crashes.operation import ONE, Operation
+from tests.crashes.town import LEASE_MS, Life, Town
+
+PIECE = 2
+"""So many entries at a time: there are several pieces."""
+
+
+class Says(SqlLog):
+    """A log whose writer says that it is written: whoever dies behind that left something else than before it."""
+
+    told: Told
+
+    def append(self, entries: Sequence[str]) -> int:
+        new = super().append(entries)
+        self.told(logged=new)
+        return new
+
+
+class Seals(Operation):
+    """Whoever dies while the journal is brought to the log, each entry is in one of them, and at last in the log."""
+
+    name, least = "journal: sealed", 20
+    ends = {"notified": 1}  # noqa: RUF012 - as in Operation
+    says = "是"
+    most_times = 1
+
+    def before(self, town: Town) -> None:
+        self.path = town.server.folder / "log.sqlite3"
+        town.asked()
+        self.call = town.engine.calls.take(begins(town)).call
+        town.clock.forward(seconds=60)
+        town.engine.calls.take(ends(town, self.call.id, "other"))
+
+    def act(self, engine: Engine, told: Told) -> None:
+        for path in self.path.parent.glob("log.sqlite3*"):
+            path.unlink()  # of another life
+        log = Says(SqlArchive(f"sqlite:///{self.path}"))
+        log.told = told
+        self._seal(engine, log, f"sealer-{os.getpid()}")
+
+    def _seal(self, engine: Engine, log: SqlLog, reader: str) -> int:
+        return seal(replace(engine.store, archive=log.archive, log=log), reader, most=PIECE)
+
+    def logged(self) -> list[str]:
+        if not self.path.exists():
+            return []
+        log = SqlLog(SqlArchive(f"sqlite:///{self.path}"))
+        rows = log.entries(0, 1_000)
+        assert [n for n, _, _ in rows] == list(range(log.size())), "the log is not dense"
+        assert [leaf for _, _, leaf in rows] == [leaf_hash(entry) for _, entry, _ in rows]
+        return [entry for _, entry, _ in rows]
+
+    def again(self, town: Town, life: Life) -> None:
+        town.clock.forward(LEASE_MS)  # whoever died had the cell for some seconds
+        was = town.journaled()
+        self._seal(town.engine, SqlLog(SqlArchive(f"sqlite:///{self.path}")), "another")
+        assert town.client.llen(town.cell.journal) == 0, "it waits for ever"
+        assert town.journaled() == was, "an entry was lost, or came twice"
+        assert {leaf.record for leaf in was} == {self.call.id, *(order.id for order in town.shown())}
+        assert town.engine.line(ONE).calls

@@ -1,0 +1,55 @@
+"""The sealer of a worker process: brings what the journals hold into the log, whether RQ is there or not."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+
+from consent_engine.engine.sealing import seal
+from consent_engine.engine.spell import Spell
+from consent_engine.errors import ConsentError
+from consent_engine.ports import Store
+
+log = logging.getLogger(__name__)
+TICK_S, MOST_PAUSE_S = 1.0, 30.0
+BATCHES = 20
+"""So many pieces at a time: whoever is asked to end does so soon."""
+
+
+class Sealer(threading.Thread):
+    """Seals until stopped, on a store of its own. Of several processes one reads a cell at a time.
+
+    While the archive's database is away the journal waits, and is asked for less and less often.
+    """
+
+    def __init__(self, make: Callable[[], Store], name: str, tick_s: float = TICK_S) -> None:
+        super().__init__(name="sealer", daemon=True)
+        self._make = make
+        self._reader = name
+        self._tick_s = tick_s
+        self._ending = threading.Event()
+        self.troubles = 0
+        """how often in a row it could not"""
+
+    def stop(self) -> None:
+        """End after what is under way. `join` waits for it."""
+        self._ending.set()
+
+    def run(self) -> None:
+        """The thread."""
+        store = self._make()
+        spell = Spell(log, "the journal waits")
+        while not self._ending.is_set():
+            try:
+                seal(store, self._reader, BATCHES)
+            except ConsentError as error:
+                self.troubles += 1
+                spell.met(error)
+            except Exception as error:  # noqa: BLE001 - the edge: a sealer that dies seals nothing
+                self.troubles += 1
+                spell.met(RuntimeError(type(error).__name__))  # its words may be a row's
+            else:
+                spell.over()
+                self.troubles = 0
+            pause = min(self._tick_s * 2 ** min(self.troubles, 10), max(MOST_PAUSE_S, self._tick_s))
+            self._ending.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
