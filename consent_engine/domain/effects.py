@@ -106,6 +106,7 @@ def is_sms(effect: str) -> bool:
     return _SMS.fullmatch(effect) is not None
 
 
+@lru_cache(1024)
 def sms_parts(effect: str) -> tuple[Purpose, int]:
     """The purpose and number in an sms effect's id."""
     _, purpose, n = effect.split(".")

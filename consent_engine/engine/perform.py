@@ -232,8 +232,9 @@ class Performer:
         return "performed"
 
     def _measure(self, leased: Leased, after: Order, now: Millis) -> None:
-        activated = after.last(Trigger.SERVICE_ACTIVATED)
-        if leased.effect == NOTIFICATION and after.state is State.NOTIFIED and activated is not None:
+        if leased.effect != NOTIFICATION or after.state is not State.NOTIFIED:
+            return
+        if activated := after.last(Trigger.SERVICE_ACTIVATED):
             self.measures.notified((now - activated.at) / 1000)
 
 

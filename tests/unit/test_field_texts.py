@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from consent_engine.domain.admission.lengths import MOST, too_long
 from consent_engine.domain.carriers import CARRIERS
@@ -248,3 +249,15 @@ def table():
             cells.append(", ".join(said) or "-")
         rows.append(f"| {what} | " + " | ".join(cells) + " |")
     return "\n".join(rows) + "\n"
+
+
+def test_every_notification_tells_its_own_numbers_and_instants_though_the_rest_is_written_once():
+    shown = subject_of(plan_from(in_fields()))
+
+    def told(receipt: str, yes_at: int) -> str:
+        return write(Purpose.NOTIFICATION, replace(shown, receipt=receipt, reply_at=yes_at), edition=LANGUAGES["zh"])
+
+    first, second, later = told("7K3M9Q2P", YES_AT), told("0AAAAAA0", YES_AT), told("0AAAAAA0", YES_AT + 60_000)
+    assert "7K3M9Q2P" in first
+    assert second == first.replace("7K3M9Q2P", "0AAAAAA0")
+    assert later != second

@@ -96,7 +96,7 @@ class PlaceOrder(BaseModel):
             raise PydanticCustomError("duplicate_call", "must not be given with call_id")
         return call
 
-    @property
+    @cached_property
     def agreed(self) -> Millis:
         """When the subscriber agreed."""
         at = self.call.agreed_at if self.call else self.agreed_at

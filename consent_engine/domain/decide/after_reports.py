@@ -15,6 +15,7 @@ from consent_engine.domain.order.history import (
     noted_delivered,
     reached_nobody,
     unanswered,
+    was_reported,
     why_lost,
 )
 from consent_engine.domain.order.order import QUESTION, Order
@@ -38,7 +39,7 @@ def or_failed(decision: Decision, op: str, now: Millis, *, waits: bool) -> Decis
     proves otherwise.
     """
     order = decision.order
-    accepted = asked(order)
+    accepted = asked(order) if was_reported(order) else None
     if order.state not in WAITING or accepted is None or not all_failed(order, accepted.may_have):
         return decision
     if waits or _ids_are_to_come(order, now):  # somebody wrote to us: looked at again once that is read

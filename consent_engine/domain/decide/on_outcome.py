@@ -41,6 +41,7 @@ from consent_engine.domain.order.history import (
     proves_reading,
     stops,
     took_back,
+    was_reported,
 )
 from consent_engine.domain.order.order import QUESTION, Order
 
@@ -145,10 +146,10 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
 
 def _arrived(decision: Decision, ended: Ended, outcome: Accepted, now: Millis) -> Decision:
     """Reports that overtook the answer are read by its ids: all of the SMS may be on the handset."""
+    if not was_reported(decision.order):
+        return decision
     order = replace(decision.order, effects={})  # the call is over
     arrived = wholly(order, ended.effect, now, ended.op, outcome.ref, "gateway")
-    if arrived.is_void:
-        return decision
     return then(decision, replace(arrived, order=decision.order.moved(*arrived.events)))
 
 

@@ -118,15 +118,22 @@ def name_of(kind: Kind, carrier: str, plan: str = "") -> str:
     return f"{_PREFIX[kind]}{carrier}/{plan}" if plan else f"{_PREFIX[kind]}{carrier}"
 
 
-@lru_cache(maxsize=1024)  # asked with every reply and every yes
 def names_barring(carrier: str, plan: str = "", order: str = "") -> tuple[str, ...]:
     """The names of all that bars a yes to `carrier` about `plan`; with an `order`: its activation.
 
     `{}`, `[]` and `<>` for them give the pattern of the names.
     """
+    names = _barring_all(carrier, plan)
+    return (*names, *[f"{prefix}{order}" for prefix in _OF_ONE_ORDER]) if order else names
+
+
+_OF_ONE_ORDER = tuple(_PREFIX[kind] for kind in sorted(OF_ORDERS))
+
+
+@lru_cache(maxsize=1024)  # asked with every reply and every yes
+def _barring_all(carrier: str, plan: str) -> tuple[str, ...]:
     names = tuple(name_of(kind, scope) for kind in CONSENT for scope in (EVERY_CARRIER, carrier))
-    names += (name_of(Kind.REFUSED, carrier, plan),) if plan else ()
-    return names + tuple(name_of(kind, order) for kind in sorted(OF_ORDERS)) if order else names
+    return (*names, name_of(Kind.REFUSED, carrier, plan)) if plan else names
 
 
 SETTLING = tuple(name_of(Kind.REFUSED, scope) for scope in (EVERY_CARRIER, "{}"))

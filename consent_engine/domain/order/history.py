@@ -209,11 +209,15 @@ def parts_known(order: Order) -> Mapping[str, PartOf]:
     return {part: PartOf(parts[0], n, len(parts)) for parts in told for n, part in enumerate(parts, 1)}
 
 
+def was_reported(order: Order) -> bool:
+    """Whether a report on any of its SMS has come: hardly any overtakes the answer to the hand-over."""
+    return last_of(order, Reported) is not None
+
+
 def reported(order: Order) -> Iterator[tuple[PartOf, Reported]]:
     """Every report, with the attempt and the part that it is about, oldest first."""
-    reports = all_of(order, Reported)
-    known = parts_known(order) if reports else {}
-    for event, each in reports:
+    known = parts_known(order)
+    for event, each in all_of(order, Reported):
         yield known.get(event.ref) or PartOf(event.ref, each.segment, each.segments), each
 
 

@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from jinja2 import Environment, StrictUndefined, Template
 from jinja2.meta import find_undeclared_variables
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis, Purpose
@@ -71,8 +71,9 @@ class Subject(Struct, frozen=True):
 
 _CALL_AT = "{call_at}"
 """Stands in a question that is the same for many orders, ahead of anything that a plan says."""
-_RECEIPT = "\x00"
-"""Stands in a text that is the same for many orders, where each has its own number. No plan can say it (`_literal`)."""
+_RECEIPT, _CALLED, _REPLIED = "\x00", "\x01", "\x02"
+"""Stand in a text that is the same for many orders, where each has its own number and instants. No plan can say them:
+see `_literal`."""
 
 
 def edition_of(plan: Plan, language: str) -> int:
@@ -122,26 +123,35 @@ def write(
     """
     if purpose is Purpose.CONFIRMATION:
         raise ValueError("the question is written by confirmation()")
+    alike = replace(subject, receipt="", call_at=0, reply_at=0, code=subject.code if needs_code else "")
+    text = _written(purpose, alike, active_from, until // _MINUTE_MS, edition)
+    text = text.replace(_CALLED, _clock(subject.call_at // _MINUTE_MS, edition))
+    text = text.replace(_REPLIED, _clock(subject.reply_at // _MINUTE_MS, edition))
+    return text.replace(_RECEIPT, subject.receipt)
+
+
+@lru_cache(maxsize=1024)  # what names no order is the same for all who have the same plan
+def _written(purpose: Purpose, subject: Subject, active_from: str, until: int, edition: int) -> str:
+    """A text, with a code only where it is told. until: in minutes."""
     if subject.tariff is None:
         told = {"name": subject.plan, "price": subject.price, "unsubscribe": subject.unsubscribe}
         told = {name: _literal(value) for name, value in told.items()}
     else:
         told = _elements(subject.carrier, subject.tariff, edition)
-    text = _render(
+    return _render(
         edition,
         purpose,
         **_carrier(subject.carrier, edition),
-        **_answers(subject.code if needs_code else "", edition),
+        **_answers(subject.code, edition),
         **told,
         active_from=_beginning(active_from, edition),
-        deadline=_clock(until // _MINUTE_MS, edition),
+        deadline=_clock(until, edition),
         still_active=subject.still_active,
-        call_at=_clock(subject.call_at // _MINUTE_MS, edition),
-        reply_at=_clock(subject.reply_at // _MINUTE_MS, edition),
+        call_at=_CALLED,
+        reply_at=_REPLIED,
         receipt=_RECEIPT,
         cool_off=_cool_off(subject.cool_off, edition),
     )
-    return text.replace(_RECEIPT, subject.receipt)
 
 
 def which_one(carrier: str | None, choices: Sequence[str]) -> str:
@@ -186,25 +196,12 @@ def _environment() -> Environment:
 
 
 def _render(edition: int, key: str, **told: str | bool) -> str:
-    known = frozenset(told)
-    return _rendered(edition, key, known, tuple([told[name] for name in _named(edition, key, known)]))
-
-
-@lru_cache(maxsize=1024)  # what names neither the order nor an instant is the same for all who have the same plan
-def _rendered(edition: int, key: str, told: frozenset[str], values: tuple[str | bool, ...]) -> str:
-    template = _template(_words(edition, key, told))
-    return template.render(zip(_named(edition, key, told), values, strict=True))
+    return _template(_words(edition, key, frozenset(told))).render(told)
 
 
 @cache
 def _template(words: str) -> Template:
     return _environment().from_string(words)
-
-
-@cache
-def _named(edition: int, key: str, told: frozenset[str]) -> tuple[str, ...]:
-    """What a text names, of what is told."""
-    return tuple(sorted(find_undeclared_variables(_environment().parse(_words(edition, key, told))) & told))
 
 
 @cache
@@ -283,7 +280,6 @@ def _clock(minute: int, edition: int) -> str:
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-@lru_cache(1024)  # what begins today begins at few instants, or as the BSS says nothing of
 def _beginning(active_from: str, edition: int) -> str:
     """When a service begins: an instant by the clock in China; other words as they are, unless they hold a link."""
     try:
