@@ -35,7 +35,17 @@ START: Millis = 1_764_000_000_000
 NUMBER, OTHER = parse("13800138000"), parse("13900139000")
 SECOND = "data-pack-10gb"
 """A plan of the same carrier as the one that is sold when a test names none."""
+ANY_AGE: Millis = 10 * 366 * 86_400_000
+"""Where the age of a call is not the subject: whatever it is."""
 SENDERS = {"mobile": "10085", "telecom": "10001", "unicom": "10016"}
+
+
+def recording_of(msisdn: str, carrier: str = "mobile") -> str:
+    """The recording of the call to a number: one recording is one call of one number. No number stands in it."""
+    return f"rec-{carrier}-{msisdn[-11:].translate(_LETTERS)}"
+
+
+_LETTERS = str.maketrans("0123456789", "abcdefghij")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -121,6 +131,9 @@ class FakeQueue:
 class World:
     """An engine over the real store, with an outside that the test plays."""
 
+    call_age = ANY_AGE
+    permits_required = False
+
     def __init__(
         self,
         client: Any,
@@ -149,7 +162,13 @@ class World:
             RedisRegistry(wire, clock=self.clock, prefix=self.cell.shared),
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
-            Terms(self.policy, SENDERS, self.sub_numbers, dict.fromkeys(SENDERS, self.gateway.segments)),
+            Terms(
+                self.policy,
+                SENDERS,
+                self.sub_numbers,
+                dict.fromkeys(SENDERS, self.gateway.segments),
+                call_age=self.call_age,
+            ),
             "test-secret",
             Pace(watch=lambda: self.clock() / 1000),
         )
@@ -158,7 +177,7 @@ class World:
         carrier = self.engine.plan(plan).plan.carrier
         details = {
             "caller_number": SENDERS[carrier],
-            "recording_id": "rec-1",
+            "recording_id": recording_of(msisdn, carrier),
             "started_at": "2025-11-24T23:50:00+08:00",
             "agreed_at": "2025-11-24T23:55:00+08:00",
             **call,

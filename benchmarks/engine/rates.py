@@ -99,13 +99,14 @@ def workers(found: Installation, count: int, ms: int = 0) -> Iterator[list[int]]
 
 def requests(first: int, count: int) -> list[Placing]:
     """Orders of as many subscribers."""
-    call = {"caller_number": "10085", "recording_id": "rec-000123"}
-    call |= {"started_at": "2025-11-25T10:00:00+08:00", "agreed_at": "2025-11-25T10:04:31+08:00"}
-    body = {"plan": "5g-smart-199", "agent": "A1024", "call": call}
-    return [
-        Placing("desk", f"key-{n}", PlaceOrder.read({**body, "msisdn": str(FIRST_NUMBER + n)}))
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    call = {"caller_number": "10085", "started_at": now, "agreed_at": now}
+    body = {"plan": "5g-smart-199", "agent": "A1024"}
+    told = (
+        {**body, "msisdn": str(FIRST_NUMBER + n), "call": {**call, "recording_id": f"rec-{n}"}}
         for n in range(first, first + count)
-    ]
+    )
+    return [Placing("desk", f"key-{n}", PlaceOrder.read(each)) for n, each in enumerate(told, first)]
 
 
 class Doors:

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,11 @@ def spent(nodes: list[Server]) -> dict[int, tuple[float, int, int]]:
 
 def placings(numbers: list[int]) -> list[Placing]:
     """Orders of as many subscribers."""
-    call = {"caller_number": "10085", "recording_id": "rec-1"}
-    call |= {"started_at": "2025-11-24T23:50:00+08:00", "agreed_at": "2025-11-24T23:55:00+08:00"}
-    body = {"plan": "5g-smart-199", "agent": "A1024", "call": call}
-    return [Placing("desk", f"key-{n}", PlaceOrder.read({**body, "msisdn": str(n)})) for n in numbers]
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    call = {"caller_number": "10085", "started_at": now, "agreed_at": now}
+    body = {"plan": "5g-smart-199", "agent": "A1024"}
+    told = ((n, {**body, "msisdn": str(n), "call": {**call, "recording_id": f"rec-{n}"}}) for n in numbers)
+    return [Placing("desk", f"key-{n}", PlaceOrder.read(each)) for n, each in told]
 
 
 async def work(engine: Engine, state: State, count: int) -> None:

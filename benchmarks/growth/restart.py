@@ -46,14 +46,21 @@ FIRST_NUMBER = 13_800_000_000
 
 def place(engine: Engine, first: int, end: int) -> dict[str, str]:
     """Orders of these subscribers, by number: id -> the head that was handed out."""
-    call = {"caller_number": "10085", "recording_id": "rec-000123"}
-    call |= {"started_at": "2025-11-25T10:00:00+08:00", "agreed_at": "2025-11-25T10:04:31+08:00"}
-    body: dict[str, Any] = {"plan": "5g-smart-199", "agent": "A1024", "call": call}
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    call = {"caller_number": "10085", "started_at": now, "agreed_at": now}
+    body: dict[str, Any] = {"plan": "5g-smart-199", "agent": "A1024"}
     heads = {}
     for start in range(first, end, BATCH):
         numbers = range(start, min(start + BATCH, end))
         wanted = [
-            Placing("desk", f"key-{n}", PlaceOrder.read({**body, "msisdn": str(FIRST_NUMBER + n)})) for n in numbers
+            Placing(
+                "desk",
+                f"key-{n}",
+                PlaceOrder.read(
+                    {**body, "msisdn": str(FIRST_NUMBER + n), "call": {**call, "recording_id": f"rec-{n}"}}
+                ),
+            )
+            for n in numbers
         ]
         for placed in engine.place_many(wanted):
             if isinstance(placed, ConsentError):

@@ -118,7 +118,7 @@ class Run:
         now = datetime.now(UTC)
         call = {
             "caller_number": "10085",
-            "recording_id": "rec-1",
+            "recording_id": f"rec-{n}",
             "started_at": (now - timedelta(minutes=1)).isoformat(),
             "agreed_at": (now - timedelta(seconds=5)).isoformat(),
         }

@@ -68,6 +68,8 @@ class Looker:
             if at := order.refused_at:
                 whom = order.line, order.doc.carrier
                 self.refused[whom] = max(at, self.refused.get(whom, 0))
+            if not (order.doc.call_id or order.state.settled):
+                self.found["uncalled"].append(order.id)
             if not sound(order):
                 self.found["history"].append(order.id)
             told = [*_troubles(order), *_entry(order, lines.get(order.line))]

@@ -48,6 +48,8 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
     "member": (Level.WARN, "entries of due-sets that are none of ours", "who else writes into this Redis?"),
     "idle": (Level.WARN, "entries of due-sets that no record wants", "nothing: they go when their turn comes"),
     "unlisted": (Level.WARN, "orders that stand in no list", "consent show ORDER shows them; report it"),
+    "uncalled": (Level.WARN, "open orders of a time when calls were no records: nobody can show theirs",
+                 "nothing: they end as they are; every order from now on has its call"),
     "funnel": (Level.WARN, "days whose counts are not their orders", "believe the list (GET /v1/orders); report it"),
 }  # fmt: skip
 

@@ -26,10 +26,11 @@ from consent_engine.domain.call.call import (
 )
 from consent_engine.domain.decide.calls import abandoning, leaving
 from consent_engine.domain.decide.decision import Drop, Put
-from consent_engine.domain.effects import WAKE_ABANDONED, WAKE_LINE, WAKE_UNLAWFUL, Lane, Millis
+from consent_engine.domain.effects import WAKE_ABANDONED, WAKE_UNLAWFUL, Lane, Millis
 from consent_engine.domain.inbox import UnreadRefusal, kept_message
-from consent_engine.domain.line.line import CALLS_KNOWN_MS, STRANGER_MS, Called, Line, line_id, request_key
+from consent_engine.domain.line.line import Line, line_id, request_key
 from consent_engine.domain.line.restriction import Kind, name_of
+from consent_engine.engine.calls_of_line import named_on
 from consent_engine.engine.order_and_call import falling, waiting_for
 from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.reserving import free_recording, reserve_call
@@ -71,7 +72,7 @@ def calling(start: CallStart, terms: Terms, secret: str) -> Step[CallTaken]:
         line, now = loaded.line(line_key), loaded.now
         call, fields = begin(start, ours, line, terms, secret, now, token_hex(16))
         change = CallChange(call, None, fields, (abandoning(now),))
-        saved = yield from save(Commit("call", (change, _named_on(line, call, now, start.msisdn))), prove=True)
+        saved = yield from save(Commit("call", (change, named_on(line, call, now, start.msisdn))), prove=True)
         if saved.word is Word.OK:
             return CallTaken(replace(call, version=1), is_new=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
@@ -90,16 +91,6 @@ def _again(known: Call | None, start: CallStart, ask: Reserve) -> Step[CallTaken
     if known.began.request != start.request.fingerprint():
         raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
     return CallTaken(known, is_new=False)
-
-
-def _named_on(line: Line, call: Call, now: Millis, msisdn: str) -> LineChange:
-    """The line, which names its calls of the last days; a new one goes when nothing stands on it."""
-    began = call.began
-    fields = {**dict.fromkeys(line.aged, ""), "msisdn": msisdn, "seen": str(max(line.seen, now))}
-    if began.started_at > now - CALLS_KNOWN_MS:
-        fields[f"c:{call.id}"] = Called(call.id, began.started_at, began.carrier).kept()
-    put = () if line.version else (Put(WAKE_LINE, now + STRANGER_MS),)
-    return LineChange(line.id, line.version, fields, put)
 
 
 def ending(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str], bool]) -> Step[CallTaken]:

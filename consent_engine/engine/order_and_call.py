@@ -1,16 +1,16 @@
-"""What an order and its call do to each other: an order waits for the end of its call, falls with an unlawful one, and
-is kept with the call where the door refused it for that.
+"""What an order and its call do to each other: an order waits for the end of its call, and falls with an
+unlawful one.
 """
 
 import logging
 
-from consent_engine.domain.call.call import MOST_REFUSALS, Call, CallState, OrderRefused
+from consent_engine.domain.call.call import Call, CallState
 from consent_engine.domain.decide.decision import Drop
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.order.facts import CancelAsked
-from consent_engine.engine.record import MOST_RACES, recording
+from consent_engine.engine.record import recording
 from consent_engine.engine.round_trips import Step, load, save
 from consent_engine.errors import (
     BrokenRecord,
@@ -24,7 +24,7 @@ from consent_engine.errors import (
     Refused,
     UnofficialNumber,
 )
-from consent_engine.ports import CallChange, Commit, Leased, Word
+from consent_engine.ports import CallChange, Commit, Leased
 
 log = logging.getLogger(__name__)
 UNLAWFUL = "call_unlawful"
@@ -45,20 +45,6 @@ def waiting(order: str, call: Call, now: Millis) -> dict[str, str]:
 def waiting_for(line: Line, call: str) -> list[Restriction]:
     """The restrictions under which orders wait for a call."""
     return [each for each in line.restrictions if each.kind is Kind.CALL and each.ref == call]
-
-
-def keep_refused(call_id: str, order: str, by: str, code: str) -> Step[None]:
-    """Keep with a call that an order was refused because of it: once a request, and not without bound."""
-    for _ in range(MOST_RACES):
-        loaded = yield from load(calls=[call_id])
-        call = loaded.calls.get(call_id)
-        kept = [] if call is None else [each for each in call.events if isinstance(each, OrderRefused)]
-        if call is None or call.knows(order) or len(kept) >= MOST_REFUSALS:
-            return
-        after, fields = call.with_events(OrderRefused(loaded.now, order, by, code))
-        saved = yield from save(Commit(order, (CallChange(after, call, fields),)), prove=True)
-        if saved.word is not Word.STALE:
-            return
 
 
 def falling(leased: Leased) -> Step[str]:

@@ -8,18 +8,25 @@ from msgspec.structs import replace
 
 from consent_engine.domain.admission.admit import Terms, admit
 from consent_engine.domain.admission.request import Placing
-from consent_engine.domain.call.call import Call
 from consent_engine.domain.decide.decision import giving_up, say
 from consent_engine.domain.effects import Lane, Millis, Purpose
 from consent_engine.domain.line.line import Entry, Line, line_id, order_id, request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, keep_refused, waiting
+from consent_engine.engine.behind import Behind, asked_for, behind, hold_recording, keep_refused
+from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, waiting
 from consent_engine.engine.record import MOST_RACES
-from consent_engine.engine.round_trips import Release, Reserve, Step, load, prove, recall, reserve, save
-from consent_engine.errors import ArchiveUnavailable, IdempotencyConflict, Malformed, Refused, StoreUnavailable
-from consent_engine.ports import Change, Commit, LineChange, Look, OrderChange, Owner, Word
+from consent_engine.engine.round_trips import Loaded, Release, Reserve, Step, load, prove, recall, reserve, save
+from consent_engine.errors import (
+    ArchiveUnavailable,
+    DuplicateOrder,
+    IdempotencyConflict,
+    Malformed,
+    Refused,
+    StoreUnavailable,
+)
+from consent_engine.ports import Commit, LineChange, OrderChange, Word
 
 REQUEST_MAY_LAST_MS = 60_000
 """How long a reservation without an order counts: longer than any request can still be under way."""
@@ -44,8 +51,6 @@ def placing(wanted: Placing, terms: Terms, listed: Callable[[str], Listed | None
     try:
         placed = yield from _admit(wanted, order, terms, listed, secret)
     except (Refused, Malformed) as refusal:
-        if isinstance(refusal, BECAUSE_OF_THE_CALL) and wanted.request.call_id:
-            yield from keep_refused(wanted.request.call_id, order, wanted.api_key, refusal.code)
         # A refusal at the door reserves nothing; but a key stays taken while the order is here that it stands for.
         if not isinstance(refusal, IdempotencyConflict) or (yield from _left(order)):
             yield Release(key, claimant)
@@ -80,9 +85,9 @@ def _reserve(ask: Reserve) -> Step[None]:
 def _admit(
     wanted: Placing, order: str, terms: Terms, listed: Callable[[str], Listed | None], secret: str
 ) -> Step[Placed]:
-    line_key, named = line_id(secret, wanted.msisdn), wanted.request.call_id
+    line_key, call_key = line_id(secret, wanted.msisdn), asked_for(wanted, secret)
     for _ in range(MOST_RACES):
-        loaded = yield from load([order], [line_key], [named] if named else [])
+        loaded = yield from load([order], [line_key], [call_key])
         if existing := loaded.orders.get(order):
             if again := (yield from _again(existing, wanted)):
                 return again
@@ -90,17 +95,40 @@ def _admit(
         if archived := (yield from _archived(order, wanted, loaded.now)):
             return archived
         line = loaded.line(line_key)
-        salt = token_hex(16)
-        now = loaded.now
-        if wrong := wanted.request.late_errors(now):
+        if wrong := wanted.request.late_errors(loaded.now):
             raise Malformed(wrong)
-        texts = yield from _open_texts(line)
-        plan, call = listed(wanted.request.plan), loaded.calls.get(named or "")
-        new, fields = admit(wanted, order, line, plan, terms, now, salt, open_texts=texts, call=call)
-        saved = yield from save(_commit(new, fields, line, wanted, call), prove=True)
+        weighed = yield from _weighed(wanted, order, loaded, listed(wanted.request.plan), terms, secret)
+        saved = yield from save(_commit(*weighed, line, wanted), prove=True)
         if saved.word is Word.OK:
-            return Placed(replace(new, version=1), created=True)
+            return Placed(replace(weighed[0], version=1), created=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
+
+
+def _weighed(
+    wanted: Placing, order: str, loaded: Loaded, listed: Listed | None, terms: Terms, secret: str
+) -> Step[tuple[Order, dict[str, str], Behind]]:
+    """The order as the door admits it, with the fields written once and the call behind it, whose recording is held.
+
+    Raises what the door says; what it says because of the call, or of the number, is kept with the call.
+    """
+    line = loaded.line(line_id(secret, wanted.msisdn))
+    texts, salt = (yield from _open_texts(line)), token_hex(16)
+    of = behind(wanted, loaded, listed, terms, secret)
+
+    def admitted(of: Behind) -> tuple[Order, dict[str, str], Behind]:
+        admission = admit(wanted, order, line, listed, terms, loaded.now, salt, open_texts=texts, call=of.call)
+        return *admission, of
+
+    try:
+        first = admitted(of)
+        of = yield from hold_recording(of)
+        return first if of is first[2] else admitted(of)  # the archive has the call, and knows more
+    except BECAUSE_OF_THE_CALL as refusal:
+        yield from keep_refused(of, order, wanted, refusal.code)
+        raise
+    except DuplicateOrder:  # a recording of another number is named before that
+        yield from hold_recording(of, only_look=True)
+        raise
 
 
 def _open_texts(line: Line) -> Step[list[str]]:
@@ -134,15 +162,14 @@ def _again(existing: Order, wanted: Placing) -> Step[Placed | None]:
     return Placed(existing, created=False) if (yield from prove(existing.id)) else None
 
 
-def _commit(new: Order, fields: dict[str, str], line: Line, wanted: Placing, call: Call | None) -> Commit:
+def _commit(new: Order, fields: dict[str, str], of: Behind, line: Line, wanted: Placing) -> Commit:
     ask = say(Purpose.CONFIRMATION, new.doc.placed_at)
     order = OrderChange(new, 0, None, fields, (ask, giving_up(new)))
     seen = str(max(line.seen, new.doc.placed_at))
     stamp = {f"o:{new.id}": Entry.of(new).kept(), "msisdn": str(wanted.msisdn), "seen": seen}
     stamp |= dict.fromkeys(line.aged, "")
-    records: tuple[Change, ...] = (order,)
-    if call is not None:  # as it was looked at: an end of it in between is looked at again
-        stamp |= waiting(new.id, call, new.doc.placed_at)
-        records += (Look(Owner.CALL, call.id, call.version),)
-    records += (LineChange(line.id, line.version, stamp),)
+    if of.call is not None:
+        stamp |= waiting(new.id, of.call, new.doc.placed_at) | of.named(new.doc.placed_at)
+    # The call as it was looked at: an end of it in between is looked at again.
+    records = (order, *of.change(new.doc.placed_at), LineChange(line.id, line.version, stamp))
     return Commit("place", records, wakes=frozenset({Lane.SMS}))

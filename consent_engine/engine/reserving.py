@@ -2,10 +2,11 @@
 
 from msgspec.structs import replace
 
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import request_key
 from consent_engine.engine.record import MOST_RACES
-from consent_engine.engine.round_trips import Reserve, Step, calls_of_request, load, recorded, reserve
+from consent_engine.engine.round_trips import Reserve, Step, calls_of_request, load, reserve
 from consent_engine.errors import IdempotencyConflict, RecordingReused, StoreUnavailable
 
 REQUEST_MAY_LAST_MS = 60_000
@@ -30,9 +31,9 @@ def reserve_call(ask: Reserve) -> Step[Millis]:
     raise StoreUnavailable("too many others want this Idempotency-Key")
 
 
-def free_recording(ask: Reserve) -> Step[None]:
-    """Get a recording for a call. Raises RecordingReused where it is another's, in the store or in the archive, and
-    StoreUnavailable when too many others want it.
+def free_recording(ask: Reserve) -> Step[Call | None]:
+    """Get a recording for a call; that call, where it is archived. Raises RecordingReused where the recording is
+    another's, in the store or in the archive, and StoreUnavailable when too many others want it.
 
     While the archive cannot be asked, what the store knows decides: a recording of the last days is there.
     """
@@ -40,11 +41,11 @@ def free_recording(ask: Reserve) -> Step[None]:
         claim = yield from reserve(ask)
         other = claim.taken[1] if claim.taken else ""
         held = other and (yield from _is_of(other, ask.key))
-        archived = yield from recorded(ask.key)
-        if held or archived not in {"", ask.order}:
-            raise RecordingReused("this recording is of another call, or of another number")
+        archived = (yield from calls_of_request(ask.key)) or ()
+        if held or any(each.recording_key == ask.key and each.id != ask.order for each in archived):
+            raise RecordingReused("this recording is of another call, or of another number: name its call by call_id")
         if claim.taken is None:
-            return
+            return next((each for each in archived if each.id == ask.order), None)
         if claim.now - claim.taken[2] < REQUEST_MAY_LAST_MS:
             raise RecordingReused("this recording is named by another request just now")
         ask = replace(ask, seen=claim.seen)

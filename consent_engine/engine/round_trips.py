@@ -75,18 +75,12 @@ class Recall(Struct, frozen=True):
 
 
 class RecallCalls(Struct, frozen=True):
-    """Asks the archive for the calls that a request's key made."""
+    """Asks the archive for the calls that a request's key made, or whose recording is reserved under it."""
 
     key: str
 
 
-class Recorded(Struct, frozen=True):
-    """Asks the archive which call a recording is of, by what it is reserved under."""
-
-    key: str
-
-
-Ask = Load | Save | Prove | Post | Reserve | Release | Recall | RecallCalls | Recorded
+Ask = Load | Save | Prove | Post | Reserve | Release | Recall | RecallCalls
 Step = Generator[Ask, Any, T]
 
 
@@ -137,14 +131,8 @@ def recall(key: str) -> Step[list[Order] | None]:
 
 
 def calls_of_request(key: str) -> Step[list[Call] | None]:
-    """Archived calls under a request's key; None when the archive cannot be asked."""
+    """Archived calls under a request's key, or a recording's; None when the archive cannot be asked."""
     answer: list[Call] | None = yield RecallCalls(key)
-    return answer
-
-
-def recorded(key: str) -> Step[str]:
-    """The archived call that a recording is of; '' when there is none, or the archive cannot be asked."""
-    answer: str = yield Recorded(key)
     return answer
 
 
@@ -224,16 +212,7 @@ def _recalled_calls(store: Store, asks: Sequence[RecallCalls], due: Counter[Lane
         found = archive.calls.recall([ask.key for ask in asks]) if archive else []
     except ArchiveUnavailable:
         return [None] * len(asks)
-    return [[call for call in found if request_key(call.id) == ask.key] for ask in asks]
-
-
-def _recorded(store: Store, asks: Sequence[Recorded], due: Counter[Lane]) -> Sequence[object]:
-    try:
-        archive = store.ours()
-        found = archive.calls.recorded([ask.key for ask in asks]) if archive else {}
-    except ArchiveUnavailable:
-        found = {}
-    return [found.get(ask.key, "") for ask in asks]
+    return [[call for call in found if ask.key in {request_key(call.id), call.recording_key}] for ask in asks]
 
 
 def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[object]:
@@ -272,7 +251,6 @@ _ANSWER: dict[type[Ask], Callable[[Store, Any, Counter[Lane]], Sequence[object]]
     Post: _posted,
     Recall: _recalled,
     RecallCalls: _recalled_calls,
-    Recorded: _recorded,
     Save: _saved,
     Prove: _proven,
     Reserve: _reserved,

@@ -45,10 +45,7 @@ class CallArchive(Protocol):
         """Those that are there."""
 
     def recall(self, keys: Sequence[str]) -> list[Call]:
-        """The calls made under these request keys."""
-
-    def recorded(self, keys: Sequence[str]) -> dict[str, str]:
-        """By the keys of recordings, the ids of the calls that they are of."""
+        """The calls made under these request keys, and those whose recordings are reserved under one of them."""
 
     def listed(self, wanted: CallFilter, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """Calls with the instants they began at, newest first, from where a page ended."""

@@ -53,3 +53,6 @@ class Lists(Protocol):
 
     def funnel(self, day: str) -> dict[State, int]:
         """Orders placed on a day (UTC, YYYY-MM-DD), by state."""
+
+    def uncalled(self, day: str) -> int:
+        """How many of the orders placed on a day (UTC, YYYY-MM-DD) have no record of their call."""

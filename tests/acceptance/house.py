@@ -168,7 +168,7 @@ class House:
             "agent": "A1024",
             "call": {
                 "caller_number": "10085",
-                "recording_id": "rec-1",
+                "recording_id": f"rec-{number}",
                 "started_at": (now - timedelta(minutes=4)).isoformat(),
                 "agreed_at": (now - timedelta(seconds=5)).isoformat(),
             },

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import zlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -109,8 +110,8 @@ def test_each_refusal_of_the_door_has_its_code(home):
     assert status == 422
     assert {"invalid_msisdn", "recording_missing"} <= {error["code"] for error in problem["errors"]}
     assert code(plan="no-such-plan") == (422, "plan_unknown")
-    call_details = {"recording_id": "r", "started_at": "2025-11-01T10:00:00+08:00"}
-    call_details |= {"agreed_at": "2025-11-01T10:01:00+08:00"}
+    now = datetime.now(UTC).isoformat()
+    call_details = {"recording_id": "r", "started_at": now, "agreed_at": now}
     assert code(call={**call_details, "caller_number": "13900000000"}) == (422, "unofficial_number")
     early = {**call_details, "started_at": "2020-01-01T10:00:00+08:00", "agreed_at": "2020-01-01T10:01:00+08:00"}
     assert code(call={**early, "caller_number": "10085"}) == (409, "plan_not_public")
@@ -124,8 +125,9 @@ def test_each_refusal_of_the_door_has_its_code(home):
 
 
 def test_the_same_request_twice_is_one_order(home):
-    details = {"recording_id": "r", "caller_number": "10085"}
-    details |= {"started_at": "2025-11-01T10:00:00+08:00", "agreed_at": "2025-11-01T10:01:00+08:00"}
+    details = {"recording_id": "again", "caller_number": "10085"}
+    now = datetime.now(UTC).isoformat()
+    details |= {"started_at": now, "agreed_at": now}
     status, first = home.place(93, key="again", call=details)
     assert status == 201
     status, second = home.place(93, key="again", call=details)

@@ -59,7 +59,7 @@ class Upgraded(World):
             RedisRegistry(wire, clock=self.clock),
             self.queue,
             Outside({"http_json": self.gateway}, dict.fromkeys(SENDERS, "http_json"), SENDERS, self.bss),
-            Terms(self.policy, SENDERS, frozenset()),
+            Terms(self.policy, SENDERS, frozenset(), call_age=self.call_age),
             self.secret,
             Pace(watch=lambda: self.clock() / 1000),
         )

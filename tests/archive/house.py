@@ -48,7 +48,7 @@ class Town(World):
             RedisRegistry(wire, clock=self.clock, prefix=Cell().shared),
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
-            Terms(self.policy, SENDERS, frozenset()),
+            Terms(self.policy, SENDERS, frozenset(), call_age=self.call_age, permits_required=self.permits_required),
             "test-secret",
             Pace(watch=lambda: self.clock() / 1000),
         )

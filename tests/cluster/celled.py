@@ -55,7 +55,7 @@ class Celled(World):
             Registry(self.wire(0), clock=self.clock, prefix=self.names[0].shared),
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
-            Terms(self.policy, SENDERS, frozenset()),
+            Terms(self.policy, SENDERS, frozenset(), call_age=self.call_age),
             "test-secret",
             Pace(watch=lambda: self.clock() / 1000),
         )

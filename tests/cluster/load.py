@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 from consent_engine.adapters.redis.cells import cell_of
@@ -10,7 +11,9 @@ from consent_engine.domain.msisdn import Msisdn, slot
 from tests.acceptance.house import House, until
 
 TAKEN = {200, 201}
-STARTED, AGREED = "2025-11-24T23:50:00+08:00", "2025-11-24T23:55:00+08:00"
+_NOW = datetime.now(UTC)
+STARTED, AGREED = (_NOW - timedelta(minutes=4)).isoformat(), _NOW.isoformat()
+"""Of every call: the same request again is the same."""
 """Always the same: an order that is asked for again is the same request."""
 
 
@@ -60,7 +63,7 @@ class Desks:
 
     def place(self, n: int) -> bool:
         began = monotonic()
-        call = {"caller_number": "10085", "recording_id": "rec-1", "started_at": STARTED, "agreed_at": AGREED}
+        call = {"caller_number": "10085", "recording_id": f"rec-{n}", "started_at": STARTED, "agreed_at": AGREED}
         status, order = self.home.place(number(n), key=f"desk-{n}", call=call)
         self.answers.append(Answer(began, n, status, monotonic() - began))
         if status in TAKEN:

@@ -163,7 +163,7 @@ class Town(Judge, World):
             RedisRegistry(wire, clock=self.clock),
             queue,
             Outside({"test": hands}, dict.fromkeys(SENDERS, "test"), SENDERS, hands),
-            Terms(self.policy, SENDERS, frozenset()),
+            Terms(self.policy, SENDERS, frozenset(), call_age=self.call_age),
             "test-secret",
             Pace(watch=lambda: self.clock() / 1000),
         )

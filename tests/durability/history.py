@@ -63,7 +63,7 @@ class Durable(World):
             RedisRegistry(wire, clock=self.clock),
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
-            Terms(self.policy, SENDERS, frozenset()),
+            Terms(self.policy, SENDERS, frozenset(), call_age=self.call_age),
             "test-secret",
             Pace(watch=lambda: self.clock() / 1000),
         )

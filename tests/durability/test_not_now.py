@@ -35,7 +35,7 @@ def home(running, tmp_path_factory):
 def order(home):
     """A request that is the same each time it is made."""
     number, now = next(home.numbers), datetime.now(UTC)
-    call = {"caller_number": "10085", "recording_id": "rec-1"}
+    call = {"caller_number": "10085", "recording_id": f"rec-{number}"}
     call |= {"started_at": (now - timedelta(minutes=4)).isoformat(), "agreed_at": now.isoformat()}
     return number, lambda: home.place(number, key=f"order-{number}", call=call)
 

@@ -150,7 +150,7 @@ class Desks:
             number += 2
             began = monotonic()
             status, now = 0, datetime.now(UTC)
-            call = {"caller_number": "10085", "recording_id": "rec-1"}
+            call = {"caller_number": "10085", "recording_id": f"rec-{number}"}
             call |= {"started_at": (now - timedelta(minutes=4)).isoformat(), "agreed_at": now.isoformat()}
             while status not in {200, 201} and not self.stop.is_set():
                 status, order = self.home.place(number, key=f"desk-{number}", call=call)

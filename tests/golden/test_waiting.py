@@ -72,7 +72,7 @@ class Since(World):
             registry,
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
-            Terms(self.policy, SENDERS, frozenset()),
+            Terms(self.policy, SENDERS, frozenset(), call_age=self.call_age),
             SECRET,
             Pace(watch=lambda: self.clock() / 1000),
         )

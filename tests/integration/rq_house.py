@@ -151,7 +151,7 @@ class Works:
         now = datetime.now(UTC)
         call = {
             "caller_number": "10085",
-            "recording_id": "rec-1",
+            "recording_id": f"rec-{self.placed}",
             "started_at": (now - timedelta(minutes=4)).isoformat(),
             "agreed_at": (now - timedelta(seconds=5)).isoformat(),
         }

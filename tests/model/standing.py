@@ -32,6 +32,7 @@ from itertools import repeat
 from msgspec.structs import replace
 
 from consent_engine.domain.admission.admit import Terms, admit
+from consent_engine.domain.admission.admit_call import Telling, tell
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.decide.decision import Decision, Drop
 from consent_engine.domain.effects import ACTIVATE, FRESH, WAKE_TOO_LATE, Pending, Purpose, is_sms, sms_parts
@@ -75,7 +76,9 @@ def placed(n: int, now: int, policy: Policy, others: tuple[Order, ...] = (), *, 
     wanted = PlaceOrder.read({"msisdn": NUMBER, "plan": PLANS[n].code, "agent": "A", "call": call})
     line = Line("l", 1, NUMBER, tuple(Entry.of(other) for other in others), (), {})
     terms = Terms(policy, {CARRIER: SENDER}, frozenset({CARRIER} if subs else ()))
-    order, _ = admit(Placing("desk", f"k{n}", wanted), f"0ce7o{n}", line, Listed(PLANS[n]), terms, now, f"{n:08x}")
+    placing, salt = Placing("desk", f"k{n}", wanted), f"{n:08x}"
+    told, _ = tell(Telling(placing, f"0ce7c{n}", CARRIER, salt), line, terms, "secret", now)
+    order, _ = admit(placing, f"0ce7o{n}", line, Listed(PLANS[n]), terms, now, salt, call=told)
     return replace(order, effects={QUESTION: FRESH, WAKE_TOO_LATE: FRESH})
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import astuple, replace
 
 from consent_engine.domain.admission.admit import Terms, admit
+from consent_engine.domain.admission.admit_call import Telling, tell
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.effects import FRESH, Accepted, Pending
@@ -48,7 +49,9 @@ def placed():
     wanted = Placing("desk", "key", PlaceOrder.read(request(metadata={"desk": "北京/3", "n": 10**20})))
     line = Line("0ce7", 0, "", (), (), {})
     terms = Terms(Policy(), {"mobile": "10085"}, frozenset())
-    order, fields = admit(wanted, "0ce7o", line, Listed(PLAN), terms, NOW, "00112233445566778899aabbccddeeff")
+    salt = "00112233445566778899aabbccddeeff"
+    call, _ = tell(Telling(wanted, "0ce7c", "mobile", salt), line, terms, "secret", NOW)
+    order, fields = admit(wanted, "0ce7o", line, Listed(PLAN), terms, NOW, salt, call=call)
     record = {**fields, "v": "1", "state": order.state.value, "head": order.head}
     return order, record | {"offer": order.doc.offer.kept()}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.keys import Cell, called
 from consent_engine.domain.call.counted import counted_of
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import READ, Lane, lane_of
@@ -117,7 +117,10 @@ def _order(change: OrderChange, cell: Cell, seal: Seal | None, held: str, lists:
     order, before = change.order, change.state_before
     doc, state = order.doc, order.state
     if state != before:
-        lists.counts += lists.number(cell.funnel_of(doc.placed_at)), f"{before or ''}>{state}"
+        day = lists.number(cell.funnel_of(doc.placed_at))
+        lists.counts += day, f"{before or ''}>{state}"
+        if before is None and doc.call_id:
+            lists.counts += day, called(state)
     if before is None:
         lists.due[lists.number(cell.placed)] = [doc.placed_at, doc.id]
     fields = {**change.fields, "state": state, "head": order.head}

@@ -17,7 +17,8 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:refusals       zset    <line> <carrier or *> -> since
     ce:{0}:held           zset    <line> <carrier or *> -> since: suspected refusals, which a person decides
     ce:{0}:placed         zset    order -> placed at
-    ce:{0}:funnel:<day>   hash    <state before>><state after> -> how many orders placed that day made this step
+    ce:{0}:funnel:<day>   hash    <state before>><state after> -> how many orders placed that day made this step; from a
+                                  state to itself: how many have a record of their call
     ce:{0}:offers         hash    <hash> -> what orders were asked alike: plan, words, policy; never changed
     ce:{0}:lifted         stream  refusals lifted: by whom, on which act of the subscriber
     ce:{0}:unmatched      stream  messages that belong to no order
@@ -49,11 +50,19 @@ from functools import lru_cache
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.days import day_of
 from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.ports import Owner
 
 DAY_MS = 86_400_000
 _ROOMS = {Owner.ORDER: "order", Owner.LINE: "line", Owner.CALL: "call", Owner.ENDING: "end"}
+
+
+def called(state: State) -> str:
+    """Among a day's counts, how many orders were placed with a record of their call: a step that changes no state, so
+    that a program which does not know it counts the states as before.
+    """
+    return f"{state}>{state}"
 
 
 class Cell:

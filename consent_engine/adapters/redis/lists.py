@@ -6,7 +6,7 @@ from itertools import islice
 
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.codec import TIES, scored
-from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.keys import Cell, called
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind, Restriction, name_of
@@ -67,6 +67,11 @@ class RedisLists(Lists):
             if before and made:
                 counts[before] -= int(count)
         return {State(state): count for state, count in counts.items()}
+
+    def uncalled(self, day: str) -> int:
+        [steps] = self._wire.ask(("HGETALL", self._cell.funnel(day)))
+        placed = sum(int(count) for step, count in steps.items() if step.startswith(">"))
+        return placed - sum(int(steps.get(called(state), 0)) for state in State)
 
     def _newest(self, index: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """A page of an index by instant, newest first; ties go by name, so that a cursor skips nothing."""

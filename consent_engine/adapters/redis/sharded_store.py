@@ -222,6 +222,9 @@ class ShardedLists(Lists):
                 counts[state] = counts.get(state, 0) + count
         return counts
 
+    def uncalled(self, day: str) -> int:
+        return sum(cell.lists.uncalled(day) for cell in self._cells.stores)
+
 
 class ShardedRetirement(Retirement):
     """The Retirement of many cells. What the data say of themselves is in the first one."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import Column, Connection, Select, delete, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, or_, select, tuple_, update
 from sqlalchemy.exc import DataError, IntegrityError
 
 from consent_engine.adapters.sql.tables import CALLS
@@ -112,18 +112,14 @@ class SqlCalls(CallArchive):
         return connection.execute(update(CALLS).where(*same).values(newer)).rowcount == 1
 
     def calls(self, ids: Sequence[str]) -> dict[str, Call]:
-        return {call.id: call for call in self._read(CALLS.c.id, ids)}
+        return {call.id: call for call in self._read(CALLS.c.id.in_, ids)}
 
     def recall(self, keys: Sequence[str]) -> list[Call]:
-        return self._read(CALLS.c.request_key, keys)
+        return self._read(lambda some: or_(CALLS.c.request_key.in_(some), CALLS.c.recording_key.in_(some)), keys)
 
-    def recorded(self, keys: Sequence[str]) -> dict[str, str]:
-        wanted = select(CALLS.c.recording_key, CALLS.c.id)
-        return {row.recording_key: row.id for row in self._in_pieces(wanted, CALLS.c.recording_key, keys)}
-
-    def _read(self, column: Column[Any], values: Sequence[str]) -> list[Call]:
+    def _read(self, among: Callable[[Sequence[str]], ColumnElement[bool]], values: Sequence[str]) -> list[Call]:
         found = []
-        for row in self._in_pieces(select(CALLS.c.id, CALLS.c.record, CALLS.c.person), column, values):
+        for row in self._in_pieces(select(CALLS.c.id, CALLS.c.record, CALLS.c.person), among, values):
             try:
                 fields = {**json.loads(row.record), **json.loads(row.person or "{}")}
                 found.append(self._checked(fields))
@@ -131,13 +127,15 @@ class SqlCalls(CallArchive):
                 log.error("%s: %s", row.id, error)
         return found
 
-    def _in_pieces(self, wanted: Select[Any], column: Column[Any], values: Sequence[str]) -> list[Any]:
+    def _in_pieces(
+        self, wanted: Select[Any], among: Callable[[Sequence[str]], ColumnElement[bool]], values: Sequence[str]
+    ) -> list[Any]:
         sound = [value for value in values if value.isascii() and value.isalnum()]
         if not sound:
             return []
         with self._asking() as connection:
             pieces = (sound[n : n + PIECE] for n in range(0, len(sound), PIECE))
-            return [row for piece in pieces for row in connection.execute(wanted.where(column.in_(piece)))]
+            return [row for piece in pieces for row in connection.execute(wanted.where(among(piece)))]
 
     def listed(self, wanted: CallFilter, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         at = CALLS.c.started_at

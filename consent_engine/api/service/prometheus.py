@@ -49,6 +49,8 @@ class Look:
 
     lanes: dict[Lane, LaneDepth]
     placed: dict[str, dict[State, int]]
+    uncalled: dict[str, int]
+    """of these, how many have no record of their call"""
     dialled: dict[str, list[Row]]
     """what was counted of the calls of a day"""
     workers: int
@@ -138,6 +140,13 @@ def of_store(look: Look) -> Iterator[Metric]:
         for state in State:
             orders.add_metric((day, state.value), counts.get(state, 0))
     yield orders
+    uncalled = GaugeMetricFamily(
+        "consent_orders_without_call", "Orders without a record of their call, by the (UTC) day they were placed on",
+        labels=("placed",),
+    )  # fmt: skip
+    for day, count in look.uncalled.items():
+        uncalled.add_metric((day,), count)
+    yield uncalled
     yield from of_dialled(look.dialled)
     held = look.held
     yield GaugeMetricFamily("consent_held", "Replies that may be a refusal: a person must decide", value=held.count)
@@ -171,6 +180,7 @@ def look_at(engine: Engine) -> Look:
     return Look(
         engine.lanes.depths(),
         placed,
+        {"today": engine.lists.uncalled(_day(now)), "yesterday": engine.lists.uncalled(_day(now, 1))},
         {name: engine.calls.counts(day) for name, day in dialled.items()},
         workers,
         counted,

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from consent_engine.domain.admission.barred import barred
 from consent_engine.domain.admission.fitting_call import NO_SUCH_CALL, fits
-from consent_engine.domain.admission.request import PlaceOrder, Placing, millis
-from consent_engine.domain.call.call import Call
+from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.call.call import Call, Recording
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line, free_code
@@ -71,7 +71,7 @@ def admit(
     """The order as it begins, and the fields written once; raises the first rule that says no.
 
     open_texts: the questions of the line's open orders, whose figures the code of this one must not be · call: the one
-    that it names, where that is known
+    that it names, where that is known, or that its body tells of
 
     Raises, in the order of the rules: what the plan is refused for, DoNotCall or CoolingOff, what its call is refused
     for, DuplicateOrder, ConfirmationTooLong.
@@ -99,8 +99,7 @@ def _free(request: PlaceOrder, line: Line, plan: Plan, call: Call | None, terms:
     """Nothing on the line bars this plan, the call that is named carries it, and no order for it is open."""
     if restriction := line.restriction(plan.carrier, plan.code):
         raise barred(restriction)
-    if request.call is None:
-        fits(call, line.id, plan.carrier, request.agreed, now - terms.call_age)
+    fits(call, line.id, plan.carrier, request.agreed, now - terms.call_age, recording=told_recording(request))
     open_orders = (e for e in line.entries if e.is_open and e.plan == plan.code)
     if duplicate := next(open_orders, None):
         raise DuplicateOrder("an order for this number and plan is open", order=duplicate.order)
@@ -108,9 +107,10 @@ def _free(request: PlaceOrder, line: Line, plan: Plan, call: Call | None, terms:
 
 def _official(request: PlaceOrder, call: Call | None, listed: Listed | None) -> bool:
     """Whether the call came from the carrier's own number; of one that is not known another rule says no."""
-    if request.call is None:
-        return call is None or bool(call.began.official)
-    return listed is not None and request.call.caller_number == CARRIERS[listed.plan.carrier].outbound
+    told = request.call
+    if told is not None and listed is not None and told.caller_number != CARRIERS[listed.plan.carrier].outbound:
+        return False
+    return call is None or bool(call.began.official)
 
 
 def _plan(request: PlaceOrder, listed: Listed | None, now: Millis, *, official: bool) -> Plan:
@@ -126,6 +126,12 @@ def _plan(request: PlaceOrder, listed: Listed | None, now: Millis, *, official: 
     if then is None or sold is None or then.hash != sold.hash:
         raise PlanNotPublic("the plan must be known, public in web hall and app, and on sale, at the call and now")
     return sold
+
+
+def told_recording(request: PlaceOrder) -> Recording | None:
+    """The recording that the body of an order names; None where that names a call by its id."""
+    told = request.call
+    return Recording(told.recording_id, (told.recording_sha256 or "").lower()) if told else None
 
 
 def _edition(plan: Plan, language: str) -> int:
@@ -169,13 +175,11 @@ def _doc(
 
 
 def _agreed_in(request: PlaceOrder, plan: Plan, call: Call | None) -> AgreedIn:
-    """What the order says of its call: as its body told, else as the call's record does."""
-    if request.call is not None:
-        told = request.call
-        return AgreedIn(told.caller_number, told.recording_id, millis(told.started_at), request.agreed)
+    """What the order says of its call: as the call's record does; its recording as its body tells it."""
     if call is None:
         raise CallMismatch(NO_SUCH_CALL)
-    recording = call.recording.ref if call.recording else ""
+    told = told_recording(request) or call.recording
+    recording = told.ref if told else ""
     return AgreedIn(CARRIERS[plan.carrier].outbound, recording, call.began.started_at, request.agreed)
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from consent_engine.domain.admission.admit import Terms
+from consent_engine.domain.admission.admit import Terms, told_recording
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
-from consent_engine.domain.admission.request import millis
+from consent_engine.domain.admission.request import Placing, millis
 from consent_engine.domain.call.call import Began, Call, CallOutcome, CallPerson, CallState, Ended, begun
 from consent_engine.domain.call.permit import verify
 from consent_engine.domain.call.violation import Known, Violation, found
@@ -72,6 +72,42 @@ def begin(
         violations=violations,
     )
     return begun(began, CallPerson(start.msisdn, asked.from_), line.id, salt)
+
+
+class Telling(Struct, frozen=True):
+    """The body of an order that tells of its call: the request, the call's id, its carrier, a salt."""
+
+    placing: Placing
+    call: str
+    carrier: str
+    salt: str
+
+
+def tell(of: Telling, line: Line, terms: Terms, secret: str, now: Millis) -> tuple[Call, dict[str, str]]:
+    """The call that the body of an order tells of, with all that is wrong with it, and the fields written once. It has
+    ended when the subscriber agreed: the body says nothing of what came later.
+
+    Raises ValueError for a body that names a call by its id.
+    """
+    placing, carrier = of.placing, of.carrier
+    request, told, recording = placing.request, placing.request.call, told_recording(placing.request)
+    if told is None or recording is None:
+        raise ValueError("this body tells of no call")
+    at = millis(told.started_at)
+    made = Made(carrier, told.caller_number, at, told.permit or "", request.plan)
+    violations, permit = judged(made, line, terms, secret)
+    began = Began(
+        id=of.call, registered_at=now, placed_by=placing.api_key, agent=request.agent, request=placing.fingerprint,
+        person="", carrier=carrier, official=int(told.caller_number == CARRIERS[carrier].outbound), script="",
+        permit=permit, started_at=at, violations=violations, ordered=1,
+    )  # fmt: skip
+    call, fields = begun(began, CallPerson(placing.msisdn, told.caller_number), line.id, of.salt)
+    over = Ended(
+        at=now, op=placing.fingerprint, by=placing.api_key, ended_at=request.agreed, outcome=CallOutcome.AGREED,
+        plan=request.plan, recording=recording,
+    )  # fmt: skip
+    ended, more = call.with_events(over)
+    return ended, {**fields, **more}
 
 
 def end(call: Call, wanted: CallEnd, line: Line, secret: str, now: Millis, sells: Callable[[str, str], bool]) -> Ended:

@@ -1,16 +1,20 @@
 """Does a call fit the order that names it?"""
 
-from consent_engine.domain.call.call import Call, CallState
+from consent_engine.domain.call.call import Call, CallState, Recording
 from consent_engine.domain.effects import Millis
-from consent_engine.errors import CallMismatch, CallNotPermitted, CallTooOld
+from consent_engine.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 
 NO_SUCH_CALL = "there is no such call, or none of these days"
 
 
-def fits(call: Call | None, line: str, carrier: str, agreed: Millis, oldest: Millis) -> None:
-    """Raise what an order is refused for because of its call: CallNotPermitted, CallTooOld, CallMismatch.
+def fits(
+    call: Call | None, line: str, carrier: str, agreed: Millis, oldest: Millis, *, recording: Recording | None = None
+) -> None:
+    """Raise what an order is refused for because of its call: CallNotPermitted, CallTooOld, CallMismatch,
+    RecordingReused.
 
-    oldest: the subscriber may not have agreed before then
+    oldest: the subscriber may not have agreed before then · recording: where the body of the order tells of the call,
+    the one that it names
     """
     if call is None:
         raise CallMismatch(NO_SUCH_CALL)
@@ -21,7 +25,21 @@ def fits(call: Call | None, line: str, carrier: str, agreed: Millis, oldest: Mil
         raise CallNotPermitted("nobody said how the call ended: no order comes of it", violations="")
     if agreed < oldest:
         raise CallTooOld("the subscriber agreed too long ago: call again")
-    if call.line != line or call.carrier != carrier:
-        raise CallMismatch("the call was to another number, or of another carrier")
+    _is_the_one(call, line, carrier, recording)
     if not call.holds(agreed):
         raise CallMismatch("agreed_at lies outside the call")
+
+
+def _is_the_one(call: Call, line: str, carrier: str, recording: Recording | None) -> None:
+    """The call is of this number and carrier, and its recording the one that was made known before."""
+    if call.line != line or call.carrier != carrier:
+        if recording is not None:
+            raise RecordingReused("this recording is of a call of another carrier")
+        raise CallMismatch("the call was to another number, or of another carrier")
+    if recording is not None and _differ(recording, call.recording):
+        raise CallMismatch("the recording was made known with another SHA-256")
+
+
+def _differ(told: Recording, known: Recording | None) -> bool:
+    """Whether a recording was made known with another SHA-256 before."""
+    return known is not None and bool(told.sha256 and known.sha256) and told.sha256 != known.sha256

@@ -60,6 +60,15 @@ class CallDetails(BaseModel):
     recording_id: Annotated[str, Field(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(_recording)]
     started_at: Annotated[AwareDatetime, BeforeValidator(_instant)]
     agreed_at: Annotated[AwareDatetime, BeforeValidator(_instant)]
+    permit: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")] | None = None
+    """from POST /v1/permits; a call without one is a violation where CONSENT_PERMITS says `required`"""
+    recording_sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
+    """of the recording's bytes"""
+
+    @property
+    def told_later(self) -> list[str | None]:
+        """What only some bodies say; nothing where they do not."""
+        return [self.permit, self.recording_sha256] if self.permit or self.recording_sha256 else []
 
 
 class PlaceOrder(BaseModel):
@@ -132,6 +141,7 @@ class PlaceOrder(BaseModel):
         if call is not None:
             times = [millis(call.started_at), self.agreed]
             parts = [self.msisdn, self.plan, self.agent, call.caller_number, call.recording_id, times, self.metadata]
+            parts += [call.told_later] if call.told_later else []
         parts += [] if self.language == "zh" else [self.language]
         told = canonical(parts) if self.metadata else compact(parts)
         return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:32]

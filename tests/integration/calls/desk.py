@@ -18,7 +18,9 @@ def instant(at: int) -> str:
 
 
 class Desk(Town):
-    """A town with calls."""
+    """A town with calls, which must not be older than they may be."""
+
+    call_age = 2 * 3_600_000
 
     def started(self, to: str = NUMBER, key: str = "", ago: int = 0, **more: Any) -> CallTaken:
         """Make a call known that began `ago` milliseconds before now."""

@@ -1,0 +1,137 @@
+"""The call behind an order: the one that it names, or the one that its body tells of, which is made with it.
+
+One recording is one call of one number: a body tells of the same call as often as it names the same recording.
+"""
+
+from collections.abc import Mapping
+from secrets import token_hex
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from consent_engine.domain.admission.admit import Terms
+from consent_engine.domain.admission.admit_call import Telling, tell
+from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.call.call import (
+    MOST_REFUSALS,
+    RECORDING,
+    Call,
+    OrderRefused,
+    recorded_call_id,
+    recording_key,
+)
+from consent_engine.domain.decide.calls import leaving
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.line import CALLS_KNOWN_MS, Called, Line, line_id
+from consent_engine.domain.offer.versions import Listed
+from consent_engine.engine.calls_of_line import named_on
+from consent_engine.engine.record import MOST_RACES
+from consent_engine.engine.reserving import free_recording
+from consent_engine.engine.round_trips import Loaded, Release, Reserve, Step, load, save
+from consent_engine.errors import RecordingReused
+from consent_engine.ports import CallChange, Change, Commit, Look, Owner, Word
+
+MOST_CALLS_OF_REFUSALS = 20
+"""Calls of the last days that a line keeps for orders that were refused alone."""
+
+
+class Behind(Struct, frozen=True):
+    """The call behind an order. fields: of one that is not there yet, written with the order · key: what its recording
+    is to be reserved under; '' where nothing is to be reserved.
+    """
+
+    call: Call | None = None
+    fields: Mapping[str, str] = {}
+    key: str = ""
+
+    def change(self, now: Millis) -> tuple[Change, ...]:
+        """What the commit of the order says of it: made, given its recording, or looked at as it was seen."""
+        call = self.call
+        if call is None or not (self.fields or call.version):
+            return ()  # an archived one stays as it is
+        if self.fields:
+            held = {RECORDING: self.key} if self.key else {}
+            return (CallChange(call, None, {**self.fields, **held}, (leaving(now),)),)
+        if self.key:
+            return (CallChange(call, call, {RECORDING: self.key}),)
+        return (Look(Owner.CALL, call.id, call.version),)
+
+    def named(self, now: Millis) -> dict[str, str]:
+        """What the line says of one that is made with its order."""
+        if self.call is None or not self.fields or self.call.began.started_at <= now - CALLS_KNOWN_MS:
+            return {}
+        return {f"c:{self.call.id}": Called(self.call.id, self.call.began.started_at, self.call.carrier).kept()}
+
+
+def asked_for(wanted: Placing, secret: str) -> str:
+    """The id of the call that an order names, or tells of."""
+    told = wanted.request.call
+    return recorded_call_id(secret, wanted.msisdn, told.recording_id) if told else wanted.request.call_id or ""
+
+
+def behind(wanted: Placing, loaded: Loaded, listed: Listed | None, terms: Terms, secret: str) -> Behind:
+    """The call behind an order, as it is in the store, or as it would be made; none where there is none to look at.
+
+    loaded: with the order's line, and the call where it is in the store
+    """
+    ours, told = asked_for(wanted, secret), wanted.request.call
+    call = loaded.calls.get(ours)
+    if told is None or listed is None:
+        return Behind(call)
+    key = recording_key(secret, told.recording_id)
+    if call is not None:
+        return Behind(call, key="" if call.recording_key == key else key)
+    line = loaded.line(line_id(secret, wanted.msisdn))
+    made, fields = tell(
+        Telling(wanted, ours, listed.plan.carrier.value, token_hex(16)), line, terms, secret, loaded.now
+    )
+    return Behind(made, fields, key)
+
+
+def hold_recording(of: Behind, *, only_look: bool = False) -> Step[Behind]:
+    """Reserve what is to be reserved; the call as it is in the archive where that has it. Raises RecordingReused where
+    the recording is another call's, and StoreUnavailable.
+
+    only_look: it is given back at once
+    """
+    if of.call is None or not of.key:
+        return of
+    ask = Reserve(of.key, of.call.id, of.call.id, token_hex(8))
+    archived = yield from free_recording(ask)
+    if only_look:
+        yield Release(ask.key, ask.claimant)
+    return of if archived is None else Behind(replace(archived, version=0, effects={}))
+
+
+def keep_refused(of: Behind, order: str, wanted: Placing, code: str) -> Step[None]:
+    """Keep with its call that an order was refused because of it, or of its number: once a request, and within a bound.
+    A call that only the body told of is made for it, with its recording where that is nobody else's.
+    """
+    try:
+        of = yield from hold_recording(of)
+    except RecordingReused:
+        of = replace(of, key="")
+    if (known := of.call) is None:
+        return
+    for _ in range(MOST_RACES):
+        loaded = yield from load(lines=[known.line], calls=[known.id])
+        line, call = loaded.line(known.line), loaded.calls.get(known.id)
+        commit = _refused(of, call, line, OrderRefused(loaded.now, order, wanted.api_key, code), wanted)
+        if commit is None or (yield from save(commit, prove=True)).word is not Word.STALE:
+            return
+
+
+def _refused(of: Behind, call: Call | None, line: Line, event: OrderRefused, wanted: Placing) -> Commit | None:
+    """What keeps a refusal; None where it is kept already, or too many are."""
+    if call is not None:
+        kept = sum(isinstance(each, OrderRefused) for each in call.events)
+        if call.knows(event.op) or kept >= MOST_REFUSALS:
+            return None
+        after, fields = call.with_events(event)
+        return Commit(event.op, (CallChange(after, call, fields),))
+    if not of.fields or of.call is None or sum(each.refusal for each in line.calls) >= MOST_CALLS_OF_REFUSALS:
+        return None
+    after, fields = of.call.with_events(event)
+    held = {RECORDING: of.key} if of.key else {}
+    change = CallChange(after, None, {**of.fields, **fields, **held}, (leaving(event.at),))
+    return Commit(event.op, (change, named_on(line, after, event.at, wanted.msisdn, refusal=1)))

@@ -1,0 +1,238 @@
+"""The old body of an order tells of its call: a call is made of it, with the same rules as for every call."""
+
+import pytest
+from msgspec.structs import replace
+
+from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.call.permit import Dialling, Tokens
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.line.line import line_id
+from consent_engine.engine.receive import RefusalAsked
+from consent_engine.errors import (
+    CallMismatch,
+    CallNotPermitted,
+    CallTooOld,
+    ConsentError,
+    DoNotCall,
+    DuplicateOrder,
+    Malformed,
+    RecordingReused,
+    UnofficialNumber,
+)
+from consent_engine.ports import CallFilter, Commit, OrderChange
+from tests.archive.house import broken
+from tests.conftest import NUMBER, OTHER, SECOND
+from tests.integration.calls.desk import SHA, instant
+
+A_MINUTE = 60_000
+TELECOM = "fibre-duo-129"
+
+
+def wanted(desk, to=NUMBER, plan="5g-smart-199", key="", ago=A_MINUTE, **call):
+    desk.keys += 1
+    at = instant(desk.clock() - ago)
+    told = {"caller_number": "10085", "recording_id": "rec-a", "started_at": at, "agreed_at": at, **call}
+    body = PlaceOrder.read({"msisdn": to, "plan": plan, "agent": "A1024", "call": told})
+    return Placing("desk", key or f"told-{desk.keys}", body)
+
+
+def ordered(desk, *args, **more):
+    return desk.engine.place(wanted(desk, *args, **more)).order
+
+
+def calls(desk):
+    return desk.engine.calls.page(CallFilter()).calls
+
+
+def codes(call):
+    return [each.code for each in call.events if hasattr(each, "code")]
+
+
+def test_an_order_makes_the_call_it_tells_of_which_has_ended_with_its_recording(desk):
+    order = ordered(desk, recording_sha256=SHA.upper())
+    [call] = calls(desk)
+    assert order.doc.call_id == call.id
+    assert (call.state, call.violations, call.end.outcome, call.end.plan) == ("ended", (), "agreed", order.doc.plan)
+    assert (call.recording.ref, call.recording.sha256) == ("rec-a", SHA)
+    assert desk.engine.line(NUMBER).restrictions == ()
+    [row] = desk.engine.calls.counts("2025-11-24")
+    assert row.counts == {"calls": 1, "ended": 1, "recorded": 1}
+    desk.run()
+    assert desk.say("是")
+    desk.run()
+    assert desk.state(order) == "notified"
+
+
+def test_the_same_request_again_is_the_same_order_and_the_same_call(desk):
+    asked = wanted(desk)
+    first, again = desk.engine.place(asked), desk.engine.place(asked)
+    assert (first.created, again.created, first.order.id) == (True, False, again.order.id)
+    assert len(calls(desk)) == 1
+
+
+def test_two_plans_agreed_in_one_call_are_orders_of_one_call(desk):
+    orders = ordered(desk), ordered(desk, plan=SECOND)
+    assert {order.doc.call_id for order in orders} == {call.id for call in calls(desk)}
+    [named] = desk.engine.line(NUMBER).calls
+    assert named.call == orders[0].doc.call_id
+
+
+def test_who_agreed_too_long_ago_is_called_again(desk):
+    two_hours = 2 * 3_600_000
+    with pytest.raises(CallTooOld):
+        ordered(desk, ago=two_hours + 1)
+    assert ordered(desk, ago=two_hours - 1, recording_id="rec-b")
+    sixteen_months = 16 * 30 * 24 * 3_600_000
+    with pytest.raises(ConsentError) as refused:
+        ordered(desk, OTHER, ago=sixteen_months, recording_id="rec-c")
+    assert refused.value.code in {"call_too_old", "plan_not_public"}
+
+
+@pytest.mark.parametrize("to", [{"to": OTHER}, {"plan": TELECOM, "caller_number": "10001"}])
+def test_one_recording_is_one_call_of_one_number_and_one_carrier(desk, to):
+    ordered(desk)
+    with pytest.raises(RecordingReused):
+        ordered(desk, **to)
+
+
+def test_a_recording_is_known_after_its_call_has_left(desk):
+    ordered(desk)
+    desk.move(hours=72)
+    desk.move()
+    assert desk.client.keys("ce:*call:*") == []
+    for _ in range(2):
+        with pytest.raises(RecordingReused):
+            ordered(desk, OTHER)
+    desk.move()
+    assert [codes(each) for each in calls(desk) if each.person.msisdn == OTHER] == [["recording_reused"] * 2]
+
+
+def test_the_call_of_an_order_that_has_left_is_not_made_anew(desk):
+    desk.call_age = 400 * 3_600_000
+    desk.engine = desk.another()
+    first = ordered(desk)
+    desk.move(hours=72)
+    desk.move()
+    again = ordered(desk, plan=SECOND, ago=145 * 3_600_000)
+    assert again.doc.call_id == first.doc.call_id
+    assert len(calls(desk)) == 1
+
+
+def test_a_recording_of_a_call_that_was_told_of_before_is_named_by_that_call(desk):
+    call = desk.start()
+    desk.end(call, recording={"ref": "rec-a", "sha256": SHA, "seconds": 5})
+    with pytest.raises(RecordingReused) as refused:
+        ordered(desk)
+    assert "call_id" in str(refused.value)
+    other = desk.start(OTHER)
+    ordered(desk, recording_id="rec-b")
+    with pytest.raises(RecordingReused):
+        desk.end(other, recording={"ref": "rec-b", "sha256": SHA, "seconds": 5})
+
+
+def test_a_reused_recording_is_named_before_an_open_order_and_nothing_of_that_is_kept_reserved(desk):
+    ordered(desk, OTHER, recording_id="rec-b")
+    ordered(desk)
+    with pytest.raises(RecordingReused):
+        ordered(desk, recording_id="rec-b")
+    with pytest.raises(DuplicateOrder):
+        ordered(desk, recording_id="rec-c")
+    assert ordered(desk, OTHER, plan=SECOND, recording_id="rec-c")
+
+
+def test_another_hash_of_the_same_recording_is_refused(desk):
+    ordered(desk, recording_sha256=SHA)
+    with pytest.raises(CallMismatch):
+        ordered(desk, plan=SECOND, recording_sha256="ab" * 32)
+    assert ordered(desk, plan=SECOND)
+
+
+@pytest.mark.parametrize("wrong", [{"recording_sha256": "ab"}, {"permit": ""}, {"permit": "x" * 201}])
+def test_a_hash_or_a_permit_that_can_be_none_is_refused_by_its_field(desk, wrong):
+    with pytest.raises(Malformed) as refused:
+        wanted(desk, **wrong)
+    assert [each.field for each in refused.value.errors] == [f"call.{name}" for name in wrong]
+
+
+def test_what_the_door_refuses_because_of_the_number_is_kept_with_the_call_once_a_request(desk):
+    desk.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "desk"))
+    desk.clock.forward(seconds=120)
+    asked = wanted(desk)
+    for _ in range(3):
+        with pytest.raises(DoNotCall):
+            desk.engine.place(asked)
+    with pytest.raises(DoNotCall):
+        ordered(desk)
+    [call] = calls(desk)
+    assert (codes(call), call.violations) == (["do_not_call", "do_not_call"], ("refused_number",))
+    assert [each.refusal for each in desk.engine.line(NUMBER).calls] == [1]
+
+
+def test_a_call_from_another_number_than_the_carriers_own_is_kept_as_that(desk):
+    with pytest.raises(UnofficialNumber):
+        ordered(desk, caller_number="10086")
+    [call] = calls(desk)
+    assert (codes(call), call.violations) == (["unofficial_number"], ("unofficial_number",))
+    with pytest.raises(UnofficialNumber):  # the recording is of that call
+        ordered(desk)
+
+
+def test_a_line_keeps_refused_calls_within_a_bound(desk):
+    desk.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "desk"))
+    for n in range(25):
+        with pytest.raises(DoNotCall):
+            ordered(desk, recording_id=f"rec-{n}")
+    assert len(calls(desk)) == 20
+
+
+def test_the_fourth_call_of_a_day_is_one_too_many_and_no_order_comes_of_it(desk):
+    for _ in range(3):
+        desk.start()
+    with pytest.raises(CallNotPermitted) as refused:
+        ordered(desk, ago=0)
+    assert refused.value.facts == {"violations": "too_often"}
+
+
+def permit(desk, to=NUMBER):
+    now, lasts = desk.clock(), 15 * A_MINUTE
+    about = Dialling.at(now, "mobile", None, desk.policy, lasts)
+    return Tokens("test-secret", "0" * 16, about).of(line_id("test-secret", to))
+
+
+def test_where_permits_are_required_the_body_names_one(desk):
+    desk.permits_required = True
+    desk.engine = desk.another()
+    with pytest.raises(CallNotPermitted) as refused:
+        ordered(desk)
+    assert refused.value.facts == {"violations": "no_permit"}
+    with pytest.raises(CallNotPermitted) as refused:
+        ordered(desk, recording_id="rec-b", ago=0, permit=permit(desk, OTHER))
+    assert refused.value.facts == {"violations": "wrong_permit"}
+    order = ordered(desk, recording_id="rec-c", ago=0, permit=permit(desk))
+    assert desk.engine.calls.show(order.doc.call_id).began.permit
+
+
+def test_a_call_is_taken_while_the_archive_is_away(desk):
+    with broken(desk.archive):
+        assert ordered(desk)
+        with pytest.raises(RecordingReused):
+            ordered(desk, OTHER)
+
+
+def test_two_requests_at_once_for_two_numbers_get_one_recording_once(desk):
+    results = desk.engine.place_many([wanted(desk), wanted(desk, OTHER)])
+    assert sorted(type(each).__name__ for each in results) == ["Placed", "RecordingReused"]
+    desk.run(Lane.SMS)
+    assert len(desk.gateway.sent) == 1
+
+
+def test_orders_without_a_call_are_counted_apart(desk):
+    today = "2025-11-24"
+    order = ordered(desk)
+    assert desk.engine.lists.uncalled(today) == 0
+    desk.run()
+    assert desk.engine.lists.funnel(today) == {"agreed": 0, "awaiting_reply": 1}
+    of_before = replace(order, doc=replace(order.doc, call_id="", id=order.id[:-1] + "x"))
+    fields = {"doc": of_before.doc.kept(), "line": order.line}
+    desk.engine.store.records.commit([Commit("", (OrderChange(of_before, 0, None, fields),))])
+    assert desk.engine.lists.uncalled(today) == 1
