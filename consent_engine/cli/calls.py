@@ -2,8 +2,9 @@
 
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 
+import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -18,20 +19,42 @@ _A_PAGE = 200
 _HEAD = ("call", "began", "number", "carrier", "agent", "state", "outcome", "recording", "violations")
 _Agent = Annotated[str | None, typer.Option(help="Only those of this agent.")]
 _Day = Annotated[str | None, typer.Option(metavar="DAY", help="Only those that began on this day, like 2025-08-01.")]
+_Since = Annotated[str | None, typer.Option(metavar="DAY", help="Only those that began on this day or later.")]
+_Until = Annotated[str | None, typer.Option(metavar="DAY", help="Only those that began on this day or earlier.")]
 _Carrier = Annotated[str | None, typer.Option(help="Only those of this carrier.")]
 _Limit = Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")]
 
 
 def list_calls(
-    agent: _Agent = None, day: _Day = None, carrier: _Carrier = None, limit: _Limit = 100
+    *,
+    agent: _Agent = None, day: _Day = None, since: _Since = None, until: _Until = None, carrier: _Carrier = None,
+    limit: _Limit = 100,
+    number: Annotated[
+        str | None, typer.Option(metavar="MSISDN", help="Who called this number, and by which permit; alone.")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="Draw so many by --seed, of --day or --since to --until.")
+    ] = None,
+    seed: Annotated[str | None, typer.Option(help="What the sample is drawn by: the same seed draws the same.")] = None,
 ) -> None:  # fmt: skip
     """List calls, newest first: when, to whom, by whom, how each ended, and what was wrong with it."""
-    _list(_filter(agent, day, carrier), limit, "no calls")
+    wanted = _filter(agent, _Period(day, since, until), carrier)
+    if (sample is None) != (seed is None):
+        raise typer.BadParameter("--sample and --seed go together", param_hint="--sample")
+    if number is not None:
+        if any((agent, day, since, until, carrier, sample)):
+            raise typer.BadParameter("takes no other filter", param_hint="--number")
+        _to_number(number, limit)
+    elif sample is not None:
+        _draw(wanted, sample, seed or "")
+    else:
+        _list(wanted, limit, "no calls")
 
 
 def violations(
     code: Annotated[str | None, typer.Argument(metavar="CODE", help="Only this one, like refused_number.")] = None,
-    agent: _Agent = None, day: _Day = None, carrier: _Carrier = None, limit: _Limit = 100,
+    agent: _Agent = None, day: _Day = None, since: _Since = None, until: _Until = None, carrier: _Carrier = None,
+    limit: _Limit = 100,
 ) -> None:  # fmt: skip
     """List calls with which something was wrong, newest first."""
     from consent_engine.domain.call.violation import Violation
@@ -39,21 +62,65 @@ def violations(
 
     if code is not None and code not in set(Violation):
         raise typer.BadParameter(f"one of {', '.join(Violation)}", param_hint="CODE")
-    _list(_filter(agent, day, carrier, code or ANY), limit, "nothing was wrong with any call")
+    _list(_filter(agent, _Period(day, since, until), carrier, code or ANY), limit, "nothing was wrong with any call")
 
 
-def _filter(agent: str | None, day: str | None, carrier: str | None, violation: str | None = None) -> "CallFilter":
+class _Period(NamedTuple):
+    """The days that somebody named: one, or from one to another, both of them too."""
+
+    day: str | None
+    since: str | None
+    until: str | None
+
+
+def _filter(agent: str | None, named: _Period, carrier: str | None, violation: str | None = None) -> "CallFilter":
     from consent_engine.domain.carriers import CARRIERS
-    from consent_engine.domain.days import DAY_MS, begins
+    from consent_engine.domain.days import DAY_MS
     from consent_engine.ports import CallFilter
 
     if carrier is not None and carrier not in CARRIERS:
         raise typer.BadParameter(f"one of {', '.join(CARRIERS)}", param_hint="--carrier")
+    if named.day and (named.since or named.until):
+        raise typer.BadParameter("is one day: not with --since or --until", param_hint="--day")
+    first, last = _begins(named.day or named.since, named), _begins(named.day or named.until, named)
+    if first is not None and last is not None and last < first:
+        raise typer.BadParameter("must not be before --since", param_hint="--until")
+    return CallFilter(agent, carrier, first, None if last is None else last + DAY_MS, violation)
+
+
+def _begins(day: str | None, named: _Period) -> int | None:
+    from consent_engine.domain.days import begins
+
     try:
-        since = begins(day) if day else None
+        return begins(day) if day else None
     except ValueError:
-        raise typer.BadParameter("must be a day, like 2025-08-01", param_hint="--day") from None
-    return CallFilter(agent, carrier, since, since + DAY_MS if since is not None else None, violation)
+        hint = next(f"--{name}" for name, value in named._asdict().items() if value == day)
+        raise typer.BadParameter("must be a day, like 2025-08-01", param_hint=hint) from None
+
+
+def _to_number(number: str, limit: int) -> None:
+    from consent_engine.domain.msisdn import parse
+
+    msisdn = parse(number)
+    with opened() as engine:
+        found = engine.inspector.to_number(msisdn)[:limit]
+        permits = [engine.inspector.permit_of(call) for call in found]
+    rows = [
+        (*_cells(call), permit.request if permit else "-", instant(permit.since) if permit else "-")
+        for call, permit in zip(found, permits, strict=True)
+    ]
+    table((*_HEAD, "permit of request", "given"), rows, "nobody called this number")
+
+
+def _draw(wanted: "CallFilter", count: int, seed: str) -> None:
+    if wanted.since is None or wanted.until is None:
+        raise typer.BadParameter("needs --day, or --since and --until", param_hint="--sample")
+    if wanted.agent or wanted.carrier:
+        raise typer.BadParameter("is drawn from all calls: not with --agent or --carrier", param_hint="--sample")
+    with opened() as engine:
+        drawn = engine.inspector.drawn(wanted.since, wanted.until, seed, count)
+    table(_HEAD, [list(_cells(call)) for call in drawn.calls], "no calls")
+    sys.stderr.write(f"drawn {len(drawn.calls)} of {drawn.of}\n")
 
 
 def _list(wanted: "CallFilter", limit: int, nothing: str) -> None:

@@ -53,8 +53,8 @@ class Looker:
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
-    def orders(self, ids: Sequence[str]) -> None:
-        """Look at some orders."""
+    def orders(self, ids: Sequence[str]) -> Mapping[str, Order]:
+        """Look at some orders; those that are there."""
         now, orders, _ = self.store.records.live(ids)
         self.seen.update(ids)
         self._told_if_absent([order_id for order_id in ids if order_id not in orders])
@@ -68,8 +68,6 @@ class Looker:
             if at := order.refused_at:
                 whom = order.line, order.doc.carrier
                 self.refused[whom] = max(at, self.refused.get(whom, 0))
-            if not (order.doc.call_id or order.state.settled):
-                self.found["uncalled"].append(order.id)
             if not sound(order):
                 self.found["history"].append(order.id)
             told = [*_troubles(order), *_entry(order, lines.get(order.line))]
@@ -77,6 +75,7 @@ class Looker:
                 wrong[order.id] = told
         self._told_if_still(orders, wrong)
         self._undue(now, [(Owner.ORDER, order.id, order.effects) for order in orders.values()], orders, {})
+        return orders
 
     def _told_if_absent(self, ids: Sequence[str]) -> None:
         """Those that cannot be read, or are listed without a record. One that the archive took is in no list either."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from consent_engine.doctor import refusals
+from consent_engine.doctor import calls, refusals
 from consent_engine.doctor.findings import Finding, Level, good, named
 from consent_engine.doctor.orders import PIECE, Looker, day_of, pieces
 from consent_engine.domain.effects import Lane, Millis
@@ -16,6 +16,7 @@ TELL_EVERY = 5_000
 SOME_PIECES = 20
 RESERVED_MS = 3_600_000
 """No request lasts this long: its reservation without an order is one whose process died."""
+MOST_CALLS = 10_000_000
 EVER = 1 << 62
 TELL_US = "keep the data, and report it: this must not be"
 
@@ -48,6 +49,8 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
     "member": (Level.WARN, "entries of due-sets that are none of ours", "who else writes into this Redis?"),
     "idle": (Level.WARN, "entries of due-sets that no record wants", "nothing: they go when their turn comes"),
     "unlisted": (Level.WARN, "orders that stand in no list", "consent show ORDER shows them; report it"),
+    "callless": (Level.BAD, "orders whose call is neither here nor in the archive, or that nobody can read", BACKUP),
+    "unended": (Level.BAD, "calls that have been up for more than five hours, or that nobody would ever abandon", MEND),
     "uncalled": (Level.WARN, "open orders of a time when calls were no records: nobody can show theirs",
                  "nothing: they end as they are; every order from now on has its call"),
     "funnel": (Level.WARN, "days whose counts are not their orders", "believe the list (GET /v1/orders); report it"),
@@ -77,6 +80,7 @@ def records(
         for kind in (Kind.LINE, Kind.INBOX):
             for ids in survey.names(kind):
                 looker.inboxes(ids)
+    calls.look(looker, MOST_CALLS if wanted.all else wanted.sample)
     _due(looker, None if wanted.all else wanted.sample)
     for piece in pieces(list(looker.lines), PIECE):
         looker.lines_of(piece)
@@ -101,7 +105,7 @@ def _orders(looker: Looker, limit: int, total: int, tell: Callable[[str], None])
         page = looker.store.lists.placed(before, min(PIECE, limit - done))
         if not page:
             break
-        looker.orders([order_id for order_id, _ in page])
+        calls.of_orders(looker, looker.orders([order_id for order_id, _ in page]))
         last, at = page[-1]
         before, done = (at, last), done + len(page)
         if done % TELL_EVERY < PIECE <= done:
@@ -155,7 +159,8 @@ def _reservations(store: Store, survey: Survey, limit: int | None, archive: Arch
         looked += len(kept)
         there = store.records.versions([order for order, _ in kept])
         gone = [order for (order, at), v in zip(kept, there, strict=True) if not v and now - at > RESERVED_MS]
-        archived = archive.versions(gone) if archive is not None else {}
-        idle += [order for order in gone if order not in archived]
+        known: set[str] = {*store.records.look(calls=gone).calls}
+        known |= {*archive.versions(gone), *archive.calls.calls(gone)} if archive is not None else set()
+        idle += [record for record in gone if record not in known]
     died = f": requests that died before they placed; the same request again takes them over: {named(idle)}"
-    yield good(f"looked at {looked:,} reservations, {len(idle)} without an order{died if idle else ''}")
+    yield good(f"looked at {looked:,} reservations, {len(idle)} without an order or a call{died if idle else ''}")

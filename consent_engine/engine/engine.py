@@ -27,6 +27,7 @@ from consent_engine.engine.archive import Upkeep
 from consent_engine.engine.call_book import CallBook
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.held_replies import Decided, Decision, HeldText, Seen, deciding, held_of
+from consent_engine.engine.inspector import Inspector
 from consent_engine.engine.limits import EASY, Pace
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.perform import Performer
@@ -73,6 +74,7 @@ class Engine:
         self.dialler = Dialler(store, terms, secret)
         self._door = Door(store, outside, secret)
         self.calls = CallBook(store, terms, self.catalogue, secret, self._all)
+        self.inspector = Inspector(store, self.lookup, secret)
         self.performer = Performer(store, queue, outside, terms.policy, pace)
 
     # -- place ---------------------------------------------------------------------------------------------------

@@ -47,5 +47,8 @@ class CallArchive(Protocol):
     def recall(self, keys: Sequence[str]) -> list[Call]:
         """The calls made under these request keys, and those whose recordings are reserved under one of them."""
 
+    def of_line(self, line: str, limit: int) -> list[str]:
+        """The calls to one number, newest first."""
+
     def listed(self, wanted: CallFilter, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """Calls with the instants they began at, newest first, from where a page ended."""

@@ -113,6 +113,7 @@ def emptied(archive: SqlArchive) -> SqlArchive:
         connection.execute(text("DELETE FROM archived_offers"))
         connection.execute(text("DELETE FROM log"))
         connection.execute(text("DELETE FROM archive_meta WHERE name IN ('installation', 'log')"))
+        connection.execute(text("DELETE FROM archived_calls"))
     return archive
 
 

@@ -116,7 +116,7 @@ def test_several_archive_at_once_and_every_order_moves_once(archive, real):
         thread.join(60)
     town.run(Lane.TIMER)
     assert not failed
-    assert sum(done) == 60
+    assert sum(done) == 2 * 60, "each with its call"
     assert archive.check() == 60
     everywhere_ids = {order.id for order in town.engine.orders(Filter(), "", 100).orders}
     assert everywhere_ids == {order.id for order in orders}
@@ -126,9 +126,9 @@ def test_several_archive_at_once_and_every_order_moves_once(archive, real):
 def test_two_who_hold_the_same_order_write_the_same_and_one_lets_it_go(small):
     order = small.settled()
     small.clock.forward(hours=LONG)
-    [first] = small.engine.store.lanes.lease(Lane.TIMER, 10)
+    [first] = [each for each in small.engine.store.lanes.lease(Lane.TIMER, 10) if each.order]
     small.clock.forward(seconds=61)
-    [second] = small.engine.store.lanes.lease(Lane.TIMER, 10)
+    [second] = [each for each in small.engine.store.lanes.lease(Lane.TIMER, 10) if each.order]
     assert (first.token, second.token) == (1, 2)
     records = small.engine.store.retirement.whole([order.id])
     assert small.archive.keep(records) == small.archive.keep(records) == {order.id}

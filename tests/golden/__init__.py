@@ -75,6 +75,7 @@ def line_again(fields: dict[str, str]) -> dict[str, str]:
     assert (str(line.version), line.msisdn) == (again.get("v", "0"), again.get("msisdn", ""))
     again |= {f"o:{entry.order}": entry.kept() for entry in line.entries}
     again |= {f"f:{effect}": pending.kept() for effect, pending in line.effects.items()}
+    again |= {f"c:{each.call}": each.kept() for each in line.calls}
     again |= {f"a:{name}": str(at) for name, at in line.answered.items()}
     again |= {f"r:{r.name}": _restriction(r, fields[f"r:{r.name}"]) for r in line.restrictions}
     return again | {name: at for name, at in fields.items() if name.startswith("m:")}

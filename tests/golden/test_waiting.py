@@ -114,7 +114,8 @@ def test_every_order_waits_as_it_waited(since):
         order = since.order(name)
         assert (order.state, order.head, order.doc.code) == (then["state"], then["head"], then["code"]), name
         assert sorted(order.effects) == then["effects"], name
-    assert since.troubles() == []
+    level, what, _ = records.TROUBLES["uncalled"]  # they are of a time when calls were no records
+    assert [each for each in since.troubles() if each[0] is not level or not each[1].startswith(what)] == []
 
 
 def test_every_order_goes_on_and_ends(since):
@@ -167,5 +168,5 @@ def test_what_was_asked_twice_then_is_asked_again_under_the_same_key(since):
 def test_a_request_of_then_is_the_same_order(since):
     for name in ("reply", "question due", "settled, still remembered"):
         row = since.written["orders"][name]
-        placed = since.engine.place(Placing("desk", row["key"], since.request(row["number"])))
+        placed = since.engine.place(Placing("desk", row["key"], since.request(row["number"], recording_id="rec-1")))
         assert (placed.order.id, placed.created) == (row["id"], False)

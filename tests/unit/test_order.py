@@ -182,7 +182,7 @@ def test_an_order_of_the_time_when_each_held_its_offer_reads_as_before():
     question = [offer.sender, doc.sub, doc.code, 0, offer.words, doc.segments]
     older = Doc.read(json.dumps([head, list(astuple(doc.call)), plan, question, offer.policy.frozen()]))
     assert offer_named(json.dumps([head])) == ""
-    assert older == replace(doc, offer=replace(offer, text="", hash="", tariff=None))
+    assert older == replace(doc, offer=replace(offer, text="", hash="", tariff=None), call_id="")
     who = json.dumps({"msisdn": "+8613800138000", "text": "问", "metadata": {}, "salt": "s"})
     head[-1] = digest(who)
     read = Order.read({**fields, "doc": json.dumps([head, list(astuple(doc.call)), plan, question, []]), "who": who})

@@ -137,6 +137,11 @@ class SqlCalls(CallArchive):
             pieces = (sound[n : n + PIECE] for n in range(0, len(sound), PIECE))
             return [row for piece in pieces for row in connection.execute(wanted.where(among(piece)))]
 
+    def of_line(self, line: str, limit: int) -> list[str]:
+        rows = select(CALLS.c.id).where(CALLS.c.line == line).order_by(CALLS.c.started_at.desc(), CALLS.c.id.desc())
+        with self._asking() as connection:
+            return list(connection.execute(rows.limit(limit)).scalars())
+
     def listed(self, wanted: CallFilter, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         at = CALLS.c.started_at
         rows = select(CALLS.c.id, at).order_by(at.desc(), CALLS.c.id.desc()).limit(limit)

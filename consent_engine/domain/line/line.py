@@ -20,8 +20,8 @@ from consent_engine.errors import BrokenRecord
 REMEMBER_MESSAGES_MS = 30 * 24 * 3_600_000
 """How long a message's dedupe key is kept: longer than any gateway repeats itself (the longest seen is a day)."""
 
-CALLS_KNOWN_MS = 2 * DAY_MS
-"""How long a line names a call: longer than any day lasts."""
+CALLS_KNOWN_MS = 3 * DAY_MS
+"""How long a line names a call: longer than any day lasts, and than a call stays before it is archived."""
 MOST_CALLS = 50
 """How many calls a line names, the newest."""
 

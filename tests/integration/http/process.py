@@ -8,10 +8,10 @@ SERVE = """
 import logging, sys
 from pathlib import Path
 from consent_engine.api.app import run
-from consent_engine.config.settings import Settings
 from consent_engine.wiring import Installation
+from tests.integration.api_door import settings_of
 logging.basicConfig(level=logging.DEBUG)
-settings = Settings.load({"CONSENT_DATA_DIR": sys.argv[2], "CONSENT_SECRET": sys.argv[3]}, None)
+settings = settings_of({"CONSENT_DATA_DIR": sys.argv[2], "CONSENT_SECRET": sys.argv[3]})
 installation = Installation(settings, sys.argv[1], sys.argv[1], sys.argv[3])
 run(installation, "127.0.0.1", int(sys.argv[4]), lambda address: print(address, flush=True))
 logging.info("and back")

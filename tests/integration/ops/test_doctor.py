@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections import Counter
+from datetime import UTC, datetime
 from time import time
 
 import pytest
@@ -18,12 +19,14 @@ from consent_engine.doctor import records, server, setup, work
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.orders import Looker
 from consent_engine.doctor.records import TROUBLES, Wanted
+from consent_engine.domain.admission.call_request import CallStart, StartCall
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.clocks import Lag
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import (
     ACTIVATE,
     READ,
+    WAKE_ABANDONED,
     WAKE_ACTIVATE,
     WAKE_ARCHIVE,
     WAKE_FAILED,
@@ -40,7 +43,8 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Entry
 from consent_engine.domain.line.restriction import Kind as StandsAs
 from consent_engine.domain.offer.policy import Policy
-from consent_engine.domain.order.order import QUESTION
+from consent_engine.domain.order.agreement import Person
+from consent_engine.domain.order.order import QUESTION, opened
 from consent_engine.engine.counters import Measures
 from consent_engine.engine.outside_health import targets_of
 from consent_engine.engine.receive import RefusalAsked
@@ -465,6 +469,28 @@ def ageless(world):
     return line
 
 
+def uncalled(world):
+    order = asked(world)
+    other = replace(order, doc=replace(order.doc, call_id="", id=f"{order.id[:-1]}x"), state=State.AGREED)
+    before, fields = opened(other.doc, Person(NUMBER), order.line, "ab" * 16)
+    world.engine.store.records.commit([Commit("", (OrderChange(before, 0, None, fields),))])
+    return before.id
+
+
+def callless(world):
+    order = asked(world)
+    world.client.delete(f"{PREFIX}call:{order.doc.call_id}")
+    return order.id
+
+
+def unabandoned(world):
+    at = datetime.fromtimestamp(world.clock() / 1000, UTC).isoformat(timespec="milliseconds")
+    body = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "A1", "started_at": at}
+    call = world.engine.calls.take(CallStart("desk", "c", StartCall.model_validate(body))).call
+    world.client.zrem(DUE[Lane.TIMER], f"c:{call.id}:{WAKE_ABANDONED}")
+    return call.id
+
+
 BROKEN = {
     "endless": (waits_for_nothing, endless, endless_before_it_is_asked),
     "stalled": (unasked, inactive_after_a_yes, unnotified), "undecided": (undecided,), "undue": (undue,),
@@ -478,7 +504,7 @@ BROKEN = {
     "unheard": (unheard,), "dangling": (dangling,), "gone": (gone,),
     "far": (far,), "idle": (idle, idle_and_no_record), "member": (wrong_lane, strange_member),
     "unlisted": (unlisted,), "funnel": (funnel,), "unarchived": (unarchived,),
-    "ageless": (ageless,),
+    "ageless": (ageless,), "uncalled": (uncalled,), "callless": (callless,), "unended": (unabandoned,),
 }  # fmt: skip
 CASES = [(trouble, make) for trouble, makes in BROKEN.items() for make in makes]
 
@@ -503,7 +529,8 @@ def test_a_record_that_nobody_can_read_is_named(world):
     assert any(each.what == f"{TROUBLES['unreadable'][1]}: 1: {order.id}" for each in wrong(world))
 
 
-MENDED = [make for what in ("endless", "undecided", "undue", "unread", "ageless", "unrefused") for make in BROKEN[what]]
+PUT_BACK = ("endless", "undecided", "undue", "unread", "ageless", "unrefused", "unended")
+MENDED = [make for what in PUT_BACK for make in BROKEN[what]]
 
 
 @pytest.mark.parametrize("make", MENDED, ids=lambda make: make.__name__)
@@ -675,9 +702,9 @@ def test_reservations_of_requests_that_died_are_told_when_they_are_old_and_alarm
 
     world.place()
     world.engine.store.reservations.claim([("k1", "f", "1234deadbeef", "c", "")])
-    assert told() == "looked at 2 reservations, 0 without an order"
+    assert told() == "looked at 3 reservations, 0 without an order or a call"
     world.clock.forward(hours=2)
-    assert told().startswith("looked at 2 reservations, 1 without an order: ")
+    assert told().startswith("looked at 3 reservations, 1 without an order or a call: ")
     assert told().endswith("1234deadbeef")
     assert wrong(world) == []
 

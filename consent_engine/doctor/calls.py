@@ -1,0 +1,68 @@
+"""What must be true of each call: that it ends or is abandoned, and that an order finds its own."""
+
+from collections.abc import Mapping, Sequence
+
+from consent_engine.doctor.orders import PIECE, Looker, pieces
+from consent_engine.domain.call.call import ABANDONED_AFTER_MS, Call, CallState
+from consent_engine.domain.decide.decision import Put
+from consent_engine.domain.effects import WAKE_ABANDONED, Lane, Millis
+from consent_engine.domain.order.order import Order
+from consent_engine.ports import CallChange, Commit, Owner, Word
+
+GRACE_MS = 3_600_000
+"""A worker may be late by so much before somebody must see to it."""
+
+
+def of_orders(looker: Looker, orders: Mapping[str, Order]) -> None:
+    """Orders whose call is neither in the store nor in the archive; and open ones that have none."""
+    named: dict[str, list[str]] = {}
+    for order in orders.values():
+        if order.doc.call_id:
+            named.setdefault(order.doc.call_id, []).append(order.id)
+        elif not order.state.settled:
+            looker.found["uncalled"].append(order.id)
+    there = looker.store.records.look(calls=list(named)).calls
+    absent = [call for call in named if call not in there]
+    # What is not in the store was written to the archive before it left.
+    archived = looker.archive.calls.calls(absent) if absent and looker.archive is not None else {}
+    for call in absent:
+        if call not in archived:
+            looker.found["callless"] += named[call]
+
+
+def look(looker: Looker, limit: int) -> None:
+    """The newest calls: those that are up for too long, or that nobody would ever abandon."""
+    before, done = None, 0
+    while done < limit:
+        page = looker.store.lists.calls(before, min(PIECE, limit - done), wrong=False)
+        if not page:
+            return
+        _calls(looker, [call for call, _ in page])
+        last, at = page[-1]
+        before, done = (at, last), done + len(page)
+
+
+def _calls(looker: Looker, ids: Sequence[str]) -> None:
+    found = looker.store.records.look(calls=ids)
+    up = [call for call in found.calls.values() if call.state is CallState.UP]
+    looker.looked["calls"] += len(found.calls)
+    for piece in pieces(up, PIECE):
+        dues = looker.survey.dues([(Lane.TIMER, f"{Owner.CALL}:{call.id}:{WAKE_ABANDONED}") for call in piece])
+        for call, due in zip(piece, dues, strict=True):
+            if due is None or _is_late(call, found.now):
+                looker.found["unended"].append(call.id)
+            if due is None and looker.mend:
+                _put_back(looker, call, found.now)
+
+
+def _is_late(call: Call, now: Millis) -> bool:
+    return call.began.registered_at < now - ABANDONED_AFTER_MS - GRACE_MS
+
+
+def _put_back(looker: Looker, call: Call, now: Millis) -> None:
+    """As any change is saved: if the call is still as it was read, else not at all."""
+    due = max(now, call.began.registered_at + ABANDONED_AFTER_MS)
+    change = CallChange(call, call, {}, (Put(WAKE_ABANDONED, due),))
+    [saved] = looker.store.records.commit([Commit("", (change,))], prove=True)
+    if saved.word is Word.OK:
+        looker.mended.append(f"{call.id} {WAKE_ABANDONED}")

@@ -1,0 +1,94 @@
+"""An inspector's questions about calls: who called this number and by which permit, and a sample drawn by a seed."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from heapq import nsmallest
+
+from msgspec import Struct
+
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.permit import Permit, read
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.line import Called, line_id
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.engine.lookup import Lookup
+from consent_engine.errors import BrokenRecord
+from consent_engine.ports import CallFilter, Store
+
+PIECE = 5_000
+MOST_PIECES = 2_000
+"""So many calls one sample is drawn from at most, in pieces."""
+MOST_OF_A_NUMBER = 1_000
+MOST_DRAWN = 10_000
+
+
+class Drawn(Struct, frozen=True):
+    """A sample, in the order in which it was drawn. of: how many calls began in that time."""
+
+    of: int
+    calls: tuple[Call, ...]
+
+
+class Inspector:
+    """Looks at calls wherever they are, and changes nothing."""
+
+    def __init__(self, store: Store, lookup: Lookup, secret: str) -> None:
+        self._store = store
+        self._lookup = lookup
+        self._secret = secret
+
+    def to_number(self, msisdn: Msisdn) -> list[Call]:
+        """The calls to a number, newest first, a thousand at most: those its line names, and those in the archive.
+
+        Raises ArchiveUnavailable, and BrokenRecord for a line that cannot be read.
+        """
+        line = line_id(self._secret, msisdn)
+        named = [each.call for each in self._line(line)]
+        archive = self._store.ours()
+        ids = dict.fromkeys([*named, *(archive.calls.of_line(line, MOST_OF_A_NUMBER) if archive else ())])
+        found = self._lookup.calls(list(ids)).values()
+        newest = sorted(found, key=lambda call: (call.began.started_at, call.id), reverse=True)
+        return newest[:MOST_OF_A_NUMBER]
+
+    def permit_of(self, call: Call) -> Permit | None:
+        """The permit that a call named, where this installation gave it; whether it fits, the call's violations say."""
+        return read(self._secret, call.began.permit) if call.began.permit else None
+
+    def drawn(self, since: Millis, until: Millis, seed: str, count: int) -> Drawn:
+        """So many of the calls that began in a time: the same ones whenever and wherever somebody draws by this seed.
+
+        Each is drawn by the hash of the seed and its id, so that nobody can tell before the seed is known which ones
+        will be, and a call that moves to the archive is drawn as before. Raises ArchiveUnavailable.
+        """
+        ids = set(self._begun(since, until))
+        chosen = nsmallest(min(count, MOST_DRAWN), ids, key=lambda call: _lot(seed, call))
+        known = self._lookup.calls(chosen)
+        return Drawn(len(ids), tuple(known[call] for call in chosen if call in known))
+
+    def _line(self, line: str) -> Sequence[Called]:
+        found = self._store.records.look(lines=[line]).lines.get(line)
+        if found is None:
+            raise BrokenRecord("a line's record cannot be read")
+        return found.calls
+
+    def _begun(self, since: Millis, until: Millis) -> Iterator[str]:
+        """The ids of the calls that began in a time: of the store by its list, of the archive by its index."""
+        before: tuple[Millis, str] | None = (until, "")
+        for _ in range(MOST_PIECES):
+            rows = self._store.lists.calls(before, PIECE, wrong=False)
+            yield from (call for call, at in rows if at >= since)
+            if len(rows) < PIECE or rows[-1][1] < since:
+                break
+            before = (rows[-1][1], rows[-1][0])
+        archive = self._store.ours()
+        before = None
+        for _ in range(MOST_PIECES if archive else 0):
+            rows = archive.calls.listed(CallFilter(since=since, until=until), before, PIECE) if archive else []
+            yield from (call for call, _ in rows)
+            if len(rows) < PIECE:
+                return
+            before = (rows[-1][1], rows[-1][0])
+
+
+def _lot(seed: str, call: str) -> bytes:
+    return hashlib.sha256(f"{seed}\n{call}".encode("utf-8", "surrogatepass")).digest()
