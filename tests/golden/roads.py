@@ -83,7 +83,8 @@ def _by_night() -> Iterator[Records]:
     """Quiet hours: a reminder and the notice of a revoked plan wait for the morning."""
     night = Policy(retry_base=1_000, reminder_after=10 * 3_600_000, quiet_from=0, quiet_to=23 * 60 + 59)
     world = World(FakeRedis(decode_responses=True), night)
-    world.place()
+    at = "2025-11-24T07:59:30+08:00"  # the only minute in which anybody may be called
+    world.engine.place(Placing("desk", "key-1", world.request(started_at=at, agreed_at=at)))
     world.run()
     world.clock.forward(hours=11)
     world.run()
