@@ -124,13 +124,7 @@ class Metrics:
             yield from of_store(look)
 
 
-def of_store(look: Look) -> Iterator[Metric]:
-    """What the store knows, as metrics."""
-    for name, unit, told, value in _LANES:
-        gauge = GaugeMetricFamily(f"consent_lane_{name}{unit}", told, labels=("lane",))
-        for lane, depth in look.lanes.items():
-            gauge.add_metric((lane.value,), value(depth))
-        yield gauge
+def _of_orders(look: Look) -> Iterator[Metric]:
     orders = GaugeMetricFamily(
         "consent_orders",
         "Orders by the (UTC) day they were placed on, and where they stand",
@@ -147,6 +141,16 @@ def of_store(look: Look) -> Iterator[Metric]:
     for day, count in look.uncalled.items():
         uncalled.add_metric((day,), count)
     yield uncalled
+
+
+def of_store(look: Look) -> Iterator[Metric]:
+    """What the store knows, as metrics."""
+    for name, unit, told, value in _LANES:
+        gauge = GaugeMetricFamily(f"consent_lane_{name}{unit}", told, labels=("lane",))
+        for lane, depth in look.lanes.items():
+            gauge.add_metric((lane.value,), value(depth))
+        yield gauge
+    yield from _of_orders(look)
     yield from of_dialled(look.dialled)
     held = look.held
     yield GaugeMetricFamily("consent_held", "Replies that may be a refusal: a person must decide", value=held.count)
