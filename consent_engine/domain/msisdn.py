@@ -15,6 +15,9 @@ SLOTS = 16384
 _MAX_TEXT = 40
 _SEPARATORS = re.compile(r"(?<=[0-9])[ \t\-\u2010-\u2015\u2212]+(?=[0-9])")
 _WRITTEN = re.compile(r"(?:\+86|0086|86)?(1[3-9][0-9]{9})")
+_LANDLINE = re.compile(r"(?:\+86|0086|86)?0?(?:10|2[0-9]|[3-9][0-9]{2})[2-8][0-9]{6,7}")
+_OF_A_THING = re.compile(r"(?:\+86|0086|86)?1(?:064|4[0-9]{2})[0-9]{9}")
+"""Thirteen digits: a number of the Internet of things, as in a meter or a car."""
 _E164 = re.compile(r"\+861[3-9][0-9]{9}")
 
 
@@ -34,8 +37,17 @@ def parse(text: str) -> Msisdn:
     folded = unicodedata.normalize("NFKC", text).strip() if len(text) <= _MAX_TEXT else ""
     match = _WRITTEN.fullmatch(_SEPARATORS.sub("", folded))
     if match is None:
-        raise Malformed([FieldError("msisdn", "invalid_msisdn", "must be a Chinese mobile number")])
+        raise Malformed([FieldError("msisdn", "invalid_msisdn", _no_mobile(_SEPARATORS.sub("", folded)))])
     return Msisdn("+86" + match[1])
+
+
+def _no_mobile(text: str) -> str:
+    """Why a text is no number of a person's mobile, and what to do; it is not repeated."""
+    if _OF_A_THING.fullmatch(text):
+        return "must be a Chinese mobile number: one of 13 digits is of a thing, whose SMS nobody reads"
+    if _LANDLINE.fullmatch(text):
+        return "must be a Chinese mobile number: a landline gets no SMS, ask the subscriber for a mobile number"
+    return "must be a Chinese mobile number"
 
 
 def mask(msisdn: str) -> str:

@@ -59,7 +59,7 @@ def test_every_range_of_mobile_numbers_is_read(second):
         "+008613800138000",
         "861013800138000",
         "+4413800138000",
-        "02138001380",
+        "00138001380",
         "13800138000-",
         "-13800138000",
         "1380013800O",
@@ -206,3 +206,23 @@ def test_what_is_hidden_is_what_is_found_and_nothing_of_it_is_left(text):
     assert (shown != text) == contains_number(text)
     assert not contains_number(shown)
     assert hidden(shown) == shown
+
+
+@pytest.mark.parametrize(("text", "why"), [
+    ("010-62345678", "landline"), ("+861062345678", "landline"), ("0755 8234 5678", "landline"),
+    ("02162345678", "landline"),
+    ("1064812345678", "13 digits"), ("1440012345678", "13 digits"), ("+86 1410012345678", "13 digits"),
+])  # fmt: skip
+def test_a_landline_and_the_number_of_a_thing_are_named_as_what_they_are(text, why):
+    with pytest.raises(Malformed) as refused:
+        parse(text)
+    [error] = refused.value.errors
+    assert (error.field, error.code, why in error.message) == ("msisdn", "invalid_msisdn", True)
+    assert text[-4:] not in error.message
+
+
+@pytest.mark.parametrize("text", ["12345", "138001380000", "+8512345678", ""])
+def test_what_is_no_number_at_all_is_not_guessed_at(text):
+    with pytest.raises(Malformed) as refused:
+        parse(text)
+    assert refused.value.errors[0].message == "must be a Chinese mobile number"

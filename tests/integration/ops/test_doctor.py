@@ -158,7 +158,7 @@ def test_it_says_how_much_it_looked_at(world):
         world.place(f"138{n:08d}")
     assert "looked at 2 of 5 orders" in look(world, Wanted(sample=2))[0].what
     assert "--all looks at everything" in look(world, Wanted(sample=2))[0].what
-    assert "looked at 5 of 5 orders, 5 lines, 10 due-set entries: all of it" in look(world)[0].what
+    assert "looked at 5 of 5 orders, 5 lines, 15 due-set entries: all of it" in look(world)[0].what
 
 
 def test_orders_of_one_instant_are_all_looked_at_however_many(world):
