@@ -47,7 +47,10 @@ class Place(Operation):
     def learnt(self, town: Town, life: Life) -> None:
         town.look()
         for order, head in life.said("placed") or ():
-            assert town.engine.show(order).publics, "an order that was acknowledged is there"
+            shown = town.engine.show(order)
+            assert shown.publics, "an order that was acknowledged is there"
+            call = town.engine.calls.show(shown.doc.call_id)
+            assert call.recording_key, "with its call, whose recording is nobody else's"
             town.model.heads[order] = (0, head)
 
     def again(self, town: Town, life: Life) -> None:

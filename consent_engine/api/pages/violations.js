@@ -10,16 +10,18 @@ function showViolations(calls, more) {
   byId("violations-region").hidden = calls.length === 0;
   byId("more-violations").hidden = !more || violationsWanted >= MOST_VIOLATIONS;
   fit(byId("violations"), calls, (each) => each.id,
-    (each) => make("tr", {}, make("td", { className: "when" }, dateAndClock(each.started_at)), make("td", { className: "mono" }, each.to),
-      make("td", {}, word(`carrier.${each.carrier}`)), make("td", {}, each.agent), make("td", { className: "why" }), make("td", { className: "n" })),
+    (each) => make("tr", {}, make("td", { className: "when" }, dateAndClock(each.started_at)), make("td", { className: "why" }),
+      make("td", { className: "mono when" }, each.to), make("td", { className: "when" }, each.agent),
+      make("td", { className: "when" }, word(`carrier.${each.carrier}`)), make("td", { className: "n" })),
     (row, each) => {
-      say(row.children[4], each.violations.map((code) => word(`violation.${code}`)).join(word("ops.between")));
+      say(row.children[1], each.violations.map((code) => word(`violation.${code}`)).join(word("ops.between")));
       say(row.children[5], String(each.refused_orders.length));
     });
 }
 
 async function violations() {
   const answer = await call("GET", `/v1/calls?violation=true&limit=${violationsWanted}`);
+  byId("violations-wrong").hidden = answer.ok;
   say(byId("violations-wrong"), answer.ok ? "" : wrong(answer));
   if (answer.ok) showViolations(answer.body.calls, answer.body.cursor !== "");
 }

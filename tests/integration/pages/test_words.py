@@ -7,6 +7,7 @@ import pytest
 
 from consent_engine.api.web.pages import LIFECYCLE
 from consent_engine.api.web.words import LANGUAGES, _preferred, words
+from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane, Purpose
 from consent_engine.domain.grammar.meaning import Reason
@@ -28,6 +29,7 @@ NAMED = {
     "role": {role.value for role in Role},
     "carrier": {carrier.value for carrier in Carrier},
     "reason": {reason.value for reason in Reason},
+    "violation": {violation.value for violation in Violation},
     "tariffs": {*SENTENCES, *CHANNELS, *disclosures(plan())["zh"], "overage", "first_month"} - {"name"},
 }
 WORDS_OF_ITS_OWN = {"agreed"}
