@@ -8,11 +8,13 @@ ConsentError
 │   ├── IdempotencyConflict, PlanNotPublic, DoNotCall, CoolingOff,
 │   │   DuplicateOrder, TooLate, NothingParked, NotWaiting,
 │   │   CallNotPermitted, CallTooOld, CallMismatch,
-│   │   RecordingReused, AlreadyEnded, CallAbandoned              (HTTP 409)
+│   │   RecordingReused, AlreadyEnded, CallAbandoned,
+│   │   NothingProposed                                           (HTTP 409)
 │   ├── TooManyResends                                            (HTTP 429)
 │   └── OrderNotFound, CallNotFound, PlanNotFound, KeyNotFound    (HTTP 404)
 ├── Unauthenticated        no key, a wrong key, a wrong signature (HTTP 401)
 ├── Forbidden              the role does not allow it             (HTTP 403)
+│   └── SameAdmin          it takes another admin                 (HTTP 403)
 ├── StoreUnavailable       the store cannot take it now           (HTTP 503)
 │   ├── NotDurable         taken, but not proven on disk          (HTTP 503)
 │   └── ArchiveUnavailable what is asked for may be in the archive, which cannot be asked now (HTTP 503)
@@ -112,6 +114,12 @@ class Backdated(Refused):
     """The plan says that it was public before the store knew it."""
 
     code = "backdated"
+
+
+class NothingProposed(Refused):
+    """No version of this plan waits for an approval."""
+
+    code = "nothing_proposed"
 
 
 class IdempotencyConflict(Refused):
@@ -238,6 +246,12 @@ class Forbidden(ConsentError):
     """The role of this key does not allow it."""
 
     code = "forbidden"
+
+
+class SameAdmin(Forbidden):
+    """Whoever proposed a plan does not approve it."""
+
+    code = "same_admin"
 
 
 class StoreUnavailable(ConsentError):

@@ -204,6 +204,7 @@ def terms(settings: Settings, secret: str) -> Terms:
         settings.permits == "required",
         settings.calls_a_day,
         millis(settings.call_age),
+        settings.plan_approval == "on",
     )
 
 

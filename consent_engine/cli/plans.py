@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import opened
+from consent_engine.cli.opening import by, opened
 from consent_engine.cli.tables import instant, record, table
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ app = typer.Typer(help="The tariff catalogue: check, load, list, show, withdraw.
 @app.command()
 def load(file: Annotated[Path, typer.Argument(help="Plans in YAML. What says anything new is a new version.")]) -> None:
     """Publish plans, or none of them where a text about one is too long to be sent; orders under way keep the version
-    they were asked with."""
+    they were asked with. With CONSENT_PLAN_APPROVAL they are proposed: another person types `consent plans approve`."""
+    from consent_engine.domain.offer.versions import Proposal
     from consent_engine.wiring import plans_from
 
     plans = plans_from(file)
@@ -30,8 +31,11 @@ def load(file: Annotated[Path, typer.Argument(help="Plans in YAML. What says any
         known = {code: listed.newest.number for code, listed in engine.catalogue.fresh().items()}
         rows = []
         for plan in plans:
-            now = engine.catalogue.publish(plan)
-            rows.append((now.code, now.version, "as it was" if known.get(now.code) == now.version else "new"))
+            now = engine.catalogue.offer(plan, by())
+            if isinstance(now, Proposal):
+                rows.append((plan.code, known.get(plan.code, 0) + 1, "proposed"))
+            else:
+                rows.append((now.code, now.version, "as it was" if known.get(now.code) == now.version else "new"))
     table(("plan", "version", ""), rows, "no plans in this file")
 
 
@@ -85,6 +89,25 @@ def withdraw(code: Annotated[str, typer.Argument(help="As `consent plans list` s
     record([("plan", listed.plan.code), ("version", listed.plan.version), ("sale", listed.sale)])
 
 
+@app.command()
+def proposed() -> None:
+    """List what waits for an approval: code, who proposed it, when, name, price, hash."""
+    from consent_engine.domain.texts.elements import price_of
+
+    with opened() as engine:
+        waits = engine.catalogue.proposals()
+    rows = [(code, p.by, instant(p.at), p.plan.name, price_of(p.plan), p.plan.hash) for code, p in waits.items()]
+    table(("plan", "by", "at", "name", "price", "hash"), rows, "nothing is proposed")
+
+
+@app.command()
+def approve(code: Annotated[str, typer.Argument(help="As `consent plans proposed` shows it.")]) -> None:
+    """Put on sale what somebody else proposed; both names are kept."""
+    with opened() as engine:
+        plan = engine.catalogue.approve(code, by())
+    record([("plan", plan.code), ("version", plan.version), ("hash", plan.hash)])
+
+
 @app.command("list")
 def show_all() -> None:
     """List the plans: code, carrier, version, sale, name, price."""
@@ -120,7 +143,8 @@ def show(
     record(facts)
 
 
-def _span(listed: "Listed", number: int) -> tuple[str, str, str]:
-    """How a version stands, from when, until when."""
+def _span(listed: "Listed", number: int) -> tuple[str, ...]:
+    """How a version stands, from when, until when; who proposed and who approved it, where that took two."""
     begins, ends = listed.span(number) or (0, None)
-    return listed.standing(number).value, instant(begins), instant(ends or 0)
+    version = listed.version(number)
+    return listed.standing(number).value, instant(begins), instant(ends or 0), *(version.by if version else ())

@@ -76,6 +76,7 @@ class Settings(BaseModel):
     sender_telecom: Sender = CARRIERS["telecom"].outbound
     sender_unicom: Sender = CARRIERS["unicom"].outbound
     plans: PlansFile | None = None
+    plan_approval: Literal["off", "on"] = "off"
     reply_window: Duration = timedelta(hours=24)
     confirm_within: Duration = timedelta(hours=2)
     reminder_after: DurationOrOff = Field(

@@ -6,8 +6,17 @@ from msgspec.structs import replace
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.versions import Listed, Sale, Version
-from consent_engine.errors import Backdated, DisclosureMissing, FieldError, Malformed, PlanNotFound, SettingsError
+from consent_engine.domain.offer.versions import Listed, Proposal, Sale, Version
+from consent_engine.errors import (
+    Backdated,
+    DisclosureMissing,
+    FieldError,
+    Malformed,
+    NothingProposed,
+    PlanNotFound,
+    SameAdmin,
+    SettingsError,
+)
 from consent_engine.ports import Plans
 
 IN_SENTENCES = "says price and validity in sentences: say them as fields, as docs/plans.md shows"
@@ -16,11 +25,21 @@ _NEVER: Millis = 1 << 62
 
 
 class Catalogue:
-    """Plans, read again only when somebody changed one. wrong: what keeps a plan from being told."""
+    """Plans, read again only when somebody changed one.
 
-    def __init__(self, registry: Plans, wrong: Callable[[Plan], list[FieldError]] = lambda _: []) -> None:
+    wrong: what keeps a plan from being told · approval: whether it takes a second admin to put one on sale
+    """
+
+    def __init__(
+        self,
+        registry: Plans,
+        wrong: Callable[[Plan], list[FieldError]] = lambda _: [],
+        *,
+        approval: bool = False,
+    ) -> None:
         self._registry = registry
         self._wrong = wrong
+        self._approval = approval
         self._mark: str | None = None
         self._kept: dict[str, tuple[Version, ...]] = {}
         self._plans: dict[str, Listed] = {}
@@ -77,16 +96,60 @@ class Catalogue:
         listed = self._plans.get(plan.code)
         if listed is not None and _repeats(listed, plan, now):
             return listed.newest.plan
+        self._refuse(plan, now)
+        newest = listed.newest if listed is not None else None
+        number = newest.number + 1 if newest is not None else 1
+        self._registry.publish(replace(plan, version=number), Sale.ON_SALE, newest)
+        return self.show(plan.code).newest.plan
+
+    def offer(self, plan: Plan, by: str) -> Plan | Proposal:
+        """Put a plan on sale; where that takes a second admin, propose it. Raises as `publish` does.
+
+        A proposal takes the place of an earlier one. To take a plan from sale never waits: see `set_sale`.
+        """
+        now = self._look()
+        if not self._approval or _repeats(self._plans.get(plan.code), plan, now):
+            return self.publish(plan)
+        self._refuse(plan, now)
+        proposal = Proposal(plan, by, now)
+        self._registry.propose(proposal)
+        return proposal
+
+    def proposals(self) -> dict[str, Proposal]:
+        """What waits for an approval, by the plan's code."""
+        return self._registry.proposals()
+
+    def proposed(self, code: str) -> Proposal:
+        """What waits for an approval of one plan; raises NothingProposed."""
+        try:
+            return self._registry.proposals()[code]
+        except KeyError:
+            raise NothingProposed("nothing is proposed of this plan") from None
+
+    def approve(self, code: str, by: str) -> Plan:
+        """Put on sale what somebody else proposed: known from now on. Raises as `publish` does, NothingProposed, and
+        SameAdmin for who proposed it.
+        """
+        now, proposal = self._look(), self.proposed(code)
+        if proposal.by == by:
+            raise SameAdmin("whoever proposed it does not approve it: another admin must")
+        listed = self._plans.get(code)
+        if listed is not None and _repeats(listed, proposal.plan, now):
+            self._registry.forget_proposal(code)
+            return listed.newest.plan
+        self._refuse(proposal.plan, now)
+        newest = listed.newest if listed is not None else None
+        self._registry.approve(proposal, newest.number + 1 if newest is not None else 1, newest, by)
+        return self.show(code).newest.plan
+
+    def _refuse(self, plan: Plan, now: Millis) -> None:
+        """Raises what keeps a new plan from being put on sale."""
         if plan.tariff is None:
             raise DisclosureMissing(IN_SENTENCES, missing="term, renewal, replaces")
         if wrong := self._wrong(plan):
             raise Malformed(wrong)
         if before := plan.dated_before(now):
             raise Backdated(BACKDATED, field=before[0])
-        newest = listed.newest if listed is not None else None
-        number = newest.number + 1 if newest is not None else 1
-        self._registry.publish(replace(plan, version=number), Sale.ON_SALE, newest)
-        return self.show(plan.code).newest.plan
 
     def _gaps(self, plan: Plan, now: Millis) -> list[FieldError]:
         """What keeps a new plan from being published."""

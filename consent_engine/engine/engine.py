@@ -68,7 +68,7 @@ class Engine:
         self.queue = queue
         self.outside = outside
         self.terms = terms
-        self.catalogue = Catalogue(registry, limits(terms))
+        self.catalogue = Catalogue(registry, limits(terms), approval=terms.plan_approval)
         self.keys = Keys(registry, secret)
         self._secret = secret
         self.dialler = Dialler(store, terms, secret)

@@ -8,7 +8,7 @@ from msgspec import Struct
 from consent_engine.domain.clocks import Heard, Lag
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.versions import Sale, Version
+from consent_engine.domain.offer.versions import Proposal, Sale, Version
 from consent_engine.ports.targets import TargetHeard
 
 
@@ -42,6 +42,21 @@ class Plans(Protocol):
         over: what it replaces, as it was read; raises StoreUnavailable when somebody else was faster. known_at: as of
         a Version; None: the store's now
         """
+
+    def approve(self, proposal: Proposal, version: int, over: Version | None, by: str) -> None:
+        """Keep a proposed plan as the newest version, on sale from now on, with both names; it is proposed no longer.
+
+        Raises StoreUnavailable when the plan or its proposal was changed meanwhile.
+        """
+
+    def propose(self, proposal: Proposal) -> None:
+        """Keep what somebody proposes, in the place of what was proposed of that plan before."""
+
+    def forget_proposal(self, code: str) -> None:
+        """Nothing is proposed of a plan any more."""
+
+    def proposals(self) -> dict[str, Proposal]:
+        """What is proposed, by the plan's code."""
 
 
 class ApiKeys(StoreClock, Protocol):

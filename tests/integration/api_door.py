@@ -85,10 +85,10 @@ def settings_of(environ) -> Settings:
 class Door:
     """The application, with a key for every role. Nothing of an earlier test is in its store."""
 
-    def __init__(self, url: str, folder: Path, engines=None, bounds: Bounds = USUAL) -> None:
+    def __init__(self, url: str, folder: Path, engines=None, bounds: Bounds = USUAL, **more: str) -> None:
         self.bounds = bounds
         environ = {"CONSENT_DATA_DIR": str(folder), "CONSENT_SECRET": FULL_SECRET, "CONSENT_SIMULATED__SECRET": SECRET}
-        self.settings = settings_of(environ)
+        self.settings = settings_of(environ | more)
         self.installation = Installation(self.settings, url, url, FULL_SECRET)
         self.redis = Redis.from_url(url, decode_responses=True)
         self.redis.flushall()

@@ -71,6 +71,7 @@ def test_a_reader_that_has_seen_enough_gets_no_complaint():
 COMMANDS = [
     ["demo"], ["serve"], ["api"], ["keys"], ["keys", "add"], ["keys", "list"], ["keys", "revoke"], ["plans"],
     ["plans", "check"], ["plans", "load"], ["plans", "list"], ["plans", "show"], ["plans", "withdraw"],
+    ["plans", "proposed"], ["plans", "approve"],
     ["show"], ["stuck"], ["retry"],
     ["refuse"], ["callable"],
     ["permits"], ["void"], ["held"], ["read"], ["gateway"], ["gateway", "check"],

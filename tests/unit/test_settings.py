@@ -84,6 +84,7 @@ def test_anything_else_is_no_duration(text):
         ("CELLS", "2"),
         ("QUIET_HOURS", "22:00-08:00 Nowhere/City"),
         ("PERMITS", "maybe"),
+        ("PLAN_APPROVAL", "perhaps"),
         ("PERMIT_LASTS", "25h"),
         ("GATEWAY", "Twilio!"),
         ("SENDER_MOBILE", "+10085"),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
 from consent_engine.adapters.redis.client import Calls, Wire
@@ -13,7 +14,7 @@ from consent_engine.adapters.redis.codec import pairs, scored
 from consent_engine.domain.clocks import Heard, Lag, lately
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.versions import Sale, Version, dated
+from consent_engine.domain.offer.versions import Proposal, Sale, Version, dated
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.ports import ApiKey, Registry, TargetHeard
 from consent_engine.ports.targets import HALF_MS, field_of
@@ -37,8 +38,13 @@ def _versions(kept: Mapping[str, str]) -> tuple[Version, ...]:
     for n in sorted({newest, *(name for name in kept if name.isdigit())}, key=int):
         known_at, _, sale = kept.get(f"at:{n}", "0|").partition("|")
         otherwise = kept["sale"] if n == newest else Sale.ON_SALE
-        versions.append(dated(Version(Plan.read(json.loads(kept[n])), Sale(sale or otherwise), int(known_at))))
+        plan, by = Plan.read(json.loads(kept[n])), tuple(json.loads(kept.get(f"by:{n}", "[]")))
+        versions.append(dated(Version(plan, Sale(sale or otherwise), int(known_at), by)))
     return tuple(versions)
+
+
+def _proposed(proposal: Proposal) -> str:
+    return json.dumps([proposal.by, proposal.at, json.loads(proposal.plan.kept())], ensure_ascii=False, sort_keys=True)
 
 
 def _named(gateway: str, period: int, allowed: Millis) -> str:
@@ -76,13 +82,36 @@ class RedisRegistry(Registry):
 
     def publish(self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None = None) -> None:
         """As the port says. Raises StoreUnavailable, also where another admin changed the plan meanwhile."""
+        self._publish(plan, sale, over, known_at, "", "")
+
+    def approve(self, proposal: Proposal, version: int, over: Version | None, by: str) -> None:
+        """As the port says. Raises StoreUnavailable, also where another admin changed plan or proposal meanwhile."""
+        both = json.dumps([proposal.by, by])
+        self._publish(replace(proposal.plan, version=version), Sale.ON_SALE, over, None, _proposed(proposal), both)
+
+    def propose(self, proposal: Proposal) -> None:
+        self._one("HSET", f"{self._prefix}proposed", proposal.plan.code, _proposed(proposal), prove=True)
+
+    def forget_proposal(self, code: str) -> None:
+        self._one("HDEL", f"{self._prefix}proposed", code, prove=True)
+
+    def proposals(self) -> dict[str, Proposal]:
+        kept = self._one("HGETALL", f"{self._prefix}proposed")
+        rows = ((code, json.loads(row)) for code, row in sorted(kept.items()))
+        return {code: Proposal(Plan.read(told), by, at) for code, (by, at, told) in rows}
+
+    def _publish(
+        self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None, proposed: str, by: str
+    ) -> None:
         before = ("", "") if over is None else (str(over.number), over.sale.value)
         if known_at is None and self._clock is not None:
             known_at = self._clock()
-        keys = [f"{self._prefix}plan:{plan.code}", f"{self._prefix}plans", self._meta]
-        calls = Calls()
         stamp = "" if known_at is None else str(known_at)
-        calls.script("publish_plan", keys, [plan.code, str(plan.version), plan.kept(), sale.value, *before, stamp])
+        p = self._prefix
+        keys = [f"{p}plan:{plan.code}", f"{p}plans", self._meta, f"{p}proposed"]
+        kept = [plan.code, str(plan.version), plan.kept(), sale.value, *before, stamp, proposed, by]
+        calls = Calls()
+        calls.script("publish_plan", keys, kept)
         [word] = self._wire.send(calls, prove=True, repeat=True)
         if word != "ok":
             raise StoreUnavailable("this plan was changed by somebody else just now: look at it, then try again")

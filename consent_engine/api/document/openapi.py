@@ -89,7 +89,7 @@ GATEWAY_SECURITY = ("signature", "basic")
 CODES = {
     400: "`idempotency_key_missing`",
     401: "`unauthenticated`",
-    403: "`forbidden`",
+    403: "`forbidden`, `same_admin`",
     404: (
         "`order_not_found`, `call_not_found`, `plan_not_found`, `refusal_not_found`, `registration_not_found`, "
         "`gateway_not_found`"
@@ -98,7 +98,7 @@ CODES = {
         "`idempotency_conflict`, `plan_not_public`, `do_not_call` (since, reason), `cool_off` (since), "
         "`duplicate_order` (order), `too_late` (state), `nothing_parked`, `not_waiting`, "
         "`already_ended`, `call_abandoned`, `recording_reused`, `call_not_permitted` (violations), `call_too_old`, "
-        "`call_mismatch`"
+        "`call_mismatch`, `nothing_proposed`"
     ),
     413: "`too_large`",
     415: "`unsupported_media_type`",

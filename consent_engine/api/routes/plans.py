@@ -8,12 +8,12 @@ from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.bodies import MOST_FORM, read_body, read_json
 from consent_engine.api.http.queries import WhichVersion, read_query
 from consent_engine.api.schemas.lists import SaleView
-from consent_engine.api.schemas.plan_views import PlanList, PlanView
+from consent_engine.api.schemas.plan_views import PlanList, PlanView, ProposalView
 from consent_engine.api.service.callers import ADMIN, ANY_ROLE
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.offer.form import plan_from
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.versions import Sale
+from consent_engine.domain.offer.versions import Proposal, Sale
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import FieldError, Malformed, PlanNotFound
 from consent_engine.ports import ApiKey
@@ -50,24 +50,67 @@ async def plan(request: Request, _caller: ApiKey, code: str) -> Response:
     "/{code}",
     ADMIN,
     "Publish a plan",
-    answers={200: PlanView, 201: PlanView},
+    answers={200: PlanView, 201: PlanView, 202: ProposalView},
     problems=(401, 403, 413, 415, 422, 503),
     takes=openapi.body("PlanForm"),
 )
-async def publish(request: Request, _caller: ApiKey, code: str) -> Response:
+async def publish(request: Request, caller: ApiKey, code: str) -> Response:
     """What changes anything is a new version (201), known and on sale from now on, or from the later instant that it
     names as `since`; one that lies before is 422 `backdated`. The same again is the version it is (200). Orders under
-    way keep what they were asked with. Role: admin."""
+    way keep what they were asked with. With CONSENT_PLAN_APPROVAL it is a proposal (202), on sale once another admin
+    approves it. Role: admin."""
     wanted = _wanted(await read_json(request), code)
 
-    def published(engine: Engine) -> tuple[bool, PlanView]:
+    def published(engine: Engine) -> tuple[int, PlanView | ProposalView]:
         before = engine.catalogue.fresh().get(code)
-        now = engine.catalogue.publish(wanted)
-        return before is None or before.newest.number != now.version, _shown(engine, code, now.version)
+        newest = before.newest.number if before is not None else 0
+        now = engine.catalogue.offer(wanted, caller.name)
+        if isinstance(now, Proposal):
+            return 202, ProposalView.of(now, newest)
+        return 200 if newest == now.version else 201, _shown(engine, code, now.version)
 
     # One after the other, so that two of them never make one version.
-    new, view = await front_of(request).ask_long(published)
-    return Response(view.json_bytes(), 201 if new else 200, media_type="application/json")
+    status, view = await front_of(request).ask_long(published)
+    return Response(view.json_bytes(), status, media_type="application/json")
+
+
+@operations.add(
+    "GET",
+    "/{code}/proposal",
+    ADMIN,
+    "What waits for an approval",
+    answers={200: ProposalView},
+    problems=(401, 403, 409, 503),
+)
+async def proposal(request: Request, _caller: ApiKey, code: str) -> Response:
+    """The version that another admin wants to put on sale; 409 `nothing_proposed`. Role: admin."""
+
+    def proposed(engine: Engine) -> ProposalView:
+        listed = engine.catalogue.fresh().get(code)
+        return ProposalView.of(engine.catalogue.proposed(code), listed.newest.number if listed is not None else 0)
+
+    view = await front_of(request).ask(proposed)
+    return Response(view.json_bytes(), media_type="application/json")
+
+
+@operations.add(
+    "POST",
+    "/{code}/approve",
+    ADMIN,
+    "Approve what another admin proposed",
+    answers={200: PlanView},
+    problems=(401, 403, 409, 413, 422, 503),
+)
+async def approve(request: Request, caller: ApiKey, code: str) -> Response:
+    """The proposed version is on sale from now on, with both names kept; 403 `same_admin` for who proposed it, 409
+    `nothing_proposed`. Needs no body. Role: admin."""
+    await read_body(request, MOST_FORM)
+
+    def approved(engine: Engine) -> PlanView:
+        return _shown(engine, code, engine.catalogue.approve(code, caller.name).version)
+
+    view = await front_of(request).ask_long(approved)
+    return Response(view.json_bytes(), media_type="application/json")
 
 
 @operations.add(

@@ -123,6 +123,9 @@ VIEWS: dict[str, Any] = {
     "OrderList": {"orders": [_ORDER_VIEW | {"msisdn": "+86138****8000"}], "cursor": ""},
     "PlanView": _PLAN_VIEW,
     "PlanList": {"items": [_PLAN_VIEW]},
+    "ProposalView": {
+        "by": "head-bj", "at": "2025-08-01T10:04:40.512+08:00", "plan": _PLAN_VIEW | {"version": 2, "sale": "proposed"},
+    },
     "SaleView": {"code": "5g-smart-199", "version": 1, "sale": "revoked", "cancelled": 12},
     "CallView": _CALL_VIEW,
     "CallList": {"calls": [_CALL_VIEW | {"to": "+86138****8000"}], "cursor": ""},

@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
 from pydantic import Field
 
 from consent_engine.api.schemas.views import CHINA, View, instant
 from consent_engine.domain.offer.plan import Publication
-from consent_engine.domain.offer.versions import Listed, Version
+from consent_engine.domain.offer.versions import Listed, Proposal, Version
 from consent_engine.domain.texts.elements import disclosures
 
 
@@ -16,7 +17,7 @@ class PublicationView(View):
 
     channel: str
     url: str
-    since: str
+    since: str | None = None
     until: str | None = None
 
 
@@ -83,6 +84,21 @@ def _spans(publication: Publication) -> tuple[tuple[str, datetime | None], ...]:
 
 def _offset(at: datetime) -> str:
     return at.astimezone(CHINA).isoformat(timespec="milliseconds" if at.microsecond else "seconds")
+
+
+class ProposalView(View):
+    """A plan that one admin wants to put on sale; it is, once another approves it."""
+
+    by: str = Field(description="who proposed it: another approves it")
+    at: str
+    plan: PlanView = Field(description="its version is the one that it would be, sale: proposed")
+
+    @classmethod
+    def of(cls, proposal: Proposal, newest: int) -> "ProposalView":
+        """As proposed. newest: the version that is the newest now, 0 for none"""
+        plan = replace(proposal.plan, version=newest + 1)
+        shown = PlanView.of(Listed(plan)).model_copy(update={"sale": "proposed"})
+        return cls(by=proposal.by, at=instant(proposal.at), plan=shown)
 
 
 class PlanList(View):

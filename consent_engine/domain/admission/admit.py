@@ -50,6 +50,8 @@ class Terms(Struct, frozen=True):
     """to one number"""
     call_age: Millis = 2 * 3_600_000
     """how old an agreement may be when its order is placed"""
+    plan_approval: bool = False
+    """whether it takes a second admin to put a plan on sale"""
 
     def carried(self, carrier: str) -> int:
         """How many segments of one text reach the subscribers of a carrier."""

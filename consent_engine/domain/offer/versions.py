@@ -31,11 +31,13 @@ class Version(Struct, frozen=True):
     """A version of a plan: withdrawn and revoked are versions, too.
 
     known_at: when the store learned of it; 0 for what was kept before that was noted, and for the bundled sample
+    by: who proposed it and who approved it, where that takes two
     """
 
     plan: Plan
     sale: Sale = Sale.ON_SALE
     known_at: Millis = 0
+    by: tuple[str, ...] = ()
 
     @property
     def number(self) -> int:
@@ -47,6 +49,14 @@ class Version(Struct, frozen=True):
         """From when on it is in force, unless a later one was sooner: known, and public where it says since when."""
         waits = self.plan.begins if self.sale is Sale.ON_SALE else None
         return max(self.known_at, waits or 0)
+
+
+class Proposal(Struct, frozen=True):
+    """A plan that somebody wants to put on sale, until somebody else approves it. by: an API key's name, or a user's"""
+
+    plan: Plan
+    by: str
+    at: Millis
 
 
 class Listed(Struct, frozen=True):

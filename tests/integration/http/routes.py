@@ -41,6 +41,8 @@ ROUTES = {
     ("PUT", "/v1/plans/{code}"): set(),
     ("POST", "/v1/plans/{code}/withdraw"): set(),
     ("POST", "/v1/plans/{code}/revoke"): set(),
+    ("GET", "/v1/plans/{code}/proposal"): set(),
+    ("POST", "/v1/plans/{code}/approve"): set(),
     ("GET", "/metrics"): {Role.OPS},
 }
 BODIES = {

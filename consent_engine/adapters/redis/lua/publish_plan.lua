@@ -1,9 +1,10 @@
 -- Make a version of a plan the current one, or change whether it is on sale.
 --
--- KEYS  1 the plan's record   2 codes (set)   3 meta
+-- KEYS  1 the plan's record   2 codes (set)   3 meta   4 what is proposed
 -- ARGV  1 code   2 version   3 the plan, json   4 sale
 --       5 the version that is replaced, as it was read, '' for none   6 its sale
 --       7 when it became known, in ms; '' = now
+--       8 the proposal that is approved, as it was read, '' for none   9 who proposed and who approved it
 -- Returns 'ok', or 'stale' when somebody else changed the plan meanwhile. A repeat is recognised; one that arrives late
 -- changes nothing. What was current once is never overwritten.
 
@@ -13,6 +14,7 @@ local said_before = current == ARGV[2] and sale == ARGV[4] and kept == ARGV[3]
 if not said_before then
     if current ~= ARGV[5] or sale ~= ARGV[6] then return "stale" end
     if current == ARGV[2] and kept ~= ARGV[3] then return "stale" end
+    if ARGV[8] ~= "" and redis.call("HGET", KEYS[4], ARGV[1]) ~= ARGV[8] then return "stale" end
 end
 redis.call("HSET", KEYS[1], ARGV[2], ARGV[3], "current", ARGV[2], "sale", ARGV[4])
 if not said_before then
@@ -22,6 +24,10 @@ if not said_before then
         known_at = string.format("%.0f", t[1] * 1000 + math.floor(t[2] / 1000))
     end
     redis.call("HSET", KEYS[1], "at:" .. ARGV[2], known_at .. "|" .. ARGV[4])
+    if ARGV[8] ~= "" then
+        redis.call("HSET", KEYS[1], "by:" .. ARGV[2], ARGV[9])
+        redis.call("HDEL", KEYS[4], ARGV[1])
+    end
 end
 redis.call("SADD", KEYS[2], ARGV[1])
 redis.call("HINCRBY", KEYS[3], "catalogue", 1)

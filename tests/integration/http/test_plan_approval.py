@@ -1,0 +1,84 @@
+"""CONSENT_PLAN_APPROVAL: what one admin puts on sale is a proposal, until another approves it."""
+
+import pytest
+
+from consent_engine.api.schemas.examples import PLAN
+from consent_engine.api.schemas.plan_views import ProposalView
+from consent_engine.engine.api_keys import Role
+from consent_engine.errors import StoreUnavailable
+from tests.integration.api_door import OTHER, Door, is_problem, order
+
+CODE = "5g-smart-199"
+DEAR = PLAN | {"price": {"monthly": "299.00"}}
+
+
+@pytest.fixture
+def door(running):
+    made = Door(*running, CONSENT_PLAN_APPROVAL="on")
+    made.keys["second"] = made.engine.keys.add("second-admin", Role.ADMIN)
+    yield made
+    made.close()
+
+
+def put(door, plan=DEAR, code=CODE):
+    return door.call("PUT", f"/v1/plans/{code}", Role.ADMIN, plan)
+
+
+def approve(door, role="second", code=CODE):
+    return door.call("POST", f"/v1/plans/{code}/approve", role)
+
+
+def shown(door, code=CODE):
+    return door.call("GET", f"/v1/plans/{code}", Role.AGENT).json()
+
+
+def test_a_change_is_on_sale_once_another_admin_approved_it(door):
+    asked = put(door)
+    assert asked.status_code == 202
+    told = ProposalView.model_validate(asked.json())
+    assert (told.by, told.plan.version, told.plan.sale) == ("the-admin", 2, "proposed")
+    assert shown(door)["version"] == 1
+    assert door.place().json()["plan"]["version"] == 1
+    assert door.call("GET", f"/v1/plans/{CODE}/proposal", "second").json() == asked.json()
+    approved = approve(door)
+    assert (approved.status_code, approved.json()["version"], approved.json()["sale"]) == (200, 2, "on_sale")
+    assert approved.json()["hash"] == told.plan.hash
+    assert door.engine.plan(CODE).newest.by == ("the-admin", "second-admin")
+    is_problem(door.place(order(msisdn=OTHER), "key-2"), 409, "plan_not_public")  # known since the approval
+    is_problem(approve(door), 409, "nothing_proposed")
+
+
+def test_whoever_proposed_it_does_not_approve_it(door):
+    put(door)
+    is_problem(approve(door, Role.ADMIN), 403, "same_admin")
+    assert shown(door)["version"] == 1
+
+
+def test_a_new_plan_and_one_that_comes_back_wait_and_to_take_one_from_sale_does_not(door):
+    assert put(door, PLAN, "new-plan").status_code == 202
+    is_problem(door.call("GET", "/v1/plans/new-plan", Role.AGENT), 404, "plan_not_found")
+    assert door.call("POST", f"/v1/plans/{CODE}/withdraw", Role.ADMIN).json()["sale"] == "withdrawn"
+    assert put(door).status_code == 202
+    assert shown(door)["sale"] == "withdrawn"
+    assert approve(door, code="new-plan").json()["version"] == 1
+    assert approve(door).json()["version"] == 3
+
+
+def test_what_changes_nothing_is_no_proposal_and_what_cannot_be_sold_is_refused_when_it_is_proposed(door):
+    assert put(door, PLAN, "new-plan").status_code == 202
+    approve(door, code="new-plan")
+    assert put(door, PLAN, "new-plan").status_code == 200
+    is_problem(door.call("GET", "/v1/plans/new-plan/proposal", Role.ADMIN), 409, "nothing_proposed")
+    is_problem(put(door, PLAN | {"restrictions": ["限" * 120], "english": None}), 422, "malformed")
+    since = [each | {"since": "2025-08-01T00:00:00+08:00"} for each in PLAN["published"]]
+    is_problem(put(door, DEAR | {"published": since}), 422, "backdated")
+
+
+def test_what_was_proposed_anew_meanwhile_is_not_approved_unseen(door):
+    put(door)
+    seen = door.engine.catalogue.proposed(CODE)
+    put(door, PLAN | {"price": {"monthly": "399.00"}})
+    with pytest.raises(StoreUnavailable):
+        door.engine.registry.approve(seen, 2, door.engine.plan(CODE).newest, "second-admin")
+    assert shown(door)["version"] == 1
+    assert approve(door).json()["price"]["monthly"] == "399.00"
