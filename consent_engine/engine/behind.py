@@ -20,6 +20,7 @@ from consent_engine.domain.call.call import (
     recorded_call_id,
     recording_key,
 )
+from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.decide.calls import leaving
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import CALLS_KNOWN_MS, Called, Line, line_id
@@ -75,12 +76,15 @@ def behind(wanted: Placing, loaded: Loaded, listed: Listed | None, terms: Terms,
     loaded: with the order's line, and the call where it is in the store
     """
     ours, told = asked_for(wanted, secret), wanted.request.call
-    call = loaded.calls.get(ours)
+    call, key = loaded.calls.get(ours), ""
     if told is None or listed is None:
         return Behind(call)
-    key = recording_key(secret, told.recording_id)
-    if call is not None:
-        return Behind(call, key="" if call.recording_key == key else key)
+    if told.caller_number == CARRIERS[listed.plan.carrier].outbound:
+        key = recording_key(secret, told.recording_id)
+        if call is not None:
+            return Behind(call, key="" if call.recording_key == key else key)
+    else:  # kept for itself: who corrects the number tells of the call as it was, with its recording
+        ours = recorded_call_id(secret, wanted.msisdn, f"{told.recording_id}\n{told.caller_number}")
     line = loaded.line(line_id(secret, wanted.msisdn))
     made, fields = tell(
         Telling(wanted, ours, listed.plan.carrier.value, token_hex(16)), line, terms, secret, loaded.now

@@ -45,7 +45,7 @@ class Tab:
         self.context.close()
 
 
-def fill(desk, number, recording="rec-browser"):
+def fill(desk, number, recording=None):
     """On /desk: from the number to everything filled in, by keyboard."""
     desk.type("#msisdn", f"138{number:08d}")
     desk.page.keyboard.press("Enter")
@@ -53,5 +53,5 @@ def fill(desk, number, recording="rec-browser"):
     desk.page.keyboard.press("ArrowDown")
     desk.page.wait_for_selector("#script p")
     desk.type("#agent", "A1024")
-    desk.type("#recording", recording)
+    desk.type("#recording", f"rec-{number}" if recording is None else recording)
     desk.press("#now-agreed")

@@ -168,13 +168,19 @@ def test_what_the_door_refuses_because_of_the_number_is_kept_with_the_call_once_
     assert [each.refusal for each in desk.engine.line(NUMBER).calls] == [1]
 
 
-def test_a_call_from_another_number_than_the_carriers_own_is_kept_as_that(desk):
-    with pytest.raises(UnofficialNumber):
-        ordered(desk, caller_number="10086")
+def test_a_call_from_another_number_than_the_carriers_own_is_kept_as_that_and_who_corrects_it_is_heard(desk):
+    for _ in range(2):
+        with pytest.raises(UnofficialNumber):
+            ordered(desk, caller_number="10086")
     [call] = calls(desk)
-    assert (codes(call), call.violations) == (["unofficial_number"], ("unofficial_number",))
-    with pytest.raises(UnofficialNumber):  # the recording is of that call
-        ordered(desk)
+    assert (codes(call), call.violations) == (["unofficial_number"] * 2, ("unofficial_number",))
+    order = ordered(desk)
+    assert order.doc.call_id != call.id
+    with pytest.raises(RecordingReused):
+        ordered(desk, OTHER)
+    desk.move(hours=72)
+    desk.move()
+    assert len(calls(desk)) == 3
 
 
 def test_a_line_keeps_refused_calls_within_a_bound(desk):
