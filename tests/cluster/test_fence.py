@@ -10,17 +10,16 @@ from consent_engine.adapters.redis.client import Calls, Wire, connect
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.reshard.dump import Side
 from consent_engine.adapters.redis.reshard.move import Move, fence, stay
-from consent_engine.config.settings import Settings
-from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import SettingsError, StoreUnavailable
-from consent_engine.wiring import Installation, plans_from
+from tests.acceptance.house import until
 from tests.cluster.conftest import CELLS
+from tests.cluster.one_server import engine_at, move, place, side
 from tests.durability.servers import server
 from tests.fault_proxy import FaultProxy
-from tests.integration.api_door import FULL_SECRET, NUMBER, OTHER, order
+from tests.integration.api_door import FULL_SECRET, OTHER
 
 ROUNDS = 1_000 if os.environ.get("TESTS_DEEP") else 20
 
@@ -45,43 +44,30 @@ def new(servers):
 
 
 @pytest.fixture
+def other(servers, tmp_path):
+    """One more, which may follow another one, or be followed."""
+    with server(tmp_path / "other", "appendfsync no") as made:
+        yield made
+        servers[0].do("REPLICAOF", "NO", "ONE")
+
+
+def follow(master, replica):
+    """Have `replica` have all that `master` has, from now on."""
+    master.do("REPLICAOF", "NO", "ONE")
+    replica.do("REPLICAOF", "127.0.0.1", master.port)
+    until("it has all", lambda: replica.do("INFO", "replication")["master_link_status"] == "up")
+
+
+@pytest.fixture
 def wire(old):
     """What stands between an API and the old server."""
     with FaultProxy(f"127.0.0.1:{old.port}") as made:
         yield made
 
 
-def engine_at(port, folder):
-    settings = Settings.load({"CONSENT_DATA_DIR": str(folder), "CONSENT_SECRET": FULL_SECRET,
-                              "CONSENT_DURABILITY": "everysec"}, None)  # fmt: skip
-    url = f"redis://127.0.0.1:{port}/0"
-    made = Installation(settings, url, url, FULL_SECRET).engine()
-    made.registry.check(FULL_SECRET, strict=False, cells=1)
-    made.catalogue.stock(plans_from(None))
-    return made
-
-
-def side(at):
-    return Side([Wire(connect(at.url), proves=False, replicas=0)], alone=True)
-
-
-def move(old, new, kind=Move):
-    """All of it; who moves is not connected any more afterwards."""
-    sides = side(old), side(new)
-    try:
-        return kind(*sides, lambda told: None, look_s=0.001).run()
-    finally:
-        for each in sides:
-            each.wires[0].client.close()
-
-
 def everything(at):
     with at.client() as client:
         return {key: client.dump(key) for key in client.keys("*")}
-
-
-def place(engine, key, number=NUMBER):
-    return engine.place(Placing("desk", key, PlaceOrder.read(order(msisdn=number)))).order
 
 
 def test_an_api_that_was_cut_off_during_a_whole_move_writes_nothing_on_the_old_server(old, new, wire, tmp_path):
@@ -162,6 +148,22 @@ def test_a_move_that_is_given_up_lets_everybody_in_again(old, new, wire, tmp_pat
     assert stay(here) == 1
     here.wires[0].client.close()
     assert place(api, "key-1").version == 1
+
+
+def test_whoever_stayed_connected_to_a_master_of_before_is_seen_though_another_is_it_now(
+    old, new, other, wire, tmp_path
+):
+    """It may be the master again tomorrow, and nobody who is connected already looks for a fence."""
+    api = engine_at(wire.port, tmp_path)
+    placed = place(api, "key-1")
+    follow(old, other)
+    follow(other, old)
+    with pytest.raises(SettingsError, match="clients are connected"):
+        move(other, new)
+    wire.refuse(no=True)
+    wire.cut_off()
+    move(other, new)
+    assert engine_at(new.port, tmp_path).show(placed.id).head == placed.head
 
 
 def test_every_cell_of_a_cluster_has_its_own_fence(town):

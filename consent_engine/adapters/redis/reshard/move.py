@@ -1,6 +1,6 @@
 """Moving all data to another number of cells, on another Redis: nobody works on them meanwhile; again after any crash.
 
-1. Nobody works on the source: no worker is heard from, and no other client is connected.
+1. Nobody works on the source: no worker is heard from, and no other client is connected, to its replicas neither.
 2. Both sides are marked in their `meta`: engines refuse to start on either (`CONSENT_CELLS is ..., but these data were
    written with ...`). The source keeps its data, as they are, to the end and after it. Every cell of it gets a fence,
    which engines look for in every connection they make, and then it is looked once more whether nobody works there: who
@@ -21,6 +21,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from consent_engine.adapters.redis.reshard.dump import Account, Fact, Side, account
 from consent_engine.adapters.redis.topology.cluster import master_at
+from consent_engine.adapters.redis.topology.replicas import at_replicas
 from consent_engine.errors import SettingsError, StoreUnavailable
 
 HEARD_WITHIN_MS = 15_000
@@ -173,7 +174,10 @@ def rest(side: Side, look_s: float = LOOK_S) -> None:
 
 
 def _others(side: Side, look_s: float) -> int:
-    """Clients of a side's masters that are neither ours nor replicas, and stay for longer than a look."""
+    """Clients of a side's servers that are neither ours nor replicas, and stay for longer than a look.
+
+    Of its replicas, too: one that was the master may be it again, with whoever stayed connected to it.
+    """
     ours = f"consent-cells-{secrets.token_hex(4)}"  # not everybody's who moves: a second move is somebody else
     stay: set[str] | None = None
     for look in range(LOOKS):
@@ -187,14 +191,15 @@ def _others(side: Side, look_s: float) -> int:
 
 
 def _clients(side: Side, n: int, ours: str) -> set[str]:
-    """Where the other clients of a cell's master are connected from, and to."""
+    """Where the other clients of a cell's master, and of its replicas, are connected from, and to."""
     try:
-        [clients] = side.ask(n, ("CLIENT", "LIST"))
+        [here, told] = side.ask(n, ("CLIENT", "LIST"), ("INFO", "replication"))
+        lists = [here, *at_replicas(side.wires[n].client, told, "CLIENT", "LIST")]
     except (ResponseError, SettingsError):
         raise SettingsError(
             "--from: this user may not ask CLIENT LIST: allow it, or who works there is unknown"
         ) from None
-    rows = clients if not isinstance(clients, str) else map(_read, clients.splitlines())
+    rows = [row for told in lists for row in (told if not isinstance(told, str) else map(_read, told.splitlines()))]
     return {
         f"{row['id']} {row.get('addr')} {row.get('laddr')}" for row in rows
         if row.get("name") != ours and not row.get("name", "").startswith(SENTINELS)

@@ -1,0 +1,45 @@
+"""The replicas of a server, each asked on its own: whoever stays connected to one is there when it is promoted."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.connection import ConnectionPool, SSLConnection
+from redis.exceptions import RedisError, ResponseError
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
+
+from consent_engine.errors import StoreUnavailable
+
+TIMEOUT_S = 2.0
+_ITS_OWN = ("host", "port", "path", "owners", "slot", "connection_pool", "redis_connect_func", "retry")
+"""Of a connection's options those that are of its own server, or of the way to it."""
+
+
+def at_replicas(master: "Redis", told: Mapping[str, Any], *command: str) -> Iterator[Any]:
+    """What each replica answers. told: what `master` says of its replication.
+
+    Raises StoreUnavailable for one that cannot be reached, and ResponseError for one that refuses to answer.
+    """
+    replicas = [each for name, each in told.items() if name.removeprefix("slave").isdecimal()]
+    for host, port in ((each["ip"], int(each["port"])) for each in replicas):
+        with closing(_beside(master, host, port)) as replica:
+            try:
+                yield replica.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py leaves it untyped
+            except ResponseError:
+                raise
+            except RedisError:
+                raise StoreUnavailable(f"a replica at {host}:{port} cannot be asked who works there") from None
+
+
+def _beside(master: "Redis", host: str, port: int) -> "Redis":
+    """A client of another server with the same user, password and TLS."""
+    pool = master.connection_pool
+    options = {name: value for name, value in pool.connection_kwargs.items() if name not in _ITS_OWN}
+    options |= {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S, "retry": Retry(NoBackoff(), 0)}
+    options |= {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
+    if issubclass(pool.connection_class, SSLConnection):
+        options["connection_class"] = SSLConnection
+    return Redis.from_pool(ConnectionPool(host=host, port=port, **options))

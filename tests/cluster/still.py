@@ -1,0 +1,108 @@
+"""A process that works on one server, and stands still in the worst moment: `python -m tests.cluster.still KIND PORT`.
+
+It says what it does on its standard output, with the instant by the clock that all processes of a machine share. It
+ends once it is told that the data are elsewhere.
+"""
+
+import asyncio
+import itertools
+import os
+import signal
+import sys
+import time
+
+from consent_engine.domain.effects import Accepted, Lane, Untaken
+from consent_engine.errors import StoreUnavailable
+from tests.cluster.one_server import engine_at, place, working
+
+BEFORE = 3
+"""So many activations are leased and called before the worker stands still, with the next ones in its hands."""
+PAUSE_S = 0.1
+"""Between two orders of the desk: the worker must keep up."""
+
+
+def say(*words):
+    sys.stdout.write(" ".join(map(str, (*words, time.monotonic()))) + "\n")
+    sys.stdout.flush()
+
+
+class Outer:
+    """A gateway and a BSS that take everything, and say so."""
+
+    name, sub_numbers, segments, webhooks = "simulated", False, 255, None
+
+    def __init__(self, called=()):
+        self.called = set(called)
+
+    async def send(self, sms):
+        if sms.purpose == "confirmation":
+            say("asked", sms.ref.split(".")[0], sms.to)
+        return Accepted(sms.ref)
+
+    async def activate(self, activation):
+        self.called.add(activation.order_id)
+        say("called", activation.order_id)
+        return Accepted(f"act-{activation.order_id}")
+
+    async def ask(self, order_id):
+        return Accepted(f"act-{order_id}") if order_id in self.called else Untaken("unknown")
+
+    async def close(self):
+        """Nothing."""
+
+
+class Stands:
+    """Lanes of a worker that stands still once, with activations that it has just leased."""
+
+    def __init__(self, inner):
+        self.inner, self.leased = inner, 0
+
+    def lease(self, lane, n):
+        leased = self.inner.lease(lane, n)
+        if lane is Lane.ACTIVATION and leased:
+            before, self.leased = self.leased, self.leased + len(leased)
+            if before < BEFORE <= self.leased:
+                for each in leased:
+                    say("leased", each.order.id)
+                os.kill(os.getpid(), signal.SIGSTOP)
+        return leased
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+def worker(engine):
+    # Had it a longer lease, it could begin its calls as late as that: a short one must not be what keeps it from it.
+    engine = working(engine, Outer(), Stands(engine.store.lanes), startable_s=3_600)
+
+    async def work():
+        while True:
+            for lane in Lane:
+                await engine.performer.perform(lane, 0.1)
+            await asyncio.sleep(0.01)
+
+    asyncio.run(work())
+
+
+def desk(engine):
+    for n in itertools.count():
+        say("placed", place(engine, f"key-{n}", f"+86138{n:08d}").id)
+        time.sleep(PAUSE_S)
+
+
+def main(kind, port, folder):
+    engine = engine_at(int(port), folder)
+    work = {"worker": worker, "desk": desk}[kind]
+    say("there")
+    while True:
+        try:
+            work(engine)
+        except StoreUnavailable as error:
+            if "moved away" in str(error):
+                say("away")
+                return
+            time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,142 @@
+"""Processes that stood still while all data were moved: nothing acknowledged is lost, and nobody is called after it."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.sms import Reply
+from consent_engine.engine.calls_in_flight import LOOK_AGAIN_S
+from tests import needs
+from tests.acceptance.house import until
+from tests.cluster.one_server import LEASE_S, engine_at, move, working
+from tests.cluster.still import Outer
+from tests.durability.servers import server
+
+pytestmark = needs.linux
+ROOT = Path(__file__).parents[2]
+ROUNDS = 8 if os.environ.get("TESTS_DEEP") else 2
+DAY_S = LEASE_S + 4
+
+
+class Process:
+    """One that works on a server until it is told that the data are elsewhere. said: what it did, and when."""
+
+    def __init__(self, kind, port, folder):
+        command = [sys.executable, "-m", "tests.cluster.still", kind, str(port), str(folder)]
+        self.run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        self.said = defaultdict(dict)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.run.stdout:
+            what, *about, at = line.split()
+            self.said[what][tuple(about)] = float(at)
+
+    @property
+    def stands(self):
+        return Path(f"/proc/{self.run.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    def stand(self):
+        self.run.send_signal(signal.SIGSTOP)
+        until("it stands still", lambda: self.stands)
+
+    def go_on(self):
+        self.run.send_signal(signal.SIGCONT)
+
+    def ended(self):
+        assert self.run.wait(30) == 0
+        self.reader.join(10)
+        return "away" in self.said
+
+    def close(self):
+        self.run.kill()
+        self.run.wait(10)
+        self.run.stdout.close()
+
+
+@contextmanager
+def at_work(port, folder):
+    made = [Process(kind, port, folder) for kind in ("worker", "desk")]
+    try:
+        yield made
+    finally:
+        for each in made:
+            each.close()
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("still")
+    with server(folder / "old", "appendfsync no") as old, server(folder / "new", "appendfsync no") as new:
+        yield old, new
+
+
+def says(engine, text, number, name):
+    engine.receive([Reply("simulated", name, Msisdn(number), "10085", text)])
+
+
+@pytest.mark.parametrize("n", range(ROUNDS))
+def test_who_stood_still_while_the_data_moved_calls_nobody_after_a_stop_and_takes_no_order(servers, tmp_path, n):
+    old, new = servers
+    for each in servers:
+        each.do("FLUSHALL")
+    with at_work(old.port, tmp_path) as (worker, desk):
+        subscriber, answered = engine_at(old.port, tmp_path), set()
+
+        def holds():
+            """Whoever is asked says yes, until the worker stands still with activations in its hands."""
+            for order, number in list(worker.said["asked"]):
+                if order not in answered:
+                    says(subscriber, "是", number, f"yes-{order}")
+                    answered.add(order)
+            return worker.stands
+
+        until("the worker stands still", holds, 60)
+        desk.stand()
+        held = {order for (order,) in worker.said["leased"]} - {order for (order,) in worker.said["called"]}
+        since = max(worker.said["leased"].values())
+        assert held, "it stands with calls that it has not made"
+        old.do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        move(old, new)
+        there, numbers = engine_at(new.port, tmp_path), dict(worker.said["asked"].keys())
+        for order in held:
+            says(there, "TD", numbers[order], f"stop-{order}")
+        until("no call is under way any more", lambda: time.monotonic() > since + LOOK_AGAIN_S)
+        for each in (worker, desk):
+            each.go_on()
+        assert worker.ended()
+        assert desk.ended(), "told that the data are elsewhere"
+        assert held.isdisjoint(order for (order,) in worker.said["called"]), "called after a STOP"
+        placed = {order for (order,) in desk.said["placed"]}
+        assert placed <= {order for order, _ in there.lookup.placed(None, 10_000)}
+        goes_on(there, {order for (order,) in worker.said["called"]}, held)
+
+
+def goes_on(there, called, held):
+    """Where the data are now, the leases that were lost are in doubt, the BSS is asked, and the STOPs count."""
+    outer = Outer(called)
+    engine = working(there, outer)
+
+    async def settled():
+        for _ in range(100 * DAY_S):
+            for lane in Lane:
+                await engine.performer.perform(lane, 0.1)
+            if all(there.show(order).state.settled for order in held):
+                return
+            await asyncio.sleep(0.01)
+
+    asyncio.run(settled())
+    assert {there.show(order).state.value for order in held - called} <= {"declined"}
+    assert outer.called & held <= called, "nobody was called for the first time"
