@@ -220,6 +220,7 @@ def house(folder: Path, **settings: str) -> Iterator[House]:
         "CONSENT_BSS": "http",
         "CONSENT_BSS_HTTP__URL": f"http://127.0.0.1:{made.outside_port}/bss",
         "CONSENT_BSS_HTTP__SECRET": BSS_SECRET,
+        "CONSENT_PLANS": "sample",
         **settings,
     }
     try:
