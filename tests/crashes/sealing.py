@@ -69,5 +69,5 @@ class Seals(Operation):
         self._seal(town.engine, SqlLog(SqlArchive(f"sqlite:///{self.path}")), "another")
         assert town.client.llen(town.cell.journal) == 0, "it waits for ever"
         assert town.journaled() == was, "an entry was lost, or came twice"
-        assert {leaf.record for leaf in was} == {self.call.id, *(order.id for order in town.shown())}
+        assert {self.call.id, *(order.id for order in town.shown())} <= {leaf.record for leaf in was}
         assert town.engine.line(ONE).calls
