@@ -51,7 +51,7 @@ def test_of_sound_cells_nothing_is_told_and_all_is_looked_at(world):
     found = look(world)
     assert [each for each in found if each.level is not Level.GOOD] == []
     assert f"looked at {len(orders)} of {len(orders)} orders" in found[0].what
-    assert f"looked at {len(orders)} reservations" in found[1].what
+    assert f"looked at {2 * len(orders)} reservations" in found[1].what
     names = {name for piece in survey(world).names(Kind.ORDER) for name in piece}
     assert names == set(orders)
     assert len(survey(world).placed_ids(0, 1 << 62)) == survey(world).placed(0, 1 << 62) == len(orders)
