@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from redis import Redis
 
 from consent_engine.adapters.redis.client import Wire, connect
-from consent_engine.adapters.redis.codec import DUE, OFFERS, inbox_key, order_of
+from consent_engine.adapters.redis.codec import DUE, OFFERS, call_of, inbox_key, order_of
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.admit import Terms
@@ -214,6 +214,10 @@ def broken(client) -> list[str]:
     ]
     wanted = {f"o:{order.id}:{effect}" for order in orders for effect in order.effects}
     wanted |= {f"l:{line.id}:{effect}" for line in lines for effect in line.effects}
+    calls = [call_of(client.hgetall(name)) for name in client.scan_iter("ce:{0}:call:*", count=1000)]
+    wanted |= {f"c:{call.id}:{effect}" for call in calls for effect in call.effects}
+    if {order.doc.call_id for order in orders} - {"", *(call.id for call in calls)}:
+        wrong.append("an order is there without its call")
     if {member for due in DUE.values() for member in client.zrange(due, 0, -1)} != wanted:
         wrong.append("what is due is not what is wanted")
     if any(("read" in line.effects) != bool(client.llen(inbox_key(line.id))) for line in lines):
@@ -224,7 +228,8 @@ def broken(client) -> list[str]:
     for funnel in client.scan_iter("ce:{0}:funnel:*"):
         for step, count in client.hgetall(funnel).items():
             before, after = step.split(">")
-            counted.update({after: int(count), before: -int(count)})
+            counted.update({after: int(count)})
+            counted.update({before: -int(count)})
     if +counted != Counter(order.state.value for order in orders) or client.zcard("ce:{0}:placed") != len(orders):
         wrong.append("the counts are not those of the orders")
     return wrong
