@@ -61,7 +61,7 @@ def test_what_takes_long_says_how_far_it_is(real, consent, monkeypatch):
 def test_an_audit_says_what_it_looked_at_and_ends_with_what_is_wrong(real, consent):
     order = real.settled()
     entries = seal(real.engine.store, "one")
-    told = f"{entries} entries of 1 records looked at, 0 of them past retention"
+    told = f"{entries} entries of 2 records looked at, 0 of them past retention"
     assert consent("audit")[:2] == (0, f"log\t{told}; 0 wrong\n")
     assert consent("audit", "--since", "2100-01-01")[0] != 0
     assert consent("audit", "--since", "2100-01-01T00:00:00+08:00")[1].startswith("log\t0 entries")

@@ -361,7 +361,7 @@ def journal_behind(night):
     """Nobody has sealed for two minutes."""
     world = night.world()
     world.place()
-    [entry] = world.client.lrange(world.cell.journal, 0, -1)
+    entry, _ = world.client.lrange(world.cell.journal, 0, -1)
     kind, record, seq, at, head = entry.split()
     world.client.lset(world.cell.journal, 0, f"{kind} {record} {seq} {int(at) - 120_000} {head}")
 
