@@ -90,13 +90,13 @@ class RedisRegistry(Registry):
         self._publish(replace(proposal.plan, version=version), Sale.ON_SALE, over, None, _proposed(proposal), both)
 
     def propose(self, proposal: Proposal) -> None:
-        self._one("HSET", f"{self._prefix}proposed", proposal.plan.code, _proposed(proposal), prove=True)
+        self._one("HSET", f"{self._prefix}plans:proposed", proposal.plan.code, _proposed(proposal), prove=True)
 
     def forget_proposal(self, code: str) -> None:
-        self._one("HDEL", f"{self._prefix}proposed", code, prove=True)
+        self._one("HDEL", f"{self._prefix}plans:proposed", code, prove=True)
 
     def proposals(self) -> dict[str, Proposal]:
-        kept = self._one("HGETALL", f"{self._prefix}proposed")
+        kept = self._one("HGETALL", f"{self._prefix}plans:proposed")
         rows = ((code, json.loads(row)) for code, row in sorted(kept.items()))
         return {code: Proposal(Plan.read(told), by, at) for code, (by, at, told) in rows}
 
