@@ -34,7 +34,7 @@ all others with cell 0):
     ce:plan:<code>        hash    <version> -> plan, current, sale (of the newest version);
                                   at:<version> -> since when the store knows it|its sale;
                                   by:<version> -> who proposed and who approved it, in JSON
-    ce:plans:proposed           hash    <code> -> who, when, the plan: until another admin approves it
+    ce:plans:proposed     hash    <code> -> who, when, the plan: until another admin approves it
     ce:plans              set     codes
     ce:apikeys            hash    <hash of the key> -> name, role, created; '' once it was revoked; name:<name> -> '':
                                   a name that was given, which is never given again

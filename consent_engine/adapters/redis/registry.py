@@ -108,7 +108,7 @@ class RedisRegistry(Registry):
             known_at = self._clock()
         stamp = "" if known_at is None else str(known_at)
         p = self._prefix
-        keys = [f"{p}plan:{plan.code}", f"{p}plans", self._meta, f"{p}proposed"]
+        keys = [f"{p}plan:{plan.code}", f"{p}plans", self._meta, f"{p}plans:proposed"]
         kept = [plan.code, str(plan.version), plan.kept(), sale.value, *before, stamp, proposed, by]
         calls = Calls()
         calls.script("publish_plan", keys, kept)
