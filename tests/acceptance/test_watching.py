@@ -150,6 +150,8 @@ def test_every_query_of_the_dashboard_returns_data_of_a_running_engine(tmp_path)
             until("asked", lambda order=order: made.state(order) == "awaiting_reply", WAIT)
             made.say(8_100 + number, "是", f"mo-{number}")
             until("told", lambda order=order: made.state(order) == "notified", WAIT)
+            # A rate needs a step between two scrapes: the first order's series are there before the others come.
+            until("its calls are scraped", lambda: watching.ask("consent_outside_call_duration_seconds_bucket"), WAIT)
 
         def without():
             """Queries with no data, or with no number in them."""
