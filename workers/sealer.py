@@ -13,7 +13,7 @@ from consent_engine.ports import Store
 log = logging.getLogger(__name__)
 TICK_S, MOST_PAUSE_S = 1.0, 30.0
 BATCHES = 20
-"""So many pieces at a time: whoever is asked to end does so soon."""
+"""So many pieces at a time, so that a stop is soon seen."""
 
 
 class Sealer(threading.Thread):
@@ -37,10 +37,11 @@ class Sealer(threading.Thread):
 
     def run(self) -> None:
         """The thread."""
-        store = self._make()
+        store: Store | None = None
         spell = Spell(log, "the journal waits")
         while not self._ending.is_set():
             try:
+                store = store or self._make()
                 seal(store, self._reader, BATCHES)
             except ConsentError as error:
                 self.troubles += 1

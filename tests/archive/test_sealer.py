@@ -3,7 +3,7 @@
 from dataclasses import replace
 from threading import Event
 
-from consent_engine.errors import ArchiveUnavailable
+from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
 from workers.sealer import Sealer
 
 WAIT_S = 60
@@ -35,3 +35,29 @@ def test_what_could_not_be_sealed_is_sealed_once_it_can_be(small, caplog):
     assert small.client.llen(small.cell.journal) == 0
     told = [record.message for record in caplog.records if record.name == "workers.sealer"]
     assert told[0].startswith("the journal waits: the archive cannot be reached")
+
+
+def test_a_store_that_cannot_be_had_at_first_is_asked_for_again(small, caplog):
+    small.settled()
+    asked, done = [], Event()
+
+    def make():
+        asked.append(1)
+        if len(asked) == 1:
+            raise StoreUnavailable("the store cannot be reached")
+        return replace(small.engine.store, log=Tells())
+
+    class Tells:
+        def append(self, entries):
+            new = small.engine.store.log.append(entries)
+            done.set()
+            return new
+
+    sealer = Sealer(make, "w", tick_s=0.01)
+    sealer.start()
+    assert done.wait(WAIT_S)
+    sealer.stop()
+    sealer.join(WAIT_S)
+    assert len(asked) == 2
+    assert small.client.llen(small.cell.journal) == 0
+    assert "the store cannot be reached" in caplog.text
