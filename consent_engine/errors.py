@@ -43,7 +43,7 @@ OURS = ("consent_engine", "workers")
 
 
 def place_of(error: BaseException) -> str:
-    """The kind of an error, and the file and line of ours that raised it or called what did. Never its text, which may
+    """The kind of an error, and the engine's file and line that raised it or called what did. Never its text, which may
     quote a person.
     """
     trace, found = error.__traceback__, None
@@ -93,7 +93,7 @@ class UnofficialNumber(Refused):
 
 
 class DisclosureMissing(Refused):
-    """The plan lacks something the subscriber must be told."""
+    """The plan lacks a disclosure."""
 
     code = "disclosure_missing"
 
@@ -285,7 +285,7 @@ class IllegalTransition(ConsentError):
 
 
 class BrokenRecord(ConsentError):
-    """A stored record cannot be read. Somebody must look: `consent doctor`."""
+    """A stored record cannot be read: see `consent doctor`."""
 
     code = "broken_record"
 

@@ -100,7 +100,7 @@ def installation(
         name = _data_are_there(engine, settings.data_dir) if found.server else ""
         engine.registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
         engine.registry.adopt()
-        # The bundled sample is a beginning, not a wish: only a file that somebody named may stop the start.
+        # The bundled sample is a beginning, not a wish: only a file named in CONSENT_PLANS may stop the start.
         if settings.sells_sample():
             engine.catalogue.stock(plans_from(None))
         elif stocked:
@@ -124,7 +124,7 @@ def _promotions_lose_nothing(settings: Settings) -> None:
 
 
 def _sell(engine: Engine, plans: Path | None) -> None:
-    """The plans of a file that somebody named; without one, what is there. Raises SettingsError."""
+    """The plans of the file in CONSENT_PLANS; without one, those that are there. Raises SettingsError."""
     if plans is not None:
         engine.catalogue.add_missing(plans_from(plans))
     elif not engine.catalogue.fresh():

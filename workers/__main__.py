@@ -43,7 +43,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Work until told to stop; 0 when everything begun was seen to its end or to its bound."""
+    """Work until SIGTERM; 0 when everything begun was seen to its end or to its bound."""
     options = _options(arguments)
     process = f"worker {os.getpid()}"
     logs.set_up(process)

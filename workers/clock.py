@@ -22,15 +22,15 @@ log = logging.getLogger(__name__)
 
 TICK_S = 1.0
 TAKEN_TICKS = 10
-"""For how many ticks it goes on with a lane that was silent, before it sees whether somebody else works there again."""
+"""For how many ticks it goes on with a lane that was silent, before it sees whether a worker leases there again."""
 TRIM_EVERY_S = 600.0
 TELL_EVERY = 60
-"""Trouble that lasts is told again after so many ticks."""
+"""Trouble that lasts is logged again after so many ticks."""
 OUTAGES_EVERY_S = 5.0
 
 
 class Clock(threading.Thread):
-    """Ticks until stopped, with an event loop and an engine of its own. Trouble is told and counted; none ends it."""
+    """Ticks until stopped, with an event loop and an engine of its own. Trouble is logged and counted; none ends it."""
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 SLICE_S = 0.5
 SLICE_BOUND_S = 60.0
-"""A slice that takes this long hangs: somebody must end the process."""
+"""A slice that takes this long hangs: the process must be ended from outside."""
 _NOT_EFFECTS = {"messages", "given_back", "performed"}
 """Words of a tally that count no effect, or count one a second time."""
 Result = Mapping[str, int | Mapping[str, int]]

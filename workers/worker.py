@@ -36,7 +36,7 @@ BACKOFF_S, MOST_BACKOFF_S = 0.2, 5.0
 
 
 class NoPenalty(BaseDeathPenalty):
-    """RQ ends a job that takes too long by raising out of a signal handler. Ours end by themselves."""
+    """RQ ends a job that takes too long by raising out of a signal handler. Slices end by themselves."""
 
     def setup_death_penalty(self) -> None:
         """Set no alarm."""

@@ -49,7 +49,7 @@ PARTS = (
 BACKLOG = 2048
 KEEP_ALIVE_S = 15
 FINISH_S = 20
-"""How long requests under way may take to end when we are told to stop."""
+"""How long requests under way may take to end after SIGTERM or SIGINT."""
 
 
 def create_app(

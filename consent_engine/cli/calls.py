@@ -66,7 +66,7 @@ def violations(
 
 
 class _Period(NamedTuple):
-    """The days that somebody named: one, or from one to another, both of them too."""
+    """The days named on the command line: one, or from one to another, both included."""
 
     day: str | None
     since: str | None

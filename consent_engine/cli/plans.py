@@ -102,7 +102,7 @@ def proposed() -> None:
 
 @app.command()
 def approve(code: Annotated[str, typer.Argument(help="As `consent plans proposed` shows it.")]) -> None:
-    """Put on sale what somebody else proposed; both names are kept."""
+    """Put on sale what another admin proposed; both names are kept."""
     with opened() as engine:
         plan = engine.catalogue.approve(code, by())
     record([("plan", plan.code), ("version", plan.version), ("hash", plan.hash)])
@@ -124,7 +124,7 @@ def show(
     code: Annotated[str, typer.Argument(help="As `consent plans list` shows it.")],
     version: Annotated[int | None, typer.Option(help="One that it had; else the one in force.")] = None,
 ) -> None:
-    """Show all of a plan, as subscribers and the public are told it, and from when until when each version counts."""
+    """Show all of a plan, as subscribers and the public read it, and from when until when each version counts."""
     from consent_engine.domain.texts.elements import disclosures
     from consent_engine.errors import PlanNotFound
 

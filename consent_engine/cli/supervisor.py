@@ -213,7 +213,7 @@ class Supervisor:
 
 
 def progress(stop: Stop) -> Callable[[str], None]:
-    """Tells what a server's start is waiting for, and ends the wait when we are to end."""
+    """Prints what a server's start is waiting for, and ends the wait when this process is to end."""
 
     def tell(what: str) -> None:
         if stop.is_set:
@@ -224,7 +224,7 @@ def progress(stop: Stop) -> Callable[[str], None]:
 
 
 def check_free(host: str, port: int) -> None:
-    """Raise SettingsError when somebody listens there: better said before anything is started."""
+    """Raise SettingsError when a process listens there already: better said before anything is started."""
     try:
         [(family, *_, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         socket.create_server(address[:2], family=family).close()

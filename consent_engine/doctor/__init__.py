@@ -134,7 +134,7 @@ def _cells(settings: Settings, url: str, wanted: Wanted) -> list[tuple[Wire, Cel
 
 
 def _failed(look: str, error: Exception, cli: str) -> Finding:
-    """An error of ours says what it is; another's text may hold what a person said."""
+    """The engine's own errors say what they are; another's text may hold a subscriber's words."""
     told = f"{look}: {error if isinstance(error, StoreUnavailable) else type(error).__name__}"
     if isinstance(error, NoPermissionError | SettingsError):
         return bad(told, "this user of Redis may not do it: deploy/redis/users.acl says what it needs")
@@ -144,7 +144,7 @@ def _failed(look: str, error: Exception, cli: str) -> Finding:
 
 
 def _server(patient: _Patient) -> Iterator[Finding]:
-    """The server, or the master of each cell. One that is away is told, and the others are looked at."""
+    """The server, or the master of each cell. One that is away is a finding, and the others are looked at."""
     if not is_cluster(patient.redis_url):
         known = replicas_known(patient.redis_url) if is_sentinel(patient.redis_url) else None
         yield from server.server(patient.first.server(), patient.settings, patient.cli, known)

@@ -31,7 +31,7 @@ def good(what: str) -> Finding:
 
 
 def warn(what: str, do: str) -> Finding:
-    """Somebody should see to this by day."""
+    """To be seen to by day."""
     return Finding(Level.WARN, what, do)
 
 

@@ -32,7 +32,7 @@ def look(looker: Looker) -> None:
 
 
 def _off_their_lines(store: Store) -> Iterator[Whom]:
-    """Those in a list that are not on their lines. A lifting takes both in one step: only a second look tells."""
+    """Those in a list that are not on their lines. A lift removes both in one step, so a second look decides."""
     for kind in CONSENT:
         before: tuple[Millis, str] | None = None
         while rows := store.lists.restrictions(kind, before, PIECE):

@@ -1,4 +1,4 @@
-"""What the Redis of the orders tells of itself: settings and troubles under which a promise would not hold."""
+"""What INFO and CONFIG of the orders' Redis show: settings and troubles under which a promise would not hold."""
 
 from collections.abc import Iterator
 from typing import Any

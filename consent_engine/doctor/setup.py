@@ -23,7 +23,7 @@ from consent_engine.wiring import outside
 SKEW_MS = 5_000
 LEAST_DISK = 1 << 30
 PINNED = ("redis", "hiredis", "rq", "transitions")
-"""What the promises were tried with: another version may behave otherwise where no test of ours looks."""
+"""What the promises were tried with: another version may behave otherwise where no test looks."""
 
 
 def versions(

@@ -51,7 +51,7 @@ def _lanes(lanes: Lanes, heard: Iterable[str]) -> Iterator[Finding]:
 
 
 def outside(health: Iterable[Health], now: Millis) -> Iterator[Finding]:
-    """Does every gateway answer, and the BSS? Told by what workers heard: nobody is called for it."""
+    """Does every gateway answer, and the BSS? Known from the workers' own calls: no call is made for it."""
     for each in health:
         last = f"took something {_ago(now - each.accepted)} ago" if each.accepted else "never took anything"
         share = f"{each.failed_share:.0%} of calls of the last minutes failed"

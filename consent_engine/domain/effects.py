@@ -35,7 +35,7 @@ WITHOUT_CALLS = frozenset({Lane.INBOUND, Lane.TIMER})
 
 
 class Purpose(StrEnum):
-    """Why an SMS is written. The gateway is told, and it is part of the SMS's ref."""
+    """Why an SMS is written. The gateway gets it, and it is part of the SMS's ref."""
 
     CONFIRMATION = "confirmation"
     REMINDER = "reminder"

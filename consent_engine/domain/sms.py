@@ -1,4 +1,4 @@
-"""SMS from the phone (Reply, MO), reports on ours (DeliveryReport, DLR), and how many segments a text takes."""
+"""SMS from the phone (Reply, MO), reports on SMS to it (DeliveryReport, DLR), and how many segments a text takes."""
 
 from enum import StrEnum
 
@@ -28,7 +28,7 @@ class Part(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """An SMS from a subscriber, as a gateway told it.
+    """An SMS from a subscriber, as a gateway posted it.
 
     message_id: the gateway's own id, the same on a repeat · to: the number it was sent to, digits ·
     written_at: the latest instant it can have been written, by the gateway's clock with its resolution and skew
@@ -53,7 +53,7 @@ class Reply(Struct, frozen=True):
 
 
 class DeliveryReport(Struct, frozen=True):
-    """What became of one of our SMS (or one segment of it). `ref` is ours: `<owner>.<purpose>.<n>`.
+    """What became of an SMS to the phone (or one segment of it). `ref` is the engine's: `<owner>.<purpose>.<n>`.
 
     alone: its segments were handed over one by one, so that a report on one says nothing of the others
     """

@@ -59,7 +59,7 @@ class Keys:
             self._registry.drop_key(key_hash, name)
 
     def whose(self, key: str) -> ApiKey:
-        """Who calls; raises Unauthenticated. The look-up is by keyed hash, so its timing tells nothing of a key."""
+        """Who calls; raises Unauthenticated. The look-up is by keyed hash, so its timing says nothing of a key."""
         if not 0 < len(key) <= MOST_KEY_LENGTH:
             raise Unauthenticated("this needs an API key: Authorization: Bearer KEY")
         return self.by_hash(self.hash_of(key))
@@ -72,5 +72,5 @@ class Keys:
         return known
 
     def hash_of(self, key: str) -> str:
-        """What is kept of a key, and what may stand in a cookie of ours."""
+        """The hash that is kept of a key, and may stand in a session cookie."""
         return keyed(self._secret, "apikey", key)

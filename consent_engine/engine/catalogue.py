@@ -127,7 +127,7 @@ class Catalogue:
             raise NothingProposed("nothing is proposed of this plan") from None
 
     def approve(self, code: str, by: str) -> Plan:
-        """Put on sale what somebody else proposed: known from now on. Raises as `publish` does, NothingProposed, and
+        """Put on sale what another admin proposed: known from now on. Raises as `publish` does, NothingProposed, and
         SameAdmin for who proposed it.
         """
         now, proposal = self._look(), self.proposed(code)

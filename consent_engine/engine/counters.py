@@ -24,7 +24,7 @@ OUTCOMES = tuple(_WORDS.values())
 
 
 class Measures:
-    """Counts of one performer, until somebody takes them away."""
+    """Counts of one performer, until they are taken away."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -43,7 +43,7 @@ class Measures:
         self._counts[UNASKED] += 1
 
     def notified(self, seconds: float) -> None:
-        """A subscriber was told of an activation, so long after it."""
+        """The notification of an activation was handed over, so long after it (ms)."""
         self._observe(f"{NOTIFIED_SECONDS}|", seconds)
 
     def _observe(self, name: str, seconds: float) -> None:

@@ -108,7 +108,7 @@ class Engine:
     # -- receive -------------------------------------------------------------------------------------------------
 
     def receive(self, messages: Sequence[Incoming]) -> list[Stored]:
-        """Put messages into their lines' inboxes, each once, proven durable; reports on nothing of ours go aside.
+        """Put messages into their lines' inboxes, each once, proven durable; reports on others' SMS go aside.
 
         When a part of the store cannot be reached, what belongs elsewhere is stored before this raises.
         """

@@ -92,7 +92,7 @@ def line_timer(leased: Leased, outside: Outside) -> Step[str]:
 
 
 def _waited(leased: Leased, outside: Outside) -> Step[str]:
-    """Tell as fragments what waited long enough, and forget what was told long ago."""
+    """Hand on as fragments what waited long enough, and forget what was handed on long ago."""
     line, now = leased.line, leased.at
     if line is None:
         raise BrokenRecord("a timer without its record")

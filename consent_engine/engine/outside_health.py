@@ -13,7 +13,7 @@ from consent_engine.ports import Outside, Target
 from consent_engine.ports.targets import BSS, GATEWAY, HALF_MS, field_of
 
 LEAST_LOST = 3
-"""Fewer failures in a row are an accident: a call that timed out in a quiet night is nobody's outage."""
+"""Fewer failures in a row are an accident: a call that timed out in a quiet night is no outage."""
 DOWN_AFTER_MS = 30_000
 ASKED_WITHIN_MS = 20 * 60_000
 """Whatever is wanted is tried more often than that. Nobody asked for longer: then nobody knows, and it is no outage."""
@@ -29,7 +29,7 @@ class Health:
     accepted: Millis = 0
     answered: Millis = 0
     failing: Millis = 0
-    """how long nobody has answered, 0 while somebody does"""
+    """how long no call was answered (ms), 0 while calls are"""
     since: Millis = 0
     """of that, or of the last outage"""
     calls: float = 0

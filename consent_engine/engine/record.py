@@ -27,7 +27,7 @@ MOST_RACES = 20
 
 
 def salts() -> Iterator[str]:
-    """Salts for person parts: random, so that a hash tells nothing of a number that can be guessed."""
+    """Salts for person parts: random, so that a hash says nothing of a number that can be guessed."""
     while True:
         yield secrets.token_hex(16)
 

@@ -32,7 +32,7 @@ class Load(Struct, frozen=True):
 
 
 class Save(Struct, frozen=True):
-    """Asks for a commit. prove: somebody is told of its success."""
+    """Asks for a commit. prove: its success will be reported outside, so it must be durable."""
 
     commit: Commit
     prove: bool = False

@@ -14,7 +14,7 @@ class Spell:
         self._since = 0.0
 
     def met(self, error: Exception) -> None:
-        """It is there: said once. The error's text is of ours, and names nobody."""
+        """It is there: said once. The error is the engine's own, and names no person."""
         self._times += 1
         if self._times == 1:
             self._since = monotonic()

@@ -145,7 +145,7 @@ def retries(found: Sequence[StuckEffect], by: str) -> list[tuple[int, Step[bool]
 
 
 def _or_gone(step: Step[object]) -> Step[bool]:
-    """Whether the step found something to retry: else somebody else did, or the order was answered meanwhile."""
+    """Whether the step found something to retry: else another did, or the order was answered meanwhile."""
     try:
         yield from step
     except (NothingParked, OrderNotFound):

@@ -32,13 +32,13 @@ class Journal(Protocol):
         """
 
     def drop(self, piece: Piece) -> bool:
-        """Take a piece out that the log has; False, and nothing happens, when somebody else has."""
+        """Take a piece out that the log has; False, and nothing happens, when another has."""
 
     def waiting(self) -> Waiting:
         """What waits now, in the cells that can be reached."""
 
     def among(self, entries: Set[str]) -> set[str]:
-        """Those of these entries that wait now, in the cells that can be reached. Nobody's turn is taken."""
+        """Those of these entries that wait now, in the cells that can be reached. It takes no reader's turn."""
 
 
 class Log(Protocol):

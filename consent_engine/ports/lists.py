@@ -37,7 +37,7 @@ class Lists(Protocol):
         """When these were placed, in their order; 0 for one that is not in the store itself."""
 
     def open_orders(self, limit: int) -> list[str]:
-        """Orders that something is still wanted for: every unsettled one, and some that wait to be told."""
+        """Orders with an effect still wanted: every unsettled one, and some whose notification waits."""
 
     def calls(self, before: tuple[Millis, str] | None, limit: int, *, wrong: bool) -> list[tuple[str, Millis]]:
         """Calls with the instants they began at, newest first; wrong: only those with a violation."""

@@ -117,7 +117,7 @@ class Queue(Protocol):
     """Hands wake-ups to workers. Losing, doubling or wiping it costs ticks, never an order."""
 
     def wake(self, lane: Lane, due: int) -> None:
-        """Have somebody look at `lane` soon; `due` is only shown. At most two wait a lane. Never raises."""
+        """Have a worker look at `lane` soon; `due` is only shown. At most two wait a lane. Never raises."""
 
     def room(self) -> Room | None:
         """How much room its server has; None where it cannot be asked. Never raises."""

@@ -25,7 +25,7 @@ class Owner(StrEnum):
 
 
 class Held(Struct, frozen=True):
-    """An effect of a record in somebody's hands: the token is the attempt it was leased for."""
+    """A leased effect of a record: the token is the attempt it was leased for."""
 
     record: str
     effect: str

@@ -39,7 +39,7 @@ class Plans(Protocol):
     def publish(self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None = None) -> None:
         """Keep a plan's version as the newest one; what was kept once is never overwritten.
 
-        over: what it replaces, as it was read; raises StoreUnavailable when somebody else was faster. known_at: as of
+        over: what it replaces, as it was read; raises StoreUnavailable when another was faster. known_at: as of
         a Version; None: the store's now
         """
 
@@ -94,7 +94,7 @@ class Processes(Protocol):
         """Keep an instant among what is counted, unless one stands there; whether it was kept."""
 
     def unmark(self, name: str) -> bool:
-        """Take it away again; False when somebody else has."""
+        """Take it away again; False when another has."""
 
     def note_lags(self, heard: Sequence[Heard]) -> None:
         """Keep smallest differences between gateways' stamps and their arrival; a larger one than is kept is none."""

@@ -1,4 +1,4 @@
-"""The port through which somebody looks over all that is stored: in pieces, reading only."""
+"""The port for a look over all that is stored: in pieces, reading only."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What the server tells of itself. config: empty where we may not ask. open: who reaches it needs no password."""
+    """What the server says of itself. config: empty where it may not be asked. open: it needs no password."""
 
     info: Mapping[str, Any]
     config: Mapping[str, str]

@@ -23,7 +23,7 @@ from consent_engine.simulator.wire import Unreachable, Wire
 SHUTDOWN_S = 0.5
 BACKLOG = 512
 Announce = Callable[[str, str, str], None]
-"""Told of everything that comes in: what it is, whose number, what it says."""
+"""Called with everything that comes in: its kind, its number, its text."""
 
 
 def _silent(what: str, msisdn: str, text: str) -> None:
@@ -32,7 +32,7 @@ def _silent(what: str, msisdn: str, text: str) -> None:
 
 @dataclass(slots=True)
 class Outside:
-    """Gateway and BSS on one port. The port is bound at once, so that the engine can be told; it serves later, once."""
+    """Gateway and BSS on one port. The port is bound at once, so that the engine can be given it; it serves later."""
 
     secret: str
     bss_secret: str

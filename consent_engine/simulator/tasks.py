@@ -45,7 +45,7 @@ class Tasks:
             return
 
     async def close(self) -> None:
-        """End everything: what runs is cancelled and awaited, then the requests that still wait are told."""
+        """End everything: what runs is cancelled and awaited, then the requests that still wait are answered."""
         tasks = list(self.running)
         for task in tasks:
             task.cancel()

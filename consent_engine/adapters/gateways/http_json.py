@@ -41,7 +41,7 @@ DELIVERIES = {"accepted": Delivery.ACCEPTED, "delivered": Delivery.DELIVERED, "f
 RESOLUTION_MS = 1_000
 """Gateways commonly write `received_at` in whole seconds, rounded down."""
 SKEW_MS = 5_000
-"""How far a gateway's clock may be behind ours. More would let a yes from before the question pass as its answer;
+"""How far a gateway's clock may be behind. More would let a yes from before the question pass as its answer;
 less would throw away real answers. Nobody reads a question and answers it within five seconds."""
 
 LONGEST_SKEW_MS = 600_000

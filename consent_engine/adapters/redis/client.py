@@ -207,7 +207,7 @@ def _proofs(replicas: int) -> list[tuple[int, int, int]]:
 
 
 _FORBIDDEN = "ACL failure in script"
-"""What a script is told whose user may not do something in it."""
+"""The error of a script whose Redis user may not run one of its commands."""
 
 
 def _translated(error: ResponseError) -> Exception:

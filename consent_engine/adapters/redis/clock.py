@@ -1,4 +1,4 @@
-"""The instant: the server's own clock tells it."""
+"""The instant, by the server's own clock."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -110,7 +110,7 @@ class SqlArchive(Archive):
         return self._id
 
     def owner(self) -> str:
-        """The installation it belongs to; "" for nobody's. Raises ArchiveUnavailable."""
+        """The installation it belongs to; "" while it belongs to none. Raises ArchiveUnavailable."""
         with self.asking(anew=True) as connection:
             return _said(connection).get(OWNER, "")
 

@@ -1,4 +1,4 @@
-"""After a failure the archive is left alone for a while; then one asks, and others are told until it has answered."""
+"""After a failure the archive is left alone for a while; then one caller tries it, the others fail until it answers."""
 
 import threading
 from collections.abc import Callable

@@ -10,11 +10,11 @@ from consent_engine.domain.leaf import leaf_hash
 from consent_engine.ports import Log
 
 SIZE = "log"
-"""The row of `archive_meta` that says how many entries there are. Whoever appends holds it: one at a time."""
+"""The row of `archive_meta` that counts the entries. An append locks it, so that there is one at a time."""
 
 
 class SqlLog(Log):
-    """The Log beside the archive's orders. An entry that is there is known by its hash, whoever brings it again."""
+    """The Log beside the archive's orders. An entry that is there already is known by its hash."""
 
     def __init__(self, archive: SqlArchive) -> None:
         self.archive = archive

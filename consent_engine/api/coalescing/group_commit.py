@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_ASKED = 2_000
-"""How many may wait for a crew; the next is told to come again."""
+"""How many may wait for a crew; the next is turned away."""
 MOST_IN_BATCH = 500
 
 

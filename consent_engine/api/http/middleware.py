@@ -37,7 +37,7 @@ HEADERS = {
 class Edge:
     """An ASGI application around another.
 
-    defects: counts, by type, what should never be raised · answered: told method, template, status and seconds ·
+    defects: counts, by type, what should never be raised · answered: called with method, template, status and seconds ·
     most: requests under way at once
     """
 
@@ -105,7 +105,7 @@ def _order_of(scope: MutableMapping[str, Any], status: int) -> str:
 
 
 def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The caller's X-Request-Id, when it is one, short and harmless, and no number of a person; else one of ours."""
+    """The caller's X-Request-Id, if it is of up to 64 harmless characters, without a phone number; else a new one."""
     told = [value for name, value in headers if name.lower() == b"x-request-id"]
     sound = len(told) == 1 and _REQUEST_ID.fullmatch(told[0])
     return told[0].decode("ascii") if sound and not contains_number(told[0].decode("ascii")) else token_hex(8)

@@ -152,7 +152,7 @@ def problem(
 
 
 def of_error(error: ConsentError, *, challenge: str = "Bearer") -> Response:
-    """The problem that an error of ours is. challenge: how to prove who one is, where that is asked for."""
+    """The problem document of one of the engine's errors. challenge: the WWW-Authenticate header's value, for 401."""
     status = status_of(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, StoreUnavailable):
         return problem(status, error.code, "something is wrong on our side: it was written down")

@@ -18,6 +18,6 @@ async def healthz(_request: Request) -> Response:
 
 @operations.add("GET", "/readyz", PUBLIC, "Ready?", answers={200: Ready}, problems=(503,))
 async def readyz(request: Request) -> Response:
-    """The store can be reached and keeps what it is told, and workers were heard from; else 503 with `reasons`."""
+    """The store can be reached and takes durable writes, and workers were heard from; else 503 with `reasons`."""
     workers = await front_of(request).ready()
     return Response(Ready(status="ready", workers=workers).json_bytes(), media_type="application/json")

@@ -89,7 +89,7 @@ def _seen(request: Request, order: Order) -> int:
 
 
 class Telling:
-    """What one reader is told."""
+    """The events of one reader."""
 
     def __init__(self, request: Request, caller: ApiKey, order: Order, seen: int) -> None:
         self._request = request
@@ -120,7 +120,7 @@ class Telling:
                 await watch.wait(min(self._bounds.key_check_s, self._bounds.heartbeat_s))
 
     async def _may_go_on(self) -> bool:
-        """Whether the key is still good: looked up again every few seconds, and before anything is told after that."""
+        """Whether the key is still good: looked up again every few seconds, and before the next entry after that."""
         if monotonic() - self._checked_at < self._bounds.key_check_s:
             return True
         try:
@@ -131,7 +131,7 @@ class Telling:
         return caller == self._caller
 
     def _news(self, order: Order) -> bytes:
-        """What was not told yet."""
+        """The entries not sent yet."""
         entries = timeline(order, whole=sees_whole(order, self._caller), after=self._seen)
         told = [f"id: {n}\ndata: ".encode() + e.json_bytes() + b"\n\n" for n, e in enumerate(entries, self._seen + 1)]
         self._seen += len(entries)

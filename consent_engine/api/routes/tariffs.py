@@ -24,7 +24,7 @@ from consent_engine.engine.engine import Engine
 
 operations = Operations("plans")
 SHOWN = {Sale.ON_SALE: "on_sale", Sale.WITHDRAWN: "withdrawn"}
-"""Who agreed to a plan must find it for as long as his yes may count; one that was revoked is nobody's."""
+"""A subscriber who agreed to a plan must find it for as long as his yes may count; a revoked plan has none."""
 HEADERS = {"Cache-Control": "public, max-age=60", "Vary": "Accept-Language, Cookie"}
 
 
@@ -104,5 +104,5 @@ def _reads(plan: Plan, language: str) -> tuple[str, dict[str, str]]:
 
 
 def _is_link(url: str) -> bool:
-    """Whether a browser can open it; an app's address is only told."""
+    """Whether a browser can open it; an app's address is only shown."""
     return url.startswith(("https://", "http://", "/"))

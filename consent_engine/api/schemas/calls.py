@@ -62,7 +62,7 @@ class CallView(View):
 
     @classmethod
     def of(cls, call: Call, *, whole: bool) -> "CallView":
-        """As somebody may see it. whole: with full numbers."""
+        """The call as a reader may see it. whole: with full numbers."""
         began, end, caller = call.began, call.end, call.person.caller
         return cls(
             id=call.id,

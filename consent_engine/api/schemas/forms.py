@@ -99,7 +99,7 @@ class ImportedRefusal(BaseModel):
 
 
 class Dial(BaseModel):
-    """A number somebody wants to call. Without a carrier: callable only by none that was refused."""
+    """A number to be called. Without a carrier: callable only where no carrier was refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -243,7 +243,7 @@ _NESTED: dict[object, type[BaseModel]] = {"evidence": OwnAct, "recording": Recor
 def read(form: type[Form], body: object, at: str = "", *, whole: str = "body") -> Form:
     """The form in a JSON body; raises Malformed with everything that is wrong with it, echoing no value.
 
-    at: what stands before its fields' names · whole: the name of what is wrong with no field of ours
+    at: what stands before its fields' names · whole: the name of what is wrong outside any known field
     """
     try:
         return form.model_validate(body)

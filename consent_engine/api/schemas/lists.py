@@ -43,7 +43,7 @@ class RefusalRow(View):
 
     @classmethod
     def of(cls, msisdn: str, refusal: Restriction, *, whole: bool) -> "RefusalRow":
-        """As somebody may see it."""
+        """The restriction as a reader may see it. whole: with its full number."""
         carrier = None if refusal.carrier == EVERY_CARRIER else refusal.carrier
         return cls(
             msisdn=msisdn if whole else mask(msisdn), kind=refusal.kind.value, carrier=carrier,

@@ -93,7 +93,7 @@ class OrderView(View):
 
     @classmethod
     def of(cls, order: Order, *, whole: bool) -> "OrderView":
-        """As somebody may see it. whole: with full number and the subscriber's words."""
+        """The order as a reader may see it. whole: with full number and the subscriber's words."""
         doc = order.doc
         return cls(
             id=order.id,
@@ -114,7 +114,7 @@ class OrderView(View):
 
 
 def timeline(order: Order, *, whole: bool, after: int = 0) -> list[TimelineEntry]:
-    """What happened to an order, as somebody may see it: from the entry after that many on."""
+    """What happened to an order, as a reader may see it: from the entry after that many on."""
     entries = ([] if after else [_placed(order)]) + [_entry(event) for event in order.events[max(0, after - 1) :]]
     return [_seen(entry, whole=whole) for entry in entries]
 
@@ -146,7 +146,7 @@ def _entry(event: Event) -> TimelineEntry:
 
 
 def _seen(entry: TimelineEntry, *, whole: bool) -> TimelineEntry:
-    """The entry as somebody may see it: without the words, and without a number that an id was built of."""
+    """The entry as ops may see it: without the subscriber's words, and without a number that an id was built of."""
     if whole:
         return entry
     shown = {name: veiled(value) for name, value in entry if name in entry.model_fields_set - {"reply"}}

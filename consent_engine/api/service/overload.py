@@ -72,7 +72,7 @@ def most_waiting(settings: Settings) -> int:
 
 
 def room(depths: Depths, most: int, patience: Millis) -> int:
-    """How many more may come in; none while somebody has waited in a lane for longer than `patience`."""
+    """How many more orders may come in; none while an effect has waited in a lane for longer than `patience` (ms)."""
     lanes = [depths[lane] for lane in LANES]
     if any(depth.late > patience for depth in lanes):
         return 0

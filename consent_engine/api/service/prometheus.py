@@ -33,7 +33,7 @@ NOBODY = "0" * 28
 """An order that can be none."""
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 UNTIMED = frozenset({"/v1/orders/{order_id}/stream"})
-"""Answers that last as long as somebody watches: how long says nothing."""
+"""Answers that last as long as a reader watches: their length says nothing."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LANES: tuple[tuple[str, str, str, Callable[[LaneDepth], float]], ...] = (
     ("due", "", "Effects that should be done now", lambda depth: depth.due),

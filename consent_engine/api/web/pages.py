@@ -141,7 +141,7 @@ _WRONG: dict[type[ConsentError], tuple[str, HTTPStatus]] = {
 
 
 def _ours(path: str) -> str:
-    """Where to go after the sign-in: a page of ours, nothing else."""
+    """Where to go after the sign-in: one of the application's pages, nothing else."""
     return path if path in MAY_OPEN else "/"
 
 

@@ -39,7 +39,7 @@ MAY_OPEN: dict[str, frozenset[Role]] = {
 
 @cache
 def asset(name: str) -> tuple[bytes, str]:
-    """A file of ours and a hash of it; raises OrderNotFound's kind of "nothing here"."""
+    """An asset of the pages and its hash; raises OrderNotFound's kind of "nothing here"."""
     if name not in ASSETS:
         raise OrderNotFound("there is nothing at this address")
     content = (_PAGES / name).read_bytes()
@@ -47,12 +47,12 @@ def asset(name: str) -> tuple[bytes, str]:
 
 
 def address_of(name: str) -> str:
-    """Where a file of ours is; another content has another address, so that browsers may keep it."""
+    """An asset's address; other content has another address, so that browsers may keep it."""
     return f"/assets/{name}?v={asset(name)[1]}"
 
 
 def served(name: str, version: str) -> Response:
-    """A file of ours."""
+    """An asset of the pages."""
     content, current = asset(name)
     keep = f"public, max-age={YEAR_S}, immutable" if version == current else "no-cache"
     return Response(content, headers={"Cache-Control": keep}, media_type=KINDS[name.rpartition(".")[2]])
@@ -69,7 +69,7 @@ def _templates() -> jinja2.Environment:
 
 
 def page(request: Request, name: str, session: Session | None, status: int = 200, **told: Any) -> HTMLResponse:  # noqa: ANN401 - for templates
-    """A page of ours in the visitor's language."""
+    """A page in the visitor's language."""
     language = language_of(request)
     said = words(language)
     role = session.caller.role if session else ""

@@ -24,7 +24,7 @@ _KNOWN = frozenset({
     b"created_at", b"data", b"description", b"enqueued_at", b"origin", b"status", b"started_at", b"ended_at",
     b"last_heartbeat", b"worker_name", b"timeout", b"result_ttl", b"failure_ttl", b"ttl",
 })  # fmt: skip
-"""What a job of ours has. Whatever else stands in one is not looked at."""
+"""The fields of a wake-up job. Anything else in a job is not looked at."""
 MOST_BYTES = 4_096
 
 
@@ -56,7 +56,7 @@ class ShownJob(Job):
         self.restore(kept)
 
     def restore(self, raw_data: Mapping[bytes, bytes]) -> None:
-        """Take what a job of ours has."""
+        """Take the fields of a wake-up job."""
         kept = {name: value for name, value in raw_data.items() if name in _KNOWN}
         if not all(map(_is_small, kept.values())):
             self._make_unreadable()
@@ -77,7 +77,7 @@ class ShownJob(Job):
         return self._status or JobStatus.FAILED  # as it was read
 
     def get_meta(self, refresh: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - RQ's
-        """Ours have none."""
+        """Wake-up jobs have none."""
         return {}
 
     def latest_result(self, timeout: int = 0) -> Result | None:

@@ -1,4 +1,4 @@
-"""A call that is told of is taken, whatever was wrong with it; what was, is found here."""
+"""A reported call is always kept; its violations are found here."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ from consent_engine.domain.line.restriction import Kind, Restriction, name_of
 from consent_engine.errors import AlreadyEnded, CallAbandoned, Malformed, PlanUnknown
 
 _BY_THE_PLAN = (Violation.COOL_OFF, Violation.WRONG_PERMIT)
-"""What may show only once somebody says which plan the call was about."""
+"""Violations that show only once the call's plan is known."""
 
 
 class Made(Struct, frozen=True):
@@ -31,7 +31,7 @@ class Made(Struct, frozen=True):
 
 
 def judged(made: Made, line: Line, terms: Terms, secret: str) -> tuple[tuple[Violation, ...], str]:
-    """What was wrong with a call to a line's number when it began; and its permit, where that is one of ours."""
+    """The violations of a call to a line's number when it began; and its permit, where the engine gave it."""
     carrier, at, plan = made.carrier, made.at, made.plan
     checked = verify(secret, made.permit, line.id, carrier, plan, at) if made.permit else None
     known = Known(

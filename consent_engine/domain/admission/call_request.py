@@ -78,7 +78,7 @@ class RecordingTaken(BaseModel):
 
 
 class DisclosureMade(BaseModel):
-    """Something the subscriber was told, and when."""
+    """A disclosure spoken to the subscriber, and when."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -104,8 +104,8 @@ class EndCall(BaseModel):
         return []
 
     def late_errors(self, call: Call, now: Millis) -> list[FieldError]:
-        """What only the call and the store's clock can tell: an end in the future, or before the beginning; something
-        told outside the call.
+        """Errors that need the call and the store's clock: an end in the future or before the beginning; a disclosure
+        outside the call.
         """
         began, ended, wrong = call.began.started_at, millis(self.ended_at), list[FieldError]()
         if ended > now + SKEW_MS:
@@ -129,7 +129,7 @@ class EndCall(BaseModel):
         return None if taken is None else Recording(taken.ref, taken.sha256.lower(), taken.seconds)
 
     def disclosed(self) -> tuple[Disclosed, ...]:
-        """What was told, as kept."""
+        """The disclosures, as kept."""
         return tuple(Disclosed(each.id, millis(each.at)) for each in self.disclosures)
 
 

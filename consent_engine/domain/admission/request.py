@@ -83,7 +83,7 @@ class PlaceOrder(BaseModel):
     """a call that is up, or has ended; with `agreed_at`"""
     agreed_at: Annotated[AwareDatetime, BeforeValidator(_instant)] | None = Field(None, validate_default=True)
     call: CallDetails | None = Field(None, validate_default=True)
-    """a call that is told of here, and ended when the subscriber agreed"""
+    """a call reported with its order, ended when the subscriber agreed"""
     metadata: Annotated[dict[str, Any], AfterValidator(_metadata)] = {}
     language: Literal["zh", "en"] = "zh"
     """of the SMS; the plan must have words in it"""

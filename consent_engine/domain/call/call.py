@@ -61,7 +61,7 @@ class Recording(Struct, frozen=True, array_like=True):
 
 
 class Disclosed(Struct, frozen=True, array_like=True):
-    """Something the subscriber was told in the call, and when."""
+    """A disclosure spoken to the subscriber in the call, and when."""
 
     id: str
     at: Millis
@@ -132,7 +132,7 @@ _BEGAN = Rows(Began, least=12)
 
 
 class CallPerson(Struct, frozen=True):
-    """The person part: who was called, and from which number: that may be somebody's own."""
+    """The person part: the number called, and the number it was called from, which may be a person's own."""
 
     msisdn: str
     caller: str
@@ -189,7 +189,7 @@ class Call(Struct, frozen=True):
 
     @property
     def over_at(self) -> Millis:
-        """When the store was told that it is over; 0 while it is up."""
+        """When its end reached the store (ms); 0 while it is up."""
         return next((each.at for each in self.events if isinstance(each, Ended | Abandoned)), 0)
 
     @property
@@ -208,7 +208,7 @@ class Call(Struct, frozen=True):
 
     @property
     def evidence(self) -> Evidence:
-        """What it is evidence of: what was agreed on, or only that somebody was called."""
+        """What it is evidence of: an agreement, or only that a number was called."""
         return Evidence.SERVICE if self.end and self.end.outcome is CallOutcome.AGREED else Evidence.NO_SERVICE
 
     def holds(self, at: Millis) -> bool:
@@ -268,7 +268,7 @@ def begun(began: Began, person: CallPerson, line: str, salt: str) -> tuple[Call,
 
 
 def call_id(secret: str, msisdn: Msisdn, api_key: str, idempotency_key: str) -> str:
-    """The id of a call that is told of by itself: one request is one call."""
+    """The id of a call reported by itself: one request is one call."""
     return f"{slot(msisdn):04x}{keyed(secret, 'call', api_key, idempotency_key)}"
 
 
@@ -278,5 +278,5 @@ def recording_key(secret: str, ref: str) -> str:
 
 
 def recorded_call_id(secret: str, msisdn: Msisdn, ref: str) -> str:
-    """The id of a call that an order's body tells of: one recording of one number is one call."""
+    """The id of a call reported in an order's body: one recording of one number is one call."""
     return f"{slot(msisdn):04x}{recording_key(secret, ref)}"

@@ -21,7 +21,7 @@ class Count(StrEnum):
     ABANDONED = "abandoned"
     RECORDED = "recorded"
     UNRECORDED = "unrecorded"
-    """Ended without a recording, though somebody answered."""
+    """Ended without a recording, though the call was answered."""
     WRONG = "wrong"
     """At least one thing was wrong with it."""
 

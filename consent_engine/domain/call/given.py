@@ -1,4 +1,4 @@
-"""What a request for permits was answered, as it is kept: no number, and nothing that one could be told from."""
+"""The answer to a request for permits, as it is kept: no number, and nothing that a number could be found from."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

@@ -108,7 +108,7 @@ def _activate(order: Order, op: str, now: Millis) -> Decision:
 
 
 def _on_resumed(order: Order, fact: Resumed, now: Millis) -> Decision:
-    """What might have been a refusal was none: the subscriber is told how to confirm, while that is still possible."""
+    """A suspected refusal was none: an SMS says how to confirm, while that is still possible."""
     if order.state.settled:
         return Decision(order)
     waits = order.state in WAITING and now <= order.reply_by

@@ -70,7 +70,7 @@ def settle(
     order: Order, event: Event, *puts: Put, started: Drop = Drop.ANYWAY, guard: Millis | None = None,
     unasked: bool = False,
 ) -> Decision:  # fmt: skip
-    """Settle: every effect goes that is not a consequence of it. Nothing more is sent to somebody who has answered.
+    """Settle: every effect goes that is not a consequence of it. Nothing more is sent to a subscriber who has answered.
     Once no reply can mean it any more, the order moves to the archive.
 
     started: what a started activation makes of it · unasked: the question is surely not with the subscriber. Else one
@@ -180,7 +180,7 @@ def archiving(order: Order) -> Put:
 
 
 def refuse_or_note(order: Order, event: Event, late: Event, *puts: Put, late_puts: tuple[Put, ...] = ()) -> Decision:
-    """End an order on somebody's word; once an activation has begun, the word is only noted (and answered)."""
+    """End an order that is not wanted any more; once an activation has begun, that is only noted (and answered)."""
     if allows(order.state, event.trigger) and not begun(order):
         return settle(order, event, *puts, started=Drop.NOT_BEGUN)
     return note(order, late, *late_puts)

@@ -28,7 +28,7 @@ from consent_engine.domain.order.history import asked, asking_since, clarified, 
 from consent_engine.domain.order.order import QUESTION, Order
 
 MOST_ANSWERS = 3
-"""How often an order answers HELP, or STOP after activation: somebody's machine may be talking to ours."""
+"""How often an order answers HELP, or STOP after activation: an answering machine may be talking to the engine."""
 
 
 def on_reply(order: Order, reply: Replied, now: Millis) -> Decision:
@@ -138,7 +138,7 @@ def _held(order: Order, reply: Replied, now: Millis) -> Decision:
 
 
 def _late(order: Order, reply: Replied, now: Millis) -> Decision:
-    """A yes that comes too late changes nothing; who is still waiting for the service is told so, once."""
+    """A yes that comes too late changes nothing; a subscriber who is still waiting for the service hears so, once."""
     # After a STOP its answer was the last message.
     waits = order.state not in ENGAGED and order.last(Trigger.OPTED_OUT) is None
     told = waits and not told_late(order)

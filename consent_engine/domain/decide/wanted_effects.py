@@ -79,7 +79,7 @@ def _wants(order: Order) -> Iterator[Want]:
 
 
 def cooling_off(order: Order) -> Restriction | None:
-    """What keeps a plan from being offered again to somebody who declined it; None where that is not how it ended."""
+    """The restriction that keeps a plan from being offered again after a no; None where the order ended otherwise."""
     said = next((event for event in reversed(order.events) if isinstance(event.detail, SaidNo)), None)
     if said is None or not isinstance(said.detail, SaidNo):
         return None

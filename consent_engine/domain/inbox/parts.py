@@ -79,7 +79,7 @@ class Gathered(Struct, frozen=True, array_like=True):
         return replace(self, done=at, pieces=tuple(Piece(each.n, each.key, "", "") for each in self.pieces))
 
     def is_over(self, now: Millis) -> bool:
-        """Whether its time is over: to be told as it is, or to be forgotten."""
+        """Whether its time is over: to be handed on as it is, or to be forgotten."""
         return self.due <= now
 
     @property

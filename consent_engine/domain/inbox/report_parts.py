@@ -99,7 +99,7 @@ class SmsReports(Struct, frozen=True, array_like=True):
         return replace(self, attempts=(*others[-MOST_ATTEMPTS + 1 :], known)), new
 
     def named(self, parts: tuple[str, ...]) -> "SmsReports":
-        """This once the gateway has told the ids of an attempt's parts: what was said of each is said of that one."""
+        """This once the gateway has given the ids of an attempt's parts: a report on an id is one on its part."""
         early = [each for each in self.attempts if each.id in parts]
         said = Attempt(parts[0], len(parts), parts=parts)
         for each in early:

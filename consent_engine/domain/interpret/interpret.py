@@ -207,7 +207,7 @@ def _replied(
 
 
 def _active(entries: Sequence[Entry], orders: Mapping[str, Order]) -> tuple[str, ...]:
-    """The newest order whose service is on: a STOP that comes after it is told how to end that."""
+    """The newest order whose service is on: the answer to a later STOP says how to end it."""
     return tuple(e.order for e in entries if orders[e.order].state is State.NOTIFIED)[-1:]
 
 

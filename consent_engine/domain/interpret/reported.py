@@ -72,8 +72,8 @@ def _counted(
 
 
 def parts_named(line: Line, ended: Ended) -> dict[str, str]:
-    """The line's fields once its gateway has told the ids of the parts of the SMS that proves it; nothing of another,
-    which nobody counts.
+    """The line's fields once its gateway has given the ids of the parts of the SMS that proves it; other SMS are not
+    counted.
     """
     name = f"{line.id}.{ended.effect.removeprefix('sms.')}"
     counted = dict(line.reports).get(name)

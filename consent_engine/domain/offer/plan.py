@@ -1,4 +1,4 @@
-"""Plan: a published tariff, versioned by what it says, with what a subscriber must be told and where it is public."""
+"""Plan: a published tariff, versioned by what it says, with its disclosures and where it is public."""
 
 import hashlib
 import json
@@ -42,7 +42,7 @@ class Publication(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True, dict=True):
-    """A tariff as the public was told it."""
+    """A tariff as it was published."""
 
     code: str
     carrier: Carrier

@@ -52,7 +52,7 @@ class Version(Struct, frozen=True):
 
 
 class Proposal(Struct, frozen=True):
-    """A plan that somebody wants to put on sale, until somebody else approves it. by: an API key's name, or a user's"""
+    """A plan proposed for sale, until another admin approves it. by: an API key's name, or a user's"""
 
     plan: Plan
     by: str

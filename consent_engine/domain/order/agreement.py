@@ -14,7 +14,7 @@ from consent_engine.domain.order.event import salted
 
 
 class AgreedIn(Struct, frozen=True, array_like=True):
-    """The call in which the subscriber agreed, as its order tells of it."""
+    """The call in which the subscriber agreed, as its order describes it."""
 
     caller_number: str
     recording_id: str

@@ -38,7 +38,7 @@ class Event(Struct, frozen=True):
     def of(
         cls, detail: Detail, at: Millis, op: str, ref: str = "", by: str = "", person: Mapping[str, str] | None = None
     ) -> "Event":
-        """The event that `detail` tells of."""
+        """The event that `detail` belongs to."""
         return cls(detail.trigger, at, op, ref, by, detail, person)
 
     def told(self) -> dict[str, Any]:

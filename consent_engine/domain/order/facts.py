@@ -90,7 +90,7 @@ class Ended(Struct, frozen=True):
     roll: float = 0.5
     waits: bool = False
     known_by: str = ""
-    """the op of what told us, when that was not the call itself"""
+    """the op of the message that brought it, when that was not the call itself"""
 
     @property
     def op(self) -> str:
@@ -124,7 +124,7 @@ class Barred(Struct, frozen=True):
 
 
 class Resumed(Struct, frozen=True):
-    """Somebody read what might have been a refusal, and it was none."""
+    """A person read a suspected refusal, and it was none."""
 
     op: str
     by: str
@@ -132,7 +132,7 @@ class Resumed(Struct, frozen=True):
 
 
 class CancelAsked(Struct, frozen=True):
-    """Somebody wants the order cancelled: an agent, ops, or a refusal (then `door` says which, and nobody waits)."""
+    """The order is to be cancelled: by an agent, ops, or a refusal (then `door` says which, and no caller waits)."""
 
     op: str
     by: str
@@ -147,7 +147,7 @@ class CancelAsked(Struct, frozen=True):
 
 
 class RetryAsked(Struct, frozen=True):
-    """Somebody wants what is parked done now, and takes its next answer upon himself.
+    """A person wants parked effects done now, and answers for the next answer.
 
     effects: these alone; none: all that is parked
     """
@@ -158,7 +158,7 @@ class RetryAsked(Struct, frozen=True):
 
 
 class ResendAsked(Struct, frozen=True):
-    """Somebody wants the question sent again; the window goes on."""
+    """The question is to be sent again; the window goes on."""
 
     op: str
     by: str

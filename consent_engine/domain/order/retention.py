@@ -15,7 +15,7 @@ class Evidence(StrEnum):
     SERVICE = "service"
     """A service was activated on its yes: the subscriber may dispute the bill."""
     NO_SERVICE = "no_service"
-    """Nothing was activated: only that somebody was asked, and what was answered."""
+    """Nothing was activated: only the question and its answer."""
 
     @classmethod
     def of(cls, order: Order) -> "Evidence":

@@ -289,5 +289,5 @@ def _unsubscribe_en(how: Unsubscribe) -> str:
 
 
 def _ended(text: str) -> str:
-    """Words that stand inside a sentence of ours: without an end of their own."""
+    """A plan's words inside a sentence of the template: without a full stop of their own."""
     return text.strip().rstrip("。.；;，, ")

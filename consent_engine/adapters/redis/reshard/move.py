@@ -59,7 +59,7 @@ class Move:
         return moved
 
     def rest(self) -> None:
-        """See that nobody works on the source, nor moves it. Raises SettingsError when somebody does."""
+        """Check that no worker, API or other move is at the source. Raises SettingsError when one is."""
         rest(self.source, self.look_s)
 
     def _marked(self, meta: dict[str, str]) -> str:
@@ -162,7 +162,7 @@ def _holds_something(side: Side) -> bool:
 
 
 def rest(side: Side, look_s: float = LOOK_S) -> None:
-    """See that nobody works on a side. Raises SettingsError when somebody does."""
+    """Check that no worker or API is connected to a side. Raises SettingsError when one is."""
     [(seconds, _), heard] = side.ask(0, ("TIME",), ("HGETALL", f"{side.shared}workers"))
     late = [int(seconds) * 1000 - int(told.partition("|")[0]) for told in heard.values()]
     if any(each < HEARD_WITHIN_MS for each in late):
@@ -174,7 +174,7 @@ def rest(side: Side, look_s: float = LOOK_S) -> None:
 
 
 def _others(side: Side, look_s: float) -> int:
-    """Clients of a side's servers that are neither ours nor replicas, and stay for longer than a look.
+    """Clients of a side's servers, other than this command's own and replicas, that stay for longer than a look.
 
     Of its replicas, too: one that was the master may be it again, with whoever stayed connected to it.
     """

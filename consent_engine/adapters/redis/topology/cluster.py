@@ -1,6 +1,6 @@
 """A client of whichever master of a Redis Cluster owns a slot: asked for every new connection, so after a failover too.
 
-Every script of ours stays in one slot, so a plain client of the slot's owner does: no command is sent on, split or
+Every script stays in one slot, so a plain client of the slot's owner does: no command is sent on, split or
 repeated by itself, and `WAITAOF` speaks of the very connection that wrote.
 """
 
@@ -22,7 +22,7 @@ from consent_engine.config.redis_urls import CLUSTER, ClusterAddress
 ASK_TIMEOUT_S = 0.5
 """How long one node may take to say who owns what: one that is gone must not hold up the others for long."""
 _AWAY = "non local key"
-"""What a script is told whose slot is just being moved to another master, in the middle of it."""
+"""The error of a script whose slot moves to another master while it runs."""
 
 
 def is_cluster(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""The replicas of a server, each asked on its own: whoever stays connected to one is there when it is promoted."""
+"""The replicas of a server, each asked on its own: a client connected to one is still there when it is promoted."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -19,7 +19,7 @@ _ITS_OWN = ("host", "port", "path", "owners", "slot", "connection_pool", "redis_
 
 
 def at_replicas(master: "Redis", told: Mapping[str, Any], *command: str) -> Iterator[Any]:
-    """What each replica answers. told: what `master` says of its replication.
+    """Each replica's answer. told: the master's INFO replication.
 
     Raises StoreUnavailable for one that cannot be reached, and ResponseError for one that refuses to answer.
     """
