@@ -9,6 +9,7 @@ from typing import Any
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import Lane, Outcome, Rejected, Uncertain
 from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.offer.versions import Proposal
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine.engine import Engine
@@ -499,6 +500,28 @@ class Publish(Operation):
         assert town.engine.catalogue.publish(self.new).version == 2
         placed = town.engine.place(_agreed_now(town)).order
         assert (placed.doc.offer.plan_version, placed.doc.offer.plan_hash) == (2, self.new.hash)
+
+
+class Approve(Publish):
+    """What one admin proposed is on sale with both names, and proposed no longer; or it is still proposed."""
+
+    name = "approve a plan"
+
+    def before(self, town: Town) -> None:
+        super().before(town)
+        town.engine.registry.propose(Proposal(self.new, "one", town.clock.now))
+
+    def act(self, engine: Engine, told: Told) -> None:
+        told(published=engine.catalogue.approve(BEST, "two").version)
+
+    def again(self, town: Town, life: Life) -> None:
+        catalogue = town.another().catalogue
+        if catalogue.show(BEST).plan.version == 1:
+            assert life.said("published") is None
+            assert catalogue.approve(BEST, "two").version == 2
+        assert catalogue.show(BEST).newest.by == ("one", "two")
+        assert catalogue.proposals() == {}
+        super().again(town, life)
 
 
 class PublishAnother(Publish):
