@@ -129,7 +129,7 @@ class SqlArchive(Archive):
         return self._owner
 
     def still_ours(self, connection: Connection) -> None:
-        """Before what was written is committed: it may have been given to others since we began."""
+        """Asked before a commit. Raises NotOurArchive where it was given to another installation meanwhile."""
         if _said(connection).get(OWNER, "") != self._owner:
             raise NotOurArchive("this archive was given to another installation meanwhile: see consent doctor")
 
