@@ -48,7 +48,7 @@ MEANS = {
     "permits": "`required`: a call without a permit is a violation. `checked`: the call itself is judged as one asks",
     "permit_lasts": "How long a permit to dial is good; 24h at most, and never into quiet hours",
     "call_age": "How old the subscriber's yes on the telephone may be when its order is placed",
-    "calls_a_day": "How many calls a day to one number are no violation",
+    "calls_a_day": "How many calls a day to one number are no violation; then permits and callable say `too_often`",
     "quiet_hours": "When permits are denied, and what can wait is held, like `22:00-08:00 Asia/Shanghai`",
     "retry_base": "The first pause before another try; doubles, with full jitter",
     "retry_max": "The longest pause",

@@ -37,6 +37,7 @@ from consent_engine.config.values import (
     Sender,
 )
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.line.line import MOST_CALLS
 from consent_engine.domain.offer.policy import Policy, usual_reminder
 from consent_engine.domain.order.retention import FIVE_MONTHS, THREE_YEARS, Retention
 from consent_engine.errors import SettingsError
@@ -87,7 +88,7 @@ class Settings(BaseModel):
     permits: Literal["checked", "required"] = "checked"
     permit_lasts: Annotated[Duration, Field(le=timedelta(days=1))] = timedelta(minutes=15)
     call_age: Duration = timedelta(hours=2)
-    calls_a_day: int = Field(3, ge=1, le=1_000)
+    calls_a_day: int = Field(3, ge=1, le=MOST_CALLS)
     quiet_hours: Annotated[tuple[int, int] | None, BeforeValidator(quiet_span)] = None
     retry_base: Duration = timedelta(seconds=2)
     retry_max: Duration = timedelta(minutes=10)

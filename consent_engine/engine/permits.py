@@ -83,7 +83,7 @@ class Dialler:
         return checked, self._store.permits.find(permit.request, permit.since)
 
     def _about(self, now: Millis, carrier: str | None, plan: str | None) -> Dialling:
-        return Dialling.at(now, carrier, plan, self._terms.policy, self._terms.permit_lasts)
+        return Dialling.at(now, carrier, plan, self._terms.policy, self._terms.permit_lasts, self._terms.calls_a_day)
 
     def _given(
         self, request: str, by: str, about: Dialling, answers: Sequence[tuple[str, Dial]]
@@ -99,4 +99,6 @@ def _dial(about: Dialling, found: Mapping[str, Line | None], line: str) -> Dial:
     if line not in found:
         return about.dial(()) if about.quiet_since else CALLABLE
     standing = found[line]
-    return about.unreadable() if standing is None else about.dial(standing.restrictions)
+    if standing is None:
+        return about.unreadable()
+    return about.dial(standing.restrictions, standing.calls_before(about.now))

@@ -84,6 +84,16 @@ def test_nobody_is_dialled_in_quiet_hours_and_what_stands_on_the_number_is_named
     assert asked(policy=NIGHT, now=NOW + 9 * HOUR - 1).dial([]).reason is Denied.QUIET_HOURS
 
 
+def test_a_number_that_was_called_as_often_as_may_be_is_denied_after_all_other_reasons():
+    often = Dialling.at(NOW + 12 * HOUR, "mobile", None, NIGHT, LASTS, most=2)
+    calls = [NOW + HOUR, NOW + 2 * HOUR, NOW + 3 * HOUR]
+    assert often.dial([], calls[:1]).callable
+    denied = Dial(callable=False, since=NOW + 2 * HOUR, reason=Denied.TOO_OFTEN)
+    assert (often.dial([], calls[:2]), often.dial([], calls)) == (denied, denied), "since the call that was the last"
+    assert often.dial([restriction(Kind.REFUSED)], calls).reason is Denied.REFUSED
+    assert Dialling.at(NOW, "mobile", None, NIGHT, LASTS, most=2).dial([], calls).reason is Denied.QUIET_HOURS
+
+
 def test_a_permit_never_reaches_into_quiet_hours():
     evening = NOW + 21 * HOUR
     assert asked(policy=NIGHT, now=evening - 60_000).until == evening

@@ -12,7 +12,8 @@ class DialView(View):
     reason: str | None = Field(
         default=None,
         description="refused; suspected: a reply that may be a refusal waits for a person; marketing_free; "
-        "cool_off: the plan was declined before; quiet_hours: nobody is called at this time of the day",
+        "cool_off: the plan was declined before; quiet_hours: nobody is called at this time of the day; "
+        "too_often: as many calls as there may be were made today",
     )
     since: str | None = None
 
@@ -23,7 +24,8 @@ class PermitRow(View):
     permit: str | None = Field(default=None, description="to be named by the call: POST /v1/calls")
     until: str | None = Field(default=None, description="when it ends; a call that has begun may go on")
     denied: str | None = Field(
-        default=None, description="refused, suspected, marketing_free, cool_off or quiet_hours, as of /v1/callable"
+        default=None,
+        description="refused, suspected, marketing_free, cool_off, quiet_hours or too_often, as of /v1/callable",
     )
     since: str | None = Field(default=None, description="since when; left out where that cannot be read any more")
 

@@ -44,7 +44,7 @@ def judged(made: Made, line: Line, terms: Terms, secret: str) -> tuple[tuple[Vio
         permit_since=checked.permit.since if checked and checked.permit else 0,
         standing=line.restrictions,
         quiet=bool(terms.policy.quiet_until(at)),
-        before=line.calls_before(at),
+        before=len(line.calls_before(at)),
         most=terms.calls_a_day,
     )
     return found(known), made.permit if checked and checked.permit else ""

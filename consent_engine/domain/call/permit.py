@@ -36,6 +36,8 @@ class Denied(StrEnum):
     COOL_OFF = "cool_off"
     QUIET_HOURS = "quiet_hours"
     """Nobody is called at this time of the day."""
+    TOO_OFTEN = "too_often"
+    """As many calls to the number as there may be have begun today."""
 
 
 class Dial(Struct, frozen=True):
@@ -49,11 +51,17 @@ class Dial(Struct, frozen=True):
 CALLABLE = Dial(callable=True)
 
 
+def is_too_often(before: int, most: int) -> bool:
+    """Whether a call more is too many where so many began that day. most: how many there may be; 0: any number."""
+    return 0 < most <= before
+
+
 class Dialling(Struct, frozen=True):
     """What a call is to be, and when: the same for every number of a request.
 
     carrier: who calls; None: any · plan: what about; None: nothing that is known yet · now: when it is asked ·
-    quiet_since: since when nobody is called; 0: people are · until: how long a permit would last
+    quiet_since: since when nobody is called; 0: people are · until: how long a permit would last · most: calls to one
+    number a day; 0: any number
     """
 
     carrier: str | None
@@ -61,18 +69,23 @@ class Dialling(Struct, frozen=True):
     now: Millis
     quiet_since: Millis
     until: Millis
+    most: int = 0
 
     @classmethod
-    def at(cls, now: Millis, carrier: str | None, plan: str | None, policy: Policy, lasts: Millis) -> "Dialling":
+    def at(
+        cls, now: Millis, carrier: str | None, plan: str | None, policy: Policy, lasts: Millis, most: int = 0
+    ) -> "Dialling":  # fmt: skip
         """At an instant. A permit never reaches into quiet hours."""
         quiet = policy.quiet_after(now)
         until = min(now + lasts, quiet) if quiet else now + lasts
-        return cls(carrier, plan, now, policy.quiet_since(now), until)
+        return cls(carrier, plan, now, policy.quiet_since(now), until, most)
 
-    def dial(self, standing: Sequence[Restriction]) -> Dial:
+    def dial(self, standing: Sequence[Restriction], began: Sequence[Millis] = ()) -> Dial:
         """Whether one number may be called, on whose line these stand. The gravest reason is named, the oldest first.
 
-        What stands on the number is named before the hour: it does not pass by itself.
+        What stands on the number is named before the hour, and that before the day: it does not pass by itself.
+
+        began: when the calls to the number began that were made today, the oldest first
         """
         against = [each for each in standing if each.bars(self.carrier, self.plan) and not each.is_over(self.now)]
         if against:
@@ -80,6 +93,8 @@ class Dialling(Struct, frozen=True):
             return Dial(callable=False, since=gravest.since, reason=Denied(gravest.kind.value))
         if self.quiet_since:
             return Dial(callable=False, since=self.quiet_since, reason=Denied.QUIET_HOURS)
+        if is_too_often(len(began), self.most):
+            return Dial(callable=False, since=began[self.most - 1], reason=Denied.TOO_OFTEN)
         return CALLABLE
 
     def unreadable(self) -> Dial:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from consent_engine.domain.call.permit import Word
+from consent_engine.domain.call.permit import Word, is_too_often
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind, Restriction
 
@@ -107,7 +107,7 @@ def _quiet_hours(known: Known) -> bool:
 
 
 def _too_often(known: Known) -> bool:
-    return not known.is_permitted and 0 < known.most <= known.before
+    return not known.is_permitted and is_too_often(known.before, known.most)
 
 
 def _number_changed(known: Known) -> bool:

@@ -167,9 +167,10 @@ class Line(Struct, frozen=True):
         found = self.restriction(carrier, plan)
         return found if found is not None and found.kind is Kind.REFUSED else None
 
-    def calls_before(self, at: Millis) -> int:
-        """How many calls to the number began on the day of an instant, before it."""
-        return sum(each.at <= at and same_day(each.at, at) and not each.refusal for each in self.calls)
+    def calls_before(self, at: Millis) -> list[Millis]:
+        """When the calls to the number began that began on the day of an instant, before it, the oldest first."""
+        today = (each for each in reversed(self.calls) if not each.refusal and same_day(each.at, at))
+        return [each.at for each in today if each.at <= at]
 
     def named(self, name: str) -> Restriction | None:
         """The restriction of a name, where it stands."""

@@ -2,11 +2,14 @@
 
 import pytest
 
+from consent_engine.domain.call.permit import Denied, Dial
+from consent_engine.domain.days import DAY_MS, begins, day_of
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.event import chain
 from consent_engine.engine.audit import audit
+from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.sealing import seal
 from consent_engine.errors import (
@@ -205,6 +208,22 @@ def test_a_number_is_called_so_often_a_day_and_no_oftener(desk):
     assert [desk.says(call) for call in calls] == [[], [], [], ["too_often"]]
     desk.clock.forward(hours=24)
     assert desk.says(desk.start()) == []
+
+
+def test_who_was_called_as_often_as_may_be_gets_no_permit_and_may_not_be_dialled_until_tomorrow(desk):
+    def answers():
+        [(dial, token)] = desk.engine.dialler.permits(PermitsAsked([NUMBER], "mobile", None, "desk")).answers
+        assert (dial.callable, dial) == (bool(token), desk.engine.dial(NUMBER, "mobile"))
+        return dial
+
+    first, second = desk.start(), desk.start()
+    assert answers().callable
+    third = desk.start()
+    assert answers() == Dial(callable=False, since=third.began.started_at, reason=Denied.TOO_OFTEN)
+    assert [desk.says(call) for call in (first, second, third)] == [[], [], []]
+    assert desk.engine.dial("+8613900139000", "mobile").callable
+    desk.clock.now = begins(day_of(desk.clock.now)) + DAY_MS
+    assert answers().callable
 
 
 def test_a_call_in_quiet_hours_is_wrong(desk):
