@@ -53,9 +53,11 @@ class Purpose(StrEnum):
     """It was no refusal: how the order can still be confirmed."""
     PROVE = "prove"
     """Whether a long text arrives whole: of a line's own, to an operator's handset."""
+    MARKETING_FREE = "marketing_free"
+    """The number is registered as marketing-free, as its subscriber wrote: of a line's own."""
 
 
-OF_ORDERS = tuple(purpose for purpose in Purpose if purpose is not Purpose.PROVE)
+OF_ORDERS = tuple(purpose for purpose in Purpose if purpose not in {Purpose.PROVE, Purpose.MARKETING_FREE})
 """What is written about an order."""
 
 

@@ -9,7 +9,7 @@ from consent_engine.domain.lifecycle import ENGAGED, State, Trigger
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
 from consent_engine.domain.order.history import active_from
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.texts.render import held, helped, proof, stopped, which_one, write
+from consent_engine.domain.texts.render import held, helped, proof, registered, stopped, which_one, write
 from consent_engine.domain.texts.segments import segments
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Activation, Leased, Outside, Sms, Target
@@ -110,6 +110,8 @@ def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:
             text = held(carrier, int(choices[0]))
         case Purpose.PROVE:
             text = proof(carrier)
+        case Purpose.MARKETING_FREE:
+            text = registered(carrier, choices[0])
         case _:
             text = which_one(carrier, choices)
     return carrier, Sms(f"{line.id}.{purpose}.{n}", outside.senders[carrier], line.msisdn, text, purpose)

@@ -11,14 +11,15 @@ from consent_engine.domain.effects import OF_ORDERS, Purpose
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.texts.render import (
-    EDITIONS,
     Subject,
+    registered,
     stopped,
     which_one,
 )
 from consent_engine.domain.texts.render import confirmation as confirmation_in
 from consent_engine.domain.texts.render import write as write_in
-from consent_engine.domain.texts.templates import LANGUAGES, OF_SENTENCES
+from consent_engine.domain.texts.segments import segments
+from consent_engine.domain.texts.templates import DATED, EDITIONS, LANGUAGES, OF_SENTENCES
 from consent_engine.errors import BrokenRecord
 
 DAY = 86_400_000
@@ -46,6 +47,8 @@ FINGERPRINTS = {
     4: "6f420358b2ba641640b3d1913b18b7c84ae55e109957156fb388d6c0ef174d97",
     5: "87dec809bed1018c250619c283b9920ee3d89f6922e5462132dcf33dd86ff8fb",
     6: "bb039b7c5e0044ec6915808ec65b49f7e36e8aa05818a503ca2b9a9fe6eaeb55",
+    7: "35f1c27b82fb9c69347dfc49997352faaaf391925e946dfa00d24fc7d7b8c8f8",
+    8: "4e394173324340d701c8a399551f90e05150e372becf3b2146f1a86799189fc9",
 }
 
 
@@ -218,9 +221,18 @@ def test_a_released_edition_is_never_edited():
 
 
 def test_every_edition_has_words_for_every_purpose():
-    for edition in set(EDITIONS) - set(LANGUAGES.values()):
+    for edition in set(EDITIONS) - DATED:
         for purpose in OTHERS:
             assert write(purpose, SUBJECT, edition=edition)
+
+
+@pytest.mark.parametrize(("language", "units"), [("zh", 97), ("en", 242)])
+def test_whoever_registers_as_marketing_free_reads_since_when_and_where_to_report_a_call(language, units):
+    text = registered("mobile", language)
+    assert (len(text), segments(text)) == (units, 2)
+    assert text.count("10086") == 2
+    for carrier in CARRIERS:
+        assert CARRIERS[carrier].outbound in registered(carrier, language)
 
 
 def test_an_edition_that_is_not_known_here_is_a_broken_record():

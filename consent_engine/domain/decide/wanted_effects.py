@@ -49,7 +49,9 @@ _OF_STATE = {
 }
 """Effects that belong to some states only."""
 _OF_LINES = {READ, WAKE_UNDECIDED, WAKE_LINE, WAKE_PARTS}
-_OWN = (Purpose.OPTED_OUT, Purpose.HELP, Purpose.HELD, Purpose.CLARIFICATION, Purpose.PROVE)
+_OWN = (
+    Purpose.OPTED_OUT, Purpose.HELP, Purpose.HELD, Purpose.CLARIFICATION, Purpose.PROVE, Purpose.MARKETING_FREE
+)  # fmt: skip
 _ANSWERING = tuple(f"sms.{each}." for each in _OWN)
 _CARRIERS = {(carrier,) for carrier in CARRIERS}
 

@@ -9,7 +9,15 @@ from consent_engine.domain.effects import WAKE_UNDECIDED, Millis
 from consent_engine.domain.grammar import Keyword, Read, counted, usable_code
 from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, UnreadRegistration, UnreadReply, UnreadReport
 from consent_engine.domain.interpret.correlate import Meaning, correlate, remembered
-from consent_engine.domain.interpret.line_answers import ASKING, REFUSING, answered, asking, of_the_line, which_one
+from consent_engine.domain.interpret.line_answers import (
+    ASKING,
+    REFUSING,
+    answered,
+    asking,
+    of_the_line,
+    registered,
+    which_one,
+)
 from consent_engine.domain.interpret.reading import TOO_MANY, Reading
 from consent_engine.domain.interpret.reported import report
 from consent_engine.domain.lifecycle import ANSWERABLE, State, Trigger, sources
@@ -72,7 +80,7 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
     if not room and keyword is Keyword.STOP:
         room = _active(entries, orders)
     if not room:
-        return _nothing_asked(line, message, body, keyword, TOO_MANY if meaning.orders else "nothing_asked")
+        return _nothing_asked(line, message, body, said, TOO_MANY if meaning.orders else "nothing_asked")
     if keyword is Keyword.HELP:
         room = room[-1:]
     ambiguous = meaning.rule is Rule.AMBIGUOUS and keyword is not Keyword.HELP
@@ -82,12 +90,16 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
     # One SMS answers a message, not one an order; read again after a crash, it was answered by the first commit.
     fields = answered(line, keyword, body.scope[0], message.came) if keyword in REFUSING else {}
     silent = (keyword in REFUSING and not fields) or any(orders[o].knows(message.key) for o in orders)
-    first = None if silent else room[0]
+    free = keyword is Keyword.STOP and said.marketing_free  # then the line answers, and of no order
+    first = None if silent or free else room[0]
     answers = {o: asked if ambiguous else o == first for o in room}
     facts = tuple((o, _said(line, orders[o], meaning, message, body, said, answer=answers[o])) for o in room)
     # Whoever has answered is not asked any more.
     drop = () if ambiguous or meaning.keyword is Keyword.UNKNOWN else asking(line)
-    return Reading(facts, (which_one(line, [orders[o].doc for o in room], message.came),) if ask else (), fields, drop)
+    put = (which_one(line, [orders[o].doc for o in room], message.came),) if ask else ()
+    if free and not silent:
+        put = (registered(line, body.scope[0], [orders[o].doc for o in room], message.came),)
+    return Reading(facts, put, fields, drop)
 
 
 def _restricting(line: Line, message: Unread, body: UnreadReply, meant: Reading) -> Reading:
@@ -96,7 +108,8 @@ def _restricting(line: Line, message: Unread, body: UnreadReply, meant: Reading)
     kind = {Keyword.STOP: Kind.REFUSED, Keyword.HOLD: Kind.SUSPECTED}.get(counted(said.keyword))
     if kind is None:
         return meant
-    made = [Restriction(kind, carrier, "", message.came, "sms", body.id) for carrier in body.scope]
+    kinds = (kind, *[Kind.MARKETING_FREE] * (kind is Kind.REFUSED and said.marketing_free))
+    made = [Restriction(each, carrier, "", message.came, "sms", body.id) for each in kinds for carrier in body.scope]
     if kind is Kind.SUSPECTED:
         reason = said.reason.value if said.reason else ""
         made = [replace(each, last=message.came, reason=reason, text=body.text) for each in made]
@@ -211,13 +224,16 @@ def _active(entries: Sequence[Entry], orders: Mapping[str, Order]) -> tuple[str,
     return tuple(e.order for e in entries if orders[e.order].state is State.NOTIFIED)[-1:]
 
 
-def _nothing_asked(line: Line, message: Unread, body: UnreadReply, keyword: Keyword, why: str) -> Reading:
+def _nothing_asked(line: Line, message: Unread, body: UnreadReply, said: Read, why: str) -> Reading:
     """STOP, HOLD and HELP are answered even when nothing was asked, now and then; all else is kept, unanswered."""
-    carrier = body.scope[0]
+    carrier, keyword = body.scope[0], counted(said.keyword)
     drop = asking(line) if keyword in REFUSING else ()
     fields = answered(line, keyword, carrier, message.came) if why != TOO_MANY else {}
-    put = (of_the_line(line, keyword, carrier, message.came),) if fields else ()
-    return Reading((), put, fields, drop, why)
+    if not fields:
+        return Reading(drop=drop, unmatched=why)
+    free = keyword is Keyword.STOP and said.marketing_free
+    answer = registered(line, carrier, (), message.came) if free else of_the_line(line, keyword, carrier, message.came)
+    return Reading((), (answer,), fields, drop, why)
 
 
 def _to_all_open(

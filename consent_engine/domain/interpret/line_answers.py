@@ -8,6 +8,7 @@ from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
 from consent_engine.domain.order.agreement import Doc
+from consent_engine.domain.texts.templates import ENGLISH
 
 REFUSING = frozenset({Keyword.STOP, Keyword.HOLD})
 """What restricts the number: it means every open order."""
@@ -37,6 +38,12 @@ def of_the_line(line: Line, keyword: Keyword, carrier: str, at: Millis) -> Put:
     """The answer to a message that no order answers."""
     until = (str(at + SUSPICION_LASTS_MS),) if keyword is Keyword.HOLD else ()
     return Put(sms_effect(_PURPOSES[keyword], line.version), at, Pending(about=(carrier, *until)))
+
+
+def registered(line: Line, carrier: str, asked: Sequence[Doc], at: Millis) -> Put:
+    """The answer to the word that registers the number, in the language that its newest open order was asked in."""
+    language = "en" if asked and asked[-1].offer.words in ENGLISH else "zh"
+    return Put(sms_effect(Purpose.MARKETING_FREE, line.version), at, Pending(about=(carrier, language)))
 
 
 def which_one(line: Line, docs: Sequence[Doc], at: Millis) -> Put:

@@ -1,4 +1,7 @@
-"""The words of editions 5 and 6, made of a plan's fields: in Chinese and in English. Never edited once released."""
+"""The words of editions 5 and 6, made of a plan's fields: in Chinese and in English. Never edited once released.
+
+Editions 7 and 8 are these, and the answer to 免营销.
+"""
 
 from consent_engine.domain.effects import Purpose
 
@@ -181,6 +184,19 @@ ENGLISH: dict[str, str] = {
     Purpose.FAILURE: (
         "{{ brand }}: sorry, {{ name }}, which you confirmed, could not be set up. It costs nothing and your present "
         "services stay as they are. No reply is needed. " + _ENGLISH_OFFICIAL
+    ),
+}
+
+CHINESE_WITH_REGISTRATION: dict[str, str] = CHINESE | {
+    Purpose.MARKETING_FREE: (
+        "【{{ brand }}】已为您登记“免营销”，即时生效，我公司不再向您拨打营销电话。您在用的业务不受影响。"
+        "{% if hotline %}如接到营销来电，可拨打{{ hotline }}举报。{% endif %}" + _OFFICIAL
+    ),
+}
+ENGLISH_WITH_REGISTRATION: dict[str, str] = ENGLISH | {
+    Purpose.MARKETING_FREE: (
+        "{{ brand }}: you are registered as marketing-free from now on: no sales calls from us. The services you use "
+        "go on. To report a sales call, call {{ hotline }}. " + _ENGLISH_OFFICIAL
     ),
 }
 # fmt: on

@@ -26,6 +26,7 @@ from consent_engine.domain.texts.templates import (
     EDITIONS,
     ENGLISH,
     LANGUAGES,
+    OF_LINES,
     OF_SENTENCES,
 )
 from consent_engine.errors import BrokenRecord
@@ -169,6 +170,12 @@ def which_one(carrier: str | None, choices: Sequence[str]) -> str:
 def stopped(carrier: str | None) -> str:
     """The answer to STOP from a number that no order is open for; without a carrier, all are refused."""
     return _render(CURRENT_EDITION, STOPPED, **_carrier(carrier))
+
+
+def registered(carrier: str | None, language: str) -> str:
+    """The answer to the word that registers a number as marketing-free."""
+    edition = OF_LINES[language]
+    return _render(edition, Purpose.MARKETING_FREE, **_carrier(carrier, edition))
 
 
 def held(carrier: str | None, until: Millis) -> str:

@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from consent_engine.domain.effects import Purpose
-from consent_engine.domain.texts.field_words import CHINESE, HELD_LINE, HELPED, STOPPED, WHICH_ONE
+from consent_engine.domain.texts.field_words import (
+    CHINESE,
+    CHINESE_WITH_REGISTRATION,
+    ENGLISH_WITH_REGISTRATION,
+    HELD_LINE,
+    HELPED,
+    STOPPED,
+    WHICH_ONE,
+)
 from consent_engine.domain.texts.field_words import ENGLISH as ENGLISH_OF_FIELDS
 
 # fmt: off
@@ -183,19 +191,21 @@ _FOURTH: dict[str, str] = _ENGLISH | {
 }
 # fmt: on
 
+_ALL = (
+    _FIRST, _ENGLISH, _THIRD, _FOURTH, CHINESE, ENGLISH_OF_FIELDS, CHINESE_WITH_REGISTRATION, ENGLISH_WITH_REGISTRATION,
+)  # fmt: skip
 EDITIONS: Mapping[int, Mapping[str, str]] = MappingProxyType(
-    {
-        n: MappingProxyType(words)
-        for n, words in enumerate((_FIRST, _ENGLISH, _THIRD, _FOURTH, CHINESE, ENGLISH_OF_FIELDS), 1)
-    }
+    {n: MappingProxyType(words) for n, words in enumerate(_ALL, 1)}
 )
-ENGLISH = frozenset({2, 4, 6})
+ENGLISH = frozenset({2, 4, 6, 8})
 """The editions in English; the others are in Chinese."""
 LANGUAGES: Mapping[str, int] = MappingProxyType({"zh": 5, "en": 6})
-"""The current edition of each language, for plans that say money and time as data."""
+"""The edition in which orders are asked, for plans that say money and time as data. Later ones say nothing else of
+an order: so what is placed can be read by a program of before."""
 OF_SENTENCES = 3
 """The edition in which a plan of the older shape is sold, in Chinese alone."""
-CURRENT_EDITION = LANGUAGES["zh"]
-"""What belongs to no order is said in it."""
-DATED = frozenset(LANGUAGES.values())
+OF_LINES: Mapping[str, int] = MappingProxyType({"zh": 7, "en": 8})
+"""In which what belongs to no order is said, by language."""
+CURRENT_EDITION = OF_LINES["zh"]
+DATED = frozenset({*LANGUAGES.values(), *OF_LINES.values()})
 """The editions whose question names the instant of the call: it differs from order to order."""

@@ -1,13 +1,20 @@
 """Marketing-free numbers: nobody dials them, nor takes an order for them; what is open goes on."""
 
+import json
+
 import pytest
 
+from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.restriction import Kind
+from consent_engine.domain.texts.render import registered
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import DoNotCall
 from consent_engine.ports import LiftedWord
 from tests.conftest import NUMBER
+
+UNREAD_BY_THE_DOOR = {"kind", "gateway", "id", "from", "to", "text", "written_at", "carriers", "sub"}
+"""What a message says that the door did not read."""
 
 
 def register(world, carrier="*"):
@@ -61,6 +68,56 @@ def test_the_word_for_it_by_sms_refuses_and_registers(world):
     world.run()
     assert world.state(order) == "declined"
     assert [each.kind for _, each in world.engine.refusals().rows] == ["refused"]
+
+
+def answered(world):
+    """What the number was sent since the question."""
+    return [(sms.purpose, sms.text) for sms in world.gateway.sent if sms.purpose != "confirmation"]
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_word_for_it_is_answered_once_in_the_language_of_the_question_whether_an_order_is_open_or_not(
+    world, language
+):
+    asked = world.request().model_copy(update={"language": language})
+    order = world.engine.place(Placing("desk", "in-a-language", asked)).order
+    world.run()
+    world.clock.forward(seconds=5)
+    world.say("免营销")
+    world.run()
+    world.say("我要免营销")
+    world.run()
+    assert answered(world) == [("marketing_free", registered("mobile", language))]
+    assert (world.state(order), world.bss.asked) == ("declined", [])
+    world.clock.forward(hours=24)
+    world.say("免营销")
+    world.run()
+    assert answered(world)[1:] == [("marketing_free", registered("mobile", "zh"))], "nothing is open any more"
+
+
+def test_after_an_activation_the_word_for_it_is_answered_with_no_word_of_the_service(world):
+    order = world.place()
+    world.run()
+    world.clock.forward(seconds=5)
+    world.say("是")
+    world.run()
+    world.clock.forward(hours=1)
+    world.say("免营销")
+    world.run()
+    assert world.state(order) == "notified"
+    assert [purpose for purpose, _ in answered(world)] == ["notification", "marketing_free"]
+
+
+def test_what_a_program_of_before_took_in_unread_registers_when_it_is_read(world):
+    world.say("免营销")
+    line = world.engine.line(NUMBER).id
+    inbox = world.cell.inbox(line)
+    at, key, body = world.client.lpop(inbox).split("|", 2)
+    old = {name: value for name, value in json.loads(body).items() if name in UNREAD_BY_THE_DOOR}
+    world.client.rpush(inbox, "|".join((at, key, json.dumps(old, ensure_ascii=False))))
+    world.client.hdel(world.cell.line(line), "r:mobile", "r:marketing_free:mobile")
+    world.run()
+    assert {each.name for each in world.engine.line(NUMBER).restrictions} == {"mobile", "marketing_free:mobile"}
 
 
 def test_another_stop_registers_nothing(world):
