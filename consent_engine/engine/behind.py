@@ -4,7 +4,6 @@ One recording is one call of one number: a body tells of the same call as often 
 """
 
 from collections.abc import Mapping
-from secrets import token_hex
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,7 +22,7 @@ from consent_engine.domain.call.call import (
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.decide.calls import leaving
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.line import CALLS_KNOWN_MS, Called, Line, line_id
+from consent_engine.domain.line.line import CALLS_KNOWN_MS, Called, Line
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.engine.calls_of_line import named_on
 from consent_engine.engine.record import MOST_RACES
@@ -64,55 +63,69 @@ class Behind(Struct, frozen=True):
         return {f"c:{self.call.id}": Called(self.call.id, self.call.began.started_at, self.call.carrier).kept()}
 
 
-def asked_for(wanted: Placing, secret: str) -> str:
-    """The id of the call that an order names, or tells of."""
-    told = wanted.request.call
-    return recorded_call_id(secret, wanted.msisdn, told.recording_id) if told else wanted.request.call_id or ""
+class Named(Struct, frozen=True):
+    """What an order says of its call. id: the call's · where the body tells of it, key: what its recording is reserved
+    under, and salt: of its person part
+    """
+
+    id: str
+    key: str = ""
+    salt: str = ""
+
+    @classmethod
+    def by(cls, wanted: Placing, secret: str, salt: str) -> "Named":
+        """The call that an order names, or tells of."""
+        told = wanted.request.call
+        if told is None:
+            return cls(wanted.request.call_id or "")
+        key = recording_key(secret, told.recording_id)
+        return cls(recorded_call_id(wanted.msisdn, key), key, salt)
 
 
-def behind(wanted: Placing, loaded: Loaded, listed: Listed | None, terms: Terms, secret: str) -> Behind:
+def behind(
+    wanted: Placing, named: Named, loaded: Loaded, line: Line, listed: Listed | None, terms: Terms, secret: str
+) -> Behind:
     """The call behind an order, as it is in the store, or as it would be made; none where there is none to look at.
 
-    loaded: with the order's line, and the call where it is in the store
+    loaded: with the call where it is in the store · line: the order's
     """
-    ours, told = asked_for(wanted, secret), wanted.request.call
-    call, key = loaded.calls.get(ours), ""
+    told, call_id, key = wanted.request.call, named.id, ""
+    call = loaded.calls.get(call_id)
     if told is None or listed is None:
         return Behind(call)
     if told.caller_number == CARRIERS[listed.plan.carrier].outbound:
-        key = recording_key(secret, told.recording_id)
+        key = named.key
         if call is not None:
             return Behind(call, key="" if call.recording_key == key else key)
     else:  # kept for itself: who corrects the number tells of the call as it was, with its recording
-        ours = recorded_call_id(secret, wanted.msisdn, f"{told.recording_id}\n{told.caller_number}")
-    line = loaded.line(line_id(secret, wanted.msisdn))
-    made, fields = tell(
-        Telling(wanted, ours, listed.plan.carrier.value, token_hex(16)), line, terms, secret, loaded.now
-    )
+        other = recording_key(secret, f"{told.recording_id}\n{told.caller_number}")
+        call_id = recorded_call_id(wanted.msisdn, other)
+    telling = Telling(wanted, call_id, listed.plan.carrier.value, named.salt)
+    made, fields = tell(telling, line, terms, secret, loaded.now)
     return Behind(made, fields, key)
 
 
-def hold_recording(of: Behind, *, only_look: bool = False) -> Step[Behind]:
+def hold_recording(of: Behind, claimant: str, *, only_look: bool = False) -> Step[Behind]:
     """Reserve what is to be reserved; the call as it is in the archive where that has it. Raises RecordingReused where
     the recording is another call's, and StoreUnavailable.
 
-    only_look: it is given back at once
+    claimant: who reserves · only_look: it is given back at once
     """
     if of.call is None or not of.key:
         return of
-    ask = Reserve(of.key, of.call.id, of.call.id, token_hex(8))
+    ask = Reserve(of.key, of.call.id, of.call.id, claimant)
     archived = yield from free_recording(ask)
     if only_look:
         yield Release(ask.key, ask.claimant)
     return of if archived is None else Behind(replace(archived, version=0, effects={}))
 
 
-def keep_refused(of: Behind, order: str, wanted: Placing, code: str) -> Step[None]:
+def keep_refused(of: Behind, order: str, wanted: Placing, code: str, claimant: str) -> Step[None]:
     """Keep with its call that an order was refused because of it, or of its number: once a request, and within a bound.
     A call that only the body told of is made for it, with its recording where that is nobody else's.
     """
     try:
-        of = yield from hold_recording(of)
+        of = yield from hold_recording(of, claimant)
     except RecordingReused:
         of = replace(of, key="")
     if (known := of.call) is None:

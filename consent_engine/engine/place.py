@@ -14,7 +14,7 @@ from consent_engine.domain.line.line import Entry, Line, line_id, order_id, requ
 from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.behind import Behind, asked_for, behind, hold_recording, keep_refused
+from consent_engine.engine.behind import Behind, Named, behind, hold_recording, keep_refused
 from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, waiting
 from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.round_trips import Loaded, Release, Reserve, Step, load, prove, recall, reserve, save
@@ -42,14 +42,35 @@ class Placed(Struct, frozen=True):
     created: bool
 
 
+class _Made(Struct, frozen=True):
+    """What is made of a request before anything is looked at. claimant: who reserves · salt: of the person part"""
+
+    order: str
+    line: str
+    call: Named
+    claimant: str
+    salt: str
+
+    @classmethod
+    def of(cls, wanted: Placing, secret: str) -> "_Made":
+        """The ids, and what is drawn: at once, since each draw lets the other threads run first."""
+        drawn = token_hex(CLAIMANT + 2 * SALT)
+        claimant, salt, of_call = drawn[: 2 * CLAIMANT], drawn[2 * CLAIMANT : -2 * SALT], drawn[-2 * SALT :]
+        order = order_id(secret, wanted.msisdn, wanted.api_key, wanted.idempotency_key)
+        return cls(order, line_id(secret, wanted.msisdn), Named.by(wanted, secret, of_call), claimant, salt)
+
+
+CLAIMANT, SALT = 8, 16
+"""Bytes of each."""
+
+
 def placing(wanted: Placing, terms: Terms, listed: Callable[[str], Listed | None], secret: str) -> Step[Placed]:
     """Place one order. Raises Malformed, or the Refused that the door says; neither to a repeat of what was placed."""
-    order = order_id(secret, wanted.msisdn, wanted.api_key, wanted.idempotency_key)
-    key = request_key(order)
-    claimant = token_hex(8)
+    made = _Made.of(wanted, secret)
+    key, claimant, order = request_key(made.order), made.claimant, made.order
     yield from _reserve(Reserve(key, wanted.fingerprint, order, claimant))
     try:
-        placed = yield from _admit(wanted, order, terms, listed, secret)
+        placed = yield from _admit(wanted, made, terms, listed, secret)
     except (Refused, Malformed) as refusal:
         # A refusal at the door reserves nothing; but a key stays taken while the order is here that it stands for.
         if not isinstance(refusal, IdempotencyConflict) or (yield from _left(order)):
@@ -83,51 +104,52 @@ def _reserve(ask: Reserve) -> Step[None]:
 
 
 def _admit(
-    wanted: Placing, order: str, terms: Terms, listed: Callable[[str], Listed | None], secret: str
+    wanted: Placing, made: _Made, terms: Terms, listed: Callable[[str], Listed | None], secret: str
 ) -> Step[Placed]:
-    line_key, call_key = line_id(secret, wanted.msisdn), asked_for(wanted, secret)
+    order = made.order
     for _ in range(MOST_RACES):
-        loaded = yield from load([order], [line_key], [call_key])
+        loaded = yield from load([order], [made.line], [made.call.id])
         if existing := loaded.orders.get(order):
             if again := (yield from _again(existing, wanted)):
                 return again
             continue
         if archived := (yield from _archived(order, wanted, loaded.now)):
             return archived
-        line = loaded.line(line_key)
         if wrong := wanted.request.late_errors(loaded.now):
             raise Malformed(wrong)
-        weighed = yield from _weighed(wanted, order, loaded, listed(wanted.request.plan), terms, secret)
-        saved = yield from save(_commit(*weighed, line, wanted), prove=True)
+        weighed = yield from _weighed(wanted, made, loaded, listed(wanted.request.plan), terms, secret)
+        saved = yield from save(_commit(*weighed, loaded.line(made.line), wanted), prove=True)
         if saved.word is Word.OK:
             return Placed(replace(weighed[0], version=1), created=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
 
 def _weighed(
-    wanted: Placing, order: str, loaded: Loaded, listed: Listed | None, terms: Terms, secret: str
+    wanted: Placing, made: _Made, loaded: Loaded, listed: Listed | None, terms: Terms, secret: str
 ) -> Step[tuple[Order, dict[str, str], Behind]]:
     """The order as the door admits it, with the fields written once and the call behind it, whose recording is held.
 
     Raises what the door says; what it says because of the call, or of the number, is kept with the call.
     """
-    line = loaded.line(line_id(secret, wanted.msisdn))
-    texts, salt = (yield from _open_texts(line)), token_hex(16)
-    of = behind(wanted, loaded, listed, terms, secret)
+    line = loaded.line(made.line)
+    texts = yield from _open_texts(line)
+    of = behind(wanted, made.call, loaded, line, listed, terms, secret)
 
     def admitted(of: Behind) -> tuple[Order, dict[str, str], Behind]:
-        admission = admit(wanted, order, line, listed, terms, loaded.now, salt, open_texts=texts, call=of.call)
+        admission = admit(
+            wanted, made.order, line, listed, terms, loaded.now, made.salt, open_texts=texts, call=of.call
+        )
         return *admission, of
 
     try:
         first = admitted(of)
-        of = yield from hold_recording(of)
+        of = yield from hold_recording(of, made.claimant)
         return first if of is first[2] else admitted(of)  # the archive has the call, and knows more
     except BECAUSE_OF_THE_CALL as refusal:
-        yield from keep_refused(of, order, wanted, refusal.code)
+        yield from keep_refused(of, made.order, wanted, refusal.code, made.claimant)
         raise
     except DuplicateOrder:  # a recording of another number is named before that
-        yield from hold_recording(of, only_look=True)
+        yield from hold_recording(of, made.claimant, only_look=True)
         raise
 
 

@@ -6,7 +6,7 @@ knows it.
 
 from consent_engine.ports import Store
 
-BATCH = 1_000
+BATCH = 4_000
 MOST_BATCHES = 1_000
 
 

@@ -253,8 +253,8 @@ def test_an_archive_from_before_the_log_gets_its_table(archive, url):
 
 def test_a_log_that_is_brought_what_it_has_in_another_order_numbers_only_what_is_new(archive):
     log = SqlLog(archive)
-    assert [log.append(each) for each in (["a", "b"], ["b", "c", "a", "c"], [])] == [2, 1, 0]
-    assert [(n, entry) for n, entry, _ in log.entries(1, 9)] == [(1, "b"), (2, "c")]
+    assert [log.append(each) for each in (["a", "b"], ["b", "c", "a", "c"], [], ["d", "a", "e"])] == [2, 1, 0, 2]
+    assert [(n, entry) for n, entry, _ in log.entries(1, 9)] == [(1, "b"), (2, "c"), (3, "d"), (4, "e")]
 
 
 def test_every_cell_is_brought_to_the_one_log(small):

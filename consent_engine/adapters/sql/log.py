@@ -1,8 +1,9 @@
 """The log in the archive's database: every entry of every cell's journal once, numbered densely."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from consent_engine.adapters.sql.archive import PIECE, SqlArchive
 from consent_engine.adapters.sql.tables import LOG, META, make
@@ -22,14 +23,24 @@ class SqlLog(Log):
 
     def append(self, entries: Sequence[str]) -> int:
         wanted = {leaf_hash(entry): entry for entry in entries}
+        try:
+            return self._append(wanted, look_at=1)
+        except IntegrityError:  # a later one is there, as after a failover that lost the end of a journal
+            return self._append(wanted, look_at=len(wanted))
+
+    def _append(self, wanted: Mapping[str, str], look_at: int) -> int:
+        """Number those that are not there: all of them, where none of the first `look_at` is. What a reader brought
+        that died before it took it out of the journal, the next reader meets first.
+        """
+        leaves = list(wanted)
         with self.archive.asking() as connection:
             self._make(connection)
             # Written first: it takes the lock, on SQLite as on PostgreSQL, before anything is read.
             connection.execute(update(META).where(META.c.name == SIZE).values(value=META.c.value))
             size = self._size(connection)
-            there = set[str]()
-            for piece in (list(wanted)[n : n + PIECE] for n in range(0, len(wanted), PIECE)):
-                there.update(connection.execute(select(LOG.c.leaf).where(LOG.c.leaf.in_(piece))).scalars())
+            there = _there(connection, leaves[:look_at])
+            if there and look_at < len(leaves):
+                there |= _there(connection, leaves[look_at:])
             fresh = [(leaf, entry) for leaf, entry in wanted.items() if leaf not in there]
             if fresh:
                 rows = [{"n": n, "leaf": leaf, "entry": entry} for n, (leaf, entry) in enumerate(fresh, size)]
@@ -66,3 +77,11 @@ class SqlLog(Log):
             count = connection.execute(select(func.count()).select_from(LOG)).scalar_one()
             self.archive.say_once(connection, SIZE, str(count))
         self._made = True
+
+
+def _there(connection: Connection, leaves: Sequence[str]) -> set[str]:
+    """Those of these leaves that the log has."""
+    found = set[str]()
+    for piece in (leaves[n : n + PIECE] for n in range(0, len(leaves), PIECE)):
+        found.update(connection.execute(select(LOG.c.leaf).where(LOG.c.leaf.in_(piece))).scalars())
+    return found

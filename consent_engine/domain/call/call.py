@@ -6,7 +6,7 @@ then each event. The numbers are the person part.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from functools import reduce
+from functools import cached_property, reduce
 from operator import or_
 from typing import Any, cast
 
@@ -146,7 +146,7 @@ _PERSON = Reader(CallPerson)
 _ERASED = CallPerson("", "")
 
 
-class Call(Struct, frozen=True):
+class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
     """A call as it stands at one version."""
 
     began: Began
@@ -174,13 +174,12 @@ class Call(Struct, frozen=True):
     @property
     def end(self) -> Ended | None:
         """How it ended; None while it is up, or abandoned."""
-        return next((each for each in self.events if isinstance(each, Ended)), None)
+        return self._over if isinstance(self._over, Ended) else None
 
     @property
     def state(self) -> CallState:
         """Where it stands, as its events say."""
-        over = (each for each in self.events if isinstance(each, Ended | Abandoned))
-        match next(over, None):
+        match self._over:
             case Ended():
                 return CallState.ENDED
             case Abandoned():
@@ -190,7 +189,12 @@ class Call(Struct, frozen=True):
     @property
     def over_at(self) -> Millis:
         """When its end reached the store (ms); 0 while it is up."""
-        return next((each.at for each in self.events if isinstance(each, Ended | Abandoned)), 0)
+        return self._over.at if self._over else 0
+
+    @cached_property
+    def _over(self) -> Ended | Abandoned | None:
+        """The event that ended it."""
+        return next((each for each in self.events if isinstance(each, Ended | Abandoned)), None)
 
     @property
     def recording(self) -> Recording | None:
@@ -277,6 +281,8 @@ def recording_key(secret: str, ref: str) -> str:
     return keyed(secret, "recording", ref)
 
 
-def recorded_call_id(secret: str, msisdn: Msisdn, ref: str) -> str:
-    """The id of a call reported in an order's body: one recording of one number is one call."""
-    return f"{slot(msisdn):04x}{recording_key(secret, ref)}"
+def recorded_call_id(msisdn: Msisdn, key: str) -> str:
+    """The id of a call reported in an order's body, by what its recording is reserved under: one recording of one
+    number is one call.
+    """
+    return f"{slot(msisdn):04x}{key}"

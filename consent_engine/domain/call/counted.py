@@ -1,6 +1,5 @@
 """What is counted of calls, by the day they began on: moved by the commit that makes it so, and never counted again."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
@@ -28,16 +27,12 @@ class Count(StrEnum):
 
 def counted_of(call: Call, before: Call | None) -> list[str]:
     """The fields that are counted up by one when a call goes from what it was to what it is."""
-    told = _of(call) - (_of(before) if before else Counter())
-    return [f"{what}|{call.carrier}|{call.began.agent}" for what in told]
-
-
-def _of(call: Call) -> Counter[str]:
-    """All that is counted of a call as it stands."""
-    return Counter(dict.fromkeys(_told(call), 1))
+    counted = set(_told(before)) if before else ()
+    return [f"{what}|{call.carrier}|{call.began.agent}" for what in _told(call) if what not in counted]
 
 
 def _told(call: Call) -> Iterator[str]:
+    """All that is counted of a call as it stands, each once."""
     yield Count.CALLS
     if call.state is not CallState.UP:
         yield Count.ENDED if call.state is CallState.ENDED else Count.ABANDONED
