@@ -165,6 +165,23 @@ def test_a_stop_is_a_refusal_that_stays_when_its_order_leaves(small):
     assert not any(field.startswith(("o:", "m:")) for field in fields)
 
 
+@pytest.mark.parametrize(("hours", "stands"), [(1, False), (LONG * 2, True)])
+def test_a_refusal_for_a_time_goes_with_the_last_order_once_it_is_over_and_else_later(small, hours, stands):
+    order = small.settled(answer="不同意")
+    until = small.clock.now + hours * 3_600_000
+    small.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024", plan="another", until=until))
+    small.client.hdel(small.cell.line(order.line), f"r:cool_off:mobile/{order.doc.plan}")
+    small.run()
+    small.move(hours=LONG + 1)
+    assert order.id not in small.live([order.id])
+    assert (small.names(":line:") != []) is stands
+    assert (small.client.zcard(small.cell.refusals) == 1) is stands
+    for _ in range(3):
+        small.move(hours=24 * 31)
+    assert (small.names(":line:"), small.client.zcard(small.cell.refusals)) == ([], 0)
+    assert small.client.zcard(small.cell.due[Lane.TIMER]) == 0
+
+
 def test_what_was_counted_of_its_reports_goes_with_an_order(small):
     order = small.settled(answer="退订")
     for n in (1, 2):

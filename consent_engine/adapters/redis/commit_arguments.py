@@ -7,6 +7,7 @@ from consent_engine.domain.call.counted import counted_of
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import READ, Lane, lane_of
 from consent_engine.domain.leaf import Leaf
+from consent_engine.domain.line.restriction import is_refusal
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
 from consent_engine.ports import CallChange, Change, Commit, LineChange, Look, OrderChange, Owner, RecordChange
@@ -140,6 +141,8 @@ def _line(change: LineChange, cell: Cell, held: str, lists: _Lists) -> str:
     lists.args += "" if change.read is None else change.read, "a"
     names = [f"f:{held}", "seen"] if held else ["seen"]
     lists.row(f"l:{change.id}:", fields, names, change.put, change.drop, change.barring)
+    if over := [name[2:] for name, kept in fields.items() if not kept and is_refusal(name)]:
+        lists.gone[lists.number(cell.refusals)] = [f"{change.id} {name}" for name in over]
     return cell.line(change.id)
 
 

@@ -42,7 +42,7 @@ class RedisRetirement(Retirement):
         for each in orders:
             keys = [cell.order(each.order), cell.line(each.line), cell.inbox(each.line), cell.due[Lane.TIMER]]
             args: list[str | int] = [each.order, each.version, WAKE_ARCHIVE, each.token, idle_before]
-            calls.script("retire_order", [*keys, cell.placed], [*args, STRANGER_MS])
+            calls.script("retire_order", [*keys, cell.placed, cell.refusals], [*args, STRANGER_MS])
         return [(Left(word), int(at)) for word, at in self._wire.send(calls, repeat=True)]
 
     def whole_calls(self, calls: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -60,7 +60,9 @@ class RedisRetirement(Retirement):
         calls = Calls()
         for line, token in lines:
             keys = [self._cell.line(line), self._cell.inbox(line), self._cell.due[Lane.TIMER]]
-            calls.script("retire_line", keys, [line, WAKE_LINE, token, now - STRANGER_MS, STRANGER_MS])
+            calls.script(
+                "retire_line", [*keys, self._cell.refusals], [line, WAKE_LINE, token, now - STRANGER_MS, STRANGER_MS]
+            )
         return [Aged(word) for word in self._wire.send(calls, repeat=True)]
 
     def installation(self, *, make: bool = True) -> str:

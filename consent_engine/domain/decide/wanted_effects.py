@@ -126,6 +126,7 @@ def missing_of(line: Line, unread: int, now: Millis) -> list[Put]:
     suspected = [each.since for each in line.restrictions if each.kind is Kind.SUSPECTED]
     if suspected:
         wants.append(Put(WAKE_UNDECIDED, min(suspected) + SUSPICION_LASTS_MS, FRESH))
-    if line.version and not (unread or line.entries or line.restrictions or line.effects):
+    stands = any(each.until == 0 for each in line.restrictions)
+    if line.version and not (unread or line.entries or stands or line.effects):
         wants.append(Put(WAKE_LINE, min(line.seen, now) + STRANGER_MS, FRESH))
     return [put for put in wants if put.effect not in line.effects]

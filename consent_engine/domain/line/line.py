@@ -149,7 +149,7 @@ class Line(Struct, frozen=True):
     """The newest instant known on this line: what comes after it is ordered by none that is older, whatever the clock
     does. Nothing is due by it."""
     aged: tuple[str, ...] = ()
-    """Fields that may go: dedupe keys past their age, and what stands in no list once its time is over."""
+    """Fields that may go: dedupe keys past their age, restrictions whose time is over, calls of long ago."""
     gathered: Mapping[str, Gathered] = field(default_factory=dict)
     """Replies of which only parts came, or did lately."""
     reports: Mapping[str, str] = field(default_factory=dict)
@@ -201,8 +201,7 @@ class Line(Struct, frozen=True):
             version, seen = int(fields.get("v", "0")), int(fields.get("seen", "0"))
         except (ValueError, TypeError) as error:
             raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
-        # Others stand in a list, from which no line takes them.
-        over = (f"r:{each.name}" for each in restrictions if each.is_over(now) and each.kind is Kind.COOL_OFF)
+        over = (f"r:{each.name}" for each in restrictions if each.is_over(now))
         return cls(
             line,
             version,

@@ -118,6 +118,11 @@ def name_of(kind: Kind, carrier: str, plan: str = "") -> str:
     return f"{_PREFIX[kind]}{carrier}/{plan}" if plan else f"{_PREFIX[kind]}{carrier}"
 
 
+def is_refusal(field: str) -> bool:
+    """Whether a field of a line is a refusal: these are listed, too."""
+    return field[:2] == "r:" and ":" not in field[2:]
+
+
 def names_barring(carrier: str, plan: str = "", order: str = "") -> tuple[str, ...]:
     """The names of all that bars a yes to `carrier` about `plan`; with an `order`: its activation.
 

@@ -69,6 +69,34 @@ def test_a_refusal_stays_and_when_it_is_lifted_its_line_goes_a_month_later(world
     assert (lines(world), due(world)) == ([], [])
 
 
+def refuse_for(world, days, plan=""):
+    until = world.clock.now + int(days * 24 * 3_600_000)
+    world.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024", plan=plan, until=until))
+    world.run()
+
+
+def test_a_refusal_for_a_time_keeps_its_line_until_a_month_after_its_end_and_no_longer(world):
+    refuse_for(world, 45)
+    month(world)
+    assert world.engine.dial(NUMBER, "mobile").reason == "refused"
+    month(world)
+    assert world.engine.dial(NUMBER, "mobile").callable
+    assert lines(world), "its end counts as the last word"
+    month(world)
+    assert (lines(world), due(world), world.client.zcard(world.cell.refusals)) == ([], [], 0)
+
+
+def test_a_refusal_for_a_time_that_is_over_goes_when_its_line_is_written_and_one_that_stands_stays(world):
+    refuse_for(world, 1, "5g-smart-199")
+    refuse_for(world, 9)
+    world.clock.forward(hours=25)
+    world.say("你好")
+    world.run()
+    [line] = lines(world)
+    assert [name for name in world.client.hkeys(line) if name.startswith("r:")] == ["r:mobile"]
+    assert [name.split(" ")[1] for name in world.client.zrange(world.cell.refusals, 0, -1)] == ["mobile"]
+
+
 def test_who_refuses_after_his_first_word_is_not_forgotten(world):
     world.say("你好")
     world.run()

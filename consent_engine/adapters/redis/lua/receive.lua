@@ -139,7 +139,7 @@ if lifting ~= "" then
     redis.call("XADD", KEYS[7], "*", "m", lifting)
 end
 off_the_list()
-if lifting ~= "" or #names == 0 and not seen[4] then -- what nothing may stand on goes some day: retire_line.lua
+if lifting ~= "" or not seen[4] and (#names == 0 or ends > 0) then -- where nothing may stand, or not for ever: retire_line.lua
     if redis.call("HSETNX", line, "f:wake.line", "[]") == 1 then
         redis.call("ZADD", KEYS[6], now + ARGV[10], "l:" .. ARGV[2] .. ":wake.line")
     end

@@ -1,9 +1,10 @@
 -- Let a line go that nothing stands on and nobody has written on for long: a stranger's, or one whose refusal was lifted.
 --
--- KEYS  1 line   2 its inbox   3 due-set of the timer lane
+-- KEYS  1 line   2 its inbox   3 due-set of the timer lane   4 refusals
 -- ARGV  1 line id   2 the held effect   3 its token (the attempt)   4 an instant: a line with nothing newer on it is idle
 --       5 how long a line must be idle, ms
--- A line with orders goes with the last of them (`retire`), one with a refusal stays; lifting puts this effect again.
+-- A line with orders goes with the last of them (`retire`), one with a refusal stays; lifting puts this effect again. The
+-- end of a restriction counts as the last word: what was over when the line became idle goes, with it or before it.
 -- Returns 'ok' (gone) · 'stays' · 'young' (looked at again later) · 'lost' (the effect is not held any more)
 
 local line, held = KEYS[1], "f:" .. ARGV[2]
@@ -12,9 +13,24 @@ local kept = redis.call("HMGET", line, held, "seen")
 local attempts, leased_at = string.match(kept[1] or "", "^%[(%d+),(%d+)")
 if attempts ~= ARGV[3] or leased_at == "0" then return "lost" end
 local stays, busy, dated = false, redis.call("EXISTS", KEYS[2]) == 1, {}
+local ends, over, listed = 0, {}, {}
+local function until_of(field) -- until when a restriction stands; 0: for ever, and where nobody can read it
+    local is_read, row = pcall(cjson.decode, redis.call("HGET", line, field))
+    return is_read and type(row) == "table" and tonumber(row[9]) or 0
+end
 for _, field in ipairs(redis.call("HKEYS", line)) do
     local kind = string.sub(field, 1, 2)
-    if kind == "o:" or kind == "r:" then stays = true end
+    if kind == "o:" then stays = true end
+    if kind == "r:" then
+        local stops = until_of(field)
+        if stops == 0 then
+            stays = true
+        elseif stops > tonumber(ARGV[4]) then
+            ends = math.max(ends, stops)
+        else
+            over[#over + 1], listed[#listed + 1] = field, ARGV[1] .. " " .. string.sub(field, 3)
+        end
+    end
     if kind == "f:" and field ~= held then busy = true end
     if kind == "m:" or kind == "a:" or kind == "c:" then dated[#dated + 1] = field end
 end
@@ -22,9 +38,13 @@ local seen = tonumber(kept[2] or "0")
 local young = busy or seen > tonumber(ARGV[4])
 
 -- From here on nothing can fail.
-if young and not stays then
+if #over > 0 then
+    redis.call("HDEL", line, unpack(over))
+    redis.call("ZREM", KEYS[4], unpack(listed))
+end
+if (young or ends > 0) and not stays then
     redis.call("HSET", line, held, "[]")
-    local due = math.max(seen, tonumber(ARGV[4]) + (busy and 3600000 or 0)) + ARGV[5] + 1
+    local due = math.max(seen, ends, tonumber(ARGV[4]) + (busy and 3600000 or 0)) + ARGV[5] + 1
     redis.call("ZADD", KEYS[3], string.format("%d", due), member)
     return "young"
 end

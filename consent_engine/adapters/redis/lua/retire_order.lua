@@ -1,10 +1,11 @@
 -- Let an order go that the archive has, with all that was kept for it; or nothing.
 --
--- KEYS  1 order   2 its line   3 the line's inbox   4 due-set of the timer lane   5 placed   (all in one slot)
+-- KEYS  1 order   2 its line   3 the line's inbox   4 due-set of the timer lane   5 placed   6 refusals   (all in one slot)
 -- ARGV  1 order id   2 version that the archive has   3 the held effect   4 its token (the attempt)
 --       5 an instant: a line with nothing newer on it is idle   6 how long (ms) a line without orders is kept
 -- The line loses its entry, and what was counted of reports on its SMS. When that was the last one, the line must be idle - no gateway repeats itself any more -
--- and its dedupe keys go, too; when nothing else stands on it (a refusal, an effect), the line itself goes.
+-- and its dedupe keys go, too; when nothing else stands on it (a refusal, an effect), the line itself goes. A restriction
+-- that was over when the line became idle bars nothing and goes; one that ends later lets the line go after that.
 -- Returns {word, instant}; word is
 --       ok · gone (it is not here: done before) · stale (it changed since it was read) · lost (the effect is not held
 --       any more) · unread (its line has messages nobody has read) · young (the line's newest instant, told, is too
@@ -26,12 +27,20 @@ if redis.call("EXISTS", inbox) == 1 then return { "unread", 0 } end
 
 local entry = "o:" .. ARGV[1]
 local last, refused, wanted, watched, dated, counted = true, false, false, false, {}, {}
+local ends, over, listed = false, {}, {}
+local function until_of(field) -- until when a restriction stands; 0: for ever, and where nobody can read it
+    local is_read, row = pcall(cjson.decode, redis.call("HGET", line, field))
+    return is_read and type(row) == "table" and tonumber(row[9]) or 0
+end
 local reports = "d:" .. ARGV[1] .. "."
 local fields = redis.call("HKEYS", line)
 for _, field in ipairs(fields) do
     local kind = string.sub(field, 1, 2)
     if kind == "o:" and field ~= entry then last = false end
-    if kind == "r:" then refused = true end
+    if kind == "r:" then
+        local stops = until_of(field)
+        if stops == 0 then refused = true elseif stops > tonumber(ARGV[5]) then ends = true else over[#over + 1] = field end
+    end
     if field == "f:wake.line" then watched = true elseif kind == "f:" then wanted = true end
     if kind == "m:" or kind == "a:" or kind == "c:" then dated[#dated + 1] = field end
     if string.sub(field, 1, #reports) == reports then counted[#counted + 1] = field end
@@ -46,8 +55,14 @@ redis.call("DEL", order)
 redis.call("ZREM", KEYS[4], member)
 redis.call("ZREM", KEYS[5], ARGV[1])
 if #fields == 0 then return { "ok", 0 } end
-local line_member = "l:" .. string.match(line, "line:(.*)$") .. ":wake.line"
-if last and not refused and not wanted then
+local line_id = string.match(line, "line:(.*)$")
+local line_member = "l:" .. line_id .. ":wake.line"
+for n, field in ipairs(over) do listed[n] = line_id .. " " .. string.sub(field, 3) end
+if #over > 0 then
+    redis.call("HDEL", line, unpack(over))
+    redis.call("ZREM", KEYS[6], unpack(listed))
+end
+if last and not refused and not ends and not wanted then
     redis.call("DEL", line)
     redis.call("ZREM", KEYS[4], line_member)
     return { "ok", 0 }
