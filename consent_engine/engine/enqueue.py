@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from consent_engine.domain.carriers import carrier_of_sender
+from consent_engine.domain.decide.sent import text_of
 from consent_engine.domain.effects import OF_ORDERS
 from consent_engine.domain.grammar import Keyword, Read, counted
 from consent_engine.domain.inbox import UnreadReply, kept_message
@@ -13,7 +14,6 @@ from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.domain.order.event import storable
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import REPEATED, Reply
-from consent_engine.engine.outside_call import text_of
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Outside, Posted
 

@@ -2,14 +2,11 @@
 
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
-from consent_engine.domain.effects import ACTIVATE, Millis, Outcome, Pending, Purpose, Rejected, sms_parts
-from consent_engine.domain.lifecycle import ENGAGED, State, Trigger
-from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
-from consent_engine.domain.order.history import active_from
+from consent_engine.domain.decide.sent import text_of
+from consent_engine.domain.effects import ACTIVATE, Outcome, Pending, Purpose, Rejected, sms_parts
+from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.texts.render import held, helped, proof, registered, stopped, which_one, write
+from consent_engine.domain.texts.render import held, helped, proof, registered, stopped, which_one
 from consent_engine.domain.texts.segments import segments
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Activation, Leased, Outside, Sms, Target
@@ -73,26 +70,6 @@ def _sms(order: Order, effect: str) -> tuple[str, Sms]:
 
 _ASKING = frozenset({Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION, Purpose.RESUMED})
 """Worth nothing once the window is over."""
-
-
-def text_of(order: Order, purpose: Purpose) -> str:
-    """What an order's SMS says: the question as frozen at the door, the others in the edition of that day."""
-    if purpose is Purpose.CONFIRMATION:
-        return order.text
-    doc = order.doc
-    subject = replace(order.subject(), still_active=order.state in ENGAGED)
-    return write(
-        purpose, subject, needs_code=order.needs_code, active_from=active_from(order), until=_until(order, purpose),
-        edition=doc.offer.words,
-    )  # fmt: skip
-
-
-def _until(order: Order, purpose: Purpose) -> Millis:
-    """The instant that a text names: until when a person reads, or until when a yes counts."""
-    if purpose in {Purpose.RESUMED, Purpose.REMINDER}:
-        return order.reply_by
-    suspected = order.last(Trigger.SUSPECTED)
-    return suspected.at + SUSPICION_LASTS_MS if suspected else 0
 
 
 def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:

@@ -208,7 +208,8 @@ class Performer:
         if outcome is None:
             yield from giving_back(leased, now)
             return "given_back"
-        ended = Ended(leased.effect, leased.token, outcome, random.random())  # noqa: S311 - jitter
+        known = len(leased.order.events) if leased.order else None
+        ended = Ended(leased.effect, leased.token, outcome, random.random(), known=known)  # noqa: S311 - jitter
         if leased.order is None:
             pending = yield from line_recording(leased, ended, self._policy, now)
         else:

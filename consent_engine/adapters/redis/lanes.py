@@ -1,7 +1,8 @@
 """The lanes of one cell of Redis: due-sets by instant, and leases."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import isinf
 
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
@@ -69,6 +70,11 @@ class RedisLanes(Lanes):
         rows = [part for record, due in dues.items() for part in (due, f"{owner}:{record}:{effect}")]
         if rows:
             self._wire.ask(("ZADD", self._cell.due[lane_of(effect)], "XX", *rows))
+
+    def dues(self, owner: Owner, record: str, effects: Sequence[str]) -> list[Millis | None]:
+        asked = (("ZSCORE", self._cell.due[lane_of(effect)], f"{owner}:{record}:{effect}") for effect in effects)
+        scores = self._wire.ask(*asked) if effects else []
+        return [None if score is None or isinf(float(score)) else int(float(score)) for score in scores]
 
     def depths(self) -> dict[Lane, LaneDepth]:
         now = self._clock.instant(self._wire.ask(("TIME",))[0])

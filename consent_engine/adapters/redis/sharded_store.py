@@ -132,6 +132,9 @@ class ShardedLanes(Lanes):
 
         self._cells.told(list(dues), str, tell)
 
+    def dues(self, owner: Owner, record: str, effects: Sequence[str]) -> list[Millis | None]:
+        return self._cells.stores[self._cells.number(record)].lanes.dues(owner, record, effects)
+
     def depths(self) -> dict[Lane, LaneDepth]:
         answers = self._cells.reached(lambda cell: cell.lanes.depths())
         return {lane: _summed([depths[lane] for depths in answers]) for lane in Lane}

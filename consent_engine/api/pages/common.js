@@ -112,34 +112,11 @@ function showRoad(list, order) {
     });
 }
 
-const INSTANT = /^\d{4}-\d\d-\d\dT[\d:.]+\+08:00$/; // as the API writes its own
-/** Of an entry's detail, what an agent needs; ops see all of it. */
-const BRIEF = ["purpose", "reason", "status", "error"];
-
-function told(entry, brief) {
-  const facts = { ...entry.detail };
-  if (facts.purpose) facts.purpose = word(`purpose.${facts.purpose}`);
-  const shown = Object.entries(facts).filter(([name, value]) => value !== "" && value !== 0 && (!brief || BRIEF.includes(name)));
-  const pairs = shown.map(([name, value]) => {
-    const text = Array.isArray(value) ? value.join(" ") : INSTANT.test(value) ? clock(value) : typeof value === "object" ? JSON.stringify(value) : String(value);
-    return brief ? text : `${name} ${text}`;
-  });
-  return [entry.by, brief ? "" : entry.ref, ...pairs].filter(Boolean).join(" · ");
-}
-
-/** Everything that happened, oldest first. */
-function showTimeline(list, order, brief = false) {
-  fit(list, order.timeline, (_, n) => n, (entry) => {
-    const words = word(`trigger.${entry.trigger}`) + (entry.reply ? ` “${entry.reply.text}”` : "");
-    const kind = ALARMS.includes(entry.trigger) ? "alarm" : entry.stage ? "step" : "";
-    const at = make("time", { dateTime: entry.at }, dateAndClock(entry.at));
-    return make("li", { className: kind, "data-trigger": entry.trigger }, at, words, make("span", { className: "more" }, told(entry, brief)));
-  });
-}
-
-function showFacts(list, pairs) {
-  fit(list, pairs.flatMap(([name, value]) => [{ tag: "dt", text: name }, { tag: "dd", text: value }]), (_, n) => n,
-    (item) => make(item.tag), (element, item) => say(element, item.text));
+/** Names and values; with an address the value is a link. */
+function showFacts(list, rows) {
+  fit(list, rows.flatMap(([name, value, to]) => [{ tag: "dt", text: name }, { tag: "dd", text: value, to }]), (item, n) => `${n}${item.to ?? ""}`,
+    (item) => make(item.tag, {}, item.to ? make("a", { href: item.to, className: "mono" }) : ""),
+    (element, item) => say(item.to ? element.firstChild : element, item.text));
 }
 
 // Nothing of a person stays in the browser after the sign-out.

@@ -65,7 +65,7 @@ function show(found) {
   showRoad(byId("road"), order);
   showTimeline(byId("timeline"), order, true);
   showFacts(byId("facts"), [
-    [word("ops.order"), order.id], [word("ops.number"), order.msisdn],
+    [word("ops.order"), order.id, `/orders/${order.id}`], [word("ops.number"), order.msisdn],
     [word("ops.plan"), `${order.plan.code} v${order.plan.version}`],
   ]);
   showSms();
@@ -80,24 +80,11 @@ function show(found) {
   countDown();
 }
 
-/** The SMS as they went to and fro: what we asked, what the handset answered, and which notices followed. */
+/** The SMS as they went to and fro, word for word. */
 function showSms() {
-  const rows = [];
-  const delivered = order.timeline.some((entry) => entry.trigger === "delivered");
-  for (const entry of order.timeline) {
-    if (entry.trigger === "confirmation_accepted") {
-      const more = [word("desk.segments", { n: order.confirmation.segments }), delivered ? word("desk.delivered") : ""];
-      rows.push({ ours: true, text: order.confirmation.text, at: entry.at, who: `${word("desk.us")} ${order.confirmation.sender}`, more });
-    } else if (entry.reply) {
-      rows.push({ ours: false, text: entry.reply.text, at: entry.at, who: word("desk.subscriber"), more: [] });
-    } else if (["informed", "notification_accepted", "reminded"].includes(entry.trigger)) {
-      rows.push({ ours: true, notice: true, text: word(`purpose.${entry.detail.purpose ?? "reminder"}`), at: entry.at, who: word("desk.us"), more: [] });
-    }
-  }
-  if (!rows.length) rows.push({ ours: true, text: word("desk.asked_soon"), at: order.created_at, who: word("desk.us"), more: [] });
-  fit(byId("sms"), rows, (row, n) => `${n}:${row.at}`,
-    (row) => make("li", { className: row.notice ? "notice" : row.ours ? "ours" : "theirs" }, row.text, make("small")),
-    (item, row) => say(item.querySelector("small"), [row.who, clock(row.at), ...row.more].filter(Boolean).join(" · ")));
+  const soon = { ours: true, soon: true, text: word("desk.asked_soon"), at: order.created_at, who: word("desk.us"), more: [] };
+  const bubbles = bubblesOf(order);
+  showBubbles(byId("sms"), bubbles.length ? bubbles : [soon]);
 }
 
 function countDown() {

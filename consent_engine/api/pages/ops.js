@@ -4,7 +4,6 @@ const EVERY_S = 3;
 const MOST_AT_ONCE = 500;
 const mayRetry = ["ops", "admin"].includes(PAGE.role);
 const ORDER_ID = /^[0-9a-f]{28}$/;
-let shownId = "";
 
 function showFunnel(board) {
   const total = Object.values(board.funnel).reduce((sum, n) => sum + n, 0);
@@ -58,7 +57,7 @@ function showOutside(board) {
 }
 
 function stuckRow(stuck) {
-  const id = stuck.owner === "o" ? make("button", { type: "button", className: "link", onclick: () => look(stuck.id) }, stuck.id) : word("ops.a_line");
+  const id = stuck.owner === "o" ? orderLink(stuck.id) : word("ops.a_line");
   const retry = make("button", { type: "button", "aria-label": word("ops.retry_of", { order: stuck.id }) }, word("ops.retry"));
   retry.addEventListener("click", () => again(stuck, retry));
   return make("tr", {}, make("td", { className: "mono" }, id), make("td", {}), make("td", {}), make("td", { className: "n" }),
@@ -69,7 +68,7 @@ function stuckRow(stuck) {
 function causeRow(cause) {
   const button = make("button", { type: "button", className: "main" });
   button.addEventListener("click", () => againAll(cause, button));
-  return make("tr", {}, make("td", { className: "why" }, cause.reason), make("td", {}, word(`lane.${cause.lane}`)), make("td", {}, cause.plan),
+  return make("tr", {}, make("td", { className: "why" }, why(cause.reason)), make("td", {}, word(`lane.${cause.lane}`)), make("td", {}, cause.plan),
     make("td", { className: "n" }), make("td", { className: "when" }), make("td", {}, mayRetry ? button : ""));
 }
 
@@ -102,7 +101,7 @@ function showStuck(board) {
     const state = stuck.state ? word(`state.${stuck.state}`) : "";
     const purpose = stuck.effect.split(".")[0];
     const what = `purpose.${purpose}` in PAGE.words ? word(`purpose.${purpose}`) : word(`lane.${stuck.lane}`);
-    [what, state, String(stuck.attempts), stuck.why].forEach((text, i) => say(row.children[i + 1], text));
+    [what, state, String(stuck.attempts), why(stuck.why)].forEach((text, i) => say(row.children[i + 1], text));
   });
 }
 
@@ -113,7 +112,6 @@ async function again(stuck, button) {
   announce(answer.ok ? word("ops.retried", { order: stuck.id }) : wrong(answer));
   if (!answer.ok) button.after(make("span", { className: "bad", role: "alert" }, ` ${wrong(answer)}`));
   button.disabled = false;
-  if (answer.ok && stuck.owner === "o") await look(stuck.id, false);
   await refresh();
 }
 
@@ -131,44 +129,18 @@ async function find(event) {
   const orders = isId ? [answer.body] : answer.body.orders;
   say(byId("find-said"), orders.length ? word("ops.found", { n: orders.length }) : word("ops.found_none"));
   list(orders, "");
-  if (orders.length === 1) show(orders[0], true);
+  if (orders.length === 1) location.assign(`/orders/${orders[0].id}`);
 }
 
 function list(orders, title) {
   byId("found-region").hidden = orders.length === 0;
   say(byId("found-title"), title);
   fit(byId("found"), orders, (order) => order.id,
-    (order) => make("tr", {}, make("td", {}, make("button", { type: "button", className: "link", onclick: () => look(order.id) }, order.id)),
+    (order) => make("tr", {}, make("td", {}, orderLink(order.id)),
       make("td", { className: "when" }, dateAndClock(order.created_at)), make("td", { className: "mono" }, order.msisdn), make("td", {}, order.plan.code), make("td")),
     (row, order) => say(row.children[4], word(`state.${order.state}`)));
 }
 
-async function look(id, focus = true) {
-  const answer = await call("GET", `/v1/orders/${id}`);
-  if (answer.ok) show(answer.body, focus);
-  else say(byId("find-said"), wrong(answer));
-}
-
-function show(order, focus) {
-  if (shownId !== order.id) byId("order-timeline").replaceChildren();
-  shownId = order.id;
-  byId("order").hidden = false;
-  say(byId("order-title"), `${word("ops.order")} ${order.id}`);
-  showRoad(byId("order-road"), order);
-  showFacts(byId("order-facts"), [
-    [word("ops.state"), word(`state.${order.state}`)], [word("ops.number"), order.msisdn],
-    [word("ops.plan"), `${order.plan.code} v${order.plan.version} · ${word(`carrier.${order.carrier}`)}`],
-    [word("ops.agent"), order.timeline[0].detail.agent ?? ""], [word("ops.placed_at"), dateAndClock(order.created_at)],
-  ]);
-  showTimeline(byId("order-timeline"), order);
-  if (focus) byId("order").focus();
-}
-
-byId("order-close").addEventListener("click", () => {
-  shownId = "";
-  byId("order").hidden = true;
-  byId("wanted").focus();
-});
 byId("find").addEventListener("submit", find);
 
 async function refresh() {
@@ -189,10 +161,7 @@ async function newest() {
 }
 
 async function forever() {
-  if (!document.hidden) {
-    await refresh();
-    if (shownId) await look(shownId, false);
-  }
+  if (!document.hidden) await refresh();
   setTimeout(forever, EVERY_S * 1000);
 }
 forever();

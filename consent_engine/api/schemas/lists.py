@@ -7,7 +7,7 @@ from pydantic import Field
 from consent_engine.api.schemas.views import OrderView, View, instant, veiled
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import EVERY_CARRIER, OF_ORDERS, Restriction
-from consent_engine.domain.msisdn import mask
+from consent_engine.domain.msisdn import hidden, mask
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.held_replies import Decided, HeldText
@@ -27,6 +27,27 @@ class OrderList(View):
     def of(cls, orders: Sequence[Order], cursor: str, *, whole: bool) -> "OrderList":
         """The list as the caller may see it."""
         return cls(orders=[OrderView.of(order, whole=whole) for order in orders], cursor=cursor)
+
+
+class OrderRow(View):
+    """An order in few words."""
+
+    id: str
+    state: str
+    msisdn: str = Field(description="masked for ops")
+    carrier: str
+    plan: str
+    agent: str
+    created_at: str
+
+    @classmethod
+    def of(cls, order: Order, *, whole: bool) -> "OrderRow":
+        """The order as a reader may see it. whole: with its full number."""
+        doc, number = order.doc, order.person.msisdn
+        return cls(
+            id=order.id, state=order.state.value, msisdn=number if whole else mask(number), carrier=doc.carrier,
+            plan=doc.plan, agent=hidden(doc.agent), created_at=instant(doc.placed_at),
+        )  # fmt: skip
 
 
 class RefusalRow(View):

@@ -6,11 +6,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from consent_engine.domain.decide.sent import Sent, sent
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import STAGES, State
 from consent_engine.domain.msisdn import hidden, mask
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.texts.segments import segments
 
 CHINA = timezone(timedelta(hours=8))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,6 +63,16 @@ class Said(View):
     text: str
 
 
+class SmsView(View):
+    """An SMS that was handed over."""
+
+    purpose: str
+    text: str = Field(description="as the gateway was handed it, to the byte; empty: erased with the person part")
+    sender: str
+    segments: int
+    delivered: bool = Field(description="whether all of it is known to be on the handset")
+
+
 class TimelineEntry(View):
     """Something that happened to an order."""
 
@@ -71,6 +83,7 @@ class TimelineEntry(View):
     ref: str = Field(description="an id outside, if there is one")
     detail: dict[str, Any]
     reply: Said | None = Field(default=None, description="only for roles that may read what subscribers write")
+    sms: SmsView | None = Field(default=None, description="of a hand-over: the SMS that it was")
 
 
 class OrderView(View):
@@ -115,8 +128,20 @@ class OrderView(View):
 
 def timeline(order: Order, *, whole: bool, after: int = 0) -> list[TimelineEntry]:
     """What happened to an order, as a reader may see it: from the entry after that many on."""
-    entries = ([] if after else [_placed(order)]) + [_entry(event) for event in order.events[max(0, after - 1) :]]
+    texts, first = dict(sent(order)), max(0, after - 1)
+    entries = ([] if after else [_placed(order)]) + [
+        _entry(event, _sms(order, texts[n]) if n in texts else None)
+        for n, event in enumerate(order.events[first:], first)
+    ]
     return [_seen(entry, whole=whole) for entry in entries]
+
+
+def _sms(order: Order, handed: Sent) -> SmsView:
+    sender = order.doc.offer.sender + order.doc.sub
+    return SmsView(
+        purpose=handed.purpose.value, text=handed.text, sender=sender, segments=segments(handed.text),
+        delivered=handed.delivered,
+    )  # fmt: skip
 
 
 def _placed(order: Order) -> TimelineEntry:
@@ -129,8 +154,8 @@ def _placed(order: Order) -> TimelineEntry:
     )  # fmt: skip
 
 
-def _entry(event: Event) -> TimelineEntry:
-    more: dict[str, Any] = {}
+def _entry(event: Event, sms: SmsView | None) -> TimelineEntry:
+    more: dict[str, Any] = {"sms": sms} if sms else {}
     if event.trigger in STAGES:
         more["stage"] = STAGES[event.trigger]
     if event.person:
@@ -146,10 +171,14 @@ def _entry(event: Event) -> TimelineEntry:
 
 
 def _seen(entry: TimelineEntry, *, whole: bool) -> TimelineEntry:
-    """The entry as ops may see it: without the subscriber's words, and without a number that an id was built of."""
+    """The entry as ops may see it: without the subscriber's words, and without a number that an id was built of. Our
+    own words stay as they were handed over: no number is in them.
+    """
     if whole:
         return entry
-    shown = {name: veiled(value) for name, value in entry if name in entry.model_fields_set - {"reply"}}
+    shown = {name: veiled(value) for name, value in entry if name in entry.model_fields_set - {"reply", "sms"}}
+    if entry.sms:
+        shown["sms"] = entry.sms
     return TimelineEntry(**shown)
 
 

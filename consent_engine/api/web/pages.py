@@ -1,5 +1,6 @@
 """The pages: sign-in, start, /ops and /desk. What they show and do goes through the API, with the session's cookie."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -11,11 +12,11 @@ from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.http.bodies import KIB, read_body
 from consent_engine.api.http.problems import NotOurMediaType
 from consent_engine.api.service.sessions import Session, Sessions, TooManySignIns
-from consent_engine.api.web.rendering import HEADERS, MAY_OPEN, page, served
+from consent_engine.api.web.rendering import HEADERS, page, served, whose
 from consent_engine.api.web.words import language_of, words
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.lifecycle import ENGAGED, SETTLED, STAGES, TRANSITIONS, Trigger, sources
-from consent_engine.errors import ConsentError, Forbidden, StoreUnavailable, Unauthenticated
+from consent_engine.errors import ConsentError, Forbidden, OrderNotFound, StoreUnavailable, Unauthenticated
 
 operations = Operations()
 MOST_SIGN_IN = 4 * KIB
@@ -90,7 +91,7 @@ async def sign_out(request: Request) -> Response:
 @operations.add("GET", "/ops", PUBLIC)
 async def ops(request: Request) -> Response:
     """For operations."""
-    return await _behind_sign_in(request, "ops.html")
+    return await behind_sign_in(request, "ops.html")
 
 
 @operations.add("GET", "/desk", PUBLIC)
@@ -101,7 +102,7 @@ async def desk(request: Request) -> Response:
         for name, each in CARRIERS.items()
     }
     most = request.app.state.resend_max
-    return await _behind_sign_in(request, "desk.html", resend_max=most, carriers=carriers)
+    return await behind_sign_in(request, "desk.html", resend_max=most, carriers=carriers)
 
 
 @operations.add("GET", "/assets/{name}", PUBLIC)
@@ -110,7 +111,13 @@ async def assets(request: Request, name: str) -> Response:
     return served(name, request.query_params.get("v", ""))
 
 
-async def _behind_sign_in(request: Request, name: str, **told: Any) -> Response:  # noqa: ANN401 - for templates
+async def behind_sign_in(
+    request: Request, name: str, more: Callable[[Session], Awaitable[Mapping[str, Any]]] | None = None,
+    **told: Any,  # noqa: ANN401 - for templates
+) -> Response:  # fmt: skip
+    """A page for who is signed in and may open it; the sign-in for a stranger. more: what it shows to whom, and that is
+    looked up: OrderNotFound is a page that says so.
+    """
     path = request.url.path
     session = await signed_in(request)
     if session is None:
@@ -118,9 +125,13 @@ async def _behind_sign_in(request: Request, name: str, **told: Any) -> Response:
         if request.headers.get("sec-fetch-site") == "cross-site":
             return HTMLResponse(f'<!doctype html><meta http-equiv="refresh" content="0;url={path}">', headers=HEADERS)
         return RedirectResponse(f"/?next={quote(path, safe='')}", HTTPStatus.SEE_OTHER)
-    if session.caller.role not in MAY_OPEN[path]:
-        return page(request, "forbidden.html", session, HTTPStatus.FORBIDDEN, needed=sorted(MAY_OPEN[path]))
-    return page(request, name, session, words=dict(words(language_of(request))), lifecycle=LIFECYCLE, **told)
+    if session.caller.role not in whose(path):
+        return page(request, "forbidden.html", session, HTTPStatus.FORBIDDEN, needed=sorted(whose(path)))
+    try:
+        shown = {**told, **(await more(session) if more else {})}
+    except OrderNotFound:
+        return page(request, "missing.html", session, HTTPStatus.NOT_FOUND, said="problem.order_not_found")
+    return page(request, name, session, words=dict(words(language_of(request))), lifecycle=LIFECYCLE, **shown)
 
 
 def _sign_in(request: Request, error: ConsentError | None = None, to: str = "") -> Response:
@@ -142,7 +153,7 @@ _WRONG: dict[type[ConsentError], tuple[str, HTTPStatus]] = {
 
 def _ours(path: str) -> str:
     """Where to go after the sign-in: one of the application's pages, nothing else."""
-    return path if path in MAY_OPEN else "/"
+    return path if whose(path) else "/"
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Rendering: templates to HTML under a strict policy, and the files they load. Everything is escaped."""
 
 import hashlib
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -9,6 +10,7 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from consent_engine.api.service.callers import ORDER_READER
 from consent_engine.api.service.sessions import Session
 from consent_engine.api.web.words import COOKIE, HTML_LANG, LANGUAGES, language_of, words
 from consent_engine.engine.api_keys import Role
@@ -35,6 +37,12 @@ MAY_OPEN: dict[str, frozenset[Role]] = {
     "/rq/": frozenset(Role),
 }
 """The pages behind the sign-in, and whose they are."""
+OF_AN_ORDER = re.compile("/orders/[0-9a-f]{28}")
+
+
+def whose(path: str) -> frozenset[Role]:
+    """Who may open a page behind the sign-in; nobody where there is none."""
+    return ORDER_READER if OF_AN_ORDER.fullmatch(path) else MAY_OPEN.get(path, frozenset())
 
 
 @cache

@@ -92,7 +92,7 @@ def _ref(outcome: object) -> str:
 
 def _ended_late(order: Order, ended: Ended, now: Millis) -> Decision:
     """Write down what is known too late to change anything; but reports may have waited for the ids of the parts."""
-    noted = note(order, Event.of(_late(ended), now, ended.op, _ref(ended.outcome), "engine"))
+    noted = note(order, Event.of(_late(order, ended), now, ended.op, _ref(ended.outcome), "engine"))
     if not asks(ended.effect):
         return noted
     end = failed(noted.order, f"{ended.op}:failed", now, waits=ended.waits)
@@ -100,11 +100,16 @@ def _ended_late(order: Order, ended: Ended, now: Millis) -> Decision:
     return then(noted, arrived if end.is_void else end)
 
 
-def _late(ended: Ended) -> details.EndedLate:
+def _late(order: Order, ended: Ended) -> details.EndedLate:
     outcome, kind = ended.outcome, type(ended.outcome).__name__.lower()
     if isinstance(outcome, Accepted):
-        return details.EndedLate(effect=ended.effect, outcome=kind, parts=outcome.parts)
+        return details.EndedLate(effect=ended.effect, outcome=kind, parts=outcome.parts, known=_known(order, ended))
     return details.EndedLate(effect=ended.effect, outcome=kind, reason=outcome.reason)
+
+
+def _known(order: Order, ended: Ended) -> int | None:
+    """How many events the text was written after, where others came since: it is read again from those."""
+    return ended.known if ended.known != len(order.events) else None
 
 
 def _again(order: Order, effect: str, due: Millis, pending: Pending) -> Decision:
@@ -136,7 +141,8 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
         told = purpose is Purpose.NOTIFICATION and order.state is State.ACTIVATED
         kind = details.NotificationAccepted if told else details.Informed
         sent = kind(
-            attempts=attempts, doubts=doubts, note=note_, believed=believed, purpose=purpose, parts=outcome.parts
+            attempts=attempts, doubts=doubts, note=note_, believed=believed, purpose=purpose, parts=outcome.parts,
+            known=_known(order, ended),
         )  # fmt: skip
         event = Event.of(sent, now, ended.op, outcome.ref, "gateway")
         decision = settle(order, event) if told else note(order, event)

@@ -54,7 +54,8 @@ def _on_other(order: Order, report: Reported, now: Millis) -> Decision:
     pending = order.effects.get(report.effect)
     if pending is not None and pending.last_at and report.status is not Delivery.FAILED:
         accepted = Accepted(report.message_id)
-        ended = Ended(report.effect, pending.attempts, accepted, known_by=f"{report.op}:accepted")
+        known = sum(event.at <= pending.last_at for event in order.events)
+        ended = Ended(report.effect, pending.attempts, accepted, known_by=f"{report.op}:accepted", known=known)
         decision = on_outcome(order, ended, now)
         return then(decision, _wholly(decision.order, report, now))
     return _wholly(order, report, now)

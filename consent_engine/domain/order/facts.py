@@ -91,6 +91,8 @@ class Ended(Struct, frozen=True):
     waits: bool = False
     known_by: str = ""
     """the op of the message that brought it, when that was not the call itself"""
+    known: int | None = None
+    """how many of the order's events an SMS was written after, where that is known"""
 
     @property
     def op(self) -> str:

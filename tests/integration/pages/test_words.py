@@ -7,24 +7,35 @@ import pytest
 
 from consent_engine.api.web.pages import LIFECYCLE
 from consent_engine.api.web.words import LANGUAGES, _preferred, words
+from consent_engine.domain.call.call import CallOutcome
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane, Purpose
-from consent_engine.domain.grammar.meaning import Reason
+from consent_engine.domain.grammar.meaning import Keyword, Reason
 from consent_engine.domain.lifecycle import STAGES, State, Trigger
 from consent_engine.domain.offer.plan import CHANNELS, SENTENCES
+from consent_engine.domain.order.details import KINDS
+from consent_engine.domain.order.facts import Rule
+from consent_engine.domain.sms import Delivery
 from consent_engine.domain.texts.elements import disclosures
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import server
 from tests.integration.page_door import PageDoor
 from tests.plans import plan
 
+UNTOLD = {"window", "edition", "known", "may_have", "segments"}
+"""Of an event's detail, what only programs need."""
 NAMED = {
     "state": {state.value for state in State},
     "say": {state.value for state in State},
     "trigger": {"placed", *(trigger.value for trigger in Trigger)},
     "stage": {"call_agreed", *STAGES.values()},
     "purpose": {purpose.value for purpose in Purpose},
+    "keyword": {keyword.value for keyword in Keyword},
+    "rule": {rule.value for rule in Rule},
+    "delivery": {status.value for status in Delivery},
+    "outcome": {outcome.value for outcome in CallOutcome},
+    "detail": {field for kind in KINDS.values() for field in kind.__struct_fields__} - UNTOLD,
     "lane": {lane.value for lane in Lane},
     "role": {role.value for role in Role},
     "carrier": {carrier.value for carrier in Carrier},

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from consent_engine.adapters.redis.codec import DUE
+from consent_engine.domain.decide.sent import sent
 from consent_engine.domain.effects import ACTIVATE, WAKE_UNDECIDED
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.line.line import Entry
@@ -111,6 +112,7 @@ class Judge:
             self.consented(order, shown)
             self.settled_stays(order)
             self.replays(order)
+            self.bubbles(order)
         self.one_activation()
         self.somebody_minds(shown)
         self.nothing_lost(shown)
@@ -193,6 +195,12 @@ class Judge:
                 asked = other.last("confirmation_accepted")
                 gone = other.settled_at and other.settled_at + 72 * HOURS < said.at
                 assert asked is None or gone or said.at < asked.told()["started"], "a guess"
+
+    def bubbles(self, order):
+        """What the pages show of an SMS is what the gateway was handed, word for word."""
+        ours = {(sms.purpose, sms.text) for _, sms in self.model.sent if sms.ref.startswith(order.id)}
+        for _, each in sent(order):
+            assert (each.purpose, each.text) in ours, "a bubble that nobody was handed"
 
     def settled_stays(self, order):
         was = self.model.settled.get(order.id)

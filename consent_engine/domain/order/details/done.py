@@ -78,13 +78,15 @@ class ServiceActivated(Attempts, frozen=True, kw_only=True):
 
 class SmsAccepted(Attempts, frozen=True, kw_only=True):
     """Of an SMS that is not the first question. note: what the gateway added · believed: whose retry it was · parts:
-    the gateway's ids of the parts, where each has its own.
+    the gateway's ids of the parts, where each has its own · known: how many events its text was written after; None:
+    all that stand before this one.
     """
 
     note: str = ""
     believed: str = ""
     purpose: Purpose
     parts: tuple[str, ...] = ()
+    known: int | None = None
 
 
 class NotificationAccepted(SmsAccepted, frozen=True, kw_only=True):
@@ -194,8 +196,8 @@ class Retried(Detail, frozen=True, kw_only=True):
 
 
 class EndedLate(Detail, frozen=True, kw_only=True):
-    """outcome: accepted, rejected, unavailable or uncertain; reason: of all but the first; parts: as of an SMS that was
-    accepted.
+    """outcome: accepted, rejected, unavailable or uncertain; reason: of all but the first; parts, known: as of an SMS
+    that was accepted.
     """
 
     trigger = Trigger.ENDED_LATE
@@ -203,3 +205,4 @@ class EndedLate(Detail, frozen=True, kw_only=True):
     outcome: str
     reason: str | None = None
     parts: tuple[str, ...] = ()
+    known: int | None = None

@@ -1,0 +1,93 @@
+"use strict";
+// One order at its own address: what it waits for, the SMS word for word, its call, and all that happened.
+const EVERY_S = 3;
+let shown = PAGE.life;
+
+function waitingRow(each, at) {
+  const what = effectWord(each.effect);
+  if (each.parked) return [word("order.parked", { what, why: why(each.why) }), "bad"];
+  if (each.in_hand) return [word("order.in_hand", { what, n: each.attempts }), ""];
+  if (!each.at) return [what, ""];
+  const left = Date.parse(each.at) - at;
+  const when = left > 0 ? word("order.due_in", { what, at: dateAndClock(each.at), left: span(left) }) : word("order.due_now", { what });
+  const tried = each.attempts && each.why ? word("order.tried", { n: each.attempts, why: why(each.why) }) : "";
+  return [when + tried, tried ? "warn" : ""];
+}
+
+function showWaiting() {
+  const at = now().getTime();
+  const rows = [...shown.waiting].sort((a, b) => (a.at ?? "").localeCompare(b.at ?? ""));
+  byId("nothing-waits").hidden = rows.length > 0;
+  fit(byId("waiting"), rows, (each) => each.effect, () => make("li"), (item, each) => {
+    const [text, kind] = waitingRow(each, at);
+    say(item, text);
+    item.className = kind;
+  });
+}
+
+function callFacts(call, permit) {
+  const outcome = call.outcome ? word(`outcome.${call.outcome}`) : word(`call.${call.state}`);
+  return [
+    [word("ops.called_at"), dateAndClock(call.started_at)], [word("order.ended_at"), call.ended_at ? dateAndClock(call.ended_at) : "–"],
+    [word("order.outcome"), outcome], [word("detail.caller_number"), call.from], [word("ops.number"), call.to], [word("ops.agent"), call.agent],
+    [word("desk.recording"), call.recording ? [call.recording.ref, call.recording.seconds ? span(1000 * call.recording.seconds) : ""].filter(Boolean).join(" · ") : "–"],
+    ["SHA-256", call.recording?.sha256 || "–"],
+    [word("order.permit"), permit ? word("order.permit_of", { request: permit.request, until: dateAndClock(permit.until) }) : word(call.permit ? "order.permit_other" : "order.no_permit")],
+    [word("ops.violation"), call.violations.map((code) => word(`violation.${code}`)).join(word("ops.between")) || word("order.no_violation")],
+    [word("order.call_id"), call.id],
+  ];
+}
+
+function show(life) {
+  shown = life;
+  const { order, call } = life;
+  say(byId("short"), tail(order.id));
+  showState(byId("state"), order.state);
+  showRoad(byId("road"), order);
+  showWaiting();
+  const bubbles = bubblesOf(order);
+  byId("no-sms").hidden = bubbles.length > 0;
+  showBubbles(byId("sms"), bubbles);
+  const { agent } = order.timeline[0].detail;
+  showFacts(byId("facts"), [
+    [word("ops.order"), order.id], [word("ops.number"), order.msisdn],
+    [word("ops.plan"), `${order.plan.code} v${order.plan.version} · ${word(`carrier.${order.carrier}`)}`], [word("ops.agent"), agent ?? ""],
+    [word("ops.placed_at"), dateAndClock(order.created_at)], [word("order.code"), order.confirmation.code],
+    [word("order.reply_by"), order.reply_by ? dateAndClock(order.reply_by) : "–"], [word("order.head"), order.head],
+  ]);
+  byId("no-call").hidden = Boolean(call);
+  showFacts(byId("call"), call ? callFacts(call, life.permit) : []);
+  byId("related-card").hidden = life.related.length === 0;
+  fit(byId("related"), life.related, (each) => each.id, (each) => make("li", {}, orderLink(each.id), ` ${each.plan} · `, make("span")),
+    (item, each) => say(item.querySelector("span"), word(`state.${each.state}`)));
+  showTimeline(byId("timeline"), order);
+}
+
+byId("copy").addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText(shown.order.id);
+  } catch {
+    getSelection().selectAllChildren(byId("facts").querySelector("dd")); // no clipboard here: marked, to be copied by hand
+  }
+  announce(word("order.copied"));
+  say(byId("copy"), word("order.copied"));
+});
+
+async function refresh() {
+  const before = shown.order.timeline.length;
+  const answer = await call("GET", `/orders/${shown.order.id}/life`);
+  byId("fresh").classList.toggle("bad", !answer.ok);
+  if (!answer.ok) return say(byId("fresh"), word("ops.away"));
+  say(byId("fresh"), word("ops.live", { s: EVERY_S, at: clock(new Date(now().getTime() + 8 * 3600e3).toISOString()) }));
+  show(answer.body);
+  const news = shown.order.timeline.slice(before);
+  if (news.length) announce(news.map((entry) => word(`trigger.${entry.trigger}`)).join(word("ops.between")));
+}
+
+async function forever() {
+  if (!document.hidden) await refresh();
+  setTimeout(forever, EVERY_S * 1000);
+}
+show(PAGE.life);
+setInterval(showWaiting, 1000);
+setTimeout(forever, EVERY_S * 1000);

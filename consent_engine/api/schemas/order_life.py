@@ -1,0 +1,79 @@
+"""The view of one order's page: the order, what it waits for, its call, and the other orders of that."""
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from consent_engine.api.schemas.calls import CallView
+from consent_engine.api.schemas.lists import OrderRow
+from consent_engine.api.schemas.views import OrderView, View, instant
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.permit import Permit
+from consent_engine.domain.effects import Millis, Pending, is_sms, lane_of, sms_parts
+from consent_engine.domain.msisdn import hidden
+from consent_engine.domain.order.order import Order
+
+
+class WaitingView(View):
+    """Something that is wanted of an order and has not ended."""
+
+    effect: str
+    lane: str
+    purpose: str = Field(description="of an SMS; empty for anything else")
+    at: str | None = Field(description="when it is due; of one in hand when its lease ends; null: a person must act")
+    in_hand: bool
+    parked: bool
+    attempts: int
+    why: str
+
+    @classmethod
+    def of(cls, effect: str, pending: Pending, due: Millis | None) -> "WaitingView":
+        """As it stands."""
+        purpose = sms_parts(effect)[0].value if is_sms(effect) else ""
+        return cls(
+            effect=effect, lane=lane_of(effect).value, purpose=purpose, at=instant(due) if due else None,
+            in_hand=pending.leased_at > 0, parked=bool(pending.parked), attempts=pending.attempts,
+            why=hidden(pending.why),
+        )  # fmt: skip
+
+
+class PermitView(View):
+    """The permit that a call named."""
+
+    request: str
+    since: str
+    until: str
+
+    @classmethod
+    def of(cls, permit: Permit) -> "PermitView":
+        """As it says."""
+        return cls(request=permit.request, since=instant(permit.since), until=instant(permit.until))
+
+
+class OrderLife(View):
+    """All that stands on one order's page."""
+
+    order: OrderView
+    waiting: list[WaitingView]
+    call: CallView | None
+    permit: PermitView | None = Field(description="null: none, or not one of this installation")
+    related: list[OrderRow] = Field(description="the other orders of the same call")
+
+    def json_bytes(self) -> bytes:
+        """As sent."""
+        return self.model_dump_json(by_alias=True, exclude_unset=True).encode()
+
+
+def life_of(
+    order: Order, dues: Sequence[Millis | None], call: Call | None, permit: Permit | None, related: Sequence[Order],
+    *, whole: bool,
+) -> OrderLife:  # fmt: skip
+    """The page as a reader may see it. dues: of the order's effects, in their order."""
+    rows = zip(order.effects.items(), dues, strict=True)
+    return OrderLife(
+        order=OrderView.of(order, whole=whole),
+        waiting=[WaitingView.of(effect, pending, due) for (effect, pending), due in rows],
+        call=CallView.of(call, whole=whole) if call else None,
+        permit=PermitView.of(permit) if permit else None,
+        related=[OrderRow.of(each, whole=whole) for each in related],
+    )

@@ -1,0 +1,73 @@
+"""An order's page at an address of its own, for who may see the order; and what it shows, as JSON."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.schemas.order_life import OrderLife, life_of
+from consent_engine.api.service.callers import ORDER_READER, is_own, sees_whole, visible
+from consent_engine.api.service.service import front_of
+from consent_engine.api.service.sessions import Session
+from consent_engine.api.web.board import caller_of
+from consent_engine.api.web.pages import behind_sign_in
+from consent_engine.api.web.rendering import OF_AN_ORDER
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.order.order import Order
+from consent_engine.engine.api_keys import Role
+from consent_engine.engine.engine import Engine
+from consent_engine.errors import CallNotFound, OrderNotFound
+from consent_engine.ports import ApiKey, Owner
+
+operations = Operations()
+MOST_RELATED = 50
+"""Of so many orders of the number, the newest, those of the same call are shown."""
+
+
+@operations.add("GET", "/orders/{order_id}", PUBLIC)
+async def order(request: Request, order_id: str) -> Response:
+    """For agents (their own), ops, auditors."""
+
+    async def shown(session: Session) -> Mapping[str, Any]:
+        return {"life": json.loads(await _life(request, order_id, session.caller))}
+
+    if not OF_AN_ORDER.fullmatch(request.url.path):
+        raise OrderNotFound("no such order")
+    return await behind_sign_in(request, "order.html", shown)
+
+
+@operations.add("GET", "/orders/{order_id}/life", PUBLIC)
+async def life(request: Request, order_id: str) -> Response:
+    """What the page shows, as it stands now. Roles: agent (own), ops (masked), auditor."""
+    caller = await caller_of(request, ORDER_READER)
+    return Response(await _life(request, order_id, caller), media_type="application/json")
+
+
+async def _life(request: Request, order_id: str, caller: ApiKey) -> bytes:
+    """Raises OrderNotFound, also for an order that this caller may not see."""
+    if not OF_AN_ORDER.fullmatch(f"/orders/{order_id}"):
+        raise OrderNotFound("no such order")
+    return (await front_of(request).ask(lambda engine: look(engine, order_id, caller))).json_bytes()
+
+
+def look(engine: Engine, order_id: str, caller: ApiKey) -> OrderLife:
+    """An order with what it waits for, its call, and the other orders of that. Raises OrderNotFound."""
+    order = visible(engine, order_id, caller)
+    dues = engine.lanes.dues(Owner.ORDER, order.id, list(order.effects))
+    try:
+        call = engine.calls.show(order.doc.call_id) if order.doc.call_id else None
+    except CallNotFound:
+        call = None
+    permit = engine.inspector.permit_of(call) if call else None
+    related = [each for each in _of_the_same_call(engine, order) if caller.role != Role.AGENT or is_own(each, caller)]
+    return life_of(order, dues, call, permit, related, whole=sees_whole(order, caller))
+
+
+def _of_the_same_call(engine: Engine, order: Order) -> list[Order]:
+    if not order.doc.call_id or not order.person.msisdn:
+        return []
+    found = engine.orders_of(Msisdn(order.person.msisdn), limit=MOST_RELATED).orders
+    return [each for each in found if each.doc.call_id == order.doc.call_id and each.id != order.id]

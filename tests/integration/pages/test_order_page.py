@@ -1,0 +1,116 @@
+"""An order's page: at an address of its own, for who may see the order, with all that is known of it."""
+
+import json
+import re
+
+import pytest
+
+from consent_engine.domain.effects import Lane
+from consent_engine.engine.api_keys import Role
+from tests.integration.api_door import NUMBER, order, reply
+
+NOBODYS = "0" * 28
+
+
+def life_in(answer):
+    """What the page is given."""
+    [told] = re.findall(r'<script type="application/json" id="page">(.*?)</script>', answer.text, re.DOTALL)
+    return json.loads(told)["life"]
+
+
+@pytest.fixture
+def placed(door):
+    """An order that was asked, and answered with words that nobody understands."""
+    told = door.place().json()["id"]
+    door.work(Lane.SMS)
+    assert door.post("inbound", reply("嗯 13900139000")).status_code == 200
+    door.work(Lane.INBOUND, Lane.SMS)
+    return told
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_who_may_see_an_order_may_open_its_page(door, placed, role):
+    may = role in {Role.AGENT, Role.OPS, Role.AUDITOR, Role.ADMIN}
+    visitor = door.sign_in(role)
+    assert visitor.get(f"/orders/{placed}").status_code == (200 if may else 403)
+    assert visitor.get(f"/orders/{placed}/life").status_code == (200 if may else 403)
+
+
+def test_another_agents_order_and_none_at_all_are_the_same_page(door, placed):
+    other = door.sign_in("other")
+    for asked in (placed, NOBODYS):
+        answer = other.get(f"/orders/{asked}")
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert placed not in answer.text
+        assert other.get(f"/orders/{asked}/life").status_code == 404
+    assert door.sign_in(Role.OPS).get("/orders/nonsense").status_code == 404
+
+
+def test_a_stranger_signs_in_and_comes_back_to_the_order(door, placed):
+    away = door.stranger().get(f"/orders/{placed}")
+    assert (away.status_code, away.headers["location"]) == (303, f"/?next=%2Forders%2F{placed}")
+    visitor = door.stranger()
+    back = visitor.post_form("/sign-in", {"key": door.keys[Role.OPS], "next": f"/orders/{placed}"})
+    assert back.headers["location"] == f"/orders/{placed}"
+
+
+def test_the_page_has_all_that_is_known_masked_as_for_the_api(door, placed):
+    life = life_in(door.sign_in(Role.OPS).get(f"/orders/{placed}"))
+    assert life["order"] == door.call("GET", f"/v1/orders/{placed}", Role.OPS).json()
+    assert (life["call"]["to"], life["call"]["from"]) == ("+86138****8000", "10085")
+    assert life["call"]["recording"]["ref"] == order()["call"]["recording_id"]
+    assert NUMBER not in json.dumps(life)
+    assert "13900139000" not in json.dumps(life)
+    own = life_in(door.sign_in(Role.AGENT).get(f"/orders/{placed}"))
+    assert (own["order"]["msisdn"], own["call"]["to"]) == (NUMBER, NUMBER)
+    assert [each["reply"]["text"] for each in own["order"]["timeline"] if "reply" in each] == ["嗯 13900139000"]
+
+
+def test_every_bubble_is_what_the_gateway_was_handed(door):
+    handed = []
+    send = door.engine.outside.gateways["simulated"].send
+
+    async def sends(sms):
+        handed.append(sms.text)
+        return await send(sms)
+
+    door.engine.outside.gateways["simulated"].send = sends
+    told = door.place().json()["id"]
+    door.work(Lane.SMS)
+    for said, name in (("嗯", "m-1"), ("是", "m-2")):
+        door.post("inbound", reply(said, message_id=name))
+        door.work(Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
+    for role in (Role.AGENT, Role.OPS):
+        life = door.sign_in(role).get(f"/orders/{told}/life").json()
+        assert [each["sms"]["text"] for each in life["order"]["timeline"] if "sms" in each] == handed
+    assert len(handed) == 3
+
+
+def test_what_an_order_waits_for_is_told_with_its_instant(door):
+    told = door.place().json()["id"]
+    visitor = door.sign_in(Role.OPS)
+    waits = {each["effect"]: each for each in visitor.get(f"/orders/{told}/life").json()["waiting"]}
+    assert waits["sms.confirmation.1"].items() >= {"lane": "sms", "purpose": "confirmation", "parked": False}.items()
+    door.work(Lane.SMS)
+    life = visitor.get(f"/orders/{told}/life").json()
+    assert life["order"]["reply_by"] or "wake.reminder" in {each["effect"] for each in life["waiting"]}
+    assert all(each["at"] for each in life["waiting"])
+    effect = life["waiting"][0]["effect"]
+    door.redis.zadd("ce:{0}:due:timer", {f"o:{told}:{effect}": "+inf"})
+    assert visitor.get(f"/orders/{told}/life").json()["waiting"][0]["at"] is None
+
+
+def test_the_other_orders_of_its_call_are_named(door):
+    call = {
+        "from": "10085",
+        "to": NUMBER,
+        "carrier": "mobile",
+        "agent": "A1024",
+        "started_at": "2025-08-01T10:00:00+08:00",
+    }
+    began = door.call("POST", "/v1/calls", Role.AGENT, call, headers={"Idempotency-Key": "c-1"}).json()["id"]
+    body = {"msisdn": NUMBER, "agent": "A1024", "call_id": began, "agreed_at": "2025-08-01T10:04:31+08:00"}
+    ids = [door.place(body | {"plan": plan}, key=plan).json()["id"] for plan in ("5g-smart-199", "data-pack-10gb")]
+    life = door.sign_in(Role.AGENT).get(f"/orders/{ids[0]}/life").json()
+    assert [each["id"] for each in life["related"]] == ids[1:]
+    assert life["call"]["id"] == began
