@@ -1,6 +1,6 @@
 """Performing a lane: lease what is due, do it, record what came of it, until nothing is due or the time is over.
 
-Outside calls fly on the caller's event loop (`flights`). Calls still in flight when a slice ends go on, and are
+Outside calls fly on the caller's event loop (`calls_in_flight`). Calls still in flight when a slice ends go on, and are
 recorded when they end.
 """
 

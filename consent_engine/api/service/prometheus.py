@@ -12,9 +12,9 @@ from prometheus_client.registry import Collector
 
 from consent_engine import __version__
 from consent_engine.api.coalescing.ttl_cache import Recent
-from consent_engine.api.service.call_metrics import of_calls, of_outside
+from consent_engine.api.service.call_metrics import of_dialled
 from consent_engine.api.service.clock_metrics import ClocksSeen, clocks_seen, of_clocks
-from consent_engine.api.service.dialled_metrics import of_dialled
+from consent_engine.api.service.outside_metrics import of_calls, of_outside
 from consent_engine.api.service.room_metrics import of_rooms, rooms_of
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
 from consent_engine.domain.call.counted import Row

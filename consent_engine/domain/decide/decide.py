@@ -1,6 +1,6 @@
 """What happens next: the one place where anything is decided. Pure: an order, a fact and an instant in, a decision out.
 
-How outside calls end is decided in `outcomes`, subscribers' replies in `replies`, delivery reports in `reports`;
+How outside calls end is decided in `on_outcome`, subscribers' replies in `on_reply`, delivery reports in `on_report`;
 timers and what people ask for, here.
 """
 
