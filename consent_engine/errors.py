@@ -9,7 +9,7 @@ ConsentError
 │   │   DuplicateOrder, TooLate, NothingParked, NotWaiting,
 │   │   CallNotPermitted, CallTooOld, CallMismatch,
 │   │   RecordingReused, AlreadyEnded, CallAbandoned,
-│   │   NothingProposed                                           (HTTP 409)
+│   │   NothingProposed, NotActivated, InFlight                   (HTTP 409)
 │   ├── TooManyResends                                            (HTTP 429)
 │   └── OrderNotFound, CallNotFound, PlanNotFound, KeyNotFound    (HTTP 404)
 ├── Unauthenticated        no key, a wrong key, a wrong signature (HTTP 401)
@@ -26,7 +26,6 @@ ConsentError
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import ClassVar
 
 
@@ -37,21 +36,6 @@ class FieldError:
     field: str
     code: str
     message: str
-
-
-OURS = ("consent_engine", "workers")
-
-
-def place_of(error: BaseException) -> str:
-    """The kind of an error, and the engine's file and line that raised it or called what did. Never its text, which may
-    quote a person.
-    """
-    trace, found = error.__traceback__, None
-    while trace is not None:
-        path = PurePath(trace.tb_frame.f_code.co_filename)
-        found = (path, trace.tb_lineno) if found is None or set(OURS) & set(path.parts) else found
-        trace = trace.tb_next
-    return f"{type(error).__name__}{f' at {found[0].name}:{found[1]}' if found else ''}"
 
 
 class ConsentError(Exception):
@@ -162,6 +146,18 @@ class NothingParked(Refused):
     """Nothing of this order stands on the stuck list."""
 
     code = "nothing_parked"
+
+
+class NotActivated(Refused):
+    """No service of this order waits for its notification."""
+
+    code = "not_activated"
+
+
+class InFlight(Refused):
+    """A call outside is under way: its end decides."""
+
+    code = "in_flight"
 
 
 class NotWaiting(Refused):

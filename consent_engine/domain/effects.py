@@ -100,6 +100,8 @@ def sms_effect(purpose: Purpose, n: int = 1) -> str:
     return f"sms.{purpose}.{n}"
 
 
+NOTIFICATION = sms_effect(Purpose.NOTIFICATION)
+"""The notification of an activation."""
 _SMS = re.compile(rf"sms\.({'|'.join(Purpose)})\.[0-9]{{1,9}}")
 
 

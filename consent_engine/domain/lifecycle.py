@@ -19,6 +19,8 @@ class State(StrEnum):
     CONFIRMED = "confirmed"
     ACTIVATED = "activated"
     NOTIFIED = "notified"
+    UNNOTIFIED = "unnotified"
+    """The service is on, and its notification can never go out."""
     DECLINED = "declined"
     EXPIRED = "expired"
     UNDELIVERABLE = "undeliverable"
@@ -46,6 +48,8 @@ class Trigger(StrEnum):
     ACTIVATION_REFUSED = "activation_refused"
     NOTIFICATION_ACCEPTED = "notification_accepted"
     NOTIFICATION_FAILED = "notification_failed"
+    GIVEN_UP = "given_up"
+    """Nobody sends the notification any more: ops said so, or the number went to another holder."""
 
     REPORTED = "reported"
     """The gateway's report on one of our SMS, as it came: accepted, delivered or failed."""
@@ -105,6 +109,7 @@ TRANSITIONS: tuple[tuple[Trigger, State, State], ...] = (
     (Trigger.ACTIVATION_REFUSED,    State.CONFIRMED,      State.ACTIVATION_FAILED),
     (Trigger.NOTIFICATION_ACCEPTED, State.ACTIVATED,      State.NOTIFIED),
     (Trigger.NOTIFICATION_FAILED,   State.ACTIVATED,      State.ACTIVATED),
+    (Trigger.GIVEN_UP,              State.ACTIVATED,      State.UNNOTIFIED),
 )
 # fmt: on
 

@@ -11,12 +11,13 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 from time import monotonic
 from typing import Any, NamedTuple
 
+from consent_engine.domain.defects import place_of
 from consent_engine.domain.effects import ACTIVATE, Lane, Outcome, Uncertain
 from consent_engine.engine.counters import Measures
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.outside_call import call
 from consent_engine.engine.spell import Spell
-from consent_engine.errors import StoreUnavailable, place_of
+from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Leased, Outside
 
 log = logging.getLogger(__name__)

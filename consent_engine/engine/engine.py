@@ -19,7 +19,7 @@ from consent_engine.domain.line.line import Line, line_id
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.offer.versions import Listed, Sale
-from consent_engine.domain.order.facts import CancelAsked, ResendAsked, RetryAsked
+from consent_engine.domain.order.facts import CancelAsked, GiveUpAsked, ResendAsked, RetryAsked
 from consent_engine.domain.order.order import Order
 from consent_engine.engine import listing
 from consent_engine.engine.api_keys import Keys
@@ -172,6 +172,10 @@ class Engine:
         """Send the question again; raises NotWaiting and TooManyResends."""
         return self._record(order_id, ResendAsked(f"resend:{uuid.uuid4().hex[:12]}", by))
 
+    def give_up(self, order_id: str, by: str, reason: str) -> Order:
+        """End an activated order whose notification can never go out; raises NotActivated and InFlight."""
+        return self._record(order_id, GiveUpAsked(f"give-up:{uuid.uuid4().hex[:12]}", by, reason))
+
     def orders(self, wanted: listing.Filter, cursor: str = "", limit: int = 50) -> listing.Page:
         """A page of orders, newest first."""
         return listing.orders_page(self.lookup, wanted, cursor, limit)
@@ -234,7 +238,7 @@ class Engine:
                 if order.doc.plan == code and waits:
                     yield order
 
-    def _record(self, order_id: str, fact: CancelAsked | RetryAsked | ResendAsked) -> Order:
+    def _record(self, order_id: str, fact: CancelAsked | RetryAsked | ResendAsked | GiveUpAsked) -> Order:
         try:
             return self.run(recording(order_id, fact, prove=True))
         except OrderNotFound:

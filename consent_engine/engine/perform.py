@@ -13,16 +13,15 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from consent_engine.domain.effects import (
+    NOTIFICATION,
     WAKE_ACTIVATE,
     WAKE_TOO_LATE,
     WITHOUT_CALLS,
     Lane,
     Millis,
     Outcome,
-    Purpose,
     Rejected,
     Uncertain,
-    sms_effect,
 )
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.offer.policy import Policy
@@ -50,7 +49,6 @@ LINGER_S = 0.02
 Others wait for the worker meanwhile: not for long."""
 FEW = 32
 """So many that a slice made due it does itself, at once; more are work for others, too. As `rq_queue.MUCH`."""
-NOTIFICATION = sms_effect(Purpose.NOTIFICATION)
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ STAGES = ("通话同意 call agreed", "确认短信 confirmation SMS sent", "用
           "通知短信 notification SMS sent")  # fmt: skip
 ENDS: dict[State, str] = {
     State.NOTIFIED: "已通知 notified",
+    State.UNNOTIFIED: "未能通知 unnotified",
     State.DECLINED: "已拒绝 declined",
     State.EXPIRED: "已过期 expired",
     State.UNDELIVERABLE: "无法送达 undeliverable",

@@ -50,6 +50,7 @@ CONSEQUENCES = {
     State.UNDELIVERABLE: {"late"},
     State.ACTIVATION_FAILED: {"failure", "late"},
     State.NOTIFIED: {"opted_out"},
+    State.UNNOTIFIED: {"opted_out"},
 }
 """What may still go out to an order that has settled. A help is answered whenever it was asked for."""
 

@@ -1,9 +1,11 @@
 """Every kept record, read and written again: what the code of today makes of it must be the bytes that were there.
 
 `kept.json.gz` holds what the conversations of `roads` left in the store, record by record, at commit bc69350. It is
-never made anew: a format changes only by a new tag or a new optional field, and a second file beside this one.
+never made anew: a format changes only by a new tag or a new optional field, and a file of `since` beside this one, of
+what later conversations left.
 
-    python -m tests.golden FILE      writes such a file with the code of today
+    python -m tests.golden FILE                  writes such a file with the code of today
+    python -m tests.golden FILE SCENARIO...      only of what these scenarios leave
 """
 
 import gzip
@@ -22,6 +24,7 @@ from consent_engine.domain.order.event import seal
 from consent_engine.domain.order.order import Order, replay
 
 KEPT = Path(__file__).with_name("kept.json.gz")
+SINCE = sorted((Path(__file__).parent / "since").glob("*.json.gz"))
 FOLDERS = (Path(__file__).with_name("waiting.tar.gz"), Path(__file__).parents[1] / "acceptance" / "trunk_data.tar.gz")
 """Data folders as earlier commits wrote them."""
 NOW = 2**41
@@ -38,8 +41,11 @@ def dumped(client: Any) -> Records:
 
 
 def kept() -> Records:
-    """The file's records: `order`, `line`, `inbox`, `offers`, `apikeys`, `plan` and so on, each a list."""
-    return dict(json.loads(gzip.decompress(KEPT.read_bytes())))
+    """The files' records: `order`, `line`, `inbox`, `offers`, `apikeys`, `plan` and so on, each a list."""
+    records = dict(json.loads(gzip.decompress(KEPT.read_bytes())))
+    for file in SINCE:
+        records |= {f"{key}:{file.name}": row for key, row in json.loads(gzip.decompress(file.read_bytes())).items()}
+    return records
 
 
 def kind_of(key: str) -> str:

@@ -9,11 +9,11 @@ from tests.golden import kind_of
 from tests.golden.roads import played
 
 
-def write(file: Path) -> None:
+def write(file: Path, *scenarios: str) -> None:
     """A record that stands in several conversations, or unchanged for several lines, is written once."""
     records: dict[str, object] = {}
     seen: set[str] = set()
-    for dump in played():
+    for dump in played(scenarios):
         for key, record in dump.items():
             row = f"{key} {json.dumps(record, ensure_ascii=False)}"
             if row not in seen:
@@ -26,4 +26,4 @@ def write(file: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write(Path(sys.argv[1]), *sys.argv[2:])

@@ -24,6 +24,7 @@ TABLE = frozenset(TRANSITIONS)
 MOVING = frozenset(trigger for trigger, _, _ in TRANSITIONS)
 SETTLING = {
     State.NOTIFIED: frozenset[Purpose](),
+    State.UNNOTIFIED: frozenset[Purpose](),
     State.DECLINED: frozenset({Purpose.DECLINED, Purpose.OPTED_OUT}),
     State.EXPIRED: frozenset({Purpose.LATE}),
     State.UNDELIVERABLE: frozenset({Purpose.LATE}),

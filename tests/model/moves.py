@@ -29,10 +29,19 @@ from consent_engine.domain.interpret.interpret import understand, wanted
 from consent_engine.domain.line.line import Unread
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.offer.policy import Policy
-from consent_engine.domain.order.facts import Barred, CancelAsked, Ended, Fact, ResendAsked, RetryAsked, Woke
+from consent_engine.domain.order.facts import (
+    Barred,
+    CancelAsked,
+    Ended,
+    Fact,
+    GiveUpAsked,
+    ResendAsked,
+    RetryAsked,
+    Woke,
+)
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.sms import Delivery
-from consent_engine.errors import NothingParked, NotWaiting, TooLate, TooManyResends
+from consent_engine.errors import InFlight, NotActivated, NothingParked, NotWaiting, TooLate, TooManyResends
 from tests.model.standing import CARRIER, NUMBER, SENDER, START, Heard, Standing, begun, deadline, placed, saved
 
 NOTIFICATION = "sms.notification.1"
@@ -43,6 +52,7 @@ NOWHERE, DISAGREES = "是 to a sub-number of nobody", "是999 to the sub-number"
 ANSWERS = (BARE, CODE, WRONG, SUB, OLD)
 WORDS = ("否", "TD", "帮助", "嗯", "{0}")
 PEOPLE = CANCEL, REVOKE, RESEND, RETRY = "cancel", "plan revoked", "resend", "retry"
+GIVE_UP = "give up"
 LIFT, RESUME = "lift", "resume"
 REFUSED_BY_VOICE, FAILED, HOLD = "refused by voice", "report failed", "我要投诉"
 
@@ -266,6 +276,7 @@ def _people(s: Standing, scope: Scope, n: int, order: Order) -> Iterator[Step]:
         REVOKE: CancelAsked(op, "ops", "plan revoked", revoked=True),
         RESEND: ResendAsked(op, "A1024"),
         RETRY: RetryAsked(op, "ops"),
+        GIVE_UP: GiveUpAsked(op, "ops", "out of service"),
     }
     if n == 0 and LIFT in scope.people and s.restrictions:
         yield Step("what stands is lifted", replace(s, restrictions=(), n=s.n + 1))
@@ -282,7 +293,7 @@ def _people(s: Standing, scope: Scope, n: int, order: Order) -> Iterator[Step]:
             continue
         try:
             yield from _step(name, s, scope, n, facts[name])
-        except (TooLate, NotWaiting, TooManyResends, NothingParked):
+        except (TooLate, NotWaiting, TooManyResends, NothingParked, NotActivated, InFlight):
             continue
 
 

@@ -19,6 +19,7 @@ from tests.model.moves import (
     CODE,
     DISAGREES,
     FAILED,
+    GIVE_UP,
     HOLD,
     LIFT,
     NOWHERE,
@@ -53,7 +54,7 @@ SCOPES = (
     Scope("refused by voice, answers from before", (SUB, OLD), (REFUSED_BY_VOICE,), **CALM),
     Scope("reports, asked again", (BARE,), reports=1, delivered=True, people=(RESEND,), races=False, policy=RESENDS),
     Scope("a failed report before a yes", (), (FAILED, BARE), ((FAILED, BARE),), reports=1, **CALM),
-    Scope("stuck and tried again", (BARE,), people=(RETRY,), policy=SHORT),
+    Scope("stuck and tried again", (BARE,), people=(RETRY, GIVE_UP), policy=SHORT),
     Scope("all that is said by the way", (BARE, "TD"), small_talk=True, sure=True, **CALM),
 )
 WIDE = (

@@ -8,7 +8,7 @@ bss: refuses                          likewise: accepts timeout unavailable refu
 report A confirmation.1 failed m2     a delivery report with a message id
 clock +24h | clock A -1ms             forward; or to so long before (after) the end of A's window
 workers: none | sms timer | all       who works from now on; everything due is done after every line
-cancel A | resend A | retry A | refuse mobile | leases lost inbound | break A | mend A
+cancel A | resend A | retry A | give up A | refuse mobile | leases lost inbound | break A | mend A
 expect A state=notified               expect A confirmation_accepted, said_yes     (its whole timeline)
 expect sms confirmation, late         (all SMS handed over since the last such line; `none`)
 expect A activated 1 | A stuck activate | A stuck nothing | mobile refused | mobile callable
@@ -125,6 +125,9 @@ class Play:
 
     def on_resend(self, name: str, *refusal: str) -> None:
         self.asked(lambda order: self.world.engine.resend(order, "A1024"), name, *refusal)
+
+    def on_give(self, _: str, name: str, *refusal: str) -> None:
+        self.asked(lambda order: self.world.engine.give_up(order, "ops", "out of service"), name, *refusal)
 
     def on_retry(self, name: str, *refusal: str) -> None:
         self.asked(lambda order: self.world.engine.retry(order, "ops"), name, *refusal)

@@ -28,6 +28,7 @@ from consent_engine.domain.order.facts import (
     Barred,
     CancelAsked,
     Ended,
+    GiveUpAsked,
     Replied,
     Reported,
     ResendAsked,
@@ -37,7 +38,7 @@ from consent_engine.domain.order.facts import (
 )
 from consent_engine.domain.order.order import QUESTION
 from consent_engine.domain.sms import Delivery
-from consent_engine.errors import NothingParked, NotWaiting, TooLate
+from consent_engine.errors import InFlight, NotActivated, NothingParked, NotWaiting, TooLate
 from consent_engine.wiring import plans_from
 
 NOW = 1_764_000_000_000
@@ -110,6 +111,7 @@ STATES = {
     State.CONFIRMED: confirmed,
     State.ACTIVATED: activated,
     State.NOTIFIED: lambda: ends(activated(), NOTIFICATION, Accepted("m2"), NOW + 5_000),
+    State.UNNOTIFIED: lambda: stands(decide(activated(), GiveUpAsked("g", "ops", "why"), NOW + 5_000)),
     State.DECLINED: lambda: stands(decide(awaiting(), reply(Keyword.NO, NOW + 3_000, "no"), NOW + 3_000)),
     State.EXPIRED: lambda: stands(decide(awaiting(), Woke(WAKE_WINDOW, 0), NOW + 90_000_000)),
     State.UNDELIVERABLE: lambda: ends(agreed(), QUESTION, Rejected("no"), NOW + 2_000),
@@ -131,6 +133,7 @@ FACTS = [
     CancelAsked("y", "A", "refused", "voice"),
     RetryAsked("z", "ops"),
     ResendAsked("w", "A"),
+    GiveUpAsked("v", "ops", "why"),
 ]
 
 
@@ -141,7 +144,7 @@ def decisions(state):
         for fact in FACTS:
             try:
                 decision = decide(order, fact, NOW + 9_000)
-            except (TooLate, NothingParked, NotWaiting):
+            except (TooLate, NothingParked, NotWaiting, NotActivated, InFlight):
                 continue
             yield fact, decision, stands(decision, held_by(order, fact))
 

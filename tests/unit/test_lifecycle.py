@@ -59,7 +59,7 @@ def test_what_is_allowed_is_what_advances():
 
 
 def test_a_settled_order_never_moves():
-    ends = {"notified", "declined", "expired", "undeliverable", "cancelled", "activation_failed"}
+    ends = {"notified", "unnotified", "declined", "expired", "undeliverable", "cancelled", "activation_failed"}
     assert ends <= {state.value for state in State if state.settled}
     assert {state for state in State if state.settled} == SETTLED
     assert [row for row in TRANSITIONS if row[1] in SETTLED] == []
@@ -72,7 +72,7 @@ def test_every_state_that_is_not_settled_has_a_way_out_and_can_be_reached():
 
 
 def test_nothing_is_activated_without_a_yes():
-    assert reachable(without=Trigger.SAID_YES).isdisjoint({State.CONFIRMED, State.ACTIVATED, State.NOTIFIED})
+    assert reachable(without=Trigger.SAID_YES).isdisjoint(ENGAGED)
     assert [source for trigger, source, _ in TRANSITIONS if trigger is Trigger.SAID_YES] == [State.AWAITING_REPLY]
 
 
@@ -98,9 +98,9 @@ def test_every_trigger_is_a_move_or_a_note():
 def test_the_sets_of_states_are_what_the_design_says():
     """Written by hand, to be compared with: what the table gives is what the code goes by."""
     unserved = {State.DECLINED, State.EXPIRED, State.UNDELIVERABLE, State.CANCELLED, State.ACTIVATION_FAILED}
-    assert unserved | {State.NOTIFIED} == SETTLED
+    assert unserved | {State.NOTIFIED, State.UNNOTIFIED} == SETTLED
     assert {State.AGREED, State.AWAITING_REPLY} == ANSWERABLE
-    assert {State.CONFIRMED, State.ACTIVATED, State.NOTIFIED} == ENGAGED
+    assert {State.CONFIRMED, State.ACTIVATED, State.NOTIFIED, State.UNNOTIFIED} == ENGAGED
     for trigger in (Trigger.CANCELLED, Trigger.SAID_NO, Trigger.OPTED_OUT):
         assert sources(trigger) == {State.AGREED, State.AWAITING_REPLY, State.CONFIRMED}
 

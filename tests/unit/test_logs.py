@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
+from consent_engine.domain.defects import place_of
 from consent_engine.engine.spell import Spell
-from consent_engine.errors import place_of
 from consent_engine.process.logs import OneLine, OneObject, redacted
 from consent_engine.wiring import plans_from
 

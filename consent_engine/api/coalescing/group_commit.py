@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Generic, TypeVar
 
+from consent_engine.domain.defects import place_of
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import StoreUnavailable, place_of
+from consent_engine.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -17,6 +17,7 @@ from consent_engine.api.schemas.forms import (
     CancelOrder,
     DecideHeld,
     Dial,
+    GiveUp,
     Lift,
     Refuse,
     Register,
@@ -33,8 +34,8 @@ from consent_engine.domain.offer.form import PlanForm
 from consent_engine.domain.signature import HEADER
 
 READ: Sequence[type[BaseModel]] = (
-    PlaceOrder, StartCall, EndCall, CancelOrder, SearchOrders, Refuse, SearchRefusals, Lift, DecideHeld, Dial, PlanForm,
-    MobileOriginated, DeliveryReceipt, Register, RetryStuck, Unregister, AskPermits, Problem,
+    PlaceOrder, StartCall, EndCall, CancelOrder, GiveUp, SearchOrders, Refuse, SearchRefusals, Lift, DecideHeld, Dial,
+    PlanForm, MobileOriginated, DeliveryReceipt, Register, RetryStuck, Unregister, AskPermits, Problem,
 )  # fmt: skip
 """Bodies that operations take, and the problem document."""
 _REF = "#/components/schemas/"
@@ -98,7 +99,7 @@ CODES = {
         "`idempotency_conflict`, `plan_not_public`, `do_not_call` (since, reason), `cool_off` (since), "
         "`duplicate_order` (order), `too_late` (state), `nothing_parked`, `not_waiting`, "
         "`already_ended`, `call_abandoned`, `recording_reused`, `call_not_permitted` (violations), `call_too_old`, "
-        "`call_mismatch`, `nothing_proposed`"
+        "`call_mismatch`, `nothing_proposed`, `not_activated` (state), `in_flight`"
     ),
     413: "`too_large`",
     415: "`unsupported_media_type`",

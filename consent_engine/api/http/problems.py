@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from consent_engine.api.schemas.views import instant
+from consent_engine.domain.defects import place_of
 from consent_engine.errors import (
     Backdated,
     CallNotFound,
@@ -32,7 +33,6 @@ from consent_engine.errors import (
     TooManyResends,
     Unauthenticated,
     UnofficialNumber,
-    place_of,
 )
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Orders over HTTP: place, show, list, search, cancel, resend, retry."""
+"""Orders over HTTP: place, show, list, search, cancel, resend, retry, give up."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.bodies import MOST_FORM, read_body, read_json
 from consent_engine.api.http.problems import IdempotencyKeyMissing
 from consent_engine.api.http.queries import ListOrders, read_query
-from consent_engine.api.schemas.forms import CancelOrder, SearchOrders, read
+from consent_engine.api.schemas.forms import CancelOrder, GiveUp, SearchOrders, read
 from consent_engine.api.schemas.lists import OrderList
 from consent_engine.api.schemas.views import OrderView
 from consent_engine.api.service.callers import (
@@ -156,6 +156,22 @@ async def retry(request: Request, caller: ApiKey, order_id: str) -> Response:
     """What stands on the stuck list is due now; 409 `nothing_parked`. Needs no body. Role: ops."""
     await read_body(request, MOST_FORM)
     return await _act(request, order_id, caller, lambda engine, _: engine.retry(order_id, caller.name))
+
+
+@operations.add(
+    "POST",
+    "/{order_id}/give_up",
+    OPS,
+    "Give its notification up",
+    answers={200: OrderView},
+    problems=(401, 403, 404, 409, 413, 415, 422, 503),
+    takes=openapi.body("GiveUp"),
+)
+async def give_up(request: Request, caller: ApiKey, order_id: str) -> Response:
+    """The service stays on, and the order ends as `unnotified`: its notification can never go out. 409 `not_activated`,
+    `in_flight` while it is being sent. Role: ops."""
+    form = read(GiveUp, await read_json(request))
+    return await _act(request, order_id, caller, lambda engine, _: engine.give_up(order_id, caller.name, form.reason))
 
 
 def check_id(order_id: str) -> None:

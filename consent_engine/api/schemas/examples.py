@@ -54,6 +54,7 @@ FORMS: dict[str, Any] = {
         "disclosures": [{"id": "price", "at": "2025-08-01T10:02:10+08:00"}],
     },
     "CancelOrder": {"reason": "changed his mind"},
+    "GiveUp": {"reason": "the number is out of service"},
     "SearchOrders": {"msisdn": "+8613800138000"},
     "Refuse": {"msisdn": "+8613800138000", "carrier": "mobile", "channel": "voice", "agent": "A1024", "call": "rec-1"},
     "Lift": {

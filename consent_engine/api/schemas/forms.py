@@ -61,6 +61,14 @@ class CancelOrder(BaseModel):
     reason: _Reason = Field(examples=["changed his mind during the call"])
 
 
+class GiveUp(BaseModel):
+    """Why the notification of an activated order can never go out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: _Reason = Field(examples=["the number is out of service"])
+
+
 PlanCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 from consent_engine.api.coalescing.group_commit import Crew
 from consent_engine.api.http.bounds import Bounds
+from consent_engine.domain.defects import place_of
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import StoreUnavailable, place_of
+from consent_engine.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
 

@@ -31,6 +31,7 @@ from consent_engine.domain.decide.on_reply import on_reply
 from consent_engine.domain.decide.on_report import on_report
 from consent_engine.domain.effects import (
     ACTIVATE,
+    NOTIFICATION,
     WAKE_ACTIVATE,
     WAKE_FAILED,
     WAKE_REMINDER,
@@ -50,6 +51,7 @@ from consent_engine.domain.order.facts import (
     CancelAsked,
     Ended,
     Fact,
+    GiveUpAsked,
     Replied,
     Reported,
     ResendAsked,
@@ -58,13 +60,14 @@ from consent_engine.domain.order.facts import (
     Woke,
 )
 from consent_engine.domain.order.order import Order
-from consent_engine.errors import NothingParked, NotWaiting, TooLate, TooManyResends
+from consent_engine.errors import InFlight, NotActivated, NothingParked, NotWaiting, TooLate, TooManyResends
 
 
 def decide(order: Order, fact: Fact, now: Millis) -> Decision:
     """Return the order as `fact` leaves it, and what must be added and dropped.
 
-    A fact that was decided before is void. Raises TooLate and NothingParked to people who ask for what cannot be.
+    A fact that was decided before is void. Raises TooLate, NothingParked, NotActivated and the like to people
+    who ask for what cannot be.
     """
     if order.knows(fact.op):
         return Decision(order)
@@ -180,6 +183,19 @@ def _on_cancel(order: Order, fact: CancelAsked, now: Millis) -> Decision:
     raise TooLate(f"order is {order.state}: it can no longer be cancelled", state=order.state.value)
 
 
+def _on_give_up(order: Order, fact: GiveUpAsked, now: Millis) -> Decision:
+    """End an order whose notification can never go out. Raises NotActivated, and InFlight while it is being sent."""
+    if order.state is State.UNNOTIFIED:
+        return Decision(order)
+    if order.state is not State.ACTIVATED:
+        raise NotActivated(f"order is {order.state}: no notification of it waits", state=order.state.value)
+    pending = order.effects.get(NOTIFICATION)
+    if pending is not None and pending.leased_at:
+        raise InFlight("its notification is being sent just now: see how that ends")
+    event = Event.of(details.GivenUp(reason=fact.reason), now, fact.op, by=fact.by)
+    return settle(order, event, unsent=Drop.NOT_IN_FLIGHT)
+
+
 def _on_retry(order: Order, fact: RetryAsked, now: Millis) -> Decision:
     """Do what is parked now, and believe its next answer; raises NothingParked."""
     wanted = fact.effects or order.effects
@@ -218,4 +234,5 @@ _WAYS: dict[type[Fact], Callable[[Order, Any, Millis], Decision]] = {
     CancelAsked: _on_cancel,
     RetryAsked: _on_retry,
     ResendAsked: _on_resend,
+    GiveUpAsked: _on_give_up,
 }

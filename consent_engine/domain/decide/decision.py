@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from consent_engine.domain.effects import (
     ACTIVATE,
     FRESH,
+    NOTIFICATION,
     WAKE_ACTIVATE,
     WAKE_ARCHIVE,
     WAKE_REMINDER,
@@ -68,16 +69,16 @@ class Decision(Struct, frozen=True):
 
 def settle(
     order: Order, event: Event, *puts: Put, started: Drop = Drop.ANYWAY, guard: Millis | None = None,
-    unasked: bool = False,
+    unasked: bool = False, unsent: Drop = Drop.ANYWAY,
 ) -> Decision:  # fmt: skip
     """Settle: every effect goes that is not a consequence of it. Nothing more is sent to a subscriber who has answered.
     Once no reply can mean it any more, the order moves to the archive.
 
-    started: what a started activation makes of it · unasked: the question is surely not with the subscriber. Else one
-    that is in flight, or in doubt, is written down: a bare yes that comes later may answer it. Who said yes to what was
-    never handed over is told that it changes nothing.
+    started, unsent: what a started activation, or notification, makes of it · unasked: the question is surely not with
+    the subscriber. Else one that is in flight, or in doubt, is written down: a bare yes that comes later may answer it.
+    Who said yes to what was never handed over is told that it changes nothing.
     """
-    kinds = {ACTIVATE: started}
+    kinds = {ACTIVATE: started, NOTIFICATION: unsent}
     question = order.question
     if question is not None and order.state is State.AGREED:
         if not unasked and (question.leased_at or question.doubts) and isinstance(event.detail, MayBeAsked):

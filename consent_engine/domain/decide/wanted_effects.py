@@ -12,6 +12,7 @@ from consent_engine.domain.decide.decision import Put, archiving, closing, givin
 from consent_engine.domain.effects import (
     ACTIVATE,
     FRESH,
+    NOTIFICATION,
     READ,
     WAKE_ACTIVATE,
     WAKE_ARCHIVE,
@@ -25,7 +26,6 @@ from consent_engine.domain.effects import (
     Millis,
     Purpose,
     is_sms,
-    sms_effect,
 )
 from consent_engine.domain.lifecycle import ANSWERABLE, ASKING, SETTLED, WAITING, Trigger, sources
 from consent_engine.domain.line.line import STRANGER_MS, Line
@@ -33,7 +33,6 @@ from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Res
 from consent_engine.domain.order.details import SaidNo
 from consent_engine.domain.order.order import QUESTION, Order
 
-NOTIFICATION = sms_effect(Purpose.NOTIFICATION)
 _ASKING = tuple(f"sms.{each}." for each in (Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION))
 _ACTIVATING, _NOTIFYING = sources(Trigger.SERVICE_ACTIVATED), sources(Trigger.NOTIFICATION_ACCEPTED)
 _OF_STATE = {

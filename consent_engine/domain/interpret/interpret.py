@@ -20,7 +20,7 @@ from consent_engine.domain.interpret.line_answers import (
 )
 from consent_engine.domain.interpret.reading import TOO_MANY, Reading
 from consent_engine.domain.interpret.reported import report
-from consent_engine.domain.lifecycle import ANSWERABLE, State, Trigger, sources
+from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, SETTLED, Trigger, sources
 from consent_engine.domain.line.line import Entry, Line, Unread
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Restriction
 from consent_engine.domain.order.details import Unclear
@@ -221,7 +221,11 @@ def _replied(
 
 def _active(entries: Sequence[Entry], orders: Mapping[str, Order]) -> tuple[str, ...]:
     """The newest order whose service is on: the answer to a later STOP says how to end it."""
-    return tuple(e.order for e in entries if orders[e.order].state is State.NOTIFIED)[-1:]
+    return tuple(e.order for e in entries if orders[e.order].state in _ACTIVE)[-1:]
+
+
+_ACTIVE = ENGAGED & SETTLED
+"""The service is on, and nothing more is to come of the order."""
 
 
 def _nothing_asked(line: Line, message: Unread, body: UnreadReply, said: Read, why: str) -> Reading:

@@ -159,6 +159,14 @@ class RetryAsked(Struct, frozen=True):
     effects: tuple[str, ...] = ()
 
 
+class GiveUpAsked(Struct, frozen=True):
+    """Nobody shall send the notification any more: it can never go out."""
+
+    op: str
+    by: str
+    reason: str
+
+
 class ResendAsked(Struct, frozen=True):
     """The question is to be sent again; the window goes on."""
 
@@ -166,4 +174,4 @@ class ResendAsked(Struct, frozen=True):
     by: str
 
 
-Fact = Replied | Reported | Ended | Woke | Barred | Resumed | CancelAsked | RetryAsked | ResendAsked
+Fact = Replied | Reported | Ended | Woke | Barred | Resumed | CancelAsked | RetryAsked | ResendAsked | GiveUpAsked

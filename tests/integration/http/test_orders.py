@@ -319,6 +319,14 @@ def test_an_order_is_cancelled_once(door, role):
     assert is_problem(again, 409, "too_late")["state"] == "cancelled"
 
 
+def test_what_is_not_activated_has_no_notification_to_give_up(door):
+    placed = door.place().json()["id"]
+    answer = door.call("POST", f"/v1/orders/{placed}/give_up", Role.OPS, {"reason": "out of service"})
+    assert is_problem(answer, 409, "not_activated")["state"] == "agreed"
+    missing = door.call("POST", f"/v1/orders/{placed}/give_up", Role.OPS, {})
+    assert [error["field"] for error in is_problem(missing, 422, "malformed")["errors"]] == ["reason"]
+
+
 @pytest.mark.parametrize("reason", [None, "", " ", "x" * 201, 7, "a\nb"])
 def test_a_reason_is_short(door, reason):
     placed = door.place().json()["id"]

@@ -7,7 +7,7 @@ import pytest
 from consent_engine.domain.effects import ACTIVATE, Lane
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.engine.calls_in_flight import LOOK_AGAIN_S, LOOKS
-from consent_engine.errors import NotDurable, StoreUnavailable
+from consent_engine.errors import InFlight, NotDurable, StoreUnavailable
 from tests.conftest import SECOND
 
 STOOD_MS = int(LOOK_AGAIN_S * 1000) + 1
@@ -121,3 +121,15 @@ def test_a_restriction_of_another_plan_bars_no_late_call(world, confirmed):
 async def one_slice(engine):
     await engine.performer.perform(Lane.ACTIVATION, 1)
     await engine.performer.land(1)
+
+
+def test_a_notification_that_is_being_sent_is_not_given_up(world):
+    order = world.place()
+    world.run()
+    world.clock.forward(seconds=5)
+    world.say("是")
+    world.run(Lane.INBOUND, Lane.ACTIVATION)
+    world.engine.store.lanes.lease(Lane.SMS, 1)
+    with pytest.raises(InFlight):
+        world.engine.give_up(order.id, "ops", "out of service")
+    assert world.state(order) == "activated"

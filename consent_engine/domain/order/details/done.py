@@ -126,6 +126,13 @@ class NotificationFailed(Detail, frozen=True, kw_only=True):
     reason: str
 
 
+class GivenUp(Detail, frozen=True, kw_only=True):
+    """Why the notification is not sent any more."""
+
+    trigger = Trigger.GIVEN_UP
+    reason: str
+
+
 class Parked(Detail, frozen=True, kw_only=True):
     """On the stuck list."""
 
