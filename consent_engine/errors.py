@@ -9,7 +9,7 @@ ConsentError
 │   │   DuplicateOrder, TooLate, NothingParked, NotWaiting,
 │   │   CallNotPermitted, CallTooOld, CallMismatch,
 │   │   RecordingReused, AlreadyEnded, CallAbandoned,
-│   │   NothingProposed, NotActivated, InFlight                   (HTTP 409)
+│   │   NothingProposed, NotActivated, InFlight, EventNotTaken    (HTTP 409)
 │   ├── TooManyResends                                            (HTTP 429)
 │   └── OrderNotFound, CallNotFound, PlanNotFound, KeyNotFound    (HTTP 404)
 ├── Unauthenticated        no key, a wrong key, a wrong signature (HTTP 401)
@@ -158,6 +158,12 @@ class InFlight(Refused):
     """A call outside is under way: its end decides."""
 
     code = "in_flight"
+
+
+class EventNotTaken(Refused):
+    """Something newer is known of this number, or as many events of it are kept as may be."""
+
+    code = "event_not_taken"
 
 
 class NotWaiting(Refused):

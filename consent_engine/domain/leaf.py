@@ -15,6 +15,7 @@ from msgspec import Struct
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import HASH_LENGTH
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord
 
@@ -62,6 +63,11 @@ class Leaf(Struct, frozen=True):
         """The leaf of a call as it stands."""
         at = call.events[-1].at if call.events else call.began.registered_at
         return cls(Chained.CALL, call.id, len(call.events), at, call.head)
+
+    @classmethod
+    def of_line(cls, line: Line) -> "Leaf":
+        """The leaf of a line as it stands, to whose number something happened."""
+        return cls(Chained.LINE, line.id, len(line.publics) - 1, line.history[-1].at, line.head)
 
     @classmethod
     def read(cls, entry: str) -> "Leaf":

@@ -40,6 +40,7 @@ class Seal:
         self._first_key = mac(secret.encode(), b"order record")
         self._key = mac(secret.encode(), b"order record 2")
         self._call_key = mac(secret.encode(), b"call record")
+        self._line_key = mac(secret.encode(), b"line record")
         self._ask = since
         self._since: Millis | None = None
 
@@ -87,8 +88,15 @@ class Seal:
             raise BrokenRecord("an order whose history does not give its record: somebody changed it")
         return order
 
+    def of_line(self, line: Line) -> str:
+        """The seal of what became of a line's number, as `of` makes an order's, under a key of its own."""
+        told = "\n".join((line.id, line.head, *line.publics)).encode("utf-8", "surrogatepass")
+        return b2a_base64(mac(self._line_key, told), newline=False)[:_LENGTH].decode()
+
     def line(self, line: Line) -> Line:
-        """The line, when its number is the one that it is named by; raises BrokenRecord."""
+        """The line, when its number is the one that it is named by, and its seal fits; raises BrokenRecord."""
+        if (line.publics or line.seal) and not hmac.compare_digest(line.seal.encode(), self.of_line(line).encode()):
+            raise BrokenRecord("a line whose history does not match its seal: somebody changed it")
         if line.msisdn and not self._is_line(line.id, line.msisdn):
             raise BrokenRecord("a line with another number than its own: somebody changed it")
         return line

@@ -45,7 +45,8 @@ def audit(
     """
     found, newest = Audited(), dict[str, Leaf]()
     for piece in _pieces(store, found):
-        leaves = [leaf for leaf in piece if between[0] <= leaf.at < between[1]]
+        # A line goes with its number, when nothing stands on it any more: of lines only the log itself is looked at.
+        leaves = [leaf for leaf in piece if between[0] <= leaf.at < between[1] and leaf.of is not Chained.LINE]
         chains = _kept(store, leaves)
         for leaf in leaves:
             newest[leaf.record] = leaf

@@ -29,6 +29,7 @@ from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.held_replies import Decided, Decision, HeldText, Seen, deciding, held_of
 from consent_engine.engine.inspector import Inspector
 from consent_engine.engine.limits import EASY, Pace
+from consent_engine.engine.line_events import LineEventAsked, LineEventTaken, happening
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.perform import Performer
 from consent_engine.engine.permits import Dialler
@@ -175,6 +176,10 @@ class Engine:
     def give_up(self, order_id: str, by: str, reason: str) -> Order:
         """End an activated order whose notification can never go out; raises NotActivated and InFlight."""
         return self._record(order_id, GiveUpAsked(f"give-up:{uuid.uuid4().hex[:12]}", by, reason))
+
+    def line_event(self, asked: LineEventAsked) -> LineEventTaken:
+        """What became of a number; raises Malformed and EventNotTaken."""
+        return self.run(happening(asked, self._secret))
 
     def orders(self, wanted: listing.Filter, cursor: str = "", limit: int = 50) -> listing.Page:
         """A page of orders, newest first."""

@@ -17,6 +17,7 @@ from consent_engine.domain.line.line import Entry
 from consent_engine.domain.line.restriction import Kind, name_of, names_barring
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Barred, Ended, Fact, Woke
+from consent_engine.domain.order.history import number_changed
 from consent_engine.domain.order.order import Order, sealed
 from consent_engine.engine.round_trips import Step, load, save
 from consent_engine.errors import BrokenRecord, NothingParked, OrderNotFound, StoreUnavailable
@@ -67,6 +68,7 @@ def _stamps(before: Order, after: Order, *, asked: bool) -> dict[str, str] | Non
     if after.state.settled and not before.state.settled:
         cool = cooling_off(after)
         call = {f"r:{name_of(Kind.CALL, before.id)}": ""} if after.doc.call_id else {}
+        call |= {f"r:{name_of(Kind.STALE_HOLDER, before.id)}": ""} if number_changed(after) else {}
         return {f"o:{before.id}": Entry.of(after).kept(), **call, **({f"r:{cool.name}": cool.kept()} if cool else {})}
     return {} if asked else None
 
@@ -156,9 +158,9 @@ def activating_again(leased: Leased) -> Step[str]:
         return "performed"
     loaded = yield from load(lines=[order.line])
     line = loaded.line(order.line)
-    refusal = line.refusal(order.doc.carrier, order.doc.plan)
-    if refusal is not None and READ not in line.effects:
-        yield from recording(order.id, Barred((refusal.name,), loaded.now))
+    refusal = line.refusal(order.doc.carrier, order.doc.plan) if READ not in line.effects else None
+    if ends := line.named(name_of(Kind.STALE_HOLDER, order.id)) or refusal:
+        yield from recording(order.id, Barred((ends.name,), loaded.now))
     return "performed"
 
 

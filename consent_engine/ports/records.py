@@ -60,7 +60,8 @@ class LineChange(Struct, frozen=True):
     """A line to write. read: the version that was read, None when it is only stamped. A field set to '' goes.
 
     consume: key of the message to take from its inbox · release: its reader lets go of it ·
-    barring: names of the restrictions under which nothing of the commit is written
+    barring: names of the restrictions under which nothing of the commit is written · sealed: the line as it is
+    afterwards, where its chain has one link more
     """
 
     id: str
@@ -71,6 +72,12 @@ class LineChange(Struct, frozen=True):
     consume: str = ""
     release: bool = False
     barring: Sequence[str] = ()
+    sealed: Line | None = None
+
+    @property
+    def leaf(self) -> Leaf | None:
+        """What the journal keeps of this: nothing where no event is written."""
+        return Leaf.of_line(self.sealed) if self.sealed else None
 
 
 class CallChange(Struct, frozen=True):

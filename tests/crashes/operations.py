@@ -1,12 +1,13 @@
 """All operations."""
 
-from tests.crashes import at_the_door, calls, in_the_lanes, on_hold, sealing
+from tests.crashes import at_the_door, calls, holder, in_the_lanes, on_hold, sealing
 from tests.crashes.operation import Operation
 
 
 def every() -> list[Operation]:
     """All of them, in the order in which they are written down."""
-    kinds = [kind for module in (at_the_door, in_the_lanes, on_hold, calls, sealing) for kind in vars(module).values()]
+    modules = (at_the_door, in_the_lanes, on_hold, calls, holder, sealing)
+    kinds = [kind for module in modules for kind in vars(module).values()]
     return [kind() for kind in kinds if isinstance(kind, type) and issubclass(kind, Operation) and kind.name]
 
 

@@ -83,6 +83,8 @@ def line_again(fields: dict[str, str]) -> dict[str, str]:
     again |= {f"f:{effect}": pending.kept() for effect, pending in line.effects.items()}
     again |= {f"c:{each.call}": each.kept() for each in line.calls}
     again |= {f"a:{name}": str(at) for name, at in line.answered.items()}
+    again |= {f"e{n}": happened.kept() for n, happened in enumerate(line.history)}
+    again |= {"mac": line.seal} if line.seal else {}
     again |= {f"r:{r.name}": _restriction(r, fields[f"r:{r.name}"]) for r in line.restrictions}
     return again | {name: at for name, at in fields.items() if name.startswith("m:")}
 

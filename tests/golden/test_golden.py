@@ -36,7 +36,7 @@ def test_the_file_holds_every_state_every_trigger_and_every_kind_of_work(written
     assert {event[0] for event in events(written)} == set(Trigger)
     assert {name[2:] for order in orders for name in order if name.startswith("f:")} >= WAITS
     lines = {name.partition(":")[0] for key, line in written.items() if kind_of(key) == "line" for name in line}
-    assert lines == {"v", "seen", "msisdn", "o", "r", "f", "a", "m", "c"}
+    assert lines == {"v", "seen", "msisdn", "o", "r", "f", "a", "m", "c", "e0", "e1", "e2", "e3", "mac"}
 
 
 def test_what_was_written_then_is_written_now(written):

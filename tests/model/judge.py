@@ -44,6 +44,7 @@ def judge(before: Standing, step: Step) -> frozenset[tuple[Trigger, State, State
             taken.update(_moves(old, new))
             _settled_stays(old, new)
             _wants(new)
+            _silent(before, old, new)
             _barred(before, step.after, old, new)
             _consents(before, step.after, n, old, new)
     for n, fact, decision in step.decided:
@@ -106,6 +107,12 @@ def _follows(old: Order, decision) -> None:
             said = any(event.trigger is Trigger.SAID_YES for event in decision.events)
             assert again != said, "activation is asked for once, by a yes"
             assert new.state is State.CONFIRMED
+
+
+def _silent(before: Standing, old: Order, new: Order) -> None:
+    """Nobody is asked or told anything of an order once its number is another holder's."""
+    fresh = new.effects.keys() - old.effects.keys()
+    assert not (before.another_holder and any(map(is_sms, fresh))), "an SMS to another holder"
 
 
 def _wants(order: Order) -> None:

@@ -35,6 +35,7 @@ from consent_engine.domain.order.facts import (
     Ended,
     Fact,
     GiveUpAsked,
+    NumberChanged,
     ResendAsked,
     RetryAsked,
     Woke,
@@ -52,7 +53,7 @@ NOWHERE, DISAGREES = "是 to a sub-number of nobody", "是999 to the sub-number"
 ANSWERS = (BARE, CODE, WRONG, SUB, OLD)
 WORDS = ("否", "TD", "帮助", "嗯", "{0}")
 PEOPLE = CANCEL, REVOKE, RESEND, RETRY = "cancel", "plan revoked", "resend", "retry"
-GIVE_UP = "give up"
+GIVE_UP, CHANGE = "give up", "the number changes hands"
 LIFT, RESUME = "lift", "resume"
 REFUSED_BY_VOICE, FAILED, HOLD = "refused by voice", "report failed", "我要投诉"
 
@@ -278,6 +279,10 @@ def _people(s: Standing, scope: Scope, n: int, order: Order) -> Iterator[Step]:
         RETRY: RetryAsked(op, "ops"),
         GIVE_UP: GiveUpAsked(op, "ops", "out of service"),
     }
+    if n == 0 and CHANGE in scope.people and not s.another_holder:
+        stands = tuple(Restriction(Kind.STALE_HOLDER, each.id, "", s.now, "line", "another") for each in s.orders)
+        changed = replace(s, restrictions=(*s.restrictions, *stands))
+        yield from _step("the number changes hands", changed, scope, n, NumberChanged(op, "ops", "l"))
     if n == 0 and LIFT in scope.people and s.restrictions:
         yield Step("what stands is lifted", replace(s, restrictions=(), n=s.n + 1))
     suspected = any(r.kind is Kind.SUSPECTED for r in s.restrictions)
@@ -289,7 +294,7 @@ def _people(s: Standing, scope: Scope, n: int, order: Order) -> Iterator[Step]:
             for step in _read(_posted(replace(s, restrictions=rest), "resumed", body), scope, halves=False)
         )
     for name in scope.people:
-        if name in {LIFT, RESUME}:
+        if name in {LIFT, RESUME, CHANGE}:
             continue
         try:
             yield from _step(name, s, scope, n, facts[name])

@@ -38,8 +38,9 @@ from consent_engine.domain.decide.decision import Decision, Drop
 from consent_engine.domain.effects import ACTIVATE, FRESH, WAKE_TOO_LATE, Pending, Purpose, is_sms, sms_parts
 from consent_engine.domain.inbox import UnreadReply, UnreadReport
 from consent_engine.domain.lifecycle import ASKING, WAITING, State, Trigger
+from consent_engine.domain.line.holder import Happened, LineEvent
 from consent_engine.domain.line.line import Entry, Line, Unread
-from consent_engine.domain.line.restriction import Restriction, names_barring
+from consent_engine.domain.line.restriction import Kind, Restriction, names_barring
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.facts import Rule
@@ -118,7 +119,14 @@ class Standing:
     def line(self) -> Line:
         """The line as the store would hand it out."""
         entries = tuple(Entry.of(order) for order in self.orders)
-        return Line("l", self.n, NUMBER, entries, self.restrictions, self.own)
+        since = self.another_holder
+        history = (Happened(LineEvent.ASSIGNED, since, "another", "ops", since, "", 0),) if since else ()
+        return Line("l", self.n, NUMBER, entries, self.restrictions, self.own, history=history)
+
+    @property
+    def another_holder(self) -> int:
+        """Since when the number is another holder's; 0: it is not."""
+        return next((r.since for r in self.restrictions if r.kind is Kind.STALE_HOLDER), 0)
 
     def with_order(self, at: int, order: Order) -> "Standing":
         """The same with one order changed."""
@@ -128,7 +136,8 @@ class Standing:
 
     def bars(self, effect: str) -> bool:
         """Whether something on the line bars an effect that has not begun."""
-        return effect == ACTIVATE and any(r.name in names_barring(CARRIER) for r in self.restrictions)
+        names = {name for order in self.orders for name in names_barring(CARRIER, "", order.id)}
+        return effect == ACTIVATE and any(r.name in names for r in self.restrictions)
 
     def refuses(self, order: Order, decision: Decision, consumed: int = 0) -> str:
         """Why the store would not save this: a guard, or a drop of what somebody has; '' when it would."""

@@ -16,6 +16,7 @@ from consent_engine.errors import IllegalTransition
 from tests.model.moves import (
     BARE,
     CANCEL,
+    CHANGE,
     CODE,
     DISAGREES,
     FAILED,
@@ -55,6 +56,7 @@ SCOPES = (
     Scope("reports, asked again", (BARE,), reports=1, delivered=True, people=(RESEND,), races=False, policy=RESENDS),
     Scope("a failed report before a yes", (), (FAILED, BARE), ((FAILED, BARE),), reports=1, **CALM),
     Scope("stuck and tried again", (BARE,), people=(RETRY, GIVE_UP), policy=SHORT),
+    Scope("another holder, answers from before", (BARE,), (BARE, "TD"), people=(CHANGE,), policy=SHORT),
     Scope("all that is said by the way", (BARE, "TD"), small_talk=True, sure=True, **CALM),
 )
 WIDE = (

@@ -8,7 +8,7 @@ bss: refuses                          likewise: accepts timeout unavailable refu
 report A confirmation.1 failed m2     a delivery report with a message id
 clock +24h | clock A -1ms             forward; or to so long before (after) the end of A's window
 workers: none | sms timer | all       who works from now on; everything due is done after every line
-cancel A | resend A | retry A | give up A | refuse mobile | leases lost inbound | break A | mend A
+cancel A | resend A | retry A | give up A | refuse mobile | line assigned | leases lost inbound | break A | mend A
 expect A state=notified               expect A confirmation_accepted, said_yes     (its whole timeline)
 expect sms confirmation, late         (all SMS handed over since the last such line; `none`)
 expect A activated 1 | A stuck activate | A stuck nothing | mobile refused | mobile callable
@@ -22,10 +22,12 @@ from pathlib import Path
 from fakeredis import FakeRedis
 
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
+from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine.engine import RefusalAsked
+from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.errors import Refused
 from tests.conftest import NUMBER, World
 
@@ -148,6 +150,10 @@ class Play:
 
     def on_refuse(self, carrier: str) -> None:
         self.world.engine.refuse(RefusalAsked(NUMBER, carrier, "voice", "A1024"))
+
+    def on_line(self, event: str) -> None:
+        now = self.world.clock.now
+        self.world.engine.line_event(LineEventAsked(NUMBER, LineEvent(event), now, "ops"))
 
     def on_leases(self, _lost: str, lane: str) -> None:
         self.world.engine.store.lanes.lease(Lane(lane), 100)

@@ -15,7 +15,7 @@ from consent_engine.domain.call.permit import (
     verify,
 )
 from consent_engine.domain.line.line import line_id
-from consent_engine.domain.line.restriction import EVERY_CARRIER, OF_ORDERS, Kind, Restriction
+from consent_engine.domain.line.restriction import EVERY_CARRIER, OF_ACTIVATIONS, Kind, Restriction
 from consent_engine.domain.msisdn import contains_number, parse, slot
 from consent_engine.domain.offer.policy import Policy
 
@@ -50,7 +50,7 @@ def test_a_number_on_which_nothing_stands_may_be_dialled():
     assert asked().dial([]) == Dial(callable=True)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in OF_ORDERS])
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in OF_ACTIVATIONS])
 def test_every_kind_of_restriction_denies_and_is_named(kind):
     assert asked().dial([restriction(kind)]) == Dial(callable=False, since=NOW - 1, reason=Denied(kind.value))
 

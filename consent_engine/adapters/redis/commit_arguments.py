@@ -42,7 +42,7 @@ def asked(
                 inbox = change.id
                 args[2:5] = number, change.consume, "1" if change.release else "0"
                 args[9] = f"l:{inbox}:{READ}"
-            keys.append(_line(change, cell, effect, lists))
+            keys.append(_line(change, cell, seal, effect, lists))
         else:
             keys.append(_other(change, cell, seal, effect, lists))
     keys[0] = cell.inbox(inbox or "-")
@@ -133,11 +133,15 @@ def _order(change: OrderChange, cell: Cell, seal: Seal | None, held: str, lists:
     return cell.order(doc.id)
 
 
-def _line(change: LineChange, cell: Cell, held: str, lists: _Lists) -> str:
+def _line(change: LineChange, cell: Cell, seal: Seal | None, held: str, lists: _Lists) -> str:
     """`seen`, which the script looks at, is the first that is asked of it, and the first that is set."""
     fields = change.fields
     if "seen" in fields:
         fields = {"seen": fields["seen"], **fields}
+    if (after := change.sealed) is not None:
+        fields = {**fields, f"e{len(after.publics) - 1}": after.publics[-1]}
+        fields |= {SEAL: seal.of_line(after)} if seal else {}
+        lists.seal(change.leaf)
     lists.args += "" if change.read is None else change.read, "a"
     names = [f"f:{held}", "seen"] if held else ["seen"]
     lists.row(f"l:{change.id}:", fields, names, change.put, change.drop, change.barring)

@@ -5,7 +5,8 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:order:<id>     hash    v, state, line, head, mac (the seal), doc, who (person part), e<n> events,
                                   p<n> their person parts, f:<effect> pending effects
     ce:{0}:line:<line>    hash    v, msisdn (person part), o:<order> what a reply is matched with, r:<name>
-                                  restrictions, f:<effect>, m:<key> messages seen, seen, p:<name> parts of a reply
+                                  restrictions, f:<effect>, m:<key> messages seen, seen, p:<name> parts of a reply,
+                                  e<n> what became of the number, mac (the seal of that)
     ce:{0}:call:<id>      hash    v, state, line, head, mac, doc, who (person part), e<n> events, f:<effect>, rec
                                   (what its recording is reserved under): one telephone call
     ce:{0}:calls          zset    call -> began at: those that are not archived

@@ -24,6 +24,7 @@ from consent_engine.api.schemas.forms import (
     RetryStuck,
     SearchOrders,
     SearchRefusals,
+    TellLine,
     Unregister,
 )
 from consent_engine.api.schemas.gateway_bodies import DeliveryReceipt, MobileOriginated
@@ -35,7 +36,7 @@ from consent_engine.domain.signature import HEADER
 
 READ: Sequence[type[BaseModel]] = (
     PlaceOrder, StartCall, EndCall, CancelOrder, GiveUp, SearchOrders, Refuse, SearchRefusals, Lift, DecideHeld, Dial,
-    PlanForm, MobileOriginated, DeliveryReceipt, Register, RetryStuck, Unregister, AskPermits, Problem,
+    PlanForm, MobileOriginated, DeliveryReceipt, Register, RetryStuck, Unregister, AskPermits, TellLine, Problem,
 )  # fmt: skip
 """Bodies that operations take, and the problem document."""
 _REF = "#/components/schemas/"
@@ -99,7 +100,8 @@ CODES = {
         "`idempotency_conflict`, `plan_not_public`, `do_not_call` (since, reason), `cool_off` (since), "
         "`duplicate_order` (order), `too_late` (state), `nothing_parked`, `not_waiting`, "
         "`already_ended`, `call_abandoned`, `recording_reused`, `call_not_permitted` (violations), `call_too_old`, "
-        "`call_mismatch`, `nothing_proposed`, `not_activated` (state), `in_flight`"
+        "`call_mismatch`, `nothing_proposed`, `not_activated` (state), `in_flight`, "
+        "`event_not_taken` (since)"
     ),
     413: "`too_large`",
     415: "`unsupported_media_type`",

@@ -13,7 +13,8 @@ class DialView(View):
         default=None,
         description="refused; suspected: a reply that may be a refusal waits for a person; marketing_free; "
         "cool_off: the plan was declined before; quiet_hours: nobody is called at this time of the day; "
-        "too_often: as many calls as there may be were made today",
+        "too_often: as many calls as there may be were made today; "
+        "number_changed: it has no holder, or left the carrier",
     )
     since: str | None = None
 
@@ -25,7 +26,8 @@ class PermitRow(View):
     until: str | None = Field(default=None, description="when it ends; a call that has begun may go on")
     denied: str | None = Field(
         default=None,
-        description="refused, suspected, marketing_free, cool_off, quiet_hours or too_often, as of /v1/callable",
+        description="refused, suspected, marketing_free, cool_off, quiet_hours, too_often or number_changed, as of "
+        "/v1/callable",
     )
     since: str | None = Field(default=None, description="since when; left out where that cannot be read any more")
 

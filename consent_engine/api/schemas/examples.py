@@ -69,6 +69,7 @@ FORMS: dict[str, Any] = {
         "msisdn": "+8613800138000", "carrier": "mobile", "kind": "marketing_free",
         "evidence": {"channel": "counter", "ref": "form-2025-0815", "at": "2025-08-15T16:20:00+08:00"},
     },
+    "TellLine": {"msisdn": "+8613800138000", "event": "assigned", "at": "2025-08-15T00:00:00+08:00"},
     "RetryStuck": {"lane": "activation", "reason": "BSS answered 500", "plan": "5g-smart-199"},
     "SearchRefusals": {"msisdn": "+8613800138000"},
     "AskPermits": {"carrier": "mobile", "plan": "5g-smart-199", "msisdns": ["+8613800138000", "+8613900139000"]},
@@ -130,6 +131,10 @@ VIEWS: dict[str, Any] = {
     "SaleView": {"code": "5g-smart-199", "version": 1, "sale": "revoked", "cancelled": 12},
     "CallView": _CALL_VIEW,
     "CallList": {"calls": [_CALL_VIEW | {"to": "+86138****8000"}], "cursor": ""},
+    "LineEventView": {
+        "event": "assigned", "at": "2025-08-15T00:00:00.000+08:00", "recorded_at": "2025-08-15T00:00:02.512+08:00",
+        "ended": 1,
+    },
     "DialView": {"callable": False, "reason": "refused", "since": "2025-08-01T10:04:40.512+08:00"},
     "PermitsView": {
         "id": "00112233445566ff",

@@ -21,6 +21,7 @@ from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
 from consent_engine.domain.admission.request import SKEW_MS, millis
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.line.holder import LineEvent
 from consent_engine.engine.held_replies import ID as HELD_ID
 from consent_engine.engine.permits import MOST_NUMBERS
 from consent_engine.engine.stuck import MOST_RETRIED
@@ -159,6 +160,17 @@ class Register(BaseModel):
     carrier: Carrier | None = None
     kind: Literal["marketing_free"] = "marketing_free"
     channel: Channel
+
+
+class TellLine(BaseModel):
+    """What became of a number, as its network says: another holder (`assigned`), none (`released`), and the like."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+    event: LineEvent
+    at: Instant = Field(description="when it happened; not in the future, nor before the newest that is known")
+    carrier: Carrier | None = Field(None, description="which one it was ported out of, or into; without: all of them")
 
 
 class ImportedRegistration(BaseModel):

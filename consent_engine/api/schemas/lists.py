@@ -6,7 +6,7 @@ from pydantic import Field
 
 from consent_engine.api.schemas.views import OrderView, View, instant, veiled
 from consent_engine.domain.line.line import Line
-from consent_engine.domain.line.restriction import EVERY_CARRIER, OF_ORDERS, Restriction
+from consent_engine.domain.line.restriction import EVERY_CARRIER, OF_ACTIVATIONS, Restriction
 from consent_engine.domain.msisdn import hidden, mask
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.order import Order
@@ -54,7 +54,9 @@ class RefusalRow(View):
     """A refusal that stands, or whatever else bars dialling."""
 
     msisdn: str = Field(description="masked for ops")
-    kind: str = Field(description="refused; in the answer to a search also suspected, marketing_free, cool_off")
+    kind: str = Field(
+        description="refused; in the answer to a search also suspected, marketing_free, cool_off, number_changed"
+    )
     carrier: str | None = Field(description="null: all carriers")
     plan: str | None = Field(default=None, description="the one that it is about; left out: all")
     since: str
@@ -94,9 +96,18 @@ class Restrictions(View):
     @classmethod
     def of(cls, line: Line, *, whole: bool) -> "Restrictions":
         """The list as the caller may see it."""
-        standing = [each for each in line.restrictions if each.kind not in OF_ORDERS]
+        standing = [each for each in line.restrictions if each.kind not in OF_ACTIVATIONS]
         rows = sorted(standing, key=lambda each: -each.since)
         return cls(refusals=[RefusalRow.of(line.msisdn, each, whole=whole) for each in rows])
+
+
+class LineEventView(View):
+    """What became of a number, as it is kept."""
+
+    event: str
+    at: str
+    recorded_at: str
+    ended: int = Field(description="how many orders ended with it")
 
 
 class HeldRow(View):

@@ -25,6 +25,7 @@ from consent_engine.errors import (
     CallMismatch,
     ConfirmationTooLong,
     DisclosureMissing,
+    DoNotCall,
     DuplicateOrder,
     LanguageUnavailable,
     PlanNotPublic,
@@ -101,6 +102,8 @@ def _free(request: PlaceOrder, line: Line, plan: Plan, call: Call | None, terms:
     """Nothing on the line bars this plan, the call that is named carries it, and no order for it is open."""
     if restriction := line.restriction(plan.carrier, plan.code):
         raise barred(restriction)
+    if call is not None and call.began.started_at < (since := line.holder_since(plan.carrier)):
+        raise DoNotCall("the number went to another holder after that call", since=since, reason="number_changed")
     fits(call, line.id, plan.carrier, request.agreed, now - terms.call_age, recording=told_recording(request))
     open_orders = (e for e in line.entries if e.is_open and e.plan == plan.code)
     if duplicate := next(open_orders, None):

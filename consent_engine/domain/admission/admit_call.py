@@ -46,6 +46,7 @@ def judged(made: Made, line: Line, terms: Terms, secret: str) -> tuple[tuple[Vio
         quiet=bool(terms.policy.quiet_until(at)),
         before=len(line.calls_before(at)),
         most=terms.calls_a_day,
+        holder_since=line.holder_since(carrier),
     )
     return found(known), made.permit if checked and checked.permit else ""
 

@@ -7,6 +7,7 @@ _WHY_NOT = {
     Kind.REFUSED: "the subscriber refused further calls",
     Kind.SUSPECTED: "the subscriber wrote what may be a refusal: a person reads it within a day",
     Kind.MARKETING_FREE: "the subscriber is registered as marketing-free",
+    Kind.NUMBER_CHANGED: "the number has another holder or network, or none",
 }
 
 

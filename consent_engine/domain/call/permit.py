@@ -38,6 +38,8 @@ class Denied(StrEnum):
     """Nobody is called at this time of the day."""
     TOO_OFTEN = "too_often"
     """As many calls to the number as there may be have begun today."""
+    NUMBER_CHANGED = "number_changed"
+    """The number has no holder, or left the carrier."""
 
 
 class Dial(Struct, frozen=True):

@@ -111,8 +111,9 @@ def _too_often(known: Known) -> bool:
 
 
 def _number_changed(known: Known) -> bool:
-    """The number went to another holder between the permit and the call."""
-    return known.permit is not None and known.permit_since < known.holder_since <= known.at
+    """The number had no holder, or went to another one between the permit and the call."""
+    another = known.permit is not None and known.permit_since < known.holder_since <= known.at
+    return another or known.stood(Kind.NUMBER_CHANGED)
 
 
 def _no_recording(known: Known) -> bool:

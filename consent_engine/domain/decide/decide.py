@@ -18,6 +18,7 @@ from consent_engine.domain.decide.decision import (
     activating,
     asking_at,
     begun,
+    changed_hands,
     closing,
     held_back,
     note,
@@ -52,6 +53,7 @@ from consent_engine.domain.order.facts import (
     Ended,
     Fact,
     GiveUpAsked,
+    NumberChanged,
     Replied,
     Reported,
     ResendAsked,
@@ -129,6 +131,8 @@ def _on_barred(order: Order, fact: Barred, now: Millis) -> Decision:
     against = frozenset(fact.names) & frozenset(names_barring(order.doc.carrier, order.doc.plan, order.id))
     if not against:  # put by an older program, which named no carrier
         return Decision(order, put=(activating(order, now),))
+    if name_of(Kind.STALE_HOLDER, order.id) in against:
+        return changed_hands(order, now, fact.op, "engine")
     everything = any(name_of(Kind.REFUSED, scope) in against for scope in (EVERY_CARRIER, order.doc.carrier))
     if not (everything or name_of(Kind.REFUSED, order.doc.carrier, order.doc.plan) in against):
         return Decision(order)
@@ -235,4 +239,5 @@ _WAYS: dict[type[Fact], Callable[[Order, Any, Millis], Decision]] = {
     RetryAsked: _on_retry,
     ResendAsked: _on_resend,
     GiveUpAsked: _on_give_up,
+    NumberChanged: lambda order, fact, now: changed_hands(order, now, fact.op, fact.by, fact.ref),
 }

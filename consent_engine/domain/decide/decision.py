@@ -14,15 +14,26 @@ from consent_engine.domain.effects import (
     WAKE_REMINDER,
     WAKE_TOO_LATE,
     WAKE_WINDOW,
+    Lane,
     Millis,
     Pending,
     Purpose,
+    lane_of,
     sms_effect,
 )
 from consent_engine.domain.lifecycle import State, allows
-from consent_engine.domain.order.details import ConfirmationAccepted, ConfirmationFailed, Held, MayBeAsked, TooLateToAsk
+from consent_engine.domain.order.details import (
+    Cancelled,
+    ConfirmationAccepted,
+    ConfirmationFailed,
+    GivenUp,
+    Held,
+    MayBeAsked,
+    RepliedLate,
+    TooLateToAsk,
+)
 from consent_engine.domain.order.event import Event
-from consent_engine.domain.order.history import early_in_vain, told_late
+from consent_engine.domain.order.history import BY_LINE, NUMBER_CHANGED, early_in_vain, told_late
 from consent_engine.domain.order.order import QUESTION, Order
 
 A_SECOND = 1_000
@@ -178,6 +189,22 @@ def giving_up(order: Order) -> Put:
 def archiving(order: Order) -> Put:
     """The move of a settled order to the archive: due when no reply can mean it any more."""
     return Put(WAKE_ARCHIVE, order.doc.policy.remembered_until(order.settled_at) + 1)
+
+
+def changed_hands(order: Order, now: Millis, op: str, by: str, ref: str = "") -> Decision:
+    """Its number went to another holder: the order ends, and nothing more is sent. An activation that has begun is
+    noted, and ends it later; of what has settled, the SMS that still wait go.
+    """
+    if order.state is State.ACTIVATED:
+        return settle(order, Event.of(GivenUp(reason=NUMBER_CHANGED), now, op, ref, by))
+    unsent = tuple((effect, Drop.ANYWAY) for effect in order.effects if lane_of(effect) is Lane.SMS)
+    if order.state.settled and not unsent:
+        return Decision(order)
+    reason, door = NUMBER_CHANGED, BY_LINE
+    event = Event.of(Cancelled(reason=reason, door=door), now, op, ref, by)
+    late = Event.of(RepliedLate(reason=reason, door=door), now, op, ref, by)
+    decision = refuse_or_note(order, event, late)
+    return decision if decision.drop else replace(decision, drop=unsent)
 
 
 def refuse_or_note(order: Order, event: Event, late: Event, *puts: Put, late_puts: tuple[Put, ...] = ()) -> Decision:

@@ -10,6 +10,7 @@ from consent_engine.domain.decide.decision import (
     Drop,
     Put,
     activating,
+    changed_hands,
     handed_over,
     note,
     say,
@@ -38,6 +39,7 @@ from consent_engine.domain.order.history import (
     all_failed,
     asks,
     early_yes,
+    number_changed,
     proves_reading,
     stops,
     took_back,
@@ -73,6 +75,9 @@ def on_outcome(order: Order, ended: Ended, now: Millis) -> Decision:
 def _not_taken(order: Order, ended: Ended, reason: str, pending: Pending, due: Millis, now: Millis) -> Decision:
     """Again, but for an activation that the subscriber took back while it was under way: nothing of it was done."""
     undone = ended.effect == ACTIVATE and order.state is State.CONFIRMED and not pending.in_doubt
+    if undone and number_changed(order):
+        over = {effect: each for effect, each in order.effects.items() if effect != ACTIVATE}
+        return changed_hands(replace(order, effects=over), now, ended.op, "engine")
     if undone and (word := took_back(order)):
         return _taken_back(order, *word, ended, now)
     return _again(order, ended.effect, due, replace(pending, leased_at=0, why=reason))
@@ -133,6 +138,8 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
         on = details.ServiceActivated(attempts=attempts, doubts=doubts, note=note_, believed=believed)
         event = Event.of(on, now, ended.op, outcome.ref, "bss")
         decision = Decision(order.moved(event), (event,), (say(Purpose.NOTIFICATION, now),))
+        if number_changed(order):  # whoever has the number now is told nothing
+            decision = then(replace(decision, put=()), changed_hands(decision.order, now, f"{ended.op}:over", "engine"))
     elif ended.effect == QUESTION and order.state is State.AGREED:
         decision = question_answered(order, now, ended.op, "gateway", outcome.ref, outcome.parts)
         decision = or_failed(decision, ended.op, now, waits=ended.waits)
@@ -188,7 +195,7 @@ def _rejected(order: Order, ended: Ended, reason: str, pending: Pending, now: Mi
     if ended.effect == ACTIVATE:
         refused = details.ActivationRefused(reason=reason, believed=pending.believe)
         event = Event.of(refused, now, ended.op, "", "bss")
-        return settle(order, event, say(Purpose.FAILURE, now))
+        return settle(order, event, *(() if number_changed(order) else (say(Purpose.FAILURE, now),)))
     purpose, _ = sms_parts(ended.effect)
     if ended.effect == QUESTION and order.state is State.AGREED:
         if ended.waits:  # somebody wrote to us: read that first, the refusal is known

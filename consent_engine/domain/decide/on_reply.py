@@ -24,7 +24,15 @@ from consent_engine.domain.order import details
 from consent_engine.domain.order.details import Detail
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.facts import Replied, Rule
-from consent_engine.domain.order.history import asked, asking_since, clarified, proves_reading, stops, told_late
+from consent_engine.domain.order.history import (
+    asked,
+    asking_since,
+    clarified,
+    number_changed,
+    proves_reading,
+    stops,
+    told_late,
+)
 from consent_engine.domain.order.order import QUESTION, Order
 
 MOST_ANSWERS = 3
@@ -33,6 +41,8 @@ MOST_ANSWERS = 3
 
 def on_reply(order: Order, reply: Replied, now: Millis) -> Decision:
     """Decide what a reply does to an order it means, or might mean."""
+    if number_changed(order):  # whoever wrote, or has the number now, is told nothing of it
+        return note(order, _event(details.RepliedLate, reply, now))
     if reply.rule is Rule.AMBIGUOUS and reply.keyword is not Keyword.HELP:
         return _ambiguous(order, reply, now)
     match reply.keyword:

@@ -66,7 +66,7 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
     entries = remembered(line.entries, body.scope, message.came)
     # What was said before an order was placed cannot mean it. A STOP means all there is: the door keeps later ones out.
     entries = entries if keyword in REFUSING else _older(entries, message, orders)
-    entries = [entry for entry in entries if entry.order in orders]
+    entries = [entry for entry in entries if entry.order in orders and _is_of(line, entry, orders[entry.order])]
     entries.sort(key=lambda entry: orders[entry.order].asked_at or message.came)
     meaning = correlate(
         keyword, said.code, body.sub, entries,
@@ -174,6 +174,11 @@ def _refused(line: Line, order: Order, meaning: Meaning, message: Unread, body: 
 def _older(entries: Sequence[Entry], message: Unread, orders: Mapping[str, Order]) -> list[Entry]:
     """The orders that are not younger than a message."""
     return [e for e in entries if e.order in orders and orders[e.order].doc.placed_at <= message.at]
+
+
+def _is_of(line: Line, entry: Entry, order: Order) -> bool:
+    """Whether an order was asked of whoever has the number now: what was asked before means nothing to them."""
+    return order.doc.call.started_at >= line.holder_since(entry.carrier)
 
 
 _MOVING = {

@@ -12,8 +12,10 @@ from consent_engine.domain.grammar import usable_code
 from consent_engine.domain.hashing import mac
 from consent_engine.domain.inbox import Message, UnreadReply
 from consent_engine.domain.inbox.parts import Gathered
+from consent_engine.domain.line.holder import Happened, holder_since
 from consent_engine.domain.line.restriction import Kind, Restriction, names_barring
 from consent_engine.domain.msisdn import Msisdn, slot
+from consent_engine.domain.order.event import chain
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord
 
@@ -156,6 +158,25 @@ class Line(Struct, frozen=True):
     """SMS of several parts -> what was reported of them, as kept."""
     calls: tuple[Called, ...] = ()
     """Calls to the number of the last days, the newest first."""
+    history: tuple[Happened, ...] = ()
+    """What became of the number."""
+    publics: tuple[str, ...] = ()
+    """the links of its chain as kept"""
+    seal: str = ""
+    """of the chain, as kept"""
+
+    @property
+    def head(self) -> str:
+        """The head of its chain; '' where nothing became of the number."""
+        return chain("", self.publics) if self.publics else ""
+
+    def holder_since(self, carrier: str) -> Millis:
+        """Since when the number is its holder's, and this carrier's; 0: since before anything is known of it."""
+        return holder_since(self.history, carrier)
+
+    def with_event(self, happened: Happened) -> "Line":
+        """The line after an event."""
+        return replace(self, history=(*self.history, happened), publics=(*self.publics, happened.kept()))
 
     def restriction(self, carrier: str | None, plan: str | None = None) -> Restriction | None:
         """What forbids `carrier` (None: any) to call this number, about `plan`; the gravest, the oldest first."""
@@ -193,11 +214,9 @@ class Line(Struct, frozen=True):
                     answered[rest] = int(kept)
                 elif kind == "m" and int(kept) < now - REMEMBER_MESSAGES_MS:
                     aged.append(name)
-            # A timer stands as long as any of them does.
-            parts = [name for name in fields if name.startswith("p:")] if f"f:{WAKE_PARTS}" in fields else []
-            gathered = {name[2:]: Gathered.read(fields[name]) for name in parts}
+            gathered = _gathered_of(fields)
             reports = {name[2:]: kept for name, kept in fields.items() if name[:2] == "d:"}
-            calls = _calls_of(fields)
+            calls, past = _calls_of(fields), _past_of(fields)
             version, seen = int(fields.get("v", "0")), int(fields.get("seen", "0"))
         except (ValueError, TypeError) as error:
             raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
@@ -215,7 +234,24 @@ class Line(Struct, frozen=True):
             gathered,
             reports,
             tuple(calls[:MOST_CALLS]),
+            *past,
         )
+
+
+def _gathered_of(fields: Mapping[str, str]) -> dict[str, Gathered]:
+    """The parts of replies; a timer stands as long as any of them does. Raises ValueError."""
+    parts = [name for name in fields if name.startswith("p:")] if f"f:{WAKE_PARTS}" in fields else []
+    return {name[2:]: Gathered.read(fields[name]) for name in parts}
+
+
+def _past_of(fields: Mapping[str, str]) -> tuple[tuple[Happened, ...], tuple[str, ...], str]:
+    """What became of a number, the links of that chain, and its seal; of nearly every line nothing is known. Raises
+    ValueError.
+    """
+    publics: list[str] = []
+    while (public := fields.get(f"e{len(publics)}")) is not None:
+        publics.append(public)
+    return tuple(map(Happened.read, publics)), tuple(publics), fields.get("mac", "")
 
 
 def _calls_of(fields: Mapping[str, str]) -> list[Called]:

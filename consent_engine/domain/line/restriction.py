@@ -33,14 +33,22 @@ class Kind(StrEnum):
     """The subscriber declined this plan: it is not offered again. Nothing that is open is touched."""
     CALL = "call"
     """The call of one order has not ended with its recording: the order's activation waits for that."""
+    NUMBER_CHANGED = "number_changed"
+    """The number has no holder, or left the carrier: nobody is called there, nor sold to."""
+    STALE_HOLDER = "stale_holder"
+    """One order was asked of the holder before: it is not activated."""
+    SUSPENDED = "suspended"
+    """The number is suspended: nothing is activated on it until it is resumed."""
 
 
 _PREFIX: Mapping[Kind, str] = MappingProxyType(
     {kind: "" if kind is Kind.REFUSED else f"{kind.value}:" for kind in Kind}
 )
 _RANKS: Mapping[Kind, int] = MappingProxyType({kind: n for n, kind in enumerate(Kind)})
-OF_ORDERS = frozenset({Kind.CALL})
+OF_ORDERS = frozenset({Kind.CALL, Kind.STALE_HOLDER})
 """The kinds that are about one order: in the place of a carrier they name it. They bar its activation alone."""
+OF_ACTIVATIONS = OF_ORDERS | {Kind.SUSPENDED}
+"""The kinds that bar an activation alone: the others bar dialling and new orders."""
 CONSENT = (Kind.REFUSED, Kind.SUSPECTED)
 """The kinds that bar a yes and an activation, too; the others bar dialling and new orders alone."""
 
@@ -94,7 +102,7 @@ class Restriction(Struct, frozen=True):
 
     def bars(self, carrier: str | None, plan: str | None = None) -> bool:
         """Whether it stands against `carrier` (None: any), and its `plan` (None: whatever it may be about)."""
-        if self.kind in OF_ORDERS:
+        if self.kind in OF_ACTIVATIONS:
             return False
         return (carrier is None or self.carrier in {carrier, EVERY_CARRIER}) and self.plan in {"", plan}
 
@@ -129,9 +137,10 @@ def names_barring(carrier: str, plan: str = "", order: str = "") -> tuple[str, .
     `{}`, `[]` and `<>` for them give the pattern of the names.
     """
     names = _barring_all(carrier, plan)
-    return (*names, *[f"{prefix}{order}" for prefix in _OF_ONE_ORDER]) if order else names
+    return (*names, _SUSPENDED, *[f"{prefix}{order}" for prefix in _OF_ONE_ORDER]) if order else names
 
 
+_SUSPENDED = f"{_PREFIX[Kind.SUSPENDED]}{EVERY_CARRIER}"
 _OF_ONE_ORDER = tuple(_PREFIX[kind] for kind in sorted(OF_ORDERS))
 
 

@@ -167,6 +167,14 @@ class GiveUpAsked(Struct, frozen=True):
     reason: str
 
 
+class NumberChanged(Struct, frozen=True):
+    """The number went to another holder, or away from the carrier: nothing of the order concerns whoever has it now."""
+
+    op: str
+    by: str
+    ref: str
+
+
 class ResendAsked(Struct, frozen=True):
     """The question is to be sent again; the window goes on."""
 
@@ -174,4 +182,16 @@ class ResendAsked(Struct, frozen=True):
     by: str
 
 
-Fact = Replied | Reported | Ended | Woke | Barred | Resumed | CancelAsked | RetryAsked | ResendAsked | GiveUpAsked
+Fact = (
+    Replied
+    | Reported
+    | Ended
+    | Woke
+    | Barred
+    | Resumed
+    | CancelAsked
+    | RetryAsked
+    | ResendAsked
+    | GiveUpAsked
+    | NumberChanged
+)

@@ -181,6 +181,18 @@ def took_back(order: Order) -> tuple[Event, RepliedLate] | None:
     return next(words, None)
 
 
+NUMBER_CHANGED = "number_changed"
+"""Why an order was cancelled, or its notification given up."""
+BY_LINE = "line"
+"""The door by which that came."""
+
+
+def number_changed(order: Order) -> bool:
+    """Whether the number went to another holder since the order was asked: nothing more is sent."""
+    told = (e.detail for e in order.events if isinstance(e.detail, Cancelled | RepliedLate))
+    return any(each.door == BY_LINE and each.reason == NUMBER_CHANGED for each in told)
+
+
 # -- reports ----------------------------------------------------------------------------------------------------------
 
 

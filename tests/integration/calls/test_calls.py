@@ -6,9 +6,11 @@ from consent_engine.domain.call.permit import Denied, Dial
 from consent_engine.domain.days import DAY_MS, begins, day_of
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.leaf import Leaf
+from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.event import chain
 from consent_engine.engine.audit import audit
+from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.sealing import seal
@@ -352,3 +354,30 @@ def test_a_call_that_is_not_as_the_log_has_it_is_named(desk):
     desk.client.delete(record)
     desk.client.hset(record, mapping=was)
     assert {found for found, _ in named()} == {gone.id}
+
+
+def test_whoever_was_permitted_to_call_the_holder_before_calls_another_one_wrongly(desk):
+    def happens(event):
+        return desk.engine.line_event(LineEventAsked(NUMBER, LineEvent(event), desk.clock.now, "ops"))
+
+    [(_, token)] = desk.engine.dialler.permits(PermitsAsked([NUMBER], "mobile", None, "desk")).answers
+    desk.clock.forward(seconds=60)
+    happens("assigned")
+    assert desk.says(desk.start(permit=token)) == ["number_changed"]
+    assert desk.says(desk.start()) == [], "nobody was asked about the holder before"
+    desk.clock.forward(hours=24)
+    happens("released")
+    [(dial, token)] = desk.engine.dialler.permits(PermitsAsked([NUMBER], "mobile", None, "desk")).answers
+    assert (dial.reason, token) == ("number_changed", "")
+    assert desk.says(desk.start()) == ["number_changed"]
+
+
+def test_what_became_of_a_number_is_in_the_log_by_the_commit_that_writes_it(desk):
+    desk.start()
+    desk.engine.line_event(LineEventAsked(NUMBER, LineEvent.RELEASED, desk.clock.now, "ops"))
+    line = desk.engine.line(NUMBER)
+    assert Leaf.of_line(line).entry in desk.client.lrange("ce:{0}:journal", 0, -1)
+    seal(desk.engine.store, "one")
+    assert desk.engine.store.log.has(Leaf.of_line(line).entry)
+    found = audit(desk.engine.store, 0, (0, desk.clock.now + 1))
+    assert found.wrong == []

@@ -1,11 +1,14 @@
 """One subscriber's week, as far as it is built: who refused on Monday is denied on Tuesday, and a call all the same is
-kept with what was wrong, with the order that was wanted of it.
+kept with what was wrong, with the order that was wanted of it; marketing-free on Thursday; on Friday the number is
+another's, and a yes from before is dead.
 """
 
 import pytest
 
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.line.holder import LineEvent
+from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.errors import DoNotCall
 from consent_engine.ports import CallFilter
@@ -19,8 +22,16 @@ def permits(desk):
     return desk.engine.dialler.permits(PermitsAsked([NUMBER], "mobile", None, "desk")).answers[0]
 
 
-def test_one_subscribers_week(desk):
-    # Monday: called with a permit, asked for an order, and refused by voice in a second call.
+def body_of(desk, plan, agent, recording, caller):
+    """An order whose body tells of its call, of just now."""
+    at = instant(desk.clock())
+    told = {"caller_number": caller, "recording_id": recording, "recording_sha256": SHA}
+    told |= {"started_at": at, "agreed_at": at}
+    return PlaceOrder.read({"msisdn": NUMBER, "plan": plan, "agent": agent, "call": told})
+
+
+def monday(desk):
+    """Called with a permit, asked for an order, and refused by voice in a second call."""
     dial, token = permits(desk)
     assert dial.callable
     first = desk.start(permit=token)
@@ -37,25 +48,62 @@ def test_one_subscribers_week(desk):
     desk.run()
     assert (desk.state(order), desk.bss.asked) == ("cancelled", [])
     assert desk.says(again) == []
+    return first, again
 
-    # Tuesday: no permit; called all the same, by somebody who has none, and an order is wanted of it.
-    desk.clock.forward(hours=A_DAY_H)
+
+def tuesday(desk):
+    """No permit; called all the same, by somebody who has none, and an order is wanted of it."""
     assert permits(desk)[0].reason == "refused"
-    at = instant(desk.clock())
-    told = {"caller_number": "10085", "recording_id": "rec-tuesday", "recording_sha256": SHA}
-    told |= {"started_at": at, "agreed_at": at}
-    body = {"msisdn": NUMBER, "plan": "data-pack-10gb", "agent": "B2", "call": told}
     with pytest.raises(DoNotCall):
-        desk.engine.place(Placing("desk", "tuesday", PlaceOrder.read(body)))
+        desk.engine.place(Placing("desk", "tuesday", body_of(desk, "data-pack-10gb", "B2", "rec-tuesday", "10085")))
     [wrong] = desk.engine.calls.page(CallFilter(violation="true")).calls
     assert (wrong.began.agent, wrong.violations) == ("B2", ("refused_number",))
     assert [each.code for each in wrong.events if hasattr(each, "code")] == ["do_not_call"]
+    return wrong
+
+
+def thursday(desk):
+    """Registered as marketing-free by the subscriber's own SMS, and told so. Another carrier, which was refused
+    nothing, asks; the yes waits to be read.
+    """
+    desk.say("免营销")
+    desk.run()
+    assert [sms.purpose for sms in desk.gateway.sent][-1:] == ["marketing_free"]
+    kinds = {(each.kind.value, each.carrier) for each in desk.engine.line(NUMBER).restrictions}
+    assert kinds == {("refused", "mobile"), ("marketing_free", "mobile")}
+    wanted = body_of(desk, "fibre-duo-129", "C3", "rec-thursday", "10001")
+    order = desk.engine.place(Placing("desk", "thursday", wanted)).order
+    desk.run(Lane.SMS)
+    desk.clock.forward(hours=A_DAY_H - 1)
+    desk.say("是", to="10001")
+    return order
+
+
+def friday(desk, order):
+    """The number is recycled before anybody has read that yes. Nothing is sent, nothing is activated."""
+    sent = len(desk.gateway.sent)
+    recycled = LineEventAsked(NUMBER, LineEvent.ASSIGNED, desk.clock(), "ops")
+    assert desk.engine.line_event(recycled).happened.ended == 1
+    desk.run()
+    assert (desk.state(order), desk.bss.asked, len(desk.gateway.sent)) == ("cancelled", [], sent)
+    assert desk.engine.show(order.id).events[-1].told()["reason"] == "number_changed"
+    assert desk.engine.dial(NUMBER, "mobile").reason == "refused", "refusals stay, whoever has the number"
+    assert desk.engine.dial(NUMBER, "telecom").callable
+
+
+def test_one_subscribers_week(desk):
+    first, again = monday(desk)
+    desk.clock.forward(hours=A_DAY_H)
+    wrong = tuesday(desk)
+    desk.clock.forward(hours=2 * A_DAY_H)
+    order = thursday(desk)
+    friday(desk, order)
 
     # A week later, from the archive: who called this number, by which permit, and what was wrong with it.
     desk.move(hours=7 * A_DAY_H)
     desk.move(hours=1)
     found = desk.engine.inspector.to_number(NUMBER)
-    assert [call.id for call in found] == [wrong.id, again.id, first.id]
-    assert [desk.engine.inspector.permit_of(call) is not None for call in found] == [False, True, True]
+    assert [call.id for call in found] == [order.doc.call_id, wrong.id, again.id, first.id]
+    assert [desk.engine.inspector.permit_of(call) is not None for call in found] == [False, False, True, True]
     assert desk.engine.dial(NUMBER, "mobile").reason == "refused"
     assert desk.bss.asked == []

@@ -35,6 +35,7 @@ ROUTES = {
     ("POST", "/v1/registrations"): {Role.AGENT, Role.OPS},
     ("POST", "/v1/registrations/import"): {Role.AGENT, Role.OPS},
     ("POST", "/v1/registrations/lift"): set(),
+    ("POST", "/v1/lines/events"): {Role.OPS},
     ("GET", "/v1/stuck"): {Role.OPS, Role.AUDITOR},
     ("POST", "/v1/stuck/retry"): {Role.OPS},
     ("GET", "/v1/plans"): ANY,
@@ -59,6 +60,7 @@ BODIES = {
     "/v1/refusals/search": {"msisdn": OTHER},
     "/v1/refusals/held": {"ids": [f"{'0' * 28}.mobile.1"], "refusal": True},
     "/v1/stuck/retry": {"lane": "sms"},
+    "/v1/lines/events": {"msisdn": LIFTED, "event": "ported_in", "at": CALLED_AT},
     "/v1/registrations": {"msisdn": LIFTED, "channel": "hotline"},
     "/v1/plans/{code}": PLAN,
 }

@@ -1,0 +1,139 @@
+"""Events of a line: what became of a number, told by its network. Whatever was asked of the holder before is over.
+
+One commit writes the event, what it restricts, and the end of every open order that it ends: nothing is sent or
+activated in between. An activation that has begun cannot be taken back: its order is barred, and ends with the call.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from consent_engine.domain.decide.decide import decide
+from consent_engine.domain.decide.decision import Decision, Drop, Put
+from consent_engine.domain.effects import WAKE_LINE, Lane, Millis, Purpose, lane_of, sms_parts
+from consent_engine.domain.line.holder import ENDING, MOST_EVENTS, Happened, LineEvent, restricted, stale
+from consent_engine.domain.line.line import STRANGER_MS, Entry, Line, line_id
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.order.facts import NumberChanged
+from consent_engine.domain.order.order import Order
+from consent_engine.engine.record import MOST_RACES, commit_of, told
+from consent_engine.engine.round_trips import Step, load, prove, save
+from consent_engine.errors import EventNotTaken, FieldError, Malformed, StoreUnavailable
+from consent_engine.ports import Change, Commit, LineChange, Owner, Word
+
+SKEW_MS = 60_000
+"""How far the network's clock may be ahead of the store's."""
+
+
+class LineEventAsked(Struct, frozen=True):
+    """What became of a number, and when; carrier: which one it left or came to, '' where nobody says. by: who tells."""
+
+    msisdn: Msisdn
+    event: LineEvent
+    on: Millis
+    by: str
+    carrier: str = ""
+
+    @property
+    def op(self) -> str:
+        """The same event again is the same change."""
+        return f"line:{self.event}:{self.on}:{self.carrier}"
+
+
+class LineEventTaken(Struct, frozen=True):
+    """The event as it is kept, and whether this request put it there."""
+
+    happened: Happened
+    is_new: bool
+
+
+class _Ends(Struct, frozen=True):
+    """What an event does to the orders of its line: their changes, and the line's fields that follow."""
+
+    changes: Sequence[Change]
+    fields: Mapping[str, str]
+    decided: Sequence[tuple[Order, Decision]]
+    wakes: frozenset[Lane]
+
+
+def happening(asked: LineEventAsked, secret: str) -> Step[LineEventTaken]:
+    """Take what became of a number, proven; the same again changes nothing.
+
+    Raises Malformed for an instant to come, EventNotTaken for one before the newest that is known, StoreUnavailable.
+    """
+    name = line_id(secret, asked.msisdn)
+    for _ in range(MOST_RACES):
+        loaded = yield from load(lines=[name])
+        line, now = loaded.line(name), loaded.now
+        if known := next((each for each in line.history if each.op == asked.op), None):
+            if (yield from prove(name, Owner.LINE)):
+                return LineEventTaken(known, is_new=False)
+            continue
+        _may_be(asked, line, now)
+        ids = [entry.order for entry in line.entries]
+        orders = (yield from load(ids)).orders if ids else {}
+        happened = Happened(asked.event, now, asked.op, asked.by, asked.on, asked.carrier, 0)
+        ends = _ends(line, orders, happened, now)
+        ended = sum(after.order.state.settled and not before.state.settled for before, after in ends.decided)
+        happened = replace(happened, ended=ended)
+        change = _line_after(line, asked, happened, ends, now)
+        saved = yield from save(Commit(asked.op, (change, *ends.changes), wakes=ends.wakes, at=now), prove=True)
+        if saved.word is Word.OK:
+            for order, decision in ends.decided:
+                told(order, decision)
+            return LineEventTaken(happened, is_new=True)
+    raise StoreUnavailable("too many others write to this line: the same request again is safe")
+
+
+def _may_be(asked: LineEventAsked, line: Line, now: Millis) -> None:
+    if asked.on > now + SKEW_MS:
+        raise Malformed([FieldError("at", "in_the_future", "must not be in the future")])
+    newest = max((each.on for each in line.history), default=0)
+    if asked.on < newest:
+        raise EventNotTaken("something newer is known of this number: an event before it changes nothing", since=newest)
+    if len(line.history) >= MOST_EVENTS:
+        raise EventNotTaken(f"{MOST_EVENTS} events of this number are kept: that is as many as may be")
+
+
+def _ends(line: Line, orders: Mapping[str, Order], happened: Happened, now: Millis) -> _Ends:
+    """The orders that were asked of the holder before end; what cannot end at once is barred."""
+    changes, decided, wakes = list[Change](), list[tuple[Order, Decision]](), frozenset[Lane]()
+    fields: dict[str, str] = {}
+    for entry in line.entries if happened.event in ENDING else ():
+        order = orders.get(entry.order)
+        if not _is_meant(entry, order, happened):
+            continue
+        decision = decide(order, NumberChanged(happened.op, happened.by, line.id), now) if order else None
+        if order is not None and decision is not None and not decision.is_void:
+            commit, _ = commit_of(order, decision, happened.op, now)
+            changes.append(commit.records[0])
+            decided.append((order, decision))
+            fields |= _stamped(commit.records[1:])
+            wakes |= commit.wakes
+        if entry.is_open and not (decision is not None and decision.order.state.settled):
+            bars = stale(entry.order, happened)  # an activation that has begun, or a record that nobody can read
+            fields[f"r:{bars.name}"] = bars.kept()
+    return _Ends(changes, fields, decided, wakes)
+
+
+def _is_meant(entry: Entry, order: Order | None, happened: Happened) -> bool:
+    """Whether an order was asked of the holder, or the carrier's customer, before."""
+    if not happened.is_about(entry.carrier):
+        return False
+    return order is None or order.doc.call.started_at < happened.on
+
+
+def _stamped(records: Sequence[Change]) -> Mapping[str, str]:
+    """What the end of an order writes on its line."""
+    return {name: kept for each in records if isinstance(each, LineChange) for name, kept in each.fields.items()}
+
+
+def _line_after(line: Line, asked: LineEventAsked, happened: Happened, ends: _Ends, now: Millis) -> LineChange:
+    """The line with the event; its own answers to the holder before are not sent."""
+    fields = {**dict.fromkeys(line.aged, ""), **restricted(happened, line.restrictions), **ends.fields}
+    fields |= {"msisdn": str(asked.msisdn), "seen": str(max(line.seen, now))}
+    ours = (each for each in line.effects if lane_of(each) is Lane.SMS and sms_parts(each)[0] is not Purpose.PROVE)
+    drop = tuple((each, Drop.ANYWAY) for each in ours) if happened.event in ENDING else ()
+    put = () if WAKE_LINE in line.effects else (Put(WAKE_LINE, now + STRANGER_MS),)
+    return LineChange(line.id, line.version, fields, put, drop, sealed=line.with_event(happened))
