@@ -205,6 +205,7 @@ def terms(settings: Settings, secret: str) -> Terms:
         settings.calls_a_day,
         millis(settings.call_age),
         settings.plan_approval == "on",
+        settings.addresses(),
     )
 
 

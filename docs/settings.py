@@ -40,6 +40,9 @@ MEANS = {
     "plans": "YAML file of plans, loaded at start; a code that differs from its current version stops the start. "
     "`sample`: the bundled ones, on sale by default on the embedded server and where a gateway or the BSS is simulated",
     "plan_approval": "`on`: what an admin puts on sale is a proposal, until another admin approves it",
+    "publication": "`checked`: a plan is sold while each channel's page carries its hash and all its fields. `stated`: "
+    "its admin's word is taken",
+    "tariff_hosts": "Hosts whose pages of tariffs may be looked at, comma between; `http://HOST` where it has no TLS",
     "reply_window": "How long a yes counts, from hand-over of the question",
     "confirm_within": "From placing to hand-over; after that the order expires unasked",
     "reminder_after": "From hand-over to the reminder; `off` for none. Default: the smaller of 12h and half the window",

@@ -4,11 +4,15 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from consent_engine.api.schemas.examples import PLAN
+from consent_engine.api.schemas.examples import PLAN as EXAMPLE
 from consent_engine.domain.offer.form import plan_from
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import Price
 from consent_engine.domain.offer.versions import Sale
+from consent_engine.domain.texts.elements import disclosures
+
+PLAN = EXAMPLE | {"published": [{"channel": channel, "url": "/tariffs"} for channel in ("web_hall", "app")]}
+"""The contract's own plan, at an address that shows every plan, in whichever version is in force."""
 
 
 def in_fields(code="p", **changes):
@@ -40,8 +44,8 @@ def priced(of: Plan, monthly: str) -> Plan:
 
 
 def undated(of: Plan) -> Plan:
-    """A plan that is public from whenever it is published."""
-    return replace(of, published=tuple(replace(each, since=None) for each in of.published))
+    """A plan that is public from whenever it is published, at an address that shows whichever version is in force."""
+    return replace(of, published=tuple(replace(each, url="/tariffs", since=None) for each in of.published))
 
 
 def known_since_ever(engine, of: Plan) -> Plan:
@@ -50,3 +54,11 @@ def known_since_ever(engine, of: Plan) -> Plan:
     of = replace(of, version=newest.number + 1)
     engine.registry.publish(of, Sale.ON_SALE, newest, known_at=0)
     return of
+
+
+def page(of, *, without=(), head="", body=""):
+    """A plan as a web hall's page shows it, in a layout of its own; `without` some of it, by name."""
+    told = {"name": of.name, **disclosures(of)["zh"]}
+    rows = "".join(f"<tr><th>{name}<td>\n  {words}\n" for name, words in told.items() if name not in without)
+    shown = "" if "hash" in without else f"<p>{of.hash[:32]}{of.hash[32:]}"
+    return f"<!doctype html><head>{head}<title>t</title><body><table>{rows}</table>{shown}{body}".encode()

@@ -19,6 +19,7 @@ from workers import jobs
 from workers.clock import Clock
 from workers.engine_loop import CLOSE_S, EngineLoop
 from workers.sealer import Sealer
+from workers.tariff_watch import TariffWatch
 from workers.worker import LaneWorker, listen_on
 
 log = logging.getLogger(__name__)
@@ -72,12 +73,16 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     clock.start()
     sealer = Sealer(found.store, name)
     sealer.start()
+    watch = TariffWatch(found.engine, name)
+    if found.settings.addresses().checked:
+        watch.start()
     gc_tuning.started()
     log.info("works for %s", ", ".join(lanes))
     listen_on(lambda n: LaneWorker(lanes, connect_rq(found.rq_url, RQ_TIMEOUT_S), f"{name}-{n}"), stop)
     log.info("takes no more jobs, %d calls in flight", loop.engine.performer.in_flight())
     clock.stop()
     sealer.stop()
+    watch.stop()
     if slices.hung:
         return 1
     left = loop.land(bound_s)

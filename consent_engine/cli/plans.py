@@ -13,6 +13,7 @@ from consent_engine.cli.tables import instant, record, table
 
 if TYPE_CHECKING:
     from consent_engine.domain.admission.lengths import PlanText
+    from consent_engine.domain.offer.seen import Seen
     from consent_engine.domain.offer.versions import Listed
 
 app = typer.Typer(help="The tariff catalogue: check, load, list, show, withdraw.")
@@ -22,10 +23,14 @@ app = typer.Typer(help="The tariff catalogue: check, load, list, show, withdraw.
 def load(file: Annotated[Path, typer.Argument(help="Plans in YAML. What says anything new is a new version.")]) -> None:
     """Publish plans, or none of them where a text about one is too long to be sent; orders under way keep the version
     they were asked with. With CONSENT_PLAN_APPROVAL they are proposed: another person types `consent plans approve`."""
+    from consent_engine.api.routes.tariff_versions import not_shown
     from consent_engine.domain.offer.versions import Proposal
+    from consent_engine.errors import FieldError, Malformed
     from consent_engine.wiring import plans_from
 
     plans = plans_from(file)
+    if wrong := [FieldError(plan.code, "not_shown", ", ".join(lacks)) for plan in plans if (lacks := not_shown(plan))]:
+        raise Malformed(wrong)
     with opened() as engine:
         engine.catalogue.check(plans)
         known = {code: listed.newest.number for code, listed in engine.catalogue.fresh().items()}
@@ -108,6 +113,18 @@ def approve(code: Annotated[str, typer.Argument(help="As `consent plans proposed
     record([("plan", plan.code), ("version", plan.version), ("hash", plan.hash)])
 
 
+@app.command()
+def attest(
+    code: Annotated[str, typer.Argument(help="As `consent plans list` shows it.")],
+    channel: Annotated[str, typer.Option(help="web_hall or app.")],
+    reason: Annotated[str, typer.Option(help="What was looked at, and how.")],
+) -> None:
+    """Attest that a channel that no program can look at shows the newest version; kept with who, when and why."""
+    with opened() as engine:
+        listed = engine.catalogue.attest(code, channel, by(), reason)
+    record([("plan", code), ("version", listed.newest.number), ("channel", channel), ("attested by", by())])
+
+
 @app.command("list")
 def show_all() -> None:
     """List the plans: code, carrier, version, sale, name, price."""
@@ -138,9 +155,18 @@ def show(
     shown = disclosures(plan)
     facts += [(f"{name} ({language})", told) for language, each in shown.items() for name, told in each.items()]
     facts += [("version", plan.version), ("hash", plan.hash), ("sale", listed.standing(plan.version))]
-    facts += [(f"published {w.channel}", w.url, str(w.since), str(w.until or "-")) for w in plan.published]
+    for n, where in enumerate(plan.published):
+        facts.append((f"published {where.channel}", where.url, str(where.since), str(where.until or "-")))
+        if n in known.seen:
+            facts.append((f"seen {where.channel}", *_seen(known.seen[n])))
     facts += [(f"version {each.number}", *_span(listed, each.number)) for each in listed.versions]
     record(facts)
+
+
+def _seen(seen: "Seen") -> tuple[str, ...]:
+    """Whether a channel shows it, since when, what is wrong, the hash of what was seen; or who attested it, and why."""
+    told = "public" if seen.public else "not public"
+    return told, instant(seen.since), seen.why or "-", seen.hash or "-", seen.by or "-", seen.reason or "-"
 
 
 def _span(listed: "Listed", number: int) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ from consent_engine.config.values import (
 )
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.line.line import MOST_CALLS
+from consent_engine.domain.offer.address import Addresses
 from consent_engine.domain.offer.policy import Policy, usual_reminder
 from consent_engine.domain.order.retention import FIVE_MONTHS, THREE_YEARS, Retention
 from consent_engine.errors import SettingsError
@@ -78,6 +79,8 @@ class Settings(BaseModel):
     sender_unicom: Sender = CARRIERS["unicom"].outbound
     plans: PlansFile | None = None
     plan_approval: Literal["off", "on"] = "off"
+    publication: Literal["checked", "stated"] = "checked"
+    tariff_hosts: Annotated[Mapping[str, str], BeforeValidator(urls.tariff_hosts)] = Field(default_factory=dict)
     reply_window: Duration = timedelta(hours=24)
     confirm_within: Duration = timedelta(hours=2)
     reminder_after: DurationOrOff = Field(
@@ -221,6 +224,10 @@ class Settings(BaseModel):
             quiet_to=self.quiet_hours[1] if self.quiet_hours else -1,
             cool_off=millis(self.cool_off) if self.cool_off else 0,
         )
+
+    def addresses(self) -> Addresses:
+        """Where plans may be published."""
+        return Addresses(self.publication == "checked", self.public_url or "", self.tariff_hosts)
 
     def archive_address(self) -> str:
         """Where settled orders go."""

@@ -40,6 +40,19 @@ def public_url(url: str) -> str:
     return url.rstrip("/")
 
 
+_HOST = re.compile(r"(?:(https?)://)?([a-z0-9.-]+(?::[0-9]{1,5})?)", re.ASCII)
+
+
+def tariff_hosts(told: object) -> object:
+    """Hosts that may be asked, each to the scheme that it may be asked by. Raises ValueError for what is no host."""
+    if not isinstance(told, str):
+        return told
+    found = [_HOST.fullmatch(each.strip().lower()) for each in told.split(",") if each.strip()]
+    if not all(found):
+        raise ValueError("must be hosts like www.example.com,http://hall.example.com:8080")
+    return {each[2]: each[1] or "https" for each in found if each}
+
+
 def metrics_addr(address: str) -> str:
     """An address to listen at. Raises ValueError for anything else."""
     host, _, port = address.rpartition(":")

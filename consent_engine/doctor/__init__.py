@@ -215,9 +215,9 @@ def _catalogue(patient: _Patient) -> Iterator[Finding]:
     try:
         wrong = limits(terms(patient.settings, patient.secret))
     except SettingsError:  # said above: what it carries is not known
-        yield from setup.catalogue(registry, keys, registry.now())
+        yield from setup.catalogue(registry, keys, registry.now(), addresses=patient.settings.addresses())
         return
-    yield from setup.catalogue(registry, keys, registry.now(), wrong)
+    yield from setup.catalogue(registry, keys, registry.now(), wrong, patient.settings.addresses())
 
 
 def _archive(patient: _Patient) -> Iterator[Finding]:

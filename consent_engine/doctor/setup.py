@@ -10,8 +10,10 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from consent_engine.config.settings import SIMULATED, Settings
 from consent_engine.doctor.findings import Finding, bad, good, warn
+from consent_engine.doctor.publication import publication
 from consent_engine.domain.clocks import Lag
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.offer.address import Addresses
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import Sale
 from consent_engine.engine.api_keys import Keys, Role
@@ -22,6 +24,7 @@ from consent_engine.wiring import outside
 
 SKEW_MS = 5_000
 LEAST_DISK = 1 << 30
+USUAL = Addresses()
 PINNED = ("redis", "hiredis", "rq", "transitions")
 """What the promises were tried with: another version may behave otherwise where no test looks."""
 
@@ -117,13 +120,20 @@ def gateway_clocks(lags: Mapping[str, Lag]) -> Iterator[Finding]:
 
 
 def catalogue(
-    registry: Registry, keys: Keys, now: Millis, wrong: Callable[[Plan], list[FieldError]] = lambda _: []
+    registry: Registry,
+    keys: Keys,
+    now: Millis,
+    wrong: Callable[[Plan], list[FieldError]] = lambda _: [],
+    addresses: Addresses = USUAL,
 ) -> Iterator[Finding]:
-    """What can be sold, and who may sell it. wrong: the texts about a plan that are too long."""
+    """What can be sold, and who may sell it. wrong: the texts about a plan that are too long ·
+    addresses: where plans may be published
+    """
     roles = {key.role for key in keys.all()}
     if not roles & {Role.AGENT, Role.ADMIN}:
         yield warn("no API key of an agent: nobody can place an order", "consent keys add NAME --role agent")
-    plans = Catalogue(registry).fresh()
+    plans = Catalogue(registry, addresses=addresses).fresh()
+    yield from publication(plans, addresses, now)
     on_sale = 0
     for code, listed in plans.items():
         missing = listed.plan.missing

@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.offer.address import Addresses, Kind, unfit
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.seen import OURS, Seen, attested, unchecked
 from consent_engine.domain.offer.versions import Listed, Proposal, Sale, Version
 from consent_engine.errors import (
     Backdated,
@@ -14,6 +16,7 @@ from consent_engine.errors import (
     Malformed,
     NothingProposed,
     PlanNotFound,
+    Refused,
     SameAdmin,
     SettingsError,
 )
@@ -22,12 +25,20 @@ from consent_engine.ports import Plans
 IN_SENTENCES = "says price and validity in sentences: say them as fields, as docs/plans.md shows"
 BACKDATED = "lies before this version is known: leave it out, or name an instant to come"
 _NEVER: Millis = 1 << 62
+_AT_ITS_WORD = Addresses(checked=False)
+
+
+class NothingToAttest(Refused):
+    """Whether a channel shows the plan is looked at, or there is nothing on sale."""
+
+    code = "nothing_to_attest"
 
 
 class Catalogue:
     """Plans, read again only when somebody changed one.
 
-    wrong: what keeps a plan from being told · approval: whether it takes a second admin to put one on sale
+    wrong: what keeps a plan from being told · approval: whether it takes a second admin to put one on sale · addresses:
+    where a plan may be published
     """
 
     def __init__(
@@ -36,10 +47,12 @@ class Catalogue:
         wrong: Callable[[Plan], list[FieldError]] = lambda _: [],
         *,
         approval: bool = False,
+        addresses: Addresses = _AT_ITS_WORD,
     ) -> None:
         self._registry = registry
         self._wrong = wrong
         self._approval = approval
+        self._addresses = addresses
         self._mark: str | None = None
         self._kept: dict[str, tuple[Version, ...]] = {}
         self._plans: dict[str, Listed] = {}
@@ -54,7 +67,10 @@ class Catalogue:
         """Read again what somebody changed, and switch to versions whose instant has come; the store's now."""
         mark, now = self._registry.catalogue_mark()
         if mark != self._mark:
-            self._kept, self._mark, self._until = self._registry.catalogue(), mark, 0
+            kept = self._registry.catalogue()
+            if not self._addresses.checked:  # whatever was seen while it was
+                kept = {code: tuple(replace(each, seen={}) for each in versions) for code, versions in kept.items()}
+            self._kept, self._mark, self._until = kept, mark, 0
         if now >= self._until:
             self._plans = {code: Listed.of(versions, now) for code, versions in self._kept.items()}
             later = (each.begins for versions in self._kept.values() for each in versions)
@@ -99,7 +115,7 @@ class Catalogue:
         self._refuse(plan, now)
         newest = listed.newest if listed is not None else None
         number = newest.number + 1 if newest is not None else 1
-        self._registry.publish(replace(plan, version=number), Sale.ON_SALE, newest)
+        self._registry.publish(replace(plan, version=number), Sale.ON_SALE, newest, seen=self._unseen(plan, now))
         return self.show(plan.code).newest.plan
 
     def offer(self, plan: Plan, by: str) -> Plan | Proposal:
@@ -139,14 +155,39 @@ class Catalogue:
             return listed.newest.plan
         self._refuse(proposal.plan, now)
         newest = listed.newest if listed is not None else None
-        self._registry.approve(proposal, newest.number + 1 if newest is not None else 1, newest, by)
+        version = newest.number + 1 if newest is not None else 1
+        self._registry.approve(proposal, version, newest, by, self._unseen(proposal.plan, now))
         return self.show(code).newest.plan
+
+    def _unseen(self, plan: Plan, now: Millis) -> dict[int, Seen]:
+        """What is known of the addresses of a new version."""
+        kinds = [self._addresses.kind(each) for each in plan.published] if self._addresses.checked else []
+        return {n: OURS if kind is Kind.OWN else unchecked(now) for n, kind in enumerate(kinds)}
+
+    def attest(self, code: str, channel: str, by: str, reason: str) -> Listed:
+        """An admin says that a channel shows the newest version, where nobody can look: kept, once.
+
+        Raises PlanNotFound, and NothingToAttest where the channel can be looked at, or the plan is not on sale.
+        """
+        now, newest = self._look(), self.show(code).newest
+        named = [(n, seen) for n, seen in newest.seen.items() if newest.plan.published[n].channel == channel]
+        asked = [
+            (n, seen) for n, seen in named if self._addresses.kind(newest.plan.published[n]) is Kind.ATTESTED
+        ]  # fmt: skip
+        if not asked or newest.sale is not Sale.ON_SALE:
+            raise NothingToAttest(
+                "no address of this channel has to be attested: it is looked at, or nothing is on sale"
+            )
+        for n, seen in asked:
+            if not seen.by:
+                self._registry.note_seen(code, newest.number, n, attested(now, by, reason), told=True)
+        return self.show(code)
 
     def _refuse(self, plan: Plan, now: Millis) -> None:
         """Raises what keeps a new plan from being put on sale."""
         if plan.tariff is None:
             raise DisclosureMissing(IN_SENTENCES, missing="term, renewal, replaces")
-        if wrong := self._wrong(plan):
+        if wrong := self._untold(plan):
             raise Malformed(wrong)
         if before := plan.dated_before(now):
             raise Backdated(BACKDATED, field=before[0])
@@ -155,7 +196,11 @@ class Catalogue:
         """What keeps a new plan from being published."""
         if plan.tariff is None:
             return [FieldError("price", "disclosure_missing", IN_SENTENCES)]
-        return self._wrong(plan) + [FieldError(field, "backdated", BACKDATED) for field in plan.dated_before(now)]
+        return self._untold(plan) + [FieldError(field, "backdated", BACKDATED) for field in plan.dated_before(now)]
+
+    def _untold(self, plan: Plan) -> list[FieldError]:
+        """What of a new plan cannot be told: texts that are too long, pages that show something else."""
+        return [*self._wrong(plan), *unfit(plan, self._addresses, self._kept.get(plan.code, ()))]
 
     def set_sale(self, code: str, sale: Sale) -> Listed:
         """Withdraw a plan (what is under way counts) or revoke it: a version of its own, from now on.
@@ -177,7 +222,7 @@ class Catalogue:
         known = self.fresh()
         added = [plan for plan in sample if plan.code not in known and not self._wrong(plan)]
         for plan in added:
-            self._registry.publish(plan, Sale.ON_SALE, None, known_at=0)
+            self._registry.publish(plan, Sale.ON_SALE, None, known_at=0, seen=self._unseen(plan, 0))
         return [plan.code for plan in added]
 
     def add_missing(self, plans: Sequence[Plan]) -> list[str]:

@@ -69,7 +69,7 @@ class Engine:
         self.queue = queue
         self.outside = outside
         self.terms = terms
-        self.catalogue = Catalogue(registry, limits(terms), approval=terms.plan_approval)
+        self.catalogue = Catalogue(registry, limits(terms), approval=terms.plan_approval, addresses=terms.addresses)
         self.keys = Keys(registry, secret)
         self._secret = secret
         self.dialler = Dialler(store, terms, secret)

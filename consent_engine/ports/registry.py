@@ -1,6 +1,7 @@
 """The ports to what people set up, to who is alive, and to what the data say of themselves. Writes are proven."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from msgspec import Struct
@@ -8,8 +9,11 @@ from msgspec import Struct
 from consent_engine.domain.clocks import Heard, Lag
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.seen import Seen
 from consent_engine.domain.offer.versions import Proposal, Sale, Version
 from consent_engine.ports.targets import TargetHeard
+
+NOTHING: Mapping[int, Seen] = MappingProxyType({})
 
 
 class ApiKey(Struct, frozen=True):
@@ -36,14 +40,25 @@ class Plans(Protocol):
     def catalogue(self) -> dict[str, tuple[Version, ...]]:
         """Every plan in all its versions, oldest first, by code."""
 
-    def publish(self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None = None) -> None:
+    def publish(
+        self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None = None,
+        seen: Mapping[int, Seen] = NOTHING,
+    ) -> None:  # fmt: skip
         """Keep a plan's version as the newest one; what was kept once is never overwritten.
 
-        over: what it replaces, as it was read; raises StoreUnavailable when another was faster. known_at: as of
+        over: what it replaces, as it was read; raises StoreUnavailable when another was faster. known_at, seen: as of
         a Version; None: the store's now
         """
 
-    def approve(self, proposal: Proposal, version: int, over: Version | None, by: str) -> None:
+    def note_seen(self, code: str, version: int, n: int, seen: Seen, *, told: bool) -> None:
+        """Keep what was seen at the n-th address of a version. told: whether the door must know"""
+
+    def take_turn(self, what: str, holder: str, ms: Millis) -> bool:
+        """Whether it is this process's turn to do something that one does at a time; then for so long nobody else's."""
+
+    def approve(
+        self, proposal: Proposal, version: int, over: Version | None, by: str, seen: Mapping[int, Seen] = NOTHING
+    ) -> None:
         """Keep a proposed plan as the newest version, on sale from now on, with both names; it is proposed no longer.
 
         Raises StoreUnavailable when the plan or its proposal was changed meanwhile.

@@ -193,6 +193,8 @@ consent_redis_memory_max_bytes{server="orders"} 100
 consent_redis_aof_ok{server="orders"} 0
 consent_orders_expired_unasked_total 7
 consent_notifications_late_total 7
+consent_plans_unshown{channel="app"} 1
+consent_publication_failing_seconds{channel="app"} 400
 consent_defects_total{type="KeyError"} 1
 consent_http_requests_total{method="POST",route="/v1/orders",status="5xx"} @
 consent_http_requests_total{method="POST",route="/v1/orders",status="2xx"} @
@@ -222,6 +224,8 @@ consent_redis_memory_max_bytes{server="orders"} 100
 consent_redis_aof_ok{server="orders"} 1
 consent_orders_expired_unasked_total 7
 consent_notifications_late_total 7
+consent_plans_unshown{channel="app"} 0
+consent_publication_failing_seconds{channel="app"} 0
 consent_defects_total{type="KeyError"} 1
 """
 

@@ -14,12 +14,15 @@ from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.effects import Lane, Uncertain
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.offer.seen import attested
+from consent_engine.domain.offer.versions import Proposal
 from consent_engine.engine.engine import Engine, RefusalAsked
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.ports import Archive, Outside, Store
 from tests.cluster.load import number
 from tests.conftest import SENDERS, Clock, World
+from tests.plans import priced, undated
 
 
 class Registry(RedisRegistry):
@@ -101,6 +104,10 @@ def lived_in(world: Celled, people: int = 12) -> list[str]:
     world.gateway.answers = []
     made.append(parked.id)
     made.append(world.place(person(people + 3), key="due").id)  # its question is due
+    plan = undated(engine.plan("data-pack-10gb").plan)
+    engine.registry.propose(Proposal(priced(plan, "20.00"), "an-admin", world.clock.now))
+    engine.registry.note_seen("data-pack-10gb", 1, 1, attested(1, "an-admin", "saw it"), told=True)
+    assert engine.registry.take_turn("publication", "gone", 30_000)
     engine.registry.count({"asked": 2.5})
     engine.registry.announce("gone", "a worker of long ago")
     engine.registry.check("test-secret", strict=False, cells=len(world.names))
@@ -124,7 +131,10 @@ def seen(world: Celled, orders: list[str], people: int = 12) -> dict[str, Any]:
         "refusals": store.lists.restrictions(Kind.REFUSED, None, 100),
         "held": (store.lists.restrictions(Kind.SUSPECTED, None, 100), store.lists.tally(Kind.SUSPECTED)),
         "funnel": store.lists.funnel("2025-11-24"),
-        "plans": {code: (each.plan.hash, each.sale) for code, each in engine.catalogue.fresh().items()},
+        "plans": {
+            code: (each.plan.hash, each.sale, each.newest.seen) for code, each in engine.catalogue.fresh().items()
+        },
+        "proposed": engine.registry.proposals(),
         "counted": engine.registry.counted(),
         "now": now,
     }

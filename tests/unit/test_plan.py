@@ -56,8 +56,8 @@ def test_the_contract_s_own_plan_is_in_the_sample():
     assert plan.tariff.price.monthly == Decimal("199.00")
     assert plan.tariff.term.early_fee.at_most == Decimal("960.00")
     assert {each.channel: each.url for each in plan.published} == {
-        "web_hall": "/tariffs#5g-smart-199",
-        "app": "app://tariff/5g-smart-199",
+        "web_hall": "/tariffs/5g-smart-199/1",
+        "app": "/tariffs/5g-smart-199/1",
     }
     started = datetime(2025, 7, 31, 16, tzinfo=UTC)
     assert not plan.public_at(ms(started) - 1)
@@ -103,7 +103,22 @@ def test_the_hash_is_of_what_the_plan_says_and_not_of_since_when():
 
 
 def test_the_hash_never_changes_between_releases():
-    assert plan_from(in_fields()).hash == "1ff5b56ff0d9e20e0578f516f161bdbb0a589e07e8fc2343ffe9edde7633d585"
+    elsewhere = {"web_hall": "https://example.com/tariff/5g-smart-199", "app": "app://tariff/5g-smart-199"}
+    plan = plan_from(in_fields(published=[{"channel": channel, "url": url} for channel, url in elsewhere.items()]))
+    assert plan.hash == "1ff5b56ff0d9e20e0578f516f161bdbb0a589e07e8fc2343ffe9edde7633d585"
+
+
+def test_an_address_for_programs_is_hashed_where_there_is_one_and_kept_bytes_stay():
+    without = plan_from(in_fields(published=[publication("web_hall"), publication("app", url="app://t/p")]))
+    told = {"channel": "app", "url": "app://t/p", "since": "2025-08-01T00:00:00Z", "until": None}
+    assert json.loads(without.kept())["published"][1] == told
+    asked = publication("app", url="app://t/p", api="https://api.example.com/p")
+    with_api = plan_from(in_fields(published=[publication("web_hall"), asked]))
+    assert with_api.hash != without.hash
+    assert Plan.read(json.loads(with_api.kept())) == with_api
+    assert errors_of(in_fields(published=[asked | {"api": "app://t/p"}])) == {
+        "published.0.api": "string_pattern_mismatch"
+    }
 
 
 def test_a_plan_does_not_change():

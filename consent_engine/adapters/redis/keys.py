@@ -34,8 +34,10 @@ all others with cell 0):
     ce:key:<hash>         string  reservation of an Idempotency-Key: fingerprint|order|claimant|instant
     ce:plan:<code>        hash    <version> -> plan, current, sale (of the newest version);
                                   at:<version> -> since when the store knows it|its sale;
-                                  by:<version> -> who proposed and who approved it, in JSON
+                                  by:<version> -> who proposed and who approved it, in JSON;
+                                  seen:<version>:<n> -> what was seen at its n-th address (domain/offer/seen.py)
     ce:plans:proposed     hash    <code> -> who, when, the plan: until another admin approves it
+    ce:plans:turn         hash    <what> -> the process that does it now, <what>:until -> for how long
     ce:plans              set     codes
     ce:apikeys            hash    <hash of the key> -> name, role, created; '' once it was revoked; name:<name> -> '':
                                   a name that was given, which is never given again

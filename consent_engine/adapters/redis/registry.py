@@ -14,9 +14,11 @@ from consent_engine.adapters.redis.codec import pairs, scored
 from consent_engine.domain.clocks import Heard, Lag, lately
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.seen import Seen
 from consent_engine.domain.offer.versions import Proposal, Sale, Version, dated
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.ports import ApiKey, Registry, TargetHeard
+from consent_engine.ports.registry import NOTHING
 from consent_engine.ports.targets import HALF_MS, field_of
 
 SCHEMA = "3"
@@ -39,8 +41,14 @@ def _versions(kept: Mapping[str, str]) -> tuple[Version, ...]:
         known_at, _, sale = kept.get(f"at:{n}", "0|").partition("|")
         otherwise = kept["sale"] if n == newest else Sale.ON_SALE
         plan, by = Plan.read(json.loads(kept[n])), tuple(json.loads(kept.get(f"by:{n}", "[]")))
-        versions.append(dated(Version(plan, Sale(sale or otherwise), int(known_at), by)))
+        versions.append(dated(Version(plan, Sale(sale or otherwise), int(known_at), by, _seen(kept, n))))
     return tuple(versions)
+
+
+def _seen(kept: Mapping[str, str], version: str) -> dict[int, Seen]:
+    begins = f"seen:{version}:"
+    rows = ((name, row) for name, row in kept.items() if name.startswith(begins))
+    return {int(name.removeprefix(begins)): Seen.read(row) for name, row in rows}
 
 
 def _proposed(proposal: Proposal) -> str:
@@ -80,14 +88,35 @@ class RedisRegistry(Registry):
         records = self._wire.ask(*(("HGETALL", f"{self._prefix}plan:{code}") for code in codes))
         return {code: _versions(kept) for code, kept in zip(codes, records, strict=True) if kept}
 
-    def publish(self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None = None) -> None:
+    def publish(
+        self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None = None,
+        seen: Mapping[int, Seen] = NOTHING,
+    ) -> None:  # fmt: skip
         """As the port says. Raises StoreUnavailable, also where another admin changed the plan meanwhile."""
-        self._publish(plan, sale, over, known_at, "", "")
+        self._publish(plan, sale, over, known_at, seen)
 
-    def approve(self, proposal: Proposal, version: int, over: Version | None, by: str) -> None:
+    def note_seen(self, code: str, version: int, n: int, seen: Seen, *, told: bool) -> None:
+        """Sent once: what is lost is seen again."""
+        calls = Calls()
+        calls.plain("HSET", f"{self._prefix}plan:{code}", f"seen:{version}:{n}", seen.kept())
+        if told:
+            calls.plain("HINCRBY", self._meta, "catalogue", 1)
+        self._wire.send(calls, prove=bool(seen.by))
+
+    def take_turn(self, what: str, holder: str, ms: Millis) -> bool:
+        calls = Calls()
+        now = "" if self._clock is None else str(self._clock())
+        calls.script("take_turn", [f"{self._prefix}plans:turn"], [what, holder, ms, now])
+        [taken] = self._wire.send(calls)
+        return bool(taken)
+
+    def approve(
+        self, proposal: Proposal, version: int, over: Version | None, by: str, seen: Mapping[int, Seen] = NOTHING
+    ) -> None:
         """As the port says. Raises StoreUnavailable, also where another admin changed plan or proposal meanwhile."""
         both = json.dumps([proposal.by, by])
-        self._publish(replace(proposal.plan, version=version), Sale.ON_SALE, over, None, _proposed(proposal), both)
+        plan = replace(proposal.plan, version=version)
+        self._publish(plan, Sale.ON_SALE, over, None, seen, _proposed(proposal), both)
 
     def propose(self, proposal: Proposal) -> None:
         self._one("HSET", f"{self._prefix}plans:proposed", proposal.plan.code, _proposed(proposal), prove=True)
@@ -101,8 +130,9 @@ class RedisRegistry(Registry):
         return {code: Proposal(Plan.read(told), by, at) for code, (by, at, told) in rows}
 
     def _publish(
-        self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None, proposed: str, by: str
-    ) -> None:
+        self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None, seen: Mapping[int, Seen],
+        proposed: str = "", by: str = "",
+    ) -> None:  # fmt: skip
         before = ("", "") if over is None else (str(over.number), over.sale.value)
         if known_at is None and self._clock is not None:
             known_at = self._clock()
@@ -110,6 +140,7 @@ class RedisRegistry(Registry):
         p = self._prefix
         keys = [f"{p}plan:{plan.code}", f"{p}plans", self._meta, f"{p}plans:proposed"]
         kept = [plan.code, str(plan.version), plan.kept(), sale.value, *before, stamp, proposed, by]
+        kept += [told for n, each in seen.items() for told in (f"seen:{plan.version}:{n}", each.kept())]
         calls = Calls()
         calls.script("publish_plan", keys, kept)
         [word] = self._wire.send(calls, prove=True, repeat=True)

@@ -14,6 +14,7 @@ from consent_engine.api.http.problems import MEDIA_TYPE
 from consent_engine.api.schemas import examples
 from consent_engine.api.schemas.forms import (
     AskPermits,
+    Attest,
     CancelOrder,
     DecideHeld,
     Dial,
@@ -37,6 +38,7 @@ from consent_engine.domain.signature import HEADER
 READ: Sequence[type[BaseModel]] = (
     PlaceOrder, StartCall, EndCall, CancelOrder, GiveUp, SearchOrders, Refuse, SearchRefusals, Lift, DecideHeld, Dial,
     PlanForm, MobileOriginated, DeliveryReceipt, Register, RetryStuck, Unregister, AskPermits, TellLine, Problem,
+    Attest,
 )  # fmt: skip
 """Bodies that operations take, and the problem document."""
 _REF = "#/components/schemas/"
@@ -97,11 +99,11 @@ CODES = {
         "`gateway_not_found`"
     ),
     409: (
-        "`idempotency_conflict`, `plan_not_public`, `do_not_call` (since, reason), `cool_off` (since), "
+        "`idempotency_conflict`, `plan_not_public` (channel, why), `do_not_call` (since, reason), `cool_off` (since), "
         "`duplicate_order` (order), `too_late` (state), `nothing_parked`, `not_waiting`, "
         "`already_ended`, `call_abandoned`, `recording_reused`, `call_not_permitted` (violations), `call_too_old`, "
         "`call_mismatch`, `nothing_proposed`, `not_activated` (state), `in_flight`, "
-        "`event_not_taken` (since)"
+        "`event_not_taken` (since), `nothing_to_attest`"
     ),
     413: "`too_large`",
     415: "`unsupported_media_type`",

@@ -7,6 +7,8 @@ from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.bodies import MOST_FORM, read_body, read_json
 from consent_engine.api.http.queries import WhichVersion, read_query
+from consent_engine.api.routes import tariff_versions
+from consent_engine.api.schemas.forms import Attest, read
 from consent_engine.api.schemas.lists import SaleView
 from consent_engine.api.schemas.plan_views import PlanList, PlanView, ProposalView
 from consent_engine.api.service.callers import ADMIN, ANY_ROLE
@@ -60,6 +62,8 @@ async def publish(request: Request, caller: ApiKey, code: str) -> Response:
     way keep what they were asked with. With CONSENT_PLAN_APPROVAL it is a proposal (202), on sale once another admin
     approves it. Role: admin."""
     wanted = _wanted(await read_json(request), code)
+    if lacks := tariff_versions.not_shown(wanted):
+        raise Malformed([FieldError("published", "not_shown", f"our own page of it would lack {', '.join(lacks)}")])
 
     def published(engine: Engine) -> tuple[int, PlanView | ProposalView]:
         before = engine.catalogue.fresh().get(code)
@@ -110,6 +114,29 @@ async def approve(request: Request, caller: ApiKey, code: str) -> Response:
         return _shown(engine, code, engine.catalogue.approve(code, caller.name).version)
 
     view = await front_of(request).ask_long(approved)
+    return Response(view.json_bytes(), media_type="application/json")
+
+
+@operations.add(
+    "POST",
+    "/{code}/attest",
+    ADMIN,
+    "Attest that a channel shows it",
+    answers={200: PlanView},
+    problems=(401, 403, 404, 409, 413, 415, 422, 503),
+    takes=openapi.body("Attest"),
+)
+async def attest(request: Request, caller: ApiKey, code: str) -> Response:
+    """Where a channel's address is an app's own, and no program can look: an admin did, and says that it shows the
+    newest version with its hash and all its fields. Kept with who, when and why; said again it changes nothing. 409
+    `nothing_to_attest` where the channel is looked at, or the plan is not on sale. Role: admin."""
+    form = read(Attest, await read_json(request))
+
+    def attested(engine: Engine) -> PlanView:
+        listed = engine.catalogue.attest(code, form.channel, caller.name, form.reason)
+        return _shown(engine, code, listed.newest.number)
+
+    view = await front_of(request).ask_long(attested)
     return Response(view.json_bytes(), media_type="application/json")
 
 

@@ -10,6 +10,9 @@ from consent_engine.api.routes.tariffs import HEADERS, sheet
 from consent_engine.api.schemas.plan_views import PlanList, PlanView
 from consent_engine.api.service.service import front_of
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, words
+from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.versions import Listed
+from consent_engine.domain.texts.page import lacking, read
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import PlanNotFound
 
@@ -53,15 +56,27 @@ async def version_page(request: Request, code: str, version: str) -> Response:
     return _page(request, _one(views, version), views)
 
 
+def not_shown(plan: Plan) -> tuple[str, ...]:
+    """What our own page of a plan would not show of it: its hash, or fields, by name. Rendered as it will be."""
+    html, _ = _rendered(view := PlanView.of(Listed(plan)), [view], "zh")
+    return lacking(plan, read("text/html", html.encode()))
+
+
 def _page(request: Request, view: PlanView, views: Sequence[PlanView]) -> Response:
     language = language_of(request)
+    html, policy = _rendered(view, views, language)
+    return HTMLResponse(html, headers={**HEADERS, "Content-Security-Policy": policy, "Content-Language": language})
+
+
+def _rendered(view: PlanView, views: Sequence[PlanView], language: str) -> tuple[str, str]:
+    """A page, and the policy for browsers that fits it."""
     template, style, policy = sheet("tariff.html")
     html = template.render(
         plan=view, views=views, t=words(language), lang=HTML_LANG[language], other_lang=HTML_LANG, style=style,
         other=next(each for each in LANGUAGES if each != language),
         read_in=language if language in view.reads else "zh",
     )  # fmt: skip
-    return HTMLResponse(html, headers={**HEADERS, "Content-Security-Policy": policy, "Content-Language": language})
+    return html, policy
 
 
 def _views(engine: Engine, code: str) -> list[PlanView]:

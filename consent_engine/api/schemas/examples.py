@@ -38,8 +38,8 @@ PLAN: dict[str, Any] = {
         "terms": {"国内流量": "data", "语音": "calls", "流量": "data"},
     },
     "published": [
-        {"channel": "web_hall", "url": "https://example.com/tariff/5g-smart-199"},
-        {"channel": "app", "url": "app://tariff/5g-smart-199"},
+        {"channel": "web_hall", "url": "/tariffs/5g-smart-199/1"},
+        {"channel": "app", "url": "/tariffs/5g-smart-199/1"},
     ],
 }  # fmt: skip
 FORMS: dict[str, Any] = {
@@ -55,6 +55,7 @@ FORMS: dict[str, Any] = {
     },
     "CancelOrder": {"reason": "changed his mind"},
     "GiveUp": {"reason": "the number is out of service"},
+    "Attest": {"channel": "app", "reason": "app 11.2.0, screen Tariffs, looked at hash and every field"},
     "SearchOrders": {"msisdn": "+8613800138000"},
     "Refuse": {"msisdn": "+8613800138000", "carrier": "mobile", "channel": "voice", "agent": "A1024", "call": "rec-1"},
     "Lift": {

@@ -70,6 +70,15 @@ class GiveUp(BaseModel):
     reason: _Reason = Field(examples=["the number is out of service"])
 
 
+class Attest(BaseModel):
+    """An admin looked at a channel that no program can look at, and saw the plan there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channel: Literal["web_hall", "app"]
+    reason: _Reason = Field(description="what was looked at, and how")
+
+
 PlanCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from consent_engine.api.schemas.views import CHINA, View, instant
 from consent_engine.domain.offer.plan import Publication
+from consent_engine.domain.offer.seen import OURS, Seen
 from consent_engine.domain.offer.versions import Listed, Proposal, Version
 from consent_engine.domain.texts.elements import disclosures
 
@@ -19,6 +20,11 @@ class PublicationView(View):
     url: str
     since: str | None = None
     until: str | None = None
+    api: str = ""
+    public: bool | None = Field(default=None, description="whether it shows the plan; left out: at its admin's word")
+    why: str = Field(default="", description="what is wrong there; `unchecked`: nobody has looked yet")
+    looked_at: str | None = Field(default=None, description="when it was last looked at, or attested")
+    seen: str = Field(default="", description="SHA-256 of what was seen then")
 
 
 _Fields = dict[str, Any]
@@ -67,8 +73,8 @@ class PlanView(View):
         plan = known.plan
         told = {name: value for name, value in plan.told().items() if name != "published"}
         published = [
-            PublicationView(channel=p.channel, url=p.url, **{n: _offset(at) for n, at in _spans(p) if at is not None})
-            for p in plan.published
+            PublicationView(channel=p.channel, url=p.url, **_published(p, known.seen.get(n)))
+            for n, p in enumerate(plan.published)
         ]
         named = zip(("in_force_from", "in_force_until"), listed.span(known.number) or (), strict=False)
         span: dict[str, Any] = {name: instant(at) for name, at in named if at}
@@ -76,6 +82,16 @@ class PlanView(View):
             **told, published=published, hash=plan.hash, sale=listed.standing(known.number).value,
             **span, reads=disclosures(plan),
         )  # fmt: skip
+
+
+def _published(publication: Publication, seen: Seen | None) -> _Fields:
+    """What not every channel says, and what was seen there."""
+    told: _Fields = {name: _offset(at) for name, at in _spans(publication) if at is not None}
+    told |= {"api": publication.api} if publication.api else {}
+    if seen is not None and seen != OURS:
+        looked = {"looked_at": instant(seen.at)} if seen.at else {}
+        told |= {"public": bool(seen.public), "why": seen.why, "seen": seen.hash, **looked}
+    return told
 
 
 def _spans(publication: Publication) -> tuple[tuple[str, datetime | None], ...]:

@@ -15,6 +15,7 @@ from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.service.call_metrics import of_dialled
 from consent_engine.api.service.clock_metrics import ClocksSeen, clocks_seen, of_clocks
 from consent_engine.api.service.outside_metrics import of_calls, of_outside
+from consent_engine.api.service.publication_metrics import Unshown, of_publication, unshown
 from consent_engine.api.service.room_metrics import of_rooms, rooms_of
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
 from consent_engine.domain.call.counted import Row
@@ -65,6 +66,7 @@ class Look:
     clocks: ClocksSeen
     rooms: dict[str, Room]
     journal: Waiting
+    unshown: Unshown
 
 
 class Metrics:
@@ -168,6 +170,7 @@ def of_store(look: Look) -> Iterator[Metric]:
     age = (look.at - journal.oldest) / 1000 if journal.count else 0
     waits = "How long the oldest of them has waited"
     yield GaugeMetricFamily("consent_journal_oldest_seconds", waits, value=max(0, age))
+    yield from of_publication(look.unshown)
     yield GaugeMetricFamily("consent_workers_alive", "Worker processes heard from within 15 s", value=look.workers)
 
 
@@ -196,6 +199,7 @@ def look_at(engine: Engine) -> Look:
         clocks,
         rooms_of(engine),
         engine.store.journal.waiting(),
+        unshown(engine.catalogue.fresh(), now),
     )
 
 

@@ -12,10 +12,11 @@ from consent_engine.domain.call.call import Call, Recording
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line, free_code
+from consent_engine.domain.offer.address import Addresses
 from consent_engine.domain.offer.offer import Offer
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.policy import Policy
-from consent_engine.domain.offer.versions import Listed
+from consent_engine.domain.offer.versions import Listed, Sale
 from consent_engine.domain.order.agreement import AgreedIn, Doc, Person
 from consent_engine.domain.order.order import Order, opened
 from consent_engine.domain.texts.elements import price_of, unsubscribe_of
@@ -53,6 +54,8 @@ class Terms(Struct, frozen=True):
     """how old an agreement may be when its order is placed"""
     plan_approval: bool = False
     """whether it takes a second admin to put a plan on sale"""
+    addresses: Addresses = Addresses()
+    """where a plan may be published"""
 
     def carried(self, carrier: str) -> int:
         """How many segments of one text reach the subscribers of a carrier."""
@@ -129,8 +132,16 @@ def _plan(request: PlaceOrder, listed: Listed | None, now: Millis, *, official: 
         raise DisclosureMissing("the plan does not say: " + ", ".join(missing), missing=", ".join(missing))
     then, sold = listed.on_sale_at(request.agreed), listed.on_sale_at(now)
     if then is None or sold is None or then.hash != sold.hash:
-        raise PlanNotPublic("the plan must be known, public in web hall and app, and on sale, at the call and now")
+        raise _not_public(listed)
     return sold
+
+
+def _not_public(listed: Listed) -> PlanNotPublic:
+    """With the channel that does not show it, where that is why."""
+    version = listed.version(listed.plan.version)
+    unshown = version.unshown() if version is not None and listed.sale is Sale.ON_SALE else None
+    told = "the plan must be known, public in web hall and app, and on sale, at the call and now"
+    return PlanNotPublic(told, **(dict(zip(("channel", "why"), unshown, strict=True)) if unshown else {}))
 
 
 def told_recording(request: PlaceOrder) -> Recording | None:

@@ -69,6 +69,7 @@ def _amount(value: object) -> Decimal:
 
 _Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 _Url = Annotated[str, StringConstraints(max_length=500), AfterValidator(_address)]
+_Api = Annotated[str, StringConstraints(max_length=500, pattern=r"^https?://\S+$")]
 _Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 _Word = Annotated[str, StringConstraints(max_length=20, pattern=r"^\S*$"), AfterValidator(_telling)]
 _Short = Annotated[str, StringConstraints(max_length=80), AfterValidator(_telling)]
@@ -178,10 +179,11 @@ class EnglishForm(Form):
 
 
 class PublicationForm(Form):
-    """Where the plan can be read; `since` left out: the store's now."""
+    """Where the plan can be read; `since` left out: the store's now. `api`: where a program reads what an app shows."""
 
     channel: Literal["web_hall", "app"]
     url: _Url
+    api: _Api | None = None
     since: _Instant | None = None
     until: _Instant | None = None
 

@@ -27,12 +27,16 @@ _OWN = frozenset({"code", "carrier", "published", "version"})
 
 
 class Publication(Struct, frozen=True):
-    """Where a plan can be read, from `since` on and before `until`. A plan that is kept says since when."""
+    """Where a plan can be read, from `since` on and before `until`. A plan that is kept says since when.
+
+    api: where a program reads what the channel shows, for an app whose own address nobody can ask
+    """
 
     channel: str
     url: str
     since: datetime | None = None
     until: datetime | None = None
+    api: str = ""
 
     def covers(self, at_ms: Millis) -> bool:
         """Whether this channel shows the plan at an instant."""
@@ -71,7 +75,7 @@ class Plan(Struct, frozen=True, dict=True):
         """Everything it says, as JSON."""
         says = to_builtins(self.says)
         return {
-            "code": self.code, "carrier": self.carrier.value, **says, "published": to_builtins(self.published),
+            "code": self.code, "carrier": self.carrier.value, **says, "published": [_told(p) for p in self.published],
             "version": self.version,
         }  # fmt: skip
 
@@ -94,7 +98,9 @@ class Plan(Struct, frozen=True, dict=True):
         """
         content = {name: value for name, value in self.told().items() if name != "version"}
         dated = self.tariff is None
-        content["published"] = [[p.channel, p.url, *(_span(p) if dated else ())] for p in self.published]
+        content["published"] = [
+            [p.channel, p.url, *(_span(p) if dated else ()), *([p.api] if p.api else ())] for p in self.published
+        ]
         canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -137,6 +143,12 @@ class Plan(Struct, frozen=True, dict=True):
     def saying(self, **changes: Any) -> "Plan":  # noqa: ANN401 - fields of either shape
         """The plan with some of what it says changed, unchecked; it makes its own hash."""
         return replace(self, says=replace(self.says, **changes))
+
+
+def _told(published: Publication) -> dict[str, Any]:
+    """As kept: an address for programs only where there is one, so that what was kept keeps its bytes."""
+    told: dict[str, Any] = to_builtins(published)
+    return {name: value for name, value in told.items() if name != "api" or value}
 
 
 def _span(published: Publication) -> tuple[Millis | None, ...]:

@@ -1,12 +1,14 @@
 """Every version a plan ever had: from when until when each was the one in force, and whether it was on sale then."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.plan import CHANNELS, Plan
+from consent_engine.domain.offer.seen import Seen
 
 
 class Sale(StrEnum):
@@ -31,13 +33,15 @@ class Version(Struct, frozen=True):
     """A version of a plan: withdrawn and revoked are versions, too.
 
     known_at: when the store learned of it; 0 for what was kept before that was noted, and for the bundled sample
-    by: who proposed it and who approved it, where that takes two
+    by: who proposed it and who approved it, where that takes two · seen: what was seen at its addresses, by their place
+    in the plan; nothing where its admin's word is taken
     """
 
     plan: Plan
     sale: Sale = Sale.ON_SALE
     known_at: Millis = 0
     by: tuple[str, ...] = ()
+    seen: Mapping[int, Seen] = {}
 
     @property
     def number(self) -> int:
@@ -49,6 +53,19 @@ class Version(Struct, frozen=True):
         """From when on it is in force, unless a later one was sooner: known, and public where it says since when."""
         waits = self.plan.begins if self.sale is Sale.ON_SALE else None
         return max(self.known_at, waits or 0)
+
+    def public_at(self, at: Millis) -> bool:
+        """Whether web hall and app both showed it at an instant, and have since."""
+        shown = enumerate(self.plan.published)
+        return {p.channel for n, p in shown if p.covers(at) and self._covers(n, at)}.issuperset(CHANNELS)
+
+    def _covers(self, n: int, at: Millis) -> bool:
+        return n not in self.seen or self.seen[n].covers(at)
+
+    def unshown(self) -> tuple[str, str] | None:
+        """The first channel that does not show it, and why; None where all do, as far as anybody looked."""
+        rows = ((self.plan.published[n].channel, each.why) for n, each in sorted(self.seen.items()) if not each.public)
+        return next(rows, None)
 
 
 class Proposal(Struct, frozen=True):
@@ -84,7 +101,7 @@ class Listed(Struct, frozen=True):
     def on_sale_at(self, instant: Millis) -> Plan | None:
         """What was on sale at an instant, and public in web hall and app; None where nothing was."""
         found = self.at(instant)
-        if found is None or found.sale is not Sale.ON_SALE or not found.plan.public_at(instant):
+        if found is None or found.sale is not Sale.ON_SALE or not found.public_at(instant):
             return None
         return found.plan
 

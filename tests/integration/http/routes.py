@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from consent_engine.api.schemas.examples import PLAN
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import OTHER, order
+from tests.plans import PLAN
 
 LIFTED = "+8613700137000"
 CALLED_AT = datetime.now(UTC).isoformat(timespec="seconds")
@@ -45,6 +45,7 @@ ROUTES = {
     ("POST", "/v1/plans/{code}/revoke"): set(),
     ("GET", "/v1/plans/{code}/proposal"): set(),
     ("POST", "/v1/plans/{code}/approve"): set(),
+    ("POST", "/v1/plans/{code}/attest"): set(),
     ("GET", "/metrics"): {Role.OPS},
 }
 BODIES = {
@@ -59,6 +60,7 @@ BODIES = {
     "/v1/refusals": {"msisdn": OTHER, "channel": "web"},
     "/v1/refusals/search": {"msisdn": OTHER},
     "/v1/refusals/held": {"ids": [f"{'0' * 28}.mobile.1"], "refusal": True},
+    "/v1/plans/{code}/attest": {"channel": "app", "reason": "looked at it"},
     "/v1/stuck/retry": {"lane": "sms"},
     "/v1/lines/events": {"msisdn": LIFTED, "event": "ported_in", "at": CALLED_AT},
     "/v1/registrations": {"msisdn": LIFTED, "channel": "hotline"},

@@ -16,6 +16,7 @@ from consent_engine.errors import ConsentError
 from tests import needs
 from tests.integration.api_door import live, order
 from tests.integration.http.routes import ROUTES
+from tests.plans import PLAN
 
 WAIT = 120
 GENERATOR = ("openapi-python-client==0.29.1", "ruamel.yaml==0.19.1", "shellingham==1.5.4")
@@ -153,9 +154,7 @@ def test_a_client_made_from_the_document_works(door, client):
         problem = client("api.orders.orders_resend").sync(placed.id, client=agent)
         assert isinstance(problem, models.Problem)
         assert problem.code == "not_waiting"
-        plan = client("api.plans.plans_publish").sync(
-            "new", client=admin, body=models.PlanForm.from_dict(examples.PLAN)
-        )
+        plan = client("api.plans.plans_publish").sync("new", client=admin, body=models.PlanForm.from_dict(PLAN))
         assert (plan.code, plan.version) == ("new", 1)
         rows = client("types").File(payload=b"msisdn,carrier,channel\n13900139000,,web\n")
         assert client("api.refusals.refusals_import").sync(client=ops, body=rows).accepted == 1

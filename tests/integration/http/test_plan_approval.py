@@ -2,11 +2,11 @@
 
 import pytest
 
-from consent_engine.api.schemas.examples import PLAN
 from consent_engine.api.schemas.plan_views import ProposalView
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import StoreUnavailable
 from tests.integration.api_door import OTHER, Door, is_problem, order
+from tests.plans import PLAN
 
 CODE = "5g-smart-199"
 DEAR = PLAN | {"price": {"monthly": "299.00"}}

@@ -7,14 +7,14 @@ from html.parser import HTMLParser
 import pytest
 
 from consent_engine.api.http.bounds import Bounds
-from consent_engine.api.schemas.examples import PLAN
 from consent_engine.api.schemas.lists import SaleView
 from consent_engine.api.schemas.plan_views import PlanList, PlanView
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.offer.form import plan_from
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import OTHER, Door, is_problem, order, reply
-from tests.plans import in_sentences
+from tests.plans import PLAN, in_sentences, known_since_ever
 
 CODE = "5g-smart-199"
 HALL = PLAN["published"][0]
@@ -307,6 +307,9 @@ def test_the_public_reads_every_tariff_without_a_key_or_a_script(door):
 
 
 def test_an_apps_address_is_text_and_no_link(door):
+    since = {"since": "2025-08-01T00:00:00+08:00"}
+    named = {"channel": "app", "url": "app://tariff/5g-smart-199"} | since
+    known_since_ever(door.engine, plan_from(PLAN | {"code": CODE, "published": [HALL | since, named]}))
     answer, page = tariff_page(door)
     assert "app://tariff/5g-smart-199" in answer.text
     assert all(link.startswith(("#", "/tariffs", "tel:", "https://")) for link in page.links)
@@ -372,7 +375,8 @@ def test_a_crowd_costs_the_store_one_look(door):
 def test_the_sample_is_published_where_it_says(door):
     for each in door.call("GET", "/v1/plans", Role.AGENT).json()["items"]:
         [hall] = [p["url"] for p in each["published"] if p["channel"] == "web_hall"]
-        address, _, place = hall.partition("#")
-        assert address == "/tariffs"
-        assert place in tariff_page(door)[1].ids
+        page = door.call("GET", hall)
+        assert page.status_code == 200
+        assert all(told in page.text for told in (each["hash"], *each["reads"]["zh"].values()))
+        assert each["hash"] in tariff_page(door)[0].text
         assert all(datetime.fromisoformat(p["since"]) for p in each["published"])

@@ -29,6 +29,7 @@ from consent_engine.domain.admission.call_request import CallStart, StartCall
 from consent_engine.domain.clocks import PERIOD_MS, Heard, Lag
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import ACTIVATE, WAKE_ARCHIVE, Accepted, Lane, Pending, Rejected, Unavailable
+from consent_engine.domain.offer.seen import Found, Seen, after
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.counters import Measures
 from consent_engine.errors import OrderNotFound
@@ -38,6 +39,7 @@ from tests import needs
 from tests.acceptance.house import until
 from tests.conftest import NUMBER, World
 from tests.integration.rq_house import WAIT, Gateway
+from tests.plans import plan
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "runbook.md").read_text("utf-8")
@@ -98,7 +100,7 @@ class Night:
         """A command as this machine needs it: the page's port, files and names are only examples."""
         command = command.replace(":8080", f":{self.port}").replace("--port 8080", f"--port {self.port}")
         command = command.replace("/etc/redis/", f"{self.folder}/")
-        return re.sub(r"\b(ORDER|GROUP)\b", lambda name: self.known.get(name[0], name[0]), command)
+        return re.sub(r"\b(ORDER|GROUP|PLAN)\b", lambda name: self.known.get(name[0], name[0]), command)
 
     def type(self, typed):
         command = self.text(typed.command)
@@ -414,6 +416,25 @@ def not_notified(night):
     night.start("python -m workers")
 
 
+def _published_in_an_app(night, seen):
+    """A plan that is sold in an app, of which so much was seen."""
+    engine = night.engine()
+    named = [{"channel": "web_hall", "url": "/tariffs"}, {"channel": "app", "url": "app://tariff/p"}]
+    kept = engine.catalogue.publish(plan(published=named))
+    if seen is not None:
+        engine.registry.note_seen(kept.code, kept.version, 1, seen(engine.registry.now()), told=True)
+    night.known["PLAN"] = kept.code
+
+
+def unshown(night):
+    _published_in_an_app(night, None)
+
+
+def page_fails(night):
+    away = Found("no_answer_in_time", surely=False)
+    _published_in_an_app(night, lambda now: after(Seen(1, now - 60_000, now - 60_000, now - 60_000), away, now))
+
+
 def undeliverable(night):
     world = night.world()
     world.gateway.answers[:] = [Rejected("no such number")]
@@ -480,6 +501,8 @@ SITUATIONS = {
     "ConsentSlow": slow,
     "ConsentActivatedNotNotified": not_notified,
     "ConsentNotifiedLate": nothing_wrong,
+    "ConsentPlanUnshown": unshown,
+    "ConsentTariffPageFails": page_fails,
     "ConsentUndeliverable": undeliverable,
     "Redis was set to forget": forgetful,
     "A record wants what nobody would do": nobody_would_do_it,

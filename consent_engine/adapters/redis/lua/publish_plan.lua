@@ -5,6 +5,7 @@
 --       5 the version that is replaced, as it was read, '' for none   6 its sale
 --       7 when it became known, in ms; '' = now
 --       8 the proposal that is approved, as it was read, '' for none   9 who proposed and who approved it
+--       10... what is known of its addresses: a field and what it holds, each
 -- Returns 'ok', or 'stale' when somebody else changed the plan meanwhile. A repeat is recognised; one that arrives late
 -- changes nothing. What was current once is never overwritten.
 
@@ -24,6 +25,9 @@ if not said_before then
         known_at = string.format("%.0f", t[1] * 1000 + math.floor(t[2] / 1000))
     end
     redis.call("HSET", KEYS[1], "at:" .. ARGV[2], known_at .. "|" .. ARGV[4])
+    for i = 10, #ARGV - 1, 2 do
+        redis.call("HSET", KEYS[1], ARGV[i], ARGV[i + 1])
+    end
     if ARGV[8] ~= "" then
         redis.call("HSET", KEYS[1], "by:" .. ARGV[2], ARGV[9])
         redis.call("HDEL", KEYS[4], ARGV[1])

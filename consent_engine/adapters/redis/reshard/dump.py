@@ -26,9 +26,9 @@ INDEXES = {"due", "refusals", "held", "placed", "calls", "violations"}
 TOGETHER = {"funnel", "offers", "dialled"}
 STREAMS = {"lifted", "permits", "unmatched"}
 LISTS = {"journal"}
-LEFT = {"meta", "workers", "moving", "journaled"}
-"""What is not copied: the mark that says whose data these are is written last, who was alive is not any more, and a
-journal that moved begins its index anew: the log knows entries by their hashes."""
+LEFT = {"meta", "workers", "moving", "journaled", "turn"}
+"""What is not copied: the mark that says whose data these are is written last, who was alive and whose turn it was is
+over, and a journal that moved begins its index anew: the log knows entries by their hashes."""
 _WRITES = {"HGETALL": "HSET", "SMEMBERS": "SADD", "LRANGE": "RPUSH", "GET": "SET"}
 
 
@@ -138,9 +138,11 @@ class Side:
     def _named(self, cell: Cell, key: str) -> tuple[str, str]:
         own = key.startswith(cell.prefix)
         kind, _, rest = key.removeprefix(cell.prefix if own else "ce:").partition(":")
+        if kind == "plans" and rest:  # beside the codes: what is proposed of them, and who looks at their pages
+            kind, rest = rest, ""
         known = {*RECORDS, *INDEXES, *TOGETHER, *STREAMS, *LISTS, "moving", "journaled"} if own else set()
         if not own or self.shared != "ce:":
-            known |= {*SHARED, "meta", "workers"} if cell.number == 0 else set()
+            known |= {*SHARED, "meta", "workers", "turn"} if cell.number == 0 else set()
         if self.shared == "ce:":
             known = known - {"key"} if own else known | {"key"}
         if kind not in known:
@@ -151,6 +153,8 @@ class Side:
 
     def key(self, n: int, kind: str, rest: str = "") -> str:
         """A key's name in a cell."""
+        if kind == "proposed":
+            return f"{self.shared}plans:{kind}"
         if kind in SHARED:
             return self.shared + kind + (f":{rest}" if rest else "")
         if kind == "key":

@@ -1,0 +1,145 @@
+"""Pages of tariffs over HTTP: from hosts that were named, at public addresses, in bounded time and length.
+
+A name is looked up once, and what was looked at is what is connected to: a name that leads elsewhere a moment later
+leads nowhere.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.http_exceptions import HttpProcessingError
+
+from consent_engine.domain.offer.address import Addresses
+from consent_engine.ports.tariff_pages import Missed, TariffPage, TariffPages
+
+MOST_BYTES = 1 << 20
+MOST_REDIRECTS = 3
+CONNECT_S, WHOLE_S = 3.0, 10.0
+_OK, _MOVED, _NOT_FOUND, _LATER, _BROKEN = 200, range(300, 400), range(400, 500), frozenset({408, 425, 429}), 500
+_NAT64 = IPv6Network("64:ff9b::/96")
+_TROUBLE = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError, ValueError)
+
+
+class PrivateAddress(Exception):
+    """A name that leads into somebody's own network."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet, also where it is written inside another.
+
+    >>> [is_public(each) for each in ("8.8.8.8", "10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "::ffff:10.0.0.1")]
+    [True, False, False, False, False, False]
+    """
+    found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+    if isinstance(found, IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
+        if found in _NAT64:
+            inner = IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return found.is_global and not found.is_multicast
+
+
+class HttpTariffPages(TariffPages):
+    """Looks at pages. reachable: which IP addresses may be connected to · whole_s: how long one look may take"""
+
+    def __init__(
+        self, addresses: Addresses, reachable: Callable[[str], bool] = is_public, whole_s: float = WHOLE_S
+    ) -> None:
+        self._addresses = addresses
+        self._reachable = reachable
+        self._whole_s = whole_s
+
+    async def take(self, url: str) -> TariffPage | Missed:
+        """As the port says. It follows redirects within one host, a few."""
+        try:
+            async with asyncio.timeout(self._whole_s), self._session() as session:
+                for _ in range(MOST_REDIRECTS + 1):
+                    found = await self._step(session, url)
+                    if not isinstance(found, str):
+                        return found
+                    if _host(found) != _host(url):
+                        return Missed("redirects_elsewhere")
+                    url = found
+                return Missed("redirects_too_often")
+        except PrivateAddress:
+            return Missed("private_address")
+        except TimeoutError:
+            return Missed("no_answer_in_time", surely=False)
+        except _TROUBLE as trouble:
+            return Missed(f"no_answer: {type(trouble).__name__}", surely=False)
+
+    async def _step(self, session: aiohttp.ClientSession, url: str) -> TariffPage | Missed | str:
+        """A page, or the address that it redirects to."""
+        if not self._addresses.may_be_asked(url):
+            return Missed("host_not_allowed")
+        self._look_at(urlsplit(url).hostname or "")
+        async with session.get(url, allow_redirects=False) as answer:
+            if answer.status in _MOVED and "Location" in answer.headers:
+                return urljoin(url, answer.headers["Location"])
+            if answer.status != _OK:
+                surely = answer.status in _NOT_FOUND and answer.status not in _LATER
+                return Missed(f"answered_{answer.status}", surely=surely)
+            if answer.headers.get("Content-Encoding", "identity") != "identity":
+                return Missed("packed")
+            try:
+                await answer.content.readexactly(MOST_BYTES + 1)
+            except asyncio.IncompleteReadError as end:
+                return TariffPage(answer.headers.get("Content-Type", ""), end.partial)
+            return Missed("too_long")
+
+    def _look_at(self, host: str) -> None:
+        """An address in digits is looked up by nobody."""
+        try:
+            ip_address(host)
+        except ValueError:
+            return
+        if not self._reachable(host):
+            raise PrivateAddress
+
+    def _session(self) -> aiohttp.ClientSession:
+        resolver = _Checked(self._reachable)
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(force_close=True, use_dns_cache=False, resolver=resolver),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
+            headers={"Accept-Encoding": "identity", "User-Agent": "consent-engine"},
+            auto_decompress=False,
+            trust_env=False,
+        )
+
+
+def _host(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.lower()
+
+
+class _Checked(AbstractResolver):
+    """Looks names up, and gives out only what may be connected to."""
+
+    def __init__(self, reachable: Callable[[str], bool]) -> None:
+        self._reachable = reachable
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """All that a name leads to. Raises PrivateAddress where any of it may not be connected to."""
+        loop = asyncio.get_running_loop()
+        rows = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+        if not all(self._reachable(str(address[0])) for *_, address in rows):
+            raise PrivateAddress
+        return [
+            ResolveResult(
+                hostname=host, host=str(address[0]), port=port, family=kind, proto=proto,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, proto, _, address in rows
+        ]  # fmt: skip
+
+    async def close(self) -> None:
+        """Nothing to give back."""

@@ -1,0 +1,48 @@
+"""Which channels do not show the plans that are on sale, as metrics."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.offer.plan import CHANNELS
+from consent_engine.domain.offer.versions import Listed, Sale
+
+
+class Unshown(Struct, frozen=True):
+    """By channel. failing: for how long (ms) the one that fails longest does · plans: so many are not sold"""
+
+    failing: Mapping[str, Millis]
+    plans: Mapping[str, int]
+
+
+def unshown(listed: Mapping[str, Listed], now: Millis) -> Unshown:
+    """Of the versions that are in force and on sale."""
+    failing, plans = dict.fromkeys(CHANNELS, 0), Counter(dict.fromkeys(CHANNELS, 0))
+    for each in listed.values():
+        version = each.version(each.plan.version)
+        if version is None or each.sale is not Sale.ON_SALE or not each.begun:
+            continue
+        rows = [(version.plan.published[n].channel, seen) for n, seen in version.seen.items()]
+        for channel, seen in rows:
+            if seen.why:
+                failing[channel] = max(failing[channel], now - seen.failing)
+        plans.update({channel for channel, seen in rows if not seen.public})
+    return Unshown(failing, plans)
+
+
+def of_publication(found: Unshown) -> Iterator[Metric]:
+    """How the pages are."""
+    failing = GaugeMetricFamily(
+        "consent_publication_failing_seconds",
+        "For how long some plan on sale has not been seen where it is published; 0: all are", labels=("channel",),
+    )  # fmt: skip
+    plans = GaugeMetricFamily(
+        "consent_plans_unshown", "Plans on sale that are not sold: this channel does not show them", labels=("channel",)
+    )
+    for channel in CHANNELS:
+        failing.add_metric((channel,), found.failing[channel] / 1000)
+        plans.add_metric((channel,), found.plans[channel])
+    yield from (failing, plans)

@@ -1,0 +1,55 @@
+"""Where plans on sale are published: which channel does not show one, since when, and why."""
+
+from collections.abc import Iterator, Mapping
+
+from consent_engine.api.schemas.views import instant
+from consent_engine.doctor.findings import Finding, bad, good, warn
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.offer.address import Addresses, Kind
+from consent_engine.domain.offer.seen import PATIENCE_MS, Seen
+from consent_engine.domain.offer.versions import Listed, Sale, Version
+
+OVERDUE_MS = 5 * 60_000
+"""After that long a look that is due is one that nobody takes."""
+SHOW = "consent plans show"
+
+
+def publication(listed: Mapping[str, Listed], addresses: Addresses, now: Millis) -> Iterator[Finding]:
+    """What is published elsewhere than on our own pages. listed: as kept, with what was seen"""
+    if not addresses.checked:
+        yield warn("CONSENT_PUBLICATION is stated: nobody looks whether pages of plans show them", "leave it out")
+        return
+    wrong = [each for one in listed.values() for each in _of(one, addresses, now)]
+    yield from wrong
+    if not wrong:
+        yield good("every plan on sale is shown where it says")
+
+
+def _of(listed: Listed, addresses: Addresses, now: Millis) -> Iterator[Finding]:
+    version = listed.version(listed.plan.version)
+    if version is None or listed.sale is not Sale.ON_SALE or not listed.begun:
+        return
+    code, elsewhere = version.plan.code, [p for p in version.plan.published if addresses.kind(p) is not Kind.OWN]
+    if elsewhere and not version.seen:
+        yield warn(
+            f"plan {code}: version {version.number} is older than the look at its pages: its admin's word is taken",
+            f"consent plans load FILE.yaml, with /tariffs/{code}/{listed.newest.number + 1} or CONSENT_TARIFF_HOSTS",
+        )
+    for n, seen in version.seen.items():
+        yield from _channel(version, n, seen, addresses, now)
+
+
+def _channel(version: Version, n: int, seen: Seen, addresses: Addresses, now: Millis) -> Iterator[Finding]:
+    published, code = version.plan.published[n], version.plan.code
+    where = f"plan {code}: {published.channel}"
+    if not seen.public:
+        kind = addresses.kind(published)
+        do = f"consent plans attest {code} --channel {published.channel} --reason ..." if kind is Kind.ATTESTED else ""
+        told = f"{where} does not show it since {instant(seen.failing)}: {seen.why}; it is not sold"
+        yield bad(told, do or f"{SHOW} {code}; mend the page")
+    elif seen.why:
+        until = instant(seen.good + PATIENCE_MS)
+        told = f"{where} cannot be looked at since {instant(seen.failing)}: {seen.why}; it is sold until {until}"
+        yield warn(told, f"{SHOW} {code}; the page's host")
+    elif not seen.by and addresses.kind(published) is Kind.FETCHED and now - seen.due > OVERDUE_MS:
+        yield warn(f"{where} was last looked at {instant(seen.at)}", "python -m workers")

@@ -1,0 +1,99 @@
+"""Where a plan says that it can be read: on our own `/tariffs`, at a host that may be asked, or in an app."""
+
+import re
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from consent_engine.domain.offer.plan import Plan, Publication
+from consent_engine.domain.offer.versions import Version
+from consent_engine.errors import FieldError
+
+_OWN = re.compile(r"/tariffs(?:\.json|/(?P<code>[A-Za-z0-9._-]+?)(?:/(?P<version>[1-9]\d{0,8}))?(?:\.json)?)?")
+_FETCHED = ("https", "http")
+
+
+class Kind(StrEnum):
+    """Who can say whether a page shows a plan: the engine itself, a look at it, or an admin who attests it."""
+
+    OWN = "own"
+    FETCHED = "fetched"
+    ATTESTED = "attested"
+
+
+class OwnPage(Struct, frozen=True):
+    """A page of ours. code: '' shows every plan; version: 0 shows the newest."""
+
+    code: str = ""
+    version: int = 0
+
+
+class Addresses(Struct, frozen=True):
+    """Which addresses may be published.
+
+    checked: whether their pages are looked at, or taken at the admin's word · public_url: where our own pages are, ''
+    where that is not known · hosts: those that may be asked, each as it stands in an address (`www.10086.cn`,
+    `hall.example:8443`), to the scheme that it may be asked by
+    """
+
+    checked: bool = True
+    public_url: str = ""
+    hosts: Mapping[str, str] = {}
+
+    def own(self, url: str) -> OwnPage | None:
+        """The page of ours that an address leads to; None where it leads elsewhere."""
+        if self.public_url and url.startswith(self.public_url + "/"):
+            url = url.removeprefix(self.public_url)
+        found = _OWN.fullmatch(re.split("[?#]", url, maxsplit=1)[0])
+        return OwnPage(found["code"] or "", int(found["version"] or 0)) if found else None
+
+    def kind(self, published: Publication) -> Kind:
+        """Who can say whether this channel shows the plan."""
+        if self.own(published.url) is not None:
+            return Kind.OWN
+        return Kind.FETCHED if self.fetched(published) else Kind.ATTESTED
+
+    def fetched(self, published: Publication) -> str:
+        """The address to look at; '' where there is none: an app's own, that nobody can ask by."""
+        if published.api:
+            return published.api
+        return published.url if published.url.partition("://")[0].lower() in _FETCHED else ""
+
+    def may_be_asked(self, url: str) -> bool:
+        """Whether a host may be asked, by this scheme."""
+        try:
+            parts = urlsplit(url)
+            allowed = self.hosts.get(parts.netloc.lower())
+        except ValueError:
+            return False
+        return allowed is not None and parts.scheme in {allowed, "https"}
+
+
+def unfit(plan: Plan, addresses: Addresses, versions: tuple[Version, ...]) -> Iterator[FieldError]:
+    """The addresses that cannot show this plan as the version that follows these; each with what to write instead."""
+    if not addresses.checked:
+        return
+    number = versions[-1].number + 1 if versions else 1
+    for n, each in enumerate(plan.published):
+        own = addresses.own(each.url)
+        if own is not None:
+            if wrong := _shows_another(own, plan, versions, number):
+                yield FieldError(f"published.{n}.url", "shows_another", wrong)
+        elif url := addresses.fetched(each):
+            if not addresses.may_be_asked(url):
+                field = "api" if each.api else "url"
+                told = "is at a host that may not be asked: name it in CONSENT_TARIFF_HOSTS"
+                yield FieldError(f"published.{n}.{field}", "host_not_allowed", told)
+        elif each.url.startswith("/"):
+            told = f"is no page of ours: name /tariffs/{plan.code}/{number}"
+            yield FieldError(f"published.{n}.url", "no_such_page", told)
+
+
+def _shows_another(own: OwnPage, plan: Plan, versions: tuple[Version, ...], number: int) -> str:
+    """What is wrong with a page of ours as one of this plan; '' where it shows just this."""
+    same = {number, *(each.number for each in versions if each.plan.hash == plan.hash)}
+    if own.code in {"", plan.code} and (not own.version or own.version in same):
+        return ""
+    return f"shows something else than this version: name /tariffs/{plan.code}/{number}"

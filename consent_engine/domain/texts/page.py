@@ -1,0 +1,129 @@
+"""What a page shows of a plan: its hash, and every field in the words in which `reads` says it, or as JSON.
+
+Of HTML only what a reader can see counts; the hash may also stand in `<meta name="consent-plan-hash">`. A page in words
+of its own names its JSON: `<link rel="alternate" type="application/json" href="...">`.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+from msgspec import Struct
+
+from consent_engine.domain.canonical_json import parsed
+from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.texts.elements import CHINESE, disclosures
+
+HASH = "hash"
+META = "consent-plan-hash"
+MOST_ITEMS = 1_000
+_UNSEEN = frozenset({"script", "style", "template", "noscript", "head", "title"})
+_BREAKS = re.compile("[、，,；;。]")
+_CHARSET = re.compile(rb"charset=[\"']?([A-Za-z0-9_-]+)", re.IGNORECASE)
+_NOT_TOLD = frozenset({"published", "version"})
+
+
+class Page(Struct, frozen=True):
+    """A page as it was read. text: what a reader sees · hashes: in its head · items: JSON objects · beside: where its
+    JSON is"""
+
+    text: str = ""
+    hashes: frozenset[str] = frozenset()
+    items: tuple[dict[str, Any], ...] = ()
+    beside: str = ""
+
+
+def read(content_type: str, body: bytes) -> Page:
+    """A page of any kind; what cannot be read shows nothing."""
+    if "json" in content_type.lower():
+        return Page(items=tuple(_objects(body)))
+    named = _CHARSET.search(content_type.encode()) or _CHARSET.search(body[:2_048])
+    text = _text(body, named[1].decode() if named else "utf-8")
+    if "html" not in content_type.lower():
+        return Page(_folded(text))
+    reader = _Reader()
+    try:
+        reader.feed(text)
+        reader.close()
+    except (AssertionError, ValueError):  # what older readers of the library say of a declaration that is none
+        return Page()
+    return Page(_folded(" ".join(reader.words)), frozenset(reader.hashes), beside=reader.beside)
+
+
+def lacking(plan: Plan, page: Page) -> tuple[str, ...]:
+    """What a page does not show of a plan, by name: its hash, and each of its fields."""
+    if page.items:
+        item = next((each for each in page.items if each.get(HASH) == plan.hash), None)
+        if item is None:
+            return (HASH,)
+        told = {name: value for name, value in parsed(plan.kept()).items() if name not in _NOT_TOLD}
+        return tuple(name for name, value in told.items() if item.get(name) != value)
+    lacks = [] if plan.hash in page.hashes or _shows(page.text, plan.hash) else [HASH]
+    told = {"name": plan.name, **disclosures(plan)[CHINESE]}
+    return (*lacks, *(name for name, words in told.items() if not _shows_each(page.text, words)))
+
+
+def _shows_each(text: str, words: str) -> bool:
+    """Each part of a sentence, wherever it stands: a page lays out as it likes."""
+    return all(_shows(text, part) for part in _BREAKS.split(words) if part.strip())
+
+
+def _shows(text: str, words: str) -> bool:
+    """Whether words stand there, whatever blanks are between them; 99 does not stand in 199, nor in 99.50."""
+    letters = [re.escape(letter) for letter in _folded(words) if letter != " "]
+    return re.search(rf"(?<![0-9.])(?:{' ?'.join(letters)})(?![0-9]|\.[0-9])", text) is not None
+
+
+def _folded(text: str) -> str:
+    """One blank at most between two letters, and no difference between letters that readers do not tell apart."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _text(body: bytes, charset: str) -> str:
+    try:
+        return body.decode(charset, "replace")
+    except LookupError:
+        return body.decode("utf-8", "replace")
+
+
+def _objects(body: bytes) -> Iterator[dict[str, Any]]:
+    try:
+        said = parsed(body.decode())
+    except ValueError:
+        said = None
+    listed = said.get("items", [said]) if isinstance(said, dict) else said
+    found = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    yield from found[:MOST_ITEMS] or [{}]
+
+
+class _Reader(HTMLParser):
+    """What a reader of a page sees, and what its head says to programs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.hashes: list[str] = []
+        self.beside = ""
+        self._unseen: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        told = {name: value or "" for name, value in attrs}
+        if tag in _UNSEEN:
+            self._unseen.append(tag)
+        elif tag == "body":  # a head need not be closed
+            self._unseen.clear()
+        elif tag == "meta" and told.get("name") == META:
+            self.hashes.append(told.get("content", "").strip())
+        elif tag == "link" and told.get("rel") == "alternate" and "json" in told.get("type", ""):
+            self.beside = self.beside or told.get("href", "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._unseen:
+            while self._unseen.pop() != tag:
+                pass
+
+    def handle_data(self, data: str) -> None:
+        if not self._unseen:
+            self.words.append(data)

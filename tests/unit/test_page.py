@@ -1,0 +1,83 @@
+"""What a page shows of a plan: its hash and every field, however it lays them out; and no page that lies passes."""
+
+import json
+
+import pytest
+
+from consent_engine.api.routes.tariff_versions import not_shown
+from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.texts.elements import disclosures
+from consent_engine.domain.texts.page import lacking, read
+from tests.plans import in_sentences, page, plan, priced
+
+P = plan(price={"monthly": "99.00"}, overage=[{"what": "流量", "price": "3.00", "per": "GB"}])
+HTML = "text/html; charset=utf-8"
+
+
+def lacks(body, of=P, kind=HTML):
+    return lacking(of, read(kind, body))
+
+
+def test_a_page_with_hash_and_all_fields_shows_the_plan():
+    assert lacks(page(P)) == ()
+    assert lacks(page(P).decode().encode("gb18030"), kind="text/html; charset=gb18030") == ()
+    assert lacks(page(P, head='<meta charset="gbk">').decode().encode("gbk"), kind="text/html") == ()
+    assert lacks(page(P, without=["hash"], head=f'<meta name="consent-plan-hash" content="{P.hash}">')) == ()
+
+
+def test_each_field_that_a_page_lacks_is_named():
+    found = {name: lacks(page(P, without=[name])) for name in ["hash", "name", *disclosures(P)["zh"]]}
+    missed = {name for name, lacking_ in found.items() if lacking_ != (name,)}
+    assert missed <= {"start", "takes_effect", "sold_by"}  # their words stand elsewhere on the page, too
+
+
+@pytest.mark.parametrize("other", ["199元/月", "99.50元/月", "9元/月", "99元/天", "98元/月"])
+def test_another_price_is_not_the_price(other):
+    lied = page(P).decode().replace("99元/月", other).encode()
+    assert lacks(lied) == ("price",)
+
+
+@pytest.mark.parametrize("hidden", [
+    "<script>{}</script>", "<style>{}</style>", "<!-- {} -->", "<template>{}</template>",
+    "<p title='{}'>", "<noscript>{}</noscript>",
+])  # fmt: skip
+def test_what_no_reader_sees_is_not_shown(hidden):
+    assert lacks(page(P, without=["price"], body=hidden.format("99元/月"))) == ("price",)
+
+
+@pytest.mark.parametrize("same", ["99 元/月", "99元 / 月", "９９元/月", "<b>99</b>元/<i>月</i>"])
+def test_the_same_words_in_another_dress_are_the_same(same):
+    assert lacks(page(P).decode().replace("99元/月", same).encode()) == ()
+
+
+def test_json_says_every_field_as_the_plan_does():
+    told = {**P.told(), "hash": P.hash, "reads": {}, "version": 7, "published": []}
+    as_json = {"one": told, "a list": {"items": [{"hash": "other"}, told]}, "bare": [told]}
+    assert {name: lacks(json.dumps(said).encode(), kind="application/json") for name, said in as_json.items()} == {
+        "one": (), "a list": (), "bare": (),
+    }  # fmt: skip
+    for name in ("price", "term", "scenario"):
+        lied = json.dumps(told | {name: "x"}).encode()
+        assert lacks(lied, kind="application/json; charset=utf-8") == (name,)
+    assert lacks(json.dumps(told | {"hash": "0" * 64}).encode(), kind="application/json") == ("hash",)
+    for none in (b"", b"[" * 100_000, b"7", b"null", b'{"items": 7}', b"\xff"):
+        assert lacks(none, kind="application/json") == ("hash",)
+
+
+def test_a_page_may_name_its_json():
+    head = '<link rel="alternate" type="application/json" href="/p.json">'
+    assert read(HTML, page(P, head=head)).beside == "/p.json"
+    assert read(HTML, page(P)).beside == ""
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<", b"<![x y]>", b"</script>" * 1_000, b"<script>" * 1_000, b"\xff\xfe", b"<!doctype"]
+)
+def test_what_is_no_page_shows_nothing(body):
+    assert "hash" in lacks(body)
+    assert "hash" in lacks(body, kind="text/html; charset=nonsense")
+
+
+def test_our_own_page_shows_every_plan_that_can_be_published():
+    older = Plan.read(in_sentences())
+    assert [not_shown(each) for each in (P, priced(P, "0.15"), older)] == [(), (), ()]

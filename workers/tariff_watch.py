@@ -1,0 +1,59 @@
+"""The look at pages of tariffs: a thread that asks those that are due, of all worker processes one at a time."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+
+from consent_engine.adapters.tariff_pages import HttpTariffPages
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.publication import Publication
+from consent_engine.engine.spell import Spell
+from consent_engine.errors import ConsentError
+from consent_engine.ports.tariff_pages import TariffPages
+
+log = logging.getLogger(__name__)
+TICK_S = 1.0
+
+
+class TariffWatch(threading.Thread):
+    """Looks until stopped, with an event loop and clients of its own. Trouble is logged; none ends it."""
+
+    def __init__(
+        self, make: Callable[[], Engine], name: str, tick_s: float = TICK_S, pages: TariffPages | None = None
+    ) -> None:
+        super().__init__(name="tariffs", daemon=True)
+        self._make = make
+        self._worker = name
+        self._tick_s = tick_s
+        self._pages = pages
+        self._ending = threading.Event()
+
+    def stop(self) -> None:
+        """End after the look that is under way, which is bounded. `join` waits for it."""
+        self._ending.set()
+
+    def run(self) -> None:
+        """The thread."""
+        asyncio.run(self._ticks())
+
+    async def _ticks(self) -> None:
+        publication: Publication | None = None
+        spell = Spell(log, "pages of tariffs cannot be looked at")
+        while not self._ending.is_set():
+            try:
+                publication = publication or self._looking()
+                await publication.look()
+            except ConsentError as error:
+                spell.met(error)
+            except Exception as error:  # noqa: BLE001 - the edge: who dies here leaves every verdict as it is
+                spell.met(RuntimeError(type(error).__name__))
+            else:
+                spell.over()
+            self._ending.wait(self._tick_s)
+
+    def _looking(self) -> Publication:
+        engine = self._make()
+        addresses = engine.terms.addresses
+        pages = self._pages or HttpTariffPages(addresses)
+        return Publication(engine.registry, engine.catalogue, addresses, pages, self._worker)
