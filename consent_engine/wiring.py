@@ -194,6 +194,7 @@ def terms(settings: Settings, secret: str) -> Terms:
     """What is frozen into orders admitted now."""
     built = _gateways(settings, secret)
     sub_numbers = frozenset(carrier for carrier, gateway in built.items() if gateway.sub_numbers)
+    reports = frozenset(carrier for carrier, gateway in built.items() if gateway.reports)
     carried = {carrier: gateway.segments for carrier, gateway in built.items()}
     return Terms(
         settings.policy(),
@@ -206,6 +207,7 @@ def terms(settings: Settings, secret: str) -> Terms:
         millis(settings.call_age),
         settings.plan_approval == "on",
         settings.addresses(),
+        reports,
     )
 
 

@@ -100,7 +100,7 @@ tell "consent read 是  ->  YES"
 chapter "The outside: an SMS gateway with handsets (simulated), and a BSS that has a bad day"
 port=$(free_port) outside_port=$(free_port)
 api=http://127.0.0.1:$port
-export CONSENT_DATA_DIR=$folder/data CONSENT_MAX_ATTEMPTS=2 CONSENT_RETRY_BASE=100ms CONSENT_RETRY_MAX=500ms
+export CONSENT_READING_SPEED=1000000 CONSENT_DATA_DIR=$folder/data CONSENT_MAX_ATTEMPTS=2 CONSENT_RETRY_BASE=100ms CONSENT_RETRY_MAX=500ms
 export CONSENT_GATEWAY=http_json CONSENT_HTTP_JSON__URL=http://127.0.0.1:$outside_port/sms
 export CONSENT_BSS=http CONSENT_HTTP_JSON__SECRET=tour-gateway-secret-0001 CONSENT_BSS_HTTP__SECRET=tour-bss-secret-0002
 

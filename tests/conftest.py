@@ -77,6 +77,7 @@ class FakeGateway:
     name: str = "test"
     sub_numbers: bool = False
     segments: int = 255
+    reports: bool = False
     sent: list[Sms] = field(default_factory=list)
     answers: list[Outcome | Callable[[Sms], Outcome]] = field(default_factory=list)
     hold: asyncio.Event | None = None
@@ -168,6 +169,7 @@ class World:
                 self.sub_numbers,
                 dict.fromkeys(SENDERS, self.gateway.segments),
                 call_age=self.call_age,
+                reports=frozenset(SENDERS if self.gateway.reports else ()),
             ),
             "test-secret",
             Pace(watch=lambda: self.clock() / 1000),

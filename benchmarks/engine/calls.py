@@ -121,7 +121,14 @@ def main() -> None:
     asked.add_argument("--archived", type=int, default=1_000_000)
     options = asked.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings.load({"CONSENT_DATA_DIR": str(Path(folder) / "data"), "CONSENT_SECRET": "s" * 32}, None)
+        settings = Settings.load(
+            {
+                "CONSENT_READING_SPEED": "1000000",
+                "CONSENT_DATA_DIR": str(Path(folder) / "data"),
+                "CONSENT_SECRET": "s" * 32,
+            },
+            None,
+        )
         with installation(settings) as found:
             # In a thread, as the API does: there hiredis may pack and parse.
             with ThreadPoolExecutor(1) as thread:

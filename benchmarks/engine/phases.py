@@ -82,7 +82,11 @@ def measured(durability: str, count: int) -> dict[str, dict[str, float]]:
     """One run: what each phase cost an order."""
     found: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        environ = {"CONSENT_DATA_DIR": str(Path(folder) / "data"), "CONSENT_DURABILITY": durability}
+        environ = {
+            "CONSENT_READING_SPEED": "1000000",
+            "CONSENT_DATA_DIR": str(Path(folder) / "data"),
+            "CONSENT_DURABILITY": durability,
+        }
         settings = Settings.load({**environ, "CONSENT_IN_FLIGHT": str(engine.IN_FLIGHT)}, env_file=None)
         with wiring.installation(settings, own=True) as place_of_work:
 

@@ -145,7 +145,11 @@ def until(engine: Engine, state: State, count: int, told: str) -> None:
 def run(durability: str, count: int, worker_count: int = 2, ms: int = 0) -> Figures:
     """One run on a server of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        environ = {"CONSENT_DATA_DIR": str(Path(folder) / "data"), "CONSENT_DURABILITY": durability}
+        environ = {
+            "CONSENT_READING_SPEED": "1000000",
+            "CONSENT_DATA_DIR": str(Path(folder) / "data"),
+            "CONSENT_DURABILITY": durability,
+        }
         settings = Settings.load({**environ, "CONSENT_IN_FLIGHT": str(IN_FLIGHT)}, env_file=None)
         with installation(settings, own=True) as found, workers(found, worker_count, ms) as pids:
             engine, client = found.engine(), connect(found.redis_url)

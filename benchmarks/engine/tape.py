@@ -90,7 +90,11 @@ def changed() -> Iterator[None]:
 def record(count: int) -> list[Batch]:
     """One run of so many orders in this process; nothing of its set-up is kept."""
     with tempfile.TemporaryDirectory() as folder, changed():
-        environ = {"CONSENT_DATA_DIR": str(Path(folder) / "data"), "CONSENT_DURABILITY": "everysec"}
+        environ = {
+            "CONSENT_READING_SPEED": "1000000",
+            "CONSENT_DATA_DIR": str(Path(folder) / "data"),
+            "CONSENT_DURABILITY": "everysec",
+        }
         settings = Settings.load({**environ, "CONSENT_IN_FLIGHT": str(engine.IN_FLIGHT)}, env_file=None)
         with wiring.installation(settings, own=True) as found, asyncio.Runner() as runner:
             ours = found.engine()

@@ -89,7 +89,7 @@ def run(count: int, cells: int, replicas: int, *, single: bool) -> dict[str, Any
             "CONSENT_REDIS_URL": url, "CONSENT_RQ_URL": rq, "CONSENT_SECRET": "a-secret-of-the-benchmark-000000",
             "CONSENT_CELLS": "1" if single else str(cells), "CONSENT_REPLICAS": "0" if single else str(replicas),
             "CONSENT_GATEWAY": "simulated", "CONSENT_BSS": "simulated", "CONSENT_IN_FLIGHT": "500",
-            "CONSENT_DATA_DIR": folder,
+            "CONSENT_READING_SPEED": "1000000", "CONSENT_DATA_DIR": folder,
         }  # fmt: skip
         with installation(Settings.load(environ, env_file=None)) as found:
             engine = found.engine()

@@ -154,6 +154,7 @@ def run(orders: int, share: float, seed: int, durability: str) -> int:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         environ = {
+            "CONSENT_READING_SPEED": "1000000",
             "CONSENT_DATA_DIR": str(folder / "data"),
             "CONSENT_DURABILITY": durability,
             "PYTHONPATH": os.getcwd(),

@@ -179,7 +179,11 @@ class Site:
 
 def site(folder: Path, size: int, durability: str, outer: ExitStack) -> Site:
     """A server with `size` orders waiting; closed with `outer` at the latest."""
-    environ = {"CONSENT_DATA_DIR": str(folder / "data"), "CONSENT_DURABILITY": durability}
+    environ = {
+        "CONSENT_READING_SPEED": "1000000",
+        "CONSENT_DATA_DIR": str(folder / "data"),
+        "CONSENT_DURABILITY": durability,
+    }
     environ["CONSENT_IN_FLIGHT"] = str(bench.IN_FLIGHT)
     environ["PYTHONPATH"] = str(Path(__file__).parents[2])
     settings, stack = Settings.load(environ, env_file=None), outer.enter_context(ExitStack())

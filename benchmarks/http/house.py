@@ -83,6 +83,7 @@ def environment(data: Path, durability: str, outside: Stub) -> dict[str, str]:
     """The settings of a house whose outside is the stub."""
     return {
         **OUTSIDE,
+        "CONSENT_READING_SPEED": "1000000",
         "CONSENT_DATA_DIR": str(data),
         "CONSENT_DURABILITY": durability,
         "CONSENT_HTTP_JSON__URL": f"{outside.url}/sms",

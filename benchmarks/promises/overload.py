@@ -231,7 +231,11 @@ def engine(delay: float, workers: int) -> Iterator[Run]:
     with tempfile.TemporaryDirectory(prefix="consent-overload-") as folder:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
         base = f"http://127.0.0.1:{outside_port}"
-        environ |= SETTINGS | {"CONSENT_DATA_DIR": f"{folder}/data", "CONSENT_HTTP_JSON__URL": f"{base}/sms"}
+        environ |= SETTINGS | {
+            "CONSENT_READING_SPEED": "1000000",
+            "CONSENT_DATA_DIR": f"{folder}/data",
+            "CONSENT_HTTP_JSON__URL": f"{base}/sms",
+        }
         environ |= {"CONSENT_HTTP_JSON__SECRET": secret, "CONSENT_BSS_HTTP__URL": f"{base}/bss"}
         environ |= {"CONSENT_BSS_HTTP__SECRET": bss_secret, "PYTHONPATH": str(Path(__file__).parents[2])}
         settings = Settings.load(environ, env_file=None)

@@ -196,7 +196,7 @@ def build(folder: Path, settings: dict[str, str], seed: int, window_s: float, *,
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
     town.environ = clean | settings | {
         "PYTHONPATH": str(HOME),
-        "CONSENT_DATA_DIR": str(folder / "data"),
+        "CONSENT_READING_SPEED": "1000000", "CONSENT_DATA_DIR": str(folder / "data"),
         "CONSENT_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
         "CONSENT_SECRET": town.secret,
         "CONSENT_GATEWAY": "http_json",

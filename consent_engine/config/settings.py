@@ -39,7 +39,7 @@ from consent_engine.config.values import (
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.line.line import MOST_CALLS
 from consent_engine.domain.offer.address import Addresses
-from consent_engine.domain.offer.policy import Policy, usual_reminder
+from consent_engine.domain.offer.policy import Policy, Suspects, usual_reminder
 from consent_engine.domain.order.retention import FIVE_MONTHS, THREE_YEARS, Retention
 from consent_engine.errors import SettingsError
 
@@ -88,6 +88,8 @@ class Settings(BaseModel):
     )
     resend_max: int = Field(3, ge=0, le=100)
     cool_off: DurationOrEver = None
+    suspect_replies: Literal["code", "hold", "off"] = "code"
+    reading_speed: int = Field(60, ge=1, le=1_000_000)
     permits: Literal["checked", "required"] = "checked"
     permit_lasts: Annotated[Duration, Field(le=timedelta(days=1))] = timedelta(minutes=15)
     call_age: Duration = timedelta(hours=2)
@@ -223,6 +225,8 @@ class Settings(BaseModel):
             quiet_from=self.quiet_hours[0] if self.quiet_hours else -1,
             quiet_to=self.quiet_hours[1] if self.quiet_hours else -1,
             cool_off=millis(self.cool_off) if self.cool_off else 0,
+            suspects=Suspects[self.suspect_replies.upper()],
+            reading_speed=self.reading_speed,
         )
 
     def addresses(self) -> Addresses:

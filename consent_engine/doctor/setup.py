@@ -25,6 +25,8 @@ from consent_engine.wiring import outside
 SKEW_MS = 5_000
 LEAST_DISK = 1 << 30
 USUAL = Addresses()
+FASTEST = 500
+"""Characters a second, above which the rule for quick yeses looks at nothing."""
 PINNED = ("redis", "hiredis", "rq", "transitions")
 """What the promises were tried with: another version may behave otherwise where no test looks."""
 
@@ -76,11 +78,21 @@ def settings_of(settings: Settings, secret: str) -> Iterator[Finding]:
                 yield bad(f"{what} is simulated: nothing reaches anybody", "CONSENT_GATEWAY and CONSENT_BSS: name one")
     for carrier, sender in settings.senders().items():
         yield good(f"{carrier}: {routes[carrier]}, from {sender}")
+    yield from _quick_yeses(settings)
     if settings.public_url is None and not settings.embedded:
         yield warn(
             "CONSENT_PUBLIC_URL is not set: where gateways report to is taken from the request",
             "CONSENT_PUBLIC_URL=https://...",
         )
+
+
+def _quick_yeses(settings: Settings) -> Iterator[Finding]:
+    """Whether a yes is taken that no person can have written."""
+    if settings.suspect_replies == "off":
+        yield warn("a yes that no person can have written is taken for one", "CONSENT_SUSPECT_REPLIES=code")
+    elif settings.reading_speed > FASTEST:
+        told = f"nobody reads {settings.reading_speed:,} characters a second: no yes is too quick"
+        yield warn(told, "CONSENT_READING_SPEED=60")
 
 
 def host(settings: Settings, now: Callable[[], Millis]) -> Iterator[Finding]:

@@ -52,12 +52,14 @@ class Purpose(StrEnum):
     RESUMED = "resumed"
     """It was no refusal: how the order can still be confirmed."""
     PROVE = "prove"
-    """Whether a long text arrives whole: of a line's own, to an operator's handset."""
+    """Whether a person said yes: how that is shown by the order's code. Of a line's own, to an operator's handset:
+    whether a long text arrives whole.
+    """
     MARKETING_FREE = "marketing_free"
     """The number is registered as marketing-free, as its subscriber wrote: of a line's own."""
 
 
-OF_ORDERS = tuple(purpose for purpose in Purpose if purpose not in {Purpose.PROVE, Purpose.MARKETING_FREE})
+OF_ORDERS = tuple(purpose for purpose in Purpose if purpose is not Purpose.MARKETING_FREE)
 """What is written about an order."""
 
 

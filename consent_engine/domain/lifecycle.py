@@ -67,6 +67,8 @@ class Trigger(StrEnum):
     """A reply written before the question was asked."""
     REPLIED_BARRED = "replied_barred"
     """A yes that reached us while a restriction stood against it: no consent, even when that was lifted since."""
+    REPLIED_SUSPECT = "replied_suspect"
+    """A yes that no person can have written: no consent, and asked once for YES with the order's code."""
     SUSPECTED = "suspected"
     """Words that may be a refusal: a person reads them, and nothing goes on before."""
     RESUMED = "resumed"
@@ -116,7 +118,8 @@ TRANSITIONS: tuple[tuple[Trigger, State, State], ...] = (
 NOTES = frozenset(
     {
         Trigger.REPORTED, Trigger.DELIVERED, Trigger.UNCLEAR, Trigger.REPLIED_EARLY, Trigger.EARLY_REPLY_VOID,
-        Trigger.REPLIED_LATE, Trigger.REPLIED_BEFORE, Trigger.REPLIED_BARRED, Trigger.SUSPECTED, Trigger.RESUMED,
+        Trigger.REPLIED_LATE, Trigger.REPLIED_BEFORE, Trigger.REPLIED_BARRED, Trigger.REPLIED_SUSPECT,
+        Trigger.SUSPECTED, Trigger.RESUMED,
         Trigger.ASKED_HELP, Trigger.REMINDED, Trigger.HELD, Trigger.ASKED_AGAIN, Trigger.INFORMED, Trigger.NOT_INFORMED,
         Trigger.PARKED, Trigger.RETRIED, Trigger.ENDED_LATE,
     }

@@ -68,7 +68,7 @@ def _sms(order: Order, effect: str) -> tuple[str, Sms]:
     )
 
 
-_ASKING = frozenset({Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION, Purpose.RESUMED})
+_ASKING = frozenset({Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION, Purpose.RESUMED, Purpose.PROVE})
 """Worth nothing once the window is over."""
 
 

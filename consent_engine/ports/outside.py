@@ -86,6 +86,9 @@ class Gateway(Protocol):
     """Whether digits may be appended to the sender to tell orders apart (rule 1 of correlation)."""
     segments: int
     """So many segments of one text arrive whole; a longer one is not handed over."""
+    reports: bool
+    """Whether it says of every SMS when it is on the handset. Then a yes before that is one that nobody can have read
+    the question of."""
 
     @property
     def webhooks(self) -> Webhooks:

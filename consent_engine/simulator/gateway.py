@@ -97,7 +97,7 @@ class GatewayDesk:
                 "ref": sms.ref,
                 "message_id": part_ids[segment - 1] if part_ids else sms.message_id,
                 "status": report.status,
-                "at": instant(self.ledger.now()),
+                "at": instant(sms.landed[-1] if sms.landed and report.status == "delivered" else self.ledger.now()),
             }
             if report.segments and not part_ids:
                 payload |= {"segment": segment, "segments": len(report.segments)}

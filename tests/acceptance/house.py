@@ -213,6 +213,7 @@ def house(folder: Path, **settings: str) -> Iterator[House]:
         **{name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")},
         **SHORT,
         "PYTHONPATH": HOME,
+        "CONSENT_READING_SPEED": "1000000",
         "CONSENT_DATA_DIR": str(folder / "data"),
         "CONSENT_GATEWAY": "http_json",
         "CONSENT_HTTP_JSON__URL": f"http://127.0.0.1:{made.outside_port}/sms",

@@ -61,6 +61,7 @@ class Stack:
             "PYTHONPATH": str(ROOT),
             "CONSENT_REDIS_URL": redis_url,
             "CONSENT_SECRET": SECRET,
+            "CONSENT_READING_SPEED": "1000000",
             "CONSENT_DATA_DIR": str(folder / "data"),
             "CONSENT_GATEWAY": "kannel",
             "CONSENT_KANNEL__URL": f"http://127.0.0.1:{self._sendsms}/cgi-bin/sendsms",

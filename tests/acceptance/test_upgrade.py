@@ -112,7 +112,7 @@ def test_every_order_stands_as_it_stood(upgraded):
 
 
 def test_the_commands_open_it(folder):
-    home = House(folder.parent, {**os.environ, "CONSENT_DATA_DIR": str(folder)})
+    home = House(folder.parent, {**os.environ, "CONSENT_READING_SPEED": "1000000", "CONSENT_DATA_DIR": str(folder)})
     written = json.loads((folder / "written.json").read_text())
     for kept in (written["orders"][str(FINISHED)], written["orders"][str(OPEN)]):
         shown = home.command("show", kept["id"])

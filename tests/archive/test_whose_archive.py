@@ -124,6 +124,7 @@ def test_an_installation_whose_archive_is_anothers_does_not_start(real, redis_se
     real.archived()
     environ = {
         "CONSENT_REDIS_URL": redis_server.url, "CONSENT_SECRET": "test-secret", "CONSENT_DURABILITY": "everysec",
+        "CONSENT_READING_SPEED": "1000000",
         "CONSENT_DATA_DIR": str(tmp_path), "CONSENT_GATEWAY": "simulated", "CONSENT_BSS": "simulated",
         "CONSENT_ARCHIVE_URL": address(real.archive), "PATH": "/usr/bin:/bin",
     }  # fmt: skip

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.restriction import Kind
+from consent_engine.domain.offer.policy import Suspects
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.held_replies import BY_ENGINE
 from tests.crashes import at_the_door, in_the_lanes
 from tests.crashes.dying import Told
-from tests.crashes.operation import BEST, FIBRE, ONE, TWO, Operation
+from tests.crashes.operation import BEST, FIBRE, ONE, PACK, TWO, Operation
 from tests.crashes.town import Life, Town
 
 COMPLAINT = "我要投诉"
@@ -61,6 +62,19 @@ class ReadHoldAfterYes(in_the_lanes.Read):
     def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
         super().ended(town, states, shown)
         assert town.bss.asked == []
+
+
+class ReadUnlikelyYes(in_the_lanes.Read):
+    """A yes that no person can have written, with its code: every open order of the carrier waits for a person."""
+
+    name, words, plans, ends = "inbound: a yes that no person wrote", ("是{0}",), (BEST, PACK), {"expired": 2}
+    tells = ("held",)
+    suspects, reading_speed = Suspects.CODE, 1
+
+    def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
+        super().ended(town, states, shown)
+        assert town.bss.asked == []
+        assert kinds(town, ONE) == [Kind.REFUSED], "undecided for a day it is a refusal"
 
 
 def confirmed(town: Town, *numbers: str) -> list[Order]:

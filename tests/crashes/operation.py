@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from consent_engine.domain.effects import Accepted, Outcome
+from consent_engine.domain.offer.policy import Suspects
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine.engine import Engine
@@ -35,6 +36,8 @@ class Operation:
     reports = can_be_asked = False
     """whether the gateway reports on what it took; whether the BSS can be asked"""
     reminder_after = 0
+    suspects, reading_speed = Suspects.NOT_LOOKED_FOR, 0
+    """what becomes of a yes that no person can have written, and who reads how fast"""
     most_times = 2
     """How often one SMS may go out: a crash is one doubt, and one doubt is asked once more."""
     survives: tuple[type[Exception], ...] = (StoreUnavailable,)

@@ -145,7 +145,10 @@ class Town(Judge, World):
         self._raw = connect_rq(server.url)
         self._raw.flushall()
         self._version = Queue(connection=self._raw).get_redis_server_version()
-        super().__init__(connect(server.url), Policy(retry_base=1_000, reminder_after=op.reminder_after), clock=Clock())
+        policy = Policy(
+            retry_base=1_000, reminder_after=op.reminder_after, suspects=op.suspects, reading_speed=op.reading_speed
+        )
+        super().__init__(connect(server.url), policy, clock=Clock())
 
     @property
     def world(self) -> "Town":

@@ -6,7 +6,7 @@ from fakeredis import FakeRedis
 
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.policy import Policy, Suspects
 from consent_engine.ports import ApiKey
 from tests.conftest import World
 from tests.golden import Records, dumped
@@ -70,6 +70,7 @@ def played(scenarios: Collection[str] = ()) -> Iterator[Records]:
         yield from _after_each(Further(), lines)
     yield from _by_night()
     yield from _at_the_desk()
+    yield from _by_a_machine()
 
 
 def _after_each(play: Play, lines: Iterator[str]) -> Iterator[Records]:
@@ -109,5 +110,19 @@ def _at_the_desk() -> Iterator[Records]:
     for name, role in (("agent-1", "agent"), ("ops-1", "ops")):
         registry.add_key(f"hash of {name}", ApiKey(name, role, world.clock()))
     registry.drop_key("hash of ops-1", "ops-1")
+    yield dumped(world.client)
+    world.runner.close()
+
+
+def _by_a_machine() -> Iterator[Records]:
+    """A yes in a moment is asked for the code; with the code, in a moment, it is held."""
+    world = World(FakeRedis(decode_responses=True), Policy(retry_base=1_000, suspects=Suspects.CODE, reading_speed=60))
+    order = world.place()
+    world.run(Lane.SMS)
+    world.say("是")
+    world.run()
+    yield dumped(world.client)
+    world.say(f"是{order.doc.code}")
+    world.run()
     yield dumped(world.client)
     world.runner.close()

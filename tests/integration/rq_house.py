@@ -174,6 +174,7 @@ def works(started: EmbeddedServer, folder: Path, **settings: str):
     wanted = SETTINGS | {
         "CONSENT_REDIS_URL": started.url,
         "CONSENT_HTTP_JSON__URL": gateway.url,
+        "CONSENT_READING_SPEED": "1000000",
         "CONSENT_DATA_DIR": str(folder),
         **settings,
     }

@@ -20,7 +20,8 @@ from tests.integration.rq_house import ROOT, WAIT, until
 def environ(tmp_path):
     needs.server()
     plain = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
-    return plain | {"CONSENT_DATA_DIR": str(tmp_path / "data"), "CONSENT_DURABILITY": "everysec", "CONSENT_LEASE": "4s",
+    return plain | {"CONSENT_READING_SPEED": "1000000",
+        "CONSENT_DATA_DIR": str(tmp_path / "data"), "CONSENT_DURABILITY": "everysec", "CONSENT_LEASE": "4s",
                     "CONSENT_CALL_TIMEOUT": "1s"}  # fmt: skip
 
 

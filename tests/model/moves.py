@@ -50,6 +50,7 @@ QUESTION_AGAIN = "sms.confirmation.2"
 OUTCOMES = (Accepted("m"), Rejected("no such number"), Unavailable("busy"), Uncertain("timeout"))
 BARE, CODE, OTHER, WRONG, SUB, OLD = "是", "是{0}", "是{1}", "是999", "是 to the sub-number", "是 written before"
 NOWHERE, DISAGREES = "是 to a sub-number of nobody", "是999 to the sub-number"
+IN_CALL, CODE_IN_CALL = "是 in the call", "是{0} in the call"
 ANSWERS = (BARE, CODE, WRONG, SUB, OLD)
 WORDS = ("否", "TD", "帮助", "嗯", "{0}")
 PEOPLE = CANCEL, REVOKE, RESEND, RETRY = "cancel", "plan revoked", "resend", "retry"
@@ -398,8 +399,13 @@ def _read(s: Standing, scope: Scope, *, halves: bool = True) -> Iterator[Step]:
     waits = any(behind.reply for behind in s.inbox[1:])
     orders = {order.id: order for order in s.orders}
     seen = {each: orders[each] for each in wanted(s.line, message)}
-    meant = understand(s.line, seen, message, waits=waits)
+    up = s.inbox[0].named in {IN_CALL, CODE_IN_CALL}
+    calls = tuple(Restriction(Kind.CALL, order, "", s.now, "call", "c") for order in orders) if up else ()
+    line = structs.replace(s.line, restrictions=(*s.line.restrictions, *calls))
+    meant = understand(line, seen, message, waits=waits)
     facts = [(list(orders).index(each), fact) for each, fact in meant.facts]
+    if f"r:suspected:{CARRIER}" in meant.fields and not any(r.kind is Kind.SUSPECTED for r in s.restrictions):
+        s = replace(s, restrictions=(*s.restrictions, Restriction(Kind.SUSPECTED, CARRIER, "", s.now, "sms", "")))
     rest = replace(s, inbox=s.inbox[1:])
     yield _all(rest, scope, facts, meant.put, meant.drop, f"{_kind(s.inbox[0])} is read")
     if halves and len(facts) > 1:

@@ -201,7 +201,7 @@ def _order(s: Standing, n: int, order: Order, *, small_talk: bool) -> object:
     effects = tuple(sorted(_effect(effect, pending) for effect, pending in order.effects.items()))
     ends = deadline(s, n)
     found: list[object] = [order.state.value, effects, _compared(s.now, ends) if ends else None]
-    found.append(order.needs_code and not order.doc.asks_code)
+    found += [order.needs_code and not order.doc.asks_code, order.proof_asked]
     if order.state in _ASKED_OF:
         clarified = any(e.detail.clarified for e in order.all(Trigger.UNCLEAR))
         found += [_reports(order), clarified, s.asked_since[n] > 0]
@@ -241,7 +241,14 @@ def _early(s: Standing, n: int, order: Order) -> object:
         return ()
     heard = s.heard[early.op]
     proves = early.detail.rule if early.detail.rule in {Rule.SUB_NUMBER, Rule.CODE} else ""
-    return proves, heard.unread.barred, answered == question.last_at, answered == s.now, _since(s, heard.unread.at)
+    return (
+        proves,
+        early.detail.seen is None,
+        heard.unread.barred,
+        answered == question.last_at,
+        answered == s.now,
+        _since(s, heard.unread.at),
+    )
 
 
 def _may_have(order: Order) -> int:

@@ -9,19 +9,22 @@ import sys
 from time import process_time
 
 import pytest
+from msgspec import structs
 
 from consent_engine.domain.lifecycle import TRANSITIONS, State, Trigger, advance
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.policy import Policy, Suspects
 from consent_engine.errors import IllegalTransition
 from tests.model.moves import (
     BARE,
     CANCEL,
     CHANGE,
     CODE,
+    CODE_IN_CALL,
     DISAGREES,
     FAILED,
     GIVE_UP,
     HOLD,
+    IN_CALL,
     LIFT,
     NOWHERE,
     OLD,
@@ -43,6 +46,8 @@ RESENDS = Policy(max_attempts=2, resend_max=1, reminder_after=0)
 REMINDS = Policy(max_attempts=2, resend_max=0, reminder_after=12 * HOUR)
 CALM = {"people": (), "races": False, "policy": SHORT}
 HELD = {"policy": SHORT, "races": False, "subs": False}
+PROVES = {**HELD, "policy": structs.replace(SHORT, suspects=Suspects.CODE)}
+LOOKS = {**HELD, "policy": structs.replace(SHORT, suspects=Suspects.HOLD)}
 PAIR = {**CALM, "orders": 2, "subs": False}
 
 SCOPES = (
@@ -55,6 +60,8 @@ SCOPES = (
     Scope("refused by voice, answers from before", (SUB, OLD), (REFUSED_BY_VOICE,), **CALM),
     Scope("reports, asked again", (BARE,), reports=1, delivered=True, people=(RESEND,), races=False, policy=RESENDS),
     Scope("a failed report before a yes", (), (FAILED, BARE), ((FAILED, BARE),), reports=1, **CALM),
+    Scope("no person wrote it", (IN_CALL, CODE), (CODE_IN_CALL, BARE), people=(RESUME,), **PROVES),
+    Scope("no person wrote it: a person looks", (BARE,), (IN_CALL,), people=(RESUME,), **LOOKS),
     Scope("stuck and tried again", (BARE,), people=(RETRY, GIVE_UP), policy=SHORT),
     Scope("another holder, answers from before", (BARE,), (BARE, "TD"), people=(CHANGE,), policy=SHORT),
     Scope("all that is said by the way", (BARE, "TD"), small_talk=True, sure=True, **CALM),

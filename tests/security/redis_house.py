@@ -134,7 +134,7 @@ def processes(folder: Path, redis: Guarded) -> Iterator[Processes]:
     plain = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
     made.environ = plain | SHORT | {
         "PYTHONPATH": HOME,
-        "CONSENT_DATA_DIR": str(folder / "data"),
+        "CONSENT_READING_SPEED": "1000000", "CONSENT_DATA_DIR": str(folder / "data"),
         "CONSENT_ARCHIVE_URL": f"sqlite:///{folder / 'archive.sqlite3'}",
         "CONSENT_SECRET": "the-secret-of-this-installation-01",
         "CONSENT_GATEWAY": "http_json",

@@ -90,7 +90,7 @@ def run(tmp_path_factory):
     home.environ = plain | SHORT | {
         "PYTHONPATH": f"{folder / 'site'}:{HOME}",
         "ALL_SAID": str(folder / "all-said.log"),
-        "CONSENT_DATA_DIR": str(folder / "data"),
+        "CONSENT_READING_SPEED": "1000000", "CONSENT_DATA_DIR": str(folder / "data"),
         "CONSENT_GATEWAY": "http_json",
         "CONSENT_HTTP_JSON__URL": f"http://127.0.0.1:{home.outside_port}/sms",
         "CONSENT_HTTP_JSON__SECRET": GATEWAY_SECRET,

@@ -28,6 +28,7 @@ def three(running):
     """Three gateways in use, a carrier each."""
     made = Door(*running)
     environ = {
+        "CONSENT_READING_SPEED": "1000000",
         "CONSENT_DATA_DIR": str(running[1]),
         "CONSENT_SECRET": FULL_SECRET,
         "CONSENT_GATEWAY_MOBILE": "http_json",

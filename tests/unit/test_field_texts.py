@@ -237,11 +237,12 @@ def test_the_table_of_elements_stands_in_the_docs_as_the_editions_are():
 
 
 def table():
-    rows = ["| What is told | " + " | ".join(f"edition {n}" for n in sorted(EDITIONS)) + " |"]
-    rows.append("|---|" + "---|" * len(EDITIONS))
+    editions = [n for n in sorted(EDITIONS) if Purpose.CONFIRMATION in EDITIONS[n]]  # others only add texts
+    rows = ["| What is told | " + " | ".join(f"edition {n}" for n in editions) + " |"]
+    rows.append("|---|" + "---|" * len(editions))
     for what, (slots, _) in ELEMENTS.items():
         cells = []
-        for n in sorted(EDITIONS):
+        for n in editions:
             said = [
                 letter for letter, purpose in (("Q", Purpose.CONFIRMATION), ("N", Purpose.NOTIFICATION))
                 if all(re.search(r"\{[{%][^}]*\b" + slot + r"\b", EDITIONS[n][purpose]) for slot in slots)

@@ -126,9 +126,11 @@ class Door(Webhooks):
 class HttpJson:
     """Hands SMS over by POST."""
 
-    def __init__(self, name: str, url: str, client: Client, door: Door, *, sub_numbers: bool, segments: int) -> None:
+    def __init__(
+        self, name: str, url: str, client: Client, door: Door, *, sub_numbers: bool, segments: int, reports: bool
+    ) -> None:
         self.name = name
-        self.sub_numbers, self.segments = sub_numbers, segments
+        self.sub_numbers, self.segments, self.reports = sub_numbers, segments, reports
         self.webhooks = door
         self._url = url
         self._client = client
@@ -155,6 +157,7 @@ def build(name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Calla
         Door(name, secret, skew(prefix, raw)),
         sub_numbers=flag(prefix, raw, "SUB_NUMBERS"),
         segments=carried(prefix, raw),
+        reports=flag(prefix, raw, "REPORTS"),
     )
 
 

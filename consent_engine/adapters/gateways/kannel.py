@@ -165,9 +165,9 @@ class Kannel:
         *,
         sub_numbers: bool,
         segments: int,
+        reports: bool,
     ) -> None:
-        self.name = name
-        self.sub_numbers, self.segments = sub_numbers, segments
+        self.name, self.sub_numbers, self.segments, self.reports = name, sub_numbers, segments, reports
         self.webhooks = door
         self._account = account
         self._receipts = receipts
@@ -226,6 +226,7 @@ def build(
         attempt,
         sub_numbers=flag(prefix, raw, "SUB_NUMBERS"),
         segments=carried(prefix, raw),
+        reports=flag(prefix, raw, "REPORTS"),
     )
 
 

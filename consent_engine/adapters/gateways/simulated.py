@@ -14,9 +14,9 @@ from consent_engine.ports import Gateway, Sms
 class Simulated:
     """Its webhooks have the form and the signature of `http_json`, so that a simulated subscriber can answer."""
 
-    def __init__(self, name: str, door: http_json.Door, *, sub_numbers: bool, segments: int) -> None:
+    def __init__(self, name: str, door: http_json.Door, *, sub_numbers: bool, segments: int, reports: bool) -> None:
         self.name = name
-        self.sub_numbers, self.segments = sub_numbers, segments
+        self.sub_numbers, self.segments, self.reports = sub_numbers, segments, reports
         self.webhooks = door
 
     async def send(self, sms: Sms) -> Outcome:
@@ -35,4 +35,6 @@ def build(name: str, raw: Mapping[str, str], call_timeout: timedelta) -> Gateway
         return http_json.build(name, raw, call_timeout)
     prefix = http_json.prefix_of(name)
     door = http_json.Door(name, required(prefix, raw, "SECRET"), http_json.skew(prefix, raw))
-    return Simulated(name, door, sub_numbers=flag(prefix, raw, "SUB_NUMBERS"), segments=carried(prefix, raw))
+    return Simulated(
+        name, door, sub_numbers=flag(prefix, raw, "SUB_NUMBERS"), segments=carried(prefix, raw), reports=False
+    )

@@ -7,11 +7,12 @@ from consent_engine.domain.call.counted import counted_of
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import READ, Lane, lane_of
 from consent_engine.domain.leaf import Leaf
-from consent_engine.domain.line.restriction import is_refusal
+from consent_engine.domain.line.restriction import Kind, Restriction, is_refusal, name_of
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
 from consent_engine.ports import CallChange, Change, Commit, LineChange, Look, OrderChange, Owner, RecordChange
 
+_SUSPECTED = f"r:{name_of(Kind.SUSPECTED, '')}"
 LANES = {lane: number for number, lane in enumerate(Lane, 2)}
 """A lane's number among the keys of `commit`."""
 
@@ -143,6 +144,10 @@ def _line(change: LineChange, cell: Cell, seal: Seal | None, held: str, lists: _
         fields |= {SEAL: seal.of_line(after)} if seal else {}
         lists.seal(change.leaf)
     lists.args += "" if change.read is None else change.read, "a"
+    for name, kept in fields.items():
+        if name.startswith(_SUSPECTED) and kept:  # it stands in the list that people decide from
+            since, carrier = Restriction.read(name[2:], kept).since, name.removeprefix(_SUSPECTED)
+            lists.due.setdefault(lists.number(cell.held), []).extend((since, f"{change.id} {carrier}"))
     names = [f"f:{held}", "seen"] if held else ["seen"]
     lists.row(f"l:{change.id}:", fields, names, change.put, change.drop, change.barring)
     if over := [name[2:] for name, kept in fields.items() if not kept and is_refusal(name)]:

@@ -115,7 +115,9 @@ class HeldRow(View):
 
     id: str = Field(description="to decide it by, as it stands now: with more words from the same number, another")
     carrier: str | None = Field(description="null: all carriers")
-    reason: str = Field(description="refusing, disputed (the call is denied) or wrong_person")
+    reason: str = Field(
+        description="refusing, disputed (the call is denied), wrong_person, or no_person: a yes that came too soon"
+    )
     text: str = Field(
         description="its words, a reply a line, without the telephone numbers in them; `…` stands for replies left out"
     )

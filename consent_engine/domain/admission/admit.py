@@ -56,10 +56,16 @@ class Terms(Struct, frozen=True):
     """whether it takes a second admin to put a plan on sale"""
     addresses: Addresses = Addresses()
     """where a plan may be published"""
+    reports: frozenset[str] = frozenset()
+    """carriers whose gateway reports deliveries"""
 
     def carried(self, carrier: str) -> int:
         """How many segments of one text reach the subscribers of a carrier."""
         return self.segments.get(carrier, MOST_SEGMENTS)
+
+    def policy_for(self, carrier: str) -> Policy:
+        """The policy of an order that is sold by a carrier."""
+        return replace(self.policy, reports=1) if carrier in self.reports else self.policy
 
 
 def admit(
@@ -201,13 +207,14 @@ def _agreed_in(request: PlaceOrder, plan: Plan, call: Call | None) -> AgreedIn:
 
 def _offer(plan: Plan, terms: Terms, edition: int) -> Offer:
     """The same for everybody who is asked about this version of the plan."""
-    name = (plan.hash, plan.version, terms.policy, terms.senders[plan.carrier], edition)
+    policy = terms.policy_for(plan.carrier)
+    name = (plan.hash, plan.version, policy, terms.senders[plan.carrier], edition)
     known = _OFFERS.get(name)
     if known is None:
-        text = confirmation(plan, None, terms.policy.reply_window, edition)
+        text = confirmation(plan, None, policy.reply_window, edition)
         offer = Offer(
             plan.carrier.value, plan.code, plan.version, plan.hash, plan.name, price_of(plan), unsubscribe_of(plan),
-            terms.senders[plan.carrier], edition, text, segments(text), terms.policy, tariff=plan.tariff,
+            terms.senders[plan.carrier], edition, text, segments(text), policy, tariff=plan.tariff,
         )  # fmt: skip
         known = Offer.read(offer.kept())
         if len(_OFFERS) < _MOST_OFFERS:

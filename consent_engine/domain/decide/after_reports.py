@@ -55,11 +55,13 @@ def _ids_are_to_come(order: Order, now: Millis) -> bool:
     return accepted is not None and accepted.may_have > 1 and unanswered(order, QUESTION, now)
 
 
-def wholly(order: Order, effect: str, now: Millis, op: str, ref: str, by: str) -> Decision:
-    """Write down once that all of an SMS is on the handset."""
+def wholly(
+    order: Order, effect: str, now: Millis, op: str, ref: str, by: str, stamped: Millis | None = None
+) -> Decision:
+    """Write down once that all of an SMS is on the handset. stamped: since when, by the gateway's clock."""
     if noted_delivered(order, effect) or not delivered(order, effect) or unanswered(order, effect, now):
         return Decision(order)
-    detail = details.Delivered(effect=effect, purpose=sms_parts(effect)[0])
+    detail = details.Delivered(effect=effect, purpose=sms_parts(effect)[0], stamped=stamped)
     return note(order, Event.of(detail, now, f"{op}:all", ref, by))
 
 

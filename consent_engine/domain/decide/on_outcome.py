@@ -31,7 +31,7 @@ from consent_engine.domain.effects import (
 )
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import State, Trigger
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.policy import Policy, Suspects
 from consent_engine.domain.order import details
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.facts import Ended
@@ -184,7 +184,10 @@ def question_answered(
     if counts is None:
         void = Event.of(details.EarlyReplyVoid(), now, f"{op}:void", early.ref, "engine")
         return Decision(moved.moved(void), (event, void), timers, gone)
-    yes = Event.of(counts.counts(), now, f"{op}:yes", early.ref, "subscriber", dict(early.person or {}))
+    told = counts.counts(taken=order.doc.policy.suspects == Suspects.OFF)
+    yes = Event.of(told, now, f"{op}:yes", early.ref, "subscriber", dict(early.person or {}))
+    if isinstance(told, details.RepliedSuspect):
+        return Decision(moved.moved(yes), (event, yes), (*timers, say(Purpose.PROVE, now)), gone)
     return Decision(moved.moved(yes), (event, yes), (activating(order, now),), gone)
 
 

@@ -16,10 +16,12 @@ from consent_engine.domain.decide.decision import (
     unless_in_flight,
 )
 from consent_engine.domain.decide.on_outcome import question_answered
+from consent_engine.domain.decide.unlikely import unlikely
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, State, Trigger
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
+from consent_engine.domain.offer.policy import Suspects
 from consent_engine.domain.order import details
 from consent_engine.domain.order.details import Detail
 from consent_engine.domain.order.event import Event
@@ -34,6 +36,7 @@ from consent_engine.domain.order.history import (
     told_late,
 )
 from consent_engine.domain.order.order import QUESTION, Order
+from consent_engine.domain.order.seen import Seen
 
 MOST_ANSWERS = 3
 """How often an order answers HELP, or STOP after activation: an answering machine may be talking to the engine."""
@@ -58,7 +61,7 @@ def on_reply(order: Order, reply: Replied, now: Millis) -> Decision:
             return _unknown(order, reply, now)
 
 
-def _event(kind: Callable[..., Detail], reply: Replied, now: Millis, **more: str | int) -> Event:
+def _event(kind: Callable[..., Detail], reply: Replied, now: Millis, **more: str | int | Seen | None) -> Event:
     """What the record keeps of a reply: the rule, the candidates, when it reached us; the words in the person part."""
     detail = kind(
         keyword=reply.keyword, rule=reply.rule, candidates=reply.candidates, received_at=reply.received_at,
@@ -71,7 +74,7 @@ def _event(kind: Callable[..., Detail], reply: Replied, now: Millis, **more: str
 def _yes(order: Order, reply: Replied, now: Millis) -> Decision:
     if reply.barred and not order.state.settled:
         return note(order, _event(details.RepliedBarred, reply, now))
-    if order.asked_anew and reply.rule is Rule.ONLY_ORDER:
+    if not _proves_enough(order, reply):
         return _unknown(order, reply, now)
     if order.state is State.AGREED:
         return _early_yes(order, reply, now)
@@ -80,10 +83,42 @@ def _yes(order: Order, reply: Replied, now: Millis) -> Decision:
     accepted = asked(order)
     if accepted is None or _written_before(reply, accepted.last, order.asked_at):
         return _stale(order, reply, accepted, now)
-    event = _event(details.SaidYes, reply, now)
+    seen = unlikely(order, reply)
+    if seen is not None and order.doc.policy.suspects != Suspects.OFF:
+        return note(order, _event(details.RepliedSuspect, reply, now, seen=seen, asked=1), say(Purpose.PROVE, now))
+    event = _event(details.SaidYes, reply, now, seen=seen)
     # Nothing that still waited to be said matters to somebody who has answered; what is in flight ends as a note.
     gone = tuple((effect, Drop.ANYWAY) for effect in order.effects)
     return Decision(order.moved(event), (event,), (activating(order, now),), gone)
+
+
+def _proves_enough(order: Order, reply: Replied) -> bool:
+    """Whether it carries the code, where that was asked for."""
+    if order.proof_asked:
+        return reply.coded
+    return not (order.asked_anew and reply.rule is Rule.ONLY_ORDER)
+
+
+def to_be_held(order: Order, reply: Replied) -> Seen | None:
+    """What says that a person must look at a yes that could count; None where nothing does, or it could not."""
+    policy = order.doc.policy
+    if policy.suspects not in _HOLDING or reply.keyword is not Keyword.YES or reply.rule is Rule.AMBIGUOUS:
+        return None
+    if not (reply.coded or policy.suspects == Suspects.HOLD) or reply.barred or not _can_count(order, reply):
+        return None
+    return unlikely(order, reply)
+
+
+def _can_count(order: Order, reply: Replied) -> bool:
+    """Whether it answers the question in time; while that is handed over, whether it may turn out to."""
+    pending, accepted = order.question, asked(order)
+    if not _proves_enough(order, reply):
+        return False
+    if order.state is State.AGREED:
+        begun_at = pending.last_at if pending else 0
+        return pending is not None and bool(begun_at) and not _written_before(reply, begun_at, pending.leased_at)
+    in_time = order.state is State.AWAITING_REPLY and reply.received_at <= order.reply_by
+    return in_time and accepted is not None and not _written_before(reply, accepted.last, order.asked_at)
 
 
 def _stale(order: Order, reply: Replied, accepted: details.ConfirmationAccepted | None, now: Millis) -> Decision:
@@ -110,7 +145,7 @@ def _early_yes(order: Order, reply: Replied, now: Millis) -> Decision:
         return note(order, _event(details.RepliedBefore, reply, now))
     # It counts only for the attempt it can have answered: an older one is void once the question went out again.
     answered = 0 if _written_before(reply, pending.last_at, pending.leased_at) else pending.last_at
-    early = _event(details.RepliedEarly, reply, now, last=answered)
+    early = _event(details.RepliedEarly, reply, now, last=answered, seen=unlikely(order, reply) if answered else None)
     if not (answered and proves_reading(order, reply.rule) and pending.doubts and not pending.leased_at):
         return note(order, early)
     # Only who has read the question can write this: the doubt is settled, and the yes with it.
@@ -136,7 +171,7 @@ def _held(order: Order, reply: Replied, now: Millis) -> Decision:
 
     Nothing is asked meanwhile: no answer would count.
     """
-    event = _event(details.Suspected, reply, now)
+    event = _event(details.Suspected, reply, now, seen=reply.seen)
     told = reply.answer and not begun(order) and not order.state.settled
     n = 1 + sum(1 for _ in order.all(Trigger.SUSPECTED))
     resting = asking_at(order, reply.received_at + SUSPICION_LASTS_MS)
@@ -185,6 +220,10 @@ def _was_being_asked(order: Order, reply: Replied) -> bool:
     return bool(started) and not _written_before(reply, started, order.asked_at)
 
 
+_HOLDING = frozenset({Suspects.CODE, Suspects.HOLD})
 _ASKING_AGAIN = tuple(
-    f"sms.{purpose}." for purpose in (Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION, Purpose.RESUMED)
-)
+    f"sms.{purpose}."
+    for purpose in (
+        Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION, Purpose.RESUMED, Purpose.PROVE,
+    )
+)  # fmt: skip

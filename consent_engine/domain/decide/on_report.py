@@ -30,7 +30,7 @@ def on_report(order: Order, report: Reported, now: Millis) -> Decision:
 def _detail(order: Order, report: Reported) -> details.Reported | details.Delivered:
     """What the record keeps of a report: of one that all of an SMS is on the handset, that alone."""
     if report.whole and report.status is Delivery.DELIVERED and not noted_delivered(order, report.effect):
-        return details.Delivered(effect=report.effect, purpose=sms_parts(report.effect)[0])
+        return details.Delivered(effect=report.effect, purpose=sms_parts(report.effect)[0], stamped=report.stamp)
     return details.Reported(
         effect=report.effect, status=report.status, segment=report.segment, segments=report.segments, error=report.error
     )
@@ -62,4 +62,4 @@ def _on_other(order: Order, report: Reported, now: Millis) -> Decision:
 
 
 def _wholly(order: Order, report: Reported, now: Millis) -> Decision:
-    return wholly(order, report.effect, now, report.op, report.message_id, report.gateway)
+    return wholly(order, report.effect, now, report.op, report.message_id, report.gateway, report.stamp)

@@ -33,7 +33,9 @@ from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Res
 from consent_engine.domain.order.details import SaidNo
 from consent_engine.domain.order.order import QUESTION, Order
 
-_ASKING = tuple(f"sms.{each}." for each in (Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION))
+_ASKING = tuple(
+    f"sms.{each}." for each in (Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION, Purpose.PROVE)
+)
 _ACTIVATING, _NOTIFYING = sources(Trigger.SERVICE_ACTIVATED), sources(Trigger.NOTIFICATION_ACCEPTED)
 _OF_STATE = {
     QUESTION: ASKING,

@@ -29,6 +29,8 @@ class Reason(StrEnum):
     DISPUTED = "disputed"
     """The call or the order is denied, or called a fraud."""
     WRONG_PERSON = "wrong_person"
+    NO_PERSON = "no_person"
+    """A yes that no person can have written. No words say so: never read in a text."""
 
 
 class Read(Struct, frozen=True):

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from consent_engine.domain.decide.decision import Drop, Put
+from consent_engine.domain.decide.on_reply import to_be_held
 from consent_engine.domain.effects import WAKE_UNDECIDED, Millis
-from consent_engine.domain.grammar import Keyword, Read, counted, usable_code
+from consent_engine.domain.grammar import Keyword, Read, Reason, counted, usable_code
 from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, UnreadRegistration, UnreadReply, UnreadReport
 from consent_engine.domain.interpret.correlate import Meaning, correlate, remembered
 from consent_engine.domain.interpret.line_answers import (
@@ -22,11 +23,12 @@ from consent_engine.domain.interpret.reading import TOO_MANY, Reading
 from consent_engine.domain.interpret.reported import report
 from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, SETTLED, Trigger, sources
 from consent_engine.domain.line.line import Entry, Line, Unread
-from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Restriction
+from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Restriction, name_of
 from consent_engine.domain.order.details import Unclear
 from consent_engine.domain.order.facts import CancelAsked, Fact, Replied, Resumed, Rule
 from consent_engine.domain.order.history import ambiguous_before, clarified, may_be_asked, which_asked
 from consent_engine.domain.order.order import MOST_EVENTS, Order
+from consent_engine.domain.order.seen import Seen
 
 MOST_SETTLED = 20
 """How many settled orders of a line are looked at; open ones are never left out."""
@@ -47,8 +49,7 @@ def understand(line: Line, orders: Mapping[str, Order], message: Unread, *, wait
     """Say what a message asks for."""
     match message.body:
         case UnreadReply() as body:
-            meant = _reply(line, orders, message, body)
-            return meant if body.was_read else _restricting(line, message, body, meant)
+            return _replied_by(line, orders, message, body)
         case UnreadReport() as body:
             return report(line, orders, message, body, waits=waits)
         case UnreadRefusal(door=door, by=by) as body:
@@ -60,8 +61,25 @@ def understand(line: Line, orders: Mapping[str, Order], message: Unread, *, wait
             return _to_all_open(line, message, body, Resumed(message.key, by, reason))
 
 
-def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply) -> Reading:
+def _replied_by(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply) -> Reading:
+    """A reply as it was read; a yes that a person must look at is held, as words that may be a refusal are."""
     said = body.meaning()
+    meant = _reply(line, orders, message, body, said)
+    for order, fact in meant.facts:
+        seen = to_be_held(orders[order], fact) if isinstance(fact, Replied) else None
+        if seen is not None:
+            said = replace(said, keyword=Keyword.HOLD, reason=Reason.NO_PERSON)
+            held = _reply(line, orders, message, body, said)
+            facts = tuple((o, _with(fact, seen if o == order else None)) for o, fact in held.facts)
+            return _restricting(line, message, body, replace(held, facts=facts), said)
+    return meant if body.was_read else _restricting(line, message, body, meant, said)
+
+
+def _with(fact: Fact, seen: Seen | None) -> Fact:
+    return replace(fact, seen=seen) if isinstance(fact, Replied) else fact
+
+
+def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply, said: Read) -> Reading:
     keyword = counted(said.keyword)
     entries = remembered(line.entries, body.scope, message.came)
     # What was said before an order was placed cannot mean it. A STOP means all there is: the door keeps later ones out.
@@ -102,9 +120,8 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
     return Reading(facts, put, fields, drop)
 
 
-def _restricting(line: Line, message: Unread, body: UnreadReply, meant: Reading) -> Reading:
-    """What an older program took in without what it restricts: its reader puts that in force with what it answers."""
-    said = body.meaning()
+def _restricting(line: Line, message: Unread, body: UnreadReply, meant: Reading, said: Read) -> Reading:
+    """What the door took in without what it restricts: its reader puts that in force with what it answers."""
     kind = {Keyword.STOP: Kind.REFUSED, Keyword.HOLD: Kind.SUSPECTED}.get(counted(said.keyword))
     if kind is None:
         return meant
@@ -130,7 +147,8 @@ def _said(
     """What a reply is to one order."""
     barred = message.was_barred(order.doc.carrier)
     refused = _refused(line, order, meaning, message, body)
-    return refused or _replied(meaning, message, body, said, answer=answer, barred=barred)
+    in_call = line.named(name_of(Kind.CALL, order.id)) is not None
+    return refused or _replied(meaning, message, body, said, answer=answer, barred=barred, in_call=in_call)
 
 
 def _has_room(order: Order, meaning: Meaning) -> bool:
@@ -202,7 +220,7 @@ def _may_ask(keyword: Keyword, candidates: Sequence[Order], message: Unread) -> 
 
 
 def _replied(
-    meaning: Meaning, message: Unread, body: UnreadReply, said: Read, *, answer: bool, barred: bool
+    meaning: Meaning, message: Unread, body: UnreadReply, said: Read, *, answer: bool, barred: bool, in_call: bool
 ) -> Replied:
     return Replied(
         op=message.key,
@@ -221,6 +239,8 @@ def _replied(
         edition=said.edition,
         reason=said.reason,
         came=message.came,
+        coded=bool(said.code),
+        in_call=in_call,
     )
 
 

@@ -111,4 +111,5 @@ def _fact(
         error=body.error,
         waits=waits,
         whole=whole,
+        stamp=body.at,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from enum import IntEnum
 
 from msgspec import Struct
 
@@ -18,6 +19,18 @@ def usual_reminder(reply_window: timedelta) -> timedelta:
     return min(timedelta(hours=12), reply_window / 2)
 
 
+class Suspects(IntEnum):
+    """What becomes of a yes that no person can have written. Orders of an older program look for none."""
+
+    NOT_LOOKED_FOR = 0
+    CODE = 1
+    """It is asked once for YES with the order's code; what carried the code already is held."""
+    HOLD = 2
+    """A person looks first."""
+    OFF = 3
+    """It is taken, and the history says so."""
+
+
 class Policy(Struct, frozen=True):
     """All durations in milliseconds, flags 0 and 1; a new number comes last.
 
@@ -26,7 +39,9 @@ class Policy(Struct, frozen=True):
     uncertain_hold: how long a doubtful SMS waits for a report before it is sent once more ·
     tell_declined: answer a NO with an SMS · reminder_after: from hand-over to the reminder, 0 = none · resend_max: how
     often the question may be asked again on request · quiet_from, quiet_to: minutes of the UTC day between which what
-    can wait is held, -1 = none · cool_off: how long a plan is not offered again after a NO, 0 = for ever
+    can wait is held, -1 = none · cool_off: how long a plan is not offered again after a NO, 0 = for ever ·
+    suspects: what becomes of a yes that no person can have written, see `Suspects` · reading_speed: characters that
+    nobody reads faster than in a second, 0 = any speed will do · reports: 1 where the gateway reports deliveries
     """
 
     reply_window: int = 24 * 3_600_000
@@ -41,6 +56,13 @@ class Policy(Struct, frozen=True):
     quiet_from: int = -1
     quiet_to: int = -1
     cool_off: int = 0
+    suspects: int = 0
+    reading_speed: int = 0
+    reports: int = 0
+
+    def reading_ms(self, characters: int) -> Millis:
+        """How long a text of so many characters takes to read at least."""
+        return characters * 1000 // self.reading_speed if self.reading_speed else 0
 
     def quiet_until(self, at: Millis) -> Millis:
         """When the quiet hours end that `at` lies in; 0 outside them."""

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from consent_engine.domain.effects import Millis, Outcome
 from consent_engine.domain.grammar import Keyword, Reason
+from consent_engine.domain.order.seen import Seen
 from consent_engine.domain.sms import Delivery
 
 
@@ -33,7 +34,9 @@ class Replied(Struct, frozen=True):
     written_at: the latest instant it can have been written, if the gateway knows ·
     candidates: the orders it might have meant · answer: whether an SMS answers it (one a message, not one an order) ·
     edition: of the words that read it · reason: of a reply that a person must read ·
-    barred: a restriction stood against the carrier when it reached us: it is no consent
+    barred: a restriction stood against the carrier when it reached us: it is no consent ·
+    coded: the order's code stands in it · in_call: the call in which the service was sold is not over ·
+    seen: of one that is held, why no person can have written it
     """
 
     op: str
@@ -52,6 +55,9 @@ class Replied(Struct, frozen=True):
     edition: int = 0
     reason: Reason | None = None
     came: Millis | None = None
+    coded: bool = False
+    in_call: bool = False
+    seen: Seen | None = None
 
     @property
     def received_at(self) -> Millis:
@@ -62,7 +68,8 @@ class Replied(Struct, frozen=True):
 class Reported(Struct, frozen=True):
     """A delivery report on one of this order's SMS.
 
-    waits: replies behind it are still unread · whole: it was counted from reports on every part
+    waits: replies behind it are still unread · whole: it was counted from reports on every part · stamp: the instant
+    that it is about, by the gateway's clock
     """
 
     op: str
@@ -76,6 +83,7 @@ class Reported(Struct, frozen=True):
     error: str
     waits: bool = False
     whole: bool = False
+    stamp: Millis | None = None
 
 
 class Ended(Struct, frozen=True):

@@ -14,7 +14,14 @@ from consent_engine.domain.effects import Millis, Pending, Purpose, read_effects
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import SETTLING, STAGES, State, Trigger, advance
 from consent_engine.domain.order.agreement import Doc, Person
-from consent_engine.domain.order.details import Cancelled, ConfirmationAccepted, OptedOut, RepliedLate, Resumed
+from consent_engine.domain.order.details import (
+    Cancelled,
+    ConfirmationAccepted,
+    OptedOut,
+    RepliedLate,
+    RepliedSuspect,
+    Resumed,
+)
 from consent_engine.domain.order.event import Event, chain, seal, unseal
 from consent_engine.domain.texts.render import Subject, dated
 from consent_engine.errors import BrokenRecord
@@ -144,8 +151,13 @@ class Order(Struct, frozen=True):
 
     @property
     def asked_anew(self) -> bool:
-        """Whether a person looked in between, and it was asked for YES with the code."""
-        return any(isinstance(e.detail, Resumed) and e.detail.needs_code for e in self.events)
+        """Whether it was asked for YES with the code: a person looked in between, or no person can have said yes."""
+        return self.proof_asked or any(isinstance(e.detail, Resumed) and e.detail.needs_code for e in self.events)
+
+    @property
+    def proof_asked(self) -> bool:
+        """Whether it was asked once for YES with the code, since no person can have said yes."""
+        return any(isinstance(e.detail, RepliedSuspect) and e.detail.asked for e in self.events)
 
     def subject(self) -> Subject:
         """What our other texts may name."""

@@ -1,6 +1,6 @@
 """The words of editions 5 and 6, made of a plan's fields: in Chinese and in English. Never edited once released.
 
-Editions 7 and 8 are these, and the answer to 免营销.
+Editions 7 and 8 are these, and the answer to 免营销. Editions 9 and 10 add texts alone, and change none.
 """
 
 from consent_engine.domain.effects import Purpose
@@ -197,6 +197,19 @@ ENGLISH_WITH_REGISTRATION: dict[str, str] = ENGLISH | {
     Purpose.MARKETING_FREE: (
         "{{ brand }}: you are registered as marketing-free from now on: no sales calls from us. The services you use "
         "go on. To report a sales call, call {{ hotline }}. " + _ENGLISH_OFFICIAL
+    ),
+}
+LATER_CHINESE: dict[str, str] = {
+    Purpose.PROVE: (
+        "【{{ brand }}】为确认是您本人回复，请于{{ deadline }}前回复“{{ yes }}”办理“{{ name }}”（{{ price }}）；"
+        "未按此回复均不办理。非您本人回复或不愿再接营销来电，回复TD。回复免费。" + _OFFICIAL
+    ),
+}
+LATER_ENGLISH: dict[str, str] = {
+    Purpose.PROVE: (
+        "{{ brand }}: to show that it was you who replied, send {{ yes }} by {{ deadline }} to accept {{ name }} "
+        "({{ price }}). Anything else means no. Not you, or no more sales calls: TD. Replies are free. "
+        + _ENGLISH_OFFICIAL
     ),
 }
 # fmt: on

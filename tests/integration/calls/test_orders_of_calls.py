@@ -1,9 +1,12 @@
 """An order names its call: it is of that call, waits for its end, and falls with one that was not as it must be."""
 
 import pytest
+from msgspec import structs
 
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.lifecycle import Trigger
+from consent_engine.domain.offer.policy import Suspects
 from consent_engine.errors import (
     CallMismatch,
     CallNotPermitted,
@@ -52,6 +55,24 @@ def test_the_activation_waits_until_the_call_has_ended_with_its_recording(desk):
     line = desk.engine.line(NUMBER)
     assert line.restrictions == ()
     assert desk.engine.show(order.id).doc.call_id == call.id
+
+
+def test_a_yes_while_the_call_is_up_is_suspect_however_late_it_comes(desk):
+    desk.policy = structs.replace(desk.policy, suspects=Suspects.CODE)
+    desk.engine = desk.another()
+    call = desk.start()
+    order = ordered(desk, call)
+    desk.run(Lane.SMS)
+    desk.clock.forward(seconds=600)
+    desk.say("是")
+    desk.run()
+    event = desk.engine.show(order.id).last(Trigger.REPLIED_SUSPECT)
+    assert (event.told()["seen"]["rule"], desk.state(order)) == ("call_up", "awaiting_reply")
+    desk.end(call, "agreed", plan=PLAN)
+    desk.clock.forward(seconds=60)
+    desk.say(f"是{order.doc.code}")
+    desk.run()
+    assert (desk.state(order), len(desk.texts("prove"))) == ("notified", 1)
 
 
 def test_an_activation_is_not_even_put_while_its_call_is_up(desk):

@@ -247,6 +247,7 @@ def night(tmp_path):
         "PATH": f"{shims(tmp_path, binary, command_line)}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
         "CONSENT_REDIS_URL": f"redis://127.0.0.1:{data}/0", "CONSENT_RQ_URL": f"redis://127.0.0.1:{rq}/0",
         "CONSENT_SECRET": "test-secret", "CONSENT_DURABILITY": "everysec",
+        "CONSENT_READING_SPEED": "1000000",
         "CONSENT_DATA_DIR": str(tmp_path), "CONSENT_GATEWAY": "http_json", "CONSENT_HTTP_JSON__URL": gateway.url,
         "CONSENT_HTTP_JSON__SECRET": "gateway-secret", "CONSENT_BSS": "simulated",
     }  # fmt: skip

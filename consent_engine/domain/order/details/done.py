@@ -153,11 +153,12 @@ class Reported(Detail, frozen=True, kw_only=True):
 
 
 class Delivered(Detail, frozen=True, kw_only=True):
-    """All of one SMS."""
+    """All of one SMS. stamped: when it arrived, by the gateway's clock."""
 
     trigger = Trigger.DELIVERED
     effect: str
     purpose: Purpose
+    stamped: Millis | None = None
 
 
 class EarlyReplyVoid(Detail, frozen=True, kw_only=True):

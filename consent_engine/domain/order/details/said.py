@@ -7,6 +7,7 @@ from consent_engine.domain.grammar import Keyword, Reason
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.order.details.base import Detail
 from consent_engine.domain.order.facts import Rule
+from consent_engine.domain.order.seen import Seen
 
 
 class Words(Detail, frozen=True, kw_only=True):
@@ -31,9 +32,23 @@ class Reply(Words, frozen=True, kw_only=True):
 
 
 class SaidYes(Reply, frozen=True, kw_only=True):
-    """early: 1 where it came before the hand-over was recorded."""
+    """early: 1 where it came before the hand-over was recorded · seen: why no person can have written it, where policy
+    takes it all the same.
+    """
 
     trigger = Trigger.SAID_YES
+    early: int = 0
+    seen: Seen | None = None
+
+
+class RepliedSuspect(Reply, frozen=True, kw_only=True):
+    """A yes that no person can have written. asked: 1 where it was answered with the question for YES with the code ·
+    early: as of a yes.
+    """
+
+    trigger = Trigger.REPLIED_SUSPECT
+    seen: Seen
+    asked: int = 0
     early: int = 0
 
 
@@ -67,9 +82,10 @@ class RepliedBarred(Reply, frozen=True, kw_only=True):
 
 
 class Suspected(Reply, frozen=True, kw_only=True):
-    """What may be a refusal."""
+    """What may be a refusal. seen: of a yes that is held, why no person can have written it."""
 
     trigger = Trigger.SUSPECTED
+    seen: Seen | None = None
 
 
 class AskedHelp(Reply, frozen=True, kw_only=True):
@@ -91,19 +107,20 @@ class Unclear(Words, frozen=True, kw_only=True):
 
 
 class RepliedEarly(Words, frozen=True, kw_only=True):
-    """last: when the attempt began that it can have answered; 0: none."""
+    """last: when the attempt began that it can have answered; 0: none · seen: why no person can have written it."""
 
     trigger = Trigger.REPLIED_EARLY
     last: Millis
     reason: Reason | None = None
     written_by: Millis | None = None
+    seen: Seen | None = None
 
-    def counts(self) -> SaidYes:
-        """The yes it is, once that attempt was handed over."""
-        return SaidYes(
-            keyword=self.keyword, rule=self.rule, candidates=self.candidates, received_at=self.received_at,
-            gateway=self.gateway, edition=self.edition, reason=self.reason, written_by=self.written_by, early=1,
-        )  # fmt: skip
+    def counts(self, *, taken: bool) -> SaidYes | RepliedSuspect:
+        """The yes it is, once that attempt was handed over. taken: also where no person can have written it."""
+        told = {name: getattr(self, name) for name in Reply.__struct_fields__}
+        if self.seen is None or taken:
+            return SaidYes(**told, early=1, seen=self.seen)
+        return RepliedSuspect(**told, early=1, seen=self.seen, asked=1)
 
 
 class RepliedLate(Detail, frozen=True, kw_only=True):

@@ -1,0 +1,100 @@
+"""Which yes no person can have written. The rules are data with an edition; what they saw stands in the event.
+
+Every instant comes from the order's history and from the message: nobody is asked for one.
+"""
+
+from typing import NamedTuple
+
+from consent_engine.domain.effects import Millis, Purpose, sms_effect
+from consent_engine.domain.order.details import Delivered, Informed, RepliedSuspect, Resumed
+from consent_engine.domain.order.event import Event
+from consent_engine.domain.order.facts import Replied
+from consent_engine.domain.order.history import asked
+from consent_engine.domain.order.order import QUESTION, Order
+from consent_engine.domain.order.seen import Seen, Unlikely
+
+
+class Rules(NamedTuple):
+    """edition: raised by every change of what is here · characters: Chinese ones of a segment. As many Latin ones as it
+    holds say about as much, so a text takes as long in both languages · short: segments of an SMS that asks for the
+    code
+    """
+
+    edition: int
+    characters: int
+    short: int
+
+
+RULES = Rules(edition=1, characters=67, short=2)
+
+
+class Text(NamedTuple):
+    """The text that a yes answers. since: when it was on the handset, or began to be handed over · delivered: whether
+    it is known to be there · segments: how long it is
+    """
+
+    since: Millis
+    delivered: bool
+    segments: int
+
+
+def unlikely(order: Order, reply: Replied) -> Seen | None:
+    """What says that no person wrote this yes, by the policy that the order was placed under; None: a person can have.
+
+    Of several rules the first counts, in the order that stands here.
+    """
+    policy = order.doc.policy
+    if not policy.suspects:
+        return None
+    text = _asking_for_code(order) or _question(order)
+    measured = reply.at - text.since
+    if reply.in_call:
+        return Seen(Unlikely.CALL_UP, measured, edition=RULES.edition)
+    least = policy.reading_ms(text.segments * RULES.characters)
+    if measured < least:
+        return Seen(Unlikely.TOO_FAST, measured, least, RULES.edition)
+    if policy.reports and not text.delivered:
+        return Seen(Unlikely.NOT_DELIVERED, measured, edition=RULES.edition)
+    return None
+
+
+def _question(order: Order) -> Text:
+    """The question. Asked again or reminded of it, the subscriber has had its first text since."""
+    accepted = asked(order)
+    sent = accepted.last if accepted is not None else order.question.last_at if order.question else 0
+    delivered = _delivered_at(order.events, QUESTION, sent)
+    return Text(delivered or sent, bool(delivered), order.doc.segments)
+
+
+def _asking_for_code(order: Order) -> Text | None:
+    """The newest SMS that asked for YES with the code; None where there is none, or it has not begun to leave."""
+    found = [n for n, event in enumerate(order.events) if _asks_for_code(event)]
+    if not found:
+        return None
+    since = order.events[found[-1] :]
+    again = isinstance(since[0].detail, Resumed)
+    purpose = Purpose.RESUMED if again else Purpose.PROVE
+    effect = sms_effect(purpose, sum(isinstance(e.detail, Resumed) for e in order.events) if again else 1)
+    pending = order.effects.get(effect)
+    told = (e.at for e in since if isinstance(e.detail, Informed) and e.detail.purpose is purpose)
+    sent = next(told, pending.last_at if pending else 0)
+    delivered = _delivered_at(since, effect, sent)
+    return Text(delivered or sent, bool(delivered), RULES.short) if sent or delivered else None
+
+
+def _asks_for_code(event: Event) -> bool:
+    detail = event.detail
+    return bool(
+        (isinstance(detail, Resumed) and detail.needs_code) or (isinstance(detail, RepliedSuspect) and detail.asked)
+    )
+
+
+def _delivered_at(events: tuple[Event, ...], effect: str, sent: Millis) -> Millis:
+    """When all of an SMS was on the handset; 0 while that is not known. Reports come late: the gateway's own clock says
+    when it arrived, between the hand-over and the report.
+    """
+    for event in events:
+        if isinstance(event.detail, Delivered) and event.detail.effect == effect:
+            stamped = event.detail.stamped
+            return event.at if stamped is None else min(event.at, max(sent, stamped))
+    return 0

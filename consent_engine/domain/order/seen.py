@@ -1,0 +1,27 @@
+"""What was seen of a yes that no person can have written: kept in its event, with the rule and its threshold."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Unlikely(StrEnum):
+    """Why no person can have written a yes."""
+
+    CALL_UP = "call_up"
+    """The call in which the service was sold was not over yet."""
+    TOO_FAST = "too_fast"
+    """It came sooner than the text can be read."""
+    NOT_DELIVERED = "not_delivered"
+    """Nothing says yet that the question is on the handset, though its gateway reports."""
+
+
+class Seen(Struct, frozen=True, omit_defaults=True):
+    """measured: ms from when the text was there, as far as known, to the yes · least: ms that a person needs at least,
+    0 where the rule measures nothing · edition: of the rules.
+    """
+
+    rule: Unlikely
+    measured: int
+    least: int = 0
+    edition: int = 1
