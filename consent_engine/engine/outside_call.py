@@ -5,6 +5,7 @@ from typing import NamedTuple
 from consent_engine.domain.decide.sent import text_of
 from consent_engine.domain.effects import ACTIVATE, Outcome, Pending, Purpose, Rejected, sms_parts
 from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.offer.policy import UNDELIVERED_MS
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.render import held, helped, proof, registered, stopped, which_one
 from consent_engine.domain.texts.segments import segments
@@ -63,6 +64,8 @@ def _sms(order: Order, effect: str) -> tuple[str, Sms]:
     doc = order.doc
     ref = f"{order.id}.{purpose}.{n}"
     valid_for = doc.policy.reply_window if purpose in _ASKING else 0
+    if purpose is Purpose.CONFIRMATION and doc.policy.reports:  # its window begins on the handset
+        valid_for = UNDELIVERED_MS
     return doc.carrier, Sms(
         ref, doc.offer.sender + doc.sub, order.person.msisdn, text_of(order, purpose), purpose, valid_for
     )

@@ -44,7 +44,7 @@ def commit_of(
     after, fields = sealed(decision.order, decision.events, salts())
     drop = _with_held(before, decision, held)
     asked = Trigger.CONFIRMATION_ACCEPTED in [event.trigger for event in decision.events]
-    if asked:
+    if asked or (decision.events and after.doc.policy.reports and after.reply_by != before.reply_by):
         fields["reply_by"] = str(after.reply_by)
     stamps = _stamps(before, after, asked=asked)
     if stamps is not None:

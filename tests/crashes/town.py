@@ -146,7 +146,11 @@ class Town(Judge, World):
         self._raw.flushall()
         self._version = Queue(connection=self._raw).get_redis_server_version()
         policy = Policy(
-            retry_base=1_000, reminder_after=op.reminder_after, suspects=op.suspects, reading_speed=op.reading_speed
+            retry_base=1_000,
+            reminder_after=op.reminder_after,
+            suspects=op.suspects,
+            reading_speed=op.reading_speed,
+            reports=int(op.reports),
         )
         super().__init__(connect(server.url), policy, clock=Clock())
 

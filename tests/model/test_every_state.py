@@ -44,6 +44,7 @@ DEEP = bool(int(os.environ.get("TESTS_DEEP", "0")))
 SHORT = Policy(max_attempts=2, resend_max=0, reminder_after=0)
 RESENDS = Policy(max_attempts=2, resend_max=1, reminder_after=0)
 REMINDS = Policy(max_attempts=2, resend_max=0, reminder_after=12 * HOUR)
+REPORTS = Policy(max_attempts=2, resend_max=0, reminder_after=12 * HOUR, reports=1)
 CALM = {"people": (), "races": False, "policy": SHORT}
 HELD = {"policy": SHORT, "races": False, "subs": False}
 PROVES = {**HELD, "policy": structs.replace(SHORT, suspects=Suspects.CODE)}
@@ -60,6 +61,8 @@ SCOPES = (
     Scope("refused by voice, answers from before", (SUB, OLD), (REFUSED_BY_VOICE,), **CALM),
     Scope("reports, asked again", (BARE,), reports=1, delivered=True, people=(RESEND,), races=False, policy=RESENDS),
     Scope("a failed report before a yes", (), (FAILED, BARE), ((FAILED, BARE),), reports=1, **CALM),
+    Scope("the window begins on the handset", (BARE,), reports=1, delivered=True, **{**CALM, "policy": REPORTS}),
+    Scope("stuck and tried again", (BARE,), people=(RETRY, GIVE_UP), policy=SHORT),
     Scope("no person wrote it", (IN_CALL, CODE), (CODE_IN_CALL, BARE), people=(RESUME,), **PROVES),
     Scope("no person wrote it: a person looks", (BARE,), (IN_CALL,), people=(RESUME,), **LOOKS),
     Scope("stuck and tried again", (BARE,), people=(RETRY, GIVE_UP), policy=SHORT),

@@ -26,6 +26,7 @@ from consent_engine.domain.decide.decision import (
     say,
     settle,
     unless_in_flight,
+    window_moved,
 )
 from consent_engine.domain.decide.on_outcome import on_outcome
 from consent_engine.domain.decide.on_reply import on_reply
@@ -73,7 +74,7 @@ def decide(order: Order, fact: Fact, now: Millis) -> Decision:
     """
     if order.knows(fact.op):
         return Decision(order)
-    return _WAYS[type(fact)](order, fact, now)
+    return window_moved(order, _WAYS[type(fact)](order, fact, now))
 
 
 def _on_timer(order: Order, fact: Woke, now: Millis) -> Decision:
@@ -92,6 +93,8 @@ def _close(order: Order, op: str, now: Millis) -> Decision:
     """The window is over."""
     if order.state not in WAITING:
         return Decision(order)
+    if now <= order.reply_by:  # it moved: the question came late to the handset
+        return Decision(order, put=(closing(order.reply_by),))
     return settle(order, Event.of(details.WindowClosed(), now, op, by="engine"), guard=order.reply_by)
 
 

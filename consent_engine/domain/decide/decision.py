@@ -21,7 +21,8 @@ from consent_engine.domain.effects import (
     lane_of,
     sms_effect,
 )
-from consent_engine.domain.lifecycle import State, allows
+from consent_engine.domain.lifecycle import WAITING, State, Trigger, allows
+from consent_engine.domain.offer.policy import UNDELIVERED_MS
 from consent_engine.domain.order.details import (
     Cancelled,
     ConfirmationAccepted,
@@ -170,10 +171,38 @@ def handed_over(
         last=pending.last_at,
         window=policy.reply_window,
         parts=parts,
+        undelivered=UNDELIVERED_MS if policy.reports else None,
     )
     event = Event.of(detail, now, op, ref, "engine")
-    reminds = 0 < policy.reminder_after < policy.reply_window
-    return event, (Put(WAKE_REMINDER, now + policy.reminder_after) if reminds else closing(now + policy.reply_window),)
+    return event, (_waiting(order.moved(event)),)
+
+
+def window_moved(before: Order, decision: Decision) -> Decision:
+    """The same decision, where it tells that the question is on the handset: the window begins, so the timer that ends
+    the wait, or reminds, moves with it.
+    """
+    after = decision.order
+    if not after.doc.policy.reports or after.state not in WAITING or after.reply_by == before.reply_by:
+        return decision
+    wait = _waiting(after)
+    rest = tuple(put for put in decision.put if put.effect not in _WAITS)
+    named = {wait.effect, *(effect for effect, _ in decision.drop)}
+    gone = tuple((effect, Drop.ANYWAY) for effect in before.effects if effect in _WAITS - named)
+    return replace(decision, put=(*rest, wait), drop=(*decision.drop, *gone))
+
+
+def _waiting(order: Order) -> Put:
+    """What ends the wait of an order that was asked: first the reminder, if there is one. Of a question that is on its
+    way nobody is reminded.
+    """
+    policy, since = order.doc.policy, max(order.delivered_at, order.asked_at)
+    reminds = 0 < policy.reminder_after < policy.reply_window and order.last(Trigger.REMINDED) is None
+    if not reminds or (policy.reports and not order.delivered_at):
+        return closing(order.reply_by)
+    return Put(WAKE_REMINDER, since + policy.reminder_after)
+
+
+_WAITS = frozenset({WAKE_REMINDER, WAKE_WINDOW})
 
 
 def closing(reply_by: Millis) -> Put:

@@ -78,6 +78,6 @@ def _as_of(order: Order, n: int) -> Order:
 def _until(order: Order, purpose: Purpose) -> Millis:
     """The instant that a text names: until when a person reads, or until when a yes counts."""
     if purpose in {Purpose.RESUMED, Purpose.REMINDER, Purpose.PROVE}:
-        return order.reply_by
+        return order.surely_until
     suspected = order.last(Trigger.SUSPECTED)
     return suspected.at + SUSPICION_LASTS_MS if suspected else 0

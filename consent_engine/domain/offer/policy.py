@@ -10,6 +10,8 @@ from consent_engine.domain.canonical_json import Rows
 from consent_engine.domain.effects import Millis
 
 DAY_MINUTES = 24 * 60
+UNDELIVERED_MS = int(timedelta(hours=48).total_seconds() * 1000)
+"""How long after its hand-over a question may be on its way, where the gateway reports: then the window closes."""
 LATE_MARGIN = int(timedelta(hours=48).total_seconds() * 1000)
 """How long after its window an order still counts as one that a reply may mean (design part 7, rule 3)."""
 

@@ -23,6 +23,7 @@ from consent_engine.domain.order.details import (
     Resumed,
 )
 from consent_engine.domain.order.event import Event, chain, seal, unseal
+from consent_engine.domain.order.window import counts_until, delivered_at
 from consent_engine.domain.texts.render import Subject, dated
 from consent_engine.errors import BrokenRecord
 
@@ -77,11 +78,20 @@ class Order(Struct, frozen=True):
 
     @property
     def reply_by(self) -> Millis:
-        """Until when a yes counts; 0 while nothing was asked."""
-        for event in reversed(self.events):
-            if isinstance(event.detail, ConfirmationAccepted):
-                return event.at + (event.detail.window or self.doc.policy.reply_window)
-        return 0
+        """Until when a yes counts; 0 while nothing was asked. It moves once, where the gateway reports a delivery."""
+        return counts_until(self.events, self.doc.policy.reply_window)
+
+    @property
+    def surely_until(self) -> Millis:
+        """Until when a yes counts at least, whatever is reported still: what an SMS may promise."""
+        if self.delivered_at or not self.doc.policy.reports:
+            return self.reply_by
+        return min(self.reply_by, self.asked_at + self.doc.policy.reply_window)
+
+    @property
+    def delivered_at(self) -> Millis:
+        """When the question was known to be on the handset; 0 while it is not."""
+        return delivered_at(self.events)
 
     @property
     def ask_by(self) -> Millis:
@@ -265,9 +275,9 @@ def _fits(part: str | None, named: str) -> None:
 def replay(fields: Mapping[str, str]) -> tuple[State, str, Millis]:
     """State, head and reply_by as the history alone gives them; the offer is not needed."""
     events, publics = _told(fields)
-    state, reply_by = State.AGREED, 0
+    state = State.AGREED
     for event in events:
         state = advance(state, event.trigger)
-        if isinstance(event.detail, ConfirmationAccepted):
-            reply_by = event.at + (event.detail.window or Doc.read(fields["doc"]).policy.reply_window)
-    return state, chain("", publics), reply_by
+    asked = [e.detail for e in events if isinstance(e.detail, ConfirmationAccepted)]
+    window = 0 if all(each.window for each in asked) else Doc.read(fields["doc"]).policy.reply_window
+    return state, chain("", publics), counts_until(events, window)

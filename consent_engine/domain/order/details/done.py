@@ -9,7 +9,8 @@ from consent_engine.domain.sms import Delivery
 class ConfirmationAccepted(Detail, frozen=True, kw_only=True):
     """how: `gateway` (it said so), `report` or `reply` (these prove it) · may_have: attempts that may have been taken ·
     started, last: when the first and the last of them began · window: how long a yes counts · parts: the gateway's ids
-    of the parts, where each has its own.
+    of the parts, where each has its own · undelivered: how long a yes counts while the question is not on the handset,
+    where the gateway reports; once it is, the window begins.
     """
 
     trigger = Trigger.CONFIRMATION_ACCEPTED
@@ -21,6 +22,7 @@ class ConfirmationAccepted(Detail, frozen=True, kw_only=True):
     last: Millis
     window: int | None = None
     parts: tuple[str, ...] = ()
+    undelivered: int | None = None
 
 
 class ConfirmationFailed(Detail, frozen=True, kw_only=True):
