@@ -51,6 +51,7 @@ from consent_engine.errors import BrokenRecord, ConsentError, OrderNotFound, Sto
 from consent_engine.ports import LiftedWord, Outside, Queue, Registry, Store, Stored
 
 T = TypeVar("T")
+MOST_ALIKE = 20
 MOST_OPEN, PASS, MOST_PASSES = 1_000_000, 500, 10_000
 
 
@@ -188,6 +189,12 @@ class Engine:
     def orders_of(self, msisdn: Msisdn, cursor: str = "", limit: int = 50) -> listing.Page:
         """A page of a number's orders, newest first."""
         return listing.orders_of_page(self.lookup, self.line(msisdn), cursor, limit)
+
+    def orders_ending(self, tail: str, most: int = MOST_ALIKE) -> list[Order]:
+        """Orders whose ids end so, newest first: of those that are not archived yet."""
+        ids = self.lists.ending(tail, most)
+        found = self.records.live(ids)[1]
+        return [found[order] for order in ids if order in found]
 
     def refusals(self, cursor: str = "", limit: int = 50) -> listing.RefusalsPage:
         """A page of refusals, newest first."""

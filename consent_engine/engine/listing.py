@@ -28,11 +28,15 @@ class Filter:
     plan: str | None = None
     since: Millis | None = None
     void_yes: bool | None = None
+    carrier: str | None = None
 
     def fits(self, order: Order) -> bool:
         """Whether an order belongs in the list."""
         doc = order.doc
-        pairs = ((self.state, order.state), (self.agent, doc.agent), (self.plan, doc.plan))
+        pairs = (
+            (self.state, order.state), (self.agent, doc.agent), (self.plan, doc.plan),
+            (self.carrier, doc.carrier),
+        )  # fmt: skip
         young = self.since is None or doc.placed_at >= self.since
         in_vain = self.void_yes is None or self.void_yes == (yes_in_vain(order) is not None)
         return young and in_vain and all(wanted is None or wanted == found for wanted, found in pairs)

@@ -9,6 +9,9 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind, Restriction
 
+MOST_SEARCHED = 200_000
+"""So many orders of a part of the store are looked at for the end of an id."""
+
 
 class Tally(Struct, frozen=True):
     """How many restrictions of a kind stand, and since when the oldest does; 0: none stands."""
@@ -51,8 +54,14 @@ class Lists(Protocol):
     def tally(self, kind: Kind) -> Tally:
         """How many restrictions of a kind stand, and the oldest's instant."""
 
+    def ending(self, tail: str, most: int) -> list[str]:
+        """Orders whose ids end so, newest first: of the newest MOST_SEARCHED of a part of the store."""
+
     def funnel(self, day: str) -> dict[State, int]:
         """Orders placed on a day (UTC, YYYY-MM-DD), by state."""
+
+    def placed_on(self, day: str) -> dict[State, int]:
+        """As `funnel`, for a day of the business (China's): see `domain/days.py`."""
 
     def uncalled(self, day: str) -> int:
         """How many of the orders placed on a day (UTC, YYYY-MM-DD) have no record of their call."""

@@ -16,6 +16,7 @@ from tests.acceptance.tab import Tab, fill
 log = logging.getLogger(__name__)
 SEEN_WITHIN_S = 3.0
 """How long after the API a step may show on the page: about a second, and room for a busy machine."""
+FOUND_WITHIN_S = 0.5
 STEPS = ["confirmation_accepted", "said_yes", "service_activated", "notification_accepted"]
 
 
@@ -254,15 +255,32 @@ def test_ops_do_all_of_one_cause_again_with_one_click_that_says_how_many(tmp_pat
 def test_ops_find_an_order_by_number_and_the_board_leaves_the_focus_alone(home, tab):
     order = home.place(7201)[1]["id"]
     ops = tab("ops", "/ops", language="en-GB")
-    ops.page.wait_for_selector("#lanes tr")
+    ops.page.wait_for_selector("#found tr")
     before = ops.page.locator("#fresh").inner_text()
-    ops.type("#wanted", "13800007201")
+    ops.page.keyboard.press("/")
+    ops.page.wait_for_selector("#wanted:focus")
+    ops.page.keyboard.type("13800007201")
     ops.page.locator("#fresh", has_not_text=before).wait_for()
     assert ops.page.locator("#wanted:focus").input_value() == "13800007201"
     ops.page.keyboard.press("Enter")
     ops.page.wait_for_url(f"**/orders/{order}")
     assert "+86138****7201" in ops.page.locator("main").inner_text()
     assert "13800007201" not in ops.page.locator("main").inner_text()
+    ops.page.go_back()
+    ops.page.wait_for_selector("#found tr")
+    ops.page.keyboard.press("/")
+    ops.page.keyboard.type(order[-6:])
+    began = time.monotonic()
+    ops.page.keyboard.press("Enter")
+    ops.page.wait_for_url(f"**/orders/{order}", wait_until="commit")
+    assert time.monotonic() - began < FOUND_WITHIN_S
+    ops.page.go_back()
+    ops.page.locator("#by-state").select_option("cancelled")
+    ops.page.wait_for_selector("#found-none:visible")
+    assert ops.page.url.endswith("/ops?state=cancelled")
+    ops.page.go_back()
+    ops.page.wait_for_selector("#found tr")
+    assert ops.page.locator("#by-state").input_value() == ""
     assert not [url for url in ops.asked if "13800007201" in url]
 
 

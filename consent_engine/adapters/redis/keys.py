@@ -18,8 +18,9 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:refusals       zset    <line> <carrier or *> -> since
     ce:{0}:held           zset    <line> <carrier or *> -> since: suspected refusals, which a person decides
     ce:{0}:placed         zset    order -> placed at
-    ce:{0}:funnel:<day>   hash    <state before>><state after> -> how many orders placed that day made this step; from a
-                                  state to itself: how many have a record of their call
+    ce:{0}:funnel:<day>   hash    <state before>><state after> -> how many orders placed that day (UTC) made this step;
+                                  from a state to itself: how many have a record of their call. Those placed when the
+                                  business's next day has begun are counted in `<day>+`: each kind of day is two keys
     ce:{0}:offers         hash    <hash> -> what orders were asked alike: plan, words, policy; never changed
     ce:{0}:lifted         stream  refusals lifted: by whom, on which act of the subscriber
     ce:{0}:unmatched      stream  messages that belong to no order
@@ -60,6 +61,8 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.ports import Owner
 
 DAY_MS = 86_400_000
+LATE = "+"
+"""Ends the name of a day's counts of the hours that are the business's next day."""
 _ROOMS = {Owner.ORDER: "order", Owner.LINE: "line", Owner.CALL: "call", Owner.ENDING: "end"}
 
 
@@ -127,13 +130,19 @@ class Cell:
         """The reservation of an Idempotency-Key, by the key's hash."""
         return f"ce:key:{key}" if self.shared == "ce:" else f"{self.prefix}key:{key}"
 
-    def funnel(self, day: str) -> str:
-        """The counts of the orders placed on a day (UTC, YYYY-MM-DD)."""
-        return f"{self.prefix}funnel:{day}"
+    def funnel(self, day: str, *, late: bool = False) -> str:
+        """The counts of the orders placed on a day (UTC, YYYY-MM-DD); late: of its part that is tomorrow in China."""
+        return f"{self.prefix}funnel:{day}{LATE if late else ''}"
 
     def funnel_of(self, placed_at: Millis) -> str:
         """The counts that an order belongs to."""
-        return self.funnel(_day(placed_at // DAY_MS))
+        day = utc_day(placed_at)
+        return self.funnel(day, late=day_of(placed_at) != day)
+
+
+def utc_day(at: Millis) -> str:
+    """The day (UTC, YYYY-MM-DD) of an instant."""
+    return _day(at // DAY_MS)
 
 
 @lru_cache(64)

@@ -1,16 +1,18 @@
 """Lists and counts of one cell of Redis."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.codec import TIES, scored
-from consent_engine.adapters.redis.keys import Cell, called
+from consent_engine.adapters.redis.keys import Cell, called, utc_day
+from consent_engine.domain.days import begins
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind, Restriction, name_of
 from consent_engine.ports import Lists, Standing, Tally
+from consent_engine.ports.lists import MOST_SEARCHED
 
 MEMBERS = 10_000
 _MOVES = f":{WAKE_ARCHIVE}"
@@ -58,20 +60,33 @@ class RedisLists(Lists):
         count, oldest = self._wire.ask(("ZCARD", index), ("ZRANGE", index, 0, 0, "WITHSCORES"))
         return Tally(count, scored(oldest)[0][1]) if count and oldest else Tally()
 
+    def ending(self, tail: str, most: int) -> list[str]:
+        found: list[str] = []
+        for first in range(0, MOST_SEARCHED, MEMBERS):
+            [ids] = self._wire.ask(("ZRANGE", self._cell.placed, first, first + MEMBERS - 1, "REV"))
+            found += (order for order in ids if order.endswith(tail))
+            if len(ids) < MEMBERS or len(found) >= most:
+                break
+        return found[:most]
+
     def funnel(self, day: str) -> dict[State, int]:
-        [steps] = self._wire.ask(("HGETALL", self._cell.funnel(day)))
-        counts: Counter[str] = Counter()
-        for step, count in steps.items():
-            before, made, after = step.rpartition(">")
-            counts[after] += int(count)
-            if before and made:
-                counts[before] -= int(count)
-        return {State(state): count for state, count in counts.items()}
+        return _counted(self._steps(self._cell.funnel(day), self._cell.funnel(day, late=True)))
+
+    def placed_on(self, day: str) -> dict[State, int]:
+        before = utc_day(begins(day))
+        return _counted(self._steps(self._cell.funnel(before, late=True), self._cell.funnel(day)))
+
+    def _steps(self, *keys: str) -> Counter[str]:
+        """How many orders made which step, by the counts of two parts of a day."""
+        steps: Counter[str] = Counter()
+        for part in self._wire.ask(*(("HGETALL", key) for key in keys)):
+            steps.update({step: int(count) for step, count in part.items()})
+        return steps
 
     def uncalled(self, day: str) -> int:
-        [steps] = self._wire.ask(("HGETALL", self._cell.funnel(day)))
-        placed = sum(int(count) for step, count in steps.items() if step.startswith(">"))
-        return placed - sum(int(steps.get(called(state), 0)) for state in State)
+        steps = self._steps(self._cell.funnel(day), self._cell.funnel(day, late=True))
+        placed = sum(count for step, count in steps.items() if step.startswith(">"))
+        return placed - sum(steps[called(state)] for state in State)
 
     def _newest(self, index: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """A page of an index by instant, newest first; ties go by name, so that a cursor skips nothing."""
@@ -90,3 +105,13 @@ class RedisLists(Lists):
             if len(found) < MEMBERS:
                 return
             first += MEMBERS
+
+
+def _counted(steps: Mapping[str, int]) -> dict[State, int]:
+    counts: Counter[str] = Counter()
+    for step, count in steps.items():
+        before, made, after = step.rpartition(">")
+        counts[after] += count
+        if before and made:
+            counts[before] -= count
+    return {State(state): count for state, count in counts.items()}

@@ -218,12 +218,14 @@ class ShardedLists(Lists):
         found = [each for each in self._cells.reached(lambda cell: cell.lists.tally(kind)) if each.count]
         return Tally(sum(each.count for each in found), min(each.oldest for each in found)) if found else Tally()
 
+    def ending(self, tail: str, most: int) -> list[str]:
+        return list(islice((order for cell in self._cells.stores for order in cell.lists.ending(tail, most)), most))
+
     def funnel(self, day: str) -> dict[State, int]:
-        counts: dict[State, int] = {}
-        for cell in self._cells.stores:
-            for state, count in cell.lists.funnel(day).items():
-                counts[state] = counts.get(state, 0) + count
-        return counts
+        return _added(cell.lists.funnel(day) for cell in self._cells.stores)
+
+    def placed_on(self, day: str) -> dict[State, int]:
+        return _added(cell.lists.placed_on(day) for cell in self._cells.stores)
 
     def uncalled(self, day: str) -> int:
         return sum(cell.lists.uncalled(day) for cell in self._cells.stores)
@@ -275,6 +277,14 @@ class ShardedRetirement(Retirement):
 def _record(commit: Commit) -> str:
     """The record by which a commit finds its cell."""
     return commit.records[0].id
+
+
+def _added(counts: Iterable[Mapping[State, int]]) -> dict[State, int]:
+    total: dict[State, int] = {}
+    for some in counts:
+        for state, count in some.items():
+            total[state] = total.get(state, 0) + count
+    return total
 
 
 def _summed(depths: Iterable[LaneDepth]) -> LaneDepth:

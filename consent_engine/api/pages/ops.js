@@ -3,21 +3,31 @@
 const EVERY_S = 3;
 const MOST_AT_ONCE = 500;
 const mayRetry = ["ops", "admin"].includes(PAGE.role);
-const ORDER_ID = /^[0-9a-f]{28}$/;
 
 function showFunnel(board) {
   const total = Object.values(board.funnel).reduce((sum, n) => sum + n, 0);
   const told = { n: total, at: dateAndClock(board.since).slice(0, 16) };
   say(byId("funnel-since"), total ? word("ops.since", told) : word("ops.none_today"));
-  const most = Math.max(1, ...Object.values(board.funnel));
+  const most = Math.max(1, ...Object.values(board.funnel), ...Object.values(board.day_before));
   const kind = (state) => (BROKEN.includes(state) ? "failed" : FAILED.includes(state) ? "off" : SETTLED.includes(state) ? "done" : "");
   fit(byId("funnel"), Object.entries(board.funnel), ([state]) => state,
-    ([state]) => make("tr", { className: kind(state) }, make("th", { scope: "row" }, word(`state.${state}`)),
-      make("td", { className: "n" }), make("td", {}, make("div", { className: "bar" }))),
-    (row, [, n]) => {
+    ([state]) => make("tr", { className: kind(state) }, make("th", { scope: "row" }, make("a", { href: `/ops?state=${state}` }, word(`state.${state}`))),
+      make("td", { className: "n" }), make("td", { className: "n muted" }), make("td", {}, make("div", { className: "bar" }), make("div", { className: "bar before" }))),
+    (row, [state, n]) => {
+      const before = board.day_before[state] ?? 0;
       say(row.children[1], String(n));
+      say(row.children[2], String(before));
       row.querySelector(".bar").style.width = `${(100 * n) / most}%`;
+      row.querySelector(".before").style.width = `${(100 * before) / most}%`;
     });
+}
+
+/** What a worker says of itself, in the page's words. */
+function workerTold(told) {
+  const found = /^pid (\d+): ([\w,]*); by its clock: (\d+) in flight, (\d+) troubles$/.exec(told);
+  if (!found) return told;
+  const lanes = found[2].split(",").map((lane) => word(`lane.${lane}`)).join(word("ops.between"));
+  return word("ops.worker", { lanes, flying: found[3], troubles: found[4] });
 }
 
 function showLanes(board) {
@@ -35,7 +45,7 @@ function showLanes(board) {
     () => make("li", {}, make("span", { className: "mono" }), " ", make("span", { className: "muted" })),
     (item, worker) => {
       say(item.children[0], worker.name);
-      say(item.children[1], worker.told);
+      say(item.children[1], workerTold(worker.told));
     });
   const defects = Object.entries(board.defects).map(([name, n]) => `${name} ${n}`).join(", ");
   byId("defects").hidden = !defects;
@@ -115,34 +125,6 @@ async function again(stuck, button) {
   await refresh();
 }
 
-async function find(event) {
-  event.preventDefault();
-  const wanted = byId("wanted").value.trim();
-  const isId = ORDER_ID.test(wanted);
-  // A number travels in a body: an address is written into logs and histories.
-  const answer = isId ? await call("GET", `/v1/orders/${wanted}`) : await call("POST", "/v1/orders/search", { msisdn: wanted });
-  if (!answer.ok) {
-    byId("found-region").hidden = true;
-    say(byId("find-said"), answer.status === 404 ? word("ops.found_none") : wrong(answer));
-    return;
-  }
-  const orders = isId ? [answer.body] : answer.body.orders;
-  say(byId("find-said"), orders.length ? word("ops.found", { n: orders.length }) : word("ops.found_none"));
-  list(orders, "");
-  if (orders.length === 1) location.assign(`/orders/${orders[0].id}`);
-}
-
-function list(orders, title) {
-  byId("found-region").hidden = orders.length === 0;
-  say(byId("found-title"), title);
-  fit(byId("found"), orders, (order) => order.id,
-    (order) => make("tr", {}, make("td", {}, orderLink(order.id)),
-      make("td", { className: "when" }, dateAndClock(order.created_at)), make("td", { className: "mono" }, order.msisdn), make("td", {}, order.plan.code), make("td")),
-    (row, order) => say(row.children[4], word(`state.${order.state}`)));
-}
-
-byId("find").addEventListener("submit", find);
-
 async function refresh() {
   const answer = await call("GET", "/ops/board");
   byId("fresh").classList.toggle("bad", !answer.ok);
@@ -153,11 +135,7 @@ async function refresh() {
   showOutside(answer.body);
   showCauses(answer.body);
   showStuck(answer.body);
-}
-
-async function newest() {
-  const answer = await call("GET", "/v1/orders?limit=10");
-  if (answer.ok && answer.body.orders.length) list(answer.body.orders, word("ops.newest"));
+  await listAgain();
 }
 
 async function forever() {
@@ -165,4 +143,3 @@ async function forever() {
   setTimeout(forever, EVERY_S * 1000);
 }
 forever();
-newest();

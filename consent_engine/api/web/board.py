@@ -2,7 +2,6 @@
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -16,6 +15,7 @@ from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.service import HEARD_WITHIN_MS, front_of
 from consent_engine.api.service.sessions import Sessions
 from consent_engine.api.web.rendering import MAY_OPEN
+from consent_engine.domain.days import begins, day_of
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.engine.api_keys import Role
@@ -30,7 +30,6 @@ MOST_SHOWN = 200
 MOST_COUNTED = 1_000
 LOOKED_S = 1.0
 LINE = re.compile("[0-9a-f]{28}")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Board:
@@ -77,14 +76,13 @@ async def caller_of(request: Request, roles: frozenset[Role]) -> ApiKey:
 def look(engine: Engine) -> dict[str, Any]:
     """The board."""
     now = engine.registry.now()
-    day = _EPOCH + timedelta(milliseconds=now)
-    midnight = day.replace(hour=0, minute=0, second=0, microsecond=0)
-    funnel = engine.lists.funnel(f"{day:%Y-%m-%d}")
+    midnight = begins(day_of(now))
     stuck = engine.stuck(MOST_COUNTED + 1)
     return {
         "at": instant(now),
-        "since": instant((midnight - _EPOCH) // timedelta(milliseconds=1)),
-        "funnel": {state.value: max(0, funnel.get(state, 0)) for state in State},
+        "since": instant(midnight),
+        "funnel": _funnel(engine, midnight),
+        "day_before": _funnel(engine, midnight - 1),
         "lanes": [
             {"lane": lane.value, "due": d.due, "late_ms": d.late, "parked": d.parked, "waiting": d.waiting}
             for lane, d in engine.lanes.depths().items()
@@ -96,6 +94,12 @@ def look(engine: Engine) -> dict[str, Any]:
         "stuck": [_shown(each) for each in stuck[:MOST_SHOWN]],
         "more_stuck": len(stuck) > MOST_SHOWN,
     }
+
+
+def _funnel(engine: Engine, at: Millis) -> dict[str, int]:
+    """Where the orders placed on the business's day of an instant stand now."""
+    counts = engine.lists.placed_on(day_of(at))
+    return {state.value: max(0, counts.get(state, 0)) for state in State}
 
 
 def _outside(engine: Engine, now: Millis) -> list[dict[str, Any]]:

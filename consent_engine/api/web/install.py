@@ -4,7 +4,7 @@ from starlette.applications import Starlette
 
 from consent_engine.api.service.service import Front
 from consent_engine.api.service.sessions import Sessions
-from consent_engine.api.web import board, held, order_page, pages, rq
+from consent_engine.api.web import board, finding, held, order_page, pages, rq
 from consent_engine.config.settings import Settings
 
 
@@ -14,7 +14,7 @@ def install(app: Starlette, front: Front, settings: Settings, rq_url: str | None
     app.state.board = board.Board()
     app.state.held = held.HeldBoard()
     app.state.resend_max = settings.resend_max
-    for part in (pages, board, held, order_page):
+    for part in (pages, board, finding, held, order_page):
         app.router.routes += part.operations.routes
     if rq_url is not None:
         app.router.routes += rq.routes(rq_url, app.state.sessions)

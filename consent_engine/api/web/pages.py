@@ -15,7 +15,7 @@ from consent_engine.api.service.sessions import Session, Sessions, TooManySignIn
 from consent_engine.api.web.rendering import HEADERS, page, served, whose
 from consent_engine.api.web.words import language_of, words
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.lifecycle import ENGAGED, SETTLED, STAGES, TRANSITIONS, Trigger, sources
+from consent_engine.domain.lifecycle import ENGAGED, SETTLED, STAGES, TRANSITIONS, State, Trigger, sources
 from consent_engine.errors import ConsentError, Forbidden, OrderNotFound, StoreUnavailable, Unauthenticated
 
 operations = Operations()
@@ -91,7 +91,7 @@ async def sign_out(request: Request) -> Response:
 @operations.add("GET", "/ops", PUBLIC)
 async def ops(request: Request) -> Response:
     """For operations."""
-    return await behind_sign_in(request, "ops.html")
+    return await behind_sign_in(request, "ops.html", states=[state.value for state in State], carriers=list(CARRIERS))
 
 
 @operations.add("GET", "/desk", PUBLIC)

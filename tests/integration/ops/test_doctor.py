@@ -450,7 +450,7 @@ def funnel(world):
     world.place()
     [day] = world.client.keys(f"{PREFIX}funnel:*")
     world.client.hincrby(day, "agreed", 1)
-    return day.rpartition(":")[2]
+    return day.rpartition(":")[2].removesuffix("+")
 
 
 def unarchived(world):

@@ -1,0 +1,116 @@
+"""How /ops finds orders: a light list with filters, whose address can be kept, and a search by number or by an id.
+
+A number travels in a body only. An order takes less than 300 bytes: its timeline is on its own page.
+"""
+
+import re
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.http.bodies import read_json
+from consent_engine.api.http.queries import Paged, read_query
+from consent_engine.api.schemas.forms import read
+from consent_engine.api.schemas.lists import OrderRow
+from consent_engine.api.schemas.views import View
+from consent_engine.api.service.callers import FULL_NUMBERS, visible
+from consent_engine.api.service.service import front_of
+from consent_engine.api.web.board import caller_of
+from consent_engine.api.web.rendering import MAY_OPEN
+from consent_engine.domain.carriers import Carrier
+from consent_engine.domain.days import begins
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.msisdn import Msisdn, parse
+from consent_engine.domain.order.order import Order
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.listing import Filter
+from consent_engine.errors import FieldError, Malformed, OrderNotFound
+from consent_engine.ports import ApiKey
+
+operations = Operations()
+WHOLE_ID = re.compile("[0-9a-f]{28}")
+TAIL = re.compile("[0-9a-f]{6,27}")
+_Word = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class ListedOrders(Paged):
+    """Which orders the page lists, as its own address says it."""
+
+    limit: int = Field(20, ge=1, le=100)
+    state: State | None = None
+    agent: _Word | None = None
+    plan: _Word | None = None
+    carrier: Carrier | None = None
+    since: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] | None = None
+
+
+class Wanted(BaseModel):
+    """A number, a whole id, or its last characters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    wanted: Annotated[str, Field(min_length=1, max_length=40)]
+
+
+class Rows(View):
+    """Orders in few words, newest first."""
+
+    orders: list[OrderRow]
+    cursor: str
+
+
+@operations.add("GET", "/ops/orders", PUBLIC)
+async def listed(request: Request) -> Response:
+    """A page of orders. Roles: ops (masked), auditor."""
+    caller = await caller_of(request, MAY_OPEN["/ops"])
+    form = read_query(ListedOrders, request)
+    since = _begins(form.since) if form.since else None
+    wanted = Filter(form.state, form.agent, form.plan, since, carrier=form.carrier.value if form.carrier else None)
+
+    def found(engine: Engine) -> Response:
+        page = engine.orders(wanted, form.cursor, form.limit)
+        return _rows(page.orders, page.cursor, caller)
+
+    return await front_of(request).ask(found)
+
+
+@operations.add("POST", "/ops/find", PUBLIC)
+async def find(request: Request) -> Response:
+    """The orders of a number, or those with this id or whose id ends so. Roles: ops (masked), auditor."""
+    caller = await caller_of(request, MAY_OPEN["/ops"])
+    wanted = read(Wanted, await read_json(request)).wanted.strip().lower()
+    return await front_of(request).ask(lambda engine: _rows(_search(engine, wanted, caller), "", caller))
+
+
+def _search(engine: Engine, wanted: str, caller: ApiKey) -> list[Order]:
+    """Raises Malformed for what can be neither."""
+    try:
+        number = parse(wanted)
+    except Malformed:
+        number = None
+    if number is not None:
+        return list(engine.orders_of(Msisdn(number)).orders)
+    if WHOLE_ID.fullmatch(wanted):
+        try:
+            return [visible(engine, wanted, caller)]
+        except OrderNotFound:
+            return []
+    if TAIL.fullmatch(wanted):
+        return engine.orders_ending(wanted)
+    raise Malformed([FieldError("wanted", "neither", "must be a number, an order's id, or its last 6 characters")])
+
+
+def _rows(orders: list[Order] | tuple[Order, ...], cursor: str, caller: ApiKey) -> Response:
+    whole = caller.role in FULL_NUMBERS
+    rows = Rows(orders=[OrderRow.of(order, whole=whole) for order in orders], cursor=cursor)
+    return Response(rows.json_bytes(), media_type="application/json")
+
+
+def _begins(day: str) -> int:
+    try:
+        return begins(day)
+    except ValueError:
+        raise Malformed([FieldError("since", "invalid_day", "must be a day, as in 2025-08-01")]) from None

@@ -1,0 +1,84 @@
+"""How /ops finds orders: a light list by filters, and by number, id or the last characters of one."""
+
+import pytest
+
+from consent_engine.domain.days import begins, day_of
+from consent_engine.domain.lifecycle import State
+from consent_engine.engine.api_keys import Role
+from tests.integration.api_door import NUMBER, order
+
+LISTED_BYTES = 300
+
+
+@pytest.fixture
+def placed(door):
+    """Three orders, the oldest first."""
+    plans = ("5g-smart-199", "5g-smart-199", "data-pack-10gb")
+    return [
+        door.place(order(msisdn=f"+8613800138{n:03d}", plan=plan, agent=f"B{n}"), f"k-{n}").json()["id"]
+        for n, plan in enumerate(plans)
+    ]
+
+
+def ids(answer):
+    assert answer.status_code == 200, answer.text
+    return [each["id"] for each in answer.json()["orders"]]
+
+
+def test_a_listed_order_takes_less_than_300_bytes_and_its_number_is_masked(door, placed):
+    answer = door.sign_in(Role.OPS).get("/ops/orders")
+    assert ids(answer) == placed[::-1]
+    assert len(answer.content) < LISTED_BYTES * len(placed)
+    assert "+86138****8002" in answer.text
+    assert "13800138002" not in answer.text
+    assert "+8613800138002" in door.sign_in(Role.AUDITOR).get("/ops/orders").text
+
+
+def test_filters_stand_in_the_address_and_are_together(door, placed):
+    ops = door.sign_in(Role.OPS)
+    door.engine.cancel(placed[0], "me", "no")
+    asked = {
+        "state=cancelled": placed[:1], "plan=data-pack-10gb": placed[2:], "agent=B1": placed[1:2],
+        "carrier=mobile&plan=5g-smart-199": placed[1::-1], "carrier=unicom": [], "since=2000-01-01": placed[::-1],
+        "since=2999-01-01": [],
+    }  # fmt: skip
+    assert {query: ids(ops.get(f"/ops/orders?{query}")) for query in asked} == asked
+    for wrong in ("since=today", "since=2025-13-01", "state=lost", "colour=red"):
+        assert ops.get(f"/ops/orders?{wrong}").status_code == 422
+
+
+@pytest.mark.parametrize("shown", [str, lambda told: told[-6:], lambda told: told[-9:].upper()])
+def test_an_order_is_found_by_its_id_and_by_the_end_of_it(door, placed, shown):
+    assert ids(door.sign_in(Role.OPS).post("/ops/find", {"wanted": shown(placed[1])})) == [placed[1]]
+
+
+def test_an_order_is_found_by_its_number_in_a_body_alone(door, placed):
+    ops = door.sign_in(Role.OPS)
+    for wanted in ("13800138001", " +86 138-0013-8001 "):
+        assert ids(ops.post("/ops/find", {"wanted": wanted})) == [placed[1]]
+    assert ids(ops.post("/ops/find", {"wanted": "13900139000"})) == []
+    for nothing in ("0" * 28, "0ff0ff"):
+        assert ids(ops.post("/ops/find", {"wanted": nothing})) == []
+    for neither in ("abc", "13800", "where is my order"):
+        assert ops.post("/ops/find", {"wanted": neither}).status_code == 422
+
+
+@pytest.mark.parametrize("role", [Role.AGENT, Role.REVIEWER])
+def test_who_may_not_open_the_page_finds_nothing(door, role):
+    visitor = door.sign_in(role)
+    assert visitor.get("/ops/orders").status_code == 403
+    assert visitor.post("/ops/find", {"wanted": NUMBER}).status_code == 403
+
+
+@pytest.mark.parametrize(("hour", "minute", "is_today"), [(0, 30, True), (8, 1, True), (23, 59, True), (24, 1, False)])
+def test_a_day_is_the_businesss_own(world, hour, minute, is_today):
+    """An order of half past midnight in China is of that day there, whatever day it is in London."""
+    midnight = begins("2025-11-27")
+    world.clock.now = midnight + (hour * 60 + minute) * 60_000
+    world.place()
+    world.run()
+    lists, at = world.engine.lists, world.clock.now
+    assert (lists.placed_on("2025-11-27").get(State.AWAITING_REPLY, 0) == 1) == is_today
+    assert lists.placed_on(day_of(at))[State.AWAITING_REPLY] == 1
+    london = "2025-11-26" if hour < 8 else "2025-11-27"
+    assert lists.funnel(london)[State.AWAITING_REPLY] == 1
