@@ -177,7 +177,9 @@ def build(settings: Settings, redis_url: str, rq_url: str, secret: str, archive:
         outside(settings, secret),
         terms(settings, secret),
         secret,
-        Pace(settings.in_flight, (settings.lease - settings.call_timeout).total_seconds()),
+        Pace(
+            settings.in_flight, (settings.lease - settings.call_timeout).total_seconds(), millis(settings.call_timeout)
+        ),
     )
 
 

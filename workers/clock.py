@@ -99,7 +99,8 @@ class Clock(threading.Thread):
         engine.registry.announce(self._worker, self._told(engine))
         self._count(engine)
         self._trim(engine)
-        for lane in self._silent(depths):
+        standing = [lane for lane in self._lanes if engine.performer.gate.lane(lane)]
+        for lane in self._silent({lane: depth for lane, depth in depths.items() if lane not in standing}):
             await self._perform(engine, lane)
 
     def _count(self, engine: Engine) -> None:
@@ -136,7 +137,7 @@ class Clock(threading.Thread):
                 self._taken[lane] = TAKEN_TICKS
         taken = [lane for lane in self._lanes if self._taken[lane]]
         self._taken.subtract(taken)
-        return [lane for lane in taken if depths[lane].due]
+        return [lane for lane in taken if lane in depths and depths[lane].due]
 
     async def _perform(self, engine: Engine, lane: Lane) -> None:
         tally = await engine.performer.perform(lane, SLICE_S)

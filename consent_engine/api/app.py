@@ -22,6 +22,7 @@ from consent_engine.api.routes import (
     metrics_endpoint,
     order_stream,
     orders,
+    pauses,
     permits,
     plans,
     refusals,
@@ -42,8 +43,8 @@ from consent_engine.wiring import Installation
 
 log = logging.getLogger(__name__)
 PARTS = (
-    orders, order_stream, permits, calls, refusals, registrations, plans, lines, stuck, tariffs, tariff_versions,
-    webhooks, health, metrics_endpoint,
+    orders, order_stream, permits, calls, refusals, registrations, plans, lines, stuck, pauses, tariffs,
+    tariff_versions, webhooks, health, metrics_endpoint,
     docs,
 )  # fmt: skip
 """The API; the most asked for come first, since addresses are compared in this order."""

@@ -2,7 +2,21 @@
 
 import typer
 
-from consent_engine.cli import audit, calls, cells, gateway, health, held, keys, ops, permits, plans, reading, running
+from consent_engine.cli import (
+    audit,
+    calls,
+    cells,
+    gateway,
+    health,
+    held,
+    keys,
+    ops,
+    pauses,
+    permits,
+    plans,
+    reading,
+    running,
+)
 
 app = typer.Typer(
     name="consent",
@@ -25,6 +39,9 @@ app.command()(ops.refuse)
 app.command("callable")(ops.may_be_called)
 app.command()(permits.permits)
 app.command()(held.held)
+app.command()(pauses.pause)
+app.command()(pauses.resume)
+app.command()(pauses.paused)
 app.command("calls")(calls.list_calls)
 app.command()(calls.violations)
 app.command()(health.doctor)

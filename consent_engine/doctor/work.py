@@ -29,10 +29,21 @@ def work(store: Store, registry: Registry, survey: Survey, targets: Sequence[Tar
         yield good(f"{len(heard)} workers were heard from")
     else:
         yield bad("no worker was heard from: nothing moves", "consent serve, or python -m workers")
+    yield from _paused(registry)
     yield from _lanes(store.lanes, heard.values())
     yield from outside(health_of(registry.counted(), targets, registry.now()), registry.now())
     yield from _stuck(store)
     yield from _unmatched(survey, registry.now())
+
+
+def _paused(registry: Registry) -> Iterator[Finding]:
+    """What a person stopped: it is easily forgotten, and everything waits for it."""
+    now = registry.now()
+    for (to, name), pause in sorted(registry.pauses.standing().items()):
+        yield warn(
+            f"{to} {name} was stopped {_ago(now - pause.at)} ago by {pause.by}: {pause.reason}",
+            f"consent resume {to} {name} --reason TEXT",
+        )
 
 
 def _lanes(lanes: Lanes, heard: Iterable[str]) -> Iterator[Finding]:

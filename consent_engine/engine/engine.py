@@ -31,6 +31,7 @@ from consent_engine.engine.inspector import Inspector
 from consent_engine.engine.limits import EASY, Pace
 from consent_engine.engine.line_events import LineEventAsked, LineEventTaken, happening
 from consent_engine.engine.lookup import Lookup
+from consent_engine.engine.pausing import Desk, Gate
 from consent_engine.engine.perform import Performer
 from consent_engine.engine.permits import Dialler
 from consent_engine.engine.place import Placed, placing
@@ -77,7 +78,9 @@ class Engine:
         self._door = Door(store, outside, secret)
         self.calls = CallBook(store, terms, self.catalogue, secret, self._all)
         self.inspector = Inspector(store, self.lookup, secret)
-        self.performer = Performer(store, queue, outside, terms.policy, pace)
+        self.pauses = Desk(registry, registry.pauses, outside, pace.call_ms)
+        gate = Gate(registry.pauses.standing, outside.routes, pace.watch)
+        self.performer = Performer(store, queue, outside, terms.policy, pace, gate)
 
     # -- place ---------------------------------------------------------------------------------------------------
 

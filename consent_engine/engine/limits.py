@@ -12,6 +12,8 @@ class Pace:
     in_flight: int = 64
     startable_s: float = 50.0
     """How long after its lease a call may still begin: what is left is longer than any call."""
+    call_ms: int = 10_000
+    """How long one may last."""
     watch: Callable[[], float] = monotonic
 
 

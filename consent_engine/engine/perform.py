@@ -34,6 +34,7 @@ from consent_engine.engine.counters import Measures
 from consent_engine.engine.join_parts import line_timer
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.outside_call import pending_of
+from consent_engine.engine.pausing import AGAIN_MS, OPEN, Gate
 from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.record import activating_again, barring, giving_back, line_recording, recording
 from consent_engine.engine.round_trips import Step, drive
@@ -76,7 +77,10 @@ class Slice:
 class Performer:
     """Performs lanes on one event loop, over one store. Not for several loops or threads."""
 
-    def __init__(self, store: Store, queue: Queue, outside: Outside, policy: Policy, pace: Pace) -> None:
+    def __init__(
+        self, store: Store, queue: Queue, outside: Outside, policy: Policy, pace: Pace, gate: Gate = OPEN
+    ) -> None:
+        self.gate = gate
         self._store = store
         self._queue = queue
         self._outside = outside
@@ -125,7 +129,8 @@ class Performer:
     async def _perform(self, one: Slice) -> Tally:
         self._under_way = one
         try:
-            left = await (self._settle(one) if one.lane in WITHOUT_CALLS else self._call(one))
+            stands = self.gate.lane(one.lane)
+            left = not stands and await (self._settle(one) if one.lane in WITHOUT_CALLS else self._call(one))
             if one.lane is Lane.TIMER:
                 await self._archiver.rest()
         finally:
@@ -154,8 +159,11 @@ class Performer:
             asked = self._watch()
             leased = self._store.lanes.lease(one.lane, free) if free > 0 else []
             since = self._watch()
+            waits = [each for each in leased if one.lane is Lane.SMS and self.gate.gateway(each)]
+            self._record(one.lane, [self._putting_off(each, since) for each in waits])
             for each in leased:
-                self._start(one.lane, each, since, asked)
+                if each not in waits:
+                    self._start(one.lane, each, since, asked)
             if free > 0 and not leased:
                 await self._flights.finish(min(one.end, monotonic() + LINGER_S), [one.lane])
                 return False
@@ -215,6 +223,12 @@ class Performer:
             pending = after.effects.get(leased.effect)
             self._measure(leased, after, now)
         return word_of(outcome, parked=bool(pending and pending.parked))
+
+    def _putting_off(self, leased: Leased, since: float) -> Step[str]:
+        """Its gateway stands still: as if it had not been leased, and due again in a while."""
+        now = leased.at + int((self._watch() - since) * 1000)
+        yield from giving_back(leased, now, now + AGAIN_MS)
+        return "given_back"
 
     def _waking(self, leased: Leased) -> Step[str]:
         order = leased.order

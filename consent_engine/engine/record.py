@@ -175,8 +175,8 @@ def barring(leased: Leased) -> Step[str]:
     return "barred"
 
 
-def giving_back(leased: Leased, now: Millis) -> Step[None]:
-    """Undo a lease whose call was never begun: as if it had not been leased."""
+def giving_back(leased: Leased, now: Millis, due: Millis | None = None) -> Step[None]:
+    """Undo a lease whose call was never begun: as if it had not been leased. due: when it is again; None: now"""
     record = leased.order or leased.line
     if record is None:
         return
@@ -186,7 +186,7 @@ def giving_back(leased: Leased, now: Millis) -> Step[None]:
         pending, attempts=pending.attempts - 1, leased_at=0,
         first_at=0 if fresh else pending.first_at, last_at=0 if fresh else pending.last_at,
     )  # fmt: skip
-    put = Put(leased.effect, now, back)
+    put = Put(leased.effect, now if due is None else due, back)
     if leased.line is not None:
         yield from save(Commit("", (LineChange(leased.line.id, put=(put,)),), leased.held))
         return

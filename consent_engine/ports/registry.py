@@ -11,6 +11,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.seen import Seen
 from consent_engine.domain.offer.versions import Proposal, Sale, Version
+from consent_engine.ports.pauses import Pauses
 from consent_engine.ports.targets import TargetHeard
 
 NOTHING: Mapping[int, Seen] = MappingProxyType({})
@@ -118,6 +119,14 @@ class Processes(Protocol):
         """By gateway, how its clock looked lately."""
 
 
+class Stopped(Protocol):
+    """What a person stopped."""
+
+    @property
+    def pauses(self) -> Pauses:
+        """Lanes and gateways that stand still."""
+
+
 class Installed(Protocol):
     """What the data say of themselves."""
 
@@ -132,5 +141,5 @@ class Installed(Protocol):
         """Raise SettingsError unless the server can keep our promises, and the data were written with this secret."""
 
 
-class Registry(Plans, ApiKeys, Processes, Installed, Protocol):
+class Registry(Plans, ApiKeys, Processes, Stopped, Installed, Protocol):
     """All of it in one place. Raises as the Store does."""

@@ -25,6 +25,7 @@ from consent_engine.api.schemas.forms import (
     RetryStuck,
     SearchOrders,
     SearchRefusals,
+    StopOrGo,
     TellLine,
     Unregister,
 )
@@ -37,8 +38,8 @@ from consent_engine.domain.signature import HEADER
 
 READ: Sequence[type[BaseModel]] = (
     PlaceOrder, StartCall, EndCall, CancelOrder, GiveUp, SearchOrders, Refuse, SearchRefusals, Lift, DecideHeld, Dial,
-    PlanForm, MobileOriginated, DeliveryReceipt, Register, RetryStuck, Unregister, AskPermits, TellLine, Problem,
-    Attest,
+    PlanForm, MobileOriginated, DeliveryReceipt, Register, RetryStuck, StopOrGo, Unregister, AskPermits, TellLine,
+    Problem, Attest,
 )  # fmt: skip
 """Bodies that operations take, and the problem document."""
 _REF = "#/components/schemas/"

@@ -33,7 +33,7 @@ function workerTold(told) {
 function showLanes(board) {
   fit(byId("lanes"), board.lanes, (lane) => lane.lane,
     (lane) => make("tr", {}, make("th", { scope: "row" }, word(`lane.${lane.lane}`)),
-      ...Array.from({ length: 4 }, () => make("td", { className: "n" }))),
+      ...Array.from({ length: 4 }, () => make("td", { className: "n" })), make("td", { className: "n" }, pauseButton("lane", lane.lane))),
     (row, lane) => {
       const oldest = lane.due ? `${(lane.late_ms / 1000).toFixed(1)} s` : "–";
       [lane.due, oldest, lane.waiting - lane.parked, lane.parked].forEach((n, i) => say(row.children[i + 1], String(n)));
@@ -54,7 +54,7 @@ function showLanes(board) {
 
 function showOutside(board) {
   fit(byId("outside"), board.outside, (each) => `${each.to}:${each.name}`,
-    () => make("li", {}, make("span", { className: "mono" }), " ", make("span", { className: "muted" })),
+    (each) => make("li", {}, make("span", { className: "mono" }), " ", make("span", { className: "muted" }), " ", each.to === "gateway" ? pauseButton("gateway", each.name) : ""),
     (item, each) => {
       const told = { at: each.last_success ? dateAndClock(each.last_success) : word("ops.outside_never"),
         share: `${Math.round(100 * each.failed_share)} %`, for: `${Math.round(each.failing_ms / 1000)} s` };
@@ -133,6 +133,7 @@ async function refresh() {
   showFunnel(answer.body);
   showLanes(answer.body);
   showOutside(answer.body);
+  showPaused(answer.body);
   showCauses(answer.body);
   showStuck(answer.body);
   await listAgain();

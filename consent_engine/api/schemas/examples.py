@@ -72,6 +72,7 @@ FORMS: dict[str, Any] = {
     },
     "TellLine": {"msisdn": "+8613800138000", "event": "assigned", "at": "2025-08-15T00:00:00+08:00"},
     "RetryStuck": {"lane": "activation", "reason": "BSS answered 500", "plan": "5g-smart-199"},
+    "StopOrGo": {"to": "gateway", "name": "kannel", "reason": "its operator works on it until 18:00"},
     "SearchRefusals": {"msisdn": "+8613800138000"},
     "AskPermits": {"carrier": "mobile", "plan": "5g-smart-199", "msisdns": ["+8613800138000", "+8613900139000"]},
     "Dial": {"msisdn": "+8613800138000", "carrier": "mobile"},
@@ -182,6 +183,20 @@ VIEWS: dict[str, Any] = {
             }
         ],
         "count": 390,
+    },
+    "PauseList": {
+        "paused": [
+            {
+                "to": "gateway", "name": "kannel", "since": "2025-08-01T10:04:40.512+08:00", "by": "ops-bj",
+                "reason": "its operator works on it until 18:00", "drained": "2025-08-01T10:04:52.512+08:00",
+            }
+        ],
+        "events": [
+            {
+                "at": "2025-08-01T10:04:40.512+08:00", "to": "gateway", "name": "kannel", "paused": True,
+                "by": "ops-bj", "reason": "its operator works on it until 18:00",
+            }
+        ],
     },
     "RetriedView": {"retried": 388, "gone": 2, "unreadable": 0, "left": 0},
     "DecidedView": {"decided": 12, "gone": 1, "own_call": 0},

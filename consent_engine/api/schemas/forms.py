@@ -137,6 +137,16 @@ class RetryStuck(BaseModel):
     limit: int = Field(MOST_RETRIED, ge=1, le=MOST_RETRIED, strict=True, description="how many at most")
 
 
+class StopOrGo(BaseModel):
+    """A lane or a gateway, and why it is stopped or let go on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    to: Literal["lane", "gateway"]
+    name: _Word
+    reason: _Reason
+
+
 class AskPermits(BaseModel):
     """Whom a carrier wants to call; with a plan: about that. A number may stand there twice."""
 

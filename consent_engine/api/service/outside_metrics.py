@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from consent_engine.domain.effects import Lane, Millis
 from consent_engine.engine.counters import (
     BEYOND,
     BUCKETS,
@@ -15,6 +16,9 @@ from consent_engine.engine.counters import (
     UNASKED,
 )
 from consent_engine.engine.outside_health import FEW_CALLS, Health
+from consent_engine.ports import Target
+from consent_engine.ports.pauses import LANE
+from consent_engine.ports.targets import GATEWAY
 
 _LATE = (*(str(bound) for bound in BUCKETS if bound > PROMPT_S), BEYOND)
 
@@ -69,6 +73,16 @@ def of_outside(health: Sequence[Health]) -> Iterator[Metric]:
         failing.add_metric(each.target, each.failing / 1000)
         share.add_metric(each.target, each.failed_share if each.calls >= FEW_CALLS else 0)
     yield from (last, failing, share)
+
+
+def of_paused(paused: Mapping[Target, Millis], health: Sequence[Health], now: Millis) -> Metric:
+    """For how long a person has stopped a lane or a gateway; each from 0 on."""
+    told = "For how long a person has stopped this lane or gateway; 0: it goes on"
+    known = [Target(LANE, lane.value) for lane in Lane] + [e.target for e in health if e.target.to == GATEWAY]
+    gauge = GaugeMetricFamily("consent_paused_seconds", told, labels=("to", "name"))
+    for target in sorted({*known, *paused}):
+        gauge.add_metric(target, max(0, now - paused.get(target, now)) / 1000)
+    return gauge
 
 
 def _histogram(counted: Mapping[str, float], name: str) -> tuple[list[tuple[str, float]], float]:

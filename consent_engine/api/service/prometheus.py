@@ -1,7 +1,7 @@
 """Metrics for Prometheus: how requests go, and what the store knows. No person, no order and no text in a label."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ from consent_engine import __version__
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.service.call_metrics import of_dialled
 from consent_engine.api.service.clock_metrics import ClocksSeen, clocks_seen, of_clocks
-from consent_engine.api.service.outside_metrics import of_calls, of_outside
+from consent_engine.api.service.outside_metrics import of_calls, of_outside, of_paused
 from consent_engine.api.service.publication_metrics import Unshown, of_publication, unshown
 from consent_engine.api.service.room_metrics import of_rooms, rooms_of
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
@@ -26,7 +26,7 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.outside_health import Health, health_of, targets_of
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
-from consent_engine.ports import LaneDepth, Room, Tally, Waiting
+from consent_engine.ports import LaneDepth, Room, Tally, Target, Waiting
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 PROBE = "probe"
@@ -67,6 +67,8 @@ class Look:
     rooms: dict[str, Room]
     journal: Waiting
     unshown: Unshown
+    paused: Mapping[Target, Millis]
+    """since when a person has stopped it"""
 
 
 class Metrics:
@@ -162,6 +164,7 @@ def of_store(look: Look) -> Iterator[Metric]:
     yield from of_clocks(look.clocks)
     yield from of_calls(look.counted, look.outside)
     yield from of_outside(look.outside)
+    yield of_paused(look.paused, look.outside, look.at)
     yield from of_rooms(look.rooms)
     up = "Whether the archive can be asked, and is the one these data belong to"
     yield GaugeMetricFamily("consent_archive_up", up, value=int(look.archive))
@@ -200,6 +203,7 @@ def look_at(engine: Engine) -> Look:
         rooms_of(engine),
         engine.store.journal.waiting(),
         unshown(engine.catalogue.fresh(), now),
+        {target: pause.at for target, pause in engine.registry.pauses.standing().items()},
     )
 
 

@@ -11,6 +11,7 @@ from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.http.bodies import KIB, read_body
 from consent_engine.api.schemas.lists import CauseRow
+from consent_engine.api.schemas.pauses import PauseRow
 from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.service import HEARD_WITHIN_MS, front_of
 from consent_engine.api.service.sessions import Sessions
@@ -89,6 +90,7 @@ def look(engine: Engine) -> dict[str, Any]:
         ],
         "workers": [{"name": n, "told": t} for n, t in sorted(engine.registry.workers(HEARD_WITHIN_MS).items())],
         "outside": _outside(engine, now),
+        "paused": [PauseRow.of(each).model_dump() for each in engine.pauses.standing()],
         "causes": [CauseRow.of(each).model_dump() for each in causes_of(stuck[:MOST_COUNTED])],
         "more_causes": len(stuck) > MOST_COUNTED,
         "stuck": [_shown(each) for each in stuck[:MOST_SHOWN]],

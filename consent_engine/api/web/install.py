@@ -2,15 +2,20 @@
 
 from starlette.applications import Starlette
 
+from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.service.service import Front
 from consent_engine.api.service.sessions import Sessions
 from consent_engine.api.web import board, finding, held, order_page, pages, rq
 from consent_engine.config.settings import Settings
 
+KNOWN_S = 1.0
+"""How old what the pages say of pauses may be."""
+
 
 def install(app: Starlette, front: Front, settings: Settings, rq_url: str | None) -> None:
     """Sessions, pages, and RQ's dashboard where its Redis is known."""
     app.state.sessions = Sessions(front, settings)
+    app.state.paused = Recent(KNOWN_S)
     app.state.board = board.Board()
     app.state.held = held.HeldBoard()
     app.state.resend_max = settings.resend_max

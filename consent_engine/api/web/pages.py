@@ -8,14 +8,18 @@ from urllib.parse import parse_qsl, quote
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.http.bodies import KIB, read_body
 from consent_engine.api.http.problems import NotOurMediaType
+from consent_engine.api.schemas.pauses import PauseRow
+from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Session, Sessions, TooManySignIns
 from consent_engine.api.web.rendering import HEADERS, page, served, whose
 from consent_engine.api.web.words import language_of, words
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.lifecycle import ENGAGED, SETTLED, STAGES, TRANSITIONS, State, Trigger, sources
+from consent_engine.engine.engine import Engine
 from consent_engine.errors import ConsentError, Forbidden, OrderNotFound, StoreUnavailable, Unauthenticated
 
 operations = Operations()
@@ -45,6 +49,16 @@ def sessions_of(request: Request) -> Sessions:
     return found
 
 
+async def standing(request: Request) -> list[PauseRow]:
+    """What stands still, looked up once a second however many pages are opened."""
+    known: Recent[list[PauseRow]] = request.app.state.paused
+
+    def look(engine: Engine) -> list[PauseRow]:
+        return [PauseRow.of(each) for each in engine.pauses.standing()]
+
+    return await known.of("", lambda: front_of(request).ask(look))
+
+
 async def signed_in(request: Request) -> Session | None:
     """Who looks at a page, if anybody signed in."""
     try:
@@ -59,7 +73,7 @@ async def start(request: Request) -> Response:
     session = await signed_in(request)
     if session is None:
         return _sign_in(request)
-    return page(request, "start.html", session)
+    return page(request, "start.html", session, paused=await standing(request))
 
 
 @operations.add("POST", "/sign-in", PUBLIC)
@@ -127,11 +141,14 @@ async def behind_sign_in(
         return RedirectResponse(f"/?next={quote(path, safe='')}", HTTPStatus.SEE_OTHER)
     if session.caller.role not in whose(path):
         return page(request, "forbidden.html", session, HTTPStatus.FORBIDDEN, needed=sorted(whose(path)))
+    paused = await standing(request)
     try:
         shown = {**told, **(await more(session) if more else {})}
     except OrderNotFound:
-        return page(request, "missing.html", session, HTTPStatus.NOT_FOUND, said="problem.order_not_found")
-    return page(request, name, session, words=dict(words(language_of(request))), lifecycle=LIFECYCLE, **shown)
+        return page(request, "missing.html", session, HTTPStatus.NOT_FOUND, paused, said="problem.order_not_found")
+    return page(
+        request, name, session, paused=paused, words=dict(words(language_of(request))), lifecycle=LIFECYCLE, **shown
+    )
 
 
 def _sign_in(request: Request, error: ConsentError | None = None, to: str = "") -> Response:

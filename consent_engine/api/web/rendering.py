@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -10,6 +11,7 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from consent_engine.api.schemas.pauses import PauseRow
 from consent_engine.api.service.callers import ORDER_READER
 from consent_engine.api.service.sessions import Session
 from consent_engine.api.web.words import COOKIE, HTML_LANG, LANGUAGES, language_of, words
@@ -76,13 +78,23 @@ def _templates() -> jinja2.Environment:
     return made
 
 
-def page(request: Request, name: str, session: Session | None, status: int = 200, **told: Any) -> HTMLResponse:  # noqa: ANN401 - for templates
-    """A page in the visitor's language."""
+def _standing(said: Mapping[str, str], each: PauseRow) -> str:
+    name = said[f"lane.{each.name}"] if each.to == "lane" else each.name
+    at = each.since[:16].replace("T", " ")
+    return said[f"paused.{each.to}"].format(name=name, at=at, by=each.by, reason=each.reason)
+
+
+def page(
+    request: Request, name: str, session: Session | None, status: int = 200, paused: Sequence[PauseRow] = (),
+    **told: Any,  # noqa: ANN401 - for templates
+) -> HTMLResponse:  # fmt: skip
+    """A page in the visitor's language. paused: what stands still, which it says on top"""
     language = language_of(request)
     said = words(language)
     role = session.caller.role if session else ""
     html = _templates().get_template(name).render(
-        t=said, language=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
+        t=said, paused=[_standing(said, each) for each in paused],
+        language=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
         session=session, role=role, path=request.url.path, can=[at for at, roles in MAY_OPEN.items() if role in roles],
         **told,
     )  # fmt: skip

@@ -339,6 +339,10 @@ def held(night):
     assert world.state(order) == "awaiting_reply"
 
 
+def paused(night):
+    night.world().engine.pauses.pause(Target("lane", "sms"), "ops-1", "the operator works on it")
+
+
 def called_wrongly(night):
     engine = night.world().engine
     at = datetime.fromtimestamp(engine.registry.now() / 1000, UTC).isoformat()
@@ -492,6 +496,7 @@ SITUATIONS = {
     "ConsentAofFails": aof_fails,
     "ConsentStuck": stuck,
     "ConsentHeld": held,
+    "ConsentPaused": paused,
     "ConsentCallViolation": called_wrongly,
     "ConsentClock": clock_behind,
     "ConsentArchiveDown": archive_lost,

@@ -23,8 +23,8 @@ SHARED = {"plan": "HGETALL", "plans": "SMEMBERS", "proposed": "HGETALL", "apikey
 RECORDS = {"order": "HGETALL", "line": "HGETALL", "call": "HGETALL", "inbox": "LRANGE", "key": "GET"}
 WHOLE = SHARED | RECORDS
 INDEXES = {"due", "refusals", "held", "placed", "calls", "violations"}
-TOGETHER = {"funnel", "offers", "dialled"}
-STREAMS = {"lifted", "permits", "unmatched"}
+TOGETHER = {"funnel", "offers", "dialled", "paused"}
+STREAMS = {"lifted", "permits", "unmatched", "pauses"}
 LISTS = {"journal"}
 LEFT = {"meta", "workers", "moving", "journaled", "turn"}
 """What is not copied: the mark that says whose data these are is written last, who was alive and whose turn it was is
@@ -198,7 +198,7 @@ class Side:
         [found] = self.ask(n, ("HGETALL", self.key(n, kind)))
         fields = together.setdefault(kind, {})
         for name, value in found.items():
-            fields[name] = str(int(fields.get(name, 0)) + int(value)) if kind != "offers" else value
+            fields[name] = str(int(fields.get(name, 0)) + int(value)) if kind not in {"offers", "paused"} else value
 
     def _messages(self, kind: str, cells: Sequence[int]) -> Iterator[list[Fact]]:
         """The messages of a stream, of all cells by age."""
@@ -242,7 +242,7 @@ class Side:
     def _homes(self, fact: Fact) -> Iterable[int]:
         if fact.family == "offers":
             return range(len(self.cells))
-        if fact.family in SHARED or fact.family in {"funnel", "dialled", "permits", "unmatched"}:
+        if fact.family in SHARED or fact.family in {"funnel", "dialled", "paused", "pauses", "permits", "unmatched"}:
             return [0]
         return [cell_of(_record(fact), len(self.cells))]
 

@@ -1,0 +1,47 @@
+"""Pauses on Redis: in the first cell, which has what belongs to no subscriber."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.effects import Millis
+from consent_engine.ports.pauses import Pause, PauseEvent, Pauses
+from consent_engine.ports.targets import Target
+
+PAUSED, HAPPENED = "ce:{0}:paused", "ce:{0}:pauses"
+MOST_KEPT = 10_000
+_PAUSE = msgspec.json.Decoder(Pause)
+_EVENT = msgspec.json.Decoder(PauseEvent)
+
+
+class RedisPauses(Pauses):
+    """The Pauses."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def standing(self) -> Mapping[Target, Pause]:
+        [kept] = self._wire.ask(("HGETALL", PAUSED))
+        rows = ((name.split("|", 1), row) for name, row in kept.items())
+        return {Target(to, name): _PAUSE.decode(row) for (to, name), row in rows}
+
+    def pause(self, target: Target, pause: Pause) -> bool:
+        event = PauseEvent(pause.at, target.to, target.name, paused=True, by=pause.by, reason=pause.reason)
+        return self._written(target, compact(pause), event) == ""
+
+    def resume(self, target: Target, at: Millis, by: str, reason: str) -> bool:
+        event = PauseEvent(at, target.to, target.name, paused=False, by=by, reason=reason)
+        return self._written(target, "", event) != ""
+
+    def _written(self, target: Target, kept: str, event: PauseEvent) -> str:
+        """How it stood before."""
+        calls = Calls()
+        calls.script("pause", [PAUSED, HAPPENED], ["|".join(target), kept, compact(event), MOST_KEPT])
+        [was] = self._wire.send(calls, prove=True, repeat=True)
+        return str(was)
+
+    def happened(self, most: int) -> list[PauseEvent]:
+        [rows] = self._wire.ask(("XREVRANGE", HAPPENED, "+", "-", "COUNT", most))
+        return [_EVENT.decode(fields["m"] if isinstance(fields, Mapping) else fields[1]) for _, fields in rows]

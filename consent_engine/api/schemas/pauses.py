@@ -1,0 +1,60 @@
+"""Views of lanes and gateways that a person stopped."""
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from consent_engine.api.schemas.views import View, instant, veiled
+from consent_engine.engine.pausing import Standing
+from consent_engine.ports.pauses import PauseEvent
+
+
+class PauseRow(View):
+    """A lane or a gateway that stands still."""
+
+    to: str = Field(description="lane or gateway")
+    name: str
+    since: str
+    by: str
+    reason: str
+    drained: str = Field(description="by then nothing that had begun is under way any more")
+
+    @classmethod
+    def of(cls, each: Standing) -> "PauseRow":
+        """As it stands."""
+        to, name = each.target
+        return cls(
+            to=to, name=name, since=instant(each.pause.at), by=each.pause.by, reason=veiled(each.pause.reason),
+            drained=instant(each.drained),
+        )  # fmt: skip
+
+
+class PauseEventRow(View):
+    """Something was stopped, or let go on."""
+
+    at: str
+    to: str
+    name: str
+    paused: bool = Field(description="false: it went on")
+    by: str
+    reason: str
+
+    @classmethod
+    def of(cls, event: PauseEvent) -> "PauseEventRow":
+        """As kept."""
+        return cls(
+            at=instant(event.at), to=event.to, name=event.name, paused=event.paused, by=event.by,
+            reason=veiled(event.reason),
+        )  # fmt: skip
+
+
+class PauseList(View):
+    """What stands still, the oldest first, and what was stopped and let go on, newest first."""
+
+    paused: list[PauseRow]
+    events: list[PauseEventRow]
+
+    @classmethod
+    def of(cls, standing: Sequence[Standing], happened: Sequence[PauseEvent]) -> "PauseList":
+        """As they stand."""
+        return cls(paused=[PauseRow.of(each) for each in standing], events=[PauseEventRow.of(e) for e in happened])

@@ -1,0 +1,78 @@
+"""`consent pause`, `consent resume`, `consent paused`: a lane or a gateway that a person stops, at a terminal."""
+
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from consent_engine.cli.opening import by, opened
+from consent_engine.cli.tables import instant, record, table
+
+_REASON_LENGTH = 200
+
+
+class To(StrEnum):
+    """What can be stopped."""
+
+    LANE = "lane"
+    GATEWAY = "gateway"
+
+
+_Which = Annotated[To, typer.Argument(metavar="lane|gateway")]
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="sms, activation, inbound or timer; a gateway's name.")]
+_Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with who did it. No telephone number.")]
+
+
+def pause(to: _Which, name: _Name, reason: _Reason) -> None:
+    """Stop a lane or a gateway: nothing new is begun, calls under way end, nothing is lost; deadlines go on."""
+    from consent_engine.ports import Target
+
+    told = _sound(reason)
+    with opened() as engine:
+        is_new = engine.pauses.pause(Target(to.value, name), by(), told)
+        found = {each.target: each for each in engine.pauses.standing()}.get(Target(to.value, name))
+    rows: list[tuple[object, ...]] = [("stopped" if is_new else "stood still already", f"{to.value} {name}")]
+    if found is not None:
+        rows += [("since", instant(found.pause.at)), ("by", found.pause.by), ("reason", found.pause.reason)]
+        rows += [("drained by", instant(found.drained))]
+    record(rows)
+
+
+def resume(to: _Which, name: _Name, reason: _Reason) -> None:
+    """Let a lane or a gateway go on."""
+    from consent_engine.ports import Target
+
+    told = _sound(reason)
+    with opened() as engine:
+        engine.pauses.resume(Target(to.value, name), by(), told)
+    record([("goes on", f"{to.value} {name}")])
+
+
+def paused(
+    *, history: Annotated[bool, typer.Option("--history", help="What was stopped and let go on, newest first.")] = False
+) -> None:
+    """List what stands still: since when, who stopped it, and why."""
+    with opened() as engine:
+        if history:
+            happened = engine.pauses.happened(1_000)
+            rows = [
+                (instant(e.at), "stopped" if e.paused else "went on", e.to, e.name, e.by, e.reason) for e in happened
+            ]
+            table(("at", "what", "to", "name", "by", "reason"), rows, "nothing was ever stopped")
+            return
+        found = engine.pauses.standing()
+    told = [(*each.target, instant(each.pause.at), each.pause.by, each.pause.reason) for each in found]
+    table(("to", "name", "since", "by", "reason"), told, "nothing stands still")
+
+
+def _sound(reason: str) -> str:
+    """The reason; raises BadParameter for what is none, or has a number in it."""
+    from consent_engine.domain.msisdn import contains_number
+
+    told = reason.strip()
+    if not (0 < len(told) <= _REASON_LENGTH and told.isprintable()) or contains_number(told):
+        wanted = f"must have 1 to {_REASON_LENGTH} printable characters and no telephone number"
+        raise typer.BadParameter(wanted, param_hint="--reason")
+    return told

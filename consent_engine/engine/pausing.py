@@ -1,0 +1,108 @@
+"""Stopping a lane or a gateway, and letting it go on: nothing new is begun in it meanwhile, and nothing is lost.
+
+A process looks once a second what stands still. Calls that are under way end and are recorded: a lane or a gateway is
+drained when no slice of before can still begin one, and the longest call is over.
+"""
+
+from collections.abc import Callable, Mapping
+from time import monotonic
+
+from msgspec import Struct
+
+from consent_engine.domain.effects import Lane, Millis
+from consent_engine.errors import Refused
+from consent_engine.ports import Leased, Outside, Registry, Target
+from consent_engine.ports.pauses import LANE, Pause, PauseEvent, Pauses
+from consent_engine.ports.targets import GATEWAY
+
+LOOK_S = 1.0
+"""How old what a process knows of it may be."""
+AGAIN_MS = 60_000
+"""What a gateway that stands still would be handed is looked at again after so long."""
+SLICE_MS = 1_000
+"""A slice that had begun ends within this."""
+MOST_TOLD = 50
+
+
+class NothingSo(Refused):
+    """No lane, and no gateway in use, has this name."""
+
+    code = "nothing_so"
+
+
+class NotPaused(Refused):
+    """It does not stand still."""
+
+    code = "not_paused"
+
+
+class Standing(Struct, frozen=True):
+    """What stands still, and what happened. drained: by when nothing of it is under way any more"""
+
+    target: Target
+    pause: Pause
+    drained: Millis
+
+
+class Desk:
+    """What people do: stop, let go on, look. call_ms: how long a call may last"""
+
+    def __init__(self, registry: Registry, pauses: Pauses, outside: Outside, call_ms: int) -> None:
+        self._registry = registry
+        self._pauses = pauses
+        self._known = {Target(LANE, lane.value) for lane in Lane} | {Target(GATEWAY, name) for name in outside.gateways}
+        self._ends_ms = call_ms + SLICE_MS + int(LOOK_S * 1000)
+
+    def standing(self) -> list[Standing]:
+        """What stands still now, the oldest first."""
+        rows = sorted(self._pauses.standing().items(), key=lambda row: (row[1].at, row[0]))
+        return [Standing(target, pause, pause.at + self._ends_ms) for target, pause in rows]
+
+    def pause(self, target: Target, by: str, reason: str) -> bool:
+        """Stop it; False where it stood still already. Raises NothingSo for what is no lane and no gateway in use."""
+        if target not in self._known:
+            raise NothingSo("no lane and no gateway in use has this name")
+        return self._pauses.pause(target, Pause(self._registry.now(), by, reason))
+
+    def resume(self, target: Target, by: str, reason: str) -> None:
+        """Let it go on, also one that is in use no more. Raises NotPaused."""
+        if not self._pauses.resume(target, self._registry.now(), by, reason):
+            raise NotPaused("it does not stand still")
+
+    def happened(self, most: int = MOST_TOLD) -> list[PauseEvent]:
+        """What was stopped and let go on, newest first."""
+        return self._pauses.happened(most)
+
+
+class Gate:
+    """What one performer asks before it begins something: one look a second, by a clock that never jumps."""
+
+    def __init__(
+        self, look: Callable[[], Mapping[Target, Pause]], routes: Mapping[str, str],
+        watch: Callable[[], float] = monotonic,
+    ) -> None:  # fmt: skip
+        self._look = look
+        self._routes = routes
+        self._watch = watch
+        self._looked_at = -LOOK_S
+        self._standing: Mapping[Target, Pause] = {}
+
+    def lane(self, lane: Lane) -> bool:
+        """Whether this lane stands still. Raises StoreUnavailable."""
+        if self._watch() - self._looked_at >= LOOK_S:
+            self._standing, self._looked_at = self._look(), self._watch()
+        return Target(LANE, lane.value) in self._standing
+
+    def gateway(self, leased: Leased) -> bool:
+        """Whether the gateway stands still that an SMS would be handed to, as of the last look."""
+        if not self._standing:
+            return False
+        if leased.order is not None:
+            carrier = leased.order.doc.carrier
+        else:
+            carrier = next(iter(leased.line.effects[leased.effect].about), "") if leased.line else ""
+        return Target(GATEWAY, self._routes.get(carrier, "")) in self._standing
+
+
+OPEN = Gate(dict, {})
+"""Nothing stands still."""

@@ -1,0 +1,60 @@
+"""What a person stopped is said on every page, in the API, by doctor, at a terminal and in the metrics."""
+
+import pytest
+
+from consent_engine.api.schemas.pauses import PauseList
+from consent_engine.doctor.work import _paused
+from consent_engine.engine.api_keys import Role
+from tests.integration.api_door import NUMBER, is_problem
+
+WANTED = {"to": "lane", "name": "sms", "reason": "its operator works on it"}
+
+
+@pytest.fixture
+def stopped(door):
+    answer = door.call("POST", "/v1/pauses", Role.OPS, WANTED)
+    assert answer.status_code == 201
+    door.app.state.paused._known.clear()  # noqa: SLF001 - what was looked up a moment ago
+    return answer.json()
+
+
+def test_it_is_told_with_who_and_why_and_by_when_all_has_ended(door, stopped):
+    PauseList.model_validate(stopped)
+    [row] = stopped["paused"]
+    assert row.items() >= {**WANTED, "by": "the-ops"}.items()
+    assert row["since"] < row["drained"]
+    assert door.call("GET", "/v1/pauses", Role.AUDITOR).json() == stopped
+    again = door.call("POST", "/v1/pauses", Role.ADMIN, WANTED | {"reason": "me too"})
+    assert (again.status_code, again.json()) == (200, stopped)
+    gone = door.call("POST", "/v1/pauses/resume", Role.OPS, WANTED | {"reason": "done"}).json()
+    assert (gone["paused"], [each["reason"] for each in gone["events"]]) == ([], ["done", WANTED["reason"]])
+    is_problem(door.call("POST", "/v1/pauses/resume", Role.OPS, WANTED), 409, "not_paused")
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [({"name": "fast"}, 409), ({"to": "bss"}, 422), ({"reason": " "}, 422), ({"reason": f"ask {NUMBER}"}, 422)],
+)
+def test_what_cannot_be_stopped_or_has_a_number_in_its_reason_is_turned_away(door, changes, status):
+    assert door.call("POST", "/v1/pauses", Role.OPS, WANTED | changes).status_code == status
+    assert door.call("GET", "/v1/pauses", Role.OPS).json() == {"paused": [], "events": []}
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("zh", "处理队列“发出的短信”已暂停"), ("en", "The lane sms was stopped at")]
+)
+def test_every_page_behind_the_sign_in_says_it_and_no_public_one(door, stopped, language, said):
+    admin = door.sign_in(Role.ADMIN)
+    for path in ("/", "/ops", "/desk", f"/orders/{'0' * 28}"):
+        page = admin.get(f"{path}?lang={language}").text
+        assert said in page, path
+        assert WANTED["reason"] in page
+    assert admin.get("/ops/board").json()["paused"] == stopped["paused"]
+    assert WANTED["reason"] not in door.stranger().get("/tariffs").text
+
+
+def test_doctor_and_the_metrics_say_it(door, stopped):
+    [found] = _paused(door.engine.registry)
+    assert "lane sms was stopped 0 s ago by the-ops: its operator works on it" in found.what
+    assert found.do == "consent resume lane sms --reason TEXT"
+    assert 'consent_paused_seconds{name="sms",to="lane"}' in door.call("GET", "/metrics", Role.OPS).text

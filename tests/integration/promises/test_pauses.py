@@ -1,0 +1,110 @@
+"""A lane or a gateway that a person stopped: nothing new is begun, nothing is lost, all goes on where it was."""
+
+import pytest
+
+from consent_engine.domain.effects import Lane
+from consent_engine.engine.pausing import AGAIN_MS, LOOK_S, NothingSo, NotPaused
+from consent_engine.ports import Target
+from tests.conftest import World
+
+REASON = "its operator works on it"
+
+
+@pytest.fixture
+def stop(world):
+    """Stop it, and let every process look once more; what it returns lets it go on."""
+
+    def stopped(to, name):
+        target = Target(to, name)
+        assert world.engine.pauses.pause(target, "ops-1", REASON)
+        world.clock.forward(int(LOOK_S * 1000))
+
+        def go_on():
+            world.engine.pauses.resume(target, "ops-2", "done")
+            world.clock.forward(int(LOOK_S * 1000))
+
+        return go_on
+
+    return stopped
+
+
+def performed(world: World, lane):
+    """One slice of a lane."""
+    return world.runner.run(world.engine.performer.perform(lane, 1))
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_a_lane_that_stands_still_leases_nothing_and_goes_on_where_it_was(world, stop, lane):
+    order = world.place()
+    world.run(Lane.SMS)
+    world.say("是")
+    if lane in {Lane.ACTIVATION, Lane.SMS}:
+        world.run(Lane.INBOUND)
+    if lane is Lane.SMS:
+        world.run(Lane.ACTIVATION)
+    if lane is Lane.TIMER:
+        world.clock.now = world.engine.show(order.id).reply_by + 1
+    go_on = stop("lane", lane.value)
+    before = world.client.zrange(f"ce:{{0}}:due:{lane}", 0, -1, withscores=True)
+    assert not performed(world, lane).left
+    assert world.client.zrange(f"ce:{{0}}:due:{lane}", 0, -1, withscores=True) == before
+    go_on()
+    world.run()
+    assert world.state(order) == "notified"
+
+
+def test_a_gateway_that_stands_still_is_handed_nothing_and_no_attempt_is_counted(world, stop):
+    go_on = stop("gateway", "test")
+    orders = [world.place(f"+861380013800{n}") for n in range(3)]
+    assert performed(world, Lane.SMS).counts["given_back"] == 3
+    assert world.gateway.sent == []
+    assert not performed(world, Lane.SMS).counts, "nobody looks again for a while"
+    assert {world.engine.show(each.id).question.attempts for each in orders} == {0}
+    go_on()
+    world.clock.forward(AGAIN_MS)
+    world.run(Lane.SMS)
+    assert {world.state(each) for each in orders} == {"awaiting_reply"}
+    assert len(world.gateway.sent) == 3
+
+
+def test_an_answer_without_an_order_waits_for_its_gateway_too(world, stop):
+    go_on = stop("gateway", "test")
+    world.say("TD")
+    world.run(Lane.INBOUND, Lane.SMS)
+    assert world.gateway.sent == []
+    go_on()
+    world.clock.forward(AGAIN_MS)
+    world.run(Lane.SMS)
+    assert [sms.purpose for sms in world.gateway.sent] == ["opted_out"]
+
+
+def test_another_gateway_goes_on(world, stop):
+    world.engine.pauses._known.add(Target("gateway", "other"))  # noqa: SLF001 - as if two were set up
+    stop("gateway", "other")
+    world.place()
+    world.run(Lane.SMS)
+    assert len(world.gateway.sent) == 1
+
+
+def test_who_stopped_it_and_why_is_kept_with_who_let_it_go_on(world, stop):
+    stop("lane", "sms")()
+    told = [(each.name, each.paused, each.by, each.reason) for each in world.engine.pauses.happened()]
+    assert told == [("sms", False, "ops-2", "done"), ("sms", True, "ops-1", REASON)]
+
+
+def test_what_stands_still_is_not_stopped_twice_nor_let_go_on_twice(world, stop):
+    go_on = stop("lane", "sms")
+    assert not world.engine.pauses.pause(Target("lane", "sms"), "ops-3", "me too")
+    [standing] = world.engine.pauses.standing()
+    assert (standing.pause.by, standing.pause.reason) == ("ops-1", REASON)
+    go_on()
+    with pytest.raises(NotPaused):
+        go_on()
+    assert world.engine.pauses.standing() == []
+    assert len(world.engine.pauses.happened()) == 2
+
+
+def test_what_is_no_lane_and_no_gateway_cannot_be_stopped(world):
+    for target in (Target("lane", "fast"), Target("gateway", "none"), Target("bss", "test")):
+        with pytest.raises(NothingSo):
+            world.engine.pauses.pause(target, "ops-1", REASON)
