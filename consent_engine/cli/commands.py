@@ -4,6 +4,7 @@ import typer
 
 from consent_engine.cli import (
     audit,
+    backup,
     calls,
     cells,
     gateway,
@@ -47,5 +48,7 @@ app.command()(calls.violations)
 app.command()(health.doctor)
 app.command()(health.archive)
 app.command()(audit.audit)
+app.command("backup")(backup.make)
+app.command("restore")(backup.restore)
 # A text may begin with a dash, and is no option then.
 app.command(context_settings={"ignore_unknown_options": True})(reading.read)

@@ -3,14 +3,12 @@
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 
 import sys
-from time import monotonic
 from typing import Annotated
 
 import typer
 
+from consent_engine.cli.slowly import Slowly
 from consent_engine.cli.tables import record, table
-
-EVERY_S = 2.0
 
 _BRIEF = typer.Option("--brief", help="Leave the settings out.")
 _ALL = typer.Option("--all", help="Look at every record, not only the newest and what is due.")
@@ -63,7 +61,7 @@ def archive(
         raise typer.BadParameter("one thing at a time", param_hint="--adopt")
     if instead_of and not adopt:
         raise typer.BadParameter("goes with --adopt", param_hint="--from")
-    slowly = _Slowly()
+    slowly = Slowly()
     with opened() as engine:
         if adopt:
             record([("these data belong to the archive", engine.archive.adopt(instead_of))])
@@ -75,18 +73,6 @@ def archive(
         else:
             asked = engine.archive.move_settled(seconds, lambda far: slowly.tell(f"looked at {far.looked_at:,} orders"))
             record([("orders looked at", asked.looked_at), ("asked to move", asked.asked)])
-
-
-class _Slowly:
-    """Says how far it is, every two seconds."""
-
-    def __init__(self) -> None:
-        self._said_at = monotonic()
-
-    def tell(self, what: str) -> None:
-        if monotonic() - self._said_at >= EVERY_S:
-            self._said_at = monotonic()
-            _tell(what)
 
 
 def _tell(what: str) -> None:

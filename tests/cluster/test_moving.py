@@ -8,7 +8,9 @@ from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.reshard.move import cells_of, stay
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
+from consent_engine.domain.clocks import Heard, Lag
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.offer.versions import Proposal
 from consent_engine.errors import BrokenRecord, SettingsError
 from tests.archive.house import LONG
 from tests.cluster.celled import lived_in, person, seen
@@ -40,6 +42,19 @@ def granted(world):
     """What requests for permits were answered, in whatever cells that is kept."""
     rows = [row["m"] for key in world.client.keys("*:permits") for _, row in world.client.xrange(key)]
     return sorted(rows)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_plan_that_waits_for_a_second_admin_moves_along_and_clocks_are_measured_anew(alone):
+    old = fake(1, alone=alone)
+    old.engine.registry.check("test-secret", strict=False, cells=1)
+    plan = old.engine.plan("5g-smart-199").plan
+    old.engine.registry.propose(Proposal(plan, ("first",), 1))
+    old.engine.registry.note_lags([Heard("test", 1, Lag(5_000, 1_000))])
+    assert old.client.keys("*:clocks")
+    new = target(2, old.clock)
+    moved(old, new)
+    assert new.engine.registry.proposals() == old.engine.registry.proposals() != {}
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 8), (3, 8), (8, 3), (4, 4)])

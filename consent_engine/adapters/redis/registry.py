@@ -32,6 +32,11 @@ FORGOTTEN_MS = 3_600_000
 """How long a silent worker is remembered."""
 
 
+def proof_of(secret: str) -> str:
+    """By which data know the secret that they were written with."""
+    return hmac.new(secret.encode(), b"ce:meta", hashlib.sha256).hexdigest()[:32]
+
+
 def _versions(kept: Mapping[str, str]) -> tuple[Version, ...]:
     """A plan's record; KeyError for one that has lost its newest version.
 
@@ -231,7 +236,7 @@ class RedisRegistry(Registry):
     def check(self, secret: str, *, strict: bool, cells: int) -> None:
         """As the port says. Raises SettingsError for a server or data that this program must not work with."""
         self._check_server(strict=strict)
-        proof = hmac.new(secret.encode(), b"ce:meta", hashlib.sha256).hexdigest()[:32]
+        proof = proof_of(secret)
         for name, ours in (("schema", SCHEMA), ("cells", str(cells)), ("secret", proof)):
             self._one("HSETNX", self._meta, name, ours)
         schema, was_cells, was_proof = self._one("HMGET", self._meta, "schema", "cells", "secret")

@@ -77,6 +77,8 @@ aof-load-truncated yes
 # Plain commands, which Redis and Valkey both read. Their snapshot formats have parted.
 aof-use-rdb-preamble no
 save ""
+# Whoever asks for a backup gets it at once: there are no replicas to wait for.
+repl-diskless-sync-delay 0
 maxmemory-policy noeviction
 
 # An order is a hash with its events as fields: packed, it takes less than half the memory.

@@ -26,9 +26,9 @@ INDEXES = {"due", "refusals", "held", "placed", "calls", "violations"}
 TOGETHER = {"funnel", "offers", "dialled", "paused"}
 STREAMS = {"lifted", "permits", "unmatched", "pauses"}
 LISTS = {"journal"}
-LEFT = {"meta", "workers", "moving", "journaled", "turn"}
+LEFT = {"meta", "workers", "moving", "journaled", "clocks", "turn"}
 """What is not copied: the mark that says whose data these are is written last, who was alive and whose turn it was is
-over, and a journal that moved begins its index anew: the log knows entries by their hashes."""
+over, clocks are measured again, and a journal that moved begins its index anew: the log knows entries by hashes."""
 _WRITES = {"HGETALL": "HSET", "SMEMBERS": "SADD", "LRANGE": "RPUSH", "GET": "SET"}
 
 
@@ -142,7 +142,7 @@ class Side:
             kind, rest = rest, ""
         known = {*RECORDS, *INDEXES, *TOGETHER, *STREAMS, *LISTS, "moving", "journaled"} if own else set()
         if not own or self.shared != "ce:":
-            known |= {*SHARED, "meta", "workers", "turn"} if cell.number == 0 else set()
+            known |= {*SHARED, "meta", "workers", "clocks", "turn"} if cell.number == 0 else set()
         if self.shared == "ce:":
             known = known - {"key"} if own else known | {"key"}
         if kind not in known:

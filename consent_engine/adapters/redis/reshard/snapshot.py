@@ -1,0 +1,177 @@
+"""A server's data as they were at one instant, fetched as a replica would, while everybody works on.
+
+The server forks and sends what it had when we asked: whatever it acknowledged before that is there, nothing is half
+done. A private server reads it, so that what was fetched is known to be readable, and writes it as plain commands,
+which Redis and Valkey both read.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from redis import Redis
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
+
+from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.embedded.binary import OLDEST, candidates, version
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
+from consent_engine.adapters.redis.reshard.dump import Side
+from consent_engine.config.data_folder import private_folder
+from consent_engine.errors import SettingsError, StoreUnavailable
+
+PIECE = 1 << 16
+SILENCE_S = 30.0
+"""A server that is about to send says so every second."""
+LOOK_S = 0.05
+AOF = "appendonlydir"
+_MANIFEST, _RDB = "appendonly.aof.manifest", "appendonly.aof.1.base.rdb"
+_MARK = 40
+Tell = Callable[[str], None]
+
+
+class Reads(Protocol):
+    """The reading end of a connection."""
+
+    def recv(self, most: int, /) -> bytes:
+        """What came, up to so many bytes; nothing once the other side is gone."""
+
+
+def fetch(client: "Redis", folder: Path, tell: Tell) -> None:
+    """Write a server's data of now into a folder from which a server starts.
+
+    Raises SettingsError where its user may not do this, and StoreUnavailable where the server breaks off.
+    """
+    pool: Any = client.connection_pool
+    connection = pool.get_connection()
+    kept = private_folder(folder) / AOF
+    kept.mkdir(mode=0o700)
+    try:
+        for asked in (("REPLCONF", "capa", "eof"), ("REPLCONF", "rdb-only", "1")):
+            connection.send_command(*asked)
+            connection.read_response()
+        connection.send_command("SYNC")
+        wire = connection._sock  # noqa: SLF001 - what comes now is no answer that redis-py can read
+        wire.settimeout(SILENCE_S)
+        with (kept / _RDB).open("xb") as out:
+            for size in received(wire, out.write):
+                tell(f"{size >> 20} MiB fetched")
+    except NoPermissionError:
+        raise SettingsError(
+            "this user of Redis may not fetch a backup: allow it (ACL +replconf +sync), or name a user with --from"
+        ) from None
+    except ResponseError as error:
+        raise SettingsError(f"the server gives no backup: {error}") from None
+    except (RedisError, OSError) as error:
+        raise StoreUnavailable(f"the server broke off while it was copied: {type(error).__name__}") from error
+    finally:
+        connection.disconnect()
+        pool.release(connection)
+    (kept / _MANIFEST).write_text(f"file {_RDB} seq 1 type b\n")
+
+
+def received(wire: Reads, keep: Callable[[bytes], object]) -> Iterator[int]:
+    """Keep what a server sends after SYNC: its length or a mark of its end first. How much there is, piece by piece.
+
+    Raises StoreUnavailable where it ends before its end, and SettingsError for an answer that is an error.
+    """
+    head = b""
+    while not head.endswith(b"\r\n"):
+        head += _some(wire, 1)
+        if head == b"\n":  # it has not begun yet
+            head = b""
+            yield 0
+    told = head.strip()
+    if not told.startswith(b"$"):
+        raise SettingsError(f"the server gives no backup: {told.decode(errors='replace').lstrip('-')}")
+    size = 0
+    if told.startswith(b"$EOF:"):
+        mark, waiting = told.removeprefix(b"$EOF:"), b""
+        while not waiting.endswith(mark) or len(waiting) < _MARK:
+            waiting += _some(wire, PIECE)
+            size += len(waiting[:-_MARK])
+            keep(waiting[:-_MARK])
+            waiting = waiting[-_MARK:]
+            yield size
+        return
+    left = int(told[1:])
+    while left:
+        piece = _some(wire, min(left, PIECE))
+        keep(piece)
+        left, size = left - len(piece), size + len(piece)
+        yield size
+
+
+def _some(wire: Reads, most: int) -> bytes:
+    if not (piece := wire.recv(most)):
+        raise StoreUnavailable("the server broke off while it was copied: type it again")
+    return piece
+
+
+@contextmanager
+def private(folder: Path, tell: Tell) -> Iterator[EmbeddedServer]:
+    """A server of our own on what was fetched. Raises SettingsError where none of this machine's programs reads it."""
+    said = "install redis-server or valkey-server"
+    for binary in (each for each in candidates() if version(each) >= OLDEST):
+        try:
+            server = EmbeddedServer.start(folder, "everysec", tell, binary)
+        except SettingsError as error:
+            said = f"install redis-server or valkey-server as new as the server that was copied ({error})"
+            continue
+        with server:
+            yield server
+        return
+    raise SettingsError(f"no server program here reads what was fetched: {said}")
+
+
+def tidy(server: EmbeddedServer, database: int) -> None:
+    """Leave only what is ours, in database 0: other programs' keys are not ours to keep, and RQ's are wake-ups."""
+    with connect(server.url) as client:
+        for name in client.info("keyspace"):
+            if int(name.removeprefix("db")) != database:
+                with connect(server.url.replace("db=0", f"db={name.removeprefix('db')}")) as other:
+                    other.flushdb()
+        if database:
+            client.execute_command("SWAPDB", 0, database)
+        cursor = 0
+        while True:
+            cursor, keys = client.scan(cursor, count=PIECE)
+            if others := [key for key in keys if not key.startswith("ce:")]:
+                client.delete(*others)
+            if not cursor:
+                break
+        client.delete("ce:workers")  # nobody of them is alive here
+
+
+def side_of(server: EmbeddedServer, cells: int = 1) -> Side:
+    """What a private server holds, to be read."""
+    return Side([Wire(connect(server.url), proves=False, replicas=0) for _ in range(cells)], alone=True)
+
+
+def written(server: EmbeddedServer, tell: Tell) -> None:
+    """Have a private server write all of it as plain commands. Raises StoreUnavailable where it cannot."""
+    with connect(server.url) as client:
+        client.bgrewriteaof()
+        while client.info("persistence")["aof_rewrite_in_progress"]:
+            tell("writing it as plain commands")
+            time.sleep(LOOK_S)
+        if client.info("persistence")["aof_last_bgrewrite_status"] != "ok":
+            raise StoreUnavailable("the copy could not be written: make room on its disk, and type it again")
+
+
+def bare(folder: Path) -> None:
+    """Leave of a private server's folder, ended, what a server starts from: one file, and the list that names it.
+
+    Raises StoreUnavailable where that file is not there.
+    """
+    kept = folder / AOF
+    bases = sorted(kept.glob("*.base.aof"))
+    if len(bases) != 1:
+        raise StoreUnavailable("the copy was not written: type it again")
+    for path in [*folder.iterdir(), *kept.iterdir()]:
+        if path not in {kept, bases[0]}:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    number = bases[0].name.split(".")[2]
+    (kept / _MANIFEST).write_text(f"file {bases[0].name} seq {number} type b\n")

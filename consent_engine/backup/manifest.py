@@ -1,0 +1,142 @@
+"""What a backup says of itself: `manifest.json`, written last, so that a folder that has it is whole."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from consent_engine.domain.line.line import keyed
+from consent_engine.errors import SettingsError
+
+NAME = "manifest.json"
+VERSION = 1
+SECRET = "secret"  # noqa: S105 - a file's name
+PIECE = 1 << 20
+Tell = Callable[[str], None]
+
+
+class File(Struct, frozen=True):
+    """One file of a backup, by its path in the folder."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class ArchiveKept(Struct, frozen=True):
+    """The archive. kind: `sqlite` (its copy is in the folder) or `postgresql` (its copy is the operator's) · id: its
+    own · log: how many entries its log had
+    """
+
+    kind: str
+    id: str
+    log: int
+
+
+class Manifest(Struct, frozen=True):
+    """A backup. at: the instant of its data, in ms · installation: whose they are · secret: a keyed hash by which the
+    secret is recognised · cells: how many there were · counts: how many of each kind Redis had
+    """
+
+    version: int
+    id: str
+    at: int
+    release: str
+    installation: str
+    secret: str
+    cells: int
+    counts: dict[str, int]
+    archive: ArchiveKept
+    files: list[File]
+
+    def file(self, path: str) -> File | None:
+        """A file by its path; None where the backup has no such one."""
+        return next((each for each in self.files if each.path == path), None)
+
+    def under(self, folder: str) -> list[File]:
+        """The files of a folder of the backup."""
+        return [each for each in self.files if each.path.startswith(f"{folder}/")]
+
+    @property
+    def instant(self) -> str:
+        """When it was made, for people."""
+        return datetime.fromtimestamp(self.at / 1000, UTC).isoformat(timespec="seconds")
+
+
+def fingerprint(secret: str) -> str:
+    """By which a secret is recognised, and not found."""
+    return keyed(secret, "backup", "secret")
+
+
+def digest(path: Path, tell: Tell) -> tuple[int, str]:
+    """A file's size and SHA-256."""
+    made, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            made.update(piece)
+            size += len(piece)
+            tell(f"{path.name}: {size >> 20} MiB looked at")
+    return size, made.hexdigest()
+
+
+def listed(folder: Path, tell: Tell) -> list[File]:
+    """The files in a folder, each with its size and digest."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != NAME)
+    return [File(path.relative_to(folder).as_posix(), *digest(path, tell)) for path in paths]
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest, once all that it names is on the disk."""
+    for path in sorted(folder.rglob("*")):
+        _synced(path)
+    draft = folder / f"{NAME}.new"
+    draft.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+    _synced(draft)
+    draft.replace(folder / NAME)
+    _synced(folder)
+
+
+def _synced(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def synced(paths: Iterable[Path]) -> None:
+    """See to it that files and folders are on the disk."""
+    for path in paths:
+        _synced(path)
+
+
+def read(folder: Path) -> Manifest:
+    """A folder's manifest. Raises SettingsError where there is none that this release reads."""
+    try:
+        raw = (folder / NAME).read_bytes()
+        version = msgspec.json.decode(raw, type=_Version).version
+        if version > VERSION:
+            raise SettingsError(f"{folder}: a later release made this backup (format {version}): use that release")
+        return msgspec.json.decode(raw, type=Manifest)
+    except FileNotFoundError:
+        raise SettingsError(f"{folder} is no whole backup: {NAME} is missing: name another one") from None
+    except msgspec.MsgspecError:
+        raise SettingsError(f"{folder}/{NAME} is damaged: name another backup") from None
+
+
+class _Version(Struct):
+    version: int
+
+
+def check(folder: Path, manifest: Manifest, tell: Tell) -> None:
+    """Compare every file with the manifest. Raises SettingsError for the first that is not what was written."""
+    for each in manifest.files:
+        path = folder / each.path
+        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+            raise SettingsError(f"{folder}: {each.path} is missing: name another backup, or bring that file back")
+        if digest(path, tell) != (each.bytes, each.sha256):
+            raise SettingsError(f"{folder}: {each.path} is damaged (its SHA-256 is another one): name another backup")

@@ -1,0 +1,221 @@
+"""Putting a backup back into an empty installation. Killed anywhere, the same command goes on.
+
+Everything is looked at before anything is written. Each thing is written whole beside its place and then given its
+name; the secret comes last on a data folder, the mark that opens the data last on a Redis of your own, so that no
+engine starts on half of it.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+
+from consent_engine.adapters.file_lock import lock_now, unlock
+from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.reshard.dump import Side
+from consent_engine.adapters.redis.reshard.move import Move
+from consent_engine.adapters.redis.reshard.snapshot import AOF, private, side_of
+from consent_engine.adapters.redis.topology.cluster import is_cluster
+from consent_engine.backup.manifest import SECRET, Manifest, Tell, check, digest, fingerprint, read, synced
+from consent_engine.backup.take import REDIS, emptied
+from consent_engine.config.data_folder import ARCHIVE_FILE, NAME_FILE, keep_name, private_folder
+from consent_engine.config.settings import Settings
+from consent_engine.errors import SettingsError
+from consent_engine.wiring import archive_of
+
+LEFT_BY_A_SERVER = {"lock", "users.lock"}
+_HALF = ".restoring"
+
+
+def put_back(settings: Settings, folder: Path, tell: Tell, *, keep_archive: bool = False) -> Manifest:
+    """Restore a backup into the installation that is set: its data folder, or its Redis; and its SQLite archive.
+
+    keep_archive: the archive that is set was not lost, and stays as it is.
+
+    Raises SettingsError for what is damaged, of another secret, or not empty, before anything is written; and
+    StoreUnavailable.
+    """
+    manifest = read(folder)
+    check(folder, manifest, tell)
+    secret = _secret(settings, folder, manifest)
+    archive = None if keep_archive else _place_of_archive(settings, manifest)
+    if keep_archive:
+        _is_the_archive(settings, manifest)
+    if settings.redis_url is None:
+        with _alone(settings.data_dir) as here:
+            _is_free(here, manifest, settings, tell)
+            if archive is not None:
+                _place_archive(folder, archive, tell)
+            _place(folder / REDIS / AOF, here / AOF)
+            if manifest.installation:
+                keep_name(here, manifest.installation)
+            _place_secret(here / SECRET, secret)
+    else:
+        with _target(settings, manifest) as target:
+            if archive is not None:
+                _place_archive(folder, archive, tell)
+            _fill(target, folder, manifest, tell)
+    return manifest
+
+
+def _secret(settings: Settings, folder: Path, manifest: Manifest) -> str:
+    """The backup's secret. Raises SettingsError where it is not known, or another one is set."""
+    path = folder / SECRET
+    kept = path.read_text(encoding="ascii").strip() if manifest.file(SECRET) else ""
+    named = settings.secret.get_secret_value() if settings.secret is not None else ""
+    if not (kept or named):
+        raise SettingsError("this backup was made without its secret: set CONSENT_SECRET to the one the data have")
+    for each in (named, kept):
+        if each and fingerprint(each) != manifest.secret:
+            raise SettingsError("CONSENT_SECRET is not the one of this backup: set that one, or leave it out")
+    return named or kept
+
+
+def _place_of_archive(settings: Settings, manifest: Manifest) -> Path | None:
+    """Where the archive's copy goes; None where the backup holds none. Raises SettingsError where it would not fit."""
+    if manifest.file(ARCHIVE_FILE) is None:
+        return None
+    at = make_url(settings.archive_address())
+    if at.get_backend_name() != "sqlite":
+        raise SettingsError(
+            "this backup has an SQLite archive: set CONSENT_ARCHIVE_URL=sqlite:////PATH for now, then `consent "
+            "archive copy --to` your database"
+        )
+    return Path(at.database or "")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[Path]:
+    """The data folder, and nobody starts a server in it meanwhile. Raises SettingsError where one runs."""
+    folder = private_folder(folder)
+    lock = lock_now(folder / "lock")
+    if lock is None:
+        raise SettingsError(f"CONSENT_DATA_DIR {folder}: a process uses it: stop that, or name a new folder")
+    try:
+        yield folder
+    finally:
+        unlock(lock)
+
+
+def _is_free(here: Path, manifest: Manifest, settings: Settings, tell: Tell) -> None:
+    """Raise SettingsError where a data folder holds anything but what this very restore put there."""
+    ours = {AOF, SECRET, NAME_FILE, f"{NAME_FILE}.new", *LEFT_BY_A_SERVER}
+    at = make_url(settings.archive_address()).database or ""
+    ours |= {Path(at + end).name for end in ("", "-wal", "-shm") if Path(at).parent == here}
+    others = [each.name for each in here.iterdir() if each.name not in ours and not each.name.endswith(_HALF)]
+    same = not others
+    if (here / AOF).exists():
+        files = {each.path.rpartition("/")[2]: each for each in manifest.under(f"{REDIS}/{AOF}")}
+        there = {path.name: digest(path, tell) for path in (here / AOF).iterdir()}
+        same = same and there == {name: (each.bytes, each.sha256) for name, each in files.items()}
+    elif (here / SECRET).exists():
+        same = False
+    if not same:
+        raise SettingsError(f"CONSENT_DATA_DIR {here} is not empty: name a new folder, or move what is there away")
+
+
+def _is_the_archive(settings: Settings, manifest: Manifest) -> None:
+    """Raise SettingsError where the archive that is set is not the one of the backup."""
+    with closing(archive_of(settings)) as archive:
+        if archive.id() != manifest.archive.id:
+            raise SettingsError("CONSENT_ARCHIVE_URL leads to another archive than this backup's: set that one")
+
+
+def _place_archive(folder: Path, path: Path, tell: Tell) -> None:
+    """Put the archive's copy at its place. Raises SettingsError where another one stands there, or a piece of one."""
+    beside = [path.with_name(path.name + end) for end in ("-wal", "-shm")]
+    there = [each for each in (path, *beside) if each.exists()]
+    if there and (there != [path] or digest(path, tell) != digest(folder / ARCHIVE_FILE, tell)):
+        raise SettingsError(
+            f"{there[0]} is there: move it away, or set CONSENT_ARCHIVE_URL to another file; was the archive not lost: "
+            "--keep-archive"
+        )
+    _place(folder / ARCHIVE_FILE, path)
+
+
+def _place(path: Path, to: Path) -> None:
+    """Copy a file or folder whole, then give it its name; one that is there is the same."""
+    if to.exists():
+        return
+    to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    half = to.with_name(to.name + _HALF)
+    if half.is_dir():
+        shutil.rmtree(half)
+    half.unlink(missing_ok=True)
+    if path.is_dir():
+        shutil.copytree(path, half, copy_function=shutil.copyfile)
+        half.chmod(0o700)
+        synced([*half.iterdir(), half])
+    else:
+        os.close(os.open(half, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        shutil.copyfile(path, half)
+        synced([half])
+    half.replace(to)
+    synced([to.parent])
+
+
+def _place_secret(to: Path, secret: str) -> None:
+    half = to.with_name(to.name + _HALF)
+    half.unlink(missing_ok=True)
+    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(f"{secret}\n")
+    synced([half])
+    half.replace(to)
+    synced([to.parent])
+
+
+@contextmanager
+def _target(settings: Settings, manifest: Manifest) -> Iterator[Side]:
+    """The Redis that is set. Raises SettingsError where it holds anything that this very restore did not write."""
+    url = settings.redis_url or ""
+    strict = settings.durability == "strict"
+    clients = [connect(url, tag=str(n)) for n in range(settings.cells)]
+    target = Side(
+        [Wire(client, proves=strict, replicas=settings.replicas) for client in clients], alone=not is_cluster(url)
+    )
+    try:
+        there = target.meta_now()
+        if there.get("move") == manifest.id and there.get("cells", "").isdecimal():
+            raise SettingsError("CONSENT_REDIS_URL holds this backup already, whole: start APIs and workers")
+        if there.get("move") != manifest.id and any(int(target.ask(n, ("DBSIZE",))[0]) for n in range(len(clients))):
+            raise SettingsError("CONSENT_REDIS_URL is not empty: name an empty Redis (FLUSHALL on each of its masters)")
+        yield target
+    finally:
+        for client in clients:
+            client.close()
+
+
+def _fill(target: Side, folder: Path, manifest: Manifest, tell: Tell) -> None:
+    """Copy everything as `consent cells move` does, from a private server on a copy of the backup.
+
+    The move bears the backup's name: who was killed goes on with it, and no other backup is poured into this one.
+    """
+    scratch = private_folder(folder.with_name(f"{folder.name}.scratch"))
+    with closing_lock(scratch, folder):
+        emptied(scratch)
+        shutil.copytree(folder / REDIS, scratch / REDIS, copy_function=shutil.copyfile)
+        with private(scratch / REDIS, tell) as server:
+            source = side_of(server, manifest.cells)
+            begun = {"move": manifest.id, "move_from": str(manifest.cells), "move_to": str(len(target.cells))}
+            source.ask(0, ("HSET", source.meta, *(part for pair in begun.items() for part in pair)))
+            try:
+                Move(source, target, tell).run()
+            finally:
+                for wire in source.wires:
+                    wire.client.close()
+    shutil.rmtree(scratch)
+
+
+@contextmanager
+def closing_lock(scratch: Path, folder: Path) -> Iterator[None]:
+    """A scratch folder of ours alone. Raises SettingsError where another restore of this backup is under way."""
+    lock = lock_now(scratch / "lock")
+    if lock is None:
+        raise SettingsError(f"another restore of {folder} is under way: wait for it")
+    try:
+        yield
+    finally:
+        unlock(lock)

@@ -1,0 +1,154 @@
+"""Making a backup while everything works: Redis first, then the archive, then the secret, then what names them all.
+
+What left Redis before its copy was made is in the archive's copy, because that is made later. What died leaves a folder
+`FOLDER.part`, which the next try makes anew; FOLDER itself is there when all of it is.
+"""
+
+import hmac
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import make_url
+
+from consent_engine.adapters.file_lock import lock_now, lock_soon, unlock
+from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.redis.embedded.server import STOP_WAIT, connect_or_start
+from consent_engine.adapters.redis.registry import proof_of
+from consent_engine.adapters.redis.reshard.dump import Account, account
+from consent_engine.adapters.redis.reshard.move import cells_of
+from consent_engine.adapters.redis.reshard.snapshot import bare, fetch, private, side_of, tidy, written
+from consent_engine.adapters.redis.topology.cluster import is_cluster
+from consent_engine.adapters.sql.log import SqlLog
+from consent_engine.adapters.sql.online_copy import copy_online
+from consent_engine.backup.manifest import SECRET, VERSION, ArchiveKept, Manifest, Tell, fingerprint, listed, write
+from consent_engine.config.data_folder import ARCHIVE_FILE, private_folder
+from consent_engine.config.settings import Settings
+from consent_engine.errors import SettingsError
+from consent_engine.wiring import archive_of
+
+REDIS = "redis"
+_LOCK = "lock"
+
+
+def take(settings: Settings, source: str | None, folder: Path, tell: Tell, *, with_secret: bool = True) -> Manifest:
+    """Back up everything into a new folder. source: the Redis as a user may reach it who may copy it; None: as set.
+
+    Raises SettingsError, StoreUnavailable and ArchiveUnavailable; then there is no folder of that name.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SettingsError(f"{folder} is there: name a new folder")
+    secret = settings.secret_for(settings.data_dir)
+    with _part(folder) as part:
+        at, meta, found = _redis(settings, source, part / REDIS, tell)
+        _is_the_secret(meta, secret)
+        archive = _archive(settings, part / ARCHIVE_FILE, tell)
+        if with_secret:
+            with os.fdopen(os.open(part / SECRET, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(f"{secret}\n")
+        manifest = Manifest(
+            VERSION, secrets.token_hex(8), at, _release(), meta.get("installation", ""), fingerprint(secret),
+            cells_of(meta), found.counts, archive, [each for each in listed(part, tell) if each.path != _LOCK],
+        )  # fmt: skip
+        write(part, manifest)
+    return manifest
+
+
+@contextmanager
+def _part(folder: Path) -> Iterator[Path]:
+    """A folder beside that of the backup, ours alone; it becomes that of the backup at the end."""
+    part = private_folder(folder.with_name(f"{folder.name}.part"))
+    lock = lock_now(part / _LOCK)
+    if lock is None:
+        raise SettingsError(f"another backup into {folder} is under way: wait for it, or name another folder")
+    try:
+        emptied(part)
+        yield part
+        (part / _LOCK).unlink()
+        part.replace(folder)
+    except BaseException:  # it holds numbers
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    finally:
+        unlock(lock)
+
+
+def emptied(folder: Path) -> None:
+    """Remove what a try that died left in its folder, once its server is gone."""
+    server = folder / REDIS / "server.lock"
+    held = lock_soon(server, STOP_WAIT) if server.exists() else None
+    for path in folder.iterdir():
+        if path.name != _LOCK:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if held is not None:
+        unlock(held)
+
+
+def _redis(settings: Settings, source: str | None, to: Path, tell: Tell) -> tuple[int, dict[str, str], Account]:
+    """Redis' data as plain commands: of which instant, what they say of themselves, and how many of each kind."""
+    url = source or settings.redis_url
+    if url is not None and is_cluster(url):
+        raise SettingsError(
+            "a Redis Cluster is not backed up by this command: copy each master's append-only file, see "
+            "docs/operations.md"
+        )
+    if url is None:
+        with connect_or_start(settings.data_dir, settings.durability, tell) as server:
+            at = _fetched(server.url, to, tell)
+    else:
+        at = _fetched(url, to, tell)
+    with private(to, tell) as server:
+        database = 0 if url is None else _database(url)
+        tidy(server, database)
+        side = side_of(server)
+        meta = side.meta_now()
+        if "cells" not in meta or cells_of(meta) != 1 or meta["cells"] != "1":
+            raise SettingsError(
+                "there are no data of an engine on this Redis, or they are being moved: nothing to keep"
+            )
+        found = account(side, tell)
+        side.wires[0].client.close()
+        written(server, tell)
+    bare(to)
+    return at, meta, found
+
+
+def _fetched(url: str, to: Path, tell: Tell) -> int:
+    with closing(connect(url)) as client:
+        seconds, micros = client.time()
+        tell("copying Redis: the server begins within `repl-diskless-sync-delay` seconds (5 by default)")
+        fetch(client, to, tell)
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _database(url: str) -> int:
+    with closing(connect(url)) as client:
+        options: dict[str, Any] = client.connection_pool.connection_kwargs
+        return int(options.get("db") or 0)
+
+
+def _is_the_secret(meta: dict[str, str], secret: str) -> None:
+    """Raise SettingsError where the data were written with another secret than the one that would be kept."""
+    if not hmac.compare_digest(proof_of(secret), meta.get("secret", "")):
+        raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")
+
+
+def _archive(settings: Settings, to: Path, tell: Tell) -> ArchiveKept:
+    """The archive's copy, where it is SQLite's; else what is known of it."""
+    with closing(archive_of(settings)) as archive:
+        kind, named = make_url(settings.archive_address()).get_backend_name(), archive.id()
+        if kind == "sqlite":
+            copy_online(Path(make_url(settings.archive_address()).database or ""), to, tell)
+        return ArchiveKept(kind, named, SqlLog(archive).size())
+
+
+def _release() -> str:
+    try:
+        return version("consent-engine")
+    except PackageNotFoundError:  # run from its source
+        return "source"

@@ -1,0 +1,63 @@
+"""`consent backup` and `consent restore`: everything in one folder, while everything works; and back."""
+
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from consent_engine.cli.slowly import Slowly
+from consent_engine.cli.tables import record
+
+_TO = typer.Argument(help="A new folder; what is written there is as secret as the data.", metavar="FOLDER")
+_OF = typer.Argument(help="A folder that `consent backup` made.", metavar="FOLDER")
+_FROM = typer.Option(
+    "--from", envvar="CONSENT_BACKUP_FROM",
+    help="The Redis of CONSENT_REDIS_URL as a user reaches it who may fetch all of it (ACL +replconf +sync).",
+)  # fmt: skip
+_BARE = typer.Option("--without-secret", help="Leave the secret out: keep it elsewhere, or the backup is of no use.")
+
+_KEEP = typer.Option("--keep-archive", help="The archive was not lost: it stays as it is, newer than the backup.")
+
+
+def make(
+    folder: Annotated[Path, _TO],
+    source: Annotated[str | None, _FROM] = None,
+    without_secret: Annotated[bool, _BARE] = False,  # noqa: FBT002
+) -> None:
+    """Copy Redis, the SQLite archive and the secret into a new folder, while everything works on."""
+    from consent_engine.backup.take import take
+    from consent_engine.config.settings import Settings
+
+    made = take(Settings.load(), source, folder.absolute(), Slowly().tell, with_secret=not without_secret)
+    record([
+        ("backup", str(folder)), ("of the instant", made.instant), ("orders in Redis", made.counts.get("order", 0)),
+        ("archive", made.archive.kind), ("entries in its log", made.archive.log),
+        ("bytes", sum(each.bytes for each in made.files)),
+    ])  # fmt: skip
+    _say("it holds numbers" + ("" if without_secret else " and the secret") + ": keep it as the data themselves")
+    if made.archive.kind != "sqlite":
+        _say("the archive's database is not in it: run pg_dump now, not before this; restore both together")
+
+
+def restore(folder: Annotated[Path, _OF], keep_archive: Annotated[bool, _KEEP] = False) -> None:  # noqa: FBT002
+    """Put a backup back into an empty installation: stop APIs and workers first. What died is typed again."""
+    from consent_engine.backup.put_back import put_back
+    from consent_engine.config.settings import Settings
+
+    made = put_back(Settings.load(), folder.absolute(), Slowly().tell, keep_archive=keep_archive)
+    record([
+        ("restored", str(folder)), ("of the instant", made.instant), ("orders in Redis", made.counts.get("order", 0)),
+    ])  # fmt: skip
+    _say(f"WHAT WAS ACKNOWLEDGED AFTER {made.instant} IS GONE, REFUSALS TOO: before any worker starts, take refusals")
+    _say("of that time from the gateway's and call centre's lists and give each again: consent refuse NUMBER")
+    _say("services activated since may be asked for again, under the same key, which the BSS knows; SMS may go twice")
+    if made.archive.kind != "sqlite":
+        _say("restore the archive's database by pg_restore if it is lost: one not older than this backup")
+    _say("then: consent doctor; consent audit names what the archive's log has and these data do not")
+
+
+def _say(what: str) -> None:
+    sys.stderr.write(f"{what}\n")

@@ -1,0 +1,312 @@
+"""Everything in one folder while everything works, and back: nothing acknowledged before is lost, what was under way
+goes on, and what came after is named."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from itertools import product
+
+import pytest
+
+from consent_engine import cli
+from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.redis.reshard.snapshot import received
+from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.backup.manifest import NAME, read
+from consent_engine.backup.put_back import put_back
+from consent_engine.backup.take import take
+from consent_engine.doctor import Level, Wanted, examine
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.msisdn import parse
+from consent_engine.domain.sms import Delivery
+from consent_engine.engine.audit import audit
+from consent_engine.engine.receive import RefusalAsked
+from consent_engine.engine.sealing import seal
+from consent_engine.errors import OrderNotFound, SettingsError, StoreUnavailable
+from tests import needs
+from tests.archive.house import LONG
+from tests.conftest import OTHER
+from tests.durability.backups import SECRET, server_in, settings, silent, town_on
+from tests.integration.rq_house import ROOT
+
+MAY_FETCH = ("ping", "info", "time", "client|setinfo", "replconf", "sync")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A backup of a busy town: an order that was archived, one whose yes nobody has read, one that nobody was asked."""
+    needs.server()
+    folder = tmp_path_factory.mktemp("b")
+    with server_in(folder / "data") as server, town_on(server.url, folder / "data") as town:
+        town.clock.now -= LONG * 3_600_000
+        gone = town.archived()
+        read_not, asked_not = town.place(), None
+        town.run(Lane.SMS)
+        town.report(read_not, Delivery.DELIVERED)
+        assert town.say("是")
+        asked_not = town.place(OTHER)
+        seal(town.engine.store, "one")
+        manifest = take(settings(folder / "data"), None, folder / "backup", silent)
+        later = town.place(parse("13800138077"))
+        town.engine.refuse(RefusalAsked(parse("13800138078"), "mobile", "ops", "cli:me"))
+        town.run()
+        seal(town.engine.store, "one")
+    ids = {"gone": gone.id, "read_not": read_not.id, "asked_not": asked_not.id, "later": later.id}
+    return folder, manifest, ids
+
+
+def whole(found):
+    """What a doctor says of the records."""
+    return [each.what for each in found if each.level is Level.BAD and "worker" not in each.what]
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_what_waits_in_a_backup_goes_on_to_notified_on_another_kind_of_server(kept, tmp_path, n):
+    folder, manifest, ids = kept
+    binary = needs.servers()[n % len(needs.servers())]
+    with server_in(tmp_path / "redis", binary) as server:
+        there = settings(tmp_path / "data", server.url)
+        assert put_back(there, folder / "backup", silent) == manifest
+        with town_on(server.url, tmp_path / "data") as town:
+            for name in ("read_not", "asked_not"):
+                assert not town.engine.show(ids[name]).state.settled
+            town.run()
+            assert town.say("是", OTHER)
+            town.run()
+            assert [town.engine.show(ids[name]).state for name in ("read_not", "asked_not")] == ["notified"] * 2
+            assert len({each.order_id for each in town.bss.asked}) == 2
+            assert town.engine.show(ids["gone"]).person
+            seal(town.engine.store, "two")
+            assert not audit(town.engine.store, 0, (0, 2**62)).wrong
+        with pytest.raises(SettingsError, match="holds this backup already"):
+            put_back(there, folder / "backup", silent)
+    assert not (folder / "backup.scratch").exists(), "numbers stand in it"
+
+
+def test_a_data_folder_is_restored_and_a_doctor_finds_it_well(kept, tmp_path):
+    folder, manifest, ids = kept
+    there = settings(tmp_path / "data", CONSENT_SECRET="")
+    put_back(there, folder / "backup", silent)
+    put_back(there, folder / "backup", silent)  # nobody has started there yet: the same
+    assert (tmp_path / "data" / "secret").read_text() == f"{SECRET}\n"
+    assert (tmp_path / "data" / "secret").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "data" / "installation").read_text().strip() == manifest.installation
+    found = list(examine(there, Wanted(all=True), silent))
+    assert whole(found) == []
+    with server_in(tmp_path / "data") as server, town_on(server.url, tmp_path / "data") as town:
+        assert town.engine.show(ids["read_not"]).events
+        with pytest.raises(OrderNotFound):
+            town.engine.show(ids["later"])
+        assert not town.engine.refusals().rows, "a refusal of that time is gone, too: who restores is told"
+    with pytest.raises(SettingsError, match="is not empty"):
+        put_back(there, folder / "backup", silent)
+
+
+def test_where_the_archive_was_not_lost_the_audit_names_what_came_after_the_backup(kept, tmp_path):
+    folder, _, ids = kept
+    (tmp_path / "data").mkdir(mode=0o700)
+    source = SqlArchive(f"sqlite:///{folder}/data/archive.sqlite3")
+    source.check()
+    source.close()
+    for each in (folder / "data").glob("archive.sqlite3*"):
+        (tmp_path / "data" / each.name).write_bytes(each.read_bytes())
+    there = settings(tmp_path / "data")
+    with pytest.raises(SettingsError, match="--keep-archive"):
+        put_back(there, folder / "backup", silent)
+    put_back(there, folder / "backup", silent, keep_archive=True)
+    with server_in(tmp_path / "data") as server, town_on(server.url, tmp_path / "data") as town:
+        wrong = audit(town.engine.store, 0, (0, 2**62)).wrong
+        assert (ids["later"], "dropped, or cannot be read: the log has its event 0") in wrong
+        assert {record for record, _ in wrong} >= {ids["later"], ids["read_not"]}
+        assert ids["gone"] not in {record for record, _ in wrong}
+
+
+def test_nothing_that_was_acknowledged_before_a_backup_of_a_busy_system_is_lost(tmp_path):
+    needs.server()
+    acknowledged, stop, ready = [], threading.Event(), threading.Event()
+
+    def desk():
+        with town_on(server.url, tmp_path / "data") as town:
+            while not stop.is_set():
+                number = parse(f"138{len(acknowledged):08}")
+                order = town.place(number, key=f"busy-{number}")
+                town.run(Lane.SMS)
+                town.say("是", number)
+                acknowledged.append(order.id)
+                ready.set()
+                town.run()
+
+    with server_in(tmp_path / "data") as server:
+        town_on(server.url, tmp_path / "data").__enter__().client.close()
+        works = threading.Thread(target=desk)
+        works.start()
+        try:
+            assert ready.wait(20)
+            before = list(acknowledged)
+            take(settings(tmp_path / "data"), None, tmp_path / "backup", silent)
+            assert len(acknowledged) > len(before), "nobody waited for it"
+        finally:
+            stop.set()
+            works.join(20)
+    there = settings(tmp_path / "new")
+    put_back(there, tmp_path / "backup", silent)
+    assert whole(examine(there, Wanted(all=True), silent)) == []
+    with server_in(tmp_path / "new") as server, town_on(server.url, tmp_path / "new") as town:
+        for _ in range(3):  # what was under way in that instant is doubtful first
+            town.clock.forward(hours=1)
+            town.run()
+        assert {town.engine.show(order).state for order in before} == {"notified"}
+
+
+def test_killed_at_any_step_a_backup_or_restore_is_whole_after_the_same_command_again(kept, tmp_path):
+    folder, manifest, _ = kept
+    command = [sys.executable, "-m", "tests.durability.backups", str(folder / "data"), str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True,
+                          text=True, timeout=120, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    died = json.loads(done.stdout)
+    assert died["backup"] >= 4
+    assert died["restore"] >= 8
+    made, restored = list(tmp_path.glob("b*")), list(tmp_path.glob("d*"))
+    assert len(made) > died["backup"], "the last one was not killed"
+    for each in made:
+        assert read(each).counts["order"] == manifest.counts["order"] + 1
+        assert [file.path for file in read(each).files] == [file.path for file in manifest.files]
+    for each in restored:
+        found = {path.name for path in each.iterdir()} - {"lock"}
+        assert found == {"appendonlydir", "archive.sqlite3", "installation", "secret"}
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_who_dies_while_a_redis_is_filled_goes_on_and_no_engine_starts_on_half(kept, tmp_path):
+    folder, manifest, ids = kept
+
+    def dies(told):
+        if told.endswith("all of it"):
+            raise KeyboardInterrupt
+
+    with server_in(tmp_path / "redis") as server:
+        there = settings(tmp_path / "data", server.url)
+        with pytest.raises(KeyboardInterrupt):
+            put_back(there, folder / "backup", dies)
+        with pytest.raises(SettingsError, match="being moved here"), town_on(server.url, tmp_path / "data"):
+            pass
+        assert put_back(there, folder / "backup", silent) == manifest
+        with town_on(server.url, tmp_path / "data") as town:
+            assert town.engine.show(ids["asked_not"])
+
+
+def damage(folder, name):
+    path = folder / name
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("no manifest", "manifest.json is missing"),
+        ("half a manifest", "manifest.json is damaged"),
+        ("a later one", "a later release"),
+        ("a damaged file", "archive.sqlite3 is damaged"),
+        ("a file too few", "secret is missing"),
+        ("another secret", "CONSENT_SECRET is not the one"),
+        ("no secret", "made without its secret"),
+    ],
+)
+def test_what_cannot_be_restored_is_said_and_nothing_is_written(kept, tmp_path, what, said):
+    folder, _, _ = kept
+    copy, secret = tmp_path / "copy", SECRET
+    shutil.copytree(folder / "backup", copy)
+    if what == "no manifest":
+        (copy / NAME).unlink()
+    elif what == "half a manifest":
+        (copy / NAME).write_bytes((copy / NAME).read_bytes()[:300])
+    elif what == "a later one":
+        (copy / NAME).write_text(json.dumps({"version": 2}))
+    elif what == "a damaged file":
+        damage(copy, "archive.sqlite3")
+    elif what == "a file too few":
+        (copy / "secret").unlink()
+    elif what == "another secret":
+        secret = "another-secret"
+    else:
+        told = json.loads((copy / NAME).read_text())
+        told["files"] = [each for each in told["files"] if each["path"] != "secret"]
+        (copy / NAME).write_text(json.dumps(told))
+        secret = ""
+    with pytest.raises(SettingsError, match=said) as raised:
+        put_back(settings(tmp_path / "data", CONSENT_SECRET=secret), copy, silent)
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_backup_is_not_made_of_data_with_another_secret_nor_over_anything(kept, tmp_path):
+    folder, _, _ = kept
+    with pytest.raises(SettingsError, match="CONSENT_SECRET is not the one"):
+        take(settings(folder / "data", CONSENT_SECRET="another-secret"), None, tmp_path / "b", silent)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(SettingsError, match="is there: name a new folder"):
+        take(settings(folder / "data"), None, folder / "backup", silent)
+
+
+def test_the_commands_say_what_a_backup_holds_and_what_a_restore_loses(kept, tmp_path, monkeypatch, capsys):
+    folder, _, _ = kept
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"DATA_DIR": folder / "data", "SECRET": SECRET, "DURABILITY": "everysec"}.items():
+        monkeypatch.setenv(f"CONSENT_{name}", str(value))
+    assert cli.run(["backup", "here"]) == 0
+    told = capsys.readouterr()
+    assert "orders in Redis\t3\n" in told.out
+    assert "it holds numbers and the secret" in told.err
+    assert (tmp_path / "here").stat().st_mode & 0o077 == 0
+    monkeypatch.setenv("CONSENT_DATA_DIR", str(tmp_path / "data"))
+    assert cli.run(["restore", "here"]) == 0
+    told = capsys.readouterr()
+    assert "IS GONE, REFUSALS TOO" in told.err
+    assert "consent audit" in told.err
+
+
+class Told:
+    """A connection that hands over what a server sent, a few bytes at a time."""
+
+    def __init__(self, sent, piece):
+        self.sent, self.piece = sent, piece
+
+    def recv(self, most, /):
+        some, self.sent = self.sent[: min(most, self.piece)], self.sent[min(most, self.piece) :]
+        return some
+
+
+@pytest.mark.parametrize(("form", "piece"), list(product(["length", "mark"], [1, 7, 1_000])))
+def test_what_a_server_sends_is_kept_whole_however_it_is_cut(form, piece):
+    data, mark = bytes(range(256)) * 3, b"m" * 40
+    sent = b"\n\n$%d\r\n%s" % (len(data), data) if form == "length" else b"\n$EOF:" + mark + b"\r\n" + data + mark
+    kept = bytearray()
+    assert list(received(Told(sent, piece), kept.extend))[-1] == len(data)
+    assert bytes(kept) == data
+    with pytest.raises(StoreUnavailable, match="broke off"):
+        list(received(Told(sent[:-1], piece), bytearray().extend))
+    with pytest.raises(SettingsError, match="gives no backup: NOAUTH"):
+        list(received(Told(b"-NOAUTH Authentication required.\r\n", piece), bytearray().extend))
+
+
+def test_a_user_of_redis_who_may_fetch_and_nothing_else_makes_a_backup(kept, tmp_path):
+    folder, _, _ = kept
+    with server_in(tmp_path / "redis") as server:
+        put_back(settings(tmp_path / "data", server.url), folder / "backup", silent)
+        with connect(server.url) as client:
+            client.acl_setuser("keeper", enabled=True, passwords=["+p"], commands=[f"+{each}" for each in MAY_FETCH])
+            client.acl_setuser("desk", enabled=True, passwords=["+p"], commands=["+ping", "+time"])
+        there = settings(tmp_path / "data", server.url)
+        url = server.url.replace("unix://", "unix://{}:p@")
+        assert take(there, url.format("keeper"), tmp_path / "b", silent).counts["order"] == 2
+        with pytest.raises(SettingsError, match="may not fetch a backup"):
+            take(there, url.format("desk"), tmp_path / "c", silent)
+        assert not list(tmp_path.glob("c*"))
+
+
+def test_the_page_names_the_user_who_may_fetch():
+    assert " ".join(f"+{each}" for each in MAY_FETCH) in (ROOT / "docs" / "operations.md").read_text("utf-8")
