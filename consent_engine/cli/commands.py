@@ -3,6 +3,7 @@
 import typer
 
 from consent_engine.cli import (
+    archive,
     audit,
     backup,
     calls,
@@ -46,7 +47,7 @@ app.command()(pauses.paused)
 app.command("calls")(calls.list_calls)
 app.command()(calls.violations)
 app.command()(health.doctor)
-app.command()(health.archive)
+app.add_typer(archive.app, name="archive")
 app.command()(audit.audit)
 app.command("backup")(backup.make)
 app.command("restore")(backup.restore)

@@ -1,0 +1,85 @@
+"""`consent archive`: what it keeps, and where."""
+
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
+
+import sys
+from contextlib import closing
+from typing import Annotated
+
+import typer
+
+from consent_engine.cli.slowly import Slowly
+from consent_engine.cli.tables import record, table
+
+app = typer.Typer()
+
+_EXPIRE = typer.Option("--expire", help="Delete what must not be kept any longer. Whoever archives does so, too.")
+_ADOPT = typer.Option(
+    "--adopt", help="The archive these data belonged to is lost for good: from now on they belong to the one named."
+)
+_FROM = typer.Option(
+    "--from", help="With --adopt: the installation that the archive belongs to, which is gone for good.", metavar="NAME"
+)
+_SPREAD = typer.Option(help="Over how long a large stock is moved, like 90s or 2h.")
+
+
+@app.callback(invoke_without_command=True)
+def archive(
+    context: typer.Context,
+    expire: Annotated[bool, _EXPIRE] = False,  # noqa: FBT002
+    adopt: Annotated[bool, _ADOPT] = False,  # noqa: FBT002
+    instead_of: Annotated[str, _FROM] = "",
+    spread: Annotated[str, _SPREAD] = "10m",
+) -> None:
+    """Ask settled orders from before there was an archive to move there; workers move them."""
+    from consent_engine.cli.opening import opened
+    from consent_engine.config.durations import duration
+    from consent_engine.errors import SettingsError
+
+    if context.invoked_subcommand:
+        return
+    try:
+        seconds = duration(spread).total_seconds()
+    except (ValueError, SettingsError):
+        raise typer.BadParameter("a duration like 90s or 2h", param_hint="--spread") from None
+    if expire and adopt:
+        raise typer.BadParameter("one thing at a time", param_hint="--adopt")
+    if instead_of and not adopt:
+        raise typer.BadParameter("goes with --adopt", param_hint="--from")
+    slowly = Slowly()
+    with opened() as engine:
+        if adopt:
+            record([("these data belong to the archive", engine.archive.adopt(instead_of))])
+        elif expire:
+            done = engine.archive.expire(
+                lambda sofar: slowly.tell(f"so far: person parts {sofar.persons:,}, orders {sofar.orders:,}")
+            )
+            record([("person parts deleted", done.persons), ("orders deleted", done.orders)])
+        else:
+            asked = engine.archive.move_settled(seconds, lambda far: slowly.tell(f"looked at {far.looked_at:,} orders"))
+            record([("orders looked at", asked.looked_at), ("asked to move", asked.asked)])
+
+
+_TO = typer.Option("--to", envvar="CONSENT_COPY_TO", help="An empty PostgreSQL database, like postgresql://HOST/NAME.")
+
+
+@app.command()
+def copy(to: Annotated[str, _TO]) -> None:
+    """Copy the SQLite archive into a PostgreSQL, while everything works. What died is typed again."""
+    from sqlalchemy.engine import make_url
+
+    from consent_engine.adapters.sql.archive import SqlArchive
+    from consent_engine.adapters.sql.copy_archive import AWAY, ArchiveCopy
+    from consent_engine.config.settings import Settings
+    from consent_engine.wiring import archive_of
+
+    settings = Settings.load()
+    if make_url(settings.archive_address()).get_backend_name() != "sqlite":
+        raise typer.BadParameter("the archive that is set is no SQLite file: use pg_dump", param_hint="--to")
+    if not to.startswith(("postgresql://", "postgresql+psycopg://", "postgres://")):
+        raise typer.BadParameter("an address like postgresql://HOST/NAME", param_hint="--to")
+    with closing(archive_of(settings)) as source, closing(SqlArchive(to)) as target:
+        found = ArchiveCopy(source, target, Slowly().tell).run()
+    table(("table", "rows", "digest"), [(name, each.rows, f"{each.digest:016x}") for name, each in found.items()])
+    sys.stderr.write("both sides are the same: set CONSENT_ARCHIVE_URL to --to, then restart APIs and workers\n")
+    sys.stderr.write(f"nobody writes to the file any more; to go back to it: consent archive --adopt --from {AWAY}\n")
