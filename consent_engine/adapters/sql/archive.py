@@ -19,7 +19,8 @@ from consent_engine.adapters.sql.calls import SqlCalls
 from consent_engine.adapters.sql.circuit_breaker import Pause
 from consent_engine.adapters.sql.connections import TIMEOUT_S, connected
 from consent_engine.adapters.sql.rows import goes_on, order_of, row_of
-from consent_engine.adapters.sql.tables import CALLS, META, OFFERS, ORDERS, SCHEMA, make
+from consent_engine.adapters.sql.schema import NOW, Schema
+from consent_engine.adapters.sql.tables import CALLS, META, OFFERS, ORDERS, make
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
@@ -44,7 +45,10 @@ _OF_THE_ROW = (DataError, IntegrityError)
 class SqlArchive(Archive):
     """The Archive in one database. Connects when first asked; for all threads of a process."""
 
-    def __init__(self, url: str, retention: Retention | None = None, timeout_s: int = TIMEOUT_S) -> None:
+    def __init__(
+        self, url: str, retention: Retention | None = None, timeout_s: int = TIMEOUT_S, schema: Schema = NOW
+    ) -> None:
+        self._schema = schema
         self._retention = retention or Retention()
         self.seal: Seal | None = None
         """what its records are checked against; None: they are believed"""
@@ -88,11 +92,11 @@ class SqlArchive(Archive):
             said = _said(connection) if inspect(connection).has_table(META.name) else {}
             if "id" not in said or not inspect(connection).has_table(CALLS.name):  # made by an earlier program
                 make(connection)
-                fresh = [{"name": "schema", "value": SCHEMA}, {"name": "id", "value": uuid.uuid4().hex}]
+                fresh = [{"name": "schema", "value": self._schema.number}, {"name": "id", "value": uuid.uuid4().hex}]
                 connection.execute(self._insert(META).values(fresh).on_conflict_do_nothing())
                 said = _said(connection)
-        if said["schema"] != SCHEMA:
-            raise ArchiveUnavailable(f"the archive has schema {said['schema']}, this release knows {SCHEMA}")
+            if said["schema"] != self._schema.number:
+                self._schema.grown(connection)
         self._id = said["id"]
 
     def _known(self, connection: Connection) -> None:

@@ -1,0 +1,51 @@
+"""How the archive's schema grows: a step from each number to the next, taken whole, by whoever comes first."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select, text, update
+
+from consent_engine.adapters.sql.tables import MAKING, META, SCHEMA
+from consent_engine.errors import ArchiveUnavailable
+
+
+class Step(NamedTuple):
+    """What makes an archive of one schema one of the next. to: its number · change: in the transaction that it gets,
+    which is short: a table that is large gets a new column that may be NULL, and is never written anew.
+    """
+
+    to: str
+    change: Callable[[Connection], None]
+
+
+class Schema(NamedTuple):
+    """What this release knows. number: the schema it works with · steps: from each earlier number that it reads."""
+
+    number: str
+    steps: Mapping[str, Step] = MappingProxyType({})
+
+    def grown(self, connection: Connection) -> str:
+        """Take the steps that are missing, in this transaction; the number then. Whoever comes at the same time waits.
+
+        Raises ArchiveUnavailable for a schema from which no step leads here, as one of a later release.
+        """
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": MAKING})
+        named = META.c.name == "schema"
+        # Written first: on SQLite it takes the lock, and opens the transaction in which tables may be changed.
+        connection.execute(update(META).where(named).values(value=META.c.value))
+        before = at = str(connection.execute(select(META.c.value).where(named)).scalar_one())
+        while at != self.number:
+            if at not in self.steps:
+                raise ArchiveUnavailable(f"the archive has schema {before}, this release knows {self.number}")
+            self.steps[at].change(connection)
+            at = self.steps[at].to
+            connection.execute(update(META).where(named).values(value=at))
+        return at
+
+
+NOW = Schema(SCHEMA)
+"""The schema of this release. One that grows gets a higher SCHEMA (`adapters/sql/tables.py`), and a step from the one
+before.
+"""
