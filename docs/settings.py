@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from consent_engine.adapters.bss import BSS
 from consent_engine.adapters.gateways import GATEWAYS
+from consent_engine.api.web.single_sign_on import BACK, OUT
 from consent_engine.config.durations import written
 from consent_engine.config.settings import PREFIX, Settings
 
@@ -71,6 +72,23 @@ MEANS = {
 }
 
 
+OIDC = {
+    "ISSUER": ("-", "The provider's https address, exactly as it calls itself"),
+    "CLIENT_ID": ("-", "As the provider knows the engine"),
+    "CLIENT_SECRET": ("-", "The same"),
+    "ROLES": (
+        "-",
+        "`CLAIM:VALUE=ROLE`, comma between: `groups:staff=ops,realm_access.roles:desk=agent`. The first that fits",
+    ),
+    "NAME": ("`sub`", "The claim that stands in orders and events as `oidc/NAME`: it must be one person's for ever"),
+    "SESSION": (
+        "`8h`",
+        f"How long a sign-in lasts, at most 12h; ended sooner by back-channel logout to `<CONSENT_PUBLIC_URL>{OUT}`",
+    ),
+    "SCOPE": ("`openid profile`", "What is asked for; with `openid`"),
+}
+
+
 def reference() -> str:
     """The page."""
     rows = [f"| `{PREFIX}{name.upper()}` | {_default(name)} | {MEANS[name]} |" for name in MEANS]
@@ -101,6 +119,15 @@ def reference() -> str:
             "whose notification takes more, or more than 4, in either language; so is an order whose question takes",
             "more (422 `confirmation_too_long`), and no longer text is handed over: a question that arrives cut can be",
             "consented to. What a plan says: [plans.md](plans.md).",
+            "",
+            "## Sign-in with an OpenID provider",
+            "",
+            "`pip install 'consent-engine[oidc]'`, and `CONSENT_PUBLIC_URL`: browsers come back to",
+            f"`<CONSENT_PUBLIC_URL>{BACK}`, which the provider must know.",
+            "",
+            "| Variable | Default | Means |",
+            "|---|---|---|",
+            *(f"| `CONSENT_OIDC__{name}` | {default} | {means} |" for name, (default, means) in OIDC.items()),
             "",
         ]
     )

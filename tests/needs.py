@@ -10,8 +10,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import NoReturn
 
 import pytest
@@ -112,3 +114,11 @@ def package_index() -> None:
         done = subprocess.run(command, capture_output=True, timeout=60, check=False)
     if done.returncode:
         _lacks("no package index that pip reaches")
+
+
+def openid_provider() -> ModuleType:
+    """A program that is an OpenID provider, of others."""
+    try:
+        return import_module("oidc_provider_mock")
+    except ImportError:
+        _lacks("oidc-provider-mock is not installed: it wants Python 3.12")

@@ -20,10 +20,11 @@ from pydantic import (
     model_validator,
 )
 
-from consent_engine.config import urls
+from consent_engine.config import sign_in, urls
 from consent_engine.config.data_folder import ARCHIVE_FILE, kept_secret
 from consent_engine.config.durations import millis, quiet_span
 from consent_engine.config.redis_urls import CLUSTER
+from consent_engine.config.sign_in import Oidc
 from consent_engine.config.values import (
     SAMPLE,
     AdapterName,
@@ -162,6 +163,12 @@ class Settings(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _sign_in_is_whole(self) -> Self:
+        if self.oidc() is not None and self.public_url is None:
+            raise SettingsError("CONSENT_OIDC__ISSUER needs CONSENT_PUBLIC_URL: the provider sends browsers back there")
+        return self
+
+    @model_validator(mode="after")
     def _all_is_named(self) -> Self:
         """With a Redis URL nothing is made up: all that is missing is named at once."""
         if self.embedded:
@@ -194,6 +201,10 @@ class Settings(BaseModel):
     def of(self, prefix: str) -> Mapping[str, str]:
         """The settings of one gateway or BSS: `of("HTTP_JSON_BOX2")`."""
         return self.adapters.get(prefix, {})
+
+    def oidc(self) -> Oidc | None:
+        """Sign-in with an OpenID provider, where it is set. Raises SettingsError."""
+        return Oidc.read(self.of(sign_in.PREFIX))
 
     def _gateway_of(self, carrier: str) -> str | None:
         own: str | None = getattr(self, f"gateway_{carrier}")
@@ -249,7 +260,7 @@ class Settings(BaseModel):
             near = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1, cutoff=0.7)
             told.append(f"{name} is not a setting" + (f": did you mean {PREFIX}{near[0]}?" if near else ""))
         used = {*self.routes().values(), f"bss_{self.bss_name()}"}
-        idle = self.adapters.keys() - {name.replace(":", "_").upper() for name in used}
+        idle = self.adapters.keys() - {sign_in.PREFIX} - {name.replace(":", "_").upper() for name in used}
         told += [f"{PREFIX}{prefix}__* belongs to no gateway and no BSS in use" for prefix in sorted(idle)]
         if not self.embedded and self.archive_url is None:
             told.append(f"{PREFIX}ARCHIVE_URL is not set: settled orders move to a file that all processes must share")

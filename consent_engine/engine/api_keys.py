@@ -9,6 +9,9 @@ from consent_engine.errors import FieldError, KeyNotFound, Malformed, Unauthenti
 from consent_engine.ports import ApiKey, ApiKeys
 
 MOST_KEY_LENGTH = 200
+MOST_NAME_LENGTH = 64
+SIGNED_IN = "oidc/"
+"""What the names begin with under which people act who signed in with their provider: no key has such a name."""
 
 
 class Role(StrEnum):
@@ -19,6 +22,11 @@ class Role(StrEnum):
     OPS = "ops"
     AUDITOR = "auditor"
     ADMIN = "admin"
+
+
+def is_sound(name: str) -> bool:
+    """Whether a name can stand in orders, events and log lines."""
+    return 0 < len(name) <= MOST_NAME_LENGTH and name.isprintable() and not set(name) & set(" :|")
 
 
 class Keys:
@@ -34,9 +42,13 @@ class Keys:
         Raises Malformed when the name is not sound, or was given before: a name stands in orders and events, and a
         second key of a revoked one's name would have its orders.
         """
-        sound = 0 < len(name) <= 64 and name.isprintable() and not set(name) & set(" :|")  # noqa: PLR2004
+        sound = is_sound(name)
         if contains_number(name):
             raise Malformed([FieldError("name", "contains_number", "must not contain a telephone number")])
+        if name.startswith(SIGNED_IN):
+            raise Malformed(
+                [FieldError("name", "invalid", f"names that begin with {SIGNED_IN} are of people who signed in")]
+            )
         if not sound:
             raise Malformed([FieldError("name", "invalid", "1 to 64 printable characters without blanks, : and |")])
         key = f"ce_{secrets.token_urlsafe(32)}"
@@ -70,6 +82,17 @@ class Keys:
         if known is None:
             raise Unauthenticated("this needs an API key: Authorization: Bearer KEY")
         return known
+
+    def signed_in_as(self, issuer: str, subject: str, named: str) -> str:
+        """The name of a person who signed in with a provider: of a claim, where it may stand in orders; else hashed."""
+        name = f"{SIGNED_IN}{named}"
+        return (
+            name if is_sound(name) and not contains_number(named) else f"{SIGNED_IN}{self.of_sign_in(issuer, subject)}"
+        )
+
+    def of_sign_in(self, *parts: str) -> str:
+        """What a sign-in is known by: a keyed hash, so that a cookie says nothing of its provider."""
+        return keyed(self._secret, "sign-in", *parts)
 
     def hash_of(self, key: str) -> str:
         """The hash that is kept of a key, and may stand in a session cookie."""

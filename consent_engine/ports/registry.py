@@ -91,6 +91,16 @@ class ApiKeys(StoreClock, Protocol):
         """Forget a key, but not its name."""
 
 
+class SignIns(Protocol):
+    """Sign-ins that were ended elsewhere, by keyed hashes of whose and which they are."""
+
+    def end_sign_ins(self, names: Sequence[str], lasts: Millis) -> None:
+        """What began under one of these names by now is over. lasts: how long that must be known (ms)."""
+
+    def sign_ins_ended(self, names: Sequence[str]) -> Millis:
+        """The newest instant at which those of one of these names were ended; 0: never."""
+
+
 class Processes(Protocol):
     """Who is alive, and what all of them counted and noted."""
 
@@ -141,5 +151,5 @@ class Installed(Protocol):
         """Raise SettingsError unless the server can keep our promises, and the data were written with this secret."""
 
 
-class Registry(Plans, ApiKeys, Processes, Stopped, Installed, Protocol):
+class Registry(Plans, ApiKeys, SignIns, Processes, Stopped, Installed, Protocol):
     """All of it in one place. Raises as the Store does."""

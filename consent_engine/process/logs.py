@@ -12,7 +12,7 @@ from typing import TextIO
 from consent_engine.domain.defects import place_of
 from consent_engine.domain.msisdn import hidden
 
-QUIET = ("rq", "uvicorn", "aiohttp", "asyncio", "urllib3")
+QUIET = ("rq", "uvicorn", "aiohttp", "asyncio", "urllib3", "authlib", "httpx2", "httpcore2")
 """What these tell at their own levels is not for ops: it may quote what they were given."""
 
 _HIDDEN = "***"

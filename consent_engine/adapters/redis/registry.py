@@ -176,6 +176,16 @@ class RedisRegistry(Registry):
         """An empty row stays: an adding that arrives late must not bring the key back."""
         self._one("HSET", f"{self._prefix}apikeys", key_hash, "", f"name:{name}", "", prove=True)
 
+    def end_sign_ins(self, names: Sequence[str], lasts: Millis) -> None:
+        now, name = self.now(), f"{self._prefix}signedout"
+        old = [each for each, at in self._one("HGETALL", name).items() if int(at) <= now - lasts]
+        if old:
+            self._one("HDEL", name, *old)
+        self._one("HSET", name, *(part for each in names for part in (each, now)), prove=True)
+
+    def sign_ins_ended(self, names: Sequence[str]) -> Millis:
+        return max(int(at or 0) for at in self._one("HMGET", f"{self._prefix}signedout", *names))
+
     def announce(self, worker: str, told: str) -> None:
         self._one("HSET", f"{self._prefix}workers", worker, f"{self.now()}|{told}")
 

@@ -1,4 +1,5 @@
-"""Sessions: a person in a browser, signed in with an API key. Nothing is kept here: the cookie proves itself.
+"""Sessions: a person in a browser, signed in with an API key or an OpenID provider. Nothing is kept here: the cookie
+proves itself.
 
 Why, and what else was considered: docs/decisions/0008-sessions.md.
 """
@@ -6,18 +7,24 @@ Why, and what else was considered: docs/decisions/0008-sessions.md.
 import hashlib
 import hmac
 import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 from urllib.parse import urlsplit
 
+from msgspec import Struct
+from msgspec.json import Decoder, encode
 from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.service.service import Front
 from consent_engine.config.settings import Settings
+from consent_engine.domain.effects import Millis
+from consent_engine.engine.api_keys import Role
+from consent_engine.engine.engine import Engine
 from consent_engine.errors import ConsentError, Forbidden, Unauthenticated
 from consent_engine.ports import ApiKey
 
@@ -27,13 +34,45 @@ CSRF_HEADER = "x-csrf-token"
 SAFE = frozenset({"GET", "HEAD"})
 MOST_FAILURES, FAILURES_S, MOST_ADDRESSES = 10, 60.0, 10_000
 _PARTS = 4
-_LONGEST_COOKIE = 300
+_LONGEST_COOKIE = 500
+_PERSON = "p"
+"""What the cookie of a person begins with who signed in with the provider: no key's hash does."""
 
 
 class TooManySignIns(ConsentError):
     """This address failed to sign in too often."""
 
     code = "too_many_sign_ins"
+
+
+class SignInFailed(Unauthenticated):
+    """What came back from the provider does not hold, or it signed nobody in."""
+
+    code = "sign_in_failed"
+
+
+class NoRole(Forbidden):
+    """No rule of CONSENT_OIDC__ROLES fits a person whom the provider knows."""
+
+    code = "no_role"
+
+
+class ProviderAway(ConsentError):
+    """The provider cannot be asked now."""
+
+    code = "provider_away"
+
+
+class SignedIn(Struct, frozen=True, array_like=True):
+    """A person who signed in with the provider: as whom, with which role, and by which names that sign-in is ended."""
+
+    name: str
+    role: Role
+    ended_by: tuple[str, ...]
+    at: Millis
+
+
+_SIGNED_IN = Decoder(SignedIn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +105,16 @@ class Sessions:
             self.failures.add(address)
             raise
         key_hash = await self._front.ask(lambda engine: engine.keys.hash_of(key))
-        until = await self._front.now() + LIFE_S * 1000
-        said = f"{key_hash}.{until}.{secrets.token_hex(8)}"
-        self._set(request, response, f"{said}.{self._sign('session', said)}", LIFE_S)
+        self._begin(request, response, key_hash, await self._front.now(), LIFE_S)
+
+    def open_for(self, request: Request, response: Response, person: SignedIn, lasts: Millis) -> None:
+        """The cookie of a person whom the provider has signed in goes into the response."""
+        told = urlsafe_b64encode(encode(person)).decode().rstrip("=")
+        self._begin(request, response, f"{_PERSON}{told}", person.at, lasts // 1000)
+
+    def _begin(self, request: Request, response: Response, who: str, now: Millis, seconds: int) -> None:
+        said = f"{who}.{now + seconds * 1000}.{secrets.token_hex(8)}"
+        self._set(request, response, f"{said}.{self.sign('session', said)}", seconds)
 
     def close(self, request: Request, response: Response) -> None:
         """Sign out: the browser forgets the cookie."""
@@ -76,7 +122,7 @@ class Sessions:
 
     def _set(self, request: Request, response: Response, value: str, seconds: int) -> None:
         response.set_cookie(
-            self._name(request), value, max_age=seconds, path="/", secure=self._secure(request), httponly=True,
+            self._name(request), value, max_age=seconds, path="/", secure=self.is_secure(request), httponly=True,
             samesite="strict",
         )  # fmt: skip
 
@@ -86,13 +132,13 @@ class Sessions:
         said, _, proof = cookie.rpartition(".")
         parts = said.split(".")
         whole = len(cookie) <= _LONGEST_COOKIE and len(parts) == _PARTS - 1 and cookie.isascii()
-        if not whole or not hmac.compare_digest(proof, self._sign("session", said)):
+        if not whole or not hmac.compare_digest(proof, self.sign("session", said)):
             raise Unauthenticated("sign in with an API key")
-        key_hash, until, _ = parts
+        who, until, _ = parts
         if int(until) <= await self._front.now():
-            raise Unauthenticated("the session is over: sign in again")
-        caller = await self._known.of(key_hash, lambda: self._front.ask(lambda engine: engine.keys.by_hash(key_hash)))
-        return Session(caller, self._sign("csrf", said))
+            raise Unauthenticated(_OVER)
+        caller = await self._known.of(who, lambda: self._front.ask(lambda engine: _caller(engine, who)))
+        return Session(caller, self.sign("csrf", said))
 
     async def acting(self, request: Request) -> Session:
         """Who is signed in and really asked for this; raises Unauthenticated and Forbidden.
@@ -126,17 +172,33 @@ class Sessions:
     def _asked(self, request: Request) -> str:
         return _origin(f"{request.url.scheme}://{request.headers.get('host', '')}")
 
-    def _sign(self, kind: str, said: str) -> str:
+    def sign(self, kind: str, said: str) -> str:
+        """What proves that a process of this installation said so, in a cookie or a form."""
         return hmac.new(self._secret, f"{kind}\n{said}".encode("ascii", "replace"), hashlib.sha256).hexdigest()
 
-    def _secure(self, request: Request) -> bool:
+    def is_secure(self, request: Request) -> bool:
+        """Whether the browser speaks TLS, to us or to a proxy."""
         # Behind a proxy that ends TLS, CONSENT_PUBLIC_URL tells; a person on the machine itself has no TLS.
         host = self._asked(request).split("://")[-1].rpartition(":")[0]
         return request.url.scheme == "https" or self._public.startswith(f"https://{host}:")
 
     def _name(self, request: Request) -> str:
         # A browser takes a cookie of the first name over https only, and from no other host.
-        return "__Host-consent" if self._secure(request) else "consent"
+        return "__Host-consent" if self.is_secure(request) else "consent"
+
+
+_OVER = "the session is over: sign in again"
+
+
+def _caller(engine: Engine, who: str) -> ApiKey:
+    """Who it is, as the store knows it now. Raises Unauthenticated: the key was revoked, or the sign-in was ended."""
+    if not who.startswith(_PERSON):
+        return engine.keys.by_hash(who)
+    told = who.removeprefix(_PERSON)
+    person = _SIGNED_IN.decode(urlsafe_b64decode(told + "=" * (-len(told) % 4)))
+    if engine.registry.sign_ins_ended(person.ended_by) >= person.at:
+        raise Unauthenticated(_OVER)
+    return ApiKey(person.name, person.role, 0)
 
 
 def _origin(url: str) -> str:

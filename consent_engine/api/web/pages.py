@@ -14,7 +14,7 @@ from consent_engine.api.http.bodies import KIB, read_body
 from consent_engine.api.http.problems import NotOurMediaType
 from consent_engine.api.schemas.pauses import PauseRow
 from consent_engine.api.service.service import front_of
-from consent_engine.api.service.sessions import Session, Sessions, TooManySignIns
+from consent_engine.api.service.sessions import NoRole, ProviderAway, Session, Sessions, SignInFailed, TooManySignIns
 from consent_engine.api.web.rendering import HEADERS, page, served, whose
 from consent_engine.api.web.words import language_of, words
 from consent_engine.domain.carriers import CARRIERS
@@ -72,7 +72,7 @@ async def start(request: Request) -> Response:
     """What this visitor may open; the sign-in for a stranger."""
     session = await signed_in(request)
     if session is None:
-        return _sign_in(request)
+        return sign_in_page(request)
     return page(request, "start.html", session, paused=await standing(request))
 
 
@@ -80,12 +80,12 @@ async def start(request: Request) -> Response:
 async def sign_in(request: Request) -> Response:
     """Take a key, hand out a session."""
     form = await _form(request)
-    to = _ours(form.get("next", "/"))
+    to = wanted_page(form.get("next", "/"))
     answer = RedirectResponse(to, HTTPStatus.SEE_OTHER)
     try:
         await sessions_of(request).open(request, answer, form.get("key", "").strip())
     except (Unauthenticated, Forbidden, TooManySignIns, StoreUnavailable) as error:
-        return _sign_in(request, error, to)
+        return sign_in_page(request, error, to)
     return answer
 
 
@@ -151,16 +151,20 @@ async def behind_sign_in(
     )
 
 
-def _sign_in(request: Request, error: ConsentError | None = None, to: str = "") -> Response:
+def sign_in_page(request: Request, error: ConsentError | None = None, to: str = "") -> Response:
+    """The sign-in, with what was wrong. to: where it leads."""
     wrong, status = next((told for kind, told in _WRONG.items() if isinstance(error, kind)), ("", HTTPStatus.OK))
-    to = to or _ours(request.query_params.get("next", "/"))
-    answer = page(request, "sign_in.html", None, status, wrong=wrong, next=to)
+    to = to or wanted_page(request.query_params.get("next", "/"))
+    answer = page(request, "sign_in.html", None, status, wrong=wrong, next=to, provider=request.app.state.has_provider)
     if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
         answer.headers["Retry-After"] = "60" if status == HTTPStatus.TOO_MANY_REQUESTS else "1"
     return answer
 
 
 _WRONG: dict[type[ConsentError], tuple[str, HTTPStatus]] = {
+    SignInFailed: ("provider_no", HTTPStatus.UNAUTHORIZED),
+    NoRole: ("no_role", HTTPStatus.FORBIDDEN),
+    ProviderAway: ("provider_away", HTTPStatus.SERVICE_UNAVAILABLE),
     Unauthenticated: ("key_wrong", HTTPStatus.UNAUTHORIZED),
     Forbidden: ("not_our_page", HTTPStatus.FORBIDDEN),
     TooManySignIns: ("too_many_sign_ins", HTTPStatus.TOO_MANY_REQUESTS),
@@ -168,7 +172,7 @@ _WRONG: dict[type[ConsentError], tuple[str, HTTPStatus]] = {
 }
 
 
-def _ours(path: str) -> str:
+def wanted_page(path: str) -> str:
     """Where to go after the sign-in: one of the application's pages, nothing else."""
     return path if whose(path) else "/"
 

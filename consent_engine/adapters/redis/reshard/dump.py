@@ -19,7 +19,7 @@ from consent_engine.domain.leaf import Leaf
 from consent_engine.errors import BrokenRecord
 
 PIECE = 1_000
-SHARED = {"plan": "HGETALL", "plans": "SMEMBERS", "proposed": "HGETALL", "apikeys": "HGETALL", "measures": "HGETALL"}
+SHARED = {"plans": "SMEMBERS"} | dict.fromkeys(("plan", "proposed", "apikeys", "signedout", "measures"), "HGETALL")
 RECORDS = {"order": "HGETALL", "line": "HGETALL", "call": "HGETALL", "inbox": "LRANGE", "key": "GET"}
 WHOLE = SHARED | RECORDS
 INDEXES = {"due", "refusals", "held", "placed", "calls", "violations"}

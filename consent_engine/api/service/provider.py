@@ -1,0 +1,128 @@
+"""The OpenID provider: the code flow with PKCE, and what it says of who signed in, or out. Authlib speaks to it.
+
+OpenID Connect Core 1.0, RFC 7636 (PKCE), OpenID Connect Back-Channel Logout 1.0.
+"""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+from authlib.common.errors import AuthlibBaseError
+from authlib.integrations.starlette_client import StarletteOAuth2App
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+from joserfc.jws import JWSRegistry
+from msgspec import Struct
+
+from consent_engine.api.service.sessions import ProviderAway, SignInFailed
+from consent_engine.config.sign_in import Oidc
+
+ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
+"""What a token may be signed with: nothing that a holder of our own secret could have made, and never `none`."""
+TIMEOUT_S = 10.0
+SKEW_S = 60
+"""How far the provider's clock may be from ours."""
+LOGOUT_FRESH_S = 300
+"""How old a logout token may be."""
+SIGNED_OUT = "http://schemas.openid.net/event/backchannel-logout"
+
+
+_REFUSED = (AuthlibBaseError, JoseError, ValueError, TypeError, KeyError, RuntimeError)
+"""What the libraries raise of an answer or a token that does not hold, or cannot be read."""
+
+
+class Flow(Struct, frozen=True):
+    """A sign-in under way: where the browser is sent, and what must come back with it."""
+
+    url: str
+    state: str
+    nonce: str
+    verifier: str
+
+
+class Provider:
+    """The provider that people sign in with.
+
+    transport: of the HTTP client, in tests
+    """
+
+    def __init__(self, settings: Oidc, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        self.settings = settings
+        self._client: Any = StarletteOAuth2App(  # Authlib is not typed
+            framework=None,  # the state is kept in a cookie of ours
+            name="provider",
+            client_id=settings.client_id,
+            client_secret=settings.client_secret,
+            server_metadata_url=f"{settings.issuer.rstrip('/')}/.well-known/openid-configuration",
+            client_kwargs={
+                "scope": settings.scope, "code_challenge_method": "S256", "timeout": TIMEOUT_S,
+                "follow_redirects": False, "trust_env": False, "transport": transport,
+            },
+        )  # fmt: skip
+
+    async def begin(self, back: str) -> Flow:
+        """A new sign-in. back: our address that the browser comes back to. Raises ProviderAway, and SignInFailed."""
+        nonce, state = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        try:
+            await self._metadata()
+            told = await self._client.create_authorization_url(back, nonce=nonce, state=state)
+        except httpx2.HTTPError as error:
+            raise ProviderAway(f"the provider cannot be asked: {type(error).__name__}") from None
+        return Flow(told["url"], state, nonce, told["code_verifier"])
+
+    async def finish(self, nonce: str, verifier: str, back: str, code: str) -> Mapping[str, object]:
+        """The claims of who signed in, by the code that came back. Raises SignInFailed, and ProviderAway."""
+        try:
+            await self._metadata()
+            token = await self._client.fetch_access_token(redirect_uri=back, code=code, code_verifier=verifier)
+            claims = await self._client.parse_id_token(token, nonce=nonce, leeway=SKEW_S)
+        except httpx2.HTTPError as error:
+            raise ProviderAway(f"the provider cannot be asked: {type(error).__name__}") from None
+        except _REFUSED as error:
+            raise SignInFailed(f"the provider's answer does not hold: {type(error).__name__}") from None
+        if not claims or not isinstance(claims.get("sub"), str):
+            raise SignInFailed("the provider says nothing of who signed in")
+        return dict(claims)
+
+    async def ended(self, token: str, now_s: float) -> list[tuple[str, str]]:
+        """Which sign-ins a logout token ends: claims (`sub`, `sid`) and their values. Raises SignInFailed, and
+        ProviderAway.
+        """
+        try:
+            metadata = await self._metadata()
+            keys = KeySet.import_key_set(await self._client.fetch_jwk_set(force=True))
+            allowed = JWSRegistry(
+                algorithms=metadata["id_token_signing_alg_values_supported"], strict_check_header=False
+            )
+            claims = jwt.decode(token, key=keys, registry=allowed).claims
+        except httpx2.HTTPError as error:
+            raise ProviderAway(f"the provider cannot be asked: {type(error).__name__}") from None
+        except _REFUSED as error:
+            raise SignInFailed(f"this logout token does not hold: {type(error).__name__}") from None
+        events, issued, ours = claims.get("events"), claims.get("iat"), claims.get("aud")
+        fits = (
+            claims.get("iss") == self.settings.issuer
+            and self.settings.client_id in (ours if isinstance(ours, list) else [ours])
+            and isinstance(events, Mapping) and SIGNED_OUT in events and "nonce" not in claims
+            and isinstance(issued, int | float) and -SKEW_S <= now_s - issued <= LOGOUT_FRESH_S
+        )  # fmt: skip
+        found = [(name, str(claims[name])) for name in ("sub", "sid") if claims.get(name)]
+        if not fits or not found:
+            raise SignInFailed("this logout token is not for us, is old, or names nobody")
+        return found
+
+    async def _metadata(self) -> dict[str, Any]:
+        """What the provider says of itself, with fresh keys asked for by whoever checks a signature.
+
+        Raises SignInFailed for one that calls itself otherwise than it is set.
+        """
+        metadata: dict[str, Any] = await self._client.load_server_metadata()
+        if metadata.get("issuer") != self.settings.issuer:
+            self._client.server_metadata.clear()
+            raise SignInFailed("the provider calls itself otherwise than CONSENT_OIDC__ISSUER says")
+        metadata.pop("jwks", None)  # a key that the provider took back is good no longer
+        offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
+        metadata["id_token_signing_alg_values_supported"] = sorted(ALGORITHMS & set(offered))
+        return metadata

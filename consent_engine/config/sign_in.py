@@ -1,0 +1,111 @@
+"""CONSENT_OIDC__*: sign-in with an OpenID provider, and the role that its claims give a person."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from consent_engine.config.durations import duration, millis
+from consent_engine.domain.effects import Millis
+from consent_engine.engine.api_keys import Role
+from consent_engine.errors import SettingsError
+
+PREFIX = "OIDC"
+REQUIRED = ("ISSUER", "CLIENT_ID", "CLIENT_SECRET", "ROLES")
+KNOWN = (*REQUIRED, "NAME", "SESSION", "SCOPE")
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LONGEST_SESSION = timedelta(hours=12)
+
+
+class RoleRule(Struct, frozen=True):
+    """Whoever has this value in this claim has this role. claim: a path, its steps parted by dots."""
+
+    claim: str
+    value: str
+    role: Role
+
+    def fits(self, claims: Mapping[str, object]) -> bool:
+        """Whether the claims say so: as a text, or as one of a list."""
+        found: object = claims
+        for step in self.claim.split("."):
+            found = found.get(step) if isinstance(found, Mapping) else None
+        return self.value in found if isinstance(found, list) else found == self.value
+
+
+class Oidc(Struct, frozen=True):
+    """The provider, ourselves there, and what its claims mean.
+
+    roles: the first rule that fits gives the role · name: the claim that names a person for ever · session: how long a
+    sign-in lasts at most
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: str
+    roles: tuple[RoleRule, ...]
+    name: str
+    session: Millis
+    scope: str
+
+    def role_of(self, claims: Mapping[str, object]) -> Role | None:
+        """The role that the claims give; None where no rule fits."""
+        return next((rule.role for rule in self.roles if rule.fits(claims)), None)
+
+    @classmethod
+    def read(cls, told: Mapping[str, str]) -> "Oidc | None":
+        """From the settings behind the prefix; None without any. Raises SettingsError, which quotes no value."""
+        if not told:
+            return None
+        if missing := [_named(name) for name in REQUIRED if name not in told]:
+            raise SettingsError(f"{', '.join(missing)}: missing; sign-in by OIDC needs it: see docs/settings.md")
+        if unknown := sorted(told.keys() - set(KNOWN)):
+            raise SettingsError(f"{_named(unknown[0])} is not a setting: there are {', '.join(map(_named, KNOWN))}")
+        return cls(
+            issuer=_issuer(told["ISSUER"]),
+            client_id=told["CLIENT_ID"],
+            client_secret=told["CLIENT_SECRET"],
+            roles=_rules(told["ROLES"].split(",")),
+            name=told.get("NAME", "sub"),
+            session=_session(told.get("SESSION", "8h")),
+            scope=_scope(told.get("SCOPE", "openid profile")),
+        )
+
+
+def _named(name: str) -> str:
+    return f"CONSENT_{PREFIX}__{name}"
+
+
+def _issuer(url: str) -> str:
+    parts = urlsplit(url)
+    secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    if not secure or not parts.hostname or parts.query or parts.fragment:
+        raise SettingsError(f"{_named('ISSUER')} must be the provider's https address, without ? and #")
+    return url
+
+
+def _scope(told: str) -> str:
+    if "openid" not in told.split():
+        raise SettingsError(f"{_named('SCOPE')} must name openid: without it a provider says nothing of who signed in")
+    return told
+
+
+def _session(told: str) -> Millis:
+    try:
+        return millis(duration(told, LONGEST_SESSION))
+    except ValueError:
+        raise SettingsError(f"{_named('SESSION')} must be a duration like 30m or 8h, and at most 12h") from None
+
+
+def _rules(rows: Sequence[str]) -> tuple[RoleRule, ...]:
+    found = []
+    for row in filter(None, map(str.strip, rows)):
+        rule = re.fullmatch(r"([^:=\s]+):([^=]+)=([a-z]+)", row)
+        if rule is None or rule[3] not in set(Role):
+            roles = ", ".join(Role)
+            raise SettingsError(f"{_named('ROLES')} must be CLAIM:VALUE=ROLE, comma between; a ROLE is one of {roles}")
+        found.append(RoleRule(rule[1], rule[2], Role(rule[3])))
+    if not found:
+        raise SettingsError(f"{_named('ROLES')} names no role: nobody could sign in")
+    return tuple(found)
