@@ -199,18 +199,10 @@ def terms(settings: Settings, secret: str) -> Terms:
     reports = frozenset(carrier for carrier, gateway in built.items() if gateway.reports)
     carried = {carrier: gateway.segments for carrier, gateway in built.items()}
     return Terms(
-        settings.policy(),
-        settings.senders(),
-        sub_numbers,
-        carried,
-        millis(settings.permit_lasts),
-        settings.permits == "required",
-        settings.calls_a_day,
-        millis(settings.call_age),
-        settings.plan_approval == "on",
-        settings.addresses(),
-        reports,
-    )
+        settings.policy(), settings.senders(), sub_numbers, carried, millis(settings.permit_lasts),
+        settings.permits == "required", settings.calls_a_day, millis(settings.call_age),
+        settings.plan_approval == "on", settings.addresses(), reports,
+    )  # fmt: skip
 
 
 def _kept(settings: Settings, redis_url: str, secret: str) -> tuple[Store, Registry, Seal]:

@@ -37,7 +37,7 @@ from consent_engine.engine.permits import Dialler
 from consent_engine.engine.place import Placed, placing
 from consent_engine.engine.receive import Door, Incoming, RefusalAsked, owner_of
 from consent_engine.engine.record import recording, retrying
-from consent_engine.engine.round_trips import Loaded, Step, drive
+from consent_engine.engine.round_trips import Loaded, Step, drive, or_raised
 from consent_engine.engine.stuck import (
     ALL,
     MOST_RETRIED,
@@ -87,7 +87,7 @@ class Engine:
     def place(self, wanted: Placing) -> Placed:
         """Take an order; raises what the door says."""
         [result] = self.place_many([wanted])
-        return _or_raised(result)
+        return or_raised(result)
 
     def place_many(self, wanted: Sequence[Placing]) -> list[Placed | ConsentError]:
         """Take orders in one go; a result or an error each. Success is proven durable before this returns."""
@@ -117,7 +117,7 @@ class Engine:
 
         When a part of the store cannot be reached, what belongs elsewhere is stored before this raises.
         """
-        return [_or_raised(each) for each in self.receive_many(messages)]
+        return [or_raised(each) for each in self.receive_many(messages)]
 
     def receive_many(self, messages: Sequence[Incoming]) -> list[Stored | StoreUnavailable]:
         """As `receive`; when a part of the store cannot be reached, an error only for what belongs there."""
@@ -223,7 +223,7 @@ class Engine:
         seen = [Seen.read(each) for each in dict.fromkeys(ids)]
         decision = Decision(refusal, by, reason, tuple(self.outside.senders))
         now = self.registry.now()
-        words = Counter(_or_raised(each) for each in self._all([deciding(each, decision, now) for each in seen]))
+        words = Counter(or_raised(each) for each in self._all([deciding(each, decision, now) for each in seen]))
         return Decided(words["decided"], words["gone"], words["own_call"])
 
     def revoke(self, code: str, by: str) -> int:
@@ -288,7 +288,7 @@ class Engine:
     def run(self, step: Step[T]) -> T:
         """Carry out one step, and wake the lanes in which it made something due; raises what it raises."""
         [result] = self._all([step])
-        return _or_raised(result)
+        return or_raised(result)
 
     def _all(self, steps: Sequence[Step[T]]) -> list[T | ConsentError]:
         """Run steps, and wake the lanes in which they made something due."""
@@ -296,10 +296,3 @@ class Engine:
         for lane, count in driven.due.items():
             self.queue.wake(lane, count)
         return driven.results
-
-
-def _or_raised(result: T | ConsentError) -> T:
-    """A result, or its error raised."""
-    if isinstance(result, ConsentError):
-        raise result
-    return result

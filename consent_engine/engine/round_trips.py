@@ -256,3 +256,10 @@ _ANSWER: dict[type[Ask], Callable[[Store, Any, Counter[Lane]], Sequence[object]]
     Reserve: _reserved,
     Release: _released,
 }
+
+
+def or_raised(result: T | ConsentError) -> T:
+    """A result, or its error raised."""
+    if isinstance(result, ConsentError):
+        raise result
+    return result

@@ -21,15 +21,13 @@ from consent_engine.api.schemas.forms import (
     GiveUp,
     Lift,
     Refuse,
-    Register,
     RetryStuck,
     SearchOrders,
     SearchRefusals,
     StopOrGo,
-    TellLine,
-    Unregister,
 )
 from consent_engine.api.schemas.gateway_bodies import DeliveryReceipt, MobileOriginated
+from consent_engine.api.schemas.line_forms import Register, TellLine, Unregister
 from consent_engine.api.schemas.views import Problem
 from consent_engine.domain.admission.call_request import EndCall, StartCall
 from consent_engine.domain.admission.request import PlaceOrder

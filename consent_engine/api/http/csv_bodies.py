@@ -9,7 +9,8 @@ from starlette.requests import Request
 
 from consent_engine.api.http.bodies import KIB, is_packed, read_body
 from consent_engine.api.http.problems import MOST_ERRORS, NotOurMediaType
-from consent_engine.api.schemas.forms import ImportedRefusal, ImportedRegistration, read
+from consent_engine.api.schemas.forms import ImportedRefusal, read
+from consent_engine.api.schemas.line_forms import ImportedRegistration
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.receive import RefusalAsked

@@ -6,7 +6,8 @@ from starlette.responses import Response
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.bodies import read_json
-from consent_engine.api.schemas.forms import TellLine, read
+from consent_engine.api.schemas.forms import read
+from consent_engine.api.schemas.line_forms import TellLine
 from consent_engine.api.schemas.lists import LineEventView
 from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.callers import OPS

@@ -8,7 +8,8 @@ from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.bodies import read_json
 from consent_engine.api.http.csv_bodies import read_csv, registrations_in
 from consent_engine.api.http.problems import RegistrationNotFound
-from consent_engine.api.schemas.forms import Register, Unregister, read
+from consent_engine.api.schemas.forms import read
+from consent_engine.api.schemas.line_forms import Register, Unregister
 from consent_engine.api.schemas.lists import Imported, Lifted
 from consent_engine.api.schemas.views import RefusalView, instant
 from consent_engine.api.service.callers import ADMIN, AGENT_OR_OPS

@@ -21,7 +21,6 @@ from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
 from consent_engine.domain.admission.request import SKEW_MS, millis
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.line.holder import LineEvent
 from consent_engine.engine.held_replies import ID as HELD_ID
 from consent_engine.engine.permits import MOST_NUMBERS
 from consent_engine.engine.stuck import MOST_RETRIED
@@ -170,41 +169,6 @@ class SearchOrders(BaseModel):
 Channel = Literal["voice", "sms", "web", "app", "hotline", "counter", "report", "import", "other"]
 
 
-class Register(BaseModel):
-    """A number that is marketing-free, by its subscriber's word or a national list. Without a carrier: to all."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    msisdn: Number
-    carrier: Carrier | None = None
-    kind: Literal["marketing_free"] = "marketing_free"
-    channel: Channel
-
-
-class TellLine(BaseModel):
-    """What became of a number, as its network says: another holder (`assigned`), none (`released`), and the like."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    msisdn: Number
-    event: LineEvent
-    at: Instant = Field(description="when it happened; not in the future, nor before the newest that is known")
-    carrier: Carrier | None = Field(None, description="which one it was ported out of, or into; without: all of them")
-
-
-class ImportedRegistration(BaseModel):
-    """A row of a file of registrations. Without a carrier: to all of them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    msisdn: Number
-    carrier: Annotated[Carrier | None, BeforeValidator(lambda told: told or None)]
-    channel: Channel
-    ref: Annotated[
-        str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(numberless)
-    ] = ""
-
-
 class SearchRefusals(BaseModel):
     """Whose refusals."""
 
@@ -241,17 +205,6 @@ class Lift(BaseModel):
     msisdn: Number
     carrier: Carrier | None = None
     plan: PlanCode | None = None
-    evidence: OwnAct
-
-
-class Unregister(BaseModel):
-    """A registration to lift, on the subscriber's own act. Without a carrier: the one to all of them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    msisdn: Number
-    carrier: Carrier | None = None
-    kind: Literal["marketing_free"] = "marketing_free"
     evidence: OwnAct
 
 

@@ -28,6 +28,7 @@ from consent_engine.engine.call import CallTaken
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.place import Placed
 from consent_engine.engine.receive import RefusalAsked
+from consent_engine.engine.round_trips import or_raised
 from consent_engine.errors import ConsentError, SettingsError, StoreUnavailable
 from consent_engine.ports import Acknowledgement, Stored, WebhookCall
 
@@ -91,19 +92,19 @@ class Front:
     async def place(self, wanted: Placing) -> Placed:
         """Take an order; raises what the door says, and Busy while it could not be asked in time."""
         async with self._admission:
-            return _or_raise(await self._placing.put(wanted))
+            return or_raised(await self._placing.put(wanted))
 
     async def call(self, wanted: CallStart | CallEnd) -> CallTaken:
         """Take that a call began, or ended. Returns only once it is durable."""
-        return _or_raise(await self._calling.put(wanted))
+        return or_raised(await self._calling.put(wanted))
 
     async def receive(self, post: Post) -> Acknowledgement:
         """Store what a gateway posts. Returns only once it is durable."""
-        return cast(Acknowledgement, _or_raise(await self._receiving.put(post)))
+        return cast(Acknowledgement, or_raised(await self._receiving.put(post)))
 
     async def refuse(self, asked: RefusalAsked) -> Stored:
         """Never call this number again. Returns only once it is durable."""
-        return cast(Stored, _or_raise(await self._receiving.put(asked)))
+        return cast(Stored, or_raised(await self._receiving.put(asked)))
 
     async def ask(self, work: Callable[[Engine], T]) -> T:
         """Anything else, in one of a few threads."""
@@ -149,12 +150,6 @@ class Front:
 def front_of(request: Request) -> Front:
     """The front that serves this request."""
     return cast(Front, request.app.state.front)
-
-
-def _or_raise(result: T | ConsentError) -> T:
-    if isinstance(result, ConsentError):
-        raise result
-    return result
 
 
 def weigh(item: Inbound) -> int:

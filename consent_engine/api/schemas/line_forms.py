@@ -1,0 +1,56 @@
+"""Forms of what is said of a number itself: its registrations, and what became of it."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from consent_engine.api.schemas.forms import Channel, Instant, Number, OwnAct
+from consent_engine.domain.admission.fields import numberless
+from consent_engine.domain.carriers import Carrier
+from consent_engine.domain.line.holder import LineEvent
+
+
+class Register(BaseModel):
+    """A number that is marketing-free, by its subscriber's word or a national list. Without a carrier: to all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+    carrier: Carrier | None = None
+    kind: Literal["marketing_free"] = "marketing_free"
+    channel: Channel
+
+
+class Unregister(BaseModel):
+    """A registration to lift, on the subscriber's own act. Without a carrier: the one to all of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+    carrier: Carrier | None = None
+    kind: Literal["marketing_free"] = "marketing_free"
+    evidence: OwnAct
+
+
+class ImportedRegistration(BaseModel):
+    """A row of a file of registrations. Without a carrier: to all of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+    carrier: Annotated[Carrier | None, BeforeValidator(lambda told: told or None)]
+    channel: Channel
+    ref: Annotated[
+        str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(numberless)
+    ] = ""
+
+
+class TellLine(BaseModel):
+    """What became of a number, as its network says: another holder (`assigned`), none (`released`), and the like."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Number
+    event: LineEvent
+    at: Instant = Field(description="when it happened; not in the future, nor before the newest that is known")
+    carrier: Carrier | None = Field(None, description="which one it was ported out of, or into; without: all of them")
