@@ -27,6 +27,7 @@ from consent_engine.api.routes import (
     plans,
     refusals,
     registrations,
+    reviews,
     stuck,
     tariff_versions,
     tariffs,
@@ -43,7 +44,7 @@ from consent_engine.wiring import Installation
 
 log = logging.getLogger(__name__)
 PARTS = (
-    orders, order_stream, permits, calls, refusals, registrations, plans, lines, stuck, pauses, tariffs,
+    orders, order_stream, permits, calls, reviews, refusals, registrations, plans, lines, stuck, pauses, tariffs,
     tariff_versions, webhooks, health, metrics_endpoint,
     docs,
 )  # fmt: skip

@@ -82,6 +82,8 @@ WAKE_ABANDONED = "wake.abandoned"
 """Nobody said how a call ended: a call's own."""
 WAKE_UNLAWFUL = "wake.unlawful"
 """A call was abandoned, or ended without its recording: the open orders of it are cancelled. A call's own."""
+WAKE_SECOND_LOOK = "wake.second_look"
+"""Nobody looked again at a failed review: it stands. A call's own."""
 WAKE_LINE = "wake.line"
 """A line that nothing stands on any more goes, with its number: a line's own, as `WAKE_UNDECIDED` is."""
 

@@ -26,7 +26,7 @@ from consent_engine.domain.call.call import (
 )
 from consent_engine.domain.decide.calls import abandoning, leaving
 from consent_engine.domain.decide.decision import Drop, Put
-from consent_engine.domain.effects import WAKE_ABANDONED, WAKE_UNLAWFUL, Lane, Millis
+from consent_engine.domain.effects import WAKE_ABANDONED, WAKE_SECOND_LOOK, WAKE_UNLAWFUL, Lane, Millis
 from consent_engine.domain.inbox import UnreadRefusal, kept_message
 from consent_engine.domain.line.line import Line, line_id, request_key
 from consent_engine.domain.line.restriction import Kind, name_of
@@ -34,6 +34,7 @@ from consent_engine.engine.calls_of_line import named_on
 from consent_engine.engine.order_and_call import falling, waiting_for
 from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.reserving import free_recording, reserve_call
+from consent_engine.engine.review import undecided
 from consent_engine.engine.round_trips import Release, Reserve, Step, calls_of_request, load, post, prove, save
 from consent_engine.errors import (
     BrokenRecord,
@@ -165,6 +166,8 @@ def _refusal(call: Call, ended: Ended, secret: str) -> Posted:
 
 def timed(leased: Leased) -> Step[str]:
     """A timer of a call's own is due. Raises BrokenRecord for one without its call."""
+    if leased.effect == WAKE_SECOND_LOOK:
+        return (yield from undecided(leased))
     return (yield from (falling(leased) if leased.effect == WAKE_UNLAWFUL else _abandoned(leased)))
 
 

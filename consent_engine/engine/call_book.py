@@ -8,7 +8,7 @@ from msgspec import Struct
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.counted import Row, read_counts
+from consent_engine.domain.call.counted import Covered, Row, covered, read_counts
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import slot
 from consent_engine.domain.offer.policy import LATE_MARGIN
@@ -16,6 +16,7 @@ from consent_engine.engine.call import CallTaken, calling, ending
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.listing import read_cursor
 from consent_engine.engine.lookup import Lookup
+from consent_engine.engine.review import Review, reviewing
 from consent_engine.errors import ArchiveUnavailable, CallNotFound, ConsentError, StoreUnavailable
 from consent_engine.ports import CallFilter, Store
 
@@ -89,6 +90,18 @@ class CallBook:
         """What was counted of the calls that began on a day (China's, YYYY-MM-DD), by carrier and agent."""
         return read_counts(self._store.lists.dialled(day))
 
+    def review(self, said: Review) -> Call:
+        """Take a verdict; raises what `reviewing` does. It is proven durable before this returns."""
+        result: Call | ConsentError = self._run([reviewing(said)])[0]
+        if isinstance(result, ConsentError):
+            raise result
+        return result
+
+    def coverage(self, days: Sequence[str], by: str) -> list[Covered]:
+        """How many recorded calls of these days were reviewed, by day, agent or carrier."""
+        rows = ((day, row) for day in days for row in self.counts(day))
+        return covered((day if by == "day" else str(getattr(row, by)), row) for day, row in rows)
+
     def page(self, wanted: CallFilter, cursor: str = "", limit: int = 50) -> CallPage:
         """Up to `limit` calls, newest first; raises Malformed for a cursor that no list handed out, and
         ArchiveUnavailable.
@@ -135,7 +148,9 @@ class CallBook:
         return found, before
 
     def _archived(self, wanted: CallFilter, before: Position | None, limit: int) -> list[Position] | None:
-        """Those that fit in the archive; None when it cannot be asked."""
+        """Those that fit in the archive; None when it cannot be asked. Nothing there is reviewed any more."""
+        if wanted.verdict is not None:
+            return []
         try:
             archive = self._store.ours()
             return [(at, call) for call, at in archive.calls.listed(wanted, before, limit)] if archive else []

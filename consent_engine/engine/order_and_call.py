@@ -5,10 +5,11 @@ unlawful one.
 import logging
 
 from consent_engine.domain.call.call import Call, CallState
+from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.decide.decision import Drop
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
-from consent_engine.domain.line.restriction import Kind, Restriction
+from consent_engine.domain.line.restriction import OF_ORDERS, Kind, Restriction
 from consent_engine.domain.order.facts import CancelAsked
 from consent_engine.engine.record import recording
 from consent_engine.engine.round_trips import Step, load, save
@@ -28,6 +29,7 @@ from consent_engine.ports import CallChange, Commit, Leased
 
 log = logging.getLogger(__name__)
 UNLAWFUL = "call_unlawful"
+REVIEW_FAILED = "review_failed"
 BECAUSE_OF_THE_CALL: tuple[type[Refused], ...] = (
     UnofficialNumber, DoNotCall, CoolingOff, CallNotPermitted, CallTooOld, CallMismatch, RecordingReused,
 )  # fmt: skip
@@ -43,12 +45,17 @@ def waiting(order: str, call: Call, now: Millis) -> dict[str, str]:
 
 
 def waiting_for(line: Line, call: str) -> list[Restriction]:
-    """The restrictions under which orders wait for a call."""
+    """The restrictions under which orders wait for a call to end."""
     return [each for each in line.restrictions if each.kind is Kind.CALL and each.ref == call]
 
 
+def _held_by(line: Line, call: str) -> list[str]:
+    """The orders that anything about a call bars."""
+    return [each.carrier for each in line.restrictions if each.kind in OF_ORDERS and each.ref == call]
+
+
 def falling(leased: Leased) -> Step[str]:
-    """The open orders of a call that was abandoned, or was not as it must be, are cancelled.
+    """The open orders of a call that was abandoned, was not as it must be, or failed its review, are cancelled.
 
     Raises BrokenRecord for a timer without its call.
     """
@@ -56,10 +63,11 @@ def falling(leased: Leased) -> Step[str]:
     if call is None:
         raise BrokenRecord("a timer without its call")
     line = (yield from load(lines=[call.line])).line(call.line)
-    fact = CancelAsked(f"unlawful:{call.id}", "engine", UNLAWFUL, door="call", ref=call.id)
-    for each in waiting_for(line, call.id):
+    why = REVIEW_FAILED if call.verdict is Verdict.FAILED else UNLAWFUL
+    fact = CancelAsked(f"unlawful:{call.id}", "engine", why, door="call", ref=call.id)
+    for order in _held_by(line, call.id):
         try:
-            yield from recording(each.carrier, fact)
+            yield from recording(order, fact)
         except OrderNotFound:
             log.warning("call %s: an order of it is not here", call.id)
     change = CallChange(call, call, {}, drop=((leased.effect, Drop.ANYWAY),))

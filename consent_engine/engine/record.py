@@ -25,6 +25,8 @@ from consent_engine.ports import CallChange, Change, Commit, Held, Leased, LineC
 
 log = logging.getLogger(__name__)
 MOST_RACES = 20
+_OF_CALLS = (Kind.CALL, Kind.REVIEW)
+"""The restrictions of one order that its call made."""
 
 
 def salts() -> Iterator[str]:
@@ -67,7 +69,7 @@ def _stamps(before: Order, after: Order, *, asked: bool) -> dict[str, str] | Non
     """
     if after.state.settled and not before.state.settled:
         cool = cooling_off(after)
-        call = {f"r:{name_of(Kind.CALL, before.id)}": ""} if after.doc.call_id else {}
+        call = {f"r:{name_of(kind, before.id)}": "" for kind in _OF_CALLS} if after.doc.call_id else {}
         call |= {f"r:{name_of(Kind.STALE_HOLDER, before.id)}": ""} if number_changed(after) else {}
         return {f"o:{before.id}": Entry.of(after).kept(), **call, **({f"r:{cool.name}": cool.kept()} if cool else {})}
     return {} if asked else None

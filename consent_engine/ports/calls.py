@@ -6,13 +6,14 @@ from typing import Protocol
 from msgspec import Struct
 
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.effects import Millis
 
 
 class CallFilter(Struct, frozen=True):
     """Which calls to list; None lets everything through. since, until: began at or after, and before ·
-    violation: one that has this one; ANY: that has any.
+    violation: one that has this one; ANY: that has any · verdict: recorded ones that stand so, in the store alone.
     """
 
     agent: str | None = None
@@ -20,6 +21,7 @@ class CallFilter(Struct, frozen=True):
     since: Millis | None = None
     until: Millis | None = None
     violation: Violation | str | None = None
+    verdict: Verdict | None = None
 
     def fits(self, call: Call) -> bool:
         """Whether a call belongs in the list."""
@@ -28,7 +30,9 @@ class CallFilter(Struct, frozen=True):
         later = self.since is None or began.started_at >= self.since
         earlier = self.until is None or began.started_at < self.until
         is_wrong = wrong is None or bool(call.violations if wrong == ANY else wrong in call.violations)
-        return later and earlier and is_wrong and all(wanted is None or wanted == found for wanted, found in pairs)
+        stands = self.verdict is None or call.verdict is self.verdict
+        named = all(wanted is None or wanted == found for wanted, found in pairs)
+        return later and earlier and is_wrong and stands and named
 
 
 ANY = "true"

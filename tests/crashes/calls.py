@@ -1,14 +1,21 @@
 """Operations on calls: begun, ended, abandoned, and orders that name one."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.call.call import CallState
+from consent_engine.domain.call.review import AlreadyReviewed, NotContested, Verdict
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.line.restriction import Kind
+from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.review import Review
 from consent_engine.ports import CallFilter
 from tests.crashes.dying import Told
 from tests.crashes.operation import BEST, ONE, Operation
@@ -124,3 +131,50 @@ class UnlawfulCall(Operation):
     def act(self, engine: Engine, told: Told) -> None:
         asyncio.run(engine.performer.perform(Lane.TIMER, 5))
         told(done=True)
+
+
+class ReviewFails(Operation):
+    """A reviewer fails the call of an order that was asked: verdict and freeze are one; nobody looks again."""
+
+    name, least, says = "review: fails", 6, "是"
+    ends = {"cancelled": 1}  # noqa: RUF012 - as in Operation
+    second = False
+
+    def before(self, town: Town) -> None:
+        self.call = town.engine.calls.take(begins(town)).call
+        town.clock.forward(seconds=60)
+        body = {
+            "msisdn": ONE, "plan": BEST, "agent": "A1024", "call_id": self.call.id, "agreed_at": instant(town.clock()),
+        }  # fmt: skip
+        self.order = town.engine.place(Placing("desk", "order-1", PlaceOrder.read(body))).order
+        town.clock.forward(seconds=60)
+        town.engine.calls.take(ends(town, self.call.id, "agreed"))
+        town.run(Lane.SMS)
+        if self.second:
+            town.engine.calls.review(self.said("r-1"))
+
+    def said(self, by: str) -> Review:
+        return Review(self.call.id, by, passed=False, reasons=("price",) if by == "r-1" else (), second=by != "r-1")
+
+    def act(self, engine: Engine, told: Told) -> None:
+        told(verdict=engine.calls.review(self.said("r-2" if self.second else "r-1")).verdict)
+
+    def learnt(self, town: Town, life: Life) -> None:
+        verdict = town.engine.calls.show(self.call.id).verdict
+        frozen = [each.kind for each in town.engine.line(ONE).restrictions]
+        assert life.said("verdict") in {None, "", verdict}, "a verdict that was acknowledged stands"
+        assert (Kind.REVIEW in frozen) == (verdict is not Verdict.PENDING), "the verdict and the freeze are one"
+
+    def again(self, town: Town, life: Life) -> None:
+        with suppress(AlreadyReviewed, NotContested):
+            town.engine.calls.review(self.said("r-2" if self.second else "r-1"))
+
+    def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
+        super().ended(town, states, shown)
+        assert town.bss.asked == [], "nothing of a call that failed is switched on"
+
+
+class SecondLookUpholds(ReviewFails):
+    """The second look upholds it: what is open is cancelled."""
+
+    name, second = "review: a second look upholds it", True

@@ -71,6 +71,10 @@ class ReadUnlikelyYes(in_the_lanes.Read):
     tells = ("held",)
     suspects, reading_speed = Suspects.CODE, 1
 
+    def learnt(self, town: Town, life: Life) -> None:
+        super().learnt(town, life)
+        town.unsure_suspicions.append((ONE, "mobile"))  # no word of it says so: it stands once it was read
+
     def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
         super().ended(town, states, shown)
         assert town.bss.asked == []

@@ -28,6 +28,7 @@ from consent_engine.api.schemas.forms import (
 )
 from consent_engine.api.schemas.gateway_bodies import DeliveryReceipt, MobileOriginated
 from consent_engine.api.schemas.line_forms import Register, TellLine, Unregister
+from consent_engine.api.schemas.reviews import LookAgain, ReviewCall
 from consent_engine.api.schemas.views import Problem
 from consent_engine.domain.admission.call_request import EndCall, StartCall
 from consent_engine.domain.admission.request import PlaceOrder
@@ -35,9 +36,9 @@ from consent_engine.domain.offer.form import PlanForm
 from consent_engine.domain.signature import HEADER
 
 READ: Sequence[type[BaseModel]] = (
-    PlaceOrder, StartCall, EndCall, CancelOrder, GiveUp, SearchOrders, Refuse, SearchRefusals, Lift, DecideHeld, Dial,
-    PlanForm, MobileOriginated, DeliveryReceipt, Register, RetryStuck, StopOrGo, Unregister, AskPermits, TellLine,
-    Problem, Attest,
+    PlaceOrder, StartCall, EndCall, ReviewCall, LookAgain, CancelOrder, GiveUp, SearchOrders, Refuse, SearchRefusals,
+    Lift, DecideHeld, Dial, PlanForm, MobileOriginated, DeliveryReceipt, Register, RetryStuck, StopOrGo, Unregister,
+    AskPermits, TellLine, Problem, Attest,
 )  # fmt: skip
 """Bodies that operations take, and the problem document."""
 _REF = "#/components/schemas/"

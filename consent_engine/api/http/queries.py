@@ -21,6 +21,7 @@ def _plus(value: object) -> object:
     return value.replace(" ", "+") if isinstance(value, str) else value
 
 
+_Day = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
 _Word = Annotated[str, Field(min_length=1, max_length=64)]
 
 
@@ -51,13 +52,29 @@ class ListCalls(Paged):
     """Which calls to list."""
 
     agent: _Word | None = Field(None, description="only those of this agent")
-    day: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] | None = Field(
-        None, description="only those that began on this day, in China", examples=["2025-08-01"]
-    )
+    day: _Day | None = Field(None, description="only those that began on this day, in China", examples=["2025-08-01"])
     carrier: Carrier | None = Field(None, description="only those of this carrier")
     violation: Annotated[str, Field(pattern=f"^({'|'.join([*Violation, ANY])})$")] | None = Field(
         None, description="only those with this violation; true: with any"
     )
+
+
+class ListReviews(Paged):
+    """Which reviews to list."""
+
+    verdict: Literal["pending", "passed", "contested", "failed"] = Field(
+        "pending", description="pending: nobody has heard it; contested: it failed, and waits for a second look"
+    )
+
+
+class Coverage(BaseModel):
+    """Which days to count, and by what."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    from_: _Day = Field(alias="from", description="the first day, in China", examples=["2025-08-01"])
+    to: _Day = Field(description="the last day", examples=["2025-08-31"])
+    by: Literal["day", "agent", "carrier"] = Field("day", description="what to count by")
 
 
 class ListRefusals(Paged):

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from consent_engine.api.schemas.views import View, instant, veiled
 from consent_engine.domain.call.call import Call, OrderRefused, Recording
+from consent_engine.domain.call.review import Reviewed, SecondLook
 from consent_engine.domain.msisdn import mask
 
 
@@ -36,6 +37,25 @@ class RefusedOrderView(View):
     code: str
 
 
+class ReviewView(View):
+    """A reviewer's word on a call: the first, or the second look at one that failed."""
+
+    at: str
+    by: str
+    passed: bool
+    second: bool
+    reasons: list[str]
+    note: str
+
+    @classmethod
+    def of(cls, event: Reviewed | SecondLook) -> "ReviewView":
+        """As kept."""
+        second = isinstance(event, SecondLook)
+        passed = not event.upheld if isinstance(event, SecondLook) else bool(event.passed)
+        reasons = [] if isinstance(event, SecondLook) else list(event.reasons)
+        return cls(at=instant(event.at), by=event.by, passed=passed, second=second, reasons=reasons, note=event.note)
+
+
 class CallView(View):
     """A call, with all that was wrong with it."""
 
@@ -59,6 +79,8 @@ class CallView(View):
     disclosures: list[DisclosureView]
     violations: list[str] = Field(description="what was wrong with it; no order comes of a call that has one")
     refused_orders: list[RefusedOrderView]
+    verdict: str | None = Field(description="of its review: pending, passed, contested or failed; null: no recording")
+    reviews: list[ReviewView]
 
     @classmethod
     def of(cls, call: Call, *, whole: bool) -> "CallView":
@@ -87,6 +109,8 @@ class CallView(View):
                 for each in call.events
                 if isinstance(each, OrderRefused)
             ],
+            verdict=call.verdict.value if call.verdict else None,
+            reviews=[ReviewView.of(each) for each in call.events if isinstance(each, Reviewed | SecondLook)],
         )
 
     def json_bytes(self) -> bytes:

@@ -53,6 +53,8 @@ FORMS: dict[str, Any] = {
         "recording": {"ref": "rec-20250801-000123", "sha256": "9f" * 32, "seconds": 302},
         "disclosures": [{"id": "price", "at": "2025-08-01T10:02:10+08:00"}],
     },
+    "ReviewCall": {"verdict": "fail", "reasons": ["price_not_told"], "note": "the price after the promotion"},
+    "LookAgain": {"uphold": True, "note": "it was not told"},
     "CancelOrder": {"reason": "changed his mind"},
     "GiveUp": {"reason": "the number is out of service"},
     "Attest": {"channel": "app", "reason": "app 11.2.0, screen Tariffs, looked at hash and every field"},
@@ -121,6 +123,12 @@ _CALL_VIEW: dict[str, Any] = {
     "started_at": "2025-08-01T10:00:00.000+08:00", "ended_at": "2025-08-01T10:05:02.000+08:00", "outcome": "agreed",
     "plan": "5g-smart-199", "recording": {"ref": "rec-20250801-000123", "sha256": "9f" * 32, "seconds": 302},
     "disclosures": [{"id": "price", "at": "2025-08-01T10:02:10.000+08:00"}], "violations": [], "refused_orders": [],
+    "verdict": "contested", "reviews": [
+        {
+            "at": "2025-08-01T16:00:00.000+08:00", "by": "reviewer-bj", "passed": False, "second": False,
+            "reasons": ["price_not_told"], "note": "the price after the promotion",
+        }
+    ],
 }  # fmt: skip
 VIEWS: dict[str, Any] = {
     "OrderView": _ORDER_VIEW,
@@ -136,6 +144,9 @@ VIEWS: dict[str, Any] = {
     "LineEventView": {
         "event": "assigned", "at": "2025-08-15T00:00:00.000+08:00", "recorded_at": "2025-08-15T00:00:02.512+08:00",
         "ended": 1,
+    },
+    "CoverageView": {
+        "by": "agent", "rows": [{"key": "A1024", "recorded": 120, "reviewed": 117, "failed": 1, "gap": 3}],
     },
     "DialView": {"callable": False, "reason": "refused", "since": "2025-08-01T10:04:40.512+08:00"},
     "PermitsView": {

@@ -30,6 +30,8 @@ ORDER_READER = allowed(Role.AGENT, Role.OPS, Role.AUDITOR)
 OPS_OR_AUDITOR = allowed(Role.OPS, Role.AUDITOR)
 CALL_READER = allowed(Role.AGENT, Role.REVIEWER, Role.OPS, Role.AUDITOR)
 CALL_LISTER = allowed(Role.REVIEWER, Role.OPS, Role.AUDITOR)
+REVIEWER = allowed(Role.REVIEWER)
+REVIEWER_OR_AUDITOR = allowed(Role.REVIEWER, Role.AUDITOR)
 ADMIN = allowed()
 ANY_ROLE = allowed(*Role)
 

@@ -1,6 +1,7 @@
 """Does a call fit the order that names it?"""
 
 from consent_engine.domain.call.call import Call, CallState, Recording
+from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import Millis
 from consent_engine.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 
@@ -23,6 +24,8 @@ def fits(
         raise CallNotPermitted("something was wrong with the call: no order comes of it", violations=wrong)
     if call.state is CallState.ABANDONED:
         raise CallNotPermitted("nobody said how the call ended: no order comes of it", violations="")
+    if call.verdict in {Verdict.CONTESTED, Verdict.FAILED}:
+        raise CallNotPermitted("a reviewer failed the call: no order comes of it", violations="")
     if agreed < oldest:
         raise CallTooOld("the subscriber agreed too long ago: call again")
     _is_the_one(call, line, carrier, recording)

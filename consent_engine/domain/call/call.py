@@ -13,6 +13,7 @@ from typing import Any, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
+from consent_engine.domain.call.review import Reviewed, SecondLook, Verdict, verdict_of
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.canonical_json import Reader, Rows, compact
 from consent_engine.domain.effects import Millis, Pending, read_effects
@@ -99,8 +100,8 @@ class OrderRefused(Struct, frozen=True, array_like=True, tag="order_refused"):
     code: str
 
 
-CallEvent = Ended | Abandoned | OrderRefused
-_KINDS: tuple[type[CallEvent], ...] = (Ended, Abandoned, OrderRefused)
+CallEvent = Ended | Abandoned | OrderRefused | Reviewed | SecondLook
+_KINDS: tuple[type[CallEvent], ...] = (Ended, Abandoned, OrderRefused, Reviewed, SecondLook)
 _EVENT: Reader[CallEvent] = Reader(cast("type[CallEvent]", reduce(or_, cast("tuple[Any, ...]", _KINDS))))
 
 
@@ -209,6 +210,11 @@ class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
         if not known:  # as nearly all
             return ()
         return tuple(each for each in Violation if each in known)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """How its review stands; None where there is nothing to hear."""
+        return verdict_of(self.events) if self.recording else None
 
     @property
     def evidence(self) -> Evidence:

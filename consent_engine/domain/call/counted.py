@@ -1,11 +1,13 @@
 """What is counted of calls, by the day they began on: moved by the commit that makes it so, and never counted again."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
 from msgspec import Struct
 
 from consent_engine.domain.call.call import Call, CallState
+from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.call.violation import Violation
 
 _MARK = "!"
@@ -21,6 +23,10 @@ class Count(StrEnum):
     RECORDED = "recorded"
     UNRECORDED = "unrecorded"
     """Ended without a recording, though the call was answered."""
+    REVIEWED = "reviewed"
+    """Heard by a reviewer, whatever the verdict."""
+    REVIEW_FAILED = "review_failed"
+    """Failed for good."""
     WRONG = "wrong"
     """At least one thing was wrong with it."""
 
@@ -38,6 +44,10 @@ def _told(call: Call) -> Iterator[str]:
         yield Count.ENDED if call.state is CallState.ENDED else Count.ABANDONED
     if call.recording:
         yield Count.RECORDED
+    if call.verdict not in {None, Verdict.PENDING}:
+        yield Count.REVIEWED
+    if call.verdict is Verdict.FAILED:
+        yield Count.REVIEW_FAILED
     if call.violations:
         yield Count.WRONG
     if Violation.NO_RECORDING in call.violations:
@@ -65,3 +75,24 @@ def read_counts(kept: Mapping[str, int]) -> list[Row]:
         elif what.startswith(_MARK) and what[1:] in Violation:
             of[1][Violation(what[1:])] = count
     return [Row(carrier, agent, *of) for (carrier, agent), of in sorted(counts.items())]
+
+
+class Covered(Struct, frozen=True):
+    """Of the calls of one day, agent or carrier: how many were recorded, heard by a reviewer, and failed for good."""
+
+    key: str
+    recorded: int
+    reviewed: int
+    failed: int
+
+
+def covered(rows: Iterable[tuple[str, Row]]) -> list[Covered]:
+    """The rows of each key together, the widest gap first."""
+    counts: dict[str, Counter[Count]] = {}
+    for key, row in rows:
+        counts.setdefault(key, Counter()).update(row.counts)
+    found = [
+        Covered(key, of[Count.RECORDED], of[Count.REVIEWED], of[Count.REVIEW_FAILED])
+        for key, of in counts.items() if of[Count.RECORDED]
+    ]  # fmt: skip
+    return sorted(found, key=lambda each: (each.reviewed - each.recorded, each.key))

@@ -2,13 +2,14 @@
 
 from consent_engine.domain.call.call import ABANDONED_AFTER_MS, Call, CallState
 from consent_engine.domain.decide.decision import Put
-from consent_engine.domain.effects import WAKE_ABANDONED, WAKE_ARCHIVE, WAKE_UNLAWFUL, Millis
+from consent_engine.domain.effects import WAKE_ABANDONED, WAKE_ARCHIVE, WAKE_SECOND_LOOK, WAKE_UNLAWFUL, Millis
 from consent_engine.domain.offer.policy import LATE_MARGIN
 
 _OF_STATE = {
     WAKE_ABANDONED: {CallState.UP},
     WAKE_UNLAWFUL: {CallState.ENDED, CallState.ABANDONED},
     WAKE_ARCHIVE: {CallState.ENDED, CallState.ABANDONED},
+    WAKE_SECOND_LOOK: {CallState.ENDED},
 }
 
 

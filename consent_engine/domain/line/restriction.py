@@ -39,13 +39,15 @@ class Kind(StrEnum):
     """One order was asked of the holder before: it is not activated."""
     SUSPENDED = "suspended"
     """The number is suspended: nothing is activated on it until it is resumed."""
+    REVIEW = "review"
+    """A reviewer failed the call of one order: the order's activation waits for the second look."""
 
 
 _PREFIX: Mapping[Kind, str] = MappingProxyType(
     {kind: "" if kind is Kind.REFUSED else f"{kind.value}:" for kind in Kind}
 )
 _RANKS: Mapping[Kind, int] = MappingProxyType({kind: n for n, kind in enumerate(Kind)})
-OF_ORDERS = frozenset({Kind.CALL, Kind.STALE_HOLDER})
+OF_ORDERS = frozenset({Kind.CALL, Kind.STALE_HOLDER, Kind.REVIEW})
 """The kinds that are about one order: in the place of a carrier they name it. They bar its activation alone."""
 OF_ACTIVATIONS = OF_ORDERS | {Kind.SUSPENDED}
 """The kinds that bar an activation alone: the others bar dialling and new orders."""

@@ -1,0 +1,122 @@
+"""Reviews over HTTP: what waits to be heard, a verdict, a second look, and how much was heard."""
+
+from datetime import date, timedelta
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent_engine.api.document import openapi
+from consent_engine.api.document.operations import Operations
+from consent_engine.api.http.bodies import read_json
+from consent_engine.api.http.queries import Coverage, ListReviews, read_query
+from consent_engine.api.routes.orders import ID
+from consent_engine.api.schemas.calls import CallList, CallView
+from consent_engine.api.schemas.forms import read
+from consent_engine.api.schemas.reviews import CoverageView, LookAgain, ReviewCall, check_note
+from consent_engine.api.service.callers import FULL_NUMBERS, REVIEWER, REVIEWER_OR_AUDITOR
+from consent_engine.api.service.service import front_of
+from consent_engine.domain.call.review import Verdict
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.review import Review
+from consent_engine.errors import CallNotFound, FieldError, Malformed
+from consent_engine.ports import ApiKey, CallFilter
+
+operations = Operations("reviews", "/v1/reviews")
+MOST_DAYS = 92
+
+
+@operations.add(
+    "GET",
+    "",
+    REVIEWER,
+    "List reviews",
+    answers={200: CallList},
+    problems=(401, 403, 422, 503),
+    takes=openapi.query(ListReviews),
+)
+async def list_(request: Request, caller: ApiKey) -> Response:
+    """Recorded calls by how they stand, the newest first, a page at a time: of the last two days, for a call that has
+    left for the archive is not reviewed any more. Role: reviewer (masked)."""
+    form = read_query(ListReviews, request)
+    wanted, whole = CallFilter(verdict=Verdict(form.verdict)), caller.role in FULL_NUMBERS
+
+    def listed(engine: Engine) -> bytes:
+        page = engine.calls.page(wanted, form.cursor, form.limit)
+        return CallList.of(page.calls, page.cursor, whole=whole).json_bytes()
+
+    return Response(await front_of(request).ask(listed), media_type="application/json")
+
+
+@operations.add(
+    "GET",
+    "/coverage",
+    REVIEWER_OR_AUDITOR,
+    "Count reviews",
+    answers={200: CoverageView},
+    problems=(401, 403, 422, 503),
+    takes=openapi.query(Coverage),
+)
+async def coverage(request: Request, caller: ApiKey) -> Response:
+    """How many of the recorded calls that began on these days were reviewed, by day, agent or carrier, the widest gap
+    first; 92 days at most. Roles: reviewer, auditor."""
+    form = read_query(Coverage, request)
+    days = _days(form.from_, form.to)
+    rows = await front_of(request).ask(lambda engine: engine.calls.coverage(days, form.by))
+    return Response(CoverageView.of(form.by, rows).model_dump_json(), media_type="application/json")
+
+
+@operations.add(
+    "POST",
+    "/{call_id}",
+    REVIEWER,
+    "Review a call",
+    answers={200: CallView},
+    problems=(401, 403, 404, 409, 413, 415, 422, 503),
+    takes=openapi.body("ReviewCall"),
+)
+async def review(request: Request, caller: ApiKey, call_id: str) -> Response:
+    """The first review. `fail` freezes what is open of the call until another reviewer has looked. Not of one's own
+    call (403 `own_call`), once (409 `already_reviewed`), of a recorded call of the last two days (409
+    `not_reviewable`). Role: reviewer."""
+    form = read(ReviewCall, await read_json(request))
+    form.check()
+    said = Review(call_id, caller.name, form.verdict == "pass", tuple(form.reasons), form.note)
+    return await _taken(request, caller, said)
+
+
+@operations.add(
+    "POST",
+    "/{call_id}/second",
+    REVIEWER,
+    "Look again at a failed review",
+    answers={200: CallView},
+    problems=(401, 403, 404, 409, 413, 415, 422, 503),
+    takes=openapi.body("LookAgain"),
+)
+async def second(request: Request, caller: ApiKey, call_id: str) -> Response:
+    """The second look at a failed review: upheld, what is open of the call is cancelled (`review_failed`); else it goes
+    on. Another reviewer's (403 `same_reviewer`), once (409 `not_contested`); nobody's for a day: it is upheld. Role:
+    reviewer."""
+    form = read(LookAgain, await read_json(request))
+    check_note(form.note)
+    return await _taken(request, caller, Review(call_id, caller.name, not form.uphold, (), form.note, second=True))
+
+
+async def _taken(request: Request, caller: ApiKey, said: Review) -> Response:
+    if not ID.fullmatch(said.call):
+        raise CallNotFound("no such call")
+    call = await front_of(request).ask(lambda engine: engine.calls.review(said))
+    view = CallView.of(call, whole=caller.role in FULL_NUMBERS)
+    return Response(view.json_bytes(), media_type="application/json")
+
+
+def _days(first: str, last: str) -> list[str]:
+    """The days from one to another. Raises Malformed."""
+    try:
+        begins, ends = date.fromisoformat(first), date.fromisoformat(last)
+    except ValueError:
+        raise Malformed([FieldError("from", "invalid_day", "must be a day, as in 2025-08-01")]) from None
+    count = (ends - begins).days + 1
+    if not 0 < count <= MOST_DAYS:
+        raise Malformed([FieldError("to", "invalid_day", f"must be 1 to {MOST_DAYS} days from the first")])
+    return [str(begins + timedelta(days=n)) for n in range(count)]

@@ -1,0 +1,75 @@
+"""Reviews: what a reviewer sends, and what is shown of them."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from consent_engine.api.schemas.views import View
+from consent_engine.domain.call.counted import Covered
+from consent_engine.domain.msisdn import contains_number
+from consent_engine.errors import FieldError, Malformed
+
+MOST_NOTE, MOST_REASONS = 500, 20
+_Reason = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+_Note = Annotated[str, Field(max_length=MOST_NOTE)]
+
+
+class ReviewCall(BaseModel):
+    """The first review of a call. A failed one names its reasons."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verdict: Literal["pass", "fail"]
+    reasons: list[_Reason] = Field([], max_length=MOST_REASONS, examples=[["price_not_told"]])
+    note: _Note = ""
+
+    def check(self) -> None:
+        """Raise Malformed for what is wrong between the fields."""
+        if self.verdict == "fail" and not self.reasons:
+            raise Malformed([FieldError("reasons", "missing", "must be given: why it failed")])
+        check_note(self.note)
+
+
+class LookAgain(BaseModel):
+    """The second look at a failed review: upheld, or the sale goes on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    uphold: bool
+    note: _Note = ""
+
+
+def check_note(note: str) -> None:
+    """Raise Malformed for a note with a telephone number: it stands in a chain of events, which outlives the person."""
+    if contains_number(note):
+        raise Malformed([FieldError("note", "contains_number", "must not contain a telephone number")])
+
+
+class CoveredView(View):
+    """The calls of one day, agent or carrier."""
+
+    key: str
+    recorded: int
+    reviewed: int
+    failed: int = Field(description="for good: the second look upheld it")
+    gap: int = Field(description="recorded, and not heard by a reviewer")
+
+
+class CoverageView(View):
+    """How many of the recorded calls were reviewed, the widest gap first."""
+
+    by: str
+    rows: list[CoveredView]
+
+    @classmethod
+    def of(cls, by: str, rows: Sequence[Covered]) -> "CoverageView":
+        """As counted."""
+        shown = [
+            CoveredView(
+                key=each.key, recorded=each.recorded, reviewed=each.reviewed, failed=each.failed,
+                gap=each.recorded - each.reviewed,
+            )
+            for each in rows
+        ]  # fmt: skip
+        return cls(by=by, rows=shown)

@@ -1,0 +1,116 @@
+"""Review: a person hears a recording and says whether the sale was as it must be. A failed one is looked at again."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from msgspec import Struct
+
+from consent_engine.domain.effects import Millis
+from consent_engine.errors import Forbidden, Refused
+
+SECOND_LOOK_MS = 24 * 3_600_000
+"""How long a failed review waits for the second look; without one it stands."""
+BY_ENGINE = "engine"
+
+
+class Verdict(StrEnum):
+    """How a recorded call stands."""
+
+    PENDING = "pending"
+    """Nobody has heard it."""
+    PASSED = "passed"
+    CONTESTED = "contested"
+    """One reviewer failed it, and another is to look again: what is open of it is frozen."""
+    FAILED = "failed"
+
+
+class Reviewed(Struct, frozen=True, array_like=True, tag="reviewed"):
+    """The first review. by: the reviewer's key · passed: 1 or 0 · reasons: why it failed · note: never a number."""
+
+    at: Millis
+    op: str
+    by: str
+    passed: int
+    reasons: tuple[str, ...] = ()
+    note: str = ""
+
+
+class SecondLook(Struct, frozen=True, array_like=True, tag="second_look"):
+    """Another reviewer's look at a failed one. upheld: 1 where it failed, 0 where the sale goes on."""
+
+    at: Millis
+    op: str
+    by: str
+    upheld: int
+    note: str = ""
+
+
+class OwnCall(Forbidden):
+    """Nobody reviews the calls of their own."""
+
+    code = "own_call"
+
+
+class SameReviewer(Forbidden):
+    """The second look is another reviewer's."""
+
+    code = "same_reviewer"
+
+
+class AlreadyReviewed(Refused):
+    """The call was reviewed before."""
+
+    code = "already_reviewed"
+
+
+class NotContested(Refused):
+    """No failed review of the call waits for a second look."""
+
+    code = "not_contested"
+
+
+class NotReviewable(Refused):
+    """The call has no recording, or has left for the archive."""
+
+    code = "not_reviewable"
+
+
+def first_review(events: Sequence[object]) -> Reviewed | None:
+    """The first review among a call's events."""
+    return next((each for each in events if isinstance(each, Reviewed)), None)
+
+
+def verdict_of(events: Sequence[object]) -> Verdict:
+    """How a call with these events stands, if it was recorded."""
+    first = first_review(events)
+    if first is None:
+        return Verdict.PENDING
+    if first.passed:
+        return Verdict.PASSED
+    again = next((each for each in events if isinstance(each, SecondLook)), None)
+    if again is None:
+        return Verdict.CONTESTED
+    return Verdict.FAILED if again.upheld else Verdict.PASSED
+
+
+def may_review(own: Sequence[str], verdict: Verdict | None, by: str) -> None:
+    """Raise what forbids the first review: NotReviewable, OwnCall, AlreadyReviewed. own: the keys and agents whose call
+    it is
+    """
+    if verdict is None:
+        raise NotReviewable("a call without a recording is not reviewed")
+    if by in own:
+        raise OwnCall("this is a call of your own: another reviewer hears it")
+    if verdict is not Verdict.PENDING:
+        raise AlreadyReviewed("this call was reviewed")
+
+
+def may_look_again(own: Sequence[str], events: Sequence[object], verdict: Verdict | None, by: str) -> None:
+    """Raise what forbids the second look: NotContested, OwnCall, SameReviewer."""
+    first = first_review(events)
+    if verdict is not Verdict.CONTESTED or first is None:
+        raise NotContested("no failed review of this call waits for a second look")
+    if by in own:
+        raise OwnCall("this is a call of your own: another reviewer looks again")
+    if by == first.by:
+        raise SameReviewer("whoever failed it does not look again")

@@ -1,0 +1,110 @@
+"""Reviews of calls: a first verdict, and a second look at one that failed.
+
+A failed review freezes what is open of its call: a restriction of each order, which the one gate looks at. Verdict and
+restrictions are one commit; so are the second look and what it frees. Upheld, the call's own timer cancels its orders.
+"""
+
+import uuid
+from typing import NamedTuple
+
+from consent_engine.domain.call.call import Call, CallEvent
+from consent_engine.domain.call.review import (
+    BY_ENGINE,
+    SECOND_LOOK_MS,
+    NotReviewable,
+    Reviewed,
+    SecondLook,
+    Verdict,
+    may_look_again,
+    may_review,
+)
+from consent_engine.domain.decide.decision import Drop, Put
+from consent_engine.domain.effects import WAKE_SECOND_LOOK, WAKE_UNLAWFUL, Lane, Millis
+from consent_engine.domain.line.line import Line, request_key
+from consent_engine.domain.line.restriction import Kind, Restriction
+from consent_engine.engine.record import MOST_RACES
+from consent_engine.engine.round_trips import Step, calls_of_request, load, save
+from consent_engine.errors import BrokenRecord, CallNotFound, StoreUnavailable
+from consent_engine.ports import CallChange, Change, Commit, Held, Leased, LineChange, Word
+
+
+class Review(NamedTuple):
+    """What a reviewer says of a call. passed: also of a second look that lets it go on · second: it is one"""
+
+    call: str
+    by: str
+    passed: bool
+    reasons: tuple[str, ...] = ()
+    note: str = ""
+    second: bool = False
+
+    def event(self, now: Millis) -> CallEvent:
+        """As the call keeps it."""
+        op = f"review-{uuid.uuid4().hex}"
+        if self.second:
+            return SecondLook(now, op, self.by, int(not self.passed), self.note)
+        return Reviewed(now, op, self.by, int(self.passed), self.reasons, self.note)
+
+
+def reviewing(said: Review) -> Step[Call]:
+    """Take a verdict.
+
+    Raises CallNotFound, NotReviewable, OwnCall, AlreadyReviewed, NotContested, SameReviewer, StoreUnavailable.
+    """
+    for _ in range(MOST_RACES):
+        loaded = yield from load(calls=[said.call])
+        call, now = loaded.calls.get(said.call), loaded.now
+        if call is None:
+            archived = yield from calls_of_request(request_key(said.call))
+            if any(each.id == said.call for each in archived or ()):
+                raise NotReviewable("this call has left for the archive: it was not reviewed in time")
+            raise CallNotFound("no such call")
+        own = (call.began.placed_by, call.began.agent)
+        if said.second:
+            may_look_again(own, call.events, call.verdict, said.by)
+        else:
+            may_review(own, call.verdict, said.by)
+        if after := (yield from _judged(call, said, now)):
+            return after
+    raise StoreUnavailable("too many others change this call: the same request again is safe")
+
+
+def undecided(leased: Leased) -> Step[str]:
+    """Nobody looked again in time: the failed review stands. Raises BrokenRecord for a timer without its call."""
+    call = leased.call
+    if call is None:
+        raise BrokenRecord("a timer without its call")
+    if call.verdict is Verdict.CONTESTED:
+        yield from _judged(call, Review(call.id, BY_ENGINE, passed=False, second=True), leased.at, leased.held)
+    return "performed"
+
+
+def _judged(call: Call, said: Review, now: Millis, held: Held | None = None) -> Step[Call | None]:
+    """Write a verdict down, with all that it freezes, frees or ends; None when somebody was first."""
+    after, fields = call.with_events(said.event(now))
+    put: tuple[Put, ...] = ()
+    if after.verdict is Verdict.CONTESTED:
+        put = (Put(WAKE_SECOND_LOOK, now + SECOND_LOOK_MS),)
+    elif after.verdict is Verdict.FAILED:
+        put = (Put(WAKE_UNLAWFUL, now),)
+    drop = ((WAKE_SECOND_LOOK, Drop.ANYWAY),) if WAKE_SECOND_LOOK in call.effects else ()
+    records: tuple[Change, ...] = (CallChange(after, call, fields, put, drop),)
+    if said.second or not said.passed:
+        line = (yield from load(lines=[call.line])).line(call.line)
+        if line.version:  # written in any case: an order that is being placed is judged anew
+            stands = yield from _restrictions(after, line, now)
+            records += (LineChange(line.id, line.version, stands),)
+    wakes = frozenset({Lane.TIMER}) if after.verdict is Verdict.FAILED else frozenset[Lane]()
+    saved = yield from save(Commit("", records, held, wakes=wakes), prove=True)
+    return after if saved.word is Word.OK else None
+
+
+def _restrictions(call: Call, line: Line, now: Millis) -> Step[dict[str, str]]:
+    """The line's fields once a verdict stands: what is open of a contested call is frozen, what is freed is not."""
+    if call.verdict is not Verdict.CONTESTED:
+        ours = [each for each in line.restrictions if each.kind is Kind.REVIEW and each.ref == call.id]
+        return {f"r:{each.name}": "" for each in ours} if call.verdict is Verdict.PASSED else {}
+    open_orders = (yield from load([entry.order for entry in line.entries if entry.is_open])).orders.values()
+    of_call = (order.id for order in open_orders if order.doc.call_id == call.id)
+    frozen = [Restriction(Kind.REVIEW, order, "", now, "review", call.id) for order in of_call]
+    return {f"r:{each.name}": each.kept() for each in frozen}

@@ -1,0 +1,172 @@
+"""A recording is heard by a person: a failed review freezes what is open of the call, a second look ends it or not."""
+
+import pytest
+
+from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.call.review import (
+    SECOND_LOOK_MS,
+    AlreadyReviewed,
+    NotContested,
+    NotReviewable,
+    OwnCall,
+    SameReviewer,
+    Verdict,
+)
+from consent_engine.domain.days import day_of
+from consent_engine.domain.effects import WAKE_SECOND_LOOK, Lane
+from consent_engine.engine.api_keys import Role
+from consent_engine.engine.review import Review
+from consent_engine.errors import CallNotFound, CallNotPermitted
+from consent_engine.ports import CallFilter
+from tests.conftest import NUMBER, SECOND
+from tests.integration.calls.desk import SHA, instant
+
+PLAN = "5g-smart-199"
+
+
+def ordered(desk, call, plan=PLAN):
+    desk.keys += 1
+    body = {"msisdn": NUMBER, "plan": plan, "agent": "A1024", "call_id": call.id, "agreed_at": instant(desk.clock())}
+    return desk.engine.place(Placing("desk", f"order-{desk.keys}", PlaceOrder.read(body))).order
+
+
+def review(desk, call, by="r-1", *, passed=False, second=False):
+    reasons = () if passed or second else ("price_not_told",)
+    return desk.engine.calls.review(Review(call.id, by, passed, reasons, "", second))
+
+
+def sold(desk):
+    """A call that ended as it must, and its order, whose subscriber was asked."""
+    call = desk.start()
+    order = ordered(desk, call)
+    desk.clock.forward(seconds=60)
+    desk.end(call, "agreed", plan=PLAN)
+    desk.run(Lane.SMS)
+    return call, order
+
+
+def says_yes(desk):
+    desk.clock.forward(seconds=60)
+    desk.say("是")
+    desk.run()
+    desk.clock.forward(seconds=61)
+    desk.run()
+
+
+def test_a_failed_review_freezes_what_is_open_and_a_second_look_that_upholds_it_cancels(desk):
+    call, order = sold(desk)
+    assert review(desk, call).verdict is Verdict.CONTESTED
+    says_yes(desk)
+    assert (desk.state(order), desk.bss.asked) == ("confirmed", [])
+    assert review(desk, call, "r-2", second=True).verdict is Verdict.FAILED
+    desk.run()
+    found = desk.engine.show(order.id)
+    assert (found.state, found.events[-1].detail.reason, desk.bss.asked) == ("cancelled", "review_failed", [])
+    assert desk.engine.line(NUMBER).restrictions == ()
+
+
+def test_a_second_look_that_frees_it_lets_it_go_on(desk):
+    call, order = sold(desk)
+    review(desk, call)
+    says_yes(desk)
+    assert review(desk, call, "r-2", passed=True, second=True).verdict is Verdict.PASSED
+    desk.clock.forward(seconds=61)
+    desk.run()
+    assert (desk.state(order), len(desk.bss.asked)) == ("notified", 1)
+
+
+def test_an_activation_that_waits_is_frozen_by_the_gate(desk):
+    call, order = sold(desk)
+    desk.clock.forward(seconds=60)
+    desk.say("是")
+    desk.run(Lane.INBOUND)
+    review(desk, call)
+    desk.run(Lane.ACTIVATION)
+    assert (desk.state(order), desk.bss.asked) == ("confirmed", [])
+
+
+def test_nobody_looks_again_for_a_day_and_the_failed_review_stands(desk):
+    call, order = sold(desk)
+    review(desk, call)
+    assert WAKE_SECOND_LOOK in desk.found(call).effects
+    desk.clock.forward(SECOND_LOOK_MS)
+    desk.run()
+    assert desk.found(call).verdict is Verdict.FAILED
+    assert desk.state(order) in {"cancelled", "expired"}
+
+
+def test_no_order_comes_of_a_call_that_failed_its_review(desk):
+    call, _ = sold(desk)
+    review(desk, call)
+    with pytest.raises(CallNotPermitted):
+        ordered(desk, call, plan=SECOND)
+    review(desk, call, "r-2", second=True)
+    with pytest.raises(CallNotPermitted):
+        ordered(desk, call, plan=SECOND)
+
+
+def test_who_may_review_what_and_how_often(desk):
+    call, _ = sold(desk)
+    with pytest.raises(NotContested):
+        review(desk, call, second=True)
+    for own in ("desk", "A1024"):
+        with pytest.raises(OwnCall):
+            review(desk, call, own)
+    review(desk, call)
+    with pytest.raises(AlreadyReviewed):
+        review(desk, call, "r-2", passed=True)
+    with pytest.raises(SameReviewer):
+        review(desk, call, "r-1", second=True)
+    with pytest.raises(OwnCall):
+        review(desk, call, "desk", second=True)
+    review(desk, call, "r-2", second=True)
+    with pytest.raises(NotContested):
+        review(desk, call, "r-3", second=True)
+    with pytest.raises(NotReviewable):
+        review(desk, desk.start("+8613900139000"), passed=True)
+    with pytest.raises(CallNotFound):
+        desk.engine.calls.review(Review(f"{call.id[:-4]}0000", "r-1", passed=True))
+
+
+def test_what_is_pending_and_how_much_was_heard(desk):
+    calls = [sold(desk)[0]]
+    for n in range(2):
+        call = desk.start(f"+861390013900{n}", agent="B2")
+        desk.clock.forward(seconds=5)
+        calls.append(desk.end(call))
+    review(desk, calls[0], passed=True)
+    pending = desk.engine.calls.page(CallFilter(verdict=Verdict.PENDING)).calls
+    assert {call.id for call in pending} == {call.id for call in calls[1:]}
+    [gap, heard] = desk.engine.calls.coverage([day_of(desk.clock())], "agent")
+    assert (gap.key, gap.recorded, gap.reviewed) == ("B2", 2, 0)
+    assert (heard.key, heard.recorded, heard.reviewed, heard.failed) == ("A1024", 1, 1, 0)
+
+
+def test_reviews_over_http(door):
+    now = door.engine.registry.now()
+    body = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "A1024", "started_at": instant(now - 60_000)}
+    key = {"Idempotency-Key": "call-1"}
+    call = door.call("POST", "/v1/calls", Role.AGENT, body, headers=key).json()["id"]
+    recording = {"ref": "rec-1", "sha256": SHA, "seconds": 60}
+    ended = {"ended_at": instant(now), "outcome": "other", "recording": recording}
+    assert door.call("POST", f"/v1/calls/{call}/end", Role.AGENT, ended).status_code == 200
+    path = f"/v1/reviews/{call}"
+    pending = door.call("GET", "/v1/reviews?verdict=pending", Role.REVIEWER).json()
+    assert [each["id"] for each in pending["calls"]] == [call]
+    assert pending["calls"][0]["to"] == "+86138****8000"
+    assert door.call("POST", path, Role.REVIEWER, {"verdict": "fail"}).json()["errors"][0]["field"] == "reasons"
+    numbered = {"verdict": "pass", "note": "rang 13800138000"}
+    assert door.call("POST", path, Role.REVIEWER, numbered).json()["code"] == "contains_number"
+    failed = door.call("POST", path, Role.REVIEWER, {"verdict": "fail", "reasons": ["price_not_told"]})
+    assert (failed.status_code, failed.json()["verdict"]) == (200, "contested")
+    again = door.call("POST", path, Role.REVIEWER, {"verdict": "pass"})
+    assert (again.status_code, again.json()["code"]) == (409, "already_reviewed")
+    same = door.call("POST", f"{path}/second", Role.REVIEWER, {"uphold": True})
+    assert (same.status_code, same.json()["code"]) == (403, "same_reviewer")
+    upheld = door.call("POST", f"{path}/second", Role.ADMIN, {"uphold": True})
+    assert (upheld.status_code, upheld.json()["verdict"]) == (200, "failed")
+    today = day_of(door.engine.registry.now())
+    told = door.call("GET", f"/v1/reviews/coverage?from={today}&to={today}&by=agent", Role.AUDITOR).json()
+    assert told["rows"] == [{"key": "A1024", "recorded": 1, "reviewed": 1, "failed": 1, "gap": 0}]
+    assert door.call("GET", f"/v1/reviews/coverage?from={today}&to=2020-01-01", Role.AUDITOR).status_code == 422
+    assert door.call("GET", "/v1/reviews", Role.OPS).status_code == 403
