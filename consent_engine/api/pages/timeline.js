@@ -31,9 +31,9 @@ const inChina = (instant) => new Date(Date.parse(instant) + 8 * 3600e3).toISOStr
 /** Of an entry's detail, what an agent needs; ops see all of it. */
 const BRIEF = ["purpose", "reason", "status", "error"];
 /** What only programs need. */
-const UNTOLD = ["window", "edition", "known", "call", "may_have", "segments"];
+const UNTOLD = ["window", "edition", "known", "call", "may_have", "segments", "undelivered"];
 const KINDS = { keyword: "keyword", which: "keyword", rule: "rule", status: "delivery", how: "how", purpose: "purpose", outcome: "outcome", door: "door" };
-const YES_OR_NO = ["early", "clarified", "needs_code", "may_be_asked", "answered", "limited"];
+const YES_OR_NO = ["early", "clarified", "needs_code", "may_be_asked", "answered", "limited", "asked"];
 const tail = (id) => id.slice(-6);
 const orderLink = (id, text = tail(id)) => make("a", { href: `/orders/${id}`, className: "mono", title: id }, text);
 const effectWord = (effect) => {
@@ -47,6 +47,7 @@ function fact(name, value, entry) {
   if (YES_OR_NO.includes(name)) return [word(`detail.${name}`)];
   let text = String(value);
   if (KINDS[name]) text = word(`${KINDS[name]}.${value}`);
+  else if (name === "seen") text = word(`seen.${value.rule}`, value);
   else if (name === "candidates") return [word("detail.candidates"), ...value.map((id) => orderLink(id))];
   else if (name === "effect") text = effectWord(value);
   else if (name === "effects") text = value.map(effectWord).join(word("ops.between"));

@@ -16,7 +16,7 @@ from consent_engine.domain.texts.segments import segments
 
 CHINA = timezone(timedelta(hours=8))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_INSTANTS = frozenset({"received_at", "written_by", "started", "last"})
+_INSTANTS = frozenset({"received_at", "written_by", "started", "last", "stamped"})
 """What in an event's detail is an instant."""
 
 

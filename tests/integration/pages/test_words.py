@@ -16,6 +16,7 @@ from consent_engine.domain.lifecycle import STAGES, State, Trigger
 from consent_engine.domain.offer.plan import CHANNELS, SENTENCES
 from consent_engine.domain.order.details import KINDS
 from consent_engine.domain.order.facts import Rule
+from consent_engine.domain.order.seen import Unlikely
 from consent_engine.domain.sms import Delivery
 from consent_engine.domain.texts.elements import disclosures
 from consent_engine.engine.api_keys import Role
@@ -23,7 +24,7 @@ from tests.integration.api_door import server
 from tests.integration.page_door import PageDoor
 from tests.plans import plan
 
-UNTOLD = {"window", "edition", "known", "may_have", "segments"}
+UNTOLD = {"window", "edition", "known", "may_have", "segments", "undelivered"}
 """Of an event's detail, what only programs need."""
 NAMED = {
     "state": {state.value for state in State},
@@ -33,6 +34,7 @@ NAMED = {
     "purpose": {purpose.value for purpose in Purpose},
     "keyword": {keyword.value for keyword in Keyword},
     "rule": {rule.value for rule in Rule},
+    "seen": {rule.value for rule in Unlikely},
     "delivery": {status.value for status in Delivery},
     "outcome": {outcome.value for outcome in CallOutcome},
     "detail": {field for kind in KINDS.values() for field in kind.__struct_fields__} - UNTOLD,
