@@ -1,6 +1,6 @@
 """Sign-in with the operator's OpenID provider: there and back, and what the provider ends by itself.
 
-Why, and what else was considered: docs/decisions/0029-single-sign-on.md.
+Why, and what else was considered: docs/decisions/0032-single-sign-on.md.
 """
 
 import hmac
