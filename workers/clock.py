@@ -97,6 +97,8 @@ class Clock(threading.Thread):
             if depth.due:
                 engine.queue.wake(lane, depth.due)
         engine.registry.announce(self._worker, self._told(engine))
+        for lane, depth in depths.items():
+            self._measures.late(lane, depth.late / 1000)
         self._count(engine)
         self._trim(engine)
         standing = [lane for lane in self._lanes if engine.performer.gate.lane(lane)]
@@ -106,8 +108,9 @@ class Clock(threading.Thread):
     def _count(self, engine: Engine) -> None:
         """Tell what this process measured since the last tick; look now and then whether the outside is down."""
         for measures in (self._measures, engine.performer.measures):
-            if counts := measures.drain():
-                engine.registry.count(counts, measures.heard())
+            counts, flow = measures.drain(), measures.flow()
+            if counts or flow:
+                engine.registry.count(counts, measures.heard(), flow)
         if monotonic() >= self._outages_at:
             self._outages_at = monotonic() + OUTAGES_EVERY_S
             tell_outages(engine)

@@ -9,7 +9,7 @@ reads it.
 from bisect import bisect_left
 from collections import Counter
 
-from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain, Untaken
+from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.ports import Target, TargetHeard
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -20,6 +20,7 @@ UNASKED = "unasked"
 PROMPT_S = 300.0
 """A notification is prompt within so many seconds of the activation; one of BUCKETS, so that others are counted."""
 _WORDS = {kind: kind.__name__.lower() for kind in (Accepted, Rejected, Unavailable, Uncertain, Untaken)}
+_FAILED = frozenset({Unavailable, Uncertain})
 OUTCOMES = tuple(_WORDS.values())
 
 
@@ -31,12 +32,21 @@ class Measures:
         self._calls: Counter[tuple[Target, type[Outcome], int]] = Counter()
         self._seconds: Counter[Target] = Counter()
         self._heard: dict[Target, TargetHeard] = {}
+        self._flow: Counter[str] = Counter()
 
     def called(self, target: Target, outcome: Outcome, seconds: float, at: Millis) -> None:
         """An outside call ended at `at`."""
         self._calls[target, type(outcome), bisect_left(BUCKETS, seconds)] += 1
         self._seconds[target] += seconds  # type: ignore[assignment] # a Counter counts whatever adds up
         self._heard[target] = self._heard.get(target, TargetHeard(target)).after(outcome, at)
+
+    def performed(self, lane: Lane, count: int) -> None:
+        """Effects of a lane were performed."""
+        self._flow[f"lane|{lane}|calls"] += count
+
+    def late(self, lane: Lane, seconds: float) -> None:
+        """The oldest of what is due in a lane is so late; looked at once a second."""
+        self._flow[f"lane|{lane}|{bisect_left(BUCKETS, seconds)}"] += 1
 
     def unasked(self) -> None:
         """An order expired before its question could be handed over."""
@@ -56,10 +66,20 @@ class Measures:
         for (target, kind, bucket), count in self._calls.items():  # named here: calls are many, and of few kinds
             taken[f"{CALLS}|{target.to}|{_WORDS[kind]}|{target.name}"] += count
             taken[f"{CALL_SECONDS}|{target.to}|{_BOUNDS[bucket]}"] += count
+            place = f"{target.to}|{target.name}|"
+            self._flow[f"{place}calls"] += count
+            self._flow[f"{place}{bucket}"] += count
+            if kind in _FAILED:
+                self._flow[f"{place}failed"] += count
         for target, seconds in self._seconds.items():
             taken[f"{CALL_SECONDS}|{target.to}|sum"] += seconds
         self._calls.clear()
         self._seconds.clear()
+        return dict(taken)
+
+    def flow(self) -> dict[str, int]:
+        """What passed since the last time, as engine/flow.py reads it; of calls, what was drained."""
+        taken, self._flow = self._flow, Counter()
         return dict(taken)
 
     def heard(self) -> list[TargetHeard]:

@@ -48,12 +48,12 @@ from consent_engine.engine.stuck import (
     retries,
     stuck_effects,
 )
+from consent_engine.engine.trouble import Trouble
 from consent_engine.errors import BrokenRecord, ConsentError, OrderNotFound, StoreUnavailable
 from consent_engine.ports import LiftedWord, Outside, Queue, Registry, Store, Stored
 
 T = TypeVar("T")
-MOST_ALIKE = 20
-MOST_OPEN, PASS, MOST_PASSES = 1_000_000, 500, 10_000
+MOST_OPEN, PASS, MOST_PASSES, MOST_ALIKE = 1_000_000, 500, 10_000, 20
 
 
 class Engine:
@@ -77,6 +77,7 @@ class Engine:
         self.dialler = Dialler(store, terms, secret)
         self._door = Door(store, outside, secret)
         self.calls = CallBook(store, terms, self.catalogue, secret, self._all)
+        self.trouble = Trouble(store, outside, self._all)
         self.inspector = Inspector(store, self.lookup, secret)
         self.pauses = Desk(registry, registry.pauses, outside, pace.call_ms)
         gate = Gate(registry.pauses.standing, outside.routes, pace.watch)
@@ -195,8 +196,7 @@ class Engine:
 
     def orders_ending(self, tail: str, most: int = MOST_ALIKE) -> list[Order]:
         """Orders whose ids end so, newest first: of those that are not archived yet."""
-        ids = self.lists.ending(tail, most)
-        found = self.records.live(ids)[1]
+        found = self.records.live(ids := self.lists.ending(tail, most))[1]
         return [found[order] for order in ids if order in found]
 
     def refusals(self, cursor: str = "", limit: int = 50) -> listing.RefusalsPage:

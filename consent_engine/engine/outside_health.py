@@ -35,6 +35,8 @@ class Health:
     calls: float = 0
     failed_share: float = 0
     told: Millis = 0
+    troubled: Millis = 0
+    """since when calls fail of which none was answered, be it an accident; 0: the last one was"""
 
     @property
     def is_down(self) -> bool:
@@ -75,4 +77,5 @@ def _health(counted: Mapping[str, float], target: Target, now: Millis) -> Health
         calls=calls * 0.5 ** (max(0, now - kept("at")) / HALF_MS),
         failed_share=kept("failures") / calls if calls else 0,
         told=int(kept("told")),
+        troubled=since if failed > answered and since > answered and asked else 0,
     )

@@ -187,6 +187,7 @@ class Performer:
     def _record(self, lane: Lane, steps: Sequence[Step[str]]) -> None:
         """Run steps, count how they ended, wake the lanes they made due."""
         driven, under_way = drive(self._store, steps), self._under_way
+        self.measures.performed(lane, sum(result != "given_back" for result in driven.results))
         for result in driven.results:
             word = result if isinstance(result, str) else "failed"
             self._untold[lane][word] += 1

@@ -79,6 +79,9 @@ class Lanes(Protocol):
     def depths(self) -> dict[Lane, LaneDepth]:
         """How every lane stands."""
 
+    def next(self, lane: Lane, limit: int) -> list[Stuck]:
+        """What is due next in a lane, soonest first; what waits for a person is not among it."""
+
     def stuck(self, limit: int) -> list[Stuck]:
         """What waits for a person."""
 

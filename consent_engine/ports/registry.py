@@ -1,6 +1,7 @@
 """The ports to what people set up, to who is alive, and to what the data say of themselves. Writes are proven."""
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from types import MappingProxyType
 from typing import Protocol
 
@@ -23,6 +24,28 @@ class ApiKey(Struct, frozen=True):
     name: str
     role: str
     created_at: Millis
+
+
+class FlowStep(Enum):
+    """The steps by which is kept what passed, with how long each is (ms), and for how long it is kept (s)."""
+
+    MINUTE = ("m", 60_000, 2 * 3_600)
+    TEN_MINUTES = ("t", 600_000, 26 * 3_600)
+
+    @property
+    def letter(self) -> str:
+        """Its name in keys."""
+        return self.value[0]
+
+    @property
+    def ms(self) -> Millis:
+        """How long it is."""
+        return self.value[1]
+
+    @property
+    def kept_s(self) -> int:
+        """For how long it is kept."""
+        return self.value[2]
 
 
 class StoreClock(Protocol):
@@ -110,8 +133,13 @@ class Processes(Protocol):
     def workers(self, within: int) -> dict[str, str]:
         """Workers heard from within so many milliseconds."""
 
-    def count(self, counts: Mapping[str, float], heard: Sequence[TargetHeard] = ()) -> None:
-        """Add to what is counted by all processes, and to what they heard of the outside."""
+    def count(
+        self, counts: Mapping[str, float], heard: Sequence[TargetHeard] = (), flow: Mapping[str, int] | None = None
+    ) -> None:
+        """Add to what is counted by all processes, to what they heard of the outside, and to what passed just now."""
+
+    def flow(self, step: FlowStep, first: int, last: int) -> list[dict[str, int]]:
+        """What passed in each of these steps, numbered since 1970."""
 
     def counted(self) -> dict[str, float]:
         """What all processes counted."""

@@ -25,6 +25,8 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:lifted         stream  refusals lifted: by whom, on which act of the subscriber
     ce:{0}:unmatched      stream  messages that belong to no order
     ce:{0}:permits        stream  what requests for permits were answered: who asked, for what, counts, a digest
+    ce:{0}:flow:<step>    hash    <to>|<name>|calls, failed or a bucket -> how many: what passed in a minute (m:<n>)
+                                  or in ten (t:<n>), kept for two hours or a day (cell 0)
     ce:{0}:paused         hash    <lane or gateway>|<name> -> since when, who, why: what a person stopped (cell 0)
     ce:{0}:pauses         stream  what was stopped and let go on: when, by whom, why (cell 0)
     ce:{0}:journal        list    what commits sealed and the log does not have yet: entries (domain/leaf.py)

@@ -91,6 +91,10 @@ class RedisLanes(Lanes):
             depths[lane] = LaneDepth(due, late, parked, waiting)
         return depths
 
+    def next(self, lane: Lane, limit: int) -> list[Stuck]:
+        soonest = ("ZRANGE", self._cell.due[lane], "-inf", "(+inf", "BYSCORE", "LIMIT", 0, limit)
+        return [stuck_of(member) for member in self._wire.ask(soonest)[0]]
+
     def stuck(self, limit: int) -> list[Stuck]:
         parked = ("+inf", "+inf", "BYSCORE", "LIMIT", 0, limit)
         answers = self._wire.ask(*(("ZRANGE", self._cell.due[lane], *parked) for lane in Lane))

@@ -19,7 +19,7 @@ from consent_engine.domain.offer.seen import Seen
 from consent_engine.domain.offer.versions import Proposal, Sale, Version, dated
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.ports import ApiKey, Registry, TargetHeard
-from consent_engine.ports.registry import NOTHING
+from consent_engine.ports.registry import NOTHING, FlowStep
 from consent_engine.ports.targets import HALF_MS, field_of
 
 SCHEMA = "3"
@@ -28,6 +28,7 @@ READS = OLDER | {SCHEMA}
 """1: each order holds its offer itself. 2: no order has a seal. Such data are read; from then on they are 3, which an
 older program refuses: it would change orders and leave their seals; one from before there was an archive would place
 anew what is in there."""
+FLOW = "ce:{0}:flow:"
 FORGOTTEN_MS = 3_600_000
 """How long a silent worker is remembered."""
 
@@ -200,14 +201,26 @@ class RedisRegistry(Registry):
                 self._one("HDEL", f"{self._prefix}workers", worker)
         return heard
 
-    def count(self, counts: Mapping[str, float], heard: Sequence[TargetHeard] = ()) -> None:
+    def count(
+        self, counts: Mapping[str, float], heard: Sequence[TargetHeard] = (), flow: Mapping[str, int] | None = None
+    ) -> None:
         """Sent once: a metric counted twice would be wrong, one that is lost is only late."""
         calls = Calls()
         for name, by in counts.items():
             calls.plain("HINCRBYFLOAT", self._measures, name, str(by))
         for each in heard:
             calls.script("heard", [self._measures], [field_of(each.target, ""), *each[1:], HALF_MS])
+        at = self.now() if flow else 0
+        for step in FlowStep if flow else ():
+            key = f"{FLOW}{step.letter}:{at // step.ms}"
+            for name, by in (flow or {}).items():
+                calls.plain("HINCRBY", key, name, by)
+            calls.plain("EXPIRE", key, step.kept_s)
         self._wire.send(calls)
+
+    def flow(self, step: FlowStep, first: int, last: int) -> list[dict[str, int]]:
+        slots = self._wire.ask(*(("HGETALL", f"{FLOW}{step.letter}:{n}") for n in range(first, last + 1)))
+        return [{name: int(count) for name, count in slot.items()} for slot in slots]
 
     def mark(self, name: str, at: Millis) -> bool:
         return bool(self._one("HSETNX", self._measures, name, at))

@@ -139,6 +139,11 @@ class ShardedLanes(Lanes):
         answers = self._cells.reached(lambda cell: cell.lanes.depths())
         return {lane: _summed([depths[lane] for depths in answers]) for lane in Lane}
 
+    def next(self, lane: Lane, limit: int) -> list[Stuck]:
+        return [stuck for some in self._cells.reached(lambda cell: cell.lanes.next(lane, limit)) for stuck in some][
+            :limit
+        ]
+
     def stuck(self, limit: int) -> list[Stuck]:
         return list(islice((stuck for cell in self._cells.stores for stuck in cell.lanes.stuck(limit)), limit))
 

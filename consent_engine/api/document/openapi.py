@@ -12,6 +12,7 @@ from consent_engine import __version__
 from consent_engine.api.document.operations import KEY, Described, Operation
 from consent_engine.api.http.problems import MEDIA_TYPE
 from consent_engine.api.schemas import examples
+from consent_engine.api.schemas.acts import CancelStuck, StopOrGo
 from consent_engine.api.schemas.forms import (
     AskPermits,
     Attest,
@@ -24,7 +25,6 @@ from consent_engine.api.schemas.forms import (
     RetryStuck,
     SearchOrders,
     SearchRefusals,
-    StopOrGo,
 )
 from consent_engine.api.schemas.gateway_bodies import DeliveryReceipt, MobileOriginated
 from consent_engine.api.schemas.line_forms import Register, TellLine, Unregister
@@ -37,7 +37,7 @@ from consent_engine.domain.signature import HEADER
 
 READ: Sequence[type[BaseModel]] = (
     PlaceOrder, StartCall, EndCall, ReviewCall, LookAgain, CancelOrder, GiveUp, SearchOrders, Refuse, SearchRefusals,
-    Lift, DecideHeld, Dial, PlanForm, MobileOriginated, DeliveryReceipt, Register, RetryStuck, StopOrGo, Unregister,
+    Lift, DecideHeld, Dial, PlanForm, MobileOriginated, DeliveryReceipt, Register, RetryStuck, CancelStuck, StopOrGo, Unregister,
     AskPermits, TellLine, Problem, Attest,
 )  # fmt: skip
 """Bodies that operations take, and the problem document."""

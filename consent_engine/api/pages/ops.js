@@ -1,8 +1,6 @@
 "use strict";
 // /ops: the board refreshes itself; what has the focus, and where the page was scrolled to, stays.
 const EVERY_S = 3;
-const MOST_AT_ONCE = 500;
-const mayRetry = ["ops", "admin"].includes(PAGE.role);
 
 function showFunnel(board) {
   const total = Object.values(board.funnel).reduce((sum, n) => sum + n, 0);
@@ -40,7 +38,6 @@ function showLanes(board) {
       row.children[2].classList.toggle("bad", lane.late_ms > 10000);
       row.children[4].classList.toggle("bad", lane.parked > 0);
     });
-  byId("no-workers").hidden = board.workers.length > 0;
   fit(byId("workers"), board.workers, (worker) => worker.name,
     () => make("li", {}, make("span", { className: "mono" }), " ", make("span", { className: "muted" })),
     (item, worker) => {
@@ -66,65 +63,6 @@ function showOutside(board) {
     });
 }
 
-function stuckRow(stuck) {
-  const id = stuck.owner === "o" ? orderLink(stuck.id) : word("ops.a_line");
-  const retry = make("button", { type: "button", "aria-label": word("ops.retry_of", { order: stuck.id }) }, word("ops.retry"));
-  retry.addEventListener("click", () => again(stuck, retry));
-  return make("tr", {}, make("td", { className: "mono" }, id), make("td", {}), make("td", {}), make("td", { className: "n" }),
-    make("td", { className: "why" }), make("td", {}, mayRetry ? retry : ""));
-}
-
-/** What many have in common, and one button for all of them; how many is on it. */
-function causeRow(cause) {
-  const button = make("button", { type: "button", className: "main" });
-  button.addEventListener("click", () => againAll(cause, button));
-  return make("tr", {}, make("td", { className: "why" }, why(cause.reason)), make("td", {}, word(`lane.${cause.lane}`)), make("td", {}, cause.plan),
-    make("td", { className: "n" }), make("td", { className: "when" }), make("td", {}, mayRetry ? button : ""));
-}
-
-function showCauses(board) {
-  byId("causes-region").hidden = board.causes.length === 0;
-  fit(byId("causes"), board.causes, (cause) => JSON.stringify([cause.lane, cause.reason, cause.plan]), causeRow, (row, cause) => {
-    const n = Math.min(cause.count, MOST_AT_ONCE);
-    say(row.children[3], `${cause.count}${board.more_causes ? "+" : ""}`);
-    say(row.children[4], cause.since ? dateAndClock(cause.since) : "–");
-    if (mayRetry) say(row.querySelector("button"), word(n < cause.count || board.more_causes ? "ops.retry_first" : "ops.retry_all", { n }));
-  });
-}
-
-async function againAll(cause, button) {
-  button.disabled = true;
-  const answer = await call("POST", "/v1/stuck/retry", { lane: cause.lane, reason: cause.reason, plan: cause.plan });
-  announce(answer.ok ? word("ops.retried_many", answer.body) : wrong(answer));
-  if (!answer.ok) button.after(make("span", { className: "bad", role: "alert" }, ` ${wrong(answer)}`));
-  button.disabled = false;
-  await refresh();
-}
-
-function showStuck(board) {
-  byId("nothing-stuck").hidden = board.stuck.length > 0;
-  byId("stuck-region").hidden = board.stuck.length === 0;
-  say(byId("stuck-count"), board.stuck.length ? `${board.stuck.length}${board.more_stuck ? "+" : ""}` : "");
-  byId("more-stuck").hidden = !board.more_stuck;
-  say(byId("more-stuck"), word("ops.more_stuck", { n: board.stuck.length }));
-  fit(byId("stuck"), board.stuck, (stuck) => `${stuck.owner}:${stuck.id}:${stuck.effect}`, stuckRow, (row, stuck) => {
-    const state = stuck.state ? word(`state.${stuck.state}`) : "";
-    const purpose = stuck.effect.split(".")[0];
-    const what = `purpose.${purpose}` in PAGE.words ? word(`purpose.${purpose}`) : word(`lane.${stuck.lane}`);
-    [what, state, String(stuck.attempts), why(stuck.why)].forEach((text, i) => say(row.children[i + 1], text));
-  });
-}
-
-async function again(stuck, button) {
-  button.disabled = true;
-  const path = stuck.owner === "o" ? `/v1/orders/${stuck.id}/retry` : `/ops/lines/${stuck.id}/retry`;
-  const answer = await call("POST", path);
-  announce(answer.ok ? word("ops.retried", { order: stuck.id }) : wrong(answer));
-  if (!answer.ok) button.after(make("span", { className: "bad", role: "alert" }, ` ${wrong(answer)}`));
-  button.disabled = false;
-  await refresh();
-}
-
 async function refresh() {
   const answer = await call("GET", "/ops/board");
   byId("fresh").classList.toggle("bad", !answer.ok);
@@ -134,8 +72,7 @@ async function refresh() {
   showLanes(answer.body);
   showOutside(answer.body);
   showPaused(answer.body);
-  showCauses(answer.body);
-  showStuck(answer.body);
+  showTrouble(answer.body);
   await listAgain();
 }
 

@@ -3,20 +3,29 @@
 const mayStop = ["ops", "admin"].includes(PAGE.role);
 const stoppedName = (each) => (each.to === "lane" ? word(`lane.${each.name}`) : each.name);
 let stopped = []; // what stands still, as the board said last
-let wantedStop = null; // {to, name, go}: what the dialog is about
+let whenSaid = null; // what is done with the reason once it was given
 
 const stands = (to, name) => stopped.some((each) => each.to === to && each.name === name);
 
-function askWhy(to, name, go) {
-  wantedStop = { to, name, go };
+/** Ask for a reason, then act: `act` is given it, and answers with what is wrong, or with nothing. */
+function askWhy(title, hint, button, act) {
+  whenSaid = act;
+  for (const [id, text] of [["why-title", title], ["why-hint", hint], ["why-do", button], ["why-wrong", ""]]) say(byId(id), text);
+  byId("why-reason").value = "";
+  byId("why").showModal();
+  byId("why-reason").focus();
+}
+
+function stopOrGo(to, name, go) {
   const facts = { name: stoppedName({ to, name }) };
-  say(byId("pausing-title"), word(go ? "paused.resume_title" : "paused.stop_title", facts));
-  say(byId("pausing-hint"), word(go ? "paused.resume_hint" : "paused.stop_hint"));
-  say(byId("pausing-do"), word(go ? "paused.resume" : "paused.stop"));
-  say(byId("pausing-wrong"), "");
-  byId("pausing-reason").value = "";
-  byId("pausing").showModal();
-  byId("pausing-reason").focus();
+  const [title, hint, button] = go ? ["paused.resume_title", "paused.resume_hint", "paused.resume"] : ["paused.stop_title", "paused.stop_hint", "paused.stop"];
+  askWhy(word(title, facts), word(hint), word(button), async (reason) => {
+    const answer = await call("POST", go ? "/v1/pauses/resume" : "/v1/pauses", { to, name, reason });
+    // Stopped or let go on by somebody else meanwhile: it is as it was wanted.
+    if (!answer.ok && answer.body.code !== "not_paused") return wrong(answer);
+    announce(word(go ? "paused.went_on" : "paused.stopped", facts));
+    return "";
+  });
 }
 
 /** The button beside a lane or a gateway: it stops it, or lets it go on. */
@@ -24,7 +33,7 @@ function pauseButton(to, name) {
   if (!mayStop) return "";
   const button = make("button", { type: "button", className: "quiet stop" });
   button.dataset.stop = `${to} ${name}`;
-  button.addEventListener("click", () => askWhy(to, name, stands(to, name)));
+  button.addEventListener("click", () => stopOrGo(to, name, stands(to, name)));
   return button;
 }
 
@@ -32,7 +41,7 @@ function pausedRow(each) {
   const row = make("li", {}, make("span"));
   if (mayStop) {
     const go = make("button", { type: "button", className: "quiet" }, word("paused.resume"));
-    go.addEventListener("click", () => askWhy(each.to, each.name, true));
+    go.addEventListener("click", () => stopOrGo(each.to, each.name, true));
     row.append(" ", go);
   }
   return row;
@@ -56,14 +65,13 @@ function showPaused(board) {
   }
 }
 
-byId("pausing-back").addEventListener("click", () => byId("pausing").close());
-byId("pausing-form").addEventListener("submit", async (event) => {
+byId("why-back").addEventListener("click", () => byId("why").close());
+byId("asking-why").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const { to, name, go } = wantedStop;
-  const answer = await call("POST", go ? "/v1/pauses/resume" : "/v1/pauses", { to, name, reason: byId("pausing-reason").value.trim() });
-  // Stopped or let go on by somebody else meanwhile: it is as it was wanted.
-  if (!answer.ok && answer.body.code !== "not_paused") return say(byId("pausing-wrong"), wrong(answer));
-  byId("pausing").close();
-  announce(word(go ? "paused.went_on" : "paused.stopped", { name: stoppedName({ to, name }) }));
+  byId("why-do").disabled = true;
+  const trouble = await whenSaid(byId("why-reason").value.trim());
+  byId("why-do").disabled = false;
+  if (trouble) return say(byId("why-wrong"), trouble);
+  byId("why").close();
   await refresh();
 });

@@ -6,7 +6,8 @@ from starlette.responses import Response
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.bodies import read_json
-from consent_engine.api.schemas.forms import StopOrGo, read
+from consent_engine.api.schemas.acts import StopOrGo
+from consent_engine.api.schemas.forms import read
 from consent_engine.api.schemas.pauses import PauseList
 from consent_engine.api.service.callers import OPS, OPS_OR_AUDITOR
 from consent_engine.api.service.service import front_of

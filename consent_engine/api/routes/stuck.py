@@ -7,8 +7,9 @@ from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.bodies import read_json
 from consent_engine.api.http.queries import ListStuck, read_query
+from consent_engine.api.schemas.acts import CancelStuck
 from consent_engine.api.schemas.forms import RetryStuck, read
-from consent_engine.api.schemas.lists import CauseList, RetriedView
+from consent_engine.api.schemas.lists import CancelledView, CauseList, RetriedView
 from consent_engine.api.service.callers import OPS, OPS_OR_AUDITOR
 from consent_engine.api.service.service import front_of
 from consent_engine.engine.engine import Engine
@@ -56,3 +57,26 @@ async def retry(request: Request, caller: ApiKey) -> Response:
         return RetriedView.of(done, max(0, len(found) - form.limit))
 
     return Response((await front_of(request).ask_long(retried)).json_bytes(), media_type="application/json")
+
+
+@operations.add(
+    "POST",
+    "/cancel",
+    OPS,
+    "Cancel many of their orders",
+    answers={200: CancelledView},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.body("CancelStuck"),
+)
+async def cancel(request: Request, caller: ApiKey) -> Response:
+    """The orders of what is stuck for one cause are cancelled, up to 500 at once, an event an order; one whose service
+    was begun stays as it is. The same request again does what is left. Role: ops."""
+    form = read(CancelStuck, await read_json(request))
+    wanted = Wanted(form.lane, form.reason, form.plan)
+
+    def cancelled(engine: Engine) -> CancelledView:
+        found = engine.stuck(MOST_STUCK, wanted)
+        done = engine.trouble.cancel(found[: form.limit], caller.name, form.why)
+        return CancelledView.of(done, max(0, len(found) - form.limit))
+
+    return Response((await front_of(request).ask_long(cancelled)).json_bytes(), media_type="application/json")

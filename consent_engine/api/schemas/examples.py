@@ -74,6 +74,7 @@ FORMS: dict[str, Any] = {
     },
     "TellLine": {"msisdn": "+8613800138000", "event": "assigned", "at": "2025-08-15T00:00:00+08:00"},
     "RetryStuck": {"lane": "activation", "reason": "BSS answered 500", "plan": "5g-smart-199"},
+    "CancelStuck": {"lane": "sms", "reason": "gateway answered 503", "why": "the gateway is given up"},
     "StopOrGo": {"to": "gateway", "name": "kannel", "reason": "its operator works on it until 18:00"},
     "SearchRefusals": {"msisdn": "+8613800138000"},
     "AskPermits": {"carrier": "mobile", "plan": "5g-smart-199", "msisdns": ["+8613800138000", "+8613900139000"]},
@@ -209,6 +210,7 @@ VIEWS: dict[str, Any] = {
             }
         ],
     },
+    "CancelledView": {"cancelled": 40, "too_late": 1, "gone": 0, "left": 0},
     "RetriedView": {"retried": 388, "gone": 2, "unreadable": 0, "left": 0},
     "DecidedView": {"decided": 12, "gone": 1, "own_call": 0},
     "Imported": {"accepted": 2, "already": 0, "rejected": []},

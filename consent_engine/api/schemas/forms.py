@@ -43,8 +43,8 @@ Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 Number = Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(msisdn)]
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 # What people and programs say beside a number goes into public parts, from which nobody can be erased later.
-_Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PRINTABLE), AfterValidator(numberless)]
-_Reason = Annotated[
+Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PRINTABLE), AfterValidator(numberless)]
+Reasoned = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_PRINTABLE),
     AfterValidator(numberless),
@@ -58,7 +58,7 @@ class CancelOrder(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    reason: _Reason = Field(examples=["changed his mind during the call"])
+    reason: Reasoned = Field(examples=["changed his mind during the call"])
 
 
 class GiveUp(BaseModel):
@@ -66,7 +66,7 @@ class GiveUp(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    reason: _Reason = Field(examples=["the number is out of service"])
+    reason: Reasoned = Field(examples=["the number is out of service"])
 
 
 class Attest(BaseModel):
@@ -91,7 +91,7 @@ class Refuse(BaseModel):
     plan: PlanCode | None = None
     until: Instant | None = Field(None, description="not for ever, but until then")
     channel: Literal["voice", "sms", "report", "web", "other"]
-    agent: _Word | None = None
+    agent: Word | None = None
     call: _Ref | None = None
 
     def ends_at(self, now: Millis) -> Millis:
@@ -134,16 +134,6 @@ class RetryStuck(BaseModel):
     reason: str | None = Field(None, max_length=MOST_REASON, description="as the list of causes says it")
     plan: str | None = Field(None, max_length=64)
     limit: int = Field(MOST_RETRIED, ge=1, le=MOST_RETRIED, strict=True, description="how many at most")
-
-
-class StopOrGo(BaseModel):
-    """A lane or a gateway, and why it is stopped or let go on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    to: Literal["lane", "gateway"]
-    name: _Word
-    reason: _Reason
 
 
 class AskPermits(BaseModel):
@@ -218,7 +208,7 @@ class DecideHeld(BaseModel):
 
     ids: list[_HeldId] = Field(min_length=1, max_length=MOST_DECIDED, description="from the list, as they are")
     refusal: bool = Field(strict=True, description="whether it was one")
-    reason: _Reason | None = Field(None, validate_default=True, examples=["asks what it costs"])
+    reason: Reasoned | None = Field(None, validate_default=True, examples=["asks what it costs"])
 
     @field_validator("reason")
     @classmethod

@@ -13,6 +13,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.held_replies import Decided, HeldText
 from consent_engine.engine.listing import RefusalsPage
 from consent_engine.engine.stuck import Cause, Retried
+from consent_engine.engine.trouble import Cancelling
 
 _CURSOR = Field(description="ask with it for the next page; empty: there is none")
 
@@ -200,6 +201,20 @@ class RetriedView(View):
     def of(cls, done: Retried, left: int) -> "RetriedView":
         """As counted."""
         return cls(retried=done.retried, gone=done.gone, unreadable=done.unreadable, left=left)
+
+
+class CancelledView(View):
+    """What became of cancelling the orders of some of the stuck list."""
+
+    cancelled: int
+    too_late: int = Field(description="a service of it was begun, or it is over")
+    gone: int = Field(description="of no order, or no longer there")
+    left: int = Field(description="as many of the same are still to be done: ask again")
+
+    @classmethod
+    def of(cls, done: Cancelling, left: int) -> "CancelledView":
+        """As counted."""
+        return cls(cancelled=done.cancelled, too_late=done.too_late, gone=done.gone, left=left)
 
 
 def to_address(cursor: str) -> str:

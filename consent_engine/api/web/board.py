@@ -23,6 +23,7 @@ from consent_engine.engine.api_keys import Role
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.outside_health import FEW_CALLS, health_of, targets_of
 from consent_engine.engine.stuck import StuckEffect, causes_of
+from consent_engine.engine.trouble import Retrying
 from consent_engine.errors import Forbidden, OrderNotFound
 from consent_engine.ports import ApiKey
 
@@ -90,6 +91,7 @@ def look(engine: Engine) -> dict[str, Any]:
         ],
         "workers": [{"name": n, "told": t} for n, t in sorted(engine.registry.workers(HEARD_WITHIN_MS).items())],
         "outside": _outside(engine, now),
+        "retrying": _retrying(engine, now),
         "paused": [PauseRow.of(each).model_dump() for each in engine.pauses.standing()],
         "causes": [CauseRow.of(each).model_dump() for each in causes_of(stuck[:MOST_COUNTED])],
         "more_causes": len(stuck) > MOST_COUNTED,
@@ -116,6 +118,28 @@ def _outside(engine: Engine, now: Millis) -> list[dict[str, Any]]:
         }
         for each in health_of(engine.registry.counted(), targets_of(engine.outside), now)
     ]
+
+
+def _retrying(engine: Engine, now: Millis) -> list[dict[str, Any]]:
+    """Gateways and the BSS whose last calls failed, with why, since when and how many wait: asked for only then."""
+    health = {e.target: e for e in health_of(engine.registry.counted(), targets_of(engine.outside), now) if e.troubled}
+    if not health:
+        return []
+    found = [each for each in engine.trouble.retrying() if each.target in health]
+    silent = health.keys() - {each.target for each in found}
+    rows = [_waits(each, each.since or health[each.target].troubled) for each in found]
+    return rows + [
+        _waits(Retrying(target, "", 0, 0, more=False), health[target].troubled)
+        for target in sorted(silent)
+        if health[target].is_down
+    ]
+
+
+def _waits(each: Retrying, since: Millis) -> dict[str, Any]:
+    to, name = each.target
+    return {
+        "to": to, "name": name, "reason": each.reason, "count": each.count, "more": each.more, "since": instant(since),
+    }  # fmt: skip
 
 
 def _shown(each: StuckEffect) -> dict[str, Any]:

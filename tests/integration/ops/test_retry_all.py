@@ -7,15 +7,16 @@ import sys
 
 import pytest
 
-from consent_engine.api.schemas.lists import CauseList, RetriedView
+from consent_engine.api.schemas.lists import CancelledView, CauseList, RetriedView
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import Lane, Pending, Uncertain
+from consent_engine.domain.lifecycle import Trigger
 from consent_engine.engine import stuck
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.stuck import Wanted, causes_of
 from consent_engine.ports import Commit, OrderChange
 from tests.conftest import SECOND
-from tests.integration.api_door import FULL_SECRET, is_problem, order
+from tests.integration.api_door import FULL_SECRET, is_problem, order, reply
 
 WAIT = 60
 BUSY, LOST = "BSS answered 500", "no answer within 10.0 s"
@@ -25,7 +26,7 @@ QUESTION = "sms.confirmation.1"
 def park(engine, order_id, why, effect=QUESTION, at=1_764_000_000_000):
     """On the stuck list, as a doubt that could not be settled puts it there."""
     found = engine.show(order_id)
-    waits = Pending(attempts=5, doubts=5, last_at=at, parked=1, why=why)
+    waits = Pending(attempts=5, doubts=5, first_at=at, last_at=at, parked=1, why=why)
     change = OrderChange(found, found.version, found.state, {}, (Put(effect, PARKED, waits),))
     assert engine.store.records.commit([Commit("", (change,))])[0].word == "ok"
 
@@ -183,3 +184,44 @@ def test_what_cannot_be_meant_is_one_line(consent, arguments, told):
     done = consent(*arguments)
     assert done.returncode == 2
     assert told in done.stderr
+
+
+# -- cancelled at once ------------------------------------------------------------------------------------------------
+
+
+def test_the_orders_of_one_cause_are_cancelled_each_with_the_reason_and_once(door):
+    ids = trouble(door, LOST, LOST, BUSY)
+    body = {"lane": "sms", "reason": LOST, "plan": "5g-smart-199", "why": "the gateway is given up"}
+    first = door.call("POST", "/v1/stuck/cancel", Role.OPS, body | {"limit": 1}).json()
+    second = door.call("POST", "/v1/stuck/cancel", Role.OPS, body).json()
+    third = door.call("POST", "/v1/stuck/cancel", Role.OPS, body).json()
+    CancelledView.model_validate(first)
+    assert [each["cancelled"] for each in (first, second, third)] == [1, 1, 0]
+    assert (first["left"], third["left"]) == (1, 0)
+    shown = [door.engine.show(each) for each in ids]
+    assert [order.state.value for order in shown] == ["cancelled", "cancelled", "agreed"]
+    [event] = shown[0].all(Trigger.CANCELLED)
+    assert (event.by, event.detail.reason) == ("the-ops", "the gateway is given up")
+
+
+def test_an_order_whose_service_was_begun_is_not_cancelled_with_the_others(door):
+    [order_id] = trouble(door, BUSY)
+    engine = door.engine
+    door.redis.hset(f"ce:{{0}}:order:{order_id}", "f:sms.confirmation.1", "[]")
+    door.redis.zadd("ce:{0}:due:sms", {f"o:{order_id}:sms.confirmation.1": 1})
+    door.work(Lane.SMS)
+    door.post("inbound", reply("是", **{"from": "+8613800130000"}))
+    door.work(Lane.INBOUND)
+    park(engine, order_id, BUSY, effect="activate")
+    done = door.call("POST", "/v1/stuck/cancel", Role.OPS, {"lane": "activation", "why": "given up"}).json()
+    assert (done["cancelled"], done["too_late"]) == (0, 1)
+    assert engine.show(order_id).state == "confirmed"
+
+
+def test_why_is_asked_for_and_names_no_number(door):
+    for why in ("", "call 13800138000"):
+        is_problem(door.call("POST", "/v1/stuck/cancel", Role.OPS, {"why": why}), 422, door_code(why))
+
+
+def door_code(why):
+    return "contains_number" if why else "malformed"

@@ -26,7 +26,7 @@ INDEXES = {"due", "refusals", "held", "placed", "calls", "violations"}
 TOGETHER = {"funnel", "offers", "dialled", "paused"}
 STREAMS = {"lifted", "permits", "unmatched", "pauses"}
 LISTS = {"journal"}
-LEFT = {"meta", "workers", "moving", "journaled", "clocks", "turn"}
+LEFT = {"meta", "workers", "moving", "journaled", "clocks", "turn", "flow"}
 """What is not copied: the mark that says whose data these are is written last, who was alive and whose turn it was is
 over, clocks are measured again, and a journal that moved begins its index anew: the log knows entries by hashes."""
 _WRITES = {"HGETALL": "HSET", "SMEMBERS": "SADD", "LRANGE": "RPUSH", "GET": "SET"}
@@ -140,7 +140,7 @@ class Side:
         kind, _, rest = key.removeprefix(cell.prefix if own else "ce:").partition(":")
         if kind == "plans" and rest:  # beside the codes: what is proposed of them, and who looks at their pages
             kind, rest = rest, ""
-        known = {*RECORDS, *INDEXES, *TOGETHER, *STREAMS, *LISTS, "moving", "journaled"} if own else set()
+        known = {*RECORDS, *INDEXES, *TOGETHER, *STREAMS, *LISTS, "moving", "journaled", "flow"} if own else set()
         if not own or self.shared != "ce:":
             known |= {*SHARED, "meta", "workers", "clocks", "turn"} if cell.number == 0 else set()
         if self.shared == "ce:":

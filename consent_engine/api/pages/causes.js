@@ -1,0 +1,104 @@
+"use strict";
+// /ops, what is wrong now, by its cause: who does not answer, where it waits, and what waits for a person.
+const MOST_AT_ONCE = 500;
+const LATE_MS = 10000;
+const FEW = 5; // so few stuck effects are shown one by one at once
+const mayRetry = ["ops", "admin"].includes(PAGE.role);
+let wasStuck = false;
+
+/** What nobody need do anything about at once, and everybody should know: a line each. */
+function troubles(board) {
+  const calls = board.retrying.map((each) => {
+    const facts = { name: each.to === "bss" ? `BSS ${each.name}` : each.name, n: `${each.count}${each.more ? "+" : ""}`, at: dateAndClock(each.since), why: each.reason ? why(each.reason) : word("why.no_answer") };
+    return { key: `${each.to} ${each.name} ${each.reason}`, text: word(each.count ? `ops.waits_for_${each.to}` : `ops.fails_${each.to}`, facts) };
+  });
+  const late = board.lanes.filter((lane) => lane.late_ms > LATE_MS && !stands("lane", lane.lane));
+  return [...calls, ...late.map((lane) => ({ key: lane.lane, text: word("ops.lane_late", { name: word(`lane.${lane.lane}`), n: lane.due, for: span(lane.late_ms) }) }))];
+}
+
+function showTrouble(board) {
+  const found = troubles(board);
+  byId("no-workers").hidden = board.workers.length > 0;
+  fit(byId("trouble"), found, (each) => each.key, () => make("li", { className: "bad" }), (row, each) => say(row, each.text));
+  byId("nothing-stuck").hidden = found.length + board.causes.length > 0 || board.workers.length === 0;
+  showCauses(board);
+  showStuck(board);
+}
+
+function stuckRow(stuck) {
+  const id = stuck.owner === "o" ? orderLink(stuck.id) : word("ops.a_line");
+  const retry = make("button", { type: "button", "aria-label": word("ops.retry_of", { order: stuck.id }) }, word("ops.retry"));
+  retry.addEventListener("click", () => again(stuck, retry));
+  return make("tr", {}, make("td", { className: "mono" }, id), make("td", {}), make("td", {}), make("td", { className: "n" }),
+    make("td", { className: "why" }), make("td", {}, mayRetry ? retry : ""));
+}
+
+/** What many have in common, and one button for all of them; how many is on it. */
+function causeRow(cause) {
+  const button = make("button", { type: "button", className: "main" });
+  button.addEventListener("click", () => againAll(cause, button));
+  const end = make("button", { type: "button", className: "danger" });
+  end.addEventListener("click", () => endAll(cause, Number(end.dataset.count)));
+  return make("tr", {}, make("td", { className: "why" }, why(cause.reason)), make("td", {}, word(`lane.${cause.lane}`)), make("td", {}, cause.plan),
+    make("td", { className: "n" }), make("td", { className: "when" }), make("td", { className: "acts" }, ...(mayRetry ? [button, " ", cause.plan ? end : ""] : [])));
+}
+
+function showCauses(board) {
+  byId("causes-region").hidden = board.causes.length === 0;
+  fit(byId("causes"), board.causes, (cause) => JSON.stringify([cause.lane, cause.reason, cause.plan]), causeRow, (row, cause) => {
+    const n = Math.min(cause.count, MOST_AT_ONCE);
+    say(row.children[3], `${cause.count}${board.more_causes ? "+" : ""}`);
+    say(row.children[4], cause.since ? dateAndClock(cause.since) : "–");
+    if (!mayRetry) return;
+    const part = n < cause.count || board.more_causes;
+    say(row.querySelector(".main"), word(part ? "ops.retry_first" : "ops.retry_all", { n }));
+    const end = row.querySelector(".danger");
+    if (!end) return;
+    end.dataset.count = String(n);
+    say(end, word(part ? "ops.end_first" : "ops.end_all", { n }));
+  });
+}
+
+async function againAll(cause, button) {
+  button.disabled = true;
+  const answer = await call("POST", "/v1/stuck/retry", { lane: cause.lane, reason: cause.reason, plan: cause.plan });
+  announce(answer.ok ? word("ops.retried_many", answer.body) : wrong(answer));
+  if (!answer.ok) button.after(make("span", { className: "bad", role: "alert" }, ` ${wrong(answer)}`));
+  button.disabled = false;
+  await refresh();
+}
+
+/** The orders of a cause, cancelled: how many they are is said before, and why is kept. */
+function endAll(cause, n) {
+  askWhy(word("ops.end_title", { n }), word("ops.end_hint"), word("ops.end_do", { n }), async (reason) => {
+    const answer = await call("POST", "/v1/stuck/cancel", { lane: cause.lane, reason: cause.reason, plan: cause.plan, why: reason });
+    if (answer.ok) announce(word("ops.ended_many", answer.body));
+    return answer.ok ? "" : wrong(answer);
+  });
+}
+
+function showStuck(board) {
+  byId("stuck-each").hidden = board.stuck.length === 0;
+  if (board.stuck.length && !wasStuck) byId("stuck-each").open = board.stuck.length <= FEW;
+  wasStuck = board.stuck.length > 0;
+  say(byId("stuck-count"), board.stuck.length ? `${board.stuck.length}${board.more_stuck ? "+" : ""}` : "");
+  byId("more-stuck").hidden = !board.more_stuck;
+  say(byId("more-stuck"), word("ops.more_stuck", { n: board.stuck.length }));
+  fit(byId("stuck"), board.stuck, (stuck) => `${stuck.owner}:${stuck.id}:${stuck.effect}`, stuckRow, (row, stuck) => {
+    const state = stuck.state ? word(`state.${stuck.state}`) : "";
+    const purpose = stuck.effect.split(".")[0];
+    const what = `purpose.${purpose}` in PAGE.words ? word(`purpose.${purpose}`) : word(`lane.${stuck.lane}`);
+    [what, state, String(stuck.attempts), why(stuck.why)].forEach((text, i) => say(row.children[i + 1], text));
+  });
+}
+
+async function again(stuck, button) {
+  button.disabled = true;
+  const path = stuck.owner === "o" ? `/v1/orders/${stuck.id}/retry` : `/ops/lines/${stuck.id}/retry`;
+  const answer = await call("POST", path);
+  announce(answer.ok ? word("ops.retried", { order: stuck.id }) : wrong(answer));
+  if (!answer.ok) button.after(make("span", { className: "bad", role: "alert" }, ` ${wrong(answer)}`));
+  button.disabled = false;
+  await refresh();
+}
+

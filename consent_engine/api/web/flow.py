@@ -1,0 +1,59 @@
+"""What /ops draws of the last hour and day: how much passed each lane, gateway and the BSS, and how fast."""
+
+import json
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent_engine.api.coalescing.ttl_cache import Recent
+from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.schemas.views import instant
+from consent_engine.api.service.service import front_of
+from consent_engine.api.web.board import caller_of
+from consent_engine.api.web.rendering import MAY_OPEN
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.flow import SPANS, Series, flow_of
+from consent_engine.engine.outside_health import targets_of
+from consent_engine.errors import FieldError, Malformed
+
+operations = Operations()
+LOOKED_S = 5.0
+
+
+class FlowBoard:
+    """What passed, looked up at most every five seconds however many look at it."""
+
+    def __init__(self) -> None:
+        self._looked: Recent[bytes] = Recent(LOOKED_S)
+
+    async def of(self, request: Request, span: str) -> bytes:
+        """As it stands, JSON."""
+        return await self._looked.of(span, lambda: front_of(request).ask(lambda engine: look(engine, span)))
+
+
+@operations.add("GET", "/ops/flow/{span}", PUBLIC)
+async def flow(request: Request, span: str) -> Response:
+    """Roles: ops, auditor. Raises Malformed for another span than hour or day."""
+    await caller_of(request, MAY_OPEN["/ops"])
+    if span not in SPANS:
+        raise Malformed([FieldError("span", "unknown", "must be hour or day")])
+    shown: FlowBoard = request.app.state.flow
+    return Response(await shown.of(request, span), media_type="application/json")
+
+
+def look(engine: Engine, span: str) -> bytes:
+    """A span of it."""
+    found = flow_of(engine.registry, span, targets_of(engine.outside))
+    told = {
+        "since": instant(found.since),
+        "step_ms": found.step,
+        "series": [_shown(each) for each in found.series],
+    }
+    return json.dumps(told, separators=(",", ":")).encode()
+
+
+def _shown(each: Series) -> dict[str, object]:
+    return {
+        "to": each.target.to, "name": each.target.name, "calls": each.calls, "failed": each.failed, "p50": each.p50,
+        "p95": each.p95, "all_p50": each.all_p50, "all_p95": each.all_p95,
+    }  # fmt: skip

@@ -1,0 +1,87 @@
+"""What /ops knows of throughput and of trouble: kept by ourselves, by one minute and by ten, without a person."""
+
+import pytest
+
+from consent_engine.domain.effects import Accepted, Lane, Unavailable
+from consent_engine.engine.api_keys import Role
+from consent_engine.engine.counters import Measures
+from consent_engine.ports import Target
+from tests.integration.api_door import order
+
+MOST_BYTES = 50_000
+GATEWAY = Target("gateway", "simulated")
+
+
+def of(told, to, name):
+    [found] = [each for each in told["series"] if (each["to"], each["name"]) == (to, name)]
+    return found
+
+
+@pytest.fixture
+def measured(door):
+    """Two calls that were taken, one that was not, and what a lane did; told as a worker's clock tells it."""
+    measures = Measures()
+    now = door.engine.registry.now()
+    for outcome, seconds in ((Accepted("m"), 0.02), (Accepted("m"), 0.02), (Unavailable("503"), 4.0)):
+        measures.called(GATEWAY, outcome, seconds, now)
+    measures.performed(Lane.SMS, 3)
+    measures.late(Lane.SMS, 0.3)
+    door.engine.registry.count(measures.drain(), measures.heard(), measures.flow())
+    return measures
+
+
+@pytest.mark.parametrize(("span", "steps", "step_ms"), [("hour", 60, 60_000), ("day", 144, 600_000)])
+def test_the_last_hour_and_day_are_told_for_each_lane_gateway_and_the_bss(door, measured, span, steps, step_ms):
+    answer = door.sign_in(Role.OPS).get(f"/ops/flow/{span}")
+    told = answer.json()
+    assert told["step_ms"] == step_ms
+    assert {len(each["calls"]) for each in told["series"]} == {steps}
+    gateway, lane = of(told, "gateway", "simulated"), of(told, "lane", "sms")
+    assert (sum(gateway["calls"]), sum(gateway["failed"])) == (3, 1)
+    assert 10 <= gateway["all_p50"] <= 25
+    assert 2500 <= gateway["all_p95"] <= 5000
+    assert (sum(lane["calls"]), sum(lane["failed"])) == (3, 0)
+    assert 250 <= lane["all_p95"] <= 500
+    assert sum(of(told, "bss", "simulated")["calls"]) == 0
+    assert len(answer.content) < MOST_BYTES
+
+
+def test_what_was_told_is_not_told_twice_and_goes_by_itself(door, measured):
+    assert measured.flow() == {}
+    keys = door.redis.keys("ce:{0}:flow:*")
+    assert len(keys) == 2
+    assert all(0 < door.redis.ttl(key) <= 26 * 3600 for key in keys)
+
+
+def test_only_who_may_open_the_page_sees_it_and_no_other_span_is_told(door):
+    assert door.sign_in(Role.AGENT).get("/ops/flow/hour").status_code == 403
+    assert door.sign_in(Role.AUDITOR).get("/ops/flow/year").status_code == 422
+
+
+def test_a_gateway_that_does_not_answer_is_named_with_why_and_how_many_wait(door):
+    """At once: nobody waits for the half minute after which it is an outage."""
+    gateway = door.engine.outside.gateways["simulated"]
+
+    async def busy(_sms):
+        return Unavailable("gateway answered 503")
+
+    gateway.send = busy
+    for n in range(3):
+        assert door.place(order(msisdn=f"+8613800138{n:03d}"), f"k-{n}").status_code == 201
+    door.work(Lane.SMS)
+    measures = door.engine.performer.measures
+    door.engine.registry.count(measures.drain(), measures.heard(), measures.flow())
+    [named] = door.sign_in(Role.OPS).get("/ops/board").json()["retrying"]
+    wanted = {"to": "gateway", "name": "simulated", "reason": "gateway answered 503", "count": 3, "more": False}
+    assert named.items() >= wanted.items()
+    assert named["since"]
+    del gateway.send
+    door.engine.lanes.postpone("sms.confirmation.1", dict.fromkeys(_orders(door), 1))
+    door.work(Lane.SMS)
+    door.engine.registry.count(measures.drain(), measures.heard(), measures.flow())
+    door.app.state.board._looked._known.clear()  # noqa: SLF001 - what was looked up a moment ago
+    assert door.sign_in(Role.OPS).get("/ops/board").json()["retrying"] == []
+
+
+def _orders(door):
+    return [key.rpartition(":")[2] for key in door.redis.keys("ce:{0}:order:*")]
