@@ -210,9 +210,8 @@ class RedisRegistry(Registry):
             calls.plain("HINCRBYFLOAT", self._measures, name, str(by))
         for each in heard:
             calls.script("heard", [self._measures], [field_of(each.target, ""), *each[1:], HALF_MS])
-        at = self.now() if flow else 0
         for step in FlowStep if flow else ():
-            key = f"{FLOW}{step.letter}:{at // step.ms}"
+            key = f"{FLOW}{step.letter}:{self.now() // step.ms}"
             for name, by in (flow or {}).items():
                 calls.plain("HINCRBY", key, name, by)
             calls.plain("EXPIRE", key, step.kept_s)

@@ -37,8 +37,8 @@ from consent_engine.domain.signature import HEADER
 
 READ: Sequence[type[BaseModel]] = (
     PlaceOrder, StartCall, EndCall, ReviewCall, LookAgain, CancelOrder, GiveUp, SearchOrders, Refuse, SearchRefusals,
-    Lift, DecideHeld, Dial, PlanForm, MobileOriginated, DeliveryReceipt, Register, RetryStuck, CancelStuck, StopOrGo, Unregister,
-    AskPermits, TellLine, Problem, Attest,
+    Lift, DecideHeld, Dial, PlanForm, MobileOriginated, DeliveryReceipt, Register, RetryStuck, CancelStuck, StopOrGo,
+    Unregister, AskPermits, TellLine, Problem, Attest,
 )  # fmt: skip
 """Bodies that operations take, and the problem document."""
 _REF = "#/components/schemas/"

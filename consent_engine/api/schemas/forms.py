@@ -75,7 +75,7 @@ class Attest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channel: Literal["web_hall", "app"]
-    reason: _Reason = Field(description="what was looked at, and how")
+    reason: Reasoned = Field(description="what was looked at, and how")
 
 
 PlanCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
