@@ -61,7 +61,8 @@ async function call(method, path, body, headers = {}) {
 /** What went wrong, in words. */
 function wrong(answer) {
   if (answer.status === 0) return word("problem.network");
-  const name = `problem.${answer.body.reason === "suspected" ? "suspected" : answer.body.code}`;
+  const why = `problem.${answer.body.reason}`;
+  const name = why in PAGE.words ? why : `problem.${answer.body.code}`;
   return name in PAGE.words ? word(name) : word("problem.other", { code: answer.body.code ?? answer.status });
 }
 

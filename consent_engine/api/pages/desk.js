@@ -25,7 +25,7 @@ async function dial(event) {
   let text;
   if (!answer.ok) text = wrong(answer);
   else if (answer.body.callable) text = `${word("desk.callable")} ${word("desk.call_from", { outbound })}`;
-  else text = `${answer.body.reason === "suspected" ? word("desk.suspected") : word("desk.not_callable")}${word("desk.since", { at: dateAndClock(answer.body.since) })}`;
+  else text = `${word(`dial.${answer.body.reason}`)}${word("desk.since", { at: dateAndClock(answer.body.since) })}`;
   const good = answer.ok && answer.body.callable;
   if (!malformed) byId("dial-said").replaceChildren(make("strong", { className: `verdict ${good ? "good" : "bad"}`, title: called }, text));
   if (good) await openSteps(outbound);

@@ -8,6 +8,7 @@ import pytest
 from consent_engine.api.web.pages import LIFECYCLE
 from consent_engine.api.web.words import LANGUAGES, _preferred, words
 from consent_engine.domain.call.call import CallOutcome
+from consent_engine.domain.call.permit import Denied
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane, Purpose
@@ -43,6 +44,7 @@ NAMED = {
     "carrier": {carrier.value for carrier in Carrier},
     "reason": {reason.value for reason in Reason},
     "violation": {violation.value for violation in Violation},
+    "dial": {reason.value for reason in Denied},
     "tariffs": {*SENTENCES, *CHANNELS, *disclosures(plan())["zh"], "overage", "first_month"} - {"name"},
 }
 WORDS_OF_ITS_OWN = {"agreed"}
