@@ -258,7 +258,7 @@ class Engine:
             return self.run(recording(order_id, fact, prove=True))
         except OrderNotFound:
             decide(archived := self.show(order_id), fact, archived.settled_at)  # settled long ago: says why not
-            raise
+            return archived
 
     def dial(self, msisdn: Msisdn, carrier: str | None, plan: str | None = None) -> Dial:
         """May it be dialled, about this plan? Without a carrier: by none that refused, so by any refusal not."""

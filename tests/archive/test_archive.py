@@ -7,7 +7,7 @@ from sqlalchemy import func, update
 
 from consent_engine.adapters.sql.tables import ORDERS
 from consent_engine.domain.admission.request import Placing
-from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Purpose, Uncertain
+from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Purpose, Rejected, Uncertain
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.seal import sound
@@ -223,6 +223,19 @@ def test_people_are_told_why_nothing_can_be_done_with_it(town):
         town.engine.retry(order.id, "ops")
     with pytest.raises(OrderNotFound):
         town.engine.show("0" * 28)
+
+
+def test_a_notification_that_was_given_up_long_ago_is_given_up_as_often_as_it_is_asked(small):
+    order = small.place()
+    small.run(Lane.SMS)
+    small.gateway.answers.append(Rejected("no such number"))
+    assert small.say("是")
+    small.run()
+    small.engine.give_up(order.id, "ops", "out of service")
+    small.move()
+    assert not small.live([order.id])
+    again = small.engine.give_up(order.id, "ops", "out of service")
+    assert (again.id, again.state) == (order.id, "unnotified")
 
 
 def test_lists_go_over_both_newest_first_with_one_cursor(town):
