@@ -118,7 +118,10 @@ def _is_free(here: Path, manifest: Manifest, settings: Settings, tell: Tell) -> 
 
 
 def _is_the_archive(settings: Settings, manifest: Manifest) -> None:
-    """Raise SettingsError where the archive that is set is not the one of the backup."""
+    """Raise SettingsError where the archive that is set is not there, or not the one of the backup."""
+    at = make_url(settings.archive_address())
+    if at.get_backend_name() == "sqlite" and not Path(at.database or "").exists():
+        raise SettingsError(f"{at.database} is not there: bring it back, or leave --keep-archive out")
     with closing(archive_of(settings)) as archive:
         if archive.id() != manifest.archive.id:
             raise SettingsError("CONSENT_ARCHIVE_URL leads to another archive than this backup's: set that one")

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy.engine import make_url
 
 from consent_engine.adapters.file_lock import lock_now, lock_soon, unlock
-from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import STOP_WAIT, connect_or_start
 from consent_engine.adapters.redis.registry import proof_of
 from consent_engine.adapters.redis.reshard.dump import Account, account
@@ -120,7 +120,7 @@ def _redis(settings: Settings, source: str | None, to: Path, tell: Tell) -> tupl
 
 def _fetched(url: str, to: Path, tell: Tell) -> int:
     with closing(connect(url)) as client:
-        seconds, micros = client.time()
+        [(seconds, micros)] = Wire(client, proves=False, replicas=0).ask(("TIME",))
         tell("copying Redis: the server begins within `repl-diskless-sync-delay` seconds (5 by default)")
         fetch(client, to, tell)
     return int(seconds) * 1000 + int(micros) // 1000

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from consent_engine.cli.cells import address
 from consent_engine.cli.slowly import Slowly
 from consent_engine.cli.tables import record
 
@@ -31,6 +32,7 @@ def make(
     from consent_engine.backup.take import take
     from consent_engine.config.settings import Settings
 
+    source = address(source, "--from") if source else None
     made = take(Settings.load(), source, folder.absolute(), Slowly().tell, with_secret=not without_secret)
     record([
         ("backup", str(folder)), ("of the instant", made.instant), ("orders in Redis", made.counts.get("order", 0)),

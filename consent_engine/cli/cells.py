@@ -36,7 +36,7 @@ def move(
     from consent_engine.config.settings import Settings
 
     settings = Settings.load()
-    to = _address(to, "--to")
+    to = address(to, "--to")
     if cells > 1 and not is_cluster(to):
         raise typer.BadParameter("many cells need redis+cluster://", param_hint="--to")
     with _source(settings, source) as here:
@@ -83,7 +83,7 @@ def _source(settings: "Settings", url: str | None) -> Iterator["Side"]:
         with connect_or_start(settings.data_dir, settings.durability, _tell) as server:
             yield _side(settings, server.url, 1)
         return
-    at = _address(url or settings.redis_url or "", "--from")
+    at = address(url or settings.redis_url or "", "--from")
     found = cells_of(_side(settings, at, 1).meta_now())
     yield _side(settings, at, found or 1)
 
@@ -98,7 +98,8 @@ def _side(settings: "Settings", url: str, cells: int, replicas: int = 0) -> "Sid
     return Side(wires, alone=not is_cluster(url))
 
 
-def _address(url: str, option: str) -> str:
+def address(url: str, option: str) -> str:
+    """An address of a Redis, as settings take it. option: which one it was given as. Raises BadParameter."""
     from pydantic import TypeAdapter, ValidationError
 
     from consent_engine.config.values import RedisUrl

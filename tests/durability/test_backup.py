@@ -252,6 +252,19 @@ def test_a_backup_is_not_made_of_data_with_another_secret_nor_over_anything(kept
         take(settings(folder / "data"), None, folder / "backup", silent)
 
 
+def test_a_redis_that_cannot_be_reached_leaves_nothing_behind(kept, tmp_path):
+    with pytest.raises(StoreUnavailable, match="cannot be reached"):
+        take(settings(tmp_path / "data", f"unix://{tmp_path}/nowhere"), None, tmp_path / "b", silent)
+    assert not list(tmp_path.glob("b*"))
+
+
+def test_an_archive_that_is_to_stay_must_be_there(kept, tmp_path):
+    folder, _, _ = kept
+    with pytest.raises(SettingsError, match="is not there: bring it back"):
+        put_back(settings(tmp_path / "data"), folder / "backup", silent, keep_archive=True)
+    assert not (tmp_path / "data").exists()
+
+
 def test_the_commands_say_what_a_backup_holds_and_what_a_restore_loses(kept, tmp_path, monkeypatch, capsys):
     folder, _, _ = kept
     monkeypatch.chdir(tmp_path)
@@ -262,6 +275,8 @@ def test_the_commands_say_what_a_backup_holds_and_what_a_restore_loses(kept, tmp
     assert "orders in Redis\t3\n" in told.out
     assert "it holds numbers and the secret" in told.err
     assert (tmp_path / "here").stat().st_mode & 0o077 == 0
+    assert cli.run(["backup", "there", "--from", "http://nowhere"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
     monkeypatch.setenv("CONSENT_DATA_DIR", str(tmp_path / "data"))
     assert cli.run(["restore", "here"]) == 0
     told = capsys.readouterr()
