@@ -166,8 +166,8 @@ cat >plans.yaml <<'YAML'
   unsubscribe: {word: QXTC, to: "10086", takes_effect: next_month, fee: null}
   sold_by: [phone, hall, app]
   published:
-    - {channel: web_hall, url: "https://example.com/tariff/tour-99"}
-    - {channel: app,      url: "app://tariff/tour-99"}
+    - {channel: web_hall, url: "/tariffs/tour-99/1"}
+    - {channel: app,      url: "/tariffs/tour-99/1"}
 YAML
 holds "plans load" "new" "$("$bin/consent" plans load plans.yaml)"
 holds "plans load again changes nothing" "as it was" "$("$bin/consent" plans load plans.yaml)"

@@ -14,7 +14,7 @@ from consent_engine.errors import SettingsError
 
 NAME = "manifest.json"
 VERSION = 1
-SECRET = "secret"  # noqa: S105 - a file's name
+KEY_FILE = "secret"
 PIECE = 1 << 20
 Tell = Callable[[str], None]
 

@@ -19,7 +19,7 @@ from consent_engine.adapters.redis.reshard.dump import Side
 from consent_engine.adapters.redis.reshard.move import Move
 from consent_engine.adapters.redis.reshard.snapshot import AOF, private, side_of
 from consent_engine.adapters.redis.topology.cluster import is_cluster
-from consent_engine.backup.manifest import SECRET, Manifest, Tell, check, digest, fingerprint, read, synced
+from consent_engine.backup.manifest import KEY_FILE, Manifest, Tell, check, digest, fingerprint, read, synced
 from consent_engine.backup.take import REDIS, emptied
 from consent_engine.config.data_folder import ARCHIVE_FILE, NAME_FILE, keep_name, private_folder
 from consent_engine.config.settings import Settings
@@ -52,7 +52,7 @@ def put_back(settings: Settings, folder: Path, tell: Tell, *, keep_archive: bool
             _place(folder / REDIS / AOF, here / AOF)
             if manifest.installation:
                 keep_name(here, manifest.installation)
-            _place_secret(here / SECRET, secret)
+            _place_secret(here / KEY_FILE, secret)
     else:
         with _target(settings, manifest) as target:
             if archive is not None:
@@ -63,8 +63,8 @@ def put_back(settings: Settings, folder: Path, tell: Tell, *, keep_archive: bool
 
 def _secret(settings: Settings, folder: Path, manifest: Manifest) -> str:
     """The backup's secret. Raises SettingsError where it is not known, or another one is set."""
-    path = folder / SECRET
-    kept = path.read_text(encoding="ascii").strip() if manifest.file(SECRET) else ""
+    path = folder / KEY_FILE
+    kept = path.read_text(encoding="ascii").strip() if manifest.file(KEY_FILE) else ""
     named = settings.secret.get_secret_value() if settings.secret is not None else ""
     if not (kept or named):
         raise SettingsError("this backup was made without its secret: set CONSENT_SECRET to the one the data have")
@@ -102,7 +102,7 @@ def _alone(folder: Path) -> Iterator[Path]:
 
 def _is_free(here: Path, manifest: Manifest, settings: Settings, tell: Tell) -> None:
     """Raise SettingsError where a data folder holds anything but what this very restore put there."""
-    ours = {AOF, SECRET, NAME_FILE, f"{NAME_FILE}.new", *LEFT_BY_A_SERVER}
+    ours = {AOF, KEY_FILE, NAME_FILE, f"{NAME_FILE}.new", *LEFT_BY_A_SERVER}
     at = make_url(settings.archive_address()).database or ""
     ours |= {Path(at + end).name for end in ("", "-wal", "-shm") if Path(at).parent == here}
     others = [each.name for each in here.iterdir() if each.name not in ours and not each.name.endswith(_HALF)]
@@ -111,7 +111,7 @@ def _is_free(here: Path, manifest: Manifest, settings: Settings, tell: Tell) -> 
         files = {each.path.rpartition("/")[2]: each for each in manifest.under(f"{REDIS}/{AOF}")}
         there = {path.name: digest(path, tell) for path in (here / AOF).iterdir()}
         same = same and there == {name: (each.bytes, each.sha256) for name, each in files.items()}
-    elif (here / SECRET).exists():
+    elif (here / KEY_FILE).exists():
         same = False
     if not same:
         raise SettingsError(f"CONSENT_DATA_DIR {here} is not empty: name a new folder, or move what is there away")

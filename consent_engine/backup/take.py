@@ -26,7 +26,7 @@ from consent_engine.adapters.redis.reshard.snapshot import bare, fetch, private,
 from consent_engine.adapters.redis.topology.cluster import is_cluster
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.adapters.sql.online_copy import copy_online
-from consent_engine.backup.manifest import SECRET, VERSION, ArchiveKept, Manifest, Tell, fingerprint, listed, write
+from consent_engine.backup.manifest import KEY_FILE, VERSION, ArchiveKept, Manifest, Tell, fingerprint, listed, write
 from consent_engine.config.data_folder import ARCHIVE_FILE, private_folder
 from consent_engine.config.settings import Settings
 from consent_engine.errors import SettingsError
@@ -49,7 +49,7 @@ def take(settings: Settings, source: str | None, folder: Path, tell: Tell, *, wi
         _is_the_secret(meta, secret)
         archive = _archive(settings, part / ARCHIVE_FILE, tell)
         if with_secret:
-            with os.fdopen(os.open(part / SECRET, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            with os.fdopen(os.open(part / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(f"{secret}\n")
         manifest = Manifest(
             VERSION, secrets.token_hex(8), at, _release(), meta.get("installation", ""), fingerprint(secret),

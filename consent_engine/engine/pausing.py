@@ -10,7 +10,7 @@ from time import monotonic
 from msgspec import Struct
 
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.errors import Refused
+from consent_engine.errors import Refused, StoreUnavailable
 from consent_engine.ports import Leased, Outside, Registry, Target
 from consent_engine.ports.pauses import LANE, Pause, PauseEvent, Pauses
 from consent_engine.ports.targets import GATEWAY
@@ -88,9 +88,17 @@ class Gate:
         self._standing: Mapping[Target, Pause] = {}
 
     def lane(self, lane: Lane) -> bool:
-        """Whether this lane stands still. Raises StoreUnavailable."""
+        """Whether this lane stands still. While the first cell is away, what was seen last counts: the others go on.
+
+        Raises StoreUnavailable where nothing was seen yet.
+        """
         if self._watch() - self._looked_at >= LOOK_S:
-            self._standing, self._looked_at = self._look(), self._watch()
+            try:
+                self._standing = self._look()
+            except StoreUnavailable:
+                if self._looked_at < 0:
+                    raise
+            self._looked_at = self._watch()
         return Target(LANE, lane.value) in self._standing
 
     def gateway(self, leased: Leased) -> bool:

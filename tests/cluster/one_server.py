@@ -22,7 +22,7 @@ LEASE_S, CALL_S = 6, 2
 def engine_at(port, folder):
     """As any process of an installation makes it."""
     named = {"DATA_DIR": str(folder), "SECRET": FULL_SECRET, "DURABILITY": "everysec", "LEASE": f"{LEASE_S}s",
-             "CALL_TIMEOUT": f"{CALL_S}s"}  # fmt: skip
+             "CALL_TIMEOUT": f"{CALL_S}s", "READING_SPEED": "1000000"}  # fmt: skip
     settings = Settings.load({f"CONSENT_{name}": value for name, value in named.items()}, None)
     settings = settings.model_copy(update={"call_age": timedelta(milliseconds=ANY_AGE)})
     url = f"redis://127.0.0.1:{port}/0"

@@ -6,6 +6,8 @@ import pytest
 
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.effects import Lane
+from consent_engine.ports import Target
+from consent_engine.ports.pauses import Pause
 from tests.acceptance.house import free_port, until
 from tests.conftest import World
 from tests.durability.history import broken
@@ -48,6 +50,7 @@ def world(pair):
             client.zadd(f"ce:{{0}}:{name}", {"o:0000nobody:wake.nothing": "+inf"})
         for name in ("unmatched", "lifted"):
             client.xadd(f"ce:{{0}}:{name}", {"m": "{}"})
+        made.engine.registry.pauses.pause(Target("lane", "nobody"), Pause(0, "ops", "something stands there"))
         yield made
         client.execute_command("CLUSTER", "SETSLOT", SLOT, "STABLE")
         client.flushall()

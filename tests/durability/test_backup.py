@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from itertools import product
 
 import pytest
@@ -49,6 +50,7 @@ def kept(tmp_path_factory):
         assert town.say("是")
         asked_not = town.place(OTHER)
         seal(town.engine.store, "one")
+        town.client.hset("ce:workers", "alive", f"{time.time_ns() // 1_000_000}|sms")
         manifest = take(settings(folder / "data"), None, folder / "backup", silent)
         later = town.place(parse("13800138077"))
         town.engine.refuse(RefusalAsked(parse("13800138078"), "mobile", "ops", "cli:me"))

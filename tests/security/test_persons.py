@@ -354,7 +354,8 @@ def signed_in(home):
 def test_every_page_that_ops_opens_is_masked(run):
     home = run.home
     document = home.ask("GET", "/openapi.json")[1]
-    asked = [path for path, methods in document["paths"].items() if "get" in methods and "{" not in path]
+    read = (path for path, methods in document["paths"].items() if "get" in methods and "{" not in path)
+    asked = [path for path in read if not path.startswith("/v1/reviews")]  # reviewers' alone
     asked += [f"/v1/orders/{order}" for order in run.orders.values()]
     asked += [
         "/",

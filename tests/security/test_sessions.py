@@ -18,6 +18,7 @@ PARTS = {
     "name": "simulated",
     "rest": "",
     "version": "1",
+    "span": "hour",
 }
 PUBLIC = {
     "/", "/sign-in", "/sign-out", "/assets/{name}", "/docs", "/openapi.json", "/tariffs", "/tariffs.json",

@@ -202,9 +202,17 @@ def look_at(engine: Engine) -> Look:
         clocks,
         rooms_of(engine),
         engine.store.journal.waiting(),
-        unshown(engine.catalogue.fresh(), now),
+        _unshown(engine, now),
         {target: pause.at for target, pause in engine.registry.pauses.standing().items()},
     )
+
+
+def _unshown(engine: Engine, now: Millis) -> Unshown:
+    """Of a catalogue that somebody damaged nothing is known: what else there is to see is seen all the same."""
+    try:
+        return unshown(engine.catalogue.fresh(), now)
+    except (KeyError, ValueError):
+        return unshown({}, now)
 
 
 def _takes_writes(engine: Engine) -> bool:

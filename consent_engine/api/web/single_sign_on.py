@@ -9,7 +9,6 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from importlib import import_module
-from time import time
 from typing import Protocol, cast
 from urllib.parse import parse_qs
 
@@ -135,7 +134,7 @@ async def ended(request: Request) -> Response:
     token = parse_qs(body.decode("ascii", "replace"), max_num_fields=10).get("logout_token", [""])[0]
     try:
         failures.check(address)
-        found = await _provider(request).ended(token, time())
+        found = await _provider(request).ended(token, await front_of(request).now() / 1000)
     except TooManySignIns:
         return _without_words(HTTPStatus.TOO_MANY_REQUESTS)
     except ProviderAway:

@@ -32,6 +32,7 @@ LABELS = {
     "began",
     "carrier",
     "violation",
+    "channel",
     "what",
     "method",
     "route",

@@ -3,8 +3,10 @@
 import pytest
 
 from consent_engine.domain.effects import Lane
-from consent_engine.engine.pausing import AGAIN_MS, LOOK_S, NothingSo, NotPaused
+from consent_engine.engine.pausing import AGAIN_MS, LOOK_S, Gate, NothingSo, NotPaused
+from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Target
+from consent_engine.ports.pauses import Pause
 from tests.conftest import World
 
 REASON = "its operator works on it"
@@ -108,3 +110,20 @@ def test_what_is_no_lane_and_no_gateway_cannot_be_stopped(world):
     for target in (Target("lane", "fast"), Target("gateway", "none"), Target("bss", "test")):
         with pytest.raises(NothingSo):
             world.engine.pauses.pause(target, "ops-1", REASON)
+
+
+def test_while_the_first_cell_is_away_what_was_seen_last_counts():
+    at, found = [0.0], [{Target("lane", "sms"): Pause(1, "ops", "a look")}]
+
+    def look():
+        if not found:
+            raise StoreUnavailable("away")
+        return found[0]
+
+    gate = Gate(look, {}, lambda: at[0])
+    assert [gate.lane(lane) for lane in (Lane.SMS, Lane.INBOUND)] == [True, False]
+    found.clear()
+    at[0] += LOOK_S
+    assert [gate.lane(lane) for lane in (Lane.SMS, Lane.INBOUND)] == [True, False]
+    with pytest.raises(StoreUnavailable):
+        Gate(look, {}, lambda: at[0]).lane(Lane.SMS)
