@@ -29,7 +29,7 @@ MOST_RELATED = 50
 
 @operations.add("GET", "/orders/{order_id}", PUBLIC)
 async def order(request: Request, order_id: str) -> Response:
-    """For agents (their own), ops, auditors."""
+    """For agents (their own), ops, auditors. Raises OrderNotFound for what is no id of an order."""
 
     async def shown(session: Session) -> Mapping[str, Any]:
         return {"life": json.loads(await _life(request, order_id, session.caller))}
