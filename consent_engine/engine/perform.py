@@ -159,7 +159,7 @@ class Performer:
             asked = self._watch()
             leased = self._store.lanes.lease(one.lane, free) if free > 0 else []
             since = self._watch()
-            waits = [each for each in leased if one.lane is Lane.SMS and self.gate.gateway(each)]
+            waits = [each for each in leased if one.lane is Lane.SMS and _waits(each, self.gate)]
             self._record(one.lane, [self._putting_off(each, since) for each in waits])
             for each in leased:
                 if each not in waits:
@@ -250,6 +250,11 @@ class Performer:
             return
         if activated := after.last(Trigger.SERVICE_ACTIVATED):
             self.measures.notified((now - activated.at) / 1000)
+
+
+def _waits(leased: Leased, gate: Gate) -> bool:
+    """Whether it is put off, for its gateway stands still; what is known to have begun is recorded all the same."""
+    return gate.gateway(leased) and _known(leased) is None
 
 
 def _known(leased: Leased) -> Outcome | None:

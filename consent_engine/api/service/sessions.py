@@ -34,7 +34,7 @@ CSRF_HEADER = "x-csrf-token"
 SAFE = frozenset({"GET", "HEAD"})
 MOST_FAILURES, FAILURES_S, MOST_ADDRESSES = 10, 60.0, 10_000
 _PARTS = 4
-_LONGEST_COOKIE = 500
+_LONGEST_COOKIE = 700
 _PERSON = "p"
 """What the cookie of a person begins with who signed in with the provider: no key's hash does."""
 
@@ -92,7 +92,7 @@ class Sessions:
         self._secret = hmac.digest(secret.encode(), b"consent-engine session 1", hashlib.sha256)
         self._public = _origin(settings.public_url or "")
         self._known: Recent[ApiKey] = Recent(front.bounds.known_s)
-        self.failures = Failures()
+        self.failures, self.forged = Failures(), Failures()
 
     async def open(self, request: Request, response: Response, key: str) -> None:
         """Sign in: the cookie goes into the response. Raises Unauthenticated, Forbidden and TooManySignIns."""

@@ -129,7 +129,8 @@ async def back(request: Request) -> Response:
 @operations.add("POST", OUT, PUBLIC)
 async def ended(request: Request) -> Response:
     """The provider ends sign-ins, by itself or because a person signed out there (Back-Channel Logout 1.0)."""
-    failures, address = sessions_of(request).failures, request.client.host if request.client else ""
+    # Counted apart: whoever posts forgeries from behind the same proxy keeps nobody from signing in.
+    failures, address = sessions_of(request).forged, request.client.host if request.client else ""
     body = await read_body(request, MOST_TOKEN)
     token = parse_qs(body.decode("ascii", "replace"), max_num_fields=10).get("logout_token", [""])[0]
     try:

@@ -62,6 +62,7 @@ from consent_engine.domain.order.facts import (
     RetryAsked,
     Woke,
 )
+from consent_engine.domain.order.history import all_of
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import InFlight, NotActivated, NothingParked, NotWaiting, TooLate, TooManyResends
 
@@ -136,6 +137,10 @@ def _on_barred(order: Order, fact: Barred, now: Millis) -> Decision:
         return Decision(order, put=(activating(order, now),))
     if name_of(Kind.STALE_HOLDER, order.id) in against:
         return changed_hands(order, now, fact.op, "engine")
+    fell = next((late for _, late in all_of(order, details.RepliedLate) if late.door == "call"), None)
+    if fell is not None and name_of(Kind.REVIEW, order.id) in against:  # the second look upheld it while it had begun
+        end = details.Cancelled(reason=fell.reason or "", door=fell.door)
+        return settle(order, Event.of(end, now, fact.op, by="engine"), started=Drop.NOT_BEGUN)
     everything = any(name_of(Kind.REFUSED, scope) in against for scope in (EVERY_CARRIER, order.doc.carrier))
     if not (everything or name_of(Kind.REFUSED, order.doc.carrier, order.doc.plan) in against):
         return Decision(order)

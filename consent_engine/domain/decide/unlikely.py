@@ -6,10 +6,10 @@ Every instant comes from the order's history and from the message: nobody is ask
 from typing import NamedTuple
 
 from consent_engine.domain.effects import Millis, Purpose, sms_effect
-from consent_engine.domain.order.details import Delivered, Informed, RepliedSuspect, Resumed
+from consent_engine.domain.order.details import AskedAgain, Delivered, Informed, RepliedSuspect, Resumed
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.facts import Replied
-from consent_engine.domain.order.history import asked
+from consent_engine.domain.order.history import all_of, asked
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.order.seen import Seen, Unlikely
 
@@ -59,10 +59,14 @@ def unlikely(order: Order, reply: Replied) -> Seen | None:
 
 
 def _question(order: Order) -> Text:
-    """The question. Asked again or reminded of it, the subscriber has had its first text since."""
+    """The question. Asked again or reminded of it, the subscriber has had its first text since; a first one that is not
+    known to be there leaves it to the next.
+    """
     accepted = asked(order)
     sent = accepted.last if accepted is not None else order.question.last_at if order.question else 0
-    delivered = _delivered_at(order.events, QUESTION, sent)
+    again = (sms_effect(Purpose.CONFIRMATION, each.n) for _, each in all_of(order, AskedAgain))
+    instants = (_delivered_at(order.events, effect, sent) for effect in (QUESTION, *again))
+    delivered = next(filter(None, instants), 0)
     return Text(delivered or sent, bool(delivered), order.doc.segments)
 
 

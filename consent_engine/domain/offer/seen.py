@@ -46,8 +46,12 @@ class Seen(Struct, frozen=True):
         return _ROWS.read(kept)
 
     def covers(self, at: Millis) -> bool:
-        """Whether it shows the plan now, and did at an instant, without a break."""
-        return bool(self.public) and self.since <= at
+        """Whether it shows the plan now, and did at an instant, without a break.
+
+        An instant for which nobody looked any more, as when every worker is down, is not covered.
+        """
+        looked = not self.at or bool(self.by) or at - self.good <= PATIENCE_MS + AGAIN_MS
+        return bool(self.public) and self.since <= at and looked
 
     @property
     def due(self) -> Millis:

@@ -13,9 +13,12 @@ from consent_engine.domain.call.review import (
     Verdict,
 )
 from consent_engine.domain.days import day_of
-from consent_engine.domain.effects import WAKE_SECOND_LOOK, Lane
+from consent_engine.domain.effects import WAKE_SECOND_LOOK, Lane, Unavailable
+from consent_engine.domain.order.facts import Ended
 from consent_engine.engine.api_keys import Role
+from consent_engine.engine.record import recording
 from consent_engine.engine.review import Review
+from consent_engine.engine.round_trips import drive
 from consent_engine.errors import CallNotFound, CallNotPermitted
 from consent_engine.ports import CallFilter
 from tests.conftest import NUMBER, SECOND
@@ -83,6 +86,25 @@ def test_an_activation_that_waits_is_frozen_by_the_gate(desk):
     review(desk, call)
     desk.run(Lane.ACTIVATION)
     assert (desk.state(order), desk.bss.asked) == ("confirmed", [])
+
+
+def test_what_had_begun_when_the_second_look_upheld_it_is_cancelled_once_the_bss_has_surely_not_taken_it(desk):
+    call, order = sold(desk)
+    desk.clock.forward(seconds=60)
+    desk.say("是")
+    desk.run(Lane.INBOUND)
+    [leased] = desk.engine.store.lanes.lease(Lane.ACTIVATION, 9)
+    review(desk, call)
+    review(desk, call, "r-2", second=True)
+    desk.run(Lane.TIMER)
+    assert desk.state(order) == "confirmed", "its call to the BSS is under way"
+    ended = Ended(leased.effect, leased.token, Unavailable("503"), 0.5)
+    drive(desk.engine.store, [recording(order.id, ended, held=leased.held)])
+    desk.clock.forward(hours=1)
+    desk.run()
+    found = desk.engine.show(order.id)
+    assert (found.state, found.events[-1].detail.reason, desk.bss.asked) == ("cancelled", "review_failed", [])
+    assert desk.engine.line(NUMBER).restrictions == ()
 
 
 def test_nobody_looks_again_for_a_day_and_the_failed_review_stands(desk):

@@ -112,6 +112,16 @@ def test_what_is_no_lane_and_no_gateway_cannot_be_stopped(world):
             world.engine.pauses.pause(target, "ops-1", REASON)
 
 
+def test_a_lease_that_was_lost_is_a_doubt_though_its_gateway_stands_still(world, stop):
+    order = world.place()
+    world.engine.store.lanes.lease(Lane.SMS, 9)  # by a worker that hands the question over, and dies
+    stop("gateway", "test")
+    world.clock.forward(seconds=61)
+    performed(world, Lane.SMS)
+    question = world.engine.show(order.id).question
+    assert (question.attempts, question.doubts, world.gateway.sent) == (2, 1, [])
+
+
 def test_while_the_first_cell_is_away_what_was_seen_last_counts():
     at, found = [0.0], [{Target("lane", "sms"): Pause(1, "ops", "a look")}]
 

@@ -208,6 +208,20 @@ def test_a_yes_before_any_report_is_suspect_where_the_gateway_reports(machine):
     assert machine.state(order) == "notified"
 
 
+def test_a_question_that_arrived_when_it_was_asked_again_is_there(machine):
+    machine.gateway.reports = True
+    machine.engine = machine.another()
+    order = asked(machine)
+    machine.engine.resend(order.id, "ops")
+    machine.run()
+    machine.report(order, Delivery.DELIVERED, "confirmation.2", message_id="m2")
+    machine.run()
+    machine.clock.forward(seconds=30)
+    machine.say("是")
+    machine.run()
+    assert machine.state(order) == "notified"
+
+
 def test_a_handset_that_was_off_is_read_from_when_it_has_the_question(machine):
     machine.gateway.reports = True
     machine.engine = machine.another()
