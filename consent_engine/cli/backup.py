@@ -56,9 +56,7 @@ def restore(folder: Annotated[Path, _OF], keep_archive: Annotated[bool, _KEEP] =
     _say(f"WHAT WAS ACKNOWLEDGED AFTER {made.instant} IS GONE, REFUSALS TOO: before any worker starts, take refusals")
     _say("of that time from the gateway's and call centre's lists and give each again: consent refuse NUMBER")
     _say("services activated since may be asked for again, under the same key, which the BSS knows; SMS may go twice")
-    _say(
-        "keys revoked and sign-ins ended since are good again: end them once more; what was lifted since stands again;"
-    )
+    _say("keys revoked and sign-ins ended since are good again: end them once more; what was lifted stands again;")
     _say("numbers that changed hands, verdicts and pauses of that time are gone")
     if made.archive.kind != "sqlite":
         _say("restore the archive's database by pg_restore if it is lost: one not older than this backup")

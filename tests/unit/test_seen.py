@@ -26,6 +26,14 @@ def test_a_page_that_shows_the_plan_counts_since_it_first_did():
     assert (first.covers(NOW), first.covers(NOW - 1)) == (True, False)
 
 
+def test_an_instant_for_which_nobody_looked_any_more_is_not_covered():
+    last = NOW + PATIENCE_MS + AGAIN_MS
+    first = after(unchecked(NOW), THERE, NOW)
+    assert (first.covers(last), first.covers(last + 1)) == (True, False)
+    assert OURS.covers(last + 1), "nobody need look at our own page"
+    assert attested(NOW, "admin-1", "looked at it").covers(last + 1)
+
+
 def test_a_page_that_says_something_else_does_not_count_at_once():
     lied = after(GOOD, LIES, NOW)
     assert (lied.public, lied.since, lied.failing, lied.why, lied.hash) == (0, NOW, NOW, "lacks hash", "b" * 64)
