@@ -1,6 +1,8 @@
 """The catalogue: plans by code, each in the version that is in force; a change of anything is a new version."""
 
+import re
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from msgspec.structs import replace
 
@@ -72,7 +74,8 @@ class Catalogue:
                 kept = {code: tuple(replace(each, seen={}) for each in versions) for code, versions in kept.items()}
             self._kept, self._mark, self._until = kept, mark, 0
         if now >= self._until:
-            self._plans = {code: Listed.of(versions, now) for code, versions in self._kept.items()}
+            figures = frozenset(chain.from_iterable(_figures(versions[-1].plan) for versions in self._kept.values()))
+            self._plans = {code: Listed.of(versions, now, figures) for code, versions in self._kept.items()}
             later = (each.begins for versions in self._kept.values() for each in versions)
             self._until = min((begins for begins in later if begins > now), default=_NEVER)
         return now
@@ -249,3 +252,8 @@ def _repeats(listed: Listed | None, plan: Plan, now: Millis) -> bool:
     if listed is None or listed.newest.sale is not Sale.ON_SALE or not listed.newest.plan.repeated_by(plan):
         return False
     return listed.newest.begins <= now or any(each.since is not None for each in plan.published)
+
+
+def _figures(plan: Plan) -> list[str]:
+    """All that stands in a plan of three digits in a row."""
+    return re.findall(r"(?=(\d{3}))", plan.kept())

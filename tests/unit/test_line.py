@@ -62,6 +62,13 @@ def test_a_code_stands_in_no_text_that_is_open_and_is_no_hotlines():
     assert len(codes) > 780
 
 
+def test_a_code_is_no_figure_of_the_catalogue_while_there_is_another():
+    figures = frozenset(str(n) for n in range(300, 1000))
+    assert {free_code([], NOW, f"{seed:x}", (), figures) for seed in range(800)} <= set(map(str, range(200, 300)))
+    taken = [entry(str(n), order=f"o{n}") for n in range(200, 300)]
+    assert free_code(taken, NOW, "0", (), figures) == "300", "better one of these than none"
+
+
 def test_a_code_is_used_again_only_when_its_order_is_forgotten():
     seed = "0"
     first = free_code([], NOW, seed)

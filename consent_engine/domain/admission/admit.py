@@ -95,7 +95,8 @@ def admit(
     offer = _offer(plan, terms, _edition(plan, request.language))
     agreed_in = _agreed_in(request, plan, call)
     asked = dated(offer.text, offer.words, agreed_in.started_at)
-    code = free_code(others, now, salt[:8], (asked, *open_texts))
+    figures = listed.figures if listed is not None else frozenset[str]()
+    code = free_code(others, now, salt[:8], (asked, *open_texts), figures)
     # With another order about, "the only order asked" would not do.
     text, doc = _doc(
         placing, order_id, plan, offer, code, now, subs=terms.sub_numbers, asks_code=bool(others), agreed_in=agreed_in

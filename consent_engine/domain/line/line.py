@@ -1,6 +1,6 @@
 """Line: one number. The orders asked of it, its refusals, its own pending effects, its unread messages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from msgspec import UNSET, Struct, field
 from msgspec.structs import replace
@@ -268,15 +268,23 @@ def _gone(calls: Sequence[Called], now: Millis) -> list[str]:
 _MOST_AGED = 50
 
 
-def free_code(entries: Sequence[Entry], now: Millis, seed: str, open_texts: Sequence[str] = ()) -> str:
+def free_code(
+    entries: Sequence[Entry], now: Millis, seed: str, open_texts: Sequence[str] = (), figures: Set[str] = frozenset()
+) -> str:
     """Three digits, first 2-9, that no remembered order of the line has and that stand in no text open for it.
 
-    seed: hex, makes it unpredictable. Raises BrokenRecord when none is left.
+    seed: hex, makes it unpredictable · figures: what a later question may say; one of them where nothing else is left.
+    Raises BrokenRecord when none is left.
     """
+    spare = ""
     taken = {entry.code for entry in entries if entry.remembered(now)}
     start = int(seed, 16) % 800
     for step in range(800):
         code = str(200 + (start + step) % 800)
         if code not in taken and usable_code(code, open_texts):
-            return code
-    raise BrokenRecord("no code is left on this line")
+            if code not in figures:
+                return code
+            spare = spare or code
+    if not spare:
+        raise BrokenRecord("no code is left on this line")
+    return spare

@@ -79,20 +79,22 @@ class Proposal(Struct, frozen=True):
 class Listed(Struct, frozen=True):
     """A plan in the catalogue, in the version that is in force; in its newest one while none is yet.
 
-    versions: all it ever had, oldest first · begun: whether this version is in force
+    versions: all it ever had, oldest first · begun: whether this version is in force · figures: of any plan of the
+    catalogue, three digits each: what a later question to the same number may say
     """
 
     plan: Plan
     sale: Sale = Sale.ON_SALE
     versions: tuple[Version, ...] = ()
     begun: bool = True
+    figures: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, versions: tuple[Version, ...], now: Millis) -> "Listed":
+    def of(cls, versions: tuple[Version, ...], now: Millis, figures: frozenset[str] = frozenset()) -> "Listed":
         """A plan as it stands at an instant. versions: at least one, oldest first"""
         found = _in_force(versions, now)
         shown = found or versions[-1]
-        return cls(shown.plan, shown.sale, versions, found is not None)
+        return cls(shown.plan, shown.sale, versions, found is not None, figures)
 
     def at(self, instant: Millis) -> Version | None:
         """The version that was in force at an instant; None before there was one."""
