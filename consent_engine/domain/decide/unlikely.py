@@ -46,7 +46,7 @@ def unlikely(order: Order, reply: Replied) -> Seen | None:
     policy = order.doc.policy
     if not policy.suspects:
         return None
-    text = _asking_for_code(order) or _question(order)
+    text = _asking_for_code(order, reply.at) or _question(order, reply.at)
     measured = reply.at - text.since
     if reply.in_call:
         return Seen(Unlikely.CALL_UP, measured, edition=RULES.edition)
@@ -58,19 +58,19 @@ def unlikely(order: Order, reply: Replied) -> Seen | None:
     return None
 
 
-def _question(order: Order) -> Text:
+def _question(order: Order, by: Millis) -> Text:
     """The question. Asked again or reminded of it, the subscriber has had its first text since; a first one that is not
     known to be there leaves it to the next.
     """
     accepted = asked(order)
     sent = accepted.last if accepted is not None else order.question.last_at if order.question else 0
     again = (sms_effect(Purpose.CONFIRMATION, each.n) for _, each in all_of(order, AskedAgain))
-    instants = (_delivered_at(order.events, effect, sent) for effect in (QUESTION, *again))
+    instants = (_delivered_at(order.events, effect, sent, by) for effect in (QUESTION, *again))
     delivered = next(filter(None, instants), 0)
     return Text(delivered or sent, bool(delivered), order.doc.segments)
 
 
-def _asking_for_code(order: Order) -> Text | None:
+def _asking_for_code(order: Order, by: Millis) -> Text | None:
     """The newest SMS that asked for YES with the code; None where there is none, or it has not begun to leave."""
     found = [n for n, event in enumerate(order.events) if _asks_for_code(event)]
     if not found:
@@ -82,7 +82,7 @@ def _asking_for_code(order: Order) -> Text | None:
     pending = order.effects.get(effect)
     told = (e.at for e in since if isinstance(e.detail, Informed) and e.detail.purpose is purpose)
     sent = next(told, pending.last_at if pending else 0)
-    delivered = _delivered_at(since, effect, sent)
+    delivered = _delivered_at(since, effect, sent, by)
     return Text(delivered or sent, bool(delivered), RULES.short) if sent or delivered else None
 
 
@@ -93,12 +93,15 @@ def _asks_for_code(event: Event) -> bool:
     )
 
 
-def _delivered_at(events: tuple[Event, ...], effect: str, sent: Millis) -> Millis:
+def _delivered_at(events: tuple[Event, ...], effect: str, sent: Millis, by: Millis) -> Millis:
     """When all of an SMS was on the handset; 0 while that is not known. Reports come late: the gateway's own clock says
-    when it arrived, between the hand-over and the report.
+    when it arrived, between the hand-over and the report. Of one without a stamp that was read together with the reply
+    (`by`), as after an outage, nothing but the hand-over is known.
     """
     for event in events:
         if isinstance(event.detail, Delivered) and event.detail.effect == effect:
             stamped = event.detail.stamped
-            return event.at if stamped is None else min(event.at, max(sent, stamped))
+            if stamped is None:
+                return event.at if event.at < by or not sent else sent
+            return min(event.at, max(sent, stamped))
     return 0

@@ -222,6 +222,18 @@ def test_a_question_that_arrived_when_it_was_asked_again_is_there(machine):
     assert machine.state(order) == "notified"
 
 
+def test_a_report_and_a_yes_that_come_in_together_after_an_outage_are_no_machine(machine):
+    machine.gateway.reports = True
+    machine.engine = machine.another()
+    order = asked(machine)
+    machine.clock.forward(seconds=600)
+    machine.report(order, Delivery.DELIVERED)
+    machine.say("是")
+    machine.clock.forward(5)
+    machine.run()
+    assert machine.state(order) == "notified"
+
+
 def test_a_handset_that_was_off_is_read_from_when_it_has_the_question(machine):
     machine.gateway.reports = True
     machine.engine = machine.another()
