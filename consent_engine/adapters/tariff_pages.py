@@ -26,7 +26,7 @@ _TROUBLE = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError, ValueEr
 
 
 class PrivateAddress(Exception):
-    """A name that leads into somebody's own network."""
+    """A host name that leads to a private address."""
 
 
 def is_public(address: str) -> bool:

@@ -24,7 +24,7 @@ def copy_online(path: Path, to: Path, tell: Callable[[str], None]) -> None:
 
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=WAIT_S)) as source:
-            # One transaction holds the instant: without it, whoever writes has the copy begin anew, again and again.
+            # One transaction holds the instant: without it, every write makes the copy begin anew.
             source.execute("BEGIN")
             source.execute("SELECT count(*) FROM sqlite_master").fetchone()
             with closing(sqlite3.connect(to)) as made:

@@ -1,4 +1,4 @@
-"""How the archive's schema grows: a step from each number to the next, taken whole, by whoever comes first."""
+"""How the archive's schema grows: one step a number, each taken whole, by the first process that opens it."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -26,7 +26,7 @@ class Schema(NamedTuple):
     steps: Mapping[str, Step] = MappingProxyType({})
 
     def grown(self, connection: Connection) -> str:
-        """Take the steps that are missing, in this transaction; the number then. Whoever comes at the same time waits.
+        """Take the steps that are missing, in this transaction; the number then. A second process waits for the first.
 
         Raises ArchiveUnavailable for a schema from which no step leads here, as one of a later release.
         """

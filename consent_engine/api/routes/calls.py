@@ -6,7 +6,7 @@ from starlette.responses import Response
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.bodies import read_json
-from consent_engine.api.http.queries import ListCalls, read_query
+from consent_engine.api.http.queries import ListCalls, Paged, read_query
 from consent_engine.api.routes.orders import ID, idempotency_key
 from consent_engine.api.schemas.calls import CallList, CallView
 from consent_engine.api.schemas.forms import read
@@ -77,10 +77,15 @@ async def list_(request: Request, caller: ApiKey) -> Response:
     since = _begins(form.day) if form.day else None
     until = None if since is None else since + DAY_MS
     wanted = CallFilter(form.agent, form.carrier.value if form.carrier else None, since, until, form.violation)
+    return await page_of_calls(request, caller, wanted, form)
+
+
+async def page_of_calls(request: Request, caller: ApiKey, wanted: CallFilter, of: Paged) -> Response:
+    """One page of the calls that fit, with as much of their numbers as the caller may see."""
     whole = caller.role in FULL_NUMBERS
 
     def listed(engine: Engine) -> bytes:
-        page = engine.calls.page(wanted, form.cursor, form.limit)
+        page = engine.calls.page(wanted, of.cursor, of.limit)
         return CallList.of(page.calls, page.cursor, whole=whole).json_bytes()
 
     return Response(await front_of(request).ask(listed), media_type="application/json")

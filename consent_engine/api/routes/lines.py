@@ -1,4 +1,4 @@
-"""What became of numbers, over HTTP: told by ops, as their network says it."""
+"""Events of numbers, over HTTP: operations report what the network says of a number."""
 
 from starlette.requests import Request
 from starlette.responses import Response

@@ -9,6 +9,7 @@ from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.bodies import read_json
 from consent_engine.api.http.queries import Coverage, ListReviews, read_query
+from consent_engine.api.routes.calls import page_of_calls
 from consent_engine.api.routes.orders import ID
 from consent_engine.api.schemas.calls import CallList, CallView
 from consent_engine.api.schemas.forms import read
@@ -16,7 +17,6 @@ from consent_engine.api.schemas.reviews import CoverageView, LookAgain, ReviewCa
 from consent_engine.api.service.callers import FULL_NUMBERS, REVIEWER, REVIEWER_OR_AUDITOR
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.call.review import Verdict
-from consent_engine.engine.engine import Engine
 from consent_engine.engine.review import Review
 from consent_engine.errors import CallNotFound, FieldError, Malformed
 from consent_engine.ports import ApiKey, CallFilter
@@ -38,13 +38,7 @@ async def list_(request: Request, caller: ApiKey) -> Response:
     """Recorded calls by how they stand, the newest first, a page at a time: of the last two days, for a call that has
     left for the archive is not reviewed any more. Role: reviewer (masked)."""
     form = read_query(ListReviews, request)
-    wanted, whole = CallFilter(verdict=Verdict(form.verdict)), caller.role in FULL_NUMBERS
-
-    def listed(engine: Engine) -> bytes:
-        page = engine.calls.page(wanted, form.cursor, form.limit)
-        return CallList.of(page.calls, page.cursor, whole=whole).json_bytes()
-
-    return Response(await front_of(request).ask(listed), media_type="application/json")
+    return await page_of_calls(request, caller, CallFilter(verdict=Verdict(form.verdict)), form)
 
 
 @operations.add(

@@ -77,7 +77,7 @@ aof-load-truncated yes
 # Plain commands, which Redis and Valkey both read. Their snapshot formats have parted.
 aof-use-rdb-preamble no
 save ""
-# Whoever asks for a backup gets it at once: there are no replicas to wait for.
+# A backup is sent at once: there are no replicas to wait for.
 repl-diskless-sync-delay 0
 maxmemory-policy noeviction
 

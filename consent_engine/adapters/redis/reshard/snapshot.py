@@ -127,7 +127,7 @@ def private(folder: Path, tell: Tell) -> Iterator[EmbeddedServer]:
 
 
 def tidy(server: EmbeddedServer, database: int) -> None:
-    """Leave only what is ours, in database 0: other programs' keys are not ours to keep, and RQ's are wake-ups."""
+    """Leave the engine's keys alone, in database 0: a backup holds no other program's keys, and RQ's are wake-ups."""
     with connect(server.url) as client:
         for name in client.info("keyspace"):
             if int(name.removeprefix("db")) != database:

@@ -19,7 +19,7 @@ _ITS_OWN = ("host", "port", "path", "owners", "slot", "connection_pool", "redis_
 
 
 def at_replicas(master: "Redis", told: Mapping[str, Any], *command: str) -> Iterator[Any]:
-    """Each replica's answer. told: the master's INFO replication.
+    """Each replica's answer. told: the section `replication` of the master's INFO.
 
     Raises StoreUnavailable for one that cannot be reached, and ResponseError for one that refuses to answer.
     """
