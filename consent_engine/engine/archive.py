@@ -20,6 +20,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.engine.archive_calls import move_calls
+from consent_engine.engine.spell import Spell
 from consent_engine.errors import ArchiveUnavailable, ConsentError
 from consent_engine.ports import (
     Aged,
@@ -63,6 +64,7 @@ class Archiver:
         self._waiting: list[Leased] = []
         self._moving: asyncio.Task[None] | None = None
         self._troubles = 0
+        self._spell = Spell(log, "timer: what is over cannot be archived now")
         self._expire_at = 0.0
 
     def take(self, leased: Sequence[Leased]) -> list[Leased]:
@@ -105,10 +107,10 @@ class Archiver:
             stale, early = await move_calls(self._store, archive, batch, self._told)
         except ArchiveUnavailable as error:
             self._troubles += 1
-            log.error("timer: %s; tried again later", error)
+            self._spell.met(error)
             self._down(list(batch), now, Owner.CALL)
             return
-        self._troubles = 0
+        self._fine()
         self._postpone({**dict.fromkeys(stale, now + SOON_MS), **dict.fromkeys(early, now + LATER_MS)}, Owner.CALL)
         await self._expire(archive, now)
 
@@ -124,10 +126,10 @@ class Archiver:
             kept = await self._keep(archive, records) if records else set()
         except ArchiveUnavailable as error:
             self._troubles += 1
-            log.error("timer: %s; tried again later", error)
+            self._spell.met(error)
             self._down(list(records), now)
             return
-        self._troubles = 0
+        self._fine()
         self._let_go({order: (batch[order], record) for order, record in records.items() if order in kept}, now)
         for order_id in records.keys() - kept:
             self._park(batch[order_id])
@@ -152,6 +154,10 @@ class Archiver:
             elif word in {Left.STALE, Left.UNREAD}:
                 dues[row.order] = now + SOON_MS
         self._postpone(dues)
+
+    def _fine(self) -> None:
+        self._troubles = 0
+        self._spell.over()
 
     def _down(self, records: Sequence[str], now: Millis, owner: Owner = Owner.ORDER) -> None:
         pause = min(DOWN_MS << min(self._troubles - 1, 10), MOST_DOWN_MS)

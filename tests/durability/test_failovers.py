@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks.promises import failovers
+from benchmarks.promises.load import UNDER_WAY_S, Load
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.topology.sentinel import replicas_known
@@ -30,7 +31,7 @@ def test_the_rules_see_what_is_lost(trio):
     """Else they would find nothing whatever happened: orders and refusals go behind everybody's back."""
     trio.calm(2)
     trio.master().do("FLUSHALL")
-    load = failovers.Load(trio.url, 2)
+    load = Load(trio.url, 2).begin()
     try:
         until("somebody refused, and the BSS was called", lambda: load.notes.stops and load.notes.called)
     finally:
@@ -40,7 +41,7 @@ def test_the_rules_see_what_is_lost(trio):
     late = load.notes.called.copy()
     for order, number in load.notes.orders.items():
         if number in load.notes.stops:
-            load.notes.called[order] = load.notes.stops[number] + failovers.UNDER_WAY_S + 0.1
+            load.notes.called[order] = load.notes.stops[number] + UNDER_WAY_S + 0.1
     assert load.notes.broken(engine)["called after a STOP"] == len(load.notes.stops)
     load.notes.called = late
     trio.master().do("FLUSHALL")

@@ -1,0 +1,218 @@
+"""Orders leave for the archive while their requests are repeated and something fails: is what was told there then?
+
+A real Redis (strict) and an archive, SQLite or PostgreSQL. Two workers move what has settled, their clocks a week
+ahead, so that orders leave within the second in which they settle; a third writes to the archive and stands still
+before it lets go. The rules: `load.py`. Status 1 when one of them broke.
+
+    python -m benchmarks.promises.archive_races --rounds 5
+"""
+
+import argparse
+import os
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import postgres
+from benchmarks.promises.load import Load
+from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.connections import connected
+from consent_engine.domain.order.retention import Retention
+from consent_engine.domain.seal import Seal
+from consent_engine.errors import ArchiveUnavailable
+from tests.durability.servers import Server, server
+
+RACES_S, FAULT_S = 2.0, 5.0
+STANDS_S = 0.5
+
+
+class Standing(SqlArchive):
+    """An archive whose every writer stands still after it wrote, before anybody lets go of what was written."""
+
+    def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
+        kept = super().keep(records)
+        time.sleep(STANDS_S)
+        return kept
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run happens. path: of SQLite's file · pid: of PostgreSQL."""
+
+    redis: Server
+    archive: Callable[[type[SqlArchive]], SqlArchive]
+    path: Path | None = None
+    pid: int = 0
+
+
+def nothing(_: Place) -> None:
+    """Only the race."""
+    time.sleep(FAULT_S)
+
+
+def redis_killed(place: Place) -> None:
+    """Redis dies, and is started on what is on disk."""
+    place.redis.kill()
+    place.redis.start()
+    time.sleep(FAULT_S / 2)
+
+
+def locked(place: Place) -> None:
+    """Somebody holds the archive's file."""
+    with closing(sqlite3.connect(str(place.path), timeout=30, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        time.sleep(FAULT_S)
+        other.execute("ROLLBACK")
+
+
+def frozen(place: Place) -> None:
+    """PostgreSQL stands still: all of its processes."""
+    pids = [place.pid, *_children(place.pid)]
+    for pid in pids:
+        _signal(pid, signal.SIGSTOP)
+    try:
+        time.sleep(FAULT_S)
+    finally:
+        for pid in pids:
+            _signal(pid, signal.SIGCONT)
+
+
+def backends_killed(place: Place) -> None:
+    """A process of PostgreSQL dies of kill -9: it ends all others, and recovers."""
+    for pid in _children(place.pid)[-1:]:
+        _signal(pid, signal.SIGKILL)
+    time.sleep(FAULT_S)
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+SQLITE: dict[str, Callable[[Place], None]] = {
+    "only the race": nothing, "Redis killed": redis_killed, "the file locked": locked,
+}  # fmt: skip
+POSTGRES: dict[str, Callable[[Place], None]] = {
+    "only the race": nothing, "Redis killed": redis_killed, "frozen": frozen, "a backend killed": backends_killed,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of one race. left: orders that had left Redis at its end."""
+
+    orders: int
+    refused: int
+    left: int
+    repeats: int
+    broken: Counter[str]
+
+
+def run(place: Place, fault: Callable[[Place], None]) -> Run:
+    """One race, from an empty Redis and an empty archive."""
+    place.redis.do("FLUSHALL")
+    with closing(place.archive(SqlArchive)) as archive, closing(place.archive(Standing)) as standing:
+        load = Load(place.redis.url, 0, archive=archive, slow=standing)
+        archive.seal = standing.seal = Seal(load.secret)
+        try:
+            load.begin()
+            time.sleep(RACES_S)
+            fault(place)
+            time.sleep(RACES_S)
+        finally:
+            load.close()
+        engine = load.engine()
+        _answers(archive)
+        broken = load.notes.broken(engine)
+        live = len(engine.store.records.live(list(load.notes.orders))[1])
+    left = len(load.notes.orders) - live
+    return Run(len(load.notes.orders), len(load.notes.refused), left, load.notes.repeats["same"], broken)
+
+
+def _answers(archive: SqlArchive) -> None:
+    """Wait until it can be asked. Raises ArchiveUnavailable when it cannot for half a minute."""
+    for left in range(60, -1, -1):
+        try:
+            archive.check()
+        except ArchiveUnavailable:
+            if not left:
+                raise
+            time.sleep(0.5)
+        else:
+            return
+
+
+@contextmanager
+def on_sqlite() -> Iterator[Callable[[], Place]]:
+    """Redis, and a new file for every run."""
+    with tempfile.TemporaryDirectory(prefix="races-") as name, server(Path(name) / "r", "appendfsync always") as redis:
+        count = iter(range(10**6))
+
+        def place() -> Place:
+            path = Path(name) / f"archive-{next(count)}.sqlite3"
+            return Place(redis, lambda kind: kind(f"sqlite:///{path}", Retention()), path)
+
+        yield place
+
+
+@contextmanager
+def on_postgres() -> Iterator[Callable[[], Place]]:
+    """Redis and PostgreSQL; every run has a database of its own."""
+    with (
+        tempfile.TemporaryDirectory(prefix="races-") as name,
+        server(Path(name) / "r", "appendfsync always") as redis,
+        postgres.server() as pg,
+    ):
+        count = iter(range(10**6))
+
+        def place() -> Place:
+            database = f"race_{next(count)}"
+            with connected(pg.url).connect() as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(
+                    f"CREATE DATABASE {database}"
+                )
+            url = pg.url.replace("/postgres?", f"/{database}?")
+            return Place(redis, lambda kind: kind(url, Retention()), pid=pg.pid)
+
+        yield place
+
+
+def main() -> int:
+    """Runs, a line each. Status 1 when a rule broke."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--on", nargs="+", choices=["sqlite", "postgres"], default=["sqlite", "postgres"])
+    chosen = parser.parse_args()
+    worst = 0
+    for kind, here, faults in (("sqlite", on_sqlite, SQLITE), ("postgres", on_postgres, POSTGRES)):
+        if kind not in chosen.on:
+            continue
+        with here() as place:
+            for name, fault in faults.items():
+                for _ in range(chosen.rounds):
+                    one = run(place(), fault)
+                    told = ", ".join(f"{n} {what}" for what, n in one.broken.items()) or "nothing broken"
+                    sys.stdout.write(
+                        f"{kind}, {name}: {one.orders} orders, {one.refused} refusals acknowledged, {one.left} orders "
+                        f"left, {one.repeats} repeats: {told}\n"
+                    )
+                    sys.stdout.flush()
+                    worst |= bool(one.broken)
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main())
