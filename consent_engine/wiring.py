@@ -29,7 +29,9 @@ from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.line.line import keyed
 from consent_engine.domain.offer.form import plan_from
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import Seal
+from consent_engine.engine import audit
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace
 from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed, NotOurArchive, SettingsError
@@ -107,6 +109,7 @@ def installation(
             _sell(engine, settings.plans)
         if stocked:
             _archive_is_ours(engine)
+            _log_is_not_ahead(engine, settings.retention())
             _promotions_lose_nothing(settings)
         if found.server and not name:
             keep_name(settings.data_dir, engine.store.retirement.installation())
@@ -150,6 +153,16 @@ def _archive_is_ours(engine: Engine) -> None:
         raise SettingsError(f"CONSENT_ARCHIVE_URL: {error}") from error
     except ArchiveUnavailable:
         return
+
+
+def _log_is_not_ahead(engine: Engine, keep: Retention) -> None:
+    """Shout where records that were sealed last are not here as they were."""
+    try:
+        lacking = audit.newest(engine.store, keep.records_before(engine.registry.now()), 100).wrong
+    except ArchiveUnavailable:
+        return
+    if lacking:
+        log.error("these data are older than their archive: whoever refused last may be called again: consent doctor")
 
 
 @contextmanager

@@ -121,25 +121,30 @@ class Run:
     broken: Counter[str]
 
 
-def run(place: Place, fault: Callable[[Place], None]) -> Run:
+def run(place: Place, fault: Callable[[Place], None], races_s: float = RACES_S) -> Run:
     """One race, from an empty Redis and an empty archive."""
     place.redis.do("FLUSHALL")
     with closing(place.archive(SqlArchive)) as archive, closing(place.archive(Standing)) as standing:
-        load = Load(place.redis.url, 0, archive=archive, slow=standing)
-        archive.seal = standing.seal = Seal(load.secret)
-        try:
-            load.begin()
-            time.sleep(RACES_S)
-            fault(place)
-            time.sleep(RACES_S)
-        finally:
-            load.close()
-        engine = load.engine()
+        load = raced(place, archive, standing, lambda: fault(place), races_s)
         _answers(archive)
-        broken = load.notes.broken(engine)
-        live = len(engine.store.records.live(list(load.notes.orders))[1])
-    left = len(load.notes.orders) - live
+        broken, left = load.notes.broken(load.engine()), len(load.left())
     return Run(len(load.notes.orders), len(load.notes.refused), left, load.notes.repeats["same"], broken)
+
+
+def raced(
+    place: Place, archive: SqlArchive, standing: SqlArchive, fault: Callable[[], None], races_s: float = RACES_S
+) -> Load:
+    """Work for a while, a fault in its middle; who was told what."""
+    load = Load(place.redis.url, 0, archive=archive, slow=standing)
+    archive.seal = standing.seal = Seal(load.secret)
+    load.begin()
+    try:
+        time.sleep(races_s)
+        fault()
+        time.sleep(races_s)
+    finally:
+        load.close()
+    return load
 
 
 def _answers(archive: SqlArchive) -> None:

@@ -26,6 +26,7 @@ from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.effects import Accepted, Lane, Outcome, Untaken
@@ -36,6 +37,7 @@ from consent_engine.domain.sms import Reply
 from consent_engine.engine.calls_in_flight import LOOK_AGAIN_S
 from consent_engine.engine.engine import Engine, RefusalAsked
 from consent_engine.engine.limits import Pace
+from consent_engine.engine.sealing import seal
 from consent_engine.errors import ConsentError, OrderNotFound, StoreUnavailable
 from consent_engine.ports import Activation, Outside, Sms
 from consent_engine.wiring import plans_from
@@ -141,7 +143,7 @@ class Load:
         jobs: list[Callable[[], None]] = [lambda: self._desk(now())] * DESKS
         jobs += [*[lambda: self._subscriber(now())] * 2, lambda: self._worker(now())]
         if self.archive is not None:
-            jobs += [lambda: self._repeats(ahead()), lambda: self._leaves(ahead())]
+            jobs += [lambda: self._repeats(ahead()), lambda: self._leaves(ahead()), lambda: self._seals(now())]
         if self.slow is not None:
             jobs.append(lambda: self._leaves(self.engine(self.slow, A_WEEK_MS)))
         self.threads = [threading.Thread(target=self._run, args=(job,), daemon=True) for job in jobs]
@@ -163,10 +165,18 @@ class Load:
         clock = (lambda: time.time_ns() // 1_000_000 + ahead_ms) if ahead_ms else None
         outside = Outside({"test": self.outer}, dict.fromkeys(SENDERS, "test"), SENDERS, self.outer)  # type: ignore[arg-type, dict-item]
         store = redis_store(wire, lease_ms=3_000, clock=clock, seal=Seal(self.secret))
+        archive = archive or self.archive
+        if archive is not None:
+            store = replace(store, archive=archive, log=SqlLog(archive))
         return Engine(
-            replace(store, archive=archive or self.archive), RedisRegistry(wire, clock=clock), Nobody(), outside,
+            store, RedisRegistry(wire, clock=clock), Nobody(), outside,
             Terms(Policy(retry_base=1_000), SENDERS, frozenset()), self.secret, Pace(startable_s=2.0),
         )  # fmt: skip
+
+    def left(self) -> list[str]:
+        """Acknowledged orders that Redis has no more."""
+        live = self.engine().store.records.live(list(self.notes.orders))[1]
+        return [order for order in self.notes.orders if order not in live]
 
     def _run(self, job: Callable[[], None]) -> None:
         try:
@@ -255,6 +265,14 @@ class Load:
             await engine.performer.land(2)
 
         asyncio.run(moves())
+
+    def _seals(self, engine: Engine) -> None:
+        """The journal is brought into the log."""
+        while not self.stop.wait(PAUSE_S):
+            try:
+                seal(engine.store, "sealer")
+            except ConsentError:
+                self.notes.answers["not sealed"] += 1
 
     def _worker(self, engine: Engine) -> None:
         async def work() -> None:

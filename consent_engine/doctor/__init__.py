@@ -251,8 +251,12 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
 
 
 def _journal(patient: _Patient) -> Iterator[Finding]:
-    with closing(SqlArchive(patient.settings.archive_address())) as archive:
-        yield from journal.journal(patient.store.journal, SqlLog(archive), patient.registry.now())
+    settings, now = patient.settings, patient.registry.now()
+    with closing(SqlArchive(settings.archive_address())) as archive:
+        archive.seal = patient.seal
+        store = replace(patient.store, archive=archive, log=SqlLog(archive))
+        yield from journal.journal(store.journal, SqlLog(archive), now)
+        yield from journal.newest(store, settings.retention().records_before(now))
 
 
 def _records(patient: _Patient) -> Iterator[Finding]:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from consent_engine.doctor.findings import Finding, bad, good
 from consent_engine.domain.effects import Millis
-from consent_engine.ports import Journal, Log
+from consent_engine.engine import audit
+from consent_engine.ports import Journal, Log, Store
 
 LATE_MS = 60_000
 """An entry that waits longer than this says that nobody seals: a sealer looks every second."""
@@ -21,3 +22,19 @@ def journal(kept: Journal, log: Log, now: Millis) -> Iterator[Finding]:
         )
         return
     yield good(f"the journal is sealed: {log.size():,} entries in the log, {waiting.count:,} on their way")
+
+
+def newest(store: Store, kept_since: Millis) -> Iterator[Finding]:
+    """Whether the newest records that were sealed are here: after a failover, a restore, or damage to files some may
+    not be, and nothing else shows it. Raises StoreUnavailable and ArchiveUnavailable.
+    """
+    found = audit.newest(store, kept_since)
+    lacking = len({record for record, _ in found.wrong})
+    if lacking:
+        yield bad(
+            f"{lacking:,} of the records that were sealed last are not here as they were: these data are older than "
+            "their archive, and whoever refused last may be called again",
+            "consent audit names them; stop, and restore Redis from its newest backup: docs/runbook.md",
+        )
+    elif found.entries:
+        yield good(f"the newest {found.entries:,} entries of the log are here")

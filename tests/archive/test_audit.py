@@ -2,6 +2,7 @@
 
 from sqlalchemy import text
 
+from consent_engine.doctor import Level, journal
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import parse
 from consent_engine.engine.audit import audit
@@ -91,3 +92,29 @@ def test_what_was_taken_out_of_the_log_or_changed_there_is_named(small):
         ("entries 2 to 2", "dropped from the log"),
         (f"entries {size - 1} to {size - 1}", "dropped from the log"),
     ]
+
+
+def test_a_doctor_sees_that_the_data_are_older_than_their_log(small):
+    """As after a file whose end is gone: nothing in the data themselves shows it."""
+    first = small.place()
+    small.run(Lane.SMS)
+    sealed(small)
+    told = list(journal.newest(small.engine.store, 0))
+    assert [each.level for each in told] == [Level.GOOD]
+    was = {key: small.client.dump(key) for key in small.names()}
+    small.clock.forward(seconds=1)
+    small.say("TD")
+    small.run(Lane.INBOUND)
+    small.settled(msisdn=parse("13900139000"))
+    sealed(small)
+    assert [each.level for each in journal.newest(small.engine.store, 0)] == [Level.GOOD]
+    small.client.flushall()
+    for key, kept in was.items():
+        small.client.restore(key, 0, kept)
+    assert small.engine.show(first.id).state.value == "awaiting_reply"
+    [told] = journal.newest(small.engine.store, 0)
+    assert told.level is Level.BAD
+    assert told.what.startswith("3 of the records")  # the first, the second and its call
+    assert [each.level for each in journal.newest(small.engine.store, 2**62)] == [
+        Level.BAD
+    ]  # the first is here, and shorter

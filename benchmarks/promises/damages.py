@@ -1,0 +1,175 @@
+"""A data folder is damaged while an installation works in it: it starts with all that was told, or not at all.
+
+An installation on an embedded server (strict) and a SQLite archive works under load; the server is killed with -9, and
+then something happens to its files. It is started again, by a process of its own. Either that is refused, in one line,
+or the rules of `load.py` hold; and where they do not hold, `consent doctor --all` must not be content. Status 1 else.
+
+    python -m benchmarks.promises.damages
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.promises.load import Load, Notes
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
+from consent_engine.config.settings import Settings
+from consent_engine.doctor import Level, Wanted, examine
+from consent_engine.engine.engine import Engine
+from consent_engine.errors import ConsentError
+from consent_engine.wiring import archive_of, installation
+
+WORKS_S = 2.0
+ZEROS, GARBAGE = bytes(4096), bytes(range(1, 256)) * 3
+
+
+def _aof(data: Path) -> Path:
+    return max((data / "appendonlydir").glob("*.incr.aof"))
+
+
+def _tail(more: bytes) -> Callable[[Path], None]:
+    def change(data: Path) -> None:
+        _aof(data).write_bytes(_aof(data).read_bytes() + more)
+
+    return change
+
+
+def _cut(share: float) -> Callable[[Path], None]:
+    """Lose the end of the file: less than is whole, as a copy that was broken off."""
+
+    def change(data: Path) -> None:
+        kept = _aof(data).read_bytes()
+        _aof(data).write_bytes(kept[: int(len(kept) * share)])
+
+    return change
+
+
+def _hole(data: Path) -> None:
+    """A page in its middle reads as zeros."""
+    kept = bytearray(_aof(data).read_bytes())
+    middle = len(kept) // 2
+    kept[middle : middle + 4096] = bytes(4096)
+    _aof(data).write_bytes(kept)
+
+
+def _flip(data: Path) -> None:
+    """Twenty bytes anywhere in it are others."""
+    kept = bytearray(_aof(data).read_bytes())
+    for at in random.sample(range(len(kept)), 20):
+        kept[at] ^= 1
+    _aof(data).write_bytes(kept)
+
+
+def _gone(pattern: str) -> Callable[[Path], None]:
+    def change(data: Path) -> None:
+        for path in list(data.glob(pattern)):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    return change
+
+
+def _holds(pattern: str, content: bytes) -> Callable[[Path], None]:
+    def change(data: Path) -> None:
+        for path in data.glob(pattern):
+            path.write_bytes(content)
+
+    return change
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "nothing but the kill": lambda _: None,
+    "zeros at the end of the file": _tail(ZEROS),
+    "garbage at the end of the file": _tail(GARBAGE),
+    "half a command at its end": _tail(b"*3\r\n$3\r\nSET\r\n$1\r\nk"),
+    "a page of zeros in its middle": _hole,
+    "twenty bits anywhere in it are others": _flip,
+    "its last tenth is gone": _cut(0.9),
+    "its last half is gone": _cut(0.5),
+    "it is empty": _holds("appendonlydir/*.incr.aof", b""),
+    "it is gone": _gone("appendonlydir/*.incr.aof"),
+    "the file it builds on is gone": _gone("appendonlydir/*.base.*"),
+    "the file it builds on is empty": _holds("appendonlydir/*.base.*", b""),
+    "the manifest is gone": _gone("appendonlydir/*.manifest"),
+    "the manifest is empty": _holds("appendonlydir/*.manifest", b""),
+    "the folder of the files is gone": _gone("appendonlydir"),
+    "the secret is gone": _gone("secret"),
+    "the secret is another": _holds("secret", b"another-secret-of-thirty-two-letters\n"),
+    "the archive is gone": _gone("archive*"),
+    "the archive is empty": _holds("archive.sqlite3", b""),
+    "the archive is garbage": _holds("archive.sqlite3", GARBAGE * 20),
+    "the name of the data is gone": _gone("installation"),
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What came of one damage. said: why it did not start, or what broke · sound: whether that is as it must be."""
+
+    damage: str
+    said: str
+    started: bool
+    sound: bool
+
+
+def run(damage: str, data: Path, works_s: float = WORKS_S) -> Seen:
+    """Work, die, be damaged, start."""
+    settings = Settings.load({"CONSENT_DATA_DIR": str(data), "CONSENT_DURABILITY": "strict"}, None)
+    with installation(settings, own=True) as found, closing(archive_of(settings)) as archive:
+        load = Load(found.redis_url, 0, archive=archive, secret=found.secret)
+        archive.seal = found.archive.seal if found.archive else None
+        load.begin()
+        time.sleep(works_s)
+        if isinstance(found.server, EmbeddedServer):
+            os.kill(found.server.pid, signal.SIGKILL)
+        load.close()
+    DAMAGES[damage](data)
+    try:
+        with installation(settings, own=True) as found:
+            engine = found.engine()
+            engine.registry.announce("here", "-")
+            bad = [each.what for each in examine(settings, Wanted(all=True), lambda _: None) if each.level is Level.BAD]
+            broken = _broken(load.notes, engine)
+    except ConsentError as error:
+        return Seen(damage, str(error).replace(str(data), "DATA"), started=False, sound=True)
+    said = f"{broken or 'nothing broken'}; the doctor finds: {'; '.join(bad) or 'nothing'}"
+    return Seen(damage, said, started=True, sound=not broken or bool(bad))
+
+
+def _broken(notes: Notes, engine: Engine) -> str:
+    """The rules that broke, or why that cannot be seen: what cannot be read is not lost, and is not there either."""
+    try:
+        return ", ".join(f"{n} {what}" for what, n in notes.broken(engine).items())
+    except ConsentError as error:
+        return str(error)
+
+
+def main() -> int:
+    """Every damage once, a line each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--only", nargs="+", choices=list(DAMAGES), default=list(DAMAGES))
+    worst = 0
+    chosen = parser.parse_args()
+    for damage in chosen.only * chosen.rounds:
+        with tempfile.TemporaryDirectory(prefix="damages-") as name:
+            seen = run(damage, Path(name) / "data")
+        sys.stdout.write(f"{damage}: {'starts' if seen.started else 'refused'}: {seen.said}\n")
+        sys.stdout.flush()
+        worst |= not seen.sound
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main())
