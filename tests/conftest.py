@@ -25,7 +25,7 @@ from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.round_trips import drive
-from consent_engine.ports import Activation, Outside, Sms, Store
+from consent_engine.ports import Activation, Deactivation, Outside, Sms, Store
 from consent_engine.wiring import plans_from
 
 for name in [name for name in os.environ if name.startswith("CONSENT_") and name != "CONSENT_TESTS_REQUIRE"]:
@@ -104,10 +104,19 @@ class FakeBss:
     knows: dict[str, Outcome] = field(default_factory=dict)
     can_ask: bool = False
     """whether it can be asked about what it does not know, too"""
+    ended: list[Deactivation] = field(default_factory=list)
+    end_answers: list[Outcome] = field(default_factory=list)
 
     async def activate(self, activation: Activation) -> Outcome:
         self.asked.append(activation)
         return self.answers.pop(0) if self.answers else Accepted(f"act-{activation.order_id}", "2025-11-25")
+
+    async def deactivate(self, deactivation: Deactivation) -> Outcome:
+        self.ended.append(deactivation)
+        return self.end_answers.pop(0) if self.end_answers else Accepted(f"off-{deactivation.ending_id}", "2025-12-01")
+
+    async def ask_ending(self, ending_id: str) -> Outcome | None:
+        return await self.ask(ending_id)
 
     async def ask(self, order_id: str) -> Outcome | None:
         return self.knows.get(order_id, Untaken("unknown") if self.can_ask else None)

@@ -17,6 +17,7 @@ from consent_engine.api.http.protocol import BoundedHttp
 from consent_engine.api.routes import (
     calls,
     docs,
+    endings,
     health,
     lines,
     metrics_endpoint,
@@ -47,6 +48,7 @@ PARTS = (
     orders, order_stream, permits, calls, reviews, refusals, registrations, plans, lines, stuck, pauses, tariffs,
     tariff_versions, webhooks, health, metrics_endpoint,
     docs,
+    endings,
 )  # fmt: skip
 """The API; the most asked for come first, since addresses are compared in this order."""
 BACKLOG = 2048

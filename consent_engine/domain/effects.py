@@ -4,6 +4,7 @@ An effect carries no payload: its id says what is wanted, its owner (an order or
 
     sms.<purpose>.<n>    SendSms, lane sms         n counts questions, not attempts
     activate             Activate, lane activation
+    deactivate           Deactivate, lane activation: of an ending
     wake.<trigger>       Wake (a timer), lane timer
     read                 Read (a line has unread messages), lane inbound
 """
@@ -57,13 +58,20 @@ class Purpose(StrEnum):
     """
     MARKETING_FREE = "marketing_free"
     """The number is registered as marketing-free, as its subscriber wrote: of a line's own."""
+    ENDED = "ended"
+    """What was activated is taken back: of a line's own."""
+    WITHDRAW_ASK = "withdraw_ask"
+    """Whether the service itself is to end, which a bare 退订 does not say: of a line's own."""
 
 
-OF_ORDERS = tuple(purpose for purpose in Purpose if purpose is not Purpose.MARKETING_FREE)
+_OF_LINES = {Purpose.MARKETING_FREE, Purpose.ENDED, Purpose.WITHDRAW_ASK}
+OF_ORDERS = tuple(purpose for purpose in Purpose if purpose not in _OF_LINES)
 """What is written about an order."""
 
 
 ACTIVATE = "activate"
+DEACTIVATE = "deactivate"
+"""An ending's: the service is switched off."""
 READ = "read"
 WAKE_TOO_LATE = "wake.too_late_to_ask"
 WAKE_WINDOW = "wake.window_closed"
@@ -84,10 +92,20 @@ WAKE_UNLAWFUL = "wake.unlawful"
 """A call was abandoned, or ended without its recording: the open orders of it are cancelled. A call's own."""
 WAKE_SECOND_LOOK = "wake.second_look"
 """Nobody looked again at a failed review: it stands. A call's own."""
+WAKE_NOTICE = "wake.notice"
+"""What was activated is switched off: the subscriber is told, once nothing else is under way to them. An ending's."""
+WAKE_ENDINGS = "wake.endings"
+"""The number has another holder: what the one before had activated is taken back. A line's own."""
 WAKE_LINE = "wake.line"
 """A line that nothing stands on any more goes, with its number: a line's own, as `WAKE_UNDECIDED` is."""
 
-_LANES = {"sms": Lane.SMS, "activate": Lane.ACTIVATION, "wake": Lane.TIMER, "read": Lane.INBOUND}
+_LANES = {
+    "sms": Lane.SMS,
+    "activate": Lane.ACTIVATION,
+    "deactivate": Lane.ACTIVATION,
+    "wake": Lane.TIMER,
+    "read": Lane.INBOUND,
+}
 
 
 @lru_cache(1024)  # names of effects are few

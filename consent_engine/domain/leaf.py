@@ -13,6 +13,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import HASH_LENGTH
 from consent_engine.domain.line.line import Line
@@ -63,6 +64,12 @@ class Leaf(Struct, frozen=True):
         """The leaf of a call as it stands."""
         at = call.events[-1].at if call.events else call.began.registered_at
         return cls(Chained.CALL, call.id, len(call.events), at, call.head)
+
+    @classmethod
+    def of_ending(cls, ending: Ending) -> "Leaf":
+        """The leaf of an ending as it stands."""
+        at = ending.events[-1].at if ending.events else ending.doc.asked_at
+        return cls(Chained.ENDING, ending.id, len(ending.events), at, ending.head)
 
     @classmethod
     def of_line(cls, line: Line) -> "Leaf":

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import mac
 from consent_engine.domain.lifecycle import State, advance
@@ -40,6 +41,7 @@ class Seal:
         self._first_key = mac(secret.encode(), b"order record")
         self._key = mac(secret.encode(), b"order record 2")
         self._call_key = mac(secret.encode(), b"call record")
+        self._ending_key = mac(secret.encode(), b"ending record")
         self._line_key = mac(secret.encode(), b"line record")
         self._ask = since
         self._since: Millis | None = None
@@ -77,6 +79,21 @@ class Seal:
         if call.person.msisdn and not self._is_line(call.line, call.person.msisdn):
             raise BrokenRecord("a call with another number than its line's: somebody changed it")
         return call
+
+    def of_ending(self, ending: Ending) -> str:
+        """The seal of an ending as it stands, as `of` makes an order's, under a key of its own."""
+        parts = (ending.id, ending.line, ending.state, ending.head, *ending.publics)
+        told = "\n".join(parts).encode("utf-8", "surrogatepass")
+        return b2a_base64(mac(self._ending_key, told), newline=False)[:_LENGTH].decode()
+
+    def ending(self, ending: Ending, kept: str | None) -> Ending:
+        """The ending, when its seal fits; raises BrokenRecord. There is none without."""
+        made = self.of_ending(ending)
+        if kept is None or not hmac.compare_digest(kept.encode("utf-8", "surrogatepass"), made.encode()):
+            raise BrokenRecord("an ending's record does not match its seal: somebody changed it")
+        if ending.person.msisdn and not self._is_line(ending.line, ending.person.msisdn):
+            raise BrokenRecord("an ending with another number than its line's: somebody changed it")
+        return ending
 
     def _unsealed(self, order: Order) -> Order:
         if self._since is None:

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from consent_engine.domain.defects import place_of
-from consent_engine.domain.effects import ACTIVATE, Lane, Outcome, Uncertain
+from consent_engine.domain.effects import ACTIVATE, DEACTIVATE, Lane, Outcome, Uncertain
 from consent_engine.engine.counters import Measures
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.outside_call import call
@@ -157,4 +157,4 @@ def _begun(call: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
 
 
 def _lane_of(landed: Landed) -> Lane:
-    return Lane.ACTIVATION if landed.leased.effect == ACTIVATE else Lane.SMS
+    return Lane.ACTIVATION if landed.leased.effect in {ACTIVATE, DEACTIVATE} else Lane.SMS

@@ -26,6 +26,7 @@ from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.archive import Upkeep
 from consent_engine.engine.call_book import CallBook
 from consent_engine.engine.catalogue import Catalogue
+from consent_engine.engine.endings import Endings
 from consent_engine.engine.held_replies import Decided, Decision, HeldText, Seen, deciding, held_of
 from consent_engine.engine.inspector import Inspector
 from consent_engine.engine.limits import EASY, Pace
@@ -49,7 +50,7 @@ from consent_engine.engine.stuck import (
     stuck_effects,
 )
 from consent_engine.engine.trouble import Trouble
-from consent_engine.errors import BrokenRecord, ConsentError, OrderNotFound, StoreUnavailable
+from consent_engine.errors import BrokenRecord, ConsentError, NothingParked, OrderNotFound, StoreUnavailable
 from consent_engine.ports import LiftedWord, Outside, Queue, Registry, Store, Stored
 
 T = TypeVar("T")
@@ -77,6 +78,7 @@ class Engine:
         self.dialler = Dialler(store, terms, secret)
         self._door = Door(store, outside, secret)
         self.calls = CallBook(store, terms, self.catalogue, secret, self._all)
+        self.endings = Endings(store, self.lookup, self._all)
         self.trouble = Trouble(store, outside, self._all)
         self.inspector = Inspector(store, self.lookup, secret)
         self.pauses = Desk(registry, registry.pauses, outside, pace.call_ms)
@@ -167,8 +169,14 @@ class Engine:
         return self._record(order_id, fact)
 
     def retry(self, order_id: str, by: str) -> Order:
-        """Do what is parked now; raises NothingParked."""
-        return self._record(order_id, RetryAsked(f"retry:{uuid.uuid4().hex[:12]}", by))
+        """Do what is parked now, of the order and of its ending; raises NothingParked."""
+        ending = self.endings.retried(order_id, by)
+        try:
+            return self._record(order_id, RetryAsked(f"retry:{uuid.uuid4().hex[:12]}", by))
+        except NothingParked:
+            if not ending:
+                raise
+            return self.show(order_id)
 
     def retry_line(self, line_id: str) -> None:
         """Do what is parked of a line now; raises NothingParked."""

@@ -1,22 +1,25 @@
 """One outside call: what a leased effect says to a gateway or to the BSS, and how it ended."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.decide.sent import text_of
-from consent_engine.domain.effects import ACTIVATE, Outcome, Pending, Purpose, Rejected, sms_parts
+from consent_engine.domain.effects import ACTIVATE, DEACTIVATE, Outcome, Pending, Purpose, Rejected, sms_parts
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.offer.policy import UNDELIVERED_MS
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.texts.of_endings import ended, withdraw_ask
 from consent_engine.domain.texts.render import held, helped, proof, registered, stopped, which_one
 from consent_engine.domain.texts.segments import segments
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Activation, Leased, Outside, Sms, Target
+from consent_engine.ports import Activation, Deactivation, Leased, Outside, Sms, Target
 from consent_engine.ports.targets import BSS, GATEWAY
 
 
 def pending_of(leased: Leased) -> Pending:
     """The effect as it was leased. Raises BrokenRecord for one without its record."""
-    record = leased.order or leased.line
+    record = leased.order or leased.line or leased.ending
     if record is None:
         raise BrokenRecord("an effect without its record")
     return record.effects[leased.effect]
@@ -33,6 +36,8 @@ async def call(outside: Outside, leased: Leased) -> Called:
     """Do what a leased effect wants. Bounded by the adapter's own timeout."""
     if leased.effect == ACTIVATE and leased.order is not None:
         return await _activate(outside, leased.order)
+    if leased.effect == DEACTIVATE and leased.ending is not None:
+        return await _deactivate(outside, leased.ending)
     carrier, sms = _sms(leased.order, leased.effect) if leased.order else _line_sms(outside, leased)
     name = outside.routes[carrier]
     gateway = outside.gateways[name]
@@ -59,6 +64,21 @@ async def _activate(outside: Outside, order: Order) -> Called:
     return Called(outcome, target)
 
 
+async def _deactivate(outside: Outside, ending: Ending) -> Called:
+    if ending.off is not None:
+        raise BrokenRecord("an ending that is over")
+    if outside.bss is None:
+        return Called(Rejected("no BSS is set up"))
+    target = Target(BSS, outside.bss.name)
+    if ending.effects[DEACTIVATE].in_doubt:
+        known = await outside.bss.ask_ending(ending.id)
+        if known is not None:
+            return Called(known, target)
+    doc = ending.doc
+    wanted = Deactivation(ending.id, doc.order, doc.activation, ending.person.msisdn, doc.plan, doc.cause, doc.asked_at)
+    return Called(await outside.bss.deactivate(wanted), target)
+
+
 def _sms(order: Order, effect: str) -> tuple[str, Sms]:
     purpose, n = sms_parts(effect)
     doc = order.doc
@@ -81,17 +101,16 @@ def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:
         raise BrokenRecord("an effect without its record")
     purpose, n = sms_parts(leased.effect)
     carrier, *choices = line.effects[leased.effect].about
-    match purpose:
-        case Purpose.OPTED_OUT:
-            text = stopped(carrier)
-        case Purpose.HELP:
-            text = helped(carrier)
-        case Purpose.HELD:
-            text = held(carrier, int(choices[0]))
-        case Purpose.PROVE:
-            text = proof(carrier)
-        case Purpose.MARKETING_FREE:
-            text = registered(carrier, choices[0])
-        case _:
-            text = which_one(carrier, choices)
+    text = _OF_LINES.get(purpose, which_one)(carrier, choices)
     return carrier, Sms(f"{line.id}.{purpose}.{n}", outside.senders[carrier], line.msisdn, text, purpose)
+
+
+_OF_LINES: Mapping[Purpose, Callable[[str, Sequence[str]], str]] = {
+    Purpose.OPTED_OUT: lambda carrier, _: stopped(carrier),
+    Purpose.HELP: lambda carrier, _: helped(carrier),
+    Purpose.HELD: lambda carrier, told: held(carrier, int(told[0])),
+    Purpose.PROVE: lambda carrier, _: proof(carrier),
+    Purpose.MARKETING_FREE: lambda carrier, told: registered(carrier, told[0]),
+    Purpose.ENDED: lambda carrier, told: ended((carrier, *told)),
+    Purpose.WITHDRAW_ASK: lambda carrier, told: withdraw_ask((carrier, *told)),
+}

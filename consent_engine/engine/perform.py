@@ -15,6 +15,7 @@ from time import monotonic
 from consent_engine.domain.effects import (
     NOTIFICATION,
     WAKE_ACTIVATE,
+    WAKE_ENDINGS,
     WAKE_TOO_LATE,
     WITHOUT_CALLS,
     Lane,
@@ -31,6 +32,7 @@ from consent_engine.engine.archive import MOST_WAITING, Archiver
 from consent_engine.engine.call import timed
 from consent_engine.engine.calls_in_flight import Flights, Landed
 from consent_engine.engine.counters import Measures
+from consent_engine.engine.endings import end_recording, holder_changed, noticing
 from consent_engine.engine.join_parts import line_timer
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.outside_call import pending_of
@@ -217,7 +219,9 @@ class Performer:
             return "given_back"
         known = len(leased.order.events) if leased.order else None
         ended = Ended(leased.effect, leased.token, outcome, random.random(), known=known)  # noqa: S311 - jitter
-        if leased.order is None:
+        if leased.ending is not None:
+            pending = yield from end_recording(leased, ended, self._policy, now)
+        elif leased.order is None:
             pending = yield from line_recording(leased, ended, self._policy, now)
         else:
             after = yield from recording(leased.order.id, ended, order=leased.order, now=now, held=leased.held)
@@ -235,6 +239,10 @@ class Performer:
         order = leased.order
         if leased.call is not None:
             return (yield from timed(leased))
+        if leased.ending is not None:
+            return (yield from noticing(leased))
+        if leased.effect == WAKE_ENDINGS:
+            return (yield from holder_changed(leased))
         if order is None:
             return (yield from line_timer(leased, self._outside))
         if leased.effect == WAKE_ACTIVATE:

@@ -21,7 +21,19 @@ from consent_engine.domain.order.history import number_changed
 from consent_engine.domain.order.order import Order, sealed
 from consent_engine.engine.round_trips import Step, load, save
 from consent_engine.errors import BrokenRecord, NothingParked, OrderNotFound, StoreUnavailable
-from consent_engine.ports import CallChange, Change, Commit, Held, Leased, LineChange, Look, OrderChange, Owner, Word
+from consent_engine.ports import (
+    CallChange,
+    Change,
+    Commit,
+    EndingChange,
+    Held,
+    Leased,
+    LineChange,
+    Look,
+    OrderChange,
+    Owner,
+    Word,
+)
 
 log = logging.getLogger(__name__)
 MOST_RACES = 20
@@ -179,7 +191,7 @@ def barring(leased: Leased) -> Step[str]:
 
 def giving_back(leased: Leased, now: Millis, due: Millis | None = None) -> Step[None]:
     """Undo a lease whose call was never begun: as if it had not been leased. due: when it is again; None: now"""
-    record = leased.order or leased.line
+    record = leased.order or leased.line or leased.ending
     if record is None:
         return
     pending = record.effects[leased.effect]
@@ -191,6 +203,10 @@ def giving_back(leased: Leased, now: Millis, due: Millis | None = None) -> Step[
     put = Put(leased.effect, now if due is None else due, back)
     if leased.line is not None:
         yield from save(Commit("", (LineChange(leased.line.id, put=(put,)),), leased.held))
+        return
+    if leased.ending is not None:  # changed meanwhile, its lease ends, and it counts as in doubt: never less
+        change = EndingChange(leased.ending, leased.ending, {}, (put,))
+        yield from save(Commit("", (change,), leased.held))
         return
     order, held = leased.order, leased.held
     for _ in range(MOST_RACES):

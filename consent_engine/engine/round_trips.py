@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct
 
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.order.order import Order
@@ -29,6 +30,7 @@ class Load(Struct, frozen=True):
     orders: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
+    endings: tuple[str, ...] = ()
 
 
 class Save(Struct, frozen=True):
@@ -80,7 +82,14 @@ class RecallCalls(Struct, frozen=True):
     key: str
 
 
-Ask = Load | Save | Prove | Post | Reserve | Release | Recall | RecallCalls
+class RecallLine(Struct, frozen=True):
+    """Asks the archive for the newest orders of a number."""
+
+    line: str
+    most: int
+
+
+Ask = RecallLine | Load | Save | Prove | Post | Reserve | Release | Recall | RecallCalls
 Step = Generator[Ask, Any, T]
 
 
@@ -91,6 +100,7 @@ class Loaded(Struct, frozen=True):
     orders: Mapping[str, Order]
     lines: Mapping[str, Line]
     calls: Mapping[str, Call] = {}
+    endings: Mapping[str, Ending] = {}
 
     def line(self, line_id: str) -> Line:
         """A line that was loaded; raises BrokenRecord when it cannot be read: who refused must not be guessed."""
@@ -100,9 +110,11 @@ class Loaded(Struct, frozen=True):
             raise BrokenRecord("a line's record cannot be read") from None
 
 
-def load(orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = ()) -> Step[Loaded]:
+def load(
+    orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (), endings: Sequence[str] = ()
+) -> Step[Loaded]:
     """Load records."""
-    answer: Loaded = yield Load(tuple(orders), tuple(lines), tuple(calls))
+    answer: Loaded = yield Load(tuple(orders), tuple(lines), tuple(calls), tuple(endings))
     return answer
 
 
@@ -133,6 +145,12 @@ def recall(key: str) -> Step[list[Order] | None]:
 def calls_of_request(key: str) -> Step[list[Call] | None]:
     """Archived calls under a request's key, or a recording's; None when the archive cannot be asked."""
     answer: list[Call] | None = yield RecallCalls(key)
+    return answer
+
+
+def orders_of_line(line: str, most: int) -> Step[list[Order] | None]:
+    """The newest archived orders of a number, at most so many; None when the archive cannot be asked."""
+    answer: list[Order] | None = yield RecallLine(line, most)
     return answer
 
 
@@ -194,7 +212,8 @@ def _loaded(store: Store, asks: Sequence[Load], due: Counter[Lane]) -> Sequence[
     orders = {order for ask in asks for order in ask.orders}
     lines = {line for ask in asks for line in ask.lines}
     calls = {call for ask in asks for call in ask.calls}
-    return [Loaded(*store.records.look(tuple(orders), tuple(lines), tuple(calls)))] * len(asks)
+    endings = tuple({ending for ask in asks for ending in ask.endings})
+    return [Loaded(*store.records.look(tuple(orders), tuple(lines), tuple(calls), endings))] * len(asks)
 
 
 def _recalled(store: Store, asks: Sequence[Recall], due: Counter[Lane]) -> Sequence[object]:
@@ -213,6 +232,20 @@ def _recalled_calls(store: Store, asks: Sequence[RecallCalls], due: Counter[Lane
     except ArchiveUnavailable:
         return [None] * len(asks)
     return [[call for call in found if ask.key in {request_key(call.id), call.recording_key}] for ask in asks]
+
+
+def _recalled_lines(store: Store, asks: Sequence[RecallLine], due: Counter[Lane]) -> Sequence[object]:
+    try:
+        archive = store.ours()
+        if archive is None:
+            return [[]] * len(asks)
+        found = []
+        for ask in asks:
+            ids = [order for order, _ in archive.of_line(ask.line, None, ask.most)]
+            found.append(list(archive.orders(ids).values()) if ids else [])
+    except ArchiveUnavailable:
+        return [None] * len(asks)
+    return found
 
 
 def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[object]:
@@ -251,6 +284,7 @@ _ANSWER: dict[type[Ask], Callable[[Store, Any, Counter[Lane]], Sequence[object]]
     Post: _posted,
     Recall: _recalled,
     RecallCalls: _recalled_calls,
+    RecallLine: _recalled_lines,
     Save: _saved,
     Prove: _proven,
     Reserve: _reserved,

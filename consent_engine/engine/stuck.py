@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.order.facts import RetryAsked
 from consent_engine.domain.order.order import Order
+from consent_engine.engine.endings import retrying_ending
 from consent_engine.engine.record import recording, retrying, retrying_call
 from consent_engine.engine.round_trips import Step
 from consent_engine.errors import NothingParked, OrderNotFound
@@ -83,9 +85,11 @@ def stuck_effects(lanes: Lanes, records: Records, wanted: Wanted, most: int) -> 
     for start in range(0, len(found), CHUNK):
         part = found[start : start + CHUNK]
         ids = {owner: list(dict.fromkeys(each.id for each in part if each.owner is owner)) for owner in Owner}
-        looked = records.look(ids[Owner.ORDER], ids[Owner.LINE], ids[Owner.CALL])
+        looked = records.look(ids[Owner.ORDER], ids[Owner.LINE], ids[Owner.CALL], ids[Owner.ENDING])
         orders = looked.orders
-        known: dict[str, Order | Line | Call] = {**orders, **looked.lines, **looked.calls}
+        known: dict[str, Order | Line | Call | Ending] = {
+            **orders, **looked.lines, **looked.calls, **looked.endings
+        }  # fmt: skip
         for each in part:
             order = orders.get(each.id)
             record = known.get(each.id)
@@ -93,13 +97,17 @@ def stuck_effects(lanes: Lanes, records: Records, wanted: Wanted, most: int) -> 
             attempts, why, since = (pending.attempts, pending.why, pending.last_at) if pending else _UNREADABLE
             stuck = StuckEffect(
                 each.owner, each.id, each.effect, each.lane, order.state if order else None, attempts,
-                hidden(order.doc.plan) if order else "", hidden(why), since,
+                hidden(_plan_of(record)), hidden(why), since,
             )  # fmt: skip
             if most > 0 and wanted.fits(stuck):
                 most -= 1
                 yield stuck
         if most <= 0:
             return
+
+
+def _plan_of(record: Order | Line | Call | Ending | None) -> str:
+    return record.doc.plan if isinstance(record, Order | Ending) else ""
 
 
 def causes_of(found: Sequence[StuckEffect]) -> list[Cause]:
@@ -138,6 +146,8 @@ def retries(found: Sequence[StuckEffect], by: str) -> list[tuple[int, Step[bool]
                 step: Step[object] = recording(record, fact, prove=True)
             case Owner.CALL:
                 step = retrying_call(record, effects)
+            case Owner.ENDING:
+                step = retrying_ending(record, by)
             case _:
                 step = retrying(record, effects)
         steps.append((len(effects), _or_gone(step)))

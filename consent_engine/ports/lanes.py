@@ -6,6 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import Line, Unread
 from consent_engine.domain.order.order import Order
@@ -28,11 +29,12 @@ class Leased(Struct, frozen=True):
     call: Call | None = None
     unread: Sequence[Unread] = ()
     barred: Sequence[str] = ()
+    ending: Ending | None = None
 
     @property
     def held(self) -> Held:
         """The effect in our hands, as a commit names it. Raises BrokenRecord for one without its record."""
-        record = self.order or self.line or self.call
+        record = self.order or self.line or self.call or self.ending
         if record is None:
             raise BrokenRecord("an effect without its record")
         return Held(record.id, self.effect, self.token)

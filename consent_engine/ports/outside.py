@@ -38,6 +38,18 @@ class Activation(Struct, frozen=True):
     head: str
 
 
+class Deactivation(Struct, frozen=True):
+    """A service to switch off. `ending_id` is the idempotency key and never changes between attempts."""
+
+    ending_id: str
+    order_id: str
+    activation_id: str
+    msisdn: str
+    plan: str
+    cause: str
+    asked_at: Millis
+
+
 class WebhookCall(Struct, frozen=True):
     """What a gateway sent us, as it came: nothing verified yet. Header names are lower case."""
 
@@ -111,6 +123,12 @@ class Bss(Protocol):
 
     async def ask(self, order_id: str) -> Outcome | None:
         """What became of earlier attempts, asked after doubt: `Untaken` where it knows none; None: cannot be asked."""
+
+    async def deactivate(self, deactivation: Deactivation) -> Outcome:
+        """Switch it off, under the ending's id as idempotency key. Never raises for what the other side does."""
+
+    async def ask_ending(self, ending_id: str) -> Outcome | None:
+        """As `ask`, of an ending."""
 
     async def close(self) -> None:
         """Give back connections."""

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct, field
 
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.leaf import Leaf
@@ -100,6 +101,26 @@ class CallChange(Struct, frozen=True):
         return Leaf.of_call(self.call) if self.fields else None
 
 
+class EndingChange(Struct, frozen=True):
+    """An ending to write, as it is afterwards. before: as it was read; None for a new one, which must not be there."""
+
+    ending: Ending
+    before: Ending | None
+    fields: Mapping[str, str]
+    put: Sequence[Put] = ()
+    drop: Sequence[tuple[str, Drop]] = ()
+
+    @property
+    def id(self) -> str:
+        """The ending's."""
+        return self.ending.id
+
+    @property
+    def leaf(self) -> Leaf | None:
+        """What the journal keeps of this: nothing where no event is written."""
+        return Leaf.of_ending(self.ending) if self.fields else None
+
+
 class RecordChange(Struct, frozen=True):
     """A record of any kind to write: nothing but its fields and effects. new: it must not be there yet. A field set to
     '' goes.
@@ -129,7 +150,7 @@ class Look(Struct, frozen=True):
     barring: Sequence[str] = ()
 
 
-Change = OrderChange | LineChange | CallChange | RecordChange | Look
+Change = OrderChange | LineChange | CallChange | EndingChange | RecordChange | Look
 
 
 class Commit(Struct, frozen=True):
@@ -188,6 +209,7 @@ class Live(NamedTuple):
     orders: dict[str, Order]
     lines: dict[str, Line]
     calls: dict[str, Call]
+    endings: Mapping[str, Ending] = {}
 
 
 class Records(Protocol):
@@ -204,8 +226,11 @@ class Records(Protocol):
         Orders that have left for the archive are not there.
         """
 
-    def look(self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = ()) -> Live:
-        """As `live`, with calls."""
+    def look(
+        self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
+        endings: Sequence[str] = (),
+    ) -> Live:  # fmt: skip
+        """As `live`, with calls and endings."""
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         """Save each, in one round trip; repeated by itself when an answer was lost on the wire."""

@@ -60,6 +60,20 @@ class ActivationSeen:
 
 
 @dataclass(slots=True)
+class DeactivationSeen:
+    """One deactivation by its key. switched_off: how often something was really switched off."""
+
+    ending_id: str
+    order_id: str
+    activation_id: str
+    msisdn: str
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    switched_off: int = 0
+    asked: int = 0
+
+
+@dataclass(slots=True)
 class Said:
     """One SMS from a handset. written_at: its stamp · stored: the engine acknowledged it."""
 
@@ -79,6 +93,7 @@ class Ledger:
     now: Callable[[], float] = time.time
     sms: dict[str, SmsSeen] = field(default_factory=dict)
     activations: dict[str, ActivationSeen] = field(default_factory=dict)
+    deactivations: dict[str, DeactivationSeen] = field(default_factory=dict)
     said: list[Said] = field(default_factory=list)
     reports: int = 0
     wrong: Counter[str] = field(default_factory=Counter)
@@ -101,6 +116,7 @@ class Ledger:
         return {
             "sms": [asdict(sms) for sms in self.sms.values()],
             "activations": [asdict(activation) for activation in self.activations.values()],
+            "deactivations": [asdict(each) for each in self.deactivations.values()],
             "said": [asdict(said) for said in self.said],
             "reports": self.reports,
             "wrong": dict(self.wrong),

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from consent_engine.simulator.answers import Answers
 from consent_engine.simulator.bss import BssDesk
+from consent_engine.simulator.bss_off import BssOffDesk
 from consent_engine.simulator.case import Case
 from consent_engine.simulator.gateway import GatewayDesk
 from consent_engine.simulator.handsets import Handsets
@@ -100,6 +101,9 @@ class Outside:
         app.router.add_post("/sms", gateway.take)
         app.router.add_post("/bss/activations", bss.activate)
         app.router.add_get("/bss/activations/{id}", bss.show)
+        off = BssOffDesk(self.bss_secret, self.ledger)
+        app.router.add_post("/bss/deactivations", off.deactivate)
+        app.router.add_get("/bss/deactivations/{id}", off.show)
         app.router.add_get("/ledger", self._show)
         app.router.add_post("/say", self._say)
         return app

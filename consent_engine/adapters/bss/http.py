@@ -1,4 +1,4 @@
-"""The generic BSS: one signed POST an activation, under the order's id as idempotency key."""
+"""The generic BSS: one signed POST an activation, under the order's id as idempotency key; one an ending, under its."""
 
 import re
 import time
@@ -9,7 +9,7 @@ from urllib.parse import quote
 from consent_engine.adapters.outbound import Answer, Client, code, endpoint, flag, opaque, required
 from consent_engine.domain.effects import Accepted, Outcome, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.errors import SettingsError
-from consent_engine.ports import Activation
+from consent_engine.ports import Activation, Deactivation
 
 DONE = frozenset({200, 201})
 REFUSED = 422
@@ -32,23 +32,36 @@ class HttpBss:
         self.name = name
         self.can_ask = can_ask
         self._activations = f"{url.rstrip('/')}/activations"
+        self._deactivations = f"{url.rstrip('/')}/deactivations"
         self._client = client
 
     async def activate(self, activation: Activation) -> Outcome:
         """Switch it on. The key is the order's id, at every attempt."""
         answer = await self._client.post(self._activations, _wire(activation), activation.order_id)
-        return _outcome(answer) if isinstance(answer, Answer) else answer
+        return _outcome(answer, _done) if isinstance(answer, Answer) else answer
+
+    async def deactivate(self, deactivation: Deactivation) -> Outcome:
+        """Switch it off. The key is the ending's id, at every attempt."""
+        answer = await self._client.post(self._deactivations, _wire_off(deactivation), deactivation.ending_id)
+        return _outcome(answer, _done_off) if isinstance(answer, Answer) else answer
 
     async def ask(self, order_id: str) -> Outcome | None:
         """What became of it. Not reaching the BSS is no news: the doubt stays."""
+        return await self._asked(f"{self._activations}/{quote(order_id, safe='')}", _done)
+
+    async def ask_ending(self, ending_id: str) -> Outcome | None:
+        """As `ask`, of an ending."""
+        return await self._asked(f"{self._deactivations}/{quote(ending_id, safe='')}", _done_off)
+
+    async def _asked(self, url: str, done: Callable[[Answer], Outcome]) -> Outcome | None:
         if not self.can_ask:
             return None
-        answer = await self._client.get(f"{self._activations}/{quote(order_id, safe='')}")
+        answer = await self._client.get(url)
         if not isinstance(answer, Answer):
             return Uncertain(f"asked: {answer.reason}")
         if answer.status == UNKNOWN:
             return Untaken("asked: unknown to the BSS")
-        return _done(answer) if answer.status in DONE else Uncertain(f"asked: BSS answered {answer.status}")
+        return done(answer) if answer.status in DONE else Uncertain(f"asked: BSS answered {answer.status}")
 
     async def close(self) -> None:
         """Give back connections."""
@@ -79,9 +92,22 @@ def _wire(activation: Activation) -> dict[str, str | int]:
     }
 
 
-def _outcome(answer: Answer) -> Outcome:
+def _wire_off(deactivation: Deactivation) -> dict[str, str | int]:
+    at = datetime.fromtimestamp(deactivation.asked_at / 1000, UTC)
+    return {
+        "ending_id": deactivation.ending_id,
+        "order_id": deactivation.order_id,
+        "activation_id": deactivation.activation_id,
+        "msisdn": deactivation.msisdn,
+        "plan": deactivation.plan,
+        "cause": deactivation.cause,
+        "asked_at": at.isoformat(timespec="milliseconds"),
+    }
+
+
+def _outcome(answer: Answer, done: Callable[[Answer], Outcome]) -> Outcome:
     if answer.status in DONE:
-        return _done(answer)
+        return done(answer)
     if answer.status in TURNED_AWAY:
         return Unavailable(f"BSS answered {answer.status}", answer.after)
     if answer.status == REFUSED:
@@ -94,6 +120,19 @@ def _done(answer: Answer) -> Outcome:
     ref, since = answer.id("activation_id"), answer.word("active_from")
     if not ref:
         return Uncertain(f"BSS answered {answer.status} without an activation_id")
+    return Accepted(opaque(ref), since if _WHEN.fullmatch(since) else "")
+
+
+_OFF_IDS = ("deactivation_id", "ending_id", "activation_id")
+"""What an answer to a deactivation may name itself by: its own id, ours, or that of what was switched off."""
+_OFF_SINCE = ("stops_at", "active_until")
+
+
+def _done_off(answer: Answer) -> Outcome:
+    ref = next((found for field in _OFF_IDS if (found := answer.id(field))), "")
+    since = next((found for field in _OFF_SINCE if (found := answer.word(field))), "")
+    if not ref:
+        return Uncertain(f"BSS answered {answer.status} without an id")
     return Accepted(opaque(ref), since if _WHEN.fullmatch(since) else "")
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from consent_engine.domain.effects import Accepted, Outcome
-from consent_engine.ports import Activation
+from consent_engine.ports import Activation, Deactivation
 
 
 class SimulatedBss:
@@ -22,6 +22,16 @@ class SimulatedBss:
         return Accepted(ref, since.isoformat(timespec="milliseconds"))
 
     async def ask(self, order_id: str) -> Outcome | None:
+        """Cannot be asked."""
+        return None
+
+    async def deactivate(self, deactivation: Deactivation) -> Outcome:
+        """Switch it off, since the moment it was asked for."""
+        since = datetime.fromtimestamp(deactivation.asked_at / 1000, UTC)
+        ref = f"sim-{sha256(deactivation.ending_id.encode()).hexdigest()[:20]}"
+        return Accepted(ref, since.isoformat(timespec="milliseconds"))
+
+    async def ask_ending(self, ending_id: str) -> Outcome | None:
         """Cannot be asked."""
         return None
 

@@ -8,7 +8,9 @@ from msgspec.structs import replace
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.decide.calls import follows_of_call
+from consent_engine.domain.decide.endings import follows_of_ending
 from consent_engine.domain.decide.wanted_effects import follows, follows_of
 from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
 from consent_engine.domain.inbox import read_message
@@ -66,6 +68,12 @@ def call_of(fields: Mapping[str, str], seal: Seal | None = None) -> Call:
     """A call from its record. Raises BrokenRecord, also when its seal does not fit."""
     call = Call.read(fields)
     return seal.call(call, fields.get(SEAL)) if seal else call
+
+
+def ending_of(fields: Mapping[str, str], seal: Seal | None = None) -> Ending:
+    """An ending from its record. Raises BrokenRecord, also when its seal does not fit."""
+    ending = Ending.read(fields)
+    return seal.ending(ending, fields.get(SEAL)) if seal else ending
 
 
 def whole(fields: dict[str, str], offers: Mapping[str, str]) -> dict[str, str]:
@@ -130,11 +138,8 @@ def leased_of(
         if not follows(effect, order):
             raise BrokenRecord("an effect that does not follow from its order: somebody changed it")
         return Leased(effect, token, mark == "1", now, order=order, barred=barred)
-    if owner == Owner.CALL:
-        call = call_of(fields, seal)
-        if not follows_of_call(effect, call):
-            raise BrokenRecord("an effect that does not follow from its call: somebody changed it")
-        return Leased(effect, token, mark == "1", now, call=call)
+    if owner in {Owner.CALL, Owner.ENDING}:
+        return _beside_orders(owner, fields, seal, Leased(effect, token, mark == "1", now))
     if owner != Owner.LINE:
         raise BrokenRecord("an effect of a record that this program does not know")
     line = Line.read(record, fields, now)
@@ -142,6 +147,19 @@ def leased_of(
     if not follows_of(effect, line):
         raise BrokenRecord("an effect that no line wants: somebody put it there")
     return Leased(effect, token, mark == "1", now, line=line, unread=tuple(unread_of(row) for row in more))
+
+
+def _beside_orders(owner: str, fields: Mapping[str, str], seal: Seal | None, leased: Leased) -> Leased:
+    """An effect of a call, or of an ending, with its record."""
+    if owner == Owner.CALL:
+        call = call_of(fields, seal)
+        if not follows_of_call(leased.effect, call):
+            raise BrokenRecord("an effect that does not follow from its call: somebody changed it")
+        return replace(leased, call=call)
+    ending = ending_of(fields, seal)
+    if not follows_of_ending(leased.effect, ending):
+        raise BrokenRecord("an effect that does not follow from its ending: somebody changed it")
+    return replace(leased, ending=ending)
 
 
 def raw(kept: str) -> bytes:

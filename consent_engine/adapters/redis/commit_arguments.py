@@ -10,7 +10,17 @@ from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.restriction import Kind, Restriction, is_refusal, name_of
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
-from consent_engine.ports import CallChange, Change, Commit, LineChange, Look, OrderChange, Owner, RecordChange
+from consent_engine.ports import (
+    CallChange,
+    Change,
+    Commit,
+    EndingChange,
+    LineChange,
+    Look,
+    OrderChange,
+    Owner,
+    RecordChange,
+)
 
 _SUSPECTED = f"r:{name_of(Kind.SUSPECTED, '')}"
 LANES = {lane: number for number, lane in enumerate(Lane, 2)}
@@ -156,7 +166,7 @@ def _line(change: LineChange, cell: Cell, seal: Seal | None, held: str, lists: _
 
 
 def _other(
-    change: CallChange | RecordChange | Look, cell: Cell, seal: Seal | None, held: str, lists: _Lists
+    change: CallChange | EndingChange | RecordChange | Look, cell: Cell, seal: Seal | None, held: str, lists: _Lists
 ) -> str:  # fmt: skip
     names = [f"f:{held}"] if held else []
     if isinstance(change, Look):
@@ -168,6 +178,8 @@ def _other(
         lists.seal(change.leaf)
         lists.row(f"{change.owner}:{change.id}:", change.fields, names, change.put, change.drop)
         return cell.record(change.owner, change.id)
+    if isinstance(change, EndingChange):
+        return _ending(change, cell, seal, names, lists)
     call, before = change.call, change.before
     _counted(change, cell, lists)
     fields = {**change.fields, "state": call.state, "head": call.head}
@@ -177,6 +189,19 @@ def _other(
     lists.seal(change.leaf)
     lists.row(f"c:{call.id}:", fields, names, change.put, change.drop)
     return cell.record(Owner.CALL, call.id)
+
+
+def _ending(change: EndingChange, cell: Cell, seal: Seal | None, names: list[str], lists: _Lists) -> str:
+    ending, before = change.ending, change.before
+    fields = {**change.fields, "state": ending.state, "head": ending.head}
+    if change.fields and seal:
+        fields[SEAL] = seal.of_ending(ending)
+    if before is None:
+        lists.due[lists.number(cell.endings)] = [ending.doc.asked_at, ending.id]
+    lists.args += before.version if before else 0, "e" if before else "n"
+    lists.seal(change.leaf)
+    lists.row(f"e:{ending.id}:", fields, names, change.put, change.drop)
+    return cell.record(Owner.ENDING, ending.id)
 
 
 def _counted(change: CallChange, cell: Cell, lists: _Lists) -> None:

@@ -12,7 +12,9 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:calls          zset    call -> began at: those that are not archived
     ce:{0}:violations     zset    call -> began at: of these, where something was wrong
     ce:{0}:dialled:<day>  hash    <what>|<carrier>|<agent> -> how many calls that began that day (in China)
-    ce:{0}:end:<id>       hash    v, e<n>, f:<effect>: the taking back of one activated order
+    ce:{0}:end:<id>       hash    v, state, line, head, mac, doc, who (person part), e<n> events, f:<effect>: the
+                                  taking back of one activated order
+    ce:{0}:endings        zset    ending -> asked for at
     ce:{0}:inbox:<line>   list    <received at>|<key>|<json>, unread, first in first read
     ce:{0}:due:<lane>     zset    o:<order>:<effect> or l:<line>:<effect> -> due (ms), the lease's end, +inf = parked
     ce:{0}:refusals       zset    <line> <carrier or *> -> since
@@ -90,6 +92,7 @@ class Cell:
         self.restrictions = {Kind.REFUSED: self.refusals, Kind.SUSPECTED: self.held}
         self.placed = f"{prefix}placed"
         self.calls = f"{prefix}calls"
+        self.endings = f"{prefix}endings"
         self.violations = f"{prefix}violations"
         self.offers = f"{prefix}offers"
         self.lifted = f"{prefix}lifted"

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
-from consent_engine.adapters.redis.codec import Offers, call_of, order_of
+from consent_engine.adapters.redis.codec import Offers, call_of, ending_of, order_of
 from consent_engine.adapters.redis.commit_arguments import asked
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.retirement import told
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.order.order import Order
@@ -38,9 +39,13 @@ class RedisRecords(Records):
     ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
         return self.look(orders, lines)[:3]
 
-    def look(self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = ()) -> Live:
-        of_calls = (self._cell.record(Owner.CALL, call) for call in calls)
-        keys = [*map(self._cell.order, orders), *map(self._cell.line, lines), *of_calls]
+    def look(
+        self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
+        endings: Sequence[str] = (),
+    ) -> Live:  # fmt: skip
+        others = [self._cell.record(Owner.CALL, call) for call in calls]
+        others += [self._cell.record(Owner.ENDING, ending) for ending in endings]
+        keys = [*map(self._cell.order, orders), *map(self._cell.line, lines), *others]
         time, *records = self._wire.ask(("TIME",), *(("HGETALL", key) for key in keys))
         now = self._clock.instant(time)
         found: dict[str, Order] = {}
@@ -58,7 +63,10 @@ class RedisRecords(Records):
                 read[line_id] = self._seal.line(line) if self._seal else line
             except BrokenRecord as error:
                 told(line_id, error)
-        return Live(now, found, read, self._calls(calls, records[len(orders) + len(lines) :]))
+        rest = records[len(orders) + len(lines) :]
+        return Live(
+            now, found, read, self._calls(calls, rest[: len(calls)]), self._endings(endings, rest[len(calls) :])
+        )
 
     def _calls(self, calls: Sequence[str], records: Sequence[dict[str, str]]) -> dict[str, Call]:
         known: dict[str, Call] = {}
@@ -69,6 +77,17 @@ class RedisRecords(Records):
                 known[call_id] = call_of(kept, self._seal)
             except BrokenRecord as error:
                 told(call_id, error)
+        return known
+
+    def _endings(self, endings: Sequence[str], records: Sequence[dict[str, str]]) -> dict[str, Ending]:
+        known: dict[str, Ending] = {}
+        for ending_id, kept in zip(endings, records, strict=True):
+            if not kept:
+                continue
+            try:
+                known[ending_id] = ending_of(kept, self._seal)
+            except BrokenRecord as error:
+                told(ending_id, error)
         return known
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:

@@ -8,6 +8,7 @@ from consent_engine.adapters.redis.cells import Cells
 from consent_engine.adapters.redis.journal import ShardedJournal
 from consent_engine.adapters.redis.permits import ShardedPermits
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
@@ -71,19 +72,25 @@ class ShardedRecords(Records):
     ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
         return self.look(orders, lines)[:3]
 
-    def look(self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = ()) -> Live:
+    def look(
+        self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
+        endings: Sequence[str] = (),
+    ) -> Live:  # fmt: skip
         now: Millis = 0
         found: dict[str, Order] = {}
         read: dict[str, Line] = {}
         known: dict[str, Call] = {}
-        for part in sorted({self.part(record) for record in (*orders, *lines, *calls)}) or [0]:
-            ours = ([record for record in some if self.part(record) == part] for some in (orders, lines, calls))
+        of_endings: dict[str, Ending] = {}
+        for part in sorted({self.part(record) for record in (*orders, *lines, *calls, *endings)}) or [0]:
+            kinds = (orders, lines, calls, endings)
+            ours = ([record for record in some if self.part(record) == part] for some in kinds)
             there = self._cells.stores[part].records.look(*ours)
             now = max(now, there.now)
             found |= there.orders
             read |= there.lines
             known |= there.calls
-        return Live(now, found, read, known)
+            of_endings |= there.endings
+        return Live(now, found, read, known, of_endings)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         """As the port says. Raises ValueError for a commit whose records are in several cells."""

@@ -13,6 +13,7 @@ from consent_engine.api.document.operations import KEY, Described, Operation
 from consent_engine.api.http.problems import MEDIA_TYPE
 from consent_engine.api.schemas import examples
 from consent_engine.api.schemas.acts import CancelStuck, StopOrGo
+from consent_engine.api.schemas.endings import EndOrder
 from consent_engine.api.schemas.forms import (
     AskPermits,
     Attest,
@@ -39,6 +40,7 @@ READ: Sequence[type[BaseModel]] = (
     PlaceOrder, StartCall, EndCall, ReviewCall, LookAgain, CancelOrder, GiveUp, SearchOrders, Refuse, SearchRefusals,
     Lift, DecideHeld, Dial, PlanForm, MobileOriginated, DeliveryReceipt, Register, RetryStuck, CancelStuck, StopOrGo,
     Unregister, AskPermits, TellLine, Problem, Attest,
+    EndOrder,
 )  # fmt: skip
 """Bodies that operations take, and the problem document."""
 _REF = "#/components/schemas/"
@@ -96,14 +98,14 @@ CODES = {
     403: "`forbidden`, `same_admin`",
     404: (
         "`order_not_found`, `call_not_found`, `plan_not_found`, `refusal_not_found`, `registration_not_found`, "
-        "`gateway_not_found`"
+        "`gateway_not_found`, `ending_not_found`"
     ),
     409: (
         "`idempotency_conflict`, `plan_not_public` (channel, why), `do_not_call` (since, reason), `cool_off` (since), "
         "`duplicate_order` (order), `too_late` (state), `nothing_parked`, `not_waiting`, "
         "`already_ended`, `call_abandoned`, `recording_reused`, `call_not_permitted` (violations), `call_too_old`, "
         "`call_mismatch`, `nothing_proposed`, `not_activated` (state), `in_flight`, "
-        "`event_not_taken` (since), `nothing_to_attest`"
+        "`event_not_taken` (since), `nothing_to_attest`, `number_erased`"
     ),
     413: "`too_large`",
     415: "`unsupported_media_type`",

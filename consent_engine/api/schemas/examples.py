@@ -56,6 +56,7 @@ FORMS: dict[str, Any] = {
     "ReviewCall": {"verdict": "fail", "reasons": ["price_not_told"], "note": "the price after the promotion"},
     "LookAgain": {"uphold": True, "note": "it was not told"},
     "CancelOrder": {"reason": "changed his mind"},
+    "EndOrder": {"cause": "withdrawn", "channel": "hotline", "reason": "found that the old plan was cheaper"},
     "GiveUp": {"reason": "the number is out of service"},
     "Attest": {"channel": "app", "reason": "app 11.2.0, screen Tariffs, looked at hash and every field"},
     "SearchOrders": {"msisdn": "+8613800138000"},
@@ -142,6 +143,15 @@ VIEWS: dict[str, Any] = {
     "SaleView": {"code": "5g-smart-199", "version": 1, "sale": "revoked", "cancelled": 12},
     "CallView": _CALL_VIEW,
     "CallList": {"calls": [_CALL_VIEW | {"to": "+86138****8000"}], "cursor": ""},
+    "EndingView": {
+        "id": "0ce7111111111111111111111111", "order_id": "0ce7000000000000000000000000", "state": "ended",
+        "cause": "withdrawn", "channel": "hotline", "by": "ops-bj", "reason": "found that the old plan was cheaper",
+        "asked_at": "2025-08-15T10:00:00.000+08:00", "activation_id": "act-1",
+        "ended_at": "2025-08-15T10:00:01.200+08:00", "stops_at": "2025-09-01T00:00:00+08:00", "ref": "off-1",
+        "attempts": 1, "why": "", "head": "q" * 43, "timeline": [
+            {"event": "switched_off", "at": "2025-08-15T10:00:01.200+08:00", "by": "bss", "ref": "off-1", "why": ""},
+        ],
+    },
     "LineEventView": {
         "event": "assigned", "at": "2025-08-15T00:00:00.000+08:00", "recorded_at": "2025-08-15T00:00:02.512+08:00",
         "ended": 1,

@@ -16,6 +16,7 @@ from consent_engine.domain.effects import (
     READ,
     WAKE_ACTIVATE,
     WAKE_ARCHIVE,
+    WAKE_ENDINGS,
     WAKE_FAILED,
     WAKE_LINE,
     WAKE_PARTS,
@@ -49,9 +50,10 @@ _OF_STATE = {
     WAKE_ARCHIVE: SETTLED,
 }
 """Effects that belong to some states only."""
-_OF_LINES = {READ, WAKE_UNDECIDED, WAKE_LINE, WAKE_PARTS}
+_OF_LINES = {READ, WAKE_UNDECIDED, WAKE_LINE, WAKE_PARTS, WAKE_ENDINGS}
 _OWN = (
-    Purpose.OPTED_OUT, Purpose.HELP, Purpose.HELD, Purpose.CLARIFICATION, Purpose.PROVE, Purpose.MARKETING_FREE
+    Purpose.OPTED_OUT, Purpose.HELP, Purpose.HELD, Purpose.CLARIFICATION, Purpose.PROVE, Purpose.MARKETING_FREE,
+    Purpose.ENDED, Purpose.WITHDRAW_ASK,
 )  # fmt: skip
 _ANSWERING = tuple(f"sms.{each}." for each in _OWN)
 _CARRIERS = {(carrier,) for carrier in CARRIERS}

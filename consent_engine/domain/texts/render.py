@@ -296,3 +296,11 @@ def _beginning(active_from: str, edition: int) -> str:
     except (ValueError, OverflowError):
         words = _literal(active_from)[:_MAX_ACTIVE_FROM]
     return "" if "://" in words or "www." in words.lower() else words
+
+
+def instant_of(told: str, *, english: bool) -> str:
+    """An instant as the BSS gave it, by the clock in China; '' where it gave none."""
+    return _beginning(told, LANGUAGES["en" if english else "zh"])
+
+
+literal = _literal

@@ -1,0 +1,97 @@
+"""Endings: what is sent to take an activated order back, and what is shown of it."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from consent_engine.api.schemas.forms import Reasoned
+from consent_engine.api.schemas.views import View, instant
+from consent_engine.domain.call.ending import (
+    Ending,
+    EndingEvent,
+    Failed,
+    Retried,
+    SwitchedOff,
+    SwitchedOffAgain,
+    Told,
+)
+from consent_engine.domain.msisdn import hidden
+
+_NAMES: dict[type[EndingEvent], str] = {
+    SwitchedOff: "switched_off", Failed: "failed", Retried: "retried", SwitchedOffAgain: "switched_off_again",
+    Told: "told",
+}  # fmt: skip
+Channel = Literal["voice", "sms", "web", "app", "hotline", "counter", "report", "import", "other"]
+
+
+class EndOrder(BaseModel):
+    """Why an activated order is taken back, and by which way the subscriber asked for it. What else takes an order
+    back - a failed review, another holder - the engine asks for by itself.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cause: Literal["withdrawn"]
+    channel: Channel
+    reason: Reasoned = Field(examples=["found that the old plan was cheaper"])
+
+
+class EndingStep(View):
+    """Something that happened to an ending."""
+
+    event: str
+    at: str
+    by: str
+    ref: str = Field(description="an id at the BSS, or the SMS that tells of it; else empty")
+    why: str
+
+
+class EndingView(View):
+    """The ending of an order: of one order there is one, whatever asked for it."""
+
+    id: str
+    order_id: str
+    state: str = Field(description="ending, ended, or ending_failed: then it stands on the stuck list")
+    cause: str
+    channel: str
+    by: str
+    reason: str
+    asked_at: str
+    activation_id: str
+    ended_at: str | None
+    stops_at: str = Field(description="when the service stops, as the BSS said; empty where it did not")
+    ref: str = Field(description="its id at the BSS")
+    attempts: int
+    why: str = Field(description="why it waits, or stands on the stuck list")
+    head: str = Field(description="of its chain of events")
+    timeline: list[EndingStep]
+
+    @classmethod
+    def of(cls, ending: Ending) -> "EndingView":
+        """As it stands. No number stands in it."""
+        doc, off = ending.doc, ending.off
+        pending = next(iter(ending.effects.values()), None)
+        return cls(
+            id=doc.id, order_id=doc.order, state=ending.state.value, cause=doc.cause.value, channel=doc.channel,
+            by=doc.by, reason=doc.reason, asked_at=instant(doc.asked_at), activation_id=doc.activation,
+            ended_at=instant(off.at) if off else None, stops_at=off.stops if off else "", ref=off.ref if off else "",
+            attempts=off.attempts if off else pending.attempts if pending else 0,
+            why=hidden(pending.why) if pending else "", head=ending.head,
+            timeline=[_step(each) for each in ending.events],
+        )  # fmt: skip
+
+    def json_bytes(self) -> bytes:
+        """As sent."""
+        return self.model_dump_json().encode()
+
+
+def _step(event: EndingEvent) -> EndingStep:
+    ref = why = ""
+    match event:
+        case SwitchedOff(ref=ref) | SwitchedOffAgain(ref=ref):
+            pass
+        case Told(effect=ref, why=why):
+            pass
+        case Failed(reason=why):
+            pass
+    return EndingStep(event=_NAMES[type(event)], at=instant(event.at), by=event.by, ref=ref, why=hidden(why))

@@ -1,0 +1,278 @@
+"""An ending: the taking back of one activated order. One an order, whatever asks for it.
+
+A record of its own in the order's cell: it carries the plan, the number, the holder and the activation, so that an
+order that has settled, or is archived, is never moved by it.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cached_property, reduce
+from operator import or_
+from typing import Any, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from consent_engine.domain.canonical_json import Reader, Rows, compact
+from consent_engine.domain.effects import Millis, Pending, read_effects
+from consent_engine.domain.hashing import digest
+from consent_engine.domain.lifecycle import Trigger
+from consent_engine.domain.line.line import keyed
+from consent_engine.domain.order.event import chain, salted
+from consent_engine.domain.order.order import Order
+from consent_engine.domain.texts.elements import elements
+from consent_engine.domain.texts.templates import ENGLISH
+from consent_engine.errors import BrokenRecord, NotActivated, OrderNotFound, Refused
+
+MOST_EVENTS = 100
+"""A bound on one ending's history: past it nobody retries it any more."""
+
+
+class Cause(StrEnum):
+    """Why an order is taken back."""
+
+    WITHDRAWN = "withdrawn"
+    """The subscriber wants it no more."""
+    REVIEW_FAILED = "review_failed"
+    NUMBER_CHANGED = "number_changed"
+    """The number has another holder, or none: nobody is told."""
+
+
+class EndingState(StrEnum):
+    """Where an ending stands."""
+
+    ENDING = "ending"
+    ENDED = "ended"
+    ENDING_FAILED = "ending_failed"
+    """It stands on the stuck list."""
+
+
+class NumberErased(Refused):
+    """The person part of the order is erased: nobody knows any more whose service it was."""
+
+    code = "number_erased"
+
+
+class EndingNotFound(OrderNotFound):
+    """Nobody asked for the ending of this order."""
+
+    code = "ending_not_found"
+
+
+class SwitchedOff(Struct, frozen=True, array_like=True, tag="switched_off"):
+    """The BSS took it back. ref: its id there · stops: when the service stops, as it said · attempts, doubts: ours."""
+
+    at: Millis
+    op: str
+    by: str
+    ref: str
+    stops: str
+    attempts: int
+    doubts: int
+
+
+class Failed(Struct, frozen=True, array_like=True, tag="failed"):
+    """It went on the stuck list."""
+
+    at: Millis
+    op: str
+    by: str
+    reason: str
+
+
+class Retried(Struct, frozen=True, array_like=True, tag="retried"):
+    """A person had it done again."""
+
+    at: Millis
+    op: str
+    by: str
+
+
+class SwitchedOffAgain(Struct, frozen=True, array_like=True, tag="switched_off_again"):
+    """An answer to an attempt that was thought lost came later, and names another id: for a person to compare."""
+
+    at: Millis
+    op: str
+    by: str
+    ref: str
+
+
+class Told(Struct, frozen=True, array_like=True, tag="told"):
+    """The notice: written to the subscriber, or why it was not. effect: the line's SMS, '' where none was written."""
+
+    at: Millis
+    op: str
+    by: str
+    effect: str
+    why: str = ""
+
+
+EndingEvent = SwitchedOff | Failed | Retried | SwitchedOffAgain | Told
+_KINDS: tuple[type[EndingEvent], ...] = (SwitchedOff, Failed, Retried, SwitchedOffAgain, Told)
+_EVENT: Reader[EndingEvent] = Reader(cast("type[EndingEvent]", reduce(or_, cast("tuple[Any, ...]", _KINDS))))
+
+
+class Taken(Struct, frozen=True, array_like=True):
+    """What was known when it was asked for; written once, public: it names no person.
+
+    asked_at: by the store's clock · cause, channel, by, reason: why, by which way, who asked · activation: its id at
+    the BSS · activated_at · holder_since: since when the number is its holder's (0: nothing is known of another) ·
+    called_at: when the call began in which it was sold: a holder of later never had it · language: in which the order
+    was asked · name: of the plan, to people · fee: what the plan says of leaving early, '' where it says nothing ·
+    receipt: the number of the subscriber's own record · person: the hash of the person part
+    """
+
+    id: str
+    order: str
+    asked_at: Millis
+    cause: Cause
+    channel: str
+    by: str
+    reason: str
+    carrier: str
+    plan: str
+    plan_version: int
+    plan_hash: str
+    activation: str
+    activated_at: Millis
+    holder_since: Millis
+    called_at: Millis
+    language: str
+    name: str
+    fee: str
+    receipt: str
+    person: str
+
+
+_TAKEN = Rows(Taken, least=20)
+
+
+class EndingPerson(Struct, frozen=True):
+    """The person part: the number whose service it was."""
+
+    msisdn: str
+
+    def kept(self, salt: str) -> str:
+        """As kept."""
+        return salted({"msisdn": self.msisdn}, salt)
+
+
+_PERSON = Reader(EndingPerson)
+_ERASED = EndingPerson("")
+
+
+class Ending(Struct, frozen=True, dict=True):  # a dict: what is cached
+    """An ending as it stands at one version."""
+
+    doc: Taken
+    person: EndingPerson
+    line: str
+    version: int
+    head: str
+    events: tuple[EndingEvent, ...]
+    effects: Mapping[str, Pending]
+    publics: tuple[str, ...]
+    """the links of the chain as kept: the doc, then each event"""
+
+    @property
+    def id(self) -> str:
+        """The ending's id: the slot of its number (4 hex digits), then a hash of "end" and the order."""
+        return self.doc.id
+
+    @cached_property
+    def off(self) -> SwitchedOff | None:
+        """How the BSS took it back; None while it has not."""
+        return next((each for each in self.events if isinstance(each, SwitchedOff)), None)
+
+    @property
+    def state(self) -> EndingState:
+        """Where it stands, as its events say."""
+        if self.off is not None:
+            return EndingState.ENDED
+        last = next((each for each in reversed(self.events) if isinstance(each, Failed | Retried)), None)
+        return EndingState.ENDING_FAILED if isinstance(last, Failed) else EndingState.ENDING
+
+    @property
+    def ended_at(self) -> Millis:
+        """When the BSS had taken it back; 0 before."""
+        return self.off.at if self.off else 0
+
+    def knows(self, op: str) -> bool:
+        """Whether this change was made already."""
+        return any(each.op == op for each in self.events)
+
+    def with_events(self, *events: EndingEvent) -> tuple["Ending", dict[str, str]]:
+        """The ending after these events, and the fields they are kept in."""
+        publics = [compact(event) for event in events]
+        fields = {f"e{n}": public for n, public in enumerate(publics, len(self.publics))}
+        after = replace(
+            self, events=(*self.events, *events), publics=(*self.publics, *publics), head=chain(self.head, publics)
+        )
+        return after, fields
+
+    @classmethod
+    def read(cls, fields: Mapping[str, str]) -> "Ending":
+        """An ending from the fields of its record. Raises BrokenRecord."""
+        try:
+            publics = [fields["doc"]]
+            while (public := fields.get(f"e{len(publics)}")) is not None:
+                publics.append(public)
+            who = fields.get("who")
+            ending = cls(
+                doc=_TAKEN.read(publics[0]),
+                person=_PERSON(who) if who is not None else _ERASED,
+                line=fields["line"],
+                version=int(fields["v"]),
+                head=fields["head"],
+                events=tuple(_EVENT(each) for each in publics[1:]),
+                effects=read_effects(fields),
+                publics=tuple(publics),
+            )
+            state = EndingState(fields["state"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise BrokenRecord(f"an ending's record cannot be read: {type(error).__name__}") from error
+        others = who is not None and digest(who) != ending.doc.person
+        if others or state is not ending.state or chain("", publics) != ending.head:
+            raise BrokenRecord("an ending whose history does not give its record: somebody changed it")
+        return ending
+
+
+def ending_id(order: str) -> str:
+    """The id of the ending of an order: one order has one, by construction."""
+    return f"{order[:4]}{keyed('end', 'end', order)}"
+
+
+class Why(Struct, frozen=True):
+    """Why an order is taken back, by which way that was asked, by whom, in whose words."""
+
+    cause: Cause
+    channel: str
+    by: str
+    reason: str = ""
+
+
+def taken(order: Order, why: Why, asked_at: Millis, holder_since: Millis) -> Taken:
+    """What an ending says of its order. Raises NotActivated where nothing was switched on, and NumberErased."""
+    on = order.last(Trigger.SERVICE_ACTIVATED)
+    if on is None:
+        raise NotActivated("no service of this order was switched on: there is nothing to take back", state=order.state)
+    if not order.person.msisdn:
+        raise NumberErased("the number of this order is erased: nobody knows any more whose service it was")
+    doc, offer = order.doc, order.doc.offer
+    language = "en" if offer.words in ENGLISH else "zh"
+    told = elements(doc.carrier, offer.tariff, language) if offer.tariff else None
+    return Taken(
+        ending_id(order.id), order.id, asked_at, why.cause, why.channel, why.by, why.reason, doc.carrier, doc.plan,
+        offer.plan_version, offer.plan_hash, on.ref, on.at, holder_since, doc.call.started_at, language,
+        told.name if told else offer.plan_name, told.early_fee if told else "", order.receipt, "",
+    )  # fmt: skip
+
+
+def opened(doc: Taken, msisdn: str, line: str, salt: str) -> tuple[Ending, dict[str, str]]:
+    """A new ending, and the fields that are written once."""
+    person = EndingPerson(msisdn)
+    who = person.kept(salt)
+    doc = replace(doc, person=digest(who))
+    public = _TAKEN.write(doc)
+    ending = Ending(doc, person, line, 0, chain("", [public]), (), {}, (public,))
+    return ending, {"doc": public, "who": who, "line": line}

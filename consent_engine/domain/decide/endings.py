@@ -1,0 +1,141 @@
+"""What follows for an ending: how a call to the BSS ended, what a person asks, and what it says to the subscriber."""
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from consent_engine.domain.call.ending import (
+    Cause,
+    Ending,
+    EndingEvent,
+    EndingState,
+    Failed,
+    Retried,
+    SwitchedOff,
+    SwitchedOffAgain,
+    Told,
+)
+from consent_engine.domain.decide.decision import PARKED, Drop, Put
+from consent_engine.domain.effects import (
+    DEACTIVATE,
+    NOTIFICATION,
+    WAKE_NOTICE,
+    Accepted,
+    Millis,
+    Pending,
+    Purpose,
+    Rejected,
+    Unavailable,
+    Uncertain,
+    Untaken,
+    sms_effect,
+)
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.facts import Ended
+from consent_engine.domain.order.order import Order
+
+LOOK_AGAIN_MS = 60_000
+"""When is looked again whether the notification, which goes first, has gone."""
+_OF_STATE = {
+    DEACTIVATE: {EndingState.ENDING, EndingState.ENDING_FAILED},
+    WAKE_NOTICE: {EndingState.ENDED},
+}
+
+
+class EndDecision(Struct, frozen=True):
+    """What follows: events to append, effects to put and to drop."""
+
+    events: tuple[EndingEvent, ...] = ()
+    put: tuple[Put, ...] = ()
+    drop: tuple[tuple[str, Drop], ...] = ()
+
+    @property
+    def is_void(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.events or self.put or self.drop)
+
+
+def follows_of_ending(effect: str, ending: Ending) -> bool:
+    """Whether an ending can want this where it stands."""
+    return ending.state in _OF_STATE.get(effect, ())
+
+
+def missing_of_ending(ending: Ending) -> bool:
+    """Whether an ending that is not over wants nothing: it would stand there for ever."""
+    return ending.state is not EndingState.ENDED and DEACTIVATE not in ending.effects
+
+
+def switching_off(now: Millis) -> Put:
+    """The call to the BSS, due at once."""
+    return Put(DEACTIVATE, now)
+
+
+def on_end_outcome(ending: Ending, ended: Ended, policy: Policy, now: Millis) -> EndDecision:
+    """Decide what an ended call to the BSS means. Done counts whoever did it; all else only of the attempt in hand."""
+    pending, outcome = ending.effects.get(DEACTIVATE), ended.outcome
+    if isinstance(outcome, Accepted):
+        return _off(ending, ended, outcome, pending, now)
+    if pending is None or pending.attempts != ended.token or not pending.leased_at:
+        return EndDecision()
+    match outcome:
+        case Rejected(reason):
+            why = f"refused ({reason}) after an attempt that may have been taken" if pending.in_doubt else reason
+            return _failed(ended, pending, why, now)
+        case Unavailable(reason, after):
+            due = now + policy.backoff(pending.attempts, ended.roll, after)
+            return EndDecision(put=(Put(DEACTIVATE, due, replace(pending, leased_at=0, why=reason)),))
+        case Untaken(reason):
+            return EndDecision(put=(Put(DEACTIVATE, now, replace(pending, leased_at=0, first_at=0, why=reason)),))
+        case Uncertain(reason):
+            since = pending.first_at or pending.last_at
+            doubtful = replace(pending, leased_at=0, doubts=pending.doubts + 1, first_at=since, why=reason)
+            if doubtful.doubts >= policy.max_attempts:
+                return _failed(ended, doubtful, f"{reason}, {doubtful.doubts} times", now)
+            return EndDecision(put=(Put(DEACTIVATE, now + policy.backoff(doubtful.doubts, ended.roll), doubtful),))
+
+
+def _off(ending: Ending, ended: Ended, outcome: Accepted, pending: Pending | None, now: Millis) -> EndDecision:
+    if ending.off is not None:
+        if ending.knows(ended.op) or outcome.ref == ending.off.ref:
+            return EndDecision()
+        return EndDecision((SwitchedOffAgain(now, ended.op, "bss", outcome.ref),))
+    known = pending or Pending()
+    off = SwitchedOff(now, ended.op, "bss", outcome.ref, outcome.note, known.attempts, known.doubts)
+    return EndDecision((off,), (Put(WAKE_NOTICE, now),), ((DEACTIVATE, Drop.ANYWAY),) if pending else ())
+
+
+def _failed(ended: Ended, pending: Pending, why: str, now: Millis) -> EndDecision:
+    """Put it on the stuck list, with the reason."""
+    stuck = replace(pending, leased_at=0, why=why, parked=1)
+    return EndDecision((Failed(now, ended.op, "engine", why),), (Put(DEACTIVATE, PARKED, stuck),))
+
+
+def on_retry(ending: Ending, op: str, by: str, now: Millis) -> EndDecision:
+    """Do what is parked now; void where nothing is."""
+    parked = {effect: each for effect, each in ending.effects.items() if each.parked}
+    put = tuple(Put(effect, now, replace(each, parked=0, leased_at=0)) for effect, each in parked.items())
+    failed = ending.state is EndingState.ENDING_FAILED and DEACTIVATE in parked
+    return EndDecision((Retried(now, op, by),) if failed else (), put)
+
+
+def on_notice(ending: Ending, order: Order | None, line: Line, op: str, now: Millis) -> tuple[EndDecision, Put | None]:
+    """What becomes of the notice: the SMS of the line's own that it is, or None where nothing is written (yet).
+
+    order: where it is not archived. The notification of the activation goes first, unless a person must see to it.
+    A later holder of the number is told nothing.
+    """
+    over = ((WAKE_NOTICE, Drop.ANYWAY),)
+    if ending.doc.cause is Cause.NUMBER_CHANGED or line.holder_since(ending.doc.carrier) > ending.doc.called_at:
+        return EndDecision((Told(now, op, "engine", "", "number_changed"),), (), over), None
+    first = order.effects.get(NOTIFICATION) if order is not None and order.state is State.ACTIVATED else None
+    if first is not None and not first.parked:
+        return EndDecision(put=(Put(WAKE_NOTICE, now + LOOK_AGAIN_MS),)), None
+    put = Put(sms_effect(Purpose.ENDED, line.version), now, Pending(about=about(ending)))
+    return EndDecision((Told(now, op, "engine", put.effect),), (), over), put
+
+
+def about(ending: Ending) -> tuple[str, ...]:
+    """What the notice is about: carrier and language, why, and what it names."""
+    doc, off = ending.doc, ending.off
+    return doc.carrier, doc.language, doc.cause, doc.name, off.stops if off else "", doc.fee, doc.receipt

@@ -1,0 +1,231 @@
+"""Endings: asked for, done by the BSS as an activation is, told to the subscriber, done again when they stuck.
+
+One an order by construction: its id is made of the order's, and it is made once. Whoever asks again is shown it.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from secrets import token_hex
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from consent_engine.domain.call.ending import Cause, Ending, EndingNotFound, Why, ending_id, opened, taken
+from consent_engine.domain.decide.decision import Drop, Put, begun
+from consent_engine.domain.decide.endings import EndDecision, on_end_outcome, on_notice, on_retry, switching_off
+from consent_engine.domain.effects import DEACTIVATE, WAKE_LINE, Lane, Millis, Pending
+from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.line.holder import CHANGING
+from consent_engine.domain.line.line import STRANGER_MS, Line
+from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.facts import Ended
+from consent_engine.domain.order.order import Order
+from consent_engine.engine.lookup import Lookup
+from consent_engine.engine.record import MOST_RACES, wakes_of
+from consent_engine.engine.round_trips import Step, load, orders_of_line, prove, save
+from consent_engine.errors import BrokenRecord, ConsentError, NothingParked, StoreUnavailable
+from consent_engine.ports import Change, Commit, EndingChange, Held, Leased, LineChange, Owner, Store, Word
+
+log = logging.getLogger(__name__)
+AGAIN_MS = 60_000
+"""When is looked again whether an activation that has begun has ended, or whether the archive can be asked."""
+MOST_ORDERS = 200
+"""Of so many archived orders of a number, the newest, those are found that are to be taken back."""
+
+
+class EndingTaken(Struct, frozen=True):
+    """The ending of an order, and whether this request made it."""
+
+    ending: Ending
+    is_new: bool
+
+
+def ending_asked(order: Order, why: Why) -> Step[EndingTaken]:
+    """Have an order taken back, wherever it is; the ending that it has, where somebody asked before. Proven.
+
+    Raises NotActivated, NumberErased, BrokenRecord for a line or an ending that cannot be read, StoreUnavailable.
+    """
+    name, is_there = ending_id(order.id), False
+    for _ in range(MOST_RACES):
+        loaded = yield from load(lines=[order.line], endings=[name])
+        if (known := loaded.endings.get(name)) is not None:
+            if (yield from prove(name, Owner.ENDING)):
+                return EndingTaken(known, is_new=False)
+            continue
+        if is_there:
+            raise BrokenRecord("this order has an ending that cannot be read: see consent doctor")
+        holder_since = loaded.line(order.line).holder_since(order.doc.carrier)
+        doc = taken(order, why, loaded.now, holder_since)
+        ending, fields = opened(doc, order.person.msisdn, order.line, token_hex(16))
+        change = EndingChange(ending, None, fields, (switching_off(loaded.now),))
+        saved = yield from save(Commit(name, (change,), wakes=frozenset({Lane.ACTIVATION})), prove=True)
+        if saved.word is Word.OK:
+            log.info("order %s: its ending is asked for: %s", order.id, why.cause.value)
+            return EndingTaken(replace(ending, version=1, effects={DEACTIVATE: Pending()}), is_new=True)
+        is_there = True
+    raise StoreUnavailable("too many others change this ending: the same request again is safe")
+
+
+def end_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) -> Step[Pending | None]:
+    """Record how a call to the BSS ended. Raises BrokenRecord for an effect without its ending."""
+    ending = leased.ending
+    held: Held | None = leased.held
+    for _ in range(MOST_RACES):
+        if ending is None:
+            raise BrokenRecord("an effect without its ending")
+        decision = on_end_outcome(ending, ended, policy, now)
+        if decision.is_void:
+            return ending.effects.get(DEACTIVATE)
+        word = yield from _saved(ending, decision, ended.op, now, held)
+        if word in {Word.OK, Word.SAME}:
+            return next((put.pending for put in decision.put if put.effect == DEACTIVATE), None)
+        held = None if word is Word.LOST else held
+        ending = (yield from load(endings=[ending.id])).endings.get(ending.id)
+    raise StoreUnavailable("too many others change this ending: the same request again is safe")
+
+
+def _saved(
+    ending: Ending, decision: EndDecision, op: str, now: Millis, held: Held | None, *more: Change, prove: bool = False
+) -> Step[Word]:
+    """Write what was decided, with what else is written beside it."""
+    after, fields = ending.with_events(*decision.events)
+    change = EndingChange(after, ending, fields, decision.put, decision.drop)
+    puts = (*decision.put, *(put for each in more for put in getattr(each, "put", ())))
+    commit = Commit(op if decision.events else "", (change, *more), held, wakes=wakes_of(puts, now))
+    word = (yield from save(commit, prove=prove)).word
+    if word is Word.OK:
+        for event in decision.events:
+            log.info("order %s: ending: %s, now %s", ending.doc.order, type(event).__name__.lower(), after.state.value)
+    return word
+
+
+def noticing(leased: Leased) -> Step[str]:
+    """The service is off: its subscriber is told, once what went before it has gone out. An SMS of the line's own: who
+    has the number by then is looked at in the commit that puts it, and whatever changes that takes it away.
+
+    Raises BrokenRecord for a timer without its ending.
+    """
+    ending, op = leased.ending, f"{leased.effect}#{leased.token}"
+    for _ in range(MOST_RACES):
+        if ending is None:
+            raise BrokenRecord("a timer without its ending")
+        loaded = yield from load([ending.doc.order], [ending.line])
+        line, order = loaded.line(ending.line), loaded.orders.get(ending.doc.order)
+        decision, sms = on_notice(ending, order, line, op, leased.at)
+        more = (_told(line, ending, sms, loaded.now),) if sms else ()
+        word = yield from _saved(ending, decision, op, leased.at, leased.held, *more)
+        if word in {Word.OK, Word.SAME, Word.LOST}:
+            break
+        ending = (yield from load(endings=[ending.id])).endings.get(ending.id)
+    return "performed"
+
+
+def _told(line: Line, ending: Ending, sms: Put, now: Millis) -> LineChange:
+    """The line with the notice, as it was seen. It may have left with its last order: then it is there anew."""
+    fields = {"msisdn": ending.person.msisdn, "seen": str(max(line.seen, now))}
+    stays = line.version and (line.entries or WAKE_LINE in line.effects)
+    put = (sms,) if stays else (sms, Put(WAKE_LINE, now + STRANGER_MS))
+    return LineChange(line.id, line.version, fields, put)
+
+
+def retrying_ending(name: str, by: str) -> Step[Ending]:
+    """Do what is parked of an ending now. Raises NothingParked, also where there is none; StoreUnavailable."""
+    op = f"retry:{uuid.uuid4().hex[:12]}"
+    for _ in range(MOST_RACES):
+        loaded = yield from load(endings=[name])
+        ending, now = loaded.endings.get(name), loaded.now
+        decision = on_retry(ending, op, by, now) if ending else EndDecision()
+        if ending is None or not decision.put:
+            raise NothingParked("nothing of this ending stands on the stuck list")
+        if (yield from _saved(ending, decision, op, now, None, prove=True)) in {Word.OK, Word.SAME}:
+            return ending
+    raise StoreUnavailable("too many others change this ending: the same request again is safe")
+
+
+# -- what the engine asks for by itself -------------------------------------------------------------------------------
+
+
+def taking_back(line: Line, why: Why, meant: Callable[[Order], bool]) -> Step[bool]:
+    """Have all activated orders of a number taken back that are meant, the archived ones, too. False where that is not
+    over: an activation of one of them has begun and not ended, or the archive cannot be asked.
+    """
+    ids = [entry.order for entry in line.entries]
+    live = (yield from load(ids)).orders if ids else {}
+    archived = yield from orders_of_line(line.id, MOST_ORDERS)
+    orders = {order.id: order for order in archived or ()} | dict(live)
+    over = archived is not None
+    for order in orders.values():
+        if not meant(order):
+            continue
+        if order.last(Trigger.SERVICE_ACTIVATED) is None:
+            over = over and not (order.state is State.CONFIRMED and begun(order))
+        elif order.person.msisdn:
+            yield from ending_asked(order, why)
+    return over
+
+
+def holder_changed(leased: Leased) -> Step[str]:
+    """The number has another holder, or none: what the one before had activated is taken back.
+
+    Raises BrokenRecord for a timer without its line.
+    """
+    line = leased.line
+    if line is None:
+        raise BrokenRecord("a timer without its line")
+    changed = [each for each in line.history if each.event in CHANGING]
+    newest = max(changed, key=lambda each: each.on, default=None)
+    over = True
+    if newest is not None:
+        why = Why(Cause.NUMBER_CHANGED, "other", newest.by)
+        over = yield from taking_back(line, why, lambda order: order.doc.call.started_at < newest.on)
+    for _ in range(MOST_RACES):
+        put = () if over else (Put(leased.effect, leased.at + AGAIN_MS),)
+        drop = ((leased.effect, Drop.ANYWAY),) if over else ()
+        saved = yield from save(Commit("", (LineChange(line.id, None, {}, put, drop),), leased.held))
+        if saved.word is not Word.STALE:
+            break
+    return "performed"
+
+
+class Endings:
+    """The endings of one store. run: carries out steps, and wakes the lanes in which they made something due."""
+
+    def __init__(self, store: Store, lookup: Lookup, run: Callable[[Sequence[Any]], list[Any]]) -> None:
+        self._store = store
+        self._lookup = lookup
+        self._run = run
+
+    def ask(self, order: Order, why: Why) -> EndingTaken:
+        """Have an order taken back; raises what `ending_asked` does. Proven durable before this returns."""
+        done: EndingTaken = self._one(ending_asked(order, why))
+        return done
+
+    def show(self, order: str) -> Ending:
+        """The ending of an order; raises EndingNotFound, and BrokenRecord for one that cannot be read."""
+        found = self.of([order]).get(order)
+        if found is None:
+            if self._store.records.prove([ending_id(order)], Owner.ENDING)[0]:
+                raise BrokenRecord("this ending's record is damaged, or somebody changed it")
+            raise EndingNotFound("nobody asked for the ending of this order")
+        return found
+
+    def of(self, orders: Sequence[str]) -> dict[str, Ending]:
+        """The endings that these orders have, by order."""
+        known = self._store.records.look(endings=[ending_id(order) for order in orders]).endings
+        return {ending.doc.order: ending for ending in known.values()}
+
+    def retried(self, order: str, by: str) -> bool:
+        """Do what is parked of the ending of an order now; whether there was anything."""
+        try:
+            self._one(retrying_ending(ending_id(order), by))
+        except NothingParked:
+            return False
+        return True
+
+    def _one(self, step: Step[Any]) -> Any:  # noqa: ANN401 - what the step gives
+        result = self._run([step])[0]
+        if isinstance(result, ConsentError):
+            raise result
+        return result

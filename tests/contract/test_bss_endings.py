@@ -1,0 +1,105 @@
+"""Every BSS takes back what it switched on: what goes over the wire, what each answer means, what may be asked."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from consent_engine.adapters.bss import http, simulated
+from consent_engine.domain import signature
+from consent_engine.domain.effects import Accepted, Rejected, Unavailable, Uncertain, Untaken
+from consent_engine.ports import Deactivation
+from tests.contract import KEPT_SECRET, MSISDN, NOW_S, PATIENT, Far, answers, bounded, discreet
+
+DEACTIVATION = Deactivation("0ce7end", "0ce7order", "act-1", MSISDN, "5g-smart-199", "withdrawn", NOW_S * 1000 + 7)
+RAW = {"URL": "http://127.0.0.1:1", "SECRET": KEPT_SECRET, "CAN_ASK": "true"}
+OFF = {"deactivation_id": "off-1", "stops_at": "2025-09-01T00:00:00+08:00"}
+
+
+def talk(behaviour, *verbs, seconds=PATIENT, **raw):
+    """What came of each verb, and what the far side was sent."""
+
+    async def conversation():
+        async with bounded(seconds), Far(behaviour) as far:
+            system = http.build(
+                "http", RAW | {"URL": f"{far.url}/v2/"} | raw, timedelta(seconds=seconds), lambda: NOW_S
+            )
+            outcomes = [
+                await (system.ask_ending("0ce7end") if verb == "ask" else system.deactivate(DEACTIVATION))
+                for verb in verbs
+            ]
+            await system.close()
+            return outcomes, far
+
+    outcomes, far = asyncio.run(conversation())
+    discreet(repr(outcomes))
+    return outcomes if len(verbs) > 1 else outcomes[0], far
+
+
+def test_a_deactivation_goes_out_as_the_contract_says_the_same_at_every_attempt():
+    (_, outcome), far = talk(answers(201, OFF), "end", "end")
+    request, again = far.requests
+    assert outcome == Accepted("off-1", "2025-09-01T00:00:00+08:00")
+    assert (request.method, request.target) == ("POST", "/v2/deactivations")
+    assert request.fields == {
+        "ending_id": "0ce7end", "order_id": "0ce7order", "activation_id": "act-1", "msisdn": MSISDN,
+        "plan": "5g-smart-199", "cause": "withdrawn", "asked_at": "2025-08-01T02:00:00.007+00:00",
+    }  # fmt: skip
+    assert request.headers["idempotency-key"] == again.headers["idempotency-key"] == "0ce7end"
+    assert request.body == again.body
+    signature.check(KEPT_SECRET, request.headers["x-consent-signature"], request.body, NOW_S * 1000)
+
+
+@pytest.mark.parametrize(("said", "outcome"), [
+    ({"activation_id": "act-1", "active_from": "2025-08-01"}, Accepted("act-1", "")),
+    ({"deactivation_id": "off-1", "active_until": "2025-09-01"}, Accepted("off-1", "2025-09-01")),
+    ({"deactivation_id": 7, "stops_at": MSISDN}, Accepted("7", "")),
+    ({}, Uncertain("BSS answered 200 without an id")),
+])  # fmt: skip
+def test_done_is_done_as_for_an_activation(said, outcome):
+    assert talk(answers(200, said), "end")[0] == outcome
+
+
+@pytest.mark.parametrize(("status", "said", "outcome"), [
+    (422, {"code": "not_active", "reason": MSISDN}, Rejected("not_active")),
+    (422, {}, Uncertain("BSS answered 422 without a code")),
+    (409, {}, Uncertain("in progress")),
+    (404, {}, Unavailable("BSS answered 404")),
+    (429, {}, Unavailable("BSS answered 429")),
+    (503, {}, Uncertain("BSS answered 503")),
+])  # fmt: skip
+def test_any_other_answer_means_what_it_means_for_an_activation(status, said, outcome):
+    assert talk(answers(status, said), "end")[0] == outcome
+
+
+def test_what_may_have_been_taken_is_in_doubt(doubtful):
+    behaviour, seconds = doubtful
+    outcome, far = talk(behaviour, "end", seconds=seconds)
+    assert isinstance(outcome, Uncertain)
+    assert len(far.requests) == 1
+
+
+@pytest.mark.parametrize(("status", "said", "outcome"), [
+    (200, OFF, Accepted("off-1", "2025-09-01T00:00:00+08:00")),
+    (404, {}, Untaken("asked: unknown to the BSS")),
+    (500, {}, Uncertain("asked: BSS answered 500")),
+])  # fmt: skip
+def test_asked_what_became_of_it(status, said, outcome):
+    found, far = talk(answers(status, said), "ask")
+    assert (found, far.requests[0].method, far.requests[0].target) == (outcome, "GET", "/v2/deactivations/0ce7end")
+
+
+def test_one_that_cannot_be_asked_is_not():
+    found, far = talk(answers(200, OFF), "ask", CAN_ASK="false")
+    assert (found, far.requests) == (None, [])
+
+
+def test_the_simulated_one_says_the_same_twice():
+    bss = simulated.build("simulated", {}, timedelta(seconds=1))
+
+    async def twice():
+        return await bss.deactivate(DEACTIVATION), await bss.deactivate(DEACTIVATION), await bss.ask_ending("0ce7end")
+
+    first, again, asked = asyncio.run(twice())
+    assert isinstance(first, Accepted)
+    assert (first, asked) == (again, None)

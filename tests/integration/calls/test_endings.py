@@ -1,0 +1,288 @@
+"""What was activated is taken back: once an order, whoever asks and however often, and whoever dies meanwhile."""
+
+import pytest
+from msgspec.structs import replace
+
+from consent_engine.domain.call.ending import Cause, EndingNotFound, EndingState, NumberErased, Why, ending_id
+from consent_engine.domain.effects import (
+    NOTIFICATION,
+    Accepted,
+    Lane,
+    Purpose,
+    Rejected,
+    Unavailable,
+    Uncertain,
+    Untaken,
+)
+from consent_engine.domain.leaf import Chained, Leaf
+from consent_engine.domain.line.holder import LineEvent
+from consent_engine.domain.order.facts import Ended
+from consent_engine.engine.endings import end_recording
+from consent_engine.engine.line_events import LineEventAsked
+from consent_engine.engine.round_trips import drive
+from consent_engine.errors import BrokenRecord, NotActivated, NothingParked
+from consent_engine.ports import Owner
+from tests.conftest import NUMBER
+
+WITHDRAWN = Why(Cause.WITHDRAWN, "hotline", "ops-1", "wants it no more")
+
+
+def take_back(desk, order, why=WITHDRAWN):
+    return desk.engine.endings.ask(desk.engine.show(order.id), why)
+
+
+def ending(desk, order):
+    return desk.engine.endings.show(order.id)
+
+
+def notices(desk):
+    return [sms for sms in desk.gateway.sent if sms.purpose is Purpose.ENDED]
+
+
+def offs(desk, order):
+    return [each for each in desk.bss.ended if each.order_id == order.id]
+
+
+def happens(desk, event):
+    desk.engine.line_event(LineEventAsked(NUMBER, event, desk.clock(), "ops"))
+
+
+def test_what_is_on_is_switched_off_once_and_the_subscriber_told(desk):
+    order = desk.settled()
+    first, again = take_back(desk, order), take_back(desk, order, replace(WITHDRAWN, by="somebody"))
+    assert (first.is_new, again.is_new, again.ending.doc) == (True, False, first.ending.doc)
+    assert ending(desk, order).state is EndingState.ENDING
+    desk.run()
+    [off] = desk.bss.ended
+    assert (off.ending_id, off.order_id, off.activation_id) == (ending_id(order.id), order.id, f"act-{order.id}")
+    assert (off.msisdn, off.plan, off.cause, off.asked_at) == (
+        NUMBER,
+        "5g-smart-199",
+        "withdrawn",
+        first.ending.doc.asked_at,
+    )
+    after = ending(desk, order)
+    assert (after.state, after.off.ref, after.off.stops) == (EndingState.ENDED, f"off-{off.ending_id}", "2025-12-01")
+    [notice] = notices(desk)
+    assert "已按您的要求退订“5G智享套餐199元档”，12月1日00:00起失效" in notice.text
+    assert order.receipt in notice.text
+    assert (notice.to, after.effects) == (NUMBER, {})
+    take_back(desk, order)
+    desk.run()
+    assert (len(desk.bss.ended), len(notices(desk))) == (1, 1)
+
+
+def test_a_settled_order_is_not_moved_by_its_ending(desk):
+    order = desk.settled()
+    take_back(desk, order)
+    desk.run()
+    assert replace(desk.engine.show(order.id), effects=order.effects) == order
+
+
+def test_an_archived_order_is_taken_back_and_stays_where_it_is(desk):
+    order = desk.archived()
+    assert not desk.engine.line(NUMBER).entries
+    take_back(desk, order)
+    desk.run()
+    assert (len(offs(desk, order)), len(notices(desk))) == (1, 1)
+    assert (desk.engine.show(order.id).events, desk.live([order.id])) == (order.events, {})
+    desk.clock.forward(hours=24 * 30)
+    desk.run(Lane.TIMER)
+    assert not desk.names("line:")  # the line was there for the notice alone
+
+
+def test_what_was_never_on_cannot_be_taken_back(desk):
+    order = desk.place()
+    with pytest.raises(NotActivated):
+        take_back(desk, order)
+    desk.run(Lane.SMS)
+    desk.bss.answers = [Uncertain("timeout")]
+    desk.say("是")
+    desk.run(Lane.INBOUND, Lane.ACTIVATION)
+    assert desk.engine.show(order.id).effects["activate"].doubts == 1
+    with pytest.raises(NotActivated):  # nobody knows yet
+        take_back(desk, order)
+    with pytest.raises(EndingNotFound):
+        ending(desk, order)
+
+
+def test_of_an_erased_number_nobody_knows_whose_service_it_was(desk):
+    order = desk.settled()
+    with pytest.raises(NumberErased):
+        desk.engine.endings.ask(replace(order, person=replace(order.person, msisdn="")), WITHDRAWN)
+
+
+def test_a_bss_that_is_away_is_asked_again_until_it_answers(desk):
+    order = desk.settled()
+    desk.bss.end_answers = [Unavailable("BSS answered 503")] * 7
+    take_back(desk, order)
+    for _ in range(8):
+        desk.run(Lane.ACTIVATION)
+        desk.clock.forward(hours=1)
+    assert len(desk.bss.ended) == 8
+    assert ending(desk, order).state is EndingState.ENDED
+    assert ending(desk, order).off.doubts == 0
+
+
+def test_a_doubt_is_asked_about_and_the_key_stays_the_same(desk):
+    order = desk.settled()
+    name = ending_id(order.id)
+    desk.bss.can_ask = True
+    desk.bss.end_answers = [Uncertain("timeout"), Uncertain("timeout")]
+    take_back(desk, order)
+    desk.run(Lane.ACTIVATION)
+    desk.clock.forward(hours=1)
+    desk.run(Lane.ACTIVATION)  # it knows of none: then it is surely not done, and is asked for again
+    assert {each.ending_id for each in desk.bss.ended} == {name}
+    assert len(desk.bss.ended) == 2
+    desk.bss.knows[name] = Accepted("off-1")
+    desk.clock.forward(hours=1)
+    desk.run(Lane.ACTIVATION)
+    assert (len(desk.bss.ended), ending(desk, order).off.ref) == (2, "off-1")
+
+
+def test_too_many_doubts_put_it_on_the_stuck_list_and_a_retry_ends_it(desk):
+    order = desk.settled()
+    desk.bss.end_answers = [Uncertain("timeout")] * desk.policy.max_attempts
+    take_back(desk, order)
+    for _ in range(desk.policy.max_attempts):
+        desk.run(Lane.ACTIVATION)
+        desk.clock.forward(hours=1)
+    stuck = desk.engine.stuck()
+    assert [(each.owner, each.effect, each.plan, each.reason) for each in stuck] == [
+        (Owner.ENDING, "deactivate", "5g-smart-199", "timeout")
+    ]
+    assert ending(desk, order).state is EndingState.ENDING_FAILED
+    assert desk.engine.retry_many(stuck, "ops-1").retried == 1
+    assert ending(desk, order).state is EndingState.ENDING
+    desk.run()
+    assert ending(desk, order).state is EndingState.ENDED
+    assert [type(each).__name__ for each in ending(desk, order).events] == ["Failed", "Retried", "SwitchedOff", "Told"]
+    with pytest.raises(NothingParked):
+        desk.engine.retry(order.id, "ops-1")
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_a_refusal_by_the_bss_waits_for_a_person_and_the_orders_retry_does_it_again(desk, archived):
+    order = desk.archived() if archived else desk.settled()
+    desk.bss.end_answers = [Rejected("no_such_service"), Uncertain("timeout"), Rejected("no_such_service")]
+    take_back(desk, order)
+    desk.run(Lane.ACTIVATION)
+    assert ending(desk, order).effects["deactivate"].why == "no_such_service"
+    assert desk.engine.retry(order.id, "ops-1").id == order.id
+    desk.run(Lane.ACTIVATION)
+    desk.clock.forward(hours=1)
+    desk.run(Lane.ACTIVATION)
+    assert "after an attempt that may have been taken" in ending(desk, order).effects["deactivate"].why
+    desk.engine.retry(order.id, "ops-1")
+    desk.run()
+    assert (ending(desk, order).state, len(notices(desk))) == (EndingState.ENDED, 1)
+
+
+def test_a_lost_lease_is_a_doubt_and_no_call(desk):
+    order = desk.settled()
+    desk.bss.can_ask = True
+    take_back(desk, order)
+    [held] = desk.engine.lanes.lease(Lane.ACTIVATION, 5)  # and dies
+    assert held.ending.doc.order == order.id
+    desk.clock.forward(seconds=61)
+    desk.run(Lane.ACTIVATION)
+    assert (desk.bss.ended, ending(desk, order).effects["deactivate"].doubts) == ([], 1)
+    desk.clock.forward(hours=1)
+    desk.run(Lane.ACTIVATION)  # asked: it knows none
+    desk.run()
+    assert (len(desk.bss.ended), ending(desk, order).state) == (1, EndingState.ENDED)
+
+
+def test_an_answer_that_comes_when_the_lease_is_lost_ends_it_all_the_same(desk):
+    order = desk.settled()
+    take_back(desk, order)
+    [held] = desk.engine.lanes.lease(Lane.ACTIVATION, 5)
+    desk.clock.forward(seconds=61)
+    [again] = desk.engine.lanes.lease(Lane.ACTIVATION, 5)
+    steps = [
+        end_recording(leased, Ended("deactivate", leased.token, Accepted(ref)), desk.policy, desk.clock())
+        for leased, ref in ((held, "off-1"), (again, "off-2"))
+    ]
+    for step in steps:
+        drive(desk.engine.store, [step])
+    assert ending(desk, order).off.ref == "off-1"
+    assert [each.ref for each in ending(desk, order).events if type(each).__name__ == "SwitchedOffAgain"] == ["off-2"]
+    desk.run()
+    assert (desk.bss.ended, len(notices(desk))) == ([], 1)
+
+
+def test_the_notification_of_the_activation_goes_before_the_notice_of_its_end(desk):
+    order = desk.place()
+    desk.run(Lane.SMS)
+    desk.gateway.answers = [Unavailable("gateway answered 503")] * 3
+    desk.say("是")
+    desk.run(Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
+    assert desk.state(order) == "activated"
+    take_back(desk, order)
+    desk.run()
+    assert (ending(desk, order).state, notices(desk)) == (EndingState.ENDED, [])
+    for _ in range(6):
+        desk.clock.forward(seconds=61)
+        desk.run()
+    assert desk.state(order) == "notified"
+    assert [sms.purpose for sms in desk.gateway.sent][-1] is Purpose.ENDED
+
+
+def test_a_notification_that_waits_for_a_person_holds_no_notice_up(desk):
+    order = desk.place()
+    desk.run(Lane.SMS)
+    desk.gateway.answers = [Rejected("no_route")]
+    desk.say("是")
+    desk.run()
+    assert desk.engine.show(order.id).effects[NOTIFICATION].parked
+    take_back(desk, order)
+    desk.run()
+    assert len(notices(desk)) == 1
+
+
+def test_each_of_its_events_is_a_leaf_and_a_change_behind_its_seal_is_seen(desk):
+    order = desk.settled()
+    take_back(desk, order)
+    desk.run()
+    leaves = [Leaf.read(entry) for entry in desk.client.lrange("ce:{0}:journal", 0, -1)]
+    ours = [leaf for leaf in leaves if leaf.of is Chained.ENDING]
+    assert [leaf.seq for leaf in ours] == [0, 1, 2]
+    assert ours[-1].head == ending(desk, order).head
+    desk.client.hset(f"ce:{{0}}:end:{ending_id(order.id)}", "line", "f" * 28)
+    with pytest.raises(BrokenRecord):
+        ending(desk, order)
+    with pytest.raises(BrokenRecord):
+        desk.engine.endings.ask(order, WITHDRAWN)
+
+
+def test_nobody_who_has_the_number_now_is_told(desk):
+    order = desk.settled()
+    take_back(desk, order)
+    desk.run(Lane.ACTIVATION)
+    happens(desk, LineEvent.ASSIGNED)
+    desk.run()
+    assert (ending(desk, order).state, notices(desk)) == (EndingState.ENDED, [])
+    assert [each.why for each in ending(desk, order).events if type(each).__name__ == "Told"] == ["number_changed"]
+
+
+def test_a_notice_that_was_written_is_not_sent_to_the_next_holder(desk):
+    order = desk.settled()
+    take_back(desk, order)
+    desk.run(Lane.ACTIVATION)
+    desk.run(Lane.TIMER)
+    assert [effect for effect in desk.engine.line(NUMBER).effects if effect.startswith("sms.ended.")]
+    happens(desk, LineEvent.RELEASED)
+    desk.run()
+    assert notices(desk) == []
+
+
+def test_unknown_before_is_untaken_and_goes_on(desk):
+    order = desk.settled()
+    take_back(desk, order)
+    desk.bss.end_answers = [Uncertain("timeout")]
+    desk.run(Lane.ACTIVATION)
+    desk.bss.knows[ending_id(order.id)] = Untaken("asked: unknown to the BSS")
+    desk.clock.forward(hours=1)
+    desk.run(Lane.ACTIVATION)
+    assert (ending(desk, order).state, len(desk.bss.ended)) == (EndingState.ENDED, 2)

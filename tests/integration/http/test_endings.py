@@ -1,0 +1,68 @@
+"""Taking an activated order back over HTTP, as the contract has it: who may, once, and what is shown of it."""
+
+import pytest
+
+from consent_engine.domain.effects import Lane
+from consent_engine.engine.api_keys import Role
+from tests.integration.api_door import NUMBER, OTHER
+from tests.integration.api_door import order as body_of
+
+BODY = {"cause": "withdrawn", "channel": "hotline", "reason": "found that the old plan was cheaper"}
+ALL = (Lane.INBOUND, Lane.ACTIVATION, Lane.SMS, Lane.TIMER)
+
+
+def activated(door):
+    order = door.place().json()["id"]
+    door.work(Lane.SMS)
+    door.post("inbound", {"message_id": "mo-1", "from": NUMBER, "to": "10085", "text": "是"})
+    for _ in range(3):
+        door.work(*ALL)
+    assert door.engine.show(order).state == "notified"
+    return order
+
+
+def end(door, order, role=Role.OPS, **change):
+    return door.call("POST", f"/v1/orders/{order}/end", role, BODY | change)
+
+
+def test_an_activated_order_is_taken_back_once_and_shown(door):
+    order = activated(door)
+    path = f"/v1/orders/{order}/end"
+    assert door.call("GET", path, Role.OPS).json()["code"] == "ending_not_found"
+    first, again = end(door, order), end(door, order, Role.AGENT, reason="another word")
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.headers["Location"] == path
+    assert first.json() == again.json()
+    assert {name: first.json()[name] for name in ("state", "cause", "channel", "by", "reason")} == {
+        "state": "ending", "cause": "withdrawn", "channel": "hotline", "by": "the-ops", "reason": BODY["reason"],
+    }  # fmt: skip
+    door.work(*ALL)
+    shown = door.call("GET", path, Role.AGENT).json()
+    assert (shown["state"], [step["event"] for step in shown["timeline"]]) == ("ended", ["switched_off", "told"])
+    assert shown["stops_at"]
+    assert shown["ended_at"]
+    assert NUMBER[3:] not in str(shown)
+    assert door.call("GET", f"/v1/orders/{order}", Role.OPS).json()["state"] == "notified"
+
+
+def test_who_may_not_sees_nothing_and_what_is_not_on_is_not_taken_back(door):
+    order = activated(door)
+    assert end(door, order, "other").status_code == 404
+    assert door.call("GET", f"/v1/orders/{order}/end", "other").json()["code"] == "order_not_found"
+    assert {role: end(door, order, role).status_code for role in (Role.REVIEWER, Role.AUDITOR)} == {
+        "reviewer": 403, "auditor": 403,
+    }  # fmt: skip
+    waits = door.place(body_of(msisdn=OTHER), key="key-2").json()["id"]
+    said = end(door, waits)
+    assert (said.status_code, said.json()["code"], said.json()["state"]) == (409, "not_activated", "agreed")
+    assert end(door, "0" * 28).json()["code"] == "order_not_found"
+
+
+@pytest.mark.parametrize("wrong", [
+    {"cause": "review_failed"}, {"cause": "number_changed"}, {"channel": "pigeon"}, {"reason": ""},
+    {"reason": "call 13800138000"}, {"more": 1},
+])  # fmt: skip
+def test_a_form_that_is_wrong_takes_nothing_back(door, wrong):
+    order = activated(door)
+    assert end(door, order, **wrong).status_code == 422
+    assert door.call("GET", f"/v1/orders/{order}/end", Role.OPS).status_code == 404
