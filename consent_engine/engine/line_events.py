@@ -11,13 +11,13 @@ from msgspec.structs import replace
 
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import Decision, Drop, Put
-from consent_engine.domain.effects import WAKE_LINE, Lane, Millis, Purpose, lane_of, sms_parts
-from consent_engine.domain.line.holder import ENDING, MOST_EVENTS, Happened, LineEvent, restricted, stale
+from consent_engine.domain.effects import WAKE_ENDINGS, WAKE_LINE, Lane, Millis, Purpose, lane_of, sms_parts
+from consent_engine.domain.line.holder import CHANGING, ENDING, MOST_EVENTS, Happened, LineEvent, restricted, stale
 from consent_engine.domain.line.line import STRANGER_MS, Entry, Line, line_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.facts import NumberChanged
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.record import MOST_RACES, commit_of, told
+from consent_engine.engine.record import MOST_RACES, commit_of, told, wakes_of
 from consent_engine.engine.round_trips import Step, load, prove, save
 from consent_engine.errors import EventNotTaken, FieldError, Malformed, StoreUnavailable
 from consent_engine.ports import Change, Commit, LineChange, Owner, Word
@@ -78,7 +78,8 @@ def happening(asked: LineEventAsked, secret: str) -> Step[LineEventTaken]:
         ended = sum(after.order.state.settled and not before.state.settled for before, after in ends.decided)
         happened = replace(happened, ended=ended)
         change = _line_after(line, asked, happened, ends, now)
-        saved = yield from save(Commit(asked.op, (change, *ends.changes), wakes=ends.wakes, at=now), prove=True)
+        wakes = ends.wakes | wakes_of(change.put, now)
+        saved = yield from save(Commit(asked.op, (change, *ends.changes), wakes=wakes, at=now), prove=True)
         if saved.word is Word.OK:
             for order, decision in ends.decided:
                 told(order, decision)
@@ -136,4 +137,6 @@ def _line_after(line: Line, asked: LineEventAsked, happened: Happened, ends: _En
     ours = (each for each in line.effects if lane_of(each) is Lane.SMS and sms_parts(each)[0] is not Purpose.PROVE)
     drop = tuple((each, Drop.ANYWAY) for each in ours) if happened.event in ENDING else ()
     put = () if WAKE_LINE in line.effects else (Put(WAKE_LINE, now + STRANGER_MS),)
+    if happened.event in CHANGING:  # what the former holder had activated is taken back, wherever it is by now
+        put = (*put, Put(WAKE_ENDINGS, now))
     return LineChange(line.id, line.version, fields, put, drop, sealed=line.with_event(happened))

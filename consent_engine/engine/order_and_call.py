@@ -5,12 +5,14 @@ unlawful one.
 import logging
 
 from consent_engine.domain.call.call import Call, CallState
-from consent_engine.domain.call.review import Verdict
-from consent_engine.domain.decide.decision import Drop
+from consent_engine.domain.call.ending import Cause, Why
+from consent_engine.domain.call.review import SecondLook, Verdict
+from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import OF_ORDERS, Kind, Restriction
 from consent_engine.domain.order.facts import CancelAsked
+from consent_engine.engine.endings import AGAIN_MS, taking_back
 from consent_engine.engine.record import recording
 from consent_engine.engine.round_trips import Step, load, save
 from consent_engine.errors import (
@@ -54,8 +56,18 @@ def _held_by(line: Line, call: str) -> list[str]:
     return [each.carrier for each in line.restrictions if each.kind in OF_ORDERS and each.ref == call]
 
 
+def _taken_back(call: Call, line: Line) -> Step[bool]:
+    """Have the activated orders of a call that failed its review taken back; False where one may still be activated."""
+    upheld = next((each for each in call.events if isinstance(each, SecondLook)), None)
+    if call.verdict is not Verdict.FAILED or upheld is None:
+        return True
+    why = Why(Cause.REVIEW_FAILED, "other", upheld.by)
+    return (yield from taking_back(line, why, lambda order: order.doc.call_id == call.id))
+
+
 def falling(leased: Leased) -> Step[str]:
-    """The open orders of a call that was abandoned, was not as it must be, or failed its review, are cancelled.
+    """The open orders of a call that was abandoned, was not as it must be, or failed its review, are cancelled; after a
+    failed review what was activated is taken back, too.
 
     Raises BrokenRecord for a timer without its call.
     """
@@ -70,6 +82,8 @@ def falling(leased: Leased) -> Step[str]:
             yield from recording(order, fact)
         except OrderNotFound:
             log.warning("call %s: an order of it is not here", call.id)
-    change = CallChange(call, call, {}, drop=((leased.effect, Drop.ANYWAY),))
+    over = yield from _taken_back(call, line)
+    put = () if over else (Put(leased.effect, leased.at + AGAIN_MS),)
+    change = CallChange(call, call, {}, put, ((leased.effect, Drop.ANYWAY),) if over else ())
     yield from save(Commit("", (change,), leased.held))
     return "performed"

@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.call.ending import Cause, EndingNotFound, EndingState, NumberErased, Why, ending_id
 from consent_engine.domain.effects import (
     NOTIFICATION,
@@ -19,10 +20,13 @@ from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.order.facts import Ended
 from consent_engine.engine.endings import end_recording
 from consent_engine.engine.line_events import LineEventAsked
+from consent_engine.engine.review import Review
 from consent_engine.engine.round_trips import drive
 from consent_engine.errors import BrokenRecord, NotActivated, NothingParked
 from consent_engine.ports import Owner
-from tests.conftest import NUMBER
+from tests.archive.house import broken
+from tests.conftest import NUMBER, OTHER
+from tests.integration.calls.desk import instant
 
 WITHDRAWN = Why(Cause.WITHDRAWN, "hotline", "ops-1", "wants it no more")
 
@@ -286,3 +290,140 @@ def test_unknown_before_is_untaken_and_goes_on(desk):
     desk.clock.forward(hours=1)
     desk.run(Lane.ACTIVATION)
     assert (ending(desk, order).state, len(desk.bss.ended)) == (EndingState.ENDED, 2)
+
+
+# -- a failed review --------------------------------------------------------------------------------------------------
+
+
+def sold(desk):
+    """A call that ended as it must, and its order, which is on."""
+    call = desk.start()
+    desk.keys += 1
+    body = {"msisdn": NUMBER, "plan": "5g-smart-199", "agent": "A1024", "call_id": call.id}
+    wanted = PlaceOrder.read({**body, "agreed_at": instant(desk.clock())})
+    order = desk.engine.place(Placing("desk", f"order-{desk.keys}", wanted)).order
+    desk.clock.forward(seconds=60)
+    desk.end(call, "agreed", plan="5g-smart-199")
+    desk.run(Lane.SMS)
+    desk.clock.forward(seconds=60)
+    desk.say("是")
+    return call, order
+
+
+def fails(desk, call):
+    desk.engine.calls.review(Review(call.id, "r-1", passed=False, reasons=("price_not_told",)))
+    desk.engine.calls.review(Review(call.id, "r-2", passed=False, second=True))
+
+
+def test_an_upheld_failed_review_takes_back_what_was_activated_and_says_so(desk):
+    call, order = sold(desk)
+    other = desk.settled(msisdn=OTHER)
+    desk.run()
+    assert desk.state(order) == "notified"
+    fails(desk, call)
+    desk.run()
+    [off] = desk.bss.ended
+    assert (off.order_id, off.cause) == (order.id, "review_failed")
+    assert (ending(desk, order).state, ending(desk, order).doc.by) == (EndingState.ENDED, "r-2")
+    [notice] = notices(desk)
+    assert "经复查通话录音" in notice.text
+    with pytest.raises(EndingNotFound):
+        ending(desk, other)
+    assert desk.found(call).effects.keys() == {"wake.archive"}
+
+
+def test_a_review_that_passes_takes_nothing_back(desk):
+    call, order = sold(desk)
+    desk.run()
+    desk.engine.calls.review(Review(call.id, "r-1", passed=False, reasons=("price_not_told",)))
+    desk.engine.calls.review(Review(call.id, "r-2", passed=True, second=True))
+    desk.run()
+    with pytest.raises(EndingNotFound):
+        ending(desk, order)
+
+
+def test_what_may_be_on_when_the_review_fails_is_taken_back_once_that_is_known(desk):
+    call, order = sold(desk)
+    desk.bss.answers = [Uncertain("timeout")]
+    desk.run(Lane.INBOUND, Lane.ACTIVATION)
+    fails(desk, call)
+    desk.run(Lane.TIMER)
+    assert desk.state(order) == "confirmed"
+    for _ in range(3):
+        desk.clock.forward(seconds=61)
+        desk.run()
+    assert (desk.state(order), ending(desk, order).state) == ("notified", EndingState.ENDED)
+    assert [each.order_id for each in desk.bss.ended] == [order.id]
+    assert desk.triggers(order).count("replied_late") == 1
+
+
+def test_nobody_is_taken_back_whose_activation_did_nothing_after_all(desk):
+    call, order = sold(desk)
+    desk.bss.answers = [Uncertain("timeout")]
+    desk.bss.can_ask = True
+    desk.run(Lane.INBOUND, Lane.ACTIVATION)
+    fails(desk, call)
+    desk.run(Lane.TIMER)
+    desk.bss.answers = [Rejected("no_credit")]
+    for _ in range(3):
+        desk.clock.forward(seconds=61)
+        desk.run()
+    assert desk.state(order) in {"cancelled", "activation_failed"}
+    assert desk.bss.ended == []
+    assert "wake.unlawful" not in desk.found(call).effects
+
+
+# -- another holder ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("event", [LineEvent.ASSIGNED, LineEvent.RELEASED])
+@pytest.mark.parametrize("archived", [False, True])
+def test_another_holder_takes_back_what_the_one_before_had_and_nobody_is_told(desk, event, archived):
+    order = desk.archived() if archived else desk.settled()
+    before = len(desk.gateway.sent)
+    happens(desk, event)
+    desk.run()
+    [off] = desk.bss.ended
+    assert (off.order_id, off.cause, off.msisdn) == (order.id, "number_changed", NUMBER)
+    assert (ending(desk, order).state, len(desk.gateway.sent)) == (EndingState.ENDED, before)
+    assert "wake.endings" not in desk.engine.line(NUMBER).effects
+
+
+def test_what_the_holder_of_now_has_stays_on_and_another_event_takes_nothing_back(desk):
+    happens(desk, LineEvent.ASSIGNED)
+    desk.clock.forward(seconds=60)
+    _, order = sold(desk)
+    desk.run()
+    assert desk.state(order) == "notified"
+    desk.clock.forward(seconds=60)
+    for event in (LineEvent.SUSPENDED, LineEvent.RESUMED, LineEvent.PORTED_OUT):
+        happens(desk, event)
+        desk.run()
+    assert desk.bss.ended == []
+
+
+def test_what_may_be_on_when_the_number_changes_hands_is_taken_back_once_that_is_known(desk):
+    order = desk.place()
+    desk.run(Lane.SMS)
+    desk.say("是")
+    desk.bss.answers = [Uncertain("timeout")]
+    desk.run(Lane.INBOUND, Lane.ACTIVATION)
+    happens(desk, LineEvent.ASSIGNED)
+    desk.run(Lane.TIMER)
+    for _ in range(3):
+        desk.clock.forward(seconds=61)
+        desk.run()
+    assert (desk.state(order), ending(desk, order).doc.cause) == ("unnotified", Cause.NUMBER_CHANGED)
+    assert (len(desk.bss.ended), notices(desk)) == (1, [])
+
+
+def test_while_the_archive_is_away_nothing_is_forgotten(desk):
+    order = desk.archived()
+    with broken(desk.archive):
+        happens(desk, LineEvent.ASSIGNED)
+        desk.run(Lane.TIMER)
+        assert desk.bss.ended == []
+        assert "wake.endings" in desk.engine.line(NUMBER).effects
+    desk.clock.forward(seconds=61)
+    desk.run()
+    assert [each.order_id for each in desk.bss.ended] == [order.id]

@@ -93,6 +93,7 @@ def test_a_number_without_a_holder_is_not_dialled_nor_sold_to_until_it_has_one(w
     world.run(Lane.TIMER)
     assert world.engine.dial(NUMBER, "mobile").reason == "number_changed"
     happens(world, "assigned")
+    world.run(Lane.TIMER)
     assert world.engine.dial(NUMBER, "mobile").callable
     world.clock.forward(hours=24 * 31)
     world.run(Lane.TIMER)
