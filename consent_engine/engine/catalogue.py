@@ -21,6 +21,7 @@ from consent_engine.errors import (
     Refused,
     SameAdmin,
     SettingsError,
+    StoreUnavailable,
 )
 from consent_engine.ports import Plans
 
@@ -64,6 +65,15 @@ class Catalogue:
         """Every plan as the store has it now, in the version that is in force."""
         self._look()
         return self._plans
+
+    def own_words(self) -> tuple[str, ...]:
+        """The words by which the plans are ended. While the store of the catalogue is away: those known before."""
+        try:
+            plans = self.fresh()
+        except StoreUnavailable:
+            plans = self._plans
+        tariffs = (each.plan.tariff for each in plans.values())
+        return tuple(dict.fromkeys(each.unsubscribe.word for each in tariffs if each and each.unsubscribe.word))
 
     def _look(self) -> Millis:
         """Read again what somebody changed, and switch to versions whose instant has come; the store's now."""

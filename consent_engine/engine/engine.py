@@ -76,7 +76,7 @@ class Engine:
         self.keys = Keys(registry, secret)
         self._secret = secret
         self.dialler = Dialler(store, terms, secret)
-        self._door = Door(store, outside, secret)
+        self._door = Door(store, outside, secret, self.catalogue.own_words)
         self.calls = CallBook(store, terms, self.catalogue, secret, self._all)
         self.endings = Endings(store, self.lookup, self._all)
         self.trouble = Trouble(store, outside, self._all)

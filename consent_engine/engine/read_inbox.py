@@ -7,15 +7,17 @@ from msgspec.structs import replace
 
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
-from consent_engine.domain.decide.decision import Drop, stood_off
-from consent_engine.domain.effects import Millis
+from consent_engine.domain.decide.decision import A_MINUTE, Drop, Put, stood_off
+from consent_engine.domain.effects import READ, Millis
 from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.interpret import understand, wanted
 from consent_engine.domain.interpret.reading import Reading
+from consent_engine.domain.interpret.withdrawing import NONE, answering
 from consent_engine.domain.line.line import Line, Unread
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.record import MOST_RACES, commit_of, told, wakes_of
 from consent_engine.engine.round_trips import Loaded, Step, load, save
+from consent_engine.engine.withdrawals import withdrawing
 from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavailable
 from consent_engine.ports import Commit, Held, Leased, LineChange, Word
 
@@ -55,10 +57,17 @@ def _one(
         if loaded is None:
             loaded = yield from load(lines=[line_id])
         now, line = loaded.now, loaded.line(line_id)
+        found = NONE if poisoned else (yield from withdrawing(line, message, now))
+        if found is None:  # who ends a service waits for the archive: nothing behind it is read before
+            put = (Put(READ, now + A_MINUTE),)
+            yield from save(Commit("", (LineChange(line_id, put=put),), held))
+            return False
         ids = [] if poisoned else wanted(line, message)
-        found = (yield from load(ids)).orders if ids else {}  # what others asked for in this round is in it, too
-        orders = {order: found[order] for order in ids if order in found}
+        known = (yield from load(ids)).orders if ids else {}  # what others asked for in this round is in it, too
+        orders = {order: known[order] for order in ids if order in known}
         meant = Reading(unmatched="lost_reader") if poisoned else understand(line, orders, message, waits=waits)
+        if isinstance(message.body, UnreadReply):
+            meant = answering(meant, found, line, message.body.scope[0], message.came)
         word = yield from _save(line, orders, message, meant, held, now, release=not behind, barred=barred)
         if word in {Word.OK, Word.SAME}:
             return True

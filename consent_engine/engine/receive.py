@@ -1,7 +1,7 @@
 """The door for messages: replies, delivery reports and refusals become entries of their lines' inboxes."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
@@ -22,6 +22,9 @@ from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.round_trips import Step
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Outside, Posted, Store, Stored
+
+LONGEST_WORD = 32
+"""Characters of a text that may be a plan's own word, with a code and a courtesy."""
 
 
 class RefusalAsked(Struct, frozen=True):
@@ -45,11 +48,14 @@ Incoming = Reply | DeliveryReport | RefusalAsked
 class Door:
     """Takes messages in: each once, each to its line, a refusal in force before anybody reads it."""
 
-    def __init__(self, store: Store, outside: Outside, secret: str) -> None:
+    def __init__(
+        self, store: Store, outside: Outside, secret: str, words: Callable[[], tuple[str, ...]] = tuple
+    ) -> None:
         self._store = store
         self._lookup = Lookup(store)
         self._outside = outside
         self._secret = secret
+        self._words = words
 
     def receive(self, messages: Sequence[Incoming]) -> list[Stored]:
         """Put messages into their lines' inboxes, each once, proven durable. Reports on an SMS that no order or line of
@@ -126,6 +132,9 @@ class Door:
     def _read(self, replies: Sequence[Reply]) -> dict[str, Read]:
         """What replies mean, by their texts and numbers. Words quoted out of an SMS that we sent never make a HOLD."""
         found = {_name(reply): read(storable(reply.text)) for reply in replies}
+        plain = [reply for reply in replies if found[_name(reply)].keyword is Keyword.UNKNOWN and _is_word(reply.text)]
+        words = self._words() if plain else ()  # the plans' own: whoever sends one wants the service to end
+        found |= {_name(reply): read(storable(reply.text), words=words) for reply in plain}
         held = [reply for reply in replies if found[_name(reply)].keyword is Keyword.HOLD]
         if held:
             sent = self._sent({line_id(self._secret, reply.msisdn) for reply in held})
@@ -162,6 +171,11 @@ class Door:
             return None
         name = keyed(self._secret, "parts", reply.gateway, reply.to, part.reference, str(part.of))[:16]
         return gathering(self._outside, self._line(reply), name, self._key(reply), reply, part)
+
+
+def _is_word(text: str) -> bool:
+    """Whether a text may be a plan's own word."""
+    return len(text) <= LONGEST_WORD and any(character.isascii() and character.isalpha() for character in text)
 
 
 def _name(reply: Reply) -> str:

@@ -55,7 +55,7 @@ def of_a_fragment(said: Read) -> Read:
 
 
 def counted(keyword: Keyword) -> Keyword:
-    """The meaning that the engine acts on: a WITHDRAW that fits no activated order is a STOP; until endings are there,
-    none fits.
+    """The meaning that the engine acts on: a WITHDRAW is a STOP, too: who ends a service is not called again. Which
+    one it ends, where it fits one, is found by its reader.
     """
     return Keyword.STOP if keyword is Keyword.WITHDRAW else keyword

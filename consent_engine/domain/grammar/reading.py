@@ -229,6 +229,19 @@ def _ready(text: str) -> Read | None:
 _READY.update(_bare_words())
 
 
+def asks_to_end(text: str) -> bool:
+    """Whether the word itself of a text ends a service, where a code stands with it: a bare 退订, which refuses alone.
+
+    >>> [asks_to_end(text) for text in ("退订", "退訂。", "Quit", "退订吧", "退订 372", "TD", "退订流程")]
+    [True, True, True, True, True, False, False]
+    """
+    whole = fold(text)
+    if whole.asks or len(whole.text) > SHORT:
+        return False
+    word, _ = _coded(_bare(peeled(whole.text)))
+    return _bare(word).rstrip(w.PARTICLES) in _WITHDRAW
+
+
 def usable_code(code: str, open_texts: Iterable[str]) -> bool:
     """Whether a code can be given to an order: three digits, first 2-9, no hotline's, in no text open for its line."""
     return _CODE.fullmatch(code) is not None and code not in w.NEVER_CODES and not any(code in t for t in open_texts)

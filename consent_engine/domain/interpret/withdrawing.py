@@ -1,0 +1,100 @@
+"""Ending a service by SMS: which activated order 退订 with its code, or its plan's own word, means; and what a bare
+退订 is answered, which refuses marketing and never costs a fee.
+"""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from consent_engine.domain.decide.decision import Put
+from consent_engine.domain.effects import Millis, Pending, Purpose, sms_effect
+from consent_engine.domain.grammar import Keyword, Read, asks_to_end, read
+from consent_engine.domain.inbox import UnreadReply
+from consent_engine.domain.interpret.reading import Reading
+from consent_engine.domain.lifecycle import Trigger
+from consent_engine.domain.line.line import Line, Unread
+from consent_engine.domain.order.facts import Replied
+from consent_engine.domain.order.order import Order
+from consent_engine.domain.texts.elements import elements
+from consent_engine.domain.texts.templates import ENGLISH
+
+
+class Withdrawal(Struct, frozen=True):
+    """What a message says of ending a service. ends: the order that is meant · asks: the one that is asked about"""
+
+    ends: Order | None = None
+    asks: Order | None = None
+
+
+NONE = Withdrawal()
+
+
+def may_withdraw(message: Unread) -> bool:
+    """Whether a message may speak of ending a service: then what is on must be looked at."""
+    body = message.body
+    if not isinstance(body, UnreadReply):
+        return False
+    said = body.meaning()
+    return said.keyword is Keyword.WITHDRAW or (said.keyword is Keyword.STOP and asks_to_end(body.text))
+
+
+def withdrawal(
+    line: Line, message: Unread, orders: Sequence[Order], is_ended: Callable[[Order], bool]
+) -> Withdrawal:  # fmt: skip
+    """Say which order a message ends, or which one it is to be asked about. Never a guess: what fits several ends none.
+
+    orders: of the number, wherever they are · is_ended: somebody asked for its ending before
+    """
+    body = message.body
+    if not isinstance(body, UnreadReply):
+        return NONE
+    said, active = body.meaning(), [order for order in orders if _is_on(line, order, body.scope)]
+    fits = [order for order in active if _fits(order, said, body.text)] if said.keyword is Keyword.WITHDRAW else []
+    fits = [order for order in fits if not is_ended(order)] or fits
+    if len(fits) == 1:
+        return Withdrawal(ends=fits[0])
+    still_on = [order for order in active if not is_ended(order)]
+    newest = max(still_on, key=lambda order: order.doc.placed_at, default=None)
+    # Several have this very code: to ask for it again would go round in circles.
+    return Withdrawal(asks=newest) if asks_to_end(body.text) and not fits else NONE
+
+
+def _is_on(line: Line, order: Order, carriers: Sequence[str]) -> bool:
+    """Whether a service was switched on for whoever has the number now, by a carrier that the message may mean."""
+    doc = order.doc
+    ours = doc.carrier in carriers and doc.call.started_at >= line.holder_since(doc.carrier)
+    return ours and bool(order.person.msisdn) and order.last(Trigger.SERVICE_ACTIVATED) is not None
+
+
+def _fits(order: Order, said: Read, text: str) -> bool:
+    if said.code:
+        return order.doc.code == said.code
+    tariff = order.doc.offer.tariff
+    word = tariff.unsubscribe.word if tariff else None
+    return bool(word) and read(text, words=(word or "",)).keyword is Keyword.WITHDRAW
+
+
+def answering(meant: Reading, found: Withdrawal, line: Line, carrier: str, at: Millis) -> Reading:
+    """The same reading, answered as the withdrawal wants: with the notice of the ending, which comes once the service
+    is off, or with the question whether it shall end, as often as a STOP is answered.
+    """
+    if found.ends is None and found.asks is None:
+        return meant
+    silent = tuple((o, replace(fact, answer=False) if isinstance(fact, Replied) else fact) for o, fact in meant.facts)
+    put = tuple(each for each in meant.put if not each.effect.startswith(f"sms.{Purpose.OPTED_OUT}."))
+    unmatched = "withdrawn" if meant.unmatched and found.ends is not None else meant.unmatched
+    if found.asks is not None and f"a:stop:{carrier}" in meant.fields:
+        put = (*put, asking_to_end(found.asks, line, at))
+    return replace(meant, facts=silent, put=put, unmatched=unmatched)
+
+
+def asking_to_end(order: Order, line: Line, at: Millis) -> Put:
+    """The question whether the service itself shall end. The order's code stands in it."""
+    doc, offer = order.doc, order.doc.offer
+    language = "en" if offer.words in ENGLISH else "zh"
+    told = elements(doc.carrier, offer.tariff, language) if offer.tariff else None
+    name, fee = (told.name, told.early_fee) if told else (offer.plan_name, "")
+    return Put(
+        sms_effect(Purpose.WITHDRAW_ASK, line.version), at, Pending(about=(doc.carrier, language, doc.code, name, fee))
+    )

@@ -1,0 +1,36 @@
+"""A subscriber ends a service by SMS: the ending is asked for before the message is consumed, so that whoever dies in
+between asks for the same one again.
+"""
+
+from consent_engine.domain.call.ending import Cause, Why, ending_id
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.grammar import Keyword
+from consent_engine.domain.inbox import UnreadReply
+from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, may_withdraw, withdrawal
+from consent_engine.domain.line.line import Line, Unread
+from consent_engine.engine.endings import MOST_ORDERS, ending_asked
+from consent_engine.engine.round_trips import Step, load, orders_of_line
+
+WAITS_MS = 24 * 3_600_000
+"""So long a message that ends a service waits for the archive; after that it is what it is without: a refusal."""
+
+
+def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | None]:
+    """What a message says of ending a service, once the ending that it asks for stands; None: the archive must be asked
+    and cannot be, and the message waits.
+
+    Raises what `ending_asked` does.
+    """
+    if not may_withdraw(message) or not isinstance(message.body, UnreadReply):
+        return NONE
+    ids = [entry.order for entry in line.entries]
+    live = dict((yield from load(ids)).orders) if ids else {}
+    archived = yield from orders_of_line(line.id, MOST_ORDERS)
+    orders = list(({order.id: order for order in archived or ()} | live).values())
+    loaded = yield from load(endings=[ending_id(order.id) for order in orders])
+    found = withdrawal(line, message, orders, lambda order: ending_id(order.id) in loaded.endings)
+    if found.ends is not None:
+        yield from ending_asked(found.ends, Why(Cause.WITHDRAWN, "sms", "subscriber", message.key))
+    elif archived is None and message.body.meaning().keyword is Keyword.WITHDRAW and now - message.came < WAITS_MS:
+        return None
+    return found
