@@ -14,7 +14,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import Activation, Sms
+from consent_engine.ports import Activation, Deactivation, Sms
 from tests.crashes.dying import Fate, Told
 from tests.crashes.town import PLANS, Life, Town
 from tests.integration.promises.checks import NUMBERS
@@ -80,3 +80,6 @@ class Operation:
 
     def on_activation(self, activation: Activation, fate: Fate) -> Outcome:
         return Accepted(f"act-{activation.order_id}", "2025-11-25")
+
+    def on_deactivation(self, deactivation: Deactivation, fate: Fate) -> Outcome:
+        return Accepted(f"off-{deactivation.ending_id}", "2025-12-01")

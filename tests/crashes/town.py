@@ -31,7 +31,7 @@ from consent_engine.domain.sms import Reply
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace
 from consent_engine.errors import DoNotCall
-from consent_engine.ports import Activation, Outside, Sms, Store
+from consent_engine.ports import Activation, Deactivation, Outside, Sms, Store
 from tests.conftest import SENDERS, Clock, FakeQueue, World
 from tests.crashes.dying import Fate, MortalQueue, born, lines, mortal
 from tests.crashes.server import Server, kill
@@ -77,6 +77,7 @@ class Snapshot:
     count: int
     model: Model
     asked: list[Activation]
+    ended: list[Deactivation]
 
 
 class Hands:
@@ -125,6 +126,24 @@ class Hands:
         if not self._town.op.can_be_asked:
             return None
         return Accepted(f"act-{order_id}", "2025-11-25") if known else Untaken("unknown")
+
+    async def deactivate(self, deactivation: Deactivation) -> Outcome:
+        self._fate.meet("deactivation, before")
+        outcome = self._town.op.on_deactivation(deactivation, self._fate)
+        if isinstance(outcome, TAKEN):
+            self._take(deactivation=asdict(deactivation))
+        self._fate.meet("deactivation, taken")
+        await self._town.op.answering(self._fate)
+        self._fate.meet("deactivation, heard")
+        return outcome
+
+    async def ask_ending(self, ending_id: str) -> Outcome | None:
+        self._fate.meet("deactivation asked about, before")
+        known = any(each.ending_id == ending_id for each in self._town.bss.ended)
+        self._fate.meet("deactivation asked about, heard")
+        if not self._town.op.can_be_asked:
+            return None
+        return Accepted(f"off-{ending_id}", "2025-12-01") if known else Untaken("unknown")
 
     async def close(self) -> None:
         """Nothing to give back."""
@@ -218,11 +237,19 @@ class Town(Judge, World):
             self.server.restart()
             self.client.connection_pool.disconnect()
             self._raw.connection_pool.disconnect()
-        elif "sms" in row or "activation" in row:
+        elif "sms" in row or "activation" in row or "deactivation" in row:
             self.take(**row)
 
-    def take(self, *, state: str, sms: Any = None, activation: Any = None, at: int = 0) -> None:
+    def take(
+        self, *, state: str = "", sms: Any = None, activation: Any = None, deactivation: Any = None, at: int = 0
+    ) -> None:  # fmt: skip
         """The outside takes something, whoever hands it over; it knows how the order stands at that moment."""
+        if deactivation is not None:
+            off = Deactivation(**deactivation)
+            self.bss.ended.append(off)
+            on = [each for each in self.bss.asked if each.order_id == off.order_id]
+            self.must(bool(on) and off.activation_id == f"act-{off.order_id}", "off, and was never on")
+            return
         if activation is not None:
             self.bss.asked.append(Activation(**activation))
             self.must(state == State.CONFIRMED, f"activated while {state or 'there is no order'}")
@@ -243,7 +270,7 @@ class Town(Judge, World):
 
     def snapshot(self) -> Snapshot:
         kept, model = list(self.stands().items()), deepcopy(self.model)
-        return Snapshot(kept, self.clock.now, self.keys, model, list(self.bss.asked))
+        return Snapshot(kept, self.clock.now, self.keys, model, list(self.bss.asked), list(self.bss.ended))
 
     def restore(self, was: Snapshot) -> None:
         with self._raw.pipeline(transaction=False) as pipe:
@@ -254,6 +281,7 @@ class Town(Judge, World):
         self.clock.now, self.keys = was.now, was.count
         self.model, self.broken = deepcopy(was.model), []
         self.bss.asked[:] = was.asked
+        self.bss.ended[:] = was.ended
         self.unsure, self.reported = {}, set()
         self.unsure_refusals, self.unsure_suspicions, self.unsure_releases = [], [], []
 
@@ -298,7 +326,7 @@ class Town(Judge, World):
         if not sure:
             self.unsure[reply.message_id] = said
         match read(reply.text).keyword:
-            case Keyword.STOP:
+            case Keyword.STOP | Keyword.WITHDRAW:
                 self.refused(reply.msisdn, carrier, sure=sure)
             case Keyword.HOLD if sure:
                 self.model.suspect(reply.msisdn, carrier, at, said.n)
@@ -440,6 +468,8 @@ class Town(Judge, World):
         calls = [key.rpartition(":")[2] for key in self.client.keys("ce:{0}:call:*")]
         chains = [Leaf.of_order(order) for order in shown]
         chains += [Leaf.of_call(call) for call in self.engine.store.records.look(calls=calls).calls.values()]
+        endings = [key.rpartition(":")[2] for key in self.client.keys("ce:{0}:end:*")]
+        chains += map(Leaf.of_ending, self.engine.store.records.look(endings=endings).endings.values())
         for leaf in chains:
             assert last.get(leaf.record) == leaf, "what was sealed last is not in the journal"
 

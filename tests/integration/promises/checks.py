@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from consent_engine.adapters.redis.codec import DUE
+from consent_engine.domain.decide.endings import missing_of_ending
 from consent_engine.domain.decide.sent import sent
 from consent_engine.domain.effects import ACTIVATE, WAKE_UNDECIDED
 from consent_engine.domain.grammar import Keyword, read
@@ -232,6 +233,9 @@ class Judge:
         wanted = {f"o:{order.id}:{effect}" for order in shown.values() for effect in order.effects}
         calls = {call.id: call for call in self.engine.calls.page(CallFilter(), limit=200).calls}
         wanted |= {f"c:{call.id}:{effect}" for call in calls.values() for effect in call.effects}
+        endings = self.engine.endings.of(list(shown)).values()
+        wanted |= {f"e:{ending.id}:{effect}" for ending in endings for effect in ending.effects}
+        assert not any(map(missing_of_ending, endings)), "an ending that neither ends nor shouts"
         named = {order.doc.call_id for order in shown.values()} - {""}
         assert named <= calls.keys(), "an order without the call that it names"
         for number in NUMBERS:
