@@ -9,7 +9,8 @@ ConsentError
 │   │   DuplicateOrder, TooLate, NothingParked, NotWaiting,
 │   │   CallNotPermitted, CallTooOld, CallMismatch,
 │   │   RecordingReused, AlreadyEnded, CallAbandoned,
-│   │   NothingProposed, NotActivated, InFlight, EventNotTaken    (HTTP 409)
+│   │   NothingProposed, NotActivated, InFlight, EventNotTaken,
+│   │   OtherNetwork                                              (HTTP 409)
 │   ├── TooManyResends                                            (HTTP 429)
 │   └── OrderNotFound, CallNotFound, PlanNotFound, KeyNotFound    (HTTP 404)
 ├── Unauthenticated        no key, a wrong key, a wrong signature (HTTP 401)
@@ -164,6 +165,12 @@ class EventNotTaken(Refused):
     """Something newer is known of this number, or as many events of it are kept as may be."""
 
     code = "event_not_taken"
+
+
+class OtherNetwork(Refused):
+    """The number is another network's customer: the plan's carrier has nothing to sell there."""
+
+    code = "other_network"
 
 
 class NotWaiting(Refused):

@@ -248,6 +248,7 @@ def outside(settings: Settings, secret: str) -> Outside:
         routes=routes,
         senders=settings.senders(),
         bss=bss.build(settings.bss_name(), settings.of, settings.call_timeout),
+        subscribers=bss.look_up(settings.bss_name(), settings.of, settings.call_timeout),
     )
 
 

@@ -15,7 +15,8 @@ from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.request import PlaceOrder, Placing
-from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome, Untaken
+from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome, Unavailable, Untaken
+from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.msisdn import Msisdn, parse
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.order import Order
@@ -126,6 +127,25 @@ class FakeBss:
 
 
 @dataclass
+class FakeSubscribers:
+    """A BSS that is asked who has a number: says what the test tells it to, the last of it again and again."""
+
+    name: str = "test/lookup"
+    answers: list[Subscriber | Unavailable] = field(default_factory=lambda: [Subscriber("mobile", 0, adult=True)])
+    asked: list[str] = field(default_factory=list)
+    meanwhile: Callable[[], object] = lambda: None
+    """what happens while it looks"""
+
+    async def look_up(self, msisdn: str) -> Subscriber | Unavailable:
+        self.asked.append(msisdn)
+        self.meanwhile()
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+
+@dataclass
 class FakeQueue:
     """Remembers wake-ups."""
 
@@ -143,6 +163,7 @@ class World:
 
     call_age = ANY_AGE
     permits_required = False
+    subscribers: FakeSubscribers | None = None
 
     def __init__(
         self,
@@ -171,7 +192,7 @@ class World:
             store or redis_store(wire, lease_ms=60_000, clock=self.clock, cell=self.cell, seal=Seal("test-secret")),
             RedisRegistry(wire, clock=self.clock, prefix=self.cell.shared),
             self.queue,
-            Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
+            Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss, self.subscribers),
             Terms(
                 self.policy,
                 SENDERS,

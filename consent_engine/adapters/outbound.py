@@ -99,10 +99,11 @@ class Client:
         self._now = now
         self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
 
-    async def post(self, url: str, fields: Mapping[str, str | int], key: str) -> Answer | Unavailable | Uncertain:
-        """POST one JSON object under an idempotency key."""
+    async def post(self, url: str, fields: Mapping[str, str | int], key: str = "") -> Answer | Unavailable | Uncertain:
+        """POST one JSON object under an idempotency key; without one what changes nothing."""
         body = json.dumps(fields, separators=(",", ":")).encode()
-        return await self._request("POST", url, body, {"Content-Type": "application/json", "Idempotency-Key": key})
+        keyed = {"Idempotency-Key": key} if key else {}
+        return await self._request("POST", url, body, {"Content-Type": "application/json", **keyed})
 
     async def get(self, url: str) -> Answer | Unavailable | Uncertain:
         """GET: for questions that change nothing."""

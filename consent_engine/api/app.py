@@ -75,6 +75,7 @@ def create_app(
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with metrics_endpoint.own_address(metrics_socket, metrics):
             yield
+        await front.subscribers.close()
         front.close()
 
     app = Starlette(

@@ -206,6 +206,7 @@ def _work(patient: _Patient) -> Iterator[Finding]:
     settings = patient.settings
     targets = [Target(GATEWAY, name) for name in sorted(set(settings.routes().values()))]
     targets.append(Target(BSS, settings.bss_name()))
+    targets += setup.look_up(settings)
     yield from work.work(patient.store, patient.registry, patient.survey, targets)
 
 

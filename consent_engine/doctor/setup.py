@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 
+from consent_engine.adapters import bss
 from consent_engine.config.settings import SIMULATED, Settings
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.doctor.publication import publication
@@ -19,7 +20,8 @@ from consent_engine.domain.offer.versions import Sale
 from consent_engine.engine.api_keys import Keys, Role
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.errors import FieldError, SettingsError
-from consent_engine.ports import Registry
+from consent_engine.ports import Registry, Target
+from consent_engine.ports.targets import BSS
 from consent_engine.wiring import outside
 
 SKEW_MS = 5_000
@@ -78,12 +80,30 @@ def settings_of(settings: Settings, secret: str) -> Iterator[Finding]:
                 yield bad(f"{what} is simulated: nothing reaches anybody", "CONSENT_GATEWAY and CONSENT_BSS: name one")
     for carrier, sender in settings.senders().items():
         yield good(f"{carrier}: {routes[carrier]}, from {sender}")
+    yield from _holders(settings)
     yield from _quick_yeses(settings)
     if settings.public_url is None and not settings.embedded:
         yield warn(
             "CONSENT_PUBLIC_URL is not set: where gateways report to is taken from the request",
             "CONSENT_PUBLIC_URL=https://...",
         )
+
+
+def look_up(settings: Settings) -> list[Target]:
+    """What says who has a number, where the BSS can; settings that are wrong are told elsewhere."""
+    try:
+        asked = bss.look_up(settings.bss_name(), settings.of, settings.call_timeout)
+    except SettingsError:
+        return []
+    return [Target(BSS, asked.name)] if asked is not None else []
+
+
+def _holders(settings: Settings) -> Iterator[Finding]:
+    """Whether anybody says that a number went to another holder."""
+    if look_up(settings):
+        yield good("the BSS says who has a number: at the door, and before each activation")
+    else:
+        yield good("the BSS is not asked who has a number: its network tells POST /v1/lines/events")
 
 
 def _quick_yeses(settings: Settings) -> Iterator[Finding]:

@@ -15,10 +15,12 @@ from consent_engine.domain.defects import place_of
 from consent_engine.domain.effects import ACTIVATE, DEACTIVATE, Lane, Outcome, Uncertain
 from consent_engine.engine.counters import Measures
 from consent_engine.engine.limits import Pace
+from consent_engine.engine.line_events import LineEventAsked
+from consent_engine.engine.look_up import looked_up
 from consent_engine.engine.outside_call import call
 from consent_engine.engine.spell import Spell
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import Leased, Outside
+from consent_engine.ports import Leased, Outside, Target
 
 log = logging.getLogger(__name__)
 GATHER_S = 0.002
@@ -30,11 +32,13 @@ given back. So what a STOP that was acknowledged meanwhile may find under way ha
 
 
 class Landed(NamedTuple):
-    """A leased effect whose call ended; without an outcome when it was too late to begin one. since: by the watch."""
+    """A leased effect whose call ended; without an outcome when it was too late to begin one. since: by the watch ·
+    event: what was found out of its line meanwhile."""
 
     leased: Leased
     since: float
     outcome: Outcome | None
+    event: LineEventAsked | None = None
 
 
 class Flights:
@@ -75,9 +79,9 @@ class Flights:
         self._flying[lane].add(task)
         task.add_done_callback(lambda t: self._ended(lane, leased, since, t))
 
-    def land(self, leased: Leased, since: float, outcome: Outcome | None) -> None:
+    def land(self, leased: Leased, since: float, outcome: Outcome | None, event: LineEventAsked | None = None) -> None:
         """Have an outcome recorded, soon and together with others."""
-        self._landed.append(Landed(leased, since, outcome))
+        self._landed.append(Landed(leased, since, outcome, event))
         if self._recorder is None or self._recorder.done():
             self._recorder = asyncio.ensure_future(self._record_all())
 
@@ -96,11 +100,19 @@ class Flights:
         return self.count(lanes)
 
     async def _fly(self, leased: Leased, since: float, asked: float) -> None:
-        called = await call(self._outside, leased) if self._begins(leased, since, asked) else None
+        looked = await looked_up(self._outside, leased)
+        begun = since if looked is None else self._measure(looked.target, looked.measured, leased, since, since)
+        unless = None if looked is None else looked.ends
+        called = await call(self._outside, leased, unless) if self._begins(leased, since, asked) else None
         if called is not None and called.target is not None:
-            seconds = self._pace.watch() - since
-            self._measures.called(called.target, called.outcome, seconds, leased.at + int(seconds * 1000))
-        self.land(leased, since, called and called.outcome)
+            self._measure(called.target, called.outcome, leased, since, begun)
+        self.land(leased, since, called and called.outcome, looked and looked.event)
+
+    def _measure(self, target: Target, outcome: Outcome, leased: Leased, since: float, begun: float) -> float:
+        """Count a call that began at `begun` and has just ended; when that was, by the watch."""
+        ended = self._pace.watch()
+        self._measures.called(target, outcome, ended - begun, leased.at + int((ended - since) * 1000))
+        return ended
 
     def _begins(self, leased: Leased, since: float, asked: float) -> bool:
         """Whether the call may begin at this instant; else it is given back, nothing was begun.

@@ -62,7 +62,11 @@ def happening(asked: LineEventAsked, secret: str) -> Step[LineEventTaken]:
 
     Raises Malformed for an instant to come, EventNotTaken for one before the newest that is known, StoreUnavailable.
     """
-    name = line_id(secret, asked.msisdn)
+    return (yield from happening_on(line_id(secret, asked.msisdn), asked))
+
+
+def happening_on(name: str, asked: LineEventAsked) -> Step[LineEventTaken]:
+    """As `happening`, of a line that is known by its id. Raises as it does."""
     for _ in range(MOST_RACES):
         loaded = yield from load(lines=[name])
         line, now = loaded.line(name), loaded.now

@@ -23,6 +23,7 @@ from consent_engine.errors import (
     CoolingOff,
     DoNotCall,
     OrderNotFound,
+    OtherNetwork,
     RecordingReused,
     Refused,
     UnofficialNumber,
@@ -34,6 +35,7 @@ UNLAWFUL = "call_unlawful"
 REVIEW_FAILED = "review_failed"
 BECAUSE_OF_THE_CALL: tuple[type[Refused], ...] = (
     UnofficialNumber, DoNotCall, CoolingOff, CallNotPermitted, CallTooOld, CallMismatch, RecordingReused,
+    OtherNetwork,
 )  # fmt: skip
 """What the door refuses an order for because of its call, or of its number."""
 

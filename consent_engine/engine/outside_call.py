@@ -32,10 +32,13 @@ class Called(NamedTuple):
     target: Target | None = None
 
 
-async def call(outside: Outside, leased: Leased) -> Called:
-    """Do what a leased effect wants. Bounded by the adapter's own timeout."""
+async def call(outside: Outside, leased: Leased, unless: Outcome | None = None) -> Called:
+    """Do what a leased effect wants. Bounded by the adapter's own timeout.
+
+    unless: how an activation ends that must not begin; what became of earlier attempts is asked all the same
+    """
     if leased.effect == ACTIVATE and leased.order is not None:
-        return await _activate(outside, leased.order)
+        return await _activate(outside, leased.order, unless)
     if leased.effect == DEACTIVATE and leased.ending is not None:
         return await _deactivate(outside, leased.ending)
     carrier, sms = _sms(leased.order, leased.effect) if leased.order else _line_sms(outside, leased)
@@ -46,7 +49,7 @@ async def call(outside: Outside, leased: Leased) -> Called:
     return Called(await gateway.send(sms), Target(GATEWAY, name))
 
 
-async def _activate(outside: Outside, order: Order) -> Called:
+async def _activate(outside: Outside, order: Order, unless: Outcome | None) -> Called:
     yes = order.last(Trigger.SAID_YES)
     if order.state is not State.CONFIRMED or yes is None:  # no consent, no service: whatever led here
         raise BrokenRecord("an activation that nobody confirmed")
@@ -57,6 +60,8 @@ async def _activate(outside: Outside, order: Order) -> Called:
         known = await outside.bss.ask(order.id)
         if known is not None:
             return Called(known, target)
+    if unless is not None:
+        return Called(unless)
     doc, head = order.doc, order.head_at(Trigger.SAID_YES)
     outcome = await outside.bss.activate(
         Activation(order.id, order.person.msisdn, doc.plan, doc.offer.plan_version, doc.offer.plan_hash, yes.at, head)

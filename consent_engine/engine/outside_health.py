@@ -52,7 +52,8 @@ class Health:
 def targets_of(outside: Outside) -> list[Target]:
     """Those that an engine calls."""
     gateways = [Target(GATEWAY, name) for name in sorted(set(outside.routes.values()))]
-    return gateways + ([Target(BSS, outside.bss.name)] if outside.bss is not None else [])
+    asked = [each.name for each in (outside.bss, outside.subscribers) if each is not None]
+    return gateways + [Target(BSS, name) for name in asked]
 
 
 def health_of(counted: Mapping[str, float], targets: Iterable[Target], now: Millis) -> list[Health]:

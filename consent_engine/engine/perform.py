@@ -35,6 +35,8 @@ from consent_engine.engine.counters import Measures
 from consent_engine.engine.endings import end_recording, holder_changed, noticing
 from consent_engine.engine.join_parts import line_timer
 from consent_engine.engine.limits import Pace
+from consent_engine.engine.line_events import LineEventAsked
+from consent_engine.engine.look_up import telling
 from consent_engine.engine.outside_call import pending_of
 from consent_engine.engine.pausing import AGAIN_MS, OPEN, Gate
 from consent_engine.engine.read_inbox import reading
@@ -211,8 +213,12 @@ class Performer:
         self._untold[Lane.INBOUND]["messages"] += count
         return "performed"
 
-    def _finishing(self, leased: Leased, since: float, outcome: Outcome | None) -> Step[str]:
+    def _finishing(
+        self, leased: Leased, since: float, outcome: Outcome | None, event: LineEventAsked | None
+    ) -> Step[str]:
         """Record an outcome at the store's instant: the lease's, plus what passed since by a clock that never jumps."""
+        if event is not None and leased.order is not None:
+            yield from telling(leased.order.line, event)
         now = leased.at + int((self._watch() - since) * 1000)
         if outcome is None:
             yield from giving_back(leased, now)
@@ -224,7 +230,8 @@ class Performer:
         elif leased.order is None:
             pending = yield from line_recording(leased, ended, self._policy, now)
         else:
-            after = yield from recording(leased.order.id, ended, order=leased.order, now=now, held=leased.held)
+            known_order = leased.order if event is None else None  # the event has changed it
+            after = yield from recording(leased.order.id, ended, order=known_order, now=now, held=leased.held)
             pending = after.effects.get(leased.effect)
             self._measure(leased, after, now)
         return word_of(outcome, parked=bool(pending and pending.parked))

@@ -16,6 +16,7 @@ from consent_engine.ports.outside import (
     Parsed,
     Queue,
     Sms,
+    Subscribers,
     WebhookCall,
     Webhooks,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "StoreClock",
     "Stored",
     "Stuck",
+    "Subscribers",
     "Tally",
     "Target",
     "TargetHeard",

@@ -5,7 +5,8 @@ from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct, field
 
-from consent_engine.domain.effects import Lane, Millis, Outcome, Purpose
+from consent_engine.domain.effects import Lane, Millis, Outcome, Purpose, Unavailable
+from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.sms import DeliveryReport, Reply
 from consent_engine.ports.room import Room
 
@@ -134,6 +135,19 @@ class Bss(Protocol):
         """Give back connections."""
 
 
+class Subscribers(Protocol):
+    """The BSS asked who has a number. Only where it can be asked; any of them may not know."""
+
+    name: str
+    """as it stands in metrics: the BSS's own, with what it is asked"""
+
+    async def look_up(self, msisdn: str) -> Subscriber | Unavailable:
+        """Who has it at this moment. Never raises for what the other side does; bounded by its own timeout."""
+
+    async def close(self) -> None:
+        """Give back connections."""
+
+
 class Queue(Protocol):
     """Hands wake-ups to workers. Losing, doubling or wiping it costs ticks, never an order."""
 
@@ -153,3 +167,5 @@ class Outside(Struct, frozen=True):
     senders: Mapping[str, str] = field(default_factory=dict)
     """carrier -> the number our SMS come from"""
     bss: Bss | None = None
+    subscribers: Subscribers | None = None
+    """who has a number, where the BSS can say it"""

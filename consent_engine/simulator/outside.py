@@ -104,6 +104,7 @@ class Outside:
         off = BssOffDesk(self.bss_secret, self.ledger)
         app.router.add_post("/bss/deactivations", off.deactivate)
         app.router.add_get("/bss/deactivations/{id}", off.show)
+        app.router.add_post("/bss/subscribers/lookup", bss.look_up)
         app.router.add_get("/ledger", self._show)
         app.router.add_post("/say", self._say)
         return app

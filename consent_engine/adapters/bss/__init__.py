@@ -4,14 +4,20 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from consent_engine.adapters.bss import http, simulated
+from consent_engine.adapters.bss import http, simulated, simulated_subscribers, subscribers
 from consent_engine.errors import SettingsError
-from consent_engine.ports import Bss
+from consent_engine.ports import Bss, Subscribers
 
 BSS: dict[str, Callable[[str, Mapping[str, str], timedelta], Bss]] = {
     "http": http.build,
     "simulated": simulated.build,
 }
+
+LOOK_UPS: dict[str, Callable[[str, Mapping[str, str], timedelta], Subscribers | None]] = {
+    "http": subscribers.build,
+    "simulated": simulated_subscribers.build,
+}
+"""Those that can say who has a number, where their settings say so."""
 
 _SPEC = re.compile(r"([a-z0-9_]+)(?::[a-z0-9]+(?:_[a-z0-9]+)*)?")
 
@@ -20,7 +26,20 @@ def build(spec: str, settings_of: Callable[[str], Mapping[str, str]], call_timeo
     """The BSS that `spec` names: a name, or `name:box` for another one of a kind, with settings of its own. Raises
     SettingsError for an unknown name, or settings that will not do.
     """
+    return BSS[_kind(spec)](spec, settings_of(_prefix(spec)), call_timeout)
+
+
+def look_up(spec: str, settings_of: Callable[[str], Mapping[str, str]], call_timeout: timedelta) -> Subscribers | None:
+    """What says who has a number, of the BSS that `spec` names; None where that cannot. Raises SettingsError."""
+    return LOOK_UPS[_kind(spec)](spec, settings_of(_prefix(spec)), call_timeout)
+
+
+def _kind(spec: str) -> str:
     match = _SPEC.fullmatch(spec)
     if match is None or match[1] not in BSS:
         raise SettingsError(f"unknown BSS; known: {', '.join(BSS)}, or NAME:BOX for another one of a kind")
-    return BSS[match[1]](spec, settings_of(f"BSS_{spec.replace(':', '_').upper()}"), call_timeout)
+    return match[1]
+
+
+def _prefix(spec: str) -> str:
+    return f"BSS_{spec.replace(':', '_').upper()}"

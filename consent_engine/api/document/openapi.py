@@ -105,7 +105,7 @@ CODES = {
         "`duplicate_order` (order), `too_late` (state), `nothing_parked`, `not_waiting`, "
         "`already_ended`, `call_abandoned`, `recording_reused`, `call_not_permitted` (violations), `call_too_old`, "
         "`call_mismatch`, `nothing_proposed`, `not_activated` (state), `in_flight`, "
-        "`event_not_taken` (since), `nothing_to_attest`, `number_erased`"
+        "`event_not_taken` (since), `nothing_to_attest`, `number_erased`, `other_network` (network, carrier)"
     ),
     413: "`too_large`",
     415: "`unsupported_media_type`",

@@ -32,6 +32,10 @@ class Bounds:
     """how long a stream may go on before its key is looked up again"""
     send_s: float = 30.0
     """how long a stream's reader may take nothing at all"""
+    look_up_s: float = 2.0
+    """how long an order waits at the door for the BSS to say who has its number"""
+    look_up_rest_s: float = 10.0
+    """how long nobody waits for that once it was not answered in time"""
 
 
 USUAL = Bounds()

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from consent_engine.api.service import door_look_up
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.engine.counters import (
     BEYOND,
@@ -54,6 +55,15 @@ def of_calls(counted: Mapping[str, float], health: Sequence[Health] = ()) -> Ite
     )
     unasked = "Orders that expired before their question could be handed over"
     yield CounterMetricFamily("consent_orders_expired_unasked", unasked, value=counted.get(UNASKED, 0))
+
+
+def of_look_ups(counted: Mapping[str, int]) -> Metric:
+    """How the door's questions to the BSS ended: each from 0 on."""
+    told = "Orders whose number the door asked the BSS about, or was not to wait for; unanswered and unasked are taken"
+    counter = CounterMetricFamily("consent_door_look_ups", told, labels=("outcome",))
+    for outcome in door_look_up.OUTCOMES:
+        counter.add_metric((outcome,), counted.get(outcome, 0))
+    return counter
 
 
 def of_outside(health: Sequence[Health]) -> Iterator[Metric]:

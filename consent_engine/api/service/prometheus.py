@@ -14,7 +14,7 @@ from consent_engine import __version__
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.service.call_metrics import of_dialled
 from consent_engine.api.service.clock_metrics import ClocksSeen, clocks_seen, of_clocks
-from consent_engine.api.service.outside_metrics import of_calls, of_outside, of_paused
+from consent_engine.api.service.outside_metrics import of_calls, of_look_ups, of_outside, of_paused
 from consent_engine.api.service.publication_metrics import Unshown, of_publication, unshown
 from consent_engine.api.service.room_metrics import of_rooms, rooms_of
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
@@ -118,6 +118,7 @@ class Metrics:
         for gateway, count in sorted(self._front.repeated.items()):
             repeated.add_metric((gateway,), count)
         yield repeated
+        yield of_look_ups(self._front.subscribers.counted)
         yield GaugeMetricFamily("consent_streams_open", "Orders watched live", value=self._front.streams.open)
         build = GaugeMetricFamily("consent_build_info", "The version that runs", labels=("version",))
         build.add_metric((__version__,), 1)

@@ -9,6 +9,7 @@ from itertools import islice
 from time import monotonic
 from typing import TypeVar, cast
 
+from msgspec.structs import replace
 from starlette.requests import Request
 
 from consent_engine.api.coalescing.group_commit import Batcher, Crew
@@ -16,6 +17,7 @@ from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.http.bounds import Bounds
 from consent_engine.api.http.problems import GatewayNotFound, NotReady
 from consent_engine.api.service.callers import Callers
+from consent_engine.api.service.door_look_up import DoorLookUp
 from consent_engine.api.service.overload import Admission
 from consent_engine.api.service.watches import Streams
 from consent_engine.config.settings import Settings
@@ -84,6 +86,7 @@ class Front:
             weigh=weigh,
         )
         self._admission = Admission(self.ask, settings, bounds.lanes_s)
+        self.subscribers = DoorLookUp(self.ask, bounds)
         self.streams = Streams(watchers, self.defects, bounds)
         self.callers = Callers(self._askers, bounds.known_s)
         self._clock: Recent[float] = Recent(FRESH_S)
@@ -92,7 +95,8 @@ class Front:
     async def place(self, wanted: Placing) -> Placed:
         """Take an order; raises what the door says, and Busy while it could not be asked in time."""
         async with self._admission:
-            return or_raised(await self._placing.put(wanted))
+            seen = await self.subscribers.of(wanted.msisdn)
+            return or_raised(await self._placing.put(wanted if seen is None else replace(wanted, subscriber=seen)))
 
     async def call(self, wanted: CallStart | CallEnd) -> CallTaken:
         """Take that a call began, or ended. Returns only once it is durable."""

@@ -12,6 +12,7 @@ from consent_engine.domain.call.call import Call, Recording
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line, free_code
+from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.offer.address import Addresses
 from consent_engine.domain.offer.offer import Offer
 from consent_engine.domain.offer.plan import Plan
@@ -29,6 +30,7 @@ from consent_engine.errors import (
     DoNotCall,
     DuplicateOrder,
     LanguageUnavailable,
+    OtherNetwork,
     PlanNotPublic,
     PlanUnknown,
     UnofficialNumber,
@@ -90,7 +92,7 @@ def admit(
     """
     request = placing.request
     plan = _plan(request, listed, now, official=_official(request, call, listed))
-    _free(request, line, plan, call, terms, now)
+    _free(placing, line, plan, call, terms, now)
     others = [entry for entry in line.entries if entry.remembered(now)]
     offer = _offer(plan, terms, _edition(plan, request.language))
     agreed_in = _agreed_in(request, plan, call)
@@ -108,12 +110,24 @@ def admit(
     return opened(doc, Person(request.msisdn, text, request.metadata), line.id, salt)
 
 
-def _free(request: PlaceOrder, line: Line, plan: Plan, call: Call | None, terms: Terms, now: Millis) -> None:
+def _is_customer(subscriber: Subscriber, carrier: str, call: Call | None) -> None:
+    """The number is the carrier's customer, and was its holder's when the call began: where the BSS said so."""
+    if subscriber.is_elsewhere(carrier):
+        told = f"the BSS says that the number is not a customer of {carrier}"
+        raise OtherNetwork(told, network=subscriber.network, carrier=str(carrier))
+    if call is not None and subscriber.came_after(call.began.started_at):
+        since = subscriber.holder_since
+        raise DoNotCall("the number went to another holder after that call", since=since, reason="number_changed")
+
+
+def _free(placing: Placing, line: Line, plan: Plan, call: Call | None, terms: Terms, now: Millis) -> None:
     """Nothing on the line bars this plan, the call that is named carries it, and no order for it is open."""
+    request = placing.request
     if restriction := line.restriction(plan.carrier, plan.code):
         raise barred(restriction)
     if call is not None and call.began.started_at < (since := line.holder_since(plan.carrier)):
         raise DoNotCall("the number went to another holder after that call", since=since, reason="number_changed")
+    _is_customer(placing.subscriber, plan.carrier, call)
     fits(call, line.id, plan.carrier, request.agreed, now - terms.call_age, recording=told_recording(request))
     open_orders = (e for e in line.entries if e.is_open and e.plan == plan.code)
     if duplicate := next(open_orders, None):

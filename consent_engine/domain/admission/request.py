@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless, numberless_json
 from consent_engine.domain.canonical_json import canonical, compact
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.errors import FieldError, Malformed
 
@@ -165,6 +166,8 @@ class Placing(Struct, frozen=True, dict=True):  # a dict: what is cached
     api_key: str
     idempotency_key: str
     request: PlaceOrder
+    subscriber: Subscriber = Subscriber()
+    """what the BSS said of the number, where it was asked: no part of what makes two requests the same"""
 
     @cached_property
     def msisdn(self) -> Msisdn:

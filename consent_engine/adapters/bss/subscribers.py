@@ -1,0 +1,92 @@
+"""The generic BSS asked about a subscriber: `POST URL/subscribers/lookup`, signed, the number in the body alone.
+
+An answer that leaves a field out, or says a network that nobody knows, is none: it may be a proxy's. A BSS that does
+not know one of them says null.
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from consent_engine.adapters.outbound import Answer, Client, document, endpoint, flag, required
+from consent_engine.domain.admission.fields import RFC3339
+from consent_engine.domain.admission.request import millis
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.effects import Millis, Unavailable
+from consent_engine.domain.line.subscriber import Subscriber
+from consent_engine.errors import SettingsError
+from consent_engine.ports import Subscribers
+
+OK = 200
+NETWORKS = frozenset({*CARRIERS, "broadnet"})
+"""Whose customer a number can be: the three carriers', or that of the fourth network, which sells nothing here."""
+FIELDS = frozenset({"network", "holder_since", "adult"})
+
+
+class HttpSubscribers:
+    """Looks subscribers up by POST."""
+
+    def __init__(self, name: str, url: str, client: Client) -> None:
+        self.name = f"{name}/lookup"
+        self._address = f"{url.rstrip('/')}/subscribers/lookup"
+        self._client = client
+
+    async def look_up(self, msisdn: str) -> Subscriber | Unavailable:
+        """Who has the number. A question changes nothing, so doubt is no news either."""
+        answer = await self._client.post(self._address, {"msisdn": msisdn})
+        if not isinstance(answer, Answer):
+            return Unavailable(f"look-up: {answer.reason}")
+        if answer.status != OK:
+            return Unavailable(f"look-up: BSS answered {answer.status}", answer.after)
+        try:
+            return _read(answer.body)
+        except ValueError as error:
+            return Unavailable(f"look-up: {error}")
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self._client.close()
+
+
+def build(
+    name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Callable[[], float] = time.time
+) -> Subscribers | None:
+    """The look-up of a BSS of this kind, from its own settings: URL, SECRET, CAN_LOOK_UP; None where it has none.
+    Raises SettingsError.
+    """
+    prefix = f"CONSENT_BSS_{name.replace(':', '_').upper()}__"
+    if not flag(prefix, raw, "CAN_LOOK_UP"):
+        return None
+    url = endpoint(prefix, raw)
+    if "?" in url or "#" in url:
+        raise SettingsError(f"{prefix}URL must end in a path: /subscribers/lookup is appended to it")
+    return HttpSubscribers(name, url, Client(call_timeout, required(prefix, raw, "SECRET"), now))
+
+
+def _read(body: bytes) -> Subscriber:
+    """What an answer says. Raises ValueError, which says why it is none and never repeats it."""
+    try:
+        said = document(body)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict) or not said.keys() >= FIELDS:
+        raise ValueError("an answer without its fields")
+    network, adult = said["network"], said["adult"]
+    if network is not None and not (isinstance(network, str) and network in NETWORKS):
+        raise ValueError("a network that nobody knows")
+    if adult is not None and not isinstance(adult, bool):
+        raise ValueError("whether the holder is adult is neither true nor false")
+    return Subscriber(network or "", _instant(said["holder_since"]), adult)
+
+
+def _instant(said: object) -> Millis:
+    """Since when; 0 for null. Raises ValueError: a day alone is not enough, its calls may be either holder's."""
+    if said is None:
+        return 0
+    if not isinstance(said, str) or not RFC3339.fullmatch(said):
+        raise ValueError("holder_since is no RFC 3339 instant with offset")
+    try:
+        return millis(datetime.fromisoformat(re.sub("[zZ]$", "+00:00", said)))
+    except ValueError:
+        raise ValueError("holder_since is no instant") from None

@@ -1,0 +1,75 @@
+"""The door's look-up: who has a number, asked of the BSS before an order of it is taken, where the BSS can say it.
+
+It may refuse an order, and never holds one up for long: what is not known in time is taken, and looked up again before
+anything is activated.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Protocol, TypeVar
+
+from consent_engine.api.http.bounds import Bounds
+from consent_engine.domain.effects import Unavailable
+from consent_engine.domain.line.subscriber import Subscriber
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.spell import Spell
+from consent_engine.ports import Subscribers
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+ANSWERED, UNANSWERED, NOT_ASKED = OUTCOMES = "answered", "unanswered", "unasked"
+
+
+class Ask(Protocol):
+    """Has something done with an engine."""
+
+    def __call__(self, work: Callable[[Engine], T], /) -> Awaitable[T]:
+        """What came of it."""
+
+
+class DoorLookUp:
+    """One for all requests of a process. counted: how look-ups ended, `unasked` while nobody is waited for."""
+
+    def __init__(self, ask: Ask, bounds: Bounds, watch: Callable[[], float] = monotonic) -> None:
+        self.counted: Counter[str] = Counter()
+        self._ask = ask
+        self._bounds = bounds
+        self._watch = watch
+        self._known: tuple[Subscribers | None] | None = None
+        self._rests_until = 0.0
+        self._spell = Spell(log, "the BSS does not say who has a number: orders are taken without")
+
+    async def of(self, msisdn: str) -> Subscriber | None:
+        """Who has the number; None where nobody can be asked, or did not answer in time."""
+        if self._known is None:
+            self._known = (await self._ask(lambda engine: engine.outside.subscribers),)
+        subscribers = self._known[0]
+        if subscribers is None:
+            return None
+        if self._watch() < self._rests_until:
+            self.counted[NOT_ASKED] += 1
+            return None
+        return await self._looked_up(subscribers, msisdn)
+
+    async def _looked_up(self, subscribers: Subscribers, msisdn: str) -> Subscriber | None:
+        try:
+            async with asyncio.timeout(self._bounds.look_up_s):
+                answer = await subscribers.look_up(msisdn)
+        except TimeoutError:
+            answer = Unavailable("look-up: no answer in time")
+        if isinstance(answer, Unavailable):
+            self._rests_until = self._watch() + self._bounds.look_up_rest_s
+            self.counted[UNANSWERED] += 1
+            self._spell.met(TimeoutError(answer.reason))
+            return None
+        self.counted[ANSWERED] += 1
+        self._spell.over()
+        return answer
+
+    async def close(self) -> None:
+        """Give back connections."""
+        if self._known is not None and self._known[0] is not None:
+            await self._known[0].close()

@@ -1,0 +1,23 @@
+"""A number as the BSS knows it at this moment: whose customer it is, and since when its holder has it."""
+
+from msgspec import Struct
+
+from consent_engine.domain.effects import Millis
+
+
+class Subscriber(Struct, frozen=True):
+    """network: the carrier whose customer the number is, '' where that is not said · holder_since: since when its
+    holder has it, 0 where that is not said · adult: whether the holder is one; None where that is not said.
+    """
+
+    network: str = ""
+    holder_since: Millis = 0
+    adult: bool | None = None
+
+    def is_elsewhere(self, carrier: str) -> bool:
+        """Whether the number is known to be another network's customer."""
+        return self.network not in {"", carrier}
+
+    def came_after(self, call_began: Millis) -> bool:
+        """Whether the holder has had the number only since after that call began."""
+        return self.holder_since > call_began

@@ -1,0 +1,82 @@
+"""Who has a number, asked of the BSS before its order is activated: a yes of the holder before is dead.
+
+Only an answer lets an activation begin. One that says another holder, or another network, is an event of the line, as
+its network would have told it: what ends the order, and bars it where it has begun, is that one code.
+"""
+
+import logging
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from consent_engine.domain.effects import ACTIVATE, Accepted, Millis, Outcome, Unavailable, Uncertain
+from consent_engine.domain.line.holder import LineEvent
+from consent_engine.domain.line.subscriber import Subscriber
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.order.order import Order
+from consent_engine.engine.line_events import SKEW_MS, LineEventAsked, happening_on
+from consent_engine.engine.round_trips import Step
+from consent_engine.errors import EventNotTaken
+from consent_engine.ports import Leased, Outside, Target
+from consent_engine.ports.targets import BSS
+
+log = logging.getLogger(__name__)
+BY = "bss"
+"""Who tells what a look-up found."""
+CHANGED = "the BSS says that the number went to another holder or network"
+
+
+class Looked(NamedTuple):
+    """What came of a look-up. measured: how the question itself ended · ends: how an activation ends that must not
+    begin · event: what the line is to be told
+    """
+
+    target: Target
+    measured: Outcome
+    ends: Outcome | None = None
+    event: LineEventAsked | None = None
+
+
+async def looked_up(outside: Outside, leased: Leased) -> Looked | None:
+    """Ask who has the number of an order that is to be activated; None where nobody can be asked, or for all else."""
+    order = leased.order
+    if outside.subscribers is None or order is None or leased.effect != ACTIVATE:
+        return None
+    answer = await outside.subscribers.look_up(order.person.msisdn)
+    return _meant(Target(BSS, outside.subscribers.name), order, answer, leased.at)
+
+
+def _meant(target: Target, order: Order, answer: Subscriber | Unavailable, now: Millis) -> Looked:
+    if not isinstance(answer, Unavailable) and answer.holder_since > now + SKEW_MS:
+        answer = Unavailable("look-up: a holder from a day to come")
+    if isinstance(answer, Unavailable):
+        return Looked(target, answer, answer)
+    told, event = Accepted(""), _event(order, answer, now)
+    if event is None:
+        return Looked(target, told)
+    # In doubt it may have been activated for the holder before: that is for a person to find out, and not tried again.
+    in_doubt = order.effects[ACTIVATE].in_doubt
+    return Looked(target, told, Uncertain(CHANGED) if in_doubt else Unavailable(CHANGED), event)
+
+
+def _event(order: Order, answer: Subscriber, now: Millis) -> LineEventAsked | None:
+    number, carrier = Msisdn(order.person.msisdn), order.doc.carrier
+    if answer.came_after(order.doc.call.started_at):
+        return LineEventAsked(number, LineEvent.ASSIGNED, answer.holder_since, BY)
+    if answer.is_elsewhere(carrier):
+        return LineEventAsked(number, LineEvent.PORTED_OUT, now, BY, carrier)
+    return None
+
+
+def telling(line: str, event: LineEventAsked) -> Step[None]:
+    """Tell a line what a look-up found. Where something newer is known of the number, it happened by then."""
+    try:
+        try:
+            yield from happening_on(line, event)
+        except EventNotTaken as newer:
+            since = newer.facts.get("since")
+            if not isinstance(since, int):
+                raise
+            yield from happening_on(line, replace(event, on=since))
+    except EventNotTaken as full:
+        log.error("a look-up's answer is not kept with its line: %s", full.code)

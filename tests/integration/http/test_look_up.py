@@ -1,0 +1,94 @@
+"""The door asks the BSS who has a number, and waits for that no longer than a moment."""
+
+import asyncio
+import dataclasses
+from time import monotonic
+
+import pytest
+from msgspec.structs import replace
+
+from consent_engine.domain.effects import Unavailable
+from consent_engine.domain.line.subscriber import Subscriber
+from tests.conftest import FakeSubscribers
+from tests.integration.api_door import NUMBER, OTHER, is_problem, order
+
+SAME = Subscriber("mobile", 0, adult=True)
+
+
+def asking(door, subscribers, **bounds):
+    """The door, which asks these."""
+
+    def engines():
+        engine = door.installation.engine()
+        engine.outside = replace(engine.outside, subscribers=subscribers)
+        return engine
+
+    door.bounds = dataclasses.replace(door.bounds, **bounds)
+    door.serve(engines)
+
+
+@pytest.fixture
+def bss(door):
+    """What the door asks."""
+    asked = FakeSubscribers()
+    asking(door, asked)
+    return asked
+
+
+class Slow(FakeSubscribers):
+    """Never answers."""
+
+    async def look_up(self, msisdn):
+        self.asked.append(msisdn)
+        await asyncio.Event().wait()
+
+
+def counted(door):
+    return dict(door.app.state.front.subscribers.counted)
+
+
+def test_the_customer_of_another_network_is_sold_nothing_and_the_answer_says_which(door, bss):
+    bss.answers = [Subscriber("telecom", 0, adult=True), SAME]
+    problem = is_problem(door.place(), 409, "other_network")
+    assert (problem["network"], problem["carrier"]) == ("telecom", "mobile")
+    assert door.place().status_code == 201, "the key was not used up"
+    assert (bss.asked, counted(door)) == ([NUMBER, NUMBER], {"answered": 2})
+
+
+def test_the_same_request_again_is_the_same_order_whatever_the_bss_says_meanwhile(door, bss):
+    first = door.place()
+    bss.answers = [Subscriber("telecom", 0, adult=True)]
+    again = door.place()
+    assert (first.status_code, again.status_code, again.json()["id"]) == (201, 200, first.json()["id"])
+
+
+def test_an_order_is_taken_without_an_answer_and_the_next_ones_do_not_wait_for_one(door, bss):
+    bss.answers = [Unavailable("look-up: BSS answered 503")]
+    assert door.place().status_code == 201
+    assert door.place(order(msisdn=OTHER), key="key-2").status_code == 201
+    assert (bss.asked, counted(door)) == ([NUMBER], {"unanswered": 1, "unasked": 1})
+
+
+def test_a_bss_that_never_answers_holds_an_order_up_for_a_moment(door):
+    slow = Slow()
+    asking(door, slow, look_up_s=0.05)
+    began = monotonic()
+    assert door.place().status_code == 201
+    assert monotonic() - began < 1.5
+    assert (slow.asked, counted(door)) == ([NUMBER], {"unanswered": 1})
+
+
+def test_once_the_pause_is_over_the_bss_is_asked_again(door, bss):
+    asking(door, bss, look_up_rest_s=0.0)
+    bss.answers = [Unavailable("look-up: BSS answered 503"), SAME]
+    door.place()
+    door.place(order(msisdn=OTHER), key="key-2")
+    assert counted(door) == {"unanswered": 1, "answered": 1}
+
+
+def test_metrics_say_how_look_ups_ended(door, bss):
+    door.place()
+    page = door.call("GET", "/metrics", "ops").text
+    assert 'consent_door_look_ups_total{outcome="answered"} 1.0' in page
+    assert 'consent_door_look_ups_total{outcome="unasked"} 0.0' in page
+    assert 'consent_outside_failing_seconds{name="test/lookup",to="bss"} 0.0' in page

@@ -1,0 +1,182 @@
+"""The BSS says who has a number: at the door and before an activation, and what it does not say activates nothing."""
+
+import pytest
+from msgspec.structs import replace
+
+from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.call.call import OrderRefused
+from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Unavailable, Uncertain
+from consent_engine.domain.line.holder import LineEvent
+from consent_engine.domain.line.subscriber import Subscriber
+from consent_engine.engine.line_events import LineEventAsked
+from consent_engine.engine.receive import RefusalAsked
+from consent_engine.errors import DoNotCall, OtherNetwork
+from tests.conftest import NUMBER, FakeSubscribers
+
+SAME = Subscriber("mobile", 0, adult=True)
+SILENT = Unavailable("look-up: no answer in time")
+
+
+@pytest.fixture
+def asking(world):
+    """A world whose BSS says who has a number: nothing against anybody, unless told otherwise."""
+    world.subscribers = FakeSubscribers()
+    world.engine = world.another()
+    return world
+
+
+def confirmed(world):
+    order = world.place()
+    world.run(Lane.SMS)
+    world.clock.forward(seconds=30)
+    world.say("是")
+    world.run(Lane.INBOUND)
+    assert world.state(order) == "confirmed"
+    return order
+
+
+def later(world):
+    """A holder since after the call."""
+    return Subscriber("mobile", world.clock.now - 1_000, adult=True)
+
+
+def cause(world, order):
+    return next(e.told() for e in world.engine.show(order.id).events if e.trigger == "cancelled")
+
+
+def test_a_number_of_the_same_holder_is_activated_after_a_look(asking):
+    order = confirmed(asking)
+    asking.run()
+    assert asking.state(order) == "notified"
+    assert asking.subscribers.asked == [NUMBER]
+
+
+def test_a_yes_of_the_holder_before_is_dead_and_the_line_knows_it(asking):
+    order = confirmed(asking)
+    asking.subscribers.answers = [later(asking)]
+    sent = len(asking.gateway.sent)
+    asking.run()
+    assert (asking.state(order), cause(asking, order)) == ("cancelled", {"reason": "number_changed", "door": "line"})
+    assert (asking.bss.asked, asking.gateway.sent[sent:]) == ([], [])
+    [known] = asking.engine.line(NUMBER).history
+    assert (known.event, known.by, known.on) == ("assigned", "bss", asking.subscribers.answers[0].holder_since)
+    assert not asking.engine.line(NUMBER).restrictions
+    with pytest.raises(DoNotCall, match="another holder"):
+        asking.place()
+
+
+def test_all_that_is_open_of_the_number_ends_with_it(asking):
+    order, other = confirmed(asking), asking.place(plan="data-pack-10gb")
+    asking.subscribers.answers = [later(asking)]
+    asking.run(Lane.ACTIVATION)
+    assert [asking.state(each) for each in (order, other)] == ["cancelled", "cancelled"]
+
+
+def test_a_number_that_left_the_carrier_is_not_activated(asking):
+    order = confirmed(asking)
+    asking.subscribers.answers = [replace(SAME, network="unicom")]
+    asking.run()
+    assert (asking.state(order), asking.bss.asked) == ("cancelled", [])
+    assert asking.engine.dial(NUMBER, "mobile").reason == "number_changed"
+    assert asking.engine.dial(NUMBER, "unicom").callable
+
+
+@pytest.mark.parametrize("ahead", [0, 3_600_000])
+def test_without_an_answer_nothing_is_activated_and_with_one_it_goes_on(asking, ahead):
+    order = confirmed(asking)
+    nonsense = Subscriber("mobile", asking.clock.now + ahead, adult=True)
+    asking.subscribers.answers = [nonsense if ahead else SILENT]
+    asking.run(Lane.ACTIVATION)
+    pending = asking.engine.show(order.id).effects[ACTIVATE]
+    assert (pending.doubts, pending.parked, asking.bss.asked) == (0, 0, [])
+    assert pending.why.startswith("look-up: ")
+    asking.subscribers.answers = [SAME]
+    asking.clock.forward(hours=1)
+    asking.run()
+    assert asking.state(order) == "notified"
+
+
+def test_a_failing_look_up_is_measured_as_a_target_of_its_own(asking):
+    confirmed(asking)
+    asking.subscribers.answers = [SILENT]
+    asking.run(Lane.ACTIVATION)
+    [heard] = [each for each in asking.engine.performer.measures.heard() if each.target.name == "test/lookup"]
+    assert (heard.target.to, heard.failures, heard.answered) == ("bss", 1, 0)
+
+
+def test_a_refusal_that_comes_while_it_looks_is_kept_to(asking):
+    order = confirmed(asking)
+
+    def refuses():
+        asking.clock.forward(seconds=1)
+        asking.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024"))
+
+    asking.subscribers.meanwhile = refuses
+    asking.run(Lane.ACTIVATION)
+    assert asking.bss.asked == []
+    asking.subscribers.meanwhile = lambda: None
+    asking.run()
+    assert (asking.state(order), asking.bss.asked) == ("cancelled", [])
+
+
+def test_what_may_have_been_activated_for_the_holder_before_is_not_tried_again(asking):
+    order = confirmed(asking)
+    asking.bss.answers = [Uncertain("no answer in time")]
+    asking.run(Lane.ACTIVATION)
+    asking.subscribers.answers = [later(asking)]
+    for _ in range(9):
+        asking.clock.forward(hours=1)
+        asking.run()
+    assert len(asking.bss.asked) == 1
+    pending = asking.engine.show(order.id).effects[ACTIVATE]
+    assert (pending.parked, asking.state(order)) == (1, "confirmed")
+
+
+def test_a_bss_that_says_it_was_done_before_is_believed_and_nobody_is_told(asking):
+    order = confirmed(asking)
+    asking.bss.answers, asking.bss.knows = [Uncertain("no answer in time")], {order.id: Accepted("act-1")}
+    asking.run(Lane.ACTIVATION)
+    asking.subscribers.answers = [later(asking)]
+    sent = len(asking.gateway.sent)
+    asking.clock.forward(hours=1)
+    asking.run()
+    assert (asking.state(order), len(asking.bss.asked)) == ("unnotified", 1)
+    assert asking.gateway.sent[sent:] == []
+
+
+def test_where_something_newer_is_known_of_the_number_it_happened_by_then(asking):
+    order = confirmed(asking)
+    newer = asking.clock.now
+    asking.engine.line_event(LineEventAsked(NUMBER, LineEvent.SUSPENDED, newer - 10, "ops"))
+    asking.engine.line_event(LineEventAsked(NUMBER, LineEvent.RESUMED, newer, "ops"))
+    asking.subscribers.answers = [later(asking)]
+    asking.run()
+    assert (asking.state(order), asking.bss.asked) == ("cancelled", [])
+    assert asking.engine.line(NUMBER).history[-1].on == newer
+
+
+# The door ----------------------------------------------------------------------------------------------------------
+
+
+def wanted(world, subscriber):
+    return Placing("desk", "key-1", world.request(), subscriber)
+
+
+def test_the_door_takes_no_order_for_a_customer_of_another_network(world):
+    with pytest.raises(OtherNetwork) as refused:
+        world.engine.place(wanted(world, Subscriber("telecom", 0, adult=True)))
+    assert refused.value.facts == {"network": "telecom", "carrier": "mobile"}
+    [call] = world.engine.inspector.to_number(NUMBER)
+    assert [each.code for each in call.events if isinstance(each, OrderRefused)] == ["other_network"]
+
+
+def test_the_door_takes_no_order_of_a_call_with_the_holder_before(world):
+    with pytest.raises(DoNotCall) as refused:
+        world.engine.place(wanted(world, later(world)))
+    assert refused.value.facts["reason"] == "number_changed"
+
+
+def test_what_the_look_up_says_is_no_part_of_what_makes_two_requests_the_same(world):
+    first = world.engine.place(wanted(world, Subscriber()))
+    again = world.engine.place(wanted(world, Subscriber("telecom", 0, adult=True)))
+    assert (first.created, again.created, again.order.id) == (True, False, first.order.id)
