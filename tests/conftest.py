@@ -101,7 +101,7 @@ class FakeBss:
 
     name: str = "test"
     asked: list[Activation] = field(default_factory=list)
-    answers: list[Outcome] = field(default_factory=list)
+    answers: list[Outcome | Callable[[], Outcome]] = field(default_factory=list)
     knows: dict[str, Outcome] = field(default_factory=dict)
     can_ask: bool = False
     """whether it can be asked about what it does not know, too"""
@@ -110,7 +110,8 @@ class FakeBss:
 
     async def activate(self, activation: Activation) -> Outcome:
         self.asked.append(activation)
-        return self.answers.pop(0) if self.answers else Accepted(f"act-{activation.order_id}", "2025-11-25")
+        answer = self.answers.pop(0) if self.answers else Accepted(f"act-{activation.order_id}", "2025-11-25")
+        return answer() if callable(answer) else answer
 
     async def deactivate(self, deactivation: Deactivation) -> Outcome:
         self.ended.append(deactivation)

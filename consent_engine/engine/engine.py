@@ -12,9 +12,8 @@ from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.call.permit import Dial
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
-from consent_engine.domain.decide.decision import begun
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.lifecycle import Trigger, allows
+from consent_engine.domain.lifecycle import State, Trigger, allows
 from consent_engine.domain.line.line import Line, line_id
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn, slot
@@ -237,7 +236,8 @@ class Engine:
     def revoke(self, code: str, by: str) -> int:
         """Take a plan back: no new orders, and what is open is cancelled with a notice; how many were.
 
-        Asking again goes on where a call that died left off. Activations that were started go on.
+        Asking again goes on where a call that died left off. An activation that was started goes on, unless it turns
+        out that nothing was done.
         """
         self.catalogue.set_sale(code, Sale.REVOKED)
         cancelled = 0
@@ -249,7 +249,7 @@ class Engine:
                 recording(order.id, CancelAsked(f"revoked:{order.id}", by, "plan revoked", revoked=True), prove=True)
                 for order in todo
             ]
-            cancelled += sum(isinstance(result, Order) for result in self._all(steps))
+            cancelled += sum(isinstance(each, Order) and each.state is State.CANCELLED for each in self._all(steps))
         return cancelled
 
     def _open_orders_of(self, code: str) -> Iterator[Order]:
@@ -257,7 +257,7 @@ class Engine:
         ids = iter(self.store.lists.open_orders(MOST_OPEN))
         while chunk := list(islice(ids, PASS)):
             for order in self.store.records.live(chunk)[1].values():
-                waits = allows(order.state, Trigger.CANCELLED) and not begun(order)
+                waits = allows(order.state, Trigger.CANCELLED) and not order.knows(f"revoked:{order.id}")
                 if order.doc.plan == code and waits:
                     yield order
 

@@ -123,7 +123,7 @@ class Bss(Protocol):
         """Switch it on, under the order's id as idempotency key. Never raises for what the other side does."""
 
     async def ask(self, order_id: str) -> Outcome | None:
-        """What became of earlier attempts, asked after doubt: `Untaken` where it knows none; None: cannot be asked."""
+        """What became of earlier attempts, asked after doubt: `Untaken` where it knows none; None: nobody can say."""
 
     async def deactivate(self, deactivation: Deactivation) -> Outcome:
         """Switch it off, under the ending's id as idempotency key. Never raises for what the other side does."""

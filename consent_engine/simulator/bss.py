@@ -44,10 +44,14 @@ class BssDesk:
         """What became of a key: 200, or 404 while nothing was switched on."""
         seen = self.ledger.activations.get(request.match_info["id"])
         if seen is None:
-            return web.json_response({"error": "unknown"}, status=HTTPStatus.NOT_FOUND)
+            return web.json_response(
+                {"code": "unknown", "reason": "nothing was switched on"}, status=HTTPStatus.NOT_FOUND
+            )
         seen.asked += 1
         if seen.verdict is not Answer.OK:
-            return web.json_response({"error": "unknown"}, status=HTTPStatus.NOT_FOUND)
+            return web.json_response(
+                {"code": "unknown", "reason": "nothing was switched on"}, status=HTTPStatus.NOT_FOUND
+            )
         return web.json_response(self._proof(seen))
 
     async def look_up(self, request: web.Request) -> web.Response:

@@ -159,7 +159,7 @@ def test_a_question_is_a_signed_get():
 
 
 def test_a_bss_that_was_asked_and_knows_nothing_differs_from_one_that_cannot_be_asked():
-    asked, far = talk(answers(404), "ask")
+    asked, far = talk(answers(404, {"code": "unknown", "reason": "no such order"}), "ask")
     assert (asked, len(far.requests)) == (Untaken("asked: unknown to the BSS"), 1)
     never, far = talk(answers(200, ACTIVE), "ask", CAN_ASK="false")
     assert (never, len(far.requests)) == (None, 0)
@@ -168,6 +168,15 @@ def test_a_bss_that_was_asked_and_knows_nothing_differs_from_one_that_cannot_be_
         False,
         False,
     ]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"<html><h1>404 Not Found</h1></html>", b'{"message":"no Route matched with those values"}',
+     b'{"status":404,"error":"Not Found","path":"/activations"}', b'{"code":404}', b'[{"code":"unknown"}]'],
+)  # fmt: skip
+def test_a_404_without_a_code_is_a_proxys_and_the_doubt_stays(said):
+    assert talk(answers(404, said), "ask")[0] is None
 
 
 @pytest.mark.parametrize("status", [202, 307, 400, 401, 409, 422, 429, 500, 503])

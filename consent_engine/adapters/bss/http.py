@@ -46,7 +46,7 @@ class HttpBss:
         return _outcome(answer, _done_off) if isinstance(answer, Answer) else answer
 
     async def ask(self, order_id: str) -> Outcome | None:
-        """What became of it. Not reaching the BSS is no news: the doubt stays."""
+        """What became of it; None where nobody answered who knows. Not reaching the BSS is no news: the doubt stays."""
         return await self._asked(f"{self._activations}/{quote(order_id, safe='')}", _done)
 
     async def ask_ending(self, ending_id: str) -> Outcome | None:
@@ -60,7 +60,8 @@ class HttpBss:
         if not isinstance(answer, Answer):
             return Uncertain(f"asked: {answer.reason}")
         if answer.status == UNKNOWN:
-            return Untaken("asked: unknown to the BSS")
+            # As with a refusal: without a code it is somebody else's 404 (a proxy, a wrong path), and no answer at all.
+            return Untaken("asked: unknown to the BSS") if answer.word("code") else None
         return done(answer) if answer.status in DONE else Uncertain(f"asked: BSS answered {answer.status}")
 
     async def close(self) -> None:

@@ -62,7 +62,7 @@ from consent_engine.domain.order.facts import (
     RetryAsked,
     Woke,
 )
-from consent_engine.domain.order.history import all_of
+from consent_engine.domain.order.history import PLAN_REVOKED, all_of
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import InFlight, NotActivated, NothingParked, NotWaiting, TooLate, TooManyResends
 
@@ -183,14 +183,15 @@ def _on_resend(order: Order, fact: ResendAsked, now: Millis) -> Decision:
 def _on_cancel(order: Order, fact: CancelAsked, now: Millis) -> Decision:
     """Cancel; raises TooLate when a person asked and an activation was started or the order has settled."""
     what = details.Cancelled(reason=fact.reason, door=fact.door, limited=int(fact.limited))
-    too_late = details.RepliedLate(reason=fact.reason, door=fact.door, limited=int(fact.limited))
+    door = PLAN_REVOKED if fact.revoked else fact.door
+    too_late = details.RepliedLate(reason=fact.reason, door=door, limited=int(fact.limited))
     event, late = (Event.of(each, now, fact.op, fact.ref, fact.by, fact.person) for each in (what, too_late))
     held, told = held_back(order, say(Purpose.CANCELLED, now), fact.op, now)
     decision = refuse_or_note(order, event, late, *((told,) if fact.revoked else ()))
     cancelled = decision.order.state is not order.state
     if fact.revoked and held and cancelled:
         return replace(decision, order=decision.order.moved(*held), events=(*decision.events, *held))
-    if cancelled or fact.door:
+    if cancelled or fact.door or fact.revoked:
         return decision
     raise TooLate(f"order is {order.state}: it can no longer be cancelled", state=order.state.value)
 

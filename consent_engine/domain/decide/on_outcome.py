@@ -12,6 +12,7 @@ from consent_engine.domain.decide.decision import (
     activating,
     changed_hands,
     handed_over,
+    held_back,
     note,
     say,
     settle,
@@ -41,6 +42,7 @@ from consent_engine.domain.order.history import (
     early_yes,
     number_changed,
     proves_reading,
+    revoked_late,
     stops,
     took_back,
     was_reported,
@@ -80,6 +82,8 @@ def _not_taken(order: Order, ended: Ended, reason: str, pending: Pending, due: M
         return changed_hands(replace(order, effects=over), now, ended.op, "engine")
     if undone and (word := took_back(order)):
         return _taken_back(order, *word, ended, now)
+    if undone and (why := revoked_late(order)):
+        return _revoked(order, why, ended, now)
     return _again(order, ended.effect, due, replace(pending, leased_at=0, why=reason))
 
 
@@ -89,6 +93,13 @@ def _taken_back(order: Order, word: Event, late: details.RepliedLate, ended: End
     event = Event.of(late.counts(), now, ended.op, word.ref, "subscriber", dict(word.person or {}))
     answer = say(Purpose.OPTED_OUT, now, stops(order) + 1) if stop else say(Purpose.DECLINED, now)
     return settle(order, event, *((answer,) if stop or order.doc.policy.tell_declined else ()))
+
+
+def _revoked(order: Order, why: str, ended: Ended, now: Millis) -> Decision:
+    """The call surely did nothing, and its plan was revoked meanwhile: cancelled with a notice, as if that came now."""
+    held, told = held_back(order, say(Purpose.CANCELLED, now), ended.op, now)
+    decision = settle(order, Event.of(details.Cancelled(reason=why), now, ended.op, by="engine"), told)
+    return replace(decision, order=decision.order.moved(*held), events=(*decision.events, *held))
 
 
 def _ref(outcome: object) -> str:

@@ -181,6 +181,15 @@ def took_back(order: Order) -> tuple[Event, RepliedLate] | None:
     return next(words, None)
 
 
+PLAN_REVOKED = "plan"
+"""The door by which an order is cancelled whose plan was revoked, where its activation had begun."""
+
+
+def revoked_late(order: Order) -> str:
+    """Why its plan was revoked while its activation was under way, or in doubt; '' where it was not."""
+    return next((late.reason or "" for _, late in all_of(order, RepliedLate) if late.door == PLAN_REVOKED), "")
+
+
 NUMBER_CHANGED = "number_changed"
 """Why an order was cancelled, or its notification given up."""
 BY_LINE = "line"

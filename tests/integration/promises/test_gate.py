@@ -10,6 +10,7 @@ from consent_engine.domain.effects import (
     ACTIVATE,
     WAKE_ACTIVATE,
     WAKE_UNDECIDED,
+    Accepted,
     Lane,
     Rejected,
     Unavailable,
@@ -21,7 +22,7 @@ from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.held_replies import overdue
 from consent_engine.engine.record import recording
 from consent_engine.engine.round_trips import drive
-from consent_engine.errors import DoNotCall, NotWaiting
+from consent_engine.errors import DoNotCall, NotWaiting, TooLate
 from consent_engine.ports import LiftedWord, Posted
 from tests.conftest import NUMBER, World
 
@@ -552,6 +553,54 @@ def test_a_plan_that_is_revoked_takes_back_what_was_confirmed_and_not_begun(worl
         world.clock.forward(seconds=61)
         world.run()
     assert (world.state(order), world.bss.asked) == ("cancelled", [])
+
+
+@pytest.mark.parametrize("then", ["asked", "never reached"])
+def test_an_activation_of_a_revoked_plan_ends_its_order_once_it_is_sure_that_nothing_was_done(world, then):
+    order = asked(world)
+    world.say("是")
+    world.run(Lane.INBOUND)
+    world.bss.can_ask = True
+    revoking = [lambda: world.engine.revoke(order.doc.plan, "admin")]
+    if then == "asked":
+        world.bss.answers = [Uncertain("no answer in time")]
+        world.run(Lane.ACTIVATION)
+        assert revoking.pop()() == 0, "in doubt: it may be done"
+    else:
+        world.bss.answers = [lambda: (revoking.pop()(), Unavailable("503"))[1]]
+    for _ in range(3):
+        world.run()
+        world.clock.forward(hours=1)
+    assert world.engine.revoke(order.doc.plan, "admin") == 0
+    assert (world.state(order), len(world.bss.asked)) == ("cancelled", 1)
+    triggers = [each.trigger for each in world.engine.show(order.id).events]
+    assert triggers.index("replied_late") < triggers.index("cancelled")
+    assert [sms.purpose for sms in world.gateway.sent][-1] == "cancelled"
+
+
+def test_an_activation_that_was_done_before_its_plan_was_revoked_stays_done(world):
+    order = asked(world)
+    world.say("是")
+    world.run(Lane.INBOUND)
+    world.bss.answers, world.bss.knows = [Uncertain("no answer in time")], {order.id: Accepted("act-1")}
+    world.run(Lane.ACTIVATION)
+    assert world.engine.revoke(order.doc.plan, "admin") == 0
+    world.clock.forward(hours=1)
+    world.run()
+    assert (world.state(order), len(world.bss.asked)) == ("notified", 1)
+
+
+def test_a_404_of_a_proxy_settles_no_doubt(world):
+    order = asked(world)
+    world.say("是")
+    world.run(Lane.INBOUND)
+    world.bss.answers = [Uncertain("no answer in time")]  # what it is asked it does not answer
+    world.run(Lane.ACTIVATION)
+    with pytest.raises(TooLate):
+        world.engine.cancel(order.id, "A1024", "another plan")
+    world.clock.forward(hours=1)
+    world.run()
+    assert [each.order_id for each in world.bss.asked] == [order.id, order.id], "the same key again"
 
 
 def test_after_a_person_looked_no_bare_yes_is_enough_though_the_question_told_the_code(world):
