@@ -91,6 +91,21 @@ _ENTRY = re.compile(
 )
 
 
+LONGEST_ENTRY = 1_000
+"""Of an entry that is none, more is not kept: one that is has about 90 characters."""
+
+
+def entry_kept(entry: str) -> str:
+    """What the log keeps of what stood in a journal: an entry as it is. One that can be none, for somebody damaged the
+    journal, in printable ASCII: it is named by whoever reads the log, and what stands behind it is sealed.
+
+    >>> entry_kept("o 1 0 1 h"), entry_kept("单"), entry_kept("\\udcff")  # the last: bytes that were no text
+    ('o 1 0 1 h', "? '\\\\u5355'", "? '\\\\udcff'")
+    """
+    fit = entry.isascii() and entry.isprintable() and len(entry) <= LONGEST_ENTRY
+    return entry if fit else f"? {entry[:LONGEST_ENTRY]!a}"
+
+
 def leaf_hash(entry: str) -> str:
     """The hash of an entry as a leaf: SHA-256 of a zero byte and the entry, base64url without padding.
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import Chained, Leaf, leaf_hash
 from consent_engine.domain.order.event import chain
+from consent_engine.engine.audit_lines import Lines
 from consent_engine.engine.lookup import Lookup
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Store
@@ -44,17 +45,20 @@ def audit(
     kept_since: what ended before may have been deleted by its class. Raises StoreUnavailable and ArchiveUnavailable.
     """
     found, newest = Audited(), dict[str, Leaf]()
-    for piece in _pieces(store, found):
-        # A line goes with its number, when nothing stands on it any more: of lines only the log itself is looked at.
-        leaves = [leaf for leaf in piece if between[0] <= leaf.at < between[1] and leaf.of is not Chained.LINE]
+    lines = Lines()
+    for piece in _pieces(store, found, between[0]):
+        leaves = [leaf for leaf in piece if between[0] <= leaf.at < between[1]]
+        found.entries += len(leaves)
+        lines.note([leaf for leaf in leaves if leaf.of is Chained.LINE])
+        leaves = [leaf for leaf in leaves if leaf.of is not Chained.LINE]
         chains = _kept(store, leaves)
         for leaf in leaves:
             newest[leaf.record] = leaf
-            found.entries += 1
             _compare(found, leaf, chains.get(leaf.record), kept_since)
         tell(found)
-    found.records = len(newest)
+    found.records = len(newest) + len(lines.known)
     _unlogged(store, found, newest, between[1])
+    found.wrong += lines.wrong(store, between[1])
     return found
 
 
@@ -70,10 +74,11 @@ def _kept(store: Store, leaves: Sequence[Leaf]) -> dict[str, _Chain]:
     }  # fmt: skip
 
 
-def _pieces(store: Store, found: Audited) -> Iterator[list[Leaf]]:
+def _pieces(store: Store, found: Audited, since: Millis) -> Iterator[list[Leaf]]:
+    """The leaves of the log, from where some may be since then; what is wrong with the log itself is found there."""
     if store.log is None:
         return
-    expected = 0
+    expected = store.log.begins(since)
     while rows := store.log.entries(expected, PIECE):
         leaves = []
         for n, entry, hashed in rows:

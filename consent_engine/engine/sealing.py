@@ -4,6 +4,7 @@ Written to the log first. Who dies in between leaves an entry in both: whoever c
 knows it.
 """
 
+from consent_engine.domain.leaf import entry_kept
 from consent_engine.ports import Store
 
 BATCH = 4_000
@@ -21,7 +22,7 @@ def seal(store: Store, reader: str, batches: int = MOST_BATCHES, most: int = BAT
     for _ in range(batches):
         pieces = store.journal.read(most, reader)
         for piece in pieces:
-            sealed += log.append(piece.entries)
+            sealed += log.append([entry_kept(entry) for entry in piece.entries])
             store.journal.drop(piece)
         if not pieces:
             break

@@ -55,5 +55,8 @@ class Log(Protocol):
     def size(self) -> int:
         """How many there are."""
 
+    def begins(self, since: Millis) -> int:
+        """A number before which every entry is of a time before `since`: where to begin to look for what is not."""
+
     def entries(self, first: int, most: int) -> list[tuple[int, str, str]]:
         """Entries with their numbers and leaf hashes, from a number on."""

@@ -112,7 +112,9 @@ def emptied(archive: SqlArchive) -> SqlArchive:
         connection.execute(text("DELETE FROM archived_orders"))
         connection.execute(text("DELETE FROM archived_offers"))
         connection.execute(text("DELETE FROM log"))
-        connection.execute(text("DELETE FROM archive_meta WHERE name IN ('installation', 'log')"))
+        connection.execute(
+            text("DELETE FROM archive_meta WHERE name IN ('installation', 'log', 'log_newest', 'log_marks')")
+        )
         connection.execute(text("DELETE FROM archived_calls"))
     return archive
 

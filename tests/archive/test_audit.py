@@ -1,13 +1,20 @@
 """`consent audit`: what was dropped or written anew is named, whoever did it, with the secret or without."""
 
+from dataclasses import replace
+
+import pytest
 from sqlalchemy import text
 
 from consent_engine.doctor import Level, journal
+from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.msisdn import parse
 from consent_engine.engine.audit import audit
+from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.sealing import seal
 from tests.archive.house import LONG
+from tests.conftest import NUMBER
 
 EVER = (0, 2**62)
 
@@ -118,3 +125,130 @@ def test_a_doctor_sees_that_the_data_are_older_than_their_log(small):
     assert [each.level for each in journal.newest(small.engine.store, 2**62)] == [
         Level.BAD
     ]  # the first is here, and shorter
+# Lines ------------------------------------------------------------------------------------------------------------
+
+
+def happens(town, event):
+    town.clock.forward(seconds=1)
+    town.engine.line_event(LineEventAsked(NUMBER, LineEvent(event), town.clock.now, "ops"))
+
+
+def test_what_became_of_a_number_is_compared_with_the_log(small):
+    happens(small, "released")
+    happens(small, "assigned")
+    happens(small, "suspended")
+    sealed(small)
+    found = audited(small)
+    assert (found.wrong, found.records, found.entries) == ([], 1, 3)
+    line = small.engine.line(NUMBER)
+    small.client.hdel(small.cell.line(line.id), "e2")
+    [(named, _)] = audited(small).wrong
+    assert named == line.id
+
+
+def test_a_line_as_it_was_before_is_named_and_one_that_goes_on_is_not(small):
+    happens(small, "suspended")
+    before = small.client.dump(small.cell.line(small.engine.line(NUMBER).id))
+    happens(small, "resumed")
+    sealed(small)
+    small.clock.forward(seconds=1)
+    happens(small, "suspended")
+    assert audited(small).wrong == [], "what came last is on its way to the log"
+    line = small.engine.line(NUMBER).id
+    small.client.restore(small.cell.line(line), 0, before, replace=True)
+    assert audited(small).wrong == [(line, "dropped: the log has event 1, the line says 0")]
+
+
+def test_a_line_that_went_with_its_number_is_not_missed_nor_one_that_began_anew(small):
+    happens(small, "released")
+    happens(small, "assigned")
+    sealed(small)
+    small.clock.forward(hours=24 * 31)
+    small.run(Lane.TIMER)
+    assert small.names("line") == []
+    assert audited(small).wrong == []
+    happens(small, "suspended")
+    assert audited(small).wrong == [], "begun anew, and on its way to the log"
+    sealed(small)
+    assert audited(small).wrong == []
+
+
+# Where it begins ----------------------------------------------------------------------------------------------------
+
+
+class Reads(SqlLog):
+    """Notes from where it was read."""
+
+    read: list[int]
+
+    def entries(self, first, most):
+        self.read.append(first)
+        return super().entries(first, most)
+
+
+@pytest.fixture
+def marked(small):
+    """A log of several days, with a mark every few entries."""
+    log = Reads(small.archive, stride=4)
+    log.read = []
+    small.engine.store = replace(small.engine.store, log=log)
+    return small
+
+
+def test_an_audit_since_an_instant_does_not_read_what_was_sealed_long_before(marked):
+    for n in range(4):
+        marked.settled(msisdn=parse(f"1390013900{n}"))
+        sealed(marked)
+        marked.clock.forward(hours=1)
+    since, size = marked.clock.now, marked.engine.store.log.size()
+    marked.settled()
+    sealed(marked)
+    found = audited(marked, between=(since, 2**62))
+    assert (found.wrong, found.records) == ([], 2)
+    assert size - 8 <= marked.engine.store.log.read[0] <= size
+    assert audited(marked).entries == marked.engine.store.log.size(), "without an instant it begins at 0"
+
+
+def test_what_was_sealed_late_is_not_passed_over(marked):
+    early = marked.settled()
+    waits = marked.client.lrange(marked.cell.journal, 0, -1)
+    marked.client.delete(marked.cell.journal)
+    since = early.doc.placed_at
+    marked.clock.forward(hours=5)
+    for n in range(3):
+        marked.settled(msisdn=parse(f"1390013900{n}"))
+        sealed(marked)
+    marked.client.rpush(marked.cell.journal, *waits)
+    sealed(marked)
+    everything = audited(marked, between=(since, 2**62))
+    assert (everything.wrong, everything.entries) == ([], marked.engine.store.log.size())
+
+
+def test_a_log_from_before_there_were_marks_is_read_from_its_beginning(marked):
+    marked.settled()
+    sealed(marked)
+    log_of(marked, "DELETE FROM archive_meta WHERE name IN ('log_newest', 'log_marks')")
+    first = marked.clock.now
+    marked.clock.forward(hours=5)
+    marked.settled(msisdn=parse("13900139000"))
+    sealed(marked)
+    assert marked.engine.store.log.begins(marked.clock.now) == 0
+    marked.clock.forward(hours=30)
+    assert marked.engine.store.log.begins(marked.clock.now) > 0
+    assert marked.engine.store.log.begins(first) == 0
+
+
+# What is no entry ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("damage", ["订单 1 2 3", "o\x00 1", "o " + "x" * 5_000, ""])
+def test_what_stands_in_a_journal_and_is_no_entry_is_named_and_holds_nothing_up(small, damage):
+    small.client.rpush(small.cell.journal, damage)
+    order = small.settled()
+    sealed(small)
+    assert small.client.llen(small.cell.journal) == 0, "all of it is in the log"
+    [(entry, what)] = audited(small).wrong
+    assert (entry, what) == ("entry 0", "an entry of the log cannot be read")
+    assert sealed(small) == 0
+    assert small.engine.store.log.has(small.engine.store.log.entries(1, 1)[0][1])
+    assert order.state.settled

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from consent_engine.adapters.sql import log_marks as marks
 from consent_engine.adapters.sql.archive import PIECE, SqlArchive
 from consent_engine.adapters.sql.tables import LOG, META, make
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import leaf_hash
 from consent_engine.ports import Log
 
@@ -15,10 +17,13 @@ SIZE = "log"
 
 
 class SqlLog(Log):
-    """The Log beside the archive's orders. An entry that is there already is known by its hash."""
+    """The Log beside the archive's orders. An entry that is there already is known by its hash. stride: so many entries
+    lie between two marks.
+    """
 
-    def __init__(self, archive: SqlArchive) -> None:
+    def __init__(self, archive: SqlArchive, stride: int = marks.STRIDE) -> None:
         self.archive = archive
+        self._stride = stride
         self._made = False
 
     def append(self, entries: Sequence[str]) -> int:
@@ -46,6 +51,7 @@ class SqlLog(Log):
                 rows = [{"n": n, "leaf": leaf, "entry": entry} for n, (leaf, entry) in enumerate(fresh, size)]
                 connection.execute(insert(LOG), rows)
                 connection.execute(update(META).where(META.c.name == SIZE).values(value=str(size + len(fresh))))
+                marks.note(connection, size, [entry for _, entry in fresh], self._stride)
             self.archive.still_ours(connection)
         return len(fresh)
 
@@ -58,6 +64,10 @@ class SqlLog(Log):
         with self.archive.asking() as connection:
             self._make(connection)
             return self._size(connection)
+
+    def begins(self, since: Millis) -> int:
+        with self.archive.asking() as connection:
+            return marks.before(connection, since)
 
     def entries(self, first: int, most: int) -> list[tuple[int, str, str]]:
         wanted = select(LOG.c.n, LOG.c.entry, LOG.c.leaf).where(LOG.c.n >= first).order_by(LOG.c.n).limit(most)
