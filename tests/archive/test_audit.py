@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from consent_engine.doctor import Level, journal
 from consent_engine.adapters.sql.log import SqlLog
+from consent_engine.doctor import Level, journal
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.msisdn import parse
@@ -125,6 +125,8 @@ def test_a_doctor_sees_that_the_data_are_older_than_their_log(small):
     assert [each.level for each in journal.newest(small.engine.store, 2**62)] == [
         Level.BAD
     ]  # the first is here, and shorter
+
+
 # Lines ------------------------------------------------------------------------------------------------------------
 
 
