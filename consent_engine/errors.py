@@ -10,9 +10,10 @@ ConsentError
 │   │   CallNotPermitted, CallTooOld, CallMismatch,
 │   │   RecordingReused, AlreadyEnded, CallAbandoned,
 │   │   NothingProposed, NotActivated, InFlight, EventNotTaken,
-│   │   OtherNetwork                                              (HTTP 409)
+│   │   OtherNetwork, ReportDecided, ReportMismatch, RewardNotDue (HTTP 409)
 │   ├── TooManyResends                                            (HTTP 429)
-│   └── OrderNotFound, CallNotFound, PlanNotFound, KeyNotFound    (HTTP 404)
+│   └── OrderNotFound, CallNotFound, ReportNotFound, PlanNotFound,
+│       KeyNotFound                                               (HTTP 404)
 ├── Unauthenticated        no key, a wrong key, a wrong signature (HTTP 401)
 ├── Forbidden              the role does not allow it             (HTTP 403)
 │   └── SameAdmin          it takes another admin                 (HTTP 403)
@@ -231,6 +232,30 @@ class CallNotFound(Refused):
     """No such call, or none this key may see."""
 
     code = "call_not_found"
+
+
+class ReportNotFound(Refused):
+    """No such report."""
+
+    code = "report_not_found"
+
+
+class ReportDecided(Refused):
+    """The report was decided, and otherwise; `found`: as what."""
+
+    code = "already_decided"
+
+
+class ReportMismatch(Refused):
+    """The report cannot be of that class: our own number was shown."""
+
+    code = "report_mismatch"
+
+
+class RewardNotDue(Refused):
+    """The reward of a report cannot become that; `reason`: why."""
+
+    code = "reward_not_due"
 
 
 class PlanNotFound(Refused):

@@ -28,6 +28,7 @@ from consent_engine.api.routes import (
     plans,
     refusals,
     registrations,
+    reports,
     reviews,
     stuck,
     tariff_versions,
@@ -47,6 +48,7 @@ log = logging.getLogger(__name__)
 PARTS = (
     orders, order_stream, permits, calls, reviews, refusals, registrations, plans, lines, stuck, pauses, tariffs,
     tariff_versions, webhooks, health, metrics_endpoint,
+    reports,
     docs,
     endings,
 )  # fmt: skip

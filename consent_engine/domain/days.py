@@ -1,39 +1,138 @@
-"""Days as people count them: in the time zone of the business, which is China's."""
+"""Days as people count them: in the time zone of the business, China's where no other is set; and working days."""
 
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
+
+from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
 
-AHEAD_MS = 8 * 3_600_000
-"""So far the business's clocks are ahead of UTC, all year."""
 DAY_MS = 86_400_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SATURDAY = 5
+_MOST_DAYS = 4_000
+"""So many days are gone through at most in search of a working day."""
 
 
-def day_of(at: Millis) -> str:
-    """The day of an instant, `YYYY-MM-DD`.
+class Days:
+    """What a day is: everything that is said of days is asked of one of these. zone: where the business is."""
 
-    >>> day_of(1754064000000), day_of(1754063999999)
-    ('2025-08-02', '2025-08-01')
+    def __init__(self, zone: tzinfo) -> None:
+        self.zone = zone
+        offset = zone.utcoffset(None)
+        self._fixed = None if offset is None else _ms(offset)
+
+    def of(self, at: Millis) -> str:
+        """The day of an instant, `YYYY-MM-DD`.
+
+        >>> CHINA.of(1754064000000), CHINA.of(1754063999999)
+        ('2025-08-02', '2025-08-01')
+        """
+        return _named((at + self._ahead(at)) // DAY_MS)
+
+    def begins(self, day: str) -> Millis:
+        """The first instant of a day. Raises ValueError for what is none.
+
+        >>> CHINA.begins("2025-08-02")
+        1754064000000
+        """
+        read = date.fromisoformat(day)
+        if self._fixed is not None:
+            return (read - _EPOCH.date()).days * DAY_MS - self._fixed
+        return _ms(datetime(read.year, read.month, read.day, tzinfo=self.zone) - _EPOCH)
+
+    def ends(self, day: str) -> Millis:
+        """The last instant of a day. Raises ValueError for what is none.
+
+        >>> CHINA.ends("2025-08-01")
+        1754063999999
+        """
+        return self.begins(later(day, 1)) - 1
+
+    def same(self, one: Millis, other: Millis) -> bool:
+        """Whether two instants lie in one day."""
+        return (one + self._ahead(one)) // DAY_MS == (other + self._ahead(other)) // DAY_MS
+
+    def at(self, at: Millis) -> datetime:
+        """An instant by the clocks of the business."""
+        return (_EPOCH + timedelta(milliseconds=at)).astimezone(self.zone)
+
+    def _ahead(self, at: Millis) -> int:
+        """How far the clocks are ahead of UTC at an instant (ms)."""
+        return self._fixed if self._fixed is not None else _ms(self.at(at).utcoffset() or timedelta())
+
+
+def _ms(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)
+
+
+CHINA = Days(timezone(timedelta(hours=8)))
+
+
+def day_of(at: Millis, days: Days = CHINA) -> str:
+    """The day of an instant, `YYYY-MM-DD`."""
+    return days.of(at)
+
+
+def begins(day: str, days: Days = CHINA) -> Millis:
+    """The first instant of a day. Raises ValueError for what is none."""
+    return days.begins(day)
+
+
+def same_day(one: Millis, other: Millis, days: Days = CHINA) -> bool:
+    """Whether two instants lie in one day."""
+    return days.same(one, other)
+
+
+def later(day: str, n: int) -> str:
+    """The day that is `n` days after a day. Raises ValueError for what is none.
+
+    >>> later("2025-12-31", 1)
+    '2026-01-01'
     """
-    return _named((at + AHEAD_MS) // DAY_MS)
+    return (date.fromisoformat(day) + timedelta(days=n)).isoformat()
+
+
+class Calendar(Struct, frozen=True):
+    """Which days are worked: Monday to Friday, but for what is said here.
+
+    off: days that are not, by the holiday's name · worked: those that are all the same · years: what it speaks of
+    """
+
+    off: Mapping[str, str] = {}
+    worked: frozenset[str] = frozenset()
+    years: frozenset[int] = frozenset()
+
+    def is_worked(self, day: str) -> bool:
+        """Whether a day is a working day. Raises ValueError for what is no day.
+
+        >>> Calendar(worked=frozenset({"2025-09-28"})).is_worked("2025-09-28"), Calendar().is_worked("2025-09-27")
+        (True, False)
+        """
+        if day in self.worked:
+            return True
+        return day not in self.off and date.fromisoformat(day).weekday() < _SATURDAY
+
+    def after(self, day: str, n: int) -> str:
+        """The n-th working day after a day, which does not count itself. Raises ValueError for what is no day, and
+        where none is found.
+
+        >>> Calendar(off={"2025-08-04": "a holiday"}).after("2025-08-01", 1)
+        '2025-08-05'
+        """
+        for _ in range(_MOST_DAYS):
+            if n <= 0:
+                return day
+            day = later(day, 1)
+            n -= self.is_worked(day)
+        raise ValueError("a calendar without working days")
+
+    def knows(self, day: str) -> bool:
+        """Whether it speaks of the year of a day."""
+        return int(day[:4]) in self.years
 
 
 @lru_cache(64)
 def _named(number: int) -> str:
     return (_EPOCH + timedelta(days=number)).strftime("%Y-%m-%d")
-
-
-def begins(day: str) -> Millis:
-    """The first instant of a day. Raises ValueError for what is none.
-
-    >>> begins("2025-08-02")
-    1754064000000
-    """
-    return (date.fromisoformat(day) - _EPOCH.date()).days * DAY_MS - AHEAD_MS
-
-
-def same_day(one: Millis, other: Millis) -> bool:
-    """Whether two instants lie in one day."""
-    return (one + AHEAD_MS) // DAY_MS == (other + AHEAD_MS) // DAY_MS

@@ -59,13 +59,21 @@ class Purpose(StrEnum):
     MARKETING_FREE = "marketing_free"
     """The number is registered as marketing-free, as its subscriber wrote: of a line's own."""
     ENDED = "ended"
-    """What was activated is taken back: of a line's own."""
+    """What was activated is taken back: of a line's own, as all below."""
     WITHDRAW_ASK = "withdraw_ask"
-    """Whether the service itself is to end, which a bare 退订 does not say: of a line's own."""
+    """Whether the service itself is to end, which a bare 退订 does not say."""
+    REPORT = "report"
+    """What became of a report of a call."""
+    REWARD = "reward"
+    CODE = "code"
+    """The code that proves a reporter's number."""
 
 
-_OF_LINES = {Purpose.MARKETING_FREE, Purpose.ENDED, Purpose.WITHDRAW_ASK}
-OF_ORDERS = tuple(purpose for purpose in Purpose if purpose not in _OF_LINES)
+OF_LINES = frozenset({
+    Purpose.MARKETING_FREE, Purpose.ENDED, Purpose.WITHDRAW_ASK, Purpose.REPORT, Purpose.REWARD, Purpose.CODE,
+})  # fmt: skip
+"""What is written of no order."""
+OF_ORDERS = tuple(purpose for purpose in Purpose if purpose not in OF_LINES)
 """What is written about an order."""
 
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import HASH_LENGTH
 from consent_engine.domain.line.line import Line
@@ -70,6 +71,12 @@ class Leaf(Struct, frozen=True):
         """The leaf of an ending as it stands."""
         at = ending.events[-1].at if ending.events else ending.doc.asked_at
         return cls(Chained.ENDING, ending.id, len(ending.events), at, ending.head)
+
+    @classmethod
+    def of_report(cls, report: Report) -> "Leaf":
+        """The leaf of a report as it stands."""
+        at = report.events[-1].at if report.events else report.received.received_at
+        return cls(Chained.REPORT, report.id, len(report.events), at, report.head)
 
     @classmethod
     def of_line(cls, line: Line) -> "Leaf":

@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import mac
 from consent_engine.domain.lifecycle import State, advance
@@ -42,6 +43,7 @@ class Seal:
         self._key = mac(secret.encode(), b"order record 2")
         self._call_key = mac(secret.encode(), b"call record")
         self._ending_key = mac(secret.encode(), b"ending record")
+        self._report_key = mac(secret.encode(), b"report record")
         self._line_key = mac(secret.encode(), b"line record")
         self._ask = since
         self._since: Millis | None = None
@@ -94,6 +96,21 @@ class Seal:
         if ending.person.msisdn and not self._is_line(ending.line, ending.person.msisdn):
             raise BrokenRecord("an ending with another number than its line's: somebody changed it")
         return ending
+
+    def of_report(self, report: Report) -> str:
+        """The seal of a report as it stands, as `of` makes an order's, under a key of its own."""
+        parts = (report.id, report.line, report.state, report.head, *report.publics)
+        told = "\n".join(parts).encode("utf-8", "surrogatepass")
+        return b2a_base64(mac(self._report_key, told), newline=False)[:_LENGTH].decode()
+
+    def report(self, report: Report, kept: str | None) -> Report:
+        """The report, when its seal fits; raises BrokenRecord. There is none without."""
+        made = self.of_report(report).encode()
+        if kept is None or not hmac.compare_digest(kept.encode("utf-8", "surrogatepass"), made):
+            raise BrokenRecord("a report's record does not match its seal: somebody changed it")
+        if report.person.msisdn and not self._is_line(report.line, report.person.msisdn):
+            raise BrokenRecord("a report with another number than its line's: somebody changed it")
+        return report
 
     def _unsealed(self, order: Order) -> Order:
         if self._since is None:

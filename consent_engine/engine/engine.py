@@ -37,6 +37,7 @@ from consent_engine.engine.permits import Dialler
 from consent_engine.engine.place import Placed, placing
 from consent_engine.engine.receive import Door, Incoming, RefusalAsked, owner_of
 from consent_engine.engine.record import recording, retrying
+from consent_engine.engine.report_book import ReportBook
 from consent_engine.engine.round_trips import Loaded, Step, drive, or_raised
 from consent_engine.engine.stuck import (
     ALL,
@@ -80,6 +81,7 @@ class Engine:
         self.endings = Endings(store, self.lookup, self._all)
         self.trouble = Trouble(store, outside, self._all)
         self.inspector = Inspector(store, self.lookup, secret)
+        self.reports = ReportBook(store, terms.reporting, self.catalogue, secret, self.inspector.to_number, self._all)
         self.pauses = Desk(registry, registry.pauses, outside, pace.call_ms)
         gate = Gate(registry.pauses.standing, outside.routes, pace.watch)
         self.performer = Performer(store, queue, outside, terms.policy, pace, gate)

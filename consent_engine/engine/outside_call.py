@@ -10,7 +10,7 @@ from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.offer.policy import UNDELIVERED_MS
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.of_endings import ended, withdraw_ask
-from consent_engine.domain.texts.render import held, helped, proof, registered, stopped, which_one
+from consent_engine.domain.texts.render import held, helped, of_report, proof, registered, stopped, which_one
 from consent_engine.domain.texts.segments import segments
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Activation, Deactivation, Leased, Outside, Sms, Target
@@ -118,4 +118,7 @@ _OF_LINES: Mapping[Purpose, Callable[[str, Sequence[str]], str]] = {
     Purpose.MARKETING_FREE: lambda carrier, told: registered(carrier, told[0]),
     Purpose.ENDED: lambda carrier, told: ended((carrier, *told)),
     Purpose.WITHDRAW_ASK: lambda carrier, told: withdraw_ask((carrier, *told)),
+    Purpose.REPORT: of_report,
+    Purpose.REWARD: of_report,
+    Purpose.CODE: of_report,
 }

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.order.order import Order
@@ -89,7 +90,13 @@ class RecallLine(Struct, frozen=True):
     most: int
 
 
-Ask = RecallLine | Load | Save | Prove | Post | Reserve | Release | Recall | RecallCalls
+class LoadReports(Struct, frozen=True):
+    """Asks for reports of calls."""
+
+    reports: tuple[str, ...]
+
+
+Ask = RecallLine | Load | Save | Prove | Post | Reserve | Release | Recall | RecallCalls | LoadReports
 Step = Generator[Ask, Any, T]
 
 
@@ -115,6 +122,12 @@ def load(
 ) -> Step[Loaded]:
     """Load records."""
     answer: Loaded = yield Load(tuple(orders), tuple(lines), tuple(calls), tuple(endings))
+    return answer
+
+
+def load_reports(reports: Sequence[str]) -> Step[tuple[Millis, dict[str, Report]]]:
+    """Load reports of calls; with the store's instant."""
+    answer: tuple[Millis, dict[str, Report]] = yield LoadReports(tuple(reports))
     return answer
 
 
@@ -216,6 +229,10 @@ def _loaded(store: Store, asks: Sequence[Load], due: Counter[Lane]) -> Sequence[
     return [Loaded(*store.records.look(tuple(orders), tuple(lines), tuple(calls), endings))] * len(asks)
 
 
+def _reports(store: Store, asks: Sequence[LoadReports], due: Counter[Lane]) -> Sequence[object]:
+    return [store.reports.look(list(dict.fromkeys(report for ask in asks for report in ask.reports)))] * len(asks)
+
+
 def _recalled(store: Store, asks: Sequence[Recall], due: Counter[Lane]) -> Sequence[object]:
     try:
         archive = store.ours()
@@ -281,6 +298,7 @@ def _released(store: Store, asks: Sequence[Release], due: Counter[Lane]) -> Sequ
 
 _ANSWER: dict[type[Ask], Callable[[Store, Any, Counter[Lane]], Sequence[object]]] = {
     Load: _loaded,
+    LoadReports: _reports,
     Post: _posted,
     Recall: _recalled,
     RecallCalls: _recalled_calls,

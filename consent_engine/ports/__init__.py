@@ -35,10 +35,12 @@ from consent_engine.ports.records import (
     Owner,
     RecordChange,
     Records,
+    ReportChange,
     Saved,
     Word,
 )
 from consent_engine.ports.registry import ApiKey, ApiKeys, Installed, Plans, Processes, Registry, StoreClock
+from consent_engine.ports.reports import Awaited, ReportFilter, Reports
 from consent_engine.ports.reservations import Claim, Reservations
 from consent_engine.ports.room import Room
 from consent_engine.ports.store import Store
@@ -51,6 +53,7 @@ __all__ = [
     "ApiKey",
     "ApiKeys",
     "Archive",
+    "Awaited",
     "Bss",
     "CallArchive",
     "CallChange",
@@ -89,6 +92,9 @@ __all__ = [
     "RecordChange",
     "Records",
     "Registry",
+    "ReportChange",
+    "ReportFilter",
+    "Reports",
     "Reservations",
     "Retirement",
     "Retiring",

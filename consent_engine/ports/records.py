@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.leaf import Leaf
@@ -23,6 +24,7 @@ class Owner(StrEnum):
     LINE = "l"
     CALL = "c"
     ENDING = "e"
+    REPORT = "r"
 
 
 class Held(Struct, frozen=True):
@@ -121,6 +123,28 @@ class EndingChange(Struct, frozen=True):
         return Leaf.of_ending(self.ending) if self.fields else None
 
 
+class ReportChange(Struct, frozen=True):
+    """A report to write, as it is afterwards. before: as it was read; None for a new one, which must not be there
+    yet.
+    """
+
+    report: Report
+    before: Report | None
+    fields: Mapping[str, str]
+    put: Sequence[Put] = ()
+    drop: Sequence[tuple[str, Drop]] = ()
+
+    @property
+    def id(self) -> str:
+        """The report's."""
+        return self.report.id
+
+    @property
+    def leaf(self) -> Leaf | None:
+        """What the journal keeps of this: nothing where no event is written."""
+        return Leaf.of_report(self.report) if self.fields else None
+
+
 class RecordChange(Struct, frozen=True):
     """A record of any kind to write: nothing but its fields and effects. new: it must not be there yet. A field set to
     '' goes.
@@ -150,7 +174,7 @@ class Look(Struct, frozen=True):
     barring: Sequence[str] = ()
 
 
-Change = OrderChange | LineChange | CallChange | EndingChange | RecordChange | Look
+Change = OrderChange | LineChange | CallChange | EndingChange | ReportChange | RecordChange | Look
 
 
 class Commit(Struct, frozen=True):

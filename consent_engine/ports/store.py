@@ -10,6 +10,7 @@ from consent_engine.ports.lanes import Lanes
 from consent_engine.ports.lists import Lists
 from consent_engine.ports.permits import Permits
 from consent_engine.ports.records import Records
+from consent_engine.ports.reports import Reports
 from consent_engine.ports.reservations import Reservations
 
 
@@ -29,6 +30,7 @@ class Store:
     retirement: Retirement
     permits: Permits
     journal: Journal
+    reports: Reports
     archive: Archive | None = None
     """where settled orders go, whichever it is; None: they stay"""
     log: Log | None = None

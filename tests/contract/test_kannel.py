@@ -15,7 +15,7 @@ from consent_engine.adapters import gateways
 from consent_engine.adapters.gateways import kannel
 from consent_engine.adapters.gateways.parts import reference, together
 from consent_engine.adapters.gateways.udh import Header
-from consent_engine.domain.effects import Accepted, Purpose, Rejected, Unavailable, Uncertain
+from consent_engine.domain.effects import OF_ORDERS, Accepted, Purpose, Rejected, Unavailable, Uncertain
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.sms import Delivery, DeliveryReport, Part, Reply
 from consent_engine.errors import Malformed, SettingsError, Unauthenticated
@@ -117,7 +117,7 @@ def test_an_sms_is_worth_delivering_for_as_long_as_it_says(valid_for, minutes):
 
 
 def test_the_parts_of_what_an_order_sends_are_never_taken_for_each_other():
-    refs = [f"0ce7.{purpose}.{n}" for purpose in Purpose for n in range(1, 5)]
+    refs = [f"0ce7.{purpose}.{n}" for purpose in OF_ORDERS for n in range(1, 5)]
     assert len({reference(ref) % 256 for ref in refs}) == len(refs)
     assert reference(REF) == reference(REF)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from zlib import crc32
 
-from consent_engine.domain.effects import Accepted, Outcome, Purpose, Unavailable, Uncertain
+from consent_engine.domain.effects import OF_ORDERS, Accepted, Outcome, Purpose, Unavailable, Uncertain
 from consent_engine.domain.texts.segments import MOST_SEGMENTS
 from consent_engine.errors import SettingsError
 
@@ -26,7 +26,12 @@ def reference(ref: str) -> int:
     order sends in these hours. 8 bits of it count.
     """
     owner, purpose, n = ref.split(".")
-    return crc32(owner.encode()) + 16 * list(Purpose).index(Purpose(purpose)) + int(n)
+    return crc32(owner.encode()) + 16 * _PLACES.get(Purpose(purpose), _OF_A_LINE) + int(n)
+
+
+_PLACES = {purpose: n for n, purpose in enumerate(OF_ORDERS)}
+_OF_A_LINE = 15
+"""What a line sends of its own shares one place: its numbers are the line's versions."""
 
 
 def together(outcomes: Sequence[Outcome]) -> Outcome:

@@ -9,6 +9,7 @@ from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.calls import follows_of_call
 from consent_engine.domain.decide.endings import follows_of_ending
 from consent_engine.domain.decide.wanted_effects import follows, follows_of
@@ -74,6 +75,12 @@ def ending_of(fields: Mapping[str, str], seal: Seal | None = None) -> Ending:
     """An ending from its record. Raises BrokenRecord, also when its seal does not fit."""
     ending = Ending.read(fields)
     return seal.ending(ending, fields.get(SEAL)) if seal else ending
+
+
+def report_of(fields: Mapping[str, str], seal: Seal | None = None) -> Report:
+    """A report from its record. Raises BrokenRecord, also when its seal does not fit."""
+    report = Report.read(fields)
+    return seal.report(report, fields.get(SEAL)) if seal else report
 
 
 def whole(fields: dict[str, str], offers: Mapping[str, str]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from consent_engine.ports import (
     OrderChange,
     Owner,
     RecordChange,
+    ReportChange,
 )
 
 _SUSPECTED = f"r:{name_of(Kind.SUSPECTED, '')}"
@@ -166,7 +167,11 @@ def _line(change: LineChange, cell: Cell, seal: Seal | None, held: str, lists: _
 
 
 def _other(
-    change: CallChange | EndingChange | RecordChange | Look, cell: Cell, seal: Seal | None, held: str, lists: _Lists
+    change: CallChange | EndingChange | ReportChange | RecordChange | Look,
+    cell: Cell,
+    seal: Seal | None,
+    held: str,
+    lists: _Lists,
 ) -> str:  # fmt: skip
     names = [f"f:{held}"] if held else []
     if isinstance(change, Look):
@@ -180,6 +185,8 @@ def _other(
         return cell.record(change.owner, change.id)
     if isinstance(change, EndingChange):
         return _ending(change, cell, seal, names, lists)
+    if isinstance(change, ReportChange):
+        return _report(change, cell, seal, names, lists)
     call, before = change.call, change.before
     _counted(change, cell, lists)
     fields = {**change.fields, "state": call.state, "head": call.head}
@@ -202,6 +209,25 @@ def _ending(change: EndingChange, cell: Cell, seal: Seal | None, names: list[str
     lists.seal(change.leaf)
     lists.row(f"e:{ending.id}:", fields, names, change.put, change.drop)
     return cell.record(Owner.ENDING, ending.id)
+
+
+def _report(change: ReportChange, cell: Cell, seal: Seal | None, names: list[str], lists: _Lists) -> str:
+    """A report, and the lists that it belongs in now, or does no more."""
+    report, before = change.report, change.before
+    told = report.received
+    waits = f"{report.id} {told.door} {told.proposed}"
+    if before is None:
+        lists.due[lists.number(cell.reports)] = [told.received_at, report.id]
+        lists.due[lists.number(cell.awaited)] = [told.answer_by, waits]
+    elif before.state is not report.state:
+        lists.gone[lists.number(cell.awaited)] = [waits]
+    fields = {**change.fields, "state": report.state, "head": report.head}
+    if change.fields and seal:
+        fields[SEAL] = seal.of_report(report)
+    lists.args += before.version if before else 0, "e" if before else "n"
+    lists.seal(change.leaf)
+    lists.row(f"{Owner.REPORT}:{report.id}:", fields, names, change.put, change.drop)
+    return cell.record(Owner.REPORT, report.id)
 
 
 def _counted(change: CallChange, cell: Cell, lists: _Lists) -> None:

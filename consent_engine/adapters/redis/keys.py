@@ -5,12 +5,16 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:order:<id>     hash    v, state, line, head, mac (the seal), doc, who (person part), e<n> events,
                                   p<n> their person parts, f:<effect> pending effects
     ce:{0}:line:<line>    hash    v, msisdn (person part), o:<order> what a reply is matched with, r:<name>
-                                  restrictions, f:<effect>, m:<key> messages seen, seen, p:<name> parts of a reply,
+                                  restrictions, q:<report> reports made from it, f:<effect>,
+                                  m:<key> messages seen, seen, p:<name> parts of a reply,
                                   e<n> what became of the number, mac (the seal of that)
     ce:{0}:call:<id>      hash    v, state, line, head, mac, doc, who (person part), e<n> events, f:<effect>, rec
                                   (what its recording is reserved under): one telephone call
     ce:{0}:calls          zset    call -> began at: those that are not archived
     ce:{0}:violations     zset    call -> began at: of these, where something was wrong
+    ce:{0}:report:<id>    hash    v, state, line, head, mac, doc, who, e<n>: one report of a call
+    ce:{0}:reports        zset    report -> received at
+    ce:{0}:awaited        zset    <report> <door> <class> -> answer by: those that nobody has decided
     ce:{0}:dialled:<day>  hash    <what>|<carrier>|<agent> -> how many calls that began that day (in China)
     ce:{0}:end:<id>       hash    v, state, line, head, mac, doc, who (person part), e<n> events, f:<effect>: the
                                   taking back of one activated order
@@ -69,7 +73,7 @@ from consent_engine.ports import Owner
 DAY_MS = 86_400_000
 LATE = "+"
 """Ends the name of a day's counts of the hours that are the business's next day."""
-_ROOMS = {Owner.ORDER: "order", Owner.LINE: "line", Owner.CALL: "call", Owner.ENDING: "end"}
+_ROOMS = {Owner.ORDER: "order", Owner.LINE: "line", Owner.CALL: "call", Owner.ENDING: "end", Owner.REPORT: "report"}
 
 
 def called(state: State) -> str:
@@ -94,6 +98,8 @@ class Cell:
         self.calls = f"{prefix}calls"
         self.endings = f"{prefix}endings"
         self.violations = f"{prefix}violations"
+        self.reports = f"{prefix}reports"
+        self.awaited = f"{prefix}awaited"
         self.offers = f"{prefix}offers"
         self.lifted = f"{prefix}lifted"
         self.unmatched = f"{prefix}unmatched"

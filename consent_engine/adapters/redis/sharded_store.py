@@ -7,6 +7,7 @@ from itertools import islice
 from consent_engine.adapters.redis.cells import Cells
 from consent_engine.adapters.redis.journal import ShardedJournal
 from consent_engine.adapters.redis.permits import ShardedPermits
+from consent_engine.adapters.redis.reports import ShardedReports
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.effects import Lane, Millis
@@ -55,6 +56,7 @@ def sharded_store(stores: Sequence[Store]) -> Store:
         retirement=ShardedRetirement(cells),
         permits=ShardedPermits(cells),
         journal=ShardedJournal(cells),
+        reports=ShardedReports(cells),
     )
 
 

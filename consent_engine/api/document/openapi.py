@@ -32,6 +32,7 @@ from consent_engine.api.schemas.line_forms import Register, TellLine, Unregister
 from consent_engine.api.schemas.reviews import LookAgain, ReviewCall
 from consent_engine.api.schemas.views import Problem
 from consent_engine.domain.admission.call_request import EndCall, StartCall
+from consent_engine.domain.admission.report_request import DecideReport, MakeReport
 from consent_engine.domain.admission.request import PlaceOrder
 from consent_engine.domain.offer.form import PlanForm
 from consent_engine.domain.signature import HEADER
@@ -39,8 +40,7 @@ from consent_engine.domain.signature import HEADER
 READ: Sequence[type[BaseModel]] = (
     PlaceOrder, StartCall, EndCall, ReviewCall, LookAgain, CancelOrder, GiveUp, SearchOrders, Refuse, SearchRefusals,
     Lift, DecideHeld, Dial, PlanForm, MobileOriginated, DeliveryReceipt, Register, RetryStuck, CancelStuck, StopOrGo,
-    Unregister, AskPermits, TellLine, Problem, Attest,
-    EndOrder,
+    Unregister, AskPermits, TellLine, Problem, Attest, EndOrder, MakeReport, DecideReport,
 )  # fmt: skip
 """Bodies that operations take, and the problem document."""
 _REF = "#/components/schemas/"
@@ -84,6 +84,12 @@ CSV: dict[str, Any] = {
         "content": {"text/csv": {"schema": {"type": "string"}, "example": examples.CSV}},
     }
 }
+CSV_OF_REPORTS: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"text/csv": {"schema": {"type": "string"}, "example": examples.CSV_OF_REPORTS}},
+    }
+}
 SCHEMES: dict[str, dict[str, str]] = {
     KEY: {"type": "http", "scheme": "bearer", "description": "An API key, from `consent keys add`"},
     "signature": {"type": "apiKey", "in": "header", "name": HEADER, "description": "the gateway's own proof"},
@@ -97,20 +103,22 @@ CODES = {
     401: "`unauthenticated`",
     403: "`forbidden`, `same_admin`",
     404: (
-        "`order_not_found`, `call_not_found`, `plan_not_found`, `refusal_not_found`, `registration_not_found`, "
-        "`gateway_not_found`, `ending_not_found`"
+        "`order_not_found`, `call_not_found`, `report_not_found`, `plan_not_found`, `refusal_not_found`, "
+        "`registration_not_found`, `gateway_not_found`, `ending_not_found`"
     ),
     409: (
         "`idempotency_conflict`, `plan_not_public` (channel, why), `do_not_call` (since, reason), `cool_off` (since), "
         "`duplicate_order` (order), `too_late` (state), `nothing_parked`, `not_waiting`, "
         "`already_ended`, `call_abandoned`, `recording_reused`, `call_not_permitted` (violations), `call_too_old`, "
         "`call_mismatch`, `nothing_proposed`, `not_activated` (state), `in_flight`, "
-        "`event_not_taken` (since), `nothing_to_attest`, `number_erased`, `other_network` (network, carrier)"
+        "`event_not_taken` (since), `nothing_to_attest`, `number_erased`, `other_network` (network, carrier), "
+        "`already_decided` (found), `report_mismatch`, `reward_not_due` (reason)"
     ),
     413: "`too_large`",
     415: "`unsupported_media_type`",
     422: (
         "`malformed`, or what the one thing wrong is: `invalid_msisdn`, `recording_missing`, `call_time_invalid`, "
+        "`report_time_invalid`, `invalid_caller`, "
         "`contains_number`; all that is wrong in `errors`. `plan_unknown`, `unofficial_number` (official), "
         "`disclosure_missing` (missing), `confirmation_too_long` (segments, carried), `language_unavailable`, "
         "`backdated` (field)"

@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Iterator
 from io import StringIO
+from typing import NamedTuple
 
 from starlette.requests import Request
 
@@ -18,8 +19,16 @@ from consent_engine.errors import FieldError, Malformed
 
 MOST_BYTES = 2 * 1024 * KIB
 MOST_ROWS = 10_000
-NEEDED = ("msisdn", "carrier", "channel")
-MAY_BE = ("ref",)
+
+
+class Columns(NamedTuple):
+    """What a file's header names: columns that it must have, and those that it may."""
+
+    needed: tuple[str, ...]
+    may_be: tuple[str, ...]
+
+
+OF_NUMBERS = Columns(("msisdn", "carrier", "channel"), ("ref",))
 _CSV = re.compile(r"""text/csv(\s*;\s*(charset="?utf-?8"?|header="?present"?))*""", re.IGNORECASE)
 
 
@@ -35,7 +44,7 @@ def refusals_in(content: bytes, by: str) -> list[RefusalAsked]:
     """The refusals in a file; raises Malformed, and then none of them is to be stored."""
     asked: list[RefusalAsked] = []
     wrong: list[FieldError] = []
-    for line, row in _rows(content):
+    for line, row in rows_of(content):
         try:
             form = read(ImportedRefusal, row, f"{line}.")
         except Malformed as error:
@@ -57,7 +66,7 @@ def registrations_in(content: bytes, by: str) -> tuple[list[RefusalAsked], list[
     """
     asked: list[RefusalAsked] = []
     wrong: list[str] = []
-    for line, row in _rows(content):
+    for line, row in rows_of(content):
         try:
             form = read(ImportedRegistration, row)
         except Malformed as error:
@@ -69,11 +78,14 @@ def registrations_in(content: bytes, by: str) -> tuple[list[RefusalAsked], list[
     return asked, wrong
 
 
-def _rows(content: bytes) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows as the header names their columns, each with the line it ends on; an empty line is none."""
+def rows_of(content: bytes, columns: Columns = OF_NUMBERS) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows as the header names their columns, each with the line it ends on; an empty line is none.
+
+    Raises Malformed for what is no such file.
+    """
     try:
         lines = csv.reader(StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-        names = _header(next(lines, []))
+        names = _header(next(lines, []), columns)
         count = 0
         for cells in lines:
             if not cells:
@@ -91,8 +103,9 @@ def _rows(content: bytes) -> Iterator[tuple[int, dict[str, str]]]:
         raise Malformed([FieldError("body", "not_csv", f"is not CSV: line {lines.line_num}")]) from None
 
 
-def _header(cells: list[str]) -> list[str]:
+def _header(cells: list[str], columns: Columns) -> list[str]:
     names = [cell.strip().lower() for cell in cells]
-    if len(set(names)) != len(names) or not set(NEEDED) <= set(names) <= {*NEEDED, *MAY_BE}:
-        raise Malformed([FieldError("1", "header", f"line 1: must be {','.join(NEEDED)} and may have {MAY_BE[0]}")])
+    if len(set(names)) != len(names) or not set(columns.needed) <= set(names) <= {*columns.needed, *columns.may_be}:
+        told = f"line 1: must be {','.join(columns.needed)} and may have {', '.join(columns.may_be)}"
+        raise Malformed([FieldError("1", "header", told)])
     return names

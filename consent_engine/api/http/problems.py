@@ -29,6 +29,7 @@ from consent_engine.errors import (
     PlanNotFound,
     PlanUnknown,
     Refused,
+    ReportNotFound,
     StoreUnavailable,
     TooManyResends,
     Unauthenticated,
@@ -41,7 +42,12 @@ MOST_ERRORS = 100
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 RETRY_AFTER_S = "1"
 _AGAIN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-NAMED_BY_THE_DOOR = frozenset({"invalid_msisdn", "recording_missing", "call_time_invalid", "contains_number"})
+NAMED_BY_THE_DOOR = frozenset(
+    {
+        "invalid_msisdn", "recording_missing", "call_time_invalid", "contains_number", "report_time_invalid",
+        "invalid_caller",
+    }
+)  # fmt: skip
 """Form errors the contract names: when all that is wrong is one of these, the problem bears its code."""
 
 
@@ -107,6 +113,7 @@ STATUS: dict[type[ConsentError], HTTPStatus] = {
     OrderNotFound: HTTPStatus.NOT_FOUND,
     CallNotFound: HTTPStatus.NOT_FOUND,
     PlanNotFound: HTTPStatus.NOT_FOUND,
+    ReportNotFound: HTTPStatus.NOT_FOUND,
     RefusalNotFound: HTTPStatus.NOT_FOUND,
     RegistrationNotFound: HTTPStatus.NOT_FOUND,
     TooSlow: HTTPStatus.REQUEST_TIMEOUT,

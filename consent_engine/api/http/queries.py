@@ -6,6 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.requests import Request
 
 from consent_engine.api.schemas.forms import MOST_LISTED, MOST_REASON, Instant, read
+from consent_engine.domain.call.report import ReportClass, ReportDoor, ReportState
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane
@@ -75,6 +76,16 @@ class Coverage(BaseModel):
     from_: _Day = Field(alias="from", description="the first day, in China", examples=["2025-08-01"])
     to: _Day = Field(description="the last day", examples=["2025-08-31"])
     by: Literal["day", "agent", "carrier"] = Field("day", description="what to count by")
+
+
+class ListReports(Paged):
+    """Which reports to list."""
+
+    state: ReportState | None = Field(None, description="open: nobody has decided")
+    channel: ReportDoor | None = Field(None, description="only those that came so")
+    class_: ReportClass | None = Field(None, alias="class", description="only those of this class, decided or proposed")
+    carrier: Carrier | None = Field(None, description="only those about this carrier")
+    overdue: Literal["true"] | None = Field(None, description="true: only those that should have been answered")
 
 
 class ListRefusals(Paged):

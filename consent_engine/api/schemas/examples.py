@@ -55,6 +55,11 @@ FORMS: dict[str, Any] = {
     },
     "ReviewCall": {"verdict": "fail", "reasons": ["price_not_told"], "note": "the price after the promotion"},
     "LookAgain": {"uphold": True, "note": "it was not told"},
+    "MakeReport": {
+        "msisdn": "+8613800138000", "carrier": "mobile", "caller_number": "10085",
+        "called_at": "2025-08-01T10:00:00+08:00", "what": "推销5G套餐",
+    },
+    "DecideReport": {"class": "ours_forbidden", "reward": "granted", "note": "refused on the day before"},
     "CancelOrder": {"reason": "changed his mind"},
     "EndOrder": {"cause": "withdrawn", "channel": "hotline", "reason": "found that the old plan was cheaper"},
     "GiveUp": {"reason": "the number is out of service"},
@@ -91,6 +96,35 @@ FORMS: dict[str, Any] = {
     },
 }  # fmt: skip
 CSV = "msisdn,carrier,channel,ref\n+8613800138000,mobile,voice,rec-1\n13900139000,,web,\n"
+CSV_OF_REPORTS = (
+    "msisdn,carrier,caller_number,called_at,what,ref\n"
+    "+8613800138000,mobile,10085,2025-08-01T10:00:00+08:00,推销5G套餐,12321-2025-0001\n"
+)
+_REPORT_VIEW: dict[str, Any] = {
+    "id": "0ce7000000000000000000000000",
+    "number": "D4ZVXX6N",
+    "state": "open",
+    "version": 1,
+    "head": "xVrqGqTzCiVn3mS3pC1w0bq0m2rQ0wq6v1oVh8ZpN0k",
+    "msisdn": "+86138****8000",
+    "carrier": "mobile",
+    "caller_number": "10085",
+    "called_at": "2025-08-01T10:00:00.000+08:00",
+    "received_at": "2025-08-01T16:00:00.000+08:00",
+    "what": "推销5G套餐",
+    "channel": "hotline",
+    "by": "desk-bj",
+    "ref": "",
+    "class": "ours_forbidden",
+    "proposed": "ours_forbidden",
+    "reasons": ["refused_number"],
+    "call": "0ce7000000000000000000000001",
+    "reward": "eligible",
+    "no_reward": None,
+    "due": {"forward_by": None, "answer_by": "2025-08-16T23:59:59.999+08:00", "tell_by": None},
+    "overdue": False,
+    "decisions": [],
+}
 _ORDER_VIEW: dict[str, Any] = {
     "id": "0ce7000000000000000000000000",
     "state": "agreed",
@@ -152,6 +186,8 @@ VIEWS: dict[str, Any] = {
             {"event": "switched_off", "at": "2025-08-15T10:00:01.200+08:00", "by": "bss", "ref": "off-1", "why": ""},
         ],
     },
+    "ReportView": _REPORT_VIEW,
+    "ReportList": {"reports": [_REPORT_VIEW], "cursor": ""},
     "LineEventView": {
         "event": "assigned", "at": "2025-08-15T00:00:00.000+08:00", "recorded_at": "2025-08-15T00:00:02.512+08:00",
         "ended": 1,

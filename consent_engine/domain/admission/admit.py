@@ -9,6 +9,7 @@ from consent_engine.domain.admission.barred import barred
 from consent_engine.domain.admission.fitting_call import NO_SUCH_CALL, fits
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.call.call import Call, Recording
+from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line, free_code
@@ -60,6 +61,8 @@ class Terms(Struct, frozen=True):
     """where a plan may be published"""
     reports: frozenset[str] = frozenset()
     """carriers whose gateway reports deliveries"""
+    reporting: ReportTerms = ReportTerms()
+    """how reports of calls are answered, and what a day is"""
 
     def carried(self, carrier: str) -> int:
         """How many segments of one text reach the subscribers of a carrier."""

@@ -54,6 +54,7 @@ _OF_LINES = {READ, WAKE_UNDECIDED, WAKE_LINE, WAKE_PARTS, WAKE_ENDINGS}
 _OWN = (
     Purpose.OPTED_OUT, Purpose.HELP, Purpose.HELD, Purpose.CLARIFICATION, Purpose.PROVE, Purpose.MARKETING_FREE,
     Purpose.ENDED, Purpose.WITHDRAW_ASK,
+    Purpose.REPORT, Purpose.REWARD, Purpose.CODE,
 )  # fmt: skip
 _ANSWERING = tuple(f"sms.{each}." for each in _OWN)
 _CARRIERS = {(carrier,) for carrier in CARRIERS}

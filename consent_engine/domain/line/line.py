@@ -13,6 +13,7 @@ from consent_engine.domain.hashing import mac
 from consent_engine.domain.inbox import Message, UnreadReply
 from consent_engine.domain.inbox.parts import Gathered
 from consent_engine.domain.line.holder import Happened, holder_since
+from consent_engine.domain.line.reported import MOST_NAMED, NAMED_FOR_MS, Reported
 from consent_engine.domain.line.restriction import Kind, Restriction, names_barring
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order.event import chain
@@ -164,6 +165,8 @@ class Line(Struct, frozen=True):
     """the links of its chain as kept"""
     seal: str = ""
     """of the chain, as kept"""
+    reported: tuple[Reported, ...] = ()
+    """Reports of calls that were made from the number, the newest first."""
 
     @property
     def head(self) -> str:
@@ -216,7 +219,7 @@ class Line(Struct, frozen=True):
                     aged.append(name)
             gathered = _gathered_of(fields)
             reports = {name[2:]: kept for name, kept in fields.items() if name[:2] == "d:"}
-            calls, past = _calls_of(fields), _past_of(fields)
+            calls, past, told = _calls_of(fields), _past_of(fields), _reported_in(fields)
             version, seen = int(fields.get("v", "0")), int(fields.get("seen", "0"))
         except (ValueError, TypeError) as error:
             raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
@@ -230,11 +233,12 @@ class Line(Struct, frozen=True):
             effects,
             answered,
             seen,
-            (*aged, *over, *_gone(calls, now))[:_MOST_AGED],
+            (*aged, *over, *_gone(calls, now), *_forgotten(told, now))[:_MOST_AGED],
             gathered,
             reports,
             tuple(calls[:MOST_CALLS]),
             *past,
+            tuple(told[:MOST_NAMED]),
         )
 
 
@@ -258,6 +262,17 @@ def _calls_of(fields: Mapping[str, str]) -> list[Called]:
     """The calls that a record names, the newest first. Raises ValueError."""
     calls = [_CALLED.read(kept, name[2:]) for name, kept in fields.items() if name[:2] == "c:"]
     return sorted(calls, key=lambda each: (-each.at, each.call))
+
+
+def _reported_in(fields: Mapping[str, str]) -> list[Reported]:
+    """The reports that a record names, the newest first. Raises ValueError."""
+    told = [Reported.read(name[2:], kept) for name, kept in fields.items() if name[:2] == "q:"]
+    return sorted(told, key=lambda each: (-each.at, each.report))
+
+
+def _forgotten(told: Sequence[Reported], now: Millis) -> list[str]:
+    """The fields of reports that need not be named any more."""
+    return [each.field for n, each in enumerate(told) if n >= MOST_NAMED or each.at < now - NAMED_FOR_MS]
 
 
 def _gone(calls: Sequence[Called], now: Millis) -> list[str]:

@@ -20,6 +20,7 @@ from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import Sentences, Tariff
 from consent_engine.domain.texts.elements import elements
 from consent_engine.domain.texts.field_words import HELD_LINE, HELPED, STOPPED, WHICH_ONE
+from consent_engine.domain.texts.report_words import NAMES as REPORT_NAMES
 from consent_engine.domain.texts.templates import (
     CURRENT_EDITION,
     DATED,
@@ -176,6 +177,19 @@ def registered(carrier: str | None, language: str) -> str:
     """The answer to the word that registers a number as marketing-free."""
     edition = OF_LINES[language]
     return _render(edition, Purpose.MARKETING_FREE, **_carrier(carrier, edition))
+
+
+def of_report(carrier: str | None, about: Sequence[str]) -> str:
+    """What a reporter is told. about: which text, then what stands in it, in the order of `report_words.NAMES`.
+
+    Raises BrokenRecord for a text that is not there, or lacks a word.
+    """
+    key, *values = about or ("",)
+    names = REPORT_NAMES.get(key, ())
+    if not names or len(names) != len(values):
+        raise BrokenRecord("an answer to a report that nobody can write")
+    told = {name: _literal(value) for name, value in zip(names, values, strict=True)}
+    return _render(CURRENT_EDITION, key, **_carrier(carrier), **told)
 
 
 def held(carrier: str | None, until: Millis) -> str:

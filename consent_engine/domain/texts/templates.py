@@ -16,6 +16,8 @@ from consent_engine.domain.texts.field_words import (
     WHICH_ONE,
 )
 from consent_engine.domain.texts.field_words import ENGLISH as ENGLISH_OF_FIELDS
+from consent_engine.domain.texts.report_words import CHINESE as REPORTS_CHINESE
+from consent_engine.domain.texts.report_words import ENGLISH as REPORTS_ENGLISH
 
 # fmt: off
 _FIRST: dict[str, str] = {
@@ -195,12 +197,12 @@ _FOURTH: dict[str, str] = _ENGLISH | {
 
 _ALL = (
     _FIRST, _ENGLISH, _THIRD, _FOURTH, CHINESE, ENGLISH_OF_FIELDS, CHINESE_WITH_REGISTRATION, ENGLISH_WITH_REGISTRATION,
-    LATER_CHINESE, LATER_ENGLISH,
+    LATER_CHINESE, LATER_ENGLISH, REPORTS_CHINESE, REPORTS_ENGLISH,
 )  # fmt: skip
 EDITIONS: Mapping[int, Mapping[str, str]] = MappingProxyType(
     {n: MappingProxyType(words) for n, words in enumerate(_ALL, 1)}
 )
-ENGLISH = frozenset({2, 4, 6, 8, 10})
+ENGLISH = frozenset({2, 4, 6, 8, 10, 12})
 """The editions in English; the others are in Chinese."""
 LANGUAGES: Mapping[str, int] = MappingProxyType({"zh": 5, "en": 6})
 """The edition in which orders are asked, for plans that say money and time as data. Later ones say nothing else of

@@ -42,6 +42,11 @@ ROUTES = {
     ("POST", "/v1/registrations/import"): {Role.AGENT, Role.OPS},
     ("POST", "/v1/registrations/lift"): set(),
     ("POST", "/v1/lines/events"): {Role.OPS},
+    ("POST", "/v1/reports"): {Role.AGENT, Role.OPS},
+    ("GET", "/v1/reports"): {Role.OPS, Role.AUDITOR},
+    ("GET", "/v1/reports/{report}"): {Role.OPS, Role.AUDITOR},
+    ("POST", "/v1/reports/{report}/decide"): {Role.OPS},
+    ("POST", "/v1/reports/import"): {Role.OPS},
     ("GET", "/v1/stuck"): {Role.OPS, Role.AUDITOR},
     ("POST", "/v1/stuck/retry"): {Role.OPS},
     ("POST", "/v1/stuck/cancel"): {Role.OPS},
@@ -79,9 +84,12 @@ BODIES = {
     "/v1/pauses/resume": {"to": "lane", "name": "timer", "reason": "seen"},
     "/v1/stuck/retry": {"lane": "sms"},
     "/v1/lines/events": {"msisdn": LIFTED, "event": "ported_in", "at": CALLED_AT},
+    "/v1/reports": {"msisdn": LIFTED, "carrier": "mobile", "caller_number": "10085", "called_at": CALLED_AT},
+    "/v1/reports/{report}/decide": {"class": "ours_unrecorded"},
     "/v1/registrations": {"msisdn": LIFTED, "channel": "hotline"},
     "/v1/plans/{code}": PLAN,
 }
+CSV_OF_REPORTS = {"content": b"msisdn,carrier,caller_number,called_at\n", "headers": {"Content-Type": "text/csv"}}
 CSV = {"content": b"msisdn,carrier,channel\n", "headers": {"Content-Type": "text/csv"}}
 
 
@@ -91,12 +99,18 @@ def called(door):
     return door.call("POST", path, Role.AGENT, BODIES[path], headers=headers).json()["id"]
 
 
+def reported(door):
+    """A report that an agent took."""
+    path = "/v1/reports"
+    return door.call("POST", path, Role.AGENT, BODIES[path]).json()["id"]
+
+
 def ask(door, route, role, order_id):
     method, path = route
     if path.endswith("/import"):
-        return door.call(method, path, role, **CSV)
+        return door.call(method, path, role, **(CSV_OF_REPORTS if "reports" in path else CSV))
     body = None if method == "GET" else BODIES.get(path)
     if path.endswith("/lift"):
         body = {"msisdn": LIFTED, "evidence": {"channel": "web", "ref": "form-1", "at": datetime.now(UTC).isoformat()}}
-    path = path.format(id=order_id, code="5g-smart-199", call=order_id)
+    path = path.format(id=order_id, code="5g-smart-199", call=order_id, report=order_id)
     return door.call(method, path, role, body, headers={"Idempotency-Key": "matrix"})

@@ -14,7 +14,7 @@ from consent_engine.domain.offer.plan import Plan
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.receive import RefusalAsked
 from tests.integration.api_door import NUMBER, OTHER, is_problem, order, reply
-from tests.integration.http.routes import BODIES, LIFTED, ROUTES, YES, ask, called
+from tests.integration.http.routes import BODIES, LIFTED, ROUTES, YES, ask, called, reported
 from tests.plans import in_sentences, known_since_ever
 
 ANSWER = ["id", "state", "stage", "version", "head", "msisdn", "carrier", "plan", "confirmation", "reply_by",
@@ -206,6 +206,8 @@ def there_is_something_to_do(door, route):
     if route[1].endswith("/stream"):
         door.bounded(linger_s=0)
         door.engine.cancel(placed, "me", "so that its stream ends")
+    if "{report}" in route[1]:
+        return reported(door)
     return called(door) if "{call}" in route[1] else placed
 
 
@@ -232,7 +234,7 @@ def test_nobody_may_anything_without_a_key(door, route):
     before = door.kept()
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {door.keys[Role.ADMIN]}"}):
         method, path = route
-        address = path.format(id=placed, call=placed, code="x")
+        address = path.format(id=placed, call=placed, report=placed, code="x")
         answer = door.call(method, address, None, BODIES.get(path), headers=headers)
         is_problem(answer, 401, "unauthenticated")
         assert answer.headers["www-authenticate"] == "Bearer"

@@ -6,7 +6,7 @@
 --       6 names of the restrictions that bar an activation, `{}` for the carrier that it names, `[]` for the plan, `<>` for
 --       the order
 -- Record keys are built from due members: they carry the same tag, so the same slot.
--- A member is `<kind of record>:<id>:<effect>` (o order, l line, c call, e ending); a leased one has its score pushed to the lease's end.
+-- A member is `<kind of record>:<id>:<effect>` (o order, l line, c call, e ending, r report); a leased one has its score pushed to the lease's end.
 -- An effect is kept as [attempts, leased at, doubts, first at, last at, ...]; only these five change here.
 -- An effect whose stamp is still set lost its lease: whoever had it died or was too slow. It is handed out with the
 -- mark `lost`, and its last_at and first_at stay those of the call that may have been made.
@@ -16,7 +16,7 @@
 -- older program put names no carrier: then all that stands on the line is named.
 -- Returns {now, {member, effect as kept, '1' if lost or '2' if barred, record, unread or names}, ...}
 
-local ROOMS = { o = "order:", l = "line:", c = "call:", e = "end:" }
+local ROOMS = { o = "order:", l = "line:", c = "call:", e = "end:", r = "report:" }
 local BARRED_FOR, UNREAD_FOR = 60000, 1000 -- ms
 
 local call, match = redis.call, string.match

@@ -20,9 +20,9 @@ from consent_engine.errors import BrokenRecord
 
 PIECE = 1_000
 SHARED = {"plans": "SMEMBERS"} | dict.fromkeys(("plan", "proposed", "apikeys", "signedout", "measures"), "HGETALL")
-RECORDS = {"order": "HGETALL", "line": "HGETALL", "call": "HGETALL", "end": "HGETALL", "inbox": "LRANGE", "key": "GET"}
+RECORDS = dict.fromkeys(("order", "line", "call", "end", "report"), "HGETALL") | {"inbox": "LRANGE", "key": "GET"}
 WHOLE = SHARED | RECORDS
-INDEXES = {"due", "refusals", "held", "placed", "calls", "violations", "endings"}
+INDEXES = {"due", "refusals", "held", "placed", "calls", "violations", "endings", "reports", "awaited"}
 TOGETHER = {"funnel", "offers", "dialled", "paused"}
 STREAMS = {"lifted", "permits", "unmatched", "pauses"}
 LISTS = {"journal"}

@@ -1,0 +1,73 @@
+"""Reports of calls on Redis: read whole, and the lists that name them."""
+
+from collections.abc import Sequence
+
+from consent_engine.adapters.redis.cells import Cells, apart
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.clock import Clock
+from consent_engine.adapters.redis.codec import TIES, report_of, scored
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.retirement import told
+from consent_engine.domain.call.report import Report
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.seal import Seal
+from consent_engine.errors import BrokenRecord
+from consent_engine.ports import Awaited, Owner, Reports
+from consent_engine.ports.reports import MOST_WAITING
+
+
+class RedisReports(Reports):
+    """The Reports of one cell."""
+
+    def __init__(self, wire: Wire, cell: Cell, clock: Clock, seal: Seal | None) -> None:
+        self._wire = wire
+        self._cell = cell
+        self._clock = clock
+        self._seal = seal
+
+    def look(self, reports: Sequence[str]) -> tuple[Millis, dict[str, Report]]:
+        keys = (self._cell.record(Owner.REPORT, report) for report in reports)
+        time, *records = self._wire.ask(("TIME",), *(("HGETALL", key) for key in keys))
+        found: dict[str, Report] = {}
+        for report, kept in zip(reports, records, strict=True):
+            try:
+                if kept:
+                    found[report] = report_of(kept, self._seal)
+            except BrokenRecord as error:
+                told(report, error)
+        return self._clock.instant(time), found
+
+    def listed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        highest = "+inf" if before is None else before[0]
+        page = ("ZRANGE", self._cell.reports, highest, "-inf", "BYSCORE", "REV", "LIMIT", 0, limit + TIES, "WITHSCORES")
+        [flat] = self._wire.ask(page)
+        return [(name, at) for name, at in scored(flat) if before is None or (at, name) < before][:limit]
+
+    def awaited(self) -> list[Awaited]:
+        [flat] = self._wire.ask(("ZRANGE", self._cell.awaited, 0, MOST_WAITING - 1, "WITHSCORES"))
+        rows = [(name.split(" "), due) for name, due in scored(flat)]
+        return [Awaited(name[0], name[1], name[2], due) for name, due in rows]
+
+
+class ShardedReports(Reports):
+    """The Reports of many cells."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+
+    def look(self, reports: Sequence[str]) -> tuple[Millis, dict[str, Report]]:
+        now: Millis = 0
+        found: dict[str, Report] = {}
+        for part, places in (apart(reports, len(self._cells.stores)) or {0: []}).items():
+            at, some = self._cells.stores[part].reports.look([reports[n] for n in places])
+            now = max(now, at)
+            found |= some
+        return now, found
+
+    def listed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        rows = [row for cell in self._cells.stores for row in cell.reports.listed(before, limit)]
+        return sorted(rows, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
+
+    def awaited(self) -> list[Awaited]:
+        rows = [row for cell in self._cells.stores for row in cell.reports.awaited()]
+        return sorted(rows, key=lambda row: row.answer_by)

@@ -1,0 +1,158 @@
+"""Reports of calls over HTTP: made, imported, listed, decided."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent_engine.api.document import openapi
+from consent_engine.api.document.operations import Operations
+from consent_engine.api.http.bodies import read_json
+from consent_engine.api.http.csv_bodies import read_csv
+from consent_engine.api.http.csv_reports import reports_in
+from consent_engine.api.http.queries import ListReports, read_query
+from consent_engine.api.routes.orders import ID
+from consent_engine.api.schemas.forms import read
+from consent_engine.api.schemas.lists import Imported
+from consent_engine.api.schemas.reports import ReportList, ReportView
+from consent_engine.api.service.callers import AGENT_OR_OPS, FULL_NUMBERS, OPS, OPS_OR_AUDITOR
+from consent_engine.api.service.service import front_of
+from consent_engine.domain.admission.report_request import DecideReport, MakeReport, ReportDecision, ReportMade
+from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState
+from consent_engine.domain.effects import Millis
+from consent_engine.engine.api_keys import Role
+from consent_engine.engine.engine import Engine
+from consent_engine.errors import ConsentError, ReportNotFound
+from consent_engine.ports import ApiKey, ReportFilter
+
+operations = Operations("reports", "/v1/reports")
+
+
+@operations.add(
+    "POST",
+    "",
+    AGENT_OR_OPS,
+    "Report a call",
+    answers={201: ReportView, 200: ReportView},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.body("MakeReport"),
+)
+async def make(request: Request, caller: ApiKey) -> Response:
+    """A subscriber reports a call, by the hotline or another door of ours: it is a refusal too, which is in force when
+    this is answered. What the call seems to be is in the answer, with reasons. The same number, carrier, calling number
+    and instant again are the same report (200). Roles: agent, ops."""
+    made = ReportMade(caller.name, read(MakeReport, await read_json(request)))
+
+    def taken(engine: Engine) -> tuple[Report, bool]:
+        done = engine.reports.take(made)
+        return done.report, done.is_new
+
+    report, is_new = await front_of(request).ask(taken)
+    headers = {"Location": f"/v1/reports/{report.id}"}
+    return _view(report, report.received.received_at, caller, 201 if is_new else 200, headers)
+
+
+@operations.add(
+    "GET",
+    "",
+    OPS_OR_AUDITOR,
+    "List reports",
+    answers={200: ReportList},
+    problems=(401, 403, 422, 503),
+    takes=openapi.query(ListReports),
+)
+async def list_(request: Request, caller: ApiKey) -> Response:
+    """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: ops (masked),
+    auditor."""
+    form = read_query(ListReports, request)
+    whole = caller.role in FULL_NUMBERS
+    wanted = ReportFilter(
+        ReportState(form.state) if form.state else None,
+        ReportDoor(form.channel) if form.channel else None,
+        ReportClass(form.class_) if form.class_ else None,
+        form.carrier.value if form.carrier else None,
+        overdue_at=await front_of(request).now() if form.overdue else None,
+    )
+
+    def listed(engine: Engine) -> bytes:
+        page = engine.reports.page(wanted, form.cursor, form.limit)
+        return ReportList.of(page.reports, page.cursor, page.now, whole=whole).json_bytes()
+
+    return Response(await front_of(request).ask(listed), media_type="application/json")
+
+
+@operations.add(
+    "POST",
+    "/import",
+    OPS,
+    "A file of reports",
+    answers={200: Imported},
+    problems=(401, 403, 413, 415, 422, 503),
+    takes=openapi.CSV_OF_REPORTS,
+)
+async def import_(request: Request, caller: ApiKey) -> Response:
+    """CSV of what 12321 forwards: `msisdn,carrier,caller_number,called_at` and, if wanted, `what`, `channel`, `ref`,
+    `reported_at`. Up to 10000 rows and 2 MiB. A line that is wrong is named, the rest is in; the same file again is
+    safe. Role: ops."""
+    content = await read_csv(request)
+
+    def stored(engine: Engine) -> Imported:
+        made, lines, wrong = reports_in(content, f"{caller.name}/import")
+        done = engine.reports.take_many(made)
+        refused = [
+            (line, f"line {line}: {each.code}: {each}")
+            for line, each in zip(lines, done, strict=True)
+            if isinstance(each, ConsentError)
+        ]
+        rejected = [text for _, text in sorted([*wrong, *refused])]
+        taken = [each for each in done if not isinstance(each, ConsentError)]
+        accepted = sum(each.is_new for each in taken)
+        return Imported(accepted=accepted, already=len(taken) - accepted, rejected=rejected)
+
+    view = await front_of(request).ask_long(stored)
+    return Response(view.json_bytes(), media_type="application/json")
+
+
+@operations.add(
+    "GET",
+    "/{report_id}",
+    OPS_OR_AUDITOR,
+    "Show a report",
+    answers={200: ReportView},
+    problems=(401, 403, 404, 503),
+)
+async def show(request: Request, caller: ApiKey, report_id: str) -> Response:
+    """The report, with what was decided. Roles: ops (masked), auditor."""
+    _check_id(report_id)
+    report, now = await front_of(request).ask(lambda engine: engine.reports.show(report_id))
+    return _view(report, now, caller)
+
+
+@operations.add(
+    "POST",
+    "/{report_id}/decide",
+    OPS,
+    "Decide a report",
+    answers={200: ReportView},
+    problems=(401, 403, 404, 409, 413, 415, 422, 503),
+    takes=openapi.body("DecideReport"),
+)
+async def decide(request: Request, caller: ApiKey, report_id: str) -> Response:
+    """What it was, and what becomes of its reward; the reporter is told by SMS. Later `granted` and `paid`. The same
+    again changes nothing; another class is 409 `already_decided`, a reward that is not due 409 `reward_not_due`. Role:
+    ops."""
+    _check_id(report_id)
+    wanted = ReportDecision(report_id, caller.name, read(DecideReport, await read_json(request)))
+    taken = await front_of(request).ask(lambda engine: engine.reports.decide(wanted))
+    return _view(taken.report, await front_of(request).now(), caller)
+
+
+def _check_id(report_id: str) -> None:
+    """Raise ReportNotFound for what can be no id, before the store is asked."""
+    if not ID.fullmatch(report_id):
+        raise ReportNotFound("no such report")
+
+
+def _view(
+    report: Report, now: Millis, caller: ApiKey, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    whole = caller.role in FULL_NUMBERS and (caller.role != Role.AGENT or report.received.by == caller.name)
+    return Response(ReportView.of(report, now, whole=whole).json_bytes(), status, headers, "application/json")

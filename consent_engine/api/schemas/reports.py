@@ -1,0 +1,146 @@
+"""Views of reports of calls."""
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from consent_engine.api.schemas.views import View, instant, veiled
+from consent_engine.domain.call.report import Decided, Report, ReportState
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.msisdn import mask
+
+
+class DueView(View):
+    """By when what must be done, each the last instant of a day."""
+
+    forward_by: str | None = Field(description="by when 12321 had to forward it; null: nobody has to")
+    answer_by: str
+    tell_by: str | None = Field(description="by when its reporter must have been told; null until it is decided")
+
+
+class ReportEventView(View):
+    """What was decided of a report, or of its reward later."""
+
+    at: str
+    by: str
+    class_: str = Field(serialization_alias="class")
+    reward: str
+    amount: str | None = Field(description="in yuan, where a reward was granted or paid")
+    note: str
+    forwarded: str
+
+
+class ReportView(View):
+    """A report of a call."""
+
+    id: str
+    number: str = Field(description="what its reporter knows it by")
+    state: str = Field(description="open or decided")
+    version: int
+    head: str = Field(description="the head of the report's hash chain: keep it, and nobody can change its past")
+    msisdn: str = Field(description="masked for ops")
+    carrier: str
+    caller_number: str = Field(description="a number of somebody's own is masked for ops")
+    called_at: str
+    received_at: str
+    what: str = Field(description="the reporter's words; for ops without telephone numbers")
+    channel: str
+    by: str
+    ref: str
+    class_: str = Field(serialization_alias="class", description="as decided; until then as proposed")
+    proposed: str
+    reasons: list[str] = Field(description="why it was proposed")
+    call: str | None = Field(description="the call of ours that it is about")
+    reward: str
+    no_reward: str | None = Field(description="why none was proposed")
+    due: DueView
+    overdue: bool
+    decisions: list[ReportEventView]
+
+    @classmethod
+    def of(cls, report: Report, now: Millis, *, whole: bool) -> "ReportView":
+        """The report as a reader may see it. whole: with full numbers, and the words as they are."""
+        told, person = report.received, report.person
+        return cls(
+            id=report.id,
+            number=report.number,
+            state=report.state.value,
+            version=report.version,
+            head=report.head,
+            msisdn=person.msisdn if whole else mask(person.msisdn),
+            carrier=told.carrier,
+            caller_number=person.caller if whole or told.official else _masked(person.caller),
+            called_at=instant(told.called_at),
+            received_at=instant(told.received_at),
+            what=person.what if whole else str(veiled(person.what)),
+            channel=told.door.value,
+            by=told.by,
+            ref=told.ref,
+            class_=report.found.value,
+            proposed=told.proposed.value,
+            reasons=list(told.reasons),
+            call=told.call or None,
+            reward=report.reward.value,
+            no_reward=told.why or None,
+            due=DueView(
+                forward_by=instant(told.forward_by) if told.forward_by else None,
+                answer_by=instant(told.answer_by),
+                tell_by=instant(report.decided.tell_by) if report.decided else None,
+            ),
+            overdue=report.is_overdue(now),
+            decisions=_events(report),
+        )
+
+    def json_bytes(self) -> bytes:
+        """As sent."""
+        return self.model_dump_json(by_alias=True).encode()
+
+
+def _masked(caller: str) -> str:
+    """A number as staff may see it: its ends, where enough of it stays hidden."""
+    return f"{caller[:3]}****{caller[-2:]}" if len(caller) > 6 else "****"  # noqa: PLR2004 - a digit is left to guess
+
+
+def _events(report: Report) -> list[ReportEventView]:
+    return [
+        ReportEventView(
+            at=instant(each.at), by=each.by, class_=report.found.value, reward=each.reward.value,
+            amount=each.amount or None, note=each.note if isinstance(each, Decided) else "",
+            forwarded=each.forwarded if isinstance(each, Decided) else "",
+        )
+        for each in report.events
+    ]  # fmt: skip
+
+
+class ReportReceipt(View):
+    """What a reporter learns: that the report is there, its number, and by when it is answered."""
+
+    number: str
+    state: str
+    received_at: str
+    answer_by: str
+
+    @classmethod
+    def of(cls, report: Report) -> "ReportReceipt":
+        """Nothing that is not the reporter's to know."""
+        told = report.received
+        return cls(
+            number=report.number, state=ReportState.OPEN.value if not report.decided else report.state.value,
+            received_at=instant(told.received_at), answer_by=instant(told.answer_by),
+        )  # fmt: skip
+
+
+class ReportList(View):
+    """Reports, newest first."""
+
+    reports: list[ReportView]
+    cursor: str = Field(description="ask with it for the next page; empty: there is none")
+
+    @classmethod
+    def of(cls, reports: Sequence[Report], cursor: str, now: Millis, *, whole: bool) -> "ReportList":
+        """The list as the caller may see it."""
+        return cls(reports=[ReportView.of(each, now, whole=whole) for each in reports], cursor=cursor)
+
+    def json_bytes(self) -> bytes:
+        """As sent."""
+        return self.model_dump_json(by_alias=True).encode()

@@ -1,0 +1,152 @@
+"""Requests about reports: a subscriber reports a call, a person decides. Their shapes, and what makes a report new."""
+
+import hashlib
+import re
+import unicodedata
+from typing import Annotated, Literal
+
+from msgspec import Struct
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
+from consent_engine.domain.admission.request import SKEW_MS, millis
+from consent_engine.domain.call.report import ReportClass, ReportDoor, Reward
+from consent_engine.domain.call.report_class import Reporting
+from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.carriers import Carrier
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.errors import FieldError, Malformed
+
+OLDEST_MS = 3 * 366 * 86_400_000
+"""No report of a call that was longer ago is taken: nothing that it could be compared with would be kept any more."""
+MOST_WORDS = 500
+_CALLER = re.compile(r"\+?[0-9]{3,20}", re.ASCII)
+_SEPARATORS = re.compile(r"[\s()（）.\-‐-―－]+")
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
+
+
+def _instant(value: object) -> object:
+    if isinstance(value, str) and RFC3339.fullmatch(value):
+        return value
+    raise PydanticCustomError("report_time_invalid", "must be an RFC 3339 instant with offset")
+
+
+def _caller(value: str) -> str:
+    """The number as it was shown, without what only separates; raises `invalid_caller`."""
+    folded = _SEPARATORS.sub("", unicodedata.normalize("NFKC", value))
+    if not _CALLER.fullmatch(folded):
+        raise PydanticCustomError("invalid_caller", "must be a telephone number of 3 to 20 digits")
+    return folded
+
+
+def _words(value: str) -> str:
+    return _UNSEEN.sub(" ", value).strip()
+
+
+_Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+_Ref = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(numberless)]
+_Note = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(numberless)]
+
+
+class MakeReport(BaseModel):
+    """A call that a subscriber reports."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(msisdn)]
+    carrier: Carrier = Field(description="who called, as the subscriber says")
+    caller_number: Annotated[str, Field(max_length=40, examples=["10085"]), AfterValidator(_caller)] = Field(
+        description="the number that was shown"
+    )
+    called_at: _Instant = Field(examples=["2025-08-01T10:00:00+08:00"])
+    what: Annotated[str, Field(max_length=MOST_WORDS), AfterValidator(_words)] = Field(
+        "", description="the subscriber's words: part of the person, and erased with it"
+    )
+    channel: Literal["hotline", "app", "counter", "12321", "other"] = Field(
+        "hotline", description="how it came; by the public door it is web"
+    )
+    ref: _Ref = Field("", description="its number at whoever forwarded it")
+    reported_at: _Instant | None = Field(None, description="when it was reported at 12321, which forwards it")
+
+    def late_errors(self, now: Millis) -> list[FieldError]:
+        """What only the store's clock can tell: a call of tomorrow, or of years ago."""
+        wrong = []
+        for name, at in (("called_at", self.called_at), ("reported_at", self.reported_at)):
+            if at is not None and millis(at) > now + SKEW_MS:
+                wrong.append(FieldError(name, "report_time_invalid", "must not be in the future"))
+        if millis(self.called_at) < now - OLDEST_MS:
+            wrong.append(FieldError("called_at", "report_time_invalid", "must not be older than three years"))
+        return wrong
+
+
+class DecideReport(BaseModel):
+    """What a report was found to be, and what becomes of its reward."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    found: ReportClass = Field(alias="class")
+    reward: Literal["none", "granted", "paid", "eligible"] | None = Field(
+        None, description="granted only where the carrier offers one, once a call, so many a month; paid after that"
+    )
+    note: _Note = ""
+    forwarded: _Note = Field(
+        "", description="to whom the trace was passed, where the call was not ours: 12321 if to none"
+    )
+
+    def fingerprint(self) -> str:
+        """What makes two decisions the same."""
+        parts = [self.found.value, self.reward, self.note, self.forwarded]
+        return hashlib.sha256(compact(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+class ReportMade(Struct, frozen=True):
+    """A report, and who brings it. by: the API key's name, or PUBLIC · proven: its number was proven by a code."""
+
+    by: str
+    request: MakeReport
+    proven: bool = False
+
+    @property
+    def msisdn(self) -> Msisdn:
+        """The reporter's number."""
+        return Msisdn(self.request.msisdn)
+
+    @property
+    def door(self) -> ReportDoor:
+        """How it came."""
+        return ReportDoor.WEB if self.proven else ReportDoor(self.request.channel)
+
+    @property
+    def about(self) -> Reporting:
+        """What it is about."""
+        asked = self.request
+        return Reporting(asked.carrier.value, asked.caller_number, millis(asked.called_at), asked.what)
+
+    @property
+    def lodged_at(self) -> Millis:
+        """When it was reported at 12321; 0: nobody says."""
+        return millis(self.request.reported_at) if self.request.reported_at else 0
+
+    def check(self, now: Millis) -> None:
+        """Raise Malformed for instants that cannot be."""
+        if wrong := self.request.late_errors(now):
+            raise Malformed(wrong)
+
+
+PUBLIC = "public"
+"""Stands for the key, where a subscriber reports by the public door."""
+
+
+class ReportDecision(Struct, frozen=True):
+    """What a person found a report to be."""
+
+    report: str
+    by: str
+    request: DecideReport
+
+    @property
+    def reward(self) -> Reward | None:
+        """What becomes of the reward; None: what was proposed."""
+        return Reward(self.request.reward) if self.request.reward else None

@@ -1,0 +1,261 @@
+"""Report: a subscriber's word that a call was made which should not have been. A record of its own, in its number's
+cell.
+
+As with a call, what is public is a chain of hashes: what was received first, then what was decided. The reporter's
+number, the number that called and the reporter's words are the person part.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import reduce
+from operator import or_
+from typing import Any, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from consent_engine.domain.canonical_json import Reader, Rows, compact
+from consent_engine.domain.effects import Millis, Pending, read_effects
+from consent_engine.domain.hashing import digest
+from consent_engine.domain.line.line import keyed
+from consent_engine.domain.msisdn import Msisdn, slot
+from consent_engine.domain.order.event import chain, salted
+from consent_engine.errors import BrokenRecord
+
+_NUMBERED = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class ReportDoor(StrEnum):
+    """How a report came."""
+
+    WEB = "web"
+    """by the public door, its number proven by a code"""
+    HOTLINE = "hotline"
+    APP = "app"
+    COUNTER = "counter"
+    CENTRE = "12321"
+    """the national centre for reports of unwanted calls and messages, which forwards them"""
+    OTHER = "other"
+
+
+class ReportClass(StrEnum):
+    """What a reported call was."""
+
+    OURS_FORBIDDEN = "ours_forbidden"
+    OURS_ALLOWED = "ours_allowed"
+    OURS_UNRECORDED = "ours_unrecorded"
+    """Our number was shown, and no such call is known."""
+    CHANNEL = "channel"
+    """Somebody else's number, selling a plan of ours."""
+    NOT_OURS = "not_ours"
+
+
+REWARDED = frozenset({ReportClass.OURS_FORBIDDEN, ReportClass.OURS_UNRECORDED})
+"""The classes for which there may be a reward."""
+OF_OTHERS = frozenset({ReportClass.CHANNEL, ReportClass.NOT_OURS})
+"""The classes of calls that were not made from our number."""
+
+
+class Reward(StrEnum):
+    """How a report's reward stands."""
+
+    NONE = "none"
+    ELIGIBLE = "eligible"
+    GRANTED = "granted"
+    PAID = "paid"
+
+
+class ReportState(StrEnum):
+    """Where a report stands."""
+
+    OPEN = "open"
+    DECIDED = "decided"
+
+
+class ReportReceived(Struct, frozen=True, array_like=True):
+    """What was known of a report when it came; written once, public: it names no person.
+
+    received_at: by the store's clock · by: name of the API key, or `public` · person: the hash of the person part ·
+    official: 1 where the number shown is the carrier's own · ref: its number at whoever forwarded it · proposed,
+    reasons, call: what it seems to be, why, and the call of ours that it is about · answer_by: when it must be
+    answered · forward_by: by when 12321 had to forward it, 0 where that is nobody's duty · reward, why: as proposed,
+    and why there is none
+    """
+
+    id: str
+    received_at: Millis
+    by: str
+    door: ReportDoor
+    person: str
+    carrier: str
+    official: int
+    called_at: Millis
+    ref: str
+    proposed: ReportClass
+    reasons: tuple[str, ...]
+    call: str
+    answer_by: Millis
+    forward_by: Millis
+    reward: Reward
+    why: str = ""
+
+
+_RECEIVED = Rows(ReportReceived, least=15)
+
+
+class ReportPerson(Struct, frozen=True):
+    """The person part: the reporter's number, the number that called, which may be a person's own, and the words."""
+
+    msisdn: str
+    caller: str
+    what: str
+
+    def kept(self, salt: str) -> str:
+        """As kept."""
+        return salted({"msisdn": self.msisdn, "caller": self.caller, "what": self.what}, salt)
+
+
+_PERSON = Reader(ReportPerson)
+_ERASED = ReportPerson("", "", "")
+
+
+class Decided(Struct, frozen=True, array_like=True, tag="decided"):
+    """What a person found it to be. op: what makes two decisions the same · forwarded: to whom the trace was passed ·
+    tell_by: until when the reporter must have been told
+    """
+
+    at: Millis
+    op: str
+    by: str
+    found: ReportClass
+    reward: Reward
+    amount: str
+    note: str
+    forwarded: str
+    tell_by: Millis
+
+
+class Rewarded(Struct, frozen=True, array_like=True, tag="rewarded"):
+    """What became of its reward later."""
+
+    at: Millis
+    op: str
+    by: str
+    reward: Reward
+    amount: str
+
+
+ReportEvent = Decided | Rewarded
+_KINDS: tuple[type[ReportEvent], ...] = (Decided, Rewarded)
+_EVENT: Reader[ReportEvent] = Reader(cast("type[ReportEvent]", reduce(or_, cast("tuple[Any, ...]", _KINDS))))
+
+
+class Report(Struct, frozen=True):
+    """A report as it stands at one version."""
+
+    received: ReportReceived
+    person: ReportPerson
+    line: str
+    version: int
+    head: str
+    events: tuple[ReportEvent, ...]
+    effects: Mapping[str, Pending]
+    publics: tuple[str, ...]
+    """the links of the chain as kept: what was received, then each event"""
+
+    @property
+    def id(self) -> str:
+        """The report's id: the slot of its number (4 hex digits), then a hash."""
+        return self.received.id
+
+    @property
+    def number(self) -> str:
+        """What it is called towards its reporter: 8 characters that nobody mistakes for others."""
+        return number_of(self.id)
+
+    @property
+    def decided(self) -> Decided | None:
+        """What it was found to be; None while nobody has decided."""
+        return next((each for each in self.events if isinstance(each, Decided)), None)
+
+    @property
+    def state(self) -> ReportState:
+        """Where it stands, as its events say."""
+        return ReportState.DECIDED if self.decided else ReportState.OPEN
+
+    @property
+    def found(self) -> ReportClass:
+        """What it was found to be, and until then what it seems to be."""
+        return self.decided.found if self.decided else self.received.proposed
+
+    @property
+    def reward(self) -> Reward:
+        """How its reward stands."""
+        return self.events[-1].reward if self.events else self.received.reward
+
+    def is_overdue(self, now: Millis) -> bool:
+        """Whether it should have been answered."""
+        return self.decided is None and now > self.received.answer_by
+
+    def knows(self, op: str) -> bool:
+        """Whether this change was made already."""
+        return any(each.op == op for each in self.events)
+
+    def with_event(self, event: ReportEvent) -> tuple["Report", dict[str, str]]:
+        """The report after an event, and the field that it is kept in."""
+        public = compact(event)
+        after = replace(
+            self, events=(*self.events, event), publics=(*self.publics, public), head=chain(self.head, [public])
+        )
+        return after, {f"e{len(self.publics)}": public}
+
+    @classmethod
+    def read(cls, fields: Mapping[str, str]) -> "Report":
+        """A report from the fields of its record. Raises BrokenRecord."""
+        try:
+            publics = [fields["doc"]]
+            while (public := fields.get(f"e{len(publics)}")) is not None:
+                publics.append(public)
+            received, who = _RECEIVED.read(publics[0]), fields.get("who")
+            report = cls(
+                received=received,
+                person=_PERSON(who) if who is not None else _ERASED,
+                line=fields["line"],
+                version=int(fields["v"]),
+                head=fields["head"],
+                events=tuple(_EVENT(each) for each in publics[1:]),
+                effects=read_effects(fields),
+                publics=tuple(publics),
+            )
+            state = ReportState(fields["state"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise BrokenRecord(f"a report's record cannot be read: {type(error).__name__}") from error
+        others = who is not None and digest(who) != received.person
+        if others or state is not report.state or chain("", publics) != report.head:
+            raise BrokenRecord("a report whose history does not give its record: somebody changed it")
+        return report
+
+
+def begun(received: ReportReceived, person: ReportPerson, line: str, salt: str) -> tuple[Report, dict[str, str]]:
+    """A new report, and the fields that are written once."""
+    who = person.kept(salt)
+    received = replace(received, person=digest(who))
+    public = _RECEIVED.write(received)
+    report = Report(received, person, line, 0, chain("", [public]), (), {}, (public,))
+    return report, {"doc": public, "who": who, "line": line}
+
+
+def report_id(secret: str, msisdn: Msisdn, carrier: str, caller: str, called_at: Millis) -> str:
+    """The id of a report: the same number, carrier, calling number and instant are the same report."""
+    return f"{slot(msisdn):04x}{keyed(secret, 'report', msisdn, carrier, caller, str(called_at))}"
+
+
+def number_of(report: str) -> str:
+    """What a report is called towards its reporter.
+
+    >>> number_of("0ce7" + "0" * 24)
+    'D4ZVXX6N'
+    """
+    bits = int.from_bytes(hashlib.sha256(f"report:{report}".encode()).digest()[:5])
+    return "".join(_NUMBERED[bits >> shift & 31] for shift in range(35, -1, -5))

@@ -1,0 +1,92 @@
+"""What reports are answered by: when each is due, and whether it is rewarded. A carrier's settings, and pure."""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct, field
+
+from consent_engine.domain.call.report import REWARDED, Report, ReportClass, ReportDoor, Reward
+from consent_engine.domain.days import CHINA, Calendar, Days, later
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.reported import Reported
+
+OWN_DAYS = 15
+"""So many days after it came a report of our own doors is answered."""
+FORWARDED_IN, ANSWERED_IN, TOLD_IN = 3, 15, 3
+"""Working days: for 12321 to forward a report, for us to answer it, and for the reporter to be told."""
+
+
+class RewardTerms(Struct, frozen=True):
+    """What a carrier pays for a report that proves right. amount: in yuan, two decimals · most: so many a number and
+    calendar month.
+    """
+
+    amount: str
+    most: int = 3
+
+
+class ReportTerms(Struct, frozen=True):
+    """How reports are handled. rewards: of the carriers that offer one."""
+
+    days: Days = CHINA
+    calendar: Calendar = Calendar()
+    rewards: Mapping[str, RewardTerms] = field(default_factory=dict)
+
+    def answer_by(self, door: ReportDoor, received_at: Millis) -> Millis:
+        """When a report must be answered: the last instant of that day."""
+        day = self.days.of(received_at)
+        if door is ReportDoor.CENTRE:
+            return self.days.ends(self.calendar.after(day, ANSWERED_IN))
+        return self.days.ends(later(day, OWN_DAYS))
+
+    def forward_by(self, door: ReportDoor, reported_at: Millis) -> Millis:
+        """By when 12321 had to forward what was reported there at an instant; 0: nobody has to forward anything."""
+        if door is not ReportDoor.CENTRE or not reported_at:
+            return 0
+        return self.days.ends(self.calendar.after(self.days.of(reported_at), FORWARDED_IN))
+
+    def tell_by(self, report: Report, decided_at: Millis) -> Millis:
+        """Until when the reporter must have been told what was found."""
+        if report.received.door is ReportDoor.CENTRE:
+            return self.days.ends(self.calendar.after(self.days.of(decided_at), TOLD_IN))
+        return max(report.received.answer_by, self.days.ends(self.days.of(decided_at)))
+
+    def not_rewarded(self, report: Report, found: ReportClass, reported: Sequence[Reported], now: Millis) -> str:
+        """Why a report of this class is not rewarded; '' where it may be.
+
+        reported: the reports of its number · now: when it would be granted
+        """
+        call = next((each.call for each in reported if each.report == report.id), report.received.call)
+        return self.no_reward(report.received.carrier, found, report.id, call, report.received.called_at, reported, now)
+
+    def no_reward(
+        self, carrier: str, found: ReportClass, report: str, call: str, called_at: Millis,
+        reported: Sequence[Reported], now: Millis,
+    ) -> str:  # fmt: skip
+        """As `not_rewarded`, of a report that is not kept yet."""
+        terms = self.rewards.get(carrier)
+        if terms is None:
+            return "not_offered"
+        if found not in REWARDED:
+            return "class"
+        granted = [each for each in reported if each.granted_at and each.report != report and each.carrier == carrier]
+        if any(_same_call(each, call, called_at) for each in granted):
+            return "once_a_call"
+        month = self.days.of(now)[:7]
+        if sum(self.days.of(each.granted_at)[:7] == month for each in granted) >= terms.most:
+            return "capped"
+        return ""
+
+    def amount(self, carrier: str, reward: Reward) -> str:
+        """How much a carrier's reward is, where one was granted or paid."""
+        terms = self.rewards.get(carrier)
+        return terms.amount if terms and reward in {Reward.GRANTED, Reward.PAID} else ""
+
+
+NEAR_MS = 30 * 60_000
+
+
+def _same_call(other: Reported, call: str, called_at: Millis) -> bool:
+    """Whether another report is about the same call: of ours, or from about the same instant where none is known."""
+    if call and other.call:
+        return call == other.call
+    return abs(other.called_at - called_at) <= NEAR_MS

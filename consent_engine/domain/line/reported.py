@@ -1,0 +1,43 @@
+"""A report of a call, as its number's line names it: what a reward goes by, and how often the number reports."""
+
+from msgspec import Struct
+
+from consent_engine.domain.canonical_json import Rows
+from consent_engine.domain.effects import Millis
+
+NAMED_FOR_MS = 400 * 86_400_000
+"""How long a line names a report: longer than the year of any ledger."""
+MOST_NAMED = 500
+"""How many reports a line names, the newest."""
+
+
+class Reported(Struct, frozen=True):
+    """A report, in short.
+
+    at: when it reached the store · called_at: when the call was · carrier: whom it is about · call: the call of ours
+    that it is about, '' where none is known · granted_at: when its reward was granted; 0: it was not
+    """
+
+    report: str
+    at: Millis
+    called_at: Millis
+    carrier: str
+    call: str = ""
+    granted_at: Millis = 0
+
+    @property
+    def field(self) -> str:
+        """Its name on the line."""
+        return f"q:{self.report}"
+
+    def kept(self) -> str:
+        """As kept in its field."""
+        return _ROWS.write(self)
+
+    @classmethod
+    def read(cls, report: str, kept: str) -> "Reported":
+        """What `kept` wrote of a report. Raises ValueError."""
+        return _ROWS.read(kept, report)
+
+
+_ROWS = Rows(Reported, least=3, named=1)

@@ -1,0 +1,210 @@
+"""Reports of calls: taken in, and decided.
+
+A report is a record of its own in its number's cell. It is a refusal too: that is in force, by the one way in which
+anybody refuses, before the report is written. Its commit names the line's version that it was judged on.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from secrets import token_hex
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from consent_engine.domain.admission.report_request import ReportDecision, ReportMade
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.report import (
+    OF_OTHERS,
+    Decided,
+    Report,
+    ReportPerson,
+    ReportReceived,
+    Reward,
+    Rewarded,
+    begun,
+    report_id,
+)
+from consent_engine.domain.call.report_class import proposed
+from consent_engine.domain.call.report_terms import ReportTerms
+from consent_engine.domain.decide.decision import Put
+from consent_engine.domain.decide.report_texts import Telling, found, paid, received
+from consent_engine.domain.effects import WAKE_LINE, Lane, Millis
+from consent_engine.domain.inbox import UnreadRefusal, kept_message
+from consent_engine.domain.line.line import STRANGER_MS, Line, keyed, line_id
+from consent_engine.domain.line.reported import Reported
+from consent_engine.domain.line.restriction import Kind, name_of
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.engine.record import MOST_RACES
+from consent_engine.engine.round_trips import Step, load, load_reports, post, prove, save
+from consent_engine.errors import ReportDecided, ReportMismatch, ReportNotFound, RewardNotDue, StoreUnavailable
+from consent_engine.ports import Commit, LineChange, Owner, Posted, ReportChange, Word
+
+log = logging.getLogger(__name__)
+DOOR = "report"
+CallsOf = Callable[[Msisdn], Sequence[Call]]
+"""The calls to a number, wherever they are."""
+
+
+class ReportTaken(Struct, frozen=True):
+    """The report, and whether this request made it."""
+
+    report: Report
+    is_new: bool
+
+
+class Reports(Struct, frozen=True):
+    """What reports are taken and decided by. plans: what a carrier sells, by code and name."""
+
+    terms: ReportTerms
+    secret: str
+    calls_of: CallsOf
+    plans: Callable[[str], Collection[str]]
+
+
+def reporting(made: ReportMade, by: Reports) -> Step[ReportTaken]:
+    """Take a report; its refusal is in force before this returns. The same report again is the same one.
+
+    Raises Malformed for instants that cannot be, ArchiveUnavailable where the calls to the number cannot be looked
+    through, StoreUnavailable.
+    """
+    about, line_key = made.about, line_id(by.secret, made.msisdn)
+    ours = report_id(by.secret, made.msisdn, about.carrier, about.caller, about.called_at)
+    now, known = yield from load_reports([ours])
+    made.check(now)
+    if ours not in known:
+        yield from post(_refusal(made, ours, line_key, by.secret))
+    for _ in range(MOST_RACES):
+        now, known = yield from load_reports([ours])
+        if ours in known:
+            if (yield from prove(ours, Owner.REPORT)):
+                return ReportTaken(known[ours], is_new=False)
+            continue
+        line = (yield from load(lines=[line_key])).line(line_key)
+        report, fields = _begun(made, ours, line, by, now)
+        change = ReportChange(report, None, fields)
+        named = _named_on(line, report, made.msisdn, now)
+        telling = received(report, Telling(about.carrier, line.version, by.terms.days, now))
+        records = (change, replace(named, put=(*named.put, telling)))
+        saved = yield from save(Commit("report", records, wakes=frozenset({Lane.SMS})), prove=True)
+        if saved.word is Word.OK:
+            log.info("report %s: %s, seems to be %s", ours, made.door.value, report.received.proposed.value)
+            return ReportTaken(replace(report, version=1), is_new=True)
+    raise StoreUnavailable("too many others write to this line: the same request again is safe")
+
+
+def _refusal(made: ReportMade, report: str, line: str, secret: str) -> Posted:
+    """What a report says beside the call: never again. The one way in which anybody refuses."""
+    carrier = made.about.carrier
+    return Posted(
+        line, made.msisdn, keyed(secret, "refused by report", report),
+        kept_message(UnreadRefusal(carrier, DOOR, made.by)), (name_of(Kind.REFUSED, carrier),), DOOR, report, once=True,
+    )  # fmt: skip
+
+
+def _begun(made: ReportMade, ours: str, line: Line, by: Reports, now: Millis) -> tuple[Report, dict[str, str]]:
+    """The report as it begins, with what it seems to be, and the fields written once."""
+    about, door, terms, asked = made.about, made.door, by.terms, made.request
+    # What this very report refuses stands since now: no call before it was forbidden by it.
+    standing = [each for each in line.restrictions if each.ref != ours]
+    proposal = proposed(about, by.calls_of(made.msisdn), standing, by.plans(about.carrier))
+    why = terms.no_reward(
+        about.carrier, proposal.found, ours, proposal.call, about.called_at, line.reported, now
+    )  # fmt: skip
+    told = ReportReceived(
+        id=ours, received_at=now, by=made.by, door=door, person="", carrier=about.carrier,
+        official=int(about.official), called_at=about.called_at, ref=asked.ref, proposed=proposal.found,
+        reasons=proposal.reasons, call=proposal.call, answer_by=terms.answer_by(door, now),
+        forward_by=terms.forward_by(door, made.lodged_at), reward=Reward.NONE if why else Reward.ELIGIBLE, why=why,
+    )  # fmt: skip
+    return begun(told, ReportPerson(made.msisdn, about.caller, about.what), line.id, token_hex(16))
+
+
+def _named_on(line: Line, report: Report, msisdn: Msisdn, now: Millis, granted_at: Millis = 0) -> LineChange:
+    """The line, which names its reports, and when the reward of one was granted."""
+    told = report.received
+    row = Reported(report.id, told.received_at, told.called_at, told.carrier, told.call, granted_at)
+    fields = {**dict.fromkeys(line.aged, ""), "msisdn": str(msisdn), "seen": str(max(line.seen, now))}
+    put = () if line.version else (Put(WAKE_LINE, now + STRANGER_MS),)
+    return LineChange(line.id, line.version, {**fields, row.field: row.kept()}, put)
+
+
+def deciding(wanted: ReportDecision, by: Reports) -> Step[ReportTaken]:
+    """Decide what a report is, or what becomes of its reward; its reporter is told. The same again changes nothing.
+
+    Raises ReportNotFound, ReportDecided for another class than was decided, ReportMismatch for one that its number
+    rules out, RewardNotDue, StoreUnavailable.
+    """
+    op = wanted.request.fingerprint()
+    for _ in range(MOST_RACES):
+        now, known = yield from load_reports([wanted.report])
+        report = known.get(wanted.report)
+        if report is None:
+            raise ReportNotFound("no such report")
+        if report.knows(op) or _says_nothing_new(report, wanted):
+            if (yield from prove(report.id, Owner.REPORT)):
+                return ReportTaken(report, is_new=False)
+            continue
+        loaded = yield from load(lines=[report.line])
+        line = loaded.line(report.line)
+        commit, after = _decision(report, wanted, line, by.terms, now, op)
+        if (yield from save(commit, prove=True)).word in {Word.OK, Word.SAME}:
+            log.info("report %s: %s, reward %s", after.id, after.found.value, after.reward.value)
+            return ReportTaken(replace(after, version=report.version + 1), is_new=True)
+    raise StoreUnavailable("too many others change this report: the same request again is safe")
+
+
+def _says_nothing_new(report: Report, wanted: ReportDecision) -> bool:
+    same = report.decided is not None and report.found is wanted.request.found
+    return same and wanted.reward in {None, report.reward}
+
+
+def _decision(
+    report: Report, wanted: ReportDecision, line: Line, terms: ReportTerms, now: Millis, op: str
+) -> tuple[Commit, Report]:
+    """A decision as the store takes it, and the report as it then is."""
+    asked, carrier = wanted.request, report.received.carrier
+    if report.decided is not None and report.found is not asked.found:
+        raise ReportDecided("it was decided, and otherwise", found=report.found.value)
+    if asked.found in OF_OTHERS and report.received.official:
+        raise ReportMismatch("our own number was shown: where no call is known, it is ours_unrecorded")
+    reward = _reward(report, wanted, line, terms, now)
+    amount = terms.amount(carrier, reward) or (report.events[-1].amount if report.events else "")
+    to = Telling(carrier, line.version, terms.days, now)
+    if report.decided is not None:
+        after, fields = report.with_event(Rewarded(now, op, wanted.by, reward, amount))
+        puts = (paid(after, amount, to),) if reward is Reward.PAID else ()
+    else:
+        decided = Decided(
+            now, op, wanted.by, asked.found, reward, amount, asked.note, asked.forwarded, terms.tell_by(report, now)
+        )
+        after, fields = report.with_event(decided)
+        puts = (found(after, to),)
+    granted_at = now if reward is Reward.GRANTED else _granted_at(line, report)
+    named = _named_on(line, report, Msisdn(line.msisdn or report.person.msisdn), now, granted_at)
+    told = replace(named, put=(*named.put, *puts)) if line.msisdn else named
+    wakes = frozenset({Lane.SMS}) if told.put else frozenset[Lane]()
+    return Commit(op, (ReportChange(after, report, fields), told), wakes=wakes), after
+
+
+def _granted_at(line: Line, report: Report) -> Millis:
+    return next((each.granted_at for each in line.reported if each.report == report.id), 0)
+
+
+def _reward(report: Report, wanted: ReportDecision, line: Line, terms: ReportTerms, now: Millis) -> Reward:
+    """How the reward stands after a decision. Raises RewardNotDue."""
+    before, asked = report.reward, wanted.reward
+    why = terms.not_rewarded(report, wanted.request.found, line.reported, now)
+    if report.decided is None and asked in {None, Reward.ELIGIBLE}:
+        if asked is Reward.ELIGIBLE and why:
+            raise RewardNotDue("no reward is due for this report", reason=why)
+        return Reward.NONE if why else Reward.ELIGIBLE
+    may = {
+        Reward.GRANTED: before is Reward.ELIGIBLE or report.decided is None,
+        Reward.PAID: before is Reward.GRANTED,
+        Reward.NONE: before is not Reward.PAID,
+    }
+    if asked is None or not may.get(asked, False):
+        raise RewardNotDue("the reward cannot become that from what it is", reason=before.value)
+    if asked is Reward.GRANTED and why:
+        raise RewardNotDue("no reward is due for this report", reason=why)
+    return asked

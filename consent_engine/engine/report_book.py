@@ -1,0 +1,122 @@
+"""The reports of one store: taken, decided, listed, counted."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from consent_engine.domain.admission.report_request import ReportDecision, ReportMade
+from consent_engine.domain.call.report import Report, ReportClass, ReportDoor
+from consent_engine.domain.call.report_terms import ReportTerms
+from consent_engine.domain.effects import Millis
+from consent_engine.engine.catalogue import Catalogue
+from consent_engine.engine.listing import read_cursor
+from consent_engine.engine.report import CallsOf, Reports, ReportTaken, deciding, reporting
+from consent_engine.errors import ConsentError, ReportNotFound, StoreUnavailable
+from consent_engine.ports import ReportFilter, Store
+
+MOST_LOOKED_AT = 2_000
+"""How many reports one page looks at: a filter that fits few gives a short page and a cursor that goes on."""
+CHUNK = 200
+BATCH = 100
+"""How many reports of a file are taken in one go."""
+
+
+class ReportPage(Struct, frozen=True):
+    """A page of reports as of an instant; cursor: what to ask with for the next one, '' at the end."""
+
+    reports: tuple[Report, ...]
+    cursor: str
+    now: Millis
+
+
+class Waiting(Struct, frozen=True):
+    """How many open reports came by a door and seem to be of a class, and how many of them are overdue."""
+
+    door: ReportDoor
+    proposed: ReportClass
+    open: int
+    overdue: int
+
+
+class ReportBook:
+    """The reports of one store. run: carries out steps, and wakes the lanes in which they made something due."""
+
+    def __init__(
+        self, store: Store, terms: ReportTerms, catalogue: Catalogue, secret: str, calls_of: CallsOf,
+        run: Callable[[Sequence[Any]], list[Any]],
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._run = run
+        self._catalogue = catalogue
+        self._by = Reports(terms, secret, calls_of, self._plans)
+        self.terms = terms
+
+    def take(self, made: ReportMade) -> ReportTaken:
+        """Take a report; raises what `reporting` does. It is proven durable before this returns."""
+        [result] = self.take_many([made])
+        if isinstance(result, ConsentError):
+            raise result
+        return result
+
+    def take_many(self, made: Sequence[ReportMade]) -> list[ReportTaken | ConsentError]:
+        """Take many in one go; a result or an error each."""
+        results: list[ReportTaken | ConsentError] = []
+        for first in range(0, len(made), BATCH):
+            some = made[first : first + BATCH]
+            try:
+                results += self._run([reporting(each, self._by) for each in some])
+            except StoreUnavailable as error:
+                results += [error] * len(some)
+        return results
+
+    def decide(self, wanted: ReportDecision) -> ReportTaken:
+        """Decide a report; raises what `deciding` does. It is proven durable before this returns."""
+        result: ReportTaken | ConsentError = self._run([deciding(wanted, self._by)])[0]
+        if isinstance(result, ConsentError):
+            raise result
+        return result
+
+    def show(self, report: str) -> tuple[Report, Millis]:
+        """A report, and the store's instant; raises ReportNotFound."""
+        now, found = self._store.reports.look([report])
+        if report not in found:
+            raise ReportNotFound("no such report")
+        return found[report], now
+
+    def page(self, wanted: ReportFilter, cursor: str = "", limit: int = 50) -> ReportPage:
+        """Up to `limit` reports, newest first; raises Malformed for a cursor that no list handed out."""
+        before = read_cursor(cursor)
+        if wanted.until is not None and (before is None or before[0] >= wanted.until):
+            before = (wanted.until, "")
+        found: list[Report] = []
+        now, position = 0, before
+        for _ in range(MOST_LOOKED_AT // CHUNK):
+            rows = self._store.reports.listed(position, CHUNK)
+            now, known = self._store.reports.look([report for report, _ in rows])
+            for report, at in rows:
+                position = (at, report)
+                if report in known and wanted.fits(known[report]):
+                    found.append(known[report])
+                if len(found) == limit:
+                    return ReportPage(tuple(found), f"{at}-{report}", now)
+            if len(rows) < CHUNK or (wanted.since is not None and rows[-1][1] < wanted.since):
+                return ReportPage(tuple(found), "", now)
+        return ReportPage(tuple(found), f"{position[0]}-{position[1]}" if position else "", now)
+
+    def waiting(self) -> list[Waiting]:
+        """The open reports by door and by what they seem to be: all of these, from 0 on."""
+        now = self._store.records.look().now
+        counts: Counter[tuple[str, str, bool]] = Counter()
+        for each in self._store.reports.awaited():
+            counts[each.door, each.proposed, now > each.answer_by] += 1
+        return [
+            Waiting(door, kind, counts[door, kind, False] + counts[door, kind, True], counts[door, kind, True])
+            for door in ReportDoor for kind in ReportClass
+        ]  # fmt: skip
+
+    def _plans(self, carrier: str) -> list[str]:
+        """What a carrier sells, by code and name: words that name a plan of ours."""
+        listed = self._catalogue.fresh().values()
+        return [word for each in listed if each.plan.carrier == carrier for word in (each.plan.code, each.plan.name)]

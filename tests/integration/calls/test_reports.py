@@ -1,0 +1,242 @@
+"""Reports of calls: taken as refusals, judged by what is known of the call, answered, rewarded once."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from consent_engine.api.schemas.forms import read
+from consent_engine.domain.admission.report_request import DecideReport, MakeReport, ReportDecision, ReportMade
+from consent_engine.domain.call.report_terms import ReportTerms, RewardTerms
+from consent_engine.domain.days import Calendar
+from consent_engine.domain.effects import Lane
+from consent_engine.engine.inspector import Inspector
+from consent_engine.engine.report_book import ReportBook
+from consent_engine.errors import Malformed, ReportDecided, ReportMismatch, ReportNotFound, RewardNotDue
+from consent_engine.ports import ReportFilter
+from tests.archive.house import LONG
+from tests.conftest import NUMBER, OTHER
+from tests.integration.calls.desk import instant
+
+HOUR = 3_600_000
+DAY = 24 * HOUR
+
+
+def book(desk, rewards=None, calendar=None):
+    """The reports of a desk's store, under other terms."""
+    engine = desk.engine
+    terms = ReportTerms(calendar=calendar or Calendar(), rewards=rewards or {})
+    inspector = Inspector(engine.store, engine.lookup, "test-secret")
+    return ReportBook(engine.store, terms, engine.catalogue, "test-secret", inspector.to_number, engine._all)  # noqa: SLF001
+
+
+def made(desk, ago=0, to=NUMBER, **more):
+    body = {
+        "msisdn": to, "carrier": "mobile", "caller_number": "10085", "called_at": instant(desk.clock() - ago), **more,
+    }  # fmt: skip
+    return ReportMade("hotline-1", read(MakeReport, body))
+
+
+def report(desk, ago=0, of=None, **more):
+    return (of or desk.engine.reports).take(made(desk, ago, **more)).report
+
+
+def decide(desk, told, found, reward=None, of=None, **more):
+    body = {"class": found, **({"reward": reward} if reward else {}), **more}
+    return (of or desk.engine.reports).decide(ReportDecision(told.id, "ops-1", read(DecideReport, body))).report
+
+
+def seems(told):
+    return told.received.proposed.value, list(told.received.reasons)
+
+
+def test_a_report_is_a_refusal_too_and_ends_what_is_open(desk):
+    order = desk.place()
+    report(desk)
+    assert not desk.engine.dial(NUMBER, "mobile").callable
+    assert desk.engine.dial(NUMBER, "telecom").callable
+    desk.run()
+    assert desk.state(order) == "cancelled"
+
+
+def test_the_same_call_reported_again_is_the_same_report(desk):
+    first, again = desk.engine.reports.take(made(desk)), desk.engine.reports.take(made(desk, what="once more"))
+    assert (first.is_new, again.is_new) == (True, False)
+    assert (again.report.id, again.report.head) == (first.report.id, first.report.head)
+    assert desk.engine.reports.take(made(desk, ago=DAY)).report.id != first.report.id
+
+
+def test_a_call_of_a_refused_number_was_forbidden(desk):
+    desk.say("TD")
+    desk.run()
+    call = desk.start()
+    desk.clock.forward(hours=1)
+    told = report(desk, ago=HOUR + 5 * 60_000)
+    assert seems(told) == ("ours_forbidden", ["refused_number"])
+    assert told.received.call == call.id
+
+
+def test_a_call_with_nothing_against_it_was_allowed_and_its_own_report_does_not_change_that(desk):
+    call = desk.end(desk.start())
+    told = report(desk)
+    assert seems(told) == ("ours_allowed", ["nothing_against_it"])
+    assert told.received.call == call.id
+
+
+def test_a_call_that_is_in_the_archive_is_found_too(desk):
+    call = desk.end(desk.start())
+    at = desk.clock()
+    desk.clock.forward(hours=2 * LONG)
+    desk.run(Lane.TIMER)
+    assert not desk.engine.records.look(calls=[call.id]).calls
+    told = report(desk, ago=desk.clock() - at)
+    assert (told.received.proposed, told.received.call) == ("ours_allowed", call.id)
+
+
+@pytest.mark.parametrize(("more", "found", "reasons"), [
+    ({}, "ours_unrecorded", ["no_call_known"]),
+    ({"caller_number": "13912345678"}, "not_ours", ["not_our_number"]),
+    ({"caller_number": "4008110085"}, "not_ours", ["not_our_number", "looks_like_ours"]),
+    ({"caller_number": "10001"}, "not_ours", ["not_our_number", "of_another_carrier"]),
+    ({"caller_number": "02161000000", "what": "说是中国移动的，推销流量"}, "channel", ["not_our_number", "names_us"]),
+    ({"caller_number": "02161000000", "what": "推销5G智享套餐199元档"}, "channel", ["not_our_number", "names_a_plan"]),
+])  # fmt: skip
+def test_without_a_call_of_ours_the_number_and_the_words_say_what_it_seems_to_be(desk, more, found, reasons):
+    assert seems(report(desk, **more)) == (found, reasons)
+
+
+def test_a_call_from_another_number_that_we_made_known_is_ours(desk):
+    desk.start(**{"from": "13912345678"})
+    assert seems(report(desk, caller_number="139 1234 5678")) == ("ours_forbidden", ["unofficial_number"])
+
+
+def test_a_call_to_another_number_or_hours_away_is_not_the_reported_one(desk):
+    desk.start(OTHER)
+    desk.start(ago=2 * HOUR)
+    assert seems(report(desk)) == ("ours_unrecorded", ["no_call_known"])
+
+
+def test_a_report_of_tomorrow_and_one_of_years_ago_store_nothing(desk):
+    before = desk.names()
+    for ago in (-2 * 60_000, 4 * 366 * DAY):
+        with pytest.raises(Malformed):
+            report(desk, ago=ago)
+    assert desk.names() == before
+
+
+def test_our_own_doors_have_fifteen_days_and_12321_fifteen_working_days(desk):
+    def due(at):
+        return datetime.fromtimestamp((at + 8 * HOUR) / 1000, UTC).isoformat(timespec="seconds")[:19]
+
+    # It is 2025-11-25 in China, a Tuesday; the 15th working day after it, with a holiday and a Saturday that is worked.
+    calendar = Calendar(off={"2025-12-01": "a holiday"}, worked=frozenset({"2025-12-06"}))
+    reports = book(desk, calendar=calendar)
+    assert due(report(desk, of=reports).received.answer_by) == "2025-12-10T23:59:59"
+    centre = report(desk, of=reports, to=OTHER, channel="12321", reported_at=instant(desk.clock() - DAY))
+    assert due(centre.received.answer_by) == "2025-12-16T23:59:59"
+    assert due(centre.received.forward_by) == "2025-11-27T23:59:59"
+    assert due(decide(desk, centre, "ours_unrecorded", of=reports).decided.tell_by) == "2025-11-28T23:59:59"
+
+
+def test_the_reporter_is_told_that_it_came_and_what_it_was(desk):
+    told = report(desk, caller_number="02161000000", what="中国移动套餐")
+    desk.run(Lane.SMS)
+    decide(desk, told, "channel", forwarded="公安机关")
+    desk.run(Lane.SMS)
+    first, second = desk.texts("report")
+    assert first.startswith(
+        f"【中国移动】您11月25日00:00举报的营销来电已受理，编号{told.number}。我公司将于12月10日前核查"
+    )
+    assert second.startswith(f"【中国移动】举报{told.number}已核查：02161000000不是我公司外呼号码")
+    assert "线索已转公安机关处理" in second
+
+
+def test_a_decision_is_final_and_the_same_again_changes_nothing(desk):
+    told = report(desk)
+    first = decide(desk, told, "ours_unrecorded")
+    again = decide(desk, told, "ours_unrecorded")
+    assert (first.version, again.version, again.head) == (2, 2, first.head)
+    with pytest.raises(ReportDecided):
+        decide(desk, told, "ours_allowed")
+    with pytest.raises(ReportNotFound):
+        desk.engine.reports.decide(
+            ReportDecision("0ce7" + "0" * 24, "ops-1", read(DecideReport, {"class": "not_ours"}))
+        )
+
+
+def test_our_own_number_was_not_somebody_elses(desk):
+    with pytest.raises(ReportMismatch):
+        decide(desk, report(desk), "not_ours")
+
+
+def test_a_reward_is_the_carriers_own_and_granted_once_a_call(desk):
+    told = report(desk)
+    assert (told.reward, told.received.why) == ("none", "not_offered")
+    with pytest.raises(RewardNotDue):
+        decide(desk, told, "ours_unrecorded", "granted")
+    reports = book(desk, {"mobile": RewardTerms("20.00")})
+    first = report(desk, of=reports, to=OTHER)
+    assert first.reward == "eligible"
+    with pytest.raises(RewardNotDue):
+        decide(desk, first, "ours_unrecorded", "paid", of=reports)
+    assert decide(desk, first, "ours_unrecorded", "granted", of=reports).decided.amount == "20.00"
+    same = report(desk, ago=10 * 60_000, of=reports, to=OTHER)  # the same call, remembered otherwise
+    assert (same.reward, same.received.why) == ("none", "once_a_call")
+    paid = decide(desk, first, "ours_unrecorded", "paid", of=reports)
+    assert (paid.reward, paid.events[-1].amount) == ("paid", "20.00")
+    desk.run(Lane.SMS)
+    assert [f"举报{first.number}的奖励20.00元已到账" in text for text in desk.texts("reward")] == [True]
+    with pytest.raises(RewardNotDue):
+        decide(desk, first, "ours_unrecorded", "none", of=reports)
+
+
+def test_a_number_is_rewarded_so_often_a_month(desk):
+    reports = book(desk, {"mobile": RewardTerms("20.00", 2)})
+    for n in range(2):
+        decide(desk, report(desk, ago=n * HOUR, of=reports), "ours_unrecorded", "granted", of=reports)
+    third = report(desk, ago=5 * HOUR, of=reports)
+    assert third.received.why == "capped"
+    desk.clock.forward(hours=24 * 10)  # December
+    assert report(desk, ago=DAY, of=reports).reward == "eligible"
+
+
+def test_what_was_no_breach_is_not_rewarded(desk):
+    reports = book(desk, {"mobile": RewardTerms("20.00")})
+    desk.start()
+    told = report(desk, of=reports)
+    assert told.received.why == "class"
+    with pytest.raises(RewardNotDue):
+        decide(desk, told, "ours_allowed", "granted", of=reports)
+    assert decide(desk, told, "ours_allowed", of=reports).reward == "none"
+
+
+def test_reports_are_listed_newest_first_and_counted_until_they_are_decided(desk):
+    told = []
+    for n in range(3):
+        told.append(report(desk, ago=n * HOUR))
+        desk.clock.forward(seconds=1)
+    page = desk.engine.reports.page(ReportFilter(), limit=2)
+    assert [each.id for each in page.reports] == [told[2].id, told[1].id]
+    assert [each.id for each in desk.engine.reports.page(ReportFilter(), page.cursor, 2).reports] == [told[0].id]
+    decide(desk, told[0], "ours_unrecorded")
+    assert [each.id for each in desk.engine.reports.page(ReportFilter(state="decided")).reports] == [told[0].id]
+
+    def counts():
+        return {(each.door, each.proposed): (each.open, each.overdue) for each in desk.engine.reports.waiting()}
+
+    assert counts()["hotline", "ours_unrecorded"] == (2, 0)
+    desk.clock.forward(hours=24 * 17)
+    assert counts()["hotline", "ours_unrecorded"] == (2, 2)
+
+
+def test_a_report_that_somebody_changed_is_not_believed(desk):
+    told = report(desk)
+    desk.client.hset(f"ce:{{0}}:report:{told.id}", "doc", told.publics[0].replace("hotline-1", "hotline-2"))
+    with pytest.raises(ReportNotFound):
+        desk.engine.reports.show(told.id)
+
+
+def test_every_report_and_decision_is_a_leaf_of_the_journal(desk):
+    told = report(desk)
+    after = decide(desk, told, "ours_unrecorded")
+    entries = [each for each in desk.client.lrange("ce:{0}:journal", 0, -1) if each.startswith("r ")]
+    assert [entry.split()[-1] for entry in entries] == [told.head, after.head]
