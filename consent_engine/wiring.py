@@ -22,6 +22,7 @@ from consent_engine.adapters.redis.topology.sentinel import is_sentinel, replica
 from consent_engine.adapters.rq_queue import RqQueue
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
+from consent_engine.config.calendars import days_in
 from consent_engine.config.data_folder import keep_name, kept_name
 from consent_engine.config.durations import millis
 from consent_engine.config.settings import SIMULATED, Settings
@@ -214,7 +215,7 @@ def terms(settings: Settings, secret: str) -> Terms:
     return Terms(
         settings.policy(), settings.senders(), sub_numbers, carried, millis(settings.permit_lasts),
         settings.permits == "required", settings.calls_a_day, millis(settings.call_age),
-        settings.plan_approval == "on", settings.addresses(), reports,
+        settings.plan_approval == "on", settings.addresses(), reports, settings.reporting(),
     )  # fmt: skip
 
 
@@ -226,7 +227,7 @@ def _kept(settings: Settings, redis_url: str, secret: str) -> tuple[Store, Regis
         return Wire(client, proves=settings.durability == "strict", replicas=settings.replicas)
 
     clustered = is_cluster(redis_url)
-    cells = [Cell(n, alone=not clustered) for n in range(settings.cells)]
+    cells = [Cell(n, alone=not clustered, days=days_in(settings.time_zone)) for n in range(settings.cells)]
     wires = [wire(cell) for cell in cells]
     lease = millis(settings.lease)
     registry = RedisRegistry(wires[0], prefix=cells[0].shared)

@@ -57,6 +57,13 @@ MEANS = {
     "call_age": "How old the subscriber's yes on the telephone may be when its order is placed",
     "calls_a_day": "How many calls a day to one number are no violation; then permits and callable say `too_often`",
     "quiet_hours": "When permits are denied, and what can wait is held, like `22:00-08:00 Asia/Shanghai`",
+    "time_zone": "What a day is, everywhere: calls a day, the days of lists and counts, when a report is due",
+    "calendar": "YAML of holidays and worked weekends, as `consent_engine/calendar_china.yaml`, which is bundled: "
+    "China's of 2025 and 2026",
+    "reward_mobile": "What a report of a forbidden call is rewarded with: yuan, and how many a number and month, like "
+    "`20.00 3/month`; 3 where that is left out",
+    "reward_telecom": "The same for China Telecom",
+    "reward_unicom": "The same for China Unicom",
     "retry_base": "The first pause before another try; doubles, with full jitter",
     "retry_max": "The longest pause",
     "max_attempts": "Bounds doubtful attempts and lost leases; what is surely not taken is tried until the deadline",

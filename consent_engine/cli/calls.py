@@ -75,25 +75,29 @@ class _Period(NamedTuple):
 
 def _filter(agent: str | None, named: _Period, carrier: str | None, violation: str | None = None) -> "CallFilter":
     from consent_engine.domain.carriers import CARRIERS
-    from consent_engine.domain.days import DAY_MS
     from consent_engine.ports import CallFilter
 
     if carrier is not None and carrier not in CARRIERS:
         raise typer.BadParameter(f"one of {', '.join(CARRIERS)}", param_hint="--carrier")
     if named.day and (named.since or named.until):
         raise typer.BadParameter("is one day: not with --since or --until", param_hint="--day")
-    first, last = _begins(named.day or named.since, named), _begins(named.day or named.until, named)
-    if first is not None and last is not None and last < first:
+    first, end = _bounds(named.day or named.since, named)[0], _bounds(named.day or named.until, named)[1]
+    if first is not None and end is not None and end <= first:
         raise typer.BadParameter("must not be before --since", param_hint="--until")
-    return CallFilter(agent, carrier, first, None if last is None else last + DAY_MS, violation)
+    return CallFilter(agent, carrier, first, end, violation)
 
 
-def _begins(day: str | None, named: _Period) -> int | None:
-    from consent_engine.domain.days import begins
+def _bounds(day: str | None, named: _Period) -> tuple[int, int] | tuple[None, None]:
+    """The first instant of a day, and of the next one."""
+    from consent_engine.config.calendars import days_in
+    from consent_engine.config.settings import Settings
 
+    if not day:
+        return None, None
+    days = days_in(Settings.load().time_zone)
     try:
-        return begins(day) if day else None
-    except ValueError:
+        return days.begins(day), days.ends(day) + 1
+    except (ValueError, OverflowError):
         hint = next(f"--{name}" for name, value in named._asdict().items() if value == day)
         raise typer.BadParameter("must be a day, like 2025-08-01", param_hint=hint) from None
 

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from consent_engine.config import sign_in, urls
+from consent_engine.config.calendars import USUAL_ZONE, Reward, TimeZone, calendar_from, days_in
 from consent_engine.config.data_folder import ARCHIVE_FILE, kept_secret
 from consent_engine.config.durations import millis, quiet_span
 from consent_engine.config.redis_urls import CLUSTER
@@ -28,6 +29,7 @@ from consent_engine.config.sign_in import Oidc
 from consent_engine.config.values import (
     SAMPLE,
     AdapterName,
+    CalendarFile,
     Duration,
     DurationOrEver,
     DurationOrOff,
@@ -37,6 +39,7 @@ from consent_engine.config.values import (
     RedisUrl,
     Sender,
 )
+from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.line.line import MOST_CALLS
 from consent_engine.domain.offer.address import Addresses
@@ -56,7 +59,7 @@ SIMULATED = "simulated"
 class Settings(BaseModel):
     """The settings, checked one by one and against each other. Names are those of the variables, in small letters."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
 
     redis_url: RedisUrl | None = Field(None, repr=False)
     rq_url: RedisUrl | None = Field(None, repr=False)
@@ -96,6 +99,11 @@ class Settings(BaseModel):
     call_age: Duration = timedelta(hours=2)
     calls_a_day: int = Field(3, ge=1, le=MOST_CALLS)
     quiet_hours: Annotated[tuple[int, int] | None, BeforeValidator(quiet_span)] = None
+    time_zone: TimeZone = USUAL_ZONE
+    calendar: CalendarFile | None = None
+    reward_mobile: Reward = None
+    reward_telecom: Reward = None
+    reward_unicom: Reward = None
     retry_base: Duration = timedelta(seconds=2)
     retry_max: Duration = timedelta(minutes=10)
     max_attempts: int = Field(5, ge=1, le=1000)
@@ -239,6 +247,12 @@ class Settings(BaseModel):
             suspects=Suspects[self.suspect_replies.upper()],
             reading_speed=self.reading_speed,
         )
+
+    def reporting(self) -> ReportTerms:
+        """What a day is, which are worked, and what a report is rewarded with. Raises SettingsError."""
+        rewards = {carrier: getattr(self, f"reward_{carrier}") for carrier in CARRIERS}
+        offered = {carrier: terms for carrier, terms in rewards.items() if terms is not None}
+        return ReportTerms(days_in(self.time_zone), calendar_from(self.calendar), offered)
 
     def addresses(self) -> Addresses:
         """Where plans may be published."""

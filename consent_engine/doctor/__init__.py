@@ -24,6 +24,7 @@ from consent_engine.adapters.redis.topology.sentinel import is_sentinel, replica
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.adapters.sql.archive import MOST_COUNTED, SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
+from consent_engine.config.calendars import days_in
 from consent_engine.config.data_folder import kept_name
 from consent_engine.config.durations import millis, written
 from consent_engine.config.settings import PREFIX, Settings
@@ -123,7 +124,7 @@ def _cells(settings: Settings, url: str, wanted: Wanted) -> list[tuple[Wire, Cel
 
     def cell(n: int) -> tuple[Wire, Cell]:
         wire = Wire(connect(url, tag=str(n)), proves=proves, replicas=settings.replicas)
-        return wire, Cell(n, alone=not is_cluster(url))
+        return wire, Cell(n, alone=not is_cluster(url), days=days_in(settings.time_zone))
 
     first = cell(0)
     try:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.call.given import Given
 from consent_engine.domain.call.permit import CALLABLE, REQUEST_LENGTH, Checked, Dial, Dialling, Tokens, read, verify
+from consent_engine.domain.days import Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line, line_id
 from consent_engine.domain.msisdn import Msisdn
@@ -54,7 +55,7 @@ class Dialler:
         if None in found.values():
             raise BrokenRecord("a line's record cannot be read")
         return [
-            _dial(self._about(now, carrier, plan), found, line)
+            _dial(self._about(now, carrier, plan), found, line, self._terms.reporting.days)
             for line, (_, carrier, plan) in zip(lines, wanted, strict=True)
         ]
 
@@ -66,7 +67,7 @@ class Dialler:
         lines = [line_id(self._secret, msisdn) for msisdn in asked.msisdns]
         now, found = self._store.permits.standing(dict(zip(lines, map(str, asked.msisdns), strict=True)))
         about, request = self._about(now, asked.carrier, asked.plan), token_hex(REQUEST_LENGTH // 2)
-        dials = [_dial(about, found, line) for line in lines]
+        dials = [_dial(about, found, line, self._terms.reporting.days) for line in lines]
         self._store.permits.keep(self._given(request, asked.by, about, list(zip(lines, dials, strict=True))))
         tokens = Tokens(self._secret, request, about)
         answers = [(dial, tokens.of(line) if dial.callable else "") for line, dial in zip(lines, dials, strict=True)]
@@ -95,10 +96,10 @@ class Dialler:
         return [(some[0][0], Given.of(request, by, about, some)) for some in parts.values()]
 
 
-def _dial(about: Dialling, found: Mapping[str, Line | None], line: str) -> Dial:
+def _dial(about: Dialling, found: Mapping[str, Line | None], line: str, days: Days) -> Dial:
     if line not in found:
         return about.dial(()) if about.quiet_since else CALLABLE
     standing = found[line]
     if standing is None:
         return about.unreadable()
-    return about.dial(standing.restrictions, standing.calls_before(about.now))
+    return about.dial(standing.restrictions, standing.calls_before(about.now, days))

@@ -9,7 +9,7 @@ from redis.exceptions import ResponseError
 from consent_engine.adapters.redis.cells import apart
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.codec import pairs
-from consent_engine.adapters.redis.keys import LATE, Cell
+from consent_engine.adapters.redis.keys import EARLY, LATE, Cell
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.sms import REPEATED
@@ -78,7 +78,7 @@ class RedisSurvey(Survey):
         found, cursor = set(), "0"
         while True:
             [(cursor, keys)] = self._wire.ask(("SCAN", str(cursor), "MATCH", f"{self._funnel}*", "COUNT", 10 * PIECE))
-            found |= {key.removeprefix(self._funnel).removesuffix(LATE) for key in keys}
+            found |= {key.removeprefix(self._funnel).removesuffix(LATE).removesuffix(EARLY) for key in keys}
             if not int(cursor):
                 return sorted(found)
 

@@ -64,15 +64,15 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.days import day_of
+from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.ports import Owner
 
 DAY_MS = 86_400_000
-LATE = "+"
-"""Ends the name of a day's counts of the hours that are the business's next day."""
+LATE, EARLY = "+", "-"
+"""End the name of a day's counts of the hours that are the business's next day, or the one before."""
 _ROOMS = {Owner.ORDER: "order", Owner.LINE: "line", Owner.CALL: "call", Owner.ENDING: "end", Owner.REPORT: "report"}
 
 
@@ -84,9 +84,12 @@ def called(state: State) -> str:
 
 
 class Cell:
-    """The names of a cell's keys. alone: it is the only one, on a server where tags mean nothing."""
+    """The names of a cell's keys. alone: it is the only one, on a server where tags mean nothing · days: what one
+    is.
+    """
 
-    def __init__(self, number: int = 0, *, alone: bool = True) -> None:
+    def __init__(self, number: int = 0, *, alone: bool = True, days: Days = CHINA) -> None:
+        self.days = days
         self.number = number
         self.shared = "ce:" if alone else "ce:{0}:"
         self.prefix = prefix = f"ce:{{{number}}}:"
@@ -128,7 +131,7 @@ class Cell:
 
     def dialled_of(self, began_at: Millis) -> str:
         """The counts that a call belongs to."""
-        return self.dialled(day_of(began_at))
+        return self.dialled(self.days.of(began_at))
 
     def calls_begun(self, call: Call, before: Call | None) -> list[str]:
         """The lists that a call belongs in now, and did not before."""
@@ -143,14 +146,16 @@ class Cell:
         """The reservation of an Idempotency-Key, by the key's hash."""
         return f"ce:key:{key}" if self.shared == "ce:" else f"{self.prefix}key:{key}"
 
-    def funnel(self, day: str, *, late: bool = False) -> str:
-        """The counts of the orders placed on a day (UTC, YYYY-MM-DD); late: of its part that is tomorrow in China."""
-        return f"{self.prefix}funnel:{day}{LATE if late else ''}"
+    def funnel(self, day: str, part: str = "") -> str:
+        """The counts of the orders placed on a day (UTC, YYYY-MM-DD); part: LATE or EARLY, of the hours that
+        are another day of the business."""
+        return f"{self.prefix}funnel:{day}{part}"
 
     def funnel_of(self, placed_at: Millis) -> str:
         """The counts that an order belongs to."""
         day = utc_day(placed_at)
-        return self.funnel(day, late=day_of(placed_at) != day)
+        own = self.days.of(placed_at)
+        return self.funnel(day, LATE if own > day else EARLY if own < day else "")
 
 
 def utc_day(at: Millis) -> str:

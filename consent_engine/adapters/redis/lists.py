@@ -6,8 +6,8 @@ from itertools import islice
 
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.codec import TIES, scored
-from consent_engine.adapters.redis.keys import Cell, called, utc_day
-from consent_engine.domain.days import begins
+from consent_engine.adapters.redis.keys import EARLY, LATE, Cell, called
+from consent_engine.domain.days import later
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind, Restriction, name_of
@@ -70,11 +70,16 @@ class RedisLists(Lists):
         return found[:most]
 
     def funnel(self, day: str) -> dict[State, int]:
-        return _counted(self._steps(self._cell.funnel(day), self._cell.funnel(day, late=True)))
+        return _counted(self._steps(*self._of_utc(day)))
 
     def placed_on(self, day: str) -> dict[State, int]:
-        before = utc_day(begins(day))
-        return _counted(self._steps(self._cell.funnel(before, late=True), self._cell.funnel(day)))
+        cell = self._cell
+        parts = cell.funnel(later(day, -1), LATE), cell.funnel(day), cell.funnel(later(day, 1), EARLY)
+        return _counted(self._steps(*parts))
+
+    def _of_utc(self, day: str) -> list[str]:
+        """The counts of all hours of a day of UTC."""
+        return [self._cell.funnel(day, part) for part in ("", LATE, EARLY)]
 
     def _steps(self, *keys: str) -> Counter[str]:
         """How many orders made which step, by the counts of two parts of a day."""
@@ -84,7 +89,7 @@ class RedisLists(Lists):
         return steps
 
     def uncalled(self, day: str) -> int:
-        steps = self._steps(self._cell.funnel(day), self._cell.funnel(day, late=True))
+        steps = self._steps(*self._of_utc(day))
         placed = sum(count for step, count in steps.items() if step.startswith(">"))
         return placed - sum(steps[called(state)] for state in State)
 

@@ -14,7 +14,7 @@ from consent_engine.api.service.callers import AGENT, CALL_LISTER, CALL_READER, 
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.days import DAY_MS, begins
+from consent_engine.domain.days import Days
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.call import CallTaken
 from consent_engine.engine.engine import Engine
@@ -74,8 +74,7 @@ async def list_(request: Request, caller: ApiKey) -> Response:
     """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: reviewer, ops
     (masked), auditor."""
     form = read_query(ListCalls, request)
-    since = _begins(form.day) if form.day else None
-    until = None if since is None else since + DAY_MS
+    since, until = _day(form.day, front_of(request).days) if form.day else (None, None)
     wanted = CallFilter(form.agent, form.carrier.value if form.carrier else None, since, until, form.violation)
     return await page_of_calls(request, caller, wanted, form)
 
@@ -115,10 +114,11 @@ def _check_id(call_id: str) -> None:
         raise CallNotFound("no such call")
 
 
-def _begins(day: str) -> int:
+def _day(day: str, days: Days) -> tuple[int, int]:
+    """The first instant of a day, and of the next one. Raises Malformed."""
     try:
-        return begins(day)
-    except ValueError:
+        return days.begins(day), days.ends(day) + 1
+    except (ValueError, OverflowError):
         raise Malformed([FieldError("day", "invalid_day", "must be a day, as in 2025-08-01")]) from None
 
 

@@ -19,7 +19,7 @@ from consent_engine.api.service.publication_metrics import Unshown, of_publicati
 from consent_engine.api.service.room_metrics import of_rooms, rooms_of
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
 from consent_engine.domain.call.counted import Row
-from consent_engine.domain.days import DAY_MS, day_of
+from consent_engine.domain.days import later
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
@@ -182,7 +182,8 @@ def look_at(engine: Engine) -> Look:
     """What the store knows now."""
     now = engine.registry.now()
     placed = {"today": engine.lists.funnel(_day(now)), "yesterday": engine.lists.funnel(_day(now, 1))}
-    dialled = {"today": day_of(now), "yesterday": day_of(now - DAY_MS)}
+    today = engine.terms.reporting.days.of(now)
+    dialled = {"today": today, "yesterday": later(today, -1)}
     workers = len(engine.registry.workers(HEARD_WITHIN_MS))
     held = engine.lists.tally(Kind.SUSPECTED)
     counted = engine.registry.counted()

@@ -20,6 +20,7 @@ from consent_engine.api.service.callers import Callers
 from consent_engine.api.service.door_look_up import DoorLookUp
 from consent_engine.api.service.overload import Admission
 from consent_engine.api.service.watches import Streams
+from consent_engine.config.calendars import days_in
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.admission.request import Placing
@@ -68,6 +69,7 @@ class Front:
         self.defects: Counter[str] = Counter()
         self.repeated: Counter[str] = Counter()
         self._settings = settings
+        self.days = days_in(settings.time_zone)
         crews = {"place": 1, "receive": 1, "call": 1, "ask": ASKERS, "long": 1, "watch": 1}
         self._crews = [Crew(engines, size, name) for name, size in crews.items()]
         placers, receivers, callers, self._askers, self._patient, watchers = self._crews

@@ -16,7 +16,7 @@ from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.service import HEARD_WITHIN_MS, front_of
 from consent_engine.api.service.sessions import Sessions
 from consent_engine.api.web.rendering import MAY_OPEN
-from consent_engine.domain.days import begins, day_of
+from consent_engine.domain.days import Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.engine.api_keys import Role
@@ -78,13 +78,14 @@ async def caller_of(request: Request, roles: frozenset[Role]) -> ApiKey:
 def look(engine: Engine) -> dict[str, Any]:
     """The board."""
     now = engine.registry.now()
-    midnight = begins(day_of(now))
+    days = engine.terms.reporting.days
+    midnight = days.begins(days.of(now))
     stuck = engine.stuck(MOST_COUNTED + 1)
     return {
         "at": instant(now),
         "since": instant(midnight),
-        "funnel": _funnel(engine, midnight),
-        "day_before": _funnel(engine, midnight - 1),
+        "funnel": _funnel(engine, midnight, days),
+        "day_before": _funnel(engine, midnight - 1, days),
         "lanes": [
             {"lane": lane.value, "due": d.due, "late_ms": d.late, "parked": d.parked, "waiting": d.waiting}
             for lane, d in engine.lanes.depths().items()
@@ -100,9 +101,9 @@ def look(engine: Engine) -> dict[str, Any]:
     }
 
 
-def _funnel(engine: Engine, at: Millis) -> dict[str, int]:
+def _funnel(engine: Engine, at: Millis, days: Days) -> dict[str, int]:
     """Where the orders placed on the business's day of an instant stand now."""
-    counts = engine.lists.placed_on(day_of(at))
+    counts = engine.lists.placed_on(days.of(at))
     return {state.value: max(0, counts.get(state, 0)) for state in State}
 
 

@@ -21,7 +21,7 @@ from consent_engine.api.service.service import front_of
 from consent_engine.api.web.board import caller_of
 from consent_engine.api.web.rendering import MAY_OPEN
 from consent_engine.domain.carriers import Carrier
-from consent_engine.domain.days import begins
+from consent_engine.domain.days import Days
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import Msisdn, parse
 from consent_engine.domain.order.order import Order
@@ -67,7 +67,7 @@ async def listed(request: Request) -> Response:
     """A page of orders. Roles: ops (masked), auditor."""
     caller = await caller_of(request, MAY_OPEN["/ops"])
     form = read_query(ListedOrders, request)
-    since = _begins(form.since) if form.since else None
+    since = _begins(form.since, front_of(request).days) if form.since else None
     wanted = Filter(form.state, form.agent, form.plan, since, carrier=form.carrier.value if form.carrier else None)
 
     def found(engine: Engine) -> Response:
@@ -109,8 +109,8 @@ def _rows(orders: list[Order] | tuple[Order, ...], cursor: str, caller: ApiKey) 
     return Response(rows.json_bytes(), media_type="application/json")
 
 
-def _begins(day: str) -> int:
+def _begins(day: str, days: Days) -> int:
     try:
-        return begins(day)
+        return days.begins(day)
     except ValueError:
         raise Malformed([FieldError("since", "invalid_day", "must be a day, as in 2025-08-01")]) from None

@@ -44,7 +44,7 @@ def judged(made: Made, line: Line, terms: Terms, secret: str) -> tuple[tuple[Vio
         permit_since=checked.permit.since if checked and checked.permit else 0,
         standing=line.restrictions,
         quiet=bool(terms.policy.quiet_until(at)),
-        before=len(line.calls_before(at)),
+        before=len(line.calls_before(at, terms.reporting.days)),
         most=terms.calls_a_day,
         holder_since=line.holder_since(carrier),
     )

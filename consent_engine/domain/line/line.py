@@ -6,7 +6,7 @@ from msgspec import UNSET, Struct, field
 from msgspec.structs import replace
 
 from consent_engine.domain.canonical_json import Rows
-from consent_engine.domain.days import DAY_MS, same_day
+from consent_engine.domain.days import CHINA, DAY_MS, Days
 from consent_engine.domain.effects import WAKE_PARTS, Millis, Pending
 from consent_engine.domain.grammar import usable_code
 from consent_engine.domain.hashing import mac
@@ -191,9 +191,9 @@ class Line(Struct, frozen=True):
         found = self.restriction(carrier, plan)
         return found if found is not None and found.kind is Kind.REFUSED else None
 
-    def calls_before(self, at: Millis) -> list[Millis]:
+    def calls_before(self, at: Millis, days: Days = CHINA) -> list[Millis]:
         """When the calls to the number began that began on the day of an instant, before it, the oldest first."""
-        today = (each for each in reversed(self.calls) if not each.refusal and same_day(each.at, at))
+        today = (each for each in reversed(self.calls) if not each.refusal and days.same(each.at, at))
         return [each.at for each in today if each.at <= at]
 
     def named(self, name: str) -> Restriction | None:

@@ -1,0 +1,90 @@
+"""The calendar of working days, from YAML that people edit; the time zone; and what a report is rewarded with."""
+
+import re
+from datetime import date, timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import AfterValidator, BeforeValidator
+
+from consent_engine.domain.call.report_terms import RewardTerms
+from consent_engine.domain.days import CHINA, Calendar, Days
+from consent_engine.errors import SettingsError
+
+BUNDLED = "calendar_china.yaml"
+USUAL_ZONE = "Asia/Shanghai"
+LONGEST = timedelta(days=60)
+"""Of one holiday: what is longer is a slip of the pen."""
+_REWARD = re.compile(r"([1-9][0-9]{0,4}(?:\.[0-9]{2})?)(?: ([1-9][0-9]{0,2})/month)?", re.ASCII)
+
+
+def calendar_from(path: Path | None) -> Calendar:
+    """The calendar in a YAML file, or the bundled one. Raises SettingsError naming the file and what is wrong."""
+    name = str(path) if path else BUNDLED
+    try:
+        text = path.read_text("utf-8") if path else files("consent_engine").joinpath(name).read_text("utf-8")
+        return _calendar(yaml.safe_load(text))
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"CONSENT_CALENDAR: {name} can not be read") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise SettingsError(f"CONSENT_CALENDAR: {name} is not YAML{where}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"CONSENT_CALENDAR: {name}: {error}") from None
+
+
+def _calendar(told: Any) -> Calendar:  # noqa: ANN401 - whatever a YAML file says
+    if not isinstance(told, dict) or set(told) - {"years", "holidays", "working"}:
+        raise ValueError("must have years, holidays and working, and nothing else")
+    off: dict[str, str] = {}
+    for row in told.get("holidays") or []:
+        if not isinstance(row, dict) or set(row) != {"name", "from", "to"}:
+            raise ValueError("a holiday has name, from and to")
+        first, last = _day(row["from"]), _day(row["to"])
+        if not timedelta() <= last - first <= LONGEST:
+            raise ValueError(f"{row['name']}: must end on its first day or later, and within {LONGEST.days} days")
+        off |= {str(first + timedelta(days=n)): str(row["name"]) for n in range((last - first).days + 1)}
+    worked = frozenset(str(_day(each)) for each in told.get("working") or [])
+    if both := sorted(worked & off.keys()):
+        raise ValueError(f"{both[0]} is a holiday and worked: leave one of them out")
+    years = told.get("years") or []
+    if not isinstance(years, list) or not all(isinstance(year, int) for year in years):
+        raise ValueError("years must be a list of years")
+    return Calendar(off, worked, frozenset(years))
+
+
+def _day(told: object) -> date:
+    if not isinstance(told, date):
+        raise ValueError("a day is written like 2026-02-15")  # noqa: TRY004 - one kind of error for all that is wrong
+    return told
+
+
+def days_in(zone: str) -> Days:
+    """What a day is in a time zone. China's has a name of its own, so that a machine without zones knows it."""
+    return CHINA if zone == USUAL_ZONE else Days(ZoneInfo(zone))
+
+
+def _zone(name: str) -> str:
+    try:
+        days_in(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("must be a time zone that this machine knows, like Asia/Shanghai") from None
+    return name
+
+
+def _reward(value: object) -> object:
+    if value is None or value == "off" or isinstance(value, RewardTerms):
+        return None if value == "off" else value
+    match = _REWARD.fullmatch(str(value).strip())
+    if match is None:
+        raise ValueError("must be off, or an amount in yuan and how many a number and month, like 20.00 3/month")
+    amount = match[1] if "." in match[1] else f"{match[1]}.00"
+    return RewardTerms(amount, int(match[2])) if match[2] else RewardTerms(amount)
+
+
+TimeZone = Annotated[str, AfterValidator(_zone)]
+Reward = Annotated[RewardTerms | None, BeforeValidator(_reward)]
