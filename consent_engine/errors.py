@@ -11,7 +11,8 @@ ConsentError
 │   │   RecordingReused, AlreadyEnded, CallAbandoned,
 │   │   NothingProposed, NotActivated, InFlight, EventNotTaken,
 │   │   OtherNetwork, ReportDecided, ReportMismatch, RewardNotDue (HTTP 409)
-│   ├── TooManyResends                                            (HTTP 429)
+│   ├── CodeWrong                                                 (HTTP 422)
+│   ├── TooManyResends, TooManyCodes                              (HTTP 429)
 │   └── OrderNotFound, CallNotFound, ReportNotFound, PlanNotFound,
 │       KeyNotFound                                               (HTTP 404)
 ├── Unauthenticated        no key, a wrong key, a wrong signature (HTTP 401)
@@ -256,6 +257,18 @@ class RewardNotDue(Refused):
     """The reward of a report cannot become that; `reason`: why."""
 
     code = "reward_not_due"
+
+
+class CodeWrong(Refused):
+    """The code that proves a reporter's number is not the one that was sent, or not any more."""
+
+    code = "code_wrong"
+
+
+class TooManyCodes(Refused):
+    """A code was sent to this number a moment ago, or as often as may be."""
+
+    code = "too_many_codes"
 
 
 class PlanNotFound(Refused):

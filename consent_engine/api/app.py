@@ -35,6 +35,7 @@ from consent_engine.api.routes import (
     tariffs,
     webhooks,
 )
+from consent_engine.api.service.brakes import Brake
 from consent_engine.api.service.prometheus import Metrics
 from consent_engine.api.service.service import Front
 from consent_engine.api.web.install import install as install_pages
@@ -89,6 +90,7 @@ def create_app(
     # A redirect would repeat what was asked for in its Location.
     app.router.redirect_slashes = False
     app.state.bounds, app.state.front, app.state.metrics = bounds, front, metrics
+    app.state.codes = Brake()
     app.state.tariffs = tariffs.Tariffs(bounds.tariffs_s)
     install_pages(app, front, settings, rq_url)
     return app

@@ -3,8 +3,11 @@
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import TypeVar
+
+from msgspec import structs
 
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.lengths import limits
@@ -15,6 +18,7 @@ from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State, Trigger, allows
 from consent_engine.domain.line.line import Line, line_id
+from consent_engine.domain.line.proof_code import code_of
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.offer.versions import Listed, Sale
@@ -70,7 +74,7 @@ class Engine:
         self.archive = Upkeep(store, registry)
         self.registry = registry
         self.queue = queue
-        self.outside = outside
+        self.outside = outside = structs.replace(outside, code_of=partial(code_of, secret))
         self.terms = terms
         self.catalogue = Catalogue(registry, limits(terms), approval=terms.plan_approval, addresses=terms.addresses)
         self.keys = Keys(registry, secret)

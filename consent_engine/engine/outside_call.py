@@ -11,6 +11,7 @@ from consent_engine.domain.offer.policy import UNDELIVERED_MS
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.of_endings import ended, withdraw_ask
 from consent_engine.domain.texts.render import held, helped, of_report, proof, registered, stopped, which_one
+from consent_engine.domain.texts.report_words import CODE
 from consent_engine.domain.texts.segments import segments
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Activation, Deactivation, Leased, Outside, Sms, Target
@@ -106,10 +107,23 @@ def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:
         raise BrokenRecord("an effect without its record")
     purpose, n = sms_parts(leased.effect)
     carrier, *choices = line.effects[leased.effect].about
-    text = _OF_LINES.get(purpose, which_one)(carrier, choices)
+    text = (
+        _of_report(outside, line.id, carrier, choices)
+        if purpose in _OF_REPORTS
+        else _OF_LINES.get(purpose, which_one)(carrier, choices)
+    )
     return carrier, Sms(f"{line.id}.{purpose}.{n}", outside.senders[carrier], line.msisdn, text, purpose)
 
 
+def _of_report(outside: Outside, line: str, carrier: str, about: Sequence[str]) -> str:
+    """What a reporter is told; a code is made here from what is kept of it. Raises BrokenRecord."""
+    if about[:1] != [CODE] or outside.code_of is None:
+        return of_report(carrier, about)
+    key, seed, *more = about
+    return of_report(carrier, (key, outside.code_of(line, seed), *more))
+
+
+_OF_REPORTS = frozenset({Purpose.REPORT, Purpose.REWARD, Purpose.CODE})
 _OF_LINES: Mapping[Purpose, Callable[[str, Sequence[str]], str]] = {
     Purpose.OPTED_OUT: lambda carrier, _: stopped(carrier),
     Purpose.HELP: lambda carrier, _: helped(carrier),
@@ -118,7 +132,4 @@ _OF_LINES: Mapping[Purpose, Callable[[str, Sequence[str]], str]] = {
     Purpose.MARKETING_FREE: lambda carrier, told: registered(carrier, told[0]),
     Purpose.ENDED: lambda carrier, told: ended((carrier, *told)),
     Purpose.WITHDRAW_ASK: lambda carrier, told: withdraw_ask((carrier, *told)),
-    Purpose.REPORT: of_report,
-    Purpose.REWARD: of_report,
-    Purpose.CODE: of_report,
 }

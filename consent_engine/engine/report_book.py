@@ -10,9 +10,11 @@ from consent_engine.domain.admission.report_request import ReportDecision, Repor
 from consent_engine.domain.call.report import Report, ReportClass, ReportDoor
 from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.listing import read_cursor
 from consent_engine.engine.report import CallsOf, Reports, ReportTaken, deciding, reporting
+from consent_engine.engine.report_code import CodeAsked, proving, sending
 from consent_engine.errors import ConsentError, ReportNotFound, StoreUnavailable
 from consent_engine.ports import ReportFilter, Store
 
@@ -59,6 +61,18 @@ class ReportBook:
         if isinstance(result, ConsentError):
             raise result
         return result
+
+    def send_code(self, asked: CodeAsked) -> None:
+        """Send the code that proves a number, proven to be on its way before this returns; raises TooManyCodes."""
+        [result] = self._run([sending(asked, self._by.secret)])
+        if isinstance(result, ConsentError):
+            raise result
+
+    def prove(self, msisdn: Msisdn, code: str) -> None:
+        """Use the code that was sent to a number; raises CodeWrong."""
+        [result] = self._run([proving(msisdn, code, self._by.secret)])
+        if isinstance(result, ConsentError):
+            raise result
 
     def take_many(self, made: Sequence[ReportMade]) -> list[ReportTaken | ConsentError]:
         """Take many in one go; a result or an error each."""

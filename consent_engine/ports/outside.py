@@ -1,6 +1,6 @@
 """The ports to the outside: gateways, the BSS, and the queue that hands out wake-ups."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct, field
@@ -169,3 +169,5 @@ class Outside(Struct, frozen=True):
     bss: Bss | None = None
     subscribers: Subscribers | None = None
     """who has a number, where the BSS can say it"""
+    code_of: Callable[[str, str], str] | None = None
+    """the code that a line's reporter is sent, of the line and of what is kept of it"""

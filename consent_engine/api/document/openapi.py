@@ -32,7 +32,7 @@ from consent_engine.api.schemas.line_forms import Register, TellLine, Unregister
 from consent_engine.api.schemas.reviews import LookAgain, ReviewCall
 from consent_engine.api.schemas.views import Problem
 from consent_engine.domain.admission.call_request import EndCall, StartCall
-from consent_engine.domain.admission.report_request import DecideReport, MakeReport
+from consent_engine.domain.admission.report_request import AskCode, DecideReport, MakeReport
 from consent_engine.domain.admission.request import PlaceOrder
 from consent_engine.domain.offer.form import PlanForm
 from consent_engine.domain.signature import HEADER
@@ -40,7 +40,7 @@ from consent_engine.domain.signature import HEADER
 READ: Sequence[type[BaseModel]] = (
     PlaceOrder, StartCall, EndCall, ReviewCall, LookAgain, CancelOrder, GiveUp, SearchOrders, Refuse, SearchRefusals,
     Lift, DecideHeld, Dial, PlanForm, MobileOriginated, DeliveryReceipt, Register, RetryStuck, CancelStuck, StopOrGo,
-    Unregister, AskPermits, TellLine, Problem, Attest, EndOrder, MakeReport, DecideReport,
+    Unregister, AskPermits, TellLine, Problem, Attest, EndOrder, MakeReport, DecideReport, AskCode,
 )  # fmt: skip
 """Bodies that operations take, and the problem document."""
 _REF = "#/components/schemas/"
@@ -121,9 +121,9 @@ CODES = {
         "`report_time_invalid`, `invalid_caller`, "
         "`contains_number`; all that is wrong in `errors`. `plan_unknown`, `unofficial_number` (official), "
         "`disclosure_missing` (missing), `confirmation_too_long` (segments, carried), `language_unavailable`, "
-        "`backdated` (field)"
+        "`backdated` (field), `code_wrong`"
     ),
-    429: "`too_many_resends`",
+    429: "`too_many_resends`, `too_many_codes`",
     503: (
         "`store_unavailable`, `not_durable`, `not_ready` (reasons), `busy` (to orders: as many wait as can be asked in "
         "time): the same request again is safe"

@@ -18,6 +18,7 @@ from consent_engine.domain.defects import place_of
 from consent_engine.errors import (
     Backdated,
     CallNotFound,
+    CodeWrong,
     ConfirmationTooLong,
     ConsentError,
     DisclosureMissing,
@@ -31,6 +32,7 @@ from consent_engine.errors import (
     Refused,
     ReportNotFound,
     StoreUnavailable,
+    TooManyCodes,
     TooManyResends,
     Unauthenticated,
     UnofficialNumber,
@@ -128,6 +130,8 @@ STATUS: dict[type[ConsentError], HTTPStatus] = {
     Backdated: HTTPStatus.UNPROCESSABLE_ENTITY,
     LanguageUnavailable: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManyResends: HTTPStatus.TOO_MANY_REQUESTS,
+    TooManyCodes: HTTPStatus.TOO_MANY_REQUESTS,
+    CodeWrong: HTTPStatus.UNPROCESSABLE_ENTITY,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

@@ -4,50 +4,98 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document import openapi
-from consent_engine.api.document.operations import Operations
-from consent_engine.api.http.bodies import read_json
+from consent_engine.api.document.operations import KEY, PUBLIC, Operations, caller_of
+from consent_engine.api.http.bodies import is_json, read_json
 from consent_engine.api.http.csv_bodies import read_csv
 from consent_engine.api.http.csv_reports import reports_in
 from consent_engine.api.http.queries import ListReports, read_query
 from consent_engine.api.routes.orders import ID
 from consent_engine.api.schemas.forms import read
 from consent_engine.api.schemas.lists import Imported
-from consent_engine.api.schemas.reports import ReportList, ReportView
+from consent_engine.api.schemas.reports import CodeSent, ReportList, ReportReceipt, ReportView
+from consent_engine.api.service.brakes import Brake
 from consent_engine.api.service.callers import AGENT_OR_OPS, FULL_NUMBERS, OPS, OPS_OR_AUDITOR
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.admission.report_request import DecideReport, MakeReport, ReportDecision, ReportMade
+from consent_engine.domain.admission.report_request import (
+    PUBLIC as PUBLIC_DOOR,
+)
+from consent_engine.domain.admission.report_request import (
+    AskCode,
+    DecideReport,
+    MakeReport,
+    ReportDecision,
+    ReportMade,
+)
 from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.proof_code import MINUTES
+from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.report_code import CodeAsked
 from consent_engine.errors import ConsentError, ReportNotFound
 from consent_engine.ports import ApiKey, ReportFilter
 
-operations = Operations("reports", "/v1/reports")
+operations = Operations("reports", "/v1/reports", (KEY,))
+public = Operations("reports", "/v1/reports")
 
 
 @operations.add(
     "POST",
     "",
-    AGENT_OR_OPS,
+    PUBLIC,
     "Report a call",
-    answers={201: ReportView, 200: ReportView},
+    answers={201: ReportView | ReportReceipt, 200: ReportView | ReportReceipt},
     problems=(401, 403, 413, 415, 422, 503),
     takes=openapi.body("MakeReport"),
 )
-async def make(request: Request, caller: ApiKey) -> Response:
+async def make(request: Request) -> Response:
     """A subscriber reports a call, by the hotline or another door of ours: it is a refusal too, which is in force when
     this is answered. What the call seems to be is in the answer, with reasons. The same number, carrier, calling number
-    and instant again are the same report (200). Roles: agent, ops."""
-    made = ReportMade(caller.name, read(MakeReport, await read_json(request)))
+    and instant again are the same report (200). With the code that was sent to the number no key is needed, and the
+    answer is a receipt. Roles: agent, ops."""
+    keyless = "authorization" not in request.headers and is_json(request.headers.get("content-type", ""))
+    body = await read_json(request) if keyless else None
+    is_public = isinstance(body, dict) and "code" in body
+    caller = None if is_public else await caller_of(request, AGENT_OR_OPS)
+    form = read(MakeReport, await read_json(request) if body is None else body)
+    made = ReportMade(PUBLIC_DOOR if caller is None else caller.name, form, proven=caller is None)
 
     def taken(engine: Engine) -> tuple[Report, bool]:
+        if made.proven:
+            engine.reports.prove(made.msisdn, form.code or "")
         done = engine.reports.take(made)
         return done.report, done.is_new
 
     report, is_new = await front_of(request).ask(taken)
+    if caller is None:
+        return Response(ReportReceipt.of(report).json_bytes(), 201 if is_new else 200, media_type="application/json")
     headers = {"Location": f"/v1/reports/{report.id}"}
     return _view(report, report.received.received_at, caller, 201 if is_new else 200, headers)
+
+
+@public.add(
+    "POST",
+    "/code",
+    PUBLIC,
+    "A code for the public door",
+    answers={202: CodeSent},
+    problems=(413, 415, 422, 429, 503),
+    takes=openapi.body("AskCode"),
+)
+async def code(request: Request) -> Response:
+    """Send a code to the number that somebody wants to report from. One a minute and five a day to a number; ten in ten
+    minutes from an address, in each process. Needs no key."""
+    form = read(AskCode, await read_json(request))
+    await send_code(request, CodeAsked(Msisdn(form.msisdn), form.carrier.value))
+    return Response(CodeSent(minutes=MINUTES).json_bytes(), 202, media_type="application/json")
+
+
+async def send_code(request: Request, asked: CodeAsked) -> None:
+    """Send a code, as often as this address may ask for one. Raises TooManyCodes."""
+    brake: Brake = request.app.state.codes
+    brake.take(request.client.host if request.client else "")
+    await front_of(request).ask(lambda engine: engine.reports.send_code(asked))
 
 
 @operations.add(
@@ -156,3 +204,6 @@ def _view(
 ) -> Response:
     whole = caller.role in FULL_NUMBERS and (caller.role != Role.AGENT or report.received.by == caller.name)
     return Response(ReportView.of(report, now, whole=whole).json_bytes(), status, headers, "application/json")
+
+
+operations.routes.extend(public.routes)

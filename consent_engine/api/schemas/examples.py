@@ -59,6 +59,7 @@ FORMS: dict[str, Any] = {
         "msisdn": "+8613800138000", "carrier": "mobile", "caller_number": "10085",
         "called_at": "2025-08-01T10:00:00+08:00", "what": "推销5G套餐",
     },
+    "AskCode": {"msisdn": "+8613800138000", "carrier": "mobile"},
     "DecideReport": {"class": "ours_forbidden", "reward": "granted", "note": "refused on the day before"},
     "CancelOrder": {"reason": "changed his mind"},
     "EndOrder": {"cause": "withdrawn", "channel": "hotline", "reason": "found that the old plan was cheaper"},
@@ -187,6 +188,11 @@ VIEWS: dict[str, Any] = {
         ],
     },
     "ReportView": _REPORT_VIEW,
+    "ReportReceipt": {
+        "number": "D4ZVXX6N", "state": "open", "received_at": "2025-08-01T16:00:00.000+08:00",
+        "answer_by": "2025-08-16T23:59:59.999+08:00",
+    },
+    "CodeSent": {"minutes": 10},
     "ReportList": {"reports": [_REPORT_VIEW], "cursor": ""},
     "LineEventView": {
         "event": "assigned", "at": "2025-08-15T00:00:00.000+08:00", "recorded_at": "2025-08-15T00:00:02.512+08:00",

@@ -130,6 +130,12 @@ class ReportReceipt(View):
         )  # fmt: skip
 
 
+class CodeSent(View):
+    """A code is on its way to the number. minutes: how long it is good."""
+
+    minutes: int
+
+
 class ReportList(View):
     """Reports, newest first."""
 

@@ -70,6 +70,10 @@ class MakeReport(BaseModel):
     ref: _Ref = Field("", description="its number at whoever forwarded it")
     reported_at: _Instant | None = Field(None, description="when it was reported at 12321, which forwards it")
 
+    code: Annotated[str, Field(pattern=r"^[0-9]{6}$")] | None = Field(
+        None, description="by the public door: what was sent to the number; then no key is asked for"
+    )
+
     def late_errors(self, now: Millis) -> list[FieldError]:
         """What only the store's clock can tell: a call of tomorrow, or of years ago."""
         wrong = []
@@ -79,6 +83,15 @@ class MakeReport(BaseModel):
         if millis(self.called_at) < now - OLDEST_MS:
             wrong.append(FieldError("called_at", "report_time_invalid", "must not be older than three years"))
         return wrong
+
+
+class AskCode(BaseModel):
+    """A code for the number that somebody wants to report from; the carrier sends it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(msisdn)]
+    carrier: Carrier
 
 
 class DecideReport(BaseModel):

@@ -13,6 +13,8 @@ from consent_engine.domain.hashing import mac
 from consent_engine.domain.inbox import Message, UnreadReply
 from consent_engine.domain.inbox.parts import Gathered
 from consent_engine.domain.line.holder import Happened, holder_since
+from consent_engine.domain.line.proof_code import FIELD as CODE
+from consent_engine.domain.line.proof_code import ProofCode
 from consent_engine.domain.line.reported import MOST_NAMED, NAMED_FOR_MS, Reported
 from consent_engine.domain.line.restriction import Kind, Restriction, names_barring
 from consent_engine.domain.msisdn import Msisdn, slot
@@ -167,6 +169,8 @@ class Line(Struct, frozen=True):
     """of the chain, as kept"""
     reported: tuple[Reported, ...] = ()
     """Reports of calls that were made from the number, the newest first."""
+    code: ProofCode | None = None
+    """what proves its reporter's number"""
 
     @property
     def head(self) -> str:
@@ -220,6 +224,7 @@ class Line(Struct, frozen=True):
             gathered = _gathered_of(fields)
             reports = {name[2:]: kept for name, kept in fields.items() if name[:2] == "d:"}
             calls, past, told = _calls_of(fields), _past_of(fields), _reported_in(fields)
+            code = ProofCode.read(fields[CODE]) if CODE in fields else None
             version, seen = int(fields.get("v", "0")), int(fields.get("seen", "0"))
         except (ValueError, TypeError) as error:
             raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
@@ -239,6 +244,7 @@ class Line(Struct, frozen=True):
             tuple(calls[:MOST_CALLS]),
             *past,
             tuple(told[:MOST_NAMED]),
+            code,
         )
 
 

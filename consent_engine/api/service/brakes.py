@@ -1,0 +1,35 @@
+"""Brakes: how often an address may ask for what costs us an SMS. In this process; a proxy counts for all of them."""
+
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+
+from consent_engine.errors import TooManyCodes
+
+MOST_CODES, CODES_S = 10, 600.0
+"""So many codes an address in so many seconds."""
+MOST_ADDRESSES = 10_000
+
+
+class Brake:
+    """Counts what addresses ask for. What is forgotten first is the address that was quiet longest."""
+
+    def __init__(self, most: int = MOST_CODES, span_s: float = CODES_S, clock: Callable[[], float] = monotonic) -> None:
+        self._most = most
+        self._span_s = span_s
+        self._clock = clock
+        self._seen: dict[str, deque[float]] = {}
+
+    def take(self, address: str) -> None:
+        """Count one more; raises TooManyCodes where that is too many."""
+        seen, now = self._seen.pop(address, deque(maxlen=self._most)), self._clock()
+        while seen and now - seen[0] >= self._span_s:
+            seen.popleft()
+        full = len(seen) >= self._most
+        if not full:
+            seen.append(now)
+        if len(self._seen) >= MOST_ADDRESSES:
+            self._seen.pop(next(iter(self._seen)))
+        self._seen[address] = seen
+        if full:
+            raise TooManyCodes("too many codes were asked for from this address: wait ten minutes")

@@ -1,0 +1,67 @@
+"""The public door's proof: a code sent to the reporter's number, and its use."""
+
+from secrets import token_hex
+
+from msgspec import Struct
+
+from consent_engine.domain.decide.decision import Put
+from consent_engine.domain.effects import WAKE_LINE, Lane, Millis, Pending, Purpose, sms_effect
+from consent_engine.domain.line.line import STRANGER_MS, Line, line_id
+from consent_engine.domain.line.proof_code import FIELD, MINUTES, next_code, no_code
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.texts.report_words import CODE
+from consent_engine.engine.record import MOST_RACES
+from consent_engine.engine.round_trips import Step, load, save
+from consent_engine.errors import StoreUnavailable
+from consent_engine.ports import Commit, LineChange, Word
+
+
+class CodeAsked(Struct, frozen=True):
+    """Somebody who says that a number is theirs asks for its code; the carrier's sender sends it."""
+
+    msisdn: Msisdn
+    carrier: str
+
+
+def sending(asked: CodeAsked, secret: str) -> Step[None]:
+    """Send a code, proven to be on its way. What stands in the line and in the effect is what it is made from.
+
+    Raises TooManyCodes and StoreUnavailable.
+    """
+    name = line_id(secret, asked.msisdn)
+    for _ in range(MOST_RACES):
+        loaded = yield from load(lines=[name])
+        line, now = loaded.line(name), loaded.now
+        code = next_code(line.code, token_hex(8), now)
+        about = (asked.carrier, CODE, code.seed, str(MINUTES))
+        put = Put(sms_effect(Purpose.CODE, line.version), now, Pending(about=about))
+        stays = () if line.version else (Put(WAKE_LINE, now + STRANGER_MS),)
+        change = LineChange(name, line.version, _fields(line, asked.msisdn, now, code.kept()), (put, *stays))
+        saved = yield from save(Commit("", (change,), wakes=frozenset({Lane.SMS})), prove=True)
+        if saved.word is Word.OK:
+            return
+    raise StoreUnavailable("too many others write to this line: the same request again is safe")
+
+
+def proving(msisdn: Msisdn, told: str, secret: str) -> Step[None]:
+    """Use a number's code: counted, proven, before it is compared, so that nobody tries more often than may be.
+
+    Raises CodeWrong, which does not say what was wrong, and StoreUnavailable.
+    """
+    name = line_id(secret, msisdn)
+    for _ in range(MOST_RACES):
+        loaded = yield from load(lines=[name])
+        line, now = loaded.line(name), loaded.now
+        if line.code is None:
+            raise no_code()
+        change = LineChange(name, line.version, {FIELD: line.code.tried().kept()})
+        if (yield from save(Commit("", (change,)), prove=True)).word is Word.OK:
+            line.code.check(secret, name, told, now)
+            return
+    raise StoreUnavailable("too many others write to this line: the same request again is safe")
+
+
+def _fields(line: Line, msisdn: Msisdn, now: Millis, code: str) -> dict[str, str]:
+    return {
+        **dict.fromkeys(line.aged, ""), "msisdn": str(msisdn), "seen": str(max(line.seen, now)), FIELD: code,
+    }  # fmt: skip

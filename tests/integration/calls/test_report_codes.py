@@ -1,0 +1,122 @@
+"""The public door of reports: a number is proven by the code that was sent to it, and by nothing else."""
+
+import re
+
+import pytest
+
+from consent_engine.api.service.brakes import Brake
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.engine.report_code import CodeAsked
+from consent_engine.errors import CodeWrong, TooManyCodes
+from tests.conftest import NUMBER, OTHER
+from tests.integration.api_door import is_problem
+from tests.integration.calls.desk import instant
+
+PATH = "/v1/reports"
+
+
+def send(desk, to=NUMBER):
+    desk.engine.reports.send_code(CodeAsked(Msisdn(to), "mobile"))
+    desk.run(Lane.SMS)
+    return re.search(r"验证码(\d{6})", desk.texts("code")[-1])[1]
+
+
+def prove(desk, code, of=NUMBER):
+    desk.engine.reports.prove(Msisdn(of), code)
+
+
+def test_the_code_that_was_sent_proves_its_number_for_a_while(desk):
+    code = send(desk)
+    assert desk.gateway.sent[-1].to == NUMBER
+    prove(desk, code)
+    prove(desk, code)  # whose report was lost on the way asks again
+    desk.clock.forward(seconds=601)
+    with pytest.raises(CodeWrong):
+        prove(desk, code)
+
+
+def test_no_code_stands_in_the_store_and_none_proves_another_number(desk):
+    desk.engine.reports.send_code(CodeAsked(Msisdn(NUMBER), "mobile"))
+    kept = "".join(str(desk.client.hgetall(name)) for name in desk.names("line"))
+    desk.run(Lane.SMS)
+    code = re.search(r"验证码(\d{6})", desk.texts("code")[-1])[1]
+    assert code not in kept
+    send(desk, OTHER)
+    with pytest.raises(CodeWrong):
+        prove(desk, code, OTHER)
+    with pytest.raises(CodeWrong):
+        prove(desk, code, "+8613700137000")
+
+
+def test_a_code_is_tried_five_times_and_then_even_the_right_one_is_wrong(desk):
+    code = send(desk)
+    wrong = f"{(int(code) + 1) % 10**6:06d}"
+    for _ in range(5):
+        with pytest.raises(CodeWrong):
+            prove(desk, wrong)
+    with pytest.raises(CodeWrong):
+        prove(desk, code)
+
+
+def test_a_number_gets_one_code_a_minute_and_five_a_day(desk):
+    for n in range(5):
+        if n:
+            with pytest.raises(TooManyCodes):
+                send(desk)
+        desk.clock.forward(seconds=61)
+        send(desk)
+    desk.clock.forward(seconds=61)
+    with pytest.raises(TooManyCodes):
+        send(desk)
+    desk.clock.forward(hours=24)
+    send(desk)
+    assert len(desk.texts("code")) == 6
+
+
+def test_an_address_asks_for_so_many_codes_and_another_one_is_not_kept_waiting():
+    now = [0.0]
+    brake = Brake(2, 60, lambda: now[0])
+    brake.take("a")
+    brake.take("a")
+    with pytest.raises(TooManyCodes):
+        brake.take("a")
+    brake.take("b")
+    now[0] = 61
+    brake.take("a")
+
+
+def asked(door, **more):
+    return {
+        "msisdn": NUMBER, "carrier": "mobile", "caller_number": "10085",
+        "called_at": instant(door.engine.registry.now() - 60_000), **more,
+    }  # fmt: skip
+
+
+def coded(door):
+    """The code that a line was sent, as its handset shows it."""
+    line = door.engine.line(Msisdn(NUMBER))
+    return door.engine.outside.code_of(line.id, line.code.seed)
+
+
+def test_a_subscriber_reports_with_the_code_and_without_a_key_and_reads_no_more_than_a_receipt(door):
+    sent = door.call("POST", f"{PATH}/code", None, {"msisdn": NUMBER, "carrier": "mobile"})
+    assert (sent.status_code, sent.json()) == (202, {"minutes": 10})
+    is_problem(door.call("POST", f"{PATH}/code", None, {"msisdn": NUMBER, "carrier": "mobile"}), 429, "too_many_codes")
+    body = asked(door)
+    is_problem(door.call("POST", PATH, None, body), 401, "unauthenticated")
+    is_problem(door.call("POST", PATH, None, body | {"code": "000000"}), 422, "code_wrong")
+    assert not door.redis.keys("ce:*report:*")
+    said = door.call("POST", PATH, None, body | {"code": coded(door)})
+    assert said.status_code == 201
+    assert set(said.json()) == {"number", "state", "received_at", "answer_by"}
+    assert door.call("POST", PATH, None, body | {"code": coded(door)}).status_code == 200
+    [row] = door.call("GET", PATH, "auditor").json()["reports"]
+    assert (row["channel"], row["by"], row["number"]) == ("web", "public", said.json()["number"])
+
+
+def test_what_is_no_code_or_no_number_is_named(door):
+    said = is_problem(door.call("POST", PATH, None, asked(door, code="12345")), 422, "malformed")
+    assert [each["field"] for each in said["errors"]] == ["code"]
+    wrong = door.call("POST", f"{PATH}/code", None, {"msisdn": "12345", "carrier": "mobile"})
+    is_problem(wrong, 422, "invalid_msisdn")
