@@ -216,6 +216,7 @@ def terms(settings: Settings, secret: str) -> Terms:
         settings.policy(), settings.senders(), sub_numbers, carried, millis(settings.permit_lasts),
         settings.permits == "required", settings.calls_a_day, millis(settings.call_age),
         settings.plan_approval == "on", settings.addresses(), reports, settings.reporting(),
+        settings.review == "before",
     )  # fmt: skip
 
 

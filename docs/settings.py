@@ -52,6 +52,7 @@ MEANS = {
     "suspect_replies": "A yes that no person can have written. `code`: it is asked once for YES with the order's code, "
     "and what carried it is held for a person. `hold`: a person looks. `off`: it is taken, and the history says so",
     "reading_speed": "Characters a second that nobody reads faster: a yes that comes sooner is suspect",
+    "review": "`before`: nothing is activated before its call has passed its review. `after`: only a failed one bars",
     "permits": "`required`: a call without a permit is a violation. `checked`: the call itself is judged as one asks",
     "permit_lasts": "How long a permit to dial is good; 24h at most, and never into quiet hours",
     "call_age": "How old the subscriber's yes on the telephone may be when its order is placed",

@@ -28,7 +28,7 @@ from consent_engine.config.calendars import days_in
 from consent_engine.config.data_folder import kept_name
 from consent_engine.config.durations import millis, written
 from consent_engine.config.settings import PREFIX, Settings
-from consent_engine.doctor import findings, journal, records, server, setup, work
+from consent_engine.doctor import findings, journal, records, reviews, server, setup, work
 from consent_engine.doctor.findings import Finding, Level, bad, good, warn
 from consent_engine.doctor.records import Wanted
 from consent_engine.domain.admission.lengths import limits
@@ -209,6 +209,7 @@ def _work(patient: _Patient) -> Iterator[Finding]:
     targets.append(Target(BSS, settings.bss_name()))
     targets += setup.look_up(settings)
     yield from work.work(patient.store, patient.registry, patient.survey, targets)
+    yield from reviews.reviews(patient.store.lists, patient.registry.now())
 
 
 def _catalogue(patient: _Patient) -> Iterator[Finding]:

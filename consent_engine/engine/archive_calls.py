@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
+from consent_engine.domain.call.review import UNDECIDED
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import WAKE_ARCHIVE
 from consent_engine.domain.line.line import request_key
+from consent_engine.domain.line.restriction import Kind
 from consent_engine.ports import Archive, CallChange, Commit, Leased, Left, RetiringCall, Store, Word
 
 log = logging.getLogger(__name__)
@@ -20,7 +22,11 @@ async def move_calls(
 ) -> tuple[list[str], list[str]]:
     """Move calls that are over; those to be looked at again soon, and much later. Raises ArchiveUnavailable."""
     found = store.retirement.whole_calls(list(batch))
-    records = {call: fields for call, fields in found.items() if {n for n in fields if n[:2] == "f:"} == _WANTED}
+    waited_for = _waited_for(store, batch)
+    records = {
+        call: fields for call, fields in found.items()
+        if call not in waited_for and {n for n in fields if n[:2] == "f:"} == _WANTED
+    }  # fmt: skip
     kept = await _keep(store, archive, records) if records else set()
     rows = [RetiringCall(call, int(records[call]["v"]), batch[call].token) for call in records if call in kept]
     left = dict(zip([row.call for row in rows], store.retirement.retire_calls(rows) if rows else [], strict=True))
@@ -31,6 +37,15 @@ async def move_calls(
     for call in records.keys() - kept:
         _park(store, batch[call], told)
     return [call for call, word in left.items() if word is Left.STALE], list(found.keys() - records.keys())
+
+
+def _waited_for(store: Store, batch: Mapping[str, Leased]) -> set[str]:
+    """Those for whose review an order waits: they stay until somebody has heard them."""
+    open_ = [each.call for each in batch.values() if each.call and each.call.verdict in UNDECIDED]
+    if not open_:
+        return set()
+    lines = store.records.look(lines=[call.line for call in open_]).lines.values()
+    return {each.ref for line in lines for each in line.restrictions if each.kind is Kind.REVIEW}
 
 
 async def _keep(store: Store, archive: Archive, records: Mapping[str, Mapping[str, str]]) -> set[str]:

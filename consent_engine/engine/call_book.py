@@ -9,6 +9,7 @@ from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.counted import Covered, Row, covered, read_counts
+from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import slot
 from consent_engine.domain.offer.policy import LATE_MARGIN
@@ -96,6 +97,15 @@ class CallBook:
         if isinstance(result, ConsentError):
             raise result
         return result
+
+    def to_review(self, verdict: Verdict, cursor: str = "", limit: int = 50) -> CallPage:
+        """Up to `limit` calls that are pending, or contested, oldest first; raises Malformed for a cursor that no list
+        handed out.
+        """
+        rows = self._store.lists.to_review(verdict, read_cursor(cursor), limit)
+        known = self._store.records.look(calls=[call for call, _ in rows]).calls
+        found = tuple(known[call] for call, _ in rows if call in known)
+        return CallPage(found, f"{rows[-1][1]}-{rows[-1][0]}" if len(rows) == limit else "")
 
     def coverage(self, days: Sequence[str], by: str) -> list[Covered]:
         """How many recorded calls of these days were reviewed, by day, agent or carrier."""

@@ -40,12 +40,14 @@ BECAUSE_OF_THE_CALL: tuple[type[Refused], ...] = (
 """What the door refuses an order for because of its call, or of its number."""
 
 
-def waiting(order: str, call: Call, now: Millis) -> dict[str, str]:
-    """The restriction under which the activation of an order waits for the end of its call; none where it ended."""
-    if call.state is not CallState.UP:
-        return {}
-    restriction = Restriction(Kind.CALL, order, "", now, "call", call.id)
-    return {f"r:{restriction.name}": restriction.kept()}
+def waiting(order: str, call: Call, now: Millis, *, review_first: bool = False) -> dict[str, str]:
+    """The restrictions under which the activation of an order waits: for the end of its call, where that is up, and for
+    its review, where nothing is activated before that.
+    """
+    kinds = [Kind.CALL] * (call.state is CallState.UP)
+    kinds += [Kind.REVIEW] * (review_first and call.verdict is not Verdict.PASSED)
+    found = (Restriction(kind, order, "", now, "call", call.id) for kind in kinds)
+    return {f"r:{each.name}": each.kept() for each in found}
 
 
 def waiting_for(line: Line, call: str) -> list[Restriction]:

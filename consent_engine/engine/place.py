@@ -118,7 +118,8 @@ def _admit(
         if wrong := wanted.request.late_errors(loaded.now):
             raise Malformed(wrong)
         weighed = yield from _weighed(wanted, made, loaded, listed(wanted.request.plan), terms, secret)
-        saved = yield from save(_commit(*weighed, loaded.line(made.line), wanted), prove=True)
+        commit = _commit(*weighed, loaded.line(made.line), wanted, review_first=terms.review_first)
+        saved = yield from save(commit, prove=True)
         if saved.word is Word.OK:
             return Placed(replace(weighed[0], version=1), created=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
@@ -184,14 +185,17 @@ def _again(existing: Order, wanted: Placing) -> Step[Placed | None]:
     return Placed(existing, created=False) if (yield from prove(existing.id)) else None
 
 
-def _commit(new: Order, fields: dict[str, str], of: Behind, line: Line, wanted: Placing) -> Commit:
+def _commit(
+    new: Order, fields: dict[str, str], of: Behind, line: Line, wanted: Placing, *, review_first: bool
+) -> Commit:
     ask = say(Purpose.CONFIRMATION, new.doc.placed_at)
     order = OrderChange(new, 0, None, fields, (ask, giving_up(new)))
     seen = str(max(line.seen, new.doc.placed_at))
     stamp = {f"o:{new.id}": Entry.of(new).kept(), "msisdn": str(wanted.msisdn), "seen": seen}
     stamp |= dict.fromkeys(line.aged, "")
     if of.call is not None:
-        stamp |= waiting(new.id, of.call, new.doc.placed_at) | of.named(new.doc.placed_at)
+        stamp |= waiting(new.id, of.call, new.doc.placed_at, review_first=review_first)
+        stamp |= of.named(new.doc.placed_at)
     # The call as it was looked at: an end of it in between is looked at again.
     records = (order, *of.change(new.doc.placed_at), LineChange(line.id, line.version, stamp))
     return Commit("place", records, wakes=frozenset({Lane.SMS}))

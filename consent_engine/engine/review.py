@@ -1,7 +1,8 @@
 """Reviews of calls: a first verdict, and a second look at one that failed.
 
 A failed review freezes what is open of its call: a restriction of each order, which the one gate looks at. Verdict and
-restrictions are one commit; so are the second look and what it frees. Upheld, the call's own timer cancels its orders.
+restrictions are one commit; so are a verdict and what it frees. With CONSENT_REVIEW=before an order is placed with that
+restriction, and the first review that passes frees it. Upheld, the call's own timer cancels its orders.
 """
 
 import uuid
@@ -89,11 +90,10 @@ def _judged(call: Call, said: Review, now: Millis, held: Held | None = None) -> 
         put = (Put(WAKE_UNLAWFUL, now),)
     drop = ((WAKE_SECOND_LOOK, Drop.ANYWAY),) if WAKE_SECOND_LOOK in call.effects else ()
     records: tuple[Change, ...] = (CallChange(after, call, fields, put, drop),)
-    if said.second or not said.passed:
-        line = (yield from load(lines=[call.line])).line(call.line)
-        if line.version:  # written in any case: an order that is being placed is judged anew
-            stands = yield from _restrictions(after, line, now)
-            records += (LineChange(line.id, line.version, stands),)
+    line = (yield from load(lines=[call.line])).line(call.line)
+    if line.version:  # written in any case: an order that is being placed is judged anew
+        stands = yield from _restrictions(after, line, now)
+        records += (LineChange(line.id, line.version, stands),)
     wakes = frozenset({Lane.TIMER}) if after.verdict is Verdict.FAILED else frozenset[Lane]()
     saved = yield from save(Commit("", records, held, wakes=wakes), prove=True)
     return after if saved.word is Word.OK else None
@@ -107,4 +107,5 @@ def _restrictions(call: Call, line: Line, now: Millis) -> Step[dict[str, str]]:
     open_orders = (yield from load([entry.order for entry in line.entries if entry.is_open])).orders.values()
     of_call = (order.id for order in open_orders if order.doc.call_id == call.id)
     frozen = [Restriction(Kind.REVIEW, order, "", now, "review", call.id) for order in of_call]
-    return {f"r:{each.name}": each.kept() for each in frozen}
+    # One that waited for the first review waits on, since then.
+    return {f"r:{each.name}": each.kept() for each in frozen if line.named(each.name) is None}

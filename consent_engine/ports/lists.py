@@ -5,6 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind, Restriction
@@ -44,6 +45,14 @@ class Lists(Protocol):
 
     def calls(self, before: tuple[Millis, str] | None, limit: int, *, wrong: bool) -> list[tuple[str, Millis]]:
         """Calls with the instants they began at, newest first; wrong: only those with a violation."""
+
+    def to_review(self, verdict: Verdict, after: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        """Calls that are pending or contested with the instants their ends reached us, oldest first, from where a page
+        ended.
+        """
+
+    def waiting_for_review(self) -> dict[Verdict, Tally]:
+        """How many calls are pending, and how many contested; since when the oldest of each is over."""
 
     def dialled(self, day: str) -> dict[str, int]:
         """What was counted of the calls that began on a day (China's, YYYY-MM-DD): see `domain/call/counted.py`."""

@@ -196,6 +196,8 @@ consent_notifications_late_total 7
 consent_plans_unshown{channel="app"} 1
 consent_publication_failing_seconds{channel="app"} 400
 consent_paused_seconds{to="lane",name="sms"} 4000
+consent_orders_in_review_oldest_seconds 20000
+consent_reviews_oldest_seconds{verdict="pending"} 20000
 consent_defects_total{type="KeyError"} 1
 consent_http_requests_total{method="POST",route="/v1/orders",status="5xx"} @
 consent_http_requests_total{method="POST",route="/v1/orders",status="2xx"} @
@@ -207,6 +209,8 @@ FIRST = BAD.replace("_total 7", "_total 0").replace('consent_defects_total{type=
 GOOD = """
 consent_store_up 1
 consent_paused_seconds{to="lane",name="sms"} 0
+consent_orders_in_review_oldest_seconds 0
+consent_reviews_oldest_seconds{verdict="pending"} 20000
 consent_archive_up 1
 consent_journal_oldest_seconds 0
 consent_workers_alive 2

@@ -24,6 +24,7 @@ from consent_engine.ports import (
 )
 
 _SUSPECTED = f"r:{name_of(Kind.SUSPECTED, '')}"
+_REVIEW = f"r:{name_of(Kind.REVIEW, '')}"
 LANES = {lane: number for number, lane in enumerate(Lane, 2)}
 """A lane's number among the keys of `commit`."""
 
@@ -159,6 +160,12 @@ def _line(change: LineChange, cell: Cell, seal: Seal | None, held: str, lists: _
         if name.startswith(_SUSPECTED) and kept:  # it stands in the list that people decide from
             since, carrier = Restriction.read(name[2:], kept).since, name.removeprefix(_SUSPECTED)
             lists.due.setdefault(lists.number(cell.held), []).extend((since, f"{change.id} {carrier}"))
+        elif name.startswith(_REVIEW):  # what waits for a review, and since when
+            member = f"{change.id} {name.removeprefix(_REVIEW)}"
+            if kept:
+                lists.due[lists.number(cell.reviewing)] = [Restriction.read(name[2:], kept).since, member]
+            else:
+                lists.gone[lists.number(cell.reviewing)] = [member]
     names = [f"f:{held}", "seen"] if held else ["seen"]
     lists.row(f"l:{change.id}:", fields, names, change.put, change.drop, change.barring)
     if over := [name[2:] for name, kept in fields.items() if not kept and is_refusal(name)]:
@@ -235,6 +242,12 @@ def _counted(change: CallChange, cell: Cell, lists: _Lists) -> None:
     at = change.call.began.started_at
     for name in cell.calls_begun(change.call, change.before):
         lists.due[lists.number(name)] = [at, change.id]
+    was, stands = change.before.verdict if change.before else None, change.call.verdict
+    if was is not stands:
+        if stands in cell.to_review:
+            lists.due[lists.number(cell.to_review[stands])] = [change.call.over_at, change.id]
+        if was in cell.to_review:
+            lists.gone[lists.number(cell.to_review[was])] = [change.id]
     key = lists.number(cell.dialled_of(at))
     for count in counted_of(change.call, change.before):
         lists.counts += key, count

@@ -15,6 +15,9 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:report:<id>    hash    v, state, line, head, mac, doc, who, e<n>: one report of a call
     ce:{0}:reports        zset    report -> received at
     ce:{0}:awaited        zset    <report> <door> <class> -> answer by: those that nobody has decided
+    ce:{0}:unheard        zset    call -> ended at: recorded, in the store, and heard by no reviewer
+    ce:{0}:contested      zset    call -> ended at: one reviewer failed it, and another is to look again
+    ce:{0}:reviewing      zset    <line> <order> -> since: orders whose activation waits for a review
     ce:{0}:dialled:<day>  hash    <what>|<carrier>|<agent> -> how many calls that began that day (in China)
     ce:{0}:end:<id>       hash    v, state, line, head, mac, doc, who (person part), e<n> events, f:<effect>: the
                                   taking back of one activated order
@@ -64,6 +67,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
@@ -96,13 +100,15 @@ class Cell:
         self.due = {lane: f"{prefix}due:{lane}" for lane in Lane}
         self.refusals = f"{prefix}refusals"
         self.held = f"{prefix}held"
-        self.restrictions = {Kind.REFUSED: self.refusals, Kind.SUSPECTED: self.held}
+        self.reviewing = f"{prefix}reviewing"
+        self.restrictions = {Kind.REFUSED: self.refusals, Kind.SUSPECTED: self.held, Kind.REVIEW: self.reviewing}
         self.placed = f"{prefix}placed"
         self.calls = f"{prefix}calls"
         self.endings = f"{prefix}endings"
         self.violations = f"{prefix}violations"
         self.reports = f"{prefix}reports"
         self.awaited = f"{prefix}awaited"
+        self.to_review = {Verdict.PENDING: f"{prefix}unheard", Verdict.CONTESTED: f"{prefix}contested"}
         self.offers = f"{prefix}offers"
         self.lifted = f"{prefix}lifted"
         self.unmatched = f"{prefix}unmatched"

@@ -7,6 +7,7 @@ from itertools import islice
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.codec import TIES, scored
 from consent_engine.adapters.redis.keys import EARLY, LATE, Cell, called
+from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.days import later
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Millis
 from consent_engine.domain.lifecycle import State
@@ -40,6 +41,14 @@ class RedisLists(Lists):
     def calls(self, before: tuple[Millis, str] | None, limit: int, *, wrong: bool) -> list[tuple[str, Millis]]:
         return self._newest(self._cell.violations if wrong else self._cell.calls, before, limit)
 
+    def to_review(self, verdict: Verdict, after: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        index, lowest = self._cell.to_review[verdict], "-inf" if after is None else after[0]
+        [flat] = self._wire.ask(("ZRANGE", index, lowest, "+inf", "BYSCORE", "LIMIT", 0, limit + TIES, "WITHSCORES"))
+        return [(call, at) for call, at in scored(flat) if after is None or (at, call) > after][:limit]
+
+    def waiting_for_review(self) -> dict[Verdict, Tally]:
+        return {verdict: self._tally(index) for verdict, index in self._cell.to_review.items()}
+
     def dialled(self, day: str) -> dict[str, int]:
         [counts] = self._wire.ask(("HGETALL", self._cell.dialled(day)))
         return {name: int(count) for name, count in counts.items()}
@@ -56,7 +65,9 @@ class RedisLists(Lists):
         ]
 
     def tally(self, kind: Kind) -> Tally:
-        index = self._cell.restrictions[kind]
+        return self._tally(self._cell.restrictions[kind])
+
+    def _tally(self, index: str) -> Tally:
         count, oldest = self._wire.ask(("ZCARD", index), ("ZRANGE", index, 0, 0, "WITHSCORES"))
         return Tally(count, scored(oldest)[0][1]) if count and oldest else Tally()
 

@@ -53,7 +53,9 @@ class RedisRetirement(Retirement):
         asked, cell = Calls(), self._cell
         for each in calls:
             keys = [cell.record(Owner.CALL, each.call), cell.due[Lane.TIMER], cell.calls, cell.violations]
-            asked.script("retire_call", keys, [each.call, each.version, WAKE_ARCHIVE, each.token])
+            asked.script(
+                "retire_call", [*keys, *cell.to_review.values()], [each.call, each.version, WAKE_ARCHIVE, each.token]
+            )
         return [Left(word) for word in self._wire.send(asked, repeat=True)]
 
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:

@@ -10,6 +10,7 @@ from consent_engine.adapters.redis.permits import ShardedPermits
 from consent_engine.adapters.redis.reports import ShardedReports
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
@@ -217,6 +218,15 @@ class ShardedLists(Lists):
         found = [row for cell in self._cells.stores for row in cell.lists.calls(before, limit, wrong=wrong)]
         return sorted(found, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
 
+    def to_review(self, verdict: Verdict, after: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        found = [row for cell in self._cells.stores for row in cell.lists.to_review(verdict, after, limit)]
+        return sorted(found, key=lambda row: (row[1], row[0]))[:limit]
+
+    def waiting_for_review(self) -> dict[Verdict, Tally]:
+        """Of the cells that can be reached."""
+        found = list(self._cells.reached(lambda cell: cell.lists.waiting_for_review()))
+        return {verdict: _together(each[verdict] for each in found) for verdict in (Verdict.PENDING, Verdict.CONTESTED)}
+
     def dialled(self, day: str) -> dict[str, int]:
         counts: Counter[str] = Counter()
         for cell in self._cells.stores:
@@ -229,8 +239,7 @@ class ShardedLists(Lists):
 
     def tally(self, kind: Kind) -> Tally:
         """Of the cells that can be reached."""
-        found = [each for each in self._cells.reached(lambda cell: cell.lists.tally(kind)) if each.count]
-        return Tally(sum(each.count for each in found), min(each.oldest for each in found)) if found else Tally()
+        return _together(self._cells.reached(lambda cell: cell.lists.tally(kind)))
 
     def ending(self, tail: str, most: int) -> list[str]:
         return list(islice((order for cell in self._cells.stores for order in cell.lists.ending(tail, most)), most))
@@ -243,6 +252,11 @@ class ShardedLists(Lists):
 
     def uncalled(self, day: str) -> int:
         return sum(cell.lists.uncalled(day) for cell in self._cells.stores)
+
+
+def _together(tallies: Iterable[Tally]) -> Tally:
+    found = [each for each in tallies if each.count]
+    return Tally(sum(each.count for each in found), min(each.oldest for each in found)) if found else Tally()
 
 
 class ShardedRetirement(Retirement):

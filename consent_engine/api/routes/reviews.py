@@ -16,7 +16,8 @@ from consent_engine.api.schemas.forms import read
 from consent_engine.api.schemas.reviews import CoverageView, LookAgain, ReviewCall, check_note
 from consent_engine.api.service.callers import FULL_NUMBERS, REVIEWER, REVIEWER_OR_AUDITOR
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.call.review import Verdict
+from consent_engine.domain.call.review import UNDECIDED, Verdict
+from consent_engine.engine.engine import Engine
 from consent_engine.engine.review import Review
 from consent_engine.errors import CallNotFound, FieldError, Malformed
 from consent_engine.ports import ApiKey, CallFilter
@@ -35,10 +36,19 @@ MOST_DAYS = 92
     takes=openapi.query(ListReviews),
 )
 async def list_(request: Request, caller: ApiKey) -> Response:
-    """Recorded calls by how they stand, the newest first, a page at a time: of the last two days, for a call that has
-    left for the archive is not reviewed any more. Role: reviewer (masked)."""
+    """Recorded calls by how they stand, a page at a time: what is to be heard (`pending`, `contested`) oldest first,
+    the others newest first. Of the last two days, for a call that has left for the archive is not reviewed any more;
+    one that an order waits for stays. Role: reviewer (masked)."""
     form = read_query(ListReviews, request)
-    return await page_of_calls(request, caller, CallFilter(verdict=Verdict(form.verdict)), form)
+    verdict, whole = Verdict(form.verdict), caller.role in FULL_NUMBERS
+    if verdict not in UNDECIDED:
+        return await page_of_calls(request, caller, CallFilter(verdict=verdict), form)
+
+    def listed(engine: Engine) -> bytes:
+        page = engine.calls.to_review(verdict, form.cursor, form.limit)
+        return CallList.of(page.calls, page.cursor, whole=whole).json_bytes()
+
+    return Response(await front_of(request).ask(listed), media_type="application/json")
 
 
 @operations.add(

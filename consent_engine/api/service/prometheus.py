@@ -16,6 +16,7 @@ from consent_engine.api.service.call_metrics import of_dialled
 from consent_engine.api.service.clock_metrics import ClocksSeen, clocks_seen, of_clocks
 from consent_engine.api.service.outside_metrics import of_calls, of_look_ups, of_outside, of_paused
 from consent_engine.api.service.publication_metrics import Unshown, of_publication, unshown
+from consent_engine.api.service.review_metrics import ReviewsSeen, of_reviews, reviews_seen
 from consent_engine.api.service.room_metrics import of_rooms, rooms_of
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
 from consent_engine.domain.call.counted import Row
@@ -67,6 +68,7 @@ class Look:
     rooms: dict[str, Room]
     journal: Waiting
     unshown: Unshown
+    reviews: ReviewsSeen
     paused: Mapping[Target, Millis]
     """since when a person has stopped it"""
 
@@ -175,6 +177,7 @@ def of_store(look: Look) -> Iterator[Metric]:
     waits = "How long the oldest of them has waited"
     yield GaugeMetricFamily("consent_journal_oldest_seconds", waits, value=max(0, age))
     yield from of_publication(look.unshown)
+    yield from of_reviews(look.reviews, look.at)
     yield GaugeMetricFamily("consent_workers_alive", "Worker processes heard from within 15 s", value=look.workers)
 
 
@@ -205,6 +208,7 @@ def look_at(engine: Engine) -> Look:
         rooms_of(engine),
         engine.store.journal.waiting(),
         _unshown(engine, now),
+        reviews_seen(engine),
         {target: pause.at for target, pause in engine.registry.pauses.standing().items()},
     )
 

@@ -63,6 +63,8 @@ class Terms(Struct, frozen=True):
     """carriers whose gateway reports deliveries"""
     reporting: ReportTerms = ReportTerms()
     """how reports of calls are answered, and what a day is"""
+    review_first: bool = False
+    """whether nothing is activated before its call was reviewed"""
 
     def carried(self, carrier: str) -> int:
         """How many segments of one text reach the subscribers of a carrier."""

@@ -24,6 +24,10 @@ class Verdict(StrEnum):
     FAILED = "failed"
 
 
+UNDECIDED = frozenset({Verdict.PENDING, Verdict.CONTESTED})
+"""Somebody is still to hear it."""
+
+
 class Reviewed(Struct, frozen=True, array_like=True, tag="reviewed"):
     """The first review. by: the reviewer's key · passed: 1 or 0 · reasons: why it failed · note: never a number."""
 

@@ -40,7 +40,7 @@ class Kind(StrEnum):
     SUSPENDED = "suspended"
     """The number is suspended: nothing is activated on it until it is resumed."""
     REVIEW = "review"
-    """A reviewer failed the call of one order: the order's activation waits for the second look."""
+    """The call of one order has not passed its review: the order's activation waits for that, or a second look."""
 
 
 _PREFIX: Mapping[Kind, str] = MappingProxyType(

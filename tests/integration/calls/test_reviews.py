@@ -2,7 +2,6 @@
 
 import pytest
 
-from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.call.review import (
     SECOND_LOOK_MS,
     AlreadyReviewed,
@@ -23,37 +22,7 @@ from consent_engine.errors import CallNotFound, CallNotPermitted
 from consent_engine.ports import CallFilter
 from tests.conftest import NUMBER, SECOND
 from tests.integration.calls.desk import SHA, instant
-
-PLAN = "5g-smart-199"
-
-
-def ordered(desk, call, plan=PLAN):
-    desk.keys += 1
-    body = {"msisdn": NUMBER, "plan": plan, "agent": "A1024", "call_id": call.id, "agreed_at": instant(desk.clock())}
-    return desk.engine.place(Placing("desk", f"order-{desk.keys}", PlaceOrder.read(body))).order
-
-
-def review(desk, call, by="r-1", *, passed=False, second=False):
-    reasons = () if passed or second else ("price_not_told",)
-    return desk.engine.calls.review(Review(call.id, by, passed, reasons, "", second))
-
-
-def sold(desk):
-    """A call that ended as it must, and its order, whose subscriber was asked."""
-    call = desk.start()
-    order = ordered(desk, call)
-    desk.clock.forward(seconds=60)
-    desk.end(call, "agreed", plan=PLAN)
-    desk.run(Lane.SMS)
-    return call, order
-
-
-def says_yes(desk):
-    desk.clock.forward(seconds=60)
-    desk.say("是")
-    desk.run()
-    desk.clock.forward(seconds=61)
-    desk.run()
+from tests.integration.calls.reviewing import ordered, review, says_yes, sold
 
 
 def test_a_failed_review_freezes_what_is_open_and_a_second_look_that_upholds_it_cancels(desk):

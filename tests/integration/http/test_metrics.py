@@ -30,6 +30,7 @@ WAIT = 20
 ROOT = Path(__file__).parents[3]
 LABELS = {
     "began",
+    "verdict",
     "carrier",
     "violation",
     "channel",

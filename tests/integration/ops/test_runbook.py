@@ -350,6 +350,11 @@ def called_wrongly(night):
     engine.calls.take(CallStart("desk", "call-1", StartCall.model_validate(body)))
 
 
+def unheard(night):
+    """A recorded call that waits for a reviewer."""
+    night.world().place()
+
+
 def clock_behind(night):
     registry = night.world().engine.registry
     period = registry.now() // PERIOD_MS
@@ -498,6 +503,7 @@ SITUATIONS = {
     "ConsentHeld": held,
     "ConsentPaused": paused,
     "ConsentCallViolation": called_wrongly,
+    "ConsentUnreviewed": unheard,
     "ConsentClock": clock_behind,
     "ConsentArchiveDown": archive_lost,
     "ConsentJournalBehind": journal_behind,

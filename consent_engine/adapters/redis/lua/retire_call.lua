@@ -1,6 +1,6 @@
 -- Let a call go that the archive has, or nothing.
 --
--- KEYS  1 call   2 due-set of the timer lane   3 calls   4 violations   (all in one slot)
+-- KEYS  1 call   2 due-set of the timer lane   3 calls   4 violations   5 unheard   6 contested   (all in one slot)
 -- ARGV  1 call id   2 version that the archive has   3 the held effect   4 its token (the attempt)
 -- Returns ok · gone (it is not here: done before) · stale (it changed since it was read) · lost (the effect is not held
 --         any more)
@@ -20,6 +20,5 @@ if attempts ~= ARGV[4] or leased_at == "0" then return "lost" end
 -- From here on nothing can fail.
 redis.call("DEL", KEYS[1])
 redis.call("ZREM", KEYS[2], member)
-redis.call("ZREM", KEYS[3], ARGV[1])
-redis.call("ZREM", KEYS[4], ARGV[1])
+for n = 3, 6 do redis.call("ZREM", KEYS[n], ARGV[1]) end
 return "ok"

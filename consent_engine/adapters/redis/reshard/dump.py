@@ -23,6 +23,7 @@ SHARED = {"plans": "SMEMBERS"} | dict.fromkeys(("plan", "proposed", "apikeys", "
 RECORDS = dict.fromkeys(("order", "line", "call", "end", "report"), "HGETALL") | {"inbox": "LRANGE", "key": "GET"}
 WHOLE = SHARED | RECORDS
 INDEXES = {"due", "refusals", "held", "placed", "calls", "violations", "endings", "reports", "awaited"}
+INDEXES |= {"unheard", "contested", "reviewing"}
 TOGETHER = {"funnel", "offers", "dialled", "paused"}
 STREAMS = {"lifted", "permits", "unmatched", "pauses"}
 LISTS = {"journal"}

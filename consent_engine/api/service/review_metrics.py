@@ -1,0 +1,51 @@
+"""What waits for a reviewer, as metrics: calls nobody has heard, second looks, and the orders that wait for them."""
+
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from consent_engine.domain.call.review import Verdict
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.restriction import Kind
+from consent_engine.engine.engine import Engine
+from consent_engine.ports import Tally
+
+
+class ReviewsSeen(Struct, frozen=True):
+    """calls: those that are pending, and contested · orders: whose activation waits for a review"""
+
+    calls: Mapping[Verdict, Tally]
+    orders: Tally
+
+
+def reviews_seen(engine: Engine) -> ReviewsSeen:
+    """What waits now."""
+    return ReviewsSeen(engine.lists.waiting_for_review(), engine.lists.tally(Kind.REVIEW))
+
+
+def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:
+    """How many wait, and for how long the oldest does."""
+    waits = GaugeMetricFamily(
+        "consent_reviews_waiting", "Recorded calls in the store that a reviewer is to hear", labels=("verdict",)
+    )
+    oldest = GaugeMetricFamily(
+        "consent_reviews_oldest_seconds", "How long ago the oldest of them ended", labels=("verdict",)
+    )
+    for verdict, tally in seen.calls.items():
+        waits.add_metric((verdict.value,), tally.count)
+        oldest.add_metric((verdict.value,), _age(tally, now))
+    yield waits
+    yield oldest
+    yield GaugeMetricFamily(
+        "consent_orders_in_review", "Orders whose activation waits for a review", value=seen.orders.count
+    )
+    yield GaugeMetricFamily(
+        "consent_orders_in_review_oldest_seconds",
+        "How long the oldest of them has waited",
+        value=_age(seen.orders, now),
+    )
+
+
+def _age(tally: Tally, now: Millis) -> float:
+    return max(0, (now - tally.oldest) / 1000) if tally.count else 0

@@ -1,0 +1,36 @@
+"""Does anybody hear the calls? What waits for a reviewer, and since when."""
+
+from collections.abc import Iterator
+
+from consent_engine.doctor.findings import Finding, bad, good, warn
+from consent_engine.domain.call.review import Verdict
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.restriction import Kind
+from consent_engine.ports import Lists, Tally
+
+HOUR_MS = 3_600_000
+ORDERS_WAIT_MS = 4 * HOUR_MS
+"""Subscribers who said yes wait no longer for a review."""
+CALLS_WAIT_MS = 24 * HOUR_MS
+"""After two days a call that nobody has heard leaves for the archive."""
+REVIEW = "the reviewers: GET /v1/reviews, oldest first"
+
+
+def reviews(lists: Lists, now: Millis) -> Iterator[Finding]:
+    """Orders that wait for a review, calls that nobody has heard, failed ones that wait for a second look."""
+    orders = lists.tally(Kind.REVIEW)
+    if orders.count:
+        said = f"{orders.count} orders wait for the review of their call, the oldest for {_hours(orders, now)}"
+        yield bad(said, REVIEW) if now - orders.oldest > ORDERS_WAIT_MS else good(said)
+    calls = lists.waiting_for_review()
+    pending, contested = calls[Verdict.PENDING], calls[Verdict.CONTESTED]
+    if pending.count:
+        said = f"{pending.count} recorded calls were heard by nobody, the oldest ended {_hours(pending, now)} ago"
+        yield warn(said, REVIEW) if now - pending.oldest > CALLS_WAIT_MS else good(said)
+    if contested.count:
+        said = f"{contested.count} failed reviews wait for a second look: undecided for a day, they stand"
+        yield warn(said, f"{REVIEW}, verdict=contested")
+
+
+def _hours(tally: Tally, now: Millis) -> str:
+    return f"{max(0, now - tally.oldest) / HOUR_MS:.1f} h"

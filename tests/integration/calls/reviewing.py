@@ -1,0 +1,38 @@
+"""What the tests of reviews share: a call with its order, a verdict, a yes."""
+
+from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.effects import Lane
+from consent_engine.engine.review import Review
+from tests.conftest import NUMBER
+from tests.integration.calls.desk import instant
+
+PLAN = "5g-smart-199"
+
+
+def ordered(desk, call, plan=PLAN):
+    desk.keys += 1
+    body = {"msisdn": NUMBER, "plan": plan, "agent": "A1024", "call_id": call.id, "agreed_at": instant(desk.clock())}
+    return desk.engine.place(Placing("desk", f"order-{desk.keys}", PlaceOrder.read(body))).order
+
+
+def review(desk, call, by="r-1", *, passed=False, second=False):
+    reasons = () if passed or second else ("price_not_told",)
+    return desk.engine.calls.review(Review(call.id, by, passed, reasons, "", second))
+
+
+def sold(desk):
+    """A call that ended as it must, and its order, whose subscriber was asked."""
+    call = desk.start()
+    order = ordered(desk, call)
+    desk.clock.forward(seconds=60)
+    desk.end(call, "agreed", plan=PLAN)
+    desk.run(Lane.SMS)
+    return call, order
+
+
+def says_yes(desk):
+    desk.clock.forward(seconds=60)
+    desk.say("是")
+    desk.run()
+    desk.clock.forward(seconds=61)
+    desk.run()

@@ -1,0 +1,124 @@
+"""CONSENT_REVIEW=before: nothing is activated before a reviewer has passed its call, however long that takes."""
+
+import pytest
+from fakeredis import FakeRedis
+from msgspec.structs import replace
+
+from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.doctor.reviews import CALLS_WAIT_MS, ORDERS_WAIT_MS, reviews
+from consent_engine.domain.call.review import Verdict
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.line.restriction import Kind
+from tests.conftest import NUMBER
+from tests.integration.calls.desk import Desk
+from tests.integration.calls.reviewing import ordered, review, says_yes, sold
+
+
+@pytest.fixture
+def careful(tmp_path):
+    """A desk that reviews first."""
+    archive = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3")
+    desk = Desk(FakeRedis(decode_responses=True), archive)
+    desk.engine.terms = replace(desk.engine.terms, review_first=True)
+    yield desk
+    desk.runner.close()
+    archive.close()
+
+
+def findings(desk):
+    return [(each.level.value, each.what) for each in reviews(desk.engine.lists, desk.clock())]
+
+
+def test_an_activation_waits_for_the_review_and_goes_on_once_that_has_passed(careful):
+    call, order = sold(careful)
+    says_yes(careful)
+    assert (careful.state(order), careful.bss.asked) == ("confirmed", [])
+    assert careful.engine.lists.tally(Kind.REVIEW).count == 1
+    assert review(careful, call, passed=True).verdict is Verdict.PASSED
+    careful.clock.forward(seconds=61)
+    careful.run()
+    assert (careful.state(order), len(careful.bss.asked)) == ("notified", 1)
+    assert careful.engine.lists.tally(Kind.REVIEW).count == 0
+
+
+def test_a_first_review_that_fails_leaves_it_waiting_since_then_and_upheld_it_is_cancelled(careful):
+    call, order = sold(careful)
+    since = careful.engine.lists.tally(Kind.REVIEW).oldest
+    says_yes(careful)
+    review(careful, call)
+    assert careful.engine.lists.tally(Kind.REVIEW).oldest == since
+    review(careful, call, "r-2", second=True)
+    careful.run()
+    assert (careful.state(order), careful.bss.asked) == ("cancelled", [])
+    assert careful.engine.lists.tally(Kind.REVIEW).count == 0
+
+
+def test_an_order_of_a_call_that_passed_before_waits_for_nobody(careful):
+    call = careful.start()
+    careful.clock.forward(seconds=5)
+    careful.end(call, "agreed", plan="5g-smart-199")
+    review(careful, call, passed=True)
+    order = ordered(careful, careful.found(call))
+    careful.run(Lane.SMS)
+    says_yes(careful)
+    assert careful.state(order) == "notified"
+
+
+def test_a_call_that_an_order_waits_for_stays_until_it_is_heard_and_then_leaves(careful):
+    call, order = sold(careful)
+    says_yes(careful)
+    careful.move(hours=24 * 5)
+    assert careful.live([order.id]), "its order waits"
+    assert careful.engine.store.records.look(calls=[call.id]).calls
+    review(careful, call, passed=True)
+    careful.clock.forward(seconds=61)
+    careful.run()
+    assert careful.state(order) == "notified"
+    careful.move(hours=24 * 5)
+    assert not careful.engine.store.records.look(calls=[call.id]).calls
+
+
+def test_the_doctor_says_what_waits_and_since_when(careful):
+    call, _ = sold(careful)
+    assert [level for level, _ in findings(careful)] == ["ok", "ok"]
+    careful.clock.forward(ORDERS_WAIT_MS + 1)
+    [late, _] = findings(careful)
+    assert late == ("bad", "1 orders wait for the review of their call, the oldest for 4.0 h")
+    careful.clock.forward(CALLS_WAIT_MS)
+    assert findings(careful)[1][0] == "warn"
+    review(careful, call)
+    assert "second look" in findings(careful)[-1][1]
+
+
+def test_what_is_to_be_heard_is_listed_oldest_first_and_leaves_the_list_when_it_was(desk):
+    calls = []
+    for n in range(4):
+        call = desk.start(f"+861390013900{n}")
+        desk.clock.forward(seconds=5)
+        calls.append(desk.end(call).id)
+    book = desk.engine.calls
+    first = book.to_review(Verdict.PENDING, limit=3)
+    rest = book.to_review(Verdict.PENDING, first.cursor, 3)
+    assert [call.id for call in (*first.calls, *rest.calls)] == calls
+    assert rest.cursor == ""
+    review(desk, first.calls[0])
+    review(desk, first.calls[1], passed=True)
+    assert [call.id for call in book.to_review(Verdict.PENDING).calls] == calls[2:]
+    assert [call.id for call in book.to_review(Verdict.CONTESTED).calls] == calls[:1]
+    review(desk, first.calls[0], "r-2", second=True)
+    assert not book.to_review(Verdict.CONTESTED).calls
+    desk.move(hours=24 * 3)
+    assert not book.to_review(Verdict.PENDING).calls, "they left for the archive"
+    assert desk.engine.lists.waiting_for_review()[Verdict.PENDING].count == 0
+
+
+def test_a_call_told_by_the_body_of_an_order_is_waited_for_too(careful):
+    order = careful.place(NUMBER)
+    careful.run(Lane.SMS)
+    says_yes(careful)
+    assert careful.state(order) == "confirmed"
+    [call] = careful.engine.calls.to_review(Verdict.PENDING).calls
+    review(careful, call, passed=True)
+    careful.clock.forward(seconds=61)
+    careful.run()
+    assert careful.state(order) == "notified"
