@@ -18,6 +18,9 @@ def add(
         str, typer.Argument(help="Who it is for: stands in every event its owner causes. Given once, for ever.")
     ],
     role: Annotated[str, typer.Option(help="agent, reviewer, ops, auditor or admin (may do everything).")],
+    agent: Annotated[
+        str, typer.Option(help="Agent's number that its owner has: named by what it places; never reviewed by it.")
+    ] = "",
 ) -> None:
     """Make a key. It is printed once, as the last word, and stored as a hash."""
     from consent_engine.engine.api_keys import Role
@@ -27,16 +30,16 @@ def add(
     except ValueError:
         raise typer.BadParameter(f"one of {', '.join(Role)}", param_hint="--role") from None
     with opened() as engine:
-        key = engine.keys.add(name, wanted)
+        key = engine.keys.add(name, wanted, agent)
     line(f"key of {name} ({wanted}), shown this once: {key}")
 
 
 @app.command("list")
 def show_all() -> None:
-    """List the keys: name, role, since when."""
+    """List the keys: name, role, since when, the agent they are bound to."""
     with opened() as engine:
-        rows = [(key.name, key.role, instant(key.created_at)) for key in engine.keys.all()]
-    table(("name", "role", "since"), rows, "no keys yet: `consent keys add NAME --role ROLE`")
+        rows = [(key.name, key.role, instant(key.created_at), key.agent or "-") for key in engine.keys.all()]
+    table(("name", "role", "since", "agent"), rows, "no keys yet: `consent keys add NAME --role ROLE`")
 
 
 @app.command()

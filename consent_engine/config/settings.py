@@ -95,6 +95,7 @@ class Settings(BaseModel):
     suspect_replies: Literal["code", "hold", "off"] = "code"
     reading_speed: int = Field(60, ge=1, le=1_000_000)
     review: Literal["after", "before"] = "after"
+    recording_url: Annotated[str, AfterValidator(urls.recording_url)] | None = Field(None, repr=False)
     permits: Literal["checked", "required"] = "checked"
     permit_lasts: Annotated[Duration, Field(le=timedelta(days=1))] = timedelta(minutes=15)
     call_age: Duration = timedelta(hours=2)

@@ -40,6 +40,19 @@ def public_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def recording_url(template: str) -> str:
+    """Where a recording can be heard: `{ref}` is what it is called. Raises ValueError for anything else."""
+    parts = split(template.replace("{ref}", "ref"))
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.fragment:
+        raise ValueError("must be an address like https://recordings.example.com/{ref}.mp3")
+    whole = template.partition("://")[2]
+    if "{ref}" not in whole.partition("/")[2] or set("{}") & set(template.replace("{ref}", "")):
+        raise ValueError("must name {ref} behind its host, as in https://recordings.example.com/{ref}.mp3")
+    if set(" ;,'\"") & set(parts.netloc):
+        raise ValueError("must be an address like https://recordings.example.com/{ref}.mp3")
+    return template
+
+
 _HOST = re.compile(r"(?:(https?)://)?([a-z0-9.-]+(?::[0-9]{1,5})?)", re.ASCII)
 
 

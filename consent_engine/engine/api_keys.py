@@ -36,11 +36,11 @@ class Keys:
         self._registry = registry
         self._secret = secret
 
-    def add(self, name: str, role: Role) -> str:
-        """Make a key; the only time it can be read.
+    def add(self, name: str, role: Role, agent: str = "") -> str:
+        """Make a key; the only time it can be read. agent: the agent's number that it is bound to.
 
-        Raises Malformed when the name is not sound, or was given before: a name stands in orders and events, and a
-        second key of a revoked one's name would have its orders.
+        Raises Malformed when the name or the agent's number is not sound, or the name was given before: a name stands
+        in orders and events, and a second key of a revoked one's name would have its orders.
         """
         sound = is_sound(name)
         if contains_number(name):
@@ -51,8 +51,10 @@ class Keys:
             )
         if not sound:
             raise Malformed([FieldError("name", "invalid", "1 to 64 printable characters without blanks, : and |")])
+        if agent and (not is_sound(agent) or contains_number(agent)):
+            raise Malformed([FieldError("agent", "invalid", "an agent's number as in orders, without blanks, : and |")])
         key = f"ce_{secrets.token_urlsafe(32)}"
-        if not self._registry.add_key(self.hash_of(key), ApiKey(name, role.value, self._registry.now())):
+        if not self._registry.add_key(self.hash_of(key), ApiKey(name, role.value, self._registry.now(), agent)):
             raise Malformed(
                 [FieldError("name", "taken", "a key has or had this name, and none is given twice: take another one")]
             )

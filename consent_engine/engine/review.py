@@ -30,7 +30,9 @@ from consent_engine.ports import CallChange, Change, Commit, Held, Leased, LineC
 
 
 class Review(NamedTuple):
-    """What a reviewer says of a call. passed: also of a second look that lets it go on · second: it is one"""
+    """What a reviewer says of a call. passed: also of a second look that lets it go on · second: it is one · agent: the
+    agent's number that the reviewer's key is bound to
+    """
 
     call: str
     by: str
@@ -38,6 +40,7 @@ class Review(NamedTuple):
     reasons: tuple[str, ...] = ()
     note: str = ""
     second: bool = False
+    agent: str = ""
 
     def event(self, now: Millis) -> CallEvent:
         """As the call keeps it."""
@@ -60,11 +63,11 @@ def reviewing(said: Review) -> Step[Call]:
             if any(each.id == said.call for each in archived or ()):
                 raise NotReviewable("this call has left for the archive: it was not reviewed in time")
             raise CallNotFound("no such call")
-        own = (call.began.placed_by, call.began.agent)
+        own = bool({said.by, said.agent} & {call.began.placed_by, call.began.agent} - {""})
         if said.second:
-            may_look_again(own, call.events, call.verdict, said.by)
+            may_look_again(call.events, call.verdict, said.by, own=own)
         else:
-            may_review(own, call.verdict, said.by)
+            may_review(call.verdict, own=own)
         if after := (yield from _judged(call, said, now)):
             return after
     raise StoreUnavailable("too many others change this call: the same request again is safe")

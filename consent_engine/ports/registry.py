@@ -7,6 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.clocks import Heard, Lag
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan
@@ -19,11 +20,18 @@ NOTHING: Mapping[int, Seen] = MappingProxyType({})
 
 
 class ApiKey(Struct, frozen=True):
-    """A caller: its name (who), and its role."""
+    """A caller: its name (who), its role, and the agent's number that it is bound to; '': none."""
 
     name: str
     role: str
     created_at: Millis
+    agent: str = ""
+
+    def is_own(self, call: Call) -> bool:
+        """Whether a call is of this caller's own: made known by the key, or of the agent that it is bound to or named
+        after.
+        """
+        return bool({self.name, self.agent} & {call.began.placed_by, call.began.agent} - {""})
 
 
 class FlowStep(Enum):

@@ -12,6 +12,7 @@ MAY = {
     "/": set(Role),
     "/desk": {Role.AGENT, Role.ADMIN},
     "/ops": {Role.OPS, Role.AUDITOR, Role.ADMIN},
+    "/review": {Role.REVIEWER, Role.ADMIN},
     "/rq/": set(Role),
 }
 """Who may open which page."""

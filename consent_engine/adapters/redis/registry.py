@@ -160,7 +160,7 @@ class RedisRegistry(Registry):
 
     def add_key(self, key_hash: str, key: ApiKey) -> bool:
         calls = Calls()
-        row = json.dumps([key.name, key.role, key.created_at])
+        row = json.dumps([key.name, key.role, key.created_at, *[key.agent] * bool(key.agent)])
         calls.script("add_key", [f"{self._prefix}apikeys"], [key_hash, key.name, row])
         [is_new] = self._wire.send(calls, prove=True, repeat=True)
         return bool(is_new)

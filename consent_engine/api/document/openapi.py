@@ -120,6 +120,7 @@ CODES = {
         "`malformed`, or what the one thing wrong is: `invalid_msisdn`, `recording_missing`, `call_time_invalid`, "
         "`report_time_invalid`, `invalid_caller`, "
         "`contains_number`; all that is wrong in `errors`. `plan_unknown`, `unofficial_number` (official), "
+        "`agent_mismatch`, "
         "`disclosure_missing` (missing), `confirmation_too_long` (segments, carried), `language_unavailable`, "
         "`backdated` (field), `code_wrong`"
     ),

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from consent_engine.api.schemas.views import instant
+from consent_engine.domain.admission.bound import AgentMismatch
 from consent_engine.domain.defects import place_of
 from consent_engine.errors import (
     Backdated,
@@ -125,6 +126,7 @@ STATUS: dict[type[ConsentError], HTTPStatus] = {
     Malformed: HTTPStatus.UNPROCESSABLE_ENTITY,
     PlanUnknown: HTTPStatus.UNPROCESSABLE_ENTITY,
     UnofficialNumber: HTTPStatus.UNPROCESSABLE_ENTITY,
+    AgentMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
     DisclosureMissing: HTTPStatus.UNPROCESSABLE_ENTITY,
     ConfirmationTooLong: HTTPStatus.UNPROCESSABLE_ENTITY,
     Backdated: HTTPStatus.UNPROCESSABLE_ENTITY,

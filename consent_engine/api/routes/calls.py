@@ -12,6 +12,7 @@ from consent_engine.api.schemas.calls import CallList, CallView
 from consent_engine.api.schemas.forms import read
 from consent_engine.api.service.callers import AGENT, CALL_LISTER, CALL_READER, FULL_NUMBERS
 from consent_engine.api.service.service import front_of
+from consent_engine.domain.admission.bound import check_agent
 from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.days import Days
@@ -38,6 +39,7 @@ async def start(request: Request, caller: ApiKey) -> Response:
     key and body again is the same call (200). Role: agent."""
     key = idempotency_key(request)
     wanted = CallStart(caller.name, key, read(StartCall, await read_json(request)))
+    check_agent(caller.agent, wanted.request.agent)
     taken = await front_of(request).call(wanted)
     return _shown(taken, caller, 201 if taken.is_new else 200, {"Location": f"/v1/calls/{taken.call.id}"})
 

@@ -25,6 +25,7 @@ from consent_engine.api.service.callers import (
     visible,
 )
 from consent_engine.api.service.service import front_of
+from consent_engine.domain.admission.bound import check_agent
 from consent_engine.domain.admission.request import PlaceOrder, Placing, idempotency_key_is_sound, millis
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
@@ -50,6 +51,7 @@ async def place(request: Request, caller: ApiKey) -> Response:
     """Ask a subscriber for consent. The same key and body again is the same order (200). Role: agent."""
     key = idempotency_key(request)
     wanted = PlaceOrder.read(await read_json(request))
+    check_agent(caller.agent, wanted.agent)
     placed = await front_of(request).place(Placing(caller.name, key, wanted))
     request.scope["order"] = placed.order.id
     headers = {"Location": f"/v1/orders/{placed.order.id}"}

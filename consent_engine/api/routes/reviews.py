@@ -84,7 +84,7 @@ async def review(request: Request, caller: ApiKey, call_id: str) -> Response:
     `not_reviewable`). Role: reviewer."""
     form = read(ReviewCall, await read_json(request))
     form.check()
-    said = Review(call_id, caller.name, form.verdict == "pass", tuple(form.reasons), form.note)
+    said = Review(call_id, caller.name, form.verdict == "pass", tuple(form.reasons), form.note, agent=caller.agent)
     return await _taken(request, caller, said)
 
 
@@ -103,7 +103,8 @@ async def second(request: Request, caller: ApiKey, call_id: str) -> Response:
     reviewer."""
     form = read(LookAgain, await read_json(request))
     check_note(form.note)
-    return await _taken(request, caller, Review(call_id, caller.name, not form.uphold, (), form.note, second=True))
+    said = Review(call_id, caller.name, not form.uphold, (), form.note, second=True, agent=caller.agent)
+    return await _taken(request, caller, said)
 
 
 async def _taken(request: Request, caller: ApiKey, said: Review) -> Response:

@@ -36,6 +36,7 @@ HEADERS = {
 MAY_OPEN: dict[str, frozenset[Role]] = {
     "/desk": frozenset({Role.AGENT, Role.ADMIN}),
     "/ops": frozenset({Role.OPS, Role.AUDITOR, Role.ADMIN}),
+    "/review": frozenset({Role.REVIEWER, Role.ADMIN}),
     "/rq/": frozenset(Role),
 }
 """The pages behind the sign-in, and whose they are."""

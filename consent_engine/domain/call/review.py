@@ -97,24 +97,22 @@ def verdict_of(events: Sequence[object]) -> Verdict:
     return Verdict.FAILED if again.upheld else Verdict.PASSED
 
 
-def may_review(own: Sequence[str], verdict: Verdict | None, by: str) -> None:
-    """Raise what forbids the first review: NotReviewable, OwnCall, AlreadyReviewed. own: the keys and agents whose call
-    it is
-    """
+def may_review(verdict: Verdict | None, *, own: bool) -> None:
+    """Raise what forbids the first review: NotReviewable, OwnCall, AlreadyReviewed. own: it is the reviewer's call."""
     if verdict is None:
         raise NotReviewable("a call without a recording is not reviewed")
-    if by in own:
+    if own:
         raise OwnCall("this is a call of your own: another reviewer hears it")
     if verdict is not Verdict.PENDING:
         raise AlreadyReviewed("this call was reviewed")
 
 
-def may_look_again(own: Sequence[str], events: Sequence[object], verdict: Verdict | None, by: str) -> None:
+def may_look_again(events: Sequence[object], verdict: Verdict | None, by: str, *, own: bool) -> None:
     """Raise what forbids the second look: NotContested, OwnCall, SameReviewer."""
     first = first_review(events)
     if verdict is not Verdict.CONTESTED or first is None:
         raise NotContested("no failed review of this call waits for a second look")
-    if by in own:
+    if own:
         raise OwnCall("this is a call of your own: another reviewer looks again")
     if by == first.by:
         raise SameReviewer("whoever failed it does not look again")

@@ -62,9 +62,13 @@ def elements(carrier: str, tariff: Tariff, language: str) -> Elements:
 
 def disclosures(plan: Plan) -> dict[str, dict[str, str]]:
     """What a reader of the tariff is shown, by language, in the order of reading; nothing that is empty."""
-    says, carrier = plan.says, plan.carrier.value
-    if isinstance(says, Sentences):
-        return {CHINESE: {name: told for name, told in asdict(says).items() if told and name != "name"}}
+    if isinstance(plan.says, Sentences):
+        return {CHINESE: {name: told for name, told in asdict(plan.says).items() if told and name != "name"}}
+    return said_of(plan.carrier.value, plan.says)
+
+
+def said_of(carrier: str, says: Tariff) -> dict[str, dict[str, str]]:
+    """The same of a tariff of a carrier."""
     shown = {CHINESE: _shown(elements(carrier, says, CHINESE), _ENDS_ZH, _SOLD_ZH, says) | {"seller": says.seller}}
     if says.english is not None:
         shown[ENGLISH] = _shown(elements(carrier, says, ENGLISH), _ENDS_EN, _SOLD_EN, says)

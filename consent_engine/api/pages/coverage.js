@@ -1,0 +1,50 @@
+"use strict";
+// /review, what was heard and what was not: a bar a day, agent or carrier, whose gap is the part that nobody has heard.
+const COVERED_DAYS = 7;
+const DAY_MS = 86400e3;
+const SVG = "http://www.w3.org/2000/svg";
+let coveredBy = "day";
+
+function drawn(name, properties) {
+  const made = document.createElementNS(SVG, name);
+  for (const [property, value] of Object.entries(properties)) made.setAttribute(property, value);
+  return made;
+}
+
+/** One bar: heard, and the gap behind it, as long as the most calls of any row are. */
+function bar(row, most) {
+  const picture = drawn("svg", { class: "covered", viewBox: "0 0 100 6", preserveAspectRatio: "none", role: "img" });
+  picture.setAttribute("aria-label", word("review.picture", { ...row, key: keyName(row.key) }));
+  const wide = (n) => (100 * n) / most;
+  picture.append(drawn("rect", { class: "did", x: 0, y: 0, width: wide(row.reviewed), height: 6 }),
+    drawn("rect", { class: "gap", x: wide(row.reviewed), y: 0, width: wide(row.gap), height: 6 }));
+  return picture;
+}
+
+const keyName = (key) => (coveredBy === "carrier" ? word(`carrier.${key}`) : key);
+
+async function coverage() {
+  const today = new Date(now().getTime() + 8 * 3600e3); // the business's day is China's
+  const day = (at) => at.toISOString().slice(0, 10);
+  const from = day(new Date(today.getTime() - (COVERED_DAYS - 1) * DAY_MS));
+  const answer = await call("GET", `/v1/reviews/coverage?from=${from}&to=${day(today)}&by=${coveredBy}`);
+  byId("coverage-wrong").hidden = answer.ok;
+  say(byId("coverage-wrong"), answer.ok ? "" : wrong(answer));
+  if (!answer.ok) return;
+  const { rows } = answer.body;
+  byId("no-coverage").hidden = rows.length > 0;
+  byId("coverage-region").hidden = rows.length === 0;
+  const most = Math.max(1, ...rows.map((row) => row.recorded));
+  byId("coverage").replaceChildren(...rows.map((row) => make("tr", {}, make("th", { scope: "row" }, keyName(row.key)),
+    ...[row.recorded, row.reviewed, row.gap, row.failed].map((n, i) => make("td", { className: i === 2 && n ? "n bad" : "n" }, String(n))),
+    make("td", { className: "course" }, bar(row, most)))));
+  for (const button of document.querySelectorAll("[data-by]")) button.setAttribute("aria-pressed", String(button.dataset.by === coveredBy));
+}
+
+for (const button of document.querySelectorAll("[data-by]")) {
+  button.addEventListener("click", () => {
+    coveredBy = button.dataset.by;
+    coverage();
+  });
+}
+coverage();

@@ -1,0 +1,180 @@
+"use strict";
+// /review: the queue oldest first, one call at a time, a verdict by keys. What is heard stays until it is decided or left.
+const QUEUE_EVERY_S = 10;
+const QUEUE_PAGE = 25;
+const SEEK_S = 5;
+const player = byId("player");
+let verdictWanted = "pending"; // which queue
+let queue = []; // as it was told
+let heard = null; // what is heard now: {call, own, recording, sold}
+
+function queueRow(each) {
+  const row = make("li", {}, make("button", { type: "button", className: "link" }, dateAndClock(each.started_at)),
+    make("span", { className: "muted" }, ` ${each.agent} · ${word(`carrier.${each.carrier}`)}${each.plan ? ` · ${each.plan}` : ""}`));
+  row.firstChild.addEventListener("click", () => open(each.id));
+  return row;
+}
+
+function showQueue(more) {
+  fit(byId("queue"), queue, (each) => each.id, queueRow, (row, each) => {
+    if (each.id === heard?.call.id) row.setAttribute("aria-current", "true");
+    else row.removeAttribute("aria-current");
+  });
+  const facts = queue.length ? { n: queue.length, at: dateAndClock(queue[0].ended_at) } : {};
+  say(byId("queue-told"), word(queue.length ? (more ? "review.more" : "review.waits") : "review.none", facts));
+  for (const button of document.querySelectorAll("[data-verdict]")) button.setAttribute("aria-pressed", String(button.dataset.verdict === verdictWanted));
+}
+
+async function loadQueue() {
+  const answer = await call("GET", `/v1/reviews?verdict=${verdictWanted}&limit=${QUEUE_PAGE}`);
+  byId("fresh").classList.toggle("bad", !answer.ok);
+  if (!answer.ok) return say(byId("fresh"), word("ops.away"));
+  queue = answer.body.calls;
+  showQueue(answer.body.cursor !== "");
+}
+
+/** A call, with its recording and all that had to be told in it. */
+async function open(id) {
+  const answer = await call("GET", `/review/calls/${id}`);
+  if (!answer.ok) return say(byId("wrong"), wrong(answer));
+  say(byId("wrong"), "");
+  heard = answer.body;
+  showHeard();
+  showQueue(queue.length === QUEUE_PAGE);
+}
+
+function showHeard() {
+  const { call: it, own, recording, sold } = heard;
+  byId("heard").hidden = byId("told-card").hidden = false;
+  showFacts(byId("facts"), [
+    [word("ops.called_at"), dateAndClock(it.started_at)], [word("ops.agent"), it.agent], [word("ops.carrier"), word(`carrier.${it.carrier}`)],
+    [word("ops.number"), it.to], [word("order.outcome"), word(`outcome.${it.outcome}`)], [word("desk.recording"), [it.recording?.ref, it.recording?.seconds ? span(1000 * it.recording.seconds) : ""].filter(Boolean).join(" · ")],
+    [word("order.call_id"), it.id],
+  ]);
+  player.hidden = !recording;
+  byId("nowhere").hidden = Boolean(recording);
+  byId("unplayed").hidden = true;
+  if (recording) player.src = recording;
+  else player.removeAttribute("src");
+  const first = it.reviews[0];
+  byId("first-said").hidden = it.verdict !== "contested";
+  if (first) say(byId("first-said"), word("review.first_said", { by: first.by, reasons: [...first.reasons.map((each) => word(`reviewed.${each}`)), first.note].filter(Boolean).join(word("ops.between")) }));
+  byId("own").hidden = !own;
+  byId("first").hidden = own || it.verdict !== "pending";
+  byId("second").hidden = own || it.verdict !== "contested";
+  askWhy(false);
+  showSold(it, sold);
+}
+
+function showSold(it, sold) {
+  const marked = Object.fromEntries(it.disclosures.map((each) => [each.id, each.at]));
+  const begins = Date.parse(it.started_at);
+  byId("no-sold").hidden = sold.length > 0;
+  byId("sold").replaceChildren(...sold.flatMap((each) => {
+    const lines = Object.entries(each.reads.zh ?? {}).map(([id, told]) => {
+      const at = marked[id];
+      const seconds = at ? Math.max(0, (Date.parse(at) - begins) / 1000) : 0;
+      const where = at ? make("button", { type: "button", className: "link" }, word("review.spoken", { at: span(1000 * seconds) })) : make("span", { className: "muted" }, word("review.unmarked"));
+      if (at) where.addEventListener("click", () => seekTo(seconds));
+      return make("li", {}, make("strong", {}, word(`tariffs.${id}`)), " ", told, " ", where);
+    });
+    return [make("h3", {}, `${each.name} · ${each.plan} v${each.version}${each.state ? ` · ${word(`state.${each.state}`)}` : ""}`), make("ul", { className: "plain reads" }, ...lines),
+      make("h3", {}, word("review.text")), each.text ? make("p", { className: "asked" }, each.text) : make("p", { className: "muted" }, word("review.no_text"))];
+  }));
+}
+
+function seekTo(seconds) {
+  if (!player.src) return;
+  player.currentTime = Math.max(0, seconds);
+  play();
+}
+
+const play = () => player.src && player.play().catch(() => { byId("unplayed").hidden = false; });
+
+/** The reasons of a failed review; the focus goes there and back. */
+function askWhy(open) {
+  byId("why").hidden = !open;
+  if (!open) return byId("why").reset();
+  byId("reasons").querySelector("input").focus();
+}
+
+async function decide(path, body, done) {
+  const id = heard.call.id;
+  const answer = await call("POST", `/v1/reviews/${id}${path}`, body);
+  if (!answer.ok) return say(byId("wrong"), answer.body.errors?.[0]?.message ?? wrong(answer));
+  const at = queue.findIndex((each) => each.id === id);
+  const following = queue[at + 1] ?? queue.find((each) => each.id !== id);
+  heard = null;
+  player.pause();
+  askWhy(false);
+  await Promise.all([loadQueue(), coverage()]);
+  byId("heard").hidden = byId("told-card").hidden = true;
+  if (following) await open(following.id);
+  announce(word(done));
+  say(byId("fresh"), word(done));
+  (following ? byId("heard") : byId("queue-told")).focus();
+}
+
+function move(by) {
+  const at = queue.findIndex((each) => each.id === heard?.call.id);
+  const to = queue[at < 0 ? 0 : at + by];
+  if (to) open(to.id).then(() => byId("heard").focus());
+}
+
+async function look(verdict) {
+  verdictWanted = verdict;
+  heard = null;
+  byId("heard").hidden = byId("told-card").hidden = true;
+  await loadQueue();
+  if (queue.length) await open(queue[0].id);
+}
+
+const shown = (id) => !byId("heard").hidden && !byId(id).closest("[hidden]");
+const KEYS = {
+  " ": () => (player.paused ? play() : player.pause()),
+  ArrowLeft: () => player.src && (player.currentTime = Math.max(0, player.currentTime - SEEK_S)),
+  ArrowRight: () => player.src && (player.currentTime += SEEK_S),
+  j: () => move(1), k: () => move(-1),
+  c: () => look(verdictWanted === "pending" ? "contested" : "pending"),
+  p: () => shown("pass") && byId("pass").click(), f: () => shown("fail") && byId("fail").click(),
+  u: () => shown("uphold") && byId("uphold").click(), l: () => shown("free") && byId("free").click(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  if (!byId("why").hidden) {
+    const box = byId("reasons").querySelectorAll("input")[Number(event.key) - 1];
+    if (event.key === "Escape") askWhy(false), byId("fail").focus();
+    else if (box && event.target.id !== "note") box.checked = !box.checked;
+    else if (event.key === "Enter" && event.target.type === "checkbox") byId("why").requestSubmit();
+    else return;
+    return event.preventDefault();
+  }
+  if (!byId("keys-on").checked || event.target.closest("input, audio, select") || (event.key === " " && event.target.closest("button, a"))) return;
+  const does = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (!does) return;
+  event.preventDefault();
+  does();
+});
+
+byId("pass").addEventListener("click", () => decide("", { verdict: "pass" }, "review.done_pass"));
+byId("fail").addEventListener("click", () => askWhy(true));
+byId("next").addEventListener("click", () => move(1));
+byId("back").addEventListener("click", () => { askWhy(false); byId("fail").focus(); });
+byId("uphold").addEventListener("click", () => decide("/second", { uphold: true }, "review.done_uphold"));
+byId("free").addEventListener("click", () => decide("/second", { uphold: false }, "review.done_free"));
+byId("why").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const reasons = [...byId("reasons").querySelectorAll("input:checked")].map((box) => box.value);
+  if (!reasons.length) return say(byId("wrong"), word("review.choose_one"));
+  decide("", { verdict: "fail", reasons, note: byId("note").value }, "review.done_fail");
+});
+player.addEventListener("error", () => { byId("unplayed").hidden = !player.src; });
+for (const button of document.querySelectorAll("[data-verdict]")) button.addEventListener("click", () => look(button.dataset.verdict));
+
+async function queueForever() {
+  if (!document.hidden) await loadQueue();
+  setTimeout(queueForever, QUEUE_EVERY_S * 1000);
+}
+look("pending");
+setTimeout(queueForever, QUEUE_EVERY_S * 1000);

@@ -1,0 +1,61 @@
+"""What stands on /review of one call: the call, its recording, what had to be told, and the question as it was sent."""
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from consent_engine.api.schemas.calls import CallView
+from consent_engine.api.schemas.views import View
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.msisdn import hidden
+from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.tariff import Tariff
+from consent_engine.domain.order.order import Order
+from consent_engine.domain.texts.elements import CHINESE, disclosures, said_of
+
+
+class SoldView(View):
+    """What was sold in the call, or was offered in it."""
+
+    plan: str
+    version: int
+    name: str
+    reads: dict[str, dict[str, str]] = Field(description="what had to be told, by language, in the order of reading")
+    text: str = Field(description="the question as it was sent, without any number; empty: no order came of it")
+    state: str = Field(description="of the order; empty: there is none")
+
+    @classmethod
+    def of_order(cls, order: Order) -> "SoldView":
+        """As it was frozen at the door."""
+        offer = order.doc.offer
+        if isinstance(offer.tariff, Tariff):
+            reads = said_of(offer.carrier, offer.tariff)
+        else:
+            reads = {CHINESE: {"price": offer.price, "unsubscribe": offer.unsubscribe}}
+        return cls(
+            plan=offer.plan, version=offer.plan_version, name=offer.plan_name, reads=reads, text=hidden(order.text),
+            state=order.state.value,
+        )  # fmt: skip
+
+    @classmethod
+    def of_plan(cls, plan: Plan) -> "SoldView":
+        """As the plan reads now."""
+        return cls(plan=plan.code, version=plan.version, name=plan.name, reads=disclosures(plan), text="", state="")
+
+
+class HeardView(View):
+    """A call on a reviewer's page. No number stands in it whole."""
+
+    call: CallView
+    own: bool = Field(description="it is a call of the reader's own: another hears it")
+    recording: str = Field(description="where it can be heard; empty: no address of recordings is set")
+    sold: list[SoldView]
+
+    @classmethod
+    def of(cls, call: Call, sold: Sequence[SoldView], recording: str, *, own: bool) -> "HeardView":
+        """As a reviewer may see it."""
+        return cls(call=CallView.of(call, whole=False), own=own, recording=recording, sold=list(sold))
+
+    def json_bytes(self) -> bytes:
+        """As sent."""
+        return self.model_dump_json(by_alias=True).encode()

@@ -1,0 +1,68 @@
+"""/review: what a reviewer hears, beside it what had to be told; verdicts go through the API as anybody else's."""
+
+import re
+from urllib.parse import quote, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.schemas.review_page import HeardView, SoldView
+from consent_engine.api.service.service import front_of
+from consent_engine.api.web.board import caller_of
+from consent_engine.api.web.pages import behind_sign_in
+from consent_engine.api.web.rendering import MAY_OPEN, POLICY
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.engine.engine import Engine
+from consent_engine.errors import CallNotFound, PlanNotFound
+from consent_engine.ports import ApiKey
+
+operations = Operations()
+CALL = re.compile("[0-9a-f]{28}")
+MOST_SOLD = 50
+"""Of so many orders of the number, the newest, those of the call are shown."""
+REASONS = (
+    "price_not_told", "term_not_told", "not_understood", "pressed", "misled", "consent_unclear", "wrong_person",
+    "unheard", "other",
+)  # fmt: skip
+"""Why a call fails, each under the key of its place."""
+
+
+@operations.add("GET", "/review", PUBLIC)
+async def review(request: Request) -> Response:
+    """For reviewers. Only this page may play what lies elsewhere: recordings, from the one place that is set."""
+    answer = await behind_sign_in(request, "review.html", reasons=list(REASONS))
+    if template := request.app.state.recording_url:
+        parts = urlsplit(template)
+        answer.headers["Content-Security-Policy"] = f"{POLICY}; media-src {parts.scheme}://{parts.netloc}"
+    return answer
+
+
+@operations.add("GET", "/review/calls/{call_id}", PUBLIC)
+async def heard(request: Request, call_id: str) -> Response:
+    """What the page shows of a call. Role: reviewer (masked). Raises CallNotFound."""
+    caller = await caller_of(request, MAY_OPEN["/review"])
+    if not CALL.fullmatch(call_id):
+        raise CallNotFound("no such call")
+    template: str | None = request.app.state.recording_url
+    shown = await front_of(request).ask(lambda engine: look(engine, call_id, caller, template or ""))
+    return Response(shown, media_type="application/json")
+
+
+def look(engine: Engine, call_id: str, caller: ApiKey, template: str) -> bytes:
+    """A call with what was sold in it. Raises CallNotFound."""
+    call = engine.calls.show(call_id)
+    recording = template.replace("{ref}", quote(call.recording.ref, safe="")) if call.recording and template else ""
+    return HeardView.of(call, _sold(engine, call), recording, own=caller.is_own(call)).json_bytes()
+
+
+def _sold(engine: Engine, call: Call) -> list[SoldView]:
+    """Its orders; where none came of it, the plan that its end names."""
+    found = engine.orders_of(Msisdn(call.person.msisdn), limit=MOST_SOLD).orders if call.person.msisdn else ()
+    if sold := [SoldView.of_order(order) for order in found if order.doc.call_id == call.id]:
+        return sold
+    try:
+        return [SoldView.of_plan(engine.plan(call.end.plan).plan)] if call.end and call.end.plan else []
+    except PlanNotFound:
+        return []

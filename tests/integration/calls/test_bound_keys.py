@@ -1,0 +1,51 @@
+"""A key that is bound to an agent's number: it names that agent alone, and its owner hears no call of that agent."""
+
+import pytest
+
+from consent_engine.engine.api_keys import Role
+from consent_engine.errors import Malformed
+from tests.conftest import NUMBER
+from tests.integration.api_door import order
+from tests.integration.calls.desk import SHA, instant
+
+
+def recorded(door, agent, n):
+    now = door.engine.registry.now()
+    body = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": agent, "started_at": instant(now - 60_000)}
+    key = {"Idempotency-Key": f"call-{agent}-{n}"}
+    call = door.call("POST", "/v1/calls", Role.AGENT, body, headers=key).json()["id"]
+    recording = {"ref": f"rec-{agent}-{n}", "sha256": SHA, "seconds": 60}
+    ended = {"ended_at": instant(now), "outcome": "other", "recording": recording}
+    assert door.call("POST", f"/v1/calls/{call}/end", Role.AGENT, ended).status_code == 200
+    return call
+
+
+def test_a_key_that_is_bound_to_an_agents_number_acts_for_that_agent_and_reviews_no_call_of_it(door):
+    bound = door.engine.keys.add("zhang", Role.ADMIN, "A1024")
+    as_zhang = {"Authorization": f"Bearer {bound}"}
+    own, other = recorded(door, "A1024", 1), recorded(door, "B7", 2)
+    for path in (f"/v1/reviews/{own}", f"/v1/reviews/{own}/second"):
+        if path.endswith("second"):
+            failed = {"verdict": "fail", "reasons": ["pressed"]}
+            assert door.call("POST", f"/v1/reviews/{own}", Role.REVIEWER, failed).status_code == 200
+        body = {"uphold": False} if path.endswith("second") else {"verdict": "pass"}
+        answer = door.call("POST", path, None, body, headers=as_zhang)
+        assert (answer.status_code, answer.json()["code"]) == (403, "own_call")
+    assert door.call("POST", f"/v1/reviews/{other}", None, {"verdict": "pass"}, headers=as_zhang).status_code == 200
+
+    placing = {**as_zhang, "Idempotency-Key": "bound-1"}
+    wrong = door.call("POST", "/v1/orders", None, order(agent="B7"), headers=placing)
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "agent_mismatch")
+    assert door.call("POST", "/v1/orders", None, order(agent="A1024"), headers=placing).status_code == 201
+    start = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "B7", "started_at": instant(0)}
+    began = door.call("POST", "/v1/calls", None, start, headers={**as_zhang, "Idempotency-Key": "bound-2"})
+    assert (began.status_code, began.json()["code"]) == (422, "agent_mismatch")
+
+
+def test_an_agents_number_of_a_key_is_as_in_orders(door):
+    with pytest.raises(Malformed):
+        door.engine.keys.add("li", Role.AGENT, "A 1")
+    with pytest.raises(Malformed):
+        door.engine.keys.add("li", Role.AGENT, "13800138000")
+    door.engine.keys.add("li", Role.AGENT, "A1")
+    assert [key.agent for key in door.engine.keys.all() if key.name == "li"] == ["A1"]
