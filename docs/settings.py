@@ -53,8 +53,11 @@ MEANS = {
     "and what carried it is held for a person. `hold`: a person looks. `off`: it is taken, and the history says so",
     "reading_speed": "Characters a second that nobody reads faster: a yes that comes sooner is suspect",
     "review": "`before`: nothing is activated before its call has passed its review. `after`: only a failed one bars",
-    "recording_url": "Where `/review` plays a recording, like `https://recordings.example.com/{ref}.mp3`: the page loads "
-    "sound from that host and from nowhere else. Unset: reviewers hear recordings where they are",
+    "review_command": "A command that hears each recorded call first, JSON in and out: docs/reviews.md. People hear "
+    "what it fails, what is disputed, and a sample",
+    "review_sample": "The share of what that command passes that people hear all the same, drawn by a seed of the day",
+    "recording_url": "Where `/review` plays a recording, like `https://recordings.example.com/{ref}.mp3`: the page "
+    "loads sound from that host and from nowhere else. Unset: reviewers hear recordings where they are",
     "permits": "`required`: a call without a permit is a violation. `checked`: the call itself is judged as one asks",
     "permit_lasts": "How long a permit to dial is good; 24h at most, and never into quiet hours",
     "call_age": "How old the subscriber's yes on the telephone may be when its order is placed",

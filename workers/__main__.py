@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
+from consent_engine.adapters.review_command import ProcessCommand
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
@@ -18,6 +19,7 @@ from consent_engine.wiring import Installation, call_bound, installation
 from workers import jobs
 from workers.clock import Clock
 from workers.engine_loop import CLOSE_S, EngineLoop
+from workers.first_reviews import FirstReviewer
 from workers.sealer import Sealer
 from workers.tariff_watch import TariffWatch
 from workers.worker import LaneWorker, listen_on
@@ -76,6 +78,7 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     watch = TariffWatch(found.engine, name)
     if found.settings.addresses().checked:
         watch.start()
+    reviewer = _first_reviewer(found, name)
     gc_tuning.started()
     log.info("works for %s", ", ".join(lanes))
     listen_on(lambda n: LaneWorker(lanes, connect_rq(found.rq_url, RQ_TIMEOUT_S), f"{name}-{n}"), stop)
@@ -83,6 +86,8 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     clock.stop()
     sealer.stop()
     watch.stop()
+    if reviewer is not None:
+        reviewer.stop()
     if slices.hung:
         return 1
     left = loop.land(bound_s)
@@ -93,6 +98,16 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     sealer.join(bound_s + CLOSE_S)
     log.info("ends")
     return 0
+
+
+def _first_reviewer(found: Installation, name: str) -> FirstReviewer | None:
+    """The thread that has the operator's command hear calls, where there is one."""
+    line, share = found.settings.review_command, found.settings.review_sample
+    if line is None:
+        return None
+    made = FirstReviewer(found.engine, ProcessCommand(line), share, found.secret, name)
+    made.start()
+    return made
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ from consent_engine.config.values import (
     PlansFile,
     RedisUrl,
     Sender,
+    command_line,
 )
 from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.carriers import CARRIERS
@@ -95,6 +96,8 @@ class Settings(BaseModel):
     suspect_replies: Literal["code", "hold", "off"] = "code"
     reading_speed: int = Field(60, ge=1, le=1_000_000)
     review: Literal["after", "before"] = "after"
+    review_command: Annotated[str, AfterValidator(command_line)] | None = Field(None, repr=False)
+    review_sample: float = Field(0.05, ge=0, le=1)
     recording_url: Annotated[str, AfterValidator(urls.recording_url)] | None = Field(None, repr=False)
     permits: Literal["checked", "required"] = "checked"
     permit_lasts: Annotated[Duration, Field(le=timedelta(days=1))] = timedelta(minutes=15)

@@ -1,6 +1,7 @@
 """The forms of a setting's value: each says in a few words what it must be."""
 
 import re
+import shlex
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -35,6 +36,17 @@ def _existing(path: Path) -> Path:
 
 def _plans(path: Path) -> Path:
     return path if path == SAMPLE else _existing(path)
+
+
+def command_line(line: str) -> str:
+    """A command as it is typed. Raises ValueError for what a shell could not split."""
+    try:
+        arguments = shlex.split(line)
+    except ValueError:
+        arguments = []
+    if not arguments:
+        raise ValueError("must be a command with its arguments, as it is typed")
+    return line
 
 
 def _or_off(value: object) -> object:

@@ -9,7 +9,7 @@ from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.counted import Covered, Row, covered, read_counts
-from consent_engine.domain.call.review import Verdict
+from consent_engine.domain.call.review import CommandHeard, Verdict
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import slot
 from consent_engine.domain.offer.policy import LATE_MARGIN
@@ -17,7 +17,7 @@ from consent_engine.engine.call import CallTaken, calling, ending
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.listing import read_cursor
 from consent_engine.engine.lookup import Lookup
-from consent_engine.engine.review import Review, reviewing
+from consent_engine.engine.review import Review, keeping_heard, reviewing
 from consent_engine.errors import ArchiveUnavailable, CallNotFound, ConsentError, StoreUnavailable
 from consent_engine.ports import CallFilter, Store
 
@@ -97,6 +97,12 @@ class CallBook:
         if isinstance(result, ConsentError):
             raise result
         return result
+
+    def keep_heard(self, call: str, event: CommandHeard) -> None:
+        """Keep that the command heard a call which people hear all the same."""
+        result: bool | ConsentError = self._run([keeping_heard(call, event)])[0]
+        if isinstance(result, ConsentError):
+            raise result
 
     def to_review(self, verdict: Verdict, cursor: str = "", limit: int = 50) -> CallPage:
         """Up to `limit` calls that are pending, or contested, oldest first; raises Malformed for a cursor that no list

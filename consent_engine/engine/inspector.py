@@ -1,12 +1,12 @@
 """An inspector's questions about calls: who called this number and by which permit, and a sample drawn by a seed."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from heapq import nsmallest
 
 from msgspec import Struct
 
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.drawing import lot
 from consent_engine.domain.call.permit import Permit, read
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Called, line_id
@@ -61,7 +61,7 @@ class Inspector:
         will be, and a call that moves to the archive is drawn as before. Raises ArchiveUnavailable.
         """
         ids = set(self._begun(since, until))
-        chosen = nsmallest(min(count, MOST_DRAWN), ids, key=lambda call: _lot(seed, call))
+        chosen = nsmallest(min(count, MOST_DRAWN), ids, key=lambda call: lot(seed, call))
         known = self._lookup.calls(chosen)
         return Drawn(len(ids), tuple(known[call] for call in chosen if call in known))
 
@@ -88,7 +88,3 @@ class Inspector:
             if len(rows) < PIECE:
                 return
             before = (rows[-1][1], rows[-1][0])
-
-
-def _lot(seed: str, call: str) -> bytes:
-    return hashlib.sha256(f"{seed}\n{call}".encode("utf-8", "surrogatepass")).digest()

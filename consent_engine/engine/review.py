@@ -12,6 +12,7 @@ from consent_engine.domain.call.call import Call, CallEvent
 from consent_engine.domain.call.review import (
     BY_ENGINE,
     SECOND_LOOK_MS,
+    CommandHeard,
     NotReviewable,
     Reviewed,
     SecondLook,
@@ -70,6 +71,19 @@ def reviewing(said: Review) -> Step[Call]:
             may_review(call.verdict, own=own)
         if after := (yield from _judged(call, said, now)):
             return after
+    raise StoreUnavailable("too many others change this call: the same request again is safe")
+
+
+def keeping_heard(call_id: str, event: CommandHeard) -> Step[bool]:
+    """Keep that the command heard a call which people hear all the same: once, and while that is so."""
+    for _ in range(MOST_RACES):
+        call = (yield from load(calls=[call_id])).calls.get(call_id)
+        known = call is None or any(isinstance(each, CommandHeard) for each in call.events)
+        if call is None or known or call.verdict is not Verdict.PENDING:
+            return False
+        after, fields = call.with_events(event)
+        if (yield from save(Commit("", (CallChange(after, call, fields),)))).word is Word.OK:
+            return True
     raise StoreUnavailable("too many others change this call: the same request again is safe")
 
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from consent_engine.domain.call.review import Reviewed, SecondLook, Verdict, verdict_of
+from consent_engine.domain.call.review import CommandHeard, Reviewed, SecondLook, Verdict, verdict_of
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.canonical_json import Reader, Rows, compact
 from consent_engine.domain.effects import Millis, Pending, read_effects
@@ -100,8 +100,8 @@ class OrderRefused(Struct, frozen=True, array_like=True, tag="order_refused"):
     code: str
 
 
-CallEvent = Ended | Abandoned | OrderRefused | Reviewed | SecondLook
-_KINDS: tuple[type[CallEvent], ...] = (Ended, Abandoned, OrderRefused, Reviewed, SecondLook)
+CallEvent = Ended | Abandoned | OrderRefused | Reviewed | SecondLook | CommandHeard
+_KINDS: tuple[type[CallEvent], ...] = (Ended, Abandoned, OrderRefused, Reviewed, SecondLook, CommandHeard)
 _EVENT: Reader[CallEvent] = Reader(cast("type[CallEvent]", reduce(or_, cast("tuple[Any, ...]", _KINDS))))
 
 

@@ -49,6 +49,21 @@ class SecondLook(Struct, frozen=True, array_like=True, tag="second_look"):
     note: str = ""
 
 
+class CommandHeard(Struct, frozen=True, array_like=True, tag="command_heard"):
+    """The operator's command passed a call that people hear all the same: its verdict is no review.
+
+    by: `command:NAME:VERSION` · seed: what the sample of that day is drawn by, with its share; or `disputed`
+    """
+
+    at: Millis
+    op: str
+    by: str
+    passed: int
+    reasons: tuple[str, ...] = ()
+    seed: str = ""
+    share: float = 0
+
+
 class OwnCall(Forbidden):
     """Nobody reviews the calls of their own."""
 

@@ -1,0 +1,120 @@
+"""First reviews by the operator's command: it hears what nobody has heard; people hear what it fails, and a sample.
+
+What it fails waits for a person's second look. What it passes has passed, but for `disputed` calls and a sample, which
+stay for people: that it heard them is kept, with the seed they were drawn by.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Iterator, Sequence
+
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.drawing import is_drawn
+from consent_engine.domain.call.review import CommandHeard, Verdict
+from consent_engine.domain.days import day_of
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.grammar.meaning import Reason
+from consent_engine.domain.line.line import keyed
+from consent_engine.domain.line.restriction import Kind
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.review import Review
+from consent_engine.errors import Refused
+from consent_engine.ports.review_command import CommandFailed, ReviewCommand
+
+TURN, TURN_MS = "reviews", 60_000
+AT_ONCE, PAGE = 8, 200
+AGAIN_MS = 600_000
+"""So long after all were looked at, those it could not hear are tried again."""
+DISPUTED = "disputed"
+"""In the place of a seed: the subscriber denies the call, so people hear it."""
+
+
+class FirstReviews:
+    """Hears what is pending, oldest first. Of several processes one does at a time."""
+
+    def __init__(self, engine: Engine, command: ReviewCommand, share: float, secret: str, holder: str) -> None:
+        self._engine = engine
+        self._command = command
+        self._share = share
+        self._secret = secret
+        self._holder = holder
+        self._cursor = ""
+        self._again_at: Millis = 0
+
+    def seed(self, at: Millis) -> str:
+        """What the calls of a day are drawn by: nobody without the secret can tell before a call whether it will be."""
+        return keyed(self._secret, "review sample", day_of(at))
+
+    async def look(self) -> int:
+        """Hear a page of calls; how many were. Raises StoreUnavailable, and CommandFailed where none could be heard."""
+        registry, now = self._engine.registry, self._engine.registry.now()
+        if (not self._cursor and now < self._again_at) or not registry.take_turn(TURN, self._holder, TURN_MS):
+            return 0
+        page = self._engine.calls.to_review(Verdict.PENDING, self._cursor, PAGE)
+        self._cursor = page.cursor
+        if not page.cursor:
+            self._again_at = now + (AGAIN_MS if page.calls else 0)
+        return await self._heard([call for call in page.calls if not _was_heard(call)])
+
+    async def _heard(self, calls: Sequence[Call]) -> int:
+        heard, failed = 0, None
+        for some in _pieces(calls):
+            if not self._engine.registry.take_turn(TURN, self._holder, TURN_MS):
+                break
+            for done in await asyncio.gather(*map(self._hear, some), return_exceptions=True):
+                if isinstance(done, CommandFailed):
+                    failed = done
+                elif isinstance(done, BaseException):
+                    raise done
+                else:
+                    heard += 1
+        if failed and not heard:
+            raise failed
+        return heard
+
+    async def _hear(self, call: Call) -> None:
+        heard = await self._command.hear(_told(call))
+        if heard.passed and (seed := self._for_people(call)):
+            op = f"heard-{uuid.uuid4().hex}"
+            event = CommandHeard(self._engine.registry.now(), op, heard.by, 1, heard.reasons, seed, self._share)
+            self._engine.calls.keep_heard(call.id, event)
+            return
+        try:
+            self._engine.calls.review(Review(call.id, heard.by, heard.passed, heard.reasons, heard.note))
+        except Refused:
+            return  # a person was first
+
+    def _for_people(self, call: Call) -> str:
+        """Why people hear it all the same: the seed that it was drawn by, or that it is disputed; '' where they need
+        not.
+        """
+        line = self._engine.records.look(lines=[call.line]).lines.get(call.line)
+        if line is None or any(_disputes(each.kind, each.reason) for each in line.restrictions):
+            return DISPUTED
+        seed = self.seed(call.began.started_at)
+        return seed if is_drawn(seed, call.id, self._share) else ""
+
+
+def _disputes(kind: Kind, reason: str) -> bool:
+    return kind is Kind.SUSPECTED and reason == Reason.DISPUTED
+
+
+def _was_heard(call: Call) -> bool:
+    return any(isinstance(each, CommandHeard) for each in call.events)
+
+
+def _pieces(calls: Sequence[Call]) -> Iterator[Sequence[Call]]:
+    return (calls[n : n + AT_ONCE] for n in range(0, len(calls), AT_ONCE))
+
+
+def _told(call: Call) -> dict[str, object]:
+    """What the command is told: no number of anybody's."""
+    end, kept = call.end, call.recording
+    recording = {"ref": kept.ref, "sha256": kept.sha256, "seconds": kept.seconds} if kept else None
+    return {
+        "call": call.id, "agent": call.began.agent, "carrier": call.carrier, "script": call.began.script,
+        "started_at": call.began.started_at, "ended_at": end.ended_at if end else 0,
+        "outcome": end.outcome.value if end else "", "plan": end.plan if end else "",
+        "recording": recording,
+        "disclosures": [{"id": each.id, "at": each.at} for each in end.disclosures] if end else [],
+    }  # fmt: skip

@@ -1,0 +1,54 @@
+"""First reviews: a thread that has the operator's command hear calls, of all worker processes one at a time."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.first_review import FirstReviews
+from consent_engine.engine.spell import Spell
+from consent_engine.errors import ConsentError
+from consent_engine.ports.review_command import ReviewCommand
+
+log = logging.getLogger(__name__)
+TICK_S = 1.0
+
+
+class FirstReviewer(threading.Thread):
+    """Hears until stopped, with an event loop and clients of its own. Trouble is logged; none ends it."""
+
+    def __init__(
+        self, make: Callable[[], Engine], command: ReviewCommand, share: float, secret: str, name: str,
+        tick_s: float = TICK_S,
+    ) -> None:  # fmt: skip
+        super().__init__(name="reviews", daemon=True)
+        self._make = make
+        self._more = command, share, secret, name
+        self._tick_s = tick_s
+        self._ending = threading.Event()
+
+    def stop(self) -> None:
+        """End after the page that is under way. Nothing is lost by a process that does not wait for it."""
+        self._ending.set()
+
+    def run(self) -> None:
+        """The thread."""
+        asyncio.run(self._ticks())
+
+    async def _ticks(self) -> None:
+        reviews: FirstReviews | None = None
+        spell = Spell(log, "calls cannot be heard by CONSENT_REVIEW_COMMAND: people hear them")
+        while not self._ending.is_set():
+            heard = 0
+            try:
+                reviews = reviews or FirstReviews(self._make(), *self._more)
+                heard = await reviews.look()
+            except ConsentError as error:
+                spell.met(error)
+            except Exception as error:  # noqa: BLE001 - the edge: who dies here leaves every call to people
+                spell.met(RuntimeError(type(error).__name__))
+            else:
+                spell.over()
+            if not heard:
+                self._ending.wait(self._tick_s)
