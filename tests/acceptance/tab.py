@@ -45,13 +45,38 @@ class Tab:
         self.context.close()
 
 
-def fill(desk, number, recording=None):
-    """On /desk: from the number to everything filled in, by keyboard."""
+def fill(desk, number):
+    """On /desk: from the number to everything read and agreed, by keyboard."""
+    begin(desk, number)
+    desk.page.keyboard.press("ArrowDown")
+    desk.page.wait_for_selector("#script li.now")
+    read_aloud(desk)
+    desk.page.keyboard.press("F9")
+    desk.page.wait_for_selector("#place:focus")
+
+
+def begin(desk, number):
+    """On /desk: a permit for the number, and the call begins."""
     desk.type("#msisdn", f"138{number:08d}")
     desk.page.keyboard.press("Enter")
+    desk.page.wait_for_selector("#call-step:enabled")
+    if not desk.page.locator("#agent").input_value():
+        desk.type("#agent", "A1024")
+    desk.press("#begin")
     desk.page.wait_for_selector("#plan:focus")
-    desk.page.keyboard.press("ArrowDown")
-    desk.page.wait_for_selector("#script p")
-    desk.type("#agent", "A1024")
-    desk.type("#recording", f"rec-{number}" if recording is None else recording)
-    desk.press("#now-agreed")
+
+
+def read_aloud(desk):
+    """Every line of the script, with Space."""
+    for _ in range(desk.page.locator("#script li").count()):
+        desk.page.keyboard.press("Space")
+    desk.page.wait_for_selector("#stamp:disabled")
+
+
+def hang_up(desk, recording):
+    """The call is over: its recording is named."""
+    desk.page.keyboard.press("F2")
+    desk.page.wait_for_selector("#recording:focus")
+    desk.page.keyboard.type(recording)
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_selector("#call-said:not(:empty)")

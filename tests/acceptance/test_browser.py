@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.acceptance.house import house, until
-from tests.acceptance.tab import Tab, fill
+from tests.acceptance.tab import Tab, fill, hang_up
 
 log = logging.getLogger(__name__)
 SEEN_WITHIN_S = 3.0
@@ -101,6 +101,7 @@ def test_an_order_is_placed_by_keyboard_alone_and_seen_live_to_notified(home, ta
         delays[trigger] = round(time.monotonic() - began, 2)
 
     seen("confirmation_accepted")
+    hang_up(desk, "rec-7001")
     assert home.show(order)["confirmation"]["text"] in desk.page.locator("#sms").inner_text()
     assert home.say(7001, "是", "mo-7001")[0] == 200
     for trigger in STEPS[1:]:
@@ -166,11 +167,16 @@ def test_what_is_wrong_is_told_at_its_field_and_has_the_focus(home, tab):
     desk.page.wait_for_selector("#msisdn[aria-invalid=true]:focus")
     assert "6 missing" in desk.page.locator("#msisdn-wrong").inner_text()
     desk.page.keyboard.press("ControlOrMeta+a")
-    fill(desk, 7005, recording="")
+    fill(desk, 7005)
+    desk.page.locator("#agreed").fill("")
     desk.press("#place")
+    desk.page.wait_for_selector("#agreed[aria-invalid=true]:focus")
+    assert "Subscriber agreed" in desk.page.locator("#wrong").inner_text()
+    desk.page.keyboard.press("F2")
+    desk.page.wait_for_selector("#recording:focus")
+    desk.page.keyboard.press("Enter")
     desk.page.wait_for_selector("#recording[aria-invalid=true]:focus")
-    assert "Recording id" in desk.page.locator("#wrong").inner_text()
-    assert "Recording id" in desk.page.locator("#recording-wrong").inner_text()
+    assert "recording" in desk.page.locator("#recording-wrong").inner_text()
     assert "recording-wrong" in desk.page.locator("#recording").get_attribute("aria-describedby")
 
 
@@ -179,6 +185,7 @@ def test_an_order_is_sent_again_as_often_as_may_be_and_cancelled(home, tab):
     fill(desk, 7006)
     desk.press("#place")
     order = desk.page.wait_for_selector("#facts dd").inner_text()
+    hang_up(desk, "rec-7006")
     desk.page.wait_for_selector('#timeline [data-trigger="confirmation_accepted"]')
     for n in range(1, 4):
         desk.page.locator("#resend:enabled").click()

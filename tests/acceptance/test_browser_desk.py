@@ -1,10 +1,11 @@
-"""/desk as an agent has it all day: few keys, nothing typed twice, a refusal at two keys, what to say next."""
+"""/desk as an agent has it all day: a teleprompter with few keys. Nothing is typed twice, nothing is lost, a refusal is
+two keys away, and each state has its sentence to say."""
 
 import pytest
 
 from consent_engine.api.web.words import words
 from tests.acceptance.house import house
-from tests.acceptance.tab import Tab, fill
+from tests.acceptance.tab import Tab, begin, fill, hang_up, read_aloud
 
 KEYS_AN_ORDER = 8
 KEYS_WITH_A_SOFTPHONE = 4
@@ -26,7 +27,7 @@ def desk(browser, home):
 
 
 class Keys:
-    """A keyboard that counts, but for what is typed into the number and the recording."""
+    """A keyboard that counts, but for the number, the recording, and Space: a line that was read."""
 
     def __init__(self, desk):
         self.board, self.count = desk.page.keyboard, 0
@@ -41,60 +42,109 @@ def callable_(home, number):
     return home.ask("POST", "/v1/callable", asked)[1].get("reason", "yes")
 
 
+def call_of(home, order):
+    return home.ask("GET", f"/v1/calls/{home.show(order)['timeline'][0]['detail']['call']}")[1]
+
+
 def typed(desk):
     fields = ("carrier", "msisdn", "plan", "agent", "recording", "started", "agreed")
     return {field: desk.page.locator(f"#{field}").input_value() for field in fields}
 
 
-def test_an_order_takes_few_keys_beside_its_number_and_its_recording(desk):
+def read_so_far(desk):
+    return desk.page.locator("#script time").all_inner_texts()
+
+
+def test_an_order_takes_few_keys_and_its_call_keeps_what_was_read_and_when(home, desk):
     desk.page.evaluate("() => localStorage.setItem('agent', 'A1024')")
     keys = Keys(desk)
     desk.page.keyboard.type("13800007301")
     keys.press("Enter")
-    desk.page.wait_for_selector("#plan:focus")
-    keys.press("ArrowDown")
-    keys.press("F9")
-    desk.page.wait_for_selector("#recording:focus")
-    desk.page.keyboard.type("rec-keys")
+    desk.page.wait_for_selector("#begin:focus")
+    assert "许可至" in desk.page.locator("#dial-said").inner_text()
     keys.press("Enter")
-    desk.page.wait_for_selector("#facts dd")
-    assert keys.count <= KEYS_AN_ORDER
-    desk.page.wait_for_selector('#timeline [data-trigger="confirmation_accepted"]')
-    assert desk.page.locator("#say-next").inner_text() == words("zh")["say.awaiting_reply"]
-    assert "尾号 7301" in desk.page.locator("#mine-list").inner_text()
-
-
-def test_a_softphone_opens_the_desk_with_the_call_filled_in(home, desk):
-    desk.page.evaluate("() => localStorage.setItem('agent', 'A1024')")
-    started = desk.page.evaluate("() => new Date(Date.now() - 60000).toISOString()")
-    facts = f"msisdn=13800007302&call=rec-phone&started={started}&agent=A2048&carrier=mobile"
-    desk.page.goto(f"{home.api}/desk#{facts}")
     desk.page.wait_for_selector("#plan:focus")
-    assert "7302" not in desk.page.url, "no number stays in an address"
-    keys = Keys(desk)
     keys.press("ArrowDown")
+    desk.page.wait_for_selector("#script li.now")
+    desk.page.keyboard.press("F9")
+    assert "没有宣读" in desk.page.wait_for_selector("#wrong strong").inner_text(), "nobody agrees to what was not read"
+    read = desk.page.locator("#script li").evaluate_all("all => all.map((each) => each.dataset.key)")
+    read_aloud(desk)
     keys.press("F9")
     desk.page.wait_for_selector("#place:focus")
     keys.press("Enter")
-    order = home.show(desk.page.wait_for_selector("#facts dd").inner_text())
+    order = desk.page.wait_for_selector("#facts dd").inner_text()
+    desk.page.wait_for_selector('#timeline [data-trigger="confirmation_accepted"]')
+    assert desk.page.locator("#say-next").inner_text() == words("zh")["say.hang_up"]
+    keys.press("F2")
+    desk.page.wait_for_selector("#recording:focus")
+    desk.page.keyboard.type("rec-keys")
+    keys.press("Enter")
+    desk.page.wait_for_selector("#call-said.good:not(:empty)")
+    assert keys.count <= KEYS_AN_ORDER
+    assert desk.page.locator("#say-next").inner_text() == words("zh")["say.awaiting_reply"]
+    assert "尾号 7301" in desk.page.locator("#mine-list").inner_text()
+    call = call_of(home, order)
+    assert (call["outcome"], call["recording"]["ref"], call["permit"], call["violations"]) == (
+        "agreed",
+        "rec-keys",
+        True,
+        [],
+    )
+    assert [each["id"] for each in call["disclosures"]] == read
+    assert {"price", "term", "early_fee", "scenario", "unsubscribe"} < set(read)
+    instants = [call["started_at"], *(each["at"] for each in call["disclosures"]), call["ended_at"]]
+    assert instants == sorted(instants)
+
+
+def test_a_softphone_opens_the_desk_in_the_call_and_ends_it(home, desk):
+    started = desk.page.evaluate("() => new Date(Date.now() - 60000).toISOString()")
+    facts = f"msisdn=13800007302&call=rec-phone&started={started}&agent=A2048&carrier=mobile&plan=data-pack-10gb"
+    desk.page.goto(f"{home.api}/desk#{facts}")
+    desk.page.wait_for_selector("#script li.now")
+    assert "7302" not in desk.page.url, "no number stays in an address"
+    read_aloud(desk)
+    keys = Keys(desk)
+    keys.press("F9")
+    desk.page.wait_for_selector("#place:focus")
+    keys.press("Enter")
+    order = desk.page.wait_for_selector("#facts dd").inner_text()
+    over = desk.page.evaluate("() => new Date().toISOString()")
+    desk.page.goto(f"{home.api}/desk#ended={over}&call=rec-phone&sha256={'9f' * 32}")
+    desk.page.wait_for_selector("#call-said.good:not(:empty)")
+    call = call_of(home, order)
     assert keys.count <= KEYS_WITH_A_SOFTPHONE
-    assert (order["timeline"][0]["ref"], order["timeline"][0]["detail"]["agent"]) == ("rec-phone", "A2048")
+    assert (call["recording"]["ref"], call["recording"]["sha256"], call["agent"]) == ("rec-phone", "9f" * 32, "A2048")
+    assert call["recording"]["seconds"] >= 60
     assert not [url for url in desk.asked if "7302" in url.partition("#")[0]]
 
 
-def test_nothing_typed_is_lost_by_a_reload_or_the_other_language(desk):
+def test_nothing_typed_or_read_is_lost_by_a_reload_or_the_other_language(desk):
     fill(desk, 7303)
-    before = typed(desk)
+    desk.page.keyboard.press("F2")
+    desk.page.wait_for_selector("#recording:focus")
+    desk.page.keyboard.type("rec-7303")
+    desk.page.keyboard.press("Escape")
+    before, stamped = typed(desk), read_so_far(desk)
     assert all(before.values())
+    assert all(stamped)
     desk.page.reload()
-    desk.page.wait_for_selector("#script p")
-    assert typed(desk) == before
+    desk.page.wait_for_selector("#script li.read")
+    assert (typed(desk), len(read_so_far(desk))) == (before, len(stamped))
     desk.page.locator("a[hreflang=en]").click()
-    desk.page.wait_for_selector("html[lang=en] #script p")
+    desk.page.wait_for_selector("html[lang=en] #script li.read")
     assert typed(desk) == before
+    assert [each.removeprefix("read at ") for each in read_so_far(desk)] == [
+        each.removesuffix(" 已读") for each in stamped
+    ]
     desk.page.locator("#place").click()
     desk.page.wait_for_selector("#facts dd")
-    assert "draft" not in desk.page.evaluate("() => Object.keys(sessionStorage)")
+    desk.page.keyboard.press("F2")
+    desk.page.wait_for_selector("#end-do:focus")
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_selector("#call-said.good:not(:empty)")
+    desk.page.locator("#next").click()
+    assert not {"draft", "call"} & set(desk.page.evaluate("() => Object.keys(sessionStorage)"))
 
 
 def test_a_spoken_refusal_takes_two_keys_before_there_is_an_order(home, desk):
@@ -104,7 +154,35 @@ def test_a_spoken_refusal_takes_two_keys_before_there_is_an_order(home, desk):
     desk.page.keyboard.press("Enter")
     desk.page.wait_for_selector("#refused:not(:empty)")
     assert callable_(home, 7304) == "refused"
+    assert desk.page.wait_for_selector("#outcome:visible").input_value() == "refused"
+    desk.page.keyboard.type("rec-7304")
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_selector("#call-said.good:not(:empty)")
     assert desk.page.locator("#msisdn:focus").input_value() == ""
+
+
+def test_who_declines_a_plan_is_not_offered_it_again_and_the_call_says_so(home, desk):
+    begin(desk, 7306)
+    desk.page.keyboard.press("ArrowDown")
+    plan = desk.page.locator("#plan").input_value()
+    hang_up(desk, "rec-7306")
+    assert "用户谢绝该套餐" in desk.page.locator("#call-said").inner_text()
+    asked = {"carrier": "mobile", "plan": plan, "msisdns": ["13800007306"]}
+    assert home.ask("POST", "/v1/permits", asked)[1]["permits"][0]["denied"] == "cool_off"
+
+
+def test_a_call_that_was_wrong_says_so_at_once_and_sells_nothing(home, desk):
+    desk.type("#msisdn", "13800007307")
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_selector("#call-step:enabled")
+    if not desk.page.locator("#agent").input_value():
+        desk.type("#agent", "A1024")
+    refused = {"msisdn": "13800007307", "carrier": "mobile", "channel": "sms"}
+    assert home.ask("POST", "/v1/refusals", refused)[0] == 201  # between the permit and the call
+    desk.press("#begin")
+    desk.page.wait_for_selector("#end-call:focus")
+    assert "用户已拒绝来电" in desk.page.locator("#call-wrong").inner_text()
+    assert desk.page.locator("#plan").is_disabled()
 
 
 def test_a_spoken_refusal_takes_two_keys_while_an_order_waits_and_cancels_it(home, desk):
@@ -118,6 +196,15 @@ def test_a_spoken_refusal_takes_two_keys_while_an_order_waits_and_cancels_it(hom
     desk.page.wait_for_selector("#state.failed")
     assert callable_(home, 7305) == "refused"
     assert home.state(order) in {"declined", "cancelled"}
+
+
+def test_another_window_lists_the_orders_of_today(home, browser, desk):
+    order = home.place(7308)[1]["id"]
+    other = Tab(browser, home, "agent")
+    other.sign_in("/desk")
+    other.page.wait_for_selector(f"#mine-list button[title='{order}']")
+    assert "尾号 7308" in other.page.locator("#mine-list").inner_text()
+    other.close()
 
 
 @pytest.mark.parametrize(

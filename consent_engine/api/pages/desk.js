@@ -1,69 +1,82 @@
 "use strict";
-// /desk: may I call? - read aloud - place - and the order's life, live. A request that is unanswered is kept in this
-// window's session storage, so that a reload asks the same again.
+// /desk: may I call? - the call begins - read aloud - place - and the order's life, live. A request that is unanswered is
+// kept in this window's session storage, so that a reload asks the same again.
 let plans = [];
+let permit = "";
 
 // -- 1. may I call? --------------------------------------------------------------------------------------------------
 
 const carrier = () => byId("carrier").value;
 
 function closeSteps() {
-  for (const id of ["plan-step", "call-step", "place-step"]) byId(id).disabled = true;
-  byId("script-step").hidden = true;
+  if (current?.id) return; // what has begun goes on, whatever is typed into the first step
+  for (const id of ["call-step", "plan-step", "place-step"]) byId(id).disabled = true;
+  permit = "";
+  showScript(null);
   byId("dial-said").replaceChildren();
+}
+
+/** One number's permit, as POST /v1/callable would answer it, with the token that the call names. */
+async function askPermit(msisdn) {
+  const answer = await call("POST", "/v1/permits", { carrier: carrier(), msisdns: [msisdn] });
+  const [row] = answer.body.permits ?? [{}];
+  return { answer, row };
 }
 
 async function dial(event) {
   event?.preventDefault();
+  if (current?.id) return byId("end-call").focus();
   say(byId("refused"), "");
+  say(byId("call-said"), "");
   const msisdn = byId("msisdn").value.trim();
-  const answer = await call("POST", "/v1/callable", { msisdn, carrier: carrier() });
+  const { answer, row } = await askPermit(msisdn);
   closeSteps();
   const malformed = answer.status === 422;
-  blame(byId("msisdn"), malformed ? numberTrouble(msisdn, wrong(answer)) : "");
+  blame(byId("msisdn"), malformed ? numberTrouble(msisdn, word("problem.invalid_msisdn")) : "");
   const { called, outbound } = PAGE.carriers[carrier()];
   let text;
   if (!answer.ok) text = wrong(answer);
-  else if (answer.body.callable) text = `${word("desk.callable")} ${word("desk.call_from", { outbound })}`;
-  else text = `${word(`dial.${answer.body.reason}`)}${word("desk.since", { at: dateAndClock(answer.body.since) })}`;
-  const good = answer.ok && answer.body.callable;
+  else if (row.permit) text = `${word("desk.callable")}${word("desk.call_from", { outbound })}${word("desk.permit_until", { at: clock(row.until) })}`;
+  else text = `${word(`dial.${row.denied}`)}${row.since ? word("desk.since", { at: dateAndClock(row.since) }) : ""}`;
+  const good = Boolean(row.permit);
   if (!malformed) byId("dial-said").replaceChildren(make("strong", { className: `verdict ${good ? "good" : "bad"}`, title: called }, text));
-  if (good) await openSteps(outbound);
-  else byId("msisdn").focus();
-}
-
-async function openSteps(outbound) {
-  const answer = await call("GET", "/v1/plans");
-  plans = answer.ok ? answer.body.items.filter((plan) => plan.carrier === carrier() && plan.sale === "on_sale") : [];
-  say(byId("plan-said"), answer.ok ? (plans.length ? "" : word("desk.no_plans")) : wrong(answer));
-  const choices = plans.map((plan) => make("option", { value: plan.code }, `${plan.name} · ${plan.reads.zh.price ?? ""}`));
-  byId("plan").replaceChildren(make("option", { value: "" }, word("desk.choose")), ...choices);
+  if (!good) return byId("msisdn").focus();
+  permit = row.permit;
   byId("caller").value = outbound;
   byId("agent").value ||= localStorage.getItem("agent") ?? "";
-  byId("started").value ||= local(now());
-  byId("plan-step").disabled = false;
-  byId("plan").focus();
+  byId("call-step").disabled = false;
+  (byId("agent").value ? byId("begin") : byId("agent")).focus();
   saveDraft();
 }
 
-// -- 2. the script ---------------------------------------------------------------------------------------------------
+// -- 2. the call has begun: what may be offered in it -----------------------------------------------------------------
+
+async function openPlans() {
+  const answer = await call("GET", "/v1/plans");
+  plans = answer.ok ? answer.body.items.filter((plan) => plan.carrier === current.body.carrier && plan.sale === "on_sale") : [];
+  say(byId("plan-said"), answer.ok ? (plans.length ? "" : word("desk.no_plans")) : wrong(answer));
+  const choices = plans.map((plan) => make("option", { value: plan.code }, `${plan.name} · ${plan.reads.zh.price ?? ""}`));
+  byId("plan").replaceChildren(make("option", { value: "" }, word("desk.choose")), ...choices);
+  byId("call-step").disabled = true;
+  byId("plan-step").disabled = current.violations.length > 0;
+  if (current.plan) {
+    byId("plan").value = current.plan;
+    choose();
+  } else if (handed.plan && plans.some(({ code }) => code === handed.plan)) {
+    byId("plan").value = handed.plan;
+    choose();
+  }
+  (current.violations.length ? byId("end-call") : byId("plan")).focus();
+}
 
 function choose() {
   const plan = plans.find((each) => each.code === byId("plan").value);
-  byId("call-step").disabled = byId("place-step").disabled = !plan;
-  byId("script-step").hidden = !plan;
-  if (!plan) return;
-  const facts = { ...PAGE.carriers[plan.carrier], carrier: PAGE.carriers[plan.carrier].called, name: plan.name };
-  const told = Object.entries(plan.reads.zh).filter(([field]) => `script.${field}` in PAGE.words).map(([field, words]) => {
-    const line = word(`script.${field}`, { told: words.replace(/。$/, "") });
-    const label = line.slice(0, line.indexOf("：") + 1);
-    return make("p", {}, make("strong", {}, label), line.slice(label.length));
-  });
-  const says = (name) => make("p", {}, word(`script.${name}`, facts));
-  byId("script").replaceChildren(says("hello"), ...told, says("ask"), says("then"), says("end"));
+  byId("place-step").disabled = !plan;
+  if (current && plan && current.plan !== plan.code) keepCall({ ...current, plan: plan.code, stamps: [] });
+  showScript(plan, current?.stamps ?? []);
 }
 
-// -- 3. and 4. the call, and placing ---------------------------------------------------------------------------------
+// -- 3. and 4. the subscriber agrees, and placing -----------------------------------------------------------------------
 
 /** An instant as the field writes it: in the desk's own time, to the second. */
 function local(at) {
@@ -71,25 +84,30 @@ function local(at) {
   return `${date}T${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
 }
 
+const exact = {};
+
+/** An instant into its field, which shows seconds; it is kept to the millisecond. */
+function setInstant(field, at) {
+  exact[field] = at;
+  byId(field).value = local(at);
+}
+
 /** What the field says, as the API wants it: RFC 3339 with the desk's offset. */
 function instantOf(field) {
   const text = byId(field).value;
   if (!text) return "";
+  if (exact[field] && local(exact[field]) === text) return exact[field].toISOString();
   const offset = -new Date(text).getTimezoneOffset();
   const sign = offset < 0 ? "-" : "+";
   const size = Math.abs(offset);
   return `${text.length === 16 ? `${text}:00` : text}${sign}${two(Math.floor(size / 60))}:${two(size % 60)}`;
 }
 
-const FIELDS = { msisdn: "msisdn", plan: "plan", agent: "agent", "call.recording_id": "recording",
-  "call.started_at": "started", "call.agreed_at": "agreed", "call.caller_number": "caller" };
+const FIELDS = { msisdn: "msisdn", plan: "plan", agent: "agent", agreed_at: "agreed" };
 
 function request() {
-  const body = {
-    msisdn: byId("msisdn").value.trim(), plan: byId("plan").value, agent: byId("agent").value.trim(),
-    call: { caller_number: byId("caller").value, recording_id: byId("recording").value.trim(),
-      started_at: instantOf("started"), agreed_at: instantOf("agreed") },
-  };
+  const { to: msisdn, agent } = current.body;
+  const body = { msisdn, plan: byId("plan").value, agent, call_id: current.id, agreed_at: instantOf("agreed") };
   const text = JSON.stringify(body);
   const before = kept.read("placing");
   // The same request keeps its key, so that it is one order however often it is sent; a changed one is another.
@@ -101,12 +119,18 @@ const random = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) 
 
 async function place(event) {
   event?.preventDefault();
-  if (byId("place").disabled) return;
-  const missing = ["agent", "recording", "started", "agreed"].filter((id) => !byId(id).value.trim());
-  const blamed = missing.map(byId).map((field) => ({ field, text: word("desk.fill", { name: labelOf(field) }) }));
-  if (blamed.length) return showWrong(blamed, make("strong", {}, word("desk.fix")));
-  localStorage.setItem("agent", byId("agent").value.trim());
+  if (byId("place").disabled || !current?.id) return;
+  if (unread().length) return sayUnread();
+  if (!byId("agreed").value) return showWrong([{ field: byId("agreed"), text: word("desk.fill", { name: labelOf(byId("agreed")) }) }], make("strong", {}, word("desk.fix")));
   await send(request());
+}
+
+/** Nobody agrees to what was not read to them: the script has the focus, and what is left is named. */
+function sayUnread() {
+  const left = unread();
+  byId("wrong").replaceChildren(make("strong", {}, word("desk.unread", { n: left.length })));
+  announce(word("desk.unread", { n: left.length }));
+  byId("script").focus();
 }
 
 async function send(pending) {
@@ -119,7 +143,7 @@ async function send(pending) {
   if (answer.ok) {
     kept.write("placing", null);
     keep(answer.body);
-    clearForms();
+    if (current) keepCall({ ...current, order: answer.body.id });
     return watch(answer.body, true);
   }
   // Refused: nothing is reserved. Anything else may have been taken: the same request stays, and is asked again.
@@ -148,26 +172,30 @@ function turnedAway(answer) {
   showWrong(blamed, ...lines);
 }
 
-// -- orders of this window ------------------------------------------------------------------------------------------
+// -- orders of today ----------------------------------------------------------------------------------------------------
 
 function clearForms() {
   byId("placing").reset();
   byId("dial").reset();
-  for (const id of Object.values(FIELDS)) blame(byId(id), "");
+  byId("recording").value = "";
+  for (const id of DRAFTED) blame(byId(id), "");
+  byId("wrong").replaceChildren();
   closeSteps();
   dropDraft();
 }
 
 /** An empty form for the next call. */
 function nextCall() {
+  leave();
   clearForms();
   byId("msisdn").focus();
 }
 
+const MOST_MINE = 50;
+
 function keep(placed) {
   const mine = (kept.read("mine") ?? []).filter((each) => each.id !== placed.id);
-  const tail = placed.msisdn.slice(-4);
-  kept.write("mine", [{ id: placed.id, at: placed.created_at, plan: placed.plan.code, tail }, ...mine].slice(0, 10));
+  kept.write("mine", [{ id: placed.id, created_at: placed.created_at, plan: placed.plan.code, msisdn: placed.msisdn, state: placed.state }, ...mine].slice(0, MOST_MINE));
   kept.write("watching", placed.id);
   showMine();
 }
@@ -175,56 +203,107 @@ function keep(placed) {
 function showMine() {
   const mine = kept.read("mine") ?? [];
   byId("mine").hidden = mine.length === 0;
-  fit(byId("mine-list"), mine, (each) => each.id, (each) =>
-    make("li", {}, `${clock(each.at)} · ${each.plan} · ${word("desk.tail", { digits: each.tail })} · `,
-      make("button", { type: "button", className: "link", title: each.id, onclick: () => look(each.id) }, `…${each.id.slice(-6)}`)));
+  const label = (each) => `${clock(each.created_at)} · ${each.plan} · ${word("desk.tail", { digits: each.msisdn.slice(-4) })} · `;
+  fit(byId("mine-list"), mine, (each) => each.id,
+    (each) => make("li", {}, label(each), make("button", { type: "button", className: "link", title: each.id, onclick: () => look(each.id) }, `…${each.id.slice(-6)}`), " ", make("span", { className: "badge" })),
+    (item, each) => showState(item.querySelector(".badge"), each.state));
+}
+
+/** What this key placed today, also from another window; a step of the order that is watched stands there at once. */
+async function loadMine() {
+  const answer = await call("GET", "/desk/mine");
+  if (!answer.ok) return;
+  const known = new Map([...(kept.read("mine") ?? []), ...answer.body.orders].map((each) => [each.id, each]));
+  kept.write("mine", [...known.values()].filter((each) => each.created_at >= answer.body.since).sort((a, b) => b.created_at.localeCompare(a.created_at)).slice(0, MOST_MINE));
+  say(byId("mine-cut"), answer.body.cut ? word("desk.mine_cut") : "");
+  showMine();
+}
+
+function noteState({ id, state }) {
+  const mine = kept.read("mine") ?? [];
+  if (!mine.some((each) => each.id === id && each.state !== state)) return;
+  kept.write("mine", mine.map((each) => (each.id === id ? { ...each, state } : each)));
+  showMine();
 }
 
 // -- what a reload brings back, and what a softphone hands over --------------------------------------------------------
 
-/** The form as it stood before a reload or a switch of language. */
+/** The form as it stood before a reload or a switch of language; a call that has begun goes on. */
 async function restore(draft) {
-  const fields = Object.fromEntries(draft.fields);
-  for (const id of DRAFTED) if (id !== "plan") byId(id).value = fields[id];
-  if (!draft.checked) return;
-  await dial();
-  byId("plan").value = fields.plan;
-  choose();
+  const fields = Object.fromEntries(draft?.fields ?? []);
+  for (const id of DRAFTED) if (id !== "plan" && id in fields) byId(id).value = fields[id];
+  if (current?.id) {
+    byId("carrier").value = current.body.carrier;
+    byId("caller").value = current.body.from;
+    await openPlans();
+  } else if (draft?.checked) {
+    await dial();
+  }
   saveDraft();
 }
 
-/** A softphone opens /desk#msisdn=...&call=...&started=...&agent=...&carrier=... : the fragment never leaves the browser,
-    and is taken out of its history at once. */
+let handed = {};
+
+/** A softphone opens /desk#msisdn=...&call=...&started=...&agent=...&carrier=...&plan=...&permit=... when a call begins, and
+    /desk#ended=...&call=...&sha256=... when it is over: the fragment never leaves the browser, and is taken out of its
+    history at once. */
 async function handedOver() {
-  const facts = new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B"));
-  if (!facts.get("msisdn")) return false;
+  const facts = Object.fromEntries(new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B")));
+  if (!facts.msisdn && !facts.ended) return false;
   history.replaceState(null, "", location.pathname);
+  if (facts.ended) return hungUp(facts);
+  if (current?.id) { // the call before is ended first: nothing of it is lost
+    askEnding();
+    return true;
+  }
+  leave();
   clearForms();
-  if (facts.get("carrier") in PAGE.carriers) byId("carrier").value = facts.get("carrier");
-  for (const [field, name] of [["msisdn", "msisdn"], ["recording", "call"], ["agent", "agent"]]) byId(field).value = facts.get(name) ?? "";
-  const started = new Date(facts.get("started") ?? "");
-  if (!Number.isNaN(started.getTime())) byId("started").value = local(started);
+  handed = facts;
+  if (facts.carrier in PAGE.carriers) byId("carrier").value = facts.carrier;
+  for (const [field, name] of [["msisdn", "msisdn"], ["recording", "call"], ["agent", "agent"]]) byId(field).value = facts[name] ?? "";
+  const started = new Date(facts.started ?? "");
+  if (!Number.isNaN(started.getTime())) setInstant("started", started);
   await dial();
+  if (!permit || !facts.started) return true;
+  // A permit is asked for before a call: the dialler's own stands for this one, else the door judges when it began.
+  permit = facts.permit ?? "";
+  if (byId("started").value && byId("agent").value) await beginCall();
   return true;
 }
 
-/** The subscriber agrees: the instant is stamped, and the focus goes to what is still missing. */
+/** The softphone says that the call is over: an order was placed, so it is ended; else the agent says what came of it. */
+async function hungUp({ ended: at, call: ref, sha256 }) {
+  if (!current?.id) return false;
+  const over = new Date(at);
+  if (ref) byId("recording").value = ref;
+  keepCall({ ...current, sha256, ended: Number.isNaN(over.getTime()) ? undefined : over.toISOString() });
+  askEnding();
+  if (current.order && byId("recording").value.trim()) await endCall();
+  return true;
+}
+
+/** The subscriber agrees: the instant is stamped, and what is left is to place. */
 function agree() {
-  if (byId("call-step").disabled || byId("refusal").open) return;
-  byId("agreed").value = local(now());
+  if (byId("place-step").disabled || document.querySelector("dialog[open]") || byId("asking").hidden) return;
+  if (unread().length) return sayUnread();
+  setInstant("agreed", now());
+  byId("wrong").replaceChildren();
   blame(byId("agreed"), "");
   saveDraft();
-  (["agent", "recording"].map(byId).find((field) => !field.value.trim()) ?? byId("place")).focus();
+  byId("place").focus();
 }
 
 byId("dial").addEventListener("submit", dial);
 byId("carrier").addEventListener("change", closeSteps);
 byId("msisdn").addEventListener("input", closeSteps);
 byId("plan").addEventListener("change", choose);
-byId("now-started").addEventListener("click", () => (byId("started").value = local(now())));
+byId("begin").addEventListener("click", () => byId("started").value || setInstant("started", now()), { capture: true });
 byId("now-agreed").addEventListener("click", agree);
 byId("placing").addEventListener("submit", place);
-for (const kind of ["input", "change", "click"]) byId("asking").addEventListener(kind, () => byId("asking").hidden || saveDraft());
+for (const kind of ["input", "change", "click"]) {
+  byId("asking").addEventListener(kind, saveDraft);
+  byId("ending").addEventListener(kind, () => current && saveDraft());
+}
 document.addEventListener("keydown", (event) => {
   if (event.key !== "F9" || event.repeat) return;
   event.preventDefault();
@@ -233,10 +312,12 @@ document.addEventListener("keydown", (event) => {
 showMine();
 // After a reload: what was not answered is asked again, as it was; what was watched is watched on.
 async function begin() {
+  loadMine();
+  showCall();
   if (kept.read("placing")) return send(kept.read("placing"));
   if (await handedOver()) return;
   if (kept.read("watching")) return look(kept.read("watching"));
-  if (kept.read("draft")) await restore(kept.read("draft"));
+  if (kept.read("draft") || current?.id) await restore(kept.read("draft"));
 }
 window.addEventListener("hashchange", handedOver);
 begin();

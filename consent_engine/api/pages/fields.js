@@ -37,7 +37,7 @@ function summary(blamed) {
 }
 
 function saveDraft() {
-  kept.write("draft", { checked: !byId("plan-step").disabled, fields: DRAFTED.map((id) => [id, byId(id).value]) });
+  kept.write("draft", { checked: permit !== "", fields: DRAFTED.map((id) => [id, byId(id).value]) });
 }
 
 const dropDraft = () => kept.write("draft", null);

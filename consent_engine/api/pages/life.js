@@ -61,7 +61,8 @@ function show(found) {
   const before = order?.id === found.id ? order.timeline.length : found.timeline.length;
   order = found;
   showState(byId("state"), order.state);
-  say(byId("say-next"), word(`say.${order.state}`));
+  showNext();
+  noteState(order);
   showRoad(byId("road"), order);
   showTimeline(byId("timeline"), order, true);
   showFacts(byId("facts"), [
@@ -78,6 +79,14 @@ function show(found) {
   const news = order.timeline.slice(before);
   if (news.length) announce([...news.map((entry) => word(`trigger.${entry.trigger}`)), word(`state.${order.state}`)].join("; "));
   countDown();
+}
+
+/** The sentence to say now. While the call is up the subscriber is let go first: a yes during the call counts for little. */
+function showNext() {
+  if (!order) return;
+  const waits = WAITING.includes(order.state) && current?.id;
+  say(byId("say-next"), word(waits ? "say.hang_up" : `say.${order.state}`));
+  byId("next").hidden = Boolean(current?.id); // the call is ended first, above
 }
 
 /** The SMS as they went to and fro, word for word. */
@@ -106,12 +115,14 @@ byId("cancel").addEventListener("submit", (event) => {
   if (byId("reason").value.trim()) act("cancel", { reason: byId("reason").value.trim() }, word("desk.cancelled"));
   else byId("reason").focus();
 });
-byId("next").addEventListener("click", () => {
+/** Away from the order: to the form. */
+function leave() {
   stream?.close();
   order = null;
   kept.write("watching", null);
   byId("watching").hidden = true;
   byId("asking").hidden = false;
-  byId("msisdn").focus();
-});
+}
+
+byId("next").addEventListener("click", nextCall);
 setInterval(countDown, 1000);

@@ -25,6 +25,9 @@ function showWaiting() {
   });
 }
 
+/** What was read to the subscriber, by the name that the page has for it. */
+const readName = (id) => [`read.${id}`, `tariffs.${id}`].map((name) => PAGE.words[name]).find(Boolean) ?? id;
+
 function callFacts(call, permit) {
   const outcome = call.outcome ? word(`outcome.${call.outcome}`) : word(`call.${call.state}`);
   return [
@@ -35,6 +38,7 @@ function callFacts(call, permit) {
     [word("order.permit"), permit ? word("order.permit_of", { request: permit.request, until: dateAndClock(permit.until) }) : word(call.permit ? "order.permit_other" : "order.no_permit")],
     [word("ops.violation"), call.violations.map((code) => word(`violation.${code}`)).join(word("ops.between")) || word("order.no_violation")],
     [word("order.call_id"), call.id],
+    ...call.disclosures.map(({ id, at }) => [readName(id), word("order.read_at", { at: dateAndClock(at), after: span(Date.parse(at) - Date.parse(call.started_at)) })]),
   ];
 }
 

@@ -2,8 +2,8 @@
 // A refusal said on the phone, at two keys from anywhere on /desk: F8, Enter.
 function askRefusal() {
   const dialog = byId("refusal");
-  if (dialog.open) return;
-  byId("refused-number").value = order ? order.msisdn : byId("msisdn").value.trim();
+  if (document.querySelector("dialog[open]")) return;
+  byId("refused-number").value = order ? order.msisdn : (current?.body.to ?? byId("msisdn").value.trim());
   byId("refused-carrier").value = order ? order.carrier : byId("carrier").value;
   say(byId("refused"), "");
   blame(byId("refused-number"), "");
@@ -28,6 +28,10 @@ async function refuse(event) {
   if (answer.ok) {
     byId("refusal").close();
     say(byId("refused"), word("desk.refused"));
+    if (current?.id) { // what is left of the call is its end
+      keepCall({ ...current, refused: true });
+      return askEnding();
+    }
     if (!order) nextCall();
     return;
   }

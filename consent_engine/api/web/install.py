@@ -5,7 +5,18 @@ from starlette.applications import Starlette
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.service.service import Front
 from consent_engine.api.service.sessions import Sessions
-from consent_engine.api.web import board, finding, flow, held, order_page, pages, review, rq, single_sign_on
+from consent_engine.api.web import (
+    board,
+    desk,
+    finding,
+    flow,
+    held,
+    order_page,
+    pages,
+    review,
+    rq,
+    single_sign_on,
+)
 from consent_engine.config.settings import Settings
 
 KNOWN_S = 1.0
@@ -20,8 +31,9 @@ def install(app: Starlette, front: Front, settings: Settings, rq_url: str | None
     app.state.flow = flow.FlowBoard()
     app.state.held = held.HeldBoard()
     app.state.recording_url = settings.recording_url
+    app.state.own = desk.OwnBoard()
     app.state.resend_max = settings.resend_max
-    for part in (pages, board, finding, flow, held, order_page, review):
+    for part in (pages, board, finding, flow, held, order_page, desk, review):
         app.router.routes += part.operations.routes
     provider = single_sign_on.provider_of(settings)
     app.state.has_provider, app.state.public_url = provider is not None, settings.public_url

@@ -17,6 +17,7 @@ from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import NoRole, ProviderAway, Session, Sessions, SignInFailed, TooManySignIns
 from consent_engine.api.web.rendering import HEADERS, page, served, whose
 from consent_engine.api.web.words import language_of, words
+from consent_engine.domain.call.call import CallOutcome
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.lifecycle import ENGAGED, SETTLED, STAGES, TRANSITIONS, State, Trigger, sources
 from consent_engine.engine.engine import Engine
@@ -115,8 +116,8 @@ async def desk(request: Request) -> Response:
         name: {"called": each.name, "outbound": each.outbound, "hotline": each.hotline}
         for name, each in CARRIERS.items()
     }
-    most = request.app.state.resend_max
-    return await behind_sign_in(request, "desk.html", resend_max=most, carriers=carriers)
+    most, outcomes = request.app.state.resend_max, [each.value for each in CallOutcome]
+    return await behind_sign_in(request, "desk.html", resend_max=most, carriers=carriers, outcomes=outcomes)
 
 
 @operations.add("GET", "/assets/{name}", PUBLIC)

@@ -66,14 +66,14 @@ class StartCall(BaseModel):
 
 
 class RecordingTaken(BaseModel):
-    """The recording of the whole call: where it is kept, the hash of its bytes, how long it is."""
+    """The recording of the whole call: where it is kept, the hash of its bytes (where it is known), how long it is."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ref: Annotated[str, Field(min_length=1, max_length=128, pattern=_PRINTABLE), AfterValidator(numberless)] = Field(
         examples=["rec-20250801-000123"]
     )
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] = Field(examples=["9f" * 32])
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = Field(None, examples=["9f" * 32])
     seconds: int = Field(ge=0, le=LONGEST_S, strict=True, examples=[271])
 
 
@@ -126,7 +126,7 @@ class EndCall(BaseModel):
     def recorded(self) -> Recording | None:
         """The recording as kept."""
         taken = self.recording
-        return None if taken is None else Recording(taken.ref, taken.sha256.lower(), taken.seconds)
+        return None if taken is None else Recording(taken.ref, (taken.sha256 or "").lower(), taken.seconds)
 
     def disclosed(self) -> tuple[Disclosed, ...]:
         """The disclosures, as kept."""

@@ -1,0 +1,122 @@
+"use strict";
+// The call itself: made known when it begins, ended with how it ended, its recording, and what was read when.
+// It is kept in this window's session storage until it has ended, so that a reload goes on with it.
+let current = kept.read("call");
+let unrecorded = false;
+
+function keepCall(call) {
+  current = call;
+  kept.write("call", call);
+  showCall();
+}
+
+function showCall() {
+  byId("call-bar").hidden = !current?.id;
+  if (!current?.id) return;
+  const facts = { for: span(now().getTime() - Date.parse(current.body.started_at)), digits: current.body.to.slice(-4) };
+  say(byId("call-now"), word("desk.call_up", facts));
+  say(byId("call-wrong"), current.violations.length ? word("desk.call_wrong", { what: current.violations.map((code) => word(`violation.${code}`)).join(word("ops.between")) }) : "");
+}
+
+/** Make the call known. The same request keeps its key: asked again, it is the same call. */
+async function beginCall(event) {
+  event?.preventDefault();
+  if (current?.id || byId("begin").disabled) return;
+  const missing = ["agent", "started"].filter((id) => !byId(id).value.trim());
+  for (const id of ["agent", "started"]) blame(byId(id), missing.includes(id) ? word("desk.fill", { name: labelOf(byId(id)) }) : "");
+  if (missing.length) return byId(missing[0]).focus();
+  localStorage.setItem("agent", byId("agent").value.trim());
+  const body = { from: byId("caller").value, to: byId("msisdn").value.trim(), carrier: carrier(), agent: byId("agent").value.trim(), started_at: instantOf("started") };
+  if (permit) body.permit = permit;
+  const same = current && JSON.stringify(current.body) === JSON.stringify(body);
+  keepCall(same ? current : { key: `call-${crypto.randomUUID?.() ?? random()}`, body, stamps: [], violations: [], plan: "" });
+  byId("begin").disabled = true;
+  const answer = await call("POST", "/v1/calls", body, { "Idempotency-Key": current.key });
+  byId("begin").disabled = false;
+  say(byId("begin-wrong"), answer.ok ? "" : [wrong(answer), ...(answer.body.errors ?? []).map(problemOf)].join(" "));
+  if (!answer.ok) return byId("begin").focus();
+  keepCall({ ...current, id: answer.body.id, violations: answer.body.violations });
+  await openPlans();
+}
+
+const problemOf = (each) => (`problem.${each.code}` in PAGE.words ? word(`problem.${each.code}`) : each.message);
+
+/** How the call ended, as far as this page knows. */
+function outcomeNow() {
+  if (current.order) return "agreed";
+  if (current.refused) return "refused";
+  return byId("plan").value ? "declined" : "no_answer";
+}
+
+function askEnding() {
+  const dialog = byId("ending");
+  if (!current?.id || document.querySelector("dialog[open]")) return;
+  unrecorded = false;
+  byId("outcome").value = outcomeNow();
+  byId("ending-wrong").replaceChildren();
+  blame(byId("recording"), "");
+  dialog.showModal();
+  (byId("recording").value.trim() ? byId("end-do") : byId("recording")).focus();
+}
+
+/** The stamps lie within the call, also where the softphone's clock is a little ahead of the page's. */
+function disclosuresUntil(ended) {
+  const within = (at) => new Date(Math.min(Math.max(Date.parse(at), Date.parse(current.body.started_at)), Date.parse(ended))).toISOString();
+  return current.stamps.map(({ id, at }) => ({ id, at: within(at) }));
+}
+
+function endingBody(ended) {
+  const body = { ended_at: ended, outcome: byId("outcome").value, disclosures: disclosuresUntil(ended) };
+  const plan = current.plan || byId("plan").value;
+  if (plan && body.outcome !== "no_answer") body.plan = plan;
+  const ref = byId("recording").value.trim();
+  const seconds = Math.max(0, Math.round((Date.parse(ended) - Date.parse(current.body.started_at)) / 1000));
+  if (ref) body.recording = { ref, seconds, ...(current.sha256 ? { sha256: current.sha256 } : {}) };
+  return body;
+}
+
+async function endCall(event) {
+  event?.preventDefault();
+  if (byId("end-do").disabled) return;
+  const noRecording = !byId("recording").value.trim() && byId("outcome").value !== "no_answer";
+  if (noRecording && !unrecorded) {
+    unrecorded = true;
+    blame(byId("recording"), word("desk.no_recording"));
+    return byId("recording").focus();
+  }
+  const body = endingBody(current.ended ?? now().toISOString());
+  // The instant stays as it was first said: an end that is sent again is the same end.
+  keepCall({ ...current, ended: body.ended_at });
+  byId("end-do").disabled = true;
+  const answer = await call("POST", `/v1/calls/${current.id}/end`, body);
+  byId("end-do").disabled = false;
+  if (answer.ok) return ended(answer.body);
+  byId("ending-wrong").replaceChildren(wrong(answer), ...(answer.body.errors ?? []).map((each) => make("p", {}, problemOf(each))));
+  if (answer.status >= 400 && answer.status < 500) keepCall({ ...current, ended: undefined });
+  // It is over all the same: nothing that the page can say will change it.
+  if (["already_ended", "call_abandoned", "call_not_found"].includes(answer.body.code)) keepCall(null);
+}
+
+function ended(view) {
+  const { order } = current;
+  keepCall(null);
+  if (byId("ending").open) byId("ending").close();
+  const wrongs = view.violations.map((code) => word(`violation.${code}`)).join(word("ops.between"));
+  const told = word("desk.ended", { outcome: word(`outcome.${view.outcome}`) }) + (wrongs ? word("desk.call_wrong", { what: wrongs }) : "");
+  byId("call-said").className = wrongs ? "bad" : "good";
+  say(byId("call-said"), told);
+  announce(told);
+  if (order) showNext();
+  else nextCall();
+}
+
+byId("begin").addEventListener("click", beginCall);
+byId("end-call").addEventListener("click", askEnding);
+byId("ending-form").addEventListener("submit", endCall);
+byId("ending-back").addEventListener("click", () => byId("ending").close());
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "F2" || event.repeat) return;
+  event.preventDefault();
+  askEnding();
+});
+setInterval(showCall, 1000);

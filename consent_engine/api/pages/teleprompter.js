@@ -1,0 +1,77 @@
+"use strict";
+// The script, line by line: each disclosure is stamped as it is read (Space), and the stamps are kept with the call.
+let lines = [];
+let stamps = [];
+
+const unread = () => lines.slice(stamps.length);
+
+/** What is to be read of a plan before its subscriber is asked: every disclosure, how it goes on, how to end such calls. */
+function linesOf(plan) {
+  const facts = { ...PAGE.carriers[plan.carrier], carrier: PAGE.carriers[plan.carrier].called, name: plan.name, agent: byId("agent").value.trim() };
+  const told = Object.entries(plan.reads.zh).filter(([field]) => `script.${field}` in PAGE.words)
+    .map(([id, words]) => ({ id, text: word(`script.${id}`, { told: words.replace(/。$/, "") }), labelled: true }));
+  const says = (id) => ({ id, text: word(`script.${id}`, facts) });
+  return [says("hello"), ...told, says("then"), says("end"), says("ask")];
+}
+
+function lineElement({ text, labelled }) {
+  const label = labelled ? text.slice(0, text.indexOf("：") + 1) : "";
+  return make("li", {}, make("p", {}, label ? make("strong", {}, label) : "", text.slice(label.length)), make("time"));
+}
+
+/** Show a plan's script; before: the stamps of a call that a reload brought back. */
+function showScript(plan, before = []) {
+  lines = plan ? linesOf(plan) : [];
+  stamps = lines.slice(0, before.length).every(({ id }, n) => before[n]?.id === id) ? before.slice(0, lines.length) : [];
+  byId("script-step").hidden = !plan;
+  byId("script").replaceChildren();
+  showStamps();
+}
+
+function showStamps() {
+  fit(byId("script"), lines, ({ id }) => id, lineElement, (item, { id }) => {
+    const at = stamps.find((each) => each.id === id)?.at;
+    const isNext = id === unread()[0]?.id;
+    item.className = at ? "read" : isNext ? "now" : "";
+    if (isNext) item.setAttribute("aria-current", "step");
+    else item.removeAttribute("aria-current");
+    say(item.querySelector("time"), at ? word("desk.read_at", { at: new Date(at).toLocaleTimeString("zh-CN", { hour12: false, timeZone: "Asia/Shanghai" }) }) : "");
+  });
+  byId("stamp").disabled = !unread().length;
+  byId("unstamp").disabled = !stamps.length;
+  say(byId("stamped"), word("desk.stamped", { n: stamps.length, of: lines.length }));
+}
+
+function stamp() {
+  const [next] = unread();
+  if (!next || !current) return;
+  stamps = [...stamps, { id: next.id, at: now().toISOString() }];
+  keepStamps();
+  const [after] = unread();
+  announce(after ? after.text : word("desk.all_read"));
+  const shown = byId("script").children[stamps.length] ?? byId("script").lastElementChild;
+  shown.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+}
+
+function keepStamps() {
+  if (current) keepCall({ ...current, stamps });
+  showStamps();
+}
+
+/** Space turns to the next line from anywhere but where it has a meaning of its own. */
+function isTyping(target) {
+  if (target.id === "plan") return !byId("plan").value;
+  return target.matches("input, textarea, select, button, a, summary");
+}
+
+byId("stamp").addEventListener("click", stamp);
+byId("unstamp").addEventListener("click", () => {
+  stamps = stamps.slice(0, -1);
+  keepStamps();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== " " || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (byId("script-step").hidden || byId("asking").hidden || document.querySelector("dialog[open]") || isTyping(event.target)) return;
+  event.preventDefault();
+  if (!event.repeat) stamp();
+});

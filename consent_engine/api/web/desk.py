@@ -1,0 +1,64 @@
+"""What /desk shows of an agent's day: the orders of its own key since midnight, in few words."""
+
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent_engine.api.coalescing.ttl_cache import Recent
+from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.schemas.lists import OrderRow
+from consent_engine.api.schemas.views import View, instant
+from consent_engine.api.service.callers import AGENT, is_own
+from consent_engine.api.service.service import front_of
+from consent_engine.api.web.board import caller_of
+from consent_engine.domain.days import begins, day_of
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.listing import Filter
+from consent_engine.ports import ApiKey
+
+operations = Operations()
+MOST_SHOWN, PAGE, PAGES = 50, 200, 5
+"""Of the newest thousand orders of the day, so many of an agent's own."""
+LOOKED_S = 1.0
+
+
+class OwnOrders(View):
+    """The orders that one key placed today, newest first."""
+
+    orders: list[OrderRow]
+    since: str = Field(description="when the day began")
+    cut: bool = Field(description="more orders were placed today than were looked at")
+
+
+class OwnBoard:
+    """Looked up at most once a second for each key, one after the other: many agents come back at once."""
+
+    def __init__(self) -> None:
+        self._looked: Recent[bytes] = Recent(LOOKED_S)
+
+    async def of(self, request: Request, caller: ApiKey) -> bytes:
+        """As it stands, JSON."""
+        ask = front_of(request).ask_long
+        return await self._looked.of(caller.name, lambda: ask(lambda engine: look(engine, caller).json_bytes()))
+
+
+@operations.add("GET", "/desk/mine", PUBLIC)
+async def mine(request: Request) -> Response:
+    """Role: agent."""
+    caller = await caller_of(request, AGENT)
+    board: OwnBoard = request.app.state.own
+    return Response(await board.of(request, caller), media_type="application/json")
+
+
+def look(engine: Engine, caller: ApiKey) -> OwnOrders:
+    """The orders of a key, of the newest of today."""
+    since = begins(day_of(engine.registry.now()))
+    found: list[OrderRow] = []
+    cursor = ""
+    for _ in range(PAGES):
+        page = engine.orders(Filter(since=since), cursor, PAGE)
+        found += (OrderRow.of(order, whole=True) for order in page.orders if is_own(order, caller))
+        cursor = page.cursor
+        if not cursor or len(found) >= MOST_SHOWN:
+            break
+    return OwnOrders(orders=found[:MOST_SHOWN], since=instant(since), cut=bool(cursor))
