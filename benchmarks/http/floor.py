@@ -1,7 +1,7 @@
 """Our share of what HTTP alone allows: an order end to end, and placing alone. `python -m benchmarks.http.floor`.
 
 An order is four requests in (order, report, yes, report) and three out (question, activation, notification). The floor
-makes and takes the same requests through the same Starlette, uvicorn and aiohttp, in as many processes, to the same
+makes and takes the same requests through the same Starlette, uvicorn and `one_call`, in as many processes, to the same
 stub, and does nothing else: answers of constants, as long as ours; no signature, no key, no check, no store
 (`floor_app.py`; its API tells its callers by a pipe what to call). As ours does, it opens a connection a call.
 Placing alone is also held against a floor that runs one script that does nothing, once an order, on the same server.

@@ -1,7 +1,7 @@
 """The floor under an order's HTTP: the same requests in and out, and nothing behind them. Started by floor.py.
 
     python -m benchmarks.http.floor_app api PORT   Starlette on uvicorn, set as the API is: its answers are constants
-    python -m benchmarks.http.floor_app caller     aiohttp: makes the calls that its standard input names
+    python -m benchmarks.http.floor_app caller     `one_call`, as ours: makes the calls that its standard input names
 
 The API tells the callers what to call through pipes (`FLOOR_CALLERS`: file descriptors): a line an order's question, a
 line a yes. A caller answers the question's line with one SMS, the yes with an activation and then a notification. With
@@ -14,7 +14,6 @@ import os
 import sys
 from typing import Any
 
-import aiohttp
 import uvicorn
 from redis.asyncio import Redis
 from starlette.applications import Starlette
@@ -22,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from consent_engine.adapters.one_call import call, request, target_of
 from consent_engine.api.http.protocol import BoundedHttp
 
 CALLERS, ANSWER, OUTSIDE, REDIS = "FLOOR_CALLERS", "FLOOR_ANSWER", "FLOOR_OUTSIDE", "FLOOR_REDIS"
@@ -83,7 +83,6 @@ class Caller:
 
     def __init__(self, outside: str) -> None:
         self._outside = outside
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS, force_close=True))
         self._places = asyncio.Semaphore(IN_FLIGHT)
 
     async def call(self, what: str, number: str) -> None:
@@ -102,12 +101,8 @@ class Caller:
 
     async def _post(self, path: str, said: dict[str, Any], key: str) -> None:
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
-        async with self._session.post(self._outside + path, data=json.dumps(said).encode(), headers=headers) as answer:
-            await answer.read()
-
-    async def close(self) -> None:
-        """Let go."""
-        await self._session.close()
+        target = target_of(self._outside + path)
+        await call(target, request("POST", target, headers, json.dumps(said).encode()), lambda: None)
 
 
 async def calling() -> None:
@@ -120,7 +115,6 @@ async def calling() -> None:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
     await asyncio.gather(*tasks, return_exceptions=True)
-    await caller.close()
 
 
 if __name__ == "__main__":

@@ -8,18 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from types import SimpleNamespace
+from weakref import WeakKeyDictionary
 
-import aiohttp
-from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
+from consent_engine.adapters.one_call import MOST_BODY, BrokenAnswer, call, request, target_of
 from consent_engine.domain import signature
 from consent_engine.domain.effects import Unavailable, Uncertain
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.errors import SettingsError
 
-LONGEST_ANSWER = 64 * 1024
+LONGEST_ANSWER = MOST_BODY
 LONGEST_WORD = 200
 LARGEST_ID = 10**40
 MOST_IDS = 32
@@ -28,8 +27,8 @@ LONGEST_AFTER = 600_000
 """Milliseconds: no far side may put us off for longer, however it words its Retry-After."""
 CONNECTIONS = 256
 """Calls at once; each has a connection of its own."""
-# Everything that a far side can make aiohttp raise; its parser's errors are no ClientError while a body is read.
-_TROUBLE = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError, ValueError)
+_TROUBLE = (BrokenAnswer, OSError, ValueError)
+"""Everything that a far side can make a call raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +72,14 @@ def _id(value: object) -> str:
     return str(value) if type(value) is int and abs(value) < LARGEST_ID else _word(value)
 
 
-class _Oversized(ValueError):
-    """The answer is longer than any answer we know how to read."""
-
-
 @dataclass(slots=True)
 class _Progress:
     # Set once a connection is in hand. From there to the first byte written there is no point where we could prove
     # that nothing went out, so everything after it is doubt.
     begun: bool = False
+
+    def begin(self) -> None:
+        self.begun = True
 
 
 class Client:
@@ -89,15 +87,14 @@ class Client:
 
     Every call has a connection of its own. HTTP/1.1 tells an answer from another by its place alone: on a connection
     that is kept, what a far side or its proxy says unasked would be the next call's answer, a hand-over that was none.
-    It costs 0.2 ms of CPU a call, and a TLS handshake where there is TLS. So a POST is never repeated either: aiohttp
-    repeats what was lost with a kept connection.
+    It costs a TLS handshake where there is TLS. So a POST is never repeated either, as those do that keep them.
     """
 
     def __init__(self, timeout: timedelta, secret: str = "", now: Callable[[], float] = time.time) -> None:
         self._seconds = timeout.total_seconds()
         self._secret = secret
         self._now = now
-        self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
+        self._places: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
     async def post(self, url: str, fields: Mapping[str, str | int], key: str = "") -> Answer | Unavailable | Uncertain:
         """POST one JSON object under an idempotency key; without one what changes nothing."""
@@ -110,11 +107,7 @@ class Client:
         return await self._request("GET", url, None, {})
 
     async def close(self) -> None:
-        """Give back this event loop's connections, and those of loops that are gone."""
-        mine = self._sessions.pop(asyncio.get_running_loop(), None)
-        if mine is not None:
-            await mine.close()
-        await self._forget_dead_loops()
+        """Nothing to give back: every connection ended with its call."""
 
     async def _request(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
@@ -128,18 +121,25 @@ class Client:
             return Uncertain("no answer in time") if progress.begun else Unavailable("no connection in time")
         except _TROUBLE as trouble:
             # Only the kind is told: their messages quote addresses, and garbage that may quote a person.
-            kind = type(trouble).__name__.strip("_")
+            kind = type(trouble).__name__
             return Uncertain(f"broken answer: {kind}") if progress.begun else Unavailable(f"no connection: {kind}")
 
     async def _exchange(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], progress: _Progress
     ) -> Answer:
-        session = await self._session()
-        async with session.request(
-            method, url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=progress
-        ) as answer:
-            said = await _bounded(answer.content)
-            return Answer(answer.status, said, retry_after(answer.headers.get("Retry-After", ""), self._now()))
+        target = target_of(url)
+        written = request(method, target, headers, body)
+        async with self._place():
+            said = await call(target, written, progress.begin)
+        return Answer(said.status, said.body, retry_after(said.retry_after, self._now()))
+
+    def _place(self) -> asyncio.Semaphore:
+        # An engine may be driven by one loop after another; places are of the loop they were taken in.
+        loop = asyncio.get_running_loop()
+        places = self._places.get(loop)
+        if places is None:
+            places = self._places[loop] = asyncio.Semaphore(CONNECTIONS)
+        return places
 
     def _stamped(self, headers: Mapping[str, str], body: bytes | None) -> dict[str, str]:
         # Compressed answers are not asked for and not unpacked: 64 KiB must mean 64 KiB.
@@ -147,44 +147,6 @@ class Client:
         if self._secret:
             stamped[signature.HEADER] = signature.sign(self._secret, body or b"", int(self._now()))
         return stamped
-
-    async def _session(self) -> aiohttp.ClientSession:
-        # Connections belong to the loop they were made in; an engine may be driven by one loop after another.
-        loop = asyncio.get_running_loop()
-        session = self._sessions.get(loop)
-        if session is None:
-            session = self._sessions[loop] = _open()
-            await self._forget_dead_loops()
-        return session
-
-    async def _forget_dead_loops(self) -> None:
-        for loop in [loop for loop in self._sessions if loop.is_closed()]:
-            await self._sessions.pop(loop).close()
-
-
-def _open() -> aiohttp.ClientSession:
-    watch = aiohttp.TraceConfig()
-    watch.on_connection_create_end.append(_in_hand)
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=CONNECTIONS, force_close=True),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None),
-        auto_decompress=False,
-        trust_env=False,
-        trace_configs=[watch],
-    )
-
-
-async def _in_hand(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    context.trace_request_ctx.begun = True
-
-
-async def _bounded(content: aiohttp.StreamReader) -> bytes:
-    try:
-        await content.readexactly(LONGEST_ANSWER + 1)
-    except asyncio.IncompleteReadError as end:
-        return end.partial
-    raise _Oversized
 
 
 def retry_after(header: str, now: float) -> int:

@@ -198,7 +198,7 @@ def test_the_simulated_gateway_hands_over_to_the_handset_that_it_is_told_of():
         finally:
             await gateway.close()
 
-    assert asyncio.run(through(RAW["URL"])) == Unavailable("no connection: ClientConnectorError")
+    assert asyncio.run(through(RAW["URL"])) == Unavailable("no connection: ConnectionRefusedError")
 
 
 # Settings ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,217 @@
+"""One HTTP/1.1 request on a connection of its own, and its answer, read to its end: llhttp on asyncio's sockets.
+
+A client of many uses pays for what no call here has: pools, redirects, cookies, tracing. A call is a connection, a head
+and a body that were made before it, and one answer. What it cost before: decision 36.
+"""
+
+import asyncio
+import ssl
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from time import monotonic
+from typing import cast
+
+import httptools
+from yarl import URL
+
+MOST_BODY = 64 * 1024
+MOST_BYTES = 4 * MOST_BODY
+"""Of a whole answer, with its head and whatever frames its body."""
+MOST_HEAD = 32 * 1024
+NAMES_KEPT_S = 10.0
+"""So long the address that answered for a name is used again; whoever cannot be reached there is looked up at once."""
+RACE_S = 0.25
+"""After so long the next address of a name is tried as well (RFC 8305)."""
+
+
+class BrokenAnswer(Exception):
+    """What came is no answer: no HTTP, cut off, or longer than any that we know how to read. It quotes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer: its body as it stood on the wire, and the one header that is read."""
+
+    status: int
+    body: bytes
+    retry_after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a call goes. start: of its head, from the target to the host"""
+
+    host: str
+    port: int
+    tls: bool
+    start: str
+
+
+@lru_cache(64)
+def target_of(url: str) -> Target:
+    """Read an absolute URL; raises ValueError for one that is none. A user in it becomes Basic credentials."""
+    read = URL(url)
+    if read.scheme not in {"http", "https"} or not read.raw_host or not read.port:
+        raise ValueError("no absolute http:// or https:// address")
+    start = f"{read.raw_path_qs} HTTP/1.1\r\nHost: {read.host_port_subcomponent}\r\n"
+    if read.user is not None:
+        known = b64encode(f"{read.user}:{read.password or ''}".encode()).decode()
+        start += f"Authorization: Basic {known}\r\n"
+    return Target(read.raw_host, read.port, read.scheme == "https", start)
+
+
+def request(method: str, target: Target, headers: Mapping[str, str], body: bytes | None) -> bytes:
+    """A whole request. Raises ValueError for a header that would be two."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers) or "\0" in lines:
+        raise ValueError("a header holds the end of a line")
+    length = "" if body is None else f"Content-Length: {len(body)}\r\n"
+    return f"{method} {target.start}Connection: close\r\n{lines}{length}\r\n".encode() + (body or b"")
+
+
+async def call(target: Target, written: bytes, in_hand: Callable[[], None]) -> Said:
+    """Connect, write, and read the answer.
+
+    in_hand: called when a connection stands, before the first byte goes out: what is raised before that was surely not
+    sent. Raises OSError and ValueError where none is to be had, OSError and BrokenAnswer where no answer came of it.
+    """
+    loop = asyncio.get_running_loop()
+    wire = await _connected(target, lambda: _Wire(written, in_hand, loop.create_future()))
+    try:
+        return await wire.answer
+    finally:
+        wire.let_go()
+
+
+class _Wire(asyncio.Protocol):
+    """The connection: writes the request as soon as it stands, and hands the answer over once it is there whole."""
+
+    def __init__(self, written: bytes, in_hand: Callable[[], None], answer: "asyncio.Future[Said]") -> None:
+        self.answer = answer
+        self._written = written
+        self._in_hand = in_hand
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._came = self._size = 0
+        self._headed = self._measured = False
+        self._body: list[bytes] = []
+        self._after = ""
+
+    def let_go(self) -> None:
+        """Nothing more is said, or heard, here."""
+        if self._transport is not None:
+            self._transport.abort()
+        self.answer.cancel()
+
+    # -- asyncio's -----------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It stands."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._in_hand()
+        self._transport.write(self._written)
+
+    def data_received(self, data: bytes) -> None:
+        """A piece of the answer."""
+        self._came += len(data)
+        if self.answer.done():
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._whole()  # they speak something else from here on: what they said before that is the answer
+        except httptools.HttpParserError:
+            self._broken("no HTTP")
+        if self._came > (MOST_BYTES if self._headed else MOST_HEAD):
+            self._broken("too long")
+
+    def eof_received(self) -> None:
+        """They say no more: the end of a body that nothing measures, or the middle of an answer."""
+        if self._headed and not self._measured:
+            self._whole()
+        else:
+            self._broken("cut off")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        if not self.answer.done():
+            self.answer.set_exception(exc or BrokenAnswer("cut off"))
+
+    # -- llhttp's ------------------------------------------------------------------------------------------------
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or one of a trailer."""
+        if self._headed:
+            return
+        lower = name.lower()
+        if lower == b"retry-after":
+            self._after = value.decode("latin-1")
+        elif lower in {b"content-length", b"transfer-encoding"}:
+            self._measured = True
+
+    def on_headers_complete(self) -> None:
+        """The head is over."""
+        self._headed = True
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._size += len(body)
+        if self._size > MOST_BODY:
+            self._broken("too long")
+        elif not self.answer.done():
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """An answer is whole; one of 1xx says that another follows, but for 101."""
+        if 100 <= self._parser.get_status_code() < 200 and not self._parser.should_upgrade():  # noqa: PLR2004 - HTTP's
+            self._headed = self._measured = False
+            self._after = ""
+            return
+        self._whole()
+
+    def _whole(self) -> None:
+        if not self.answer.done():
+            self.answer.set_result(Said(self._parser.get_status_code(), b"".join(self._body), self._after))
+
+    def _broken(self, why: str) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(BrokenAnswer(why))
+
+
+# Where a name is --------------------------------------------------------------------------------------------------
+
+_known: dict[tuple[str, int], tuple[str, float]] = {}
+"""Of each name and port: the address that answered, and until when it is believed. As many as there are settings."""
+
+
+def known_addresses() -> dict[tuple[str, int], tuple[str, float]]:
+    """Of each name and port: the address that answered last, and until when it is used again without a look-up."""
+    return _known
+
+
+async def _connected(target: Target, make: Callable[[], _Wire]) -> _Wire:
+    loop, tls = asyncio.get_running_loop(), _tls() if target.tls else None
+    name = target.host if target.tls else None
+    address, until = _known.get((target.host, target.port), ("", 0.0))
+    if monotonic() < until:
+        try:
+            return (await loop.create_connection(make, address, target.port, ssl=tls, server_hostname=name))[1]
+        except OSError:  # before anything was sent
+            _known.pop((target.host, target.port), None)
+            if address == target.host:
+                raise
+    transport, wire = await loop.create_connection(
+        make, target.host, target.port, ssl=tls, server_hostname=name, happy_eyeballs_delay=RACE_S, interleave=1
+    )
+    if peer := transport.get_extra_info("peername"):
+        _known[target.host, target.port] = peer[0], monotonic() + NAMES_KEPT_S
+    return wire
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context

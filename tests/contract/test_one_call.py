@@ -1,0 +1,79 @@
+"""A call on a connection of its own: what of an answer is read, and what of a request is written."""
+
+import asyncio
+
+import pytest
+
+from consent_engine.adapters import one_call
+from consent_engine.adapters.one_call import BrokenAnswer, Said, call, request, target_of
+from tests.contract import Far, answers, bounded, says
+
+
+def said(behaviour, url="{}", **headers):
+    """What was heard, and what the far side was sent."""
+
+    async def conversation():
+        async with bounded(1), Far(behaviour) as far:
+            target = target_of(url.format(far.url))
+            return await call(target, request("POST", target, headers, b"{}"), lambda: None), far.requests
+
+    return asyncio.run(conversation())
+
+
+def test_an_answer_that_says_another_follows_is_not_the_answer():
+    early = b"HTTP/1.1 103 Early\r\nRetry-After: 9\r\nContent-Length: 5\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+    heard, _ = said(says(early + b"HTTP/1.1 202 Sure\r\nContent-Length: 2\r\n\r\n{}"))
+    assert heard == Said(202, b"{}", "")
+
+
+def test_a_body_that_nothing_measures_ends_with_its_connection():
+    assert said(says(b"HTTP/1.0 200 OK\r\n\r\n{}"))[0] == Said(200, b"{}", "")
+
+
+def test_a_body_in_chunks_is_put_together_and_its_trailer_is_no_header():
+    chunks = b"1\r\n{\r\n1\r\n}\r\n0\r\nRetry-After: 9\r\n\r\n"
+    assert said(says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks))[0] == Said(200, b"{}", "")
+
+
+@pytest.mark.parametrize("more", [b"HTTP/1.1 200 OK\r\nX: " + b"x" * 33_000, b"HTTP/1.1 100 Continue\r\n\r\n" * 20_000])
+def test_an_answer_that_frames_more_than_it_says_is_broken(more):
+    with pytest.raises(BrokenAnswer):
+        said(says(more))
+
+
+def test_the_address_of_a_name_is_kept_and_looked_up_again_where_nobody_answers():
+    async def conversation():
+        async with bounded(1), Far(answers(200, b"{}")) as far:
+            target = target_of(f"http://localhost:{far.port}/sms")
+            written = request("GET", target, {}, None)
+            heard = [await call(target, written, lambda: None)]
+            known = one_call.known_addresses()
+            at = known["localhost", far.port]
+            known["localhost", far.port] = "127.0.0.2", at[1]  # where nobody listens
+            heard.append(await call(target, written, lambda: None))
+            return heard, at, known["localhost", far.port], far.requests
+
+    heard, before, after, asked = asyncio.run(conversation())
+    assert [each.status for each in heard] == [200, 200]
+    assert before[0] == after[0] != "127.0.0.2"
+    assert {each.headers["host"].partition(":")[0] for each in asked} == {"localhost"}
+
+
+def test_a_user_in_an_address_becomes_credentials_and_what_follows_a_hash_is_not_sent():
+    _, [asked] = said(answers(200, b"{}"), "{}/a%20b?x=%2B#c".replace("{}", "{0}"))
+    assert asked.target == "/a%20b?x=%2B"
+    target = target_of("http://user:pa%3Ass@far.example/sms")
+    assert "Authorization: Basic dXNlcjpwYTpzcw==\r\n" in target.start
+    assert "Host: far.example\r\n" in target.start
+
+
+@pytest.mark.parametrize("value", ["a\r\nX: y", "a\nX: y", "a\rb", "a\0b"])
+def test_a_header_is_one_line(value):
+    with pytest.raises(ValueError, match="end of a line"):
+        request("GET", target_of("http://a"), {"Idempotency-Key": value}, None)
+
+
+@pytest.mark.parametrize("url", ["/sms", "ftp://a", "http://", "a:80"])
+def test_what_is_no_absolute_address_is_refused(url):
+    with pytest.raises(ValueError, match="address|URL|Invalid|port"):
+        target_of(url)
