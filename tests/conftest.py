@@ -152,8 +152,17 @@ class FakeQueue:
 
     woken: list[Lane] = field(default_factory=list)
 
-    def wake(self, lane: Lane, due: int) -> None:
+    def wake(self, lane: Lane, due: int, *, more: bool = False) -> None:
         self.woken.append(lane)
+
+    def stays(self, lanes) -> bool:
+        return False
+
+    def leaves(self, lanes) -> None:
+        """Nobody stayed."""
+
+    def attended(self, lane) -> bool:
+        return False
 
     def room(self) -> None:
         """Its server cannot be asked."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.slice_result import Tally
+from workers.awake import Awake
 
 CLOSE_S = 5.0
 
@@ -23,9 +24,11 @@ class EngineLoop:
         self._thread = threading.Thread(target=self._loop.run_forever, name="calls", daemon=True)
         self._thread.start()
         self.engine = asyncio.run_coroutine_threadsafe(_made(make), self._loop).result()
+        self._awake = Awake(self.engine, lanes)
 
     def perform(self, lane: Lane, seconds: float, bound_s: float) -> dict[Lane, Tally]:
-        """One slice of a lane, with the little that it makes due in others; a lane is queued again that has work left.
+        """One slice of a lane, with the little that it makes due in others, and more while work flows (`awake`); a lane
+        is queued again that has work left.
 
         Raises TimeoutError when it has not ended after `bound_s`.
         """
@@ -33,6 +36,10 @@ class EngineLoop:
 
     async def _slice(self, lane: Lane, seconds: float) -> dict[Lane, Tally]:
         tallies = await self.engine.performer.perform_on(lane, seconds, self._lanes)
+        self._awake.did(sum(tally.done for tally in tallies.values()))
+        await self._awake.stay()
+        for each, told in self.engine.performer.told().items():
+            tallies.setdefault(each, Tally()).counts.update(told)
         if left := [each for each, tally in tallies.items() if tally.left]:
             depths = self.engine.lanes.depths()
             for each in left:

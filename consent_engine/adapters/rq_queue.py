@@ -1,6 +1,7 @@
 """The Queue on RQ: one RQ queue a lane, in which at most two jobs wait. A job is a wake-up: no order depends on it."""
 
 import logging
+from collections.abc import Sequence
 from time import monotonic
 
 from redis import Redis
@@ -32,6 +33,12 @@ QUEUED_TTL_S = 3_600
 """A job whose queue was deleted under it goes by itself; a worker skips an id whose job is gone."""
 NO_TIMEOUT = -1
 """RQ's own ends a job by an exception out of a signal handler. Our slices are short, and their calls are bounded."""
+AWAKE = "rq:awake"
+"""Who is awake: of a lane, until which instant of this server (ms). A hash, written and read by commands that the Redis
+users of every installation may use."""
+PROMISE_S = 0.2
+SOONER_MS = 5
+"""So much sooner a promise ends for those who believe it."""
 PAUSE_S = 0.5
 """How long wake-ups are left to the clocks after RQ's Redis failed: nobody waits for it again and again."""
 TOLD_S = 10.0
@@ -58,6 +65,11 @@ def lane_queue(lane: Lane, connection: "Redis") -> Queue:
     return Queue(lane.value, connection=connection, serializer=JSONSerializer, default_timeout=NO_TIMEOUT)
 
 
+def _ms(time: tuple[int, int]) -> int:
+    """An instant of TIME."""
+    return time[0] * 1000 + time[1] // 1000
+
+
 class RqQueue(WakeUps):
     """The Queue. It never raises: trouble is logged, counted in `failures`, and made up for by the clocks."""
 
@@ -67,12 +79,13 @@ class RqQueue(WakeUps):
         self.failures = 0
         self._again_at = 0.0
         self._told_at = -TOLD_S
+        self._awake = dict.fromkeys(Lane, 0.0)
 
-    def wake(self, lane: Lane, due: int) -> None:
-        if monotonic() < self._again_at:
+    def wake(self, lane: Lane, due: int, *, more: bool = False) -> None:
+        if (now := monotonic()) < self._again_at or (not more and now < self._awake[lane]):
             return
         try:
-            self._wake(self._queues[lane], due)
+            self._wake(lane, due, more=more)
         except WatchError as error:
             # A job was queued, or taken, at this moment: either is going to see what we made due. Or, says redis-py
             # by the same name, the connection broke.
@@ -81,16 +94,43 @@ class RqQueue(WakeUps):
         except (RedisError, OSError, ValueError) as error:
             self._failed(error)
 
+    def stays(self, lanes: Sequence[Lane]) -> bool:
+        if monotonic() < self._again_at:
+            return False
+        try:
+            until = _ms(self._connection.time()) + int(PROMISE_S * 1000)
+            self._connection.hset(AWAKE, mapping={lane.value: until for lane in lanes})
+        except (RedisError, OSError, ValueError) as error:
+            self._failed(error)
+            return False
+        return True
+
+    def leaves(self, lanes: Sequence[Lane]) -> None:
+        try:
+            self._connection.hdel(AWAKE, *lanes)
+        except (RedisError, OSError, ValueError) as error:
+            self._failed(error)
+
+    def attended(self, lane: Lane) -> bool:
+        try:
+            return self._is_awake(lane)
+        except (RedisError, OSError, ValueError) as error:
+            self._failed(error)
+            return False
+
     def room(self) -> Room | None:
         try:
             return Room.of(self._connection.execute_command(*ASKED))  # type: ignore[no-untyped-call]
         except (RedisError, OSError, ValueError):
             return None
 
-    def _wake(self, queue: Queue, due: int) -> None:
+    def _wake(self, lane: Lane, due: int, *, more: bool) -> None:
+        queue = self._queues[lane]
         # Asked twice: under load the answer is nearly always "enough", and then it costs one round trip.
         enough = MOST_QUEUED if due > MUCH else 1
         if self._connection.llen(queue.key) >= enough:
+            return
+        if not more and self._is_awake(lane):
             return
         with self._connection.pipeline() as pipe:
             pipe.watch(queue.key)  # type: ignore[no-untyped-call]
@@ -99,6 +139,19 @@ class RqQueue(WakeUps):
             pipe.multi()
             self._enqueue(queue, due, pipe)
             pipe.execute()
+
+    def _is_awake(self, lane: Lane) -> bool:
+        """Whether somebody promised to be awake there; it is believed until the promise ends, and not asked again."""
+        asked = monotonic()
+        with self._connection.pipeline(transaction=False) as pipe:
+            pipe.time()
+            pipe.hget(AWAKE, lane.value)
+            now, until = pipe.execute()
+        left = int(until or 0) - _ms(now) - SOONER_MS
+        if not 0 < left <= PROMISE_S * 1000:  # longer than any promise: that server's clock was set back
+            return False
+        self._awake[lane] = asked + left / 1000
+        return True
 
     def _enqueue(self, queue: Queue, due: int, pipe: "Pipeline") -> None:
         queue.enqueue_call(

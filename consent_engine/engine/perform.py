@@ -92,6 +92,7 @@ class Performer:
         self._watch = pace.watch
         self._untold: dict[Lane, Counter[str]] = {lane: Counter() for lane in Lane}
         self._under_way: Slice | None = None
+        self.awake: frozenset[Lane] = frozenset()
         self._archiver = Archiver(store, self._archived)
         self.measures = Measures()
         self._flights = Flights(outside, pace, self.measures, self._finish, store.lanes.may_begin)
@@ -121,6 +122,26 @@ class Performer:
                 log.error("%s: not now: %s", each, error)
                 self._queue.wake(each, count)
         return tallies
+
+    def take(self, lane: Lane) -> int:
+        """Lease what is due, once, and begin it, without waiting for a call; how many.
+
+        For whoever looks again soon, and says so in `awake`: nobody is woken for these lanes then. Raises
+        StoreUnavailable when the store cannot be reached.
+        """
+        if self.gate.lane(lane):
+            return 0
+        if lane not in WITHOUT_CALLS:
+            return self._begin(lane, min(self._flights.free(lane), BATCH))
+        leased = self._store.lanes.lease(lane, BATCH)
+        self._record(lane, [self._reading(each) for each in leased])
+        return len(leased)
+
+    def told(self) -> dict[Lane, Counter[str]]:
+        """What was done since a slice last told it, lane by lane."""
+        done = {lane: +counts for lane, counts in self._untold.items() if +counts}
+        self._untold |= {lane: Counter() for lane in done}
+        return done
 
     async def land(self, seconds: float) -> int:
         """Wait for calls in flight to end and be recorded; the number still in flight after `seconds`."""
@@ -160,22 +181,27 @@ class Performer:
         """Lease and start calls in a lane that has them, as places become free; whether something may be left."""
         while not one.is_over:
             free = min(self._flights.free(one.lane), BATCH)
-            asked = self._watch()
-            leased = self._store.lanes.lease(one.lane, free) if free > 0 else []
-            since = self._watch()
-            waits = [each for each in leased if one.lane is Lane.SMS and _waits(each, self.gate)]
-            self._record(one.lane, [self._putting_off(each, since) for each in waits])
-            for each in leased:
-                if each not in waits:
-                    self._start(one.lane, each, since, asked)
+            leased = self._begin(one.lane, free)
             if free > 0 and not leased:
                 await self._flights.finish(min(one.end, monotonic() + LINGER_S), [one.lane])
                 return False
-            if len(leased) < free:  # all that one part of the store had: another may have more
+            if leased < free:  # all that one part of the store had: another may have more
                 await asyncio.sleep(0)
             else:
                 await self._flights.wait(one.end - monotonic())
         return True
+
+    def _begin(self, lane: Lane, free: int) -> int:
+        """Lease, once, and start the calls; how many were leased."""
+        asked = self._watch()
+        leased = self._store.lanes.lease(lane, free) if free > 0 else []
+        since = self._watch()
+        waits = [each for each in leased if lane is Lane.SMS and _waits(each, self.gate)]
+        self._record(lane, [self._putting_off(each, since) for each in waits])
+        for each in leased:
+            if each not in waits:
+                self._start(lane, each, since, asked)
+        return len(leased)
 
     def _start(self, lane: Lane, leased: Leased, since: float, asked: float) -> None:
         if leased.barred:
@@ -196,14 +222,15 @@ class Performer:
             word = result if isinstance(result, str) else "failed"
             self._untold[lane][word] += 1
             if word == "parked" and (under_way is None or lane is not under_way.lane):
-                self._queue.wake(lane, 1)  # no job is there to tell it: the next one does
+                self._wake({lane: 1})  # no job is there to tell it: the next one does
             if isinstance(result, ConsentError):
                 log.error("%s: an effect could not be decided: %s", lane, type(result).__name__)
         self._wake({n: c for n, c in driven.due.items() if under_way is None or not under_way.takes(n, c)})
 
     def _wake(self, due: Mapping[Lane, int]) -> None:
         for lane, count in due.items():
-            self._queue.wake(lane, count)
+            if lane not in self.awake:
+                self._queue.wake(lane, count)
 
     def _archived(self, word: str, count: int) -> None:
         self._untold[Lane.TIMER][word] += count

@@ -13,6 +13,11 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     left: bool = False
 
+    @property
+    def done(self) -> int:
+        """How many effects, about: what flows."""
+        return self.counts.total()
+
 
 def word_of(outcome: Outcome, *, parked: bool) -> str:
     """Under which word a call that ended is counted."""

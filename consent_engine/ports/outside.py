@@ -151,8 +151,22 @@ class Subscribers(Protocol):
 class Queue(Protocol):
     """Hands wake-ups to workers. Losing, doubling or wiping it costs ticks, never an order."""
 
-    def wake(self, lane: Lane, due: int) -> None:
-        """Have a worker look at `lane` soon; `due` is only shown. At most two wait a lane. Never raises."""
+    def wake(self, lane: Lane, due: int, *, more: bool = False) -> None:
+        """Have a worker look at `lane` soon; `due` is only shown. At most two wait a lane. Never raises.
+
+        more: whoever is awake there is not enough
+        """
+
+    def stays(self, lanes: Sequence[Lane]) -> bool:
+        """Say that somebody is awake for these lanes for a moment, and looks once more after it: nobody need be woken.
+        Whether that could be said. Never raises.
+        """
+
+    def leaves(self, lanes: Sequence[Lane]) -> None:
+        """Take that back, so that another may stay awake. Who heard it goes on believing it. Never raises."""
+
+    def attended(self, lane: Lane) -> bool:
+        """Whether somebody is awake for a lane; False where it cannot be asked. Never raises."""
 
     def room(self) -> Room | None:
         """How much room its server has; None where it cannot be asked. Never raises."""

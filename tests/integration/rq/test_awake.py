@@ -1,0 +1,192 @@
+"""While work flows a process stays awake and nobody wakes it; nothing that was made due meanwhile is left."""
+
+import asyncio
+from time import monotonic
+
+import pytest
+
+from consent_engine.adapters.rq_queue import AWAKE, PROMISE_S, RqQueue
+from consent_engine.domain.effects import Lane
+from consent_engine.errors import StoreUnavailable
+from tests.integration.rq_house import until
+from workers.awake import FLOW, LOOKED_AT, Awake
+
+SOME = [Lane.INBOUND, Lane.SMS]
+
+
+@pytest.fixture
+def queues(started, redis):
+    """Of who stays awake, and of who makes something due."""
+    return RqQueue(started.url), RqQueue(started.url)
+
+
+def waiting(redis, lane=Lane.SMS):
+    return redis.llen(f"rq:queue:{lane}")
+
+
+# -- whose word is believed ------------------------------------------------------------------------------------------
+
+
+def test_nobody_is_woken_while_somebody_is_awake_and_everybody_after_it(redis, queues):
+    mine, others = queues
+    assert mine.stays(SOME)
+    others.wake(Lane.SMS, 200)
+    others.wake(Lane.ACTIVATION, 200)
+    assert (waiting(redis), waiting(redis, Lane.ACTIVATION)) == (0, 1), "who said nothing of a lane is not awake there"
+    until("the promise is over", lambda: others.wake(Lane.SMS, 1) or waiting(redis), 5 * PROMISE_S)
+
+
+def test_a_promise_is_asked_for_once_and_no_longer_believed_than_it_was_given(redis, queues):
+    mine, others = queues
+    began = monotonic()
+    mine.stays(SOME)
+    redis.config_resetstat()
+    while others.wake(Lane.SMS, 1) is None and not waiting(redis):
+        if monotonic() - began > PROMISE_S:
+            break
+    asked = redis.info("commandstats")["cmdstat_hget"]["calls"]
+    assert asked <= 2
+    until("it is over", lambda: others.wake(Lane.SMS, 1) or waiting(redis), 1)
+    assert monotonic() - began < PROMISE_S + 1
+
+
+def test_who_is_awake_may_ask_for_more(redis, queues):
+    mine, others = queues
+    mine.stays(SOME)
+    others.wake(Lane.SMS, 40, more=True)
+    assert waiting(redis) == 1
+
+
+def test_a_promise_that_is_taken_back_keeps_no_other_from_staying(queues):
+    mine, others = queues
+    mine.stays(SOME)
+    assert others.attended(Lane.SMS)
+    mine.leaves(SOME)
+    assert not RqQueue.attended(others, Lane.INBOUND)
+
+
+def test_a_promise_from_a_clock_that_was_set_back_is_none(redis, queues):
+    _, others = queues
+    seconds, _ = redis.time()
+    redis.hset(AWAKE, Lane.SMS, (seconds + 3_600) * 1000)
+    others.wake(Lane.SMS, 1)
+    assert waiting(redis) == 1
+
+
+def test_where_rqs_redis_is_gone_nobody_promises_anything():
+    gone = RqQueue("unix:///nowhere/redis.sock?db=0")
+    assert not gone.stays(SOME)
+    gone.leaves(SOME)
+    assert not gone.attended(Lane.SMS)
+
+
+# -- who stays -------------------------------------------------------------------------------------------------------
+
+
+class Promising:
+    """A queue whose promises are kept in mind."""
+
+    def __init__(self, *, attended=False):
+        self.woken, self.promised, self.left, self.is_attended = [], [], [], attended
+
+    def wake(self, lane, due, *, more=False):
+        self.woken.append((lane, more))
+
+    def stays(self, lanes):
+        self.promised.append(list(lanes))
+        return True
+
+    def leaves(self, lanes):
+        self.left.append(list(lanes))
+
+    def attended(self, lane):
+        return self.is_attended
+
+
+@pytest.fixture
+def staying(world):
+    """A world whose worker stays awake, and its queue; effects were done just now."""
+    queue = world.engine.queue = world.engine.performer._queue = Promising()  # noqa: SLF001 - of the world's own making
+    one = Awake(world.engine, tuple(Lane))
+    one.did(int(FLOW * 1.5))
+    return one, queue
+
+
+def ordered(world, count):
+    return [world.place(f"138{n:08d}") for n in range(count)]
+
+
+def test_what_comes_while_it_is_awake_is_done_and_nobody_is_woken(world, staying):
+    one, queue = staying
+
+    async def story():
+        shift = asyncio.ensure_future(one.stay())
+        await asyncio.sleep(0)
+        orders = ordered(world, 3)
+        queue.woken.clear()  # the world's door wakes; here it is about who is awake
+        await shift
+        await world.engine.performer.land(5)
+        return orders
+
+    orders = world.runner.run(story())
+    assert [world.state(order) for order in orders] == ["awaiting_reply"] * 3
+    assert queue.promised[0] == list(LOOKED_AT)
+    assert Lane.SMS not in [lane for lane, more in queue.woken if not more]
+
+
+def test_what_is_made_due_at_the_last_moment_of_a_promise_is_looked_for(world, staying):
+    one, queue = staying
+
+    async def story():
+        await one.stay()
+        [order] = ordered(world, 1)
+        queue.woken.clear()
+        await asyncio.sleep(max(0.0, one.promised - monotonic()) + 0.02)
+        return order
+
+    world.runner.run(story())
+    assert queue.woken == [(Lane.SMS, False)]
+
+
+def test_where_little_comes_nobody_stays(world, staying):
+    _, queue = staying
+    quiet = Awake(world.engine, tuple(Lane))
+    quiet.did(1)
+    world.runner.run(quiet.stay())
+    assert queue.promised == []
+
+
+def test_two_do_not_stay_side_by_side(world, staying):
+    one, queue = staying
+    queue.is_attended = True
+    world.runner.run(one.stay())
+    assert queue.promised == []
+
+
+def test_who_is_awake_for_a_second_hands_on_what_flows(world, staying):
+    _, queue = staying
+    tired = Awake(world.engine, tuple(Lane), awake_s=0.0)
+    tired.did(int(FLOW * 2))
+    world.runner.run(tired.stay())
+    assert queue.left == [list(LOOKED_AT)]
+    assert queue.woken[0] == (Lane.INBOUND, True)
+
+
+def test_a_store_that_is_gone_ends_it_and_the_promise_is_kept_all_the_same(world, staying):
+    one, queue = staying
+
+    def gone(lane, most):
+        raise StoreUnavailable("gone")
+
+    lease, world.engine.store.lanes.lease = world.engine.store.lanes.lease, gone
+
+    async def story():
+        await one.stay()
+        world.engine.store.lanes.lease = lease
+        ordered(world, 1)
+        queue.woken.clear()
+        await asyncio.sleep(max(0.0, one.promised - monotonic()) + 0.02)
+
+    world.runner.run(story())
+    assert queue.woken == [(Lane.SMS, False)]
+    assert world.engine.performer.awake == frozenset()
