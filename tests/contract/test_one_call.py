@@ -75,5 +75,5 @@ def test_a_header_is_one_line(value):
 
 @pytest.mark.parametrize("url", ["/sms", "ftp://a", "http://", "a:80"])
 def test_what_is_no_absolute_address_is_refused(url):
-    with pytest.raises(ValueError, match="address|URL|Invalid|port"):
+    with pytest.raises(ValueError, match=r"address|URL|Invalid|port"):
         target_of(url)
