@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.decide.wanted_effects import excess, missing, missing_of
 from consent_engine.domain.effects import READ, WAKE_LINE, WAKE_UNDECIDED, Lane, Millis, Pending, lane_of
@@ -23,7 +24,7 @@ DAY_MS = 86_400_000
 T = TypeVar("T")
 OF_LINES = {READ: "unread", WAKE_UNDECIDED: "undecided", WAKE_LINE: "ageless"}
 """What it is called when a line lacks one."""
-_MEMBER = re.compile(r"([olc]):([^:]+):((?:sms|wake)\..+|activate|read)")
+_MEMBER = re.compile(r"([olce]):([^:]+):((?:sms|wake)\..+|activate|deactivate|read)")
 
 
 @dataclass
@@ -197,8 +198,10 @@ class Looker:
 
     def _idle(self, read: Sequence[tuple[str, Owner, str, str]]) -> list[tuple[str, Owner, str, str]]:
         ids = {owner: list(dict.fromkeys(rid for _, whose, rid, _ in read if whose is owner)) for owner in Owner}
-        found = self.store.records.look(ids[Owner.ORDER], ids[Owner.LINE], ids[Owner.CALL])
-        records: Mapping[str, Order | Line | Call] = {**found.orders, **found.lines, **found.calls}
+        found = self.store.records.look(ids[Owner.ORDER], ids[Owner.LINE], ids[Owner.CALL], ids[Owner.ENDING])
+        records: Mapping[str, Order | Line | Call | Ending] = {
+            **found.orders, **found.lines, **found.calls, **found.endings
+        }  # fmt: skip
         return [row for row in read if row[2] not in records or row[3] not in records[row[2]].effects]
 
     # -- counts ----------------------------------------------------------------------------------------------------

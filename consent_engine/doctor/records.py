@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from consent_engine.doctor import calls, refusals
+from consent_engine.doctor import calls, endings, refusals
 from consent_engine.doctor.findings import Finding, Level, good, named
 from consent_engine.doctor.orders import PIECE, Looker, day_of, pieces
 from consent_engine.domain.effects import Lane, Millis
@@ -51,6 +51,7 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
     "unlisted": (Level.WARN, "orders that stand in no list", "consent show ORDER shows them; report it"),
     "callless": (Level.BAD, "orders whose call is neither here nor in the archive, or that nobody can read", BACKUP),
     "unended": (Level.BAD, "calls that have been up for more than five hours, or that nobody would ever abandon", MEND),
+    "untaken": (Level.BAD, "orders whose ending is asked for and wants nothing: what is on would stay on", MEND),
     "uncalled": (Level.WARN, "open orders of a time when calls were no records: nobody can show theirs",
                  "nothing: they end as they are; every order from now on has its call"),
     "funnel": (Level.WARN, "days whose counts are not their orders", "believe the list (GET /v1/orders); report it"),
@@ -81,6 +82,7 @@ def records(
             for ids in survey.names(kind):
                 looker.inboxes(ids)
     calls.look(looker, MOST_CALLS if wanted.all else wanted.sample)
+    endings.look(looker, MOST_CALLS if wanted.all else wanted.sample)
     _due(looker, None if wanted.all else wanted.sample)
     for piece in pieces(list(looker.lines), PIECE):
         looker.lines_of(piece)

@@ -15,7 +15,7 @@ MOST_SEARCHED = 200_000
 
 
 class Tally(Struct, frozen=True):
-    """How many restrictions of a kind stand, and since when the oldest does; 0: none stands."""
+    """How many restrictions of a kind, or endings, stand, and since when the oldest does; 0: none stands."""
 
     count: int = 0
     oldest: Millis = 0
@@ -62,6 +62,12 @@ class Lists(Protocol):
 
     def tally(self, kind: Kind) -> Tally:
         """How many restrictions of a kind stand, and the oldest's instant."""
+
+    def endings(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        """Endings that are not over, with the instants they were asked for at, newest first."""
+
+    def endings_open(self) -> Tally:
+        """How many endings are not over, and since when the oldest is not."""
 
     def ending(self, tail: str, most: int) -> list[str]:
         """Orders whose ids end so, newest first: of the newest MOST_SEARCHED of a part of the store."""

@@ -212,6 +212,8 @@ def _ending(change: EndingChange, cell: Cell, seal: Seal | None, names: list[str
         fields[SEAL] = seal.of_ending(ending)
     if before is None:
         lists.due[lists.number(cell.endings)] = [ending.doc.asked_at, ending.id]
+    elif ending.off is not None and before.off is None:
+        lists.gone[lists.number(cell.endings)] = [ending.id]
     lists.args += before.version if before else 0, "e" if before else "n"
     lists.seal(change.leaf)
     lists.row(f"e:{ending.id}:", fields, names, change.put, change.drop)

@@ -21,7 +21,7 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:dialled:<day>  hash    <what>|<carrier>|<agent> -> how many calls that began that day (in China)
     ce:{0}:end:<id>       hash    v, state, line, head, mac, doc, who (person part), e<n> events, f:<effect>: the
                                   taking back of one activated order
-    ce:{0}:endings        zset    ending -> asked for at
+    ce:{0}:endings        zset    ending -> asked for at: those that are not over
     ce:{0}:inbox:<line>   list    <received at>|<key>|<json>, unread, first in first read
     ce:{0}:due:<lane>     zset    o:<order>:<effect> or l:<line>:<effect> -> due (ms), the lease's end, +inf = parked
     ce:{0}:refusals       zset    <line> <carrier or *> -> since

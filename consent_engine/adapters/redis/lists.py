@@ -71,6 +71,12 @@ class RedisLists(Lists):
         count, oldest = self._wire.ask(("ZCARD", index), ("ZRANGE", index, 0, 0, "WITHSCORES"))
         return Tally(count, scored(oldest)[0][1]) if count and oldest else Tally()
 
+    def endings(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        return self._newest(self._cell.endings, before, limit)
+
+    def endings_open(self) -> Tally:
+        return self._tally(self._cell.endings)
+
     def ending(self, tail: str, most: int) -> list[str]:
         found: list[str] = []
         for first in range(0, MOST_SEARCHED, MEMBERS):

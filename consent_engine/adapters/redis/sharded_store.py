@@ -241,6 +241,14 @@ class ShardedLists(Lists):
         """Of the cells that can be reached."""
         return _together(self._cells.reached(lambda cell: cell.lists.tally(kind)))
 
+    def endings(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        found = [row for cell in self._cells.stores for row in cell.lists.endings(before, limit)]
+        return sorted(found, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
+
+    def endings_open(self) -> Tally:
+        """Of the cells that can be reached."""
+        return _together(self._cells.reached(lambda cell: cell.lists.endings_open()))
+
     def ending(self, tail: str, most: int) -> list[str]:
         return list(islice((order for cell in self._cells.stores for order in cell.lists.ending(tail, most)), most))
 

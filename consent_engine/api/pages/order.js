@@ -42,6 +42,16 @@ function callFacts(call, permit) {
   ];
 }
 
+function endingFacts(ending) {
+  const asked = word("order.ending_by", { at: dateAndClock(ending.asked_at), by: ending.by, reason: ending.reason || "–" });
+  const facts = [
+    [word("order.ending_state"), word(`ending.${ending.state}`)], [word("order.ending_cause"), word(`cause.${ending.cause}`)],
+    [word("order.ending_asked"), asked], [word("order.ending_off"), ending.ended_at ? dateAndClock(ending.ended_at) : "–"],
+    [word("order.ending_stops"), ending.stops_at || "–"],
+  ];
+  return ending.why ? [...facts, [word("order.ending_why"), why(ending.why)]] : facts;
+}
+
 function show(life) {
   shown = life;
   const { order, call } = life;
@@ -59,6 +69,8 @@ function show(life) {
     [word("ops.placed_at"), dateAndClock(order.created_at)], [word("order.code"), order.confirmation.code],
     [word("order.reply_by"), order.reply_by ? dateAndClock(order.reply_by) : "–"], [word("order.head"), order.head],
   ]);
+  byId("ending-card").hidden = !life.ending;
+  showFacts(byId("ending"), life.ending ? endingFacts(life.ending) : []);
   byId("no-call").hidden = Boolean(call);
   showFacts(byId("call"), call ? callFacts(call, life.permit) : []);
   byId("related-card").hidden = life.related.length === 0;

@@ -39,6 +39,7 @@ const orderLink = (id, text = tail(id)) => make("a", { href: `/orders/${id}`, cl
 const effectWord = (effect) => {
   const [kind, purpose] = effect.split(".");
   if (kind === "sms") return word(`purpose.${purpose}`);
+  if (kind === "deactivate") return word("effect.deactivate");
   return word(kind === "wake" ? `wake.${purpose}` : `lane.${kind === "activate" ? "activation" : "inbound"}`);
 };
 

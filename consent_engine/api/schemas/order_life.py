@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from consent_engine.api.schemas.calls import CallView
+from consent_engine.api.schemas.endings import EndingView
 from consent_engine.api.schemas.lists import OrderRow
 from consent_engine.api.schemas.views import OrderView, View, instant
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.permit import Permit
 from consent_engine.domain.effects import Millis, Pending, is_sms, lane_of, sms_parts
 from consent_engine.domain.msisdn import hidden
@@ -57,6 +59,7 @@ class OrderLife(View):
     waiting: list[WaitingView]
     call: CallView | None
     permit: PermitView | None = Field(description="null: none, or not one of this installation")
+    ending: EndingView | None = Field(None, description="null: nobody asked for one")
     related: list[OrderRow] = Field(description="the other orders of the same call")
 
     def json_bytes(self) -> bytes:
@@ -66,7 +69,7 @@ class OrderLife(View):
 
 def life_of(
     order: Order, dues: Sequence[Millis | None], call: Call | None, permit: Permit | None, related: Sequence[Order],
-    *, whole: bool,
+    *, whole: bool, ending: Ending | None = None,
 ) -> OrderLife:  # fmt: skip
     """The page as a reader may see it. dues: of the order's effects, in their order."""
     rows = zip(order.effects.items(), dues, strict=True)
@@ -75,5 +78,6 @@ def life_of(
         waiting=[WaitingView.of(effect, pending, due) for (effect, pending), due in rows],
         call=CallView.of(call, whole=whole) if call else None,
         permit=PermitView.of(permit) if permit else None,
+        ending=EndingView.of(ending) if ending else None,
         related=[OrderRow.of(each, whole=whole) for each in related],
     )

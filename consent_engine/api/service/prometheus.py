@@ -71,6 +71,8 @@ class Look:
     reviews: ReviewsSeen
     paused: Mapping[Target, Millis]
     """since when a person has stopped it"""
+    endings: Tally
+    """orders to be taken back whose service is not off"""
 
 
 class Metrics:
@@ -164,6 +166,11 @@ def of_store(look: Look) -> Iterator[Metric]:
     age = (look.at - held.oldest) / 1000 if held.count else 0
     waits = "How long the oldest of them has waited: after a day it is a refusal"
     yield GaugeMetricFamily("consent_held_oldest_seconds", waits, value=max(0, age))
+    ends = look.endings
+    yield GaugeMetricFamily("consent_endings_open", "Orders to be taken back that are not off", value=ends.count)
+    age = (look.at - ends.oldest) / 1000 if ends.count else 0
+    waits = "How long the oldest of them has waited"
+    yield GaugeMetricFamily("consent_endings_oldest_seconds", waits, value=max(0, age))
     yield from of_clocks(look.clocks)
     yield from of_calls(look.counted, look.outside)
     yield from of_outside(look.outside)
@@ -210,6 +217,7 @@ def look_at(engine: Engine) -> Look:
         _unshown(engine, now),
         reviews_seen(engine),
         {target: pause.at for target, pause in engine.registry.pauses.standing().items()},
+        engine.lists.endings_open(),
     )
 
 

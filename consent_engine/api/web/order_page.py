@@ -63,7 +63,8 @@ def look(engine: Engine, order_id: str, caller: ApiKey) -> OrderLife:
         call = None
     permit = engine.inspector.permit_of(call) if call else None
     related = [each for each in _of_the_same_call(engine, order) if caller.role != Role.AGENT or is_own(each, caller)]
-    return life_of(order, dues, call, permit, related, whole=sees_whole(order, caller))
+    ending = engine.endings.of([order.id]).get(order.id)
+    return life_of(order, dues, call, permit, related, whole=sees_whole(order, caller), ending=ending)
 
 
 def _of_the_same_call(engine: Engine, order: Order) -> list[Order]:

@@ -1,8 +1,13 @@
 """What was activated is taken back: once an order, whoever asks and however often, and whoever dies meanwhile."""
 
 import pytest
+from fakeredis import FakeRedis
 from msgspec.structs import replace
 
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.inspection import RedisSurvey
+from consent_engine.adapters.redis.reshard.dump import Side, account
+from consent_engine.doctor.records import Wanted, records
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.call.ending import Cause, EndingNotFound, EndingState, NumberErased, Why, ending_id
 from consent_engine.domain.effects import (
@@ -23,7 +28,7 @@ from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.review import Review
 from consent_engine.engine.round_trips import drive
 from consent_engine.errors import BrokenRecord, NotActivated, NothingParked
-from consent_engine.ports import Owner
+from consent_engine.ports import Owner, Tally
 from tests.archive.house import broken
 from tests.conftest import NUMBER, OTHER
 from tests.integration.calls.desk import instant
@@ -427,3 +432,57 @@ def test_while_the_archive_is_away_nothing_is_forgotten(desk):
     desk.clock.forward(seconds=61)
     desk.run()
     assert [each.order_id for each in desk.bss.ended] == [order.id]
+
+
+# -- what people see --------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_off_is_counted_and_listed_until_it_is(desk):
+    order = desk.settled()
+    desk.bss.end_answers = [Unavailable("BSS answered 503")]
+    asked = take_back(desk, order).ending.doc.asked_at
+    desk.run(Lane.ACTIVATION)
+    assert desk.engine.lists.endings_open() == Tally(1, asked)
+    assert desk.engine.lists.endings(None, 9) == [(ending_id(order.id), asked)]
+    desk.clock.forward(hours=1)
+    desk.run()
+    assert desk.engine.lists.endings_open() == Tally()
+
+
+def found_by_doctor(desk, *, mend=False):
+    wire = Wire(desk.client, proves=False, replicas=0)
+    wanted = Wanted(all=True, mend=mend)
+    return [
+        each.what
+        for each in records(desk.engine.store, RedisSurvey(wire), 60_000, wanted, lambda _: None, desk.archive)
+    ]
+
+
+def test_doctor_finds_an_ending_that_nobody_would_ever_do_and_puts_it_back(desk):
+    order = desk.settled()
+    take_back(desk, order)
+    assert not [said for said in found_by_doctor(desk) if "ending" in said or "due-sets" in said]
+    desk.client.hdel(f"ce:{{0}}:end:{ending_id(order.id)}", "f:deactivate")
+    desk.client.zrem("ce:{0}:due:activation", f"e:{ending_id(order.id)}:deactivate")
+    assert [said for said in found_by_doctor(desk) if "would stay on" in said]
+    assert [said for said in found_by_doctor(desk, mend=True) if "put back" in said]
+    desk.run()
+    assert ending(desk, order).state is EndingState.ENDED
+    desk.client.hset(f"ce:{{0}}:end:{ending_id(order.id)}", "head", "x")
+    assert not [said for said in found_by_doctor(desk) if "would stay on" in said]
+
+
+def test_a_move_to_another_number_of_cells_carries_it(desk):
+    order = desk.settled()
+    desk.bss.end_answers = [Uncertain("timeout")]
+    take_back(desk, order)
+    desk.run(Lane.ACTIVATION)
+    client = FakeRedis(decode_responses=True)
+    here = Side([Wire(desk.client, proves=False, replicas=0)], alone=True)
+    there = Side([Wire(client, proves=False, replicas=0)] * 3, alone=False)
+    for facts in here.facts():
+        there.keep(facts, {})
+    assert account(there, lambda _: None).differs(account(here, lambda _: None)) == []
+    [moved] = client.keys("ce:*:end:*")
+    assert client.hgetall(moved) == desk.client.hgetall(f"ce:{{0}}:end:{ending_id(order.id)}")
+    assert client.zcard(moved.split("end:")[0] + "due:activation") == 1

@@ -2,8 +2,10 @@
 
 import pytest
 
+from consent_engine.api.web.order_page import look
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
+from consent_engine.ports import ApiKey
 from tests.integration.api_door import NUMBER, OTHER
 from tests.integration.api_door import order as body_of
 
@@ -43,6 +45,8 @@ def test_an_activated_order_is_taken_back_once_and_shown(door):
     assert shown["ended_at"]
     assert NUMBER[3:] not in str(shown)
     assert door.call("GET", f"/v1/orders/{order}", Role.OPS).json()["state"] == "notified"
+    life = look(door.engine, order, ApiKey("the-ops", Role.OPS, 0))
+    assert life.ending.model_dump() == shown
 
 
 def test_who_may_not_sees_nothing_and_what_is_not_on_is_not_taken_back(door):

@@ -21,6 +21,7 @@ from consent_engine.doctor.orders import Looker
 from consent_engine.doctor.records import TROUBLES, Wanted
 from consent_engine.domain.admission.call_request import CallStart, StartCall
 from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.clocks import Lag
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import (
@@ -491,6 +492,17 @@ def unabandoned(world):
     return call.id
 
 
+def not_taken_back(world):
+    order = world.place()
+    world.run(Lane.SMS)
+    world.say("是")
+    world.run()
+    taken = world.engine.endings.ask(world.engine.show(order.id), Why(Cause.WITHDRAWN, "hotline", "ops", "asked"))
+    world.client.hdel(f"ce:{{0}}:end:{taken.ending.id}", "f:deactivate")
+    world.client.zrem("ce:{0}:due:activation", f"e:{taken.ending.id}:deactivate")
+    return order.id
+
+
 BROKEN = {
     "endless": (waits_for_nothing, endless, endless_before_it_is_asked),
     "stalled": (unasked, inactive_after_a_yes, unnotified), "undecided": (undecided,), "undue": (undue,),
@@ -505,6 +517,7 @@ BROKEN = {
     "far": (far,), "idle": (idle, idle_and_no_record), "member": (wrong_lane, strange_member),
     "unlisted": (unlisted,), "funnel": (funnel,), "unarchived": (unarchived,),
     "ageless": (ageless,), "uncalled": (uncalled,), "callless": (callless,), "unended": (unabandoned,),
+    "untaken": (not_taken_back,),
 }  # fmt: skip
 CASES = [(trouble, make) for trouble, makes in BROKEN.items() for make in makes]
 
@@ -529,7 +542,7 @@ def test_a_record_that_nobody_can_read_is_named(world):
     assert any(each.what == f"{TROUBLES['unreadable'][1]}: 1: {order.id}" for each in wrong(world))
 
 
-PUT_BACK = ("endless", "undecided", "undue", "unread", "ageless", "unrefused", "unended")
+PUT_BACK = ("untaken", "endless", "undecided", "undue", "unread", "ageless", "unrefused", "unended")
 MENDED = [make for what in PUT_BACK for make in BROKEN[what]]
 
 

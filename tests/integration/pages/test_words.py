@@ -8,6 +8,7 @@ import pytest
 from consent_engine.api.web.pages import LIFECYCLE
 from consent_engine.api.web.words import LANGUAGES, _preferred, words
 from consent_engine.domain.call.call import CallOutcome
+from consent_engine.domain.call.ending import Cause, EndingState
 from consent_engine.domain.call.permit import Denied
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.carriers import Carrier
@@ -37,6 +38,8 @@ NAMED = {
     "rule": {rule.value for rule in Rule},
     "seen": {rule.value for rule in Unlikely},
     "delivery": {status.value for status in Delivery},
+    "ending": {state.value for state in EndingState},
+    "cause": {cause.value for cause in Cause},
     "outcome": {outcome.value for outcome in CallOutcome},
     "detail": {field for kind in KINDS.values() for field in kind.__struct_fields__} - UNTOLD,
     "lane": {lane.value for lane in Lane},

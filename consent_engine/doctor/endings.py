@@ -1,0 +1,44 @@
+"""What must be true of each ending that is not over: that it can be read, and wants what takes the service back."""
+
+from collections.abc import Sequence
+
+from consent_engine.doctor.orders import PIECE, Looker
+from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.decide.decision import Put
+from consent_engine.domain.decide.endings import missing_of_ending
+from consent_engine.domain.effects import DEACTIVATE, FRESH, Lane, Millis
+from consent_engine.ports import Commit, EndingChange, Owner, Word
+
+
+def look(looker: Looker, limit: int) -> None:
+    """The newest of them."""
+    before, done = None, 0
+    while done < limit:
+        page = looker.store.lists.endings(before, min(PIECE, limit - done))
+        if not page:
+            return
+        _endings(looker, [ending for ending, _ in page])
+        last, at = page[-1]
+        before, done = (at, last), done + len(page)
+
+
+def _endings(looker: Looker, ids: Sequence[str]) -> None:
+    found = looker.store.records.look(endings=ids)
+    looker.looked["endings"] += len(found.endings)
+    looker.found["unreadable"] += [ending for ending in ids if ending not in found.endings]
+    wanted = [ending for ending in found.endings.values() if not missing_of_ending(ending)]
+    dues = looker.survey.dues([(Lane.ACTIVATION, f"{Owner.ENDING}:{ending.id}:{DEACTIVATE}") for ending in wanted])
+    idle = [ending for ending in found.endings.values() if missing_of_ending(ending)]
+    for ending in [*idle, *(ending for ending, due in zip(wanted, dues, strict=True) if due is None)]:
+        looker.found["untaken"].append(ending.doc.order)
+        if looker.mend:
+            _put_back(looker, ending, found.now)
+
+
+def _put_back(looker: Looker, ending: Ending, now: Millis) -> None:
+    """As any change is saved: if it is still as it was read. Under its own key what is off already is not so twice."""
+    put = Put(DEACTIVATE, now, ending.effects.get(DEACTIVATE, FRESH))
+    change = EndingChange(ending, ending, {}, (put,))
+    [saved] = looker.store.records.commit([Commit("", (change,))], prove=True)
+    if saved.word is Word.OK:
+        looker.mended.append(f"{ending.doc.order} {DEACTIVATE}")
