@@ -15,7 +15,7 @@ from time import monotonic
 from msgspec.structs import replace
 
 from consent_engine.domain.decide.decision import PARKED, Put, archiving
-from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Millis, Pending
+from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_LINE, Millis, Pending
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
@@ -75,7 +75,13 @@ class Archiver:
         idle = [(each.line.id, each.token) for each in leased if each.effect == WAKE_LINE and each.line is not None]
         if idle:
             self._told("let_go", self._store.retirement.age(idle, leased[0].at).count(Aged.OK))
-        return [each for each in leased if each.effect not in {WAKE_ARCHIVE, WAKE_LINE}]
+        over = [
+            (each.ending.id, each.ending.ended_at, each.token) for each in leased
+            if each.effect == WAKE_EXPIRED and each.ending is not None
+        ]  # fmt: skip
+        if over:
+            self._told("let_go", sum(self._store.retirement.age_endings(over, leased[0].at)))
+        return [each for each in leased if each.effect not in {WAKE_ARCHIVE, WAKE_LINE, WAKE_EXPIRED}]
 
     async def rest(self, most: int = 0) -> None:
         """Until at most so many wait. Raises what ended the move: a defect is not passed over."""

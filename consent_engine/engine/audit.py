@@ -65,12 +65,12 @@ def audit(
 def _kept(store: Store, leaves: Sequence[Leaf]) -> dict[str, _Chain]:
     """What is kept of the records that these are of, wherever it is."""
     lookup = Lookup(store)
-    orders, calls = (
-        list(dict.fromkeys(leaf.record for leaf in leaves if leaf.of is of)) for of in (Chained.ORDER, Chained.CALL)
-    )
+    kinds = (Chained.ORDER, Chained.CALL, Chained.ENDING)
+    orders, calls, endings = (list(dict.fromkeys(leaf.record for leaf in leaves if leaf.of is of)) for of in kinds)
     chains = {order.id: _Chain(Leaf.of_order(order), order.publics) for order in lookup.load(orders)[1].values()}
+    chains |= {call.id: _Chain(Leaf.of_call(call), call.publics) for call in lookup.calls(calls).values()}
     return chains | {
-        call.id: _Chain(Leaf.of_call(call), call.publics) for call in lookup.calls(calls).values()
+        each.id: _Chain(Leaf.of_ending(each), each.publics) for each in lookup.endings(endings).values()
     }  # fmt: skip
 
 

@@ -213,7 +213,7 @@ class Endings:
 
     def of(self, orders: Sequence[str]) -> dict[str, Ending]:
         """The endings that these orders have, by order."""
-        known = self._store.records.look(endings=[ending_id(order) for order in orders]).endings
+        known = self._lookup.endings([ending_id(order) for order in orders])
         return {ending.doc.order: ending for ending in known.values()}
 
     def retried(self, order: str, by: str) -> bool:

@@ -6,6 +6,7 @@ Whatever can change is in the store alone. In both at once an order is only whil
 from collections.abc import Sequence
 
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.offer.policy import LATE_MARGIN
@@ -40,6 +41,10 @@ class Lookup:
         if missing and (archive := self._store.ours()):
             found |= archive.calls.calls(missing)
         return found
+
+    def endings(self, endings: Sequence[str]) -> dict[str, Ending]:
+        """Endings that exist and can be read. They stay in the store for as long as they are kept."""
+        return dict(self._store.records.look(endings=endings).endings)
 
     def versions(self, orders: Sequence[str]) -> list[int]:
         """As `Records.versions`, with archived orders."""

@@ -128,6 +128,11 @@ class Retirement(Protocol):
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
         """Let lines go, whose effects WAKE_LINE are held by these tokens, each if nothing stands on it."""
 
+    def age_endings(self, endings: Sequence[tuple[str, Millis, int]], now: Millis) -> list[bool]:
+        """Let endings go, or their person parts, that need not be kept any longer, each by when it was over and the
+        token that holds its effect WAKE_EXPIRED; which ones went whole. The others are looked at again when they may.
+        """
+
     def installation(self, *, make: bool = True) -> str:
         """The name of these data, made when it is first asked for, durably; a move takes it along.
 

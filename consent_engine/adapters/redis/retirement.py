@@ -8,8 +8,9 @@ from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.codec import Offers, whole
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import OLDER, SCHEMA
-from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Lane, Millis
+from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_LINE, Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS
+from consent_engine.domain.order.retention import Evidence, Retention
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Aged, Left, Owner, Retirement, Retiring, RetiringCall
 
@@ -19,7 +20,8 @@ log = logging.getLogger(__name__)
 class RedisRetirement(Retirement):
     """The Retirement of one cell."""
 
-    def __init__(self, wire: Wire, cell: Cell, offers: Offers) -> None:
+    def __init__(self, wire: Wire, cell: Cell, offers: Offers, keep: Retention) -> None:
+        self._keep = keep
         self._wire = wire
         self._cell = cell
         self._offers = offers
@@ -66,6 +68,17 @@ class RedisRetirement(Retirement):
                 "retire_line", [*keys, self._cell.refusals], [line, WAKE_LINE, token, now - STRANGER_MS, STRANGER_MS]
             )
         return [Aged(word) for word in self._wire.send(calls, repeat=True)]
+
+    def age_endings(self, endings: Sequence[tuple[str, Millis, int]], now: Millis) -> list[bool]:
+        asked, cell, keep = Calls(), self._cell, self._keep
+        whole, persons = now - keep.records_before(now), now - keep.persons_before(Evidence.SERVICE, now)
+        for ending, over_at, token in endings:
+            keys = [cell.record(Owner.ENDING, ending), cell.due[Lane.TIMER], cell.endings]
+            goes, person = over_at + whole < now, over_at + persons < now
+            due = 1 + over_at + (whole if person else persons)
+            asked.script("retire_ending", keys, [ending, WAKE_EXPIRED, token, str(int(goes)), str(int(person)), due])
+        rows = zip(self._wire.send(asked, repeat=True), endings, strict=True)
+        return [word == Left.OK and over_at + whole < now for word, (_, over_at, _) in rows]
 
     def installation(self, *, make: bool = True) -> str:
         meta = f"{self._cell.shared}meta"

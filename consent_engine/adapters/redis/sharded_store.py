@@ -300,6 +300,12 @@ class ShardedRetirement(Retirement):
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
         return self._cells.each(lines, lambda each: each[0], lambda cell, some: cell.retirement.age(some, now))
 
+    def age_endings(self, endings: Sequence[tuple[str, Millis, int]], now: Millis) -> list[bool]:
+        def age(cell: Store, some: list[tuple[str, Millis, int]]) -> list[bool]:
+            return cell.retirement.age_endings(some, now)
+
+        return self._cells.each(endings, lambda each: each[0], age)
+
     def installation(self, *, make: bool = True) -> str:
         return self._cells.stores[0].retirement.installation(make=make)
 

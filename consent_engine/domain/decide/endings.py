@@ -18,6 +18,7 @@ from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import (
     DEACTIVATE,
     NOTIFICATION,
+    WAKE_EXPIRED,
     WAKE_NOTICE,
     Accepted,
     Millis,
@@ -34,12 +35,14 @@ from consent_engine.domain.line.line import Line
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.order.retention import FIVE_MONTHS
 
 LOOK_AGAIN_MS = 60_000
 """When is looked again whether the notification, which goes first, has gone."""
 _OF_STATE = {
     DEACTIVATE: {EndingState.ENDING, EndingState.ENDING_FAILED},
     WAKE_NOTICE: {EndingState.ENDED},
+    WAKE_EXPIRED: {EndingState.ENDED},
 }
 
 
@@ -127,12 +130,17 @@ def on_notice(ending: Ending, order: Order | None, line: Line, op: str, now: Mil
     """
     over = ((WAKE_NOTICE, Drop.ANYWAY),)
     if ending.doc.cause is Cause.NUMBER_CHANGED or line.holder_since(ending.doc.carrier) > ending.doc.called_at:
-        return EndDecision((Told(now, op, "engine", "", "number_changed"),), (), over), None
+        return EndDecision((Told(now, op, "engine", "", "number_changed"),), (expiring(now),), over), None
     first = order.effects.get(NOTIFICATION) if order is not None and order.state is State.ACTIVATED else None
     if first is not None and not first.parked:
         return EndDecision(put=(Put(WAKE_NOTICE, now + LOOK_AGAIN_MS),)), None
     put = Put(sms_effect(Purpose.ENDED, line.version), now, Pending(about=about(ending)))
-    return EndDecision((Told(now, op, "engine", put.effect),), (), over), put
+    return EndDecision((Told(now, op, "engine", put.effect),), (expiring(now),), over), put
+
+
+def expiring(now: Millis) -> Put:
+    """The timer that looks whether an ending that is over must still be kept: first when the shortest time may be."""
+    return Put(WAKE_EXPIRED, now + int(FIVE_MONTHS.total_seconds() * 1000))
 
 
 def about(ending: Ending) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.reshard.dump import Side, account
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.doctor.records import Wanted, records
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.call.ending import Cause, EndingNotFound, EndingState, NumberErased, Why, ending_id
@@ -23,10 +24,14 @@ from consent_engine.domain.effects import (
 from consent_engine.domain.leaf import Chained, Leaf
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.order.facts import Ended
+from consent_engine.domain.order.retention import Retention
+from consent_engine.domain.seal import Seal
+from consent_engine.engine.audit import audit
 from consent_engine.engine.endings import end_recording
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.review import Review
 from consent_engine.engine.round_trips import drive
+from consent_engine.engine.sealing import seal
 from consent_engine.errors import BrokenRecord, NotActivated, NothingParked
 from consent_engine.ports import Owner, Tally
 from tests.archive.house import broken
@@ -75,7 +80,7 @@ def test_what_is_on_is_switched_off_once_and_the_subscriber_told(desk):
     [notice] = notices(desk)
     assert "已按您的要求退订“5G智享套餐199元档”，12月1日00:00起失效" in notice.text
     assert order.receipt in notice.text
-    assert (notice.to, after.effects) == (NUMBER, {})
+    assert (notice.to, [*after.effects]) == (NUMBER, ["wake.expired"])
     take_back(desk, order)
     desk.run()
     assert (len(desk.bss.ended), len(notices(desk))) == (1, 1)
@@ -486,3 +491,51 @@ def test_a_move_to_another_number_of_cells_carries_it(desk):
     [moved] = client.keys("ce:*:end:*")
     assert client.hgetall(moved) == desk.client.hgetall(f"ce:{{0}}:end:{ending_id(order.id)}")
     assert client.zcard(moved.split("end:")[0] + "due:activation") == 1
+
+
+DAY = 24
+
+
+def test_an_ending_is_kept_as_long_as_what_it_took_back_and_no_longer(desk):
+    order = desk.settled()
+    take_back(desk, order)
+    desk.run()
+    name = f"ce:{{0}}:end:{ending_id(order.id)}"
+    for days in (154, 900):
+        desk.clock.forward(hours=days * DAY)
+        desk.run(Lane.TIMER)
+        assert ending(desk, order).person.msisdn == NUMBER
+    desk.clock.forward(hours=60 * DAY)
+    desk.run(Lane.TIMER)
+    assert not desk.client.exists(name)
+    assert [member for member in desk.client.zrange("ce:{0}:due:timer", 0, -1) if member.startswith("e:")] == []
+
+
+def test_its_person_part_goes_first_where_that_is_kept_for_less(desk):
+    order = desk.settled()
+    take_back(desk, order)
+    desk.run()
+    wire, keep = Wire(desk.client, proves=False, replicas=0), Retention(service=200 * DAY * 3_600_000)
+    less = redis_store(wire, lease_ms=60_000, clock=desk.clock, cell=desk.cell, seal=Seal("test-secret"), keep=keep)
+    for days in (154, 60):
+        desk.clock.forward(hours=days * DAY)
+        desk.run(Lane.TIMER, engine=desk.another(less))
+    assert (ending(desk, order).person.msisdn, ending(desk, order).state) == ("", EndingState.ENDED)
+    desk.clock.forward(hours=900 * DAY)
+    desk.run(Lane.TIMER, engine=desk.another(less))
+    assert not desk.client.exists(f"ce:{{0}}:end:{ending_id(order.id)}")
+
+
+def test_the_audit_looks_at_endings_as_at_orders(desk):
+    order = desk.settled()
+    take_back(desk, order)
+    desk.run()
+    seal(desk.engine.store, "one")
+    assert audit(desk.engine.store, 0, (0, 2**62)).wrong == []
+    name = f"ce:{{0}}:end:{ending_id(order.id)}"
+    kept = desk.client.hgetall(name)
+    desk.client.delete(name)
+    assert {record for record, _ in audit(desk.engine.store, 0, (0, 2**62)).wrong} == {ending_id(order.id)}
+    assert audit(desk.engine.store, desk.clock() + 1, (0, 2**62)).expired >= 3
+    desk.client.hset(name, mapping=kept)
+    assert audit(desk.engine.store, 0, (0, 2**62)).wrong == []
