@@ -17,6 +17,7 @@ from consent_engine.cli import (
     permits,
     plans,
     reading,
+    reports,
     running,
 )
 
@@ -46,6 +47,7 @@ app.command()(pauses.resume)
 app.command()(pauses.paused)
 app.command("calls")(calls.list_calls)
 app.command()(calls.violations)
+app.command("reports")(reports.reports)
 app.command()(health.doctor)
 app.add_typer(archive.app, name="archive")
 app.command()(audit.audit)

@@ -28,7 +28,7 @@ from consent_engine.config.calendars import days_in
 from consent_engine.config.data_folder import kept_name
 from consent_engine.config.durations import millis, written
 from consent_engine.config.settings import PREFIX, Settings
-from consent_engine.doctor import findings, journal, records, reviews, server, setup, work
+from consent_engine.doctor import findings, journal, records, reports, reviews, server, setup, work
 from consent_engine.doctor.findings import Finding, Level, bad, good, warn
 from consent_engine.doctor.records import Wanted
 from consent_engine.domain.admission.lengths import limits
@@ -111,7 +111,7 @@ def examine(settings: Settings, wanted: Wanted, tell: Callable[[str], None] = pr
                 yield bad(str(error), f"tail {settings.data_dir / 'redis.log'}")
                 return
         patient = _Patient(settings, url, settings.rq_url or url, secret, wanted, tell, _cells(settings, url, wanted))
-        for look in (_server, _data, _rq, _work, _catalogue, _archive, _journal, _records):
+        for look in (_server, _data, _rq, _work, _catalogue, _archive, _journal, _reports, _records):
             try:
                 yield from look(patient)
             except Exception as error:  # noqa: BLE001 - the edge: what nobody can read is a finding, not an end
@@ -260,6 +260,10 @@ def _journal(patient: _Patient) -> Iterator[Finding]:
         store = replace(patient.store, archive=archive, log=SqlLog(archive))
         yield from journal.journal(store.journal, SqlLog(archive), now)
         yield from journal.newest(store, settings.retention().records_before(now))
+
+
+def _reports(patient: _Patient) -> Iterator[Finding]:
+    yield from reports.reports(patient.store.reports, patient.settings.reporting(), patient.registry.now())
 
 
 def _records(patient: _Patient) -> Iterator[Finding]:

@@ -33,7 +33,7 @@ class ReportPage(Struct, frozen=True):
     now: Millis
 
 
-class Waiting(Struct, frozen=True):
+class OpenReports(Struct, frozen=True):
     """How many open reports came by a door and seem to be of a class, and how many of them are overdue."""
 
     door: ReportDoor
@@ -119,14 +119,14 @@ class ReportBook:
                 return ReportPage(tuple(found), "", now)
         return ReportPage(tuple(found), f"{position[0]}-{position[1]}" if position else "", now)
 
-    def waiting(self) -> list[Waiting]:
+    def waiting(self) -> list[OpenReports]:
         """The open reports by door and by what they seem to be: all of these, from 0 on."""
         now = self._store.records.look().now
         counts: Counter[tuple[str, str, bool]] = Counter()
         for each in self._store.reports.awaited():
             counts[each.door, each.proposed, now > each.answer_by] += 1
         return [
-            Waiting(door, kind, counts[door, kind, False] + counts[door, kind, True], counts[door, kind, True])
+            OpenReports(door, kind, counts[door, kind, False] + counts[door, kind, True], counts[door, kind, True])
             for door in ReportDoor for kind in ReportClass
         ]  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Metrics for Prometheus: how requests go, and what the store knows. No person, no order and no text in a label."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +17,7 @@ from consent_engine.api.service.clock_metrics import ClocksSeen, clocks_seen, of
 from consent_engine.api.service.outside_metrics import of_calls, of_look_ups, of_outside, of_paused
 from consent_engine.api.service.publication_metrics import Unshown, of_publication, unshown
 from consent_engine.api.service.review_metrics import ReviewsSeen, of_reviews, reviews_seen
+from consent_engine.api.service.report_metrics import of_reports
 from consent_engine.api.service.room_metrics import of_rooms, rooms_of
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
 from consent_engine.domain.call.counted import Row
@@ -26,6 +27,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.outside_health import Health, health_of, targets_of
+from consent_engine.engine.report_book import OpenReports
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
 from consent_engine.ports import LaneDepth, Room, Tally, Target, Waiting
 
@@ -73,6 +75,7 @@ class Look:
     """since when a person has stopped it"""
     endings: Tally
     """orders to be taken back whose service is not off"""
+    reports: Sequence[OpenReports]
 
 
 class Metrics:
@@ -161,6 +164,7 @@ def of_store(look: Look) -> Iterator[Metric]:
         yield gauge
     yield from _of_orders(look)
     yield from of_dialled(look.dialled)
+    yield from of_reports(look.reports)
     held = look.held
     yield GaugeMetricFamily("consent_held", "Replies that may be a refusal: a person must decide", value=held.count)
     age = (look.at - held.oldest) / 1000 if held.count else 0
@@ -218,6 +222,7 @@ def look_at(engine: Engine) -> Look:
         reviews_seen(engine),
         {target: pause.at for target, pause in engine.registry.pauses.standing().items()},
         engine.lists.endings_open(),
+        engine.reports.waiting(),
     )
 
 

@@ -1,9 +1,14 @@
 """Reports of calls over HTTP: the roles, the answers, the problems, a file of them."""
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 
 from consent_engine.engine.api_keys import Role
-from tests.integration.api_door import NUMBER, OTHER, is_problem, logged
+from tests.integration.api_door import FULL_SECRET, NUMBER, OTHER, is_problem, logged
 from tests.integration.calls.desk import instant
 
 PATH = "/v1/reports"
@@ -58,6 +63,26 @@ def test_reports_are_listed_by_what_they_are(door):
     assert ids("overdue=true") == ids("state=decided") == ids("carrier=unicom") == []
     for query in ("state=x", "class=x", "channel=fax", "overdue=no", "cursor=x", f"msisdn={NUMBER}"):
         assert door.call("GET", f"{PATH}?{query}", Role.OPS).status_code == 422
+
+
+def test_open_reports_are_metrics_without_a_person_and_a_list_at_a_terminal(door):
+    make(door)
+    make(door, caller_number="13912345678", channel="12321")
+    page = door.call("GET", "/metrics", Role.OPS).text
+    assert 'consent_reports_open{class="ours_unrecorded",door="hotline"} 1.0' in page
+    assert 'consent_reports_open{class="not_ours",door="12321"} 1.0' in page
+    assert 'consent_reports_overdue{class="not_ours",door="12321"} 0.0' in page
+    told = {"CONSENT_DATA_DIR": str(door.settings.data_dir), "CONSENT_SECRET": FULL_SECRET, "PATH": os.environ["PATH"]}
+
+    def consent(*arguments):
+        command = [sys.executable, "-m", "consent_engine", "reports", *arguments]
+        return subprocess.run(command, env=told, capture_output=True, text=True, timeout=60, check=False)
+
+    [row] = json.loads(consent("--door", "12321", "--json").stdout)
+    assert (row["from"], row["class"], row["state"]) == ("+86138****8000", "not_ours", "open")
+    assert json.loads(consent("--overdue", "--json").stdout) == []
+    said = consent("--class", "nothing")
+    assert (said.returncode, said.stderr.count("\n")) == (2, 1)
 
 
 @pytest.mark.parametrize(("change", "code", "field"), [

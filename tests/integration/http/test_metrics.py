@@ -29,6 +29,8 @@ from tests.integration.api_door import FULL_SECRET, NUMBER, Door, is_problem, or
 WAIT = 20
 ROOT = Path(__file__).parents[3]
 LABELS = {
+    "class",
+    "door",
     "began",
     "verdict",
     "carrier",

@@ -26,6 +26,7 @@ from consent_engine.adapters.redis.codec import DUE, PREFIX
 from consent_engine.cli.tables import Format
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.call_request import CallStart, StartCall
+from consent_engine.domain.admission.report_request import MakeReport, ReportMade
 from consent_engine.domain.clocks import PERIOD_MS, Heard, Lag
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import ACTIVATE, WAKE_ARCHIVE, Accepted, Lane, Pending, Rejected, Unavailable
@@ -37,7 +38,7 @@ from consent_engine.ports import Commit, OrderChange, Target
 from consent_engine.wiring import installation
 from tests import needs
 from tests.acceptance.house import until
-from tests.conftest import NUMBER, World
+from tests.conftest import NUMBER, Clock, World
 from tests.integration.rq_house import WAIT, Gateway
 from tests.plans import plan
 
@@ -355,6 +356,16 @@ def unheard(night):
     night.world().place()
 
 
+def report_overdue(night):
+    """A report of three weeks ago that nobody has decided."""
+    ago = Clock(night.world().clock() - 20 * 86_400_000)
+    late = World(night.client, clock=ago)
+    night.worlds.append(late)
+    at = datetime.fromtimestamp(ago() / 1000, UTC).isoformat()
+    body = {"msisdn": NUMBER, "carrier": "mobile", "caller_number": "10085", "called_at": at}
+    late.engine.reports.take(ReportMade("desk", MakeReport.model_validate(body)))
+
+
 def clock_behind(night):
     registry = night.world().engine.registry
     period = registry.now() // PERIOD_MS
@@ -504,6 +515,7 @@ SITUATIONS = {
     "ConsentPaused": paused,
     "ConsentCallViolation": called_wrongly,
     "ConsentUnreviewed": unheard,
+    "ConsentReportsOverdue": report_overdue,
     "ConsentClock": clock_behind,
     "ConsentArchiveDown": archive_lost,
     "ConsentJournalBehind": journal_behind,

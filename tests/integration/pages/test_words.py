@@ -10,6 +10,8 @@ from consent_engine.api.web.words import LANGUAGES, _preferred, words
 from consent_engine.domain.call.call import CallOutcome
 from consent_engine.domain.call.ending import Cause, EndingState
 from consent_engine.domain.call.permit import Denied
+from consent_engine.domain.call.report import ReportClass, ReportDoor, Reward
+from consent_engine.domain.call.report_class import BARS_DIALLING, Because
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane, Purpose
@@ -47,6 +49,10 @@ NAMED = {
     "carrier": {carrier.value for carrier in Carrier},
     "reason": {reason.value for reason in Reason},
     "violation": {violation.value for violation in Violation},
+    "report_class": {found.value for found in ReportClass},
+    "report_door": {door.value for door in ReportDoor},
+    "reward": {reward.value for reward in Reward},
+    "because": {*Because, *Violation, *BARS_DIALLING},
     "dial": {reason.value for reason in Denied},
     "tariffs": {*SENTENCES, *CHANNELS, *disclosures(plan())["zh"], "overage", "first_month"} - {"name"},
 }

@@ -1,0 +1,21 @@
+"""Reports of calls as metrics: how many nobody has decided, and how many of these are overdue."""
+
+from collections.abc import Iterator, Sequence
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from consent_engine.engine.report_book import OpenReports
+
+
+def of_reports(waiting: Sequence[OpenReports]) -> Iterator[Metric]:
+    """By the door they came by and what they seem to be; each from 0 on."""
+    labels = ("door", "class")
+    opened = GaugeMetricFamily("consent_reports_open", "Reports of calls that nobody has decided", labels=labels)
+    overdue = GaugeMetricFamily(
+        "consent_reports_overdue", "Of these, how many should have been answered", labels=labels
+    )
+    for each in waiting:
+        opened.add_metric((each.door.value, each.proposed.value), each.open)
+        overdue.add_metric((each.door.value, each.proposed.value), each.overdue)
+    yield opened
+    yield overdue

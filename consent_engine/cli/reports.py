@@ -1,0 +1,65 @@
+"""`consent reports`: what subscribers reported, what it seems to be, and by when it is answered. Numbers are masked."""
+
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from consent_engine.cli.opening import opened
+from consent_engine.cli.tables import instant, table
+
+if TYPE_CHECKING:
+    from consent_engine.domain.call.report import Report
+    from consent_engine.domain.effects import Millis
+
+_A_PAGE = 200
+_HEAD = (
+    "report", "number", "came", "door", "from", "carrier", "called", "class", "because", "call", "reward", "answer by",
+    "state",
+)  # fmt: skip
+
+
+def reports(
+    state: Annotated[str | None, typer.Option(help="open or decided.")] = None,
+    door: Annotated[str | None, typer.Option(help="How it came: web, hotline, app, counter, 12321, other.")] = None,
+    found: Annotated[str | None, typer.Option("--class", metavar="CLASS", help="Like ours_forbidden.")] = None,
+    carrier: Annotated[str | None, typer.Option(help="Only those about this carrier.")] = None,
+    *,
+    overdue: Annotated[bool, typer.Option("--overdue", help="Only those that should have been answered.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 100,
+) -> None:
+    """List reports of unsolicited calls, newest first: what each seems to be, why, and by when it is answered."""
+    from consent_engine.domain.call.report import ReportClass, ReportDoor, ReportState
+    from consent_engine.domain.carriers import Carrier
+    from consent_engine.ports import ReportFilter
+
+    kinds = {"--state": (state, ReportState), "--door": (door, ReportDoor), "--class": (found, ReportClass)}
+    for hint, (told, kind) in {**kinds, "--carrier": (carrier, Carrier)}.items():
+        if told is not None and told not in list(kind):
+            raise typer.BadParameter(f"one of {', '.join(kind)}", param_hint=hint)
+    rows: list[Sequence[object]] = []
+    with opened() as engine:
+        wanted = ReportFilter(
+            ReportState(state) if state else None, ReportDoor(door) if door else None,
+            ReportClass(found) if found else None, carrier, overdue_at=engine.registry.now() if overdue else None,
+        )  # fmt: skip
+        cursor = ""
+        while len(rows) < limit:
+            page = engine.reports.page(wanted, cursor, min(limit - len(rows), _A_PAGE))
+            rows += [list(_cells(report, page.now)) for report in page.reports]
+            cursor = page.cursor
+            if not cursor:
+                break
+    table(_HEAD, rows, "no reports")
+
+
+def _cells(report: "Report", now: "Millis") -> Iterator[object]:
+    from consent_engine.domain.msisdn import mask
+
+    told = report.received
+    yield from (report.id, report.number, instant(told.received_at), told.door.value, mask(report.person.msisdn))
+    yield from (told.carrier, instant(told.called_at), report.found.value, " ".join(told.reasons), told.call or "-")
+    yield from (report.reward.value, instant(told.answer_by))
+    yield "overdue" if report.is_overdue(now) else report.state.value

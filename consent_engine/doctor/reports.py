@@ -1,0 +1,31 @@
+"""Reports of calls: those that should have been answered, and whether the calendar knows the days they are due on."""
+
+from collections.abc import Iterator
+
+from consent_engine.doctor.findings import Finding, bad, good, warn
+from consent_engine.domain.call.report_terms import ANSWERED_IN, TOLD_IN, ReportTerms
+from consent_engine.domain.days import later
+from consent_engine.domain.effects import Millis
+from consent_engine.ports import Reports
+
+AHEAD = 2 * (ANSWERED_IN + TOLD_IN)
+"""So many days ahead the calendar is asked for: a due date of today lies no further."""
+
+
+def reports(kept: Reports, terms: ReportTerms, now: Millis) -> Iterator[Finding]:
+    """What is overdue, and a calendar that ends too soon."""
+    waiting = kept.awaited()
+    late = [each for each in waiting if each.answer_by < now]
+    if late:
+        yield bad(
+            f"{len(late):,} of {len(waiting):,} open reports of calls should have been answered",
+            "consent reports --overdue; decide each at POST /v1/reports/{id}/decide",
+        )
+    elif waiting:
+        yield good(f"{len(waiting):,} open reports of calls, none of them overdue")
+    until = later(terms.days.of(now), AHEAD)
+    if not terms.calendar.knows(until):
+        yield warn(
+            f"the calendar says nothing of {until[:4]}: reports due then count weekends, and no holiday",
+            "copy consent_engine/calendar_china.yaml, add the year's days, name the copy in CONSENT_CALENDAR",
+        )
