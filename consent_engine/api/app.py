@@ -33,6 +33,7 @@ from consent_engine.api.routes import (
     stuck,
     tariff_versions,
     tariffs,
+    transcripts,
     webhooks,
 )
 from consent_engine.api.service.brakes import Brake
@@ -48,6 +49,7 @@ from consent_engine.wiring import Installation
 log = logging.getLogger(__name__)
 PARTS = (
     orders, order_stream, permits, calls, reviews, refusals, registrations, plans, lines, stuck, pauses, tariffs,
+    transcripts,
     tariff_versions, webhooks, health, metrics_endpoint,
     reports,
     docs,

@@ -18,6 +18,7 @@ from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.listing import read_cursor
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.review import Review, keeping_heard, reviewing
+from consent_engine.engine.transcribe import Transcript, transcribing
 from consent_engine.errors import ArchiveUnavailable, CallNotFound, ConsentError, StoreUnavailable
 from consent_engine.ports import CallFilter, Store
 
@@ -94,6 +95,13 @@ class CallBook:
     def review(self, said: Review) -> Call:
         """Take a verdict; raises what `reviewing` does. It is proven durable before this returns."""
         result: Call | ConsentError = self._run([reviewing(said)])[0]
+        if isinstance(result, ConsentError):
+            raise result
+        return result
+
+    def transcribe(self, wanted: Transcript) -> Call:
+        """Keep a transcript; raises what `transcribing` does. It is proven durable before this returns."""
+        result: Call | ConsentError = self._run([transcribing(wanted)])[0]
         if isinstance(result, ConsentError):
             raise result
         return result

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from consent_engine.adapters.sql.tables import CALLS
 from consent_engine.domain.call.call import RECORDING, Call
+from consent_engine.domain.call.transcript import SAID
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
@@ -23,7 +24,7 @@ from consent_engine.ports.calls import ANY, CallArchive, CallFilter
 
 log = logging.getLogger(__name__)
 PIECE = 500
-_PERSON = ("who",)
+_PERSON = ("who", SAID)
 
 
 class SqlCalls(CallArchive):

@@ -64,6 +64,7 @@ function showHeard() {
   byId("second").hidden = own || it.verdict !== "contested";
   askWhy(false);
   showSold(it, sold);
+  showWords(heard.transcript);
 }
 
 function showSold(it, sold) {
@@ -72,14 +73,30 @@ function showSold(it, sold) {
   byId("no-sold").hidden = sold.length > 0;
   byId("sold").replaceChildren(...sold.flatMap((each) => {
     const lines = Object.entries(each.reads.zh ?? {}).map(([id, told]) => {
-      const at = marked[id];
+      const at = marked[id] ?? heard.transcript?.spoken[id];
       const seconds = at ? Math.max(0, (Date.parse(at) - begins) / 1000) : 0;
-      const where = at ? make("button", { type: "button", className: "link" }, word("review.spoken", { at: span(1000 * seconds) })) : make("span", { className: "muted" }, word("review.unmarked"));
+      const where = at ? make("button", { type: "button", className: "link" }, word(marked[id] ? "review.spoken" : "review.seems", { at: span(1000 * seconds) })) : make("span", { className: "muted" }, word("review.unmarked"));
       if (at) where.addEventListener("click", () => seekTo(seconds));
       return make("li", {}, make("strong", {}, word(`tariffs.${id}`)), " ", told, " ", where);
     });
     return [make("h3", {}, `${each.name} · ${each.plan} v${each.version}${each.state ? ` · ${word(`state.${each.state}`)}` : ""}`), make("ul", { className: "plain reads" }, ...lines),
       make("h3", {}, word("review.text")), each.text ? make("p", { className: "asked" }, each.text) : make("p", { className: "muted" }, word("review.no_text"))];
+  }));
+}
+
+/** The words as a machine heard them, with what they hint at; a click plays from there. */
+function showWords(words) {
+  byId("words-card").hidden = !words;
+  if (!words) return;
+  const begins = Date.parse(heard.call.started_at);
+  const seconds = (at) => Math.max(0, (Date.parse(at) - begins) / 1000);
+  const phrases = new Map(words.phrases.map((each) => [each.at, each.phrase]));
+  say(byId("phrases"), words.phrases.length ? word("review.phrases", { told: words.phrases.map((each) => `“${each.phrase}” ${span(1000 * seconds(each.at))}`).join(word("ops.between")), n: words.edition }) : word("review.no_phrases", { n: words.edition }));
+  byId("phrases").className = words.phrases.length ? "bad" : "muted";
+  byId("words").replaceChildren(...words.lines.map((each) => {
+    const at = make("button", { type: "button", className: "link" }, span(1000 * seconds(each.at)));
+    at.addEventListener("click", () => seekTo(seconds(each.at)));
+    return make("li", { className: phrases.has(each.at) ? "bad" : "" }, at, ` ${word(`review.by_${each.by}`)} `, each.text);
   }));
 }
 

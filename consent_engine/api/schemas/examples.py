@@ -53,6 +53,10 @@ FORMS: dict[str, Any] = {
         "recording": {"ref": "rec-20250801-000123", "sha256": "9f" * 32, "seconds": 302},
         "disclosures": [{"id": "price", "at": "2025-08-01T10:02:10+08:00"}],
     },
+    "Transcribe": {
+        "recording": "rec-20250801-000123",
+        "lines": [{"at": "2025-08-01T10:02:10+08:00", "by": "agent", "text": "每月一百九十九元"}],
+    },
     "ReviewCall": {"verdict": "fail", "reasons": ["price_not_told"], "note": "the price after the promotion"},
     "LookAgain": {"uphold": True, "note": "it was not told"},
     "MakeReport": {

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from consent_engine.api.schemas.calls import CallView
+from consent_engine.api.schemas.transcripts import TranscriptView
 from consent_engine.api.schemas.views import View
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.transcript import Transcribed, hints, read
 from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import Tariff
@@ -50,12 +52,28 @@ class HeardView(View):
     own: bool = Field(description="it is a call of the reader's own: another hears it")
     recording: str = Field(description="where it can be heard; empty: no address of recordings is set")
     sold: list[SoldView]
+    transcript: TranscriptView | None = Field(description="null: nobody posted one, or its words were erased")
 
     @classmethod
     def of(cls, call: Call, sold: Sequence[SoldView], recording: str, *, own: bool) -> "HeardView":
         """As a reviewer may see it."""
-        return cls(call=CallView.of(call, whole=False), own=own, recording=recording, sold=list(sold))
+        return cls(
+            call=CallView.of(call, whole=False),
+            own=own,
+            recording=recording,
+            sold=list(sold),
+            transcript=_words(call, sold),
+        )
 
     def json_bytes(self) -> bytes:
         """As sent."""
         return self.model_dump_json(by_alias=True).encode()
+
+
+def _words(call: Call, sold: Sequence[SoldView]) -> TranscriptView | None:
+    """The words of a call beside all that had to be told in it."""
+    event = next((each for each in call.events if isinstance(each, Transcribed)), None)
+    if event is None or not (lines := read(call.said, event)):
+        return None
+    told = {name: text for each in sold for name, text in each.reads.get(CHINESE, {}).items()}
+    return TranscriptView.of(lines, hints(lines, told))

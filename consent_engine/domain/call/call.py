@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.call.review import CommandHeard, Reviewed, SecondLook, Verdict, verdict_of
+from consent_engine.domain.call.transcript import SAID, Transcribed
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.canonical_json import Reader, Rows, compact
 from consent_engine.domain.effects import Millis, Pending, read_effects
@@ -100,8 +101,8 @@ class OrderRefused(Struct, frozen=True, array_like=True, tag="order_refused"):
     code: str
 
 
-CallEvent = Ended | Abandoned | OrderRefused | Reviewed | SecondLook | CommandHeard
-_KINDS: tuple[type[CallEvent], ...] = (Ended, Abandoned, OrderRefused, Reviewed, SecondLook, CommandHeard)
+CallEvent = Ended | Abandoned | OrderRefused | Reviewed | SecondLook | CommandHeard | Transcribed
+_KINDS: tuple[type[CallEvent], ...] = (Ended, Abandoned, OrderRefused, Reviewed, SecondLook, CommandHeard, Transcribed)
 _EVENT: Reader[CallEvent] = Reader(cast("type[CallEvent]", reduce(or_, cast("tuple[Any, ...]", _KINDS))))
 
 
@@ -161,6 +162,8 @@ class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
     """the links of the chain as kept: the doc, then each event"""
     recording_key: str = ""
     """what its recording is reserved under"""
+    said: str = ""
+    """the words of its transcript as kept, of its person part"""
 
     @property
     def id(self) -> str:
@@ -258,6 +261,7 @@ class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
                 effects=read_effects(fields),
                 publics=tuple(publics),
                 recording_key=fields.get(RECORDING, ""),
+                said=fields.get(SAID, ""),
             )
             state = CallState(fields["state"])
         except (KeyError, ValueError, TypeError) as error:

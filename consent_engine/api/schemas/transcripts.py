@@ -1,0 +1,69 @@
+"""Transcripts: what is posted, and what a reviewer is shown of it."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from consent_engine.api.schemas.views import View, instant
+from consent_engine.domain.admission.request import millis
+from consent_engine.domain.call.transcript import Hints, Spoken
+from consent_engine.domain.msisdn import hidden
+
+MOST_LINES, MOST_TEXT = 2_000, 500
+
+
+class SpokenLine(BaseModel):
+    """One line of a transcript."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at: AwareDatetime
+    by: Literal["agent", "subscriber"]
+    text: Annotated[str, Field(min_length=1, max_length=MOST_TEXT)]
+
+
+class Transcribe(BaseModel):
+    """The words of a call, of its recording."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recording: Annotated[str, Field(min_length=1, max_length=128)]
+    lines: list[SpokenLine] = Field(min_length=1, max_length=MOST_LINES)
+
+    def spoken(self) -> tuple[Spoken, ...]:
+        """The lines as kept."""
+        return tuple(Spoken(millis(each.at), each.by, each.text) for each in self.lines)
+
+
+class SpokenView(View):
+    """A line as a reviewer sees it, without numbers."""
+
+    at: str
+    by: str
+    text: str
+
+
+class PhraseView(View):
+    """A forbidden phrase, and when it was said."""
+
+    at: str
+    phrase: str
+
+
+class TranscriptView(View):
+    """The words of a call, and what they hint at."""
+
+    edition: int = Field(description="of the list of forbidden phrases")
+    lines: list[SpokenView]
+    spoken: dict[str, str] = Field(description="disclosures that seem to have been told, and when")
+    phrases: list[PhraseView]
+
+    @classmethod
+    def of(cls, lines: tuple[Spoken, ...], hints: Hints) -> "TranscriptView":
+        """As a reviewer may see it."""
+        return cls(
+            edition=hints.edition,
+            lines=[SpokenView(at=instant(each.at), by=each.by, text=hidden(each.text)) for each in lines],
+            spoken={name: instant(at) for name, at in hints.spoken.items()},
+            phrases=[PhraseView(at=instant(at), phrase=phrase) for at, phrase in hints.phrases],
+        )  # fmt: skip

@@ -1,0 +1,128 @@
+"""Transcript: the words of a call as a machine wrote them down. A person part; it hints, and decides nothing."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from consent_engine.domain.canonical_json import Reader
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.hashing import digest
+from consent_engine.domain.order.event import salted
+
+SAID = "said"
+"""The field of a call's record that holds the words."""
+EDITION = 1
+"""Of the forbidden phrases. One that is changed gets a higher number."""
+FORBIDDEN = (
+    "免费送", "白送", "不花钱", "不收任何费用", "不要钱", "内部名额", "最后一个名额", "今天必须",
+    "马上就没了", "系统自动升级", "已经给您开通", "已经帮您办好", "验证码告诉我", "把验证码", "报一下验证码",
+    "回复是就行", "您就回个是", "不用管短信", "随便回", "不办会停机", "会影响您的信用", "官方强制",
+    "工信部要求您", "随时可以取消不收费",
+)  # fmt: skip
+"""What an agent may not say, folded: of prices that are none, of hurry, of threats, of codes, of replies in advance."""
+_KEPT = re.compile(r"[^\w%]+")
+_NUMERALS = re.compile("[零〇一二两三四五六七八九十百千万]{2,}|[零〇一二两三四五六七八九十](?=[元块个分年月天次%G])")
+_DIGITS = {each: n for n, each in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
+_UNITS = {"十": 10, "百": 100, "千": 1_000}
+_FIGURE = re.compile(r"\d+(?:\.\d+)?")
+ENOUGH = 0.6
+"""Of a disclosure without figures, so many of its pairs of characters must have been spoken."""
+
+
+class Spoken(Struct, frozen=True):
+    """One line: when it was said (ms), by whom (`agent` or `subscriber`), and what."""
+
+    at: Millis
+    by: str
+    text: str
+
+
+class _Kept(Struct, frozen=True):
+    lines: tuple[tuple[int, str, str], ...]
+
+
+_READ = Reader(_Kept)
+
+
+class Transcribed(Struct, frozen=True, array_like=True, tag="transcribed"):
+    """The words were kept. op: what makes two transcripts the same · lines: how many · person: the hash of the words"""
+
+    at: Millis
+    op: str
+    by: str
+    lines: int
+    person: str
+
+
+class Hints(Struct, frozen=True):
+    """What the words hint at. spoken: disclosure -> when it seems to have been told · phrases: when, and which
+    forbidden one · edition: of the list of these
+    """
+
+    edition: int
+    spoken: Mapping[str, Millis]
+    phrases: tuple[tuple[Millis, str], ...]
+
+
+def kept(lines: Sequence[Spoken], salt: str) -> str:
+    """The words as kept."""
+    return salted({"lines": [[each.at, each.by, each.text] for each in lines]}, salt)
+
+
+def read(said: str, event: Transcribed) -> tuple[Spoken, ...]:
+    """The words of a call, if they are those of the event; none where they were erased. Raises ValueError."""
+    if not said:
+        return ()
+    if digest(said) != event.person:
+        raise ValueError("the words are not those that were sealed")
+    return tuple(Spoken(*line) for line in _READ(said).lines)
+
+
+def hints(lines: Sequence[Spoken], told: Mapping[str, str]) -> Hints:
+    """What the words of the agent hint at. told: the disclosures that had to be made, in Chinese.
+
+    >>> lines = [Spoken(1, "agent", "每个月一百九十九块，合约二十四个月"), Spoken(2, "agent", "您就回个是。")]
+    >>> found = hints(lines, {"price": "199元/月", "term": "在网24个月", "early_fee": "最高960元"})
+    >>> dict(found.spoken), found.phrases
+    ({'price': 1, 'term': 1}, ((2, '您就回个是'),))
+    """
+    agents = [(each.at, folded(each.text)) for each in lines if each.by == "agent"]
+    spoken = {name: at for name, text in told.items() if (at := _when(folded(text), agents))}
+    phrases = tuple((at, phrase) for at, text in agents for phrase in FORBIDDEN if phrase in text)
+    return Hints(EDITION, spoken, phrases)
+
+
+def _when(told: str, agents: Sequence[tuple[Millis, str]]) -> Millis:
+    """When the last part of a disclosure that was needed was spoken; 0: it does not seem so."""
+    wanted = set(_FIGURE.findall(told)) or {told[n : n + 2] for n in range(len(told) - 1)} or {told}
+    most = len(wanted)
+    has_figures = bool(_FIGURE.search(told))
+    for at, text in agents:
+        known = set(_FIGURE.findall(text)) if has_figures else {text[n : n + 2] for n in range(len(text) - 1)}
+        wanted -= known
+        if (not wanted) if has_figures else (most - len(wanted) >= ENOUGH * most):
+            return at
+    return 0
+
+
+def folded(text: str) -> str:
+    """A text as it is compared: without blanks and marks, one width, numbers in figures."""
+    return _NUMERALS.sub(_number, _KEPT.sub("", unicodedata.normalize("NFKC", text)))
+
+
+def _number(found: re.Match[str]) -> str:
+    """A Chinese numeral in figures; a row of digits stays one."""
+    text = found[0]
+    if not set(text) & {*_UNITS, "万"}:
+        return "".join(str(_DIGITS[each]) for each in text)
+    whole = part = digit = 0
+    for each in text:
+        if each in _DIGITS:
+            digit = _DIGITS[each]
+        elif each == "万":
+            whole, part, digit = (whole + part + digit) * 10_000, 0, 0
+        else:
+            part, digit = part + (digit or 1) * _UNITS[each], 0
+    return str(whole + part + digit)

@@ -1,0 +1,84 @@
+"""A transcript is posted with its call: kept once, beside the person part, while the call is in the store."""
+
+from collections.abc import Sequence
+from secrets import token_hex
+from typing import NamedTuple
+
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.transcript import SAID, Spoken, Transcribed, kept
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.hashing import digest
+from consent_engine.engine.record import MOST_RACES
+from consent_engine.engine.round_trips import Step, load, prove, save
+from consent_engine.errors import CallMismatch, CallNotFound, FieldError, Malformed, Refused, StoreUnavailable
+from consent_engine.ports import CallChange, Commit, Owner, Word
+
+SLACK_MS = 5_000
+"""A recorder's clock and a desk's differ by so much."""
+
+
+class AlreadyTranscribed(Refused):
+    """The call has another transcript."""
+
+    code = "already_transcribed"
+
+
+class Transcript(NamedTuple):
+    """What is posted. recording: the one that it is of · since: when the key was made that asks · anyone: whether calls
+    of other keys may be transcribed
+    """
+
+    call: str
+    by: str
+    recording: str
+    lines: tuple[Spoken, ...]
+    since: Millis = 0
+    anyone: bool = False
+
+    @property
+    def op(self) -> str:
+        """What makes two transcripts the same."""
+        return digest(kept(self.lines, self.recording))
+
+
+def transcribing(wanted: Transcript) -> Step[Call]:
+    """Keep a transcript. Raises CallNotFound, also for another's, CallMismatch for one of another recording, Malformed
+    for words that were not spoken in the call, AlreadyTranscribed, StoreUnavailable.
+    """
+    for _ in range(MOST_RACES):
+        loaded = yield from load(calls=[wanted.call])
+        call = loaded.calls.get(wanted.call)
+        if call is None or not _may(wanted, call):
+            raise CallNotFound("no such call, or it has left for the archive")
+        if call.knows(wanted.op):
+            if (yield from prove(call.id, Owner.CALL)):
+                return call
+            continue
+        _fits(wanted.lines, call, wanted.recording)
+        said = kept(wanted.lines, token_hex(16))
+        event = Transcribed(loaded.now, wanted.op, wanted.by, len(wanted.lines), digest(said))
+        after, fields = call.with_events(event)
+        saved = yield from save(Commit(wanted.op, (CallChange(after, call, {**fields, SAID: said}),)), prove=True)
+        if saved.word in {Word.OK, Word.SAME}:
+            return after
+    raise StoreUnavailable("too many others change this call: the same request again is safe")
+
+
+def _may(wanted: Transcript, call: Call) -> bool:
+    own = call.began.placed_by == wanted.by and call.began.registered_at >= wanted.since
+    return own or wanted.anyone
+
+
+def _fits(lines: Sequence[Spoken], call: Call, recording: str) -> None:
+    end = call.end
+    if end is None or end.recording is None or end.recording.ref != recording:
+        raise CallMismatch("this is no transcript of the call's recording, or the call has not ended with one")
+    if any(isinstance(each, Transcribed) for each in call.events):
+        raise AlreadyTranscribed("this call has another transcript")
+    first, last = call.began.started_at - SLACK_MS, end.ended_at + SLACK_MS
+    wrong = [
+        FieldError(f"lines.{n}.at", "call_time_invalid", "must lie within the call")
+        for n, each in enumerate(lines) if not first <= each.at <= last
+    ]  # fmt: skip
+    if wrong and not call.began.ordered:  # a body of an order names no end
+        raise Malformed(wrong[:10])
