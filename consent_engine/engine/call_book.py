@@ -13,6 +13,7 @@ from consent_engine.domain.call.review import CommandHeard, Verdict
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import slot
 from consent_engine.domain.offer.policy import LATE_MARGIN
+from consent_engine.domain.order.sold import Pressure, pressures
 from consent_engine.engine.call import CallTaken, calling, ending
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.listing import read_cursor
@@ -125,6 +126,10 @@ class CallBook:
         """How many recorded calls of these days were reviewed, by day, agent or carrier."""
         rows = ((day, row) for day in days for row in self.counts(day))
         return covered((day if by == "day" else str(getattr(row, by)), row) for day, row in rows)
+
+    def pressure(self, days: Sequence[str], by: str) -> list[Pressure]:
+        """What became of the orders of these days, by agent or plan: those where most went wrong first."""
+        return pressures((self._store.lists.sold(day) for day in days), by)
 
     def page(self, wanted: CallFilter, cursor: str = "", limit: int = 50) -> CallPage:
         """Up to `limit` calls, newest first; raises Malformed for a cursor that no list handed out, and

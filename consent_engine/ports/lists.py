@@ -57,6 +57,9 @@ class Lists(Protocol):
     def dialled(self, day: str) -> dict[str, int]:
         """What was counted of the calls that began on a day (China's, YYYY-MM-DD): see `domain/call/counted.py`."""
 
+    def sold(self, day: str) -> dict[str, int]:
+        """What became of the orders placed on a day (China's, YYYY-MM-DD): see `domain/order/sold.py`."""
+
     def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
         """Restrictions of a kind, newest first; before: name and instant of the last one of the page before."""
 

@@ -197,6 +197,7 @@ consent_plans_unshown{channel="app"} 1
 consent_publication_failing_seconds{channel="app"} 400
 consent_paused_seconds{to="lane",name="sms"} 4000
 consent_orders_in_review_oldest_seconds 20000
+consent_agents_pressing 2
 consent_reviews_oldest_seconds{verdict="pending"} 20000
 consent_defects_total{type="KeyError"} 1
 consent_http_requests_total{method="POST",route="/v1/orders",status="5xx"} @
@@ -210,6 +211,7 @@ GOOD = """
 consent_store_up 1
 consent_paused_seconds{to="lane",name="sms"} 0
 consent_orders_in_review_oldest_seconds 0
+consent_agents_pressing 0
 consent_reviews_oldest_seconds{verdict="pending"} 20000
 consent_archive_up 1
 consent_journal_oldest_seconds 0

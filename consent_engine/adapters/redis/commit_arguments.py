@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from consent_engine.adapters.redis.keys import Cell, called
 from consent_engine.domain.call.counted import counted_of
+from consent_engine.domain.days import day_of
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import READ, Lane, lane_of
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.restriction import Kind, Restriction, is_refusal, name_of
+from consent_engine.domain.order.sold import sold_of
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
 from consent_engine.ports import (
@@ -135,6 +137,10 @@ def _order(change: OrderChange, cell: Cell, seal: Seal | None, held: str, lists:
         lists.counts += day, f"{before or ''}>{state}"
         if before is None and doc.call_id:
             lists.counts += day, called(state)
+        if counted := sold_of(order, before):
+            key = lists.number(cell.sold(day_of(doc.placed_at)))
+            for count in counted:
+                lists.counts += key, count
     if before is None:
         lists.due[lists.number(cell.placed)] = [doc.placed_at, doc.id]
     fields = {**change.fields, "state": state, "head": order.head}

@@ -20,6 +20,7 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:contested      zset    call -> ended at: one reviewer failed it, and another is to look again
     ce:{0}:reviewing      zset    <line> <order> -> since: orders whose activation waits for a review
     ce:{0}:dialled:<day>  hash    <what>|<carrier>|<agent> -> how many calls that began that day (in China)
+    ce:{0}:sold:<day>     hash    <what>|<plan>|<agent> -> what became of the orders placed that day
     ce:{0}:end:<id>       hash    v, state, line, head, mac, doc, who (person part), e<n> events, f:<effect>: the
                                   taking back of one activated order
     ce:{0}:endings        zset    ending -> asked for at: those that are not over
@@ -139,6 +140,10 @@ class Cell:
     def dialled_of(self, began_at: Millis) -> str:
         """The counts that a call belongs to."""
         return self.dialled(self.days.of(began_at))
+
+    def sold(self, day: str) -> str:
+        """What became of the orders of a day (China's, YYYY-MM-DD), by plan and agent."""
+        return f"{self.prefix}sold:{day}"
 
     def calls_begun(self, call: Call, before: Call | None) -> list[str]:
         """The lists that a call belongs in now, and did not before."""

@@ -53,6 +53,10 @@ class RedisLists(Lists):
         [counts] = self._wire.ask(("HGETALL", self._cell.dialled(day)))
         return {name: int(count) for name, count in counts.items()}
 
+    def sold(self, day: str) -> dict[str, int]:
+        [counts] = self._wire.ask(("HGETALL", self._cell.sold(day)))
+        return {name: int(count) for name, count in counts.items()}
+
     def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
         page = self._newest(self._cell.restrictions[kind], before, limit)
         rows = [(name, at, name.split(" ")[0], name.split(" ")[1]) for name, at in page]

@@ -233,6 +233,12 @@ class ShardedLists(Lists):
             counts.update(cell.lists.dialled(day))
         return dict(counts)
 
+    def sold(self, day: str) -> dict[str, int]:
+        counts: Counter[str] = Counter()
+        for cell in self._cells.stores:
+            counts.update(cell.lists.sold(day))
+        return dict(counts)
+
     def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
         found = [row for cell in self._cells.stores for row in cell.lists.restrictions(kind, before, limit)]
         return sorted(found, key=lambda row: (row.at, row.name), reverse=True)[:limit]

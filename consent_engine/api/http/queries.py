@@ -88,6 +88,16 @@ class ListReports(Paged):
     overdue: Literal["true"] | None = Field(None, description="true: only those that should have been answered")
 
 
+class AskPressure(BaseModel):
+    """Of which days, and by what."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    from_: _Day = Field(alias="from", description="the first day, in China", examples=["2025-08-01"])
+    to: _Day = Field(description="the last day", examples=["2025-08-31"])
+    by: Literal["agent", "plan"] = Field("agent", description="what to count by")
+
+
 class ListRefusals(Paged):
     """Which refusals to list."""
 

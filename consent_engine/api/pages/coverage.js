@@ -23,11 +23,15 @@ function bar(row, most) {
 
 const keyName = (key) => (coveredBy === "carrier" ? word(`carrier.${key}`) : key);
 
-async function coverage() {
+/** The days that are counted, as a query says them. */
+function daysCounted() {
   const today = new Date(now().getTime() + 8 * 3600e3); // the business's day is China's
   const day = (at) => at.toISOString().slice(0, 10);
-  const from = day(new Date(today.getTime() - (COVERED_DAYS - 1) * DAY_MS));
-  const answer = await call("GET", `/v1/reviews/coverage?from=${from}&to=${day(today)}&by=${coveredBy}`);
+  return `from=${day(new Date(today.getTime() - (COVERED_DAYS - 1) * DAY_MS))}&to=${day(today)}`;
+}
+
+async function coverage() {
+  const answer = await call("GET", `/v1/reviews/coverage?${daysCounted()}&by=${coveredBy}`);
   byId("coverage-wrong").hidden = answer.ok;
   say(byId("coverage-wrong"), answer.ok ? "" : wrong(answer));
   if (!answer.ok) return;
@@ -48,3 +52,25 @@ for (const button of document.querySelectorAll("[data-by]")) {
   });
 }
 coverage();
+
+// What was sold under pressure, as far as figures tell.
+let pressedBy = "agent";
+
+async function pressure() {
+  const answer = await call("GET", `/v1/reviews/pressure?${daysCounted()}&by=${pressedBy}`);
+  if (!answer.ok) return;
+  const { rows } = answer.body;
+  byId("no-pressure").hidden = rows.length > 0;
+  byId("pressure-region").hidden = rows.length === 0;
+  byId("pressure").replaceChildren(...rows.slice(0, 100).map((row) => make("tr", { className: row.presses ? "bad" : "" }, make("th", { scope: "row" }, row.key),
+    ...[row.placed, `${Math.round(100 * row.confirm_rate)} %`, row.declined, row.refused, row.suspect, row.review_failed].map((n) => make("td", { className: "n" }, String(n))))));
+  for (const button of document.querySelectorAll("[data-pressed]")) button.setAttribute("aria-pressed", String(button.dataset.pressed === pressedBy));
+}
+
+for (const button of document.querySelectorAll("[data-pressed]")) {
+  button.addEventListener("click", () => {
+    pressedBy = button.dataset.pressed;
+    pressure();
+  });
+}
+pressure();

@@ -8,12 +8,12 @@ from starlette.responses import Response
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.bodies import read_json
-from consent_engine.api.http.queries import Coverage, ListReviews, read_query
+from consent_engine.api.http.queries import AskPressure, Coverage, ListReviews, read_query
 from consent_engine.api.routes.calls import page_of_calls
 from consent_engine.api.routes.orders import ID
 from consent_engine.api.schemas.calls import CallList, CallView
 from consent_engine.api.schemas.forms import read
-from consent_engine.api.schemas.reviews import CoverageView, LookAgain, ReviewCall, check_note
+from consent_engine.api.schemas.reviews import CoverageView, LookAgain, PressureView, ReviewCall, check_note
 from consent_engine.api.service.callers import FULL_NUMBERS, REVIEWER, REVIEWER_OR_AUDITOR
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.call.review import UNDECIDED, Verdict
@@ -67,6 +67,24 @@ async def coverage(request: Request, caller: ApiKey) -> Response:
     days = _days(form.from_, form.to)
     rows = await front_of(request).ask(lambda engine: engine.calls.coverage(days, form.by))
     return Response(CoverageView.of(form.by, rows).model_dump_json(), media_type="application/json")
+
+
+@operations.add(
+    "GET",
+    "/pressure",
+    REVIEWER_OR_AUDITOR,
+    "Count what was sold under pressure",
+    answers={200: PressureView},
+    problems=(401, 403, 422, 503),
+    takes=openapi.query(AskPressure),
+)
+async def pressure(request: Request, caller: ApiKey) -> Response:
+    """What became of the orders placed on these days, by agent or plan, those where most went wrong first: refusals of
+    all calls, a yes that no person can have written, failed reviews; 92 days at most. Roles: reviewer, auditor."""
+    form = read_query(AskPressure, request)
+    days = _days(form.from_, form.to)
+    rows = await front_of(request).ask(lambda engine: engine.calls.pressure(days, form.by))
+    return Response(PressureView.of(form.by, rows).model_dump_json(), media_type="application/json")
 
 
 @operations.add(

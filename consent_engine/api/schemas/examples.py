@@ -202,6 +202,14 @@ VIEWS: dict[str, Any] = {
         "event": "assigned", "at": "2025-08-15T00:00:00.000+08:00", "recorded_at": "2025-08-15T00:00:02.512+08:00",
         "ended": 1,
     },
+    "PressureView": {
+        "by": "agent", "rows": [
+            {
+                "key": "A1024", "placed": 120, "confirmed": 61, "declined": 20, "refused": 25, "suspect": 3,
+                "review_failed": 1, "confirm_rate": 0.5083, "presses": True,
+            }
+        ],
+    },
     "CoverageView": {
         "by": "agent", "rows": [{"key": "A1024", "recorded": 120, "reviewed": 117, "failed": 1, "gap": 3}],
     },

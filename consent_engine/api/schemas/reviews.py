@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from consent_engine.api.schemas.views import View
 from consent_engine.domain.call.counted import Covered
 from consent_engine.domain.msisdn import contains_number
+from consent_engine.domain.order.sold import Pressure, Sold
 from consent_engine.errors import FieldError, Malformed
 
 MOST_NOTE, MOST_REASONS = 500, 20
@@ -69,6 +70,39 @@ class CoverageView(View):
             CoveredView(
                 key=each.key, recorded=each.recorded, reviewed=each.reviewed, failed=each.failed,
                 gap=each.recorded - each.reviewed,
+            )
+            for each in rows
+        ]  # fmt: skip
+        return cls(by=by, rows=shown)
+
+
+class PressedView(View):
+    """What became of the orders of one agent, or for one plan."""
+
+    key: str
+    placed: int
+    confirmed: int
+    declined: int
+    refused: int = Field(description="the subscriber wants no more calls")
+    suspect: int = Field(description="a yes that no person can have written")
+    review_failed: int = Field(description="cancelled, for the review of the call failed")
+    confirm_rate: float = Field(description="confirmed of placed, 0 to 1")
+    presses: bool = Field(description="so much went wrong that somebody should listen")
+
+
+class PressureView(View):
+    """Pressure selling in figures: those where most went wrong first."""
+
+    by: str
+    rows: list[PressedView]
+
+    @classmethod
+    def of(cls, by: str, rows: Sequence[Pressure]) -> "PressureView":
+        """As counted."""
+        shown = [
+            PressedView(
+                key=each.key, **{what.value: each.counts.get(what, 0) for what in Sold},
+                confirm_rate=round(each.share(Sold.CONFIRMED), 4), presses=each.presses,
             )
             for each in rows
         ]  # fmt: skip

@@ -6,6 +6,7 @@ from msgspec import Struct
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from consent_engine.domain.call.review import Verdict
+from consent_engine.domain.days import day_of
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
@@ -13,15 +14,20 @@ from consent_engine.ports import Tally
 
 
 class ReviewsSeen(Struct, frozen=True):
-    """calls: those that are pending, and contested · orders: whose activation waits for a review"""
+    """calls: those that are pending, and contested · orders: whose activation waits for a review · pressing: how many
+    agents seem to press
+    """
 
     calls: Mapping[Verdict, Tally]
     orders: Tally
+    pressing: int
 
 
 def reviews_seen(engine: Engine) -> ReviewsSeen:
     """What waits now."""
-    return ReviewsSeen(engine.lists.waiting_for_review(), engine.lists.tally(Kind.REVIEW))
+    today = engine.calls.pressure([day_of(engine.registry.now())], "agent")
+    pressing = sum(each.presses for each in today)
+    return ReviewsSeen(engine.lists.waiting_for_review(), engine.lists.tally(Kind.REVIEW), pressing)
 
 
 def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:
@@ -45,6 +51,8 @@ def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:
         "How long the oldest of them has waited",
         value=_age(seen.orders, now),
     )
+    told = "Agents whose orders of today end so often in refusals, suspect answers or failed reviews that they press"
+    yield GaugeMetricFamily("consent_agents_pressing", told, value=seen.pressing)
 
 
 def _age(tally: Tally, now: Millis) -> float:

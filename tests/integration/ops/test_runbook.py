@@ -516,6 +516,7 @@ SITUATIONS = {
     "ConsentCallViolation": called_wrongly,
     "ConsentUnreviewed": unheard,
     "ConsentReportsOverdue": report_overdue,
+    "ConsentPressing": unheard,
     "ConsentClock": clock_behind,
     "ConsentArchiveDown": archive_lost,
     "ConsentJournalBehind": journal_behind,

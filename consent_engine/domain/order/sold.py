@@ -1,0 +1,93 @@
+"""Pressure selling in figures: what became of the orders of a day, by agent and plan, counted as it happens."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+
+from msgspec import Struct
+
+from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.order.order import Order
+
+
+class Sold(StrEnum):
+    """What is counted of orders, by the day they were placed on (China's)."""
+
+    PLACED = "placed"
+    CONFIRMED = "confirmed"
+    DECLINED = "declined"
+    REFUSED = "refused"
+    """The subscriber wants no more calls."""
+    SUSPECT = "suspect"
+    """A yes that no person can have written."""
+    REVIEW_FAILED = "review_failed"
+    """Cancelled, for the review of its call failed."""
+
+
+ENOUGH = 30
+"""So many orders a day, before a share says anything of an agent."""
+MUCH = 0.2
+"""A share of orders that ended in a refusal, a suspect yes or a failed review, above which an agent seems to press."""
+
+
+def sold_of(order: Order, before: State | None) -> list[str]:
+    """The fields that are counted up by one when an order goes on from where it stood."""
+    return [f"{what}|{order.doc.plan}|{order.doc.agent}" for what in _told(order, before)]
+
+
+def _told(order: Order, before: State | None) -> Iterator[Sold]:
+    state = order.state
+    if before is None:
+        yield Sold.PLACED
+        return
+    if state is before:
+        return
+    if before is State.AWAITING_REPLY and _was_suspect(order):
+        yield Sold.SUSPECT
+    if state is State.CONFIRMED:
+        yield Sold.CONFIRMED
+    elif state is State.DECLINED:
+        yield Sold.REFUSED if order.last(Trigger.OPTED_OUT) else Sold.DECLINED
+    elif state is State.CANCELLED and _failed_review(order):
+        yield Sold.REVIEW_FAILED
+
+
+def _was_suspect(order: Order) -> bool:
+    yes = order.last(Trigger.SAID_YES)
+    return order.last(Trigger.REPLIED_SUSPECT) is not None or getattr(yes and yes.detail, "seen", None) is not None
+
+
+def _failed_review(order: Order) -> bool:
+    event = order.last(Trigger.CANCELLED)
+    return event is not None and getattr(event.detail, "reason", "") == "review_failed"
+
+
+class Pressure(Struct, frozen=True):
+    """Of the orders of one agent, or for one plan: how many, and what became of them."""
+
+    key: str
+    counts: Mapping[Sold, int]
+
+    def share(self, *what: Sold) -> float:
+        """Of those that were placed, the share that came to this."""
+        placed = self.counts.get(Sold.PLACED, 0)
+        return sum(self.counts.get(each, 0) for each in what) / placed if placed else 0.0
+
+    @property
+    def presses(self) -> bool:
+        """Whether so much of it went wrong that somebody should listen."""
+        wrong = self.share(Sold.REFUSED, Sold.SUSPECT, Sold.REVIEW_FAILED)
+        return self.counts.get(Sold.PLACED, 0) >= ENOUGH and wrong > MUCH
+
+
+def pressures(kept: Iterable[Mapping[str, int]], by: str) -> list[Pressure]:
+    """The counts of some days together, by `agent` or `plan`: those where most went wrong first."""
+    counts: dict[str, Counter[Sold]] = {}
+    for day in kept:
+        for name, count in day.items():
+            what, plan, agent = name.split("|", 2)
+            if what in Sold:
+                counts.setdefault(agent if by == "agent" else plan, Counter())[Sold(what)] += count
+    found = [Pressure(key, dict(of)) for key, of in counts.items()]
+    wrong = (Sold.REFUSED, Sold.SUSPECT, Sold.REVIEW_FAILED)
+    return sorted(found, key=lambda each: (-each.share(*wrong), each.key))

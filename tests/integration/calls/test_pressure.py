@@ -1,0 +1,50 @@
+"""Pressure selling in figures: what became of a day's orders, by agent and plan, counted as it happens."""
+
+from consent_engine.domain.days import day_of
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.order.sold import ENOUGH, Pressure, Sold
+from consent_engine.engine.api_keys import Role
+from consent_engine.ports import CallFilter
+from tests.integration.api_door import order
+from tests.integration.calls.reviewing import review, says_yes, sold
+
+
+def test_what_became_of_the_orders_is_counted_once_by_agent_and_plan(desk):
+    _, first = sold(desk)
+    says_yes(desk)
+    assert desk.state(first) == "notified"
+    refusing = desk.place("+8613900139001")
+    desk.run(Lane.SMS)
+    desk.say("不要再打电话了", "+8613900139001")
+    desk.run()
+    assert desk.state(refusing) == "declined"
+    failing, _ = (desk.place("+8613900139002"), desk.run(Lane.SMS))
+    [call] = [each for each in desk.engine.calls.page(CallFilter()).calls if each.person.msisdn == "+8613900139002"]
+    review(desk, call)
+    review(desk, call, "r-2", second=True)
+    desk.run()
+    assert desk.state(failing) == "cancelled"
+    day = day_of(desk.clock())
+    [row] = desk.engine.calls.pressure([day], "agent")
+    assert (row.key, row.counts) == (
+        "A1024", {Sold.PLACED: 3, Sold.CONFIRMED: 1, Sold.REFUSED: 1, Sold.REVIEW_FAILED: 1},
+    )  # fmt: skip
+    assert [each.key for each in desk.engine.calls.pressure([day], "plan")] == ["5g-smart-199"]
+
+
+def test_a_few_orders_say_nothing_of_an_agent():
+    most = Pressure("A1", {Sold.PLACED: ENOUGH, Sold.REFUSED: ENOUGH // 4})
+    assert most.presses
+    assert not Pressure("A1", {Sold.PLACED: ENOUGH - 1, Sold.REFUSED: ENOUGH - 1}).presses
+    assert not Pressure("A1", {Sold.PLACED: ENOUGH, Sold.REFUSED: ENOUGH // 6}).presses
+
+
+def test_figures_over_http(door):
+    assert door.call("POST", "/v1/orders", Role.AGENT, order(), headers={"Idempotency-Key": "p-1"}).status_code == 201
+    today = day_of(door.engine.registry.now())
+    path = f"/v1/reviews/pressure?from={today}&to={today}"
+    [row] = door.call("GET", path, Role.AUDITOR).json()["rows"]
+    assert (row["key"], row["placed"], row["confirm_rate"], row["presses"]) == ("A1024", 1, 0.0, False)
+    assert door.call("GET", path, Role.AGENT).status_code == 403
+    assert door.call("GET", f"{path}&by=carrier", Role.REVIEWER).status_code == 422
+    assert "consent_agents_pressing 0.0" in door.call("GET", "/metrics", Role.OPS).text
