@@ -5,11 +5,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, MutableMapping
 from http import HTTPStatus
-from secrets import token_hex
+from os import urandom
 from time import monotonic
 from typing import Any
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,6 +31,9 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+
+_RAW = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in HEADERS.items()]
+_REQUEST = b"x-request-id"
 
 
 class Edge:
@@ -108,7 +110,7 @@ def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The caller's X-Request-Id, if it is of up to 64 harmless characters, without a phone number; else a new one."""
     told = [value for name, value in headers if name.lower() == b"x-request-id"]
     sound = len(told) == 1 and _REQUEST_ID.fullmatch(told[0])
-    return told[0].decode("ascii") if sound and not contains_number(told[0].decode("ascii")) else token_hex(8)
+    return told[0].decode("ascii") if sound and not contains_number(told[0].decode("ascii")) else urandom(8).hex()
 
 
 class _Answer:
@@ -122,8 +124,9 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
-                headers.setdefault(name, value)
-            headers["X-Request-Id"] = self._request
+            told = message["headers"]
+            named = {name for name, _ in told}
+            ours = [(name, value) for name, value in _RAW if name not in named]
+            own = [pair for pair in told if pair[0] != _REQUEST] if _REQUEST in named else told
+            message["headers"] = [*own, *ours, (_REQUEST, self._request.encode("latin-1"))]
         await self._send(message)

@@ -175,7 +175,7 @@ class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
         """Who called."""
         return self.began.carrier
 
-    @property
+    @cached_property
     def end(self) -> Ended | None:
         """How it ended; None while it is up, or abandoned."""
         return self._over if isinstance(self._over, Ended) else None

@@ -64,6 +64,8 @@ class Known(Struct, frozen=True):
 
     def stood(self, kind: Kind) -> bool:
         """Whether a restriction of this kind stood against the call when it began."""
+        if not self.standing:  # as for nearly all
+            return False
         return any(
             each.kind is kind and each.since <= self.at and each.bars(self.carrier, self.plan or None)
             for each in self.standing
@@ -140,8 +142,9 @@ DECIDED: Mapping[Violation, Callable[[Known], bool]] = MappingProxyType(
 
 if undecided := set(Violation) ^ DECIDED.keys():
     raise TypeError(f"violations that nothing decides: {', '.join(sorted(undecided))}")
+_IN_ORDER = tuple((violation, DECIDED[violation]) for violation in Violation)
 
 
 def found(known: Known) -> tuple[Violation, ...]:
     """All that is wrong with a call, in the order of the list."""
-    return tuple(violation for violation in Violation if DECIDED[violation](known))
+    return tuple([violation for violation, decides in _IN_ORDER if decides(known)])
