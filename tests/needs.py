@@ -26,6 +26,14 @@ CHROMIUM = Path("/usr/bin/chromium")
 KANNEL = ("bearerbox", "smsbox", "fakesmsc")
 _KANNEL_PLACES = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/lib/kannel/test"
 
+_CONTAINERS = {
+    "dockerd": "docker.io",
+    "docker": "docker-cli",
+    "iptables": "iptables",
+    "mmdebstrap": "mmdebstrap",
+    "prometheus": "prometheus",
+}
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only: processes' ends are watched by its kernel")
 """A mark: the test looks at processes as only Linux shows them."""
 
@@ -122,3 +130,16 @@ def openid_provider() -> ModuleType:
         return import_module("oidc_provider_mock")
     except ImportError:
         _lacks("oidc-provider-mock is not installed: it wants Python 3.12")
+
+
+def docker() -> None:
+    """Containers: root, Docker's daemon with build and compose, and what makes a Debian to put into them."""
+    if os.geteuid() != 0:
+        _lacks("containers are started by root here")
+    for name, package in _CONTAINERS.items():
+        program(name, package)
+    for name in ("buildx", "compose"):
+        if subprocess.run(
+            [program("docker", "docker-cli"), name, "version"], capture_output=True, check=False
+        ).returncode:
+            _lacks(f"docker has no {name} here (Debian: docker-buildx, docker-compose)")

@@ -21,6 +21,9 @@ def serve(
     host: Annotated[str, _HOST] = HOST,
     port: Annotated[int, _PORT] = PORT,
     workers: Annotated[int, typer.Option(min=1, max=64, help="How many worker processes.")] = 2,
+    handset_host: Annotated[
+        str, typer.Option(help="Where the simulated handset listens: 0.0.0.0 in a container.")
+    ] = HOST,
     leash: Annotated[int | None, _LEASH] = None,
 ) -> None:
     """Run everything on this machine: API, pages, workers, and the embedded server unless CONSENT_REDIS_URL is set."""
@@ -35,7 +38,7 @@ def serve(
     stop.on_signals()
     if leash is not None:
         tie(leash, stop.set, 2 * GRACE_S)
-    supervisor.serve(supervisor.Wanted(host, port, workers), stop, _say)
+    supervisor.serve(supervisor.Wanted(host, port, workers, handset_host=handset_host), stop, _say)
 
 
 def _say(told: str) -> None:

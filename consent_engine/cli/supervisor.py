@@ -44,6 +44,7 @@ class Wanted:
     port: int
     workers: int
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    handset_host: str = "127.0.0.1"
 
     @property
     def address(self) -> str:
@@ -118,12 +119,12 @@ class Handset:
 
     @classmethod
     @contextmanager
-    def at(cls, port: int, secret: str) -> Iterator[Self]:
-        """At this port of the loopback address, else at any that is free."""
+    def at(cls, port: int, secret: str, host: str = "127.0.0.1") -> Iterator[Self]:
+        """At this port of `host`, else at any that is free."""
         try:
-            listening = socket.create_server(("127.0.0.1", port))
+            listening = socket.create_server((host, port))
         except (OSError, OverflowError):
-            listening = socket.create_server(("127.0.0.1", 0))
+            listening = socket.create_server((host, 0))
         with listening:
             yield cls(listening, secret)
 
@@ -243,7 +244,7 @@ def serve(wanted: Wanted, stop: Stop, say: Callable[[str], None]) -> None:
     try:
         with installation(settings, progress(stop), own=True) as found:
             secret = found.simulated_secret()
-            with Handset.at(wanted.port + 1, secret) if secret else nullcontext() as handset:
+            with Handset.at(wanted.port + 1, secret, wanted.handset_host) if secret else nullcontext() as handset:
                 for line in first_steps(settings, wanted, handset):
                     say(line)
                 Supervisor(found, wanted, stop, handset).run()
@@ -253,9 +254,10 @@ def serve(wanted: Wanted, stop: Stop, say: Callable[[str], None]) -> None:
 
 def first_steps(settings: Settings, wanted: Wanted, handset: Handset | None) -> list[str]:
     """What a person wants to know when it starts."""
+    shown = wanted.address.replace("//0.0.0.0:", "//127.0.0.1:")
     simulated = "simulated" in settings.routes().values() or settings.bss_name() == "simulated"
     return [
-        f"Consent Engine at {wanted.address} (calls: {wanted.address}/docs, health: {wanted.address}/readyz)",
+        f"Consent Engine at {shown} (calls: {shown}/docs, health: {shown}/readyz)",
         f"data: {settings.data_dir}" if settings.embedded else "data: in the Redis of CONSENT_REDIS_URL",
         "first steps, in another terminal:",
         "  consent keys add desk --role agent     an API key, printed once",

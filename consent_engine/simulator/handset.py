@@ -180,11 +180,11 @@ class Handset:
 
 async def serve(listening: socket.socket, at: str, engine: str, secret: str, stop: Stop) -> None:
     """Serve at this socket, under the path `at`, towards the engine at `engine`, until asked to stop."""
-    host, port = listening.getsockname()[:2]
+    port = listening.getsockname()[1]
     errors: deque[str] = deque(maxlen=MOST_ERRORS)
     tasks = Tasks(errors)
     async with aiohttp.ClientSession() as session:
-        hosts = frozenset({f"{host}:{port}", f"localhost:{port}"})
+        hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}"})
         handset = Handset(secret, at, Wire(engine.rstrip("/"), session, secret), tasks, errors, hosts)
         runner = web.AppRunner(handset.app(), access_log=None, shutdown_timeout=GRACE_S)
         await runner.setup()

@@ -16,8 +16,8 @@ from consent_engine.api.service.call_metrics import of_dialled
 from consent_engine.api.service.clock_metrics import ClocksSeen, clocks_seen, of_clocks
 from consent_engine.api.service.outside_metrics import of_calls, of_look_ups, of_outside, of_paused
 from consent_engine.api.service.publication_metrics import Unshown, of_publication, unshown
-from consent_engine.api.service.review_metrics import ReviewsSeen, of_reviews, reviews_seen
 from consent_engine.api.service.report_metrics import of_reports
+from consent_engine.api.service.review_metrics import ReviewsSeen, of_reviews, reviews_seen
 from consent_engine.api.service.room_metrics import of_rooms, rooms_of
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
 from consent_engine.domain.call.counted import Row

@@ -1,0 +1,97 @@
+"""A machine whose first process is systemd: a container that gets one, and on it what deploy/systemd/README.md says."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.acceptance.house import until
+from tests.containers.stack import ROOT, SECRET, Docker
+
+IMAGE = "consent-engine:0.1.0"
+BOOT = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; exec /sbin/init"
+"""systemd wants the second edition of cgroups, and finds it empty where the machine still has the first."""
+DONE = re.compile(r"^(useradd|python3 -m venv|/opt/consent/bin/pip) ", re.M)
+"""What the image has done, in the same words."""
+SIMULATOR = f"/opt/consent/bin/python -m consent_engine.simulator --secret {SECRET} --engine http://127.0.0.1:8080"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine under systemd."""
+
+    docker: Docker
+    name: str
+
+    def typed(self, script: str) -> str:
+        """What root's shell prints."""
+        return self.docker.typed(self.name, script)
+
+    def process(self, unit: str) -> int:
+        """The main process of a unit; 0 while there is none."""
+        return int(self.typed(f"systemctl show --value --property=MainPID {unit}"))
+
+    def ready(self) -> None:
+        """The API answers that it is ready: a durable store, and a worker heard from."""
+        asked = "wget -qO- http://127.0.0.1:8080/readyz || echo not yet"
+        until("ready", lambda: '"ready"' in self.typed(asked), 60)
+
+    def sells(self, msisdn: str) -> None:
+        """An order from the desk to its notification."""
+        key = self.as_the_engine(f"/opt/consent/bin/consent keys add desk-{msisdn[-4:]} --role agent").split()[-1]
+        ends = "http://127.0.0.1:8080 http://127.0.0.1:8900"
+        self.typed(f"PYTHONPATH=/repo /opt/consent/bin/python -m tests.containers.desk {ends} {key} {msisdn}")
+
+    def as_the_engine(self, command: str) -> str:
+        """A command of ours, with the settings that the units have."""
+        settings = "set -a; . /etc/consent/consent.env; CONSENT_DATA_DIR=/var/lib/consent; cd /var/lib/consent"
+        return self.typed(f"{settings}; setpriv --reuid=consent --regid=consent --clear-groups {command}")
+
+
+@contextmanager
+def machine(docker: Docker) -> Iterator[Machine]:
+    """A machine on which both Redis, the API and two workers were started by systemd; gone with the block."""
+    name = "systemd"
+    # fmt: off
+    docker.ran("create", "--name", name, "--privileged", "--user=0", "--network=none", "--cgroupns=private",
+               "--tmpfs=/run", "--tmpfs=/tmp", "--env=container=docker", "--entrypoint=sh", IMAGE, "-c", BOOT)
+    # fmt: on
+    try:
+        made = Machine(docker, name)
+        for source in ("deploy", "tests"):
+            docker.ran("cp", ROOT / source, f"{name}:/repo-{source}")
+        docker.ran("start", name)
+        until("systemd", lambda: "run" in made.typed("systemctl is-system-running || true; echo runs; ls /run/systemd"))
+        _installed(made)
+        made.ready()
+        yield made
+    finally:
+        docker.ran("rm", "--force", "--volumes", name)
+
+
+def _installed(made: Machine) -> None:
+    """What the README's blocks say, the second, about Redis, first; and the settings filled in."""
+    readme = (ROOT / "deploy" / "systemd" / "README.md").read_text("utf-8")
+    engine, redis = re.findall(r"^```sh\n(.*?)^```", readme, re.M | re.S)
+    made.typed(
+        "mkdir /repo; mv /repo-deploy /repo/deploy; mv /repo-tests /repo/tests; systemctl mask --now valkey-server"
+    )
+    redis = redis.replace("apt-get install redis-server && ", "").replace(" && sysctl --system", "")
+    made.typed(f"mkdir -p /etc/sysctl.d; cd /repo\n{redis}")
+    unit, _, start = DONE.sub(r": \1 ", engine).rpartition("systemctl enable")
+    filled = {
+        "CONSENT_REDIS_URL": "redis://127.0.0.1:6379/0",
+        "CONSENT_RQ_URL": "redis://127.0.0.1:6380/0",
+        "CONSENT_SECRET": SECRET,
+        "CONSENT_HTTP_JSON__SECRET": SECRET,
+        "CONSENT_BSS_HTTP__SECRET": SECRET,
+        "CONSENT_HTTP_JSON__URL": "http://127.0.0.1:8900/sms",
+        "CONSENT_BSS_HTTP__URL": "http://127.0.0.1:8900/bss",
+        "CONSENT_PLANS": "sample",
+        "CONSENT_PUBLICATION": "stated",
+        "CONSENT_READING_SPEED": "1000000",
+    }
+    lines = "\n".join(f"{name}={value}" for name, value in filled.items())
+    made.typed(f"cd /repo\n{unit}\ncat >>/etc/consent/consent.env <<'X'\n{lines}\nX")
+    made.docker.ran("exec", "--detach", made.name, "sh", "-c", SIMULATOR)
+    made.typed(f"systemctl enable{start}")
