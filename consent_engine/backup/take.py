@@ -27,7 +27,7 @@ from consent_engine.adapters.redis.topology.cluster import is_cluster
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.adapters.sql.online_copy import copy_online
 from consent_engine.backup.manifest import KEY_FILE, VERSION, ArchiveKept, Manifest, Tell, fingerprint, listed, write
-from consent_engine.config.data_folder import ARCHIVE_FILE, private_folder
+from consent_engine.config.data_folder import ARCHIVE_FILE, DATA, private_folder
 from consent_engine.config.settings import Settings
 from consent_engine.errors import SettingsError
 from consent_engine.wiring import archive_of
@@ -43,6 +43,7 @@ def take(settings: Settings, source: str | None, folder: Path, tell: Tell, *, wi
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SettingsError(f"{folder} is there: name a new folder")
+    _data_are_there(settings, source)
     secret = settings.secret_for(settings.data_dir)
     with _part(folder) as part:
         at, meta, found = _redis(settings, source, part / REDIS, tell)
@@ -57,6 +58,17 @@ def take(settings: Settings, source: str | None, folder: Path, tell: Tell, *, wi
         )  # fmt: skip
         write(part, manifest)
     return manifest
+
+
+def _data_are_there(settings: Settings, source: str | None) -> None:
+    """Raise SettingsError where nothing was ever kept: before a secret is made, or a server started, in vain."""
+    kept = {name for name in ("secret", *DATA) if (settings.data_dir / name).exists()}
+    elsewhere = source or settings.redis_url
+    if (not kept and settings.secret is None) or (not elsewhere and DATA[0] not in kept):
+        raise SettingsError(
+            f"there are no data in {settings.data_dir}, nothing to keep: name their place by CONSENT_DATA_DIR or "
+            "CONSENT_REDIS_URL"
+        )
 
 
 @contextmanager

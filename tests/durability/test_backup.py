@@ -327,3 +327,13 @@ def test_a_user_of_redis_who_may_fetch_and_nothing_else_makes_a_backup(kept, tmp
 
 def test_the_page_names_the_user_who_may_fetch():
     assert " ".join(f"+{each}" for each in MAY_FETCH) in (ROOT / "docs" / "operations.md").read_text("utf-8")
+
+
+def test_a_backup_of_a_folder_without_data_makes_nothing_in_it(tmp_path):
+    empty = tmp_path / "data"
+    with pytest.raises(SettingsError, match="no data"):
+        take(settings(empty).model_copy(update={"secret": None}), None, tmp_path / "backup", silent)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(SettingsError, match="no data"):
+        take(settings(empty), None, tmp_path / "backup", silent)
+    assert not list(tmp_path.iterdir())
