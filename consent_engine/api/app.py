@@ -29,6 +29,7 @@ from consent_engine.api.routes import (
     refusals,
     registrations,
     reports,
+    reveals,
     reviews,
     stuck,
     tariff_versions,
@@ -52,6 +53,7 @@ PARTS = (
     transcripts,
     tariff_versions, webhooks, health, metrics_endpoint,
     reports,
+    reveals,
     docs,
     endings,
 )  # fmt: skip

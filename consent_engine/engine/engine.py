@@ -42,6 +42,7 @@ from consent_engine.engine.place import Placed, placing
 from consent_engine.engine.receive import Door, Incoming, RefusalAsked, owner_of
 from consent_engine.engine.record import recording, retrying
 from consent_engine.engine.report_book import ReportBook
+from consent_engine.engine.revealing import Revealer
 from consent_engine.engine.round_trips import Loaded, Step, drive, or_raised
 from consent_engine.engine.stuck import (
     ALL,
@@ -86,6 +87,7 @@ class Engine:
         self.trouble = Trouble(store, outside, self._all)
         self.inspector = Inspector(store, self.lookup, secret)
         self.reports = ReportBook(store, terms.reporting, self.catalogue, secret, self.inspector.to_number, self._all)
+        self.reveals = Revealer(registry)
         self.pauses = Desk(registry, registry.pauses, outside, pace.call_ms)
         gate = Gate(registry.pauses.standing, outside.routes, pace.watch)
         self.performer = Performer(store, queue, outside, terms.policy, pace, gate)

@@ -75,6 +75,9 @@ class Lists(Protocol):
     def ending(self, tail: str, most: int) -> list[str]:
         """Orders whose ids end so, newest first: of the newest MOST_SEARCHED of a part of the store."""
 
+    def lifted(self, most: int) -> list[str]:
+        """What was kept of the newest liftings (json: carrier, at, by, evidence, ...), newest first."""
+
     def funnel(self, day: str) -> dict[State, int]:
         """Orders placed on a day (UTC, YYYY-MM-DD), by state."""
 

@@ -14,6 +14,7 @@ from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.seen import Seen
 from consent_engine.domain.offer.versions import Proposal, Sale, Version
 from consent_engine.ports.pauses import Pauses
+from consent_engine.ports.reveals import Reveals
 from consent_engine.ports.targets import TargetHeard
 
 NOTHING: Mapping[int, Seen] = MappingProxyType({})
@@ -173,6 +174,14 @@ class Stopped(Protocol):
         """Lanes and gateways that stand still."""
 
 
+class Audited(Protocol):
+    """What people did that is kept for an audit."""
+
+    @property
+    def reveals(self) -> Reveals:
+        """Masked numbers that were shown."""
+
+
 class Installed(Protocol):
     """What the data say of themselves."""
 
@@ -187,5 +196,5 @@ class Installed(Protocol):
         """Raise SettingsError unless the server can keep our promises, and the data were written with this secret."""
 
 
-class Registry(Plans, ApiKeys, SignIns, Processes, Stopped, Installed, Protocol):
+class Registry(Plans, ApiKeys, SignIns, Processes, Stopped, Audited, Installed, Protocol):
     """All of it in one place. Raises as the Store does."""

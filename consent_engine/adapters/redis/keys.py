@@ -40,6 +40,7 @@ Keys, `{0}` being the tag of cell 0:
                                   or in ten (t:<n>), kept for two hours or a day (cell 0)
     ce:{0}:paused         hash    <lane or gateway>|<name> -> since when, who, why: what a person stopped (cell 0)
     ce:{0}:pauses         stream  what was stopped and let go on: when, by whom, why (cell 0)
+    ce:{0}:revealed       stream  masked numbers that were shown: which order, to whom, when, why (cell 0)
     ce:{0}:journal        list    what commits sealed and the log does not have yet: entries (domain/leaf.py)
     ce:{0}:journaled      hash    first: the index of the journal's first entry; holder, until: who brings it to the log
     ce:{0}:moving         string  the move that takes the data away from here: no engine's connection is made to them

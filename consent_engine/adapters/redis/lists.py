@@ -90,6 +90,10 @@ class RedisLists(Lists):
                 break
         return found[:most]
 
+    def lifted(self, most: int) -> list[str]:
+        [rows] = self._wire.ask(("XREVRANGE", self._cell.lifted, "+", "-", "COUNT", most))
+        return [fields["m"] for _, fields in rows]
+
     def funnel(self, day: str) -> dict[State, int]:
         return _counted(self._steps(*self._of_utc(day)))
 

@@ -12,6 +12,7 @@ from redis.exceptions import ResponseError
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.codec import pairs, scored
 from consent_engine.adapters.redis.pauses import RedisPauses
+from consent_engine.adapters.redis.reveals import RedisReveals
 from consent_engine.domain.clocks import Heard, Lag, lately
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan
@@ -79,6 +80,10 @@ class RedisRegistry(Registry):
     @property
     def pauses(self) -> RedisPauses:
         return RedisPauses(self._wire)
+
+    @property
+    def reveals(self) -> RedisReveals:
+        return RedisReveals(self._wire)
 
     def _one(self, *command: str | int, prove: bool = False) -> Any:  # noqa: ANN401 - redis-py's answer
         return self._wire.ask(command, prove=prove)[0]

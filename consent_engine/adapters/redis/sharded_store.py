@@ -11,6 +11,7 @@ from consent_engine.adapters.redis.reports import ShardedReports
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.review import Verdict
+from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
@@ -254,6 +255,10 @@ class ShardedLists(Lists):
     def endings_open(self) -> Tally:
         """Of the cells that can be reached."""
         return _together(self._cells.reached(lambda cell: cell.lists.endings_open()))
+
+    def lifted(self, most: int) -> list[str]:
+        found = [row for cell in self._cells.stores for row in cell.lists.lifted(most)]
+        return sorted(found, key=lambda row: int(parsed(row).get("at", 0)), reverse=True)[:most]
 
     def ending(self, tail: str, most: int) -> list[str]:
         return list(islice((order for cell in self._cells.stores for order in cell.lists.ending(tail, most)), most))

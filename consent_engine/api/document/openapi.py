@@ -12,7 +12,7 @@ from consent_engine import __version__
 from consent_engine.api.document.operations import KEY, Described, Operation
 from consent_engine.api.http.problems import MEDIA_TYPE
 from consent_engine.api.schemas import examples
-from consent_engine.api.schemas.acts import CancelStuck, StopOrGo
+from consent_engine.api.schemas.acts import CancelStuck, RevealOrder, StopOrGo
 from consent_engine.api.schemas.endings import EndOrder
 from consent_engine.api.schemas.forms import (
     AskPermits,
@@ -42,6 +42,7 @@ READ: Sequence[type[BaseModel]] = (
     PlaceOrder, StartCall, EndCall, ReviewCall, LookAgain, CancelOrder, GiveUp, SearchOrders, Refuse, SearchRefusals,
     Lift, DecideHeld, Dial, PlanForm, MobileOriginated, DeliveryReceipt, Register, RetryStuck, CancelStuck, StopOrGo,
     Unregister, AskPermits, TellLine, Problem, Attest, EndOrder, MakeReport, DecideReport, AskCode, Transcribe,
+    RevealOrder,
 )  # fmt: skip
 """Bodies that operations take, and the problem document."""
 _REF = "#/components/schemas/"

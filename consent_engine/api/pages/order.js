@@ -2,6 +2,10 @@
 // One order at its own address: what it waits for, the SMS word for word, its call, and all that happened.
 const EVERY_S = 3;
 let shown = PAGE.life;
+let revealed = null;
+
+/** What was revealed stays until the page is left: a refresh of a masked order does not hide it again. */
+const withRevealed = (life) => (revealed && revealed.version === life.order.version ? { ...life, order: revealed, call: life.call && { ...life.call, to: revealed.msisdn } } : life);
 
 function waitingRow(each, at) {
   const what = effectWord(each.effect);
@@ -53,8 +57,8 @@ function endingFacts(ending) {
 }
 
 function show(life) {
-  shown = life;
-  const { order, call } = life;
+  shown = withRevealed(life);
+  const { order, call } = shown;
   say(byId("short"), tail(order.id));
   showState(byId("state"), order.state);
   showRoad(byId("road"), order);

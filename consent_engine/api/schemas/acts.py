@@ -13,6 +13,14 @@ class CancelStuck(RetryStuck):
     why: Reasoned = Field(examples=["the plan cannot be switched on any more"])
 
 
+class RevealOrder(BaseModel):
+    """Why the number of an order must be seen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: Reasoned = Field(examples=["the regulator asks for this order"])
+
+
 class StopOrGo(BaseModel):
     """A lane or a gateway, and why it is stopped or let go on."""
 

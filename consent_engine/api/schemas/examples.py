@@ -86,6 +86,7 @@ FORMS: dict[str, Any] = {
     "TellLine": {"msisdn": "+8613800138000", "event": "assigned", "at": "2025-08-15T00:00:00+08:00"},
     "RetryStuck": {"lane": "activation", "reason": "BSS answered 500", "plan": "5g-smart-199"},
     "CancelStuck": {"lane": "sms", "reason": "gateway answered 503", "why": "the gateway is given up"},
+    "RevealOrder": {"reason": "the regulator asks for this order"},
     "StopOrGo": {"to": "gateway", "name": "kannel", "reason": "its operator works on it until 18:00"},
     "SearchRefusals": {"msisdn": "+8613800138000"},
     "AskPermits": {"carrier": "mobile", "plan": "5g-smart-199", "msisdns": ["+8613800138000", "+8613900139000"]},

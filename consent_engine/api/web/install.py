@@ -6,6 +6,7 @@ from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.service.service import Front
 from consent_engine.api.service.sessions import Sessions
 from consent_engine.api.web import (
+    audit,
     board,
     desk,
     finding,
@@ -33,7 +34,7 @@ def install(app: Starlette, front: Front, settings: Settings, rq_url: str | None
     app.state.recording_url = settings.recording_url
     app.state.own = desk.OwnBoard()
     app.state.resend_max = settings.resend_max
-    for part in (pages, board, finding, flow, held, order_page, desk, review):
+    for part in (pages, board, finding, flow, held, order_page, desk, review, audit):
         app.router.routes += part.operations.routes
     provider = single_sign_on.provider_of(settings)
     app.state.has_provider, app.state.public_url = provider is not None, settings.public_url

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.schemas.order_life import OrderLife, life_of
-from consent_engine.api.service.callers import ORDER_READER, is_own, sees_whole, visible
+from consent_engine.api.service.callers import AUDITOR, ORDER_READER, is_own, sees_whole, visible
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Session
 from consent_engine.api.web.board import caller_of
@@ -32,7 +32,8 @@ async def order(request: Request, order_id: str) -> Response:
     """For agents (their own), ops, auditors. Raises OrderNotFound for what is no id of an order."""
 
     async def shown(session: Session) -> Mapping[str, Any]:
-        return {"life": json.loads(await _life(request, order_id, session.caller))}
+        life = json.loads(await _life(request, order_id, session.caller))
+        return {"life": life, "may_reveal": session.caller.role in AUDITOR and "*" in life["order"]["msisdn"]}
 
     if not OF_AN_ORDER.fullmatch(request.url.path):
         raise OrderNotFound("no such order")

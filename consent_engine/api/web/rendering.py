@@ -37,6 +37,7 @@ MAY_OPEN: dict[str, frozenset[Role]] = {
     "/desk": frozenset({Role.AGENT, Role.ADMIN}),
     "/ops": frozenset({Role.OPS, Role.AUDITOR, Role.ADMIN}),
     "/review": frozenset({Role.REVIEWER, Role.ADMIN}),
+    "/audit": frozenset({Role.AUDITOR, Role.ADMIN}),
     "/rq/": frozenset(Role),
 }
 """The pages behind the sign-in, and whose they are."""

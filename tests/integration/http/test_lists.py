@@ -114,12 +114,11 @@ def test_numbers_and_words_in_lists_are_for_those_who_may_see_them(door):
     door.work(Lane.SMS)
     door.post("inbound", reply("要不要钱"))
     door.work(Lane.INBOUND)
-    for role in (Role.AUDITOR, Role.ADMIN):
+    for role in (Role.OPS, Role.AUDITOR, Role.ADMIN):
         [said] = listed(door, role=role)["orders"]
-        assert said["msisdn"] == NUMBER
         assert said == door.call("GET", f"/v1/orders/{said['id']}", role).json()
     for answer in (
-        door.call("GET", "/v1/orders", Role.OPS),
+        *(door.call("GET", "/v1/orders", role) for role in (Role.OPS, Role.AUDITOR, Role.ADMIN)),
         door.call("POST", "/v1/orders/search", Role.OPS, {"msisdn": NUMBER}),
     ):
         assert answer.json()["orders"][0]["msisdn"] == MASKED
@@ -222,8 +221,7 @@ def test_refusals_are_listed_newest_first_page_by_page(door):
         "msisdn": "+86139****9000", "kind": "refused", "carrier": None, "since": found[0]["since"], "channel": "report",
         "ref": "****-7.wav", "plan": None, "until": None,
     }  # fmt: skip
-    whole = door.call("GET", "/v1/refusals", Role.ADMIN).json()["refusals"]
-    assert (OTHER, f"{OTHER[1:]}-7.wav") in [(each["msisdn"], each["ref"]) for each in whole]
+    assert shown in door.call("GET", "/v1/refusals", Role.ADMIN).json()["refusals"]
     is_problem(door.call("GET", "/v1/refusals?limit=0&of=13800138000", Role.OPS), 422, "malformed")
 
 
@@ -269,9 +267,9 @@ def test_all_that_bars_a_number_is_found_by_it(door):
     }  # fmt: skip
     [limited] = [each for each in masked if each["kind"] == "refused"]
     assert datetime.fromisoformat(limited["until"]) == datetime.fromisoformat(until)
-    whole = door.call("POST", "/v1/refusals/search", Role.AUDITOR, asked).json()["refusals"]
-    assert {each["msisdn"] for each in whole} == {NUMBER}
-    assert "投诉" not in str(whole), "words are read where they are decided"
+    same = door.call("POST", "/v1/refusals/search", Role.AUDITOR, asked).json()["refusals"]
+    assert same == masked
+    assert "投诉" not in str(same), "words are read where they are decided"
 
 
 def registered(door, path="", role=Role.OPS, **more):
@@ -327,7 +325,7 @@ def test_a_file_is_read_as_programs_write_it(door):
     assert load(door, "msisdn,carrier,channel").json() == {"accepted": 0, "already": 0, "rejected": []}
     standing = door.call("GET", "/v1/refusals", Role.ADMIN).json()["refusals"]
     assert {(each["msisdn"], each["carrier"]) for each in standing} == {
-        ("+8613800000001", None), ("+8613800000002", "unicom"),
+        ("+86138****0001", None), ("+86138****0002", "unicom"),
     }  # fmt: skip
 
 

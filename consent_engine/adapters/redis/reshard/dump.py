@@ -25,7 +25,7 @@ WHOLE = SHARED | RECORDS
 INDEXES = {"due", "refusals", "held", "placed", "calls", "violations", "endings", "reports", "awaited"}
 INDEXES |= {"unheard", "contested", "reviewing"}
 TOGETHER = {"funnel", "offers", "dialled", "sold", "paused"}
-STREAMS = {"lifted", "permits", "unmatched", "pauses"}
+STREAMS = {"lifted", "permits", "unmatched", "pauses", "revealed"}
 LISTS = {"journal"}
 LEFT = {"meta", "workers", "moving", "journaled", "clocks", "turn", "flow"}
 """What is not copied: the mark that says whose data these are is written last, who was alive and whose turn it was is
@@ -243,7 +243,15 @@ class Side:
     def _homes(self, fact: Fact) -> Iterable[int]:
         if fact.family == "offers":
             return range(len(self.cells))
-        if fact.family in SHARED or fact.family in {"funnel", "dialled", "paused", "pauses", "permits", "unmatched"}:
+        if fact.family in SHARED or fact.family in {
+            "funnel",
+            "dialled",
+            "paused",
+            "pauses",
+            "permits",
+            "revealed",
+            "unmatched",
+        }:
             return [0]
         return [cell_of(_record(fact), len(self.cells))]
 

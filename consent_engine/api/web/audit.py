@@ -1,0 +1,83 @@
+"""/audit: what people did that somebody may ask about: numbers revealed, restrictions lifted, doubts decided, lanes and
+gateways stopped; by whom, when and why. Newest first; no number is in it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.schemas.views import View, instant
+from consent_engine.api.service.callers import AUDITOR
+from consent_engine.api.service.service import front_of
+from consent_engine.api.service.sessions import Session
+from consent_engine.api.web.board import caller_of
+from consent_engine.api.web.pages import behind_sign_in
+from consent_engine.domain.canonical_json import parsed
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.msisdn import hidden
+from consent_engine.engine.engine import Engine
+
+operations = Operations()
+MOST_SHOWN = 200
+
+
+class ActRow(View):
+    """Something that a person did."""
+
+    at: str
+    act: str = Field(description="revealed, lifted, decided (that a reply is no refusal), paused, resumed")
+    by: str
+    what: str = Field(description="the order's id; the kind and carrier of a restriction; the lane or gateway")
+    reason: str
+
+
+class Acts(View):
+    """What people did, newest first."""
+
+    acts: list[ActRow]
+
+
+@operations.add("GET", "/audit", PUBLIC)
+async def audit(request: Request) -> Response:
+    """For auditors."""
+
+    async def shown(_session: Session) -> Mapping[str, Any]:
+        return {"acts": (await front_of(request).ask(look)).acts}
+
+    return await behind_sign_in(request, "audit.html", shown)
+
+
+@operations.add("GET", "/audit/acts", PUBLIC)
+async def acts(request: Request) -> Response:
+    """The same as JSON. Role: auditor."""
+    await caller_of(request, AUDITOR)
+    return Response((await front_of(request).ask(look)).json_bytes(), media_type="application/json")
+
+
+def look(engine: Engine) -> Acts:
+    """The newest of all kinds. Raises StoreUnavailable."""
+    rows = [
+        *((each.at, _row(each.at, "revealed", each.by, each.order, each.reason)) for each in engine.reveals.happened()),
+        *(_lifted(each) for each in engine.lists.lifted(MOST_SHOWN)),
+        *(
+            (each.at, _row(each.at, "paused" if each.paused else "resumed", each.by, each.name, each.reason))
+            for each in engine.pauses.happened(MOST_SHOWN)
+        ),
+    ]
+    rows.sort(key=lambda row: row[0], reverse=True)
+    return Acts(acts=[row for _, row in rows[:MOST_SHOWN]])
+
+
+def _lifted(kept: str) -> tuple[Millis, ActRow]:
+    told = parsed(kept)
+    at, kind = int(told.get("at", 0)), str(told.get("carrier", ""))
+    act = "decided" if kind.startswith("suspected:") else "lifted"
+    return at, _row(at, act, str(told.get("by", "")), kind, str(told.get("evidence", "")))
+
+
+def _row(at: Millis, act: str, by: str, what: str, reason: str) -> ActRow:
+    return ActRow(at=instant(at), act=act, by=hidden(by), what=what, reason=hidden(reason))

@@ -1,0 +1,84 @@
+"""A masked number is shown for a reason that is kept first; /audit says who did, and what else people did by hand."""
+
+import pytest
+
+from consent_engine.api.schemas.views import instant
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.engine.api_keys import Role
+from consent_engine.engine.receive import RefusalAsked
+from consent_engine.errors import StoreUnavailable
+from tests.integration.api_door import NUMBER, OTHER, is_problem, reply
+
+WHY = "监管机构调取该订单"
+
+
+@pytest.fixture
+def placed(door):
+    told = door.place().json()["id"]
+    door.work(Lane.SMS)
+    door.post("inbound", reply("要不要钱"))
+    door.work(Lane.INBOUND)
+    return told
+
+
+@pytest.mark.parametrize("role", [Role.AUDITOR, Role.ADMIN])
+def test_a_number_is_revealed_for_a_reason_that_is_kept_first(door, placed, role):
+    masked = door.call("GET", f"/v1/orders/{placed}", role)
+    assert NUMBER[3:] not in masked.text
+    assert "要不要钱" not in masked.text
+    shown = door.call("POST", f"/v1/orders/{placed}/reveal", role, {"reason": WHY}).json()
+    assert shown["msisdn"] == NUMBER
+    assert [each["reply"]["text"] for each in shown["timeline"] if "reply" in each] == ["要不要钱"]
+    [kept] = door.engine.reveals.happened()
+    assert (kept.order, kept.by, kept.role, kept.reason) == (placed, f"the-{role}", role, WHY)
+    assert door.call("GET", f"/v1/orders/{placed}", role).json() == masked.json(), "shown once, and masked again"
+
+
+@pytest.mark.parametrize("reason", [None, "", " ", "x" * 201, f"because of {NUMBER}"])
+def test_without_a_reason_that_can_be_kept_nothing_is_revealed(door, placed, reason):
+    answer = door.call("POST", f"/v1/orders/{placed}/reveal", Role.AUDITOR, {"reason": reason})
+    assert answer.status_code == 422
+    assert NUMBER not in answer.text
+    assert door.engine.reveals.happened() == []
+
+
+def test_nothing_is_revealed_that_cannot_be_kept(door, placed):
+    def engines():
+        engine = door.installation.engine()
+
+        def away(*_):
+            raise StoreUnavailable("away")
+
+        engine.reveals.reveal = away
+        return engine
+
+    door.serve(engines)
+    answer = door.call("POST", f"/v1/orders/{placed}/reveal", Role.AUDITOR, {"reason": WHY})
+    is_problem(answer, 503, "store_unavailable")
+    assert NUMBER not in answer.text
+
+
+def test_who_revealed_lifted_decided_and_stopped_stands_on_the_audit_page(door, placed):
+    door.call("POST", f"/v1/orders/{placed}/reveal", Role.AUDITOR, {"reason": WHY})
+    door.call("POST", "/v1/pauses", Role.OPS, {"to": "lane", "name": "timer", "reason": "a look"})
+    door.engine.refuse(RefusalAsked(Msisdn(OTHER), "*", "web", "me"))
+    act = {"channel": "counter", "ref": "form-7", "at": instant(door.engine.registry.now())}
+    lifted = {"msisdn": OTHER, "evidence": act}
+    assert door.call("POST", "/v1/refusals/lift", Role.ADMIN, lifted).status_code == 200
+    auditor = door.sign_in(Role.AUDITOR)
+    acts = auditor.get("/audit/acts").json()["acts"]
+    told = {each["act"]: (each["by"], each["what"], each["reason"]) for each in acts}
+    assert told["lifted"][:2] == ("the-admin", "*")
+    assert "form-7" in told.pop("lifted")[2]
+    assert told == {"revealed": ("the-auditor", placed, WHY), "paused": ("the-ops", "timer", "a look")}
+    page = auditor.get("/audit?lang=zh").text
+    assert NUMBER[3:] not in page
+    for word in ("查看完整号码", WHY, "解除限制", "所有运营商", "定时", "the-ops", f'href="/orders/{placed}"'):
+        assert word in page, word
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_the_button_is_there_for_those_who_may_reveal(door, placed, role):
+    has = 'id="reveal"' in door.sign_in(role).get(f"/orders/{placed}").text
+    assert has == (role in {Role.AUDITOR, Role.ADMIN})
