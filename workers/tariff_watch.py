@@ -43,14 +43,17 @@ class TariffWatch(threading.Thread):
         while not self._ending.is_set():
             try:
                 publication = publication or self._looking()
-                await publication.look()
+                publication.begin()
+                await publication.ended(self._tick_s)
             except ConsentError as error:
                 spell.met(error)
             except Exception as error:  # noqa: BLE001 - the edge: who dies here leaves every verdict as it is
                 spell.met(RuntimeError(type(error).__name__))
             else:
                 spell.over()
-            self._ending.wait(self._tick_s)
+            await asyncio.sleep(self._tick_s)  # what is under way goes on meanwhile
+        if publication is not None:
+            await publication.close()
 
     def _looking(self) -> Publication:
         engine = self._make()

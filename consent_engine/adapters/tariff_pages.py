@@ -15,7 +15,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.http_exceptions import HttpProcessingError
 
 from consent_engine.domain.offer.address import Addresses
-from consent_engine.ports.tariff_pages import Missed, TariffPage, TariffPages
+from consent_engine.ports.tariff_pages import NO_ANSWER, Missed, TariffPage, TariffPages
 
 MOST_BYTES = 1 << 20
 MOST_REDIRECTS = 3
@@ -70,9 +70,9 @@ class HttpTariffPages(TariffPages):
         except PrivateAddress:
             return Missed("private_address")
         except TimeoutError:
-            return Missed("no_answer_in_time", surely=False)
+            return Missed(f"{NO_ANSWER}_in_time", surely=False)
         except _TROUBLE as trouble:
-            return Missed(f"no_answer: {type(trouble).__name__}", surely=False)
+            return Missed(f"{NO_ANSWER}: {type(trouble).__name__}", surely=False)
 
     async def _step(self, session: aiohttp.ClientSession, url: str) -> TariffPage | Missed | str:
         """A page, or the address that it redirects to."""

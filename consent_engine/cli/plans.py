@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from consent_engine.domain.offer.seen import Seen
     from consent_engine.domain.offer.versions import Listed
 
+_FETCH = typer.Option("--fetch", help="Look at the pages where they are published, too.")
 app = typer.Typer(help="The tariff catalogue: check, load, list, show, withdraw.")
 
 
@@ -46,13 +47,16 @@ def load(file: Annotated[Path, typer.Argument(help="Plans in YAML. What says any
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="Plans in YAML. Nothing is loaded, and no server is asked.")],
+    file: Annotated[Path, typer.Argument(help="Plans in YAML. Nothing is loaded.")],
     sheet: Annotated[Path | None, typer.Option(help="Write them there, a sheet for readers (Markdown).")] = None,
+    fetch: Annotated[bool, _FETCH] = False,  # noqa: FBT002
 ) -> None:
-    """Show every text about these plans as subscribers would read it, with its segments; exit 1 where one is too long.
+    """Show every text about these plans as subscribers would read it, with its segments; exit 1 where one is too long,
+    and, with --fetch, where a page does not show its plan.
 
     A text stands at its longest: with a code, and with the window that applies unless a setting says another.
     """
+    from consent_engine.cli.plan_pages import looked_at
     from consent_engine.domain.admission.lengths import texts
     from consent_engine.domain.offer.policy import Policy
     from consent_engine.engine.catalogue import IN_SENTENCES
@@ -60,7 +64,10 @@ def check(
 
     plans = plans_from(file)
     found = [(plan.code, each) for plan in plans for each in texts(plan, Policy().reply_window)]
-    rows = [(code, t.purpose, t.language, t.segments, t.most or "-", t.text) for code, t in found]
+    rows: list[tuple[object, ...]] = []
+    rows += [(code, t.purpose, t.language, t.segments, t.most or "-", t.text) for code, t in found]
+    looked = looked_at(plans) if fetch else []
+    rows += [(each.code, f"page {each.channel}", "-", "-", "-", f"{each.url}: {each.found}") for each in looked]
     if sheet is not None:
         sheet.write_text(_sheet(found), "utf-8")
     table(("plan", "text", "language", "segments", "at most", "as it is read"), rows, "no plans in this file")
@@ -71,7 +78,7 @@ def check(
     older = [plan.code for plan in plans if plan.tariff is None]
     for code in older:
         sys.stderr.write(f"{code}: {IN_SENTENCES}\n")
-    if longer or older:
+    if longer or older or not all(each.shows for each in looked):
         raise typer.Exit(1)
 
 

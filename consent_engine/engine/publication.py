@@ -15,13 +15,16 @@ from consent_engine.domain.offer.versions import Standing
 from consent_engine.domain.texts.page import HASH, lacking, read
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.ports import Plans
-from consent_engine.ports.tariff_pages import Missed, TariffPages
+from consent_engine.ports.tariff_pages import NO_ANSWER, Missed, TariffPages
 
 TURN = "publication"
 TURN_MS = 30_000
 """For how long nobody else looks, once a process did."""
-AT_ONCE, MOST = 32, 128
-"""Pages at a time, and in one go: those first that have waited longest."""
+AT_ONCE, SILENT_AT_ONCE = 32, 128
+"""Pages at a time of those that show their plan, and of those that say something else; and of those that did not answer
+the last time. Each kind has places of its own, so that hundreds that hang hold no page up that was mended."""
+MOST = 512
+"""So many pages under way: those first that have waited longest."""
 _LOOKED_AT = frozenset({Standing.ON_SALE, Standing.WAITING})
 
 
@@ -39,7 +42,7 @@ class Place(Struct, frozen=True):
 
 
 class Publication:
-    """Looks at what is due. Of several processes one looks at a time."""
+    """Looks at what is due. Of several processes one looks at a time. Lives on one event loop."""
 
     def __init__(
         self, registry: Plans, catalogue: Catalogue, addresses: Addresses, pages: TariffPages, holder: str
@@ -50,19 +53,49 @@ class Publication:
         self._pages = pages
         self._holder = holder
         self._last: dict[tuple[str, int, int], Seen] = {}
+        self._under_way: dict[tuple[str, int, int], asyncio.Task[None]] = {}
+        self._places_of = {
+            "shown": asyncio.Semaphore(AT_ONCE),
+            "wrong": asyncio.Semaphore(AT_ONCE),
+            "silent": asyncio.Semaphore(SILENT_AT_ONCE),
+        }
 
     async def look(self) -> int:
         """Look at every page that is due, and keep what was seen; how many were. Raises StoreUnavailable."""
+        begun = self.begin()
+        await self.ended()
+        return begun
+
+    def begin(self) -> int:
+        """Begin to look at what is due and is not looked at just now; how many pages. Raises StoreUnavailable."""
         now = self._registry_now()
         places = list(self._places())
         self._last = {each.name: seen for each, seen in places}
-        due = sorted((each for each in places if each[1].due <= now), key=lambda each: each[1].due)[:MOST]
+        waits = (each for each in places if each[1].due <= now and each[0].name not in self._under_way)
+        due = sorted(waits, key=lambda each: each[1].due)[: max(0, MOST - len(self._under_way))]
         # Renewed with nothing due, too: what another process knows of the last look may be old.
         if not places or not self._registry.take_turn(TURN, self._holder, TURN_MS) or not due:
             return 0
-        free = asyncio.Semaphore(AT_ONCE)
-        await asyncio.gather(*(self._at(place, seen, free) for place, seen in due))
+        for place, seen in due:
+            self._under_way[place.name] = asyncio.ensure_future(self._at(place, seen, self._places_of[_kind(seen)]))
         return len(due)
+
+    async def ended(self, seconds: float | None = None) -> None:
+        """Wait for what is under way, so long at most. Raises what one of the looks did, the others go on."""
+        if self._under_way:
+            await asyncio.wait(self._under_way.values(), timeout=seconds)
+        over = {name: task for name, task in self._under_way.items() if task.done()}
+        for name in over:
+            del self._under_way[name]
+        for task in over.values():
+            task.result()
+
+    async def close(self) -> None:
+        """Leave what is under way: it is looked at again."""
+        for task in self._under_way.values():
+            task.cancel()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        self._under_way.clear()
 
     def _places(self) -> Iterator[tuple[Place, Seen]]:
         """The addresses that can be asked, of versions that are or will be on sale, with what is known of each."""
@@ -77,7 +110,7 @@ class Publication:
 
     async def _at(self, place: Place, before: Seen, free: asyncio.Semaphore) -> None:
         async with free:
-            found = await self._found(place.plan, place.url)
+            found = await found_at(self._pages, place.plan, place.url)
         seen = after(before, found, self._registry_now())
         code, version, n = place.name
         told = seen.public != before.public or seen.why != before.why or not before.at
@@ -87,16 +120,24 @@ class Publication:
     def _registry_now(self) -> Millis:
         return self._registry.catalogue_mark()[1]
 
-    async def _found(self, plan: Plan, url: str) -> Found:
-        """What a page shows; of one in words of its own, what the JSON beside it says."""
-        taken = await self._pages.take(url)
+
+async def found_at(pages: TariffPages, plan: Plan, url: str) -> Found:
+    """What a page shows of a plan; of one in words of its own, what the JSON beside it says."""
+    taken = await pages.take(url)
+    if isinstance(taken, Missed):
+        return Found(taken.why, surely=taken.surely)
+    page, seen = read(taken.content_type, taken.body), hashlib.sha256(taken.body).hexdigest()
+    lacks = lacking(plan, page)
+    if lacks and HASH not in lacks and page.beside:
+        taken = await pages.take(urljoin(url, page.beside))
         if isinstance(taken, Missed):
-            return Found(taken.why, surely=taken.surely)
-        page, seen = read(taken.content_type, taken.body), hashlib.sha256(taken.body).hexdigest()
-        lacks = lacking(plan, page)
-        if lacks and HASH not in lacks and page.beside:
-            taken = await self._pages.take(urljoin(url, page.beside))
-            if isinstance(taken, Missed):
-                return Found(f"its JSON: {taken.why}", seen, surely=taken.surely)
-            lacks = lacking(plan, read(taken.content_type, taken.body))
-        return Found(f"lacks {', '.join(lacks)}" if lacks else "", seen)
+            return Found(f"its JSON: {taken.why}", seen, surely=taken.surely)
+        lacks = lacking(plan, read(taken.content_type, taken.body))
+    return Found(f"lacks {', '.join(lacks)}" if lacks else "", seen)
+
+
+def _kind(seen: Seen) -> str:
+    """By which places a page is looked at, as it was the last time."""
+    if not seen.why:
+        return "shown"
+    return "silent" if NO_ANSWER in seen.why else "wrong"

@@ -19,6 +19,10 @@ class Missed(Struct, frozen=True):
     surely: bool = True
 
 
+NO_ANSWER = "no_answer"
+"""How the reason begins where nobody answered, or not in time."""
+
+
 class TariffPages(Protocol):
     """Takes pages, each within bounds of time and length."""
 

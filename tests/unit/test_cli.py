@@ -101,6 +101,20 @@ def test_every_text_of_a_plan_is_shown_with_its_segments_before_anything_is_load
     assert "## 5g-smart-199: confirmation, en (5 segments of at most 6)" in written
 
 
+def test_the_check_looks_at_pages_where_it_is_told_to(tmp_path, capsys):
+    file = tmp_path / "plans.yaml"
+    away = [{"channel": "web_hall", "url": "https://hall.example/p"}, {"channel": "app", "url": "/tariffs"}]
+    file.write_text(yaml.safe_dump([in_fields("p", published=away)], allow_unicode=True), "utf-8")
+    assert cli.run(["plans", "check", str(file)]) == 0
+    assert "page " not in capsys.readouterr().out
+    assert cli.run(["plans", "check", str(file), "--fetch"]) == 1
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines() if "\tpage " in line]
+    assert rows == [
+        ["p", "page web_hall", "-", "-", "-", "https://hall.example/p: host_not_allowed"],
+        ["p", "page app", "-", "-", "-", "/tariffs: shows the plan"],
+    ]
+
+
 def test_a_text_that_is_too_long_ends_the_check_with_1(tmp_path, capsys):
     file = tmp_path / "plans.yaml"
     file.write_text(

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from consent_engine.api.routes.tariff_versions import own_page
 from consent_engine.domain.admission.lengths import MOST, too_long
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import OF_ORDERS, Purpose
@@ -16,6 +17,8 @@ from consent_engine.domain.offer.form import plan_from
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.texts.elements import elements, price_of, unsubscribe_of
 from consent_engine.domain.texts.field_words import CHINESE, ENGLISH
+from consent_engine.domain.texts.page import lacking
+from consent_engine.domain.texts.page import read as read_page
 from consent_engine.domain.texts.render import Subject, confirmation, dated, edition_of, write
 from consent_engine.domain.texts.segments import Encoding, encoding, segments
 from consent_engine.domain.texts.templates import EDITIONS, LANGUAGES
@@ -150,6 +153,15 @@ def test_each_thing_that_must_be_told_is_told_or_the_plan_is_refused_with_what_i
             assert "http" not in text
             assert segments(text) <= MOST[Purpose(purpose)] or purpose in refused
         assert all(words in texts["confirmation"] for words in ASKING[language])
+
+
+@settings(max_examples=500, deadline=None, derandomize=True)
+@given(plans())
+def test_our_own_page_shows_each_plan_and_no_other(told):
+    of = plan_from(told)
+    html = own_page(of, "zh").encode()
+    assert lacking(of, read_page("text/html", html)) == ()
+    assert lacking(of.saying(scenario=f"{of.tariff.scenario}以外"), read_page("text/html", html))[0] == "hash"
 
 
 def test_the_words_are_those_that_were_agreed():

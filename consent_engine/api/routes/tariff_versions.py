@@ -58,8 +58,12 @@ async def version_page(request: Request, code: str, version: str) -> Response:
 
 def not_shown(plan: Plan) -> tuple[str, ...]:
     """What our own page of a plan would not show of it: its hash, or fields, by name. Rendered as it will be."""
-    html, _ = _rendered(view := PlanView.of(Listed(plan)), [view], "zh")
-    return lacking(plan, read("text/html", html.encode()))
+    return lacking(plan, read("text/html", own_page(plan, "zh").encode()))
+
+
+def own_page(plan: Plan, language: str) -> str:
+    """Our own page of a plan that has this version alone."""
+    return _rendered(view := PlanView.of(Listed(plan)), [view], language)[0]
 
 
 def _page(request: Request, view: PlanView, views: Sequence[PlanView]) -> Response:

@@ -15,6 +15,7 @@ from consent_engine.api.schemas.pauses import PauseRow
 from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.service import HEARD_WITHIN_MS, front_of
 from consent_engine.api.service.sessions import Sessions
+from consent_engine.api.web.publication_board import unshown
 from consent_engine.api.web.rendering import MAY_OPEN
 from consent_engine.domain.days import Days
 from consent_engine.domain.effects import Millis
@@ -94,6 +95,7 @@ def look(engine: Engine) -> dict[str, Any]:
         "outside": _outside(engine, now),
         "retrying": _retrying(engine, now),
         "paused": [PauseRow.of(each).model_dump() for each in engine.pauses.standing()],
+        **unshown(engine),
         "causes": [CauseRow.of(each).model_dump() for each in causes_of(stuck[:MOST_COUNTED])],
         "more_causes": len(stuck) > MOST_COUNTED,
         "stuck": [_shown(each) for each in stuck[:MOST_SHOWN]],

@@ -9,6 +9,9 @@ from msgspec.structs import replace as changed
 
 from consent_engine.adapters.tariff_pages import MOST_BYTES, HttpTariffPages
 from consent_engine.api.service.publication_metrics import unshown
+from consent_engine.api.web.publication_board import MOST_SHOWN
+from consent_engine.api.web.publication_board import unshown as board
+from consent_engine.cli.plan_pages import look as look_before
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.publication import publication as doctor
 from consent_engine.domain.effects import Lane
@@ -109,6 +112,9 @@ def test_a_lying_page_stops_the_sale_and_the_mended_page_brings_it_back_and_an_o
     assert look(door) == 1
     said = is_problem(door.place(today(msisdn=OTHER), "key-3"), 409, "plan_not_public")
     assert (said["channel"], said["why"]) == ("web_hall", "lacks price")
+    [row] = board(door.engine)["unshown"]
+    assert (row["plan"], row["channel"], row["why"], row["sold_until"]) == (CODE, "web_hall", "lacks price", None)
+    assert datetime.fromisoformat(row["since"]) <= datetime.now(UTC)
     [(level, what, do)] = found(door)
     assert (level, "web_hall does not show it since" in what, do) == (
         Level.BAD, True, f"consent plans show {CODE}; mend the page"
@@ -125,6 +131,7 @@ def test_a_lying_page_stops_the_sale_and_the_mended_page_brings_it_back_and_an_o
     assert look(door) == 1
     assert door.place(today(msisdn=OTHER), "key-4").status_code == 201
     assert found(door)[0][0] is Level.GOOD
+    assert board(door.engine) == {"unshown": [], "more_unshown": 0}
     assert MENDED_MS + 2 * 20_000 < 60_000  # two bounded looks and a tick: back within a minute
 
 
@@ -168,6 +175,7 @@ def test_a_page_that_cannot_be_reached_is_sold_for_half_an_hour_and_then_not(doo
     assert door.place(today()).status_code == 201
     [(level, what, _)] = found(door)
     assert (level, "cannot be looked at since" in what, "it is sold until" in what) == (Level.WARN, True, True)
+    assert board(door.engine)["unshown"][0]["sold_until"] is not None
     later(door, PATIENCE_MS)
     look(door)
     is_problem(door.place(today(msisdn=OTHER), "key-2"), 409, "plan_not_public")
@@ -241,6 +249,7 @@ def test_with_publication_stated_an_admins_word_is_taken_whatever_was_seen(door,
     door.serve(replace(door.installation, settings=settings).engine)
     assert door.place(today()).status_code == 201
     assert put(door, PLAN | {"published": [{"channel": "app", "url": "https://evil.example"}]}).status_code == 201
+    assert board(replace(door.installation, settings=settings).engine())["unshown"] == []
     [told] = doctor(door.engine.catalogue.fresh(), settings.addresses(), door.engine.registry.now())
     assert "CONSENT_PUBLICATION is stated" in told.what
 
@@ -282,3 +291,36 @@ def test_the_watch_looks_by_itself_and_goes_on_after_trouble(door, hall):
     watch.join(10)
     assert not watch.is_alive()
     assert trouble[f"http://{hall.host}{PATH}"] == 2
+
+
+def test_the_board_shows_a_few_and_says_how_many_more_there_are(door, hall):
+    for n in range(MOST_SHOWN + 2):
+        put(door, published(hall, code=f"p{n}"), f"p{n}")
+    told = board(door.engine)
+    assert ({row["why"] for row in told["unshown"]}, len(told["unshown"])) == ({"unchecked"}, MOST_SHOWN)
+    assert told["more_unshown"] == 2
+
+
+# Before anything is loaded ------------------------------------------------------------------------------------------
+
+
+def checked(door, *plans):
+    return door.runner.run(look_before(plans, door.engine.terms.addresses, pages(door)))
+
+
+def test_pages_can_be_looked_at_before_a_plan_is_loaded(door, hall):
+    of = plan(CODE, **published(hall, app="app://tariff/5g"))
+    hall.says(PATH, page(of))
+    web, app = checked(door, of)
+    assert web == (CODE, "web_hall", f"http://{hall.host}{PATH}", "shows the plan", True)
+    assert (app.channel, app.shows) == ("app", True)
+    assert app.found == f"no program can look: consent plans attest {CODE} --channel app --reason ..."
+    hall.says(PATH, page(of, without=["price"]))
+    assert checked(door, of)[0][3:] == ("lacks price", False)
+    hall.pages.pop(PATH)
+    assert checked(door, of)[0][3:] == ("answered_404", False)
+    own = checked(door, plan(CODE))
+    assert [(each.channel, each.found, each.shows) for each in own] == [
+        ("web_hall", "shows the plan", True), ("app", "shows the plan", True),
+    ]  # fmt: skip
+    assert door.engine.plan(CODE).newest.number == 1, "nothing was loaded"

@@ -1,0 +1,39 @@
+"""What /ops shows of publication: plans on sale whose pages do not show them, why and since when."""
+
+from typing import Any
+
+from consent_engine.api.schemas.views import instant
+from consent_engine.domain.offer.seen import PATIENCE_MS
+from consent_engine.domain.offer.versions import Listed, Sale
+from consent_engine.engine.engine import Engine
+
+MOST_SHOWN = 20
+
+
+def unshown(engine: Engine) -> dict[str, Any]:
+    """Those that fail longest first, and how many more there are; nothing where every admin's word is taken."""
+    if not engine.terms.addresses.checked:
+        return {"unshown": [], "more_unshown": 0}
+    try:
+        listed = engine.catalogue.fresh()
+    except (KeyError, ValueError):  # somebody damaged it: what else there is to see is seen all the same
+        listed = {}
+    rows = sorted((row for each in listed.values() for row in _of(each)), key=lambda row: (row["since"], row["plan"]))
+    return {"unshown": rows[:MOST_SHOWN], "more_unshown": max(0, len(rows) - MOST_SHOWN)}
+
+
+def _of(listed: Listed) -> list[dict[str, Any]]:
+    version = listed.version(listed.plan.version)
+    if version is None or listed.sale is not Sale.ON_SALE or not listed.begun:
+        return []
+    return [
+        {
+            "plan": version.plan.code,
+            "channel": version.plan.published[n].channel,
+            "why": seen.why,
+            "since": instant(seen.failing),
+            "sold_until": instant(seen.good + PATIENCE_MS) if seen.public else None,
+        }
+        for n, seen in sorted(version.seen.items())
+        if seen.why
+    ]

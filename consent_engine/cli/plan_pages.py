@@ -1,0 +1,65 @@
+"""`consent plans check --fetch`: the pages of plans in a file, looked at before anything is loaded."""
+
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from consent_engine.domain.offer.address import Addresses
+    from consent_engine.domain.offer.plan import Plan, Publication
+    from consent_engine.ports.tariff_pages import TariffPages
+
+AT_ONCE = 16
+"""Pages at a time."""
+
+
+class Looked(NamedTuple):
+    """What one address shows of one plan. found: in a few words; shows: whether it is the plan, as far as known"""
+
+    code: str
+    channel: str
+    url: str
+    found: str
+    shows: bool
+
+
+def looked_at(plans: "Sequence[Plan]") -> list[Looked]:
+    """What the addresses of plans show, in their order, by the settings of this installation. Raises SettingsError."""
+    from consent_engine.adapters.tariff_pages import HttpTariffPages
+    from consent_engine.config.settings import Settings
+
+    addresses = Settings.load().addresses()
+    return asyncio.run(look(plans, addresses, HttpTariffPages(addresses)))
+
+
+async def look(plans: "Sequence[Plan]", addresses: "Addresses", pages: "TariffPages") -> list[Looked]:
+    """Look at all of them, a few at a time."""
+    free = asyncio.Semaphore(AT_ONCE)
+    looks = [_one(plan, each, addresses, pages, free) for plan in plans for each in plan.published]
+    return list(await asyncio.gather(*looks))
+
+
+async def _one(
+    plan: "Plan", published: "Publication", addresses: "Addresses", pages: "TariffPages", free: asyncio.Semaphore
+) -> Looked:
+    from consent_engine.api.routes.tariff_versions import not_shown
+    from consent_engine.domain.offer.address import Kind
+    from consent_engine.engine.publication import found_at
+
+    kind = addresses.kind(published)
+    url = addresses.fetched(published) if kind is Kind.FETCHED else published.url
+    if kind is Kind.ATTESTED:
+        told = f"no program can look: consent plans attest {plan.code} --channel {published.channel} --reason ..."
+        return Looked(plan.code, published.channel, url, told, shows=True)
+    if kind is Kind.OWN:
+        lacks = not_shown(plan)
+        return Looked(plan.code, published.channel, url, _told(f"lacks {', '.join(lacks)}" if lacks else ""), not lacks)
+    async with free:
+        why = (await found_at(pages, plan, url)).why
+    return Looked(plan.code, published.channel, url, _told(why), not why)
+
+
+def _told(why: str) -> str:
+    return why or "shows the plan"
