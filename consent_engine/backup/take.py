@@ -20,7 +20,8 @@ from consent_engine.adapters.file_lock import lock_now, lock_soon, unlock
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import STOP_WAIT, connect_or_start
 from consent_engine.adapters.redis.registry import proof_of
-from consent_engine.adapters.redis.reshard.dump import Account, account
+from consent_engine.adapters.redis.reshard.account import Account
+from consent_engine.adapters.redis.reshard.dump import account
 from consent_engine.adapters.redis.reshard.move import cells_of
 from consent_engine.adapters.redis.reshard.snapshot import bare, fetch, private, side_of, tidy, written
 from consent_engine.adapters.redis.topology.cluster import is_cluster

@@ -65,13 +65,15 @@ def audit(
 def _kept(store: Store, leaves: Sequence[Leaf]) -> dict[str, _Chain]:
     """What is kept of the records that these are of, wherever it is."""
     lookup = Lookup(store)
-    kinds = (Chained.ORDER, Chained.CALL, Chained.ENDING)
-    orders, calls, endings = (list(dict.fromkeys(leaf.record for leaf in leaves if leaf.of is of)) for of in kinds)
+    kinds = (Chained.ORDER, Chained.CALL, Chained.ENDING, Chained.REPORT)
+    orders, calls, endings, reports = (
+        list(dict.fromkeys(leaf.record for leaf in leaves if leaf.of is of)) for of in kinds
+    )
     chains = {order.id: _Chain(Leaf.of_order(order), order.publics) for order in lookup.load(orders)[1].values()}
     chains |= {call.id: _Chain(Leaf.of_call(call), call.publics) for call in lookup.calls(calls).values()}
-    return chains | {
-        each.id: _Chain(Leaf.of_ending(each), each.publics) for each in lookup.endings(endings).values()
-    }  # fmt: skip
+    chains |= {each.id: _Chain(Leaf.of_ending(each), each.publics) for each in lookup.endings(endings).values()}
+    known = store.reports.look(reports)[1] if reports else {}
+    return chains | {report.id: _Chain(Leaf.of_report(report), report.publics) for report in known.values()}
 
 
 def _pieces(store: Store, found: Audited, since: Millis) -> Iterator[list[Leaf]]:

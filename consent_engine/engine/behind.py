@@ -22,12 +22,14 @@ from consent_engine.domain.call.call import (
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.decide.calls import leaving
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.line import CALLS_KNOWN_MS, Called, Line
+from consent_engine.domain.line.entries import Called
+from consent_engine.domain.line.line import CALLS_KNOWN_MS, Line
 from consent_engine.domain.offer.versions import Listed
+from consent_engine.engine.asks import Loaded, Release, Reserve, Step
 from consent_engine.engine.calls_of_line import named_on
 from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.reserving import free_recording
-from consent_engine.engine.round_trips import Loaded, Release, Reserve, Step, load, save
+from consent_engine.engine.round_trips import load, save
 from consent_engine.errors import RecordingReused
 from consent_engine.ports import CallChange, Change, Commit, Look, Owner, Word
 

@@ -3,7 +3,8 @@
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_LINE, Millis
-from consent_engine.domain.line.line import CALLS_KNOWN_MS, STRANGER_MS, Called, Line
+from consent_engine.domain.line.entries import Called
+from consent_engine.domain.line.line import CALLS_KNOWN_MS, STRANGER_MS, Line
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.ports import LineChange
 

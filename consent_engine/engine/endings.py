@@ -22,9 +22,10 @@ from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import Order
+from consent_engine.engine.asks import Step
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.record import MOST_RACES, wakes_of
-from consent_engine.engine.round_trips import Step, load, orders_of_line, prove, save
+from consent_engine.engine.round_trips import load, orders_of_line, prove, save
 from consent_engine.errors import BrokenRecord, ConsentError, NothingParked, StoreUnavailable
 from consent_engine.ports import Change, Commit, EndingChange, Held, Leased, LineChange, Owner, Store, Word
 

@@ -27,6 +27,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine import listing
 from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.archive import Upkeep
+from consent_engine.engine.asks import Loaded, Step
 from consent_engine.engine.call_book import CallBook
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.endings import Endings
@@ -43,7 +44,7 @@ from consent_engine.engine.receive import Door, Incoming, RefusalAsked, owner_of
 from consent_engine.engine.record import recording, retrying
 from consent_engine.engine.report_book import ReportBook
 from consent_engine.engine.revealing import Revealer
-from consent_engine.engine.round_trips import Loaded, Step, drive, or_raised
+from consent_engine.engine.round_trips import drive, or_raised
 from consent_engine.engine.stuck import (
     ALL,
     MOST_RETRIED,

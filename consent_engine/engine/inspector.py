@@ -9,7 +9,8 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.drawing import lot
 from consent_engine.domain.call.permit import Permit, read
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.line import Called, line_id
+from consent_engine.domain.line.entries import Called
+from consent_engine.domain.line.line import line_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.lookup import Lookup
 from consent_engine.errors import BrokenRecord

@@ -19,10 +19,11 @@ from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.event import storable
 from consent_engine.domain.sms import Part, Reply
+from consent_engine.engine.asks import Step
 from consent_engine.engine.enqueue import posted_reply, texts_sent
 from consent_engine.engine.held_replies import overdue
 from consent_engine.engine.record import MOST_RACES
-from consent_engine.engine.round_trips import Step, drive, load, post, save
+from consent_engine.engine.round_trips import drive, load, post, save
 from consent_engine.errors import BrokenRecord, ConsentError, StoreUnavailable
 from consent_engine.ports import Commit, Leased, LineChange, Outside, Store, Stored, Word
 

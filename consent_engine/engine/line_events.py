@@ -12,13 +12,15 @@ from msgspec.structs import replace
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import Decision, Drop, Put
 from consent_engine.domain.effects import WAKE_ENDINGS, WAKE_LINE, Lane, Millis, Purpose, lane_of, sms_parts
+from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.holder import CHANGING, ENDING, MOST_EVENTS, Happened, LineEvent, restricted, stale
-from consent_engine.domain.line.line import STRANGER_MS, Entry, Line, line_id
+from consent_engine.domain.line.line import STRANGER_MS, Line, line_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.facts import NumberChanged
 from consent_engine.domain.order.order import Order
+from consent_engine.engine.asks import Step
 from consent_engine.engine.record import MOST_RACES, commit_of, told, wakes_of
-from consent_engine.engine.round_trips import Step, load, prove, save
+from consent_engine.engine.round_trips import load, prove, save
 from consent_engine.errors import EventNotTaken, FieldError, Malformed, StoreUnavailable
 from consent_engine.ports import Change, Commit, LineChange, Owner, Word
 

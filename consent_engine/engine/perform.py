@@ -29,6 +29,7 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended, Woke
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.archive import MOST_WAITING, Archiver
+from consent_engine.engine.asks import Step
 from consent_engine.engine.call import timed
 from consent_engine.engine.calls_in_flight import Flights, Landed
 from consent_engine.engine.counters import Measures
@@ -41,7 +42,7 @@ from consent_engine.engine.outside_call import pending_of
 from consent_engine.engine.pausing import AGAIN_MS, OPEN, Gate
 from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.record import activating_again, barring, giving_back, line_recording, recording
-from consent_engine.engine.round_trips import Step, drive
+from consent_engine.engine.round_trips import drive
 from consent_engine.engine.slice_result import Tally, word_of
 from consent_engine.errors import ConsentError, StoreUnavailable
 from consent_engine.ports import Leased, Outside, Queue, Store

@@ -10,14 +10,16 @@ from consent_engine.domain.admission.admit import Terms, admit
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.decide.decision import giving_up, say
 from consent_engine.domain.effects import Lane, Millis, Purpose
-from consent_engine.domain.line.line import Entry, Line, line_id, order_id, request_key
+from consent_engine.domain.line.entries import Entry
+from consent_engine.domain.line.line import Line, line_id, order_id, request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.order import Order
+from consent_engine.engine.asks import Loaded, Release, Reserve, Step
 from consent_engine.engine.behind import Behind, Named, behind, hold_recording, keep_refused
 from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, waiting
 from consent_engine.engine.record import MOST_RACES
-from consent_engine.engine.round_trips import Loaded, Release, Reserve, Step, load, prove, recall, reserve, save
+from consent_engine.engine.round_trips import load, prove, recall, reserve, save
 from consent_engine.errors import (
     ArchiveUnavailable,
     DuplicateOrder,

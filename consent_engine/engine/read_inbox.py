@@ -13,10 +13,12 @@ from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.interpret import understand, wanted
 from consent_engine.domain.interpret.reading import Reading
 from consent_engine.domain.interpret.withdrawing import NONE, answering
-from consent_engine.domain.line.line import Line, Unread
+from consent_engine.domain.line.entries import Unread
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
+from consent_engine.engine.asks import Loaded, Step
 from consent_engine.engine.record import MOST_RACES, commit_of, told, wakes_of
-from consent_engine.engine.round_trips import Loaded, Step, load, save
+from consent_engine.engine.round_trips import load, save
 from consent_engine.engine.withdrawals import withdrawing
 from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavailable
 from consent_engine.ports import Commit, Held, Leased, LineChange, Word

@@ -34,8 +34,9 @@ from consent_engine.domain.line.line import STRANGER_MS, Line, keyed, line_id
 from consent_engine.domain.line.reported import Reported
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.engine.asks import Step
 from consent_engine.engine.record import MOST_RACES
-from consent_engine.engine.round_trips import Step, load, load_reports, post, prove, save
+from consent_engine.engine.round_trips import load, load_reports, post, prove, save
 from consent_engine.errors import ReportDecided, ReportMismatch, ReportNotFound, RewardNotDue, StoreUnavailable
 from consent_engine.ports import Commit, LineChange, Owner, Posted, ReportChange, Word
 

@@ -10,8 +10,9 @@ from consent_engine.domain.line.line import STRANGER_MS, Line, line_id
 from consent_engine.domain.line.proof_code import FIELD, MINUTES, next_code, no_code
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.texts.report_words import CODE
+from consent_engine.engine.asks import Step
 from consent_engine.engine.record import MOST_RACES
-from consent_engine.engine.round_trips import Step, load, save
+from consent_engine.engine.round_trips import load, save
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Commit, LineChange, Word
 

@@ -5,8 +5,9 @@ from msgspec.structs import replace
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import request_key
+from consent_engine.engine.asks import Reserve, Step
 from consent_engine.engine.record import MOST_RACES
-from consent_engine.engine.round_trips import Reserve, Step, calls_of_request, load, reserve
+from consent_engine.engine.round_trips import calls_of_request, load, reserve
 from consent_engine.errors import IdempotencyConflict, RecordingReused, StoreUnavailable
 
 REQUEST_MAY_LAST_MS = 60_000

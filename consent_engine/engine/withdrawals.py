@@ -7,9 +7,11 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, may_withdraw, withdrawal
-from consent_engine.domain.line.line import Line, Unread
+from consent_engine.domain.line.entries import Unread
+from consent_engine.domain.line.line import Line
+from consent_engine.engine.asks import Step
 from consent_engine.engine.endings import MOST_ORDERS, ending_asked
-from consent_engine.engine.round_trips import Step, load, orders_of_line
+from consent_engine.engine.round_trips import load, orders_of_line
 
 WAITS_MS = 24 * 3_600_000
 """So long a message that ends a service waits for the archive; after that it is what it is without: a refusal."""

@@ -8,7 +8,8 @@ from msgspec import Struct
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.line.line import Line, Unread
+from consent_engine.domain.line.entries import Unread
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports.records import Held, Owner

@@ -47,7 +47,8 @@ class BssOffDesk:
         """What became of a key: 200, or 404 while nothing was switched off."""
         seen = self.ledger.deactivations.get(request.match_info["id"])
         if seen is None or not seen.switched_off:
-            return web.json_response({"error": "unknown"}, status=HTTPStatus.NOT_FOUND)
+            told = {"code": "unknown", "reason": "nothing was switched off"}
+            return web.json_response(told, status=HTTPStatus.NOT_FOUND)
         seen.asked += 1
         return web.json_response(self._proof(seen))
 

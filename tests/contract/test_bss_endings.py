@@ -81,7 +81,8 @@ def test_what_may_have_been_taken_is_in_doubt(doubtful):
 
 @pytest.mark.parametrize(("status", "said", "outcome"), [
     (200, OFF, Accepted("off-1", "2025-09-01T00:00:00+08:00")),
-    (404, {}, Untaken("asked: unknown to the BSS")),
+    (404, {"code": "unknown"}, Untaken("asked: unknown to the BSS")),
+    (404, {}, None),
     (500, {}, Uncertain("asked: BSS answered 500")),
 ])  # fmt: skip
 def test_asked_what_became_of_it(status, said, outcome):

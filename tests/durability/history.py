@@ -13,7 +13,8 @@ from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import Lane, Rejected, Uncertain
-from consent_engine.domain.line.line import Entry, Line, line_id
+from consent_engine.domain.line.entries import Entry
+from consent_engine.domain.line.line import Line, line_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order, replay
 from consent_engine.domain.sms import Delivery

@@ -15,7 +15,8 @@ from consent_engine.domain.decide.endings import follows_of_ending
 from consent_engine.domain.decide.wanted_effects import follows, follows_of
 from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
 from consent_engine.domain.inbox import read_message
-from consent_engine.domain.line.line import STRANGER_MS, Line, Unread
+from consent_engine.domain.line.entries import Unread
+from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
 from consent_engine.domain.order.agreement import offer_named
 from consent_engine.domain.order.order import Order

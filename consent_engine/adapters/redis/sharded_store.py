@@ -8,36 +8,28 @@ from consent_engine.adapters.redis.cells import Cells
 from consent_engine.adapters.redis.journal import ShardedJournal
 from consent_engine.adapters.redis.permits import ShardedPermits
 from consent_engine.adapters.redis.reports import ShardedReports
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.ending import Ending
+from consent_engine.adapters.redis.sharded_records import ShardedRecords
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind
-from consent_engine.domain.order.order import Order
 from consent_engine.ports import (
     Aged,
     Claim,
-    Commit,
     Inbox,
     LaneDepth,
     Lanes,
     Leased,
     Left,
-    LiftedWord,
     Lists,
-    Live,
     Owner,
     Posted,
-    Records,
     Reservations,
     Retirement,
     Retiring,
     RetiringCall,
     Room,
-    Saved,
     Standing,
     Store,
     Stored,
@@ -60,60 +52,6 @@ def sharded_store(stores: Sequence[Store]) -> Store:
         journal=ShardedJournal(cells),
         reports=ShardedReports(cells),
     )
-
-
-class ShardedRecords(Records):
-    """The Records of many cells."""
-
-    def __init__(self, cells: Cells) -> None:
-        self._cells = cells
-
-    def part(self, record: str) -> int:
-        return self._cells.number(record)
-
-    def live(
-        self, orders: Sequence[str] = (), lines: Sequence[str] = ()
-    ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
-        return self.look(orders, lines)[:3]
-
-    def look(
-        self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
-        endings: Sequence[str] = (),
-    ) -> Live:  # fmt: skip
-        now: Millis = 0
-        found: dict[str, Order] = {}
-        read: dict[str, Line] = {}
-        known: dict[str, Call] = {}
-        of_endings: dict[str, Ending] = {}
-        for part in sorted({self.part(record) for record in (*orders, *lines, *calls, *endings)}) or [0]:
-            kinds = (orders, lines, calls, endings)
-            ours = ([record for record in some if self.part(record) == part] for some in kinds)
-            there = self._cells.stores[part].records.look(*ours)
-            now = max(now, there.now)
-            found |= there.orders
-            read |= there.lines
-            known |= there.calls
-            of_endings |= there.endings
-        return Live(now, found, read, known, of_endings)
-
-    def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
-        """As the port says. Raises ValueError for a commit whose records are in several cells."""
-        for commit in commits:
-            if len({self.part(change.id) for change in commit.records}) > 1:
-                raise ValueError("the records of one commit are in several cells")
-        return self._cells.each(commits, _record, lambda cell, some: cell.records.commit(some, prove=prove))
-
-    def prove(self, records: Sequence[str], owner: Owner = Owner.ORDER) -> list[bool]:
-        return self._cells.each(records, str, lambda cell, some: cell.records.prove(some, owner))
-
-    def versions(self, orders: Sequence[str]) -> list[int]:
-        return self._cells.each(orders, str, lambda cell, some: cell.records.versions(some))
-
-    def line_of(self, orders: Sequence[str]) -> list[str | None]:
-        return self._cells.each(orders, str, lambda cell, some: cell.records.line_of(some))
-
-    def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftedWord:
-        return self._cells.stores[self.part(line)].records.lift(line, carrier, act_at, kept)
 
 
 class ShardedLanes(Lanes):
@@ -325,11 +263,6 @@ class ShardedRetirement(Retirement):
 
     def bind_archive(self, archive: str, *, anew: bool = False) -> str:
         return self._cells.stores[0].retirement.bind_archive(archive, anew=anew)
-
-
-def _record(commit: Commit) -> str:
-    """The record by which a commit finds its cell."""
-    return commit.records[0].id
 
 
 def _added(counts: Iterable[Mapping[State, int]]) -> dict[State, int]:

@@ -6,10 +6,8 @@ from consent_engine.domain.decide.decision import A_SECOND, Decision, Put, note,
 from consent_engine.domain.effects import WAKE_FAILED, Millis, sms_parts
 from consent_engine.domain.lifecycle import WAITING
 from consent_engine.domain.order import details
-from consent_engine.domain.order.event import Event
-from consent_engine.domain.order.history import (
+from consent_engine.domain.order.deliveries import (
     all_failed,
-    asked,
     delivered,
     last_failure,
     noted_delivered,
@@ -18,6 +16,8 @@ from consent_engine.domain.order.history import (
     was_reported,
     why_lost,
 )
+from consent_engine.domain.order.event import Event
+from consent_engine.domain.order.history import asked
 from consent_engine.domain.order.order import QUESTION, Order
 
 

@@ -34,10 +34,10 @@ from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.offer.policy import Policy, Suspects
 from consent_engine.domain.order import details
+from consent_engine.domain.order.deliveries import all_failed, was_reported
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.history import (
-    all_failed,
     asks,
     early_yes,
     number_changed,
@@ -45,7 +45,6 @@ from consent_engine.domain.order.history import (
     revoked_late,
     stops,
     took_back,
-    was_reported,
 )
 from consent_engine.domain.order.order import QUESTION, Order
 

@@ -12,9 +12,10 @@ from consent_engine.domain.decide.on_outcome import on_outcome, question_answere
 from consent_engine.domain.effects import Accepted, Millis, sms_parts
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order import details
+from consent_engine.domain.order.deliveries import noted_delivered
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.facts import Ended, Reported
-from consent_engine.domain.order.history import asks, noted_delivered
+from consent_engine.domain.order.history import asks
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.sms import Delivery
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import Keyword
-from consent_engine.domain.line.line import Entry
+from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.order.facts import Rule
 
 

@@ -22,7 +22,8 @@ from consent_engine.domain.interpret.line_answers import (
 from consent_engine.domain.interpret.reading import TOO_MANY, Reading
 from consent_engine.domain.interpret.reported import report
 from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, SETTLED, Trigger, sources
-from consent_engine.domain.line.line import Entry, Line, Unread
+from consent_engine.domain.line.entries import Entry, Unread
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Restriction, name_of
 from consent_engine.domain.order.details import Unclear
 from consent_engine.domain.order.facts import CancelAsked, Fact, Replied, Resumed, Rule

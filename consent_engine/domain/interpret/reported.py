@@ -10,9 +10,10 @@ from consent_engine.domain.effects import Accepted, Purpose, is_sms, sms_parts
 from consent_engine.domain.inbox import UnreadReport
 from consent_engine.domain.inbox.report_parts import SmsReports, forgotten
 from consent_engine.domain.interpret.reading import TOO_MANY, Reading
-from consent_engine.domain.line.line import Line, Unread
+from consent_engine.domain.line.entries import Unread
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.order.deliveries import parts_known, reported, unanswered
 from consent_engine.domain.order.facts import Ended, Reported
-from consent_engine.domain.order.history import parts_known, reported, unanswered
 from consent_engine.domain.order.order import MOST_EVENTS, Order
 from consent_engine.domain.sms import Delivery
 

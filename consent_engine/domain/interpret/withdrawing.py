@@ -13,7 +13,8 @@ from consent_engine.domain.grammar import Keyword, Read, asks_to_end, read
 from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.reading import Reading
 from consent_engine.domain.lifecycle import Trigger
-from consent_engine.domain.line.line import Line, Unread
+from consent_engine.domain.line.entries import Unread
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.facts import Replied
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.elements import elements

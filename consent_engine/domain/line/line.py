@@ -2,24 +2,22 @@
 
 from collections.abc import Mapping, Sequence, Set
 
-from msgspec import UNSET, Struct, field
+from msgspec import Struct, field
 from msgspec.structs import replace
 
-from consent_engine.domain.canonical_json import Rows
 from consent_engine.domain.days import CHINA, DAY_MS, Days
 from consent_engine.domain.effects import WAKE_PARTS, Millis, Pending
 from consent_engine.domain.grammar import usable_code
 from consent_engine.domain.hashing import mac
-from consent_engine.domain.inbox import Message, UnreadReply
 from consent_engine.domain.inbox.parts import Gathered
+from consent_engine.domain.line.entries import Called, Entry
 from consent_engine.domain.line.holder import Happened, holder_since
 from consent_engine.domain.line.proof_code import FIELD as CODE
 from consent_engine.domain.line.proof_code import ProofCode
 from consent_engine.domain.line.reported import MOST_NAMED, NAMED_FOR_MS, Reported
-from consent_engine.domain.line.restriction import Kind, Restriction, names_barring
+from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order.event import chain
-from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord
 
 REMEMBER_MESSAGES_MS = 30 * 24 * 3_600_000
@@ -53,90 +51,6 @@ def order_id(secret: str, msisdn: Msisdn, api_key: str, idempotency_key: str) ->
 def request_key(order: str) -> str:
     """What an order's id says of its request: the hash of who asked and under which key, for any number."""
     return order[4:]
-
-
-class Entry(Struct, frozen=True):
-    """What a reply can be matched with: one order, in short.
-
-    until: 0 while open; then until when a reply may still mean it · older: there, and what until is, in rows of the
-    first orders alone, where until is when they were asked
-    """
-
-    order: str
-    carrier: str
-    plan: str
-    code: str
-    sub: str
-    until: Millis
-    older: Millis | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the order has not settled."""
-        return self.until == 0
-
-    def remembered(self, now: Millis) -> bool:
-        """Whether a reply received at `now` may mean this order."""
-        return self.is_open or now <= self.until
-
-    def kept(self) -> str:
-        """As kept."""
-        return _ENTRIES.write(self)
-
-    @classmethod
-    def read(cls, order: str, kept: str) -> "Entry":
-        """What `kept` wrote of an order. Raises ValueError."""
-        entry = _ENTRIES.read(kept, order)
-        return entry if entry.older is None else replace(entry, until=entry.older, older=None)
-
-    @classmethod
-    def of(cls, order: Order) -> "Entry":
-        """The entry of an order as it stands."""
-        doc = order.doc
-        until = doc.policy.remembered_until(order.settled_at) if order.state.settled else 0
-        return cls(doc.id, doc.carrier, doc.plan, doc.code, doc.sub, until)
-
-
-_ENTRIES = Rows(Entry, least=5, named=1)
-
-
-class Called(Struct, frozen=True):
-    """A call to the number, in short. refusals: 1 where it is kept for an order that was refused at the door alone."""
-
-    call: str
-    at: Millis
-    carrier: str
-    refusal: int = 0
-
-    def kept(self) -> str:
-        """As kept."""
-        return _CALLED.write(self)
-
-
-_CALLED = Rows(Called, least=2, named=1)
-
-
-class Unread(Struct, frozen=True):
-    """A message in the line's inbox. `key` names it for ever.
-
-    at: orders it among all that is known of the line, which is when it came unless the store's clock went back ·
-    barred: the names of the restrictions that stood on the line when it reached us
-    """
-
-    at: Millis
-    key: str
-    body: Message
-    barred: tuple[str, ...] = ()
-
-    @property
-    def came(self) -> Millis:
-        """When it reached us by the store's clock, wherever that stood."""
-        came = self.body.came if isinstance(self.body, UnreadReply) else UNSET
-        return self.at if came is UNSET else came
-
-    def was_barred(self, carrier: str) -> bool:
-        """Whether something stood against `carrier` when it reached us: then it is no consent."""
-        return not frozenset(self.barred).isdisjoint(names_barring(carrier))
 
 
 class Line(Struct, frozen=True):
@@ -266,7 +180,7 @@ def _past_of(fields: Mapping[str, str]) -> tuple[tuple[Happened, ...], tuple[str
 
 def _calls_of(fields: Mapping[str, str]) -> list[Called]:
     """The calls that a record names, the newest first. Raises ValueError."""
-    calls = [_CALLED.read(kept, name[2:]) for name, kept in fields.items() if name[:2] == "c:"]
+    calls = [Called.read(name[2:], kept) for name, kept in fields.items() if name[:2] == "c:"]
     return sorted(calls, key=lambda each: (-each.at, each.call))
 
 

@@ -7,7 +7,7 @@ SMS does either.
 from collections.abc import Sequence
 
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.texts.render import instant_of, literal
+from consent_engine.domain.texts.times import instant_of, literal
 
 _ZH_END = "热线{hotline}。营销来电只用{official}，勿向任何人透露验证码。"
 _EN_END = "Hotline {hotline}. We make sales calls from {official} only. Never tell anyone a verification code."

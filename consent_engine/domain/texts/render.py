@@ -4,9 +4,7 @@ Orders under way keep the edition they were placed under, so a change of words i
 No text has a link in it, and none ever will.
 """
 
-import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
 from functools import cache, lru_cache
 
 from jinja2 import Environment, StrictUndefined, Template
@@ -30,19 +28,12 @@ from consent_engine.domain.texts.templates import (
     OF_LINES,
     OF_SENTENCES,
 )
+from consent_engine.domain.texts.times import beginning, clock_of, lasting, literal
 from consent_engine.errors import BrokenRecord
 
 _UNKNOWN_BRAND = "订购确认"
 
-# Ends of lines and paragraphs, controls, and what turns the direction of writing: none may forge a second message.
-_CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
-_UNSEEN = re.compile(f"[{_CONTROLS}][{_CONTROLS} ]*")
 
-_CHINA = timezone(timedelta(hours=8))
-_MAX_ACTIVE_FROM = 40
-_UNITS = ((24 * 3600, "天"), (3600, "小时"), (60, "分钟"), (1, "秒"))
-_ENGLISH_UNITS = {"天": "day", "小时": "hour", "分钟": "minute", "秒": "second"}
-_HOURS_UP_TO = 48 * 3600
 _MINUTE_MS = 60_000
 _DAY_MS = 24 * 3600 * 1000
 _UCS2_ROOM = 67
@@ -75,7 +66,7 @@ _CALL_AT = "{call_at}"
 """Stands in a question that is the same for many orders, ahead of anything that a plan says."""
 _RECEIPT, _CALLED, _REPLIED = "\x00", "\x01", "\x02"
 """Stand in a text that is the same for many orders, where each has its own number and instants. No plan can say them:
-see `_literal`."""
+see `literal`."""
 
 
 def edition_of(plan: Plan, language: str) -> int:
@@ -90,7 +81,7 @@ def confirmation(plan: Plan, code: str | None, window_ms: int, edition: int, cal
     """The question; without a code a bare yes is answer enough. Without call_at its place is kept: see `dated`."""
     says = plan.says
     if isinstance(says, Sentences):
-        told = {name: _literal(value) for name, value in asdict(says).items()}
+        told = {name: literal(value) for name, value in asdict(says).items()}
     else:
         told = _elements(plan.carrier, says, edition)
     return _render(
@@ -99,14 +90,14 @@ def confirmation(plan: Plan, code: str | None, window_ms: int, edition: int, cal
         **_carrier(plan.carrier, edition),
         **_answers(code or "", edition),
         **told,
-        window=_duration(window_ms, edition),
-        call_at=_CALL_AT if call_at is None else _clock(call_at // _MINUTE_MS, edition),
+        window=lasting(window_ms, edition),
+        call_at=_CALL_AT if call_at is None else clock_of(call_at // _MINUTE_MS, edition),
     )
 
 
 def dated(text: str, edition: int, call_at: Millis) -> str:
     """A question that is the same for many orders, with the instant of this order's call."""
-    return text.replace(_CALL_AT, _clock(call_at // _MINUTE_MS, edition), 1) if edition in DATED else text
+    return text.replace(_CALL_AT, clock_of(call_at // _MINUTE_MS, edition), 1) if edition in DATED else text
 
 
 def write(
@@ -127,8 +118,8 @@ def write(
         raise ValueError("the question is written by confirmation()")
     alike = replace(subject, receipt="", call_at=0, reply_at=0, code=subject.code if needs_code else "")
     text = _written(purpose, alike, active_from, until // _MINUTE_MS, edition)
-    text = text.replace(_CALLED, _clock(subject.call_at // _MINUTE_MS, edition))
-    text = text.replace(_REPLIED, _clock(subject.reply_at // _MINUTE_MS, edition))
+    text = text.replace(_CALLED, clock_of(subject.call_at // _MINUTE_MS, edition))
+    text = text.replace(_REPLIED, clock_of(subject.reply_at // _MINUTE_MS, edition))
     return text.replace(_RECEIPT, subject.receipt)
 
 
@@ -137,7 +128,7 @@ def _written(purpose: Purpose, subject: Subject, active_from: str, until: int, e
     """A text, with a code only where it is told. until: in minutes."""
     if subject.tariff is None:
         told = {"name": subject.plan, "price": subject.price, "unsubscribe": subject.unsubscribe}
-        told = {name: _literal(value) for name, value in told.items()}
+        told = {name: literal(value) for name, value in told.items()}
     else:
         told = _elements(subject.carrier, subject.tariff, edition)
     return _render(
@@ -146,8 +137,8 @@ def _written(purpose: Purpose, subject: Subject, active_from: str, until: int, e
         **_carrier(subject.carrier, edition),
         **_answers(subject.code, edition),
         **told,
-        active_from=_beginning(active_from, edition),
-        deadline=_clock(until, edition),
+        active_from=beginning(active_from, edition),
+        deadline=clock_of(until, edition),
         still_active=subject.still_active,
         call_at=_CALLED,
         reply_at=_REPLIED,
@@ -163,7 +154,7 @@ def which_one(carrier: str | None, choices: Sequence[str]) -> str:
         WHICH_ONE,
         **_carrier(carrier),
         n=str(len(choices)),
-        choices="；".join(map(_literal, choices)),
+        choices="；".join(map(literal, choices)),
         example=choices[0].partition(" ")[0] if choices else "",
     )
 
@@ -188,13 +179,13 @@ def of_report(carrier: str | None, about: Sequence[str]) -> str:
     names = REPORT_NAMES.get(key, ())
     if not names or len(names) != len(values):
         raise BrokenRecord("an answer to a report that nobody can write")
-    told = {name: _literal(value) for name, value in zip(names, values, strict=True)}
+    told = {name: literal(value) for name, value in zip(names, values, strict=True)}
     return _render(CURRENT_EDITION, key, **_carrier(carrier), **told)
 
 
 def held(carrier: str | None, until: Millis) -> str:
     """The answer to words that a person must read, from a number that no order is open for. until: read by then."""
-    deadline = _clock(until // _MINUTE_MS, CURRENT_EDITION)
+    deadline = clock_of(until // _MINUTE_MS, CURRENT_EDITION)
     return _render(CURRENT_EDITION, HELD_LINE, **_carrier(carrier), deadline=deadline)
 
 
@@ -242,7 +233,7 @@ def _words(edition: int, key: str, told: frozenset[str]) -> str:
 def _elements(carrier: str, tariff: Tariff, edition: int) -> dict[str, str]:
     told = asdict(elements(carrier, tariff, "en" if edition in ENGLISH else "zh"))
     # What ends in a blank stands before another sentence.
-    return {name: _literal(value) + " " * value.endswith(" ") for name, value in told.items()}
+    return {name: literal(value) + " " * value.endswith(" ") for name, value in told.items()}
 
 
 def _cool_off(milliseconds: int, edition: int) -> str:
@@ -263,58 +254,3 @@ def _carrier(carrier: str | None, edition: int = CURRENT_EDITION) -> dict[str, s
 
 def _answers(code: str, edition: int) -> dict[str, str]:
     return {"yes": f"Y{code}", "no": f"N{code}"} if edition in ENGLISH else {"yes": f"是{code}", "no": f"否{code}"}
-
-
-@lru_cache(maxsize=4096)
-def _literal(text: str) -> str:
-    """A plan's words on one line, otherwise as they are."""
-    return _UNSEEN.sub(" ", text).strip()
-
-
-def _duration(milliseconds: int, edition: int = CURRENT_EDITION) -> str:
-    """How long the subscriber has, in the largest unit that says it exactly; never longer than it is.
-
-    >>> _duration(86_400_000), _duration(90_000), _duration(7_200_000), _duration(259_200_000)
-    ('24小时', '90秒', '2小时', '3天')
-    """
-    seconds = milliseconds // 1000
-    # Up to two days people count in hours.
-    units = _UNITS if seconds > _HOURS_UP_TO else _UNITS[1:]
-    size, unit = next((size, unit) for size, unit in units if seconds % size == 0)
-    if edition not in ENGLISH:
-        return f"{seconds // size}{unit}"
-    count, word = seconds // size, _ENGLISH_UNITS[unit]
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
-
-
-@lru_cache(maxsize=1024)  # what is written at one time names few minutes
-def _clock(minute: int, edition: int) -> str:
-    """An instant, in minutes since 1970, by the clock in China, without the year.
-
-    >>> _clock(29_400_000, 3), _clock(29_400_000, 4)
-    ('11月25日00:00', '25 Nov 00:00')
-    """
-    at = datetime.fromtimestamp(minute * 60, _CHINA)
-    return f"{at.day} {_MONTHS[at.month - 1]} {at:%H:%M}" if edition in ENGLISH else f"{at.month}月{at.day}日{at:%H:%M}"
-
-
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-def _beginning(active_from: str, edition: int) -> str:
-    """When a service begins: an instant by the clock in China; other words as they are, unless they hold a link."""
-    try:
-        instant = datetime.fromisoformat(active_from)
-        instant = instant.astimezone(_CHINA) if instant.tzinfo else instant.replace(tzinfo=_CHINA)
-        return _clock(int(instant.timestamp() // 60), edition) if edition in DATED else f"{instant:%Y-%m-%d %H:%M}"
-    except (ValueError, OverflowError):
-        words = _literal(active_from)[:_MAX_ACTIVE_FROM]
-    return "" if "://" in words or "www." in words.lower() else words
-
-
-def instant_of(told: str, *, english: bool) -> str:
-    """An instant as the BSS gave it, by the clock in China; '' where it gave none."""
-    return _beginning(told, LANGUAGES["en" if english else "zh"])
-
-
-literal = _literal

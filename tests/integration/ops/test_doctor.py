@@ -41,7 +41,7 @@ from consent_engine.domain.effects import (
     Uncertain,
 )
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.line.line import Entry
+from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.restriction import Kind as StandsAs
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.agreement import Person

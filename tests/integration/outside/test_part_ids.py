@@ -9,8 +9,9 @@ import pytest
 
 from consent_engine.domain.effects import Accepted, Lane, Uncertain
 from consent_engine.domain.msisdn import parse
+from consent_engine.domain.order.deliveries import ANSWER_MS
 from consent_engine.domain.order.details import Delivered
-from consent_engine.domain.order.history import ANSWER_MS, all_of
+from consent_engine.domain.order.history import all_of
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.listing import part_reports
 

@@ -7,7 +7,7 @@ from consent_engine.domain.decide.endings import missing_of_ending
 from consent_engine.domain.decide.sent import sent
 from consent_engine.domain.effects import ACTIVATE, WAKE_UNDECIDED
 from consent_engine.domain.grammar import Keyword, read
-from consent_engine.domain.line.line import Entry
+from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, name_of
 from consent_engine.domain.order.event import link
 from consent_engine.domain.order.order import replay

@@ -7,78 +7,28 @@ write says what is to be, not what changes: done twice, it is as done once.
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from hashlib import blake2b
 from heapq import merge
 from typing import Any
 
 from consent_engine.adapters.redis.cells import cell_of
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.reshard.account import Account, Fact
+from consent_engine.adapters.redis.reshard.families import (
+    INDEXES,
+    LEFT,
+    LISTS,
+    RECORDS,
+    SHARED,
+    STREAMS,
+    TOGETHER,
+    WHOLE,
+)
 from consent_engine.domain.leaf import Leaf
 from consent_engine.errors import BrokenRecord
 
 PIECE = 1_000
-SHARED = {"plans": "SMEMBERS"} | dict.fromkeys(("plan", "proposed", "apikeys", "signedout", "measures"), "HGETALL")
-RECORDS = dict.fromkeys(("order", "line", "call", "end", "report"), "HGETALL") | {"inbox": "LRANGE", "key": "GET"}
-WHOLE = SHARED | RECORDS
-INDEXES = {"due", "refusals", "held", "placed", "calls", "violations", "endings", "reports", "awaited"}
-INDEXES |= {"unheard", "contested", "reviewing"}
-TOGETHER = {"funnel", "offers", "dialled", "sold", "paused"}
-STREAMS = {"lifted", "permits", "unmatched", "pauses", "revealed"}
-LISTS = {"journal"}
-LEFT = {"meta", "workers", "moving", "journaled", "clocks", "turn", "flow"}
-"""What is not copied: the mark that says whose data these are is written last, who was alive and whose turn it was is
-over, clocks are measured again, and a journal that moved begins its index anew: the log knows entries by hashes."""
 _WRITES = {"HGETALL": "HSET", "SMEMBERS": "SADD", "LRANGE": "RPUSH", "GET": "SET"}
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """The smallest thing that moves: a whole key, a member of an index, a field, a message. kind: `due:sms`."""
-
-    kind: str
-    name: str
-    values: tuple[str, ...]
-    ttl: int = -1
-
-    @property
-    def family(self) -> str:
-        """The first word of its kind."""
-        return self.kind.partition(":")[0]
-
-    def digest(self) -> int:
-        """What it says, as a number: sums of them are equal when the same things are there, in any order."""
-        values: Iterable[str] = self.values
-        if WHOLE.get(self.family) in {"HGETALL", "SMEMBERS"}:
-            step = 2 if WHOLE[self.family] == "HGETALL" else 1
-            values = [part for row in sorted(zip(*[iter(self.values)] * step, strict=True)) for part in row]
-        elif self.family in STREAMS:
-            values = self.values[1:]  # not its id
-        told = json.dumps([self.kind, self.name, *values]).encode()
-        return int.from_bytes(blake2b(told, digest_size=8).digest())
-
-
-@dataclass(slots=True)
-class Account:
-    """What is there, by kind: how many, and the sum of their digests."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-    sums: dict[str, int] = field(default_factory=dict)
-
-    def add(self, facts: Iterable[Fact]) -> None:
-        """Count these, too."""
-        for fact in facts:
-            self.counts[fact.family] = self.counts.get(fact.family, 0) + 1
-            self.sums[fact.family] = (self.sums.get(fact.family, 0) + fact.digest()) % 2**64
-
-    def differs(self, other: "Account") -> list[str]:
-        """The kinds in which two accounts are not the same."""
-        kinds = sorted({*self.counts, *other.counts})
-        return [
-            kind for kind in kinds
-            if (self.counts.get(kind), self.sums.get(kind)) != (other.counts.get(kind), other.sums.get(kind))
-        ]  # fmt: skip
 
 
 class Side:

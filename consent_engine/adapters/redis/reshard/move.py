@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from redis.crc import key_slot
 from redis.exceptions import RedisError, ResponseError
 
-from consent_engine.adapters.redis.reshard.dump import Account, Fact, Side, account
+from consent_engine.adapters.redis.reshard.account import Account, Fact
+from consent_engine.adapters.redis.reshard.dump import Side, account
 from consent_engine.adapters.redis.topology.cluster import master_at
 from consent_engine.adapters.redis.topology.replicas import at_replicas
 from consent_engine.errors import SettingsError, StoreUnavailable

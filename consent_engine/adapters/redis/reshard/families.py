@@ -1,0 +1,15 @@
+"""Which keys there are, by how each kind is read: all of them, or a move stops."""
+
+SHARED = {"plans": "SMEMBERS"} | dict.fromkeys(("plan", "proposed", "apikeys", "signedout", "measures"), "HGETALL")
+RECORDS = dict.fromkeys(("order", "line", "call", "end", "report"), "HGETALL") | {"inbox": "LRANGE", "key": "GET"}
+WHOLE = SHARED | RECORDS
+INDEXES = {
+    "due", "refusals", "held", "placed", "calls", "violations", "endings", "reports", "awaited", "unheard", "contested",
+    "reviewing",
+}  # fmt: skip
+TOGETHER = {"funnel", "offers", "dialled", "sold", "paused"}
+STREAMS = {"lifted", "permits", "unmatched", "pauses", "revealed"}
+LISTS = {"journal"}
+LEFT = {"meta", "workers", "moving", "journaled", "clocks", "turn", "flow"}
+"""What is not copied: the mark that says whose data these are is written last, who was alive and whose turn it was is
+over, clocks are measured again, and a journal that moved begins its index anew: the log knows entries by hashes."""

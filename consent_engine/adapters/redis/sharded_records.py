@@ -1,0 +1,77 @@
+"""Orders, lines, calls and endings of many cells: each record is asked for where it is."""
+
+from collections.abc import Sequence
+
+from consent_engine.adapters.redis.cells import Cells
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.order.order import Order
+from consent_engine.ports import (
+    Commit,
+    LiftedWord,
+    Live,
+    Owner,
+    Records,
+    Saved,
+)
+
+
+class ShardedRecords(Records):
+    """The Records of many cells."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+
+    def part(self, record: str) -> int:
+        return self._cells.number(record)
+
+    def live(
+        self, orders: Sequence[str] = (), lines: Sequence[str] = ()
+    ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
+        return self.look(orders, lines)[:3]
+
+    def look(
+        self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
+        endings: Sequence[str] = (),
+    ) -> Live:  # fmt: skip
+        now: Millis = 0
+        found: dict[str, Order] = {}
+        read: dict[str, Line] = {}
+        known: dict[str, Call] = {}
+        of_endings: dict[str, Ending] = {}
+        for part in sorted({self.part(record) for record in (*orders, *lines, *calls, *endings)}) or [0]:
+            kinds = (orders, lines, calls, endings)
+            ours = ([record for record in some if self.part(record) == part] for some in kinds)
+            there = self._cells.stores[part].records.look(*ours)
+            now = max(now, there.now)
+            found |= there.orders
+            read |= there.lines
+            known |= there.calls
+            of_endings |= there.endings
+        return Live(now, found, read, known, of_endings)
+
+    def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
+        """As the port says. Raises ValueError for a commit whose records are in several cells."""
+        for commit in commits:
+            if len({self.part(change.id) for change in commit.records}) > 1:
+                raise ValueError("the records of one commit are in several cells")
+        return self._cells.each(commits, _record, lambda cell, some: cell.records.commit(some, prove=prove))
+
+    def prove(self, records: Sequence[str], owner: Owner = Owner.ORDER) -> list[bool]:
+        return self._cells.each(records, str, lambda cell, some: cell.records.prove(some, owner))
+
+    def versions(self, orders: Sequence[str]) -> list[int]:
+        return self._cells.each(orders, str, lambda cell, some: cell.records.versions(some))
+
+    def line_of(self, orders: Sequence[str]) -> list[str | None]:
+        return self._cells.each(orders, str, lambda cell, some: cell.records.line_of(some))
+
+    def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftedWord:
+        return self._cells.stores[self.part(line)].records.lift(line, carrier, act_at, kept)
+
+
+def _record(commit: Commit) -> str:
+    """The record by which a commit finds its cell."""
+    return commit.records[0].id

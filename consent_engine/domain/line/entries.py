@@ -1,0 +1,99 @@
+"""What stands on a line: its orders in short, its calls, and a message that nobody has read."""
+
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
+
+from consent_engine.domain.canonical_json import Rows
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.inbox import Message, UnreadReply
+from consent_engine.domain.line.restriction import names_barring
+from consent_engine.domain.order.order import Order
+
+
+class Entry(Struct, frozen=True):
+    """What a reply can be matched with: one order, in short.
+
+    until: 0 while open; then until when a reply may still mean it · older: there, and what until is, in rows of the
+    first orders alone, where until is when they were asked
+    """
+
+    order: str
+    carrier: str
+    plan: str
+    code: str
+    sub: str
+    until: Millis
+    older: Millis | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the order has not settled."""
+        return self.until == 0
+
+    def remembered(self, now: Millis) -> bool:
+        """Whether a reply received at `now` may mean this order."""
+        return self.is_open or now <= self.until
+
+    def kept(self) -> str:
+        """As kept."""
+        return _ENTRIES.write(self)
+
+    @classmethod
+    def read(cls, order: str, kept: str) -> "Entry":
+        """What `kept` wrote of an order. Raises ValueError."""
+        entry = _ENTRIES.read(kept, order)
+        return entry if entry.older is None else replace(entry, until=entry.older, older=None)
+
+    @classmethod
+    def of(cls, order: Order) -> "Entry":
+        """The entry of an order as it stands."""
+        doc = order.doc
+        until = doc.policy.remembered_until(order.settled_at) if order.state.settled else 0
+        return cls(doc.id, doc.carrier, doc.plan, doc.code, doc.sub, until)
+
+
+class Called(Struct, frozen=True):
+    """A call to the number, in short. refusals: 1 where it is kept for an order that was refused at the door alone."""
+
+    call: str
+    at: Millis
+    carrier: str
+    refusal: int = 0
+
+    def kept(self) -> str:
+        """As kept."""
+        return _CALLED.write(self)
+
+    @classmethod
+    def read(cls, call: str, kept: str) -> "Called":
+        """What `kept` wrote of a call. Raises ValueError."""
+        return _CALLED.read(kept, call)
+
+
+class Unread(Struct, frozen=True):
+    """A message in the line's inbox. `key` names it for ever.
+
+    at: orders it among all that is known of the line, which is when it came unless the store's clock went back ·
+    barred: the names of the restrictions that stood on the line when it reached us
+    """
+
+    at: Millis
+    key: str
+    body: Message
+    barred: tuple[str, ...] = ()
+
+    @property
+    def came(self) -> Millis:
+        """When it reached us by the store's clock, wherever that stood."""
+        came = self.body.came if isinstance(self.body, UnreadReply) else UNSET
+        return self.at if came is UNSET else came
+
+    def was_barred(self, carrier: str) -> bool:
+        """Whether something stood against `carrier` when it reached us: then it is no consent."""
+        return not frozenset(self.barred).isdisjoint(names_barring(carrier))
+
+
+_ENTRIES = Rows(Entry, least=5, named=1)
+
+
+_CALLED = Rows(Called, least=2, named=1)

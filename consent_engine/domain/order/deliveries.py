@@ -1,0 +1,120 @@
+"""What reports say of an order's SMS: which attempt and part each is about, what arrived, what failed."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from consent_engine.domain.effects import Millis, Purpose
+from consent_engine.domain.lifecycle import WAITING, State
+from consent_engine.domain.order.details import (
+    ConfirmationAccepted,
+    Delivered,
+    EndedLate,
+    Informed,
+    Reported,
+    SmsAccepted,
+)
+from consent_engine.domain.order.event import Event
+from consent_engine.domain.order.history import all_of, asked, asks, last_of
+from consent_engine.domain.order.order import Order
+from consent_engine.domain.sms import Delivery
+
+
+class PartOf(NamedTuple):
+    """Which part of an SMS a report is about. attempt: the gateway's id of the attempt, '' where it names none"""
+
+    attempt: str
+    n: int
+    of: int
+
+
+def parts_known(order: Order) -> Mapping[str, PartOf]:
+    """By the id that a gateway gave a part of one of our SMS: the attempt that it is of, and which part it is."""
+    kinds = ConfirmationAccepted | SmsAccepted | EndedLate
+    told = [e.detail.parts for e in order.events if isinstance(e.detail, kinds) and e.detail.parts]
+    return {part: PartOf(parts[0], n, len(parts)) for parts in told for n, part in enumerate(parts, 1)}
+
+
+def was_reported(order: Order) -> bool:
+    """Whether a report on any of its SMS has come: hardly any overtakes the answer to the hand-over."""
+    return last_of(order, Reported) is not None
+
+
+def reported(order: Order) -> Iterator[tuple[PartOf, Reported]]:
+    """Every report, with the attempt and the part that it is about, oldest first."""
+    known = parts_known(order)
+    for event, each in all_of(order, Reported):
+        yield known.get(event.ref) or PartOf(event.ref, each.segment, each.segments), each
+
+
+def unanswered(order: Order, effect: str, now: Millis) -> bool:
+    """Whether the call that hands an SMS over is under way: it may yet tell which ids its parts have."""
+    pending, accepted = order.effects.get(effect), asked(order)
+    if pending is not None:
+        return pending.leased_at > 0
+    if not asks(effect) or accepted is None or accepted.how != "report" or accepted.may_have <= (accepted.doubts or 0):
+        return False
+    over = any(late.effect == effect for _, late in all_of(order, EndedLate))
+    return not over and now < accepted.last + ANSWER_MS
+
+
+def all_failed(order: Order, may_have: int) -> bool:
+    """Whether as many different attempts failed as may have been taken; delivered beats failed.
+
+    Where more ids were reported than attempts were made, parts have ids of their own, and none of them speaks for all.
+    """
+    reports = [(of, each) for of, each in reported(order) if asks(each.effect)]
+    failed = {of.attempt for of, each in reports if each.status is Delivery.FAILED and of.attempt}
+    if len(failed) < may_have:
+        return False
+    in_parts = len({of.attempt for of, _ in reports if of.attempt}) > may_have
+    return in_parts or not any(delivered(order, effect) for effect in {each.effect for _, each in reports})
+
+
+def delivered(order: Order, effect: str) -> bool:
+    """Whether every segment of some attempt at it was delivered."""
+    if noted_delivered(order, effect):
+        return True
+    segments: dict[str, set[int]] = {}
+    for part, report in reported(order):
+        if report.effect == effect and report.status is Delivery.DELIVERED:
+            arrived = segments.setdefault(part.attempt, set())
+            arrived.add(part.n)
+            if len(arrived) >= part.of:
+                return True
+    return False
+
+
+def noted_delivered(order: Order, effect: str) -> bool:
+    """Whether it was written down that an SMS is wholly on the handset."""
+    return any(each.effect == effect for _, each in all_of(order, Delivered))
+
+
+def last_failure(order: Order) -> tuple[Event, Reported]:
+    """The newest report of a failure; there must be one."""
+    failures = (each for each in all_of(order, Reported) if each[1].status is Delivery.FAILED)
+    *_, newest = failures
+    return newest
+
+
+def why_lost(report: Reported) -> str:
+    """What a report of a failure says, and of which part."""
+    why = report.error or "not delivered"
+    return why if report.segments == 1 else f"part {report.segment} of {report.segments}: {why}"
+
+
+ANSWER_MS = 120_000
+"""How long the answer to a hand-over is waited for that a report has overtaken: longer than a call may last. A worker
+that died meanwhile never tells it."""
+
+
+def reached_nobody(order: Order) -> bool:
+    """Whether as many different message ids failed as attempts may have been taken, and nothing asks again."""
+    accepted, pending = asked(order), order.question
+    if order.state in WAITING and accepted is not None:
+        if any(asks(effect) for effect in order.effects):  # the question again is under way
+            return False
+        again = (each for _, each in all_of(order, Informed) if each.purpose is Purpose.CONFIRMATION)
+        return all_failed(order, accepted.may_have + sum(each.doubts + 1 for each in again))
+    if order.state is State.AGREED and pending and pending.doubts and not pending.leased_at:
+        return all_failed(order, pending.doubts)
+    return False

@@ -1,0 +1,73 @@
+"""Instants and durations as people read them, and a plan's words on one line."""
+
+import re
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+
+from consent_engine.domain.texts.templates import (
+    CURRENT_EDITION,
+    DATED,
+    ENGLISH,
+    LANGUAGES,
+)
+
+# Ends of lines and paragraphs, controls, and what turns the direction of writing: none may forge a second message.
+_CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_UNSEEN = re.compile(f"[{_CONTROLS}][{_CONTROLS} ]*")
+_CHINA = timezone(timedelta(hours=8))
+_MAX_ACTIVE_FROM = 40
+_UNITS = ((24 * 3600, "天"), (3600, "小时"), (60, "分钟"), (1, "秒"))
+_ENGLISH_UNITS = {"天": "day", "小时": "hour", "分钟": "minute", "秒": "second"}
+_HOURS_UP_TO = 48 * 3600
+
+
+@lru_cache(maxsize=4096)
+def literal(text: str) -> str:
+    """A plan's words on one line, otherwise as they are."""
+    return _UNSEEN.sub(" ", text).strip()
+
+
+def lasting(milliseconds: int, edition: int = CURRENT_EDITION) -> str:
+    """How long the subscriber has, in the largest unit that says it exactly; never longer than it is.
+
+    >>> lasting(86_400_000), lasting(90_000), lasting(7_200_000), lasting(259_200_000)
+    ('24小时', '90秒', '2小时', '3天')
+    """
+    seconds = milliseconds // 1000
+    # Up to two days people count in hours.
+    units = _UNITS if seconds > _HOURS_UP_TO else _UNITS[1:]
+    size, unit = next((size, unit) for size, unit in units if seconds % size == 0)
+    if edition not in ENGLISH:
+        return f"{seconds // size}{unit}"
+    count, word = seconds // size, _ENGLISH_UNITS[unit]
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+@lru_cache(maxsize=1024)  # what is written at one time names few minutes
+def clock_of(minute: int, edition: int) -> str:
+    """An instant, in minutes since 1970, by the clock in China, without the year.
+
+    >>> clock_of(29_400_000, 3), clock_of(29_400_000, 4)
+    ('11月25日00:00', '25 Nov 00:00')
+    """
+    at = datetime.fromtimestamp(minute * 60, _CHINA)
+    return f"{at.day} {_MONTHS[at.month - 1]} {at:%H:%M}" if edition in ENGLISH else f"{at.month}月{at.day}日{at:%H:%M}"
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def beginning(active_from: str, edition: int) -> str:
+    """When a service begins: an instant by the clock in China; other words as they are, unless they hold a link."""
+    try:
+        instant = datetime.fromisoformat(active_from)
+        instant = instant.astimezone(_CHINA) if instant.tzinfo else instant.replace(tzinfo=_CHINA)
+        return clock_of(int(instant.timestamp() // 60), edition) if edition in DATED else f"{instant:%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError):
+        words = literal(active_from)[:_MAX_ACTIVE_FROM]
+    return "" if "://" in words or "www." in words.lower() else words
+
+
+def instant_of(told: str, *, english: bool) -> str:
+    """An instant as the BSS gave it, by the clock in China; '' where it gave none."""
+    return beginning(told, LANGUAGES["en" if english else "zh"])

@@ -1,0 +1,124 @@
+"""One round trip for all that many steps ask at once: kind by kind, in one call of the store each."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.line.line import request_key
+from consent_engine.engine.asks import (
+    Ask,
+    Load,
+    Loaded,
+    LoadReports,
+    Post,
+    Prove,
+    Recall,
+    RecallCalls,
+    RecallLine,
+    Release,
+    Reserve,
+    Save,
+)
+from consent_engine.errors import ArchiveUnavailable
+from consent_engine.ports import Store, Word
+
+
+def answers(store: Store, asks: Mapping[int, Ask], due: Counter[Lane]) -> dict[int, object]:
+    """One round trip a kind of ask."""
+    kinds: dict[type[Ask], dict[int, Any]] = {}
+    for index, ask in asks.items():
+        kinds.setdefault(type(ask), {})[index] = ask
+    answers: dict[int, object] = {}
+    for kind, alike in kinds.items():
+        answers.update(zip(alike, _ANSWER[kind](store, list(alike.values()), due), strict=True))
+    return answers
+
+
+def _loaded(store: Store, asks: Sequence[Load], due: Counter[Lane]) -> Sequence[object]:
+    orders = {order for ask in asks for order in ask.orders}
+    lines = {line for ask in asks for line in ask.lines}
+    calls = {call for ask in asks for call in ask.calls}
+    endings = tuple({ending for ask in asks for ending in ask.endings})
+    return [Loaded(*store.records.look(tuple(orders), tuple(lines), tuple(calls), endings))] * len(asks)
+
+
+def _reports(store: Store, asks: Sequence[LoadReports], due: Counter[Lane]) -> Sequence[object]:
+    return [store.reports.look(list(dict.fromkeys(report for ask in asks for report in ask.reports)))] * len(asks)
+
+
+def _recalled(store: Store, asks: Sequence[Recall], due: Counter[Lane]) -> Sequence[object]:
+    try:
+        archive = store.ours()
+        found = archive.recall([ask.key for ask in asks]) if archive else []
+    except ArchiveUnavailable:
+        return [None] * len(asks)
+    return [[order for order in found if request_key(order.id) == ask.key] for ask in asks]
+
+
+def _recalled_calls(store: Store, asks: Sequence[RecallCalls], due: Counter[Lane]) -> Sequence[object]:
+    try:
+        archive = store.ours()
+        found = archive.calls.recall([ask.key for ask in asks]) if archive else []
+    except ArchiveUnavailable:
+        return [None] * len(asks)
+    return [[call for call in found if ask.key in {request_key(call.id), call.recording_key}] for ask in asks]
+
+
+def _recalled_lines(store: Store, asks: Sequence[RecallLine], due: Counter[Lane]) -> Sequence[object]:
+    try:
+        archive = store.ours()
+        if archive is None:
+            return [[]] * len(asks)
+        found = []
+        for ask in asks:
+            ids = [order for order, _ in archive.of_line(ask.line, None, ask.most)]
+            found.append(list(archive.orders(ids).values()) if ids else [])
+    except ArchiveUnavailable:
+        return [None] * len(asks)
+    return found
+
+
+def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[object]:
+    saved = store.records.commit([ask.commit for ask in asks], prove=any(ask.prove for ask in asks))
+    for ask, each in zip(asks, saved, strict=True):
+        if each.word is Word.OK:
+            due.update(ask.commit.wakes)
+    return saved
+
+
+def _proven(store: Store, asks: Sequence[Prove], due: Counter[Lane]) -> Sequence[object]:
+    answers: dict[Prove, bool] = {}
+    for owner in {ask.owner for ask in asks}:
+        alike = [ask for ask in asks if ask.owner is owner]
+        answers.update(zip(alike, store.records.prove([ask.record for ask in alike], owner), strict=True))
+    return [answers[ask] for ask in asks]
+
+
+def _posted(store: Store, asks: Sequence[Post], due: Counter[Lane]) -> Sequence[object]:
+    stored = store.inbox.receive([ask.posted for ask in asks])
+    due[Lane.INBOUND] += sum(each.is_new for each in stored)
+    return stored
+
+
+def _reserved(store: Store, asks: Sequence[Reserve], due: Counter[Lane]) -> Sequence[object]:
+    return store.reservations.claim([(ask.key, ask.fingerprint, ask.order, ask.claimant, ask.seen) for ask in asks])
+
+
+def _released(store: Store, asks: Sequence[Release], due: Counter[Lane]) -> Sequence[object]:
+    store.reservations.release([(ask.key, ask.claimant) for ask in asks])
+    return [None] * len(asks)
+
+
+_ANSWER: dict[type[Ask], Callable[[Store, Any, Counter[Lane]], Sequence[object]]] = {
+    Load: _loaded,
+    LoadReports: _reports,
+    Post: _posted,
+    Recall: _recalled,
+    RecallCalls: _recalled_calls,
+    RecallLine: _recalled_lines,
+    Save: _saved,
+    Prove: _proven,
+    Reserve: _reserved,
+    Release: _released,
+}
