@@ -2,9 +2,8 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from itertools import islice
 from typing import TypeVar
 
 from msgspec import structs
@@ -16,12 +15,11 @@ from consent_engine.domain.call.permit import Dial
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.lifecycle import State, Trigger, allows
 from consent_engine.domain.line.line import Line, line_id
 from consent_engine.domain.line.proof_code import code_of
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn, slot
-from consent_engine.domain.offer.versions import Listed, Sale
+from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.facts import CancelAsked, GiveUpAsked, ResendAsked, RetryAsked
 from consent_engine.domain.order.order import Order
 from consent_engine.engine import listing
@@ -44,6 +42,7 @@ from consent_engine.engine.receive import Door, Incoming, RefusalAsked, owner_of
 from consent_engine.engine.record import recording, retrying
 from consent_engine.engine.report_book import ReportBook
 from consent_engine.engine.revealing import Revealer
+from consent_engine.engine.revoking import revoking
 from consent_engine.engine.round_trips import drive, or_raised
 from consent_engine.engine.stuck import (
     ALL,
@@ -60,7 +59,7 @@ from consent_engine.errors import BrokenRecord, ConsentError, NothingParked, Ord
 from consent_engine.ports import LiftedWord, Outside, Queue, Registry, Store, Stored
 
 T = TypeVar("T")
-MOST_OPEN, PASS, MOST_PASSES, MOST_ALIKE = 1_000_000, 500, 10_000, 20
+MOST_ALIKE = 20
 
 
 class Engine:
@@ -248,27 +247,7 @@ class Engine:
         Asking again goes on where a call that died left off. An activation that was started goes on, unless it turns
         out that nothing was done.
         """
-        self.catalogue.set_sale(code, Sale.REVOKED)
-        cancelled = 0
-        for _ in range(MOST_PASSES):
-            todo = list(islice(self._open_orders_of(code), PASS))
-            if not todo:
-                return cancelled
-            steps = [
-                recording(order.id, CancelAsked(f"revoked:{order.id}", by, "plan revoked", revoked=True), prove=True)
-                for order in todo
-            ]
-            cancelled += sum(isinstance(each, Order) and each.state is State.CANCELLED for each in self._all(steps))
-        return cancelled
-
-    def _open_orders_of(self, code: str) -> Iterator[Order]:
-        """The orders for a plan that can be cancelled, loaded a few at a time."""
-        ids = iter(self.store.lists.open_orders(MOST_OPEN))
-        while chunk := list(islice(ids, PASS)):
-            for order in self.store.records.live(chunk)[1].values():
-                waits = allows(order.state, Trigger.CANCELLED) and not order.knows(f"revoked:{order.id}")
-                if order.doc.plan == code and waits:
-                    yield order
+        return revoking(self.store, self.catalogue, self._all, code, by)
 
     def _record(self, order_id: str, fact: CancelAsked | RetryAsked | ResendAsked | GiveUpAsked) -> Order:
         try:

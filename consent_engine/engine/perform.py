@@ -9,7 +9,6 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from time import monotonic
 
 from consent_engine.domain.effects import (
@@ -43,6 +42,7 @@ from consent_engine.engine.pausing import AGAIN_MS, OPEN, Gate
 from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.record import activating_again, barring, giving_back, line_recording, recording
 from consent_engine.engine.round_trips import drive
+from consent_engine.engine.slice import Slice
 from consent_engine.engine.slice_result import Tally, word_of
 from consent_engine.errors import ConsentError, StoreUnavailable
 from consent_engine.ports import Leased, Outside, Queue, Store
@@ -53,30 +53,6 @@ LINGER_S = 0.02
 """How long a slice with nothing left to lease waits for its calls, so that its job can say what came of them.
 
 Others wait for the worker meanwhile: not for long."""
-FEW = 32
-"""So many that a slice made due it does itself, at once; more are work for others, too. As `rq_queue.MUCH`."""
-
-
-@dataclass(slots=True)
-class Slice:
-    """One slice of a lane: until when, and the little that it made due in lanes that its job does itself."""
-
-    lane: Lane
-    end: float
-    own: frozenset[Lane] = frozenset()
-    made_due: Counter[Lane] = field(default_factory=Counter)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether its time is over."""
-        return monotonic() >= self.end
-
-    def takes(self, lane: Lane, count: int) -> bool:
-        """Whether it does these itself; they are noted then."""
-        if lane not in self.own or self.made_due[lane] + count > FEW:
-            return False
-        self.made_due[lane] += count
-        return True
 
 
 class Performer:

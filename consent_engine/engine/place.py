@@ -108,12 +108,15 @@ def _reserve(ask: Reserve) -> Step[None]:
 def _admit(
     wanted: Placing, made: _Made, terms: Terms, listed: Callable[[str], Listed | None], secret: str
 ) -> Step[Placed]:
-    order = made.order
+    order, torn = made.order, False
     for _ in range(MOST_RACES):
         loaded = yield from load([order], [made.line], [made.call.id])
         if existing := loaded.orders.get(order):
             if again := (yield from _again(existing, wanted)):
                 return again
+            continue
+        if not torn and any(entry.order == order for entry in loaded.line(made.line).entries):
+            torn = True  # the same request was taken between the look at the order and the one at its line
             continue
         if archived := (yield from _archived(order, wanted, loaded.now)):
             return archived

@@ -144,22 +144,11 @@ class Line(Struct, frozen=True):
             raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
         over = (f"r:{each.name}" for each in restrictions if each.is_over(now))
         return cls(
-            line,
-            version,
-            fields.get("msisdn", ""),
-            tuple(entries),
-            tuple(each for each in restrictions if not each.is_over(now)),
-            effects,
-            answered,
-            seen,
+            line, version, fields.get("msisdn", ""), tuple(entries),
+            tuple(each for each in restrictions if not each.is_over(now)), effects, answered, seen,
             (*aged, *over, *_gone(calls, now), *_forgotten(told, now))[:_MOST_AGED],
-            gathered,
-            reports,
-            tuple(calls[:MOST_CALLS]),
-            *past,
-            tuple(told[:MOST_NAMED]),
-            code,
-        )
+            gathered, reports, tuple(calls[:MOST_CALLS]), *past, tuple(told[:MOST_NAMED]), code,
+        )  # fmt: skip
 
 
 def _gathered_of(fields: Mapping[str, str]) -> dict[str, Gathered]:

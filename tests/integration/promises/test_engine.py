@@ -1,6 +1,7 @@
 """The engine over the real store: what must hold when things happen twice, late, at once, or half."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from fakeredis import FakeRedis
@@ -49,6 +50,31 @@ def test_a_repeat_is_answered_before_the_clock_is_asked(world):
     world.clock.forward(hours=-48)
     again = world.engine.place(wanted)
     assert (again.order.id, again.created) == (placed.id, False)
+
+
+class Torn:
+    """Records whose first look at an order is older than the one at its line: a look is no transaction."""
+
+    def __init__(self, records):
+        self.records, self.looks = records, 0
+
+    def __getattr__(self, name):
+        return getattr(self.records, name)
+
+    def look(self, *ids, **more):
+        found = self.records.look(*ids, **more)
+        self.looks += 1
+        return found._replace(orders={}) if self.looks == 1 else found
+
+
+def test_a_repeat_whose_first_attempt_is_taken_while_it_looks_is_that_order(world):
+    """As after a failover: the first attempt stood in a socket while its desk asked again."""
+    wanted = Placing("desk", "key", world.request())
+    first = world.engine.place(wanted)
+    engine = world.another()
+    engine.store = replace(engine.store, records=Torn(engine.store.records))
+    again = engine.place(wanted)
+    assert (again.order.id, again.created) == (first.order.id, False)
 
 
 def test_a_call_of_tomorrow_reserves_nothing(world):

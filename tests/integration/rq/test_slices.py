@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from consent_engine.domain.effects import Lane, Rejected
-from consent_engine.engine.perform import FEW
+from consent_engine.engine.slice import FEW
 from consent_engine.errors import StoreUnavailable
 from workers.jobs import Slices
 

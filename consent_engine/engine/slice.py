@@ -1,0 +1,34 @@
+"""One slice of a lane's work: until when, and what it does itself of what it makes due."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from time import monotonic
+
+from consent_engine.domain.effects import (
+    Lane,
+)
+
+FEW = 32
+"""So many that a slice made due it does itself, at once; more are work for others, too. As `rq_queue.MUCH`."""
+
+
+@dataclass(slots=True)
+class Slice:
+    """One slice of a lane: until when, and the little that it made due in lanes that its job does itself."""
+
+    lane: Lane
+    end: float
+    own: frozenset[Lane] = frozenset()
+    made_due: Counter[Lane] = field(default_factory=Counter)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its time is over."""
+        return monotonic() >= self.end
+
+    def takes(self, lane: Lane, count: int) -> bool:
+        """Whether it does these itself; they are noted then."""
+        if lane not in self.own or self.made_due[lane] + count > FEW:
+            return False
+        self.made_due[lane] += count
+        return True
