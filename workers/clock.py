@@ -124,6 +124,8 @@ class Clock(threading.Thread):
             log.info(
                 "%d unmatched messages and entries about lifted restrictions were too old, or too many: deleted", gone
             )
+        if any(expired := engine.reports.expire()):
+            log.info("person parts of %d reports of calls, and %d whole ones, were too old: deleted", *expired)
 
     def _told(self, engine: Engine) -> str:
         lanes, flying = ",".join(self._lanes), engine.performer.in_flight()

@@ -257,7 +257,7 @@ class Settings(BaseModel):
         """What a day is, which are worked, and what a report is rewarded with. Raises SettingsError."""
         rewards = {carrier: getattr(self, f"reward_{carrier}") for carrier in CARRIERS}
         offered = {carrier: terms for carrier, terms in rewards.items() if terms is not None}
-        return ReportTerms(days_in(self.time_zone), calendar_from(self.calendar), offered)
+        return ReportTerms(days_in(self.time_zone), calendar_from(self.calendar), offered, self.retention())
 
     def addresses(self) -> Addresses:
         """Where plans may be published."""

@@ -11,6 +11,7 @@ from consent_engine.domain.call.report import Report, ReportClass, ReportDoor
 from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.order.retention import Evidence
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.listing import read_cursor
 from consent_engine.engine.report import CallsOf, Reports, ReportTaken, deciding, reporting
@@ -21,6 +22,7 @@ from consent_engine.ports import ReportFilter, Store
 MOST_LOOKED_AT = 2_000
 """How many reports one page looks at: a filter that fits few gives a short page and a cursor that goes on."""
 CHUNK = 200
+MOST_EXPIRED = 500
 BATCH = 100
 """How many reports of a file are taken in one go."""
 
@@ -118,6 +120,13 @@ class ReportBook:
             if len(rows) < CHUNK or (wanted.since is not None and rows[-1][1] < wanted.since):
                 return ReportPage(tuple(found), "", now)
         return ReportPage(tuple(found), f"{position[0]}-{position[1]}" if position else "", now)
+
+    def expire(self) -> tuple[int, int]:
+        """Delete what must not be kept any longer: person parts, whole reports; how many of each, at once at most."""
+        now, keep = self._store.records.look().now, self.terms.keep
+        return self._store.reports.expire(
+            keep.persons_before(Evidence.NO_SERVICE, now), keep.records_before(now), MOST_EXPIRED
+        )
 
     def waiting(self) -> list[OpenReports]:
         """The open reports by door and by what they seem to be: all of these, from 0 on."""

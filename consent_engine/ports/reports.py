@@ -55,5 +55,10 @@ class Reports(Protocol):
     def listed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """Reports with the instants they came at, newest first, from where a page ended."""
 
+    def expire(self, persons_before: Millis, records_before: Millis, most: int) -> tuple[int, int]:
+        """Delete the person parts of decided reports that came before an instant, and whole ones that came before
+        another, of `most` of each; how many of each.
+        """
+
     def awaited(self) -> list[Awaited]:
         """Those that nobody has decided, the next due first, MOST_WAITING of a part of the store at most."""

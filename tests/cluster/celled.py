@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from consent_engine.adapters.redis.client import Wire
@@ -11,6 +12,7 @@ from consent_engine.adapters.redis.reshard.dump import Side
 from consent_engine.adapters.redis.sharded_store import sharded_store
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.admit import Terms
+from consent_engine.domain.admission.report_request import MakeReport, ReportMade
 from consent_engine.domain.effects import Lane, Uncertain
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn
@@ -104,6 +106,8 @@ def lived_in(world: Celled, people: int = 12) -> list[str]:
     world.gateway.answers = []
     made.append(parked.id)
     made.append(world.place(person(people + 3), key="due").id)  # its question is due
+    for n in (0, 1):
+        engine.reports.take(ReportMade("hotline", reported(person(people + 4), world.clock() - n * 3_600_000)))
     plan = undated(engine.plan("data-pack-10gb").plan)
     engine.registry.propose(Proposal(priced(plan, "20.00"), "an-admin", world.clock.now))
     engine.registry.note_seen("data-pack-10gb", 1, 1, attested(1, "an-admin", "saw it"), told=True)
@@ -128,6 +132,8 @@ def seen(world: Celled, orders: list[str], people: int = 12) -> dict[str, Any]:
         "due": store.lanes.depths(),
         "stuck": sorted((each.id, each.effect) for each in store.lanes.stuck(100)),
         "placed": store.lists.placed(None, 100),
+        "reports": (store.reports.listed(None, 100), store.reports.awaited()),
+        "reported": {each: found.head for each, found in store.reports.look(_reports(store))[1].items()},
         "refusals": store.lists.restrictions(Kind.REFUSED, None, 100),
         "held": (store.lists.restrictions(Kind.SUSPECTED, None, 100), store.lists.tally(Kind.SUSPECTED)),
         "funnel": store.lists.funnel("2025-11-24"),
@@ -138,3 +144,14 @@ def seen(world: Celled, orders: list[str], people: int = 12) -> dict[str, Any]:
         "counted": engine.registry.counted(),
         "now": now,
     }
+
+
+def reported(msisdn: str, at: int) -> MakeReport:
+    """A call of that instant, reported."""
+    called_at = datetime.fromtimestamp(at / 1000, UTC).isoformat()
+    body = {"msisdn": msisdn, "carrier": "mobile", "caller_number": "10085", "called_at": called_at}
+    return MakeReport.model_validate(body)
+
+
+def _reports(store: Store) -> list[str]:
+    return [report for report, _ in store.reports.listed(None, 100)]

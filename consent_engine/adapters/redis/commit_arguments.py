@@ -233,6 +233,7 @@ def _report(change: ReportChange, cell: Cell, seal: Seal | None, names: list[str
     waits = f"{report.id} {told.door} {told.proposed}"
     if before is None:
         lists.due[lists.number(cell.reports)] = [told.received_at, report.id]
+        lists.due[lists.number(cell.personal)] = [told.received_at, report.id]
         lists.due[lists.number(cell.awaited)] = [told.answer_by, waits]
     elif before.state is not report.state:
         lists.gone[lists.number(cell.awaited)] = [waits]

@@ -15,6 +15,7 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:violations     zset    call -> began at: of these, where something was wrong
     ce:{0}:report:<id>    hash    v, state, line, head, mac, doc, who, e<n>: one report of a call
     ce:{0}:reports        zset    report -> received at
+    ce:{0}:personal       zset    report -> received at: those that have their person part
     ce:{0}:awaited        zset    <report> <door> <class> -> answer by: those that nobody has decided
     ce:{0}:unheard        zset    call -> ended at: recorded, in the store, and heard by no reviewer
     ce:{0}:contested      zset    call -> ended at: one reviewer failed it, and another is to look again
@@ -112,6 +113,7 @@ class Cell:
         self.reports = f"{prefix}reports"
         self.awaited = f"{prefix}awaited"
         self.to_review = {Verdict.PENDING: f"{prefix}unheard", Verdict.CONTESTED: f"{prefix}contested"}
+        self.personal = f"{prefix}personal"
         self.offers = f"{prefix}offers"
         self.lifted = f"{prefix}lifted"
         self.unmatched = f"{prefix}unmatched"

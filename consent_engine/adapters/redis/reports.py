@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from consent_engine.adapters.redis.cells import Cells, apart
-from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import TIES, report_of, scored
 from consent_engine.adapters.redis.keys import Cell
@@ -43,6 +43,18 @@ class RedisReports(Reports):
         [flat] = self._wire.ask(page)
         return [(name, at) for name, at in scored(flat) if before is None or (at, name) < before][:limit]
 
+    def expire(self, persons_before: Millis, records_before: Millis, most: int) -> tuple[int, int]:
+        cell, gone = self._cell, []
+        for index, before, what in ((cell.personal, persons_before, "person"), (cell.reports, records_before, "whole")):
+            oldest = ("ZRANGE", index, "-inf", f"({before}", "BYSCORE", "LIMIT", 0, most)
+            [ids] = self._wire.ask(oldest)
+            calls = Calls()
+            for report in ids:
+                keys = [cell.record(Owner.REPORT, report), cell.reports, cell.personal]
+                calls.script("expire_report", keys, [report, what])
+            gone.append(sum(map(int, self._wire.send(calls, repeat=True))))
+        return gone[0], gone[1]
+
     def awaited(self) -> list[Awaited]:
         [flat] = self._wire.ask(("ZRANGE", self._cell.awaited, 0, MOST_WAITING - 1, "WITHSCORES"))
         rows = [(name.split(" "), due) for name, due in scored(flat)]
@@ -67,6 +79,10 @@ class ShardedReports(Reports):
     def listed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         rows = [row for cell in self._cells.stores for row in cell.reports.listed(before, limit)]
         return sorted(rows, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
+
+    def expire(self, persons_before: Millis, records_before: Millis, most: int) -> tuple[int, int]:
+        gone = self._cells.reached(lambda cell: cell.reports.expire(persons_before, records_before, most))
+        return sum(persons for persons, _ in gone), sum(whole for _, whole in gone)
 
     def awaited(self) -> list[Awaited]:
         rows = [row for cell in self._cells.stores for row in cell.reports.awaited()]

@@ -8,6 +8,7 @@ from consent_engine.domain.call.report import REWARDED, Report, ReportClass, Rep
 from consent_engine.domain.days import CHINA, Calendar, Days, later
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.reported import Reported
+from consent_engine.domain.order.retention import Retention
 
 OWN_DAYS = 15
 """So many days after it came a report of our own doors is answered."""
@@ -30,6 +31,8 @@ class ReportTerms(Struct, frozen=True):
     days: Days = CHINA
     calendar: Calendar = Calendar()
     rewards: Mapping[str, RewardTerms] = field(default_factory=dict)
+    keep: Retention = Retention()
+    """how long a report and its person part are kept"""
 
     def answer_by(self, door: ReportDoor, received_at: Millis) -> Millis:
         """When a report must be answered: the last instant of that day."""

@@ -9,8 +9,10 @@ from consent_engine.domain.admission.report_request import DecideReport, MakeRep
 from consent_engine.domain.call.report_terms import ReportTerms, RewardTerms
 from consent_engine.domain.days import Calendar
 from consent_engine.domain.effects import Lane
+from consent_engine.engine.audit import audit
 from consent_engine.engine.inspector import Inspector
 from consent_engine.engine.report_book import ReportBook
+from consent_engine.engine.sealing import seal
 from consent_engine.errors import Malformed, ReportDecided, ReportMismatch, ReportNotFound, RewardNotDue
 from consent_engine.ports import ReportFilter
 from tests.archive.house import LONG
@@ -240,3 +242,34 @@ def test_every_report_and_decision_is_a_leaf_of_the_journal(desk):
     after = decide(desk, told, "ours_unrecorded")
     entries = [each for each in desk.client.lrange("ce:{0}:journal", 0, -1) if each.startswith("r ")]
     assert [entry.split()[-1] for entry in entries] == [told.head, after.head]
+
+
+def test_the_audit_finds_every_report_as_the_log_has_it_and_names_one_that_is_gone(desk):
+    told = report(desk)
+    decide(desk, told, "ours_unrecorded")
+    open_one = report(desk, to=OTHER)
+    seal(desk.engine.store, "one")
+    ever = (0, 2**62)
+    assert audit(desk.engine.store, 0, ever).wrong == []
+    desk.client.delete(f"ce:{{0}}:report:{open_one.id}")
+    assert {record for record, _ in audit(desk.engine.store, 0, ever).wrong} == {open_one.id}
+
+
+def test_what_need_not_be_kept_of_a_decided_report_goes_and_an_open_one_stays(desk):
+    decided, waits = report(desk), report(desk, to=OTHER)
+    decide(desk, decided, "ours_unrecorded")
+    assert desk.engine.reports.expire() == (0, 0)
+    desk.clock.forward(hours=24 * 154)
+    assert desk.engine.reports.expire() == (1, 0)
+    found, _ = desk.engine.reports.show(decided.id)
+    assert (found.person.msisdn, found.person.caller, found.head) == ("", "", desk_head(desk, decided))
+    assert desk.engine.reports.show(waits.id)[0].person.msisdn == OTHER
+    desk.clock.forward(hours=24 * 1000)
+    assert desk.engine.reports.expire() == (0, 1)
+    with pytest.raises(ReportNotFound):
+        desk.engine.reports.show(decided.id)
+    assert [each.id for each in desk.engine.reports.page(ReportFilter()).reports] == [waits.id]
+
+
+def desk_head(desk, told):
+    return desk.client.hget(f"ce:{{0}}:report:{told.id}", "head")

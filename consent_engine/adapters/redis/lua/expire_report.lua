@@ -1,0 +1,15 @@
+-- Let the person part of a report go, or all of it, once it need not be kept any longer.
+--
+-- KEYS  1 report   2 reports   3 reports that have a person part (zsets: report -> received at)
+-- ARGV  1 report id   2 'person' or 'whole'
+-- What nobody has decided stays as it is: somebody waits for the answer. A repeat changes nothing.
+-- Returns 1 when something went, 0 when not.
+
+local state = redis.call("HGET", KEYS[1], "state")
+if state == "open" then return 0 end
+
+-- From here on nothing can fail.
+redis.call("ZREM", KEYS[3], ARGV[1])
+if ARGV[2] == "person" and state then return redis.call("HDEL", KEYS[1], "who") end
+redis.call("ZREM", KEYS[2], ARGV[1])
+return redis.call("DEL", KEYS[1])
