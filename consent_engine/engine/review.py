@@ -13,7 +13,6 @@ from consent_engine.domain.call.review import (
     BY_ENGINE,
     SECOND_LOOK_MS,
     CommandHeard,
-    NotReviewable,
     Reviewed,
     SecondLook,
     Verdict,
@@ -21,13 +20,13 @@ from consent_engine.domain.call.review import (
     may_review,
 )
 from consent_engine.domain.decide.decision import Drop, Put
-from consent_engine.domain.effects import WAKE_SECOND_LOOK, WAKE_UNLAWFUL, Lane, Millis
+from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_SECOND_LOOK, WAKE_UNLAWFUL, Lane, Millis
 from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.engine.asks import Step
 from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.round_trips import calls_of_request, load, save
-from consent_engine.errors import BrokenRecord, CallNotFound, StoreUnavailable
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, CallNotFound, StoreUnavailable
 from consent_engine.ports import CallChange, Change, Commit, Held, Leased, LineChange, Word
 
 
@@ -59,20 +58,27 @@ def reviewing(said: Review) -> Step[Call]:
     """
     for _ in range(MOST_RACES):
         loaded = yield from load(calls=[said.call])
-        call, now = loaded.calls.get(said.call), loaded.now
-        if call is None:
-            archived = yield from calls_of_request(request_key(said.call))
-            if any(each.id == said.call for each in archived or ()):
-                raise NotReviewable("this call has left for the archive: it was not reviewed in time")
-            raise CallNotFound("no such call")
+        now, archived = loaded.now, said.call not in loaded.calls
+        call = (yield from _archived(said.call)) if archived else loaded.calls[said.call]
         own = bool({said.by, said.agent} & {call.began.placed_by, call.began.agent} - {""})
         if said.second:
             may_look_again(call.events, call.verdict, said.by, own=own)
         else:
             may_review(call.verdict, own=own)
-        if after := (yield from _judged(call, said, now)):
+        if after := (yield from _judged(call, said, now, archived=archived)):
             return after
     raise StoreUnavailable("too many others change this call: the same request again is safe")
+
+
+def _archived(call_id: str) -> Step[Call]:
+    """A call that has left for the archive. Raises CallNotFound, and ArchiveUnavailable."""
+    found = yield from calls_of_request(request_key(call_id))
+    if found is None:
+        raise ArchiveUnavailable("the archive cannot be asked: the same request again is safe")
+    call = next((each for each in found if each.id == call_id), None)
+    if call is None:
+        raise CallNotFound("no such call")
+    return call
 
 
 def keeping_heard(call_id: str, event: CommandHeard) -> Step[bool]:
@@ -98,8 +104,12 @@ def undecided(leased: Leased) -> Step[str]:
     return "performed"
 
 
-def _judged(call: Call, said: Review, now: Millis, held: Held | None = None) -> Step[Call | None]:
-    """Write a verdict down, with all that it freezes, frees or ends; None when somebody was first."""
+def _judged(
+    call: Call, said: Review, now: Millis, held: Held | None = None, *, archived: bool = False
+) -> Step[Call | None]:
+    """Write a verdict down, with all that it freezes, frees or ends; None when somebody was first. archived: the call
+    comes back from the archive, and leaves for it again, newer, when nothing more is wanted of it.
+    """
     after, fields = call.with_events(said.event(now))
     put: tuple[Put, ...] = ()
     if after.verdict is Verdict.CONTESTED:
@@ -107,7 +117,11 @@ def _judged(call: Call, said: Review, now: Millis, held: Held | None = None) -> 
     elif after.verdict is Verdict.FAILED:
         put = (Put(WAKE_UNLAWFUL, now),)
     drop = ((WAKE_SECOND_LOOK, Drop.ANYWAY),) if WAKE_SECOND_LOOK in call.effects else ()
-    records: tuple[Change, ...] = (CallChange(after, call, fields, put, drop),)
+    change = CallChange(after, call, fields, put, drop)
+    if archived:
+        fields = {**call.brought_back(), **fields}
+        change = CallChange(after, None, fields, (*put, Put(WAKE_ARCHIVE, now)), (), call)
+    records: tuple[Change, ...] = (change,)
     line = (yield from load(lines=[call.line])).line(call.line)
     if line.version:  # written in any case: an order that is being placed is judged anew
         stands = yield from _restrictions(after, line, now)

@@ -84,13 +84,16 @@ class LineChange(Struct, frozen=True):
 
 
 class CallChange(Struct, frozen=True):
-    """A call to write, as it is afterwards. before: as it was read; None for a new one, which must not be there yet."""
+    """A call to write, as it is afterwards. before: as it was read; None for a new one, which must not be there yet ·
+    archived: as the archive has one that comes back from there, and is not there yet either
+    """
 
     call: Call
     before: Call | None
     fields: Mapping[str, str]
     put: Sequence[Put] = ()
     drop: Sequence[tuple[str, Drop]] = ()
+    archived: Call | None = None
 
     @property
     def id(self) -> str:

@@ -258,7 +258,7 @@ def _counted(change: CallChange, cell: Cell, lists: _Lists) -> None:
         if was in cell.to_review:
             lists.gone[lists.number(cell.to_review[was])] = [change.id]
     key = lists.number(cell.dialled_of(at))
-    for count in counted_of(change.call, change.before):
+    for count in counted_of(change.call, change.before or change.archived):
         lists.counts += key, count
 
 

@@ -37,8 +37,8 @@ MOST_DAYS = 92
 )
 async def list_(request: Request, caller: ApiKey) -> Response:
     """Recorded calls by how they stand, a page at a time: what is to be heard (`pending`, `contested`) oldest first,
-    the others newest first. Of the last two days, for a call that has left for the archive is not reviewed any more;
-    one that an order waits for stays. Role: reviewer (masked)."""
+    the others newest first. Of the last two days: one that has left for the archive is reviewed by its
+    id all the same; one that an order waits for stays. Role: reviewer (masked)."""
     form = read_query(ListReviews, request)
     verdict, whole = Verdict(form.verdict), caller.role in FULL_NUMBERS
     if verdict not in UNDECIDED:
@@ -98,8 +98,8 @@ async def pressure(request: Request, caller: ApiKey) -> Response:
 )
 async def review(request: Request, caller: ApiKey, call_id: str) -> Response:
     """The first review. `fail` freezes what is open of the call until another reviewer has looked. Not of one's own
-    call (403 `own_call`), once (409 `already_reviewed`), of a recorded call of the last two days (409
-    `not_reviewable`). Role: reviewer."""
+    call (403 `own_call`), once (409 `already_reviewed`), of a recorded call (409 `not_reviewable`),
+    archived or not. Role: reviewer."""
     form = read(ReviewCall, await read_json(request))
     form.check()
     said = Review(call_id, caller.name, form.verdict == "pass", tuple(form.reasons), form.note, agent=caller.agent)

@@ -164,6 +164,8 @@ class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
     """what its recording is reserved under"""
     said: str = ""
     """the words of its transcript as kept, of its person part"""
+    who: str = ""
+    """its person part as kept"""
 
     @property
     def id(self) -> str:
@@ -243,6 +245,13 @@ class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
         )
         return after, fields
 
+    def brought_back(self) -> dict[str, str]:
+        """All that is written when it comes back from the archive, which it leaves as it is: one version above that."""
+        fields = {f"e{n}": public for n, public in enumerate(self.publics) if n}
+        parts = {"who": self.who, RECORDING: self.recording_key, SAID: self.said}
+        kept = {name: part for name, part in parts.items() if part}
+        return {"v": str(self.version + 1), "doc": self.publics[0], "line": self.line, **fields, **kept}
+
     @classmethod
     def read(cls, fields: Mapping[str, str]) -> "Call":
         """A call from the fields of its record. Raises BrokenRecord."""
@@ -262,6 +271,7 @@ class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
                 publics=tuple(publics),
                 recording_key=fields.get(RECORDING, ""),
                 said=fields.get(SAID, ""),
+                who=who or "",
             )
             state = CallState(fields["state"])
         except (KeyError, ValueError, TypeError) as error:

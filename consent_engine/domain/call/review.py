@@ -89,7 +89,7 @@ class NotContested(Refused):
 
 
 class NotReviewable(Refused):
-    """The call has no recording, or has left for the archive."""
+    """The call has no recording."""
 
     code = "not_reviewable"
 

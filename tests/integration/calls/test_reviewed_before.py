@@ -6,9 +6,11 @@ from msgspec.structs import replace
 
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.doctor.reviews import CALLS_WAIT_MS, ORDERS_WAIT_MS, reviews
-from consent_engine.domain.call.review import Verdict
+from consent_engine.domain.call.review import SameReviewer, Verdict
+from consent_engine.domain.days import day_of
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.restriction import Kind
+from consent_engine.ports import CallFilter
 from tests.conftest import NUMBER
 from tests.integration.calls.desk import Desk
 from tests.integration.calls.reviewing import ordered, review, says_yes, sold
@@ -122,3 +124,25 @@ def test_a_call_told_by_the_body_of_an_order_is_waited_for_too(careful):
     careful.clock.forward(seconds=61)
     careful.run()
     assert careful.state(order) == "notified"
+
+
+def test_a_call_that_has_left_for_the_archive_is_reviewed_all_the_same_and_leaves_again(desk):
+    call, _ = sold(desk)
+    desk.move(hours=24 * 3)
+    records = desk.engine.store.records
+    assert not records.look(calls=[call.id]).calls
+    archived = desk.found(call)
+    assert review(desk, call).verdict is Verdict.CONTESTED
+    [live] = records.look(calls=[call.id]).calls.values()
+    assert live.version > archived.version
+    assert (live.person, live.publics[:-1]) == (archived.person, archived.publics)
+    assert [each.id for each in desk.engine.calls.to_review(Verdict.CONTESTED).calls] == [call.id]
+    with pytest.raises(SameReviewer):
+        review(desk, call, second=True)
+    assert review(desk, call, "r-2", passed=True, second=True).verdict is Verdict.PASSED
+    desk.move(hours=1)
+    assert not records.look(calls=[call.id]).calls
+    assert desk.found(call).verdict is Verdict.PASSED
+    assert len(desk.engine.calls.page(CallFilter()).calls) == 1
+    [row] = desk.engine.calls.coverage([day_of(call.began.started_at)], "agent")
+    assert (row.recorded, row.reviewed, row.failed) == (1, 1, 0)
