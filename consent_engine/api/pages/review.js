@@ -96,7 +96,7 @@ function showWords(words) {
   byId("words").replaceChildren(...words.lines.map((each) => {
     const at = make("button", { type: "button", className: "link" }, span(1000 * seconds(each.at)));
     at.addEventListener("click", () => seekTo(seconds(each.at)));
-    return make("li", { className: phrases.has(each.at) ? "bad" : "" }, at, ` ${word(`review.by_${each.by}`)} `, each.text);
+    return make("li", { className: phrases.has(each.at) ? "bad" : "" }, at, ` ${word(each.by === "agent" ? "role.agent" : "review.subscriber")} `, each.text);
   }));
 }
 

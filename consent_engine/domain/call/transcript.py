@@ -26,7 +26,8 @@ _KEPT = re.compile(r"[^\w%]+")
 _NUMERALS = re.compile("[零〇一二两三四五六七八九十百千万]{2,}|[零〇一二两三四五六七八九十](?=[元块个分年月天次%G])")
 _DIGITS = {each: n for n, each in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 _UNITS = {"十": 10, "百": 100, "千": 1_000}
-_FIGURE = re.compile(r"\d+(?:\.\d+)?")
+_FIGURE = re.compile(r"\d{2,}|\d\D?")
+"""A figure; a single digit counts with what it counts only: the 5 of five days is not that of 5G."""
 ENOUGH = 0.6
 """Of a disclosure without figures, so many of its pairs of characters must have been spoken."""
 
@@ -85,6 +86,8 @@ def hints(lines: Sequence[Spoken], told: Mapping[str, str]) -> Hints:
 
     >>> lines = [Spoken(1, "agent", "每个月一百九十九块，合约二十四个月"), Spoken(2, "agent", "您就回个是。")]
     >>> found = hints(lines, {"price": "199元/月", "term": "在网24个月", "early_fee": "最高960元"})
+    >>> hints([Spoken(1, "agent", "5G套餐")], {"renewal": "提前5天提醒"}).spoken
+    {}
     >>> dict(found.spoken), found.phrases
     ({'price': 1, 'term': 1}, ((2, '您就回个是'),))
     """
