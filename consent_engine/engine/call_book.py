@@ -124,8 +124,7 @@ class CallBook:
 
     def coverage(self, days: Sequence[str], by: str) -> list[Covered]:
         """How many recorded calls of these days were reviewed, by day, agent or carrier."""
-        rows = ((day, row) for day in days for row in self.counts(day))
-        return covered((day if by == "day" else str(getattr(row, by)), row) for day, row in rows)
+        return covered(((day, self._store.lists.dialled(day)) for day in days), by)
 
     def pressure(self, days: Sequence[str], by: str) -> list[Pressure]:
         """What became of the orders of these days, by agent or plan: those where most went wrong first."""

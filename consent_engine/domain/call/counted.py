@@ -1,6 +1,5 @@
 """What is counted of calls, by the day they began on: moved by the commit that makes it so, and never counted again."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
@@ -86,13 +85,23 @@ class Covered(Struct, frozen=True):
     failed: int
 
 
-def covered(rows: Iterable[tuple[str, Row]]) -> list[Covered]:
-    """The rows of each key together, the widest gap first."""
-    counts: dict[str, Counter[Count]] = {}
-    for key, row in rows:
-        counts.setdefault(key, Counter()).update(row.counts)
-    found = [
-        Covered(key, of[Count.RECORDED], of[Count.REVIEWED], of[Count.REVIEW_FAILED])
-        for key, of in counts.items() if of[Count.RECORDED]
-    ]  # fmt: skip
-    return sorted(found, key=lambda each: (each.reviewed - each.recorded, each.key))
+_COVERED = {Count.RECORDED.value: 0, Count.REVIEWED.value: 1, Count.REVIEW_FAILED.value: 2}
+
+
+def covered(days: Iterable[tuple[str, Mapping[str, int]]], by: str) -> list[Covered]:
+    """The counts of days together, by `day`, `carrier` or `agent`, the widest gap first. In one pass: a day of a
+    million calls has tens of thousands of counts.
+    """
+    sums: dict[str, list[int]] = {}
+    for day, kept in days:
+        for name, count in kept.items():
+            what, carrier, agent = name.split("|", 2)
+            place = _COVERED.get(what)
+            if place is not None:
+                key = day if by == "day" else carrier if by == "carrier" else agent
+                found = sums.get(key)
+                if found is None:
+                    found = sums[key] = [0, 0, 0]
+                found[place] += count
+    rows = [Covered(key, *found) for key, found in sums.items() if found[0]]
+    return sorted(rows, key=lambda each: (each.reviewed - each.recorded, each.key))
