@@ -1,11 +1,11 @@
 """Staying awake while work flows: one wake-up is worth a second of work, and nobody need wake whoever is awake.
 
 A wake-up costs dozens of RQ's commands and two threads' turns, and finds little as long as each effect has its own.
-Where effects come fast, the process that was woken goes on looking at its lanes by itself, every few milliseconds, so
-that what comes meanwhile is one batch; where little comes, each is woken for, at once, and nothing waits. Meanwhile
-it promises to be awake a moment longer, again and again, and who makes something due believes that (`rq_queue`). A
-promise that is over is followed by one more look, so nothing that was made due under it is left; where the process
-dies, the clocks find it, as they find every lost wake-up.
+Where effects come fast, the process that was woken goes on looking at its lanes by itself, every few milliseconds,
+later after it found much, so that what comes meanwhile is one batch; where little comes, each is woken for, at once,
+and nothing waits. Meanwhile it promises to be awake a moment longer, again and again, and who makes something due
+believes that (`rq_queue`). A promise that is over is followed by one more look, so nothing that was made due under it
+is left; where the process dies, the clocks find it, as they find every lost wake-up.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ AWAKE_S = 1.0
 """So long at most a job goes on: then RQ's books are brought up to date, and somebody who is to stop can."""
 FLOW, HALF_S = 8.0, 0.05
 """Work flows when of the last effects, each counting half after so long, this much is left: some 110 a second."""
-GAP_S = 0.010
-"""Between two looks."""
+SHORTEST_S, EACH_S, LONGEST_S = 0.003, 0.0007, 0.010
+"""Between two looks: at least, more for each effect that the last one found, at most."""
 RECRUIT, RECRUIT_EVERY_S = 32, 0.1
 """So much found at one look is work for another process, too."""
 MARGIN_S = 0.01
@@ -76,8 +76,8 @@ class Awake:
         try:
             while self.flows() and monotonic() < end:
                 self._promise()
-                await self._look()
-                await asyncio.sleep(GAP_S)
+                found = await self._look()
+                await asyncio.sleep(min(LONGEST_S, SHORTEST_S + found * EACH_S))
         finally:
             performer.awake = frozenset()
             asyncio.get_running_loop().call_later(max(0.0, self.promised - monotonic()), self._look_after)
