@@ -22,6 +22,7 @@ from consent_engine.adapters.redis.topology.sentinel import is_sentinel, replica
 from consent_engine.adapters.rq_queue import RqQueue
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
+from consent_engine.adapters.traces import traced, tracing
 from consent_engine.config.calendars import days_in
 from consent_engine.config.data_folder import keep_name, kept_name
 from consent_engine.config.durations import millis
@@ -98,7 +99,7 @@ def installation(
     plans of CONSENT_PLANS are there; ops commands do without, or a wrong file could not be mended by loading another.
     """
     outside(settings, "")  # a gateway or BSS that is not known is named before any server is asked or started
-    with _data(settings, progress, own=own) as found:
+    with _data(settings, progress, own=own) as found, tracing(settings.traces):
         engine = found.engine()
         name = _data_are_there(engine, settings.data_dir) if found.server else ""
         engine.registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
@@ -188,7 +189,7 @@ def build(settings: Settings, redis_url: str, rq_url: str, secret: str, archive:
         _archived(store, archive),
         registry,
         RqQueue(rq_url),
-        outside(settings, secret),
+        traced(outside(settings, secret)) if settings.traces else outside(settings, secret),
         terms(settings, secret),
         secret,
         Pace(

@@ -82,6 +82,7 @@ MEANS = {
     "log_level": "What is logged: `debug`, `info`, `warning`, `error`, and all above it. `info` has a line an event",
     "public_url": "How gateways and browsers reach us",
     "metrics_addr": "HOST:PORT of its own for `/metrics`",
+    "traces": "Where an OpenTelemetry collector takes traces, `http://HOST:4318/v1/traces`; wants the extra `traces`",
 }
 
 

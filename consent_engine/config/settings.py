@@ -121,6 +121,7 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     public_url: Annotated[str, AfterValidator(urls.public_url)] | None = None
     metrics_addr: Annotated[str, AfterValidator(urls.metrics_addr)] | None = None
+    traces: Annotated[str, AfterValidator(urls.traces)] | None = None
     adapters: Mapping[str, Mapping[str, str]] = Field(MappingProxyType({}), repr=False)
     """The settings of gateways and BSS as they stand: `CONSENT_HTTP_JSON__URL` is `["HTTP_JSON"]["URL"]`."""
     unknown: tuple[str, ...] = ()

@@ -66,6 +66,14 @@ def tariff_hosts(told: object) -> object:
     return {each[2]: each[1] or "https" for each in found if each}
 
 
+def traces(url: str) -> str:
+    """Where an OTLP collector takes traces over HTTP. Raises ValueError for anything else; no secret stands in it."""
+    parts = split(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError("must be an address like http://collector:4318/v1/traces, without a user in it")
+    return url
+
+
 def metrics_addr(address: str) -> str:
     """An address to listen at. Raises ValueError for anything else."""
     host, _, port = address.rpartition(":")

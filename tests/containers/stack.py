@@ -65,7 +65,10 @@ def daemon(folder: Path) -> Iterator[Docker]:
         yield docker
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        process.wait(120)
+        # It mounts its own folder onto itself, and leaves that to whoever comes next.
+        unmount = ["umount", "--quiet", "--recursive", "--lazy", str(folder / "data")]
+        subprocess.run(unmount, check=False, capture_output=True)
 
 
 def _answers(docker: Docker) -> bool:

@@ -1,0 +1,247 @@
+"""Traces by OpenTelemetry: one for each order, from its placing to its notification. Off unless CONSENT_TRACES is set.
+
+Nothing is kept for it: the trace's id is a hash of the order's, so that every process and every later release finds the
+same. Its spans are made from what the logs say of events and requests, and from calls to gateways and the BSS. A span
+has the order's id and words of ours: no person, no text, no number.
+"""
+
+# ruff: noqa: PLC0415 - OpenTelemetry is an extra: whoever does without never imports it
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from hashlib import sha256
+from time import time_ns
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from consent_engine.domain.effects import Outcome, Purpose
+from consent_engine.errors import SettingsError
+from consent_engine.ports import Activation, Bss, Gateway, Outside, Sms
+from consent_engine.ports.outside import Webhooks
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import SpanKind, Tracer
+
+EVENTS, REQUESTS = "consent_engine.engine.record", "consent_engine.api.http.middleware"
+"""The loggers that tell each event and each request."""
+PLACING = ("POST", "/v1/orders", 201)
+"""The request that an order's trace begins with."""
+OF_ORDERS = frozenset(
+    {Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.RESUMED, Purpose.NOTIFICATION, Purpose.FAILURE, Purpose.CANCELLED}
+)
+"""What is only ever said of an order. Others may be a number's, and their ref begins with its hash."""
+MOST_WAITING, END_S = 2048, 2.0
+"""Spans that wait for the collector; the oldest go first. How long an end of the process may wait for it."""
+_NS_PER_MS, _NS_PER_S = 1_000_000, 1_000_000_000
+_beginning: ContextVar[str | None] = ContextVar("beginning", default=None)
+
+
+def ids_of(order: str) -> tuple[int, int]:
+    """The id of an order's trace, and of the span that all others of it are under."""
+    digest = sha256(b"trace:" + order.encode()).digest()
+    return int.from_bytes(digest[:16], "big"), int.from_bytes(digest[16:24], "big")
+
+
+@contextmanager
+def tracing(collector: str | None) -> Iterator[None]:
+    """Send spans of this process to a collector until the block ends; nothing where none is named.
+
+    Raises SettingsError where OpenTelemetry is not installed. A collector that is away costs spans, never an order.
+    """
+    if collector is None:
+        yield
+        return
+    provider = _provider(collector)
+    spans = Spans(provider.get_tracer("consent_engine"))
+    _tracers.append(spans)
+    with _listening(spans):
+        try:
+            yield
+        finally:
+            _tracers.remove(spans)
+            provider.shutdown()
+
+
+def _provider(collector: str) -> "TracerProvider":
+    """What makes spans and sends them. Raises SettingsError where OpenTelemetry is not installed."""
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+    except ImportError:
+        raise SettingsError("CONSENT_TRACES wants OpenTelemetry: pip install 'consent-engine[traces]'") from None
+
+    class Ids(RandomIdGenerator):
+        """The ids of an order's own for the span that it begins with; any for others."""
+
+        def generate_trace_id(self) -> int:
+            order = _beginning.get()
+            return ids_of(order)[0] if order else super().generate_trace_id()
+
+        def generate_span_id(self) -> int:
+            order = _beginning.get()
+            return ids_of(order)[1] if order else super().generate_span_id()
+
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # it quotes what it was given, once a batch
+    resource = Resource({"service.name": "consent-engine", "process.pid": os.getpid()})
+    provider = TracerProvider(id_generator=Ids(), resource=resource, shutdown_on_exit=False)
+    exporter = OTLPSpanExporter(endpoint=collector, timeout=END_S)
+    provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=MOST_WAITING, schedule_delay_millis=1000))
+    return provider
+
+
+_tracers: list["Spans"] = []
+"""Of this process: none, or one."""
+
+
+@contextmanager
+def _listening(spans: "Spans") -> Iterator[None]:
+    """Hear of every event and request, whatever level is logged; what is written to the log stays as it was."""
+    loggers = [logging.getLogger(name) for name in (EVENTS, REQUESTS)]
+    before = [(each, each.level) for each in loggers]
+    root = logging.getLogger()
+    for handler in root.handlers:
+        handler.setLevel(max(handler.level, root.level))
+    for each in loggers:
+        each.setLevel(logging.INFO)
+        each.addHandler(spans)
+    try:
+        yield
+    finally:
+        for each, level in before:
+            each.removeHandler(spans)
+            each.setLevel(level)
+
+
+class Spans(logging.Handler):
+    """Makes spans of what records are about, under the order that they name; of others, none."""
+
+    def __init__(self, tracer: "Tracer") -> None:
+        super().__init__(logging.INFO)
+        self._tracer = tracer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """An event is an instant; a request ended now and lasted its milliseconds."""
+        about: Mapping[str, Any] = getattr(record, "about", {})
+        order, at = about.get("order"), int(record.created * _NS_PER_S)
+        if not order:
+            return
+        if trigger := about.get("trigger"):
+            self.span(order, str(trigger), at, at, {"consent.state": about["state"]})
+        elif "ms" in about:
+            from opentelemetry.trace import SpanKind
+
+            method, route, status = str(about["method"]), str(about["route"]), int(about["status"])
+            said: dict[str, str | int] = {
+                "http.request.method": method,
+                "http.route": route,
+                "http.response.status_code": status,
+            }
+            begun = at - int(float(about["ms"]) * _NS_PER_MS)
+            begins = (method, route, status) == PLACING
+            self.span(order, f"{method} {route}", begun, at, said, kind=SpanKind.SERVER, begins=begins)
+
+    def span(
+        self, order: str, name: str, begun: int, ended: int, said: Mapping[str, str | int], *,
+        kind: "SpanKind | None" = None, begins: bool = False,
+    ) -> None:  # fmt: skip
+        """One span of an order's trace; begins: it is the one that the others are under."""
+        from opentelemetry.trace import SpanKind
+
+        asked = _beginning.set(order if begins else None)
+        try:
+            context = _nothing() if begins else _under(order)
+            span = self._tracer.start_span(
+                name, context, kind or SpanKind.INTERNAL, {"consent.order": order, **said}, start_time=begun
+            )
+        finally:
+            _beginning.reset(asked)
+        span.end(ended)
+
+
+def _nothing() -> "Context":
+    from opentelemetry.context import Context
+
+    return Context()
+
+
+def _under(order: str) -> "Context":
+    from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
+
+    trace, root = ids_of(order)
+    sampled = TraceFlags(TraceFlags.SAMPLED)
+    return set_span_in_context(NonRecordingSpan(SpanContext(trace, root, is_remote=True, trace_flags=sampled)))
+
+
+def traced(outside: Outside) -> Outside:
+    """The same outside, each of its calls a span while this process is traced."""
+    gateways = {name: TracedGateway(each) for name, each in outside.gateways.items()}
+    return replace(outside, gateways=gateways, bss=TracedBss(outside.bss) if outside.bss else None)
+
+
+def _called(order: str, name: str, begun: int, to: str, outcome: Outcome | None) -> None:
+    from opentelemetry.trace import SpanKind
+
+    said = {"consent.to": to, "consent.outcome": type(outcome).__name__.lower() if outcome else "cannot be asked"}
+    for spans in _tracers:
+        spans.span(order, name, begun, time_ns(), said, kind=SpanKind.CLIENT)
+
+
+class TracedGateway:
+    """A gateway; handing over an order's SMS is a span."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self.name, self.segments = gateway.name, gateway.segments
+        self.sub_numbers, self.reports = gateway.sub_numbers, gateway.reports
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Its own."""
+        return self._gateway.webhooks
+
+    async def send(self, sms: Sms) -> Outcome:
+        """Hand over one SMS."""
+        begun = time_ns()
+        outcome = await self._gateway.send(sms)
+        if sms.purpose in OF_ORDERS:
+            _called(sms.ref.partition(".")[0], f"sms {sms.purpose}", begun, self.name, outcome)
+        return outcome
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self._gateway.close()
+
+
+class TracedBss:
+    """A BSS; activating and asking are spans."""
+
+    def __init__(self, bss: Bss) -> None:
+        self._bss = bss
+        self.name = bss.name
+
+    async def activate(self, activation: Activation) -> Outcome:
+        """Switch it on."""
+        begun = time_ns()
+        outcome = await self._bss.activate(activation)
+        _called(activation.order_id, "activate", begun, self.name, outcome)
+        return outcome
+
+    async def ask(self, order_id: str) -> Outcome | None:
+        """What became of earlier attempts."""
+        begun = time_ns()
+        outcome = await self._bss.ask(order_id)
+        _called(order_id, "ask", begun, self.name, outcome)
+        return outcome
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self._bss.close()

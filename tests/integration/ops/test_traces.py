@@ -1,0 +1,93 @@
+"""One trace holds an order from its placing to its notification, through every process; and nobody is in it."""
+
+import gzip
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from consent_engine.adapters.traces import ids_of, tracing
+from consent_engine.config.settings import Settings
+from consent_engine.errors import SettingsError
+from tests.acceptance.house import call, house, until
+
+ROAD = {
+    "POST /v1/orders", "sms confirmation", "confirmation_accepted", "said_yes", "activate", "service_activated",
+    "sms notification", "notification_accepted",
+}  # fmt: skip
+
+
+@pytest.fixture
+def collector():
+    """An OTLP collector: what it was sent, decoded, and its address."""
+    spans = []
+
+    class Takes(BaseHTTPRequestHandler):
+        def do_POST(self):
+            sent = ExportTraceServiceRequest.FromString(self._body())
+            spans.extend(s for each in sent.resource_spans for scope in each.scope_spans for s in scope.spans)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def _body(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Takes) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield spans, f"http://127.0.0.1:{server.server_address[1]}/v1/traces"
+        server.shutdown()
+        thread.join(10)
+
+
+def test_one_trace_holds_an_order_from_its_placing_to_its_notification_and_nobody_is_in_it(collector, tmp_path):
+    spans, address = collector
+    with house(tmp_path, CONSENT_TRACES=address, CONSENT_LOG_LEVEL="warning") as town:
+        status, told = town.place(4711)
+        assert status == 201
+        order = told["id"]
+        until("asked", lambda: town.state(order) == "awaiting_reply")
+        assert call("POST", f"{town.api}/v1/orders/{order}/resend", {}, {"Authorization": "Bearer no"})[0] == 401
+        assert town.say(4711, "是", "mo-1")[0] == 200
+        until("notified", lambda: town.state(order) == "notified")
+        trace, root = ids_of(order)
+        until("the spans", lambda: {s.name for s in spans} >= ROAD)
+        assert " INFO " not in town.log, "what is logged stays as it was set"
+    of_it = [each for each in spans if each.name in ROAD]
+    assert {each.trace_id for each in of_it} == {trace.to_bytes(16, "big")}
+    [first] = [each for each in of_it if not each.parent_span_id]
+    assert (first.name, first.span_id) == ("POST /v1/orders", root.to_bytes(8, "big"))
+    assert {each.parent_span_id for each in of_it if each is not first} == {first.span_id}
+    assert first.start_time_unix_nano < first.end_time_unix_nano
+    assert all(each.start_time_unix_nano >= first.start_time_unix_nano for each in of_it)
+    everything = " ".join(map(str, spans))
+    for private in ("13800004711", "4711", "是", town.keys["agent"], "rec-"):
+        assert private not in everything.replace(order, ""), private
+
+
+def test_what_is_off_is_not_even_imported():
+    asked = (
+        "import sys, consent_engine.wiring as w\nwith w.tracing(None): print('opentelemetry.exporter' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=60, check=True)
+    assert told.stdout == "False\n"
+
+
+def test_a_collector_that_is_away_costs_no_order_and_no_end_of_a_process():
+    with tracing("http://127.0.0.1:9/v1/traces"):
+        pass
+
+
+@pytest.mark.parametrize("address", ["collector:4318", "http://me:secret@collector/v1/traces", "ftp://collector"])
+def test_an_address_that_is_none_stops_the_start_and_is_not_quoted(address):
+    with pytest.raises(SettingsError, match="CONSENT_TRACES must be an address") as raised:
+        Settings.load({"CONSENT_TRACES": address}, env_file=None)
+    assert "secret" not in str(raised.value)
