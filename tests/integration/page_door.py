@@ -14,6 +14,7 @@ MAY = {
     "/ops": {Role.OPS, Role.AUDITOR, Role.ADMIN},
     "/review": {Role.REVIEWER, Role.ADMIN},
     "/audit": {Role.AUDITOR, Role.ADMIN},
+    "/help": set(Role),
     "/rq/": set(Role),
 }
 """Who may open which page."""

@@ -12,6 +12,8 @@ from consent_engine.api.web import (
     finding,
     flow,
     held,
+    help_page,
+    missing,
     order_page,
     pages,
     review,
@@ -34,8 +36,9 @@ def install(app: Starlette, front: Front, settings: Settings, rq_url: str | None
     app.state.recording_url = settings.recording_url
     app.state.own = desk.OwnBoard()
     app.state.resend_max = settings.resend_max
-    for part in (pages, board, finding, flow, held, order_page, desk, review, audit):
+    for part in (pages, board, finding, flow, held, order_page, desk, review, audit, help_page):
         app.router.routes += part.operations.routes
+    missing.install(app)
     provider = single_sign_on.provider_of(settings)
     app.state.has_provider, app.state.public_url = provider is not None, settings.public_url
     if provider is not None:

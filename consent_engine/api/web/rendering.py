@@ -38,6 +38,7 @@ MAY_OPEN: dict[str, frozenset[Role]] = {
     "/ops": frozenset({Role.OPS, Role.AUDITOR, Role.ADMIN}),
     "/review": frozenset({Role.REVIEWER, Role.ADMIN}),
     "/audit": frozenset({Role.AUDITOR, Role.ADMIN}),
+    "/help": frozenset(Role),
     "/rq/": frozenset(Role),
 }
 """The pages behind the sign-in, and whose they are."""

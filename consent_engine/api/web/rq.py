@@ -38,6 +38,17 @@ _KEPT_BACK = frozenset({b"cookie", b"authorization", b"content-length", b"conten
 _SCRIPT = re.compile(r'<script(?=[ >])(?![^>]*(?:src=|type="text/template"))')
 
 
+_NAMED = (
+    (re.compile(r'<select(?= [^>]*id="rq-instances")'), '<select aria-label="Redis"'),
+    (re.compile(r'(<(?:input|select)\b[^>]*?) title="([^"]+)"'), r'\1 title="\2" aria-label="\2"'),
+    (
+        re.compile(r'<div class="(table-responsive[^"]*)"'),
+        r'<div class="\1" tabindex="0" role="region" aria-label="table"',
+    ),
+)
+"""What it leaves to eyes alone: names of fields, and tables that scroll by mouse only."""
+
+
 def dashboard(rq_url: str) -> Flask:
     """The dashboard on this Redis: on our own client, which speaks unix sockets too and names no password."""
     app = Flask("rq", static_folder=str(files("rq_dashboard") / "static"), static_url_path=f"{PREFIX}/files")
@@ -62,6 +73,8 @@ def _under_policy(response: Response) -> Response:
         sheets = ["rq.css", *(["rq-read-only.css"] if request.environ.get(READ_ONLY) else [])]
         links = "".join(f'<link rel="stylesheet" href="{address_of(sheet)}">' for sheet in sheets)
         html = _SCRIPT.sub(f'<script nonce="{nonce}"', response.get_data(as_text=True))
+        for where, named in _NAMED:
+            html = where.sub(named, html)
         html = html.replace("</head>", f"{links}</head>", 1).replace("<body>", f"<body>{WAY_BACK}", 1)
         response.set_data(html)
         response.headers["Content-Security-Policy"] = (

@@ -5,6 +5,7 @@ from importlib.resources import files
 
 import pytest
 
+from consent_engine.api.web.help_page import lines
 from consent_engine.api.web.pages import LIFECYCLE
 from consent_engine.api.web.words import LANGUAGES, _preferred, words
 from consent_engine.domain.call.call import CallOutcome
@@ -145,3 +146,30 @@ def test_a_wrong_key_is_told_in_both_languages(door):
         visitor = door.stranger()
         visitor.get(f"/?lang={language}")
         assert told in visitor.post_form("/sign-in", {"key": "ce_wrong"}).text
+
+
+_LATIN = r"[A-Za-z]{2,}"
+_NAMES = {"API", "SMS", "BSS", "RQ", "TD", "SHA", "CLI", "pid", "consent", "keys", "add", "ce", "English"}
+"""What a Chinese page may name in Latin letters: ids, commands, and what has no other name."""
+_MARKS = re.compile(r"[\u4e00-\u9fff][,;:?!()]|[,;:?!()][\u4e00-\u9fff]")
+
+
+def chinese_told():
+    """Every Chinese word on our pages, without the facts that are filled in."""
+    told = {name: re.sub(r"\{\w+\}", "", said) for name, said in words("zh").items()}
+    return told | {f"help {role} {n}": line for role, of in lines("zh").items() for n, line in enumerate(of)}
+
+
+def test_no_english_stands_on_chinese_pages_but_names():
+    found = {name: sorted(set(re.findall(_LATIN, said)) - _NAMES) for name, said in chinese_told().items()}
+    assert {name: each for name, each in found.items() if each} == {}
+
+
+def test_no_ascii_punctuation_stands_in_chinese():
+    assert {name: said for name, said in chinese_told().items() if _MARKS.search(said)} == {}
+
+
+def test_every_role_has_a_page_of_help_in_both_languages():
+    for language in LANGUAGES:
+        assert set(lines(language)) == set(Role)
+        assert all(len(line) > 5 for told in lines(language).values() for line in told)

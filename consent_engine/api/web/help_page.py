@@ -1,0 +1,37 @@
+"""/help: what a role does all day, a printable page; Chinese first. An admin has the pages of all."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+
+import yaml
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.service.sessions import Session
+from consent_engine.api.web.pages import behind_sign_in
+from consent_engine.api.web.words import LANGUAGES, language_of
+from consent_engine.engine.api_keys import Role
+
+operations = Operations()
+
+
+@operations.add("GET", "/help", PUBLIC)
+async def shown(request: Request) -> Response:
+    """For every role: its own."""
+
+    async def of(session: Session) -> Mapping[str, object]:
+        own = session.caller.role
+        pages = lines(language_of(request))
+        return {"told": pages if own == Role.ADMIN else {own: pages[own]}}
+
+    return await behind_sign_in(request, "help.html", of)
+
+
+@cache
+def lines(language: str) -> Mapping[str, Sequence[str]]:
+    """The lines of each role's page."""
+    file = yaml.safe_load((files("consent_engine.api") / "pages" / "help.yaml").read_text("utf-8"))
+    column = LANGUAGES.index(language)
+    return {role: [line[column] for line in told] for role, told in file.items()}

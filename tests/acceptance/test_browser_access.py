@@ -1,0 +1,71 @@
+"""Every page as somebody meets it who listens, who enlarges, who reads in the dark: axe finds nothing serious, nothing
+scrolls sideways, and a wrong address is a page.
+
+axe.min.js is axe-core 4.12.1 of npm, unchanged, under the Mozilla Public License 2.0; it is in the tests alone.
+"""
+
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.house import house, until
+from tests.acceptance.tab import Tab
+
+AXE = (Path(__file__).parent / "axe.min.js").read_text("utf-8")
+GRAVE = (
+    "async () => (await axe.run(document)).violations.filter((each) => ['serious', 'critical'].includes(each.impact))"
+)
+TOLD = "(each) => `${each.impact} ${each.id}: ${each.nodes.map((node) => node.html).slice(0, 3).join(' ')}`"
+PAGES = (
+    "/", "/desk", "/ops", "/audit", "/help", "/orders/{order}", "/tariffs", "/tariffs/5g-smart-199/1", "/docs", "/rq/",
+    "/rq/0/view/jobs", "/rq/0/view/workers", "/nothing/here",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, browser):
+    with house(tmp_path_factory.mktemp("access")) as made:
+        made.order = made.place(9101)[1]["id"]
+        until("asked", lambda: made.state(made.order) == "awaiting_reply")
+        yield made
+
+
+def grave(page):
+    page.evaluate(AXE)
+    return page.evaluate(f"async () => (await ({GRAVE})()).map({TOLD})")
+
+
+@pytest.mark.parametrize(
+    ("language", "width", "scheme"), [("zh-CN", 1280, "light"), ("en-GB", 320, "dark")], ids=["zh", "en"]
+)
+def test_axe_finds_nothing_serious_on_any_page_and_nothing_scrolls_sideways(home, browser, language, width, scheme):
+    tab = Tab(browser, home, "admin", width=width, language=language)
+    tab.page.emulate_media(color_scheme=scheme)
+    tab.page.goto(home.api)
+    found = {"sign-in": grave(tab.page)}
+    tab.sign_in("/")
+    wide = {}
+    for path in PAGES:
+        tab.page.goto(home.api + path.format(order=home.order))
+        tab.page.wait_for_selector("h1, table", state="attached")
+        found[path] = grave(tab.page)
+        wide[path] = tab.page.evaluate("() => document.documentElement.scrollWidth")
+    tab.close()
+    assert {path: each for path, each in found.items() if each} == {}
+    assert {path: each for path, each in wide.items() if each > width and not path.startswith("/rq")} == {}
+
+
+def test_a_wrong_address_is_a_page_for_a_browser_and_json_for_a_program(home):
+    def kind(path, accept):
+        request = urllib.request.Request(home.api + path, headers={"Accept": accept})  # noqa: S310 - our own loopback
+        try:
+            urllib.request.urlopen(request, timeout=10)  # noqa: S310 - the same
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers["Content-Type"].split(";")[0]
+
+    html = "text/html,application/xhtml+xml,*/*;q=0.8"
+    assert kind("/nothing", html) == (404, "text/html")
+    assert kind("/tariffs/none/7", html) == (404, "text/html")
+    assert kind("/nothing", "*/*") == (404, "application/problem+json")
+    assert kind("/v1/nothing", html) == (404, "application/problem+json")
