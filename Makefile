@@ -10,7 +10,7 @@ FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2
 
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX
 
-.PHONY: help demo test check figures bench clean
+.PHONY: help demo test check figures pictures bench clean
 
 help:
 	@sed -n 's/^# //p; 2q' Makefile
@@ -30,6 +30,10 @@ check: $(VENV)/.tests
 # Sizes, rooms and the arrows between them, docstrings that name no error: from the sources.
 figures: $(VENV)/.tests
 	@$(PY) docs/figures.py
+
+# The pictures of the READMEs, of a demo looked at in Chromium (Debian: chromium).
+pictures: $(VENV)/.tests
+	@$(PY) docs/pictures.py
 
 # Ours and the peers in turn, on this machine; peers' environments are made under .bench. ARGS="--quick" for a first look.
 bench: $(VENV)/.runs
