@@ -1,10 +1,9 @@
 """Every page as somebody meets it who listens, who enlarges, who reads in the dark: axe finds nothing serious, nothing
-scrolls sideways, and a wrong address is a page.
+scrolls sideways.
 
 axe.min.js is axe-core 4.12.1 of npm, unchanged, under the Mozilla Public License 2.0; it is in the tests alone.
 """
 
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -54,18 +53,3 @@ def test_axe_finds_nothing_serious_on_any_page_and_nothing_scrolls_sideways(home
     tab.close()
     assert {path: each for path, each in found.items() if each} == {}
     assert {path: each for path, each in wide.items() if each > width and not path.startswith("/rq")} == {}
-
-
-def test_a_wrong_address_is_a_page_for_a_browser_and_json_for_a_program(home):
-    def kind(path, accept):
-        request = urllib.request.Request(home.api + path, headers={"Accept": accept})  # noqa: S310 - our own loopback
-        try:
-            urllib.request.urlopen(request, timeout=10)  # noqa: S310 - the same
-        except urllib.error.HTTPError as error:
-            return error.code, error.headers["Content-Type"].split(";")[0]
-
-    html = "text/html,application/xhtml+xml,*/*;q=0.8"
-    assert kind("/nothing", html) == (404, "text/html")
-    assert kind("/tariffs/none/7", html) == (404, "text/html")
-    assert kind("/nothing", "*/*") == (404, "application/problem+json")
-    assert kind("/v1/nothing", html) == (404, "application/problem+json")
