@@ -44,6 +44,7 @@ MEANS = {
     "publication": "`checked`: a plan is sold while each channel's page carries its hash and all its fields. `stated`: "
     "its admin's word is taken",
     "tariff_hosts": "Hosts whose pages of tariffs may be looked at, comma between; `http://HOST` where it has no TLS",
+    "tariff_templates": "YAML file: how the pages of a host are read ([plans.md](plans.md))",
     "reply_window": "How long a yes counts, from hand-over of the question, or its delivery where the gateway reports",
     "confirm_within": "From placing to hand-over; after that the order expires unasked",
     "reminder_after": "From hand-over to the reminder; `off` for none. Default: the smaller of 12h and half the window",

@@ -57,7 +57,7 @@ async def _one(
         lacks = not_shown(plan)
         return Looked(plan.code, published.channel, url, _told(f"lacks {', '.join(lacks)}" if lacks else ""), not lacks)
     async with free:
-        why = (await found_at(pages, plan, url)).why
+        why = (await found_at(pages, plan, url, addresses.template_of(url))).why
     return Looked(plan.code, published.channel, url, _told(why), not why)
 
 

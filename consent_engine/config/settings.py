@@ -26,13 +26,15 @@ from consent_engine.config.data_folder import ARCHIVE_FILE, kept_secret
 from consent_engine.config.durations import millis, quiet_span
 from consent_engine.config.redis_urls import CLUSTER
 from consent_engine.config.sign_in import Oidc
+from consent_engine.config.tariff_templates import templates_in
 from consent_engine.config.values import (
     SAMPLE,
     AdapterName,
-    CalendarFile,
+    ExistingFile,
     Duration,
     DurationOrEver,
     DurationOrOff,
+    ExistingFile,
     KeepPersons,
     KeepRecords,
     PlansFile,
@@ -86,6 +88,7 @@ class Settings(BaseModel):
     plan_approval: Literal["off", "on"] = "off"
     publication: Literal["checked", "stated"] = "checked"
     tariff_hosts: Annotated[Mapping[str, str], BeforeValidator(urls.tariff_hosts)] = Field(default_factory=dict)
+    tariff_templates: ExistingFile | None = None
     reply_window: Duration = timedelta(hours=24)
     confirm_within: Duration = timedelta(hours=2)
     reminder_after: DurationOrOff = Field(
@@ -105,7 +108,7 @@ class Settings(BaseModel):
     calls_a_day: int = Field(3, ge=1, le=MOST_CALLS)
     quiet_hours: Annotated[tuple[int, int] | None, BeforeValidator(quiet_span)] = None
     time_zone: TimeZone = USUAL_ZONE
-    calendar: CalendarFile | None = None
+    calendar: ExistingFile | None = None
     reward_mobile: Reward = None
     reward_telecom: Reward = None
     reward_unicom: Reward = None
@@ -261,8 +264,9 @@ class Settings(BaseModel):
         return ReportTerms(days_in(self.time_zone), calendar_from(self.calendar), offered, self.retention())
 
     def addresses(self) -> Addresses:
-        """Where plans may be published."""
-        return Addresses(self.publication == "checked", self.public_url or "", self.tariff_hosts)
+        """Where plans may be published, and how pages there are read. Raises SettingsError."""
+        templates = templates_in(self.tariff_templates)
+        return Addresses(self.publication == "checked", self.public_url or "", self.tariff_hosts, templates)
 
     def archive_address(self) -> str:
         """Where settled orders go."""

@@ -11,6 +11,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.address import Addresses, Kind
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.seen import Found, Seen, after
+from consent_engine.domain.offer.template import PLAIN, Template
 from consent_engine.domain.offer.versions import Standing
 from consent_engine.domain.texts.page import HASH, lacking, read
 from consent_engine.engine.catalogue import Catalogue
@@ -110,7 +111,7 @@ class Publication:
 
     async def _at(self, place: Place, before: Seen, free: asyncio.Semaphore) -> None:
         async with free:
-            found = await found_at(self._pages, place.plan, place.url)
+            found = await found_at(self._pages, place.plan, place.url, self._addresses.template_of(place.url))
         seen = after(before, found, self._registry_now())
         code, version, n = place.name
         told = seen.public != before.public or seen.why != before.why or not before.at
@@ -121,18 +122,19 @@ class Publication:
         return self._registry.catalogue_mark()[1]
 
 
-async def found_at(pages: TariffPages, plan: Plan, url: str) -> Found:
-    """What a page shows of a plan; of one in words of its own, what the JSON beside it says."""
+async def found_at(pages: TariffPages, plan: Plan, url: str, how: Template = PLAIN) -> Found:
+    """What a page shows of a plan; of one in words of its own, what the JSON beside it says. how: it is read"""
     taken = await pages.take(url)
     if isinstance(taken, Missed):
         return Found(taken.why, surely=taken.surely)
-    page, seen = read(taken.content_type, taken.body), hashlib.sha256(taken.body).hexdigest()
+    page, seen = read(taken.content_type, taken.body, how), hashlib.sha256(taken.body).hexdigest()
     lacks = lacking(plan, page)
-    if lacks and HASH not in lacks and page.beside:
-        taken = await pages.take(urljoin(url, page.beside))
+    beside = page.beside or how.json_of(plan.code, plan.hash)
+    if lacks and beside and HASH not in lacks:
+        taken = await pages.take(urljoin(url, beside))
         if isinstance(taken, Missed):
             return Found(f"its JSON: {taken.why}", seen, surely=taken.surely)
-        lacks = lacking(plan, read(taken.content_type, taken.body))
+        lacks = lacking(plan, read(taken.content_type, taken.body, how))
     return Found(f"lacks {', '.join(lacks)}" if lacks else "", seen)
 
 

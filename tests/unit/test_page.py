@@ -6,6 +6,7 @@ import pytest
 
 from consent_engine.api.routes.tariff_versions import not_shown
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.template import Template
 from consent_engine.domain.texts.elements import disclosures
 from consent_engine.domain.texts.page import lacking, read
 from tests.plans import in_sentences, page, plan, priced
@@ -14,8 +15,8 @@ P = plan(price={"monthly": "99.00"}, overage=[{"what": "流量", "price": "3.00"
 HTML = "text/html; charset=utf-8"
 
 
-def lacks(body, of=P, kind=HTML):
-    return lacking(of, read(kind, body))
+def lacks(body, of=P, kind=HTML, **how):
+    return lacking(of, read(kind, body, Template(**how)))
 
 
 def test_a_page_with_hash_and_all_fields_shows_the_plan():
@@ -81,3 +82,47 @@ def test_what_is_no_page_shows_nothing(body):
 def test_our_own_page_shows_every_plan_that_can_be_published():
     older = Plan.read(in_sentences())
     assert [not_shown(each) for each in (P, priced(P, "0.15"), older)] == [(), (), ()]
+
+
+# A host's template ---------------------------------------------------------------------------------------------------
+
+
+def shell(shown, beside=""):
+    """A page of a host: the tariff in an element of its own, and others beside it."""
+    inner = shown.decode().partition("<body>")[2]
+    return f"<body><div><p>其他优惠</div><div id=tariff><div>{inner}</div></div><div>{beside}</div>".encode()
+
+
+def test_only_the_element_that_shows_the_tariff_lends_words():
+    assert lacks(shell(page(P)), within="tariff") == ()
+    elsewhere = shell(page(P, without=["price"]), beside="99元/月")
+    assert lacks(elsewhere) == (), "without a template the words of another offer count"
+    assert lacks(elsewhere, within="tariff") == ("price",)
+    assert "hash" in lacks(shell(page(P)), within="other")
+    meta = page(P, without=["hash"], head=f'<meta name="consent-plan-hash" content="{P.hash}">')
+    assert lacks(meta, within="t")[0] == "name", "what the head says to programs counts, and no words do"
+
+
+def test_elements_that_nobody_closed_do_not_end_it():
+    inner = page(P).decode().partition("<body>")[2]
+    assert lacks(f"<body><section id=t><p><br><img id=x><ul><li>a<li>b{inner}</section>".encode(), within="t") == ()
+    assert lacks(f"<body><br id=t>{inner}".encode(), within="t")[0] == "hash"
+
+
+def test_a_charset_is_the_templates_where_the_page_says_none():
+    told = page(P).decode().encode("gb18030")
+    assert lacks(told, kind="text/html") != ()
+    assert lacks(told, kind="text/html", charset="gb18030") == ()
+    assert lacks(page(P), kind="text/html; charset=utf-8", charset="gb18030") == ()
+
+
+def test_json_in_a_hosts_own_names_is_read_by_its_template():
+    told = {**P.told(), "hash": P.hash}
+    theirs = {"title": told.pop("name"), "fee": told.pop("price"), "digest": told.pop("hash"), "price": "x", **told}
+    fields = {"title": "name", "fee": "price", "digest": "hash", "price": "unused"}
+    body = json.dumps({"data": {"list": [theirs]}}).encode()
+    assert lacks(body, kind="application/json", items="data.list", fields=fields) == ()
+    assert lacks(body, kind="application/json", fields=fields) == ("hash",)
+    assert lacks(body, kind="application/json", items="data.none", fields=fields) == ("hash",)
+    lied = json.dumps({"data": {"list": [theirs | {"fee": {"monthly": "1.00"}}]}}).encode()
+    assert lacks(lied, kind="application/json", items="data.list", fields=fields) == ("price",)

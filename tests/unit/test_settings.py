@@ -1,5 +1,6 @@
 """The settings: what is read, what stops the start, and what is never shown."""
 
+import re
 import stat
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from consent_engine.config.data_folder import kept_secret, private_folder
 from consent_engine.config.durations import duration
 from consent_engine.config.redis_urls import SentinelAddress
 from consent_engine.config.settings import Settings
+from consent_engine.domain.offer.template import PLAIN
 from consent_engine.errors import SettingsError
 from consent_engine.wiring import installation
 
@@ -363,3 +365,33 @@ def test_a_gateway_that_is_not_known_is_named_before_anything_is_started(tmp_pat
     with pytest.raises(SettingsError, match="unknown gateway"), installation(settings):
         pass
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("told", "wrong"),
+    [
+        ("[a]", "must say a host a name"), ("h: {}", "h: says nothing"), ("h: 7", "h: must say how its"),
+        ("h: {colour: red}", "h: colour: known are within, charset"), ("h: {within: 'a b'}", "h: within must be"),
+        ("h: {charset: klingon}", "h: charset is none that is known"), ("h: {within: 7}", "h: within must be text"),
+        ("h: {fields: [a]}", "h: fields must name theirs to ours"), ("h: {fields: {a: 1}}", "h: fields must name"),
+        ("{", "is not YAML"), (b"\xff", "is not text in UTF-8"),
+    ],
+)  # fmt: skip
+def test_a_template_that_cannot_be_read_stops_the_start_with_its_host(tmp_path, told, wrong):
+    file = tmp_path / "templates.yaml"
+    file.write_bytes(told if isinstance(told, bytes) else told.encode())
+    settings = Settings.load({"CONSENT_TARIFF_TEMPLATES": str(file)}, env_file=None)
+    with pytest.raises(SettingsError, match=f"^CONSENT_TARIFF_TEMPLATES: templates.yaml: {re.escape(wrong)}"):
+        settings.addresses()
+
+
+def test_templates_are_read_by_host(tmp_path):
+    file = tmp_path / "templates.yaml"
+    file.write_text("WWW.10086.cn: {within: tariff}\nhall:8443: {beside: '/t/{code}.json', fields: {title: name}}\n")
+    addresses = Settings.load({"CONSENT_TARIFF_TEMPLATES": str(file)}, env_file=None).addresses()
+    assert addresses.template_of("https://www.10086.cn/a?b").within == "tariff"
+    found = addresses.template_of("https://hall:8443/p")
+    assert (found.json_of("p1", "h"), found.fields) == ("/t/p1.json", {"title": "name"})
+    assert addresses.template_of("https://other/p") == PLAIN
+    with pytest.raises(SettingsError, match="CONSENT_TARIFF_TEMPLATES"):
+        Settings.load({"CONSENT_TARIFF_TEMPLATES": str(tmp_path / "none")}, env_file=None)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from consent_engine.domain.offer.plan import Plan, Publication
+from consent_engine.domain.offer.template import PLAIN, Template
 from consent_engine.domain.offer.versions import Version
 from consent_engine.errors import FieldError
 
@@ -35,12 +36,17 @@ class Addresses(Struct, frozen=True):
 
     checked: whether their pages are looked at, or taken at the admin's word · public_url: where our own pages are, ''
     where that is not known · hosts: those that may be asked, each as it stands in an address (`www.10086.cn`,
-    `hall.example:8443`), to the scheme that it may be asked by
+    `hall.example:8443`), to the scheme that it may be asked by · templates: by host, how its pages are read
     """
 
     checked: bool = True
     public_url: str = ""
     hosts: Mapping[str, str] = {}
+    templates: Mapping[str, Template] = {}
+
+    def template_of(self, url: str) -> Template:
+        """How the page at an address is read."""
+        return self.templates.get(urlsplit(url).netloc.lower(), PLAIN)
 
     def own(self, url: str) -> OwnPage | None:
         """The page of ours that an address leads to; None where it leads elsewhere."""

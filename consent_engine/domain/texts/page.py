@@ -14,11 +14,16 @@ from msgspec import Struct
 
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.template import PLAIN, Template
 from consent_engine.domain.texts.elements import CHINESE, disclosures
 
 HASH = "hash"
 META = "consent-plan-hash"
 MOST_ITEMS = 1_000
+_EMPTY = frozenset(
+    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"]
+)
+"""Elements that nothing stands in."""
 _UNSEEN = frozenset({"script", "style", "template", "noscript", "head", "title"})
 _BREAKS = re.compile("[、，,；;。]")
 _CHARSET = re.compile(rb"charset=[\"']?([A-Za-z0-9_-]+)", re.IGNORECASE)
@@ -35,15 +40,15 @@ class Page(Struct, frozen=True):
     beside: str = ""
 
 
-def read(content_type: str, body: bytes) -> Page:
-    """A page of any kind; what cannot be read shows nothing."""
+def read(content_type: str, body: bytes, how: Template = PLAIN) -> Page:
+    """A page of any kind; what cannot be read shows nothing. how: as its host's template says"""
     if "json" in content_type.lower():
-        return Page(items=tuple(_objects(body)))
+        return Page(items=tuple(_renamed(each, how) for each in _objects(body, how)))
     named = _CHARSET.search(content_type.encode()) or _CHARSET.search(body[:2_048])
-    text = _text(body, named[1].decode() if named else "utf-8")
+    text = _text(body, named[1].decode() if named else how.charset or "utf-8")
     if "html" not in content_type.lower():
         return Page(_folded(text))
-    reader = _Reader()
+    reader = _Reader(how.within)
     try:
         reader.feed(text)
         reader.close()
@@ -88,21 +93,32 @@ def _text(body: bytes, charset: str) -> str:
         return body.decode("utf-8", "replace")
 
 
-def _objects(body: bytes) -> Iterator[dict[str, Any]]:
+def _objects(body: bytes, how: Template) -> Iterator[dict[str, Any]]:
     try:
         said = parsed(body.decode())
     except ValueError:
         said = None
+    for name in how.items.split(".") if how.items else ():
+        said = said.get(name) if isinstance(said, dict) else None
     listed = said.get("items", [said]) if isinstance(said, dict) else said
     found = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     yield from found[:MOST_ITEMS] or [{}]
 
 
-class _Reader(HTMLParser):
-    """What a reader of a page sees, and what its head says to programs."""
+def _renamed(item: dict[str, Any], how: Template) -> dict[str, Any]:
+    """A plan under our names; a name of theirs that the template translates says nothing under its own."""
+    ours = {name: value for name, value in item.items() if name not in how.fields}
+    return ours | {name: item[theirs] for theirs, name in how.fields.items() if theirs in item}
 
-    def __init__(self) -> None:
+
+class _Reader(HTMLParser):
+    """What a reader of a page sees, and what its head says to programs. within: the id of the element that counts"""
+
+    def __init__(self, within: str = "") -> None:
         super().__init__()
+        self._within = within
+        self._tag = ""  # of that element, while it is open
+        self._depth = 0
         self.words: list[str] = []
         self.hashes: list[str] = []
         self.beside = ""
@@ -110,6 +126,10 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         told = {name: value or "" for name, value in attrs}
+        if self._tag:
+            self._depth += tag == self._tag
+        elif self._within and told.get("id") == self._within and tag not in _EMPTY:
+            self._tag, self._depth = tag, 1
         if tag in _UNSEEN:
             self._unseen.append(tag)
         elif tag == "body":  # a head need not be closed
@@ -120,10 +140,13 @@ class _Reader(HTMLParser):
             self.beside = self.beside or told.get("href", "")
 
     def handle_endtag(self, tag: str) -> None:
+        if tag == self._tag:  # of the same name: others need not be closed
+            self._depth -= 1
+            self._tag = tag if self._depth else ""
         if tag in self._unseen:
             while self._unseen.pop() != tag:
                 pass
 
     def handle_data(self, data: str) -> None:
-        if not self._unseen:
+        if not self._unseen and (self._tag or not self._within):
             self.words.append(data)

@@ -1,5 +1,6 @@
 """Published means published: a plan is sold while each channel's page carries its hash and all its fields."""
 
+import json
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -324,3 +325,24 @@ def test_pages_can_be_looked_at_before_a_plan_is_loaded(door, hall):
         ("web_hall", "shows the plan", True), ("app", "shows the plan", True),
     ]  # fmt: skip
     assert door.engine.plan(CODE).newest.number == 1, "nothing was loaded"
+
+
+def test_a_hosts_template_says_where_its_json_is_and_how_it_is_read(hall, running, tmp_path):
+    file = tmp_path / "templates.yaml"
+    file.write_text(f"'{hall.host}': {{within: t, beside: '/api/{{code}}', items: data, fields: {{title: name}}}}\n")
+    made = Door(*running, CONSENT_TARIFF_HOSTS=f"http://{hall.host}", CONSENT_TARIFF_TEMPLATES=str(file))
+    try:
+        put(made, published(hall))
+        of = made.engine.plan(CODE).newest.plan
+        told = {**of.told(), "hash": of.hash}
+        hall.says(PATH, f"<body><p>{told['hash']}<div id=t>{told['hash']}</div>")
+        hall.says(f"/api/{CODE}", json.dumps({"data": [{**told, "title": told["name"]}]}), "application/json")
+        hall.asked.clear()
+        look(made)
+        assert (hall_of(made)["public"], hall.asked) == (True, [PATH, f"/api/{CODE}"])
+        hall.says(f"/api/{CODE}", json.dumps({"data": [{**told, "title": "Another"}]}), "application/json")
+        later(made, AGAIN_MS)
+        look(made)
+        assert hall_of(made)["why"] == "lacks name"
+    finally:
+        made.close()

@@ -1,0 +1,68 @@
+"""The file of templates (`CONSENT_TARIFF_TEMPLATES`): YAML, a host a name, and how its pages are read."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from consent_engine.domain.offer.template import EVERYTHING, PLAIN, Template
+from consent_engine.errors import SettingsError
+
+MOST_HOSTS, MOST_FIELDS, LONGEST = 100, 100, 200
+_ID = re.compile(r"[^\s\"'<>]+")
+
+
+def templates_in(path: Path | None) -> Mapping[str, Template]:
+    """The templates by host. Raises SettingsError that names the host and what is wrong, in one line."""
+    if path is None:
+        return {}
+    try:
+        told = yaml.safe_load(path.read_text("utf-8"))
+    except UnicodeDecodeError:
+        raise _wrong(path, "is not text in UTF-8") from None
+    except yaml.YAMLError:
+        raise _wrong(path, "is not YAML") from None
+    if not isinstance(told, dict) or len(told) > MOST_HOSTS:
+        raise _wrong(path, f"must say a host a name, {MOST_HOSTS} at most")
+    return {str(host).lower(): _template(path, str(host), each) for host, each in told.items()}
+
+
+def _template(path: Path, host: str, told: object) -> Template:
+    if not isinstance(told, dict):
+        raise _wrong(path, f"{host}: must say how its pages are read")
+    if unknown := sorted(str(name) for name in told if name not in EVERYTHING):
+        raise _wrong(path, f"{host}: {', '.join(unknown)}: known are {', '.join(EVERYTHING)}")
+    for name in (name for name in told if name != "fields"):
+        if not isinstance(told[name], str) or not 0 < len(told[name]) <= LONGEST:
+            raise _wrong(path, f"{host}: {name} must be text of 1 to {LONGEST} characters")
+    fields = _fields(path, host, told.get("fields", {}))
+    found = Template(**{**{name: told[name] for name in told if name != "fields"}, "fields": fields})
+    if found.within and not _ID.fullmatch(found.within):
+        raise _wrong(path, f"{host}: within must be the id of an element")
+    if found.charset and not _is_charset(found.charset):
+        raise _wrong(path, f"{host}: charset is none that is known")
+    if found == PLAIN:
+        raise _wrong(path, f"{host}: says nothing")
+    return found
+
+
+def _fields(path: Path, host: str, told: object) -> Mapping[str, str]:
+    if not isinstance(told, dict) or len(told) > MOST_FIELDS or not all(map(_is_pair, told.items())):
+        raise _wrong(path, f"{host}: fields must name theirs to ours, {MOST_FIELDS} at most")
+    return dict(told)
+
+
+def _is_pair(pair: tuple[object, object]) -> bool:
+    return all(isinstance(each, str) and each for each in pair)
+
+
+def _is_charset(name: str) -> bool:
+    try:
+        return bool("".encode(name) or True)
+    except LookupError:
+        return False
+
+
+def _wrong(path: Path, what: str) -> SettingsError:
+    return SettingsError(f"CONSENT_TARIFF_TEMPLATES: {path.name}: {what}")
