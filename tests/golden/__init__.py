@@ -4,7 +4,7 @@
 never made anew: a format changes only by a new tag or a new optional field, and a file of `since` beside this one, of
 what later conversations left.
 
-    python -m tests.golden FILE                  writes such a file with the code of today
+    python -m tests.golden FILE                  writes such a file: what has a shape that none of the files holds yet
     python -m tests.golden FILE SCENARIO...      only of what these scenarios leave
 """
 

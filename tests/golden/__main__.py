@@ -1,27 +1,40 @@
-"""Writes what the conversations leave, each record once, with the code of today."""
+"""Writes what conversations leave and no golden file holds yet: a record of each new shape, by the code of today."""
 
 import gzip
 import json
 import sys
 from pathlib import Path
 
-from tests.golden import kind_of
+from tests.golden import kept, kind_of
 from tests.golden.roads import played
+from tests.golden.shapes import shapes
+
+
+def fresh(*scenarios: str) -> dict[str, object]:
+    """The records that show a shape that no record before them does, neither here nor in the files."""
+    known = {shape for key, record in kept().items() for shape in shapes(key, record)}
+    records: dict[str, object] = {}
+    offers: dict[str, dict[str, str]] = {}
+    for dump in played(scenarios):
+        for key, record in dump.items():
+            if kind_of(key) == "offers":
+                offers.setdefault(key, {}).update(record)
+            elif new := shapes(key, record) - known:
+                known |= new
+                records[f"{key}:{len(records)}"] = record
+    # An order is read with what it was asked by: all of that goes along.
+    return records | (dict(offers) if any(kind_of(key) == "order" for key in records) else {})
 
 
 def write(file: Path, *scenarios: str) -> None:
-    """A record that stands in several conversations, or unchanged for several lines, is written once."""
-    records: dict[str, object] = {}
-    seen: set[str] = set()
-    for dump in played(scenarios):
-        for key, record in dump.items():
-            row = f"{key} {json.dumps(record, ensure_ascii=False)}"
-            if row not in seen:
-                seen.add(row)
-                offers = kind_of(key) == "offers" and key in records
-                records[key if offers else f"{key}:{len(seen)}"] = record
+    """Write them, where there are any; an older file is never written over."""
+    records = fresh(*scenarios)
+    if not records:
+        sys.stdout.write("nothing new: the golden files hold every shape\n")
+        return
     told = json.dumps(records, ensure_ascii=False, separators=(",", ":")).encode()
-    file.write_bytes(gzip.compress(told, mtime=0))
+    with file.open("xb") as written:
+        written.write(gzip.compress(told, mtime=0))
     sys.stdout.write(f"{file}: {len(records)} records, {file.stat().st_size} bytes\n")
 
 
