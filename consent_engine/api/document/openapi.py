@@ -9,6 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from starlette.applications import Starlette
 
 from consent_engine import __version__
+from consent_engine.api.document.codes import codes
 from consent_engine.api.document.operations import KEY, Described, Operation
 from consent_engine.api.http.problems import MEDIA_TYPE
 from consent_engine.api.schemas import examples
@@ -100,38 +101,6 @@ SCHEMES: dict[str, dict[str, str]] = {
 
 GATEWAY_SECURITY = ("signature", "basic")
 
-CODES = {
-    400: "`idempotency_key_missing`",
-    401: "`unauthenticated`",
-    403: "`forbidden`, `same_admin`",
-    404: (
-        "`order_not_found`, `call_not_found`, `report_not_found`, `plan_not_found`, `refusal_not_found`, "
-        "`registration_not_found`, `gateway_not_found`, `ending_not_found`"
-    ),
-    409: (
-        "`idempotency_conflict`, `plan_not_public` (channel, why), `do_not_call` (since, reason), `cool_off` (since), "
-        "`duplicate_order` (order), `too_late` (state), `nothing_parked`, `not_waiting`, "
-        "`already_ended`, `call_abandoned`, `recording_reused`, `call_not_permitted` (violations), `call_too_old`, "
-        "`call_mismatch`, `nothing_proposed`, `not_activated` (state), `in_flight`, "
-        "`event_not_taken` (since), `nothing_to_attest`, `number_erased`, `other_network` (network, carrier), "
-        "`already_decided` (found), `report_mismatch`, `reward_not_due` (reason)"
-    ),
-    413: "`too_large`",
-    415: "`unsupported_media_type`",
-    422: (
-        "`malformed`, or what the one thing wrong is: `invalid_msisdn`, `recording_missing`, `call_time_invalid`, "
-        "`report_time_invalid`, `invalid_caller`, "
-        "`contains_number`; all that is wrong in `errors`. `plan_unknown`, `unofficial_number` (official), "
-        "`agent_mismatch`, "
-        "`disclosure_missing` (missing), `confirmation_too_long` (segments, carried), `language_unavailable`, "
-        "`backdated` (field), `code_wrong`"
-    ),
-    429: "`too_many_resends`, `too_many_codes`",
-    503: (
-        "`store_unavailable`, `not_durable`, `not_ready` (reasons), `busy` (to orders: as many wait as can be asked in "
-        "time): the same request again is safe"
-    ),
-}
 AGAIN = {"Retry-After": {"description": "seconds", "schema": {"type": "string"}}}
 
 
@@ -225,6 +194,6 @@ def _answer(status: int, schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _problem(status: int) -> dict[str, Any]:
-    said = _with(f"{HTTPStatus(status).phrase}: {CODES[status]}", MEDIA_TYPE, _PROBLEM)
+    said = _with(f"{HTTPStatus(status).phrase}: {codes()[status]}", MEDIA_TYPE, _PROBLEM)
     again = status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
     return said | {"headers": AGAIN} if again else said
