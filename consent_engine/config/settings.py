@@ -30,7 +30,6 @@ from consent_engine.config.tariff_templates import templates_in
 from consent_engine.config.values import (
     SAMPLE,
     AdapterName,
-    ExistingFile,
     Duration,
     DurationOrEver,
     DurationOrOff,
