@@ -80,11 +80,6 @@ def begins(day: str, days: Days = CHINA) -> Millis:
     return days.begins(day)
 
 
-def same_day(one: Millis, other: Millis, days: Days = CHINA) -> bool:
-    """Whether two instants lie in one day."""
-    return days.same(one, other)
-
-
 def later(day: str, n: int) -> str:
     """The day that is `n` days after a day. Raises ValueError for what is none.
 
