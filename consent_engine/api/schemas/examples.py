@@ -108,7 +108,7 @@ CSV_OF_REPORTS = (
 )
 _REPORT_VIEW: dict[str, Any] = {
     "id": "0ce7000000000000000000000000",
-    "number": "D4ZVXX6N",
+    "number": "MMZYCG69",
     "state": "open",
     "version": 1,
     "head": "xVrqGqTzCiVn3mS3pC1w0bq0m2rQ0wq6v1oVh8ZpN0k",
@@ -194,7 +194,7 @@ VIEWS: dict[str, Any] = {
     },
     "ReportView": _REPORT_VIEW,
     "ReportReceipt": {
-        "number": "D4ZVXX6N", "state": "open", "received_at": "2025-08-01T16:00:00.000+08:00",
+        "number": "MMZYCG69", "state": "open", "received_at": "2025-08-01T16:00:00.000+08:00",
         "answer_by": "2025-08-16T23:59:59.999+08:00",
     },
     "CodeSent": {"minutes": 10},

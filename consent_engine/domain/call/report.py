@@ -255,7 +255,7 @@ def number_of(report: str) -> str:
     """What a report is called towards its reporter.
 
     >>> number_of("0ce7" + "0" * 24)
-    'D4ZVXX6N'
+    'MMZYCG69'
     """
     bits = int.from_bytes(hashlib.sha256(f"report:{report}".encode()).digest()[:5])
     return "".join(_NUMBERED[bits >> shift & 31] for shift in range(35, -1, -5))
