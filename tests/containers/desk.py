@@ -42,9 +42,13 @@ class Desk:
     def say(self, msisdn: str, text: str) -> None:
         """An SMS from a handset, until the engine has taken it."""
         said = {"from": msisdn, "to": "10085", "text": text}
-        until("the reply is taken", lambda: call("POST", f"{self.gateway}/say", said)[1].get("engine_answered") == 200)
+        until(
+            "the reply is taken",
+            lambda: call("POST", f"{self.gateway}/say", said)[1].get("engine_answered") == 200,
+            120,
+        )
 
-    def reaches(self, order: str, state: str, seconds: float = 60) -> None:
+    def reaches(self, order: str, state: str, seconds: float = 120) -> None:
         """An order comes to stand at a state."""
         until(f"{order} is {state}", lambda: self.state(order) == state, seconds)
 

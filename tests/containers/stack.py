@@ -26,7 +26,7 @@ class Docker:
 
     at: Path
 
-    def ran(self, *command: object, within: float = 120, said: str | None = None) -> str:
+    def ran(self, *command: object, within: float = 300, said: str | None = None) -> str:
         """What a command of `docker` printed; it ended well."""
         told = subprocess.run(
             [needs.program("docker", "docker-cli"), *map(str, command)],
@@ -118,7 +118,7 @@ class Stack:
         given |= {"CONSENT_PLANS": "sample", "CONSENT_PUBLICATION": "stated", "CONSENT_READING_SPEED": "1000000"}
         (self.folder / ".env").write_text("\n".join([*kept, *(f"{name}={value}" for name, value in given.items())]))
 
-    def compose(self, *command: object, within: float = 240, said: str | None = None) -> str:
+    def compose(self, *command: object, within: float = 600, said: str | None = None) -> str:
         """`docker compose` as it is typed, with our file laid over."""
         files = ["--project-directory", self.folder, "-f", self.folder / "docker-compose.yml"]
         return self.docker.ran("compose", *files, "-f", self.folder / "over.yml", *command, within=within, said=said)

@@ -34,7 +34,7 @@ class Machine:
     def ready(self) -> None:
         """The API answers that it is ready: a durable store, and a worker heard from."""
         asked = "wget -qO- http://127.0.0.1:8080/readyz || echo not yet"
-        until("ready", lambda: '"ready"' in self.typed(asked), 60)
+        until("ready", lambda: '"ready"' in self.typed(asked), 120)
 
     def sells(self, msisdn: str) -> None:
         """An order from the desk to its notification."""
@@ -61,7 +61,11 @@ def machine(docker: Docker) -> Iterator[Machine]:
         for source in ("deploy", "tests"):
             docker.ran("cp", ROOT / source, f"{name}:/repo-{source}")
         docker.ran("start", name)
-        until("systemd", lambda: "run" in made.typed("systemctl is-system-running || true; echo runs; ls /run/systemd"))
+        until(
+            "systemd",
+            lambda: "run" in made.typed("systemctl is-system-running || true; echo runs; ls /run/systemd"),
+            120,
+        )
         _installed(made)
         made.ready()
         yield made
