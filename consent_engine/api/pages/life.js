@@ -124,5 +124,5 @@ function leave() {
   byId("asking").hidden = false;
 }
 
-byId("next").addEventListener("click", nextCall);
+byId("next").addEventListener("click", () => nextCall());
 setInterval(countDown, 1000);
