@@ -5,10 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from importlib.resources import files
 from pathlib import Path
-
-import yaml
 
 from consent_engine.adapters import bss, gateways
 from consent_engine.adapters.redis.client import Wire, connect
@@ -26,17 +23,16 @@ from consent_engine.adapters.traces import traced, tracing
 from consent_engine.config.calendars import days_in
 from consent_engine.config.data_folder import keep_name, kept_name
 from consent_engine.config.durations import millis
+from consent_engine.config.plan_file import plans_from
 from consent_engine.config.settings import SIMULATED, Settings
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.line.line import keyed
-from consent_engine.domain.offer.form import plan_from
-from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import Seal
 from consent_engine.engine import audit
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace
-from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed, NotOurArchive, SettingsError
+from consent_engine.errors import ArchiveUnavailable, NotOurArchive, SettingsError
 from consent_engine.ports import Gateway, Outside, Registry, Store
 
 log = logging.getLogger(__name__)
@@ -266,47 +262,6 @@ def _gateways(settings: Settings, secret: str) -> dict[str, Gateway]:
     return {carrier: built[name] for carrier, name in settings.routes().items()}
 
 
-def plans_from(path: Path | None) -> list[Plan]:
-    """The plans in a YAML file, or the bundled sample.
-
-    Raises Malformed naming the file, the plan and its line, and the field; SettingsError for what is not such a file.
-    """
-    name = str(path) if path else "sample_plans.yaml"
-    try:
-        text = path.read_text("utf-8") if path else files("consent_engine").joinpath(name).read_text("utf-8")
-        rows, lines = _rows_of(text)
-    except UnicodeDecodeError:
-        raise SettingsError(f"{name} is not YAML: its bytes are not text in UTF-8") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        raise SettingsError(f"{name} is not YAML{where}") from None
-    if not isinstance(rows, list):
-        raise SettingsError(f"{name} must be a list of plans")
-    plans, wrong = [], []
-    for row, line in zip(rows, lines, strict=True):
-        try:
-            plans.append(plan_from(row))
-        except Malformed as error:
-            code = row.get("code") if isinstance(row, dict) else None
-            where = f"{name}, line {line}, plan {code or 'without a code'}"
-            wrong += [FieldError(f"{where}: {e.field}", e.code, e.message) for e in error.errors]
-    if wrong:
-        raise Malformed(wrong)
-    return plans
-
-
 def call_bound(settings: Settings) -> timedelta:
     """How long a call in flight may still last."""
     return settings.call_timeout + timedelta(seconds=1)
-
-
-def _rows_of(text: str) -> tuple[object, list[int]]:
-    """What a YAML text says, read once; and the line of each of its entries, where it is a list."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
-    try:
-        tree = loader.get_single_node()
-        lines = [each.start_mark.line + 1 for each in tree.value] if isinstance(tree, yaml.SequenceNode) else []
-        return (None if tree is None else loader.construct_document(tree)), lines
-    finally:
-        loader.dispose()

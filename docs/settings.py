@@ -11,7 +11,8 @@ from consent_engine.adapters.bss import BSS
 from consent_engine.adapters.gateways import GATEWAYS
 from consent_engine.api.web.single_sign_on import BACK, OUT
 from consent_engine.config.durations import written
-from consent_engine.config.settings import PREFIX, Settings
+from consent_engine.config.environment import PREFIX
+from consent_engine.config.settings import Settings
 
 
 def _names(adapters: Iterable[str]) -> str:

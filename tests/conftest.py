@@ -13,6 +13,7 @@ from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
+from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome, Unavailable, Untaken
@@ -27,7 +28,6 @@ from consent_engine.engine.limits import Pace
 from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.round_trips import drive
 from consent_engine.ports import Activation, Deactivation, Outside, Sms, Store
-from consent_engine.wiring import plans_from
 
 for name in [name for name in os.environ if name.startswith("CONSENT_") and name != "CONSENT_TESTS_REQUIRE"]:
     del os.environ[name]  # nothing of this machine reaches a test

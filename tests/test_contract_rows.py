@@ -12,9 +12,9 @@ from fakeredis import FakeRedis
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.redis.registry import RedisRegistry
+from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.offer.versions import Sale, Version
 from consent_engine.errors import SettingsError, StoreUnavailable
-from consent_engine.wiring import plans_from
 from tests import needs
 from tests.plans import priced
 

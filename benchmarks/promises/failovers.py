@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 
 from benchmarks.promises.load import PAUSE_S, Load, wanted
 from consent_engine.adapters.redis.client import connect
-from consent_engine.wiring import plans_from
+from consent_engine.config.plan_file import plans_from
 from tests.durability.servers import Server, Watched, watched
 
 CALM_S = 60

@@ -27,6 +27,7 @@ from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
+from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.effects import Accepted, Lane, Outcome, Untaken
@@ -40,7 +41,6 @@ from consent_engine.engine.limits import Pace
 from consent_engine.engine.sealing import seal
 from consent_engine.errors import ConsentError, OrderNotFound, StoreUnavailable
 from consent_engine.ports import Activation, Outside, Sms
-from consent_engine.wiring import plans_from
 
 SECRET, SENDERS = "secret-of-the-failovers", {"mobile": "10085", "telecom": "10001", "unicom": "10016"}
 DESKS, ORDERS_S = 2, 30

@@ -17,9 +17,9 @@ from typing import Any
 from sqlalchemy.engine import make_url
 
 from consent_engine.adapters.file_lock import lock_now, lock_soon, unlock
+from consent_engine.adapters.redis.catalogue_rows import proof_of
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import STOP_WAIT, connect_or_start
-from consent_engine.adapters.redis.registry import proof_of
 from consent_engine.adapters.redis.reshard.account import Account
 from consent_engine.adapters.redis.reshard.dump import account
 from consent_engine.adapters.redis.reshard.move import cells_of

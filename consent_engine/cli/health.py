@@ -21,7 +21,8 @@ def doctor(
 ) -> int:
     """Look at settings, server, clocks, workers, stuck work, plans and records. Exit status 1: see to it."""
     from consent_engine.config.settings import Settings
-    from consent_engine.doctor import Level, Wanted, examine, sources
+    from consent_engine.doctor import Level, Wanted, examine
+    from consent_engine.doctor.sources import sources
 
     loaded = Settings.load()
     if not brief:

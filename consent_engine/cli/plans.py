@@ -25,9 +25,9 @@ def load(file: Annotated[Path, typer.Argument(help="Plans in YAML. What says any
     """Publish plans, or none of them where a text about one is too long to be sent; orders under way keep the version
     they were asked with. With CONSENT_PLAN_APPROVAL they are proposed: another person types `consent plans approve`."""
     from consent_engine.api.routes.tariff_versions import not_shown
+    from consent_engine.config.plan_file import plans_from
     from consent_engine.domain.offer.versions import Proposal
     from consent_engine.errors import FieldError, Malformed
-    from consent_engine.wiring import plans_from
 
     plans = plans_from(file)
     if wrong := [FieldError(plan.code, "not_shown", ", ".join(lacks)) for plan in plans if (lacks := not_shown(plan))]:
@@ -57,10 +57,10 @@ def check(
     A text stands at its longest: with a code, and with the window that applies unless a setting says another.
     """
     from consent_engine.cli.plan_pages import looked_at
+    from consent_engine.config.plan_file import plans_from
     from consent_engine.domain.admission.lengths import texts
     from consent_engine.domain.offer.policy import Policy
     from consent_engine.engine.catalogue import IN_SENTENCES
-    from consent_engine.wiring import plans_from
 
     plans = plans_from(file)
     found = [(plan.code, each) for plan in plans for each in texts(plan, Policy().reply_window)]

@@ -14,7 +14,8 @@ from time import monotonic
 from typing import Self
 
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
-from consent_engine.config.settings import PREFIX, Settings
+from consent_engine.config.environment import PREFIX
+from consent_engine.config.settings import Settings
 from consent_engine.domain.line.line import keyed
 from consent_engine.errors import ConsentError, SettingsError
 from consent_engine.process.shutdown import Stop

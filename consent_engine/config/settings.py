@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -24,6 +23,7 @@ from consent_engine.config import sign_in, urls
 from consent_engine.config.calendars import USUAL_ZONE, Reward, TimeZone, calendar_from, days_in
 from consent_engine.config.data_folder import ARCHIVE_FILE, kept_secret
 from consent_engine.config.durations import millis, quiet_span
+from consent_engine.config.environment import PREFIX, kept, one_line, ours_of
 from consent_engine.config.redis_urls import CLUSTER
 from consent_engine.config.sign_in import Oidc
 from consent_engine.config.tariff_templates import templates_in
@@ -49,7 +49,6 @@ from consent_engine.domain.offer.policy import Policy, Suspects, usual_reminder
 from consent_engine.domain.order.retention import FIVE_MONTHS, THREE_YEARS, Retention
 from consent_engine.errors import SettingsError
 
-PREFIX = "CONSENT_"
 MOST_CELLS = 1_024
 LEASE_MARGIN = timedelta(milliseconds=500)
 """What a lease must have left beside the longest call, to write down how the call ended."""
@@ -132,7 +131,7 @@ class Settings(BaseModel):
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, env_file: Path | str | None = ".env") -> Self:
         """Read the environment (else the file; the environment wins). SettingsError is one line, with no secret."""
-        ours = _ours(_kept(env_file), os.environ if environ is None else environ)
+        ours = ours_of(kept(env_file), os.environ if environ is None else environ)
         fields = {name.upper() for name in cls.model_fields} - {"ADAPTERS", "UNKNOWN"}
         values: dict[str, Any] = {name.lower(): value for name, value in ours.items() if name in fields}
         adapters: dict[str, dict[str, str]] = {}
@@ -145,7 +144,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise SettingsError(_one_line(error)) from None
+            raise SettingsError(one_line(error)) from None
 
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
@@ -294,23 +293,3 @@ class Settings(BaseModel):
     def secret_for(self, data_dir: Path) -> str:
         """CONSENT_SECRET; without it, the secret kept in the data folder, made when first asked for."""
         return self.secret.get_secret_value() if self.secret is not None else kept_secret(data_dir)
-
-
-def _kept(env_file: Path | str | None) -> Mapping[str, str | None]:
-    try:
-        return dotenv_values(env_file, interpolate=False) if env_file else {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{env_file} can not be read") from error
-
-
-def _ours(*sources: Mapping[str, str | None]) -> dict[str, str]:
-    """Our variables without their prefix; later sources win. An empty one is one that is not set."""
-    found = {name: value for source in sources for name, value in source.items() if name.startswith(PREFIX)}
-    return {name.removeprefix(PREFIX): value.strip() for name, value in found.items() if value and value.strip()}
-
-
-def _one_line(error: ValidationError) -> str:
-    """The first thing that is wrong, in our words: the variable, never its value."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    told = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    return f"{PREFIX}{str(first['loc'][0]).upper()} {told}"

@@ -1,14 +1,10 @@
 """What is wrong with this installation, and what to type: `consent doctor`. It looks at everything it can reach."""
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from dotenv import dotenv_values
 from redis.exceptions import NoPermissionError, RedisError
 
 from consent_engine.adapters.redis.client import Wire, connect
@@ -26,8 +22,8 @@ from consent_engine.adapters.sql.archive import MOST_COUNTED, SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.config.calendars import days_in
 from consent_engine.config.data_folder import kept_name
-from consent_engine.config.durations import millis, written
-from consent_engine.config.settings import PREFIX, Settings
+from consent_engine.config.durations import millis
+from consent_engine.config.settings import Settings
 from consent_engine.doctor import findings, journal, records, reports, reviews, server, setup, work
 from consent_engine.doctor.findings import Finding, Level, bad, good, warn
 from consent_engine.doctor.records import Wanted
@@ -40,9 +36,7 @@ from consent_engine.ports.survey import Survey
 from consent_engine.ports.targets import BSS, GATEWAY
 from consent_engine.wiring import terms
 
-__all__ = ["Finding", "Level", "Wanted", "examine", "findings", "sources"]
-
-HIDDEN = ("SECRET", "PASSWORD", "TOKEN", "URL")
+__all__ = ["Finding", "Level", "Wanted", "examine", "findings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,26 +270,3 @@ def _records(patient: _Patient) -> Iterator[Finding]:
         except ArchiveUnavailable:
             asked = None
         yield from records.records(patient.store, patient.survey, lease_ms, patient.wanted, patient.tell, asked)
-
-
-def sources(settings: Settings, environ: Mapping[str, str] = os.environ) -> Iterator[tuple[str, str, str]]:
-    """Every setting: its variable, its value (secrets hidden), and where that came from."""
-    kept = dotenv_values(".env", interpolate=False) if Path(".env").is_file() else {}
-    for field in type(settings).model_fields:
-        if field in {"adapters", "unknown"}:
-            continue
-        name = PREFIX + field.upper()
-        source = "environment" if environ.get(name) else ".env" if kept.get(name) else "default"
-        yield name, _shown(name, getattr(settings, field)), source
-    for prefix, values in sorted(settings.adapters.items()):
-        for key, value in sorted(values.items()):
-            name = f"{PREFIX}{prefix}__{key}"
-            yield name, _shown(name, value), "environment" if environ.get(name) else ".env"
-
-
-def _shown(name: str, value: object) -> str:
-    if value is None or value == "":
-        return "-"
-    if any(word in name for word in HIDDEN) and name != f"{PREFIX}PUBLIC_URL":
-        return "(set)"
-    return written(value) if isinstance(value, timedelta) else str(value)

@@ -11,14 +11,9 @@ from msgspec.structs import replace
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.admit_call import Telling, tell
 from consent_engine.domain.admission.request import Placing
-from consent_engine.domain.call.call import (
-    MOST_REFUSALS,
-    RECORDING,
-    Call,
-    OrderRefused,
-    recorded_call_id,
-    recording_key,
-)
+from consent_engine.domain.call.call import MOST_REFUSALS, RECORDING, Call, recorded_call_id, recording_key
+from consent_engine.domain.call.call_events import OrderRefused
+from consent_engine.domain.call.errors import RecordingReused
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.decide.calls import leaving
 from consent_engine.domain.effects import Millis
@@ -30,7 +25,6 @@ from consent_engine.engine.calls_of_line import named_on
 from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.reserving import free_recording
 from consent_engine.engine.round_trips import load, save
-from consent_engine.errors import RecordingReused
 from consent_engine.ports import CallChange, Change, Commit, Look, Owner, Word
 
 MOST_CALLS_OF_REFUSALS = 20

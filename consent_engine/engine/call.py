@@ -14,16 +14,9 @@ from msgspec.structs import replace
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.admit_call import begin, cooled, end
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
-from consent_engine.domain.call.call import (
-    RECORDING,
-    Abandoned,
-    Call,
-    CallOutcome,
-    CallState,
-    Ended,
-    call_id,
-    recording_key,
-)
+from consent_engine.domain.call.call import RECORDING, Call, CallState, call_id, recording_key
+from consent_engine.domain.call.call_events import Abandoned, CallOutcome, Ended
+from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.decide.calls import abandoning, leaving
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_ABANDONED, WAKE_SECOND_LOOK, WAKE_UNLAWFUL, Lane, Millis
@@ -37,13 +30,7 @@ from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.reserving import free_recording, reserve_call
 from consent_engine.engine.review import undecided
 from consent_engine.engine.round_trips import calls_of_request, load, post, prove, save
-from consent_engine.errors import (
-    BrokenRecord,
-    CallNotFound,
-    IdempotencyConflict,
-    Malformed,
-    StoreUnavailable,
-)
+from consent_engine.errors import BrokenRecord, IdempotencyConflict, Malformed, StoreUnavailable
 from consent_engine.ports import CallChange, Commit, Leased, LineChange, Look, Owner, Posted, Word
 
 log = logging.getLogger(__name__)

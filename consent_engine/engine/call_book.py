@@ -9,6 +9,7 @@ from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.counted import Covered, Row, covered, read_counts
+from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.call.review import CommandHeard, Verdict
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import slot
@@ -20,7 +21,7 @@ from consent_engine.engine.listing import read_cursor
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.review import Review, keeping_heard, reviewing
 from consent_engine.engine.transcribe import Transcript, transcribing
-from consent_engine.errors import ArchiveUnavailable, CallNotFound, ConsentError, StoreUnavailable
+from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
 from consent_engine.ports import CallFilter, Store
 
 MOST_LOOKED_AT = 2_000

@@ -6,6 +6,7 @@ import logging
 
 from consent_engine.domain.call.call import Call, CallState
 from consent_engine.domain.call.ending import Cause, Why
+from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.call.review import SecondLook, Verdict
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import Millis
@@ -18,14 +19,10 @@ from consent_engine.engine.record import recording
 from consent_engine.engine.round_trips import load, save
 from consent_engine.errors import (
     BrokenRecord,
-    CallMismatch,
-    CallNotPermitted,
-    CallTooOld,
     CoolingOff,
     DoNotCall,
     OrderNotFound,
     OtherNetwork,
-    RecordingReused,
     Refused,
     UnofficialNumber,
 )

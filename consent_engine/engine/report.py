@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.admission.report_request import ReportDecision, ReportMade
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.errors import ReportDecided, ReportMismatch, ReportNotFound, RewardNotDue
 from consent_engine.domain.call.report import (
     OF_OTHERS,
     Decided,
@@ -37,7 +38,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.asks import Step
 from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.round_trips import load, load_reports, post, prove, save
-from consent_engine.errors import ReportDecided, ReportMismatch, ReportNotFound, RewardNotDue, StoreUnavailable
+from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Commit, LineChange, Owner, Posted, ReportChange, Word
 
 log = logging.getLogger(__name__)

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from consent_engine.domain.admission.report_request import ReportDecision, ReportMade
+from consent_engine.domain.call.errors import ReportNotFound
 from consent_engine.domain.call.report import Report, ReportClass, ReportDoor
 from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.effects import Millis
@@ -16,7 +17,7 @@ from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.listing import read_cursor
 from consent_engine.engine.report import CallsOf, Reports, ReportTaken, deciding, reporting
 from consent_engine.engine.report_code import CodeAsked, proving, sending
-from consent_engine.errors import ConsentError, ReportNotFound, StoreUnavailable
+from consent_engine.errors import ConsentError, StoreUnavailable
 from consent_engine.ports import ReportFilter, Store
 
 MOST_LOOKED_AT = 2_000

@@ -3,12 +3,13 @@
 from msgspec.structs import replace
 
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.errors import RecordingReused
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import request_key
 from consent_engine.engine.asks import Reserve, Step
 from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.round_trips import calls_of_request, load, reserve
-from consent_engine.errors import IdempotencyConflict, RecordingReused, StoreUnavailable
+from consent_engine.errors import IdempotencyConflict, StoreUnavailable
 
 REQUEST_MAY_LAST_MS = 60_000
 """How long a reservation without its record counts: longer than any request can still be under way."""

@@ -9,6 +9,7 @@ import uuid
 from typing import NamedTuple
 
 from consent_engine.domain.call.call import Call, CallEvent
+from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.call.review import (
     BY_ENGINE,
     SECOND_LOOK_MS,
@@ -26,7 +27,7 @@ from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.engine.asks import Step
 from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.round_trips import calls_of_request, load, save
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord, CallNotFound, StoreUnavailable
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
 from consent_engine.ports import CallChange, Change, Commit, Held, Leased, LineChange, Word
 
 

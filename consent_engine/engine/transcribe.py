@@ -5,13 +5,14 @@ from secrets import token_hex
 from typing import NamedTuple
 
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.errors import CallMismatch, CallNotFound
 from consent_engine.domain.call.transcript import SAID, Spoken, Transcribed, kept
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
 from consent_engine.engine.asks import Step
 from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.round_trips import load, prove, save
-from consent_engine.errors import CallMismatch, CallNotFound, FieldError, Malformed, Refused, StoreUnavailable
+from consent_engine.errors import FieldError, Malformed, Refused, StoreUnavailable
 from consent_engine.ports import CallChange, Commit, Owner, Word
 
 SLACK_MS = 5_000

@@ -8,11 +8,12 @@ from msgspec.structs import replace
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.reshard.dump import Side
 from consent_engine.adapters.redis.reshard.move import Move
+from consent_engine.config.plan_file import plans_from
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace
-from consent_engine.wiring import Installation, plans_from
+from consent_engine.wiring import Installation
 from tests.conftest import ANY_AGE
 from tests.integration.api_door import FULL_SECRET, NUMBER, order
 

@@ -31,6 +31,7 @@ from itertools import repeat
 
 from msgspec.structs import replace
 
+from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.admission.admit import Terms, admit
 from consent_engine.domain.admission.admit_call import Telling, tell
 from consent_engine.domain.admission.request import PlaceOrder, Placing
@@ -48,7 +49,6 @@ from consent_engine.domain.order.facts import Rule
 from consent_engine.domain.order.history import asks, told_late
 from consent_engine.domain.order.order import QUESTION, Order, sealed
 from consent_engine.domain.sms import Delivery
-from consent_engine.wiring import plans_from
 
 START = 1_764_000_000_000
 HOUR = 3_600_000

@@ -2,18 +2,8 @@
 
 import pytest
 
-from consent_engine.domain.call.call import (
-    Abandoned,
-    Began,
-    Call,
-    CallOutcome,
-    CallPerson,
-    Disclosed,
-    Ended,
-    OrderRefused,
-    Recording,
-    begun,
-)
+from consent_engine.domain.call.call import Began, Call, CallPerson, begun
+from consent_engine.domain.call.call_events import Abandoned, CallOutcome, Disclosed, Ended, OrderRefused, Recording
 from consent_engine.domain.call.counted import counted_of, read_counts
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.seal import Seal

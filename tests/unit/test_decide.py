@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.admission.admit import Terms, admit
 from consent_engine.domain.admission.admit_call import Telling, tell
 from consent_engine.domain.admission.request import PlaceOrder, Placing
@@ -39,7 +40,6 @@ from consent_engine.domain.order.facts import (
 from consent_engine.domain.order.order import QUESTION
 from consent_engine.domain.sms import Delivery
 from consent_engine.errors import InFlight, NotActivated, NothingParked, NotWaiting, TooLate
-from consent_engine.wiring import plans_from
 
 NOW = 1_764_000_000_000
 PLAN = next(plan for plan in plans_from(None) if plan.code == "5g-smart-199")

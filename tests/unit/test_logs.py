@@ -5,10 +5,10 @@ import logging
 
 import pytest
 
+from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.defects import place_of
 from consent_engine.engine.spell import Spell
 from consent_engine.process.logs import OneLine, OneObject, redacted
-from consent_engine.wiring import plans_from
 
 KEY = "ce_3f9c2a7b51d04e68"
 

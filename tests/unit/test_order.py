@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple, replace
 
+from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.admission.admit import Terms, admit
 from consent_engine.domain.admission.admit_call import Telling, tell
 from consent_engine.domain.admission.request import PlaceOrder, Placing
@@ -25,7 +26,6 @@ from consent_engine.domain.order.event import Event, chain, link, seal, storable
 from consent_engine.domain.order.facts import CancelAsked, Ended, Replied, Rule
 from consent_engine.domain.order.order import QUESTION, Order, replay, sealed
 from consent_engine.errors import BrokenRecord, Malformed
-from consent_engine.wiring import plans_from
 
 NOW = 1_764_000_000_000
 PLAN = next(plan for plan in plans_from(None) if plan.code == "5g-smart-199")

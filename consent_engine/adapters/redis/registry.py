@@ -1,6 +1,5 @@
 """What people set up (plans, API keys) and who is alive, on Redis; and whether this server can keep our promises."""
 
-import hashlib
 import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
+from consent_engine.adapters.redis.catalogue_rows import named_of, proof_of, proposed_of, versions_of
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.codec import pairs, scored
 from consent_engine.adapters.redis.pauses import RedisPauses
@@ -17,7 +17,7 @@ from consent_engine.domain.clocks import Heard, Lag, lately
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.seen import Seen
-from consent_engine.domain.offer.versions import Proposal, Sale, Version, dated
+from consent_engine.domain.offer.versions import Proposal, Sale, Version
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.ports import ApiKey, Registry, TargetHeard
 from consent_engine.ports.registry import NOTHING, FlowStep
@@ -32,39 +32,6 @@ anew what is in there."""
 FLOW = "ce:{0}:flow:"
 FORGOTTEN_MS = 3_600_000
 """How long a silent worker is remembered."""
-
-
-def proof_of(secret: str) -> str:
-    """By which data know the secret that they were written with."""
-    return hmac.new(secret.encode(), b"ce:meta", hashlib.sha256).hexdigest()[:32]
-
-
-def _versions(kept: Mapping[str, str]) -> tuple[Version, ...]:
-    """A plan's record; KeyError for one that has lost its newest version.
-
-    Of the versions that have no stamp only the newest says whether it is on sale.
-    """
-    versions, newest = [], kept["current"]
-    for n in sorted({newest, *(name for name in kept if name.isdigit())}, key=int):
-        known_at, _, sale = kept.get(f"at:{n}", "0|").partition("|")
-        otherwise = kept["sale"] if n == newest else Sale.ON_SALE
-        plan, by = Plan.read(json.loads(kept[n])), tuple(json.loads(kept.get(f"by:{n}", "[]")))
-        versions.append(dated(Version(plan, Sale(sale or otherwise), int(known_at), by, _seen(kept, n))))
-    return tuple(versions)
-
-
-def _seen(kept: Mapping[str, str], version: str) -> dict[int, Seen]:
-    begins = f"seen:{version}:"
-    rows = ((name, row) for name, row in kept.items() if name.startswith(begins))
-    return {int(name.removeprefix(begins)): Seen.read(row) for name, row in rows}
-
-
-def _proposed(proposal: Proposal) -> str:
-    return json.dumps([proposal.by, proposal.at, json.loads(proposal.plan.kept())], ensure_ascii=False, sort_keys=True)
-
-
-def _named(gateway: str, period: int, allowed: Millis) -> str:
-    return f"{gateway}|{period}|{allowed}"
 
 
 class RedisRegistry(Registry):
@@ -102,7 +69,7 @@ class RedisRegistry(Registry):
     def catalogue(self) -> dict[str, tuple[Version, ...]]:
         codes = sorted(self._one("SMEMBERS", f"{self._prefix}plans"))
         records = self._wire.ask(*(("HGETALL", f"{self._prefix}plan:{code}") for code in codes))
-        return {code: _versions(kept) for code, kept in zip(codes, records, strict=True) if kept}
+        return {code: versions_of(kept) for code, kept in zip(codes, records, strict=True) if kept}
 
     def publish(
         self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None = None,
@@ -132,10 +99,10 @@ class RedisRegistry(Registry):
         """As the port says. Raises StoreUnavailable, also where another admin changed plan or proposal meanwhile."""
         both = json.dumps([proposal.by, by])
         plan = replace(proposal.plan, version=version)
-        self._publish(plan, Sale.ON_SALE, over, None, seen, _proposed(proposal), both)
+        self._publish(plan, Sale.ON_SALE, over, None, seen, proposed_of(proposal), both)
 
     def propose(self, proposal: Proposal) -> None:
-        self._one("HSET", f"{self._prefix}plans:proposed", proposal.plan.code, _proposed(proposal), prove=True)
+        self._one("HSET", f"{self._prefix}plans:proposed", proposal.plan.code, proposed_of(proposal), prove=True)
 
     def forget_proposal(self, code: str) -> None:
         self._one("HDEL", f"{self._prefix}plans:proposed", code, prove=True)
@@ -242,11 +209,11 @@ class RedisRegistry(Registry):
     def note_lags(self, heard: Sequence[Heard]) -> None:
         """Not proven: what is lost is measured again."""
         name, calls = f"{self._prefix}clocks", Calls()
-        old = [_named(*key, lag.allowed) for key, lag in self._lags().items() if key[1] < heard[0].period - 1]
+        old = [named_of(*key, lag.allowed) for key, lag in self._lags().items() if key[1] < heard[0].period - 1]
         if old:
             calls.plain("ZREM", name, *old)
         for each in heard:
-            member = _named(each.gateway, each.period, each.lag.allowed)
+            member = named_of(each.gateway, each.period, each.lag.allowed)
             calls.plain("ZADD", name, "LT", str(each.lag.behind), member)
         self._wire.send(calls)
 

@@ -15,11 +15,10 @@ from starlette.types import Scope
 
 from consent_engine.api.schemas.views import instant
 from consent_engine.domain.admission.bound import AgentMismatch
+from consent_engine.domain.call.errors import CallNotFound, CodeWrong, ReportNotFound, TooManyCodes
 from consent_engine.domain.defects import place_of
 from consent_engine.errors import (
     Backdated,
-    CallNotFound,
-    CodeWrong,
     ConfirmationTooLong,
     ConsentError,
     DisclosureMissing,
@@ -31,9 +30,7 @@ from consent_engine.errors import (
     PlanNotFound,
     PlanUnknown,
     Refused,
-    ReportNotFound,
     StoreUnavailable,
-    TooManyCodes,
     TooManyResends,
     Unauthenticated,
     UnofficialNumber,

@@ -15,11 +15,12 @@ from consent_engine.api.service.service import front_of
 from consent_engine.domain.admission.bound import check_agent
 from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.days import Days
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.call import CallTaken
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import CallNotFound, FieldError, Malformed
+from consent_engine.errors import FieldError, Malformed
 from consent_engine.ports import ApiKey, CallFilter
 
 operations = Operations("calls", "/v1/calls")

@@ -26,6 +26,7 @@ from consent_engine.domain.admission.report_request import (
     ReportDecision,
     ReportMade,
 )
+from consent_engine.domain.call.errors import ReportNotFound
 from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.proof_code import MINUTES
@@ -33,7 +34,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.report_code import CodeAsked
-from consent_engine.errors import ConsentError, ReportNotFound
+from consent_engine.errors import ConsentError
 from consent_engine.ports import ApiKey, ReportFilter
 
 operations = Operations("reports", "/v1/reports", (KEY,))

@@ -16,10 +16,11 @@ from consent_engine.api.schemas.forms import read
 from consent_engine.api.schemas.reviews import CoverageView, LookAgain, PressureView, ReviewCall, check_note
 from consent_engine.api.service.callers import FULL_NUMBERS, REVIEWER, REVIEWER_OR_AUDITOR
 from consent_engine.api.service.service import front_of
+from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.call.review import UNDECIDED, Verdict
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.review import Review
-from consent_engine.errors import CallNotFound, FieldError, Malformed
+from consent_engine.errors import FieldError, Malformed
 from consent_engine.ports import ApiKey, CallFilter
 
 operations = Operations("reviews", "/v1/reviews")

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from consent_engine.api.schemas.views import View, instant, veiled
-from consent_engine.domain.call.call import Call, OrderRefused, Recording
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.call_events import OrderRefused, Recording
 from consent_engine.domain.call.review import Reviewed, SecondLook
 from consent_engine.domain.msisdn import mask
 

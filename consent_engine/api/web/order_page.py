@@ -15,11 +15,12 @@ from consent_engine.api.service.sessions import Session
 from consent_engine.api.web.board import caller_of
 from consent_engine.api.web.pages import behind_sign_in
 from consent_engine.api.web.rendering import OF_AN_ORDER
+from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import CallNotFound, OrderNotFound
+from consent_engine.errors import OrderNotFound
 from consent_engine.ports import ApiKey, Owner
 
 operations = Operations()

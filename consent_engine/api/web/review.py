@@ -13,9 +13,10 @@ from consent_engine.api.web.board import caller_of
 from consent_engine.api.web.pages import behind_sign_in
 from consent_engine.api.web.rendering import MAY_OPEN, POLICY
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import CallNotFound, PlanNotFound
+from consent_engine.errors import PlanNotFound
 from consent_engine.ports import ApiKey
 
 operations = Operations()

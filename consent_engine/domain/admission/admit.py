@@ -8,7 +8,9 @@ from msgspec.structs import replace
 from consent_engine.domain.admission.barred import barred
 from consent_engine.domain.admission.fitting_call import NO_SUCH_CALL, fits
 from consent_engine.domain.admission.request import PlaceOrder, Placing
-from consent_engine.domain.call.call import Call, Recording
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.call_events import Recording
+from consent_engine.domain.call.errors import CallMismatch
 from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
@@ -25,7 +27,6 @@ from consent_engine.domain.texts.elements import price_of, unsubscribe_of
 from consent_engine.domain.texts.render import confirmation, dated, edition_of
 from consent_engine.domain.texts.segments import MOST_SEGMENTS, segments
 from consent_engine.errors import (
-    CallMismatch,
     ConfirmationTooLong,
     DisclosureMissing,
     DoNotCall,

@@ -1,9 +1,10 @@
 """Does a call fit the order that names it?"""
 
-from consent_engine.domain.call.call import Call, CallState, Recording
+from consent_engine.domain.call.call import Call, CallState
+from consent_engine.domain.call.call_events import Recording
+from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import Millis
-from consent_engine.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 
 NO_SUCH_CALL = "there is no such call, or none of these days"
 

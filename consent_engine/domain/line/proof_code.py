@@ -9,10 +9,10 @@ import hmac
 from msgspec import Struct
 from msgspec.structs import replace
 
+from consent_engine.domain.call.errors import CodeWrong, TooManyCodes
 from consent_engine.domain.canonical_json import Rows
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import mac
-from consent_engine.errors import CodeWrong, TooManyCodes
 
 FIELD = "code"
 """The field of a line that holds it."""

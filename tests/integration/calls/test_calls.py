@@ -2,6 +2,7 @@
 
 import pytest
 
+from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned, CallNotFound, RecordingReused
 from consent_engine.domain.call.permit import Denied, Dial
 from consent_engine.domain.days import DAY_MS, begins, day_of
 from consent_engine.domain.effects import Lane
@@ -14,18 +15,7 @@ from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.sealing import seal
-from consent_engine.errors import (
-    AlreadyEnded,
-    CallAbandoned,
-    CallNotFound,
-    CoolingOff,
-    DoNotCall,
-    IdempotencyConflict,
-    Malformed,
-    PlanUnknown,
-    RecordingReused,
-    StoreUnavailable,
-)
+from consent_engine.errors import CoolingOff, DoNotCall, IdempotencyConflict, Malformed, PlanUnknown, StoreUnavailable
 from consent_engine.ports import CallFilter, Owner
 from tests.conftest import NUMBER, OTHER
 from tests.integration.calls.desk import SHA, instant

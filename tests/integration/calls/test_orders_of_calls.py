@@ -4,17 +4,11 @@ import pytest
 from msgspec import structs
 
 from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.offer.policy import Suspects
-from consent_engine.errors import (
-    CallMismatch,
-    CallNotPermitted,
-    CallTooOld,
-    DoNotCall,
-    Malformed,
-    UnofficialNumber,
-)
+from consent_engine.errors import DoNotCall, Malformed, UnofficialNumber
 from tests.conftest import NUMBER, OTHER
 from tests.integration.calls.desk import instant
 

@@ -5,10 +5,10 @@ import re
 import pytest
 
 from consent_engine.api.service.brakes import Brake
+from consent_engine.domain.call.errors import CodeWrong, TooManyCodes
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.report_code import CodeAsked
-from consent_engine.errors import CodeWrong, TooManyCodes
 from tests.conftest import NUMBER, OTHER
 from tests.integration.api_door import is_problem
 from tests.integration.calls.desk import instant

@@ -6,6 +6,7 @@ import pytest
 
 from consent_engine.api.schemas.forms import read
 from consent_engine.domain.admission.report_request import DecideReport, MakeReport, ReportDecision, ReportMade
+from consent_engine.domain.call.errors import ReportDecided, ReportMismatch, ReportNotFound, RewardNotDue
 from consent_engine.domain.call.report_terms import ReportTerms, RewardTerms
 from consent_engine.domain.days import Calendar
 from consent_engine.domain.effects import Lane
@@ -13,7 +14,7 @@ from consent_engine.engine.audit import audit
 from consent_engine.engine.inspector import Inspector
 from consent_engine.engine.report_book import ReportBook
 from consent_engine.engine.sealing import seal
-from consent_engine.errors import Malformed, ReportDecided, ReportMismatch, ReportNotFound, RewardNotDue
+from consent_engine.errors import Malformed
 from consent_engine.ports import ReportFilter
 from tests.archive.house import LONG
 from tests.conftest import NUMBER, OTHER

@@ -45,8 +45,8 @@ def test_a_report_is_decided_once_and_seen_by_those_who_may(door):
     granted = door.call("POST", f"{PATH}/{report}/decide", Role.OPS, {"class": "ours_unrecorded", "reward": "granted"})
     assert is_problem(granted, 409, "reward_not_due")["reason"] == "none"
     seen = {role: door.call("GET", f"{PATH}/{report}", role).json() for role in (Role.OPS, Role.AUDITOR)}
-    assert (seen[Role.OPS]["msisdn"], seen[Role.AUDITOR]["msisdn"]) == ("+86138****8000", NUMBER)
-    assert (seen[Role.OPS]["what"], seen[Role.AUDITOR]["what"]) == ("打我****的电话", "打我13912345678的电话")
+    assert {each["msisdn"] for each in seen.values()} == {"+86138****8000"}
+    assert {each["what"] for each in seen.values()} == {"打我****的电话"}
     assert make(door, role=Role.OPS, caller_number="13912345678").json()["caller_number"] == "139****78"
     is_problem(door.call("GET", f"{PATH}/none", Role.OPS), 404, "report_not_found")
 
@@ -118,7 +118,7 @@ def test_of_a_file_the_lines_that_are_wrong_are_named_and_the_rest_is_in(door, c
     again = sent(rows).json()
     assert (again["accepted"], again["already"]) == (0, 2)
     [row] = door.call("GET", f"{PATH}?channel=12321&carrier=unicom", Role.AUDITOR).json()["reports"]
-    assert row["msisdn"] == OTHER
+    assert row["msisdn"] == "+86139****9000"
     for lines, code in (([rows[0], *[rows[1]] * 10_001], "too_long"), (["msisdn,carrier", NUMBER], "header")):
         assert [each["code"] for each in is_problem(sent(lines), 422, "malformed")["errors"]] == [code]
     assert NUMBER[-11:] not in logged(caplog)

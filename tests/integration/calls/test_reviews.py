@@ -2,6 +2,7 @@
 
 import pytest
 
+from consent_engine.domain.call.errors import CallNotFound, CallNotPermitted
 from consent_engine.domain.call.review import (
     SECOND_LOOK_MS,
     AlreadyReviewed,
@@ -18,7 +19,6 @@ from consent_engine.engine.api_keys import Role
 from consent_engine.engine.record import recording
 from consent_engine.engine.review import Review
 from consent_engine.engine.round_trips import drive
-from consent_engine.errors import CallNotFound, CallNotPermitted
 from consent_engine.ports import CallFilter
 from tests.conftest import NUMBER, SECOND
 from tests.integration.calls.desk import SHA, instant

@@ -4,21 +4,12 @@ import pytest
 from msgspec.structs import replace
 
 from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.call.permit import Dialling, Tokens
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.line import line_id
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.errors import (
-    CallMismatch,
-    CallNotPermitted,
-    CallTooOld,
-    ConsentError,
-    DoNotCall,
-    DuplicateOrder,
-    Malformed,
-    RecordingReused,
-    UnofficialNumber,
-)
+from consent_engine.errors import ConsentError, DoNotCall, DuplicateOrder, Malformed, UnofficialNumber
 from consent_engine.ports import CallFilter, Commit, OrderChange
 from tests.archive.house import broken
 from tests.conftest import NUMBER, OTHER, SECOND

@@ -1,0 +1,44 @@
+"""Rows of the catalogue, as the registry keeps them."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.seen import Seen
+from consent_engine.domain.offer.versions import Proposal, Sale, Version, dated
+
+
+def proof_of(secret: str) -> str:
+    """By which data know the secret that they were written with."""
+    return hmac.new(secret.encode(), b"ce:meta", hashlib.sha256).hexdigest()[:32]
+
+
+def versions_of(kept: Mapping[str, str]) -> tuple[Version, ...]:
+    """A plan's record; KeyError for one that has lost its newest version.
+
+    Of the versions that have no stamp only the newest says whether it is on sale.
+    """
+    versions, newest = [], kept["current"]
+    for n in sorted({newest, *(name for name in kept if name.isdigit())}, key=int):
+        known_at, _, sale = kept.get(f"at:{n}", "0|").partition("|")
+        otherwise = kept["sale"] if n == newest else Sale.ON_SALE
+        plan, by = Plan.read(json.loads(kept[n])), tuple(json.loads(kept.get(f"by:{n}", "[]")))
+        versions.append(dated(Version(plan, Sale(sale or otherwise), int(known_at), by, seen_of(kept, n))))
+    return tuple(versions)
+
+
+def seen_of(kept: Mapping[str, str], version: str) -> dict[int, Seen]:
+    begins = f"seen:{version}:"
+    rows = ((name, row) for name, row in kept.items() if name.startswith(begins))
+    return {int(name.removeprefix(begins)): Seen.read(row) for name, row in rows}
+
+
+def proposed_of(proposal: Proposal) -> str:
+    return json.dumps([proposal.by, proposal.at, json.loads(proposal.plan.kept())], ensure_ascii=False, sort_keys=True)
+
+
+def named_of(gateway: str, period: int, allowed: Millis) -> str:
+    return f"{gateway}|{period}|{allowed}"

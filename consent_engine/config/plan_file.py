@@ -1,0 +1,51 @@
+"""Plans as they stand in a YAML file, or the bundled sample."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+
+from consent_engine.domain.offer.form import plan_from
+from consent_engine.domain.offer.plan import Plan
+from consent_engine.errors import FieldError, Malformed, SettingsError
+
+
+def plans_from(path: Path | None) -> list[Plan]:
+    """The plans in a YAML file, or the bundled sample.
+
+    Raises Malformed naming the file, the plan and its line, and the field; SettingsError for what is not such a file.
+    """
+    name = str(path) if path else "sample_plans.yaml"
+    try:
+        text = path.read_text("utf-8") if path else files("consent_engine").joinpath(name).read_text("utf-8")
+        rows, lines = _rows_of(text)
+    except UnicodeDecodeError:
+        raise SettingsError(f"{name} is not YAML: its bytes are not text in UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise SettingsError(f"{name} is not YAML{where}") from None
+    if not isinstance(rows, list):
+        raise SettingsError(f"{name} must be a list of plans")
+    plans, wrong = [], []
+    for row, line in zip(rows, lines, strict=True):
+        try:
+            plans.append(plan_from(row))
+        except Malformed as error:
+            code = row.get("code") if isinstance(row, dict) else None
+            where = f"{name}, line {line}, plan {code or 'without a code'}"
+            wrong += [FieldError(f"{where}: {e.field}", e.code, e.message) for e in error.errors]
+    if wrong:
+        raise Malformed(wrong)
+    return plans
+
+
+def _rows_of(text: str) -> tuple[object, list[int]]:
+    """What a YAML text says, read once; and the line of each of its entries, where it is a list."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    try:
+        tree = loader.get_single_node()
+        lines = [each.start_mark.line + 1 for each in tree.value] if isinstance(tree, yaml.SequenceNode) else []
+        return (None if tree is None else loader.construct_document(tree)), lines
+    finally:
+        loader.dispose()

@@ -1,0 +1,67 @@
+"""What happened in a call: how it ended, what was recorded, what was refused because of it."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from consent_engine.domain.call.violation import Violation
+from consent_engine.domain.effects import Millis
+
+
+class CallOutcome(StrEnum):
+    """What came of a call, as the agent says it."""
+
+    AGREED = "agreed"
+    DECLINED = "declined"
+    """Not this plan: it is not offered again."""
+    REFUSED = "refused"
+    """No more calls."""
+    NO_ANSWER = "no_answer"
+    OTHER = "other"
+
+
+class Recording(Struct, frozen=True, array_like=True):
+    """A recording of a whole call. sha256: 64 hex digits, '' where nobody gave it · seconds: how long; 0: not known."""
+
+    ref: str
+    sha256: str = ""
+    seconds: int = 0
+
+
+class Disclosed(Struct, frozen=True, array_like=True):
+    """A disclosure spoken to the subscriber in the call, and when."""
+
+    id: str
+    at: Millis
+
+
+class Ended(Struct, frozen=True, array_like=True, tag="ended"):
+    """The call ended. op: what makes two ends the same · violations: what its end shows."""
+
+    at: Millis
+    op: str
+    by: str
+    ended_at: Millis
+    outcome: CallOutcome
+    plan: str
+    recording: Recording | None
+    disclosures: tuple[Disclosed, ...] = ()
+    violations: tuple[Violation, ...] = ()
+
+
+class Abandoned(Struct, frozen=True, array_like=True, tag="abandoned"):
+    """Nobody said how it ended."""
+
+    at: Millis
+    op: str
+
+
+class OrderRefused(Struct, frozen=True, array_like=True, tag="order_refused"):
+    """An order was refused at the door because of this call, or its number. op: the id that the order would have had ·
+    code: why.
+    """
+
+    at: Millis
+    op: str
+    by: str
+    code: str
