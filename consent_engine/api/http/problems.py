@@ -15,8 +15,9 @@ from starlette.types import Scope
 
 from consent_engine.api.schemas.views import instant
 from consent_engine.domain.admission.bound import AgentMismatch
-from consent_engine.domain.call.errors import CallNotFound, CodeWrong, ReportNotFound, TooManyCodes
+from consent_engine.domain.call.errors import CallNotFound, ReportNotFound
 from consent_engine.domain.defects import place_of
+from consent_engine.domain.line.proof_code import CodeWrong, TooManyCodes
 from consent_engine.errors import (
     Backdated,
     ConfirmationTooLong,

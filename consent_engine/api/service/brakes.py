@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
-from consent_engine.domain.call.errors import TooManyCodes
+from consent_engine.domain.line.proof_code import TooManyCodes
 
 MOST_CODES, CODES_S = 10, 600.0
 """So many codes an address in so many seconds."""

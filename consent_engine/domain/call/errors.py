@@ -67,15 +67,3 @@ class RewardNotDue(Refused):
     """The reward of a report cannot become that; `reason`: why."""
 
     code = "reward_not_due"
-
-
-class CodeWrong(Refused):
-    """The code that proves a reporter's number is not the one that was sent, or not any more."""
-
-    code = "code_wrong"
-
-
-class TooManyCodes(Refused):
-    """A code was sent to this number a moment ago, or as often as may be."""
-
-    code = "too_many_codes"

@@ -9,10 +9,10 @@ import hmac
 from msgspec import Struct
 from msgspec.structs import replace
 
-from consent_engine.domain.call.errors import CodeWrong, TooManyCodes
 from consent_engine.domain.canonical_json import Rows
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import mac
+from consent_engine.errors import Refused
 
 FIELD = "code"
 """The field of a line that holds it."""
@@ -25,6 +25,18 @@ MOST_A_DAY = 5
 """Codes to one number in a day that begins with the first of them."""
 _DAY_MS = 86_400_000
 _DIGITS = 6
+
+
+class CodeWrong(Refused):
+    """The code that proves a reporter's number is not the one that was sent, or not any more."""
+
+    code = "code_wrong"
+
+
+class TooManyCodes(Refused):
+    """A code was sent to this number a moment ago, or as often as may be."""
+
+    code = "too_many_codes"
 
 
 class ProofCode(Struct, frozen=True, array_like=True):

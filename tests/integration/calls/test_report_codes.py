@@ -5,8 +5,8 @@ import re
 import pytest
 
 from consent_engine.api.service.brakes import Brake
-from consent_engine.domain.call.errors import CodeWrong, TooManyCodes
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.line.proof_code import CodeWrong, TooManyCodes
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.report_code import CodeAsked
 from tests.conftest import NUMBER, OTHER
