@@ -13,8 +13,8 @@ from consent_engine.api.routes.orders import ID
 from consent_engine.api.schemas.forms import read
 from consent_engine.api.schemas.lists import Imported
 from consent_engine.api.schemas.reports import CodeSent, ReportList, ReportReceipt, ReportView
-from consent_engine.api.service.brakes import Brake
 from consent_engine.api.service.callers import AGENT_OR_OPS, FULL_NUMBERS, OPS, OPS_OR_AUDITOR
+from consent_engine.api.service.sent_codes import send_code
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.admission.report_request import (
     PUBLIC as PUBLIC_DOOR,
@@ -90,13 +90,6 @@ async def code(request: Request) -> Response:
     form = read(AskCode, await read_json(request))
     await send_code(request, CodeAsked(Msisdn(form.msisdn), form.carrier.value))
     return Response(CodeSent(minutes=MINUTES).json_bytes(), 202, media_type="application/json")
-
-
-async def send_code(request: Request, asked: CodeAsked) -> None:
-    """Send a code, as often as this address may ask for one. Raises TooManyCodes."""
-    brake: Brake = request.app.state.codes
-    brake.take(request.client.host if request.client else "")
-    await front_of(request).ask(lambda engine: engine.reports.send_code(asked))
 
 
 @operations.add(

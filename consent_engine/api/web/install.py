@@ -16,6 +16,7 @@ from consent_engine.api.web import (
     missing,
     order_page,
     pages,
+    report_page,
     review,
     rq,
     single_sign_on,
@@ -36,7 +37,7 @@ def install(app: Starlette, front: Front, settings: Settings, rq_url: str | None
     app.state.recording_url = settings.recording_url
     app.state.own = desk.OwnBoard()
     app.state.resend_max = settings.resend_max
-    for part in (pages, board, finding, flow, held, order_page, desk, review, audit, help_page):
+    for part in (pages, board, finding, flow, held, order_page, desk, review, audit, help_page, report_page):
         app.router.routes += part.operations.routes
     missing.install(app)
     provider = single_sign_on.provider_of(settings)

@@ -1,0 +1,164 @@
+"""The page on which a subscriber reports a call: Chinese first, no script, no sign-in; the number is proven by a code.
+
+A number never stands in an address: the form is posted, and comes back with what was written in it.
+"""
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Mapping
+from functools import cache
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Any
+from urllib.parse import parse_qsl
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.http.bodies import KIB, read_body
+from consent_engine.api.http.problems import NotOurMediaType
+from consent_engine.api.schemas.forms import read
+from consent_engine.api.schemas.reports import ReportReceipt
+from consent_engine.api.service.sent_codes import send_code
+from consent_engine.api.service.service import front_of
+from consent_engine.api.service.sessions import Sessions
+from consent_engine.api.web.words import COOKIE, HTML_LANG, LANGUAGES, language_of, words
+from consent_engine.domain.admission.report_request import PUBLIC as PUBLIC_DOOR
+from consent_engine.domain.admission.report_request import AskCode, MakeReport, ReportMade
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.days import Days
+from consent_engine.domain.line.proof_code import CodeWrong, TooManyCodes
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.report_code import CodeAsked
+from consent_engine.errors import ConsentError, FieldError, Forbidden, Malformed, StoreUnavailable
+
+operations = Operations()
+FIELDS = ("msisdn", "carrier", "caller_number", "day", "time", "what", "code")
+MOST_POSTED = 16 * KIB
+YEAR_S = 365 * 24 * 3600
+_TOLD: Mapping[type[ConsentError], tuple[str, HTTPStatus]] = {
+    CodeWrong: ("report.code_wrong", HTTPStatus.UNPROCESSABLE_ENTITY),
+    TooManyCodes: ("report.too_many", HTTPStatus.TOO_MANY_REQUESTS),
+    Forbidden: ("not_our_page", HTTPStatus.FORBIDDEN),
+    StoreUnavailable: ("store_away", HTTPStatus.SERVICE_UNAVAILABLE),
+}
+_LABELS = {"called_at": "day", "caller_number": "caller_number"}
+
+
+@operations.add("GET", "/report", PUBLIC)
+async def report(request: Request) -> Response:
+    """The empty form."""
+    return _page(request, dict.fromkeys(FIELDS, ""))
+
+
+@operations.add("POST", "/report", PUBLIC)
+async def posted(request: Request) -> Response:
+    """Send a code, or take the report; else the form with what is wrong with it."""
+    form, step = await _form(request)
+    sessions: Sessions = request.app.state.sessions
+    try:
+        sessions.same_origin(request)
+        if step == "report":
+            return _page(request, form, receipt=await _taken(request, form))
+        if step == "code":
+            await _sent(request, form)
+        return _page(request, form, sent=True)
+    except Malformed as error:
+        return _page(request, form, HTTPStatus.UNPROCESSABLE_ENTITY, wrong=error.errors, sent=bool(form["code"]))
+    except tuple(_TOLD) as error:
+        said, status = next(told for kind, told in _TOLD.items() if isinstance(error, kind))
+        answer = _page(request, form, status, said, sent=step != "code" or isinstance(error, TooManyCodes))
+        if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+            answer.headers["Retry-After"] = "60"
+        return answer
+
+
+async def _taken(request: Request, form: Mapping[str, str]) -> ReportReceipt:
+    """Take the report. Raises Malformed, CodeWrong and StoreUnavailable."""
+    asked = _asked(form, front_of(request).days)
+    made = ReportMade(PUBLIC_DOOR, asked, proven=True)
+
+    def taken(engine: Engine) -> ReportReceipt:
+        engine.reports.prove(made.msisdn, form["code"])
+        return ReportReceipt.of(engine.reports.take(made).report)
+
+    return await front_of(request).ask(taken)
+
+
+async def _sent(request: Request, form: Mapping[str, str]) -> None:
+    """Send a code, once the rest of the form is right. Raises Malformed, TooManyCodes and StoreUnavailable."""
+    made = ReportMade(PUBLIC_DOOR, _asked(form, front_of(request).days), proven=True)
+    made.check(await front_of(request).now())
+    asked = read(AskCode, {"msisdn": form["msisdn"], "carrier": form["carrier"]})
+    await send_code(request, CodeAsked(Msisdn(asked.msisdn), asked.carrier.value))
+
+
+def _asked(form: Mapping[str, str], days: Days) -> MakeReport:
+    """The report that a form makes. Raises Malformed."""
+    told = {name: form[name] for name in ("msisdn", "carrier", "caller_number", "what")}
+    return read(MakeReport, {**told, "called_at": _instant(form["day"], form["time"], days)})
+
+
+def _instant(day: str, time: str, days: Days) -> str:
+    """The instant that a day and a time of it name, where the business is; an empty one where they name none."""
+    try:
+        hours, minutes = time.split(":")[:2]
+        return days.at(days.begins(day) + (int(hours) * 60 + int(minutes)) * 60_000).isoformat()
+    except (ValueError, OverflowError):
+        return ""
+
+
+async def _form(request: Request) -> tuple[dict[str, str], str]:
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise NotOurMediaType("send the form of our page")
+    body = await read_body(request, MOST_POSTED)
+    try:
+        told = dict(parse_qsl(body.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=20))
+    except ValueError:
+        raise NotOurMediaType("send the form of our page") from None
+    return {name: told.get(name, "")[:1000] for name in FIELDS}, told.get("step", "")
+
+
+@cache
+def _sheet() -> tuple[jinja2.Template, str, str]:
+    """The page's template, its style, and the policy that lets a browser use that, send the form, and nothing else."""
+    pages = files("consent_engine.api") / "pages"
+    style = "".join(pages.joinpath(name).read_text("utf-8") for name in ("tariffs.css", "report.css"))
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+    return environment.from_string(pages.joinpath("report.html").read_text("utf-8")), style, policy
+
+
+def _page(
+    request: Request, form: Mapping[str, str], status: int = HTTPStatus.OK, said: str = "", *,
+    wrong: tuple[FieldError, ...] = (), sent: bool = False, receipt: ReportReceipt | None = None,
+) -> HTMLResponse:  # fmt: skip
+    template, style, policy = _sheet()
+    language = language_of(request)
+    t = words(language)
+    names = list(dict.fromkeys(_LABELS.get(each.field, each.field) for each in wrong))
+    told: dict[str, Any] = {"form": form, "wrong": names, "sent": sent, "receipt": receipt}
+    problem = t[said] if said else ""
+    if names:
+        problem = t["report.look_at"] + t["report.and"].join(t[f"report.{name}"] for name in names if name in FIELDS)
+    html = template.render(
+        t=t, lang=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
+        other_lang=HTML_LANG, style=style, carriers=list(CARRIERS), problem=problem, **told,
+    )  # fmt: skip
+    headers = {
+        "Content-Security-Policy": policy, "Cache-Control": "no-store", "Vary": "Accept-Language, Cookie",
+        "Content-Language": language, "Referrer-Policy": "same-origin",
+    }  # fmt: skip
+    response = HTMLResponse(html, status, headers)
+    if request.query_params.get(COOKIE) in LANGUAGES:
+        response.set_cookie(COOKIE, language, max_age=YEAR_S, path="/", httponly=True, samesite="lax")
+    return response

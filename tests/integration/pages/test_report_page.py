@@ -1,0 +1,75 @@
+"""The page on which a subscriber reports a call: no script, no sign-in, nothing of a person in an address."""
+
+import re
+from urllib.parse import urlencode
+
+import pytest
+
+from consent_engine.domain.days import CHINA
+from consent_engine.domain.msisdn import Msisdn, mask
+from tests.integration.api_door import NUMBER
+
+ENGLISH = {"Accept-Language": "en"}
+
+
+def filled(door, **more):
+    at = CHINA.at(door.engine.registry.now() - 3_600_000)
+    return {
+        "msisdn": "138 0013 8000", "carrier": "mobile", "caller_number": "10085", "day": f"{at:%Y-%m-%d}",
+        "time": f"{at:%H:%M}", "what": "推销<b>5G</b>", **more,
+    }  # fmt: skip
+
+
+def post(door, step, form, site="same-origin", **headers):
+    sent = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": site, **headers}
+    return door.call("POST", "/report", None, content=urlencode({**form, "step": step}).encode(), headers=sent)
+
+
+def coded(door):
+    line = door.engine.line(Msisdn(NUMBER))
+    return door.engine.outside.code_of(line.id, line.code.seed)
+
+
+def test_a_subscriber_walks_through_it_without_a_script(door):
+    page = door.call("GET", "/report")
+    assert (page.status_code, page.headers["content-language"]) == (200, "zh")
+    assert "<script" not in page.text
+    assert "script-src" not in page.headers["content-security-policy"]
+    form = filled(door)
+    sent = post(door, "code", form)
+    assert sent.status_code == 200
+    assert 'value="138 0013 8000"' in sent.text
+    assert "推销&lt;b&gt;5G&lt;/b&gt;" in sent.text
+    assert 'autocomplete="one-time-code"' in sent.text
+    done = post(door, "report", {**form, "code": coded(door)})
+    number = re.search(r'id="number">([0-9A-Z]{8})<', done.text)[1]
+    [row] = door.call("GET", "/v1/reports", "auditor").json()["reports"]
+    assert (row["number"], row["msisdn"], row["channel"], row["what"]) == (number, mask(NUMBER), "web", "推销<b>5G</b>")
+    assert done.headers["cache-control"] == "no-store"
+    assert not door.engine.dial(Msisdn(NUMBER), "mobile").callable
+
+
+@pytest.mark.parametrize(("change", "named"), [
+    ({"msisdn": "12345"}, "Your mobile number"),
+    ({"caller_number": "nobody"}, "The number that was shown"),
+    ({"day": "2999-01-01"}, "The day of the call"),
+    ({"day": "", "time": ""}, "The day of the call"),
+    ({"carrier": "none"}, "Which carrier"),
+])  # fmt: skip
+def test_what_is_wrong_is_named_by_its_label_and_no_code_is_sent(door, change, named):
+    said = post(door, "code", filled(door, **change), **ENGLISH)
+    assert said.status_code == 422
+    assert named in re.search(r'id="problem">([^<]*)<', said.text)[1]
+    assert not door.redis.keys("ce:*line*")
+
+
+def test_a_wrong_code_makes_no_report_and_another_site_sends_no_code(door):
+    form = filled(door)
+    post(door, "code", form)
+    wrong = post(door, "report", {**form, "code": f"{(int(coded(door)) + 1) % 10**6:06d}"}, **ENGLISH)
+    assert wrong.status_code == 422
+    assert "The code is wrong" in wrong.text
+    assert not door.redis.keys("ce:*report:*")
+    again = post(door, "code", form)
+    assert (again.status_code, again.headers["retry-after"]) == (429, "60")
+    assert post(door, "code", filled(door, msisdn="13900139000"), site="cross-site").status_code == 403
