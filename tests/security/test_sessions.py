@@ -13,6 +13,7 @@ NOBODY = "0" * 28
 PARTS = {
     "order_id": NOBODY,
     "call_id": NOBODY,
+    "report_id": NOBODY,
     "line": NOBODY,
     "code": "5g-smart-199",
     "name": "simulated",
@@ -23,9 +24,11 @@ PARTS = {
 PUBLIC = {
     "/", "/sign-in", "/sign-out", "/assets/{name}", "/docs", "/openapi.json", "/tariffs", "/tariffs.json",
     "/tariffs/{code}", "/tariffs/{code}.json", "/tariffs/{code}/{version}", "/tariffs/{code}/{version}.json",
-    "/healthz", "/readyz", "/rq",
+    "/healthz", "/readyz", "/rq", "/report", "/v1/reports/code",
 }  # fmt: skip
 """Served to anybody: the sign-in, what it loads, what is published. /rq is a redirect to what is not."""
+WITHOUT_A_SESSION = {"/v1/reports/code", "/report"}
+"""Change something for whoever has the code that was sent to the number: a session lends them nothing."""
 PROVEN = re.compile("/v1/gateways/")
 """Not for sessions or keys: a gateway's own proof."""
 
@@ -152,7 +155,7 @@ def changing(door):
     """Every route that changes something, from the application's own table."""
     for route in door.app.routes:
         for method in sorted((getattr(route, "methods", None) or set()) - {"GET", "HEAD"}):
-            if not PROVEN.match(route.path) and route.path != "/sign-in":
+            if not PROVEN.match(route.path) and route.path not in {"/sign-in", *WITHOUT_A_SESSION}:
                 yield method, route.path.replace(":path", "").format(**PARTS)
 
 

@@ -25,6 +25,8 @@ FACTS: Mapping[str, str] = {
     "call_not_permitted": "violations",
     "not_activated": "state",
     "event_not_taken": "since",
+    "already_decided": "found",
+    "reward_not_due": "reason",
     "other_network": "network, carrier",
     "unofficial_number": "official",
     "disclosure_missing": "missing",

@@ -115,13 +115,16 @@ def body(form: str, *headers: dict[str, Any], example: object = None, also_list:
 
 def query(form: type[BaseModel]) -> dict[str, Any]:
     """A route's query, which it reads by itself."""
-    fields = form.model_json_schema(ref_template=_REF + "{model}")["properties"]
-    return {"parameters": [_parameter(name, field) for name, field in fields.items()]}
+    shape = form.model_json_schema(ref_template="{model}")
+    defined = shape.get("$defs", {})
+    return {"parameters": [_parameter(name, field, defined) for name, field in shape["properties"].items()]}
 
 
-def _parameter(name: str, field: Mapping[str, Any]) -> dict[str, Any]:
-    kinds = [kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null"]
-    kept = {key: value for key, value in kinds[0].items() if key not in {"title", "description", "examples"}}
+def _parameter(name: str, field: Mapping[str, Any], defined: Mapping[str, Any]) -> dict[str, Any]:
+    """A parameter, with what its field refers to in it: a query is among no components."""
+    kind = next(kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null")
+    kind = defined.get(kind.get("$ref"), kind)
+    kept = {key: value for key, value in kind.items() if key not in {"title", "description", "examples"}}
     said = {"name": name, "in": "query", "required": False, "description": field["description"], "schema": kept}
     return said | ({"example": field["examples"][0]} if "examples" in field else {})
 

@@ -216,7 +216,7 @@ def there_is_something_to_do(door, route):
 )
 def test_a_role_may_what_the_contract_says(door, route, role):
     answer = ask(door, route, role, there_is_something_to_do(door, route))
-    assert answer.status_code not in {401, 403, 404}, answer.text
+    assert answer.status_code not in {401, 403, 404} or "ending_not_found" in answer.text, answer.text
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=" ".join)

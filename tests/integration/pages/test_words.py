@@ -149,7 +149,7 @@ def test_a_wrong_key_is_told_in_both_languages(door):
 
 
 _LATIN = r"[A-Za-z]{2,}"
-_NAMES = {"API", "SMS", "BSS", "RQ", "TD", "SHA", "CLI", "pid", "consent", "keys", "add", "ce", "English"}
+_NAMES = {"API", "SMS", "BSS", "RQ", "TD", "SHA", "CLI", "pid", "consent", "keys", "add", "ce", "English", "APP", "Esc"}
 """What a Chinese page may name in Latin letters: ids, commands, and what has no other name."""
 _MARKS = re.compile(r"[\u4e00-\u9fff][,;:?!()]|[,;:?!()][\u4e00-\u9fff]")
 
