@@ -1,1 +1,1 @@
-"""A call: may it be made, and under which permit."""
+"""A call: its permit, its record and reviews; reports of calls, and endings of services that calls sold."""
