@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.effects import Outcome, Purpose
 from consent_engine.errors import SettingsError
-from consent_engine.ports import Activation, Bss, Gateway, Outside, Sms
+from consent_engine.ports import Activation, Bss, Deactivation, Gateway, Outside, Sms
 from consent_engine.ports.outside import Webhooks
 
 if TYPE_CHECKING:
@@ -183,8 +183,9 @@ def _under(order: str) -> "Context":
 
 def traced(outside: Outside) -> Outside:
     """The same outside, each of its calls a span while this process is traced."""
-    gateways = {name: TracedGateway(each) for name, each in outside.gateways.items()}
-    return replace(outside, gateways=gateways, bss=TracedBss(outside.bss) if outside.bss else None)
+    gateways: dict[str, Gateway] = {name: TracedGateway(each) for name, each in outside.gateways.items()}
+    bss: Bss | None = TracedBss(outside.bss) if outside.bss else None  # checked here: replace takes anything
+    return replace(outside, gateways=gateways, bss=bss)
 
 
 def _called(order: str, name: str, begun: int, to: str, outcome: Outcome | None) -> None:
@@ -222,7 +223,7 @@ class TracedGateway:
 
 
 class TracedBss:
-    """A BSS; activating and asking are spans."""
+    """A BSS; switching on and off, and asking about either, are spans."""
 
     def __init__(self, bss: Bss) -> None:
         self._bss = bss
@@ -241,6 +242,17 @@ class TracedBss:
         outcome = await self._bss.ask(order_id)
         _called(order_id, "ask", begun, self.name, outcome)
         return outcome
+
+    async def deactivate(self, deactivation: Deactivation) -> Outcome:
+        """Switch it off."""
+        begun = time_ns()
+        outcome = await self._bss.deactivate(deactivation)
+        _called(deactivation.order_id, "deactivate", begun, self.name, outcome)
+        return outcome
+
+    async def ask_ending(self, ending_id: str) -> Outcome | None:
+        """What became of earlier attempts to switch it off; no span: an ending's id names no order."""
+        return await self._bss.ask_ending(ending_id)
 
     async def close(self) -> None:
         """Give back connections."""

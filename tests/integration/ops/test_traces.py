@@ -1,5 +1,6 @@
 """One trace holds an order from its placing to its notification, through every process; and nobody is in it."""
 
+import asyncio
 import gzip
 import subprocess
 import sys
@@ -9,10 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from consent_engine.adapters.traces import ids_of, tracing
+from consent_engine.adapters.traces import ids_of, traced, tracing
 from consent_engine.config.settings import Settings
 from consent_engine.errors import SettingsError
+from consent_engine.ports import Deactivation, Outside
 from tests.acceptance.house import call, house, until
+from tests.conftest import NUMBER, FakeBss
 
 ROAD = {
     "POST /v1/orders", "sms confirmation", "confirmation_accepted", "said_yes", "activate", "service_activated",
@@ -71,6 +74,19 @@ def test_one_trace_holds_an_order_from_its_placing_to_its_notification_and_nobod
     everything = " ".join(map(str, spans))
     for private in ("13800004711", "4711", "是", town.keys["agent"], "rec-"):
         assert private not in everything.replace(order, ""), private
+
+
+def test_an_order_is_taken_back_while_its_process_is_traced_and_that_is_a_span(collector):
+    spans, address = collector
+    order, bss = "0ce7" + "1" * 24, FakeBss()
+    wanted = Deactivation("0ce7" + "2" * 24, order, "act-1", NUMBER, "PLAN", "withdrawn", 1)
+    with tracing(address):
+        outside = traced(Outside({}, bss=bss))
+        asyncio.run(outside.bss.deactivate(wanted))
+        assert asyncio.run(outside.bss.ask_ending(wanted.ending_id)) == asyncio.run(bss.ask_ending(wanted.ending_id))
+    assert [each.ending_id for each in bss.ended] == [wanted.ending_id]
+    assert [(each.name, each.trace_id) for each in spans] == [("deactivate", ids_of(order)[0].to_bytes(16, "big"))]
+    assert NUMBER.lstrip("+") not in str(spans)
 
 
 def test_what_is_off_is_not_even_imported():
