@@ -14,12 +14,13 @@ from consent_engine.engine.endings import MOST_ORDERS, ending_asked
 from consent_engine.engine.round_trips import load, orders_of_line
 
 WAITS_MS = 24 * 3_600_000
-"""So long a message that ends a service waits for the archive; after that it is what it is without: a refusal."""
+"""So long a message that ends a service waits for the archive, or for the end of an activation that has begun; after
+that it is what it is without: a refusal."""
 
 
 def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | None]:
     """What a message says of ending a service, once the ending that it asks for stands; None: the archive must be asked
-    and cannot be, and the message waits.
+    and cannot be, or what it ends is being switched on, and the message waits.
 
     Raises what `ending_asked` does.
     """
@@ -33,6 +34,6 @@ def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | N
     found = withdrawal(line, message, orders, lambda order: ending_id(order.id) in loaded.endings)
     if found.ends is not None:
         yield from ending_asked(found.ends, Why(Cause.WITHDRAWN, "sms", "subscriber", message.key))
-    elif archived is None and message.body.meaning().keyword is Keyword.WITHDRAW and now - message.came < WAITS_MS:
-        return None
-    return found
+        return found
+    unknown = archived is None and message.body.meaning().keyword is Keyword.WITHDRAW
+    return None if (unknown or found.waits) and now - message.came < WAITS_MS else found

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from consent_engine.domain.decide.decision import Put
+from consent_engine.domain.decide.decision import Put, begun
 from consent_engine.domain.effects import Millis, Pending, Purpose, sms_effect
 from consent_engine.domain.grammar import Keyword, Read, asks_to_end, read
 from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.reading import Reading
-from consent_engine.domain.lifecycle import Trigger
+from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.facts import Replied
@@ -22,10 +22,13 @@ from consent_engine.domain.texts.templates import ENGLISH
 
 
 class Withdrawal(Struct, frozen=True):
-    """What a message says of ending a service. ends: the order that is meant · asks: the one that is asked about"""
+    """What a message says of ending a service. ends: the order that is meant · asks: the one that is asked about ·
+    waits: one that may be meant is being switched on, and nobody knows yet whether it is
+    """
 
     ends: Order | None = None
     asks: Order | None = None
+    waits: bool = False
 
 
 NONE = Withdrawal()
@@ -50,9 +53,15 @@ def withdrawal(
     body = message.body
     if not isinstance(body, UnreadReply):
         return NONE
-    said, active = body.meaning(), [order for order in orders if _is_on(line, order, body.scope)]
-    fits = [order for order in active if _fits(order, said, body.text)] if said.keyword is Keyword.WITHDRAW else []
+    said, theirs = body.meaning(), [order for order in orders if _is_theirs(line, order, body.scope)]
+    active = [order for order in theirs if order.last(Trigger.SERVICE_ACTIVATED) is not None]
+    named = [order for order in theirs if _fits(order, said, body.text)] if said.keyword is Keyword.WITHDRAW else []
+    if any(order.state is State.CONFIRMED and begun(order) for order in named):
+        return Withdrawal(waits=True)
+    fits = [order for order in named if order in active]
     fits = [order for order in fits if not is_ended(order)] or fits
+    if said.code and any(order not in active and _was_open(order, message.key) for order in named):
+        return NONE  # codes come back: what this one names is the question that was open, which it refuses
     if len(fits) == 1:
         return Withdrawal(ends=fits[0])
     still_on = [order for order in active if not is_ended(order)]
@@ -61,11 +70,16 @@ def withdrawal(
     return Withdrawal(asks=newest) if asks_to_end(body.text) and not fits else NONE
 
 
-def _is_on(line: Line, order: Order, carriers: Sequence[str]) -> bool:
-    """Whether a service was switched on for whoever has the number now, by a carrier that the message may mean."""
+def _is_theirs(line: Line, order: Order, carriers: Sequence[str]) -> bool:
+    """Whether an order was asked of whoever has the number now, by a carrier that the message may mean."""
     doc = order.doc
     ours = doc.carrier in carriers and doc.call.started_at >= line.holder_since(doc.carrier)
-    return ours and bool(order.person.msisdn) and order.last(Trigger.SERVICE_ACTIVATED) is not None
+    return ours and bool(order.person.msisdn)
+
+
+def _was_open(order: Order, message: str) -> bool:
+    """Whether an order that is not on was open when a message was read first, which may have settled it since."""
+    return not order.state.settled or order.knows(message)
 
 
 def _fits(order: Order, said: Read, text: str) -> bool:

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from consent_engine.domain.call.ending import Cause, EndingNotFound, EndingState
-from consent_engine.domain.effects import Lane, Purpose
+from consent_engine.domain.effects import Lane, Purpose, Uncertain
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.withdrawing import Withdrawal, withdrawal
@@ -156,6 +156,42 @@ def test_after_a_day_without_the_archive_it_is_the_refusal_that_it_is_in_any_cas
     assert none(desk, order)
 
 
+@pytest.mark.parametrize("text", ["退订{code}", WORD])
+def test_what_is_being_switched_on_is_ended_once_it_is_on(desk, text):
+    desk.bss.answers = [Uncertain("timeout")]
+    order = desk.place()
+    desk.run(Lane.SMS)
+    desk.say("是")
+    desk.run(Lane.INBOUND, Lane.ACTIVATION)
+    desk.say(text.format(code=order.doc.code))
+    desk.run(Lane.INBOUND)
+    assert (desk.state(order), none(desk, order)) == ("confirmed", True)
+    desk.clock.forward(hours=1)
+    desk.run()
+    desk.clock.forward(seconds=61)
+    desk.run()
+    assert ending(desk, order).state is EndingState.ENDED
+    assert [each.order_id for each in desk.bss.ended] == [order.id]
+
+
+@pytest.mark.parametrize("text", ["退订{code}", WORD])
+def test_what_turns_out_not_to_be_on_is_refused_with_it(desk, text):
+    desk.bss.answers = [Uncertain("timeout")]
+    desk.bss.can_ask = True
+    order = desk.place()
+    desk.run(Lane.SMS)
+    desk.say("是")
+    desk.run(Lane.INBOUND, Lane.ACTIVATION)
+    desk.say(text.format(code=order.doc.code))
+    desk.run(Lane.INBOUND)
+    desk.clock.forward(hours=1)
+    desk.run(Lane.ACTIVATION, Lane.INBOUND)
+    desk.clock.forward(seconds=61)
+    desk.run()
+    assert (desk.state(order), none(desk, order)) == ("declined", True)
+    assert len(desk.bss.asked) == 1
+
+
 def test_each_plans_word_ends_the_service_that_is_ended_by_it(desk):
     orders = desk.two_asked()
     for order in orders:
@@ -175,6 +211,9 @@ def test_a_code_that_two_services_have_is_no_guess_and_one_that_has_ended_is_not
         "test", "mo", NUMBER, "10085", f"退订{code}", None, "mobile", "", Keyword.WITHDRAW, code, None, 0, 1
     )
     message, line = Unread(desk.clock(), "key", body), desk.engine.line(NUMBER)
+    asked = desk.place(plan=SECOND)
+    asked = replace(asked, doc=replace(asked.doc, code=code))
+    assert withdrawal(line, message, (order, asked), lambda _: False) == Withdrawal()  # the code of what was asked last
     assert withdrawal(line, message, (order, twin), lambda _: False) == Withdrawal()
     assert withdrawal(line, message, (order, twin), lambda each: each is order) == Withdrawal(ends=twin)
     assert withdrawal(line, message, (order,), lambda _: True) == Withdrawal(ends=order)
