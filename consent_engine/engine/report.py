@@ -31,6 +31,7 @@ from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.decide.report_texts import Telling, found, paid, received
 from consent_engine.domain.effects import WAKE_LINE, Lane, Millis
 from consent_engine.domain.inbox import UnreadRefusal, kept_message
+from consent_engine.domain.line.holder import has_changed
 from consent_engine.domain.line.line import STRANGER_MS, Line, keyed, line_id
 from consent_engine.domain.line.reported import Reported
 from consent_engine.domain.line.restriction import Kind, name_of
@@ -131,7 +132,8 @@ def _named_on(line: Line, report: Report, msisdn: Msisdn, now: Millis, granted_a
 
 
 def deciding(wanted: ReportDecision, by: Reports) -> Step[ReportTaken]:
-    """Decide what a report is, or what becomes of its reward; its reporter is told. The same again changes nothing.
+    """Decide what a report is, or what becomes of its reward; its reporter is told, and no later holder of the number.
+    The same again changes nothing.
 
     Raises ReportNotFound, ReportDecided for another class than was decided, ReportMismatch for one that its number
     rules out, RewardNotDue, StoreUnavailable.
@@ -182,8 +184,10 @@ def _decision(
         after, fields = report.with_event(decided)
         puts = (found(after, to),)
     granted_at = now if reward is Reward.GRANTED else _granted_at(line, report)
-    named = _named_on(line, report, Msisdn(line.msisdn or report.person.msisdn), now, granted_at)
-    told = replace(named, put=(*named.put, *puts)) if line.msisdn else named
+    number = line.msisdn or report.person.msisdn  # a line that nothing stood on has gone: then the report knows it
+    named = _named_on(line, report, Msisdn(number), now, granted_at)
+    silent = not number or has_changed(line.history, report.received.received_at)
+    told = named if silent else replace(named, put=(*named.put, *puts))
     wakes = frozenset({Lane.SMS}) if told.put else frozenset[Lane]()
     return Commit(op, (ReportChange(after, report, fields), told), wakes=wakes), after
 

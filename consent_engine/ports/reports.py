@@ -57,7 +57,7 @@ class Reports(Protocol):
 
     def expire(self, persons_before: Millis, records_before: Millis, most: int) -> tuple[int, int]:
         """Delete the person parts of decided reports that came before an instant, and whole ones that came before
-        another, of `most` of each; how many of each.
+        another, about `most` of each; how many of each. What nobody has decided stays, and holds up no other.
         """
 
     def awaited(self) -> list[Awaited]:

@@ -44,16 +44,23 @@ class RedisReports(Reports):
         return [(name, at) for name, at in scored(flat) if before is None or (at, name) < before][:limit]
 
     def expire(self, persons_before: Millis, records_before: Millis, most: int) -> tuple[int, int]:
-        cell, gone = self._cell, []
-        for index, before, what in ((cell.personal, persons_before, "person"), (cell.reports, records_before, "whole")):
-            oldest = ("ZRANGE", index, "-inf", f"({before}", "BYSCORE", "LIMIT", 0, most)
-            [ids] = self._wire.ask(oldest)
+        persons = self._expire(self._cell.personal, persons_before, most, "person")
+        return persons, self._expire(self._cell.reports, records_before, most, "whole")
+
+    def _expire(self, index: str, before: Millis, most: int, what: str) -> int:
+        """Those that nobody has decided stay at the front of the list: they hold up none behind them."""
+        cell, stay, gone = self._cell, 0, 0
+        while gone < most:
+            [ids] = self._wire.ask(("ZRANGE", index, "-inf", f"({before}", "BYSCORE", "LIMIT", stay, most))
             calls = Calls()
             for report in ids:
                 keys = [cell.record(Owner.REPORT, report), cell.reports, cell.personal]
                 calls.script("expire_report", keys, [report, what])
-            gone.append(sum(map(int, self._wire.send(calls, repeat=True))))
-        return gone[0], gone[1]
+            went = sum(map(int, self._wire.send(calls, repeat=True))) if ids else 0
+            gone, stay = gone + went, stay + len(ids) - went
+            if len(ids) < most or stay > MOST_WAITING:
+                break
+        return gone
 
     def awaited(self) -> list[Awaited]:
         [flat] = self._wire.ask(("ZRANGE", self._cell.awaited, 0, MOST_WAITING - 1, "WITHSCORES"))

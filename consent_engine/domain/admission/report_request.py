@@ -80,8 +80,8 @@ class MakeReport(BaseModel):
         for name, at in (("called_at", self.called_at), ("reported_at", self.reported_at)):
             if at is not None and millis(at) > now + SKEW_MS:
                 wrong.append(FieldError(name, "report_time_invalid", "must not be in the future"))
-        if millis(self.called_at) < now - OLDEST_MS:
-            wrong.append(FieldError("called_at", "report_time_invalid", "must not be older than three years"))
+            elif at is not None and millis(at) < now - OLDEST_MS:
+                wrong.append(FieldError(name, "report_time_invalid", "must not be older than three years"))
         return wrong
 
 

@@ -73,6 +73,11 @@ def holder_since(history: Sequence[Happened], carrier: str) -> Millis:
     return max((each.on for each in history if each.event in ENDING and each.is_about(carrier)), default=0)
 
 
+def has_changed(history: Sequence[Happened], since: Millis) -> bool:
+    """Whether a number has another holder than at an instant, or none."""
+    return any(each.event in CHANGING and each.on > since for each in history)
+
+
 def restricted(happened: Happened, standing: Sequence[Restriction]) -> Mapping[str, str]:
     """The fields of a line that an event puts ('' where it takes one off): who may not be dialled or activated now."""
     off = {each.name for each in standing if _lifts(happened, each)}

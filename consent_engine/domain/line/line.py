@@ -14,7 +14,7 @@ from consent_engine.domain.line.entries import Called, Entry
 from consent_engine.domain.line.holder import Happened, holder_since
 from consent_engine.domain.line.proof_code import FIELD as CODE
 from consent_engine.domain.line.proof_code import ProofCode
-from consent_engine.domain.line.reported import MOST_NAMED, NAMED_FOR_MS, Reported
+from consent_engine.domain.line.reported import MOST_NAMED, Reported
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order.event import chain
@@ -147,7 +147,7 @@ class Line(Struct, frozen=True):
             line, version, fields.get("msisdn", ""), tuple(entries),
             tuple(each for each in restrictions if not each.is_over(now)), effects, answered, seen,
             (*aged, *over, *_gone(calls, now), *_forgotten(told, now))[:_MOST_AGED],
-            gathered, reports, tuple(calls[:MOST_CALLS]), *past, tuple(told[:MOST_NAMED]), code,
+            gathered, reports, tuple(calls[:MOST_CALLS]), *past, tuple(told), code,
         )  # fmt: skip
 
 
@@ -174,14 +174,15 @@ def _calls_of(fields: Mapping[str, str]) -> list[Called]:
 
 
 def _reported_in(fields: Mapping[str, str]) -> list[Reported]:
-    """The reports that a record names, the newest first. Raises ValueError."""
+    """The reports that a record names: the rewarded ones, then the others, the newest first. Raises ValueError."""
     told = [Reported.read(name[2:], kept) for name, kept in fields.items() if name[:2] == "q:"]
-    return sorted(told, key=lambda each: (-each.at, each.report))
+    return sorted(told, key=lambda each: (not each.granted_at, -each.at, each.report))
 
 
 def _forgotten(told: Sequence[Reported], now: Millis) -> list[str]:
     """The fields of reports that need not be named any more."""
-    return [each.field for n, each in enumerate(told) if n >= MOST_NAMED or each.at < now - NAMED_FOR_MS]
+    rewarded = sum(bool(each.granted_at) for each in told)
+    return [each.field for n, each in enumerate(told) if n >= rewarded + MOST_NAMED or each.until < now]
 
 
 def _gone(calls: Sequence[Called], now: Millis) -> list[str]:

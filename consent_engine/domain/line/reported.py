@@ -8,7 +8,8 @@ from consent_engine.domain.effects import Millis
 NAMED_FOR_MS = 400 * 86_400_000
 """How long a line names a report: longer than the year of any ledger."""
 MOST_NAMED = 500
-"""How many reports a line names, the newest."""
+"""How many reports a line names, the newest; beside all of those that were rewarded, which no number of others may push
+out."""
 
 
 class Reported(Struct, frozen=True):
@@ -24,6 +25,11 @@ class Reported(Struct, frozen=True):
     carrier: str
     call: str = ""
     granted_at: Millis = 0
+
+    @property
+    def until(self) -> Millis:
+        """Until when a line names it: the time begins anew when its reward is granted."""
+        return max(self.at, self.granted_at) + NAMED_FOR_MS
 
     @property
     def field(self) -> str:

@@ -10,8 +10,11 @@ from consent_engine.domain.call.errors import ReportDecided, ReportMismatch, Rep
 from consent_engine.domain.call.report_terms import ReportTerms, RewardTerms
 from consent_engine.domain.days import Calendar
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.line.holder import LineEvent
+from consent_engine.domain.line.reported import MOST_NAMED, Reported
 from consent_engine.engine.audit import audit
 from consent_engine.engine.inspector import Inspector
+from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.report_book import ReportBook
 from consent_engine.engine.sealing import seal
 from consent_engine.errors import Malformed
@@ -123,6 +126,8 @@ def test_a_report_of_tomorrow_and_one_of_years_ago_store_nothing(desk):
     for ago in (-2 * 60_000, 4 * 366 * DAY):
         with pytest.raises(Malformed):
             report(desk, ago=ago)
+    with pytest.raises(Malformed):
+        report(desk, channel="12321", reported_at="0001-01-01T00:00:00Z")
     assert desk.names() == before
 
 
@@ -202,6 +207,47 @@ def test_a_number_is_rewarded_so_often_a_month(desk):
     assert report(desk, ago=DAY, of=reports).reward == "eligible"
 
 
+def test_what_was_rewarded_is_remembered_however_many_reports_follow_and_when_the_number_falls_silent(desk):
+    reports = book(desk, {"mobile": RewardTerms("20.00")})
+    first = report(desk, of=reports)
+    at = desk.clock()
+    decide(desk, first, "ours_unrecorded", "granted", of=reports)
+    for n in range(MOST_NAMED + 2):
+        row = Reported(f"0ce7{n:024x}", desk.clock() + n + 1, at - DAY, "mobile")
+        desk.client.hset(f"ce:{{0}}:line:{first.line}", row.field, row.kept())
+    assert report(desk, ago=desk.clock() - at + 1, of=reports).received.why == "once_a_call"
+    desk.engine.lift(NUMBER, "mobile", "ops-1", "asked in the shop", desk.clock())
+    for _ in range(3):
+        desk.clock.forward(hours=24 * 40)
+        desk.run()
+    assert report(desk, ago=desk.clock() - at + 2, of=reports).received.why == "once_a_call"
+
+
+def test_whoever_has_the_number_next_is_told_nothing_of_a_report(desk):
+    told = report(desk)
+    desk.run(Lane.SMS)
+    desk.clock.forward(hours=1)
+    desk.engine.line_event(LineEventAsked(NUMBER, LineEvent.ASSIGNED, desk.clock(), "ops"))
+    decide(desk, told, "ours_unrecorded")
+    desk.run()
+    assert len(desk.texts("report")) == 1
+
+
+def test_a_reporter_is_told_though_nothing_stands_on_the_number_any_more(desk):
+    told = report(desk)
+    desk.run()
+    desk.client.delete(f"ce:{{0}}:line:{told.line}")
+    decide(desk, told, "ours_unrecorded")
+    desk.run()
+    assert [told.number in text for text in desk.texts("report")] == [True, True]
+
+
+def test_a_file_may_name_one_number_often(desk):
+    done = desk.engine.reports.take_many([made(desk, ago=n) for n in range(25)])
+    assert [each.is_new for each in done] == [True] * 25
+    assert [each.report.received.called_at for each in done] == [desk.clock() - n for n in range(25)]
+
+
 def test_what_was_no_breach_is_not_rewarded(desk):
     reports = book(desk, {"mobile": RewardTerms("20.00")})
     desk.start()
@@ -270,6 +316,18 @@ def test_what_need_not_be_kept_of_a_decided_report_goes_and_an_open_one_stays(de
     with pytest.raises(ReportNotFound):
         desk.engine.reports.show(decided.id)
     assert [each.id for each in desk.engine.reports.page(ReportFilter()).reports] == [waits.id]
+
+
+def test_reports_that_wait_for_years_hold_up_none_that_must_go(desk):
+    for n in range(3):
+        report(desk, ago=n)
+    desk.clock.forward(seconds=1)
+    decided = [report(desk, ago=n, to=OTHER) for n in range(3)]
+    for each in decided:
+        decide(desk, each, "ours_unrecorded")
+    desk.clock.forward(hours=24 * 154)
+    assert desk.engine.store.reports.expire(desk.clock(), 0, 2) == (3, 0)
+    assert {desk.engine.reports.show(each.id)[0].person.msisdn for each in decided} == {""}
 
 
 def desk_head(desk, told):
