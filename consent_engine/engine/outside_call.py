@@ -7,6 +7,7 @@ from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.decide.sent import text_of
 from consent_engine.domain.effects import ACTIVATE, DEACTIVATE, Outcome, Pending, Purpose, Rejected, sms_parts
 from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.line.proof_code import LASTS_MS
 from consent_engine.domain.offer.policy import UNDELIVERED_MS
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.of_endings import ended, withdraw_ask
@@ -42,6 +43,8 @@ async def call(outside: Outside, leased: Leased, unless: Outcome | None = None) 
         return await _activate(outside, leased.order, unless)
     if leased.effect == DEACTIVATE and leased.ending is not None:
         return await _deactivate(outside, leased.ending)
+    if _is_worth_nothing(leased):
+        return Called(Rejected("the code's time is over"))
     carrier, sms = _sms(leased.order, leased.effect) if leased.order else _line_sms(outside, leased)
     name = outside.routes[carrier]
     gateway = outside.gateways[name]
@@ -112,7 +115,16 @@ def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:
         if purpose in _OF_REPORTS
         else _OF_LINES.get(purpose, which_one)(carrier, choices)
     )
-    return carrier, Sms(f"{line.id}.{purpose}.{n}", outside.senders[carrier], line.msisdn, text, purpose)
+    valid_for = LASTS_MS if purpose is Purpose.CODE else 0
+    return carrier, Sms(f"{line.id}.{purpose}.{n}", outside.senders[carrier], line.msisdn, text, purpose, valid_for)
+
+
+def _is_worth_nothing(leased: Leased) -> bool:
+    """Whether it is a code that proves nothing any more, for it waited too long or another was asked for."""
+    line = leased.line
+    if line is None or sms_parts(leased.effect)[0] is not Purpose.CODE:
+        return False
+    return line.code is None or line.code.is_over(leased.at) or line.code.seed not in line.effects[leased.effect].about
 
 
 def _of_report(outside: Outside, line: str, carrier: str, about: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
 from time import monotonic
 
 from consent_engine.domain.line.proof_code import TooManyCodes
@@ -9,6 +10,7 @@ from consent_engine.domain.line.proof_code import TooManyCodes
 MOST_CODES, CODES_S = 10, 600.0
 """So many codes an address in so many seconds."""
 MOST_ADDRESSES = 10_000
+_NETWORK_BITS = 64
 
 
 class Brake:
@@ -21,7 +23,8 @@ class Brake:
         self._seen: dict[str, deque[float]] = {}
 
     def take(self, address: str) -> None:
-        """Count one more; raises TooManyCodes where that is too many."""
+        """Count one more; raises TooManyCodes where that is too many. All of an IPv6 network are one address."""
+        address = _whose(address)
         seen, now = self._seen.pop(address, deque(maxlen=self._most)), self._clock()
         while seen and now - seen[0] >= self._span_s:
             seen.popleft()
@@ -33,3 +36,16 @@ class Brake:
         self._seen[address] = seen
         if full:
             raise TooManyCodes("too many codes were asked for from this address: wait ten minutes")
+
+
+def _whose(address: str) -> str:
+    """What one household or machine has: an IPv4 address, or the /64 network that it is given to choose from."""
+    try:
+        told = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(told, IPv6Address):
+        return str(told)
+    if told.ipv4_mapped is not None:
+        return str(told.ipv4_mapped)
+    return f"{int(told) >> 128 - _NETWORK_BITS:x}/{_NETWORK_BITS}"

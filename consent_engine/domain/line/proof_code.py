@@ -54,6 +54,10 @@ class ProofCode(Struct, frozen=True, array_like=True):
         """As kept."""
         return _ROWS.write(self)
 
+    def is_over(self, now: Millis) -> bool:
+        """Whether its time is over."""
+        return now > self.at + LASTS_MS
+
     def tried(self) -> "ProofCode":
         """After one more use. Raises CodeWrong where none is left."""
         if self.tries >= MOST_TRIES:
@@ -63,7 +67,7 @@ class ProofCode(Struct, frozen=True, array_like=True):
     def check(self, secret: str, line: str, told: str, now: Millis) -> None:
         """Raise CodeWrong unless this is the code, in time. Compared in constant time."""
         fits = hmac.compare_digest(told.encode("utf-8", "surrogatepass"), code_of(secret, line, self.seed).encode())
-        if not fits or now > self.at + LASTS_MS:
+        if not fits or self.is_over(now):
             raise CodeWrong(_WRONG)
 
     @classmethod

@@ -93,6 +93,33 @@ def asked(door, **more):
     }  # fmt: skip
 
 
+def test_no_code_is_sent_whose_time_is_over_or_that_another_has_replaced(desk):
+    for _ in range(2):  # the workers stand still
+        desk.engine.reports.send_code(CodeAsked(Msisdn(NUMBER), "mobile"))
+        desk.clock.forward(seconds=61)
+    desk.run(Lane.SMS)
+    assert len(desk.texts("code")) == 1
+    assert desk.gateway.sent[-1].valid_for == 600_000
+    prove(desk, re.search(r"验证码(\d{6})", desk.texts("code")[0])[1])
+    desk.engine.reports.send_code(CodeAsked(Msisdn(NUMBER), "mobile"))
+    desk.clock.forward(seconds=601)
+    desk.run(Lane.SMS)
+    assert len(desk.texts("code")) == 1
+
+
+def test_a_network_from_which_addresses_can_be_chosen_is_one_address():
+    brake = Brake()
+    for n in range(10):
+        brake.take(f"2001:db8:0:1::{n:x}")
+    with pytest.raises(TooManyCodes):
+        brake.take("2001:db8:0:1:ffff:ffff:ffff:ffff")
+    brake.take("2001:db8:0:2::1")
+    for _ in range(10):
+        brake.take("192.0.2.1")
+    with pytest.raises(TooManyCodes):
+        brake.take("::ffff:192.0.2.1")
+
+
 def coded(door):
     """The code that a line was sent, as its handset shows it."""
     line = door.engine.line(Msisdn(NUMBER))
