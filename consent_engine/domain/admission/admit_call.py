@@ -146,6 +146,8 @@ def _shown_by_the_end(
 ) -> tuple[Violation, ...]:
     began = call.began
     checked = verify(secret, began.permit, line.id, began.carrier, plan, began.started_at) if began.permit else None
+    # Of a call that nobody answered there is nothing to record, and no order comes of it.
+    sold = any(each.kind is Kind.CALL and each.ref == call.id for each in line.restrictions)
     known = Known(
         at=began.started_at,
         carrier=began.carrier,
@@ -153,7 +155,7 @@ def _shown_by_the_end(
         plan=plan or "",
         permit=checked.word if checked else None,
         standing=line.restrictions,
-        recorded=recorded or outcome is CallOutcome.NO_ANSWER,
+        recorded=recorded or (outcome is CallOutcome.NO_ANSWER and not sold),
     )
     more = (Violation.NO_RECORDING, *(_BY_THE_PLAN if plan else ()))
     return tuple(each for each in found(known) if each in more and each not in began.violations)

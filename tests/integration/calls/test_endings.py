@@ -399,6 +399,22 @@ def test_another_holder_takes_back_what_the_one_before_had_and_nobody_is_told(de
     assert "wake.endings" not in desk.engine.line(NUMBER).effects
 
 
+@pytest.mark.parametrize("damaged", [0, 1])
+def test_an_ending_that_nobody_can_read_keeps_no_other_service_on(desk, damaged):
+    orders = desk.two_asked()
+    for order in orders:
+        desk.say(f"是{order.doc.code}")
+        desk.run()
+    take_back(desk, orders[damaged])
+    desk.run()
+    name = f"ce:{{0}}:end:{ending(desk, orders[damaged]).id}"
+    desk.client.hset(name, "doc", desk.client.hget(name, "doc").replace("withdrawn", "number_changed"))
+    happens(desk, LineEvent.ASSIGNED)
+    desk.run()
+    assert [off.order_id for off in desk.bss.ended] == [orders[damaged].id, orders[1 - damaged].id]
+    assert "wake.endings" in desk.engine.line(NUMBER).effects  # somebody must see to the other
+
+
 def test_what_the_holder_of_now_has_stays_on_and_another_event_takes_nothing_back(desk):
     happens(desk, LineEvent.ASSIGNED)
     desk.clock.forward(seconds=60)
