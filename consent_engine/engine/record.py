@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import PARKED, Decision, Drop, Put, stood_off
-from consent_engine.domain.decide.on_outcome import on_line_outcome
+from consent_engine.domain.decide.on_outcome import not_begun, on_line_outcome
 from consent_engine.domain.decide.wanted_effects import cooling_off
 from consent_engine.domain.effects import ACTIVATE, READ, WAKE_ACTIVATE, Lane, Millis, Pending, lane_of
 from consent_engine.domain.interpret.reported import parts_named
@@ -191,7 +191,9 @@ def barring(leased: Leased) -> Step[str]:
 
 
 def giving_back(leased: Leased, now: Millis, due: Millis | None = None) -> Step[None]:
-    """Undo a lease whose call was never begun: as if it had not been leased. due: when it is again; None: now"""
+    """Undo a lease whose call was never begun: as if it had not been leased; what came against an activation meanwhile
+    counts. due: when it is again; None: now
+    """
     record = leased.order or leased.line or leased.ending
     if record is None:
         return
@@ -213,8 +215,11 @@ def giving_back(leased: Leased, now: Millis, due: Millis | None = None) -> Step[
     for _ in range(MOST_RACES):
         if order is None:
             return
-        commit, _ = commit_of(order, Decision(order, put=(put,)), "", now, held)
-        if (yield from save(commit)).word is not Word.STALE:
+        decision = not_begun(order, put, f"{leased.effect}#{leased.token}", now)
+        commit, _ = commit_of(order, decision, "", now, held)
+        if (word := (yield from save(commit)).word) is not Word.STALE:
+            if word is Word.OK:
+                told(order, decision)
             return
         order = (yield from load([order.id])).orders.get(order.id)
 

@@ -66,7 +66,8 @@ class Lanes(Protocol):
         """Take up to n due effects. Never repeated by itself: a lost answer is a lost lease."""
 
     def may_begin(self, leased: Leased) -> bool:
-        """Whether the call of an order's effect may begin that was leased a while ago: held still, barred by nothing.
+        """Whether the call of an order's effect may begin that was leased a while ago: held still, barred by nothing,
+        and its order is as it was then.
 
         Proven, so that no server says yes that is not the one others write to. Raises StoreUnavailable, NotDurable.
         """

@@ -74,30 +74,38 @@ def on_outcome(order: Order, ended: Ended, now: Millis) -> Decision:
 
 
 def _not_taken(order: Order, ended: Ended, reason: str, pending: Pending, due: Millis, now: Millis) -> Decision:
-    """Again, but for an activation that the subscriber took back while it was under way: nothing of it was done."""
-    undone = ended.effect == ACTIVATE and order.state is State.CONFIRMED and not pending.in_doubt
+    """Again, but for an activation that was taken back while it was under way: nothing of it was done."""
+    again = Put(ended.effect, due, replace(pending, leased_at=0, why=reason))
+    return not_begun(order, again, ended.op, now)
+
+
+def not_begun(order: Order, again: Put, op: str, now: Millis) -> Decision:
+    """The same effect once more, for nothing was begun; but what came against an activation meanwhile, and was only
+    noted since it was under way, counts now. again: with its due, as it waits for that · op: of this attempt
+    """
+    undone = again.effect == ACTIVATE and order.state is State.CONFIRMED and not again.pending.in_doubt
     if undone and number_changed(order):
         over = {effect: each for effect, each in order.effects.items() if effect != ACTIVATE}
-        return changed_hands(replace(order, effects=over), now, ended.op, "engine")
+        return changed_hands(replace(order, effects=over), now, op, "engine")
     if undone and (word := took_back(order)):
-        return _taken_back(order, *word, ended, now)
+        return _taken_back(order, *word, op, now)
     if undone and (why := revoked_late(order)):
-        return _revoked(order, why, ended, now)
-    return _again(order, ended.effect, due, replace(pending, leased_at=0, why=reason))
+        return _revoked(order, why, op, now)
+    return Decision(order, put=(again,))
 
 
-def _taken_back(order: Order, word: Event, late: details.RepliedLate, ended: Ended, now: Millis) -> Decision:
+def _taken_back(order: Order, word: Event, late: details.RepliedLate, op: str, now: Millis) -> Decision:
     """The call surely did nothing, so the word that came meanwhile counts; it is answered as if it had come now."""
     stop = late.keyword is Keyword.STOP
-    event = Event.of(late.counts(), now, ended.op, word.ref, "subscriber", dict(word.person or {}))
+    event = Event.of(late.counts(), now, op, word.ref, "subscriber", dict(word.person or {}))
     answer = say(Purpose.OPTED_OUT, now, stops(order) + 1) if stop else say(Purpose.DECLINED, now)
     return settle(order, event, *((answer,) if stop or order.doc.policy.tell_declined else ()))
 
 
-def _revoked(order: Order, why: str, ended: Ended, now: Millis) -> Decision:
+def _revoked(order: Order, why: str, op: str, now: Millis) -> Decision:
     """The call surely did nothing, and its plan was revoked meanwhile: cancelled with a notice, as if that came now."""
-    held, told = held_back(order, say(Purpose.CANCELLED, now), ended.op, now)
-    decision = settle(order, Event.of(details.Cancelled(reason=why), now, ended.op, by="engine"), told)
+    held, told = held_back(order, say(Purpose.CANCELLED, now), op, now)
+    decision = settle(order, Event.of(details.Cancelled(reason=why), now, op, by="engine"), told)
     return replace(decision, order=decision.order.moved(*held), events=(*decision.events, *held))
 
 

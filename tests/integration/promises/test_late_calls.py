@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from consent_engine.domain.effects import ACTIVATE, Lane
+from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.engine.calls_in_flight import LOOK_AGAIN_S, LOOKS
 from consent_engine.errors import InFlight, NotDurable, StoreUnavailable
@@ -133,3 +134,39 @@ def test_a_notification_that_is_being_sent_is_not_given_up(world):
     with pytest.raises(InFlight):
         world.engine.give_up(order.id, "ops", "out of service")
     assert world.state(order) == "activated"
+
+
+def says_no(world):
+    world.say("否")
+    world.read_now()
+
+
+def revokes(world):
+    world.engine.revoke("5g-smart-199", "boss")
+
+
+TAKEN_BACK = [(says_no, "declined"), (revokes, "cancelled")]
+"""What is only noted of an order whose activation is under way: it stands on no line, so nothing bars it."""
+
+
+@pytest.mark.parametrize(("happens", "state"), TAKEN_BACK)
+@pytest.mark.parametrize("ms", [STOOD_MS, 30_000])
+def test_what_takes_an_order_back_while_its_leased_activation_stood_still_comes_before_the_first_call(
+    world, confirmed, happens, state, ms
+):
+    engine, _ = worker(world, lambda: happens(world), ms=ms)
+    world.run(Lane.ACTIVATION, engine=engine)
+    assert (world.state(confirmed), world.bss.asked) == (state, [])
+    world.run()
+    assert (world.state(confirmed), world.bss.asked, world.engine.stuck()) == (state, [], [])
+
+
+def test_any_other_change_of_an_order_costs_its_late_call_one_more_lease(world, confirmed):
+    def says():
+        world.say("嗯")
+        world.read_now()
+
+    engine, lanes = worker(world, says)
+    world.run(Lane.ACTIVATION, engine=engine)
+    assert (len(world.bss.asked), lanes.looks) == (1, 1)
+    assert world.engine.show(confirmed.id).last(Trigger.SERVICE_ACTIVATED).detail.attempts == 1

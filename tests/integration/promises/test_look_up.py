@@ -119,6 +119,20 @@ def test_a_refusal_that_comes_while_it_looks_is_kept_to(asking):
     assert (asking.state(order), asking.bss.asked) == ("cancelled", [])
 
 
+def test_a_no_that_comes_while_it_looks_is_kept_to(asking):
+    order = confirmed(asking)
+
+    def says_no():
+        asking.subscribers.meanwhile = lambda: None
+        asking.say("否")
+        asking.read_now()
+        asking.clock.forward(seconds=1)
+
+    asking.subscribers.meanwhile = says_no
+    asking.run()
+    assert (asking.state(order), asking.bss.asked) == ("declined", [])
+
+
 def test_what_may_have_been_activated_for_the_holder_before_is_not_tried_again(asking):
     order = confirmed(asking)
     asking.bss.answers = [Uncertain("no answer in time")]

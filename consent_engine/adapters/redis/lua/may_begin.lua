@@ -1,15 +1,19 @@
--- Say whether a call may begin now whose effect was leased a while ago: it is held still, and nothing bars it.
+-- Say whether a call may begin now whose effect was leased a while ago: it is held still, its order is as it was leased,
+-- and nothing bars it. A no, or the end of its plan, is a note in an order whose activation is under way, and bars nothing:
+-- whoever gives the lease back reads it.
 --
 -- KEYS  1 order   2 its line
--- ARGV  1 the effect's field   2 the token that holds it (the attempt)   3.. fields of the restrictions that bar it
+-- ARGV  1 the effect's field   2 the token that holds it (the attempt)   3 the order's version, as leased
+--       4.. fields of the restrictions that bar it
 -- What bars for a time that is over counts, too: then it is leased anew, which looks closely.
 -- Returns 1 or 0
 
 local kept = redis.call("HGET", KEYS[1], ARGV[1])
 local attempts, leased_at = string.match(kept or "", "^%[(%d+),(%d+)")
 if attempts ~= ARGV[2] or leased_at == "0" then return 0 end
-if #ARGV > 2 then
-    for _, stands in ipairs(redis.call("HMGET", KEYS[2], unpack(ARGV, 3))) do
+if redis.call("HGET", KEYS[1], "v") ~= ARGV[3] then return 0 end
+if #ARGV > 3 then
+    for _, stands in ipairs(redis.call("HMGET", KEYS[2], unpack(ARGV, 4))) do
         if stands then return 0 end
     end
 end
