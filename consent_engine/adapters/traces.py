@@ -9,11 +9,11 @@ has the order's id and words of ours: no person, no text, no number.
 
 import logging
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from hashlib import sha256
-from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -193,7 +193,7 @@ def _called(order: str, name: str, begun: int, to: str, outcome: Outcome | None)
 
     said = {"consent.to": to, "consent.outcome": type(outcome).__name__.lower() if outcome else "cannot be asked"}
     for spans in _tracers:
-        spans.span(order, name, begun, time_ns(), said, kind=SpanKind.CLIENT)
+        spans.span(order, name, begun, time.time_ns(), said, kind=SpanKind.CLIENT)
 
 
 class TracedGateway:
@@ -211,7 +211,7 @@ class TracedGateway:
 
     async def send(self, sms: Sms) -> Outcome:
         """Hand over one SMS."""
-        begun = time_ns()
+        begun = time.time_ns()
         outcome = await self._gateway.send(sms)
         if sms.purpose in OF_ORDERS:
             _called(sms.ref.partition(".")[0], f"sms {sms.purpose}", begun, self.name, outcome)
@@ -231,14 +231,14 @@ class TracedBss:
 
     async def activate(self, activation: Activation) -> Outcome:
         """Switch it on."""
-        begun = time_ns()
+        begun = time.time_ns()
         outcome = await self._bss.activate(activation)
         _called(activation.order_id, "activate", begun, self.name, outcome)
         return outcome
 
     async def ask(self, order_id: str) -> Outcome | None:
         """What became of earlier attempts."""
-        begun = time_ns()
+        begun = time.time_ns()
         outcome = await self._bss.ask(order_id)
         _called(order_id, "ask", begun, self.name, outcome)
         return outcome
