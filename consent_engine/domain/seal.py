@@ -1,4 +1,4 @@
-"""The seal of an order's record, and of a call's: what the chain covers, compared when it is read.
+"""The seal of a record, an order's or another's: what the chain covers, compared when it is read.
 
 The chain's head is a plain hash, so that anybody who holds one can check it; somebody who writes into the store could
 make another. The seal beside it is keyed with the installation's secret. A record whose seal does not fit is broken: it
@@ -8,8 +8,9 @@ is parked and shouted, never acted on.
 import hashlib
 import hmac
 from binascii import b2a_base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
+from typing import TypeVar
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
@@ -24,9 +25,12 @@ from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord, IllegalTransition
 
 FIELD = "mac"
-"""The field of an order's record that holds it."""
+"""The field of a record that holds it."""
 _LENGTH = 22
 """Of 16 bytes in base64 without padding."""
+_NOUNS: Mapping[type, str] = {Call: "call", Ending: "ending", Report: "report"}
+"""Each kind's key is named after it: a noun that changes makes every kept seal of its kind wrong."""
+R = TypeVar("R", Call, Ending, Report)
 LINES_KNOWN = 4_096
 """Of so many numbers a process keeps the line's name: one is read several times while its order is under way."""
 
@@ -41,9 +45,7 @@ class Seal:
         self._line_of = lru_cache(maxsize=LINES_KNOWN)(partial(line_id, secret))
         self._first_key = mac(secret.encode(), b"order record")
         self._key = mac(secret.encode(), b"order record 2")
-        self._call_key = mac(secret.encode(), b"call record")
-        self._ending_key = mac(secret.encode(), b"ending record")
-        self._report_key = mac(secret.encode(), b"report record")
+        self._keys = {kind: mac(secret.encode(), f"{noun} record".encode()) for kind, noun in _NOUNS.items()}
         self._line_key = mac(secret.encode(), b"line record")
         self._ask = since
         self._since: Millis | None = None
@@ -68,49 +70,20 @@ class Seal:
             raise BrokenRecord("an order's record does not match its seal: somebody changed it")
         return order
 
-    def of_call(self, call: Call) -> str:
-        """The seal of a call as it stands, as `of` makes an order's, under a key of its own."""
-        parts = (call.id, call.line, call.state, call.head, *call.publics)
+    def of_record(self, record: Call | Ending | Report) -> str:
+        """The seal of a call, an ending or a report as it stands, as `of` makes an order's, under a key of its kind."""
+        parts = (record.id, record.line, record.state, record.head, *record.publics)
         told = "\n".join(parts).encode("utf-8", "surrogatepass")
-        return b2a_base64(mac(self._call_key, told), newline=False)[:_LENGTH].decode()
+        return b2a_base64(mac(self._keys[type(record)], told), newline=False)[:_LENGTH].decode()
 
-    def call(self, call: Call, kept: str | None) -> Call:
-        """The call, when its seal fits; raises BrokenRecord. There is none without."""
-        if kept is None or not hmac.compare_digest(kept.encode("utf-8", "surrogatepass"), self.of_call(call).encode()):
-            raise BrokenRecord("a call's record does not match its seal: somebody changed it")
-        if call.person.msisdn and not self._is_line(call.line, call.person.msisdn):
-            raise BrokenRecord("a call with another number than its line's: somebody changed it")
-        return call
-
-    def of_ending(self, ending: Ending) -> str:
-        """The seal of an ending as it stands, as `of` makes an order's, under a key of its own."""
-        parts = (ending.id, ending.line, ending.state, ending.head, *ending.publics)
-        told = "\n".join(parts).encode("utf-8", "surrogatepass")
-        return b2a_base64(mac(self._ending_key, told), newline=False)[:_LENGTH].decode()
-
-    def ending(self, ending: Ending, kept: str | None) -> Ending:
-        """The ending, when its seal fits; raises BrokenRecord. There is none without."""
-        made = self.of_ending(ending)
-        if kept is None or not hmac.compare_digest(kept.encode("utf-8", "surrogatepass"), made.encode()):
-            raise BrokenRecord("an ending's record does not match its seal: somebody changed it")
-        if ending.person.msisdn and not self._is_line(ending.line, ending.person.msisdn):
-            raise BrokenRecord("an ending with another number than its line's: somebody changed it")
-        return ending
-
-    def of_report(self, report: Report) -> str:
-        """The seal of a report as it stands, as `of` makes an order's, under a key of its own."""
-        parts = (report.id, report.line, report.state, report.head, *report.publics)
-        told = "\n".join(parts).encode("utf-8", "surrogatepass")
-        return b2a_base64(mac(self._report_key, told), newline=False)[:_LENGTH].decode()
-
-    def report(self, report: Report, kept: str | None) -> Report:
-        """The report, when its seal fits; raises BrokenRecord. There is none without."""
-        made = self.of_report(report).encode()
+    def record(self, record: R, kept: str | None) -> R:
+        """The call, ending or report, when its seal fits; raises BrokenRecord. There is none without."""
+        made, noun = self.of_record(record).encode(), _NOUNS[type(record)]
         if kept is None or not hmac.compare_digest(kept.encode("utf-8", "surrogatepass"), made):
-            raise BrokenRecord("a report's record does not match its seal: somebody changed it")
-        if report.person.msisdn and not self._is_line(report.line, report.person.msisdn):
-            raise BrokenRecord("a report with another number than its line's: somebody changed it")
-        return report
+            raise BrokenRecord(f"the {noun}'s record does not match its seal: somebody changed it")
+        if record.person.msisdn and not self._is_line(record.line, record.person.msisdn):
+            raise BrokenRecord(f"the {noun}'s record has another number than its line: somebody changed it")
+        return record
 
     def _unsealed(self, order: Order) -> Order:
         if self._since is None:

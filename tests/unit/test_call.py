@@ -41,7 +41,7 @@ def test_what_was_written_then_is_written_now():
 def test_a_call_is_read_as_it_was_written():
     after, fields = record(ENDED)
     assert Call.read(fields) == Call(
-        after.began, after.person, LINE, 1, after.head, after.events, {}, after.publics, ""
+        after.began, after.person, LINE, 1, after.head, after.events, {}, after.publics, who=fields["who"]
     )  # fmt: skip
     assert Call.read({name: value for name, value in fields.items() if name != "who"}).person == CallPerson("", "")
 
@@ -59,9 +59,9 @@ def test_a_record_that_its_history_does_not_give_is_broken(change):
 def test_a_call_without_its_seal_or_with_another_is_not_believed():
     call, seal = record(ENDED)[0], Seal("a-secret")
     other = begun(BEGAN, CallPerson("", ""), LINE, "salt")[0]
-    for kept in (None, "", seal.of_call(other), Seal("another").of_call(call)):
+    for kept in (None, "", seal.of_record(other), Seal("another").of_record(call)):
         with pytest.raises(BrokenRecord):
-            seal.call(call, kept)
+            seal.record(call, kept)
 
 
 def test_each_step_of_a_call_is_counted_once():

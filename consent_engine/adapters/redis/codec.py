@@ -69,19 +69,19 @@ def order_of(fields: dict[str, str], offers: Mapping[str, str], seal: Seal | Non
 def call_of(fields: Mapping[str, str], seal: Seal | None = None) -> Call:
     """A call from its record. Raises BrokenRecord, also when its seal does not fit."""
     call = Call.read(fields)
-    return seal.call(call, fields.get(SEAL)) if seal else call
+    return seal.record(call, fields.get(SEAL)) if seal else call
 
 
 def ending_of(fields: Mapping[str, str], seal: Seal | None = None) -> Ending:
     """An ending from its record. Raises BrokenRecord, also when its seal does not fit."""
     ending = Ending.read(fields)
-    return seal.ending(ending, fields.get(SEAL)) if seal else ending
+    return seal.record(ending, fields.get(SEAL)) if seal else ending
 
 
 def report_of(fields: Mapping[str, str], seal: Seal | None = None) -> Report:
     """A report from its record. Raises BrokenRecord, also when its seal does not fit."""
     report = Report.read(fields)
-    return seal.report(report, fields.get(SEAL)) if seal else report
+    return seal.record(report, fields.get(SEAL)) if seal else report
 
 
 def whole(fields: dict[str, str], offers: Mapping[str, str]) -> dict[str, str]:

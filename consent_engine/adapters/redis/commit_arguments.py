@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from consent_engine.adapters.redis.keys import Cell, called
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.counted import counted_of
+from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.days import day_of
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import READ, Lane, lane_of
@@ -200,30 +203,17 @@ def _other(
         return _ending(change, cell, seal, names, lists)
     if isinstance(change, ReportChange):
         return _report(change, cell, seal, names, lists)
-    call, before = change.call, change.before
     _counted(change, cell, lists)
-    fields = {**change.fields, "state": call.state, "head": call.head}
-    if change.fields and seal:
-        fields[SEAL] = seal.of_call(call)
-    lists.args += before.version if before else 0, "e" if before else "n"
-    lists.seal(change.leaf)
-    lists.row(f"c:{call.id}:", fields, names, change.put, change.drop)
-    return cell.record(Owner.CALL, call.id)
+    return _sealed(Owner.CALL, change.call, change, cell, seal, names, lists)
 
 
 def _ending(change: EndingChange, cell: Cell, seal: Seal | None, names: list[str], lists: _Lists) -> str:
     ending, before = change.ending, change.before
-    fields = {**change.fields, "state": ending.state, "head": ending.head}
-    if change.fields and seal:
-        fields[SEAL] = seal.of_ending(ending)
     if before is None:
         lists.due[lists.number(cell.endings)] = [ending.doc.asked_at, ending.id]
     elif ending.off is not None and before.off is None:
         lists.gone[lists.number(cell.endings)] = [ending.id]
-    lists.args += before.version if before else 0, "e" if before else "n"
-    lists.seal(change.leaf)
-    lists.row(f"e:{ending.id}:", fields, names, change.put, change.drop)
-    return cell.record(Owner.ENDING, ending.id)
+    return _sealed(Owner.ENDING, ending, change, cell, seal, names, lists)
 
 
 def _report(change: ReportChange, cell: Cell, seal: Seal | None, names: list[str], lists: _Lists) -> str:
@@ -237,13 +227,26 @@ def _report(change: ReportChange, cell: Cell, seal: Seal | None, names: list[str
         lists.due[lists.number(cell.awaited)] = [told.answer_by, waits]
     elif before.state is not report.state:
         lists.gone[lists.number(cell.awaited)] = [waits]
-    fields = {**change.fields, "state": report.state, "head": report.head}
+    return _sealed(Owner.REPORT, report, change, cell, seal, names, lists)
+
+
+def _sealed(
+    owner: Owner,
+    record: Call | Ending | Report,
+    change: CallChange | EndingChange | ReportChange,
+    cell: Cell,
+    seal: Seal | None,
+    names: list[str],
+    lists: _Lists,
+) -> str:
+    """A record with a chain and a seal of its own, and its leaf."""
+    fields = {**change.fields, "state": record.state, "head": record.head}
     if change.fields and seal:
-        fields[SEAL] = seal.of_report(report)
-    lists.args += before.version if before else 0, "e" if before else "n"
+        fields[SEAL] = seal.of_record(record)
+    lists.args += change.before.version if change.before else 0, "e" if change.before else "n"
     lists.seal(change.leaf)
-    lists.row(f"{Owner.REPORT}:{report.id}:", fields, names, change.put, change.drop)
-    return cell.record(Owner.REPORT, report.id)
+    lists.row(f"{owner}:{record.id}:", fields, names, change.put, change.drop)
+    return cell.record(owner, record.id)
 
 
 def _counted(change: CallChange, cell: Cell, lists: _Lists) -> None:

@@ -82,7 +82,7 @@ class SqlCalls(CallArchive):
     def _checked(self, fields: Mapping[str, str]) -> Call:
         """The call of a record. Raises BrokenRecord, also when its seal does not fit."""
         call, seal = Call.read(fields), self._seal()
-        return seal.call(call, fields.get(SEAL)) if seal else call
+        return seal.record(call, fields.get(SEAL)) if seal else call
 
     def _kept(self, rows: Sequence[Mapping[str, Any]]) -> set[str]:
         """All rows in one transaction; when one of them cannot be written, each in its own."""

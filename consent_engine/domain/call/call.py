@@ -22,7 +22,7 @@ from consent_engine.domain.effects import Millis, Pending, read_effects
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.line.line import keyed
 from consent_engine.domain.msisdn import Msisdn, slot
-from consent_engine.domain.order.event import chain, salted
+from consent_engine.domain.order.event import chain, publics_of, salted
 from consent_engine.domain.order.retention import Evidence
 from consent_engine.errors import BrokenRecord
 
@@ -198,9 +198,7 @@ class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
     def read(cls, fields: Mapping[str, str]) -> "Call":
         """A call from the fields of its record. Raises BrokenRecord."""
         try:
-            publics = [fields["doc"]]
-            while (public := fields.get(f"e{len(publics)}")) is not None:
-                publics.append(public)
+            publics = publics_of(fields)
             began, who = _BEGAN.read(publics[0]), fields.get("who")
             call = cls(
                 began=began,
@@ -229,7 +227,7 @@ def begun(began: Began, person: CallPerson, line: str, salt: str) -> tuple[Call,
     who = person.kept(salt)
     began = replace(began, person=digest(who))
     public = _BEGAN.write(began)
-    call = Call(began, person, line, 0, chain("", [public]), (), {}, (public,))
+    call = Call(began, person, line, 0, chain("", [public]), (), {}, (public,), who=who)
     return call, {"doc": public, "who": who, "line": line}
 
 

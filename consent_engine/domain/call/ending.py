@@ -18,7 +18,7 @@ from consent_engine.domain.effects import Millis, Pending, read_effects
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.line import keyed
-from consent_engine.domain.order.event import chain, salted
+from consent_engine.domain.order.event import chain, publics_of, salted
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.elements import elements
 from consent_engine.domain.texts.templates import ENGLISH
@@ -214,9 +214,7 @@ class Ending(Struct, frozen=True, dict=True):  # a dict: what is cached
     def read(cls, fields: Mapping[str, str]) -> "Ending":
         """An ending from the fields of its record. Raises BrokenRecord."""
         try:
-            publics = [fields["doc"]]
-            while (public := fields.get(f"e{len(publics)}")) is not None:
-                publics.append(public)
+            publics = publics_of(fields)
             who = fields.get("who")
             ending = cls(
                 doc=_TAKEN.read(publics[0]),

@@ -20,7 +20,7 @@ from consent_engine.domain.effects import Millis, Pending, read_effects
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.line.line import keyed
 from consent_engine.domain.msisdn import Msisdn, slot
-from consent_engine.domain.order.event import chain, salted
+from consent_engine.domain.order.event import chain, publics_of, salted
 from consent_engine.errors import BrokenRecord
 
 _NUMBERED = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -214,9 +214,7 @@ class Report(Struct, frozen=True):
     def read(cls, fields: Mapping[str, str]) -> "Report":
         """A report from the fields of its record. Raises BrokenRecord."""
         try:
-            publics = [fields["doc"]]
-            while (public := fields.get(f"e{len(publics)}")) is not None:
-                publics.append(public)
+            publics = publics_of(fields)
             received, who = _RECEIVED.read(publics[0]), fields.get("who")
             report = cls(
                 received=received,

@@ -62,6 +62,14 @@ def storable(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def publics_of(fields: Mapping[str, str]) -> list[str]:
+    """The links of a record's chain as kept: the doc, then each event. Raises KeyError where there is no doc."""
+    publics = [fields["doc"]]
+    while (public := fields.get(f"e{len(publics)}")) is not None:
+        publics.append(public)
+    return publics
+
+
 def link(head: str, public: str) -> str:
     """The chain's head after `public` was appended to a chain that ended in `head`."""
     return digest(f"{head}\n{public}")
