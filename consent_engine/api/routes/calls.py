@@ -74,8 +74,8 @@ async def end(request: Request, caller: ApiKey, call_id: str) -> Response:
     takes=openapi.query(ListCalls),
 )
 async def list_(request: Request, caller: ApiKey) -> Response:
-    """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: reviewer, ops
-    (masked), auditor."""
+    """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: reviewer, ops and
+    auditor (masked)."""
     form = read_query(ListCalls, request)
     since, until = _day(form.day, front_of(request).days) if form.day else (None, None)
     wanted = CallFilter(form.agent, form.carrier.value if form.carrier else None, since, until, form.violation)
@@ -103,7 +103,7 @@ async def page_of_calls(request: Request, caller: ApiKey, wanted: CallFilter, of
 )
 async def show(request: Request, caller: ApiKey, call_id: str) -> Response:
     """The call, with all that was wrong with it; CallNotFound, 404, where there is none. Roles: agent (own), reviewer,
-    ops (masked), auditor."""
+    ops and auditor (masked)."""
     _check_id(call_id)
     call = await front_of(request).ask(lambda engine: engine.calls.show(call_id))
     if caller.role == Role.AGENT and not _is_own(call, caller):

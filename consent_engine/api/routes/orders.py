@@ -68,8 +68,8 @@ async def place(request: Request, caller: ApiKey) -> Response:
     takes=openapi.query(ListOrders),
 )
 async def list_(request: Request, caller: ApiKey) -> Response:
-    """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: ops (masked),
-    auditor."""
+    """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: ops and
+    auditor (masked)."""
     form = read_query(ListOrders, request)
     wanted = Filter(form.state, form.agent, form.plan, millis(form.since) if form.since else None, form.void_yes)
     whole = caller.role in FULL_NUMBERS
@@ -91,8 +91,8 @@ async def list_(request: Request, caller: ApiKey) -> Response:
     takes=openapi.body("SearchOrders"),
 )
 async def search(request: Request, caller: ApiKey) -> Response:
-    """The orders of a number, newest first, a page at a time. A number never stands in an address. Roles: ops (masked),
-    auditor."""
+    """The orders of a number, newest first, a page at a time. A number never stands in an address. Roles: ops and
+    auditor (masked)."""
     form = read(SearchOrders, await read_json(request))
     whole = caller.role in FULL_NUMBERS
 
@@ -112,7 +112,7 @@ async def search(request: Request, caller: ApiKey) -> Response:
     problems=(401, 403, 404, 503),
 )
 async def show(request: Request, caller: ApiKey, order_id: str) -> Response:
-    """The order with its timeline. Roles: agent (own), ops (masked), auditor."""
+    """The order with its timeline. Roles: agent (own), ops and auditor (masked)."""
     return await _act(request, order_id, caller, lambda _, order: order)
 
 

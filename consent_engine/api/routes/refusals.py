@@ -93,7 +93,7 @@ async def refuse(request: Request, caller: ApiKey) -> Response:
 )
 async def list_(request: Request, caller: ApiKey) -> Response:
     """Newest first, a page at a time. `state=held`: what may be a refusal, its words without numbers, for a person to
-    decide. Roles: ops (masked), auditor."""
+    decide. Roles: ops and auditor (masked)."""
     form = read_query(ListRefusals, request)
     whole = caller.role in FULL_NUMBERS
 
@@ -115,7 +115,8 @@ async def list_(request: Request, caller: ApiKey) -> Response:
     takes=openapi.body("SearchRefusals"),
 )
 async def search(request: Request, caller: ApiKey) -> Response:
-    """What bars dialling a number, newest first. A number never stands in an address. Roles: ops (masked), auditor."""
+    """What bars dialling a number, newest first. A number never stands in an address. Roles: ops and auditor
+    (masked)."""
     form = read(SearchRefusals, await read_json(request))
     line = await front_of(request).ask(lambda engine: engine.line(Msisdn(form.msisdn)))
     view = Restrictions.of(line, whole=caller.role in FULL_NUMBERS)

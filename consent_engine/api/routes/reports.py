@@ -102,8 +102,8 @@ async def code(request: Request) -> Response:
     takes=openapi.query(ListReports),
 )
 async def list_(request: Request, caller: ApiKey) -> Response:
-    """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: ops (masked),
-    auditor."""
+    """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: ops and
+    auditor (masked)."""
     form = read_query(ListReports, request)
     whole = caller.role in FULL_NUMBERS
     wanted = ReportFilter(
@@ -162,7 +162,7 @@ async def import_(request: Request, caller: ApiKey) -> Response:
     problems=(401, 403, 404, 503),
 )
 async def show(request: Request, caller: ApiKey, report_id: str) -> Response:
-    """The report, with what was decided. Roles: ops (masked), auditor."""
+    """The report, with what was decided. Roles: ops and auditor (masked)."""
     _check_id(report_id)
     report, now = await front_of(request).ask(lambda engine: engine.reports.show(report_id))
     return _view(report, now, caller)

@@ -65,9 +65,9 @@ class CallView(View):
     version: int
     head: str = Field(description="the head of the call's hash chain: keep it, and nobody can change its past")
     from_: str = Field(
-        serialization_alias="from", description="a number of somebody's own is masked for ops and reviewers"
+        serialization_alias="from", description="a number of somebody's own is masked for all but the agent"
     )
-    to: str = Field(description="masked for ops and reviewers")
+    to: str = Field(description="masked for all but the agent")
     carrier: str
     agent: str
     script: str | None

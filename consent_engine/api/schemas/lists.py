@@ -35,7 +35,7 @@ class OrderRow(View):
 
     id: str
     state: str
-    msisdn: str = Field(description="masked for ops")
+    msisdn: str = Field(description="whole for the agent who placed it, masked for all others")
     carrier: str
     plan: str
     agent: str
@@ -54,7 +54,7 @@ class OrderRow(View):
 class RefusalRow(View):
     """A refusal that stands, or whatever else bars dialling."""
 
-    msisdn: str = Field(description="masked for ops")
+    msisdn: str = Field(description="masked")
     kind: str = Field(
         description="refused; in the answer to a search also suspected, marketing_free, cool_off, number_changed"
     )

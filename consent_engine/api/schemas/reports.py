@@ -38,12 +38,12 @@ class ReportView(View):
     state: str = Field(description="open or decided")
     version: int
     head: str = Field(description="the head of the report's hash chain: keep it, and nobody can change its past")
-    msisdn: str = Field(description="masked for ops")
+    msisdn: str = Field(description="whole for the agent who took the report, masked for all others")
     carrier: str
-    caller_number: str = Field(description="a number of somebody's own is masked for ops")
+    caller_number: str = Field(description="a number of somebody's own is masked for all others")
     called_at: str
     received_at: str
-    what: str = Field(description="the reporter's words; for ops without telephone numbers")
+    what: str = Field(description="the reporter's words; for all others without telephone numbers")
     channel: str
     by: str
     ref: str

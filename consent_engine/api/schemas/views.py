@@ -96,7 +96,7 @@ class OrderView(View):
     )
     version: int
     head: str = Field(description="the head of the order's hash chain: keep it, and nobody can change its past")
-    msisdn: str = Field(description="masked for ops")
+    msisdn: str = Field(description="whole for whoever placed the order, masked for all others")
     carrier: str
     plan: PlanRef
     confirmation: Confirmation

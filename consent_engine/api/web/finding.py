@@ -64,7 +64,7 @@ class Rows(View):
 
 @operations.add("GET", "/ops/orders", PUBLIC)
 async def listed(request: Request) -> Response:
-    """A page of orders. Roles: ops (masked), auditor."""
+    """A page of orders. Roles: ops and auditor (masked)."""
     caller = await caller_of(request, MAY_OPEN["/ops"])
     form = read_query(ListedOrders, request)
     since = _begins(form.since, front_of(request).days) if form.since else None
@@ -79,7 +79,7 @@ async def listed(request: Request) -> Response:
 
 @operations.add("POST", "/ops/find", PUBLIC)
 async def find(request: Request) -> Response:
-    """The orders of a number, or those with this id or whose id ends so. Roles: ops (masked), auditor."""
+    """The orders of a number, or those with this id or whose id ends so. Roles: ops and auditor (masked)."""
     caller = await caller_of(request, MAY_OPEN["/ops"])
     wanted = read(Wanted, await read_json(request)).wanted.strip().lower()
     return await front_of(request).ask(lambda engine: _rows(_search(engine, wanted, caller), "", caller))

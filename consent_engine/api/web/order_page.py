@@ -43,7 +43,7 @@ async def order(request: Request, order_id: str) -> Response:
 
 @operations.add("GET", "/orders/{order_id}/life", PUBLIC)
 async def life(request: Request, order_id: str) -> Response:
-    """What the page shows, as it stands now. Roles: agent (own), ops (masked), auditor."""
+    """What the page shows, as it stands now. Roles: agent (own), ops and auditor (masked)."""
     caller = await caller_of(request, ORDER_READER)
     return Response(await _life(request, order_id, caller), media_type="application/json")
 
