@@ -121,6 +121,30 @@ def test_the_open_orders_of_an_unlawful_call_are_cancelled(desk, how):
     assert how == "abandoned" or desk.state(other) == "awaiting_reply"
 
 
+def test_a_call_that_nobody_answered_has_no_order_whatever_its_agent_says_first(desk):
+    """Else a sale whose call was never recorded could be had by ending it so: nobody would ever hear it."""
+    call = desk.start()
+    order = ordered(desk, call)
+    confirmed(desk, order)
+    desk.end(call, "no_answer", recorded=False)
+    desk.clock.forward(seconds=2)
+    desk.run(Lane.TIMER)
+    desk.run()
+    cancelled = desk.engine.show(order.id).events[-1].detail
+    assert (desk.state(order), cancelled.reason, desk.bss.asked) == ("cancelled", "call_unlawful", [])
+    assert (desk.found(call).violations, desk.engine.line(NUMBER).restrictions) == (("no_recording",), ())
+
+
+def test_no_order_comes_of_a_call_that_nobody_answered(desk):
+    call = desk.start()
+    at = desk.clock()
+    desk.clock.forward(seconds=30)
+    desk.end(call, "no_answer", recorded=False)
+    with pytest.raises(CallNotPermitted, match="nobody answered"):
+        ordered(desk, call, agreed=at + 1_000)
+    assert desk.found(call).violations == ()
+
+
 def test_no_order_comes_of_a_call_with_a_violation_and_the_call_keeps_that_one_was_asked_for(desk):
     call = desk.start()
     desk.end(call, recorded=False)
