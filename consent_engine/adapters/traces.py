@@ -245,7 +245,7 @@ class TracedBss:
 
     async def deactivate(self, deactivation: Deactivation) -> Outcome:
         """Switch it off."""
-        begun = time_ns()
+        begun = time.time_ns()
         outcome = await self._bss.deactivate(deactivation)
         _called(deactivation.order_id, "deactivate", begun, self.name, outcome)
         return outcome
