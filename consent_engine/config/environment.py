@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values
-from pydantic import (
-    ValidationError,
-)
+from pydantic import ValidationError
 
 from consent_engine.errors import SettingsError
 
@@ -14,6 +12,7 @@ PREFIX = "CONSENT_"
 
 
 def kept(env_file: Path | str | None) -> Mapping[str, str | None]:
+    """What a file of settings says; nothing where none is named. Raises SettingsError for one that cannot be read."""
     try:
         return dotenv_values(env_file, interpolate=False) if env_file else {}
     except (OSError, UnicodeDecodeError) as error:

@@ -88,8 +88,6 @@ class LoadReports(Struct, frozen=True):
 
 
 Ask = RecallLine | Load | Save | Prove | Post | Reserve | Release | Recall | RecallCalls | LoadReports
-
-
 Step = Generator[Ask, Any, T]
 
 

@@ -4,9 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from time import monotonic
 
-from consent_engine.domain.effects import (
-    Lane,
-)
+from consent_engine.domain.effects import Lane
 
 FEW = 32
 """So many that a slice made due it does itself, at once; more are work for others, too. As `rq_queue.MUCH`."""

@@ -5,7 +5,6 @@ import hmac
 import json
 from collections.abc import Mapping
 
-from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.seen import Seen
 from consent_engine.domain.offer.versions import Proposal, Sale, Version, dated
@@ -31,14 +30,12 @@ def versions_of(kept: Mapping[str, str]) -> tuple[Version, ...]:
 
 
 def seen_of(kept: Mapping[str, str], version: str) -> dict[int, Seen]:
+    """What was seen at each address of a version, by the address's place."""
     begins = f"seen:{version}:"
     rows = ((name, row) for name, row in kept.items() if name.startswith(begins))
     return {int(name.removeprefix(begins)): Seen.read(row) for name, row in rows}
 
 
 def proposed_of(proposal: Proposal) -> str:
+    """A proposal as kept: who, when, the plan."""
     return json.dumps([proposal.by, proposal.at, json.loads(proposal.plan.kept())], ensure_ascii=False, sort_keys=True)
-
-
-def named_of(gateway: str, period: int, allowed: Millis) -> str:
-    return f"{gateway}|{period}|{allowed}"

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
-from consent_engine.adapters.redis.catalogue_rows import named_of, proof_of, proposed_of, versions_of
+from consent_engine.adapters.redis.catalogue_rows import proof_of, proposed_of, versions_of
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.codec import pairs, scored
 from consent_engine.adapters.redis.pauses import RedisPauses
@@ -209,11 +209,11 @@ class RedisRegistry(Registry):
     def note_lags(self, heard: Sequence[Heard]) -> None:
         """Not proven: what is lost is measured again."""
         name, calls = f"{self._prefix}clocks", Calls()
-        old = [named_of(*key, lag.allowed) for key, lag in self._lags().items() if key[1] < heard[0].period - 1]
+        old = [_clock_named(*key, lag.allowed) for key, lag in self._lags().items() if key[1] < heard[0].period - 1]
         if old:
             calls.plain("ZREM", name, *old)
         for each in heard:
-            member = named_of(each.gateway, each.period, each.lag.allowed)
+            member = _clock_named(each.gateway, each.period, each.lag.allowed)
             calls.plain("ZADD", name, "LT", str(each.lag.behind), member)
         self._wire.send(calls)
 
@@ -270,3 +270,8 @@ class RedisRegistry(Registry):
             raise SettingsError("CONSENT_DURABILITY=strict needs `appendonly yes` on this server")
         if fsync != "always":
             raise SettingsError("CONSENT_DURABILITY=strict needs `appendfsync always` on this server")
+
+
+def _clock_named(gateway: str, period: int, allowed: Millis) -> str:
+    """The member under which a period's lag of a gateway's clock is kept."""
+    return f"{gateway}|{period}|{allowed}"

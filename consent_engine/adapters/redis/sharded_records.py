@@ -8,14 +8,7 @@ from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
-from consent_engine.ports import (
-    Commit,
-    LiftedWord,
-    Live,
-    Owner,
-    Records,
-    Saved,
-)
+from consent_engine.ports import Commit, LiftedWord, Live, Owner, Records, Saved
 
 
 class ShardedRecords(Records):

@@ -94,6 +94,4 @@ class Unread(Struct, frozen=True):
 
 
 _ENTRIES = Rows(Entry, least=5, named=1)
-
-
 _CALLED = Rows(Called, least=2, named=1)

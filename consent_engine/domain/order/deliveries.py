@@ -18,6 +18,10 @@ from consent_engine.domain.order.history import all_of, asked, asks, last_of
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Delivery
 
+ANSWER_MS = 120_000
+"""How long the answer to a hand-over is waited for that a report has overtaken: longer than a call may last. A worker
+that died meanwhile never tells it."""
+
 
 class PartOf(NamedTuple):
     """Which part of an SMS a report is about. attempt: the gateway's id of the attempt, '' where it names none"""
@@ -100,11 +104,6 @@ def why_lost(report: Reported) -> str:
     """What a report of a failure says, and of which part."""
     why = report.error or "not delivered"
     return why if report.segments == 1 else f"part {report.segment} of {report.segments}: {why}"
-
-
-ANSWER_MS = 120_000
-"""How long the answer to a hand-over is waited for that a report has overtaken: longer than a call may last. A worker
-that died meanwhile never tells it."""
 
 
 def reached_nobody(order: Order) -> bool:

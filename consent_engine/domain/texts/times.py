@@ -4,12 +4,7 @@ import re
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 
-from consent_engine.domain.texts.templates import (
-    CURRENT_EDITION,
-    DATED,
-    ENGLISH,
-    LANGUAGES,
-)
+from consent_engine.domain.texts.templates import CURRENT_EDITION, DATED, ENGLISH, LANGUAGES
 
 # Ends of lines and paragraphs, controls, and what turns the direction of writing: none may forge a second message.
 _CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
@@ -19,6 +14,7 @@ _MAX_ACTIVE_FROM = 40
 _UNITS = ((24 * 3600, "天"), (3600, "小时"), (60, "分钟"), (1, "秒"))
 _ENGLISH_UNITS = {"天": "day", "小时": "hour", "分钟": "minute", "秒": "second"}
 _HOURS_UP_TO = 48 * 3600
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @lru_cache(maxsize=4096)
@@ -52,9 +48,6 @@ def clock_of(minute: int, edition: int) -> str:
     """
     at = datetime.fromtimestamp(minute * 60, _CHINA)
     return f"{at.day} {_MONTHS[at.month - 1]} {at:%H:%M}" if edition in ENGLISH else f"{at.month}月{at.day}日{at:%H:%M}"
-
-
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def beginning(active_from: str, edition: int) -> str:
