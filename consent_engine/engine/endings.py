@@ -151,19 +151,26 @@ def retrying_ending(name: str, by: str) -> Step[Ending]:
 def taking_back(line: Line, why: Why, meant: Callable[[Order], bool]) -> Step[bool]:
     """Have all activated orders of a number taken back that are meant, the archived ones, too. False where that is not
     over: an activation of one of them has begun and not ended, or the archive cannot be asked.
+
+    Raises BrokenRecord for an ending that cannot be read, once all others are asked for.
     """
     ids = [entry.order for entry in line.entries]
     live = (yield from load(ids)).orders if ids else {}
     archived = yield from orders_of_line(line.id, MOST_ORDERS)
     orders = {order.id: order for order in archived or ()} | dict(live)
-    over = archived is not None
+    over, broken = archived is not None, list[BrokenRecord]()
     for order in orders.values():
         if not meant(order):
             continue
         if order.last(Trigger.SERVICE_ACTIVATED) is None:
             over = over and not (order.state is State.CONFIRMED and begun(order))
         elif order.person.msisdn:
-            yield from ending_asked(order, why)
+            try:
+                yield from ending_asked(order, why)
+            except BrokenRecord as error:
+                broken.append(error)
+    if broken:
+        raise broken[0]
     return over
 
 
