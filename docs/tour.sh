@@ -308,10 +308,13 @@ soon "orders by state in the metrics" 2 shown 'consent_orders{placed="today",sta
 soon "workers in the metrics" 1 shown consent_workers_alive
 tell "$(grep -c '^consent_' <<<"$metrics") series: one worker, two orders notified, one parked; no person in any label"
 
-full() { json msisdn <<<"$(body_of "$(ask "$1" GET "/v1/orders/$third")")"; }
-same "an admin sees the number" +86$stuck "$(full "$admin")"
-[ "$(full "$ops")" != +86$stuck ] || die "ops see a full number"
-tell "ops see $(full "$ops"), an admin all of it"
+seen() { json msisdn <<<"$(body_of "$(ask "$1" GET "/v1/orders/$third")")"; }
+for key in "$ops" "$admin"; do
+    [ "$(seen "$key")" != +86$stuck ] || die "a full number is seen without a reason"
+done
+revealed=$(ask "$admin" POST "/v1/orders/$third/reveal" -d '{"reason":"the regulator asks"}')
+same "an admin sees the number for a reason" +86$stuck "$(json msisdn <<<"$(body_of "$revealed")")"
+tell "ops and an admin see $(seen "$ops"); for a reason, which is kept, an admin sees all of it"
 
 # ---------------------------------------------------------------------------------------------------------------------
 chapter "Evening: the BSS is well again, the order is tried again"

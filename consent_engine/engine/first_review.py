@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.drawing import is_drawn
 from consent_engine.domain.call.review import CommandHeard, Verdict
-from consent_engine.domain.days import day_of
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar.meaning import Reason
 from consent_engine.domain.line.line import keyed
@@ -43,7 +42,7 @@ class FirstReviews:
 
     def seed(self, at: Millis) -> str:
         """What the calls of a day are drawn by: nobody without the secret can tell before a call whether it will be."""
-        return keyed(self._secret, "review sample", day_of(at))
+        return keyed(self._secret, "review sample", self._engine.terms.reporting.days.of(at))
 
     async def look(self) -> int:
         """Hear a page of calls; how many were. Raises StoreUnavailable, and CommandFailed where none could be heard."""

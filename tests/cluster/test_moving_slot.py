@@ -5,6 +5,7 @@ from contextlib import ExitStack
 import pytest
 
 from consent_engine.adapters.redis.keys import Cell
+from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Lane
 from consent_engine.ports import Target
 from consent_engine.ports.pauses import Pause
@@ -50,6 +51,7 @@ def world(pair):
             client.zadd(f"ce:{{0}}:{name}", {"o:0000nobody:wake.nothing": "+inf"})
         for name in ("unmatched", "lifted"):
             client.xadd(f"ce:{{0}}:{name}", {"m": "{}"})
+        client.hset(made.cell.sold(CHINA.of(made.clock())), "placed|nothing|nobody", 1)
         made.engine.registry.pauses.pause(Target("lane", "nobody"), Pause(0, "ops", "something stands there"))
         yield made
         client.execute_command("CLUSTER", "SETSLOT", SLOT, "STABLE")

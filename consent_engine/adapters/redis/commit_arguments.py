@@ -7,7 +7,6 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.counted import counted_of
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
-from consent_engine.domain.days import day_of
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import READ, Lane, lane_of
 from consent_engine.domain.leaf import Leaf
@@ -141,7 +140,7 @@ def _order(change: OrderChange, cell: Cell, seal: Seal | None, held: str, lists:
         if before is None and doc.call_id:
             lists.counts += day, called(state)
         if counted := sold_of(order, before):
-            key = lists.number(cell.sold(day_of(doc.placed_at)))
+            key = lists.number(cell.sold(cell.days.of(doc.placed_at)))
             for count in counted:
                 lists.counts += key, count
     if before is None:

@@ -184,7 +184,7 @@ def _operation(told: Described, in_path: Iterable[str], answers: _Answers) -> di
         **told.takes,
         **({"parameters": parameters} if parameters else {}),
         "responses": responses | {"default": _with("Any other problem", MEDIA_TYPE, _PROBLEM)},
-        **({"security": [{scheme: []} for scheme in told.security]} if told.security else {}),
+        **({"security": [{scheme: []} if scheme else {} for scheme in told.security]} if told.security else {}),
     }
 
 

@@ -88,7 +88,7 @@ async def caller_of(request: Request, roles: frozenset[Role]) -> ApiKey:
 class Operations:
     """The operations of one subject, in the order in which addresses are compared.
 
-    security: the schemes that prove the caller of a public operation
+    security: the schemes that prove the caller of a public operation; '': nobody has to
     """
 
     tag: str = ""

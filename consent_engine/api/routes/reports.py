@@ -37,7 +37,7 @@ from consent_engine.engine.report_code import CodeAsked
 from consent_engine.errors import ConsentError
 from consent_engine.ports import ApiKey, ReportFilter
 
-operations = Operations("reports", "/v1/reports", (KEY,))
+operations = Operations("reports", "/v1/reports", ("", KEY))
 public = Operations("reports", "/v1/reports")
 
 

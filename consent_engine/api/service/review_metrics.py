@@ -6,7 +6,6 @@ from msgspec import Struct
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from consent_engine.domain.call.review import Verdict
-from consent_engine.domain.days import day_of
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
@@ -25,7 +24,7 @@ class ReviewsSeen(Struct, frozen=True):
 
 def reviews_seen(engine: Engine) -> ReviewsSeen:
     """What waits now."""
-    today = engine.calls.pressure([day_of(engine.registry.now())], "agent")
+    today = engine.calls.pressure([engine.terms.reporting.days.of(engine.registry.now())], "agent")
     pressing = sum(each.presses for each in today)
     return ReviewsSeen(engine.lists.waiting_for_review(), engine.lists.tally(Kind.REVIEW), pressing)
 

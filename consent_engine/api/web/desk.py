@@ -11,7 +11,6 @@ from consent_engine.api.schemas.views import View, instant
 from consent_engine.api.service.callers import AGENT, is_own
 from consent_engine.api.service.service import front_of
 from consent_engine.api.web.board import caller_of
-from consent_engine.domain.days import begins, day_of
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.listing import Filter
 from consent_engine.ports import ApiKey
@@ -52,7 +51,8 @@ async def mine(request: Request) -> Response:
 
 def look(engine: Engine, caller: ApiKey) -> OwnOrders:
     """The orders of a key, of the newest of today."""
-    since = begins(day_of(engine.registry.now()))
+    days = engine.terms.reporting.days
+    since = days.begins(days.of(engine.registry.now()))
     found: list[OrderRow] = []
     cursor = ""
     for _ in range(PAGES):

@@ -27,6 +27,7 @@ from consent_engine.cli.tables import Format
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.call_request import CallStart, StartCall
 from consent_engine.domain.admission.report_request import MakeReport, ReportMade
+from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.clocks import PERIOD_MS, Heard, Lag
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import ACTIVATE, WAKE_ARCHIVE, Accepted, Lane, Pending, Rejected, Unavailable
@@ -331,6 +332,18 @@ def stuck(night):
     night.known["ORDER"] = order.id
 
 
+def ending_waits(night):
+    world = night.world()
+    order = world.place()
+    world.run(Lane.SMS)
+    world.say("是")
+    world.run(Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
+    world.bss.end_answers[:] = [Rejected("no such service")]
+    world.engine.endings.ask(world.engine.show(order.id), Why(Cause.WITHDRAWN, "hotline", "ops-1"))
+    world.run(Lane.ACTIVATION)
+    night.known["ORDER"] = order.id
+
+
 def held(night):
     world = night.world()
     order = world.place()
@@ -512,6 +525,7 @@ SITUATIONS = {
     "ConsentAofFails": aof_fails,
     "ConsentStuck": stuck,
     "ConsentHeld": held,
+    "ConsentEndingWaits": ending_waits,
     "ConsentPaused": paused,
     "ConsentCallViolation": called_wrongly,
     "ConsentUnreviewed": unheard,
