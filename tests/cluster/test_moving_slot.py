@@ -16,7 +16,7 @@ from tests.durability.servers import server
 
 SLOT = 13907
 """Of the tag `{0}`."""
-ALL = ("due:inbound", "due:activation", "due:sms", "due:timer", "refusals", "held")
+ALL = ("due:inbound", "due:activation", "due:sms", "due:timer", "refusals", "held", "reviewing")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from consent_engine.domain.admission.request import millis
 from consent_engine.domain.call.transcript import Hints, Spoken
 from consent_engine.domain.msisdn import hidden
 
-MOST_LINES, MOST_TEXT = 2_000, 500
+MOST_LINES, MOST_TEXT = 1_000, 500
 
 
 class SpokenLine(BaseModel):
