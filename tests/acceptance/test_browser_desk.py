@@ -4,7 +4,7 @@ two keys away, and each state has its sentence to say."""
 import pytest
 
 from consent_engine.api.web.words import words
-from tests.acceptance.house import house
+from tests.acceptance.house import house, until
 from tests.acceptance.tab import Tab, begin, fill, hang_up, read_aloud
 
 KEYS_AN_ORDER = 8
@@ -202,6 +202,9 @@ def test_another_window_lists_the_orders_of_today(home, browser, desk):
     order = home.place(7308)[1]["id"]
     other = Tab(browser, home, "agent")
     other.sign_in("/desk")
+    mine = "() => fetch('/desk/mine').then((answer) => answer.text())"  # looked up once a second
+    until("the order is listed", lambda: order in other.page.evaluate(mine))
+    other.page.reload()
     other.page.wait_for_selector(f"#mine-list button[title='{order}']")
     assert "尾号 7308" in other.page.locator("#mine-list").inner_text()
     other.close()

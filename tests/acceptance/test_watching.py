@@ -197,6 +197,8 @@ consent_plans_unshown{channel="app"} 1
 consent_publication_failing_seconds{channel="app"} 400
 consent_paused_seconds{to="lane",name="sms"} 4000
 consent_orders_in_review_oldest_seconds 20000
+consent_endings_oldest_seconds 8000
+consent_reports_overdue{door="web",class="not_ours"} 2
 consent_agents_pressing 2
 consent_reviews_oldest_seconds{verdict="pending"} 20000
 consent_defects_total{type="KeyError"} 1
@@ -211,6 +213,8 @@ GOOD = """
 consent_store_up 1
 consent_paused_seconds{to="lane",name="sms"} 0
 consent_orders_in_review_oldest_seconds 0
+consent_endings_oldest_seconds 0
+consent_reports_overdue{door="web",class="not_ours"} 0
 consent_agents_pressing 0
 consent_reviews_oldest_seconds{verdict="pending"} 20000
 consent_archive_up 1

@@ -103,11 +103,18 @@ function instantOf(field) {
   return `${text.length === 16 ? `${text}:00` : text}${sign}${two(Math.floor(size / 60))}:${two(size % 60)}`;
 }
 
+/** When the subscriber agreed. After a reload only whole seconds of it are known: within the call's first it is the call's beginning. */
+function agreedAt() {
+  const agreed = instantOf("agreed");
+  const short = Date.parse(current.body.started_at) - Date.parse(agreed);
+  return short > 0 && short < 1000 ? current.body.started_at : agreed;
+}
+
 const FIELDS = { msisdn: "msisdn", plan: "plan", agent: "agent", agreed_at: "agreed" };
 
 function request() {
   const { to: msisdn, agent } = current.body;
-  const body = { msisdn, plan: byId("plan").value, agent, call_id: current.id, agreed_at: instantOf("agreed") };
+  const body = { msisdn, plan: byId("plan").value, agent, call_id: current.id, agreed_at: agreedAt() };
   const text = JSON.stringify(body);
   const before = kept.read("placing");
   // The same request keeps its key, so that it is one order however often it is sent; a changed one is another.
