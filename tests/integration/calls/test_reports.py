@@ -5,54 +5,25 @@ from datetime import UTC, datetime
 import pytest
 
 from consent_engine.api.schemas.forms import read
-from consent_engine.domain.admission.report_request import DecideReport, MakeReport, ReportDecision, ReportMade
+from consent_engine.domain.admission.report_request import DecideReport, ReportDecision
 from consent_engine.domain.call.errors import ReportDecided, ReportMismatch, ReportNotFound, RewardNotDue
-from consent_engine.domain.call.report_terms import ReportTerms, RewardTerms
+from consent_engine.domain.call.report_terms import RewardTerms
 from consent_engine.domain.days import Calendar
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.line.reported import MOST_NAMED, Reported
 from consent_engine.engine.audit import audit
-from consent_engine.engine.inspector import Inspector
 from consent_engine.engine.line_events import LineEventAsked
-from consent_engine.engine.report_book import ReportBook
 from consent_engine.engine.sealing import seal
 from consent_engine.errors import Malformed
 from consent_engine.ports import ReportFilter
 from tests.archive.house import LONG
 from tests.conftest import NUMBER, OTHER
 from tests.integration.calls.desk import instant
+from tests.integration.calls.reporting import book, decide, made, report, seems
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
-
-
-def book(desk, rewards=None, calendar=None):
-    """The reports of a desk's store, under other terms."""
-    engine = desk.engine
-    terms = ReportTerms(calendar=calendar or Calendar(), rewards=rewards or {})
-    inspector = Inspector(engine.store, engine.lookup, "test-secret")
-    return ReportBook(engine.store, terms, engine.catalogue, "test-secret", inspector.to_number, engine._all)  # noqa: SLF001
-
-
-def made(desk, ago=0, to=NUMBER, **more):
-    body = {
-        "msisdn": to, "carrier": "mobile", "caller_number": "10085", "called_at": instant(desk.clock() - ago), **more,
-    }  # fmt: skip
-    return ReportMade("hotline-1", read(MakeReport, body))
-
-
-def report(desk, ago=0, of=None, **more):
-    return (of or desk.engine.reports).take(made(desk, ago, **more)).report
-
-
-def decide(desk, told, found, reward=None, of=None, **more):
-    body = {"class": found, **({"reward": reward} if reward else {}), **more}
-    return (of or desk.engine.reports).decide(ReportDecision(told.id, "ops-1", read(DecideReport, body))).report
-
-
-def seems(told):
-    return told.received.proposed.value, list(told.received.reasons)
 
 
 def test_a_report_is_a_refusal_too_and_ends_what_is_open(desk):

@@ -1,11 +1,13 @@
-"""One subscriber's week, as far as it is built: who refused on Monday is denied on Tuesday, and a call all the same is
-kept with what was wrong, with the order that was wanted of it; marketing-free on Thursday; on Friday the number is
-another's, and a yes from before is dead.
+"""One subscriber's week: who refused on Monday is denied on Tuesday, and a call all the same is kept with what was
+wrong, with the order that was wanted of it; on Wednesday the subscriber reports it; marketing-free on Thursday; on
+Friday the number is another's, and a yes from before is dead.
 """
 
 import pytest
 
 from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.call.report_terms import RewardTerms
+from consent_engine.domain.days import CHINA, later
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.engine.line_events import LineEventAsked
@@ -14,6 +16,7 @@ from consent_engine.errors import DoNotCall
 from consent_engine.ports import CallFilter
 from tests.conftest import NUMBER
 from tests.integration.calls.desk import SHA, instant
+from tests.integration.calls.reporting import book, decide, report, seems
 
 A_DAY_H = 24
 
@@ -62,6 +65,21 @@ def tuesday(desk):
     return wrong
 
 
+def wednesday(desk, wrong):
+    """The call is reported by hotline: what it was, by when that is answered, and a reward, once and paid."""
+    reports = book(desk, {"mobile": RewardTerms("20.00")})
+    told = report(desk, desk.clock() - wrong.began.started_at, of=reports)
+    assert seems(told) == ("ours_forbidden", ["refused_number"])
+    assert (told.received.call, told.reward) == (wrong.id, "eligible")
+    assert told.received.answer_by == CHINA.ends(later(CHINA.of(desk.clock()), 15))
+    assert decide(desk, told, "ours_forbidden", "granted", of=reports).reward == "granted"
+    assert decide(desk, told, "ours_forbidden", "paid", of=reports).reward == "paid"
+    again = report(desk, desk.clock() - wrong.began.started_at - 60_000, of=reports)
+    assert (again.reward, again.received.why) == ("none", "once_a_call")
+    desk.run(Lane.SMS)
+    assert {sms.purpose for sms in desk.gateway.sent} >= {"report", "reward"}
+
+
 def thursday(desk):
     """Registered as marketing-free by the subscriber's own SMS, and told so. Another carrier, which was refused
     nothing, asks; the yes waits to be read.
@@ -95,7 +113,9 @@ def test_one_subscribers_week(desk):
     first, again = monday(desk)
     desk.clock.forward(hours=A_DAY_H)
     wrong = tuesday(desk)
-    desk.clock.forward(hours=2 * A_DAY_H)
+    desk.clock.forward(hours=A_DAY_H)
+    wednesday(desk, wrong)
+    desk.clock.forward(hours=A_DAY_H)
     order = thursday(desk)
     friday(desk, order)
 
