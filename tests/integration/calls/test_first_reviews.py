@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import sys
 
 import pytest
@@ -111,7 +112,7 @@ def test_of_two_workers_one_hears(desk):
 
 
 def said(script, timeout_s=10.0, told=TOLD):
-    return asyncio.run(ProcessCommand(f'{sys.executable} -c "{script}"', timeout_s).hear(told))
+    return asyncio.run(ProcessCommand(shlex.join([sys.executable, "-c", script]), timeout_s).hear(told))
 
 
 def test_a_command_is_told_the_call_and_none_of_our_settings():
