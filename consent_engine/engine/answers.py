@@ -19,6 +19,7 @@ from consent_engine.engine.asks import (
     Release,
     Reserve,
     Save,
+    T,
 )
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Store, Word
@@ -39,12 +40,25 @@ def _loaded(store: Store, asks: Sequence[Load], due: Counter[Lane]) -> Sequence[
     orders = {order for ask in asks for order in ask.orders}
     lines = {line for ask in asks for line in ask.lines}
     calls = {call for ask in asks for call in ask.calls}
-    endings = tuple({ending for ask in asks for ending in ask.endings})
-    return [Loaded(*store.records.look(tuple(orders), tuple(lines), tuple(calls), endings))] * len(asks)
+    endings = {ending for ask in asks for ending in ask.endings}
+    found = store.records.look(tuple(orders), tuple(lines), tuple(calls), tuple(endings))
+    # To each what it asked for, and nothing else: what is another's must not be taken for its own.
+    return [
+        Loaded(
+            found.now, _own(found.orders, ask.orders), _own(found.lines, ask.lines), _own(found.calls, ask.calls),
+            _own(found.endings, ask.endings),
+        )
+        for ask in asks
+    ]  # fmt: skip
+
+
+def _own(found: Mapping[str, T], wanted: Sequence[str]) -> dict[str, T]:
+    return {name: found[name] for name in wanted if name in found}
 
 
 def _reports(store: Store, asks: Sequence[LoadReports], due: Counter[Lane]) -> Sequence[object]:
-    return [store.reports.look(list(dict.fromkeys(report for ask in asks for report in ask.reports)))] * len(asks)
+    now, found = store.reports.look(list(dict.fromkeys(report for ask in asks for report in ask.reports)))
+    return [(now, _own(found, ask.reports)) for ask in asks]
 
 
 def _recalled(store: Store, asks: Sequence[Recall], due: Counter[Lane]) -> Sequence[object]:

@@ -65,8 +65,7 @@ def _one(
             yield from save(Commit("", (LineChange(line_id, put=put),), held))
             return False
         ids = [] if poisoned else wanted(line, message)
-        known = (yield from load(ids)).orders if ids else {}  # what others asked for in this round is in it, too
-        orders = {order: known[order] for order in ids if order in known}
+        orders = (yield from load(ids)).orders if ids else {}
         meant = Reading(unmatched="lost_reader") if poisoned else understand(line, orders, message, waits=waits)
         if isinstance(message.body, UnreadReply):
             meant = answering(meant, found, line, message.body.scope[0], message.came)

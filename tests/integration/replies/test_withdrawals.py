@@ -12,7 +12,7 @@ from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.engine.line_events import LineEventAsked
 from tests.archive.house import broken
-from tests.conftest import NUMBER, SECOND
+from tests.conftest import NUMBER, OTHER, SECOND
 from tests.integration.calls.conftest import desk
 
 __all__ = ["desk"]
@@ -52,6 +52,32 @@ def test_the_code_or_the_plans_word_ends_it_and_the_notice_is_the_answer(desk, a
     desk.say(text.format(code=order.doc.code), message_id="again")
     desk.run()
     assert len(desk.bss.ended) == 1
+
+
+def test_no_word_of_one_number_ends_or_asks_about_what_another_has_though_both_are_read_at_once(desk):
+    """Many lines are read side by side, and what they load comes in one answer."""
+    theirs, _ = on(desk, msisdn=OTHER)
+    desk.settled("不同意")
+    for n, text in enumerate((f"退订{theirs.doc.code}", WORD, "退订")):
+        before = len(desk.gateway.sent)
+        desk.say(text, message_id=f"mine-{n}")
+        desk.say("帮助", OTHER, message_id=f"theirs-{n}")
+        desk.run()
+        assert none(desk, theirs)
+        assert sent(desk, before, Purpose.WITHDRAW_ASK) == []
+    assert desk.bss.ended == []
+
+
+def test_another_holder_of_one_number_ends_nothing_of_another_number(desk):
+    """The lines of both wait for the same timer, at once."""
+    kept, _ = on(desk)
+    gone, _ = on(desk, msisdn=OTHER)
+    desk.clock.forward(seconds=1)
+    desk.engine.line_event(LineEventAsked(NUMBER, LineEvent.ASSIGNED, kept.doc.call.started_at - 1, "ops"))
+    desk.engine.line_event(LineEventAsked(OTHER, LineEvent.ASSIGNED, desk.clock(), "ops"))
+    desk.run(Lane.TIMER)
+    assert none(desk, kept)
+    assert ending(desk, gone).doc.cause is Cause.NUMBER_CHANGED
 
 
 @pytest.mark.parametrize("archived", [False, True])
