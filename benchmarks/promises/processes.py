@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import secrets
 import signal
 import socket
@@ -19,6 +20,7 @@ from consent_engine.adapters.redis.embedded.binary import find_binary
 
 HOME = Path(__file__).parents[2]
 WORKERS = 2
+PORTS = range(20_000, 32_000)
 AGAIN_S = 0.3
 """The least time between two starts of one process: something that cannot start must not eat the machine."""
 YOUNG_S = 3.0
@@ -37,15 +39,18 @@ RATES = {
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports nobody listens at: different ones."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Ports nobody listens at: different ones, below those that connections of others are given meanwhile."""
+    found: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            break
+    return found
 
 
 def listens(port: int) -> bool:
