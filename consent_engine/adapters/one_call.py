@@ -21,7 +21,7 @@ MOST_BYTES = 4 * MOST_BODY
 """Of a whole answer, with its head and whatever frames its body."""
 MOST_HEAD = 32 * 1024
 NAMES_KEPT_S = 10.0
-"""So long the address that answered for a name is used again; whoever cannot be reached there is looked up at once."""
+"""How long an address that answered is used again for its name; one that cannot be reached is looked up at once."""
 RACE_S = 0.25
 """After so long the next address of a name is tried as well (RFC 8305)."""
 

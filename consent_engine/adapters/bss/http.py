@@ -60,7 +60,7 @@ class HttpBss:
         if not isinstance(answer, Answer):
             return Uncertain(f"asked: {answer.reason}")
         if answer.status == UNKNOWN:
-            # As with a refusal: without a code it is somebody else's 404 (a proxy, a wrong path), and no answer at all.
+            # As with a refusal: a 404 without a code comes from a proxy or a wrong path, and is no answer at all.
             return Untaken("asked: unknown to the BSS") if answer.word("code") else None
         return done(answer) if answer.status in DONE else Uncertain(f"asked: BSS answered {answer.status}")
 
@@ -125,7 +125,7 @@ def _done(answer: Answer) -> Outcome:
 
 
 _OFF_IDS = ("deactivation_id", "ending_id", "activation_id")
-"""What an answer to a deactivation may name itself by: its own id, ours, or that of what was switched off."""
+"""The fields that may hold the id in an answer to a deactivation: the BSS's id, the ending's, or the activation's."""
 _OFF_SINCE = ("stops_at", "active_until")
 
 

@@ -16,7 +16,7 @@ class SimulatedSubscribers:
         self.name = f"{name}/lookup"
 
     async def look_up(self, msisdn: str) -> Subscriber | Unavailable:
-        """Somebody of age, of no network that is known."""
+        """An adult subscriber of an unknown network."""
         return Subscriber(adult=True)
 
     async def close(self) -> None:

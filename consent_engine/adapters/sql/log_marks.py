@@ -1,4 +1,4 @@
-"""Marks in the log: up to some numbers, the newest instant before. So whoever looks for a time need not begin at 0.
+"""Marks in the log: up to some numbers, the newest instant before. So a search by time need not begin at 0.
 
 Entries do not stand in the order of their instants: a cell that could not be reached is sealed late. The newest instant
 before a number only rises, so the last mark that is older than what is looked for is where to begin, and nothing is
@@ -45,7 +45,7 @@ def before(connection: Connection, since: Millis) -> int:
 def _instants(entries: Sequence[str]) -> list[Millis]:
     found = []
     for entry in entries:
-        with suppress(BrokenRecord):  # whoever reads the log names it
+        with suppress(BrokenRecord):  # the audit names it
             found.append(Leaf.read(entry).at)
     return found
 
