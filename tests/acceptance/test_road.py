@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import zlib
 from datetime import UTC, datetime
@@ -199,7 +200,7 @@ def test_no_number_and_no_text_is_in_a_log_a_key_or_a_job(home):
     client.close()
     assert "workers.jobs.perform" in jobs
     for where in (home.log, names, jobs, *(command_of(pid) for pid in descendants(home.server.pid))):
-        assert "13800" not in where
+        assert not re.search(r"1380000\d{4}", where)
         assert "不同意" not in where
         assert "5G智享" not in where
         assert not any(key in where for key in home.keys.values())
