@@ -153,7 +153,7 @@ def _remind(order: Order, op: str, now: Millis) -> Decision:
     if order.state not in WAITING:
         return Decision(order)
     window = closing(order.reply_by)
-    if now > order.reply_by or order.on_hold:  # the SMS after a decided suspicion asks anew
+    if now > order.reply_by or order.awaits_person:  # the SMS after a decided suspicion asks anew
         return Decision(order, put=(window,))
     events, again = held_back(order, Put(WAKE_REMINDER, now), op, now)
     if not events:
@@ -166,7 +166,7 @@ def _on_resend(order: Order, fact: ResendAsked, now: Millis) -> Decision:
     """The question again, under a new ref; the window goes on. Raises NotWaiting and TooManyResends."""
     if order.state not in WAITING:
         raise NotWaiting(f"order is {order.state}: nothing waits for a reply", state=order.state.value)
-    if order.on_hold:
+    if order.awaits_person:
         raise NotWaiting(
             "the subscriber's last reply may be a refusal: a person decides first", state=order.state.value
         )

@@ -127,7 +127,7 @@ class Order(Struct, frozen=True):
         return self.effects.get(QUESTION)
 
     @property
-    def on_hold(self) -> bool:
+    def awaits_person(self) -> bool:
         """Whether words of the subscriber that may be a refusal wait for a person: nothing is asked meanwhile."""
         last = next((e.trigger for e in reversed(self.events) if e.trigger in _HOLDING), None)
         return last is Trigger.SUSPECTED

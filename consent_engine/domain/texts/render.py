@@ -16,8 +16,8 @@ from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import Sentences, Tariff
+from consent_engine.domain.texts.current_words import HELD_LINE, HELPED, STOPPED, WHICH_ONE
 from consent_engine.domain.texts.elements import elements
-from consent_engine.domain.texts.field_words import HELD_LINE, HELPED, STOPPED, WHICH_ONE
 from consent_engine.domain.texts.report_words import NAMES as REPORT_NAMES
 from consent_engine.domain.texts.templates import (
     CURRENT_EDITION,
