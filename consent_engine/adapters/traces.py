@@ -9,6 +9,7 @@ has the order's id and words of ours: no person, no text, no number.
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import SpanKind, Tracer
 
+log = logging.getLogger(__name__)
 EVENTS, REQUESTS = "consent_engine.engine.record", "consent_engine.api.http.middleware"
 """The loggers that tell each event and each request."""
 PLACING = ("POST", "/v1/orders", 201)
@@ -58,14 +60,20 @@ def tracing(collector: str | None) -> Iterator[None]:
         yield
         return
     provider = _provider(collector)
-    spans = Spans(provider.get_tracer("consent_engine"))
-    _tracers.append(spans)
-    with _listening(spans):
-        try:
+    try:
+        with listening(Spans(provider.get_tracer("consent_engine"))):
             yield
-        finally:
-            _tracers.remove(spans)
-            provider.shutdown()
+    finally:
+        _ended(provider)
+
+
+def _ended(provider: "TracerProvider") -> None:
+    """Send what waits, for as long as an end of the process may wait. The SDK itself would try batch after batch, each
+    until its time-out; what is left then goes with the process.
+    """
+    ending = threading.Thread(target=provider.shutdown, name="last-spans", daemon=True)
+    ending.start()
+    ending.join(END_S)
 
 
 def _provider(collector: str) -> "TracerProvider":
@@ -103,8 +111,10 @@ _tracers: list["Spans"] = []
 
 
 @contextmanager
-def _listening(spans: "Spans") -> Iterator[None]:
-    """Hear of every event and request, whatever level is logged; what is written to the log stays as it was."""
+def listening(spans: "Spans") -> Iterator[None]:
+    """Have it hear of every event, request and call to the outside until the block ends, whatever level is logged; what
+    is written to the log stays as it was.
+    """
     loggers = [logging.getLogger(name) for name in (EVENTS, REQUESTS)]
     before = [(each, each.level) for each in loggers]
     root = logging.getLogger()
@@ -113,23 +123,44 @@ def _listening(spans: "Spans") -> Iterator[None]:
     for each in loggers:
         each.setLevel(logging.INFO)
         each.addHandler(spans)
+    _tracers.append(spans)
     try:
         yield
     finally:
+        _tracers.remove(spans)
         for each, level in before:
             each.removeHandler(spans)
             each.setLevel(level)
 
 
 class Spans(logging.Handler):
-    """Makes spans of what records are about, under the order that they name; of others, none."""
+    """Makes spans of what records are about, under the order that they name; of others, none.
+
+    Whatever is wrong here costs a span: it is called in the middle of a call to a gateway or the BSS, whose outcome
+    must not be lost over it.
+    """
 
     def __init__(self, tracer: "Tracer") -> None:
         super().__init__(logging.INFO)
         self._tracer = tracer
+        self._told: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         """An event is an instant; a request ended now and lasted its milliseconds."""
+        with self._at_most_a_span():
+            self._made_of(record)
+
+    @contextmanager
+    def _at_most_a_span(self) -> Iterator[None]:
+        """Each kind of defect is a line, once: by its type, for a message may quote a person."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - the edge: whoever is traced must not notice
+            if (kind := type(error).__name__) not in self._told:
+                self._told.add(kind)
+                log.warning("a span was not made: %s; orders go on, no other one of this kind is told", kind)
+
+    def _made_of(self, record: logging.LogRecord) -> None:
         about: Mapping[str, Any] = getattr(record, "about", {})
         order, at = about.get("order"), int(record.created * _NS_PER_S)
         if not order:
@@ -157,14 +188,13 @@ class Spans(logging.Handler):
         from opentelemetry.trace import SpanKind
 
         asked = _beginning.set(order if begins else None)
-        try:
+        with self._at_most_a_span():
             context = _nothing() if begins else _under(order)
             span = self._tracer.start_span(
                 name, context, kind or SpanKind.INTERNAL, {"consent.order": order, **said}, start_time=begun
             )
-        finally:
-            _beginning.reset(asked)
-        span.end(ended)
+            span.end(ended)
+        _beginning.reset(asked)
 
 
 def _nothing() -> "Context":

@@ -2,9 +2,12 @@
 
 import asyncio
 import gzip
+import logging
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -12,10 +15,11 @@ import pytest
 from google.protobuf.message import Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from consent_engine.adapters.traces import ids_of, traced, tracing
+from consent_engine.adapters.traces import END_S, EVENTS, MOST_WAITING, Spans, ids_of, listening, traced, tracing
 from consent_engine.config.settings import Settings
+from consent_engine.domain.effects import Accepted
 from consent_engine.errors import SettingsError
-from consent_engine.ports import Deactivation, Outside
+from consent_engine.ports import Activation, Deactivation, Outside
 from tests.acceptance.house import call, house, until
 from tests.conftest import NUMBER, FakeBss
 
@@ -114,6 +118,41 @@ def test_what_is_off_is_not_even_imported():
 def test_a_collector_that_is_away_costs_no_order_and_no_end_of_a_process():
     with tracing("http://127.0.0.1:9/v1/traces"):
         pass
+
+
+def test_a_collector_that_takes_calls_and_never_answers_holds_no_process_up():
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as mute:
+        with tracing(f"http://127.0.0.1:{mute.getsockname()[1]}/v1/traces"):
+            for n in range(MOST_WAITING):
+                told_of({"order": f"0ce7{n:024x}", "trigger": "said_yes", "state": "confirmed"})
+            began = time.monotonic()
+        assert time.monotonic() - began < 1.5 * END_S
+
+
+class Broken:
+    """What makes spans, and fails; what it says may be a person."""
+
+    def start_span(self, *_, **__):
+        raise RuntimeError("+8613800138000")
+
+
+def told_of(about):
+    logging.getLogger(EVENTS).info("an event", extra={"about": about})
+
+
+def test_what_cannot_be_traced_is_done_all_the_same_and_is_one_line(caplog):
+    spans = Spans(Broken())
+    order, bss = "0ce7" + "1" * 24, FakeBss()
+    wanted = Activation(order, NUMBER, "PLAN", 1, "hash", 1, "head")
+    with listening(spans):
+        told_of({"order": order, "trigger": "said_yes", "state": "confirmed"})
+        told_of({"order": order, "trigger": "said_yes"})
+        told_of({"order": order, "ms": "long", "method": "GET", "route": "/", "status": 200})
+        outcome = asyncio.run(traced(Outside({}, bss=bss)).bss.activate(wanted))
+    assert isinstance(outcome, Accepted), "the call's own end is what is recorded"
+    told = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert sorted(line.split(":")[1].split(";")[0] for line in told) == [" KeyError", " RuntimeError", " ValueError"]
+    assert "8000" not in " ".join(told)
 
 
 @pytest.mark.parametrize("address", ["collector:4318", "http://me:secret@collector/v1/traces", "ftp://collector"])
