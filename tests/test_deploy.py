@@ -226,6 +226,15 @@ def test_prometheus_reads_its_files_and_the_alerts_fire():
     ran(promtool, "test", "rules", "alerts_test.yml", cwd=DEPLOY / "prometheus")
 
 
+def test_every_alert_names_the_part_of_the_runbook_that_is_about_it():
+    told = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text("utf-8"))
+    alerts = [rule for group in told["groups"] for rule in group["rules"] if "alert" in rule]
+    pages = {rule["alert"]: rule["annotations"].get("runbook") for rule in alerts}
+    assert pages == {name: f"docs/runbook.md#{name.lower()}" for name in pages}
+    parts = set(re.findall(r"^## (\w+)$", (ROOT / "docs" / "runbook.md").read_text("utf-8"), re.M))
+    assert set(pages) <= parts
+
+
 def test_alerts_ask_for_metrics_that_are_told():
     rules = (DEPLOY / "prometheus" / "alerts.yml").read_text("utf-8")
     documented = set(re.findall(r"^\| `(\w+)`", (ROOT / "docs" / "metrics.md").read_text("utf-8"), re.M))
