@@ -88,7 +88,22 @@ def _sheet(found: "list[tuple[str, PlanText]]") -> str:
     for code, text in found:
         counted = f"{text.segments} segments" + (f" of at most {text.most}" if text.most else "")
         rows += [f"## {code}: {text.purpose}, {text.language} ({counted})", "", text.text, ""]
-    return "\n".join(rows)
+    return "\n".join([*rows, *_of_reports()])
+
+
+def _of_reports() -> list[str]:
+    """What those read who report a call: no plan is named in it."""
+    from consent_engine.domain.carriers import CARRIERS
+    from consent_engine.domain.texts.render import of_report
+    from consent_engine.domain.texts.report_words import EXAMPLES, named
+    from consent_engine.domain.texts.segments import segments
+
+    rows, carrier = ["# What reporters of calls read", ""], next(iter(CARRIERS))
+    for language, texts in EXAMPLES.items():
+        for name, told in texts.items():
+            text = of_report(carrier, (named(name, language), *told))
+            rows += [f"## {name}, {language} ({segments(text)} segments)", "", text, ""]
+    return rows
 
 
 @app.command()

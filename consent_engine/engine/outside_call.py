@@ -12,7 +12,7 @@ from consent_engine.domain.offer.policy import UNDELIVERED_MS
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.of_endings import ended, withdraw_ask
 from consent_engine.domain.texts.render import held, helped, of_report, proof, registered, stopped, which_one
-from consent_engine.domain.texts.report_words import CODE
+from consent_engine.domain.texts.report_words import CODE, read_name
 from consent_engine.domain.texts.segments import segments
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Activation, Deactivation, Leased, Outside, Sms, Target
@@ -129,7 +129,7 @@ def _is_worth_nothing(leased: Leased) -> bool:
 
 def _of_report(outside: Outside, line: str, carrier: str, about: Sequence[str]) -> str:
     """What a reporter is told; a code is made here from what is kept of it. Raises BrokenRecord."""
-    if about[:1] != [CODE] or outside.code_of is None:
+    if not about or read_name(about[0])[0] != CODE or outside.code_of is None:
         return of_report(carrier, about)
     key, seed, *more = about
     return of_report(carrier, (key, outside.code_of(line, seed), *more))

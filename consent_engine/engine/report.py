@@ -118,6 +118,7 @@ def _begun(made: ReportMade, ours: str, line: Line, by: Reports, now: Millis) ->
         official=int(about.official), called_at=about.called_at, ref=asked.ref, proposed=proposal.found,
         reasons=proposal.reasons, call=proposal.call, answer_by=terms.answer_by(door, now),
         forward_by=terms.forward_by(door, made.lodged_at), reward=Reward.NONE if why else Reward.ELIGIBLE, why=why,
+        language=asked.language,
     )  # fmt: skip
     return begun(told, ReportPerson(made.msisdn, about.caller, about.what), line.id, token_hex(16))
 

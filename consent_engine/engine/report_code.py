@@ -9,7 +9,7 @@ from consent_engine.domain.effects import WAKE_LINE, Lane, Millis, Pending, Purp
 from consent_engine.domain.line.line import STRANGER_MS, Line, line_id
 from consent_engine.domain.line.proof_code import FIELD, MINUTES, next_code, no_code
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.texts.report_words import CODE
+from consent_engine.domain.texts.report_words import CODE, named
 from consent_engine.engine.asks import Step
 from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.round_trips import load, save
@@ -22,6 +22,7 @@ class CodeAsked(Struct, frozen=True):
 
     msisdn: Msisdn
     carrier: str
+    language: str = "zh"
 
 
 def sending(asked: CodeAsked, secret: str) -> Step[None]:
@@ -34,7 +35,7 @@ def sending(asked: CodeAsked, secret: str) -> Step[None]:
         loaded = yield from load(lines=[name])
         line, now = loaded.line(name), loaded.now
         code = next_code(line.code, token_hex(8), now)
-        about = (asked.carrier, CODE, code.seed, str(MINUTES))
+        about = (asked.carrier, named(CODE, asked.language), code.seed, str(MINUTES))
         put = Put(sms_effect(Purpose.CODE, line.version), now, Pending(about=about))
         stays = () if line.version else (Put(WAKE_LINE, now + STRANGER_MS),)
         change = LineChange(name, line.version, _fields(line, asked.msisdn, now, code.kept()), (put, *stays))

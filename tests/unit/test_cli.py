@@ -99,6 +99,8 @@ def test_every_text_of_a_plan_is_shown_with_its_segments_before_anything_is_load
     written = (tmp_path / "sheet.md").read_text("utf-8")
     assert all(text in written for _, text in told.values())
     assert "## 5g-smart-199: confirmation, en (5 segments of at most 6)" in written
+    assert "## report_received, zh (2 segments)" in written
+    assert "## code, en (2 segments)" in written
 
 
 def test_the_check_looks_at_pages_where_it_is_told_to(tmp_path, capsys):

@@ -5,28 +5,42 @@ import re
 import pytest
 
 from consent_engine.domain.texts.render import of_report
-from consent_engine.domain.texts.report_words import ALLOWED, CHINESE, CODE, ENGLISH, FORBIDDEN, NAMES, NOT_OURS, PAID
+from consent_engine.domain.texts.report_words import (
+    ALLOWED,
+    CHINESE,
+    ENGLISH,
+    EXAMPLES,
+    FORBIDDEN,
+    NAMES,
+    PAID,
+    named,
+    read_name,
+)
 from consent_engine.domain.texts.report_words import RECEIVED as CAME
 from consent_engine.domain.texts.segments import segments
 from consent_engine.errors import BrokenRecord
 
-TEXTS = {
-    CAME: ("7K3M9Q2P", "8月1日16:00", "8月16日"),
-    FORBIDDEN: ("7K3M9Q2P", "8月1日10:00", "10085", "本次举报奖励20.00元，到账后另行短信告知"),
-    ALLOWED: ("7K3M9Q2P", "8月1日10:00", "10085", "拨打时您的号码未登记拒绝营销"),
-    NOT_OURS: ("7K3M9Q2P", "02161000000", "12321"),
-    PAID: ("7K3M9Q2P", "20.00元"),
-    CODE: ("482913", "5"),
+IN_FULL = [(language, key) for language, texts in EXAMPLES.items() for key in texts]
+ENDS = {
+    "zh": ("【中国移动】", "热线10086。营销来电只用10085，勿向任何人透露验证码。"),
+    "en": ("China Mobile: ", "We make sales calls from 10085 only. Never tell anyone a verification code."),
 }
 
 
-@pytest.mark.parametrize("key", TEXTS)
-def test_a_reporter_reads_two_segments_at_most_and_all_that_was_to_be_said(key):
-    text = of_report("mobile", [key, *TEXTS[key]])
-    assert segments(text) <= 3 if key in {ALLOWED, FORBIDDEN} else segments(text) <= 2
-    assert all(value in text for value in TEXTS[key])
-    assert text.startswith("【中国移动】")
-    assert text.endswith("热线10086。营销来电只用10085，勿向任何人透露验证码。")
+@pytest.mark.parametrize(("language", "key"), IN_FULL)
+def test_a_reporter_reads_few_segments_and_all_that_was_to_be_said(language, key):
+    told = EXAMPLES[language][key]
+    text = of_report("mobile", [named(key, language), *told])
+    assert segments(text) <= (3 if key in {ALLOWED, FORBIDDEN} else 2)
+    assert all(value in text for value in told)
+    begins, ends = ENDS[language]
+    assert text.startswith(begins)
+    assert text.endswith(ends)
+
+
+def test_the_name_of_a_text_keeps_its_language_and_one_of_before_is_chinese():
+    assert read_name(named(PAID, "en")) == (PAID, "en")
+    assert read_name(named(PAID, "zh")) == read_name(PAID) == (PAID, "zh")
 
 
 def test_both_languages_say_the_same_of_a_report():

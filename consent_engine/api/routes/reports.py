@@ -88,7 +88,7 @@ async def code(request: Request) -> Response:
     """Send a code to the number that somebody wants to report from. One a minute and five a day to a number; ten in ten
     minutes from an address, in each process. Needs no key."""
     form = read(AskCode, await read_json(request))
-    await send_code(request, CodeAsked(Msisdn(form.msisdn), form.carrier.value))
+    await send_code(request, CodeAsked(Msisdn(form.msisdn), form.carrier.value, form.language))
     return Response(CodeSent(minutes=MINUTES).json_bytes(), 202, media_type="application/json")
 
 

@@ -36,7 +36,7 @@ from consent_engine.engine.report_code import CodeAsked
 from consent_engine.errors import ConsentError, FieldError, Forbidden, Malformed, StoreUnavailable
 
 operations = Operations()
-FIELDS = ("msisdn", "carrier", "caller_number", "day", "time", "what", "code")
+FIELDS = ("msisdn", "carrier", "caller_number", "day", "time", "what", "code", "language")
 MOST_POSTED = 16 * KIB
 YEAR_S = 365 * 24 * 3600
 _TOLD: Mapping[type[ConsentError], tuple[str, HTTPStatus]] = {
@@ -51,7 +51,7 @@ _LABELS = {"called_at": "day", "caller_number": "caller_number"}
 @operations.add("GET", "/report", PUBLIC)
 async def report(request: Request) -> Response:
     """The empty form."""
-    return _page(request, dict.fromkeys(FIELDS, ""))
+    return _page(request, dict.fromkeys(FIELDS, "") | {"language": language_of(request)})
 
 
 @operations.add("POST", "/report", PUBLIC)
@@ -92,13 +92,13 @@ async def _sent(request: Request, form: Mapping[str, str]) -> None:
     """Send a code, once the rest of the form is right. Raises Malformed, TooManyCodes and StoreUnavailable."""
     made = ReportMade(PUBLIC_DOOR, _asked(form, front_of(request).days), proven=True)
     made.check(await front_of(request).now())
-    asked = read(AskCode, {"msisdn": form["msisdn"], "carrier": form["carrier"]})
-    await send_code(request, CodeAsked(Msisdn(asked.msisdn), asked.carrier.value))
+    asked = read(AskCode, {name: form[name] for name in ("msisdn", "carrier", "language")})
+    await send_code(request, CodeAsked(Msisdn(asked.msisdn), asked.carrier.value, asked.language))
 
 
 def _asked(form: Mapping[str, str], days: Days) -> MakeReport:
     """The report that a form makes. Raises Malformed."""
-    told = {name: form[name] for name in ("msisdn", "carrier", "caller_number", "what")}
+    told = {name: form[name] for name in ("msisdn", "carrier", "caller_number", "what", "language")}
     return read(MakeReport, {**told, "called_at": _instant(form["day"], form["time"], days)})
 
 
@@ -120,7 +120,8 @@ async def _form(request: Request) -> tuple[dict[str, str], str]:
         told = dict(parse_qsl(body.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=20))
     except ValueError:
         raise NotOurMediaType("send the form of our page") from None
-    return {name: told.get(name, "")[:1000] for name in FIELDS}, told.get("step", "")
+    form = {name: told.get(name, "")[:1000] for name in FIELDS}
+    return {**form, "language": form["language"] or language_of(request)}, told.get("step", "")
 
 
 @cache
@@ -152,7 +153,7 @@ def _page(
         problem = t["report.look_at"] + t["report.and"].join(t[f"report.{name}"] for name in names if name in FIELDS)
     html = template.render(
         t=t, lang=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
-        other_lang=HTML_LANG, style=style, carriers=list(CARRIERS), problem=problem, **told,
+        other_lang=HTML_LANG, style=style, carriers=list(CARRIERS), languages=LANGUAGES, problem=problem, **told,
     )  # fmt: skip
     headers = {
         "Content-Security-Policy": policy, "Cache-Control": "no-store", "Vary": "Accept-Language, Cookie",

@@ -47,6 +47,7 @@ def _words(value: str) -> str:
 
 _Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 _Ref = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(numberless)]
+Language = Literal["zh", "en"]
 _Note = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(numberless)]
 
 
@@ -69,6 +70,7 @@ class MakeReport(BaseModel):
     )
     ref: _Ref = Field("", description="its number at whoever forwarded it")
     reported_at: _Instant | None = Field(None, description="when it was reported at 12321, which forwards it")
+    language: Language = Field("zh", description="in which the reporter is answered by SMS")
 
     code: Annotated[str, Field(pattern=r"^[0-9]{6}$")] | None = Field(
         None, description="by the public door: what was sent to the number; then no key is asked for"
@@ -92,6 +94,7 @@ class AskCode(BaseModel):
 
     msisdn: Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(msisdn)]
     carrier: Carrier
+    language: Language = Field("zh", description="in which the SMS is written")
 
 
 class DecideReport(BaseModel):

@@ -80,7 +80,7 @@ class ReportReceived(Struct, frozen=True, array_like=True):
     official: 1 where the number shown is the carrier's own · ref: its number at whoever forwarded it · proposed,
     reasons, call: what it seems to be, why, and the call of ours that it is about · answer_by: when it must be
     answered · forward_by: by when 12321 had to forward it, 0 where that is nobody's duty · reward, why: as proposed,
-    and why there is none
+    and why there is none · language: in which its reporter is answered
     """
 
     id: str
@@ -99,6 +99,7 @@ class ReportReceived(Struct, frozen=True, array_like=True):
     forward_by: Millis
     reward: Reward
     why: str = ""
+    language: str = "zh"
 
 
 _RECEIVED = Rows(ReportReceived, least=15)

@@ -6,15 +6,22 @@ from consent_engine.domain.call.report import OF_OTHERS, Report, ReportClass, Re
 from consent_engine.domain.days import Days
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import Millis, Pending, Purpose, sms_effect
-from consent_engine.domain.texts.report_words import ALLOWED, FORBIDDEN, NOT_OURS, PAID, RECEIVED
-
-GROUND = "拨打时您的号码未登记拒绝营销"
-CENTRE = "12321"
-NO_REWARD, REWARD_OPEN, REWARD_GRANTED = (
-    "本次举报不设奖励",
-    "本次举报的奖励正在核定",
-    "本次举报奖励{}元，到账后另行短信告知",
+from consent_engine.domain.texts.report_words import (
+    ALLOWED,
+    AMOUNT,
+    FORBIDDEN,
+    GROUND,
+    NO_REWARD,
+    NOT_OURS,
+    PAID,
+    RECEIVED,
+    REWARD_GRANTED,
+    REWARD_OPEN,
+    named,
 )
+from consent_engine.domain.texts.times import MONTHS
+
+CENTRE = "12321"
 
 
 class Telling(Struct, frozen=True):
@@ -25,16 +32,17 @@ class Telling(Struct, frozen=True):
     days: Days
     at: Millis
 
-    def put(self, purpose: Purpose, *about: str) -> Put:
+    def put(self, purpose: Purpose, text: str, language: str, *about: str) -> Put:
         """The SMS, due at once."""
-        return Put(sms_effect(purpose, self.version), self.at, Pending(about=(self.carrier, *about)))
+        kept = (self.carrier, named(text, language), *about)
+        return Put(sms_effect(purpose, self.version), self.at, Pending(about=kept))
 
 
 def received(report: Report, to: Telling) -> Put:
     """That a report came, its number, and when it is answered."""
-    told = report.received
-    at, due = clock(told.received_at, to.days), day(told.answer_by, to.days)
-    return to.put(Purpose.REPORT, RECEIVED, report.number, at, due)
+    told, language = report.received, report.received.language
+    at, due = clock(told.received_at, to.days, language), day(told.answer_by, to.days, language)
+    return to.put(Purpose.REPORT, RECEIVED, language, report.number, at, due)
 
 
 def found(report: Report, to: Telling) -> Put:
@@ -42,32 +50,35 @@ def found(report: Report, to: Telling) -> Put:
     decided = report.decided
     if decided is None:
         raise ValueError("nobody has decided this report")
-    number, caller, at = report.number, report.person.caller, clock(report.received.called_at, to.days)
+    told, language = report.received, report.received.language
+    number, caller, at = report.number, report.person.caller, clock(told.called_at, to.days, language)
     if decided.found in OF_OTHERS:
-        return to.put(Purpose.REPORT, NOT_OURS, number, caller, decided.forwarded or CENTRE)
+        return to.put(Purpose.REPORT, NOT_OURS, language, number, caller, decided.forwarded or CENTRE)
     if decided.found is ReportClass.OURS_ALLOWED:
-        return to.put(Purpose.REPORT, ALLOWED, number, at, caller, GROUND)
-    return to.put(Purpose.REPORT, FORBIDDEN, number, at, caller, _reward(decided.reward, decided.amount))
+        return to.put(Purpose.REPORT, ALLOWED, language, number, at, caller, GROUND[language])
+    reward = _reward(decided.reward, decided.amount, language)
+    return to.put(Purpose.REPORT, FORBIDDEN, language, number, at, caller, reward)
 
 
 def paid(report: Report, amount: str, to: Telling) -> Put:
     """That a reward was paid."""
-    return to.put(Purpose.REWARD, PAID, report.number, f"{amount}元")
+    language = report.received.language
+    return to.put(Purpose.REWARD, PAID, language, report.number, AMOUNT[language].format(amount))
 
 
-def _reward(reward: Reward, amount: str) -> str:
+def _reward(reward: Reward, amount: str, language: str) -> str:
     if reward is Reward.ELIGIBLE:
-        return REWARD_OPEN
-    return NO_REWARD if reward is Reward.NONE else REWARD_GRANTED.format(amount)
+        return REWARD_OPEN[language]
+    return NO_REWARD[language] if reward is Reward.NONE else REWARD_GRANTED[language].format(amount)
 
 
-def clock(at: Millis, days: Days) -> str:
+def clock(at: Millis, days: Days, language: str) -> str:
     """An instant as people say it."""
     told = days.at(at)
-    return f"{told.month}月{told.day}日{told:%H:%M}"
+    return f"{day(at, days, language)} {told:%H:%M}" if language == "en" else f"{day(at, days, language)}{told:%H:%M}"
 
 
-def day(at: Millis, days: Days) -> str:
+def day(at: Millis, days: Days, language: str) -> str:
     """A day as people say it."""
     told = days.at(at)
-    return f"{told.month}月{told.day}日"
+    return f"{told.day} {MONTHS[told.month - 1]}" if language == "en" else f"{told.month}月{told.day}日"

@@ -19,6 +19,7 @@ from consent_engine.domain.offer.tariff import Sentences, Tariff
 from consent_engine.domain.texts.current_words import HELD_LINE, HELPED, STOPPED, WHICH_ONE
 from consent_engine.domain.texts.elements import elements
 from consent_engine.domain.texts.report_words import NAMES as REPORT_NAMES
+from consent_engine.domain.texts.report_words import read_name
 from consent_engine.domain.texts.templates import (
     CURRENT_EDITION,
     DATED,
@@ -171,16 +172,18 @@ def registered(carrier: str | None, language: str) -> str:
 
 
 def of_report(carrier: str | None, about: Sequence[str]) -> str:
-    """What a reporter is told. about: which text, then what stands in it, in the order of `report_words.NAMES`.
+    """What a reporter is told. about: which text, in which language, then what stands in it, in the order of
+    `report_words.NAMES`.
 
     Raises BrokenRecord for a text that is not there, or lacks a word.
     """
-    key, *values = about or ("",)
-    names = REPORT_NAMES.get(key, ())
+    kept, *values = about or ("",)
+    key, language = read_name(kept)
+    names, edition = REPORT_NAMES.get(key, ()), OF_LINES[language]
     if not names or len(names) != len(values):
         raise BrokenRecord("an answer to a report that nobody can write")
     told = {name: literal(value) for name, value in zip(names, values, strict=True)}
-    return _render(CURRENT_EDITION, key, **_carrier(carrier), **told)
+    return _render(edition, key, **_carrier(carrier, edition), **told)
 
 
 def held(carrier: str | None, until: Millis) -> str:

@@ -2,6 +2,8 @@
 released.
 """
 
+from collections.abc import Mapping
+
 from consent_engine.domain.effects import Purpose
 
 RECEIVED, FORBIDDEN, ALLOWED, NOT_OURS = "report_received", "report_forbidden", "report_allowed", "report_not_ours"
@@ -15,6 +17,19 @@ NAMES = {
     CODE: ("otp", "minutes"),
 }
 """What stands in each text, in the order in which a line's effect keeps it."""
+IN_ENGLISH = ":en"
+"""What a text's name ends in as a line's effect keeps it, where it is written in English; it is in Chinese else."""
+
+
+def named(text: str, language: str) -> str:
+    """A text's name as a line's effect keeps it, with the language that its reader asked for."""
+    return f"{text}{IN_ENGLISH}" if language == "en" else text
+
+
+def read_name(kept: str) -> tuple[str, str]:
+    """The name of a text and its language, of what `named` wrote."""
+    return (kept.removesuffix(IN_ENGLISH), "en") if kept.endswith(IN_ENGLISH) else (kept, "zh")
+
 
 # fmt: off
 _OFFICIAL = "热线{{ hotline }}。营销来电只用{{ official }}，勿向任何人透露验证码。"
@@ -75,3 +90,32 @@ ENGLISH: dict[str, str] = {
     ),
 }
 # fmt: on
+
+GROUND = {"zh": "拨打时您的号码未登记拒绝营销", "en": "your number had no refusal when it was called"}
+"""Why a call of ours was allowed."""
+NO_REWARD = {"zh": "本次举报不设奖励", "en": "There is no reward for this report"}
+REWARD_OPEN = {"zh": "本次举报的奖励正在核定", "en": "Its reward is being decided"}
+REWARD_GRANTED = {
+    "zh": "本次举报奖励{}元，到账后另行短信告知",
+    "en": "Your reward is CNY {}; an SMS follows when it is in your account",
+}
+AMOUNT = {"zh": "{}元", "en": "CNY {}"}
+EXAMPLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "zh": {
+        RECEIVED: ("7K3M9Q2P", "12月31日16:00", "12月31日"),
+        FORBIDDEN: ("7K3M9Q2P", "12月31日10:00", "10085", REWARD_GRANTED["zh"].format("200.00")),
+        ALLOWED: ("7K3M9Q2P", "12月31日10:00", "10085", GROUND["zh"]),
+        NOT_OURS: ("7K3M9Q2P", "+8613800138000", "12321"),
+        PAID: ("7K3M9Q2P", AMOUNT["zh"].format("200.00")),
+        CODE: ("482913", "10"),
+    },
+    "en": {
+        RECEIVED: ("7K3M9Q2P", "31 Dec 16:00", "31 Dec"),
+        FORBIDDEN: ("7K3M9Q2P", "31 Dec 10:00", "10085", REWARD_GRANTED["en"].format("200.00")),
+        ALLOWED: ("7K3M9Q2P", "31 Dec 10:00", "10085", GROUND["en"]),
+        NOT_OURS: ("7K3M9Q2P", "+8613800138000", "12321"),
+        PAID: ("7K3M9Q2P", AMOUNT["en"].format("200.00")),
+        CODE: ("482913", "10"),
+    },
+}  # fmt: skip
+"""Each text filled with what makes it as long as it gets, but for numbers that nobody shows: what readers judge."""

@@ -14,7 +14,7 @@ _MAX_ACTIVE_FROM = 40
 _UNITS = ((24 * 3600, "天"), (3600, "小时"), (60, "分钟"), (1, "秒"))
 _ENGLISH_UNITS = {"天": "day", "小时": "hour", "分钟": "minute", "秒": "second"}
 _HOURS_UP_TO = 48 * 3600
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @lru_cache(maxsize=4096)
@@ -47,7 +47,7 @@ def clock_of(minute: int, edition: int) -> str:
     ('11月25日00:00', '25 Nov 00:00')
     """
     at = datetime.fromtimestamp(minute * 60, _CHINA)
-    return f"{at.day} {_MONTHS[at.month - 1]} {at:%H:%M}" if edition in ENGLISH else f"{at.month}月{at.day}日{at:%H:%M}"
+    return f"{at.day} {MONTHS[at.month - 1]} {at:%H:%M}" if edition in ENGLISH else f"{at.month}月{at.day}日{at:%H:%M}"
 
 
 def beginning(active_from: str, edition: int) -> str:

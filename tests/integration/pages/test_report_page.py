@@ -73,3 +73,18 @@ def test_a_wrong_code_makes_no_report_and_another_site_sends_no_code(door):
     again = post(door, "code", form)
     assert (again.status_code, again.headers["retry-after"]) == (429, "60")
     assert post(door, "code", filled(door, msisdn="13900139000"), site="cross-site").status_code == 403
+
+
+def test_a_reporter_is_answered_in_the_language_that_was_chosen_on_the_page(door):
+    assert '<option value="en" lang="en" selected>' in door.call("GET", "/report", headers=ENGLISH).text
+    form = filled(door, language="en")
+    post(door, "code", form)
+    line = door.engine.line(Msisdn(NUMBER))
+    assert [each.about[1] for each in line.effects.values() if each.about] == ["code:en"]
+    assert post(door, "report", {**form, "code": coded(door)}).status_code == 200
+    [row] = door.call("GET", "/v1/reports", "ops").json()["reports"]
+    said = door.call("POST", f"/v1/reports/{row['id']}/decide", "ops", {"class": "ours_unrecorded"})
+    assert said.status_code == 200
+    told = [each.about for each in door.engine.line(Msisdn(NUMBER)).effects.values() if each.about]
+    assert {about[1] for about in told} == {"code:en", "report_received:en", "report_forbidden:en"}
+    assert "There is no reward for this report" in next(about for about in told if "forbidden" in about[1])
