@@ -2,7 +2,7 @@
 
 A real Redis (strict) and an archive, SQLite or PostgreSQL. Two workers move what has settled, their clocks a week
 ahead, so that orders leave within the second in which they settle; a third writes to the archive and stands still
-before it lets go. The rules: `load.py`. Status 1 when one of them broke.
+before it lets go. The rules: `rules.py`. Status 1 when one of them broke.
 
     python -m benchmarks.promises.archive_races --rounds 5
 """

@@ -2,7 +2,7 @@
 
 An installation on an embedded server (strict) and a SQLite archive works under load; the server is killed with -9, and
 then something happens to its files. It is started again, by a process of its own. Either that is refused, in one line,
-or the rules of `load.py` hold; and where they do not hold, `consent doctor --all` must not be content. Status 1 else.
+or the rules of `rules.py` hold; and where they do not hold, `consent doctor --all` must not be content. Status 1 else.
 
     python -m benchmarks.promises.damages
 """
@@ -20,7 +20,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.promises.load import Load, Notes
+from benchmarks.promises.load import Load
+from benchmarks.promises.rules import Notes
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import Level, Wanted, examine

@@ -95,9 +95,13 @@ class Part:
 
     def kill(self) -> bool:
         """Kill -9; whether there was anybody."""
+        return self.signal(signal.SIGKILL)
+
+    def signal(self, number: int) -> bool:
+        """Send it a signal; whether there was anybody."""
         if self.process is None or not self.alive:
             return False
-        self.process.send_signal(signal.SIGKILL)
+        self.process.send_signal(number)
         return True
 
     def end(self) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from benchmarks.promises import failovers
-from benchmarks.promises.load import UNDER_WAY_S, Load
+from benchmarks.promises.load import Load
+from benchmarks.promises.rules import UNDER_WAY_S
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.topology.sentinel import replicas_known

@@ -1,0 +1,101 @@
+"""The gateway and the BSS of real processes, over HTTP: they take everything, and note what they were asked."""
+
+import json
+import queue
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+from benchmarks.promises.rules import Notes
+from consent_engine.domain.msisdn import Msisdn
+
+LOOK_UP_S = 0.4
+"""So long the BSS thinks about who has a number before its order is activated: then a worker has it in its hands."""
+
+
+@dataclass
+class FarSide:
+    """What is behind one port. held: numbers whose activation was begun with a look-up."""
+
+    notes: Notes
+    questions: "queue.SimpleQueue[Msisdn]"
+    port: int = 0
+    held: set[Msisdn] = field(default_factory=set)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def in_hand(self) -> dict[str, Msisdn]:
+        """Orders of which an activation is leased, and the BSS not called yet."""
+        orders = list(self.notes.orders.items())
+        return {order: number for order, number in orders if number in self.held and order not in self.notes.called}
+
+    def answer(self, path: str, body: dict[str, str]) -> tuple[int, object]:
+        """What a request is answered: status and JSON."""
+        proof = {"activation_id": f"act-{path.rpartition('/')[2]}", "active_from": "2025-11-25"}
+        if path == "/sms":
+            if body["purpose"] == "confirmation":
+                self.questions.put(Msisdn(body["to"]))
+            return 200, {"message_id": body["ref"]}
+        if path == "/bss/subscribers/lookup":
+            return self._looked_up(Msisdn(body["msisdn"]))
+        if path == "/bss/activations":
+            self.notes.called.setdefault(body["order_id"], time.monotonic())
+            return 200, proof | {"activation_id": f"act-{body['order_id']}"}
+        known = path.rpartition("/")[2] in self.notes.called
+        return (200, proof) if known else (404, {"code": "unknown", "reason": "nothing was switched on"})
+
+    def _looked_up(self, number: Msisdn) -> tuple[int, object]:
+        if number in set(self.notes.orders.values()):  # else it is asked at the door
+            self.held.add(number)
+            time.sleep(LOOK_UP_S)
+        return 200, {"network": None, "holder_since": None, "adult": True}
+
+
+@contextmanager
+def served(notes: Notes, questions: "queue.SimpleQueue[Msisdn]") -> Iterator[FarSide]:
+    """It, on a thread of its own, from start to end."""
+    side = FarSide(notes, questions)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+        def do_GET(self) -> None:
+            self._answer({})
+
+        def _answer(self, body: dict[str, str]) -> None:
+            status, said = side.answer(self.path, body)
+            content = json.dumps(said).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    class Listener(ThreadingHTTPServer):
+        request_queue_size = 512
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            """Who asked is gone: killed, or cut off."""
+
+    with Listener(("127.0.0.1", 0), Handler) as listener:
+        side.port = listener.server_port
+        thread = Thread(target=listener.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield side
+        finally:
+            listener.shutdown()
+            thread.join(10)
