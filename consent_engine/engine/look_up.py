@@ -13,9 +13,11 @@ from consent_engine.domain.effects import ACTIVATE, Accepted, Millis, Outcome, U
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.order.facts import NumberChanged
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.asks import Step
 from consent_engine.engine.line_events import SKEW_MS, LineEventAsked, happening_on
+from consent_engine.engine.record import recording
 from consent_engine.errors import EventNotTaken
 from consent_engine.ports import Leased, Outside, Target
 from consent_engine.ports.targets import BSS
@@ -68,8 +70,10 @@ def _event(order: Order, answer: Subscriber, now: Millis) -> LineEventAsked | No
     return None
 
 
-def telling(line: str, event: LineEventAsked) -> Step[None]:
-    """Tell a line what a look-up found. Where something newer is known of the number, it happened by then."""
+def telling(line: str, order: str, event: LineEventAsked) -> Step[None]:
+    """Tell a line what a look-up found. Where something newer is known of the number, it happened by then; where as
+    many events of it are kept as may be, the order alone is told: it was asked of somebody else, and ends.
+    """
     try:
         try:
             yield from happening_on(line, event)
@@ -79,4 +83,5 @@ def telling(line: str, event: LineEventAsked) -> Step[None]:
                 raise
             yield from happening_on(line, replace(event, on=since))
     except EventNotTaken as full:
-        log.error("a look-up's answer is not kept with its line: %s", full.code)
+        log.error("order %s: a look-up's answer is not kept with its line: %s", order, full.code)
+        yield from recording(order, NumberChanged(event.op, event.by, line))

@@ -222,7 +222,7 @@ class Performer:
     ) -> Step[str]:
         """Record an outcome at the store's instant: the lease's, plus what passed since by a clock that never jumps."""
         if event is not None and leased.order is not None:
-            yield from telling(leased.order.line, event)
+            yield from telling(leased.order.line, leased.order.id, event)
         now = leased.at + int((self._watch() - since) * 1000)
         if outcome is None:
             yield from giving_back(leased, now)

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.call.call_events import OrderRefused
 from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Unavailable, Uncertain
-from consent_engine.domain.line.holder import LineEvent
+from consent_engine.domain.line.holder import MOST_EVENTS, LineEvent
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.receive import RefusalAsked
@@ -167,6 +167,18 @@ def test_where_something_newer_is_known_of_the_number_it_happened_by_then(asking
     asking.run()
     assert (asking.state(order), asking.bss.asked) == ("cancelled", [])
     assert asking.engine.line(NUMBER).history[-1].on == newer
+
+
+def test_where_no_more_events_of_the_number_can_be_kept_the_order_ends_all_the_same(asking):
+    order, other = confirmed(asking), asking.place(plan="data-pack-10gb")
+    for n in range(MOST_EVENTS):
+        event = LineEvent.RESUMED if n % 2 else LineEvent.SUSPENDED
+        asking.engine.line_event(LineEventAsked(NUMBER, event, asking.clock.now - MOST_EVENTS + n, "ops"))
+    asking.subscribers.answers = [later(asking)]
+    asking.run(Lane.ACTIVATION)
+    assert (asking.state(order), cause(asking, order)) == ("cancelled", {"reason": "number_changed", "door": "line"})
+    assert asking.state(other) == "agreed", "its own look-up says so when it comes to that"
+    assert (asking.bss.asked, len(asking.engine.line(NUMBER).history)) == ([], MOST_EVENTS)
 
 
 # The door ----------------------------------------------------------------------------------------------------------
