@@ -12,7 +12,7 @@ from threading import Thread
 from benchmarks.promises.rules import Notes
 from consent_engine.domain.msisdn import Msisdn
 
-LOOK_UP_S = 0.4
+LOOK_UP_S = 1.0
 """So long the BSS thinks about who has a number before its order is activated: then a worker has it in its hands."""
 
 
