@@ -230,6 +230,7 @@ def main() -> int:
     parser.add_argument("--cluster", action="store_true", help=f"to {CELLS} cells on a cluster, not to one server")
     parser.add_argument("--keep", type=Path, help="where logs go when something broke")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that nothing of ours is left
     worst = 0
     with servers(many=chosen.cluster) as (old, target):
         for name in chosen.kinds * chosen.rounds:

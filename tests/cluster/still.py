@@ -86,7 +86,8 @@ def worker(engine):
 
 def desk(engine):
     for n in itertools.count():
-        say("placed", place(engine, f"key-{n}", f"+86138{n:08d}").id)
+        number = f"+86138{n:08d}"
+        say("placed", place(engine, f"key-{n}", number).id, number)
         time.sleep(PAUSE_S)
 
 
