@@ -89,7 +89,7 @@ def fill(engine: Engine, count: int, like: Call) -> None:
     archive = engine.store.archive
     fields = engine.store.retirement.whole_calls([like.id])[like.id]
     archive.calls.keep({like.id: fields})  # type: ignore[union-attr] # there is one
-    with archive._asking() as connection:  # type: ignore[union-attr] # noqa: SLF001 - no other way writes a million
+    with archive.asking() as connection:  # type: ignore[union-attr] # the same
         row = dict(connection.execute(select(CALLS).where(CALLS.c.id == like.id)).mappings().one())
         for first in range(0, count, 20_000):
             rows = [

@@ -8,7 +8,7 @@ from msgspec import Struct
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.counted import Covered, Row, covered, read_counts
+from consent_engine.domain.call.counted import Covered, Row, read_counts
 from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.call.review import CommandHeard, Verdict
 from consent_engine.domain.effects import Millis
@@ -17,6 +17,7 @@ from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.domain.order.sold import Pressure, pressures
 from consent_engine.engine.call import CallTaken, calling, ending
 from consent_engine.engine.catalogue import Catalogue
+from consent_engine.engine.coverage import Coverage
 from consent_engine.engine.listing import read_cursor
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.review import Review, keeping_heard, reviewing
@@ -46,6 +47,7 @@ class CallBook:
     ) -> None:
         self._store = store
         self._lookup = Lookup(store)
+        self._coverage = Coverage(store.lists)
         self._terms = terms
         self._catalogue = catalogue
         self._secret = secret
@@ -123,9 +125,19 @@ class CallBook:
         found = tuple(known[call] for call, _ in rows if call in known)
         return CallPage(found, f"{rows[-1][1]}-{rows[-1][0]}" if len(rows) == limit else "")
 
+    def archived_unheard(self, cursor: str = "", limit: int = 50) -> CallPage:
+        """As `to_review` those that are pending, of the archive: nobody heard them while they were in the store. Raises
+        ArchiveUnavailable, too. A page may be shorter than its limit and go on: what was heard since is left out.
+        """
+        archive = self._store.ours()
+        rows = archive.calls.unheard(read_cursor(cursor), limit) if archive else []
+        known = self._lookup.calls([call for call, _ in rows])
+        found = (known[call] for call, _ in rows if call in known and known[call].verdict is Verdict.PENDING)
+        return CallPage(tuple(found), f"{rows[-1][1]}-{rows[-1][0]}" if len(rows) == limit else "")
+
     def coverage(self, days: Sequence[str], by: str) -> list[Covered]:
         """How many recorded calls of these days were reviewed, by day, agent or carrier."""
-        return covered(((day, self._store.lists.dialled(day)) for day in days), by)
+        return self._coverage.of(days, by)
 
     def pressure(self, days: Sequence[str], by: str) -> list[Pressure]:
         """What became of the orders of these days, by agent or plan: those where most went wrong first."""

@@ -56,3 +56,8 @@ class CallArchive(Protocol):
 
     def listed(self, wanted: CallFilter, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """Calls with the instants they began at, newest first, from where a page ended."""
+
+    def unheard(self, after: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        """Recorded calls that no reviewer had heard when they came here, with the instants their ends reached us,
+        oldest first, from where a page ended.
+        """

@@ -57,6 +57,11 @@ class Lists(Protocol):
     def dialled(self, day: str) -> dict[str, int]:
         """What was counted of the calls that began on a day (China's, YYYY-MM-DD): see `domain/call/counted.py`."""
 
+    def heard(self, days: Sequence[str]) -> list[dict[str, int]]:
+        """Of the calls that began on each of these days, what is summed over all agents (SUMMED, in
+        `domain/call/counted.py`): a few values a day.
+        """
+
     def sold(self, day: str) -> dict[str, int]:
         """What became of the orders placed on a day (China's, YYYY-MM-DD): see `domain/order/sold.py`."""
 

@@ -96,7 +96,7 @@ def test_the_oldest_archive_of_the_time_before_calls_and_log_grows_with_its_orde
     """As it was when only orders were archived: the tables that came later are made beside the step."""
     order = town.archived()
     with archive._engine.begin() as connection:  # noqa: SLF001
-        for name in ("archived_calls", "log"):
+        for name in ("archived_calls", "archived_unheard", "log"):
             connection.execute(text(f"DROP TABLE {name}"))
         connection.execute(text("DELETE FROM archive_meta WHERE name = 'log'"))
     made = later(archive, GROWN)

@@ -38,6 +38,8 @@ class Operation:
     reminder_after = 0
     suspects, reading_speed = Suspects.NOT_LOOKED_FOR, 0
     """what becomes of a yes that no person can have written, and who reads how fast"""
+    review_first = False
+    """whether nothing is activated before its call was reviewed"""
     most_times = 2
     """How often one SMS may go out: a crash is one doubt, and one doubt is asked once more."""
     survives: tuple[type[Exception], ...] = (StoreUnavailable,)

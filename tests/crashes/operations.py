@@ -1,12 +1,12 @@
 """All operations."""
 
-from tests.crashes import at_the_door, calls, endings, holder, in_the_lanes, on_hold, reports, sealing
+from tests.crashes import at_the_door, calls, endings, holder, in_the_lanes, on_hold, reports, reviews, sealing
 from tests.crashes.operation import Operation
 
 
 def every() -> list[Operation]:
     """All of them, in the order in which they are written down."""
-    modules = (at_the_door, in_the_lanes, on_hold, calls, holder, sealing, endings, reports)
+    modules = (at_the_door, in_the_lanes, on_hold, calls, holder, sealing, endings, reports, reviews)
     kinds = [kind for module in modules for kind in vars(module).values()]
     return [kind() for kind in kinds if isinstance(kind, type) and issubclass(kind, Operation) and kind.name]
 

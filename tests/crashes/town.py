@@ -190,7 +190,7 @@ class Town(Judge, World):
             RedisRegistry(wire, clock=self.clock),
             queue,
             Outside({"test": hands}, dict.fromkeys(SENDERS, "test"), SENDERS, hands),
-            Terms(self.policy, SENDERS, frozenset(), call_age=self.call_age),
+            Terms(self.policy, SENDERS, frozenset(), call_age=self.call_age, review_first=self.op.review_first),
             "test-secret",
             Pace(watch=lambda: self.clock() / 1000),
         )

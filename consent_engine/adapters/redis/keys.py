@@ -20,7 +20,8 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:unheard        zset    call -> ended at: recorded, in the store, and heard by no reviewer
     ce:{0}:contested      zset    call -> ended at: one reviewer failed it, and another is to look again
     ce:{0}:reviewing      zset    <line> <order> -> since: orders whose activation waits for a review
-    ce:{0}:dialled:<day>  hash    <what>|<carrier>|<agent> -> how many calls that began that day (in China)
+    ce:{0}:dialled:<day>  hash    <what>|<carrier>|<agent> -> how many calls that began that day (in China);
+                                  sum.<what>|<carrier>|: over all agents, where the day has its sums (sum.||)
     ce:{0}:sold:<day>     hash    <what>|<plan>|<agent> -> what became of the orders placed that day
     ce:{0}:end:<id>       hash    v, state, line, head, mac, doc, who (person part), e<n> events, f:<effect>: the
                                   taking back of one activated order

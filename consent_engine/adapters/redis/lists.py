@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
-from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.codec import TIES, scored
 from consent_engine.adapters.redis.keys import EARLY, LATE, Cell, called
+from consent_engine.domain.call.counted import SUM, SUMMED, SUMS_MADE
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.days import later
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Millis
@@ -52,6 +53,13 @@ class RedisLists(Lists):
     def dialled(self, day: str) -> dict[str, int]:
         [counts] = self._wire.ask(("HGETALL", self._cell.dialled(day)))
         return {name: int(count) for name, count in counts.items()}
+
+    def heard(self, days: Sequence[str]) -> list[dict[str, int]]:
+        asked = Calls()
+        for day in days:
+            asked.script("sums_of_day", [self._cell.dialled(day)], [SUM, SUMS_MADE, *SUMMED])
+        answers = self._wire.send(asked, repeat=True)
+        return [dict(zip(SUMMED, map(int, counts), strict=True)) for counts in answers]
 
     def sold(self, day: str) -> dict[str, int]:
         [counts] = self._wire.ask(("HGETALL", self._cell.sold(day)))

@@ -20,7 +20,7 @@ from consent_engine.adapters.sql.circuit_breaker import Pause
 from consent_engine.adapters.sql.connections import TIMEOUT_S, connected
 from consent_engine.adapters.sql.rows import goes_on, order_of, row_of
 from consent_engine.adapters.sql.schema import NOW, Schema
-from consent_engine.adapters.sql.tables import CALLS, META, OFFERS, ORDERS, make
+from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, UNHEARD, make
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
@@ -90,7 +90,7 @@ class SqlArchive(Archive):
         """The tables and the id, if they are not there."""
         with self._making, self._engine.begin() as connection:
             said = _said(connection) if inspect(connection).has_table(META.name) else {}
-            if "id" not in said or not inspect(connection).has_table(CALLS.name):  # made by an earlier program
+            if "id" not in said or not inspect(connection).has_table(UNHEARD.name):  # made by an earlier program
                 make(connection)
                 fresh = [{"name": "schema", "value": self._schema.number}, {"name": "id", "value": uuid.uuid4().hex}]
                 connection.execute(self._insert(META).values(fresh).on_conflict_do_nothing())

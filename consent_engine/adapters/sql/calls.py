@@ -2,15 +2,16 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, or_, select, tuple_, update
 from sqlalchemy.exc import DataError, IntegrityError
 
-from consent_engine.adapters.sql.tables import CALLS
+from consent_engine.adapters.sql.tables import CALLS, UNHEARD
 from consent_engine.domain.call.call import RECORDING, Call
+from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.call.transcript import SAID
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Millis
@@ -47,16 +48,19 @@ class SqlCalls(CallArchive):
         self._ours = ours
 
     def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        rows = []
+        rows, unheard = [], set()
         for call_id in sorted(records):
             try:
-                rows.append(self._row(records[call_id]))
+                call = self._checked(records[call_id])
             except BrokenRecord as error:
                 log.error("%s: %s", call_id, error)
-        return self._kept(rows) if rows else set()
+                continue
+            rows.append(self._row(call, records[call_id]))
+            if call.verdict is Verdict.PENDING:
+                unheard.add(call_id)
+        return self._kept(rows, unheard) if rows else set()
 
-    def _row(self, fields: Mapping[str, str]) -> dict[str, Any]:
-        call = self._checked(fields)
+    def _row(self, call: Call, fields: Mapping[str, str]) -> dict[str, Any]:
         kept = {name: value for name, value in fields.items() if not name.startswith("f:") and name not in _PERSON}
         began = call.began
         return {
@@ -84,21 +88,25 @@ class SqlCalls(CallArchive):
         call, seal = Call.read(fields), self._seal()
         return seal.record(call, fields.get(SEAL)) if seal else call
 
-    def _kept(self, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    def _kept(self, rows: Sequence[Mapping[str, Any]], unheard: Set[str]) -> set[str]:
         """All rows in one transaction; when one of them cannot be written, each in its own."""
         try:
             with self._asking() as connection:
-                return self._write(connection, rows)
+                return self._write(connection, rows, unheard)
         except (DataError, IntegrityError, ValueError, OverflowError):
             if len(rows) == 1:
                 return set()
-        return {call for row in rows for call in self._kept([row])}
+        return {call for row in rows for call in self._kept([row], unheard)}
 
-    def _write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    def _write(self, connection: Connection, rows: Sequence[Mapping[str, Any]], unheard: Set[str]) -> set[str]:
         connection.execute(self._insert(CALLS).on_conflict_do_nothing(index_elements=[CALLS.c.id]), rows)
         wanted = {row["id"]: row for row in rows}
         found = connection.execute(select(CALLS).where(CALLS.c.id.in_(list(wanted)))).all()
         kept = {stands.id for stands in found if self._stood(connection, stands, wanted[stands.id])}
+        if heard := kept - unheard:  # it may have come back meanwhile, and was reviewed
+            connection.execute(delete(UNHEARD).where(UNHEARD.c.id.in_(sorted(heard))))
+        if waits := [{"id": call, "over_at": wanted[call]["over_at"]} for call in sorted(kept & unheard)]:
+            connection.execute(self._insert(UNHEARD).on_conflict_do_nothing(), waits)
         self._ours(connection)
         return kept
 
@@ -160,10 +168,20 @@ class SqlCalls(CallArchive):
         with self._asking() as connection:
             return [(call, began) for call, began in connection.execute(rows)]
 
+    def unheard(self, after: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+        at = UNHEARD.c.over_at
+        rows = select(UNHEARD.c.id, at).order_by(at, UNHEARD.c.id).limit(limit)
+        if after is not None:
+            rows = rows.where(tuple_(at, UNHEARD.c.id) > after)
+        with self._asking() as connection:
+            return [(call, over) for call, over in connection.execute(rows)]
+
     def expire(self, connection: Connection, rule: Retention, now: Millis, most: int) -> tuple[int, int]:
         """Delete what must not be kept any longer: person parts, whole calls; how many of each."""
         old = select(CALLS.c.id).where(CALLS.c.over_at < rule.records_before(now)).limit(most)
         calls = connection.execute(delete(CALLS).where(CALLS.c.id.in_(old))).rowcount
+        waits = select(UNHEARD.c.id).where(UNHEARD.c.over_at < rule.records_before(now)).limit(most)
+        connection.execute(delete(UNHEARD).where(UNHEARD.c.id.in_(waits)))
         persons = 0
         for kind in Evidence:
             late = CALLS.c.evidence == kind.value, CALLS.c.over_at < rule.persons_before(kind, now)

@@ -5,6 +5,8 @@ archived_orders   one row an order: what lists and searches ask for, and two JSO
                   parts (NULL once they are erased)
 archived_offers   what orders were asked alike, once, by hash
 archived_calls    one row a call, as of an order; recording_key: what its recording is reserved under, once in the table
+archived_unheard  of these, the ids of recorded calls that no reviewer has heard, by when they were over: a table of its
+                  own, so that an archive of millions of calls gets it without being gone through
 log               what was sealed, numbered densely from 0: entries (domain/leaf.py) and their hashes as leaves
 archive_meta      the schema's number, the archive's own id, and how many entries the log has
 """
@@ -76,6 +78,13 @@ CALLS = Table(
     Index("archived_calls_over", "over_at"),
     Index("archived_calls_wrong", "started_at", "id", sqlite_where=_VIOLATING, postgresql_where=_VIOLATING),
     Index("archived_calls_persons", "evidence", "over_at", sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED),
+)
+UNHEARD = Table(
+    "archived_unheard",
+    TABLES,
+    Column("id", String(28), primary_key=True),
+    Column("over_at", BigInteger, nullable=False),
+    Index("archived_unheard_over", "over_at", "id"),
 )
 LOG = Table(
     "log",

@@ -66,6 +66,9 @@ class ListReviews(Paged):
     verdict: Literal["pending", "passed", "contested", "failed"] = Field(
         "pending", description="pending: nobody has heard it; contested: it failed, and waits for a second look"
     )
+    archived: Literal["true"] | None = Field(
+        None, description="true: those that are pending, and have left for the archive"
+    )
 
 
 class Coverage(BaseModel):

@@ -38,15 +38,22 @@ MOST_DAYS = 92
 )
 async def list_(request: Request, caller: ApiKey) -> Response:
     """Recorded calls by how they stand, a page at a time: what is to be heard (`pending`, `contested`) oldest first,
-    the others newest first. Of the last two days: one that has left for the archive is reviewed by its
-    id all the same; one that an order waits for stays. Role: reviewer (masked)."""
+    the others newest first. Of the last two days; one that an order waits for stays. With `archived=true`
+    those that nobody heard before they left for the archive, oldest first: such a page may be short, or empty, and go
+    on all the same. Role: reviewer (masked)."""
     form = read_query(ListReviews, request)
     verdict, whole = Verdict(form.verdict), caller.role in FULL_NUMBERS
+    if form.archived and verdict is not Verdict.PENDING:
+        raise Malformed([FieldError("archived", "not_pending", "goes with verdict=pending alone")])
     if verdict not in UNDECIDED:
         return await page_of_calls(request, caller, CallFilter(verdict=verdict), form)
 
     def listed(engine: Engine) -> bytes:
-        page = engine.calls.to_review(verdict, form.cursor, form.limit)
+        calls = engine.calls
+        page = (
+            calls.archived_unheard(form.cursor, form.limit) if form.archived
+            else calls.to_review(verdict, form.cursor, form.limit)
+        )  # fmt: skip
         return CallList.of(page.calls, page.cursor, whole=whole).json_bytes()
 
     return Response(await front_of(request).ask(listed), media_type="application/json")

@@ -8,9 +8,14 @@ from msgspec import Struct
 from consent_engine.domain.call.call import Call, CallState
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.call.violation import Violation
+from consent_engine.domain.carriers import Carrier
 
 _MARK = "!"
 """What a violation's count begins with."""
+SUM = "sum."
+"""What a sum over all agents begins with. It stands beside the counts, and is moved by the same commits."""
+SUMS_MADE = f"{SUM}||"
+"""Among a day's counts: it has its sums."""
 
 
 class Count(StrEnum):
@@ -33,7 +38,9 @@ class Count(StrEnum):
 def counted_of(call: Call, before: Call | None) -> list[str]:
     """The fields that are counted up by one when a call goes from what it was to what it is."""
     counted = set(_told(before)) if before else ()
-    return [f"{what}|{call.carrier}|{call.began.agent}" for what in _told(call) if what not in counted]
+    fresh = [what for what in _told(call) if what not in counted]
+    sums = [f"{SUM}{what}|{call.carrier}|" for what in fresh if what in _COVERED]
+    return [f"{what}|{call.carrier}|{call.began.agent}" for what in fresh] + sums
 
 
 def _told(call: Call) -> Iterator[str]:
@@ -68,6 +75,8 @@ def read_counts(kept: Mapping[str, int]) -> list[Row]:
     counts: dict[tuple[str, str], tuple[dict[Count, int], dict[Violation, int]]] = {}
     for name, count in kept.items():
         what, carrier, agent = name.split("|", 2)
+        if what.startswith(SUM):
+            continue
         of = counts.setdefault((carrier, agent), ({}, {}))
         if what in Count:
             of[0][Count(what)] = count
@@ -86,11 +95,13 @@ class Covered(Struct, frozen=True):
 
 
 _COVERED = {Count.RECORDED.value: 0, Count.REVIEWED.value: 1, Count.REVIEW_FAILED.value: 2}
+SUMMED = tuple(f"{what}|{carrier}|" for what in _COVERED for carrier in Carrier)
+"""What there is a sum of for a day: so few, whatever its calls and agents are."""
 
 
 def covered(days: Iterable[tuple[str, Mapping[str, int]]], by: str) -> list[Covered]:
-    """The counts of days together, by `day`, `carrier` or `agent`, the widest gap first. In one pass: a day of a
-    million calls has tens of thousands of counts.
+    """The counts of days together, or their sums, by `day`, `carrier` or `agent`, the widest gap first. By agent in one
+    pass: a day of a million calls has tens of thousands of counts.
     """
     sums: dict[str, list[int]] = {}
     for day, kept in days:
@@ -103,5 +114,19 @@ def covered(days: Iterable[tuple[str, Mapping[str, int]]], by: str) -> list[Cove
                 if found is None:
                     found = sums[key] = [0, 0, 0]
                 found[place] += count
-    rows = [Covered(key, *found) for key, found in sums.items() if found[0]]
+    return _widest_first(Covered(key, *found) for key, found in sums.items() if found[0])
+
+
+def together(rows: Iterable[Covered]) -> list[Covered]:
+    """The rows of some days together, the widest gap first."""
+    sums: dict[str, Covered] = {}
+    for row in rows:
+        known = sums.get(row.key)
+        sums[row.key] = row if known is None else Covered(
+            row.key, known.recorded + row.recorded, known.reviewed + row.reviewed, known.failed + row.failed
+        )  # fmt: skip
+    return _widest_first(sums.values())
+
+
+def _widest_first(rows: Iterable[Covered]) -> list[Covered]:
     return sorted(rows, key=lambda each: (each.reviewed - each.recorded, each.key))

@@ -3,8 +3,10 @@
 import pytest
 from fakeredis import FakeRedis
 from msgspec.structs import replace
+from sqlalchemy import select
 
 from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.tables import UNHEARD
 from consent_engine.doctor.reviews import CALLS_WAIT_MS, ORDERS_WAIT_MS, reviews
 from consent_engine.domain.call.review import SameReviewer, Verdict
 from consent_engine.domain.days import day_of
@@ -112,6 +114,10 @@ def test_what_is_to_be_heard_is_listed_oldest_first_and_leaves_the_list_when_it_
     desk.move(hours=24 * 3)
     assert not book.to_review(Verdict.PENDING).calls, "they left for the archive"
     assert desk.engine.lists.waiting_for_review()[Verdict.PENDING].count == 0
+    first = book.archived_unheard(limit=1)
+    rest = book.archived_unheard(first.cursor)
+    assert [call.id for call in (*first.calls, *rest.calls)] == calls[2:], "where nobody has heard them either"
+    assert rest.cursor == ""
 
 
 def test_a_call_told_by_the_body_of_an_order_is_waited_for_too(careful):
@@ -132,7 +138,9 @@ def test_a_call_that_has_left_for_the_archive_is_reviewed_all_the_same_and_leave
     records = desk.engine.store.records
     assert not records.look(calls=[call.id]).calls
     archived = desk.found(call)
+    assert [each.id for each in desk.engine.calls.archived_unheard().calls] == [call.id]
     assert review(desk, call).verdict is Verdict.CONTESTED
+    assert not desk.engine.calls.archived_unheard().calls, "one has heard it, and it is not there again yet"
     [live] = records.look(calls=[call.id]).calls.values()
     assert live.version > archived.version
     assert (live.person, live.publics[:-1]) == (archived.person, archived.publics)
@@ -143,6 +151,8 @@ def test_a_call_that_has_left_for_the_archive_is_reviewed_all_the_same_and_leave
     desk.move(hours=1)
     assert not records.look(calls=[call.id]).calls
     assert desk.found(call).verdict is Verdict.PASSED
+    with desk.engine.store.archive.asking() as connection:
+        assert connection.execute(select(UNHEARD)).all() == []
     assert len(desk.engine.calls.page(CallFilter()).calls) == 1
     [row] = desk.engine.calls.coverage([day_of(call.began.started_at)], "agent")
     assert (row.recorded, row.reviewed, row.failed) == (1, 1, 0)

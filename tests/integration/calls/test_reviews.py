@@ -12,7 +12,7 @@ from consent_engine.domain.call.review import (
     SameReviewer,
     Verdict,
 )
-from consent_engine.domain.days import day_of
+from consent_engine.domain.days import day_of, later
 from consent_engine.domain.effects import WAKE_SECOND_LOOK, Lane, Unavailable
 from consent_engine.domain.order.facts import Ended
 from consent_engine.engine.api_keys import Role
@@ -131,6 +131,52 @@ def test_what_is_pending_and_how_much_was_heard(desk):
     [gap, heard] = desk.engine.calls.coverage([day_of(desk.clock())], "agent")
     assert (gap.key, gap.recorded, gap.reviewed) == ("B2", 2, 0)
     assert (heard.key, heard.recorded, heard.reviewed, heard.failed) == ("A1024", 1, 1, 0)
+
+
+def test_the_picture_of_coverage_reads_sums_that_each_commit_moves(desk):
+    calls = [sold(desk)[0]]
+    day = day_of(desk.clock())
+    book = desk.engine.calls
+
+    def told(by):
+        return [(each.key, each.recorded, each.reviewed, each.failed) for each in book.coverage([day], by)]
+
+    assert (told("day"), told("carrier")) == ([(day, 1, 0, 0)], [("mobile", 1, 0, 0)])
+    for n in range(2):
+        call = desk.start(f"+861390013900{n}", agent="B2", **({"carrier": "unicom", "from": "10016"} if n else {}))
+        desk.clock.forward(seconds=5)
+        calls.append(desk.end(call))
+    review(desk, calls[0], passed=True)
+    review(desk, calls[1])
+    review(desk, calls[1], "r-2", second=True)
+    assert told("day") == [(day, 3, 2, 1)]
+    assert told("carrier") == [("unicom", 1, 0, 0), ("mobile", 2, 2, 1)]
+    assert {row.agent for row in book.counts(day)} == {"A1024", "B2"}, "a sum is no agent's"
+    assert told("agent") == told("agent") == [("B2", 2, 1, 1), ("A1024", 1, 1, 0)]
+    review(desk, calls[2], passed=True)
+    assert told("agent") == [("A1024", 1, 1, 0), ("B2", 2, 2, 1)], "what is remembered is looked at again"
+    earlier = later(day, -1)
+    assert book.coverage([earlier, day], "agent") == book.coverage([day], "agent")
+
+
+def test_a_day_that_was_counted_by_an_earlier_program_gets_its_sums_when_somebody_asks(desk):
+    sold(desk)
+    day = day_of(desk.clock())
+    key = f"ce:{{0}}:dialled:{day}"
+    desk.client.hdel(key, *(name for name in desk.client.hkeys(key) if name.startswith("sum.")))
+    for _ in range(2):
+        [row] = desk.engine.calls.coverage([day], "carrier")
+        assert (row.key, row.recorded, row.reviewed) == ("mobile", 1, 0)
+    desk.engine.calls.coverage(["2020-01-01"], "day")
+    assert not desk.client.exists("ce:{0}:dialled:2020-01-01"), "who asks for a day makes none"
+
+
+def test_calls_that_nobody_heard_before_they_were_archived_are_listed_over_http(door):
+    listed = door.call("GET", "/v1/reviews?archived=true", Role.REVIEWER)
+    assert (listed.status_code, listed.json()) == (200, {"calls": [], "cursor": ""})
+    wrong = door.call("GET", "/v1/reviews?archived=true&verdict=failed", Role.REVIEWER)
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "archived")
+    assert door.call("GET", "/v1/reviews?archived=true", Role.AGENT).status_code == 403
 
 
 def test_reviews_over_http(door):

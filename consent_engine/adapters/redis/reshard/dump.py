@@ -24,6 +24,7 @@ from consent_engine.adapters.redis.reshard.families import (
     TOGETHER,
     WHOLE,
 )
+from consent_engine.domain.call.counted import SUM
 from consent_engine.domain.leaf import Leaf
 from consent_engine.errors import BrokenRecord
 
@@ -149,6 +150,8 @@ class Side:
         [found] = self.ask(n, ("HGETALL", self.key(n, kind)))
         fields = together.setdefault(kind, {})
         for name, value in found.items():
+            if name.startswith(SUM):
+                continue  # made anew where the counts are: some cells may have their sums, and others not
             fields[name] = str(int(fields.get(name, 0)) + int(value)) if kind not in {"offers", "paused"} else value
 
     def _messages(self, kind: str, cells: Sequence[int]) -> Iterator[list[Fact]]:

@@ -1,0 +1,124 @@
+"""Reviews: how long the queue and the picture of coverage take with a million recorded calls that nobody has heard.
+
+    python -m benchmarks.engine.reviews [--calls 1000000] [--agents 8000]
+
+The server is the embedded one, the archive is SQLite, in a folder that is thrown away. Indexes and counts are filled as
+so many calls would have filled them; the records behind the page that is measured are real ones.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import perf_counter, process_time
+
+from sqlalchemy import insert
+
+from benchmarks.engine.calls import begun, ended, fill, taken
+from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.sql.tables import UNHEARD
+from consent_engine.config.settings import Settings
+from consent_engine.domain.call.counted import SUM, Count
+from consent_engine.domain.call.review import Verdict
+from consent_engine.domain.carriers import Carrier
+from consent_engine.domain.days import later
+from consent_engine.engine.engine import Engine
+from consent_engine.wiring import installation
+
+TIMES, PIECE, PAGE, DAYS, GOAL_MS = 7, 20_000, 50, 7, 300
+OLDEST_MS = 3_600_000
+
+
+def counts(calls: int, agents: int) -> dict[str, int]:
+    """What a day's commits would have counted, and summed, of so many calls: half of them heard."""
+    carriers, each, made = list(Carrier), calls // agents, dict[str, int]()
+    for n in range(agents):
+        carrier = carriers[n % len(carriers)]
+        for what, many in (
+            (Count.CALLS, each),
+            (Count.ENDED, each),
+            (Count.RECORDED, each),
+            (Count.REVIEWED, each // 2),
+        ):
+            made[f"{what}|{carrier}|A{n}"] = many
+            if what in {Count.RECORDED, Count.REVIEWED}:
+                name = f"{SUM}{what}|{carrier}|"
+                made[name] = made.get(name, 0) + many
+    return made
+
+
+def filled(engine: Engine, url: str, calls: int, agents: int) -> None:
+    """Have so many calls wait in the store, and as many in the archive; and a week of days that were counted so."""
+    with connect(url) as client:
+        cell, now = Cell(), engine.registry.now()
+        index = cell.to_review[Verdict.PENDING]
+        for first in range(PAGE, calls, PIECE):
+            rows = {f"{n:028x}": now + n for n in range(first, min(first + PIECE, calls))}
+            client.zadd(index, rows)  # behind those that have records
+        day, whole = cell.days.of(now), counts(calls, agents)
+        for n in range(DAYS):
+            key = cell.dialled(later(day, -n))
+            client.delete(key)
+            client.hset(key, mapping=whole)
+    [like] = engine.calls.to_review(Verdict.PENDING, limit=1).calls
+    fill(engine, calls, like)
+    archive = engine.store.archive
+    with archive.asking() as connection:  # type: ignore[union-attr] # there is one
+        for first in range(1, calls + 1, PIECE):
+            rows = [{"id": f"{n:028x}", "over_at": now - OLDEST_MS + n} for n in range(first, first + PIECE)]
+            connection.execute(insert(UNHEARD), rows)
+
+
+def questions(engine: Engine) -> Iterator[tuple[str, Callable[[], object]]]:
+    """What /review and its metrics ask."""
+    book, cell = engine.calls, Cell()
+    today = cell.days.of(engine.registry.now())
+    week = [later(today, -n) for n in range(DAYS)]
+    yield "queue, the oldest 50", lambda: book.to_review(Verdict.PENDING)
+    yield "how many wait, since when", engine.lists.waiting_for_review
+    yield "archived unheard, the oldest 50", book.archived_unheard
+    for by in ("day", "carrier", "agent"):
+        yield f"coverage of a day, by {by}", lambda by=by: book.coverage([today], by)
+    for by in ("day", "carrier", "agent"):
+        yield f"coverage of {DAYS} such days, by {by}", lambda by=by: book.coverage(week, by)
+
+
+def measured(engine: Engine, calls: int) -> None:
+    """Print the middle one of some times for each question, with this process's own time."""
+    for name, ask in questions(engine):
+        first = _timed(ask)[0]
+        rows = sorted(_timed(ask) for _ in range(TIMES))
+        wall, own = rows[TIMES // 2]
+        told = "" if wall <= GOAL_MS else f"   above {GOAL_MS} ms"
+        print(f"{name:36} {wall:7.1f} ms, {own:6.1f} of CPU; the first time {first:7.1f}; of {calls:,}{told}")
+
+
+def _timed(ask: Callable[[], object]) -> tuple[float, float]:
+    own, since = process_time(), perf_counter()
+    ask()
+    return (perf_counter() - since) * 1000, (process_time() - own) * 1000
+
+
+def main() -> None:
+    """Measure, and print."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--calls", type=int, default=1_000_000)
+    asked.add_argument("--agents", type=int, default=8_000)
+    options = asked.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        environ = {"CONSENT_DATA_DIR": str(Path(folder) / "data"), "CONSENT_SECRET": "s" * 32,
+                   "CONSENT_DURABILITY": "everysec", "CONSENT_READING_SPEED": "1000000"}  # fmt: skip
+        with installation(Settings.load(environ, None)) as found:
+            engine = found.engine()
+            ends = ended(taken(engine, begun(0, engine.registry.now()))[:PAGE], engine.registry.now())
+            taken(engine, ends)
+            filled(engine, found.redis_url, options.calls, options.agents)
+            # In a thread, as the API does: there hiredis may pack and parse.
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(measured, engine, options.calls).result()
+
+
+if __name__ == "__main__":
+    main()

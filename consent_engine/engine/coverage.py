@@ -1,0 +1,39 @@
+"""The picture of coverage: of the recorded calls of some days, how many a reviewer has heard."""
+
+from collections.abc import Mapping, Sequence
+
+from consent_engine.domain.call.counted import Covered, covered, together
+from consent_engine.ports import Lists
+
+MOST_DAYS = 8
+"""Days whose picture by agent is remembered: a week, and the one that has just begun. Some MB where agents are many."""
+
+
+class Coverage:
+    """The picture of one store. By day and carrier it reads sums. By agent it reads all counts of a day, and again only
+    when one of its sums has moved: whatever is counted of an agent moves one.
+    """
+
+    def __init__(self, lists: Lists) -> None:
+        self._lists = lists
+        self._known: dict[str, tuple[Mapping[str, int], list[Covered]]] = {}
+
+    def of(self, days: Sequence[str], by: str) -> list[Covered]:
+        """By `day`, `carrier` or `agent`, the widest gap first. Raises StoreUnavailable."""
+        sums = self._lists.heard(days)
+        if by != "agent":
+            return covered(zip(days, sums, strict=True), by)
+        return together(row for day, its in zip(days, sums, strict=True) for row in self._by_agent(day, its))
+
+    def _by_agent(self, day: str, sums: Mapping[str, int]) -> list[Covered]:
+        if not any(sums.values()):
+            return []
+        known = self._known.get(day)
+        if known is not None and known[0] == sums:
+            return known[1]
+        rows = covered([(day, self._lists.dialled(day))], "agent")
+        self._known.pop(day, None)
+        self._known[day] = (sums, rows)  # read after its sums: what came in between moves one, and is read again
+        while len(self._known) > MOST_DAYS:
+            self._known.pop(next(iter(self._known)), None)
+        return rows
