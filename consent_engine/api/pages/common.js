@@ -1,14 +1,16 @@
 "use strict";
 // What our pages share: words, calls to the API, and small pieces of HTML. Text is only ever set as text.
 const PAGE = JSON.parse(document.getElementById("page").textContent);
+PAGE.words ??= WORDS; // they stand above the scripts of a page
 const byId = (id) => document.getElementById(id);
 // Steps, sets of states, triggers that alarm: they follow from the engine's own table.
 const { steps: STEPS, settled: SETTLED, failed: FAILED, broken: BROKEN, cancellable: CANCELLABLE, waiting: WAITING, alarms: ALARMS } = PAGE.lifecycle;
 
 /** A word in the page's language; {name} in it is filled in. */
 function word(name, facts = {}) {
-  const found = PAGE.words[name] ?? name.split(".").pop();
-  return found.replace(/\{(\w+)\}/g, (whole, fact) => facts[fact] ?? whole);
+  const found = PAGE.words[name];
+  if (found === undefined) console.error(`no word: ${name}`); // the tests' browsers listen
+  return (found ?? name.split(".").pop()).replace(/\{(\w+)\}/g, (whole, fact) => facts[fact] ?? whole);
 }
 
 /** An element with properties and children. */

@@ -101,4 +101,4 @@ async function knownPlans() {
   if (answer.ok) byId("plans").replaceChildren(...answer.body.items.map((plan) => make("option", { value: plan.code }, plan.name)));
 }
 fieldsFromAddress();
-knownPlans();
+firstShown.then(knownPlans);

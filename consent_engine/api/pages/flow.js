@@ -82,4 +82,4 @@ async function flowForever() {
   if (!document.hidden) await flow();
   setTimeout(flowForever, FLOW_EVERY_S * 1000);
 }
-flowForever();
+firstShown.then(flowForever);

@@ -152,4 +152,4 @@ async function heldForever() {
   setTimeout(heldForever, HELD_EVERY_S * 1000);
 }
 heldList.addEventListener("mouseleave", drawHeld);
-heldForever();
+firstShown.then(heldForever);

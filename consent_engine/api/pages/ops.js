@@ -64,6 +64,7 @@ function showOutside(board) {
 }
 
 async function refresh() {
+  const listed = listAgain(); // beside the board, not after it
   const answer = await call("GET", "/ops/board");
   byId("fresh").classList.toggle("bad", !answer.ok);
   if (!answer.ok) return say(byId("fresh"), word("ops.away"));
@@ -73,11 +74,12 @@ async function refresh() {
   showOutside(answer.body);
   showPaused(answer.body);
   showTrouble(answer.body);
-  await listAgain();
+  await listed;
 }
 
 async function forever() {
   if (!document.hidden) await refresh();
   setTimeout(forever, EVERY_S * 1000);
 }
-forever();
+/** Board and list stand there: what is further down the page asks for its own from now on. Not before all scripts are read. */
+const firstShown = Promise.resolve().then(forever);

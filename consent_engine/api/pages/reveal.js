@@ -1,12 +1,12 @@
 "use strict";
 // An auditor sees the number of one order and its subscriber's words, for a reason that is kept first.
-byId("reveal").addEventListener("click", () => {
+byId("reveal")?.addEventListener("click", () => {
   byId("reveal-wrong").replaceChildren();
   byId("revealing").showModal();
   byId("reveal-reason").focus();
 });
-byId("reveal-back").addEventListener("click", () => byId("revealing").close());
-byId("reveal-form").addEventListener("submit", async (event) => {
+byId("reveal-back")?.addEventListener("click", () => byId("revealing").close());
+byId("reveal-form")?.addEventListener("submit", async (event) => {
   event.preventDefault();
   const reason = byId("reveal-reason").value.trim();
   if (!reason) return byId("reveal-reason").focus();

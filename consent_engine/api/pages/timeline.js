@@ -33,7 +33,7 @@ const inChina = (instant) => new Date(Date.parse(instant) + 8 * 3600e3).toISOStr
 const BRIEF = ["purpose", "reason", "status", "error"];
 /** What only programs need. */
 const UNTOLD = ["window", "edition", "known", "call", "may_have", "segments", "undelivered"];
-const KINDS = { keyword: "keyword", which: "keyword", rule: "rule", status: "delivery", how: "how", purpose: "purpose", outcome: "outcome", door: "door" };
+const KINDS = { keyword: "keyword.", which: "keyword.", rule: "rule.", status: "delivery.", how: "how.", purpose: "purpose.", outcome: "outcome.", door: "door.", role: "role." };
 const YES_OR_NO = ["early", "clarified", "needs_code", "may_be_asked", "answered", "limited", "asked"];
 const tail = (id) => id.slice(-6);
 const orderLink = (id, text = tail(id)) => make("a", { href: `/orders/${id}`, className: "mono", title: id }, text);
@@ -48,7 +48,7 @@ const effectWord = (effect) => {
 function fact(name, value, entry) {
   if (YES_OR_NO.includes(name)) return [word(`detail.${name}`)];
   let text = String(value);
-  if (KINDS[name]) text = word(`${KINDS[name]}.${value}`);
+  if (KINDS[name]) text = word(`${KINDS[name]}${value}`);
   else if (name === "seen") text = word(`seen.${value.rule}`, value);
   else if (name === "candidates") return [word("detail.candidates"), ...value.map((id) => orderLink(id))];
   else if (name === "effect") text = effectWord(value);

@@ -35,4 +35,4 @@ async function violationsForever() {
   if (!document.hidden) await violations();
   setTimeout(violationsForever, VIOLATIONS_EVERY_S * 1000);
 }
-violationsForever();
+firstShown.then(violationsForever);

@@ -16,7 +16,6 @@ from consent_engine.api.schemas.pauses import PauseRow
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import NoRole, ProviderAway, Session, Sessions, SignInFailed, TooManySignIns
 from consent_engine.api.web.rendering import HEADERS, page, served, whose
-from consent_engine.api.web.words import language_of, words
 from consent_engine.domain.call.call_events import CallOutcome
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.lifecycle import ENGAGED, SETTLED, STAGES, TRANSITIONS, State, Trigger, sources
@@ -147,9 +146,8 @@ async def behind_sign_in(
         shown = {**told, **(await more(session) if more else {})}
     except OrderNotFound:
         return page(request, "missing.html", session, HTTPStatus.NOT_FOUND, paused, said="problem.order_not_found")
-    return page(
-        request, name, session, paused=paused, words=dict(words(language_of(request))), lifecycle=LIFECYCLE, **shown
-    )
+    # words: none of a page's own, they come with its scripts.
+    return page(request, name, session, paused=paused, words=None, lifecycle=LIFECYCLE, **shown)
 
 
 def sign_in_page(request: Request, error: ConsentError | None = None, to: str = "") -> Response:

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from consent_engine.api.schemas.pauses import PauseRow
 from consent_engine.api.service.callers import ORDER_READER
 from consent_engine.api.service.sessions import Session
+from consent_engine.api.web.scripts import OneScript, joined, name_of
 from consent_engine.api.web.words import COOKIE, HTML_LANG, LANGUAGES, language_of, words
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import OrderNotFound
@@ -53,9 +54,9 @@ def whose(path: str) -> frozenset[Role]:
 @cache
 def asset(name: str) -> tuple[bytes, str]:
     """An asset of the pages and its hash; raises OrderNotFound's kind of "nothing here"."""
-    if name not in ASSETS:
+    content = (_PAGES / name).read_bytes() if name in ASSETS else joined(name)
+    if content is None:
         raise OrderNotFound("there is nothing at this address")
-    content = (_PAGES / name).read_bytes()
     return content, hashlib.sha256(content).hexdigest()[:12]
 
 
@@ -76,6 +77,7 @@ def _templates() -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("consent_engine.api", "pages"),
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        extensions=[OneScript],
     )  # fmt: skip
     made.globals["asset"] = address_of
     return made
@@ -95,8 +97,9 @@ def page(
     language = language_of(request)
     said = words(language)
     role = session.caller.role if session else ""
+    scripts = name_of(name, language)
     html = _templates().get_template(name).render(
-        t=said, paused=[_standing(said, each) for each in paused],
+        t=said, scripts=address_of(scripts) if scripts else "", paused=[_standing(said, each) for each in paused],
         language=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
         session=session, role=role, path=request.url.path, can=[at for at, roles in MAY_OPEN.items() if role in roles],
         **told,

@@ -1,0 +1,61 @@
+"""What a page loads: one script, in its visitor's language, with the words that it asks for. Small, and kept."""
+
+import json
+import re
+
+import pytest
+
+from consent_engine.api.web.scripts import words_of
+from consent_engine.api.web.words import LANGUAGES, words
+from consent_engine.engine.api_keys import Role
+
+PAGES = {"ops": Role.ADMIN, "desk": Role.ADMIN, "review": Role.ADMIN}
+MOST_BYTES = 100_000
+"""Of a page before its data: with them it has 150,000."""
+
+
+def loaded(visitor, path):
+    """A page, and what it names."""
+    html = visitor.get(path).text
+    named = dict.fromkeys(re.findall(r'(?:src|href)="(/assets/[^"]+)"', html))
+    return html, {address: visitor.get(address) for address in named}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_loads_one_script_with_its_own_words_in_one_language(door, page, language):
+    html, files = loaded(door.sign_in(PAGES[page]), f"/{page}?lang={language}")
+    [script] = [each for address, each in files.items() if address.split("?")[0].endswith(".js")]
+    assert html.count("<script src=") == 1
+    assert "immutable" in script.headers["cache-control"]
+    said = json.loads(re.search(r"^const WORDS = (\{.*\});$", script.text, re.MULTILINE)[1])
+    assert said == words_of(page, language)
+    assert said.items() < words(language).items()
+    assert len(said) < len(words(language)) * 0.6
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_with_all_its_files_is_small(door, page):
+    html, files = loaded(door.sign_in(PAGES[page]), f"/{page}?lang=zh")
+    assert len(html.encode()) + sum(len(each.content) for each in files.values()) < MOST_BYTES
+
+
+def test_a_page_without_scripts_loads_none(door):
+    html, files = loaded(door.sign_in(Role.ADMIN), "/help")
+    assert "<script" not in html
+    assert not [address for address in files if ".js" in address]
+
+
+@pytest.mark.parametrize("name", ["ops.de.js", "help.zh.js", "nobody.zh.js", "base.zh.js", "words.zh.js"])
+def test_no_other_page_and_no_other_language_has_a_script(door, name):
+    assert door.stranger().get(f"/assets/{name}").status_code == 404
+
+
+def test_words_that_a_script_fills_in_come_with_it():
+    """By their beginnings: a script names a state, a reason or a problem only when it has one."""
+    asked = words_of("ops", "zh")
+    for begins in ("state.", "problem.", "violation.", "why.", "ops.waits_for_"):
+        all_of = {name for name in words("zh") if name.startswith(begins)}
+        assert all_of
+        assert all_of <= asked.keys(), begins
+    assert words("zh").keys() > words_of("order", "zh").keys() >= {n for n in words("zh") if n.startswith("delivery.")}
