@@ -5,9 +5,8 @@ event is covered by the first leaf of its record whose number is not smaller; a 
 Hashed as RFC 6962 and RFC 9162 hash leaves: a zero byte, then the entry.
 """
 
-import hashlib
 import re
-from binascii import b2a_base64
+from collections.abc import Iterable
 from enum import StrEnum
 
 from msgspec import Struct
@@ -16,13 +15,10 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.hashing import HASH_LENGTH
+from consent_engine.domain.hashing import HASH_LENGTH, digest_of_leaf
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord
-
-_PREFIX = b"\x00"
-_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class Chained(StrEnum):
@@ -96,6 +92,15 @@ class Leaf(Struct, frozen=True):
 _ENTRY = re.compile(
     rf"([{''.join(Chained)}]) ([!-~]{{1,64}}) (0|[1-9][0-9]{{0,8}}) ([0-9]{{1,15}}) ([A-Za-z0-9_-]{{{HASH_LENGTH}}})"
 )
+_INSTANT = re.compile(
+    rf"^[{''.join(Chained)}] [!-~]{{1,64}} (?:0|[1-9][0-9]{{0,8}}) ([0-9]{{1,15}}) [A-Za-z0-9_-]{{{HASH_LENGTH}}}$",
+    re.MULTILINE,
+)
+
+
+def newest_of(entries: Iterable[str]) -> Millis:
+    """The newest instant that entries of the log name, each without a line break; 0 where none can be read."""
+    return max(map(int, _INSTANT.findall("\n".join(entries))), default=0)
 
 
 LONGEST_ENTRY = 1_000
@@ -119,5 +124,4 @@ def leaf_hash(entry: str) -> str:
     >>> leaf_hash("")
     'bjQLnP-zepicpUTmu3gKLHiQHT-zNzh2hRGjBhevoB0'
     """
-    hashed = hashlib.sha256(_PREFIX + entry.encode("ascii")).digest()
-    return b2a_base64(hashed, newline=False).translate(_URL_SAFE)[:HASH_LENGTH].decode()
+    return digest_of_leaf(entry.encode("ascii"))

@@ -210,6 +210,7 @@ def _plain(character: str) -> str:
     return " " if character.isspace() else _CHINESE.get(character, character)
 
 
+@lru_cache(4096)  # an order asks it four times
 def slot(msisdn: str) -> int:
     """The number's slot. Part of every order id, so it never changes.
 

@@ -7,15 +7,13 @@ missed. Two rows of `archive_meta`; a log that is older than them is looked at f
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 
 from sqlalchemy import Connection, delete, insert, select
 
 from consent_engine.adapters.sql.tables import META
 from consent_engine.domain.days import DAY_MS
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.leaf import Leaf
-from consent_engine.errors import BrokenRecord
+from consent_engine.domain.leaf import newest_of
 
 NEWEST, MARKS = "log_newest", "log_marks"
 STRIDE = 10_000
@@ -26,7 +24,7 @@ MOST_MARKS = 1_000
 def note(connection: Connection, size: int, fresh: Sequence[str], stride: int) -> None:
     """Note the entries that were just numbered from `size` on; in their transaction."""
     kept = _value(connection, NEWEST)
-    newest = max([int(kept) if kept else 0, *_instants(fresh)])
+    newest = max(int(kept) if kept else 0, newest_of(fresh))  # of what cannot be read the audit tells
     if not kept and size:  # what stands before was never looked at; no clock was a day ahead
         newest += DAY_MS
     _say(connection, NEWEST, str(newest))
@@ -40,14 +38,6 @@ def note(connection: Connection, size: int, fresh: Sequence[str], stride: int) -
 def before(connection: Connection, since: Millis) -> int:
     """The last mark before which everything is older; 0 where there is none."""
     return max((n for n, newest in _marks(connection) if newest < since), default=0)
-
-
-def _instants(entries: Sequence[str]) -> list[Millis]:
-    found = []
-    for entry in entries:
-        with suppress(BrokenRecord):  # the audit names it
-            found.append(Leaf.read(entry).at)
-    return found
 
 
 def _marks(connection: Connection) -> list[tuple[int, Millis]]:

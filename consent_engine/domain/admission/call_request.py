@@ -1,6 +1,5 @@
 """Requests about calls: one began, one ended. Their shapes, and what makes two of them the same."""
 
-import hashlib
 from typing import Annotated
 
 from msgspec import Struct
@@ -14,6 +13,7 @@ from consent_engine.domain.call.call_events import CallOutcome, Disclosed, Recor
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.hashing import sha256
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.errors import FieldError, Malformed
 
@@ -170,4 +170,4 @@ class CallEnd(Struct, frozen=True):
 
 
 def _hashed(parts: object) -> str:
-    return hashlib.sha256(compact(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return sha256(compact(parts).encode("utf-8", "surrogatepass")).hex()[:32]

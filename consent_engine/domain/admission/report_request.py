@@ -1,6 +1,5 @@
 """Requests about reports: a subscriber reports a call, a person decides. Their shapes, and what makes a report new."""
 
-import hashlib
 import re
 import unicodedata
 from typing import Annotated, Literal
@@ -16,6 +15,7 @@ from consent_engine.domain.call.report_class import Reporting
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.hashing import sha256
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.errors import FieldError, Malformed
 
@@ -114,7 +114,7 @@ class DecideReport(BaseModel):
     def fingerprint(self) -> str:
         """What makes two decisions the same."""
         parts = [self.found.value, self.reward, self.note, self.forwarded]
-        return hashlib.sha256(compact(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return sha256(compact(parts).encode("utf-8", "surrogatepass")).hex()[:32]
 
 
 class ReportMade(Struct, frozen=True):

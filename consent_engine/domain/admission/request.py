@@ -1,6 +1,5 @@
 """A request to place an order: its shape, and what makes two of them the same."""
 
-import hashlib
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -22,6 +21,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless, numberless_json
 from consent_engine.domain.canonical_json import canonical, compact
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.hashing import sha256
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.errors import FieldError, Malformed
@@ -145,7 +145,7 @@ class PlaceOrder(BaseModel):
             parts += [call.told_later] if call.told_later else []
         parts += [] if self.language == "zh" else [self.language]
         told = canonical(parts) if self.metadata else compact(parts)
-        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return sha256(told.encode("utf-8", "surrogatepass")).hex()[:32]
 
 
 def _field_error(found: ErrorDetails) -> FieldError:

@@ -37,28 +37,30 @@ class Count(StrEnum):
 
 def counted_of(call: Call, before: Call | None) -> list[str]:
     """The fields that are counted up by one when a call goes from what it was to what it is."""
-    counted = set(_told(before)) if before else ()
+    counted, whose = set(_told(before)) if before else (), f"|{call.carrier}|{call.began.agent}"
     fresh = [what for what in _told(call) if what not in counted]
     sums = [f"{SUM}{what}|{call.carrier}|" for what in fresh if what in _COVERED]
-    return [f"{what}|{call.carrier}|{call.began.agent}" for what in fresh] + sums
+    return [what + whose for what in fresh] + sums
 
 
 def _told(call: Call) -> Iterator[str]:
     """All that is counted of a call as it stands, each once."""
+    state, verdict, violations = call.state, call.verdict, call.violations
     yield Count.CALLS
-    if call.state is not CallState.UP:
-        yield Count.ENDED if call.state is CallState.ENDED else Count.ABANDONED
-    if call.recording:
+    if state is not CallState.UP:
+        yield Count.ENDED if state is CallState.ENDED else Count.ABANDONED
+    if verdict is not None:
         yield Count.RECORDED
-    if call.verdict not in {None, Verdict.PENDING}:
-        yield Count.REVIEWED
-    if call.verdict is Verdict.FAILED:
-        yield Count.REVIEW_FAILED
-    if call.violations:
-        yield Count.WRONG
-    if Violation.NO_RECORDING in call.violations:
+        if verdict is not Verdict.PENDING:
+            yield Count.REVIEWED
+        if verdict is Verdict.FAILED:
+            yield Count.REVIEW_FAILED
+    if not violations:
+        return
+    yield Count.WRONG
+    if Violation.NO_RECORDING in violations:
         yield Count.UNRECORDED
-    yield from (f"{_MARK}{violation}" for violation in call.violations)
+    yield from (f"{_MARK}{violation}" for violation in violations)
 
 
 class Row(Struct, frozen=True):

@@ -5,7 +5,6 @@ As with a call, what is public is a chain of hashes: what was received first, th
 number, the number that called and the reporter's words are the person part.
 """
 
-import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import reduce
@@ -17,7 +16,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.canonical_json import Reader, Rows, compact
 from consent_engine.domain.effects import Millis, Pending, read_effects
-from consent_engine.domain.hashing import digest
+from consent_engine.domain.hashing import digest, sha256
 from consent_engine.domain.line.line import keyed
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order.event import chain, publics_of, salted
@@ -256,5 +255,5 @@ def number_of(report: str) -> str:
     >>> number_of("0ce7" + "0" * 24)
     'MMZYCG69'
     """
-    bits = int.from_bytes(hashlib.sha256(f"report:{report}".encode()).digest()[:5])
+    bits = int.from_bytes(sha256(f"report:{report}".encode())[:5])
     return "".join(_NUMBERED[bits >> shift & 31] for shift in range(35, -1, -5))

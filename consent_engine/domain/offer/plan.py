@@ -116,7 +116,7 @@ class Plan(Struct, frozen=True, dict=True):
         at = _EPOCH.astimezone(_CHINA) + timedelta(milliseconds=now)
         return replace(self, published=tuple(replace(p, since=p.since or at) for p in self.published))
 
-    @property
+    @cached_property
     def begins(self) -> Millis | None:
         """From when on both channels show it, as far as it says; None where one of them never does."""
         shown = [[_millis(p.since) for p in self.published if p.channel == each and p.since] for each in CHANNELS]

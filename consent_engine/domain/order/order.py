@@ -4,14 +4,13 @@ Whatever changes is read from the events, so the history *is* the record. `state
 beside it for scripts and people; `replay` says what they must be.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.effects import Millis, Pending, Purpose, read_effects, sms_effect
-from consent_engine.domain.hashing import digest
+from consent_engine.domain.hashing import digest, sha256
 from consent_engine.domain.lifecycle import SETTLING, STAGES, State, Trigger, advance
 from consent_engine.domain.order.agreement import Doc, Person
 from consent_engine.domain.order.details import (
@@ -151,7 +150,7 @@ class Order(Struct, frozen=True):
     @property
     def receipt(self) -> str:
         """The number of the subscriber's own record: 8 characters that nobody mistakes for others."""
-        bits = int.from_bytes(hashlib.sha256(f"receipt:{self.id}".encode()).digest()[:5])
+        bits = int.from_bytes(sha256(f"receipt:{self.id}".encode())[:5])
         return "".join(_RECEIPT[bits >> shift & 31] for shift in range(35, -1, -5))
 
     @property
