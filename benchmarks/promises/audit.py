@@ -1,6 +1,5 @@
 """The audit of a chaos run: the ledger, the store and the desks' own notes, compared; every difference in words."""
 
-import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,73 +7,21 @@ from typing import Any
 
 from redis import Redis
 
+from benchmarks.promises.explained import FOLLOWS, UNEXPLAINED, doubts, why_not
+from benchmarks.promises.minded import SETTLED, minds
 from benchmarks.promises.people import CARRIER
-from consent_engine.adapters.redis.codec import DUE, PREFIX
+from consent_engine.adapters.redis.codec import PREFIX
 from consent_engine.domain.effects import Purpose
 from consent_engine.domain.grammar import Keyword, read
-from consent_engine.domain.lifecycle import State, Trigger, advance
+from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.line import Line
-from consent_engine.domain.order.event import Event, chain
+from consent_engine.domain.order.event import chain
 from consent_engine.domain.order.order import Order, replay
 from consent_engine.errors import IllegalTransition
 from consent_engine.ports import Store
 
 CLOCKS_APART_MS = 50
 MOST_TOLD = 20
-MINDS = """
-local told = {}
-for i, id in ipairs(ARGV) do
-    local kept = redis.call("HGETALL", "ce:{0}:order:" .. id)
-    local state, wanted, missing, parked = "gone", 0, 0, 0
-    for at = 1, #kept, 2 do
-        if kept[at] == "state" then state = kept[at + 1] end
-        if string.sub(kept[at], 1, 2) == "f:" then
-            local member, score = "o:" .. id .. ":" .. string.sub(kept[at], 3), false
-            for _, lane in ipairs(KEYS) do score = score or redis.call("ZSCORE", lane, member) end
-            wanted = wanted + 1
-            if not score then missing = missing + 1 elseif score == "inf" then parked = parked + 1 end
-        end
-    end
-    told[i] = string.format("%s %d %d %d", state, wanted, missing, parked)
-end
-return told
-"""
-"""For each order, in one instant: its state; how much it wants, how much of that stands in no lane, or is parked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Minded:
-    """How an order stood when it was looked at."""
-
-    state: str
-    wanted: int
-    missing: int
-    parked: int
-
-    @property
-    def settled(self) -> bool:
-        """Whether it was over."""
-        return self.state in SETTLED
-
-    @property
-    def forgotten(self) -> bool:
-        """Unsettled, and nothing will ever happen to it again."""
-        return not self.settled and (self.missing > 0 or not self.wanted)
-
-
-SETTLED = frozenset(state.value for state in State if state.settled)
-
-
-def minds(client: "Redis", orders: Sequence[str]) -> dict[str, Minded]:
-    """Look at orders, a few hundred at a time."""
-    found: dict[str, Minded] = {}
-    for n in range(0, len(orders), 200):
-        some = orders[n : n + 200]
-        told: Any = client.eval(MINDS, len(DUE), *DUE.values(), *some)
-        for order, line in zip(some, told, strict=True):
-            state, *counts = line.split()
-            found[order] = Minded(state, *map(int, counts))
-    return found
 
 
 @dataclass(slots=True)
@@ -231,7 +178,7 @@ class Audit:
             for sms in questions:
                 copies = sum(attempt["taken"] for attempt in sms["attempts"])
                 if copies > 1:
-                    reason = _doubts(order, copies) if order else ""
+                    reason = doubts(order, copies) if order else ""
                     why[reason or "unexplained"] += 1
                     unexplained += [] if reason else [order_id]
         self.figures["asked twice"] = why.total()
@@ -253,17 +200,17 @@ class Audit:
         reasons: Counter[str] = Counter()
         for reply in stored:
             if read(reply["text"]).keyword is Keyword.YES:
-                reasons.update(self._why_not(where[reply["message_id"]]))
+                reasons.update(self.why_not(where[reply["message_id"]]))
         unexplained = [why for why in reasons if why.startswith(UNEXPLAINED)]
         known = {why: count for why, count in reasons.most_common() if why not in unexplained}
         self.figures["a yes that counted for nothing, because"] = known
         self._count("a valid yes that counted for nothing", unexplained)
 
-    def _why_not(self, places: Sequence[tuple[Order, int]]) -> list[str]:
+    def why_not(self, places: Sequence[tuple[Order, int]]) -> list[str]:
         """Why a yes moved nothing; nothing when it did, or when it says so by itself."""
         if any(order.events[n].trigger is Trigger.SAID_YES for order, n in places):
             return []
-        return sorted({_why_not(order, n) for order, n in places if order.events[n].trigger not in FOLLOWS})
+        return sorted({why_not(order, n) for order, n in places if order.events[n].trigger not in FOLLOWS})
 
     # -- refusals -----------------------------------------------------------------------------------------------------
 
@@ -305,60 +252,3 @@ def _replays(kept: Mapping[str, str]) -> bool:
         return replay(kept) == (kept["state"], kept["head"], int(kept.get("reply_by", 0)))
     except IllegalTransition:
         return False
-
-
-def _doubts(order: Order, copies: int) -> str:
-    """What the history tells of the attempts before the one that counted; '' when it tells of none."""
-    accepted = order.last(Trigger.CONFIRMATION_ACCEPTED)
-    if accepted is None:
-        told = order.last(Trigger.PARKED) or (order.events[-1] if order.events else None)
-        return f"its hand-over was never recorded: {told.trigger.value}, then {order.state.value}" if told else ""
-    retried = order.last(Trigger.RETRIED) is not None
-    may_have = int(str(accepted.told()["may_have"]))
-    if copies <= may_have or retried:
-        return f"{may_have - 1} attempt(s) whose end was lost or in doubt"
-    return ""
-
-
-FOLLOWS = frozenset({Trigger.EARLY_REPLY_VOID, Trigger.CONFIRMATION_ACCEPTED})
-"""Events that name a reply as their reason; that reply has an event of its own."""
-UNEXPLAINED = "unexplained:"
-
-
-def _why_not(order: Order, n: int) -> str:
-    """Why a yes, the order's n-th event, moved nothing."""
-    event, before, after = order.events[n], order.events[:n], order.events[n + 1 :]
-    state = State.AGREED
-    with contextlib.suppress(IllegalTransition):  # told by whoever replays
-        for each in before:
-            state = advance(state, each.trigger)
-    reason = NO_CONSENT.get(event.trigger, "")
-    if event.trigger is Trigger.REPLIED_LATE:
-        reason = _why_late(order, event, before, state)
-    elif event.trigger is Trigger.REPLIED_EARLY:
-        reason = _why_void(event, after)
-    return reason or f"{UNEXPLAINED} {order.id}: {event.trigger}, {state}, then {order.state}"
-
-
-def _why_late(order: Order, event: Event, before: Sequence[Event], state: State) -> str:
-    if any(each.trigger is Trigger.SAID_YES for each in before):
-        return "a second yes"
-    if state is not State.AWAITING_REPLY:
-        return f"the order was {state.value}"
-    return "after the window" if int(str(event.told()["received_at"])) > order.reply_by else ""
-
-
-def _why_void(event: Event, after: Sequence[Event]) -> str:
-    triggers = {each.trigger for each in after}
-    if any(each.trigger is Trigger.EARLY_REPLY_VOID and each.ref == event.ref for each in after):
-        return "given while its question was in doubt, which was then asked again"
-    if Trigger.REPLIED_EARLY in triggers:
-        return "a later one, given while the question was in doubt, took its place"
-    return "" if Trigger.CONFIRMATION_ACCEPTED in triggers else "its question was never known to be handed over"
-
-
-NO_CONSENT = {
-    Trigger.REPLIED_BEFORE: "written before its question",
-    Trigger.UNCLEAR: "it fitted several orders",
-    Trigger.CANCELLED: "after a refusal",
-}
