@@ -154,6 +154,7 @@ def _looked_at(scene: Scene, told: Told, began: float) -> Run:
     """Everybody stops, and the rules are looked at."""
     crowd, notes = scene.crowd, scene.crowd.notes
     crowd.close()
+    scene.far.thinks = False
     for asks, order in crowd.asked:
         same = _answered(lambda asks=asks: told.there.place(asks)) == (order, False)
         notes.repeats["same" if same else "another"] += 1
