@@ -54,6 +54,8 @@ MEANS = {
     "suspect_replies": "A yes that no person can have written. `code`: it is asked once for YES with the order's code, "
     "and what carried it is held for a person. `hold`: a person looks. `off`: it is taken, and the history says so",
     "reading_speed": "Characters a second that nobody reads faster: a yes that comes sooner is suspect",
+    "cadence": "So many other numbers of one agent that answered in the same rhythm make a yes suspect; 0: none do. "
+    "Not looked for where CONSENT_READING_SPEED is above 500: nobody reads there",
     "review": "`before`: nothing is activated before its call has passed its review. `after`: only a failed one bars",
     "review_command": "A command that hears each recorded call first, JSON in and out: docs/reviews.md. People hear "
     "what it fails, what is disputed, and a sample",

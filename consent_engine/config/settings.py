@@ -45,7 +45,7 @@ from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.line.line import MOST_CALLS
 from consent_engine.domain.offer.address import Addresses
-from consent_engine.domain.offer.policy import Policy, Suspects, usual_reminder
+from consent_engine.domain.offer.policy import FASTEST, Policy, Suspects, usual_reminder
 from consent_engine.domain.order.retention import FIVE_MONTHS, THREE_YEARS, Retention
 from consent_engine.errors import SettingsError
 
@@ -96,6 +96,7 @@ class Settings(BaseModel):
     cool_off: DurationOrEver = None
     suspect_replies: Literal["code", "hold", "off"] = "code"
     reading_speed: int = Field(60, ge=1, le=1_000_000)
+    cadence: int = Field(5, ge=0, le=15)
     review: Literal["after", "before"] = "after"
     review_command: Annotated[str, AfterValidator(command_line)] | None = Field(None, repr=False)
     review_sample: float = Field(0.05, ge=0, le=1)
@@ -253,6 +254,7 @@ class Settings(BaseModel):
             cool_off=millis(self.cool_off) if self.cool_off else 0,
             suspects=Suspects[self.suspect_replies.upper()],
             reading_speed=self.reading_speed,
+            cadence=self.cadence if self.reading_speed <= FASTEST else 0,
         )
 
     def reporting(self) -> ReportTerms:

@@ -16,6 +16,7 @@ from consent_engine.domain.clocks import Lag
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.address import Addresses
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.policy import FASTEST
 from consent_engine.domain.offer.versions import Sale
 from consent_engine.engine.api_keys import Keys, Role
 from consent_engine.engine.catalogue import Catalogue
@@ -27,8 +28,6 @@ from consent_engine.wiring import outside
 SKEW_MS = 5_000
 LEAST_DISK = 1 << 30
 USUAL = Addresses()
-FASTEST = 500
-"""Characters a second, above which the rule for quick yeses looks at nothing."""
 PINNED = ("redis", "hiredis", "rq", "transitions")
 """What the promises were tried with: another version may behave otherwise where no test looks."""
 
@@ -111,7 +110,7 @@ def _quick_yeses(settings: Settings) -> Iterator[Finding]:
     if settings.suspect_replies == "off":
         yield warn("a yes that no person can have written is taken for one", "CONSENT_SUSPECT_REPLIES=code")
     elif settings.reading_speed > FASTEST:
-        told = f"nobody reads {settings.reading_speed:,} characters a second: no yes is too quick"
+        told = f"nobody reads {settings.reading_speed:,} characters a second: no yes is too quick, and none in a rhythm"
         yield warn(told, "CONSENT_READING_SPEED=60")
 
 

@@ -21,7 +21,7 @@ from consent_engine.engine.record import MOST_RACES, commit_of, told, wakes_of
 from consent_engine.engine.round_trips import load, save
 from consent_engine.engine.withdrawals import withdrawing
 from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavailable
-from consent_engine.ports import Commit, Held, Leased, LineChange, Word
+from consent_engine.ports import Commit, Held, Leased, LineChange, Saved, Word
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def _one(
 ) -> Step[bool]:  # fmt: skip
     """Read one message; False when the lease of the line was lost."""
     waits = any(isinstance(m.body, UnreadReply) for m in behind)
-    barred = False
+    barred, rhythm = False, None
     for _ in range(MOST_RACES):
         if loaded is None:
             loaded = yield from load(lines=[line_id])
@@ -66,10 +66,13 @@ def _one(
             return False
         ids = [] if poisoned else wanted(line, message)
         orders = (yield from load(ids)).orders if ids else {}
-        meant = Reading(unmatched="lost_reader") if poisoned else understand(line, orders, message, waits=waits)
+        meant = Reading(unmatched="lost_reader")
+        if not poisoned:
+            meant = understand(line, orders, message, waits=waits, rhythm=rhythm)
         if isinstance(message.body, UnreadReply):
             meant = answering(meant, found, line, message.body.scope[0], message.came)
-        word = yield from _save(line, orders, message, meant, held, now, release=not behind, barred=barred)
+        saved = yield from _save(line, orders, message, meant, held, now, release=not behind, barred=barred)
+        word, rhythm = saved.word, saved.rhythm or rhythm
         if word in {Word.OK, Word.SAME}:
             return True
         if word in {Word.LOST, Word.FRONT}:
@@ -82,7 +85,7 @@ def _one(
 def _save(
     line: Line, orders: Mapping[str, Order], message: Unread, meant: Reading, held: Held, now: Millis,
     *, release: bool, barred: bool,
-) -> Step[Word]:  # fmt: skip
+) -> Step[Saved]:  # fmt: skip
     """Commit order by order; the last commit consumes the message. A repeat finds what was done by its op."""
     try:
         decided = [(orders[o], fact, decide(orders[o], fact, now)) for o, fact in meant.facts if o in orders]
@@ -99,15 +102,15 @@ def _save(
         if n == len(todo) - 1:
             change = replace(change, consume=message.key, release=release)
         commit, _ = commit_of(order, decision, fact.op, now, held, change)
-        word = (yield from save(commit)).word
-        if word not in {Word.OK, Word.SAME}:
-            return word
+        saved = yield from save(commit)
+        if saved.word not in {Word.OK, Word.SAME}:
+            return saved
         told(order, decision)
     if todo:
-        return Word.OK
+        return Saved(Word.OK)
     entries = [_kept(line, message, meant.unmatched)] if meant.unmatched else []
     change = LineChange(line.id, line.version, fields, meant.put, meant.drop, message.key, release)
-    return (yield from save(Commit("", (change,), held, None, entries, wakes_of(meant.put, now)))).word
+    return (yield from save(Commit("", (change,), held, None, entries, wakes_of(meant.put, now))))
 
 
 def _kept(line: Line, message: Unread, why: str) -> str:

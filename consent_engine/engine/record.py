@@ -72,7 +72,7 @@ def commit_of(
     elif line:
         records.append(line)
     wakes = wakes_of(decision.put, now) | (wakes_of(line.put, now) if line else frozenset())
-    commit = Commit(op, tuple(records), held, decision.guard, wakes=wakes, at=now)
+    commit = Commit(op, tuple(records), held, decision.guard, wakes=wakes, at=now, beat=decision.beat)
     return commit, _stood(before, after, decision)
 
 

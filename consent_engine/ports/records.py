@@ -15,6 +15,7 @@ from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.order.rhythm import Beat, Rhythm
 
 
 class Owner(StrEnum):
@@ -186,7 +187,8 @@ class Commit(Struct, frozen=True):
     op: the identity of this change: a repeat is recognised by it among the events of the first record · records: of one
     cell, each once, and each with the version it was decided on; what is written has a higher one afterwards ·
     guard: no message received at or before this instant may be unread · at: the instant of the decision; a restriction
-    that was over by then bars nothing
+    that was over by then bars nothing · beat: a yes that is laid beside others; in one rhythm with them, nothing is
+    written
     """
 
     op: str
@@ -197,6 +199,7 @@ class Commit(Struct, frozen=True):
     wakes: frozenset[Lane] = frozenset()
     """lanes in which this makes something due at once"""
     at: Millis | None = None
+    beat: Beat | None = None
 
 
 class Word(StrEnum):
@@ -210,13 +213,17 @@ class Word(StrEnum):
     GUARDED = "guarded"
     FRONT = "front"
     BARRED = "barred"
+    RHYTHM = "rhythm"
 
 
 class Saved(Struct, frozen=True):
-    """What became of a commit. record: the id of the record that stood in its way; '' where none did."""
+    """What became of a commit. record: the id of the record that stood in its way; '' where none did · rhythm: that its
+    yes came in, where it was refused for that.
+    """
 
     word: Word
     record: str = ""
+    rhythm: Rhythm | None = None
 
 
 class LiftedWord(StrEnum):

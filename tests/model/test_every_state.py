@@ -20,11 +20,13 @@ from tests.model.moves import (
     CHANGE,
     CODE,
     CODE_IN_CALL,
+    CODE_IN_RHYTHM,
     DISAGREES,
     FAILED,
     GIVE_UP,
     HOLD,
     IN_CALL,
+    IN_RHYTHM,
     LIFT,
     NOWHERE,
     OLD,
@@ -48,6 +50,7 @@ REPORTS = Policy(max_attempts=2, resend_max=0, reminder_after=12 * HOUR, reports
 CALM = {"people": (), "races": False, "policy": SHORT}
 HELD = {"policy": SHORT, "races": False, "subs": False}
 PROVES = {**HELD, "policy": structs.replace(SHORT, suspects=Suspects.CODE)}
+BEATS = {**HELD, "policy": structs.replace(SHORT, suspects=Suspects.CODE, cadence=5)}
 LOOKS = {**HELD, "policy": structs.replace(SHORT, suspects=Suspects.HOLD)}
 PAIR = {**CALM, "orders": 2, "subs": False}
 
@@ -64,6 +67,7 @@ SCOPES = (
     Scope("the window begins on the handset", (BARE,), reports=1, delivered=True, **{**CALM, "policy": REPORTS}),
     Scope("stuck and tried again", (BARE,), people=(RETRY, GIVE_UP), policy=SHORT),
     Scope("no person wrote it", (IN_CALL, CODE), (CODE_IN_CALL, BARE), people=(RESUME,), **PROVES),
+    Scope("one rhythm of many numbers", (IN_RHYTHM, CODE), (CODE_IN_RHYTHM, BARE), people=(RESUME,), **BEATS),
     Scope("no person wrote it: a person looks", (BARE,), (IN_CALL,), people=(RESUME,), **LOOKS),
     Scope("stuck and tried again", (BARE,), people=(RETRY, GIVE_UP), policy=SHORT),
     Scope("another holder, answers from before", (BARE,), (BARE, "TD"), people=(CHANGE,), policy=SHORT),

@@ -11,6 +11,7 @@ from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import READ, Lane, lane_of
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.restriction import Kind, Restriction, is_refusal, name_of
+from consent_engine.domain.order.rhythm import Beat
 from consent_engine.domain.order.sold import sold_of
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
@@ -44,9 +45,11 @@ def asked(
     holder = _number(records, held.record) if held else 0
     args: list[str | int] = [
         commit.op, "" if commit.guard is None else commit.guard, 0, "", "0", *offer,
-        "" if commit.at is None else commit.at, holder, "", held.token if held else "", len(records),
+        "" if commit.at is None else commit.at, holder, "", held.token if held else "", "", len(records),
     ]  # fmt: skip
     lists = _Lists(args, len(cell.of_commits) + 1 + len(records))
+    if commit.beat is not None:
+        args[11] = _beat(commit.beat, cell, lists)
     keys = ["", *cell.of_commits]
     inbox = ""
     for number, change in enumerate(records, 1):
@@ -70,6 +73,13 @@ def asked(
     args += len(lists.counts) // 2, *lists.counts, len(commit.unmatched), *commit.unmatched
     args += len(lists.sealed), *lists.sealed
     return keys + lists.keys, args
+
+
+def _beat(beat: Beat, cell: Cell, lists: "_Lists") -> str:
+    """A yes that is laid beside others; the agent comes last, for it may hold blanks."""
+    key = lists.number(cell.rhythm(cell.days.of(beat.at)))
+    whose = f"{'p' if beat.proves else 'q'}|{beat.agent}"
+    return f"{key} {beat.most} {beat.near} {beat.step} {beat.depth} {beat.took} {beat.at} {beat.who} {whose}"
 
 
 class _Lists:

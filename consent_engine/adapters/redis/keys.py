@@ -23,6 +23,9 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:dialled:<day>  hash    <what>|<carrier>|<agent> -> how many calls that began that day (in China);
                                   sum.<what>|<carrier>|: over all agents, where the day has its sums (sum.||)
     ce:{0}:sold:<day>     hash    <what>|<plan>|<agent> -> what became of the orders placed that day
+    ce:{0}:rhythm:<day>   hash    q|<agent>, or p|<agent> of answers to the SMS that asks for the code -> the newest
+                                  yeses of the day, `<ms it took>,<when it came>,<part of the line's name>;` each;
+                                  kept two days
     ce:{0}:end:<id>       hash    v, state, line, head, mac, doc, who (person part), e<n> events, f:<effect>: the
                                   taking back of one activated order
     ce:{0}:endings        zset    ending -> asked for at: those that are not over
@@ -148,6 +151,10 @@ class Cell:
     def sold(self, day: str) -> str:
         """What became of the orders of a day (China's, YYYY-MM-DD), by plan and agent."""
         return f"{self.prefix}sold:{day}"
+
+    def rhythm(self, day: str) -> str:
+        """The newest yeses of a day (China's, YYYY-MM-DD), by agent."""
+        return f"{self.prefix}rhythm:{day}"
 
     def calls_begun(self, call: Call, before: Call | None) -> list[str]:
         """The lists that a call belongs in now, and did not before."""

@@ -13,6 +13,8 @@ from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.order.rhythm import Rhythm
+from consent_engine.domain.order.seen import Unlikely
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Commit, LiftedWord, Live, Owner, Records, Saved, Word
@@ -95,7 +97,7 @@ class RedisRecords(Records):
         for commit in commits:
             calls.script("commit", *asked(commit, self._cell, self._offers.needed(commit), self._seal))
         answers = self._wire.send(calls, prove=prove, repeat=True)
-        if unknown := [n for n, (word, _) in enumerate(answers) if word == "offer"]:
+        if unknown := [n for n, (word, *_) in enumerate(answers) if word == "offer"]:
             # The server lacks the offer (another one, or one that lost its last moments): send it again.
             self._offers.clear()
             again = dict(zip(unknown, self.commit([commits[n] for n in unknown], prove=prove), strict=True))
@@ -124,5 +126,7 @@ class RedisRecords(Records):
         return LiftedWord(word)
 
 
-def _saved(commit: Commit, word: str, number: int) -> Saved:
+def _saved(commit: Commit, word: str, number: int, rule: str = "") -> Saved:
+    if rule:
+        return Saved(Word(word), rhythm=Rhythm(Unlikely(rule), number))
     return Saved(Word(word), commit.records[number - 1].id if number else "")

@@ -36,6 +36,7 @@ from consent_engine.domain.order.details import (
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.history import BY_LINE, NUMBER_CHANGED, early_in_vain, told_late
 from consent_engine.domain.order.order import QUESTION, Order
+from consent_engine.domain.order.rhythm import Beat
 
 A_SECOND = 1_000
 A_MINUTE = 60_000
@@ -64,7 +65,8 @@ class Decision(Struct, frozen=True):
     """What follows from a fact.
 
     order: as it is afterwards · events: what to append · put, drop: effects · guard: settle only if no message
-    received at or before this instant is unread · nothing to write at all: `is_void`
+    received at or before this instant is unread · beat: the yes it is made of, to be laid beside others · nothing to
+    write at all: `is_void`
     """
 
     order: Order
@@ -72,6 +74,7 @@ class Decision(Struct, frozen=True):
     put: tuple[Put, ...] = ()
     drop: tuple[tuple[str, Drop], ...] = ()
     guard: Millis | None = None
+    beat: Beat | None = None
 
     @property
     def is_void(self) -> bool:

@@ -16,7 +16,7 @@ from consent_engine.domain.decide.decision import (
     unless_in_flight,
 )
 from consent_engine.domain.decide.on_outcome import question_answered
-from consent_engine.domain.decide.unlikely import unlikely
+from consent_engine.domain.decide.unlikely import IN_RHYTHM, beat, unlikely
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, State, Trigger
@@ -84,12 +84,14 @@ def _yes(order: Order, reply: Replied, now: Millis) -> Decision:
     if accepted is None or _written_before(reply, accepted.last, order.asked_at):
         return _stale(order, reply, accepted, now)
     seen = unlikely(order, reply)
+    beside = beat(order, reply, seen)
     if seen is not None and order.doc.policy.suspects != Suspects.OFF:
-        return note(order, _event(details.RepliedSuspect, reply, now, seen=seen, asked=1), say(Purpose.PROVE, now))
+        event = _event(details.RepliedSuspect, reply, now, seen=seen, asked=1)
+        return replace(note(order, event, say(Purpose.PROVE, now)), beat=beside)
     event = _event(details.SaidYes, reply, now, seen=seen)
     # Nothing that still waited to be said matters to somebody who has answered; what is in flight ends as a note.
     gone = tuple((effect, Drop.ANYWAY) for effect in order.effects)
-    return Decision(order.moved(event), (event,), (activating(order, now),), gone)
+    return Decision(order.moved(event), (event,), (activating(order, now),), gone, beat=beside)
 
 
 def _proves_enough(order: Order, reply: Replied) -> bool:
@@ -145,12 +147,15 @@ def _early_yes(order: Order, reply: Replied, now: Millis) -> Decision:
         return note(order, _event(details.RepliedBefore, reply, now))
     # It counts only for the attempt it can have answered: an older one is void once the question went out again.
     answered = 0 if _written_before(reply, pending.last_at, pending.leased_at) else pending.last_at
-    early = _event(details.RepliedEarly, reply, now, last=answered, seen=unlikely(order, reply) if answered else None)
+    seen = unlikely(order, reply) if answered else None
+    early = _event(details.RepliedEarly, reply, now, last=answered, seen=seen)
+    beside = beat(order, reply, seen) if answered else None
     if not (answered and proves_reading(order, reply.rule) and pending.doubts and not pending.leased_at):
-        return note(order, early)
+        return replace(note(order, early), beat=beside)
     # Only who has read the question can write this: the doubt is settled, and the yes with it.
     decision = question_answered(order.moved(early), now, f"{reply.op}:asked", "reply", reply.ref)
-    return replace(decision, events=(early, *decision.events), drop=(*decision.drop, (QUESTION, Drop.ANYWAY)))
+    events, gone = (early, *decision.events), (*decision.drop, (QUESTION, Drop.ANYWAY))
+    return replace(decision, events=events, drop=gone, beat=beside)
 
 
 def _no(order: Order, reply: Replied, now: Millis) -> Decision:
@@ -179,7 +184,8 @@ def _held(order: Order, reply: Replied, now: Millis) -> Decision:
     again = tuple(
         (effect, Drop.ANYWAY) for effect in order.effects if effect.startswith(_ASKING_AGAIN) and effect != QUESTION
     )
-    return replace(noted, drop=(*unless_in_flight(resting), *again))
+    rhythm = beat(order, reply, reply.seen) if reply.seen is not None and reply.seen.rule in IN_RHYTHM else None
+    return replace(noted, drop=(*unless_in_flight(resting), *again), beat=rhythm)
 
 
 def _late(order: Order, reply: Replied, now: Millis) -> Decision:

@@ -11,31 +11,39 @@ from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.facts import Replied
 from consent_engine.domain.order.history import all_of, asked
 from consent_engine.domain.order.order import QUESTION, Order
+from consent_engine.domain.order.rhythm import Beat
 from consent_engine.domain.order.seen import Seen, Unlikely
 
 
 class Rules(NamedTuple):
     """edition: raised by every change of what is here · characters: Chinese ones of a segment. As many Latin ones as it
     holds say about as much, so a text takes as long in both languages · short: segments of an SMS that asks for the
-    code
+    code · near: ms within which two answers took as long, or two intervals are equal · step: ms of such an interval at
+    least: a gateway may hand over many replies at once · depth: how many of an agent's newest yeses are compared ·
+    late: ms after its own stamp from which a reply came in with a backlog, so that the stamp says when it was written
     """
 
     edition: int
     characters: int
     short: int
+    near: Millis
+    step: Millis
+    depth: int
+    late: Millis
 
 
-RULES = Rules(edition=1, characters=67, short=2)
+RULES = Rules(edition=2, characters=67, short=2, near=250, step=1_000, depth=16, late=60_000)
 
 
 class Text(NamedTuple):
     """The text that a yes answers. since: when it was on the handset, or began to be handed over · delivered: whether
-    it is known to be there · segments: how long it is
+    it is known to be there · segments: how long it is · proves: whether it asks for the code
     """
 
     since: Millis
     delivered: bool
     segments: int
+    proves: bool = False
 
 
 def unlikely(order: Order, reply: Replied) -> Seen | None:
@@ -46,7 +54,7 @@ def unlikely(order: Order, reply: Replied) -> Seen | None:
     policy = order.doc.policy
     if not policy.suspects:
         return None
-    text = _asking_for_code(order, reply.at) or _question(order, reply.at)
+    text = _answered(order, reply)
     measured = reply.at - text.since
     if reply.in_call:
         return Seen(Unlikely.CALL_UP, measured, edition=RULES.edition)
@@ -55,7 +63,31 @@ def unlikely(order: Order, reply: Replied) -> Seen | None:
         return Seen(Unlikely.TOO_FAST, measured, least, RULES.edition)
     if policy.reports and not text.delivered:
         return Seen(Unlikely.NOT_DELIVERED, measured, edition=RULES.edition)
+    if reply.rhythm is not None:
+        return Seen(reply.rhythm.rule, measured, edition=RULES.edition, others=reply.rhythm.others)
     return None
+
+
+def beat(order: Order, reply: Replied, seen: Seen | None) -> Beat | None:
+    """What the store lays beside the other yeses of the order's agent; None where nobody looks for a rhythm, or another
+    rule was met. Once one was `seen` the yes is noted among them and refused no more.
+    """
+    policy = order.doc.policy
+    if not (policy.suspects and policy.cadence) or (seen is not None and seen.rule not in IN_RHYTHM):
+        return None
+    text, came, written = _answered(order, reply), reply.received_at, reply.written_at
+    at = written if written is not None and came - written > RULES.late else came
+    return Beat(
+        agent=order.doc.agent, who=order.line[-12:], took=max(0, reply.at - text.since), at=at, proves=text.proves,
+        most=policy.cadence if seen is None else 0, near=RULES.near, step=RULES.step, depth=RULES.depth,
+    )  # fmt: skip
+
+
+IN_RHYTHM = frozenset({Unlikely.CADENCE, Unlikely.LOCKSTEP})
+
+
+def _answered(order: Order, reply: Replied) -> Text:
+    return _asking_for_code(order, reply.at) or _question(order, reply.at)
 
 
 def _question(order: Order, by: Millis) -> Text:
@@ -83,7 +115,7 @@ def _asking_for_code(order: Order, by: Millis) -> Text | None:
     told = (e.at for e in since if isinstance(e.detail, Informed) and e.detail.purpose is purpose)
     sent = next(told, pending.last_at if pending else 0)
     delivered = _delivered_at(since, effect, sent, by)
-    return Text(delivered or sent, bool(delivered), RULES.short) if sent or delivered else None
+    return Text(delivered or sent, bool(delivered), RULES.short, proves=True) if sent or delivered else None
 
 
 def _asks_for_code(event: Event) -> bool:

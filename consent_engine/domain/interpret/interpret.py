@@ -29,6 +29,7 @@ from consent_engine.domain.order.details import Unclear
 from consent_engine.domain.order.facts import CancelAsked, Fact, Replied, Resumed, Rule
 from consent_engine.domain.order.history import ambiguous_before, clarified, may_be_asked, which_asked
 from consent_engine.domain.order.order import MOST_EVENTS, Order
+from consent_engine.domain.order.rhythm import Rhythm
 from consent_engine.domain.order.seen import Seen
 
 MOST_SETTLED = 20
@@ -46,11 +47,13 @@ def wanted(line: Line, message: Unread) -> list[str]:
     return [entry.order for entry in (*settled[-MOST_SETTLED:], *(e for e in entries if e.is_open))]
 
 
-def understand(line: Line, orders: Mapping[str, Order], message: Unread, *, waits: bool) -> Reading:
-    """Say what a message asks for."""
+def understand(
+    line: Line, orders: Mapping[str, Order], message: Unread, *, waits: bool, rhythm: Rhythm | None = None
+) -> Reading:
+    """Say what a message asks for. rhythm: that of other numbers, where the store found that a yes came in one."""
     match message.body:
         case UnreadReply() as body:
-            return _replied_by(line, orders, message, body)
+            return _replied_by(line, orders, message, body, rhythm)
         case UnreadReport() as body:
             return report(line, orders, message, body, waits=waits)
         case UnreadRefusal(door=door, by=by) as body:
@@ -62,10 +65,14 @@ def understand(line: Line, orders: Mapping[str, Order], message: Unread, *, wait
             return _to_all_open(line, message, body, Resumed(message.key, by, reason))
 
 
-def _replied_by(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply) -> Reading:
+def _replied_by(
+    line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply, rhythm: Rhythm | None
+) -> Reading:
     """A reply as it was read; a yes that a person must look at is held, as words that may be a refusal are."""
     said = body.meaning()
     meant = _reply(line, orders, message, body, said)
+    if rhythm is not None:
+        meant = replace(meant, facts=tuple((o, _in_rhythm(fact, rhythm)) for o, fact in meant.facts))
     for order, fact in meant.facts:
         seen = to_be_held(orders[order], fact) if isinstance(fact, Replied) else None
         if seen is not None:
@@ -74,6 +81,10 @@ def _replied_by(line: Line, orders: Mapping[str, Order], message: Unread, body: 
             facts = tuple((o, _with(fact, seen if o == order else None)) for o, fact in held.facts)
             return _restricting(line, message, body, replace(held, facts=facts), said)
     return meant if body.was_read else _restricting(line, message, body, meant, said)
+
+
+def _in_rhythm(fact: Fact, rhythm: Rhythm) -> Fact:
+    return replace(fact, rhythm=rhythm) if isinstance(fact, Replied) else fact
 
 
 def _with(fact: Fact, seen: Seen | None) -> Fact:

@@ -15,6 +15,9 @@ UNDELIVERED_MS = int(timedelta(hours=48).total_seconds() * 1000)
 LATE_MARGIN = int(timedelta(hours=48).total_seconds() * 1000)
 """How long after its window an order still counts as one that a reply may mean (design part 7, rule 3)."""
 
+FASTEST = 500
+"""Characters a second: set higher, no person answers (a test, a load generator), and no rhythm is looked for."""
+
 
 def usual_reminder(reply_window: timedelta) -> timedelta:
     """When the reminder goes out, after the hand-over, where nothing else is set: half the window, 12 h at most."""
@@ -43,7 +46,8 @@ class Policy(Struct, frozen=True):
     often the question may be asked again on request · quiet_from, quiet_to: minutes of the UTC day between which what
     can wait is held, -1 = none · cool_off: how long a plan is not offered again after a NO, 0 = for ever ·
     suspects: what becomes of a yes that no person can have written, see `Suspects` · reading_speed: characters that
-    nobody reads faster than in a second, 0 = any speed will do · reports: 1 where the gateway reports deliveries
+    nobody reads faster than in a second, 0 = any speed will do · reports: 1 where the gateway reports deliveries ·
+    cadence: so many other numbers of one agent that answer in the same rhythm make a yes suspect, 0 = none do
     """
 
     reply_window: int = 24 * 3_600_000
@@ -61,6 +65,7 @@ class Policy(Struct, frozen=True):
     suspects: int = 0
     reading_speed: int = 0
     reports: int = 0
+    cadence: int = 0
 
     def reading_ms(self, characters: int) -> Millis:
         """How long a text of so many characters takes to read at least."""

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from consent_engine.domain.effects import Millis, Outcome
 from consent_engine.domain.grammar import Keyword, Reason
+from consent_engine.domain.order.rhythm import Rhythm
 from consent_engine.domain.order.seen import Seen
 from consent_engine.domain.sms import Delivery
 
@@ -36,7 +37,8 @@ class Replied(Struct, frozen=True):
     edition: of the words that read it · reason: of a reply that a person must read ·
     barred: a restriction stood against the carrier when it reached us: it is no consent ·
     coded: the order's code stands in it · in_call: the call in which the service was sold is not over ·
-    seen: of one that is held, why no person can have written it
+    seen: of one that is held, why no person can have written it · rhythm: that of other numbers that it came in, where
+    the store found one
     """
 
     op: str
@@ -58,6 +60,7 @@ class Replied(Struct, frozen=True):
     coded: bool = False
     in_call: bool = False
     seen: Seen | None = None
+    rhythm: Rhythm | None = None
 
     @property
     def received_at(self) -> Millis:

@@ -14,14 +14,19 @@ class Unlikely(StrEnum):
     """It came sooner than the text can be read."""
     NOT_DELIVERED = "not_delivered"
     """Nothing says yet that the question is on the handset, though its gateway reports."""
+    CADENCE = "cadence"
+    """Other numbers that the same agent sold to took just as long to answer."""
+    LOCKSTEP = "lockstep"
+    """It and those of other numbers that the same agent sold to came at equal intervals."""
 
 
 class Seen(Struct, frozen=True, omit_defaults=True):
     """measured: ms from when the text was there, as far as known, to the yes · least: ms that a person needs at least,
-    0 where the rule measures nothing · edition: of the rules.
+    0 where the rule measures nothing · edition: of the rules · others: numbers that answered in the same rhythm.
     """
 
     rule: Unlikely
     measured: int
     least: int = 0
     edition: int = 1
+    others: int = 0

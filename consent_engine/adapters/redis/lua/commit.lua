@@ -10,7 +10,10 @@
 --       8 instant of the decision: what was over by then bars nothing; '' = whatever stands bars
 --       9 number of the record whose effect is held, 0: none is   10 member of the inbox's line among what is due, or ''
 --       11 token of what is held (the attempt)
---       12 how many records; then of each: the version that was read, '' when it was not (then only stamped)   how it is
+--       12 '' or the yes that is laid beside the newest of its agent: KEYS number of these (hash)   how many others in one
+--       rhythm refuse it, 0: none do   ms within which two are alike   ms of an interval at least   how many are kept
+--       ms it took   when it came   whose it is   the agent (field)
+--       13 how many records; then of each: the version that was read, '' when it was not (then only stamped)   how it is
 --       touched   a digit for each effect that is dropped with care   how many restrictions bar, and three counted lists:
 --       what is asked of it, in this order: the effect that is held, `seen` (how: 'a'), the effects that are dropped with
 --       care, the restrictions · fields (name, value; `seen` is the first) · names of fields that go
@@ -24,7 +27,8 @@
 -- Returns {word, number of the record that stood in its way (0: none, or no record)}; word is
 --       ok · same (this op was saved before) · stale (somebody else was first) · lost (the effect is not held any more)
 --       · leased (a drop was refused) · guarded (an unread message forbids it) · front (the message is not next)
---       · offer (it is not there: say it) · barred (a restriction stands on the record)
+--       · offer (it is not there: say it) · barred (a restriction stands on the record) · rhythm (the yes came in one: then
+--       the number of others, and a third value: cadence or lockstep)
 --
 -- Whatever is written stands among the arguments as Redis takes it: nothing is put together here that need not be.
 -- Everything is checked before the first write: a script is isolated, but never rolled back.
@@ -34,14 +38,14 @@ local call, match = redis.call, string.match
 local inbox = KEYS[1]
 local op, guard, consumed, now = ARGV[1], ARGV[2], ARGV[4], ARGV[8]
 local inboxed, holder = tonumber(ARGV[3]), tonumber(ARGV[9])
-local at = 12 -- the last argument that was read
+local at = 13 -- the last argument that was read
 local function list(width)
     local first = at + 2
     at = at + 1 + ARGV[at + 1] * width
     return first, at
 end
 local records = {} -- one read of each
-for n = 1, tonumber(ARGV[12]) do
+for n = 1, tonumber(ARGV[13]) do
     local read, how, care, bars = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4])
     at = at + 4
     local a1, a2 = list(1)
@@ -64,6 +68,35 @@ local function over(kept) -- whether the time of a restriction is over
     local is_read, row = pcall(cjson.decode, kept)
     local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
     return ends > 0 and now ~= "" and ends <= tonumber(now)
+end
+-- What a yes is beside the newest of its agent, each number's once: how many others took as long, or whether the last of
+-- them came at equal intervals; and how they are kept with it.
+local function beside()
+    local key, most, near, step, depth, took, came, who, agent =
+        match(ARGV[12], "^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (.*)$")
+    local found = { key = KEYS[tonumber(key)], agent = agent, alike = 0 }
+    most, near, step, depth = tonumber(most), tonumber(near), tonumber(step), tonumber(depth)
+    local others, instants = {}, { tonumber(came) }
+    for each, at, whose in string.gmatch(call("HGET", found.key, agent) or "", "(%d+),(%d+),([^;]+);") do
+        if whose ~= who then
+            others[#others + 1] = each .. "," .. at .. "," .. whose .. ";"
+            instants[#instants + 1] = tonumber(at)
+            if math.abs(each - took) <= near then found.alike = found.alike + 1 end
+        end
+    end
+    found.kept = table.concat(others, "", math.max(1, #others - depth + 2)) .. took .. "," .. came .. "," .. who .. ";"
+    if most > 0 and found.alike >= most then
+        found.rule = "cadence"
+    elseif most > 0 and #instants > most then
+        table.sort(instants)
+        local last = instants[#instants] - instants[#instants - 1]
+        local equal = last >= step
+        for n = #instants - most + 1, #instants do
+            equal = equal and math.abs(instants[n] - instants[n - 1] - last) <= near
+        end
+        if equal then found.rule, found.alike = "lockstep", most end
+    end
+    return found
 end
 local function saved_before(r)
     if r.how == "n" then return r.version ~= "0" end -- the same id is the same placing, by construction
@@ -111,10 +144,13 @@ for i = consumed ~= "" and 2 or 1, guard ~= "" and #unread or 0 do
     local came = match(unread[i], ',"came":(%d+)}$') or match(unread[i], "^(%d+)|")
     if tonumber(came) <= tonumber(guard) then return { "guarded", inboxed } end
 end
+local beats = ARGV[12] ~= "" and beside()
+if beats and beats.rule then return { "rhythm", beats.alike, beats.rule } end
 if ARGV[6] ~= "" and ARGV[7] == "" and call("HEXISTS", KEYS[7], ARGV[6]) == 0 then return { "offer", 0 } end
 
 -- From here on nothing can fail.
 if ARGV[7] ~= "" then call("HSET", KEYS[7], ARGV[6], ARGV[7]) end
+if beats and call("HSET", beats.key, beats.agent, beats.kept) == 1 then call("EXPIRE", beats.key, 172800) end
 for _, r in ipairs(records) do
     if r.how ~= "l" then
         local version, first = tonumber(r.version), r.f1

@@ -10,6 +10,7 @@ INDEXES = {
 TOGETHER = {"funnel", "offers", "dialled", "sold", "paused"}
 STREAMS = {"lifted", "permits", "unmatched", "pauses", "revealed"}
 LISTS = {"journal"}
-LEFT = {"meta", "workers", "moving", "journaled", "clocks", "turn", "flow"}
+LEFT = {"meta", "workers", "moving", "journaled", "clocks", "turn", "flow", "rhythm"}
 """What is not copied: the mark that says whose data these are is written last, who was alive and whose turn it was is
-over, clocks are measured again, and a journal that moved begins its index anew: the log knows entries by hashes."""
+over, clocks are measured again, a rhythm begins anew with the next yeses, and a journal that moved begins its index
+anew: the log knows entries by hashes."""
