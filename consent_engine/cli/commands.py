@@ -18,6 +18,7 @@ from consent_engine.cli import (
     plans,
     reading,
     reports,
+    reviews,
     running,
 )
 
@@ -48,6 +49,7 @@ app.command()(pauses.paused)
 app.command("calls")(calls.list_calls)
 app.command()(calls.violations)
 app.command("reports")(reports.reports)
+app.add_typer(reviews.app, name="reviews")
 app.command()(health.doctor)
 app.add_typer(archive.app, name="archive")
 app.command()(audit.audit)

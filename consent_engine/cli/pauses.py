@@ -29,7 +29,7 @@ def pause(to: _Which, name: _Name, reason: _Reason) -> None:
     """Stop a lane or a gateway: nothing new is begun, calls under way end, nothing is lost; deadlines go on."""
     from consent_engine.ports import Target
 
-    told = _sound(reason)
+    told = sound_reason(reason)
     with opened() as engine:
         is_new = engine.pauses.pause(Target(to.value, name), by(), told)
         found = {each.target: each for each in engine.pauses.standing()}.get(Target(to.value, name))
@@ -44,7 +44,7 @@ def resume(to: _Which, name: _Name, reason: _Reason) -> None:
     """Let a lane or a gateway go on."""
     from consent_engine.ports import Target
 
-    told = _sound(reason)
+    told = sound_reason(reason)
     with opened() as engine:
         engine.pauses.resume(Target(to.value, name), by(), told)
     record([("goes on", f"{to.value} {name}")])
@@ -67,7 +67,7 @@ def paused(
     table(("to", "name", "since", "by", "reason"), told, "nothing stands still")
 
 
-def _sound(reason: str) -> str:
+def sound_reason(reason: str) -> str:
     """The reason; raises BadParameter for what is none, or has a number in it."""
     from consent_engine.domain.msisdn import contains_number
 

@@ -203,7 +203,9 @@ def _work(patient: _Patient) -> Iterator[Finding]:
     targets.append(Target(BSS, settings.bss_name()))
     targets += setup.look_up(settings)
     yield from work.work(patient.store, patient.registry, patient.survey, targets)
-    yield from reviews.reviews(patient.store.lists, patient.registry.now())
+    yield from reviews.reviews(
+        patient.store.lists, patient.registry.now(), review_first=patient.settings.review == "before"
+    )
 
 
 def _catalogue(patient: _Patient) -> Iterator[Finding]:

@@ -16,12 +16,19 @@ CALLS_WAIT_MS = 24 * HOUR_MS
 REVIEW = "the reviewers: GET /v1/reviews, oldest first"
 
 
-def reviews(lists: Lists, now: Millis) -> Iterator[Finding]:
-    """Orders that wait for a review, calls that nobody has heard, failed ones that wait for a second look."""
+def reviews(lists: Lists, now: Millis, *, review_first: bool = True) -> Iterator[Finding]:
+    """Orders that wait for a review, calls that nobody has heard, failed ones that wait for a second look.
+
+    review_first: CONSENT_REVIEW is `before`; where it is not, what waits still is from the time when it was
+    """
     orders = lists.tally(Kind.REVIEW)
     if orders.count:
         said = f"{orders.count} orders wait for the review of their call, the oldest for {_hours(orders, now)}"
-        yield bad(said, REVIEW) if now - orders.oldest > ORDERS_WAIT_MS else good(said)
+        yield (
+            bad(said, REVIEW if review_first else f"{REVIEW}; consent reviews waiting")
+            if now - orders.oldest > ORDERS_WAIT_MS
+            else good(said)
+        )
     calls = lists.waiting_for_review()
     pending, contested = calls[Verdict.PENDING], calls[Verdict.CONTESTED]
     if pending.count:

@@ -12,6 +12,7 @@ from consent_engine.domain.call.counted import Covered, Row, read_counts
 from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.call.review import CommandHeard, Verdict
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import slot
 from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.domain.order.sold import Pressure, pressures
@@ -20,7 +21,7 @@ from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.coverage import Coverage
 from consent_engine.engine.listing import read_cursor
 from consent_engine.engine.lookup import Lookup
-from consent_engine.engine.review import Review, keeping_heard, reviewing
+from consent_engine.engine.review import Review, keeping_heard, letting_go_on, reviewing
 from consent_engine.engine.transcribe import Transcript, transcribing
 from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
 from consent_engine.ports import CallFilter, Store
@@ -37,6 +38,15 @@ class CallPage(Struct, frozen=True):
 
     calls: tuple[Call, ...]
     cursor: str
+
+
+class Waiting(Struct, frozen=True):
+    """An order whose activation waits for the first review of its call, since when, and whose call it was."""
+
+    order: str
+    call: str
+    since: Millis
+    agent: str
 
 
 class CallBook:
@@ -99,6 +109,32 @@ class CallBook:
     def review(self, said: Review) -> Call:
         """Take a verdict; raises what `reviewing` does. It is proven durable before this returns."""
         result: Call | ConsentError = self._run([reviewing(said)])[0]
+        if isinstance(result, ConsentError):
+            raise result
+        return result
+
+    def waiting(self, cursor: str = "", limit: int = 50) -> tuple[list[Waiting], str]:
+        """Up to `limit` orders that wait for the first review of their call, newest first, and what to ask with for
+        more. Those of a failed review wait for another reviewer, and are not among them: a page may be short. Raises
+        Malformed for a cursor that no list handed out.
+        """
+        before = read_cursor(cursor)
+        page = self._store.lists.restrictions(Kind.REVIEW, before, limit)
+        calls = [each.restriction.ref for each in page if each.restriction]
+        known = self._store.records.look(calls=calls).calls
+        found = [
+            Waiting(each.restriction.carrier, each.restriction.ref, each.at, known[each.restriction.ref].began.agent)
+            for each in page
+            if each.restriction and each.restriction.ref in known
+            and known[each.restriction.ref].verdict in {None, Verdict.PENDING}
+        ]  # fmt: skip
+        return found, f"{page[-1].at}-{page[-1].name}" if len(page) == limit else ""
+
+    def let_go_on(self, call: str, by: str, why: str) -> int:
+        """Let the orders of a call go on without its first review; how many. It is proven durable before this
+        returns. Raises StoreUnavailable.
+        """
+        result: int | ConsentError = self._run([letting_go_on(call, by, why)])[0]
         if isinstance(result, ConsentError):
             raise result
         return result

@@ -2,7 +2,8 @@
 
 A failed review freezes what is open of its call: a restriction of each order, which the one gate looks at. Verdict and
 restrictions are one commit; so are a verdict and what it frees. With CONSENT_REVIEW=before an order is placed with that
-restriction, and the first review that passes frees it. Upheld, the call's own timer cancels its orders.
+restriction, and the first review that passes frees it; once the setting is `after` again, an operator may. Upheld, the
+call's own timer cancels its orders.
 """
 
 import uuid
@@ -14,6 +15,7 @@ from consent_engine.domain.call.review import (
     BY_ENGINE,
     SECOND_LOOK_MS,
     CommandHeard,
+    NotAwaited,
     Reviewed,
     SecondLook,
     Verdict,
@@ -93,6 +95,27 @@ def keeping_heard(call_id: str, event: CommandHeard) -> Step[bool]:
         if (yield from save(Commit("", (CallChange(after, call, fields),)))).word is Word.OK:
             return True
     raise StoreUnavailable("too many others change this call: the same request again is safe")
+
+
+def letting_go_on(call_id: str, by: str, why: str) -> Step[int]:
+    """Let the orders of a call go on that wait for nothing but its first review; how many. That of what failed stays:
+    it is another reviewer's. Raises StoreUnavailable.
+    """
+    for _ in range(MOST_RACES):
+        loaded = yield from load(calls=[call_id])
+        call = loaded.calls.get(call_id)
+        if call is None or call.verdict not in {None, Verdict.PENDING}:
+            return 0
+        line = (yield from load(lines=[call.line])).line(call.line)
+        waits = [each for each in line.restrictions if each.kind is Kind.REVIEW and each.ref == call.id]
+        if not waits:
+            return 0
+        after, fields = call.with_events(NotAwaited(loaded.now, f"goes-on-{uuid.uuid4().hex}", by, why))
+        # The call as it was looked at: a review in between is looked at again.
+        freed = LineChange(line.id, line.version, {f"r:{each.name}": "" for each in waits})
+        if (yield from save(Commit("", (CallChange(after, call, fields), freed)), prove=True)).word is Word.OK:
+            return len(waits)
+    raise StoreUnavailable("too many others change this call: the same again is safe")
 
 
 def undecided(leased: Leased) -> Step[str]:

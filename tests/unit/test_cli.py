@@ -75,6 +75,7 @@ COMMANDS = [
     ["show"], ["stuck"], ["retry"],
     ["refuse"], ["callable"],
     ["permits"], ["void"], ["held"], ["read"], ["gateway"], ["gateway", "check"],
+    ["reviews"], ["reviews", "waiting"], ["reviews", "let-go"],
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.call.call_events import Abandoned, CallOutcome, Ended, OrderRefused, Recording
-from consent_engine.domain.call.review import CommandHeard, Reviewed, SecondLook, Verdict, verdict_of
+from consent_engine.domain.call.review import CommandHeard, NotAwaited, Reviewed, SecondLook, Verdict, verdict_of
 from consent_engine.domain.call.transcript import SAID, Transcribed
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.canonical_json import Reader, Rows, compact
@@ -43,8 +43,10 @@ class CallState(StrEnum):
     """Nobody said how it ended."""
 
 
-CallEvent = Ended | Abandoned | OrderRefused | Reviewed | SecondLook | CommandHeard | Transcribed
-_KINDS: tuple[type[CallEvent], ...] = (Ended, Abandoned, OrderRefused, Reviewed, SecondLook, CommandHeard, Transcribed)
+CallEvent = Ended | Abandoned | OrderRefused | Reviewed | SecondLook | CommandHeard | Transcribed | NotAwaited
+_KINDS: tuple[type[CallEvent], ...] = (
+    Ended, Abandoned, OrderRefused, Reviewed, SecondLook, CommandHeard, Transcribed, NotAwaited,
+)  # fmt: skip
 _EVENT: Reader[CallEvent] = Reader(cast("type[CallEvent]", reduce(or_, cast("tuple[Any, ...]", _KINDS))))
 
 

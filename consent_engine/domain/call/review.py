@@ -64,6 +64,15 @@ class CommandHeard(Struct, frozen=True, array_like=True, tag="command_heard"):
     share: float = 0
 
 
+class NotAwaited(Struct, frozen=True, array_like=True, tag="not_awaited"):
+    """An operator let the orders of the call go on that waited for its first review. It is reviewed all the same."""
+
+    at: Millis
+    op: str
+    by: str
+    note: str = ""
+
+
 class OwnCall(Forbidden):
     """Nobody reviews the calls of their own."""
 

@@ -12,7 +12,9 @@ from consent_engine.domain.call.review import SameReviewer, Verdict
 from consent_engine.domain.days import day_of
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.restriction import Kind
-from consent_engine.ports import CallFilter
+from consent_engine.engine.asks import Loaded
+from consent_engine.engine.review import letting_go_on
+from consent_engine.ports import CallFilter, Word
 from tests.conftest import NUMBER
 from tests.integration.calls.desk import Desk
 from tests.integration.calls.reviewing import ordered, review, says_yes, sold
@@ -80,6 +82,48 @@ def test_a_call_that_an_order_waits_for_stays_until_it_is_heard_and_then_leaves(
     assert careful.state(order) == "notified"
     careful.move(hours=24 * 5)
     assert not careful.engine.store.records.look(calls=[call.id]).calls
+
+
+def test_what_waits_goes_on_when_an_operator_lets_it_and_what_failed_stays_frozen(careful):
+    call, order = sold(careful)
+    says_yes(careful)
+    book = careful.engine.calls
+    [waits], cursor = book.waiting()
+    assert (waits.order, waits.call, waits.agent, cursor) == (order.id, call.id, "A1024", "")
+    other = careful.place("+8613900139002")
+    [failed] = [each for each in book.page(CallFilter()).calls if each.person.msisdn == "+8613900139002"]
+    review(careful, failed)
+    assert [each.order for each in book.waiting()[0]] == [order.id], "the other waits for another reviewer"
+    assert book.let_go_on(failed.id, "cli:ops", "nobody can review now") == 0
+    assert careful.engine.line("+8613900139002").restrictions
+    careful.engine.terms = replace(careful.engine.terms, review_first=False)
+    assert book.let_go_on(call.id, "cli:ops", "nobody can review now") == 1
+    assert book.let_go_on(call.id, "cli:ops", "again") == 0
+    careful.clock.forward(seconds=61)
+    careful.run()
+    assert (careful.state(order), len(careful.bss.asked)) == ("notified", 1)
+    assert careful.state(other) == "awaiting_reply"
+    found = careful.found(call)
+    assert (found.verdict, found.events[-1].by, found.events[-1].note) == (
+        Verdict.PENDING, "cli:ops", "nobody can review now",
+    )  # fmt: skip
+    assert review(careful, call).verdict is Verdict.CONTESTED, "it is reviewed all the same"
+
+
+def test_a_review_that_fails_while_it_is_let_go_on_is_stronger(careful):
+    call, order = sold(careful)
+    says_yes(careful)
+    step, records = letting_go_on(call.id, "cli:ops", "why"), careful.engine.store.records
+
+    def answered(ask):
+        found = records.look(lines=ask.lines, calls=ask.calls)
+        return Loaded(careful.clock(), {}, found.lines, found.calls)
+
+    saving = step.send(answered(step.send(answered(next(step)))))
+    review(careful, call)
+    assert records.commit([saving.commit])[0].word is Word.STALE
+    careful.run()
+    assert (careful.state(order), careful.bss.asked) == ("confirmed", [])
 
 
 def test_the_doctor_says_what_waits_and_since_when(careful):

@@ -1,0 +1,55 @@
+"""`consent reviews`: orders that wait for the review of their call, and letting them go on where it is not awaited."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from consent_engine.cli.opening import by, opened
+from consent_engine.cli.pauses import sound_reason
+from consent_engine.cli.tables import instant, record, table
+
+if TYPE_CHECKING:
+    from consent_engine.engine.call_book import Waiting
+    from consent_engine.engine.engine import Engine
+
+app = typer.Typer(help="Orders that wait for the first review of their call: list them, let them go on.")
+_A_PAGE = 200
+MOST = 1_000_000
+"""Looked at in one go: the same command again goes on."""
+
+
+@app.command()
+def waiting(
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 100,
+) -> None:
+    """List orders whose activation waits for the first review of their call, newest first."""
+    with opened() as engine:
+        rows = [(each.order, each.call, each.agent, instant(each.since)) for each in _waiting(engine, limit)]
+    table(("order", "call", "agent", "since"), rows, "no order waits for a first review")
+
+
+@app.command("let-go")
+def let_go(
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with each call. No telephone number.")],
+) -> None:
+    """Let all of them go on, once CONSENT_REVIEW is `after`; what a failed review has frozen stays frozen."""
+    why = sound_reason(reason)
+    with opened() as engine:
+        if engine.terms.review_first:
+            raise typer.BadParameter(
+                "CONSENT_REVIEW is `before`: set it to `after` first, and restart APIs and workers"
+            )
+        calls = dict.fromkeys(each.call for each in _waiting(engine, MOST))
+        freed = [engine.calls.let_go_on(call, by(), why) for call in calls]
+    record([("orders that go on", sum(freed)), ("calls", sum(1 for each in freed if each))])
+
+
+def _waiting(engine: "Engine", limit: int) -> "Iterator[Waiting]":
+    cursor, told = "", 0
+    while told < limit:
+        found, cursor = engine.calls.waiting(cursor, _A_PAGE)
+        yield from found[: limit - told]
+        told += len(found)
+        if not cursor:
+            return
