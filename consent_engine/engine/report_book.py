@@ -16,6 +16,7 @@ from consent_engine.domain.order.retention import Evidence
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.listing import read_cursor
 from consent_engine.engine.report import CallsOf, Reports, ReportTaken, deciding, reporting
+from consent_engine.engine.report_around import Around, around
 from consent_engine.engine.report_code import CodeAsked, proving, sending
 from consent_engine.errors import ConsentError, StoreUnavailable
 from consent_engine.ports import ReportFilter, Store
@@ -33,6 +34,15 @@ class ReportPage(Struct, frozen=True):
 
     reports: tuple[Report, ...]
     cursor: str
+    now: Millis
+
+
+class DueReports(Struct, frozen=True):
+    """Reports that nobody has decided, the next due first: the first of them, and how many there are in all."""
+
+    reports: tuple[Report, ...]
+    open: int
+    overdue: int
     now: Millis
 
 
@@ -120,6 +130,19 @@ class ReportBook:
             if len(rows) < CHUNK or (wanted.since is not None and rows[-1][1] < wanted.since):
                 return ReportPage(tuple(found), "", now)
         return ReportPage(tuple(found), f"{position[0]}-{position[1]}" if position else "", now)
+
+    def due(self, limit: int = 50) -> DueReports:
+        """What is to be decided next. Of very many open ones the count is a part of the truth: see `MOST_WAITING`."""
+        waiting = self._store.reports.awaited()
+        first = [each.report for each in waiting[:limit]]
+        now, known = self._store.reports.look(first)
+        late = sum(now > each.answer_by for each in waiting)
+        return DueReports(tuple(known[each] for each in first if each in known), len(waiting), late, now)
+
+    def around(self, report: str) -> Around:
+        """A report with what a person decides it by; raises ReportNotFound, and what `report_around.around` does."""
+        shown, now = self.show(report)
+        return around(shown, now, self._store, self._by)
 
     def expire(self) -> tuple[int, int]:
         """Delete what must not be kept any longer: person parts, whole reports; how many of each, at once at most."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState
+from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState, Reward
 from consent_engine.domain.effects import Millis
 
 MOST_WAITING = 10_000
@@ -33,12 +33,14 @@ class ReportFilter(Struct, frozen=True):
     since: Millis | None = None
     until: Millis | None = None
     overdue_at: Millis | None = None
+    reward: Reward | None = None
 
     def fits(self, report: Report) -> bool:
         """Whether a report belongs in the list."""
         told = report.received
         pairs = (
-            (self.state, report.state), (self.door, told.door), (self.found, report.found), (self.carrier, told.carrier)
+            (self.state, report.state), (self.door, told.door), (self.found, report.found),
+            (self.carrier, told.carrier), (self.reward, report.reward),
         )  # fmt: skip
         later = self.since is None or told.received_at >= self.since
         earlier = self.until is None or told.received_at < self.until

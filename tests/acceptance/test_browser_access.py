@@ -17,7 +17,7 @@ GRAVE = (
 )
 TOLD = "(each) => `${each.impact} ${each.id}: ${each.nodes.map((node) => node.html).slice(0, 3).join(' ')}`"
 PAGES = (
-    "/", "/desk", "/ops", "/review", "/audit", "/help", "/orders/{order}", "/report", "/tariffs",
+    "/", "/desk", "/ops", "/review", "/reports", "/audit", "/help", "/orders/{order}", "/report", "/tariffs",
     "/tariffs/5g-smart-199/1", "/docs", "/rq/", "/rq/0/view/jobs", "/rq/0/view/workers", "/nothing/here",
 )  # fmt: skip
 

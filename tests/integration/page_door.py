@@ -13,6 +13,7 @@ MAY = {
     "/desk": {Role.AGENT, Role.ADMIN},
     "/ops": {Role.OPS, Role.AUDITOR, Role.ADMIN},
     "/review": {Role.REVIEWER, Role.ADMIN},
+    "/reports": {Role.OPS, Role.AUDITOR, Role.ADMIN},
     "/audit": {Role.AUDITOR, Role.ADMIN},
     "/help": set(Role),
     "/rq/": set(Role),

@@ -6,7 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.requests import Request
 
 from consent_engine.api.schemas.forms import MOST_LISTED, MOST_REASON, Instant, read
-from consent_engine.domain.call.report import ReportClass, ReportDoor, ReportState
+from consent_engine.domain.call.report import ReportClass, ReportDoor, ReportState, Reward
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane
@@ -89,6 +89,7 @@ class ListReports(Paged):
     class_: ReportClass | None = Field(None, alias="class", description="only those of this class, decided or proposed")
     carrier: Carrier | None = Field(None, description="only those about this carrier")
     overdue: Literal["true"] | None = Field(None, description="true: only those that should have been answered")
+    reward: Reward | None = Field(None, description="only those whose reward stands so")
 
 
 class AskPressure(BaseModel):

@@ -9,7 +9,7 @@ function showReports(found, more) {
   byId("reports-region").hidden = found.length === 0;
   byId("more-reports").hidden = !more || reportsWanted >= MOST_REPORTS;
   fit(byId("reports"), found, (each) => each.id,
-    (each) => make("tr", {}, make("td", { className: "mono when" }, each.number), make("td", { className: "when" }, dateAndClock(each.received_at)),
+    (each) => make("tr", {}, make("td", { className: "mono when" }, make("a", { href: `/reports#${each.id}` }, each.number)), make("td", { className: "when" }, dateAndClock(each.received_at)),
       make("td", { className: "when" }, word(`report_door.${each.channel}`)), make("td", { className: "why" }),
       make("td", { className: "mono when" }, each.msisdn), make("td", { className: "mono when" }, each.caller_number),
       make("td", { className: "when" }), make("td", { className: "when" }, word(`reward.${each.reward}`))),

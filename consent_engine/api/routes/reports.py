@@ -27,7 +27,7 @@ from consent_engine.domain.admission.report_request import (
     ReportMade,
 )
 from consent_engine.domain.call.errors import ReportNotFound
-from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState
+from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState, Reward
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.proof_code import MINUTES
 from consent_engine.domain.msisdn import Msisdn
@@ -112,6 +112,7 @@ async def list_(request: Request, caller: ApiKey) -> Response:
         ReportClass(form.class_) if form.class_ else None,
         form.carrier.value if form.carrier else None,
         overdue_at=await front_of(request).now() if form.overdue else None,
+        reward=Reward(form.reward) if form.reward else None,
     )
 
     def listed(engine: Engine) -> bytes:

@@ -17,6 +17,7 @@ from consent_engine.api.web import (
     order_page,
     pages,
     report_page,
+    reported,
     review,
     rq,
     single_sign_on,
@@ -37,7 +38,7 @@ def install(app: Starlette, front: Front, settings: Settings, rq_url: str | None
     app.state.recording_url = settings.recording_url
     app.state.own = desk.OwnBoard()
     app.state.resend_max = settings.resend_max
-    for part in (pages, board, finding, flow, held, order_page, desk, review, audit, help_page, report_page):
+    for part in (pages, board, finding, flow, held, order_page, desk, review, audit, help_page, report_page, reported):
         app.router.routes += part.operations.routes
     missing.install(app)
     provider = single_sign_on.provider_of(settings)

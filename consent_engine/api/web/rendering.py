@@ -38,6 +38,7 @@ MAY_OPEN: dict[str, frozenset[Role]] = {
     "/desk": frozenset({Role.AGENT, Role.ADMIN}),
     "/ops": frozenset({Role.OPS, Role.AUDITOR, Role.ADMIN}),
     "/review": frozenset({Role.REVIEWER, Role.ADMIN}),
+    "/reports": frozenset({Role.OPS, Role.AUDITOR, Role.ADMIN}),
     "/audit": frozenset({Role.AUDITOR, Role.ADMIN}),
     "/help": frozenset(Role),
     "/rq/": frozenset(Role),

@@ -1,0 +1,130 @@
+"use strict";
+// /reports: the list, the next due first; a decision by two keys: the class, then Enter. What a reporter reads stands there before it is sent.
+const DUE_EVERY_S = 15;
+const SHOWN = {
+  due: ["/reports/due"], rewards: ["/v1/reports?state=decided&reward=granted&limit=50", "/v1/reports?state=decided&reward=eligible&limit=50"],
+  decided: ["/v1/reports?state=decided&limit=50"],
+};
+const DECIDES = ["ops", "admin"].includes(PAGE.role);
+let shown = "due"; // which list
+let listed = []; // as it was told
+let one = null; // the report that is looked at, with all around it
+let asked = 0; // the newest request: an answer to an older one is not shown any more
+
+function dueRow(each) {
+  const row = make("li", {}, make("button", { type: "button", className: "link" }, each.number),
+    make("span", { className: "muted" }, ` ${word(`report_door.${each.channel}`)} · ${word(`carrier.${each.carrier}`)} `), make("span", { className: "block" }), make("span", { className: "block muted" }));
+  row.firstChild.addEventListener("click", () => open(each.id));
+  return row;
+}
+
+function showList(body) {
+  fit(byId("due"), listed, (each) => each.id, dueRow, (row, each) => {
+    if (each.id === one?.report.id) row.setAttribute("aria-current", "true");
+    else row.removeAttribute("aria-current");
+    say(row.children[2], word(`report_class.${each.class}`));
+    const due = each.state === "open" ? word("reported.due", { at: each.due.answer_by.slice(0, 10) }) : `${word("ops.reward")}${word("ops.because")}${word(`reward.${each.reward}`)}`;
+    say(row.children[3], `${due}${each.overdue ? ` · ${word("ops.overdue")}` : ""}`);
+    row.children[3].className = `block ${each.overdue ? "bad" : "muted"}`;
+  });
+  const none = word(`reported.none_${shown}`);
+  say(byId("due-told"), listed.length === 0 ? none : shown === "due" ? word("reported.open", { n: body.open, late: body.overdue }) : word("reported.listed", { n: listed.length }));
+  byId("due-told").classList.toggle("bad", Boolean(body.overdue));
+  for (const button of document.querySelectorAll("[data-shown]")) button.setAttribute("aria-pressed", String(button.dataset.shown === shown));
+}
+
+async function load() {
+  const wanted = shown;
+  const answers = await Promise.all(SHOWN[wanted].map((path) => call("GET", path)));
+  const away = answers.find((answer) => !answer.ok);
+  byId("fresh").classList.toggle("bad", Boolean(away));
+  if (away) return say(byId("fresh"), word("ops.away"));
+  if (byId("fresh").textContent === word("ops.away")) say(byId("fresh"), "");
+  if (wanted !== shown) return;
+  listed = answers.flatMap((answer) => answer.body.reports);
+  showList(answers[0].body);
+}
+
+/** A report, at an address of its own. */
+async function open(id) {
+  const turn = ++asked;
+  const answer = await call("GET", `/reports/around/${id}`);
+  if (turn !== asked) return;
+  if (!answer.ok) return say(byId("wrong"), wrong(answer));
+  say(byId("wrong"), "");
+  one = answer.body;
+  history.replaceState(null, "", `#${id}`);
+  showOne(one);
+  for (const row of byId("due").children) row.toggleAttribute("aria-current", row.dataset.key === id);
+}
+
+async function look(which) {
+  shown = which;
+  await load();
+  if (listed.length) await open(listed[0].id);
+  else one = null, byId("one").hidden = byId("act").hidden = true;
+}
+
+function move(by) {
+  const at = listed.findIndex((each) => each.id === one?.report.id);
+  const to = listed[at < 0 ? 0 : at + by];
+  if (to) open(to.id).then(() => byId("one").focus());
+}
+
+async function decided(body, done) {
+  const id = one.report.id;
+  const at = listed.findIndex((each) => each.id === id);
+  const following = listed[at + 1] ?? listed.find((each) => each.id !== id);
+  byId("send").disabled = true;
+  const answer = await call("POST", `/v1/reports/${id}/decide`, body);
+  if (!answer.ok) {
+    say(byId("wrong"), answer.body.errors?.[0]?.message ?? wrong(answer));
+    return answer.status === 409 ? open(id) : showAnswer();
+  }
+  await load();
+  if (shown === "due" && following) await open(following.id);
+  else await open(id);
+  announce(done);
+  say(byId("fresh"), done);
+  byId("one").focus();
+}
+
+byId("decide").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const { found, reward } = chosen();
+  if (!found || byId("send").disabled) return;
+  const body = { class: found, note: byId("note").value, forwarded: PAGE.others.includes(found) ? byId("forwarded").value : "" };
+  if (reward) body.reward = reward;
+  decided(body, word("reported.done", { number: one.report.number, found: word(`report_class.${found}`) }));
+});
+for (const [id, reward] of [["grant", "granted"], ["pay", "paid"], ["none", "none"]]) {
+  byId(id).addEventListener("click", () => decided({ class: one.report.class, reward }, word("reported.done_reward", { number: one.report.number, reward: word(`reward.${reward}`) })));
+}
+byId("next").addEventListener("click", () => move(1));
+for (const button of document.querySelectorAll("[data-shown]")) button.addEventListener("click", () => look(button.dataset.shown));
+
+const press = (...ids) => ids.map(byId).find((button) => !button.hidden && !button.closest("[hidden]"))?.click();
+const KEYS = { j: () => move(1), k: () => move(-1), n: () => press("none"), g: () => (byId("decide-card").hidden ? press("grant", "pay") : nextReward()) };
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey || !byId("keys-on").checked || event.target.closest("input:not([type=radio]):not([type=checkbox]), select")) return;
+  const box = byId("decide-card").hidden ? null : byId("kinds").querySelectorAll("input")[Number(event.key) - 1];
+  if (box && !box.disabled) box.checked = true, showAnswer();
+  else if (event.key === "Enter" && !event.target.closest("button, a") && chosen().found && !byId("decide-card").hidden) byId("decide").requestSubmit();
+  else if (KEYS[event.key.toLowerCase()]) KEYS[event.key.toLowerCase()]();
+  else return;
+  event.preventDefault();
+});
+
+async function forever() {
+  if (!document.hidden) await load();
+  setTimeout(forever, DUE_EVERY_S * 1000);
+}
+
+addEventListener("DOMContentLoaded", async () => {
+  await load();
+  const wanted = location.hash.slice(1) || listed[0]?.id;
+  if (wanted) await open(wanted);
+  setTimeout(forever, DUE_EVERY_S * 1000);
+});
+addEventListener("hashchange", () => location.hash.slice(1) !== one?.report.id && open(location.hash.slice(1)));

@@ -1,0 +1,160 @@
+"""What stands on /reports of one report: what a person decides it by, and what its reporter reads. No number of a
+person stands in it whole.
+"""
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from consent_engine.api.schemas.reports import ReportView
+from consent_engine.api.schemas.views import View, instant
+from consent_engine.domain.call.report import Report, ReportClass, Reward
+from consent_engine.domain.call.report_class import BARS_DIALLING
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.restriction import Restriction
+from consent_engine.domain.msisdn import hidden, mask
+from consent_engine.domain.texts.segments import segments
+from consent_engine.engine.report_around import FORWARDED, Around, CallNear, Written
+
+
+class CallNearView(View):
+    """A call to the number, around the reported instant."""
+
+    id: str
+    meant: bool = Field(description="the report is about this one, as far as was proposed")
+    started_at: str
+    ended_at: str | None
+    from_: str = Field(serialization_alias="from")
+    carrier: str
+    agent: str
+    outcome: str | None
+    plan: str | None
+    violations: list[str]
+    verdict: str | None
+    permit: str = Field(description="none; ours: of this installation; not_ours")
+    permit_since: str | None
+    permit_until: str | None
+
+    @classmethod
+    def of(cls, near: CallNear, meant: str) -> "CallNearView":
+        """As staff may see it."""
+        call, permit = near.call, near.permit
+        began, end = call.began, call.end
+        named = "ours" if permit else "not_ours"
+        return cls(
+            id=call.id, meant=call.id == meant, started_at=instant(began.started_at),
+            ended_at=instant(end.ended_at) if end else None,
+            from_=call.person.caller if began.official else mask(call.person.caller), carrier=began.carrier,
+            agent=began.agent, outcome=end.outcome.value if end else None, plan=end.plan or None if end else None,
+            violations=[each.value for each in call.violations], verdict=call.verdict.value if call.verdict else None,
+            permit=named if began.permit else "none", permit_since=instant(permit.since) if permit else None,
+            permit_until=instant(permit.until) if permit else None,
+        )  # fmt: skip
+
+
+class StandingView(View):
+    """What stands on the number."""
+
+    kind: str
+    carrier: str
+    plan: str
+    since: str
+    until: str | None
+    door: str
+    stood: bool = Field(description="it stood when the call was made")
+    by_this: bool = Field(description="this very report put it there")
+
+    @classmethod
+    def of(cls, each: Restriction, report: Report) -> "StandingView":
+        """As staff may see it."""
+        told = report.received
+        return cls(
+            kind=each.kind.value, carrier=each.carrier, plan=each.plan, since=instant(each.since),
+            until=instant(each.until) if each.until else None, door=each.door,
+            stood=each.since <= told.called_at and each.ref != report.id, by_this=each.ref == report.id,
+        )  # fmt: skip
+
+
+class TextView(View):
+    """An SMS to the reporter, without telephone numbers of persons."""
+
+    text: str
+    segments: int
+    at: str | None = Field(description="when it was put; null: it would be")
+    waits: bool
+    stuck: bool
+
+    @classmethod
+    def of(cls, text: str, at: Millis | None = None, *, waits: bool = False, stuck: bool = False) -> "TextView":
+        """As staff may read it. {forwarded} stands for whoever the trace is passed on to."""
+        counted = segments(text.replace(FORWARDED, "12321"))
+        told = instant(at) if at is not None else None
+        return cls(text=hidden(text), segments=counted, at=told, waits=waits, stuck=stuck)
+
+
+class AnswerView(View):
+    """What a decision would tell the reporter."""
+
+    class_: str = Field(serialization_alias="class")
+    reward: str
+    sms: TextView
+
+
+class AroundView(View):
+    """A report on the page of reports."""
+
+    report: ReportView
+    language: str
+    official: bool = Field(description="our own number was shown: a call of somebody else's is no answer")
+    silent: bool = Field(description="nobody is told: the number has another holder, or is erased")
+    calls: list[CallNearView] | None = Field(description="null: the archive cannot be asked")
+    standing: list[StandingView]
+    written: list[TextView]
+    would: list[AnswerView]
+
+    @classmethod
+    def of(cls, told: Around) -> "AroundView":
+        """As staff may see it."""
+        report = told.report
+        shown = [each for each in told.standing if each.kind.value in _SHOWN]
+        return cls(
+            report=ReportView.of(report, told.now, whole=False), language=report.received.language,
+            official=bool(report.received.official), silent=told.silent,
+            calls=None if told.calls is None else [CallNearView.of(each, report.received.call) for each in told.calls],
+            standing=[StandingView.of(each, report) for each in sorted(shown, key=lambda each: each.since)],
+            written=_written(told.written),
+            would=[_answer(*key, text) for key, text in told.would.items()],
+        )  # fmt: skip
+
+    def json_bytes(self) -> bytes:
+        """As sent."""
+        return self.model_dump_json(by_alias=True).encode()
+
+
+_SHOWN = frozenset(kind.value for kind in BARS_DIALLING)
+"""What bars dialling; the others are about one order's activation."""
+
+
+def _written(texts: Sequence[Written]) -> list[TextView]:
+    return [TextView.of(each.text, each.at, waits=each.waits, stuck=each.stuck) for each in texts]
+
+
+def _answer(found: ReportClass, reward: Reward, text: str) -> AnswerView:
+    return AnswerView(class_=found.value, reward=reward.value, sms=TextView.of(text))
+
+
+class DueList(View):
+    """The reports that nobody has decided, the next due first."""
+
+    reports: list[ReportView]
+    open: int
+    overdue: int
+
+    @classmethod
+    def of(cls, reports: Sequence[Report], now: Millis, counted: int, overdue: int) -> "DueList":
+        """As staff may see them."""
+        return cls(reports=[ReportView.of(each, now, whole=False) for each in reports], open=counted, overdue=overdue)
+
+    def json_bytes(self) -> bytes:
+        """As sent."""
+        return self.model_dump_json(by_alias=True).encode()
