@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
 from consent_engine.domain.effects import Lane
+from consent_engine.engine.archive_records import move_reports
 from consent_engine.engine.counters import Measures
 from consent_engine.engine.engine import Engine
+from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import LaneDepth
 from workers.engine_loop import close_outside
 from workers.jobs import SLICE_S, told
@@ -100,7 +102,7 @@ class Clock(threading.Thread):
         for lane, depth in depths.items():
             self._measures.late(lane, depth.late / 1000)
         self._count(engine)
-        self._trim(engine)
+        await self._trim(engine)
         standing = [lane for lane in self._lanes if engine.performer.gate.lane(lane)]
         for lane in self._silent({lane: depth for lane, depth in depths.items() if lane not in standing}):
             await self._perform(engine, lane)
@@ -115,8 +117,8 @@ class Clock(threading.Thread):
             self._outages_at = monotonic() + OUTAGES_EVERY_S
             tell_outages(engine)
 
-    def _trim(self, engine: Engine) -> None:
-        """Now and then delete what must not be kept any longer."""
+    async def _trim(self, engine: Engine) -> None:
+        """Now and then delete what must not be kept any longer, and move reports to the archive."""
         if monotonic() < self._trim_at:
             return
         self._trim_at = monotonic() + TRIM_EVERY_S
@@ -124,6 +126,11 @@ class Clock(threading.Thread):
             log.info(
                 "%d unmatched messages and entries about lifted restrictions were too old, or too many: deleted", gone
             )
+        try:
+            if moved := await move_reports(engine.store, engine.registry.now()):
+                log.info("%d reports of calls went to the archive", moved)
+        except ArchiveUnavailable as error:
+            log.warning("reports of calls cannot be archived now: %s", error)
         if any(expired := engine.reports.expire()):
             log.info("person parts of %d reports of calls, and %d whole ones, were too old: deleted", *expired)
 

@@ -108,6 +108,7 @@ class Settings(BaseModel):
     quiet_hours: Annotated[tuple[int, int] | None, BeforeValidator(quiet_span)] = None
     time_zone: TimeZone = USUAL_ZONE
     calendar: ExistingFile | None = None
+    report_codes: int = Field(1_000, ge=1, le=1_000_000)
     reward_mobile: Reward = None
     reward_telecom: Reward = None
     reward_unicom: Reward = None
@@ -261,7 +262,8 @@ class Settings(BaseModel):
         """What a day is, which are worked, and what a report is rewarded with. Raises SettingsError."""
         rewards = {carrier: getattr(self, f"reward_{carrier}") for carrier in CARRIERS}
         offered = {carrier: terms for carrier, terms in rewards.items() if terms is not None}
-        return ReportTerms(days_in(self.time_zone), calendar_from(self.calendar), offered, self.retention())
+        days, calendar = days_in(self.time_zone), calendar_from(self.calendar)
+        return ReportTerms(days, calendar, offered, self.retention(), self.report_codes)
 
     def addresses(self) -> Addresses:
         """Where plans may be published, and how pages there are read. Raises SettingsError."""

@@ -15,7 +15,9 @@ from consent_engine.engine.asks import (
     Prove,
     Recall,
     RecallCalls,
+    RecallEndings,
     RecallLine,
+    RecallReports,
     Release,
     Reserve,
     Save,
@@ -93,6 +95,24 @@ def _recalled_lines(store: Store, asks: Sequence[RecallLine], due: Counter[Lane]
     return found
 
 
+def _recalled_endings(store: Store, asks: Sequence[RecallEndings], due: Counter[Lane]) -> Sequence[object]:
+    try:
+        archive = store.ours()
+        found = archive.records.endings([each for ask in asks for each in ask.endings]) if archive else {}
+    except ArchiveUnavailable:
+        return [None] * len(asks)
+    return [_own(found, ask.endings) for ask in asks]
+
+
+def _recalled_reports(store: Store, asks: Sequence[RecallReports], due: Counter[Lane]) -> Sequence[object]:
+    try:
+        archive = store.ours()
+        found = archive.records.reports([each for ask in asks for each in ask.reports]) if archive else {}
+    except ArchiveUnavailable:
+        return [None] * len(asks)
+    return [_own(found, ask.reports) for ask in asks]
+
+
 def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[object]:
     saved = store.records.commit([ask.commit for ask in asks], prove=any(ask.prove for ask in asks))
     for ask, each in zip(asks, saved, strict=True):
@@ -130,6 +150,8 @@ _ANSWER: dict[type[Ask], Callable[[Store, Any, Counter[Lane]], Sequence[object]]
     Post: _posted,
     Recall: _recalled,
     RecallCalls: _recalled_calls,
+    RecallEndings: _recalled_endings,
+    RecallReports: _recalled_reports,
     RecallLine: _recalled_lines,
     Save: _saved,
     Prove: _proven,

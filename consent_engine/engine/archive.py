@@ -7,7 +7,7 @@ counts, and the repeat finds in the archive what it would write.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -20,6 +20,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.engine.archive_calls import move_calls
+from consent_engine.engine.archive_records import move_endings
 from consent_engine.engine.spell import Spell
 from consent_engine.errors import ArchiveUnavailable, ConsentError
 from consent_engine.ports import (
@@ -50,6 +51,11 @@ EXPIRE_EVERY_S = 600.0
 EXPIRE_MOST = 500
 EXPIRE_PIECE = 1_000
 PASS = 500
+_MOVES = frozenset({WAKE_ARCHIVE, WAKE_EXPIRED})
+Moving = Callable[
+    [Store, Archive, Mapping[str, Leased], Callable[[str, int], None]], Awaitable[tuple[list[str], list[str]]]
+]
+"""Moves records that are over: those to be looked at again soon, and much later."""
 IDLE_MS = LATE_MARGIN
 """How long nothing may have come from a number before its dedupe keys go: twice what any gateway repeats itself."""
 
@@ -69,19 +75,13 @@ class Archiver:
 
     def take(self, leased: Sequence[Leased]) -> list[Leased]:
         """Move orders, soon, and let lines go that nothing stands on, of what timers are due; all the others."""
-        self._waiting += [each for each in leased if each.effect == WAKE_ARCHIVE]
+        self._waiting += [each for each in leased if each.effect in _MOVES]
         if self._waiting and (self._moving is None or self._moving.done()):
             self._moving = asyncio.ensure_future(self._move_all())
         idle = [(each.line.id, each.token) for each in leased if each.effect == WAKE_LINE and each.line is not None]
         if idle:
             self._told("let_go", self._store.retirement.age(idle, leased[0].at).count(Aged.OK))
-        over = [
-            (each.ending.id, each.ending.ended_at, each.token) for each in leased
-            if each.effect == WAKE_EXPIRED and each.ending is not None
-        ]  # fmt: skip
-        if over:
-            self._told("let_go", sum(self._store.retirement.age_endings(over, leased[0].at)))
-        return [each for each in leased if each.effect not in {WAKE_ARCHIVE, WAKE_LINE, WAKE_EXPIRED}]
+        return [each for each in leased if each.effect not in {*_MOVES, WAKE_LINE}]
 
     async def rest(self, most: int = 0) -> None:
         """Until at most so many wait. Raises what ended the move: a defect is not passed over."""
@@ -97,7 +97,8 @@ class Archiver:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             orders = {each.order.id: each for each in batch if each.order is not None}
             calls = {each.call.id: each for each in batch if each.call is not None}
-            for move, some in ((self._move, orders), (self._move_calls, calls)):
+            endings = {each.ending.id: each for each in batch if each.ending is not None}
+            for move, some in ((self._move, orders), (self._move_calls, calls), (self._move_endings, endings)):
                 try:
                     await move(some)
                 except ConsentError as error:  # their leases end, and somebody tries again
@@ -105,19 +106,25 @@ class Archiver:
                     self._told("failed", len(some))
 
     async def _move_calls(self, batch: Mapping[str, Leased]) -> None:
+        await self._move_others(batch, Owner.CALL, move_calls)
+
+    async def _move_endings(self, batch: Mapping[str, Leased]) -> None:
+        await self._move_others(batch, Owner.ENDING, move_endings)
+
+    async def _move_others(self, batch: Mapping[str, Leased], owner: Owner, move: Moving) -> None:
         now, archive = max((each.at for each in batch.values()), default=0), self._archive
         if archive is None or not batch:
-            self._postpone(dict.fromkeys(batch, now + LATER_MS), Owner.CALL)
+            self._postpone(dict.fromkeys(batch, now + LATER_MS), owner)
             return
         try:
-            stale, early = await move_calls(self._store, archive, batch, self._told)
+            stale, early = await move(self._store, archive, batch, self._told)
         except ArchiveUnavailable as error:
             self._troubles += 1
             self._spell.met(error)
-            self._down(list(batch), now, Owner.CALL)
+            self._down(list(batch), now, owner)
             return
         self._fine()
-        self._postpone({**dict.fromkeys(stale, now + SOON_MS), **dict.fromkeys(early, now + LATER_MS)}, Owner.CALL)
+        self._postpone({**dict.fromkeys(stale, now + SOON_MS), **dict.fromkeys(early, now + LATER_MS)}, owner)
         await self._expire(archive, now)
 
     async def _move(self, batch: Mapping[str, Leased]) -> None:
@@ -174,7 +181,7 @@ class Archiver:
 
     def _postpone(self, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
         if dues:
-            self._store.lanes.postpone(WAKE_ARCHIVE, dues, owner)
+            self._store.lanes.postpone(WAKE_EXPIRED if owner is Owner.ENDING else WAKE_ARCHIVE, dues, owner)
 
     def _park(self, leased: Leased) -> None:
         """The archive does not take it: a person must see why. Nothing else is kept from going on."""
@@ -198,10 +205,10 @@ class Archiver:
         except ArchiveUnavailable as error:
             log.error("timer: what is too old could not be deleted from the archive: %s", error)
             return
-        if done.persons or done.orders or done.calls:
+        if done:
             self._expire_at = 0.0  # there may be more
-            told = "archive: person parts of %d records, %d whole orders and %d whole calls deleted"
-            log.info(told, done.persons, done.orders, done.calls)
+            told = "archive: person parts of %d records, %d whole orders, %d calls, %d reports and endings deleted"
+            log.info(told, done.persons, done.orders, done.calls, done.records)
 
 
 def _is_over(record: Mapping[str, str]) -> bool:
@@ -246,8 +253,8 @@ class Upkeep:
         total = Expired()
         while (archive := self._store.ours()) is not None:
             done = archive.expire(self._clock.now(), EXPIRE_PIECE)
-            total = Expired(total.persons + done.persons, total.orders + done.orders, total.calls + done.calls)
-            if not (done.persons or done.orders or done.calls):
+            total += done
+            if not done:
                 break
             tell(total)
         return total

@@ -87,7 +87,32 @@ class LoadReports(Struct, frozen=True):
     reports: tuple[str, ...]
 
 
-Ask = RecallLine | Load | Save | Prove | Post | Reserve | Release | Recall | RecallCalls | LoadReports
+class RecallEndings(Struct, frozen=True):
+    """Asks the archive for endings."""
+
+    endings: tuple[str, ...]
+
+
+class RecallReports(Struct, frozen=True):
+    """Asks the archive for reports of calls."""
+
+    reports: tuple[str, ...]
+
+
+Ask = (
+    RecallEndings
+    | RecallReports
+    | RecallLine
+    | Load
+    | Save
+    | Prove
+    | Post
+    | Reserve
+    | Release
+    | Recall
+    | RecallCalls
+    | LoadReports
+)
 Step = Generator[Ask, Any, T]
 
 

@@ -72,7 +72,7 @@ def _kept(store: Store, leaves: Sequence[Leaf]) -> dict[str, _Chain]:
     chains = {order.id: _Chain(Leaf.of_order(order), order.publics) for order in lookup.load(orders)[1].values()}
     chains |= {call.id: _Chain(Leaf.of_call(call), call.publics) for call in lookup.calls(calls).values()}
     chains |= {each.id: _Chain(Leaf.of_ending(each), each.publics) for each in lookup.endings(endings).values()}
-    known = store.reports.look(reports)[1] if reports else {}
+    known = lookup.of_reports.look(reports)[1] if reports else {}
     return chains | {report.id: _Chain(Leaf.of_report(report), report.publics) for report in known.values()}
 
 

@@ -22,11 +22,11 @@ from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.asks import Step
+from consent_engine.engine.asks import Loaded, Step
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.record import MOST_RACES, wakes_of
-from consent_engine.engine.round_trips import load, orders_of_line, prove, save
-from consent_engine.errors import BrokenRecord, ConsentError, NothingParked, StoreUnavailable
+from consent_engine.engine.round_trips import archived_endings, load, orders_of_line, prove, save
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, NothingParked, StoreUnavailable
 from consent_engine.ports import Change, Commit, EndingChange, Held, Leased, LineChange, Owner, Store, Word
 
 log = logging.getLogger(__name__)
@@ -46,15 +46,18 @@ class EndingTaken(Struct, frozen=True):
 def ending_asked(order: Order, why: Why) -> Step[EndingTaken]:
     """Have an order taken back, wherever it is; the ending that it has, where somebody asked before. Proven.
 
-    Raises NotActivated, NumberErased, BrokenRecord for a line or an ending that cannot be read, StoreUnavailable.
+    Raises NotActivated, NumberErased, BrokenRecord for a line or an ending that cannot be read, StoreUnavailable, and
+    ArchiveUnavailable for an archived order whose ending may be there, too.
     """
     name, is_there = ending_id(order.id), False
     for _ in range(MOST_RACES):
-        loaded = yield from load(lines=[order.line], endings=[name])
+        loaded = yield from load([order.id], [order.line], endings=[name])
         if (known := loaded.endings.get(name)) is not None:
             if (yield from prove(name, Owner.ENDING)):
                 return EndingTaken(known, is_new=False)
             continue
+        if (past := (yield from _archived(order, loaded, name))) is not None:
+            return EndingTaken(past, is_new=False)
         if is_there:
             raise BrokenRecord("this order has an ending that cannot be read: see consent doctor")
         holder_since = loaded.line(order.line).holder_since(order.doc.carrier)
@@ -67,6 +70,16 @@ def ending_asked(order: Order, why: Why) -> Step[EndingTaken]:
             return EndingTaken(replace(ending, version=1, effects={DEACTIVATE: Pending()}), is_new=True)
         is_there = True
     raise StoreUnavailable("too many others change this ending: the same request again is safe")
+
+
+def _archived(order: Order, loaded: Loaded, name: str) -> Step[Ending | None]:
+    """The ending of an order that left the store: it goes to the archive after its order, never before."""
+    if order.id in loaded.orders:
+        return None
+    archived = yield from archived_endings([name])
+    if archived is None:
+        raise ArchiveUnavailable("whether it was asked for stands in the archive: the same request again is safe")
+    return archived.get(name)
 
 
 def end_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) -> Step[Pending | None]:
@@ -169,6 +182,8 @@ def taking_back(line: Line, why: Why, meant: Callable[[Order], bool]) -> Step[bo
                 yield from ending_asked(order, why)
             except BrokenRecord as error:
                 broken.append(error)
+            except ArchiveUnavailable:
+                over = False
     if broken:
         raise broken[0]
     return over
@@ -221,7 +236,11 @@ class Endings:
 
     def of(self, orders: Sequence[str]) -> dict[str, Ending]:
         """The endings that these orders have, by order."""
-        known = self._lookup.endings([ending_id(order) for order in orders])
+        names = [ending_id(order) for order in orders]
+        known = dict(self._store.records.look(endings=names).endings)
+        there = dict(zip(names, self._store.records.versions(orders), strict=True))
+        if gone := [name for name in names if name not in known and not there[name]]:  # an ending goes after its order
+            known |= self._lookup.endings(gone)
         return {ending.doc.order: ending for ending in known.values()}
 
     def retried(self, order: str, by: str) -> bool:

@@ -86,7 +86,8 @@ class Engine:
         self.endings = Endings(store, self.lookup, self._all)
         self.trouble = Trouble(store, outside, self._all)
         self.inspector = Inspector(store, self.lookup, secret)
-        self.reports = ReportBook(store, terms.reporting, self.catalogue, secret, self.inspector.to_number, self._all)
+        known = self.inspector.to_number
+        self.reports = ReportBook(store, terms.reporting, self.catalogue, secret, known, self._all, registry)
         self.reveals = Revealer(registry)
         self.pauses = Desk(registry, registry.pauses, outside, pace.call_ms)
         gate = Gate(registry.pauses.standing, outside.routes, pace.watch)

@@ -3,16 +3,19 @@
 Whatever can change is in the store alone. In both at once an order is only while it moves: then the store counts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import ArchiveUnavailable
-from consent_engine.ports import Store
+from consent_engine.ports import Archive, Owner, Store
+
+Position = tuple[Millis, str]
 
 
 class Lookup:
@@ -23,6 +26,7 @@ class Lookup:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.of_reports = ReportLookup(store)
 
     def load(
         self, orders: Sequence[str] = (), lines: Sequence[str] = ()
@@ -43,8 +47,12 @@ class Lookup:
         return found
 
     def endings(self, endings: Sequence[str]) -> dict[str, Ending]:
-        """Endings that exist and can be read. They stay in the store for as long as they are kept."""
-        return dict(self._store.records.look(endings=endings).endings)
+        """Endings that exist and can be read, with archived ones."""
+        found = dict(self._store.records.look(endings=endings).endings)
+        missing = [ending for ending in endings if ending not in found]
+        if missing and (archive := self._store.ours()):
+            found |= archive.records.endings(missing)
+        return found
 
     def versions(self, orders: Sequence[str]) -> list[int]:
         """As `Records.versions`, with archived orders."""
@@ -54,23 +62,10 @@ class Lookup:
         archived = archive.versions(missing) if archive else {}
         return [version or archived.get(order, 0) for order, version in zip(orders, found, strict=True)]
 
-    def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
+    def placed(self, before: Position | None, limit: int) -> list[tuple[str, Millis]]:
         """As `Lists.placed`, with archived orders. The archive is asked only for what is old enough to be there."""
         live = self._store.lists.placed(before, limit)
-        if self._store.archive is None:
-            return live
-        since = self._store.records.live()[0] - LATE_MARGIN if live else 0
-        young = [row for row in live if row[1] > since]
-        if len(young) == limit:
-            return young
-        try:
-            archive = self._store.ours()
-            rows = dict(archive.placed(before, limit) if archive else ()) | dict(live)
-        except ArchiveUnavailable:
-            if young:  # nothing archived is as new as these: what comes behind them is asked for with their cursor
-                return young
-            raise
-        return sorted(rows.items(), key=lambda row: (row[1], row[0]), reverse=True)[:limit]
+        return _with_archived(self._store, live, limit, lambda archive: archive.placed(before, limit))
 
     def placed_of(self, line: Line, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """As `placed`, of one number."""
@@ -81,3 +76,48 @@ class Lookup:
         rows = dict(archive.of_line(line.id, before, limit) if archive else ()) | live
         found = [(order, at) for order, at in rows.items() if before is None or (at, order) < before]
         return sorted(found, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
+
+
+class ReportLookup:
+    """Reads reports of calls in the store, then in the archive.
+
+    Its methods raise ArchiveUnavailable when that must be asked.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def look(self, reports: Sequence[str]) -> tuple[Millis, dict[str, Report]]:
+        """As `Reports.look`, with archived ones."""
+        now, found = self._store.reports.look(reports)
+        missing = [report for report in reports if report not in found]
+        if missing and (archive := self._store.ours()):
+            found |= archive.records.reports(missing)
+        return now, found
+
+    def listed(self, before: Position | None, limit: int) -> list[tuple[str, Millis]]:
+        """As `Reports.listed`, with archived ones. The archive is asked only for what is old enough to be there."""
+        live = self._store.reports.listed(before, limit)
+        return _with_archived(
+            self._store, live, limit, lambda archive: archive.records.listed(Owner.REPORT, before, limit)
+        )
+
+
+def _with_archived(
+    store: Store, live: list[tuple[str, Millis]], limit: int, listed: Callable[[Archive], list[tuple[str, Millis]]]
+) -> list[tuple[str, Millis]]:
+    """What the store lists, and behind what is too new to be archived, what the archive does."""
+    if store.archive is None:
+        return live
+    since = store.records.live()[0] - LATE_MARGIN if live else 0
+    young = [row for row in live if row[1] > since]
+    if len(young) == limit:
+        return young
+    try:
+        archive = store.ours()
+        rows = dict(listed(archive) if archive else ()) | dict(live)
+    except ArchiveUnavailable:
+        if young:  # nothing archived is as new as these: what comes behind them is asked for with their cursor
+            return young
+        raise
+    return sorted(rows.items(), key=lambda row: (row[1], row[0]), reverse=True)[:limit]

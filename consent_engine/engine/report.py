@@ -38,7 +38,7 @@ from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.asks import Step
 from consent_engine.engine.record import MOST_RACES
-from consent_engine.engine.round_trips import load, load_reports, post, prove, save
+from consent_engine.engine.round_trips import archived_reports, load, load_reports, post, prove, save
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Commit, LineChange, Owner, Posted, ReportChange, Word
 
@@ -67,8 +67,8 @@ class Reports(Struct, frozen=True):
 def reporting(made: ReportMade, by: Reports) -> Step[ReportTaken]:
     """Take a report; its refusal is in force before this returns. The same report again is the same one.
 
-    Raises Malformed for instants that cannot be, ArchiveUnavailable where the calls to the number cannot be looked
-    through, StoreUnavailable.
+    Raises Malformed for instants that cannot be, ArchiveUnavailable where the calls to the number, or its reports of
+    before, cannot be looked through, StoreUnavailable.
     """
     about, line_key = made.about, line_id(by.secret, made.msisdn)
     ours = report_id(by.secret, made.msisdn, about.carrier, about.caller, about.called_at)
@@ -82,6 +82,8 @@ def reporting(made: ReportMade, by: Reports) -> Step[ReportTaken]:
             if (yield from prove(ours, Owner.REPORT)):
                 return ReportTaken(known[ours], is_new=False)
             continue
+        if ours in (past := (yield from archived_reports([ours]))):
+            return ReportTaken(past[ours], is_new=False)
         line = (yield from load(lines=[line_key])).line(line_key)
         report, fields = _begun(made, ours, line, by, now)
         change = ReportChange(report, None, fields)
@@ -137,16 +139,18 @@ def deciding(wanted: ReportDecision, by: Reports) -> Step[ReportTaken]:
     The same again changes nothing.
 
     Raises ReportNotFound, ReportDecided for another class than was decided, ReportMismatch for one that its number
-    rules out, RewardNotDue, StoreUnavailable.
+    rules out, RewardNotDue, StoreUnavailable, and ArchiveUnavailable for one that may be archived.
     """
     op = wanted.request.fingerprint()
     for _ in range(MOST_RACES):
         now, known = yield from load_reports([wanted.report])
-        report = known.get(wanted.report)
+        report, is_here = known.get(wanted.report), wanted.report in known
+        if report is None:
+            report = (yield from archived_reports([wanted.report])).get(wanted.report)
         if report is None:
             raise ReportNotFound("no such report")
         if report.knows(op) or _says_nothing_new(report, wanted):
-            if (yield from prove(report.id, Owner.REPORT)):
+            if not is_here or (yield from prove(report.id, Owner.REPORT)):
                 return ReportTaken(report, is_new=False)
             continue
         loaded = yield from load(lines=[report.line])

@@ -8,18 +8,21 @@ from msgspec import Struct
 
 from consent_engine.domain.admission.report_request import ReportDecision, ReportMade
 from consent_engine.domain.call.errors import ReportNotFound
-from consent_engine.domain.call.report import Report, ReportClass, ReportDoor
+from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState
 from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.proof_code import CodesUsedUp
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.retention import Evidence
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.listing import read_cursor
+from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.report import CallsOf, Reports, ReportTaken, deciding, reporting
 from consent_engine.engine.report_around import Around, around
-from consent_engine.engine.report_code import CodeAsked, proving, sending
-from consent_engine.errors import ConsentError, StoreUnavailable
+from consent_engine.engine.report_code import CodeAsked, may_send, proving, sending
+from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
 from consent_engine.ports import ReportFilter, Store
+from consent_engine.ports.registry import Codes
 
 MOST_LOOKED_AT = 2_000
 """How many reports one page looks at: a filter that fits few gives a short page and a cursor that goes on."""
@@ -60,11 +63,13 @@ class ReportBook:
 
     def __init__(
         self, store: Store, terms: ReportTerms, catalogue: Catalogue, secret: str, calls_of: CallsOf,
-        run: Callable[[Sequence[Any]], list[Any]],
+        run: Callable[[Sequence[Any]], list[Any]], codes: Codes,
     ) -> None:  # fmt: skip
         self._store = store
+        self._lookup = Lookup(store)
         self._run = run
         self._catalogue = catalogue
+        self._codes = codes
         self._by = Reports(terms, secret, calls_of, self._plans)
         self.terms = terms
 
@@ -76,7 +81,15 @@ class ReportBook:
         return result
 
     def send_code(self, asked: CodeAsked) -> None:
-        """Send the code that proves a number, proven to be on its way before this returns; raises TooManyCodes."""
+        """Send the code that proves a number, proven to be on its way before this returns; raises TooManyCodes.
+
+        What is sent to all numbers together is counted, hour by hour: not what a number's own limit turns away.
+        """
+        [looked] = self._run([may_send(asked, self._by.secret)])
+        if isinstance(looked, ConsentError):
+            raise looked
+        if self._codes.count_code() > self.terms.codes_an_hour:
+            raise CodesUsedUp("as many codes were sent this hour as may be: the hotline takes reports without one")
         [result] = self._run([sending(asked, self._by.secret)])
         if isinstance(result, ConsentError):
             raise result
@@ -105,31 +118,44 @@ class ReportBook:
         return result
 
     def show(self, report: str) -> tuple[Report, Millis]:
-        """A report, and the store's instant; raises ReportNotFound."""
-        now, found = self._store.reports.look([report])
+        """A report, wherever it is, and the store's instant; raises ReportNotFound and ArchiveUnavailable."""
+        now, found = self._lookup.of_reports.look([report])
         if report not in found:
             raise ReportNotFound("no such report")
         return found[report], now
 
     def page(self, wanted: ReportFilter, cursor: str = "", limit: int = 50) -> ReportPage:
-        """Up to `limit` reports, newest first; raises Malformed for a cursor that no list handed out."""
-        before = read_cursor(cursor)
-        if wanted.until is not None and (before is None or before[0] >= wanted.until):
-            before = (wanted.until, "")
+        """Up to `limit` reports, newest first; raises Malformed for a cursor that no list handed out, and
+        ArchiveUnavailable. None that is open is archived: for these nobody asks there.
+        """
+        before = _begins(wanted, cursor)
         found: list[Report] = []
         now, position = 0, before
         for _ in range(MOST_LOOKED_AT // CHUNK):
-            rows = self._store.reports.listed(position, CHUNK)
-            now, known = self._store.reports.look([report for report, _ in rows])
+            try:
+                rows, now, known = self._piece(wanted, position)
+            except ArchiveUnavailable:
+                if not found:
+                    raise
+                break  # what is not archived can be shown; the cursor goes on where it ends
             for report, at in rows:
                 position = (at, report)
                 if report in known and wanted.fits(known[report]):
                     found.append(known[report])
                 if len(found) == limit:
                     return ReportPage(tuple(found), f"{at}-{report}", now)
-            if len(rows) < CHUNK or (wanted.since is not None and rows[-1][1] < wanted.since):
+            if not rows or (wanted.since is not None and rows[-1][1] < wanted.since):
                 return ReportPage(tuple(found), "", now)
         return ReportPage(tuple(found), f"{position[0]}-{position[1]}" if position else "", now)
+
+    def _piece(
+        self, wanted: ReportFilter, position: tuple[Millis, str] | None
+    ) -> tuple[list[tuple[str, Millis]], Millis, dict[str, Report]]:
+        """The next reports to look at: names and instants, the store's instant, and those that can be read."""
+        is_open = wanted.state is ReportState.OPEN or wanted.overdue_at is not None
+        where = self._store.reports if is_open else self._lookup.of_reports
+        rows = where.listed(position, CHUNK)
+        return rows, *where.look([report for report, _ in rows])
 
     def due(self, limit: int = 50) -> DueReports:
         """What is to be decided next. Of very many open ones the count is a part of the truth: see `MOST_WAITING`."""
@@ -151,6 +177,10 @@ class ReportBook:
             keep.persons_before(Evidence.NO_SERVICE, now), keep.records_before(now), MOST_EXPIRED
         )
 
+    def codes(self) -> int:
+        """How many codes of the public door were asked for this hour."""
+        return self._codes.codes()
+
     def waiting(self) -> list[OpenReports]:
         """The open reports by door and by what they seem to be: all of these, from 0 on."""
         now = self._store.records.look().now
@@ -166,6 +196,14 @@ class ReportBook:
         """What a carrier sells, by code and name: words that name a plan of ours."""
         listed = self._catalogue.fresh().values()
         return [word for each in listed if each.plan.carrier == carrier for word in (each.plan.code, each.plan.name)]
+
+
+def _begins(wanted: ReportFilter, cursor: str) -> tuple[Millis, str] | None:
+    """From where a page looks: where the one before ended, and never behind the filter's time."""
+    before = read_cursor(cursor)
+    if wanted.until is not None and (before is None or before[0] >= wanted.until):
+        return wanted.until, ""
+    return before
 
 
 def _batches(made: Sequence[ReportMade]) -> Iterator[list[int]]:

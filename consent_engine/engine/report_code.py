@@ -25,6 +25,13 @@ class CodeAsked(Struct, frozen=True):
     language: str = "zh"
 
 
+def may_send(asked: CodeAsked, secret: str) -> Step[None]:
+    """Raise TooManyCodes where a number's own limit turns a code away; nothing is written."""
+    name = line_id(secret, asked.msisdn)
+    loaded = yield from load(lines=[name])
+    next_code(loaded.line(name).code, "", loaded.now)
+
+
 def sending(asked: CodeAsked, secret: str) -> Step[None]:
     """Send a code, proven to be on its way. What stands in the line and in the effect is what it is made from.
 

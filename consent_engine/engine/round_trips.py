@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Generic
 
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.order.order import Order
@@ -24,7 +25,9 @@ from consent_engine.engine.asks import (
     Prove,
     Recall,
     RecallCalls,
+    RecallEndings,
     RecallLine,
+    RecallReports,
     Reserve,
     Save,
     Step,
@@ -83,6 +86,20 @@ def calls_of_request(key: str) -> Step[list[Call] | None]:
 def orders_of_line(line: str, most: int) -> Step[list[Order] | None]:
     """The newest archived orders of a number, at most so many; None when the archive cannot be asked."""
     answer: list[Order] | None = yield RecallLine(line, most)
+    return answer
+
+
+def archived_endings(endings: Sequence[str]) -> Step[dict[str, Ending] | None]:
+    """Archived endings; None when the archive cannot be asked."""
+    answer: dict[str, Ending] | None = yield RecallEndings(tuple(endings))
+    return answer
+
+
+def archived_reports(reports: Sequence[str]) -> Step[dict[str, Report]]:
+    """Archived reports. Raises ArchiveUnavailable when the archive cannot be asked."""
+    answer: dict[str, Report] | None = yield RecallReports(tuple(reports))
+    if answer is None:
+        raise ArchiveUnavailable("the archive cannot be asked: the same request again is safe")
     return answer
 
 

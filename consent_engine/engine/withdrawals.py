@@ -11,7 +11,7 @@ from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
 from consent_engine.engine.asks import Step
 from consent_engine.engine.endings import MOST_ORDERS, ending_asked
-from consent_engine.engine.round_trips import load, orders_of_line
+from consent_engine.engine.round_trips import archived_endings, load, orders_of_line
 
 WAITS_MS = 24 * 3_600_000
 """So long a message that ends a service waits for the archive, or for the end of an activation that has begun; after
@@ -31,7 +31,11 @@ def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | N
     archived = yield from orders_of_line(line.id, MOST_ORDERS)
     orders = list(({order.id: order for order in archived or ()} | live).values())
     loaded = yield from load(endings=[ending_id(order.id) for order in orders])
-    found = withdrawal(line, message, orders, lambda order: ending_id(order.id) in loaded.endings)
+    past = (yield from archived_endings([ending_id(order.id) for order in archived])) if archived else {}
+    if past is None:
+        archived, orders = None, list(live.values())
+    known = {*loaded.endings, *(past or ())}
+    found = withdrawal(line, message, orders, lambda order: ending_id(order.id) in known)
     if found.ends is not None:
         yield from ending_asked(found.ends, Why(Cause.WITHDRAWN, "sms", "subscriber", message.key))
         return found

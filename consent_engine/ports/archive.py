@@ -9,15 +9,29 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
 from consent_engine.ports.calls import CallArchive
+from consent_engine.ports.record_archive import RecordArchive
+from consent_engine.ports.records import Owner
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """What was deleted: person parts of orders and calls, whole orders, whole calls."""
+    """What was deleted: person parts of any record, whole orders, whole calls, whole reports and endings."""
 
     persons: int = 0
     orders: int = 0
     calls: int = 0
+    records: int = 0
+
+    def __add__(self, other: "Expired") -> "Expired":
+        """Both together."""
+        return Expired(
+            self.persons + other.persons, self.orders + other.orders, self.calls + other.calls,
+            self.records + other.records,
+        )  # fmt: skip
+
+    def __bool__(self) -> bool:
+        """Whether anything was."""
+        return bool(self.persons or self.orders or self.calls or self.records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,8 @@ class Archive(Protocol):
 
     calls: CallArchive
     """calls that are over"""
+    records: RecordArchive
+    """reports that are answered, and endings that are over"""
 
     def id(self) -> str:
         """The archive's own name, made with it: two archives never share one."""
@@ -128,10 +144,14 @@ class Retirement(Protocol):
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
         """Let lines go, whose effects WAKE_LINE are held by these tokens, each if nothing stands on it."""
 
-    def age_endings(self, endings: Sequence[tuple[str, Millis, int]], now: Millis) -> list[bool]:
-        """Let endings go, or their person parts, that need not be kept any longer, each by when it was over and the
-        token that holds its effect WAKE_EXPIRED; which ones went whole. The others are looked at again when they may.
-        """
+    def whole_records(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
+        """The records of reports, or of endings, as they are kept, whole."""
+
+    def retire_endings(self, endings: Sequence[tuple[str, int, int]]) -> list[Left]:
+        """Let endings go that the archive has in this version, whose effect WAKE_EXPIRED is held by this token."""
+
+    def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[Left]:
+        """Let reports go that the archive has in this version."""
 
     def installation(self, *, make: bool = True) -> str:
         """The name of these data, made when it is first asked for, durably; a move takes it along.

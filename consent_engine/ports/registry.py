@@ -182,6 +182,16 @@ class Audited(Protocol):
         """Masked numbers that were shown."""
 
 
+class Codes(Protocol):
+    """How many codes of the public door of reports were asked for, hour by hour, over all numbers and processes."""
+
+    def count_code(self) -> int:
+        """Count one more of this hour; how many there are then."""
+
+    def codes(self) -> int:
+        """How many were counted this hour."""
+
+
 class Installed(Protocol):
     """What the data say of themselves."""
 
@@ -196,5 +206,5 @@ class Installed(Protocol):
         """Raise SettingsError unless the server can keep our promises, and the data were written with this secret."""
 
 
-class Registry(Plans, ApiKeys, SignIns, Processes, Stopped, Audited, Installed, Protocol):
+class Registry(Plans, ApiKeys, SignIns, Processes, Stopped, Audited, Codes, Installed, Protocol):
     """All of it in one place. Raises as the Store does."""

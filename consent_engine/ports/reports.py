@@ -57,6 +57,11 @@ class Reports(Protocol):
     def listed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """Reports with the instants they came at, newest first, from where a page ended."""
 
+    def answered(self, before: Millis, most: int) -> list[str]:
+        """Reports of which nothing more becomes since before an instant, the longest first, `most` of a part of the
+        store.
+        """
+
     def expire(self, persons_before: Millis, records_before: Millis, most: int) -> tuple[int, int]:
         """Delete the person parts of decided reports that came before an instant, and whole ones that came before
         another, about `most` of each; how many of each. What nobody has decided stays, and holds up no other.

@@ -199,6 +199,8 @@ consent_paused_seconds{to="lane",name="sms"} 4000
 consent_orders_in_review_oldest_seconds 20000
 consent_endings_oldest_seconds 8000
 consent_reports_overdue{door="web",class="not_ours"} 2
+consent_report_codes_hour 1000
+consent_report_codes_most 1000
 consent_agents_pressing 2
 consent_reviews_oldest_seconds{verdict="pending"} 20000
 consent_defects_total{type="KeyError"} 1
@@ -215,6 +217,8 @@ consent_paused_seconds{to="lane",name="sms"} 0
 consent_orders_in_review_oldest_seconds 0
 consent_endings_oldest_seconds 0
 consent_reports_overdue{door="web",class="not_ours"} 0
+consent_report_codes_hour 3
+consent_report_codes_most 1000
 consent_agents_pressing 0
 consent_reviews_oldest_seconds{verdict="pending"} 20000
 consent_archive_up 1

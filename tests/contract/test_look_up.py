@@ -37,7 +37,7 @@ def asked(behaviour, seconds=PATIENT, url=""):
 def test_a_look_up_goes_out_as_the_contract_says_with_the_number_in_its_body_alone():
     answer, far = asked(answers(200, SAID))
     (request,) = far.requests
-    assert answer == Subscriber("mobile", SINCE, adult=True)
+    assert answer == Subscriber("mobile", SINCE)
     assert (request.method, request.target, request.fields) == ("POST", "/v2/subscribers/lookup", {"msisdn": MSISDN})
     assert "idempotency-key" not in request.headers
     signature.check(KEPT_SECRET, request.headers["x-consent-signature"], request.body, NOW_S * 1000)
@@ -47,8 +47,8 @@ def test_a_look_up_goes_out_as_the_contract_says_with_the_number_in_its_body_alo
     ("said", "meant"),
     [
         (dict.fromkeys(SAID), Subscriber()),
-        (SAID | {"network": "broadnet", "adult": False}, Subscriber("broadnet", SINCE, adult=False)),
-        (SAID | {"holder_since": "2025-08-01T02:00:00Z", "more": TEXT}, Subscriber("mobile", SINCE, adult=True)),
+        (SAID | {"network": "broadnet", "adult": False}, Subscriber("broadnet", SINCE)),
+        (SAID | {"holder_since": "2025-08-01T02:00:00Z", "more": TEXT}, Subscriber("mobile", SINCE)),
     ],
 )
 def test_what_the_bss_does_not_know_is_null(said, meant):
@@ -94,7 +94,7 @@ def test_only_a_bss_whose_settings_say_so_is_asked():
     assert built("http", CAN_LOOK_UP="false") is None
     assert built("http").name == "http/lookup"
     assert built("simulated").name == "simulated/lookup"
-    assert asyncio.run(built("simulated").look_up(MSISDN)) == Subscriber(adult=True)
+    assert asyncio.run(built("simulated").look_up(MSISDN)) == Subscriber()
     with pytest.raises(SettingsError, match="CONSENT_BSS_HTTP__CAN_LOOK_UP must be true or false"):
         built("http", CAN_LOOK_UP="perhaps")
     with pytest.raises(SettingsError, match="/subscribers/lookup is appended"):

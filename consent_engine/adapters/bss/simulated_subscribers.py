@@ -16,8 +16,8 @@ class SimulatedSubscribers:
         self.name = f"{name}/lookup"
 
     async def look_up(self, msisdn: str) -> Subscriber | Unavailable:
-        """An adult subscriber of an unknown network."""
-        return Subscriber(adult=True)
+        """A subscriber of an unknown network."""
+        return Subscriber()
 
     async def close(self) -> None:
         """There is nothing to give back."""

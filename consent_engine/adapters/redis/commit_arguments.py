@@ -236,6 +236,8 @@ def _report(change: ReportChange, cell: Cell, seal: Seal | None, names: list[str
         lists.due[lists.number(cell.awaited)] = [told.answer_by, waits]
     elif before.state is not report.state:
         lists.gone[lists.number(cell.awaited)] = [waits]
+    if report.over_at and before is not None and not before.over_at:
+        lists.due[lists.number(cell.answered)] = [report.over_at, report.id]
     return _sealed(Owner.REPORT, report, change, cell, seal, names, lists)
 
 

@@ -16,6 +16,7 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:report:<id>    hash    v, state, line, head, mac, doc, who, e<n>: one report of a call
     ce:{0}:reports        zset    report -> received at
     ce:{0}:personal       zset    report -> received at: those that have their person part
+    ce:{0}:answered       zset    report -> since when nothing more becomes of it: it goes to the archive
     ce:{0}:awaited        zset    <report> <door> <class> -> answer by: those that nobody has decided
     ce:{0}:unheard        zset    call -> ended at: recorded, in the store, and heard by no reviewer
     ce:{0}:contested      zset    call -> ended at: one reviewer failed it, and another is to look again
@@ -66,6 +67,7 @@ all others with cell 0):
     ce:workers            hash    <worker> -> instant and what it does
     ce:measures           hash    what workers measured of outside calls, in counts; outside|<to>|<name>|<what>:
                                   how that gateway or BSS is (engine/outside_health.py)
+    ce:codes:<hour>       string  how many codes of the public door were asked for in an hour since 1970
     ce:meta               hash    schema, cells, secret (a check value), sealed (since when each order has a seal),
                                   catalogue (raised by every change), installation (the name of these data),
                                   archive (the id of theirs)
@@ -116,6 +118,7 @@ class Cell:
         self.violations = f"{prefix}violations"
         self.reports = f"{prefix}reports"
         self.awaited = f"{prefix}awaited"
+        self.answered = f"{prefix}answered"
         self.to_review = {Verdict.PENDING: f"{prefix}unheard", Verdict.CONTESTED: f"{prefix}contested"}
         self.personal = f"{prefix}personal"
         self.offers = f"{prefix}offers"

@@ -32,6 +32,7 @@ anew what is in there."""
 FLOW = "ce:{0}:flow:"
 FORGOTTEN_MS = 3_600_000
 """How long a silent worker is remembered."""
+_HOUR_S = 3600
 
 
 class RedisRegistry(Registry):
@@ -92,6 +93,17 @@ class RedisRegistry(Registry):
         calls.script("take_turn", [f"{self._prefix}plans:turn"], [what, holder, ms, now])
         [taken] = self._wire.send(calls)
         return bool(taken)
+
+    def count_code(self) -> int:
+        key = self._codes()
+        return int(self._wire.ask(("INCR", key), ("EXPIRE", key, 2 * _HOUR_S))[0])
+
+    def codes(self) -> int:
+        return int(self._one("GET", self._codes()) or 0)
+
+    def _codes(self) -> str:
+        """Where the codes of this hour are counted."""
+        return f"{self._prefix}codes:{self.now() // 1000 // _HOUR_S}"
 
     def approve(
         self, proposal: Proposal, version: int, over: Version | None, by: str, seen: Mapping[int, Seen] = NOTHING

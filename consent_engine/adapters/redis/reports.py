@@ -43,6 +43,10 @@ class RedisReports(Reports):
         [flat] = self._wire.ask(page)
         return [(name, at) for name, at in scored(flat) if before is None or (at, name) < before][:limit]
 
+    def answered(self, before: Millis, most: int) -> list[str]:
+        ids = ("ZRANGE", self._cell.answered, "-inf", f"({before}", "BYSCORE", "LIMIT", 0, most)
+        return list(self._wire.ask(ids)[0])
+
     def expire(self, persons_before: Millis, records_before: Millis, most: int) -> tuple[int, int]:
         persons = self._expire(self._cell.personal, persons_before, most, "person")
         return persons, self._expire(self._cell.reports, records_before, most, "whole")
@@ -54,7 +58,7 @@ class RedisReports(Reports):
             [ids] = self._wire.ask(("ZRANGE", index, "-inf", f"({before}", "BYSCORE", "LIMIT", stay, most))
             calls = Calls()
             for report in ids:
-                keys = [cell.record(Owner.REPORT, report), cell.reports, cell.personal]
+                keys = [cell.record(Owner.REPORT, report), cell.reports, cell.personal, cell.answered]
                 calls.script("expire_report", keys, [report, what])
             went = sum(map(int, self._wire.send(calls, repeat=True))) if ids else 0
             gone, stay = gone + went, stay + len(ids) - went
@@ -86,6 +90,11 @@ class ShardedReports(Reports):
     def listed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         rows = [row for cell in self._cells.stores for row in cell.reports.listed(before, limit)]
         return sorted(rows, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
+
+    def answered(self, before: Millis, most: int) -> list[str]:
+        return [
+            report for some in self._cells.reached(lambda cell: cell.reports.answered(before, most)) for report in some
+        ]
 
     def expire(self, persons_before: Millis, records_before: Millis, most: int) -> tuple[int, int]:
         gone = self._cells.reached(lambda cell: cell.reports.expire(persons_before, records_before, most))

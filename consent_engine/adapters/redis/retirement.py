@@ -10,7 +10,6 @@ from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import OLDER, SCHEMA
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_LINE, Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS
-from consent_engine.domain.order.retention import Evidence, Retention
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Aged, Left, Owner, Retirement, Retiring, RetiringCall
 
@@ -20,8 +19,7 @@ log = logging.getLogger(__name__)
 class RedisRetirement(Retirement):
     """The Retirement of one cell."""
 
-    def __init__(self, wire: Wire, cell: Cell, offers: Offers, keep: Retention) -> None:
-        self._keep = keep
+    def __init__(self, wire: Wire, cell: Cell, offers: Offers) -> None:
         self._wire = wire
         self._cell = cell
         self._offers = offers
@@ -69,16 +67,23 @@ class RedisRetirement(Retirement):
             )
         return [Aged(word) for word in self._wire.send(calls, repeat=True)]
 
-    def age_endings(self, endings: Sequence[tuple[str, Millis, int]], now: Millis) -> list[bool]:
-        asked, cell, keep = Calls(), self._cell, self._keep
-        whole, persons = now - keep.records_before(now), now - keep.persons_before(Evidence.SERVICE, now)
-        for ending, over_at, token in endings:
+    def whole_records(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
+        kept = self._wire.ask(*(("HGETALL", self._cell.record(owner, record)) for record in records))
+        return {record: fields for record, fields in zip(records, kept, strict=True) if fields}
+
+    def retire_endings(self, endings: Sequence[tuple[str, int, int]]) -> list[Left]:
+        asked, cell = Calls(), self._cell
+        for ending, version, token in endings:
             keys = [cell.record(Owner.ENDING, ending), cell.due[Lane.TIMER], cell.endings]
-            goes, person = over_at + whole < now, over_at + persons < now
-            due = 1 + over_at + (whole if person else persons)
-            asked.script("retire_ending", keys, [ending, WAKE_EXPIRED, token, str(int(goes)), str(int(person)), due])
-        rows = zip(self._wire.send(asked, repeat=True), endings, strict=True)
-        return [word == Left.OK and over_at + whole < now for word, (_, over_at, _) in rows]
+            asked.script("retire_ending", keys, [ending, version, WAKE_EXPIRED, token])
+        return [Left(word) for word in self._wire.send(asked, repeat=True)]
+
+    def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[Left]:
+        asked, cell = Calls(), self._cell
+        for report, version in reports:
+            keys = [cell.record(Owner.REPORT, report), cell.reports, cell.personal, cell.answered]
+            asked.script("retire_report", keys, [report, version])
+        return [Left(word) for word in self._wire.send(asked, repeat=True)]
 
     def installation(self, *, make: bool = True) -> str:
         meta = f"{self._cell.shared}meta"

@@ -256,11 +256,19 @@ class ShardedRetirement(Retirement):
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
         return self._cells.each(lines, lambda each: each[0], lambda cell, some: cell.retirement.age(some, now))
 
-    def age_endings(self, endings: Sequence[tuple[str, Millis, int]], now: Millis) -> list[bool]:
-        def age(cell: Store, some: list[tuple[str, Millis, int]]) -> list[bool]:
-            return cell.retirement.age_endings(some, now)
+    def whole_records(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
+        def of(cell: Store, some: list[str]) -> list[dict[str, str]]:
+            found = cell.retirement.whole_records(owner, some)
+            return [found.get(record, {}) for record in some]
 
-        return self._cells.each(endings, lambda each: each[0], age)
+        kept = self._cells.each(records, str, of)
+        return {record: fields for record, fields in zip(records, kept, strict=True) if fields}
+
+    def retire_endings(self, endings: Sequence[tuple[str, int, int]]) -> list[Left]:
+        return self._cells.each(endings, lambda each: each[0], lambda cell, some: cell.retirement.retire_endings(some))
+
+    def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[Left]:
+        return self._cells.each(reports, lambda each: each[0], lambda cell, some: cell.retirement.retire_reports(some))
 
     def installation(self, *, make: bool = True) -> str:
         return self._cells.stores[0].retirement.installation(make=make)

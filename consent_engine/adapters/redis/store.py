@@ -29,7 +29,7 @@ def redis_store(
 ) -> Store:  # fmt: skip
     """The Store in one cell. clock: the instant, in tests; without it the server's own.
 
-    keep: how long endings that are over, unmatched messages, the evidence of a lifted restriction and answers to
+    keep: how long unmatched messages, the evidence of a lifted restriction and answers to
     requests for permits are kept
     """
     cell, time = cell or Cell(), Clock(clock)
@@ -40,7 +40,7 @@ def redis_store(
         inbox=RedisInbox(wire, cell, time, keep),
         reservations=RedisReservations(wire, cell, time),
         lists=RedisLists(wire, cell),
-        retirement=RedisRetirement(wire, cell, offers, keep),
+        retirement=RedisRetirement(wire, cell, offers),
         permits=RedisPermits(wire, cell, time, seal),
         journal=RedisJournal(wire, cell, time),
         reports=RedisReports(wire, cell, time, seal),

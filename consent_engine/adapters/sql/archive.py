@@ -18,9 +18,10 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from consent_engine.adapters.sql.calls import SqlCalls
 from consent_engine.adapters.sql.circuit_breaker import Pause
 from consent_engine.adapters.sql.connections import TIMEOUT_S, connected
+from consent_engine.adapters.sql.records import SqlRecords
 from consent_engine.adapters.sql.rows import goes_on, order_of, row_of
 from consent_engine.adapters.sql.schema import NOW, Schema
-from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, UNHEARD, make
+from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, TABLES, make
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
@@ -56,6 +57,7 @@ class SqlArchive(Archive):
         self._insert: Any = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         weakref.finalize(self, self._engine.dispose)  # an archive that nobody closed leaves no connection behind
         self.calls = SqlCalls(self.asking, self._insert, lambda: self.seal, self.still_ours)
+        self.records = SqlRecords(self.asking, self._insert, lambda: self.seal, self.still_ours)
         self._making = threading.Lock()
         self._id = ""
         self._owner = ""
@@ -90,7 +92,8 @@ class SqlArchive(Archive):
         """The tables and the id, if they are not there."""
         with self._making, self._engine.begin() as connection:
             said = _said(connection) if inspect(connection).has_table(META.name) else {}
-            if "id" not in said or not inspect(connection).has_table(UNHEARD.name):  # made by an earlier program
+            known = set(inspect(connection).get_table_names())
+            if "id" not in said or not known.issuperset(TABLES.tables):  # made by an earlier program
                 make(connection)
                 fresh = [{"name": "schema", "value": self._schema.number}, {"name": "id", "value": uuid.uuid4().hex}]
                 connection.execute(self._insert(META).values(fresh).on_conflict_do_nothing())
@@ -245,8 +248,9 @@ class SqlArchive(Archive):
                 told = select(ORDERS.c.id).where(*late, ORDERS.c.person.is_not(None)).limit(most)
                 persons += connection.execute(update(ORDERS).where(ORDERS.c.id.in_(told)).values(person=None)).rowcount
             of_calls, calls = self.calls.expire(connection, rule, now, most)
+            of_records, records = self.records.expire(connection, rule, now, most)
             self.still_ours(connection)
-            return Expired(persons + of_calls, orders, calls)
+            return Expired(persons + of_calls + of_records, orders, calls, records)
 
 
 _VERSIONS = select(ORDERS.c.id, ORDERS.c.version)

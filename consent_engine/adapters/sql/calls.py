@@ -3,12 +3,11 @@
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence, Set
-from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, or_, select, tuple_, update
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy import ColumnElement, Connection, delete, or_, select, tuple_
 
+from consent_engine.adapters.sql.kept import SqlKept
 from consent_engine.adapters.sql.tables import CALLS, UNHEARD
 from consent_engine.domain.call.call import RECORDING, Call
 from consent_engine.domain.call.review import Verdict
@@ -17,9 +16,8 @@ from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.line.line import request_key
-from consent_engine.domain.order.retention import Evidence, Retention
+from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import FIELD as SEAL
-from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports.calls import ANY, CallArchive, CallFilter
 
@@ -28,24 +26,10 @@ PIECE = 500
 _PERSON = ("who", SAID)
 
 
-class SqlCalls(CallArchive):
-    """The calls of one archive.
+class SqlCalls(SqlKept, CallArchive):
+    """The calls of one archive."""
 
-    asking: a transaction of its database · seal: what their records are checked against; None: they are believed ·
-    ours: raises when the archive was given to others since the transaction began
-    """
-
-    def __init__(
-        self,
-        asking: Callable[[], AbstractContextManager[Connection]],
-        insert: Any,  # noqa: ANN401 - of a dialect
-        seal: Callable[[], Seal | None],
-        ours: Callable[[Connection], None],
-    ) -> None:
-        self._asking = asking
-        self._insert = insert
-        self._seal = seal
-        self._ours = ours
+    table = CALLS
 
     def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
         rows, unheard = [], set()
@@ -58,7 +42,12 @@ class SqlCalls(CallArchive):
             rows.append(self._row(call, records[call_id]))
             if call.verdict is Verdict.PENDING:
                 unheard.add(call_id)
-        return self._kept(rows, unheard) if rows else set()
+        over_at = {row["id"]: row["over_at"] for row in rows}
+
+        def beside(connection: Connection, kept: Set[str]) -> None:
+            self._queued(connection, {call: over_at[call] for call in kept}, unheard)
+
+        return self._kept(rows, beside) if rows else set()
 
     def _row(self, call: Call, fields: Mapping[str, str]) -> dict[str, Any]:
         kept = {name: value for name, value in fields.items() if not name.startswith("f:") and name not in _PERSON}
@@ -88,37 +77,12 @@ class SqlCalls(CallArchive):
         call, seal = Call.read(fields), self._seal()
         return seal.record(call, fields.get(SEAL)) if seal else call
 
-    def _kept(self, rows: Sequence[Mapping[str, Any]], unheard: Set[str]) -> set[str]:
-        """All rows in one transaction; when one of them cannot be written, each in its own."""
-        try:
-            with self._asking() as connection:
-                return self._write(connection, rows, unheard)
-        except (DataError, IntegrityError, ValueError, OverflowError):
-            if len(rows) == 1:
-                return set()
-        return {call for row in rows for call in self._kept([row], unheard)}
-
-    def _write(self, connection: Connection, rows: Sequence[Mapping[str, Any]], unheard: Set[str]) -> set[str]:
-        connection.execute(self._insert(CALLS).on_conflict_do_nothing(index_elements=[CALLS.c.id]), rows)
-        wanted = {row["id"]: row for row in rows}
-        found = connection.execute(select(CALLS).where(CALLS.c.id.in_(list(wanted)))).all()
-        kept = {stands.id for stands in found if self._stood(connection, stands, wanted[stands.id])}
-        if heard := kept - unheard:  # it may have come back meanwhile, and was reviewed
+    def _queued(self, connection: Connection, calls: Mapping[str, Millis], unheard: Set[str]) -> None:
+        """What nobody has heard stands in the queue; of the others nothing does: they came back, and were reviewed."""
+        if heard := calls.keys() - unheard:
             connection.execute(delete(UNHEARD).where(UNHEARD.c.id.in_(sorted(heard))))
-        if waits := [{"id": call, "over_at": wanted[call]["over_at"]} for call in sorted(kept & unheard)]:
+        if waits := [{"id": call, "over_at": calls[call]} for call in sorted(calls.keys() & unheard)]:
             connection.execute(self._insert(UNHEARD).on_conflict_do_nothing(), waits)
-        self._ours(connection)
-        return kept
-
-    def _stood(self, connection: Connection, stands: Any, row: Mapping[str, Any]) -> bool:  # noqa: ANN401 - a row
-        """Whether what stands there is this call, as new as the row at least; what is older is written anew."""
-        if stands.doc_hash != row["doc_hash"]:
-            return False
-        if stands.version >= row["version"]:
-            return bool(stands.head == row["head"])
-        newer = {**row, "person": row["person"] if stands.person is not None else None}
-        same = (CALLS.c.id == stands.id, CALLS.c.version == stands.version)
-        return connection.execute(update(CALLS).where(*same).values(newer)).rowcount == 1
 
     def calls(self, ids: Sequence[str]) -> dict[str, Call]:
         return {call.id: call for call in self._read(CALLS.c.id.in_, ids)}
@@ -135,16 +99,6 @@ class SqlCalls(CallArchive):
             except BrokenRecord as error:  # it must not sink the others of its page
                 log.error("%s: %s", row.id, error)
         return found
-
-    def _in_pieces(
-        self, wanted: Select[Any], among: Callable[[Sequence[str]], ColumnElement[bool]], values: Sequence[str]
-    ) -> list[Any]:
-        sound = [value for value in values if value.isascii() and value.isalnum()]
-        if not sound:
-            return []
-        with self._asking() as connection:
-            pieces = (sound[n : n + PIECE] for n in range(0, len(sound), PIECE))
-            return [row for piece in pieces for row in connection.execute(wanted.where(among(piece)))]
 
     def of_line(self, line: str, limit: int) -> list[str]:
         rows = select(CALLS.c.id).where(CALLS.c.line == line).order_by(CALLS.c.started_at.desc(), CALLS.c.id.desc())
@@ -177,14 +131,6 @@ class SqlCalls(CallArchive):
             return [(call, over) for call, over in connection.execute(rows)]
 
     def expire(self, connection: Connection, rule: Retention, now: Millis, most: int) -> tuple[int, int]:
-        """Delete what must not be kept any longer: person parts, whole calls; how many of each."""
-        old = select(CALLS.c.id).where(CALLS.c.over_at < rule.records_before(now)).limit(most)
-        calls = connection.execute(delete(CALLS).where(CALLS.c.id.in_(old))).rowcount
         waits = select(UNHEARD.c.id).where(UNHEARD.c.over_at < rule.records_before(now)).limit(most)
         connection.execute(delete(UNHEARD).where(UNHEARD.c.id.in_(waits)))
-        persons = 0
-        for kind in Evidence:
-            late = CALLS.c.evidence == kind.value, CALLS.c.over_at < rule.persons_before(kind, now)
-            told = select(CALLS.c.id).where(*late, CALLS.c.person.is_not(None)).limit(most)
-            persons += connection.execute(update(CALLS).where(CALLS.c.id.in_(told)).values(person=None)).rowcount
-        return persons, calls
+        return super().expire(connection, rule, now, most)

@@ -19,10 +19,10 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from consent_engine.adapters.sql.archive import OWNER, PIECE, SqlArchive
 from consent_engine.adapters.sql.log import SIZE, SqlLog
-from consent_engine.adapters.sql.tables import CALLS, LOG, META, OFFERS, ORDERS, UNHEARD
+from consent_engine.adapters.sql.tables import CALLS, LOG, META, OFFERS, ORDERS, RECORDS, UNHEARD
 from consent_engine.errors import ArchiveUnavailable, SettingsError
 
-COPIED = (OFFERS, ORDERS, CALLS, UNHEARD, LOG)
+COPIED = (OFFERS, ORDERS, CALLS, UNHEARD, RECORDS, LOG)
 COPY_OF, BEFORE = "copy_of", "owner_before"
 """Rows of `archive_meta`: on the target, whose copy it is; on the source, whose it was."""
 AWAY = "copied-to-another-archive"

@@ -7,6 +7,7 @@ archived_offers   what orders were asked alike, once, by hash
 archived_calls    one row a call, as of an order; recording_key: what its recording is reserved under, once in the table
 archived_unheard  of these, the ids of recorded calls that no reviewer has heard, by when they were over: a table of its
                   own, so that an archive of millions of calls gets it without being gone through
+archived_records  one row a report of a call that is answered, or an ending that is over; listed_at: when it came
 log               what was sealed, numbered densely from 0: entries (domain/leaf.py) and their hashes as leaves
 archive_meta      the schema's number, the archive's own id, and how many entries the log has
 """
@@ -85,6 +86,24 @@ UNHEARD = Table(
     Column("id", String(28), primary_key=True),
     Column("over_at", BigInteger, nullable=False),
     Index("archived_unheard_over", "over_at", "id"),
+)
+RECORDS = Table(
+    "archived_records",
+    TABLES,
+    Column("id", String(28), primary_key=True),
+    Column("kind", String(10), nullable=False),
+    Column("line", String(28), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("listed_at", BigInteger, nullable=False),
+    Column("over_at", BigInteger, nullable=False),
+    Column("evidence", String(20), nullable=False),
+    Column("head", String(64), nullable=False),
+    Column("doc_hash", String(64), nullable=False),
+    Column("record", Text, nullable=False),
+    Column("person", Text, nullable=True),
+    Index("archived_records_listed", "kind", "listed_at", "id"),
+    Index("archived_records_over", "over_at"),
+    Index("archived_records_persons", "evidence", "over_at", sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED),
 )
 LOG = Table(
     "log",

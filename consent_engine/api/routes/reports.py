@@ -86,7 +86,8 @@ async def make(request: Request) -> Response:
 )
 async def code(request: Request) -> Response:
     """Send a code to the number that somebody wants to report from. One a minute and five a day to a number; ten in ten
-    minutes from an address, in each process. Needs no key."""
+    minutes from an address, in each process; `CONSENT_REPORT_CODES` an hour to all numbers. Needs no key; the hotline
+    takes reports without a code."""
     form = read(AskCode, await read_json(request))
     await send_code(request, CodeAsked(Msisdn(form.msisdn), form.carrier.value, form.language))
     return Response(CodeSent(minutes=MINUTES).json_bytes(), 202, media_type="application/json")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from time import monotonic
 
-from consent_engine.domain.line.proof_code import TooManyCodes
+from consent_engine.domain.line.proof_code import CodesUsedUp
 
 MOST_CODES, CODES_S = 10, 600.0
 """So many codes an address in so many seconds."""
@@ -23,7 +23,7 @@ class Brake:
         self._seen: dict[str, deque[float]] = {}
 
     def take(self, address: str) -> None:
-        """Count one more; raises TooManyCodes where that is too many. All of an IPv6 network are one address."""
+        """Count one more; raises CodesUsedUp where that is too many. All of an IPv6 network are one address."""
         address = _whose(address)
         seen, now = self._seen.pop(address, deque(maxlen=self._most)), self._clock()
         while seen and now - seen[0] >= self._span_s:
@@ -35,7 +35,7 @@ class Brake:
             self._seen.pop(next(iter(self._seen)))
         self._seen[address] = seen
         if full:
-            raise TooManyCodes("too many codes were asked for from this address: wait ten minutes")
+            raise CodesUsedUp("too many codes were asked for from this address: wait ten minutes")
 
 
 def _whose(address: str) -> str:

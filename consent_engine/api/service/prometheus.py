@@ -16,7 +16,7 @@ from consent_engine.api.service.call_metrics import of_dialled
 from consent_engine.api.service.clock_metrics import ClocksSeen, clocks_seen, of_clocks
 from consent_engine.api.service.outside_metrics import of_calls, of_look_ups, of_outside, of_paused
 from consent_engine.api.service.publication_metrics import Unshown, of_publication, unshown
-from consent_engine.api.service.report_metrics import of_reports
+from consent_engine.api.service.report_metrics import of_codes, of_reports
 from consent_engine.api.service.review_metrics import ReviewsSeen, of_reviews, reviews_seen
 from consent_engine.api.service.room_metrics import of_rooms, rooms_of
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
@@ -76,6 +76,8 @@ class Look:
     endings: Tally
     """orders to be taken back whose service is not off"""
     reports: Sequence[OpenReports]
+    codes: tuple[int, int]
+    """of the public door of reports: asked for this hour, and how many there may be"""
 
 
 class Metrics:
@@ -165,6 +167,7 @@ def of_store(look: Look) -> Iterator[Metric]:
     yield from _of_orders(look)
     yield from of_dialled(look.dialled)
     yield from of_reports(look.reports)
+    yield from of_codes(*look.codes)
     held = look.held
     yield GaugeMetricFamily("consent_held", "Replies that may be a refusal: a person must decide", value=held.count)
     age = (look.at - held.oldest) / 1000 if held.count else 0
@@ -223,6 +226,7 @@ def look_at(engine: Engine) -> Look:
         {target: pause.at for target, pause in engine.registry.pauses.standing().items()},
         engine.lists.endings_open(),
         engine.reports.waiting(),
+        (engine.reports.codes(), engine.reports.terms.codes_an_hour),
     )
 
 

@@ -7,6 +7,13 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from consent_engine.engine.report_book import OpenReports
 
 
+def of_codes(asked: int, most: int) -> Iterator[Metric]:
+    """How many codes of the public door were asked for this hour, and how many are sent at most."""
+    told = "Codes of the public door of reports that were asked for this hour, over all numbers"
+    yield GaugeMetricFamily("consent_report_codes_hour", told, value=asked)
+    yield GaugeMetricFamily("consent_report_codes_most", "How many of them are sent in an hour at most", value=most)
+
+
 def of_reports(waiting: Sequence[OpenReports]) -> Iterator[Metric]:
     """By the door they came by and what they seem to be; each from 0 on."""
     labels = ("door", "class")

@@ -29,7 +29,7 @@ from consent_engine.domain.admission.report_request import PUBLIC as PUBLIC_DOOR
 from consent_engine.domain.admission.report_request import AskCode, MakeReport, ReportMade
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.days import Days
-from consent_engine.domain.line.proof_code import CodeWrong, TooManyCodes
+from consent_engine.domain.line.proof_code import CodesUsedUp, CodeWrong, TooManyCodes
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.report_code import CodeAsked
@@ -41,6 +41,7 @@ MOST_POSTED = 16 * KIB
 YEAR_S = 365 * 24 * 3600
 _TOLD: Mapping[type[ConsentError], tuple[str, HTTPStatus]] = {
     CodeWrong: ("report.code_wrong", HTTPStatus.UNPROCESSABLE_ENTITY),
+    CodesUsedUp: ("report.used_up", HTTPStatus.TOO_MANY_REQUESTS),
     TooManyCodes: ("report.too_many", HTTPStatus.TOO_MANY_REQUESTS),
     Forbidden: ("not_our_page", HTTPStatus.FORBIDDEN),
     StoreUnavailable: ("store_away", HTTPStatus.SERVICE_UNAVAILABLE),
@@ -148,7 +149,8 @@ def _page(
     t = words(language)
     names = list(dict.fromkeys(_LABELS.get(each.field, each.field) for each in wrong))
     told: dict[str, Any] = {"form": form, "wrong": names, "sent": sent, "receipt": receipt}
-    problem = t[said] if said else ""
+    known = CARRIERS.get(form["carrier"])
+    problem = t[said].format(hotline=known.hotline if known else "10086 / 10000 / 10010") if said else ""
     if names:
         problem = t["report.look_at"] + t["report.and"].join(t[f"report.{name}"] for name in names if name in FIELDS)
     html = template.render(

@@ -194,6 +194,11 @@ class Report(Struct, frozen=True):
         """How its reward stands."""
         return self.events[-1].reward if self.events else self.received.reward
 
+    @property
+    def over_at(self) -> Millis:
+        """Since when nothing more becomes of it: decided, and its reward paid or refused; 0 before."""
+        return self.events[-1].at if self.events and self.reward in {Reward.NONE, Reward.PAID} else 0
+
     def is_overdue(self, now: Millis) -> bool:
         """Whether it should have been answered."""
         return self.decided is None and now > self.received.answer_by

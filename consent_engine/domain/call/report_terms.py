@@ -33,6 +33,8 @@ class ReportTerms(Struct, frozen=True):
     rewards: Mapping[str, RewardTerms] = field(default_factory=dict)
     keep: Retention = Retention()
     """how long a report and its person part are kept"""
+    codes_an_hour: int = 1_000
+    """so many codes of the public door are sent in an hour, to all numbers together"""
 
     def answer_by(self, door: ReportDoor, received_at: Millis) -> Millis:
         """When a report must be answered: the last instant of that day."""

@@ -32,10 +32,9 @@ from consent_engine.domain.effects import (
 )
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.policy import LATE_MARGIN, Policy
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.retention import FIVE_MONTHS
 
 LOOK_AGAIN_MS = 60_000
 """When is looked again whether the notification, which goes first, has gone."""
@@ -139,8 +138,8 @@ def on_notice(ending: Ending, order: Order | None, line: Line, op: str, now: Mil
 
 
 def expiring(now: Millis) -> Put:
-    """The timer that looks whether an ending that is over must still be kept: first when the shortest time may be."""
-    return Put(WAKE_EXPIRED, now + int(FIVE_MONTHS.total_seconds() * 1000))
+    """The timer that moves an ending to the archive, once what was written about it can have been reported on."""
+    return Put(WAKE_EXPIRED, now + LATE_MARGIN)
 
 
 def about(ending: Ending) -> tuple[str, ...]:

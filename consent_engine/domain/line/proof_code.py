@@ -39,6 +39,12 @@ class TooManyCodes(Refused):
     code = "too_many_codes"
 
 
+class CodesUsedUp(TooManyCodes):
+    """No code is sent for a longer while: a number, an address or all of them together had theirs. Who reports calls
+    the hotline, where no code is asked for.
+    """
+
+
 class ProofCode(Struct, frozen=True, array_like=True):
     """A code as it was asked for. seed: random, what it is made from · tries: how often somebody used it, rightly or
     not · since: when the first of the codes of this day was asked for; sent: how many were.
@@ -87,7 +93,7 @@ def next_code(before: ProofCode | None, seed: str, now: Millis) -> ProofCode:
     if now < before.at + APART_MS:
         raise TooManyCodes("a code was sent to this number a moment ago: wait for it a minute")
     if before.sent >= MOST_A_DAY:
-        raise TooManyCodes(f"{before.sent} codes were sent to this number: that is as many as may be in a day")
+        raise CodesUsedUp(f"{before.sent} codes were sent to this number: that is as many as may be in a day")
     return ProofCode(seed, now, 0, before.since, before.sent + 1)
 
 

@@ -7,12 +7,11 @@ from consent_engine.domain.effects import Millis
 
 class Subscriber(Struct, frozen=True):
     """network: the carrier whose customer the number is, '' where that is not said · holder_since: since when its
-    holder has it, 0 where that is not said · adult: whether the holder is one; None where that is not said.
+    holder has it, 0 where that is not said.
     """
 
     network: str = ""
     holder_since: Millis = 0
-    adult: bool | None = None
 
     def is_elsewhere(self, carrier: str) -> bool:
         """Whether the number is known to be another network's customer."""

@@ -10,12 +10,13 @@ from tests.conftest import NUMBER
 from tests.integration.calls.desk import instant
 
 
-def book(desk, rewards=None, calendar=None):
+def book(desk, rewards=None, calendar=None, **more):
     """The reports of a desk's store, under other terms."""
     engine = desk.engine
-    terms = ReportTerms(calendar=calendar or Calendar(), rewards=rewards or {})
+    terms = ReportTerms(calendar=calendar or Calendar(), rewards=rewards or {}, **more)
     inspector = Inspector(engine.store, engine.lookup, "test-secret")
-    return ReportBook(engine.store, terms, engine.catalogue, "test-secret", inspector.to_number, engine._all)  # noqa: SLF001
+    run, codes = engine._all, engine.registry  # noqa: SLF001
+    return ReportBook(engine.store, terms, engine.catalogue, "test-secret", inspector.to_number, run, codes)
 
 
 def made(desk, ago=0, to=NUMBER, **more):

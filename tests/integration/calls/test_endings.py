@@ -7,7 +7,6 @@ from msgspec.structs import replace
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.reshard.dump import Side, account
-from consent_engine.adapters.redis.store import redis_store
 from consent_engine.doctor.records import Wanted, records
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.call.ending import Cause, EndingNotFound, EndingState, NumberErased, Why, ending_id
@@ -24,17 +23,15 @@ from consent_engine.domain.effects import (
 from consent_engine.domain.leaf import Chained, Leaf
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.order.facts import Ended
-from consent_engine.domain.order.retention import Retention
-from consent_engine.domain.seal import Seal
 from consent_engine.engine.audit import audit
 from consent_engine.engine.endings import end_recording
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.review import Review
 from consent_engine.engine.round_trips import drive
 from consent_engine.engine.sealing import seal
-from consent_engine.errors import BrokenRecord, NotActivated, NothingParked
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NotActivated, NothingParked
 from consent_engine.ports import Owner, Tally
-from tests.archive.house import broken
+from tests.archive.house import LONG, broken
 from tests.conftest import NUMBER, OTHER
 from tests.integration.calls.desk import instant
 
@@ -509,37 +506,50 @@ def test_a_move_to_another_number_of_cells_carries_it(desk):
     assert client.zcard(moved.split("end:")[0] + "due:activation") == 1
 
 
-DAY = 24
+def test_an_ending_follows_its_order_to_the_archive_and_is_the_same_one_asked_again(desk):
+    order = desk.settled()
+    take_back(desk, order)
+    desk.run()
+    told = ending(desk, order)
+    seal(desk.engine.store, "one")
+    for _ in range(2):  # its order first
+        desk.move()
+    assert not desk.client.exists(f"ce:{{0}}:end:{ending_id(order.id)}")
+    assert [member for member in desk.client.zrange("ce:{0}:due:timer", 0, -1) if member.startswith("e:")] == []
+    kept = ending(desk, order)
+    assert (kept.head, kept.events, kept.person) == (told.head, told.events, told.person)
+    again = desk.engine.endings.ask(desk.engine.show(order.id), Why(Cause.WITHDRAWN, "hotline", "desk"))
+    assert (again.is_new, again.ending.head) == (False, told.head)
+    assert audit(desk.engine.store, 0, (0, 2**62)).wrong == []
+    assert not desk.engine.store.records.prove([ending_id(order.id)], Owner.ENDING)[0]
+
+
+def test_an_ending_stays_while_its_order_is_in_the_store_and_while_the_archive_is_away(desk):
+    order = desk.settled()
+    take_back(desk, order)
+    desk.run()
+    desk.clock.forward(hours=LONG)
+    with broken(desk.archive):
+        desk.run(Lane.TIMER)
+        assert ending(desk, order).state is EndingState.ENDED
+    assert desk.client.exists(f"ce:{{0}}:end:{ending_id(order.id)}")
+    for _ in range(2):
+        desk.move()
+    with broken(desk.archive), pytest.raises(ArchiveUnavailable):
+        desk.engine.endings.ask(order, Why(Cause.WITHDRAWN, "hotline", "desk"))
 
 
 def test_an_ending_is_kept_as_long_as_what_it_took_back_and_no_longer(desk):
     order = desk.settled()
     take_back(desk, order)
     desk.run()
-    name = f"ce:{{0}}:end:{ending_id(order.id)}"
-    for days in (154, 900):
-        desk.clock.forward(hours=days * DAY)
-        desk.run(Lane.TIMER)
-        assert ending(desk, order).person.msisdn == NUMBER
-    desk.clock.forward(hours=60 * DAY)
-    desk.run(Lane.TIMER)
-    assert not desk.client.exists(name)
-    assert [member for member in desk.client.zrange("ce:{0}:due:timer", 0, -1) if member.startswith("e:")] == []
-
-
-def test_its_person_part_goes_first_where_that_is_kept_for_less(desk):
-    order = desk.settled()
-    take_back(desk, order)
-    desk.run()
-    wire, keep = Wire(desk.client, proves=False, replicas=0), Retention(service=200 * DAY * 3_600_000)
-    less = redis_store(wire, lease_ms=60_000, clock=desk.clock, cell=desk.cell, seal=Seal("test-secret"), keep=keep)
-    for days in (154, 60):
-        desk.clock.forward(hours=days * DAY)
-        desk.run(Lane.TIMER, engine=desk.another(less))
-    assert (ending(desk, order).person.msisdn, ending(desk, order).state) == ("", EndingState.ENDED)
-    desk.clock.forward(hours=900 * DAY)
-    desk.run(Lane.TIMER, engine=desk.another(less))
-    assert not desk.client.exists(f"ce:{{0}}:end:{ending_id(order.id)}")
+    for _ in range(2):
+        desk.move()
+    day = 24 * 3_600_000
+    desk.archive.expire(desk.clock() + 1080 * day, 10)
+    assert ending(desk, order).person.msisdn == NUMBER
+    assert desk.archive.expire(desk.clock() + 1097 * day, 10).records == 1
+    assert desk.archive.records.endings([ending_id(order.id)]) == {}
 
 
 def test_the_audit_looks_at_endings_as_at_orders(desk):

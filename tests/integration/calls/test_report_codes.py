@@ -1,17 +1,19 @@
 """The public door of reports: a number is proven by the code that was sent to it, and by nothing else."""
 
+import json
 import re
 
 import pytest
 
 from consent_engine.api.service.brakes import Brake
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.line.proof_code import CodeWrong, TooManyCodes
+from consent_engine.domain.line.proof_code import CodesUsedUp, CodeWrong, TooManyCodes
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.report_code import CodeAsked
 from tests.conftest import NUMBER, OTHER
 from tests.integration.api_door import is_problem
 from tests.integration.calls.desk import instant
+from tests.integration.calls.reporting import book
 
 PATH = "/v1/reports"
 
@@ -147,3 +149,33 @@ def test_what_is_no_code_or_no_number_is_named(door):
     assert [each["field"] for each in said["errors"]] == ["code"]
     wrong = door.call("POST", f"{PATH}/code", None, {"msisdn": "12345", "carrier": "mobile"})
     is_problem(wrong, 422, "invalid_msisdn")
+
+
+def test_all_numbers_together_are_sent_so_many_codes_an_hour_and_a_number_of_its_own_uses_up_none(desk):
+    few = book(desk, codes_an_hour=2)
+    few.send_code(CodeAsked(Msisdn(NUMBER), "mobile"))
+    for _ in range(5):
+        with pytest.raises(TooManyCodes):
+            few.send_code(CodeAsked(Msisdn(NUMBER), "mobile"))
+    few.send_code(CodeAsked(Msisdn(OTHER), "mobile"))
+    with pytest.raises(CodesUsedUp):
+        few.send_code(CodeAsked(Msisdn("+8613700137000"), "mobile"))
+    assert (few.codes(), len(desk.client.keys("ce:codes:*"))) == (3, 1)
+    desk.clock.forward(hours=1)
+    few.send_code(CodeAsked(Msisdn("+8613700137000"), "mobile"))
+    assert few.codes() == 1
+
+
+def test_a_number_whose_codes_others_used_up_reports_by_the_hotline(door):
+    line = door.engine.line(Msisdn(NUMBER))
+    for _ in range(5):
+        door.call("POST", f"{PATH}/code", None, {"msisdn": NUMBER, "carrier": "mobile"})
+        [name] = door.redis.keys("ce:{0}:line:*")
+        seed, at, tries, since, sent = json.loads(door.redis.hget(name, "code"))
+        door.redis.hset(name, "code", json.dumps([seed, at - 61_000, tries, since, sent], separators=(",", ":")))
+    assert line.code is None
+    is_problem(door.call("POST", f"{PATH}/code", None, {"msisdn": NUMBER, "carrier": "mobile"}), 429, "too_many_codes")
+    assert door.call("POST", PATH, "agent", asked(door)).status_code == 201
+    page = door.call("GET", "/metrics", "ops").text
+    assert "consent_report_codes_hour 5.0" in page
+    assert "consent_report_codes_most 1000.0" in page

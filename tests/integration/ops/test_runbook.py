@@ -530,6 +530,7 @@ SITUATIONS = {
     "ConsentCallViolation": called_wrongly,
     "ConsentUnreviewed": unheard,
     "ConsentReportsOverdue": report_overdue,
+    "ConsentReportCodesUsedUp": nothing_wrong,
     "ConsentPressing": unheard,
     "ConsentClock": clock_behind,
     "ConsentArchiveDown": archive_lost,

@@ -1,5 +1,6 @@
 """The page on which a subscriber reports a call: no script, no sign-in, nothing of a person in an address."""
 
+import json
 import re
 from urllib.parse import urlencode
 
@@ -88,3 +89,14 @@ def test_a_reporter_is_answered_in_the_language_that_was_chosen_on_the_page(door
     told = [each.about for each in door.engine.line(Msisdn(NUMBER)).effects.values() if each.about]
     assert {about[1] for about in told} == {"code:en", "report_received:en", "report_forbidden:en"}
     assert "There is no reward for this report" in next(about for about in told if "forbidden" in about[1])
+
+
+def test_whose_codes_are_used_up_reads_which_hotline_takes_a_report_without_one(door):
+    form = filled(door, msisdn="13900139000")
+    post(door, "code", form)
+    [name] = door.redis.keys("ce:{0}:line:*")
+    seed, at, tries, since, _ = json.loads(door.redis.hget(name, "code"))
+    door.redis.hset(name, "code", json.dumps([seed, at - 61_000, tries, since, 5], separators=(",", ":")))
+    said = post(door, "code", form, **ENGLISH)
+    assert said.status_code == 429
+    assert "by the hotline 10086, where no code is asked for" in said.text

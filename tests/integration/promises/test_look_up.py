@@ -13,7 +13,7 @@ from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import DoNotCall, OtherNetwork
 from tests.conftest import NUMBER, FakeSubscribers
 
-SAME = Subscriber("mobile", 0, adult=True)
+SAME = Subscriber("mobile", 0)
 SILENT = Unavailable("look-up: no answer in time")
 
 
@@ -37,7 +37,7 @@ def confirmed(world):
 
 def later(world):
     """A holder since after the call."""
-    return Subscriber("mobile", world.clock.now - 1_000, adult=True)
+    return Subscriber("mobile", world.clock.now - 1_000)
 
 
 def cause(world, order):
@@ -84,7 +84,7 @@ def test_a_number_that_left_the_carrier_is_not_activated(asking):
 @pytest.mark.parametrize("ahead", [0, 3_600_000])
 def test_without_an_answer_nothing_is_activated_and_with_one_it_goes_on(asking, ahead):
     order = confirmed(asking)
-    nonsense = Subscriber("mobile", asking.clock.now + ahead, adult=True)
+    nonsense = Subscriber("mobile", asking.clock.now + ahead)
     asking.subscribers.answers = [nonsense if ahead else SILENT]
     asking.run(Lane.ACTIVATION)
     pending = asking.engine.show(order.id).effects[ACTIVATE]
@@ -190,7 +190,7 @@ def wanted(world, subscriber):
 
 def test_the_door_takes_no_order_for_a_customer_of_another_network(world):
     with pytest.raises(OtherNetwork) as refused:
-        world.engine.place(wanted(world, Subscriber("telecom", 0, adult=True)))
+        world.engine.place(wanted(world, Subscriber("telecom", 0)))
     assert refused.value.facts == {"network": "telecom", "carrier": "mobile"}
     [call] = world.engine.inspector.to_number(NUMBER)
     assert [each.code for each in call.events if isinstance(each, OrderRefused)] == ["other_network"]
@@ -204,5 +204,5 @@ def test_the_door_takes_no_order_of_a_call_with_the_holder_before(world):
 
 def test_what_the_look_up_says_is_no_part_of_what_makes_two_requests_the_same(world):
     first = world.engine.place(wanted(world, Subscriber()))
-    again = world.engine.place(wanted(world, Subscriber("telecom", 0, adult=True)))
+    again = world.engine.place(wanted(world, Subscriber("telecom", 0)))
     assert (first.created, again.created, again.order.id) == (True, False, first.order.id)

@@ -1,6 +1,6 @@
 -- Let the person part of a report go, or all of it, once it need not be kept any longer.
 --
--- KEYS  1 report   2 reports   3 reports that have a person part (zsets: report -> received at)
+-- KEYS  1 report   2 reports   3 reports that have a person part   4 reports that are answered   (zsets)
 -- ARGV  1 report id   2 'person' or 'whole'
 -- What nobody has decided stays as it is: somebody waits for the answer. A repeat changes nothing.
 -- Returns 1 when something went, 0 when not.
@@ -12,4 +12,5 @@ if state == "open" then return 0 end
 redis.call("ZREM", KEYS[3], ARGV[1])
 if ARGV[2] == "person" and state then return redis.call("HDEL", KEYS[1], "who") end
 redis.call("ZREM", KEYS[2], ARGV[1])
+redis.call("ZREM", KEYS[4], ARGV[1])
 return redis.call("DEL", KEYS[1])

@@ -5,12 +5,12 @@ RECORDS = dict.fromkeys(("order", "line", "call", "end", "report"), "HGETALL") |
 WHOLE = SHARED | RECORDS
 INDEXES = {
     "due", "refusals", "held", "placed", "calls", "violations", "endings", "reports", "awaited", "unheard", "contested",
-    "reviewing", "personal",
+    "reviewing", "personal", "answered",
 }  # fmt: skip
 TOGETHER = {"funnel", "offers", "dialled", "sold", "paused"}
 STREAMS = {"lifted", "permits", "unmatched", "pauses", "revealed"}
 LISTS = {"journal"}
-LEFT = {"meta", "workers", "moving", "journaled", "clocks", "turn", "flow", "rhythm"}
+LEFT = {"meta", "workers", "moving", "journaled", "clocks", "turn", "flow", "rhythm", "codes"}
 """What is not copied: the mark that says whose data these are is written last, who was alive and whose turn it was is
-over, clocks are measured again, a rhythm begins anew with the next yeses, and a journal that moved begins its index
-anew: the log knows entries by hashes."""
+over, clocks are measured again, a rhythm begins anew with the next yeses, the codes of this hour are counted anew, and
+a journal that moved begins its index anew: the log knows entries by hashes."""

@@ -1,0 +1,125 @@
+"""Reports that are answered leave the store, and are what they were wherever they are."""
+
+import asyncio
+
+import pytest
+
+from consent_engine.domain.call.errors import ReportDecided, ReportNotFound, RewardNotDue
+from consent_engine.domain.call.report import ReportDoor, ReportState
+from consent_engine.domain.call.report_terms import RewardTerms
+from consent_engine.engine.archive_records import move_reports
+from consent_engine.engine.audit import audit
+from consent_engine.engine.sealing import seal
+from consent_engine.errors import ArchiveUnavailable
+from consent_engine.ports import Left, ReportFilter
+from tests.archive.house import broken
+from tests.conftest import OTHER
+from tests.integration.calls.reporting import book, decide, made, report
+
+TERMS = {"mobile": RewardTerms("20.00")}
+DAY = 24 * 3_600_000
+
+
+def moved(desk, hours=49):
+    desk.clock.forward(hours=hours)
+    return asyncio.run(move_reports(desk.engine.store, desk.clock()))
+
+
+def keys_of(desk, told):
+    lists = [name for name in ("reports", "personal", "answered") if desk.client.zscore(f"ce:{{0}}:{name}", told.id)]
+    return [*desk.client.keys(f"ce:*report:{told.id}"), *lists]
+
+
+def test_an_answered_report_is_found_and_listed_in_the_archive_and_nothing_of_it_is_left(desk):
+    answered, waits = report(desk), report(desk, to=OTHER)
+    decided = decide(desk, answered, "ours_unrecorded")
+    assert moved(desk, 1) == 0
+    assert moved(desk) == 1
+    assert keys_of(desk, answered) == []
+    found, _ = desk.engine.reports.show(answered.id)
+    assert (found.head, found.events, found.person) == (decided.head, decided.events, answered.person)
+    listed = desk.engine.reports.page(ReportFilter()).reports
+    assert {each.id for each in listed} == {answered.id, waits.id}
+    [row] = desk.engine.reports.page(ReportFilter(state=ReportState.DECIDED, door=ReportDoor.HOTLINE)).reports
+    assert row.id == answered.id
+    assert desk.engine.reports.page(ReportFilter(state=ReportState.DECIDED, door=ReportDoor.APP)).reports == ()
+    assert moved(desk) == 0
+
+
+def test_an_archived_report_is_the_same_one_and_decided_no_second_time(desk):
+    first = made(desk)
+    told = desk.engine.reports.take(first).report
+    decided = decide(desk, told, "ours_unrecorded")
+    moved(desk)
+    again = desk.engine.reports.take(first)
+    assert (again.is_new, again.report.head) == (False, decided.head)
+    assert decide(desk, told, "ours_unrecorded").head == decided.head
+    with pytest.raises(ReportDecided):
+        decide(desk, told, "ours_allowed")
+    with pytest.raises(RewardNotDue):
+        decide(desk, told, "ours_unrecorded", "granted")
+    assert keys_of(desk, told) == []
+
+
+def test_one_whose_reward_is_not_over_stays_until_it_is(desk):
+    ours = book(desk, TERMS)
+    told = report(desk, of=ours)
+    decide(desk, told, "ours_unrecorded", of=ours)
+    assert moved(desk) == 0
+    decide(desk, told, "ours_unrecorded", "granted", of=ours)
+    assert moved(desk) == 0
+    decide(desk, told, "ours_unrecorded", "paid", of=ours)
+    assert moved(desk) == 1
+    assert desk.engine.reports.show(told.id)[0].reward == "paid"
+
+
+def test_what_changed_since_it_was_written_to_the_archive_stays(desk):
+    told = report(desk)
+    decide(desk, told, "ours_unrecorded")
+    store = desk.engine.store
+    assert store.retirement.retire_reports([(told.id, 1)]) == [Left.STALE]
+    assert len(keys_of(desk, told)) == 4
+    assert store.retirement.retire_reports([(told.id, 2), (told.id, 2)]) == [Left.OK, Left.GONE]
+
+
+def test_while_the_archive_is_away_nothing_leaves_and_open_reports_are_at_hand(desk):
+    old = report(desk)
+    decide(desk, old, "ours_unrecorded")
+    moved(desk)
+    waits, answered = report(desk, to=OTHER), report(desk, ago=1, to=OTHER)
+    decide(desk, answered, "ours_unrecorded")
+    with broken(desk.archive):
+        with pytest.raises(ArchiveUnavailable):
+            moved(desk)
+        assert len(keys_of(desk, answered)) == 4
+        [row] = desk.engine.reports.page(ReportFilter(state=ReportState.OPEN)).reports
+        assert row.id == waits.id
+        assert desk.engine.reports.show(waits.id)[0].id == waits.id
+        with pytest.raises(ArchiveUnavailable):
+            desk.engine.reports.show(old.id)
+    assert moved(desk) == 1
+
+
+def test_the_audit_finds_an_archived_report_as_the_log_has_it(desk):
+    told = report(desk)
+    decide(desk, told, "ours_unrecorded")
+    seal(desk.engine.store, "one")
+    moved(desk)
+    assert audit(desk.engine.store, 0, (0, 2**62)).wrong == []
+    with desk.archive.asking() as connection:
+        connection.exec_driver_sql("DELETE FROM archived_records")
+    assert {record for record, _ in audit(desk.engine.store, 0, (0, 2**62)).wrong} == {told.id}
+
+
+def test_in_the_archive_its_person_goes_after_five_months_and_all_of_it_after_three_years(desk):
+    told = report(desk)
+    decide(desk, told, "ours_unrecorded")
+    moved(desk)
+    desk.archive.expire(desk.clock() + 150 * DAY, 10)
+    assert desk.engine.reports.show(told.id)[0].person.msisdn
+    assert desk.archive.expire(desk.clock() + 154 * DAY, 10).persons == 1
+    found = desk.engine.reports.show(told.id)[0]
+    assert (found.person.msisdn, found.found) == ("", "ours_unrecorded")
+    assert desk.archive.expire(desk.clock() + 1100 * DAY, 10).records == 1
+    with pytest.raises(ReportNotFound):
+        desk.engine.reports.show(told.id)
