@@ -86,6 +86,8 @@ class Trigger(StrEnum):
     """Put on the stuck list, with the reason."""
     RETRIED = "retried"
     """Taken off the stuck list by a person."""
+    REVEALED = "revealed"
+    """Whom it is masked for was shown the number and what the subscriber wrote, for a reason."""
     ENDED_LATE = "ended_late"
     """An outside call ended after its effect was gone: kept, with its ref."""
 
@@ -121,7 +123,7 @@ NOTES = frozenset(
         Trigger.REPLIED_LATE, Trigger.REPLIED_BEFORE, Trigger.REPLIED_BARRED, Trigger.REPLIED_SUSPECT,
         Trigger.SUSPECTED, Trigger.RESUMED,
         Trigger.ASKED_HELP, Trigger.REMINDED, Trigger.HELD, Trigger.ASKED_AGAIN, Trigger.INFORMED, Trigger.NOT_INFORMED,
-        Trigger.PARKED, Trigger.RETRIED, Trigger.ENDED_LATE,
+        Trigger.PARKED, Trigger.RETRIED, Trigger.REVEALED, Trigger.ENDED_LATE,
     }
 )  # fmt: skip
 """Triggers that may be noted in any state, and change none but where the table says so."""

@@ -1,8 +1,14 @@
 """Revealing: an auditor or an admin sees a number that is masked for them, for a reason that is kept first."""
 
 import logging
+import uuid
+from collections.abc import Callable
 
+from consent_engine.domain.order.facts import Revealed
 from consent_engine.domain.order.order import Order
+from consent_engine.engine.asks import Step
+from consent_engine.engine.record import recording
+from consent_engine.errors import OrderNotFound
 from consent_engine.ports import Registry
 from consent_engine.ports.reveals import Reveal
 
@@ -11,14 +17,25 @@ MOST_TOLD = 200
 
 
 class Revealer:
-    """Keeps what was revealed, and tells it."""
+    """Keeps what was revealed, and tells it. run: carries out a step"""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, run: Callable[[Step[Order]], Order]) -> None:
         self._registry = registry
+        self._run = run
 
     def reveal(self, order: Order, by: str, role: str, reason: str) -> Order:
-        """The order, once it is kept, proven durable, that it was shown. Raises StoreUnavailable: nothing is shown."""
+        """The order, once it is kept, proven durable, that it was shown: in the audit lines first, then in the order's
+        own chain. An archived order takes no more events: its looks stand in the audit lines alone.
+
+        Raises StoreUnavailable: nothing is shown.
+        """
         self._registry.reveals.note(Reveal(self._registry.now(), order.id, by, role, reason))
+        try:
+            order = self._run(
+                recording(order.id, Revealed(f"reveal:{uuid.uuid4().hex[:12]}", by, role, reason), prove=True)
+            )
+        except OrderNotFound:
+            log.info("order %s: is archived, its chain is closed", order.id)
         log.info("order %s: revealed to %s", order.id, by)
         return order
 

@@ -111,6 +111,8 @@ def _at_the_desk() -> Iterator[Records]:
         registry.add_key(f"hash of {name}", ApiKey(name, role, world.clock()))
     registry.drop_key("hash of ops-1", "ops-1")
     yield dumped(world.client)
+    world.engine.reveals.reveal(world.engine.show(order.id), "auditor-1", "auditor", "a complaint")
+    yield dumped(world.client)
     world.runner.close()
 
 

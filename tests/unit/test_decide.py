@@ -34,6 +34,7 @@ from consent_engine.domain.order.facts import (
     Reported,
     ResendAsked,
     RetryAsked,
+    Revealed,
     Rule,
     Woke,
 )
@@ -134,6 +135,7 @@ FACTS = [
     RetryAsked("z", "ops"),
     ResendAsked("w", "A"),
     GiveUpAsked("v", "ops", "why"),
+    Revealed("u", "auditor", "auditor", "why"),
 ]
 
 

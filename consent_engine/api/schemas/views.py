@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from consent_engine.domain.decide.sent import Sent, sent
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.lifecycle import STAGES, State
+from consent_engine.domain.lifecycle import STAGES, State, Trigger
 from consent_engine.domain.msisdn import hidden, mask
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
@@ -174,12 +174,16 @@ def _seen(entry: TimelineEntry, *, whole: bool) -> TimelineEntry:
     """The entry as ops may see it: without the subscriber's words, and without a number that an id was built of. Our
     own words stay as they were handed over: no number is in them.
     """
-    if whole:
-        return entry
+    if whole:  # whoever placed the order does not learn who looked at it, and why: that may be about this very reader
+        return TimelineEntry(at=entry.at, trigger=entry.trigger, by="", ref="", detail={}) if _is_look(entry) else entry
     shown = {name: veiled(value) for name, value in entry if name in entry.model_fields_set - {"reply", "sms"}}
     if entry.sms:
         shown["sms"] = entry.sms
     return TimelineEntry(**shown)
+
+
+def _is_look(entry: TimelineEntry) -> bool:
+    return entry.trigger == Trigger.REVEALED
 
 
 def veiled(told: Any) -> Any:  # noqa: ANN401 - JSON

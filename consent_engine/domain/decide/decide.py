@@ -60,11 +60,15 @@ from consent_engine.domain.order.facts import (
     ResendAsked,
     Resumed,
     RetryAsked,
+    Revealed,
     Woke,
 )
 from consent_engine.domain.order.history import PLAN_REVOKED, all_of
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import InFlight, NotActivated, NothingParked, NotWaiting, TooLate, TooManyResends
+
+MOST_REVEALED = 50
+"""So many looks at an order stand in its chain; all of them in the audit lines."""
 
 
 def decide(order: Order, fact: Fact, now: Millis) -> Decision:
@@ -230,6 +234,13 @@ def _again(order: Order, effect: str, pending: Pending, by: str) -> Pending:
     )
 
 
+def _on_revealed(order: Order, fact: Revealed, now: Millis) -> Decision:
+    """A look is written down in any state, and changes nothing. What is more than a chain holds of them is not."""
+    if sum(1 for _ in order.all(Trigger.REVEALED)) >= MOST_REVEALED:
+        return Decision(order)
+    return note(order, Event.of(details.Revealed(role=fact.role, reason=fact.reason), now, fact.op, by=fact.by))
+
+
 _TIMERS: dict[str, Callable[[Order, str, Millis], Decision]] = {
     WAKE_WINDOW: _close,
     WAKE_TOO_LATE: _too_late,
@@ -248,5 +259,6 @@ _WAYS: dict[type[Fact], Callable[[Order, Any, Millis], Decision]] = {
     RetryAsked: _on_retry,
     ResendAsked: _on_resend,
     GiveUpAsked: _on_give_up,
+    Revealed: _on_revealed,
     NumberChanged: lambda order, fact, now: changed_hands(order, now, fact.op, fact.by, fact.ref),
 }

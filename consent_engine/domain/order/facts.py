@@ -178,6 +178,15 @@ class GiveUpAsked(Struct, frozen=True):
     reason: str
 
 
+class Revealed(Struct, frozen=True):
+    """Somebody whom the number is masked for is about to be shown it."""
+
+    op: str
+    by: str
+    role: str
+    reason: str
+
+
 class NumberChanged(Struct, frozen=True):
     """The number went to another holder, or away from the carrier: nothing of the order concerns whoever has it now."""
 
@@ -205,4 +214,5 @@ Fact = (
     | ResendAsked
     | GiveUpAsked
     | NumberChanged
+    | Revealed
 )

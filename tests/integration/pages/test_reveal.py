@@ -3,11 +3,14 @@
 import pytest
 
 from consent_engine.api.schemas.views import instant
+from consent_engine.domain.decide.decide import MOST_REVEALED
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.errors import StoreUnavailable
+from consent_engine.engine.revealing import Revealer
+from consent_engine.errors import OrderNotFound, StoreUnavailable
 from tests.integration.api_door import NUMBER, OTHER, is_problem, reply
 
 WHY = "监管机构调取该订单"
@@ -32,7 +35,38 @@ def test_a_number_is_revealed_for_a_reason_that_is_kept_first(door, placed, role
     assert [each["reply"]["text"] for each in shown["timeline"] if "reply" in each] == ["要不要钱"]
     [kept] = door.engine.reveals.happened()
     assert (kept.order, kept.by, kept.role, kept.reason) == (placed, f"the-{role}", role, WHY)
-    assert door.call("GET", f"/v1/orders/{placed}", role).json() == masked.json(), "shown once, and masked again"
+    again = door.call("GET", f"/v1/orders/{placed}", role).json()
+    look = again["timeline"].pop()
+    assert (look["trigger"], look["by"], look["detail"]) == ("revealed", f"the-{role}", {"role": role, "reason": WHY})
+    assert again["version"] == masked.json()["version"] + 1
+    unmoved = {"timeline", "state", "msisdn", "stage", "reply_by"}
+    assert {n: again[n] for n in unmoved} == {n: masked.json()[n] for n in unmoved}, "shown once, and masked again"
+
+
+def test_who_placed_an_order_sees_that_it_was_looked_at_and_not_by_whom_or_why(door, placed):
+    door.call("POST", f"/v1/orders/{placed}/reveal", Role.AUDITOR, {"reason": WHY})
+    own = door.call("GET", f"/v1/orders/{placed}", Role.AGENT)
+    look = own.json()["timeline"][-1]
+    assert (look["trigger"], look["by"], look["detail"]) == ("revealed", "", {})
+    assert WHY not in own.text
+    assert WHY in door.call("GET", f"/v1/orders/{placed}", Role.OPS).text
+
+
+def test_a_chain_holds_a_bound_of_looks_and_the_audit_lines_all(door, placed):
+    for _ in range(MOST_REVEALED + 1):
+        door.engine.reveals.reveal(door.engine.show(placed), "the-auditor", Role.AUDITOR, WHY)
+    assert sum(1 for _ in door.engine.show(placed).all(Trigger.REVEALED)) == MOST_REVEALED
+    assert len(door.engine.reveals.happened()) == MOST_REVEALED + 1
+
+
+def test_a_look_at_an_archived_order_stands_in_the_audit_lines_alone(door, placed):
+    def gone(_):
+        raise OrderNotFound("it left")
+
+    archived = door.engine.show(placed)
+    assert Revealer(door.engine.registry, gone).reveal(archived, "the-auditor", Role.AUDITOR, WHY) == archived
+    assert [each.order for each in door.engine.reveals.happened()] == [placed]
+    assert door.engine.show(placed) == archived
 
 
 @pytest.mark.parametrize("reason", [None, "", " ", "x" * 201, f"because of {NUMBER}"])

@@ -205,6 +205,14 @@ class Retried(Detail, frozen=True, kw_only=True):
     effects: tuple[str, ...]
 
 
+class Revealed(Detail, frozen=True, kw_only=True):
+    """role: of the key, when it was used."""
+
+    trigger = Trigger.REVEALED
+    role: str
+    reason: str
+
+
 class EndedLate(Detail, frozen=True, kw_only=True):
     """outcome: accepted, rejected, unavailable or uncertain; reason: of all but the first; parts, known: as of an SMS
     that was accepted.
