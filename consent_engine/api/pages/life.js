@@ -2,6 +2,7 @@
 // The life of an order on /desk: every step the moment it is written, and what an agent may still do.
 const AGAIN_MS = 2000;
 const SETTLE_MS = 700;
+const TRIES_MS = 3000;
 let order = null;
 let stream = null;
 
@@ -89,6 +90,18 @@ function showNext() {
   byId("next").hidden = Boolean(current?.id); // the call is ended first, above
 }
 
+/** While the question is not handed over: why it is not, and how often it was tried. */
+async function showTries() {
+  const isAsked = order?.timeline.some((entry) => entry.stage === STEPS[1]);
+  if (!order || isAsked || SETTLED.includes(order.state)) return say(byId("tries"), "");
+  const { id } = order;
+  const answer = await call("GET", `/orders/${id}/life`);
+  if (!answer.ok || order?.id !== id) return;
+  const late = answer.body.waiting.find((each) => each.purpose && each.why && each.attempts > 0);
+  const told = late && { n: late.attempts, why: why(late.why), at: late.at ? clock(late.at) : "" };
+  say(byId("tries"), late ? word(late.parked ? "desk.tries_over" : "desk.tries", told) : "");
+}
+
 /** The SMS as they went to and fro, word for word. */
 function showSms() {
   const soon = { ours: true, soon: true, text: word("desk.asked_soon"), at: order.created_at, who: word("desk.us"), more: [] };
@@ -126,3 +139,4 @@ function leave() {
 
 byId("next").addEventListener("click", () => nextCall());
 setInterval(countDown, 1000);
+setInterval(showTries, TRIES_MS);

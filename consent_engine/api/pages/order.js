@@ -5,7 +5,7 @@ let shown = PAGE.life;
 let revealed = null;
 
 /** What was revealed stays until the page is left: a refresh of a masked order does not hide it again. */
-const withRevealed = (life) => (revealed && revealed.version === life.order.version ? { ...life, order: revealed, call: life.call && { ...life.call, to: revealed.msisdn } } : life);
+const withRevealed = (life) => (revealed && revealed.version >= life.order.version ? { ...life, order: revealed, call: life.call && { ...life.call, to: revealed.msisdn } } : life);
 
 function waitingRow(each, at) {
   const what = effectWord(each.effect);

@@ -35,8 +35,7 @@ async def reveal(request: Request, caller: ApiKey, order_id: str) -> Response:
 
     def shown(engine: Engine) -> bytes:
         order = visible(engine, order_id, caller)
-        return OrderView.of(
-            engine.reveals.reveal(order, caller.name, caller.role, form.reason), whole=True
-        ).json_bytes()
+        revealed = engine.reveals.reveal(order, caller.name, caller.role, form.reason)
+        return OrderView.of(revealed, whole=True, looks=True).json_bytes()
 
     return Response(await front_of(request).ask(shown), media_type="application/json")

@@ -105,8 +105,10 @@ class OrderView(View):
     timeline: list[TimelineEntry]
 
     @classmethod
-    def of(cls, order: Order, *, whole: bool) -> "OrderView":
-        """The order as a reader may see it. whole: with full number and the subscriber's words."""
+    def of(cls, order: Order, *, whole: bool, looks: bool = False) -> "OrderView":
+        """The order as a reader may see it. whole: with full number and the subscriber's words · looks: and with who
+        looked at it and why, which whoever placed it does not learn.
+        """
         doc = order.doc
         return cls(
             id=order.id,
@@ -122,18 +124,18 @@ class OrderView(View):
             ),
             reply_by=instant(order.reply_by) if order.reply_by else None,
             created_at=instant(doc.placed_at),
-            timeline=timeline(order, whole=whole),
+            timeline=timeline(order, whole=whole, looks=looks),
         )
 
 
-def timeline(order: Order, *, whole: bool, after: int = 0) -> list[TimelineEntry]:
+def timeline(order: Order, *, whole: bool, after: int = 0, looks: bool = False) -> list[TimelineEntry]:
     """What happened to an order, as a reader may see it: from the entry after that many on."""
     texts, first = dict(sent(order)), max(0, after - 1)
     entries = ([] if after else [_placed(order)]) + [
         _entry(event, _sms(order, texts[n]) if n in texts else None)
         for n, event in enumerate(order.events[first:], first)
     ]
-    return [_seen(entry, whole=whole) for entry in entries]
+    return [_seen(entry, whole=whole, looks=looks) for entry in entries]
 
 
 def _sms(order: Order, handed: Sent) -> SmsView:
@@ -170,12 +172,13 @@ def _entry(event: Event, sms: SmsView | None) -> TimelineEntry:
     )
 
 
-def _seen(entry: TimelineEntry, *, whole: bool) -> TimelineEntry:
+def _seen(entry: TimelineEntry, *, whole: bool, looks: bool) -> TimelineEntry:
     """The entry as ops may see it: without the subscriber's words, and without a number that an id was built of. Our
     own words stay as they were handed over: no number is in them.
     """
-    if whole:  # whoever placed the order does not learn who looked at it, and why: that may be about this very reader
-        return TimelineEntry(at=entry.at, trigger=entry.trigger, by="", ref="", detail={}) if _is_look(entry) else entry
+    if whole:
+        hides = _is_look(entry) and not looks  # it may be about this very reader
+        return TimelineEntry(at=entry.at, trigger=entry.trigger, by="", ref="", detail={}) if hides else entry
     shown = {name: veiled(value) for name, value in entry if name in entry.model_fields_set - {"reply", "sms"}}
     if entry.sms:
         shown["sms"] = entry.sms

@@ -33,6 +33,7 @@ def test_a_number_is_revealed_for_a_reason_that_is_kept_first(door, placed, role
     shown = door.call("POST", f"/v1/orders/{placed}/reveal", role, {"reason": WHY}).json()
     assert shown["msisdn"] == NUMBER
     assert [each["reply"]["text"] for each in shown["timeline"] if "reply" in each] == ["要不要钱"]
+    assert shown["timeline"][-1]["detail"]["reason"] == WHY
     [kept] = door.engine.reveals.happened()
     assert (kept.order, kept.by, kept.role, kept.reason) == (placed, f"the-{role}", role, WHY)
     again = door.call("GET", f"/v1/orders/{placed}", role).json()
