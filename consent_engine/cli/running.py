@@ -24,6 +24,12 @@ def serve(
     handset_host: Annotated[
         str, typer.Option(help="Where the simulated handset listens: 0.0.0.0 in a container.")
     ] = HOST,
+    phone: Annotated[
+        str,
+        typer.Option(
+            help="This machine's address in its network: the simulated handset is there, for a real phone by a QR code."
+        ),
+    ] = "",
     leash: Annotated[int | None, _LEASH] = None,
 ) -> None:
     """Run everything on this machine: API, pages, workers, and the embedded server unless CONSENT_REDIS_URL is set."""
@@ -38,7 +44,7 @@ def serve(
     stop.on_signals()
     if leash is not None:
         tie(leash, stop.set, 2 * GRACE_S)
-    supervisor.serve(supervisor.Wanted(host, port, workers, handset_host=handset_host), stop, _say)
+    supervisor.serve(supervisor.Wanted(host, port, workers, handset_host=handset_host, phone=phone), stop, _say)
 
 
 def _say(told: str) -> None:

@@ -8,8 +8,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from time import monotonic
 from typing import Self
 
@@ -46,6 +47,7 @@ class Wanted:
     workers: int
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     handset_host: str = "127.0.0.1"
+    phone: str = ""
 
     @property
     def address(self) -> str:
@@ -117,22 +119,31 @@ class Handset:
 
     listening: socket.socket
     secret: str
+    phone: str = ""
 
     @classmethod
     @contextmanager
-    def at(cls, port: int, secret: str, host: str = "127.0.0.1") -> Iterator[Self]:
-        """At this port of `host`, else at any that is free."""
+    def at(cls, port: int, secret: str, host: str = "127.0.0.1", phone: str = "") -> Iterator[Self]:
+        """At this port of `host`, else at any that is free. phone: an address of this machine in its own network, where
+        it is instead. Raises SettingsError where that is none.
+        """
         try:
-            listening = socket.create_server((host, port))
-        except (OSError, OverflowError):
-            listening = socket.create_server((host, 0))
+            host = str(_within(phone)) if phone else host
+            try:
+                listening = socket.create_server((host, port))
+            except (OSError, OverflowError):
+                listening = socket.create_server((host, 0))
+        except (OSError, ValueError):
+            if not phone:
+                raise
+            raise SettingsError([f"--phone {phone}: not an address of this machine in its own network"]) from None
         with listening:
-            yield cls(listening, secret)
+            yield cls(listening, secret, phone)
 
     @property
     def address(self) -> str:
         """For a browser. Other users of this machine do not know its path, which stays the same."""
-        return f"http://127.0.0.1:{self.listening.getsockname()[1]}/{keyed(self.secret, 'handset')}/"
+        return f"http://{self.phone or '127.0.0.1'}:{self.listening.getsockname()[1]}/{keyed(self.secret, 'handset')}/"
 
     @property
     def told(self) -> dict[str, str]:
@@ -151,8 +162,17 @@ class Handset:
             str(fd),
             "--engine",
             wanted.address,
+            *(["--phone", self.phone] if self.phone else []),
         ]
         return Child("the handset", command, {**plain, **self.told}, leash, HANDSET_END_S, fd)
+
+
+def _within(address: str) -> IPv4Address:
+    """An address that no other network leads to. Raises ValueError: the handset answers for subscribers."""
+    found = IPv4Address(address)
+    if not found.is_private or found.is_unspecified:
+        raise ValueError
+    return found
 
 
 class Supervisor:
@@ -243,14 +263,19 @@ def serve(wanted: Wanted, stop: Stop, say: Callable[[str], None]) -> None:
     for warning in settings.warnings():
         log.warning("%s", warning)
     try:
-        with installation(settings, progress(stop), own=True) as found:
-            secret = found.simulated_secret()
-            with Handset.at(wanted.port + 1, secret, wanted.handset_host) if secret else nullcontext() as handset:
-                for line in first_steps(settings, wanted, handset):
-                    say(line)
-                Supervisor(found, wanted, stop, handset).run()
+        with (
+            installation(settings, progress(stop), own=True) as found,
+            _handset(wanted, found.simulated_secret()) as handset,
+        ):
+            for line in first_steps(settings, wanted, handset):
+                say(line)
+            Supervisor(found, wanted, stop, handset).run()
     except Stopping:
         return
+
+
+def _handset(wanted: Wanted, secret: str | None) -> AbstractContextManager[Handset | None]:
+    return Handset.at(wanted.port + 1, secret, wanted.handset_host, wanted.phone) if secret else nullcontext()
 
 
 def first_steps(settings: Settings, wanted: Wanted, handset: Handset | None) -> list[str]:
@@ -265,6 +290,7 @@ def first_steps(settings: Settings, wanted: Wanted, handset: Handset | None) -> 
         "  consent plans list                     what can be sold",
         "  consent stuck                          what waits for a person",
         *([f"handset, to answer with your own 是: {handset.address}"] if handset else []),
+        *(["whoever in this network has that address answers for subscribers"] if handset and handset.phone else []),
         *(["gateway or BSS simulated: nobody is reached (CONSENT_GATEWAY, CONSENT_BSS)"] if simulated else []),
         "Ctrl-C ends it; nothing that was acknowledged is lost",
     ]

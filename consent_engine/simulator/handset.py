@@ -23,6 +23,7 @@ from aiohttp import web
 from consent_engine.process.shutdown import Stop, tie
 from consent_engine.simulator.answers import signed_object
 from consent_engine.simulator.handsets import instant
+from consent_engine.simulator.qr import qr_of
 from consent_engine.simulator.tasks import Tasks
 from consent_engine.simulator.wire import Unreachable, Wire
 
@@ -38,13 +39,17 @@ LOOK_S = 0.2
 ASSETS = {"handset.html": "text/html", "handset.css": "text/css", "handset.js": "text/javascript"}
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+ON_A_PHONE = """<details class="phone"><summary>用真手机打开 <span lang="en">On a real phone</span></summary>
+<img src="qr.svg" width="232" height="232" alt="">
+<p><a href="{address}">{address}</a></p></details>"""
+"""Only where `consent serve --phone` allows it."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -91,7 +96,7 @@ class Phones:
 class Handset:
     """The page, and the gateway behind it. hosts: the names under which a browser may ask for it.
 
-    at: the path that all of it is under, from / to /
+    at: the path that all of it is under, from / to / · phone: its address for a real phone, where that is allowed
     """
 
     secret: str
@@ -101,6 +106,7 @@ class Handset:
     errors: deque[str]
     hosts: frozenset[str]
     phones: Phones = field(default_factory=Phones)
+    phone: str = ""
 
     def app(self) -> web.Application:
         """The web application."""
@@ -119,6 +125,8 @@ class Handset:
         app.router.add_get(self.at + "phones.json", self.show)
         app.router.add_post(self.at + "write", self.write)
         app.router.add_get(self.at, self.page)
+        if self.phone:
+            app.router.add_get(self.at + "qr.svg", self.code)
         app.router.add_get(self.at + "{name}", self.page)
         return app
 
@@ -175,17 +183,28 @@ class Handset:
         if name not in ASSETS:
             raise web.HTTPNotFound
         text = (files("consent_engine.simulator") / "pages" / name).read_text("utf-8")
+        text = text.replace("<!-- phone -->", ON_A_PHONE.format(address=self.phone) if self.phone else "")
         return web.Response(text=text, content_type=ASSETS[name])
 
+    async def code(self, _request: web.Request) -> web.Response:
+        """The page's address as a QR code; 404 without the extra `phone`."""
+        drawn = qr_of(self.phone)
+        if drawn is None:
+            raise web.HTTPNotFound
+        return web.Response(body=drawn, content_type="image/svg+xml")
 
-async def serve(listening: socket.socket, at: str, engine: str, secret: str, stop: Stop) -> None:
-    """Serve at this socket, under the path `at`, towards the engine at `engine`, until asked to stop."""
+
+async def serve(listening: socket.socket, at: str, engine: str, secret: str, stop: Stop, phone: str = "") -> None:
+    """Serve at this socket, under the path `at`, towards the engine at `engine`, until asked to stop. phone: the
+    socket's address, where real phones may come.
+    """
     port = listening.getsockname()[1]
     errors: deque[str] = deque(maxlen=MOST_ERRORS)
     tasks = Tasks(errors)
     async with aiohttp.ClientSession() as session:
-        hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}"})
-        handset = Handset(secret, at, Wire(engine.rstrip("/"), session, secret), tasks, errors, hosts)
+        hosts = frozenset({f"{phone}:{port}"} if phone else {f"127.0.0.1:{port}", f"localhost:{port}"})
+        wire, address = Wire(engine.rstrip("/"), session, secret), f"http://{phone}:{port}{at}" if phone else ""
+        handset = Handset(secret, at, wire, tasks, errors, hosts, phone=address)
         runner = web.AppRunner(handset.app(), access_log=None, shutdown_timeout=GRACE_S)
         await runner.setup()
         try:
@@ -202,6 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m consent_engine.simulator.handset", description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="a listening socket, inherited")
     parser.add_argument("--engine", required=True, help="where the engine's API listens")
+    parser.add_argument("--phone", default="", help="the address of that socket, where real phones may come")
     parser.add_argument("--leash", type=int, required=True, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     stop = Stop()
@@ -209,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tie(options.leash, stop.set, GRACE_S)
     with socket.socket(fileno=options.fd) as listening:
         at = urlsplit(os.environ[TAKES_AT]).path.removesuffix("sms")
-        asyncio.run(serve(listening, at, options.engine, os.environ[SIGNED_WITH], stop))
+        asyncio.run(serve(listening, at, options.engine, os.environ[SIGNED_WITH], stop, options.phone))
     return 0
 
 

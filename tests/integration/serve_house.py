@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -37,11 +38,11 @@ def consent(environ):
 
 
 class Serving:
-    def __init__(self, environ, folder):
+    def __init__(self, environ, folder, *more):
         self.port, self.log = free_port(), folder / "serve.log"
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "consent_engine", "serve", "--port", str(self.port), "--workers", "1"],
+                [sys.executable, "-m", "consent_engine", "serve", "--port", str(self.port), "--workers", "1", *more],
                 env=environ, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
             )  # fmt: skip
 
@@ -62,9 +63,15 @@ class Serving:
 
 @pytest.fixture
 def serving(environ, tmp_path):
-    made = Serving(environ, tmp_path)
-    try:
+    with closing_down(Serving(environ, tmp_path)) as made:
         until("it is ready", made.ready)
+        yield made
+
+
+@contextmanager
+def closing_down(made):
+    """Until it has ended, whatever happens."""
+    try:
         yield made
     finally:
         if made.process.poll() is None:

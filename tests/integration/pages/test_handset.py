@@ -2,14 +2,18 @@
 
 import json
 
+import httpx
 import pytest
 
+from consent_engine.cli.supervisor import Handset
 from consent_engine.config.settings import Settings
+from consent_engine.errors import SettingsError
 from consent_engine.simulator.handset import MOST_MESSAGES, MOST_NUMBERS, Message, Phones
+from consent_engine.simulator.qr import qr_of
 from consent_engine.wiring import Installation
 from tests.integration.api_door import NUMBER
 from tests.integration.rq_house import until
-from tests.integration.serve_house import asked, place
+from tests.integration.serve_house import Serving, asked, closing_down, place
 
 
 def messages(page):
@@ -54,6 +58,31 @@ def test_other_users_of_the_machine_get_nothing_from_it(page):
     for path in ("/", "/phones.json", "/handset.js", "/sms", f"/{'0' * 24}/phones.json"):
         assert asked(f"{root}{path}")[0] == 404
     assert asked(f"{root}/write", {"from": NUMBER, "to": "10085", "text": "是"})[0] == 404
+
+
+def test_a_real_phone_comes_by_a_code_where_that_was_allowed_and_only_by_that_address(environ, tmp_path):
+    with closing_down(Serving(environ, tmp_path, "--phone", "127.0.0.2")) as serving:
+        until("it is ready", serving.ready)
+        [address] = [line.split()[-1] for line in serving.said().splitlines() if line.startswith("handset")]
+        assert address.startswith("http://127.0.0.2:")
+        assert "answers for subscribers" in serving.said()
+        assert address in asked(address)[1]
+        status, drawn = asked(f"{address}qr.svg")
+        assert (status, drawn.encode()) == (200, qr_of(address))
+        assert asked(address, headers={"Host": "evil.example"})[0] == 403
+        with pytest.raises(httpx.ConnectError):
+            asked(address.replace("127.0.0.2", "127.0.0.1"))
+
+
+def test_without_leave_there_is_no_code(page):
+    assert asked(f"{page}qr.svg")[0] == 404
+    assert "qr.svg" not in asked(page)[1]
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "0.0.0.0", "example.org", "10.255.255.254"])  # noqa: S104 - not bound
+def test_an_address_of_others_or_for_everybody_is_none_for_a_phone(address):
+    with pytest.raises(SettingsError, match="not an address of this machine"), Handset.at(0, "secret", phone=address):
+        pass
 
 
 OWN_REDIS = {"CONSENT_REDIS_URL": "redis://localhost/0", "CONSENT_SECRET": "s" * 32}
