@@ -13,7 +13,8 @@ from consent_engine.domain.line.line import keyed
 from consent_engine.errors import SettingsError
 
 NAME = "manifest.json"
-VERSION = 1
+VERSION = 2
+"""The newest format that is read. 2: of a cluster, whose keys an earlier release would take for others."""
 KEY_FILE = "secret"
 PIECE = 1 << 20
 Tell = Callable[[str], None]
@@ -39,7 +40,8 @@ class ArchiveKept(Struct, frozen=True):
 
 class Manifest(Struct, frozen=True):
     """A backup. at: the instant of its data, in ms · installation: whose they are · secret: a keyed hash by which the
-    secret is recognised · cells: how many there were · counts: how many of each kind Redis had
+    secret is recognised · cells: how many there were · counts: how many of each kind Redis had · alone: it was no
+    cluster
     """
 
     version: int
@@ -52,6 +54,7 @@ class Manifest(Struct, frozen=True):
     counts: dict[str, int]
     archive: ArchiveKept
     files: list[File]
+    alone: bool = True
 
     def file(self, path: str) -> File | None:
         """A file by its path; None where the backup has no such one."""
@@ -65,6 +68,11 @@ class Manifest(Struct, frozen=True):
     def instant(self) -> str:
         """When it was made, for people."""
         return datetime.fromtimestamp(self.at / 1000, UTC).isoformat(timespec="seconds")
+
+
+def version_of(*, alone: bool) -> int:
+    """The format of a backup: the first that says all of it, so that earlier releases read what they can."""
+    return 1 if alone else VERSION
 
 
 def fingerprint(secret: str) -> str:

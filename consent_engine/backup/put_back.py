@@ -41,6 +41,11 @@ def put_back(settings: Settings, folder: Path, tell: Tell, *, keep_archive: bool
     manifest = read(folder)
     check(folder, manifest, tell)
     secret = _secret(settings, folder, manifest)
+    if settings.redis_url is None and not manifest.alone:
+        raise SettingsError(
+            "this backup is of a cluster: name an empty Redis or cluster by CONSENT_REDIS_URL; its number of cells may "
+            "be another one"
+        )
     archive = None if keep_archive else _place_of_archive(settings, manifest)
     if keep_archive:
         _is_the_archive(settings, manifest)
@@ -201,7 +206,7 @@ def _fill(target: Side, folder: Path, manifest: Manifest, tell: Tell) -> None:
         emptied(scratch)
         shutil.copytree(folder / REDIS, scratch / REDIS, copy_function=shutil.copyfile)
         with private(scratch / REDIS, tell) as server:
-            source = side_of(server, manifest.cells)
+            source = side_of(server, manifest.cells, alone=manifest.alone)
             begun = {"move": manifest.id, "move_from": str(manifest.cells), "move_to": str(len(target.cells))}
             source.ask(0, ("HSET", source.meta, *(part for pair in begun.items() for part in pair)))
             try:

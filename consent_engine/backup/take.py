@@ -22,12 +22,13 @@ from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import STOP_WAIT, connect_or_start
 from consent_engine.adapters.redis.reshard.account import Account
 from consent_engine.adapters.redis.reshard.dump import account
+from consent_engine.adapters.redis.reshard.masters import fetch_cluster
 from consent_engine.adapters.redis.reshard.move import cells_of
 from consent_engine.adapters.redis.reshard.snapshot import bare, fetch, private, side_of, tidy, written
 from consent_engine.adapters.redis.topology.cluster import is_cluster
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.adapters.sql.online_copy import copy_online
-from consent_engine.backup.manifest import KEY_FILE, VERSION, ArchiveKept, Manifest, Tell, fingerprint, listed, write
+from consent_engine.backup.manifest import KEY_FILE, ArchiveKept, Manifest, Tell, fingerprint, listed, version_of, write
 from consent_engine.config.data_folder import ARCHIVE_FILE, DATA, private_folder
 from consent_engine.config.settings import Settings
 from consent_engine.errors import SettingsError
@@ -53,9 +54,12 @@ def take(settings: Settings, source: str | None, folder: Path, tell: Tell, *, wi
         if with_secret:
             with os.fdopen(os.open(part / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(f"{secret}\n")
+        url = source or settings.redis_url
+        alone = url is None or not is_cluster(url)
+        files = [each for each in listed(part, tell) if each.path != _LOCK]
         manifest = Manifest(
-            VERSION, secrets.token_hex(8), at, _release(), meta.get("installation", ""), fingerprint(secret),
-            cells_of(meta), found.counts, archive, [each for each in listed(part, tell) if each.path != _LOCK],
+            version_of(alone=alone), secrets.token_hex(8), at, _release(), meta.get("installation", ""),
+            fingerprint(secret), cells_of(meta), found.counts, archive, files, alone,
         )  # fmt: skip
         write(part, manifest)
     return manifest
@@ -105,27 +109,26 @@ def emptied(folder: Path) -> None:
 def _redis(settings: Settings, source: str | None, to: Path, tell: Tell) -> tuple[int, dict[str, str], Account]:
     """Redis' data as plain commands: of which instant, what they say of themselves, and how many of each kind."""
     url = source or settings.redis_url
-    if url is not None and is_cluster(url):
-        raise SettingsError(
-            "a Redis Cluster is not backed up by this command: copy each master's append-only file, see "
-            "docs/operations.md"
-        )
+    many = url is not None and is_cluster(url)
     if url is None:
         with connect_or_start(settings.data_dir, settings.durability, tell) as server:
             at = _fetched(server.url, to, tell)
     else:
-        at = _fetched(url, to, tell)
+        at = fetch_cluster(url, settings.cells, to, tell) if many else _fetched(url, to, tell)
     with private(to, tell) as server:
-        database = 0 if url is None else _database(url)
-        tidy(server, database)
-        side = side_of(server)
-        meta = side.meta_now()
-        if "cells" not in meta or cells_of(meta) != 1 or meta["cells"] != "1":
-            raise SettingsError(
-                "there are no data of an engine on this Redis, or they are being moved: nothing to keep"
-            )
-        found = account(side, tell)
-        side.wires[0].client.close()
+        tidy(server, 0 if url is None or many else _database(url))
+        side = side_of(server, settings.cells if many else 1, alone=not many)
+        try:
+            meta = side.meta_now()
+            if meta.get("cells") != str(len(side.cells)) or cells_of(meta) != len(side.cells):
+                raise SettingsError(
+                    "there are no data of an engine there, they have another CONSENT_CELLS, or are being moved: "
+                    "nothing to keep"
+                )
+            found = account(side, tell)
+        finally:
+            for wire in side.wires:
+                wire.client.close()
         written(server, tell)
     bare(to)
     return at, meta, found

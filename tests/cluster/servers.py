@@ -52,6 +52,10 @@ class Cluster:
         [port] = [row[2][1] for row in self.slots() if row[0] <= slot <= row[1]]
         return next(node for node in self.nodes if node.port == port)
 
+    def slot_of(self, master: Server) -> int:
+        """One that it has."""
+        return next(int(row[0]) for row in self.slots() if row[2][1] == master.port)
+
     def replica_of(self, master: Server) -> Server:
         """As the master says: others hear of a replica only after seconds."""
         port = int(master.do("INFO", "replication")["slave0"]["port"])

@@ -14,7 +14,7 @@ import pytest
 
 from consent_engine import cli
 from consent_engine.adapters.redis.client import connect
-from consent_engine.adapters.redis.reshard.snapshot import received
+from consent_engine.adapters.redis.reshard.snapshot import check_readable, received
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.backup.manifest import NAME, read
 from consent_engine.backup.put_back import put_back
@@ -227,7 +227,7 @@ def test_what_cannot_be_restored_is_said_and_nothing_is_written(kept, tmp_path, 
     elif what == "half a manifest":
         (copy / NAME).write_bytes((copy / NAME).read_bytes()[:300])
     elif what == "a later one":
-        (copy / NAME).write_text(json.dumps({"version": 2}))
+        (copy / NAME).write_text(json.dumps({"version": 3}))
     elif what == "a damaged file":
         damage(copy, "archive.sqlite3")
     elif what == "a file too few":
@@ -308,6 +308,29 @@ def test_what_a_server_sends_is_kept_whole_however_it_is_cut(form, piece):
         list(received(Told(sent[:-1], piece), bytearray().extend))
     with pytest.raises(SettingsError, match="gives no backup: NOAUTH"):
         list(received(Told(b"-NOAUTH Authentication required.\r\n", piece), bytearray().extend))
+
+
+class Says:
+    """A server that says what it is."""
+
+    def __init__(self, **told):
+        self.told = told
+
+    def info(self, _):
+        return self.told
+
+
+def test_a_server_whose_snapshots_no_program_here_reads_is_named_before_anything_is_fetched():
+    ours = needs.wheel_server()  # a Valkey
+    with pytest.raises(
+        SettingsError, match=r"is Redis 8\.0\.2, .*here: Valkey \d.*install redis-server >= 8\.0 "
+    ) as said:
+        check_readable(Says(redis_version="8.0.2"), [ours])
+    assert "\n" not in str(said.value)
+    check_readable(Says(redis_version="7.2.5"), [ours])
+    check_readable(Says(redis_version="7.2.4", valkey_version="9.9.9"), [ours])
+    with pytest.raises(SettingsError, match="here: none"):
+        check_readable(Says(redis_version="7.4.0"), [])
 
 
 def test_a_user_of_redis_who_may_fetch_and_nothing_else_makes_a_backup(kept, tmp_path):

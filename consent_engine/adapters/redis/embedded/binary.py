@@ -47,12 +47,18 @@ def candidates() -> Iterator[Path]:
 
 def version(binary: Path) -> tuple[int, int]:
     """Its version; (0, 0) for what does not run on this machine."""
+    return family_and_version(binary)[1]
+
+
+def family_and_version(binary: Path) -> tuple[str, tuple[int, int]]:
+    """`Redis` or `Valkey`, and its version; (0, 0) for what does not run on this machine."""
     try:
         told = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
-        return (0, 0)
+        return ("", (0, 0))
     found = re.search(r"\bv=(\d+)\.(\d+)", told)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    family = "Valkey" if told.startswith("Valkey") else "Redis"
+    return (family, (int(found[1]), int(found[2]))) if found else ("", (0, 0))
 
 
 def configuration(folder: Path, at: Path, durability: str) -> str:

@@ -7,17 +7,19 @@ which Redis and Valkey both read.
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 from redis import Redis
+from redis.crc import key_slot
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from consent_engine.adapters.redis.client import Wire, connect
-from consent_engine.adapters.redis.embedded.binary import OLDEST, candidates, version
+from consent_engine.adapters.redis.embedded.binary import OLDEST, candidates, family_and_version, version
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.reshard.dump import Side
 from consent_engine.config.data_folder import private_folder
 from consent_engine.errors import SettingsError, StoreUnavailable
@@ -32,6 +34,10 @@ _MARK = 40
 Tell = Callable[[str], None]
 
 
+PARTED = {"Redis": (7, 4), "Valkey": (9, 0)}
+"""From which version on each writes snapshots that the other does not read."""
+
+
 class Reads(Protocol):
     """The reading end of a connection."""
 
@@ -39,11 +45,33 @@ class Reads(Protocol):
         """What came, up to so many bytes; nothing once the other side is gone."""
 
 
+def check_readable(client: "Redis", programs: Iterable[Path]) -> None:
+    """See to it, before anything is fetched, that a program here may read it. Raises SettingsError where none can."""
+    try:
+        told = client.info("server")
+    except NoPermissionError:
+        return  # what it is shows when it is read
+    except (RedisError, OSError) as error:
+        raise StoreUnavailable(f"the server cannot be reached: {type(error).__name__}") from error
+    family = "Valkey" if "valkey_version" in told else "Redis"
+    made = str(told.get("valkey_version") or told["redis_version"])
+    major, minor, *_ = (int(part) for part in made.split("."))
+    here = [family_and_version(each) for each in programs]
+    if (major, minor) >= PARTED[family] and family not in {kind for kind, _ in here}:
+        ours = ", ".join(f"{kind} {of[0]}.{of[1]}" for kind, of in here if kind) or "none"
+        raise SettingsError(
+            f"the server is {family} {made}, whose snapshots no program here reads (here: {ours}): install "
+            f"{family.lower()}-server >= {major}.{minor} on this machine, or make the backup where one is"
+        )
+
+
 def fetch(client: "Redis", folder: Path, tell: Tell) -> None:
     """Write a server's data of now into a folder from which a server starts.
 
-    Raises SettingsError where its user may not do this, and StoreUnavailable where the server breaks off.
+    Raises SettingsError where its user may not do this, or no program here reads them, and StoreUnavailable where the
+    server breaks off.
     """
+    check_readable(client, (each for each in candidates() if version(each) >= OLDEST))
     pool: Any = client.connection_pool
     connection = pool.get_connection()
     kept = private_folder(folder) / AOF
@@ -126,8 +154,11 @@ def private(folder: Path, tell: Tell) -> Iterator[EmbeddedServer]:
     raise SettingsError(f"no server program here reads what was fetched: {said}")
 
 
-def tidy(server: EmbeddedServer, database: int) -> None:
-    """Leave the engine's keys alone, in database 0: a backup holds no other program's keys, and RQ's are wake-ups."""
+def tidy(server: EmbeddedServer, database: int, slots: Collection[int] | None = None) -> None:
+    """Leave the engine's keys alone, in database 0: a backup holds no other program's keys, and RQ's are wake-ups.
+
+    slots: of a cluster's master, those whose keys are its own.
+    """
     with connect(server.url) as client:
         for name in client.info("keyspace"):
             if int(name.removeprefix("db")) != database:
@@ -138,16 +169,20 @@ def tidy(server: EmbeddedServer, database: int) -> None:
         cursor = 0
         while True:
             cursor, keys = client.scan(cursor, count=PIECE)
-            if others := [key for key in keys if not key.startswith("ce:")]:
+            if others := [key for key in keys if not _is_kept(key, slots)]:
                 client.delete(*others)
             if not cursor:
                 break
-        client.delete("ce:workers")  # nobody of them is alive here
+        client.delete(*(f"{Cell(0, alone=alone).shared}workers" for alone in (True, False)))  # nobody is alive here
 
 
-def side_of(server: EmbeddedServer, cells: int = 1) -> Side:
-    """What a private server holds, to be read."""
-    return Side([Wire(connect(server.url), proves=False, replicas=0) for _ in range(cells)], alone=True)
+def _is_kept(key: str, slots: Collection[int] | None) -> bool:
+    return key.startswith("ce:") and (slots is None or key_slot(key.encode()) in slots)
+
+
+def side_of(server: EmbeddedServer, cells: int = 1, *, alone: bool = True) -> Side:
+    """What a private server holds, to be read. alone: it was no cluster's."""
+    return Side([Wire(connect(server.url), proves=False, replicas=0) for _ in range(cells)], alone=alone)
 
 
 def written(server: EmbeddedServer, tell: Tell) -> None:
