@@ -12,9 +12,16 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from consent_engine.domain.call.ending import Cause, Ending, EndingNotFound, Why, ending_id, opened, taken
+from consent_engine.domain.call.ending import Cause, Ending, EndingNotFound, EndingState, Why, ending_id, opened, taken
 from consent_engine.domain.decide.decision import Drop, Put, begun
-from consent_engine.domain.decide.endings import EndDecision, on_end_outcome, on_notice, on_retry, switching_off
+from consent_engine.domain.decide.endings import (
+    EndDecision,
+    on_end_outcome,
+    on_give_up,
+    on_notice,
+    on_retry,
+    switching_off,
+)
 from consent_engine.domain.effects import DEACTIVATE, WAKE_LINE, Lane, Millis, Pending
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.holder import CHANGING
@@ -158,6 +165,25 @@ def retrying_ending(name: str, by: str) -> Step[Ending]:
     raise StoreUnavailable("too many others change this ending: the same request again is safe")
 
 
+def giving_up_ending(name: str, by: str, reason: str) -> Step[bool]:
+    """Give up what is parked of an ending; whether it was just now, or before: a repeat changes nothing. Proven.
+
+    Raises NothingParked, also where there is none; StoreUnavailable.
+    """
+    op = f"give-up:{uuid.uuid4().hex[:12]}"
+    for _ in range(MOST_RACES):
+        loaded = yield from load(endings=[name])
+        ending, now = loaded.endings.get(name), loaded.now
+        if ending is not None and ending.state is EndingState.GIVEN_UP and (yield from prove(name, Owner.ENDING)):
+            return False
+        decision = on_give_up(ending, op, by, reason, now) if ending else EndDecision()
+        if ending is None or decision.is_void:
+            raise NothingParked("nothing of this ending stands on the stuck list")
+        if (yield from _saved(ending, decision, op, now, None, prove=True)) in {Word.OK, Word.SAME}:
+            return True
+    raise StoreUnavailable("too many others change this ending: the same request again is safe")
+
+
 # -- what the engine asks for by itself -------------------------------------------------------------------------------
 
 
@@ -250,6 +276,13 @@ class Endings:
         except NothingParked:
             return False
         return True
+
+    def given_up(self, order: str, by: str, reason: str) -> bool | None:
+        """Give up what is parked of the ending of an order: whether just now, or before; None: there was nothing."""
+        try:
+            return bool(self._one(giving_up_ending(ending_id(order), by, reason)))
+        except NothingParked:
+            return None
 
     def _one(self, step: Step[Any]) -> Any:  # noqa: ANN401 - what the step gives
         result = self._run([step])[0]

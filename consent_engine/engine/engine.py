@@ -14,7 +14,8 @@ from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.call.permit import Dial
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
-from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.effects import NOTIFICATION, Lane, Millis
+from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line, line_id
 from consent_engine.domain.line.proof_code import code_of
 from consent_engine.domain.line.restriction import Kind
@@ -195,7 +196,12 @@ class Engine:
         return self._record(order_id, ResendAsked(f"resend:{uuid.uuid4().hex[:12]}", by))
 
     def give_up(self, order_id: str, by: str, reason: str) -> Order:
-        """End an activated order whose notification can never go out; raises NotActivated and InFlight."""
+        """Give up what can never be done: an ending, or a notification; raises NotActivated and InFlight."""
+        if (now := self.endings.given_up(order_id, by, reason)) is not None:
+            order = self.show(order_id)
+            told = order.effects.get(NOTIFICATION)
+            if order.state is not State.ACTIVATED or (now and not (told and told.parked)):
+                return order
         return self._record(order_id, GiveUpAsked(f"give-up:{uuid.uuid4().hex[:12]}", by, reason))
 
     def line_event(self, asked: LineEventAsked) -> LineEventTaken:

@@ -74,7 +74,7 @@ async def _activate(outside: Outside, order: Order, unless: Outcome | None) -> C
 
 
 async def _deactivate(outside: Outside, ending: Ending) -> Called:
-    if ending.off is not None:
+    if ending.is_over:
         raise BrokenRecord("an ending that is over")
     if outside.bss is None:
         return Called(Rejected("no BSS is set up"))

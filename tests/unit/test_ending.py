@@ -37,7 +37,7 @@ def test_what_was_kept_is_read_and_written_again_byte_by_byte():
     fields = kept()
     ending = Ending.read(fields)
     assert (ending.state, ending.doc.cause, ending.off.stops) == (EndingState.ENDED, Cause.WITHDRAWN, "2025-12-01")
-    assert (ending.doc.order, ending.person.msisdn, ending.ended_at) == (ORDER, "+8613800138000", 1764000003000)
+    assert (ending.doc.order, ending.person.msisdn, ending.over_at) == (ORDER, "+8613800138000", 1764000003000)
     before = Ending.read(kept())
     after, written = Ending(
         before.doc, before.person, before.line, 1, "", (), {}, before.publics[:1]
@@ -59,7 +59,20 @@ def test_where_it_stands_follows_from_its_events():
     assert Ending(ending.doc, ending.person, "", 1, "", ending.events[:1], {}, ()).state is EndingState.ENDING_FAILED
     assert Ending(ending.doc, ending.person, "", 1, "", ending.events[:2], {}, ()).state is EndingState.ENDING
     assert isinstance(ending.events[0], Failed)
+    assert all(not Ending(ending.doc, ending.person, "", 1, "", ending.events[:n], {}, ()).is_over for n in (1, 2))
     assert isinstance(ending.events[-1], Told)
+
+
+def test_what_was_given_up_is_read_and_written_again_byte_by_byte_and_counts_until_it_is_off():
+    fields = {name: value for name, value in kept().items() if name not in {"e3", "e4", "e5"}}
+    fields["e3"] = '["given_up",1764000003500,"give-up:1","ops-1","switched off by hand"]'
+    fields |= {"head": chain("", [fields["doc"], fields["e1"], fields["e2"], fields["e3"]]), "state": "given_up"}
+    ending = Ending.read(fields)
+    assert (ending.state, ending.is_over, ending.over_at) == (EndingState.GIVEN_UP, True, 1764000003500)
+    bare = Ending(ending.doc, ending.person, "", 1, "", (), {}, ending.publics[:1])
+    assert bare.with_events(*ending.events)[1]["e3"] == fields["e3"]
+    off, _ = ending.with_events(Ending.read(kept()).off)
+    assert (off.state, off.over_at) == (EndingState.ENDED, 1764000003000)
 
 
 def test_one_order_has_one_ending_by_construction_in_its_own_slot():

@@ -220,7 +220,7 @@ def _ending(change: EndingChange, cell: Cell, seal: Seal | None, names: list[str
     ending, before = change.ending, change.before
     if before is None:
         lists.due[lists.number(cell.endings)] = [ending.doc.asked_at, ending.id]
-    elif ending.off is not None and before.off is None:
+    elif ending.is_over and not before.is_over:
         lists.gone[lists.number(cell.endings)] = [ending.id]
     return _sealed(Owner.ENDING, ending, change, cell, seal, names, lists)
 

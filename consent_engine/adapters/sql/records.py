@@ -42,7 +42,7 @@ class SqlRecords(SqlKept, RecordArchive):
         if isinstance(record, Report):
             listed_at, over_at, evidence = record.received.received_at, record.over_at, Evidence.NO_SERVICE
         else:
-            listed_at, over_at, evidence = record.doc.asked_at, record.ended_at, Evidence.SERVICE
+            listed_at, over_at, evidence = record.doc.asked_at, record.over_at, Evidence.SERVICE
         return {
             "id": record.id,
             "kind": owner.value,

@@ -164,14 +164,15 @@ async def retry(request: Request, caller: ApiKey, order_id: str) -> Response:
     "POST",
     "/{order_id}/give_up",
     OPS,
-    "Give its notification up",
+    "Give its notification or its ending up",
     answers={200: OrderView},
     problems=(401, 403, 404, 409, 413, 415, 422, 503),
     takes=openapi.body("GiveUp"),
 )
 async def give_up(request: Request, caller: ApiKey, order_id: str) -> Response:
-    """The service stays on, and the order ends as `unnotified`: its notification can never go out. 409 `not_activated`,
-    `in_flight` while it is being sent. Role: ops."""
+    """The service stays on, and the order ends as `unnotified`: its notification can never go out. What stands on the
+    stuck list of its ending is given up first (`given_up`). 409 `not_activated`, `in_flight` while it is being sent.
+    Role: ops."""
     form = read(GiveUp, await read_json(request))
     return await _act(request, order_id, caller, lambda engine, _: engine.give_up(order_id, caller.name, form.reason))
 

@@ -10,6 +10,7 @@ from consent_engine.domain.call.ending import (
     Ending,
     EndingEvent,
     Failed,
+    GivenUp,
     Retried,
     SwitchedOff,
     SwitchedOffAgain,
@@ -19,6 +20,7 @@ from consent_engine.domain.msisdn import hidden
 
 _NAMES: dict[type[EndingEvent], str] = {
     SwitchedOff: "switched_off", Failed: "failed", Retried: "retried", SwitchedOffAgain: "switched_off_again",
+    GivenUp: "given_up",
     Told: "told",
 }  # fmt: skip
 Channel = Literal["voice", "sms", "web", "app", "hotline", "counter", "report", "import", "other"]
@@ -51,7 +53,7 @@ class EndingView(View):
 
     id: str
     order_id: str
-    state: str = Field(description="ending, ended, or ending_failed: then it stands on the stuck list")
+    state: str = Field(description="ending, ended, ending_failed (it stands on the stuck list), or given_up")
     cause: str
     channel: str
     by: str
@@ -92,6 +94,6 @@ def _step(event: EndingEvent) -> EndingStep:
             pass
         case Told(effect=ref, why=why):
             pass
-        case Failed(reason=why):
+        case Failed(reason=why) | GivenUp(reason=why):
             pass
     return EndingStep(event=_NAMES[type(event)], at=instant(event.at), by=event.by, ref=ref, why=hidden(why))

@@ -45,6 +45,8 @@ class EndingState(StrEnum):
     ENDED = "ended"
     ENDING_FAILED = "ending_failed"
     """It stands on the stuck list."""
+    GIVEN_UP = "given_up"
+    """The BSS refuses it for good, and a person has seen to it otherwise."""
 
 
 class NumberErased(Refused):
@@ -107,8 +109,17 @@ class Told(Struct, frozen=True, array_like=True, tag="told"):
     why: str = ""
 
 
-EndingEvent = SwitchedOff | Failed | Retried | SwitchedOffAgain | Told
-_KINDS: tuple[type[EndingEvent], ...] = (SwitchedOff, Failed, Retried, SwitchedOffAgain, Told)
+class GivenUp(Struct, frozen=True, array_like=True, tag="given_up"):
+    """A person gave up what stood on the stuck list, and said why. What the BSS says later, that it is off, counts."""
+
+    at: Millis
+    op: str
+    by: str
+    reason: str
+
+
+EndingEvent = SwitchedOff | Failed | Retried | SwitchedOffAgain | Told | GivenUp
+_KINDS: tuple[type[EndingEvent], ...] = (SwitchedOff, Failed, Retried, SwitchedOffAgain, Told, GivenUp)
 _EVENT: Reader[EndingEvent] = Reader(cast("type[EndingEvent]", reduce(or_, cast("tuple[Any, ...]", _KINDS))))
 
 
@@ -189,13 +200,21 @@ class Ending(Struct, frozen=True, dict=True):  # a dict: what is cached
         """Where it stands, as its events say."""
         if self.off is not None:
             return EndingState.ENDED
-        last = next((each for each in reversed(self.events) if isinstance(each, Failed | Retried)), None)
+        last = next((each for each in reversed(self.events) if isinstance(each, Failed | Retried | GivenUp)), None)
+        if isinstance(last, GivenUp):
+            return EndingState.GIVEN_UP
         return EndingState.ENDING_FAILED if isinstance(last, Failed) else EndingState.ENDING
 
     @property
-    def ended_at(self) -> Millis:
-        """When the BSS had taken it back; 0 before."""
-        return self.off.at if self.off else 0
+    def is_over(self) -> bool:
+        """Whether nothing is left to do at the BSS."""
+        return self.state in {EndingState.ENDED, EndingState.GIVEN_UP}
+
+    @property
+    def over_at(self) -> Millis:
+        """When the BSS had taken it back, or it was given up; 0 before."""
+        last = self.off or next((each for each in reversed(self.events) if isinstance(each, GivenUp)), None)
+        return last.at if last is not None and self.is_over else 0
 
     def knows(self, op: str) -> bool:
         """Whether this change was made already."""

@@ -9,6 +9,7 @@ from consent_engine.domain.call.ending import (
     EndingEvent,
     EndingState,
     Failed,
+    GivenUp,
     Retried,
     SwitchedOff,
     SwitchedOffAgain,
@@ -41,7 +42,7 @@ LOOK_AGAIN_MS = 60_000
 _OF_STATE = {
     DEACTIVATE: {EndingState.ENDING, EndingState.ENDING_FAILED},
     WAKE_NOTICE: {EndingState.ENDED},
-    WAKE_EXPIRED: {EndingState.ENDED},
+    WAKE_EXPIRED: {EndingState.ENDED, EndingState.GIVEN_UP},
 }
 
 
@@ -65,7 +66,7 @@ def follows_of_ending(effect: str, ending: Ending) -> bool:
 
 def missing_of_ending(ending: Ending) -> bool:
     """Whether an ending that is not over wants nothing: it would stand there for ever."""
-    return ending.state is not EndingState.ENDED and DEACTIVATE not in ending.effects
+    return not ending.is_over and DEACTIVATE not in ending.effects
 
 
 def switching_off(now: Millis) -> Put:
@@ -119,6 +120,14 @@ def on_retry(ending: Ending, op: str, by: str, now: Millis) -> EndDecision:
     put = tuple(Put(effect, now, replace(each, parked=0, leased_at=0)) for effect, each in parked.items())
     failed = ending.state is EndingState.ENDING_FAILED and DEACTIVATE in parked
     return EndDecision((Retried(now, op, by),) if failed else (), put)
+
+
+def on_give_up(ending: Ending, op: str, by: str, reason: str, now: Millis) -> EndDecision:
+    """Give up what is parked, and keep the reason; void where nothing is. Its subscriber is told nothing by us."""
+    pending = ending.effects.get(DEACTIVATE)
+    if ending.state is not EndingState.ENDING_FAILED or pending is None or not pending.parked:
+        return EndDecision()
+    return EndDecision((GivenUp(now, op, by, reason),), (expiring(now),), ((DEACTIVATE, Drop.ANYWAY),))
 
 
 def on_notice(ending: Ending, order: Order | None, line: Line, op: str, now: Millis) -> tuple[EndDecision, Put | None]:

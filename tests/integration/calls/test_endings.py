@@ -190,6 +190,48 @@ def test_a_refusal_by_the_bss_waits_for_a_person_and_the_orders_retry_does_it_ag
     assert (ending(desk, order).state, len(notices(desk))) == (EndingState.ENDED, 1)
 
 
+@pytest.mark.parametrize("archived", [False, True])
+def test_what_the_bss_refuses_for_good_is_given_up_and_is_on_no_list_any_more(desk, archived):
+    order = desk.archived() if archived else desk.settled()
+    desk.bss.end_answers = [Rejected("no_such_service")]
+    take_back(desk, order)
+    desk.run(Lane.ACTIVATION)
+    assert [each.owner for each in desk.engine.stuck()] == [Owner.ENDING]
+    assert desk.engine.give_up(order.id, "ops-1", "switched off by hand").id == order.id
+    after = ending(desk, order)
+    given = after.events[-1]
+    assert (after.state, given.by, given.reason) == (EndingState.GIVEN_UP, "ops-1", "switched off by hand")
+    assert (desk.engine.stuck(), desk.engine.lists.endings_open(), [*after.effects]) == ([], Tally(), ["wake.expired"])
+    assert desk.engine.give_up(order.id, "ops-1", "again").id == order.id
+    assert ending(desk, order).events == after.events
+    with pytest.raises(NothingParked):
+        desk.engine.retry(order.id, "ops-1")
+    desk.run()
+    assert (len(desk.bss.ended), notices(desk)) == (1, [])
+    desk.clock.forward(hours=1_200 * DAY)
+    desk.run(Lane.TIMER)
+    assert not desk.client.exists(f"ce:{{0}}:end:{ending_id(order.id)}")
+
+
+def test_an_ending_that_is_under_way_is_not_given_up_and_takes_no_notification_along(desk):
+    order = desk.place()
+    desk.run(Lane.SMS)
+    desk.say("是")
+    desk.run(Lane.INBOUND)
+    desk.run(Lane.ACTIVATION)
+    assert desk.state(order) == "activated"
+    desk.bss.end_answers = [Unavailable("BSS answered 503"), Rejected("no_such_service")]
+    take_back(desk, order)
+    desk.run(Lane.ACTIVATION)
+    assert desk.engine.endings.given_up(order.id, "ops-1", "impatient") is None
+    desk.clock.forward(hours=1)
+    desk.run(Lane.ACTIVATION)
+    assert desk.engine.give_up(order.id, "ops-1", "switched off by hand").state.value == "activated"
+    assert ending(desk, order).state is EndingState.GIVEN_UP
+    desk.run()
+    assert desk.state(order) == "notified"
+
+
 def test_a_lost_lease_is_a_doubt_and_no_call(desk):
     order = desk.settled()
     desk.bss.can_ask = True
