@@ -16,7 +16,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.seal import sound
 from consent_engine.engine.calls_in_flight import LOOK_AGAIN_S
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import OrderNotFound
+from consent_engine.errors import BrokenRecord, OrderNotFound
 
 UNDER_WAY_S = LOOK_AGAIN_S + 0.1
 """What began so long after a STOP was acknowledged was under way: that long a call may take from its last look."""
@@ -42,6 +42,8 @@ class Notes:
                 found["orders that are not whole"] += not sound(engine.show(order))
             except OrderNotFound:
                 found["orders lost"] += 1
+            except BrokenRecord:
+                found["orders that are not whole"] += 1
         for number in list(self.refused):
             found["refusals lost"] += not engine.line(number).restrictions
         for order, at in list(self.called.items()):
