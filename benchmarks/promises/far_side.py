@@ -36,8 +36,8 @@ class FarSide:
         orders = list(self.notes.orders.items())
         return {order: number for order, number in orders if number in self.held and order not in self.notes.called}
 
-    def answer(self, path: str, body: dict[str, str]) -> tuple[int, object]:
-        """What a request is answered: status and JSON."""
+    def answer(self, path: str, body: dict[str, str], began: float) -> tuple[int, object]:
+        """What a request is answered: status and JSON. began: when it was connected."""
         proof = {"activation_id": f"act-{path.rpartition('/')[2]}", "active_from": "2025-11-25"}
         if path == "/sms":
             if body["purpose"] == "confirmation":
@@ -46,7 +46,7 @@ class FarSide:
         if path == "/bss/subscribers/lookup":
             return self._looked_up(Msisdn(body["msisdn"]))
         if path == "/bss/activations":
-            self.notes.called.setdefault(body["order_id"], time.monotonic())
+            self.notes.called.setdefault(body["order_id"], began)
             return 200, proof | {"activation_id": f"act-{body['order_id']}"}
         known = path.rpartition("/")[2] in self.notes.called
         return (200, proof) if known else (404, {"code": "unknown", "reason": "nothing was switched on"})
@@ -66,6 +66,11 @@ def served(notes: Notes, questions: "queue.SimpleQueue[Msisdn]") -> Iterator[Far
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def setup(self) -> None:
+            """A call has begun when its connection is made: whoever stands still after that is under way."""
+            self.began = time.monotonic()
+            super().setup()
+
         def do_POST(self) -> None:
             self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
@@ -73,7 +78,8 @@ def served(notes: Notes, questions: "queue.SimpleQueue[Msisdn]") -> Iterator[Far
             self._answer({})
 
         def _answer(self, body: dict[str, str]) -> None:
-            status, said = side.answer(self.path, body)
+            status, said = side.answer(self.path, body, self.began)
+            self.close_connection = True  # another call has one of its own
             content = json.dumps(said).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
