@@ -51,6 +51,8 @@ MEANS = {
     "reminder_after": "From hand-over to the reminder; `off` for none. Default: the smaller of 12h and half the window",
     "resend_max": "How often the question may be asked again on request",
     "cool_off": "How long a plan is not offered again to who declined it: a duration; for ever, unless set",
+    "free_exit": "Cooling-off: for how long after its activation a service is left without the plan's early fee, "
+    "whoever withdraws it (退订 with its code or the plan's word, a desk); a duration; off, unless set",
     "suspect_replies": "A yes that no person can have written. `code`: it is asked once for YES with the order's code, "
     "and what carried it is held for a person. `hold`: a person looks. `off`: it is taken, and the history says so",
     "reading_speed": "Characters a second that nobody reads faster: a yes that comes sooner is suspect",

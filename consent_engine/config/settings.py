@@ -94,6 +94,7 @@ class Settings(BaseModel):
     )
     resend_max: int = Field(3, ge=0, le=100)
     cool_off: DurationOrEver = None
+    free_exit: DurationOrOff = None
     suspect_replies: Literal["code", "hold", "off"] = "code"
     reading_speed: int = Field(60, ge=1, le=1_000_000)
     cadence: int = Field(5, ge=0, le=15)
@@ -253,6 +254,7 @@ class Settings(BaseModel):
             quiet_from=self.quiet_hours[0] if self.quiet_hours else -1,
             quiet_to=self.quiet_hours[1] if self.quiet_hours else -1,
             cool_off=millis(self.cool_off) if self.cool_off else 0,
+            free_exit=millis(self.free_exit) if self.free_exit else 0,
             suspects=Suspects[self.suspect_replies.upper()],
             reading_speed=self.reading_speed,
             cadence=self.cadence if self.reading_speed <= FASTEST else 0,

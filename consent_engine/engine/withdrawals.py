@@ -37,7 +37,7 @@ def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | N
     known = {*loaded.endings, *(past or ())}
     found = withdrawal(line, message, orders, lambda order: ending_id(order.id) in known)
     if found.ends is not None:
-        yield from ending_asked(found.ends, Why(Cause.WITHDRAWN, "sms", "subscriber", message.key))
+        yield from ending_asked(found.ends, Why(Cause.WITHDRAWN, "sms", "subscriber", message.key, message.came))
         return found
     unknown = archived is None and message.body.meaning().keyword is Keyword.WITHDRAW
     return None if (unknown or found.waits) and now - message.came < WAITS_MS else found

@@ -61,6 +61,9 @@ class EndingView(View):
     asked_at: str
     activation_id: str
     ended_at: str | None
+    free_exit: bool = Field(
+        description="withdrawn in the time in which policy lets subscribers go without an early fee"
+    )
     stops_at: str = Field(description="when the service stops, as the BSS said; empty where it did not")
     ref: str = Field(description="its id at the BSS")
     attempts: int
@@ -77,6 +80,7 @@ class EndingView(View):
             id=doc.id, order_id=doc.order, state=ending.state.value, cause=doc.cause.value, channel=doc.channel,
             by=doc.by, reason=doc.reason, asked_at=instant(doc.asked_at), activation_id=doc.activation,
             ended_at=instant(off.at) if off else None, stops_at=off.stops if off else "", ref=off.ref if off else "",
+            free_exit=bool(doc.free),
             attempts=off.attempts if off else pending.attempts if pending else 0,
             why=hidden(pending.why) if pending else "", head=ending.head,
             timeline=[_step(each) for each in ending.events],

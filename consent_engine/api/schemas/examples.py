@@ -187,7 +187,8 @@ VIEWS: dict[str, Any] = {
         "id": "0ce7111111111111111111111111", "order_id": "0ce7000000000000000000000000", "state": "ended",
         "cause": "withdrawn", "channel": "hotline", "by": "ops-bj", "reason": "found that the old plan was cheaper",
         "asked_at": "2025-08-15T10:00:00.000+08:00", "activation_id": "act-1",
-        "ended_at": "2025-08-15T10:00:01.200+08:00", "stops_at": "2025-09-01T00:00:00+08:00", "ref": "off-1",
+        "ended_at": "2025-08-15T10:00:01.200+08:00", "free_exit": False, "stops_at": "2025-09-01T00:00:00+08:00",
+        "ref": "off-1",
         "attempts": 1, "why": "", "head": "q" * 43, "timeline": [
             {"event": "switched_off", "at": "2025-08-15T10:00:01.200+08:00", "by": "bss", "ref": "off-1", "why": ""},
         ],

@@ -26,7 +26,8 @@ _RECEIPT = "00000000"
 
 def limits(terms: Terms) -> Callable[[Plan], list[FieldError]]:
     """What says which texts about a plan are too long under these terms."""
-    return lambda plan: too_long(plan, terms.policy.reply_window, terms.carried(plan.carrier))
+    policy = terms.policy
+    return lambda plan: too_long(plan, policy.reply_window, terms.carried(plan.carrier), policy.free_exit)
 
 
 class PlanText(NamedTuple):
@@ -39,10 +40,10 @@ class PlanText(NamedTuple):
     most: int
 
 
-def too_long(plan: Plan, window: Millis, carried: int) -> list[FieldError]:
+def too_long(plan: Plan, window: Millis, carried: int, free_exit: Millis = 0) -> list[FieldError]:
     """The texts about a plan that are longer than they may be. carried: segments that its gateway carries."""
     wrong = []
-    for each in (text for language in languages(plan) for text in _texts(plan, window, language, MOST)):
+    for each in (text for language in languages(plan) for text in _texts(plan, window, language, MOST, free_exit)):
         most = min(each.most, carried)
         if each.segments > most:
             where = "" if each.language == "zh" else f" in {each.language}"
@@ -61,12 +62,14 @@ def languages(plan: Plan) -> list[str]:
     return ["zh", "en"] if plan.tariff is not None and plan.tariff.english is not None else ["zh"]
 
 
-def _texts(plan: Plan, window: Millis, language: str, purposes: Iterable[Purpose]) -> Iterator[PlanText]:
+def _texts(
+    plan: Plan, window: Millis, language: str, purposes: Iterable[Purpose], free_exit: Millis = 0
+) -> Iterator[PlanText]:
     """Texts with a code, and with an instant from which the service is on."""
     at = _LONGEST_INSTANT
     subject = Subject(
         plan.carrier.value, plan.name, price_of(plan), unsubscribe_of(plan), _CODE, tariff=plan.tariff, call_at=at,
-        reply_at=at, receipt=_RECEIPT,
+        reply_at=at, receipt=_RECEIPT, free_exit=free_exit,
     )  # fmt: skip
     edition = edition_of(plan, language)
     for purpose in purposes:

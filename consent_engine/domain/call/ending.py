@@ -21,6 +21,7 @@ from consent_engine.domain.line.line import keyed
 from consent_engine.domain.order.event import chain, publics_of, salted
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.elements import elements
+from consent_engine.domain.texts.free_exit import WITHIN, has_early_fee
 from consent_engine.domain.texts.templates import ENGLISH
 from consent_engine.errors import BrokenRecord, NotActivated, OrderNotFound, Refused
 
@@ -130,7 +131,8 @@ class Taken(Struct, frozen=True, array_like=True):
     the BSS · activated_at · holder_since: since when the number is its holder's (0: nothing is known of another) ·
     called_at: when the call began in which it was sold: a holder of later never had it · language: in which the order
     was asked · name: of the plan, to people · fee: what the plan says of leaving early, '' where it says nothing ·
-    receipt: the number of the subscriber's own record · person: the hash of the person part
+    receipt: the number of the subscriber's own record · person: the hash of the person part · free: 1 where it was
+    withdrawn while policy lets subscribers go without an early fee
     """
 
     id: str
@@ -153,6 +155,7 @@ class Taken(Struct, frozen=True, array_like=True):
     fee: str
     receipt: str
     person: str
+    free: int = 0
 
 
 _TAKEN = Rows(Taken, least=20)
@@ -260,12 +263,15 @@ def ending_id(order: str) -> str:
 
 
 class Why(Struct, frozen=True):
-    """Why an order is taken back, by which way that was asked, by whom, in whose words."""
+    """Why an order is taken back, by which way that was asked, by whom, in whose words. at: when that reached us, where
+    it was not just now
+    """
 
     cause: Cause
     channel: str
     by: str
     reason: str = ""
+    at: Millis = 0
 
 
 def taken(order: Order, why: Why, asked_at: Millis, holder_since: Millis) -> Taken:
@@ -278,10 +284,12 @@ def taken(order: Order, why: Why, asked_at: Millis, holder_since: Millis) -> Tak
     doc, offer = order.doc, order.doc.offer
     language = "en" if offer.words in ENGLISH else "zh"
     told = elements(doc.carrier, offer.tariff, language) if offer.tariff else None
+    free = why.cause is Cause.WITHDRAWN and (why.at or asked_at) - on.at <= offer.policy.free_exit > 0
+    fee = WITHIN[language] if free and has_early_fee(offer.tariff) else told.early_fee if told else ""
     return Taken(
         ending_id(order.id), order.id, asked_at, why.cause, why.channel, why.by, why.reason, doc.carrier, doc.plan,
         offer.plan_version, offer.plan_hash, on.ref, on.at, holder_since, doc.call.started_at, language,
-        told.name if told else offer.plan_name, told.early_fee if told else "", order.receipt, "",
+        told.name if told else offer.plan_name, fee, order.receipt, "", int(free),
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.facts import Replied
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.elements import elements
+from consent_engine.domain.texts.free_exit import has_early_fee, told_until
 from consent_engine.domain.texts.templates import ENGLISH
 
 
@@ -110,6 +111,10 @@ def asking_to_end(order: Order, line: Line, at: Millis) -> Put:
     language = "en" if offer.words in ENGLISH else "zh"
     told = elements(doc.carrier, offer.tariff, language) if offer.tariff else None
     name, fee = (told.name, told.early_fee) if told else (offer.plan_name, "")
+    on = order.last(Trigger.SERVICE_ACTIVATED)
+    ends = on.at + offer.policy.free_exit if on and offer.policy.free_exit else 0
+    if at < ends and has_early_fee(offer.tariff):
+        fee = told_until(fee, ends, language)
     return Put(
         sms_effect(Purpose.WITHDRAW_ASK, line.version), at, Pending(about=(doc.carrier, language, doc.code, name, fee))
     )

@@ -47,7 +47,8 @@ class Policy(Struct, frozen=True):
     can wait is held, -1 = none · cool_off: how long a plan is not offered again after a NO, 0 = for ever ·
     suspects: what becomes of a yes that no person can have written, see `Suspects` · reading_speed: characters that
     nobody reads faster than in a second, 0 = any speed will do · reports: 1 where the gateway reports deliveries ·
-    cadence: so many other numbers of one agent that answer in the same rhythm make a yes suspect, 0 = none do
+    cadence: so many other numbers of one agent that answer in the same rhythm make a yes suspect, 0 = none do ·
+    free_exit: for how long after its activation a service is left without the plan's early fee, 0 = not at all
     """
 
     reply_window: int = 24 * 3_600_000
@@ -66,6 +67,7 @@ class Policy(Struct, frozen=True):
     reading_speed: int = 0
     reports: int = 0
     cadence: int = 0
+    free_exit: int = 0
 
     def reading_ms(self, characters: int) -> Millis:
         """How long a text of so many characters takes to read at least."""

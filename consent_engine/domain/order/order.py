@@ -175,7 +175,7 @@ class Order(Struct, frozen=True):
         return Subject(
             offer.carrier, offer.plan_name, offer.price, offer.unsubscribe, self.doc.code, tariff=offer.tariff,
             call_at=self.doc.call.started_at, reply_at=yes.at if yes else 0, receipt=self.receipt,
-            cool_off=offer.policy.cool_off,
+            cool_off=offer.policy.cool_off, free_exit=offer.policy.free_exit,
         )  # fmt: skip
 
     def moved(self, *events: Event) -> "Order":

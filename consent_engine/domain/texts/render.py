@@ -18,6 +18,7 @@ from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import Sentences, Tariff
 from consent_engine.domain.texts.current_words import HELD_LINE, HELPED, STOPPED, WHICH_ONE
 from consent_engine.domain.texts.elements import elements
+from consent_engine.domain.texts.free_exit import has_early_fee, told_first
 from consent_engine.domain.texts.report_words import NAMES as REPORT_NAMES
 from consent_engine.domain.texts.report_words import read_name
 from consent_engine.domain.texts.templates import (
@@ -47,7 +48,8 @@ class Subject(Struct, frozen=True):
     carrier: as plans name it · plan: the plan's name to people · code: the order's, told only where it is needed ·
     still_active: the service was switched on, or can no longer be stopped: a STOP or a late reply must be told so ·
     tariff: what the plan says, None where it says it in sentences · call_at: when the call began · reply_at: when the
-    yes came, 0 = none · receipt: the number of the subscriber's own record · cool_off: in ms, 0 = for ever
+    yes came, 0 = none · receipt: the number of the subscriber's own record · cool_off: in ms, 0 = for ever ·
+    free_exit: for how long after its activation it is left without an early fee, in ms, 0 = not at all
     """
 
     carrier: str
@@ -61,6 +63,7 @@ class Subject(Struct, frozen=True):
     reply_at: Millis = 0
     receipt: str = ""
     cool_off: int = 0
+    free_exit: int = 0
 
 
 _CALL_AT = "{call_at}"
@@ -132,6 +135,8 @@ def _written(purpose: Purpose, subject: Subject, active_from: str, until: int, e
         told = {name: literal(value) for name, value in told.items()}
     else:
         told = _elements(subject.carrier, subject.tariff, edition)
+        if subject.free_exit and has_early_fee(subject.tariff):
+            told = told | {"early_fee_short": told_first(told["early_fee_short"], subject.free_exit, edition)}
     return _render(
         edition,
         purpose,

@@ -6,7 +6,7 @@ from consent_engine.api.web.order_page import look
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from consent_engine.ports import ApiKey
-from tests.integration.api_door import NUMBER, OTHER
+from tests.integration.api_door import NUMBER, OTHER, Door
 from tests.integration.api_door import order as body_of
 
 BODY = {"cause": "withdrawn", "channel": "hotline", "reason": "found that the old plan was cheaper"}
@@ -70,3 +70,12 @@ def test_a_form_that_is_wrong_takes_nothing_back(door, wrong):
     order = activated(door)
     assert end(door, order, **wrong).status_code == 422
     assert door.call("GET", f"/v1/orders/{order}/end", Role.OPS).status_code == 404
+
+
+@pytest.mark.parametrize(("setting", "free"), [("7d", True), ("off", False)])
+def test_a_withdrawal_in_the_cooling_off_period_says_so(running, setting, free):
+    door = Door(*running, CONSENT_FREE_EXIT=setting)
+    order = activated(door)
+    assert end(door, order).json()["free_exit"] is free
+    assert end(door, order).json()["free_exit"] is free, "asked again, it is the same ending"
+    door.close()
