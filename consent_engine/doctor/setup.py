@@ -112,6 +112,8 @@ def _quick_yeses(settings: Settings) -> Iterator[Finding]:
     elif settings.reading_speed > FASTEST:
         told = f"nobody reads {settings.reading_speed:,} characters a second: no yes is too quick, and none in a rhythm"
         yield warn(told, "CONSENT_READING_SPEED=60")
+    elif not settings.cadence:
+        yield warn("no yes is suspect for coming in one rhythm with those of other numbers", "CONSENT_CADENCE=5")
 
 
 def host(settings: Settings, now: Callable[[], Millis]) -> Iterator[Finding]:

@@ -46,6 +46,14 @@ def test_what_was_kept_is_read_and_written_again_byte_by_byte():
     assert after.state is EndingState.ENDED
 
 
+def test_one_that_was_free_says_so_behind_what_an_older_program_reads():
+    fields = kept()
+    free = fields["doc"].removesuffix("]") + ",1]"
+    assert Ending.read(fields).doc.free == 0
+    read = Ending.read(fields | {"doc": free, "head": chain("", [free, *(fields[f"e{n}"] for n in range(1, 6))])})
+    assert (read.doc.free, read.publics[0]) == (1, free)
+
+
 @pytest.mark.parametrize("change", [
     {"state": "ending"}, {"head": "x"}, {"doc": "[]"}, {"e1": '["else",1,"","",""]'}, {"who": "{}"}, {"v": "x"},
 ])  # fmt: skip

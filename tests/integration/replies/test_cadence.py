@@ -133,6 +133,16 @@ def test_processes_share_what_they_saw(agency):
     assert confirmed(agency, [answers(agency, 6)]) == [False]
 
 
+def test_what_is_read_in_one_batch_is_counted_one_by_one(agency):
+    orders = [agency.place(number(n)) for n in range(2 * MOST)]
+    agency.run(Lane.SMS)
+    agency.clock.forward(seconds=20)
+    for n in range(2 * MOST):
+        agency.say("是", number(n))
+    agency.run(Lane.INBOUND)
+    assert sorted(confirmed(agency, orders)) == [False] * MOST + [True] * MOST
+
+
 def test_whoever_dies_over_a_yes_is_not_counted_twice(agency):
     for n in range(MOST - 1):
         order = asked(agency, n)
