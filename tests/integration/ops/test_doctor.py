@@ -963,6 +963,19 @@ def test_a_gateways_clock_that_is_off_is_told_with_what_to_type():
     assert "CONSENT_KANNEL_BOX__SKEW=11s" in found[1].do
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "told"),
+    [
+        ("SUSPECT_REPLIES", "off", ["CONSENT_SUSPECT_REPLIES=code"]),
+        ("READING_SPEED", "501", ["CONSENT_READING_SPEED=60"]),
+        ("CADENCE", "0", ["CONSENT_CADENCE=5"]), ("CADENCE", "15", []),
+    ],
+)  # fmt: skip
+def test_where_a_yes_may_be_a_machines_it_says_so(setting, value, told):
+    settings = Settings.load({f"CONSENT_{setting}": value}, None)
+    assert [each.do for each in setup.settings_of(settings, "s") if each.level is Level.WARN] == told
+
+
 def test_what_was_not_tried_with_this_release_is_told():
     assert [each for each in setup.versions() if each.level is not Level.GOOD] == []
     bounds = ["rq<3.1,>=3.0", "rq-dashboard<1,>=0.9", "redis<9,>=8", "transitions<9,>=0.9.2", "hiredis<9,>=3.2"]
