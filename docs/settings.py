@@ -102,6 +102,10 @@ OIDC = {
         "`CLAIM:VALUE=ROLE`, comma between: `groups:staff=ops,realm_access.roles:desk=agent`. The first that fits",
     ),
     "NAME": ("`sub`", "The claim that stands in orders and events as `oidc/NAME`: it must be one person's for ever"),
+    "AGENT": (
+        "-",
+        "The claim with a person's number as an agent, like `staff.agent`: they act for it and review no call of it",
+    ),
     "SESSION": (
         "`8h`",
         f"How long a sign-in lasts, at most 12h; ended sooner by back-channel logout to `<CONSENT_PUBLIC_URL>{OUT}`",

@@ -9,12 +9,13 @@ from msgspec import Struct
 
 from consent_engine.config.durations import duration, millis
 from consent_engine.domain.effects import Millis
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.msisdn import contains_number
+from consent_engine.engine.api_keys import Role, is_sound
 from consent_engine.errors import SettingsError
 
 PREFIX = "OIDC"
 REQUIRED = ("ISSUER", "CLIENT_ID", "CLIENT_SECRET", "ROLES")
-KNOWN = (*REQUIRED, "NAME", "SESSION", "SCOPE")
+KNOWN = (*REQUIRED, "NAME", "SESSION", "SCOPE", "AGENT")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 LONGEST_SESSION = timedelta(hours=12)
 
@@ -28,17 +29,23 @@ class RoleRule(Struct, frozen=True):
 
     def fits(self, claims: Mapping[str, object]) -> bool:
         """Whether the claims say so: as a text, or as one of a list."""
-        found: object = claims
-        for step in self.claim.split("."):
-            found = found.get(step) if isinstance(found, Mapping) else None
+        found = _said(claims, self.claim)
         return self.value in found if isinstance(found, list) else found == self.value
+
+
+def _said(claims: Mapping[str, object], path: str) -> object:
+    """What a claim says; None where there is none. path: its steps parted by dots."""
+    found: object = claims
+    for step in path.split("."):
+        found = found.get(step) if isinstance(found, Mapping) else None
+    return found
 
 
 class Oidc(Struct, frozen=True):
     """The provider, ourselves there, and what its claims mean.
 
     roles: the first rule that fits gives the role · name: the claim that names a person for ever · session: how long a
-    sign-in lasts at most
+    sign-in lasts at most · agent: the claim that says which agent's number a person has, '' where none does
     """
 
     issuer: str
@@ -48,10 +55,21 @@ class Oidc(Struct, frozen=True):
     name: str
     session: Millis
     scope: str
+    agent: str = ""
 
     def role_of(self, claims: Mapping[str, object]) -> Role | None:
         """The role that the claims give; None where no rule fits."""
         return next((rule.role for rule in self.roles if rule.fits(claims)), None)
+
+    def agent_of(self, claims: Mapping[str, object]) -> str:
+        """The agent's number that the claims give a person; '' where they give none. Raises ValueError for what is no
+        number of an agent: whose calls are a person's own must not be guessed.
+        """
+        found = _said(claims, self.agent) if self.agent else None
+        told = str(found) if isinstance(found, int) and not isinstance(found, bool) else found or ""
+        if not isinstance(told, str) or (told and (not is_sound(told) or contains_number(told))):
+            raise ValueError("the claim of CONSENT_OIDC__AGENT is no agent's number")
+        return told
 
     @classmethod
     def read(cls, told: Mapping[str, str]) -> "Oidc | None":
@@ -70,6 +88,7 @@ class Oidc(Struct, frozen=True):
             name=told.get("NAME", "sub"),
             session=_session(told.get("SESSION", "8h")),
             scope=_scope(told.get("SCOPE", "openid profile")),
+            agent=told.get("AGENT", ""),
         )
 
 

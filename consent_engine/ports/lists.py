@@ -65,6 +65,9 @@ class Lists(Protocol):
     def sold(self, day: str) -> dict[str, int]:
         """What became of the orders placed on a day (China's, YYYY-MM-DD): see `domain/order/sold.py`."""
 
+    def ended_soon(self, days: Sequence[str]) -> int:
+        """How many services that were switched on on these days were taken back within a week."""
+
     def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
         """Restrictions of a kind, newest first; before: name and instant of the last one of the page before."""
 

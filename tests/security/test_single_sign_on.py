@@ -20,6 +20,7 @@ from consent_engine.engine.api_keys import Role
 from consent_engine.errors import Malformed, SettingsError
 from tests import needs
 from tests.integration.api_door import order, running
+from tests.integration.calls.reviewing import recorded
 from tests.integration.page_door import SAME, PageDoor
 
 __all__ = ["running"]
@@ -31,6 +32,7 @@ TOLD = {
     "CONSENT_OIDC__ROLES": "groups:ops=ops, realm.roles:desk=agent",
     "CONSENT_PUBLIC_URL": "https://door",
 }
+JSON = {"Content-Type": "application/json"}
 KEY, STRANGERS = (RSAKey.generate_key(2048, {"kid": kid, "use": "sig"}) for kid in ("one", "two"))
 
 
@@ -171,6 +173,40 @@ def test_whatever_is_done_is_done_under_a_name_that_no_key_can_have(door, fake):
     assert visitor.get(f"https://door/v1/orders/{placed.json()['id']}", **SAME).json()["msisdn"] == "+8613800138000"
     with pytest.raises(Malformed, match="oidc/"):
         door.engine.keys.add("oidc/u-7", Role.ADMIN)
+
+
+@pytest.fixture
+def bound(running, fake):
+    told = {"CONSENT_OIDC__ROLES": "groups:hears=reviewer", "CONSENT_OIDC__AGENT": "staff.agent"}
+    made = PageDoor(*running, **(TOLD | told))
+    made.app.state.provider = Provider(made.settings.oidc(), httpx2.MockTransport(fake.answer))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("agent", ["A1024", 1024])
+def test_a_person_whom_the_provider_names_as_an_agent_reviews_no_call_of_that_agent(bound, fake, agent):
+    fake.claims = {"sub": "u-9", "groups": ["hears"], "staff": {"agent": agent}}
+    own, other = recorded(bound, str(agent), 1), recorded(bound, "B7", 2)
+    visitor, _ = signed_in(bound, fake, "/review")
+    refused = visitor.post(f"https://door/v1/reviews/{own}", {"verdict": "pass"}, **JSON)
+    assert (refused.status_code, refused.json()["code"]) == (403, "own_call")
+    taken = visitor.post(f"https://door/v1/reviews/{other}", {"verdict": "pass"}, **JSON)
+    assert (taken.status_code, taken.json()["reviews"][0]["by"]) == (200, "oidc/u-9")
+
+
+@pytest.mark.parametrize("agent", ["A 1", "13800138000", ["A1"], True, "x" * 99])
+def test_what_is_no_agents_number_lets_nobody_in_for_whose_calls_are_own_is_not_guessed(bound, fake, agent):
+    fake.claims = {"sub": "u-9", "groups": ["hears"], "staff": {"agent": agent}}
+    visitor, _ = signed_in(bound, fake, "/review")
+    assert visitor.get("https://door/review").status_code == 303
+
+
+def test_a_person_without_that_claim_is_bound_to_no_agent(bound, fake):
+    fake.claims = {"sub": "u-9", "groups": ["hears"]}
+    call = recorded(bound, "A1024", 1)
+    visitor, _ = signed_in(bound, fake, "/review")
+    assert visitor.post(f"https://door/v1/reviews/{call}", {"verdict": "pass"}, **JSON).status_code == 200
 
 
 @pytest.mark.parametrize("subject", ["13800138000", "a b", "x" * 99])

@@ -1,10 +1,15 @@
 """An ending as it is kept: what an older program wrote is read for ever, byte by byte."""
 
 import pytest
+from msgspec.structs import replace
 
-from consent_engine.domain.call.ending import Cause, Ending, EndingState, Failed, Told, ending_id
+from consent_engine.domain.call.ending import MOST_EVENTS, Cause, Ending, EndingState, Failed, Told, ending_id
+from consent_engine.domain.decide.endings import on_end_outcome, on_retry
+from consent_engine.domain.effects import DEACTIVATE, Pending, Rejected
 from consent_engine.domain.hashing import digest
+from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.event import chain
+from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.texts.of_endings import WORDS, ended, withdraw_ask
 from consent_engine.domain.texts.segments import segments
 from consent_engine.errors import BrokenRecord
@@ -106,3 +111,20 @@ def test_the_notice_says_what_is_known_and_invents_nothing():
     assert {language for language, _ in WORDS} == {"zh", "en"}
     assert segments(ended(told)) <= 3
     assert segments(withdraw_ask(("mobile", "zh", "372", told[3], fee))) <= 3
+
+
+def test_its_history_ends_somewhere_and_a_retry_is_done_all_the_same():
+    ending = Ending.read(kept())
+    ending = replace(ending, events=(), effects={DEACTIVATE: Pending(attempts=1, leased_at=1, parked=0)})
+    for n in range(1, 400):
+        failed = on_end_outcome(ending, Ended(DEACTIVATE, 1, Rejected("no")), Policy(), n)
+        [put] = failed.put
+        assert put.pending.parked, "it stands on the stuck list every time"
+        ending = replace(ending.with_events(*failed.events)[0], effects={DEACTIVATE: put.pending})
+        assert ending.state is EndingState.ENDING_FAILED
+        again = on_retry(ending, f"retry:{n}", "ops-1", n)
+        [put] = again.put
+        assert not put.pending.parked, "and is done again every time"
+        ending = ending.with_events(*again.events)[0]
+        ending = replace(ending, effects={DEACTIVATE: replace(put.pending, leased_at=1)})
+    assert len(ending.events) <= MOST_EVENTS - 3

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from consent_engine.adapters.redis.keys import Cell, called
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.counted import counted_of
+from consent_engine.domain.call.ended_soon import ended_soon_of
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
@@ -222,6 +223,10 @@ def _ending(change: EndingChange, cell: Cell, seal: Seal | None, names: list[str
         lists.due[lists.number(cell.endings)] = [ending.doc.asked_at, ending.id]
     elif ending.is_over and not before.is_over:
         lists.gone[lists.number(cell.endings)] = [ending.id]
+    if counted := ended_soon_of(ending, before):
+        key = lists.number(cell.sold(cell.days.of(ending.doc.activated_at)))
+        for count in counted:
+            lists.counts += key, count
     return _sealed(Owner.ENDING, ending, change, cell, seal, names, lists)
 
 

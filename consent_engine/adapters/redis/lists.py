@@ -8,6 +8,7 @@ from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.codec import TIES, scored
 from consent_engine.adapters.redis.keys import EARLY, LATE, Cell, called
 from consent_engine.domain.call.counted import SUM, SUMMED, SUMS_MADE
+from consent_engine.domain.call.ended_soon import ENDED_SOON
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.days import later
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Millis
@@ -64,6 +65,10 @@ class RedisLists(Lists):
     def sold(self, day: str) -> dict[str, int]:
         [counts] = self._wire.ask(("HGETALL", self._cell.sold(day)))
         return {name: int(count) for name, count in counts.items()}
+
+    def ended_soon(self, days: Sequence[str]) -> int:
+        found = self._wire.ask(*(("HGET", self._cell.sold(day), ENDED_SOON) for day in days))
+        return sum(int(count or 0) for count in found)
 
     def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
         page = self._newest(self._cell.restrictions[kind], before, limit)

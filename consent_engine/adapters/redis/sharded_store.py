@@ -185,6 +185,10 @@ class ShardedLists(Lists):
             counts.update(cell.lists.sold(day))
         return dict(counts)
 
+    def ended_soon(self, days: Sequence[str]) -> int:
+        """Of the cells that can be reached."""
+        return sum(self._cells.reached(lambda cell: cell.lists.ended_soon(days)))
+
     def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
         found = [row for cell in self._cells.stores for row in cell.lists.restrictions(kind, before, limit)]
         return sorted(found, key=lambda row: (row.at, row.name), reverse=True)[:limit]

@@ -88,7 +88,8 @@ async def coverage(request: Request, caller: ApiKey) -> Response:
 )
 async def pressure(request: Request, caller: ApiKey) -> Response:
     """What became of the orders placed on these days, by agent or plan, those where most went wrong first: refusals of
-    all calls, a yes that no person can have written, failed reviews; 92 days at most. Roles: reviewer, auditor."""
+    all calls, a yes that no person can have written, failed reviews, and services switched on on these days that were
+    taken back within a week; 92 days at most. Roles: reviewer, auditor."""
     form = read_query(AskPressure, request)
     days = _days(form.from_, form.to)
     rows = await front_of(request).ask(lambda engine: engine.calls.pressure(days, form.by))

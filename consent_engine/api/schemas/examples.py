@@ -208,7 +208,7 @@ VIEWS: dict[str, Any] = {
         "by": "agent", "rows": [
             {
                 "key": "A1024", "placed": 120, "confirmed": 61, "declined": 20, "refused": 25, "suspect": 3,
-                "review_failed": 1, "confirm_rate": 0.5083, "presses": True,
+                "review_failed": 1, "ended_soon": 4, "confirm_rate": 0.5083, "presses": True,
             }
         ],
     },

@@ -86,6 +86,7 @@ class PressedView(View):
     refused: int = Field(description="the subscriber wants no more calls")
     suspect: int = Field(description="a yes that no person can have written")
     review_failed: int = Field(description="cancelled, for the review of the call failed")
+    ended_soon: int = Field(description="switched on on these days, and taken back within a week")
     confirm_rate: float = Field(description="confirmed of placed, 0 to 1")
     presses: bool = Field(description="so much went wrong that somebody should listen")
 

@@ -6,27 +6,33 @@ from msgspec import Struct
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from consent_engine.domain.call.review import Verdict
+from consent_engine.domain.days import later
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
 from consent_engine.ports import Tally
 
+WEEK = 7
+"""Days of activations whose endings are told."""
+
 
 class ReviewsSeen(Struct, frozen=True):
     """calls: those that are pending, and contested · orders: whose activation waits for a review · pressing: how many
-    agents seem to press
+    agents seem to press · ended_soon: services of the last week that were taken back within one
     """
 
     calls: Mapping[Verdict, Tally]
     orders: Tally
     pressing: int
+    ended_soon: int
 
 
 def reviews_seen(engine: Engine) -> ReviewsSeen:
     """What waits now."""
-    today = engine.calls.pressure([engine.terms.reporting.days.of(engine.registry.now())], "agent")
-    pressing = sum(each.presses for each in today)
-    return ReviewsSeen(engine.lists.waiting_for_review(), engine.lists.tally(Kind.REVIEW), pressing)
+    today = engine.terms.reporting.days.of(engine.registry.now())
+    pressing = sum(each.presses for each in engine.calls.pressure([today], "agent"))
+    soon = engine.lists.ended_soon([later(today, -n) for n in range(WEEK)])
+    return ReviewsSeen(engine.lists.waiting_for_review(), engine.lists.tally(Kind.REVIEW), pressing, soon)
 
 
 def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:
@@ -52,6 +58,8 @@ def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:
     )
     told = "Agents whose orders of today end so often in refusals, suspect answers or failed reviews that they press"
     yield GaugeMetricFamily("consent_agents_pressing", told, value=seen.pressing)
+    told = "Services switched on in the last seven days, today with them, that were taken back within a week"
+    yield GaugeMetricFamily("consent_services_ended_within_week", told, value=seen.ended_soon)
 
 
 def _age(tally: Tally, now: Millis) -> float:

@@ -34,7 +34,7 @@ CSRF_HEADER = "x-csrf-token"
 SAFE = frozenset({"GET", "HEAD"})
 MOST_FAILURES, FAILURES_S, MOST_ADDRESSES = 10, 60.0, 10_000
 _PARTS = 4
-_LONGEST_COOKIE = 700
+_LONGEST_COOKIE = 1_000
 _PERSON = "p"
 """What the cookie of a person begins with who signed in with the provider: no key's hash does."""
 
@@ -64,12 +64,15 @@ class ProviderAway(ConsentError):
 
 
 class SignedIn(Struct, frozen=True, array_like=True):
-    """A person who signed in with the provider: as whom, with which role, and by which names that sign-in is ended."""
+    """A person who signed in with the provider: as whom, with which role, and by which names that sign-in is ended.
+    agent: the agent's number that is theirs
+    """
 
     name: str
     role: Role
     ended_by: tuple[str, ...]
     at: Millis
+    agent: str = ""
 
 
 _SIGNED_IN = Decoder(SignedIn)
@@ -198,7 +201,7 @@ def _caller(engine: Engine, who: str) -> ApiKey:
     person = _SIGNED_IN.decode(urlsafe_b64decode(told + "=" * (-len(told) % 4)))
     if engine.registry.sign_ins_ended(person.ended_by) >= person.at:
         raise Unauthenticated(_OVER)
-    return ApiKey(person.name, person.role, 0)
+    return ApiKey(person.name, person.role, 0, person.agent)
 
 
 def _origin(url: str) -> str:

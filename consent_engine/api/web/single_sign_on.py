@@ -182,13 +182,17 @@ async def _person(request: Request, under_way: UnderWay) -> SignedIn:
     role = settings.role_of(claims)
     if role is None:
         raise NoRole("no rule of CONSENT_OIDC__ROLES fits this person")
+    try:
+        agent = settings.agent_of(claims)
+    except ValueError as error:
+        raise SignInFailed(str(error)) from None
     subject, named = str(claims["sub"]), str(claims.get(settings.name) or claims["sub"])
     ways = [(name, str(claims[name])) for name in ("sub", "sid") if claims.get(name)]
 
     def signed_in(engine: Engine) -> SignedIn:
         ended_by = tuple(engine.keys.of_sign_in(settings.issuer, *each) for each in ways)
         return SignedIn(
-            engine.keys.signed_in_as(settings.issuer, subject, named), role, ended_by, engine.registry.now()
+            engine.keys.signed_in_as(settings.issuer, subject, named), role, ended_by, engine.registry.now(), agent
         )
 
     return await front.ask(signed_in)

@@ -26,7 +26,8 @@ from consent_engine.domain.texts.templates import ENGLISH
 from consent_engine.errors import BrokenRecord, NotActivated, OrderNotFound, Refused
 
 MOST_EVENTS = 100
-"""A bound on one ending's history: past it nobody retries it any more."""
+"""A bound on one ending's history: past it a retry is done all the same, for the service must not stay on, but neither
+it nor how it failed is written down any more."""
 
 
 class Cause(StrEnum):
@@ -132,7 +133,7 @@ class Taken(Struct, frozen=True, array_like=True):
     called_at: when the call began in which it was sold: a holder of later never had it · language: in which the order
     was asked · name: of the plan, to people · fee: what the plan says of leaving early, '' where it says nothing ·
     receipt: the number of the subscriber's own record · person: the hash of the person part · free: 1 where it was
-    withdrawn while policy lets subscribers go without an early fee
+    withdrawn while policy lets subscribers go without an early fee · agent: who sold it
     """
 
     id: str
@@ -156,6 +157,7 @@ class Taken(Struct, frozen=True, array_like=True):
     receipt: str
     person: str
     free: int = 0
+    agent: str = ""
 
 
 _TAKEN = Rows(Taken, least=20)
@@ -289,7 +291,7 @@ def taken(order: Order, why: Why, asked_at: Millis, holder_since: Millis) -> Tak
     return Taken(
         ending_id(order.id), order.id, asked_at, why.cause, why.channel, why.by, why.reason, doc.carrier, doc.plan,
         offer.plan_version, offer.plan_hash, on.ref, on.at, holder_since, doc.call.started_at, language,
-        told.name if told else offer.plan_name, fee, order.receipt, "", int(free),
+        told.name if told else offer.plan_name, fee, order.receipt, "", int(free), doc.agent,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.call.ending import (
+    MOST_EVENTS,
     Cause,
     Ending,
     EndingEvent,
@@ -39,6 +40,8 @@ from consent_engine.domain.order.order import Order
 
 LOOK_AGAIN_MS = 60_000
 """When is looked again whether the notification, which goes first, has gone."""
+_LAST_WORDS = 4
+"""Events that must find room in any case: it is off, somebody was told, an answer came late."""
 _OF_STATE = {
     DEACTIVATE: {EndingState.ENDING, EndingState.ENDING_FAILED},
     WAKE_NOTICE: {EndingState.ENDED},
@@ -84,7 +87,7 @@ def on_end_outcome(ending: Ending, ended: Ended, policy: Policy, now: Millis) ->
     match outcome:
         case Rejected(reason):
             why = f"refused ({reason}) after an attempt that may have been taken" if pending.in_doubt else reason
-            return _failed(ended, pending, why, now)
+            return _failed(ending, ended, pending, why, now)
         case Unavailable(reason, after):
             due = now + policy.backoff(pending.attempts, ended.roll, after)
             return EndDecision(put=(Put(DEACTIVATE, due, replace(pending, leased_at=0, why=reason)),))
@@ -94,7 +97,7 @@ def on_end_outcome(ending: Ending, ended: Ended, policy: Policy, now: Millis) ->
             since = pending.first_at or pending.last_at
             doubtful = replace(pending, leased_at=0, doubts=pending.doubts + 1, first_at=since, why=reason)
             if doubtful.doubts >= policy.max_attempts:
-                return _failed(ended, doubtful, f"{reason}, {doubtful.doubts} times", now)
+                return _failed(ending, ended, doubtful, f"{reason}, {doubtful.doubts} times", now)
             return EndDecision(put=(Put(DEACTIVATE, now + policy.backoff(doubtful.doubts, ended.roll), doubtful),))
 
 
@@ -108,10 +111,11 @@ def _off(ending: Ending, ended: Ended, outcome: Accepted, pending: Pending | Non
     return EndDecision((off,), (Put(WAKE_NOTICE, now),), ((DEACTIVATE, Drop.ANYWAY),) if pending else ())
 
 
-def _failed(ended: Ended, pending: Pending, why: str, now: Millis) -> EndDecision:
-    """Put it on the stuck list, with the reason."""
+def _failed(ending: Ending, ended: Ended, pending: Pending, why: str, now: Millis) -> EndDecision:
+    """Put it on the stuck list, with the reason. It says so already where its history was too long for the retry."""
     stuck = replace(pending, leased_at=0, why=why, parked=1)
-    return EndDecision((Failed(now, ended.op, "engine", why),), (Put(DEACTIVATE, PARKED, stuck),))
+    fresh = ending.state is not EndingState.ENDING_FAILED
+    return EndDecision((Failed(now, ended.op, "engine", why),) if fresh else (), (Put(DEACTIVATE, PARKED, stuck),))
 
 
 def on_retry(ending: Ending, op: str, by: str, now: Millis) -> EndDecision:
@@ -119,7 +123,8 @@ def on_retry(ending: Ending, op: str, by: str, now: Millis) -> EndDecision:
     parked = {effect: each for effect, each in ending.effects.items() if each.parked}
     put = tuple(Put(effect, now, replace(each, parked=0, leased_at=0)) for effect, each in parked.items())
     failed = ending.state is EndingState.ENDING_FAILED and DEACTIVATE in parked
-    return EndDecision((Retried(now, op, by),) if failed else (), put)
+    room = len(ending.events) < MOST_EVENTS - _LAST_WORDS
+    return EndDecision((Retried(now, op, by),) if failed and room else (), put)
 
 
 def on_give_up(ending: Ending, op: str, by: str, reason: str, now: Millis) -> EndDecision:

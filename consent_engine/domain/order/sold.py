@@ -22,12 +22,18 @@ class Sold(StrEnum):
     """A yes that no person can have written."""
     REVIEW_FAILED = "review_failed"
     """Cancelled, for the review of its call failed."""
+    ENDED_SOON = "ended_soon"
+    """Switched on, and taken back within a week; of the day on which it was switched on: `domain/call/ended_soon.py`"""
 
+
+WRONG = (Sold.REFUSED, Sold.SUSPECT, Sold.REVIEW_FAILED, Sold.ENDED_SOON)
+"""What should not have come of an order that somebody wanted."""
 
 ENOUGH = 30
 """So many orders a day, before a share says anything of an agent."""
 MUCH = 0.2
-"""A share of orders that ended in a refusal, a suspect yes or a failed review, above which an agent seems to press."""
+"""A share of orders that ended in a refusal, a suspect yes, a failed review or within a week, above which an agent
+seems to press."""
 
 
 def sold_of(order: Order, before: State | None) -> list[str]:
@@ -76,8 +82,7 @@ class Pressure(Struct, frozen=True):
     @property
     def presses(self) -> bool:
         """Whether so much of it went wrong that somebody should listen."""
-        wrong = self.share(Sold.REFUSED, Sold.SUSPECT, Sold.REVIEW_FAILED)
-        return self.counts.get(Sold.PLACED, 0) >= ENOUGH and wrong > MUCH
+        return self.counts.get(Sold.PLACED, 0) >= ENOUGH and self.share(*WRONG) > MUCH
 
 
 def pressures(kept: Iterable[Mapping[str, int]], by: str) -> list[Pressure]:
@@ -89,5 +94,4 @@ def pressures(kept: Iterable[Mapping[str, int]], by: str) -> list[Pressure]:
             if what in Sold:
                 counts.setdefault(agent if by == "agent" else plan, Counter())[Sold(what)] += count
     found = [Pressure(key, dict(of)) for key, of in counts.items()]
-    wrong = (Sold.REFUSED, Sold.SUSPECT, Sold.REVIEW_FAILED)
-    return sorted(found, key=lambda each: (-each.share(*wrong), each.key))
+    return sorted(found, key=lambda each: (-each.share(*WRONG), each.key))

@@ -2,9 +2,10 @@
 
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
+from consent_engine.engine.api_keys import Role
 from consent_engine.engine.review import Review
 from tests.conftest import NUMBER
-from tests.integration.calls.desk import instant
+from tests.integration.calls.desk import SHA, instant
 
 PLAN = "5g-smart-199"
 
@@ -36,3 +37,15 @@ def says_yes(desk):
     desk.run()
     desk.clock.forward(seconds=61)
     desk.run()
+
+
+def recorded(door, agent, n):
+    """A recorded call of an agent, over HTTP: its id."""
+    now = door.engine.registry.now()
+    body = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": agent, "started_at": instant(now - 60_000)}
+    key = {"Idempotency-Key": f"call-{agent}-{n}"}
+    call = door.call("POST", "/v1/calls", Role.AGENT, body, headers=key).json()["id"]
+    recording = {"ref": f"rec-{agent}-{n}", "sha256": SHA, "seconds": 60}
+    ended = {"ended_at": instant(now), "outcome": "other", "recording": recording}
+    assert door.call("POST", f"/v1/calls/{call}/end", Role.AGENT, ended).status_code == 200
+    return call

@@ -6,18 +6,8 @@ from consent_engine.engine.api_keys import Role
 from consent_engine.errors import Malformed
 from tests.conftest import NUMBER
 from tests.integration.api_door import order
-from tests.integration.calls.desk import SHA, instant
-
-
-def recorded(door, agent, n):
-    now = door.engine.registry.now()
-    body = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": agent, "started_at": instant(now - 60_000)}
-    key = {"Idempotency-Key": f"call-{agent}-{n}"}
-    call = door.call("POST", "/v1/calls", Role.AGENT, body, headers=key).json()["id"]
-    recording = {"ref": f"rec-{agent}-{n}", "sha256": SHA, "seconds": 60}
-    ended = {"ended_at": instant(now), "outcome": "other", "recording": recording}
-    assert door.call("POST", f"/v1/calls/{call}/end", Role.AGENT, ended).status_code == 200
-    return call
+from tests.integration.calls.desk import instant
+from tests.integration.calls.reviewing import recorded
 
 
 def test_a_key_that_is_bound_to_an_agents_number_acts_for_that_agent_and_reviews_no_call_of_it(door):

@@ -1,5 +1,6 @@
 """Pressure selling in figures: what became of a day's orders, by agent and plan, counted as it happens."""
 
+from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.days import day_of
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.order.sold import ENOUGH, Pressure, Sold
@@ -32,6 +33,31 @@ def test_what_became_of_the_orders_is_counted_once_by_agent_and_plan(desk):
     assert [each.key for each in desk.engine.calls.pressure([day], "plan")] == ["5g-smart-199"]
 
 
+def test_what_is_taken_back_within_a_week_is_counted_on_the_day_it_was_switched_on_once(desk):
+    first, late, moved = (
+        desk.settled(), desk.settled(msisdn="+8613900139001"), desk.settled(msisdn="+8613900139002"),
+    )  # fmt: skip
+    day = day_of(desk.clock())
+
+    def soon(by="agent"):
+        return [(row.key, row.counts.get(Sold.ENDED_SOON, 0)) for row in desk.engine.calls.pressure([day], by)]
+
+    desk.clock.forward(hours=6 * 24)
+    why = Why(Cause.WITHDRAWN, "hotline", "ops-1")
+    desk.engine.endings.ask(desk.engine.show(first.id), why)
+    desk.engine.endings.ask(desk.engine.show(moved.id), Why(Cause.NUMBER_CHANGED, "other", "bss"))
+    assert soon() == [("A1024", 0)], "asked for, and not off"
+    desk.run()
+    desk.engine.endings.ask(desk.engine.show(first.id), why)
+    desk.run()
+    assert (soon(), soon("plan")) == ([("A1024", 1)], [("5g-smart-199", 1)])
+    desk.clock.forward(hours=2 * 24)
+    desk.engine.endings.ask(desk.engine.show(late.id), why)
+    desk.run()
+    assert soon() == [("A1024", 1)], "after a week it says nothing of the call"
+    assert desk.engine.lists.ended_soon([day, "2020-01-01"]) == 1
+
+
 def test_a_few_orders_say_nothing_of_an_agent():
     most = Pressure("A1", {Sold.PLACED: ENOUGH, Sold.REFUSED: ENOUGH // 4})
     assert most.presses
@@ -47,4 +73,7 @@ def test_figures_over_http(door):
     assert (row["key"], row["placed"], row["confirm_rate"], row["presses"]) == ("A1024", 1, 0.0, False)
     assert door.call("GET", path, Role.AGENT).status_code == 403
     assert door.call("GET", f"{path}&by=carrier", Role.REVIEWER).status_code == 422
-    assert "consent_agents_pressing 0.0" in door.call("GET", "/metrics", Role.OPS).text
+    assert row["ended_soon"] == 0
+    metrics = door.call("GET", "/metrics", Role.OPS).text
+    assert "consent_agents_pressing 0.0" in metrics
+    assert "consent_services_ended_within_week 0.0" in metrics
