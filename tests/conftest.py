@@ -132,7 +132,7 @@ class FakeSubscribers:
     """A BSS that is asked who has a number: says what the test tells it to, the last of it again and again."""
 
     name: str = "test/lookup"
-    answers: list[Subscriber | Unavailable] = field(default_factory=lambda: [Subscriber("mobile", 0, adult=True)])
+    answers: list[Subscriber | Unavailable] = field(default_factory=lambda: [Subscriber("mobile", 0)])
     asked: list[str] = field(default_factory=list)
     meanwhile: Callable[[], object] = lambda: None
     """what happens while it looks"""

@@ -92,9 +92,8 @@ class SqlArchive(Archive):
         """The tables and the id, if they are not there."""
         with self._making, self._engine.begin() as connection:
             said = _said(connection) if inspect(connection).has_table(META.name) else {}
-            known = set(inspect(connection).get_table_names())
-            if "id" not in said or not known.issuperset(TABLES.tables):  # made by an earlier program
-                make(connection)
+            if "id" not in said or not TABLES.tables.keys() <= set(inspect(connection).get_table_names()):
+                make(connection)  # all of it, or what an earlier program did not know
                 fresh = [{"name": "schema", "value": self._schema.number}, {"name": "id", "value": uuid.uuid4().hex}]
                 connection.execute(self._insert(META).values(fresh).on_conflict_do_nothing())
                 said = _said(connection)

@@ -4,15 +4,17 @@ import asyncio
 
 import pytest
 
+from consent_engine.domain.call.ending import Cause, EndingState, Why
 from consent_engine.domain.call.errors import ReportDecided, ReportNotFound, RewardNotDue
 from consent_engine.domain.call.report import ReportDoor, ReportState
 from consent_engine.domain.call.report_terms import RewardTerms
+from consent_engine.domain.effects import Lane
 from consent_engine.engine.archive_records import move_reports
 from consent_engine.engine.audit import audit
 from consent_engine.engine.sealing import seal
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Left, ReportFilter
-from tests.archive.house import broken
+from tests.archive.house import LONG, broken
 from tests.conftest import OTHER
 from tests.integration.calls.reporting import book, decide, made, report
 
@@ -23,6 +25,57 @@ DAY = 24 * 3_600_000
 def moved(desk, hours=49):
     desk.clock.forward(hours=hours)
     return asyncio.run(move_reports(desk.engine.store, desk.clock()))
+
+
+class Died(BaseException):
+    """The process is gone."""
+
+
+def mortal(when, method):
+    def called(*args):
+        if when == "before":
+            raise Died
+        method(*args)
+        raise Died
+
+    return called
+
+
+POINTS = [(when, what) for what in ("whole_records", "keep", "retire") for when in ("before", "after")]
+
+
+def dies_at(desk, patched, when, what, retire):
+    """Have a method of the archive, or of the store's retirement, end the process before or after it is done."""
+    part, name = (desk.archive.records, "keep") if what == "keep" else (patched.retirement, what)
+    name = retire if what == "retire" else name
+    return part, name, mortal(when, getattr(part, name))
+
+
+@pytest.mark.parametrize("point", POINTS, ids=" ".join)
+def test_who_dies_while_a_report_or_an_ending_moves_leaves_it_whole_and_the_repeat_ends_it(desk, point):
+    told = report(desk)
+    head = decide(desk, told, "ours_unrecorded").head
+    order = desk.settled(msisdn=OTHER)
+    ending = desk.engine.endings.ask(order, Why(Cause.WITHDRAWN, "hotline", "desk")).ending
+    desk.run()
+    desk.clock.forward(hours=LONG)  # the order goes, and its ending after it
+    store = desk.engine.store
+    for retire, act in (
+        ("retire_reports", lambda: asyncio.run(move_reports(store, desk.clock()))),
+        ("retire_endings", lambda: desk.run(Lane.TIMER)),
+    ):
+        part, name, dying = dies_at(desk, store, *point, retire)
+        whole = getattr(part, name)
+        setattr(part, name, dying)
+        with pytest.raises(Died):
+            act()
+        setattr(part, name, whole)
+        assert desk.engine.reports.show(told.id)[0].head == head
+        assert desk.engine.endings.show(order.id).state is EndingState.ENDED
+        desk.clock.forward(seconds=61)  # its lease is over
+        act()
+    assert keys_of(desk, told) == desk.client.keys("ce:*end:*") == []
+    assert (desk.engine.reports.show(told.id)[0].head, desk.engine.endings.show(order.id).id) == (head, ending.id)
 
 
 def keys_of(desk, told):

@@ -12,7 +12,7 @@ from consent_engine.domain.line.subscriber import Subscriber
 from tests.conftest import FakeSubscribers
 from tests.integration.api_door import NUMBER, OTHER, is_problem, order
 
-SAME = Subscriber("mobile", 0, adult=True)
+SAME = Subscriber("mobile", 0)
 
 
 def asking(door, subscribers, **bounds):
@@ -48,7 +48,7 @@ def counted(door):
 
 
 def test_the_customer_of_another_network_is_sold_nothing_and_the_answer_says_which(door, bss):
-    bss.answers = [Subscriber("telecom", 0, adult=True), SAME]
+    bss.answers = [Subscriber("telecom", 0), SAME]
     problem = is_problem(door.place(), 409, "other_network")
     assert (problem["network"], problem["carrier"]) == ("telecom", "mobile")
     assert door.place().status_code == 201, "the key was not used up"
@@ -57,7 +57,7 @@ def test_the_customer_of_another_network_is_sold_nothing_and_the_answer_says_whi
 
 def test_the_same_request_again_is_the_same_order_whatever_the_bss_says_meanwhile(door, bss):
     first = door.place()
-    bss.answers = [Subscriber("telecom", 0, adult=True)]
+    bss.answers = [Subscriber("telecom", 0)]
     again = door.place()
     assert (first.status_code, again.status_code, again.json()["id"]) == (201, 200, first.json()["id"])
 
