@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from consent_engine.engine.api_keys import Role
 from tests.acceptance.house import house, until
 from tests.acceptance.tab import Tab
 
@@ -23,6 +24,8 @@ FIRST_PAINT_MS, USABLE_MS, QUIET_MS = 150, 400, 40
 """Of a page on a quiet machine, and of a line of text there: a busy one is so many times slower."""
 MOST_BYTES = 150_000
 LOOKS = 5
+SHEET = b"/Type /Page\n"
+"""A sheet of a PDF, as Chromium writes it."""
 PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 BYTES = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
   .reduce((sum, each) => sum + each.decodedBodySize, 0)"""
@@ -130,8 +133,14 @@ def test_a_plan_is_one_sheet_of_paper(home, browser):
     context = browser.new_context(java_script_enabled=False, locale="zh-CN")
     page = context.new_page()
     page.goto(home.api + "/tariffs/5g-smart-199/1")
-    assert page.pdf(format="A4").count(b"/Type /Page\n") == 1
+    assert page.pdf(format="A4").count(SHEET) == 1
     context.close()
+
+
+def test_help_prints_a_page_a_role_chinese_first(home, tab):
+    admin = tab("admin", "/help")
+    assert admin.page.locator("html").get_attribute("lang") == "zh-CN"
+    assert admin.page.pdf(format="A4").count(SHEET) == admin.page.locator("section.help").count() == len(Role)
 
 
 def test_a_page_is_painted_and_answers_within_its_budget(home, tab):

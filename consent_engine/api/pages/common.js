@@ -6,6 +6,9 @@ const byId = (id) => document.getElementById(id);
 // Steps, sets of states, triggers that alarm: they follow from the engine's own table.
 const { steps: STEPS, settled: SETTLED, failed: FAILED, broken: BROKEN, cancellable: CANCELLABLE, waiting: WAITING, alarms: ALARMS } = PAGE.lifecycle;
 
+/** When what a page shows first stands there: what is further down asks for its own from then on. */
+let firstShown = Promise.resolve();
+
 /** A word in the page's language; {name} in it is filled in. */
 function word(name, facts = {}) {
   const found = PAGE.words[name];

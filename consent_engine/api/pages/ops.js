@@ -81,5 +81,5 @@ async function forever() {
   if (!document.hidden) await refresh();
   setTimeout(forever, EVERY_S * 1000);
 }
-/** Board and list stand there: what is further down the page asks for its own from now on. Not before all scripts are read. */
-const firstShown = Promise.resolve().then(forever);
+// Board and list, once all scripts are read.
+firstShown = firstShown.then(forever);
