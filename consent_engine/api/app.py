@@ -8,12 +8,14 @@ from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
+from starlette.types import ASGIApp
 
 from consent_engine.api.http import problems
 from consent_engine.api.http.bounds import USUAL, Bounds
 from consent_engine.api.http.middleware import Edge
+from consent_engine.api.http.problems import Handlers
 from consent_engine.api.http.protocol import BoundedHttp
+from consent_engine.api.http.way_in import Application
 from consent_engine.api.routes import (
     calls,
     docs,
@@ -85,12 +87,11 @@ def create_app(
         await front.subscribers.close()
         front.close()
 
-    app = Starlette(
-        routes=[route for part in PARTS for route in part.operations.routes],
-        middleware=[Middleware(Edge, defects=front.defects, answered=metrics.answered, most=bounds.most_under_way)],
-        exception_handlers=problems.handlers(front.defects),
-        lifespan=lifespan,
-    )
+    def edge(inside: ASGIApp, handlers: Handlers) -> ASGIApp:
+        return Edge(inside, handlers, front.defects, metrics.answered, bounds.most_under_way)
+
+    routes = [route for part in PARTS for route in part.operations.routes]
+    app = Application(routes, problems.handlers(front.defects), lifespan, edge)
     # A redirect would repeat what was asked for in its Location.
     app.router.redirect_slashes = False
     app.state.bounds, app.state.front, app.state.metrics = bounds, front, metrics

@@ -9,10 +9,11 @@ from os import urandom
 from time import monotonic
 from typing import Any
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from consent_engine.api.http.problems import of_defect, of_error, route_of, tell_defect
+from consent_engine.api.http.problems import Handlers, of_defect, of_error, route_of, tell_defect
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.errors import StoreUnavailable
 
@@ -39,14 +40,16 @@ _REQUEST = b"x-request-id"
 class Edge:
     """An ASGI application around another.
 
-    defects: counts, by type, what should never be raised · answered: called with method, template, status and seconds ·
-    most: requests under way at once
+    handlers: how errors are answered, by their kind · defects: counts, by type, what should never be raised ·
+    answered: called with method, template, status and seconds · most: requests under way at once
     """
 
     def __init__(
-        self, app: ASGIApp, defects: Counter[str], answered: Callable[[str, str, int, float], None], most: int
-    ) -> None:
+        self, app: ASGIApp, handlers: Handlers, defects: Counter[str],
+        answered: Callable[[str, str, int, float], None], most: int,
+    ) -> None:  # fmt: skip
         self._app = app
+        self._handlers = handlers
         self._defects = defects
         self._answered = answered
         self._most = most
@@ -65,7 +68,7 @@ class Edge:
             if self._under_way > self._most:
                 await of_error(StoreUnavailable("too many requests are under way"))(scope, receive, answer.send)
             else:
-                await self._app(scope, receive, answer.send)
+                await self._answered_by(scope, receive, answer)
         except ClientDisconnect:
             answer.status = answer.status or CLIENT_LEFT
         except Exception as error:  # noqa: BLE001 - the edge: nothing may reach a server that logs messages
@@ -75,6 +78,17 @@ class Edge:
         finally:
             self._under_way -= 1
             self._tell(scope, answer.status, monotonic() - begun)
+
+    async def _answered_by(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        """Serve it, or answer its error. Raises whatever is no error of ours, or comes after an answer has begun."""
+        try:
+            await self._app(scope, receive, answer.send)
+        except Exception as error:
+            told = next((self._handlers[kind] for kind in type(error).__mro__ if kind in self._handlers), None)
+            if told is None or answer.status:
+                raise
+            response: Response = await told(Request(scope, receive), error)
+            await response(scope, receive, answer.send)
 
     def _tell(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
         """One line: the route's template, never the path or the query that was asked for."""

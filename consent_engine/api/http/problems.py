@@ -3,7 +3,7 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -38,6 +38,8 @@ from consent_engine.errors import (
 )
 
 log = logging.getLogger(__name__)
+Handlers = Mapping[Any, Callable[[Request, Any], Awaitable[Response]]]
+"""How errors are answered, by their kind."""
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 100
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
