@@ -23,7 +23,7 @@ class Recent(Generic[Value]):
         # From its beginning: what was changed before somebody asked must not be answered from before the change.
         if found is None or monotonic() - begun >= self._seconds:
             found = self._begin(name, look_up)
-        return await asyncio.shield(found)
+        return found.result() if found.done() else await asyncio.shield(found)
 
     def _begin(self, name: Hashable, look_up: Callable[[], Awaitable[Value]]) -> asyncio.Future[Value]:
         self._known.pop(name, None)

@@ -64,6 +64,8 @@ async def _receive(request: Request, name: str, *, reports: bool) -> Response:
         raise NotOurMediaType("send Content-Type: application/json, in UTF-8 and not compressed")
     front = front_of(request)
     body = await read_body(request, MOST_WEBHOOK)
-    call = WebhookCall(dict(request.headers), dict(request.query_params), body, await front.now())
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(request.headers.raw)}
+    query = dict(request.query_params) if request.scope["query_string"] else {}
+    call = WebhookCall(headers, query, body, await front.now())
     said = await front.receive(Post(name, call, reports))
     return Response(said.body, said.status, media_type=said.content_type)
