@@ -5,11 +5,13 @@ and a body that were made before it, and one answer. What it cost before: decisi
 """
 
 import asyncio
+import socket
 import ssl
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from ipaddress import ip_address
 from time import monotonic
 from typing import cast
 
@@ -20,6 +22,8 @@ MOST_BODY = 64 * 1024
 MOST_BYTES = 4 * MOST_BODY
 """Of a whole answer, with its head and whatever frames its body."""
 MOST_HEAD = 32 * 1024
+PIECE = 64 * 1024
+"""So much of an answer is taken at a time."""
 NAMES_KEPT_S = 10.0
 """How long an address that answered is used again for its name; one that cannot be reached is looked up at once."""
 RACE_S = 0.25
@@ -41,12 +45,13 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a call goes. start: of its head, from the target to the host"""
+    """Where a call goes. start: of its head, from the target to the host · is_address: its host needs no look-up"""
 
     host: str
     port: int
     tls: bool
     start: str
+    is_address: bool
 
 
 @lru_cache(64)
@@ -59,7 +64,15 @@ def target_of(url: str) -> Target:
     if read.user is not None:
         known = b64encode(f"{read.user}:{read.password or ''}".encode()).decode()
         start += f"Authorization: Basic {known}\r\n"
-    return Target(read.raw_host, read.port, read.scheme == "https", start)
+    return Target(read.raw_host, read.port, read.scheme == "https", start, _is_address(read.raw_host))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def request(method: str, target: Target, headers: Mapping[str, str], body: bytes | None) -> bytes:
@@ -77,6 +90,8 @@ async def call(target: Target, written: bytes, in_hand: Callable[[], None]) -> S
     in_hand: called when a connection stands, before the first byte goes out: what is raised before that was surely not
     sent. Raises OSError and ValueError where none is to be had, OSError and BrokenAnswer where no answer came of it.
     """
+    if (plain := await _plainly(target)) is not None:
+        return await _asked(plain, written, in_hand)
     loop = asyncio.get_running_loop()
     wire = await _connected(target, lambda: _Wire(written, in_hand, loop.create_future()))
     try:
@@ -85,59 +100,54 @@ async def call(target: Target, written: bytes, in_hand: Callable[[], None]) -> S
         wire.let_go()
 
 
-class _Wire(asyncio.Protocol):
-    """The connection: writes the request as soon as it stands, and hands the answer over once it is there whole."""
+async def _asked(plain: socket.socket, written: bytes, in_hand: Callable[[], None]) -> Said:
+    """Ask on a socket, with nothing between: a transport would cost as much again as all the rest of a call."""
+    loop, reading = asyncio.get_running_loop(), _Reading()
+    try:
+        in_hand()
+        await loop.sock_sendall(plain, written)
+        while reading.said is None:
+            came = await loop.sock_recv(plain, PIECE)
+            reading.feed(came) if came else reading.end()
+            if reading.broken:
+                raise BrokenAnswer(reading.broken)
+        return reading.said
+    finally:
+        plain.close()
 
-    def __init__(self, written: bytes, in_hand: Callable[[], None], answer: "asyncio.Future[Said]") -> None:
-        self.answer = answer
-        self._written = written
-        self._in_hand = in_hand
+
+class _Reading:
+    """An answer as it comes: `said` once it is there whole, `broken` with the reason once it can be none."""
+
+    def __init__(self) -> None:
+        self.said: Said | None = None
+        self.broken = ""
         self._parser = httptools.HttpResponseParser(self)
-        self._transport: asyncio.Transport | None = None
         self._came = self._size = 0
         self._headed = self._measured = False
         self._body: list[bytes] = []
         self._after = ""
 
-    def let_go(self) -> None:
-        """Nothing more is said, or heard, here."""
-        if self._transport is not None:
-            self._transport.abort()
-        self.answer.cancel()
-
-    # -- asyncio's -----------------------------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It stands."""
-        self._transport = cast(asyncio.Transport, transport)
-        self._in_hand()
-        self._transport.write(self._written)
-
-    def data_received(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> None:
         """A piece of the answer."""
         self._came += len(data)
-        if self.answer.done():
+        if self._is_over():
             return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._whole()  # they speak something else from here on: what they said before that is the answer
         except httptools.HttpParserError:
-            self._broken("no HTTP")
+            self._break("no HTTP")
         if self._came > (MOST_BYTES if self._headed else MOST_HEAD):
-            self._broken("too long")
+            self._break("too long")
 
-    def eof_received(self) -> None:
+    def end(self) -> None:
         """They say no more: the end of a body that nothing measures, or the middle of an answer."""
         if self._headed and not self._measured:
             self._whole()
         else:
-            self._broken("cut off")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone."""
-        if not self.answer.done():
-            self.answer.set_exception(exc or BrokenAnswer("cut off"))
+            self._break("cut off")
 
     # -- llhttp's ------------------------------------------------------------------------------------------------
 
@@ -159,8 +169,8 @@ class _Wire(asyncio.Protocol):
         """A piece of the body."""
         self._size += len(body)
         if self._size > MOST_BODY:
-            self._broken("too long")
-        elif not self.answer.done():
+            self._break("too long")
+        elif not self._is_over():
             self._body.append(body)
 
     def on_message_complete(self) -> None:
@@ -171,13 +181,62 @@ class _Wire(asyncio.Protocol):
             return
         self._whole()
 
-    def _whole(self) -> None:
-        if not self.answer.done():
-            self.answer.set_result(Said(self._parser.get_status_code(), b"".join(self._body), self._after))
+    def _is_over(self) -> bool:
+        return self.said is not None or bool(self.broken)
 
-    def _broken(self, why: str) -> None:
+    def _whole(self) -> None:
+        if not self._is_over():
+            self.said = Said(self._parser.get_status_code(), b"".join(self._body), self._after)
+
+    def _break(self, why: str) -> None:
+        if not self._is_over():
+            self.broken = why
+
+
+class _Wire(asyncio.Protocol):
+    """A connection of asyncio's: writes the request as soon as it stands, and hands the whole answer over."""
+
+    def __init__(self, written: bytes, in_hand: Callable[[], None], answer: "asyncio.Future[Said]") -> None:
+        self.answer = answer
+        self._written = written
+        self._in_hand = in_hand
+        self._reading = _Reading()
+        self._transport: asyncio.Transport | None = None
+
+    def let_go(self) -> None:
+        """Nothing more is said, or heard, here."""
+        if self._transport is not None:
+            self._transport.abort()
+        self.answer.cancel()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It stands."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._in_hand()
+        self._transport.write(self._written)
+
+    def data_received(self, data: bytes) -> None:
+        """A piece of the answer."""
+        self._reading.feed(data)
+        self._tell()
+
+    def eof_received(self) -> None:
+        """They say no more."""
+        self._reading.end()
+        self._tell()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
         if not self.answer.done():
-            self.answer.set_exception(BrokenAnswer(why))
+            self.answer.set_exception(exc or BrokenAnswer("cut off"))
+
+    def _tell(self) -> None:
+        if self.answer.done():
+            return
+        if self._reading.said is not None:
+            self.answer.set_result(self._reading.said)
+        elif self._reading.broken:
+            self.answer.set_exception(BrokenAnswer(self._reading.broken))
 
 
 # Where a name is --------------------------------------------------------------------------------------------------
@@ -189,6 +248,29 @@ _known: dict[tuple[str, int], tuple[str, float]] = {}
 def known_addresses() -> dict[tuple[str, int], tuple[str, float]]:
     """Of each name and port: the address that answered last, and until when it is used again without a look-up."""
     return _known
+
+
+async def _plainly(target: Target) -> socket.socket | None:
+    """A connection to an address that is one, or that answered last for its name; None with TLS, and for a look-up."""
+    name = target.host, target.port
+    address, until = _known.get(name, ("", 0.0))
+    if target.tls or not (target.is_address or monotonic() < until):
+        return None
+    address = target.host if target.is_address else address
+    plain = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        plain.setblocking(False)  # noqa: FBT003 - the standard library's
+        await asyncio.get_running_loop().sock_connect(plain, (address, target.port))
+    except OSError:  # before anything was sent
+        plain.close()
+        if target.is_address:
+            raise
+        _known.pop(name, None)
+        return None
+    except BaseException:
+        plain.close()
+        raise
+    return plain
 
 
 async def _connected(target: Target, make: Callable[[], _Wire]) -> _Wire:

@@ -6,7 +6,7 @@ import pytest
 
 from consent_engine.adapters import one_call
 from consent_engine.adapters.one_call import BrokenAnswer, Said, call, request, target_of
-from tests.contract import Far, answers, bounded, says
+from tests.contract import BRIEF, Far, answers, bounded, says
 
 
 def said(behaviour, url="{}", **headers):
@@ -18,6 +18,27 @@ def said(behaviour, url="{}", **headers):
             return await call(target, request("POST", target, headers, b"{}"), lambda: None), far.requests
 
     return asyncio.run(conversation())
+
+
+def heard_by(host, behaviour, seconds):
+    """What a call to a host of this machine comes to: an address is asked plainly, a name through a transport."""
+
+    async def conversation():
+        async with bounded(1), Far(behaviour) as far:
+            target = target_of(f"http://{host}:{far.port}/sms")
+            try:
+                async with asyncio.timeout(seconds):
+                    return await call(target, request("POST", target, {}, b"{}"), lambda: None)
+            except (BrokenAnswer, OSError) as error:
+                return "late" if isinstance(error, TimeoutError) else "no answer"
+
+    return asyncio.run(conversation())
+
+
+def test_whatever_a_far_side_does_is_read_alike_on_both_ways(doubtful):
+    behaviour, seconds = doubtful
+    seconds = min(seconds, 4 * BRIEF)
+    assert heard_by("127.0.0.1", behaviour, seconds) == heard_by("localhost", behaviour, seconds)
 
 
 def test_an_answer_that_says_another_follows_is_not_the_answer():
