@@ -208,8 +208,8 @@ def test_what_the_bss_refuses_for_good_is_given_up_and_is_on_no_list_any_more(de
         desk.engine.retry(order.id, "ops-1")
     desk.run()
     assert (len(desk.bss.ended), notices(desk)) == (1, [])
-    desk.clock.forward(hours=1_200 * DAY)
-    desk.run(Lane.TIMER)
+    for _ in range(2):  # its order first
+        desk.move()
     assert not desk.client.exists(f"ce:{{0}}:end:{ending_id(order.id)}")
 
 
