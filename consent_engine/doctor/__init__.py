@@ -105,10 +105,14 @@ def examine(settings: Settings, wanted: Wanted, tell: Callable[[str], None] = pr
                 yield bad(str(error), f"tail {settings.data_dir / 'redis.log'}")
                 return
         patient = _Patient(settings, url, settings.rq_url or url, secret, wanted, tell, _cells(settings, url, wanted))
+        away: set[str] = set()
         for look in (_server, _data, _rq, _work, _catalogue, _archive, _journal, _reports, _records):
             try:
                 yield from look(patient)
             except Exception as error:  # noqa: BLE001 - the edge: what nobody can read is a finding, not an end
+                if isinstance(error, StoreUnavailable) and str(error) in away:
+                    continue  # said once: all that follows is the same store
+                away.add(str(error))
                 yield _failed(look.__name__.strip("_"), error, patient.cli)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -42,9 +42,12 @@ class Wire:
     pause: float = PAUSE_S
 
     async def post_signed(self, path: str, payload: Mapping[str, Any]) -> Reply:
-        """Post a webhook as the gateway would: again until it is acknowledged."""
+        """Post a webhook as the gateway would: again until it is acknowledged, signed anew, for a signature ages."""
         body = json.dumps(payload, ensure_ascii=False).encode()
-        headers = {HEADER: sign(self.secret, body, int(time.time())), "Content-Type": "application/json"}
+
+        def headers() -> Mapping[str, str]:
+            return {HEADER: sign(self.secret, body, int(time.time())), "Content-Type": "application/json"}
+
         return await self._until_answered("POST", path, headers, body)
 
     async def call(
@@ -53,11 +56,13 @@ class Wire:
         """Call the API with a key; the same request again is safe, so it is repeated until it is taken."""
         body = None if payload is None else json.dumps(payload, ensure_ascii=False).encode()
         sent = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", **(headers or {})}
-        return await self._until_answered(method, path, sent, body)
+        return await self._until_answered(method, path, lambda: sent, body)
 
-    async def _until_answered(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
+    async def _until_answered(
+        self, method: str, path: str, headers: Callable[[], Mapping[str, str]], body: bytes | None
+    ) -> Reply:
         for tried in range(1, self.tries + 1):
-            reply = await self._once(method, path, headers, body, tried)
+            reply = await self._once(method, path, headers(), body, tried)
             if reply is not None and reply.status not in TRY_AGAIN:
                 return reply
             await asyncio.sleep(self.pause)

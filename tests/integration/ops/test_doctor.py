@@ -787,7 +787,7 @@ def test_a_sound_server_is_told_nothing_of():
         ({"maxmemory": 100 << 20, "used_memory": 81 << 20}, {}, Level.BAD, "81 of 100 MiB", "maxmemory 200mb"),
         ({"connected_clients": 81}, {}, Level.BAD, "81 of 100 connections", "maxclients 200"),
         ({"role": "slave"}, {}, Level.BAD, "replica", "CONSENT_REDIS_URL"),
-        ({"loading": 1}, {}, Level.BAD, "reading its files", "INFO persistence"),
+        ({"loading": 1, "aof_enabled": 0}, {}, Level.BAD, "reading its files", "INFO persistence"),
         ({}, {"timeout": "30"}, Level.WARN, "idle", "CONFIG SET timeout 0"),
     ],
 )
