@@ -137,6 +137,8 @@ def _failed(look: str, error: Exception, cli: str) -> Finding:
     told = f"{look}: {error if isinstance(error, StoreUnavailable) else type(error).__name__}"
     if isinstance(error, NoPermissionError | SettingsError):
         return bad(told, "this user of Redis may not do it: deploy/redis/users.acl says what it needs")
+    if isinstance(error, StoreUnavailable) and "takes no writes" in str(error):  # it is up: PING would answer
+        return bad(told, f"{cli} INFO: a replica, one with too few replicas in step, or full? its disk: df -h")
     if isinstance(error, StoreUnavailable | RedisError | OSError):
         return bad(told, f"{cli} PING: is it up and reachable?")
     return bad(f"{told}: something stored cannot be read", "keep the data, and report it: this must not be")
@@ -175,7 +177,7 @@ def _data(patient: _Patient) -> Iterator[Finding]:
         yield bad("the data that were in this folder are gone: who refused is not known", "restore appendonlydir")
         return
     if "schema" not in meta:
-        yield warn("no engine has ever started on these data", "consent serve")
+        yield warn("no engine has ever started on these data", "consent api, and python -m workers; or consent serve")
         return
     try:
         # It writes only what is not there, and all of it is.

@@ -34,7 +34,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--secret", required=True, help="what CONSENT_HTTP_JSON__SECRET is")
     parser.add_argument("--bss-secret", help="what CONSENT_BSS_HTTP__SECRET is (default: the same)")
     parser.add_argument("--part-ids", action="store_true", help="give every part of an SMS an id of its own")
-    parser.add_argument("--engine", default="http://127.0.0.1:8000", help="where the engine's API listens")
+    parser.add_argument("--engine", default="http://127.0.0.1:8080", help="where the engine's API listens")
     return parser.parse_args(arguments)
 
 

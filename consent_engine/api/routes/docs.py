@@ -69,7 +69,7 @@ def _answers(operation: Mapping[str, Any], said: Mapping[str, Any]) -> Iterator[
 
 
 def _curl(method: str, path: str, operation: Mapping[str, Any], example: object) -> str:
-    parts = [f"curl -X {method} http://127.0.0.1:8000{path}"]
+    parts = [f"curl -X {method} http://127.0.0.1:8080{path}"]
     if _keyed(operation):
         parts.append('-H "Authorization: Bearer $KEY"')
     parts += [f'-H "{p["name"]}: {p["example"]}"' for p in operation.get("parameters", []) if p["in"] == "header"]
