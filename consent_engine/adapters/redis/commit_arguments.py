@@ -151,7 +151,7 @@ def _order(change: OrderChange, cell: Cell, seal: Seal | None, held: str, lists:
         if before is None and doc.call_id:
             lists.counts += day, called(state)
         if counted := sold_of(order, before):
-            key = lists.number(cell.sold(cell.days.of(doc.placed_at)))
+            key = lists.number(cell.sold_of(doc.placed_at))
             for count in counted:
                 lists.counts += key, count
     if before is None:

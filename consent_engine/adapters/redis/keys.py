@@ -84,7 +84,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.ports import Owner
 
-DAY_MS = 86_400_000
+DAY_MS, MINUTE_MS = 86_400_000, 60_000
 LATE, EARLY = "+", "-"
 """End the name of a day's counts of the hours that are the business's next day, or the one before."""
 _ROOMS = {Owner.ORDER: "order", Owner.LINE: "line", Owner.CALL: "call", Owner.ENDING: "end", Owner.REPORT: "report"}
@@ -104,6 +104,7 @@ class Cell:
 
     def __init__(self, number: int = 0, *, alone: bool = True, days: Days = CHINA) -> None:
         self.days = days
+        self._of_minute = lru_cache(256)(self._counts_of)
         self.number = number
         self.shared = "ce:" if alone else "ce:{0}:"
         self.prefix = prefix = f"ce:{{{number}}}:"
@@ -149,7 +150,7 @@ class Cell:
 
     def dialled_of(self, began_at: Millis) -> str:
         """The counts that a call belongs to."""
-        return self.dialled(self.days.of(began_at))
+        return self._of_minute(began_at // MINUTE_MS)[0]
 
     def sold(self, day: str) -> str:
         """What became of the orders of a day (China's, YYYY-MM-DD), by plan and agent."""
@@ -158,6 +159,10 @@ class Cell:
     def rhythm(self, day: str) -> str:
         """The newest yeses of a day (China's, YYYY-MM-DD), by agent."""
         return f"{self.prefix}rhythm:{day}"
+
+    def sold_of(self, placed_at: Millis) -> str:
+        """The counts, by plan and agent, that an order belongs to."""
+        return self._of_minute(placed_at // MINUTE_MS)[1]
 
     def calls_begun(self, call: Call, before: Call | None) -> list[str]:
         """The lists that a call belongs in now, and did not before."""
@@ -179,9 +184,14 @@ class Cell:
 
     def funnel_of(self, placed_at: Millis) -> str:
         """The counts that an order belongs to."""
-        day = utc_day(placed_at)
-        own = self.days.of(placed_at)
-        return self.funnel(day, LATE if own > day else EARLY if own < day else "")
+        return self._of_minute(placed_at // MINUTE_MS)[2]
+
+    def _counts_of(self, minute: int) -> tuple[str, str, str]:
+        """The counts of calls, and both of orders, that an instant of a minute belongs to: no day begins within one."""
+        at = minute * MINUTE_MS
+        day, own = utc_day(at), self.days.of(at)
+        late = LATE if own > day else EARLY if own < day else ""
+        return self.dialled(own), self.sold(own), self.funnel(day, late)
 
 
 def utc_day(at: Millis) -> str:
