@@ -31,6 +31,12 @@ PROOF_TIMEOUT_MS = 3_000
 ASK_AGAIN_MS = (10, 50, 200)
 """How long a replica's "not yet" is believed, the first times."""
 _TRIES = 3
+GROUP, LEAST = 128, 4
+"""Where every write is on disk before its answer, the server syncs its file after each piece of what it reads: 16 KB,
+five orders. So scripts that are sent together are done together, in groups of at most so many, for some milliseconds in
+which nobody else is answered; fewer than the least are not worth it.
+"""
+_MULTI, _EXEC = ("MULTI",), ("EXEC",)
 _NOT_NOW = (OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
 """redis-py makes a type of its own of these words, and cuts them off the text."""
 _NOT_NOW_WORDS = {"MISCONF", "NOREPLICAS", "BUSY", "UNBLOCKED"}
@@ -93,7 +99,7 @@ class Calls:
 
 
 class Wire:
-    """Sends calls in one pipeline, outside any transaction, and proves them when asked to."""
+    """Sends calls in one pipeline, and proves them when asked to. In a group, none depends on another."""
 
     def __init__(self, client: "Redis", *, proves: bool, replicas: int) -> None:
         self.client = client
@@ -102,6 +108,7 @@ class Wire:
         self._sha: dict[str, str] = {}
         self._understood: dict[str, Any] = dict(client.response_callbacks)
         self._made_in_main_thread = in_main_thread()
+        self._gathers = proves
         self.round_trips = 0
 
     def send(self, calls: Calls, *, prove: bool = False, repeat: bool = False) -> list[Any]:
@@ -148,15 +155,22 @@ class Wire:
         if in_main_thread() and not self._made_in_main_thread:
             raise AssertionError("this client was made for another thread than the main one")
         rows = [(row[0], self._script(str(row[1])), *row[2:]) if row[0] == "EVALSHA" else row for row in calls.rows]
+        groups = self._gathered(rows)
         proofs = _proofs(self._replicas) if prove and self._proves else []
-        rows += [("WAITAOF", *proof) for proof in proofs]
+        groups.append([("WAITAOF", *proof) for proof in proofs])
         self.round_trips += 1
-        answers = self._exchanged(rows)
+        answers = self._exchanged(groups)
         if proofs:
             self._check_proof(answers[-1])
         return answers[: len(calls.rows)]
 
-    def _exchanged(self, rows: Sequence[tuple[object, ...]]) -> list[Any]:
+    def _gathered(self, rows: list[tuple[object, ...]]) -> list[list[tuple[object, ...]]]:
+        """Commands in groups, each of which the server is to do in one go (`GROUP`). One group means one by one."""
+        if not self._gathers or len(rows) < LEAST or any(row[0] != "EVALSHA" for row in rows):
+            return [rows]
+        return [[_MULTI, *rows[n : n + GROUP], _EXEC] for n in range(0, len(rows), GROUP)]
+
+    def _exchanged(self, groups: Sequence[Sequence[tuple[object, ...]]]) -> list[Any]:
         """The answers to commands sent together; an error is the answer of the command that it belongs to.
 
         What redis-py's pipeline does, without the part of it that is paid for every single command.
@@ -164,13 +178,32 @@ class Wire:
         pool: Any = self.client.connection_pool
         connection = pool.get_connection()
         try:
-            connection.send_packed_command(packed(connection, rows))
-            return [self._answer(connection, str(row[0])) for row in rows]
+            connection.send_packed_command(packed(connection, [row for group in groups for row in group]))
+            read = [[self._answer(connection, str(row[0])) for row in group] for group in groups]
         except BaseException:
             connection.disconnect()  # whatever is still to be read belongs to nobody
             raise
+        else:
+            gathered = [bool(group) and group[0] is _MULTI for group in groups]
+            if any(isinstance(answers[-1], ResponseError) for answers, was in zip(read, gathered, strict=True) if was):
+                connection.disconnect()  # it may still be gathering
+            return [
+                answer for answers, was in zip(read, gathered, strict=True)
+                for answer in (self._of_group(answers) if was else answers)
+            ]  # fmt: skip
         finally:
             pool.release(connection)
+
+    def _of_group(self, answers: list[Any]) -> list[Any]:
+        """The answers of the commands between MULTI and EXEC."""
+        begun, *queued, done = answers
+        if isinstance(begun, NoPermissionError):  # by an ACL from before there were groups: each was done by itself
+            self._gathers = False
+            return queued
+        if isinstance(done, ResponseError):  # one could not be queued, for the server's reasons: nothing was done
+            refused = next((each for each in (begun, *queued) if isinstance(each, ResponseError)), done)
+            return [refused] * len(queued)
+        return list(done)
 
     def _answer(self, connection: Any, command: str) -> Any:  # noqa: ANN401 - redis-py's
         try:
