@@ -75,7 +75,7 @@ def parse(body: bytes) -> object:
         said: object = json.loads(
             body.decode(), object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite
         )
-        if _ESCAPED_HALF.search(body) or body.count(b"{") + body.count(b"[") > DEEPEST:
+        if _ESCAPED_HALF.search(body) or body.count(b"{") + body.count(b"[") >= DEEPEST:
             _look_into(said)
     except _Wrong as wrong:
         raise Malformed([FieldError("body", wrong.code, str(wrong))]) from None
