@@ -104,11 +104,11 @@ class Stack:
         shutil.copy(OURS / "compose.yml", folder / "over.yml")
         return cls(docker, folder)
 
-    def fill_in(self) -> None:
+    def fill_in(self, secret: str = SECRET) -> None:
         """What a person does with deploy/.env.example."""
         lines = (self.folder / "deploy" / ".env.example").read_text("utf-8").splitlines()
         given = {
-            "CONSENT_SECRET": SECRET,
+            "CONSENT_SECRET": secret,
             "CONSENT_HTTP_JSON__SECRET": SECRET,
             "CONSENT_BSS_HTTP__SECRET": SECRET,
             "CONSENT_HTTP_JSON__URL": "http://gateway:8900/sms",
