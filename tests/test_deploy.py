@@ -20,6 +20,7 @@ from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.config.durations import duration
 from consent_engine.config.settings import Settings
+from consent_engine.config.warnings import warnings
 from consent_engine.domain.lifecycle import State
 from consent_engine.errors import SettingsError
 from tests import needs
@@ -120,7 +121,7 @@ def test_the_engine_starts_with_what_a_person_fills_in(name):
     filled = re.sub(r"^(\w+)=$", r"\1=0123456789abcdef0123456789abcdef", example, flags=re.M)
     environ = dict(line.split("=", 1) for line in filled.splitlines() if line and not line.startswith("#"))
     settings = Settings.load(environ | SERVICES[name]["environment"], env_file=None)
-    assert settings.warnings() == []
+    assert warnings(settings) == []
     assert not settings.embedded
     empty = dict(line.split("=", 1) for line in example.splitlines() if line and not line.startswith("#"))
     with pytest.raises(SettingsError, match="CONSENT_SECRET"):
@@ -130,7 +131,7 @@ def test_the_engine_starts_with_what_a_person_fills_in(name):
 def test_every_line_of_the_example_is_a_setting():
     commented = re.findall(r"^#?(CONSENT_\w+)=(.*)$", (DEPLOY / ".env.example").read_text("utf-8"), re.M)
     environ = {name: value or "0123456789abcdef0123456789abcdef" for name, value in commented}
-    assert Settings.load(environ, env_file=None).warnings() == []
+    assert warnings(Settings.load(environ, env_file=None)) == []
 
 
 # -- the servers' files -----------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import yaml
 
 from consent_engine.api.service import prometheus
 from consent_engine.config.settings import Settings
+from consent_engine.config.warnings import warnings
 from consent_engine.domain.effects import Lane
 from workers.__main__ import _options
 
@@ -135,7 +136,7 @@ def test_the_engine_starts_on_these_settings():
     assert loaded.cells > 1
     assert loaded.redis_url.startswith("redis+cluster://")
     assert loaded.archive_url.startswith("postgresql"), "one archive for all pods: a file in each would be many"
-    assert not loaded.warnings()
+    assert not warnings(loaded)
 
 
 def test_nothing_comes_in_or_goes_out_that_is_not_named():

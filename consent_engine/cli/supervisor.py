@@ -17,6 +17,7 @@ from typing import Self
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.config.environment import PREFIX
 from consent_engine.config.settings import Settings
+from consent_engine.config.warnings import warnings
 from consent_engine.domain.line.line import keyed
 from consent_engine.errors import ConsentError, SettingsError
 from consent_engine.process.shutdown import Stop
@@ -260,7 +261,7 @@ def serve(wanted: Wanted, stop: Stop, say: Callable[[str], None]) -> None:
     """Run everything until `stop`. Raises ConsentError when it cannot start."""
     settings = Settings.load(wanted.environ)
     check_free(wanted.host, wanted.port)
-    for warning in settings.warnings():
+    for warning in warnings(settings):
         log.warning("%s", warning)
     try:
         with (

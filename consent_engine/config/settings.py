@@ -1,6 +1,5 @@
 """Every `CONSENT_*` setting, from the environment and `.env`, read once and frozen. A wrong one stops the start."""
 
-import difflib
 import os
 from collections.abc import Mapping
 from datetime import timedelta
@@ -52,7 +51,6 @@ from consent_engine.errors import SettingsError
 MOST_CELLS = 1_024
 LEASE_MARGIN = timedelta(milliseconds=500)
 """What a lease must have left beside the longest call, to write down how the call ended."""
-SHORT_SECRET = 16
 SIMULATED = "simulated"
 """The gateway and the BSS on the embedded server, when none is named."""
 
@@ -279,22 +277,6 @@ class Settings(BaseModel):
     def retention(self) -> Retention:
         """How long the archive keeps what."""
         return Retention(millis(self.keep_service), millis(self.keep_no_service), millis(self.keep_records))
-
-    def warnings(self) -> list[str]:
-        """What is no error, and should be seen by the person who starts the program: a line each, no secret in it."""
-        known = [name.upper() for name in type(self).model_fields]
-        told = []
-        for name in self.unknown:
-            near = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1, cutoff=0.7)
-            told.append(f"{name} is not a setting" + (f": did you mean {PREFIX}{near[0]}?" if near else ""))
-        used = {*self.routes().values(), f"bss_{self.bss_name()}"}
-        idle = self.adapters.keys() - {sign_in.PREFIX} - {name.replace(":", "_").upper() for name in used}
-        told += [f"{PREFIX}{prefix}__* belongs to no gateway and no BSS in use" for prefix in sorted(idle)]
-        if not self.embedded and self.archive_url is None:
-            told.append(f"{PREFIX}ARCHIVE_URL is not set: settled orders move to a file that all processes must share")
-        if self.secret is not None and len(self.secret.get_secret_value()) < SHORT_SECRET:
-            told.append(f"CONSENT_SECRET is short: {SHORT_SECRET} characters at least, better 32")
-        return told
 
     def secret_for(self, data_dir: Path) -> str:
         """CONSENT_SECRET; without it, the secret kept in the data folder, made when first asked for."""

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from consent_engine.adapters import bss
 from consent_engine.config.settings import SIMULATED, Settings
+from consent_engine.config.warnings import warnings
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.doctor.publication import publication
 from consent_engine.domain.clocks import Lag
@@ -66,7 +67,7 @@ def fits(there: str, rule: str) -> bool:
 
 def settings_of(settings: Settings, secret: str) -> Iterator[Finding]:
     """Settings that are allowed and dangerous; whether gateways and BSS can be made of them."""
-    for warning in settings.warnings():
+    for warning in warnings(settings):
         yield warn(warning, "see docs/settings.md")
     try:
         outside(settings, secret)

@@ -174,8 +174,7 @@ class Engine:
 
     def cancel(self, order_id: str, by: str, reason: str) -> Order:
         """Cancel an order; raises TooLate once an activation was started or the order settled."""
-        fact = CancelAsked(f"cancel:{uuid.uuid4().hex[:12]}", by, reason)
-        return self._record(order_id, fact)
+        return self._record(order_id, CancelAsked(f"cancel:{uuid.uuid4().hex[:12]}", by, reason))
 
     def retry(self, order_id: str, by: str) -> Order:
         """Do what is parked now, of the order and of its ending; raises NothingParked."""

@@ -14,6 +14,7 @@ from consent_engine.config.data_folder import kept_secret, private_folder
 from consent_engine.config.durations import duration
 from consent_engine.config.redis_urls import SentinelAddress
 from consent_engine.config.settings import Settings
+from consent_engine.config.warnings import warnings
 from consent_engine.domain.offer.template import PLAIN
 from consent_engine.errors import SettingsError
 from consent_engine.wiring import installation
@@ -53,7 +54,7 @@ def test_nothing_set_means_the_embedded_server_and_the_contracts_defaults():
     assert settings.bss_name() == "simulated"
     assert settings.senders() == {"mobile": "10085", "telecom": "10001", "unicom": "10016"}
     assert (settings.permits, settings.permit_lasts) == ("checked", timedelta(minutes=15))
-    assert settings.warnings() == []
+    assert warnings(settings) == []
 
 
 @pytest.mark.parametrize(
@@ -216,25 +217,25 @@ def test_gateways_and_bss_find_their_own_settings():
 def test_a_variable_that_is_none_of_ours_is_told_with_what_may_have_been_meant():
     settings = load(REPLY_WINDW="1h", TESTS_REQUIRE="all")
     assert settings.unknown == ("CONSENT_REPLY_WINDW",)
-    assert settings.warnings() == ["CONSENT_REPLY_WINDW is not a setting: did you mean CONSENT_REPLY_WINDOW?"]
+    assert warnings(settings) == ["CONSENT_REPLY_WINDW is not a setting: did you mean CONSENT_REPLY_WINDOW?"]
 
 
 def test_nothing_far_off_is_guessed():
-    assert load(TYPO="x").warnings() == ["CONSENT_TYPO is not a setting"]
+    assert warnings(load(TYPO="x")) == ["CONSENT_TYPO is not a setting"]
 
 
 def test_settings_of_a_gateway_nobody_uses_are_told():
-    assert load(HTP_JSON__URL="x").warnings() == ["CONSENT_HTP_JSON__* belongs to no gateway and no BSS in use"]
-    assert load(SIMULATED__SECRET="x", BSS_SIMULATED__SECRET="x").warnings() == []
+    assert warnings(load(HTP_JSON__URL="x")) == ["CONSENT_HTP_JSON__* belongs to no gateway and no BSS in use"]
+    assert warnings(load(SIMULATED__SECRET="x", BSS_SIMULATED__SECRET="x")) == []
 
 
 def test_a_local_archive_beside_a_redis_of_many_machines_is_told():
-    assert any(line.startswith("CONSENT_ARCHIVE_URL is not set") for line in remote().warnings())
-    assert remote(ARCHIVE_URL="postgresql://there/consent").warnings() == []
+    assert any(line.startswith("CONSENT_ARCHIVE_URL is not set") for line in warnings(remote()))
+    assert warnings(remote(ARCHIVE_URL="postgresql://there/consent")) == []
 
 
 def test_a_short_secret_is_told_and_not_shown():
-    (line,) = load(SECRET="brief").warnings()
+    (line,) = warnings(load(SECRET="brief"))
     assert line.startswith("CONSENT_SECRET is short")
     assert "brief" not in line
 

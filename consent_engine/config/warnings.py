@@ -1,0 +1,26 @@
+"""Settings that are no error, and that the person who starts the program should know of."""
+
+import difflib
+
+from consent_engine.config import sign_in
+from consent_engine.config.environment import PREFIX
+from consent_engine.config.settings import Settings
+
+SHORT_SECRET = 16
+
+
+def warnings(settings: Settings) -> list[str]:
+    """What is no error, and should be seen by the person who starts the program: a line each, no secret in it."""
+    known = [name.upper() for name in Settings.model_fields]
+    told = []
+    for name in settings.unknown:
+        near = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1, cutoff=0.7)
+        told.append(f"{name} is not a setting" + (f": did you mean {PREFIX}{near[0]}?" if near else ""))
+    used = {*settings.routes().values(), f"bss_{settings.bss_name()}"}
+    idle = settings.adapters.keys() - {sign_in.PREFIX} - {name.replace(":", "_").upper() for name in used}
+    told += [f"{PREFIX}{prefix}__* belongs to no gateway and no BSS in use" for prefix in sorted(idle)]
+    if not settings.embedded and settings.archive_url is None:
+        told.append(f"{PREFIX}ARCHIVE_URL is not set: settled orders move to a file that all processes must share")
+    if settings.secret is not None and len(settings.secret.get_secret_value()) < SHORT_SECRET:
+        told.append(f"CONSENT_SECRET is short: {SHORT_SECRET} characters at least, better 32")
+    return told
