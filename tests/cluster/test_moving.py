@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from msgspec.structs import replace
 
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.reshard.move import cells_of, stay
@@ -10,6 +11,7 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.domain.clocks import Heard, Lag
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.offer.policy import Suspects
 from consent_engine.domain.offer.versions import Proposal
 from consent_engine.errors import BrokenRecord, SettingsError
 from tests.archive.house import LONG
@@ -55,6 +57,25 @@ def test_a_plan_that_waits_for_a_second_admin_moves_along_and_clocks_are_measure
     new = target(2, old.clock)
     moved(old, new)
     assert new.engine.registry.proposals() == old.engine.registry.proposals() != {}
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_rhythm_of_yeses_and_the_codes_of_an_hour_stop_no_move_and_begin_anew(alone):
+    old = fake(1, alone=alone)
+    old.policy = replace(old.policy, suspects=int(Suspects.CODE), cadence=5)
+    old.engine = old.another()
+    old.engine.registry.check("test-secret", strict=False, cells=1)
+    order = old.place()
+    old.run(Lane.SMS)
+    old.clock.forward(seconds=30)
+    old.say("是")
+    old.run()
+    old.engine.registry.count_code()
+    assert len([*old.client.keys("*:rhythm:*"), *old.client.keys("*:codes:*")]) == 2
+    new = target(2, old.clock)
+    moved(old, new)
+    assert new.state(order) == old.state(order)
+    assert [*new.client.keys("*:rhythm:*"), *new.client.keys("*:codes:*")] == []
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 8), (3, 8), (8, 3), (4, 4)])

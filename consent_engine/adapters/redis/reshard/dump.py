@@ -17,6 +17,8 @@ from consent_engine.adapters.redis.reshard.account import Account, Fact
 from consent_engine.adapters.redis.reshard.families import (
     INDEXES,
     LEFT,
+    LEFT_OF_CELLS,
+    LEFT_SHARED,
     LISTS,
     RECORDS,
     SHARED,
@@ -92,9 +94,9 @@ class Side:
         kind, _, rest = key.removeprefix(cell.prefix if own else "ce:").partition(":")
         if kind == "plans" and rest:  # beside the codes: what is proposed of them, and who looks at their pages
             kind, rest = rest, ""
-        known = {*RECORDS, *INDEXES, *TOGETHER, *STREAMS, *LISTS, "moving", "journaled", "flow"} if own else set()
+        known = {*RECORDS, *INDEXES, *TOGETHER, *STREAMS, *LISTS, *LEFT_OF_CELLS} if own else set()
         if not own or self.shared != "ce:":
-            known |= {*SHARED, "meta", "workers", "clocks", "turn"} if cell.number == 0 else set()
+            known |= {*SHARED, *LEFT_SHARED} if cell.number == 0 else set()
         if self.shared == "ce:":
             known = known - {"key"} if own else known | {"key"}
         if kind not in known:

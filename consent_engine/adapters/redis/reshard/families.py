@@ -10,7 +10,9 @@ INDEXES = {
 TOGETHER = {"funnel", "offers", "dialled", "sold", "paused"}
 STREAMS = {"lifted", "permits", "unmatched", "pauses", "revealed"}
 LISTS = {"journal"}
-LEFT = {"meta", "workers", "moving", "journaled", "clocks", "turn", "flow", "rhythm", "codes"}
+LEFT_OF_CELLS = {"moving", "journaled", "flow", "rhythm"}
+LEFT_SHARED = {"meta", "workers", "clocks", "turn", "codes"}
+LEFT = LEFT_OF_CELLS | LEFT_SHARED
 """What is not copied: the mark that says whose data these are is written last, who was alive and whose turn it was is
 over, clocks are measured again, a rhythm begins anew with the next yeses, the codes of this hour are counted anew, and
 a journal that moved begins its index anew: the log knows entries by hashes."""
