@@ -20,7 +20,6 @@ _TAG = re.compile(r"""^<script src="\{\{ asset\('(\w+\.js)'\) \}\}" defer></scri
 _WHOLE = re.compile(r"""["'`]([a-z_]+\.[a-z_.0-9]+)["'`]""")
 _BEGUN = re.compile(r"""`([a-z_]+\.[a-z_.]*)\$\{|["']([a-z_]+\.)["']""")
 """What is filled in: a template's beginning, or one that a table of the script ends with a dot."""
-_OF_A_PAGE = re.compile(r"(\w+)\.(\w+)\.js")
 
 
 class OneScript(Extension):
@@ -38,17 +37,21 @@ def name_of(template: str, language: str) -> str:
     return f"{stem}.{language}.js" if _TAG.search(_source(stem)) else ""
 
 
-@cache
 def joined(name: str) -> bytes | None:
     """An asset of that name: the words first, then each script; none where no page has it."""
-    found = _OF_A_PAGE.fullmatch(name)
-    if found is None or found[2] not in LANGUAGES or not (_PAGES / f"{found[1]}.html").is_file():
+    found = _made().get(name)
+    if found is None:
         return None
-    scripts = _TAG.findall(_source(found[1]))
-    if not scripts:
-        return None
-    said = json.dumps(dict(words_of(found[1], found[2])), ensure_ascii=False, separators=(",", ":"))
-    return "\n".join(['"use strict";', f"const WORDS = {said};", *map(_script, scripts)]).encode()
+    stem, language = found
+    said = json.dumps(dict(words_of(stem, language)), ensure_ascii=False, separators=(",", ":"))
+    return "\n".join(['"use strict";', f"const WORDS = {said};", *map(_script, _TAG.findall(_source(stem)))]).encode()
+
+
+@cache
+def _made() -> Mapping[str, tuple[str, str]]:
+    """Every joined asset: its page and language. Anybody may ask for any name: none is looked for, and none is kept."""
+    stems = [each.name.removesuffix(".html") for each in _PAGES.iterdir() if each.name.endswith(".html")]
+    return {made: (stem, each) for stem in stems for each in LANGUAGES if (made := name_of(f"{stem}.html", each))}
 
 
 @cache

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from consent_engine.api.web import rendering, scripts
 from consent_engine.api.web.scripts import words_of
 from consent_engine.api.web.words import LANGUAGES, words
 from consent_engine.engine.api_keys import Role
@@ -49,6 +50,19 @@ def test_a_page_without_scripts_loads_none(door):
 @pytest.mark.parametrize("name", ["ops.de.js", "help.zh.js", "nobody.zh.js", "base.zh.js", "words.zh.js"])
 def test_no_other_page_and_no_other_language_has_a_script(door, name):
     assert door.stranger().get(f"/assets/{name}").status_code == 404
+
+
+def test_a_stranger_who_asks_for_any_name_leaves_nothing_in_memory_and_meets_no_defect(door):
+    def kept():
+        caches = {each for room in (rendering, scripts) for each in vars(room).values() if hasattr(each, "cache_info")}
+        return sum(each.cache_info().currsize for each in caches)
+
+    stranger = door.stranger()
+    stranger.get("/assets/none.zh.js")
+    before = kept()
+    for name in (*(f"none{n}.zh.js" for n in range(20)), f"{'long' * 100}.zh.js", f"{'长' * 60}.en.js"):
+        assert stranger.get(f"/assets/{name}").status_code == 404
+    assert kept() == before
 
 
 def test_words_that_a_script_fills_in_come_with_it():
