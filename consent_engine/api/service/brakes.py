@@ -10,7 +10,8 @@ from consent_engine.domain.line.proof_code import CodesUsedUp
 MOST_CODES, CODES_S = 10, 600.0
 """So many codes an address in so many seconds."""
 MOST_ADDRESSES = 10_000
-_NETWORK_BITS = 64
+_NETWORK_BITS, _SITE_BITS, SITE = 64, 48, 4
+"""A /64 is an address; a /48, of which one customer may have all, asks for so many times as much."""
 
 
 class Brake:
@@ -23,29 +24,42 @@ class Brake:
         self._seen: dict[str, deque[float]] = {}
 
     def take(self, address: str) -> None:
-        """Count one more; raises CodesUsedUp where that is too many. All of an IPv6 network are one address."""
-        address = _whose(address)
-        seen, now = self._seen.pop(address, deque(maxlen=self._most)), self._clock()
-        while seen and now - seen[0] >= self._span_s:
-            seen.popleft()
-        full = len(seen) >= self._most
-        if not full:
-            seen.append(now)
-        if len(self._seen) >= MOST_ADDRESSES:
+        """Count one more; raises CodesUsedUp where that is too many. All of an IPv6 /64 are one address, and those of a
+        /48 have a number together: whoever has one would have 65,536 addresses, and everybody's codes of the hour.
+        """
+        now = self._clock()
+        counted = [(name, self._lately(name, now), self._most * times) for name, times in _whose(address)]
+        full = any(len(seen) >= most for _, seen, most in counted)
+        for name, seen, _ in counted:
+            if not full:
+                seen.append(now)
+            if seen:
+                self._seen[name] = seen
+        while len(self._seen) > MOST_ADDRESSES:
             self._seen.pop(next(iter(self._seen)))
-        self._seen[address] = seen
         if full:
             raise CodesUsedUp("too many codes were asked for from this address: wait ten minutes")
 
+    def _lately(self, name: str, now: float) -> deque[float]:
+        """Taken out: put back, it is the newest."""
+        seen = self._seen.pop(name, deque())
+        while seen and now - seen[0] >= self._span_s:
+            seen.popleft()
+        return seen
 
-def _whose(address: str) -> str:
-    """What one household or machine has: an IPv4 address, or the /64 network that it is given to choose from."""
+
+def _whose(address: str) -> tuple[tuple[str, int], ...]:
+    """What one household or machine has: an IPv4 address, or the /64 network that it is given to choose from; and what
+    one customer may have. Each with how many addresses' codes it has.
+    """
     try:
         told = ip_address(address.partition("%")[0])
     except ValueError:
-        return address
+        return ((address, 1),)
     if not isinstance(told, IPv6Address):
-        return str(told)
+        return ((str(told), 1),)
     if told.ipv4_mapped is not None:
-        return str(told.ipv4_mapped)
-    return f"{int(told) >> 128 - _NETWORK_BITS:x}/{_NETWORK_BITS}"
+        return ((str(told.ipv4_mapped), 1),)
+    return tuple(
+        (f"{int(told) >> 128 - bits:x}/{bits}", times) for bits, times in ((_NETWORK_BITS, 1), (_SITE_BITS, SITE))
+    )

@@ -122,6 +122,23 @@ def test_a_network_from_which_addresses_can_be_chosen_is_one_address():
         brake.take("::ffff:192.0.2.1")
 
 
+def test_whoever_has_many_networks_asks_for_as_many_codes_as_four_households_and_others_are_not_kept_waiting():
+    now = [0.0]
+    brake = Brake(clock=lambda: now[0])
+    sent = 0
+    for n in range(200):
+        try:
+            brake.take(f"2001:db8:0:{n:x}::1")
+            sent += 1
+        except CodesUsedUp:
+            pass
+    assert sent == 40
+    for other in ("2001:db8:1::1", "192.0.2.1"):
+        brake.take(other)
+    now[0] = 600
+    brake.take("2001:db8:0:ff::1")
+
+
 def coded(door):
     """The code that a line was sent, as its handset shows it."""
     line = door.engine.line(Msisdn(NUMBER))
