@@ -12,7 +12,7 @@ ConsentError
 │   │   NothingProposed, NotActivated, InFlight, EventNotTaken,
 │   │   OtherNetwork, ReportDecided, ReportMismatch, RewardNotDue (HTTP 409)
 │   ├── CodeWrong                                                 (HTTP 422)
-│   ├── TooManyResends, TooManyCodes                              (HTTP 429)
+│   ├── TooManyResends, TooManyCodes, CodesUsedUp                 (HTTP 429)
 │   └── OrderNotFound, CallNotFound, ReportNotFound, PlanNotFound,
 │       KeyNotFound                                               (HTTP 404)
 ├── Unauthenticated        no key, a wrong key, a wrong signature (HTTP 401)

@@ -44,6 +44,8 @@ class CodesUsedUp(TooManyCodes):
     the hotline, where no code is asked for.
     """
 
+    code = "codes_used_up"
+
 
 class ProofCode(Struct, frozen=True, array_like=True):
     """A code as it was asked for. seed: random, what it is made from · tries: how often somebody used it, rightly or

@@ -191,7 +191,7 @@ def test_a_number_whose_codes_others_used_up_reports_by_the_hotline(door):
         seed, at, tries, since, sent = json.loads(door.redis.hget(name, "code"))
         door.redis.hset(name, "code", json.dumps([seed, at - 61_000, tries, since, sent], separators=(",", ":")))
     assert line.code is None
-    is_problem(door.call("POST", f"{PATH}/code", None, {"msisdn": NUMBER, "carrier": "mobile"}), 429, "too_many_codes")
+    is_problem(door.call("POST", f"{PATH}/code", None, {"msisdn": NUMBER, "carrier": "mobile"}), 429, "codes_used_up")
     assert door.call("POST", PATH, "agent", asked(door)).status_code == 201
     page = door.call("GET", "/metrics", "ops").text
     assert "consent_report_codes_hour 5.0" in page
