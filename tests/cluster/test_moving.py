@@ -9,10 +9,13 @@ from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.reshard.move import cells_of, stay
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
+from consent_engine.domain.call.ended_soon import ENDED_SOON
 from consent_engine.domain.clocks import Heard, Lag
+from consent_engine.domain.days import day_of
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.offer.policy import Suspects
 from consent_engine.domain.offer.versions import Proposal
+from consent_engine.domain.order.sold import Sold
 from consent_engine.errors import BrokenRecord, SettingsError
 from tests.archive.house import LONG
 from tests.cluster.celled import lived_in, person, seen
@@ -76,6 +79,19 @@ def test_a_rhythm_of_yeses_and_the_codes_of_an_hour_stop_no_move_and_begin_anew(
     moved(old, new)
     assert new.state(order) == old.state(order)
     assert [*new.client.keys("*:rhythm:*"), *new.client.keys("*:codes:*")] == []
+
+
+def test_how_many_services_ended_within_a_week_moves_along():
+    old = fake(3)
+    old.engine.registry.check("test-secret", strict=False, cells=3)
+    day = day_of(old.clock())
+    for n in range(4):
+        key = old.names[n % 3].sold(day)
+        for count in (f"{Sold.ENDED_SOON}|5g-smart-199|A1024", ENDED_SOON):
+            old.client.hincrby(key, count, 1)
+    new = target(2, old.clock)
+    moved(old, new)
+    assert new.engine.lists.ended_soon([day]) == old.engine.lists.ended_soon([day]) == 4
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 8), (3, 8), (8, 3), (4, 4)])

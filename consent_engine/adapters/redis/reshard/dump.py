@@ -152,7 +152,7 @@ class Side:
         [found] = self.ask(n, ("HGETALL", self.key(n, kind)))
         fields = together.setdefault(kind, {})
         for name, value in found.items():
-            if name.startswith(SUM):
+            if kind.startswith("dialled:") and name.startswith(SUM):
                 continue  # made anew where the counts are: some cells may have their sums, and others not
             fields[name] = str(int(fields.get(name, 0)) + int(value)) if kind not in {"offers", "paused"} else value
 
