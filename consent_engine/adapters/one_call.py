@@ -18,11 +18,12 @@ from typing import cast
 import httptools
 from yarl import URL
 
+from consent_engine.ports.outside import NotSent
+
 MOST_BODY = 64 * 1024
 MOST_BYTES = 4 * MOST_BODY
 """Of a whole answer, with its head and whatever frames its body."""
-MOST_HEAD = 32 * 1024
-PIECE = 64 * 1024
+MOST_HEAD, PIECE = 32 * 1024, 64 * 1024
 """So much of an answer is taken at a time."""
 NAMES_KEPT_S = 10.0
 """How long an address that answered is used again for its name; one that cannot be reached is looked up at once."""
@@ -87,8 +88,8 @@ def request(method: str, target: Target, headers: Mapping[str, str], body: bytes
 async def call(target: Target, written: bytes, in_hand: Callable[[], None]) -> Said:
     """Connect, write, and read the answer.
 
-    in_hand: called when a connection stands, before the first byte goes out: what is raised before that was surely not
-    sent. Raises OSError and ValueError where none is to be had, OSError and BrokenAnswer where no answer came of it.
+    in_hand: called when a connection stands, right before the first byte goes out; it may raise NotSent. Raises OSError
+    and ValueError where no connection is to be had: surely not sent; OSError and BrokenAnswer where no answer came.
     """
     if (plain := await _plainly(target)) is not None:
         return await _asked(plain, written, in_hand)
@@ -148,8 +149,6 @@ class _Reading:
             self._whole()
         else:
             self._break("cut off")
-
-    # -- llhttp's ------------------------------------------------------------------------------------------------
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or one of a trailer."""
@@ -212,8 +211,11 @@ class _Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It stands."""
         self._transport = cast(asyncio.Transport, transport)
-        self._in_hand()
-        self._transport.write(self._written)
+        try:
+            self._in_hand()
+            self._transport.write(self._written)
+        except NotSent as gone:
+            self.answer.set_exception(gone)
 
     def data_received(self, data: bytes) -> None:
         """A piece of the answer."""
@@ -231,12 +233,11 @@ class _Wire(asyncio.Protocol):
             self.answer.set_exception(exc or BrokenAnswer("cut off"))
 
     def _tell(self) -> None:
-        if self.answer.done():
-            return
-        if self._reading.said is not None:
-            self.answer.set_result(self._reading.said)
-        elif self._reading.broken:
-            self.answer.set_exception(BrokenAnswer(self._reading.broken))
+        said, broken = self._reading.said, self._reading.broken
+        if said is not None and not self.answer.done():
+            self.answer.set_result(said)
+        elif broken and not self.answer.done():
+            self.answer.set_exception(BrokenAnswer(broken))
 
 
 # Where a name is --------------------------------------------------------------------------------------------------

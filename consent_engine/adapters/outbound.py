@@ -17,6 +17,7 @@ from consent_engine.domain import signature
 from consent_engine.domain.effects import Unavailable, Uncertain
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.errors import SettingsError
+from consent_engine.ports.outside import MAY_GO, NotSent
 
 LONGEST_ANSWER = MOST_BODY
 LONGEST_WORD = 200
@@ -76,9 +77,12 @@ def _id(value: object) -> str:
 class _Progress:
     # Set once a connection is in hand. From there to the first byte written there is no point where we could prove
     # that nothing went out, so everything after it is doubt.
+    may_go: Callable[[], bool] | None = None
     begun: bool = False
 
     def begin(self) -> None:
+        if self.may_go is not None and not self.may_go():
+            raise NotSent
         self.begun = True
 
 
@@ -112,13 +116,15 @@ class Client:
     async def _request(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
     ) -> Answer | Unavailable | Uncertain:
-        progress = _Progress()
+        progress = _Progress(MAY_GO.get(None) if method == "POST" else None)  # a question changes nothing
         try:
             # Ours, not aiohttp's: that one rounds up, and a call must not outlive its lease by a rounding.
             async with asyncio.timeout(self._seconds):
                 return await self._exchange(method, url, body, self._stamped(headers, body), progress)
         except TimeoutError:
             return Uncertain("no answer in time") if progress.begun else Unavailable("no connection in time")
+        except NotSent:
+            return Unavailable("not wanted any more once its connection stood")
         except _TROUBLE as trouble:
             # Only the kind is told: their messages quote addresses, and garbage that may quote a person.
             kind = type(trouble).__name__

@@ -17,18 +17,20 @@ from consent_engine.engine.counters import Measures
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.look_up import looked_up
-from consent_engine.engine.outside_call import call
+from consent_engine.engine.outside_call import Called, call
 from consent_engine.engine.spell import Spell
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Leased, Outside, Target
+from consent_engine.ports.outside import MAY_GO
 
 log = logging.getLogger(__name__)
 GATHER_S = 0.002
 """How long what has ended waits for others to be recorded with it."""
 REDO_S = 0.2
 LOOK_AGAIN_S, LOOKS = 0.2, 3
-"""A call to the BSS that begins longer than this after it was leased looks again whether it may; so often, then it is
-given back. So what a STOP that was acknowledged meanwhile may find under way has been so for no longer."""
+"""A call to the BSS that begins longer than this after it was leased looks again whether it may, before it and when its
+connection stands; so often, then it is given back. So what a STOP that was acknowledged meanwhile may find under way
+has been so for no longer."""
 
 
 class Landed(NamedTuple):
@@ -103,10 +105,23 @@ class Flights:
         looked = await looked_up(self._outside, leased)
         begun = since if looked is None else self._measure(looked.target, looked.measured, leased, since, since)
         unless = None if looked is None else looked.ends
-        called = await call(self._outside, leased, unless) if self._begins(leased, since, asked) else None
+        called = await self._called(leased, unless, since, asked) if self._begins(leased, since, asked) else None
         if called is not None and called.target is not None:
             self._measure(called.target, called.outcome, leased, since, begun)
         self.land(leased, since, called and called.outcome, looked and looked.event)
+
+    async def _called(self, leased: Leased, unless: Outcome | None, since: float, asked: float) -> Called | None:
+        """Make the call; None where it may not begin any more once its connection stands: nothing went out then."""
+        gone = False
+
+        def may_go() -> bool:
+            nonlocal gone
+            gone = not self._begins(leased, since, asked)
+            return not gone
+
+        MAY_GO.set(may_go)  # of this task
+        called = await call(self._outside, leased, unless)
+        return None if gone else called
 
     def _measure(self, target: Target, outcome: Outcome, leased: Leased, since: float, begun: float) -> float:
         """Count a call that began at `begun` and has just ended; when that was, by the watch."""

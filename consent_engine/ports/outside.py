@@ -1,6 +1,7 @@
 """The ports to the outside: gateways, the BSS, and the queue that hands out wake-ups."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct, field
@@ -11,6 +12,13 @@ from consent_engine.domain.sms import DeliveryReport, Reply
 from consent_engine.ports.room import Room
 
 Message = TypeVar("Message", Reply, DeliveryReport)
+MAY_GO: ContextVar[Callable[[], bool]] = ContextVar("MAY_GO")
+"""Of the call that a task makes, where it is set: an adapter asks this once its connection stands, right before the
+first byte of what has an effect goes out. False: nothing goes out, and the outcome is Unavailable."""
+
+
+class NotSent(Exception):
+    """It may not go any more, and its connection has just been made: nothing went out."""
 
 
 class Sms(Struct, frozen=True):

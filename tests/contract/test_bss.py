@@ -12,6 +12,7 @@ from consent_engine.domain import signature
 from consent_engine.domain.effects import Accepted, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Activation
+from consent_engine.ports.outside import MAY_GO
 from tests.contract import KEPT_SECRET, MSISDN, NOW_S, NUMBER, PATIENT, TEXT, Far, answers, bounded, discreet
 
 ACTIVATION = Activation("11-abc", MSISDN, "5g-smart-199", 3, "p" * 64, NOW_S * 1000 + 7, "h" * 64)
@@ -57,6 +58,20 @@ def test_an_activation_goes_out_as_the_contract_says():
     assert request.headers["idempotency-key"] == "11-abc"
     assert request.headers["content-type"] == "application/json"
     signature.check(KEPT_SECRET, request.headers["x-consent-signature"], request.body, NOW_S * 1000)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_an_activation_asks_whether_it_may_go_when_its_connection_stands_and_a_question_does_not(wanted):
+    asked = []
+    token = MAY_GO.set(lambda: asked.append(1) or wanted)
+    try:
+        (known, outcome), far = talk(answers(201, ACTIVE), "ask", "activate")
+    finally:
+        MAY_GO.reset(token)
+    assert len(asked) == 1
+    assert isinstance(known, Accepted)
+    assert [request.method for request in far.requests] == (["GET", "POST"] if wanted else ["GET"])
+    assert isinstance(outcome, Accepted if wanted else Unavailable), "surely not taken: no doubt"
 
 
 def test_the_key_and_the_body_are_the_same_at_every_attempt():

@@ -6,6 +6,7 @@ import pytest
 
 from consent_engine.adapters import one_call
 from consent_engine.adapters.one_call import BrokenAnswer, Said, call, request, target_of
+from consent_engine.ports.outside import NotSent
 from tests.contract import BRIEF, Far, answers, bounded, says
 
 
@@ -39,6 +40,21 @@ def test_whatever_a_far_side_does_is_read_alike_on_both_ways(doubtful):
     behaviour, seconds = doubtful
     seconds = min(seconds, 4 * BRIEF)
     assert heard_by("127.0.0.1", behaviour, seconds) == heard_by("localhost", behaviour, seconds)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_what_is_wanted_no_more_when_its_connection_stands_is_not_sent(host):
+    def unwanted():
+        raise NotSent
+
+    async def conversation():
+        async with bounded(1), Far(answers(200, b"{}")) as far:
+            target = target_of(f"http://{host}:{far.port}/sms")
+            with pytest.raises(NotSent):
+                await call(target, request("POST", target, {}, b"{}"), unwanted)
+            return far.requests
+
+    assert asyncio.run(conversation()) == []
 
 
 def test_an_answer_that_says_another_follows_is_not_the_answer():

@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from consent_engine.domain.effects import ACTIVATE, Lane
+from consent_engine.domain.effects import ACTIVATE, Lane, Unavailable
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.engine.calls_in_flight import LOOK_AGAIN_S, LOOKS
 from consent_engine.errors import InFlight, NotDurable, StoreUnavailable
-from tests.conftest import SECOND
+from consent_engine.ports.outside import MAY_GO
+from tests.conftest import SECOND, FakeBss
 
 STOOD_MS = int(LOOK_AGAIN_S * 1000) + 1
 
@@ -99,6 +100,38 @@ def test_a_look_that_takes_as_long_is_none_and_after_some_it_is_given_back(world
     world.runner.run(one_slice(engine))
     assert (world.bss.asked, lanes.looks) == ([], LOOKS)
     assert world.engine.show(confirmed.id).effects[ACTIVATE].attempts == 0
+
+
+@dataclass
+class Connecting(FakeBss):
+    """A BSS whose connection takes its time. meanwhile: what happens until it stands."""
+
+    meanwhile: object = None
+
+    async def activate(self, activation):
+        self.meanwhile()
+        return await super().activate(activation) if MAY_GO.get()() else Unavailable("not wanted any more")
+
+
+@pytest.mark.parametrize("ms", [STOOD_MS, 5_000])
+def test_a_stop_acknowledged_while_the_connection_to_the_bss_was_made_comes_before_the_first_byte(world, confirmed, ms):
+    def stops():
+        world.say("TD")
+        world.clock.forward(ms)
+
+    world.bss = Connecting(meanwhile=stops)
+    engine, lanes = worker(world, meanwhile=None)
+    world.run(Lane.ACTIVATION, Lane.INBOUND, engine=engine)
+    assert (world.bss.asked, lanes.looks) == ([], 1)
+    assert (world.state(confirmed), world.triggers(confirmed)[-1]) == ("declined", "opted_out")
+
+
+def test_a_slow_connection_that_nothing_bars_is_used_and_a_quick_one_looks_no_more(world, confirmed):
+    world.bss = Connecting(meanwhile=lambda: world.clock.forward(STOOD_MS))
+    engine, lanes = worker(world, meanwhile=None)
+    world.run(Lane.ACTIVATION, engine=engine)
+    assert (len(world.bss.asked), lanes.looks) == (1, 1)
+    assert world.engine.show(confirmed.id).state.value == "activated"
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("gone"), NotDurable("no replica says so")])
