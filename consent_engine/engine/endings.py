@@ -12,7 +12,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from consent_engine.domain.call.ending import Cause, Ending, EndingNotFound, EndingState, Why, ending_id, opened, taken
+from consent_engine.domain.call.ending import (
+    Cause, Ending, EndingNotFound, EndingState, GivenUp, Why, ending_id, opened, taken,
+)  # fmt: skip
 from consent_engine.domain.decide.decision import Drop, Put, begun
 from consent_engine.domain.decide.endings import (
     EndDecision,
@@ -166,7 +168,8 @@ def retrying_ending(name: str, by: str) -> Step[Ending]:
 
 
 def giving_up_ending(name: str, by: str, reason: str) -> Step[bool]:
-    """Give up what is parked of an ending; whether it was just now, or before: a repeat changes nothing. Proven.
+    """Give up what is parked of an ending. Proven. True also for a repeat, by the same person for the same reason: it
+    must not be taken for the wish to give up anything else. False where it was given up before, and otherwise.
 
     Raises NothingParked, also where there is none; StoreUnavailable.
     """
@@ -175,7 +178,7 @@ def giving_up_ending(name: str, by: str, reason: str) -> Step[bool]:
         loaded = yield from load(endings=[name])
         ending, now = loaded.endings.get(name), loaded.now
         if ending is not None and ending.state is EndingState.GIVEN_UP and (yield from prove(name, Owner.ENDING)):
-            return False
+            return any(isinstance(e, GivenUp) and (e.by, e.reason) == (by, reason) for e in ending.events)
         decision = on_give_up(ending, op, by, reason, now) if ending else EndDecision()
         if ending is None or decision.is_void:
             raise NothingParked("nothing of this ending stands on the stuck list")
@@ -278,7 +281,7 @@ class Endings:
         return True
 
     def given_up(self, order: str, by: str, reason: str) -> bool | None:
-        """Give up what is parked of the ending of an order: whether just now, or before; None: there was nothing."""
+        """Give up what is parked of the ending of an order, as `giving_up_ending` says; None: there was nothing."""
         try:
             return bool(self._one(giving_up_ending(ending_id(order), by, reason)))
         except NothingParked:

@@ -226,7 +226,8 @@ def test_an_ending_that_is_under_way_is_not_given_up_and_takes_no_notification_a
     assert desk.engine.endings.given_up(order.id, "ops-1", "impatient") is None
     desk.clock.forward(hours=1)
     desk.run(Lane.ACTIVATION)
-    assert desk.engine.give_up(order.id, "ops-1", "switched off by hand").state.value == "activated"
+    for _ in range(2):  # the first answer was lost on its way
+        assert desk.engine.give_up(order.id, "ops-1", "switched off by hand").state.value == "activated"
     assert ending(desk, order).state is EndingState.GIVEN_UP
     desk.run()
     assert desk.state(order) == "notified"
