@@ -12,9 +12,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from consent_engine.domain.call.ending import (
-    Cause, Ending, EndingNotFound, EndingState, GivenUp, Why, ending_id, opened, taken,
-)  # fmt: skip
+from consent_engine.domain.call.ending import Cause, Ending, EndingNotFound, EndingState, Why, ending_id, opened, taken
+from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decision import Drop, Put, begun
 from consent_engine.domain.decide.endings import (
     EndDecision,
@@ -25,6 +24,7 @@ from consent_engine.domain.decide.endings import (
     switching_off,
 )
 from consent_engine.domain.effects import DEACTIVATE, WAKE_LINE, Lane, Millis, Pending
+from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.holder import CHANGING
 from consent_engine.domain.line.line import STRANGER_MS, Line
@@ -173,12 +173,12 @@ def giving_up_ending(name: str, by: str, reason: str) -> Step[bool]:
 
     Raises NothingParked, also where there is none; StoreUnavailable.
     """
-    op = f"give-up:{uuid.uuid4().hex[:12]}"
+    op = f"give-up:{digest(compact([by, reason]))[:12]}"
     for _ in range(MOST_RACES):
         loaded = yield from load(endings=[name])
         ending, now = loaded.endings.get(name), loaded.now
         if ending is not None and ending.state is EndingState.GIVEN_UP and (yield from prove(name, Owner.ENDING)):
-            return any(isinstance(e, GivenUp) and (e.by, e.reason) == (by, reason) for e in ending.events)
+            return ending.knows(op)
         decision = on_give_up(ending, op, by, reason, now) if ending else EndDecision()
         if ending is None or decision.is_void:
             raise NothingParked("nothing of this ending stands on the stuck list")
