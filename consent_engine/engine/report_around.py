@@ -26,6 +26,8 @@ WITHIN_MS = 31 * 86_400_000
 """How far from the reported instant a call may be that is shown."""
 FORWARDED = "{forwarded}"
 """Stands in a text that would be written for whoever the trace is passed on to."""
+CALLER = "{caller}"
+"""Stands in every text for the number that was shown: it may be somebody's own, and who reads texts here is staff."""
 
 
 class CallNear(Struct, frozen=True):
@@ -98,7 +100,7 @@ def _would(report: Report, line: Line, by: Reports, to: Telling) -> Iterator[tup
         for reward in (Reward.ELIGIBLE, Reward.GRANTED, Reward.NONE) if due else (Reward.NONE,):
             amount = by.terms.amount(report.received.carrier, reward)
             said = Decided(to.at, "", "", kind, reward, amount, "", FORWARDED, 0)
-            yield (kind, reward), _text(found(report.with_event(said)[0], to))
+            yield (kind, reward), _text(found(report.with_event(said)[0], to), report)
 
 
 def _written(report: Report, line: Line, to: Telling) -> list[Written]:
@@ -114,10 +116,10 @@ def _written(report: Report, line: Line, to: Telling) -> list[Written]:
     for at, put in puts:
         waits = left.get(put.pending.about)
         stuck = waits.parked > 0 if waits else False
-        rows.append(Written(_text(put), at, waits is not None, stuck))
+        rows.append(Written(_text(put, report), at, waits is not None, stuck))
     return rows
 
 
-def _text(put: Put) -> str:
+def _text(put: Put, report: Report) -> str:
     carrier, *about = put.pending.about
-    return of_report(carrier, about)
+    return of_report(carrier, [CALLER if each and each == report.person.caller else each for each in about])

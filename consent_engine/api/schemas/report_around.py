@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from consent_engine.api.schemas.reports import ReportView
+from consent_engine.api.schemas.reports import ReportView, shown_caller
 from consent_engine.api.schemas.views import View, instant
 from consent_engine.domain.call.report import Report, ReportClass, Reward
 from consent_engine.domain.call.report_class import BARS_DIALLING
@@ -14,7 +14,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Restriction
 from consent_engine.domain.msisdn import hidden, mask
 from consent_engine.domain.texts.segments import segments
-from consent_engine.engine.report_around import FORWARDED, Around, CallNear, Written
+from consent_engine.engine.report_around import CALLER, FORWARDED, Around, CallNear, Written
 
 
 class CallNearView(View):
@@ -85,11 +85,14 @@ class TextView(View):
     stuck: bool
 
     @classmethod
-    def of(cls, text: str, at: Millis | None = None, *, waits: bool = False, stuck: bool = False) -> "TextView":
+    def of(
+        cls, text: str, report: Report, at: Millis | None = None, *, waits: bool = False, stuck: bool = False
+    ) -> "TextView":
         """As staff may read it. {forwarded} stands for whoever the trace is passed on to."""
-        counted = segments(text.replace(FORWARDED, "12321"))
+        counted = segments(text.replace(FORWARDED, "12321").replace(CALLER, report.person.caller))
         told = instant(at) if at is not None else None
-        return cls(text=hidden(text), segments=counted, at=told, waits=waits, stuck=stuck)
+        shown = hidden(text.replace(CALLER, shown_caller(report)))
+        return cls(text=shown, segments=counted, at=told, waits=waits, stuck=stuck)
 
 
 class AnswerView(View):
@@ -122,8 +125,8 @@ class AroundView(View):
             official=bool(report.received.official), silent=told.silent,
             calls=None if told.calls is None else [CallNearView.of(each, report.received.call) for each in told.calls],
             standing=[StandingView.of(each, report) for each in sorted(shown, key=lambda each: each.since)],
-            written=_written(told.written),
-            would=[_answer(*key, text) for key, text in told.would.items()],
+            written=_written(told.written, report),
+            would=[_answer(*key, text, report) for key, text in told.would.items()],
         )  # fmt: skip
 
     def json_bytes(self) -> bytes:
@@ -135,12 +138,12 @@ _SHOWN = frozenset(kind.value for kind in BARS_DIALLING)
 """What bars dialling; the others are about one order's activation."""
 
 
-def _written(texts: Sequence[Written]) -> list[TextView]:
-    return [TextView.of(each.text, each.at, waits=each.waits, stuck=each.stuck) for each in texts]
+def _written(texts: Sequence[Written], report: Report) -> list[TextView]:
+    return [TextView.of(each.text, report, each.at, waits=each.waits, stuck=each.stuck) for each in texts]
 
 
-def _answer(found: ReportClass, reward: Reward, text: str) -> AnswerView:
-    return AnswerView(class_=found.value, reward=reward.value, sms=TextView.of(text))
+def _answer(found: ReportClass, reward: Reward, text: str, report: Report) -> AnswerView:
+    return AnswerView(class_=found.value, reward=reward.value, sms=TextView.of(text, report))
 
 
 class DueList(View):

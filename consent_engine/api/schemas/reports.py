@@ -69,7 +69,7 @@ class ReportView(View):
             head=report.head,
             msisdn=person.msisdn if whole else mask(person.msisdn),
             carrier=told.carrier,
-            caller_number=person.caller if whole or told.official else _masked(person.caller),
+            caller_number=person.caller if whole else shown_caller(report),
             called_at=instant(told.called_at),
             received_at=instant(told.received_at),
             what=person.what if whole else str(veiled(person.what)),
@@ -96,8 +96,11 @@ class ReportView(View):
         return self.model_dump_json(by_alias=True).encode()
 
 
-def _masked(caller: str) -> str:
-    """A number as staff may see it: its ends, where enough of it stays hidden."""
+def shown_caller(report: Report) -> str:
+    """The number that was shown, as staff may see it: our own, or of another its ends where enough stays hidden."""
+    caller = report.person.caller
+    if report.received.official:
+        return caller
     return f"{caller[:3]}****{caller[-2:]}" if len(caller) > 6 else "****"  # noqa: PLR2004 - a digit is left to guess
 
 

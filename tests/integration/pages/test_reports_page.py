@@ -2,6 +2,7 @@
 
 import pytest
 
+from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import NUMBER, is_problem
 from tests.integration.calls.desk import instant
@@ -53,6 +54,22 @@ def test_a_call_its_permit_what_stood_and_every_answer_stand_around_a_report(doo
     assert came["waits"]
     assert NUMBER[3:] not in answer.text
     assert "13912345678" not in answer.text
+
+
+@pytest.mark.parametrize("caller", ["02162345678", "4008001234", "13912345678", "+442071234567"])
+def test_a_number_of_somebodys_own_that_was_shown_stands_whole_in_no_text(door, caller):
+    """A landline is no number that free text is searched for: it is known where it stands."""
+    report = reported(door, caller_number=caller)["id"]
+    visitor = door.sign_in(Role.OPS)
+    before = visitor.get(AROUND.format(report))
+    shown = before.json()["report"]["caller_number"]
+    assert "****" in shown
+    assert all(shown in each["sms"]["text"] for each in before.json()["would"])
+    door.work(Lane.SMS)
+    assert visitor.post(f"/v1/reports/{report}/decide", {"class": "not_ours"}).status_code == 200
+    after = visitor.get(AROUND.format(report))
+    assert shown in after.json()["written"][-1]["text"]
+    assert caller[-8:] not in before.text + after.text
 
 
 def test_what_a_decision_tells_is_what_it_was_said_to_tell(door):
