@@ -236,13 +236,13 @@ class Engine:
         last = f"{rows[-1].at}-{rows[-1].name}" if len(rows) == limit else ""
         return held_of(self._secret, rows), last
 
-    def decide_held(self, ids: Sequence[str], *, refusal: bool, by: str, reason: str) -> Decided:
+    def decide_held(self, ids: Sequence[str], *, refusal: bool, by: str, reason: str, agent: str = "") -> Decided:
         """Decide what is held, as it was seen; proven before this returns.
 
         Raises Malformed for what is no id; then none is decided.
         """
         seen = [Seen.read(each) for each in dict.fromkeys(ids)]
-        decision = Decision(refusal, by, reason, tuple(self.outside.senders))
+        decision = Decision(refusal, by, reason, tuple(self.outside.senders), agent)
         now = self.registry.now()
         words = Counter(or_raised(each) for each in self._all([deciding(each, decision, now) for each in seen]))
         return Decided(words["decided"], words["gone"], words["own_call"])

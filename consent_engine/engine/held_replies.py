@@ -122,6 +122,8 @@ class Decision:
     reason: str
     carriers: tuple[str, ...]
     """every carrier, for a suspicion against all"""
+    agent: str = ""
+    """the agent's number that is bound to whoever decides"""
 
     def __post_init__(self) -> None:
         """Look at the reason: it stands in an event, which outlives the erasure of a person."""
@@ -139,7 +141,7 @@ def deciding(seen: Seen, decision: Decision, now: Millis) -> Step[str]:
     if restriction is None or restriction.newest != seen.newest:
         return "gone"
     orders = (yield from load([entry.order for entry in line.entries])).orders.values()
-    if any(decision.by in {order.doc.placed_by, order.doc.agent} for order in orders):
+    if any({decision.by, decision.agent} & {order.doc.placed_by, order.doc.agent} - {""} for order in orders):
         return "own_call"
     stored = yield from post(_decided(line, restriction, decision, now))
     return "gone" if stored.gone else "decided"

@@ -137,7 +137,9 @@ async def decide_held(request: Request, caller: ApiKey) -> Response:
     goes on, and `reason` says why it was none. The key or agent of the order may not decide. Role: ops."""
     form = read(DecideHeld, await read_json(request))
     decided = await front_of(request).ask(
-        lambda engine: engine.decide_held(form.ids, refusal=form.refusal, by=caller.name, reason=form.reason or "")
+        lambda engine: engine.decide_held(
+            form.ids, refusal=form.refusal, by=caller.name, reason=form.reason or "", agent=caller.agent
+        )
     )
     return Response(DecidedView.of(decided).json_bytes(), media_type="application/json")
 

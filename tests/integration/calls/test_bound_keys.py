@@ -2,10 +2,11 @@
 
 import pytest
 
+from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import Malformed
 from tests.conftest import NUMBER
-from tests.integration.api_door import order
+from tests.integration.api_door import order, reply
 from tests.integration.calls.desk import instant
 from tests.integration.calls.reviewing import recorded
 
@@ -30,6 +31,19 @@ def test_a_key_that_is_bound_to_an_agents_number_acts_for_that_agent_and_reviews
     start = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "B7", "started_at": instant(0)}
     began = door.call("POST", "/v1/calls", None, start, headers={**as_zhang, "Idempotency-Key": "bound-2"})
     assert (began.status_code, began.json()["code"]) == (422, "agent_mismatch")
+
+
+def test_who_has_an_agents_number_decides_no_held_reply_to_an_order_of_that_agent(door):
+    """Also where a desk's key placed it, as where people sign in with a provider that names their number."""
+    bound, other = (door.engine.keys.add(name, Role.OPS, agent) for name, agent in (("zhang", "A1024"), ("li", "B7")))
+    assert door.place(order(agent="A1024")).status_code == 201
+    door.work(Lane.SMS)
+    door.post("inbound", reply("我要投诉你们"))
+    [row] = door.call("GET", "/v1/refusals?state=held", Role.OPS).json()["held"]
+    decision = {"ids": [row["id"]], "refusal": False, "reason": "a question"}
+    for key, decided in ((bound, {"decided": 0, "own_call": 1}), (other, {"decided": 1, "own_call": 0})):
+        told = door.call("POST", "/v1/refusals/held", None, decision, headers={"Authorization": f"Bearer {key}"})
+        assert told.json() == {"gone": 0} | decided
 
 
 def test_an_agents_number_of_a_key_is_as_in_orders(door):
