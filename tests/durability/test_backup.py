@@ -14,6 +14,7 @@ import pytest
 
 from consent_engine import cli
 from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.reshard.snapshot import check_readable, received
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.backup.manifest import NAME, read
@@ -25,6 +26,7 @@ from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.audit import audit
 from consent_engine.engine.receive import RefusalAsked
+from consent_engine.engine.report_code import CodeAsked
 from consent_engine.engine.sealing import seal
 from consent_engine.errors import OrderNotFound, SettingsError, StoreUnavailable
 from tests import needs
@@ -50,6 +52,8 @@ def kept(tmp_path_factory):
         assert town.say("是")
         asked_not = town.place(OTHER)
         seal(town.engine.store, "one")
+        town.engine.reports.send_code(CodeAsked(parse(OTHER), "mobile"))
+        town.client.hset(Cell().rhythm("2025-01-01"), "q|A1024", "9000,1735700000000,0123456789ab;")
         town.client.hset("ce:workers", "alive", f"{time.time_ns() // 1_000_000}|sms")
         manifest = take(settings(folder / "data"), None, folder / "backup", silent)
         later = town.place(parse("13800138077"))

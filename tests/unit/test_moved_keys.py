@@ -1,0 +1,27 @@
+"""Every key of the store is one that a backup and a move to other cells know: moved, or left behind on purpose."""
+
+import re
+
+import pytest
+
+from consent_engine.adapters.redis import keys
+from consent_engine.adapters.redis.reshard.dump import Side
+
+NAMED = re.findall(r"^    (ce:\S+) +(?:hash|zset|list|stream|string|set) ", keys.__doc__ or "", re.MULTILINE)
+
+
+class Nowhere:
+    """A wire that nothing is asked of."""
+
+
+def test_the_keys_are_read_where_they_are_written_down():
+    assert {"ce:{0}:order:<id>", "ce:{0}:rhythm:<day>", "ce:codes:<hour>", "ce:meta"} <= set(NAMED)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("name", NAMED)
+def test_a_move_knows_each_kind_of_key(name, alone):
+    side = Side([Nowhere()], alone=alone)
+    own = name if alone or name.startswith("ce:{0}:") else name.replace("ce:", "ce:{0}:", 1)
+    kind, _ = side._named(side.cells[0], re.sub("<[^>]+>", "0" * 28, own))  # noqa: SLF001 - a move of each alone
+    assert kind in name
