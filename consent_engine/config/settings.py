@@ -260,8 +260,7 @@ class Settings(BaseModel):
 
     def reporting(self) -> ReportTerms:
         """What a day is, which are worked, and what a report is rewarded with. Raises SettingsError."""
-        rewards = {carrier: getattr(self, f"reward_{carrier}") for carrier in CARRIERS}
-        offered = {carrier: terms for carrier, terms in rewards.items() if terms is not None}
+        offered = {each: terms for each in CARRIERS if (terms := getattr(self, f"reward_{each}")) is not None}
         days, calendar = days_in(self.time_zone), calendar_from(self.calendar)
         return ReportTerms(days, calendar, offered, self.retention(), self.report_codes)
 

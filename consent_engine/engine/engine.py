@@ -77,10 +77,9 @@ class Engine:
         self.registry = registry
         self.queue = queue
         self.outside = outside = structs.replace(outside, code_of=partial(code_of, secret))
-        self.terms = terms
+        self.terms, self._secret = terms, secret
         self.catalogue = Catalogue(registry, limits(terms), approval=terms.plan_approval, addresses=terms.addresses)
         self.keys = Keys(registry, secret)
-        self._secret = secret
         self.dialler = Dialler(store, terms, secret)
         self._door = Door(store, outside, secret, self.catalogue.own_words)
         self.calls = CallBook(store, terms, self.catalogue, secret, self._all)

@@ -122,6 +122,7 @@ class GivenUp(Struct, frozen=True, array_like=True, tag="given_up"):
 
 EndingEvent = SwitchedOff | Failed | Retried | SwitchedOffAgain | Told | GivenUp
 _KINDS: tuple[type[EndingEvent], ...] = (SwitchedOff, Failed, Retried, SwitchedOffAgain, Told, GivenUp)
+_BEFORE_OFF = {Failed: EndingState.ENDING_FAILED, Retried: EndingState.ENDING, GivenUp: EndingState.GIVEN_UP}
 _EVENT: Reader[EndingEvent] = Reader(cast("type[EndingEvent]", reduce(or_, cast("tuple[Any, ...]", _KINDS))))
 
 
@@ -203,12 +204,8 @@ class Ending(Struct, frozen=True, dict=True):  # a dict: what is cached
     @property
     def state(self) -> EndingState:
         """Where it stands, as its events say."""
-        if self.off is not None:
-            return EndingState.ENDED
-        last = next((each for each in reversed(self.events) if isinstance(each, Failed | Retried | GivenUp)), None)
-        if isinstance(last, GivenUp):
-            return EndingState.GIVEN_UP
-        return EndingState.ENDING_FAILED if isinstance(last, Failed) else EndingState.ENDING
+        moved = (_BEFORE_OFF[type(each)] for each in reversed(self.events) if type(each) in _BEFORE_OFF)
+        return EndingState.ENDED if self.off is not None else next(moved, EndingState.ENDING)
 
     @property
     def is_over(self) -> bool:
@@ -265,9 +262,7 @@ def ending_id(order: str) -> str:
 
 
 class Why(Struct, frozen=True):
-    """Why an order is taken back, by which way that was asked, by whom, in whose words. at: when that reached us, where
-    it was not just now
-    """
+    """Why an order is taken back, by which way, by whom, in whose words. at: when that reached us; 0: just now"""
 
     cause: Cause
     channel: str
