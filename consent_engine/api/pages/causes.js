@@ -87,7 +87,7 @@ function showStuck(board) {
   fit(byId("stuck"), board.stuck, (stuck) => `${stuck.owner}:${stuck.id}:${stuck.effect}`, stuckRow, (row, stuck) => {
     const state = stuck.state ? word(`state.${stuck.state}`) : "";
     const purpose = stuck.effect.split(".")[0];
-    const what = `purpose.${purpose}` in PAGE.words ? word(`purpose.${purpose}`) : word(`lane.${stuck.lane}`);
+    const what = `purpose.${purpose}` in WORDS ? word(`purpose.${purpose}`) : word(`lane.${stuck.lane}`);
     [what, state, String(stuck.attempts), why(stuck.why)].forEach((text, i) => say(row.children[i + 1], text));
   });
 }

@@ -1,7 +1,7 @@
 "use strict";
-// What our pages share: words, calls to the API, and small pieces of HTML. Text is only ever set as text.
+// What our pages share: words (WORDS stands above the scripts of a page), calls to the API, and small pieces of HTML.
+// Text is only ever set as text.
 const PAGE = JSON.parse(document.getElementById("page").textContent);
-PAGE.words ??= WORDS; // they stand above the scripts of a page
 const byId = (id) => document.getElementById(id);
 // Steps, sets of states, triggers that alarm: they follow from the engine's own table.
 const { steps: STEPS, settled: SETTLED, failed: FAILED, broken: BROKEN, cancellable: CANCELLABLE, waiting: WAITING, alarms: ALARMS } = PAGE.lifecycle;
@@ -11,7 +11,7 @@ let firstShown = Promise.resolve();
 
 /** A word in the page's language; {name} in it is filled in. */
 function word(name, facts = {}) {
-  const found = PAGE.words[name];
+  const found = WORDS[name];
   if (found === undefined) console.error(`no word: ${name}`); // the tests' browsers listen
   return (found ?? name.split(".").pop()).replace(/\{(\w+)\}/g, (whole, fact) => facts[fact] ?? whole);
 }
@@ -67,8 +67,8 @@ async function call(method, path, body, headers = {}) {
 function wrong(answer) {
   if (answer.status === 0) return word("problem.network");
   const why = `problem.${answer.body.reason}`;
-  const name = why in PAGE.words ? why : `problem.${answer.body.code}`;
-  return name in PAGE.words ? word(name) : word("problem.other", { code: answer.body.code ?? answer.status });
+  const name = why in WORDS ? why : `problem.${answer.body.code}`;
+  return name in WORDS ? word(name) : word("problem.other", { code: answer.body.code ?? answer.status });
 }
 
 const two = (n) => String(n).padStart(2, "0");

@@ -171,7 +171,7 @@ function turnedAway(answer) {
   const blamed = [];
   for (const each of answer.body.errors ?? []) {
     const field = byId(FIELDS[each.field] ?? "");
-    const text = `problem.${each.code}` in PAGE.words ? word(`problem.${each.code}`) : each.message;
+    const text = `problem.${each.code}` in WORDS ? word(`problem.${each.code}`) : each.message;
     if (field) blamed.push({ field, text: field.id === "msisdn" ? numberTrouble(field.value, text) : text });
     else lines.push(make("p", {}, text));
   }

@@ -30,7 +30,7 @@ function showWaiting() {
 }
 
 /** What was read to the subscriber, by the name that the page has for it. */
-const readName = (id) => [`read.${id}`, `tariffs.${id}`].map((name) => PAGE.words[name]).find(Boolean) ?? id;
+const readName = (id) => [`read.${id}`, `tariffs.${id}`].map((name) => WORDS[name]).find(Boolean) ?? id;
 
 function callFacts(call, permit) {
   const outcome = call.outcome ? word(`outcome.${call.outcome}`) : word(`call.${call.state}`);

@@ -39,7 +39,7 @@ async function beginCall(event) {
   await openPlans();
 }
 
-const problemOf = (each) => (`problem.${each.code}` in PAGE.words ? word(`problem.${each.code}`) : each.message);
+const problemOf = (each) => (`problem.${each.code}` in WORDS ? word(`problem.${each.code}`) : each.message);
 
 /** How the call ended, as far as this page knows. */
 function outcomeNow() {

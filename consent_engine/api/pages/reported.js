@@ -18,10 +18,15 @@ function dueRow(each) {
   return row;
 }
 
+/** Marks the report that is looked at. */
+function mark(row, isCurrent) {
+  if (isCurrent) row.setAttribute("aria-current", "true");
+  else row.removeAttribute("aria-current");
+}
+
 function showList(body) {
   fit(byId("due"), listed, (each) => each.id, dueRow, (row, each) => {
-    if (each.id === one?.report.id) row.setAttribute("aria-current", "true");
-    else row.removeAttribute("aria-current");
+    mark(row, each.id === one?.report.id);
     say(row.children[2], word(`report_class.${each.class}`));
     const due = each.state === "open" ? word("reported.due", { at: each.due.answer_by.slice(0, 10) }) : `${word("ops.reward")}${word("ops.because")}${word(`reward.${each.reward}`)}`;
     say(row.children[3], `${due}${each.overdue ? ` · ${word("ops.overdue")}` : ""}`);
@@ -55,7 +60,7 @@ async function open(id) {
   one = answer.body;
   history.replaceState(null, "", `#${id}`);
   showOne(one);
-  for (const row of byId("due").children) row.toggleAttribute("aria-current", row.dataset.key === id);
+  for (const row of byId("due").children) mark(row, row.dataset.key === id);
 }
 
 async function look(which) {
@@ -121,7 +126,8 @@ async function forever() {
   setTimeout(forever, DUE_EVERY_S * 1000);
 }
 
-addEventListener("DOMContentLoaded", async () => {
+// Once all scripts are read: what shows a report stands in the next one.
+firstShown = firstShown.then(async () => {
   await load();
   const wanted = location.hash.slice(1) || listed[0]?.id;
   if (wanted) await open(wanted);

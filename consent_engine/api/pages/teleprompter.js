@@ -8,7 +8,7 @@ const unread = () => lines.slice(stamps.length);
 /** What is to be read of a plan before its subscriber is asked: every disclosure, how it goes on, how to end such calls. */
 function linesOf(plan) {
   const facts = { ...PAGE.carriers[plan.carrier], carrier: PAGE.carriers[plan.carrier].called, name: plan.name, agent: byId("agent").value.trim() };
-  const told = Object.entries(plan.reads.zh).filter(([field]) => `script.${field}` in PAGE.words)
+  const told = Object.entries(plan.reads.zh).filter(([field]) => `script.${field}` in WORDS)
     .map(([id, words]) => ({ id, text: word(`script.${id}`, { told: words.replace(/。$/, "") }), labelled: true }));
   const says = (id) => ({ id, text: word(`script.${id}`, facts) });
   return [says("hello"), ...told, says("then"), says("end"), says("ask")];

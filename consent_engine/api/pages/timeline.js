@@ -54,7 +54,7 @@ function fact(name, value, entry) {
   else if (name === "effect") text = effectWord(value);
   else if (name === "effects") text = value.map(effectWord).join(word("ops.between"));
   else if (name === "segment") text = word("order.part", { n: value, of: entry.detail.segments ?? 1 });
-  else if (name === "reason") text = `reason.${value}` in PAGE.words ? word(`reason.${value}`) : why(text);
+  else if (name === "reason") text = `reason.${value}` in WORDS ? word(`reason.${value}`) : why(text);
   else if (name === "error") text = why(text);
   else if (Array.isArray(value)) text = value.join(word("ops.between"));
   else if (INSTANT.test(text)) text = dateAndClock(inChina(text));
@@ -73,7 +73,7 @@ function isPlain(name, value, { detail }, id) {
 function facts(entry, brief, id) {
   const shown = Object.entries(entry.detail).filter(([name, value]) => value !== "" && value !== 0 && value !== null && String(value) !== "" && !UNTOLD.includes(name) && !isPlain(name, value, entry, id));
   if (!brief) {
-    const by = `by.${entry.by}` in PAGE.words ? word(`by.${entry.by}`) : entry.by;
+    const by = `by.${entry.by}` in WORDS ? word(`by.${entry.by}`) : entry.by;
     const ref = entry.trigger === "placed" ? "recording" : "ref";
     return [by && [word("detail.by"), by], ...shown.map(([name, value]) => fact(name, value, entry)), entry.ref && [word(`detail.${ref}`), entry.ref]].filter(Boolean);
   }

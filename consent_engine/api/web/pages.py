@@ -146,8 +146,7 @@ async def behind_sign_in(
         shown = {**told, **(await more(session) if more else {})}
     except OrderNotFound:
         return page(request, "missing.html", session, HTTPStatus.NOT_FOUND, paused, said="problem.order_not_found")
-    # words: none of a page's own, they come with its scripts.
-    return page(request, name, session, paused=paused, words=None, lifecycle=LIFECYCLE, **shown)
+    return page(request, name, session, paused=paused, lifecycle=LIFECYCLE, **shown)
 
 
 def sign_in_page(request: Request, error: ConsentError | None = None, to: str = "") -> Response:

@@ -10,7 +10,8 @@ from consent_engine.api.web.scripts import words_of
 from consent_engine.api.web.words import LANGUAGES, words
 from consent_engine.engine.api_keys import Role
 
-PAGES = {"ops": Role.ADMIN, "desk": Role.ADMIN, "review": Role.ADMIN}
+PAGES = {"ops": "ops", "desk": "desk", "review": "review", "reports": "reported"}
+"""By address: the template."""
 MOST_BYTES = 100_000
 """Of a page before its data: with them it has 150,000."""
 
@@ -25,20 +26,30 @@ def loaded(visitor, path):
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_loads_one_script_with_its_own_words_in_one_language(door, page, language):
-    html, files = loaded(door.sign_in(PAGES[page]), f"/{page}?lang={language}")
+    html, files = loaded(door.sign_in(Role.ADMIN), f"/{page}?lang={language}")
     [script] = [each for address, each in files.items() if address.split("?")[0].endswith(".js")]
     assert html.count("<script src=") == 1
     assert "immutable" in script.headers["cache-control"]
     said = json.loads(re.search(r"^const WORDS = (\{.*\});$", script.text, re.MULTILINE)[1])
-    assert said == words_of(page, language)
+    assert said == words_of(PAGES[page], language)
     assert said.items() < words(language).items()
     assert len(said) < len(words(language)) * 0.6
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_with_all_its_files_is_small(door, page):
-    html, files = loaded(door.sign_in(PAGES[page]), f"/{page}?lang=zh")
+    html, files = loaded(door.sign_in(Role.ADMIN), f"/{page}?lang=zh")
     assert len(html.encode()) + sum(len(each.content) for each in files.values()) < MOST_BYTES
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_script_waits_for_an_event_that_may_be_over_when_it_is_read(door, page):
+    """It is loaded beside the page: the page may stand there long before."""
+    _, files = loaded(door.sign_in(Role.ADMIN), f"/{page}?lang=en")
+    [script] = [each.text for address, each in files.items() if address.split("?")[0].endswith(".js")]
+    assert "firstShown" in script
+    assert "DOMContentLoaded" not in script
+    assert 'addEventListener("load"' not in script
 
 
 def test_a_page_without_scripts_loads_none(door):
