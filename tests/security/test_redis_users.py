@@ -104,6 +104,8 @@ def test_everything_else_an_installation_does_is_allowed_too(home, redis, walked
     act = {"channel": "web", "ref": "form-1", "at": "2099-01-01T00:00:00Z"}
     lifted = home.ask("POST", "/v1/refusals/lift", {"msisdn": "13800000077", "evidence": act}, role="admin")
     assert lifted[0] == HTTPStatus.UNPROCESSABLE_ENTITY  # in the future: but the line was read
+    code = {"msisdn": "13800000078", "carrier": "mobile"}
+    assert home.ask("POST", "/v1/reports/code", code)[0] == HTTPStatus.ACCEPTED
     for path in ("/v1/orders", "/metrics", "/v1/plans"):
         assert home.ask("GET", path, role="ops")[0] == HTTPStatus.OK, path
     assert home.ask("POST", "/v1/plans/data-pack-10gb/withdraw", role="admin")[0] == HTTPStatus.OK

@@ -33,6 +33,8 @@ FLOW = "ce:{0}:flow:"
 FORGOTTEN_MS = 3_600_000
 """How long a silent worker is remembered."""
 _HOUR_S = 3600
+_ASKED = "asked"
+"""Codes of an hour are a field, for the users of `deploy/redis/users.acl` may count in hashes alone."""
 
 
 class RedisRegistry(Registry):
@@ -96,10 +98,10 @@ class RedisRegistry(Registry):
 
     def count_code(self) -> int:
         key = self._codes()
-        return int(self._wire.ask(("INCR", key), ("EXPIRE", key, 2 * _HOUR_S))[0])
+        return int(self._wire.ask(("HINCRBY", key, _ASKED, 1), ("EXPIRE", key, 2 * _HOUR_S))[0])
 
     def codes(self) -> int:
-        return int(self._one("GET", self._codes()) or 0)
+        return int(self._one("HGET", self._codes(), _ASKED) or 0)
 
     def _codes(self) -> str:
         """Where the codes of this hour are counted."""
