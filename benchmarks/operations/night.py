@@ -31,7 +31,8 @@ import aiohttp
 from benchmarks.operations.lost import restored
 from benchmarks.operations.troubles import TROUBLES, Night, full_disk
 from benchmarks.operations.watching import Watching, missing, tell, watching
-from benchmarks.promises.chaos import DESKS, Wanted, _judge, beside
+from benchmarks.promises.chaos import judged
+from benchmarks.promises.desks import DESKS, Wanted, beside
 from benchmarks.promises.processes import Part, Town, build, free_ports
 from consent_engine.config.settings import Settings
 from consent_engine.engine.api_keys import Role
@@ -96,7 +97,7 @@ async def play(args: argparse.Namespace, town: Town, seen: Watching) -> dict[str
             if troubles:
                 async with beside(made.watch()), beside(made.operate()):
                     await made.go()
-                figures = await _judge(made, time.monotonic() - made.began)
+                figures = await judged(made, time.monotonic() - made.began)
             if "restore" in args.only:
                 figures["broken"] += await restored(made)
     figures["night"] = made.told

@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 
 from benchmarks.operations.watching import Watching, tell
-from benchmarks.promises.chaos import SETTLE_S, Run, beside
+from benchmarks.promises.desks import SETTLE_S, Run, beside
 from benchmarks.promises.processes import Part, Town
 from consent_engine.engine.api_keys import Role
 

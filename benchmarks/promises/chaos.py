@@ -64,10 +64,11 @@ async def play(wanted: Wanted, town: Town) -> dict[str, Any]:
             async with beside(made.watch()), beside(made.operate()):
                 await made.go()
             took = time.monotonic() - made.began
-            return await _judge(made, took)
+            return await judged(made, took)
 
 
-async def _judge(made: Run, took: float) -> dict[str, Any]:
+async def judged(made: Run, took: float) -> dict[str, Any]:
+    """The figures of a run that has settled, and under `broken` whatever promise broke."""
     async with made.session.get(f"{made.town.ledger}/ledger", timeout=aiohttp.ClientTimeout(total=120)) as answer:
         ledger = await answer.json()
     with Redis.from_url(made.town.redis_url, decode_responses=True, socket_timeout=60.0) as client:
