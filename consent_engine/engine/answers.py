@@ -4,8 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.line import request_key
+from consent_engine.domain.order.order import Order
 from consent_engine.engine.asks import (
     Ask,
     Load,
@@ -24,7 +28,7 @@ from consent_engine.engine.asks import (
     T,
 )
 from consent_engine.errors import ArchiveUnavailable
-from consent_engine.ports import Store, Word
+from consent_engine.ports import Archive, Store, Word
 
 
 def answers(store: Store, asks: Mapping[int, Ask], due: Counter[Lane]) -> dict[int, object]:
@@ -63,53 +67,49 @@ def _reports(store: Store, asks: Sequence[LoadReports], due: Counter[Lane]) -> S
     return [(now, _own(found, ask.reports)) for ask in asks]
 
 
-def _recalled(store: Store, asks: Sequence[Recall], due: Counter[Lane]) -> Sequence[object]:
-    try:
-        archive = store.ours()
-        found = archive.recall([ask.key for ask in asks]) if archive else []
-    except ArchiveUnavailable:
-        return [None] * len(asks)
+def _by_archive(
+    look: Callable[[Archive | None, Sequence[Any]], list[Any]],
+) -> Callable[[Store, Sequence[Any], Counter[Lane]], Sequence[object]]:
+    """What the archive is asked: None to each where it cannot be."""
+
+    def asked(store: Store, asks: Sequence[Any], due: Counter[Lane]) -> Sequence[object]:
+        try:
+            return look(store.ours(), asks)
+        except ArchiveUnavailable:
+            return [None] * len(asks)
+
+    return asked
+
+
+@_by_archive
+def _recalled(archive: Archive | None, asks: Sequence[Recall]) -> list[list[Order]]:
+    found = archive.recall([ask.key for ask in asks]) if archive else []
     return [[order for order in found if request_key(order.id) == ask.key] for ask in asks]
 
 
-def _recalled_calls(store: Store, asks: Sequence[RecallCalls], due: Counter[Lane]) -> Sequence[object]:
-    try:
-        archive = store.ours()
-        found = archive.calls.recall([ask.key for ask in asks]) if archive else []
-    except ArchiveUnavailable:
-        return [None] * len(asks)
+@_by_archive
+def _recalled_calls(archive: Archive | None, asks: Sequence[RecallCalls]) -> list[list[Call]]:
+    found = archive.calls.recall([ask.key for ask in asks]) if archive else []
     return [[call for call in found if ask.key in {request_key(call.id), call.recording_key}] for ask in asks]
 
 
-def _recalled_lines(store: Store, asks: Sequence[RecallLine], due: Counter[Lane]) -> Sequence[object]:
-    try:
-        archive = store.ours()
-        if archive is None:
-            return [[]] * len(asks)
-        found = []
-        for ask in asks:
-            ids = [order for order, _ in archive.of_line(ask.line, None, ask.most)]
-            found.append(list(archive.orders(ids).values()) if ids else [])
-    except ArchiveUnavailable:
-        return [None] * len(asks)
-    return found
+@_by_archive
+def _recalled_lines(archive: Archive | None, asks: Sequence[RecallLine]) -> list[list[Order]]:
+    if archive is None:
+        return [[] for _ in asks]
+    found = [[order for order, _ in archive.of_line(ask.line, None, ask.most)] for ask in asks]
+    return [list(archive.orders(ids).values()) if ids else [] for ids in found]
 
 
-def _recalled_endings(store: Store, asks: Sequence[RecallEndings], due: Counter[Lane]) -> Sequence[object]:
-    try:
-        archive = store.ours()
-        found = archive.records.endings([each for ask in asks for each in ask.endings]) if archive else {}
-    except ArchiveUnavailable:
-        return [None] * len(asks)
+@_by_archive
+def _recalled_endings(archive: Archive | None, asks: Sequence[RecallEndings]) -> list[dict[str, Ending]]:
+    found = archive.records.endings([each for ask in asks for each in ask.endings]) if archive else {}
     return [_own(found, ask.endings) for ask in asks]
 
 
-def _recalled_reports(store: Store, asks: Sequence[RecallReports], due: Counter[Lane]) -> Sequence[object]:
-    try:
-        archive = store.ours()
-        found = archive.records.reports([each for ask in asks for each in ask.reports]) if archive else {}
-    except ArchiveUnavailable:
-        return [None] * len(asks)
+@_by_archive
+def _recalled_reports(archive: Archive | None, asks: Sequence[RecallReports]) -> list[dict[str, Report]]:
+    found = archive.records.reports([each for ask in asks for each in ask.reports]) if archive else {}
     return [_own(found, ask.reports) for ask in asks]
 
 

@@ -40,16 +40,16 @@ class SqlRecords(SqlKept, RecordArchive):
     def _row(self, owner: Owner, fields: Mapping[str, str]) -> dict[str, Any]:
         record = self._checked(owner, fields)
         if isinstance(record, Report):
-            listed_at, over_at, evidence = record.received.received_at, record.over_at, Evidence.NO_SERVICE
+            listed_at, evidence = record.received.received_at, Evidence.NO_SERVICE
         else:
-            listed_at, over_at, evidence = record.doc.asked_at, record.over_at, Evidence.SERVICE
+            listed_at, evidence = record.doc.asked_at, Evidence.SERVICE
         return {
             "id": record.id,
             "kind": owner.value,
             "line": record.line,
             "version": record.version,
             "listed_at": listed_at,
-            "over_at": over_at,
+            "over_at": record.over_at,
             "evidence": evidence.value,
             "head": record.head,
             "doc_hash": digest(fields["doc"]),
