@@ -414,11 +414,16 @@ def not_taken(night):
     night.known["ORDER"] = order.id
 
 
-def defect(night):
-    """Somebody wrote nonsense into a plan, and an API met it."""
+def api(night):
+    """A quiet night, with an API that answers."""
     night.known["KEY"] = night.engine().keys.add("ops", Role.OPS)
     night.start(f"consent api --port {night.port}")
     until("the API answers", lambda: night.run(f"curl -fsS http://127.0.0.1:{night.port}/healthz")[0] == 0)
+
+
+def defect(night):
+    """Somebody wrote nonsense into a plan, and an API met it."""
+    api(night)
     night.client.hset("ce:plan:5g-smart-199", "current", "99")
     night.client.hincrby("ce:meta", "catalogue", 1)
     told = night.run(
@@ -530,7 +535,7 @@ SITUATIONS = {
     "ConsentCallViolation": called_wrongly,
     "ConsentUnreviewed": unheard,
     "ConsentReportsOverdue": report_overdue,
-    "ConsentReportCodesUsedUp": nothing_wrong,
+    "ConsentReportCodesUsedUp": api,
     "ConsentPressing": unheard,
     "ConsentClock": clock_behind,
     "ConsentArchiveDown": archive_lost,
