@@ -137,7 +137,7 @@ class Handset:
         except (OSError, ValueError):
             if not phone:
                 raise
-            raise SettingsError([f"--phone {phone}: not an address of this machine in its own network"]) from None
+            raise SettingsError(f"--phone {phone}: not an address of this machine in its own network") from None
         with listening:
             yield cls(listening, secret, phone)
 
@@ -276,6 +276,8 @@ def serve(wanted: Wanted, stop: Stop, say: Callable[[str], None]) -> None:
 
 
 def _handset(wanted: Wanted, secret: str | None) -> AbstractContextManager[Handset | None]:
+    if not secret and wanted.phone:
+        raise SettingsError("--phone: there is no handset where the gateway or the BSS is not simulated: leave it out")
     return Handset.at(wanted.port + 1, secret, wanted.handset_host, wanted.phone) if secret else nullcontext()
 
 

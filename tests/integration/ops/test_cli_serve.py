@@ -70,6 +70,15 @@ def test_a_port_that_is_taken_is_one_line(consent):
     assert "Traceback" not in done.stderr
 
 
+def test_a_real_phone_is_refused_in_one_line_where_no_handset_answers(consent):
+    """Else it is waited for at an address where nothing listens."""
+    bss = {"CONSENT_BSS": "http", "CONSENT_BSS_HTTP__URL": "http://127.0.0.1:9", "CONSENT_BSS_HTTP__SECRET": "s" * 32}
+    done = consent("serve", "--phone", "127.0.0.2", **bss)
+    assert done.returncode == 1
+    assert "--phone: there is no handset" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_commands_start_a_server_for_the_moment_and_leave_none(consent, environ):
     added = consent("keys", "add", "desk", "--role", "agent")
     assert added.returncode == 0, added.stderr
