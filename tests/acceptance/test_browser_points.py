@@ -10,6 +10,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -105,7 +107,7 @@ def test_a_lane_is_stopped_with_two_clicks_and_every_page_says_so(home, tab):
     ops.page.locator("#why-do").click()
     ops.page.locator("#paused li", has_text="换机房").wait_for()
     until("stopped", lambda: home.ask("GET", "/v1/pauses", role="ops")[1]["paused"])
-    for path in ("/", "/desk", "/review", "/audit", "/help", f"/orders/{home.order}"):
+    for path in ("/", "/desk", "/review", "/reports", "/audit", "/help", f"/orders/{home.order}"):
         ops.page.goto(home.api + path)
         assert "换机房" in ops.page.locator("#paused").inner_text(), path
     ops.page.goto(home.api + "/ops")
@@ -127,6 +129,18 @@ def test_a_number_is_shown_once_its_reason_is_kept_and_the_audit_page_lists_it(h
     auditor.page.goto(home.api + "/audit")
     assert "用户投诉核查" in auditor.page.locator("main").inner_text()
     assert "13800009201" not in auditor.page.content()
+
+
+def test_a_report_is_decided_by_two_keys(home, tab):
+    asked = {"msisdn": "13800009202", "carrier": "mobile", "caller_number": "10085"}
+    status, told = home.ask("POST", "/v1/reports", {**asked, "called_at": datetime.now(UTC).isoformat()})
+    assert status == HTTPStatus.CREATED, told
+    ops = tab("ops", "/reports")
+    ops.page.wait_for_selector("#due li[aria-current=true]")
+    ops.page.keyboard.press("2")
+    ops.page.keyboard.press("Enter")
+    ops.page.wait_for_selector("#history-card")
+    assert home.ask("GET", f"/v1/reports/{told['id']}", role="ops")[1]["state"] == "decided"
 
 
 def test_a_plan_is_one_sheet_of_paper(home, browser):

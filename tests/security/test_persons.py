@@ -361,6 +361,7 @@ def test_every_page_that_ops_opens_is_masked(run):
         "/",
         "/ops",
         "/ops/board",
+        "/reports",
         "/reports/due",
         "/rq/",
         "/rq/0/data/queues.json",
