@@ -38,6 +38,7 @@ def stays(town: Town, call: str) -> tuple[Verdict | None, bool]:
 class _OnOnce(calls.ReviewFails):
     """One order whose service is switched on once in the end, as the BSS's own ledger says, and stays on."""
 
+    name = ""  # no operation by itself
     ends: Mapping[str, int] = {"notified": 1}
     says = ""
 

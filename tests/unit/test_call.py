@@ -67,7 +67,7 @@ def test_a_call_without_its_seal_or_with_another_is_not_believed():
 def test_each_step_of_a_call_is_counted_once():
     up, ended, abandoned = record()[0], record(ENDED)[0], record(Abandoned(5, "x"))[0]
     assert counted_of(up, None) == ["calls|mobile|A1024", "wrong|mobile|A1024", "!quiet_hours|mobile|A1024"]
-    assert counted_of(ended, up) == ["ended|mobile|A1024", "recorded|mobile|A1024"]
+    assert counted_of(ended, up) == ["ended|mobile|A1024", "recorded|mobile|A1024", "sum.recorded|mobile|"]
     assert counted_of(abandoned, up) == ["abandoned|mobile|A1024"]
     assert counted_of(ended, ended) == []
     [row] = read_counts({"calls|mobile|A|B": 2, "!quiet_hours|mobile|A|B": 1, "of a later program|mobile|A|B": 3})
