@@ -39,7 +39,7 @@ LOOK_S = 0.2
 ASSETS = {"handset.html": "text/html", "handset.css": "text/css", "handset.js": "text/javascript"}
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
     ),
     "X-Content-Type-Options": "nosniff",
@@ -114,10 +114,16 @@ class Handset:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             # Another name for this address may be another site's (DNS rebinding): the texts are for this machine.
-            if request.host not in self.hosts:
-                raise web.HTTPForbidden(text="ask for this page by the address that `consent serve` printed")
-            answer = await handler(request)
+            try:
+                if request.host not in self.hosts:
+                    raise web.HTTPForbidden(text="ask for this page by the address that `consent serve` printed")
+                answer = await handler(request)
+            except web.HTTPException as refused:
+                refused.headers.update(HEADERS)
+                raise
             answer.headers.update(HEADERS)
+            if self.phone:  # the code is its only picture: elsewhere no browser asks for an icon
+                answer.headers["Content-Security-Policy"] += "; img-src 'self'"
             return answer
 
         app = web.Application(middlewares=[guard], client_max_size=64 * 1024)
