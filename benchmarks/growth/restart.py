@@ -12,7 +12,6 @@ import logging
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ports import free_port
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.codec import DUE, PREFIX, order_key
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
@@ -126,8 +126,7 @@ def until(look: Callable[[], bool], what: str) -> float:
 
 def serve(environ: dict[str, str], folder: Path, settings: Settings, before: int) -> tuple[float, float]:
     """Start `consent serve` in the folder: seconds until it is ready, and until it has asked somebody."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "consent_engine", "serve", "--port", str(port)]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, env={**os.environ, **environ}, cwd=folder, stdout=log, stderr=log)

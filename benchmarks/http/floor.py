@@ -40,7 +40,7 @@ from benchmarks.http.load import CREATED, Client, Ears, Requests, orders_alone, 
 from benchmarks.machine import load, quiet
 from benchmarks.peers.report import doubt, machine
 from benchmarks.pictures import amount, table
-from benchmarks.promises.processes import free_ports
+from benchmarks.ports import free_ports
 
 PATIENT = {"CONSENT_CONFIRM_WITHIN": "24h"}
 """Nobody asks where there are no workers: the door must go on letting orders in."""

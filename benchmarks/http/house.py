@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from benchmarks.machine import all_cpu, cpu_of, families
 from benchmarks.pictures import DOCS, OUT, between
-from benchmarks.promises.processes import free_ports
+from benchmarks.ports import free_ports
 from consent_engine.adapters.redis.embedded.binary import find_binary
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.config.settings import Settings

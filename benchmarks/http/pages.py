@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from benchmarks.http.house import ROOT, in_one_line, positive, running, wait_for
 from benchmarks.machine import below, cpu_of, load
-from benchmarks.promises.processes import free_ports
+from benchmarks.ports import free_ports
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.request import PlaceOrder, Placing

@@ -31,9 +31,10 @@ import aiohttp
 from benchmarks.operations.lost import restored
 from benchmarks.operations.troubles import TROUBLES, Night, full_disk
 from benchmarks.operations.watching import Watching, missing, tell, watching
+from benchmarks.ports import free_ports
 from benchmarks.promises.chaos import judged
 from benchmarks.promises.desks import DESKS, Wanted, beside
-from benchmarks.promises.processes import Part, Town, build, free_ports
+from benchmarks.promises.processes import Part, Town, build
 from consent_engine.config.settings import Settings
 from consent_engine.engine.api_keys import Role
 from consent_engine.wiring import installation

@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from benchmarks.promises.processes import HOME, Part, free_ports
+from benchmarks.ports import free_ports
+from benchmarks.promises.processes import HOME, Part
 
 RULES = HOME / "deploy" / "prometheus"
 

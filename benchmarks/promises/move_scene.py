@@ -7,10 +7,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.ports import free_ports
 from benchmarks.promises.crowd import Crowd
 from benchmarks.promises.far_side import FarSide
 from benchmarks.promises.http_door import HttpDoor
-from benchmarks.promises.processes import HOME, Part, free_ports
+from benchmarks.promises.processes import HOME, Part
 from tests.durability.servers import Server
 from tests.fault_proxy import FaultProxy
 

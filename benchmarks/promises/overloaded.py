@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from benchmarks.ports import free_port
 from consent_engine.api.service.overload import most_waiting
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
@@ -62,13 +62,6 @@ def outside(port: int, delay: float) -> None:
     app.router.add_post("/sms", sms)
     app.router.add_post("/bss/activations", activate)
     web.run_app(app, host="127.0.0.1", port=port, print=None, access_log=None, handle_signals=True)
-
-
-def free_port() -> int:
-    """A port nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import secrets
 import signal
 import socket
@@ -16,11 +15,11 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
+from benchmarks.ports import free_ports
 from consent_engine.adapters.redis.embedded.binary import find_binary
 
 HOME = Path(__file__).parents[2]
 WORKERS = 2
-PORTS = range(20_000, 32_000)
 AGAIN_S = 0.3
 """The least time between two starts of one process: something that cannot start must not eat the machine."""
 YOUNG_S = 3.0
@@ -36,21 +35,6 @@ RATES = {
     "outside": "drop=0.01,swallow=0.01,reset=0.005,reset-after=0.005,truncate=0.01,cut=0.005,delay=0.02",
 }
 """Which share of the requests between the engine and what is behind the proxy meets which fault."""
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens at: different ones, below those that connections of others are given meanwhile."""
-    found: list[int] = []
-    for port in random.sample(PORTS, len(PORTS)):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            break
-    return found
 
 
 def listens(port: int) -> bool:

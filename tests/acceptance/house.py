@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ports import free_port
 from consent_engine.domain import signature
 
 HOME = str(Path(__file__).parents[2])
@@ -31,12 +32,6 @@ SHORT = {
     "CONSENT_RETRY_BASE": "100ms",
     "CONSENT_RETRY_MAX": "1s",
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def call(method: str, url: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:

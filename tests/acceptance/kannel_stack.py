@@ -15,10 +15,11 @@ from time import monotonic
 
 import httpx
 
+from benchmarks.ports import free_ports
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from tests import needs
 from tests.acceptance.kannel_air import Text, heard
-from tests.acceptance.kannel_processes import DEADLINE_S, Running, free_ports, running
+from tests.acceptance.kannel_processes import DEADLINE_S, Running, running
 from tests.acceptance.smsc import Smsc
 
 ENGINE = ("-m", "consent_engine")

@@ -281,6 +281,7 @@ def test_ops_find_an_order_by_number_and_the_board_leaves_the_focus_alone(home, 
     ops.page.keyboard.press("Enter")
     ops.page.wait_for_url(f"**/orders/{order}", wait_until="commit")
     assert time.monotonic() - began < FOUND_WITHIN_S
+    ops.page.wait_for_load_state()  # the browser goes back from what it has
     ops.page.go_back()
     ops.page.locator("#by-state").select_option("unnotified")  # no test of this file gives an order up
     ops.page.wait_for_selector("#found-none:visible")

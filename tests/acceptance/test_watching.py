@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.ports import free_port
 from tests import needs
-from tests.acceptance.house import call, free_port, house, until
+from tests.acceptance.house import call, house, until
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -9,8 +9,9 @@ from typing import Any
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
+from benchmarks.ports import free_port
 from consent_engine.adapters.redis.keys import Cell
-from tests.acceptance.house import free_port, until
+from tests.acceptance.house import until
 from tests.durability.servers import DURABLE, Server, server
 
 MASTERS = 3

@@ -4,12 +4,13 @@ from contextlib import ExitStack
 
 import pytest
 
+from benchmarks.ports import free_port
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Lane
 from consent_engine.ports import Target
 from consent_engine.ports.pauses import Pause
-from tests.acceptance.house import free_port, until
+from tests.acceptance.house import until
 from tests.conftest import World
 from tests.durability.history import broken
 from tests.durability.servers import server

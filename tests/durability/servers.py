@@ -10,8 +10,9 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
+from benchmarks.ports import free_port
 from tests import needs
-from tests.acceptance.house import free_port, until
+from tests.acceptance.house import until
 
 DURABLE = ("appendonly yes", "aof-use-rdb-preamble no", 'save ""', "aof-load-truncated yes")
 

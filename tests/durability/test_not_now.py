@@ -8,8 +8,9 @@ import pytest
 from redis import Redis
 from redis.exceptions import TimeoutError as RedisTimeout
 
+from benchmarks.ports import free_port
 from consent_engine.errors import StoreUnavailable
-from tests.acceptance.house import free_port, house, until
+from tests.acceptance.house import house, until
 from tests.durability.history import Durable, broken
 from tests.durability.servers import server
 

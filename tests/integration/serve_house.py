@@ -11,8 +11,9 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from benchmarks.ports import free_port
 from tests import needs
-from tests.acceptance.house import children_of, command_of, free_port
+from tests.acceptance.house import children_of, command_of
 from tests.integration.api_door import NUMBER
 from tests.integration.rq_house import ROOT, WAIT, until
 

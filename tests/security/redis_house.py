@@ -13,9 +13,10 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
+from benchmarks.ports import free_port
 from consent_engine.adapters.redis.client import connect
 from tests import needs
-from tests.acceptance.house import BSS_SECRET, GATEWAY_SECRET, HOME, SHORT, House, call, free_port, until
+from tests.acceptance.house import BSS_SECRET, GATEWAY_SECRET, HOME, SHORT, House, call, until
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "redis"
 PASSWORDS = {"api": "api-pass-1", "worker": "worker-pass-2", "watch": "watch-pass-3"}

@@ -15,9 +15,10 @@ from http import HTTPStatus
 import pytest
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
+from benchmarks.ports import free_port
 from consent_engine.adapters.redis.client import connect
 from tests import needs
-from tests.acceptance.house import call, free_port, until
+from tests.acceptance.house import call, until
 from tests.security.redis_house import DEPLOY, PASSWORDS, guarded, processes
 
 ASKED_AND_DONE_WITHOUT = {"command config|get", "command acl|getuser", "command client|list"}

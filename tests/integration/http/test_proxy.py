@@ -10,9 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.ports import free_port
 from consent_engine.engine.api_keys import Role
 from tests import needs
-from tests.acceptance.house import free_port, until
+from tests.acceptance.house import until
 from tests.integration.api_door import live, order
 
 ROOT = Path(__file__).parents[3]

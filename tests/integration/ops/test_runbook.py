@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.ports import free_ports
 from consent_engine import cli
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.codec import DUE, PREFIX
@@ -208,14 +208,6 @@ def met(expected, status, told):
     }[word]
 
 
-def free_ports(n):
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    ports = [each.getsockname()[1] for each in held]
-    for each in held:
-        each.close()
-    return ports
-
-
 def shims(folder, binary, command_line):
     """`consent`, `python` and `redis-server` as this checkout and this machine have them."""
     bin_ = folder / "bin"
@@ -260,7 +252,8 @@ def night(tmp_path):
         made.engine()
         yield made
     finally:
-        made.client.close()
+        if made.client is not None:
+            made.client.close()
         made.close()
 
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 
 import pytest
 import rq_dashboard
@@ -10,6 +9,7 @@ from flask import Flask
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from benchmarks.ports import free_port
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import LaneDepth
@@ -185,8 +185,7 @@ def test_rqs_dashboard_shows_lane_counts_and_results(place_of_work: Works):
     place_of_work.becomes(order, "awaiting_reply")
     until("the job is written down", lambda: place_of_work.redis.zcard("rq:finished:sms"))
     # It speaks TCP only: for a moment the server does, too.
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     place_of_work.redis.config_set("port", port)
     app = Flask("dashboard")
     app.config["RQ_DASHBOARD_REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
