@@ -176,6 +176,22 @@ def test_every_process_may_be_killed_and_every_order_placed_settles(home):
     assert home.ledger()["errors"] == []  # no key with two bodies, no bad signature
 
 
+def test_no_number_and_no_text_is_in_a_log_a_key_or_a_job(home):
+    order = home.place(2900)[1]["id"]
+    until("asked", lambda: home.state(order) == "awaiting_reply")
+    client = Redis.from_url(f"unix://{home.folder}/data/redis.sock")
+    names = b" ".join(client.scan_iter("*", count=1000)).decode()
+    kept = [value for name in client.scan_iter("rq:job:*", count=1000) for value in client.hgetall(name).values()]
+    jobs = " ".join((zlib.decompress(value) if value[:1] == b"x" else value).decode() for value in kept)
+    client.close()
+    assert "workers.jobs.perform" in jobs
+    for where in (home.log, names, jobs, *(command_of(pid) for pid in descendants(home.server.pid))):
+        assert not re.search(r"1380000\d{4}", where)
+        assert "不同意" not in where
+        assert "5G智享" not in where
+        assert not any(key in where for key in home.keys.values())
+
+
 def test_rq_may_lose_everything_while_orders_are_under_way(home):
     client = connect(f"unix://{home.folder}/data/redis.sock")
     orders = {number: home.place(number)[1]["id"] for number in range(2000, 2010)}
@@ -190,20 +206,6 @@ def test_rq_may_lose_everything_while_orders_are_under_way(home):
     for order in orders.values():
         until("notified", lambda order=order: home.state(order) == "notified")
     client.close()
-
-
-def test_no_number_and_no_text_is_in_a_log_a_key_or_a_job(home):
-    client = Redis.from_url(f"unix://{home.folder}/data/redis.sock")
-    names = b" ".join(client.scan_iter("*", count=1000)).decode()
-    kept = [value for name in client.scan_iter("rq:job:*", count=1000) for value in client.hgetall(name).values()]
-    jobs = " ".join((zlib.decompress(value) if value[:1] == b"x" else value).decode() for value in kept)
-    client.close()
-    assert "workers.jobs.perform" in jobs
-    for where in (home.log, names, jobs, *(command_of(pid) for pid in descendants(home.server.pid))):
-        assert not re.search(r"1380000\d{4}", where)
-        assert "不同意" not in where
-        assert "5G智享" not in where
-        assert not any(key in where for key in home.keys.values())
 
 
 def test_sigterm_ends_everything_and_nothing_is_left(tmp_path):

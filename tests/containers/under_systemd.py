@@ -10,6 +10,7 @@ from tests.containers.stack import ROOT, SECRET, Docker
 
 IMAGE = "consent-engine:0.1.0"
 BOOT = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; exec /sbin/init"
+COPIED = ("deploy", "tests", "benchmarks")
 """systemd wants the second edition of cgroups, and finds it empty where the machine still has the first."""
 DONE = re.compile(r"^(useradd|python3 -m venv|/opt/consent/bin/pip) ", re.M)
 """What the image has done, in the same words."""
@@ -58,7 +59,7 @@ def machine(docker: Docker) -> Iterator[Machine]:
     # fmt: on
     try:
         made = Machine(docker, name)
-        for source in ("deploy", "tests"):
+        for source in COPIED:
             docker.ran("cp", ROOT / source, f"{name}:/repo-{source}")
         docker.ran("start", name)
         until(
@@ -77,9 +78,8 @@ def _installed(made: Machine) -> None:
     """What the README's blocks say, the second, about Redis, first; and the settings filled in."""
     readme = (ROOT / "deploy" / "systemd" / "README.md").read_text("utf-8")
     engine, redis = re.findall(r"^```sh\n(.*?)^```", readme, re.M | re.S)
-    made.typed(
-        "mkdir /repo; mv /repo-deploy /repo/deploy; mv /repo-tests /repo/tests; systemctl mask --now valkey-server"
-    )
+    placed = "".join(f"; mv /repo-{source} /repo/{source}" for source in COPIED)
+    made.typed(f"mkdir /repo{placed}; systemctl mask --now valkey-server")
     redis = redis.replace("apt-get install redis-server && ", "").replace(" && sysctl --system", "")
     made.typed(f"mkdir -p /etc/sysctl.d; cd /repo\n{redis}")
     unit, _, start = DONE.sub(r": \1 ", engine).rpartition("systemctl enable")
