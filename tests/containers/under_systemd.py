@@ -9,8 +9,8 @@ from tests.acceptance.house import until
 from tests.containers.stack import ROOT, SECRET, Docker
 
 IMAGE = "consent-engine:0.1.0"
-BOOT = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; exec /sbin/init"
 COPIED = ("deploy", "tests", "benchmarks")
+BOOT = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; exec /sbin/init"
 """systemd wants the second edition of cgroups, and finds it empty where the machine still has the first."""
 DONE = re.compile(r"^(useradd|python3 -m venv|/opt/consent/bin/pip) ", re.M)
 """What the image has done, in the same words."""
