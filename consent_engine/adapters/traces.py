@@ -155,7 +155,7 @@ class Spans(logging.Handler):
         """Each kind of defect is a line, once: by its type, for a message may quote a person."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - the edge: whoever is traced must not notice
+        except Exception as error:  # noqa: BLE001 - the edge: a defect of traces costs no order
             if (kind := type(error).__name__) not in self._told:
                 self._told.add(kind)
                 log.warning("a span was not made: %s; orders go on, no other one of this kind is told", kind)

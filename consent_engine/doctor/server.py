@@ -37,7 +37,7 @@ def _version(info: Any) -> Iterator[Finding]:  # noqa: ANN401 - as INFO has it
 
 def _durable(told: Server, settings: Settings, cli: str) -> Iterator[Finding]:
     strict = settings.durability == "strict"
-    if not told.info["aof_enabled"] and not told.info.get("loading"):  # while it reads its files it says 0
+    if not told.info["aof_enabled"] and not told.info.get("loading"):  # a server that reads its files says 0
         yield bad("AOF is off: nothing survives a restart", f"{cli} CONFIG SET appendonly yes {KEEP}")
     fsync = told.config.get("appendfsync", "")
     if strict and fsync not in {"", "always"}:

@@ -158,7 +158,7 @@ class ReportBook:
         return rows, *where.look([report for report, _ in rows])
 
     def due(self, limit: int = 50) -> DueReports:
-        """What is to be decided next. Of very many open ones the count is a part of the truth: see `MOST_WAITING`."""
+        """The open reports, the next due first. Of very many the count is a part of the truth: see `MOST_WAITING`."""
         waiting = self._store.reports.awaited()
         first = [each.report for each in waiting[:limit]]
         now, known = self._store.reports.look(first)

@@ -80,7 +80,9 @@ class Edge:
             self._tell(scope, answer.status, monotonic() - begun)
 
     async def _answered_by(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
-        """Serve it, or answer its error. Raises whatever is no error of ours, or comes after an answer has begun."""
+        """Serve it, or answer its error. Raises an error that is not of this project, or that comes after
+        the answer has begun.
+        """
         try:
             await self._app(scope, receive, answer.send)
         except Exception as error:

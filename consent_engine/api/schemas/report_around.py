@@ -88,7 +88,7 @@ class TextView(View):
     def of(
         cls, text: str, report: Report, at: Millis | None = None, *, waits: bool = False, stuck: bool = False
     ) -> "TextView":
-        """As staff may read it. {forwarded} stands for whoever the trace is passed on to."""
+        """The SMS as staff may read it; `{forwarded}` stands for the receiver of the trace."""
         counted = segments(text.replace(FORWARDED, "12321").replace(CALLER, report.person.caller))
         told = instant(at) if at is not None else None
         shown = hidden(text.replace(CALLER, shown_caller(report)))

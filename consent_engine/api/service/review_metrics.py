@@ -13,7 +13,7 @@ from consent_engine.engine.engine import Engine
 from consent_engine.ports import Tally
 
 WEEK = 7
-"""Days of activations whose endings are told."""
+"""How many days of activations the metric of endings covers."""
 
 
 class ReviewsSeen(Struct, frozen=True):

@@ -31,7 +31,7 @@ async def reports(request: Request) -> Response:
 
 @operations.add("GET", "/reports/due", PUBLIC)
 async def due(request: Request) -> Response:
-    """What is to be decided next. Roles: ops, auditor (masked)."""
+    """The open reports, the next due first. Roles: ops, auditor (masked)."""
     await caller_of(request, MAY_OPEN["/reports"])
     return Response(await front_of(request).ask(look_due), media_type="application/json")
 

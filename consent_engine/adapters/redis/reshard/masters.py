@@ -27,7 +27,7 @@ PIECE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Cells that are with one master. client: leads to whoever has the first of them."""
+    """The cells of one master. client: leads to the master of the first of these cells."""
 
     cells: tuple[int, ...]
     client: "Redis"
@@ -90,7 +90,7 @@ def _layout(clients: list["Redis"]) -> list[str]:
 def _gives_or_takes(client: "Redis") -> bool:
     """Whether a master says that it gives a slot away, or takes one."""
     client.response_callbacks.pop("CLUSTER NODES", None)  # as it comes
-    told = str(client.execute_command("CLUSTER NODES"))  # type: ignore[no-untyped-call] # redis-py leaves it untyped
+    told = str(client.execute_command("CLUSTER NODES"))  # type: ignore[no-untyped-call] # untyped in redis-py
     return any("myself" in line and "[" in line for line in told.splitlines())
 
 
