@@ -92,7 +92,9 @@ def _archived(order: Order, loaded: Loaded, name: str) -> Step[Ending | None]:
 
 
 def end_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) -> Step[Pending | None]:
-    """Record how a call to the BSS ended. Raises BrokenRecord for an effect without its ending."""
+    """Record how a call to the BSS ended. Raises BrokenRecord for an effect without its ending, and
+    StoreUnavailable.
+    """
     ending = leased.ending
     held: Held | None = leased.held
     for _ in range(MOST_RACES):

@@ -68,7 +68,7 @@ def happening(asked: LineEventAsked, secret: str) -> Step[LineEventTaken]:
 
 
 def happening_on(name: str, asked: LineEventAsked) -> Step[LineEventTaken]:
-    """As `happening`, of a line that is known by its id. Raises as it does."""
+    """As `happening`, of a line that is known by its id. Raises Malformed, EventNotTaken and StoreUnavailable."""
     for _ in range(MOST_RACES):
         loaded = yield from load(lines=[name])
         line, now = loaded.line(name), loaded.now

@@ -85,7 +85,10 @@ def _archived(call_id: str) -> Step[Call]:
 
 
 def keeping_heard(call_id: str, event: CommandHeard) -> Step[bool]:
-    """Keep that the command heard a call which people hear all the same: once, and while that is so."""
+    """Keep that the command heard a call which people hear all the same: once, and while that is so.
+
+    Raises StoreUnavailable.
+    """
     for _ in range(MOST_RACES):
         call = (yield from load(calls=[call_id])).calls.get(call_id)
         known = call is None or any(isinstance(each, CommandHeard) for each in call.events)

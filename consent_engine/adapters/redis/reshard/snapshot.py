@@ -46,7 +46,9 @@ class Reads(Protocol):
 
 
 def check_readable(client: "Redis", programs: Iterable[Path]) -> None:
-    """See to it, before anything is fetched, that a program here may read it. Raises SettingsError where none can."""
+    """See to it, before anything is fetched, that a program here may read it. Raises SettingsError where none can,
+    and StoreUnavailable.
+    """
     try:
         told = client.info("server")
     except NoPermissionError:
