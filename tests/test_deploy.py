@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.errors import SettingsError
 from tests import needs
 from tests.acceptance.house import until
+from workers.alive import alive
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -181,9 +181,6 @@ def test_the_rq_redis_forgets_and_never_evicts(served):
 
 
 def test_a_worker_is_alive_when_it_was_heard_from(tmp_path):
-    spec = spec_from_file_location("worker_alive", DEPLOY / "worker_alive.py")
-    asked = module_from_spec(spec)
-    spec.loader.exec_module(asked)
     with EmbeddedServer.start(tmp_path / "data", "strict") as server:
         environ = {
             "CONSENT_REDIS_URL": server.url,
@@ -193,10 +190,10 @@ def test_a_worker_is_alive_when_it_was_heard_from(tmp_path):
         settings = Settings.load(environ | {"CONSENT_BSS": "simulated"}, env_file=None)
         registry = RedisRegistry(Wire(connect(server.url), proves=False, replicas=0))
         registry.announce("another-host-7-ab12", "pid 7")
-        assert not asked.alive(settings, "host-1")
+        assert not alive(settings, "host-1")
         registry.announce("host-1-7-ab12", "pid 7")
-        assert asked.alive(settings, "host-1")
-        assert not asked.alive(settings, "host")
+        assert alive(settings, "host-1")
+        assert not alive(settings, "host")
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)

@@ -13,6 +13,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.engine.archive_records import move_reports
 from consent_engine.engine.counters import Measures
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.limits import TICK_S
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import LaneDepth
 from workers.engine_loop import close_outside
@@ -22,7 +23,6 @@ from workers.silent_lanes import Silence
 
 log = logging.getLogger(__name__)
 
-TICK_S = 1.0
 TAKEN_TICKS = 10
 """For how many ticks it goes on with a lane that was silent, before it sees whether a worker leases there again."""
 TRIM_EVERY_S = 600.0

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.first_review import FirstReviews
+from consent_engine.engine.limits import TICK_S
 from consent_engine.engine.spell import Spell
 from consent_engine.errors import ConsentError
 from consent_engine.ports.review_command import ReviewCommand
 
 log = logging.getLogger(__name__)
-TICK_S = 1.0
 
 
 class FirstReviewer(threading.Thread):

@@ -1,8 +1,8 @@
 """Outages of gateways and of the BSS in the log: a line when one begins, a line when it ends, of all workers one."""
 
 import logging
-from datetime import UTC, datetime, timedelta
 
+from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import Millis
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.outside_health import Health, health_of, targets_of
@@ -10,7 +10,6 @@ from consent_engine.ports import Registry
 from consent_engine.ports.targets import field_of
 
 log = logging.getLogger(__name__)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def tell_outages(engine: Engine) -> None:
@@ -40,4 +39,4 @@ def _ended(registry: Registry, health: Health) -> None:
 
 
 def _clock(at: Millis) -> str:
-    return f"{_EPOCH + timedelta(milliseconds=at):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{GREENWICH.at(at):%Y-%m-%dT%H:%M:%SZ}"

@@ -5,13 +5,14 @@ import random
 import threading
 from collections.abc import Callable
 
+from consent_engine.engine.limits import TICK_S
 from consent_engine.engine.sealing import seal
 from consent_engine.engine.spell import Spell
 from consent_engine.errors import ConsentError
 from consent_engine.ports import Store
 
 log = logging.getLogger(__name__)
-TICK_S, MOST_PAUSE_S = 1.0, 30.0
+MOST_PAUSE_S = 30.0
 BATCHES = 20
 """So many pieces at a time, so that a stop is soon seen."""
 

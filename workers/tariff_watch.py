@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 from consent_engine.adapters.tariff_pages import HttpTariffPages
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.limits import TICK_S
 from consent_engine.engine.publication import Publication
 from consent_engine.engine.spell import Spell
 from consent_engine.errors import ConsentError
 from consent_engine.ports.tariff_pages import TariffPages
 
 log = logging.getLogger(__name__)
-TICK_S = 1.0
 
 
 class TariffWatch(threading.Thread):

@@ -22,7 +22,7 @@ from benchmarks.ports import free_ports
 from consent_engine.adapters.redis.embedded.binary import find_binary
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.config.settings import Settings
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import ConsentError
 from consent_engine.wiring import Installation, installation

@@ -25,7 +25,7 @@ from consent_engine.api.app import create_app
 from consent_engine.config.settings import Settings
 from consent_engine.domain.line.line import line_id
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 from consent_engine.wiring import Installation, installation
 
 MOST = 10_000

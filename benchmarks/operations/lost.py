@@ -10,7 +10,7 @@ import aiohttp
 from benchmarks.operations.troubles import MOST_S, Night, Told
 from benchmarks.operations.watching import tell
 from benchmarks.promises.people import PLANS, Kind, Person, person
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 
 BEFORE, AFTER = 40, 15
 FIRST = 50_000

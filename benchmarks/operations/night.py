@@ -36,7 +36,7 @@ from benchmarks.promises.chaos import judged
 from benchmarks.promises.desks import DESKS, Wanted, beside
 from benchmarks.promises.processes import Part, Town, build
 from consent_engine.config.settings import Settings
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 from consent_engine.wiring import installation
 
 WINDOW_S = 60.0

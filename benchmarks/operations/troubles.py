@@ -16,7 +16,7 @@ import aiohttp
 from benchmarks.operations.watching import Watching, tell
 from benchmarks.promises.desks import SETTLE_S, Run, beside
 from benchmarks.promises.processes import Part, Town
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 
 LOOK_S, LINGER_S = 5.0, 20.0
 MOST_S = 420.0

@@ -30,7 +30,7 @@ from benchmarks.promises.processes import Town, build
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.config.settings import Settings
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 from consent_engine.wiring import installation
 
 SHORT = {

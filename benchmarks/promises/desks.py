@@ -22,7 +22,7 @@ from benchmarks.promises.minded import Minded, minds
 from benchmarks.promises.people import CARRIER, OFFICIAL, PLANS, Kind, Person, person
 from benchmarks.promises.processes import VICTIMS, Town
 from consent_engine.domain.lifecycle import State
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 
 OK, CREATED, CONFLICT = 200, 201, 409
 AGAIN = frozenset({429, 503})

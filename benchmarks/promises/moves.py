@@ -32,7 +32,7 @@ from benchmarks.promises.move_scene import WEBHOOKS, Kind, Scene, Target
 from benchmarks.promises.processes import Part
 from benchmarks.promises.rules import UNDER_WAY_S
 from consent_engine.config.settings import Settings
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 from consent_engine.errors import StoreUnavailable
 from consent_engine.wiring import installation
 from tests.cluster.servers import cluster

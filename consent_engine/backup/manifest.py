@@ -3,12 +3,12 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.line.line import keyed
 from consent_engine.errors import SettingsError
 
@@ -67,7 +67,7 @@ class Manifest(Struct, frozen=True):
     @property
     def instant(self) -> str:
         """When it was made, for people."""
-        return datetime.fromtimestamp(self.at / 1000, UTC).isoformat(timespec="seconds")
+        return GREENWICH.instant(self.at, "seconds")
 
 
 def version_of(*, alone: bool) -> int:

@@ -38,7 +38,7 @@ def audit(since: Annotated[str, _SINCE] = "", until: Annotated[str, _UNTIL] = ""
 def _millis(told: str, option: str, otherwise: int) -> int:
     from datetime import datetime
 
-    from consent_engine.domain.admission.request import millis
+    from consent_engine.domain.days import millis
 
     if not told:
         return otherwise

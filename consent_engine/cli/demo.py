@@ -17,7 +17,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from consent_engine.config.settings import Settings
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 from consent_engine.errors import ConsentError
 from consent_engine.simulator import demo
 from consent_engine.simulator.outside import Outside

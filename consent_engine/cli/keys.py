@@ -23,7 +23,7 @@ def add(
     ] = "",
 ) -> None:
     """Make a key. It is printed once, as the last word, and stored as a hash."""
-    from consent_engine.engine.api_keys import Role
+    from consent_engine.domain.roles import Role
 
     try:
         wanted = Role(role)

@@ -4,9 +4,8 @@ import json
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta, timezone
 
-_CHINA = timezone(timedelta(hours=8))
+from consent_engine.domain.days import CHINA
 
 
 def instant(at: int) -> str:
@@ -15,7 +14,7 @@ def instant(at: int) -> str:
     >>> instant(1754013871000), instant(0)
     ('2025-08-01T10:04:31+08:00', '-')
     """
-    return datetime.fromtimestamp(at / 1000, UTC).astimezone(_CHINA).isoformat(timespec="seconds") if at else "-"
+    return CHINA.instant(at, "seconds") if at else "-"
 
 
 class Format:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from consent_engine.config.durations import duration, millis
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import contains_number
-from consent_engine.engine.api_keys import Role, is_sound
+from consent_engine.domain.roles import Role, is_sound
 from consent_engine.errors import SettingsError
 
 PREFIX = "OIDC"

@@ -4,11 +4,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TypeVar
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.decide.wanted_effects import excess, missing, missing_of
 from consent_engine.domain.effects import READ, WAKE_LINE, WAKE_UNDECIDED, Lane, Millis, Pending, lane_of
@@ -64,7 +64,7 @@ class Looker:
         moving = self._moving(orders)
         for order in orders.values():
             self.looked["orders"] += 1
-            self.days[day_of(order.doc.placed_at)][order.state] += order.id not in moving
+            self.days[GREENWICH.of(order.doc.placed_at)][order.state] += order.id not in moving
             self.lines[order.line] = None
             if at := order.refused_at:
                 whom = order.line, order.doc.carrier
@@ -92,7 +92,7 @@ class Looker:
 
     def archived(self, day: str) -> Counter[State]:
         """How a day's orders ended that are in the archive."""
-        since = start_of(day)
+        since = GREENWICH.begins(day)
         return Counter(self.archive.states(since, since + DAY_MS) if self.archive is not None else {})
 
     def _told_if_still(self, orders: Mapping[str, Order], wrong: Mapping[str, Sequence[str]]) -> None:
@@ -208,7 +208,7 @@ class Looker:
 
     def funnel(self, day: str) -> bool:
         """Whether a day's counts are its orders' states; True too for a day that does not stand still long enough."""
-        since = start_of(day)
+        since = GREENWICH.begins(day)
         for _ in range(3):
             before, states = self.store.lists.funnel(day), Counter[State]()
             ids = self.survey.placed_ids(since, since + DAY_MS)
@@ -234,16 +234,6 @@ class Looker:
         [saved] = self.store.records.commit([Commit("", (change,))], prove=True)
         if saved.word is Word.OK:
             self.mended += [f"{change.id} {put.effect}" for put in puts]
-
-
-def day_of(at: Millis) -> str:
-    """The day (UTC) of an instant, as the funnel names it."""
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d")
-
-
-def start_of(day: str) -> Millis:
-    """The instant at which a day begins, as the funnel names it."""
-    return int(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) * 1000
 
 
 def pieces(ids: Sequence[T], size: int) -> Iterator[Sequence[T]]:

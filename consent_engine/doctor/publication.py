@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from consent_engine.api.schemas.views import instant
 from consent_engine.doctor.findings import Finding, bad, good, warn
+from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.address import Addresses, Kind
 from consent_engine.domain.offer.seen import PATIENCE_MS, Seen
@@ -45,11 +45,11 @@ def _channel(version: Version, n: int, seen: Seen, addresses: Addresses, now: Mi
     if not seen.public:
         kind = addresses.kind(published)
         do = f"consent plans attest {code} --channel {published.channel} --reason ..." if kind is Kind.ATTESTED else ""
-        told = f"{where} does not show it since {instant(seen.failing)}: {seen.why}; it is not sold"
+        told = f"{where} does not show it since {CHINA.instant(seen.failing)}: {seen.why}; it is not sold"
         yield bad(told, do or f"{SHOW} {code}; mend the page")
     elif seen.why:
-        until = instant(seen.good + PATIENCE_MS)
-        told = f"{where} cannot be looked at since {instant(seen.failing)}: {seen.why}; it is sold until {until}"
+        until = CHINA.instant(seen.good + PATIENCE_MS)
+        told = f"{where} cannot be looked at since {CHINA.instant(seen.failing)}: {seen.why}; it is sold until {until}"
         yield warn(told, f"{SHOW} {code}; the page's host")
     elif not seen.by and addresses.kind(published) is Kind.FETCHED and now - seen.due > OVERDUE_MS:
-        yield warn(f"{where} was last looked at {instant(seen.at)}", "python -m workers")
+        yield warn(f"{where} was last looked at {CHINA.instant(seen.at)}", "python -m workers")

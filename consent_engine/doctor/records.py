@@ -6,7 +6,8 @@ from itertools import islice
 
 from consent_engine.doctor import calls, endings, refusals
 from consent_engine.doctor.findings import Finding, Level, good, named
-from consent_engine.doctor.orders import PIECE, Looker, day_of, pieces
+from consent_engine.doctor.orders import PIECE, Looker, pieces
+from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.ports import Archive, Store
 from consent_engine.ports.survey import Kind, Survey
@@ -131,7 +132,7 @@ def _funnel(looker: Looker, oldest: Millis, *, complete: bool) -> None:
     """The counts of the days that were looked at whole. Only those that differ are counted again, more carefully."""
     days = sorted(set(looker.days) | set(looker.survey.days() if complete else ()))
     for day in days:
-        if not complete and day <= day_of(oldest):
+        if not complete and day <= GREENWICH.of(oldest):
             continue
         counted = {state: n for state, n in looker.store.lists.funnel(day).items() if n}
         if counted != dict(looker.days[day] + looker.archived(day)) and not looker.funnel(day):

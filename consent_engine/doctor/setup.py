@@ -19,7 +19,8 @@ from consent_engine.domain.offer.address import Addresses
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.policy import FASTEST
 from consent_engine.domain.offer.versions import Sale
-from consent_engine.engine.api_keys import Keys, Role
+from consent_engine.domain.roles import Role
+from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.errors import FieldError, SettingsError
 from consent_engine.ports import Registry, Target

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.effects import Lane, Millis
+from consent_engine.engine.limits import TICK_S
 from consent_engine.engine.outside_health import FEW_CALLS, Health, health_of
 from consent_engine.engine.stuck import ALL, MOST_STUCK, stuck_effects
 from consent_engine.ports import Lanes, Registry, Store, Target
 from consent_engine.ports.survey import Survey
-from workers.clock import TICK_S
 
 HEARD_WITHIN_MS = 15_000
 SILENT_MS = int(3 * TICK_S * 1000)

@@ -58,6 +58,14 @@ class Days:
         """An instant by the clocks of the business."""
         return (_EPOCH + timedelta(milliseconds=at)).astimezone(self.zone)
 
+    def instant(self, at: Millis, timespec: str = "milliseconds") -> str:
+        """RFC 3339, by the clocks of the business.
+
+        >>> CHINA.instant(1754013871000), CHINA.instant(1754013871000, "seconds")
+        ('2025-08-01T10:04:31.000+08:00', '2025-08-01T10:04:31+08:00')
+        """
+        return self.at(at).isoformat(timespec=timespec)
+
     def _ahead(self, at: Millis) -> int:
         """How far the clocks are ahead of UTC at an instant (ms)."""
         return self._fixed if self._fixed is not None else _ms(self.at(at).utcoffset() or timedelta())
@@ -68,6 +76,12 @@ def _ms(span: timedelta) -> int:
 
 
 CHINA = Days(timezone(timedelta(hours=8)))
+GREENWICH = Days(UTC)
+
+
+def millis(instant: datetime) -> Millis:
+    """An aware instant in milliseconds since 1970."""
+    return _ms(instant - _EPOCH)
 
 
 def day_of(at: Millis, days: Days = CHINA) -> str:

@@ -1,32 +1,16 @@
 """API keys: shown once, kept as hashes, each with a role."""
 
 import secrets
-from enum import StrEnum
 
 from consent_engine.domain.line.line import keyed
 from consent_engine.domain.msisdn import contains_number
+from consent_engine.domain.roles import Role, is_sound
 from consent_engine.errors import FieldError, KeyNotFound, Malformed, Unauthenticated
 from consent_engine.ports import ApiKey, ApiKeys
 
 MOST_KEY_LENGTH = 200
-MOST_NAME_LENGTH = 64
 SIGNED_IN = "oidc/"
 """What the names begin with under which people act who signed in with their provider: no key has such a name."""
-
-
-class Role(StrEnum):
-    """What a key may do. admin may do everything."""
-
-    AGENT = "agent"
-    REVIEWER = "reviewer"
-    OPS = "ops"
-    AUDITOR = "auditor"
-    ADMIN = "admin"
-
-
-def is_sound(name: str) -> bool:
-    """Whether a name can stand in orders, events and log lines."""
-    return 0 < len(name) <= MOST_NAME_LENGTH and name.isprintable() and not set(name) & set(" :|")
 
 
 class Keys:

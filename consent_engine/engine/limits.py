@@ -1,4 +1,4 @@
-"""How much a performer does at once, and by which clock."""
+"""How much a performer does at once, by which clock, and how often a worker process looks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,4 +17,6 @@ class Pace:
     watch: Callable[[], float] = monotonic
 
 
+TICK_S = 1.0
+"""How often the clock of a worker process looks at its lanes, and its other threads at their work."""
 EASY = Pace()

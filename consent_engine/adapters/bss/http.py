@@ -3,10 +3,11 @@
 import re
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from urllib.parse import quote
 
 from consent_engine.adapters.outbound import Answer, Client, code, endpoint, flag, opaque, required
+from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import Accepted, Outcome, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Activation, Deactivation
@@ -81,20 +82,18 @@ def build(name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Calla
 
 
 def _wire(activation: Activation) -> dict[str, str | int]:
-    at = datetime.fromtimestamp(activation.confirmed_at / 1000, UTC)
     return {
         "order_id": activation.order_id,
         "msisdn": activation.msisdn,
         "plan": activation.plan,
         "plan_version": activation.plan_version,
         "plan_hash": activation.plan_hash,
-        "confirmed_at": at.isoformat(timespec="milliseconds"),
+        "confirmed_at": GREENWICH.instant(activation.confirmed_at),
         "head": activation.head,
     }
 
 
 def _wire_off(deactivation: Deactivation) -> dict[str, str | int]:
-    at = datetime.fromtimestamp(deactivation.asked_at / 1000, UTC)
     return {
         "ending_id": deactivation.ending_id,
         "order_id": deactivation.order_id,
@@ -102,7 +101,7 @@ def _wire_off(deactivation: Deactivation) -> dict[str, str | int]:
         "msisdn": deactivation.msisdn,
         "plan": deactivation.plan,
         "cause": deactivation.cause,
-        "asked_at": at.isoformat(timespec="milliseconds"),
+        "asked_at": GREENWICH.instant(deactivation.asked_at),
     }
 
 

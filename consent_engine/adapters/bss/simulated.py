@@ -1,9 +1,10 @@
 """A BSS that switches everything on at once and nothing really: for first steps and demonstrations."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 
+from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import Accepted, Outcome
 from consent_engine.ports import Activation, Deactivation
 
@@ -17,9 +18,8 @@ class SimulatedBss:
 
     async def activate(self, activation: Activation) -> Outcome:
         """Switch it on, since the moment it was confirmed."""
-        since = datetime.fromtimestamp(activation.confirmed_at / 1000, UTC)
         ref = f"sim-{sha256(activation.order_id.encode()).hexdigest()[:20]}"
-        return Accepted(ref, since.isoformat(timespec="milliseconds"))
+        return Accepted(ref, GREENWICH.instant(activation.confirmed_at))
 
     async def ask(self, order_id: str) -> Outcome | None:
         """Cannot be asked."""
@@ -27,9 +27,8 @@ class SimulatedBss:
 
     async def deactivate(self, deactivation: Deactivation) -> Outcome:
         """Switch it off, since the moment it was asked for."""
-        since = datetime.fromtimestamp(deactivation.asked_at / 1000, UTC)
         ref = f"sim-{sha256(deactivation.ending_id.encode()).hexdigest()[:20]}"
-        return Accepted(ref, since.isoformat(timespec="milliseconds"))
+        return Accepted(ref, GREENWICH.instant(deactivation.asked_at))
 
     async def ask_ending(self, ending_id: str) -> Outcome | None:
         """Cannot be asked."""

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 from consent_engine.adapters.outbound import Answer, Client, document, endpoint, flag, required
 from consent_engine.domain.admission.fields import RFC3339
-from consent_engine.domain.admission.request import millis
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis, Unavailable
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.errors import SettingsError

@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from consent_engine.adapters.gateways.parts import carried
@@ -25,6 +25,7 @@ from consent_engine.adapters.outbound import (
 )
 from consent_engine.config.durations import duration, millis
 from consent_engine.domain import msisdn, signature
+from consent_engine.domain.days import millis as millis_at
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
 from consent_engine.domain.sms import Delivery, DeliveryReport, Part, Reply
 from consent_engine.errors import FieldError, Malformed, SettingsError
@@ -50,7 +51,6 @@ ITEMS, TEXT, ID, SEGMENTS = 1_000, 2_000, 200, 255
 
 Item = Mapping[str, object]
 Message = TypeVar("Message", Reply, DeliveryReport)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TO = re.compile(r"(?=.{1,21}\Z)\+?([0-9]+)")
 _REF = re.compile(r"[!-~]{1,200}")
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
@@ -296,4 +296,4 @@ def _instant(item: Item, field: str) -> Millis | None:
         at = None
     if at is None:
         raise _Poison(f"{field}: must be an RFC 3339 instant with an offset")
-    return (at - _EPOCH) // timedelta(milliseconds=1)
+    return millis_at(at)

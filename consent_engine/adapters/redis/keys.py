@@ -73,12 +73,11 @@ all others with cell 0):
                                   archive (the id of theirs)
 """
 
-from datetime import UTC, datetime
 from functools import lru_cache
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.review import Verdict
-from consent_engine.domain.days import CHINA, Days
+from consent_engine.domain.days import CHINA, GREENWICH, Days
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
@@ -189,16 +188,6 @@ class Cell:
     def _counts_of(self, minute: int) -> tuple[str, str, str]:
         """The counts of calls, and both of orders, that an instant of a minute belongs to: no day begins within one."""
         at = minute * MINUTE_MS
-        day, own = utc_day(at), self.days.of(at)
+        day, own = GREENWICH.of(at), self.days.of(at)
         late = LATE if own > day else EARLY if own < day else ""
         return self.dialled(own), self.sold(own), self.funnel(day, late)
-
-
-def utc_day(at: Millis) -> str:
-    """The day (UTC, YYYY-MM-DD) of an instant."""
-    return _day(at // DAY_MS)
-
-
-@lru_cache(64)
-def _day(number: int) -> str:
-    return datetime.fromtimestamp(number * DAY_MS / 1000, UTC).strftime("%Y-%m-%d")

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from consent_engine.api.service.callers import key_of
 from consent_engine.api.service.service import Front
 from consent_engine.api.service.sessions import Sessions
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 from consent_engine.errors import Forbidden
 from consent_engine.ports import ApiKey
 

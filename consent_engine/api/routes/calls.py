@@ -17,7 +17,7 @@ from consent_engine.domain.admission.call_request import CallEnd, CallStart, End
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.days import Days
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 from consent_engine.engine.call import CallTaken
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import FieldError, Malformed

@@ -12,7 +12,7 @@ from consent_engine.api.schemas.lists import LineEventView
 from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.callers import OPS
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.admission.request import millis
+from consent_engine.domain.days import millis
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.ports import ApiKey

@@ -31,7 +31,7 @@ from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, R
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.proof_code import MINUTES
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.report_code import CodeAsked
 from consent_engine.errors import ConsentError

@@ -13,7 +13,7 @@ from consent_engine.api.schemas.transcripts import Transcribe
 from consent_engine.api.service.callers import AGENT_OR_OPS, FULL_NUMBERS
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.call.errors import CallNotFound
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 from consent_engine.engine.transcribe import Transcript
 from consent_engine.ports import ApiKey
 

@@ -18,8 +18,9 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.admission.call_request import RecordingTaken
 from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
-from consent_engine.domain.admission.request import SKEW_MS, millis
+from consent_engine.domain.admission.request import SKEW_MS
 from consent_engine.domain.carriers import Carrier
+from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.engine.held_replies import ID as HELD_ID
 from consent_engine.engine.permits import MOST_NUMBERS

@@ -6,7 +6,8 @@ from typing import Any
 from msgspec.structs import replace
 from pydantic import Field
 
-from consent_engine.api.schemas.views import CHINA, View, instant
+from consent_engine.api.schemas.views import View, instant
+from consent_engine.domain.days import CHINA
 from consent_engine.domain.offer.plan import Publication
 from consent_engine.domain.offer.seen import OURS, Seen
 from consent_engine.domain.offer.versions import Listed, Proposal, Version
@@ -99,7 +100,7 @@ def _spans(publication: Publication) -> tuple[tuple[str, datetime | None], ...]:
 
 
 def _offset(at: datetime) -> str:
-    return at.astimezone(CHINA).isoformat(timespec="milliseconds" if at.microsecond else "seconds")
+    return at.astimezone(CHINA.zone).isoformat(timespec="milliseconds" if at.microsecond else "seconds")
 
 
 class ProposalView(View):

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from consent_engine.api.schemas.views import View, instant
-from consent_engine.domain.admission.request import millis
 from consent_engine.domain.call.transcript import Hints, Spoken
+from consent_engine.domain.days import millis
 from consent_engine.domain.msisdn import hidden
 
 MOST_LINES, MOST_TEXT = 1_000, 500

@@ -1,11 +1,11 @@
 """Views: what is answered, as the contract has it. Whole numbers and texts only for roles that may see them."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from consent_engine.domain.days import CHINA
 from consent_engine.domain.decide.sent import Sent, sent
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import STAGES, State, Trigger
@@ -14,8 +14,6 @@ from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.segments import segments
 
-CHINA = timezone(timedelta(hours=8))
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANTS = frozenset({"received_at", "written_by", "started", "last", "stamped"})
 """What in an event's detail is an instant."""
 
@@ -26,7 +24,7 @@ def instant(at: Millis) -> str:
     >>> instant(1754013871000)
     '2025-08-01T10:04:31.000+08:00'
     """
-    return (_EPOCH + timedelta(milliseconds=at)).astimezone(CHINA).isoformat(timespec="milliseconds")
+    return CHINA.instant(at)
 
 
 class View(BaseModel):

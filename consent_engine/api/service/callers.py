@@ -8,7 +8,8 @@ from consent_engine.api.coalescing.group_commit import Crew
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.domain.hashing import mac
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.api_keys import MOST_KEY_LENGTH, Role
+from consent_engine.domain.roles import Role
+from consent_engine.engine.api_keys import MOST_KEY_LENGTH
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import OrderNotFound, Unauthenticated
 from consent_engine.ports import ApiKey

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
@@ -21,7 +20,7 @@ from consent_engine.api.service.review_metrics import ReviewsSeen, of_reviews, r
 from consent_engine.api.service.room_metrics import of_rooms, rooms_of
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
 from consent_engine.domain.call.counted import Row
-from consent_engine.domain.days import later
+from consent_engine.domain.days import DAY_MS, GREENWICH, later
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
@@ -38,7 +37,6 @@ NOBODY = "0" * 28
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 UNTIMED = frozenset({"/v1/orders/{order_id}/stream"})
 """Answers that last as long as a reader watches: their length says nothing."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LANES: tuple[tuple[str, str, str, Callable[[LaneDepth], float]], ...] = (
     ("due", "", "Effects that should be done now", lambda depth: depth.due),
     ("oldest_due", "_seconds", "How late the oldest of them is", lambda depth: depth.late / 1000),
@@ -258,7 +256,7 @@ def _archive_up(engine: Engine) -> bool:
 
 
 def _day(now: Millis, before: int = 0) -> str:
-    return f"{_EPOCH + timedelta(milliseconds=now) - timedelta(days=before):%Y-%m-%d}"
+    return GREENWICH.of(now - before * DAY_MS)
 
 
 class _Once(Collector):

@@ -23,7 +23,7 @@ from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.service.service import Front
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Millis
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import ConsentError, Forbidden, Unauthenticated
 from consent_engine.ports import ApiKey

@@ -20,7 +20,7 @@ from consent_engine.api.web.rendering import MAY_OPEN
 from consent_engine.domain.days import Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.outside_health import FEW_CALLS, health_of, targets_of
 from consent_engine.engine.stuck import StuckEffect, causes_of

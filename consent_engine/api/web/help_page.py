@@ -12,7 +12,7 @@ from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.service.sessions import Session
 from consent_engine.api.web.pages import behind_sign_in
 from consent_engine.api.web.words import LANGUAGES, language_of
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 
 operations = Operations()
 

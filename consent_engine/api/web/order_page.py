@@ -18,7 +18,7 @@ from consent_engine.api.web.rendering import OF_AN_ORDER
 from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import OrderNotFound
 from consent_engine.ports import ApiKey, Owner

@@ -16,7 +16,7 @@ from consent_engine.api.service.callers import ORDER_READER
 from consent_engine.api.service.sessions import Session
 from consent_engine.api.web.scripts import OneScript, joined, name_of
 from consent_engine.api.web.words import COOKIE, HTML_LANG, LANGUAGES, language_of, words
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 from consent_engine.errors import OrderNotFound
 
 YEAR_S = 365 * 24 * 3600

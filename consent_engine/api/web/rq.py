@@ -23,7 +23,7 @@ from consent_engine.api.http.problems import of_error
 from consent_engine.api.service.sessions import SAFE, Sessions
 from consent_engine.api.web import rq_shown
 from consent_engine.api.web.rendering import address_of
-from consent_engine.engine.api_keys import Role
+from consent_engine.domain.roles import Role
 from consent_engine.errors import ConsentError, Forbidden, Unauthenticated
 
 PREFIX = "/rq"

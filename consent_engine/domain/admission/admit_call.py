@@ -6,13 +6,14 @@ from msgspec import Struct
 
 from consent_engine.domain.admission.admit import Terms, told_recording
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
-from consent_engine.domain.admission.request import Placing, millis
+from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.call.call import Began, Call, CallPerson, CallState, begun
 from consent_engine.domain.call.call_events import CallOutcome, Ended
 from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned
 from consent_engine.domain.call.permit import verify
 from consent_engine.domain.call.violation import Known, Violation, found
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind, Restriction, name_of

@@ -7,11 +7,12 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from pydantic_core import PydanticCustomError
 
 from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
-from consent_engine.domain.admission.request import SKEW_MS, millis
+from consent_engine.domain.admission.request import SKEW_MS
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.call_events import CallOutcome, Disclosed, Recording
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.carriers import Carrier
+from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import sha256
 from consent_engine.domain.msisdn import Msisdn

@@ -1,6 +1,6 @@
 """A request to place an order: its shape, and what makes two of them the same."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless, numberless_json
 from consent_engine.domain.canonical_json import canonical, compact
+from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import sha256
 from consent_engine.domain.line.subscriber import Subscriber
@@ -183,12 +184,3 @@ class Placing(Struct, frozen=True, dict=True):  # a dict: what is cached
 def idempotency_key_is_sound(key: str) -> bool:
     """1 to 128 printable ASCII characters without blanks."""
     return 0 < len(key) <= 128 and all(ord(c) in _KEY_SHAPE for c in key)  # noqa: PLR2004
-
-
-def millis(instant: datetime) -> Millis:
-    """An aware instant in milliseconds since 1970."""
-    return (instant - _EPOCH) // _MILLISECOND
-
-
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-_MILLISECOND = timedelta(milliseconds=1)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -12,6 +12,7 @@ from msgspec.json import encode
 from msgspec.structs import replace
 
 from consent_engine.domain.carriers import Carrier
+from consent_engine.domain.days import CHINA, millis
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.tariff import Sentences, Tariff
 
@@ -21,8 +22,6 @@ CHANNELS = ("web_hall", "app")
 SENTENCES = ("name", "price", "scenario", "validity", "restrictions", "unsubscribe")
 """What a plan that says it in sentences must say before a yes counts."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_CHINA = timezone(timedelta(hours=8))
 _OWN = frozenset({"code", "carrier", "published", "version"})
 
 
@@ -113,8 +112,7 @@ class Plan(Struct, frozen=True, dict=True):
 
     def since(self, now: Millis) -> "Plan":
         """The plan, public from an instant on wherever it does not say from when."""
-        at = _EPOCH.astimezone(_CHINA) + timedelta(milliseconds=now)
-        return replace(self, published=tuple(replace(p, since=p.since or at) for p in self.published))
+        return replace(self, published=tuple(replace(p, since=p.since or CHINA.at(now)) for p in self.published))
 
     @cached_property
     def begins(self) -> Millis | None:
@@ -155,6 +153,4 @@ def _span(published: Publication) -> tuple[Millis | None, ...]:
     return tuple(None if at is None else _millis(at) for at in (published.since, published.until))
 
 
-@lru_cache(4_096)
-def _millis(instant: datetime) -> Millis:
-    return (instant - _EPOCH) // timedelta(milliseconds=1)
+_millis = lru_cache(4_096)(millis)

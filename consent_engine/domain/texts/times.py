@@ -1,15 +1,15 @@
 """Instants and durations as people read them, and a plan's words on one line."""
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from functools import lru_cache
 
+from consent_engine.domain.days import CHINA
 from consent_engine.domain.texts.templates import CURRENT_EDITION, DATED, ENGLISH, LANGUAGES
 
 # Ends of lines and paragraphs, controls, and what turns the direction of writing: none may forge a second message.
 _CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 _UNSEEN = re.compile(f"[{_CONTROLS}][{_CONTROLS} ]*")
-_CHINA = timezone(timedelta(hours=8))
 _MAX_ACTIVE_FROM = 40
 _UNITS = ((24 * 3600, "天"), (3600, "小时"), (60, "分钟"), (1, "秒"))
 _ENGLISH_UNITS = {"天": "day", "小时": "hour", "分钟": "minute", "秒": "second"}
@@ -46,7 +46,7 @@ def clock_of(minute: int, edition: int) -> str:
     >>> clock_of(29_400_000, 3), clock_of(29_400_000, 4)
     ('11月25日00:00', '25 Nov 00:00')
     """
-    at = datetime.fromtimestamp(minute * 60, _CHINA)
+    at = CHINA.at(minute * 60_000)
     return f"{at.day} {MONTHS[at.month - 1]} {at:%H:%M}" if edition in ENGLISH else f"{at.month}月{at.day}日{at:%H:%M}"
 
 
@@ -54,7 +54,7 @@ def beginning(active_from: str, edition: int) -> str:
     """When a service begins: an instant by the clock in China; other words as they are, unless they hold a link."""
     try:
         instant = datetime.fromisoformat(active_from)
-        instant = instant.astimezone(_CHINA) if instant.tzinfo else instant.replace(tzinfo=_CHINA)
+        instant = instant.astimezone(CHINA.zone) if instant.tzinfo else instant.replace(tzinfo=CHINA.zone)
         return clock_of(int(instant.timestamp() // 60), edition) if edition in DATED else f"{instant:%Y-%m-%d %H:%M}"
     except (ValueError, OverflowError):
         words = literal(active_from)[:_MAX_ACTIVE_FROM]

@@ -1,0 +1,20 @@
+"""Whoever acts here: the role, and the name that stands in orders, events and log lines."""
+
+from enum import StrEnum
+
+MOST_NAME_LENGTH = 64
+
+
+class Role(StrEnum):
+    """What a key may do. admin may do everything."""
+
+    AGENT = "agent"
+    REVIEWER = "reviewer"
+    OPS = "ops"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+def is_sound(name: str) -> bool:
+    """Whether a name can stand in orders, events and log lines."""
+    return 0 < len(name) <= MOST_NAME_LENGTH and name.isprintable() and not set(name) & set(" :|")
