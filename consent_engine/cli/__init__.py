@@ -2,13 +2,13 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import typer
 
 from consent_engine.cli.commands import app
-from consent_engine.cli.tables import Format
+from consent_engine.cli.tables import printing
 from consent_engine.errors import ConsentError
 
 FAILED, USAGE = 1, 2
@@ -30,12 +30,12 @@ def main() -> NoReturn:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str], command: Callable[..., object] = app) -> int:
     """Run one command; the exit status."""
     plain = [argument for argument in arguments if argument != "--json"]
-    Format.as_json = len(plain) < len(arguments)
     try:
-        status = app(args=plain or ["--help"], prog_name="consent", standalone_mode=False)
+        with printing(as_json=len(plain) < len(arguments)):
+            status = command(args=plain or ["--help"], prog_name="consent", standalone_mode=False)
         sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except KeyboardInterrupt:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consent_engine.cli.opening import by, opened
-from consent_engine.cli.tables import Format, instant, record, table
+from consent_engine.cli.tables import instant, manner, record, table
 from consent_engine.errors import Refused
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def held(
             _tell(_decided(engine, which, refusal=refusal, reason=(reason or "").strip()))
             return
     head = ("id", "reason", "until", "words") if which else ("group", "held", "reason", "until", "words")
-    table((*head, "ids") if Format.as_json and not which else head, rows, "nothing is held")
+    table((*head, "ids") if manner().as_json and not which else head, rows, "nothing is held")
 
 
 def _look_at(which: Sequence[str] | None, *, refusal: bool | None, reason: str | None) -> None:
@@ -74,7 +74,7 @@ def _groups(engine: "Engine") -> Iterator[tuple[object, ...]]:
     from consent_engine.engine.held_replies import grouped
 
     for each in grouped(engine.held)[0]:
-        ids = [list(each.ids)] if Format.as_json else []
+        ids = [list(each.ids)] if manner().as_json else []
         yield each.group, len(each.ids), each.reason, instant(each.until), each.text, *ids
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consent_engine.cli.opening import by, opened
-from consent_engine.cli.tables import Format, instant, line, record, table
+from consent_engine.cli.tables import instant, line, manner, record, table
 
 if TYPE_CHECKING:
     from consent_engine.domain.inbox.report_parts import Attempt
@@ -29,7 +29,7 @@ def show(order: Annotated[str, _ORDER]) -> None:
         found = engine.show(order)
         parts = list(part_reports(engine.records, found.line, found.id))
     record([*_facts(found), *(_parts(sms, attempt) for sms, attempt in parts)])
-    if not Format.as_json:
+    if not manner().as_json:
         line()
     rows = [
         (

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from consent_engine.cli.tables import Format, line
+from consent_engine.cli.tables import line, manner
 from consent_engine.domain.grammar import read as meaning
 
 
@@ -16,7 +16,7 @@ def read(
     """Tell what replies mean: YES, NO, STOP, HELP, WITHDRAW, HOLD or UNKNOWN, a tab, and the code in it or -."""
     for text in texts or _lines():
         found = meaning(text)
-        if Format.as_json:
+        if manner().as_json:
             line(found.keyword, found.code or "-")
         else:
             sys.stdout.write(f"{found.keyword}\t{found.code or '-'}\n")

@@ -3,7 +3,7 @@
 import sys
 from time import monotonic
 
-EVERY_S = 2.0
+from consent_engine.cli.tables import manner
 
 
 class Slowly:
@@ -14,6 +14,6 @@ class Slowly:
 
     def tell(self, what: str) -> None:
         """Say it, if nothing was said for so long."""
-        if monotonic() - self._said_at >= EVERY_S:
+        if monotonic() - self._said_at >= manner().every_s:
             self._said_at = monotonic()
             sys.stderr.write(f"{what}\n")

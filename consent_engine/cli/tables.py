@@ -3,7 +3,11 @@
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Any
 
 from consent_engine.domain.days import CHINA
 
@@ -17,10 +21,27 @@ def instant(at: int) -> str:
     return CHINA.instant(at, "seconds") if at else "-"
 
 
-class Format:
-    """How this process prints: set once, from `--json`."""
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a command prints. every_s: how often what takes long says how far it is."""
 
-    as_json = False
+    as_json: bool = False
+    every_s: float = 2.0
+
+
+USUAL = Manner()
+_manner = ContextVar("manner", default=USUAL)
+manner = _manner.get
+
+
+@contextmanager
+def printing(**change: Any) -> Iterator[None]:  # noqa: ANN401 - fields of Manner
+    """While this lasts commands print in another manner."""
+    before = _manner.set(replace(manner(), **change))
+    try:
+        yield
+    finally:
+        _manner.reset(before)
 
 
 def _json(value: object) -> None:
@@ -29,7 +50,7 @@ def _json(value: object) -> None:
 
 def line(*cells: object) -> None:
     """One line of cells; in JSON a list."""
-    if Format.as_json:
+    if manner().as_json:
         _json([cell if isinstance(cell, int) else str(cell) for cell in cells])
         return
     sys.stdout.write("\t".join(_plain(cell) for cell in cells) + "\n")
@@ -37,7 +58,7 @@ def line(*cells: object) -> None:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]], nothing: str = "") -> None:
     """Rows; on a terminal with their head, or a word when there are none; in JSON one list of objects."""
-    if Format.as_json:
+    if manner().as_json:
         names = [name or "note" for name in head]
         _json([dict(zip(names, row, strict=True)) for row in rows])
         return
@@ -59,7 +80,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], nothing: str = 
 
 def record(rows: Iterable[Sequence[object]]) -> None:
     """Facts of one thing, a name and what belongs to it a line; in JSON one object."""
-    if Format.as_json:
+    if manner().as_json:
         _json({str(name): rest[0] if len(rest) == 1 else list(rest) for name, *rest in rows})
         return
     for row in rows:

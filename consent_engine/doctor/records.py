@@ -61,11 +61,16 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How much to look at: `all` is everything. mend: put back what is surely missing."""
+    """How much to look at: `all` is everything. mend: put back what is surely missing.
+
+    piece: orders at a time · tell_every: after so many of them how far it is
+    """
 
     all: bool = False
     mend: bool = False
     sample: int = SAMPLE
+    piece: int = PIECE
+    tell_every: int = TELL_EVERY
 
 
 def records(
@@ -76,7 +81,7 @@ def records(
     looker = Looker(store, survey, lease_ms, wanted.mend, archive)
     total = survey.placed(0, EVER)
     limit = total if wanted.all else wanted.sample
-    oldest = _orders(looker, limit, total, tell)
+    oldest = _orders(looker, wanted, limit, total, tell)
     if wanted.all:
         _unlisted(looker)
         for kind in (Kind.LINE, Kind.INBOX):
@@ -101,17 +106,17 @@ def _due(looker: Looker, limit: int | None) -> None:
                 looker.members(lane, piece)
 
 
-def _orders(looker: Looker, limit: int, total: int, tell: Callable[[str], None]) -> Millis:
+def _orders(looker: Looker, wanted: Wanted, limit: int, total: int, tell: Callable[[str], None]) -> Millis:
     """Newest first; the instant at which the last one looked at was placed."""
     before, done = None, 0
     while done < limit:
-        page = looker.store.lists.placed(before, min(PIECE, limit - done))
+        page = looker.store.lists.placed(before, min(wanted.piece, limit - done))
         if not page:
             break
         calls.of_orders(looker, looker.orders([order_id for order_id, _ in page]))
         last, at = page[-1]
         before, done = (at, last), done + len(page)
-        if done % TELL_EVERY < PIECE <= done:
+        if done % wanted.tell_every < wanted.piece <= done:
             tell(f"looked at {done:,} of {total:,} orders")
     return before[0] if before else 0
 

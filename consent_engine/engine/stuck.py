@@ -79,11 +79,13 @@ class Cause:
     since: Millis
 
 
-def stuck_effects(lanes: Lanes, records: Records, wanted: Wanted, most: int) -> Iterator[StuckEffect]:
+def stuck_effects(
+    lanes: Lanes, records: Records, wanted: Wanted, most: int, chunk: int = CHUNK
+) -> Iterator[StuckEffect]:
     """Up to `most` effects of the stuck list that are wanted, of the first MOST_STUCK; loaded as they are asked for."""
     found = lanes.stuck(MOST_STUCK)
-    for start in range(0, len(found), CHUNK):
-        part = found[start : start + CHUNK]
+    for start in range(0, len(found), chunk):
+        part = found[start : start + chunk]
         ids = {owner: list(dict.fromkeys(each.id for each in part if each.owner is owner)) for owner in Owner}
         looked = records.look(ids[Owner.ORDER], ids[Owner.LINE], ids[Owner.CALL], ids[Owner.ENDING])
         orders = looked.orders

@@ -8,8 +8,7 @@ from consent_engine import cli
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.online_copy import copy_online
 from consent_engine.api.service.prometheus import look_at, of_store
-from consent_engine.cli import slowly
-from consent_engine.cli.tables import Format
+from consent_engine.cli.tables import printing
 from consent_engine.domain.effects import WAKE_ARCHIVE
 from consent_engine.domain.msisdn import parse
 from consent_engine.engine.sealing import seal
@@ -26,7 +25,6 @@ def consent(real, redis_server, tmp_path, monkeypatch, capsys):
     }.items():  # fmt: skip
         monkeypatch.setenv(f"CONSENT_{name}", value)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Format, "as_json", False)
 
     def typed(*words):
         status = cli.run(list(words))
@@ -45,11 +43,11 @@ def test_orders_of_the_time_before_are_counted_and_asked_to_move(real, consent):
     assert consent("archive")[1] == "orders looked at\t1\nasked to move\t0\n"
 
 
-def test_what_takes_long_says_how_far_it_is(real, consent, monkeypatch):
+def test_what_takes_long_says_how_far_it_is(real, consent):
     for n in range(3):
         real.settled(msisdn=parse(f"1380013{n:04}"))
-    monkeypatch.setattr(slowly, "EVERY_S", 0.0)
-    status, out, err = consent("archive", "--json")
+    with printing(every_s=0.0):
+        status, out, err = consent("archive", "--json")
     assert status == 0
     assert json.loads(out)["orders looked at"] == 3
     assert err == "looked at 3 orders\n"

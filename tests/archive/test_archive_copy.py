@@ -16,7 +16,6 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.copy_archive import AWAY, COPIED, ArchiveCopy
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS
-from consent_engine.cli.tables import Format
 from consent_engine.domain.msisdn import parse
 from consent_engine.engine.audit import audit
 from consent_engine.engine.sealing import seal
@@ -205,7 +204,6 @@ def test_killed_in_the_middle_the_same_command_goes_on_and_nothing_is_doubled(to
 
 def test_the_command_says_what_is_there_and_what_to_do_next(town, target, postgres_url, tmp_path, monkeypatch, capsys):
     lived_in(town)
-    monkeypatch.setattr(Format, "as_json", False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CONSENT_DATA_DIR", str(tmp_path))
     assert cli.run(["archive", "copy", "--to", "sqlite:///other"]) == 2

@@ -2,8 +2,8 @@
 
 import pytest
 
-from consent_engine.adapters.redis import cells
 from consent_engine.adapters.redis.cells import cell_of
+from consent_engine.adapters.redis.sharded_store import sharded_store
 from consent_engine.domain.call.given import Given
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.inbox import UnreadRefusal, kept_message
@@ -121,7 +121,7 @@ def test_leases_come_from_one_cell_after_the_other_however_much_one_has(world):
     assert len(homes) == 18
 
 
-def test_a_cell_that_is_cut_off_is_left_out_and_asked_again_when_its_time_is_over(world, monkeypatch):
+def test_a_cell_that_is_cut_off_is_left_out_and_asked_again_when_its_time_is_over(world):
     world.engine.place_many(placings(world, [p for group in people_of(0, 1, 2, 3).values() for p in group]))
     store = world.engine.store
     world.wires[3].cut = True
@@ -134,7 +134,7 @@ def test_a_cell_that_is_cut_off_is_left_out_and_asked_again_when_its_time_is_ove
     assert len(store.lanes.lease(Lane.SMS, 10)) == 3
     for n in range(CELLS):
         world.wires[n].cut = True
-    monkeypatch.setattr(cells, "DOWN_S", -1.0)
+    store = sharded_store(store.lanes._cells.stores, down_s=-1.0)  # noqa: SLF001 - the same cells, asked again at once
     with pytest.raises(StoreUnavailable):
         store.lanes.lease(Lane.SMS, 10)
     with pytest.raises(StoreUnavailable):

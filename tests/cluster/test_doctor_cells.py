@@ -3,7 +3,6 @@
 import pytest
 from fakeredis import FakeRedis
 
-from consent_engine.adapters.redis import inspection
 from consent_engine.adapters.redis.cells import cell_of
 from consent_engine.adapters.redis.inspection import CellsSurvey, RedisSurvey
 from consent_engine.doctor import records
@@ -26,8 +25,8 @@ def world():
     made.runner.close()
 
 
-def survey(world):
-    return CellsSurvey([RedisSurvey(world.wire(cell.number), cell) for cell in world.names])
+def survey(world, **more):
+    return CellsSurvey([RedisSurvey(world.wire(cell.number), cell, **more) for cell in world.names])
 
 
 def look(world, wanted=EVERYTHING):
@@ -78,9 +77,8 @@ def test_an_order_in_no_list_and_a_lost_record_of_the_last_cell_are_found(world)
     assert any("without a record" in told and order.id in told for told in troubles(world))
 
 
-def test_a_look_at_a_few_is_a_look_at_every_cell(world, monkeypatch):
-    monkeypatch.setattr(inspection, "PIECE", 2)
+def test_a_look_at_a_few_is_a_look_at_every_cell(world):
     lived_in(world, 2 * MANY)
-    some = survey(world).waiting(Lane.TIMER, None)
+    some = survey(world, piece=2).waiting(Lane.TIMER, None)
     pieces = [next(some) for _ in range(2 * COUNT)]
     assert [{cell_of(member.split(":")[1], COUNT) for member in piece} for piece in pieces] == [{0}, {1}, {2}, {3}] * 2

@@ -1,7 +1,7 @@
 """Finding the owner of a slot: whom to believe, and what is told by whom."""
 
 import pytest
-from redis import Redis
+from redis import Connection, Redis
 from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError
 from redis.exceptions import ConnectionError as Unreachable
 
@@ -24,6 +24,20 @@ class Told(Owners):
             raise answer
         state, owner = answer
         return f"cluster_state:{state}\r\n", [[0, 16_383, [owner, 9, "id"], ["z", 8, "id"]]]
+
+
+class Says(Connection):
+    """A connection on which the server says nothing but an error."""
+
+    def read_response(self, *_, **__):
+        raise self.error
+
+
+class Led(_OwnerConnection, Says):
+    closed = False
+
+    def disconnect(self, *_):
+        self.closed = True
 
 
 def owners(**says):
@@ -65,28 +79,18 @@ def test_who_was_just_named_by_a_server_is_asked_first():
         ResponseError("ERR Script attempted to access a non local key in a cluster node"),
     ],
 )
-def test_an_answer_that_leads_away_is_a_connection_that_is_lost(error, monkeypatch):
-    made = _OwnerConnection(owners=owners(), slot=7)
-    closed = []
-    monkeypatch.setattr(made, "disconnect", lambda: closed.append(True))
-
-    def says(self, *args, **kwargs):
-        raise error
-
-    monkeypatch.setattr(_OwnerConnection.__mro__[1], "read_response", says)
+def test_an_answer_that_leads_away_is_a_connection_that_is_lost(error):
+    made = Led(owners=owners(), slot=7)
+    made.error = error
     with pytest.raises(Unreachable):
         made.read_response()
-    assert closed
+    assert made.closed
     assert made._owners.known == ([("heir", 5)] if isinstance(error, MovedError) else [])  # noqa: SLF001 - what it learnt
 
 
-def test_any_other_answer_stays_what_it_is(monkeypatch):
-    made = _OwnerConnection(owners=owners(), slot=7)
-
-    def says(self, *args, **kwargs):
-        raise ResponseError("ERR a defect")
-
-    monkeypatch.setattr(_OwnerConnection.__mro__[1], "read_response", says)
+def test_any_other_answer_stays_what_it_is():
+    made = Led(owners=owners(), slot=7)
+    made.error = ResponseError("ERR a defect")
     with pytest.raises(ResponseError, match="a defect"):
         made.read_response()
 

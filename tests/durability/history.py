@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from redis import Redis
 
-from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.client import PROOF_TIMEOUT_MS, Wire, connect
 from consent_engine.adapters.redis.codec import DUE, OFFERS, call_of, inbox_key, order_of
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
@@ -41,7 +41,7 @@ class Told:
 class Durable(World):
     """A world over a durable server; its engine proves what it acknowledges, as in `strict`, or does not."""
 
-    url, replicas, timeout_s = "", 0, 5.0
+    url, replicas, timeout_s, proof_ms = "", 0, 5.0, PROOF_TIMEOUT_MS
 
     def __init__(self, server: Server, clock: Clock | None = None, *, proves: bool = True) -> None:
         self.server, self.proves = server, proves
@@ -55,7 +55,7 @@ class Durable(World):
 
     def wire(self) -> Wire:
         self.clients.append(connect(self.url or self.server.url, self.timeout_s))
-        return Wire(self.clients[-1], proves=self.proves, replicas=self.replicas)
+        return Wire(self.clients[-1], proves=self.proves, replicas=self.replicas, proof_ms=self.proof_ms)
 
     def another(self) -> Engine:
         wire = self.wire()

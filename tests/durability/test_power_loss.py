@@ -15,7 +15,6 @@ from time import monotonic
 import pytest
 from redis.exceptions import ResponseError
 
-from consent_engine.adapters.redis import client
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import ConsentError, NotDurable
 from tests.conftest import NUMBER, SENDERS, Clock
@@ -183,10 +182,13 @@ def _exists(world: Durable, order: str) -> bool:
     return bool(world.client.exists(f"ce:{{0}}:order:{order}"))
 
 
-def test_an_acknowledgement_waits_for_the_disk(tmp_path, monkeypatch):
+class Hasty(Durable):
+    proof_ms = 300
+
+
+def test_an_acknowledgement_waits_for_the_disk(tmp_path):
     """A server that never syncs proves nothing: the answer is no, and the same request again is one order."""
-    monkeypatch.setattr(client, "PROOF_TIMEOUT_MS", 300)
-    with server(tmp_path / "s", "appendfsync always") as running, closing(Durable(running)) as world:
+    with server(tmp_path / "s", "appendfsync always") as running, closing(Hasty(running)) as world:
         running.do("CONFIG", "SET", "appendfsync", "no")
         with pytest.raises(NotDurable):
             world.place(key="once")

@@ -9,8 +9,7 @@ from time import monotonic
 import pytest
 from redis.exceptions import ConnectionError as Unreachable
 
-from consent_engine.adapters.redis import client as redis_client
-from consent_engine.adapters.redis.client import Calls, Wire, connect
+from consent_engine.adapters.redis.client import PROOF_TIMEOUT_MS, Calls, Wire, connect
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import NotDurable, StoreUnavailable
@@ -29,11 +28,11 @@ def trio(tmp_path_factory):
 
 
 @contextmanager
-def world(trio, wanted):
+def world(trio, wanted, within_ms=PROOF_TIMEOUT_MS):
     """An engine over the master, wherever that is."""
 
     class Followed(Durable):
-        url, replicas = trio.url, wanted
+        url, replicas, proof_ms = trio.url, wanted, within_ms
 
     trio.master().do("FLUSHALL")
     with closing(Followed(trio.master())) as made:
@@ -94,14 +93,12 @@ def test_of_sentinels_that_disagree_the_one_that_saw_the_latest_failover_is_beli
             asked.discover_master("another")
 
 
-def test_with_replicas_nothing_is_acknowledged_that_only_the_master_has(trio, monkeypatch):
-    with world(trio, wanted=1) as made:
+def test_with_replicas_nothing_is_acknowledged_that_only_the_master_has(trio):
+    with world(trio, wanted=1, within_ms=600) as made:
         made.place(key="while all is well")
         cut_off(trio)
-        with monkeypatch.context() as patient:
-            patient.setattr(redis_client, "PROOF_TIMEOUT_MS", 600)
-            with pytest.raises(NotDurable):
-                made.place("13900139002", key="once")
+        with pytest.raises(NotDurable):
+            made.place("13900139002", key="once")
         together(trio)
         made.place("13900139002", key="once")
         assert len(made.client.keys("ce:*:order:*")) == 2

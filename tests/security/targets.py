@@ -8,7 +8,7 @@ from time import process_time
 
 from consent_engine.adapters import gateways
 from consent_engine.adapters.outbound import Answer, retry_after
-from consent_engine.domain.grammar import Keyword, read
+from consent_engine.domain.grammar import Keyword, Read, read
 from consent_engine.domain.signature import HEADER, sign
 from consent_engine.domain.sms import Reply
 from consent_engine.errors import Malformed
@@ -38,7 +38,7 @@ def bounded(target: Callable[[bytes], None]) -> Callable[[bytes], None]:
     return timed
 
 
-def check_keyword(text: str) -> None:
+def check_keyword(text: str, read: Callable[[str], Read] = read) -> None:
     """Nothing is a yes, and nothing a bare code, but what the rules say."""
     found = read(text)
     answer = (found.keyword.value if found.keyword is Keyword.YES else "", found.code)

@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -202,19 +203,24 @@ def raising(error):
         (OrderNotFound("no such order"), 1, "consent: no such order: `consent stuck` and the API show ids\n"),
         (SettingsError("CONSENT_X is\n wrong"), 1, "consent: CONSENT_X is wrong\n"),
         (KeyboardInterrupt(), 130, ""),
-        (BrokenPipeError(), 1, ""),
     ],
 )
-def test_an_error_is_one_line_that_says_what_to_do(error, status, said, capfd, monkeypatch):
-    monkeypatch.setattr(cli, "app", lambda **_: raising(error)())
-    monkeypatch.setattr(os, "dup2", lambda *_: None)
-    assert cli.run(["stuck"]) == status
-    assert capfd.readouterr().err == said
+def test_an_error_is_one_line_that_says_what_to_do(error, status, said, capsys):
+    assert cli.run(["stuck"], lambda **_: raising(error)()) == status
+    assert capsys.readouterr().err == said
 
 
-def test_a_defect_is_one_line_without_what_it_was_about(capsys, monkeypatch):
-    monkeypatch.setattr(cli, "app", lambda **_: raising(KeyError("+8613800138000"))())
-    assert cli.run(["stuck"]) == 1
+def test_a_reader_that_left_is_told_nothing():
+    ours, theirs = os.pipe()
+    os.close(ours)
+    command = [sys.executable, "-m", "consent_engine", "read", "是"]
+    left = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=WAIT, check=False)
+    os.close(theirs)
+    assert (left.returncode, left.stderr) == (1, b"")
+
+
+def test_a_defect_is_one_line_without_what_it_was_about(capsys):
+    assert cli.run(["stuck"], lambda **_: raising(KeyError("+8613800138000"))()) == 1
     told = capsys.readouterr().err
     assert told.startswith("consent: a defect of ours: KeyError at test_cli.py:")
     assert told.count("\n") == 1
@@ -226,22 +232,22 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_table_is_columns_on_a_terminal_and_tabs_elsewhere(capsys, monkeypatch):
+def test_a_table_is_columns_on_a_terminal_and_tabs_elsewhere(capsys):
     rows = [("5g-smart-199", "智享套餐", 1), ("x", "y", 20)]
     tables.table(("plan", "name", "n"), rows)
     assert capsys.readouterr().out == "5g-smart-199\t智享套餐\t1\nx\ty\t20\n"
-    monkeypatch.setattr(sys, "stdout", Terminal())
-    tables.table(("plan", "name", "n"), rows)
+    with redirect_stdout(Terminal()) as terminal:
+        tables.table(("plan", "name", "n"), rows)
     shown = "plan          name      n\n5g-smart-199  智享套餐  1\nx             y         20\n"
-    assert sys.stdout.getvalue() == shown
+    assert terminal.getvalue() == shown
 
 
-def test_nothing_to_show_is_said_on_a_terminal_and_nothing_elsewhere(capsys, monkeypatch):
+def test_nothing_to_show_is_said_on_a_terminal_and_nothing_elsewhere(capsys):
     tables.table(("a",), [], "nothing is stuck")
     assert capsys.readouterr().out == ""
-    monkeypatch.setattr(sys, "stdout", Terminal())
-    tables.table(("a",), [], "nothing is stuck")
-    assert sys.stdout.getvalue() == "nothing is stuck\n"
+    with redirect_stdout(Terminal()) as terminal:
+        tables.table(("a",), [], "nothing is stuck")
+    assert terminal.getvalue() == "nothing is stuck\n"
 
 
 def test_a_cell_moves_no_cursor_and_splits_no_column(capsys):

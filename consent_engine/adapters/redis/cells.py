@@ -39,8 +39,9 @@ def apart(records: Sequence[str], cells: int) -> dict[int, list[int]]:
 class Cells:
     """The stores of all cells. A cell that fails, fails alone."""
 
-    def __init__(self, stores: Sequence[Store]) -> None:
+    def __init__(self, stores: Sequence[Store], down_s: float = DOWN_S) -> None:
         self.stores = stores
+        self._down_s = down_s
         self._again_at = [0.0] * len(stores)
 
     def number(self, record: str) -> int:
@@ -89,7 +90,7 @@ class Cells:
             try:
                 answer = ask(self.stores[number])
             except StoreUnavailable as error:
-                self._again_at[number] = monotonic() + DOWN_S
+                self._again_at[number] = monotonic() + self._down_s
                 log.warning("cell %d cannot be reached: %s", number, error)
                 failed = error
                 continue

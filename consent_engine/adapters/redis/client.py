@@ -101,10 +101,11 @@ class Calls:
 class Wire:
     """Sends calls in one pipeline, and proves them when asked to. In a group, none depends on another."""
 
-    def __init__(self, client: "Redis", *, proves: bool, replicas: int) -> None:
+    def __init__(self, client: "Redis", *, proves: bool, replicas: int, proof_ms: int = PROOF_TIMEOUT_MS) -> None:
         self.client = client
         self._proves = proves
         self._replicas = replicas
+        self._proof_ms = proof_ms
         self._sha: dict[str, str] = {}
         self._understood: dict[str, Any] = dict(client.response_callbacks)
         self._made_in_main_thread = in_main_thread()
@@ -156,7 +157,7 @@ class Wire:
             raise AssertionError("this client was made for another thread than the main one")
         rows = [(row[0], self._script(str(row[1])), *row[2:]) if row[0] == "EVALSHA" else row for row in calls.rows]
         groups = self._gathered(rows)
-        proofs = _proofs(self._replicas) if prove and self._proves else []
+        proofs = _proofs(self._replicas, self._proof_ms) if prove and self._proves else []
         groups.append([("WAITAOF", *proof) for proof in proofs])
         self.round_trips += 1
         answers = self._exchanged(groups)
@@ -226,7 +227,7 @@ class Wire:
         return self._sha[name]
 
 
-def _proofs(replicas: int) -> list[tuple[int, int, int]]:
+def _proofs(replicas: int, most_ms: int) -> list[tuple[int, int, int]]:
     """What WAITAOF is asked: how many disks of the master's, of replicas, and for how long (ms).
 
     A replica tells how far its disk is when it is asked, and once a second. Asked in the same breath as it is told to
@@ -234,8 +235,8 @@ def _proofs(replicas: int) -> list[tuple[int, int, int]]:
     it, and soon again. On one connection: a proof is of its own connection's writes only.
     """
     if not replicas:
-        return [(1, 0, PROOF_TIMEOUT_MS)]
-    half = PROOF_TIMEOUT_MS // 2
+        return [(1, 0, most_ms)]
+    half = most_ms // 2
     return [(1, 0, half), *((1, replicas, wait) for wait in (*ASK_AGAIN_MS, half - sum(ASK_AGAIN_MS)))]
 
 

@@ -29,8 +29,9 @@ R = TypeVar("R")
 class RedisSurvey(Survey):
     """The Survey, of one cell."""
 
-    def __init__(self, wire: Wire, cell: Cell | None = None) -> None:
+    def __init__(self, wire: Wire, cell: Cell | None = None, piece: int = PIECE) -> None:
         self._wire = wire
+        self._piece = piece
         self._cell = cell = cell or Cell()
         self._funnel = cell.funnel("")
         named = {Kind.ORDER: cell.order, Kind.LINE: cell.line, Kind.INBOX: cell.inbox}
@@ -62,7 +63,7 @@ class RedisSurvey(Survey):
     def names(self, kind: Kind, pieces: int | None = None) -> Iterator[list[str]]:
         prefix, cursor, done = self._named[kind], "0", 0
         while pieces is None or done < pieces:
-            [(cursor, keys)] = self._wire.ask(("SCAN", str(cursor), "MATCH", f"{prefix}*", "COUNT", PIECE))
+            [(cursor, keys)] = self._wire.ask(("SCAN", str(cursor), "MATCH", f"{prefix}*", "COUNT", self._piece))
             yield [key.removeprefix(prefix) for key in keys]
             done += 1
             if not int(cursor):
@@ -77,7 +78,9 @@ class RedisSurvey(Survey):
     def days(self) -> list[str]:
         found, cursor = set(), "0"
         while True:
-            [(cursor, keys)] = self._wire.ask(("SCAN", str(cursor), "MATCH", f"{self._funnel}*", "COUNT", 10 * PIECE))
+            [(cursor, keys)] = self._wire.ask(
+                ("SCAN", str(cursor), "MATCH", f"{self._funnel}*", "COUNT", 10 * self._piece)
+            )
             found |= {key.removeprefix(self._funnel).removesuffix(LATE).removesuffix(EARLY) for key in keys}
             if not int(cursor):
                 return sorted(found)
@@ -85,7 +88,7 @@ class RedisSurvey(Survey):
     def waiting(self, lane: Lane, limit: int | None) -> Iterator[list[str]]:
         cursor, seen = "0", 0
         while limit is None or seen < limit:
-            [(cursor, found)] = self._wire.ask(("ZSCAN", self._cell.due[lane], str(cursor), "COUNT", PIECE))
+            [(cursor, found)] = self._wire.ask(("ZSCAN", self._cell.due[lane], str(cursor), "COUNT", self._piece))
             members = [row[0] if isinstance(row, (list, tuple)) else row for row in _members(found)]
             seen += len(members)
             yield members
@@ -107,7 +110,7 @@ class RedisSurvey(Survey):
     def lifted(self) -> Iterator[list[str]]:
         after = "-"
         while True:
-            [found] = self._wire.ask(("XRANGE", self._cell.lifted, after, "+", "COUNT", PIECE))
+            [found] = self._wire.ask(("XRANGE", self._cell.lifted, after, "+", "COUNT", self._piece))
             if not found:
                 return
             yield [kept["m"] for _, kept in found]

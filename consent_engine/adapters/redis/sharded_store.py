@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
-from consent_engine.adapters.redis.cells import Cells
+from consent_engine.adapters.redis.cells import DOWN_S, Cells
 from consent_engine.adapters.redis.journal import ShardedJournal
 from consent_engine.adapters.redis.permits import ShardedPermits
 from consent_engine.adapters.redis.reports import ShardedReports
@@ -38,9 +38,9 @@ from consent_engine.ports import (
 )
 
 
-def sharded_store(stores: Sequence[Store]) -> Store:
+def sharded_store(stores: Sequence[Store], down_s: float = DOWN_S) -> Store:
     """One Store over the stores of all cells."""
-    cells = Cells(stores)
+    cells = Cells(stores, down_s)
     return Store(
         records=ShardedRecords(cells),
         lanes=ShardedLanes(cells),

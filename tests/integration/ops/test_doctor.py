@@ -170,13 +170,11 @@ def test_orders_of_one_instant_are_all_looked_at_however_many(world):
     assert wrong(world) == []
 
 
-def test_a_long_look_says_how_far_it_is(world, monkeypatch):
-    monkeypatch.setattr(records, "TELL_EVERY", 2)
-    monkeypatch.setattr(records, "PIECE", 1)
+def test_a_long_look_says_how_far_it_is(world):
     for n in range(4):
         world.place(f"138{n:08d}")
     told = []
-    look(world, told=told)
+    look(world, Wanted(all=True, piece=1, tell_every=2), told=told)
     assert told == ["looked at 2 of 4 orders", "looked at 4 of 4 orders"]
 
 

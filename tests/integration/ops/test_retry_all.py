@@ -13,7 +13,7 @@ from consent_engine.domain.effects import Lane, Pending, Uncertain
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.engine import stuck
 from consent_engine.engine.api_keys import Role
-from consent_engine.engine.stuck import Wanted, causes_of
+from consent_engine.engine.stuck import Wanted, causes_of, stuck_effects
 from consent_engine.ports import Commit, OrderChange
 from tests.conftest import SECOND
 from tests.integration.api_door import FULL_SECRET, is_problem, order, reply
@@ -149,11 +149,11 @@ def test_an_sms_of_no_order_is_retried_with_the_others(world):
     assert len(world.texts("opted_out")) == 3
 
 
-def test_wanted_effects_are_found_behind_any_number_of_others(world, monkeypatch):
-    monkeypatch.setattr(stuck, "CHUNK", 2)
+def test_wanted_effects_are_found_behind_any_number_of_others(world):
     for n in range(5):
         park(world.engine, world.place(f"138{n:08d}").id, LOST if n < 4 else BUSY)
-    assert [each.why for each in world.engine.stuck(1, Wanted(reason=BUSY))] == [BUSY]
+    store = world.engine.store
+    assert [each.why for each in stuck_effects(store.lanes, store.records, Wanted(reason=BUSY), 1, chunk=2)] == [BUSY]
 
 
 def test_at_a_terminal_they_are_counted_first_then_done_with_how_far_it_has_come(door, consent):

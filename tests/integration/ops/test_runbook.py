@@ -23,7 +23,6 @@ from benchmarks.ports import free_ports
 from consent_engine import cli
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.codec import DUE, PREFIX
-from consent_engine.cli.tables import Format
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.call_request import CallStart, StartCall
 from consent_engine.domain.admission.report_request import MakeReport, ReportMade
@@ -139,7 +138,6 @@ class Night:
         finally:
             os.environ.clear()
             os.environ.update(before)
-            Format.as_json = False
         return status, out.getvalue()
 
     def start(self, command):

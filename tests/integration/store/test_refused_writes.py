@@ -123,10 +123,9 @@ def test_a_server_that_evicts_is_not_taken(client, policy):
         registry.check("a secret", strict=False, cells=1)
 
 
-def test_without_the_replicas_that_were_asked_for_nothing_is_called_durable(client, monkeypatch):
+def test_without_the_replicas_that_were_asked_for_nothing_is_called_durable(client):
     client.config_set("appendfsync", "always")
-    monkeypatch.setattr("consent_engine.adapters.redis.client.PROOF_TIMEOUT_MS", 50)
-    store = redis_store(Wire(client, proves=True, replicas=1), lease_ms=60_000)
+    store = redis_store(Wire(client, proves=True, replicas=1, proof_ms=50), lease_ms=60_000)
     with pytest.raises(NotDurable):
         store.inbox.unmatched(["{}"])
     client.config_set("appendfsync", "everysec")
