@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from consent_engine.api.http.outages import QUIET_S, Outages
 from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.defects import place_of
 from consent_engine.engine.spell import Spell
@@ -84,6 +85,27 @@ def test_trouble_that_lasts_is_a_line_when_it_begins_and_one_when_it_is_over(cap
     assert told == [
         ("ERROR", "outcomes cannot be recorded now: the store is away; said again when it is over"),
         ("WARNING", "outcomes cannot be recorded now: over after 0 s, met 300 times"),
+    ]
+
+
+def test_an_outage_is_a_line_when_it_begins_and_one_when_nobody_met_it_for_a_while(caplog):
+    caplog.set_level(logging.DEBUG)
+    now = [100.0]
+    outages = Outages(logging.getLogger("test"), lambda: now[0])
+
+    def levels(*answers, cause="store_unavailable"):
+        return [logging.getLevelName(outages.level(status, cause)) for status in answers]
+
+    assert levels(200, 503, 503) == ["INFO", "WARNING", "DEBUG"]
+    now[0] += 10
+    assert levels(503, 500, 200, 503) == ["DEBUG", "ERROR", "INFO", "DEBUG"], "some are answered before others are"
+    assert levels(503, 503, cause="archive_unavailable") == ["WARNING", "DEBUG"], "another cause is told"
+    assert not caplog.records
+    now[0] += QUIET_S
+    assert levels(200, 200, 503) == ["INFO", "INFO", "WARNING"]
+    assert [each.getMessage() for each in caplog.records] == [
+        "503 store_unavailable: none for 15 s, after 4 of them within 10 s",
+        "503 archive_unavailable: none for 15 s, after 2 of them within 0 s",
     ]
 
 

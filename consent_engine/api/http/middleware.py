@@ -13,9 +13,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from consent_engine.api.http.outages import Outages
 from consent_engine.api.http.problems import Handlers, of_defect, of_error, route_of, tell_defect
 from consent_engine.domain.msisdn import contains_number
-from consent_engine.errors import StoreUnavailable
+from consent_engine.errors import ConsentError, StoreUnavailable
 
 log = logging.getLogger(__name__)
 CLIENT_LEFT = 499
@@ -54,6 +55,7 @@ class Edge:
         self._answered = answered
         self._most = most
         self._under_way = 0
+        self._outages = Outages(log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -66,6 +68,7 @@ class Edge:
         self._under_way += 1
         try:
             if self._under_way > self._most:
+                scope["cause"] = "too_many_requests"
                 await of_error(StoreUnavailable("too many requests are under way"))(scope, receive, answer.send)
             else:
                 await self._answered_by(scope, receive, answer)
@@ -89,6 +92,8 @@ class Edge:
             told = next((self._handlers[kind] for kind in type(error).__mro__ if kind in self._handlers), None)
             if told is None or answer.status:
                 raise
+            if isinstance(error, ConsentError):
+                scope["cause"] = error.code
             response: Response = await told(Request(scope, receive), error)
             await response(scope, receive, answer.send)
 
@@ -99,19 +104,14 @@ class Edge:
         about = {"method": method, "route": template, "status": status, "ms": ms, "request": scope["request_id"]}
         about |= {"key": scope["key"]} if "key" in scope else {}
         about |= {"order": order} if (order := _order_of(scope, status)) else {}
-        log.log(_level(status), "%s %s %d %s ms", method, template, status, ms, extra={"about": about})
+        level = self._outages.level(status, cause := scope.get("cause", ""))
+        further = f" ({cause}; said again when it is over)" if level == logging.WARNING else ""
+        log.log(level, "%s %s %d %s ms%s", method, template, status, ms, further, extra={"about": about})
         self._answered(method, template, status, seconds)
 
     def _note(self, error: Exception, scope: Scope) -> None:
         self._defects[type(error).__name__] += 1
         tell_defect(error, scope)
-
-
-def _level(status: int) -> int:
-    """500 and above is an error; 503 is a warning, because the client may send the same request again."""
-    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return logging.INFO
-    return logging.WARNING if status == HTTPStatus.SERVICE_UNAVAILABLE else logging.ERROR
 
 
 def _order_of(scope: MutableMapping[str, Any], status: int) -> str:

@@ -1,0 +1,53 @@
+"""Answers of 503 that go on: a line when they begin and one when they are over, not one each."""
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from time import monotonic
+
+QUIET_S = 15.0
+"""For so long none was given before they are over: while some are answered, others may not be yet."""
+
+
+class _Outage:
+    """When its first answer was given, when its last one, and how many."""
+
+    __slots__ = ("last", "since", "times")
+
+    def __init__(self, now: float) -> None:
+        self.since = self.last = now
+        self.times = 0
+
+
+class Outages:
+    """Those of one process, by their cause (an error's code): callers repeat themselves, and ten thousand lines would
+    say no more than the first.
+    """
+
+    def __init__(self, log: logging.Logger, watch: Callable[[], float] = monotonic) -> None:
+        self._log = log
+        self._watch = watch
+        self._now: dict[str, _Outage] = {}
+
+    def level(self, status: int, cause: str) -> int:
+        """At which level an answer is told: 500 and above is an error, but 503 a warning, since the client may send the
+        same request again, and only the first of an outage. What is over is said here, at the next answer.
+        """
+        if status != HTTPStatus.SERVICE_UNAVAILABLE:
+            if self._now:
+                self._say_over()
+            return logging.INFO if status < HTTPStatus.INTERNAL_SERVER_ERROR else logging.ERROR
+        now = self._watch()
+        found = self._now.setdefault(cause, _Outage(now))
+        found.last = now
+        found.times += 1
+        return logging.WARNING if found.times == 1 else logging.DEBUG
+
+    def _say_over(self) -> None:
+        now = self._watch()
+        for cause, found in [each for each in self._now.items() if now - each[1].last >= QUIET_S]:
+            del self._now[cause]
+            told = "503 %s: none for %.0f s, after %d of them within %.0f s"
+            about = {"status": int(HTTPStatus.SERVICE_UNAVAILABLE), "cause": cause, "answers": found.times}
+            lasted = found.last - found.since
+            self._log.warning(told, cause, now - found.last, found.times, lasted, extra={"about": about})
