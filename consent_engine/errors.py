@@ -241,6 +241,12 @@ class ArchiveUnavailable(StoreUnavailable):
     code = "archive_unavailable"
 
 
+class ArchiveGone(ArchiveUnavailable):
+    """The archive's file, which was there, is not: mostly a volume that is not mounted. None is made in its place."""
+
+    code = "archive_gone"
+
+
 class NotOurArchive(ArchiveUnavailable):
     """The archive that is named belongs to another installation, or these data to another archive: nobody waits."""
 

@@ -8,7 +8,7 @@ import hmac
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -50,7 +50,7 @@ def take(settings: Settings, source: str | None, folder: Path, tell: Tell, *, wi
     with _part(folder) as part:
         at, meta, found = _redis(settings, source, part / REDIS, tell)
         _is_the_secret(meta, secret)
-        archive = _archive(settings, part / ARCHIVE_FILE, tell)
+        archive = _archive(settings, meta, part / ARCHIVE_FILE, tell)
         if with_secret:
             with os.fdopen(os.open(part / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(f"{secret}\n")
@@ -154,9 +154,10 @@ def _is_the_secret(meta: dict[str, str], secret: str) -> None:
         raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")
 
 
-def _archive(settings: Settings, to: Path, tell: Tell) -> ArchiveKept:
+def _archive(settings: Settings, meta: Mapping[str, str], to: Path, tell: Tell) -> ArchiveKept:
     """The archive's copy, where it is SQLite's; else what is known of it."""
     with closing(archive_of(settings)) as archive:
+        archive.must_stand = "archive" in meta
         kind, named = make_url(settings.archive_address()).get_backend_name(), archive.id()
         if kind == "sqlite":
             copy_online(Path(make_url(settings.archive_address()).database or ""), to, tell)

@@ -1,7 +1,7 @@
 """What is wrong with this installation, and what to type: `consent doctor`. It looks at everything it can reach."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
@@ -30,7 +30,7 @@ from consent_engine.doctor.records import Wanted
 from consent_engine.domain.admission.lengths import limits
 from consent_engine.domain.seal import Seal
 from consent_engine.engine.api_keys import Keys
-from consent_engine.errors import ArchiveUnavailable, ConsentError, SettingsError, StoreUnavailable
+from consent_engine.errors import ArchiveGone, ArchiveUnavailable, ConsentError, SettingsError, StoreUnavailable
 from consent_engine.ports import Store, Target
 from consent_engine.ports.survey import Survey
 from consent_engine.ports.targets import BSS, GATEWAY
@@ -225,18 +225,28 @@ def _catalogue(patient: _Patient) -> Iterator[Finding]:
     yield from setup.catalogue(registry, keys, registry.now(), wrong, patient.settings.addresses())
 
 
+@contextmanager
+def _archive_of(patient: _Patient, meta: Mapping[str, str]) -> Iterator[SqlArchive]:
+    """The archive; a look makes none where the data name theirs."""
+    with closing(SqlArchive(patient.settings.archive_address())) as archive:
+        archive.must_stand = "archive" in meta
+        archive.seal = patient.seal
+        yield archive
+
+
 def _archive(patient: _Patient) -> Iterator[Finding]:
     """Does it answer, and is it the one these data belong to?"""
-    with closing(SqlArchive(patient.settings.archive_address())) as archive:
+    meta = patient.first.meta()
+    with _archive_of(patient, meta) as archive:
         try:
             known = archive.check()
-            meta, owner = patient.first.meta(), archive.owner()
+            owner = archive.owner()
             bound = meta.get("archive", archive.id())
         except ArchiveUnavailable as error:
-            yield bad(
-                f"{error}: settled orders wait, nothing is lost",
-                "is its database up, writable, and named right? CONSENT_ARCHIVE_URL",
-            )
+            do = "is its database up, writable, and named right? CONSENT_ARCHIVE_URL"
+            if isinstance(error, ArchiveGone):
+                do = "mount it: the rest goes by itself; CONSENT_ARCHIVE_URL; lost for good: consent archive --adopt"
+            yield bad(f"{error}: settled orders wait, nothing is lost", do)
             return
         if bound != archive.id():
             yield bad(
@@ -257,8 +267,7 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
 
 def _journal(patient: _Patient) -> Iterator[Finding]:
     settings, now = patient.settings, patient.registry.now()
-    with closing(SqlArchive(settings.archive_address())) as archive:
-        archive.seal = patient.seal
+    with _archive_of(patient, patient.first.meta()) as archive:
         store = replace(patient.store, archive=archive, log=SqlLog(archive))
         yield from journal.journal(store.journal, SqlLog(archive), now)
         yield from journal.newest(store, settings.retention().records_before(now))
@@ -270,8 +279,7 @@ def _reports(patient: _Patient) -> Iterator[Finding]:
 
 def _records(patient: _Patient) -> Iterator[Finding]:
     lease_ms = millis(patient.settings.lease)
-    with closing(SqlArchive(patient.settings.archive_address())) as archive:
-        archive.seal = patient.seal
+    with _archive_of(patient, patient.first.meta()) as archive:
         asked: SqlArchive | None = archive
         try:
             archive.check()

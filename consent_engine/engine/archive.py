@@ -268,6 +268,7 @@ class Upkeep:
         archive, data = self._store.archive, self._store.retirement
         if archive is None:
             raise ArchiveUnavailable("there is no archive")
+        archive.must_stand = False
         claim(archive, data, known=True, instead_of=instead_of)
         return data.bind_archive(archive.id(), anew=True)
 

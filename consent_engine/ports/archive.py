@@ -84,6 +84,8 @@ class Archive(Protocol):
     """calls that are over"""
     records: RecordArchive
     """reports that are answered, and endings that are over"""
+    must_stand: bool
+    """data name one of here as theirs: where none stands, none is made"""
 
     def id(self) -> str:
         """The archive's own name, made with it: two archives never share one."""

@@ -44,7 +44,9 @@ class Store:
         it cannot be asked.
         """
         if self.archive is not None and not self._bound:
-            archive, bound = self.archive.id(), self.retirement.archive_bound()
+            bound = self.retirement.archive_bound()
+            self.archive.must_stand = bool(bound)
+            archive = self.archive.id()
             if bound in {"", archive}:
                 claim(self.archive, self.retirement, known=bool(bound))  # first: refused, the data are not bound to it
                 bound = self.retirement.bind_archive(archive)

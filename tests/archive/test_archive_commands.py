@@ -96,8 +96,10 @@ def test_what_cannot_be_done_is_said_in_one_line(consent, tmp_path, monkeypatch,
 def test_data_whose_archive_is_lost_are_given_to_another_one_on_purpose_only(real, consent, tmp_path, monkeypatch):
     order = real.archived()
     monkeypatch.setenv("CONSENT_ARCHIVE_URL", f"sqlite:///{tmp_path}/new.sqlite3")
-    assert "another archive" in consent("show", order.id)[2]
-    assert "the archive is another one" in consent("doctor", "--brief")[1]
+    assert "the archive's file is not there" in consent("show", order.id)[2]
+    assert "lost for good: consent archive --adopt" in consent("doctor", "--brief")[1]
+    assert not (tmp_path / "new.sqlite3").exists(), "looking for it made another one"
+    assert consent("backup", str(tmp_path / "kept"))[0] == 1, "an empty archive must not pass for theirs"
     status, out, _ = consent("archive", "--adopt", "--json")
     assert status == 0
     assert json.loads(out) == {"these data belong to the archive": real.client.hget("ce:meta", "archive")}

@@ -248,6 +248,7 @@ def test_an_archive_that_failed_is_left_alone_for_a_while_so_nobody_waits(small)
 def test_another_archive_than_the_one_the_orders_are_in_is_not_used(small, tmp_path):
     order = small.archived()
     other = SqlArchive(f"sqlite:///{tmp_path}/other.sqlite3", SHORT)
+    other.check()
     town = Town.__new__(Town)
     town.__dict__.update(small.__dict__ | {"archive": other})
     engine = town.another()

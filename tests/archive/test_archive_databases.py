@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -22,7 +23,7 @@ from consent_engine.adapters.sql.connections import TIMEOUT_S
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Delivery, DeliveryReport
-from consent_engine.errors import ArchiveUnavailable
+from consent_engine.errors import ArchiveGone, ArchiveUnavailable
 from tests import needs
 from tests.archive.house import DAY, LONG, SHORT, Town, emptied, everywhere
 from tests.conftest import Clock
@@ -217,6 +218,25 @@ def test_an_archive_that_was_put_in_the_place_of_another_is_not_used(small, tmp_
         path.rename(tmp_path / path.name.removeprefix("kept-"))
     small.move(hours=1)
     everywhere(small, [first, second])
+
+
+def test_an_archive_whose_volume_is_not_mounted_is_not_made_anew_and_goes_on_when_it_is_back(tmp_path):
+    folder, away = tmp_path / "volume", tmp_path / "away"
+    with town_on(f"sqlite:///{folder}/archive.sqlite3") as town:
+        first, second = town.archived(), town.settled(msisdn=SOME[1])
+        folder.rename(away)
+        town.move()
+        with pytest.raises(ArchiveGone, match="is its volume mounted"):
+            town.engine.show(first.id)
+        assert town.live([second.id])
+        assert not folder.exists(), "a folder of that name would hide that the volume is away"
+        late = SqlArchive(f"sqlite:///{folder}/archive.sqlite3", SHORT)
+        with pytest.raises(ArchiveGone):  # a process that starts meanwhile
+            replace(town.engine.store, archive=late, _bound=False).ours()
+        away.rename(folder)
+        town.move(hours=1)
+        everywhere(town, [first, second])
+        late.close()
 
 
 def test_an_archive_of_a_later_release_is_left_alone_and_said(town):

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 
 from consent_engine.adapters.sql.calls import SqlCalls
 from consent_engine.adapters.sql.circuit_breaker import Pause
-from consent_engine.adapters.sql.connections import TIMEOUT_S, connected
+from consent_engine.adapters.sql.connections import TIMEOUT_S, Gone, connected
 from consent_engine.adapters.sql.records import SqlRecords
 from consent_engine.adapters.sql.rows import goes_on, order_of, row_of
 from consent_engine.adapters.sql.schema import NOW, Schema
@@ -27,7 +27,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.retention import Evidence, Retention
 from consent_engine.domain.seal import Seal
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NotOurArchive
+from consent_engine.errors import ArchiveGone, ArchiveUnavailable, BrokenRecord, NotOurArchive
 from consent_engine.ports.archive import Archive, Expired
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,8 @@ class SqlArchive(Archive):
         self._retention = retention or Retention()
         self.seal: Seal | None = None
         """what its records are checked against; None: they are believed"""
-        self._engine = connected(url, timeout_s)
+        self.must_stand = False
+        self._engine = connected(url, timeout_s, lambda: self.must_stand or bool(self._id))
         self._insert: Any = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         weakref.finalize(self, self._engine.dispose)  # an archive that nobody closed leaves no connection behind
         self.calls = SqlCalls(self.asking, self._insert, lambda: self.seal, self.still_ours)
@@ -82,6 +83,8 @@ class SqlArchive(Archive):
                 yield connection
         except _OF_THE_ROW:
             raise
+        except Gone as error:  # to look again costs nothing
+            raise ArchiveGone("the archive's file is not there: is its volume mounted?") from error
         except (SQLAlchemyError, OSError) as error:
             self._pause.failed()
             # Not its words: they may quote a row.

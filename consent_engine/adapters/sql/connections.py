@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
@@ -19,14 +20,21 @@ TIMEOUT_S = 5
 CONNECTIONS = 4
 
 
-def connected(url: str, timeout_s: int = TIMEOUT_S) -> Engine:
-    """Connections to the database at an address. Made when they are needed; raises SettingsError for another kind."""
+class Gone(OSError):
+    """The file of an archive that was there is not: nothing is made in its place."""
+
+
+def connected(url: str, timeout_s: int = TIMEOUT_S, made_before: Callable[[], bool] = lambda: False) -> Engine:
+    """Connections to the database at an address. Made when they are needed; raises SettingsError for another kind.
+
+    made_before: whether the database is known to have been there; a file that is not is not made again then
+    """
     try:
         address = make_url(url)
         if address.drivername in {"postgresql", "postgres"}:
             address = address.set(drivername="postgresql+psycopg")
         if address.get_backend_name() == "sqlite":
-            return _sqlite(address.database or "", timeout_s)
+            return _sqlite(address.database or "", timeout_s, made_before)
         made = create_engine(
             address,
             pool_size=CONNECTIONS,
@@ -52,7 +60,7 @@ def connected(url: str, timeout_s: int = TIMEOUT_S) -> Engine:
     return made
 
 
-def _sqlite(path: str, timeout_s: int) -> Engine:
+def _sqlite(path: str, timeout_s: int, made_before: Callable[[], bool]) -> Engine:
     made = create_engine(
         f"sqlite:///{path}",
         pool_size=CONNECTIONS,
@@ -64,6 +72,8 @@ def _sqlite(path: str, timeout_s: int) -> Engine:
 
     @event.listens_for(made, "do_connect")
     def ours_alone(*_: object) -> None:
+        if made_before() and not Path(path).exists():
+            raise Gone  # a volume that is not mounted: an empty archive in its place would only hide that
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         # It holds numbers: nobody else reads it. One that is there is not opened: to close it again would take away
         # the locks that this process has on it.
