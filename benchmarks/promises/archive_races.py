@@ -2,7 +2,8 @@
 
 A real Redis (strict) and an archive, SQLite or PostgreSQL. Two workers move what has settled, their clocks a week
 ahead, so that orders leave within the second in which they settle; a third writes to the archive and stands still
-before it lets go. The rules: `rules.py`. Status 1 when one of them broke.
+before it lets go. The rules: `rules.py`; and `consent doctor --all` is asked at the end. Status 1 when a rule broke, or
+the doctor says otherwise than the rules.
 
     python -m benchmarks.promises.archive_races --rounds 5
 """
@@ -21,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import postgres
-from benchmarks.promises.load import Load
+from benchmarks.promises.doctors import OUTSIDE, Said, doctor
+from benchmarks.promises.load import SECRET, Load
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.connections import connected
 from consent_engine.domain.order.retention import Retention
@@ -44,12 +46,24 @@ class Standing(SqlArchive):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run happens. path: of SQLite's file · pid: of PostgreSQL."""
+    """Where a run happens. url: of the archive · folder: of whoever types a command · path: of SQLite's file · pid: of
+    PostgreSQL.
+    """
 
     redis: Server
-    archive: Callable[[type[SqlArchive]], SqlArchive]
+    url: str
+    folder: Path
     path: Path | None = None
     pid: int = 0
+
+    def archive(self, kind: type[SqlArchive]) -> SqlArchive:
+        """Another process's hold of it."""
+        return kind(self.url, Retention())
+
+    def doctor(self) -> Said:
+        """What `consent doctor --all` says."""
+        named = {"REDIS_URL": self.redis.url, "ARCHIVE_URL": self.url, "SECRET": SECRET}
+        return doctor(OUTSIDE | named | {"DATA_DIR": str(self.folder / "data")}, self.folder)
 
 
 def nothing(_: Place) -> None:
@@ -112,13 +126,19 @@ POSTGRES: dict[str, Callable[[Place], None]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """What came of one race. left: orders that had left Redis at its end."""
+    """What came of one race. left: orders that had left Redis at its end · said: by the doctor."""
 
     orders: int
     refused: int
     left: int
     repeats: int
     broken: Counter[str]
+    said: Said
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the doctor is content where no rule broke, and is not where one did."""
+        return self.said.content == (not self.broken)
 
 
 def run(place: Place, fault: Callable[[Place], None], races_s: float = RACES_S) -> Run:
@@ -128,7 +148,8 @@ def run(place: Place, fault: Callable[[Place], None], races_s: float = RACES_S) 
         load = raced(place, archive, standing, lambda: fault(place), races_s)
         _answers(archive)
         broken, left = load.notes.broken(load.engine()), len(load.left())
-    return Run(len(load.notes.orders), len(load.notes.refused), left, load.notes.repeats["same"], broken)
+    orders, refused, repeats = len(load.notes.orders), len(load.notes.refused), load.notes.repeats["same"]
+    return Run(orders, refused, left, repeats, broken, place.doctor())
 
 
 def raced(
@@ -168,7 +189,7 @@ def on_sqlite() -> Iterator[Callable[[], Place]]:
 
         def place() -> Place:
             path = Path(name) / f"archive-{next(count)}.sqlite3"
-            return Place(redis, lambda kind: kind(f"sqlite:///{path}", Retention()), path)
+            return Place(redis, f"sqlite:///{path}", Path(name), path)
 
         yield place
 
@@ -189,14 +210,13 @@ def on_postgres() -> Iterator[Callable[[], Place]]:
                 connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(
                     f"CREATE DATABASE {database}"
                 )
-            url = pg.url.replace("/postgres?", f"/{database}?")
-            return Place(redis, lambda kind: kind(url, Retention()), pid=pg.pid)
+            return Place(redis, pg.url.replace("/postgres?", f"/{database}?"), Path(name), pid=pg.pid)
 
         yield place
 
 
 def main() -> int:
-    """Runs, a line each. Status 1 when a rule broke."""
+    """Runs, a line each. Status 1 when a rule broke, or the doctor does not agree."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--on", nargs="+", choices=["sqlite", "postgres"], default=["sqlite", "postgres"])
@@ -210,12 +230,13 @@ def main() -> int:
                 for _ in range(chosen.rounds):
                     one = run(place(), fault)
                     told = ", ".join(f"{n} {what}" for what, n in one.broken.items()) or "nothing broken"
+                    agrees = "agrees" if one.agrees else f"does not agree: {'; '.join(one.said.bad) or 'nothing bad'}"
                     sys.stdout.write(
                         f"{kind}, {name}: {one.orders} orders, {one.refused} refusals acknowledged, {one.left} orders "
-                        f"left, {one.repeats} repeats: {told}\n"
+                        f"left, {one.repeats} repeats: {told}; the doctor {agrees}\n"
                     )
                     sys.stdout.flush()
-                    worst |= bool(one.broken)
+                    worst |= bool(one.broken) or not one.agrees
     return worst
 
 

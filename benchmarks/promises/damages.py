@@ -1,13 +1,15 @@
 """A data folder is damaged while an installation works in it: it starts with all that was told, or not at all.
 
 An installation on an embedded server (strict) and a SQLite archive works under load; the server is killed with -9, and
-then something happens to its files. It is started again, by a process of its own. Either that is refused, in one line,
-or the rules of `rules.py` hold; and where they do not hold, `consent doctor --all` must not be content. Status 1 else.
+then something happens to its files. It is started again. Either that is refused, in one line, or the rules of
+`rules.py` hold, or they do not and it is known: `consent doctor --all` is asked, before the start in every second round
+and after it in all, and is content where it started and the rules hold, and nowhere else. Status 1 when it is not so.
 
-    python -m benchmarks.promises.damages
+    python -m benchmarks.promises.damages --rounds 2
 """
 
 import argparse
+import itertools
 import os
 import random
 import shutil
@@ -20,11 +22,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.promises.doctors import Said, doctor
 from benchmarks.promises.load import Load
 from benchmarks.promises.rules import Notes
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.config.settings import Settings
-from consent_engine.doctor import Level, Wanted, examine
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import ConsentError
 from consent_engine.wiring import archive_of, installation
@@ -116,17 +118,39 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 
 @dataclass(frozen=True)
 class Seen:
-    """What came of one damage. said: why it did not start, or what broke · sound: whether that is as it must be."""
+    """What came of one damage. refused: why it did not start · broken: which rules · first: what the doctor said before
+    the start, where it was asked then · then: after it.
+    """
 
-    damage: str
-    said: str
-    started: bool
-    sound: bool
+    refused: str
+    broken: str
+    first: Said | None
+    then: Said
+
+    @property
+    def started(self) -> bool:
+        """Whether it did."""
+        return not self.refused
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the doctor is content where it started with all that was told, and nowhere else, whenever asked."""
+        asked = [each for each in (self.first, self.then) if each is not None]
+        return all(each.content == (self.started and not self.broken) for each in asked)
+
+    @property
+    def said(self) -> str:
+        """All of it, for people."""
+        what = f"refused: {self.refused}" if self.refused else f"starts: {self.broken or 'nothing broken'}"
+        bad = "; ".join(self.then.bad) or "nothing bad"
+        first = f"; asked before the start: {'; '.join(self.first.bad) or 'nothing bad'}" if self.first else ""
+        return f"{what}; the doctor {'agrees' if self.agrees else 'DOES NOT AGREE'}: {bad}{first}"
 
 
-def run(damage: str, data: Path, works_s: float = WORKS_S) -> Seen:
-    """Work, die, be damaged, start."""
-    settings = Settings.load({"CONSENT_DATA_DIR": str(data), "CONSENT_DURABILITY": "strict"}, None)
+def run(damage: str, data: Path, works_s: float = WORKS_S, *, first: bool = False) -> Seen:
+    """Work, die, be damaged, start. first: the doctor is asked before the start, too."""
+    named = {"DATA_DIR": str(data), "DURABILITY": "strict"}
+    settings = Settings.load({f"CONSENT_{name}": value for name, value in named.items()}, None)
     with installation(settings, own=True) as found, closing(archive_of(settings)) as archive:
         load = Load(found.redis_url, 0, archive=archive, secret=found.secret)
         archive.seal = found.archive.seal if found.archive else None
@@ -136,16 +160,15 @@ def run(damage: str, data: Path, works_s: float = WORKS_S) -> Seen:
             os.kill(found.server.pid, signal.SIGKILL)
         load.close()
     DAMAGES[damage](data)
+    before = doctor(named, data.parent) if first else None
     try:
         with installation(settings, own=True) as found:
             engine = found.engine()
             engine.registry.announce("here", "-")
-            bad = [each.what for each in examine(settings, Wanted(all=True), lambda _: None) if each.level is Level.BAD]
-            broken = _broken(load.notes, engine)
+            then, broken = doctor(named, data.parent), _broken(load.notes, engine)
     except ConsentError as error:
-        return Seen(damage, str(error).replace(str(data), "DATA"), started=False, sound=True)
-    said = f"{broken or 'nothing broken'}; the doctor finds: {'; '.join(bad) or 'nothing'}"
-    return Seen(damage, said, started=True, sound=not broken or bool(bad))
+        return Seen(str(error).replace(str(data), "DATA"), "", before, doctor(named, data.parent))
+    return Seen("", broken, before, then)
 
 
 def _broken(notes: Notes, engine: Engine) -> str:
@@ -157,18 +180,18 @@ def _broken(notes: Notes, engine: Engine) -> str:
 
 
 def main() -> int:
-    """Every damage once, a line each."""
+    """Every damage, a line each. Status 1 when the doctor does not agree."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=list(DAMAGES), default=list(DAMAGES))
     worst = 0
     chosen = parser.parse_args()
-    for damage in chosen.only * chosen.rounds:
+    for n, damage in itertools.product(range(chosen.rounds), chosen.only):
         with tempfile.TemporaryDirectory(prefix="damages-") as name:
-            seen = run(damage, Path(name) / "data")
-        sys.stdout.write(f"{damage}: {'starts' if seen.started else 'refused'}: {seen.said}\n")
+            seen = run(damage, Path(name) / "data", first=bool(n % 2))
+        sys.stdout.write(f"{damage}: {seen.said}\n")
         sys.stdout.flush()
-        worst |= not seen.sound
+        worst |= not seen.agrees
     return worst
 
 
