@@ -1,6 +1,5 @@
 """Who is there while all data move: old server and new one, APIs, workers, a crowd, and `consent` as it is typed."""
 
-import os
 import subprocess
 import sys
 import time
@@ -9,9 +8,10 @@ from pathlib import Path
 
 from benchmarks.ports import free_ports
 from benchmarks.promises.crowd import Crowd
+from benchmarks.promises.doctors import environ
 from benchmarks.promises.far_side import FarSide
 from benchmarks.promises.http_door import HttpDoor
-from benchmarks.promises.processes import HOME, Part
+from benchmarks.promises.processes import Part
 from tests.durability.servers import Server
 from tests.fault_proxy import FaultProxy
 
@@ -37,12 +37,13 @@ class Kind:
 
 @dataclass(frozen=True)
 class Target:
-    """An empty Redis: its address, how many cells there are to be, and RQ's."""
+    """An empty Redis: its address, how many cells there are to be, and RQ's. replicas: of each of its masters."""
 
     url: str
     cells: int
     rq: str
     servers: list[Server]
+    replicas: int = 0
 
     def size(self) -> int:
         """How many keys it has."""
@@ -63,15 +64,14 @@ class Scene:
     door: HttpDoor
     parts: list[Part] = field(default_factory=list)
 
-    def environ(self, url: str, cells: int = 1, rq: str = "") -> dict[str, str]:
+    def environ(self, url: str, cells: int = 1, rq: str = "", replicas: int = 0) -> dict[str, str]:
         """Settings of a process there."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
         named = SHORT | {
-            "REDIS_URL": url, "RQ_URL": rq or url, "CELLS": str(cells), "DATA_DIR": str(self.folder / "data"),
-            "ARCHIVE_URL": f"sqlite:///{self.folder / 'archive.sqlite3'}", "HTTP_JSON__URL": f"{self.far.url}/sms",
-            "BSS_HTTP__URL": f"{self.far.url}/bss",
+            "REDIS_URL": url, "RQ_URL": rq or url, "CELLS": str(cells), "REPLICAS": str(replicas),
+            "DATA_DIR": str(self.folder / "data"), "ARCHIVE_URL": f"sqlite:///{self.folder / 'archive.sqlite3'}",
+            "HTTP_JSON__URL": f"{self.far.url}/sms", "BSS_HTTP__URL": f"{self.far.url}/bss",
         }  # fmt: skip
-        return clean | {"PYTHONPATH": str(HOME)} | {f"CONSENT_{name}": value for name, value in named.items()}
+        return environ(named)
 
     @property
     def before(self) -> dict[str, str]:
@@ -81,7 +81,7 @@ class Scene:
     @property
     def after(self) -> dict[str, str]:
         """Of those on the new side."""
-        return self.environ(self.target.url, self.target.cells, self.target.rq)
+        return self.environ(self.target.url, self.target.cells, self.target.rq, self.target.replicas)
 
     def api(self, environ: dict[str, str]) -> tuple[Part, str]:
         """A new API, and where it is."""
@@ -114,7 +114,8 @@ class Scene:
 
     def move(self) -> None:
         """Type it until it is done; killed once in its middle, where that is what happens."""
-        command = ["cells", "move", "--from", self.old.url, "--to", self.target.url, "--cells", str(self.target.cells)]
+        command = ["cells", "move", "--from", self.old.url, "--to", self.target.url]
+        command += ["--cells", str(self.target.cells), "--replicas", str(self.target.replicas)]
         end, kills, said = time.monotonic() + MOVE_S, int(self.kind.killed), ""
         while time.monotonic() < end:
             run = self.consent(self.environ(self.old.url), *command)

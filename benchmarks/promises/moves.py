@@ -217,7 +217,7 @@ def servers(*, many: bool) -> Iterator[tuple[Server, Target]]:
         if many:
             made = stack.enter_context(cluster(folder / "cluster"))
             rq = stack.enter_context(server(folder / "rq", "appendonly no"))
-            yield old, Target(made.url, CELLS, rq.url, made.masters())
+            yield old, Target(made.url, CELLS, rq.url, made.masters(), replicas=1)
         else:
             new = stack.enter_context(server(folder / "new", "appendfsync always"))
             yield old, Target(new.url, 1, new.url, [new])
