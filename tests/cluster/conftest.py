@@ -42,3 +42,10 @@ def settings(running, town):
         "CONSENT_REPLY_WINDOW": "10m",
         "CONSENT_CONFIRM_WITHIN": "5m",
     }
+
+
+@pytest.fixture
+def named(settings, tmp_path):
+    """The installation of a test, on the cluster, as settings."""
+    simulated = dict.fromkeys(("CONSENT_GATEWAY", "CONSENT_BSS"), "simulated")
+    return settings | simulated | {"CONSENT_DATA_DIR": str(tmp_path), "CONSENT_READING_SPEED": "1000000"}

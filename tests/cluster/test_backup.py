@@ -1,8 +1,6 @@
 """A backup of a cluster that works: nothing acknowledged before it is missing, and it may have other cells after."""
 
 import asyncio
-import threading
-from contextlib import contextmanager
 
 import pytest
 
@@ -10,64 +8,16 @@ from consent_engine.backup.manifest import read
 from consent_engine.backup.put_back import put_back
 from consent_engine.backup.take import take
 from consent_engine.config.settings import Settings
-from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Reply
 from consent_engine.errors import SettingsError
 from consent_engine.wiring import installation
 from tests.acceptance.house import until
+from tests.cluster.backed_up import desks, loaded, person, placed, silent
 from tests.cluster.conftest import CELLS
-from tests.cluster.load import AGREED, STARTED, number
 from tests.durability.servers import server
 
 OTHER_CELLS = 5
-
-
-@pytest.fixture
-def named(settings, tmp_path):
-    """The installation of a test, on the cluster."""
-    simulated = dict.fromkeys(("CONSENT_GATEWAY", "CONSENT_BSS"), "simulated")
-    return settings | simulated | {"CONSENT_DATA_DIR": str(tmp_path), "CONSENT_READING_SPEED": "1000000"}
-
-
-def silent(_):
-    """Tells nobody."""
-
-
-def loaded(named, **more):
-    return Settings.load(named | more, None)
-
-
-def person(n):
-    return Msisdn(f"+86138{number(n):08d}")
-
-
-def placed(engine, n):
-    call = {"caller_number": "10085", "recording_id": f"rec-{n}", "started_at": STARTED, "agreed_at": AGREED}
-    body = {"msisdn": person(n), "plan": "5g-smart-199", "agent": "A1024", "call": call}
-    return engine.place(Placing("desk", f"key-{n}", PlaceOrder.read(body))).order.id
-
-
-@contextmanager
-def desks(settings):
-    """Orders, one after another, until the block ends; by the number of each, once it is acknowledged."""
-    orders, stop = {}, threading.Event()
-
-    def work():
-        with installation(settings) as found:
-            engine = found.engine()
-            while not stop.is_set():
-                orders[len(orders)] = placed(engine, len(orders))
-
-    works = threading.Thread(target=work)
-    works.start()
-    try:
-        yield orders
-    finally:
-        stop.set()
-        works.join(60)
-        assert not works.is_alive()
 
 
 async def worked(engine, orders, state):

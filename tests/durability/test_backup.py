@@ -11,11 +11,12 @@ import time
 from itertools import product
 
 import pytest
+from redis.exceptions import ConnectionError as Unreachable
 
 from consent_engine import cli
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.reshard.snapshot import check_readable, received
+from consent_engine.adapters.redis.reshard.snapshot import check_readable, fetch, received
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.backup.manifest import NAME, read
 from consent_engine.backup.put_back import put_back
@@ -322,6 +323,23 @@ class Says:
 
     def info(self, _):
         return self.told
+
+
+class Goes(Says):
+    """A server that says what it is, and then nothing."""
+
+    @property
+    def connection_pool(self):
+        return self
+
+    def get_connection(self):
+        raise Unreachable
+
+
+def test_a_server_that_goes_before_it_is_copied_is_one_that_cannot_be_reached(tmp_path):
+    with pytest.raises(StoreUnavailable, match="cannot be reached"):
+        fetch(Goes(redis_version="7.2.0"), tmp_path / "b", silent)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_whose_snapshots_no_program_here_reads_is_named_before_anything_is_fetched():

@@ -75,7 +75,10 @@ def fetch(client: "Redis", folder: Path, tell: Tell) -> None:
     """
     check_readable(client, (each for each in candidates() if version(each) >= OLDEST))
     pool: Any = client.connection_pool
-    connection = pool.get_connection()
+    try:
+        connection = pool.get_connection()
+    except (RedisError, OSError) as error:  # it, or its master of before, is gone since it was asked
+        raise StoreUnavailable(f"the server cannot be reached: {type(error).__name__}") from error
     kept = private_folder(folder) / AOF
     kept.mkdir(mode=0o700)
     try:

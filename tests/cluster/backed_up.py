@@ -1,0 +1,62 @@
+"""Desks of clusters that are backed up: orders, one after another, of subscribers of every cell."""
+
+import threading
+from contextlib import contextmanager
+
+from consent_engine.config.settings import Settings
+from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.errors import StoreUnavailable
+from consent_engine.wiring import installation
+from tests.cluster.load import AGREED, STARTED, number
+
+PAUSE_S = 0.05
+
+
+def silent(_):
+    """Tells nobody."""
+
+
+def loaded(named, **more):
+    return Settings.load(named | more, None)
+
+
+def person(n):
+    return Msisdn(f"+86138{number(n):08d}")
+
+
+def placed(engine, n):
+    call = {"caller_number": "10085", "recording_id": f"rec-{n}", "started_at": STARTED, "agreed_at": AGREED}
+    body = {"msisdn": person(n), "plan": "5g-smart-199", "agent": "A1024", "call": call}
+    return engine.place(Placing("desk", f"key-{n}", PlaceOrder.read(body))).order.id
+
+
+@contextmanager
+def desks(settings):
+    """Orders, one after another, until the block ends; by the number of each, once it is acknowledged. What is told
+    "not now" is asked again.
+    """
+    orders, stop, died = {}, threading.Event(), []
+
+    def work():
+        try:
+            with installation(settings) as found:
+                engine = found.engine()
+                while not stop.is_set():
+                    try:
+                        orders[len(orders)] = placed(engine, len(orders))
+                    except StoreUnavailable:
+                        stop.wait(PAUSE_S)
+        except BaseException as error:
+            died.append(error)
+            raise
+
+    works = threading.Thread(target=work)
+    works.start()
+    try:
+        yield orders
+    finally:
+        stop.set()
+        works.join(60)
+        assert not works.is_alive()
+        assert not died

@@ -1,0 +1,87 @@
+"""A master fails while its part of a cluster is copied: what lacks something of it is not called a backup."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from consent_engine.backup.put_back import put_back
+from consent_engine.backup.take import take
+from consent_engine.errors import StoreUnavailable
+from consent_engine.wiring import installation
+from tests import needs
+from tests.acceptance.house import until
+from tests.cluster.backed_up import desks, loaded, silent
+from tests.cluster.conftest import CELLS
+
+pytestmark = needs.linux
+MORE = 12
+"""So many orders are acknowledged before it happens, and again after."""
+
+
+def copied(town):
+    """The masters in the order in which they are copied: the first cell's is the last."""
+    ports = dict.fromkeys(town.owner(n).port for n in range(CELLS))
+    return [next(each for each in town.nodes if each.port == port) for port in reversed(ports)]
+
+
+def promoted(town, gone):
+    """Wait until the others say that another has its cells."""
+    others = [each for each in town.nodes if each is not gone]
+    until("another is promoted", lambda: not any(gone.port in owning(each) for each in others), 60)
+
+
+def owning(node):
+    """The ports of those who own slots, as a node says."""
+    with node.client() as client:
+        client.response_callbacks.clear()
+        return {row[2][1] for row in client.execute_command("CLUSTER SLOTS")}
+
+
+def killed(town, master):
+    """It dies, and is started again once another was promoted, as whatever watches it does."""
+    master.kill()
+    promoted(town, master)
+    master.start()
+
+
+def frozen(town, master):
+    """It stands still until another was promoted, and goes on as if nothing had been."""
+    master.process.send_signal(signal.SIGSTOP)
+    try:
+        promoted(town, master)
+    finally:
+        master.process.send_signal(signal.SIGCONT)
+
+
+WAYS = [(frozen, "before"), (killed, "after"), (killed, "before"), (frozen, "after")]
+"""What happens to the master that is copied first: before its part is fetched, or after that."""
+
+
+@pytest.mark.parametrize(("fails", "when"), WAYS if os.environ.get("TESTS_DEEP") else WAYS[:1])
+def test_what_lacks_something_of_a_master_that_failed_is_not_called_a_backup(town, named, tmp_path, fails, when):
+    folder, failing = tmp_path / "kept", []
+
+    def tell(what):
+        if what.startswith(f"copying master {1 if when == 'before' else 2} ") and not failing:
+            failing.append(threading.Thread(target=fails, args=(town, copied(town)[0])))
+            failing[0].start()
+
+    with desks(loaded(named)) as orders:
+        until("orders are taken", lambda: len(orders) > MORE)
+        with pytest.raises(StoreUnavailable):
+            take(loaded(named), None, folder, tell)
+        assert not list(tmp_path.glob("kept*"))
+        [failed] = failing
+        failed.join(90)
+        town.calm()
+        had = len(orders)
+        until("orders come in again", lambda: len(orders) > had + MORE, 60)
+        before = dict(orders)
+        take(loaded(named), None, folder, silent)
+    town.flush()
+    put_back(loaded(named), folder, silent, keep_archive=True)
+    with installation(loaded(named)) as found:
+        there = found.engine().store.records.live([*before.values()])[1]
+        assert [n for n, order in before.items() if order not in there] == []
