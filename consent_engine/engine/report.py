@@ -188,7 +188,7 @@ def _decision(
         )
         after, fields = report.with_event(decided)
         puts = (found(after, to),)
-    granted_at = now if reward is Reward.GRANTED else _granted_at(line, report)
+    granted_at = _granted_at(line, report, reward, now)
     number = line.msisdn or report.person.msisdn  # a line that nothing stood on has gone: then the report knows it
     named = _named_on(line, report, Msisdn(number), now, granted_at)
     silent = not number or has_changed(line.history, report.received.received_at)
@@ -197,7 +197,10 @@ def _decision(
     return Commit(op, (ReportChange(after, report, fields), told), wakes=wakes), after
 
 
-def _granted_at(line: Line, report: Report) -> Millis:
+def _granted_at(line: Line, report: Report, reward: Reward, now: Millis) -> Millis:
+    """When the reward was granted, as the line keeps it; one that was taken back is none of its number's."""
+    if reward in {Reward.GRANTED, Reward.NONE}:
+        return now if reward is Reward.GRANTED else 0
     return next((each.granted_at for each in line.reported if each.report == report.id), 0)
 
 

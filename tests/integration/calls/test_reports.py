@@ -178,6 +178,20 @@ def test_a_number_is_rewarded_so_often_a_month(desk):
     assert report(desk, ago=DAY, of=reports).reward == "eligible"
 
 
+def test_a_reward_that_is_taken_back_counts_neither_for_the_month_nor_for_its_call(desk):
+    reports = book(desk, {"mobile": RewardTerms("20.00", 1)})
+    at = desk.clock()
+    first = report(desk, of=reports)
+    decide(desk, first, "ours_unrecorded", "granted", of=reports)
+    assert report(desk, ago=5 * HOUR, of=reports).received.why == "capped"
+    decide(desk, first, "ours_unrecorded", "none", of=reports)
+    again = report(desk, ago=desk.clock() - at + 10 * 60_000, of=reports)  # the same call, remembered otherwise
+    assert again.reward == "eligible"
+    granted = decide(desk, again, "ours_unrecorded", "granted", of=reports)
+    assert decide(desk, granted, "ours_unrecorded", "paid", of=reports).reward == "paid"
+    assert report(desk, ago=6 * HOUR, of=reports).received.why == "capped", "what was paid counts"
+
+
 def test_what_was_rewarded_is_remembered_however_many_reports_follow_and_when_the_number_falls_silent(desk):
     reports = book(desk, {"mobile": RewardTerms("20.00")})
     first = report(desk, of=reports)
