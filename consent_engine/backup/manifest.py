@@ -98,10 +98,14 @@ def listed(folder: Path, tell: Tell) -> list[File]:
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest, once all that it names is on the disk."""
+    """Write the manifest, once all that it names is on the disk. Every file is its owner's alone, whatever its folder
+    is copied into.
+    """
     for path in sorted(folder.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
         _synced(path)
     draft = folder / f"{NAME}.new"
+    draft.touch(mode=0o600)
     draft.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
     _synced(draft)
     draft.replace(folder / NAME)

@@ -382,3 +382,11 @@ def test_a_backup_of_a_folder_without_data_makes_nothing_in_it(tmp_path):
     with pytest.raises(SettingsError, match="no data"):
         take(settings(empty), None, tmp_path / "backup", silent)
     assert not list(tmp_path.iterdir())
+
+
+def test_every_file_of_a_backup_is_its_owners_alone(kept):
+    folder, _, _ = kept
+    paths = [folder / "backup", *(folder / "backup").rglob("*")]
+    wide = {path.name: oct(path.stat().st_mode & 0o777) for path in paths if path.stat().st_mode & 0o077}
+    assert wide == {}
+    assert len(paths) > 5
