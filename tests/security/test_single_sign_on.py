@@ -45,10 +45,12 @@ class Fake:
         self.key, self.header, self.published = KEY, {"alg": "RS256", "kid": "one"}, [KEY]
         self.is_away = False
         self.asked: dict[str, str] = {}
+        self.asked_for: list[str] = []
 
     def answer(self, request: httpx2.Request) -> httpx2.Response:
         if self.is_away:
             raise httpx2.ConnectError("away", request=request)
+        self.asked_for.append(request.url.path)
         match request.url.path:
             case "/.well-known/openid-configuration":
                 ends = {f"{name}_endpoint": f"{ISSUER}/{name}" for name in ("authorization", "token")}
@@ -357,6 +359,19 @@ def test_a_logout_token_that_does_not_hold_ends_nothing(door, fake, wrong):
 
 def test_guesses_at_logout_tokens_are_slowed_down(door, fake):
     assert [ends_by(door, "x").status_code for _ in range(11)] == [400] * 10 + [429]
+
+
+def test_forgeries_from_behind_the_same_proxy_hold_up_no_logout_and_ask_the_provider_no_more(door, fake):
+    visitor, _ = signed_in(door, fake)
+    assert {ends_by(door, "x.y.z").status_code for _ in range(12)} == {400, 429}
+    asked = fake.asked_for.count("/keys")
+    fake.header = {"alg": "RS256", "kid": "two"}
+    fake.key = STRANGERS
+    assert [ends(door, fake).status_code for _ in range(5)] == [429] * 5
+    assert fake.asked_for.count("/keys") == asked
+    fake.key, fake.header = KEY, {"alg": "RS256", "kid": "one"}
+    assert ends(door, fake).status_code == 200
+    assert visitor.get("https://door/ops").status_code == 303
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ OpenID Connect Core 1.0, RFC 7636 (PKCE), OpenID Connect Back-Channel Logout 1.0
 
 import secrets
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any
 
 import httpx2
@@ -26,6 +27,8 @@ SKEW_S = 60
 """How far the provider's clock may be from ours."""
 LOGOUT_FRESH_S = 300
 """How old a logout token may be."""
+KEYS_S = 60.0
+"""How old the keys may be by which a logout token is looked at while forgeries come."""
 SIGNED_OUT = "http://schemas.openid.net/event/backchannel-logout"
 
 
@@ -50,6 +53,7 @@ class Provider:
 
     def __init__(self, settings: Oidc, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self.settings = settings
+        self._asked: tuple[float, KeySet] | None = None
         self._client: Any = StarletteOAuth2App(  # Authlib is not typed
             framework=None,  # the state is kept in a cookie of ours
             name="provider",
@@ -86,13 +90,13 @@ class Provider:
             raise SignInFailed("the provider says nothing of who signed in")
         return dict(claims)
 
-    async def ended(self, token: str, now_s: float) -> list[tuple[str, str]]:
-        """Which sign-ins a logout token ends: claims (`sub`, `sid`) and their values. Raises SignInFailed, and
-        ProviderAway.
+    async def ended(self, token: str, now_s: float, *, sparing: bool = False) -> list[tuple[str, str]]:
+        """Which sign-ins a logout token ends: claims (`sub`, `sid`) and their values. sparing: the provider is asked
+        for its keys once a minute, however often this is called. Raises SignInFailed, and ProviderAway.
         """
         try:
             metadata = await self._metadata()
-            keys = KeySet.import_key_set(await self._client.fetch_jwk_set(force=True))
+            keys = await self._keys(sparing=sparing)
             allowed = JWSRegistry(
                 algorithms=metadata["id_token_signing_alg_values_supported"], strict_check_header=False
             )
@@ -112,6 +116,13 @@ class Provider:
         if not fits or not found:
             raise SignInFailed("this logout token is not for us, is old, or names nobody")
         return found
+
+    async def _keys(self, *, sparing: bool) -> KeySet:
+        """The provider's keys as they are now; sparing: as they were within a minute, where they were asked for."""
+        now = monotonic()
+        if not sparing or self._asked is None or now - self._asked[0] >= KEYS_S:
+            self._asked = (now, KeySet.import_key_set(await self._client.fetch_jwk_set(force=True)))
+        return self._asked[1]
 
     async def _metadata(self) -> dict[str, Any]:
         """What the provider says of itself, with fresh keys asked for by whoever checks a signature.

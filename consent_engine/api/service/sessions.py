@@ -220,12 +220,16 @@ class Failures:
         self._clock = clock
         self._seen: dict[str, deque[float]] = {}
 
-    def check(self, address: str) -> None:
-        """Raise TooManySignIns when this address must wait."""
+    def must_wait(self, address: str) -> bool:
+        """Whether this address failed too often lately."""
         seen = self._seen.get(address, deque())
         while seen and self._clock() - seen[0] >= FAILURES_S:
             seen.popleft()
-        if len(seen) >= MOST_FAILURES:
+        return len(seen) >= MOST_FAILURES
+
+    def check(self, address: str) -> None:
+        """Raise TooManySignIns when this address must wait."""
+        if self.must_wait(address):
             raise TooManySignIns("too many failed sign-ins from this address: wait a minute")
 
     def add(self, address: str) -> None:

@@ -20,7 +20,7 @@ from starlette.responses import RedirectResponse, Response
 from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.http.bodies import KIB, read_body
 from consent_engine.api.service.service import front_of
-from consent_engine.api.service.sessions import LIFE_S, NoRole, ProviderAway, SignedIn, SignInFailed, TooManySignIns
+from consent_engine.api.service.sessions import LIFE_S, NoRole, ProviderAway, SignedIn, SignInFailed
 from consent_engine.api.web.pages import sessions_of, sign_in_page, wanted_page
 from consent_engine.config.settings import Settings
 from consent_engine.config.sign_in import Oidc
@@ -74,8 +74,10 @@ class Provider(Protocol):
     async def finish(self, nonce: str, verifier: str, back: str, code: str) -> Mapping[str, object]:
         """The claims of who signed in. Raises SignInFailed and ProviderAway."""
 
-    async def ended(self, token: str, now_s: float) -> list[tuple[str, str]]:
-        """Which sign-ins a logout token ends. Raises SignInFailed and ProviderAway."""
+    async def ended(self, token: str, now_s: float, *, sparing: bool = False) -> list[tuple[str, str]]:
+        """Which sign-ins a logout token ends. sparing: the provider is asked seldom, however often this is called.
+        Raises SignInFailed and ProviderAway.
+        """
 
 
 def provider_of(settings: Settings) -> Provider | None:
@@ -128,19 +130,23 @@ async def back(request: Request) -> Response:
 
 @operations.add("POST", OUT, PUBLIC)
 async def ended(request: Request) -> Response:
-    """The provider ends sign-ins, by itself or because a person signed out there (Back-Channel Logout 1.0)."""
+    """The provider ends sign-ins, by itself or because a person signed out there (Back-Channel Logout 1.0).
+
+    Forgeries are slowed down, not the provider, which may come from behind the same proxy: while they come, a token is
+    looked at by keys that are at hand, so that a forgery costs neither the provider nor the log anything.
+    """
     # Counted apart: whoever posts forgeries from behind the same proxy keeps nobody from signing in.
     failures, address = sessions_of(request).forged, request.client.host if request.client else ""
     body = await read_body(request, MOST_TOKEN)
     token = parse_qs(body.decode("ascii", "replace"), max_num_fields=10).get("logout_token", [""])[0]
+    slow = failures.must_wait(address)
     try:
-        failures.check(address)
-        found = await _provider(request).ended(token, await front_of(request).now() / 1000)
-    except TooManySignIns:
-        return _without_words(HTTPStatus.TOO_MANY_REQUESTS)
+        found = await _provider(request).ended(token, await front_of(request).now() / 1000, sparing=slow)
     except ProviderAway:
         return _without_words(HTTPStatus.SERVICE_UNAVAILABLE)
     except SignInFailed as error:
+        if slow:
+            return _without_words(HTTPStatus.TOO_MANY_REQUESTS)
         failures.add(address)
         log.warning("sign-out: %s", error)
         return _without_words(HTTPStatus.BAD_REQUEST)
