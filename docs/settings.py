@@ -72,7 +72,8 @@ MEANS = {
     "time_zone": "What a day is, everywhere: calls a day, the days of lists and counts, when a report is due",
     "calendar": "YAML of holidays and worked weekends, as `consent_engine/calendar_china.yaml`, which is bundled: "
     "China's of 2025 and 2026",
-    "report_codes": "How many codes of the public door of reports are sent in an hour, to all numbers together",
+    "report_codes": "How many codes of the public door of reports are sent in an hour, to all numbers together; a "
+    "network has a tenth",
     "reward_mobile": "What a report of a forbidden call is rewarded with: yuan, and how many a number and month, like "
     "`20.00 3/month`; 3 where that is left out",
     "reward_telecom": "The same for China Telecom",

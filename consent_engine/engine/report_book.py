@@ -11,7 +11,8 @@ from consent_engine.domain.call.errors import ReportNotFound
 from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState
 from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.proof_code import CodesUsedUp
+from consent_engine.domain.line.line import keyed
+from consent_engine.domain.line.proof_code import CodesUsedUp, share
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.retention import Evidence
 from consent_engine.engine.catalogue import Catalogue
@@ -80,23 +81,35 @@ class ReportBook:
             raise result
         return result
 
-    def send_code(self, asked: CodeAsked) -> None:
-        """Send the code that proves a number, proven to be on its way before this returns; raises TooManyCodes.
+    def send_code(self, asked: CodeAsked) -> str:
+        """Send the code that proves a number, proven to be on its way before this returns; the ticket by which who
+        asked is known when he uses it. Raises TooManyCodes.
 
-        What is sent to all numbers together is counted, hour by hour: not what a number's own limit turns away.
+        What is sent to all numbers together is counted, hour by hour, and what each network asked for: not what a
+        number's own limit turns away.
         """
         [looked] = self._run([may_send(asked, self._by.secret)])
         if isinstance(looked, ConsentError):
             raise looked
-        if self._codes.count_code() > self.terms.codes_an_hour:
-            raise CodesUsedUp("as many codes were sent this hour as may be: the hotline takes reports without one")
+        self._count(keyed(self._by.secret, "network", asked.network))
         [result] = self._run([sending(asked, self._by.secret)])
         if isinstance(result, ConsentError):
             raise result
+        ticket: str = result
+        return ticket
 
-    def prove(self, msisdn: Msisdn, code: str) -> None:
-        """Use the code that was sent to a number; raises CodeWrong."""
-        [result] = self._run([proving(msisdn, code, self._by.secret)])
+    def _count(self, network: str) -> None:
+        """Count a code of this hour. Raises CodesUsedUp where all of them, or those of this network, are."""
+        most = self.terms.codes_an_hour
+        sent, to_it = self._codes.codes(), self._codes.codes_of(network)
+        if sent <= most and to_it >= share(most, sent):
+            raise CodesUsedUp("as many codes were asked for from this network as may be: the hotline needs none")
+        if sent > most or self._codes.count_code(network) > most:
+            raise CodesUsedUp("as many codes were sent this hour as may be: the hotline takes reports without one")
+
+    def prove(self, msisdn: Msisdn, code: str, ticket: str = "") -> None:
+        """Use the code that was sent to a number, with the ticket of who asked for it; raises CodeWrong."""
+        [result] = self._run([proving(msisdn, code, ticket, self._by.secret)])
         if isinstance(result, ConsentError):
             raise result
 

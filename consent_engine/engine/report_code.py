@@ -7,7 +7,7 @@ from msgspec import Struct
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_LINE, Lane, Millis, Pending, Purpose, sms_effect
 from consent_engine.domain.line.line import STRANGER_MS, Line, line_id
-from consent_engine.domain.line.proof_code import FIELD, MINUTES, next_code, no_code
+from consent_engine.domain.line.proof_code import FIELD, MINUTES, next_code, no_code, ticket_of
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.texts.report_words import CODE, named
 from consent_engine.engine.asks import Step
@@ -18,11 +18,14 @@ from consent_engine.ports import Commit, LineChange, Word
 
 
 class CodeAsked(Struct, frozen=True):
-    """Somebody who says that a number is theirs asks for its code; the carrier's sender sends it."""
+    """Somebody who says that a number is theirs asks for its code; the carrier's sender sends it. network: from where,
+    as far as that is known
+    """
 
     msisdn: Msisdn
     carrier: str
     language: str = "zh"
+    network: str = ""
 
 
 def may_send(asked: CodeAsked, secret: str) -> Step[None]:
@@ -32,8 +35,9 @@ def may_send(asked: CodeAsked, secret: str) -> Step[None]:
     next_code(loaded.line(name).code, "", loaded.now)
 
 
-def sending(asked: CodeAsked, secret: str) -> Step[None]:
-    """Send a code, proven to be on its way. What stands in the line and in the effect is what it is made from.
+def sending(asked: CodeAsked, secret: str) -> Step[str]:
+    """Send a code, proven to be on its way; the ticket of who asked. What stands in the line and in the effect is what
+    both are made from.
 
     Raises TooManyCodes and StoreUnavailable.
     """
@@ -48,12 +52,13 @@ def sending(asked: CodeAsked, secret: str) -> Step[None]:
         change = LineChange(name, line.version, _fields(line, asked.msisdn, now, code.kept()), (put, *stays))
         saved = yield from save(Commit("", (change,), wakes=frozenset({Lane.SMS})), prove=True)
         if saved.word is Word.OK:
-            return
+            return ticket_of(secret, name, code.seed)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
 
-def proving(msisdn: Msisdn, told: str, secret: str) -> Step[None]:
-    """Use a number's code: counted, proven, before it is compared, so that nobody tries more often than may be.
+def proving(msisdn: Msisdn, told: str, ticket: str, secret: str) -> Step[None]:
+    """Use a number's code: counted, proven, before it is compared, so that nobody tries more often than may be. ticket:
+    as `sending` gave it to who asked; '': he cannot show it.
 
     Raises CodeWrong, which does not say what was wrong, and StoreUnavailable.
     """
@@ -63,9 +68,10 @@ def proving(msisdn: Msisdn, told: str, secret: str) -> Step[None]:
         line, now = loaded.line(name), loaded.now
         if line.code is None:
             raise no_code()
-        change = LineChange(name, line.version, {FIELD: line.code.tried().kept()})
+        seed = line.code.asked_with(secret, name, ticket)
+        change = LineChange(name, line.version, {FIELD: line.code.tried(seed).kept()})
         if (yield from save(Commit("", (change,)), prove=True)).word is Word.OK:
-            line.code.check(secret, name, told, now)
+            line.code.check(secret, name, told, now, seed)
             return
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 

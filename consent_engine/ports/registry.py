@@ -185,8 +185,11 @@ class Audited(Protocol):
 class Codes(Protocol):
     """How many codes of the public door of reports were asked for, hour by hour, over all numbers and processes."""
 
-    def count_code(self) -> int:
-        """Count one more of this hour; how many there are then."""
+    def count_code(self, network: str) -> int:
+        """Count one more of this hour, asked for from a network, as a keyed hash of it; how many there are then."""
+
+    def codes_of(self, network: str) -> int:
+        """How many of them were asked for from a network."""
 
     def codes(self) -> int:
         """How many were counted this hour."""

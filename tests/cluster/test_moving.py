@@ -73,7 +73,7 @@ def test_a_rhythm_of_yeses_and_the_codes_of_an_hour_stop_no_move_and_begin_anew(
     old.clock.forward(seconds=30)
     old.say("是")
     old.run()
-    old.engine.registry.count_code()
+    old.engine.registry.count_code("a network")
     assert len([*old.client.keys("*:rhythm:*"), *old.client.keys("*:codes:*")]) == 2
     new = target(2, old.clock)
     moved(old, new)

@@ -15,7 +15,7 @@ from consent_engine.domain.call.report import (
 )
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.line import Line
-from consent_engine.domain.line.proof_code import ProofCode
+from consent_engine.domain.line.proof_code import ProofCode, Replaced
 from consent_engine.domain.line.reported import Reported
 
 ID, LINE = "0ce7" + "1" * 24, "0ce7" + "a" * 24
@@ -76,3 +76,10 @@ def test_what_a_line_keeps_of_reports_is_read_from_these_bytes():
     assert line.code == ProofCode("0011223344556677", 1_764_000_000_000, 1, 1_763_990_000_000, 2)
     assert [each.kept() for each in (first, second)] == [fields[f"q:{ID}"], fields[f"q:{ID[:-1]}2"]]
     assert line.code.kept() == fields["code"]
+
+
+def test_what_a_line_keeps_of_codes_that_were_replaced_is_read_from_these_bytes():
+    kept = '["0011223344556677",1764000000000,1,1763990000000,2,3,[["7766554433221100",1763999900000,4]]]'
+    code = ProofCode.read(kept)
+    assert (code.own, code.before) == (3, (Replaced("7766554433221100", 1_763_999_900_000, 4),))
+    assert code.kept() == kept

@@ -67,7 +67,8 @@ all others with cell 0):
     ce:workers            hash    <worker> -> instant and what it does
     ce:measures           hash    what workers measured of outside calls, in counts; outside|<to>|<name>|<what>:
                                   how that gateway or BSS is (engine/outside_health.py)
-    ce:codes:<hour>       hash    asked: how many codes of the public door were asked for in an hour since 1970
+    ce:codes:<hour>       hash    asked: how many codes of the public door were asked for in an hour since 1970;
+                                  <keyed hash of a network>: how many from there
     ce:meta               hash    schema, cells, secret (a check value), sealed (since when each order has a seal),
                                   catalogue (raised by every change), installation (the name of these data),
                                   archive (the id of theirs)

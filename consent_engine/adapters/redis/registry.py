@@ -96,9 +96,13 @@ class RedisRegistry(Registry):
         [taken] = self._wire.send(calls)
         return bool(taken)
 
-    def count_code(self) -> int:
+    def count_code(self, network: str) -> int:
         key = self._codes()
-        return int(self._wire.ask(("HINCRBY", key, _ASKED, 1), ("EXPIRE", key, 2 * _HOUR_S))[0])
+        one = ("HINCRBY", key, _ASKED, 1), ("HINCRBY", key, network, 1), ("EXPIRE", key, 2 * _HOUR_S)
+        return int(self._wire.ask(*one)[0])
+
+    def codes_of(self, network: str) -> int:
+        return int(self._one("HGET", self._codes(), network) or 0)
 
     def codes(self) -> int:
         return int(self._one("HGET", self._codes(), _ASKED) or 0)

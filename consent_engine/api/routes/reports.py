@@ -64,7 +64,7 @@ async def make(request: Request) -> Response:
 
     def taken(engine: Engine) -> tuple[Report, bool]:
         if made.proven:
-            engine.reports.prove(made.msisdn, form.code or "")
+            engine.reports.prove(made.msisdn, form.code or "", form.ticket)
         done = engine.reports.take(made)
         return done.report, done.is_new
 
@@ -86,11 +86,12 @@ async def make(request: Request) -> Response:
 )
 async def code(request: Request) -> Response:
     """Send a code to the number that somebody wants to report from. One a minute and five a day to a number; ten in ten
-    minutes from an address, in each process; `CONSENT_REPORT_CODES` an hour to all numbers. Needs no key; the hotline
+    minutes from an address, in each process; `CONSENT_REPORT_CODES` an hour to all numbers, of which a network has a
+    share. The ticket, sent along with the code, keeps others from using up its five tries. Needs no key; the hotline
     takes reports without a code."""
     form = read(AskCode, await read_json(request))
-    await send_code(request, CodeAsked(Msisdn(form.msisdn), form.carrier.value, form.language))
-    return Response(CodeSent(minutes=MINUTES).json_bytes(), 202, media_type="application/json")
+    ticket = await send_code(request, CodeAsked(Msisdn(form.msisdn), form.carrier.value, form.language))
+    return Response(CodeSent(minutes=MINUTES, ticket=ticket).json_bytes(), 202, media_type="application/json")
 
 
 @operations.add(

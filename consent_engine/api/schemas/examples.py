@@ -198,7 +198,7 @@ VIEWS: dict[str, Any] = {
         "number": "MMZYCG69", "state": "open", "received_at": "2025-08-01T16:00:00.000+08:00",
         "answer_by": "2025-08-16T23:59:59.999+08:00",
     },
-    "CodeSent": {"minutes": 10},
+    "CodeSent": {"minutes": 10, "ticket": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"},
     "ReportList": {"reports": [_REPORT_VIEW], "cursor": ""},
     "LineEventView": {
         "event": "assigned", "at": "2025-08-15T00:00:00.000+08:00", "recorded_at": "2025-08-15T00:00:02.512+08:00",

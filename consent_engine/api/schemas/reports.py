@@ -137,6 +137,7 @@ class CodeSent(View):
     """A code is on its way to the number. minutes: how long it is good."""
 
     minutes: int
+    ticket: str = Field(description="send it along with the code: then its tries are nobody else's")
 
 
 class ReportList(View):

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from time import monotonic
 
 from consent_engine.domain.line.proof_code import CodesUsedUp
@@ -10,8 +10,9 @@ from consent_engine.domain.line.proof_code import CodesUsedUp
 MOST_CODES, CODES_S = 10, 600.0
 """So many codes an address in so many seconds."""
 MOST_ADDRESSES = 10_000
-_NETWORK_BITS, _SITE_BITS, SITE = 64, 48, 4
-"""A /64 is an address; a /48, of which one customer may have all, asks for so many times as much."""
+_NETWORK_BITS, _SITE_BITS, SITE = {4: 32, 6: 64}, {4: 24, 6: 48}, 4
+"""An IPv4 address is one, and an IPv6 /64; a /24 or /48, of which one customer may have all, asks for so many times as
+much."""
 
 
 class Brake:
@@ -25,7 +26,7 @@ class Brake:
 
     def take(self, address: str) -> None:
         """Count one more; raises CodesUsedUp where that is too many. All of an IPv6 /64 are one address, and those of a
-        /48 have a number together: whoever has one would have 65,536 addresses, and everybody's codes of the hour.
+        /48 or an IPv4 /24 have a number together: whoever has one would have 65,536 addresses, or 256.
         """
         now = self._clock()
         counted = [(name, self._lately(name, now), self._most * times) for name, times in _whose(address)]
@@ -48,6 +49,15 @@ class Brake:
         return seen
 
 
+def network_of(address: str) -> str:
+    """The network that an address lies in, of which one customer may have all; where it is none, as it was told.
+
+    >>> network_of("192.0.2.1") == network_of("::ffff:192.0.2.200") != network_of("2001:db8::1")
+    True
+    """
+    return _whose(address)[-1][0]
+
+
 def _whose(address: str) -> tuple[tuple[str, int], ...]:
     """What one household or machine has: an IPv4 address, or the /64 network that it is given to choose from; and what
     one customer may have. Each with how many addresses' codes it has.
@@ -56,10 +66,6 @@ def _whose(address: str) -> tuple[tuple[str, int], ...]:
         told = ip_address(address.partition("%")[0])
     except ValueError:
         return ((address, 1),)
-    if not isinstance(told, IPv6Address):
-        return ((str(told), 1),)
-    if told.ipv4_mapped is not None:
-        return ((str(told.ipv4_mapped), 1),)
-    return tuple(
-        (f"{int(told) >> 128 - bits:x}/{bits}", times) for bits, times in ((_NETWORK_BITS, 1), (_SITE_BITS, SITE))
-    )
+    told = getattr(told, "ipv4_mapped", None) or told
+    kinds = ((_NETWORK_BITS[told.version], 1), (_SITE_BITS[told.version], SITE))
+    return tuple((f"{int(told) >> told.max_prefixlen - bits:x}/{bits}/{told.version}", times) for bits, times in kinds)

@@ -36,7 +36,7 @@ from consent_engine.engine.report_code import CodeAsked
 from consent_engine.errors import ConsentError, FieldError, Forbidden, Malformed, StoreUnavailable
 
 operations = Operations()
-FIELDS = ("msisdn", "carrier", "caller_number", "day", "time", "what", "code", "language")
+FIELDS = ("msisdn", "carrier", "caller_number", "day", "time", "what", "code", "language", "ticket")
 MOST_POSTED = 16 * KIB
 YEAR_S = 365 * 24 * 3600
 _TOLD: Mapping[type[ConsentError], tuple[str, HTTPStatus]] = {
@@ -65,7 +65,7 @@ async def posted(request: Request) -> Response:
         if step == "report":
             return _page(request, form, receipt=await _taken(request, form))
         if step == "code":
-            await _sent(request, form)
+            form["ticket"] = await _sent(request, form)
         return _page(request, form, sent=True)
     except Malformed as error:
         return _page(request, form, HTTPStatus.UNPROCESSABLE_ENTITY, wrong=error.errors, sent=bool(form["code"]))
@@ -83,18 +83,20 @@ async def _taken(request: Request, form: Mapping[str, str]) -> ReportReceipt:
     made = ReportMade(PUBLIC_DOOR, asked, proven=True)
 
     def taken(engine: Engine) -> ReportReceipt:
-        engine.reports.prove(made.msisdn, form["code"])
+        engine.reports.prove(made.msisdn, form["code"], form["ticket"])
         return ReportReceipt.of(engine.reports.take(made).report)
 
     return await front_of(request).ask(taken)
 
 
-async def _sent(request: Request, form: Mapping[str, str]) -> None:
-    """Send a code, once the rest of the form is right. Raises Malformed, TooManyCodes and StoreUnavailable."""
+async def _sent(request: Request, form: Mapping[str, str]) -> str:
+    """Send a code, once the rest of the form is right; the ticket of who asked. Raises Malformed, TooManyCodes and
+    StoreUnavailable.
+    """
     made = ReportMade(PUBLIC_DOOR, _asked(form, front_of(request).days), proven=True)
     made.check(await front_of(request).now())
     asked = read(AskCode, {name: form[name] for name in ("msisdn", "carrier", "language")})
-    await send_code(request, CodeAsked(Msisdn(asked.msisdn), asked.carrier.value, asked.language))
+    return await send_code(request, CodeAsked(Msisdn(asked.msisdn), asked.carrier.value, asked.language))
 
 
 def _asked(form: Mapping[str, str], days: Days) -> MakeReport:

@@ -76,6 +76,9 @@ class MakeReport(BaseModel):
     code: Annotated[str, Field(pattern=r"^[0-9]{6}$")] | None = Field(
         None, description="by the public door: what was sent to the number; then no key is asked for"
     )
+    ticket: Annotated[str, Field(max_length=64)] = Field(
+        "", description="by the public door: what was answered to who asked for the code, so that its tries are his"
+    )
 
     def late_errors(self, now: Millis) -> list[FieldError]:
         """What only the store's clock can tell: a call of tomorrow, or of years ago."""

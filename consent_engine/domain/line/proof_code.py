@@ -23,6 +23,8 @@ APART_MS = 60_000
 MOST_TRIES = 5
 MOST_A_DAY = 5
 """Codes to one number in a day that begins with the first of them."""
+RESERVED = 3
+"""Codes that a network has in an hour, however many were sent to others: so long as there are any."""
 _DAY_MS = 86_400_000
 _DIGITS = 6
 
@@ -47,9 +49,18 @@ class CodesUsedUp(TooManyCodes):
     code = "codes_used_up"
 
 
+class Replaced(Struct, frozen=True, array_like=True):
+    """A code that another has replaced: still good, for a while, for who asked for it. own: how often he used it."""
+
+    seed: str
+    at: Millis
+    own: int
+
+
 class ProofCode(Struct, frozen=True, array_like=True):
     """A code as it was asked for. seed: random, what it is made from · tries: how often somebody used it, rightly or
-    not · since: when the first of the codes of this day was asked for; sent: how many were.
+    not, who could not show that he had asked for it · since: when the first of the codes of this day was asked for;
+    sent: how many were · own: how often it was used by who asked for it · before: those that it replaced.
     """
 
     seed: str
@@ -57,6 +68,8 @@ class ProofCode(Struct, frozen=True, array_like=True):
     tries: int
     since: Millis
     sent: int
+    own: int = 0
+    before: tuple[Replaced, ...] = ()
 
     def kept(self) -> str:
         """As kept."""
@@ -66,16 +79,35 @@ class ProofCode(Struct, frozen=True, array_like=True):
         """Whether its time is over."""
         return now > self.at + LASTS_MS
 
-    def tried(self) -> "ProofCode":
-        """After one more use. Raises CodeWrong where none is left."""
-        if self.tries >= MOST_TRIES:
-            raise CodeWrong(_WRONG)
-        return replace(self, tries=self.tries + 1)
+    def asked_with(self, secret: str, line: str, ticket: str) -> str:
+        """The seed of the code whose asker was handed this ticket; '' for none of them. In constant time."""
+        fits = [
+            seed for seed in (self.seed, *(each.seed for each in self.before))
+            if _same(ticket, ticket_of(secret, line, seed))
+        ]  # fmt: skip
+        return fits[0] if fits else ""
 
-    def check(self, secret: str, line: str, told: str, now: Millis) -> None:
-        """Raise CodeWrong unless this is the code, in time. Compared in constant time."""
-        fits = hmac.compare_digest(told.encode("utf-8", "surrogatepass"), code_of(secret, line, self.seed).encode())
-        if not fits or self.is_over(now):
+    def tried(self, seed: str = "") -> "ProofCode":
+        """After one more use by who asked for the code of this seed; '': by anybody, whose tries are counted apart, so
+        that nobody uses up those of another. Raises CodeWrong where none is left.
+        """
+        used = {each.seed: each.own for each in self.before} | {self.seed: self.own, "": self.tries}
+        if used[seed] >= MOST_TRIES:
+            raise CodeWrong(_WRONG)
+        if not seed:
+            return replace(self, tries=self.tries + 1)
+        if seed == self.seed:
+            return replace(self, own=self.own + 1)
+        before = tuple(replace(each, own=each.own + 1) if each.seed == seed else each for each in self.before)
+        return replace(self, before=before)
+
+    def check(self, secret: str, line: str, told: str, now: Millis, seed: str = "") -> None:
+        """Raise CodeWrong unless this is the newest code, or the one of this seed, in time. Compared in constant
+        time.
+        """
+        good = [self.seed] if now <= self.at + LASTS_MS else []
+        good += [each.seed for each in self.before if each.seed == seed and now <= each.at + LASTS_MS]
+        if not sum(_same(told, code_of(secret, line, each)) for each in good):  # all of them, whichever fits
             raise CodeWrong(_WRONG)
 
     @classmethod
@@ -90,13 +122,28 @@ _WRONG = "the code is not the one that was sent, or its time is over: ask for an
 
 def next_code(before: ProofCode | None, seed: str, now: Millis) -> ProofCode:
     """Another code for a number. Raises TooManyCodes for one that follows too soon, or too many."""
-    if before is None or now >= before.since + _DAY_MS:
+    if before is None:
         return ProofCode(seed, now, 0, now, 1)
+    all_before = (*before.before, Replaced(before.seed, before.at, before.own))
+    kept = tuple(each for each in all_before if now <= each.at + LASTS_MS)[-MOST_A_DAY:]
+    if now >= before.since + _DAY_MS:
+        return ProofCode(seed, now, 0, now, 1, before=kept)
     if now < before.at + APART_MS:
         raise TooManyCodes("a code was sent to this number a moment ago: wait for it a minute")
     if before.sent >= MOST_A_DAY:
         raise CodesUsedUp(f"{before.sent} codes were sent to this number: that is as many as may be in a day")
-    return ProofCode(seed, now, 0, before.since, before.sent + 1)
+    return ProofCode(seed, now, 0, before.since, before.sent + 1, before=kept)
+
+
+def share(most: int, sent: int) -> int:
+    """Of so many codes an hour, of which so many were sent, how many one network may have.
+
+    A tenth while half of them are left; then a few: whoever has some networks uses up one half, never the other.
+
+    >>> share(1_000, 0), share(1_000, 499), share(1_000, 500), share(2, 0)
+    (100, 100, 3, 3)
+    """
+    return max(RESERVED, most // 10) if sent < most // 2 else RESERVED
 
 
 def no_code() -> CodeWrong:
@@ -110,6 +157,22 @@ def code_of(secret: str, line: str, seed: str) -> str:
     >>> code_of("secret", "0ce7" + "0" * 24, "seed")
     '072237'
     """
-    key = mac(secret.encode(), b"report code 1")
-    number = int.from_bytes(mac(key, f"{line}\n{seed}".encode("utf-8", "surrogatepass"))[:8])
+    number = int.from_bytes(_made_of(secret, b"report code 1", line, seed)[:8])
     return f"{number % 10**_DIGITS:0{_DIGITS}d}"
+
+
+def ticket_of(secret: str, line: str, seed: str) -> str:
+    """What is handed to who asks for a code, and sent to nobody: by it he is known when he uses the code.
+
+    >>> ticket_of("secret", "0ce7" + "0" * 24, "seed")
+    '28f6395efa50c9b0ef92013f8e122a9a'
+    """
+    return _made_of(secret, b"report ticket 1", line, seed).hex()[:32]
+
+
+def _made_of(secret: str, kind: bytes, line: str, seed: str) -> bytes:
+    return mac(mac(secret.encode(), kind), f"{line}\n{seed}".encode("utf-8", "surrogatepass"))
+
+
+def _same(told: str, wanted: str) -> bool:
+    return hmac.compare_digest(told.encode("utf-8", "surrogatepass"), wanted.encode())

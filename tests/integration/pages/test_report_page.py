@@ -76,6 +76,18 @@ def test_a_wrong_code_makes_no_report_and_another_site_sends_no_code(door):
     assert post(door, "code", filled(door, msisdn="13900139000"), site="cross-site").status_code == 403
 
 
+def test_whoever_walks_through_it_keeps_his_tries_though_others_use_up_theirs(door):
+    form = filled(door)
+    ticket = re.search(r'type="hidden" name="ticket" value="([0-9a-f]{32})"', post(door, "code", form).text)[1]
+    right = coded(door)
+    for _ in range(6):
+        post(door, "report", {**form, "code": f"{(int(right) + 1) % 10**6:06d}"})
+    assert post(door, "report", {**form, "code": right}).status_code == 422
+    again = post(door, "report", {**form, "code": "000000" if right != "000000" else "000001", "ticket": ticket})
+    assert f'value="{ticket}"' in again.text
+    assert 'id="number">' in post(door, "report", {**form, "code": right, "ticket": ticket}).text
+
+
 def test_a_reporter_is_answered_in_the_language_that_was_chosen_on_the_page(door):
     assert '<option value="en" lang="en" selected>' in door.call("GET", "/report", headers=ENGLISH).text
     form = filled(door, language="en")
