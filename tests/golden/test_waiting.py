@@ -3,8 +3,10 @@
 `waiting.tar.gz` was written by `waiting.py` under that commit; it says of each order what it waits for.
 """
 
+import ast
 import json
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -170,3 +172,12 @@ def test_a_request_of_then_is_the_same_order(since):
         row = since.written["orders"][name]
         placed = since.engine.place(Placing("desk", row["key"], since.request(row["number"], recording_id="rec-1")))
         assert (placed.order.id, placed.created) == (row["id"], False)
+
+
+def test_the_script_that_wrote_it_names_the_modules_of_that_commit():
+    script = Path(__file__).with_name("waiting.py").read_text("utf-8")
+    named = {node.module for node in ast.walk(ast.parse(script)) if isinstance(node, ast.ImportFrom)}
+    assert {name for name in named if name.startswith(("consent_engine", "tests"))} == {
+        "consent_engine.adapters.redis_client", "consent_engine.adapters.redis_server", "consent_engine.domain.effects",
+        "consent_engine.domain.msisdn", "consent_engine.domain.policy", "consent_engine.domain.sms", "tests.conftest",
+    }  # fmt: skip

@@ -3,8 +3,9 @@
     git worktree add /tmp/then 7de6331
     cd /tmp/then && PYTHONPATH=/tmp/then python /path/to/this/checkout/tests/golden/waiting.py
 
-It runs under the code and the tests of that commit, on an embedded server: nothing here may need what came later. The
-clock is the tests' own; the server is stopped as `consent serve` stops it, between two lines of a conversation.
+It runs under the code and the tests of that commit, on an embedded server: nothing here may need what came later, so
+its imports and calls keep the names of then when modules move (a test looks at the imports). The clock is the tests'
+own; the server is stopped as `consent serve` stops it, between two lines of a conversation.
 """
 
 import io
@@ -14,11 +15,12 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from consent_engine.adapters.redis.client import connect
-from consent_engine.adapters.redis.embedded.server import EmbeddedServer
+from consent_engine.adapters.redis_client import connect
+from consent_engine.adapters.redis_server import EmbeddedServer
+from consent_engine.domain.policy import Policy
+
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.domain.msisdn import parse
-from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.sms import Delivery
 from tests.conftest import World
 
@@ -106,7 +108,7 @@ def live(then):
     then.asked("inbox: stop")
     then.asked("inbox: report")
     then.place("question in flight")
-    world.engine.store.lanes.lease(Lane.SMS, 100)
+    world.engine.store.lease(Lane.SMS, 100)
     then.asked("activation due")
     then.activating("notification due", Accepted("act"))
     then.say("activation due", "是")
