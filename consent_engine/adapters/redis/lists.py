@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from itertools import islice
 
 from consent_engine.adapters.redis.client import Calls, Wire
@@ -18,6 +19,7 @@ from consent_engine.ports import Lists, Standing, Tally
 from consent_engine.ports.lists import MOST_SEARCHED
 
 MEMBERS = 10_000
+_FIRST_DAY = date(1970, 1, 1)
 _MOVES = f":{WAKE_ARCHIVE}"
 
 
@@ -58,7 +60,8 @@ class RedisLists(Lists):
     def heard(self, days: Sequence[str]) -> list[dict[str, int]]:
         asked = Calls()
         for day in days:
-            asked.script("sums_of_day", [self._cell.dialled(day)], [SUM, SUMS_MADE, *SUMMED])
+            number = str((date.fromisoformat(day) - _FIRST_DAY).days)
+            asked.script("sums_of_day", [self._cell.dialled(day)], [SUM, SUMS_MADE, number, *SUMMED])
         answers = self._wire.send(asked, repeat=True)
         return [dict(zip(SUMMED, map(int, counts), strict=True)) for counts in answers]
 

@@ -1,5 +1,7 @@
 """A recording is heard by a person: a failed review freezes what is open of the call, a second look ends it or not."""
 
+from datetime import date, timedelta
+
 import pytest
 
 from consent_engine.domain.call.errors import CallNotFound, CallNotPermitted
@@ -169,6 +171,15 @@ def test_a_day_that_was_counted_by_an_earlier_program_gets_its_sums_when_somebod
         assert (row.key, row.recorded, row.reviewed) == ("mobile", 1, 0)
     desk.engine.calls.coverage(["2020-01-01"], "day")
     assert not desk.client.exists("ce:{0}:dialled:2020-01-01"), "who asks for a day makes none"
+
+
+def test_what_an_earlier_program_counted_beside_us_is_in_the_sums_a_day_later(desk):
+    today = int(desk.client.time()[0]) // 86_400
+    days = [(date(1970, 1, 1) + timedelta(days=number)).isoformat() for number in (today, today - 20)]
+    for day in days:
+        counts = {"recorded|mobile|A1024": 2, "sum.recorded|mobile|": 1, "sum.||": today - 1}
+        desk.client.hset(f"ce:{{0}}:dialled:{day}", mapping=counts)
+    assert [desk.engine.calls.coverage([day], "day")[0].recorded for day in days] == [2, 1], "a week is long enough"
 
 
 def test_calls_that_nobody_heard_before_they_were_archived_are_listed_over_http(door):

@@ -1,25 +1,29 @@
 -- The sums of a day's counts of calls over all agents; made here where the day does not have them yet.
 --
 -- KEYS  1 the counts of a day
--- ARGV  1 what the name of a sum begins with   2 the mark of a day that has its sums   3... the names of the sums
+-- ARGV  1 what the name of a sum begins with   2 the mark of a day that has its sums: on which day they were made
+--       3 the day's number since 1970   4... the names of the sums
 -- Returns the sums, in the order of their names
 --
 -- From the mark on each commit that counts moves the sums, too. What was counted before it, by an earlier program or a copy
--- to other cells, is added up once, in this one script: no count can come in between.
+-- to other cells, is added up once, in this one script: no count can come in between. Programs of a release that knows no
+-- sums may count beside us while processes are replaced one by one: for a week sums are made anew once a day.
 
-local key, begins, mark, sums = KEYS[1], ARGV[1], ARGV[2], {}
-for i = 3, #ARGV do sums[ARGV[i]] = 0 end
-if redis.call("HEXISTS", key, mark) == 0 then
+local key, begins, mark, day, sums = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), {}
+local today = math.floor(tonumber(redis.call("TIME")[1]) / 86400)
+for i = 4, #ARGV do sums[ARGV[i]] = 0 end
+local made = redis.call("HGET", key, mark)
+if not made or (today - day <= 8 and tonumber(made) ~= today) then
     local kept = redis.call("HGETALL", key)
     for i = 1, #kept, 2 do
         local name = string.match(kept[i], "^[^|]*|[^|]*|")
         if sums[name] then sums[name] = sums[name] + tonumber(kept[i + 1]) end
     end
-    if #kept > 0 then redis.call("HSET", key, mark, "1") end -- of a day without calls no key is made
+    if #kept > 0 then redis.call("HSET", key, mark, tostring(today)) end -- of a day without calls no key is made
     for name, sum in pairs(sums) do
         if #kept > 0 then redis.call("HSET", key, begins .. name, string.format("%d", sum)) end
     end
 end
 local found = {}
-for i = 3, #ARGV do found[i - 2] = redis.call("HGET", key, begins .. ARGV[i]) or "0" end
+for i = 4, #ARGV do found[i - 3] = redis.call("HGET", key, begins .. ARGV[i]) or "0" end
 return found
