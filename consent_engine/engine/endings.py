@@ -4,7 +4,6 @@ One an order by construction: its id is made of the order's, and it is made once
 """
 
 import logging
-import uuid
 from collections.abc import Callable, Sequence
 from secrets import token_hex
 from typing import Any
@@ -12,19 +11,22 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from consent_engine.domain.call.ending import Cause, Ending, EndingNotFound, EndingState, Why, ending_id, opened, taken
-from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.call.ending import (
+    Cause,
+    Ending,
+    EndingNotFound,
+    Why,
+    ending_id,
+    opened,
+    taken,
+)
 from consent_engine.domain.decide.decision import Drop, Put, begun
 from consent_engine.domain.decide.endings import (
-    EndDecision,
     on_end_outcome,
-    on_give_up,
     on_notice,
-    on_retry,
     switching_off,
 )
 from consent_engine.domain.effects import DEACTIVATE, WAKE_LINE, Lane, Millis, Pending
-from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.holder import CHANGING
 from consent_engine.domain.line.line import STRANGER_MS, Line
@@ -32,11 +34,13 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.asks import Loaded, Step
+from consent_engine.engine.ending_again import giving_up_ending, retrying_ending
+from consent_engine.engine.ending_saved import saving
 from consent_engine.engine.lookup import Lookup
-from consent_engine.engine.record import MOST_RACES, wakes_of
+from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.round_trips import archived_endings, load, orders_of_line, prove, save
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, NothingParked, StoreUnavailable
-from consent_engine.ports import Change, Commit, EndingChange, Held, Leased, LineChange, Owner, Store, Word
+from consent_engine.ports import Commit, EndingChange, Held, Leased, LineChange, Owner, Store, Word
 
 log = logging.getLogger(__name__)
 AGAIN_MS = 60_000
@@ -103,27 +107,12 @@ def end_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) -> 
         decision = on_end_outcome(ending, ended, policy, now)
         if decision.is_void:
             return ending.effects.get(DEACTIVATE)
-        word = yield from _saved(ending, decision, ended.op, now, held)
+        word = yield from saving(ending, decision, ended.op, now, held)
         if word in {Word.OK, Word.SAME}:
             return next((put.pending for put in decision.put if put.effect == DEACTIVATE), None)
         held = None if word is Word.LOST else held
         ending = (yield from load(endings=[ending.id])).endings.get(ending.id)
     raise StoreUnavailable("too many others change this ending: the same request again is safe")
-
-
-def _saved(
-    ending: Ending, decision: EndDecision, op: str, now: Millis, held: Held | None, *more: Change, prove: bool = False
-) -> Step[Word]:
-    """Write what was decided, with what else is written beside it."""
-    after, fields = ending.with_events(*decision.events)
-    change = EndingChange(after, ending, fields, decision.put, decision.drop)
-    puts = (*decision.put, *(put for each in more for put in getattr(each, "put", ())))
-    commit = Commit(op if decision.events else "", (change, *more), held, wakes=wakes_of(puts, now))
-    word = (yield from save(commit, prove=prove)).word
-    if word is Word.OK:
-        for event in decision.events:
-            log.info("order %s: ending: %s, now %s", ending.doc.order, type(event).__name__.lower(), after.state.value)
-    return word
 
 
 def noticing(leased: Leased) -> Step[str]:
@@ -140,7 +129,7 @@ def noticing(leased: Leased) -> Step[str]:
         line, order = loaded.line(ending.line), loaded.orders.get(ending.doc.order)
         decision, sms = on_notice(ending, order, line, op, leased.at)
         more = (_told(line, ending, sms, loaded.now),) if sms else ()
-        word = yield from _saved(ending, decision, op, leased.at, leased.held, *more)
+        word = yield from saving(ending, decision, op, leased.at, leased.held, *more)
         if word in {Word.OK, Word.SAME, Word.LOST}:
             break
         ending = (yield from load(endings=[ending.id])).endings.get(ending.id)
@@ -153,40 +142,6 @@ def _told(line: Line, ending: Ending, sms: Put, now: Millis) -> LineChange:
     stays = line.version and (line.entries or WAKE_LINE in line.effects)
     put = (sms,) if stays else (sms, Put(WAKE_LINE, now + STRANGER_MS))
     return LineChange(line.id, line.version, fields, put)
-
-
-def retrying_ending(name: str, by: str) -> Step[Ending]:
-    """Do what is parked of an ending now. Raises NothingParked, also where there is none; StoreUnavailable."""
-    op = f"retry:{uuid.uuid4().hex[:12]}"
-    for _ in range(MOST_RACES):
-        loaded = yield from load(endings=[name])
-        ending, now = loaded.endings.get(name), loaded.now
-        decision = on_retry(ending, op, by, now) if ending else EndDecision()
-        if ending is None or not decision.put:
-            raise NothingParked("nothing of this ending stands on the stuck list")
-        if (yield from _saved(ending, decision, op, now, None, prove=True)) in {Word.OK, Word.SAME}:
-            return ending
-    raise StoreUnavailable("too many others change this ending: the same request again is safe")
-
-
-def giving_up_ending(name: str, by: str, reason: str) -> Step[bool]:
-    """Give up what is parked of an ending. Proven. True also for a repeat, by the same person for the same reason: it
-    must not be taken for the wish to give up anything else. False where it was given up before, and otherwise.
-
-    Raises NothingParked, also where there is none; StoreUnavailable.
-    """
-    op = f"give-up:{digest(compact([by, reason]))[:12]}"
-    for _ in range(MOST_RACES):
-        loaded = yield from load(endings=[name])
-        ending, now = loaded.endings.get(name), loaded.now
-        if ending is not None and ending.state is EndingState.GIVEN_UP and (yield from prove(name, Owner.ENDING)):
-            return ending.knows(op)
-        decision = on_give_up(ending, op, by, reason, now) if ending else EndDecision()
-        if ending is None or decision.is_void:
-            raise NothingParked("nothing of this ending stands on the stuck list")
-        if (yield from _saved(ending, decision, op, now, None, prove=True)) in {Word.OK, Word.SAME}:
-            return True
-    raise StoreUnavailable("too many others change this ending: the same request again is safe")
 
 
 # -- what the engine asks for by itself -------------------------------------------------------------------------------
@@ -276,8 +231,15 @@ class Endings:
 
     def retried(self, order: str, by: str) -> bool:
         """Do what is parked of the ending of an order now; whether there was anything."""
+        return self._retried(order, by, given_up=False)
+
+    def taken_up(self, order: str, by: str) -> bool:
+        """Do the ending of an order again that was given up; whether there was one."""
+        return self._retried(order, by, given_up=True)
+
+    def _retried(self, order: str, by: str, *, given_up: bool) -> bool:
         try:
-            self._one(retrying_ending(ending_id(order), by))
+            self._one(retrying_ending(ending_id(order), by, given_up=given_up))
         except NothingParked:
             return False
         return True

@@ -176,12 +176,12 @@ class Engine:
         return self._record(order_id, CancelAsked(f"cancel:{uuid.uuid4().hex[:12]}", by, reason))
 
     def retry(self, order_id: str, by: str) -> Order:
-        """Do what is parked now, of the order and of its ending; raises NothingParked."""
+        """Do what is parked of an order and its ending now, else what was given up of it; raises NothingParked."""
         ending = self.endings.retried(order_id, by)
         try:
             return self._record(order_id, RetryAsked(f"retry:{uuid.uuid4().hex[:12]}", by))
         except NothingParked:
-            if not ending:
+            if not ending and not self.endings.taken_up(order_id, by):
                 raise
             return self.show(order_id)
 

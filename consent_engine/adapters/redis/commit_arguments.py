@@ -219,7 +219,7 @@ def _other(
 
 def _ending(change: EndingChange, cell: Cell, seal: Seal | None, names: list[str], lists: _Lists) -> str:
     ending, before = change.ending, change.before
-    if before is None:
+    if before is None or (before.is_over and not ending.is_over):
         lists.due[lists.number(cell.endings)] = [ending.doc.asked_at, ending.id]
     elif ending.is_over and not before.is_over:
         lists.gone[lists.number(cell.endings)] = [ending.id]

@@ -156,7 +156,8 @@ async def resend(request: Request, caller: ApiKey, order_id: str) -> Response:
     problems=(401, 403, 404, 409, 413, 503),
 )
 async def retry(request: Request, caller: ApiKey, order_id: str) -> Response:
-    """What stands on the stuck list is due now; 409 `nothing_parked`. Needs no body. Role: ops."""
+    """What stands on the stuck list is due now, else an ending that was given up not 30 days ago; 409 `nothing_parked`.
+    Needs no body. Role: ops."""
     await read_body(request, MOST_FORM)
     return await _act(request, order_id, caller, lambda engine, _: engine.retry(order_id, caller.name))
 

@@ -40,6 +40,8 @@ from consent_engine.domain.order.order import Order
 
 LOOK_AGAIN_MS = 60_000
 """When is looked again whether the notification, which goes first, has gone."""
+TAKEN_UP_WITHIN_MS = 30 * 86_400_000
+"""So long an ending that was given up is at hand to be taken up again: a BSS knows its key no longer for certain."""
 _LAST_WORDS = 4
 """Events that must find room in any case: it is off, somebody was told, an answer came late."""
 _OF_STATE = {
@@ -127,12 +129,20 @@ def on_retry(ending: Ending, op: str, by: str, now: Millis) -> EndDecision:
     return EndDecision((Retried(now, op, by),) if failed and room else (), put)
 
 
+def on_take_up(ending: Ending, op: str, by: str, now: Millis) -> EndDecision:
+    """Ask the BSS again for what was given up, under the same key; void where nothing was, or its history is full."""
+    if ending.state is not EndingState.GIVEN_UP or len(ending.events) >= MOST_EVENTS - _LAST_WORDS:
+        return EndDecision()
+    return EndDecision((Retried(now, op, by),), (switching_off(now),), ((WAKE_EXPIRED, Drop.ANYWAY),))
+
+
 def on_give_up(ending: Ending, op: str, by: str, reason: str, now: Millis) -> EndDecision:
     """Give up what is parked, and keep the reason; void where nothing is. Its subscriber is told nothing by us."""
     pending = ending.effects.get(DEACTIVATE)
     if ending.state is not EndingState.ENDING_FAILED or pending is None or not pending.parked:
         return EndDecision()
-    return EndDecision((GivenUp(now, op, by, reason),), (expiring(now),), ((DEACTIVATE, Drop.ANYWAY),))
+    stays = Put(WAKE_EXPIRED, now + TAKEN_UP_WITHIN_MS)
+    return EndDecision((GivenUp(now, op, by, reason),), (stays,), ((DEACTIVATE, Drop.ANYWAY),))
 
 
 def on_notice(ending: Ending, order: Order | None, line: Line, op: str, now: Millis) -> tuple[EndDecision, Put | None]:

@@ -204,13 +204,43 @@ def test_what_the_bss_refuses_for_good_is_given_up_and_is_on_no_list_any_more(de
     assert (desk.engine.stuck(), desk.engine.lists.endings_open(), [*after.effects]) == ([], Tally(), ["wake.expired"])
     assert desk.engine.give_up(order.id, "ops-1", "again").id == order.id
     assert ending(desk, order).events == after.events
-    with pytest.raises(NothingParked):
-        desk.engine.retry(order.id, "ops-1")
     desk.run()
     assert (len(desk.bss.ended), notices(desk)) == (1, [])
+    desk.clock.forward(hours=24 * 30)
     for _ in range(2):  # its order first
         desk.move()
+    with pytest.raises(NothingParked):
+        desk.engine.retry(order.id, "ops-1")
     assert not desk.client.exists(f"ce:{{0}}:end:{ending_id(order.id)}")
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_what_was_given_up_is_taken_up_again_under_the_same_key_and_given_up_once_more(desk, archived):
+    order = desk.archived() if archived else desk.settled()
+    desk.bss.end_answers = [Rejected("no_such_service"), Rejected("still_none"), Accepted("off-1")]
+    take_back(desk, order)
+    desk.run(Lane.ACTIVATION)
+    stuck = desk.engine.stuck()
+    desk.engine.give_up(order.id, "ops-1", "by hand")
+    assert desk.engine.retry_many(stuck, "ops-2").gone == 1  # whose list is older than that takes nothing up
+    assert ending(desk, order).state is EndingState.GIVEN_UP
+    desk.engine.retry(order.id, "ops-2")
+    after = ending(desk, order)
+    assert (after.state, [*after.effects], after.events[-1].by) == (EndingState.ENDING, ["deactivate"], "ops-2")
+    assert desk.engine.lists.endings_open() != Tally()
+    desk.run(Lane.ACTIVATION)
+    assert [each.reason for each in desk.engine.stuck()] == ["still_none"]
+    for _ in range(2):
+        desk.engine.give_up(order.id, "ops-1", "by hand")
+    assert [type(each).__name__ for each in ending(desk, order).events] == [
+        "Failed", "GivenUp", "Retried", "Failed", "GivenUp"
+    ]  # fmt: skip
+    desk.engine.retry(order.id, "ops-2")
+    desk.run()
+    assert (ending(desk, order).state, len(notices(desk))) == (EndingState.ENDED, 1)
+    assert [each.ending_id for each in desk.bss.ended] == [ending_id(order.id)] * 3
+    with pytest.raises(NothingParked):
+        desk.engine.retry(order.id, "ops-2")
 
 
 def test_an_ending_that_is_under_way_is_not_given_up_and_takes_no_notification_along(desk):

@@ -1,0 +1,58 @@
+"""What a person does of an ending that the BSS did not take: has it done again, gives it up, takes it up again."""
+
+import uuid
+
+from consent_engine.domain.call.ending import Ending, EndingState, GivenUp
+from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.decide.endings import EndDecision, on_give_up, on_retry, on_take_up
+from consent_engine.domain.hashing import digest
+from consent_engine.engine.asks import Step
+from consent_engine.engine.ending_saved import saving
+from consent_engine.engine.record import MOST_RACES
+from consent_engine.engine.round_trips import load, prove
+from consent_engine.errors import NothingParked, StoreUnavailable
+from consent_engine.ports import Owner, Word
+
+
+def retrying_ending(name: str, by: str, *, given_up: bool = False) -> Step[Ending]:
+    """Do what is parked of an ending now; given_up: do what was given up again, under the same key.
+
+    Raises NothingParked, also where there is none, or it is archived; StoreUnavailable.
+    """
+    op, again = f"retry:{uuid.uuid4().hex[:12]}", on_take_up if given_up else on_retry
+    for _ in range(MOST_RACES):
+        loaded = yield from load(endings=[name])
+        ending, now = loaded.endings.get(name), loaded.now
+        decision = again(ending, op, by, now) if ending else EndDecision()
+        if ending is None or not decision.put:
+            raise NothingParked("nothing of this ending stands on the stuck list")
+        if (yield from saving(ending, decision, op, now, None, prove=True)) in {Word.OK, Word.SAME}:
+            return ending
+    raise StoreUnavailable("too many others change this ending: the same request again is safe")
+
+
+def giving_up_ending(name: str, by: str, reason: str) -> Step[bool]:
+    """Give up what is parked of an ending. Proven. True also for a repeat, by the same person for the same reason: it
+    must not be taken for the wish to give up anything else. False where it was given up before, and otherwise.
+
+    Raises NothingParked, also where there is none; StoreUnavailable.
+    """
+    for _ in range(MOST_RACES):
+        loaded = yield from load(endings=[name])
+        ending, now = loaded.endings.get(name), loaded.now
+        op = f"give-up:{digest(compact([by, reason, *_taken_up(ending)]))[:12]}"
+        if ending is not None and ending.state is EndingState.GIVEN_UP and (yield from prove(name, Owner.ENDING)):
+            return ending.knows(op)
+        decision = on_give_up(ending, op, by, reason, now) if ending else EndDecision()
+        if ending is None or decision.is_void:
+            raise NothingParked("nothing of this ending stands on the stuck list")
+        if (yield from saving(ending, decision, op, now, None, prove=True)) in {Word.OK, Word.SAME}:
+            return True
+    raise StoreUnavailable("too many others change this ending: the same request again is safe")
+
+
+def _taken_up(ending: Ending | None) -> tuple[int, ...]:
+    """Which time of giving up this is, once it was taken up again: the same words then are another change."""
+    before = [each for each in ending.events if isinstance(each, GivenUp)] if ending else []
+    times = len(before) - (ending is not None and ending.state is EndingState.GIVEN_UP)
+    return (times,) if times > 0 else ()
