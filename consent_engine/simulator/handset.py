@@ -11,10 +11,9 @@ import sys
 import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from http import HTTPStatus
-from importlib.resources import files
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -22,6 +21,7 @@ from aiohttp import web
 
 from consent_engine.process.shutdown import Stop, tie
 from consent_engine.simulator.answers import signed_object
+from consent_engine.simulator.handset_page import HEADERS, KINDS, language_of, text_of
 from consent_engine.simulator.handsets import instant
 from consent_engine.simulator.qr import qr_of
 from consent_engine.simulator.tasks import Tasks
@@ -36,20 +36,8 @@ MOST_NUMBERS, MOST_MESSAGES, MOST_TEXT = 50, 200, 1_000
 MOST_ERRORS = 100
 GRACE_S = 5.0
 LOOK_S = 0.2
-ASSETS = {"handset.html": "text/html", "handset.css": "text/css", "handset.js": "text/javascript"}
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
-ON_A_PHONE = """<details class="phone"><summary>用真手机打开 <span lang="en">On a real phone</span></summary>
-<img src="qr.svg" width="232" height="232" alt="">
-<p><a href="{address}">{address}</a></p></details>"""
-"""Only where `consent serve --phone` allows it."""
+LIFE, ORDERS = "/handset/life", "/orders/"
+"""Where the engine tells the life of a number's orders, and where an order has its page."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -96,7 +84,8 @@ class Phones:
 class Handset:
     """The page, and the gateway behind it. hosts: the names under which a browser may ask for it.
 
-    at: the path that all of it is under, from / to / · phone: its address for a real phone, where that is allowed
+    at: the path that all of it is under, from / to / · phone: its address for a real phone, where that is allowed ·
+    pages: where this browser finds orders' pages; '' where it does not
     """
 
     secret: str
@@ -107,6 +96,7 @@ class Handset:
     hosts: frozenset[str]
     phones: Phones = field(default_factory=Phones)
     phone: str = ""
+    pages: str = ""
 
     def app(self) -> web.Application:
         """The web application."""
@@ -130,6 +120,7 @@ class Handset:
         app.router.add_post(self.at + "sms", self.take)
         app.router.add_get(self.at + "phones.json", self.show)
         app.router.add_post(self.at + "write", self.write)
+        app.router.add_post(self.at + "life", self.life)
         app.router.add_get(self.at, self.page)
         if self.phone:
             app.router.add_get(self.at + "qr.svg", self.code)
@@ -157,13 +148,7 @@ class Handset:
 
     async def write(self, request: web.Request) -> web.Response:
         """Send `{"from", "to", "text"}` as the subscriber; 502 while the engine does not take it."""
-        if request.content_type != "application/json":  # no other site's form can send it
-            raise web.HTTPUnsupportedMediaType(text="send application/json")
-        try:
-            said = await request.json()
-            number, to, text = (str(said[name]) for name in ("from", "to", "text"))
-        except (ValueError, KeyError, TypeError):
-            raise web.HTTPBadRequest(text="send from, to and text") from None
+        number, to, text = await _said(request, "from", "to", "text")
         if number not in self.phones or not 0 < len(text) <= MOST_TEXT:
             raise web.HTTPBadRequest(text=f"a number that got an SMS, and 1 to {MOST_TEXT} characters")
         at = time.time()
@@ -183,14 +168,27 @@ class Handset:
         self.phones.add(number, Message(at, own=True, other=to, text=text))
         return web.json_response({})
 
+    async def life(self, request: web.Request) -> web.Response:
+        """The orders of `{"number", "language"}`, as the engine tells them now; 502 while it does not."""
+        number, language = await _said(request, "number", "language")
+        if number not in self.phones:
+            raise web.HTTPBadRequest(text="a number that got an SMS")
+        try:
+            asked = {"msisdn": number, "language": language}
+            answer = await replace(self.wire, tries=1).post_signed(LIFE, asked)
+        except Unreachable as error:
+            raise web.HTTPBadGateway(text=str(error)) from None
+        if answer.status != HTTPStatus.OK:
+            raise web.HTTPBadGateway(text=f"the engine does not tell: {answer.status}")
+        return web.json_response({"orders": answer.body["orders"], "pages": self.pages})
+
     async def page(self, request: web.Request) -> web.Response:
         """The page and what it loads."""
         name = request.match_info.get("name", "handset.html")
-        if name not in ASSETS:
+        if name not in KINDS:
             raise web.HTTPNotFound
-        text = (files("consent_engine.simulator") / "pages" / name).read_text("utf-8")
-        text = text.replace("<!-- phone -->", ON_A_PHONE.format(address=self.phone) if self.phone else "")
-        return web.Response(text=text, content_type=ASSETS[name])
+        language = language_of(request.query.get("lang", ""), request.headers.get("Accept-Language", ""))
+        return web.Response(text=text_of(name, language, self.phone), content_type=KINDS[name])
 
     async def code(self, _request: web.Request) -> web.Response:
         """The page's address as a QR code; 404 without the extra `phone`."""
@@ -198,6 +196,32 @@ class Handset:
         if drawn is None:
             raise web.HTTPNotFound
         return web.Response(body=drawn, content_type="image/svg+xml")
+
+
+async def _said(request: web.Request, *names: str) -> list[str]:
+    """What a page of ours sent. Raises HTTPUnsupportedMediaType for what a form of another site could send, and
+    HTTPBadRequest.
+    """
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="send application/json")
+    try:
+        said = await request.json()
+        return [str(said[name]) for name in names]
+    except (ValueError, KeyError, TypeError):
+        raise web.HTTPBadRequest(text=f"send {', '.join(names)}") from None
+
+
+def pages_of(engine: str, phone: str) -> str:
+    """Where the browser that shows the handset finds orders' pages; '' for a real phone that cannot reach the engine.
+
+    >>> pages_of("http://127.0.0.1:8080", ""), pages_of("http://0.0.0.0:8080", "")
+    ('http://127.0.0.1:8080/orders/', 'http://127.0.0.1:8080/orders/')
+    >>> pages_of("http://127.0.0.1:8080", "10.0.0.7"), pages_of("http://0.0.0.0:8080", "10.0.0.7")
+    ('', 'http://10.0.0.7:8080/orders/')
+    """
+    everywhere, here = "//0.0.0.0:", f"//{phone or '127.0.0.1'}:"
+    seen = engine.rstrip("/").replace(everywhere, here)
+    return "" if phone and here not in seen else seen + ORDERS
 
 
 async def serve(listening: socket.socket, at: str, engine: str, secret: str, stop: Stop, phone: str = "") -> None:
@@ -210,7 +234,7 @@ async def serve(listening: socket.socket, at: str, engine: str, secret: str, sto
     async with aiohttp.ClientSession() as session:
         hosts = frozenset({f"{phone}:{port}"} if phone else {f"127.0.0.1:{port}", f"localhost:{port}"})
         wire, address = Wire(engine.rstrip("/"), session, secret), f"http://{phone}:{port}{at}" if phone else ""
-        handset = Handset(secret, at, wire, tasks, errors, hosts, phone=address)
+        handset = Handset(secret, at, wire, tasks, errors, hosts, phone=address, pages=pages_of(engine, phone))
         runner = web.AppRunner(handset.app(), access_log=None, shutdown_timeout=GRACE_S)
         await runner.setup()
         try:

@@ -11,6 +11,7 @@ from consent_engine.api.web import (
     desk,
     finding,
     flow,
+    handset_life,
     held,
     help_page,
     missing,
@@ -46,5 +47,8 @@ def install(app: Starlette, front: Front, settings: Settings, rq_url: str | None
     if provider is not None:
         app.state.provider = provider
         app.router.routes += single_sign_on.operations.routes
+    if secret := handset_life.secret_of(settings):
+        app.state.handset_secret = secret
+        app.router.routes += handset_life.operations.routes
     if rq_url is not None:
         app.router.routes += rq.routes(rq_url, app.state.sessions)

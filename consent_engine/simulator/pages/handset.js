@@ -1,10 +1,16 @@
-// The handset: shows the messages of a number, sends what is written. Texts are set as text, never as HTML.
+// The handset: shows the messages of a number and the life of its orders, sends what is written. Texts are set as text.
 "use strict";
+const EVERY_MS = 1000;
+const LOST = "[[连接已断开，正在重试…|The connection is lost, trying again…]]";
 const at = (id) => document.getElementById(id);
-let phones = [], chosen = "", shown = "";
+let phones = [], chosen = "", shown = "", lived = "", lastState = "";
 
 const made = (tag, text, more = {}) => Object.assign(document.createElement(tag), { textContent: text, ...more });
 const phone = () => phones.find((each) => each.number === chosen) ?? phones[0];
+const clock = (instant) => new Date(instant).toLocaleTimeString(document.documentElement.lang, { hour12: false });
+/** Set it only where it differs: a screen reader is not told twice. */
+const say = (element, text) => { if (element.textContent !== text) element.textContent = text; };
+const json = (path, body) => fetch(path, body ? { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) } : {});
 
 function show() {
   const open = phone();
@@ -18,38 +24,70 @@ function show() {
     const row = document.createElement("li"), button = made("button", each.number, { type: "button" });
     button.dataset.number = each.number;
     if (each.number === open.number) button.setAttribute("aria-current", "true");
-    button.onclick = () => { chosen = each.number; show(); };
+    button.onclick = () => { chosen = each.number; lived = ""; show(); look(); };
     row.append(button);
     return row;
   }));
   if (focused) document.querySelector(`[data-number="${CSS.escape(focused)}"]`)?.focus();
   at("messages").replaceChildren(...open.messages.map((each) => {
     const row = made("li", "", { className: each.own ? "own" : "" });
-    const clock = new Date(each.at * 1000).toLocaleTimeString();
-    row.append(made("p", each.text), made("small", `${each.own ? "→ " : ""}${each.other} · ${clock}`));
+    row.append(made("p", each.text), made("small", `${each.own ? "→ " : ""}${each.other} · ${clock(each.at * 1000)}`));
     return row;
   }));
   at("messages").lastElementChild?.scrollIntoView({ block: "nearest" });
 }
 
+function orderRow(order, page) {
+  const row = made("li", ""), steps = made("ol", "", { className: "steps" }), told = made("p", order.state, { className: `state ${order.over}` });
+  steps.append(...order.steps.map((each) => {
+    const step = made("li", each.what, { className: each.moved ? "moved" : "" });
+    step.prepend(made("time", clock(each.at), { dateTime: each.at }));
+    return step;
+  }));
+  row.append(made("h3", order.plan), told, steps);
+  if (page) row.append(made("a", "[[打开订单页（须登录）|Open the order's page (sign-in needed)]]", { href: page, target: "_blank", rel: "noopener" }));
+  return row;
+}
+
+/** The life of the chosen number's orders, each step the moment it is taken. */
+function live({ orders, pages }) {
+  at("no-life").hidden = orders.length > 0;
+  if (JSON.stringify(orders) === lived) return;
+  lived = JSON.stringify(orders);
+  const focused = document.activeElement?.closest("#lives a")?.href;
+  at("lives").replaceChildren(...orders.map((each) => orderRow(each, pages && pages + each.id)));
+  if (focused) [...at("lives").querySelectorAll("a")].find((each) => each.href === focused)?.focus();
+  const state = orders[0]?.state ?? "";
+  if (lastState && state !== lastState) say(at("announce"), state);
+  lastState = state;
+}
+
 async function look() {
   try {
-    phones = await (await fetch("phones.json")).json();
+    phones = await (await json("phones.json")).json();
     show();
-  } catch { at("wrong").textContent = "连接已断开 · The connection is lost"; }
+    const open = phone();
+    const answer = open && await json("life", { number: open.number, language: "[[zh|en]]" });
+    if (answer && open.number === chosen) answer.ok ? live(await answer.json()) : say(at("wrong"), LOST);
+    if (at("wrong").textContent === LOST && (!answer || answer.ok)) say(at("wrong"), "");
+  } catch { say(at("wrong"), LOST); }
 }
 
 async function send(text) {
   const open = phone(), last = open.messages.filter((each) => !each.own).at(-1);
-  at("wrong").textContent = "";
-  const body = JSON.stringify({ from: open.number, to: last.other, text });
-  const answer = await fetch("write", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+  say(at("wrong"), "");
+  const answer = await json("write", { from: open.number, to: last.other, text });
   if (answer.ok) at("text").value = "";
-  else at("wrong").textContent = `未发送 · Not sent: ${await answer.text()}`;
+  else say(at("wrong"), "[[未发送，请再试。|Not sent. Try again.]]");
   await look();
+}
+
+async function forever() {
+  if (!document.hidden) await look();
+  setTimeout(forever, EVERY_MS);
 }
 
 at("answer").onsubmit = (event) => { event.preventDefault(); send(at("text").value); };
 for (const button of at("quick").children) button.onclick = () => send(button.textContent);
-look();
-setInterval(look, 1000);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
+forever();

@@ -7,17 +7,27 @@ import pytest
 
 from consent_engine.cli.supervisor import Handset
 from consent_engine.config.settings import Settings
+from consent_engine.domain import signature
+from consent_engine.engine.api_keys import Role
 from consent_engine.errors import SettingsError
 from consent_engine.simulator.handset import MOST_MESSAGES, MOST_NUMBERS, Message, Phones
+from consent_engine.simulator.handset_page import KINDS, text_of
 from consent_engine.simulator.qr import qr_of
 from consent_engine.wiring import Installation
-from tests.integration.api_door import NUMBER
+from tests.integration.api_door import NUMBER, OTHER, SECRET, order
+from tests.integration.page_door import PageDoor
 from tests.integration.rq_house import until
 from tests.integration.serve_house import Serving, asked, closing_down, place
 
 
 def messages(page):
     return [each for phone in json.loads(asked(f"{page}phones.json")[1]) for each in phone["messages"]]
+
+
+def told(page, language):
+    """The life of the number's orders."""
+    typed = {"Content-Type": "application/json"}
+    return json.loads(asked(f"{page}life", {"number": NUMBER, "language": language}, typed)[1])
 
 
 def test_a_newcomers_own_yes_confirms_the_order(serving, consent, page):
@@ -35,29 +45,41 @@ def test_a_newcomers_own_yes_confirms_the_order(serving, consent, page):
     until("it is notified", lambda: shown()["state"] == "notified")
     assert question["text"] == shown()["confirmation"]["text"]
     until("the notification is there", lambda: len(messages(page)) == 3)
+    for language, words in (
+        ("zh", ["已通知，完成", "用户回复同意"]),
+        ("en", ["notified, done", "The subscriber said yes"]),
+    ):
+        until("it is told beside them", lambda: told(page, language)["orders"][0]["state"] == words[0])  # noqa: B023
+        [shown_] = told(page, language)["orders"]
+        assert (shown_["id"], shown_["over"]) == (order, "done")
+        assert words[1] in [each["what"] for each in shown_["steps"]]
+        assert [each["moved"] for each in shown_["steps"]].count(True) == 5
+    assert told(page, "zh")["pages"] == f"http://127.0.0.1:{serving.port}/orders/"
     assert [each["own"] for each in messages(page)] == [False, True, False]
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "headers", "status"),
-    [
-        ("phones.json", None, {"Host": "evil.example"}, 403),
-        ("write", {"from": NUMBER, "to": "10085", "text": "是"}, {"Content-Type": "text/plain"}, 415),
-        ("write", {"from": NUMBER, "to": "10085", "text": "是"}, {"Content-Type": "application/json"}, 400),
-        ("sms", {"ref": "r", "from": "10085", "to": NUMBER, "text": "x"}, {}, 401),
-        ("../etc/passwd", None, {}, 404),
-    ],
-)
-def test_other_sites_and_strangers_get_nothing_from_it(page, path, body, headers, status):
-    assert asked(f"{page}{path}", body, headers)[0] == status
+STRANGE = [
+    ("phones.json", None, {"Host": "evil.example"}, 403),
+    ("write", {"from": NUMBER, "to": "10085", "text": "是"}, {"Content-Type": "text/plain"}, 415),
+    ("write", {"from": NUMBER, "to": "10085", "text": "是"}, {"Content-Type": "application/json"}, 400),
+    ("life", {"number": NUMBER, "language": "zh"}, {"Content-Type": "text/plain"}, 415),
+    ("life", {"number": NUMBER, "language": "zh"}, {"Content-Type": "application/json"}, 400),
+    ("sms", {"ref": "r", "from": "10085", "to": NUMBER, "text": "x"}, {}, 401),
+    ("../etc/passwd", None, {}, 404),
+]
+"""What another site or a stranger may try: where, with which body and head; and the answer."""
+
+
+def test_other_sites_and_strangers_get_nothing_from_it(page):
+    answers = [asked(f"{page}{path}", body, headers)[0] for path, body, headers, _ in STRANGE]
+    assert answers == [status for *_, status in STRANGE]
     assert messages(page) == []
-
-
-def test_other_users_of_the_machine_get_nothing_from_it(page):
     root = page.rsplit("/", 2)[0]
-    for path in ("/", "/phones.json", "/handset.js", "/sms", f"/{'0' * 24}/phones.json"):
-        assert asked(f"{root}{path}")[0] == 404
+    for path in ("/", "/phones.json", "/handset.js", "/sms", "/life", f"/{'0' * 24}/phones.json"):
+        assert asked(f"{root}{path}")[0] in {404, 405}, "other users of this machine do not know its path"
     assert asked(f"{root}/write", {"from": NUMBER, "to": "10085", "text": "是"})[0] == 404
+    assert asked(f"{page}qr.svg")[0] == 404, "without leave there is no code"
+    assert "qr.svg" not in asked(page)[1]
 
 
 def test_a_real_phone_comes_by_a_code_where_that_was_allowed_and_only_by_that_address(environ, tmp_path):
@@ -72,11 +94,6 @@ def test_a_real_phone_comes_by_a_code_where_that_was_allowed_and_only_by_that_ad
         assert asked(address, headers={"Host": "evil.example"})[0] == 403
         with pytest.raises(httpx.ConnectError):
             asked(address.replace("127.0.0.2", "127.0.0.1"))
-
-
-def test_without_leave_there_is_no_code(page):
-    assert asked(f"{page}qr.svg")[0] == 404
-    assert "qr.svg" not in asked(page)[1]
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "0.0.0.0", "example.org", "10.255.255.254"])  # noqa: S104 - not bound
@@ -116,3 +133,53 @@ def test_a_repeat_of_an_sms_lands_once_and_what_is_kept_has_a_bound():
     assert kept[0]["number"] == str(2 * MOST_NUMBERS - 1)
     assert NUMBER not in phones
     assert all(len(each["messages"]) <= MOST_MESSAGES for each in kept)
+
+
+LIFE = {"msisdn": NUMBER, "language": "zh"}
+TOLD = {"CONSENT_SIMULATED__URL": "http://127.0.0.1:9/x/sms"}
+"""What `consent serve` sets beside a handset."""
+
+
+@pytest.fixture
+def doors(running):
+    """Doors with settings of their own."""
+    made = []
+    yield lambda **more: made.append(PageDoor(*running, **more)) or made[-1]
+    for each in made:
+        each.close()
+
+
+def signed(door, secret, body):
+    raw = json.dumps(body).encode()
+    header = {signature.HEADER: signature.sign(secret, raw, door.engine.registry.now() // 1000)}
+    return door.call("POST", "/handset/life", None, content=raw, headers=header)
+
+
+def test_the_life_of_an_order_is_told_to_the_handset_alone(doors):
+    door = doors(**TOLD)
+    door.place(order(msisdn=NUMBER))
+    [shown] = signed(door, SECRET, LIFE).json()["orders"]
+    assert (shown["over"], len(shown["steps"])) == ("", 1)
+    assert signed(door, SECRET, LIFE | {"msisdn": OTHER}).json() == {"orders": []}
+    assert signed(door, "another secret", LIFE).status_code == 401
+    assert door.call("POST", "/handset/life", Role.ADMIN, LIFE).status_code == 401
+    assert signed(door, SECRET, LIFE | {"language": "fr"}).status_code == 422
+
+
+@pytest.mark.parametrize("more", [
+    {"CONSENT_BSS": "http", "CONSENT_BSS_HTTP__URL": "https://bss.example", "CONSENT_BSS_HTTP__SECRET": "s" * 32},
+    {"CONSENT_GATEWAY_MOBILE": "http_json", "CONSENT_HTTP_JSON__URL": "https://sms.example",
+     "CONSENT_HTTP_JSON__SECRET": "s" * 32},
+    {"CONSENT_SIMULATED__URL": ""},
+])  # fmt: skip
+def test_where_anything_is_real_nothing_tells_the_life_of_an_order_by_a_number(doors, more):
+    assert signed(doors(**{**TOLD, **more}), SECRET, LIFE).status_code == 404
+
+
+def test_the_page_says_all_in_both_languages_and_mixes_none():
+    for name in KINDS:
+        chinese, english = text_of(name, "zh"), text_of(name, "en")
+        assert "[[" not in chinese + english
+        assert "{{" not in chinese + english
+        assert name == "handset.css" or chinese != english
+    assert text_of("handset.html", "en").startswith('<!doctype html>\n<html lang="en">')

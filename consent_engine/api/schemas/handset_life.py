@@ -1,0 +1,63 @@
+"""What the handset of `consent serve` shows beside its messages: the orders of its number, in our pages' words."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from consent_engine.api.schemas.views import View, instant
+from consent_engine.domain.admission.fields import msisdn
+from consent_engine.domain.lifecycle import ENGAGED, SETTLED, STAGES, Trigger
+from consent_engine.domain.order.order import Order
+
+Over = Literal["", "done", "failed"]
+UNSHOWN = frozenset({Trigger.REPORTED, Trigger.REVEALED})
+"""What says nothing to a subscriber: a report on a part of an SMS, a look at the order."""
+
+
+class AskLife(BaseModel):
+    """Whose orders, and in which language they are told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    msisdn: Annotated[str, Field(max_length=40), AfterValidator(msisdn)]
+    language: Literal["zh", "en"] = "zh"
+
+
+class StepView(View):
+    """Something that happened to an order."""
+
+    at: str
+    what: str
+    moved: bool = Field(description="whether the order reached a step by it")
+
+
+class LifeView(View):
+    """One order, as its subscriber may see it."""
+
+    id: str
+    plan: str
+    state: str
+    over: Over = Field(description="empty while the order is under way")
+    steps: list[StepView]
+
+    @classmethod
+    def of(cls, order: Order, words: Mapping[str, str]) -> "LifeView":
+        """In these words."""
+        placed = StepView(at=instant(order.doc.placed_at), what=words["trigger.placed"], moved=True)
+        told = [
+            StepView(at=instant(each.at), what=words[f"trigger.{each.trigger}"], moved=each.trigger in STAGES)
+            for each in order.events
+            if each.trigger not in UNSHOWN
+        ]
+        over: Over = "" if order.state not in SETTLED else "done" if order.state in ENGAGED else "failed"
+        return cls(
+            id=order.id, plan=order.doc.offer.plan_name, state=words[f"state.{order.state}"], over=over,
+            steps=[placed, *told],
+        )  # fmt: skip
+
+
+class HandsetLife(View):
+    """The newest orders of a number, newest first."""
+
+    orders: list[LifeView]

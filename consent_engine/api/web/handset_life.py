@@ -1,0 +1,47 @@
+"""The life of a number's orders, for the handset of `consent serve`: only where nobody real is reached.
+
+The handset proves itself as the gateway that it plays, with that gateway's secret; whoever has it answers for the
+subscriber already.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.http.bodies import KIB, parse, read_body
+from consent_engine.api.schemas.forms import read
+from consent_engine.api.schemas.handset_life import AskLife, HandsetLife, LifeView
+from consent_engine.api.service.service import front_of
+from consent_engine.api.web.words import words
+from consent_engine.config.settings import SIMULATED, Settings
+from consent_engine.domain import signature
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.engine.engine import Engine
+
+operations = Operations()
+MOST_ASKED = 1 * KIB
+MOST_SHOWN = 3
+"""Of so many orders of the number, the newest."""
+
+
+def secret_of(settings: Settings) -> str:
+    """What proves the handset; '' where there is none: a gateway or the BSS is real, or no handset was started."""
+    told = settings.of("SIMULATED")
+    outside = {*settings.routes().values(), settings.bss_name()}
+    return told.get("SECRET", "") if outside == {SIMULATED} and told.get("URL") else ""
+
+
+@operations.add("POST", "/handset/life", PUBLIC)
+async def life(request: Request) -> Response:
+    """The newest orders of a number, told in one language. Raises Unauthenticated, Malformed and StoreUnavailable."""
+    front = front_of(request)
+    body = await read_body(request, MOST_ASKED)
+    signature.check(request.app.state.handset_secret, request.headers.get(signature.HEADER), body, await front.now())
+    asked = read(AskLife, parse(body))
+    said = words(asked.language)
+
+    def look(engine: Engine) -> HandsetLife:
+        found = engine.orders_of(Msisdn(asked.msisdn), limit=MOST_SHOWN).orders
+        return HandsetLife(orders=[LifeView.of(each, said) for each in found])
+
+    return Response((await front.ask(look)).json_bytes(), media_type="application/json")

@@ -1,0 +1,44 @@
+"""The handset's page and what it loads: written once, `[[Chinese|English]]` wherever it says something."""
+
+import re
+from importlib.resources import files
+
+LANGUAGES = {"zh": "zh-CN", "en": "en"}
+KINDS = {"handset.html": "text/html", "handset.css": "text/css", "handset.js": "text/javascript"}
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+ON_A_PHONE = """<details class="phone"><summary>[[用真手机打开|On a real phone]]</summary>
+<img src="qr.svg" width="232" height="232" alt="">
+<p><a href="{address}">{address}</a></p></details>"""
+"""Only where `consent serve --phone` allows it."""
+_BOTH = re.compile(r"\[\[([^|\]]*)\|([^|\]]*)\]\]")
+
+
+def language_of(asked: str, accepted: str) -> str:
+    """What was asked for, else what the browser prefers, else Chinese.
+
+    >>> language_of("en", "zh-CN"), language_of("", "en-GB,zh;q=0.8"), language_of("<b>", "de")
+    ('en', 'en', 'zh')
+    """
+    named = (asked, *(part.split(";")[0].strip().lower()[:2] for part in accepted.split(",")))
+    return next((name for name in named if name in LANGUAGES), "zh")
+
+
+def text_of(name: str, language: str, phone: str = "") -> str:
+    """A file of the page in one language. phone: the address for a real phone, where that is allowed
+
+    Raises KeyError for what is no file of it.
+    """
+    if name not in KINDS:
+        raise KeyError(name)
+    text = (files("consent_engine.simulator") / "pages" / name).read_text("utf-8")
+    text = text.replace("<!-- phone -->", ON_A_PHONE.format(address=phone) if phone else "")
+    text = text.replace("{{language}}", LANGUAGES[language]).replace("{{other}}", "en" if language == "zh" else "zh")
+    return _BOTH.sub(lambda both: both[1 if language == "zh" else 2], text)

@@ -1,0 +1,28 @@
+"""axe on a page: what it finds that is serious or critical.
+
+axe.min.js is axe-core 4.12.1 of npm, unchanged, under the Mozilla Public License 2.0; it is in the tests alone.
+"""
+
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+PAGES = (
+    "/", "/desk", "/ops", "/review", "/reports", "/audit", "/help", "/orders/{order}", "/report", "/tariffs",
+    "/tariffs/5g-smart-199/1", "/docs", "/rq/", "/rq/0/view/jobs", "/rq/0/view/workers", "/nothing/here",
+)  # fmt: skip
+"""Every page, as an admin may open them all; {order}: of an order."""
+_AXE = (Path(__file__).parent / "axe.min.js").read_text("utf-8")
+_GRAVE = """async (rules) => (await axe.run(document, rules.length ? { runOnly: rules } : {})).violations
+  .filter((each) => ["serious", "critical"].includes(each.impact))
+  .map((each) => `${each.impact} ${each.id}: ${each.nodes.map((node) => node.html).slice(0, 3).join(" ")}`)"""
+COLOURS = ("color-contrast",)
+"""The rules that another colour scheme can break; all others are of the same elements."""
+
+
+def grave(page: Page, rules: tuple[str, ...] = ()) -> list[str]:
+    """What is serious, a line each. rules: of these alone; none named: of all"""
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(_AXE)
+    found: list[str] = page.evaluate(_GRAVE, list(rules))
+    return found
