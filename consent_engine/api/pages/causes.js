@@ -9,7 +9,7 @@ let wasStuck = false;
 /** What nobody need do anything about at once, and everybody should know: a line each. */
 function troubles(board) {
   const calls = board.retrying.map((each) => {
-    const facts = { name: each.to === "bss" ? `BSS ${each.name}` : each.name, n: `${each.count}${each.more ? "+" : ""}`, at: dateAndClock(each.since), why: each.reason ? why(each.reason) : word("why.no_answer") };
+    const facts = { name: each.to === "bss" ? `BSS ${each.name}` : each.name, n: `${each.count}${each.more ? "+" : ""}`, at: dateAndClock(each.since), why: each.reason ? why(each.reason) : word("why.not_said") };
     return { key: `${each.to} ${each.name} ${each.reason}`, text: word(each.count ? `ops.waits_for_${each.to}` : `ops.fails_${each.to}`, facts) };
   });
   const late = board.lanes.filter((lane) => lane.late_ms > LATE_MS && !stands("lane", lane.lane));

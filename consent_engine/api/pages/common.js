@@ -76,8 +76,10 @@ const two = (n) => String(n).padStart(2, "0");
 const clock = (instant) => instant.slice(11, 19);
 const dateAndClock = (instant) => `${instant.slice(0, 10)} ${clock(instant)}`;
 
+/** How long something takes, as a clock shows it; from two days on the days are told. */
 function span(ms) {
   const s = Math.max(0, Math.floor(ms / 1000));
+  if (s >= 2 * 86400) return word("span.days", { n: Math.floor(s / 86400), h: Math.floor((s % 86400) / 3600) });
   const parts = [Math.floor(s / 3600), Math.floor((s % 3600) / 60), s % 60];
   return parts[0] ? `${parts[0]}:${two(parts[1])}:${two(parts[2])}` : `${parts[1]}:${two(parts[2])}`;
 }

@@ -8,7 +8,7 @@ let spanShown = "hour";
 
 const placeName = (each) => (each.to === "lane" ? word("ops.lane_named", { name: word(`lane.${each.name}`) }) : each.to === "bss" ? `BSS ${each.name}` : word("ops.gateway_named", { name: each.name }));
 const sum = (numbers) => numbers.reduce((total, n) => total + n, 0);
-const took = (ms) => (ms === null ? "–" : ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`);
+const took = (ms) => (ms === null ? "–" : ms < 1000 ? word("span.ms", { n: ms }) : word("span.s", { n: (ms / 1000).toFixed(1) }));
 
 function shape(tag, facts) {
   const made = document.createElementNS(SVG, tag);

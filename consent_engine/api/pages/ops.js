@@ -33,7 +33,7 @@ function showLanes(board) {
     (lane) => make("tr", {}, make("th", { scope: "row" }, word(`lane.${lane.lane}`)),
       ...Array.from({ length: 4 }, () => make("td", { className: "n" })), make("td", { className: "n" }, pauseButton("lane", lane.lane))),
     (row, lane) => {
-      const oldest = lane.due ? `${(lane.late_ms / 1000).toFixed(1)} s` : "–";
+      const oldest = lane.due ? word("span.s", { n: (lane.late_ms / 1000).toFixed(1) }) : "–";
       [lane.due, oldest, lane.waiting - lane.parked, lane.parked].forEach((n, i) => say(row.children[i + 1], String(n)));
       row.children[2].classList.toggle("bad", lane.late_ms > 10000);
       row.children[4].classList.toggle("bad", lane.parked > 0);
@@ -44,7 +44,7 @@ function showLanes(board) {
       say(item.children[0], worker.name);
       say(item.children[1], workerTold(worker.told));
     });
-  const defects = Object.entries(board.defects).map(([name, n]) => `${name} ${n}`).join(", ");
+  const defects = Object.entries(board.defects).map(([name, n]) => `${name} ${n}`).join(word("ops.between"));
   byId("defects").hidden = !defects;
   say(byId("defects"), word("ops.defects", { told: defects }));
 }
@@ -54,7 +54,7 @@ function showOutside(board) {
     (each) => make("li", {}, make("span", { className: "mono" }), " ", make("span", { className: "muted" }), " ", each.to === "gateway" ? pauseButton("gateway", each.name) : ""),
     (item, each) => {
       const told = { at: each.last_success ? dateAndClock(each.last_success) : word("ops.outside_never"),
-        share: `${Math.round(100 * each.failed_share)} %`, for: `${Math.round(each.failing_ms / 1000)} s` };
+        share: `${Math.round(100 * each.failed_share)} %`, for: each.failing_ms < 120000 ? word("span.s", { n: Math.round(each.failing_ms / 1000) }) : span(each.failing_ms) };
       const fine = each.last_success ? "ops.outside_fine" : "ops.outside_never";
       const failing = each.failed_share > 0.2;
       say(item.children[0], each.to === "bss" ? `BSS ${each.name}` : each.name);

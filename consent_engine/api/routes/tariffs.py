@@ -25,6 +25,7 @@ from consent_engine.engine.engine import Engine
 operations = Operations("plans")
 SHOWN = {Sale.ON_SALE: "on_sale", Sale.WITHDRAWN: "withdrawn"}
 """A subscriber who agreed to a plan must find it for as long as his yes may count; a revoked plan has none."""
+MOST_SEARCHED = 64
 HEADERS = {"Cache-Control": "public, max-age=60", "Vary": "Accept-Language, Cookie"}
 
 
@@ -56,9 +57,11 @@ async def tariffs_json(request: Request) -> Response:
 
 @operations.add("GET", "/tariffs", PUBLIC)
 async def tariffs(request: Request) -> Response:
-    """The page; `#code` is a plan's place on it."""
+    """The page; `#code` is a plan's place on it, and `?q=` leaves those that have these words anywhere."""
     language = language_of(request)
-    html, policy = _page(await _tariffs(request).of(request), language)
+    q = request.query_params.get("q", "").strip()[:MOST_SEARCHED]
+    listed = [each for each in await _tariffs(request).of(request) if _fits(each.plan, q.casefold())]
+    html, policy = _page(listed, language, q)
     return HTMLResponse(html, headers={**HEADERS, "Content-Security-Policy": policy, "Content-Language": language})
 
 
@@ -77,12 +80,18 @@ def sheet(page: str) -> tuple[jinja2.Template, str, str]:
     )
     digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
     return environment.from_string(pages.joinpath(page).read_text("utf-8")), style, policy
 
 
-def _page(listed: Sequence[Listed], language: str) -> tuple[str, str]:
+def _fits(plan: Plan, words_: str) -> bool:
+    """Whether a plan's code, name or any of its disclosures has these words."""
+    told = (plan.code, plan.name, *(said for shown in disclosures(plan).values() for said in shown.values()))
+    return any(words_ in each.casefold() for each in told)
+
+
+def _page(listed: Sequence[Listed], language: str, q: str) -> tuple[str, str]:
     template, style, policy = sheet("tariffs.html")
     carriers: list[dict[str, Any]] = [
         {"profile": profile, "plans": [each for each in listed if each.plan.carrier == carrier]}
@@ -91,7 +100,7 @@ def _page(listed: Sequence[Listed], language: str) -> tuple[str, str]:
     html = template.render(
         t=words(language), language=language, lang=HTML_LANG[language],
         other=next(each for each in LANGUAGES if each != language), other_lang=HTML_LANG,
-        carriers=carriers, reads=_reads, price=price_of, style=style, is_link=_is_link,
+        carriers=carriers, reads=_reads, price=price_of, q=q, style=style, is_link=_is_link,
     )  # fmt: skip
     return html, policy
 

@@ -294,7 +294,7 @@ def test_the_public_reads_every_tariff_without_a_key_or_a_script(door):
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy
-    assert not {"script", "form", "img", "iframe"} & set(page.tags)
+    assert not {"script", "img", "iframe"} & set(page.tags)
     assert 'name="viewport" content="width=device-width' in answer.text
     listed = door.call("GET", "/v1/plans", Role.AGENT).json()["items"]
     text = " ".join(page.words)
@@ -304,6 +304,24 @@ def test_the_public_reads_every_tariff_without_a_key_or_a_script(door):
         assert all(told in text for told in (each["name"], *each["reads"]["zh"].values()))
     assert len(page.ids) == len(set(page.ids))
     assert page.links[0] == "#_plans"  # the first stop of a keyboard: past what comes before the plans
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [("5G-SMART", {"5g-smart-199"}), ("24BJ100123", {"5g-smart-199"}), ("语音包", {"voice-pack-100"}), ("zzz", set())],
+)
+def test_a_tariff_is_found_by_code_filing_or_words_without_a_script(door, asked, found):
+    answer, page = tariff_page(door, f"?q={asked}")
+    assert found <= set(page.ids)
+    assert "data-pack-10gb" not in page.ids
+    assert f"“{asked}”：" in answer.text
+    assert "form-action 'self'" in answer.headers["content-security-policy"]
+
+
+def test_a_search_repeats_what_was_asked_as_a_text(door):
+    answer, page = tariff_page(door, "?q=%3Cb%3E" + "x" * 100)
+    assert "b" not in page.tags
+    assert "x" * 65 not in answer.text
 
 
 def test_an_apps_address_is_text_and_no_link(door):
