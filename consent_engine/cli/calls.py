@@ -3,19 +3,18 @@
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from consent_engine.cli.opening import opened
+from consent_engine.cli.opening import carrier_named, opened, paged
 from consent_engine.cli.tables import instant, table
 
 if TYPE_CHECKING:
     from consent_engine.domain.call.call import Call
     from consent_engine.ports import CallFilter
 
-_A_PAGE = 200
 _HEAD = ("call", "began", "number", "carrier", "agent", "state", "outcome", "recording", "violations")
 _Agent = Annotated[str | None, typer.Option(help="Only those of this agent.")]
 _Day = Annotated[str | None, typer.Option(metavar="DAY", help="Only those that began on this day, like 2025-08-01.")]
@@ -74,11 +73,9 @@ class _Period(NamedTuple):
 
 
 def _filter(agent: str | None, named: _Period, carrier: str | None, violation: str | None = None) -> "CallFilter":
-    from consent_engine.domain.carriers import CARRIERS
     from consent_engine.ports import CallFilter
 
-    if carrier is not None and carrier not in CARRIERS:
-        raise typer.BadParameter(f"one of {', '.join(CARRIERS)}", param_hint="--carrier")
+    carrier_named(carrier)
     if named.day and (named.since or named.until):
         raise typer.BadParameter("is one day: not with --since or --until", param_hint="--day")
     first, end = _bounds(named.day or named.since, named)[0], _bounds(named.day or named.until, named)[1]
@@ -128,15 +125,13 @@ def _draw(wanted: "CallFilter", count: int, seed: str) -> None:
 
 
 def _list(wanted: "CallFilter", limit: int, nothing: str) -> None:
-    rows: list[Sequence[object]] = []
-    cursor = ""
     with opened() as engine:
-        while len(rows) < limit:
-            page = engine.calls.page(wanted, cursor, min(limit - len(rows), _A_PAGE))
-            rows += [list(_cells(call)) for call in page.calls]
-            cursor = page.cursor
-            if not cursor:
-                break
+
+        def page(cursor: str, most: int) -> "tuple[Iterable[Call], str]":
+            found = engine.calls.page(wanted, cursor, most)
+            return found.calls, found.cursor
+
+        rows = [list(_cells(call)) for call in paged(page, limit)]
     table(_HEAD, rows, nothing)
 
 

@@ -5,12 +5,18 @@
 import getpass
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
 
 if TYPE_CHECKING:
     from consent_engine.engine.engine import Engine
+
+
+T = TypeVar("T")
+_A_PAGE = 200
 
 
 @contextmanager
@@ -21,6 +27,27 @@ def opened() -> Iterator["Engine"]:
 
     with installation(Settings.load(), _tell, stocked=False) as found:
         yield found.engine()
+
+
+def paged(page: Callable[[str, int], tuple[Iterable[T], str]], most: int) -> Iterator[T]:
+    """So many at most of a list that is read a page at a time. page: takes where to go on, and how many."""
+    cursor, left = "", most
+    while left > 0:
+        found, cursor = page(cursor, min(left, _A_PAGE))
+        for each in found:
+            left -= 1
+            yield each
+        if not cursor:
+            return
+
+
+def carrier_named(name: str | None) -> str | None:
+    """A carrier as it was typed. Raises BadParameter."""
+    from consent_engine.domain.carriers import CARRIERS
+
+    if name is not None and name not in CARRIERS:
+        raise typer.BadParameter(f"one of {', '.join(CARRIERS)}", param_hint="--carrier")
+    return name
 
 
 def _tell(what: str) -> None:

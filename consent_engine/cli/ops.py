@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import by, opened
+from consent_engine.cli.opening import by, carrier_named, opened, paged
 from consent_engine.cli.tables import instant, line, manner, record, table
 
 if TYPE_CHECKING:
     from consent_engine.domain.inbox.report_parts import Attempt
+    from consent_engine.domain.order.event import Event
     from consent_engine.domain.order.order import Order
 
 _ORDER = typer.Argument(metavar="ORDER", help="The order's id.")
-_A_PAGE = 200
 _MSISDN = typer.Argument(metavar="MSISDN", help="A Chinese mobile number.")
 
 
@@ -70,19 +70,16 @@ def void(limit: Annotated[int, _LIMIT] = 100) -> None:
     from consent_engine.domain.order.history import yes_in_vain
     from consent_engine.engine.listing import Filter
 
-    rows: list[tuple[object, ...]] = []
-    cursor = ""
     with opened() as engine:
-        while len(rows) < limit:
-            page = engine.orders(Filter(void_yes=True), cursor, min(limit - len(rows), _A_PAGE))
-            for order in page.orders:
-                said = yes_in_vain(order)
-                if said is not None:
-                    number = mask(order.person.msisdn)
-                    rows.append((order.id, instant(said.at), number, hidden(order.doc.plan), order.state, said.trigger))
-            cursor = page.cursor
-            if not cursor:
-                break
+
+        def page(cursor: str, most: int) -> "tuple[Iterator[tuple[Order, Event]], str]":
+            found = engine.orders(Filter(void_yes=True), cursor, most)
+            return ((order, said) for order in found.orders if (said := yes_in_vain(order))), found.cursor
+
+        rows = [
+            (order.id, instant(said.at), mask(order.person.msisdn), hidden(order.doc.plan), order.state, said.trigger)
+            for order, said in paged(page, limit)
+        ]
     table(("order", "said yes", "number", "plan", "state", "became"), rows, "no yes led to nothing")
 
 
@@ -153,7 +150,7 @@ def refuse(
     from consent_engine.domain.msisdn import mask, parse
     from consent_engine.engine.receive import RefusalAsked
 
-    number, of = parse(msisdn), _carrier(carrier)
+    number, of = parse(msisdn), carrier_named(carrier)
     try:
         lasts = millis(duration(until)) if until else 0
     except ValueError as error:
@@ -179,18 +176,10 @@ def may_be_called(
     """Tell whether a number may be dialled; without a carrier: not by any that it refused."""
     from consent_engine.domain.msisdn import mask, parse
 
-    number, of = parse(msisdn), _carrier(carrier)
+    number, of = parse(msisdn), carrier_named(carrier)
     with opened() as engine:
         dial = engine.dial(number, of, plan)
     if dial.callable:
         line(mask(number), "callable")
     else:
         line(mask(number), "not callable", dial.reason or "refused", instant(dial.since or 0))
-
-
-def _carrier(name: str | None) -> str | None:
-    from consent_engine.domain.carriers import CARRIERS
-
-    if name is not None and name not in CARRIERS:
-        raise typer.BadParameter(f"one of {', '.join(CARRIERS)}", param_hint="--carrier")
-    return name

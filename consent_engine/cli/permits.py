@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import by, opened
+from consent_engine.cli.opening import by, carrier_named, opened
 from consent_engine.cli.tables import instant, record, table
 
 if TYPE_CHECKING:
@@ -60,13 +60,10 @@ def _numbers(texts: list[str]) -> list["Msisdn"]:
 
 
 def _give(numbers: list["Msisdn"], carrier: str | None, plan: str | None) -> None:
-    from consent_engine.domain.carriers import CARRIERS
     from consent_engine.domain.msisdn import mask
     from consent_engine.engine.permits import MOST_NUMBERS, PermitsAsked
 
-    if carrier is not None and carrier not in CARRIERS:
-        raise typer.BadParameter(f"one of {', '.join(CARRIERS)}", param_hint="--carrier")
-    if not carrier and not plan:
+    if not carrier_named(carrier) and not plan:
         raise typer.BadParameter("must be named, or a plan of its own", param_hint="--carrier")
     if not 0 < len(numbers) <= MOST_NUMBERS:
         raise typer.BadParameter(f"1 to {MOST_NUMBERS} at once", param_hint="MSISDN...")

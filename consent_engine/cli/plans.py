@@ -23,7 +23,10 @@ app = typer.Typer(help="The tariff catalogue: check, load, list, show, withdraw.
 @app.command()
 def load(file: Annotated[Path, typer.Argument(help="Plans in YAML. What says anything new is a new version.")]) -> None:
     """Publish plans, or none of them where a text about one is too long to be sent; orders under way keep the version
-    they were asked with. With CONSENT_PLAN_APPROVAL they are proposed: another person types `consent plans approve`."""
+    they were asked with. With CONSENT_PLAN_APPROVAL they are proposed: another person types `consent plans approve`.
+    \f
+    Raises Malformed for a plan that our own page would not show whole.
+    """
     from consent_engine.api.routes.tariff_versions import not_shown
     from consent_engine.config.plan_file import plans_from
     from consent_engine.domain.offer.versions import Proposal
@@ -163,7 +166,10 @@ def show(
     code: Annotated[str, typer.Argument(help="As `consent plans list` shows it.")],
     version: Annotated[int | None, typer.Option(help="One that it had; else the one in force.")] = None,
 ) -> None:
-    """Show all of a plan, as subscribers and the public read it, and from when until when each version counts."""
+    """Show all of a plan, as subscribers and the public read it, and from when until when each version counts.
+    \f
+    Raises PlanNotFound for a version that it never had.
+    """
     from consent_engine.domain.texts.elements import disclosures
     from consent_engine.errors import PlanNotFound
 

@@ -2,19 +2,18 @@
 
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import opened
+from consent_engine.cli.opening import opened, paged
 from consent_engine.cli.tables import instant, table
 
 if TYPE_CHECKING:
     from consent_engine.domain.call.report import Report
     from consent_engine.domain.effects import Millis
 
-_A_PAGE = 200
 _HEAD = (
     "report", "number", "came", "door", "from", "carrier", "called", "class", "because", "call", "reward", "answer by",
     "state",
@@ -39,19 +38,17 @@ def reports(
     for hint, (told, kind) in {**kinds, "--carrier": (carrier, Carrier)}.items():
         if told is not None and told not in list(kind):
             raise typer.BadParameter(f"one of {', '.join(kind)}", param_hint=hint)
-    rows: list[Sequence[object]] = []
     with opened() as engine:
         wanted = ReportFilter(
             ReportState(state) if state else None, ReportDoor(door) if door else None,
             ReportClass(found) if found else None, carrier, overdue_at=engine.registry.now() if overdue else None,
         )  # fmt: skip
-        cursor = ""
-        while len(rows) < limit:
-            page = engine.reports.page(wanted, cursor, min(limit - len(rows), _A_PAGE))
-            rows += [list(_cells(report, page.now)) for report in page.reports]
-            cursor = page.cursor
-            if not cursor:
-                break
+
+        def page(cursor: str, most: int) -> "tuple[list[list[object]], str]":
+            found = engine.reports.page(wanted, cursor, most)
+            return [list(_cells(report, found.now)) for report in found.reports], found.cursor
+
+        rows = list(paged(page, limit))
     table(_HEAD, rows, "no reports")
 
 

@@ -1,8 +1,9 @@
 """What must be true of each call: that it ends or is abandoned, and that an order finds its own."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
-from consent_engine.doctor.orders import PIECE, Looker, pieces
+from consent_engine.doctor.orders import PIECE, Looker, newest, pieces
 from consent_engine.domain.call.call import ABANDONED_AFTER_MS, Call, CallState
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_ABANDONED, Lane, Millis
@@ -32,14 +33,8 @@ def of_orders(looker: Looker, orders: Mapping[str, Order]) -> None:
 
 def look(looker: Looker, limit: int) -> None:
     """The newest calls: those that are up for too long, or that nobody would ever abandon."""
-    before, done = None, 0
-    while done < limit:
-        page = looker.store.lists.calls(before, min(PIECE, limit - done), wrong=False)
-        if not page:
-            return
+    for page in newest(partial(looker.store.lists.calls, wrong=False), limit):
         _calls(looker, [call for call, _ in page])
-        last, at = page[-1]
-        before, done = (at, last), done + len(page)
 
 
 def _calls(looker: Looker, ids: Sequence[str]) -> None:

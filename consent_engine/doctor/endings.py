@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from consent_engine.doctor.orders import PIECE, Looker
+from consent_engine.doctor.orders import Looker, newest
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.decide.endings import missing_of_ending
@@ -12,14 +12,8 @@ from consent_engine.ports import Commit, EndingChange, Owner, Word
 
 def look(looker: Looker, limit: int) -> None:
     """The newest of them."""
-    before, done = None, 0
-    while done < limit:
-        page = looker.store.lists.endings(before, min(PIECE, limit - done))
-        if not page:
-            return
+    for page in newest(looker.store.lists.endings, limit):
         _endings(looker, [ending for ending, _ in page])
-        last, at = page[-1]
-        before, done = (at, last), done + len(page)
 
 
 def _endings(looker: Looker, ids: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -234,6 +234,17 @@ class Looker:
         [saved] = self.store.records.commit([Commit("", (change,))], prove=True)
         if saved.word is Word.OK:
             self.mended += [f"{change.id} {put.effect}" for put in puts]
+
+
+def newest(
+    page: Callable[[tuple[Millis, str] | None, int], Sequence[tuple[str, Millis]]], limit: int, piece: int = PIECE
+) -> Iterator[Sequence[tuple[str, Millis]]]:
+    """So many of a list at most, the newest first, a few at a time. page: those before one of them."""
+    before, left = None, limit
+    while left > 0 and (rows := page(before, min(piece, left))):
+        yield rows
+        last, at = rows[-1]
+        before, left = (at, last), left - len(rows)
 
 
 def pieces(ids: Sequence[T], size: int) -> Iterator[Sequence[T]]:

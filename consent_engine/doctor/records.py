@@ -6,7 +6,7 @@ from itertools import islice
 
 from consent_engine.doctor import calls, endings, refusals
 from consent_engine.doctor.findings import Finding, Level, good, named
-from consent_engine.doctor.orders import PIECE, Looker, pieces
+from consent_engine.doctor.orders import PIECE, Looker, newest, pieces
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.ports import Archive, Store
@@ -108,17 +108,13 @@ def _due(looker: Looker, limit: int | None) -> None:
 
 def _orders(looker: Looker, wanted: Wanted, limit: int, total: int, tell: Callable[[str], None]) -> Millis:
     """Newest first; the instant at which the last one looked at was placed."""
-    before, done = None, 0
-    while done < limit:
-        page = looker.store.lists.placed(before, min(wanted.piece, limit - done))
-        if not page:
-            break
+    oldest, done = 0, 0
+    for page in newest(looker.store.lists.placed, limit, wanted.piece):
         calls.of_orders(looker, looker.orders([order_id for order_id, _ in page]))
-        last, at = page[-1]
-        before, done = (at, last), done + len(page)
+        oldest, done = page[-1][1], done + len(page)
         if done % wanted.tell_every < wanted.piece <= done:
             tell(f"looked at {done:,} of {total:,} orders")
-    return before[0] if before else 0
+    return oldest
 
 
 def _unlisted(looker: Looker) -> None:

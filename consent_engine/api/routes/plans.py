@@ -57,10 +57,10 @@ async def plan(request: Request, _caller: ApiKey, code: str) -> Response:
     takes=openapi.body("PlanForm"),
 )
 async def publish(request: Request, caller: ApiKey, code: str) -> Response:
-    """What changes anything is a new version (201), known and on sale from now on, or from the later instant that it
-    names as `since`; one that lies before is 422 `backdated`. The same again is the version it is (200). Orders under
-    way keep what they were asked with. With CONSENT_PLAN_APPROVAL it is a proposal (202), on sale once another admin
-    approves it. Role: admin."""
+    """A plan that says anything new is a new version (201), on sale from now on, or from the later instant that it
+    names as `since`; an earlier one is 422 `backdated`; Malformed, 422, where our own page would not show all of it.
+    The same again is the version it is (200). Orders under way keep what they were asked with. With
+    CONSENT_PLAN_APPROVAL it is a proposal (202), on sale once another admin approves it. Role: admin."""
     wanted = _wanted(await read_json(request), code)
     if lacks := tariff_versions.not_shown(wanted):
         raise Malformed([FieldError("published", "not_shown", f"our own page of it would lack {', '.join(lacks)}")])

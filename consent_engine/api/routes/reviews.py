@@ -40,7 +40,7 @@ async def list_(request: Request, caller: ApiKey) -> Response:
     """Recorded calls by how they stand, a page at a time: what is to be heard (`pending`, `contested`) oldest first,
     the others newest first. Of the last two days; one that an order waits for stays. With `archived=true`
     those that nobody heard before they left for the archive, oldest first: such a page may be short, or empty, and go
-    on all the same. Role: reviewer (masked)."""
+    on all the same; Malformed, 422, with another verdict. Role: reviewer (masked)."""
     form = read_query(ListReviews, request)
     verdict, whole = Verdict(form.verdict), caller.role in FULL_NUMBERS
     if form.archived and verdict is not Verdict.PENDING:

@@ -32,27 +32,18 @@ operations = Operations()
 MOST_SHOWN = 200
 MOST_COUNTED = 1_000
 LOOKED_S = 1.0
+"""The board is made at most so often however many look at it."""
 LINE = re.compile("[0-9a-f]{28}")
-
-
-class Board:
-    """The board, made at most once a second however many look at it."""
-
-    def __init__(self) -> None:
-        self._looked: Recent[dict[str, Any]] = Recent(LOOKED_S)
-
-    async def of(self, request: Request) -> dict[str, Any]:
-        """As it stands."""
-        front = front_of(request)
-        return await self._looked.of("", lambda: front.ask(look)) | {"defects": dict(front.defects)}
 
 
 @operations.add("GET", "/ops/board", PUBLIC)
 async def board(request: Request) -> Response:
     """Roles: ops, auditor."""
     await caller_of(request, MAY_OPEN["/ops"])
-    shown: Board = request.app.state.board
-    return Response(json.dumps(await shown.of(request), ensure_ascii=False), media_type="application/json")
+    looked: Recent[dict[str, Any]] = request.app.state.board
+    front = front_of(request)
+    told = await looked.of("", lambda: front.ask(look)) | {"defects": dict(front.defects)}
+    return Response(json.dumps(told, ensure_ascii=False), media_type="application/json")
 
 
 @operations.add("POST", "/ops/lines/{line}/retry", PUBLIC)

@@ -19,6 +19,7 @@ operations = Operations()
 MOST_SHOWN, PAGE, PAGES = 50, 200, 5
 """Of the newest thousand orders of the day, so many of an agent's own."""
 LOOKED_S = 1.0
+"""Each key's are looked up at most so often."""
 
 
 class OwnOrders(View):
@@ -29,24 +30,14 @@ class OwnOrders(View):
     cut: bool = Field(description="more orders were placed today than were looked at")
 
 
-class OwnBoard:
-    """Looked up at most once a second for each key, one after the other: many agents come back at once."""
-
-    def __init__(self) -> None:
-        self._looked: Recent[bytes] = Recent(LOOKED_S)
-
-    async def of(self, request: Request, caller: ApiKey) -> bytes:
-        """As it stands, JSON."""
-        ask = front_of(request).ask_long
-        return await self._looked.of(caller.name, lambda: ask(lambda engine: look(engine, caller).json_bytes()))
-
-
 @operations.add("GET", "/desk/mine", PUBLIC)
 async def mine(request: Request) -> Response:
     """Role: agent."""
     caller = await caller_of(request, AGENT)
-    board: OwnBoard = request.app.state.own
-    return Response(await board.of(request, caller), media_type="application/json")
+    looked: Recent[bytes] = request.app.state.own
+    ask = front_of(request).ask_long  # one after the other: many agents come back at once
+    told = await looked.of(caller.name, lambda: ask(lambda engine: look(engine, caller).json_bytes()))
+    return Response(told, media_type="application/json")
 
 
 def look(engine: Engine, caller: ApiKey) -> OwnOrders:

@@ -18,17 +18,7 @@ from consent_engine.errors import FieldError, Malformed
 
 operations = Operations()
 LOOKED_S = 5.0
-
-
-class FlowBoard:
-    """What passed, looked up at most every five seconds however many look at it."""
-
-    def __init__(self) -> None:
-        self._looked: Recent[bytes] = Recent(LOOKED_S)
-
-    async def of(self, request: Request, span: str) -> bytes:
-        """As it stands, JSON."""
-        return await self._looked.of(span, lambda: front_of(request).ask(lambda engine: look(engine, span)))
+"""A span is looked up at most so often however many look at it."""
 
 
 @operations.add("GET", "/ops/flow/{span}", PUBLIC)
@@ -37,8 +27,9 @@ async def flow(request: Request, span: str) -> Response:
     await caller_of(request, MAY_OPEN["/ops"])
     if span not in SPANS:
         raise Malformed([FieldError("span", "unknown", "must be hour or day")])
-    shown: FlowBoard = request.app.state.flow
-    return Response(await shown.of(request, span), media_type="application/json")
+    looked: Recent[bytes] = request.app.state.flow
+    told = await looked.of(span, lambda: front_of(request).ask(lambda engine: look(engine, span)))
+    return Response(told, media_type="application/json")
 
 
 def look(engine: Engine, span: str) -> bytes:

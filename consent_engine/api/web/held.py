@@ -19,25 +19,15 @@ from consent_engine.engine.held_replies import HeldGroup, grouped
 operations = Operations()
 MOST_SHOWN = 50
 LOOKED_S = 2.0
-
-
-class HeldBoard:
-    """What is held, looked up at most every two seconds however many look at it."""
-
-    def __init__(self) -> None:
-        self._looked: Recent[bytes] = Recent(LOOKED_S)
-
-    async def of(self, request: Request) -> bytes:
-        """As it stands, JSON."""
-        return await self._looked.of("", lambda: front_of(request).ask(look))
+"""Looked up at most so often however many look at it."""
 
 
 @operations.add("GET", "/ops/held", PUBLIC)
 async def held(request: Request) -> Response:
     """Roles: ops, auditor."""
     await caller_of(request, MAY_OPEN["/ops"])
-    shown: HeldBoard = request.app.state.held
-    return Response(await shown.of(request), media_type="application/json")
+    looked: Recent[bytes] = request.app.state.held
+    return Response(await looked.of("", lambda: front_of(request).ask(look)), media_type="application/json")
 
 
 def look(engine: Engine) -> bytes:

@@ -33,11 +33,11 @@ def install(app: Starlette, front: Front, settings: Settings, rq_url: str | None
     """Sessions, pages, and RQ's dashboard where its Redis is known."""
     app.state.sessions = Sessions(front, settings)
     app.state.paused = Recent(KNOWN_S)
-    app.state.board = board.Board()
-    app.state.flow = flow.FlowBoard()
-    app.state.held = held.HeldBoard()
+    app.state.board = Recent(board.LOOKED_S)
+    app.state.flow = Recent(flow.LOOKED_S)
+    app.state.held = Recent(held.LOOKED_S)
     app.state.recording_url = settings.recording_url
-    app.state.own = desk.OwnBoard()
+    app.state.own = Recent(desk.LOOKED_S)
     app.state.resend_max = settings.resend_max
     for part in (pages, board, finding, flow, held, order_page, desk, review, audit, help_page, report_page, reported):
         app.router.routes += part.operations.routes

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from consent_engine.domain.canonical_json import Rows
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, Restriction, name_of
+from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, Restriction
 from consent_engine.domain.order.history import BY_LINE
 
 MOST_EVENTS = 200
@@ -110,8 +110,3 @@ _PUTS = {
 def stale(order: str, happened: Happened) -> Restriction:
     """What bars the activation of an order that was asked of the holder before, and cannot be ended at once."""
     return Restriction(Kind.STALE_HOLDER, order, "", happened.on, BY_LINE, happened.op)
-
-
-def stale_name(order: str) -> str:
-    """The name of that restriction."""
-    return name_of(Kind.STALE_HOLDER, order)

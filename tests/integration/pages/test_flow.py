@@ -79,7 +79,7 @@ def test_a_gateway_that_does_not_answer_is_named_with_why_and_how_many_wait(door
     door.engine.lanes.postpone("sms.confirmation.1", dict.fromkeys(_orders(door), 1))
     door.work(Lane.SMS)
     door.engine.registry.count(measures.drain(), measures.heard(), measures.flow())
-    door.app.state.board._looked._known.clear()  # noqa: SLF001 - what was looked up a moment ago
+    door.app.state.board._known.clear()  # noqa: SLF001 - what was looked up a moment ago
     assert door.sign_in(Role.OPS).get("/ops/board").json()["retrying"] == []
 
 
