@@ -30,6 +30,7 @@ from consent_engine.doctor.records import Wanted
 from consent_engine.domain.admission.lengths import limits
 from consent_engine.domain.seal import Seal
 from consent_engine.engine.api_keys import Keys
+from consent_engine.engine.call_book import unheard_in
 from consent_engine.errors import ArchiveGone, ArchiveUnavailable, ConsentError, SettingsError, StoreUnavailable
 from consent_engine.ports import Store, Target
 from consent_engine.ports.survey import Survey
@@ -263,6 +264,7 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
             return
         more = " or more" if known == MOST_COUNTED else ""
         yield good(f"the archive answers: {known:,} orders{more}")
+        yield from reviews.archived(unheard_in(archive, patient.store.records), patient.registry.now())
 
 
 def _journal(patient: _Patient) -> Iterator[Finding]:

@@ -39,5 +39,12 @@ def reviews(lists: Lists, now: Millis, *, review_first: bool = True) -> Iterator
         yield warn(said, f"{REVIEW}, verdict=contested")
 
 
+def archived(left: Tally, now: Millis) -> Iterator[Finding]:
+    """Calls that left for the archive and that nobody heard."""
+    if left.count:
+        said = f"{left.count} archived calls were heard by nobody, the oldest ended {_hours(left, now)} ago"
+        yield warn(said, "the reviewers: A on /review, GET /v1/reviews?archived=true")
+
+
 def _hours(tally: Tally, now: Millis) -> str:
     return f"{max(0, now - tally.oldest) / HOUR_MS:.1f} h"

@@ -24,11 +24,13 @@ from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.review import Review, keeping_heard, letting_go_on, reviewing
 from consent_engine.engine.transcribe import Transcript, transcribing
 from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
-from consent_engine.ports import CallFilter, Store
+from consent_engine.ports import Archive, CallFilter, Records, Store, Tally
 
 MOST_LOOKED_AT = 2_000
 """How many live calls one page looks at: a filter that fits few gives a short page and a cursor that goes on."""
 CHUNK = 200
+OLDEST, MOST_COUNTED = 50, 10_000
+"""Of what waits in the archive so many are looked at, and so many are counted: a look at each scrape."""
 
 Position = tuple[Millis, str]
 
@@ -106,6 +108,10 @@ class CallBook:
         """What was counted of the calls that began on a day (China's, YYYY-MM-DD), by carrier and agent."""
         return read_counts(self._store.lists.dialled(day))
 
+    def sums(self, days: Sequence[str]) -> list[dict[str, int]]:
+        """As `counts`, over all agents, by name (SUMMED): however many they are."""
+        return self._store.lists.summed(days)
+
     def review(self, said: Review) -> Call:
         """Take a verdict; raises what `reviewing` does. It is proven durable before this returns."""
         result: Call | ConsentError = self._run([reviewing(said)])[0]
@@ -171,6 +177,13 @@ class CallBook:
         found = (known[call] for call, _ in rows if call in known and known[call].verdict is Verdict.PENDING)
         return CallPage(tuple(found), f"{rows[-1][1]}-{rows[-1][0]}" if len(rows) == limit else "")
 
+    def archived_waiting(self) -> Tally:
+        """How many calls nobody heard before they left for the archive, and since when the oldest is over. Raises
+        ArchiveUnavailable.
+        """
+        archive = self._store.ours()
+        return unheard_in(archive, self._store.records) if archive else Tally()
+
     def coverage(self, days: Sequence[str], by: str) -> list[Covered]:
         """How many recorded calls of these days were reviewed, by day, agent or carrier."""
         return self._coverage.of(days, by)
@@ -233,3 +246,14 @@ class CallBook:
             return [(at, call) for call, at in archive.calls.listed(wanted, before, limit)] if archive else []
         except ArchiveUnavailable:
             return None
+
+
+def unheard_in(archive: Archive, records: Records) -> Tally:
+    """How many calls nobody heard before they left for the archive, up to MOST_COUNTED, and since when the oldest is
+    over. One that came back to the store and was heard there is looked past among the oldest: it leaves the queue when
+    it goes again. Raises ArchiveUnavailable.
+    """
+    rows = archive.calls.unheard(None, OLDEST)
+    back = records.look(calls=[call for call, _ in rows]).calls if rows else {}
+    waits = [over for call, over in rows if call not in back or back[call].verdict is Verdict.PENDING]
+    return Tally(archive.calls.count_unheard(MOST_COUNTED) - len(rows) + len(waits), waits[0]) if waits else Tally()

@@ -61,3 +61,6 @@ class CallArchive(Protocol):
         """Recorded calls that no reviewer had heard when they came here, with the instants their ends reached us,
         oldest first, from where a page ended.
         """
+
+    def count_unheard(self, most: int) -> int:
+        """How many of these there are, up to `most`."""

@@ -57,9 +57,9 @@ class Lists(Protocol):
     def dialled(self, day: str) -> dict[str, int]:
         """What was counted of the calls that began on a day (China's, YYYY-MM-DD): see `domain/call/counted.py`."""
 
-    def heard(self, days: Sequence[str]) -> list[dict[str, int]]:
-        """Of the calls that began on each of these days, what is summed over all agents (SUMMED, in
-        `domain/call/counted.py`): a few values a day.
+    def summed(self, days: Sequence[str]) -> list[dict[str, int]]:
+        """Of the calls that began on each of these days, what was counted over all agents, by carrier (SUMMED, in
+        `domain/call/counted.py`): some dozens of values a day.
         """
 
     def sold(self, day: str) -> dict[str, int]:

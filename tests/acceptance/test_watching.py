@@ -202,7 +202,7 @@ consent_endings_oldest_seconds 8000
 consent_reports_overdue{door="web",class="not_ours"} 2
 consent_report_codes_hour 1000
 consent_report_codes_most 1000
-consent_agents_pressing 2
+consent_agents_pressing{over="week_before"} 2
 consent_reviews_oldest_seconds{verdict="pending"} 20000
 consent_defects_total{type="KeyError"} 1
 consent_http_requests_total{method="POST",route="/v1/orders",status="5xx"} @
@@ -220,7 +220,7 @@ consent_endings_oldest_seconds 0
 consent_reports_overdue{door="web",class="not_ours"} 0
 consent_report_codes_hour 3
 consent_report_codes_most 1000
-consent_agents_pressing 0
+consent_agents_pressing{over="week_before"} 0
 consent_reviews_oldest_seconds{verdict="pending"} 20000
 consent_archive_up 1
 consent_journal_oldest_seconds 0

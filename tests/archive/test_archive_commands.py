@@ -11,6 +11,7 @@ from consent_engine.api.service.prometheus import look_at, of_store
 from consent_engine.cli.tables import printing
 from consent_engine.domain.effects import WAKE_ARCHIVE
 from consent_engine.domain.msisdn import parse
+from consent_engine.engine.pressing import PressingWatch
 from consent_engine.engine.sealing import seal
 from tests.archive.house import broken
 
@@ -135,7 +136,9 @@ def test_a_copy_holds_what_is_not_in_the_file_yet(small, tmp_path):
 def test_a_metric_says_whether_the_archive_can_be_asked(small):
     def up():
         small.engine.lanes.rooms = dict  # fakeredis has no INFO
-        [family] = [family for family in of_store(look_at(small.engine)) if family.name == "consent_archive_up"]
+        [family] = [
+            family for family in of_store(look_at(small.engine, PressingWatch())) if family.name == "consent_archive_up"
+        ]
         return family.samples[0].value
 
     assert up() == 1

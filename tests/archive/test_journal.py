@@ -22,6 +22,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.leaf import Chained, Leaf, leaf_hash
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.event import chain
+from consent_engine.engine.pressing import PressingWatch
 from consent_engine.engine.sealing import seal
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import Piece, Waiting
@@ -231,7 +232,11 @@ def test_while_the_archive_is_away_the_journal_grows_and_says_so(real):
     real.clock.forward(seconds=300)
     oldest = Leaf.read(entries[0]).at
     assert real.engine.store.journal.waiting() == Waiting(len(entries), oldest)
-    told = {family.name: family.samples[0].value for family in of_store(look_at(real.engine)) if family.samples}
+    told = {
+        family.name: family.samples[0].value
+        for family in of_store(look_at(real.engine, PressingWatch()))
+        if family.samples
+    }
     assert told["consent_journal_waiting"] == len(entries)
     assert told["consent_journal_oldest_seconds"] >= 300
     [finding] = journal(real.engine.store.journal, real.engine.store.log, real.clock.now)

@@ -4,7 +4,7 @@ import pytest
 
 from consent_engine.domain.call.call import Began, Call, CallPerson, begun
 from consent_engine.domain.call.call_events import Abandoned, CallOutcome, Disclosed, Ended, OrderRefused, Recording
-from consent_engine.domain.call.counted import counted_of, read_counts
+from consent_engine.domain.call.counted import SUMMED, counted_of, read_counts
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
@@ -66,9 +66,15 @@ def test_a_call_without_its_seal_or_with_another_is_not_believed():
 
 def test_each_step_of_a_call_is_counted_once():
     up, ended, abandoned = record()[0], record(ENDED)[0], record(Abandoned(5, "x"))[0]
-    assert counted_of(up, None) == ["calls|mobile|A1024", "wrong|mobile|A1024", "!quiet_hours|mobile|A1024"]
-    assert counted_of(ended, up) == ["ended|mobile|A1024", "recorded|mobile|A1024", "sum.recorded|mobile|"]
-    assert counted_of(abandoned, up) == ["abandoned|mobile|A1024"]
+    assert counted_of(up, None) == [
+        "calls|mobile|A1024", "wrong|mobile|A1024", "!quiet_hours|mobile|A1024",
+        "sum.calls|mobile|", "sum.wrong|mobile|", "sum.!quiet_hours|mobile|",
+    ]  # fmt: skip
+    assert counted_of(ended, up) == [
+        "ended|mobile|A1024", "recorded|mobile|A1024", "sum.ended|mobile|", "sum.recorded|mobile|",
+    ]  # fmt: skip
+    assert counted_of(abandoned, up) == ["abandoned|mobile|A1024", "sum.abandoned|mobile|"]
+    assert {each.removeprefix("sum.") for each in counted_of(ended, None) if each.startswith("sum.")} <= {*SUMMED}
     assert counted_of(ended, ended) == []
     [row] = read_counts({"calls|mobile|A|B": 2, "!quiet_hours|mobile|A|B": 1, "of a later program|mobile|A|B": 3})
     assert (row.agent, row.counts, row.violations) == ("A|B", {"calls": 2}, {"quiet_hours": 1})

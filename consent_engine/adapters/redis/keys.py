@@ -22,7 +22,7 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:contested      zset    call -> ended at: one reviewer failed it, and another is to look again
     ce:{0}:reviewing      zset    <line> <order> -> since: orders whose activation waits for a review
     ce:{0}:dialled:<day>  hash    <what>|<carrier>|<agent> -> how many calls that began that day (in China);
-                                  sum.<what>|<carrier>|: over all agents, where the day has its sums (sum.||: on
+                                  sum.<what>|<carrier>|: over all agents, where the day has its sums (sum.|all|: on
                                   which day since 1970 they were made)
     ce:{0}:sold:<day>     hash    <what>|<plan>|<agent> -> what became of the orders placed that day
     ce:{0}:rhythm:<day>   hash    q|<agent>, or p|<agent> of answers to the SMS that asks for the code -> the newest

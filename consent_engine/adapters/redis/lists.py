@@ -57,7 +57,7 @@ class RedisLists(Lists):
         [counts] = self._wire.ask(("HGETALL", self._cell.dialled(day)))
         return {name: int(count) for name, count in counts.items()}
 
-    def heard(self, days: Sequence[str]) -> list[dict[str, int]]:
+    def summed(self, days: Sequence[str]) -> list[dict[str, int]]:
         asked = Calls()
         for day in days:
             number = str((date.fromisoformat(day) - _FIRST_DAY).days)

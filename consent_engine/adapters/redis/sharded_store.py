@@ -172,10 +172,10 @@ class ShardedLists(Lists):
             counts.update(cell.lists.dialled(day))
         return dict(counts)
 
-    def heard(self, days: Sequence[str]) -> list[dict[str, int]]:
+    def summed(self, days: Sequence[str]) -> list[dict[str, int]]:
         totals: list[Counter[str]] = [Counter() for _ in days]
         for cell in self._cells.stores:
-            for total, counts in zip(totals, cell.lists.heard(days), strict=True):
+            for total, counts in zip(totals, cell.lists.summed(days), strict=True):
                 total.update(counts)
         return [dict(total) for total in totals]
 

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, tuple_
 
 from consent_engine.adapters.sql.kept import SqlKept
 from consent_engine.adapters.sql.tables import CALLS, UNHEARD
@@ -129,6 +129,11 @@ class SqlCalls(SqlKept, CallArchive):
             rows = rows.where(tuple_(at, UNHEARD.c.id) > after)
         with self._asking() as connection:
             return [(call, over) for call, over in connection.execute(rows)]
+
+    def count_unheard(self, most: int) -> int:
+        some = select(UNHEARD.c.id).limit(most).subquery()
+        with self._asking() as connection:
+            return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
 
     def expire(self, connection: Connection, rule: Retention, now: Millis, most: int) -> tuple[int, int]:
         waits = select(UNHEARD.c.id).where(UNHEARD.c.over_at < rule.records_before(now)).limit(most)

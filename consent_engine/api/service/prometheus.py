@@ -19,13 +19,13 @@ from consent_engine.api.service.report_metrics import of_codes, of_reports
 from consent_engine.api.service.review_metrics import ReviewsSeen, of_reviews, reviews_seen
 from consent_engine.api.service.room_metrics import of_rooms, rooms_of
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
-from consent_engine.domain.call.counted import Row
 from consent_engine.domain.days import DAY_MS, GREENWICH, later
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.outside_health import Health, health_of, targets_of
+from consent_engine.engine.pressing import PressingWatch
 from consent_engine.engine.report_book import OpenReports
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
 from consent_engine.ports import LaneDepth, Room, Tally, Target, Waiting
@@ -53,8 +53,8 @@ class Look:
     placed: dict[str, dict[State, int]]
     uncalled: dict[str, int]
     """of these, how many have no record of their call"""
-    dialled: dict[str, list[Row]]
-    """what was counted of the calls of a day"""
+    dialled: dict[str, dict[str, int]]
+    """what was counted of the calls of a day, over all agents"""
     workers: int
     counted: dict[str, float]
     outside: list[Health]
@@ -84,6 +84,7 @@ class Metrics:
     def __init__(self, front: Front) -> None:
         self._front = front
         self._looked: Recent[Look] = Recent(front.bounds.metrics_s)
+        self._pressing = PressingWatch()
         self._requests: Counter[tuple[str, str, str]] = Counter()
         # Off: when a series began, once more for each of them.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # it leaves this one untyped
@@ -103,7 +104,7 @@ class Metrics:
     async def page(self) -> bytes:
         """All of them, as Prometheus reads them. Without the store, what needs none."""
         try:
-            look = await self._looked.of("", lambda: self._front.ask(look_at))
+            look = await self._looked.of("", lambda: self._front.ask(lambda engine: look_at(engine, self._pressing)))
         except StoreUnavailable:
             look = None
         return prometheus_client.generate_latest(_Once([*self._kept.collect(), *self._ours(look)]))
@@ -193,8 +194,8 @@ def of_store(look: Look) -> Iterator[Metric]:
     yield GaugeMetricFamily("consent_workers_alive", "Worker processes heard from within 15 s", value=look.workers)
 
 
-def look_at(engine: Engine) -> Look:
-    """What the store knows now."""
+def look_at(engine: Engine, pressing: PressingWatch) -> Look:
+    """What the store knows now. pressing: what is known of two weeks of orders, from look to look."""
     now = engine.registry.now()
     placed = {"today": engine.lists.funnel(_day(now)), "yesterday": engine.lists.funnel(_day(now, 1))}
     today = engine.terms.reporting.days.of(now)
@@ -208,7 +209,7 @@ def look_at(engine: Engine) -> Look:
         engine.lanes.depths(),
         placed,
         {"today": engine.lists.uncalled(_day(now)), "yesterday": engine.lists.uncalled(_day(now, 1))},
-        {name: engine.calls.counts(day) for name, day in dialled.items()},
+        dict(zip(dialled, engine.calls.sums(list(dialled.values())), strict=True)),
         workers,
         counted,
         outside,
@@ -220,7 +221,7 @@ def look_at(engine: Engine) -> Look:
         rooms_of(engine),
         engine.store.journal.waiting(),
         _unshown(engine, now),
-        reviews_seen(engine),
+        reviews_seen(engine, pressing),
         {target: pause.at for target, pause in engine.registry.pauses.standing().items()},
         engine.lists.endings_open(),
         engine.reports.waiting(),

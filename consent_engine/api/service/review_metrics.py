@@ -10,29 +10,34 @@ from consent_engine.domain.days import later
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.pressing import WEEK, Over, PressingWatch
+from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Tally
-
-WEEK = 7
-"""How many days of activations the metric of endings covers."""
 
 
 class ReviewsSeen(Struct, frozen=True):
-    """calls: those that are pending, and contested · orders: whose activation waits for a review · pressing: how many
-    agents seem to press · ended_soon: services of the last week that were taken back within one
+    """calls: those that are pending, and contested · archived: that left for the archive and nobody heard; None: it
+    cannot be asked · orders: whose activation waits for a review · pressing: how many agents seem to press, by the days
+    that are looked at · ended_soon: services of the last week that were taken back within one
     """
 
     calls: Mapping[Verdict, Tally]
+    archived: Tally | None
     orders: Tally
-    pressing: int
+    pressing: Mapping[Over, int]
     ended_soon: int
 
 
-def reviews_seen(engine: Engine) -> ReviewsSeen:
+def reviews_seen(engine: Engine, pressing: PressingWatch) -> ReviewsSeen:
     """What waits now."""
     today = engine.terms.reporting.days.of(engine.registry.now())
-    pressing = sum(each.presses for each in engine.calls.pressure([today], "agent"))
     soon = engine.lists.ended_soon([later(today, -n) for n in range(WEEK)])
-    return ReviewsSeen(engine.lists.waiting_for_review(), engine.lists.tally(Kind.REVIEW), pressing, soon)
+    try:
+        archived = engine.calls.archived_waiting()
+    except StoreUnavailable:  # consent_archive_up says so
+        archived = None
+    waiting, orders = engine.lists.waiting_for_review(), engine.lists.tally(Kind.REVIEW)
+    return ReviewsSeen(waiting, archived, orders, pressing.look(engine.lists, today), soon)
 
 
 def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:
@@ -48,6 +53,11 @@ def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:
         oldest.add_metric((verdict.value,), _age(tally, now))
     yield waits
     yield oldest
+    if (left := seen.archived) is not None:
+        told = "Recorded calls that left for the archive and were heard by nobody; 10,000: so many or more"
+        yield GaugeMetricFamily("consent_reviews_archived", told, value=left.count)
+        told = "How long ago the oldest of these ended"
+        yield GaugeMetricFamily("consent_reviews_archived_oldest_seconds", told, value=_age(left, now))
     yield GaugeMetricFamily(
         "consent_orders_in_review", "Orders whose activation waits for a review", value=seen.orders.count
     )
@@ -56,8 +66,13 @@ def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:
         "How long the oldest of them has waited",
         value=_age(seen.orders, now),
     )
-    told = "Agents whose orders of today end so often in refusals, suspect answers or failed reviews that they press"
-    yield GaugeMetricFamily("consent_agents_pressing", told, value=seen.pressing)
+    told = (
+        "Agents whose orders so often end in refusals, suspect answers, failed reviews or within a week that they press"
+    )
+    agents = GaugeMetricFamily("consent_agents_pressing", told, labels=("over",))
+    for over, count in seen.pressing.items():
+        agents.add_metric((over.value,), count)
+    yield agents
     told = "Services switched on in the last seven days, today with them, that were taken back within a week"
     yield GaugeMetricFamily("consent_services_ended_within_week", told, value=seen.ended_soon)
 

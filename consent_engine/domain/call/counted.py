@@ -14,8 +14,8 @@ _MARK = "!"
 """What a violation's count begins with."""
 SUM = "sum."
 """What a sum over all agents begins with. It stands beside the counts, and is moved by the same commits."""
-SUMS_MADE = f"{SUM}||"
-"""Among a day's counts: it has its sums."""
+SUMS_MADE = f"{SUM}|all|"
+"""Among a day's counts: it has its sums, of everything that is counted."""
 
 
 class Count(StrEnum):
@@ -39,8 +39,7 @@ def counted_of(call: Call, before: Call | None) -> list[str]:
     """The fields that are counted up by one when a call goes from what it was to what it is."""
     counted, whose = set(_told(before)) if before else (), f"|{call.carrier}|{call.began.agent}"
     fresh = [what for what in _told(call) if what not in counted]
-    sums = [f"{SUM}{what}|{call.carrier}|" for what in fresh if what in _COVERED]
-    return [what + whose for what in fresh] + sums
+    return [what + whose for what in fresh] + [f"{SUM}{what}|{call.carrier}|" for what in fresh]
 
 
 def _told(call: Call) -> Iterator[str]:
@@ -97,8 +96,20 @@ class Covered(Struct, frozen=True):
 
 
 _COVERED = {Count.RECORDED.value: 0, Count.REVIEWED.value: 1, Count.REVIEW_FAILED.value: 2}
-SUMMED = tuple(f"{what}|{carrier}|" for what in _COVERED for carrier in Carrier)
+
+
+def sum_of(what: Count | Violation, carrier: str) -> str:
+    """What the sum of a count over all agents is called among a day's sums."""
+    return f"{_MARK if isinstance(what, Violation) else ''}{what}|{carrier}|"
+
+
+SUMMED = tuple(sum_of(what, carrier) for what in (*Count, *Violation) for carrier in Carrier)
 """What there is a sum of for a day: so few, whatever its calls and agents are."""
+
+
+def heard_of(sums: Mapping[str, int]) -> dict[str, int]:
+    """Of a day's sums those that coverage is made of: the others move with each call, and say nothing of it."""
+    return {name: count for name, count in sums.items() if name.split("|", 1)[0] in _COVERED}
 
 
 def covered(days: Iterable[tuple[str, Mapping[str, int]]], by: str) -> list[Covered]:

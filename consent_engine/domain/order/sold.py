@@ -30,7 +30,7 @@ WRONG = (Sold.REFUSED, Sold.SUSPECT, Sold.REVIEW_FAILED, Sold.ENDED_SOON)
 """What should not have come of an order that somebody wanted."""
 
 ENOUGH = 30
-"""So many orders a day, before a share says anything of an agent."""
+"""So many orders, before a share says anything of an agent."""
 MUCH = 0.2
 """A share of orders that ended in a refusal, a suspect yes, a failed review or within a week, above which an agent
 seems to press."""
@@ -82,7 +82,36 @@ class Pressure(Struct, frozen=True):
     @property
     def presses(self) -> bool:
         """Whether so much of it went wrong that somebody should listen."""
-        return self.counts.get(Sold.PLACED, 0) >= ENOUGH and self.share(*WRONG) > MUCH
+        return _presses(self.counts.get(Sold.PLACED, 0), sum(self.counts.get(each, 0) for each in WRONG))
+
+
+def _presses(placed: int, wrong: int) -> bool:
+    return placed >= ENOUGH and wrong > MUCH * placed
+
+
+Told = tuple[int, int]
+"""Of one agent's orders: how many, and how many of them went wrong."""
+
+
+def told_by_agent(day: Mapping[str, int]) -> dict[str, Told]:
+    """What is to be known of the counts of a day, to say who presses: two numbers an agent."""
+    found: dict[str, list[int]] = {}
+    places = {Sold.PLACED.value: 0, **{each.value: 1 for each in WRONG}}
+    for name, count in day.items():
+        what, _, agent = name.split("|", 2)
+        if (place := places.get(what)) is not None:
+            found.setdefault(agent, [0, 0])[place] += count
+    return {agent: (placed, wrong) for agent, (placed, wrong) in found.items()}
+
+
+def pressing(days: Iterable[Mapping[str, Told]]) -> int:
+    """How many agents seem to press, by these days together."""
+    sums: dict[str, Told] = {}
+    for day in days:
+        for agent, (placed, wrong) in day.items():
+            before = sums.get(agent, (0, 0))
+            sums[agent] = before[0] + placed, before[1] + wrong
+    return sum(_presses(*told) for told in sums.values())
 
 
 def pressures(kept: Iterable[Mapping[str, int]], by: str) -> list[Pressure]:

@@ -1,10 +1,12 @@
 """Pressure selling in figures: what became of a day's orders, by agent and plan, counted as it happens."""
 
+from consent_engine.domain.call.counted import sum_of
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.days import day_of
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.order.sold import ENOUGH, Pressure, Sold
 from consent_engine.engine.api_keys import Role
+from consent_engine.engine.pressing import Over, PressingWatch
 from consent_engine.ports import CallFilter
 from tests.integration.api_door import order
 from tests.integration.calls.reviewing import review, says_yes, sold
@@ -58,6 +60,40 @@ def test_what_is_taken_back_within_a_week_is_counted_on_the_day_it_was_switched_
     assert desk.engine.lists.ended_soon([day, "2020-01-01"]) == 1
 
 
+def test_who_pressed_is_counted_over_two_weeks_one_day_read_a_look():
+    days = {
+        "2025-11-25": {"placed|p|B": 40, "ended_soon|p|B": 4},  # today: nothing of it has been taken back yet
+        "2025-11-20": {"placed|p|A": 10, "refused|q|A": 2, "placed|q|A": 10, "confirmed|q|A": 9},
+        "2025-11-19": {"placed|p|A": 15, "suspect|p|A": 6, "sum.ended_soon||": 3},
+        "2025-11-12": {"placed|p|C": 30, "ended_soon|p|C": 7, "placed|p|D": 30, "ended_soon|p|D": 6},
+    }
+    asked = []
+
+    class Counts:
+        def sold(self, day):
+            asked.append(day)
+            return days.get(day, {})
+
+    watch = PressingWatch()
+    seen = [watch.look(Counts(), "2025-11-25") for _ in range(20)]
+    assert len(asked) == len(set(asked)) == 14, "one a look, and none twice within minutes"
+    assert seen[0] == {Over.TODAY: 0}, "a week that is not read yet is no zero"
+    assert seen[-1] == {Over.TODAY: 0, Over.WEEK: 1, Over.WEEK_BEFORE: 1}
+    assert watch.look(Counts(), "2025-11-26") == {Over.TODAY: 0, Over.WEEK: 0, Over.WEEK_BEFORE: 0}
+    assert asked[14:] == ["2025-11-26"], "a day that is over is known"
+
+
+def test_a_scrape_reads_no_agents_counts_of_calls(desk):
+    sold(desk)
+    day = day_of(desk.clock())
+    [sums] = desk.engine.calls.sums([day])
+    rows = desk.engine.calls.counts(day)
+    assert {name: count for name, count in sums.items() if count} == {
+        **{sum_of(what, row.carrier): count for row in rows for what, count in row.counts.items()},
+        **{sum_of(what, row.carrier): count for row in rows for what, count in row.violations.items()},
+    }
+
+
 def test_a_few_orders_say_nothing_of_an_agent():
     most = Pressure("A1", {Sold.PLACED: ENOUGH, Sold.REFUSED: ENOUGH // 4})
     assert most.presses
@@ -75,5 +111,5 @@ def test_figures_over_http(door):
     assert door.call("GET", f"{path}&by=carrier", Role.REVIEWER).status_code == 422
     assert row["ended_soon"] == 0
     metrics = door.call("GET", "/metrics", Role.OPS).text
-    assert "consent_agents_pressing 0.0" in metrics
+    assert 'consent_agents_pressing{over="today"} 0.0' in metrics
     assert "consent_services_ended_within_week 0.0" in metrics

@@ -14,7 +14,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.asks import Loaded
 from consent_engine.engine.review import letting_go_on
-from consent_engine.ports import CallFilter, Word
+from consent_engine.ports import CallFilter, Tally, Word
 from tests.conftest import NUMBER
 from tests.integration.calls.desk import Desk
 from tests.integration.calls.reviewing import ordered, review, says_yes, sold
@@ -183,8 +183,10 @@ def test_a_call_that_has_left_for_the_archive_is_reviewed_all_the_same_and_leave
     assert not records.look(calls=[call.id]).calls
     archived = desk.found(call)
     assert [each.id for each in desk.engine.calls.archived_unheard().calls] == [call.id]
+    assert desk.engine.calls.archived_waiting() == Tally(1, archived.over_at)
     assert review(desk, call).verdict is Verdict.CONTESTED
     assert not desk.engine.calls.archived_unheard().calls, "one has heard it, and it is not there again yet"
+    assert desk.engine.calls.archived_waiting() == Tally()
     [live] = records.look(calls=[call.id]).calls.values()
     assert live.version > archived.version
     assert (live.person, live.publics[:-1]) == (archived.person, archived.publics)

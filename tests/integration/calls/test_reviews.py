@@ -177,7 +177,7 @@ def test_what_an_earlier_program_counted_beside_us_is_in_the_sums_a_day_later(de
     today = int(desk.client.time()[0]) // 86_400
     days = [(date(1970, 1, 1) + timedelta(days=number)).isoformat() for number in (today, today - 20)]
     for day in days:
-        counts = {"recorded|mobile|A1024": 2, "sum.recorded|mobile|": 1, "sum.||": today - 1}
+        counts = {"recorded|mobile|A1024": 2, "sum.recorded|mobile|": 1, "sum.|all|": today - 1}
         desk.client.hset(f"ce:{{0}}:dialled:{day}", mapping=counts)
     assert [desk.engine.calls.coverage([day], "day")[0].recorded for day in days] == [2, 1], "a week is long enough"
 

@@ -38,6 +38,7 @@ LABELS = {
     "channel",
     "what",
     "method",
+    "over",
     "route",
     "status",
     "lane",

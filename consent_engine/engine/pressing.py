@@ -1,0 +1,64 @@
+"""How many agents seem to press, watched over two weeks: a day is read now and then, not at each look.
+
+A day of 8,000 agents is some 100,000 counts. What became of the orders of today is known within minutes; that somebody
+takes a service back comes days later, so a week is looked at again when nothing more can come of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from threading import Lock
+from time import monotonic
+
+from consent_engine.domain.days import later
+from consent_engine.domain.order.sold import Told, pressing, told_by_agent
+from consent_engine.ports import Lists
+
+WEEK = 7
+TODAY_S = 300.0
+BEFORE_S = 3600.0
+"""How old what is known of today, and of a day before, may be: then it is read again, one day a look."""
+
+
+class Over(StrEnum):
+    """Which days are looked at together."""
+
+    TODAY = "today"
+    WEEK = "week"
+    """The last seven days, today with them."""
+    WEEK_BEFORE = "week_before"
+    """The seven days before: what was to be taken back of them within a week has been, but for the last hours."""
+
+
+class PressingWatch:
+    """What is known of two weeks, of one process; for all its threads."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[float, Mapping[str, Told]]] = {}
+        self._looking = Lock()
+
+    def look(self, lists: Lists, today: str) -> dict[Over, int]:
+        """How many agents seem to press; one day at most is read for it. Days that are not read yet leave their weeks
+        out: some minutes after a start all are. Raises StoreUnavailable.
+        """
+        days = [later(today, -n) for n in range(2 * WEEK)]
+        with self._looking:
+            self._known = {day: known for day, known in self._known.items() if day in days}
+            if day := self._due(days):
+                self._known[day] = monotonic(), told_by_agent(lists.sold(day))
+            spans = {Over.TODAY: days[:1], Over.WEEK: days[:WEEK], Over.WEEK_BEFORE: days[WEEK:]}
+            return {
+                over: pressing(self._known[day][1] for day in span)
+                for over, span in spans.items()
+                if self._known.keys() >= set(span)
+            }
+
+    def _due(self, days: Sequence[str]) -> str:
+        """The day to be read now; '' for none. Today comes first, then what is not known, then what is oldest."""
+        now = monotonic()
+        today = days[0]
+        if today not in self._known or now - self._known[today][0] >= TODAY_S:
+            return today
+        if unknown := [day for day in days if day not in self._known]:
+            return unknown[0]
+        read_at, oldest = min((self._known[day][0], day) for day in days[1:])
+        return oldest if now - read_at >= BEFORE_S else ""
