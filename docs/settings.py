@@ -109,7 +109,10 @@ OIDC = {
     ),
     "SESSION": (
         "`8h`",
-        f"How long a sign-in lasts, at most 12h; ended sooner by back-channel logout to `<CONSENT_PUBLIC_URL>{OUT}`",
+        (
+            "How long a sign-in lasts, with the roles of its beginning, at most 12h (`30m`: looked at more often); "
+            f"ended sooner by back-channel logout to `<CONSENT_PUBLIC_URL>{OUT}`"
+        ),
     ),
     "SCOPE": ("`openid profile`", "What is asked for; with `openid`"),
 }

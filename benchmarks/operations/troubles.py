@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
@@ -127,6 +128,16 @@ class Night(Run):
         async with self.session.post(f"{self.town.api}/sign-in", data=form, headers={"Origin": self.town.api}) as said:
             if said.status != 200:  # noqa: PLR2004 - the page
                 sys.exit(f"the operator was not signed in: {said.status}")
+
+    async def operate(self) -> None:
+        """An operator who types `retry` for all that is stuck, as the page of ConsentStuck says. In the chaos run a
+        question in doubt is left to end with its order; here that would be twenty minutes of an alert.
+        """
+        while True:
+            await asyncio.sleep(4 * LOOK_S)
+            for order in [order for order, m in self.minded.items() if m.parked and not m.settled]:
+                status, _ = await self.ask("POST", f"/v1/orders/{order}/retry", {}, Role.OPS)
+                self.retries_by_ops += status == HTTPStatus.OK
 
     # -- the night ----------------------------------------------------------------------------------------------------
 
