@@ -68,10 +68,10 @@ class GatewayDesk:
         self.announce(f"SMS {sms.purpose} from {sms.sender}", sms.to, sms.text)
         if not hop.takes:
             return
+        part_ids = sms.part_ids if hop.part_ids else []
+        reports = [(each.after, self.tasks.spawn(self._report(sms, each, part_ids))) for each in hop.reports]
         if hop.lands and (first or hop.again):
-            self.handsets.land(sms)
-        for report in hop.reports:
-            self.tasks.spawn(self._report(sms, report, sms.part_ids if hop.part_ids else []))
+            self.handsets.land(sms, reports)
 
     def _count(self, sms: SmsSeen, hop: Hop) -> None:
         order = order_of(sms.ref)

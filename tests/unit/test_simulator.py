@@ -20,12 +20,15 @@ from consent_engine.simulator.callcentre import MOST_UNASKED, MOST_UNDER_WAY, Ca
 from consent_engine.simulator.case import Case
 from consent_engine.simulator.crowd import crowd
 from consent_engine.simulator.demo import run, settings_for
+from consent_engine.simulator.handsets import Handsets
 from consent_engine.simulator.judge import judge
 from consent_engine.simulator.ledger import ActivationSeen, Attempt, Ledger, Said, SmsSeen
 from consent_engine.simulator.outside import Outside
 from consent_engine.simulator.phone import conversation, width, wrap
 from consent_engine.simulator.scripts import SILENCE, Answer, BssHop, Desk, Hop, Script, Turn
 from consent_engine.simulator.subscribers import BY_NAME, SCRIPTS
+from consent_engine.simulator.tasks import Tasks
+from consent_engine.simulator.wire import Reply
 
 PLANS = {"mobile": ["m1", "m2"], "telecom": ["t1", "t2"], "unicom": ["u1", "u2"]}
 CONF, NOTE = Purpose.CONFIRMATION, Purpose.NOTIFICATION
@@ -420,6 +423,37 @@ def test_an_engine_without_plans_is_a_difference_and_nothing_hangs():
     assert settings_for(outside)["CONSENT_HTTP_JSON__URL"] == f"http://127.0.0.1:{outside.port}/sms"
     assert asyncio.run(go()) == 1
     assert "the catalogue shows no plans" in out.getvalue()
+
+
+def test_a_subscriber_answers_once_the_engine_has_heard_that_the_question_is_there():
+    """On a busy machine the reports of six parts take longer than a thumb: the yes of a person was no machine's."""
+    case, posted = ended("gateway: an id for every part")[0], []
+
+    class Posts:
+        async def post_signed(self, path, payload):
+            posted.append(payload["message_id"][:2])
+            return Reply(200, {})
+
+    async def reporting(heard):
+        await heard.wait()
+        posted.append("report")
+
+    async def played():
+        ledger, heard = Ledger(), asyncio.Event()
+        tasks = Tasks(ledger.errors)
+        handsets = Handsets(ledger, tasks, Posts(), cases={case.msisdn: case})
+        case.landed.clear()
+        sms = SmsSeen(f"{'a' * 28}.confirmation.1", CONF, "10085", case.msisdn, "?", "m-1")
+        handsets.land(sms, [(0.0, tasks.spawn(reporting(heard))), (1e9, tasks.spawn(asyncio.sleep(1e9)))])
+        await asyncio.wait(tasks.running, timeout=0.8)
+        assert posted == [], "its thumb is ready, and the engine knows of no question on the handset"
+        heard.set()
+        while len(posted) < 2:
+            await asyncio.sleep(0)
+        await tasks.close()
+
+    asyncio.run(played())
+    assert posted == ["report", "mo"]
 
 
 # ---- what is shown ---------------------------------------------------------------------------------------------------
