@@ -173,6 +173,8 @@ class World:
 
     call_age = ANY_AGE
     permits_required = False
+    proves = False
+    """Whether its engines prove what they acknowledge, as in `strict`."""
     subscribers: FakeSubscribers | None = None
 
     def __init__(
@@ -197,7 +199,7 @@ class World:
 
     def another(self, store: Store | None = None) -> Engine:
         """Another engine on the same store, as another process would have. store: between it and Redis."""
-        wire = Wire(self.client, proves=False, replicas=0)
+        wire = Wire(self.client, proves=self.proves, replicas=0)
         return Engine(
             store or redis_store(wire, lease_ms=60_000, clock=self.clock, cell=self.cell, seal=Seal("test-secret")),
             RedisRegistry(wire, clock=self.clock, prefix=self.cell.shared),
