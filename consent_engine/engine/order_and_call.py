@@ -5,6 +5,7 @@ unlawful one.
 import logging
 
 from consent_engine.domain.call.call import Call, CallState
+from consent_engine.domain.call.call_events import CallOutcome
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.call.review import SecondLook, Verdict
@@ -30,6 +31,7 @@ from consent_engine.ports import CallChange, Commit, Leased
 
 log = logging.getLogger(__name__)
 UNLAWFUL = "call_unlawful"
+DECLINED = "declined_in_call"
 REVIEW_FAILED = "review_failed"
 BECAUSE_OF_THE_CALL: tuple[type[Refused], ...] = (
     UnofficialNumber, DoNotCall, CoolingOff, CallNotPermitted, CallTooOld, CallMismatch, RecordingReused,
@@ -53,9 +55,26 @@ def waiting_for(line: Line, call: str) -> list[Restriction]:
     return [each for each in line.restrictions if each.kind is Kind.CALL and each.ref == call]
 
 
-def _held_by(line: Line, call: str) -> list[str]:
-    """The orders that anything about a call bars."""
-    return [each.carrier for each in line.restrictions if each.kind in OF_ORDERS and each.ref == call]
+def declined_with(line: Line, call: Call) -> list[Restriction]:
+    """Of the orders that wait for a call, what bars those whose very plan was declined in it after they were placed."""
+    if call.end is None or call.end.outcome is not CallOutcome.DECLINED:
+        return []
+    plans = {entry.order: entry.plan for entry in line.entries}
+    return [each for each in waiting_for(line, call.id) if plans.get(each.carrier) == call.end.plan]
+
+
+def _held_by(line: Line, call: Call) -> list[str]:
+    """The orders that anything about a call bars; of one that was as it must be, those that were declined in it."""
+    if call.state is CallState.ENDED and not call.violations and call.verdict is not Verdict.FAILED:
+        return [each.carrier for each in declined_with(line, call)]
+    return [each.carrier for each in line.restrictions if each.kind in OF_ORDERS and each.ref == call.id]
+
+
+def _why(call: Call) -> str:
+    """Why the orders of a call fall."""
+    if call.verdict is Verdict.FAILED:
+        return REVIEW_FAILED
+    return UNLAWFUL if call.violations or call.state is not CallState.ENDED else DECLINED
 
 
 def _taken_back(call: Call, line: Line) -> Step[bool]:
@@ -68,8 +87,8 @@ def _taken_back(call: Call, line: Line) -> Step[bool]:
 
 
 def falling(leased: Leased) -> Step[str]:
-    """The open orders of a call that was abandoned, was not as it must be, or failed its review, are cancelled; after a
-    failed review what was activated is taken back, too.
+    """The open orders of a call that was abandoned, was not as it must be, or failed its review, are cancelled, and
+    those whose plan was declined in it; after a failed review what was activated is taken back, too.
 
     Raises BrokenRecord for a timer without its call.
     """
@@ -77,9 +96,8 @@ def falling(leased: Leased) -> Step[str]:
     if call is None:
         raise BrokenRecord("a timer without its call")
     line = (yield from load(lines=[call.line])).line(call.line)
-    why = REVIEW_FAILED if call.verdict is Verdict.FAILED else UNLAWFUL
-    fact = CancelAsked(f"unlawful:{call.id}", "engine", why, door="call", ref=call.id)
-    for order in _held_by(line, call.id):
+    fact = CancelAsked(f"unlawful:{call.id}", "engine", _why(call), door="call", ref=call.id)
+    for order in _held_by(line, call):
         try:
             yield from recording(order, fact)
         except OrderNotFound:

@@ -31,9 +31,9 @@ def begins(town: Town) -> CallStart:
     return CallStart("desk", "call-1", StartCall.model_validate(body))
 
 
-def ends(town: Town, call: str, outcome: str, *, recorded: bool = True) -> CallEnd:
+def ends(town: Town, call: str, outcome: str, *, recorded: bool = True, plan: str | None = None) -> CallEnd:
     recording = {"ref": "rec-9", "sha256": "9f" * 32, "seconds": 60} if recorded else None
-    body = {"ended_at": instant(town.clock()), "outcome": outcome, "recording": recording}
+    body = {"ended_at": instant(town.clock()), "outcome": outcome, "recording": recording, "plan": plan}
     return CallEnd("desk", call, EndCall.model_validate(body))
 
 
@@ -131,6 +131,47 @@ class UnlawfulCall(Operation):
     def act(self, engine: Engine, told: Told) -> None:
         asyncio.run(engine.performer.perform(Lane.TIMER, 5))
         told(done=True)
+
+
+class DeclinedAfterAll(Operation):
+    """A subscriber says yes to what was ordered, and then declines it in the same call: it is cancelled, and never on,
+    wherever whoever takes the end, or the worker behind it, dies.
+    """
+
+    name, least, says, ends = "call: what it ordered is declined in it", 15, "", {"cancelled": 1}
+
+    def before(self, town: Town) -> None:
+        self.call = town.engine.calls.take(begins(town)).call
+        town.clock.forward(seconds=60)
+        body = {
+            "msisdn": ONE, "plan": BEST, "agent": "A1024", "call_id": self.call.id, "agreed_at": instant(town.clock()),
+        }  # fmt: skip
+        order = town.engine.place(Placing("desk", "order-1", PlaceOrder.read(body))).order
+        town.run(Lane.SMS)
+        town.clock.forward(seconds=60)
+        town.hear(town.reply("是", order, "mo-yes"))
+        town.run(Lane.INBOUND)
+        self.end = ends(town, self.call.id, "declined", plan=BEST)
+        town.look()
+
+    def act(self, engine: Engine, told: Told) -> None:
+        told(over=engine.calls.take(self.end).is_new)
+        asyncio.run(engine.performer.perform(Lane.TIMER, 5))
+
+    def learnt(self, town: Town, life: Life) -> None:
+        call = town.engine.calls.show(self.call.id)
+        assert call.end is not None or not life.said("over"), "an end that was acknowledged is there"
+        waits = [each.ref for each in town.engine.line(ONE).restrictions if each.kind is Kind.CALL]  # type: ignore[arg-type]
+        open_ones = [each for each in town.shown() if not each.state.settled]
+        assert bool(waits) == bool(open_ones), "what is open, and nothing bars it"
+
+    def again(self, town: Town, life: Life) -> None:
+        assert town.engine.calls.take(self.end).call.state is CallState.ENDED
+        town.clock.forward(seconds=61)
+
+    def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
+        super().ended(town, states, shown)
+        assert town.bss.asked == [], "what was declined is not switched on"
 
 
 class ReviewFails(Operation):

@@ -8,7 +8,7 @@ from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, Ca
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.offer.policy import Suspects
-from consent_engine.errors import DoNotCall, Malformed, UnofficialNumber
+from consent_engine.errors import CoolingOff, DoNotCall, Malformed, UnofficialNumber
 from tests.conftest import NUMBER, OTHER
 from tests.integration.calls.desk import instant
 
@@ -119,6 +119,65 @@ def test_the_open_orders_of_an_unlawful_call_are_cancelled(desk, how):
     assert desk.bss.asked == []
     assert desk.engine.line(NUMBER).restrictions == ()
     assert how == "abandoned" or desk.state(other) == "awaiting_reply"
+
+
+def test_what_was_ordered_and_then_declined_in_the_same_call_is_never_activated_and_is_cancelled(desk):
+    """The other order of the call goes on: only this plan was declined."""
+    call = desk.start()
+    order = ordered(desk, call)
+    confirmed(desk, order)
+    other = ordered(desk, call, plan="data-pack-10gb")
+    desk.clock.forward(seconds=30)
+    desk.end(call, "declined", plan=PLAN)
+    desk.clock.forward(seconds=61)
+    desk.run(Lane.ACTIVATION)
+    assert (desk.state(order), desk.bss.asked) == ("confirmed", []), "the gate bars it before any timer has run"
+    desk.run(Lane.TIMER)
+    desk.run()
+    cancelled = desk.engine.show(order.id).events[-1].detail
+    assert (desk.state(order), cancelled.reason, desk.bss.asked) == ("cancelled", "declined_in_call", [])
+    assert [each.kind for each in desk.engine.line(NUMBER).restrictions] == ["cool_off"]
+    desk.say(f"是{other.doc.code}")
+    desk.run()
+    assert desk.state(other) == "notified"
+
+
+def test_a_call_that_ends_as_other_lets_its_order_go_on(desk):
+    """It may have been about more than one thing; what counts is the subscriber's own yes."""
+    call = desk.start()
+    order = ordered(desk, call)
+    confirmed(desk, order)
+    desk.end(call, "other")
+    desk.clock.forward(seconds=61)
+    desk.run()
+    assert desk.state(order) == "notified"
+
+
+@pytest.mark.parametrize("first", ["the order", "the end"])
+def test_an_order_and_the_end_that_declines_it_meet_and_it_is_never_activated(desk, first):
+    call, placed = desk.start(), []
+    records = desk.engine.store.records
+    asked = records.commit
+
+    def meanwhile(commits, *, prove=False):
+        records.commit = asked
+        if first == "the order":
+            placed.append(ordered(desk, call))
+        else:
+            desk.end(call, "declined", plan=PLAN)
+        return asked(commits, prove=prove)
+
+    records.commit = meanwhile
+    if first == "the end":
+        with pytest.raises(CoolingOff):
+            ordered(desk, call)
+        return
+    desk.end(call, "declined", plan=PLAN)
+    desk.run(Lane.SMS)
+    desk.say("是")
+    desk.clock.forward(seconds=61)
+    desk.run()
+    assert (desk.state(placed[0]), desk.bss.asked) == ("cancelled", [])
 
 
 def test_a_call_that_nobody_answered_has_no_order_whatever_its_agent_says_first(desk):
