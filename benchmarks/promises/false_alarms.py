@@ -10,9 +10,12 @@ names the instant of the delivery. The kinds:
     coached     answers while the agent talks: 14 s in the middle (sigma 0.5); four of five before the call is over
     script      many numbers of one agent, each 12 s after delivery (give or take 50 ms)
     row         many numbers of one agent, one after another every 4 s (give or take 30 ms)
+    told        as hurried ones, and so are all of the agent's: it tells everybody to answer at once
+    farm        as a script, and so are all of the agent's
 
-Ordinary agents have the first four (55, 25, 10 and 10 of a hundred); half of a scripting agent's subscribers are
-honest. No target is set: of each rule it is to be seen whom it hits.
+Of twelve agents eight are ordinary and have the first four (55, 25, 10 and 10 of a hundred), one has scripts and one
+rows, and honest ones as many, and one each has the last two alone. No target is set: of each rule it is to be seen whom
+it hits.
 
     python -m benchmarks.promises.false_alarms --orders 3000
 """
@@ -56,12 +59,14 @@ class Kind(StrEnum):
     COACHED = "coached"
     SCRIPT = "script"
     ROW = "row"
+    TOLD = "told"
+    FARM = "farm"
 
 
 ORDINARY = {Kind.HONEST: 55, Kind.HURRIED: 25, Kind.MODEM: 10, Kind.COACHED: 10}
 SCRIPTING = {Kind.HONEST: 50, Kind.SCRIPT: 50}
 IN_ROWS = {Kind.HONEST: 50, Kind.ROW: 50}
-AGENTS = (ORDINARY,) * 8 + (SCRIPTING, IN_ROWS)
+AGENTS = (*(ORDINARY,) * 8, SCRIPTING, IN_ROWS, {Kind.TOLD: 100}, {Kind.FARM: 100})
 
 
 @dataclass
@@ -134,7 +139,7 @@ class Population:
         match kind:
             case Kind.HONEST:
                 return max(8, self.roll.lognormvariate(3.8067, 0.9))
-            case Kind.HURRIED:
+            case Kind.HURRIED | Kind.TOLD:
                 return max(3, self.roll.lognormvariate(2.1972, 0.5))
             case Kind.COACHED:
                 return self.roll.lognormvariate(2.6391, 0.5)

@@ -79,8 +79,11 @@ def asked(
 def _beat(beat: Beat, cell: Cell, lists: "_Lists") -> str:
     """A yes that is laid beside others; the agent comes last, for it may hold blanks."""
     key = lists.number(cell.rhythm(cell.days.of(beat.at)))
-    whose = f"{'p' if beat.proves else 'q'}|{beat.agent}"
-    return f"{key} {beat.most} {beat.near} {beat.step} {beat.depth} {beat.took} {beat.at} {beat.who} {whose}"
+    whose, so, depth = "p" if beat.proves else "q", "0 0 0 0 0", beat.depth
+    if (how := beat.loosely) is not None:
+        whose, so, depth = f"{whose}~", f"{how.near} {how.most} {how.beside} {how.to} {how.times}", how.depth
+    alike = f"{beat.most} {beat.near} {beat.step} {beat.depth} {depth} {so}"
+    return f"{key} {alike} {beat.took} {beat.at} {beat.who} {whose}|{beat.agent}"
 
 
 class _Lists:

@@ -25,9 +25,9 @@ Keys, `{0}` being the tag of cell 0:
                                   sum.<what>|<carrier>|: over all agents, where the day has its sums (sum.|all|: on
                                   which day since 1970 they were made)
     ce:{0}:sold:<day>     hash    <what>|<plan>|<agent> -> what became of the orders placed that day
-    ce:{0}:rhythm:<day>   hash    q|<agent>, or p|<agent> of answers to the SMS that asks for the code -> the newest
-                                  yeses of the day, `<ms it took>,<when it came>,<part of the line's name>;` each;
-                                  kept two days
+    ce:{0}:rhythm:<day>   hash    q|<agent>, or p|<agent> of answers to the SMS that asks for the code; q~|, p~| where
+                                  the text is not known to be delivered -> the newest yeses of the day, `<ms it
+                                  took>,<when it came>,<part of the line's name>;` each; kept two days
     ce:{0}:end:<id>       hash    v, state, line, head, mac, doc, who (person part), e<n> events, f:<effect>: the
                                   taking back of one activated order
     ce:{0}:endings        zset    ending -> asked for at: those that are not over

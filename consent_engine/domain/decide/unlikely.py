@@ -5,13 +5,15 @@ Every instant comes from the order's history and from the message: nobody is ask
 
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from consent_engine.domain.effects import Millis, Purpose, sms_effect
 from consent_engine.domain.order.details import AskedAgain, Delivered, Informed, RepliedSuspect, Resumed
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.facts import Replied
 from consent_engine.domain.order.history import all_of, asked
 from consent_engine.domain.order.order import QUESTION, Order
-from consent_engine.domain.order.rhythm import Beat
+from consent_engine.domain.order.rhythm import Beat, Loosely
 from consent_engine.domain.order.seen import Seen, Unlikely
 
 
@@ -20,7 +22,9 @@ class Rules(NamedTuple):
     holds say about as much, so a text takes as long in both languages · short: segments of an SMS that asks for the
     code · near: ms within which two answers took as long, or two intervals are equal · step: ms of such an interval at
     least: a gateway may hand over many replies at once · depth: how many of an agent's newest yeses are compared ·
-    late: ms after its own stamp from which a reply came in with a backlog, so that the stamp says when it was written
+    late: ms after its own stamp from which a reply came in with a backlog, so that the stamp says when it was written ·
+    loosely: how yeses are compared where a text is known to be handed over, and no more. most: so many times the
+    policy's number
     """
 
     edition: int
@@ -30,9 +34,13 @@ class Rules(NamedTuple):
     step: Millis
     depth: int
     late: Millis
+    loosely: Loosely
 
 
-RULES = Rules(edition=2, characters=67, short=2, near=250, step=1_000, depth=16, late=60_000)
+RULES = Rules(
+    edition=3, characters=67, short=2, near=250, step=1_000, depth=16, late=60_000,
+    loosely=Loosely(near=3_000, most=2, beside=4_000, to=10_000, times=4, depth=32),
+)  # fmt: skip
 
 
 class Text(NamedTuple):
@@ -77,9 +85,11 @@ def beat(order: Order, reply: Replied, seen: Seen | None) -> Beat | None:
         return None
     text, came, written = _answered(order, reply), reply.received_at, reply.written_at
     at = written if written is not None and came - written > RULES.late else came
+    most = policy.cadence if seen is None else 0
+    loosely = None if text.delivered else replace(RULES.loosely, most=most * RULES.loosely.most)
     return Beat(
         agent=order.doc.agent, who=order.line[-12:], took=max(0, reply.at - text.since), at=at, proves=text.proves,
-        most=policy.cadence if seen is None else 0, near=RULES.near, step=RULES.step, depth=RULES.depth,
+        most=most, near=RULES.near, step=RULES.step, depth=RULES.depth, loosely=loosely,
     )  # fmt: skip
 
 

@@ -107,14 +107,14 @@ def proves(town, placed, msisdn=NUMBER, after_ms=31_000):
 def test_yes_in_24_ms(town):
     placed = town.asked()
     town.hears(after_ms=24)
-    is_asked_for_the_code(town, placed, {"rule": "too_fast", "measured": 24, "least": READING_MS, "edition": 2})
+    is_asked_for_the_code(town, placed, {"rule": "too_fast", "measured": 24, "least": READING_MS, "edition": 3})
     proves(town, placed)
 
 
 def test_yes_before_delivery(reporting):
     placed = reporting.asked()
     reporting.hears(after_ms=60_000)
-    is_asked_for_the_code(reporting, placed, {"rule": "not_delivered", "measured": 60_000, "edition": 2})
+    is_asked_for_the_code(reporting, placed, {"rule": "not_delivered", "measured": 60_000, "edition": 3})
     for purpose in ("confirmation", "prove"):
         report = {"ref": f"{placed}.{purpose}.1", "message_id": purpose, "status": "delivered"}
         assert reporting.post("receipts", report).json()["accepted"] == 1
@@ -135,7 +135,7 @@ def test_yes_during_the_call(town):
     placed = town.call("POST", "/v1/orders", Role.AGENT, body, headers={"Idempotency-Key": "key-1"}).json()["id"]
     town.work(Lane.SMS)
     town.hears(after_ms=90_000)
-    is_asked_for_the_code(town, placed, {"rule": "call_up", "measured": 90_000, "edition": 2})
+    is_asked_for_the_code(town, placed, {"rule": "call_up", "measured": 90_000, "edition": 3})
     recording = {"ref": "rec-1", "sha256": "a" * 64, "seconds": 90}
     over = {"ended_at": town.now(-1), "outcome": "agreed", "plan": "5g-smart-199", "recording": recording}
     assert town.call("POST", f"/v1/calls/{call['id']}/end", Role.AGENT, over).status_code == 200
@@ -155,8 +155,24 @@ def test_yes_by_cadence(town):
         for after_ms in (20_000, 0, 0):
             town.hears(msisdn=number(n), after_ms=after_ms, name=f"mo-{n}")
     assert [town.shown(each)[0] for each in orders] == ["confirmed"] * 5 + ["awaiting_reply"]
-    is_asked_for_the_code(town, orders[5], {"rule": "cadence", "measured": 20_000, "edition": 2, "others": 5})
+    is_asked_for_the_code(town, orders[5], {"rule": "cadence", "measured": 20_000, "edition": 3, "others": 5})
     proves(town, orders[5], number(5))
+
+
+AIR_MS = (1_100, 4_900, 2_300, 5_700, 3_200, 1_600, 4_100, 2_800, 5_200, 3_700, 3_100)
+"""How long questions take to the handset, where no gateway says so."""
+
+
+def test_yes_by_cadence_where_no_delivery_is_reported(town):
+    """Eleven numbers of one agent, each 12 s after its question was on the handset, which nobody reports."""
+    orders = []
+    for n, air_ms in enumerate(AIR_MS):
+        town.clock.forward(seconds=PAUSES[n % 6])
+        orders.append(town.asked(number(n)))
+        town.hears(msisdn=number(n), after_ms=air_ms + 12_000)
+    assert [town.shown(each)[0] for each in orders] == ["confirmed"] * 10 + ["awaiting_reply"]
+    is_asked_for_the_code(town, orders[10], {"rule": "cadence", "measured": 15_100, "edition": 3, "others": 10})
+    proves(town, orders[10], number(10))
 
 
 def test_yes_in_lockstep(town):
@@ -168,7 +184,7 @@ def test_yes_in_lockstep(town):
     town.clock.forward(seconds=30)
     for n in range(6):
         town.hears(msisdn=number(n), after_ms=5_000)
-    seen = {"rule": "lockstep", "measured": 60_000, "edition": 2, "others": 5}
+    seen = {"rule": "lockstep", "measured": 60_000, "edition": 3, "others": 5}
     is_asked_for_the_code(town, orders[5], seen)
 
 

@@ -4,9 +4,11 @@ import pytest
 from fakeredis import FakeRedis
 from msgspec.structs import replace
 
+from consent_engine.domain.decide.unlikely import RULES
 from consent_engine.domain.effects import Accepted, Lane
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.offer.policy import Policy, Suspects
+from consent_engine.domain.sms import Delivery
 from consent_engine.errors import StoreUnavailable
 from tests.conftest import World
 from tests.integration.mishaps import dies_after
@@ -65,13 +67,42 @@ def confirmed(world, orders):
 def test_the_sixth_number_in_one_cadence_is_asked_for_the_code(agency):
     orders = [answers(agency, n, 20_000 + 40 * n) for n in range(MOST + 1)]
     assert confirmed(agency, orders) == [True] * MOST + [False]
-    assert seen(agency, orders[-1]) == {"rule": "cadence", "measured": 20_200, "edition": 2, "others": MOST}
+    assert seen(agency, orders[-1]) == {"rule": "cadence", "measured": 20_200, "edition": 3, "others": MOST}
     agency.run(Lane.SMS)
     assert len(agency.texts("prove")) == 1
     agency.clock.forward(seconds=47)
     agency.say(f"是{orders[-1].doc.code}", number(MOST))
     agency.run()
     assert agency.state(orders[-1]) == "notified", "a person who is asked answers in a time of his own"
+
+
+AIR = (1.1, 4.9, 2.3, 5.7, 3.2, 1.6, 4.1, 2.8, 5.2, 3.7, 3.1, 4.5)
+"""Seconds that a question takes through the air: nobody reports them."""
+
+
+def test_a_machine_is_seen_through_the_air_where_no_delivery_is_reported(agency):
+    orders = [answers(agency, n, int(1_000 * (air + 12))) for n, air in enumerate(AIR)]
+    assert confirmed(agency, orders) == [True] * 10 + [False] * 2, "twice the policy's number passed"
+    assert seen(agency, orders[-1]) == {"rule": "cadence", "measured": 16_500, "edition": 3, "others": 10}
+
+
+def test_people_who_are_quick_are_in_no_cadence_where_no_delivery_is_reported(agency):
+    """As many took about as long, and about as many a little more or less."""
+    orders = [answers(agency, n, int(1_000 * (air + 7 + 5 * (n % 3)))) for n, air in enumerate((*AIR, *AIR[:8]))]
+    assert all(confirmed(agency, orders))
+
+
+def test_what_was_delivered_is_compared_with_its_like_alone(agency):
+    for n in range(MOST):
+        answers(agency, n)
+    agency.gateway.reports = True
+    order = asked(agency, MOST)
+    agency.report(order, Delivery.DELIVERED)
+    agency.run(Lane.INBOUND)
+    agency.clock.forward(20_000)
+    agency.say("是", number(MOST))
+    agency.run(Lane.INBOUND)
+    assert confirmed(agency, [order]) == [True]
 
 
 def test_people_who_take_a_time_of_their_own_are_in_no_cadence(agency):
@@ -212,7 +243,8 @@ def test_a_bounded_number_is_kept_for_a_bounded_time_and_no_person_in_it(agency)
         answers(agency, n)
     [key] = agency.client.keys("ce:{0}:rhythm:*")
     kept = agency.client.hgetall(key)
-    assert [*kept] == ["q|A1024"]
-    assert kept["q|A1024"].count(";") == 16
+    assert [*kept] == ["q~|A1024"]
+    assert kept["q~|A1024"].count(";") == 20
+    assert RULES.loosely.depth == 32
     assert 0 < agency.client.ttl(key) <= 2 * 86_400
     assert not any(number(n)[3:] in f"{key} {kept}" for n in range(20))

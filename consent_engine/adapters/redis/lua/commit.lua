@@ -11,7 +11,9 @@
 --       9 number of the record whose effect is held, 0: none is   10 member of the inbox's line among what is due, or ''
 --       11 token of what is held (the attempt)
 --       12 '' or the yes that is laid beside the newest of its agent: KEYS number of these (hash)   how many others in one
---       rhythm refuse it, 0: none do   ms within which two are alike   ms of an interval at least   how many are kept
+--       rhythm refuse it, 0: none do   ms within which two are alike   ms of an interval at least   how many are compared
+--       so   how many are kept   then, 0s where nothing is compared loosely: ms within which two are alike   how many
+--       others refuse it   ms from and to which two are beside each other   how many times as many as these they are
 --       ms it took   when it came   whose it is   the agent (field)
 --       13 how many records; then of each: the version that was read, '' when it was not (then only stamped)   how it is
 --       touched   a digit for each effect that is dropped with care   how many restrictions bar, and three counted lists:
@@ -69,24 +71,41 @@ local function over(kept) -- whether the time of a restriction is over
     local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
     return ends > 0 and now ~= "" and ends <= tonumber(now)
 end
--- What a yes is beside the newest of its agent, each number's once: how many others took as long, or whether the last of
--- them came at equal intervals; and how they are kept with it.
+local function within(apart, least, most, newest) -- how many of the newest are so far apart
+    local count = 0
+    for n = math.max(1, #apart - newest + 2), #apart do
+        if apart[n] >= least and apart[n] <= most then count = count + 1 end
+    end
+    return count
+end
+-- What a yes is beside the newest of its agent, each number's once: how many others took as long, or, where only the
+-- hand-over is known, about as long while few took a little more or less; or whether the last of them came at equal
+-- intervals; and how they are kept with it.
 local function beside()
-    local key, most, near, step, depth, took, came, who, agent =
-        match(ARGV[12], "^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (.*)$")
+    local key, most, near, step, depth, keeps, wide, many, from, to, times, took, came, who, agent = match(
+        ARGV[12],
+        "^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (.*)$"
+    )
     local found = { key = KEYS[tonumber(key)], agent = agent, alike = 0 }
-    most, near, step, depth = tonumber(most), tonumber(near), tonumber(step), tonumber(depth)
-    local others, instants = {}, { tonumber(came) }
+    most, near, step, depth, keeps = tonumber(most), tonumber(near), tonumber(step), tonumber(depth), tonumber(keeps)
+    wide, many, from, to = tonumber(wide), tonumber(many), tonumber(from), tonumber(to)
+    local others, instants, apart = {}, { tonumber(came) }, {}
     for each, at, whose in string.gmatch(call("HGET", found.key, agent) or "", "(%d+),(%d+),([^;]+);") do
         if whose ~= who then
             others[#others + 1] = each .. "," .. at .. "," .. whose .. ";"
             instants[#instants + 1] = tonumber(at)
-            if math.abs(each - took) <= near then found.alike = found.alike + 1 end
+            apart[#apart + 1] = math.abs(each - took)
         end
     end
-    found.kept = table.concat(others, "", math.max(1, #others - depth + 2)) .. took .. "," .. came .. "," .. who .. ";"
+    found.kept = table.concat(others, "", math.max(1, #others - keeps + 2)) .. took .. "," .. came .. "," .. who .. ";"
+    found.alike = most > 0 and within(apart, 0, near, depth) or 0
     if most > 0 and found.alike >= most then
         found.rule = "cadence"
+        return found
+    end
+    local loosely = many > 0 and within(apart, 0, wide, keeps) or 0
+    if many > 0 and loosely >= many and loosely >= times * within(apart, from, to, keeps) then
+        found.rule, found.alike = "cadence", loosely
     elseif most > 0 and #instants > most then
         table.sort(instants)
         local last = instants[#instants] - instants[#instants - 1]
