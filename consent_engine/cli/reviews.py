@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Orders that wait for the first review of their call: list them, let them go on.")
 _A_PAGE = 200
-MOST = 1_000_000
-"""Looked at in one go: the same command again goes on."""
 
 
 @app.command()
@@ -40,9 +38,10 @@ def let_go(
             raise typer.BadParameter(
                 "CONSENT_REVIEW is `before`: set it to `after` first, and restart APIs and workers"
             )
-        calls = dict.fromkeys(each.call for each in _waiting(engine, MOST))
-        freed = [engine.calls.let_go_on(call, by(), why) for call in calls]
-    record([("orders that go on", sum(freed)), ("calls", sum(1 for each in freed if each))])
+        done = [engine.calls.let_go(by(), why)]
+        while done[-1].cursor:
+            done.append(engine.calls.let_go(by(), why, done[-1].cursor))
+    record([("orders that go on", sum(each.orders for each in done)), ("calls", sum(each.calls for each in done))])
 
 
 def _waiting(engine: "Engine", limit: int) -> "Iterator[Waiting]":

@@ -10,7 +10,7 @@ from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.counted import Covered, Row, read_counts
 from consent_engine.domain.call.errors import CallNotFound
-from consent_engine.domain.call.review import CommandHeard, Verdict
+from consent_engine.domain.call.review import CommandHeard, ReviewAwaited, Verdict
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import slot
@@ -31,6 +31,8 @@ MOST_LOOKED_AT = 2_000
 CHUNK = 200
 OLDEST, MOST_COUNTED = 50, 10_000
 """Of what waits in the archive so many are looked at, and so many are counted: a look at each scrape."""
+LET_GO_AT_ONCE = 200
+"""Orders that wait for a review, of one request that lets them go on: a commit for each call."""
 
 Position = tuple[Millis, str]
 
@@ -49,6 +51,14 @@ class Waiting(Struct, frozen=True):
     call: str
     since: Millis
     agent: str
+
+
+class LetGo(Struct, frozen=True):
+    """What was let go on: how many orders, of how many calls; cursor: what to go on with, '' at the end."""
+
+    orders: int
+    calls: int
+    cursor: str
 
 
 class CallBook:
@@ -144,6 +154,17 @@ class CallBook:
         if isinstance(result, ConsentError):
             raise result
         return result
+
+    def let_go(self, by: str, why: str, cursor: str = "", limit: int = LET_GO_AT_ONCE) -> LetGo:
+        """Let go on what waits for nothing but a first review, of up to `limit` orders that a review bars, newest
+        first. Raises ReviewAwaited while nothing is activated before it, Malformed for a cursor that no answer handed
+        out, StoreUnavailable: the same again is safe.
+        """
+        if self._terms.review_first:
+            raise ReviewAwaited("CONSENT_REVIEW is `before`: set it to `after` first, and restart APIs and workers")
+        waiting, cursor = self.waiting(cursor, limit)
+        freed = [self.let_go_on(call, by, why) for call in dict.fromkeys(each.call for each in waiting)]
+        return LetGo(sum(freed), sum(1 for each in freed if each), cursor)
 
     def transcribe(self, wanted: Transcript) -> Call:
         """Keep a transcript; raises what `transcribing` does. It is proven durable before this returns."""

@@ -30,7 +30,7 @@ from consent_engine.api.schemas.forms import (
 )
 from consent_engine.api.schemas.gateway_bodies import DeliveryReceipt, MobileOriginated
 from consent_engine.api.schemas.line_forms import Register, TellLine, Unregister
-from consent_engine.api.schemas.reviews import LookAgain, ReviewCall
+from consent_engine.api.schemas.reviews import LetGoOn, LookAgain, ReviewCall
 from consent_engine.api.schemas.transcripts import Transcribe
 from consent_engine.api.schemas.views import Problem
 from consent_engine.domain.admission.call_request import EndCall, StartCall
@@ -43,7 +43,7 @@ READ: Sequence[type[BaseModel]] = (
     PlaceOrder, StartCall, EndCall, ReviewCall, LookAgain, CancelOrder, GiveUp, SearchOrders, Refuse, SearchRefusals,
     Lift, DecideHeld, Dial, PlanForm, MobileOriginated, DeliveryReceipt, Register, RetryStuck, CancelStuck, StopOrGo,
     Unregister, AskPermits, TellLine, Problem, Attest, EndOrder, MakeReport, DecideReport, AskCode, Transcribe,
-    RevealOrder,
+    RevealOrder, LetGoOn,
 )  # fmt: skip
 """Bodies that operations take, and the problem document."""
 _REF = "#/components/schemas/"

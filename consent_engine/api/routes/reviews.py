@@ -8,13 +8,22 @@ from starlette.responses import Response
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.bodies import read_json
-from consent_engine.api.http.queries import AskPressure, Coverage, ListReviews, read_query
+from consent_engine.api.http.queries import AskPressure, Coverage, ListReviews, Paged, read_query
 from consent_engine.api.routes.calls import page_of_calls
 from consent_engine.api.routes.orders import ID
 from consent_engine.api.schemas.calls import CallList, CallView
 from consent_engine.api.schemas.forms import read
-from consent_engine.api.schemas.reviews import CoverageView, LookAgain, PressureView, ReviewCall, check_note
-from consent_engine.api.service.callers import FULL_NUMBERS, REVIEWER, REVIEWER_OR_AUDITOR
+from consent_engine.api.schemas.reviews import (
+    CoverageView,
+    LetGoOn,
+    LetGoView,
+    LookAgain,
+    PressureView,
+    ReviewCall,
+    WaitingList,
+    check_note,
+)
+from consent_engine.api.service.callers import FULL_NUMBERS, OPS, OPS_OR_AUDITOR, REVIEWER, REVIEWER_OR_AUDITOR
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.call.review import UNDECIDED, Verdict
@@ -94,6 +103,41 @@ async def pressure(request: Request, caller: ApiKey) -> Response:
     days = _days(form.from_, form.to)
     rows = await front_of(request).ask(lambda engine: engine.calls.pressure(days, form.by))
     return Response(PressureView.of(form.by, rows).model_dump_json(), media_type="application/json")
+
+
+@operations.add(
+    "GET",
+    "/waiting",
+    OPS_OR_AUDITOR,
+    "List what waits for a first review",
+    answers={200: WaitingList},
+    problems=(401, 403, 422, 503),
+    takes=openapi.query(Paged),
+)
+async def waiting(request: Request, caller: ApiKey) -> Response:
+    """Orders whose activation waits for the first review of their call, newest first. What a failed review froze is not
+    among them: a page may be short, or empty, and go on all the same. Roles: ops, auditor."""
+    form = read_query(Paged, request)
+    rows, cursor = await front_of(request).ask(lambda engine: engine.calls.waiting(form.cursor, form.limit))
+    return Response(WaitingList.of(rows, cursor).model_dump_json(), media_type="application/json")
+
+
+@operations.add(
+    "POST",
+    "/let_go",
+    OPS,
+    "Let go on what waits for a first review",
+    answers={200: LetGoView},
+    problems=(401, 403, 409, 413, 415, 422, 503),
+    takes=openapi.body("LetGoOn"),
+)
+async def let_go(request: Request, caller: ApiKey) -> Response:
+    """Once CONSENT_REVIEW is `after` again, which frees nothing by itself: up to 200 orders that wait for the first
+    review of their call go on without it, the newest first. The calls keep who said so and why, and are reviewed all
+    the same; what a failed review froze stays. 409 `review_awaited` while the setting is `before`. Role: ops."""
+    form = read(LetGoOn, await read_json(request))
+    done = await front_of(request).ask(lambda engine: engine.calls.let_go(caller.name, form.reason, form.cursor))
+    return Response(LetGoView.of(done).model_dump_json(), media_type="application/json")
 
 
 @operations.add(

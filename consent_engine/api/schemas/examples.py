@@ -59,6 +59,7 @@ FORMS: dict[str, Any] = {
     },
     "ReviewCall": {"verdict": "fail", "reasons": ["price_not_told"], "note": "the price after the promotion"},
     "LookAgain": {"uphold": True, "note": "it was not told"},
+    "LetGoOn": {"reason": "nobody can review this week", "cursor": ""},
     "MakeReport": {
         "msisdn": "+8613800138000", "carrier": "mobile", "caller_number": "10085",
         "called_at": "2025-08-01T10:00:00+08:00", "what": "推销5G套餐",
@@ -212,9 +213,10 @@ VIEWS: dict[str, Any] = {
             }
         ],
     },
-    "CoverageView": {
-        "by": "agent", "rows": [{"key": "A1024", "recorded": 120, "reviewed": 117, "failed": 1, "gap": 3}],
-    },
+    "CoverageView": {"by": "day", "rows": [{"key": "2025-08-01", "recorded": 9, "reviewed": 7, "failed": 1, "gap": 2}]},
+    "LetGoView": {"orders": 118, "calls": 117, "cursor": ""},
+    "WaitingList": {"orders": [{"order": "0ce7" + "0" * 24, "call": "0ce7" + "1" * 24, "agent": "A1024",
+                                "since": "2025-08-01T10:04:40.512+08:00"}], "cursor": ""},
     "DialView": {"callable": False, "reason": "refused", "since": "2025-08-01T10:04:40.512+08:00"},
     "PermitsView": {
         "id": "00112233445566ff",
@@ -235,11 +237,8 @@ VIEWS: dict[str, Any] = {
     },
     "RefusalList": {
         "refusals": [
-            {
-                "msisdn": "+86138****8000", "kind": "refused", "carrier": "mobile",
-                "since": "2025-08-01T10:04:40.512+08:00",
-                "channel": "voice", "ref": "rec-1",
-            }
+            {"msisdn": "+86138****8000", "kind": "refused", "carrier": "mobile",
+             "since": "2025-08-01T10:04:40.512+08:00", "channel": "voice", "ref": "rec-1"},
         ],
         "cursor": "",
     },

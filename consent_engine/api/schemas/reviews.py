@@ -5,10 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from consent_engine.api.schemas.views import View
+from consent_engine.api.schemas.forms import Reasoned
+from consent_engine.api.schemas.views import View, instant
 from consent_engine.domain.call.counted import Covered
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.domain.order.sold import Pressure, Sold
+from consent_engine.engine.call_book import LetGo, Waiting
 from consent_engine.errors import FieldError, Malformed
 
 MOST_NOTE, MOST_REASONS = 500, 20
@@ -41,10 +43,56 @@ class LookAgain(BaseModel):
     note: _Note = ""
 
 
+class LetGoOn(BaseModel):
+    """Why what waits for a first review goes on without it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: Reasoned = Field(examples=["nobody can review this week: decided by the head of sales"])
+    cursor: str = Field("", max_length=200, description="of the answer before; empty: from the newest on")
+
+
 def check_note(note: str) -> None:
     """Raise Malformed for a note with a telephone number: it stands in a chain of events, which outlives the person."""
     if contains_number(note):
         raise Malformed([FieldError("note", "contains_number", "must not contain a telephone number")])
+
+
+class WaitingView(View):
+    """An order whose activation waits for the first review of its call, since when, and whose call it was."""
+
+    order: str
+    call: str
+    agent: str
+    since: str
+
+
+class WaitingList(View):
+    """Orders that wait for a first review."""
+
+    orders: list[WaitingView]
+    cursor: str = Field(description="ask with it for the next page; empty: there is none")
+
+    @classmethod
+    def of(cls, rows: Sequence[Waiting], cursor: str) -> "WaitingList":
+        """As listed."""
+        shown = [
+            WaitingView(order=each.order, call=each.call, agent=each.agent, since=instant(each.since)) for each in rows
+        ]
+        return cls(orders=shown, cursor=cursor)
+
+
+class LetGoView(View):
+    """What was let go on."""
+
+    orders: int
+    calls: int
+    cursor: str = Field(description="the same request with it goes on; empty: there is no more")
+
+    @classmethod
+    def of(cls, done: LetGo) -> "LetGoView":
+        """As it was done."""
+        return cls(orders=done.orders, calls=done.calls, cursor=done.cursor)
 
 
 class CoveredView(View):

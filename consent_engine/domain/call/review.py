@@ -103,6 +103,12 @@ class NotReviewable(Refused):
     code = "not_reviewable"
 
 
+class ReviewAwaited(Refused):
+    """CONSENT_REVIEW is `before`: nothing is let go on that no reviewer has heard."""
+
+    code = "review_awaited"
+
+
 def first_review(events: Sequence[object]) -> Reviewed | None:
     """The first review among a call's events."""
     return next((each for each in events if isinstance(each, Reviewed)), None)

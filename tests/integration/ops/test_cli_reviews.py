@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.line.restriction import Kind
-from tests.integration.api_door import FULL_SECRET, order
+from consent_engine.engine.api_keys import Role
+from tests.integration.api_door import FULL_SECRET, Door, order
 from tests.integration.rq_house import WAIT
 
 
@@ -39,3 +40,39 @@ def test_what_waited_when_the_setting_changed_is_listed_and_let_go_on(door, cons
     assert (done.returncode, done.stdout) == (0, "orders that go on\t1\ncalls\t1\n"), done.stderr
     assert engine.lists.tally(Kind.REVIEW).count == 0
     assert consent("waiting").stdout == ""
+
+
+def waits(door, n):
+    """An order whose activation waits for the first review of its call."""
+    engine = door.engine
+    engine.terms = replace(engine.terms, review_first=True)
+    placed = engine.place(Placing("desk", f"w-{n}", PlaceOrder.read(order(msisdn=f"+86138001380{n:02}")))).order
+    return placed.id, placed.doc.call_id
+
+
+def test_what_waits_for_a_review_is_listed_and_let_go_on_over_http(door):
+    first, second, failed = (waits(door, n) for n in range(3))
+    reasons = {"verdict": "fail", "reasons": ["price_not_told"]}
+    assert door.call("POST", f"/v1/reviews/{failed[1]}", Role.REVIEWER, reasons).status_code == 200
+    listed = door.call("GET", "/v1/reviews/waiting", Role.AUDITOR).json()
+    assert [(each["order"], each["call"]) for each in listed["orders"]] == [second, first]
+    assert door.call("GET", "/v1/reviews/waiting?cursor=x", Role.OPS).status_code == 422
+    path, why = "/v1/reviews/let_go", {"reason": "nobody can review this week"}
+    numbered = door.call("POST", path, Role.OPS, {"reason": "rang 13800138000"})
+    assert (numbered.status_code, numbered.json()["errors"][0]["field"]) == (422, "reason")
+    assert door.call("POST", path, Role.REVIEWER, why).status_code == 403
+    done = door.call("POST", path, Role.OPS, why)
+    assert (done.status_code, done.json()) == (200, {"orders": 2, "calls": 2, "cursor": ""})
+    assert door.call("POST", path, Role.OPS, why).json()["orders"] == 0
+    assert door.engine.lists.tally(Kind.REVIEW).count == 1, "what failed waits for another reviewer"
+    event = door.engine.calls.show(first[1]).events[-1]
+    assert (event.note, event.by) == (why["reason"], "the-ops")
+
+
+def test_nothing_is_let_go_on_over_http_while_reviews_come_first(running):
+    made = Door(*running, CONSENT_REVIEW="before")
+    waits(made, 1)
+    refused = made.call("POST", "/v1/reviews/let_go", Role.OPS, {"reason": "nobody can review this week"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "review_awaited")
+    assert made.engine.lists.tally(Kind.REVIEW).count == 1
+    made.close()
