@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from consent_engine.domain.call.counted import Covered, covered, heard_of, together
+from consent_engine.domain.call.counted import Covered, Heard, covered, heard_of, together
 from consent_engine.ports import Lists
 
 MOST_DAYS = 8
@@ -16,24 +16,24 @@ class Coverage:
 
     def __init__(self, lists: Lists) -> None:
         self._lists = lists
-        self._known: dict[str, tuple[Mapping[str, int], list[Covered]]] = {}
+        self._known: dict[str, tuple[Mapping[str, int], Mapping[str, Heard]]] = {}
 
     def of(self, days: Sequence[str], by: str) -> list[Covered]:
         """By `day`, `carrier` or `agent`, the widest gap first. Raises StoreUnavailable."""
         sums = [heard_of(each) for each in self._lists.summed(days)]
         if by != "agent":
             return covered(zip(days, sums, strict=True), by)
-        return together(row for day, its in zip(days, sums, strict=True) for row in self._by_agent(day, its))
+        return together(self._by_agent(day, its) for day, its in zip(days, sums, strict=True))
 
-    def _by_agent(self, day: str, sums: Mapping[str, int]) -> list[Covered]:
+    def _by_agent(self, day: str, sums: Mapping[str, int]) -> Mapping[str, Heard]:
         if not any(sums.values()):
-            return []
+            return {}
         known = self._known.get(day)
         if known is not None and known[0] == sums:
             return known[1]
-        rows = covered([(day, self._lists.dialled(day))], "agent")
+        heard = self._lists.heard_by_agent(day)
         self._known.pop(day, None)
-        self._known[day] = (sums, rows)  # read after its sums: what came in between moves one, and is read again
+        self._known[day] = (sums, heard)  # read after its sums: what came in between moves one, and is read again
         while len(self._known) > MOST_DAYS:
             self._known.pop(next(iter(self._known)), None)
-        return rows
+        return heard

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from consent_engine.domain.call.counted import Heard
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
@@ -61,6 +62,9 @@ class Lists(Protocol):
         """Of the calls that began on each of these days, what was counted over all agents, by carrier (SUMMED, in
         `domain/call/counted.py`): some dozens of values a day.
         """
+
+    def heard_by_agent(self, day: str) -> dict[str, Heard]:
+        """The same of one day, by agent: all of its counts are read."""
 
     def sold(self, day: str) -> dict[str, int]:
         """What became of the orders placed on a day (China's, YYYY-MM-DD): see `domain/order/sold.py`."""

@@ -8,7 +8,7 @@ from itertools import islice
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.codec import TIES, scored
 from consent_engine.adapters.redis.keys import EARLY, LATE, Cell, called
-from consent_engine.domain.call.counted import SUM, SUMMED, SUMS_MADE
+from consent_engine.domain.call.counted import SUM, SUMMED, SUMS_MADE, Heard, heard_of
 from consent_engine.domain.call.ended_soon import ENDED_SOON
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.days import later
@@ -64,6 +64,10 @@ class RedisLists(Lists):
             asked.script("sums_of_day", [self._cell.dialled(day)], [SUM, SUMS_MADE, number, *SUMMED])
         answers = self._wire.send(asked, repeat=True)
         return [dict(zip(SUMMED, map(int, counts), strict=True)) for counts in answers]
+
+    def heard_by_agent(self, day: str) -> dict[str, Heard]:
+        [counts] = self._wire.ask(("HGETALL", self._cell.dialled(day)))
+        return heard_of(counts)
 
     def sold(self, day: str) -> dict[str, int]:
         [counts] = self._wire.ask(("HGETALL", self._cell.sold(day)))

@@ -9,6 +9,7 @@ from consent_engine.adapters.redis.journal import ShardedJournal
 from consent_engine.adapters.redis.permits import ShardedPermits
 from consent_engine.adapters.redis.reports import ShardedReports
 from consent_engine.adapters.redis.sharded_records import ShardedRecords
+from consent_engine.domain.call.counted import Heard
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Lane, Millis
@@ -178,6 +179,14 @@ class ShardedLists(Lists):
             for total, counts in zip(totals, cell.lists.summed(days), strict=True):
                 total.update(counts)
         return [dict(total) for total in totals]
+
+    def heard_by_agent(self, day: str) -> dict[str, Heard]:
+        totals: dict[str, Heard] = {}
+        for cell in self._cells.stores:
+            for agent, (recorded, reviewed, failed) in cell.lists.heard_by_agent(day).items():
+                known = totals.get(agent, (0, 0, 0))
+                totals[agent] = (known[0] + recorded, known[1] + reviewed, known[2] + failed)
+        return totals
 
     def sold(self, day: str) -> dict[str, int]:
         counts: Counter[str] = Counter()

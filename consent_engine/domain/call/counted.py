@@ -1,6 +1,6 @@
 """What is counted of calls, by the day they began on: moved by the commit that makes it so, and never counted again."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
@@ -96,6 +96,8 @@ class Covered(Struct, frozen=True):
 
 
 _COVERED = {Count.RECORDED.value: 0, Count.REVIEWED.value: 1, Count.REVIEW_FAILED.value: 2}
+Heard = tuple[int, int, int]
+"""Of calls: how many were recorded, heard by a reviewer, and failed for good."""
 
 
 def sum_of(what: Count | Violation, carrier: str) -> str:
@@ -113,33 +115,48 @@ def heard_of(sums: Mapping[str, int]) -> dict[str, int]:
 
 
 def covered(days: Iterable[tuple[str, Mapping[str, int]]], by: str) -> list[Covered]:
-    """The counts of days together, or their sums, by `day`, `carrier` or `agent`, the widest gap first. By agent in one
-    pass: a day of a million calls has tens of thousands of counts.
-    """
+    """The sums of days together, by `day` or `carrier`, the widest gap first."""
     sums: dict[str, list[int]] = {}
     for day, kept in days:
         for name, count in kept.items():
-            what, carrier, agent = name.split("|", 2)
-            place = _COVERED.get(what)
-            if place is not None:
-                key = day if by == "day" else carrier if by == "carrier" else agent
-                found = sums.get(key)
-                if found is None:
-                    found = sums[key] = [0, 0, 0]
-                found[place] += count
-    return _widest_first(Covered(key, *found) for key, found in sums.items() if found[0])
+            what, carrier, _ = name.split("|", 2)
+            found = sums.setdefault(day if by == "day" else carrier, [0, 0, 0])
+            found[_COVERED[what]] += count
+    return _widest_first(sums)
 
 
-def together(rows: Iterable[Covered]) -> list[Covered]:
-    """The rows of some days together, the widest gap first."""
-    sums: dict[str, Covered] = {}
-    for row in rows:
-        known = sums.get(row.key)
-        sums[row.key] = row if known is None else Covered(
-            row.key, known.recorded + row.recorded, known.reviewed + row.reviewed, known.failed + row.failed
-        )  # fmt: skip
-    return _widest_first(sums.values())
+def heard_of(kept: Mapping[str, str]) -> dict[str, Heard]:
+    """A day's counts as they are kept, by agent. One pass, and no work on what is not asked for: a day of a million
+    calls has tens of thousands of counts.
+    """
+    agents: dict[str, list[int]] = {}
+    for name, count in kept.items():
+        what, _, whose = name.partition("|")
+        place = _COVERED.get(what)
+        if place is not None:
+            agent = whose.partition("|")[2]
+            found = agents.get(agent)
+            if found is None:
+                found = agents[agent] = [0, 0, 0]
+            found[place] += int(count)
+    return {agent: (found[0], found[1], found[2]) for agent, found in agents.items()}
 
 
-def _widest_first(rows: Iterable[Covered]) -> list[Covered]:
+def together(days: Iterable[Mapping[str, Heard]]) -> list[Covered]:
+    """Some days by agent together, the widest gap first."""
+    sums: dict[str, list[int]] = {}
+    for day in days:
+        for agent, (recorded, reviewed, failed) in day.items():
+            found = sums.get(agent)
+            if found is None:
+                sums[agent] = [recorded, reviewed, failed]
+            else:
+                found[0] += recorded
+                found[1] += reviewed
+                found[2] += failed
+    return _widest_first(sums)
+
+
+def _widest_first(sums: Mapping[str, Sequence[int]]) -> list[Covered]:
+    rows = (Covered(key, *found) for key, found in sums.items() if found[0])
     return sorted(rows, key=lambda each: (each.reviewed - each.recorded, each.key))
