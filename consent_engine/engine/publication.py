@@ -21,9 +21,10 @@ from consent_engine.ports.tariff_pages import NO_ANSWER, Missed, TariffPages
 TURN = "publication"
 TURN_MS = 30_000
 """For how long nobody else looks, once a process did."""
-AT_ONCE, SILENT_AT_ONCE = 32, 128
-"""Pages at a time of those that show their plan, and of those that say something else; and of those that did not answer
-the last time. Each kind has places of its own, so that hundreds that hang hold no page up that was mended."""
+AT_ONCE, WRONG_AT_ONCE, SILENT_AT_ONCE = 32, 128, 128
+"""Pages at a time of those that nobody has looked at yet, and of those that show their plan; of those that say
+something else; and of those that did not answer the last time. Each kind has places of its own, so that hundreds that
+hang hold no page up that was mended; where hundreds that said something else hang, too, its turn comes within 40 s."""
 MOST = 512
 """So many pages under way: those first that have waited longest."""
 _LOOKED_AT = frozenset({Standing.ON_SALE, Standing.WAITING})
@@ -56,8 +57,9 @@ class Publication:
         self._last: dict[tuple[str, int, int], Seen] = {}
         self._under_way: dict[tuple[str, int, int], asyncio.Task[None]] = {}
         self._places_of = {
+            "new": asyncio.Semaphore(AT_ONCE),
             "shown": asyncio.Semaphore(AT_ONCE),
-            "wrong": asyncio.Semaphore(AT_ONCE),
+            "wrong": asyncio.Semaphore(WRONG_AT_ONCE),
             "silent": asyncio.Semaphore(SILENT_AT_ONCE),
         }
 
@@ -140,6 +142,8 @@ async def found_at(pages: TariffPages, plan: Plan, url: str, how: Template = PLA
 
 def _kind(seen: Seen) -> str:
     """By which places a page is looked at, as it was the last time."""
+    if not seen.at:
+        return "new"
     if not seen.why:
         return "shown"
     return "silent" if NO_ANSWER in seen.why else "wrong"
