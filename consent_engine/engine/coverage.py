@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from consent_engine.domain.call.counted import Covered, Heard, covered, heard_of, together
+from consent_engine.domain.call.counted import Covered, Heard, coverage_of, covered, together
 from consent_engine.ports import Lists
 
 MOST_DAYS = 8
@@ -20,7 +20,7 @@ class Coverage:
 
     def of(self, days: Sequence[str], by: str) -> list[Covered]:
         """By `day`, `carrier` or `agent`, the widest gap first. Raises StoreUnavailable."""
-        sums = [heard_of(each) for each in self._lists.summed(days)]
+        sums = [coverage_of(each) for each in self._lists.summed(days)]
         if by != "agent":
             return covered(zip(days, sums, strict=True), by)
         return together(self._by_agent(day, its) for day, its in zip(days, sums, strict=True))

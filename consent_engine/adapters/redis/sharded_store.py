@@ -9,7 +9,7 @@ from consent_engine.adapters.redis.journal import ShardedJournal
 from consent_engine.adapters.redis.permits import ShardedPermits
 from consent_engine.adapters.redis.reports import ShardedReports
 from consent_engine.adapters.redis.sharded_records import ShardedRecords
-from consent_engine.domain.call.counted import Heard
+from consent_engine.domain.call.counted import Heard, added_up
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Lane, Millis
@@ -168,31 +168,17 @@ class ShardedLists(Lists):
         return {verdict: _together(each[verdict] for each in found) for verdict in (Verdict.PENDING, Verdict.CONTESTED)}
 
     def dialled(self, day: str) -> dict[str, int]:
-        counts: Counter[str] = Counter()
-        for cell in self._cells.stores:
-            counts.update(cell.lists.dialled(day))
-        return dict(counts)
+        return _counted(cell.lists.dialled(day) for cell in self._cells.stores)
 
     def summed(self, days: Sequence[str]) -> list[dict[str, int]]:
-        totals: list[Counter[str]] = [Counter() for _ in days]
-        for cell in self._cells.stores:
-            for total, counts in zip(totals, cell.lists.summed(days), strict=True):
-                total.update(counts)
-        return [dict(total) for total in totals]
+        found = [cell.lists.summed(days) for cell in self._cells.stores]
+        return [_counted(of_day) for of_day in zip(*found, strict=True)]
 
     def heard_by_agent(self, day: str) -> dict[str, Heard]:
-        totals: dict[str, Heard] = {}
-        for cell in self._cells.stores:
-            for agent, (recorded, reviewed, failed) in cell.lists.heard_by_agent(day).items():
-                known = totals.get(agent, (0, 0, 0))
-                totals[agent] = (known[0] + recorded, known[1] + reviewed, known[2] + failed)
-        return totals
+        return added_up(cell.lists.heard_by_agent(day) for cell in self._cells.stores)
 
     def sold(self, day: str) -> dict[str, int]:
-        counts: Counter[str] = Counter()
-        for cell in self._cells.stores:
-            counts.update(cell.lists.sold(day))
-        return dict(counts)
+        return _counted(cell.lists.sold(day) for cell in self._cells.stores)
 
     def ended_soon(self, days: Sequence[str]) -> int:
         """Of the cells that can be reached."""
@@ -229,6 +215,10 @@ class ShardedLists(Lists):
 
     def uncalled(self, day: str) -> int:
         return sum(cell.lists.uncalled(day) for cell in self._cells.stores)
+
+
+def _counted(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    return dict(sum(map(Counter, counts), Counter()))
 
 
 def _together(tallies: Iterable[Tally]) -> Tally:

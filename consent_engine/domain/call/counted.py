@@ -109,7 +109,7 @@ SUMMED = tuple(sum_of(what, carrier) for what in (*Count, *Violation) for carrie
 """What there is a sum of for a day: so few, whatever its calls and agents are."""
 
 
-def heard_of(sums: Mapping[str, int]) -> dict[str, int]:
+def coverage_of(sums: Mapping[str, int]) -> dict[str, int]:
     """Of a day's sums those that coverage is made of: the others move with each call, and say nothing of it."""
     return {name: count for name, count in sums.items() if name.split("|", 1)[0] in _COVERED}
 
@@ -142,19 +142,22 @@ def heard_of(kept: Mapping[str, str]) -> dict[str, Heard]:
     return {agent: (found[0], found[1], found[2]) for agent, found in agents.items()}
 
 
+def added_up(counts: Iterable[Mapping[str, Heard]]) -> dict[str, Heard]:
+    """Those of some cells or days together, by agent."""
+    sums: dict[str, Heard] = {}
+    for each in counts:
+        if not sums:
+            sums.update(each)
+            continue
+        for agent, (recorded, reviewed, failed) in each.items():
+            known = sums.get(agent, (0, 0, 0))
+            sums[agent] = (known[0] + recorded, known[1] + reviewed, known[2] + failed)
+    return sums
+
+
 def together(days: Iterable[Mapping[str, Heard]]) -> list[Covered]:
     """Some days by agent together, the widest gap first."""
-    sums: dict[str, list[int]] = {}
-    for day in days:
-        for agent, (recorded, reviewed, failed) in day.items():
-            found = sums.get(agent)
-            if found is None:
-                sums[agent] = [recorded, reviewed, failed]
-            else:
-                found[0] += recorded
-                found[1] += reviewed
-                found[2] += failed
-    return _widest_first(sums)
+    return _widest_first(added_up(days))
 
 
 def _widest_first(sums: Mapping[str, Sequence[int]]) -> list[Covered]:
