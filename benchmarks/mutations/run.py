@@ -6,6 +6,7 @@ run once as they are, then with one mutation at a time. Status 1 when a mutation
 applied any more.
 
     nice python -m benchmarks.mutations.run
+    nice python -m benchmarks.mutations.run --page docs/compliance.md
 """
 
 import argparse
@@ -30,7 +31,8 @@ from queue import SimpleQueue
 ROOT = Path(__file__).parents[2]
 LISTS = sorted(Path(__file__).parent.glob("*.toml"))
 AT_ONCE = 2
-WAIT_S = 180
+WAIT_S, SOUND_WAIT_S = 180, 1_800
+"""For the tests of one mutation, and for all of them as they are."""
 PASSED, FAILED = 0, 1
 """What pytest's exit status says; any other (nothing collected, a broken import) proves nothing."""
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "var", "build", "dist", "htmlcov")
@@ -103,8 +105,8 @@ def copied() -> Iterator[Path]:
         yield copy
 
 
-def run(copy: Path, tests: Sequence[str]) -> tuple[int, str]:
-    """Run tests of a copy on the code of that copy: pytest's status, and what it said."""
+def run(copy: Path, tests: Sequence[str], wait_s: float = WAIT_S) -> tuple[int, str]:
+    """Run tests of a copy on the code of that copy: pytest's status, and what it said; -1 where they took too long."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
     running = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests],
@@ -112,7 +114,7 @@ def run(copy: Path, tests: Sequence[str]) -> tuple[int, str]:
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
-        said, _ = running.communicate(timeout=WAIT_S)
+        said, _ = running.communicate(timeout=wait_s)
     except subprocess.TimeoutExpired:
         os.killpg(running.pid, signal.SIGKILL)
         said, _ = running.communicate()
@@ -171,7 +173,7 @@ def all_tried(wanted: Sequence[Mutation]) -> Iterator[Verdict]:
 def sound(wanted: Sequence[Mutation]) -> str:
     """What fails without any mutation: a test that fails anyway catches nothing. Empty when all pass."""
     with copied() as copy:
-        status, said = run(copy, sorted({test for mutation in wanted for test in mutation.tests}))
+        status, said = run(copy, sorted({test for mutation in wanted for test in mutation.tests}), SOUND_WAIT_S)
     return "" if status == PASSED else said
 
 
@@ -179,9 +181,15 @@ def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description="Break the code on purpose; see which test says so.")
     parser.add_argument("--only", metavar="NAME", help="those whose name contains this")
+    parser.add_argument("--page", metavar="FILE", type=Path, help="those that a page names, as docs/compliance.md does")
     parser.add_argument("--list", action="store_true", help="tell them, and try none")
     asked = parser.parse_args()
-    wanted = [mutation for mutation in mutations() if (asked.only or "") in mutation.name]
+    page = asked.page.read_text("utf-8") if asked.page else ""
+    wanted = [
+        mutation
+        for mutation in mutations()
+        if (asked.only or "") in mutation.name and (not asked.page or f"`{mutation.name}`" in page)
+    ]
     if not wanted:
         parser.error("no mutation has such a name")
     if asked.list:
