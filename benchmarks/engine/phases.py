@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="into docs/performance.md and docs/performance")
     args = parser.parse_args()
     logging.basicConfig(filename=os.devnull, level=logging.INFO)  # lines are written, as in production
-    wiring.RqQueue = NoQueue  # type: ignore[misc, assignment] # one loop does everything, in turn
+    wiring.RqQueue = NoQueue  # type: ignore[attr-defined, assignment] # one loop does everything, in turn
     runs = []
     for n in range(args.runs):
         runs.append(measured(args.durability, args.orders))

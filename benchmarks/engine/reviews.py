@@ -10,6 +10,7 @@ import argparse
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -67,8 +68,8 @@ def filled(engine: Engine, url: str, calls: int, agents: int) -> None:
     archive = engine.store.archive
     with archive.asking() as connection:  # type: ignore[union-attr] # there is one
         for first in range(1, calls + 1, PIECE):
-            rows = [{"id": f"{n:028x}", "over_at": now - OLDEST_MS + n} for n in range(first, first + PIECE)]
-            connection.execute(insert(UNHEARD), rows)
+            waits = [{"id": f"{n:028x}", "over_at": now - OLDEST_MS + n} for n in range(first, first + PIECE)]
+            connection.execute(insert(UNHEARD), waits)
 
 
 def questions(engine: Engine) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -80,9 +81,9 @@ def questions(engine: Engine) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "how many wait, since when", engine.lists.waiting_for_review
     yield "archived unheard, the oldest 50", book.archived_unheard
     for by in ("day", "carrier", "agent"):
-        yield f"coverage of a day, by {by}", lambda by=by: book.coverage([today], by)
+        yield f"coverage of a day, by {by}", partial(book.coverage, [today], by)
     for by in ("day", "carrier", "agent"):
-        yield f"coverage of {DAYS} such days, by {by}", lambda by=by: book.coverage(week, by)
+        yield f"coverage of {DAYS} such days, by {by}", partial(book.coverage, week, by)
 
 
 def measured(engine: Engine, calls: int) -> None:

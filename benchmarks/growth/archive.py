@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import perf_counter
+from typing import cast
 
 from sqlalchemy import text
 
 from benchmarks import postgres
 from consent_engine.adapters.redis.client import connect
-from consent_engine.adapters.redis.embedded.server import connect_or_start
+from consent_engine.adapters.redis.embedded.server import RunningServer, connect_or_start
 from consent_engine.adapters.sql.archive import MOST_COUNTED, SqlArchive
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.effects import Lane, lane_of
@@ -48,7 +49,7 @@ def a_town(name: str) -> Iterator[Town]:
                 url = f"sqlite:///{folder}/archive.sqlite3"
             else:
                 url = stack.enter_context(postgres.server()).url
-            running = stack.enter_context(connect_or_start(folder / "data", "everysec"))
+            running = cast("RunningServer", stack.enter_context(connect_or_start(folder / "data", "everysec")))
             archive = SqlArchive(url)
             stack.callback(archive.close)
             yield Town(connect(running.url), archive)

@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.engine import rates as bench
 from benchmarks.growth import restart
 from consent_engine.adapters.redis.client import Calls, Wire, connect
-from consent_engine.adapters.redis.codec import SEAL, Offers, order_of
+from consent_engine.adapters.redis.codec import Offers, order_of
 from consent_engine.adapters.redis.keys import DAY_MS, Cell
 from consent_engine.config.settings import Settings
 from consent_engine.domain.canonical_json import compact
@@ -29,6 +29,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import keyed, line_id, order_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.event import chain
+from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Reply
 from consent_engine.engine.engine import Engine

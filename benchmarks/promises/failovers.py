@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from redis.exceptions import RedisError
 
@@ -97,7 +98,7 @@ FAULTS: dict[str, Callable[[Watched], None]] = {
 
 def _promoted(trio: Watched, old: Server) -> bool:
     named = trio.named()
-    return named is not None and named is not old and named.do("ROLE")[0] == "master"
+    return named is not None and named is not old and cast("list[object]", named.do("ROLE"))[0] == "master"
 
 
 def _engine_says(server: Server, *command: str) -> None:

@@ -23,8 +23,9 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Reply
-from consent_engine.engine.engine import Engine, RefusalAsked
+from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace
+from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.sealing import seal
 from consent_engine.errors import ConsentError, StoreUnavailable
 from consent_engine.ports import Activation, Outside, Sms
@@ -122,7 +123,7 @@ class Load(Crowd):
         if archive is not None:
             store = replace(store, archive=archive, log=SqlLog(archive))
         return Engine(
-            store, RedisRegistry(wire, clock=clock), Nobody(), outside,
+            store, RedisRegistry(wire, clock=clock), Nobody(), outside,  # type: ignore[arg-type] # no more is asked of it
             Terms(Policy(retry_base=1_000), SENDERS, frozenset()), self.secret, Pace(startable_s=2.0),
         )  # fmt: skip
 

@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -156,9 +157,9 @@ def _looked_at(scene: Scene, told: Told, began: float) -> Run:
     crowd.close()
     scene.far.thinks = False
     for asks, order in crowd.asked:
-        same = _answered(lambda asks=asks: told.there.place(asks)) == (order, False)
+        same = _answered(partial(told.there.place, asks)) == (order, False)
         notes.repeats["same" if same else "another"] += 1
-    gone = sum(_answered(lambda order=order: told.there.shows(order)) is False for order in notes.orders)
+    gone = sum(_answered(partial(told.there.shows, order)) is False for order in notes.orders)
     with installation(Settings.load(scene.after, None)) as found:
         broken = notes.broken(found.engine())
     broken |= +Counter({"orders answered 404": gone, "ready where the data are no more": int(told.ready)})
