@@ -82,7 +82,7 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
 
 
 def read(said: bytes) -> Heard:
-    """The verdict in an answer. Raises CommandFailed for what is none; none of it is repeated."""
+    """The verdict in an answer. Raises CommandFailed for any other answer; the error repeats none of it."""
     try:
         found = msgspec.json.decode(said, type=_Said)
     except msgspec.DecodeError:

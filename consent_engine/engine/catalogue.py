@@ -38,7 +38,7 @@ class NothingToAttest(Refused):
 
 
 class Catalogue:
-    """Plans, read again only when somebody changed one.
+    """Plans, read again only when one was changed.
 
     wrong: what keeps a plan from being told · approval: whether it takes a second admin to put one on sale · addresses:
     where a plan may be published
@@ -76,7 +76,7 @@ class Catalogue:
         return tuple(dict.fromkeys(each.unsubscribe.word for each in tariffs if each and each.unsubscribe.word))
 
     def _look(self) -> Millis:
-        """Read again what somebody changed, and switch to versions whose instant has come; the store's now."""
+        """Read changed plans again, and switch to versions whose instant has come; the store's now."""
         mark, now = self._registry.catalogue_mark()
         if mark != self._mark:
             kept = self._registry.catalogue()

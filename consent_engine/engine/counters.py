@@ -45,7 +45,7 @@ class Measures:
         self._flow[f"lane|{lane}|calls"] += count
 
     def late(self, lane: Lane, seconds: float) -> None:
-        """The oldest of what is due in a lane is so late; looked at once a second."""
+        """How late the oldest due effect of a lane is; looked at once a second."""
         self._flow[f"lane|{lane}|{bisect_left(BUCKETS, seconds)}"] += 1
 
     def unasked(self) -> None:

@@ -15,7 +15,7 @@ from consent_engine.ports import Owner, Word
 
 
 def retrying_ending(name: str, by: str, *, given_up: bool = False) -> Step[Ending]:
-    """Do what is parked of an ending now; given_up: do what was given up again, under the same key.
+    """Do the parked effects of an ending now; given_up: do what was given up again, under the same key.
 
     Raises NothingParked, also where there is none, or it is archived; StoreUnavailable.
     """

@@ -230,7 +230,7 @@ class Endings:
         return {ending.doc.order: ending for ending in known.values()}
 
     def retried(self, order: str, by: str) -> bool:
-        """Do what is parked of the ending of an order now; whether there was anything."""
+        """Do the parked effects of the ending of an order now; whether there were any."""
         return self._retried(order, by, given_up=False)
 
     def taken_up(self, order: str, by: str) -> bool:

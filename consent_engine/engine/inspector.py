@@ -56,7 +56,7 @@ class Inspector:
         return read(self._secret, call.began.permit) if call.began.permit else None
 
     def drawn(self, since: Millis, until: Millis, seed: str, count: int) -> Drawn:
-        """So many of the calls that began in a time: the same ones whenever and wherever somebody draws by this seed.
+        """So many of the calls that began in a time: the same seed draws the same ones, whenever and wherever.
 
         Each is drawn by the hash of the seed and its id, so that nobody can tell before the seed is known which ones
         will be, and a call that moves to the archive is drawn as before. Raises ArchiveUnavailable.

@@ -24,7 +24,7 @@ from consent_engine.ports.targets import BSS
 
 log = logging.getLogger(__name__)
 BY = "bss"
-"""Who tells what a look-up found."""
+"""The name under which the history tells what a look-up found."""
 CHANGED = "the BSS says that the number went to another holder or network"
 
 

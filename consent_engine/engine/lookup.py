@@ -106,7 +106,7 @@ class ReportLookup:
 def _with_archived(
     store: Store, live: list[tuple[str, Millis]], limit: int, listed: Callable[[Archive], list[tuple[str, Millis]]]
 ) -> list[tuple[str, Millis]]:
-    """What the store lists, and behind what is too new to be archived, what the archive does."""
+    """The store's list, then the archive's, from where rows are old enough to be archived."""
     if store.archive is None:
         return live
     since = store.records.live()[0] - LATE_MARGIN if live else 0

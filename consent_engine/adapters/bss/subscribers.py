@@ -33,7 +33,7 @@ class HttpSubscribers:
         self._client = client
 
     async def look_up(self, msisdn: str) -> Subscriber | Unavailable:
-        """Who has the number. A question changes nothing, so doubt is no news either."""
+        """The holder of a number. A question changes nothing, so an answer in doubt is no news either."""
         answer = await self._client.post(self._address, {"msisdn": msisdn})
         if not isinstance(answer, Answer):
             return Unavailable(f"look-up: {answer.reason}")

@@ -51,7 +51,7 @@ class Cells:
     def each(
         self, items: Sequence[T], record: Callable[[T], str], ask: Callable[[Store, list[T]], Sequence[R]]
     ) -> list[R]:
-        """Ask each cell for what is its own. Every cell is asked before a StoreUnavailable of one is raised."""
+        """Ask each cell for its own records. Every cell is asked before a StoreUnavailable of one is raised."""
         answers: dict[int, R] = {}
         failed: StoreUnavailable | None = None
         for part, numbers in apart([record(item) for item in items], len(self.stores)).items():
@@ -64,7 +64,7 @@ class Cells:
         return [answers[n] for n in range(len(items))]
 
     def told(self, items: Sequence[T], record: Callable[[T], str], tell: Callable[[Store, list[T]], None]) -> None:
-        """Tell each cell what is its own, as `each` asks."""
+        """Tell each cell of its own records, as `each` asks."""
 
         def ask(store: Store, some: list[T]) -> list[None]:
             tell(store, some)

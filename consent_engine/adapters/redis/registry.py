@@ -82,7 +82,7 @@ class RedisRegistry(Registry):
         self._publish(plan, sale, over, known_at, seen)
 
     def note_seen(self, code: str, version: int, n: int, seen: Seen, *, told: bool) -> None:
-        """Sent once: what is lost is seen again."""
+        """Sent once: a look at a page whose result is lost is taken again."""
         calls = Calls()
         calls.plain("HSET", f"{self._prefix}plan:{code}", f"seen:{version}:{n}", seen.kept())
         if told:
@@ -225,7 +225,7 @@ class RedisRegistry(Registry):
         return {name: float(value) for name, value in self._one("HGETALL", self._measures).items()}
 
     def note_lags(self, heard: Sequence[Heard]) -> None:
-        """Not proven: what is lost is measured again."""
+        """Not proven: a measurement that is lost is taken again."""
         name, calls = f"{self._prefix}clocks", Calls()
         old = [_clock_named(*key, lag.allowed) for key, lag in self._lags().items() if key[1] < heard[0].period - 1]
         if old:

@@ -48,7 +48,7 @@ class ArchiveCopy:
         self._tell = tell
 
     def run(self) -> dict[str, Walked]:
-        """Copy everything; what is there, by table. Raises SettingsError for a target that is another's, and
+        """Copy everything; the rows and digest of each table. Raises SettingsError for a target that is another's, and
         ArchiveUnavailable where a side cannot be asked, or does not take what it gets.
         """
         SqlLog(self._source).size()  # an archive that is older than the log has a table for it afterwards
@@ -104,7 +104,7 @@ class ArchiveCopy:
     def _piece(
         self, target: Connection, table: Table, rows: list[dict[str, Any]], between: tuple[Any, Any], found: Walked
     ) -> None:
-        """One piece: what stands between two keys. Deleted first, so that what is unique is free."""
+        """One piece: the rows between two keys. Deleted first, so that their unique values are free."""
         [key] = table.primary_key.columns
         keys = [row[key.name] for row in rows]
         bounds = [key.not_in(keys)] if keys else []

@@ -9,7 +9,7 @@ from pathlib import Path
 from consent_engine.errors import SettingsError
 
 MOST_CUT = 1_000_000
-"""Bytes of what is no command that a power cut may leave at the end. More is another trouble: a person looks."""
+"""So many bytes that are no command may stand at the end after a power cut. More is other damage: a person looks."""
 LOG_LIMIT = 4_000_000
 _COMMAND = re.compile(rb"\*([1-9]\d{0,6})\r\n")
 _PART = re.compile(rb"\$(\d{1,9})\r\n")
@@ -105,5 +105,5 @@ def _is_half(data: mmap.mmap, at: int) -> bool:
 
 
 def _goes_on(data: mmap.mmap, bad: int) -> bool:
-    """Whether a whole command comes after what is none."""
+    """Whether a whole command follows bytes that are none."""
     return any(_end_of(data, found.start()) > 0 for found in _COMMAND.finditer(data, bad + 1))

@@ -44,7 +44,7 @@ class Side:
         self.meta = f"{self.shared}meta"
 
     def ask(self, n: int, *rows: Sequence[str | int], prove: bool = False) -> list[Any]:
-        """Plain commands to a cell, in one round trip. Each says what is to be: a repeat changes nothing."""
+        """Plain commands to a cell, in one round trip. Each sets a state: a repeat changes nothing."""
         calls = Calls()
         calls.rows += [tuple(row) for row in rows]
         return self.wires[n].send(calls, prove=prove, repeat=True)

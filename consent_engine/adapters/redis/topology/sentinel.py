@@ -82,7 +82,7 @@ class _Pool(SentinelConnectionPool):
         threading.Thread(target=_look_out, args=(weakref.ref(self),), daemon=True, name="sentinels").start()
 
     def look(self) -> None:
-        """Close what is connected to a server that is not the one that the sentinels name; in use: when it is done."""
+        """Close the connections to any server but the one that the sentinels name; one in use, when it is done."""
         here = self.master_address
         try:
             named = self.lookout.discover_master(self.service_name)
