@@ -176,7 +176,7 @@ class Engine:
         return self._record(order_id, CancelAsked(f"cancel:{uuid.uuid4().hex[:12]}", by, reason))
 
     def retry(self, order_id: str, by: str) -> Order:
-        """Do the parked effects of an order and of its ending now, else an ending that was given up; raises NothingParked."""
+        """Do the parked effects of an order and its ending, else an ending that was given up; raises NothingParked."""
         ending = self.endings.retried(order_id, by)
         try:
             return self._record(order_id, RetryAsked(f"retry:{uuid.uuid4().hex[:12]}", by))

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.requests import Request
 
 from consent_engine.api.schemas.forms import MOST_LISTED, MOST_REASON, Instant, read
+from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.call.report import ReportClass, ReportDoor, ReportState, Reward
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.carriers import Carrier
@@ -26,10 +27,8 @@ _Day = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
 _Word = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class Paged(BaseModel):
+class Paged(StrictForm):
     """Which page of a list."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cursor: str = Field("", max_length=200, description="from the page before, as it is; none: the newest")
     limit: int = Field(50, ge=1, le=MOST_LISTED, description="how many at most")
@@ -71,10 +70,8 @@ class ListReviews(Paged):
     )
 
 
-class Coverage(BaseModel):
+class Coverage(StrictForm):
     """Which days to count, and by what."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     from_: _Day = Field(alias="from", description="the first day, in China", examples=["2025-08-01"])
     to: _Day = Field(description="the last day", examples=["2025-08-31"])
@@ -92,10 +89,8 @@ class ListReports(Paged):
     reward: Reward | None = Field(None, description="only those whose reward stands so")
 
 
-class AskPressure(BaseModel):
+class AskPressure(StrictForm):
     """Of which days, and by what."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     from_: _Day = Field(alias="from", description="the first day, in China", examples=["2025-08-01"])
     to: _Day = Field(description="the last day", examples=["2025-08-31"])
@@ -110,20 +105,16 @@ class ListRefusals(Paged):
     )
 
 
-class ListStuck(BaseModel):
+class ListStuck(StrictForm):
     """Which effects of the stuck list to count."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     lane: Lane | None = Field(None, description="only those of this lane")
     reason: str | None = Field(None, max_length=MOST_REASON, description="only those that wait for this reason")
     plan: _Word | None = Field(None, description="only those of orders for this plan")
 
 
-class WhichVersion(BaseModel):
+class WhichVersion(StrictForm):
     """Which version of a plan."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: int | None = Field(None, ge=1, le=1_000_000, description="none: the current one")
 

@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from consent_engine.api.schemas.forms import Reasoned, RetryStuck, Word
+from consent_engine.domain.admission.strict_form import StrictForm
 
 
 class CancelStuck(RetryStuck):
@@ -13,18 +14,14 @@ class CancelStuck(RetryStuck):
     why: Reasoned = Field(examples=["the plan cannot be switched on any more"])
 
 
-class RevealOrder(BaseModel):
+class RevealOrder(StrictForm):
     """Why the number of an order must be seen."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     reason: Reasoned = Field(examples=["the regulator asks for this order"])
 
 
-class StopOrGo(BaseModel):
+class StopOrGo(StrictForm):
     """A lane or a gateway, and why it is stopped or let go on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     to: Literal["lane", "gateway"]
     name: Word

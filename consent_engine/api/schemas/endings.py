@@ -2,10 +2,11 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from consent_engine.api.schemas.forms import Reasoned
 from consent_engine.api.schemas.views import View, instant
+from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.call.ending import (
     Ending,
     EndingEvent,
@@ -26,12 +27,10 @@ _NAMES: dict[type[EndingEvent], str] = {
 Channel = Literal["voice", "sms", "web", "app", "hotline", "counter", "report", "import", "other"]
 
 
-class EndOrder(BaseModel):
+class EndOrder(StrictForm):
     """Why an activated order is taken back, and by which way the subscriber asked for it. What else takes an order
     back - a failed review, another holder - the engine asks for by itself.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cause: Literal["withdrawn"]
     channel: Channel

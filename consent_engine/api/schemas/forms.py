@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from consent_engine.domain.admission.call_request import RecordingTaken
 from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
 from consent_engine.domain.admission.request import SKEW_MS
+from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Lane, Millis
@@ -54,26 +55,20 @@ _HeldId = Annotated[str, StringConstraints(pattern=f"^{HELD_ID}$")]
 _Ref = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_PRINTABLE), AfterValidator(numberless)]
 
 
-class CancelOrder(BaseModel):
+class CancelOrder(StrictForm):
     """Why an order is cancelled."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     reason: Reasoned = Field(examples=["changed his mind during the call"])
 
 
-class GiveUp(BaseModel):
+class GiveUp(StrictForm):
     """Why the notification of an activated order can never go out."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     reason: Reasoned = Field(examples=["the number is out of service"])
 
 
-class Attest(BaseModel):
+class Attest(StrictForm):
     """An admin looked at a channel that no program can look at, and saw the plan there."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     channel: Literal["web_hall", "app"]
     reason: Reasoned = Field(description="what was looked at, and how")
@@ -82,10 +77,8 @@ class Attest(BaseModel):
 PlanCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
-class Refuse(BaseModel):
+class Refuse(StrictForm):
     """Never again: said by a subscriber. Without a carrier: to all of them; with a plan: about that one only."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     msisdn: Number
     carrier: Carrier | None = None
@@ -103,10 +96,8 @@ class Refuse(BaseModel):
         return at
 
 
-class ImportedRefusal(BaseModel):
+class ImportedRefusal(StrictForm):
     """A row of a file of refusals. Without a carrier: to all of them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     msisdn: Number
     carrier: Annotated[Carrier | None, BeforeValidator(lambda told: told or None)]
@@ -116,20 +107,16 @@ class ImportedRefusal(BaseModel):
     ] = ""
 
 
-class Dial(BaseModel):
+class Dial(StrictForm):
     """A number to be called. Without a carrier: callable only where no carrier was refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     msisdn: Number
     carrier: Carrier | None = None
     plan: PlanCode | None = Field(None, description="that the call is to be about: who declined it is not offered it")
 
 
-class RetryStuck(BaseModel):
+class RetryStuck(StrictForm):
     """Which effects of the stuck list are to be done again; what is left out lets everything through."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     lane: Lane | None = None
     reason: str | None = Field(None, max_length=MOST_REASON, description="as the list of causes says it")
@@ -137,20 +124,16 @@ class RetryStuck(BaseModel):
     limit: int = Field(MOST_RETRIED, ge=1, le=MOST_RETRIED, strict=True, description="how many at most")
 
 
-class AskPermits(BaseModel):
+class AskPermits(StrictForm):
     """Whom a carrier wants to call; with a plan: about that. A number may stand there twice."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     carrier: Carrier
     plan: PlanCode | None = Field(None, description="that the calls are to be about: who declined it is not offered it")
     msisdns: list[Number] = Field(min_length=1, max_length=MOST_NUMBERS)
 
 
-class SearchOrders(BaseModel):
+class SearchOrders(StrictForm):
     """Whose orders, and which page of them: a number stands in a body, never in an address."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     msisdn: Number
     cursor: str = Field("", max_length=200, description="from the page before, as it is; none: the newest")
@@ -160,18 +143,14 @@ class SearchOrders(BaseModel):
 Channel = Literal["voice", "sms", "web", "app", "hotline", "counter", "report", "import", "other"]
 
 
-class SearchRefusals(BaseModel):
+class SearchRefusals(StrictForm):
     """Whose refusals."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     msisdn: Number
 
 
-class OwnAct(BaseModel):
+class OwnAct(StrictForm):
     """What the subscriber did himself: where, under which ref it is kept, and when."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     channel: Literal["voice", "sms", "web", "counter", "other"]
     ref: Annotated[
@@ -188,10 +167,8 @@ class OwnAct(BaseModel):
         return at
 
 
-class Lift(BaseModel):
+class Lift(StrictForm):
     """A refusal to lift. Without a carrier: the one to all of them; with a plan: the one about that."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     msisdn: Number
     carrier: Carrier | None = None

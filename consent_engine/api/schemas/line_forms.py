@@ -2,18 +2,17 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from consent_engine.api.schemas.forms import Channel, Instant, Number, OwnAct
 from consent_engine.domain.admission.fields import numberless
+from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.line.holder import LineEvent
 
 
-class Register(BaseModel):
+class Register(StrictForm):
     """A number that is marketing-free, by its subscriber's word or a national list. Without a carrier: to all."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     msisdn: Number
     carrier: Carrier | None = None
@@ -21,10 +20,8 @@ class Register(BaseModel):
     channel: Channel
 
 
-class Unregister(BaseModel):
+class Unregister(StrictForm):
     """A registration to lift, on the subscriber's own act. Without a carrier: the one to all of them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     msisdn: Number
     carrier: Carrier | None = None
@@ -32,10 +29,8 @@ class Unregister(BaseModel):
     evidence: OwnAct
 
 
-class ImportedRegistration(BaseModel):
+class ImportedRegistration(StrictForm):
     """A row of a file of registrations. Without a carrier: to all of them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     msisdn: Number
     carrier: Annotated[Carrier | None, BeforeValidator(lambda told: told or None)]
@@ -45,10 +40,8 @@ class ImportedRegistration(BaseModel):
     ] = ""
 
 
-class TellLine(BaseModel):
+class TellLine(StrictForm):
     """What became of a number, as its network says: another holder (`assigned`), none (`released`), and the like."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     msisdn: Number
     event: LineEvent

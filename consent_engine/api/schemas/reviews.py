@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from consent_engine.api.schemas.forms import Reasoned
 from consent_engine.api.schemas.views import View, instant
+from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.call.counted import Covered
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.domain.order.sold import Pressure, Sold
@@ -18,10 +19,8 @@ _Reason = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 _Note = Annotated[str, Field(max_length=MOST_NOTE)]
 
 
-class ReviewCall(BaseModel):
+class ReviewCall(StrictForm):
     """The first review of a call. A failed one names its reasons."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     verdict: Literal["pass", "fail"]
     reasons: list[_Reason] = Field([], max_length=MOST_REASONS, examples=[["price_not_told"]])
@@ -34,10 +33,8 @@ class ReviewCall(BaseModel):
         check_note(self.note)
 
 
-class LookAgain(BaseModel):
+class LookAgain(StrictForm):
     """The second look at a failed review: upheld, or the sale goes on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     uphold: bool
     note: _Note = ""

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
 from consent_engine.api.schemas.views import View, instant
+from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.call.transcript import Hints, Spoken
 from consent_engine.domain.days import millis
 from consent_engine.domain.msisdn import hidden
@@ -12,20 +13,16 @@ from consent_engine.domain.msisdn import hidden
 MOST_LINES, MOST_TEXT = 1_000, 500
 
 
-class SpokenLine(BaseModel):
+class SpokenLine(StrictForm):
     """One line of a transcript."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     at: AwareDatetime
     by: Literal["agent", "subscriber"]
     text: Annotated[str, Field(min_length=1, max_length=MOST_TEXT)]
 
 
-class Transcribe(BaseModel):
+class Transcribe(StrictForm):
     """The words of a call, of its recording."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     recording: Annotated[str, Field(min_length=1, max_length=128)]
     lines: list[SpokenLine] = Field(min_length=1, max_length=MOST_LINES)

@@ -6,7 +6,7 @@ A number travels in a body only. An order takes less than 300 bytes: its timelin
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,6 +20,7 @@ from consent_engine.api.service.callers import FULL_NUMBERS, visible
 from consent_engine.api.service.service import front_of
 from consent_engine.api.web.board import caller_of
 from consent_engine.api.web.rendering import MAY_OPEN
+from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import Days
 from consent_engine.domain.lifecycle import State
@@ -47,10 +48,8 @@ class ListedOrders(Paged):
     since: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] | None = None
 
 
-class Wanted(BaseModel):
+class Wanted(StrictForm):
     """A number, a whole id, or its last characters."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     wanted: Annotated[str, Field(min_length=1, max_length=40)]
 

@@ -3,11 +3,12 @@
 from typing import Annotated
 
 from msgspec import Struct
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
 from consent_engine.domain.admission.request import SKEW_MS
+from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.call_events import CallOutcome, Disclosed, Recording
 from consent_engine.domain.canonical_json import compact
@@ -36,10 +37,8 @@ _Text = Annotated[str, Field(min_length=1, max_length=64, pattern=_PRINTABLE), A
 _Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"), AfterValidator(numberless)]
 
 
-class StartCall(BaseModel):
+class StartCall(StrictForm):
     """A call that began. Whatever is wrong with it, it is taken: what is wrong is said in the answer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     permit: Annotated[str, Field(min_length=1, max_length=200, pattern=_PRINTABLE)] | None = Field(
         None, description="from POST /v1/permits"
@@ -67,10 +66,8 @@ class StartCall(BaseModel):
         return _hashed(parts)
 
 
-class RecordingTaken(BaseModel):
+class RecordingTaken(StrictForm):
     """The recording of the whole call: where it is kept, the hash of its bytes (where it is known), how long it is."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     ref: Annotated[str, Field(min_length=1, max_length=128, pattern=_PRINTABLE), AfterValidator(numberless)] = Field(
         examples=["rec-20250801-000123"]
@@ -79,19 +76,15 @@ class RecordingTaken(BaseModel):
     seconds: int = Field(ge=0, le=LONGEST_S, strict=True, examples=[271])
 
 
-class DisclosureMade(BaseModel):
+class DisclosureMade(StrictForm):
     """A disclosure spoken to the subscriber, and when."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: _Text = Field(examples=["price"])
     at: _Instant
 
 
-class EndCall(BaseModel):
+class EndCall(StrictForm):
     """How a call ended. A declined one names the plan that was declined."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     ended_at: _Instant = Field(examples=["2025-08-01T10:05:02+08:00"])
     outcome: CallOutcome

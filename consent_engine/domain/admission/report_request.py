@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
 from consent_engine.domain.admission.request import SKEW_MS
+from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.call.report import ReportClass, ReportDoor, Reward
 from consent_engine.domain.call.report_class import Reporting
 from consent_engine.domain.canonical_json import compact
@@ -52,10 +53,8 @@ Language = Literal["zh", "en"]
 _Note = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(numberless)]
 
 
-class MakeReport(BaseModel):
+class MakeReport(StrictForm):
     """A call that a subscriber reports."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     msisdn: Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(msisdn)]
     carrier: Carrier = Field(description="who called, as the subscriber says")
@@ -91,10 +90,8 @@ class MakeReport(BaseModel):
         return wrong
 
 
-class AskCode(BaseModel):
+class AskCode(StrictForm):
     """A code for the number that somebody wants to report from; the carrier sends it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     msisdn: Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(msisdn)]
     carrier: Carrier

@@ -8,9 +8,7 @@ from msgspec import Struct
 from pydantic import (
     AfterValidator,
     AwareDatetime,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -19,6 +17,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless, numberless_json
+from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.canonical_json import canonical, compact
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
@@ -53,10 +52,8 @@ def _instant(value: object) -> object:
 _Text = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
-class CallDetails(BaseModel):
+class CallDetails(StrictForm):
     """The call in which the subscriber agreed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     caller_number: Annotated[str, Field(min_length=1, max_length=21, pattern=r"^[0-9+]+$")]
     recording_id: Annotated[str, Field(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(_recording)]
@@ -73,10 +70,8 @@ class CallDetails(BaseModel):
         return [self.permit, self.recording_sha256] if self.permit or self.recording_sha256 else []
 
 
-class PlaceOrder(BaseModel):
+class PlaceOrder(StrictForm):
     """A request to ask a subscriber for consent to a plan agreed on the phone."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     msisdn: Annotated[str, Field(max_length=40), AfterValidator(msisdn)]
     plan: _Text
@@ -86,7 +81,7 @@ class PlaceOrder(BaseModel):
     agreed_at: Annotated[AwareDatetime, BeforeValidator(_instant)] | None = Field(None, validate_default=True)
     call: CallDetails | None = Field(None, validate_default=True)
     """a call reported with its order, ended when the subscriber agreed"""
-    metadata: Annotated[dict[str, Any], AfterValidator(_metadata)] = {}
+    metadata: Annotated[dict[str, Any], AfterValidator(_metadata)] = Field({})
     language: Literal["zh", "en"] = "zh"
     """of the SMS; the plan must have words in it"""
 
