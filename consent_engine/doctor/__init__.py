@@ -140,6 +140,8 @@ def _failed(look: str, error: Exception, cli: str) -> Finding:
         return bad(told, "this user of Redis may not do it: deploy/redis/users.acl says what it needs")
     if isinstance(error, StoreUnavailable) and "takes no writes" in str(error):  # it is up: PING would answer
         return bad(told, f"{cli} INFO: a replica, one with too few replicas in step, or full? its disk: df -h")
+    if "BusyLoading" in told:
+        return bad(told, f"{cli} INFO persistence: it reads its files back: wait; again and again? its disk: df -h")
     if isinstance(error, StoreUnavailable | RedisError | OSError):
         return bad(told, f"{cli} PING: is it up and reachable?")
     return bad(f"{told}: something stored cannot be read", "keep the data, and report it: this must not be")

@@ -40,10 +40,8 @@ class LookAgain(StrictForm):
     note: _Note = ""
 
 
-class LetGoOn(BaseModel):
+class LetGoOn(StrictForm):
     """Why what waits for a first review goes on without it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     reason: Reasoned = Field(examples=["nobody can review this week: decided by the head of sales"])
     cursor: str = Field("", max_length=200, description="of the answer before; empty: from the newest on")

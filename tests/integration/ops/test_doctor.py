@@ -10,6 +10,7 @@ import pytest
 from fakeredis import FakeRedis
 from msgspec.structs import replace
 
+from consent_engine import doctor
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.codec import DUE, PREFIX, inbox_key
 from consent_engine.adapters.redis.inspection import RedisSurvey
@@ -49,6 +50,7 @@ from consent_engine.domain.order.order import QUESTION, opened
 from consent_engine.engine.counters import Measures
 from consent_engine.engine.outside_health import targets_of
 from consent_engine.engine.receive import RefusalAsked
+from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import ApiKey, Commit, LiftedWord, LineChange, OrderChange, Target
 from consent_engine.ports.survey import Kind, Server
 from tests.conftest import NUMBER, World
@@ -792,6 +794,13 @@ def test_a_sound_server_is_told_nothing_of():
 def test_what_endangers_a_promise_on_the_server_is_told_with_what_to_type(info, config, level, word, do):
     [found] = of_server(info, config)
     assert (found.level, word in found.what, do in found.do) == (level, True, True), found
+
+
+def test_a_server_that_reads_its_files_back_is_waited_for_and_one_that_is_away_is_looked_for():
+    busy = doctor._failed("work", StoreUnavailable("store cannot be reached: BusyLoadingError"), "redis-cli")  # noqa: SLF001
+    away = doctor._failed("work", StoreUnavailable("store cannot be reached: ConnectionError"), "redis-cli")  # noqa: SLF001
+    assert ("wait" in busy.do, "PING" in busy.do) == (True, False)
+    assert ("wait" in away.do, "PING" in away.do) == (False, True)
 
 
 def test_fewer_replicas_than_wanted_are_told():

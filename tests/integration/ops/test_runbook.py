@@ -18,11 +18,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from starlette.routing import Match
+from typer.main import get_command
 
 from benchmarks.ports import free_ports
 from consent_engine import cli
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.codec import DUE, PREFIX
+from consent_engine.api import app
+from consent_engine.cli import commands
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.call_request import CallStart, StartCall
 from consent_engine.domain.admission.report_request import MakeReport, ReportMade
@@ -573,3 +577,22 @@ def test_how_processes_are_started_is_told_for_every_command_that_starts_one():
     services = set(yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"])
     assert set(re.findall(r"docker compose up --detach (\w+)", PAGE)) <= services
     assert PREFIX.startswith("ce:")
+
+
+def test_every_command_and_every_address_that_page_or_alarm_names_is_there():
+    known = get_command(commands.app)
+    told = f"{PAGE}\n{(ROOT / 'deploy' / 'prometheus' / 'alerts.yml').read_text('utf-8')}"
+    for words in re.findall(r"(?:`|^|do: \"|[;:,] )consent ([a-z]+(?: [a-z-]+)?)", told, re.M):
+        first, _, second = words.partition(" ")
+        assert first in known.commands, words
+        group = getattr(known.commands[first], "commands", {})
+        assert not group or not second or second in group or first == "archive", words
+    named = re.findall(r"(GET|POST) /(v1/[a-zA-Z_/{}]+)", told)
+    routes = [route for part in app.PARTS for route in part.operations.routes]
+    for method, path in named:
+        scope = {"type": "http", "method": method, "path": f"/{path.replace('ORDER', 'a' * 28)}", "headers": []}
+        fitting = [route for route in routes if route.matches(scope)[0] is Match.FULL]
+        assert fitting, f"{method} /{path}"
+        if path != "v1/reports" and "/reviews" not in path:  # of these the page says whose key it is
+            assert any(Role.OPS in (each.endpoint.roles or ()) for each in fitting), f"{method} /{path}: not for ops"
+    assert len(named) > 8
