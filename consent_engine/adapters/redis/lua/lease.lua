@@ -6,7 +6,8 @@
 --       6 names of the restrictions that bar an activation, `{}` for the carrier that it names, `[]` for the plan, `<>` for
 --       the order
 -- Record keys are built from due members: they carry the same tag, so the same slot. While that slot is moved key by key any
--- of them may be elsewhere, and reading it ends the script: so everything is read before the first write.
+-- of them may be elsewhere, and reading it is an error: so of each member everything is read before its first write, and where
+-- one cannot be read those before it are leased, and nothing was done to it; is it the first, the error is the answer.
 -- A member is `<kind of record>:<id>:<effect>` (o order, l line, c call, e ending, r report); a leased one has its score pushed to the lease's end.
 -- An effect is kept as [attempts, leased at, doubts, first at, last at, ...]; only these five change here.
 -- An effect whose stamp is still set lost its lease: whoever had it died or was too slow. It is handed out with the
@@ -38,35 +39,15 @@ local function line_of(record)
         if record[i] == "line" then return prefix .. "line:" .. record[i + 1] end
     end
 end
-local writes, written = {}, {} -- by key: field and value, alternately; the keys, as they came
-local function put(key, field, value)
-    local fields = writes[key]
-    if not fields then
-        fields = {}
-        writes[key], written[#written + 1] = fields, key
-    end
-    fields[#fields + 1], fields[#fields + 2] = field, value
-end
-local function read(key) -- as it is with what is to be written
-    local record, fields = call("HGETALL", key), writes[key] or {}
-    for n = 1, #fields, 2 do
-        for i = 1, #record, 2 do
-            if record[i] == fields[n] then record[i + 1] = fields[n + 1] end
-        end
-    end
-    return record
-end
-local lines = {} -- the newest instant of each line that is asked here
 -- A question is not asked before what is known on its line: where the clock has gone back since, its instants are later
 -- than the newest there, by which what came before it is told from its answers.
 local function asked_at(record)
     local line = line_of(record)
-    local seen = line and (lines[line] or call("HGET", line, "seen"))
+    local seen = line and call("HGET", line, "seen")
     seen = seen and tonumber(seen) or 0
     if seen <= at then return now end
     seen = string.format("%d", seen + 1)
-    lines[line] = seen
-    put(line, "seen", seen)
+    call("HSET", line, "seen", seen)
     return seen
 end
 local function over(kept) -- whether the time of a restriction is over
@@ -103,11 +84,11 @@ local function barring(line, about, id)
     return found
 end
 local nothing = {}
-for _, member in ipairs(call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, ARGV[2])) do
+local function take(member)
     local owner, id, effect = match(member, "^(%a):([^:]+):(.+)$")
     local key = prefix .. (ROOMS[owner] or "line:") .. (id or "")
     local field = "f:" .. (effect or "")
-    local record, kept = effect and read(key) or {}, nil
+    local record, kept = effect and call("HGETALL", key) or {}, nil
     for i = 1, #record, 2 do
         if record[i] == field then
             kept = i + 1
@@ -133,21 +114,27 @@ for _, member in ipairs(call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, 
                 scored(string.format("%d", at + (soon and UNREAD_FOR or BARRED_FOR)), member)
                 if not unread then leased[#leased + 1] = { member, text, "2", record, more } end
             else
+                if effect == "read" then more = call("LRANGE", prefix .. "inbox:" .. id, 0, ARGV[5] - 1) end
                 if not lost then
                     last_at = string.sub(effect, 1, 17) == "sms.confirmation." and asked_at(record) or now
                     if doubts == "0" then first_at = last_at end
                 end
                 text = "[" .. attempts + 1 .. "," .. now .. "," .. doubts .. "," .. first_at .. "," .. last_at .. rest
                 record[kept] = text
-                put(key, field, text)
+                call("HSET", key, field, text)
                 scored(deadline, member)
-                if effect == "read" then more = call("LRANGE", prefix .. "inbox:" .. id, 0, ARGV[5] - 1) end
                 leased[#leased + 1] = { member, text, lost and "1" or "0", record, more }
             end
         end
     end
 end
-for _, key in ipairs(written) do call("HSET", key, unpack(writes[key])) end
+for _, member in ipairs(call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, ARGV[2])) do
+    local is_done, why = pcall(take, member)
+    if not is_done then
+        if #leased + #scores + #gone == 1 then return type(why) == "table" and why or redis.error_reply(tostring(why)) end
+        break
+    end
+end
 if #scores > 0 then call("ZADD", KEYS[1], unpack(scores)) end
 if #gone > 0 then call("ZREM", KEYS[1], unpack(gone)) end
 return leased
