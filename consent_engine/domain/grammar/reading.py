@@ -45,8 +45,8 @@ def _refusal(words: Iterable[str], sentences: Iterable[str], before: Iterable[st
     ).fullmatch
 
 
-_is_no = _refusal(w.NO, NO_SENTENCES, w.BEFORE_NO)
-_is_stop = _refusal(w.STOP, STOP_SENTENCES, w.BEFORE_STOP)
+_is_no = _refusal(w.NO, NO_SENTENCES, (*w.HEARD, *w.BEFORE_NO))
+_is_stop = _refusal(w.STOP, STOP_SENTENCES, (*w.HEARD, *w.BEFORE_STOP))
 _is_courtesy = re.compile(either(word.replace(" ", "") for word in (*w.BEFORE_NO, *w.AFTER))).fullmatch
 _PIECES = re.compile("[,.。!、;:~…/]+")
 _PIECES_AND_BLANKS = re.compile("[,.。!、;:~…/ ]+")

@@ -21,6 +21,22 @@ NO = (
     *("不感兴趣", "无兴趣", "冇兴趣", "唔要", "唔使", "唔系", "撤回", "撤回同意", "撤销", "不可能", "免谈", "没门"),
     *("不愿意", "不愿", "不想", "休想", "没同意", "我没同意", "没有同意", "未同意", "没答应"),
     *("绝不", "决不", "不必", "免了", "谢绝", "没必要", "没有必要", "没需要", "没有需要", "没需求", "不参加", "不肯"),
+    *("确认不办", "确认不办理", "确认不要", "确认不需要", "确认取消", "确认拒绝", "不搞", "不搞了", "不整", "不弄"),
+    *(
+        "不干",
+        "不来",
+        "不成",
+        "不中",
+        "不得行",
+        "要不得",
+        "不变",
+        "不要变",
+        "解约",
+        "撤销订单",
+        "冇需要",
+        "毋需",
+        "唔好",
+    ),
     *("不乐意", "不情愿", "无需", "无需办理", "撤单", "作废", "终止", "中止", "解除", "关闭", "关掉", "退", "退掉"),
     *("n", "no", "nope", "nah", "cancel", "cancel it", "decline", "declined", "reject", "refuse", "i refuse"),
     *("disagree", "not agree", "i do not agree", "i don't agree", "i dont agree", "no way", "no need"),
@@ -52,7 +68,8 @@ STOP = (
     *("do not call me", "do not call me again", "don't call me", "dont call me", "don't call", "dont call"),
     *("stop calling", "stop calling me", "remove me", "leave me alone", "no more calls", "go away", "fuck off"),
     *("opt-out", "do not disturb", "take me off", "take me off your list", "lose my number", "delete my number"),
-    *("get lost", "stop now", "stop sms", "stop texts"),
+    *("get lost", "stop now", "stop sms", "stop texts", "滚犊子", "滚远点", "don't bother me", "dont bother me"),
+    *("do not bother me", "don't disturb me", "dont disturb me", "do not disturb me"),
 )
 
 MARKETING_FREE = ("免营销",)
@@ -82,6 +99,8 @@ NEVER_CODES = frozenset({"400", "800", "911"})
 PARTICLES = "了啊呀哦噢吧哈嘛啦咯嘞勒呢滴的"
 """Trailing, they change nothing about a refusal."""
 _SAID = ("说了", "说过", "都说了", "我说了", "我都说了", "早就说了", "我已经说了")
+HEARD = ("是的", "好的", "嗯", "嗯嗯")
+"""Right before a refusal they agree to that and to nothing else (好的不用了); a comma between leaves it in doubt."""
 BEFORE_NO = (*GREETINGS, *THANKS, *_SAID, "please", "pls", "请", "麻烦", "不好意思", "对不起", "抱歉", "sorry")
 BEFORE_STOP = (*BEFORE_NO, "麻烦你", "我要", "我想", "我", "给我", "帮我", "i want to", "申请", "登记")
 AFTER = (*THANKS, "please", "pls", "sorry", "抱歉", "再见", "bye")
