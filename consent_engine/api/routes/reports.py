@@ -70,9 +70,10 @@ async def make(request: Request) -> Response:
 
     report, is_new = await front_of(request).ask(taken)
     if caller is None:
-        return Response(ReportReceipt.of(report).json_bytes(), 201 if is_new else 200, media_type="application/json")
+        receipt = ReportReceipt.of(report, front_of(request).days)
+        return Response(receipt.json_bytes(), 201 if is_new else 200, media_type="application/json")
     headers = {"Location": f"/v1/reports/{report.id}"}
-    return _view(report, report.received.received_at, caller, 201 if is_new else 200, headers)
+    return _shown(request, report, report.received.received_at, caller, 201 if is_new else 200, headers)
 
 
 @public.add(
@@ -119,7 +120,7 @@ async def list_(request: Request, caller: ApiKey) -> Response:
 
     def listed(engine: Engine) -> bytes:
         page = engine.reports.page(wanted, form.cursor, form.limit)
-        return ReportList.of(page.reports, page.cursor, page.now, whole=whole).json_bytes()
+        return ReportList.of(page.reports, page.cursor, page.now, engine.reports.terms.days, whole=whole).json_bytes()
 
     return Response(await front_of(request).ask(listed), media_type="application/json")
 
@@ -168,7 +169,7 @@ async def show(request: Request, caller: ApiKey, report_id: str) -> Response:
     """The report, with what was decided. Roles: ops and auditor (masked)."""
     _check_id(report_id)
     report, now = await front_of(request).ask(lambda engine: engine.reports.show(report_id))
-    return _view(report, now, caller)
+    return _shown(request, report, now, caller)
 
 
 @operations.add(
@@ -187,7 +188,7 @@ async def decide(request: Request, caller: ApiKey, report_id: str) -> Response:
     _check_id(report_id)
     wanted = ReportDecision(report_id, caller.name, read(DecideReport, await read_json(request)))
     taken = await front_of(request).ask(lambda engine: engine.reports.decide(wanted))
-    return _view(taken.report, await front_of(request).now(), caller)
+    return _shown(request, taken.report, await front_of(request).now(), caller)
 
 
 def _check_id(report_id: str) -> None:
@@ -196,11 +197,12 @@ def _check_id(report_id: str) -> None:
         raise ReportNotFound("no such report")
 
 
-def _view(
-    report: Report, now: Millis, caller: ApiKey, status: int = 200, headers: dict[str, str] | None = None
+def _shown(
+    request: Request, report: Report, now: Millis, caller: ApiKey, status: int = 200, to: dict[str, str] | None = None
 ) -> Response:
     whole = caller.role in FULL_NUMBERS and (caller.role != Role.AGENT or report.received.by == caller.name)
-    return Response(ReportView.of(report, now, whole=whole).json_bytes(), status, headers, "application/json")
+    view = ReportView.of(report, now, front_of(request).days, whole=whole)
+    return Response(view.json_bytes(), status, to, "application/json")
 
 
 operations.routes.extend(public.routes)

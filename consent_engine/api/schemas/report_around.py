@@ -10,11 +10,13 @@ from consent_engine.api.schemas.reports import ReportView, shown_caller
 from consent_engine.api.schemas.views import View, instant
 from consent_engine.domain.call.report import Report, ReportClass, Reward
 from consent_engine.domain.call.report_class import BARS_DIALLING
+from consent_engine.domain.days import Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Restriction
 from consent_engine.domain.msisdn import hidden, mask
 from consent_engine.domain.texts.segments import segments
 from consent_engine.engine.report_around import CALLER, FORWARDED, Around, CallNear, Written
+from consent_engine.engine.report_book import DueReports
 
 
 class CallNearView(View):
@@ -116,12 +118,12 @@ class AroundView(View):
     would: list[AnswerView]
 
     @classmethod
-    def of(cls, told: Around) -> "AroundView":
+    def of(cls, told: Around, days: Days) -> "AroundView":
         """As staff may see it."""
         report = told.report
         shown = [each for each in told.standing if each.kind.value in _SHOWN]
         return cls(
-            report=ReportView.of(report, told.now, whole=False), language=report.received.language,
+            report=ReportView.of(report, told.now, days, whole=False), language=report.received.language,
             official=bool(report.received.official), silent=told.silent,
             calls=None if told.calls is None else [CallNearView.of(each, report.received.call) for each in told.calls],
             standing=[StandingView.of(each, report) for each in sorted(shown, key=lambda each: each.since)],
@@ -154,9 +156,10 @@ class DueList(View):
     overdue: int
 
     @classmethod
-    def of(cls, reports: Sequence[Report], now: Millis, counted: int, overdue: int) -> "DueList":
+    def of(cls, found: DueReports, days: Days) -> "DueList":
         """As staff may see them."""
-        return cls(reports=[ReportView.of(each, now, whole=False) for each in reports], open=counted, overdue=overdue)
+        rows = [ReportView.of(each, found.now, days, whole=False) for each in found.reports]
+        return cls(reports=rows, open=found.open, overdue=found.overdue)
 
     def json_bytes(self) -> bytes:
         """As sent."""

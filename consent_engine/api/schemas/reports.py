@@ -6,6 +6,7 @@ from pydantic import Field
 
 from consent_engine.api.schemas.views import View, instant, veiled
 from consent_engine.domain.call.report import Decided, Report, ReportState
+from consent_engine.domain.days import Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import mask
 
@@ -16,6 +17,16 @@ class DueView(View):
     forward_by: str | None = Field(description="by when 12321 had to forward it; null: nobody has to")
     answer_by: str
     tell_by: str | None = Field(description="by when its reporter must have been told; null until it is decided")
+
+    @classmethod
+    def of(cls, report: Report, days: Days) -> "DueView":
+        """By the clocks of the business, whose days these are: its reader sees the day that the reporter was told."""
+        told = report.received
+        return cls(
+            forward_by=days.instant(told.forward_by) if told.forward_by else None,
+            answer_by=days.instant(told.answer_by),
+            tell_by=days.instant(report.decided.tell_by) if report.decided else None,
+        )
 
 
 class ReportEventView(View):
@@ -58,7 +69,7 @@ class ReportView(View):
     decisions: list[ReportEventView]
 
     @classmethod
-    def of(cls, report: Report, now: Millis, *, whole: bool) -> "ReportView":
+    def of(cls, report: Report, now: Millis, days: Days, *, whole: bool) -> "ReportView":
         """The report as a reader may see it. whole: with full numbers, and the words as they are."""
         told, person = report.received, report.person
         return cls(
@@ -82,11 +93,7 @@ class ReportView(View):
             call=told.call or None,
             reward=report.reward.value,
             no_reward=told.why or None,
-            due=DueView(
-                forward_by=instant(told.forward_by) if told.forward_by else None,
-                answer_by=instant(told.answer_by),
-                tell_by=instant(report.decided.tell_by) if report.decided else None,
-            ),
+            due=DueView.of(report, days),
             overdue=report.is_overdue(now),
             decisions=_events(report),
         )
@@ -124,12 +131,12 @@ class ReportReceipt(View):
     answer_by: str
 
     @classmethod
-    def of(cls, report: Report) -> "ReportReceipt":
+    def of(cls, report: Report, days: Days) -> "ReportReceipt":
         """Nothing that is not the reporter's to know."""
         told = report.received
         return cls(
             number=report.number, state=ReportState.OPEN.value if not report.decided else report.state.value,
-            received_at=instant(told.received_at), answer_by=instant(told.answer_by),
+            received_at=instant(told.received_at), answer_by=days.instant(told.answer_by),
         )  # fmt: skip
 
 
@@ -147,9 +154,9 @@ class ReportList(View):
     cursor: str = Field(description="ask with it for the next page; empty: there is none")
 
     @classmethod
-    def of(cls, reports: Sequence[Report], cursor: str, now: Millis, *, whole: bool) -> "ReportList":
+    def of(cls, reports: Sequence[Report], cursor: str, now: Millis, days: Days, *, whole: bool) -> "ReportList":
         """The list as the caller may see it."""
-        return cls(reports=[ReportView.of(each, now, whole=whole) for each in reports], cursor=cursor)
+        return cls(reports=[ReportView.of(each, now, days, whole=whole) for each in reports], cursor=cursor)
 
     def json_bytes(self) -> bytes:
         """As sent."""

@@ -84,7 +84,7 @@ async def _taken(request: Request, form: Mapping[str, str]) -> ReportReceipt:
 
     def taken(engine: Engine) -> ReportReceipt:
         engine.reports.prove(made.msisdn, form["code"], form["ticket"])
-        return ReportReceipt.of(engine.reports.take(made).report)
+        return ReportReceipt.of(engine.reports.take(made).report, engine.reports.terms.days)
 
     return await front_of(request).ask(taken)
 

@@ -38,8 +38,7 @@ async def due(request: Request) -> Response:
 
 def look_due(engine: Engine) -> bytes:
     """The list."""
-    found = engine.reports.due(MOST_SHOWN)
-    return DueList.of(found.reports, found.now, found.open, found.overdue).json_bytes()
+    return DueList.of(engine.reports.due(MOST_SHOWN), engine.reports.terms.days).json_bytes()
 
 
 @operations.add("GET", "/reports/around/{report_id}", PUBLIC)
@@ -48,5 +47,8 @@ async def around(request: Request, report_id: str) -> Response:
     await caller_of(request, MAY_OPEN["/reports"])
     if not REPORT.fullmatch(report_id):
         raise ReportNotFound("no such report")
-    shown = await front_of(request).ask(lambda engine: AroundView.of(engine.reports.around(report_id)).json_bytes())
+    days = front_of(request).days
+    shown = await front_of(request).ask(
+        lambda engine: AroundView.of(engine.reports.around(report_id), days).json_bytes()
+    )
     return Response(shown, media_type="application/json")

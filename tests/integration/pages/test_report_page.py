@@ -9,6 +9,7 @@ import pytest
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.msisdn import Msisdn, mask
 from tests.integration.api_door import NUMBER
+from tests.integration.page_door import PageDoor
 
 ENGLISH = {"Accept-Language": "en"}
 
@@ -86,6 +87,21 @@ def test_whoever_walks_through_it_keeps_his_tries_though_others_use_up_theirs(do
     again = post(door, "report", {**form, "code": "000000" if right != "000000" else "000001", "ticket": ticket})
     assert f'value="{ticket}"' in again.text
     assert 'id="number">' in post(door, "report", {**form, "code": right, "ticket": ticket}).text
+
+
+def test_the_day_by_which_it_is_answered_is_the_one_of_the_business_wherever_it_is_shown(running):
+    door = PageDoor(*running, CONSENT_TIME_ZONE="Etc/GMT+11")
+    at = door.engine.reports.terms.days.at(door.engine.registry.now() - 3_600_000)
+    form = filled(door, day=f"{at:%Y-%m-%d}", time=f"{at:%H:%M}")
+    post(door, "code", form)
+    page = post(door, "report", {**form, "code": coded(door)}).text
+    [row] = door.call("GET", "/v1/reports", "auditor").json()["reports"]
+    told = door.engine.reports.show(row["id"])[0].received.answer_by
+    day = door.engine.reports.terms.days.of(told)
+    assert day != CHINA.of(told)
+    assert f"<time>{day}</time>" in page
+    assert (row["due"]["answer_by"][:10], row["due"]["answer_by"][-6:]) == (day, "-11:00")
+    door.close()
 
 
 def test_a_reporter_is_answered_in_the_language_that_was_chosen_on_the_page(door):
