@@ -37,6 +37,10 @@ def judged(made: Made, line: Line, terms: Terms, secret: str) -> tuple[tuple[Vio
     """The violations of a call to a line's number when it began; and its permit, where the engine gave it."""
     carrier, at, plan = made.carrier, made.at, made.plan
     checked = verify(secret, made.permit, line.id, carrier, plan, at) if made.permit else None
+    since, before = (
+        checked.permit.since if checked and checked.permit else 0,
+        line.calls_before(at, terms.reporting.days),
+    )
     known = Known(
         at=at,
         carrier=carrier,
@@ -44,12 +48,13 @@ def judged(made: Made, line: Line, terms: Terms, secret: str) -> tuple[tuple[Vio
         plan=plan or "",
         required=terms.permits_required,
         permit=checked.word if checked else None,
-        permit_since=checked.permit.since if checked and checked.permit else 0,
+        permit_since=since,
         standing=line.restrictions,
         quiet=bool(terms.policy.quiet_until(at)),
-        before=len(line.calls_before(at, terms.reporting.days)),
+        before=len(before),
         most=terms.calls_a_day,
         holder_since=line.holder_since(carrier),
+        since_permit=sum(each >= since for each in before),
     )
     return found(known), made.permit if checked and checked.permit else ""
 

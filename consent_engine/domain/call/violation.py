@@ -40,7 +40,8 @@ class Known(Struct, frozen=True):
     carrier's one number · required: a call needs a permit · permit: what became of checking it; None: none was named ·
     permit_since: when that was given · standing: what stands on the line · quiet: whether nobody is called at that
     hour · before: calls to that number earlier that day · most: how many there may be · holder_since: since when the
-    number is its holder's; 0: not known · recorded: whether it was recorded, or nobody answered
+    number is its holder's; 0: not known · recorded: whether it was recorded, or nobody answered · since_permit: how
+    many of the earlier calls began since the permit was given
     """
 
     at: Millis
@@ -56,6 +57,7 @@ class Known(Struct, frozen=True):
     most: int = 0
     holder_since: Millis = 0
     recorded: bool = True
+    since_permit: int = 0
 
     @property
     def is_permitted(self) -> bool:
@@ -109,7 +111,8 @@ def _quiet_hours(known: Known) -> bool:
 
 
 def _too_often(known: Known) -> bool:
-    return not known.is_permitted and is_too_often(known.before, known.most)
+    """A permit answers for the calls of before it was given, and not for as many as anybody makes with it."""
+    return is_too_often(known.since_permit if known.is_permitted else known.before, known.most)
 
 
 def _number_changed(known: Known) -> bool:
