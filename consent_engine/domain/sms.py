@@ -1,11 +1,28 @@
 """SMS from the phone (Reply, MO), reports on SMS to it (DeliveryReport, DLR), and how many segments a text takes."""
 
+import re
 from enum import StrEnum
 
 from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import Msisdn
+
+LONGEST = 2_000
+"""Characters of a reply that are kept; thirty SMS have as many."""
+MOST_SAID = 20_000
+"""No SMS has more, of however many parts: what does is no reply."""
+_CUT = " …"
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def heard(text: str) -> str:
+    """A reply's words as they are taken, whatever they are: a refusal among them counts. Half a character, of a long
+    text that was cut in its middle, becomes U+FFFD; what is longer than any person writes is cut, and says so. Neither
+    is a yes.
+    """
+    return _HALF.sub("\ufffd", text if len(text) <= LONGEST else text[: LONGEST - len(_CUT)] + _CUT)
+
 
 REPEATED = "repeated"
 """Why a reply is kept as unmatched that came again: its gateway may have used an id twice."""

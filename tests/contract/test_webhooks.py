@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consent_engine.adapters import gateways
-from consent_engine.domain import signature
+from consent_engine.domain import grammar, signature
 from consent_engine.domain.sms import Delivery, DeliveryReport, Part, Reply
 from consent_engine.errors import Malformed, Unauthenticated
 from consent_engine.ports import Parsed, WebhookCall
@@ -106,12 +106,26 @@ def test_nothing_is_read_of_what_is_not_signed(gateway, read, forged):
     discreet("".join(traceback.format_exception(refusal.value)))
 
 
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("别再打电话给我\ud83d", grammar.Keyword.STOP), ("是\ud83d", grammar.Keyword.UNKNOWN),
+        ("我要投诉你们" * 500, grammar.Keyword.HOLD), ("是" + " " * 2_000, grammar.Keyword.UNKNOWN),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_heard_in_half_a_character_and_in_more_words_than_are_kept(gateway, text, meaning):
+    ((_, reply),) = gateway.webhooks.replies(call({**MO, "text": text})).messages
+    assert grammar.read(reply.text).keyword is meaning
+    assert len(reply.text) <= 2_000
+    reply.text.encode()
+
+
 BAD_COUNTS = [(0, 2), (3, 2), (1, 256), (1, True), (True, 2), ("1", 2), (1, None), (None, 2), (1.0, 2)]
 BAD_REPLIES = {
     "message_id": [None, "", "m" * 201, "m\n", 7],
     "from": ["10086", f"{NUMBER}{TEXT}", "1" * 5000, [MSISDN], int(NUMBER)],
     "to": ["1" * 22, "", "sender", "10085\n", "１００８５"],
-    "text": [None, "是" * 2001, "\ud800"],
+    "text": [None, 7, "是" * 20_001],
     "part": [
         "1/2",
         [1, 2],

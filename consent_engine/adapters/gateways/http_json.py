@@ -27,7 +27,7 @@ from consent_engine.config.durations import duration, millis
 from consent_engine.domain import msisdn, signature
 from consent_engine.domain.days import millis as millis_at
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
-from consent_engine.domain.sms import Delivery, DeliveryReport, Part, Reply
+from consent_engine.domain.sms import LONGEST, MOST_SAID, Delivery, DeliveryReport, Part, Reply, heard
 from consent_engine.errors import FieldError, Malformed, SettingsError
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webhooks
 
@@ -44,10 +44,9 @@ RESOLUTION_MS = 1_000
 SKEW_MS = 5_000
 """How far a gateway's clock may be behind. More would let a yes from before the question pass as its answer;
 less would throw away real answers. Nobody reads a question and answers it within five seconds."""
-
 LONGEST_SKEW_MS = 600_000
 
-ITEMS, TEXT, ID, SEGMENTS = 1_000, 2_000, 200, 255
+ITEMS, TEXT, ID, SEGMENTS = 1_000, LONGEST, 200, 255
 
 Item = Mapping[str, object]
 Message = TypeVar("Message", Reply, DeliveryReport)
@@ -100,7 +99,7 @@ class Door(Webhooks):
             message_id=opaque(_id(item, "message_id")),
             msisdn=_msisdn(item),
             to=_to(item),
-            text=_string(item, "text", 0, TEXT),
+            text=_string(item, "text", 0, MOST_SAID),
             written_at=None if written is None else written + self._behind,
             part=_part(item),
             stamp=written,
@@ -216,6 +215,8 @@ def _string(item: Item, field: str, shortest: int, longest: int) -> str:
         raise _Poison(f"{field}: must be a string")
     if not shortest <= len(value) <= longest:
         raise _Poison(f"{field}: must have {shortest} to {longest} characters")
+    if field == "text":
+        return heard(value)
     if _SURROGATE.search(value):
         raise _Poison(f"{field}: has half a character")
     return value

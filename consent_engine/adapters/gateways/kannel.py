@@ -15,13 +15,13 @@ from secrets import token_hex
 from msgspec.structs import replace
 from yarl import URL
 
-from consent_engine.adapters.gateways.http_json import RESOLUTION_MS, TEXT, prefix_of, skew
+from consent_engine.adapters.gateways.http_json import RESOLUTION_MS, prefix_of, skew
 from consent_engine.adapters.gateways.parts import carried, reference, together
 from consent_engine.adapters.gateways.udh import UNKNOWN, Header, concatenated, receipt
 from consent_engine.adapters.outbound import Answer, Client, endpoint, flag, opaque, required
 from consent_engine.domain import msisdn
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
-from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
+from consent_engine.domain.sms import MOST_SAID, Delivery, DeliveryReport, Reply, heard
 from consent_engine.domain.texts.segments import Encoding, encoding, split
 from consent_engine.errors import FieldError, Malformed, SettingsError, Unauthenticated
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webhooks
@@ -93,13 +93,13 @@ class Door(Webhooks):
         """
         self._verify(call)
         message_id, sender, written = _envelope(call)
-        text = _text(call)
+        text = heard(_text(call))
         try:
             number = msisdn.parse(sender)
         except Malformed:
             return Parsed((), ((0, "from: not a phone number"),))
-        if len(text) > TEXT:
-            return Parsed((), ((0, f"text: must have at most {TEXT} characters"),))
+        if len(call.body) > 4 * MOST_SAID:
+            return Parsed((), ((0, f"text: must have at most {MOST_SAID} characters"),))
         # Without a number it was sent to, the gateway's carriers decide: nobody's refusal is lost over that.
         to = _TO.fullmatch(call.headers.get("x-kannel-to", ""))
         written_at = None if written is None else written + self._behind
