@@ -88,7 +88,8 @@ def test_a_machine_is_seen_through_the_air_where_no_delivery_is_reported(agency)
 
 def test_people_who_are_quick_are_in_no_cadence_where_no_delivery_is_reported(agency):
     """As many took about as long, and about as many a little more or less."""
-    orders = [answers(agency, n, int(1_000 * (air + 7 + 5 * (n % 3)))) for n, air in enumerate((*AIR, *AIR[:8]))]
+    took_ms = [20_000 + 700 * n for n in range(4)] + [11_500 + 370 * n for n in (0, 10, 1, 9, 2, 8, 3, 7, 4, 6, 5)]
+    orders = [answers(agency, n, ms) for n, ms in enumerate(took_ms)]
     assert all(confirmed(agency, orders))
 
 
