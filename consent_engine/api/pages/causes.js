@@ -73,7 +73,7 @@ function endAll(cause, n) {
   askWhy(word("ops.end_title", { n }), word("ops.end_hint"), word("ops.end_do", { n }), async (reason) => {
     const answer = await call("POST", "/v1/stuck/cancel", { lane: cause.lane, reason: cause.reason, plan: cause.plan, why: reason });
     if (answer.ok) announce(word("ops.ended_many", answer.body));
-    return answer.ok ? "" : wrong(answer);
+    return answer.ok ? "" : wrongField(answer);
   });
 }
 

@@ -71,6 +71,12 @@ function wrong(answer) {
   return name in WORDS ? word(name) : word("problem.other", { code: answer.body.code ?? answer.status });
 }
 
+/** The same, of a form with one field: what is wrong with the field, where there are words for it. */
+function wrongField(answer) {
+  const name = `problem.${answer.body.errors?.[0]?.code}`;
+  return name in WORDS ? word(name) : wrong(answer);
+}
+
 const two = (n) => String(n).padStart(2, "0");
 /** The time of an instant as the API writes it, in China's time. */
 const clock = (instant) => instant.slice(11, 19);

@@ -113,7 +113,7 @@ async function decide(row, refusal, reason) {
     if (decided === group.ids.length) group.ids.forEach((id) => decidedHere.add(id));
     group.over = decided === group.count;
     if (group.over) group.overAt = Date.now();
-  } else say(said, wrong(answer));
+  } else say(said, wrongField(answer));
   showHeld(row, group);
   announce(said.textContent);
   if (byKeyboard) goOn(row, answer.ok);

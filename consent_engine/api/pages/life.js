@@ -78,7 +78,7 @@ function show(found) {
   byId("acts").hidden = SETTLED.includes(order.state);
   if (SETTLED.includes(order.state)) say(byId("link"), "");
   const news = order.timeline.slice(before);
-  if (news.length) announce([...news.map((entry) => word(`trigger.${entry.trigger}`)), word(`state.${order.state}`)].join("; "));
+  if (news.length) announce([...news.map((entry) => word(`trigger.${entry.trigger}`)), word(`state.${order.state}`)].join(word("ops.between")));
   countDown();
 }
 
@@ -118,7 +118,7 @@ function countDown() {
 async function act(path, body, done) {
   const answer = await call("POST", `/v1/orders/${order.id}/${path}`, body);
   byId("acted").className = answer.ok ? "good" : "bad";
-  say(byId("acted"), answer.ok ? done : wrong(answer));
+  say(byId("acted"), answer.ok ? done : wrongField(answer));
   if (answer.ok) show(answer.body);
 }
 

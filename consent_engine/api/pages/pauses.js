@@ -22,7 +22,7 @@ function stopOrGo(to, name, go) {
   askWhy(word(title, facts), word(hint), word(button), async (reason) => {
     const answer = await call("POST", go ? "/v1/pauses/resume" : "/v1/pauses", { to, name, reason });
     // Stopped or let go on by somebody else meanwhile: it is as it was wanted.
-    if (!answer.ok && answer.body.code !== "not_paused") return wrong(answer);
+    if (!answer.ok && answer.body.code !== "not_paused") return wrongField(answer);
     announce(word(go ? "paused.went_on" : "paused.stopped", facts));
     return "";
   });

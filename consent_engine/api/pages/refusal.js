@@ -38,7 +38,7 @@ async function refuse(event) {
   const atNumber = answer.status === 422 && (answer.body.errors ?? []).some((each) => each.field === "msisdn");
   blame(number, atNumber ? numberTrouble(number.value, wrong(answer)) : "");
   if (atNumber) return number.focus();
-  byId("refusal-wrong").replaceChildren(wrong(answer), ...(answer.body.errors ?? []).map((each) => make("p", {}, `${each.field}: ${each.message}`)));
+  say(byId("refusal-wrong"), wrongField(answer));
 }
 
 byId("refuse").addEventListener("click", askRefusal);

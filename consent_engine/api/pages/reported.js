@@ -83,7 +83,7 @@ async function decided(body, done) {
   byId("send").disabled = true;
   const answer = await call("POST", `/v1/reports/${id}/decide`, body);
   if (!answer.ok) {
-    say(byId("wrong"), answer.body.errors?.[0]?.message ?? wrong(answer));
+    say(byId("wrong"), wrongField(answer));
     return answer.status === 409 ? open(id) : showAnswer();
   }
   await load();

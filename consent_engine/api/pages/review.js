@@ -125,7 +125,7 @@ function askWhy(open) {
 async function decide(path, body, done) {
   const id = heard.call.id;
   const answer = await call("POST", `/v1/reviews/${id}${path}`, body);
-  if (!answer.ok) return say(byId("wrong"), answer.body.errors?.[0]?.message ?? wrong(answer));
+  if (!answer.ok) return say(byId("wrong"), wrongField(answer));
   const at = queue.findIndex((each) => each.id === id);
   const following = queue[at + 1] ?? queue.find((each) => each.id !== id);
   heard = null;
