@@ -12,12 +12,23 @@ PAGES = (
     "/tariffs/5g-smart-199/1", "/docs", "/rq/", "/rq/0/view/jobs", "/rq/0/view/workers", "/nothing/here",
 )  # fmt: skip
 """Every page, as an admin may open them all; {order}: of an order."""
+LISTS = {
+    "/ops": "#found tr", "/review": "#sold li", "/reports": "#due li",
+    "/rq/": "tbody td", "/rq/0/view/jobs": "tbody td", "/rq/0/view/workers": "tbody td",
+}  # fmt: skip
+"""What comes last on a page whose lists are fetched."""
 _AXE = (Path(__file__).parent / "axe.min.js").read_text("utf-8")
 _GRAVE = """async (rules) => (await axe.run(document, rules.length ? { runOnly: rules } : {})).violations
   .filter((each) => ["serious", "critical"].includes(each.impact))
   .map((each) => `${each.impact} ${each.id}: ${each.nodes.map((node) => node.html).slice(0, 3).join(" ")}`)"""
 COLOURS = ("color-contrast",)
 """The rules that another colour scheme can break; all others are of the same elements."""
+
+
+def arrived(page: Page, path: str) -> None:
+    """Wait until a page has all that it shows."""
+    page.wait_for_load_state("load")
+    page.wait_for_selector(LISTS.get(path, "h1, table"), state="attached")
 
 
 def grave(page: Page, rules: tuple[str, ...] = ()) -> list[str]:

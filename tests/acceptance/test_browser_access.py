@@ -1,33 +1,26 @@
 """Every page as somebody meets it who listens, who enlarges, who reads in the dark: axe finds nothing serious, nothing
-scrolls sideways, also at 200 % and with letters twice as large; nothing to press in a table is smaller than 24 px.
+scrolls sideways, also at 200 % and with letters twice as large; nothing to press in a table is smaller than 24 px. What
+stands on a Chinese page is Chinese, but for names.
 
-axe.min.js is axe-core 4.12.1 of npm, unchanged, under the Mozilla Public License 2.0; it is in the tests alone.
+Of the ways there are (two languages, two schemes, three widths) these take the two that differ most, with the colours
+of the other scheme in each: rules of colours are all that a scheme can break. The dialogs, the errors and all ways:
+`python -m benchmarks.http.axe`.
 """
-
-from pathlib import Path
 
 import pytest
 
-from tests.acceptance.house import house, until
+from tests.acceptance.axe import COLOURS, PAGES, arrived, grave
+from tests.acceptance.chinese import not_chinese
+from tests.acceptance.lived_in import lived_in
 from tests.acceptance.tab import Tab
 
-AXE = (Path(__file__).parent / "axe.min.js").read_text("utf-8")
-GRAVE = (
-    "async () => (await axe.run(document)).violations.filter((each) => ['serious', 'critical'].includes(each.impact))"
-)
-TOLD = "(each) => `${each.impact} ${each.id}: ${each.nodes.map((node) => node.html).slice(0, 3).join(' ')}`"
 NARROW = 320
-PAGES = (
-    "/", "/desk", "/ops", "/review", "/reports", "/audit", "/help", "/orders/{order}", "/report", "/tariffs",
-    "/tariffs/5g-smart-199/1", "/docs", "/rq/", "/rq/0/view/jobs", "/rq/0/view/workers", "/nothing/here",
-)  # fmt: skip
+OTHER = {"light": "dark", "dark": "light"}
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory, browser):
-    with house(tmp_path_factory.mktemp("access")) as made:
-        made.order = made.place(9101)[1]["id"]
-        until("asked", lambda: made.state(made.order) == "awaiting_reply")
+    with lived_in(tmp_path_factory.mktemp("access")) as made:
         yield made
 
 
@@ -49,11 +42,6 @@ def enlarged(page, width):
     return zoomed, width_of(page)
 
 
-def grave(page):
-    page.evaluate(AXE)
-    return page.evaluate(f"async () => (await ({GRAVE})()).map({TOLD})")
-
-
 @pytest.mark.parametrize(
     ("language", "width", "scheme"), [("zh-CN", 1280, "light"), ("en-GB", 320, "dark")], ids=["zh", "en"]
 )
@@ -63,15 +51,20 @@ def test_axe_finds_nothing_serious_on_any_page_and_nothing_scrolls_sideways(home
     tab.page.goto(home.api)
     found = {"sign-in": grave(tab.page)}
     tab.sign_in("/")
-    wide, small, large = {}, {}, {}
+    wide, small, large, mixed = {}, {}, {}, {}
     for path in PAGES:
         tab.page.goto(home.api + path.format(order=home.order))
-        tab.page.wait_for_selector("h1, table", state="attached")
+        arrived(tab.page, path)
         found[path] = grave(tab.page)
+        tab.page.emulate_media(color_scheme=OTHER[scheme])
+        found[f"{path} {OTHER[scheme]}"] = grave(tab.page, COLOURS)
+        tab.page.emulate_media(color_scheme=scheme)
+        mixed[path] = not_chinese(tab.page) if language == "zh-CN" else []
         wide[path], small[path] = width_of(tab.page), tab.page.evaluate(SMALL)
         large[path] = enlarged(tab.page, width) if width > NARROW else (0, 0)
     tab.close()
     assert {path: each for path, each in found.items() if each} == {}
+    assert {path: each for path, each in mixed.items() if each} == {}
     own = [path for path in PAGES if not path.startswith("/rq")]
     assert {path: wide[path] for path in own if wide[path] > width} == {}
     assert {path: small[path] for path in own if small[path]} == {}

@@ -1,0 +1,83 @@
+"""A house in which everything has happened once: whatever a page can show is there to be looked at."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from tests.acceptance.house import House, house, until
+
+WAITS, NOTIFIED, DECLINED, UNCLEAR, HELD, WRONG, REFUSED, REPORTED = range(9301, 9309)
+STUCK = (9311, 9312, 9313)
+"""The last digits of numbers: what became of each."""
+ROLES = ("reviewer", "auditor")
+
+
+class Bss(BaseHTTPRequestHandler):
+    """A BSS that activates, but for who is to be stuck."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        fine = int(asked["msisdn"][-4:]) not in STUCK
+        said = json.dumps({"activation_id": "a-1"} if fine else {}).encode()
+        self.send_response(HTTPStatus.OK if fine else HTTPStatus.INTERNAL_SERVER_ERROR)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *_: object) -> None:
+        """Nobody asked."""
+
+
+@contextmanager
+def bss() -> Iterator[str]:
+    """Where it is."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Bss)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+@contextmanager
+def lived_in(folder: Path, **settings: str) -> Iterator[House]:
+    """Orders in every state that a person acts on, a wrong call, a refusal, held words, a report, and what is stuck."""
+    more = {
+        "CONSENT_MAX_ATTEMPTS": "1", "CONSENT_CONFIRM_WITHIN": "1h", "CONSENT_REPLY_WINDOW": "24h",
+        "CONSENT_RECORDING_URL": "http://127.0.0.1:9/{ref}.wav", **settings,
+    }  # fmt: skip
+    with bss() as url, house(folder, CONSENT_BSS_HTTP__URL=url, **more) as made:
+        for role in ROLES:
+            made.keys[role] = made.command("keys", "add", f"{role}-1", "--role", role).stdout.split()[-1]
+        _happened(made)
+        yield made
+
+
+def _happened(home: House) -> None:
+    orders = {number: home.place(number)[1]["id"] for number in (WAITS, NOTIFIED, DECLINED, UNCLEAR, HELD, *STUCK)}
+    until("asked", lambda: {home.state(each) for each in orders.values()} == {"awaiting_reply"})
+    answers = {NOTIFIED: "是", DECLINED: "否", UNCLEAR: "什么意思", HELD: "我要投诉你们", **dict.fromkeys(STUCK, "是")}
+    for number, text in answers.items():
+        home.say(number, text, f"mo-{number}")
+    now = datetime.now(UTC)
+    told = {"recording_id": "rec-wrong", "started_at": now.isoformat(), "agreed_at": now.isoformat()}
+    home.place(WRONG, call={"caller_number": "10086", **told})
+    home.ask("POST", "/v1/refusals", {"msisdn": f"138{REFUSED:08d}", "carrier": "mobile", "channel": "voice"})
+    called = (now - timedelta(minutes=3)).isoformat()
+    report = {"msisdn": f"138{REPORTED:08d}", "carrier": "mobile", "caller_number": "10085", "called_at": called}
+    home.ask("POST", "/v1/reports", {**report, "what": "来电人员没有说明资费，也没有说明可以拒绝"})
+    until("notified", lambda: home.state(orders[NOTIFIED]) == "notified")
+    until("stuck", lambda: _stuck(home) == len(STUCK))
+    home.order = orders[NOTIFIED]
+
+
+def _stuck(home: House) -> int:
+    return sum(each["count"] for each in home.ask("GET", "/v1/stuck", role="ops")[1]["causes"])
