@@ -122,7 +122,7 @@ def _away(tab: Tab) -> None:
 def _posted(tab: Tab) -> None:
     tab.page.fill("#msisdn", "13800009308")
     tab.page.evaluate("() => document.querySelector('form').setAttribute('novalidate', '')")
-    tab.page.locator("form button").last.click()
+    tab.page.locator("form button").first.click()
     tab.page.wait_for_selector("#problem")
 
 
