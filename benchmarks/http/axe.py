@@ -1,4 +1,4 @@
-"""axe over every page in every way it is met, with its dialogs and errors. `python -m benchmarks.http.axe`.
+"""axe over every page in every way it is met, with dialogs and errors. `python -m benchmarks.http.axe`.
 
 Both languages, light and dark, 1280, 360 and 320 px; exit status 1 where anything is serious or critical, or where a
 page scrolls sideways. `--pictures FOLDER`: each of them as a picture, to be looked at.
@@ -19,7 +19,7 @@ from playwright.sync_api import Page, sync_playwright
 from benchmarks.http.house import in_one_line
 from tests.acceptance.axe import COLOURS, PAGES, arrived, grave
 from tests.acceptance.handset import handset
-from tests.acceptance.lived_in import REFUSED, WAITS, lived_in
+from tests.acceptance.lived_in import REFUSED, ROLES, WAITS, lived_in
 from tests.acceptance.tab import Tab, begin, read_aloud
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -202,7 +202,7 @@ def run() -> int:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playing:
         browser = playing.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         (house := Path(folder) / "house").mkdir()
-        with lived_in(house) as home, handset(Path(folder) / "handset") as phone:
+        with lived_in(house, ROLES) as home, handset(Path(folder) / "handset") as phone:
             for scene in (*SCENES, Scene("handset", phone, "")):
                 for language in LANGUAGES if wanted.only in scene.name else ():
                     tab = Tab(browser, home, scene.role, language=language)

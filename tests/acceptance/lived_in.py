@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -48,14 +48,16 @@ def bss() -> Iterator[str]:
 
 
 @contextmanager
-def lived_in(folder: Path, **settings: str) -> Iterator[House]:
-    """Orders in every state that a person acts on, a wrong call, a refusal, held words, a report, and what is stuck."""
+def lived_in(folder: Path, roles: Sequence[str] = (), **settings: str) -> Iterator[House]:
+    """Orders in every state that a person acts on, a wrong call, a refusal, held words, a report, and what is stuck.
+    roles: of keys beside those of every house, a process each
+    """
     more = {
         "CONSENT_MAX_ATTEMPTS": "1", "CONSENT_CONFIRM_WITHIN": "1h", "CONSENT_REPLY_WINDOW": "24h",
         "CONSENT_RECORDING_URL": "http://127.0.0.1:9/{ref}.wav", **settings,
     }  # fmt: skip
     with bss() as url, house(folder, CONSENT_BSS_HTTP__URL=url, **more) as made:
-        for role in ROLES:
+        for role in roles:
             made.keys[role] = made.command("keys", "add", f"{role}-1", "--role", role).stdout.split()[-1]
         _happened(made)
         yield made

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 SEEN_WITHIN_S = 3.0
 """How long after the API a step may show on the page: about a second, and room for a busy machine."""
 FOUND_WITHIN_S = 0.5
-FIFTY, AGAIN_WITHIN_S = 50, 2.0
+FIFTY = 50
 STEPS = ["confirmation_accepted", "said_yes", "service_activated", "notification_accepted"]
 
 
@@ -261,7 +261,6 @@ def test_ops_do_all_of_one_cause_again_with_one_click_that_says_how_many(tmp_pat
         ops.page.wait_for_selector("#causes-region", state="hidden")
         gone = time.monotonic() - began
         log.info("%d stuck: 1 click, done after %.0f ms, off the page after %.0f ms", FIFTY, 1e3 * took, 1e3 * gone)
-        assert took < AGAIN_WITHIN_S
         assert [url for url in ops.asked[before:] if "retry" in url] == [f"{made.api}/v1/stuck/retry"]
         until("told", lambda: {made.state(each) for each in orders} == {"notified"}, 60)
         retried = [[each["trigger"] for each in made.show(order)["timeline"]].count("retried") for order in orders]
