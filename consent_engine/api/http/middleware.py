@@ -104,7 +104,7 @@ class Edge:
         about = {"method": method, "route": template, "status": status, "ms": ms, "request": scope["request_id"]}
         about |= {"key": scope["key"]} if "key" in scope else {}
         about |= {"order": order} if (order := _order_of(scope, status)) else {}
-        level = self._outages.level(status, cause := scope.get("cause", ""))
+        level = self._outages.level(status, cause := scope.get("cause", template))
         further = f" ({cause}; said again when it is over)" if level == logging.WARNING else ""
         log.log(level, "%s %s %d %s ms%s", method, template, status, ms, further, extra={"about": about})
         self._answered(method, template, status, seconds)
