@@ -1,31 +1,30 @@
-"""What the handset of `consent serve` shows beside its messages: the orders of its number, in our pages' words."""
+"""The orders of a number as the handset of `consent serve` shows them beside its messages, in our pages' words."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from consent_engine.api.schemas.views import View, instant
 from consent_engine.domain.admission.fields import msisdn
+from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.lifecycle import ENGAGED, SETTLED, STAGES, Trigger
 from consent_engine.domain.order.order import Order
 
 Over = Literal["", "done", "failed"]
 UNSHOWN = frozenset({Trigger.REPORTED, Trigger.REVEALED})
-"""What says nothing to a subscriber: a report on a part of an SMS, a look at the order."""
+"""Steps that say nothing to a subscriber: a report on a part of an SMS, a look at the order."""
 
 
-class AskLife(BaseModel):
-    """Whose orders, and in which language they are told."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class AskLife(StrictForm):
+    """The number whose orders are asked for, and the language of the answer."""
 
     msisdn: Annotated[str, Field(max_length=40), AfterValidator(msisdn)]
     language: Literal["zh", "en"] = "zh"
 
 
 class StepView(View):
-    """Something that happened to an order."""
+    """A step of an order's life."""
 
     at: str
     what: str

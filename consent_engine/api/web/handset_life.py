@@ -25,7 +25,7 @@ MOST_SHOWN = 3
 
 
 def secret_of(settings: Settings) -> str:
-    """What proves the handset; '' where there is none: a gateway or the BSS is real, or no handset was started."""
+    """The secret that proves the handset; '' where there is none: a gateway or the BSS is real, or no handset named."""
     told = settings.of("SIMULATED")
     outside = {*settings.routes().values(), settings.bss_name()}
     return told.get("SECRET", "") if outside == {SIMULATED} and told.get("URL") else ""
