@@ -1,20 +1,14 @@
 """`consent reviews`: orders that wait for the review of their call, and letting them go on where it is not awaited."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from consent_engine.cli.opening import by, opened
+from consent_engine.cli.opening import by, opened, paged
 from consent_engine.cli.pauses import sound_reason
 from consent_engine.cli.tables import instant, record, table
 
-if TYPE_CHECKING:
-    from consent_engine.engine.call_book import Waiting
-    from consent_engine.engine.engine import Engine
-
 app = typer.Typer(help="Orders that wait for the first review of their call: list them, let them go on.")
-_A_PAGE = 200
 
 
 @app.command()
@@ -23,7 +17,7 @@ def waiting(
 ) -> None:
     """List orders whose activation waits for the first review of their call, newest first."""
     with opened() as engine:
-        rows = [(each.order, each.call, each.agent, instant(each.since)) for each in _waiting(engine, limit)]
+        rows = [(each.order, each.call, each.agent, instant(each.since)) for each in paged(engine.calls.waiting, limit)]
     table(("order", "call", "agent", "since"), rows, "no order waits for a first review")
 
 
@@ -42,13 +36,3 @@ def let_go(
         while done[-1].cursor:
             done.append(engine.calls.let_go(by(), why, done[-1].cursor))
     record([("orders that go on", sum(each.orders for each in done)), ("calls", sum(each.calls for each in done))])
-
-
-def _waiting(engine: "Engine", limit: int) -> "Iterator[Waiting]":
-    cursor, told = "", 0
-    while told < limit:
-        found, cursor = engine.calls.waiting(cursor, _A_PAGE)
-        yield from found[: limit - told]
-        told += len(found)
-        if not cursor:
-            return

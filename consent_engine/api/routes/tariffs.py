@@ -60,7 +60,7 @@ async def tariffs(request: Request) -> Response:
     """The page; `#code` is a plan's place on it, and `?q=` leaves those that have these words anywhere."""
     language = language_of(request)
     q = request.query_params.get("q", "").strip()[:MOST_SEARCHED]
-    listed = [each for each in await _tariffs(request).of(request) if _fits(each.plan, q.casefold())]
+    listed = [each for each in await _tariffs(request).of(request) if not q or _fits(each.plan, q.casefold())]
     html, policy = _page(listed, language, q)
     return HTMLResponse(html, headers={**HEADERS, "Content-Security-Policy": policy, "Content-Language": language})
 
