@@ -1,6 +1,7 @@
 """The page on which a subscriber reports a call: no script, no sign-in, nothing of a person in an address."""
 
 import json
+import logging
 import re
 from urllib.parse import urlencode
 
@@ -128,3 +129,12 @@ def test_whose_codes_are_used_up_reads_which_hotline_takes_a_report_without_one(
     said = post(door, "code", form, **ENGLISH)
     assert said.status_code == 429
     assert "by the hotline 10086, where no code is asked for" in said.text
+
+
+def test_an_outage_that_the_page_tells_by_itself_is_named_by_its_route_in_the_log(door, caplog):
+    caplog.set_level(logging.WARNING)
+    form = filled(door)
+    door.serve(door.nowhere())
+    assert [post(door, "code", form).status_code for _ in range(2)] == [503, 503]
+    [line] = [each.getMessage() for each in caplog.records if "/report 503" in each.getMessage()]
+    assert line.endswith("(/report; said again when it is over)")
