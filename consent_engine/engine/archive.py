@@ -19,6 +19,7 @@ from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_LINE,
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
+from consent_engine.engine.archive_awaited import awaited
 from consent_engine.engine.archive_calls import move_calls
 from consent_engine.engine.archive_records import move_endings
 from consent_engine.engine.spell import Spell
@@ -149,8 +150,7 @@ class Archiver:
         await self._expire(archive, now)
 
     async def _keep(self, archive: Archive, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        await asyncio.to_thread(archive.id)  # it may have to be waited for
-        self._store.ours()
+        await awaited(self._store, archive)
         return await asyncio.to_thread(archive.keep, records)
 
     def _let_go(self, kept: Mapping[str, tuple[Leased, Mapping[str, str]]], now: Millis) -> None:

@@ -11,6 +11,7 @@ from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import WAKE_ARCHIVE
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.line.restriction import Kind
+from consent_engine.engine.archive_awaited import awaited
 from consent_engine.ports import Archive, CallChange, Commit, Leased, Left, RetiringCall, Store, Word
 
 log = logging.getLogger(__name__)
@@ -49,8 +50,7 @@ def _waited_for(store: Store, batch: Mapping[str, Leased]) -> set[str]:
 
 
 async def _keep(store: Store, archive: Archive, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-    await asyncio.to_thread(archive.id)  # it may have to be waited for
-    store.ours()
+    await awaited(store, archive)
     return await asyncio.to_thread(archive.calls.keep, records)
 
 

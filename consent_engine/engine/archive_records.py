@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from consent_engine.domain.effects import WAKE_EXPIRED, Millis
 from consent_engine.domain.offer.policy import LATE_MARGIN
+from consent_engine.engine.archive_awaited import awaited
 from consent_engine.ports import Archive, Leased, Left, Owner, Store
 
 log = logging.getLogger(__name__)
@@ -52,8 +53,7 @@ async def move_reports(store: Store, now: Millis) -> int:
 
 
 async def _keep(store: Store, archive: Archive, owner: Owner, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-    await asyncio.to_thread(archive.id)  # it may have to be waited for
-    store.ours()
+    await awaited(store, archive)
     kept = await asyncio.to_thread(archive.records.keep, owner, records)
     for name in records.keys() - kept:
         log.error(

@@ -44,8 +44,7 @@ class Store:
         it cannot be asked.
         """
         if self.archive is not None and not self._bound:
-            bound = self.retirement.archive_bound()
-            self.archive.must_stand = bool(bound)
+            bound = self.expect_archive()
             archive = self.archive.id()
             if bound in {"", archive}:
                 claim(self.archive, self.retirement, known=bool(bound))  # first: refused, the data are not bound to it
@@ -56,6 +55,13 @@ class Store:
                 )
             self._bound = True
         return self.archive
+
+    def expect_archive(self) -> str:
+        """The id of the archive that the data name as theirs, '' for none yet: from now on it is not made anew."""
+        bound = self.retirement.archive_bound()
+        if self.archive is not None:
+            self.archive.must_stand = bool(bound)
+        return bound
 
 
 def claim(archive: Archive, data: Retirement, *, known: bool, instead_of: str = "") -> None:

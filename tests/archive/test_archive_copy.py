@@ -19,7 +19,7 @@ from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS
 from consent_engine.domain.msisdn import parse
 from consent_engine.engine.audit import audit
 from consent_engine.engine.sealing import seal
-from consent_engine.errors import ArchiveUnavailable, NotOurArchive, SettingsError
+from consent_engine.errors import ArchiveGone, ArchiveUnavailable, NotOurArchive, SettingsError
 from tests.archive.house import SHORT, Town, everywhere
 from tests.integration.rq_house import ROOT
 
@@ -51,6 +51,15 @@ def town(tmp_path):
     yield made
     made.runner.close()
     archive.close()
+
+
+def test_a_file_that_is_not_there_is_not_copied_as_an_empty_archive(town, tmp_path):
+    """Its volume is not mounted: the copy would be empty, and every archived order missing from it."""
+    source = SqlArchive(f"sqlite:///{tmp_path}/volume/archive.sqlite3", SHORT)
+    with pytest.raises(ArchiveGone, match="is its volume mounted"):
+        ArchiveCopy(source, town.archive, print).run()
+    assert not (tmp_path / "volume").exists()
+    source.close()
 
 
 def rows(archive):

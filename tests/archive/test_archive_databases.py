@@ -25,7 +25,7 @@ from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.errors import ArchiveGone, ArchiveUnavailable
 from tests import needs
-from tests.archive.house import DAY, LONG, SHORT, Town, emptied, everywhere
+from tests.archive.house import DAY, LONG, SEAL, SHORT, Town, emptied, everywhere
 from tests.conftest import Clock
 
 SOME = [parse(f"1380013{n:04}") for n in range(8)]
@@ -233,6 +233,23 @@ def test_an_archive_whose_volume_is_not_mounted_is_not_made_anew_and_goes_on_whe
         late = SqlArchive(f"sqlite:///{folder}/archive.sqlite3", SHORT)
         with pytest.raises(ArchiveGone):  # a process that starts meanwhile
             replace(town.engine.store, archive=late, _bound=False).ours()
+        away.rename(folder)
+        town.move(hours=1)
+        everywhere(town, [first, second])
+        late.close()
+
+
+def test_a_worker_whose_first_look_at_the_archive_is_a_move_makes_none_either(tmp_path):
+    folder, away = tmp_path / "volume", tmp_path / "away"
+    url = f"sqlite:///{folder}/archive.sqlite3"
+    with town_on(url) as town:
+        first, second = town.archived(), town.settled(msisdn=SOME[1])
+        folder.rename(away)
+        town.archive = late = SqlArchive(url, SHORT)  # of a process that starts meanwhile
+        late.seal = SEAL
+        town.engine = town.another()
+        town.move()
+        assert not folder.exists()
         away.rename(folder)
         town.move(hours=1)
         everywhere(town, [first, second])

@@ -51,6 +51,7 @@ class ArchiveCopy:
         """Copy everything; the rows and digest of each table. Raises SettingsError for a target that is another's, and
         ArchiveUnavailable where a side cannot be asked, or does not take what it gets.
         """
+        self._source.must_stand = True  # an empty one, made where a volume is not mounted, is no copy of anything
         SqlLog(self._source).size()  # an archive that is older than the log has a table for it afterwards
         self._begin()
         self._walk_all()
