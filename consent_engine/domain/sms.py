@@ -12,16 +12,20 @@ LONGEST = 2_000
 """Characters of a reply that are kept; thirty SMS have as many."""
 MOST_SAID = 20_000
 """No SMS has more, of however many parts: what does is no reply."""
-_CUT = " …"
+_CUT = " … "
+_END = LONGEST // 2
+"""Characters of the end that are kept of what is cut: people refuse below what they forward."""
 _HALF = re.compile("[\ud800-\udfff]")
 
 
 def heard(text: str) -> str:
     """A reply's words as they are taken, whatever they are: a refusal among them counts. Half a character, of a long
-    text that was cut in its middle, becomes U+FFFD; what is longer than any person writes is cut, and says so. Neither
-    is a yes.
+    text that was cut in its middle, becomes U+FFFD; what is longer than any person writes is cut between its beginning
+    and its end, and says so. Neither is a yes.
     """
-    return _HALF.sub("\ufffd", text if len(text) <= LONGEST else text[: LONGEST - len(_CUT)] + _CUT)
+    return _HALF.sub(
+        "\ufffd", text if len(text) <= LONGEST else text[: LONGEST - _END - len(_CUT)] + _CUT + text[-_END:]
+    )
 
 
 REPEATED = "repeated"

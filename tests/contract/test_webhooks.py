@@ -111,6 +111,8 @@ def test_nothing_is_read_of_what_is_not_signed(gateway, read, forged):
     [
         ("别再打电话给我\ud83d", grammar.Keyword.STOP), ("是\ud83d", grammar.Keyword.UNKNOWN),
         ("我要投诉你们" * 500, grammar.Keyword.HOLD), ("是" + " " * 2_000, grammar.Keyword.UNKNOWN),
+        ("我看了半天才" * 500 + "我要投诉你们", grammar.Keyword.HOLD),
+        ("是" + " " * 2_000 + "是", grammar.Keyword.UNKNOWN),
     ],
 )  # fmt: skip
 def test_a_refusal_is_heard_in_half_a_character_and_in_more_words_than_are_kept(gateway, text, meaning):
