@@ -37,7 +37,9 @@ class Stop:
 
     def wait(self, seconds: float) -> bool:
         """Wait, but not longer than until the end is asked for; whether it was."""
-        select.select([self._reads], [], [], max(seconds, 0.0))
+        poll = select.poll()  # `select` refuses descriptors from 1,024 on
+        poll.register(self._reads, select.POLLIN)
+        poll.poll(max(seconds, 0.0) * 1_000)
         return self.is_set
 
     def on_signals(self) -> None:

@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from consent_engine.adapters.redis.embedded.binary import Answer, ask, configuration, find_binary
+from tests.processes import has_ended
 
 WAIT_S = 20.0
 LOOK_S = 0.001
@@ -73,8 +73,7 @@ def kill(pid: int) -> None:
     """Kill a process that may be nobody's child, and wait until it is dead."""
     watched = os.pidfd_open(pid)
     os.kill(pid, signal.SIGKILL)
-    select.select([watched], [], [], WAIT_S)
-    os.close(watched)
+    has_ended(watched, WAIT_S)
 
 
 @contextmanager

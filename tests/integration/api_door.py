@@ -20,6 +20,8 @@ import uvicorn
 from redis import Redis
 
 from consent_engine.adapters.redis.embedded.server import connect_or_start
+from consent_engine.adapters.redis.registry import RedisRegistry
+from consent_engine.adapters.rq_queue import RqQueue
 from consent_engine.adapters.sql.tables import META, TABLES
 from consent_engine.api.app import create_app
 from consent_engine.api.document.openapi import ORDER
@@ -32,7 +34,8 @@ from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.signature import HEADER, sign
 from consent_engine.engine.api_keys import Role
-from consent_engine.wiring import Installation
+from consent_engine.engine.engine import Engine
+from consent_engine.wiring import Installation, archive_of
 from tests.conftest import ANY_AGE, recording_of
 
 SECRET = "gateway-secret-gateway-secret"
@@ -91,12 +94,14 @@ class Door:
         self.bounds = bounds
         environ = {"CONSENT_DATA_DIR": str(folder), "CONSENT_SECRET": FULL_SECRET, "CONSENT_SIMULATED__SECRET": SECRET}
         self.settings = settings_of(environ | more)
-        self.installation = Installation(self.settings, url, url, FULL_SECRET)
+        self.archive = archive_of(self.settings)
+        self.installation = Installation(self.settings, url, url, FULL_SECRET, archive=self.archive)
         self.redis = Redis.from_url(url, decode_responses=True)
         self.redis.flushall()
         (folder / NAME_FILE).unlink(missing_ok=True)
         emptied(folder / ARCHIVE_FILE)
-        self.engine = self.installation.engine()
+        self.engines = [self.installation.engine()]
+        self.engine = self.engines[0]
         self.engine.catalogue.stock(plans_from(None))
         self.keys = {role: self.engine.keys.add(f"the-{role}", role) for role in Role}
         self.keys["other"] = self.engine.keys.add("another-desk", Role.AGENT)
@@ -108,7 +113,12 @@ class Door:
         """(Re)build the application over other engines."""
         if self.app is not None:
             self.app.state.front.close()
-        self.app = create_app(engines, self.settings, bounds=self.bounds)
+        self.app = create_app(lambda: self.noted(engines()), self.settings, bounds=self.bounds)
+
+    def noted(self, engine: Engine) -> Engine:
+        """An engine whose connections end with the test: garbage keeps them for hundreds of tests."""
+        self.engines.append(engine)
+        return engine
 
     def bounded(self, **bounds) -> None:
         """(Re)build the application with other bounds."""
@@ -119,6 +129,11 @@ class Door:
         self.app.state.front.close()
         self.runner.close()
         self.redis.close()
+        self.archive.close()
+        for engine in self.engines:
+            if isinstance(engine.registry, RedisRegistry) and isinstance(engine.queue, RqQueue):
+                engine.registry._wire.client.close()  # noqa: SLF001 - in production the process ends instead
+                engine.queue._connection.close()  # noqa: SLF001
 
     async def request(self, method, path, role=None, body=None, **more) -> httpx.Response:
         headers = {**({"Authorization": f"Bearer {self.keys[role]}"} if role else {}), **more.pop("headers", {})}

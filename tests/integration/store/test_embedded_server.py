@@ -2,7 +2,6 @@
 
 import json
 import os
-import select
 import shutil
 import signal
 import stat
@@ -19,6 +18,7 @@ from consent_engine.adapters.redis.embedded import binary as binaries
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer, RunningServer, connect_or_start
 from consent_engine.errors import SettingsError
 from tests import needs
+from tests.processes import has_ended
 
 WAIT = 20
 
@@ -74,10 +74,7 @@ def ended(pid):
         watched = os.pidfd_open(pid)
     except ProcessLookupError:
         return True
-    try:
-        return bool(select.select([watched], [], [], WAIT)[0])
-    finally:
-        os.close(watched)
+    return has_ended(watched, WAIT)
 
 
 def mode(path):

@@ -1,7 +1,6 @@
 """The store's scripts, the same cases on fakeredis and on a real server that proves every promise on disk."""
 
 import os
-import select
 import shutil
 import signal
 import tempfile
@@ -25,6 +24,7 @@ from consent_engine.errors import BrokenRecord, NotDurable, StoreUnavailable
 from consent_engine.ports import Commit, Held, LineChange, OrderChange, Posted, Word
 from tests import needs
 from tests.conftest import NUMBER, World
+from tests.processes import has_ended
 
 LINE = "0ce7line"
 
@@ -411,9 +411,9 @@ def test_what_was_proven_survives_the_death_of_the_server(server):
     world.engine.store = redis_store(Wire(client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock)
     order = world.place()
     world.say("TD")
-    killed = server.pid
-    os.kill(killed, signal.SIGKILL)
-    select.select([os.pidfd_open(killed)], [], [], 20)
+    killed = os.pidfd_open(server.pid)
+    os.kill(server.pid, signal.SIGKILL)
+    assert has_ended(killed, 20)
     with pytest.raises(StoreUnavailable):
         world.engine.lookup.load()
     server.restart()
