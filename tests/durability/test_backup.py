@@ -315,6 +315,14 @@ def test_what_a_server_sends_is_kept_whole_however_it_is_cut(form, piece):
         list(received(Told(b"-NOAUTH Authentication required.\r\n", piece), bytearray().extend))
 
 
+@pytest.mark.parametrize(
+    "said", ["NOMASTERLINK Can't SYNC while not connected with my master", "LOADING Redis is loading"]
+)
+def test_what_a_server_cannot_give_just_now_is_no_matter_of_settings(said):
+    with pytest.raises(StoreUnavailable, match=said[:9]):
+        list(received(Told(f"-{said}\r\n".encode(), 7), bytearray().extend))
+
+
 class Says:
     """A server that says what it is."""
 

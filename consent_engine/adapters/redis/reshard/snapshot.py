@@ -105,10 +105,15 @@ def fetch(client: "Redis", folder: Path, tell: Tell) -> None:
     (kept / _MANIFEST).write_text(f"file {_RDB} seq 1 type b\n")
 
 
+_NOT_NOW = frozenset({"NOMASTERLINK", "MASTERDOWN", "LOADING"})
+"""What a server says that was a master a moment ago, or has just started."""
+
+
 def received(wire: Reads, keep: Callable[[bytes], object]) -> Iterator[int]:
     """Keep what a server sends after SYNC: its length or a mark of its end first. How much there is, piece by piece.
 
-    Raises StoreUnavailable where it ends before its end, and SettingsError for an answer that is an error.
+    Raises StoreUnavailable where it ends before its end, or has nothing to give now, and SettingsError for any other
+    answer that is an error.
     """
     head = b""
     while not head.endswith(b"\r\n"):
@@ -118,7 +123,10 @@ def received(wire: Reads, keep: Callable[[bytes], object]) -> Iterator[int]:
             yield 0
     told = head.strip()
     if not told.startswith(b"$"):
-        raise SettingsError(f"the server gives no backup: {told.decode(errors='replace').lstrip('-')}")
+        said = told.decode(errors="replace").lstrip("-")
+        if said.split(" ", 1)[0] in _NOT_NOW:
+            raise StoreUnavailable(f"the server gives no backup now: {said}")
+        raise SettingsError(f"the server gives no backup: {said}")
     size = 0
     if told.startswith(b"$EOF:"):
         mark, waiting = told.removeprefix(b"$EOF:"), b""
