@@ -32,10 +32,12 @@ def halls():
 
 
 class Registry:
-    """What was published and what was seen of it; `last` is due after all the others."""
+    """What was published and what was seen of it; `last` is due after all the others, `before`: so many of them had
+    ended when it was asked for.
+    """
 
     def __init__(self, hall, hangs, known):
-        self.last, self.order = plan_at(hall, "mended"), list[str]()
+        self.last, self.order, self.before = plan_at(hall, "mended"), list[str](), 0
         self.plans = {each.code: each for each in (*(plan_at(hangs, f"p{n}") for n in range(HANG)), self.last)}
         past = unchecked(NOW - 200_000)
         past = replace(past, at=past.since, why=known) if known else past
@@ -62,9 +64,22 @@ def plan_at(host, code):
     return replace(plan(code, published=channels), version=1)
 
 
+class Pages(HttpTariffPages):
+    """Notes when the page is asked for that was mended: not when it answers, which a busy machine may put off."""
+
+    def __init__(self, registry, addresses):
+        super().__init__(addresses, reachable=lambda _: True, whole_s=WHOLE_S)
+        self.registry = registry
+
+    async def take(self, url):
+        if url.endswith("/mended"):
+            self.registry.before = len(self.registry.order)
+        return await super().take(url)
+
+
 def looking(registry, *hosts):
     addresses = Addresses(hosts=dict.fromkeys(hosts, "http"))
-    pages = HttpTariffPages(addresses, reachable=lambda _: True, whole_s=WHOLE_S)
+    pages = Pages(registry, addresses)
     return Publication(registry, SimpleNamespace(fresh=registry.fresh), addresses, pages, "one")
 
 
@@ -79,14 +94,12 @@ def test_a_mended_page_is_seen_within_a_minute_though_hundreds_hang(halls, known
         assert publication.begin() == HANG + 1
         while not registry.seen["mended"].public:
             await publication.ended(0.05)
-        before = registry.order.index("mended")
         await publication.close()
-        return before
 
-    before = asyncio.run(look())
+    asyncio.run(look())
     assert registry.seen["mended"].public
-    turns = -(-(before + 1) // WRONG_AT_ONCE) if known == "lacks term" else 0
-    assert before < 2 * WRONG_AT_ONCE if turns else before < SILENT_AT_ONCE, "others had to end first"
+    turns = -(-registry.before // WRONG_AT_ONCE) if known == "lacks term" else 0
+    assert turns <= 2 if turns else registry.before < SILENT_AT_ONCE, "others had to end first"
     assert MENDED_MS + 2_000 + (turns + 1) * PRODUCTION_S * 1_000 < 60_000
 
 
