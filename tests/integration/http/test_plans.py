@@ -315,6 +315,7 @@ def test_a_tariff_is_found_by_code_filing_or_words_without_a_script(door, asked,
     assert found <= set(page.ids)
     assert "data-pack-10gb" not in page.ids
     assert f"“{asked}”：" in answer.text
+    assert "目前没有公示的资费" not in answer.text, "there are others"
     assert "form-action 'self'" in answer.headers["content-security-policy"]
 
 
