@@ -1,4 +1,4 @@
-"""Whoever acts here: the role, and the name that stands in orders, events and log lines."""
+"""Roles, and the names by which people and programs stand in orders, events and log lines."""
 
 from enum import StrEnum
 

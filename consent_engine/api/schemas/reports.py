@@ -20,7 +20,7 @@ class DueView(View):
 
     @classmethod
     def of(cls, report: Report, days: Days) -> "DueView":
-        """By the clocks of the business, whose days these are: its reader sees the day that the reporter was told."""
+        """By the clocks of the business: staff read the same day that stands in the SMS to the reporter."""
         told = report.received
         return cls(
             forward_by=days.instant(told.forward_by) if told.forward_by else None,

@@ -50,7 +50,7 @@ class Brake:
 
 
 def network_of(address: str) -> str:
-    """The network that an address lies in, of which one customer may have all; where it is none, as it was told.
+    """The network of an address, of which one customer may have all. An address that cannot be read is its own.
 
     >>> network_of("192.0.2.1") == network_of("::ffff:192.0.2.200") != network_of("2001:db8::1")
     True

@@ -33,7 +33,7 @@ def secret_of(settings: Settings) -> str:
 
 @operations.add("POST", "/handset/life", PUBLIC)
 async def life(request: Request) -> Response:
-    """The newest orders of a number, told in one language. Raises Unauthenticated, Malformed and StoreUnavailable."""
+    """The newest orders of a number, in one language. Raises Unauthenticated, Malformed and StoreUnavailable."""
     front = front_of(request)
     body = await read_body(request, MOST_ASKED)
     signature.check(request.app.state.handset_secret, request.headers.get(signature.HEADER), body, await front.now())

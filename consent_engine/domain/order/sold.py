@@ -94,7 +94,7 @@ Told = tuple[int, int]
 
 
 def told_by_agent(day: Mapping[str, int]) -> dict[str, Told]:
-    """What is to be known of the counts of a day, to say who presses: two numbers an agent."""
+    """The part of a day's counts that `pressing` needs: two numbers an agent."""
     found: dict[str, list[int]] = {}
     places = {Sold.PLACED.value: 0, **{each.value: 1 for each in WRONG}}
     for name, count in day.items():
