@@ -49,6 +49,11 @@ def until(what: str, look: Callable[[], Any], seconds: float = WAIT) -> Any:
     raise AssertionError(f"{what}: not within {seconds} s")
 
 
+def everything(redis, names: str) -> bytes:
+    """All keys of such names with their values; of one that ends in between (RQ's keys are short-lived) its name."""
+    return b"".join(key + (redis.dump(key) or b"") for key in redis.keys(names))
+
+
 @contextmanager
 def server(folder: Path):
     needs.server()
