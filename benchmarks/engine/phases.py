@@ -3,7 +3,8 @@
 One process, a server of its own, one phase after the other, each over all orders in full batches: place, confirm,
 receive, read, activate, notify. Of each: the CPU of our Python and of Redis an order, the commands it ran (those inside
 scripts counted), the scripts. No RQ, no HTTP, no waiting for calls: what is left is what the engine itself does. CPU is
-counted by thread and process, so a busy machine moves it less than rates.
+counted by thread and process, so a busy machine moves it less than rates. The garbage collector is set as an API's and
+a worker's is (`process/gc_tuning.py`).
 """
 
 import argparse
@@ -29,6 +30,7 @@ from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Reply
+from consent_engine.process import gc_tuning
 
 WARM = 1_000
 COLUMNS = ("python_us", "redis_us", "commands", "scripts")
@@ -95,6 +97,7 @@ def measured(durability: str, count: int) -> dict[str, dict[str, float]]:
                     ours, look = place_of_work.engine(), Look(connect(place_of_work.redis_url))
                     for _, act in phases(ours, runner, 0, WARM):
                         act()
+                    gc_tuning.started()
                     for name, act in phases(ours, runner, WARM, count):
                         before = look.now()
                         act()
