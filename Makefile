@@ -20,7 +20,7 @@ demo: $(VENV)/.runs
 
 # What was skipped stands at the end, with the reason; CONSENT_TESTS_REQUIRE=all makes it a failure.
 test: $(VENV)/.tests
-	@$(PY) -m pytest -q -rs -n $(JOBS) --dist loadfile $(ARGS)
+	@$(PY) -m pytest -q -rs -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.tests
 	@echo "== ruff format"; $(PY) -m ruff format --check .

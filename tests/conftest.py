@@ -28,6 +28,7 @@ from consent_engine.engine.limits import Pace
 from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.round_trips import drive
 from consent_engine.ports import Activation, Deactivation, Outside, Sms, Store
+from tests.longest_first import rank
 
 for name in [name for name in os.environ if name.startswith("CONSENT_") and name != "CONSENT_TESTS_REQUIRE"]:
     del os.environ[name]  # nothing of this machine reaches a test
@@ -56,6 +57,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if skipped and os.environ.get("CONSENT_TESTS_REQUIRE") == "all":
         failure = AssertionError(f"not skipped here: {call.excinfo.value}").with_traceback(call.excinfo.tb)
         call.excinfo = pytest.ExceptionInfo.from_exception(failure)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first, each still whole and in its own order."""
+    items.sort(key=rank)
 
 
 @dataclass(slots=True)

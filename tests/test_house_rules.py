@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from consent_engine.domain.lifecycle import State
+from tests.longest_first import LONGEST
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for part in ("consent_engine", "workers") for path in (ROOT / part).rglob("*.py"))
@@ -47,6 +48,10 @@ def test_what_a_machine_lacks_is_told_in_one_place():
     skips = re.compile(r"pytest\.(skip|importorskip)\b|\bmark\.skip|\bSkipTest\b")
     found = [path.name for path in sorted((ROOT / "tests").rglob("*.py")) if skips.search(path.read_text("utf-8"))]
     assert set(found) <= {"needs.py", "conftest.py", "test_house_rules.py"}, "ask tests/needs.py"
+
+
+def test_the_files_that_are_begun_first_are_there():
+    assert [name for name in LONGEST if not (ROOT / name).is_file()] == []
 
 
 def test_no_test_imports_another_tests_module():
