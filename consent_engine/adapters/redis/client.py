@@ -22,6 +22,7 @@ from redis.exceptions import ConnectionError as Unreachable
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
+from consent_engine.adapters.redis.hiredis_guard import answers as answers_of
 from consent_engine.adapters.redis.hiredis_guard import in_main_thread, packed, spoken
 from consent_engine.adapters.redis.topology.cluster import is_cluster, owner_of
 from consent_engine.adapters.redis.topology.sentinel import is_sentinel, master_of
@@ -180,7 +181,8 @@ class Wire:
         connection = pool.get_connection()
         try:
             connection.send_packed_command(packed(connection, [row for group in groups for row in group]))
-            read = [[self._answer(connection, str(row[0])) for row in group] for group in groups]
+            came = iter(answers_of(connection, sum(map(len, groups))))
+            read = [[self._understand(str(row[0]), next(came)) for row in group] for group in groups]
         except BaseException:
             connection.disconnect()  # whatever is still to be read belongs to nobody
             raise
@@ -206,13 +208,9 @@ class Wire:
             return [refused] * len(queued)
         return list(done)
 
-    def _answer(self, connection: Any, command: str) -> Any:  # noqa: ANN401 - redis-py's
-        try:
-            answer = connection.read_response()
-        except ResponseError as error:
-            return error
+    def _understand(self, command: str, answer: Any) -> Any:  # noqa: ANN401 - redis-py's
         understood = self._understood.get(command)
-        return understood(answer) if understood else answer
+        return understood(answer) if understood and not isinstance(answer, ResponseError) else answer
 
     def _check_proof(self, proof: Any) -> None:  # noqa: ANN401 - redis-py's answer
         refused = isinstance(proof, ResponseError)  # a replica, or a server whose AOF was switched off

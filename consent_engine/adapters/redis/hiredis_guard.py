@@ -10,7 +10,10 @@ from typing import Any
 
 import hiredis
 from redis._parsers import Encoder, _HiredisParser, _RESP2Parser
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.connection import HiredisRespSerializer, PythonRespSerializer
+from redis.exceptions import ConnectionError as Unreachable
+from redis.exceptions import ResponseError
 
 BUFFER_CUTOFF = 6_000
 """As in redis-py: what is longer is sent as it is instead of being copied together."""
@@ -30,6 +33,34 @@ def packed(connection: Any, rows: Sequence[tuple[object, ...]]) -> list[bytes]: 
         return [b"".join(map(_pack, rows))]
     pieces: list[bytes] = connection.pack_commands(rows)
     return pieces
+
+
+def answers(connection: Any, count: int) -> list[Any]:  # noqa: ANN401 - redis-py's
+    """So many answers; an error is the answer of the command that it belongs to. Raises as redis-py does when the
+    connection broke.
+
+    What has arrived is taken from the parser as it stands: redis-py's way to it costs more than the answer.
+    """
+    parser = connection._parser  # noqa: SLF001 - there is no other way to it
+    reader = parser._reader if isinstance(parser, _HiredisParser) else None  # noqa: SLF001
+    found: list[Any] = []
+    while len(found) < count:
+        answer = reader.gets() if reader is not None else NOT_ENOUGH_DATA
+        if answer is NOT_ENOUGH_DATA:
+            answer = _next(connection)
+        first = answer[0] if type(answer) is list and answer else answer
+        if isinstance(first, Unreachable):  # as redis-py takes it: the server is about to leave, or still loads
+            raise first
+        found.append(answer)
+    return found
+
+
+def _next(connection: Any) -> Any:  # noqa: ANN401 - redis-py's
+    """The answer that has not arrived yet."""
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error
 
 
 def spoken(*, python: bool = False) -> dict[str, Any]:
