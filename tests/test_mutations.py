@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.mutations import run
+from benchmarks.mutations.kept import Kept, fingerprint
 
 ROOT = Path(__file__).parents[1]
 CHEAP = (
@@ -39,12 +40,35 @@ def test_what_can_no_longer_be_tried_is_said(cheap):
 
 
 def test_only_a_test_that_fails_has_caught_a_mutation(cheap):
-    """The first two leave whatever they broke mended, else the other two could not end as they do."""
+    """Whatever one broke is mended, else the others could not end as they do."""
     breaks_the_import = replace(cheap[0], put=f"{cheap[0].text}; raise ImportError")
     no_such_test = replace(cheap[1], tests=("tests/unit/test_correlate.py::test_none",))
     harmless = replace(cheap[1], put=f"{cheap[1].text}  # nothing")
-    broken, gone, caught, survived = run.all_tried([breaks_the_import, no_such_test, cheap[0], harmless])
+    wanted = [breaks_the_import, no_such_test, cheap[0], harmless]
+    verdicts = {id(verdict.mutation): verdict for verdict in run.all_tried(wanted)}
+    broken, gone, caught, survived = (verdicts[id(mutation)] for mutation in wanted)
     assert [verdict.caught for verdict in (broken, gone, caught, survived)] == [False, False, True, False]
     assert [verdict.by.partition(",")[0] for verdict in (broken, gone)] == ["NO PROOF"] * 2
     assert caught.by.partition("[")[0] == cheap[0].tests[0]
     assert survived.by.startswith("SURVIVED: 1 passed")
+
+
+def test_a_run_that_was_stopped_goes_on_with_what_was_not_caught_as_it_is_now(cheap, tmp_path):
+    first, second = cheap
+    for mutation, caught in zip(cheap, (True, False), strict=True):
+        Kept(tmp_path / "kept").add(run.Verdict(mutation, caught, "a test", 2.5), fingerprint(mutation))
+    kept = Kept(tmp_path / "kept")
+    assert [kept.caught(first), kept.caught(second), kept.seconds(first)] == [True, False, 2.5]
+    assert not kept.caught(replace(first, put="another"))
+    assert not kept.caught(replace(first, tests=second.tests))
+    assert [kept.seconds(replace(first, name="new")), kept.caught(replace(first, name="new"))] == [0.0, False]
+
+
+def test_a_test_that_fails_anyway_proves_nothing(cheap):
+    broken, _ = cheap
+    with run.nests() as free:
+        for nest in [free.get() for _ in range(run.AT_ONCE)]:
+            source = nest.checkout / broken.file
+            source.write_text(broken.applied(source.read_text("utf-8")), "utf-8")
+            free.put(nest)
+        assert [*run.unsound(free, cheap)] == [*broken.tests]

@@ -1,0 +1,68 @@
+"""What came of mutations, kept from run to run. `benchmarks/mutations/kept.py`.
+
+One line of JSON a verdict, added at the end: what is killed in the middle has lost only what was under way. A verdict
+counts as long as neither the mutation nor the file that it breaks nor those of its tests have changed since.
+"""
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.mutations.mutation import ROOT, Mutation, Verdict
+
+
+class Line(msgspec.Struct):
+    """A verdict as kept. of: what it was reached on · commit: HEAD then."""
+
+    mutation: str
+    of: str
+    commit: str
+    caught: bool
+    by: str
+    seconds: float
+
+
+class Kept:
+    """The verdicts of a file; the newest of a mutation counts."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        lines = file.read_bytes().splitlines() if file.is_file() else []
+        self._last = {line.mutation: line for line in (msgspec.json.decode(each, type=Line) for each in lines)}
+        self._commit = _head()
+
+    def caught(self, mutation: Mutation) -> bool:
+        """Whether it was caught, as it is and as its file and its tests are now."""
+        line = self._last.get(mutation.name)
+        return line is not None and line.caught and line.of == fingerprint(mutation)
+
+    def seconds(self, mutation: Mutation) -> float:
+        """How long it took the last time; 0.0 when it was not tried yet: what is new comes first."""
+        line = self._last.get(mutation.name)
+        return line.seconds if line else 0.0
+
+    def add(self, verdict: Verdict, of: str) -> None:
+        """Keep a verdict. of: the mutation's fingerprint when the checkout was copied."""
+        line = Line(verdict.mutation.name, of, self._commit, verdict.caught, verdict.by, round(verdict.seconds, 1))
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("ab") as file:
+            file.write(msgspec.json.encode(line) + b"\n")
+
+
+def fingerprint(mutation: Mutation) -> str:
+    """Of the mutation, of the file that it breaks, and of the files of its tests."""
+    told = hashlib.sha256()
+    for word in (mutation.text, mutation.put, *mutation.tests):
+        told.update(word.encode() + b"\0")
+    for path in sorted({mutation.file, *(test.partition("::")[0] for test in mutation.tests)}):
+        told.update((ROOT / path).read_bytes() + b"\0")
+    return told.hexdigest()[:16]
+
+
+def _head() -> str:
+    git = shutil.which("git") or "git"
+    said = subprocess.run([git, "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return said.stdout.strip()
