@@ -114,7 +114,7 @@ def test_an_order_is_placed_by_keyboard_alone_and_seen_live_to_notified(home, ta
     log.info("seconds after the API: %s", delays)  # pytest --log-cli-level=INFO
     assert max(delays.values()) < SEEN_WITHIN_S, delays
     assert desk.complaints == []
-    assert not [url for url in desk.asked if not url.startswith(home.api) or "7001" in url.removeprefix(home.api)]
+    assert not [url for url in desk.asked if not url.startswith(home.api) or "00007001" in url.removeprefix(home.api)]
 
 
 def test_a_double_click_places_one_order_and_a_reload_shows_it_again(home, tab):

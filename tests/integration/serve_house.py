@@ -85,7 +85,7 @@ def closing_down(made):
 
 
 def asked(url, body=None, headers=None):
-    answer = httpx.request("GET" if body is None else "POST", url, json=body, headers=headers, timeout=5)
+    answer = httpx.request("GET" if body is None else "POST", url, json=body, headers=headers, timeout=WAIT)
     return answer.status_code, answer.text
 
 

@@ -56,7 +56,7 @@ def repeating():
 
 def said(port, *pieces):
     """What the server answered until it closed the connection, which we never do."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
         heard = b""
         try:
             for piece in pieces:
@@ -96,7 +96,7 @@ def test_a_head_that_is_too_long_in_one_piece_is_refused_too(port):
 
 def test_a_head_just_below_the_bound_is_served_again_and_again_on_one_connection(port):
     request = b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * (MOST_HEAD - 200) + b"\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
         for _ in range(40):
             line.sendall(request)
             heard = b""

@@ -2,7 +2,7 @@
 
 import uuid
 from hashlib import sha256
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from hypothesis import example, given
@@ -177,9 +177,9 @@ def test_ids_made_by_chance_are_no_numbers():
     ids=range(10),
 )  # fmt: skip
 def test_a_text_that_is_meant_to_take_long_does_not(text):
-    begun = perf_counter()
+    begun = thread_time()  # of this thread alone: others take what they take
     hidden(text)
-    assert perf_counter() - begun < 1
+    assert thread_time() - begun < 1
 
 
 NUMBERS = st.from_regex("1[3-9][0-9]{9}", fullmatch=True)

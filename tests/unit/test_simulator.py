@@ -379,7 +379,7 @@ def test_a_handset_answers_signed_and_in_order_and_a_person_can_write_from_it():
             async with session.get(outside.url + "/ledger") as response:
                 assert (await response.json())["said"][0]["stored"] is True
         await post("/sms", SMS, SMS["ref"])
-        await asyncio.wait_for(both.wait(), 5)
+        await asyncio.wait_for(both.wait(), 30)
 
     async def engine() -> Ledger:
         app = web.Application()

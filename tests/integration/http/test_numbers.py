@@ -122,4 +122,4 @@ def test_neither_is_it_at_a_terminal(door):
     command = [sys.executable, "-m", "consent_engine", "show", placed]
     shown = subprocess.run(command, env=told, capture_output=True, text=True, timeout=60, check=True).stdout
     assert "call **** back" in shown
-    assert "0994" not in shown
+    assert "0994-0002" not in shown

@@ -302,4 +302,4 @@ def test_streams_do_not_hold_up_the_end_of_the_server(door, served):
         reader.next()
         process.send_signal(signal.SIGTERM)
         assert reader.rest() == []
-    assert process.wait(5) == 0  # of the 20 s that it has
+    assert process.wait(15) == 0  # of the 20 s that it has

@@ -45,7 +45,7 @@ def test_a_withdrawal_within_it_is_free_and_says_so(free, text):
     told = left(free, order, text, WEEK_MS)
     assert told[0] == 1
     assert "起失效，在冷静期内，不收违约金。凭证号" in told[1]
-    assert "960" not in told[1]
+    assert "960元" not in told[1]
 
 
 def test_a_millisecond_later_the_plans_fee_is_said(free):
