@@ -14,6 +14,8 @@ from workers.awake import FLOW, LOOKED_AT, Awake
 SOME = [Lane.INBOUND, Lane.SMS]
 OVER_S = 25 * PROMISE_S
 """No promise is believed for so long, however busy this machine is."""
+MUCH = int(FLOW * 2**40)
+"""So many effects that work still flows two seconds later: a machine may be busy for that long."""
 
 
 @pytest.fixture
@@ -122,8 +124,8 @@ class Promising:
 def staying(world):
     """A world whose worker stays awake, and its queue; effects were done just now."""
     queue = world.engine.queue = world.engine.performer._queue = Promising()  # noqa: SLF001 - of the world's own making
-    one = Awake(world.engine, tuple(Lane))
-    one.did(int(FLOW * 1.5))
+    one = Awake(world.engine, tuple(Lane), awake_s=0.5)
+    one.did(MUCH)
     return one, queue
 
 
@@ -181,7 +183,7 @@ def test_two_do_not_stay_side_by_side(world, staying):
 def test_who_is_awake_for_a_second_hands_on_what_flows(world, staying):
     _, queue = staying
     tired = Awake(world.engine, tuple(Lane), awake_s=0.0)
-    tired.did(int(FLOW * 2))
+    tired.did(MUCH)
     world.runner.run(tired.stay())
     assert queue.left == [list(LOOKED_AT)]
     assert queue.woken[0] == (Lane.INBOUND, True)
