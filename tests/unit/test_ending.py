@@ -4,8 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from consent_engine.domain.call.ending import MOST_EVENTS, Cause, Ending, EndingState, Failed, Told, ending_id
-from consent_engine.domain.decide.endings import on_end_outcome, on_retry
-from consent_engine.domain.effects import DEACTIVATE, Pending, Rejected
+from consent_engine.domain.decide.endings import on_end_outcome, on_give_up, on_retry, on_take_up
+from consent_engine.domain.effects import DEACTIVATE, WAKE_EXPIRED, Pending, Rejected, Unavailable
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.event import chain
@@ -128,3 +128,22 @@ def test_its_history_ends_somewhere_and_a_retry_is_done_all_the_same():
         ending = ending.with_events(*again.events)[0]
         ending = replace(ending, effects={DEACTIVATE: replace(put.pending, leased_at=1)})
     assert len(ending.events) <= MOST_EVENTS - 3
+
+
+def test_what_is_taken_up_counts_its_attempts_on_so_that_the_answer_to_one_before_ends_none_after():
+    tried = Pending(attempts=7, leased_at=3, doubts=4, first_at=1, last_at=3)
+    ending = replace(Ending.read(kept()), events=(), effects={DEACTIVATE: tried})
+    failed = on_end_outcome(ending, Ended(DEACTIVATE, 7, Rejected("no")), Policy(), 4)
+    ending = replace(ending, events=failed.events, effects={DEACTIVATE: failed.put[0].pending})
+    given = on_give_up(ending, "give-up:1", "ops-1", "by hand", 5)
+    ending = replace(ending, events=(*ending.events, *given.events), effects={WAKE_EXPIRED: given.put[0].pending})
+    [again] = on_take_up(ending, "retry:1", "ops-2", 6).put
+    assert (again.pending, again.due) == (Pending(attempts=7, doubts=4, first_at=1, last_at=3), 6)
+    assert again.pending.in_doubt, "the BSS is asked first, as it would have been"
+    taken = replace(again.pending, attempts=8, leased_at=7)
+    ending = replace(
+        ending, events=(*ending.events, *on_take_up(ending, "r", "o", 6).events), effects={DEACTIVATE: taken}
+    )
+    assert on_end_outcome(ending, Ended(DEACTIVATE, 7, Unavailable("late")), Policy(), 8).is_void
+    older = replace(ending, events=(*failed.events, *given.events), effects={WAKE_EXPIRED: Pending()})
+    assert on_take_up(older, "retry:1", "ops-2", 6).put[0].pending.attempts == 7, "given up by an older program"

@@ -138,7 +138,9 @@ def _on_barred(order: Order, fact: Barred, now: Millis) -> Decision:
         return Decision(order)
     against = frozenset(fact.names) & frozenset(names_barring(order.doc.carrier, order.doc.plan, order.id))
     if not against:  # put by an older program, which named no carrier
-        return Decision(order, put=(activating(order, now),))
+        again = activating(order, now)  # attempts go on counting: none may have the number of one before
+        pending = replace(order.effects.get(ACTIVATE, again.pending), about=again.pending.about)
+        return Decision(order, put=(replace(again, pending=pending),))
     if name_of(Kind.STALE_HOLDER, order.id) in against:
         return changed_hands(order, now, fact.op, "engine")
     fell = next((late for _, late in all_of(order, details.RepliedLate) if late.door == "call"), None)

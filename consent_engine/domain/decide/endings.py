@@ -130,10 +130,20 @@ def on_retry(ending: Ending, op: str, by: str, now: Millis) -> EndDecision:
 
 
 def on_take_up(ending: Ending, op: str, by: str, now: Millis) -> EndDecision:
-    """Ask the BSS again for what was given up, under the same key; void where nothing was, or its history is full."""
+    """Ask the BSS again for what was given up, under the same key, as one attempt more; void where nothing was, or its
+    history is full.
+    """
     if ending.state is not EndingState.GIVEN_UP or len(ending.events) >= MOST_EVENTS - _LAST_WORDS:
         return EndDecision()
-    return EndDecision((Retried(now, op, by),), (switching_off(now),), ((WAKE_EXPIRED, Drop.ANYWAY),))
+    kept = ending.effects.get(WAKE_EXPIRED, Pending())
+    again = Pending(attempts=_tried(ending), doubts=kept.doubts, first_at=kept.first_at, last_at=kept.last_at)
+    return EndDecision((Retried(now, op, by),), (Put(DEACTIVATE, now, again),), ((WAKE_EXPIRED, Drop.ANYWAY),))
+
+
+def _tried(ending: Ending) -> int:
+    """The last attempt before it was given up. None that comes after may have its number: that is its fencing token."""
+    ops = [each.op for each in ending.events if isinstance(each, Failed)]
+    return max((int(token) for _, _, token in (op.rpartition("#") for op in ops) if token.isdecimal()), default=0)
 
 
 def on_give_up(ending: Ending, op: str, by: str, reason: str, now: Millis) -> EndDecision:
@@ -141,7 +151,8 @@ def on_give_up(ending: Ending, op: str, by: str, reason: str, now: Millis) -> En
     pending = ending.effects.get(DEACTIVATE)
     if ending.state is not EndingState.ENDING_FAILED or pending is None or not pending.parked:
         return EndDecision()
-    stays = Put(WAKE_EXPIRED, now + TAKEN_UP_WITHIN_MS)
+    doubt = Pending(doubts=pending.doubts, first_at=pending.first_at, last_at=pending.last_at)  # where it is taken up
+    stays = Put(WAKE_EXPIRED, now + TAKEN_UP_WITHIN_MS, doubt)
     return EndDecision((GivenUp(now, op, by, reason),), (stays,), ((DEACTIVATE, Drop.ANYWAY),))
 
 

@@ -235,6 +235,7 @@ def test_what_was_given_up_is_taken_up_again_under_the_same_key_and_given_up_onc
     assert [type(each).__name__ for each in ending(desk, order).events] == [
         "Failed", "GivenUp", "Retried", "Failed", "GivenUp"
     ]  # fmt: skip
+    assert [ending(desk, order).events[n].op for n in (0, 3)] == ["deactivate#1", "deactivate#2"]
     desk.engine.retry(order.id, "ops-2")
     desk.run()
     assert (ending(desk, order).state, len(notices(desk))) == (EndingState.ENDED, 1)
