@@ -25,7 +25,7 @@ from consent_engine.domain.line.line import Line, line_id, request_key
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.engine.asks import Release, Reserve, Step
 from consent_engine.engine.calls_of_line import named_on
-from consent_engine.engine.order_and_call import declined_with, falling, waiting_for
+from consent_engine.engine.order_and_call import disowned_by, falling, waiting_for
 from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.reserving import free_recording, reserve_call
 from consent_engine.engine.review import undecided
@@ -106,7 +106,7 @@ def ending(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
             line = (yield from load(lines=[call.line])).line(call.line)
         after, fields = call.with_events(ended)
         fields |= {RECORDING: key} if key else {}
-        falls = (Put(WAKE_UNLAWFUL, now),) if after.violations or declined_with(line, after) else ()
+        falls = (Put(WAKE_UNLAWFUL, now),) if after.violations or disowned_by(line, after) else ()
         change = CallChange(after, call, fields, (leaving(now), *falls), ((WAKE_ABANDONED, Drop.ANYWAY),))
         records = (change, _line_after(after, ended, line, terms))
         wakes = frozenset({Lane.TIMER}) if falls else frozenset()
@@ -134,13 +134,13 @@ def _loaded(wanted: CallEnd) -> Step[tuple[Call, Line, Millis]]:
 
 def _line_after(call: Call, ended: Ended, line: Line, terms: Terms) -> LineChange | Look:
     """The line: a plan that was declined is not offered again, and nothing waits any more for a call that is as it must
-    be, but what was ordered and then declined: that stays barred until its timer has cancelled it. It is named as it
+    be, but what its end disowns: that stays barred until its timer has cancelled it. It is named as it
     was seen in any case: an order that was placed in between waits for this very end.
     """
     cool = cooled(call, ended, line, terms.policy.cool_off)
     fields = {f"r:{cool.name}": cool.kept()} if cool else {}
     if not call.violations:
-        stay = declined_with(line, call)
+        stay = disowned_by(line, call)
         fields |= {f"r:{each.name}": "" for each in waiting_for(line, call.id) if each not in stay}
     return LineChange(line.id, line.version, fields) if fields else Look(Owner.LINE, line.id, line.version)
 

@@ -32,7 +32,10 @@ from consent_engine.ports import CallChange, Commit, Leased
 log = logging.getLogger(__name__)
 UNLAWFUL = "call_unlawful"
 DECLINED = "declined_in_call"
+NOT_ANSWERED = "call_not_answered"
 REVIEW_FAILED = "review_failed"
+_DISOWNING = {CallOutcome.DECLINED: DECLINED, CallOutcome.NO_ANSWER: NOT_ANSWERED}
+"""Outcomes in which nobody agreed to what was ordered, and why it falls then."""
 BECAUSE_OF_THE_CALL: tuple[type[Refused], ...] = (
     UnofficialNumber, DoNotCall, CoolingOff, CallNotPermitted, CallTooOld, CallMismatch, RecordingReused,
     OtherNetwork,
@@ -55,18 +58,24 @@ def waiting_for(line: Line, call: str) -> list[Restriction]:
     return [each for each in line.restrictions if each.kind is Kind.CALL and each.ref == call]
 
 
-def declined_with(line: Line, call: Call) -> list[Restriction]:
-    """Of the orders that wait for a call, what bars those whose very plan was declined in it after they were placed."""
-    if call.end is None or call.end.outcome is not CallOutcome.DECLINED:
+def disowned_by(line: Line, call: Call) -> list[Restriction]:
+    """Of the orders that wait for a call, what bars those to which nobody agreed in it, as its end says: those whose
+    very plan was declined after they were placed; all of them, where nobody answered.
+    """
+    outcome = call.end.outcome if call.end else None
+    if call.end is None or outcome not in _DISOWNING:
         return []
     plans = {entry.order: entry.plan for entry in line.entries}
-    return [each for each in waiting_for(line, call.id) if plans.get(each.carrier) == call.end.plan]
+    of_call = waiting_for(line, call.id)
+    if outcome is CallOutcome.NO_ANSWER:
+        return of_call
+    return [each for each in of_call if plans.get(each.carrier) == call.end.plan]
 
 
 def _held_by(line: Line, call: Call) -> list[str]:
-    """The orders that anything about a call bars; of one that was as it must be, those that were declined in it."""
+    """The orders that anything about a call bars; of one that was as it must be, those that its end disowns."""
     if call.state is CallState.ENDED and not call.violations and call.verdict is not Verdict.FAILED:
-        return [each.carrier for each in declined_with(line, call)]
+        return [each.carrier for each in disowned_by(line, call)]
     return [each.carrier for each in line.restrictions if each.kind in OF_ORDERS and each.ref == call.id]
 
 
@@ -74,7 +83,8 @@ def _why(call: Call) -> str:
     """Why the orders of a call fall."""
     if call.verdict is Verdict.FAILED:
         return REVIEW_FAILED
-    return UNLAWFUL if call.violations or call.state is not CallState.ENDED else DECLINED
+    end = None if call.violations else call.end
+    return UNLAWFUL if end is None else _DISOWNING.get(end.outcome, UNLAWFUL)
 
 
 def _taken_back(call: Call, line: Line) -> Step[bool]:
@@ -88,7 +98,7 @@ def _taken_back(call: Call, line: Line) -> Step[bool]:
 
 def falling(leased: Leased) -> Step[str]:
     """The open orders of a call that was abandoned, was not as it must be, or failed its review, are cancelled, and
-    those whose plan was declined in it; after a failed review what was activated is taken back, too.
+    those to which nobody agreed in it, as its end says; after a failed review what was activated is taken back, too.
 
     Raises BrokenRecord for a timer without its call.
     """

@@ -1,7 +1,7 @@
 """Does a call fit the order that names it?"""
 
 from consent_engine.domain.call.call import Call, CallState
-from consent_engine.domain.call.call_events import Recording
+from consent_engine.domain.call.call_events import CallOutcome, Recording
 from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import Millis
@@ -25,7 +25,7 @@ def fits(
         raise CallNotPermitted("something was wrong with the call: no order comes of it", violations=wrong)
     if call.state is CallState.ABANDONED:
         raise CallNotPermitted("nobody said how the call ended: no order comes of it", violations="")
-    if call.end is not None and call.recording is None:
+    if call.end is not None and (call.recording is None or call.end.outcome is CallOutcome.NO_ANSWER):
         raise CallNotPermitted("nobody answered the call: no order comes of it", violations="")
     if call.verdict in {Verdict.CONTESTED, Verdict.FAILED}:
         raise CallNotPermitted("a reviewer failed the call: no order comes of it", violations="")

@@ -194,11 +194,32 @@ def test_a_call_that_nobody_answered_has_no_order_whatever_its_agent_says_first(
     assert (desk.found(call).violations, desk.engine.line(NUMBER).restrictions) == (("no_recording",), ())
 
 
-def test_no_order_comes_of_a_call_that_nobody_answered(desk):
+def test_a_recorded_call_that_nobody_answered_lets_no_order_go_on(desk):
+    """A machine may have answered, and was recorded: nobody can have agreed to anything."""
+    call = desk.start()
+    order, other = ordered(desk, call), ordered(desk, call, plan="data-pack-10gb")
+    desk.run(Lane.SMS)
+    desk.say(f"是{order.doc.code}")
+    desk.run(Lane.INBOUND)
+    desk.end(call, "no_answer")
+    desk.clock.forward(seconds=61)
+    desk.run(Lane.ACTIVATION)
+    assert (desk.state(order), desk.bss.asked) == ("confirmed", []), "the gate bars it before any timer has run"
+    desk.run(Lane.TIMER)
+    desk.run()
+    for each in (order, other):
+        assert (desk.state(each), desk.engine.show(each.id).events[-1].detail.reason) == (
+            "cancelled", "call_not_answered"
+        )  # fmt: skip
+    assert (desk.bss.asked, desk.found(call).violations, desk.engine.line(NUMBER).restrictions) == ([], (), ())
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_no_order_comes_of_a_call_that_nobody_answered(desk, recorded):
     call = desk.start()
     at = desk.clock()
     desk.clock.forward(seconds=30)
-    desk.end(call, "no_answer", recorded=False)
+    desk.end(call, "no_answer", recorded=recorded)
     with pytest.raises(CallNotPermitted, match="nobody answered"):
         ordered(desk, call, agreed=at + 1_000)
     assert desk.found(call).violations == ()
