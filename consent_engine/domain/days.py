@@ -72,7 +72,10 @@ class Days:
 
 
 def _ms(span: timedelta) -> int:
-    return span // timedelta(milliseconds=1)
+    return span // _MS
+
+
+_MS = timedelta(milliseconds=1)
 
 
 CHINA = Days(timezone(timedelta(hours=8)))

@@ -180,7 +180,7 @@ class Pending(Struct, frozen=True, array_like=True):
 
     def kept(self) -> str:
         """As kept in its record."""
-        return "[]" if self == FRESH else _ROWS.write(self)
+        return "[]" if self is FRESH or self == FRESH else _ROWS.write(self)
 
     @classmethod
     def read(cls, kept: str) -> "Pending":

@@ -107,7 +107,7 @@ def admit(
     code = free_code(others, now, salt[:8], (asked, *open_texts), figures)
     # With another order about, "the only order asked" would not do.
     text, doc = _doc(
-        placing, order_id, plan, offer, code, now, subs=terms.sub_numbers, asks_code=bool(others), agreed_in=agreed_in
+        placing, order_id, plan, offer, code, now, subs=terms.sub_numbers, asks_code=bool(others), agreed_in=agreed_in,
     )  # fmt: skip
     doc = replace(doc, call_id=call.id) if call else doc
     if doc.segments > (carried := terms.carried(plan.carrier)):
@@ -174,7 +174,7 @@ def _not_public(listed: Listed) -> PlanNotPublic:
 def told_recording(request: PlaceOrder) -> Recording | None:
     """The recording that the body of an order names; None where that names a call by its id."""
     told = request.call
-    return Recording(told.recording_id, (told.recording_sha256 or "").lower()) if told else None
+    return told.recording if told else None
 
 
 def _edition(plan: Plan, language: str) -> int:

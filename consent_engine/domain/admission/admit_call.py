@@ -102,7 +102,7 @@ def tell(of: Telling, line: Line, terms: Terms, secret: str, now: Millis) -> tup
     request, told, recording = placing.request, placing.request.call, told_recording(placing.request)
     if told is None or recording is None:
         raise ValueError("this body tells of no call")
-    at = millis(told.started_at)
+    at = told.started
     made = Made(carrier, told.caller_number, at, told.permit or "", request.plan)
     violations, permit = judged(made, line, terms, secret)
     began = Began(
@@ -110,13 +110,11 @@ def tell(of: Telling, line: Line, terms: Terms, secret: str, now: Millis) -> tup
         person="", carrier=carrier, official=int(told.caller_number == CARRIERS[carrier].outbound), script="",
         permit=permit, started_at=at, violations=violations, ordered=1,
     )  # fmt: skip
-    call, fields = begun(began, CallPerson(placing.msisdn, told.caller_number), line.id, of.salt)
     over = Ended(
         at=now, op=placing.fingerprint, by=placing.api_key, ended_at=request.agreed, outcome=CallOutcome.AGREED,
         plan=request.plan, recording=recording,
     )  # fmt: skip
-    ended, more = call.with_events(over)
-    return ended, {**fields, **more}
+    return begun(began, CallPerson(placing.msisdn, told.caller_number), line.id, of.salt, over)
 
 
 def end(call: Call, wanted: CallEnd, line: Line, secret: str, now: Millis, sells: Callable[[str, str], bool]) -> Ended:

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless, numberless_json
 from consent_engine.domain.admission.strict_form import StrictForm
+from consent_engine.domain.call.call_events import Recording
 from consent_engine.domain.canonical_json import canonical, compact
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
@@ -63,6 +64,16 @@ class CallDetails(StrictForm):
     """from POST /v1/permits; a call without one is a violation where CONSENT_PERMITS says `required`"""
     recording_sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
     """of the recording's bytes"""
+
+    @cached_property
+    def started(self) -> Millis:
+        """When it began."""
+        return millis(self.started_at)
+
+    @cached_property
+    def recording(self) -> Recording:
+        """Its recording."""
+        return Recording(self.recording_id, (self.recording_sha256 or "").lower())
 
     @property
     def told_later(self) -> list[str | None]:
@@ -127,7 +138,7 @@ class PlaceOrder(StrictForm):
         if agreed > now + SKEW_MS:
             field = "call.agreed_at" if self.call else "agreed_at"
             wrong.append(FieldError(field, "call_time_invalid", "must not be in the future"))
-        if self.call and millis(self.call.started_at) > agreed:
+        if self.call and self.call.started > agreed:
             wrong.append(FieldError("call.started_at", "call_time_invalid", "must not be after agreed_at"))
         return wrong
 
@@ -136,7 +147,7 @@ class PlaceOrder(StrictForm):
         call, named = self.call, self.call_id or ""
         parts = [self.msisdn, self.plan, self.agent, named, "", [self.agreed], self.metadata]
         if call is not None:
-            times = [millis(call.started_at), self.agreed]
+            times = [call.started, self.agreed]
             parts = [self.msisdn, self.plan, self.agent, call.caller_number, call.recording_id, times, self.metadata]
             parts += [call.told_later] if call.told_later else []
         parts += [] if self.language == "zh" else [self.language]

@@ -126,7 +126,7 @@ class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
         """How it ended; None while it is up, or abandoned."""
         return self._over if isinstance(self._over, Ended) else None
 
-    @property
+    @cached_property
     def state(self) -> CallState:
         """Where it stands, as its events say."""
         match self._over:
@@ -151,7 +151,7 @@ class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
         """Its recording, once it has ended with one."""
         return self.end.recording if self.end else None
 
-    @property
+    @cached_property
     def violations(self) -> tuple[Violation, ...]:
         """All that was wrong with it, in the order of the list."""
         shown = self.end.violations if self.end else ()
@@ -160,7 +160,7 @@ class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
             return ()
         return tuple(each for each in Violation if each in known)
 
-    @property
+    @cached_property
     def verdict(self) -> Verdict | None:
         """How its review stands; None where there is nothing to hear."""
         return verdict_of(self.events) if self.recording else None
@@ -224,13 +224,16 @@ class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
         return call
 
 
-def begun(began: Began, person: CallPerson, line: str, salt: str) -> tuple[Call, dict[str, str]]:
-    """A new call, and the fields that are written once."""
+def begun(
+    began: Began, person: CallPerson, line: str, salt: str, *events: CallEvent
+) -> tuple[Call, dict[str, str]]:  # fmt: skip
+    """A new call, and the fields that are written once. events: what happened in it before it was made known."""
     who = person.kept(salt)
     began = replace(began, person=digest(who))
-    public = _BEGAN.write(began)
-    call = Call(began, person, line, 0, chain("", [public]), (), {}, (public,), who=who)
-    return call, {"doc": public, "who": who, "line": line}
+    publics = (_BEGAN.write(began), *map(compact, events))
+    call = Call(began, person, line, 0, chain("", publics), events, {}, publics, who=who)
+    fields = {"doc": publics[0], "who": who, "line": line}
+    return call, fields | {f"e{n}": public for n, public in enumerate(publics) if n}
 
 
 def call_id(secret: str, msisdn: Msisdn, api_key: str, idempotency_key: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -37,14 +38,22 @@ class Count(StrEnum):
 
 def counted_of(call: Call, before: Call | None) -> list[str]:
     """The fields that are counted up by one when a call goes from what it was to what it is."""
-    counted, whose = set(_told(before)) if before else (), f"|{call.carrier}|{call.began.agent}"
-    fresh = [what for what in _told(call) if what not in counted]
-    return [what + whose for what in fresh] + [f"{SUM}{what}|{call.carrier}|" for what in fresh]
+    stood = (before.state, before.verdict, before.violations) if before else None
+    return list(_counted((call.state, call.verdict, call.violations), stood, call.carrier, call.began.agent))
 
 
-def _told(call: Call) -> Iterator[str]:
+@lru_cache(maxsize=4_096)  # nearly all calls are alike in what is counted of them
+def _counted(stands: "_Stands", stood: "_Stands | None", carrier: str, agent: str) -> tuple[str, ...]:
+    counted, whose = set(_told(*stood)) if stood else (), f"|{carrier}|{agent}"
+    fresh = [what for what in _told(*stands) if what not in counted]
+    return (*[what + whose for what in fresh], *[f"{SUM}{what}|{carrier}|" for what in fresh])
+
+
+_Stands = tuple[CallState, Verdict | None, tuple[Violation, ...]]
+
+
+def _told(state: CallState, verdict: Verdict | None, violations: tuple[Violation, ...]) -> Iterator[str]:
     """All that is counted of a call as it stands, each once."""
-    state, verdict, violations = call.state, call.verdict, call.violations
     yield Count.CALLS
     if state is not CallState.UP:
         yield Count.ENDED if state is CallState.ENDED else Count.ABANDONED

@@ -93,7 +93,7 @@ class Line(Struct, frozen=True):
 
     def holder_since(self, carrier: str) -> Millis:
         """Since when the number is its holder's, and this carrier's; 0: since before anything is known of it."""
-        return holder_since(self.history, carrier)
+        return holder_since(self.history, carrier) if self.history else 0
 
     def with_event(self, happened: Happened) -> "Line":
         """The line after an event."""
@@ -101,6 +101,8 @@ class Line(Struct, frozen=True):
 
     def restriction(self, carrier: str | None, plan: str | None = None) -> Restriction | None:
         """What forbids `carrier` (None: any) to call this number, about `plan`; the gravest, the oldest first."""
+        if not self.restrictions:  # as on nearly all
+            return None
         found = (r for r in self.restrictions if r.bars(carrier, plan))
         return min(found, key=lambda r: r.rank, default=None)
 

@@ -56,8 +56,8 @@ class Version(Struct, frozen=True):
 
     def public_at(self, at: Millis) -> bool:
         """Whether web hall and app both showed it at an instant, and have since."""
-        shown = enumerate(self.plan.published)
-        return {p.channel for n, p in shown if p.covers(at) and self._covers(n, at)}.issuperset(CHANNELS)
+        shown = [p.channel for n, p in enumerate(self.plan.published) if p.covers(at) and self._covers(n, at)]
+        return all(channel in shown for channel in CHANNELS)
 
     def _covers(self, n: int, at: Millis) -> bool:
         return n not in self.seen or self.seen[n].covers(at)
@@ -148,7 +148,10 @@ class Listed(Struct, frozen=True):
 
 
 def _in_force(versions: tuple[Version, ...], instant: Millis) -> Version | None:
-    return next((each for each in reversed(versions) if each.begins <= instant), None)
+    for each in reversed(versions):
+        if each.begins <= instant:
+            return each
+    return None
 
 
 def dated(version: Version) -> Version:
