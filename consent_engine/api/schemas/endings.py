@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from consent_engine.api.schemas.forms import Reasoned
+from consent_engine.api.schemas.forms import Channel, Reasoned
 from consent_engine.api.schemas.views import View, instant
 from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.call.ending import (
@@ -24,7 +24,6 @@ _NAMES: dict[type[EndingEvent], str] = {
     GivenUp: "given_up",
     Told: "told",
 }  # fmt: skip
-Channel = Literal["voice", "sms", "web", "app", "hotline", "counter", "report", "import", "other"]
 
 
 class EndOrder(StrictForm):

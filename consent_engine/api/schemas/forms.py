@@ -74,6 +74,9 @@ class Attest(StrictForm):
     reason: Reasoned = Field(description="what was looked at, and how")
 
 
+Channel = Literal["voice", "sms", "web", "app", "hotline", "counter", "report", "import", "other"]
+"""How a subscriber said something, wherever that is asked for."""
+
 PlanCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
@@ -84,7 +87,7 @@ class Refuse(StrictForm):
     carrier: Carrier | None = None
     plan: PlanCode | None = None
     until: Instant | None = Field(None, description="not for ever, but until then")
-    channel: Literal["voice", "sms", "report", "web", "other"]
+    channel: Channel
     agent: Word | None = None
     call: _Ref | None = None
 
@@ -101,7 +104,7 @@ class ImportedRefusal(StrictForm):
 
     msisdn: Number
     carrier: Annotated[Carrier | None, BeforeValidator(lambda told: told or None)]
-    channel: Literal["voice", "sms", "report", "web", "other"]
+    channel: Channel
     ref: Annotated[
         str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(numberless)
     ] = ""
@@ -140,9 +143,6 @@ class SearchOrders(StrictForm):
     limit: int = Field(50, ge=1, le=MOST_LISTED, strict=True, description="how many at most")
 
 
-Channel = Literal["voice", "sms", "web", "app", "hotline", "counter", "report", "import", "other"]
-
-
 class SearchRefusals(StrictForm):
     """Whose refusals."""
 
@@ -152,7 +152,7 @@ class SearchRefusals(StrictForm):
 class OwnAct(StrictForm):
     """What the subscriber did himself: where, under which ref it is kept, and when."""
 
-    channel: Literal["voice", "sms", "web", "counter", "other"]
+    channel: Channel
     ref: Annotated[
         str,
         StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=_PRINTABLE),

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless, numberless_json
 from consent_engine.domain.admission.strict_form import StrictForm
+from consent_engine.domain.call.call import ABANDONED_AFTER_MS
 from consent_engine.domain.call.call_events import Recording
 from consent_engine.domain.canonical_json import canonical, compact
 from consent_engine.domain.days import millis
@@ -81,6 +82,13 @@ class CallDetails(StrictForm):
         return [self.permit, self.recording_sha256] if self.permit or self.recording_sha256 else []
 
 
+def _never_so(started: Millis, agreed: Millis) -> str:
+    """What is wrong with when a call began: the question tells the subscriber, who knows of none on another day."""
+    if started > agreed:
+        return "must not be after agreed_at"
+    return "must be at most 4 hours before agreed_at" if started < agreed - ABANDONED_AFTER_MS else ""
+
+
 class PlaceOrder(StrictForm):
     """A request to ask a subscriber for consent to a plan agreed on the phone."""
 
@@ -138,8 +146,8 @@ class PlaceOrder(StrictForm):
         if agreed > now + SKEW_MS:
             field = "call.agreed_at" if self.call else "agreed_at"
             wrong.append(FieldError(field, "call_time_invalid", "must not be in the future"))
-        if self.call and self.call.started > agreed:
-            wrong.append(FieldError("call.started_at", "call_time_invalid", "must not be after agreed_at"))
+        if self.call and not wrong and (told := _never_so(self.call.started, agreed)):
+            wrong.append(FieldError("call.started_at", "call_time_invalid", told))
         return wrong
 
     def fingerprint(self) -> str:

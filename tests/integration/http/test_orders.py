@@ -94,6 +94,11 @@ FORM = {
     "no number": ({k: v for k, v in order().items() if k != "msisdn"}, "invalid_msisdn", "msisdn"),
     "no recording": (order(call={"recording_id": " "}), "recording_missing", "call.recording_id"),
     "agreed in the future": (order(call={"agreed_at": SOON}), "call_time_invalid", "call.agreed_at"),
+    "began days before": (
+        order(call={"started_at": "2020-01-01T00:00:00Z"}),
+        "call_time_invalid",
+        "call.started_at",
+    ),
     "no offset": (order(call={"agreed_at": "2025-08-01T10:04:31"}), "call_time_invalid", "call.agreed_at"),
     "agreed before the call": (
         order(call={"started_at": "2025-08-02T10:00:00+08:00"}),

@@ -1,0 +1,25 @@
+"""The doors by which a subscriber says something: the contract's list, wherever one is named."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from consent_engine.domain.roles import Role
+
+NUMBER = "13800138000"
+
+
+@pytest.mark.parametrize("channel", ["voice", "sms", "web", "app", "hotline", "counter", "report", "import", "other"])
+def test_a_refusal_is_heard_and_lifted_by_whichever_channel_the_contract_names(door, channel):
+    said = {"msisdn": NUMBER, "carrier": "mobile", "channel": channel}
+    assert door.call("POST", "/v1/refusals", Role.AGENT, said).status_code == 201
+    assert door.call("POST", "/v1/callable", Role.AGENT, {"msisdn": NUMBER}).json()["reason"] == "refused"
+
+    act = {"channel": channel, "ref": "form-9", "at": datetime.now(UTC).isoformat()}
+    lifted = {"msisdn": NUMBER, "carrier": "mobile", "evidence": act}
+    assert door.call("POST", "/v1/refusals/lift", Role.ADMIN, lifted).status_code == 200
+
+    row = f"msisdn,carrier,channel\n{NUMBER},mobile,{channel}\n".encode()
+    typed = {"Content-Type": "text/csv"}
+    told = door.call("POST", "/v1/refusals/import", Role.OPS, content=row, headers=typed)
+    assert told.json()["accepted"] == 1
