@@ -12,7 +12,7 @@ from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, R
 from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import keyed
-from consent_engine.domain.line.proof_code import CodesUsedUp, share
+from consent_engine.domain.line.proof_code import CodesUsedUp, Counted, shares
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.retention import Evidence
 from consent_engine.engine.catalogue import Catalogue
@@ -100,11 +100,10 @@ class ReportBook:
 
     def _count(self, network: str) -> None:
         """Count a code of this hour. Raises CodesUsedUp where all of them, or those of this network, are."""
-        most = self.terms.codes_an_hour
-        sent, to_it = self._codes.codes(), self._codes.codes_of(network)
-        if sent <= most and to_it >= share(most, sent):
+        counted = self._codes.count_code(network, shares(self.terms.codes_an_hour))
+        if counted is Counted.NETWORK:
             raise CodesUsedUp("as many codes were asked for from this network as may be: the hotline needs none")
-        if sent > most or self._codes.count_code(network) > most:
+        if counted is Counted.ALL:
             raise CodesUsedUp("as many codes were sent this hour as may be: the hotline takes reports without one")
 
     def prove(self, msisdn: Msisdn, code: str, ticket: str = "") -> None:

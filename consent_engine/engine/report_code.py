@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_LINE, Lane, Millis, Pending, Purpose, sms_effect
-from consent_engine.domain.line.line import STRANGER_MS, Line, line_id
+from consent_engine.domain.line.line import STRANGER_MS, Line, keyed, line_id
 from consent_engine.domain.line.proof_code import FIELD, MINUTES, next_code, no_code, ticket_of
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.texts.report_words import CODE, named
@@ -15,6 +15,9 @@ from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.round_trips import load, save
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Commit, LineChange, Word
+
+_ASKER = 12
+"""Hex digits that tell the few askers of one line apart."""
 
 
 class CodeAsked(Struct, frozen=True):
@@ -32,7 +35,7 @@ def may_send(asked: CodeAsked, secret: str) -> Step[None]:
     """Raise TooManyCodes where a number's own limit turns a code away; nothing is written."""
     name = line_id(secret, asked.msisdn)
     loaded = yield from load(lines=[name])
-    next_code(loaded.line(name).code, "", loaded.now)
+    next_code(loaded.line(name).code, "", loaded.now, _asker(asked, name, secret))
 
 
 def sending(asked: CodeAsked, secret: str) -> Step[str]:
@@ -45,7 +48,7 @@ def sending(asked: CodeAsked, secret: str) -> Step[str]:
     for _ in range(MOST_RACES):
         loaded = yield from load(lines=[name])
         line, now = loaded.line(name), loaded.now
-        code = next_code(line.code, token_hex(8), now)
+        code = next_code(line.code, token_hex(8), now, _asker(asked, name, secret))
         about = (asked.carrier, named(CODE, asked.language), code.seed, str(MINUTES))
         put = Put(sms_effect(Purpose.CODE, line.version), now, Pending(about=about))
         stays = () if line.version else (Put(WAKE_LINE, now + STRANGER_MS),)
@@ -74,6 +77,11 @@ def proving(msisdn: Msisdn, told: str, ticket: str, secret: str) -> Step[None]:
             line.code.check(secret, name, told, now, seed)
             return
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
+
+
+def _asker(asked: CodeAsked, name: str, secret: str) -> str:
+    """From where a code was asked for, of this line alone: rows of several tell nobody that they have it in common."""
+    return keyed(secret, "asker", name, asked.network)[:_ASKER] if asked.network else ""
 
 
 def _fields(line: Line, msisdn: Msisdn, now: Millis, code: str) -> dict[str, str]:

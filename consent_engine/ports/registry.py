@@ -10,6 +10,7 @@ from msgspec import Struct
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.clocks import Heard, Lag
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.proof_code import Counted, Shares
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.seen import Seen
 from consent_engine.domain.offer.versions import Proposal, Sale, Version
@@ -185,11 +186,10 @@ class Audited(Protocol):
 class Codes(Protocol):
     """How many codes of the public door of reports were asked for, hour by hour, over all numbers and processes."""
 
-    def count_code(self, network: str) -> int:
-        """Count one more of this hour, asked for from a network, as a keyed hash of it; how many there are then."""
-
-    def codes_of(self, network: str) -> int:
-        """How many of them were asked for from a network."""
+    def count_code(self, network: str, shares: Shares) -> Counted:
+        """Count one more of this hour, asked for from a network, as a keyed hash of it, where it may be had: looked at
+        and counted in one step.
+        """
 
     def codes(self) -> int:
         """How many were counted this hour."""

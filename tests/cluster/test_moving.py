@@ -13,6 +13,7 @@ from consent_engine.domain.call.ended_soon import ENDED_SOON
 from consent_engine.domain.clocks import Heard, Lag
 from consent_engine.domain.days import day_of
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.line.proof_code import shares
 from consent_engine.domain.offer.policy import Suspects
 from consent_engine.domain.offer.versions import Proposal
 from consent_engine.domain.order.sold import Sold
@@ -73,7 +74,7 @@ def test_a_rhythm_of_yeses_and_the_codes_of_an_hour_stop_no_move_and_begin_anew(
     old.clock.forward(seconds=30)
     old.say("是")
     old.run()
-    old.engine.registry.count_code("a network")
+    old.engine.registry.count_code("a network", shares(9))
     assert len([*old.client.keys("*:rhythm:*"), *old.client.keys("*:codes:*")]) == 2
     new = target(2, old.clock)
     moved(old, new)

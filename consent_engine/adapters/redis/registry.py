@@ -15,6 +15,7 @@ from consent_engine.adapters.redis.pauses import RedisPauses
 from consent_engine.adapters.redis.reveals import RedisReveals
 from consent_engine.domain.clocks import Heard, Lag, lately
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.proof_code import Counted, Shares
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.seen import Seen
 from consent_engine.domain.offer.versions import Proposal, Sale, Version
@@ -96,13 +97,12 @@ class RedisRegistry(Registry):
         [taken] = self._wire.send(calls)
         return bool(taken)
 
-    def count_code(self, network: str) -> int:
-        key = self._codes()
-        one = ("HINCRBY", key, _ASKED, 1), ("HINCRBY", key, network, 1), ("EXPIRE", key, 2 * _HOUR_S)
-        return int(self._wire.ask(*one)[0])
-
-    def codes_of(self, network: str) -> int:
-        return int(self._one("HGET", self._codes(), network) or 0)
+    def count_code(self, network: str, shares: Shares) -> Counted:
+        calls = Calls()
+        most = [shares.most, shares.half, shares.before, shares.after]
+        calls.script("count_code", [self._codes()], [network, *map(str, most), str(2 * _HOUR_S)])
+        [counted] = self._wire.send(calls)
+        return Counted(counted)
 
     def codes(self) -> int:
         return int(self._one("HGET", self._codes(), _ASKED) or 0)

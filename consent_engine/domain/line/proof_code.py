@@ -5,6 +5,7 @@ the line and of a random text, and only that text stands in the store.
 """
 
 import hmac
+from enum import StrEnum
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,6 +24,8 @@ APART_MS = 60_000
 MOST_TRIES = 5
 MOST_A_DAY = 5
 """Codes to one number in a day that begins with the first of them."""
+MOST_FROM_ONE = 3
+"""So many of a day's are for one network: whoever has but one leaves its holder some."""
 RESERVED = 3
 """Codes that a network has in an hour, however many were sent to others: so long as there are any."""
 _DAY_MS = 86_400_000
@@ -60,7 +63,8 @@ class Replaced(Struct, frozen=True, array_like=True):
 class ProofCode(Struct, frozen=True, array_like=True):
     """A code as it was asked for. seed: random, what it is made from · tries: how often somebody used it, rightly or
     not, who could not show that he had asked for it · since: when the first of the codes of this day was asked for;
-    sent: how many were · own: how often it was used by who asked for it · before: those that it replaced.
+    sent: how many were · own: how often it was used by who asked for it · before: those that it replaced ·
+    askers: from which networks those of this day were asked for, as keyed hashes, where that is known
     """
 
     seed: str
@@ -70,6 +74,7 @@ class ProofCode(Struct, frozen=True, array_like=True):
     sent: int
     own: int = 0
     before: tuple[Replaced, ...] = ()
+    askers: tuple[str, ...] = ()
 
     def kept(self) -> str:
         """As kept."""
@@ -120,30 +125,50 @@ _ROWS = Rows(ProofCode, least=5)
 _WRONG = "the code is not the one that was sent, or its time is over: ask for another"
 
 
-def next_code(before: ProofCode | None, seed: str, now: Millis) -> ProofCode:
+def next_code(before: ProofCode | None, seed: str, now: Millis, asker: str = "") -> ProofCode:
     """Another code for a number. Raises TooManyCodes for one that follows too soon, or too many."""
+    by = (asker,) if asker else ()
     if before is None:
-        return ProofCode(seed, now, 0, now, 1)
+        return ProofCode(seed, now, 0, now, 1, askers=by)
     all_before = (*before.before, Replaced(before.seed, before.at, before.own))
     kept = tuple(each for each in all_before if now <= each.at + LASTS_MS)[-MOST_A_DAY:]
     if now >= before.since + _DAY_MS:
-        return ProofCode(seed, now, 0, now, 1, before=kept)
+        return ProofCode(seed, now, 0, now, 1, before=kept, askers=by)
     if now < before.at + APART_MS:
         raise TooManyCodes("a code was sent to this number a moment ago: wait for it a minute")
     if before.sent >= MOST_A_DAY:
         raise CodesUsedUp(f"{before.sent} codes were sent to this number: that is as many as may be in a day")
-    return ProofCode(seed, now, 0, before.since, before.sent + 1, before=kept)
+    if before.askers.count(asker) >= MOST_FROM_ONE:
+        raise CodesUsedUp("as many codes to this number were asked for from this network as may be in a day")
+    return ProofCode(seed, now, 0, before.since, before.sent + 1, before=kept, askers=(*before.askers, *by))
 
 
-def share(most: int, sent: int) -> int:
-    """Of so many codes an hour, of which so many were sent, how many one network may have.
+class Counted(StrEnum):
+    """Whether a code may be sent to some number at all, as it was counted."""
 
-    A tenth while half of them are left; then a few: whoever has some networks uses up one half, never the other.
+    OK = "ok"
+    NETWORK = "network"
+    """The network that asks for it had its share."""
+    ALL = "all"
+    """All codes of this hour are used up."""
 
-    >>> share(1_000, 0), share(1_000, 499), share(1_000, 500), share(2, 0)
-    (100, 100, 3, 3)
+
+class Shares(Struct, frozen=True):
+    """Of so many codes an hour, how many one network may have before half of them were sent, and after."""
+
+    most: int
+    half: int
+    before: int
+    after: int
+
+
+def shares(most: int) -> Shares:
+    """A tenth while half of them are left; then a few: whoever has some networks uses up one half, never the other.
+
+    >>> shares(1_000), shares(2)
+    (Shares(most=1000, half=500, before=100, after=3), Shares(most=2, half=1, before=3, after=3))
     """
-    return max(RESERVED, most // 10) if sent < most // 2 else RESERVED
+    return Shares(most, most // 2, max(RESERVED, most // 10), RESERVED)
 
 
 def no_code() -> CodeWrong:
