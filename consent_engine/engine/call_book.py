@@ -31,6 +31,8 @@ MOST_LOOKED_AT = 2_000
 CHUNK = 200
 OLDEST, MOST_COUNTED = 50, 10_000
 """Of what waits in the archive so many are looked at, and so many are counted: a look at each scrape."""
+MOST_PAST = 500
+"""Of them so many that were heard since are looked past: then it is said that others wait, by the instant reached."""
 LET_GO_AT_ONCE = 200
 """Orders that wait for a review, of one request that lets them go on: a commit for each call."""
 
@@ -271,10 +273,16 @@ class CallBook:
 
 def unheard_in(archive: Archive, records: Records) -> Tally:
     """How many calls nobody heard before they left for the archive, up to MOST_COUNTED, and since when the oldest is
-    over. One that came back to the store and was heard there is looked past among the oldest: it leaves the queue when
-    it goes again. Raises ArchiveUnavailable.
+    over. Those that came back to the store and were heard there are looked past among the oldest, MOST_PAST of them:
+    they leave the queue when they go again. Raises ArchiveUnavailable.
     """
-    rows = archive.calls.unheard(None, OLDEST)
-    back = records.look(calls=[call for call, _ in rows]).calls if rows else {}
-    waits = [over for call, over in rows if call not in back or back[call].verdict is Verdict.PENDING]
-    return Tally(archive.calls.count_unheard(MOST_COUNTED) - len(rows) + len(waits), waits[0]) if waits else Tally()
+    heard, after = 0, None
+    while rows := archive.calls.unheard(after, OLDEST):
+        back = records.look(calls=[call for call, _ in rows]).calls
+        waits = [over for call, over in rows if call not in back or back[call].verdict is Verdict.PENDING]
+        heard += len(rows) - len(waits)
+        if waits or heard >= MOST_PAST:  # where all of them were heard, the next ones may not have been
+            count = archive.calls.count_unheard(MOST_COUNTED) - heard
+            return Tally(count, waits[0] if waits else rows[-1][1]) if count > 0 else Tally()
+        after = rows[-1][1], rows[-1][0]
+    return Tally()

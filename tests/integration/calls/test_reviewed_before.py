@@ -1,5 +1,7 @@
 """CONSENT_REVIEW=before: nothing is activated before a reviewer has passed its call, however long that takes."""
 
+from types import SimpleNamespace
+
 import pytest
 from fakeredis import FakeRedis
 from msgspec.structs import replace
@@ -13,6 +15,7 @@ from consent_engine.domain.days import day_of
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.asks import Loaded
+from consent_engine.engine.call_book import unheard_in
 from consent_engine.engine.review import letting_go_on
 from consent_engine.ports import CallFilter, Tally, Word
 from tests.conftest import NUMBER
@@ -174,6 +177,32 @@ def test_a_call_told_by_the_body_of_an_order_is_waited_for_too(careful):
     careful.clock.forward(seconds=61)
     careful.run()
     assert careful.state(order) == "notified"
+
+
+class Queued:
+    """An archive whose queue holds calls, some of which were heard since they came back to the store."""
+
+    def __init__(self, total, heard):
+        self.rows, self.calls = [(f"call-{n:05d}", 1_000 + n) for n in range(total)], self
+        self._back = {call: SimpleNamespace(verdict=Verdict.PASSED) for call, _ in self.rows[:heard]}
+
+    def unheard(self, after, limit):
+        return [row for row in self.rows if after is None or (row[1], row[0]) > after][:limit]
+
+    def count_unheard(self, most):
+        return min(most, len(self.rows))
+
+    def look(self, calls):
+        return SimpleNamespace(calls={call: self._back[call] for call in calls if call in self._back})
+
+
+@pytest.mark.parametrize(("total", "heard", "waits"), [
+    (0, 0, Tally()), (60, 60, Tally()), (60, 50, Tally(10, 1_050)), (160, 120, Tally(40, 1_120)),
+    (3, 1, Tally(2, 1_001)), (600, 550, Tally(100, 1_499)),
+])  # fmt: skip
+def test_what_waits_in_the_archive_is_told_also_where_all_of_the_oldest_were_heard_since(total, heard, waits):
+    queued = Queued(total, heard)
+    assert unheard_in(queued, queued) == waits
 
 
 def test_a_call_that_has_left_for_the_archive_is_reviewed_all_the_same_and_leaves_again(desk):
