@@ -142,6 +142,48 @@ def test_nobody_is_connected_through_us(port):
     )
 
 
+FRAMED = {
+    "gzip, chunked": (b"Transfer-Encoding: gzip, chunked\r\n", 501),
+    "gzip in a line of its own": (b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", 501),
+    "an empty coding": (b"Transfer-Encoding: ,chunked\r\n", 501),
+    "chunked, identity": (b"Transfer-Encoding: chunked, identity\r\n", 400),
+    "chunked twice": (b"Transfer-Encoding: chunked, chunked\r\n", 400),
+    "chunked in two lines": (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 400),
+    "identity": (b"Transfer-Encoding: identity\r\n", 501),
+    "another word": (b"Transfer-Encoding: xchunked\r\n", 501),
+    "a quoted word": (b'Transfer-Encoding: "chunked"\r\n', 501),
+    "a parameter": (b"Transfer-Encoding: chunked;q=1\r\n", 501),
+    "a control character": (b"Transfer-Encoding: \x0bchunked\r\n", 400),
+    "a blank before the colon": (b"Transfer-Encoding : chunked\r\n", 400),
+    "a folded line": (b"Transfer-Encoding:\r\n chunked\r\n", 400),
+    "a length, too": (b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", 400),
+    "a length before it": (b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400),
+    "two lengths": (b"Content-Length: 5\r\nContent-Length: 5\r\n", 400),
+    "a list of lengths": (b"Content-Length: 5, 5\r\n", 400),
+    "a signed length": (b"Content-Length: +5\r\n", 400),
+}
+
+
+@pytest.mark.parametrize("offer", [b"", b"Upgrade: h2c\r\n"], ids=["plain", "after an offer"])
+@pytest.mark.parametrize(("framing", "status"), FRAMED.values(), ids=FRAMED)
+def test_a_body_whose_end_two_could_find_in_two_places_is_refused_and_nothing_behind_it_is_read(
+    port, framing, status, offer
+):
+    start = HEAD.replace(b"close", b"Upgrade" if offer else b"keep-alive")
+    heard = said(port, start + offer + framing + b"\r\n5\r\nhello\r\n0\r\n\r\n" + SMUGGLED)
+    assert heard.count(b"HTTP/1.1 ") == 1
+    assert heard.startswith(b"HTTP/1.1 %d " % status)
+    assert b"connection: close" in heard.lower()
+
+
+def test_a_request_of_http_1_0_has_no_transfer_coding(port):
+    old = CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0") + b"5\r\nhello\r\n0\r\n\r\n"
+    assert said(port, old).startswith(b"HTTP/1.1 400 ")
+    for plain in (b"chunked", b"CHUNKED", b"\tchunked "):
+        sound = CHUNKED.replace(b"chunked", plain) + b"5\r\nhello\r\n0\r\n\r\n"
+        assert said(port, sound).endswith(b"\r\n\r\n5")
+
+
 TRAILER = b"Authorization: Bearer ce_x\r\nCookie: consent=x\r\nContent-Type: text/csv\r\nExpect: 100-continue\r\n"
 
 

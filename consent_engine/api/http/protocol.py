@@ -1,12 +1,12 @@
 """HTTP/1.1 as uvicorn and llhttp speak it, with what those leave out.
 
-A bound on a head, deafness to Upgrade and to trailers, and one sound Host.
+A bound on a head, deafness to Upgrade and to trailers, one sound Host, and one body that is framed in one way.
 """
 
 import re
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 MOST_HEAD = 16 * 1024
 """Bytes of a request's line and headers, of a trailer, or of a chunk's extension."""
@@ -21,6 +21,18 @@ class HeadTooLong(Exception):
 
 class HostUnclear(Exception):
     """No Host, two, or one that is none: answered 400, and the connection is closed (RFC 9112, 3.2)."""
+
+
+class CodingUnknown(Exception):
+    """A transfer coding other than chunked: we could not tell what the body says, and who stands before us may tell
+    otherwise where it ends. Answered 501, and the connection is closed (RFC 9112, 6.1).
+    """
+
+
+class CodingUnclear(Exception):
+    """A transfer coding in a request of HTTP/1.0, which knows none: its framing is faulty (RFC 9112, 6.1). Answered
+    400, and the connection is closed.
+    """
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -47,20 +59,26 @@ class BoundedHttp(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as stopped:
             self._read_again(data[stopped.args[0] :])
-        except httptools.HttpParserError:
-            self._refuse("Invalid HTTP request received.")
+        except httptools.HttpParserError as error:
+            unknown = isinstance(error.__context__, CodingUnknown)
+            self._refuse("Invalid HTTP request received.", 501 if unknown else 400)
         else:
             if self._unused > MOST_HEAD:
                 self._refuse("A request's head must be shorter.")
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str, status: int = 400) -> None:
         if self.transport.is_closing():
             return
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.response_complete:
             self.transport.close()  # another answer is still to come: nothing may stand in its place
         else:
-            self.send_400_response(why)
+            named = b"".join(b"%b: %b\r\n" % each for each in self.server_state.default_headers)
+            told = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(
+                why
+            )
+            self.transport.write(b"".join([STATUS_LINE[status], named, told, why.encode()]))
+            self.transport.close()
 
     def _read_again(self, rest: bytes) -> None:
         method = self.scope["method"].encode()
@@ -92,8 +110,15 @@ class BoundedHttp(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is over: to be answered, unless it must be read again, or names no one host."""
+        """The head is over: to be answered, unless it must be read again, names no one host, or does not say clearly
+        where its body ends.
+        """
         self._in_head = False
+        codings = [value for name, value in self.headers if name == b"transfer-encoding"]
+        if codings and self.parser.get_http_version() == "1.0":
+            raise CodingUnclear
+        if codings and (len(codings) > 1 or codings[0].strip().lower() != b"chunked"):
+            raise CodingUnknown
         self._offered = self.parser.should_upgrade()
         if self._offered:
             self.scope["method"] = self.parser.get_method().decode("ascii")
