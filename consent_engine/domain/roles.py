@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from consent_engine.domain.unseen import is_legible
+
 MOST_NAME_LENGTH = 64
 
 
@@ -17,4 +19,4 @@ class Role(StrEnum):
 
 def is_sound(name: str) -> bool:
     """Whether a name can stand in orders, events and log lines."""
-    return 0 < len(name) <= MOST_NAME_LENGTH and name.isprintable() and not set(name) & set(" :|")
+    return 0 < len(name) <= MOST_NAME_LENGTH and name.isprintable() and is_legible(name) and not set(name) & set(" :|")

@@ -11,6 +11,7 @@ from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.call.counted import Covered
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.domain.order.sold import Pressure, Sold
+from consent_engine.domain.unseen import LINES, is_legible
 from consent_engine.engine.call_book import LetGo, Waiting
 from consent_engine.errors import FieldError, Malformed
 
@@ -48,9 +49,13 @@ class LetGoOn(StrictForm):
 
 
 def check_note(note: str) -> None:
-    """Raise Malformed for a note with a telephone number: it stands in a chain of events, which outlives the person."""
+    """Raise Malformed for a note with a telephone number, for it stands in a chain of events, which outlives the
+    person, and for one with characters that nobody sees.
+    """
     if contains_number(note):
         raise Malformed([FieldError("note", "contains_number", "must not contain a telephone number")])
+    if not is_legible(note, LINES):
+        raise Malformed([FieldError("note", "unseen_character", "must not contain characters that nobody sees")])
 
 
 class WaitingView(View):

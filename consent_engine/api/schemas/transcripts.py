@@ -9,6 +9,7 @@ from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.call.transcript import Hints, Spoken
 from consent_engine.domain.days import millis
 from consent_engine.domain.msisdn import hidden
+from consent_engine.domain.unseen import visible
 
 MOST_LINES, MOST_TEXT = 1_000, 500
 
@@ -60,7 +61,7 @@ class TranscriptView(View):
         """As a reviewer may see it."""
         return cls(
             edition=hints.edition,
-            lines=[SpokenView(at=instant(each.at), by=each.by, text=hidden(each.text)) for each in lines],
+            lines=[SpokenView(at=instant(each.at), by=each.by, text=hidden(visible(each.text))) for each in lines],
             spoken={name: instant(at) for name, at in hints.spoken.items()},
             phrases=[PhraseView(at=instant(at), phrase=phrase) for at, phrase in hints.phrases],
         )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 
 from consent_engine.domain.msisdn import contains_number, parse
+from consent_engine.domain.unseen import LINES, legible
 from consent_engine.errors import Malformed
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
@@ -21,16 +22,22 @@ def msisdn(value: str) -> str:
 
 
 def numberless(value: str) -> str:
-    """The value; raises `contains_number`. For fields that outlive the erasure of a person."""
+    """The value; raises `unseen_character`: it is shown as it is; and `contains_number`: it outlives the erasure of a
+    person.
+    """
+    return _without_number(legible(value))
+
+
+def _without_number(value: str) -> str:
     if contains_number(value):
         raise PydanticCustomError("contains_number", "must not contain a telephone number")
     return value
 
 
 def numberless_json(value: dict[str, Any]) -> dict[str, Any]:
-    """The value; raises `contains_number` for any name or value in it."""
+    """The value; raises what `numberless` does for any name or value in it, which may have several lines."""
     for text in _texts(value):
-        numberless(text)
+        _without_number(legible(text, LINES))
     return value
 
 

@@ -19,6 +19,7 @@ from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import sha256
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.unseen import visible
 from consent_engine.errors import FieldError, Malformed
 
 OLDEST_MS = 3 * 366 * 86_400_000
@@ -26,7 +27,7 @@ OLDEST_MS = 3 * 366 * 86_400_000
 MOST_WORDS = 500
 _CALLER = re.compile(r"\+?[0-9]{3,20}", re.ASCII)
 _SEPARATORS = re.compile(r"[\s()（）.\-‐-―－]+")
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
 
 
 def _instant(value: object) -> object:
@@ -44,7 +45,7 @@ def _caller(value: str) -> str:
 
 
 def _words(value: str) -> str:
-    return _UNSEEN.sub(" ", value).strip()
+    return visible(_UNSEEN.sub(" ", value)).strip()
 
 
 _Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]

@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import UNITS, Ends, FirstMonth, Replaces, Starts
+from consent_engine.domain.unseen import legible
 from consent_engine.errors import FieldError, Malformed
 
 _LINK = re.compile(r"://|www\.|[a-z0-9]\.(?:com|cn|net|org|cc|top|xyz|vip|info)\b", re.IGNORECASE)
@@ -38,6 +39,7 @@ def _telling(text: str) -> str:
     # A confirmation without links is one that no phishing SMS can pass for.
     if _LINK.search(text):
         raise PydanticCustomError("link", "must not contain a link")
+    legible(text)
     if not any(map(str.isalnum, text)) or text.strip().lower() in _SAYS_NOTHING:
         raise PydanticCustomError("says_nothing", "says nothing: leave it out where there is none")
     return text

@@ -1,0 +1,46 @@
+"""Characters that nobody sees: controls, what has no width, what turns the direction of writing.
+
+On a screen or in an SMS they make a text look like another one.
+"""
+
+import re
+from unicodedata import category
+
+from pydantic_core import PydanticCustomError
+
+_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_BLANK_LETTERS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0]")
+"""To Unicode these are letters and marks; on a screen they are nothing."""
+LINES = "\t\r\n"
+"""What a text of several lines may hold all the same."""
+
+
+def is_legible(text: str, also: str = "") -> bool:
+    """Whether all of a text is seen, as it stands there. also: characters that it may hold all the same.
+
+    >>> is_legible("5G智享　套餐 🙂"), is_legible("199\u202e元"), is_legible("王\u200b五"), is_legible("甲\\n乙", LINES)
+    (True, False, False, True)
+    """
+    if _BLANK_LETTERS.search(text):
+        return False
+    return text.isprintable() or all(each in also or category(each) not in _CATEGORIES for each in text)
+
+
+def legible(text: str, also: str = "") -> str:
+    """The text; raises PydanticCustomError (`unseen_character`)."""
+    if not is_legible(text, also):
+        raise PydanticCustomError(
+            "unseen_character", "must not contain characters that nobody sees or that turn the direction of writing"
+        )
+    return text
+
+
+def visible(text: str) -> str:
+    """The text without them, for what must be taken as it comes.
+
+    >>> visible("王\u200b五\u202e")
+    '王五'
+    """
+    if is_legible(text, LINES):
+        return text
+    return "".join(each for each in _BLANK_LETTERS.sub("", text) if each in LINES or category(each) not in _CATEGORIES)
