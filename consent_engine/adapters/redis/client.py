@@ -86,9 +86,12 @@ def _outside(fence: str, connection: Any) -> None:  # noqa: ANN401 - redis-py's,
 
 @dataclass(slots=True)
 class Calls:
-    """What one round trip asks: scripts by name, and plain commands."""
+    """What one round trip asks: scripts by name, and plain commands. gathered: its scripts do as much in one go each as
+    a group does.
+    """
 
     rows: list[tuple[object, ...]] = field(default_factory=list)
+    gathered: bool = False
 
     def script(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> None:
         """Ask for a script."""
@@ -145,7 +148,7 @@ class Wire:
             # A restarted server has an empty script cache. Only what was not found was not done: send just that.
             self._sha.clear()
             missing = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-            again = self._once(Calls([calls.rows[i] for i in missing]), prove=prove)
+            again = self._once(Calls([calls.rows[i] for i in missing], calls.gathered), prove=prove)
             for i, answer in zip(missing, again, strict=True):
                 answers[i] = answer
         for answer in answers:
@@ -157,7 +160,7 @@ class Wire:
         if in_main_thread() and not self._made_in_main_thread:
             raise AssertionError("this client was made for another thread than the main one")
         rows = [(row[0], self._script(str(row[1])), *row[2:]) if row[0] == "EVALSHA" else row for row in calls.rows]
-        groups = self._gathered(rows)
+        groups = [rows] if calls.gathered else self._gathered(rows)
         proofs = _proofs(self._replicas, self._proof_ms) if prove and self._proves else []
         groups.append([("WAITAOF", *proof) for proof in proofs])
         self.round_trips += 1

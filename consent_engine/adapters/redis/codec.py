@@ -47,12 +47,12 @@ def scored(flat: Sequence[Any]) -> list[tuple[str, int]]:
     return [(name, int(float(score))) for name, score in rows]
 
 
-def claim_of(answer: Sequence[str]) -> Claim:
-    now, word, *rest = answer
-    if word == "mine":
+def claim_of(now: str, stands: str) -> Claim:
+    """What became of a claim: `mine`, or the reservation that stands in its way."""
+    if stands == "mine":
         return Claim(int(now), None)
-    fingerprint, order_id, _, at = rest[0].split("|")
-    return Claim(int(now), (fingerprint, order_id, int(at)), rest[0])
+    fingerprint, order_id, _, at = stands.split("|")
+    return Claim(int(now), (fingerprint, order_id, int(at)), stands)
 
 
 def stuck_of(member: str) -> Stuck:

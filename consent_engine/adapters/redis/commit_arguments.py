@@ -48,7 +48,7 @@ def asked(
         commit.op, "" if commit.guard is None else commit.guard, 0, "", "0", *offer,
         "" if commit.at is None else commit.at, holder, "", held.token if held else "", "", len(records),
     ]  # fmt: skip
-    lists = _Lists(args, len(cell.of_commits) + 1 + len(records))
+    lists = Lists(args, len(cell.of_commits) + 1 + len(records))
     if commit.beat is not None:
         args[11] = _beat(commit.beat, cell, lists)
     keys = ["", *cell.of_commits]
@@ -57,15 +57,11 @@ def asked(
         effect = held.effect if held and number == holder else ""
         if isinstance(change, OrderChange):
             inbox = inbox or change.order.line
-            keys.append(_order(change, cell, seal, effect, lists))
-        elif isinstance(change, LineChange):
-            if change.consume or not args[2]:
-                inbox = change.id
-                args[2:5] = number, change.consume, "1" if change.release else "0"
-                args[9] = f"l:{inbox}:{READ}"
-            keys.append(_line(change, cell, seal, effect, lists))
-        else:
-            keys.append(_other(change, cell, seal, effect, lists))
+        elif isinstance(change, LineChange) and (change.consume or not args[2]):
+            inbox = change.id
+            args[2:5] = number, change.consume, "1" if change.release else "0"
+            args[9] = f"l:{inbox}:{READ}"
+        keys.append(written(change, cell, seal, effect, lists))
     keys[0] = cell.inbox(inbox or "-")
     for groups in (lists.due, lists.gone):
         args.append(len(groups))
@@ -76,7 +72,7 @@ def asked(
     return keys + lists.keys, args
 
 
-def _beat(beat: Beat, cell: Cell, lists: "_Lists") -> str:
+def _beat(beat: Beat, cell: Cell, lists: "Lists") -> str:
     """A yes that is laid beside others; the agent comes last, for it may hold blanks."""
     key = lists.number(cell.rhythm(cell.days.of(beat.at)))
     whose, so, depth = "p" if beat.proves else "q", "0 0 0 0 0", beat.depth
@@ -86,7 +82,16 @@ def _beat(beat: Beat, cell: Cell, lists: "_Lists") -> str:
     return f"{key} {alike} {beat.took} {beat.at} {beat.who} {whose}|{beat.agent}"
 
 
-class _Lists:
+def written(change: Change, cell: Cell, seal: Seal | None, held: str, lists: "Lists") -> str:
+    """Have a record among the arguments, and what goes with it; the name of its key. held: its effect that is held."""
+    if isinstance(change, OrderChange):
+        return _order(change, cell, seal, held, lists)
+    if isinstance(change, LineChange):
+        return _line(change, cell, seal, held, lists)
+    return _other(change, cell, seal, held, lists)
+
+
+class Lists:
     """The arguments so far, and the lists that a commit touches beside its records. `due`, `gone`: by the number of a
     sorted set's key, its members, with their scores before them where they are put; `sealed`: entries of the journal.
     """
@@ -145,7 +150,7 @@ class _Lists:
         self.args += care, len(barring), len(names), *names, len(kept) // 2, *kept, len(going), *going
 
 
-def _order(change: OrderChange, cell: Cell, seal: Seal | None, held: str, lists: _Lists) -> str:
+def _order(change: OrderChange, cell: Cell, seal: Seal | None, held: str, lists: Lists) -> str:
     order, before = change.order, change.state_before
     doc, state = order.doc, order.state
     if state != before:
@@ -168,7 +173,7 @@ def _order(change: OrderChange, cell: Cell, seal: Seal | None, held: str, lists:
     return cell.order(doc.id)
 
 
-def _line(change: LineChange, cell: Cell, seal: Seal | None, held: str, lists: _Lists) -> str:
+def _line(change: LineChange, cell: Cell, seal: Seal | None, held: str, lists: Lists) -> str:
     """`seen`, which the script looks at, is the first that is asked of it, and the first that is set."""
     fields = change.fields
     if "seen" in fields:
@@ -200,7 +205,7 @@ def _other(
     cell: Cell,
     seal: Seal | None,
     held: str,
-    lists: _Lists,
+    lists: Lists,
 ) -> str:  # fmt: skip
     names = [f"f:{held}"] if held else []
     if isinstance(change, Look):
@@ -220,7 +225,7 @@ def _other(
     return _sealed(Owner.CALL, change.call, change, cell, seal, names, lists)
 
 
-def _ending(change: EndingChange, cell: Cell, seal: Seal | None, names: list[str], lists: _Lists) -> str:
+def _ending(change: EndingChange, cell: Cell, seal: Seal | None, names: list[str], lists: Lists) -> str:
     ending, before = change.ending, change.before
     if before is None or (before.is_over and not ending.is_over):
         lists.due[lists.number(cell.endings)] = [ending.doc.asked_at, ending.id]
@@ -233,7 +238,7 @@ def _ending(change: EndingChange, cell: Cell, seal: Seal | None, names: list[str
     return _sealed(Owner.ENDING, ending, change, cell, seal, names, lists)
 
 
-def _report(change: ReportChange, cell: Cell, seal: Seal | None, names: list[str], lists: _Lists) -> str:
+def _report(change: ReportChange, cell: Cell, seal: Seal | None, names: list[str], lists: Lists) -> str:
     """A report, and the lists that it belongs in now, or does no more."""
     report, before = change.report, change.before
     told = report.received
@@ -256,7 +261,7 @@ def _sealed(
     cell: Cell,
     seal: Seal | None,
     names: list[str],
-    lists: _Lists,
+    lists: Lists,
 ) -> str:
     """A record with a chain and a seal of its own, and its leaf."""
     fields = {**change.fields, "state": record.state, "head": record.head}
@@ -268,7 +273,7 @@ def _sealed(
     return cell.record(owner, record.id)
 
 
-def _counted(change: CallChange, cell: Cell, lists: _Lists) -> None:
+def _counted(change: CallChange, cell: Cell, lists: Lists) -> None:
     """The lists that a call belongs in now, and what is counted of it."""
     at = change.call.began.started_at
     for name in cell.calls_begun(change.call, change.before):

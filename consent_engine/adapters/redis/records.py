@@ -1,12 +1,14 @@
 """The records of one cell of Redis: every change of one is a script, here is packed and unpacked (`codec`)."""
 
 from collections.abc import Sequence
+from itertools import batched
 
-from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.client import GROUP, Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import Offers, call_of, ending_of, order_of
 from consent_engine.adapters.redis.commit_arguments import asked
 from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.new_orders import NewOrders, is_new
 from consent_engine.adapters.redis.retirement import told
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
@@ -93,10 +95,7 @@ class RedisRecords(Records):
         return known
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
-        calls = Calls()
-        for commit in commits:
-            calls.script("commit", *asked(commit, self._cell, self._offers.needed(commit), self._seal))
-        answers = self._wire.send(calls, prove=prove, repeat=True)
+        answers = self._answered(commits, prove=prove)
         if unknown := [n for n, (word, *_) in enumerate(answers) if word == "offer"]:
             # The server lacks the offer (another one, or one that lost its last moments): send it again.
             self._offers.clear()
@@ -104,6 +103,24 @@ class RedisRecords(Records):
         else:
             again = {}
         return [again.get(n) or _saved(commits[n], *answer) for n, answer in enumerate(answers)]
+
+    def _answered(self, commits: Sequence[Commit], *, prove: bool) -> list[tuple[str, int, *tuple[str, ...]]]:
+        """What the scripts say of each commit: new orders go together, everything else one by one."""
+        new = [n for n, commit in enumerate(commits) if is_new(commit)]
+        others = sorted({*range(len(commits))}.difference(new))
+        calls = Calls(gathered=bool(new))
+        for some in batched(new, GROUP, strict=False):
+            together = NewOrders(self._cell, self._seal)
+            for n in some:
+                together.add(commits[n], self._offers.needed(commits[n]))
+            calls.script("commit_new", *together.asked(len(some)))
+        groups = len(calls.rows)
+        for n in others:
+            calls.script("commit", *asked(commits[n], self._cell, self._offers.needed(commits[n]), self._seal))
+        answers = self._wire.send(calls, prove=prove, repeat=True)
+        each = [("ok", 0) if answer == "ok" else answer for group in answers[:groups] for answer in group]
+        found = dict(zip([*new, *others], [*each, *answers[groups:]], strict=True))
+        return [found[n] for n in range(len(commits))]
 
     def prove(self, records: Sequence[str], owner: Owner = Owner.ORDER) -> list[bool]:
         calls = Calls()

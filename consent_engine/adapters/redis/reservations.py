@@ -1,8 +1,9 @@
 """The reservations of one cell of Redis."""
 
 from collections.abc import Sequence
+from itertools import batched
 
-from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.client import GROUP, Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import claim_of
 from consent_engine.adapters.redis.keys import Cell
@@ -18,10 +19,12 @@ class RedisReservations(Reservations):
         self._clock = clock
 
     def claim(self, claims: Sequence[tuple[str, str, str, str, str]]) -> list[Claim]:
-        calls = Calls()
-        for key, *rest in claims:
-            calls.script("claim_request", [self._cell.reservation(key)], [self._clock.argument(), *rest])
-        return [claim_of(answer) for answer in self._wire.send(calls, repeat=True)]
+        calls = Calls(gathered=True)
+        for some in batched(claims, GROUP, strict=False):
+            keys = [self._cell.reservation(claim[0]) for claim in some]
+            args = [part for claim in some for part in claim[1:]]
+            calls.script("claim_request", keys, [self._clock.argument(), *args])
+        return [claim_of(now, row) for now, *rows in self._wire.send(calls, repeat=True) for row in rows]
 
     def release(self, claims: Sequence[tuple[str, str]]) -> None:
         calls = Calls()

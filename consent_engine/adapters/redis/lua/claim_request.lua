@@ -1,22 +1,31 @@
--- Reserve an Idempotency-Key for one request.
+-- Reserve Idempotency-Keys, each for one request.
 --
--- KEYS  1 the reservation
--- ARGV  1 now, '' = ask the server   2 fingerprint of the request   3 order id   4 who claims (random)
---       5 the reservation to take over, as seen before, or ''
+-- KEYS  the reservations
+-- ARGV  1 now, '' = ask the server
+--       then of each: fingerprint of the request   order id   who claims (random)   the reservation to take over, as seen
+--       before, or ''
 -- The last claimant of the same request owns it, so that only he may release it.
--- Returns {now, 'mine'} or {now, 'other', the reservation: fingerprint|order|claimant|instant}
+-- Returns {now, then of each 'mine', or the reservation that stands: fingerprint|order|claimant|instant}
 
 local now = ARGV[1]
 if now == "" then
     local time = redis.call("TIME")
     now = string.format("%d", time[1] * 1000 + math.floor(time[2] / 1000))
 end
-local mine = ARGV[2] .. "|" .. ARGV[3] .. "|" .. ARGV[4] .. "|" .. now
-local stands = redis.call("SET", KEYS[1], mine, "NX", "GET")
-if not stands then return { now, "mine" } end
-if stands ~= ARGV[5] then
-    local request, order = string.match(stands, "^([^|]*)|([^|]*)|")
-    if request ~= ARGV[2] or order ~= ARGV[3] then return { now, "other", stands } end
+local answers = { now }
+for n, key in ipairs(KEYS) do
+    local at = 4 * n - 2
+    local request, order, seen = ARGV[at], ARGV[at + 1], ARGV[at + 3]
+    local mine = request .. "|" .. order .. "|" .. ARGV[at + 2] .. "|" .. now
+    local stands = redis.call("SET", key, mine, "NX", "GET")
+    answers[n + 1] = "mine"
+    if stands then
+        local theirs, made = string.match(stands, "^([^|]*)|([^|]*)|")
+        if stands == seen or theirs == request and made == order then
+            redis.call("SET", key, mine)
+        else
+            answers[n + 1] = stands
+        end
+    end
 end
-redis.call("SET", KEYS[1], mine)
-return { now, "mine" }
+return answers

@@ -1,0 +1,142 @@
+-- Save new orders, each with all that is written with it, or nothing of it: many in one go.
+--
+-- What `commit` does for a decision, for those that only make and stamp records: nothing is held, dropped with care,
+-- consumed or barred. Many such come at once, so what they share is said once, and what they put into one list, count
+-- or journal is put there once for all of them.
+--
+-- KEYS  1 offers   2 journal   then the records, in the order of their commits, then the lists and the counters
+-- ARGV  1 how many records there are in all
+--       2 how many offers; of each: its name, and its content ('' when it is believed to be there)
+--       then how many commits; of each: the number of the offer that it needs, 0: of none   the number of what it counts,
+--       0: nothing   how many records; of each: the version that was read   how it is touched, as in `commit` · two
+--       counted lists: fields (name, value; of a record that may be there or not `seen` is the first) · names of fields
+--       that go
+--       then what is due and is listed, and what is no longer listed: a count of groups, of each the number of its list,
+--       a count, and the members (where they are put, with their scores before them)
+--       then a counted list: what it seals, the entries of the journal
+--       then how many things are counted; of each a counted list: counts (number of the counter's list, field)
+-- Returns for each commit 'ok', or {word, number of the record that stood in its way}; words as in `commit`, of these:
+--       same · stale · offer. Who names a record that one before it writes was not the first: stale.
+--
+-- Everything is read and checked before the first write: a script is isolated, but never rolled back.
+
+local call = redis.call
+local lists = 2 + tonumber(ARGV[1]) -- they stand behind this entry of KEYS
+local at = 1 -- the last argument that was read
+local function number()
+    at = at + 1
+    return tonumber(ARGV[at])
+end
+local function list(width)
+    local count = number()
+    local first = at + 1
+    at = at + count * width
+    return first, at
+end
+local function groups()
+    local found = {}
+    for n = 1, number() do
+        local name = number()
+        local first, last = list(1)
+        found[n] = { name, first, last }
+    end
+    return found
+end
+
+local offers, commits, unseen, keys = {}, {}, {}, 2
+for n = 1, number() do
+    local name, content = ARGV[at + 1], ARGV[at + 2]
+    at = at + 2
+    offers[n] = { name = name, content = content, known = content ~= "" or call("HEXISTS", KEYS[1], name) == 1 }
+end
+for n = 1, number() do
+    local offer, counts, records = offers[number()], number(), {}
+    for i = 1, number() do
+        keys = keys + 1
+        local r = { key = KEYS[keys], read = ARGV[at + 1], how = ARGV[at + 2] }
+        at = at + 2
+        r.f1, r.f2 = list(2)
+        r.g1, r.g2 = list(1)
+        records[i] = r
+        if r.read == "0" then unseen[#unseen + 1] = r.key end
+    end
+    local put, gone = groups(), groups()
+    local e1, e2 = list(1)
+    commits[n] = { offer = offer, counts = counts, records = records, put = put, gone = gone, e1 = e1, e2 = e2 }
+end
+-- One look for all that nobody knows yet; where one of them is there, each is looked at.
+local unknown = #unseen > 0 and call("EXISTS", unpack(unseen)) == 0
+
+local touched = {} -- by those before
+local function refused(c)
+    for n, r in ipairs(c.records) do
+        if touched[r.key] then return { "stale", n } end
+        local version, seen = "0", nil
+        if not (unknown and r.read == "0") then
+            local kept = call("HMGET", r.key, "v", "seen")
+            version, seen = kept[1] or "0", kept[2]
+        end
+        if n == 1 and r.how == "n" and version ~= "0" then -- the same id is the same placing, by construction
+            call("HSET", r.key, "v", version) -- so that WAITAOF on this connection proves the first write too
+            return { "same", 0 }
+        end
+        if version ~= r.read or r.how == "e" and version == "0" then return { "stale", n } end
+        r.version, r.seen = tonumber(version), seen
+    end
+    if c.offer and not c.offer.known then return { "offer", 0 } end
+    for _, r in ipairs(c.records) do
+        touched[r.key] = r.how ~= "l" or nil
+    end
+    return nil
+end
+local answers = {}
+for n, c in ipairs(commits) do answers[n] = refused(c) or "ok" end
+
+-- From here on nothing can fail.
+local put, gone, sealed, counted = {}, {}, {}, {} -- put, gone: by the number of the list
+local function gathered(into, found)
+    for _, group in ipairs(found) do
+        local row = into[group[1]]
+        if not row then
+            row = {}
+            into[group[1]] = row
+        end
+        local count = #row - group[2] + 1
+        for i = group[2], group[3] do row[count + i] = ARGV[i] end
+    end
+end
+for n, c in ipairs(commits) do
+    if answers[n] == "ok" then
+        if c.offer and c.offer.content ~= "" then
+            call("HSET", KEYS[1], c.offer.name, c.offer.content)
+            c.offer.content = ""
+        end
+        for _, r in ipairs(c.records) do
+            if r.how ~= "l" then
+                local version, first = r.version, r.f1
+                if r.how == "a" then
+                    local seen = tonumber(ARGV[first + 1])
+                    if version == 0 then version = math.floor(seen / 1000 - 1577836800) end -- s since 2020
+                    -- A record's instants never go back.
+                    if r.seen and tonumber(r.seen) > seen then first = first + 2 end
+                end
+                if r.g1 <= r.g2 then call("HDEL", r.key, unpack(ARGV, r.g1, r.g2)) end
+                call("HSET", r.key, "v", string.format("%d", version + 1), unpack(ARGV, first, r.f2))
+            end
+        end
+        gathered(put, c.put)
+        gathered(gone, c.gone)
+        for i = c.e1, c.e2 do sealed[#sealed + 1] = ARGV[i] end
+        if c.counts > 0 then counted[c.counts] = (counted[c.counts] or 0) + 1 end
+    end
+end
+for name, members in pairs(put) do call("ZADD", KEYS[lists + name], unpack(members)) end
+for name, members in pairs(gone) do call("ZREM", KEYS[lists + name], unpack(members)) end
+for n = 1, number() do
+    local first, last = list(2)
+    if counted[n] then
+        for i = first, last, 2 do call("HINCRBY", KEYS[lists + tonumber(ARGV[i])], ARGV[i + 1], counted[n]) end
+    end
+end
+if #sealed > 0 then call("RPUSH", KEYS[2], unpack(sealed)) end
+return answers

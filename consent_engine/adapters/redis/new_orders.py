@@ -1,0 +1,99 @@
+"""New orders as the script `commit_new` takes them: many in one go, and what they share is said once."""
+
+from collections.abc import Mapping, Sequence
+
+from consent_engine.adapters.redis.commit_arguments import Lists, written
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.domain.decide.decision import PARKED, Drop, Put
+from consent_engine.domain.effects import lane_of
+from consent_engine.domain.seal import Seal
+from consent_engine.ports import CallChange, Change, Commit, LineChange, Look, OrderChange
+
+
+def is_new(commit: Commit) -> bool:
+    """Whether a commit makes an order, and does nothing else than to make and stamp records."""
+    first = commit.records[0]
+    return (
+        isinstance(first, OrderChange)
+        and first.state_before is None
+        and commit.held is None
+        and commit.guard is None
+        and commit.beat is None
+        and not commit.unmatched
+        and all(map(_is_plain, commit.records))
+    )
+
+
+def _is_plain(change: Change) -> bool:
+    if isinstance(change, OrderChange | CallChange):
+        return not change.drop
+    if isinstance(change, LineChange):
+        marked = change.consume or change.barring or change.drop or change.sealed
+        return change.read is not None and "seen" in change.fields and not marked
+    return isinstance(change, Look) and change.read is not None and not change.barring
+
+
+class NewOrders(Lists):
+    """The keys and the arguments of one script, commit by commit."""
+
+    __slots__ = ("_cell", "_counted", "_numbers", "_offers", "_records", "_seal")
+
+    def __init__(self, cell: Cell, seal: Seal | None) -> None:
+        super().__init__([], 0)
+        self._cell = cell
+        self._seal = seal
+        self._records: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._counted: dict[tuple[str | int, ...], int] = {}
+        self._offers: dict[tuple[str, str], int] = {}
+
+    def number(self, key: str) -> int:
+        """The number of a list, which many share."""
+        return self._numbers.setdefault(key, len(self._numbers) + 1)
+
+    def add(self, commit: Commit, offer: tuple[str, str]) -> None:
+        """One commit more. offer: the name of the one it needs, and its content unless it is believed to be there."""
+        args = self.args
+        of = self._offers.setdefault(offer, len(self._offers) + 1) if offer[0] else 0
+        args += of, 0, len(commit.records)
+        counts = len(args) - 2
+        self.counts, self.due, self.gone, self.sealed = [], {}, {}, []
+        for change in commit.records:
+            self._records.append(written(change, self._cell, self._seal, "", self))
+        if self.counts:
+            args[counts] = self._counted.setdefault(tuple(self.counts), len(self._counted) + 1)
+        for groups in (self.due, self.gone):
+            args.append(len(groups))
+            for key, members in groups.items():
+                args += key, len(members), *members
+        args += len(self.sealed), *self.sealed
+
+    def row(
+        self, begins: str, fields: Mapping[str, str], names: list[str], put: Sequence[Put] = (),
+        drop: Sequence[tuple[str, Drop]] = (), barring: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """A record as `commit_new` reads it behind its version and how it is touched: what is set, and what goes."""
+        kept: list[str] = []
+        going: list[str] = []
+        for field in fields.items():
+            if field[1]:
+                kept += field
+            else:
+                going.append(field[0])
+        for each in put:
+            effect, due = each.effect, each.due
+            kept += f"f:{effect}", each.pending.kept()
+            members = self.due.setdefault(self.number(self._cell.due[lane_of(effect)]), [])
+            members += "+inf" if due == PARKED else due, begins + effect
+        self.args += len(kept) // 2, *kept, len(going), *going
+
+    def asked(self, commits: int) -> tuple[list[str], list[str | int]]:
+        """The keys and the arguments of the script, for so many commits."""
+        keys = [self._cell.offers, self._cell.journal, *self._records, *self._numbers]
+        before: list[str | int] = [len(self._records), len(self._offers)]
+        for offer in self._offers:
+            before += offer
+        after: list[str | int] = [len(self._counted)]
+        for counts in self._counted:
+            after += len(counts) // 2, *counts
+        return keys, [*before, commits, *self.args, *after]

@@ -1,0 +1,155 @@
+"""New orders are saved many in one go: each as the script for decisions would save it alone, or nothing of it."""
+
+import pytest
+from fakeredis import FakeRedis
+from msgspec.structs import replace
+
+from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.commit_arguments import asked
+from consent_engine.adapters.redis.store import redis_store
+from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.seal import Seal
+from consent_engine.errors import StoreUnavailable
+from consent_engine.ports import LineChange, Posted, Word
+from tests.conftest import NUMBER, OTHER, SECOND, World
+
+THIRD = "13700137000"
+SEAL = Seal("test-secret")
+
+
+@pytest.fixture
+def world():
+    made = World(FakeRedis(decode_responses=True))
+    made.engine.store = fresh(made)
+    yield made
+    made.runner.close()
+    made.client.close()
+
+
+@pytest.fixture
+def store(world):
+    return world.engine.store
+
+
+def wanted(world, numbers, *, plan="5g-smart-199"):
+    """Requests to place, each with a call of its own."""
+    return [
+        Placing("desk", f"{plan}-{n}", world.request(number, plan, recording_id=f"rec-{plan}-{n}"))
+        for n, number in enumerate(numbers)
+    ]
+
+
+def made_of(world, placings):
+    """The commits that would place these; nothing is saved."""
+    records, found = world.engine.store.records, []
+    commit = records.commit
+
+    def kept(commits, **more):
+        found.extend(commits)
+        raise StoreUnavailable("not now")
+
+    records.commit = kept
+    try:
+        world.engine.place_many(placings)
+    except StoreUnavailable:
+        pass
+    finally:
+        records.commit = commit
+    return found
+
+
+def words(store, commits):
+    return [each.word for each in store.records.commit(commits)]
+
+
+def everything(client):
+    """All that stands in the cell, whatever it is."""
+    read = {"hash": client.hgetall, "list": lambda key: client.lrange(key, 0, -1),
+            "zset": lambda key: client.zrange(key, 0, -1, withscores=True), "stream": client.xrange}  # fmt: skip
+    return {key: read[client.type(key)](key) for key in client.keys("ce:{0}:*")}
+
+
+def one_by_one(world, commits):
+    """Save them with the script that decisions are saved with."""
+    calls = Calls()
+    for commit in commits:
+        offer = commit.records[0].order.doc.offer
+        calls.script("commit", *asked(commit, world.cell, (offer.hash, offer.kept()), SEAL))
+    Wire(world.client, proves=False, replicas=0).send(calls)
+
+
+def emptied(world):
+    """A store that nothing was written to."""
+    world.client.delete(*world.client.keys("ce:{0}:*"))
+    return fresh(world)
+
+
+def fresh(world):
+    return redis_store(Wire(world.client, proves=False, replicas=0), lease_ms=60_000, clock=world.clock, seal=SEAL)
+
+
+def test_in_one_go_everything_is_written_that_is_written_one_by_one(world, store):
+    commits = made_of(world, wanted(world, [NUMBER, OTHER, THIRD]))
+    assert words(store, commits) == [Word.OK] * 3
+    together = everything(world.client)
+    emptied(world)
+    one_by_one(world, commits)
+    assert len(together) > 9 + 9, "records, lists and counts"
+    assert together == everything(world.client)
+
+
+def test_of_two_orders_of_one_number_the_second_is_admitted_again_and_leaves_no_trace(world, store):
+    first, second = made_of(world, wanted(world, [NUMBER, NUMBER]))
+    assert words(store, [first]) == [Word.OK]
+    alone = everything(world.client)
+    saved = emptied(world).records.commit([first, second])
+    assert [each.word for each in saved] == [Word.OK, Word.STALE]
+    assert saved[1].record == first.records[-1].id
+    assert everything(world.client) == alone
+
+
+def test_what_was_saved_is_recognised_and_is_not_counted_again(world, store):
+    commits = made_of(world, wanted(world, [NUMBER, OTHER]))
+    assert words(store, commits) == [Word.OK] * 2
+    was = everything(world.client)
+    assert words(store, commits) == [Word.SAME] * 2
+    assert everything(world.client) == was
+
+
+@pytest.mark.parametrize("which", [1, 2])
+def test_a_call_or_a_line_that_came_meanwhile_stops_that_order_alone(world, store, which):
+    commits = made_of(world, wanted(world, [NUMBER, OTHER]))
+    record = commits[0].records[which].id
+    world.client.hset(world.cell.line(record) if which == 2 else f"ce:{{0}}:call:{record}", "v", "7")
+    saved = store.records.commit(commits)
+    assert [(each.word, each.record) for each in saved] == [(Word.STALE, record), (Word.OK, "")]
+    assert not world.client.exists(world.cell.order(commits[0].records[0].id))
+
+
+def test_an_offer_that_is_not_there_is_said_once_more_and_both_orders_are_saved(world, store):
+    commits = made_of(world, wanted(world, [NUMBER, OTHER, THIRD]))
+    assert words(store, commits[:1]) == [Word.OK]
+    assert store.records.live([commits[0].records[0].id])[1], "from now on it is believed to be there"
+    world.client.delete("ce:{0}:offers")
+    assert words(store, commits[1:]) == [Word.OK] * 2
+    assert world.client.hlen("ce:{0}:offers") == 1
+
+
+def test_the_instants_of_a_line_do_not_go_back(world, store):
+    world.place(NUMBER)
+    [commit] = made_of(world, wanted(world, [NUMBER], plan=SECOND))
+    line = commit.records[-1].id
+    later = str(world.clock.now + 50_000)
+    world.client.hset(world.cell.line(line), "seen", later)
+    assert words(store, [commit]) == [Word.OK]
+    assert world.client.hget(world.cell.line(line), "seen") == later
+
+
+def test_what_consumes_a_message_is_no_new_order_alone(world, store):
+    """The script for decisions looks at an inbox; the one for new orders does not."""
+    [commit] = made_of(world, wanted(world, [NUMBER]))
+    line = commit.records[-1]
+    store.inbox.receive([Posted(line.id, NUMBER, "k", '{"kind":"reply"}')])
+    version = int(world.client.hget(world.cell.line(line.id), "v"))
+    moved = LineChange(line.id, version, line.fields, consume="another")
+    assert words(store, [replace(commit, records=(commit.records[0], moved))]) == [Word.FRONT]
