@@ -11,12 +11,14 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.http.house import in_one_line
+from consent_engine.domain.days import CHINA
 from tests.acceptance.axe import COLOURS, PAGES, arrived, grave
 from tests.acceptance.handset import handset
 from tests.acceptance.lived_in import REFUSED, ROLES, WAITS, lived_in
@@ -116,7 +118,6 @@ def _away(tab: Tab) -> None:
     tab.page.wait_for_selector("#lanes tr")
     tab.context.set_offline(True)
     tab.page.wait_for_selector("#fresh.bad")
-    tab.context.set_offline(False)
 
 
 def _posted(tab: Tab) -> None:
@@ -126,18 +127,65 @@ def _posted(tab: Tab) -> None:
     tab.page.wait_for_selector("#problem")
 
 
+def _code_asked(tab: Tab) -> None:
+    tab.page.fill("#msisdn", f"138{next(FRESH):08d}")
+    tab.page.fill("#caller_number", "10085")
+    tab.page.select_option("#carrier", "mobile")
+    at = datetime.now(CHINA.zone) - timedelta(hours=1)
+    tab.page.fill("#day", f"{at:%Y-%m-%d}")
+    tab.page.fill("#time", f"{at:%H:%M}")
+    tab.page.locator("form button").first.click()
+    tab.page.wait_for_selector("#code")
+
+
 def _reveal(tab: Tab) -> None:
     tab.page.locator("#reveal").click()
     tab.page.wait_for_selector("#reveal-reason:focus")
+
+
+def _revealed(tab: Tab) -> None:
+    _reveal(tab)
+    tab.page.fill("#reveal-reason", {"zh-CN": "用户投诉核查", "en-GB": "a complaint"}[tab.language])
+    tab.page.keyboard.press("Enter")
+    tab.page.wait_for_selector("#revealed:not(:empty)")
+
+
+def _listed(tab: Tab) -> None:
+    tab.page.wait_for_selector("tbody td")
+
+
+def _stopped(tab: Tab) -> None:
+    """The lane stands still for each page that is looked at next; its banner says so."""
+    stop = tab.page.locator('[data-stop="lane timer"]')
+    stop.wait_for()
+    if tab.page.locator("#paused li").count() == 0:
+        stop.click()
+        tab.page.fill("#why-reason", "升级")
+        tab.page.keyboard.press("Enter")
+    tab.page.wait_for_selector("#paused li")
+
+
+def _empty(verdict: str) -> Act:
+    return _click(f"[data-verdict={verdict}]", "#queue-told:not(:empty)")
 
 
 SCENES = (
     Scene("sign-in", "/", ""),
     Scene("sign-in wrong", "/", "", _typed("#key", "ce_wrong", "[role=alert]")),
     *(Scene(path.strip("/").replace("/", " ") or "start", path) for path in PAGES),
+    *(Scene(f"start {role}", "/", role) for role in ("agent", "reviewer", "ops", "auditor")),
+    Scene("help agent", "/help", "agent"),
+    Scene("rq jobs finished", "/rq/0/view/jobs/inbound/finished/8/asc/1", "admin", _listed),
+    Scene("rq read-only", "/rq/0/view/jobs/inbound/finished/8/asc/1", "agent", _listed),
     Scene("forbidden", "/ops", "agent"),
+    Scene("no such tariff", "/tariffs/none/1", ""),
     Scene("no such order", f"/orders/{'0' * 28}"),
     Scene("order reveal", "/orders/{order}", "admin", _reveal),
+    Scene("order revealed", "/orders/{order}", "auditor", _revealed),
+    Scene("order waits", "/orders/{waits}", "ops"),
+    Scene("order declined", "/orders/{declined}", "ops"),
+    Scene("order stuck", "/orders/{stuck}", "ops"),
+    Scene("audit listed", "/audit", "auditor"),
     Scene("order agent", "/orders/{order}", "agent"),
     Scene("ops stop", "/ops", "ops", _click('[data-stop="lane timer"]', "#why-reason:focus")),
     Scene("ops cancel all", "/ops", "ops", _click("#causes .danger", "#why-reason:focus")),
@@ -156,9 +204,15 @@ SCENES = (
     Scene("desk refusing", "/desk", "agent", _click("#refuse", "#refuse-do")),
     Scene("desk placed", "/desk", "agent", _placed),
     Scene("review failing", "/review", "reviewer", _failing),
+    Scene("review second looks", "/review", "reviewer", _empty("contested")),
     Scene("reports deciding", "/reports", "ops", _deciding),
+    Scene("reports rewards", "/reports", "ops", _click("[data-shown=rewards]", "#due-told:not(:empty)")),
     Scene("report wrong", "/report", "", _posted),
+    Scene("report code", "/report", "", _code_asked),
     Scene("tariffs none", "/tariffs?q=zzzz", ""),
+    Scene("tariff of Chinese words alone", "/tariffs/fibre-duo-129/1", ""),
+    Scene("ops stopped", "/ops", "ops", _stopped),
+    Scene("desk stopped", "/desk", "agent"),
 )  # fmt: skip
 
 
@@ -182,7 +236,7 @@ def looked(page: Page, scene: Scene, language: str, found: Found, pictures: Path
 
 def stands(tab: Tab, scene: Scene) -> None:
     """The scene, as far as its user went. Raises PlaywrightError where it does not come about."""
-    path = scene.path.format(order=tab.home.order)
+    path = scene.path.format(order=tab.home.order, **tab.home.orders)
     if scene.role:
         tab.sign_in("/")
     tab.page.goto(path if path.startswith("http") else tab.home.api + path)

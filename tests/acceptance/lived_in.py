@@ -79,6 +79,7 @@ def _happened(home: House) -> None:
     until("notified", lambda: home.state(orders[NOTIFIED]) == "notified")
     until("stuck", lambda: _stuck(home) == len(STUCK))
     home.order = orders[NOTIFIED]
+    home.orders = {"waits": orders[WAITS], "declined": orders[DECLINED], "stuck": orders[STUCK[0]]}
 
 
 def _stuck(home: House) -> int:

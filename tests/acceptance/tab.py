@@ -15,7 +15,7 @@ class Tab:
         self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.asked.append(request.url))
-        self.home, self.role = home, role
+        self.home, self.role, self.language = home, role, language
 
     def sign_in(self, path) -> None:
         self.page.goto(self.home.api + path)
