@@ -30,7 +30,7 @@ function stuckRow(stuck) {
   const retry = make("button", { type: "button", "aria-label": word("ops.retry_of", { order: stuck.id }) }, word("ops.retry"));
   retry.addEventListener("click", () => again(stuck, retry));
   return make("tr", {}, make("td", { className: "mono" }, id), make("td", {}), make("td", {}), make("td", { className: "n" }),
-    make("td", { className: "why" }), make("td", {}, mayRetry ? retry : ""));
+    make("td", { className: "why" }), make("td", { className: "acts" }, mayRetry ? retry : ""));
 }
 
 /** What many have in common, and one button for all of them; how many is on it. */
@@ -74,7 +74,7 @@ function endAll(cause, n) {
     const answer = await call("POST", "/v1/stuck/cancel", { lane: cause.lane, reason: cause.reason, plan: cause.plan, why: reason });
     if (answer.ok) announce(word("ops.ended_many", answer.body));
     return answer.ok ? "" : wrongField(answer);
-  });
+  }, false);
 }
 
 function showStuck(board) {

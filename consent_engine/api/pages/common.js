@@ -11,7 +11,7 @@ let firstShown = Promise.resolve();
 
 /** A word in the page's language; {name} in it is filled in. */
 function word(name, facts = {}) {
-  const found = WORDS[name];
+  const found = (facts.n === 1 && WORDS[`${name}.single`]) || WORDS[name]; // one is said otherwise, where English needs it
   if (found === undefined) console.error(`no word: ${name}`); // the tests' browsers listen
   return (found ?? name.split(".").pop()).replace(/\{(\w+)\}/g, (whole, fact) => facts[fact] ?? whole);
 }
@@ -108,7 +108,7 @@ function fit(parent, items, keyOf, create, update) {
 }
 
 function showState(badge, state) {
-  badge.className = `badge ${FAILED.includes(state) ? "failed" : SETTLED.includes(state) ? "done" : ""}`;
+  badge.className = `badge ${BROKEN.includes(state) ? "failed" : SETTLED.includes(state) && !FAILED.includes(state) ? "done" : ""}`;
   say(badge, word(`state.${state}`));
 }
 

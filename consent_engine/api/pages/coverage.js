@@ -62,8 +62,9 @@ async function pressure() {
   const { rows } = answer.body;
   byId("no-pressure").hidden = rows.length > 0;
   byId("pressure-region").hidden = rows.length === 0;
+  const pressed = [...byId("pressure-region").querySelectorAll("th.n")].map((each) => each.textContent); // a phone has them beside the figures
   byId("pressure").replaceChildren(...rows.slice(0, 100).map((row) => make("tr", { className: row.presses ? "bad" : "" }, make("th", { scope: "row" }, row.key),
-    ...[row.placed, `${Math.round(100 * row.confirm_rate)} %`, row.declined, row.refused, row.suspect, row.review_failed, row.ended_soon].map((n) => make("td", { className: "n" }, String(n))))));
+    ...[row.placed, `${Math.round(100 * row.confirm_rate)}%`, row.declined, row.refused, row.suspect, row.review_failed, row.ended_soon].map((n, i) => make("td", { className: "n", "data-label": pressed[i] }, String(n))))));
   for (const button of document.querySelectorAll("[data-pressed]")) button.setAttribute("aria-pressed", String(button.dataset.pressed === pressedBy));
 }
 

@@ -54,7 +54,7 @@ function showOutside(board) {
     (each) => make("li", {}, make("span", { className: "mono" }), " ", make("span", { className: "muted" }), " ", each.to === "gateway" ? pauseButton("gateway", each.name) : ""),
     (item, each) => {
       const told = { at: each.last_success ? dateAndClock(each.last_success) : word("ops.outside_never"),
-        share: `${Math.round(100 * each.failed_share)} %`, for: each.failing_ms < 120000 ? word("span.s", { n: Math.round(each.failing_ms / 1000) }) : span(each.failing_ms) };
+        share: `${Math.round(100 * each.failed_share)}%`, for: each.failing_ms < 120000 ? word("span.s", { n: Math.round(each.failing_ms / 1000) }) : span(each.failing_ms) };
       const fine = each.last_success ? "ops.outside_fine" : "ops.outside_never";
       const failing = each.failed_share > 0.2;
       say(item.children[0], each.to === "bss" ? `BSS ${each.name}` : each.name);

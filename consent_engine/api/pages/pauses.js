@@ -7,9 +7,10 @@ let whenSaid = null; // what is done with the reason once it was given
 
 const stands = (to, name) => stopped.some((each) => each.to === to && each.name === name);
 
-/** Ask for a reason, then act: `act` is given it, and answers with what is wrong, or with nothing. */
-function askWhy(title, hint, button, act) {
+/** Ask for a reason, then act: `act` is given it, and answers with what is wrong, or with nothing. undoable: can be taken back */
+function askWhy(title, hint, button, act, undoable = true) {
   whenSaid = act;
+  byId("why-do").className = undoable ? "main" : "danger";
   for (const [id, text] of [["why-title", title], ["why-hint", hint], ["why-do", button], ["why-wrong", ""]]) say(byId(id), text);
   byId("why-reason").value = "";
   byId("why").showModal();

@@ -79,14 +79,17 @@ function showSold(it, sold) {
   const begins = Date.parse(it.started_at);
   byId("no-sold").hidden = sold.length > 0;
   byId("sold").replaceChildren(...sold.flatMap((each) => {
-    const lines = Object.entries(each.reads.zh ?? {}).map(([id, told]) => {
-      const at = marked[id] ?? heard.transcript?.spoken[id];
+    const told = Object.entries(each.reads.zh ?? {});
+    const when = (id) => marked[id] ?? heard.transcript?.spoken[id];
+    const none = told.length > 0 && !told.some(([id]) => when(id)); // said once, not beside every line
+    const lines = told.map(([id, text]) => {
+      const at = when(id);
       const seconds = at ? Math.max(0, (Date.parse(at) - begins) / 1000) : 0;
-      const where = at ? make("button", { type: "button", className: "link" }, word(marked[id] ? "review.spoken" : "review.seems", { at: span(1000 * seconds) })) : make("span", { className: "muted" }, word("review.unmarked"));
+      const where = at ? make("button", { type: "button", className: "link" }, word(marked[id] ? "review.spoken" : "review.seems", { at: span(1000 * seconds) })) : none ? "" : make("span", { className: "muted" }, word("review.unmarked"));
       if (at) where.addEventListener("click", () => seekTo(seconds));
-      return make("li", {}, make("strong", {}, word(`tariffs.${id}`)), " ", told, " ", where);
+      return make("li", {}, make("strong", {}, word(`tariffs.${id}`)), make("span", {}, text), where);
     });
-    return [make("h3", {}, `${each.name} · ${each.plan} v${each.version}${each.state ? ` · ${word(`state.${each.state}`)}` : ""}`), make("ul", { className: "plain reads" }, ...lines),
+    return [make("h3", {}, `${each.name} · ${each.plan} v${each.version}${each.state ? ` · ${word(`state.${each.state}`)}` : ""}`), none ? make("p", { className: "muted" }, word("review.none_marked")) : "", make("ul", { className: "plain reads" }, ...lines),
       make("h3", {}, word("review.text")), each.text ? make("p", { className: "asked" }, each.text) : make("p", { className: "muted" }, word("review.no_text"))];
   }));
 }

@@ -19,7 +19,7 @@ const WHYS = [
 
 function why(text) {
   const often = /^(.*), (\d+) times$/.exec(text);
-  if (often) return word("why.times", { 1: why(often[1]), 2: often[2] });
+  if (often) return word(often[2] === "1" ? "why.once" : "why.times", { 1: why(often[1]), 2: often[2] });
   for (const [pattern, name] of WHYS) {
     const found = pattern.exec(text);
     if (found) return word(name, Object.fromEntries(found.slice(1).map((part, n) => [n + 1, n === found.length - 2 ? why(part) : part])));
@@ -103,7 +103,7 @@ function bubblesOf(order) {
     }
     if (entry.reply) return [{ ours: false, text: entry.reply.text, at: entry.at, who: word("desk.subscriber"), more: [] }];
     if (THEIRS.includes(entry.trigger) && entry.detail.keyword) {
-      return [{ ours: false, hidden: true, text: word("order.masked"), at: entry.at, who: word("desk.subscriber"), more: [] }];
+      return [{ ours: false, hidden: true, text: word(byId("reveal") ? "order.masked_yet" : "order.masked"), at: entry.at, who: word("desk.subscriber"), more: [] }];
     }
     return [];
   });
@@ -111,8 +111,9 @@ function bubblesOf(order) {
 
 function showBubbles(list, rows) {
   fit(list, rows, (row, n) => `${n}:${row.at}`,
-    (row) => make("li", { className: `${row.hidden || row.erased || row.soon ? "notice " : ""}${row.ours ? "ours" : "theirs"}` }, make("span", { className: "text", dir: "auto" }), make("small")),
+    () => make("li", {}, make("span", { className: "text", dir: "auto" }), make("small")),
     (item, row) => {
+      item.className = `${row.hidden || row.erased || row.soon ? "notice " : ""}${row.ours ? "ours" : "theirs"}`; // words that were revealed are no notice any more
       say(item.querySelector(".text"), row.erased ? word("order.erased") : row.text);
       say(item.querySelector("small"), [row.who, clock(row.at), ...row.more].filter(Boolean).join(" · "));
     });

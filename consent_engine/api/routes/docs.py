@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse
 
@@ -15,6 +17,7 @@ from consent_engine.api.document.openapi import document
 from consent_engine.api.document.operations import PUBLIC, Operations
 
 operations = Operations()
+_CODE = re.compile("`([^`]+)`")
 
 
 @operations.add("GET", "/openapi.json", PUBLIC)
@@ -29,11 +32,11 @@ async def docs(request: Request) -> HTMLResponse:
     pages = files("consent_engine.api") / "pages"
     style = pages.joinpath("docs.css").read_text("utf-8")
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        pages.joinpath("docs.html").read_text("utf-8")
+        pages.joinpath("docs.html").read_text("utf-8"), globals={"coded": _coded}
     )
     said = document(request.app)
     # The style is a file of ours; the policy allows it by its hash, and nothing else.
-    page = template.render(info=said["info"], operations=list(shown(said)), style=style)
+    page = template.render(info=said["info"], subjects=_by_subject(said), style=style)
     digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -55,6 +58,19 @@ def shown(said: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 "body": _pretty(_resolved(content["schema"], said)) if content else "",
                 "answers": list(_answers(operation, said)),
             }
+
+
+def _by_subject(said: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The operations of each subject, in the order in which subjects come up."""
+    subjects: dict[str, list[dict[str, Any]]] = {}
+    for each in shown(said):
+        subjects.setdefault(each["operation"]["tags"][0], []).append(each)
+    return subjects
+
+
+def _coded(text: str) -> Markup:
+    """What stands between backticks, as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
 
 
 def _keyed(operation: Mapping[str, Any]) -> bool:

@@ -21,7 +21,7 @@ ASK_S = 5.0
 MOST_HEAD = 8 * 1024
 
 
-@operations.add("GET", "/metrics", OPS, "For Prometheus", answers=openapi.METRICS, problems=(401, 403))
+@operations.add("GET", "/metrics", OPS, "Metrics for Prometheus", answers=openapi.METRICS, problems=(401, 403))
 async def metrics(request: Request, _caller: ApiKey) -> Response:
     """How requests go, lanes, orders by state, workers. Role: ops; CONSENT_METRICS_ADDR serves the same without a
     key."""

@@ -151,7 +151,7 @@ async def resend(request: Request, caller: ApiKey, order_id: str) -> Response:
     "POST",
     "/{order_id}/retry",
     OPS,
-    "Do what is parked now",
+    "Retry what is stuck",
     answers={200: OrderView},
     problems=(401, 403, 404, 409, 413, 503),
 )

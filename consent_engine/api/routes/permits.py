@@ -29,7 +29,7 @@ MOST_BYTES = 512 * KIB
     "POST",
     "",
     AGENT_OR_OPS,
-    "May these be dialled?",
+    "Ask for permits to dial",
     answers={200: PermitsView},
     problems=(401, 403, 413, 415, 422, 503),
     takes=openapi.body("AskPermits"),

@@ -23,7 +23,7 @@ from consent_engine.ports import ApiKey
 operations = Operations("plans", "/v1/plans")
 
 
-@operations.add("GET", "", ANY_ROLE, "The catalogue", answers={200: PlanList}, problems=(401, 503))
+@operations.add("GET", "", ANY_ROLE, "List plans", answers={200: PlanList}, problems=(401, 503))
 async def plans(request: Request, _caller: ApiKey) -> Response:
     """Every plan in its current version. Any role."""
     listed = await front_of(request).ask(lambda engine: engine.catalogue.fresh())
@@ -35,7 +35,7 @@ async def plans(request: Request, _caller: ApiKey) -> Response:
     "GET",
     "/{code}",
     ANY_ROLE,
-    "One plan",
+    "Show a plan",
     answers={200: PlanView},
     problems=(401, 404, 422, 503),
     takes=openapi.query(WhichVersion),
@@ -144,7 +144,7 @@ async def attest(request: Request, caller: ApiKey, code: str) -> Response:
     "POST",
     "/{code}/withdraw",
     ADMIN,
-    "No longer sold",
+    "Withdraw a plan from sale",
     answers={200: SaleView},
     problems=(401, 403, 404, 413, 503),
 )
@@ -159,7 +159,7 @@ async def withdraw(request: Request, _caller: ApiKey, code: str) -> Response:
     "POST",
     "/{code}/revoke",
     ADMIN,
-    "Take it back",
+    "Revoke a plan",
     answers={200: SaleView},
     problems=(401, 403, 404, 413, 503),
 )

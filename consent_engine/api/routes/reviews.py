@@ -126,7 +126,7 @@ async def waiting(request: Request, caller: ApiKey) -> Response:
     "POST",
     "/let_go",
     OPS,
-    "Let go on what waits for a first review",
+    "Let orders go on that wait for a first review",
     answers={200: LetGoView},
     problems=(401, 403, 409, 413, 415, 422, 503),
     takes=openapi.body("LetGoOn"),

@@ -100,7 +100,7 @@ def _page(listed: Sequence[Listed], language: str, q: str) -> tuple[str, str]:
     html = template.render(
         t=words(language), language=language, lang=HTML_LANG[language],
         other=next(each for each in LANGUAGES if each != language), other_lang=HTML_LANG,
-        carriers=carriers, reads=_reads, price=price_of, q=q, style=style, is_link=_is_link,
+        carriers=carriers, reads=_reads, price=_price, q=q, style=style, is_link=_is_link,
     )  # fmt: skip
     return html, policy
 
@@ -110,6 +110,12 @@ def _reads(plan: Plan, language: str) -> tuple[str, dict[str, str]]:
     shown = disclosures(plan)
     known = language if language in shown else "zh"
     return HTML_LANG[known], shown[known]
+
+
+def _price(plan: Plan, language: str) -> tuple[str, str]:
+    """Its price in one line, and the language that is in."""
+    read_in, shown = _reads(plan, language)
+    return (read_in, shown["price"]) if read_in != HTML_LANG["zh"] else (read_in, price_of(plan))
 
 
 def _is_link(url: str) -> bool:

@@ -127,6 +127,13 @@ async def _form(request: Request) -> tuple[dict[str, str], str]:
     return {**form, "language": form["language"] or language_of(request)}, told.get("step", "")
 
 
+def _named(form: Mapping[str, str], wrong: tuple[FieldError, ...]) -> list[str]:
+    """The fields of the page that are wrong, as they stand on it. An instant that lacks its time alone: the time."""
+    labels = {**_LABELS, "called_at": "time" if form["day"] and not form["time"] else "day"}
+    names = {labels.get(each.field, each.field) for each in wrong}
+    return [name for name in FIELDS if name in names]
+
+
 @cache
 def _sheet() -> tuple[jinja2.Template, str, str]:
     """The page's template, its style, and the policy that lets a browser use that, send the form, and nothing else."""
@@ -149,12 +156,10 @@ def _page(
     template, style, policy = _sheet()
     language = language_of(request)
     t = words(language)
-    names = list(dict.fromkeys(_LABELS.get(each.field, each.field) for each in wrong))
+    names = _named(form, wrong)
     told: dict[str, Any] = {"form": form, "wrong": names, "sent": sent, "receipt": receipt}
     known = CARRIERS.get(form["carrier"])
     problem = t[said].format(hotline=known.hotline if known else "10086 / 10000 / 10010") if said else ""
-    if names:
-        problem = t["report.look_at"] + t["report.and"].join(t[f"report.{name}"] for name in names if name in FIELDS)
     html = template.render(
         t=t, lang=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
         other_lang=HTML_LANG, style=style, carriers=list(CARRIERS), languages=LANGUAGES, problem=problem, **told,

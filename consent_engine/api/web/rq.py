@@ -23,6 +23,7 @@ from consent_engine.api.http.problems import of_error
 from consent_engine.api.service.sessions import SAFE, Sessions
 from consent_engine.api.web import rq_shown
 from consent_engine.api.web.rendering import address_of
+from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, words
 from consent_engine.domain.roles import Role
 from consent_engine.errors import ConsentError, Forbidden, Unauthenticated
 
@@ -32,8 +33,11 @@ CHANGES_BY_GET = re.compile(f"{PREFIX}/requeue/")
 """Its one address that changes something when it is only looked at."""
 READ_ONLY = "HTTP_X_CONSENT_READ_ONLY"
 THREADS = 4
-WAY_BACK = '<p class="consent-engine"><a href="/">← Consent Engine</a></p>'
-_KEPT_BACK = frozenset({b"cookie", b"authorization", b"content-length", b"content-type", b"x-consent-read-only"})
+WAY_BACK = '<p class="consent-engine" lang="{lang}"><a href="/">← {product}</a> · {own}</p>'
+LANGUAGE = "HTTP_X_CONSENT_LANGUAGE"
+_KEPT_BACK = frozenset({
+    b"cookie", b"authorization", b"content-length", b"content-type", b"x-consent-read-only", b"x-consent-language",
+})  # fmt: skip
 """What is none of its business: who comes, and a body that it does not get."""
 _SCRIPT = re.compile(r'<script(?=[ >])(?![^>]*(?:src=|type="text/template"))')
 
@@ -69,13 +73,15 @@ def dashboard(rq_url: str) -> Flask:
 def _under_policy(response: Response) -> Response:
     """Let the page's own scripts run, and no other; hide what a role may not do."""
     if response.mimetype == "text/html":
+        said = words(language := request.environ.get(LANGUAGE, LANGUAGES[0]))
+        back = WAY_BACK.format(lang=HTML_LANG[language], product=said["product"], own=said["rq_own"])
         nonce = secrets.token_urlsafe(16)
         sheets = ["rq.css", *(["rq-read-only.css"] if request.environ.get(READ_ONLY) else [])]
         links = "".join(f'<link rel="stylesheet" href="{address_of(sheet)}">' for sheet in sheets)
         html = _SCRIPT.sub(f'<script nonce="{nonce}"', response.get_data(as_text=True))
         for where, named in _NAMED:
             html = where.sub(named, html)
-        html = html.replace("</head>", f"{links}</head>", 1).replace("<body>", f"<body>{WAY_BACK}", 1)
+        html = html.replace("</head>", f"{links}</head>", 1).replace("<body>", f"<body>{back}", 1)
         response.set_data(html)
         response.headers["Content-Security-Policy"] = (
             # Its templates are compiled in the browser (underscore.js), and Bootstrap's pictures are data.
@@ -105,13 +111,14 @@ class Guarded:
         except ConsentError as error:
             await of_error(error)(scope, receive, send)
         else:
-            await self._serve(scope, send, may_act=may_act)
+            await self._serve(asked, send, may_act=may_act)
 
-    async def _serve(self, scope: Scope, send: Send, *, may_act: bool) -> None:
-        headers = [(name, value) for name, value in scope["headers"] if name not in _KEPT_BACK]
+    async def _serve(self, asked: Request, send: Send, *, may_act: bool) -> None:
+        headers = [(name, value) for name, value in asked.scope["headers"] if name not in _KEPT_BACK]
+        headers.append((b"x-consent-language", language_of(asked).encode()))
         if not may_act:
             headers.append((b"x-consent-read-only", b"1"))
-        await self._app({**scope, "headers": headers, "root_path": ""}, _no_body, send)
+        await self._app({**asked.scope, "headers": headers, "root_path": ""}, _no_body, send)
 
     async def _check(self, asked: Request) -> bool:
         """Whether who comes may act. Raises what is wrong."""

@@ -17,6 +17,8 @@ from consent_engine.api.web.words import LANGUAGES, words
 _PAGES = files("consent_engine.api") / "pages"
 _NAMED = re.compile(r"asset\('(\w+\.js)'\)")
 _TAG = re.compile(r"""^<script src="\{\{ asset\('(\w+\.js)'\) \}\}" defer></script>\n""", re.MULTILINE)
+ONE = ".single"
+"""Ends the name of what is said where it is one, beside what is said of many."""
 _WHOLE = re.compile(r"""["'`]([a-z_]+\.[a-z_.0-9]+)["'`]""")
 _BEGUN = re.compile(r"""`([a-z_]+\.[a-z_.]*)\$\{|["']([a-z_]+\.)["']""")
 """What is filled in: a template's beginning, or one that a table of the script ends with a dot."""
@@ -59,7 +61,11 @@ def words_of(stem: str, language: str) -> Mapping[str, str]:
     """The words that a page's scripts ask for: named whole, or by what they begin with."""
     told = "\n".join(map(_script, _NAMED.findall(_source(stem))))
     whole, begun = set(_WHOLE.findall(told)), tuple({one or other for one, other in _BEGUN.findall(told)})
-    return {name: said for name, said in words(language).items() if name in whole or name.startswith(begun)}
+    return {
+        name: said
+        for name, said in words(language).items()
+        if name.removesuffix(ONE) in whole or name.startswith(begun)
+    }
 
 
 def _source(stem: str) -> str:

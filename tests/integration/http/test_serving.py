@@ -510,6 +510,15 @@ def test_the_page_needs_no_script_and_no_internet(door):
         assert f"{method} {documented_path(path)}" in answer.text
 
 
+def test_the_page_groups_calls_by_subject_and_shows_codes_as_code(door):
+    page = door.call("GET", "/docs").text
+    subjects = re.findall(r"<h2>(\w+)</h2>", page)
+    assert subjects[0] == "Orders"
+    assert len(subjects) == len(set(subjects)) > 5
+    assert "<code>too_late</code>" in page
+    assert "`too_late`" not in page
+
+
 # -- the server itself ------------------------------------------------------------------------------------------------
 
 

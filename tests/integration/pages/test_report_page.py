@@ -54,15 +54,20 @@ def test_a_subscriber_walks_through_it_without_a_script(door):
 
 @pytest.mark.parametrize(("change", "named"), [
     ({"msisdn": "12345"}, "Your mobile number"),
-    ({"caller_number": "nobody"}, "The number that was shown"),
+    ({"caller_number": "nobody"}, "The number your phone showed"),
     ({"day": "2999-01-01"}, "The day of the call"),
     ({"day": "", "time": ""}, "The day of the call"),
-    ({"carrier": "none"}, "Which carrier"),
+    ({"time": ""}, "The time of the call"),
+    ({"carrier": ""}, "The carrier the caller named"),
+    ({"carrier": "none"}, "The carrier the caller named"),
 ])  # fmt: skip
 def test_what_is_wrong_is_named_by_its_label_and_no_code_is_sent(door, change, named):
     said = post(door, "code", filled(door, **change), **ENGLISH)
     assert said.status_code == 422
-    assert named in re.search(r'id="problem">([^<]*)<', said.text)[1]
+    [(field, label)] = re.findall(r'<a href="#([a-z_]+)">([^<]*)</a></li>', said.text)
+    assert label == named
+    assert re.search(rf'id="{field}-wrong">[^<]+<', said.text)
+    assert f'aria-describedby="{field}-wrong' in said.text
     assert not door.redis.keys("ce:*line*")
 
 

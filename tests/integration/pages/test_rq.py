@@ -64,6 +64,16 @@ def test_every_role_may_look(door, role):
     assert visitor.get(f"/rq/0/data/job/{job['id']}.json").json()["description"] == "sms: 1 due"
 
 
+def test_the_way_back_from_it_speaks_the_visitors_language(door):
+    visitor = door.sign_in(Role.OPS)
+    for language, told in (
+        ("zh", 'lang="zh-CN"><a href="/">← 营销二次确认平台'),
+        ("en", 'lang="en"><a href="/">← Consent Engine'),
+    ):
+        visitor.get(f"/?lang={language}")
+        assert told in visitor.ask("GET", "/rq/", headers={"X-Consent-Language": "fr"}).text
+
+
 @pytest.mark.parametrize("role", list(Role))
 def test_only_ops_and_admin_may_act_and_only_from_its_own_page(door, role):
     job = failed_job(door)

@@ -4,9 +4,11 @@ import re
 from importlib.resources import files
 
 import pytest
+import yaml
 
 from consent_engine.api.web.help_page import lines
 from consent_engine.api.web.pages import LIFECYCLE
+from consent_engine.api.web.scripts import ONE, words_of
 from consent_engine.api.web.words import LANGUAGES, _preferred, words
 from consent_engine.domain.call.call_events import CallOutcome
 from consent_engine.domain.call.ending import Cause, EndingState
@@ -88,6 +90,19 @@ def test_every_word_a_page_asks_for_is_there():
     assert asked - words("zh").keys() == set()
 
 
+def test_what_is_said_of_one_is_sent_beside_what_is_said_of_many():
+    """ "1 times" and "these 1 orders" are no English: a page that says it of many has the words for one, too."""
+    for language in LANGUAGES:
+        said = words(language)
+        ones = [name for name in said if name.endswith(ONE)]
+        assert ones
+        assert {name for name in ones if name.removesuffix(ONE) not in said or "{n}" in said[name]} == set()
+        asked = words_of("ops", language)
+        assert {name for name in ones if name.removesuffix(ONE) in asked} <= asked.keys()
+        assert "why.once" in asked
+    assert words("en")["ops.end_all.single"] == "Cancel this order"
+
+
 def test_no_script_knows_a_state_by_itself():
     """Sets of them come from the server, which has them from the lifecycle's table."""
     pages = files("consent_engine.api") / "pages"
@@ -111,6 +126,21 @@ def test_the_tariffs_can_be_read_in_both_languages(door, language):
     answer = door.stranger().get(f"/tariffs?lang={language}")
     assert answer.status_code == 200
     assert words(language)["tariffs.price"] in answer.text
+
+
+def test_a_price_is_in_the_pages_language_and_a_plan_without_english_says_so(door):
+    english, chinese = (door.stranger().get(f"/tariffs?lang={language}").text for language in ("en", "zh"))
+    assert '<span lang="en">CNY 199/month</span>' in english
+    assert '<span lang="zh-CN">199元/月</span>' in chinese
+    assert "published in Chinese only" not in door.stranger().get("/tariffs/5g-smart-199/1?lang=en").text
+    assert words("zh")["tariffs.only_chinese"] not in chinese
+
+
+def test_each_word_is_said_in_two_languages_and_no_comma_cuts_one_short():
+    kept = yaml.safe_load((files("consent_engine.api") / "pages" / "words.yaml").read_text("utf-8"))
+    assert {
+        name: said for name, said in kept.items() if not isinstance(said, str) and len(said) != len(LANGUAGES)
+    } == {}
 
 
 def test_both_languages_fill_in_the_same_facts():
