@@ -67,6 +67,13 @@ def test_a_body_that_nothing_measures_ends_with_its_connection():
     assert said(says(b"HTTP/1.0 200 OK\r\n\r\n{}"))[0] == Said(200, b"{}", "")
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("measure", [b"Content-Length: 40", b"Transfer-Encoding: chunked"])
+def test_what_was_cut_off_is_no_answer_though_it_reads_as_one(host, measure):
+    body = b'{"id":"m1"}' if measure.endswith(b"40") else b'b\r\n{"id":"m1"}\r\n'
+    assert heard_by(host, says(b"HTTP/1.1 200 OK\r\n" + measure + b"\r\n\r\n" + body), 4 * BRIEF) == "no answer"
+
+
 def test_a_body_in_chunks_is_put_together_and_its_trailer_is_no_header():
     chunks = b"1\r\n{\r\n1\r\n}\r\n0\r\nRetry-After: 9\r\n\r\n"
     assert said(says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks))[0] == Said(200, b"{}", "")

@@ -155,6 +155,14 @@ def test_each_thing_that_must_be_told_is_told_or_the_plan_is_refused_with_what_i
         assert all(words in texts["confirmation"] for words in ASKING[language])
 
 
+def test_english_that_is_too_long_is_refused_though_the_chinese_is_not():
+    of = plan(english=in_fields()["english"] | {"scenario": "sold abroad only " * 17})
+    assert [(error.field, " in en," in error.message) for error in too_long(of, DAY, 255)] == [
+        ("confirmation", True),
+        ("notification", True),
+    ]
+
+
 @settings(max_examples=500, deadline=None, derandomize=True)
 @given(plans())
 def test_our_own_page_shows_each_plan_and_no_other(told):

@@ -473,10 +473,11 @@ def test_what_is_written_while_an_older_timer_ends_has_its_day_and_no_more(world
     assert WAKE_UNDECIDED not in world.engine.line(NUMBER).effects
 
 
-def test_what_was_written_after_the_look_is_not_decided_by_it_though_the_clock_stood_back(world):
+@pytest.mark.parametrize("hours", [0, -1])
+def test_what_was_written_after_the_look_is_not_decided_by_it_though_the_clock_stood_back(world, hours):
     world.say(COMPLAINT)
     seen = held_ids(world)
-    world.clock.forward(hours=-1)
+    world.clock.forward(hours=hours)
     world.say("骗子，我要报警")
     assert world.engine.decide_held(seen, refusal=False, by="ops-1", reason="asks for the price").gone == 1
     assert not world.engine.dial(NUMBER, "mobile").callable

@@ -92,6 +92,18 @@ def test_a_code_is_given_that_stands_in_no_question_of_the_number(world):
         assert second.doc.code not in second.codeless_text
 
 
+def test_a_code_is_given_that_stands_in_no_open_question_whatever_its_plan_says_since(world):
+    plan = world.engine.plan(SECOND).plan
+    said = known_since_ever(
+        world.engine, plan.saying(scenario="".join(str(n * 7919 % 90_000 + 10_000) for n in range(11)))
+    )
+    asked = [world.place(parse(f"138001380{n:02}"), plan=SECOND) for n in range(30)]
+    known_since_ever(world.engine, plan)
+    for n, order in enumerate(asked):
+        assert said.tariff.scenario in order.codeless_text
+        assert world.place(parse(f"138001380{n:02}")).doc.code not in order.codeless_text
+
+
 def test_a_wrong_code_where_one_order_is_open_is_answered_about_that_one(world):
     order = world.place()
     world.run()
