@@ -308,7 +308,7 @@ def test_a_line_that_still_wants_something_when_its_last_order_leaves_goes_a_mon
     small.client.hset(f"ce:{{0}}:line:{order.line}", "f:sms.help.7", "[]")
     small.move()
     assert not small.live([order.id])
-    small.client.hdel(f"ce:{{0}}:line:{order.line}", "f:sms.help.7")
+    assert small.client.hdel(f"ce:{{0}}:line:{order.line}", "f:sms.help.7") == 1, "it was still wanted"
     small.move(hours=31 * 24)
     assert small.names("line") == []
 

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.domain.effects import Lane
+from consent_engine.engine.sealing import seal
 from consent_engine.errors import ArchiveUnavailable, NotOurArchive
 from tests.archive.house import LONG, SHORT, Town
 from tests.conftest import OTHER
@@ -43,10 +44,14 @@ def test_two_installations_on_one_archive_are_refused(town, second):
     town.move()
     second.run(Lane.TIMER)
     assert second.live([theirs.id]), "it waits: nothing of one is written among the other's"
-    for asked in (lambda: second.engine.show(order.id), second.engine.archive.expire):
+    waits = second.client.llen(second.cell.journal)
+    for asked in (
+        lambda: second.engine.show(order.id), second.engine.archive.expire, lambda: seal(second.engine.store, "one"),
+    ):  # fmt: skip
         with pytest.raises(NotOurArchive, match="another installation"):
             asked()
     assert town.archive.check() == 1
+    assert second.client.llen(second.cell.journal) == waits > 0
     assert not second.client.hget("ce:meta", "archive"), "they are bound to none: another one may be named"
     assert town.engine.show(order.id).head == order.head
 

@@ -30,6 +30,7 @@ from consent_engine.domain.order.facts import (
     CancelAsked,
     Ended,
     GiveUpAsked,
+    NumberChanged,
     Replied,
     Reported,
     ResendAsked,
@@ -217,6 +218,14 @@ def test_an_early_yes_counts_when_that_attempt_is_accepted_and_only_then():
         assert stands(decide(order, Ended(QUESTION, 1, outcome), NOW + 2_000), QUESTION).state == state
 
 
+def test_an_early_yes_is_none_to_a_question_that_went_out_again_before_it_was_read():
+    order = ends(agreed(max_attempts=50), QUESTION, Uncertain("timeout"), NOW + 1_000)
+    for at, state in ((NOW + 5_000, State.AWAITING_REPLY), (NOW + 700_500, State.CONFIRMED)):
+        again = leased(order, QUESTION, NOW + 700_000)
+        read = stands(decide(again, reply(Keyword.YES, at), NOW + 700_600))
+        assert stands(decide(read, Ended(QUESTION, 2, Accepted("m1")), NOW + 701_000), QUESTION).state is state
+
+
 def test_a_code_settles_the_doubt_only_where_the_question_told_it():
     for code, state in ((True, State.CONFIRMED), (False, State.AGREED)):
         order = ends(agreed(code=code), QUESTION, Uncertain("timeout"), NOW + 1_000)
@@ -320,6 +329,21 @@ def test_a_yes_that_came_under_a_restriction_is_noted_and_counts_for_nothing():
     for order in (agreed(), awaiting()):
         decision = decide(order, replace(reply(Keyword.YES, NOW + 9_000), barred=True), NOW + 9_000)
         assert ([event.trigger for event in decision.events], decision.put) == (["replied_barred"], ())
+
+
+def test_a_yes_to_one_of_several_is_remembered_for_the_code_that_may_follow_unless_it_was_barred():
+    several = reply(Keyword.YES, NOW + 9_000, rule=Rule.AMBIGUOUS)
+    decisions = [decide(awaiting(), replace(several, barred=barred), NOW + 9_000) for barred in (False, True)]
+    assert [decision.events[0].told()["which"] for decision in decisions] == ["YES", ""]
+
+
+@pytest.mark.parametrize(
+    "keyword", [Keyword.YES, Keyword.NO, Keyword.STOP, Keyword.HELP, Keyword.HOLD, Keyword.UNKNOWN]
+)
+def test_nobody_is_told_anything_of_an_order_of_the_holder_before(keyword):
+    order = stands(decide(awaiting(), NumberChanged("assigned:1", "ops", "0ce7line"), NOW + 4_000))
+    said = decide(order, replace(reply(keyword, NOW + 5_000, rule=Rule.CODE), answer=True), NOW + 5_000)
+    assert ([event.trigger for event in said.events], said.put) == (["replied_late"], ())
 
 
 def test_timers_wait_for_unread_messages_and_for_a_question_in_flight():

@@ -61,6 +61,7 @@ def test_one_that_was_free_says_so_behind_what_an_older_program_reads():
 
 @pytest.mark.parametrize("change", [
     {"state": "ending"}, {"head": "x"}, {"doc": "[]"}, {"e1": '["else",1,"","",""]'}, {"who": "{}"}, {"v": "x"},
+    {"who": KEPT["who"].replace("8000", "9000")},
 ])  # fmt: skip
 def test_what_was_changed_is_not_read(change):
     with pytest.raises(BrokenRecord):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from msgspec.structs import replace
 
 from consent_engine.domain.offer.address import Addresses
-from consent_engine.domain.offer.seen import MENDED_MS, Seen, unchecked
+from consent_engine.domain.offer.seen import MENDED_MS, Seen, attested, unchecked
 from consent_engine.domain.offer.versions import Listed, Version
 from consent_engine.engine.publication import AT_ONCE, MOST, SILENT_AT_ONCE, Publication
 from consent_engine.ports.tariff_pages import Missed, TariffPage
@@ -131,6 +131,12 @@ def test_no_more_are_under_way_than_may_be_and_what_one_look_raises_ends_no_othe
         assert all(each.public for each in halls.seen.values())
 
     asyncio.run(look())
+
+
+def test_what_an_admin_attested_stands_though_its_host_can_be_asked_since():
+    halls = Halls(wrong=1, hanging=0, known="")
+    halls.seen["p0"] = attested(NOW - 200_000, "the-admin", "looked at it")
+    assert looking(halls).begin() == 0
 
 
 def test_the_last_of_hundreds_that_hang_is_asked_within_a_minute():

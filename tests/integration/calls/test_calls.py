@@ -5,7 +5,7 @@ import pytest
 from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned, CallNotFound, RecordingReused
 from consent_engine.domain.call.permit import Denied, Dial
 from consent_engine.domain.days import DAY_MS, begins, day_of
-from consent_engine.domain.effects import Lane
+from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.offer.policy import Policy
@@ -16,7 +16,7 @@ from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.sealing import seal
 from consent_engine.errors import CoolingOff, DoNotCall, IdempotencyConflict, Malformed, PlanUnknown, StoreUnavailable
-from consent_engine.ports import CallFilter, Owner
+from consent_engine.ports import CallFilter, Left, Owner, RetiringCall
 from tests.conftest import NUMBER, OTHER
 from tests.integration.calls.desk import SHA, instant
 
@@ -264,6 +264,19 @@ def test_a_call_that_is_over_moves_to_the_archive_and_is_found_there(desk):
     assert (again.is_new, again.call.id) == (False, call.id)
     assert not desk.engine.calls.take(wanted).is_new
     assert desk.client.keys("ce:*key*") == []
+
+
+def test_a_call_is_let_go_by_who_holds_it_and_as_it_was_written(desk):
+    call = desk.end(desk.start())
+    desk.clock.forward(hours=49)
+    store = desk.engine.store
+    [leased] = [each for each in store.lanes.lease(Lane.TIMER, 10) if each.call and each.effect == WAKE_ARCHIVE]
+    version = int(store.retirement.whole_calls([call.id])[call.id]["v"])
+    this = RetiringCall(call.id, version, leased.token)
+    assert store.retirement.retire_calls([RetiringCall(call.id, version - 1, leased.token)]) == [Left.STALE]
+    assert store.retirement.retire_calls([RetiringCall(call.id, version, leased.token + 1)]) == [Left.LOST]
+    assert store.records.look(calls=[call.id]).calls
+    assert [store.retirement.retire_calls([this]) for _ in range(2)] == [[Left.OK], [Left.GONE]]
 
 
 def test_calls_are_listed_newest_first_live_and_archived_by_every_filter(desk):

@@ -10,6 +10,7 @@ from consent_engine.adapters.redis.reshard.dump import Side, account
 from consent_engine.doctor.records import Wanted, records
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.call.ending import Cause, EndingNotFound, EndingState, NumberErased, Why, ending_id
+from consent_engine.domain.decide.endings import on_retry
 from consent_engine.domain.effects import (
     NOTIFICATION,
     Accepted,
@@ -30,7 +31,7 @@ from consent_engine.engine.review import Review
 from consent_engine.engine.round_trips import drive
 from consent_engine.engine.sealing import seal
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NotActivated, NothingParked
-from consent_engine.ports import Owner, Tally
+from consent_engine.ports import Left, Owner, Tally
 from tests.archive.house import LONG, broken
 from tests.conftest import NUMBER, OTHER
 from tests.integration.calls.desk import instant
@@ -255,6 +256,8 @@ def test_an_ending_that_is_under_way_is_not_given_up_and_takes_no_notification_a
     take_back(desk, order)
     desk.run(Lane.ACTIVATION)
     assert desk.engine.endings.given_up(order.id, "ops-1", "impatient") is None
+    under_way = ending(desk, order)
+    assert on_retry(under_way, "op", "ops-1", desk.clock()).put == (), "it is done again by itself"
     desk.clock.forward(hours=1)
     desk.run(Lane.ACTIVATION)
     for _ in range(2):  # the first answer was lost on its way
@@ -611,6 +614,20 @@ def test_an_ending_stays_while_its_order_is_in_the_store_and_while_the_archive_i
         desk.move()
     with broken(desk.archive), pytest.raises(ArchiveUnavailable):
         desk.engine.endings.ask(order, Why(Cause.WITHDRAWN, "hotline", "desk"))
+
+
+def test_an_ending_is_let_go_by_who_holds_it_and_as_it_was_written(desk):
+    order = desk.settled()
+    take_back(desk, order)
+    desk.run()
+    desk.clock.forward(hours=LONG)
+    store, name = desk.engine.store, ending_id(order.id)
+    [leased] = [each for each in store.lanes.lease(Lane.TIMER, 10) if each.ending]
+    version, token = int(store.retirement.whole_records(Owner.ENDING, [name])[name]["v"]), leased.token
+    assert store.retirement.retire_endings([(name, version - 1, token)]) == [Left.STALE]
+    assert store.retirement.retire_endings([(name, version, token + 1)]) == [Left.LOST]
+    assert ending(desk, order).state is EndingState.ENDED
+    assert [store.retirement.retire_endings([(name, version, token)]) for _ in range(2)] == [[Left.OK], [Left.GONE]]
 
 
 def test_an_ending_is_kept_as_long_as_what_it_took_back_and_no_longer(desk):

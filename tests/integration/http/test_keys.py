@@ -8,6 +8,7 @@ import pytest
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import Malformed
+from consent_engine.ports import ApiKey
 from tests.integration.api_door import NUMBER, is_problem, order, reply
 from tests.integration.http.routes import ROUTES, ask
 
@@ -44,6 +45,14 @@ def test_a_revoked_keys_name_is_never_given_again(door):
             door.engine.keys.add("the-agent", role)
     assert door.redis.hgetall(KEPT) == before
     assert "the-agent" not in {key.name for key in door.engine.keys.all()}
+
+
+def test_a_key_that_is_told_to_the_store_twice_is_there_once_and_stays_revoked(door):
+    registry, key = door.engine.registry, ApiKey("twice", Role.AGENT.value, 1)
+    assert [registry.add_key("a hash", key), registry.add_key("a hash", key)] == [True, True]
+    door.engine.keys.revoke("twice")
+    assert registry.add_key("a hash", key)
+    assert registry.key("a hash") is None
 
 
 def test_a_name_is_given_once_however_many_ask_for_it_at_once(door):

@@ -17,6 +17,7 @@ from consent_engine.doctor.findings import Level
 from consent_engine.doctor.publication import publication as doctor
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.offer.seen import AGAIN_MS, MENDED_MS, PATIENCE_MS
+from consent_engine.domain.offer.versions import Sale
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.publication import Publication
 from tests.integration.api_door import OTHER, Door, is_problem, order, reply
@@ -134,6 +135,9 @@ def test_a_lying_page_stops_the_sale_and_the_mended_page_brings_it_back_and_an_o
     assert found(door)[0][0] is Level.GOOD
     assert board(door.engine) == {"unshown": [], "more_unshown": 0}
     assert MENDED_MS + 2 * 20_000 < 60_000  # two bounded looks and a tick: back within a minute
+    later(door, AGAIN_MS)
+    door.engine.catalogue.set_sale(CODE, Sale.WITHDRAWN)
+    assert look(door) == 0, "nobody looks at what is not sold any more"
 
 
 BAD = {

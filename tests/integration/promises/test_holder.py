@@ -106,8 +106,12 @@ def test_a_number_that_left_a_carrier_is_that_carriers_no_more_and_anothers_as_b
     assert [world.state(each) for each in (mobile, telecom)] == ["cancelled", "awaiting_reply"]
     assert [world.engine.dial(NUMBER, each).callable for each in ("mobile", "telecom")] == [False, True]
     world.clock.forward(seconds=1)
+    happens(world, "ported_in", carrier="telecom")
+    assert not world.engine.dial(NUMBER, "mobile").callable, "it is another carrier's"
     happens(world, "ported_in", carrier="mobile")
     assert world.engine.dial(NUMBER, "mobile").callable
+    with pytest.raises(DoNotCall):
+        world.place()  # of a call from before it left
     world.say("是", to="10001")
     world.run()
     assert world.state(telecom) == "notified"

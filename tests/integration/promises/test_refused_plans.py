@@ -87,6 +87,16 @@ def test_the_gate_ends_an_order_whose_plan_was_refused_though_the_message_is_los
     assert Barred((f"mobile/{PLAN}",), 0).names == (f"mobile/{PLAN}",)
 
 
+def test_what_waited_under_a_refusal_whose_time_is_over_goes_on(world):
+    order = confirmed(world)
+    refuse(world, until=world.clock.now + A_DAY)
+    world.client.delete(world.cell.inbox(order.line))
+    world.client.hdel(world.cell.line(order.line), "f:read")
+    world.clock.forward(A_DAY)
+    world.run(Lane.ACTIVATION)
+    assert world.state(order) == "activated"
+
+
 def test_a_refusal_for_a_time_bars_until_then_and_not_a_moment_longer(world):
     until = world.clock.now + A_DAY
     refuse(world, until=until)

@@ -2,6 +2,7 @@
 
 import pytest
 from fakeredis import FakeRedis
+from msgspec.structs import replace
 
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.store import redis_store
@@ -107,6 +108,7 @@ def test_a_lift_that_is_proven_again_after_its_line_has_gone_makes_none(world):
     world.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "desk"))
     line, store, now = world.engine.line(NUMBER), world.engine.store, world.clock.now
     assert store.records.lift(line.id, "mobile", now, "kept") is LiftedWord.OK
+    assert world.engine.line(NUMBER).version > line.version, "nobody decides on what was read before"
     world.client.delete(world.cell.line(line.id))
     assert store.records.lift(line.id, "mobile", now, "kept") is LiftedWord.OK
     assert not world.client.exists(world.cell.line(line.id))
@@ -164,6 +166,14 @@ def test_who_changes_a_plan_that_was_changed_since_he_read_it_changes_nothing(wo
     with pytest.raises(StoreUnavailable):
         world.engine.registry.publish(read.plan, Sale.WITHDRAWN, read.newest)
     assert world.engine.plan(SECOND).sale is Sale.REVOKED
+
+
+def test_what_a_version_said_is_never_written_over(world):
+    read = world.engine.plan(SECOND)
+    other = replace(read.plan.saying(name="others"), version=read.plan.version)
+    with pytest.raises(StoreUnavailable):
+        world.engine.registry.publish(other, read.sale, read.newest)
+    assert world.another().plan(SECOND).plan == read.plan
 
 
 STRAY = DeliveryReport("test", "none.confirmation.1", "m1", Delivery.DELIVERED)

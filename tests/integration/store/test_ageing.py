@@ -129,6 +129,17 @@ def test_what_is_unread_keeps_a_line(world):
     assert lines(world) == []
 
 
+def test_what_is_still_to_be_said_to_a_stranger_keeps_a_line(world):
+    world.say("你好")
+    world.run()
+    [line] = lines(world)
+    world.client.hset(line, "f:sms.help.7", "[]")
+    month(world)
+    assert world.client.hdel(line, "f:sms.help.7") == 1
+    month(world, hours=2)
+    assert lines(world) == []
+
+
 def test_a_lease_that_was_lost_lets_nothing_go(world):
     world.say("你好")
     world.run()

@@ -386,6 +386,20 @@ def test_a_reservation_stands_for_one_request_and_only_its_last_claimant_gives_i
     assert store.reservations.claim([("k", "third", "o3", "c5", "")])[0].taken is None
 
 
+def test_a_reservation_goes_with_the_order_that_it_stands_for_and_with_no_other(world, store):
+    assert store.reservations.claim([("k", "print", "o1", "c1", "")])[0].taken is None
+    store.reservations.forget([("k", "o2")])
+    assert store.reservations.claim([("k", "another", "o2", "c2", "")])[0].taken == ("print", "o1", world.clock.now)
+    store.reservations.forget([("k", "o1")])
+    assert store.reservations.claim([("k", "another", "o2", "c2", "")])[0].taken is None
+
+
+def test_what_answered_nothing_is_kept_once_however_often_it_is_brought(world, store):
+    for entry in ("{}", '{"n":1}', "{}"):
+        store.inbox.unmatched([entry])
+    assert world.client.xlen(world.cell.unmatched) == 2
+
+
 # -- the server itself ------------------------------------------------------------------------------------------------
 
 
