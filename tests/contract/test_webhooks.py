@@ -83,8 +83,8 @@ def test_what_may_be_missing_may_be_missing(gateway):
 def test_an_id_made_of_the_number_is_kept_as_its_hash(gateway):
     ((_, reply),) = gateway.webhooks.replies(call({**MO, "message_id": f"mo:{NUMBER}:7"})).messages
     ((_, report),) = gateway.webhooks.reports(call({**DLR, "message_id": f"{NUMBER}-17"})).messages
-    discreet(reply.message_id)
-    discreet(repr(report))
+    assert discreet(reply.message_id).startswith("sha256:")
+    assert "sha256:" in discreet(repr(report))
 
 
 @pytest.mark.parametrize("read", ["replies", "reports"])

@@ -105,6 +105,7 @@ def test_wherever_the_file_ends_what_was_acknowledged_before_is_there_and_nothin
         seen[whole] = digest
         assert broken(history.again.client) == [], f"at byte {cut}"
         assert history.holding(history.again, cut) == [], f"at byte {cut}"
+    assert len(seen) > 10
     print(f"{len(cuts)} cuts of {len(history.file)} bytes, {len(ends)} whole units")  # noqa: T201 - the count is the point
 
 

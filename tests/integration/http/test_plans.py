@@ -392,7 +392,9 @@ def test_a_crowd_costs_the_store_one_look(door):
 
 
 def test_the_sample_is_published_where_it_says(door):
-    for each in door.call("GET", "/v1/plans", Role.AGENT).json()["items"]:
+    sold = door.call("GET", "/v1/plans", Role.AGENT).json()["items"]
+    assert sold
+    for each in sold:
         [hall] = [p["url"] for p in each["published"] if p["channel"] == "web_hall"]
         page = door.call("GET", hall)
         assert page.status_code == 200

@@ -116,8 +116,14 @@ def test_what_is_off_is_not_even_imported():
 
 
 def test_a_collector_that_is_away_costs_no_order_and_no_end_of_a_process():
+    order = "0ce7" + "1" * 24
     with tracing("http://127.0.0.1:9/v1/traces"):
-        pass
+        told_of({"order": order, "trigger": "said_yes", "state": "confirmed"})
+        activation = Activation(order, NUMBER, "PLAN", 1, "hash", 1, "head")
+        outcome = asyncio.run(traced(Outside({}, bss=FakeBss())).bss.activate(activation))
+        began = time.monotonic()
+    assert time.monotonic() - began < 1.5 * END_S
+    assert isinstance(outcome, Accepted)
 
 
 def test_a_collector_that_takes_calls_and_never_answers_holds_no_process_up():
