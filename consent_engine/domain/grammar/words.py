@@ -16,7 +16,20 @@ YES = (
 NO = (
     *("否", "不", "不是", "不同意", "我不同意", "我不同意办理", "不同意办理", "不同意开通", "不确认", "不确认办理"),
     *("不办", "不办理", "我不办", "我不办理", "不办了", "不开通", "不要", "我不要", "不要办理", "不需要", "不需要了"),
-    *("不用", "不用了", "不想办", "算了", "取消", "取消吧", "取消办理", "取消订购", "取消确认", "我要取消", "帮我取消"),
+    *(
+        "不用",
+        "不用了",
+        "不想办",
+        "算了",
+        "算啦",
+        "取消",
+        "取消吧",
+        "取消办理",
+        "取消订购",
+        "取消确认",
+        "我要取消",
+        "帮我取消",
+    ),
     *("拒绝", "我拒绝", "拒绝办理", "拒", "反对", "不行", "不可以", "不接受", "不考虑", "没兴趣", "没有兴趣"),
     *("不感兴趣", "无兴趣", "冇兴趣", "唔要", "唔使", "唔系", "撤回", "撤回同意", "撤销", "不可能", "免谈", "没门"),
     *("不愿意", "不愿", "不想", "休想", "没同意", "我没同意", "没有同意", "未同意", "没答应"),
@@ -55,7 +68,18 @@ NO = (
         "i decline",
     ),
     *("never", "negative", "cancelled", "canceled", "cancel this", "cancel order", "cancel my order", "cancel all"),
-    *("cancel the order", "cancel now", "no consent", "i do not consent", "i don't consent", "withdraw consent"),
+    *(
+        "cancel the order",
+        "cancel now",
+        "cancel this order",
+        "i want to cancel",
+        "i disagree",
+        "i dont want this",
+        "no consent",
+        "i do not consent",
+        "i don't consent",
+        "withdraw consent",
+    ),
     *("bu", "buyao", "buyong", "buban", "butongyi", "buxuyao", "quxiao", "jujue"),
 )
 
@@ -63,7 +87,7 @@ STOP = (
     *("td", "t", "退订", "退订吧", "t退订", "td退订", "拒收", "拒接", "停止", "停", "停止营销", "停止呼叫", "取消订阅"),
     *("勿扰", "免打扰", "免营销", "勿打", "请勿打扰", "请勿来电", "请勿联系", "请勿打电话", "拉黑", "滚", "滚蛋"),
     *("滚开", "别烦我", "别烦", "谢绝推销", "谢绝来电", "不要广告", "不要推广", "不要骚扰", "走开"),
-    *("退定", "推订", "腿订", "tdd", "tuiding", "unsub"),
+    *("退定", "退钉", "推订", "腿订", "tdd", "tuiding", "unsub"),
     *("stop", "stopall", "quit", "end", "revoke", "unsubscribe", "optout", "opt me out", "do not call"),
     *("do not call me", "do not call me again", "don't call me", "dont call me", "don't call", "dont call"),
     *("stop calling", "stop calling me", "remove me", "leave me alone", "no more calls", "go away", "fuck off"),
@@ -102,13 +126,19 @@ _SAID = ("说了", "说过", "都说了", "我说了", "我都说了", "早就�
 HEARD = ("是的", "好的", "嗯", "嗯嗯")
 """Right before a refusal they agree to that and to nothing else (好的不用了); a comma between leaves it in doubt."""
 BEFORE_NO = (*GREETINGS, *THANKS, *_SAID, "please", "pls", "请", "麻烦", "不好意思", "对不起", "抱歉", "sorry")
-BEFORE_STOP = (*BEFORE_NO, "麻烦你", "我要", "我想", "我", "给我", "帮我", "i want to", "申请", "登记")
+BEFORE_STOP = (
+    *(*BEFORE_NO, "麻烦你", "我要", "我想", "我", "给我", "帮我", "i want to", "申请", "登记"),
+    *("回复", "回", "发", "reply", "send"),
+)
+"""Some write what the text told them to do: 回复TD. Not before a NO: 回复不了 cannot reply."""
 AFTER = (*THANKS, "please", "pls", "sorry", "抱歉", "再见", "bye")
 
 TRADITIONAL = str.maketrans(
-    "並亂來係個們備別動務區問堅報實對幫廣強後從復愛慮應掃換摺撥擾攔攪斷時暫會東業樣機歡決沒準滾無煩營現產産發眞確碼種糾級絕給"
-    "絶經總繫繼續纏纔聯聽興舉萬薦處號覆複見訂託記許訴詐話該認說説調談請謝識買質購車轉辦這過還針銷錯門開閱隨電願類騙騷麼麽",
-    "并乱来系个们备别动务区问坚报实对帮广强后从复爱虑应扫换折拨扰拦搅断时暂会东业样机欢决没准滚无烦营现产产发真确码种纠级绝给"
-    "绝经总系继续缠才联听兴举万荐处号复复见订托记许诉诈话该认说说调谈请谢识买质购车转办这过还针销错门开阅随电愿类骗骚么么",
+    "並亂來係個們備別動務區問堅報實對幫廣強後從復愛慮應掃換摺撥擾攔攪斷時暫會東業樣機歡決沒準滾無煩營現產産發眞確碼種糾級絕給絶經總繫"
+    "繼續纏纔聯聽興舉萬薦處號覆複見訂託記許訴詐話該認說説調談請謝識買質購車轉辦這過還針銷錯門開閱隨電願類騙騷麼麽與樂關剛刪單賣參變導"
+    "幹廢戶戸權條遊點犢著簽籤緊約終觸讓誤誘誰費趕遠裡裏鑑鑒錢閉閲馬",
+    "并乱来系个们备别动务区问坚报实对帮广强后从复爱虑应扫换折拨扰拦搅断时暂会东业样机欢决没准滚无烦营现产产发真确码种纠级绝给绝经总系"
+    "继续缠才联听兴举万荐处号复复见订托记许诉诈话该认说说调谈请谢识买质购车转办这过还针销错门开阅随电愿类骗骚么么与乐关刚删单卖参变导"
+    "干废户户权条游点犊着签签紧约终触让误诱谁费赶远里里鉴鉴钱闭阅马",
 )
 """Traditional characters of these words to simplified ones."""
