@@ -258,8 +258,9 @@ def _gateways(settings: Settings, secret: str) -> dict[str, Gateway]:
         derived = {"SECRET": keyed(secret, "simulated", prefix)} if prefix.startswith("SIMULATED") else {}
         return {**derived, **settings.of(prefix)}
 
-    built = {name: gateways.build(name, raw, settings.call_timeout) for name in set(settings.routes().values())}
-    return {carrier: built[name] for carrier, name in settings.routes().items()}
+    routes, timeout = settings.routes(), settings.call_timeout
+    built = {name: gateways.build(name, raw, timeout, settings.naming(name)) for name in set(routes.values())}
+    return {carrier: built[name] for carrier, name in routes.items()}
 
 
 def call_bound(settings: Settings) -> timedelta:

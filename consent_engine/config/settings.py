@@ -230,6 +230,11 @@ class Settings(BaseModel):
         """Carrier -> the gateway that serves it."""
         return {carrier: self._gateway_of(carrier) or SIMULATED for carrier in CARRIERS}
 
+    def naming(self, gateway: str) -> str:
+        """Which settings name a gateway."""
+        fields = ("gateway", *(f"gateway_{carrier}" for carrier in CARRIERS))
+        return ", ".join(f"CONSENT_{field.upper()}" for field in fields if getattr(self, field) == gateway)
+
     def bss_name(self) -> str:
         """The BSS that switches services on."""
         return self.bss or SIMULATED

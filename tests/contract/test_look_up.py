@@ -99,5 +99,5 @@ def test_only_a_bss_whose_settings_say_so_is_asked():
         built("http", CAN_LOOK_UP="perhaps")
     with pytest.raises(SettingsError, match="/subscribers/lookup is appended"):
         built("http", URL="http://127.0.0.1:1/?a=b")
-    with pytest.raises(SettingsError, match="unknown BSS"):
+    with pytest.raises(SettingsError, match=r"^CONSENT_BSS: unknown BSS"):
         built("none")

@@ -86,6 +86,7 @@ def test_anything_else_is_no_duration(text):
         ("IN_FLIGHT", "0"),
         ("CELLS", "2"),
         ("QUIET_HOURS", "22:00-08:00 Nowhere/City"),
+        ("QUIET_HOURS", "22:00-22:00 Asia/Shanghai"),
         ("PERMITS", "maybe"),
         ("PLAN_APPROVAL", "perhaps"),
         ("PERMIT_LASTS", "25h"),
@@ -362,10 +363,18 @@ def test_how_long_is_kept_may_be_many_years_and_is_never_below_its_floor():
 
 
 def test_a_gateway_that_is_not_known_is_named_before_anything_is_started(tmp_path):
-    settings = load(GATEWAY="foo", DATA_DIR=str(tmp_path / "data"))
-    with pytest.raises(SettingsError, match="unknown gateway"), installation(settings):
-        pass
+    for setting in ("GATEWAY", "GATEWAY_UNICOM"):
+        settings = load(**{setting: "foo"}, DATA_DIR=str(tmp_path / "data"))
+        with pytest.raises(SettingsError, match=f"^CONSENT_{setting}: unknown gateway"), installation(settings):
+            pass
     assert not (tmp_path / "data").exists()
+
+
+def test_a_plan_that_was_declined_is_offered_again_after_so_long_or_never_as_it_is_written():
+    assert load(COOL_OFF="90d").policy().cool_off == 90 * 86_400_000
+    assert load(COOL_OFF="ever").policy().cool_off == load().policy().cool_off == 0
+    with pytest.raises(SettingsError, match="CONSENT_COOL_OFF"):
+        load(COOL_OFF="0s")
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def look_up(spec: str, settings_of: Callable[[str], Mapping[str, str]], call_tim
 def _kind(spec: str) -> str:
     match = _SPEC.fullmatch(spec)
     if match is None or match[1] not in BSS:
-        raise SettingsError(f"unknown BSS; known: {', '.join(BSS)}, or NAME:BOX for another one of a kind")
+        raise SettingsError(f"CONSENT_BSS: unknown BSS; known: {', '.join(BSS)}, or NAME:BOX for another one of a kind")
     return match[1]
 
 

@@ -17,11 +17,14 @@ GATEWAYS: dict[str, Callable[[str, Mapping[str, str], timedelta], Gateway]] = {
 _SPEC = re.compile(r"([a-z0-9_]+)(?::[a-z0-9]+(?:_[a-z0-9]+)*)?")
 
 
-def build(spec: str, settings_of: Callable[[str], Mapping[str, str]], call_timeout: timedelta) -> Gateway:
+def build(
+    spec: str, settings_of: Callable[[str], Mapping[str, str]], call_timeout: timedelta, setting: str = ""
+) -> Gateway:
     """The gateway that `spec` names: a name, or `name:box` for a second one of a kind, with settings of its own. Raises
-    SettingsError for an unknown name, or settings that will not do.
+    SettingsError for an unknown name, or settings that will not do. setting: by which it is named
     """
     match = _SPEC.fullmatch(spec)
     if match is None or match[1] not in GATEWAYS:
-        raise SettingsError(f"unknown gateway; known: {', '.join(GATEWAYS)}, or NAME:BOX for a second one of a kind")
+        known = f"known: {', '.join(GATEWAYS)}, or NAME:BOX for a second one of a kind"
+        raise SettingsError(f"{setting}: unknown gateway; {known}".removeprefix(": "))
     return GATEWAYS[match[1]](spec, settings_of(spec.replace(":", "_").upper()), call_timeout)
