@@ -78,9 +78,12 @@ function wrongField(answer) {
 }
 
 const two = (n) => String(n).padStart(2, "0");
-/** The time of an instant as the API writes it, in China's time. */
-const clock = (instant) => instant.slice(11, 19);
-const dateAndClock = (instant) => `${instant.slice(0, 10)} ${clock(instant)}`;
+const ZONE = document.querySelector("meta[name=zone]").content;
+const ZONED = new Intl.DateTimeFormat("sv-SE", { timeZone: ZONE, dateStyle: "short", timeStyle: "medium" });
+/** An instant by the clock of the business, as 2025-08-01 10:04:31; its time; its day. */
+const dateAndClock = (instant) => ZONED.format(new Date(instant));
+const clock = (instant) => dateAndClock(instant).slice(11);
+const dayOf = (instant) => dateAndClock(instant).slice(0, 10);
 
 /** How long something takes, as a clock shows it; from two days on the days are told. */
 function span(ms) {

@@ -25,9 +25,7 @@ const keyName = (key) => (coveredBy === "carrier" ? word(`carrier.${key}`) : key
 
 /** The days that are counted, as a query says them. */
 function daysCounted() {
-  const today = new Date(now().getTime() + 8 * 3600e3); // the business's day is China's
-  const day = (at) => at.toISOString().slice(0, 10);
-  return `from=${day(new Date(today.getTime() - (COVERED_DAYS - 1) * DAY_MS))}&to=${day(today)}`;
+  return `from=${dayOf(now().getTime() - (COVERED_DAYS - 1) * DAY_MS)}&to=${dayOf(now())}`;
 }
 
 async function coverage() {

@@ -55,7 +55,7 @@ function showFlow(told) {
   for (let first = 0; first < series[0].calls.length; first += many) rows.push(first);
   byId("flow-head").replaceChildren(make("tr", {}, make("th", { scope: "col" }, word("ops.begins")), ...series.map((each) => make("th", { scope: "col", className: "n" }, placeName(each)))));
   byId("flow-rows").replaceChildren(...rows.reverse().map((first) => make("tr", {},
-    make("th", { scope: "row" }, inChina(new Date(since + first * told.step_ms).toISOString()).slice(11, 16)),
+    make("th", { scope: "row" }, clock(since + first * told.step_ms).slice(0, 5)),
     ...series.map((each) => {
       const [passed, lost] = [each.calls, each.failed].map((numbers) => sum(numbers.slice(first, first + many)));
       const slow = Math.max(...each.p95.slice(first, first + many).map((ms) => ms ?? -1));

@@ -99,7 +99,7 @@ async function refresh() {
   const answer = await call("GET", `/orders/${shown.order.id}/life`);
   byId("fresh").classList.toggle("bad", !answer.ok);
   if (!answer.ok) return say(byId("fresh"), word("ops.away"));
-  say(byId("fresh"), word("ops.live", { s: EVERY_S, at: clock(new Date(now().getTime() + 8 * 3600e3).toISOString()) }));
+  say(byId("fresh"), word("ops.live", { s: EVERY_S, at: clock(now()) }));
   show(answer.body);
   const news = shown.order.timeline.slice(before);
   if (news.length) announce(news.map((entry) => word(`trigger.${entry.trigger}`)).join(word("ops.between")));

@@ -35,7 +35,7 @@ function showStamps() {
     item.className = at ? "read" : isNext ? "now" : "";
     if (isNext) item.setAttribute("aria-current", "step");
     else item.removeAttribute("aria-current");
-    say(item.querySelector("time"), at ? word("desk.read_at", { at: new Date(at).toLocaleTimeString("zh-CN", { hour12: false, timeZone: "Asia/Shanghai" }) }) : "");
+    say(item.querySelector("time"), at ? word("desk.read_at", { at: clock(at) }) : "");
   });
   byId("stamp").disabled = !unread().length;
   byId("unstamp").disabled = !stamps.length;

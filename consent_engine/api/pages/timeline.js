@@ -28,7 +28,6 @@ function why(text) {
 }
 
 const INSTANT = /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)$/;
-const inChina = (instant) => new Date(Date.parse(instant) + 8 * 3600e3).toISOString();
 /** Of an entry's detail, what an agent needs; ops see all of it. */
 const BRIEF = ["purpose", "reason", "status", "error"];
 /** What only programs need. */
@@ -57,7 +56,7 @@ function fact(name, value, entry) {
   else if (name === "reason") text = `reason.${value}` in WORDS ? word(`reason.${value}`) : why(text);
   else if (name === "error") text = why(text);
   else if (Array.isArray(value)) text = value.join(word("ops.between"));
-  else if (INSTANT.test(text)) text = dateAndClock(inChina(text));
+  else if (INSTANT.test(text)) text = dateAndClock(text);
   return [word(`detail.${name}`), text];
 }
 

@@ -69,7 +69,8 @@ class Front:
         self.defects: Counter[str] = Counter()
         self.repeated: Counter[str] = Counter()
         self._settings = settings
-        self.days = days_in(settings.time_zone)
+        self.zone = settings.time_zone
+        self.days = days_in(self.zone)
         crews = {"place": 1, "receive": 1, "call": 1, "ask": ASKERS, "long": 1, "watch": 1}
         self._crews = [Crew(engines, size, name) for name, size in crews.items()]
         placers, receivers, callers, self._askers, self._patient, watchers = self._crews

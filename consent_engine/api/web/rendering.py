@@ -3,7 +3,8 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
+from datetime import datetime
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -13,9 +14,11 @@ from starlette.responses import HTMLResponse, Response
 
 from consent_engine.api.schemas.pauses import PauseRow
 from consent_engine.api.service.callers import ORDER_READER
+from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Session
 from consent_engine.api.web.scripts import OneScript, joined, name_of
 from consent_engine.api.web.words import COOKIE, HTML_LANG, LANGUAGES, language_of, words
+from consent_engine.domain.days import Days
 from consent_engine.domain.roles import Role
 from consent_engine.errors import OrderNotFound
 
@@ -84,9 +87,14 @@ def _templates() -> jinja2.Environment:
     return made
 
 
-def _standing(said: Mapping[str, str], each: PauseRow) -> str:
+def _when(days: Days, told: str) -> str:
+    """An instant of an answer by the clock of the business, as 2025-08-01 10:04:31."""
+    return f"{datetime.fromisoformat(told).astimezone(days.zone):%Y-%m-%d %H:%M:%S}"
+
+
+def _standing(said: Mapping[str, str], each: PauseRow, days: Days) -> str:
     name = said[f"lane.{each.name}"] if each.to == "lane" else each.name
-    at = each.since[:16].replace("T", " ")
+    at = _when(days, each.since)[:16]
     return said[f"paused.{each.to}"].format(name=name, at=at, by=each.by, reason=each.reason)
 
 
@@ -97,10 +105,11 @@ def page(
     """A page in the visitor's language. paused: what stands still, which it says on top"""
     language = language_of(request)
     said = words(language)
-    role = session.caller.role if session else ""
+    role, days = session.caller.role if session else "", front_of(request).days
     scripts = name_of(name, language)
     html = _templates().get_template(name).render(
-        t=said, scripts=address_of(scripts) if scripts else "", paused=[_standing(said, each) for each in paused],
+        t=said, scripts=address_of(scripts) if scripts else "", paused=[_standing(said, each, days) for each in paused],
+        zone=front_of(request).zone, when=partial(_when, days),
         language=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
         session=session, role=role, path=request.url.path, can=[at for at, roles in MAY_OPEN.items() if role in roles],
         **told,

@@ -1,11 +1,16 @@
 """What a person stopped is said on every page, in the API, by doctor, at a terminal and in the metrics."""
 
+from importlib.resources import files
+
 import pytest
 
 from consent_engine.api.schemas.pauses import PauseList
 from consent_engine.doctor.work import _paused
+from consent_engine.domain.days import CHINA
 from consent_engine.engine.api_keys import Role
+from consent_engine.ports import Target
 from tests.integration.api_door import NUMBER, is_problem
+from tests.integration.page_door import PageDoor
 
 WANTED = {"to": "lane", "name": "sms", "reason": "its operator works on it"}
 
@@ -58,3 +63,23 @@ def test_doctor_and_the_metrics_say_it(door, stopped):
     assert "lane sms was stopped 0 s ago by the-ops: its operator works on it" in found.what
     assert found.do == "consent resume lane sms --reason TEXT"
     assert 'consent_paused_seconds{name="sms",to="lane"}' in door.call("GET", "/metrics", Role.OPS).text
+
+
+def test_instants_are_shown_by_the_clock_of_the_business_on_every_page(running):
+    door = PageDoor(*running, CONSENT_TIME_ZONE="Etc/GMT+11")
+    days, now = door.engine.terms.reporting.days, door.engine.registry.now()
+    door.engine.pauses.pause(Target("lane", "sms"), "ops-1", "a test")
+    [event] = door.engine.pauses.happened()
+    shown = f"{days.at(event.at):%Y-%m-%d %H:%M:%S}"
+    assert abs(event.at - now) < 60_000
+    assert shown[:16] != CHINA.instant(event.at)[:16].replace("T", " ")
+    page = door.sign_in(Role.AUDITOR).get("/audit").text
+    assert f">{shown}</time>" in page
+    assert f"{shown[:16]}" in page.partition("<main")[0], "the line on top"
+    assert '<meta name="zone" content="Etc/GMT+11">' in page
+    scripts = files("consent_engine.api") / "pages"
+    for script in scripts.iterdir():
+        if script.name.endswith((".js", ".html")):
+            text = script.read_text()
+            assert not [word for word in ("Asia/Shanghai", " 8 * 3600", "inChina") if word in text], script.name
+    door.close()
