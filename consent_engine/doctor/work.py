@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.effects import Lane, Millis
+from consent_engine.engine.flow import Series, lately
 from consent_engine.engine.limits import TICK_S
 from consent_engine.engine.outside_health import FEW_CALLS, Health, health_of
 from consent_engine.engine.stuck import ALL, MOST_STUCK, stuck_effects
@@ -20,6 +21,8 @@ MOST_UNMATCHED = 1_000
 FEW_UNMATCHED = 10
 REASON_SHOWN = 60
 MUCH_FAILS = 0.2
+SLOW_MS = 5_000
+"""Half of what a call may last, as it is set at first."""
 
 
 def work(store: Store, registry: Registry, survey: Survey, targets: Sequence[Target]) -> Iterator[Finding]:
@@ -32,6 +35,7 @@ def work(store: Store, registry: Registry, survey: Survey, targets: Sequence[Tar
     yield from _paused(registry)
     yield from _lanes(store.lanes, heard.values())
     yield from outside(health_of(registry.counted(), targets, registry.now()), registry.now())
+    yield from slow(lately(registry, targets))
     yield from _stuck(store)
     yield from _unmatched(survey, registry.now())
 
@@ -75,6 +79,17 @@ def outside(health: Iterable[Health], now: Millis) -> Iterator[Finding]:
             )
         else:
             yield good(f"{each.words} {last}")
+
+
+def slow(series: Iterable[Series]) -> Iterator[Finding]:
+    """Does one of them answer, but late? What it takes is taken; but its calls hold the places of others."""
+    for each in series:
+        if sum(each.calls) >= FEW_CALLS and (each.all_p95 or 0) > SLOW_MS:
+            yield warn(
+                f"{each.target.to} {each.target.name} is slow: of the last minutes' calls one in twenty lasted "
+                f"{(each.all_p95 or 0) / 1000:.0f} s or longer",
+                "its operator; nothing is lost, and what is due waits for a place: CONSENT_IN_FLIGHT, or more workers",
+            )
 
 
 def _ago(passed: Millis) -> str:

@@ -16,6 +16,8 @@ from consent_engine.ports.registry import FlowStep
 from consent_engine.ports.targets import BSS, GATEWAY
 
 SPANS = {"hour": (FlowStep.MINUTE, 60), "day": (FlowStep.TEN_MINUTES, 144)}
+LATELY = 5
+"""Minutes that say how it is now."""
 _ORDER = (LANE, GATEWAY, BSS)
 
 
@@ -47,6 +49,13 @@ def flow_of(registry: Registry, span: str, targets: Sequence[Target]) -> Flow:
     named = {Target(LANE, lane.value) for lane in Lane} | set(targets) | {_target(name) for s in slots for name in s}
     known = sorted(named, key=lambda each: (_ORDER.index(each.to) if each.to in _ORDER else len(_ORDER), each.name))
     return Flow((last - count + 1) * step.ms, step.ms, [_series(target, slots) for target in known])
+
+
+def lately(registry: Registry, targets: Sequence[Target]) -> list[Series]:
+    """What passed in each of these in the last minutes."""
+    last = registry.now() // FlowStep.MINUTE.ms
+    slots = registry.flow(FlowStep.MINUTE, last - LATELY + 1, last)
+    return [_series(target, slots) for target in targets]
 
 
 def _target(name: str) -> Target:

@@ -279,12 +279,18 @@ def lane_late(night):
     until("they were heard", lambda: world.engine.registry.workers(15_000))
 
 
-def _heard(night, outcomes):
-    """What workers told of the gateway in the last minutes: so often it ended so."""
+def _heard(night, outcomes, seconds=0.1):
+    """What workers told of the gateway in the last minutes: so often it ended so, each after so long."""
     at, target, measures = night.engine().registry.now(), Target("gateway", "http_json"), Measures()
     for n, outcome in enumerate(outcomes):
-        measures.called(target, outcome, 0.1, at - 120_000 + n * (110_000 // len(outcomes)))
-    night.engine().registry.count(measures.drain(), measures.heard())
+        measures.called(target, outcome, seconds, at - 120_000 + n * (110_000 // len(outcomes)))
+    night.engine().registry.count(measures.drain(), measures.heard(), measures.flow())
+
+
+def outside_slow(night):
+    """Every call lasts eight seconds, until none does."""
+    _heard(night, [Accepted("m")] * 20, 8)
+    night.after["consent doctor --brief"] = lambda: _heard(night, [Accepted("m")] * 500)
 
 
 def outside_down(night):
@@ -520,6 +526,7 @@ SITUATIONS = {
     "ConsentLaneLate": lane_late,
     "ConsentOutsideDown": outside_down,
     "ConsentOutsideFailing": outside_failing,
+    "ConsentOutsideSlow": outside_slow,
     "ConsentUnasked": nothing_wrong,
     "ConsentRedisFills": redis_fills,
     "ConsentAofFails": aof_fails,
