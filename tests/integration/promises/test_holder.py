@@ -187,6 +187,19 @@ def test_a_call_that_was_given_back_is_not_begun_for_another_holder(world):
     assert cause(world, order) == {"reason": "number_changed", "door": "line"}
 
 
+def test_what_nobody_could_read_when_the_number_changed_hands_is_not_activated_once_somebody_can(world):
+    order = confirmed(world)
+    record = world.cell.order(order.id)
+    head = world.client.hget(record, "head")
+    world.client.hset(record, "head", "x")
+    happens(world)
+    world.client.hset(record, "head", head)
+    for _ in range(3):
+        world.run()
+        world.clock.forward(seconds=61)
+    assert (world.state(order), world.bss.asked) == ("cancelled", [])
+
+
 def test_a_settled_order_of_the_holder_before_means_nothing_to_the_holder_of_now(world):
     order = confirmed(world)
     world.run()
