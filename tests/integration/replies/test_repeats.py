@@ -105,6 +105,18 @@ def test_without_an_instant_a_repeat_is_what_comes_within_two_days(world):
     assert world.triggers(order).count("said_yes") == 1
 
 
+def test_what_was_no_refusal_and_is_said_again_under_its_id_is_noted_again(world):
+    order = asked(world)
+    for times in (1, 2):
+        assert world.say("我要投诉你们", message_id="7")
+        world.run()
+        [held] = world.engine.held()[0]
+        assert world.engine.decide_held([held.id], refusal=False, by="ops", reason="a question").decided == 1
+        world.run()
+        assert world.triggers(order).count("suspected") == times
+        world.clock.forward(seconds=1)
+
+
 def test_what_is_dropped_as_a_repeat_is_put_aside_once(world):
     order = asked(world)
     assert world.say("是", message_id="7")
