@@ -68,9 +68,11 @@ def test_a_report_is_read(gateway):
     assert report == DeliveryReport(gateway.name, REF, "m-9", Delivery.DELIVERED, 2, 3, "", NOW_S * 1000)
 
 
-def test_a_report_may_name_its_sms_by_a_number(gateway):
-    ((_, report),) = gateway.webhooks.reports(call({**DLR, "message_id": 4711})).messages
-    assert report.message_id == "4711"
+def test_what_a_gateway_writes_as_a_number_is_its_digits(gateway):
+    ((_, report),) = gateway.webhooks.reports(call({**DLR, "message_id": 4711, "error": 22})).messages
+    assert (report.message_id, report.error) == ("4711", "22")
+    ((_, reply),) = gateway.webhooks.replies(call({**MO, "message_id": 7, "from": int(NUMBER), "to": 10085})).messages
+    assert (reply.message_id, reply.msisdn, reply.to) == ("7", MSISDN, "10085")
 
 
 def test_what_may_be_missing_may_be_missing(gateway):
@@ -124,9 +126,9 @@ def test_a_refusal_is_heard_in_half_a_character_and_in_more_words_than_are_kept(
 
 BAD_COUNTS = [(0, 2), (3, 2), (1, 256), (1, True), (True, 2), ("1", 2), (1, None), (None, 2), (1.0, 2)]
 BAD_REPLIES = {
-    "message_id": [None, "", "m" * 201, "m\n", 7],
-    "from": ["10086", f"{NUMBER}{TEXT}", "1" * 5000, [MSISDN], int(NUMBER)],
-    "to": ["1" * 22, "", "sender", "10085\n", "１００８５"],
+    "message_id": [None, "", "m" * 201, "m\n", 1.5, True, 10**50],
+    "from": ["10086", f"{NUMBER}{TEXT}", "1" * 5000, [MSISDN], -int(NUMBER)],
+    "to": ["1" * 22, "", "sender", "10085\n", "１００８５", -10085, 10**30],
     "text": [None, 7, "是" * 20_001],
     "part": [
         "1/2",

@@ -64,8 +64,7 @@ class Door(Webhooks):
     """The webhooks of this form: verifies the signature, then reads item by item."""
 
     def __init__(self, gateway: str, secret: str, skew: Millis) -> None:
-        self._gateway = gateway
-        self._secret = secret
+        self._gateway, self._secret = gateway, secret
         self._behind = RESOLUTION_MS + skew
 
     def replies(self, call: WebhookCall) -> Parsed[Reply]:
@@ -113,11 +112,11 @@ class Door(Webhooks):
             gateway=self._gateway,
             ref=_ref(item),
             # Some gateways report without an id of their own: then the reply window settles what ids would have.
-            message_id="" if item.get("message_id") is None else opaque(_numbered(item, "message_id")),
+            message_id="" if item.get("message_id") is None else opaque(_id(item, "message_id")),
             status=_delivery(item),
             segment=segment,
             segments=segments,
-            error="" if item.get("error") is None else code(_string(item, "error", 0, TEXT) or "unnamed", "unnamed"),
+            error="" if item.get("error") is None else code(_word(item, "error", 0, TEXT) or "unnamed", "unnamed"),
             at=_instant(item, "at"),
         )
 
@@ -131,8 +130,7 @@ class HttpJson:
         self.name = name
         self.sub_numbers, self.segments, self.reports = sub_numbers, segments, reports
         self.webhooks = door
-        self._url = url
-        self._client = client
+        self._url, self._client = url, client
 
     async def send(self, sms: Sms) -> Outcome:
         """Hand over one SMS, under its ref as idempotency key."""
@@ -222,17 +220,20 @@ def _string(item: Item, field: str, shortest: int, longest: int) -> str:
     return value
 
 
+def _word(item: Item, field: str, shortest: int, longest: int) -> str:
+    return _digits(item.get(field)) or _string(item, field, shortest, longest)
+
+
 def _id(item: Item, field: str) -> str:
-    value = _string(item, field, 1, ID)
+    value = _word(item, field, 1, ID)
     if not value.isprintable():
         raise _Poison(f"{field}: has characters that cannot be shown")
     return value
 
 
-def _numbered(item: Item, field: str) -> str:
-    """An id that may be a whole number, too: the digits of it."""
-    value = item.get(field)
-    return str(value) if type(value) is int and abs(value) < LARGEST_ID else _id(item, field)
+def _digits(value: object) -> str:
+    """What some gateways write as a number: its digits; else nothing."""
+    return str(value) if type(value) is int and abs(value) < LARGEST_ID else ""
 
 
 def _ref(item: Item) -> str:
@@ -244,13 +245,13 @@ def _ref(item: Item) -> str:
 
 def _msisdn(item: Item) -> msisdn.Msisdn:
     try:
-        return msisdn.parse(_string(item, "from", 1, 40))
+        return msisdn.parse(_word(item, "from", 1, 40))
     except Malformed:
         raise _Poison("from: not a phone number") from None
 
 
 def _to(item: Item) -> str:
-    match = _TO.fullmatch(_string(item, "to", 1, ID))
+    match = _TO.fullmatch(_word(item, "to", 1, ID))
     if match is None:
         raise _Poison("to: must be digits, at most 21 characters")
     return match[1]
@@ -261,9 +262,8 @@ def _part(item: Item) -> Part | None:
     if value is None:
         return None
     part = value if isinstance(value, dict) else {}
-    reference, n, of = part.get("reference"), part.get("n"), part.get("of")
-    if isinstance(reference, int) and not isinstance(reference, bool):
-        reference = str(reference)
+    n, of = part.get("n"), part.get("of")
+    reference = _digits(part.get("reference")) or part.get("reference")
     if not isinstance(reference, str) or not 1 <= len(reference) <= ID or _SURROGATE.search(reference):
         raise _Poison(f"part: its reference must be a number, or a string of 1 to {ID} characters")
     if not (type(n) is type(of) is int and 1 <= n <= of <= SEGMENTS):

@@ -16,9 +16,9 @@ class PartOf(BaseModel):
 class MobileOriginated(BaseModel):
     """A subscriber's SMS (MO), as the generic gateway posts it: one, or a list."""
 
-    message_id: str
-    from_: str = Field(alias="from")
-    to: str
+    message_id: str | int
+    from_: str | int = Field(alias="from")
+    to: str | int
     text: str
     received_at: str | None = None
     part: PartOf | None = None
@@ -28,9 +28,9 @@ class DeliveryReceipt(BaseModel):
     """A report on one of our SMS (DLR), as the generic gateway posts it: one, or a list."""
 
     ref: str
-    message_id: str | None = None
+    message_id: str | int | None = None
     status: Literal["accepted", "delivered", "failed"]
     segment: int = 1
     segments: int = 1
-    error: str | None = None
+    error: str | int | None = None
     at: str | None = None
