@@ -34,6 +34,10 @@ SHORT = {
 }
 
 
+STARTED_S = 180
+"""A bound for what starts, or ends: no promise, and on a busy machine a start takes a minute."""
+
+
 def call(method: str, url: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
     """One HTTP call as curl makes it: status and JSON (or text)."""
     data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
@@ -50,7 +54,7 @@ def call(method: str, url: str, body: Any = None, headers: dict[str, str] | None
         return status, text
 
 
-def until(what: str, look: Callable[[], Any], seconds: float = 30.0) -> Any:
+def until(what: str, look: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Look until it is so; bounded. The pause is a wait on nothing, so that two cores are left to the engine."""
     deadline = time.monotonic() + seconds
     idle = socket.socketpair()
@@ -124,7 +128,7 @@ class House:
         """`consent ...` as a person types it."""
         return subprocess.run(
             [sys.executable, "-m", "consent_engine", *args],
-            env=self.environ, capture_output=True, text=True, timeout=60, cwd=self.folder, check=False, **more,
+            env=self.environ, capture_output=True, text=True, timeout=STARTED_S, cwd=self.folder, check=False, **more,
         )  # fmt: skip
 
     def start_outside(self, *options: str) -> None:
@@ -133,7 +137,11 @@ class House:
              "--secret", GATEWAY_SECRET, "--bss-secret", BSS_SECRET, "--engine", self.api, *options],
             env=self.environ, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, cwd=self.folder,
         )  # fmt: skip
-        until("the outside answers", lambda: call("GET", f"http://127.0.0.1:{self.outside_port}/ledger")[0] == 200)
+        until(
+            "the outside answers",
+            lambda: call("GET", f"http://127.0.0.1:{self.outside_port}/ledger")[0] == 200,
+            STARTED_S,
+        )
 
     def start(self, workers: int = 2) -> None:
         log = (self.folder / "engine.log").open("ab")
@@ -143,7 +151,7 @@ class House:
             env=self.environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder,
         )  # fmt: skip
         log.close()
-        until("the engine is ready", lambda: call("GET", f"{self.api}/readyz")[0] == 200, 60)
+        until("the engine is ready", lambda: call("GET", f"{self.api}/readyz")[0] == 200, STARTED_S)
 
     def add_keys(self) -> None:
         for role in ("agent", "ops", "admin"):
@@ -197,7 +205,7 @@ class House:
         assert self.server is not None
         if self.server.poll() is None:
             self.server.send_signal(signal.SIGTERM)
-        return self.server.wait(60)
+        return self.server.wait(STARTED_S)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ SERVER = " (the server dies)"
 OPERATIONS = [op.name for op in every()]
 LIVES = OPERATIONS + [name + SERVER for name in OPERATIONS if DEEP or name in WITH_SERVER]
 LEAST_POINTS = 900
-WAIT_S = 1_800 if DEEP else 600
+WAIT_S = 1_800 if DEEP else 1_200
 
 
 @pytest.fixture(scope="module")

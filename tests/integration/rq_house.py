@@ -24,7 +24,8 @@ from consent_engine.wiring import Installation, installation
 from tests import needs
 
 ROOT = Path(__file__).parents[2]
-WAIT = 30
+WAIT = 60
+"""A bound, and no promise: how long a thing may take on a busy machine."""
 SETTINGS = {
     "CONSENT_DURABILITY": "everysec",
     "CONSENT_SECRET": "a secret of the tests",

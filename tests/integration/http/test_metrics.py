@@ -26,7 +26,7 @@ from consent_engine.ports import Room, Target
 from consent_engine.wiring import Installation
 from tests.integration.api_door import FULL_SECRET, NUMBER, Door, is_problem, order, reply, server
 
-WAIT = 20
+WAIT = 60
 ROOT = Path(__file__).parents[3]
 LABELS = {
     "class",

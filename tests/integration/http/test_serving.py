@@ -28,7 +28,7 @@ from tests.integration.api_door import FULL_SECRET, NUMBER, SECRET, is_problem, 
 from tests.integration.http.process import api_command
 from tests.integration.http.routes import ROUTES
 
-WAIT = 20
+WAIT = 60
 
 
 # -- batches ----------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from consent_engine.engine.api_keys import Role
 from consent_engine.errors import StoreUnavailable
 from tests.integration.api_door import NUMBER, Door, is_problem, live, order, reply
 
-WAIT = 20
+WAIT = 60
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from consent_engine.errors import SettingsError
 from tests import needs
 from tests.processes import has_ended
 
-WAIT = 20
+WAIT = 60
 
 OWNER = """
 import signal, sys
