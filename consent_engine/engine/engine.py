@@ -89,7 +89,7 @@ class Engine:
         known = self.inspector.to_number
         self.reports = ReportBook(store, terms.reporting, self.catalogue, secret, known, self._all, registry)
         self.reveals = Revealer(registry, self.run)
-        self.pauses = Desk(registry, registry.pauses, outside, pace.call_ms)
+        self.pauses = Desk(registry, store.lanes, outside, pace.call_ms)
         gate = Gate(registry.pauses.standing, outside.routes, pace.watch)
         self.performer = Performer(store, queue, outside, terms.policy, pace, gate)
 

@@ -4,6 +4,7 @@ A process looks once a second what stands still. Calls that are under way end an
 drained when no slice of before can still begin one, and the longest call is over.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from time import monotonic
 
@@ -11,16 +12,21 @@ from msgspec import Struct
 
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.errors import Refused, StoreUnavailable
-from consent_engine.ports import Leased, Outside, Registry, Target
-from consent_engine.ports.pauses import LANE, Pause, PauseEvent, Pauses
+from consent_engine.ports import Lanes, Leased, Outside, Registry, Target
+from consent_engine.ports.pauses import LANE, Pause, PauseEvent
 from consent_engine.ports.targets import GATEWAY
 
+log = logging.getLogger(__name__)
 LOOK_S = 1.0
 """How old what a process knows of it may be."""
 AGAIN_MS = 60_000
-"""What a gateway that stands still would be handed is looked at again after so long."""
+"""What a gateway that stands still would be handed is looked at again after so long, or once it goes on."""
+WHY = "its gateway stands still"
+"""Why that waits."""
 SLICE_MS = 1_000
 """A slice that had begun ends within this."""
+SEEN_MS = int(LOOK_S * 1000) + SLICE_MS + 500
+"""By then no slice goes by what stood still before."""
 MOST_TOLD = 50
 
 
@@ -47,9 +53,10 @@ class Standing(Struct, frozen=True):
 class Desk:
     """What people do: stop, let go on, look. call_ms: how long a call may last"""
 
-    def __init__(self, registry: Registry, pauses: Pauses, outside: Outside, call_ms: int) -> None:
+    def __init__(self, registry: Registry, lanes: Lanes, outside: Outside, call_ms: int) -> None:
         self._registry = registry
-        self._pauses = pauses
+        self._pauses = registry.pauses
+        self._lanes = lanes
         self._known = {Target(LANE, lane.value) for lane in Lane} | {Target(GATEWAY, name) for name in outside.gateways}
         self._ends_ms = call_ms + SLICE_MS + int(LOOK_S * 1000)
 
@@ -65,9 +72,17 @@ class Desk:
         return self._pauses.pause(target, Pause(self._registry.now(), by, reason))
 
     def resume(self, target: Target, by: str, reason: str) -> None:
-        """Let it go on, also one that is in use no more. Raises NotPaused."""
-        if not self._pauses.resume(target, self._registry.now(), by, reason):
+        """Let it go on, also one that is in use no more, and what waits for it once every process has seen that. Raises
+        NotPaused.
+        """
+        now = self._registry.now()
+        if not self._pauses.resume(target, now, by, reason):
             raise NotPaused("it does not stand still")
+        if target.to == GATEWAY:
+            try:
+                self._lanes.bring_forward(Lane.SMS, WHY, now + SEEN_MS, now + AGAIN_MS)
+            except StoreUnavailable as error:  # it goes on all the same: what waits looks again by itself
+                log.warning("what waits for %s goes on within a minute: %s", target.name, error)
 
     def happened(self, most: int = MOST_TOLD) -> list[PauseEvent]:
         """What was stopped and let go on, newest first."""

@@ -190,9 +190,9 @@ def barring(leased: Leased) -> Step[str]:
     return "barred"
 
 
-def giving_back(leased: Leased, now: Millis, due: Millis | None = None) -> Step[None]:
+def giving_back(leased: Leased, now: Millis, due: Millis | None = None, why: str = "") -> Step[None]:
     """Undo a lease whose call was never begun: as if it had not been leased; what came against an activation meanwhile
-    counts. due: when it is again; None: now
+    counts. due: when it is again; None: now · why: it waits until then; '': as it waited before
     """
     record = leased.order or leased.line or leased.ending
     if record is None:
@@ -200,7 +200,7 @@ def giving_back(leased: Leased, now: Millis, due: Millis | None = None) -> Step[
     pending = record.effects[leased.effect]
     fresh = pending.attempts == 1
     back = replace(
-        pending, attempts=pending.attempts - 1, leased_at=0,
+        pending, attempts=pending.attempts - 1, leased_at=0, why=why or pending.why,
         first_at=0 if fresh else pending.first_at, last_at=0 if fresh else pending.last_at,
     )  # fmt: skip
     put = Put(leased.effect, now if due is None else due, back)

@@ -75,6 +75,9 @@ class Lanes(Protocol):
     def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
         """Make an effect of records, which we hold, due at another instant: nobody is to have it before."""
 
+    def bring_forward(self, lane: Lane, why: str, due: Millis, until: Millis) -> int:
+        """Have what waits for this reason, and would be due until then, be due at `due`; how many these were."""
+
     def dues(self, owner: Owner, record: str, effects: Sequence[str]) -> list[Millis | None]:
         """When these effects of a record are due, in their order: of one in hand when its lease ends; None for one that
         waits for a person, or is not there.

@@ -77,10 +77,12 @@ class ShardedLanes(Lanes):
         )[0]  # fmt: skip
 
     def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
-        def tell(cell: Store, some: list[str]) -> None:
-            cell.lanes.postpone(effect, {record: dues[record] for record in some}, owner)
+        self._cells.told(
+            list(dues), str, lambda cell, some: cell.lanes.postpone(effect, {each: dues[each] for each in some}, owner)
+        )
 
-        self._cells.told(list(dues), str, tell)
+    def bring_forward(self, lane: Lane, why: str, due: Millis, until: Millis) -> int:
+        return sum(self._cells.reached(lambda cell: cell.lanes.bring_forward(lane, why, due, until)))
 
     def dues(self, owner: Owner, record: str, effects: Sequence[str]) -> list[Millis | None]:
         return self._cells.stores[self._cells.number(record)].lanes.dues(owner, record, effects)
@@ -90,9 +92,8 @@ class ShardedLanes(Lanes):
         return {lane: _summed([depths[lane] for depths in answers]) for lane in Lane}
 
     def next(self, lane: Lane, limit: int) -> list[Stuck]:
-        return [stuck for some in self._cells.reached(lambda cell: cell.lanes.next(lane, limit)) for stuck in some][
-            :limit
-        ]
+        found = self._cells.reached(lambda cell: cell.lanes.next(lane, limit))
+        return [stuck for some in found for stuck in some][:limit]
 
     def stuck(self, limit: int) -> list[Stuck]:
         return list(islice((stuck for cell in self._cells.stores for stuck in cell.lanes.stuck(limit)), limit))

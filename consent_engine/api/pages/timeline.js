@@ -8,7 +8,7 @@ const WHYS = [
   [/^BSS answered (\S+)$/, "why.bss"], [/^asked: BSS answered (\S+)$/, "why.bss_asked"], [/^asked: unknown to the BSS$/, "why.bss_unknown"],
   [/^no connection: (.+)$/, "why.no_connection"], [/^no connection in time$/, "why.no_connection_in_time"],
   [/^no answer in time$/, "why.no_answer"], [/^broken answer: (.+)$/, "why.broken_answer"], [/^lease lost$/, "why.lease_lost"],
-  [/^in progress$/, "why.in_progress"], [/^no BSS is set up$/, "why.no_bss"], [/^its record cannot be read$/, "why.unreadable"],
+  [/^in progress$/, "why.in_progress"], [/^its gateway stands still$/, "why.gateway_stands"], [/^no BSS is set up$/, "why.no_bss"], [/^its record cannot be read$/, "why.unreadable"],
   [/^defect: (.+)$/, "why.defect"], [/^(\d+) of (\d+) parts not taken: (.+)$/, "why.parts"],
   [/^a text of (\d+) segments: the gateway carries (\d+)$/, "why.too_long"],
   [/^part (\d+) of (\d+): (.+)$/, "why.part"], [/^not delivered$/, "why.not_delivered"],

@@ -59,7 +59,7 @@ async def pause(request: Request, caller: ApiKey) -> Response:
     takes=openapi.body("StopOrGo"),
 )
 async def resume(request: Request, caller: ApiKey) -> Response:
-    """What waited goes on within a second, at a gateway within a minute; 409 `not_paused`. Role: ops."""
+    """What waited goes on within a second, at a gateway within three; 409 `not_paused`. Role: ops."""
     form = read(StopOrGo, await read_json(request))
 
     def went(engine: Engine) -> bytes:

@@ -2,10 +2,11 @@
 
 import pytest
 
-from consent_engine.domain.effects import Lane
-from consent_engine.engine.pausing import AGAIN_MS, LOOK_S, Gate, NothingSo, NotPaused
+from consent_engine.adapters.redis.lanes import BROUGHT
+from consent_engine.domain.effects import Lane, Unavailable
+from consent_engine.engine.pausing import AGAIN_MS, LOOK_S, SEEN_MS, Gate, NothingSo, NotPaused
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import Target
+from consent_engine.ports import Owner, Target
 from consent_engine.ports.pauses import Pause
 from tests.conftest import World
 
@@ -67,6 +68,40 @@ def test_a_gateway_that_stands_still_is_handed_nothing_and_no_attempt_is_counted
     world.run(Lane.SMS)
     assert {world.state(each) for each in orders} == {"awaiting_reply"}
     assert len(world.gateway.sent) == 3
+
+
+def test_what_waits_for_a_gateway_goes_out_once_it_goes_on_and_nothing_else_does(world, stop):
+    early = world.place("+8613800138001")
+    world.gateway.answers = [Unavailable("503", after=20_000)]
+    world.run(Lane.SMS)
+    go_on = stop("gateway", "test")
+    order = world.place()
+    world.say("TD", "+8613800138002")
+    world.run(Lane.INBOUND, Lane.SMS)
+    assert world.engine.show(order.id).question.why == "its gateway stands still"
+    go_on()
+    world.run(Lane.SMS)
+    assert len(world.gateway.sent) == 1, "a process that has not seen it yet would put it off once more"
+    world.clock.forward(SEEN_MS)
+    world.run(Lane.SMS)
+    assert [world.state(each) for each in (order, early)] == ["awaiting_reply", "agreed"]
+    assert sorted(sms.to[-4:] for sms in world.gateway.sent) == ["8000", "8001", "8002"]
+    world.clock.forward(seconds=20)
+    world.run(Lane.SMS)
+    assert world.state(early) == "awaiting_reply"
+
+
+def test_more_than_one_script_brings_forward_are_all_due_and_what_is_in_hand_is_not(world):
+    lanes, now = world.engine.store.lanes, world.clock()
+    own = [world.place(f"+86138001{n:05d}").id for n in range(3)]
+    for n in range(2 * BROUGHT + 7):
+        world.client.zadd("ce:{0}:due:sms", {f"o:other{n:05d}:sms.confirmation.1": now + 50_000})
+    for n, kept in enumerate(('[0,0,0,0,0,"here","",0]', '[1,7,0,7,7,"here","",0]', '[0,0,0,0,0,"there","",0]')):
+        world.client.hset(f"ce:{{0}}:order:{own[n]}", "f:sms.confirmation.1", kept)
+        world.client.zadd("ce:{0}:due:sms", {f"o:{own[n]}:sms.confirmation.1": now + 50_001})
+    assert lanes.bring_forward(Lane.SMS, "here", now + 1_000, now + 60_000) == 1
+    dues = [lanes.dues(Owner.ORDER, each, ["sms.confirmation.1"])[0] - now for each in own]
+    assert dues == [1_000, 50_001, 50_001]
 
 
 def test_an_answer_without_an_order_waits_for_its_gateway_too(world, stop):
