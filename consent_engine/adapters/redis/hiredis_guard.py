@@ -11,7 +11,7 @@ from typing import Any
 import hiredis
 from redis._parsers import Encoder, _HiredisParser, _RESP2Parser
 from redis._parsers.hiredis import NOT_ENOUGH_DATA
-from redis.connection import HiredisRespSerializer, PythonRespSerializer
+from redis.connection import AbstractConnection, HiredisRespSerializer, PythonRespSerializer
 from redis.exceptions import ConnectionError as Unreachable
 from redis.exceptions import ResponseError
 
@@ -39,10 +39,12 @@ def answers(connection: Any, count: int) -> list[Any]:  # noqa: ANN401 - redis-p
     """So many answers; an error is the answer of the command that it belongs to. Raises as redis-py does when the
     connection broke.
 
-    What has arrived is taken from the parser as it stands: redis-py's way to it costs more than the answer.
+    What has arrived is taken from the parser as it stands: redis-py's way to it costs more than the answer. A
+    connection that reads in a way of its own (a cluster's: a slot that moves is a lost connection) is asked for each.
     """
     parser = connection._parser  # noqa: SLF001 - there is no other way to it
-    reader = parser._reader if isinstance(parser, _HiredisParser) else None  # noqa: SLF001
+    plain = type(connection).read_response is AbstractConnection.read_response and isinstance(parser, _HiredisParser)
+    reader = parser._reader if plain else None  # noqa: SLF001
     found: list[Any] = []
     while len(found) < count:
         answer = reader.gets() if reader is not None else NOT_ENOUGH_DATA
