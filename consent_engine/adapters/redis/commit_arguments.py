@@ -1,4 +1,4 @@
-"""A commit as the script `commit` takes it: its keys, and its arguments as they are written."""
+"""The records of a commit as scripts take them: their arguments as they are written, and the lists they belong in."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ from consent_engine.domain.call.ended_soon import ended_soon_of
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
-from consent_engine.domain.effects import READ, Lane, lane_of
+from consent_engine.domain.effects import Lane, lane_of
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.restriction import Kind, Restriction, is_refusal, name_of
 from consent_engine.domain.order.rhythm import Beat
@@ -19,7 +19,6 @@ from consent_engine.domain.seal import Seal
 from consent_engine.ports import (
     CallChange,
     Change,
-    Commit,
     EndingChange,
     LineChange,
     Look,
@@ -35,44 +34,7 @@ LANES = {lane: number for number, lane in enumerate(Lane, 2)}
 """A lane's number among the keys of `commit`."""
 
 
-def asked(
-    commit: Commit, cell: Cell, offer: tuple[str, str], seal: Seal | None = None
-) -> tuple[list[str], list[str | int]]:
-    """The keys and the arguments of the script `commit`.
-
-    offer: the name of the one a new order needs, and its content unless it is believed to be there
-    """
-    records, held = commit.records, commit.held
-    holder = _number(records, held.record) if held else 0
-    args: list[str | int] = [
-        commit.op, "" if commit.guard is None else commit.guard, 0, "", "0", *offer,
-        "" if commit.at is None else commit.at, holder, "", held.token if held else "", "", len(records),
-    ]  # fmt: skip
-    lists = Lists(args, len(cell.of_commits) + 1 + len(records))
-    if commit.beat is not None:
-        args[11] = _beat(commit.beat, cell, lists)
-    keys = ["", *cell.of_commits]
-    inbox = ""
-    for number, change in enumerate(records, 1):
-        effect = held.effect if held and number == holder else ""
-        if isinstance(change, OrderChange):
-            inbox = inbox or change.order.line
-        elif isinstance(change, LineChange) and (change.consume or not args[2]):
-            inbox = change.id
-            args[2:5] = number, change.consume, "1" if change.release else "0"
-            args[9] = f"l:{inbox}:{READ}"
-        keys.append(written(change, cell, seal, effect, lists))
-    keys[0] = cell.inbox(inbox or "-")
-    for groups in (lists.due, lists.gone):
-        args.append(len(groups))
-        for key, members in groups.items():
-            args += key, len(members), *members
-    args += len(lists.counts) // 2, *lists.counts, len(commit.unmatched), *commit.unmatched
-    args += len(lists.sealed), *lists.sealed
-    return keys + lists.keys, args
-
-
-def _beat(beat: Beat, cell: Cell, lists: "Lists") -> str:
+def beat_of(beat: Beat, cell: Cell, lists: "Lists") -> str:
     """A yes that is laid beside others; the agent comes last, for it may hold blanks."""
     key = lists.number(cell.rhythm(cell.days.of(beat.at)))
     whose, so, depth = "p" if beat.proves else "q", "0 0 0 0 0", beat.depth
@@ -287,8 +249,3 @@ def _counted(change: CallChange, cell: Cell, lists: Lists) -> None:
     key = lists.number(cell.dialled_of(at))
     for count in counted_of(change.call, change.before or change.archived):
         lists.counts += key, count
-
-
-def _number(records: Sequence[Change], record: str) -> int:
-    """The number of the record that is named so among those of a commit. Raises ValueError when it is not there."""
-    return [each.id for each in records].index(record) + 1

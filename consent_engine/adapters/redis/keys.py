@@ -130,8 +130,8 @@ class Cell:
         self.journal = f"{prefix}journal"
         self.journaled = f"{prefix}journaled"
         self.moving = f"{prefix}moving"
-        self.of_commits = (*self.due.values(), self.unmatched, self.offers, self.journal)
-        """What every commit names, behind an inbox."""
+        self.of_commits = (self.unmatched, *self.due.values(), self.offers, self.journal)
+        """What all commits name, in the order of the script's keys."""
 
     def order(self, order_id: str) -> str:
         """An order's record."""

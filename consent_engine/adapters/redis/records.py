@@ -1,12 +1,11 @@
 """The records of one cell of Redis: every change of one is a script, here is packed and unpacked (`codec`)."""
 
 from collections.abc import Sequence
-from itertools import batched
 
 from consent_engine.adapters.redis.client import GROUP, Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import Offers, call_of, ending_of, order_of
-from consent_engine.adapters.redis.commit_arguments import asked
+from consent_engine.adapters.redis.commits import MOST, Commits
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.new_orders import NewOrders, is_new
 from consent_engine.adapters.redis.retirement import told
@@ -105,21 +104,23 @@ class RedisRecords(Records):
         return [again.get(n) or _saved(commits[n], *answer) for n, answer in enumerate(answers)]
 
     def _answered(self, commits: Sequence[Commit], *, prove: bool) -> list[tuple[str, int, *tuple[str, ...]]]:
-        """What the scripts say of each commit: new orders go together, everything else one by one."""
+        """What the scripts say of each commit; of new orders, and of all others, many are saved in one go."""
         new = [n for n, commit in enumerate(commits) if is_new(commit)]
         others = sorted({*range(len(commits))}.difference(new))
-        calls = Calls(gathered=bool(new))
-        for some in batched(new, GROUP, strict=False):
+        calls = Calls(gathered=True)
+        for some in _parts(new, GROUP):
             together = NewOrders(self._cell, self._seal)
             for n in some:
                 together.add(commits[n], self._offers.needed(commits[n]))
             calls.script("commit_new", *together.asked(len(some)))
-        groups = len(calls.rows)
-        for n in others:
-            calls.script("commit", *asked(commits[n], self._cell, self._offers.needed(commits[n]), self._seal))
+        for some in _parts(others, MOST):
+            alike = Commits(self._cell, self._seal)
+            for n in some:
+                alike.add(commits[n], self._offers.needed(commits[n]))
+            calls.script("commit", *alike.asked())
         answers = self._wire.send(calls, prove=prove, repeat=True)
-        each = [("ok", 0) if answer == "ok" else answer for group in answers[:groups] for answer in group]
-        found = dict(zip([*new, *others], [*each, *answers[groups:]], strict=True))
+        each = [("ok", 0) if answer == "ok" else answer for group in answers for answer in group]
+        found = dict(zip([*new, *others], each, strict=True))
         return [found[n] for n in range(len(commits))]
 
     def prove(self, records: Sequence[str], owner: Owner = Owner.ORDER) -> list[bool]:
@@ -147,3 +148,7 @@ def _saved(commit: Commit, word: str, number: int, rule: str = "") -> Saved:
     if rule:
         return Saved(Word(word), rhythm=Rhythm(Unlikely(rule), number))
     return Saved(Word(word), commit.records[number - 1].id if number else "")
+
+
+def _parts(numbers: Sequence[int], most: int) -> list[Sequence[int]]:
+    return [numbers[n : n + most] for n in range(0, len(numbers), most)]

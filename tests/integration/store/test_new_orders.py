@@ -5,7 +5,7 @@ from fakeredis import FakeRedis
 from msgspec.structs import replace
 
 from consent_engine.adapters.redis.client import Calls, Wire
-from consent_engine.adapters.redis.commit_arguments import asked
+from consent_engine.adapters.redis.commits import asked
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.seal import Seal

@@ -1,0 +1,87 @@
+"""Commits as the script `commit` takes them: its keys, and its arguments as they are written; many in one go."""
+
+from collections.abc import Sequence
+
+from consent_engine.adapters.redis.commit_arguments import Lists, beat_of, written
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.domain.effects import READ
+from consent_engine.domain.seal import Seal
+from consent_engine.ports import Change, Commit, LineChange, OrderChange
+
+MOST = 64
+"""How many commits a script saves: some milliseconds in which nobody else is answered."""
+
+
+class Commits(Lists):
+    """The keys and the arguments of one script, commit by commit."""
+
+    __slots__ = ("_cell", "_counted", "_numbers", "_of_all", "_seal", "count")
+
+    def __init__(self, cell: Cell, seal: Seal | None) -> None:
+        super().__init__([], 0)
+        self._cell = cell
+        self._seal = seal
+        self._of_all = len(cell.of_commits)
+        self._numbers: dict[str, int] = {}
+        self._counted: dict[tuple[str | int, ...], int] = {}
+        self.count = 0
+
+    def number(self, key: str) -> int:
+        """The number of a key that commits may share."""
+        return self._numbers.setdefault(key, len(self._numbers) + self._of_all + 1)
+
+    def add(self, commit: Commit, offer: tuple[str, str]) -> None:
+        """One more. offer: the name of the one a new order needs, and its content unless it is believed to be there."""
+        args, records, held = self.args, commit.records, commit.held
+        self.counts, self.due, self.gone, self.sealed = [], {}, {}, []
+        self.count += 1
+        start = len(args)
+        holder = _place(records, held.record) if held else 0
+        args += (
+            0, commit.op, "" if commit.guard is None else commit.guard, 0, "", "0", *offer,
+            "" if commit.at is None else commit.at, holder, "", held.token if held else "",
+            "" if commit.beat is None else beat_of(commit.beat, self._cell, self), 0, 0, len(records),
+        )  # fmt: skip
+        inbox = ""
+        for place, change in enumerate(records, 1):
+            effect = held.effect if held and place == holder else ""
+            if isinstance(change, OrderChange):
+                inbox = inbox or change.order.line
+            elif isinstance(change, LineChange) and (change.consume or not args[start + 3]):
+                inbox = change.id
+                args[start + 3 : start + 6] = place, change.consume, "1" if change.release else "0"
+                args[start + 10] = f"l:{inbox}:{READ}"
+            mine = len(args)
+            args.append(0)
+            args[mine] = self.number(written(change, self._cell, self._seal, effect, self))
+        if inbox and (commit.guard is not None or args[start + 4]):
+            args[start + 13] = self.number(self._cell.inbox(inbox))
+        if self.counts:
+            args[start + 14] = self._counted.setdefault(tuple(self.counts), len(self._counted) + 1)
+        for groups in (self.due, self.gone):
+            args.append(len(groups))
+            for key, members in groups.items():
+                args += key, len(members), *members
+        args += len(commit.unmatched), *commit.unmatched, len(self.sealed), *self.sealed
+        args[start] = len(args) - start - 1
+
+    def asked(self) -> tuple[list[str], list[str | int]]:
+        """The keys and the arguments of the script, for all of them."""
+        counted: list[str | int] = [len(self._counted)]
+        for counts in self._counted:
+            counted += len(counts) // 2, *counts
+        return [*self._cell.of_commits, *self._numbers], [self.count, *self.args, *counted]
+
+
+def asked(
+    commit: Commit, cell: Cell, offer: tuple[str, str], seal: Seal | None = None
+) -> tuple[list[str], list[str | int]]:
+    """The keys and the arguments of the script for one alone."""
+    alone = Commits(cell, seal)
+    alone.add(commit, offer)
+    return alone.asked()
+
+
+def _place(records: Sequence[Change], record: str) -> int:
+    """Which of the records of a commit is named so. Raises ValueError when it is not there."""
+    return [each.id for each in records].index(record) + 1
