@@ -154,6 +154,8 @@ def _told(wanted: Sequence[Mutation], kept: Kept, *, resumed: bool) -> int:
     left = sorted((each for each in wanted if not (resumed and kept.caught(each))), key=kept.seconds)
     if before := len(wanted) - len(left):
         print(f"{before} of {len(wanted)} were caught before", flush=True)
+    if not left:
+        return 0
     began, survived = time.monotonic(), 0
     with nests() as free:
         survived += _printed(free, left, kept)
