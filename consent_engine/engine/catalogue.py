@@ -7,6 +7,7 @@ from itertools import chain
 from msgspec.structs import replace
 
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.offer.address import Addresses, Kind, unfit
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.seen import OURS, Seen, attested, unchecked
@@ -29,6 +30,14 @@ IN_SENTENCES = "says price and validity in sentences: say them as fields, as doc
 BACKDATED = "lies before this version is known: leave it out, or name an instant to come"
 _NEVER: Millis = 1 << 62
 _AT_ITS_WORD = Addresses(checked=False)
+
+
+def _means_something_else(plan: Plan) -> list[FieldError]:
+    """A word to end the plan that is an answer already: sent to the hotline, it would confirm or stop something."""
+    said = read((plan.tariff and plan.tariff.unsubscribe.word) or "")
+    if said.keyword is Keyword.UNKNOWN and not said.code:
+        return []
+    return [FieldError("unsubscribe.word", "taken", "must not be a word that is an answer to the question")]
 
 
 class NothingToAttest(Refused):
@@ -212,8 +221,9 @@ class Catalogue:
         return self._untold(plan) + [FieldError(field, "backdated", BACKDATED) for field in plan.dated_before(now)]
 
     def _untold(self, plan: Plan) -> list[FieldError]:
-        """What of a new plan cannot be told: texts that are too long, pages that show something else."""
-        return [*self._wrong(plan), *unfit(plan, self._addresses, self._kept.get(plan.code, ()))]
+        """What of a new plan cannot be told: texts that are too long, words that mean something else, pages."""
+        shown = unfit(plan, self._addresses, self._kept.get(plan.code, ()))
+        return [*self._wrong(plan), *_means_something_else(plan), *shown]
 
     def set_sale(self, code: str, sale: Sale) -> Listed:
         """Withdraw a plan (what is under way counts) or revoke it: a version of its own, from now on.

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.carriers import Carrier
+from consent_engine.domain.msisdn import contains_number
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import UNITS, Ends, FirstMonth, Replaces, Starts
 from consent_engine.domain.unseen import legible
@@ -40,6 +41,8 @@ def _telling(text: str) -> str:
     if _LINK.search(text):
         raise PydanticCustomError("link", "must not contain a link")
     legible(text)
+    if contains_number(text):
+        raise PydanticCustomError("contains_number", "must not contain a telephone number")
     if not any(map(str.isalnum, text)) or text.strip().lower() in _SAYS_NOTHING:
         raise PydanticCustomError("says_nothing", "says nothing: leave it out where there is none")
     return text
@@ -164,7 +167,7 @@ class UnsubscribeForm(Form):
     """How to end it: a word sent to a number, or a call to it."""
 
     word: _Word | None = None
-    to: Annotated[str, StringConstraints(pattern=r"^[0-9]{3,12}$")]
+    to: Annotated[str, StringConstraints(pattern=r"^[0-9]{3,12}$"), AfterValidator(_telling)]
     takes_effect: Annotated[Ends, Field(strict=False)]
     fee: _Amount | None = None
 

@@ -182,6 +182,14 @@ WRONG = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("word", ["是", "否", "TD", "退訂", "帮助", "是234", "234"])
+def test_a_word_that_is_an_answer_to_the_question_ends_no_plan(door, word):
+    unsubscribe = {"word": word, "to": "10086", "takes_effect": "next_month"}
+    chinese = {field: told for field, told in PLAN.items() if field != "english"}
+    said = is_problem(put(door, chinese | {"unsubscribe": unsubscribe}), 422, "malformed")
+    assert [(error["field"], error["code"]) for error in said["errors"]] == [("unsubscribe.word", "taken")]
+
+
 @pytest.mark.parametrize("name", WRONG)
 def test_a_plan_that_cannot_be_read_is_not_published(door, name):
     body, fields = WRONG[name]
