@@ -32,6 +32,8 @@ from tests.longest_first import rank
 
 for name in [name for name in os.environ if name.startswith("CONSENT_") and name != "CONSENT_TESTS_REQUIRE"]:
     del os.environ[name]  # nothing of this machine reaches a test
+for name in ("no_proxy", "NO_PROXY"):  # pip may have to go through a proxy; our servers are not behind it
+    os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost,::1")))
 
 START: Millis = 1_764_000_000_000
 NUMBER, OTHER = parse("13800138000"), parse("13900139000")

@@ -156,6 +156,8 @@ def test_a_post_is_not_repeated_when_its_connection_dies_and_each_has_its_own():
 
 
 def test_cookies_and_proxies_of_the_environment_are_left_alone(monkeypatch):
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     outcomes, far = send(answers(202, {"message_id": "m-1"}, Set_Cookie="a=b"), times=2)
