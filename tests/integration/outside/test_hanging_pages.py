@@ -19,8 +19,8 @@ from tests.integration.web_hall import web_hall
 from tests.plans import page, plan
 
 NOW, HANG = 1_764_000_000_000, 300
-WHOLE_S, PRODUCTION_S = 1.5, 10
-"""What a look takes at most here, and where it counts."""
+WHOLE_S, PRODUCTION_S, PATIENT_S = 1.5, 10, 30
+"""What a look takes at most here, and where it counts; and one at the page that answers, on a busy machine."""
 KNOWN = {"that hung before": "no_answer_in_time", "that said something else": "lacks term", "that are new": ""}
 
 
@@ -69,11 +69,13 @@ class Pages(HttpTariffPages):
 
     def __init__(self, registry, addresses):
         super().__init__(addresses, reachable=lambda _: True, whole_s=WHOLE_S)
+        self.patient = HttpTariffPages(addresses, reachable=lambda _: True, whole_s=PATIENT_S)
         self.registry = registry
 
     async def take(self, url):
         if url.endswith("/mended"):
             self.registry.before = len(self.registry.order)
+            return await self.patient.take(url)
         return await super().take(url)
 
 
@@ -92,8 +94,9 @@ def test_a_mended_page_is_seen_within_a_minute_though_hundreds_hang(halls, known
     async def look():
         publication = looking(registry, hall.host, hangs)
         assert publication.begin() == HANG + 1
-        while not registry.seen["mended"].public:
-            await publication.ended(0.05)
+        async with asyncio.timeout(2 * PATIENT_S):
+            while not registry.seen["mended"].public:
+                await publication.ended(0.05)
         await publication.close()
 
     asyncio.run(look())
