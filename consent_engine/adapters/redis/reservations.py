@@ -1,7 +1,6 @@
 """The reservations of one cell of Redis."""
 
 from collections.abc import Sequence
-from itertools import batched
 
 from consent_engine.adapters.redis.client import GROUP, Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
@@ -20,7 +19,8 @@ class RedisReservations(Reservations):
 
     def claim(self, claims: Sequence[tuple[str, str, str, str, str]]) -> list[Claim]:
         calls = Calls(gathered=True)
-        for some in batched(claims, GROUP, strict=False):
+        for n in range(0, len(claims), GROUP):
+            some = claims[n : n + GROUP]
             keys = [self._cell.reservation(claim[0]) for claim in some]
             args = [part for claim in some for part in claim[1:]]
             calls.script("claim_request", keys, [self._clock.argument(), *args])
