@@ -50,13 +50,9 @@ class RedisRetirement(Retirement):
         return {call: fields for call, fields in zip(calls, kept, strict=True) if fields}
 
     def retire_calls(self, calls: Sequence[RetiringCall]) -> list[Left]:
-        asked, cell = Calls(), self._cell
-        for each in calls:
-            keys = [cell.record(Owner.CALL, each.call), cell.due[Lane.TIMER], cell.calls, cell.violations]
-            asked.script(
-                "retire_call", [*keys, *cell.to_review.values()], [each.call, each.version, WAKE_ARCHIVE, each.token]
-            )
-        return [Left(word) for word in self._wire.send(asked, repeat=True)]
+        lists = [self._cell.calls, self._cell.violations, *self._cell.to_review.values()]
+        rows = [(each.call, each.version, each.token) for each in calls]
+        return self._retired(Owner.CALL, rows, WAKE_ARCHIVE, lists)
 
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
         calls = Calls()
@@ -72,10 +68,15 @@ class RedisRetirement(Retirement):
         return {record: fields for record, fields in zip(records, kept, strict=True) if fields}
 
     def retire_endings(self, endings: Sequence[tuple[str, int, int]]) -> list[Left]:
+        return self._retired(Owner.ENDING, endings, WAKE_EXPIRED, [self._cell.endings])
+
+    def _retired(
+        self, owner: Owner, rows: Sequence[tuple[str, int, int]], effect: str, lists: Sequence[str]
+    ) -> list[Left]:
         asked, cell = Calls(), self._cell
-        for ending, version, token in endings:
-            keys = [cell.record(Owner.ENDING, ending), cell.due[Lane.TIMER], cell.endings]
-            asked.script("retire_ending", keys, [ending, version, WAKE_EXPIRED, token])
+        for record, version, token in rows:
+            keys = [cell.record(owner, record), cell.due[Lane.TIMER], *lists]
+            asked.script("retire_record", keys, [record, version, effect, token, owner.value])
         return [Left(word) for word in self._wire.send(asked, repeat=True)]
 
     def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[Left]:

@@ -1,13 +1,14 @@
--- Let an ending go that the archive has, or nothing.
+-- Let a call or an ending go that the archive has, or nothing.
 --
--- KEYS  1 ending   2 due-set of the timer lane   3 endings that are not over   (all in one slot)
--- ARGV  1 ending id   2 version that the archive has   3 the held effect   4 its token (the attempt)
+-- KEYS  1 the record   2 due-set of the timer lane   3... the lists that it stands in   (all in one slot)
+-- ARGV  1 its id   2 version that the archive has   3 the held effect   4 its token (the attempt)   5 the kind of record, as
+--       members of the due-set begin with it
 -- Returns ok · gone (it is not here: done before) · stale (it changed since it was read) · lost (the effect is not held
 --         any more)
 --
 -- Everything is checked before the first write: a script is isolated, but never rolled back.
 
-local member = "e:" .. ARGV[1] .. ":" .. ARGV[3]
+local member = ARGV[5] .. ":" .. ARGV[1] .. ":" .. ARGV[3]
 local kept = redis.call("HMGET", KEYS[1], "v", "f:" .. ARGV[3])
 if not kept[1] then
     redis.call("ZREM", KEYS[2], member)
@@ -20,5 +21,5 @@ if attempts ~= ARGV[4] or leased_at == "0" then return "lost" end
 -- From here on nothing can fail.
 redis.call("DEL", KEYS[1])
 redis.call("ZREM", KEYS[2], member)
-redis.call("ZREM", KEYS[3], ARGV[1])
+for n = 3, #KEYS do redis.call("ZREM", KEYS[n], ARGV[1]) end
 return "ok"
