@@ -15,6 +15,7 @@ from consent_engine.domain.call.ending import (
     Cause,
     Ending,
     EndingNotFound,
+    EndingState,
     Why,
     ending_id,
     opened,
@@ -234,8 +235,18 @@ class Endings:
         return self._retried(order, by, given_up=False)
 
     def taken_up(self, order: str, by: str) -> bool:
-        """Do the ending of an order again that was given up; whether there was one."""
-        return self._retried(order, by, given_up=True)
+        """Do the ending of an order again that was given up; whether there was one. Raises NothingParked where it is
+        archived: its BSS may not know its key any more, and would take the same request for another.
+        """
+        if self._retried(order, by, given_up=True):
+            return True
+        known = self.of([order]).get(order)
+        if known is not None and known.state is EndingState.GIVEN_UP and known.over_at:
+            raise NothingParked(
+                "its ending was given up too long ago to be taken up again, for the BSS may not know its key any more: "
+                "have the service switched off by hand"
+            )
+        return False
 
     def _retried(self, order: str, by: str, *, given_up: bool) -> bool:
         try:

@@ -210,7 +210,7 @@ def test_what_the_bss_refuses_for_good_is_given_up_and_is_on_no_list_any_more(de
     desk.clock.forward(hours=24 * 30)
     for _ in range(2):  # its order first
         desk.move()
-    with pytest.raises(NothingParked):
+    with pytest.raises(NothingParked, match="given up too long ago"):
         desk.engine.retry(order.id, "ops-1")
     assert not desk.client.exists(f"ce:{{0}}:end:{ending_id(order.id)}")
 
