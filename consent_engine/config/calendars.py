@@ -21,6 +21,11 @@ LONGEST = timedelta(days=60)
 _REWARD = re.compile(r"([1-9][0-9]{0,4}(?:\.[0-9]{2})?)(?: ([1-9][0-9]{0,2})/month)?", re.ASCII)
 
 
+def bundled() -> Path:
+    """Where the bundled calendar lies on this machine, to be copied."""
+    return Path(str(files("consent_engine").joinpath(BUNDLED)))
+
+
 def calendar_from(path: Path | None) -> Calendar:
     """The calendar in a YAML file, or the bundled one. Raises SettingsError naming the file and what is wrong."""
     name = str(path) if path else BUNDLED

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from consent_engine.config.calendars import bundled
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.call.report_terms import ANSWERED_IN, TOLD_IN, ReportTerms
 from consent_engine.domain.days import later
@@ -27,5 +28,6 @@ def reports(kept: Reports, terms: ReportTerms, now: Millis) -> Iterator[Finding]
     if not terms.calendar.knows(until):
         yield warn(
             f"the calendar says nothing of {until[:4]}: reports due then count weekends, and no holiday",
-            "copy consent_engine/calendar_china.yaml, add the year's days, name the copy in CONSENT_CALENDAR",
+            f"copy {bundled()}, add the year and its days from the State Council's notice, and name the copy in "
+            "CONSENT_CALENDAR; start APIs and workers anew",
         )

