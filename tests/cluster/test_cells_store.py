@@ -12,9 +12,10 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import SLOTS, slot
 from consent_engine.domain.sms import Reply
 from consent_engine.engine.engine import RefusalAsked
+from consent_engine.engine.pausing import SEEN_MS
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import Posted
+from consent_engine.ports import Posted, Target
 from tests.cluster.shaky import CELLS, people_of, placings
 
 MESSAGE = kept_message(UnreadRefusal("mobile", "voice", "A1024"))
@@ -179,3 +180,16 @@ def test_a_key_is_kept_in_the_cell_of_its_own_hash_and_given_back_there(world):
     assert names == sorted(f"ce:{{{cell_of(key, CELLS)}}}:key:{key}" for key in keys)
     store.reservations.release([(key, "me") for key in keys[:15]])
     assert world.client.keys("ce:*:key:*") == [f"ce:{{3}}:key:{keys[15]}"]
+
+
+def test_what_waits_for_a_gateway_is_brought_forward_in_every_cell(world):
+    gateway = Target("gateway", "test")
+    world.engine.pauses.pause(gateway, "ops-1", "its operator works on it")
+    world.clock.forward(seconds=1)
+    orders = [world.place(each) for [each] in people_of(*range(CELLS), count=1).values()]
+    world.run(Lane.SMS)
+    assert world.gateway.sent == []
+    world.engine.pauses.resume(gateway, "ops-1", "done")
+    world.clock.forward(SEEN_MS)
+    world.run(Lane.SMS)
+    assert {world.state(each) for each in orders} == {"awaiting_reply"}
