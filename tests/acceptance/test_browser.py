@@ -199,7 +199,7 @@ def test_an_order_is_sent_again_as_often_as_may_be_and_cancelled(home, tab):
     assert "3" in desk.page.locator("#resends").inner_text()
     desk.type("#reason", "用户改变主意")
     desk.page.keyboard.press("Enter")
-    desk.page.wait_for_selector("#state.failed")
+    desk.page.wait_for_selector("#state.off")
     assert home.state(order) == "cancelled"
 
 

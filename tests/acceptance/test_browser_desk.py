@@ -193,7 +193,7 @@ def test_a_spoken_refusal_takes_two_keys_while_an_order_waits_and_cancels_it(hom
     desk.page.keyboard.press("F8")
     desk.page.wait_for_selector("#refuse-do:focus")
     desk.page.keyboard.press("Enter")
-    desk.page.wait_for_selector("#state.failed")
+    desk.page.wait_for_selector("#state.off")
     assert callable_(home, 7305) == "refused"
     assert home.state(order) in {"declined", "cancelled"}
 

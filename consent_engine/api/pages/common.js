@@ -111,7 +111,7 @@ function fit(parent, items, keyOf, create, update) {
 }
 
 function showState(badge, state) {
-  badge.className = `badge ${BROKEN.includes(state) ? "failed" : SETTLED.includes(state) && !FAILED.includes(state) ? "done" : ""}`;
+  badge.className = `badge ${BROKEN.includes(state) ? "failed" : FAILED.includes(state) ? "off" : SETTLED.includes(state) ? "done" : ""}`;
   say(badge, word(`state.${state}`));
 }
 
