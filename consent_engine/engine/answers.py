@@ -59,7 +59,7 @@ def _loaded(store: Store, asks: Sequence[Load], due: Counter[Lane]) -> Sequence[
 
 
 def _own(found: Mapping[str, T], wanted: Sequence[str]) -> dict[str, T]:
-    return {name: found[name] for name in wanted if name in found}
+    return {name: found[name] for name in wanted if name in found} if found and wanted else {}
 
 
 def _reports(store: Store, asks: Sequence[LoadReports], due: Counter[Lane]) -> Sequence[object]:

@@ -1,6 +1,7 @@
 """New orders as the script `commit_new` takes them: many in one go, and what they share is said once."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from consent_engine.adapters.redis.commit_arguments import Lists, written
 from consent_engine.adapters.redis.keys import Cell
@@ -36,7 +37,7 @@ def _is_plain(change: Change) -> bool:
 class NewOrders(Lists):
     """The keys and the arguments of one script, commit by commit."""
 
-    __slots__ = ("_cell", "_counted", "_numbers", "_offers", "_records", "_seal")
+    __slots__ = ("_cell", "_counted", "_lanes", "_numbers", "_offers", "_records", "_seal")
 
     def __init__(self, cell: Cell, seal: Seal | None) -> None:
         super().__init__([], 0)
@@ -44,12 +45,23 @@ class NewOrders(Lists):
         self._seal = seal
         self._records: list[str] = []
         self._numbers: dict[str, int] = {}
+        self._lanes: dict[str, int] = {}
         self._counted: dict[tuple[str | int, ...], int] = {}
         self._offers: dict[tuple[str, str], int] = {}
 
     def number(self, key: str) -> int:
         """The number of a list, which many share."""
-        return self._numbers.setdefault(key, len(self._numbers) + 1)
+        known = self._numbers.get(key)
+        if known is None:
+            known = self._numbers[key] = len(self._numbers) + 1
+        return known
+
+    def _lane(self, effect: str) -> int:
+        """The number of the list that an effect is due in; the effects of new orders are few."""
+        known = self._lanes.get(effect)
+        if known is None:
+            known = self._lanes[effect] = self.number(self._cell.due[lane_of(effect)])
+        return known
 
     def add(self, commit: Commit, offer: tuple[str, str]) -> None:
         """One commit more. offer: the name of the one it needs, and its content unless it is believed to be there."""
@@ -73,17 +85,12 @@ class NewOrders(Lists):
         drop: Sequence[tuple[str, Drop]] = (), barring: Sequence[str] = (),
     ) -> None:  # fmt: skip
         """A record as `commit_new` reads it behind its version and how it is touched: what is set, and what goes."""
-        kept: list[str] = []
-        going: list[str] = []
-        for field in fields.items():
-            if field[1]:
-                kept += field
-            else:
-                going.append(field[0])
+        going = [] if all(fields.values()) else [name for name, value in fields.items() if not value]
+        kept = list(chain.from_iterable([pair for pair in fields.items() if pair[1]] if going else fields.items()))
         for each in put:
             effect, due = each.effect, each.due
             kept += f"f:{effect}", each.pending.kept()
-            members = self.due.setdefault(self.number(self._cell.due[lane_of(effect)]), [])
+            members = self.due.setdefault(self._lane(effect), [])
             members += "+inf" if due == PARKED else due, begins + effect
         self.args += len(kept) // 2, *kept, len(going), *going
 

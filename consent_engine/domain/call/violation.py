@@ -6,6 +6,7 @@ never answers for a refusal: who refuses after it was given is not called any mo
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -150,4 +151,21 @@ _IN_ORDER = tuple((violation, DECIDED[violation]) for violation in Violation)
 
 def found(known: Known) -> tuple[Violation, ...]:
     """All that is wrong with a call, in the order of the list."""
+    if known.standing or known.permit is not None or known.holder_since:
+        return _decided(known)
+    # As of nearly every call: then no instant, carrier or plan decides anything.
+    return _of_an_unknown_number(
+        known.official, known.required, known.quiet, is_too_often(known.before, known.most), known.recorded
+    )
+
+
+@lru_cache(maxsize=32)
+def _of_an_unknown_number(*known: bool) -> tuple[Violation, ...]:
+    official, required, quiet, often, recorded = known
+    return _decided(
+        Known(0, "", official, required=required, quiet=quiet, before=int(often), most=int(often), recorded=recorded)
+    )
+
+
+def _decided(known: Known) -> tuple[Violation, ...]:
     return tuple([violation for violation, decides in _IN_ORDER if decides(known)])

@@ -123,6 +123,11 @@ class Line(Struct, frozen=True):
     @classmethod
     def read(cls, line: str, fields: Mapping[str, str], now: Millis) -> "Line":
         """A line from the fields of its record (none at all: a number never seen). Raises BrokenRecord."""
+        # As most, when they are sold something.
+        return cls._read(line, fields, now) if fields else cls(line, 0, "", (), (), {})
+
+    @classmethod
+    def _read(cls, line: str, fields: Mapping[str, str], now: Millis) -> "Line":
         entries, restrictions, effects, answered, aged = [], [], {}, {}, []
         try:
             for name, kept in fields.items():

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cached_property
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,7 +30,7 @@ class Standing(StrEnum):
     WAITING = "waiting"
 
 
-class Version(Struct, frozen=True):
+class Version(Struct, frozen=True, dict=True):  # a dict: what is cached
     """A version of a plan: withdrawn and revoked are versions, too.
 
     known_at: when the store learned of it; 0 for what was kept before that was noted, and for the bundled sample
@@ -56,8 +57,21 @@ class Version(Struct, frozen=True):
 
     def public_at(self, at: Millis) -> bool:
         """Whether web hall and app both showed it at an instant, and have since."""
+        if self._since is not None:
+            return self._since <= at
         shown = [p.channel for n, p in enumerate(self.plan.published) if p.covers(at) and self._covers(n, at)]
         return all(channel in shown for channel in CHANNELS)
+
+    @cached_property
+    def _since(self) -> Millis | None:
+        """Since when it is public, where each channel shows it at one address, since an instant and for ever, and an
+        admin's word is taken for that: as asked with every order. None: it is to be looked at.
+        """
+        shown = self.plan.published
+        alone = len(shown) == len(CHANNELS) and {each.channel for each in shown} == set(CHANNELS)
+        if not alone or self.seen or any(each.since is None or each.until is not None for each in shown):
+            return None
+        return self.plan.begins
 
     def _covers(self, n: int, at: Millis) -> bool:
         return n not in self.seen or self.seen[n].covers(at)
