@@ -1,6 +1,7 @@
 """A tariff in every version that was ever on sale, as pages and as JSON: they stay readable, without a key."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -9,7 +10,9 @@ from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.routes.tariffs import HEADERS, sheet
 from consent_engine.api.schemas.plan_views import PlanList, PlanView
 from consent_engine.api.service.service import front_of
+from consent_engine.api.web.rendering import when
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, words
+from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.texts.page import lacking, read
@@ -68,17 +71,17 @@ def own_page(plan: Plan, language: str) -> str:
 
 def _page(request: Request, view: PlanView, views: Sequence[PlanView]) -> Response:
     language = language_of(request)
-    html, policy = _rendered(view, views, language)
+    html, policy = _rendered(view, views, language, front_of(request).days)
     return HTMLResponse(html, headers={**HEADERS, "Content-Security-Policy": policy, "Content-Language": language})
 
 
-def _rendered(view: PlanView, views: Sequence[PlanView], language: str) -> tuple[str, str]:
+def _rendered(view: PlanView, views: Sequence[PlanView], language: str, days: Days = CHINA) -> tuple[str, str]:
     """A page, and the policy for browsers that fits it."""
     template, style, policy = sheet("tariff.html")
     html = template.render(
         plan=view, views=views, t=words(language), lang=HTML_LANG[language], other_lang=HTML_LANG, style=style,
         other=next(each for each in LANGUAGES if each != language),
-        read_in=language if language in view.reads else "zh",
+        read_in=language if language in view.reads else "zh", when=partial(when, days),
     )  # fmt: skip
     return html, policy
 

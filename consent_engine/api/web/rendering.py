@@ -87,14 +87,14 @@ def _templates() -> jinja2.Environment:
     return made
 
 
-def _when(days: Days, told: str) -> str:
+def when(days: Days, told: str) -> str:
     """An instant of an answer by the clock of the business, as 2025-08-01 10:04:31."""
     return f"{datetime.fromisoformat(told).astimezone(days.zone):%Y-%m-%d %H:%M:%S}"
 
 
 def _standing(said: Mapping[str, str], each: PauseRow, days: Days) -> str:
     name = said[f"lane.{each.name}"] if each.to == "lane" else each.name
-    at = _when(days, each.since)[:16]
+    at = when(days, each.since)[:16]
     return said[f"paused.{each.to}"].format(name=name, at=at, by=each.by, reason=each.reason)
 
 
@@ -109,7 +109,7 @@ def page(
     scripts = name_of(name, language)
     html = _templates().get_template(name).render(
         t=said, scripts=address_of(scripts) if scripts else "", paused=[_standing(said, each, days) for each in paused],
-        zone=front_of(request).zone, when=partial(_when, days),
+        zone=front_of(request).zone, when=partial(when, days),
         language=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
         session=session, role=role, path=request.url.path, can=[at for at, roles in MAY_OPEN.items() if role in roles],
         **told,
