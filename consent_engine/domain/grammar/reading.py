@@ -50,8 +50,10 @@ _is_stop = _refusal(w.STOP, STOP_SENTENCES, (*w.HEARD, *w.BEFORE_STOP))
 _is_courtesy = re.compile(either(word.replace(" ", "") for word in (*w.BEFORE_NO, *w.AFTER))).fullmatch
 _SPELT = re.compile(r"(?<![a-z])([a-z])[.\-_](?=[a-z](?![a-z]))")
 """A word letter by letter: T.D, s-t-o-p."""
-_PIECES = re.compile("[,.。!、;:~…/]+")
-_PIECES_AND_BLANKS = re.compile("[,.。!、;:~…/ ]+")
+_BETWEEN = ",.。!、;:~…/\u2190-\u2bff\U0001f000-\U0001faff"
+"""Marks and pictures, which may part two words: 你好😡不要."""
+_PIECES = re.compile(f"[{_BETWEEN}]+")
+_PIECES_AND_BLANKS = re.compile(f"[{_BETWEEN} ]+")
 
 
 def read(text: str, *, sent: tuple[str, ...] = (), words: tuple[str, ...] = ()) -> Read:
@@ -115,7 +117,7 @@ def _own(words: tuple[str, ...]) -> frozenset[str]:
 
 def _refused(whole: Folded, ends: str) -> Read | None:
     """A STOP or a NO in whatever form; asked as a question a STOP is held and a NO is nothing."""
-    word, code = _coded(_bare(ends))
+    word, code = _coded(_within(ends))
     spaced = _SPELT.sub(r"\1", _bare(word))
     bare = spaced.replace(" ", "")
     if not bare:
@@ -144,6 +146,13 @@ def _kind(piece: str) -> Keyword | None:
     if _is_stop(piece):
         return Keyword.STOP
     return Keyword.NO if _is_no(piece) else None
+
+
+def _within(text: str) -> str:
+    """A text without any sign or courtesy at its ends, in whatever order they stand."""
+    while (inner := peeled(_bare(text))) != text:  # each turn it is shorter
+        text = inner
+    return text
 
 
 def _bare(text: str) -> str:

@@ -1,13 +1,15 @@
 """The page on which a subscriber reports a call: no script, no sign-in, nothing of a person in an address."""
 
-import json
 import logging
 import re
 from urllib.parse import urlencode
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from consent_engine.domain.days import CHINA
+from consent_engine.domain.line.proof_code import APART_MS, MOST_A_DAY, ProofCode
 from consent_engine.domain.msisdn import Msisdn, mask
 from tests.integration.api_door import NUMBER
 from tests.integration.page_door import PageDoor
@@ -129,8 +131,8 @@ def test_whose_codes_are_used_up_reads_which_hotline_takes_a_report_without_one(
     form = filled(door, msisdn="13900139000")
     post(door, "code", form)
     [name] = door.redis.keys("ce:{0}:line:*")
-    seed, at, tries, since, _ = json.loads(door.redis.hget(name, "code"))
-    door.redis.hset(name, "code", json.dumps([seed, at - 61_000, tries, since, 5], separators=(",", ":")))
+    kept = msgspec.json.decode(door.redis.hget(name, "code"), type=ProofCode)
+    door.redis.hset(name, "code", replace(kept, at=kept.at - APART_MS, sent=MOST_A_DAY).kept())
     said = post(door, "code", form, **ENGLISH)
     assert said.status_code == 429
     assert "by the hotline 10086, where no code is asked for" in said.text

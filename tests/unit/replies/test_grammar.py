@@ -147,14 +147,16 @@ def test_only_y_itself_is_y():
 # -- a refusal is liberal ---------------------------------------------------------------------------------------------
 
 
-@quick
-@given(
-    st.sampled_from([t for label, t in labelled() if label.split("/")[0] in REFUSES]),
-    st.sampled_from("😡🙄！!。.~ \n\u200b"),
-)
-def test_a_refusal_stays_one_whatever_sign_is_put_to_it(text, sign):
-    for spoiled in (text + sign, sign + text, text + sign * 3):
-        assert read(spoiled).keyword in REFUSES, ascii(spoiled)
+@pytest.mark.parametrize("sign", "😡🙄！!。.~ \n\u200b", ids=ascii)
+def test_a_refusal_stays_one_whatever_sign_is_put_to_it(sign):
+    refusals = [text for label, text in labelled() if label.split("/")[0] in REFUSES]
+    spoiled = [each for text in refusals for each in (text + sign, sign + text, text + sign * 3)]
+    assert [each for each in spoiled if read(each).keyword not in REFUSES] == []
+
+
+@pytest.mark.parametrize("text", ["你好😡不要", "不要😡别打了", "不要🙄谢谢", "否234😡谢谢😡"])
+def test_a_sign_between_a_refusal_and_a_courtesy_or_another_refusal_parts_them(text):
+    assert read(text).keyword in REFUSES
 
 
 @pytest.mark.parametrize("sign", ["?", "？", "❓"])
