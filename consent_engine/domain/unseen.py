@@ -29,8 +29,10 @@ def is_legible(text: str, also: str = "") -> bool:
 def legible(text: str, also: str = "") -> str:
     """The text; raises PydanticCustomError (`unseen_character`)."""
     if not is_legible(text, also):
+        lines = "" if also else "line breaks, or "
         raise PydanticCustomError(
-            "unseen_character", "must not contain characters that nobody sees or that turn the direction of writing"
+            "unseen_character",
+            f"must not contain {lines}characters that nobody sees or that turn the direction of writing",
         )
     return text
 

@@ -72,6 +72,11 @@ def test_an_amount_is_a_text_of_two_places_however_it_was_written():
     assert '"monthly":"199.00"' in plans[0].kept()
 
 
+def test_a_text_written_as_a_block_of_yaml_is_the_same_without_the_end_of_its_line():
+    plain, block = (plan_from(in_fields(scenario=f"个人用户{end}")) for end in ("", "\n"))
+    assert block.hash == plain.hash
+
+
 def test_a_plan_survives_being_kept():
     for each in samples():
         plan = plan_from(each)

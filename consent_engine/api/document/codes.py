@@ -38,7 +38,7 @@ FACTS: Mapping[str, str] = {
 """What stands beside a code."""
 FORMS = (
     "`malformed`, or what the one thing wrong is: `invalid_msisdn`, `recording_missing`, `call_time_invalid`, "
-    "`contains_number`; all that is wrong in `errors`"
+    "`contains_number`, `unseen_character`; all that is wrong in `errors`"
 )
 AGAIN = ": the same request again is safe"
 

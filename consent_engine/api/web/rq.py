@@ -114,7 +114,9 @@ class Guarded:
             await self._serve(asked, send, may_act=may_act)
 
     async def _serve(self, asked: Request, send: Send, *, may_act: bool) -> None:
-        headers = [(name, value) for name, value in asked.scope["headers"] if name not in _KEPT_BACK]
+        # To WSGI a name with underscores is the same one.
+        told = asked.scope["headers"]
+        headers = [(name, value) for name, value in told if name.replace(b"_", b"-") not in _KEPT_BACK]
         headers.append((b"x-consent-language", language_of(asked).encode()))
         if not may_act:
             headers.append((b"x-consent-read-only", b"1"))

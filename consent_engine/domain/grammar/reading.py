@@ -48,8 +48,8 @@ def _refusal(words: Iterable[str], sentences: Iterable[str], before: Iterable[st
 _is_no = _refusal(w.NO, NO_SENTENCES, (*w.HEARD, *w.BEFORE_NO))
 _is_stop = _refusal(w.STOP, STOP_SENTENCES, (*w.HEARD, *w.BEFORE_STOP))
 _is_courtesy = re.compile(either(word.replace(" ", "") for word in (*w.BEFORE_NO, *w.AFTER))).fullmatch
-_SPELT = re.compile(r"(?<![a-z])([a-z])[.\-_](?=[a-z](?![a-z]))")
-"""A word letter by letter: T.D, s-t-o-p."""
+_SPELT = re.compile(r"(?<![a-z])(?!([a-z])(?:[.\-_]\1)+(?![a-z.\-_]))([a-z])[.\-_](?=[a-z](?![a-z]))")
+"""A word letter by letter: T.D, s-t-o-p. One letter twice is none, but a face: T_T, n_n."""
 _BETWEEN = ",.。!、;:~…/\u2190-\u2bff\U0001f000-\U0001faff"
 """Marks and pictures, which may part two words: 你好😡不要."""
 _PIECES = re.compile(f"[{_BETWEEN}]+")
@@ -118,7 +118,7 @@ def _own(words: tuple[str, ...]) -> frozenset[str]:
 def _refused(whole: Folded, ends: str) -> Read | None:
     """A STOP or a NO in whatever form; asked as a question a STOP is held and a NO is nothing."""
     word, code = _coded(_within(ends))
-    spaced = _SPELT.sub(r"\1", _bare(word))
+    spaced = _SPELT.sub(r"\2", _bare(word))
     bare = spaced.replace(" ", "")
     if not bare:
         signs = set(whole.text)

@@ -37,6 +37,7 @@ _CENT = Decimal("0.01")
 
 
 def _telling(text: str) -> str:
+    text = text.strip("\r\n")  # YAML's blocks end so
     # A confirmation without links is one that no phishing SMS can pass for.
     if _LINK.search(text):
         raise PydanticCustomError("link", "must not contain a link")

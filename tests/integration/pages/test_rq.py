@@ -133,6 +133,13 @@ def test_who_only_looks_is_shown_nothing_to_press(door):
     assert "rq-read-only" not in door.sign_in(Role.OPS).get("/rq/0/view/jobs").text
 
 
+@pytest.mark.parametrize("name", ["x_consent_language", "X-Consent-Language", "x_consent_read_only"])
+def test_what_we_tell_the_dashboard_nobody_else_tells_it(door, name):
+    answer = door.sign_in(Role.OPS).get("/rq/0/view/jobs", **{name: "zz"})
+    assert answer.status_code == 200
+    assert "rq-read-only" not in answer.text
+
+
 def test_a_worker_at_work_is_shown_with_its_wake_up(door):
     queue = lane_queue(Lane.SMS, door.rq)
     job = queue.enqueue_call("workers.jobs.perform", args=["sms"], description="sms: 3 due")
