@@ -1,5 +1,6 @@
 """The records of a commit as scripts take them: their arguments as they are written, and the lists they belong in."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 from consent_engine.adapters.redis.keys import Cell, called
@@ -53,26 +54,31 @@ def written(change: Change, cell: Cell, seal: Seal | None, held: str, lists: "Li
     return _other(change, cell, seal, held, lists)
 
 
-class Lists:
+class Lists(ABC):
     """The arguments so far, and the lists that a commit touches beside its records. `due`, `gone`: by the number of a
     sorted set's key, its members, with their scores before them where they are put; `sealed`: entries of the journal.
     """
 
-    __slots__ = ("_before", "args", "counts", "due", "gone", "keys", "sealed")
+    __slots__ = ("args", "counts", "due", "gone", "sealed")
 
-    def __init__(self, args: list[str | int], before: int) -> None:
-        self._before = before
-        self.args = args
-        self.keys: list[str] = []
+    def __init__(self) -> None:
+        self.args: list[str | int] = []
         self.counts: list[str | int] = []
         self.due: dict[int, list[str | int]] = {}
         self.gone: dict[int, list[str | int]] = {}
         self.sealed: list[str] = []
 
+    @abstractmethod
     def number(self, key: str) -> int:
-        """Have one more key; its number."""
-        self.keys.append(key)
-        return self._before + len(self.keys)
+        """The number of a key among those of the script; the same key has one number."""
+
+    def stands(self, key: str, score: int, member: str) -> None:
+        """Have something stand in a list, beside whatever else the commit puts there."""
+        self.due.setdefault(self.number(key), []).extend((score, member))
+
+    def leaves(self, key: str, members: Sequence[str]) -> None:
+        """Have these stand in a list no longer."""
+        self.gone.setdefault(self.number(key), []).extend(members)
 
     def seal(self, leaf: Leaf | None) -> None:
         """Have the journal keep what a record seals, if it does."""
@@ -125,7 +131,7 @@ def _order(change: OrderChange, cell: Cell, seal: Seal | None, held: str, lists:
             for count in counted:
                 lists.counts += key, count
     if before is None:
-        lists.due[lists.number(cell.placed)] = [doc.placed_at, doc.id]
+        lists.stands(cell.placed, doc.placed_at, doc.id)
     fields = {**change.fields, "state": state, "head": order.head}
     if change.fields and seal:
         fields[SEAL] = seal.of(order)
@@ -148,17 +154,17 @@ def _line(change: LineChange, cell: Cell, seal: Seal | None, held: str, lists: L
     for name, kept in fields.items():
         if name.startswith(_SUSPECTED) and kept:  # it stands in the list that people decide from
             since, carrier = Restriction.read(name[2:], kept).since, name.removeprefix(_SUSPECTED)
-            lists.due.setdefault(lists.number(cell.held), []).extend((since, f"{change.id} {carrier}"))
+            lists.stands(cell.held, since, f"{change.id} {carrier}")
         elif name.startswith(_REVIEW):  # what waits for a review, and since when
             member = f"{change.id} {name.removeprefix(_REVIEW)}"
             if kept:
-                lists.due[lists.number(cell.reviewing)] = [Restriction.read(name[2:], kept).since, member]
+                lists.stands(cell.reviewing, Restriction.read(name[2:], kept).since, member)
             else:
-                lists.gone[lists.number(cell.reviewing)] = [member]
+                lists.leaves(cell.reviewing, [member])
     names = [f"f:{held}", "seen"] if held else ["seen"]
     lists.row(f"l:{change.id}:", fields, names, change.put, change.drop, change.barring)
     if over := [name[2:] for name, kept in fields.items() if not kept and is_refusal(name)]:
-        lists.gone[lists.number(cell.refusals)] = [f"{change.id} {name}" for name in over]
+        lists.leaves(cell.refusals, [f"{change.id} {name}" for name in over])
     return cell.line(change.id)
 
 
@@ -190,9 +196,9 @@ def _other(
 def _ending(change: EndingChange, cell: Cell, seal: Seal | None, names: list[str], lists: Lists) -> str:
     ending, before = change.ending, change.before
     if before is None or (before.is_over and not ending.is_over):
-        lists.due[lists.number(cell.endings)] = [ending.doc.asked_at, ending.id]
+        lists.stands(cell.endings, ending.doc.asked_at, ending.id)
     elif ending.is_over and not before.is_over:
-        lists.gone[lists.number(cell.endings)] = [ending.id]
+        lists.leaves(cell.endings, [ending.id])
     if counted := ended_soon_of(ending, before):
         key = lists.number(cell.sold(cell.days.of(ending.doc.activated_at)))
         for count in counted:
@@ -206,13 +212,13 @@ def _report(change: ReportChange, cell: Cell, seal: Seal | None, names: list[str
     told = report.received
     waits = f"{report.id} {told.door} {told.proposed}"
     if before is None:
-        lists.due[lists.number(cell.reports)] = [told.received_at, report.id]
-        lists.due[lists.number(cell.personal)] = [told.received_at, report.id]
-        lists.due[lists.number(cell.awaited)] = [told.answer_by, waits]
+        lists.stands(cell.reports, told.received_at, report.id)
+        lists.stands(cell.personal, told.received_at, report.id)
+        lists.stands(cell.awaited, told.answer_by, waits)
     elif before.state is not report.state:
-        lists.gone[lists.number(cell.awaited)] = [waits]
+        lists.leaves(cell.awaited, [waits])
     if report.over_at and before is not None and not before.over_at:
-        lists.due[lists.number(cell.answered)] = [report.over_at, report.id]
+        lists.stands(cell.answered, report.over_at, report.id)
     return _sealed(Owner.REPORT, report, change, cell, seal, names, lists)
 
 
@@ -239,13 +245,13 @@ def _counted(change: CallChange, cell: Cell, lists: Lists) -> None:
     """The lists that a call belongs in now, and what is counted of it."""
     at = change.call.began.started_at
     for name in cell.calls_begun(change.call, change.before):
-        lists.due[lists.number(name)] = [at, change.id]
+        lists.stands(name, at, change.id)
     was, stands = change.before.verdict if change.before else None, change.call.verdict
     if was is not stands:
         if stands in cell.to_review:
-            lists.due[lists.number(cell.to_review[stands])] = [change.call.over_at, change.id]
+            lists.stands(cell.to_review[stands], change.call.over_at, change.id)
         if was in cell.to_review:
-            lists.gone[lists.number(cell.to_review[was])] = [change.id]
+            lists.leaves(cell.to_review[was], [change.id])
     key = lists.number(cell.dialled_of(at))
     for count in counted_of(change.call, change.before or change.archived):
         lists.counts += key, count

@@ -18,7 +18,7 @@ class Commits(Lists):
     __slots__ = ("_cell", "_counted", "_numbers", "_of_all", "_seal", "count")
 
     def __init__(self, cell: Cell, seal: Seal | None) -> None:
-        super().__init__([], 0)
+        super().__init__()
         self._cell = cell
         self._seal = seal
         self._of_all = len(cell.of_commits)

@@ -40,7 +40,7 @@ class NewOrders(Lists):
     __slots__ = ("_cell", "_counted", "_lanes", "_numbers", "_offers", "_records", "_seal")
 
     def __init__(self, cell: Cell, seal: Seal | None) -> None:
-        super().__init__([], 0)
+        super().__init__()
         self._cell = cell
         self._seal = seal
         self._records: list[str] = []

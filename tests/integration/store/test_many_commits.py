@@ -18,6 +18,7 @@ from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import FRESH, WAKE_TOO_LATE, Lane
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.order.details import Parked
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import QUESTION, sealed
@@ -157,3 +158,24 @@ def test_more_than_one_script_takes_are_answered_in_their_order(world, orders):
     again = [*commits, noted(orders[1], "late")[0]]
     assert words(world, again) == [Word.OK] * (MOST + 3)
     assert words(world, again[-2:]) == [Word.SAME, Word.SAME]
+
+
+def test_all_orders_of_a_call_that_wait_for_its_review_are_listed_and_let_go(world, orders):
+    line, reviewing = orders[0].line, world.cell.reviewing
+    waits = [Restriction(Kind.REVIEW, name, "", n, "review", "call") for n, name in enumerate(("one", "two"))]
+    frozen = LineChange(line, fields={f"r:{each.name}": each.kept() for each in waits})
+    assert words(world, [Commit("", (frozen,))]) == [Word.OK]
+    assert world.client.zrange(reviewing, 0, -1, withscores=True) == [(f"{line} one", 0), (f"{line} two", 1)]
+    freed = LineChange(line, fields={f"r:{each.name}": "" for each in waits})
+    assert words(world, [Commit("", (freed,))]) == [Word.OK]
+    assert world.client.zcard(reviewing) == 0
+
+
+def test_nothing_is_written_of_a_decision_that_stamps_a_line_whose_instant_cannot_be_read(world, orders):
+    commits = [noted(order, "op", (Put(WAKE_TOO_LATE, 9),))[0] for order in orders]
+    world.client.hset(world.cell.line(orders[1].line), "seen", "damaged")
+    for _ in range(2):
+        with pytest.raises(ResponseError):
+            words(world, commits)
+    assert world.engine.show(orders[1].id).version == orders[1].version
+    assert [due(world)[f"o:{each.id}:{WAKE_TOO_LATE}"] == 9 for each in orders] == [True, False, True]

@@ -3,6 +3,7 @@
 import pytest
 from fakeredis import FakeRedis
 from msgspec.structs import replace
+from redis.exceptions import ResponseError
 
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.commits import asked
@@ -153,3 +154,14 @@ def test_what_consumes_a_message_is_no_new_order_alone(world, store):
     version = int(world.client.hget(world.cell.line(line.id), "v"))
     moved = LineChange(line.id, version, line.fields, consume="another")
     assert words(store, [replace(commit, records=(commit.records[0], moved))]) == [Word.FRONT]
+
+
+def test_a_count_that_is_damaged_leaves_no_order_without_its_entry_in_the_journal(world, store):
+    commits = made_of(world, wanted(world, [NUMBER, OTHER, THIRD]))
+    sealed = sum(change.leaf is not None for each in commits for change in each.records if hasattr(change, "leaf"))
+    funnel = world.cell.funnel_of(commits[0].records[0].order.doc.placed_at)
+    world.client.hset(funnel, f">{commits[0].records[0].order.state}", "damaged")
+    with pytest.raises(ResponseError):
+        words(store, commits)
+    assert words(store, commits) == [Word.SAME] * 3
+    assert world.client.llen(world.cell.journal) == sealed > 0

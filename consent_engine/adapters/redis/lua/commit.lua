@@ -161,6 +161,8 @@ local function commit()
             return { "same", 0 }
         end
         if moved or r.how == "e" and r.version == "0" then return { "stale", n } end
+        r.number = assert(tonumber(r.version), "a version that is no number")
+        r.seen = assert(r.how ~= "a" or tonumber(r.kept[r.cares] or "0"), "an instant that is no number")
     end
     if holder > 0 then
         local attempts, leased_at = attempts_of(records[holder].kept[2])
@@ -202,13 +204,13 @@ local function commit()
     if beats and call("HSET", beats.key, beats.agent, beats.kept) == 1 then call("EXPIRE", beats.key, 172800) end
     for _, r in ipairs(records) do
         if r.how ~= "l" then
-            local version, first = tonumber(r.version), r.f1
+            local version, first = r.number, r.f1
             local seen = r.how == "a" and ARGV[first] == "seen" and first < r.f2 and tonumber(ARGV[first + 1])
             if r.how == "a" and version == 0 then -- begin with the instant
                 version = math.floor((seen and seen / 1000 or call("TIME")[1]) - 1577836800) -- s since 2020
             end
             -- A record's instants never go back.
-            if seen and tonumber(r.kept[r.cares] or "0") > seen then first = first + 2 end
+            if seen and r.seen > seen then first = first + 2 end
             if r.g1 <= r.g2 then call("HDEL", r.key, unpack(ARGV, r.g1, r.g2)) end
             call("HSET", r.key, "v", string.format("%d", version + 1), unpack(ARGV, first, r.f2))
         end

@@ -81,7 +81,8 @@ local function refused(c)
             return { "same", 0 }
         end
         if version ~= r.read or r.how == "e" and version == "0" then return { "stale", n } end
-        r.version, r.seen = tonumber(version), seen
+        r.version = assert(tonumber(version), "a version that is no number")
+        r.seen = assert(tonumber(seen or "0"), "an instant that is no number")
     end
     if c.offer and not c.offer.known then return { "offer", 0 } end
     for _, r in ipairs(c.records) do
@@ -118,7 +119,7 @@ for n, c in ipairs(commits) do
                     local seen = tonumber(ARGV[first + 1])
                     if version == 0 then version = math.floor(seen / 1000 - 1577836800) end -- s since 2020
                     -- A record's instants never go back.
-                    if r.seen and tonumber(r.seen) > seen then first = first + 2 end
+                    if r.seen > seen then first = first + 2 end
                 end
                 if r.g1 <= r.g2 then call("HDEL", r.key, unpack(ARGV, r.g1, r.g2)) end
                 call("HSET", r.key, "v", string.format("%d", version + 1), unpack(ARGV, first, r.f2))
@@ -132,11 +133,12 @@ for n, c in ipairs(commits) do
 end
 for name, members in pairs(put) do call("ZADD", KEYS[lists + name], unpack(members)) end
 for name, members in pairs(gone) do call("ZREM", KEYS[lists + name], unpack(members)) end
+-- Counts last: one that somebody damaged leaves no order without its entry in the journal.
+if #sealed > 0 then call("RPUSH", KEYS[2], unpack(sealed)) end
 for n = 1, number() do
     local first, last = list(2)
     if counted[n] then
         for i = first, last, 2 do call("HINCRBY", KEYS[lists + tonumber(ARGV[i])], ARGV[i + 1], counted[n]) end
     end
 end
-if #sealed > 0 then call("RPUSH", KEYS[2], unpack(sealed)) end
 return answers
