@@ -210,6 +210,10 @@ consent_http_requests_total{method="POST",route="/v1/orders",status="2xx"} @
 consent_http_request_duration_seconds_bucket{method="POST",route="/v1/orders",le="1.0"} 0
 consent_http_request_duration_seconds_bucket{method="POST",route="/v1/orders",le="5.0"} @
 consent_http_request_duration_seconds_bucket{method="POST",route="/v1/orders",le="+Inf"} @
+consent_outside_call_duration_seconds_bucket{to="bss",le="5.0"} 0
+consent_outside_call_duration_seconds_bucket{to="bss",le="10.0"} @0
+consent_outside_call_duration_seconds_bucket{to="bss",le="+Inf"} @0
+consent_outside_call_duration_seconds_count{to="bss"} @0
 """
 FIRST = BAD.replace("_total 7", "_total 0").replace('consent_defects_total{type="KeyError"} 1\n', "")
 GOOD = """

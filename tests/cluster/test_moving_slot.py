@@ -45,7 +45,8 @@ def nodes(folder):
         here.do("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         here.do("CLUSTER", "MEET", "127.0.0.1", there.port, ports[1])
         until("they know each other", lambda: "cluster_known_nodes:2" in str(raw(there, "INFO")))
-        until("it is up", lambda: "cluster_state:ok" in str(raw(here, "INFO")))
+        for node in (here, there):
+            until("it is up", lambda node=node: "cluster_state:ok" in str(raw(node, "INFO")))
         yield here, there
 
 

@@ -70,7 +70,8 @@ def _by_subject(said: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 def _coded(text: str) -> Markup:
     """What stands between backticks, as code."""
-    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
+    parts = enumerate(_CODE.split(text))  # each other one is code
+    return Markup().join(Markup("<code>{}</code>").format(part) if n % 2 else escape(part) for n, part in parts)
 
 
 def _keyed(operation: Mapping[str, Any]) -> bool:
