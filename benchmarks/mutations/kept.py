@@ -63,6 +63,9 @@ def fingerprint(mutation: Mutation) -> str:
 
 
 def _head() -> str:
-    git = shutil.which("git") or "git"
+    """The commit that is checked out; "" where nobody can tell."""
+    git = shutil.which("git")
+    if git is None:
+        return ""
     said = subprocess.run([git, "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     return said.stdout.strip()

@@ -1,6 +1,7 @@
 """Reports of calls: those that should have been answered, and whether the calendar knows the days they are due on."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from consent_engine.config.calendars import bundled
 from consent_engine.doctor.findings import Finding, bad, good, warn
@@ -28,6 +29,6 @@ def reports(kept: Reports, terms: ReportTerms, now: Millis) -> Iterator[Finding]
     if not terms.calendar.knows(until):
         yield warn(
             f"the calendar says nothing of {until[:4]}: reports due then count weekends, and no holiday",
-            f"copy {bundled()}, add the year and its days from the State Council's notice, and name the copy in "
+            f"copy {quote(str(bundled()))}, add the year and its days from the State Council's notice, and name the copy in "
             "CONSENT_CALENDAR; start APIs and workers anew",
         )

@@ -1,6 +1,7 @@
 """What a day is, which are worked, and what people may write of both in settings."""
 
 import re
+import shlex
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -107,7 +108,7 @@ def test_a_year_that_the_calendar_does_not_know_is_added_as_doctor_says(tmp_path
     kept = SimpleNamespace(awaited=list)
     [told] = reports(kept, ReportTerms(calendar=calendar_from(None)), now)
     assert "says nothing of 2027" in told.what
-    named = re.search(r"copy (\S+),", told.do)[1]
+    [named] = shlex.split(re.search("copy (.+?), add", told.do)[1])
     before = Path(named).read_text("utf-8")
     assert "years: [2025, 2026]\n" in before
     own = before.replace("2025, 2026]", "2025, 2026, 2027]").replace(
