@@ -29,6 +29,6 @@ def reports(kept: Reports, terms: ReportTerms, now: Millis) -> Iterator[Finding]
     if not terms.calendar.knows(until):
         yield warn(
             f"the calendar says nothing of {until[:4]}: reports due then count weekends, and no holiday",
-            f"copy {quote(str(bundled()))}, add the year and its days from the State Council's notice, and name the copy in "
-            "CONSENT_CALENDAR; start APIs and workers anew",
+            f"copy {quote(str(bundled()))}, add the year and its days from the State Council's notice, and name the "
+            "copy in CONSENT_CALENDAR; start APIs and workers anew",
         )
