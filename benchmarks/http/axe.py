@@ -176,7 +176,7 @@ SCENES = (
     *(Scene(f"start {role}", "/", role) for role in ("agent", "reviewer", "ops", "auditor")),
     Scene("help agent", "/help", "agent"),
     Scene("rq jobs finished", "/rq/0/view/jobs/inbound/finished/8/asc/1", "admin", _listed),
-    Scene("rq read-only", "/rq/0/view/jobs/inbound/finished/8/asc/1", "agent", _listed),
+    Scene("rq read-only", "/rq/0/view/jobs/inbound/finished/8/asc/1", "auditor", _listed),
     Scene("forbidden", "/ops", "agent"),
     Scene("no such tariff", "/tariffs/none/1", ""),
     Scene("no such order", f"/orders/{'0' * 28}"),

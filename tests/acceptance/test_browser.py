@@ -314,7 +314,8 @@ def test_ops_find_an_order_by_number_and_the_board_leaves_the_focus_alone(home, 
 
 
 def test_rqs_dashboard_works_without_the_internet(home, tab):
-    for role in ("ops", "agent"):
+    home.keys["auditor"] = home.command("keys", "add", "auditor-1", "--role", "auditor").stdout.split()[-1]
+    for role in ("ops", "auditor"):
         jobs = tab(role, "/rq/")
         jobs.page.wait_for_selector("td:has-text('sms')")
         jobs.page.goto(f"{home.api}/rq/0/view/jobs/sms/finished/8/asc/1")

@@ -16,7 +16,7 @@ MAY = {
     "/reports": {Role.OPS, Role.AUDITOR, Role.ADMIN},
     "/audit": {Role.AUDITOR, Role.ADMIN},
     "/help": set(Role),
-    "/rq/": set(Role),
+    "/rq/": {Role.OPS, Role.AUDITOR, Role.ADMIN},
 }
 """Who may open which page."""
 

@@ -44,7 +44,7 @@ MAY_OPEN: dict[str, frozenset[Role]] = {
     "/reports": frozenset({Role.OPS, Role.AUDITOR, Role.ADMIN}),
     "/audit": frozenset({Role.AUDITOR, Role.ADMIN}),
     "/help": frozenset(Role),
-    "/rq/": frozenset(Role),
+    "/rq/": frozenset({Role.OPS, Role.AUDITOR, Role.ADMIN}),
 }
 """The pages behind the sign-in, and whose they are."""
 OF_AN_ORDER = re.compile("/orders/[0-9a-f]{28}")

@@ -1,4 +1,4 @@
-"""/rq: RQ's own dashboard behind our sign-in. To look at for every role; to act for ops and admin, from its own pages.
+"""/rq: RQ's own dashboard behind our sign-in. Whoever may open /ops may look; ops and admin act, from its own pages.
 
 It has no sign-in, no defence against other sites' forms, and scripts inside its pages: all of that is made up for here.
 """
@@ -20,14 +20,15 @@ from starlette.types import Message, Receive, Scope, Send
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.api.http.bodies import KIB, read_body
 from consent_engine.api.http.problems import of_error
-from consent_engine.api.service.sessions import SAFE, Sessions
+from consent_engine.api.service.sessions import SAFE, Session, Sessions
 from consent_engine.api.web import rq_shown
-from consent_engine.api.web.rendering import address_of
+from consent_engine.api.web.rendering import MAY_OPEN, address_of, page
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, words
 from consent_engine.domain.roles import Role
 from consent_engine.errors import ConsentError, Forbidden, Unauthenticated
 
 PREFIX = "/rq"
+MAY_LOOK = MAY_OPEN[f"{PREFIX}/"]
 MAY_ACT = frozenset({Role.OPS, Role.ADMIN})
 CHANGES_BY_GET = re.compile(f"{PREFIX}/requeue/")
 """Its one address that changes something when it is only looked at."""
@@ -102,10 +103,15 @@ class Guarded:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         asked = Request(scope, receive)
+        is_page = asked.method in SAFE and "/data/" not in asked.url.path
         try:
-            may_act = await self._check(asked)
+            session = await self._sessions.of(asked)
+            if is_page and session.caller.role not in MAY_LOOK:
+                needed = sorted(MAY_LOOK)
+                await page(asked, "forbidden.html", session, HTTPStatus.FORBIDDEN, needed=needed)(scope, receive, send)
+                return
+            may_act = await self._check(asked, session)
         except Unauthenticated as error:
-            is_page = asked.method in SAFE and "/data/" not in asked.url.path
             away = RedirectResponse("/?next=/rq/", HTTPStatus.SEE_OTHER) if is_page else of_error(error)
             await away(scope, receive, send)
         except ConsentError as error:
@@ -122,9 +128,10 @@ class Guarded:
             headers.append((b"x-consent-read-only", b"1"))
         await self._app({**asked.scope, "headers": headers, "root_path": ""}, _no_body, send)
 
-    async def _check(self, asked: Request) -> bool:
+    async def _check(self, asked: Request, session: Session) -> bool:
         """Whether who comes may act. Raises what is wrong."""
-        session = await self._sessions.of(asked)
+        if session.caller.role not in MAY_LOOK:
+            raise Forbidden("the role of this key may not look at the queues")
         may_act = session.caller.role in MAY_ACT
         if asked.method not in SAFE:
             self._sessions.same_origin(asked)
