@@ -221,7 +221,7 @@ class Catalogue:
         return self._untold(plan) + [FieldError(field, "backdated", BACKDATED) for field in plan.dated_before(now)]
 
     def _untold(self, plan: Plan) -> list[FieldError]:
-        """What of a new plan cannot be told: texts that are too long, words that mean something else, pages."""
+        """The faults of a new plan: texts that are too long, a word with another meaning, pages that do not show it."""
         shown = unfit(plan, self._addresses, self._kept.get(plan.code, ()))
         return [*self._wrong(plan), *_means_something_else(plan), *shown]
 

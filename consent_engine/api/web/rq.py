@@ -1,4 +1,4 @@
-"""/rq: RQ's own dashboard behind our sign-in. Whoever may open /ops may look; ops and admin act, from its own pages.
+"""/rq: RQ's own dashboard behind our sign-in. The roles of /ops may look; ops and admin may act, from its own pages.
 
 It has no sign-in, no defence against other sites' forms, and scripts inside its pages: all of that is made up for here.
 """

@@ -130,7 +130,7 @@ BEFORE_STOP = (
     *(*BEFORE_NO, "麻烦你", "我要", "我想", "我", "给我", "帮我", "i want to", "申请", "登记"),
     *("回复", "回", "发", "reply", "send"),
 )
-"""Some write what the text told them to do: 回复TD. Not before a NO: 回复不了 cannot reply."""
+"""Subscribers repeat the instruction: 回复TD. Not before a NO: 回复不了 says that a reply is impossible."""
 AFTER = (*THANKS, "please", "pls", "sorry", "抱歉", "再见", "bye")
 
 TRADITIONAL = str.maketrans(

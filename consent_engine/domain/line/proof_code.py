@@ -25,7 +25,7 @@ MOST_TRIES = 5
 MOST_A_DAY = 5
 """Codes to one number in a day that begins with the first of them."""
 MOST_FROM_ONE = 3
-"""So many of a day's are for one network: whoever has but one leaves its holder some."""
+"""Of the codes of a day one network may ask for so many: a stranger on a single network leaves the holder some."""
 RESERVED = 3
 """Codes that a network has in an hour, however many were sent to others: so long as there are any."""
 _DAY_MS = 86_400_000
@@ -163,7 +163,7 @@ class Shares(Struct, frozen=True):
 
 
 def shares(most: int) -> Shares:
-    """A tenth while half of them are left; then a few: whoever has some networks uses up one half, never the other.
+    """A tenth while half of them are left; then a few: a stranger on some networks uses up one half, never the other.
 
     >>> shares(1_000), shares(2)
     (Shares(most=1000, half=500, before=100, after=3), Shares(most=2, half=1, before=3, after=3))
