@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanKind, Tracer
 
 log = logging.getLogger(__name__)
-EVENTS, REQUESTS = "consent_engine.engine.record", "consent_engine.api.http.middleware"
+EVENTS, REQUESTS = "consent_engine.engine.answers", "consent_engine.api.http.middleware"
 """The loggers that tell each event and each request."""
 PLACING = ("POST", "/v1/orders", 201)
 """The request that an order's trace begins with."""
@@ -147,8 +147,9 @@ class Spans(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """An event is an instant; a request ended now and lasted its milliseconds."""
-        with self._at_most_a_span():
-            self._made_of(record)
+        for about in getattr(record, "each", None) or [getattr(record, "about", {})]:
+            with self._at_most_a_span():
+                self._made_of(record, about)
 
     @contextmanager
     def _at_most_a_span(self) -> Iterator[None]:
@@ -160,8 +161,7 @@ class Spans(logging.Handler):
                 self._told.add(kind)
                 log.warning("a span was not made: %s; orders go on, no other one of this kind is told", kind)
 
-    def _made_of(self, record: logging.LogRecord) -> None:
-        about: Mapping[str, Any] = getattr(record, "about", {})
+    def _made_of(self, record: logging.LogRecord, about: Mapping[str, Any]) -> None:
         order, at = about.get("order"), int(record.created * _NS_PER_S)
         if not order:
             return

@@ -1,5 +1,6 @@
 """One round trip for all that many steps ask at once: kind by kind, in one call of the store each."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.line import request_key
+from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.asks import (
     Ask,
@@ -28,7 +30,11 @@ from consent_engine.engine.asks import (
     T,
 )
 from consent_engine.errors import ArchiveUnavailable
-from consent_engine.ports import Archive, Store, Word
+from consent_engine.ports import Archive, OrderChange, Store, Word
+
+log = logging.getLogger(__name__)
+TOGETHER = 16
+"""So many events are told in one record, which costs more than its lines: less than a pipe takes as one piece."""
 
 
 def answers(store: Store, asks: Mapping[int, Ask], due: Counter[Lane]) -> dict[int, object]:
@@ -115,10 +121,25 @@ def _recalled_reports(archive: Archive | None, asks: Sequence[RecallReports]) ->
 
 def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[object]:
     saved = store.records.commit([ask.commit for ask in asks], prove=any(ask.prove for ask in asks))
+    events: list[tuple[Order, Event]] = []
     for ask, each in zip(asks, saved, strict=True):
-        if each.word is Word.OK:
-            due.update(ask.commit.wakes)
+        if each.word is not Word.OK:
+            continue
+        for lane in ask.commit.wakes:
+            due[lane] += 1
+        for change in ask.commit.records:
+            if isinstance(change, OrderChange):
+                events += [(change.order, event) for event in change.events]
+    for n in range(0, len(events), TOGETHER):
+        _tell(events[n : n + TOGETHER])
     return saved
+
+
+def _tell(events: Sequence[tuple[Order, Event]]) -> None:
+    """One line an event: ids, never a person."""
+    each = [{"order": order.id, "trigger": event.trigger, "state": order.state} for order, event in events]
+    lines = [f"order {of['order']}: {of['trigger']}, now {of['state']}" for of in each]
+    log.info("%s", "\n".join(lines), extra={"each": each})
 
 
 def _proven(store: Store, asks: Sequence[Prove], due: Counter[Lane]) -> Sequence[object]:

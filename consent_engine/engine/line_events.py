@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.decide.decide import decide
-from consent_engine.domain.decide.decision import Decision, Drop, Put
+from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_ENDINGS, WAKE_LINE, Lane, Millis, Purpose, lane_of, sms_parts
 from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.holder import CHANGING, ENDING, MOST_EVENTS, Happened, LineEvent, restricted, stale
@@ -19,7 +19,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.facts import NumberChanged
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.asks import Step
-from consent_engine.engine.record import MOST_RACES, commit_of, told, wakes_of
+from consent_engine.engine.record import MOST_RACES, commit_of, wakes_of
 from consent_engine.engine.round_trips import load, prove, save
 from consent_engine.errors import EventNotTaken, FieldError, Malformed, StoreUnavailable
 from consent_engine.ports import Change, Commit, LineChange, Owner, Word
@@ -55,7 +55,7 @@ class _Ends(Struct, frozen=True):
 
     changes: Sequence[Change]
     fields: Mapping[str, str]
-    decided: Sequence[tuple[Order, Decision]]
+    ended: int
     wakes: frozenset[Lane]
 
 
@@ -81,14 +81,11 @@ def happening_on(name: str, asked: LineEventAsked) -> Step[LineEventTaken]:
         orders = (yield from load(ids)).orders if ids else {}
         happened = Happened(asked.event, now, asked.op, asked.by, asked.on, asked.carrier, 0)
         ends = _ends(line, orders, happened, now)
-        ended = sum(after.order.state.settled and not before.state.settled for before, after in ends.decided)
-        happened = replace(happened, ended=ended)
+        happened = replace(happened, ended=ends.ended)
         change = _line_after(line, asked, happened, ends, now)
         wakes = ends.wakes | wakes_of(change.put, now)
         saved = yield from save(Commit(asked.op, (change, *ends.changes), wakes=wakes, at=now), prove=True)
         if saved.word is Word.OK:
-            for order, decision in ends.decided:
-                told(order, decision)
             return LineEventTaken(happened, is_new=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
@@ -105,7 +102,7 @@ def _may_be(asked: LineEventAsked, line: Line, now: Millis) -> None:
 
 def _ends(line: Line, orders: Mapping[str, Order], happened: Happened, now: Millis) -> _Ends:
     """The orders that were asked of the holder before end; what cannot end at once is barred."""
-    changes, decided, wakes = list[Change](), list[tuple[Order, Decision]](), frozenset[Lane]()
+    changes, ended, wakes = list[Change](), 0, frozenset[Lane]()
     fields: dict[str, str] = {}
     for entry in line.entries if happened.event in ENDING else ():
         order = orders.get(entry.order)
@@ -115,13 +112,13 @@ def _ends(line: Line, orders: Mapping[str, Order], happened: Happened, now: Mill
         if order is not None and decision is not None and not decision.is_void:
             commit, _ = commit_of(order, decision, happened.op, now)
             changes.append(commit.records[0])
-            decided.append((order, decision))
+            ended += decision.order.state.settled and not order.state.settled
             fields |= _stamped(commit.records[1:])
             wakes |= commit.wakes
         if entry.is_open and not (decision is not None and decision.order.state.settled):
             bars = stale(entry.order, happened)  # an activation that has begun, or a record that nobody can read
             fields[f"r:{bars.name}"] = bars.kept()
-    return _Ends(changes, fields, decided, wakes)
+    return _Ends(changes, fields, ended, wakes)
 
 
 def _is_meant(entry: Entry, order: Order | None, happened: Happened) -> bool:

@@ -17,7 +17,7 @@ from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.asks import Loaded, Step
-from consent_engine.engine.record import MOST_RACES, commit_of, told, wakes_of
+from consent_engine.engine.record import MOST_RACES, commit_of, wakes_of
 from consent_engine.engine.round_trips import load, save
 from consent_engine.engine.withdrawals import withdrawing
 from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavailable
@@ -105,7 +105,6 @@ def _save(
         saved = yield from save(commit)
         if saved.word not in {Word.OK, Word.SAME}:
             return saved
-        told(order, decision)
     if todo:
         return Saved(Word.OK)
     entries = [_kept(line, message, meant.unmatched)] if meant.unmatched else []

@@ -1,6 +1,5 @@
 """The one way to change an order: load, decide, commit by compare-and-set; on a lost race again, within a bound."""
 
-import logging
 import secrets
 from collections.abc import Iterator, Sequence
 
@@ -36,7 +35,6 @@ from consent_engine.ports import (
     Word,
 )
 
-log = logging.getLogger(__name__)
 MOST_RACES = 20
 _OF_CALLS = (Kind.CALL, Kind.REVIEW)
 """The restrictions of one order that its call made."""
@@ -65,7 +63,9 @@ def commit_of(
     if stamps is not None:
         line = line or LineChange(before.line)
         line = replace(line, fields={**line.fields, **stamps, "seen": str(now)})
-    records: list[Change] = [OrderChange(after, before.version, before.state, fields, decision.put, drop)]
+    records: list[Change] = [
+        OrderChange(after, before.version, before.state, fields, decision.put, drop, decision.events)
+    ]
     if ACTIVATE not in before.effects and ACTIVATE in [put.effect for put in decision.put]:
         barring = names_barring(after.doc.carrier, after.doc.plan, after.id)
         records.append(replace(line, barring=barring) if line else Look(Owner.LINE, before.line, barring=barring))
@@ -112,14 +112,6 @@ def wakes_of(puts: Sequence[Put], now: Millis) -> frozenset[Lane]:
     return frozenset([lane_of(put.effect) for put in puts if put.due != PARKED and put.due <= now])
 
 
-def told(before: Order, decision: Decision) -> None:
-    """One line an event: ids, never a person."""
-    for event in decision.events:
-        trigger, state = event.trigger.value, decision.order.state.value
-        about = {"order": before.id, "trigger": trigger, "state": state}
-        log.info("order %s: %s, now %s", before.id, trigger, state, extra={"about": about})
-
-
 def recording(
     order_id: str,
     fact: Fact,
@@ -147,7 +139,6 @@ def recording(
         commit, after = commit_of(order, decision, fact.op, now, held)
         word = (yield from save(commit, prove=prove)).word
         if word is Word.OK:
-            told(order, decision)
             return after
         if word is Word.GUARDED and isinstance(fact, Ended | Woke):
             fact = replace(fact, waits=True)
@@ -217,9 +208,7 @@ def giving_back(leased: Leased, now: Millis, due: Millis | None = None, why: str
             return
         decision = not_begun(order, put, f"{leased.effect}#{leased.token}", now)
         commit, _ = commit_of(order, decision, "", now, held)
-        if (word := (yield from save(commit)).word) is not Word.STALE:
-            if word is Word.OK:
-                told(order, decision)
+        if (yield from save(commit)).word is not Word.STALE:
             return
         order = (yield from load([order.id])).orders.get(order.id)
 

@@ -14,6 +14,7 @@ from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
+from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.rhythm import Beat, Rhythm
 
@@ -39,7 +40,7 @@ class Held(Struct, frozen=True):
 class OrderChange(Struct, frozen=True):
     """An order to write: as it is after the decision, the version that was read, and the new fields.
 
-    state_before: None for a new order, which must not be there yet
+    state_before: None for a new order, which must not be there yet · events: those that are new
     """
 
     order: Order
@@ -48,6 +49,7 @@ class OrderChange(Struct, frozen=True):
     fields: Mapping[str, str]
     put: Sequence[Put] = ()
     drop: Sequence[tuple[str, Drop]] = ()
+    events: Sequence[Event] = ()
 
     @property
     def id(self) -> str:

@@ -43,6 +43,7 @@ class OneLine(logging.Formatter):
     """Formats a record as one line; of an exception, its kind and where it came from: its text may quote a person.
 
     What a record is about (`extra={"about": {...}}`: request, key, order ...) follows, as far as the message is silent.
+    A record of several things (`each`: what each of its lines is about) is as many lines.
     """
 
     def __init__(self, process: str) -> None:
@@ -50,9 +51,12 @@ class OneLine(logging.Formatter):
         self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        said = _said(record)
-        for name, value in _about(record):
+        """The line, or lines."""
+        return "\n".join(self.line(record, said, about) for said, about in _told(record))
+
+    def line(self, record: logging.LogRecord, said: str, about: Mapping[str, object]) -> str:
+        """One line."""
+        for name, value in about.items():
             said += "" if str(value) in said else f" {name}={_one_line(str(value))}"
         return redacted(f"{_instant(record)} {record.levelname} {self._process}: {said}".rstrip())
 
@@ -60,10 +64,10 @@ class OneLine(logging.Formatter):
 class OneObject(OneLine):
     """The same as one JSON object, with a field for everything that the record is about."""
 
-    def format(self, record: logging.LogRecord) -> str:
+    def line(self, record: logging.LogRecord, said: str, about: Mapping[str, object]) -> str:
         """The object, on one line."""
-        told: dict[str, object] = dict(_about(record))
-        told |= {"at": _instant(record), "level": record.levelname, "process": self._process, "message": _said(record)}
+        told: dict[str, object] = dict(about)
+        told |= {"at": _instant(record), "level": record.levelname, "process": self._process, "message": said}
         clean = {name: redacted(value) if isinstance(value, str) else value for name, value in told.items()}
         return _object(clean)
 
@@ -71,22 +75,20 @@ class OneObject(OneLine):
 FORMATS: dict[str, type[OneLine]] = {"text": OneLine, "json": OneObject}
 
 
-def _said(record: logging.LogRecord) -> str:
+def _told(record: logging.LogRecord) -> Iterable[tuple[str, Mapping[str, object]]]:
+    """Each line of a record, and what it is about."""
     said = record.getMessage()
+    if each := getattr(record, "each", None):
+        return zip(said.split("\n"), each, strict=True)
     if record.exc_info and record.exc_info[1] is not None:
         said += f" [{place_of(record.exc_info[1])}]"
-    return _one_line(said)
+    return [(_one_line(said), getattr(record, "about", {}))]
 
 
 def _one_line(said: str) -> str:
     if said.isprintable():  # whatever ends a line is not
         return said
     return " | ".join(part.rstrip() for part in said.splitlines() if part.strip())
-
-
-def _about(record: logging.LogRecord) -> Iterable[tuple[str, object]]:
-    about: Mapping[str, object] = getattr(record, "about", {})
-    return about.items()
 
 
 def _instant(record: logging.LogRecord) -> str:

@@ -8,6 +8,7 @@ import pytest
 from consent_engine.api.http.outages import QUIET_S, Outages
 from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.defects import place_of
+from consent_engine.domain.effects import Lane
 from consent_engine.engine.spell import Spell
 from consent_engine.process.logs import OneLine, OneObject, redacted
 
@@ -72,6 +73,23 @@ def test_as_json_a_line_is_one_object_with_a_field_for_each():
     assert json.loads(line("a\nb of 13800138000", form=OneObject, key=KEY)) | {"at": ""} == {
         "at": "", "level": "INFO", "process": "worker-1", "message": "a | b of ***", "key": "***",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [OneLine, OneObject])
+def test_a_record_of_several_things_is_the_lines_that_each_alone_would_be(form):
+    said, each = [f"order {n}: of 13800138000" for n in range(3)], [{"order": str(n), "key": KEY} for n in range(3)]
+    record = logging.LogRecord("test", logging.INFO, "test.py", 1, "%s", ("\n".join(said),), None)
+    record.created, record.msecs, record.each = 0.25, 250.0, each
+    alone = [line(words, form=form, **about) for words, about in zip(said, each, strict=True)]
+    assert form("worker-1").format(record).split("\n") == alone
+
+
+def test_many_events_that_are_saved_together_are_a_line_each(world, caplog):
+    caplog.set_level(logging.INFO)
+    orders = {world.place(msisdn=f"+861390000{n:04}").id for n in range(20)}
+    world.run(Lane.SMS)
+    told = [words for record in caplog.records if hasattr(record, "each") for words in record.getMessage().split("\n")]
+    assert sorted(told) == sorted(f"order {order}: confirmation_accepted, now awaiting_reply" for order in orders)
 
 
 def test_trouble_that_lasts_is_a_line_when_it_begins_and_one_when_it_is_over(caplog):

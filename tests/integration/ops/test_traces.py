@@ -142,6 +142,15 @@ class Broken:
         raise RuntimeError("+8613800138000")
 
 
+def test_each_of_many_events_that_are_told_together_is_a_span(collector):
+    spans, address = collector
+    orders = [f"0ce7{n:024x}" for n in range(3)]
+    with tracing(address):
+        each = [{"order": order, "trigger": "said_yes", "state": "confirmed"} for order in orders]
+        logging.getLogger(EVENTS).info("many", extra={"each": each})
+    assert [span.trace_id for span in spans] == [ids_of(order)[0].to_bytes(16, "big") for order in orders]
+
+
 def told_of(about):
     logging.getLogger(EVENTS).info("an event", extra={"about": about})
 
