@@ -38,7 +38,7 @@ class Measures:
         """An outside call ended at `at`."""
         self._calls[target, type(outcome), bisect_left(BUCKETS, seconds)] += 1
         self._seconds[target] += seconds  # type: ignore[assignment] # a Counter counts whatever adds up
-        self._heard[target] = self._heard.get(target, TargetHeard(target)).after(outcome, at)
+        self._heard[target] = (self._heard.get(target) or TargetHeard(target)).after(outcome, at)
 
     def performed(self, lane: Lane, count: int) -> None:
         """Effects of a lane were performed."""

@@ -194,12 +194,12 @@ class Performer:
     def _record(self, lane: Lane, steps: Sequence[Step[str]]) -> None:
         """Run steps, count how they ended, wake the lanes they made due."""
         driven, under_way = drive(self._store, steps), self._under_way
-        self.measures.performed(lane, sum(result != "given_back" for result in driven.results))
-        for result in driven.results:
-            word = result if isinstance(result, str) else "failed"
-            self._untold[lane][word] += 1
-            if word == "parked" and (under_way is None or lane is not under_way.lane):
-                self._wake({lane: 1})  # no job is there to tell it: the next one does
+        words = Counter("failed" if isinstance(result, ConsentError) else result for result in driven.results)
+        self._untold[lane] += words
+        self.measures.performed(lane, words.total() - words["given_back"])
+        if words["parked"] and (under_way is None or lane is not under_way.lane):
+            self._wake({lane: 1})  # no job is there to tell it: the next one does
+        for result in driven.results if words["failed"] else ():
             if isinstance(result, ConsentError):
                 log.error("%s: an effect could not be decided: %s", lane, type(result).__name__)
         self._wake({n: c for n, c in driven.due.items() if under_way is None or not under_way.takes(n, c)})

@@ -3,8 +3,6 @@
 import logging
 from collections.abc import Mapping, Sequence
 
-from msgspec.structs import replace
-
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import A_MINUTE, Drop, Put, stood_off
@@ -96,11 +94,11 @@ def _save(
     fields = {**dict.fromkeys(line.aged, ""), **meant.fields}
     for n, (order, fact, decision) in enumerate(todo):
         # The line's own effects go with the first commit: the reader after a crash finds them there.
-        change = LineChange(line.id, line.version + n)
-        if n == 0:
-            change = replace(change, fields=fields, put=meant.put, drop=meant.drop)
-        if n == len(todo) - 1:
-            change = replace(change, consume=message.key, release=release)
+        put, drop = (meant.put, meant.drop) if n == 0 else ((), ())
+        consume = message.key if n == len(todo) - 1 else ""
+        change = LineChange(
+            line.id, line.version + n, {} if n else fields, put, drop, consume, release=release and bool(consume)
+        )
         commit, _ = commit_of(order, decision, fact.op, now, held, change)
         saved = yield from save(commit)
         if saved.word not in {Word.OK, Word.SAME}:

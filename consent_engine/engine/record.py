@@ -61,8 +61,8 @@ def commit_of(
         fields["reply_by"] = str(after.reply_by)
     stamps = _stamps(before, after, asked=asked)
     if stamps is not None:
-        line = line or LineChange(before.line)
-        line = replace(line, fields={**line.fields, **stamps, "seen": str(now)})
+        stamps["seen"] = str(now)
+        line = replace(line, fields={**line.fields, **stamps}) if line else LineChange(before.line, fields=stamps)
     records: list[Change] = [
         OrderChange(after, before.version, before.state, fields, decision.put, drop, decision.events)
     ]
@@ -71,7 +71,7 @@ def commit_of(
         records.append(replace(line, barring=barring) if line else Look(Owner.LINE, before.line, barring=barring))
     elif line:
         records.append(line)
-    wakes = wakes_of(decision.put, now) | (wakes_of(line.put, now) if line else frozenset())
+    wakes = wakes_of((*decision.put, *line.put) if line else decision.put, now)
     commit = Commit(op, tuple(records), held, decision.guard, wakes=wakes, at=now, beat=decision.beat)
     return commit, _stood(before, after, decision)
 

@@ -144,7 +144,12 @@ class RedisRecords(Records):
         return LiftedWord(word)
 
 
+_OK = Saved(Word.OK)
+
+
 def _saved(commit: Commit, word: str, number: int, rule: str = "") -> Saved:
+    if word == "ok":
+        return _OK
     if rule:
         return Saved(Word(word), rhythm=Rhythm(Unlikely(rule), number))
     return Saved(Word(word), commit.records[number - 1].id if number else "")

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.effects import Accepted, Millis, Purpose, is_sms, sms_parts
-from consent_engine.domain.lifecycle import ENGAGED, State, Trigger, advance
+from consent_engine.domain.lifecycle import State, Trigger, advance
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
 from consent_engine.domain.order.deliveries import delivered
 from consent_engine.domain.order.details import ConfirmationAccepted, EndedLate, SmsAccepted
@@ -36,11 +36,9 @@ def text_of(order: Order, purpose: Purpose) -> str:
     """What an order's SMS says: the question as frozen at the door, the others in the edition of that day."""
     if purpose is Purpose.CONFIRMATION:
         return order.text
-    doc = order.doc
-    subject = replace(order.subject(), still_active=order.state in ENGAGED)
     return write(
-        purpose, subject, needs_code=order.needs_code, active_from=active_from(order), until=_until(order, purpose),
-        edition=doc.offer.words,
+        purpose, order.subject(), needs_code=order.needs_code, active_from=active_from(order),
+        until=_until(order, purpose), edition=order.doc.offer.words,
     )  # fmt: skip
 
 

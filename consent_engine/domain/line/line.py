@@ -1,5 +1,6 @@
 """Line: one number. The orders asked of it, its refusals, its own pending effects, its unread messages."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 
 from msgspec import Struct, field
@@ -128,40 +129,34 @@ class Line(Struct, frozen=True):
 
     @classmethod
     def _read(cls, line: str, fields: Mapping[str, str], now: Millis) -> "Line":
-        entries, restrictions, effects, answered, aged = [], [], {}, {}, []
+        of: dict[str, dict[str, str]] = defaultdict(dict)
+        for name, kept in fields.items():
+            kind, _, rest = name.partition(":")
+            of[kind][rest] = kept
         try:
-            for name, kept in fields.items():
-                kind, _, rest = name.partition(":")
-                if kind == "o":
-                    entries.append(Entry.read(rest, kept))
-                elif kind == "r":
-                    restrictions.append(Restriction.read(rest, kept))
-                elif kind == "f":
-                    effects[rest] = Pending.read(kept)
-                elif kind == "a":
-                    answered[rest] = int(kept)
-                elif kind == "m" and int(kept) < now - REMEMBER_MESSAGES_MS:
-                    aged.append(name)
-            gathered = _gathered_of(fields)
-            reports = {name[2:]: kept for name, kept in fields.items() if name[:2] == "d:"}
-            calls, past, told = _calls_of(fields), _past_of(fields), _reported_in(fields)
+            entries = tuple(Entry.read(*each) for each in of["o"].items())
+            restrictions = [Restriction.read(*each) for each in of["r"].items()]
+            effects = {effect: Pending.read(kept) for effect, kept in of["f"].items()}
+            answered = {purpose: int(at) for purpose, at in of["a"].items()}
+            aged = [f"m:{key}" for key, at in of["m"].items() if int(at) < now - REMEMBER_MESSAGES_MS]
+            parts = of["p"].items() if WAKE_PARTS in effects else ()  # a timer stands as long as any of them does
+            gathered = {name: Gathered.read(kept) for name, kept in parts}
+            calls = [Called.read(*each) for each in of["c"].items()]
+            told = [Reported.read(*each) for each in of["q"].items()]
+            past = _past_of(fields)
             code = ProofCode.read(fields[CODE]) if CODE in fields else None
             version, seen = int(fields.get("v", "0")), int(fields.get("seen", "0"))
         except (ValueError, TypeError) as error:
             raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
-        over = (f"r:{each.name}" for each in restrictions if each.is_over(now))
+        calls.sort(key=lambda each: (-each.at, each.call))
+        told.sort(key=lambda each: (not each.granted_at, -each.at, each.report))
+        over = [f"r:{each.name}" for each in restrictions if each.is_over(now)]
+        standing = tuple(each for each in restrictions if not each.is_over(now))
         return cls(
-            line, version, fields.get("msisdn", ""), tuple(entries),
-            tuple(each for each in restrictions if not each.is_over(now)), effects, answered, seen,
+            line, version, fields.get("msisdn", ""), entries, standing, effects, answered, seen,
             (*aged, *over, *_gone(calls, now), *_forgotten(told, now))[:_MOST_AGED],
-            gathered, reports, tuple(calls[:MOST_CALLS]), *past, tuple(told), code,
+            gathered, of["d"], tuple(calls[:MOST_CALLS]), *past, tuple(told), code,
         )  # fmt: skip
-
-
-def _gathered_of(fields: Mapping[str, str]) -> dict[str, Gathered]:
-    """The parts of replies; a timer stands as long as any of them does. Raises ValueError."""
-    parts = [name for name in fields if name.startswith("p:")] if f"f:{WAKE_PARTS}" in fields else []
-    return {name[2:]: Gathered.read(fields[name]) for name in parts}
 
 
 def _past_of(fields: Mapping[str, str]) -> tuple[tuple[Happened, ...], tuple[str, ...], str]:
@@ -172,18 +167,6 @@ def _past_of(fields: Mapping[str, str]) -> tuple[tuple[Happened, ...], tuple[str
     while (public := fields.get(f"e{len(publics)}")) is not None:
         publics.append(public)
     return tuple(map(Happened.read, publics)), tuple(publics), fields.get("mac", "")
-
-
-def _calls_of(fields: Mapping[str, str]) -> list[Called]:
-    """The calls that a record names, the newest first. Raises ValueError."""
-    calls = [Called.read(name[2:], kept) for name, kept in fields.items() if name[:2] == "c:"]
-    return sorted(calls, key=lambda each: (-each.at, each.call))
-
-
-def _reported_in(fields: Mapping[str, str]) -> list[Reported]:
-    """The reports that a record names: the rewarded ones, then the others, the newest first. Raises ValueError."""
-    told = [Reported.read(name[2:], kept) for name, kept in fields.items() if name[:2] == "q:"]
-    return sorted(told, key=lambda each: (not each.granted_at, -each.at, each.report))
 
 
 def _forgotten(told: Sequence[Reported], now: Millis) -> list[str]:

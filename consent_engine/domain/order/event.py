@@ -81,6 +81,13 @@ def salted(person: Mapping[str, Any], salt: str) -> str:
     return canonical(told) if "metadata" in told else compact(told)
 
 
+def named(person: str, hashed: str) -> str:
+    """A person part as kept, where its hash is the one that the history names; raises ValueError."""
+    if digest(person) != hashed:
+        raise ValueError("a person part that the history does not name")
+    return person
+
+
 def seal(event: Event, salt: str) -> tuple[str, str]:
     """The public and the person part of an event, as kept (person part '' when there is none)."""
     person = salted(event.person, salt) if event.person else ""
@@ -89,9 +96,9 @@ def seal(event: Event, salt: str) -> tuple[str, str]:
 
 
 def unseal(public: str, person: str) -> Event:
-    """The event that `seal` kept. Raises ValueError."""
+    """The event that `seal` kept. Raises ValueError, also for a person part that the public one does not name."""
     read = _PUBLIC(public)
-    known = _PERSON(person) if person else None
+    known = _PERSON(named(person, read.person_hash)) if person else None
     return Event(read.detail.trigger, read.at, read.op, read.ref, read.by, read.detail, known, read.person_hash)
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.effects import Millis, Pending, Purpose, read_effects, sms_effect
 from consent_engine.domain.hashing import digest, sha256
-from consent_engine.domain.lifecycle import SETTLING, STAGES, State, Trigger, advance
+from consent_engine.domain.lifecycle import ENGAGED, SETTLING, STAGES, State, Trigger, advance
 from consent_engine.domain.order.agreement import Doc, Person
 from consent_engine.domain.order.details import (
     Cancelled,
@@ -21,7 +21,7 @@ from consent_engine.domain.order.details import (
     RepliedSuspect,
     Resumed,
 )
-from consent_engine.domain.order.event import Event, chain, seal, unseal
+from consent_engine.domain.order.event import Event, chain, named, seal, unseal
 from consent_engine.domain.order.window import counts_until, delivered_at
 from consent_engine.domain.texts.render import Subject, dated
 from consent_engine.errors import BrokenRecord
@@ -173,9 +173,9 @@ class Order(Struct, frozen=True):
         offer = self.doc.offer
         yes = self.last(Trigger.SAID_YES)
         return Subject(
-            offer.carrier, offer.plan_name, offer.price, offer.unsubscribe, self.doc.code, tariff=offer.tariff,
-            call_at=self.doc.call.started_at, reply_at=yes.at if yes else 0, receipt=self.receipt,
-            cool_off=offer.policy.cool_off, free_exit=offer.policy.free_exit,
+            offer.carrier, offer.plan_name, offer.price, offer.unsubscribe, self.doc.code, self.state in ENGAGED,
+            offer.tariff, self.doc.call.started_at, yes.at if yes else 0, self.receipt, offer.policy.cool_off,
+            offer.policy.free_exit,
         )  # fmt: skip
 
     def moved(self, *events: Event) -> "Order":
@@ -194,10 +194,9 @@ class Order(Struct, frozen=True):
         try:
             events, publics = _told(fields)
             doc, state = Doc.read(fields["doc"], fields.get("offer", "")), State(fields["state"])
-            _persons_fit(doc, events, fields)
             return cls(
                 doc=doc,
-                person=_person(fields, state),
+                person=_person(fields, doc, state),
                 line=fields["line"],
                 state=state,
                 version=int(fields["v"]),
@@ -254,21 +253,9 @@ def _told(fields: Mapping[str, str]) -> tuple[tuple[Event, ...], tuple[str, ...]
     return tuple(events), tuple(publics)
 
 
-def _person(fields: Mapping[str, str], state: State) -> Person:
-    """The person part; only of a settled order it may be erased. Raises KeyError."""
-    return _ERASED if state.settled and "who" not in fields else Person.read(fields["who"])
-
-
-def _persons_fit(doc: Doc, events: tuple[Event, ...], fields: Mapping[str, str]) -> None:
-    """The person parts that are there are those that the history names; raises ValueError."""
-    _fits(fields.get("who"), doc.person)
-    for n, event in enumerate(events, 1):
-        _fits(fields.get(f"p{n}"), event.person_hash)
-
-
-def _fits(part: str | None, named: str) -> None:
-    if part is not None and digest(part) != named:
-        raise ValueError("a person part that the history does not name")
+def _person(fields: Mapping[str, str], doc: Doc, state: State) -> Person:
+    """The person part; only of a settled order it may be erased. Raises KeyError, and ValueError for another one."""
+    return _ERASED if state.settled and "who" not in fields else Person.read(named(fields["who"], doc.person))
 
 
 def replay(fields: Mapping[str, str]) -> tuple[State, str, Millis]:
