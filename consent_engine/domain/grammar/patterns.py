@@ -35,6 +35,9 @@ _DOING = _any(
 _IT = _any("这个 该 此 这 这种 你们的 任何") + "?" + _any("业务 套餐 服务 产品 活动 它 东西")
 _IT = f"(?:{_IT}|{_any('这个 这种')})"
 _ASKING = _any("我 我要 我想 请 请你 给我 帮我 麻烦 马上 立即 立刻 赶紧 快 都 全部 就 直接 现在 要求")
+_NONE = _any("任何 一点 一点点 一点儿 半点 丝毫 啥 什么 一丁点 多大 多少 太大 这个 这方面")
+_WANT = _any("兴趣 需求 需要 意愿 意向 必要")
+_TOWARDS = f"(?:对{_any('你们 你们的 你 这 这个 这种 此 该 它 任何 贵公司 贵公司的')}{_IT}?)"
 NO_SENTENCES = (
     f"{_IT}?{_ME}?{_IT}?{_FIRMLY}{{0,2}}[不别勿莫唔]{_WISHING}{{0,2}}{_DOING}{{1,2}}{_IT}?",
     f"{_ME}?{_any('从来 根本 并 还')}?(?:没有?|未)(?:同意|答应|确认)过?",
@@ -43,6 +46,9 @@ NO_SENTENCES = (
     "(?:不许|不准|不得)(?:给我|再)?(?:办理?|开通?|订购?)",
     f"{_ME}?{_FIRMLY}{{0,2}}(?:没有?兴趣|不感兴趣|没需求|用不[上着]|(?:不能|无法)(?:同意|接受|确认))",
     f"{_ME}?不会(?:同意|确认|办理?)",
+    f"{_ME}?{_TOWARDS}?{_ME}?{_FIRMLY}{{0,2}}(?:没有?|毫无|并无|无){_NONE}?的?{_WANT}",
+    f"{_ME}?{_TOWARDS}?{_ME}?{_FIRMLY}{{0,2}}不(?:太|怎么)?感(?:任何)?兴趣",
+    f"{_ME}?{_TOWARDS}?{_ME}?{_NONE}{_WANT}(?:都|也)?没有?",
     "noo{1,9}|nope+",
 )
 """没开通 stays UNKNOWN: it asks."""
@@ -57,14 +63,27 @@ _CALLING = _any(
     "打这个电话 打这个号码 来电 来电话 联系 联系我 发 发来 发短信 发信息",
     "发消息 发广告 打扰 打扰我 打搅 打搅我 骚扰 骚扰我 烦 烦我 来烦我 推销 推荐 营销 拨打 呼叫 致电 纠缠",
 )
+_MESSAGES = (
+    _any("你们 你们的 这个 这种 这类 这些 所有 一切 任何 全部") + "?的?" + _any("营销 推广 广告 推销 骚扰 垃圾") + "?"
+    f"{_any('短信 信息 消息 电话 来电 推送 广告 营销 推广 推销')}"
+)
+_AT_ONCE = _any("快 快点 赶紧 赶快 马上 立刻 给老子 全都")
+_AWAY = _any("边去 一边 一边去 远 远点 远些 出 出去 回去 回家 粗")
 STOP_SENTENCES = (
     f"{_BEGGING}{{0,3}}{_NOT}[再老总]?{_AT_ME}?{_CALLING}{_AT_ME}?",
     "(?:请|以后)?少(?:给我)?打电话",
     "(?:我要|我想|我)?(?:办理|申请|登记|开通|加入)免营销",
+    f"{_ASKING}{{0,3}}(?:取消|停发|退掉?|不要|不需要|不想要)(?:发送|接收|推送|订阅)?{_MESSAGES}",
+    f"{_BEGGING}{{0,2}}{_AT_ONCE}?滚{_AWAY}?",
     "stop+|stopit|stoptexting(?:me)?|stopmessagingme|pleasestop",
 )
 
-MAY_REFUSE = re.compile("[a-z不否拒反算取没有无毋冇唔撤免休别勿莫未退停滚推腿拉咪甭禁作终中解关谢走少用说早都]")
+NO_STOP = "回滚"
+"""To roll back: not 滚 that was sent in reply (回滚). Where it stands a person reads."""
+
+MAY_REFUSE = re.compile(
+    "[a-z对一丝半任啥什多消部布放作赶快立给马全褪不否拒反算取没有无毋冇唔撤免休别勿莫未退停滚推腿拉咪甭禁作终中解关谢走少用说早都]"
+)
 """Whether a text may be any word or sentence of NO and STOP: most others are done with here."""
 
 # -- HELP -------------------------------------------------------------------------------------------------------------
@@ -107,6 +126,13 @@ REFUSING = (
     "(?:刚才|刚刚|上一?条|前一?条|前面)[^,。!;]{0,6}(?:不算|作废|无效|错了)",
     "(?:按|点|摁|回|回复|发)错了?(?![字别])",
     "误(?:操作|点|触|按|回)",
+    NO_STOP,
+    "(?:电话|来电)[^,。!;]{0,2}我[^,。!;]{0,4}不(?:会|想|愿意?)?接",
+    "(?<!打)(?<!客服)(?:电话|来电)(?:都|一律|一概|概|坚决|从来?|全都?|通通|统统)不(?:会)?接",
+    "不接(?:任何|陌生|外地|广告|骚扰)",
+    *("烦不烦", "有完没完", "没完没了", "操你", "草泥马", "傻[逼比b]", "滚你"),
+    "(?<![a-z])td(?: ?[0-9]{1,6}(?![0-9a-z])|了?(?:没用|无效|多少[次遍]|[几好][次遍]|还[打发来]))",
+    _WORD.format("fuck(?:ing|ers?)?"),
     _WORD.format("changed my mind|by mistake|said no"),
     _WORD.format("stop(?:ping)?|quit|unsub[a-z]*|remove|revoke|block(?:ed)?|shut up|report you"),
     _WORD.format("spam(?:m?ers?|ming)?|scam(?:mers?|s)?|harass[a-z]*"),
@@ -145,8 +171,8 @@ HELD: tuple[tuple[Reason, re.Pattern[str]], ...] = (
 )
 """A text that fits several is held for the first."""
 MAY_BE_HELD = re.compile(
-    "[拒绝婉退勿扰搅骚诉举拉停别莫甭准许止得要想愿过没未冒诈骗警工错屏黑删移悔烦接收垃私擅强忽诱误谁换机乱取撤刚上前面唔号]"
-    "|[a-z]{3}|123|是我|本人|什么时候同意|主意|号主"
+    "[拒绝婉退勿扰搅骚诉举拉停别莫甭准许止得要想愿过没未冒诈骗警工错滚完操草傻屏黑删移悔烦接收垃私擅强忽诱误谁换机乱取撤刚上前面唔号]"
+    "|[a-z]{3}|td|123|是我|本人|什么时候同意|主意|号主"
 )
 """Whether any of them may fit: most texts are none, and are done with here."""
 

@@ -12,6 +12,7 @@ from consent_engine.domain.grammar.patterns import (
     MAY_BE_HELD,
     MAY_REFUSE,
     NO_SENTENCES,
+    NO_STOP,
     OF_A_PHONE,
     OF_SOMEONE_BUSY,
     REFUSES_ALL_THE_SAME,
@@ -36,17 +37,19 @@ _HELP = frozenset(w.HELP)
 _WITHDRAW = frozenset(w.WITHDRAW)
 
 
-def _refusal(words: Iterable[str], sentences: Iterable[str], before: Iterable[str]) -> Callable[[str], object]:
+def _refusal(
+    words: Iterable[str], sentences: Iterable[str], before: Iterable[str], after: Iterable[str]
+) -> Callable[[str], object]:
     """Whether a text without blanks is a refusal of one kind, said once or again and again, politely or not."""
     core = "|".join([either(word.replace(" ", "") for word in words), *(f"(?:{each})" for each in sentences)])
-    lead, tail = (either(word.replace(" ", "") for word in each) for each in (before, w.AFTER))
+    lead, tail = (either(word.replace(" ", "") for word in each) for each in (before, after))
     return re.compile(
-        f"{lead}{{0,2}}(?P<core>{core})[{w.PARTICLES}]*(?:(?P=core)[{w.PARTICLES}]*)*{tail}{{0,2}}"
+        f"(?!.*{NO_STOP}){lead}{{0,2}}(?P<core>{core})[{w.PARTICLES}]*(?:(?P=core)[{w.PARTICLES}]*)*{tail}{{0,2}}"
     ).fullmatch
 
 
-_is_no = _refusal(w.NO, NO_SENTENCES, (*w.HEARD, *w.BEFORE_NO))
-_is_stop = _refusal(w.STOP, STOP_SENTENCES, (*w.HEARD, *w.BEFORE_STOP))
+_is_no = _refusal(w.NO, NO_SENTENCES, (*w.HEARD, *w.BEFORE_NO), w.AFTER)
+_is_stop = _refusal(w.STOP, STOP_SENTENCES, (*w.HEARD, *w.BEFORE_STOP), w.AFTER_STOP)
 _is_courtesy = re.compile(either(word.replace(" ", "") for word in (*w.BEFORE_NO, *w.AFTER))).fullmatch
 _SPELT = re.compile(r"(?<![a-z])(?!([a-z])(?:[.\-_]\1)+(?![a-z.\-_]))([a-z])[.\-_](?=[a-z](?![a-z]))")
 """A word letter by letter: T.D, s-t-o-p. One letter twice is none, but a face: T_T, n_n."""
@@ -143,9 +146,13 @@ def _kinds(pieces: Iterable[str]) -> set[Keyword | None]:
 
 
 def _kind(piece: str) -> Keyword | None:
-    if _is_stop(piece):
-        return Keyword.STOP
-    return Keyword.NO if _is_no(piece) else None
+    """The refusal that a piece is; if it is none as it stands, with letters for its digits."""
+    for each in (piece, *(() if piece.isalpha() or piece.isdigit() else map(piece.translate, w.LETTERS))):
+        if _is_stop(each):
+            return Keyword.STOP
+        if _is_no(each):
+            return Keyword.NO
+    return None
 
 
 def _within(text: str) -> str:

@@ -51,6 +51,8 @@ NO = (
         "唔好",
     ),
     *("不乐意", "不情愿", "无需", "无需办理", "撤单", "作废", "终止", "中止", "解除", "关闭", "关掉", "退", "退掉"),
+    *("不需", "不须", "不须要", "不许要", "不统一", "不通意", "不冋意", "部同意", "布同意", "取销", "取消掉", "消取"),
+    *("放弃", "我放弃", "放弃办理", "作罢", "撤", "撤掉", "不约", "先不", "暂不", "no interest"),
     *("n", "no", "nope", "nah", "cancel", "cancel it", "decline", "declined", "reject", "refuse", "i refuse"),
     *("disagree", "not agree", "i do not agree", "i don't agree", "i dont agree", "no way", "no need"),
     *("not interested", "i'm not interested", "im not interested", "i am not interested"),
@@ -94,6 +96,8 @@ STOP = (
     *("opt-out", "do not disturb", "take me off", "take me off your list", "lose my number", "delete my number"),
     *("get lost", "stop now", "stop sms", "stop texts", "滚犊子", "滚远点", "don't bother me", "dont bother me"),
     *("do not bother me", "don't disturb me", "dont disturb me", "do not disturb me"),
+    *("dt", "td退", "退td", "退汀", "退丁", "退叮", "退顶", "退盯", "推定", "腿定", "褪订", "停发", "停发短信"),
+    *("stpo", "sotp", "quitt", "qiut", "no calls", "no sms", "no more sms", "piss off"),
 )
 
 MARKETING_FREE = ("免营销",)
@@ -128,10 +132,13 @@ HEARD = ("是的", "好的", "嗯", "嗯嗯")
 BEFORE_NO = (*GREETINGS, *THANKS, *_SAID, "please", "pls", "请", "麻烦", "不好意思", "对不起", "抱歉", "sorry")
 BEFORE_STOP = (
     *(*BEFORE_NO, "麻烦你", "我要", "我想", "我", "给我", "帮我", "i want to", "申请", "登记"),
-    *("回复", "回", "发", "reply", "send"),
+    *("回复", "回", "发", "发送", "已回复", "已发", "已发送", "reply", "send"),
 )
 """Subscribers repeat the instruction: 回复TD. Not before a NO: 回复不了 says that a reply is impossible."""
 AFTER = (*THANKS, "please", "pls", "sorry", "抱歉", "再见", "bye")
+AFTER_STOP = (*AFTER, "回复", "已回复", "reply")
+LETTERS = tuple(str.maketrans("013457", letters) for letters in ("oieast", "oleast"))
+"""Digits that stand for letters in a refusal (st0p, qu1t, cance1). In no yes."""
 
 TRADITIONAL = str.maketrans(
     "並亂來係個們備別動務區問堅報實對幫廣強後從復愛慮應掃換摺撥擾攔攪斷時暫會東業樣機歡決沒準滾無煩營現產産發眞確碼種糾級絕給絶經總繫"
