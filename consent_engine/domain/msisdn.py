@@ -95,15 +95,15 @@ _BEFORE = r"(?:0|(?:00)?86)?"
 _WHOLE = re.compile(rf"({_BEFORE})(1[3-9][0-9]{{9}})")
 _FIRST_OF_THREE = re.compile(rf"{_BEFORE}1[3-9][0-9]")
 _PIECE = re.compile("[0-9]+")
-_BETWEEN = rf"[\s\-._/()\[\]~·•]{{0,{_MAX_TEXT - _LEAST}}}"
-"""What may stand between pieces. A comma, a colon and a T part things: lists and instants are no rows."""
+_BETWEEN = rf"[\s\-._/\\()\[\]~·•+*#]{{0,{_MAX_TEXT - _LEAST}}}"
+"""What may stand between pieces. Commas, colons and a T part things: lists (130,1500,2000) and instants are no rows."""
 _ROW = re.compile(rf"[0-9](?:{_BETWEEN}[0-9])*")
 _MAY_HAVE = re.compile(rf"1{_BETWEEN}[3-9](?:{_BETWEEN}[0-9]){{9}}")
 """What is in every number: most texts are done with here."""
 _HEX = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{16,}", re.IGNORECASE)
 _BY_TURNS = re.compile(r"[0-9][a-f]+-?[0-9]|[a-f]-?[0-9]+-?[a-f]", re.IGNORECASE)
 """What makes a UUID, a hash or an id of hex digits: beside a number, a word of such letters leaves it a number."""
-_CHINESE = dict(zip("〇零一二三四五六七八九幺", "001234567891", strict=True))
+_CHINESE = dict(zip("〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖貳參陸", "001234567891123456789236", strict=True))
 _NO_NUMERAL = "幺"
 """One, where a number is said: to Unicode no numeral, as the others are."""
 _MOST_DIGITS = 3
