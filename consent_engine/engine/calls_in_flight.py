@@ -17,7 +17,7 @@ from consent_engine.engine.counters import Measures
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.look_up import looked_up
-from consent_engine.engine.outside_call import Called, call
+from consent_engine.engine.outside_call import call
 from consent_engine.engine.spell import Spell
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Leased, Outside, Target
@@ -104,24 +104,22 @@ class Flights:
     async def _fly(self, leased: Leased, since: float, asked: float) -> None:
         looked = await looked_up(self._outside, leased)
         begun = since if looked is None else self._measure(looked.target, looked.measured, leased, since, since)
-        unless = None if looked is None else looked.ends
-        called = await self._called(leased, unless, since, asked) if self._begins(leased, since, asked) else None
-        if called is not None and called.target is not None:
-            self._measure(called.target, called.outcome, leased, since, begun)
-        self.land(leased, since, called and called.outcome, looked and looked.event)
+        gone = not self._begins(leased, since, asked)
 
-    async def _called(self, leased: Leased, unless: Outcome | None, since: float, asked: float) -> Called | None:
-        """Make the call; None where it may not begin any more once its connection stands: nothing went out then."""
-        gone = False
-
-        def may_go() -> bool:
+        def may_go() -> bool:  # once its connection stands; where it may not, nothing went out
             nonlocal gone
             gone = not self._begins(leased, since, asked)
             return not gone
 
-        MAY_GO.set(may_go)  # of this task
-        called = await call(self._outside, leased, unless)
-        return None if gone else called
+        outcome = None
+        if not gone:
+            MAY_GO.set(may_go)  # of this task
+            called = await call(self._outside, leased, looked and looked.ends)
+            if not gone:
+                outcome = called.outcome
+                if called.target is not None:
+                    self._measure(called.target, outcome, leased, since, begun)
+        self.land(leased, since, outcome, looked and looked.event)
 
     def _measure(self, target: Target, outcome: Outcome, leased: Leased, since: float, begun: float) -> float:
         """Count a call that began at `begun` and has just ended; when that was, by the watch."""

@@ -49,7 +49,7 @@ def salts() -> Iterator[str]:
 def commit_of(
     before: Order, decision: Decision, op: str, now: Millis, held: Held | None = None, line: LineChange | None = None
 ) -> tuple[Commit, Order]:
-    """A decision as the store takes it, and the order as it then is.
+    """A decision as the store takes it, and the order with its chain as it then is.
 
     The held effect goes unless the decision puts it again. What a reply is matched with is stamped on the line, and
     when the question was handed over: no reply to it may seem older.
@@ -72,8 +72,7 @@ def commit_of(
     elif line:
         records.append(line)
     wakes = wakes_of((*decision.put, *line.put) if line else decision.put, now)
-    commit = Commit(op, tuple(records), held, decision.guard, wakes=wakes, at=now, beat=decision.beat)
-    return commit, _stood(before, after, decision)
+    return Commit(op, tuple(records), held, decision.guard, wakes=wakes, at=now, beat=decision.beat), after
 
 
 def _stamps(before: Order, after: Order, *, asked: bool) -> dict[str, str] | None:
@@ -139,7 +138,7 @@ def recording(
         commit, after = commit_of(order, decision, fact.op, now, held)
         word = (yield from save(commit, prove=prove)).word
         if word is Word.OK:
-            return after
+            return _stood(order, after, decision)
         if word is Word.GUARDED and isinstance(fact, Ended | Woke):
             fact = replace(fact, waits=True)
         held = None if word is Word.LOST else held

@@ -171,7 +171,8 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
         )  # fmt: skip
         event = Event.of(sent, now, ended.op, outcome.ref, "gateway")
         decision = settle(order, event) if told else note(order, event)
-    decision = replace(decision, drop=(*decision.drop, *_gone(ended.effect, decision)))
+    if ended.effect not in [effect for effect, _ in decision.drop]:
+        decision = replace(decision, drop=(*decision.drop, (ended.effect, Drop.ANYWAY)))
     return decision if ended.known_by or ended.effect == ACTIVATE else _arrived(decision, ended, outcome, now)
 
 
@@ -182,10 +183,6 @@ def _arrived(decision: Decision, ended: Ended, outcome: Accepted, now: Millis) -
     order = replace(decision.order, effects={})  # the call is over
     arrived = wholly(order, ended.effect, now, ended.op, outcome.ref, "gateway")
     return then(decision, replace(arrived, order=decision.order.moved(*arrived.events)))
-
-
-def _gone(effect: str, decision: Decision) -> tuple[tuple[str, Drop], ...]:
-    return () if effect in [name for name, _ in decision.drop] else ((effect, Drop.ANYWAY),)
 
 
 def question_answered(

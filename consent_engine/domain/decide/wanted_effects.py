@@ -108,7 +108,8 @@ def follows(effect: str, order: Order) -> bool:
     """Whether what an order wants follows from its record: that is sealed, effects are not. `about`, by which the gate
     goes, must name the order's own carrier (none: put by an older program; then all that stands on the line bars it).
     """
-    if order.effects[effect].about not in ((), (order.doc.carrier,), (order.doc.carrier, order.doc.plan)):
+    about = order.effects[effect].about
+    if about and about not in ((order.doc.carrier,), (order.doc.carrier, order.doc.plan)):
         return False
     if effect in _OF_STATE:
         return order.state in _OF_STATE[effect]

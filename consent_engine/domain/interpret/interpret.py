@@ -1,6 +1,6 @@
 """What a message in a line's inbox asks for: facts about orders, SMS of the line's own, or nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -148,9 +148,9 @@ def _restricting(line: Line, message: Unread, body: UnreadReply, meant: Reading,
     return replace(meant, put=(*meant.put, *timer), fields={**missing, **meant.fields})
 
 
-def _texts(entries: Sequence[Entry], orders: Mapping[str, Order]) -> list[str]:
+def _texts(entries: Sequence[Entry], orders: Mapping[str, Order]) -> Iterator[str]:
     """What is asked by the open ones, without their codes: three digits that stand there may mean what they say."""
-    return [orders[entry.order].codeless_text for entry in entries if entry.is_open]
+    return (orders[entry.order].codeless_text for entry in entries if entry.is_open)
 
 
 def _said(

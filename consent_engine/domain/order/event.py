@@ -59,7 +59,7 @@ _PERSON = Reader(dict[str, str])
 
 def storable(text: str) -> str:
     """A text that can be stored and hashed: half a character (a long SMS cut in the middle) becomes U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def publics_of(fields: Mapping[str, str]) -> list[str]:

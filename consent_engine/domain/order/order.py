@@ -151,7 +151,7 @@ class Order(Struct, frozen=True):
     def receipt(self) -> str:
         """The number of the subscriber's own record: 8 characters that nobody mistakes for others."""
         bits = int.from_bytes(sha256(f"receipt:{self.id}".encode())[:5])
-        return "".join(_RECEIPT[bits >> shift & 31] for shift in range(35, -1, -5))
+        return "".join([_RECEIPT[bits >> shift & 31] for shift in range(35, -1, -5)])
 
     @property
     def needs_code(self) -> bool:
@@ -193,7 +193,7 @@ class Order(Struct, frozen=True):
         """An order from the fields of its record, and `offer`: the offer it names, as kept. Raises BrokenRecord."""
         try:
             events, publics = _told(fields)
-            doc, state = Doc.read(fields["doc"], fields.get("offer", "")), State(fields["state"])
+            doc, state = Doc.read(fields["doc"], fields.get("offer", "")), _STATES[fields["state"]]
             return cls(
                 doc=doc,
                 person=_person(fields, doc, state),
@@ -210,6 +210,7 @@ class Order(Struct, frozen=True):
 
 
 QUESTION = sms_effect(Purpose.CONFIRMATION)
+_STATES = {state.value: state for state in State}
 _HOLDING = frozenset({Trigger.SUSPECTED, Trigger.RESUMED})
 _ERASED = Person("", "", {})
 _RECEIPT = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
