@@ -64,6 +64,20 @@ def test_a_run_that_was_stopped_goes_on_with_what_was_not_caught_as_it_is_now(ch
     assert [kept.seconds(replace(first, name="new")), kept.caught(replace(first, name="new"))] == [0.0, False]
 
 
+@pytest.mark.parametrize(
+    "torn", [b'{"mutation":"x","of"', b'{"mutation":"x","of":"","commit":"","caught":true,"by":"","seconds":1}']
+)
+def test_a_last_line_that_was_torn_is_passed_over_and_written_over(cheap, tmp_path, torn):
+    file = tmp_path / "kept"
+    Kept(file).add(run.Verdict(cheap[0], True, "a test", 2.5), fingerprint(cheap[0]))  # noqa: FBT003 - a verdict
+    file.write_bytes(file.read_bytes() + torn)
+    kept = Kept(file)
+    assert kept.caught(cheap[0])
+    kept.add(run.Verdict(cheap[1], True, "a test", 2.5), fingerprint(cheap[1]))  # noqa: FBT003 - a verdict
+    assert [Kept(file).caught(each) for each in cheap] == [True, True]
+    assert file.read_bytes().count(b"\n") == 2
+
+
 def test_a_test_that_fails_anyway_proves_nothing(cheap):
     broken, _ = cheap
     with run.nests() as free:

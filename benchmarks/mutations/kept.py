@@ -1,7 +1,8 @@
 """What came of mutations, kept from run to run. `benchmarks/mutations/kept.py`.
 
-One line of JSON a verdict, added at the end: what is killed in the middle has lost only what was under way. A verdict
-counts as long as neither the mutation nor the file that it breaks nor those of its tests have changed since.
+One line of JSON a verdict, added at the end: what is killed in the middle has lost only what was under way, and a last
+line without its end is none. A verdict counts as long as neither the mutation nor the file that it breaks nor those of
+its tests have changed since.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ class Kept:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        lines = file.read_bytes().splitlines() if file.is_file() else []
+        lines = file.read_bytes().split(b"\n")[:-1] if file.is_file() else []  # behind the last end: torn
         self._last = {line.mutation: line for line in (msgspec.json.decode(each, type=Line) for each in lines)}
         self._commit = _head()
 
@@ -48,7 +49,8 @@ class Kept:
         """Keep a verdict. of: the mutation's fingerprint when the checkout was copied."""
         line = Line(verdict.mutation.name, of, self._commit, verdict.caught, verdict.by, round(verdict.seconds, 1))
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.open("ab") as file:
+        with self._file.open("a+b") as file:
+            file.truncate(self._file.read_bytes().rfind(b"\n") + 1)
             file.write(msgspec.json.encode(line) + b"\n")
 
 
