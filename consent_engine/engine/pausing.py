@@ -21,13 +21,16 @@ LOOK_S = 1.0
 """How old what a process knows of it may be."""
 AGAIN_MS = 60_000
 """What a gateway that stands still would be handed is looked at again after so long, or once it goes on."""
-WHY = "its gateway stands still"
-"""Why that waits."""
 SLICE_MS = 1_000
 """A slice that had begun ends within this."""
 SEEN_MS = int(LOOK_S * 1000) + SLICE_MS + 500
 """By then no slice goes by what stood still before."""
 MOST_TOLD = 50
+
+
+def why_it_waits(gateway: str) -> str:
+    """Why an SMS waits, as its effect keeps it: what waits for another gateway is not woken with it."""
+    return f"its gateway {gateway} stands still"
 
 
 class NothingSo(Refused):
@@ -80,7 +83,7 @@ class Desk:
             raise NotPaused("it does not stand still")
         if target.to == GATEWAY:
             try:
-                self._lanes.bring_forward(Lane.SMS, WHY, now + SEEN_MS, now + AGAIN_MS)
+                self._lanes.bring_forward(Lane.SMS, why_it_waits(target.name), now + SEEN_MS, now + AGAIN_MS)
             except StoreUnavailable as error:  # it goes on all the same: what waits looks again by itself
                 log.warning("what waits for %s goes on within a minute: %s", target.name, error)
 
@@ -116,15 +119,16 @@ class Gate:
             self._looked_at = self._watch()
         return Target(LANE, lane.value) in self._standing
 
-    def gateway(self, leased: Leased) -> bool:
-        """Whether the gateway stands still that an SMS would be handed to, as of the last look."""
+    def gateway(self, leased: Leased) -> str:
+        """The gateway that an SMS would be handed to, where it stands still, as of the last look; else ''."""
         if not self._standing:
-            return False
+            return ""
         if leased.order is not None:
             carrier = leased.order.doc.carrier
         else:
             carrier = next(iter(leased.line.effects[leased.effect].about), "") if leased.line else ""
-        return Target(GATEWAY, self._routes.get(carrier, "")) in self._standing
+        name = self._routes.get(carrier, "")
+        return name if Target(GATEWAY, name) in self._standing else ""
 
 
 OPEN = Gate(dict, {})

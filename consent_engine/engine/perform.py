@@ -38,7 +38,7 @@ from consent_engine.engine.limits import Pace
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.look_up import telling
 from consent_engine.engine.outside_call import pending_of
-from consent_engine.engine.pausing import AGAIN_MS, OPEN, WHY, Gate
+from consent_engine.engine.pausing import AGAIN_MS, OPEN, Gate, why_it_waits
 from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.record import activating_again, barring, giving_back, line_recording, recording
 from consent_engine.engine.round_trips import drive
@@ -243,7 +243,7 @@ class Performer:
     def _putting_off(self, leased: Leased, since: float) -> Step[str]:
         """Its gateway stands still: as if it had not been leased, and due again in a while."""
         now = leased.at + int((self._watch() - since) * 1000)
-        yield from giving_back(leased, now, now + AGAIN_MS, WHY)
+        yield from giving_back(leased, now, now + AGAIN_MS, why_it_waits(self.gate.gateway(leased)))
         return "given_back"
 
     def _waking(self, leased: Leased) -> Step[str]:
@@ -273,7 +273,7 @@ class Performer:
 
 def _waits(leased: Leased, gate: Gate) -> bool:
     """Whether it is put off, for its gateway stands still; what is known to have begun is recorded all the same."""
-    return gate.gateway(leased) and _known(leased) is None
+    return gate.gateway(leased) != "" and _known(leased) is None
 
 
 def _known(leased: Leased) -> Outcome | None:

@@ -78,7 +78,7 @@ def test_what_waits_for_a_gateway_goes_out_once_it_goes_on_and_nothing_else_does
     order = world.place()
     world.say("TD", "+8613800138002")
     world.run(Lane.INBOUND, Lane.SMS)
-    assert world.engine.show(order.id).question.why == "its gateway stands still"
+    assert world.engine.show(order.id).question.why == "its gateway test stands still"
     go_on()
     world.run(Lane.SMS)
     assert len(world.gateway.sent) == 1, "a process that has not seen it yet would put it off once more"
@@ -113,6 +113,18 @@ def test_an_answer_without_an_order_waits_for_its_gateway_too(world, stop):
     world.clock.forward(AGAIN_MS)
     world.run(Lane.SMS)
     assert [sms.purpose for sms in world.gateway.sent] == ["opted_out"]
+
+
+def test_a_gateway_that_goes_on_does_not_wake_what_waits_for_another(world, stop):
+    world.engine.pauses._known.add(Target("gateway", "other"))  # noqa: SLF001 - as if two were set up
+    go_on = stop("gateway", "other")
+    stop("gateway", "test")
+    order = world.place()
+    performed(world, Lane.SMS)
+    go_on()
+    world.clock.forward(SEEN_MS)
+    assert not performed(world, Lane.SMS).counts, "leased again, it would be put off once more"
+    assert world.engine.show(order.id).question.why == "its gateway test stands still"
 
 
 def test_another_gateway_goes_on(world, stop):
