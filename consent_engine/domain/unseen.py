@@ -9,8 +9,8 @@ from unicodedata import category
 from pydantic_core import PydanticCustomError
 
 _CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_BLANK_LETTERS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0]")
-"""To Unicode these are letters and marks; on a screen they are nothing."""
+_BLANK_LETTERS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\ufffe\uffff]")
+"""To Unicode these are letters, marks and no characters; on a screen they are nothing, and in a YAML file an error."""
 LINES = "\t\r\n"
 """What a text of several lines may hold all the same."""
 

@@ -19,7 +19,7 @@ from tests.plans import in_fields
 UNSEEN = {
     "right to left": "\u202e", "an isolate": "\u2067", "no width": "\u200b", "a joiner": "\u200d", "a mark": "\u200f",
     "a byte order": "\ufeff", "a soft hyphen": "\u00ad", "a control": "\x9b", "a null": "\x00", "a filler": "\u3164",
-    "a tag": "\U000e0041", "a line": "\u2028", "half a character": "\ud83d",
+    "a tag": "\U000e0041", "a line": "\u2028", "half a character": "\ud83d", "no character": "\uffff",
 }  # fmt: skip
 unseen = pytest.mark.parametrize("sign", UNSEEN.values(), ids=UNSEEN)
 

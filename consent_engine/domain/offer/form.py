@@ -34,10 +34,12 @@ _FIELD_NAME = re.compile(r"[A-Za-z0-9_]{1,40}")
 _AMOUNT = re.compile(r"\d{1,7}(?:\.\d{1,2})?", re.ASCII)
 _SAYS_NOTHING = frozenset({"无", "没有", "暂无", "无限制", "不限", "none", "no", "n/a", "na", "nil", "null"})
 _CENT = Decimal("0.01")
+_BREAK = re.compile(r"[ \t]*[\r\n]\s*")
 
 
 def _telling(text: str) -> str:
-    text = text.strip("\r\n")  # YAML's blocks end so
+    # YAML's blocks end so; within, a break reads as a blank, for a line of its own would read as another term.
+    text = _BREAK.sub(" ", text.strip("\r\n"))
     # A confirmation without links is one that no phishing SMS can pass for.
     if _LINK.search(text):
         raise PydanticCustomError("link", "must not contain a link")
@@ -91,6 +93,7 @@ _Amount = Annotated[
     ),
 ]
 _Channel = Literal["phone", "hall", "app", "web", "counter", "other"]
+_DAYS_OF_A_MONTH = 28
 _Months = Annotated[int, Field(ge=1, le=120)]
 
 
@@ -253,10 +256,14 @@ def _gaps(form: PlanForm) -> Iterator[FieldError]:
     otherwise = kinds == 1 and price.monthly is None and not promised
     fee = term.early_fee
     early = fee is not None and fee.at_most < fee.per_remaining_month
+    cheaper = 0 if price.promotion is None or renewal.automatic else price.promotion.months
+    lasts = term.months or (term.days or 0) / _DAYS_OF_A_MONTH
     told: tuple[tuple[bool, str, str, str], ...] = (
         (promised, "price.monthly", "missing", "say the monthly price that follows the promotion"),
         (kinds != 1 and not promised, "price", "one_price", "must say exactly one of monthly, once and daily"),
         ((term.months is None) == (term.days is None), "term", "one_term", "must say months or days"),
+        (0 < lasts < cheaper, "price.promotion.months", "too_long",
+         "must not be more than term lasts (term.months or term.days), where it does not renew by itself"),
         (early, "term.early_fee.at_most", "too_small", "must not be less than the fee of one month"),
         (renewal.automatic != (renewal.notice_days is not None), "renewal.notice_days", "notice_days",
          "must be said where it renews by itself, and only there"),
