@@ -55,8 +55,8 @@ def written(change: Change, cell: Cell, seal: Seal | None, held: str, lists: "Li
 
 
 class Lists(ABC):
-    """The arguments so far, and the lists that a commit touches beside its records. `due`, `gone`: by the number of a
-    sorted set's key, its members, with their scores before them where they are put; `sealed`: entries of the journal.
+    """The arguments so far, and the lists that a commit touches beside its records. `due`: of each that is put, the
+    number of a sorted set's key, the score, the member; `gone`: the number, the member; `sealed`: entries of the journal.
     """
 
     __slots__ = ("args", "counts", "due", "gone", "sealed")
@@ -64,8 +64,8 @@ class Lists(ABC):
     def __init__(self) -> None:
         self.args: list[str | int] = []
         self.counts: list[str | int] = []
-        self.due: dict[int, list[str | int]] = {}
-        self.gone: dict[int, list[str | int]] = {}
+        self.due: list[str | int] = []
+        self.gone: list[str | int] = []
         self.sealed: list[str] = []
 
     @abstractmethod
@@ -74,11 +74,15 @@ class Lists(ABC):
 
     def stands(self, key: str, score: int, member: str) -> None:
         """Have something stand in a list, beside whatever else the commit puts there."""
-        self.due.setdefault(self.number(key), []).extend((score, member))
+        self.due += self.number(key), score, member
 
-    def leaves(self, key: str, members: Sequence[str]) -> None:
-        """Have these stand in a list no longer."""
-        self.gone.setdefault(self.number(key), []).extend(members)
+    def leaves(self, key: str, member: str) -> None:
+        """Have something stand in a list no longer."""
+        self.gone += self.number(key), member
+
+    def listed(self) -> None:
+        """Have among the arguments what the commit at hand puts into lists, and what it takes off them."""
+        self.args += len(self.due) // 3, *self.due, len(self.gone) // 2, *self.gone
 
     def seal(self, leaf: Leaf | None) -> None:
         """Have the journal keep what a record seals, if it does."""
@@ -108,11 +112,11 @@ class Lists(ABC):
                 names.append(name)
                 care += str(int(kind))
             if effect not in again:
-                self.gone.setdefault(LANES[lane_of(effect)], []).append(begins + effect)
+                self.gone += LANES[lane_of(effect)], begins + effect
         for each in put:
             effect, due = each.effect, each.due
             kept += f"f:{effect}", each.pending.kept()
-            self.due.setdefault(LANES[lane_of(effect)], []).extend(("+inf" if due == PARKED else due, begins + effect))
+            self.due += LANES[lane_of(effect)], "+inf" if due == PARKED else due, begins + effect
         if barring:
             names += [f"r:{name}" for name in barring]
         self.args += care, len(barring), len(names), *names, len(kept) // 2, *kept, len(going), *going
@@ -160,11 +164,12 @@ def _line(change: LineChange, cell: Cell, seal: Seal | None, held: str, lists: L
             if kept:
                 lists.stands(cell.reviewing, Restriction.read(name[2:], kept).since, member)
             else:
-                lists.leaves(cell.reviewing, [member])
+                lists.leaves(cell.reviewing, member)
     names = [f"f:{held}", "seen"] if held else ["seen"]
     lists.row(f"l:{change.id}:", fields, names, change.put, change.drop, change.barring)
-    if over := [name[2:] for name, kept in fields.items() if not kept and is_refusal(name)]:
-        lists.leaves(cell.refusals, [f"{change.id} {name}" for name in over])
+    for name, kept in fields.items():
+        if not kept and is_refusal(name):
+            lists.leaves(cell.refusals, f"{change.id} {name[2:]}")
     return cell.line(change.id)
 
 
@@ -198,7 +203,7 @@ def _ending(change: EndingChange, cell: Cell, seal: Seal | None, names: list[str
     if before is None or (before.is_over and not ending.is_over):
         lists.stands(cell.endings, ending.doc.asked_at, ending.id)
     elif ending.is_over and not before.is_over:
-        lists.leaves(cell.endings, [ending.id])
+        lists.leaves(cell.endings, ending.id)
     if counted := ended_soon_of(ending, before):
         key = lists.number(cell.sold(cell.days.of(ending.doc.activated_at)))
         for count in counted:
@@ -216,7 +221,7 @@ def _report(change: ReportChange, cell: Cell, seal: Seal | None, names: list[str
         lists.stands(cell.personal, told.received_at, report.id)
         lists.stands(cell.awaited, told.answer_by, waits)
     elif before.state is not report.state:
-        lists.leaves(cell.awaited, [waits])
+        lists.leaves(cell.awaited, waits)
     if report.over_at and before is not None and not before.over_at:
         lists.stands(cell.answered, report.over_at, report.id)
     return _sealed(Owner.REPORT, report, change, cell, seal, names, lists)
@@ -251,7 +256,7 @@ def _counted(change: CallChange, cell: Cell, lists: Lists) -> None:
         if stands in cell.to_review:
             lists.stands(cell.to_review[stands], change.call.over_at, change.id)
         if was in cell.to_review:
-            lists.leaves(cell.to_review[was], [change.id])
+            lists.leaves(cell.to_review[was], change.id)
     key = lists.number(cell.dialled_of(at))
     for count in counted_of(change.call, change.before or change.archived):
         lists.counts += key, count

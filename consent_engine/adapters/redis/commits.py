@@ -33,7 +33,7 @@ class Commits(Lists):
     def add(self, commit: Commit, offer: tuple[str, str]) -> None:
         """One more. offer: the name of the one a new order needs, and its content unless it is believed to be there."""
         args, records, held = self.args, commit.records, commit.held
-        self.counts, self.due, self.gone, self.sealed = [], {}, {}, []
+        self.counts, self.due, self.gone, self.sealed = [], [], [], []
         self.count += 1
         start = len(args)
         holder = _place(records, held.record) if held else 0
@@ -58,10 +58,7 @@ class Commits(Lists):
             args[start + 13] = self.number(self._cell.inbox(inbox))
         if self.counts:
             args[start + 14] = self._counted.setdefault(tuple(self.counts), len(self._counted) + 1)
-        for groups in (self.due, self.gone):
-            args.append(len(groups))
-            for key, members in groups.items():
-                args += key, len(members), *members
+        self.listed()
         args += len(commit.unmatched), *commit.unmatched, len(self.sealed), *self.sealed
         args[start] = len(args) - start - 1
 

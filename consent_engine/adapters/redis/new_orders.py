@@ -69,15 +69,12 @@ class NewOrders(Lists):
         of = self._offers.setdefault(offer, len(self._offers) + 1) if offer[0] else 0
         args += of, 0, len(commit.records)
         counts = len(args) - 2
-        self.counts, self.due, self.gone, self.sealed = [], {}, {}, []
+        self.counts, self.due, self.gone, self.sealed = [], [], [], []
         for change in commit.records:
             self._records.append(written(change, self._cell, self._seal, "", self))
         if self.counts:
             args[counts] = self._counted.setdefault(tuple(self.counts), len(self._counted) + 1)
-        for groups in (self.due, self.gone):
-            args.append(len(groups))
-            for key, members in groups.items():
-                args += key, len(members), *members
+        self.listed()
         args += len(self.sealed), *self.sealed
 
     def row(
@@ -90,8 +87,7 @@ class NewOrders(Lists):
         for each in put:
             effect, due = each.effect, each.due
             kept += f"f:{effect}", each.pending.kept()
-            members = self.due.setdefault(self._lane(effect), [])
-            members += "+inf" if due == PARKED else due, begins + effect
+            self.due += self._lane(effect), "+inf" if due == PARKED else due, begins + effect
         self.args += len(kept) // 2, *kept, len(going), *going
 
     def asked(self, commits: int) -> tuple[list[str], list[str | int]]:

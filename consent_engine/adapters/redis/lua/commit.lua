@@ -21,9 +21,8 @@
 --       stamped)   how it is touched   a digit for each effect that is dropped with care   how many restrictions bar, and
 --       three counted lists: what is asked of it, in this order: the effect that is held, `seen` (how: 'a'), the effects
 --       that are dropped with care, the restrictions · fields (name, value; `seen` is the first) · names of fields that go
---       then what is due and is listed, and what is no longer due: a count of groups, of each the KEYS number, a count, and
---       the members (where they are put, with their scores before them)
---       then two counted lists: unmatched (json) · what this commit seals, the entries of the journal
+--       then four counted lists: what is due and is listed (KEYS number, score, member) · what is no longer so (KEYS
+--       number, member) · unmatched (json) · what this commit seals, the entries of the journal
 --       Behind all commits: how many things are counted, of each a counted list: counts (KEYS number, field)
 --       How: 'e' it exists · 'n' it is new, and is made here · 'a' any: made where it is not, its version begins with the
 --       instant, so that it is higher than that of one which `retire` deleted · 'l' it is only looked at, and stays as it is.
@@ -121,19 +120,10 @@ local function saved_before(r)
     return false
 end
 local function put_down() -- what is due and is listed, and what is no longer due
-    for round = 1, 2 do
-        local groups = tonumber(ARGV[at + 1])
-        at = at + 1
-        for _ = 1, groups do
-            local members, first = of(ARGV[at + 1]), at + 3
-            at = at + 2 + ARGV[at + 2]
-            if round == 1 then
-                for i = first, at, 2 do members[ARGV[i + 1]] = ARGV[i] end
-            else
-                for i = first, at do members[ARGV[i]] = false end
-            end
-        end
-    end
+    local p1, p2 = list(3)
+    for i = p1, p2, 3 do of(ARGV[i])[ARGV[i + 2]] = ARGV[i + 1] end
+    local g1, g2 = list(2)
+    for i = g1, g2, 2 do of(ARGV[i])[ARGV[i + 1]] = false end
 end
 local function commit()
     local first = before

@@ -11,9 +11,8 @@
 --       0: nothing   how many records; of each: the version that was read   how it is touched, as in `commit` · two
 --       counted lists: fields (name, value; of a record that may be there or not `seen` is the first) · names of fields
 --       that go
---       then what is due and is listed, and what is no longer listed: a count of groups, of each the number of its list,
---       a count, and the members (where they are put, with their scores before them)
---       then a counted list: what it seals, the entries of the journal
+--       then three counted lists: what is due and is listed (number of the list, score, member) · what is no longer so
+--       (number, member) · what it seals, the entries of the journal
 --       then how many things are counted; of each a counted list: counts (number of the counter's list, field)
 -- Returns for each commit 'ok', or {word, number of the record that stood in its way}; words as in `commit`, of these:
 --       same · stale · offer. Who names a record that one before it writes was not the first: stale.
@@ -33,15 +32,6 @@ local function list(width)
     at = at + count * width
     return first, at
 end
-local function groups()
-    local found = {}
-    for n = 1, number() do
-        local name = number()
-        local first, last = list(1)
-        found[n] = { name, first, last }
-    end
-    return found
-end
 
 local offers, commits, unseen, keys = {}, {}, {}, 2
 for n = 1, number() do
@@ -60,9 +50,10 @@ for n = 1, number() do
         records[i] = r
         if r.read == "0" then unseen[#unseen + 1] = r.key end
     end
-    local put, gone = groups(), groups()
+    local p1, p2 = list(3)
+    local g1, g2 = list(2)
     local e1, e2 = list(1)
-    commits[n] = { offer = offer, counts = counts, records = records, put = put, gone = gone, e1 = e1, e2 = e2 }
+    commits[n] = { offer = offer, counts = counts, records = records, p1 = p1, p2 = p2, g1 = g1, g2 = g2, e1 = e1, e2 = e2 }
 end
 -- One look for all that nobody knows yet; where one of them is there, each is looked at.
 local unknown = #unseen > 0 and call("EXISTS", unpack(unseen)) == 0
@@ -95,16 +86,13 @@ for n, c in ipairs(commits) do answers[n] = refused(c) or "ok" end
 
 -- From here on nothing can fail.
 local put, gone, sealed, counted = {}, {}, {}, {} -- put, gone: by the number of the list
-local function gathered(into, found)
-    for _, group in ipairs(found) do
-        local row = into[group[1]]
-        if not row then
-            row = {}
-            into[group[1]] = row
-        end
-        local count = #row - group[2] + 1
-        for i = group[2], group[3] do row[count + i] = ARGV[i] end
+local function of(into, name)
+    local row = into[name]
+    if not row then
+        row = {}
+        into[name] = row
     end
+    return row, #row
 end
 for n, c in ipairs(commits) do
     if answers[n] == "ok" then
@@ -125,8 +113,14 @@ for n, c in ipairs(commits) do
                 call("HSET", r.key, "v", string.format("%d", version + 1), unpack(ARGV, first, r.f2))
             end
         end
-        gathered(put, c.put)
-        gathered(gone, c.gone)
+        for i = c.p1, c.p2, 3 do
+            local row, last = of(put, ARGV[i])
+            row[last + 1], row[last + 2] = ARGV[i + 1], ARGV[i + 2]
+        end
+        for i = c.g1, c.g2, 2 do
+            local row, last = of(gone, ARGV[i])
+            row[last + 1] = ARGV[i + 1]
+        end
         for i = c.e1, c.e2 do sealed[#sealed + 1] = ARGV[i] end
         if c.counts > 0 then counted[c.counts] = (counted[c.counts] or 0) + 1 end
     end
