@@ -19,7 +19,7 @@ from consent_engine.engine.asks import Loaded, Release, Reserve, Step
 from consent_engine.engine.behind import Behind, Named, behind, hold_recording, keep_refused
 from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, waiting
 from consent_engine.engine.record import MOST_RACES
-from consent_engine.engine.round_trips import load, prove, recall, reserve, save
+from consent_engine.engine.round_trips import load, prove, recall, save
 from consent_engine.errors import (
     ArchiveUnavailable,
     DuplicateOrder,
@@ -28,7 +28,7 @@ from consent_engine.errors import (
     Refused,
     StoreUnavailable,
 )
-from consent_engine.ports import Commit, LineChange, OrderChange, Word
+from consent_engine.ports import Claim, Commit, LineChange, OrderChange, Word
 
 REQUEST_MAY_LAST_MS = 60_000
 """How long a reservation without an order counts: longer than any request can still be under way."""
@@ -91,7 +91,7 @@ def _left(order: str) -> Step[bool]:
 def _reserve(ask: Reserve) -> Step[None]:
     """Get the key, or raise IdempotencyConflict while it stands for another request."""
     for _ in range(MOST_RACES):
-        claim = yield from reserve(ask)
+        claim: Claim = yield ask
         if claim.taken is None:
             return
         _, other, at = claim.taken
@@ -109,8 +109,8 @@ def _admit(
     wanted: Placing, made: _Made, terms: Terms, listed: Callable[[str], Listed | None], secret: str
 ) -> Step[Placed]:
     order, torn = made.order, False
-    for _ in range(MOST_RACES):
-        loaded = yield from load([order], [made.line], [made.call.id])
+    for races in range(MOST_RACES):
+        loaded = yield from _looked(wanted, made, at_all=races > 0)
         if existing := loaded.orders.get(order):
             if again := (yield from _again(existing, wanted)):
                 return again
@@ -130,6 +130,18 @@ def _admit(
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
 
+def _looked(wanted: Placing, made: _Made, *, at_all: bool) -> Step[Loaded]:
+    """The order's line, the order, and the call behind it. A line of which nothing is known, as of most, has neither
+    order nor call; but a call that is named may have come back from the archive. What is there after all is seen by the
+    commit, and then looked `at_all`.
+    """
+    if not at_all and wanted.request.call is not None:
+        loaded = yield from load(lines=[made.line])
+        if not loaded.line(made.line).version:
+            return loaded
+    return (yield from load([made.order], [made.line], [made.call.id]))
+
+
 def _weighed(
     wanted: Placing, made: _Made, loaded: Loaded, listed: Listed | None, terms: Terms, secret: str
 ) -> Step[tuple[Order, dict[str, str], Behind]]:
@@ -138,7 +150,7 @@ def _weighed(
     Raises what the door says; what it says because of the call, or of the number, is kept with the call.
     """
     line = loaded.line(made.line)
-    texts = yield from _open_texts(line)
+    texts = (yield from _open_texts(line)) if line.entries else []
     of = behind(wanted, made.call, loaded, line, listed, terms, secret)
 
     def admitted(of: Behind) -> tuple[Order, dict[str, str], Behind]:

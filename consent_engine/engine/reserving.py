@@ -8,8 +8,9 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import request_key
 from consent_engine.engine.asks import Reserve, Step
 from consent_engine.engine.record import MOST_RACES
-from consent_engine.engine.round_trips import calls_of_request, load, reserve
+from consent_engine.engine.round_trips import calls_of_request, load
 from consent_engine.errors import IdempotencyConflict, StoreUnavailable
+from consent_engine.ports import Claim
 
 REQUEST_MAY_LAST_MS = 60_000
 """How long a reservation without its record counts: longer than any request can still be under way."""
@@ -20,7 +21,7 @@ def reserve_call(ask: Reserve) -> Step[Millis]:
     StoreUnavailable when too many others want it.
     """
     for _ in range(MOST_RACES):
-        claim = yield from reserve(ask)
+        claim: Claim = yield ask
         if claim.taken is None:
             return claim.now
         _, other, at = claim.taken
@@ -40,7 +41,7 @@ def free_recording(ask: Reserve) -> Step[Call | None]:
     While the archive cannot be asked, what the store knows decides: a recording of the last days is there.
     """
     for _ in range(MOST_RACES):
-        claim = yield from reserve(ask)
+        claim: Claim = yield ask
         other = claim.taken[1] if claim.taken else ""
         held = other and (yield from _is_of(other, ask.key))
         archived = (yield from calls_of_request(ask.key)) or ()

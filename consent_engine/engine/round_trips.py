@@ -28,13 +28,12 @@ from consent_engine.engine.asks import (
     RecallEndings,
     RecallLine,
     RecallReports,
-    Reserve,
     Save,
     Step,
     T,
 )
 from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
-from consent_engine.ports import Claim, Commit, Owner, Posted, Saved, Store, Stored
+from consent_engine.ports import Commit, Owner, Posted, Saved, Store, Stored
 
 MOST_ROUNDS = 200
 
@@ -100,12 +99,6 @@ def archived_reports(reports: Sequence[str]) -> Step[dict[str, Report]]:
     answer: dict[str, Report] | None = yield RecallReports(tuple(reports))
     if answer is None:
         raise ArchiveUnavailable("the archive cannot be asked: the same request again is safe")
-    return answer
-
-
-def reserve(ask: Reserve) -> Step[Claim]:
-    """Reserve an Idempotency-Key."""
-    answer: Claim = yield ask
     return answer
 
 

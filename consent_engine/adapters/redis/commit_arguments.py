@@ -56,7 +56,8 @@ def written(change: Change, cell: Cell, seal: Seal | None, held: str, lists: "Li
 
 class Lists(ABC):
     """The arguments so far, and the lists that a commit touches beside its records. `due`: of each that is put, the
-    number of a sorted set's key, the score, the member; `gone`: the number, the member; `sealed`: entries of the journal.
+    number of a sorted set's key, the score, the member; `gone`: the number, the member; `sealed`: entries of the
+    journal.
     """
 
     __slots__ = ("args", "counts", "due", "gone", "sealed")
@@ -167,9 +168,8 @@ def _line(change: LineChange, cell: Cell, seal: Seal | None, held: str, lists: L
                 lists.leaves(cell.reviewing, member)
     names = [f"f:{held}", "seen"] if held else ["seen"]
     lists.row(f"l:{change.id}:", fields, names, change.put, change.drop, change.barring)
-    for name, kept in fields.items():
-        if not kept and is_refusal(name):
-            lists.leaves(cell.refusals, f"{change.id} {name[2:]}")
+    for refusal in [name[2:] for name, kept in fields.items() if not kept and is_refusal(name)]:
+        lists.leaves(cell.refusals, f"{change.id} {refusal}")
     return cell.line(change.id)
 
 

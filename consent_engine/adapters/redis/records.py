@@ -107,18 +107,20 @@ class RedisRecords(Records):
         """What the scripts say of each commit; of new orders, and of all others, many are saved in one go."""
         new = [n for n, commit in enumerate(commits) if is_new(commit)]
         others = sorted({*range(len(commits))}.difference(new))
-        calls = Calls(gathered=True)
+        calls, said = Calls(gathered=True), list[tuple[str, str]]()
         for some in _parts(new, GROUP):
             together = NewOrders(self._cell, self._seal)
             for n in some:
                 together.add(commits[n], self._offers.needed(commits[n]))
             calls.script("commit_new", *together.asked(len(some)))
+            said += together.offers
         for some in _parts(others, MOST):
             alike = Commits(self._cell, self._seal)
             for n in some:
                 alike.add(commits[n], self._offers.needed(commits[n]))
             calls.script("commit", *alike.asked())
         answers = self._wire.send(calls, prove=prove, repeat=True)
+        self._offers.update((name, content) for name, content in said if content)
         each = [("ok", 0) if answer == "ok" else answer for group in answers for answer in group]
         found = dict(zip([*new, *others], each, strict=True))
         return [found[n] for n in range(len(commits))]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property, reduce
 from operator import or_
+from types import NoneType
 from typing import Any, cast
 
 from msgspec import Struct
@@ -75,6 +76,7 @@ class Began(Struct, frozen=True, array_like=True):
 
 
 _BEGAN = Rows(Began, least=12)
+_STATES = {NoneType: CallState.UP, Ended: CallState.ENDED, Abandoned: CallState.ABANDONED}
 
 
 class CallPerson(Struct, frozen=True):
@@ -121,20 +123,16 @@ class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
         """Who called."""
         return self.began.carrier
 
-    @cached_property
+    @property
     def end(self) -> Ended | None:
         """How it ended; None while it is up, or abandoned."""
-        return self._over if isinstance(self._over, Ended) else None
+        over = self._over
+        return over if isinstance(over, Ended) else None
 
-    @cached_property
+    @property
     def state(self) -> CallState:
         """Where it stands, as its events say."""
-        match self._over:
-            case Ended():
-                return CallState.ENDED
-            case Abandoned():
-                return CallState.ABANDONED
-        return CallState.UP
+        return _STATES[type(self._over)]
 
     @property
     def over_at(self) -> Millis:
@@ -144,7 +142,10 @@ class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
     @cached_property
     def _over(self) -> Ended | Abandoned | None:
         """The event that ended it."""
-        return next((each for each in self.events if isinstance(each, Ended | Abandoned)), None)
+        for each in self.events:
+            if isinstance(each, (Ended, Abandoned)):
+                return each
+        return None
 
     @property
     def recording(self) -> Recording | None:

@@ -49,7 +49,7 @@ class Version(Struct, frozen=True, dict=True):  # a dict: what is cached
         """Its place among the versions of its plan, from 1 on."""
         return self.plan.version
 
-    @property
+    @cached_property
     def begins(self) -> Millis:
         """From when on it is in force, unless a later one was sooner: known, and public where it says since when."""
         waits = self.plan.begins if self.sale is Sale.ON_SALE else None
