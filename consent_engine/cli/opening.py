@@ -22,10 +22,14 @@ _A_PAGE = 200
 @contextmanager
 def opened() -> Iterator["Engine"]:
     """An engine; the server it needs is started for the moment if none runs."""
+    from consent_engine.cli.tables import told_by
+    from consent_engine.config.calendars import days_in
     from consent_engine.config.settings import Settings
     from consent_engine.wiring import installation
 
-    with installation(Settings.load(), _tell, stocked=False) as found:
+    settings = Settings.load()
+    told_by(days_in(settings.time_zone))
+    with installation(settings, _tell, stocked=False) as found:
         yield found.engine()
 
 

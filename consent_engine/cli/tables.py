@@ -9,16 +9,20 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
-from consent_engine.domain.days import CHINA
+from consent_engine.domain.days import CHINA, Days
+
+_days: ContextVar[Days] = ContextVar("days", default=CHINA)
+told_by = _days.set
+"""Have instants told by the clock of a business."""
 
 
 def instant(at: int) -> str:
-    """An instant in China's time; nothing for 0.
+    """An instant by the clock of the business, as pages show it, with its offset; nothing for 0.
 
     >>> instant(1754013871000), instant(0)
     ('2025-08-01T10:04:31+08:00', '-')
     """
-    return CHINA.instant(at, "seconds") if at else "-"
+    return _days.get().instant(at, "seconds") if at else "-"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from shlex import quote
 from urllib.parse import unquote, urlsplit
 
 from redis.exceptions import NoPermissionError, RedisError
@@ -80,7 +81,7 @@ class _Patient:
     def cli(self) -> str:
         """How to reach its server at a terminal; a password is not repeated."""
         if self.redis_url.startswith("unix:"):
-            return f"redis-cli -s {unquote(urlsplit(self.redis_url).path)}"
+            return f"redis-cli -s {quote(unquote(urlsplit(self.redis_url).path))}"
         if is_sentinel(self.redis_url) or is_cluster(self.redis_url):
             return "redis-cli -h MASTER"
         return 'redis-cli -u "$CONSENT_REDIS_URL"'
@@ -103,7 +104,7 @@ def examine(settings: Settings, wanted: Wanted, tell: Callable[[str], None] = pr
                 stack.callback(embedded.stop)
                 url = embedded.url
             except SettingsError as error:
-                yield bad(str(error), f"tail {settings.data_dir / 'redis.log'}")
+                yield bad(str(error), f"tail {quote(str(settings.data_dir / 'redis.log'))}")
                 return
         patient = _Patient(settings, url, settings.rq_url or url, secret, wanted, tell, _cells(settings, url, wanted))
         away: set[str] = set()
@@ -219,13 +220,13 @@ def _work(patient: _Patient) -> Iterator[Finding]:
 
 def _catalogue(patient: _Patient) -> Iterator[Finding]:
     registry = patient.registry
-    keys = Keys(registry, patient.secret)
+    keys, days = Keys(registry, patient.secret), days_in(patient.settings.time_zone)
     try:
         wrong = limits(terms(patient.settings, patient.secret))
     except SettingsError:  # said above: what it carries is not known
-        yield from setup.catalogue(registry, keys, registry.now(), addresses=patient.settings.addresses())
+        yield from setup.catalogue(registry, keys, registry.now(), addresses=patient.settings.addresses(), days=days)
         return
-    yield from setup.catalogue(registry, keys, registry.now(), wrong, patient.settings.addresses())
+    yield from setup.catalogue(registry, keys, registry.now(), wrong, patient.settings.addresses(), days)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from consent_engine.doctor.findings import Finding, bad, good, warn
-from consent_engine.domain.days import CHINA
+from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.address import Addresses, Kind
 from consent_engine.domain.offer.seen import PATIENCE_MS, Seen
@@ -14,18 +14,20 @@ OVERDUE_MS = 5 * 60_000
 SHOW = "consent plans show"
 
 
-def publication(listed: Mapping[str, Listed], addresses: Addresses, now: Millis) -> Iterator[Finding]:
-    """What is published elsewhere than on our own pages. listed: as kept, with what was seen"""
+def publication(
+    listed: Mapping[str, Listed], addresses: Addresses, now: Millis, days: Days = CHINA
+) -> Iterator[Finding]:
+    """What is published elsewhere than on our own pages. listed: as kept, with what was seen · days: the business's"""
     if not addresses.checked:
         yield warn("CONSENT_PUBLICATION is stated: nobody looks whether pages of plans show them", "leave it out")
         return
-    wrong = [each for one in listed.values() for each in _of(one, addresses, now)]
+    wrong = [each for one in listed.values() for each in _of(one, addresses, now, days)]
     yield from wrong
     if not wrong:
         yield good("every plan on sale is shown where it says")
 
 
-def _of(listed: Listed, addresses: Addresses, now: Millis) -> Iterator[Finding]:
+def _of(listed: Listed, addresses: Addresses, now: Millis, days: Days) -> Iterator[Finding]:
     version = listed.version(listed.plan.version)
     if version is None or listed.sale is not Sale.ON_SALE or not listed.begun:
         return
@@ -36,20 +38,20 @@ def _of(listed: Listed, addresses: Addresses, now: Millis) -> Iterator[Finding]:
             f"consent plans load FILE.yaml, with /tariffs/{code}/{listed.newest.number + 1} or CONSENT_TARIFF_HOSTS",
         )
     for n, seen in version.seen.items():
-        yield from _channel(version, n, seen, addresses, now)
+        yield from _channel(version, n, seen, addresses, now, days)
 
 
-def _channel(version: Version, n: int, seen: Seen, addresses: Addresses, now: Millis) -> Iterator[Finding]:
+def _channel(version: Version, n: int, seen: Seen, addresses: Addresses, now: Millis, days: Days) -> Iterator[Finding]:
     published, code = version.plan.published[n], version.plan.code
     where = f"plan {code}: {published.channel}"
     if not seen.public:
         kind = addresses.kind(published)
         do = f"consent plans attest {code} --channel {published.channel} --reason ..." if kind is Kind.ATTESTED else ""
-        told = f"{where} does not show it since {CHINA.instant(seen.failing)}: {seen.why}; it is not sold"
+        told = f"{where} does not show it since {days.instant(seen.failing)}: {seen.why}; it is not sold"
         yield bad(told, do or f"{SHOW} {code}; mend the page")
     elif seen.why:
-        until = CHINA.instant(seen.good + PATIENCE_MS)
-        told = f"{where} cannot be looked at since {CHINA.instant(seen.failing)}: {seen.why}; it is sold until {until}"
+        until = days.instant(seen.good + PATIENCE_MS)
+        told = f"{where} cannot be looked at since {days.instant(seen.failing)}: {seen.why}; it is sold until {until}"
         yield warn(told, f"{SHOW} {code}; the page's host")
     elif not seen.by and addresses.kind(published) is Kind.FETCHED and now - seen.due > OVERDUE_MS:
-        yield warn(f"{where} was last looked at {CHINA.instant(seen.at)}", "python -m workers")
+        yield warn(f"{where} was last looked at {days.instant(seen.at)}", "python -m workers")

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
+from shlex import quote
 
 from consent_engine.adapters import bss
 from consent_engine.config.settings import SIMULATED, Settings
@@ -14,6 +15,7 @@ from consent_engine.config.warnings import warnings
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.doctor.publication import publication
 from consent_engine.domain.clocks import Lag
+from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.address import Addresses
 from consent_engine.domain.offer.plan import Plan
@@ -130,11 +132,11 @@ def host(settings: Settings, now: Callable[[], Millis]) -> Iterator[Finding]:
     if settings.secret is None and (folder / "secret").exists():
         mode = stat.S_IMODE((folder / "secret").stat().st_mode)
         if mode & 0o077:
-            yield bad("others may read the secret", f"chmod 600 {folder / 'secret'}")
+            yield bad("others may read the secret", f"chmod 600 {quote(str(folder / 'secret'))}")
     if settings.embedded:
         free = shutil.disk_usage(folder).free
         told = f"{free >> 20} MiB free in the data folder"
-        yield bad(told, f"df -h {folder}: make room") if free < LEAST_DISK else good(told)
+        yield bad(told, f"df -h {quote(str(folder))}: make room") if free < LEAST_DISK else good(told)
 
 
 def gateway_clocks(lags: Mapping[str, Lag]) -> Iterator[Finding]:
@@ -160,15 +162,16 @@ def catalogue(
     now: Millis,
     wrong: Callable[[Plan], list[FieldError]] = lambda _: [],
     addresses: Addresses = USUAL,
+    days: Days = CHINA,
 ) -> Iterator[Finding]:
     """What can be sold, and who may sell it. wrong: the texts about a plan that are too long ·
-    addresses: where plans may be published
+    addresses: where plans may be published · days: the business's
     """
     roles = {key.role for key in keys.all()}
     if not roles & {Role.AGENT, Role.ADMIN}:
         yield warn("no API key of an agent: nobody can place an order", "consent keys add NAME --role agent")
     plans = Catalogue(registry, addresses=addresses).fresh()
-    yield from publication(plans, addresses, now)
+    yield from publication(plans, addresses, now, days)
     on_sale = 0
     for code, listed in plans.items():
         missing = listed.plan.missing

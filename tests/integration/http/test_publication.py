@@ -13,6 +13,7 @@ from consent_engine.api.service.publication_metrics import unshown
 from consent_engine.api.web.publication_board import MOST_SHOWN
 from consent_engine.api.web.publication_board import unshown as board
 from consent_engine.cli.plan_pages import look as look_before
+from consent_engine.config.calendars import days_in
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.publication import publication as doctor
 from consent_engine.domain.effects import Lane
@@ -94,7 +95,8 @@ def hall_of(door, code=CODE):
 
 
 def found(door, code=CODE):
-    told = doctor(door.engine.catalogue.fresh(), door.engine.terms.addresses, door.engine.registry.now())
+    days = days_in("Etc/GMT+11")
+    told = doctor(door.engine.catalogue.fresh(), door.engine.terms.addresses, door.engine.registry.now(), days)
     return [(each.level, each.what, each.do) for each in told if code in each.what or each.level is Level.GOOD]
 
 
@@ -120,8 +122,8 @@ def test_a_lying_page_stops_the_sale_and_the_mended_page_brings_it_back_and_an_o
     assert (row["plan"], row["channel"], row["why"], row["sold_until"]) == (CODE, "web_hall", "lacks price", None)
     assert datetime.fromisoformat(row["since"]) <= datetime.now(UTC)
     [(level, what, do)] = found(door)
-    assert (level, "web_hall does not show it since" in what, do) == (
-        Level.BAD, True, f"consent plans show {CODE}; mend the page"
+    assert (level, "web_hall does not show it since" in what, "-11:00: " in what, do) == (
+        Level.BAD, True, True, f"consent plans show {CODE}; mend the page"
     )  # fmt: skip
     counted = unshown(door.engine.catalogue.fresh(), door.engine.registry.now() + 1)
     assert (counted.plans, counted.failing["web_hall"] > 0) == ({"web_hall": 1, "app": 0}, True)

@@ -35,7 +35,8 @@ def test_what_waited_when_the_setting_changed_is_listed_and_let_go_on(door, cons
     early = consent("let-go", "--reason", "nobody can review now", CONSENT_REVIEW="before")
     assert (early.returncode, engine.lists.tally(Kind.REVIEW).count) == (2, 1)
     assert "set it to `after` first" in early.stderr
-    assert consent("waiting").stdout.split("\t")[0] == placed.id
+    waiting = consent("waiting", CONSENT_TIME_ZONE="Etc/GMT+11").stdout.split("\t")
+    assert (waiting[0], waiting[3][-7:-1]) == (placed.id, "-11:00"), "by the clock of the business, as pages are"
     done = consent("let-go", "--reason", "nobody can review now")
     assert (done.returncode, done.stdout) == (0, "orders that go on\t1\ncalls\t1\n"), done.stderr
     assert engine.lists.tally(Kind.REVIEW).count == 0

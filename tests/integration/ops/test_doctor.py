@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from datetime import UTC, datetime
 from time import time
+from urllib.parse import quote
 
 import pytest
 from fakeredis import FakeRedis
@@ -957,6 +958,19 @@ def test_a_clock_that_differs_and_a_secret_that_others_may_read_are_told(tmp_pat
     [what] = told(lambda: int(time() * 1000))
     assert what == "others may read the secret"
     assert secret not in what
+
+
+def test_a_path_with_a_blank_is_typed_as_one_word(tmp_path):
+    folder = tmp_path / "my data"
+    here = Settings.load({"CONSENT_DATA_DIR": str(folder)}, env_file=None)
+    folder.mkdir(mode=0o700)
+    here.secret_for(folder)
+    (folder / "secret").chmod(0o644)
+    [found] = [each for each in setup.host(here, lambda: int(time() * 1000)) if each.level is Level.BAD]
+    assert found.do == f"chmod 600 '{folder}/secret'"
+    url = f"unix://{quote(str(folder / 'redis.sock'))}?db=0"
+    patient = doctor._Patient(here, url, url, "s", Wanted(), print, [])  # noqa: SLF001 - what it would type
+    assert patient.cli == f"redis-cli -s '{folder}/redis.sock'"
 
 
 def test_a_gateways_clock_that_is_off_is_told_with_what_to_type():
