@@ -13,6 +13,9 @@ _BLANK_LETTERS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\ufffe\u
 """To Unicode these are letters, marks and no characters; on a screen they are nothing, and in a YAML file an error."""
 LINES = "\t\r\n"
 """What a text of several lines may hold all the same."""
+_PICTURE = "[\u2600-\u27bf\U0001f300-\U0001faff]"
+_JOINED = re.compile(f"(?:(?<={_PICTURE})|(?<={_PICTURE}\ufe0f))\u200d(?={_PICTURE})")
+"""What makes one picture of two, as of a family: it is seen. In free text only: a name needs none."""
 
 
 def is_legible(text: str, also: str = "") -> bool:
@@ -20,7 +23,10 @@ def is_legible(text: str, also: str = "") -> bool:
 
     >>> is_legible("5G智享　套餐 🙂"), is_legible("199\u202e元"), is_legible("王\u200b五"), is_legible("甲\\n乙", LINES)
     (True, False, False, True)
+    >>> is_legible("王👨\u200d👩五", LINES), is_legible("王👨\u200d👩五"), is_legible("王\u200d👩五", LINES)
+    (True, False, False)
     """
+    text = _JOINED.sub("", text) if also else text
     if _BLANK_LETTERS.search(text):
         return False
     return text.isprintable() or all(each in also or category(each) not in _CATEGORIES for each in text)

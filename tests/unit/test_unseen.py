@@ -66,7 +66,7 @@ def test_what_people_and_programs_say_at_the_doors_names_its_field(sign):
 def test_whatever_is_seen_is_taken(text):
     assert plan_from(in_fields(name=text)).name == text
     assert read_form(CancelOrder, {"reason": text}).reason == text
-    check_note(f"{text}\n第二行")
+    check_note(f"{text}\n第二行 👨‍👩‍👧 ❤️‍🔥 🏳️‍🌈 🇨🇳")
 
 
 @unseen
