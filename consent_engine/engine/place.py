@@ -208,7 +208,7 @@ def _commit(
     ask = say(Purpose.CONFIRMATION, new.doc.placed_at)
     order = OrderChange(new, 0, None, fields, (ask, giving_up(new)))
     seen = str(max(line.seen, new.doc.placed_at))
-    stamp = {f"o:{new.id}": Entry.of(new).kept(), "msisdn": str(wanted.msisdn), "seen": seen}
+    stamp = {f"o:{new.id}": Entry.of(new).kept(), "msisdn": wanted.request.msisdn, "seen": seen}
     stamp |= dict.fromkeys(line.aged, "")
     if of.call is not None:
         stamp |= waiting(new.id, of.call, new.doc.placed_at, review_first=review_first)

@@ -181,6 +181,9 @@ def _other(
     lists: Lists,
 ) -> str:  # fmt: skip
     names = [f"f:{held}"] if held else []
+    if isinstance(change, CallChange):
+        _counted(change, cell, lists)
+        return _sealed(Owner.CALL, change.call, change, cell, seal, names, lists)
     if isinstance(change, Look):
         lists.args += "" if change.read is None else change.read, "l"
         lists.row("", {}, names, barring=change.barring)
@@ -192,10 +195,7 @@ def _other(
         return cell.record(change.owner, change.id)
     if isinstance(change, EndingChange):
         return _ending(change, cell, seal, names, lists)
-    if isinstance(change, ReportChange):
-        return _report(change, cell, seal, names, lists)
-    _counted(change, cell, lists)
-    return _sealed(Owner.CALL, change.call, change, cell, seal, names, lists)
+    return _report(change, cell, seal, names, lists)
 
 
 def _ending(change: EndingChange, cell: Cell, seal: Seal | None, names: list[str], lists: Lists) -> str:

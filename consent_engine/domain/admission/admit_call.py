@@ -114,7 +114,7 @@ def tell(of: Telling, line: Line, terms: Terms, secret: str, now: Millis) -> tup
         at=now, op=placing.fingerprint, by=placing.api_key, ended_at=request.agreed, outcome=CallOutcome.AGREED,
         plan=request.plan, recording=recording,
     )  # fmt: skip
-    return begun(began, CallPerson(placing.msisdn, told.caller_number), line.id, of.salt, over)
+    return begun(began, CallPerson(request.msisdn, told.caller_number), line.id, of.salt, over)
 
 
 def end(call: Call, wanted: CallEnd, line: Line, secret: str, now: Millis, sells: Callable[[str, str], bool]) -> Ended:

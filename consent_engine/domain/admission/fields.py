@@ -16,7 +16,7 @@ RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
 def msisdn(value: str) -> str:
     """The number as E.164 with plus; raises `invalid_msisdn`."""
     try:
-        return parse(value)
+        return str(parse(value))  # a plain text: what is of another kind is slowly written as JSON
     except Malformed as error:
         raise PydanticCustomError("invalid_msisdn", "{why}", {"why": error.errors[0].message}) from None
 

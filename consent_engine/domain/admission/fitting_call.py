@@ -25,7 +25,7 @@ def fits(
         raise CallNotPermitted("something was wrong with the call: no order comes of it", violations=wrong)
     if call.state is CallState.ABANDONED:
         raise CallNotPermitted("nobody said how the call ended: no order comes of it", violations="")
-    if call.end is not None and (call.recording is None or call.end.outcome is CallOutcome.NO_ANSWER):
+    if (end := call.end) is not None and (end.recording is None or end.outcome is CallOutcome.NO_ANSWER):
         raise CallNotPermitted("nobody answered the call: no order comes of it", violations="")
     if call.verdict in {Verdict.CONTESTED, Verdict.FAILED}:
         raise CallNotPermitted("a reviewer failed the call: no order comes of it", violations="")

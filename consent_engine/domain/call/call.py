@@ -150,12 +150,14 @@ class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
     @property
     def recording(self) -> Recording | None:
         """Its recording, once it has ended with one."""
-        return self.end.recording if self.end else None
+        end = self.end
+        return end.recording if end else None
 
     @cached_property
     def violations(self) -> tuple[Violation, ...]:
         """All that was wrong with it, in the order of the list."""
-        shown = self.end.violations if self.end else ()
+        end = self.end
+        shown = end.violations if end else ()
         known = {*self.began.violations, *shown}
         if not known:  # as nearly all
             return ()
@@ -173,9 +175,8 @@ class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
 
     def holds(self, at: Millis) -> bool:
         """Whether an instant lies within the call, as far as its end is known."""
-        if at < self.began.started_at:
-            return False
-        return self.end is None or bool(self.began.ordered) or at <= self.end.ended_at
+        began, end = self.began, self.end
+        return at >= began.started_at and (bool(began.ordered) or end is None or at <= end.ended_at)
 
     def knows(self, op: str) -> bool:
         """Whether this change was made already."""

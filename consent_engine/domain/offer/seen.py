@@ -15,6 +15,7 @@ AGAIN_MS: Millis = 120_000
 """After how long a page that showed the plan is looked at again."""
 MENDED_MS: Millis = 15_000
 """The same of one that did not: what is mended is on sale again within a minute, a look of 15 s included."""
+FOR_EVER: Millis = 1 << 62
 UNCHECKED = "unchecked"
 
 
@@ -50,8 +51,14 @@ class Seen(Struct, frozen=True):
 
         An instant for which nobody looked any more, as when every worker is down, is not covered.
         """
-        looked = not self.at or bool(self.by) or at - self.good <= PATIENCE_MS + AGAIN_MS
-        return bool(self.public) and self.since <= at and looked
+        return self.since <= at <= self.until
+
+    @property
+    def until(self) -> Millis:
+        """The last instant that it covers; -1 where it does not show it."""
+        if not self.public:
+            return -1
+        return FOR_EVER if not self.at or self.by else self.good + PATIENCE_MS + AGAIN_MS
 
     @property
     def due(self) -> Millis:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import CHANNELS, Plan
-from consent_engine.domain.offer.seen import Seen
+from consent_engine.domain.offer.seen import FOR_EVER, Seen
 
 
 class Sale(StrEnum):
@@ -57,21 +57,21 @@ class Version(Struct, frozen=True, dict=True):  # a dict: what is cached
 
     def public_at(self, at: Millis) -> bool:
         """Whether web hall and app both showed it at an instant, and have since."""
-        if self._since is not None:
-            return self._since <= at
+        if (alone := self._alone) is not None:
+            return alone[0] <= at <= alone[1]
         shown = [p.channel for n, p in enumerate(self.plan.published) if p.covers(at) and self._covers(n, at)]
         return all(channel in shown for channel in CHANNELS)
 
     @cached_property
-    def _since(self) -> Millis | None:
-        """Since when it is public, where each channel shows it at one address, since an instant and for ever, and an
-        admin's word is taken for that: as asked with every order. None: it is to be looked at.
+    def _alone(self) -> tuple[Millis, Millis] | None:
+        """From when until when it is public, where each channel shows it at one address, since an instant and for ever,
+        as far as anybody looked: as asked with every order. None: it is to be looked at.
         """
-        shown = self.plan.published
-        alone = len(shown) == len(CHANNELS) and {each.channel for each in shown} == set(CHANNELS)
-        if not alone or self.seen or any(each.since is None or each.until is not None for each in shown):
+        shown, begins = self.plan.published, self.plan.begins
+        seen = [self.seen[n] for n in range(len(shown)) if n in self.seen]
+        if begins is None or len(shown) != len(CHANNELS) or any(each.until is not None for each in shown):
             return None
-        return self.plan.begins
+        return max([begins, *(each.since for each in seen)]), min((each.until for each in seen), default=FOR_EVER)
 
     def _covers(self, n: int, at: Millis) -> bool:
         return n not in self.seen or self.seen[n].covers(at)
