@@ -21,7 +21,7 @@ from consent_engine.adapters.sql.connections import TIMEOUT_S, Gone, connected
 from consent_engine.adapters.sql.records import SqlRecords
 from consent_engine.adapters.sql.rows import goes_on, order_of, row_of
 from consent_engine.adapters.sql.schema import NOW, Schema
-from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, TABLES, make
+from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, TABLES, among, make
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
@@ -217,7 +217,9 @@ class SqlArchive(Archive):
             return []
         with self.asking() as connection:
             pieces = (sound[n : n + PIECE] for n in range(0, len(sound), PIECE))
-            return [row for piece in pieces for row in connection.execute(wanted.where(column.in_(piece)))]
+            return [
+                row for piece in pieces for row in connection.execute(wanted.where(among(connection, column, piece)))
+            ]
 
     def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         return self._newest(select(ORDERS.c.id, ORDERS.c.placed_at), before, limit)

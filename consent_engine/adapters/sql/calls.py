@@ -2,10 +2,10 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, tuple_
+from sqlalchemy import Column, Connection, delete, func, select, tuple_
 
 from consent_engine.adapters.sql.kept import SqlKept
 from consent_engine.adapters.sql.tables import CALLS, UNHEARD
@@ -85,14 +85,14 @@ class SqlCalls(SqlKept, CallArchive):
             connection.execute(self._insert(UNHEARD).on_conflict_do_nothing(), waits)
 
     def calls(self, ids: Sequence[str]) -> dict[str, Call]:
-        return {call.id: call for call in self._read(CALLS.c.id.in_, ids)}
+        return {call.id: call for call in self._read(ids, CALLS.c.id)}
 
     def recall(self, keys: Sequence[str]) -> list[Call]:
-        return self._read(lambda some: or_(CALLS.c.request_key.in_(some), CALLS.c.recording_key.in_(some)), keys)
+        return self._read(keys, CALLS.c.request_key, CALLS.c.recording_key)
 
-    def _read(self, among: Callable[[Sequence[str]], ColumnElement[bool]], values: Sequence[str]) -> list[Call]:
+    def _read(self, values: Sequence[str], *columns: Column[Any]) -> list[Call]:
         found = []
-        for row in self._in_pieces(select(CALLS.c.id, CALLS.c.record, CALLS.c.person), among, values):
+        for row in self._in_pieces(select(CALLS.c.id, CALLS.c.record, CALLS.c.person), values, *columns):
             try:
                 fields = {**json.loads(row.record), **json.loads(row.person or "{}")}
                 found.append(self._checked(fields))

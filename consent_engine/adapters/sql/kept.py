@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, select, update
+from sqlalchemy import Column, Connection, Select, Table, delete, or_, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
+from consent_engine.adapters.sql.tables import among
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.order.retention import Evidence, Retention
 from consent_engine.domain.seal import Seal
@@ -68,15 +69,14 @@ class SqlKept:
         same = (self.table.c.id == stands.id, self.table.c.version == stands.version)
         return connection.execute(update(self.table).where(*same).values(newer)).rowcount == 1
 
-    def _in_pieces(
-        self, wanted: Select[Any], among: Callable[[Sequence[str]], ColumnElement[bool]], values: Sequence[str]
-    ) -> list[Any]:
+    def _in_pieces(self, wanted: Select[Any], values: Sequence[str], *columns: Column[Any]) -> list[Any]:
         sound = [value for value in values if value.isascii() and value.isalnum()]
         if not sound:
             return []
         with self._asking() as connection:
             pieces = (sound[n : n + PIECE] for n in range(0, len(sound), PIECE))
-            return [row for piece in pieces for row in connection.execute(wanted.where(among(piece)))]
+            any_of = (or_(*(among(connection, column, piece) for column in columns)) for piece in pieces)
+            return [row for some in any_of for row in connection.execute(wanted.where(some))]
 
     def expire(self, connection: Connection, rule: Retention, now: Millis, most: int) -> tuple[int, int]:
         """Delete what must not be kept any longer: person parts, whole records; how many of each."""

@@ -75,7 +75,7 @@ class SqlRecords(SqlKept, RecordArchive):
     def _read(self, owner: Owner, ids: Sequence[str]) -> Iterator[Report | Ending]:
         kept = RECORDS.c
         wanted = select(kept.id, kept.record, kept.person).where(kept.kind == owner.value)
-        for row in self._in_pieces(wanted, kept.id.in_, ids):
+        for row in self._in_pieces(wanted, ids, kept.id):
             try:
                 yield self._checked(owner, {**json.loads(row.record), **json.loads(row.person or "{}")})
             except BrokenRecord as error:  # it must not sink the others of its page

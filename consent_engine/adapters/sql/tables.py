@@ -12,7 +12,25 @@ log               what was sealed, numbered densely from 0: entries (domain/leaf
 archive_meta      the schema's number, the archive's own id, and how many entries the log has
 """
 
-from sqlalchemy import BigInteger, Column, Connection, Index, Integer, MetaData, String, Table, Text, text
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 SCHEMA = "1"
@@ -115,6 +133,15 @@ LOG = Table(
 META = Table(
     "archive_meta", TABLES, Column("name", String(20), primary_key=True), Column("value", Text, nullable=False)
 )
+
+
+def among(connection: Connection, column: Column[Any], texts: Sequence[str]) -> ColumnElement[bool]:
+    """Whether a column is one of these texts. SQLite is told them in one piece: to spell them out one by one costs
+    SQLAlchemy more than the look, and placing looks with every order.
+    """
+    if connection.dialect.name != "sqlite":
+        return column.in_(texts)
+    return column.in_(select(func.json_each(json.dumps(texts)).table_valued("value").c.value))
 
 
 def make(connection: Connection) -> None:
