@@ -115,7 +115,8 @@ def _admit(
             if again := (yield from _again(existing, wanted)):
                 return again
             continue
-        if not torn and any(entry.order == order for entry in loaded.line(made.line).entries):
+        line = loaded.line(made.line)
+        if not torn and line.entries and any(entry.order == order for entry in line.entries):
             torn = True  # the same request was taken between the look at the order and the one at its line
             continue
         if archived := (yield from _archived(order, wanted, loaded.now)):
@@ -123,7 +124,7 @@ def _admit(
         if wrong := wanted.request.late_errors(loaded.now):
             raise Malformed(wrong)
         weighed = yield from _weighed(wanted, made, loaded, listed(wanted.request.plan), terms, secret)
-        commit = _commit(*weighed, loaded.line(made.line), wanted, review_first=terms.review_first)
+        commit = _commit(*weighed, line, wanted, review_first=terms.review_first)
         saved = yield from save(commit, prove=True)
         if saved.word is Word.OK:
             return Placed(replace(weighed[0], version=1), created=True)

@@ -1,6 +1,5 @@
 """The records of a commit as scripts take them: their arguments as they are written, and the lists they belong in."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 from consent_engine.adapters.redis.keys import Cell, called
@@ -37,7 +36,7 @@ LANES = {lane: number for number, lane in enumerate(Lane, 2)}
 
 def beat_of(beat: Beat, cell: Cell, lists: "Lists") -> str:
     """A yes that is laid beside others; the agent comes last, for it may hold blanks."""
-    key = lists.number(cell.rhythm(cell.days.of(beat.at)))
+    key = lists.numbers[cell.rhythm(cell.days.of(beat.at))]
     whose, so, depth = "p" if beat.proves else "q", "0 0 0 0 0", beat.depth
     if (how := beat.loosely) is not None:
         whose, so, depth = f"{whose}~", f"{how.near} {how.most} {how.beside} {how.to} {how.times}", how.depth
@@ -54,32 +53,41 @@ def written(change: Change, cell: Cell, seal: Seal | None, held: str, lists: "Li
     return _other(change, cell, seal, held, lists)
 
 
-class Lists(ABC):
+class Numbers(dict[str, int]):
+    """The keys of a script by their numbers, from the first on: whoever asks for one that is new gives it the next."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__()
+        self._first = first
+
+    def __missing__(self, key: str) -> int:
+        number = self[key] = len(self) + self._first
+        return number
+
+
+class Lists:
     """The arguments so far, and the lists that a commit touches beside its records. `due`: of each that is put, the
     number of a sorted set's key, the score, the member; `gone`: the number, the member; `sealed`: entries of the
     journal.
     """
 
-    __slots__ = ("args", "counts", "due", "gone", "sealed")
+    __slots__ = ("args", "counts", "due", "gone", "numbers", "sealed")
 
-    def __init__(self) -> None:
+    def __init__(self, numbers: Numbers) -> None:
+        self.numbers = numbers
         self.args: list[str | int] = []
         self.counts: list[str | int] = []
         self.due: list[str | int] = []
         self.gone: list[str | int] = []
         self.sealed: list[str] = []
 
-    @abstractmethod
-    def number(self, key: str) -> int:
-        """The number of a key among those of the script; the same key has one number."""
-
     def stands(self, key: str, score: int, member: str) -> None:
         """Have something stand in a list, beside whatever else the commit puts there."""
-        self.due += self.number(key), score, member
+        self.due += self.numbers[key], score, member
 
     def leaves(self, key: str, member: str) -> None:
         """Have something stand in a list no longer."""
-        self.gone += self.number(key), member
+        self.gone += self.numbers[key], member
 
     def listed(self) -> None:
         """Have among the arguments what the commit at hand puts into lists, and what it takes off them."""
@@ -127,12 +135,12 @@ def _order(change: OrderChange, cell: Cell, seal: Seal | None, held: str, lists:
     order, before = change.order, change.state_before
     doc, state = order.doc, order.state
     if state != before:
-        day = lists.number(cell.funnel_of(doc.placed_at))
+        day = lists.numbers[cell.funnel_of(doc.placed_at)]
         lists.counts += day, f"{before or ''}>{state}"
         if before is None and doc.call_id:
             lists.counts += day, called(state)
         if counted := sold_of(order, before):
-            key = lists.number(cell.sold_of(doc.placed_at))
+            key = lists.numbers[cell.sold_of(doc.placed_at)]
             for count in counted:
                 lists.counts += key, count
     if before is None:
@@ -156,21 +164,25 @@ def _line(change: LineChange, cell: Cell, seal: Seal | None, held: str, lists: L
         fields |= {SEAL: seal.of_line(after)} if seal else {}
         lists.seal(change.leaf)
     lists.args += "" if change.read is None else change.read, "a"
-    for name, kept in fields.items():
-        if name.startswith(_SUSPECTED) and kept:  # it stands in the list that people decide from
-            since, carrier = Restriction.read(name[2:], kept).since, name.removeprefix(_SUSPECTED)
-            lists.stands(cell.held, since, f"{change.id} {carrier}")
-        elif name.startswith(_REVIEW):  # what waits for a review, and since when
-            member = f"{change.id} {name.removeprefix(_REVIEW)}"
-            if kept:
-                lists.stands(cell.reviewing, Restriction.read(name[2:], kept).since, member)
-            else:
-                lists.leaves(cell.reviewing, member)
     names = [f"f:{held}", "seen"] if held else ["seen"]
     lists.row(f"l:{change.id}:", fields, names, change.put, change.drop, change.barring)
-    for refusal in [name[2:] for name, kept in fields.items() if not kept and is_refusal(name)]:
-        lists.leaves(cell.refusals, f"{change.id} {refusal}")
+    for name in [each for each in fields if each[:2] == "r:"]:
+        _restricted(change.id, name, fields[name], cell, lists)
     return cell.line(change.id)
+
+
+def _restricted(line: str, name: str, kept: str, cell: Cell, lists: Lists) -> None:
+    """The lists that a restriction belongs in now, or does no more."""
+    if name.startswith(_SUSPECTED) and kept:  # it stands in the list that people decide from
+        lists.stands(cell.held, Restriction.read(name[2:], kept).since, f"{line} {name.removeprefix(_SUSPECTED)}")
+    elif name.startswith(_REVIEW):  # what waits for a review, and since when
+        member = f"{line} {name.removeprefix(_REVIEW)}"
+        if kept:
+            lists.stands(cell.reviewing, Restriction.read(name[2:], kept).since, member)
+        else:
+            lists.leaves(cell.reviewing, member)
+    if not kept and is_refusal(name):
+        lists.leaves(cell.refusals, f"{line} {name[2:]}")
 
 
 def _other(
@@ -205,7 +217,7 @@ def _ending(change: EndingChange, cell: Cell, seal: Seal | None, names: list[str
     elif ending.is_over and not before.is_over:
         lists.leaves(cell.endings, ending.id)
     if counted := ended_soon_of(ending, before):
-        key = lists.number(cell.sold(cell.days.of(ending.doc.activated_at)))
+        key = lists.numbers[cell.sold(cell.days.of(ending.doc.activated_at))]
         for count in counted:
             lists.counts += key, count
     return _sealed(Owner.ENDING, ending, change, cell, seal, names, lists)
@@ -257,6 +269,6 @@ def _counted(change: CallChange, cell: Cell, lists: Lists) -> None:
             lists.stands(cell.to_review[stands], change.call.over_at, change.id)
         if was in cell.to_review:
             lists.leaves(cell.to_review[was], change.id)
-    key = lists.number(cell.dialled_of(at))
+    key = lists.numbers[cell.dialled_of(at)]
     for count in counted_of(change.call, change.before or change.archived):
         lists.counts += key, count

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from consent_engine.adapters.redis.commit_arguments import Lists, beat_of, written
+from consent_engine.adapters.redis.commit_arguments import Lists, Numbers, beat_of, written
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.effects import READ
 from consent_engine.domain.seal import Seal
@@ -15,20 +15,14 @@ MOST = 64
 class Commits(Lists):
     """The keys and the arguments of one script, commit by commit."""
 
-    __slots__ = ("_cell", "_counted", "_numbers", "_of_all", "_seal", "count")
+    __slots__ = ("_cell", "_counted", "_seal", "count")
 
     def __init__(self, cell: Cell, seal: Seal | None) -> None:
-        super().__init__()
+        super().__init__(Numbers(len(cell.of_commits) + 1))
         self._cell = cell
         self._seal = seal
-        self._of_all = len(cell.of_commits)
-        self._numbers: dict[str, int] = {}
         self._counted: dict[tuple[str | int, ...], int] = {}
         self.count = 0
-
-    def number(self, key: str) -> int:
-        """The number of a key that commits may share."""
-        return self._numbers.setdefault(key, len(self._numbers) + self._of_all + 1)
 
     def add(self, commit: Commit, offer: tuple[str, str]) -> None:
         """One more. offer: the name of the one a new order needs, and its content unless it is believed to be there."""
@@ -53,9 +47,9 @@ class Commits(Lists):
                 args[start + 10] = f"l:{inbox}:{READ}"
             mine = len(args)
             args.append(0)
-            args[mine] = self.number(written(change, self._cell, self._seal, effect, self))
+            args[mine] = self.numbers[written(change, self._cell, self._seal, effect, self)]
         if inbox and (commit.guard is not None or args[start + 4]):
-            args[start + 13] = self.number(self._cell.inbox(inbox))
+            args[start + 13] = self.numbers[self._cell.inbox(inbox)]
         if self.counts:
             args[start + 14] = self._counted.setdefault(tuple(self.counts), len(self._counted) + 1)
         self.listed()
@@ -67,7 +61,7 @@ class Commits(Lists):
         counted: list[str | int] = [len(self._counted)]
         for counts in self._counted:
             counted += len(counts) // 2, *counts
-        return [*self._cell.of_commits, *self._numbers], [self.count, *self.args, *counted]
+        return [*self._cell.of_commits, *self.numbers], [self.count, *self.args, *counted]
 
 
 def asked(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from consent_engine.adapters.redis.commit_arguments import Lists, written
+from consent_engine.adapters.redis.commit_arguments import Lists, Numbers, written
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import lane_of
@@ -37,31 +37,15 @@ def _is_plain(change: Change) -> bool:
 class NewOrders(Lists):
     """The keys and the arguments of one script, commit by commit."""
 
-    __slots__ = ("_cell", "_counted", "_lanes", "_numbers", "_records", "_seal", "offers")
+    __slots__ = ("_cell", "_counted", "_records", "_seal", "offers")
 
     def __init__(self, cell: Cell, seal: Seal | None) -> None:
-        super().__init__()
+        super().__init__(Numbers(1))
         self._cell = cell
         self._seal = seal
         self._records: list[str] = []
-        self._numbers: dict[str, int] = {}
-        self._lanes: dict[str, int] = {}
         self._counted: dict[tuple[str | int, ...], int] = {}
         self.offers: dict[tuple[str, str], int] = {}
-
-    def number(self, key: str) -> int:
-        """The number of a list, which many share."""
-        known = self._numbers.get(key)
-        if known is None:
-            known = self._numbers[key] = len(self._numbers) + 1
-        return known
-
-    def _lane(self, effect: str) -> int:
-        """The number of the list that an effect is due in; the effects of new orders are few."""
-        known = self._lanes.get(effect)
-        if known is None:
-            known = self._lanes[effect] = self.number(self._cell.due[lane_of(effect)])
-        return known
 
     def add(self, commit: Commit, offer: tuple[str, str]) -> None:
         """One commit more. offer: the name of the one it needs, and its content unless it is believed to be there."""
@@ -85,14 +69,14 @@ class NewOrders(Lists):
         going = [] if all(fields.values()) else [name for name, value in fields.items() if not value]
         kept = list(chain.from_iterable([pair for pair in fields.items() if pair[1]] if going else fields.items()))
         for each in put:
-            effect, due = each.effect, each.due
+            effect, due, lane = each.effect, each.due, self._cell.due[lane_of(each.effect)]
             kept += f"f:{effect}", each.pending.kept()
-            self.due += self._lane(effect), "+inf" if due == PARKED else due, begins + effect
+            self.due += self.numbers[lane], "+inf" if due == PARKED else due, begins + effect
         self.args += len(kept) // 2, *kept, len(going), *going
 
     def asked(self, commits: int) -> tuple[list[str], list[str | int]]:
         """The keys and the arguments of the script, for so many commits."""
-        keys = [self._cell.offers, self._cell.journal, *self._records, *self._numbers]
+        keys = [self._cell.offers, self._cell.journal, *self._records, *self.numbers]
         before: list[str | int] = [len(self._records), len(self.offers)]
         for offer in self.offers:
             before += offer
