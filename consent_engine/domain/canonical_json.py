@@ -100,14 +100,15 @@ class Rows(Generic[S]):
         row = kind if is_row else defstruct(kind.__name__, typed, array_like=True, frozen=True)
         self._read = Reader(row, whole=whole)
         self._named = named
-        self._least = named + least
-        self._later = tuple(each.default for each in own[least:])
+        self._later = tuple(each.default for each in reversed(own[least:]))
 
     def row(self, value: S) -> tuple[Any, ...]:
         """What is written of a value."""
-        told, least = astuple(value), self._least
+        told = astuple(value)
         n = len(told)
-        while n > least and told[n - 1] == self._later[n - 1 - least]:
+        for default in self._later:
+            if told[n - 1] != default:
+                break
             n -= 1
         return told[self._named : n]
 

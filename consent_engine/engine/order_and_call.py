@@ -47,6 +47,8 @@ def waiting(order: str, call: Call, now: Millis, *, review_first: bool = False) 
     """The restrictions under which the activation of an order waits: for the end of its call, where that is up, and for
     its review, where nothing is activated before that.
     """
+    if call.state is not CallState.UP and not review_first:  # as most
+        return {}
     kinds = [Kind.CALL] * (call.state is CallState.UP)
     kinds += [Kind.REVIEW] * (review_first and call.verdict is not Verdict.PASSED)
     found = (Restriction(kind, order, "", now, "call", call.id) for kind in kinds)

@@ -47,12 +47,15 @@ def scored(flat: Sequence[Any]) -> list[tuple[str, int]]:
     return [(name, int(float(score))) for name, score in rows]
 
 
-def claim_of(now: str, stands: str) -> Claim:
-    """What became of a claim: `mine`, or the reservation that stands in its way."""
-    if stands == "mine":
-        return Claim(int(now), None)
+def claims_of(now: Millis, answers: Sequence[str]) -> list[Claim]:
+    """What became of claims: `mine`, or the reservation that stands in the way."""
+    mine = Claim(now, None)
+    return [mine if stands == "mine" else _taken(now, stands) for stands in answers]
+
+
+def _taken(now: Millis, stands: str) -> Claim:
     fingerprint, order_id, _, at = stands.split("|")
-    return Claim(int(now), (fingerprint, order_id, int(at)), stands)
+    return Claim(now, (fingerprint, order_id, int(at)), stands)
 
 
 def stuck_of(member: str) -> Stuck:

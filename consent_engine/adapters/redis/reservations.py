@@ -1,10 +1,11 @@
 """The reservations of one cell of Redis."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 from consent_engine.adapters.redis.client import GROUP, Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
-from consent_engine.adapters.redis.codec import claim_of
+from consent_engine.adapters.redis.codec import claims_of
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.ports import Claim, Reservations
 
@@ -21,10 +22,10 @@ class RedisReservations(Reservations):
         calls = Calls(gathered=True)
         for n in range(0, len(claims), GROUP):
             some = claims[n : n + GROUP]
-            keys = [self._cell.reservation(claim[0]) for claim in some]
-            args = [part for claim in some for part in claim[1:]]
-            calls.script("claim_request", keys, [self._clock.argument(), *args])
-        return [claim_of(now, row) for now, *rows in self._wire.send(calls, repeat=True) for row in rows]
+            keys, *told = zip(*some, strict=True)
+            args = chain.from_iterable(zip(*told, strict=True))
+            calls.script("claim_request", list(map(self._cell.reservation, keys)), [self._clock.argument(), *args])
+        return [claim for now, *rows in self._wire.send(calls, repeat=True) for claim in claims_of(int(now), rows)]
 
     def release(self, claims: Sequence[tuple[str, str]]) -> None:
         calls = Calls()
