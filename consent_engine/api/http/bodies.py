@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from consent_engine.api.http.bounds import bounds_of
 from consent_engine.api.http.problems import NotOurMediaType, TooLarge, TooSlow
+from consent_engine.api.http.protocol import WHOLE
 from consent_engine.errors import FieldError, Malformed
 
 KIB = 1024
@@ -33,6 +34,9 @@ class _Wrong(ValueError):
 
 async def read_body(request: Request, most: int) -> bytes:
     """The whole body. Raises TooLarge as soon as that is sure, whatever length was declared, and TooSlow."""
+    whole: bytes | None = request.scope.get(WHOLE)
+    if whole is not None and len(whole) <= most:
+        return whole
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and (len(declared) > _LONGEST_LENGTH or int(declared) > most):
         raise TooLarge(f"the body must have at most {most} bytes")
@@ -66,7 +70,8 @@ def is_json(content_type: str) -> bool:
 
 def is_packed(request: Request) -> bool:
     """Whether the body is compressed: then its size would say nothing."""
-    return request.headers.get("content-encoding", "identity").strip().lower() != "identity"
+    codings = request.headers.getlist("content-encoding")
+    return any(coding.strip().lower() != "identity" for coding in codings)
 
 
 def parse(body: bytes) -> object:

@@ -3,11 +3,17 @@
 A bound on a head, deafness to Upgrade and to trailers, one sound Host, and one body that is framed in one way.
 """
 
+import asyncio
 import re
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from consent_engine.api.http.exchange import Exchange
+
+WHOLE = "consent.body"
+"""In a scope: the body, once all of it is here. Nobody need wait for it then, nor have a timer against waiting."""
 MOST_HEAD = 16 * 1024
 """Bytes of a request's line and headers, of a trailer, or of a chunk's extension."""
 _OFFERS = frozenset({b"upgrade", b"http2-settings", b"connection"})
@@ -100,14 +106,19 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request's line."""
-        self._count(url)
+        self._head += len(url)
+        if self._head > MOST_HEAD:
+            raise HeadTooLong
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A whole header, or one of a trailer."""
-        self._count(name + value)
+        self._head += len(name) + len(value)
+        if self._head > MOST_HEAD:
+            raise HeadTooLong
         if self._in_head:
-            super().on_header(name, value)
+            self.headers.append((name := name.lower(), value))
+            self.expect_100_continue |= name == b"expect" and value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
         """The head is over: to be answered, unless it must be read again, names no one host, or does not say clearly
@@ -128,7 +139,26 @@ class BoundedHttp(HttpToolsProtocol):
         none_is_needed = self.parser.get_http_version() == "1.0" and not hosts
         if not none_is_needed and (len(hosts) != 1 or not _HOST.fullmatch(hosts[0])):
             raise HostUnclear
-        super().on_headers_complete()
+        self._begin(self.parser.get_http_version())
+
+    def _begin(self, version: str) -> None:
+        """As uvicorn's `on_headers_complete`, with an exchange of ours."""
+        asked = httptools.parse_url(self.url)
+        path = asked.path.decode("ascii")
+        self.scope["http_version"], self.scope["method"] = version, self.parser.get_method().decode("ascii")
+        self.scope["path"], self.scope["raw_path"] = unquote(path) if "%" in path else path, asked.path
+        self.scope["query_string"] = asked.query or b""
+        before: RequestResponseCycle | None = self.cycle
+        self.cycle = Exchange(
+            self.scope, self.transport, self.flow, self.logger, self.access_logger, self.access_log,
+            self.server_state.default_headers, asyncio.Event(), self.expect_100_continue,
+            version != "1.0" and self.parser.should_keep_alive(), self.on_response_complete,
+        )  # fmt: skip
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -140,8 +170,4 @@ class BoundedHttp(HttpToolsProtocol):
         if not self._offered:
             self._unused = 0
             super().on_message_complete()
-
-    def _count(self, part: bytes) -> None:
-        self._head += len(part)
-        if self._head > MOST_HEAD:
-            raise HeadTooLong
+            self.scope[WHOLE] = bytes(self.cycle.body)  # type: ignore[literal-required] # ours

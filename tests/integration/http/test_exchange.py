@@ -1,0 +1,99 @@
+"""How an answer goes out, by the server as it runs: whole in one write where its length is known, else as it comes."""
+
+import asyncio
+import socket
+import threading
+
+import pytest
+
+from tests.integration.api_door import live
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+LENGTH = (b"content-length", b"5")
+
+
+class Answers:
+    """Answers with these headers and pieces. held: waits in between until the test lets it go on."""
+
+    def __init__(self, *headers, pieces=(b"hello",), held=False):
+        self.headers, self.pieces = [*headers], pieces
+        self.go_on = threading.Event()
+        if not held:
+            self.go_on.set()
+
+    async def __call__(self, scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": [*self.headers]})
+        await asyncio.to_thread(self.go_on.wait, 30)
+        for n, piece in enumerate(self.pieces, 1):
+            await send({"type": "http.response.body", "body": piece, "more_body": n < len(self.pieces)})
+
+
+def heard(line, until=b""):
+    """What the server says until that ends it, or until it closes the connection."""
+    said = b""
+    while not (until and said.endswith(until)) and (more := line.recv(65_536)):
+        said += more
+    return said
+
+
+def said(app, request):
+    with live(app) as address, socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 30) as line:
+        line.sendall(request)
+        return heard(line)
+
+
+def test_a_head_that_names_a_length_comes_with_its_body():
+    app = Answers(LENGTH, held=True)
+    with live(app) as address, socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 30) as line:
+        line.sendall(LAST)
+        line.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            line.recv(1)
+        app.go_on.set()
+        line.settimeout(30)
+        assert heard(line).endswith(b"\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello")
+
+
+def test_a_head_that_names_none_comes_at_once():
+    app = Answers(held=True)
+    with live(app) as address, socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 30) as line:
+        line.sendall(GET)
+        assert b"transfer-encoding: chunked\r\n" in heard(line, b"\r\n\r\n")
+        app.go_on.set()
+        assert heard(line, b"0\r\n\r\n") == b"5\r\nhello\r\n0\r\n\r\n"
+
+
+def test_a_body_in_pieces_comes_whole_and_another_request_may_follow():
+    assert said(Answers(LENGTH, pieces=(b"he", b"", b"llo")), GET + LAST).count(b"\r\n\r\nhello") == 2
+
+
+def test_requests_that_come_together_are_answered_one_after_the_other():
+    app = Answers(LENGTH, held=True)
+    with live(app) as address, socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 30) as line:
+        line.sendall(GET + GET + LAST)
+        app.go_on.set()
+        answers = heard(line).split(b"HTTP/1.1 200 OK\r\n")
+        assert [each.endswith(b"\r\n\r\nhello") for each in answers] == [False, True, True, True]
+
+
+def test_an_answer_to_head_has_a_length_and_no_body():
+    assert said(Answers(LENGTH), LAST.replace(b"GET", b"HEAD")).endswith(
+        b"content-length: 5\r\nconnection: close\r\n\r\n"
+    )
+
+
+def test_who_speaks_http_1_0_is_told_that_the_connection_ends():
+    assert b"\r\nconnection: close\r\n\r\nhello" in said(Answers(LENGTH), b"GET / HTTP/1.0\r\n\r\n")
+
+
+@pytest.mark.parametrize("value", [b"a\r\nx-more: y", b"a\nx-more: y", b"a\rb", b"a\0b", b"a\x7fb"])
+def test_a_header_that_would_be_two_is_an_error_of_ours(value):
+    answer = said(Answers(LENGTH, (b"x-told", value)), LAST)
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert b"x-told" not in answer
+
+
+@pytest.mark.parametrize("body", [b"", b"hell", b"hello!"])
+def test_a_body_of_another_length_than_was_said_is_an_error_of_ours(body):
+    assert said(Answers(LENGTH, pieces=(body,)), LAST).startswith(b"HTTP/1.1 500 ")
