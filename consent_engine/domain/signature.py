@@ -3,6 +3,7 @@
 import hmac
 import re
 
+from consent_engine.domain.hashing import mac
 from consent_engine.errors import Unauthenticated
 
 HEADER = "X-Consent-Signature"
@@ -31,4 +32,4 @@ def check(secret: str, header: str | None, body: bytes, now_ms: int, tolerance_s
 
 
 def _digest(secret: str, at_s: str, body: bytes) -> str:
-    return hmac.digest(secret.encode(), at_s.encode() + b"." + body, "sha256").hex()
+    return mac(secret.encode(), at_s.encode() + b"." + body).hex()
