@@ -111,6 +111,7 @@ def set_up(process: str, stream: TextIO | None = None, *, form: str = "text", le
     # Nothing of these is in a line; to find them out costs a third of a record (the standard library says how to do
     # without, under "Optimization").
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging.logAsyncioTasks = False  # type: ignore[attr-defined] # since Python 3.12
     logging._srcfile = None  # noqa: SLF001 - the documented way
     logging.raiseExceptions = False  # a full disk or a closed terminal must not fill what is left of it
     for name in QUIET:

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, MutableMapping
 from http import HTTPStatus
-from os import urandom
+from random import Random
 from time import monotonic
 from typing import Any
 
@@ -21,6 +21,7 @@ from consent_engine.errors import ConsentError, StoreUnavailable
 log = logging.getLogger(__name__)
 CLIENT_LEFT = 499
 """Not a status anybody gets: for the log only."""
+_DRAWN = Random()  # noqa: S311 - a name, no secret: the system's own are drawn while other threads take their turn
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 _ORDER = re.compile("[0-9a-f]{28}")
 _OF_AN_ORDER = frozenset({HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
@@ -35,6 +36,7 @@ HEADERS = {
 }
 
 _RAW = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in HEADERS.items()]
+_NAMES = frozenset(name for name, _ in _RAW)
 _REQUEST = b"x-request-id"
 
 
@@ -126,7 +128,11 @@ def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The caller's X-Request-Id, if it is of up to 64 harmless characters, without a phone number; else a new one."""
     told = [value for name, value in headers if name.lower() == b"x-request-id"]
     sound = len(told) == 1 and _REQUEST_ID.fullmatch(told[0])
-    return told[0].decode("ascii") if sound and not contains_number(told[0].decode("ascii")) else urandom(8).hex()
+    return (
+        told[0].decode("ascii")
+        if sound and not contains_number(told[0].decode("ascii"))
+        else f"{_DRAWN.getrandbits(64):016x}"
+    )
 
 
 class _Answer:
@@ -142,7 +148,7 @@ class _Answer:
             self.status = message["status"]
             told = message["headers"]
             named = {name for name, _ in told}
-            ours = [(name, value) for name, value in _RAW if name not in named]
+            ours = _RAW if named.isdisjoint(_NAMES) else [each for each in _RAW if each[0] not in named]
             own = [pair for pair in told if pair[0] != _REQUEST] if _REQUEST in named else told
             message["headers"] = [*own, *ours, (_REQUEST, self._request.encode("latin-1"))]
         await self._send(message)

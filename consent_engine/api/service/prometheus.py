@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
@@ -94,12 +95,13 @@ class Metrics:
             "consent_http_request_duration_seconds", "How long an answer took", ("method", "route"),
             buckets=BUCKETS, registry=self._kept,
         )  # fmt: skip
+        self._timed = cache(self._seconds.labels)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered. route: its template."""
         self._requests[method, route, f"{status // 100}xx"] += 1
         if route not in UNTIMED:
-            self._seconds.labels(method, route).observe(seconds)
+            self._timed(method, route).observe(seconds)
 
     async def page(self) -> bytes:
         """All of them, as Prometheus reads them. Without the store, what needs none."""
