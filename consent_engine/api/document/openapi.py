@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from pydantic import BaseModel, TypeAdapter
 from starlette.applications import Starlette
@@ -13,39 +13,14 @@ from consent_engine.api.document.codes import codes
 from consent_engine.api.document.operations import KEY, Described, Operation
 from consent_engine.api.http.problems import MEDIA_TYPE
 from consent_engine.api.schemas import examples
-from consent_engine.api.schemas.acts import CancelStuck, RevealOrder, StopOrGo
-from consent_engine.api.schemas.endings import EndOrder
-from consent_engine.api.schemas.forms import (
-    AskPermits,
-    Attest,
-    CancelOrder,
-    DecideHeld,
-    Dial,
-    GiveUp,
-    Lift,
-    Refuse,
-    RetryStuck,
-    SearchOrders,
-    SearchRefusals,
-)
+from consent_engine.api.schemas.forms import CancelOrder, GiveUp, SearchOrders
 from consent_engine.api.schemas.gateway_bodies import DeliveryReceipt, MobileOriginated
-from consent_engine.api.schemas.line_forms import Register, TellLine, Unregister
-from consent_engine.api.schemas.reviews import LetGoOn, LookAgain, ReviewCall
-from consent_engine.api.schemas.transcripts import Transcribe
 from consent_engine.api.schemas.views import Problem
-from consent_engine.domain.admission.call_request import EndCall, StartCall
-from consent_engine.domain.admission.report_request import AskCode, DecideReport, MakeReport
 from consent_engine.domain.admission.request import PlaceOrder
-from consent_engine.domain.offer.form import PlanForm
 from consent_engine.domain.signature import HEADER
 
-READ: Sequence[type[BaseModel]] = (
-    PlaceOrder, StartCall, EndCall, ReviewCall, LookAgain, CancelOrder, GiveUp, SearchOrders, Refuse, SearchRefusals,
-    Lift, DecideHeld, Dial, PlanForm, MobileOriginated, DeliveryReceipt, Register, RetryStuck, CancelStuck, StopOrGo,
-    Unregister, AskPermits, TellLine, Problem, Attest, EndOrder, MakeReport, DecideReport, AskCode, Transcribe,
-    RevealOrder, LetGoOn,
-)  # fmt: skip
-"""Bodies that operations take, and the problem document."""
+READ: Sequence[type[BaseModel]] = (PlaceOrder, CancelOrder, GiveUp, SearchOrders, MobileOriginated, DeliveryReceipt)
+"""Bodies that operations name and read by themselves."""
 _REF = "#/components/schemas/"
 _PROBLEM = {"$ref": f"{_REF}{Problem.__name__}"}
 DESCRIPTION = "SMS double opt-in for telephone sales: no consent, no service, and the proof of it afterwards."
@@ -54,15 +29,8 @@ ORDER = examples.ORDER
 
 
 def _header(name: str, description: str, example: str, *, required: bool = True) -> dict[str, Any]:
-    shape = {"type": "string"}
-    return {
-        "name": name,
-        "in": "header",
-        "required": required,
-        "schema": shape,
-        "description": description,
-        "example": example,
-    }
+    said = {"name": name, "in": "header", "required": required, "schema": {"type": "string"}}
+    return said | {"description": description, "example": example}
 
 
 IDEMPOTENCY_KEY = _header(
@@ -81,18 +49,15 @@ METRICS: dict[int, dict[str, Any]] = {
     200: {"description": "Prometheus's text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
 GATEWAYS_OWN = {"description": "Taken, in the words of the gateway"}
-CSV: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"text/csv": {"schema": {"type": "string"}, "example": examples.CSV}},
+
+
+def _csv(example: str) -> dict[str, Any]:
+    return {
+        "requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}, "example": example}}}
     }
-}
-CSV_OF_REPORTS: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"text/csv": {"schema": {"type": "string"}, "example": examples.CSV_OF_REPORTS}},
-    }
-}
+
+
+CSV, CSV_OF_REPORTS = _csv(examples.CSV), _csv(examples.CSV_OF_REPORTS)
 SCHEMES: dict[str, dict[str, str]] = {
     KEY: {"type": "http", "scheme": "bearer", "description": "An API key, from `consent keys add`"},
     "signature": {"type": "apiKey", "in": "header", "name": HEADER, "description": "the gateway's own proof"},
@@ -129,14 +94,29 @@ def _parameter(name: str, field: Mapping[str, Any], defined: Mapping[str, Any]) 
     return said | ({"example": field["examples"][0]} if "examples" in field else {})
 
 
+def _described(app: Starlette) -> list[tuple[Operation, Described]]:
+    return [(route, route.described) for route in app.routes if isinstance(route, Operation) and route.described]
+
+
+def forms(app: Starlette) -> set[type[BaseModel]]:
+    """The classes of the bodies that operations take, and of a problem."""
+    taken = (told.takes for route, told in _described(app) if route.method != "GET" and _is_model(told.takes))
+    return {Problem, *READ, *(_form_of(each) for each in taken)}
+
+
+def _form_of(taken: Any) -> type[BaseModel]:  # noqa: ANN401 - a type
+    """The form of a body that may be a list of them, too."""
+    return cast(type[BaseModel], next(iter(get_args(taken)), taken))
+
+
 @lru_cache(maxsize=1)
 def document(app: Starlette) -> dict[str, Any]:
     """The whole document: each described operation, and the schemas of the models that it names."""
-    described = [(route, route.described) for route in app.routes if isinstance(route, Operation) and route.described]
-    schemas, answers = _schemas([told for _, told in described])
+    described = _described(app)
+    schemas, made = _schemas(described, forms(app))
     paths: dict[str, dict[str, Any]] = {}
     for route, told in described:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(told, route.param_convertors, answers)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(told, route, made)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Consent Engine", "description": DESCRIPTION, "version": __version__},
@@ -145,15 +125,25 @@ def document(app: Starlette) -> dict[str, Any]:
     }
 
 
-_Answers = Mapping[tuple[str, int], Mapping[str, Any]]
+_Made = Mapping[tuple[str, int], Mapping[str, Any]]
+_BODY = 0
+"""In the place of a status: what an operation takes."""
 
 
-def _schemas(described: Sequence[Described]) -> tuple[dict[str, Any], _Answers]:
-    """The components; and the schema of each answer, by the operation's id and the status."""
-    views = {(each.id, status): view for each in described for status, view in each.answers.items() if _is_model(view)}
+def _schemas(
+    described: Sequence[tuple[Operation, Described]], read: Iterable[type[BaseModel]]
+) -> tuple[dict[str, Any], _Made]:
+    """The components; and the schema of each answer, by the operation's id and the status, and of its body."""
+    views: dict[tuple[str, int], Any] = {
+        (each.id, status): view for _, each in described for status, view in each.answers.items() if _is_model(view)
+    }
+    bodies: dict[tuple[str, int], Any] = {
+        (each.id, _BODY): each.takes for route, each in described if route.method != "GET" and _is_model(each.takes)
+    }
     wanted: list[tuple[Any, Literal["validation", "serialization"], TypeAdapter[Any]]] = [
         *((key, "serialization", TypeAdapter(view)) for key, view in views.items()),
-        *((form, "validation", TypeAdapter(form)) for form in READ),
+        *((key, "validation", TypeAdapter(body)) for key, body in bodies.items()),
+        *((form, "validation", TypeAdapter(form)) for form in read),
     ]
     made, extra = TypeAdapter.json_schemas(wanted, ref_template=_REF + "{model}")
     schemas = extra["$defs"]
@@ -161,18 +151,21 @@ def _schemas(described: Sequence[Described]) -> tuple[dict[str, Any], _Answers]:
         schemas[name]["examples"] = [example]
     # A plan's code stands in the address.
     schemas["PlanForm"]["required"].remove("code")
-    return schemas, {key: made[key, "serialization"] for key in views}
+    found = {key: made[key, "serialization"] for key in views} | {key: made[key, "validation"] for key in bodies}
+    return schemas, found
 
 
-def _is_model(answer: object) -> bool:
-    return not isinstance(answer, Mapping)
+def _is_model(said: Any) -> bool:  # noqa: ANN401 - types
+    return said is not None and not isinstance(said, Mapping)
 
 
-def _operation(told: Described, in_path: Iterable[str], answers: _Answers) -> dict[str, Any]:
+def _operation(told: Described, route: Operation, made: _Made) -> dict[str, Any]:
     shape = {"in": "path", "required": True, "schema": {"type": "string"}}
-    parameters = [*({"name": name, **shape} for name in in_path), *told.takes.get("parameters", ())]
+    takes = _takes(told, route.method, made)
+    in_path = ({"name": name, **shape} for name in route.param_convertors)
+    parameters = [*in_path, *takes.get("parameters", ()), *told.headers]
     responses: dict[str, Any] = {
-        str(status): _answer(status, answers[told.id, status]) if _is_model(answer) else answer
+        str(status): _answer(status, made[told.id, status]) if _is_model(answer) else answer
         for status, answer in told.answers.items()
     }
     responses |= {str(status): _problem(status) for status in told.problems}
@@ -181,10 +174,25 @@ def _operation(told: Described, in_path: Iterable[str], answers: _Answers) -> di
         "summary": told.summary,
         "description": told.description,
         "operationId": told.id,
-        **told.takes,
+        **takes,
         **({"parameters": parameters} if parameters else {}),
         "responses": responses | {"default": _with("Any other problem", MEDIA_TYPE, _PROBLEM)},
         **({"security": [{scheme: []} if scheme else {} for scheme in told.security]} if told.security else {}),
+    }
+
+
+def _takes(told: Described, method: str, made: _Made) -> Mapping[str, Any]:
+    """The body or the query."""
+    if not _is_model(told.takes):
+        return told.takes or {}
+    if method == "GET":
+        return query(told.takes)
+    example = examples.FORMS[_form_of(told.takes).__name__]
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": made[told.id, _BODY], "example": example}},
+        }
     }
 
 

@@ -1,28 +1,44 @@
 """Operations: the routes of the API and of the pages, each with the roles that may call it and its part of OpenAPI."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from http import HTTPStatus
+from typing import Any, get_type_hints
 
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from consent_engine.api.service.callers import key_of
+from consent_engine.api.http.bodies import read_json
+from consent_engine.api.http.queries import read_query
+from consent_engine.api.schemas.forms import read
+from consent_engine.api.schemas.views import View
+from consent_engine.api.service.callers import ANY_ROLE, key_of
 from consent_engine.api.service.service import Front
 from consent_engine.api.service.sessions import Sessions
+from consent_engine.domain.call.errors import CallNotFound, ReportNotFound
 from consent_engine.domain.roles import Role
-from consent_engine.errors import Forbidden
+from consent_engine.errors import ConsentError, Forbidden, OrderNotFound
 from consent_engine.ports import ApiKey
 
-Handler = Callable[..., Awaitable[Response]]
-"""Takes the request, the caller where roles are named, and by name what the path names."""
+Answer = Response | View | bytes
+"""A view, or JSON that is made already, is answered with 200."""
+Handler = Callable[..., Awaitable[Answer]]
+"""Takes the request, the caller where roles are named, and by name what the path names; where it has an argument
+`form`, that is read before: of a GET the query, else the body."""
 PUBLIC = None
 """In the place of roles: no key is asked for."""
 KEY = "key"
 """The name of the scheme of API keys in OpenAPI."""
+_ID = re.compile("[0-9a-f]{28}")
+_NOT_FOUND: Mapping[str, type[ConsentError]] = {
+    "order_id": OrderNotFound, "call_id": CallNotFound, "report_id": ReportNotFound,
+}  # fmt: skip
+"""By the names of ids in a path: what can be none is answered so, and the store is not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +46,8 @@ class Described:
     """What OpenAPI says of an operation.
 
     id: how a generated client calls its function · answers: by status, a model or the answer as OpenAPI has it ·
-    problems: statuses of the problems it may answer · takes: body and parameters, beside the path's · security: the
-    schemes that prove the caller
+    problems: statuses of the problems it may answer · takes: the form of its body or query, or these as OpenAPI has
+    them · headers: those that it reads · security: the schemes that prove the caller
     """
 
     tag: str
@@ -40,31 +56,48 @@ class Described:
     description: str
     answers: Mapping[int, Any]
     problems: Sequence[int]
-    takes: Mapping[str, Any]
+    takes: Any
+    headers: Sequence[Mapping[str, Any]]
     security: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Guarded:
-    """A handler as an ASGI application. roles: may call it; None: anybody, without a key."""
+    """A handler as an ASGI application. roles: may call it; None: anybody, without a key. whose: finds the caller."""
 
     handler: Handler
     roles: frozenset[Role] | None
+    whose: Callable[[Request, frozenset[Role]], Awaitable[ApiKey]]
+    form: type[BaseModel] | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
-        told = () if self.roles is None else (await caller_of(request, self.roles),)
-        response = await self.handler(request, *told, **request.path_params)
-        await response(scope, receive, send)
+        told = () if self.roles is None else (await self.whose(request, self.roles),)
+        named = request.path_params
+        for name, value in named.items():
+            if name in _NOT_FOUND and not _ID.fullmatch(value):
+                raise _NOT_FOUND[name](f"no such {name.removesuffix('_id')}")
+        if self.form is not None:
+            named = {**named, "form": await _form(self.form, request)}
+        answer = await self.handler(request, *told, **named)
+        await (answer if isinstance(answer, Response) else answered(answer))(scope, receive, send)
+
+
+async def _form(form: type[BaseModel], request: Request) -> BaseModel:
+    return read_query(form, request) if request.method == "GET" else read(form, await read_json(request))
+
+
+def answered(view: View | bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A view, or JSON that is made already, as an answer."""
+    said = view if isinstance(view, bytes) else view.json_bytes()
+    return Response(said, status, headers, "application/json")
 
 
 class Operation(Route):
     """A method of an address. roles: may call it; PUBLIC: anybody. described: None where OpenAPI leaves it out."""
 
-    def __init__(
-        self, method: str, path: str, handler: Handler, roles: frozenset[Role] | None, described: Described | None
-    ) -> None:
-        super().__init__(path, _Guarded(handler, roles), methods=[method], name=handler.__name__)
+    def __init__(self, method: str, path: str, guarded: _Guarded, described: Described | None) -> None:
+        super().__init__(path, guarded, methods=[method], name=guarded.handler.__name__)
         self.method = method
         self.methods = {method}  # without the HEAD that Starlette adds: the contract names none
         self.described = described
@@ -72,12 +105,19 @@ class Operation(Route):
 
 async def caller_of(request: Request, roles: frozenset[Role]) -> ApiKey:
     """Whose key it is; without a key, who is signed in. Raises Unauthenticated, and Forbidden for another role."""
-    if "authorization" in request.headers or not request.cookies:
-        front: Front = request.app.state.front
-        caller = await front.callers.whose(key_of(request))
-    else:
-        sessions: Sessions = request.app.state.sessions
-        caller = (await sessions.acting(request)).caller
+    if "authorization" not in request.headers and request.cookies:
+        return await visitor_of(request, roles)
+    front: Front = request.app.state.front
+    return _allowed(request, await front.callers.whose(key_of(request)), roles)
+
+
+async def visitor_of(request: Request, roles: frozenset[Role]) -> ApiKey:
+    """Who is signed in; a key is not asked for. Raises Unauthenticated, and Forbidden for another role."""
+    sessions: Sessions = request.app.state.sessions
+    return _allowed(request, (await sessions.acting(request)).caller, roles)
+
+
+def _allowed(request: Request, caller: ApiKey, roles: frozenset[Role]) -> ApiKey:
     request.scope["key"] = caller.name
     if caller.role not in roles:
         raise Forbidden("the role of this key does not allow it")
@@ -88,43 +128,59 @@ async def caller_of(request: Request, roles: frozenset[Role]) -> ApiKey:
 class Operations:
     """The operations of one subject, in the order in which addresses are compared.
 
-    security: the schemes that prove the caller of a public operation; '': nobody has to
+    security: the schemes that prove the caller of a public operation; '': nobody has to · whose: finds the caller where
+    roles are named · problems: statuses of problems that each of them may answer
     """
 
     tag: str = ""
     prefix: str = ""
     security: Sequence[str] = ()
+    whose: Callable[[Request, frozenset[Role]], Awaitable[ApiKey]] = caller_of
+    problems: Sequence[int] = (503,)
     routes: list[BaseRoute] = field(default_factory=list)
 
     def add(
-        self,
-        method: str,
-        path: str,
-        roles: frozenset[Role] | None,
-        summary: str = "",
-        answers: Mapping[int, Any] | None = None,
-        problems: Sequence[int] = (),
-        takes: Mapping[str, Any] | None = None,
-    ) -> Callable[[Handler], Handler]:
+        self, method: str, path: str, roles: frozenset[Role] | None, summary: str = "", answers: object = None, *,
+        problems: Sequence[int] = (), takes: object = None, headers: Sequence[Mapping[str, Any]] = (),
+    ) -> Callable[[Handler], Handler]:  # fmt: skip
         """A decorator: the function serves this method of this address, and its docstring describes it.
 
-        Without a summary OpenAPI leaves it out. The other arguments: see `Operation` and `Described`.
+        Without a summary OpenAPI leaves it out. answers: by status, or the one of 200 · problems: beside those that
+        follow from the other arguments · takes: of a handler that reads its body by itself; else the class of its
+        argument `form` is it. More: see `Operation` and `Described`.
         """
 
         def added(handler: Handler) -> Handler:
-            described = None
+            form = get_type_hints(handler).get("form")
+            sent, described = takes or form, None
             if summary:
                 described = Described(
                     tag=self.tag,
                     id=f"{self.tag}_{handler.__name__.strip('_')}",
                     summary=summary,
                     description=inspect.getdoc(handler) or "",
-                    answers=answers or {},
-                    problems=problems,
-                    takes=takes or {},
+                    answers=answers if isinstance(answers, Mapping) else {200: answers},
+                    problems=sorted({*self.problems, *problems, *_following(method, path, roles, sent)}),
+                    takes=sent,
+                    headers=headers,
                     security=self.security if roles is None else (KEY,),
                 )
-            self.routes.append(Operation(method, self.prefix + path, handler, roles, described))
+            guarded = _Guarded(handler, roles, self.whose, form)
+            self.routes.append(Operation(method, self.prefix + path, guarded, described))
             return handler
 
         return added
+
+
+def _following(method: str, path: str, roles: frozenset[Role] | None, takes: object) -> Iterator[int]:
+    """The problems that follow from who may call an operation, what it is about, and what it takes."""
+    if roles is not None:
+        yield HTTPStatus.UNAUTHORIZED
+        if roles is not ANY_ROLE:
+            yield HTTPStatus.FORBIDDEN
+    if "_id}" in path:
+        yield HTTPStatus.NOT_FOUND
+    if takes is not None and (not isinstance(takes, Mapping) or "requestBody" in takes):
+        yield HTTPStatus.UNPROCESSABLE_ENTITY
+        if method != "GET":
+            yield from (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)

@@ -4,10 +4,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document import openapi
-from consent_engine.api.document.operations import Operations
+from consent_engine.api.document.operations import Operations, answered
 from consent_engine.api.http.bodies import read_json
-from consent_engine.api.http.queries import ListCalls, Paged, read_query
-from consent_engine.api.routes.orders import ID, idempotency_key
+from consent_engine.api.http.queries import ListCalls, Paged
+from consent_engine.api.routes.orders import idempotency_key
 from consent_engine.api.schemas.calls import CallList, CallView
 from consent_engine.api.schemas.forms import read
 from consent_engine.api.service.callers import AGENT, CALL_LISTER, CALL_READER, FULL_NUMBERS
@@ -18,7 +18,6 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.days import Days
 from consent_engine.domain.roles import Role
-from consent_engine.engine.call import CallTaken
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import FieldError, Malformed
 from consent_engine.ports import ApiKey, CallFilter
@@ -31,9 +30,10 @@ operations = Operations("calls", "/v1/calls")
     "",
     AGENT,
     "A call began",
-    answers={201: CallView, 200: CallView},
-    problems=(400, 401, 403, 409, 413, 415, 422, 503),
-    takes=openapi.body("StartCall", openapi.IDEMPOTENCY_KEY),
+    {201: CallView, 200: CallView},
+    problems=(400, 409),
+    takes=StartCall,
+    headers=(openapi.IDEMPOTENCY_KEY,),
 )
 async def start(request: Request, caller: ApiKey) -> Response:
     """Make a call known when it begins. It is taken (201) whatever was wrong with it: `violations` says that. The same
@@ -42,47 +42,29 @@ async def start(request: Request, caller: ApiKey) -> Response:
     wanted = CallStart(caller.name, key, read(StartCall, await read_json(request)))
     check_agent(caller.agent, wanted.request.agent)
     taken = await front_of(request).call(wanted)
-    return _shown(taken, caller, 201 if taken.is_new else 200, {"Location": f"/v1/calls/{taken.call.id}"})
+    to = {"Location": f"/v1/calls/{taken.call.id}"}
+    return answered(view_of(taken.call, caller), 201 if taken.is_new else 200, to)
 
 
-@operations.add(
-    "POST",
-    "/{call_id}/end",
-    AGENT,
-    "A call ended",
-    answers={200: CallView},
-    problems=(401, 403, 404, 409, 413, 415, 422, 503),
-    takes=openapi.body("EndCall"),
-)
-async def end(request: Request, caller: ApiKey, call_id: str) -> Response:
+@operations.add("POST", "/{call_id}/end", AGENT, "A call ended", CallView, problems=(409,))
+async def end(request: Request, caller: ApiKey, form: EndCall, call_id: str) -> CallView:
     """How it ended. `declined` keeps that plan from being offered again, `refused` ends all calls. The same end again
     changes nothing; another is 409 `already_ended`; a recording of another call is 409 `recording_reused`. Role: agent
     (own)."""
-    _check_id(call_id)
-    form = read(EndCall, await read_json(request))
     wanted = CallEnd(caller.name, call_id, form, caller.created_at, anyone=caller.role != Role.AGENT)
-    return _shown(await front_of(request).call(wanted), caller)
+    return view_of((await front_of(request).call(wanted)).call, caller)
 
 
-@operations.add(
-    "GET",
-    "",
-    CALL_LISTER,
-    "List calls",
-    answers={200: CallList},
-    problems=(401, 403, 422, 503),
-    takes=openapi.query(ListCalls),
-)
-async def list_(request: Request, caller: ApiKey) -> Response:
+@operations.add("GET", "", CALL_LISTER, "List calls", CallList)
+async def list_(request: Request, caller: ApiKey, form: ListCalls) -> bytes:
     """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: reviewer, ops and
     auditor (masked)."""
-    form = read_query(ListCalls, request)
     since, until = _day(form.day, front_of(request).days) if form.day else (None, None)
     wanted = CallFilter(form.agent, form.carrier.value if form.carrier else None, since, until, form.violation)
     return await page_of_calls(request, caller, wanted, form)
 
 
-async def page_of_calls(request: Request, caller: ApiKey, wanted: CallFilter, of: Paged) -> Response:
+async def page_of_calls(request: Request, caller: ApiKey, wanted: CallFilter, of: Paged) -> bytes:
     """One page of the calls that fit, with as much of their numbers as the caller may see."""
     whole = caller.role in FULL_NUMBERS
 
@@ -90,31 +72,22 @@ async def page_of_calls(request: Request, caller: ApiKey, wanted: CallFilter, of
         page = engine.calls.page(wanted, of.cursor, of.limit)
         return CallList.of(page.calls, page.cursor, whole=whole).json_bytes()
 
-    return Response(await front_of(request).ask(listed), media_type="application/json")
+    return await front_of(request).ask(listed)
 
 
-@operations.add(
-    "GET",
-    "/{call_id}",
-    CALL_READER,
-    "Show a call",
-    answers={200: CallView},
-    problems=(401, 403, 404, 503),
-)
-async def show(request: Request, caller: ApiKey, call_id: str) -> Response:
+@operations.add("GET", "/{call_id}", CALL_READER, "Show a call", CallView)
+async def show(request: Request, caller: ApiKey, call_id: str) -> CallView:
     """The call, with all that was wrong with it; CallNotFound, 404, where there is none. Roles: agent (own), reviewer,
     ops and auditor (masked)."""
-    _check_id(call_id)
     call = await front_of(request).ask(lambda engine: engine.calls.show(call_id))
     if caller.role == Role.AGENT and not _is_own(call, caller):
         raise CallNotFound("no such call")
-    return _view(call, caller)
+    return view_of(call, caller)
 
 
-def _check_id(call_id: str) -> None:
-    """Raise CallNotFound for what can be no id, before the store is asked."""
-    if not ID.fullmatch(call_id):
-        raise CallNotFound("no such call")
+def view_of(call: Call, caller: ApiKey) -> CallView:
+    """The call as this caller may see it."""
+    return CallView.of(call, whole=caller.role in FULL_NUMBERS)
 
 
 def _day(day: str, days: Days) -> tuple[int, int]:
@@ -127,12 +100,3 @@ def _day(day: str, days: Days) -> tuple[int, int]:
 
 def _is_own(call: Call, caller: ApiKey) -> bool:
     return call.began.placed_by == caller.name and call.began.registered_at >= caller.created_at
-
-
-def _shown(taken: CallTaken, caller: ApiKey, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return _view(taken.call, caller, status, headers)
-
-
-def _view(call: Call, caller: ApiKey, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    view = CallView.of(call, whole=caller.role in FULL_NUMBERS)
-    return Response(view.json_bytes(), status, headers, "application/json")

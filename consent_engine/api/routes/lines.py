@@ -3,10 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from consent_engine.api.document import openapi
-from consent_engine.api.document.operations import Operations
-from consent_engine.api.http.bodies import read_json
-from consent_engine.api.schemas.forms import read
+from consent_engine.api.document.operations import Operations, answered
 from consent_engine.api.schemas.line_forms import TellLine
 from consent_engine.api.schemas.lists import LineEventView
 from consent_engine.api.schemas.views import instant
@@ -21,24 +18,15 @@ operations = Operations("lines", "/v1/lines")
 
 
 @operations.add(
-    "POST",
-    "/events",
-    OPS,
-    "What became of a number",
-    answers={201: LineEventView, 200: LineEventView},
-    problems=(401, 403, 409, 413, 415, 422, 503),
-    takes=openapi.body("TellLine"),
+    "POST", "/events", OPS, "What became of a number", {201: LineEventView, 200: LineEventView}, problems=(409,)
 )
-async def tell(request: Request, caller: ApiKey) -> Response:
+async def tell(request: Request, caller: ApiKey, form: TellLine) -> Response:
     """`assigned`, `released`: open orders end with nothing sent, and a yes from before is dead; `ported_out`: that
     carrier's do; `suspended`: nothing is activated until `resumed`; `ported_in`: recorded. The same again: 200. 409
     `event_not_taken` where something newer is known. Role: ops."""
-    form = read(TellLine, await read_json(request))
     carrier = form.carrier.value if form.carrier else ""
     asked = LineEventAsked(Msisdn(form.msisdn), form.event, millis(form.at), caller.name, carrier)
     taken = await front_of(request).ask(lambda engine: engine.line_event(asked))
     told = taken.happened
-    view = LineEventView(
-        event=told.event, at=instant(told.on), recorded_at=instant(told.at), ended=told.ended
-    )  # fmt: skip
-    return Response(view.json_bytes(), 201 if taken.is_new else 200, media_type="application/json")
+    view = LineEventView(event=told.event, at=instant(told.on), recorded_at=instant(told.at), ended=told.ended)
+    return answered(view, 201 if taken.is_new else 200)

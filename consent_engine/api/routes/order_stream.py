@@ -14,7 +14,6 @@ from starlette.types import Message, Send
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations, caller_of
 from consent_engine.api.http.bounds import bounds_of
-from consent_engine.api.routes.orders import check_id
 from consent_engine.api.schemas.views import timeline
 from consent_engine.api.service.callers import AGENT_OR_OPS, sees_whole, visible
 from consent_engine.api.service.service import front_of
@@ -59,15 +58,13 @@ class EventStream(StreamingResponse):
     "/{order_id}/stream",
     AGENT_OR_OPS,
     "Watch an order",
-    answers=openapi.STREAM,
-    problems=(401, 403, 404, 503),
-    takes={"parameters": [openapi.LAST_EVENT_ID]},
+    openapi.STREAM,
+    headers=(openapi.LAST_EVENT_ID,),
 )
 async def stream(request: Request, caller: ApiKey, order_id: str) -> Response:
     """Server-sent events: one a timeline entry, from the beginning, then live. `id` is the entry's number; with it in
     `Last-Event-ID` the next ones come. Some seconds after the order settled an event `end` closes the stream; asked
     again, 204 says that no more will come. Roles: agent (own), ops (masked)."""
-    check_id(order_id)
     order = await front_of(request).ask(lambda engine: visible(engine, order_id, caller))
     seen = _seen(request, order)
     if order.state.settled and seen == _length(order):

@@ -4,9 +4,7 @@ from functools import lru_cache
 
 from msgspec.json import encode
 from starlette.requests import Request
-from starlette.responses import Response
 
-from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.bodies import KIB, read_json
 from consent_engine.api.schemas.dialling import PermitsView
@@ -25,21 +23,12 @@ MOST_BYTES = 512 * KIB
 """Ten thousand numbers, however they are written, and some blanks."""
 
 
-@operations.add(
-    "POST",
-    "",
-    AGENT_OR_OPS,
-    "Ask for permits to dial",
-    answers={200: PermitsView},
-    problems=(401, 403, 413, 415, 422, 503),
-    takes=openapi.body("AskPermits"),
-)
-async def permits(request: Request, caller: ApiKey) -> Response:
+@operations.add("POST", "", AGENT_OR_OPS, "Ask for permits to dial", PermitsView, takes=AskPermits)
+async def permits(request: Request, caller: ApiKey) -> bytes:
     """For each of up to 10000 numbers, in order: a permit to dial it and until when that is good, or why it is denied
     and since when. The same decision as /v1/callable; kept as one record a request. Roles: agent, ops."""
     body = await read_json(request, MOST_BYTES)
-    told = await front_of(request).ask(lambda engine: _answered(engine, read(AskPermits, body), caller.name))
-    return Response(told, media_type="application/json")
+    return await front_of(request).ask(lambda engine: _answered(engine, read(AskPermits, body), caller.name))
 
 
 def _answered(engine: Engine, form: AskPermits, by: str) -> bytes:

@@ -4,11 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document import openapi
-from consent_engine.api.document.operations import Operations
+from consent_engine.api.document.operations import Operations, answered
 from consent_engine.api.http.bodies import MOST_LIST, read_json
 from consent_engine.api.http.csv_bodies import read_csv, refusals_in
 from consent_engine.api.http.problems import RefusalNotFound
-from consent_engine.api.http.queries import ListRefusals, read_query
+from consent_engine.api.http.queries import ListRefusals
 from consent_engine.api.schemas.dialling import DialView
 from consent_engine.api.schemas.forms import DecideHeld, Dial, Lift, Refuse, SearchRefusals, read, read_dials
 from consent_engine.api.schemas.lists import (
@@ -37,37 +37,21 @@ BATCH = 500
 
 
 @operations.add(
-    "POST",
-    "/callable",
-    AGENT_OR_OPS,
-    "May a number be dialled?",
-    answers={200: DialView | list[DialView]},
-    problems=(401, 403, 413, 415, 422, 503),
-    takes=openapi.body("Dial", also_list=True),
+    "POST", "/callable", AGENT_OR_OPS, "May a number be dialled?", DialView | list[DialView], takes=Dial | list[Dial]
 )
-async def callable_(request: Request, _caller: ApiKey) -> Response:
+async def callable_(request: Request, _caller: ApiKey) -> bytes:
     """For one number, or a list of up to 1000, answered in order; with a plan: about that plan. Roles: agent, ops."""
     body = await read_json(request, MOST_LIST)
     dials = read_dials(body) if isinstance(body, list) else [read(Dial, body)]
     answers = await front_of(request).ask(lambda engine: [_dial(engine, dial) for dial in dials])
     told = [answer.json_bytes() for answer in answers]
-    content = b"[" + b",".join(told) + b"]" if isinstance(body, list) else told[0]
-    return Response(content, media_type="application/json")
+    return b"[" + b",".join(told) + b"]" if isinstance(body, list) else told[0]
 
 
-@operations.add(
-    "POST",
-    "/refusals",
-    AGENT_OR_OPS,
-    "Add a refusal",
-    answers={201: RefusalView, 200: RefusalView},
-    problems=(401, 403, 413, 415, 422, 503),
-    takes=openapi.body("Refuse"),
-)
-async def refuse(request: Request, caller: ApiKey) -> Response:
+@operations.add("POST", "/refusals", AGENT_OR_OPS, "Add a refusal", {201: RefusalView, 200: RefusalView})
+async def refuse(request: Request, caller: ApiKey, form: Refuse) -> Response:
     """Nobody calls this number again, and its open orders are cancelled; with a plan, only what is about that; with
     `until`, no longer than that. 200 when that stood. Roles: agent, ops."""
-    form = read(Refuse, await read_json(request))
     by = f"{caller.name}/{form.agent}" if form.agent else caller.name
     front, named = front_of(request), form.carrier.value if form.carrier else None
     if form.plan:
@@ -79,22 +63,13 @@ async def refuse(request: Request, caller: ApiKey) -> Response:
     )
     stored = await front.refuse(asked)
     view = RefusalView(carrier=named, plan=form.plan, since=instant(stored.at), until=instant(until) if until else None)
-    return Response(view.json_bytes(), 201 if stored.is_new else 200, media_type="application/json")
+    return answered(view, 201 if stored.is_new else 200)
 
 
-@operations.add(
-    "GET",
-    "/refusals",
-    OPS_OR_AUDITOR,
-    "List refusals",
-    answers={200: RefusalList | HeldList},
-    problems=(401, 403, 422, 503),
-    takes=openapi.query(ListRefusals),
-)
-async def list_(request: Request, caller: ApiKey) -> Response:
+@operations.add("GET", "/refusals", OPS_OR_AUDITOR, "List refusals", RefusalList | HeldList)
+async def list_(request: Request, caller: ApiKey, form: ListRefusals) -> bytes:
     """Newest first, a page at a time. `state=held`: what may be a refusal, its words without numbers, for a person to
     decide. Roles: ops and auditor (masked)."""
-    form = read_query(ListRefusals, request)
     whole = caller.role in FULL_NUMBERS
 
     def listed(engine: Engine) -> bytes:
@@ -102,58 +77,31 @@ async def list_(request: Request, caller: ApiKey) -> Response:
             return HeldList.of(*engine.held(from_address(form.cursor), form.limit)).json_bytes()
         return RefusalList.of(engine.refusals(from_address(form.cursor), form.limit), whole=whole).json_bytes()
 
-    return Response(await front_of(request).ask(listed), media_type="application/json")
+    return await front_of(request).ask(listed)
 
 
-@operations.add(
-    "POST",
-    "/refusals/search",
-    OPS_OR_AUDITOR,
-    "Refusals of a number",
-    answers={200: Restrictions},
-    problems=(401, 403, 413, 415, 422, 503),
-    takes=openapi.body("SearchRefusals"),
-)
-async def search(request: Request, caller: ApiKey) -> Response:
+@operations.add("POST", "/refusals/search", OPS_OR_AUDITOR, "Refusals of a number", Restrictions)
+async def search(request: Request, caller: ApiKey, form: SearchRefusals) -> Restrictions:
     """What bars dialling a number, newest first. A number never stands in an address. Roles: ops and auditor
     (masked)."""
-    form = read(SearchRefusals, await read_json(request))
     line = await front_of(request).ask(lambda engine: engine.line(Msisdn(form.msisdn)))
-    view = Restrictions.of(line, whole=caller.role in FULL_NUMBERS)
-    return Response(view.json_bytes(), media_type="application/json")
+    return Restrictions.of(line, whole=caller.role in FULL_NUMBERS)
 
 
-@operations.add(
-    "POST",
-    "/refusals/held",
-    OPS,
-    "Decide held replies",
-    answers={200: DecidedView},
-    problems=(401, 403, 413, 415, 422, 503),
-    takes=openapi.body("DecideHeld"),
-)
-async def decide_held(request: Request, caller: ApiKey) -> Response:
+@operations.add("POST", "/refusals/held", OPS, "Decide held replies", DecidedView)
+async def decide_held(request: Request, caller: ApiKey, form: DecideHeld) -> DecidedView:
     """Whether replies are a refusal, up to 500 at once, one event each. A refusal cancels what is open; else its order
     goes on, and `reason` says why it was none. The key or agent of the order may not decide. Role: ops."""
-    form = read(DecideHeld, await read_json(request))
     decided = await front_of(request).ask(
         lambda engine: engine.decide_held(
             form.ids, refusal=form.refusal, by=caller.name, reason=form.reason or "", agent=caller.agent
         )
     )
-    return Response(DecidedView.of(decided).json_bytes(), media_type="application/json")
+    return DecidedView.of(decided)
 
 
-@operations.add(
-    "POST",
-    "/refusals/import",
-    OPS,
-    "Import refusals",
-    answers={200: Imported},
-    problems=(401, 403, 413, 415, 422, 503),
-    takes=openapi.CSV,
-)
-async def import_(request: Request, caller: ApiKey) -> Response:
+@operations.add("POST", "/refusals/import", OPS, "Import refusals", Imported, takes=openapi.CSV)
+async def import_(request: Request, caller: ApiKey) -> Imported:
     """CSV with the header `msisdn,carrier,channel` and, if wanted, `ref`; an empty carrier: all. Up to 10000 rows and
     2 MiB. Every row is looked at first: with anything wrong, none is taken. The same file again is safe. Role: ops."""
     content = await read_csv(request)
@@ -165,27 +113,16 @@ async def import_(request: Request, caller: ApiKey) -> Response:
         accepted = sum(each.is_new for each in done)
         return Imported(accepted=accepted, already=len(done) - accepted, rejected=[])
 
-    view = await front_of(request).ask_long(stored)
-    return Response(view.json_bytes(), media_type="application/json")
+    return await front_of(request).ask_long(stored)
 
 
-@operations.add(
-    "POST",
-    "/refusals/lift",
-    ADMIN,
-    "Lift a refusal",
-    answers={200: Lifted},
-    problems=(401, 403, 404, 413, 415, 422, 503),
-    takes=openapi.body("Lift"),
-)
-async def lift(request: Request, caller: ApiKey) -> Response:
+@operations.add("POST", "/refusals/lift", ADMIN, "Lift a refusal", Lifted, problems=(404,))
+async def lift(request: Request, caller: ApiKey, form: Lift) -> Lifted:
     """On evidence of the subscriber's own act, which is kept; 404 `refusal_not_found` when none stands. Role: admin."""
-    form = read(Lift, await read_json(request))
     front = front_of(request)
     act_at = form.evidence.acted_at(await front.now())
     await front.ask(lambda engine: _lift(engine, form, caller.name, act_at))
-    view = Lifted(carrier=form.carrier and form.carrier.value, lifted=True)
-    return Response(view.json_bytes(), media_type="application/json")
+    return Lifted(carrier=form.carrier and form.carrier.value, lifted=True)
 
 
 def _lift(engine: Engine, form: Lift, by: str, act_at: Millis) -> None:

@@ -4,11 +4,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document import openapi
-from consent_engine.api.document.operations import Operations
-from consent_engine.api.http.bodies import read_json
+from consent_engine.api.document.operations import Operations, answered
 from consent_engine.api.http.csv_bodies import read_csv, registrations_in
 from consent_engine.api.http.problems import RegistrationNotFound
-from consent_engine.api.schemas.forms import read
 from consent_engine.api.schemas.line_forms import Register, Unregister
 from consent_engine.api.schemas.lists import Imported, Lifted
 from consent_engine.api.schemas.views import RefusalView, instant
@@ -27,37 +25,20 @@ BATCH = 500
 """How many rows of a file are stored in one round trip."""
 
 
-@operations.add(
-    "POST",
-    "",
-    AGENT_OR_OPS,
-    "Add a marketing-free number",
-    answers={201: RefusalView, 200: RefusalView},
-    problems=(401, 403, 413, 415, 422, 503),
-    takes=openapi.body("Register"),
-)
-async def register(request: Request, caller: ApiKey) -> Response:
+@operations.add("POST", "", AGENT_OR_OPS, "Add a marketing-free number", {201: RefusalView, 200: RefusalView})
+async def register(request: Request, caller: ApiKey, form: Register) -> Response:
     """Nobody calls this number to sell, nor places an order for it; what is open goes on. 200 when that stood. Roles:
     agent, ops."""
-    form = read(Register, await read_json(request))
     named = form.carrier.value if form.carrier else None
     whose, kind = Msisdn(form.msisdn), Kind.MARKETING_FREE
     asked = RefusalAsked(whose, named or EVERY_CARRIER, form.channel, caller.name, kind=kind)
     stored = await front_of(request).refuse(asked)
     view = RefusalView(carrier=named, since=instant(stored.at))
-    return Response(view.json_bytes(), 201 if stored.is_new else 200, media_type="application/json")
+    return answered(view, 201 if stored.is_new else 200)
 
 
-@operations.add(
-    "POST",
-    "/import",
-    AGENT_OR_OPS,
-    "Import marketing-free numbers",
-    answers={200: Imported},
-    problems=(401, 403, 413, 415, 422, 503),
-    takes=openapi.CSV,
-)
-async def import_(request: Request, caller: ApiKey) -> Response:
+@operations.add("POST", "/import", AGENT_OR_OPS, "Import marketing-free numbers", Imported, takes=openapi.CSV)
+async def import_(request: Request, caller: ApiKey) -> Imported:
     """CSV with the header `msisdn,carrier,channel` and, if wanted, `ref`; an empty carrier: all. Up to 10000 rows and
     2 MiB. A line that is wrong is named, the rest is in; the same file again is safe. Roles: agent, ops."""
     content = await read_csv(request)
@@ -69,28 +50,17 @@ async def import_(request: Request, caller: ApiKey) -> Response:
         accepted = sum(each.is_new for each in done)
         return Imported(accepted=accepted, already=len(done) - accepted, rejected=wrong)
 
-    view = await front_of(request).ask_long(stored)
-    return Response(view.json_bytes(), media_type="application/json")
+    return await front_of(request).ask_long(stored)
 
 
-@operations.add(
-    "POST",
-    "/lift",
-    ADMIN,
-    "Lift a registration",
-    answers={200: Lifted},
-    problems=(401, 403, 404, 413, 415, 422, 503),
-    takes=openapi.body("Unregister"),
-)
-async def lift(request: Request, caller: ApiKey) -> Response:
+@operations.add("POST", "/lift", ADMIN, "Lift a registration", Lifted, problems=(404,))
+async def lift(request: Request, caller: ApiKey, form: Unregister) -> Lifted:
     """On evidence of the subscriber's own act, which is kept; 404 `registration_not_found` when none stands. Role:
     admin."""
-    form = read(Unregister, await read_json(request))
     front = front_of(request)
     act_at = form.evidence.acted_at(await front.now())
     await front.ask(lambda engine: _lift(engine, form, caller.name, act_at))
-    view = Lifted(carrier=form.carrier and form.carrier.value, lifted=True)
-    return Response(view.json_bytes(), media_type="application/json")
+    return Lifted(carrier=form.carrier and form.carrier.value, lifted=True)
 
 
 def _lift(engine: Engine, form: Unregister, by: str, act_at: Millis) -> None:

@@ -4,12 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document import openapi
-from consent_engine.api.document.operations import KEY, PUBLIC, Operations, caller_of
+from consent_engine.api.document.operations import KEY, PUBLIC, Operations, answered, caller_of
 from consent_engine.api.http.bodies import is_json, read_json
 from consent_engine.api.http.csv_bodies import read_csv
 from consent_engine.api.http.csv_reports import reports_in
-from consent_engine.api.http.queries import ListReports, read_query
-from consent_engine.api.routes.orders import ID
+from consent_engine.api.http.queries import ListReports
 from consent_engine.api.schemas.forms import read
 from consent_engine.api.schemas.lists import Imported
 from consent_engine.api.schemas.reports import CodeSent, ReportList, ReportReceipt, ReportView
@@ -26,7 +25,6 @@ from consent_engine.domain.admission.report_request import (
     ReportDecision,
     ReportMade,
 )
-from consent_engine.domain.call.errors import ReportNotFound
 from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState, Reward
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.proof_code import MINUTES
@@ -46,9 +44,9 @@ public = Operations("reports", "/v1/reports")
     "",
     PUBLIC,
     "Report a call",
-    answers={201: ReportView | ReportReceipt, 200: ReportView | ReportReceipt},
-    problems=(401, 403, 413, 415, 422, 503),
-    takes=openapi.body("MakeReport"),
+    {201: ReportView | ReportReceipt, 200: ReportView | ReportReceipt},
+    problems=(401, 403),
+    takes=MakeReport,
 )
 async def make(request: Request) -> Response:
     """A subscriber reports a call, by the hotline or another door of ours: it is a refusal too, which is in force when
@@ -70,44 +68,25 @@ async def make(request: Request) -> Response:
 
     report, is_new = await front_of(request).ask(taken)
     if caller is None:
-        receipt = ReportReceipt.of(report, front_of(request).days)
-        return Response(receipt.json_bytes(), 201 if is_new else 200, media_type="application/json")
-    headers = {"Location": f"/v1/reports/{report.id}"}
-    return _shown(request, report, report.received.received_at, caller, 201 if is_new else 200, headers)
+        return answered(ReportReceipt.of(report, front_of(request).days), 201 if is_new else 200)
+    view = _view(request, report, report.received.received_at, caller)
+    return answered(view, 201 if is_new else 200, {"Location": f"/v1/reports/{report.id}"})
 
 
-@public.add(
-    "POST",
-    "/code",
-    PUBLIC,
-    "Send a code to who reports",
-    answers={202: CodeSent},
-    problems=(413, 415, 422, 429, 503),
-    takes=openapi.body("AskCode"),
-)
-async def code(request: Request) -> Response:
+@public.add("POST", "/code", PUBLIC, "Send a code to who reports", {202: CodeSent}, problems=(429,))
+async def code(request: Request, form: AskCode) -> Response:
     """Send a code to the number that somebody wants to report from. One a minute and five a day to a number; ten in ten
     minutes from an address, in each process; `CONSENT_REPORT_CODES` an hour to all numbers, of which a network has a
     share. The ticket, sent along with the code, keeps others from using up its five tries. Needs no key; the hotline
     takes reports without a code."""
-    form = read(AskCode, await read_json(request))
     ticket = await send_code(request, CodeAsked(Msisdn(form.msisdn), form.carrier.value, form.language))
-    return Response(CodeSent(minutes=MINUTES, ticket=ticket).json_bytes(), 202, media_type="application/json")
+    return answered(CodeSent(minutes=MINUTES, ticket=ticket), 202)
 
 
-@operations.add(
-    "GET",
-    "",
-    OPS_OR_AUDITOR,
-    "List reports",
-    answers={200: ReportList},
-    problems=(401, 403, 422, 503),
-    takes=openapi.query(ListReports),
-)
-async def list_(request: Request, caller: ApiKey) -> Response:
+@operations.add("GET", "", OPS_OR_AUDITOR, "List reports", ReportList)
+async def list_(request: Request, caller: ApiKey, form: ListReports) -> bytes:
     """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: ops and
     auditor (masked)."""
-    form = read_query(ListReports, request)
     whole = caller.role in FULL_NUMBERS
     wanted = ReportFilter(
         ReportState(form.state) if form.state else None,
@@ -122,19 +101,11 @@ async def list_(request: Request, caller: ApiKey) -> Response:
         page = engine.reports.page(wanted, form.cursor, form.limit)
         return ReportList.of(page.reports, page.cursor, page.now, engine.reports.terms.days, whole=whole).json_bytes()
 
-    return Response(await front_of(request).ask(listed), media_type="application/json")
+    return await front_of(request).ask(listed)
 
 
-@operations.add(
-    "POST",
-    "/import",
-    OPS,
-    "Import reports",
-    answers={200: Imported},
-    problems=(401, 403, 413, 415, 422, 503),
-    takes=openapi.CSV_OF_REPORTS,
-)
-async def import_(request: Request, caller: ApiKey) -> Response:
+@operations.add("POST", "/import", OPS, "Import reports", Imported, takes=openapi.CSV_OF_REPORTS)
+async def import_(request: Request, caller: ApiKey) -> Imported:
     """CSV of what 12321 forwards: `msisdn,carrier,caller_number,called_at` and, if wanted, `what`, `channel`, `ref`,
     `reported_at`. Up to 10000 rows and 2 MiB. A line that is wrong is named, the rest is in; the same file again is
     safe. Role: ops."""
@@ -153,56 +124,29 @@ async def import_(request: Request, caller: ApiKey) -> Response:
         accepted = sum(each.is_new for each in taken)
         return Imported(accepted=accepted, already=len(taken) - accepted, rejected=rejected)
 
-    view = await front_of(request).ask_long(stored)
-    return Response(view.json_bytes(), media_type="application/json")
+    return await front_of(request).ask_long(stored)
 
 
-@operations.add(
-    "GET",
-    "/{report_id}",
-    OPS_OR_AUDITOR,
-    "Show a report",
-    answers={200: ReportView},
-    problems=(401, 403, 404, 503),
-)
-async def show(request: Request, caller: ApiKey, report_id: str) -> Response:
+@operations.add("GET", "/{report_id}", OPS_OR_AUDITOR, "Show a report", ReportView)
+async def show(request: Request, caller: ApiKey, report_id: str) -> ReportView:
     """The report, with what was decided. Roles: ops and auditor (masked)."""
-    _check_id(report_id)
     report, now = await front_of(request).ask(lambda engine: engine.reports.show(report_id))
-    return _shown(request, report, now, caller)
+    return _view(request, report, now, caller)
 
 
-@operations.add(
-    "POST",
-    "/{report_id}/decide",
-    OPS,
-    "Decide a report",
-    answers={200: ReportView},
-    problems=(401, 403, 404, 409, 413, 415, 422, 503),
-    takes=openapi.body("DecideReport"),
-)
-async def decide(request: Request, caller: ApiKey, report_id: str) -> Response:
+@operations.add("POST", "/{report_id}/decide", OPS, "Decide a report", ReportView, problems=(409,))
+async def decide(request: Request, caller: ApiKey, form: DecideReport, report_id: str) -> ReportView:
     """What it was, and what becomes of its reward; the reporter is told by SMS. Later `granted` and `paid`. The same
     again changes nothing; another class is 409 `already_decided`, a reward that is not due 409 `reward_not_due`. Role:
     ops."""
-    _check_id(report_id)
-    wanted = ReportDecision(report_id, caller.name, read(DecideReport, await read_json(request)))
+    wanted = ReportDecision(report_id, caller.name, form)
     taken = await front_of(request).ask(lambda engine: engine.reports.decide(wanted))
-    return _shown(request, taken.report, await front_of(request).now(), caller)
+    return _view(request, taken.report, await front_of(request).now(), caller)
 
 
-def _check_id(report_id: str) -> None:
-    """Raise ReportNotFound for what can be no id, before the store is asked."""
-    if not ID.fullmatch(report_id):
-        raise ReportNotFound("no such report")
-
-
-def _shown(
-    request: Request, report: Report, now: Millis, caller: ApiKey, status: int = 200, to: dict[str, str] | None = None
-) -> Response:
+def _view(request: Request, report: Report, now: Millis, caller: ApiKey) -> ReportView:
     whole = caller.role in FULL_NUMBERS and (caller.role != Role.AGENT or report.received.by == caller.name)
-    view = ReportView.of(report, now, front_of(request).days, whole=whole)
-    return Response(view.json_bytes(), status, to, "application/json")
+    return ReportView.of(report, now, front_of(request).days, whole=whole)
 
 
 operations.routes.extend(public.routes)

@@ -3,16 +3,11 @@
 from datetime import date, timedelta
 
 from starlette.requests import Request
-from starlette.responses import Response
 
-from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations
-from consent_engine.api.http.bodies import read_json
-from consent_engine.api.http.queries import AskPressure, Coverage, ListReviews, Paged, read_query
-from consent_engine.api.routes.calls import page_of_calls
-from consent_engine.api.routes.orders import ID
+from consent_engine.api.http.queries import AskPressure, Coverage, ListReviews, Paged
+from consent_engine.api.routes.calls import page_of_calls, view_of
 from consent_engine.api.schemas.calls import CallList, CallView
-from consent_engine.api.schemas.forms import read
 from consent_engine.api.schemas.reviews import (
     CoverageView,
     LetGoOn,
@@ -25,7 +20,6 @@ from consent_engine.api.schemas.reviews import (
 )
 from consent_engine.api.service.callers import FULL_NUMBERS, OPS, OPS_OR_AUDITOR, REVIEWER, REVIEWER_OR_AUDITOR
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.call.review import UNDECIDED, Verdict
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.review import Review
@@ -36,21 +30,12 @@ operations = Operations("reviews", "/v1/reviews")
 MOST_DAYS = 92
 
 
-@operations.add(
-    "GET",
-    "",
-    REVIEWER,
-    "List reviews",
-    answers={200: CallList},
-    problems=(401, 403, 422, 503),
-    takes=openapi.query(ListReviews),
-)
-async def list_(request: Request, caller: ApiKey) -> Response:
+@operations.add("GET", "", REVIEWER, "List reviews", CallList)
+async def list_(request: Request, caller: ApiKey, form: ListReviews) -> bytes:
     """Recorded calls by how they stand, a page at a time: what is to be heard (`pending`, `contested`) oldest first,
     the others newest first. Of the last two days; one that an order waits for stays. With `archived=true`
     those that nobody heard before they left for the archive, oldest first: such a page may be short, or empty, and go
     on all the same; Malformed, 422, with another verdict. Role: reviewer (masked)."""
-    form = read_query(ListReviews, request)
     verdict, whole = Verdict(form.verdict), caller.role in FULL_NUMBERS
     if form.archived and verdict is not Verdict.PENDING:
         raise Malformed([FieldError("archived", "not_pending", "goes with verdict=pending alone")])
@@ -65,125 +50,67 @@ async def list_(request: Request, caller: ApiKey) -> Response:
         )  # fmt: skip
         return CallList.of(page.calls, page.cursor, whole=whole).json_bytes()
 
-    return Response(await front_of(request).ask(listed), media_type="application/json")
+    return await front_of(request).ask(listed)
 
 
-@operations.add(
-    "GET",
-    "/coverage",
-    REVIEWER_OR_AUDITOR,
-    "Count reviews",
-    answers={200: CoverageView},
-    problems=(401, 403, 422, 503),
-    takes=openapi.query(Coverage),
-)
-async def coverage(request: Request, caller: ApiKey) -> Response:
+@operations.add("GET", "/coverage", REVIEWER_OR_AUDITOR, "Count reviews", CoverageView)
+async def coverage(request: Request, caller: ApiKey, form: Coverage) -> CoverageView:
     """How many of the recorded calls that began on these days were reviewed, by day, agent or carrier, the widest gap
     first; 92 days at most. Roles: reviewer, auditor."""
-    form = read_query(Coverage, request)
     days = _days(form.from_, form.to)
     rows = await front_of(request).ask(lambda engine: engine.calls.coverage(days, form.by))
-    return Response(CoverageView.of(form.by, rows).model_dump_json(), media_type="application/json")
+    return CoverageView.of(form.by, rows)
 
 
-@operations.add(
-    "GET",
-    "/pressure",
-    REVIEWER_OR_AUDITOR,
-    "Count what was sold under pressure",
-    answers={200: PressureView},
-    problems=(401, 403, 422, 503),
-    takes=openapi.query(AskPressure),
-)
-async def pressure(request: Request, caller: ApiKey) -> Response:
+@operations.add("GET", "/pressure", REVIEWER_OR_AUDITOR, "Count what was sold under pressure", PressureView)
+async def pressure(request: Request, caller: ApiKey, form: AskPressure) -> PressureView:
     """What became of the orders placed on these days, by agent or plan, those where most went wrong first: refusals of
     all calls, a yes that no person can have written, failed reviews, and services switched on on these days that were
     taken back within a week; 92 days at most. Roles: reviewer, auditor."""
-    form = read_query(AskPressure, request)
     days = _days(form.from_, form.to)
     rows = await front_of(request).ask(lambda engine: engine.calls.pressure(days, form.by))
-    return Response(PressureView.of(form.by, rows).model_dump_json(), media_type="application/json")
+    return PressureView.of(form.by, rows)
 
 
-@operations.add(
-    "GET",
-    "/waiting",
-    OPS_OR_AUDITOR,
-    "List what waits for a first review",
-    answers={200: WaitingList},
-    problems=(401, 403, 422, 503),
-    takes=openapi.query(Paged),
-)
-async def waiting(request: Request, caller: ApiKey) -> Response:
+@operations.add("GET", "/waiting", OPS_OR_AUDITOR, "List what waits for a first review", WaitingList)
+async def waiting(request: Request, caller: ApiKey, form: Paged) -> WaitingList:
     """Orders whose activation waits for the first review of their call, newest first. What a failed review froze is not
     among them: a page may be short, or empty, and go on all the same. Roles: ops, auditor."""
-    form = read_query(Paged, request)
     rows, cursor = await front_of(request).ask(lambda engine: engine.calls.waiting(form.cursor, form.limit))
-    return Response(WaitingList.of(rows, cursor).model_dump_json(), media_type="application/json")
+    return WaitingList.of(rows, cursor)
 
 
-@operations.add(
-    "POST",
-    "/let_go",
-    OPS,
-    "Let orders go on that wait for a first review",
-    answers={200: LetGoView},
-    problems=(401, 403, 409, 413, 415, 422, 503),
-    takes=openapi.body("LetGoOn"),
-)
-async def let_go(request: Request, caller: ApiKey) -> Response:
+@operations.add("POST", "/let_go", OPS, "Let orders go on that wait for a first review", LetGoView, problems=(409,))
+async def let_go(request: Request, caller: ApiKey, form: LetGoOn) -> LetGoView:
     """Once CONSENT_REVIEW is `after` again, which frees nothing by itself: up to 200 orders that wait for the first
     review of their call go on without it, the newest first. The calls keep who said so and why, and are reviewed all
     the same; what a failed review froze stays. 409 `review_awaited` while the setting is `before`. Role: ops."""
-    form = read(LetGoOn, await read_json(request))
     done = await front_of(request).ask(lambda engine: engine.calls.let_go(caller.name, form.reason, form.cursor))
-    return Response(LetGoView.of(done).model_dump_json(), media_type="application/json")
+    return LetGoView.of(done)
 
 
-@operations.add(
-    "POST",
-    "/{call_id}",
-    REVIEWER,
-    "Review a call",
-    answers={200: CallView},
-    problems=(401, 403, 404, 409, 413, 415, 422, 503),
-    takes=openapi.body("ReviewCall"),
-)
-async def review(request: Request, caller: ApiKey, call_id: str) -> Response:
+@operations.add("POST", "/{call_id}", REVIEWER, "Review a call", CallView, problems=(409,))
+async def review(request: Request, caller: ApiKey, form: ReviewCall, call_id: str) -> CallView:
     """The first review. `fail` freezes what is open of the call until another reviewer has looked. Not of one's own
     call (403 `own_call`), once (409 `already_reviewed`), of a recorded call (409 `not_reviewable`),
     archived or not. Role: reviewer."""
-    form = read(ReviewCall, await read_json(request))
     form.check()
     said = Review(call_id, caller.name, form.verdict == "pass", tuple(form.reasons), form.note, agent=caller.agent)
     return await _taken(request, caller, said)
 
 
-@operations.add(
-    "POST",
-    "/{call_id}/second",
-    REVIEWER,
-    "Look again at a failed review",
-    answers={200: CallView},
-    problems=(401, 403, 404, 409, 413, 415, 422, 503),
-    takes=openapi.body("LookAgain"),
-)
-async def second(request: Request, caller: ApiKey, call_id: str) -> Response:
+@operations.add("POST", "/{call_id}/second", REVIEWER, "Look again at a failed review", CallView, problems=(409,))
+async def second(request: Request, caller: ApiKey, form: LookAgain, call_id: str) -> CallView:
     """The second look at a failed review: upheld, what is open of the call is cancelled (`review_failed`); else it goes
     on. Another reviewer's (403 `same_reviewer`), once (409 `not_contested`); nobody's for a day: it is upheld. Role:
     reviewer."""
-    form = read(LookAgain, await read_json(request))
     check_note(form.note)
     said = Review(call_id, caller.name, not form.uphold, (), form.note, second=True, agent=caller.agent)
     return await _taken(request, caller, said)
 
 
-async def _taken(request: Request, caller: ApiKey, said: Review) -> Response:
-    if not ID.fullmatch(said.call):
-        raise CallNotFound("no such call")
-    call = await front_of(request).ask(lambda engine: engine.calls.review(said))
-    view = CallView.of(call, whole=caller.role in FULL_NUMBERS)
-    return Response(view.json_bytes(), media_type="application/json")
+async def _taken(request: Request, caller: ApiKey, said: Review) -> CallView:
+    return view_of(await front_of(request).ask(lambda engine: engine.calls.review(said)), caller)
 
 
 def _days(first: str, last: str) -> list[str]:

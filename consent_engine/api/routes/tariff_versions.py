@@ -22,23 +22,14 @@ from consent_engine.errors import PlanNotFound
 operations = Operations("plans")
 
 
-@operations.add(
-    "GET", "/tariffs/{code}.json", PUBLIC, "Every version of a tariff", answers={200: PlanList}, problems=(404, 503)
-)
+@operations.add("GET", "/tariffs/{code}.json", PUBLIC, "Every version of a tariff", PlanList, problems=(404,))
 async def tariff_versions(request: Request, code: str) -> Response:
     """Every version that is or was on sale, newest first, each with from when until when. Needs no key."""
     view = PlanList(items=await front_of(request).ask(lambda engine: _views(engine, code)))
     return Response(view.json_bytes(), headers=HEADERS, media_type="application/json")
 
 
-@operations.add(
-    "GET",
-    "/tariffs/{code}/{version}.json",
-    PUBLIC,
-    "One version of a tariff",
-    answers={200: PlanView},
-    problems=(404, 503),
-)
+@operations.add("GET", "/tariffs/{code}/{version}.json", PUBLIC, "One version of a tariff", PlanView, problems=(404,))
 async def tariff_version(request: Request, code: str, version: str) -> Response:
     """A version that is or was on sale, from when until when it was in force, with its hash. Needs no key."""
     view = _one(await front_of(request).ask(lambda engine: _views(engine, code)), version)

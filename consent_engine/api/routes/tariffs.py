@@ -48,7 +48,7 @@ def public(engine: Engine) -> list[Listed]:
     ]  # fmt: skip
 
 
-@operations.add("GET", "/tariffs.json", PUBLIC, "Public tariffs", answers={200: PlanList}, problems=(503,))
+@operations.add("GET", "/tariffs.json", PUBLIC, "Public tariffs", PlanList)
 async def tariffs_json(request: Request) -> Response:
     """Every plan that web hall and app show now. Needs no key."""
     view = PlanList(items=[PlanView.of(listed) for listed in await _tariffs(request).of(request)])
