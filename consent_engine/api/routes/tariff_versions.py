@@ -6,7 +6,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.document.operations import PUBLIC, Operations, answered
 from consent_engine.api.routes.tariffs import HEADERS, sheet
 from consent_engine.api.schemas.plan_views import PlanList, PlanView
 from consent_engine.api.service.service import front_of
@@ -26,14 +26,14 @@ operations = Operations("plans")
 async def tariff_versions(request: Request, code: str) -> Response:
     """Every version that is or was on sale, newest first, each with from when until when. Needs no key."""
     view = PlanList(items=await front_of(request).ask(lambda engine: _views(engine, code)))
-    return Response(view.json_bytes(), headers=HEADERS, media_type="application/json")
+    return answered(view, headers=HEADERS)
 
 
 @operations.add("GET", "/tariffs/{code}/{version}.json", PUBLIC, "One version of a tariff", PlanView, problems=(404,))
 async def tariff_version(request: Request, code: str, version: str) -> Response:
     """A version that is or was on sale, from when until when it was in force, with its hash. Needs no key."""
     view = _one(await front_of(request).ask(lambda engine: _views(engine, code)), version)
-    return Response(view.json_bytes(), headers=HEADERS, media_type="application/json")
+    return answered(view, headers=HEADERS)
 
 
 @operations.add("GET", "/tariffs/{code}", PUBLIC)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from consent_engine.api.coalescing.ttl_cache import Recent
-from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.document.operations import PUBLIC, Operations, answered
 from consent_engine.api.schemas.plan_views import PlanList, PlanView
 from consent_engine.api.service.service import front_of
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, words
@@ -52,7 +52,7 @@ def public(engine: Engine) -> list[Listed]:
 async def tariffs_json(request: Request) -> Response:
     """Every plan that web hall and app show now. Needs no key."""
     view = PlanList(items=[PlanView.of(listed) for listed in await _tariffs(request).of(request)])
-    return Response(view.json_bytes(), headers=HEADERS, media_type="application/json")
+    return answered(view, headers=HEADERS)
 
 
 @operations.add("GET", "/tariffs", PUBLIC)

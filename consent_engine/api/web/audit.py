@@ -9,19 +9,19 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.document.operations import PUBLIC, Operations, visitor_of
 from consent_engine.api.schemas.views import View, instant
 from consent_engine.api.service.callers import AUDITOR
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Session
-from consent_engine.api.web.board import caller_of
 from consent_engine.api.web.pages import behind_sign_in
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import hidden
 from consent_engine.engine.engine import Engine
+from consent_engine.ports import ApiKey
 
-operations = Operations()
+operations = Operations(whose=visitor_of)
 MOST_SHOWN = 200
 
 
@@ -51,11 +51,10 @@ async def audit(request: Request) -> Response:
     return await behind_sign_in(request, "audit.html", shown)
 
 
-@operations.add("GET", "/audit/acts", PUBLIC)
-async def acts(request: Request) -> Response:
+@operations.add("GET", "/audit/acts", AUDITOR)
+async def acts(request: Request, _caller: ApiKey) -> Acts:
     """The same as JSON. Role: auditor."""
-    await caller_of(request, AUDITOR)
-    return Response((await front_of(request).ask(look)).json_bytes(), media_type="application/json")
+    return await front_of(request).ask(look)
 
 
 def look(engine: Engine) -> Acts:

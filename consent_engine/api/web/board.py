@@ -8,27 +8,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.coalescing.ttl_cache import Recent
-from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.document.operations import Operations, visitor_of
 from consent_engine.api.http.bodies import KIB, read_body
 from consent_engine.api.schemas.lists import CauseRow
 from consent_engine.api.schemas.pauses import PauseRow
 from consent_engine.api.schemas.views import instant
+from consent_engine.api.service.callers import OPS
 from consent_engine.api.service.service import HEARD_WITHIN_MS, front_of
-from consent_engine.api.service.sessions import Sessions
 from consent_engine.api.web.publication_board import unshown
 from consent_engine.api.web.rendering import MAY_OPEN
 from consent_engine.domain.days import Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.outside_health import FEW_CALLS, health_of, targets_of
 from consent_engine.engine.stuck import StuckEffect, causes_of
 from consent_engine.engine.trouble import Retrying
-from consent_engine.errors import Forbidden, OrderNotFound
+from consent_engine.errors import OrderNotFound
 from consent_engine.ports import ApiKey
 
-operations = Operations()
+operations = Operations(whose=visitor_of)
 MOST_SHOWN = 200
 MOST_COUNTED = 1_000
 LOOKED_S = 1.0
@@ -36,35 +35,23 @@ LOOKED_S = 1.0
 LINE = re.compile("[0-9a-f]{28}")
 
 
-@operations.add("GET", "/ops/board", PUBLIC)
-async def board(request: Request) -> Response:
+@operations.add("GET", "/ops/board", MAY_OPEN["/ops"])
+async def board(request: Request, _caller: ApiKey) -> bytes:
     """Roles: ops, auditor."""
-    await caller_of(request, MAY_OPEN["/ops"])
     looked: Recent[dict[str, Any]] = request.app.state.board
     front = front_of(request)
     told = await looked.of("", lambda: front.ask(look)) | {"defects": dict(front.defects)}
-    return Response(json.dumps(told, ensure_ascii=False), media_type="application/json")
+    return json.dumps(told, ensure_ascii=False).encode()
 
 
-@operations.add("POST", "/ops/lines/{line}/retry", PUBLIC)
-async def retry_line(request: Request, line: str) -> Response:
+@operations.add("POST", "/ops/lines/{line}/retry", OPS)
+async def retry_line(request: Request, _caller: ApiKey, line: str) -> Response:
     """The parked effects of a line are due now. Role: ops. Raises OrderNotFound for what is no line's id."""
-    await caller_of(request, frozenset({Role.OPS, Role.ADMIN}))
     await read_body(request, KIB)
     if not LINE.fullmatch(line):
         raise OrderNotFound("no such line")
     await front_of(request).ask(lambda engine: engine.retry_line(line))
     return Response(status_code=204)
-
-
-async def caller_of(request: Request, roles: frozenset[Role]) -> ApiKey:
-    """Who is signed in; raises Unauthenticated, and Forbidden where the role is none of these."""
-    sessions: Sessions = request.app.state.sessions
-    caller = (await sessions.acting(request)).caller
-    request.scope["key"] = caller.name
-    if caller.role not in roles:
-        raise Forbidden("the role of this key does not allow it")
-    return caller
 
 
 def look(engine: Engine) -> dict[str, Any]:

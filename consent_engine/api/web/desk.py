@@ -2,20 +2,18 @@
 
 from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import Response
 
 from consent_engine.api.coalescing.ttl_cache import Recent
-from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.document.operations import Operations, visitor_of
 from consent_engine.api.schemas.lists import OrderRow
 from consent_engine.api.schemas.views import View, instant
 from consent_engine.api.service.callers import AGENT, is_own
 from consent_engine.api.service.service import front_of
-from consent_engine.api.web.board import caller_of
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.listing import Filter
 from consent_engine.ports import ApiKey
 
-operations = Operations()
+operations = Operations(whose=visitor_of)
 MOST_SHOWN, PAGE, PAGES = 50, 200, 5
 """Of the newest thousand orders of the day, so many of an agent's own."""
 LOOKED_S = 1.0
@@ -30,14 +28,12 @@ class OwnOrders(View):
     cut: bool = Field(description="more orders were placed today than were looked at")
 
 
-@operations.add("GET", "/desk/mine", PUBLIC)
-async def mine(request: Request) -> Response:
+@operations.add("GET", "/desk/mine", AGENT)
+async def mine(request: Request, caller: ApiKey) -> bytes:
     """Role: agent."""
-    caller = await caller_of(request, AGENT)
     looked: Recent[bytes] = request.app.state.own
     ask = front_of(request).ask_long  # one after the other: many agents come back at once
-    told = await looked.of(caller.name, lambda: ask(lambda engine: look(engine, caller).json_bytes()))
-    return Response(told, media_type="application/json")
+    return await looked.of(caller.name, lambda: ask(lambda engine: look(engine, caller).json_bytes()))
 
 
 def look(engine: Engine, caller: ApiKey) -> OwnOrders:

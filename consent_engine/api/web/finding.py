@@ -4,21 +4,18 @@ A number travels in a body only. An order takes less than 300 bytes: its timelin
 """
 
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import Response
 
-from consent_engine.api.document.operations import PUBLIC, Operations
-from consent_engine.api.http.bodies import read_json
-from consent_engine.api.http.queries import Paged, read_query
-from consent_engine.api.schemas.forms import read
+from consent_engine.api.document.operations import Operations, visitor_of
+from consent_engine.api.http.queries import Paged
 from consent_engine.api.schemas.lists import OrderRow
 from consent_engine.api.schemas.views import View
 from consent_engine.api.service.callers import FULL_NUMBERS, visible
 from consent_engine.api.service.service import front_of
-from consent_engine.api.web.board import caller_of
 from consent_engine.api.web.rendering import MAY_OPEN
 from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.carriers import Carrier
@@ -31,7 +28,7 @@ from consent_engine.engine.listing import Filter
 from consent_engine.errors import FieldError, Malformed, OrderNotFound
 from consent_engine.ports import ApiKey
 
-operations = Operations()
+operations = Operations(whose=visitor_of)
 WHOLE_ID = re.compile("[0-9a-f]{28}")
 TAIL = re.compile("[0-9a-f]{6,27}")
 _Word = Annotated[str, Field(min_length=1, max_length=64)]
@@ -61,26 +58,23 @@ class Rows(View):
     cursor: str
 
 
-@operations.add("GET", "/ops/orders", PUBLIC)
-async def listed(request: Request) -> Response:
+@operations.add("GET", "/ops/orders", MAY_OPEN["/ops"])
+async def listed(request: Request, caller: ApiKey, form: ListedOrders) -> bytes:
     """A page of orders. Roles: ops and auditor (masked)."""
-    caller = await caller_of(request, MAY_OPEN["/ops"])
-    form = read_query(ListedOrders, request)
     since = _begins(form.since, front_of(request).days) if form.since else None
     wanted = Filter(form.state, form.agent, form.plan, since, carrier=form.carrier.value if form.carrier else None)
 
-    def found(engine: Engine) -> Response:
+    def found(engine: Engine) -> bytes:
         page = engine.orders(wanted, form.cursor, form.limit)
         return _rows(page.orders, page.cursor, caller)
 
     return await front_of(request).ask(found)
 
 
-@operations.add("POST", "/ops/find", PUBLIC)
-async def find(request: Request) -> Response:
+@operations.add("POST", "/ops/find", MAY_OPEN["/ops"])
+async def find(request: Request, caller: ApiKey, form: Wanted) -> bytes:
     """The orders of a number, or those with this id or whose id ends so. Roles: ops and auditor (masked)."""
-    caller = await caller_of(request, MAY_OPEN["/ops"])
-    wanted = read(Wanted, await read_json(request)).wanted.strip().lower()
+    wanted = form.wanted.strip().lower()
     return await front_of(request).ask(lambda engine: _rows(_search(engine, wanted, caller), "", caller))
 
 
@@ -102,10 +96,9 @@ def _search(engine: Engine, wanted: str, caller: ApiKey) -> list[Order]:
     raise Malformed([FieldError("wanted", "neither", "must be a number, an order's id, or its last 6 characters")])
 
 
-def _rows(orders: list[Order] | tuple[Order, ...], cursor: str, caller: ApiKey) -> Response:
+def _rows(orders: Sequence[Order], cursor: str, caller: ApiKey) -> bytes:
     whole = caller.role in FULL_NUMBERS
-    rows = Rows(orders=[OrderRow.of(order, whole=whole) for order in orders], cursor=cursor)
-    return Response(rows.json_bytes(), media_type="application/json")
+    return Rows(orders=[OrderRow.of(order, whole=whole) for order in orders], cursor=cursor).json_bytes()
 
 
 def _begins(day: str, days: Days) -> int:

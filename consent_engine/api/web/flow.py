@@ -3,33 +3,30 @@
 import json
 
 from starlette.requests import Request
-from starlette.responses import Response
 
 from consent_engine.api.coalescing.ttl_cache import Recent
-from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.document.operations import Operations, visitor_of
 from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.service import front_of
-from consent_engine.api.web.board import caller_of
 from consent_engine.api.web.rendering import MAY_OPEN
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.flow import SPANS, Series, flow_of
 from consent_engine.engine.outside_health import targets_of
 from consent_engine.errors import FieldError, Malformed
+from consent_engine.ports import ApiKey
 
-operations = Operations()
+operations = Operations(whose=visitor_of)
 LOOKED_S = 5.0
 """A span is looked up at most so often however many look at it."""
 
 
-@operations.add("GET", "/ops/flow/{span}", PUBLIC)
-async def flow(request: Request, span: str) -> Response:
+@operations.add("GET", "/ops/flow/{span}", MAY_OPEN["/ops"])
+async def flow(request: Request, _caller: ApiKey, span: str) -> bytes:
     """Roles: ops, auditor. Raises Malformed for another span than hour or day."""
-    await caller_of(request, MAY_OPEN["/ops"])
     if span not in SPANS:
         raise Malformed([FieldError("span", "unknown", "must be hour or day")])
     looked: Recent[bytes] = request.app.state.flow
-    told = await looked.of(span, lambda: front_of(request).ask(lambda engine: look(engine, span)))
-    return Response(told, media_type="application/json")
+    return await looked.of(span, lambda: front_of(request).ask(lambda engine: look(engine, span)))
 
 
 def look(engine: Engine, span: str) -> bytes:

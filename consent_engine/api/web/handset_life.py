@@ -5,7 +5,6 @@ subscriber already.
 """
 
 from starlette.requests import Request
-from starlette.responses import Response
 
 from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.http.bodies import KIB, parse, read_body
@@ -32,7 +31,7 @@ def secret_of(settings: Settings) -> str:
 
 
 @operations.add("POST", "/handset/life", PUBLIC)
-async def life(request: Request) -> Response:
+async def life(request: Request) -> HandsetLife:
     """The newest orders of a number, in one language. Raises Unauthenticated, Malformed and StoreUnavailable."""
     front = front_of(request)
     body = await read_body(request, MOST_ASKED)
@@ -44,4 +43,4 @@ async def life(request: Request) -> Response:
         found = engine.orders_of(Msisdn(asked.msisdn), limit=MOST_SHOWN).orders
         return HandsetLife(orders=[LifeView.of(each, said) for each in found])
 
-    return Response((await front.ask(look)).json_bytes(), media_type="application/json")
+    return await front.ask(look)

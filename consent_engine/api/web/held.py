@@ -4,30 +4,28 @@ import json
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
 
 from consent_engine.api.coalescing.ttl_cache import Recent
-from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.document.operations import Operations, visitor_of
 from consent_engine.api.schemas.forms import MOST_DECIDED
 from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.service import front_of
-from consent_engine.api.web.board import caller_of
 from consent_engine.api.web.rendering import MAY_OPEN
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.held_replies import HeldGroup, grouped
+from consent_engine.ports import ApiKey
 
-operations = Operations()
+operations = Operations(whose=visitor_of)
 MOST_SHOWN = 50
 LOOKED_S = 2.0
 """Looked up at most so often however many look at it."""
 
 
-@operations.add("GET", "/ops/held", PUBLIC)
-async def held(request: Request) -> Response:
+@operations.add("GET", "/ops/held", MAY_OPEN["/ops"])
+async def held(request: Request, _caller: ApiKey) -> bytes:
     """Roles: ops, auditor."""
-    await caller_of(request, MAY_OPEN["/ops"])
     looked: Recent[bytes] = request.app.state.held
-    return Response(await looked.of("", lambda: front_of(request).ask(look)), media_type="application/json")
+    return await looked.of("", lambda: front_of(request).ask(look))
 
 
 def look(engine: Engine) -> bytes:

@@ -7,51 +7,43 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.document.operations import PUBLIC, Operations, visitor_of
 from consent_engine.api.schemas.order_life import OrderLife, life_of
 from consent_engine.api.service.callers import AUDITOR, ORDER_READER, is_own, sees_whole, visible
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Session
-from consent_engine.api.web.board import caller_of
 from consent_engine.api.web.pages import behind_sign_in
-from consent_engine.api.web.rendering import OF_AN_ORDER
 from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import OrderNotFound
 from consent_engine.ports import ApiKey, Owner
 
-operations = Operations()
+operations = Operations(whose=visitor_of)
 MOST_RELATED = 50
 """Of so many orders of the number, the newest, those of the same call are shown."""
 
 
 @operations.add("GET", "/orders/{order_id}", PUBLIC)
 async def order(request: Request, order_id: str) -> Response:
-    """For agents (their own), ops, auditors. Raises OrderNotFound for what is no id of an order."""
+    """For agents (their own), ops, auditors."""
 
     async def shown(session: Session) -> Mapping[str, Any]:
         life = json.loads(await _life(request, order_id, session.caller))
         return {"life": life, "may_reveal": session.caller.role in AUDITOR and "*" in life["order"]["msisdn"]}
 
-    if not OF_AN_ORDER.fullmatch(request.url.path):
-        raise OrderNotFound("no such order")
     return await behind_sign_in(request, "order.html", shown)
 
 
-@operations.add("GET", "/orders/{order_id}/life", PUBLIC)
-async def life(request: Request, order_id: str) -> Response:
+@operations.add("GET", "/orders/{order_id}/life", ORDER_READER)
+async def life(request: Request, caller: ApiKey, order_id: str) -> bytes:
     """What the page shows, as it stands now. Roles: agent (own), ops and auditor (masked)."""
-    caller = await caller_of(request, ORDER_READER)
-    return Response(await _life(request, order_id, caller), media_type="application/json")
+    return await _life(request, order_id, caller)
 
 
 async def _life(request: Request, order_id: str, caller: ApiKey) -> bytes:
     """Raises OrderNotFound, also for an order that this caller may not see."""
-    if not OF_AN_ORDER.fullmatch(f"/orders/{order_id}"):
-        raise OrderNotFound("no such order")
     return (await front_of(request).ask(lambda engine: look(engine, order_id, caller))).json_bytes()
 
 

@@ -1,26 +1,22 @@
 """/review: what a reviewer hears, beside it what had to be told; verdicts go through the API as anybody else's."""
 
-import re
 from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.document.operations import PUBLIC, Operations, visitor_of
 from consent_engine.api.schemas.review_page import HeardView, SoldView
 from consent_engine.api.service.service import front_of
-from consent_engine.api.web.board import caller_of
 from consent_engine.api.web.pages import behind_sign_in
 from consent_engine.api.web.rendering import MAY_OPEN, POLICY
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import PlanNotFound
 from consent_engine.ports import ApiKey
 
-operations = Operations()
-CALL = re.compile("[0-9a-f]{28}")
+operations = Operations(whose=visitor_of)
 MOST_SOLD = 50
 """Of so many orders of the number, the newest, those of the call are shown."""
 REASONS = (
@@ -40,22 +36,18 @@ async def review(request: Request) -> Response:
     return answer
 
 
-@operations.add("GET", "/review/calls/{call_id}", PUBLIC)
-async def heard(request: Request, call_id: str) -> Response:
+@operations.add("GET", "/review/calls/{call_id}", MAY_OPEN["/review"])
+async def heard(request: Request, caller: ApiKey, call_id: str) -> HeardView:
     """What the page shows of a call. Role: reviewer (masked). Raises CallNotFound."""
-    caller = await caller_of(request, MAY_OPEN["/review"])
-    if not CALL.fullmatch(call_id):
-        raise CallNotFound("no such call")
     template: str | None = request.app.state.recording_url
-    shown = await front_of(request).ask(lambda engine: look(engine, call_id, caller, template or ""))
-    return Response(shown, media_type="application/json")
+    return await front_of(request).ask(lambda engine: look(engine, call_id, caller, template or ""))
 
 
-def look(engine: Engine, call_id: str, caller: ApiKey, template: str) -> bytes:
+def look(engine: Engine, call_id: str, caller: ApiKey, template: str) -> HeardView:
     """A call with what was sold in it. Raises CallNotFound."""
     call = engine.calls.show(call_id)
     recording = template.replace("{ref}", quote(call.recording.ref, safe="")) if call.recording and template else ""
-    return HeardView.of(call, _sold(engine, call), recording, own=caller.is_own(call)).json_bytes()
+    return HeardView.of(call, _sold(engine, call), recording, own=caller.is_own(call))
 
 
 def _sold(engine: Engine, call: Call) -> list[SoldView]:
