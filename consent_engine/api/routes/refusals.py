@@ -97,7 +97,7 @@ async def decide_held(request: Request, caller: ApiKey, form: DecideHeld) -> Dec
             form.ids, refusal=form.refusal, by=caller.name, reason=form.reason or "", agent=caller.agent
         )
     )
-    return DecidedView.of(decided)
+    return DecidedView.shown(decided)
 
 
 @operations.add("POST", "/refusals/import", OPS, "Import refusals", Imported, takes=openapi.CSV)

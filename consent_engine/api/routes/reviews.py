@@ -86,7 +86,7 @@ async def let_go(request: Request, caller: ApiKey, form: LetGoOn) -> LetGoView:
     review of their call go on without it, the newest first. The calls keep who said so and why, and are reviewed all
     the same; what a failed review froze stays. 409 `review_awaited` while the setting is `before`. Role: ops."""
     done = await front_of(request).ask(lambda engine: engine.calls.let_go(caller.name, form.reason, form.cursor))
-    return LetGoView.of(done)
+    return LetGoView.shown(done)
 
 
 @operations.add("POST", "/{call_id}", REVIEWER, "Review a call", CallView, problems=(409,))

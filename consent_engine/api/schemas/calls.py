@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from consent_engine.api.schemas.views import View, instant, veiled
+from consent_engine.api.schemas.views import At, Hidden, View, instant
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.call_events import OrderRefused, Recording
+from consent_engine.domain.call.call_events import OrderRefused
 from consent_engine.domain.call.review import Reviewed, SecondLook
 from consent_engine.domain.msisdn import mask
 
@@ -14,27 +14,22 @@ from consent_engine.domain.msisdn import mask
 class RecordingView(View):
     """The recording of a call."""
 
-    ref: str
+    ref: Hidden
     sha256: str = Field(description="of its bytes, 64 hex digits; empty where nobody gave it")
     seconds: int
-
-    @classmethod
-    def of(cls, recording: Recording) -> "RecordingView":
-        """As kept."""
-        return cls(ref=veiled(recording.ref), sha256=recording.sha256, seconds=recording.seconds)
 
 
 class DisclosureView(View):
     """A disclosure that the agent read to the subscriber."""
 
     id: str
-    at: str
+    at: At
 
 
 class RefusedOrderView(View):
     """An order that was refused at the door because of the call, or its number."""
 
-    at: str
+    at: At
     code: str
 
 
@@ -102,21 +97,13 @@ class CallView(View):
             ended_at=instant(end.ended_at) if end else None,
             outcome=end.outcome.value if end else None,
             plan=end.plan or None if end else None,
-            recording=RecordingView.of(call.recording) if call.recording else None,
-            disclosures=[DisclosureView(id=each.id, at=instant(each.at)) for each in end.disclosures] if end else [],
+            recording=RecordingView.shown(call.recording) if call.recording else None,
+            disclosures=[DisclosureView.shown(each) for each in end.disclosures] if end else [],
             violations=[each.value for each in call.violations],
-            refused_orders=[
-                RefusedOrderView(at=instant(each.at), code=each.code)
-                for each in call.events
-                if isinstance(each, OrderRefused)
-            ],
+            refused_orders=[RefusedOrderView.shown(each) for each in call.events if isinstance(each, OrderRefused)],
             verdict=call.verdict.value if call.verdict else None,
             reviews=[ReviewView.of(each) for each in call.events if isinstance(each, Reviewed | SecondLook)],
         )
-
-    def json_bytes(self) -> bytes:
-        """As sent."""
-        return self.model_dump_json(by_alias=True).encode()
 
 
 class CallList(View):
@@ -129,7 +116,3 @@ class CallList(View):
     def of(cls, calls: Sequence[Call], cursor: str, *, whole: bool) -> "CallList":
         """The list as the caller may see it."""
         return cls(calls=[CallView.of(call, whole=whole) for call in calls], cursor=cursor)
-
-    def json_bytes(self) -> bytes:
-        """As sent."""
-        return self.model_dump_json(by_alias=True).encode()

@@ -84,10 +84,6 @@ class EndingView(View):
             timeline=[_step(each) for each in ending.events],
         )  # fmt: skip
 
-    def json_bytes(self) -> bytes:
-        """As sent."""
-        return self.model_dump_json().encode()
-
 
 def _step(event: EndingEvent) -> EndingStep:
     ref = why = ""

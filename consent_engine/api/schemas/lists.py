@@ -1,20 +1,22 @@
 """Views of lists, and of what was done to many at once."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from consent_engine.api.schemas.views import OrderView, View, instant, veiled
+from consent_engine.api.schemas.views import At, OrderView, View, instant, veiled
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import EVERY_CARRIER, OF_ACTIVATIONS, Restriction
 from consent_engine.domain.msisdn import hidden, mask
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.held_replies import Decided, HeldText
+from consent_engine.engine.held_replies import HeldText
 from consent_engine.engine.listing import RefusalsPage
 from consent_engine.engine.stuck import Cause, Retried
 from consent_engine.engine.trouble import Cancelling
 
+_Carrier = Annotated[str | None, BeforeValidator(lambda name: None if name == EVERY_CARRIER else name)]
 _CURSOR = Field(description="ask with it for the next page; empty: there is none")
 
 
@@ -58,7 +60,7 @@ class RefusalRow(View):
     kind: str = Field(
         description="refused; in the answer to a search also suspected, marketing_free, cool_off, number_changed"
     )
-    carrier: str | None = Field(description="null: all carriers")
+    carrier: _Carrier = Field(description="null: all carriers")
     plan: str | None = Field(default=None, description="the one that it is about; left out: all")
     since: str
     until: str | None = Field(default=None, description="when it ends; left out: never")
@@ -68,9 +70,8 @@ class RefusalRow(View):
     @classmethod
     def of(cls, msisdn: str, refusal: Restriction, *, whole: bool) -> "RefusalRow":
         """The restriction as a reader may see it. whole: with its full number."""
-        carrier = None if refusal.carrier == EVERY_CARRIER else refusal.carrier
         return cls(
-            msisdn=msisdn if whole else mask(msisdn), kind=refusal.kind.value, carrier=carrier,
+            msisdn=msisdn if whole else mask(msisdn), kind=refusal.kind.value, carrier=refusal.carrier,
             plan=refusal.plan or None, since=instant(refusal.since),
             until=instant(refusal.until) if refusal.until else None,
             channel=refusal.door, ref=refusal.ref if whole else veiled(refusal.ref),
@@ -115,7 +116,7 @@ class HeldRow(View):
     """A reply that may be a refusal. Nothing here says whose it is."""
 
     id: str = Field(description="to decide it by, as it stands now: with more words from the same number, another")
-    carrier: str | None = Field(description="null: all carriers")
+    carrier: _Carrier = Field(description="null: all carriers")
     reason: str = Field(
         description="refusing, disputed (the call is denied), wrong_person, or no_person: a yes that came too soon"
     )
@@ -123,17 +124,8 @@ class HeldRow(View):
         description="its words, a reply a line, without the telephone numbers in them; `…` stands for replies left out"
     )
     group: str = Field(description="the same for the same words")
-    since: str
-    until: str = Field(description="undecided until then, it is a refusal")
-
-    @classmethod
-    def of(cls, held: HeldText) -> "HeldRow":
-        """As anybody who decides may see it."""
-        carrier = None if held.carrier == EVERY_CARRIER else held.carrier
-        return cls(
-            id=held.id, carrier=carrier, reason=held.reason, text=held.text, group=held.group,
-            since=instant(held.since), until=instant(held.until),
-        )  # fmt: skip
+    since: At
+    until: At = Field(description="undecided until then, it is a refusal")
 
 
 class HeldList(View):
@@ -145,7 +137,7 @@ class HeldList(View):
     @classmethod
     def of(cls, held: Sequence[HeldText], cursor: str) -> "HeldList":
         """A page of them."""
-        return cls(held=[HeldRow.of(each) for each in held], cursor=to_address(cursor))
+        return cls(held=[HeldRow.shown(each) for each in held], cursor=to_address(cursor))
 
 
 class DecidedView(View):
@@ -155,11 +147,6 @@ class DecidedView(View):
     gone: int = Field(description="stand no more, or not as they were seen: list again")
     own_call: int = Field(description="not decided: answers to an order that was placed with this key")
 
-    @classmethod
-    def of(cls, decided: Decided) -> "DecidedView":
-        """As counted."""
-        return cls(decided=decided.decided, gone=decided.gone, own_call=decided.own_call)
-
 
 class CauseRow(View):
     """What is stuck for one reason."""
@@ -168,13 +155,9 @@ class CauseRow(View):
     reason: str
     plan: str = Field(description="empty: of no order")
     count: int
-    since: str | None = Field(description="when the one that has waited longest was last tried; null: not known")
-
-    @classmethod
-    def of(cls, cause: Cause) -> "CauseRow":
-        """As counted."""
-        since = instant(cause.since) if cause.since else None
-        return cls(lane=cause.lane.value, reason=cause.reason, plan=cause.plan, count=cause.count, since=since)
+    since: Annotated[str | None, BeforeValidator(lambda at: instant(at) if at else None)] = Field(
+        description="when the one that has waited longest was last tried; null: not known"
+    )
 
 
 class CauseList(View):
@@ -186,7 +169,7 @@ class CauseList(View):
     @classmethod
     def of(cls, causes: Sequence[Cause]) -> "CauseList":
         """As counted."""
-        return cls(causes=[CauseRow.of(each) for each in causes], count=sum(each.count for each in causes))
+        return cls(causes=[CauseRow.shown(each) for each in causes], count=sum(each.count for each in causes))
 
 
 class RetriedView(View):

@@ -7,7 +7,7 @@ from pydantic import Field
 from consent_engine.api.schemas.calls import CallView
 from consent_engine.api.schemas.endings import EndingView
 from consent_engine.api.schemas.lists import OrderRow
-from consent_engine.api.schemas.views import OrderView, View, instant
+from consent_engine.api.schemas.views import At, OrderView, View, instant
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.permit import Permit
@@ -43,13 +43,8 @@ class PermitView(View):
     """The permit that a call named."""
 
     request: str
-    since: str
-    until: str
-
-    @classmethod
-    def of(cls, permit: Permit) -> "PermitView":
-        """As it says."""
-        return cls(request=permit.request, since=instant(permit.since), until=instant(permit.until))
+    since: At
+    until: At
 
 
 class OrderLife(View):
@@ -62,10 +57,6 @@ class OrderLife(View):
     ending: EndingView | None = Field(None, description="null: nobody asked for one")
     related: list[OrderRow] = Field(description="the other orders of the same call")
 
-    def json_bytes(self) -> bytes:
-        """As sent."""
-        return self.model_dump_json(by_alias=True, exclude_unset=True).encode()
-
 
 def life_of(
     order: Order, dues: Sequence[Millis | None], call: Call | None, permit: Permit | None, related: Sequence[Order],
@@ -77,7 +68,7 @@ def life_of(
         order=OrderView.of(order, whole=whole),
         waiting=[WaitingView.of(effect, pending, due) for (effect, pending), due in rows],
         call=CallView.of(call, whole=whole) if call else None,
-        permit=PermitView.of(permit) if permit else None,
+        permit=PermitView.shown(permit) if permit else None,
         ending=EndingView.of(ending) if ending else None,
         related=[OrderRow.of(each, whole=whole) for each in related],
     )

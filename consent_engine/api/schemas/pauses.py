@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from consent_engine.api.schemas.views import View, instant, veiled
+from consent_engine.api.schemas.views import At, Hidden, View, instant
 from consent_engine.engine.pausing import Standing
 from consent_engine.ports.pauses import PauseEvent
 
@@ -16,7 +16,7 @@ class PauseRow(View):
     name: str
     since: str
     by: str
-    reason: str
+    reason: Hidden
     drained: str = Field(description="by then nothing that had begun is under way any more")
 
     @classmethod
@@ -24,7 +24,7 @@ class PauseRow(View):
         """As it stands."""
         to, name = each.target
         return cls(
-            to=to, name=name, since=instant(each.pause.at), by=each.pause.by, reason=veiled(each.pause.reason),
+            to=to, name=name, since=instant(each.pause.at), by=each.pause.by, reason=each.pause.reason,
             drained=instant(each.drained),
         )  # fmt: skip
 
@@ -32,20 +32,12 @@ class PauseRow(View):
 class PauseEventRow(View):
     """Something was stopped, or let go on."""
 
-    at: str
+    at: At
     to: str
     name: str
     paused: bool = Field(description="false: it went on")
     by: str
-    reason: str
-
-    @classmethod
-    def of(cls, event: PauseEvent) -> "PauseEventRow":
-        """As kept."""
-        return cls(
-            at=instant(event.at), to=event.to, name=event.name, paused=event.paused, by=event.by,
-            reason=veiled(event.reason),
-        )  # fmt: skip
+    reason: Hidden
 
 
 class PauseList(View):
@@ -57,4 +49,4 @@ class PauseList(View):
     @classmethod
     def of(cls, standing: Sequence[Standing], happened: Sequence[PauseEvent]) -> "PauseList":
         """As they stand."""
-        return cls(paused=[PauseRow.of(each) for each in standing], events=[PauseEventRow.of(e) for e in happened])
+        return cls(paused=[PauseRow.of(each) for each in standing], events=[PauseEventRow.shown(e) for e in happened])

@@ -131,10 +131,6 @@ class AroundView(View):
             would=[_answer(*key, text, report) for key, text in told.would.items()],
         )  # fmt: skip
 
-    def json_bytes(self) -> bytes:
-        """As sent."""
-        return self.model_dump_json(by_alias=True).encode()
-
 
 _SHOWN = frozenset(kind.value for kind in BARS_DIALLING)
 """What bars dialling; the others are about one order's activation."""
@@ -160,7 +156,3 @@ class DueList(View):
         """As staff may see them."""
         rows = [ReportView.of(each, found.now, days, whole=False) for each in found.reports]
         return cls(reports=rows, open=found.open, overdue=found.overdue)
-
-    def json_bytes(self) -> bytes:
-        """As sent."""
-        return self.model_dump_json(by_alias=True).encode()

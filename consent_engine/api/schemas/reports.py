@@ -98,10 +98,6 @@ class ReportView(View):
             decisions=_events(report),
         )
 
-    def json_bytes(self) -> bytes:
-        """As sent."""
-        return self.model_dump_json(by_alias=True).encode()
-
 
 def shown_caller(report: Report) -> str:
     """The number that was shown, as staff may see it: our own, or of another its ends where enough stays hidden."""
@@ -157,7 +153,3 @@ class ReportList(View):
     def of(cls, reports: Sequence[Report], cursor: str, now: Millis, days: Days, *, whole: bool) -> "ReportList":
         """The list as the caller may see it."""
         return cls(reports=[ReportView.of(each, now, days, whole=whole) for each in reports], cursor=cursor)
-
-    def json_bytes(self) -> bytes:
-        """As sent."""
-        return self.model_dump_json(by_alias=True).encode()

@@ -65,10 +65,6 @@ class HeardView(View):
             transcript=_words(call, sold),
         )
 
-    def json_bytes(self) -> bytes:
-        """As sent."""
-        return self.model_dump_json(by_alias=True).encode()
-
 
 def _words(call: Call, sold: Sequence[SoldView]) -> TranscriptView | None:
     """The words of a call beside all that had to be told in it."""

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from consent_engine.api.schemas.forms import Reasoned
-from consent_engine.api.schemas.views import View, instant
+from consent_engine.api.schemas.views import At, View
 from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.call.counted import Covered
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.domain.order.sold import Pressure, Sold
 from consent_engine.domain.unseen import LINES, is_legible
-from consent_engine.engine.call_book import LetGo, Waiting
+from consent_engine.engine.call_book import Waiting
 from consent_engine.errors import FieldError, Malformed
 
 MOST_NOTE, MOST_REASONS = 500, 20
@@ -64,7 +64,7 @@ class WaitingView(View):
     order: str
     call: str
     agent: str
-    since: str
+    since: At
 
 
 class WaitingList(View):
@@ -76,10 +76,7 @@ class WaitingList(View):
     @classmethod
     def of(cls, rows: Sequence[Waiting], cursor: str) -> "WaitingList":
         """As listed."""
-        shown = [
-            WaitingView(order=each.order, call=each.call, agent=each.agent, since=instant(each.since)) for each in rows
-        ]
-        return cls(orders=shown, cursor=cursor)
+        return cls(orders=[WaitingView.shown(each) for each in rows], cursor=cursor)
 
 
 class LetGoView(View):
@@ -88,11 +85,6 @@ class LetGoView(View):
     orders: int
     calls: int
     cursor: str = Field(description="the same request with it goes on; empty: there is no more")
-
-    @classmethod
-    def of(cls, done: LetGo) -> "LetGoView":
-        """As it was done."""
-        return cls(orders=done.orders, calls=done.calls, cursor=done.cursor)
 
 
 class CoveredView(View):

@@ -1,9 +1,9 @@
 """Views: what is answered, as the contract has it. Whole numbers and texts only for roles that may see them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.decide.sent import Sent, sent
@@ -27,14 +27,25 @@ def instant(at: Millis) -> str:
     return CHINA.instant(at)
 
 
+At = Annotated[str, BeforeValidator(instant)]
+"""An instant of ours, as it is shown."""
+Hidden = Annotated[str, BeforeValidator(hidden)]
+"""A text of ours, shown without the numbers in it."""
+
+
 class View(BaseModel):
     """Something answered."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    @classmethod
+    def shown(cls, kept: object) -> Self:
+        """What is kept: of its fields those that have the same names here."""
+        return cls.model_validate(kept)
 
     def json_bytes(self) -> bytes:
         """As sent; a field that was not given is not there."""
-        return self.model_dump_json(exclude_unset=True).encode()
+        return self.model_dump_json(by_alias=True, exclude_unset=True).encode()
 
 
 class PlanRef(View):

@@ -74,7 +74,7 @@ def look(engine: Engine) -> dict[str, Any]:
         "retrying": _retrying(engine, now),
         "paused": [PauseRow.of(each).model_dump() for each in engine.pauses.standing()],
         **unshown(engine),
-        "causes": [CauseRow.of(each).model_dump() for each in causes_of(stuck[:MOST_COUNTED])],
+        "causes": [CauseRow.shown(each).model_dump() for each in causes_of(stuck[:MOST_COUNTED])],
         "more_causes": len(stuck) > MOST_COUNTED,
         "stuck": [_shown(each) for each in stuck[:MOST_SHOWN]],
         "more_stuck": len(stuck) > MOST_SHOWN,
