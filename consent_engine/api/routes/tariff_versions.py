@@ -7,10 +7,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from consent_engine.api.document.operations import PUBLIC, Operations, answered
-from consent_engine.api.routes.tariffs import HEADERS, sheet
+from consent_engine.api.routes.tariffs import HEADERS
 from consent_engine.api.schemas.plan_views import PlanList, PlanView
 from consent_engine.api.service.service import front_of
 from consent_engine.api.web.rendering import when
+from consent_engine.api.web.sheets import sheet
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, words
 from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.offer.plan import Plan
@@ -68,7 +69,7 @@ def _page(request: Request, view: PlanView, views: Sequence[PlanView]) -> Respon
 
 def _rendered(view: PlanView, views: Sequence[PlanView], language: str, days: Days = CHINA) -> tuple[str, str]:
     """A page, and the policy for browsers that fits it."""
-    template, style, policy = sheet("tariff.html")
+    template, style, policy = sheet("tariff.html", "tariffs.css")
     html = template.render(
         plan=view, views=views, t=words(language), lang=HTML_LANG[language], other_lang=HTML_LANG, style=style,
         other=next(each for each in LANGUAGES if each != language),

@@ -1,13 +1,8 @@
 """The tariffs, as the public sees them: a page and JSON, without a key, a script or the internet."""
 
-import hashlib
-from base64 import b64encode
 from collections.abc import Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -15,6 +10,7 @@ from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import PUBLIC, Operations, answered
 from consent_engine.api.schemas.plan_views import PlanList, PlanView
 from consent_engine.api.service.service import front_of
+from consent_engine.api.web.sheets import sheet
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, words
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.offer.plan import Plan
@@ -70,21 +66,6 @@ def _tariffs(request: Request) -> Tariffs:
     return kept
 
 
-@cache
-def sheet(page: str) -> tuple[jinja2.Template, str, str]:
-    """A page of tariffs: its template, its style, and the policy that lets a browser use that and nothing else."""
-    pages = files("consent_engine.api") / "pages"
-    style = pages.joinpath("tariffs.css").read_text("utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    )
-    return environment.from_string(pages.joinpath(page).read_text("utf-8")), style, policy
-
-
 def _fits(plan: Plan, words_: str) -> bool:
     """Whether a plan's code, name or any of its disclosures has these words."""
     told = (plan.code, plan.name, *(said for shown in disclosures(plan).values() for said in shown.values()))
@@ -92,7 +73,7 @@ def _fits(plan: Plan, words_: str) -> bool:
 
 
 def _page(listed: Sequence[Listed], language: str, q: str) -> tuple[str, str]:
-    template, style, policy = sheet("tariffs.html")
+    template, style, policy = sheet("tariffs.html", "tariffs.css")
     carriers: list[dict[str, Any]] = [
         {"profile": profile, "plans": [each for each in listed if each.plan.carrier == carrier]}
         for carrier, profile in CARRIERS.items()

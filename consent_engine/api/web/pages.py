@@ -3,19 +3,19 @@
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import PUBLIC, Operations
-from consent_engine.api.http.bodies import KIB, read_body
-from consent_engine.api.http.problems import NotOurMediaType
+from consent_engine.api.http.bodies import KIB
 from consent_engine.api.schemas.pauses import PauseRow
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import NoRole, ProviderAway, Session, Sessions, SignInFailed, TooManySignIns
 from consent_engine.api.web.rendering import HEADERS, page, served, whose
+from consent_engine.api.web.sheets import posted_form
 from consent_engine.domain.call.call_events import CallOutcome
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.lifecycle import ENGAGED, SETTLED, STAGES, TRANSITIONS, State, Trigger, sources
@@ -79,7 +79,7 @@ async def start(request: Request) -> Response:
 @operations.add("POST", "/sign-in", PUBLIC)
 async def sign_in(request: Request) -> Response:
     """Take a key, hand out a session."""
-    form = await _form(request)
+    form = await posted_form(request, MOST_SIGN_IN, 10)
     to = wanted_page(form.get("next", "/"))
     answer = RedirectResponse(to, HTTPStatus.SEE_OTHER)
     try:
@@ -92,7 +92,7 @@ async def sign_in(request: Request) -> Response:
 @operations.add("POST", "/sign-out", PUBLIC)
 async def sign_out(request: Request) -> Response:
     """Forget the session."""
-    form = await _form(request)
+    form = await posted_form(request, MOST_SIGN_IN, 10)
     sessions = sessions_of(request)
     answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
     session = await signed_in(request)
@@ -173,14 +173,3 @@ _WRONG: dict[type[ConsentError], tuple[str, HTTPStatus]] = {
 def wanted_page(path: str) -> str:
     """Where to go after the sign-in: one of the application's pages, nothing else."""
     return path if whose(path) else "/"
-
-
-async def _form(request: Request) -> dict[str, str]:
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        raise NotOurMediaType("send the form of our page")
-    body = await read_body(request, MOST_SIGN_IN)
-    try:
-        return dict(parse_qsl(body.decode("ascii", "replace"), max_num_fields=10))
-    except ValueError:
-        raise NotOurMediaType("send the form of our page") from None

@@ -17,12 +17,11 @@ from consent_engine.api.service.callers import ORDER_READER
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Session
 from consent_engine.api.web.scripts import OneScript, joined, name_of
-from consent_engine.api.web.words import COOKIE, HTML_LANG, LANGUAGES, language_of, words
+from consent_engine.api.web.words import HTML_LANG, LANGUAGES, YEAR_S, keeping_language, language_of, words
 from consent_engine.domain.days import Days
 from consent_engine.domain.roles import Role
 from consent_engine.errors import OrderNotFound
 
-YEAR_S = 365 * 24 * 3600
 KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _PAGES = files("consent_engine.api") / "pages"
 ASSETS = frozenset(each.name for each in _PAGES.iterdir() if each.name.rpartition(".")[2] in KINDS)
@@ -114,7 +113,4 @@ def page(
         session=session, role=role, path=request.url.path, can=[at for at, roles in MAY_OPEN.items() if role in roles],
         **told,
     )  # fmt: skip
-    response = HTMLResponse(html, status, HEADERS)
-    if request.query_params.get(COOKIE) in LANGUAGES:
-        response.set_cookie(COOKIE, language, max_age=YEAR_S, path="/", httponly=True, samesite="lax")
-    return response
+    return keeping_language(HTMLResponse(html, status, HEADERS), request, language)

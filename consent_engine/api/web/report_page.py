@@ -3,28 +3,22 @@
 A number never stands in an address: the form is posted, and comes back with what was written in it.
 """
 
-import hashlib
-from base64 import b64encode
 from collections.abc import Mapping
-from functools import cache
 from http import HTTPStatus
-from importlib.resources import files
 from typing import Any
-from urllib.parse import parse_qsl
 
-import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from consent_engine.api.document.operations import PUBLIC, Operations
-from consent_engine.api.http.bodies import KIB, read_body
-from consent_engine.api.http.problems import NotOurMediaType
+from consent_engine.api.http.bodies import KIB
 from consent_engine.api.schemas.forms import read
 from consent_engine.api.schemas.reports import ReportReceipt
 from consent_engine.api.service.sent_codes import send_code
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Sessions
-from consent_engine.api.web.words import COOKIE, HTML_LANG, LANGUAGES, language_of, words
+from consent_engine.api.web.sheets import posted_form, sheet
+from consent_engine.api.web.words import HTML_LANG, LANGUAGES, keeping_language, language_of, words
 from consent_engine.domain.admission.report_request import PUBLIC as PUBLIC_DOOR
 from consent_engine.domain.admission.report_request import AskCode, MakeReport, ReportMade
 from consent_engine.domain.carriers import CARRIERS
@@ -38,7 +32,6 @@ from consent_engine.errors import ConsentError, FieldError, Forbidden, Malformed
 operations = Operations()
 FIELDS = ("msisdn", "carrier", "caller_number", "day", "time", "what", "code", "language", "ticket")
 MOST_POSTED = 16 * KIB
-YEAR_S = 365 * 24 * 3600
 _TOLD: Mapping[type[ConsentError], tuple[str, HTTPStatus]] = {
     CodeWrong: ("report.code_wrong", HTTPStatus.UNPROCESSABLE_ENTITY),
     CodesUsedUp: ("report.used_up", HTTPStatus.TOO_MANY_REQUESTS),
@@ -115,14 +108,7 @@ def _instant(day: str, time: str, days: Days) -> str:
 
 
 async def _form(request: Request) -> tuple[dict[str, str], str]:
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        raise NotOurMediaType("send the form of our page")
-    body = await read_body(request, MOST_POSTED)
-    try:
-        told = dict(parse_qsl(body.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=20))
-    except ValueError:
-        raise NotOurMediaType("send the form of our page") from None
+    told = await posted_form(request, MOST_POSTED, 20)
     form = {name: told.get(name, "")[:1000] for name in FIELDS}
     return {**form, "language": form["language"] or language_of(request)}, told.get("step", "")
 
@@ -134,26 +120,11 @@ def _named(form: Mapping[str, str], wrong: tuple[FieldError, ...]) -> list[str]:
     return [name for name in FIELDS if name in names]
 
 
-@cache
-def _sheet() -> tuple[jinja2.Template, str, str]:
-    """The page's template, its style, and the policy that lets a browser use that, send the form, and nothing else."""
-    pages = files("consent_engine.api") / "pages"
-    style = "".join(pages.joinpath(name).read_text("utf-8") for name in ("tariffs.css", "report.css"))
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    )
-    return environment.from_string(pages.joinpath("report.html").read_text("utf-8")), style, policy
-
-
 def _page(
     request: Request, form: Mapping[str, str], status: int = HTTPStatus.OK, said: str = "", *,
     wrong: tuple[FieldError, ...] = (), sent: bool = False, receipt: ReportReceipt | None = None,
 ) -> HTMLResponse:  # fmt: skip
-    template, style, policy = _sheet()
+    template, style, policy = sheet("report.html", "tariffs.css", "report.css")
     language = language_of(request)
     t = words(language)
     names = _named(form, wrong)
@@ -168,7 +139,4 @@ def _page(
         "Content-Security-Policy": policy, "Cache-Control": "no-store", "Vary": "Accept-Language, Cookie",
         "Content-Language": language, "Referrer-Policy": "same-origin",
     }  # fmt: skip
-    response = HTMLResponse(html, status, headers)
-    if request.query_params.get(COOKIE) in LANGUAGES:
-        response.set_cookie(COOKIE, language, max_age=YEAR_S, path="/", httponly=True, samesite="lax")
-    return response
+    return keeping_language(HTMLResponse(html, status, headers), request, language)

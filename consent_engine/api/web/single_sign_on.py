@@ -6,10 +6,10 @@ Why, and what else was considered: docs/decisions/0032-single-sign-on.md.
 import hmac
 import logging
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http import HTTPStatus
 from importlib import import_module
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qs
 
 from msgspec import DecodeError, Struct
@@ -27,6 +27,9 @@ from consent_engine.config.sign_in import Oidc
 from consent_engine.domain.effects import Millis
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import SettingsError
+
+if TYPE_CHECKING:
+    from consent_engine.api.service.provider import Provider
 
 operations = Operations()
 log = logging.getLogger(__name__)
@@ -54,33 +57,7 @@ class UnderWay(Struct, frozen=True, array_like=True):
 _UNDER_WAY = Decoder(UnderWay)
 
 
-class Begun(Protocol):
-    """A sign-in that was begun at the provider."""
-
-    url: str
-    state: str
-    nonce: str
-    verifier: str
-
-
-class Provider(Protocol):
-    """The provider, as `api/service/provider.py` speaks to it."""
-
-    settings: Oidc
-
-    async def begin(self, back: str) -> Begun:
-        """A new sign-in. Raises ProviderAway, and SignInFailed where the provider is not the one that is set."""
-
-    async def finish(self, nonce: str, verifier: str, back: str, code: str) -> Mapping[str, object]:
-        """The claims of who signed in. Raises SignInFailed and ProviderAway."""
-
-    async def ended(self, token: str, now_s: float, *, sparing: bool = False) -> list[tuple[str, str]]:
-        """Which sign-ins a logout token ends. sparing: the provider is asked seldom, however often this is called.
-        Raises SignInFailed and ProviderAway.
-        """
-
-
-def provider_of(settings: Settings) -> Provider | None:
+def provider_of(settings: Settings) -> "Provider | None":
     """The provider that is set, if any. Raises SettingsError where its packages are missing."""
     told = settings.oidc()
     if told is None:
@@ -204,8 +181,8 @@ async def _person(request: Request, under_way: UnderWay) -> SignedIn:
     return await front.ask(signed_in)
 
 
-def _provider(request: Request) -> Provider:
-    return cast(Provider, request.app.state.provider)
+def _provider(request: Request) -> "Provider":
+    return cast("Provider", request.app.state.provider)
 
 
 def _back(request: Request) -> str:

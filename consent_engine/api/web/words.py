@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
+from typing import TypeVar
 
 import yaml
 from starlette.requests import Request
+from starlette.responses import Response
 
+R = TypeVar("R", bound=Response)
+YEAR_S = 365 * 24 * 3600
 LANGUAGES = ("zh", "en")
 COOKIE = "lang"
 HTML_LANG = {"zh": "zh-CN", "en": "en"}
@@ -27,6 +31,13 @@ def language_of(request: Request) -> str:
         if asked in LANGUAGES:
             return asked
     return _preferred(request.headers.get("accept-language", ""))
+
+
+def keeping_language(response: R, request: Request, language: str) -> R:
+    """The response; a language that the address asks for is kept for the next one."""
+    if request.query_params.get(COOKIE) in LANGUAGES:
+        response.set_cookie(COOKIE, language, max_age=YEAR_S, path="/", httponly=True, samesite="lax")
+    return response
 
 
 def _preferred(accepted: str) -> str:
