@@ -2,14 +2,14 @@
 
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 
-import sys
 from contextlib import closing
 from typing import Annotated
 
 import typer
 
 from consent_engine.cli.slowly import Slowly
-from consent_engine.cli.tables import record, table
+from consent_engine.cli.tables import record, table, tell
+from consent_engine.errors import SettingsError
 
 app = typer.Typer()
 
@@ -34,7 +34,6 @@ def archive(
     """Ask settled orders from before there was an archive to move there; workers move them."""
     from consent_engine.cli.opening import opened
     from consent_engine.config.durations import duration
-    from consent_engine.errors import SettingsError
 
     if context.invoked_subcommand:
         return
@@ -81,5 +80,5 @@ def copy(to: Annotated[str, _TO]) -> None:
     with closing(archive_of(settings)) as source, closing(SqlArchive(to)) as target:
         found = ArchiveCopy(source, target, Slowly().tell).run()
     table(("table", "rows", "digest"), [(name, each.rows, f"{each.digest:016x}") for name, each in found.items()])
-    sys.stderr.write("both sides are the same: set CONSENT_ARCHIVE_URL to --to, then restart APIs and workers\n")
-    sys.stderr.write(f"nobody writes to the file any more; to go back to it: consent archive --adopt --from {AWAY}\n")
+    tell("both sides are the same: set CONSENT_ARCHIVE_URL to --to, then restart APIs and workers")
+    tell(f"nobody writes to the file any more; to go back to it: consent archive --adopt --from {AWAY}")

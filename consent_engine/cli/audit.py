@@ -2,12 +2,12 @@
 
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 
-import sys
 from typing import Annotated
 
 import typer
 
-from consent_engine.cli.tables import table
+from consent_engine.cli.tables import table, tell
+from consent_engine.domain.days import millis
 
 _FOREVER = 2**62
 _SINCE = typer.Option(help="Only what was sealed from this instant on, like 2025-11-25T10:00:00+08:00.", metavar="T")
@@ -18,17 +18,14 @@ def audit(since: Annotated[str, _SINCE] = "", until: Annotated[str, _UNTIL] = ""
     """Replay the log against what is kept, and name what was dropped or written anew. Exit status 1: something was."""
     from consent_engine.cli.opening import opened
     from consent_engine.config.settings import Settings
-    from consent_engine.engine.audit import Audited
     from consent_engine.engine.audit import audit as looked
 
     between = _millis(since, "--since", 0), _millis(until, "--until", _FOREVER)
 
-    def tell(far: Audited) -> None:
-        sys.stderr.write(f"looked at {far.entries:,} entries\n")
-
     retention = Settings.load().retention()
     with opened() as engine:
-        found = looked(engine.store, retention.records_before(engine.registry.now()), between, tell)
+        before = retention.records_before(engine.registry.now())
+        found = looked(engine.store, before, between, lambda far: tell(f"looked at {far.entries:,} entries"))
     rows = [(record, what) for record, what in found.wrong]
     told = f"{found.entries:,} entries of {found.records:,} records looked at, {found.expired:,} of them past retention"
     table(("record", "found"), [*rows, ("log", f"{told}; {len(rows):,} wrong")])
@@ -37,8 +34,6 @@ def audit(since: Annotated[str, _SINCE] = "", until: Annotated[str, _UNTIL] = ""
 
 def _millis(told: str, option: str, otherwise: int) -> int:
     from datetime import datetime
-
-    from consent_engine.domain.days import millis
 
     if not told:
         return otherwise

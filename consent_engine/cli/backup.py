@@ -2,7 +2,6 @@
 
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from consent_engine.cli.cells import address
 from consent_engine.cli.slowly import Slowly
-from consent_engine.cli.tables import record
+from consent_engine.cli.tables import record, tell
 
 _TO = typer.Argument(help="A new folder; what is written there is as secret as the data.", metavar="FOLDER")
 _OF = typer.Argument(help="A folder that `consent backup` made.", metavar="FOLDER")
@@ -39,9 +38,9 @@ def make(
         ("archive", made.archive.kind), ("entries in its log", made.archive.log),
         ("bytes", sum(each.bytes for each in made.files)),
     ])  # fmt: skip
-    _say("it holds numbers" + ("" if without_secret else " and the secret") + ": keep it as the data themselves")
+    tell("it holds numbers" + ("" if without_secret else " and the secret") + ": keep it as the data themselves")
     if made.archive.kind != "sqlite":
-        _say("the archive's database is not in it: run pg_dump now, not before this; restore both together")
+        tell("the archive's database is not in it: run pg_dump now, not before this; restore both together")
 
 
 def restore(folder: Annotated[Path, _OF], keep_archive: Annotated[bool, _KEEP] = False) -> None:  # noqa: FBT002
@@ -53,15 +52,11 @@ def restore(folder: Annotated[Path, _OF], keep_archive: Annotated[bool, _KEEP] =
     record([
         ("restored", str(folder)), ("of the instant", made.instant), ("orders in Redis", made.counts.get("order", 0)),
     ])  # fmt: skip
-    _say(f"WHAT WAS ACKNOWLEDGED AFTER {made.instant} IS GONE, REFUSALS TOO: before any worker starts, take refusals")
-    _say("of that time from the gateway's and call centre's lists and give each again: consent refuse NUMBER")
-    _say("services activated since may be asked for again, under the same key, which the BSS knows; SMS may go twice")
-    _say("keys revoked and sign-ins ended since are good again: end them once more; what was lifted stands again;")
-    _say("numbers that changed hands, verdicts and pauses of that time are gone")
+    tell(f"WHAT WAS ACKNOWLEDGED AFTER {made.instant} IS GONE, REFUSALS TOO: before any worker starts, take refusals")
+    tell("of that time from the gateway's and call centre's lists and give each again: consent refuse NUMBER")
+    tell("services activated since may be asked for again, under the same key, which the BSS knows; SMS may go twice")
+    tell("keys revoked and sign-ins ended since are good again: end them once more; what was lifted stands again;")
+    tell("numbers that changed hands, verdicts and pauses of that time are gone")
     if made.archive.kind != "sqlite":
-        _say("restore the archive's database by pg_restore if it is lost: one not older than this backup")
-    _say("then: consent doctor; consent audit names what the archive's log has and these data do not")
-
-
-def _say(what: str) -> None:
-    sys.stderr.write(f"{what}\n")
+        tell("restore the archive's database by pg_restore if it is lost: one not older than this backup")
+    tell("then: consent doctor; consent audit names what the archive's log has and these data do not")

@@ -2,14 +2,14 @@
 
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 
-import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from consent_engine.cli.opening import carrier_named, opened, paged
-from consent_engine.cli.tables import instant, table
+from consent_engine.cli.tables import instant, table, tell
+from consent_engine.domain.msisdn import hidden, mask, parse
 
 if TYPE_CHECKING:
     from consent_engine.domain.call.call import Call
@@ -100,8 +100,6 @@ def _bounds(day: str | None, named: _Period) -> tuple[int, int] | tuple[None, No
 
 
 def _to_number(number: str, limit: int) -> None:
-    from consent_engine.domain.msisdn import parse
-
     msisdn = parse(number)
     with opened() as engine:
         found = engine.inspector.to_number(msisdn)[:limit]
@@ -121,7 +119,7 @@ def _draw(wanted: "CallFilter", count: int, seed: str) -> None:
     with opened() as engine:
         drawn = engine.inspector.drawn(wanted.since, wanted.until, seed, count)
     table(_HEAD, [list(_cells(call)) for call in drawn.calls], "no calls")
-    sys.stderr.write(f"drawn {len(drawn.calls)} of {drawn.of}\n")
+    tell(f"drawn {len(drawn.calls)} of {drawn.of}")
 
 
 def _list(wanted: "CallFilter", limit: int, nothing: str) -> None:
@@ -136,8 +134,6 @@ def _list(wanted: "CallFilter", limit: int, nothing: str) -> None:
 
 
 def _cells(call: "Call") -> Iterator[object]:
-    from consent_engine.domain.msisdn import hidden, mask
-
     began, end, recording = call.began, call.end, call.recording
     yield from (call.id, instant(began.started_at), mask(call.person.msisdn), began.carrier, hidden(began.agent))
     yield from (call.state.value, end.outcome.value if end else "-", hidden(recording.ref) if recording else "-")

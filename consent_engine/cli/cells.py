@@ -2,14 +2,14 @@
 
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.tables import line, table
+from consent_engine.cli.tables import line, table, tell
+from consent_engine.errors import SettingsError
 
 if TYPE_CHECKING:
     from consent_engine.adapters.redis.reshard.dump import Side
@@ -40,10 +40,10 @@ def move(
     if cells > 1 and not is_cluster(to):
         raise typer.BadParameter("many cells need redis+cluster://", param_hint="--to")
     with _source(settings, source) as here:
-        moved = Move(here, _side(settings, to, cells, replicas), _tell).run()
+        moved = Move(here, _side(settings, to, cells, replicas), tell).run()
     rows = [(kind, count, f"{moved.sums[kind]:016x}") for kind, count in sorted(moved.counts.items())]
     table(("what", "how many", "digest"), rows, "nothing was left to move")
-    _tell(f"done: switch --from off, start APIs and workers with CONSENT_REDIS_URL as --to, CONSENT_CELLS={cells}")
+    tell(f"done: switch --from off, start APIs and workers with CONSENT_REDIS_URL as --to, CONSENT_CELLS={cells}")
 
 
 @app.command()
@@ -64,7 +64,6 @@ def show_all() -> None:
     from consent_engine.adapters.redis.reshard.move import places
     from consent_engine.adapters.redis.topology.cluster import is_cluster
     from consent_engine.config.settings import Settings
-    from consent_engine.errors import SettingsError
 
     settings = Settings.load()
     if settings.redis_url is None or not is_cluster(settings.redis_url):
@@ -80,7 +79,7 @@ def _source(settings: "Settings", url: str | None) -> Iterator["Side"]:
     from consent_engine.adapters.redis.reshard.move import cells_of
 
     if url is None and settings.redis_url is None:
-        with connect_or_start(settings.data_dir, settings.durability, _tell) as server:
+        with connect_or_start(settings.data_dir, settings.durability, tell) as server:
             yield _side(settings, server.url, 1)
         return
     at = address(url or settings.redis_url or "", "--from")
@@ -109,7 +108,3 @@ def address(url: str, option: str) -> str:
     except ValidationError as error:
         told = error.errors(include_input=False)[0]["msg"].removeprefix("Value error, ")
         raise typer.BadParameter(told, param_hint=option) from None
-
-
-def _tell(what: str) -> None:
-    sys.stderr.write(f"{what}\n")

@@ -2,7 +2,6 @@
 
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 
-import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consent_engine.cli.opening import opened
-from consent_engine.cli.tables import table
+from consent_engine.cli.tables import table, tell
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.errors import Malformed
 
 if TYPE_CHECKING:
     from consent_engine.engine.engine import Engine
@@ -39,7 +40,6 @@ def check(
     """
     from consent_engine.config.durations import duration
     from consent_engine.domain import msisdn
-    from consent_engine.errors import Malformed
 
     try:
         number, seconds = msisdn.parse(to), duration(wait).total_seconds()
@@ -54,12 +54,11 @@ def check(
         last = _checked(engine, number, carrier, seconds)
     table(("part", "what came"), list(_rows(last)))
     if last.pending is not None:
-        sys.stderr.write(f"{_hand_over(last)}\n")
+        tell(_hand_over(last))
     return int(not last.whole)
 
 
 def _checked(engine: "Engine", number: str, carrier: str, seconds: float) -> "Standing":
-    from consent_engine.domain.msisdn import Msisdn
     from consent_engine.engine.gateway_check import Standing, checking, forgetting, standing, watched
 
     end, last = time.monotonic() + seconds, Standing(None, ())
@@ -71,7 +70,7 @@ def _checked(engine: "Engine", number: str, carrier: str, seconds: float) -> "St
     under_way = engine.run(checking(engine.line(Msisdn(number)).id, Msisdn(number), carrier))
     try:
         for last in watched(lambda: standing(engine.store.records, under_way), pause):
-            sys.stderr.write(f"{_hand_over(last)}; {_reported(last)}\n")
+            tell(f"{_hand_over(last)}; {_reported(last)}")
     finally:
         engine.run(forgetting(under_way))
     return last

@@ -2,12 +2,11 @@
 
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 
-import sys
 from typing import Annotated
 
 import typer
 
-from consent_engine.cli.tables import table
+from consent_engine.cli.tables import table, tell
 
 _BRIEF = typer.Option("--brief", help="Leave the settings out.")
 _ALL = typer.Option("--all", help="Look at every record, not only the newest and what is due.")
@@ -27,10 +26,6 @@ def doctor(
     loaded = Settings.load()
     if not brief:
         table(("setting", "value", "from"), list(sources(loaded)))
-    findings = list(examine(loaded, Wanted(all=everything, mend=mend), _tell))
+    findings = list(examine(loaded, Wanted(all=everything, mend=mend), tell))
     table(("", "found", "do"), [(each.level, each.what, each.do) for each in findings])
     return int(any(each.level is Level.BAD for each in findings))
-
-
-def _tell(what: str) -> None:
-    sys.stderr.write(f"{what}\n")

@@ -10,6 +10,7 @@ import typer
 
 from consent_engine.cli.opening import by, opened
 from consent_engine.cli.tables import instant, manner, record, table
+from consent_engine.domain.msisdn import contains_number
 from consent_engine.errors import Refused
 
 if TYPE_CHECKING:
@@ -56,8 +57,6 @@ def held(
 
 def _look_at(which: Sequence[str] | None, *, refusal: bool | None, reason: str | None) -> None:
     """Raise BadParameter for options that contradict each other."""
-    from consent_engine.domain.msisdn import contains_number
-
     if refusal is not None and not which:
         raise typer.BadParameter("name what is decided", param_hint="WHICH")
     if refusal is None and reason is not None:

@@ -4,12 +4,14 @@
 
 import getpass
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
+
+from consent_engine.cli.tables import tell
+from consent_engine.domain.carriers import CARRIERS
 
 if TYPE_CHECKING:
     from consent_engine.engine.engine import Engine
@@ -29,7 +31,7 @@ def opened() -> Iterator["Engine"]:
 
     settings = Settings.load()
     told_by(days_in(settings.time_zone))
-    with installation(settings, _tell, stocked=False) as found:
+    with installation(settings, tell, stocked=False) as found:
         yield found.engine()
 
 
@@ -47,15 +49,10 @@ def paged(page: Callable[[str, int], tuple[Iterable[T], str]], most: int) -> Ite
 
 def carrier_named(name: str | None) -> str | None:
     """A carrier as it was typed. Raises BadParameter."""
-    from consent_engine.domain.carriers import CARRIERS
 
     if name is not None and name not in CARRIERS:
         raise typer.BadParameter(f"one of {', '.join(CARRIERS)}", param_hint="--carrier")
     return name
-
-
-def _tell(what: str) -> None:
-    sys.stderr.write(f"{what}\n")
 
 
 def by() -> str:

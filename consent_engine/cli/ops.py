@@ -9,6 +9,9 @@ import typer
 
 from consent_engine.cli.opening import by, carrier_named, opened, paged
 from consent_engine.cli.tables import instant, line, manner, record, table
+from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.msisdn import hidden, mask, parse
+from consent_engine.errors import OrderNotFound
 
 if TYPE_CHECKING:
     from consent_engine.domain.inbox.report_parts import Attempt
@@ -21,8 +24,6 @@ _MSISDN = typer.Argument(metavar="MSISDN", help="A Chinese mobile number.")
 
 def show(order: Annotated[str, _ORDER]) -> None:
     """Show an order and everything that happened to it. The number is masked."""
-    from consent_engine.domain.canonical_json import compact
-    from consent_engine.domain.msisdn import hidden
     from consent_engine.engine.listing import part_reports
 
     with opened() as engine:
@@ -45,8 +46,6 @@ def show(order: Annotated[str, _ORDER]) -> None:
 
 
 def _facts(order: "Order") -> Iterator[tuple[object, ...]]:
-    from consent_engine.domain.msisdn import hidden, mask
-
     doc = order.doc
     yield "order", order.id
     yield "state", order.state
@@ -66,7 +65,6 @@ _LIMIT = typer.Option(min=1, max=10_000, help="How many at most.")
 
 def void(limit: Annotated[int, _LIMIT] = 100) -> None:
     """List orders to which a yes reached us that led to nothing, newest first: when, and what became of it."""
-    from consent_engine.domain.msisdn import hidden, mask
     from consent_engine.domain.order.history import yes_in_vain
     from consent_engine.engine.listing import Filter
 
@@ -125,8 +123,6 @@ def retry(
 
 
 def _retry_one(order: str) -> None:
-    from consent_engine.errors import OrderNotFound
-
     with opened() as engine:
         try:
             state = engine.retry(order, by()).state.value
@@ -147,7 +143,6 @@ def refuse(
     """Never call this number again: for one carrier, else for all. Cancels what is open."""
     from consent_engine.config.durations import duration, millis
     from consent_engine.domain.line.restriction import EVERY_CARRIER
-    from consent_engine.domain.msisdn import mask, parse
     from consent_engine.engine.receive import RefusalAsked
 
     number, of = parse(msisdn), carrier_named(carrier)
@@ -174,7 +169,6 @@ def may_be_called(
     plan: Annotated[str | None, typer.Option(help="about this plan: one that was declined is not offered")] = None,
 ) -> None:
     """Tell whether a number may be dialled; without a carrier: not by any that it refused."""
-    from consent_engine.domain.msisdn import mask, parse
 
     number, of = parse(msisdn), carrier_named(carrier)
     with opened() as engine:

@@ -9,6 +9,7 @@ import typer
 
 from consent_engine.cli.opening import by, opened
 from consent_engine.cli.tables import instant, record, table
+from consent_engine.domain.msisdn import contains_number
 
 _REASON_LENGTH = 200
 
@@ -69,7 +70,6 @@ def paused(
 
 def sound_reason(reason: str) -> str:
     """The reason; raises BadParameter for what is none, or has a number in it."""
-    from consent_engine.domain.msisdn import contains_number
 
     told = reason.strip()
     if not (0 < len(told) <= _REASON_LENGTH and told.isprintable()) or contains_number(told):

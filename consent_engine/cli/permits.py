@@ -9,13 +9,14 @@ import typer
 
 from consent_engine.cli.opening import by, carrier_named, opened
 from consent_engine.cli.tables import instant, record, table
+from consent_engine.domain.msisdn import Msisdn, hidden, mask, parse
+from consent_engine.errors import FieldError, Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from consent_engine.domain.call.given import Given
     from consent_engine.domain.call.permit import Checked
-    from consent_engine.domain.msisdn import Msisdn
 
 
 def permits(
@@ -44,8 +45,6 @@ def _lines() -> list[str]:
 
 def _numbers(texts: list[str]) -> list["Msisdn"]:
     """The numbers; raises Malformed that names each that is none by its place, and repeats nothing."""
-    from consent_engine.domain.msisdn import parse
-    from consent_engine.errors import FieldError, Malformed
 
     numbers: list[Msisdn] = []
     wrong: list[FieldError] = []
@@ -60,7 +59,6 @@ def _numbers(texts: list[str]) -> list["Msisdn"]:
 
 
 def _give(numbers: list["Msisdn"], carrier: str | None, plan: str | None) -> None:
-    from consent_engine.domain.msisdn import mask
     from consent_engine.engine.permits import MOST_NUMBERS, PermitsAsked
 
     if not carrier_named(carrier) and not plan:
@@ -85,8 +83,6 @@ def _check(token: str, number: "Msisdn | None") -> None:
 
 
 def _facts(checked: "Checked", given: list["Given"]) -> "Iterator[tuple[object, ...]]":
-    from consent_engine.domain.msisdn import hidden
-
     yield "permit", checked.word.value
     if checked.permit is None:
         return

@@ -2,14 +2,15 @@
 
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from consent_engine.cli.opening import by, opened
-from consent_engine.cli.tables import instant, record, table
+from consent_engine.cli.tables import instant, record, table, tell
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.errors import FieldError, Malformed, PlanNotFound
 
 if TYPE_CHECKING:
     from consent_engine.domain.admission.lengths import PlanText
@@ -30,7 +31,6 @@ def load(file: Annotated[Path, typer.Argument(help="Plans in YAML. What says any
     from consent_engine.api.routes.tariff_versions import not_shown
     from consent_engine.config.plan_file import plans_from
     from consent_engine.domain.offer.versions import Proposal
-    from consent_engine.errors import FieldError, Malformed
 
     plans = plans_from(file)
     if wrong := [FieldError(plan.code, "not_shown", ", ".join(lacks)) for plan in plans if (lacks := not_shown(plan))]:
@@ -77,10 +77,10 @@ def check(
     longer = [(code, t) for code, t in found if t.most and t.segments > t.most]
     for code, each in longer:
         what = f"its {each.purpose} ({each.language}) takes {each.segments} segments, {each.most} are the most"
-        sys.stderr.write(f"{code}: {what}: the plan is not loaded\n")
+        tell(f"{code}: {what}: the plan is not loaded")
     older = [plan.code for plan in plans if plan.tariff is None]
     for code in older:
-        sys.stderr.write(f"{code}: {IN_SENTENCES}\n")
+        tell(f"{code}: {IN_SENTENCES}")
     if longer or older or not all(each.shows for each in looked):
         raise typer.Exit(1)
 
@@ -96,7 +96,6 @@ def _sheet(found: "list[tuple[str, PlanText]]") -> str:
 
 def _of_reports() -> list[str]:
     """What those read who report a call: no plan is named in it."""
-    from consent_engine.domain.carriers import CARRIERS
     from consent_engine.domain.texts.render import of_report
     from consent_engine.domain.texts.report_words import EXAMPLES, named
     from consent_engine.domain.texts.segments import segments
@@ -171,7 +170,6 @@ def show(
     Raises PlanNotFound for a version that it never had.
     """
     from consent_engine.domain.texts.elements import disclosures
-    from consent_engine.errors import PlanNotFound
 
     with opened() as engine:
         listed = engine.plan(code)

@@ -9,10 +9,12 @@ import typer
 
 from consent_engine.cli.opening import opened, paged
 from consent_engine.cli.tables import instant, table
+from consent_engine.domain.carriers import Carrier
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.msisdn import mask
 
 if TYPE_CHECKING:
     from consent_engine.domain.call.report import Report
-    from consent_engine.domain.effects import Millis
 
 _HEAD = (
     "report", "number", "came", "door", "from", "carrier", "called", "class", "because", "call", "reward", "answer by",
@@ -31,7 +33,6 @@ def reports(
 ) -> None:
     """List reports of unsolicited calls, newest first: what each seems to be, why, and by when it is answered."""
     from consent_engine.domain.call.report import ReportClass, ReportDoor, ReportState
-    from consent_engine.domain.carriers import Carrier
     from consent_engine.ports import ReportFilter
 
     kinds = {"--state": (state, ReportState), "--door": (door, ReportDoor), "--class": (found, ReportClass)}
@@ -53,8 +54,6 @@ def reports(
 
 
 def _cells(report: "Report", now: "Millis") -> Iterator[object]:
-    from consent_engine.domain.msisdn import mask
-
     told = report.received
     yield from (report.id, report.number, instant(told.received_at), told.door.value, mask(report.person.msisdn))
     yield from (told.carrier, instant(told.called_at), report.found.value, " ".join(told.reasons), told.call or "-")

@@ -2,13 +2,13 @@
 
 # ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
 
-import sys
 from typing import TYPE_CHECKING
 
 import typer
 
 from consent_engine.cli.opening import by, opened
-from consent_engine.cli.tables import instant, record, table
+from consent_engine.cli.tables import instant, record, table, tell
+from consent_engine.domain.effects import Lane
 
 if TYPE_CHECKING:
     from consent_engine.engine.stuck import Wanted
@@ -18,7 +18,6 @@ _AT_ONCE = 200
 
 def wanted_of(lane: str | None, reason: str | None, plan: str | None) -> "Wanted":
     """The filter that was asked for. Raises BadParameter for a lane that there is not."""
-    from consent_engine.domain.effects import Lane
     from consent_engine.engine.stuck import Wanted
 
     if lane is not None and lane not in set(Lane):
@@ -39,6 +38,6 @@ def retry_all(wanted: "Wanted", limit: int, *, dry_run: bool) -> None:
         chosen, done = found[:limit], Retried()
         for start in range(0, len(chosen), _AT_ONCE):
             done += engine.retry_many(chosen[start : start + _AT_ONCE], by())
-            sys.stderr.write(f"{min(start + _AT_ONCE, len(chosen))} of {len(chosen)}\n")
+            tell(f"{min(start + _AT_ONCE, len(chosen))} of {len(chosen)}")
     left = len(found) - len(chosen)
     record([("retried", done.retried), ("gone", done.gone), ("unreadable", done.unreadable), ("left", left)])

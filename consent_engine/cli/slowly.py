@@ -1,9 +1,8 @@
 """How far a command is that takes long: said every two seconds."""
 
-import sys
 from time import monotonic
 
-from consent_engine.cli.tables import manner
+from consent_engine.cli.tables import manner, tell
 
 
 class Slowly:
@@ -16,4 +15,4 @@ class Slowly:
         """Say it, if nothing was said for so long."""
         if monotonic() - self._said_at >= manner().every_s:
             self._said_at = monotonic()
-            sys.stderr.write(f"{what}\n")
+            tell(what)

@@ -52,6 +52,11 @@ def _json(value: object) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
 
 
+def tell(what: str) -> None:
+    """Say something to whoever watches: on standard error, since standard output is for programs."""
+    sys.stderr.write(f"{what}\n")
+
+
 def line(*cells: object) -> None:
     """One line of cells; in JSON a list."""
     if manner().as_json:
@@ -70,7 +75,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], nothing: str = 
         for row in rows:
             line(*row)
         if not rows and nothing:
-            sys.stderr.write(f"{nothing}\n")  # standard output is for programs: no line, no row
+            tell(nothing)  # standard output has no line where there is no row
         return
     if not rows:
         sys.stdout.write(f"{nothing}\n")
