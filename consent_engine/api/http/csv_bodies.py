@@ -10,8 +10,7 @@ from starlette.requests import Request
 
 from consent_engine.api.http.bodies import KIB, is_packed, read_body
 from consent_engine.api.http.problems import MOST_ERRORS, NotOurMediaType
-from consent_engine.api.schemas.forms import ImportedRefusal, read
-from consent_engine.api.schemas.line_forms import ImportedRegistration
+from consent_engine.api.schemas.forms import ImportedNumber, read
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.receive import RefusalAsked
@@ -46,7 +45,7 @@ def refusals_in(content: bytes, by: str) -> list[RefusalAsked]:
     wrong: list[FieldError] = []
     for line, row in rows_of(content):
         try:
-            form = read(ImportedRefusal, row, f"{line}.")
+            form = read(ImportedNumber, row, f"{line}.")
         except Malformed as error:
             wrong += [FieldError(e.field, e.code, f"line {line}: {e.message}") for e in error.errors]
             if len(wrong) >= MOST_ERRORS:
@@ -68,7 +67,7 @@ def registrations_in(content: bytes, by: str) -> tuple[list[RefusalAsked], list[
     wrong: list[str] = []
     for line, row in rows_of(content):
         try:
-            form = read(ImportedRegistration, row)
+            form = read(ImportedNumber, row)
         except Malformed as error:
             wrong.append(f"line {line}: {', '.join(f'{each.field}: {each.message}' for each in error.errors)}")
         else:

@@ -1,5 +1,7 @@
 """Refusals over HTTP: written, imported, listed, lifted; replies that are held, listed and decided; may one dial?"""
 
+from collections.abc import Callable, Sequence
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,6 +13,7 @@ from consent_engine.api.http.problems import RefusalNotFound
 from consent_engine.api.http.queries import ListRefusals
 from consent_engine.api.schemas.dialling import DialView
 from consent_engine.api.schemas.forms import DecideHeld, Dial, Lift, Refuse, SearchRefusals, read, read_dials
+from consent_engine.api.schemas.line_forms import Unregister
 from consent_engine.api.schemas.lists import (
     DecidedView,
     HeldList,
@@ -23,12 +26,11 @@ from consent_engine.api.schemas.lists import (
 from consent_engine.api.schemas.views import RefusalView, instant
 from consent_engine.api.service.callers import ADMIN, AGENT_OR_OPS, FULL_NUMBERS, OPS, OPS_OR_AUDITOR
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, name_of
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.errors import FieldError, Malformed
+from consent_engine.errors import FieldError, Malformed, Refused
 from consent_engine.ports import ApiKey, LiftedWord
 
 operations = Operations("refusals", "/v1")
@@ -61,9 +63,9 @@ async def refuse(request: Request, caller: ApiKey, form: Refuse) -> Response:
     asked = RefusalAsked(
         Msisdn(form.msisdn), named or EVERY_CARRIER, form.channel, by, form.call or "", form.plan or "", until
     )
-    stored = await front.refuse(asked)
-    view = RefusalView(carrier=named, plan=form.plan, since=instant(stored.at), until=instant(until) if until else None)
-    return answered(view, 201 if stored.is_new else 200)
+    taken = await front.refuse(asked)
+    view = RefusalView(carrier=named, plan=form.plan, since=instant(taken.at), until=instant(until) if until else None)
+    return answered(view, 201 if taken.is_new else 200)
 
 
 @operations.add("GET", "/refusals", OPS_OR_AUDITOR, "List refusals", RefusalList | HeldList)
@@ -106,36 +108,49 @@ async def import_(request: Request, caller: ApiKey) -> Imported:
     2 MiB. Every row is looked at first: with anything wrong, none is taken. The same file again is safe. Role: ops."""
     content = await read_csv(request)
 
-    def stored(engine: Engine) -> Imported:
-        asked = refusals_in(content, f"{caller.name}/import")
-        parts = (asked[n : n + BATCH] for n in range(0, len(asked), BATCH))
-        done = [each for part in parts for each in engine.receive(part)]
-        accepted = sum(each.is_new for each in done)
-        return Imported(accepted=accepted, already=len(done) - accepted, rejected=[])
+    return await front_of(request).ask_long(
+        lambda engine: stored(engine, refusals_in(content, f"{caller.name}/import"), [])
+    )
 
-    return await front_of(request).ask_long(stored)
+
+def stored(engine: Engine, asked: Sequence[RefusalAsked], wrong: list[str]) -> Imported:
+    """What became of the rows of a file. wrong: what is said of the others."""
+    parts = (asked[n : n + BATCH] for n in range(0, len(asked), BATCH))
+    done = [each for part in parts for each in engine.receive(part)]
+    accepted = sum(each.is_new for each in done)
+    return Imported(accepted=accepted, already=len(done) - accepted, rejected=wrong)
 
 
 @operations.add("POST", "/refusals/lift", ADMIN, "Lift a refusal", Lifted, problems=(404,))
 async def lift(request: Request, caller: ApiKey, form: Lift) -> Lifted:
     """On evidence of the subscriber's own act, which is kept; 404 `refusal_not_found` when none stands. Role: admin."""
-    front = front_of(request)
-    act_at = form.evidence.acted_at(await front.now())
-    await front.ask(lambda engine: _lift(engine, form, caller.name, act_at))
+
+    def name(engine: Engine) -> str:
+        named = form.carrier.value if form.carrier else None
+        carrier = engine.catalogue.carrier_of(form.plan, named) if form.plan else named or EVERY_CARRIER
+        return name_of(Kind.REFUSED, carrier, form.plan or "")
+
+    none = RefusalNotFound("no refusal of this number by this carrier stands")
+    return await lifted(request, caller, form, name, "before_the_refusal", none)
+
+
+async def lifted(
+    request: Request, caller: ApiKey, form: Lift | Unregister, name: Callable[[Engine], str], before: str, none: Refused
+) -> Lifted:
+    """Lift what has this name, on evidence of the subscriber's own act. Raises Malformed with the code `before` where
+    the act was before it, and `none` where there is none.
+    """
+    act_at = form.evidence.acted_at(await front_of(request).now())
+    found = await front_of(request).ask(
+        lambda engine: engine.lift(
+            Msisdn(form.msisdn), name(engine), caller.name, form.evidence.model_dump_json(), act_at
+        )
+    )
+    if found is LiftedWord.NEWER:
+        raise Malformed([FieldError("evidence.at", before, "must not be before what it lifts")])
+    if found is LiftedWord.NONE:
+        raise none
     return Lifted(carrier=form.carrier and form.carrier.value, lifted=True)
-
-
-def _lift(engine: Engine, form: Lift, by: str, act_at: Millis) -> None:
-    msisdn, named = Msisdn(form.msisdn), form.carrier.value if form.carrier else None
-    carrier = engine.catalogue.carrier_of(form.plan, named) if form.plan else named or EVERY_CARRIER
-    name, evidence = name_of(Kind.REFUSED, carrier, form.plan or ""), form.evidence
-    match engine.lift(msisdn, name, by, evidence.model_dump_json(), act_at):
-        case LiftedWord.NEWER:
-            raise Malformed([FieldError("evidence.at", "before_the_refusal", "must not be before what it lifts")])
-        case LiftedWord.NONE:
-            raise RefusalNotFound("no refusal of this number by this carrier stands")
-        case LiftedWord.OK:
-            return
 
 
 def _dial(engine: Engine, dial: Dial) -> DialView:

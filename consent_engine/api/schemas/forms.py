@@ -99,8 +99,8 @@ class Refuse(StrictForm):
         return at
 
 
-class ImportedRefusal(StrictForm):
-    """A row of a file of refusals. Without a carrier: to all of them."""
+class ImportedNumber(StrictForm):
+    """A row of a file of refusals or registrations. Without a carrier: to all of them."""
 
     msisdn: Number
     carrier: Annotated[Carrier | None, BeforeValidator(lambda told: told or None)]

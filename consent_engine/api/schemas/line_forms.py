@@ -1,11 +1,10 @@
 """Forms of what is said of a number itself: its registrations, and what became of it."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import Field
 
 from consent_engine.api.schemas.forms import Channel, Instant, Number, OwnAct
-from consent_engine.domain.admission.fields import numberless
 from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.line.holder import LineEvent
@@ -27,17 +26,6 @@ class Unregister(StrictForm):
     carrier: Carrier | None = None
     kind: Literal["marketing_free"] = "marketing_free"
     evidence: OwnAct
-
-
-class ImportedRegistration(StrictForm):
-    """A row of a file of registrations. Without a carrier: to all of them."""
-
-    msisdn: Number
-    carrier: Annotated[Carrier | None, BeforeValidator(lambda told: told or None)]
-    channel: Channel
-    ref: Annotated[
-        str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(numberless)
-    ] = ""
 
 
 class TellLine(StrictForm):
