@@ -13,14 +13,9 @@ from consent_engine.api.document.codes import codes
 from consent_engine.api.document.operations import KEY, Described, Operation
 from consent_engine.api.http.problems import MEDIA_TYPE
 from consent_engine.api.schemas import examples
-from consent_engine.api.schemas.forms import CancelOrder, GiveUp, SearchOrders
-from consent_engine.api.schemas.gateway_bodies import DeliveryReceipt, MobileOriginated
 from consent_engine.api.schemas.views import Problem
-from consent_engine.domain.admission.request import PlaceOrder
 from consent_engine.domain.signature import HEADER
 
-READ: Sequence[type[BaseModel]] = (PlaceOrder, CancelOrder, GiveUp, SearchOrders, MobileOriginated, DeliveryReceipt)
-"""Bodies that operations name and read by themselves."""
 _REF = "#/components/schemas/"
 _PROBLEM = {"$ref": f"{_REF}{Problem.__name__}"}
 DESCRIPTION = "SMS double opt-in for telephone sales: no consent, no service, and the proof of it afterwards."
@@ -69,17 +64,8 @@ GATEWAY_SECURITY = ("signature", "basic")
 AGAIN = {"Retry-After": {"description": "seconds", "schema": {"type": "string"}}}
 
 
-def body(form: str, *headers: dict[str, Any], example: object = None, also_list: bool = False) -> dict[str, Any]:
-    """A route's body and headers that it reads by itself."""
-    one: dict[str, Any] = {"$ref": _REF + form}
-    schema = {"anyOf": [one, {"type": "array", "items": one}]} if also_list else one
-    content = {"application/json": {"schema": schema, "example": example or examples.FORMS[form]}}
-    said: dict[str, Any] = {"requestBody": {"required": True, "content": content}}
-    return said | {"parameters": list(headers)} if headers else said
-
-
-def query(form: type[BaseModel]) -> dict[str, Any]:
-    """A route's query, which it reads by itself."""
+def _query(form: type[BaseModel]) -> dict[str, Any]:
+    """The parameters that a form reads of a query."""
     shape = form.model_json_schema(ref_template="{model}")
     defined = shape.get("$defs", {})
     return {"parameters": [_parameter(name, field, defined) for name, field in shape["properties"].items()]}
@@ -101,7 +87,7 @@ def _described(app: Starlette) -> list[tuple[Operation, Described]]:
 def forms(app: Starlette) -> set[type[BaseModel]]:
     """The classes of the bodies that operations take, and of a problem."""
     taken = (told.takes for route, told in _described(app) if route.method != "GET" and _is_model(told.takes))
-    return {Problem, *READ, *(_form_of(each) for each in taken)}
+    return {Problem, *(_form_of(each) for each in taken)}
 
 
 def _form_of(taken: Any) -> type[BaseModel]:  # noqa: ANN401 - a type
@@ -186,7 +172,7 @@ def _takes(told: Described, method: str, made: _Made) -> Mapping[str, Any]:
     if not _is_model(told.takes):
         return told.takes or {}
     if method == "GET":
-        return query(told.takes)
+        return _query(told.takes)
     example = examples.FORMS[_form_of(told.takes).__name__]
     return {
         "requestBody": {

@@ -1,17 +1,16 @@
 """Orders over HTTP: place, show, list, search, cancel, resend, retry, give up."""
 
-import re
 from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document import openapi
-from consent_engine.api.document.operations import Operations
+from consent_engine.api.document.operations import Operations, answered
 from consent_engine.api.http.bodies import MOST_FORM, read_body, read_json
 from consent_engine.api.http.problems import IdempotencyKeyMissing
-from consent_engine.api.http.queries import ListOrders, read_query
-from consent_engine.api.schemas.forms import CancelOrder, GiveUp, SearchOrders, read
+from consent_engine.api.http.queries import ListOrders
+from consent_engine.api.schemas.forms import CancelOrder, GiveUp, SearchOrders
 from consent_engine.api.schemas.lists import OrderList
 from consent_engine.api.schemas.views import OrderView
 from consent_engine.api.service.callers import (
@@ -32,11 +31,9 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.listing import Filter
-from consent_engine.errors import OrderNotFound
 from consent_engine.ports import ApiKey
 
 operations = Operations("orders", "/v1/orders")
-ID = re.compile("[0-9a-f]{28}")
 
 
 @operations.add(
@@ -44,9 +41,10 @@ ID = re.compile("[0-9a-f]{28}")
     "",
     AGENT,
     "Place an order",
-    answers={201: OrderView, 200: OrderView},
-    problems=(400, 401, 403, 409, 413, 415, 422, 503),
-    takes=openapi.body("PlaceOrder", openapi.IDEMPOTENCY_KEY, example=openapi.ORDER),
+    {201: OrderView, 200: OrderView},
+    problems=(400, 409),
+    takes=PlaceOrder,
+    headers=(openapi.IDEMPOTENCY_KEY,),
 )
 async def place(request: Request, caller: ApiKey) -> Response:
     """Ask a subscriber for consent. The same key and body again is the same order (200). Role: agent."""
@@ -55,23 +53,14 @@ async def place(request: Request, caller: ApiKey) -> Response:
     check_agent(caller.agent, wanted.agent)
     placed = await front_of(request).place(Placing(caller.name, key, wanted))
     request.scope["order"] = placed.order.id
-    headers = {"Location": f"/v1/orders/{placed.order.id}"}
-    return _shown(placed.order, caller, 201 if placed.created else 200, headers)
+    view = OrderView.of(placed.order, whole=sees_whole(placed.order, caller))
+    return answered(view, 201 if placed.created else 200, {"Location": f"/v1/orders/{placed.order.id}"})
 
 
-@operations.add(
-    "GET",
-    "",
-    OPS_OR_AUDITOR,
-    "List orders",
-    answers={200: OrderList},
-    problems=(401, 403, 422, 503),
-    takes=openapi.query(ListOrders),
-)
-async def list_(request: Request, caller: ApiKey) -> Response:
+@operations.add("GET", "", OPS_OR_AUDITOR, "List orders", OrderList)
+async def list_(request: Request, caller: ApiKey, form: ListOrders) -> bytes:
     """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: ops and
     auditor (masked)."""
-    form = read_query(ListOrders, request)
     wanted = Filter(form.state, form.agent, form.plan, millis(form.since) if form.since else None, form.void_yes)
     whole = caller.role in FULL_NUMBERS
 
@@ -79,83 +68,46 @@ async def list_(request: Request, caller: ApiKey) -> Response:
         page = engine.orders(wanted, form.cursor, form.limit)
         return OrderList.of(page.orders, page.cursor, whole=whole).json_bytes()
 
-    return Response(await front_of(request).ask(listed), media_type="application/json")
+    return await front_of(request).ask(listed)
 
 
-@operations.add(
-    "POST",
-    "/search",
-    OPS_OR_AUDITOR,
-    "Orders of a number",
-    answers={200: OrderList},
-    problems=(401, 403, 413, 415, 422, 503),
-    takes=openapi.body("SearchOrders"),
-)
-async def search(request: Request, caller: ApiKey) -> Response:
+@operations.add("POST", "/search", OPS_OR_AUDITOR, "Orders of a number", OrderList)
+async def search(request: Request, caller: ApiKey, form: SearchOrders) -> bytes:
     """The orders of a number, newest first, a page at a time. A number never stands in an address. Roles: ops and
     auditor (masked)."""
-    form = read(SearchOrders, await read_json(request))
     whole = caller.role in FULL_NUMBERS
 
     def found(engine: Engine) -> bytes:
         page = engine.orders_of(Msisdn(form.msisdn), form.cursor, form.limit)
         return OrderList.of(page.orders, page.cursor, whole=whole).json_bytes()
 
-    return Response(await front_of(request).ask(found), media_type="application/json")
+    return await front_of(request).ask(found)
 
 
-@operations.add(
-    "GET",
-    "/{order_id}",
-    ORDER_READER,
-    "Show an order",
-    answers={200: OrderView},
-    problems=(401, 403, 404, 503),
-)
-async def show(request: Request, caller: ApiKey, order_id: str) -> Response:
+@operations.add("GET", "/{order_id}", ORDER_READER, "Show an order", OrderView)
+async def show(request: Request, caller: ApiKey, order_id: str) -> OrderView:
     """The order with its timeline. Roles: agent (own), ops and auditor (masked)."""
     return await _act(request, order_id, caller, lambda _, order: order)
 
 
-@operations.add(
-    "POST",
-    "/{order_id}/cancel",
-    AGENT_OR_OPS,
-    "Cancel an order",
-    answers={200: OrderView},
-    problems=(401, 403, 404, 409, 413, 415, 422, 503),
-    takes=openapi.body("CancelOrder"),
-)
-async def cancel(request: Request, caller: ApiKey, order_id: str) -> Response:
+@operations.add("POST", "/{order_id}/cancel", AGENT_OR_OPS, "Cancel an order", OrderView, problems=(409,))
+async def cancel(request: Request, caller: ApiKey, form: CancelOrder, order_id: str) -> OrderView:
     """Cancel it; 409 `too_late` once an activation was started or the order settled. Roles: agent (own), ops."""
-    form = read(CancelOrder, await read_json(request))
     return await _act(request, order_id, caller, lambda engine, _: engine.cancel(order_id, caller.name, form.reason))
 
 
 @operations.add(
-    "POST",
-    "/{order_id}/resend",
-    AGENT_OR_OPS,
-    "Ask the subscriber again",
-    answers={200: OrderView},
-    problems=(401, 403, 404, 409, 413, 429, 503),
+    "POST", "/{order_id}/resend", AGENT_OR_OPS, "Ask the subscriber again", OrderView, problems=(409, 413, 429)
 )
-async def resend(request: Request, caller: ApiKey, order_id: str) -> Response:
+async def resend(request: Request, caller: ApiKey, order_id: str) -> OrderView:
     """The question again, and the window goes on; 409 `not_waiting`, 429 above the cap. Needs no body. Roles: agent
     (own), ops."""
     await read_body(request, MOST_FORM)
     return await _act(request, order_id, caller, lambda engine, _: engine.resend(order_id, caller.name))
 
 
-@operations.add(
-    "POST",
-    "/{order_id}/retry",
-    OPS,
-    "Retry what is stuck",
-    answers={200: OrderView},
-    problems=(401, 403, 404, 409, 413, 503),
-)
-async def retry(request: Request, caller: ApiKey, order_id: str) -> Response:
+@operations.add("POST", "/{order_id}/retry", OPS, "Retry what is stuck", OrderView, problems=(409, 413))
+async def retry(request: Request, caller: ApiKey, order_id: str) -> OrderView:
     """What stands on the stuck list is due now, else an ending that was given up not 30 days ago; 409 `nothing_parked`.
     Needs no body. Role: ops."""
     await read_body(request, MOST_FORM)
@@ -163,38 +115,19 @@ async def retry(request: Request, caller: ApiKey, order_id: str) -> Response:
 
 
 @operations.add(
-    "POST",
-    "/{order_id}/give_up",
-    OPS,
-    "Give its notification or its ending up",
-    answers={200: OrderView},
-    problems=(401, 403, 404, 409, 413, 415, 422, 503),
-    takes=openapi.body("GiveUp"),
+    "POST", "/{order_id}/give_up", OPS, "Give its notification or its ending up", OrderView, problems=(409,)
 )
-async def give_up(request: Request, caller: ApiKey, order_id: str) -> Response:
+async def give_up(request: Request, caller: ApiKey, form: GiveUp, order_id: str) -> OrderView:
     """The service stays on, and the order ends as `unnotified`: its notification can never go out. What stands on the
     stuck list of its ending is given up first (`given_up`). 409 `not_activated`, `in_flight` while it is being sent.
     Role: ops."""
-    form = read(GiveUp, await read_json(request))
     return await _act(request, order_id, caller, lambda engine, _: engine.give_up(order_id, caller.name, form.reason))
 
 
-def check_id(order_id: str) -> None:
-    """Raise OrderNotFound for what can be no id, before the store is asked."""
-    if not ID.fullmatch(order_id):
-        raise OrderNotFound("no such order")
-
-
-async def _act(request: Request, order_id: str, caller: ApiKey, act: Callable[[Engine, Order], Order]) -> Response:
+async def _act(request: Request, order_id: str, caller: ApiKey, act: Callable[[Engine, Order], Order]) -> OrderView:
     """Do something with an order that this caller may see."""
-    check_id(order_id)
     order = await front_of(request).ask(lambda engine: act(engine, visible(engine, order_id, caller)))
-    return _shown(order, caller)
-
-
-def _shown(order: Order, caller: ApiKey, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    view = OrderView.of(order, whole=sees_whole(order, caller))
-    return Response(view.json_bytes(), status, headers, "application/json")
+    return OrderView.of(order, whole=sees_whole(order, caller))
 
 
 def idempotency_key(request: Request) -> str:

@@ -7,6 +7,7 @@ from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.http.bodies import MOST_WEBHOOK, is_json, is_packed, read_body
 from consent_engine.api.http.problems import NotOurMediaType
+from consent_engine.api.schemas.gateway_bodies import DeliveryReceipt, MobileOriginated
 from consent_engine.api.schemas.views import Ack
 from consent_engine.api.service.service import Post, front_of
 from consent_engine.ports import WebhookCall
@@ -17,41 +18,27 @@ PLAIN = frozenset({"text/plain", "application/octet-stream"})
 
 
 @operations.add(
-    "POST",
-    "/{name}/inbound",
-    PUBLIC,
-    "Replies",
-    answers={200: Ack},
-    problems=(401, 404, 413, 415, 422, 503),
-    takes=openapi.body("MobileOriginated", openapi.SIGNATURE, also_list=True),
-)
+    "POST", "/{name}/inbound", PUBLIC, "Replies", Ack, problems=(401, 404),
+    takes=MobileOriginated | list[MobileOriginated], headers=(openapi.SIGNATURE,),
+)  # fmt: skip
 async def inbound(request: Request, name: str) -> Response:
     """SMS from subscribers. Signed; a repeat gets the same acknowledgement."""
     return await _receive(request, name, reports=False)
 
 
 @operations.add(
-    "GET",
-    "/{name}/receipts",
-    PUBLIC,
-    "A delivery report in the query",
-    answers={200: openapi.GATEWAYS_OWN},
-    problems=(401, 404, 422, 503),
-)
+    "GET", "/{name}/receipts", PUBLIC, "A delivery report in the query", {200: openapi.GATEWAYS_OWN},
+    problems=(401, 404, 422),
+)  # fmt: skip
 async def receipt(request: Request, name: str) -> Response:
     """For gateways that report by GET, like Kannel: `ref`, `type` and `id`, with Basic credentials."""
     return await _receive(request, name, reports=True)
 
 
 @operations.add(
-    "POST",
-    "/{name}/receipts",
-    PUBLIC,
-    "Delivery reports",
-    answers={200: Ack},
-    problems=(401, 404, 413, 415, 422, 503),
-    takes=openapi.body("DeliveryReceipt", openapi.SIGNATURE, also_list=True),
-)
+    "POST", "/{name}/receipts", PUBLIC, "Delivery reports", Ack, problems=(401, 404),
+    takes=DeliveryReceipt | list[DeliveryReceipt], headers=(openapi.SIGNATURE,),
+)  # fmt: skip
 async def receipts(request: Request, name: str) -> Response:
     """Reports on our SMS. Signed; a repeat gets the same acknowledgement."""
     return await _receive(request, name, reports=True)
