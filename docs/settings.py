@@ -13,6 +13,7 @@ from consent_engine.api.web.single_sign_on import BACK, OUT
 from consent_engine.config.durations import written
 from consent_engine.config.environment import PREFIX
 from consent_engine.config.settings import Settings
+from consent_engine.domain.carriers import CARRIERS
 
 
 def _names(adapters: Iterable[str]) -> str:
@@ -32,13 +33,12 @@ MEANS = {
     "durability": "`strict`: answered only when the disk has it. `everysec`: a power loss may lose the last second",
     "replicas": "On how many replicas a write must be proven, too",
     "gateway": f"The SMS gateway: {_names(GATEWAYS)}, or `NAME:BOX`. `simulated` on the embedded server, else required",
-    "gateway_mobile": "Another gateway for China Mobile",
-    "gateway_telecom": "Another gateway for China Telecom",
-    "gateway_unicom": "Another gateway for China Unicom",
+    **{f"gateway_{name}": f"Another gateway for {each.english}" for name, each in CARRIERS.items()},
     "bss": f"The BSS: {_names(BSS)}. `simulated` on the embedded server, else required",
-    "sender_mobile": "The number our SMS come from; begins with the carrier's outbound number or hotline",
-    "sender_telecom": "The same for China Telecom",
-    "sender_unicom": "The same for China Unicom",
+    **{
+        f"sender_{name}": f"The number SMS of {each.english} come from; begins with {each.outbound} or {each.hotline}"
+        for name, each in CARRIERS.items()
+    },
     "plans": "YAML file of plans, loaded at start; a code that differs from its current version stops the start. "
     "`sample`: the bundled ones, on sale by default on the embedded server and where a gateway or the BSS is simulated",
     "plan_approval": "`on`: what an admin puts on sale is a proposal, until another admin approves it",
@@ -74,10 +74,11 @@ MEANS = {
     "China's of 2025 and 2026",
     "report_codes": "How many codes of the public door of reports are sent in an hour, to all numbers together; a "
     "network has a tenth",
-    "reward_mobile": "What a report of a forbidden call is rewarded with: yuan, and how many a number and month, like "
-    "`20.00 3/month`; 3 where that is left out",
-    "reward_telecom": "The same for China Telecom",
-    "reward_unicom": "The same for China Unicom",
+    **{
+        f"reward_{name}": f"What a report of a forbidden call of {each.english} is rewarded with: yuan, and how many a "
+        "number and month, like `20.00 3/month`; 3 where that is left out"
+        for name, each in CARRIERS.items()
+    },
     "retry_base": "The first pause before another try; doubles, with full jitter",
     "retry_max": "The longest pause",
     "max_attempts": "Bounds doubtful attempts and lost leases; what is surely not taken is tried until the deadline",

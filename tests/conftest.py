@@ -16,6 +16,7 @@ from consent_engine.adapters.redis.store import redis_store
 from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome, Unavailable, Untaken
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.msisdn import Msisdn, parse
@@ -41,7 +42,7 @@ SECOND = "data-pack-10gb"
 """A plan of the same carrier as the one that is sold when a test names none."""
 ANY_AGE: Millis = 10 * 366 * 86_400_000
 """Where the age of a call is not the subject: whatever it is."""
-SENDERS = {"mobile": "10085", "telecom": "10001", "unicom": "10016"}
+SENDERS = {name: each.outbound for name, each in CARRIERS.items()}
 
 
 def recording_of(msisdn: str, carrier: str = "mobile") -> str:

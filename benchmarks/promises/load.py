@@ -18,6 +18,7 @@ from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Accepted, Lane, Outcome, Untaken
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.offer.policy import Policy
@@ -30,7 +31,7 @@ from consent_engine.engine.sealing import seal
 from consent_engine.errors import ConsentError, StoreUnavailable
 from consent_engine.ports import Activation, Outside, Sms
 
-SECRET, SENDERS = "secret-of-the-failovers", {"mobile": "10085", "telecom": "10001", "unicom": "10016"}
+SECRET, SENDERS = "secret-of-the-failovers", {name: each.outbound for name, each in CARRIERS.items()}
 A_WEEK_MS = 7 * 24 * 3_600_000
 
 

@@ -24,7 +24,7 @@ def permits(
         list[str] | None,
         typer.Argument(metavar="MSISDN...", help="Chinese mobile numbers; none: from standard input, one a line."),
     ] = None,
-    carrier: Annotated[str | None, typer.Option(help="who wants to call: mobile, telecom or unicom")] = None,
+    carrier: Annotated[str | None, typer.Option(help="the one that wants to call, like mobile")] = None,
     plan: Annotated[str | None, typer.Option(help="about this plan: one that was declined is not offered")] = None,
     check: Annotated[
         str | None, typer.Option(metavar="PERMIT", help="Tell what a permit is worth now: for MSISDN, if it is named.")

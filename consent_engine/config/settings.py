@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    create_model,
     model_validator,
 )
 
@@ -54,8 +55,19 @@ LEASE_MARGIN = timedelta(milliseconds=500)
 SIMULATED = "simulated"
 """The gateway and the BSS on the embedded server, when none is named."""
 
+if TYPE_CHECKING:
+    _OfEachCarrier = BaseModel
+else:  # the fields that a row of the carriers' table brings, like `gateway_mobile`
+    _OfEachCarrier = create_model(
+        "_OfEachCarrier",
+        __config__=ConfigDict(arbitrary_types_allowed=True),
+        **{f"gateway_{each}": (AdapterName | None, None) for each in CARRIERS},
+        **{f"sender_{each}": (Sender, profile.outbound) for each, profile in CARRIERS.items()},
+        **{f"reward_{each}": (Reward, None) for each in CARRIERS},
+    )
 
-class Settings(BaseModel):
+
+class Settings(_OfEachCarrier):
     """The settings, checked one by one and against each other. Names are those of the variables, in small letters."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
@@ -73,13 +85,7 @@ class Settings(BaseModel):
     durability: Literal["strict", "everysec"] = "strict"
     replicas: int = Field(0, ge=0, le=10)
     gateway: AdapterName | None = None
-    gateway_mobile: AdapterName | None = None
-    gateway_telecom: AdapterName | None = None
-    gateway_unicom: AdapterName | None = None
     bss: AdapterName | None = None
-    sender_mobile: Sender = CARRIERS["mobile"].outbound
-    sender_telecom: Sender = CARRIERS["telecom"].outbound
-    sender_unicom: Sender = CARRIERS["unicom"].outbound
     plans: PlansFile | None = None
     plan_approval: Literal["off", "on"] = "off"
     publication: Literal["checked", "stated"] = "checked"
@@ -108,9 +114,6 @@ class Settings(BaseModel):
     time_zone: TimeZone = USUAL_ZONE
     calendar: ExistingFile | None = None
     report_codes: int = Field(1_000, ge=1, le=1_000_000)
-    reward_mobile: Reward = None
-    reward_telecom: Reward = None
-    reward_unicom: Reward = None
     retry_base: Duration = timedelta(seconds=2)
     retry_max: Duration = timedelta(minutes=10)
     max_attempts: int = Field(5, ge=1, le=1000)

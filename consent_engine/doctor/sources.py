@@ -17,7 +17,7 @@ HIDDEN = ("SECRET", "PASSWORD", "TOKEN", "URL")
 def sources(settings: Settings, environ: Mapping[str, str] = os.environ) -> Iterator[tuple[str, str, str]]:
     """Every setting: its variable, its value (secrets hidden), and where that came from."""
     kept = dotenv_values(".env", interpolate=False) if Path(".env").is_file() else {}
-    for field in type(settings).model_fields:
+    for field in sorted(type(settings).model_fields):
         if field in {"adapters", "unknown"}:
             continue
         name = PREFIX + field.upper()

@@ -15,6 +15,7 @@ from consent_engine.config.durations import duration
 from consent_engine.config.redis_urls import SentinelAddress
 from consent_engine.config.settings import Settings
 from consent_engine.config.warnings import warnings
+from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.offer.template import PLAIN
 from consent_engine.errors import SettingsError
 from consent_engine.wiring import installation
@@ -50,9 +51,9 @@ def test_nothing_set_means_the_embedded_server_and_the_contracts_defaults():
     assert settings.data_dir.is_absolute()
     assert settings.reply_window == timedelta(hours=24)
     assert settings.reminder_after == timedelta(hours=12)
-    assert settings.routes() == {"mobile": "simulated", "telecom": "simulated", "unicom": "simulated"}
+    assert settings.routes() == dict.fromkeys(CARRIERS, "simulated")
     assert settings.bss_name() == "simulated"
-    assert settings.senders() == {"mobile": "10085", "telecom": "10001", "unicom": "10016"}
+    assert settings.senders() == {name: each.outbound for name, each in CARRIERS.items()}
     assert (settings.permits, settings.permit_lasts) == ("checked", timedelta(minutes=15))
     assert warnings(settings) == []
 
@@ -174,10 +175,12 @@ def test_all_that_is_missing_is_named_at_once():
 
 
 def test_a_gateway_for_each_carrier_does_instead_of_one_for_all():
-    alone = remote(GATEWAY="", GATEWAY_MOBILE="http_json", GATEWAY_TELECOM="http_json:box2", GATEWAY_UNICOM="kannel")
-    assert alone.routes() == {"mobile": "http_json", "telecom": "http_json:box2", "unicom": "kannel"}
-    with pytest.raises(SettingsError, match=r"^CONSENT_GATEWAY_UNICOM is required"):
-        remote(GATEWAY="", GATEWAY_MOBILE="http_json", GATEWAY_TELECOM="http_json")
+    served = {carrier: f"http_json:box{n}" for n, carrier in enumerate(CARRIERS)}
+    named = {f"GATEWAY_{carrier.upper()}": gateway for carrier, gateway in served.items()}
+    assert remote(GATEWAY="", **named).routes() == served
+    last, _ = named.popitem()
+    with pytest.raises(SettingsError, match=rf"^CONSENT_{last} is required"):
+        remote(GATEWAY="", **named)
 
 
 def test_replicas_are_proven_only_in_the_strict_profile_and_not_on_our_own_server():
@@ -188,8 +191,9 @@ def test_replicas_are_proven_only_in_the_strict_profile_and_not_on_our_own_serve
 
 
 def test_a_sender_may_be_longer_than_the_carriers_number_and_may_be_its_hotline():
-    senders = load(SENDER_MOBILE="1008612345", SENDER_TELECOM="100012", SENDER_UNICOM="10010").senders()
-    assert senders == {"mobile": "1008612345", "telecom": "100012", "unicom": "10010"}
+    own = {"mobile": "1008612345", "telecom": "100012", "unicom": "10010"}
+    senders = load(**{f"SENDER_{carrier.upper()}": sender for carrier, sender in own.items()}).senders()
+    assert senders.items() >= own.items()
 
 
 def test_the_reminder_follows_a_shorter_window_and_may_be_off():

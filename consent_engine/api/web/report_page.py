@@ -129,8 +129,8 @@ def _page(
     t = words(language)
     names = _named(form, wrong)
     told: dict[str, Any] = {"form": form, "wrong": names, "sent": sent, "receipt": receipt}
-    known = CARRIERS.get(form["carrier"])
-    problem = t[said].format(hotline=known.hotline if known else "10086 / 10000 / 10010") if said else ""
+    asked = [known] if (known := CARRIERS.get(form["carrier"])) else CARRIERS.values()
+    problem = t[said].format(hotline=" / ".join(each.hotline for each in asked)) if said else ""
     html = template.render(
         t=t, lang=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
         other_lang=HTML_LANG, style=style, carriers=list(CARRIERS), languages=LANGUAGES, problem=problem, **told,

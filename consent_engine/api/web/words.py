@@ -10,6 +10,8 @@ import yaml
 from starlette.requests import Request
 from starlette.responses import Response
 
+from consent_engine.domain.carriers import CARRIERS
+
 R = TypeVar("R", bound=Response)
 YEAR_S = 365 * 24 * 3600
 LANGUAGES = ("zh", "en")
@@ -21,6 +23,7 @@ HTML_LANG = {"zh": "zh-CN", "en": "en"}
 def words(language: str) -> Mapping[str, str]:
     """Every word, by name."""
     file = yaml.safe_load((files("consent_engine.api") / "pages" / "words.yaml").read_text("utf-8"))
+    file |= {f"carrier.{name}": (each.name, each.english) for name, each in CARRIERS.items()}
     column = LANGUAGES.index(language)
     return MappingProxyType({name: said if isinstance(said, str) else said[column] for name, said in file.items()})
 
