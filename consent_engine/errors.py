@@ -42,230 +42,163 @@ class FieldError:
 
 
 class ConsentError(Exception):
-    """Anything this engine raises on purpose. `code` is stable; callers may switch on it."""
+    """Anything this engine raises on purpose. `code` is stable; callers may switch on it. It stands beside the name of
+    the class; one that names none has its parent's.
+    """
 
     code: ClassVar[str] = "error"
 
+    def __init_subclass__(cls, *, code: str = "") -> None:
+        cls.code = code or cls.code
 
-class Malformed(ConsentError):
+
+class Malformed(ConsentError, code="malformed"):
     """Input that cannot be read, with everything that is wrong with it at once."""
-
-    code = "malformed"
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__("; ".join(f"{e.field}: {e.message}" for e in errors))
         self.errors = tuple(errors)
 
 
-class Refused(ConsentError):
+class Refused(ConsentError, code="refused"):
     """Well-formed, and the answer is no. `facts` may be shown to the caller."""
-
-    code = "refused"
 
     def __init__(self, message: str, **facts: str | int) -> None:
         super().__init__(message)
         self.facts = facts
 
 
-class PlanUnknown(Refused):
+class PlanUnknown(Refused, code="plan_unknown"):
     """No such plan in the catalogue."""
 
-    code = "plan_unknown"
 
-
-class UnofficialNumber(Refused):
+class UnofficialNumber(Refused, code="unofficial_number"):
     """The call did not come from the carrier's one official outbound number."""
 
-    code = "unofficial_number"
 
-
-class DisclosureMissing(Refused):
+class DisclosureMissing(Refused, code="disclosure_missing"):
     """The plan lacks a disclosure."""
 
-    code = "disclosure_missing"
 
-
-class ConfirmationTooLong(Refused):
+class ConfirmationTooLong(Refused, code="confirmation_too_long"):
     """The question has more segments than its gateway carries."""
 
-    code = "confirmation_too_long"
 
-
-class LanguageUnavailable(Refused):
+class LanguageUnavailable(Refused, code="language_unavailable"):
     """The plan has no words in the language of the order."""
 
-    code = "language_unavailable"
 
-
-class Backdated(Refused):
+class Backdated(Refused, code="backdated"):
     """The plan says that it was public before the store knew it."""
 
-    code = "backdated"
 
-
-class NothingProposed(Refused):
+class NothingProposed(Refused, code="nothing_proposed"):
     """No version of this plan waits for an approval."""
 
-    code = "nothing_proposed"
 
-
-class IdempotencyConflict(Refused):
+class IdempotencyConflict(Refused, code="idempotency_conflict"):
     """The key was used for another request."""
 
-    code = "idempotency_conflict"
 
-
-class PlanNotPublic(Refused):
+class PlanNotPublic(Refused, code="plan_not_public"):
     """The plan was not public in web hall and app, at the call or now."""
 
-    code = "plan_not_public"
 
-
-class DoNotCall(Refused):
+class DoNotCall(Refused, code="do_not_call"):
     """The subscriber refused this carrier, or all."""
 
-    code = "do_not_call"
 
-
-class CoolingOff(Refused):
+class CoolingOff(Refused, code="cool_off"):
     """The subscriber declined this plan before: it is not offered again (yet)."""
 
-    code = "cool_off"
 
-
-class DuplicateOrder(Refused):
+class DuplicateOrder(Refused, code="duplicate_order"):
     """The same number has an open order for the same plan."""
 
-    code = "duplicate_order"
 
-
-class TooLate(Refused):
+class TooLate(Refused, code="too_late"):
     """An activation was started, or the order has settled."""
 
-    code = "too_late"
 
-
-class NothingParked(Refused):
+class NothingParked(Refused, code="nothing_parked"):
     """Nothing of this order stands on the stuck list."""
 
-    code = "nothing_parked"
 
-
-class NotActivated(Refused):
+class NotActivated(Refused, code="not_activated"):
     """No service of this order waits for its notification."""
 
-    code = "not_activated"
 
-
-class InFlight(Refused):
+class InFlight(Refused, code="in_flight"):
     """A call outside is under way: its end decides."""
 
-    code = "in_flight"
 
-
-class EventNotTaken(Refused):
+class EventNotTaken(Refused, code="event_not_taken"):
     """Something newer is known of this number, or as many events of it are kept as may be."""
 
-    code = "event_not_taken"
 
-
-class OtherNetwork(Refused):
+class OtherNetwork(Refused, code="other_network"):
     """The number is another network's customer: the plan's carrier has nothing to sell there."""
 
-    code = "other_network"
 
-
-class NotWaiting(Refused):
+class NotWaiting(Refused, code="not_waiting"):
     """The order does not wait for a reply."""
 
-    code = "not_waiting"
 
-
-class TooManyResends(Refused):
+class TooManyResends(Refused, code="too_many_resends"):
     """The question was asked again as often as may be."""
 
-    code = "too_many_resends"
 
-
-class OrderNotFound(Refused):
+class OrderNotFound(Refused, code="order_not_found"):
     """No such order, or none this key may see."""
 
-    code = "order_not_found"
 
-
-class PlanNotFound(Refused):
+class PlanNotFound(Refused, code="plan_not_found"):
     """No such plan."""
 
-    code = "plan_not_found"
 
-
-class KeyNotFound(Refused):
+class KeyNotFound(Refused, code="key_not_found"):
     """No such API key."""
 
-    code = "key_not_found"
 
-
-class Unauthenticated(ConsentError):
+class Unauthenticated(ConsentError, code="unauthenticated"):
     """No key, a wrong key, or a signature that does not fit."""
 
-    code = "unauthenticated"
 
-
-class Forbidden(ConsentError):
+class Forbidden(ConsentError, code="forbidden"):
     """The role of this key does not allow it."""
 
-    code = "forbidden"
 
-
-class SameAdmin(Forbidden):
+class SameAdmin(Forbidden, code="same_admin"):
     """Whoever proposed a plan does not approve it."""
 
-    code = "same_admin"
 
-
-class StoreUnavailable(ConsentError):
+class StoreUnavailable(ConsentError, code="store_unavailable"):
     """The store cannot take it now. The same request again is safe."""
 
-    code = "store_unavailable"
 
-
-class NotDurable(StoreUnavailable):
+class NotDurable(StoreUnavailable, code="not_durable"):
     """Taken, but not proven on disk in time. The same request again is safe, and proves it."""
 
-    code = "not_durable"
 
-
-class ArchiveUnavailable(StoreUnavailable):
+class ArchiveUnavailable(StoreUnavailable, code="archive_unavailable"):
     """The archive cannot be asked now, and what is asked for may be there. The same request again is safe."""
 
-    code = "archive_unavailable"
 
-
-class ArchiveGone(ArchiveUnavailable):
+class ArchiveGone(ArchiveUnavailable, code="archive_gone"):
     """The archive's file, which was there, is not: mostly a volume that is not mounted. None is made in its place."""
 
-    code = "archive_gone"
 
-
-class NotOurArchive(ArchiveUnavailable):
+class NotOurArchive(ArchiveUnavailable, code="not_our_archive"):
     """The archive that is named belongs to another installation, or these data to another archive: nobody waits."""
 
-    code = "not_our_archive"
 
-
-class IllegalTransition(ConsentError):
+class IllegalTransition(ConsentError, code="illegal_transition"):
     """The lifecycle table has no such step."""
 
-    code = "illegal_transition"
 
-
-class BrokenRecord(ConsentError):
+class BrokenRecord(ConsentError, code="broken_record"):
     """A stored record cannot be read: see `consent doctor`."""
 
-    code = "broken_record"
 
-
-class SettingsError(ConsentError):
+class SettingsError(ConsentError, code="settings"):
     """A setting is wrong or missing. The message is one line that names it."""
-
-    code = "settings"

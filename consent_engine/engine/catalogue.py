@@ -40,10 +40,8 @@ def _means_something_else(plan: Plan) -> list[FieldError]:
     return [FieldError("unsubscribe.word", "taken", "must not be a word that is an answer to the question")]
 
 
-class NothingToAttest(Refused):
+class NothingToAttest(Refused, code="nothing_to_attest"):
     """Whether a channel shows the plan is looked at, or there is nothing on sale."""
-
-    code = "nothing_to_attest"
 
 
 class Catalogue:

@@ -19,10 +19,8 @@ SLACK_MS = 5_000
 """A recorder's clock and a desk's differ by so much."""
 
 
-class AlreadyTranscribed(Refused):
+class AlreadyTranscribed(Refused, code="already_transcribed"):
     """The call has another transcript."""
-
-    code = "already_transcribed"
 
 
 class Transcript(NamedTuple):

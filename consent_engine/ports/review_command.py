@@ -8,10 +8,8 @@ from msgspec import Struct
 from consent_engine.errors import ConsentError
 
 
-class CommandFailed(ConsentError):
+class CommandFailed(ConsentError, code="command_failed"):
     """The command did not end in time, failed, or said what is no verdict."""
-
-    code = "command_failed"
 
 
 class Heard(Struct, frozen=True):

@@ -51,16 +51,12 @@ class EndingState(StrEnum):
     """The BSS refuses it for good, and a person has seen to it otherwise."""
 
 
-class NumberErased(Refused):
+class NumberErased(Refused, code="number_erased"):
     """The person part of the order is erased: nobody knows any more whose service it was."""
 
-    code = "number_erased"
 
-
-class EndingNotFound(OrderNotFound):
+class EndingNotFound(OrderNotFound, code="ending_not_found"):
     """Nobody asked for the ending of this order."""
-
-    code = "ending_not_found"
 
 
 class SwitchedOff(Struct, frozen=True, array_like=True, tag="switched_off"):

@@ -3,67 +3,45 @@
 from consent_engine.errors import Refused
 
 
-class CallNotPermitted(Refused):
+class CallNotPermitted(Refused, code="call_not_permitted"):
     """Something was wrong with the call: no order comes of it."""
 
-    code = "call_not_permitted"
 
-
-class CallTooOld(Refused):
+class CallTooOld(Refused, code="call_too_old"):
     """The subscriber agreed too long ago."""
 
-    code = "call_too_old"
 
-
-class CallMismatch(Refused):
+class CallMismatch(Refused, code="call_mismatch"):
     """The order is not of the call that it names: another number or carrier, or an instant outside it."""
 
-    code = "call_mismatch"
 
-
-class RecordingReused(Refused):
+class RecordingReused(Refused, code="recording_reused"):
     """The recording is another call's, or another number's."""
 
-    code = "recording_reused"
 
-
-class AlreadyEnded(Refused):
+class AlreadyEnded(Refused, code="already_ended"):
     """The call ended before, otherwise than is said now."""
 
-    code = "already_ended"
 
-
-class CallAbandoned(Refused):
+class CallAbandoned(Refused, code="call_abandoned"):
     """Nobody ended the call in time."""
 
-    code = "call_abandoned"
 
-
-class CallNotFound(Refused):
+class CallNotFound(Refused, code="call_not_found"):
     """No such call, or none this key may see."""
 
-    code = "call_not_found"
 
-
-class ReportNotFound(Refused):
+class ReportNotFound(Refused, code="report_not_found"):
     """No such report."""
 
-    code = "report_not_found"
 
-
-class ReportDecided(Refused):
+class ReportDecided(Refused, code="already_decided"):
     """The report was decided, and otherwise; `found`: as what."""
 
-    code = "already_decided"
 
-
-class ReportMismatch(Refused):
+class ReportMismatch(Refused, code="report_mismatch"):
     """The report cannot be of that class: our own number was shown."""
 
-    code = "report_mismatch"
 
-
-class RewardNotDue(Refused):
+class RewardNotDue(Refused, code="reward_not_due"):
     """The reward of a report cannot become that; `reason`: why."""
-
-    code = "reward_not_due"

@@ -73,40 +73,28 @@ class NotAwaited(Struct, frozen=True, array_like=True, tag="not_awaited"):
     note: str = ""
 
 
-class OwnCall(Forbidden):
+class OwnCall(Forbidden, code="own_call"):
     """Nobody reviews the calls of their own."""
 
-    code = "own_call"
 
-
-class SameReviewer(Forbidden):
+class SameReviewer(Forbidden, code="same_reviewer"):
     """The second look is another reviewer's."""
 
-    code = "same_reviewer"
 
-
-class AlreadyReviewed(Refused):
+class AlreadyReviewed(Refused, code="already_reviewed"):
     """The call was reviewed before."""
 
-    code = "already_reviewed"
 
-
-class NotContested(Refused):
+class NotContested(Refused, code="not_contested"):
     """No failed review of the call waits for a second look."""
 
-    code = "not_contested"
 
-
-class NotReviewable(Refused):
+class NotReviewable(Refused, code="not_reviewable"):
     """The call has no recording."""
 
-    code = "not_reviewable"
 
-
-class ReviewAwaited(Refused):
+class ReviewAwaited(Refused, code="review_awaited"):
     """CONSENT_REVIEW is `before`: nothing is let go on that no reviewer has heard."""
-
-    code = "review_awaited"
 
 
 def first_review(events: Sequence[object]) -> Reviewed | None:

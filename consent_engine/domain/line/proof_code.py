@@ -32,24 +32,18 @@ _DAY_MS = 86_400_000
 _DIGITS = 6
 
 
-class CodeWrong(Refused):
+class CodeWrong(Refused, code="code_wrong"):
     """The code that proves a reporter's number is not the one that was sent, or not any more."""
 
-    code = "code_wrong"
 
-
-class TooManyCodes(Refused):
+class TooManyCodes(Refused, code="too_many_codes"):
     """A code was sent to this number a moment ago, or as often as may be."""
 
-    code = "too_many_codes"
 
-
-class CodesUsedUp(TooManyCodes):
+class CodesUsedUp(TooManyCodes, code="codes_used_up"):
     """No code is sent for a longer while: a number, an address or all of them together had theirs. Who reports calls
     the hotline, where no code is asked for.
     """
-
-    code = "codes_used_up"
 
 
 class Replaced(Struct, frozen=True, array_like=True):
