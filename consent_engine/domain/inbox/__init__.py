@@ -10,14 +10,3 @@ from consent_engine.domain.inbox.message import (
     kept_message,
     read_message,
 )
-
-__all__ = [
-    "Message",
-    "UnreadClearance",
-    "UnreadRefusal",
-    "UnreadRegistration",
-    "UnreadReply",
-    "UnreadReport",
-    "kept_message",
-    "read_message",
-]
