@@ -22,6 +22,7 @@ from consent_engine.engine.coverage import Coverage
 from consent_engine.engine.listing import read_cursor
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.review import Review, keeping_heard, letting_go_on, reviewing
+from consent_engine.engine.round_trips import one, or_raised
 from consent_engine.engine.transcribe import Transcript, transcribing
 from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
 from consent_engine.ports import Archive, CallFilter, Records, Store, Tally
@@ -79,10 +80,7 @@ class CallBook:
 
     def take(self, wanted: CallStart | CallEnd) -> CallTaken:
         """Make known that a call began, or ended; raises what is wrong with that."""
-        [result] = self.take_many([wanted])
-        if isinstance(result, ConsentError):
-            raise result
-        return result
+        return or_raised(self.take_many([wanted])[0])
 
     def take_many(self, wanted: Sequence[CallStart | CallEnd]) -> list[CallTaken | ConsentError]:
         """Make many known in one go; a result or an error each. Success is proven durable before this returns."""
@@ -126,10 +124,7 @@ class CallBook:
 
     def review(self, said: Review) -> Call:
         """Take a verdict; raises what `reviewing` does. It is proven durable before this returns."""
-        result: Call | ConsentError = self._run([reviewing(said)])[0]
-        if isinstance(result, ConsentError):
-            raise result
-        return result
+        return one(self._run, reviewing(said))
 
     def waiting(self, cursor: str = "", limit: int = 50) -> tuple[list[Waiting], str]:
         """Up to `limit` orders that wait for the first review of their call, newest first, and what to ask with for
@@ -152,10 +147,7 @@ class CallBook:
         """Let the orders of a call go on without its first review; how many. It is proven durable before this
         returns. Raises StoreUnavailable.
         """
-        result: int | ConsentError = self._run([letting_go_on(call, by, why)])[0]
-        if isinstance(result, ConsentError):
-            raise result
-        return result
+        return one(self._run, letting_go_on(call, by, why))
 
     def let_go(self, by: str, why: str, cursor: str = "", limit: int = LET_GO_AT_ONCE) -> LetGo:
         """Let go on what waits for nothing but a first review, of up to `limit` orders that a review bars, newest
@@ -170,16 +162,11 @@ class CallBook:
 
     def transcribe(self, wanted: Transcript) -> Call:
         """Keep a transcript; raises what `transcribing` does. It is proven durable before this returns."""
-        result: Call | ConsentError = self._run([transcribing(wanted)])[0]
-        if isinstance(result, ConsentError):
-            raise result
-        return result
+        return one(self._run, transcribing(wanted))
 
     def keep_heard(self, call: str, event: CommandHeard) -> None:
         """Keep that the command heard a call which people hear all the same."""
-        result: bool | ConsentError = self._run([keeping_heard(call, event)])[0]
-        if isinstance(result, ConsentError):
-            raise result
+        one(self._run, keeping_heard(call, event))
 
     def to_review(self, verdict: Verdict, cursor: str = "", limit: int = 50) -> CallPage:
         """Up to `limit` calls that are pending, or contested, oldest first; raises Malformed for a cursor that no list

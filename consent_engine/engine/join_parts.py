@@ -23,8 +23,8 @@ from consent_engine.engine.asks import Step
 from consent_engine.engine.enqueue import posted_reply, texts_sent
 from consent_engine.engine.held_replies import overdue
 from consent_engine.engine.record import MOST_RACES
-from consent_engine.engine.round_trips import drive, load, post, save
-from consent_engine.errors import BrokenRecord, ConsentError, StoreUnavailable
+from consent_engine.engine.round_trips import drive, load, or_raised, post, save
+from consent_engine.errors import BrokenRecord, StoreUnavailable
 from consent_engine.ports import Commit, Leased, LineChange, Outside, Store, Stored, Word
 
 REFUSING = frozenset({Keyword.STOP, Keyword.HOLD})
@@ -32,12 +32,7 @@ REFUSING = frozenset({Keyword.STOP, Keyword.HOLD})
 
 def driven(store: Store, steps: Sequence[Step[Stored]]) -> list[Stored]:
     """What came of parts; raises what hindered any of them."""
-    stored = []
-    for result in drive(store, steps).results:
-        if isinstance(result, ConsentError):
-            raise result
-        stored.append(result)
-    return stored
+    return [or_raised(each) for each in drive(store, steps).results]
 
 
 def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply, part: Part) -> Step[Stored]:

@@ -21,6 +21,7 @@ from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.report import CallsOf, Reports, ReportTaken, deciding, reporting
 from consent_engine.engine.report_around import Around, around
 from consent_engine.engine.report_code import CodeAsked, may_send, proving, sending
+from consent_engine.engine.round_trips import one, or_raised
 from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
 from consent_engine.ports import ReportFilter, Store
 from consent_engine.ports.registry import Codes
@@ -76,10 +77,7 @@ class ReportBook:
 
     def take(self, made: ReportMade) -> ReportTaken:
         """Take a report; raises what `reporting` does. It is proven durable before this returns."""
-        [result] = self.take_many([made])
-        if isinstance(result, ConsentError):
-            raise result
-        return result
+        return or_raised(self.take_many([made])[0])
 
     def send_code(self, asked: CodeAsked) -> str:
         """Send the code that proves a number, proven to be on its way before this returns; the ticket by which who
@@ -88,15 +86,9 @@ class ReportBook:
         What is sent to all numbers together is counted, hour by hour, and what each network asked for: not what a
         number's own limit turns away.
         """
-        [looked] = self._run([may_send(asked, self._by.secret)])
-        if isinstance(looked, ConsentError):
-            raise looked
+        one(self._run, may_send(asked, self._by.secret))
         self._count(keyed(self._by.secret, "network", asked.network))
-        [result] = self._run([sending(asked, self._by.secret)])
-        if isinstance(result, ConsentError):
-            raise result
-        ticket: str = result
-        return ticket
+        return one(self._run, sending(asked, self._by.secret))
 
     def _count(self, network: str) -> None:
         """Count a code of this hour. Raises CodesUsedUp where all of them, or those of this network, are."""
@@ -108,9 +100,7 @@ class ReportBook:
 
     def prove(self, msisdn: Msisdn, code: str, ticket: str = "") -> None:
         """Use the code that was sent to a number, with the ticket of who asked for it; raises CodeWrong."""
-        [result] = self._run([proving(msisdn, code, ticket, self._by.secret)])
-        if isinstance(result, ConsentError):
-            raise result
+        one(self._run, proving(msisdn, code, ticket, self._by.secret))
 
     def take_many(self, made: Sequence[ReportMade]) -> list[ReportTaken | ConsentError]:
         """Take many in one go; a result or an error each."""
@@ -124,10 +114,7 @@ class ReportBook:
 
     def decide(self, wanted: ReportDecision) -> ReportTaken:
         """Decide a report; raises what `deciding` does. It is proven durable before this returns."""
-        result: ReportTaken | ConsentError = self._run([deciding(wanted, self._by)])[0]
-        if isinstance(result, ConsentError):
-            raise result
-        return result
+        return one(self._run, deciding(wanted, self._by))
 
     def show(self, report: str) -> tuple[Report, Millis]:
         """A report, wherever it is, and the store's instant; raises ReportNotFound and ArchiveUnavailable."""

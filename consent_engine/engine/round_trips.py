@@ -6,7 +6,7 @@ once, and cost the same round trips for one order as for five hundred.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
@@ -144,3 +144,8 @@ def or_raised(result: T | ConsentError) -> T:
     if isinstance(result, ConsentError):
         raise result
     return result
+
+
+def one(run: Callable[[Sequence[Step[T]]], list[T | ConsentError]], step: Step[T]) -> T:
+    """What a step gives, or its error raised. run: carries out steps"""
+    return or_raised(run([step])[0])

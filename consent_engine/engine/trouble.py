@@ -13,8 +13,9 @@ from consent_engine.domain.order.facts import CancelAsked
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.asks import Step
 from consent_engine.engine.record import recording
+from consent_engine.engine.round_trips import or_raised
 from consent_engine.engine.stuck import MOST_RETRIED, StuckEffect
-from consent_engine.errors import ConsentError, OrderNotFound, TooLate
+from consent_engine.errors import OrderNotFound, TooLate
 from consent_engine.ports import Outside, Owner, Store, Target
 from consent_engine.ports.targets import BSS, GATEWAY
 
@@ -90,10 +91,7 @@ class Trouble:
         """
         some = found[:MOST_RETRIED]
         ids = list(dict.fromkeys(each.id for each in some if each.owner is Owner.ORDER))
-        words = self._run([_cancelling(order, by, reason) for order in ids])
-        failed = next((each for each in words if isinstance(each, ConsentError)), None)
-        if failed is not None:
-            raise failed
+        words = [or_raised(each) for each in self._run([_cancelling(order, by, reason) for order in ids])]
         others = len({each.id for each in some if each.owner is not Owner.ORDER})
         return Cancelling(words.count("cancelled"), words.count("too_late"), words.count("gone") + others)
 
