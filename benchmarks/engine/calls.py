@@ -21,7 +21,7 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.days import day_of
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import ConsentError
-from consent_engine.ports import CallFilter
+from consent_engine.ports import CallFilter, Owner
 from consent_engine.wiring import installation
 
 BATCH = 500
@@ -102,7 +102,7 @@ def fill(engine: Engine, count: int, like: Call) -> None:
     from consent_engine.adapters.sql.tables import CALLS  # noqa: PLC0415 - the same
 
     archive = engine.store.archive
-    fields = engine.store.retirement.whole_calls([like.id])[like.id]
+    fields = engine.store.retirement.whole_records(Owner.CALL, [like.id])[like.id]
     archive.calls.keep({like.id: fields})  # type: ignore[union-attr] # there is one
     with archive.asking() as connection:  # type: ignore[union-attr] # no other way writes a million
         row = dict(connection.execute(select(CALLS).where(CALLS.c.id == like.id)).mappings().one())

@@ -7,7 +7,7 @@ counts, and the repeat finds in the archive what it would write.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -19,9 +19,7 @@ from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_LINE,
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
-from consent_engine.engine.archive_awaited import awaited
-from consent_engine.engine.archive_calls import move_calls
-from consent_engine.engine.archive_records import move_endings
+from consent_engine.engine.archive_records import Moving, awaited, move_calls, move_endings
 from consent_engine.engine.spell import Spell
 from consent_engine.errors import ArchiveUnavailable, ConsentError
 from consent_engine.ports import (
@@ -53,10 +51,6 @@ EXPIRE_MOST = 500
 EXPIRE_PIECE = 1_000
 PASS = 500
 _MOVES = frozenset({WAKE_ARCHIVE, WAKE_EXPIRED})
-Moving = Callable[
-    [Store, Archive, Mapping[str, Leased], Callable[[str, int], None]], Awaitable[tuple[list[str], list[str]]]
-]
-"""Moves records that are over: those to be looked at again soon, and much later."""
 IDLE_MS = LATE_MARGIN
 """How long nothing may have come from a number before its dedupe keys go: twice what any gateway repeats itself."""
 
@@ -99,20 +93,18 @@ class Archiver:
             orders = {each.order.id: each for each in batch if each.order is not None}
             calls = {each.call.id: each for each in batch if each.call is not None}
             endings = {each.ending.id: each for each in batch if each.ending is not None}
-            for move, some in ((self._move, orders), (self._move_calls, calls), (self._move_endings, endings)):
+            for move, some in (
+                (self._move, orders),
+                (partial(self._move_others, Owner.CALL, move_calls), calls),
+                (partial(self._move_others, Owner.ENDING, move_endings), endings),
+            ):
                 try:
                     await move(some)
                 except ConsentError as error:  # their leases end, and somebody tries again
                     log.error("timer: what is over could not be archived: %s: %s", type(error).__name__, error)
                     self._told("failed", len(some))
 
-    async def _move_calls(self, batch: Mapping[str, Leased]) -> None:
-        await self._move_others(batch, Owner.CALL, move_calls)
-
-    async def _move_endings(self, batch: Mapping[str, Leased]) -> None:
-        await self._move_others(batch, Owner.ENDING, move_endings)
-
-    async def _move_others(self, batch: Mapping[str, Leased], owner: Owner, move: Moving) -> None:
+    async def _move_others(self, owner: Owner, move: Moving, batch: Mapping[str, Leased]) -> None:
         now, archive = max((each.at for each in batch.values()), default=0), self._archive
         if archive is None or not batch:
             self._postpone(dict.fromkeys(batch, now + LATER_MS), owner)

@@ -1,39 +1,107 @@
-"""Archiving endings that are over and reports that are answered: written there first, let go here after that."""
+"""Archiving calls and endings that are over, and reports that are answered: written to the archive first, in one
+transaction, and let go here after that, as orders are.
+"""
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import NamedTuple
 
-from consent_engine.domain.effects import WAKE_EXPIRED, Millis
+from msgspec.structs import replace
+
+from consent_engine.domain.call.review import UNDECIDED
+from consent_engine.domain.decide.decision import PARKED, Put
+from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, Millis
+from consent_engine.domain.line.line import request_key
+from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.offer.policy import LATE_MARGIN
-from consent_engine.engine.archive_awaited import awaited
-from consent_engine.ports import Archive, Leased, Left, Owner, Store
+from consent_engine.ports import Archive, CallChange, Commit, Leased, Left, Owner, Store, Word
 
 log = logging.getLogger(__name__)
 MOST_MOVED = 500
-_WANTED = {f"f:{WAKE_EXPIRED}"}
+Records = Mapping[str, Mapping[str, str]]
+Told = Callable[[str, int], None]
+Moving = Callable[[Store, Archive, Mapping[str, Leased], Told], Awaitable[tuple[list[str], list[str]]]]
+"""Moves records that are over: those to be looked at again soon, and much later. Raises ArchiveUnavailable."""
+
+
+class _Moved(NamedTuple):
+    """What became of a batch. over: the records that nothing is wanted of but this move · kept: of these, what the
+    archive has · gone: what has left the store · soon, later: what is looked at again
+    """
+
+    over: Records
+    kept: set[str]
+    gone: list[str]
+    soon: list[str]
+    later: list[str]
+
+
+async def _move(
+    store: Store, archive: Archive, owner: Owner, batch: Mapping[str, Leased], stay: Collection[str], effect: str
+) -> _Moved:
+    found = store.retirement.whole_records(owner, list(batch))
+    over = {
+        name: fields for name, fields in found.items()
+        if name not in stay and {n for n in fields if n[:2] == "f:"} == {f"f:{effect}"}
+    }  # fmt: skip
+    kept = await _keep(store, archive, owner, over) if over else set()
+    rows = [(name, int(over[name]["v"]), batch[name].token) for name in over if name in kept]
+    words = store.retirement.retire_records(owner, rows) if rows else []
+    left = {name: word for (name, _, _), word in zip(rows, words, strict=True)}
+    gone = [name for name, word in left.items() if word in {Left.OK, Left.GONE}]
+    return _Moved(over, kept, gone, [n for n, word in left.items() if word is Left.STALE], list(found.keys() - over))
+
+
+async def move_calls(
+    store: Store, archive: Archive, batch: Mapping[str, Leased], told: Told
+) -> tuple[list[str], list[str]]:
+    """As Moving says; a call for whose review an order waits stays. One that the archive does not take is parked."""
+    moved = await _move(store, archive, Owner.CALL, batch, _waited_for(store, batch), WAKE_ARCHIVE)
+    keys = [(key, call) for call in moved.gone for key in (request_key(call), moved.over[call].get("rec", "")) if key]
+    store.reservations.forget(keys)
+    told("archived", len(moved.gone))
+    for call in moved.over.keys() - moved.kept:
+        _park(store, batch[call], told)
+    return moved.soon, moved.later
+
+
+def _waited_for(store: Store, batch: Mapping[str, Leased]) -> set[str]:
+    """Those for whose review an order waits: they stay until somebody has heard them."""
+    open_ = [each.call for each in batch.values() if each.call and each.call.verdict in UNDECIDED]
+    if not open_:
+        return set()
+    lines = store.records.look(lines=[call.line for call in open_]).lines.values()
+    return {each.ref for line in lines for each in line.restrictions if each.kind is Kind.REVIEW}
+
+
+def _park(store: Store, leased: Leased, told: Told) -> None:
+    """The archive does not take it: a person must see why. Nothing else is kept from going on."""
+    call = leased.call
+    if call is None:
+        return
+    log.error("call %s: the archive does not take it", call.id)
+    why = "the archive does not take it: another call stands there under this id or recording, or it cannot be written"
+    stuck = replace(call.effects[WAKE_ARCHIVE], leased_at=0, parked=1, why=why)
+    change = CallChange(call, call, {}, (Put(WAKE_ARCHIVE, PARKED, stuck),))
+    if store.records.commit([Commit("", (change,), leased.held)])[0].word is Word.OK:
+        told("parked", 1)
 
 
 async def move_endings(
-    store: Store, archive: Archive, batch: Mapping[str, Leased], told: Callable[[str, int], None]
+    store: Store, archive: Archive, batch: Mapping[str, Leased], told: Told
 ) -> tuple[list[str], list[str]]:
-    """Move endings that are over; those to be looked at again soon, and much later. Raises ArchiveUnavailable.
+    """As Moving says. One that the archive does not take is looked at again much later.
 
     The order goes first: whose order is in the store has its ending there, too, if it has one, and nobody who takes a
     live order back has to ask the archive.
     """
     orders = {each.ending.id: each.ending.doc.order for each in batch.values() if each.ending is not None}
     there = dict(zip(orders, store.records.versions(list(orders.values())), strict=True))
-    found = store.retirement.whole_records(Owner.ENDING, list(batch))
-    records = {
-        name: fields for name, fields in found.items()
-        if not there.get(name) and {n for n in fields if n[:2] == "f:"} == _WANTED
-    }  # fmt: skip
-    kept = await _keep(store, archive, Owner.ENDING, records) if records else set()
-    rows = [(name, int(records[name]["v"]), batch[name].token) for name in records if name in kept]
-    left = dict(zip([row[0] for row in rows], store.retirement.retire_endings(rows) if rows else [], strict=True))
-    told("archived", sum(word in {Left.OK, Left.GONE} for word in left.values()))
-    return [name for name, word in left.items() if word is Left.STALE], list(found.keys() - kept)
+    stay = {name for name, version in there.items() if version}
+    moved = await _move(store, archive, Owner.ENDING, batch, stay, WAKE_EXPIRED)
+    told("archived", len(moved.gone))
+    return moved.soon, [*moved.later, *(moved.over.keys() - moved.kept)]
 
 
 async def move_reports(store: Store, now: Millis) -> int:
@@ -52,8 +120,21 @@ async def move_reports(store: Store, now: Millis) -> int:
     return sum(word in {Left.OK, Left.GONE} for word in gone)
 
 
-async def _keep(store: Store, archive: Archive, owner: Owner, records: Mapping[str, Mapping[str, str]]) -> set[str]:
+async def awaited(store: Store, archive: Archive) -> None:
+    """Until the archive answers, and is ours. Where the data name one of theirs that is not there, none is made.
+
+    Raises ArchiveUnavailable, NotOurArchive and StoreUnavailable.
+    """
+    store.expect_archive()  # first: whoever asks an archive that is not there for its id makes it
+    await asyncio.to_thread(archive.id)
+    store.ours()
+
+
+async def _keep(store: Store, archive: Archive, owner: Owner, records: Records) -> set[str]:
+    """Those that are safely there."""
     await awaited(store, archive)
+    if owner is Owner.CALL:
+        return await asyncio.to_thread(archive.calls.keep, records)
     kept = await asyncio.to_thread(archive.records.keep, owner, records)
     for name in records.keys() - kept:
         log.error(

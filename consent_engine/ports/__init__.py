@@ -1,6 +1,6 @@
 """The ports: what the engine asks of the outside. No adapter is imported here, and none is known by name."""
 
-from consent_engine.ports.archive import Aged, Archive, Expired, Left, Retirement, Retiring, RetiringCall
+from consent_engine.ports.archive import Aged, Archive, Expired, Left, Retirement, Retiring
 from consent_engine.ports.calls import CallArchive, CallFilter
 from consent_engine.ports.inbox import Inbox, Posted, Stored
 from consent_engine.ports.journal import Journal, Log, Piece, Waiting

@@ -44,15 +44,6 @@ class Retiring:
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class RetiringCall:
-    """A call that the archive has in this version, and whose effect WAKE_ARCHIVE is held by this token."""
-
-    call: str
-    version: int
-    token: int
-
-
 class Left(StrEnum):
     """What became of letting an order go."""
 
@@ -137,20 +128,16 @@ class Retirement(Protocol):
     def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[Left, Millis]]:
         """Let orders go that the archive has, each whole or not at all. A line's newest instant comes with YOUNG."""
 
-    def whole_calls(self, calls: Sequence[str]) -> dict[str, dict[str, str]]:
-        """The records of calls as they are kept, whole."""
-
-    def retire_calls(self, calls: Sequence[RetiringCall]) -> list[Left]:
-        """Let calls go that the archive has, each whole or not at all."""
-
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
         """Let lines go, whose effects WAKE_LINE are held by these tokens, each if nothing stands on it."""
 
     def whole_records(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
-        """The records of reports, or of endings, as they are kept, whole."""
+        """The records of calls, reports or endings, as they are kept, whole."""
 
-    def retire_endings(self, endings: Sequence[tuple[str, int, int]]) -> list[Left]:
-        """Let endings go that the archive has in this version, whose effect WAKE_EXPIRED is held by this token."""
+    def retire_records(self, owner: Owner, records: Sequence[tuple[str, int, int]]) -> list[Left]:
+        """Let calls, or endings, go that the archive has in this version, each whole or not at all; whose effect
+        WAKE_ARCHIVE, of an ending WAKE_EXPIRED, is held by this token.
+        """
 
     def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[Left]:
         """Let reports go that the archive has in this version."""

@@ -1,10 +1,11 @@
 """Many cells, each a slice of subscribers on a master of its own: whose a record is, and how all of them are asked."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import monotonic
 from typing import TypeVar
 
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import SLOTS
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Store
@@ -34,6 +35,13 @@ def apart(records: Sequence[str], cells: int) -> dict[int, list[int]]:
     for n, record in enumerate(records):
         parts.setdefault(cell_of(record, cells), []).append(n)
     return parts
+
+
+class OfCells:
+    """A part of a store of many cells."""
+
+    def __init__(self, cells: "Cells") -> None:
+        self._cells = cells
 
 
 class Cells:
@@ -71,6 +79,11 @@ class Cells:
             return [None] * len(some)
 
         self.each(items, record, ask)
+
+    def newest(self, page: Callable[[Store], Iterable[tuple[str, Millis]]], limit: int) -> list[tuple[str, Millis]]:
+        """The newest of what the pages of all cells list by instant. Raises StoreUnavailable."""
+        rows = (row for store in self.stores for row in page(store))
+        return sorted(rows, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
 
     def reached(self, ask: Callable[[Store], T]) -> list[T]:
         """What the cells answer that can be reached; raises StoreUnavailable when none can."""

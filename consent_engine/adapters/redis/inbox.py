@@ -6,6 +6,7 @@ from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import posted_arguments, posted_keys
 from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.part import OfCell
 from consent_engine.adapters.redis.records import LOOK_BACK
 from consent_engine.domain.order.retention import Retention
 from consent_engine.ports import Inbox, Posted, Stored
@@ -13,14 +14,12 @@ from consent_engine.ports import Inbox, Posted, Stored
 MOST_KEPT = 1_000_000
 
 
-class RedisInbox(Inbox):
+class RedisInbox(OfCell, Inbox):
     """The Inbox of one cell. keep: how long unmatched messages, the evidence of a lifted restriction and the answers to
     requests for permits are kept."""
 
     def __init__(self, wire: Wire, cell: Cell, clock: Clock, keep: Retention) -> None:
-        self._wire = wire
-        self._cell = cell
-        self._clock = clock
+        super().__init__(wire, cell, clock)
         self._keep = keep
 
     def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:

@@ -3,10 +3,9 @@
 from collections.abc import Set
 from contextlib import suppress
 
-from consent_engine.adapters.redis.cells import Cells
-from consent_engine.adapters.redis.client import Calls, Wire
-from consent_engine.adapters.redis.clock import Clock
-from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.cells import OfCells
+from consent_engine.adapters.redis.client import Calls
+from consent_engine.adapters.redis.part import OfCell
 from consent_engine.domain.leaf import Leaf
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Journal, Piece, Waiting
@@ -15,14 +14,12 @@ LEASE_MS = 10_000
 PIECE = 1_000
 
 
-class RedisJournal(Journal):
+class RedisJournal(OfCell, Journal):
     """The Journal of one cell."""
 
-    def __init__(self, wire: Wire, cell: Cell, clock: Clock) -> None:
-        self._wire = wire
-        self._cell = cell
-        self._clock = clock
-        self._keys = [cell.journal, cell.journaled]
+    @property
+    def _keys(self) -> list[str]:
+        return [self._cell.journal, self._cell.journaled]
 
     def read(self, most: int, reader: str) -> list[Piece]:
         calls = Calls()
@@ -54,11 +51,8 @@ class RedisJournal(Journal):
                 return found
 
 
-class ShardedJournal(Journal):
+class ShardedJournal(OfCells, Journal):
     """The Journals of many cells, as far as these can be reached."""
-
-    def __init__(self, cells: Cells) -> None:
-        self._cells = cells
 
     def read(self, most: int, reader: str) -> list[Piece]:
         return [piece for found in self._cells.reached(lambda cell: cell.journal.read(most, reader)) for piece in found]

@@ -8,6 +8,7 @@ from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import MOST_UNREAD, Offers, leased_of, parked_of, raw, scored, stuck_of
 from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.part import OfCell
 from consent_engine.domain.effects import Lane, Millis, lane_of
 from consent_engine.domain.line.restriction import BARRING, names_barring
 from consent_engine.domain.seal import Seal
@@ -20,15 +21,12 @@ BROUGHT = 500
 """So many are brought forward in one script: a few milliseconds."""
 
 
-class RedisLanes(Lanes):
+class RedisLanes(OfCell, Lanes):
     """The Lanes of one cell."""
 
     def __init__(self, wire: Wire, cell: Cell, offers: Offers, clock: Clock, seal: Seal | None, lease_ms: int) -> None:
-        self._wire = wire
-        self._cell = cell
+        super().__init__(wire, cell, clock, seal)
         self._offers = offers
-        self._clock = clock
-        self._seal = seal
         self._lease_ms = lease_ms
 
     def lease(self, lane: Lane, n: int) -> list[Leased]:

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import islice
 
-from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.client import Calls
 from consent_engine.adapters.redis.codec import TIES, scored
-from consent_engine.adapters.redis.keys import EARLY, LATE, Cell, called
+from consent_engine.adapters.redis.keys import EARLY, LATE, called
+from consent_engine.adapters.redis.part import OfCell
 from consent_engine.domain.call.counted import SUM, SUMMED, SUMS_MADE, Heard, heard_of
 from consent_engine.domain.call.ended_soon import ENDED_SOON
 from consent_engine.domain.call.review import Verdict
@@ -23,12 +24,8 @@ _FIRST_DAY = date(1970, 1, 1)
 _MOVES = f":{WAKE_ARCHIVE}"
 
 
-class RedisLists(Lists):
+class RedisLists(OfCell, Lists):
     """The Lists of one cell."""
-
-    def __init__(self, wire: Wire, cell: Cell) -> None:
-        self._wire = wire
-        self._cell = cell
 
     def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         return self._newest(self._cell.placed, before, limit)

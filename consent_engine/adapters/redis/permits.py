@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from consent_engine.adapters.redis.cells import Cells, apart
-from consent_engine.adapters.redis.client import Calls, Wire
-from consent_engine.adapters.redis.clock import Clock
-from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.cells import OfCells, apart
+from consent_engine.adapters.redis.client import Calls
+from consent_engine.adapters.redis.part import OfCell, told
 from consent_engine.adapters.redis.records import LOOK_BACK
-from consent_engine.adapters.redis.retirement import told
 from consent_engine.domain.call.given import Given
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
-from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Permits
 
@@ -22,14 +19,8 @@ ABOUT_MS = 60_000
 MOST_AT_ONCE = 10_000
 
 
-class RedisPermits(Permits):
+class RedisPermits(OfCell, Permits):
     """The Permits of one cell."""
-
-    def __init__(self, wire: Wire, cell: Cell, clock: Clock, seal: Seal | None) -> None:
-        self._wire = wire
-        self._cell = cell
-        self._clock = clock
-        self._seal = seal
 
     def standing(self, lines: Mapping[str, str]) -> tuple[Millis, Mapping[str, Line | None]]:
         keys = list(lines)
@@ -64,11 +55,8 @@ class RedisPermits(Permits):
         return [each for each in found if each.request == request]
 
 
-class ShardedPermits(Permits):
+class ShardedPermits(OfCells, Permits):
     """The Permits of many cells."""
-
-    def __init__(self, cells: Cells) -> None:
-        self._cells = cells
 
     def standing(self, lines: Mapping[str, str]) -> tuple[Millis, Mapping[str, Line | None]]:
         now: Millis = 0

@@ -8,9 +8,7 @@ from consent_engine.adapters.redis.codec import Offers, call_of, ending_of, orde
 from consent_engine.adapters.redis.commits import MOST, Commits
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.new_orders import NewOrders, is_new
-from consent_engine.adapters.redis.retirement import told
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.ending import Ending
+from consent_engine.adapters.redis.part import OfCell, readable, told
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.order.order import Order
@@ -24,15 +22,12 @@ LOOK_BACK = 100
 """Among how many of the newest entries of a stream a repeat is looked for."""
 
 
-class RedisRecords(Records):
+class RedisRecords(OfCell, Records):
     """The Records of one cell."""
 
     def __init__(self, wire: Wire, cell: Cell, offers: Offers, clock: Clock, seal: Seal | None) -> None:
-        self._wire = wire
-        self._cell = cell
+        super().__init__(wire, cell, clock, seal)
         self._offers = offers
-        self._clock = clock
-        self._seal = seal
 
     def part(self, record: str) -> int:
         return 0
@@ -51,14 +46,7 @@ class RedisRecords(Records):
         keys = [*map(self._cell.order, orders), *map(self._cell.line, lines), *others]
         time, *records = self._wire.ask(("TIME",), *(("HGETALL", key) for key in keys))
         now = self._clock.instant(time)
-        found: dict[str, Order] = {}
-        for order_id, kept in zip(orders, records, strict=False):
-            if not kept:
-                continue
-            try:
-                found[order_id] = order_of(kept, self._offers, self._seal)
-            except BrokenRecord as error:
-                told(order_id, error)
+        found = readable(orders, records[: len(orders)], lambda kept: order_of(kept, self._offers, self._seal))
         read: dict[str, Line] = {}
         for line_id, kept in zip(lines, records[len(orders) :], strict=False):
             try:
@@ -67,31 +55,9 @@ class RedisRecords(Records):
             except BrokenRecord as error:
                 told(line_id, error)
         rest = records[len(orders) + len(lines) :]
-        return Live(
-            now, found, read, self._calls(calls, rest[: len(calls)]), self._endings(endings, rest[len(calls) :])
-        )
-
-    def _calls(self, calls: Sequence[str], records: Sequence[dict[str, str]]) -> dict[str, Call]:
-        known: dict[str, Call] = {}
-        for call_id, kept in zip(calls, records, strict=True):
-            if not kept:
-                continue
-            try:
-                known[call_id] = call_of(kept, self._seal)
-            except BrokenRecord as error:
-                told(call_id, error)
-        return known
-
-    def _endings(self, endings: Sequence[str], records: Sequence[dict[str, str]]) -> dict[str, Ending]:
-        known: dict[str, Ending] = {}
-        for ending_id, kept in zip(endings, records, strict=True):
-            if not kept:
-                continue
-            try:
-                known[ending_id] = ending_of(kept, self._seal)
-            except BrokenRecord as error:
-                told(ending_id, error)
-        return known
+        known = readable(calls, rest[: len(calls)], lambda kept: call_of(kept, self._seal))
+        of_endings = readable(endings, rest[len(calls) :], lambda kept: ending_of(kept, self._seal))
+        return Live(now, found, read, known, of_endings)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         answers = self._answered(commits, prove=prove)

@@ -2,40 +2,23 @@
 
 from collections.abc import Sequence
 
-from consent_engine.adapters.redis.cells import Cells, apart
-from consent_engine.adapters.redis.client import Calls, Wire
-from consent_engine.adapters.redis.clock import Clock
+from consent_engine.adapters.redis.cells import OfCells, apart
+from consent_engine.adapters.redis.client import Calls
 from consent_engine.adapters.redis.codec import TIES, report_of, scored
-from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.retirement import told
+from consent_engine.adapters.redis.part import OfCell, readable
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.seal import Seal
-from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Awaited, Owner, Reports
 from consent_engine.ports.reports import MOST_WAITING
 
 
-class RedisReports(Reports):
+class RedisReports(OfCell, Reports):
     """The Reports of one cell."""
-
-    def __init__(self, wire: Wire, cell: Cell, clock: Clock, seal: Seal | None) -> None:
-        self._wire = wire
-        self._cell = cell
-        self._clock = clock
-        self._seal = seal
 
     def look(self, reports: Sequence[str]) -> tuple[Millis, dict[str, Report]]:
         keys = (self._cell.record(Owner.REPORT, report) for report in reports)
         time, *records = self._wire.ask(("TIME",), *(("HGETALL", key) for key in keys))
-        found: dict[str, Report] = {}
-        for report, kept in zip(reports, records, strict=True):
-            try:
-                if kept:
-                    found[report] = report_of(kept, self._seal)
-            except BrokenRecord as error:
-                told(report, error)
-        return self._clock.instant(time), found
+        return self._clock.instant(time), readable(reports, records, lambda kept: report_of(kept, self._seal))
 
     def listed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         highest = "+inf" if before is None else before[0]
@@ -72,11 +55,8 @@ class RedisReports(Reports):
         return [Awaited(name[0], name[1], name[2], due) for name, due in rows]
 
 
-class ShardedReports(Reports):
+class ShardedReports(OfCells, Reports):
     """The Reports of many cells."""
-
-    def __init__(self, cells: Cells) -> None:
-        self._cells = cells
 
     def look(self, reports: Sequence[str]) -> tuple[Millis, dict[str, Report]]:
         now: Millis = 0
@@ -88,8 +68,7 @@ class ShardedReports(Reports):
         return now, found
 
     def listed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        rows = [row for cell in self._cells.stores for row in cell.reports.listed(before, limit)]
-        return sorted(rows, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
+        return self._cells.newest(lambda cell: cell.reports.listed(before, limit), limit)
 
     def answered(self, before: Millis, most: int) -> list[str]:
         return [

@@ -3,20 +3,14 @@
 from collections.abc import Sequence
 from itertools import chain
 
-from consent_engine.adapters.redis.client import GROUP, Calls, Wire
-from consent_engine.adapters.redis.clock import Clock
+from consent_engine.adapters.redis.client import GROUP, Calls
 from consent_engine.adapters.redis.codec import claims_of
-from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.part import OfCell
 from consent_engine.ports import Claim, Reservations
 
 
-class RedisReservations(Reservations):
+class RedisReservations(OfCell, Reservations):
     """The Reservations of one cell."""
-
-    def __init__(self, wire: Wire, cell: Cell, clock: Clock) -> None:
-        self._wire = wire
-        self._cell = cell
-        self._clock = clock
 
     def claim(self, claims: Sequence[tuple[str, str, str, str, str]]) -> list[Claim]:
         calls = Calls(gathered=True)

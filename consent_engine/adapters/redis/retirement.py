@@ -1,40 +1,28 @@
 """How orders leave one cell of Redis for the archive."""
 
-import logging
 import uuid
 from collections.abc import Sequence
 
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.codec import Offers, whole
 from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.part import OfCell, readable
 from consent_engine.adapters.redis.registry import OLDER, SCHEMA
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_LINE, Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS
-from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Aged, Left, Owner, Retirement, Retiring, RetiringCall
-
-log = logging.getLogger(__name__)
+from consent_engine.ports import Aged, Left, Owner, Retirement, Retiring
 
 
-class RedisRetirement(Retirement):
+class RedisRetirement(OfCell, Retirement):
     """The Retirement of one cell."""
 
     def __init__(self, wire: Wire, cell: Cell, offers: Offers) -> None:
-        self._wire = wire
-        self._cell = cell
+        super().__init__(wire, cell)
         self._offers = offers
 
     def whole(self, orders: Sequence[str]) -> dict[str, dict[str, str]]:
         kept = self._wire.ask(*(("HGETALL", self._cell.order(order_id)) for order_id in orders))
-        found: dict[str, dict[str, str]] = {}
-        for order_id, fields in zip(orders, kept, strict=True):
-            if not fields:
-                continue
-            try:
-                found[order_id] = whole(fields, self._offers)
-            except BrokenRecord as error:
-                told(order_id, error)
-        return found
+        return readable(orders, kept, lambda fields: whole(fields, self._offers))
 
     def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[Left, Millis]]:
         calls = Calls()
@@ -44,15 +32,6 @@ class RedisRetirement(Retirement):
             args: list[str | int] = [each.order, each.version, WAKE_ARCHIVE, each.token, idle_before]
             calls.script("retire_order", [*keys, cell.placed, cell.refusals], [*args, STRANGER_MS])
         return [(Left(word), int(at)) for word, at in self._wire.send(calls, repeat=True)]
-
-    def whole_calls(self, calls: Sequence[str]) -> dict[str, dict[str, str]]:
-        kept = self._wire.ask(*(("HGETALL", self._cell.record(Owner.CALL, call)) for call in calls))
-        return {call: fields for call, fields in zip(calls, kept, strict=True) if fields}
-
-    def retire_calls(self, calls: Sequence[RetiringCall]) -> list[Left]:
-        lists = [self._cell.calls, self._cell.violations, *self._cell.to_review.values()]
-        rows = [(each.call, each.version, each.token) for each in calls]
-        return self._retired(Owner.CALL, rows, WAKE_ARCHIVE, lists)
 
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
         calls = Calls()
@@ -67,14 +46,12 @@ class RedisRetirement(Retirement):
         kept = self._wire.ask(*(("HGETALL", self._cell.record(owner, record)) for record in records))
         return {record: fields for record, fields in zip(records, kept, strict=True) if fields}
 
-    def retire_endings(self, endings: Sequence[tuple[str, int, int]]) -> list[Left]:
-        return self._retired(Owner.ENDING, endings, WAKE_EXPIRED, [self._cell.endings])
-
-    def _retired(
-        self, owner: Owner, rows: Sequence[tuple[str, int, int]], effect: str, lists: Sequence[str]
-    ) -> list[Left]:
+    def retire_records(self, owner: Owner, records: Sequence[tuple[str, int, int]]) -> list[Left]:
         asked, cell = Calls(), self._cell
-        for record, version, token in rows:
+        effect, lists = WAKE_EXPIRED, [cell.endings]
+        if owner is Owner.CALL:
+            effect, lists = WAKE_ARCHIVE, [cell.calls, cell.violations, *cell.to_review.values()]
+        for record, version, token in records:
             keys = [cell.record(owner, record), cell.due[Lane.TIMER], *lists]
             asked.script("retire_record", keys, [record, version, effect, token, owner.value])
         return [Left(word) for word in self._wire.send(asked, repeat=True)]
@@ -104,8 +81,3 @@ class RedisRetirement(Retirement):
         raised = [("HSET", meta, "schema", SCHEMA)] if schema in OLDER else []
         bound = (write, meta, "archive", archive), ("HGET", meta, "archive")
         return str(self._wire.ask(*raised, *bound, prove=True)[-1])
-
-
-def told(record: str, error: BrokenRecord) -> None:
-    """A record nobody can read is left out, and said: it must not sink the others of its round trip."""
-    log.error("%s: %s", record, error)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from consent_engine.adapters.redis.cells import Cells
+from consent_engine.adapters.redis.cells import OfCells
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.effects import Millis
@@ -11,11 +11,8 @@ from consent_engine.domain.order.order import Order
 from consent_engine.ports import Commit, LiftedWord, Live, Owner, Records, Saved
 
 
-class ShardedRecords(Records):
+class ShardedRecords(OfCells, Records):
     """The Records of many cells."""
-
-    def __init__(self, cells: Cells) -> None:
-        self._cells = cells
 
     def part(self, record: str) -> int:
         return self._cells.number(record)

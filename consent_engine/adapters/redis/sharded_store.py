@@ -1,10 +1,10 @@
 """A store of many cells: a record's id says its cell, and what asks for all of them asks each."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
-from consent_engine.adapters.redis.cells import DOWN_S, Cells
+from consent_engine.adapters.redis.cells import DOWN_S, Cells, OfCells
 from consent_engine.adapters.redis.journal import ShardedJournal
 from consent_engine.adapters.redis.permits import ShardedPermits
 from consent_engine.adapters.redis.reports import ShardedReports
@@ -29,7 +29,6 @@ from consent_engine.ports import (
     Reservations,
     Retirement,
     Retiring,
-    RetiringCall,
     Room,
     Standing,
     Store,
@@ -55,11 +54,11 @@ def sharded_store(stores: Sequence[Store], down_s: float = DOWN_S) -> Store:
     )
 
 
-class ShardedLanes(Lanes):
+class ShardedLanes(OfCells, Lanes):
     """The Lanes of many cells, as far as these can be reached."""
 
     def __init__(self, cells: Cells) -> None:
-        self._cells = cells
+        super().__init__(cells)
         self._next = dict.fromkeys(Lane, 0)
 
     def lease(self, lane: Lane, n: int) -> list[Leased]:
@@ -107,11 +106,8 @@ class ShardedLanes(Lanes):
         return dict(named.values())
 
 
-class ShardedInbox(Inbox):
+class ShardedInbox(OfCells, Inbox):
     """The Inbox of many cells. The first cell keeps the unmatched messages, which belong to no number."""
-
-    def __init__(self, cells: Cells) -> None:
-        self._cells = cells
 
     def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
         return self._cells.each(messages, lambda m: m.line, lambda cell, some: cell.inbox.receive(some, prove=prove))
@@ -123,11 +119,8 @@ class ShardedInbox(Inbox):
         return sum(self._cells.reached(lambda cell: cell.inbox.trim()))
 
 
-class ShardedReservations(Reservations):
+class ShardedReservations(OfCells, Reservations):
     """The Reservations of many cells. A key is kept in a cell of its own hash: it may be used for any number."""
-
-    def __init__(self, cells: Cells) -> None:
-        self._cells = cells
 
     def claim(self, claims: Sequence[tuple[str, str, str, str, str]]) -> list[Claim]:
         return self._cells.each(claims, lambda claim: claim[0], lambda cell, some: cell.reservations.claim(some))
@@ -139,15 +132,11 @@ class ShardedReservations(Reservations):
         self._cells.told(keys, lambda each: each[0], lambda cell, some: cell.reservations.forget(some))
 
 
-class ShardedLists(Lists):
+class ShardedLists(OfCells, Lists):
     """The Lists of many cells."""
 
-    def __init__(self, cells: Cells) -> None:
-        self._cells = cells
-
     def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        found = [row for cell in self._cells.stores for row in cell.lists.placed(before, limit)]
-        return sorted(found, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
+        return self._cells.newest(lambda cell: cell.lists.placed(before, limit), limit)
 
     def placed_at(self, orders: Sequence[str]) -> list[Millis]:
         return self._cells.each(orders, str, lambda cell, some: cell.lists.placed_at(some))
@@ -156,8 +145,7 @@ class ShardedLists(Lists):
         return list(islice((order for cell in self._cells.stores for order in cell.lists.open_orders(limit)), limit))
 
     def calls(self, before: tuple[Millis, str] | None, limit: int, *, wrong: bool) -> list[tuple[str, Millis]]:
-        found = [row for cell in self._cells.stores for row in cell.lists.calls(before, limit, wrong=wrong)]
-        return sorted(found, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
+        return self._cells.newest(lambda cell: cell.lists.calls(before, limit, wrong=wrong), limit)
 
     def to_review(self, verdict: Verdict, after: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         found = [row for cell in self._cells.stores for row in cell.lists.to_review(verdict, after, limit)]
@@ -194,8 +182,7 @@ class ShardedLists(Lists):
         return _together(self._cells.reached(lambda cell: cell.lists.tally(kind)))
 
     def endings(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        found = [row for cell in self._cells.stores for row in cell.lists.endings(before, limit)]
-        return sorted(found, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
+        return self._cells.newest(lambda cell: cell.lists.endings(before, limit), limit)
 
     def endings_open(self) -> Tally:
         """Of the cells that can be reached."""
@@ -227,49 +214,37 @@ def _together(tallies: Iterable[Tally]) -> Tally:
     return Tally(sum(each.count for each in found), min(each.oldest for each in found)) if found else Tally()
 
 
-class ShardedRetirement(Retirement):
+class ShardedRetirement(OfCells, Retirement):
     """The Retirement of many cells. What the data say of themselves is in the first one."""
 
-    def __init__(self, cells: Cells) -> None:
-        self._cells = cells
-
     def whole(self, orders: Sequence[str]) -> dict[str, dict[str, str]]:
-        def of(cell: Store, some: list[str]) -> list[dict[str, str]]:
-            found = cell.retirement.whole(some)
-            return [found.get(order, {}) for order in some]
-
-        kept = self._cells.each(orders, str, of)
-        return {order: fields for order, fields in zip(orders, kept, strict=True) if fields}
+        return self._whole(orders, lambda cell, some: cell.retirement.whole(some))
 
     def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[Left, Millis]]:
         return self._cells.each(
             orders, lambda each: each.order, lambda cell, some: cell.retirement.retire(some, idle_before)
         )
 
-    def whole_calls(self, calls: Sequence[str]) -> dict[str, dict[str, str]]:
-        def of(cell: Store, some: list[str]) -> list[dict[str, str]]:
-            found = cell.retirement.whole_calls(some)
-            return [found.get(call, {}) for call in some]
-
-        kept = self._cells.each(calls, str, of)
-        return {call: fields for call, fields in zip(calls, kept, strict=True) if fields}
-
-    def retire_calls(self, calls: Sequence[RetiringCall]) -> list[Left]:
-        return self._cells.each(calls, lambda each: each.call, lambda cell, some: cell.retirement.retire_calls(some))
-
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
         return self._cells.each(lines, lambda each: each[0], lambda cell, some: cell.retirement.age(some, now))
 
     def whole_records(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
+        return self._whole(records, lambda cell, some: cell.retirement.whole_records(owner, some))
+
+    def _whole(
+        self, records: Sequence[str], ask: Callable[[Store, list[str]], dict[str, dict[str, str]]]
+    ) -> dict[str, dict[str, str]]:
         def of(cell: Store, some: list[str]) -> list[dict[str, str]]:
-            found = cell.retirement.whole_records(owner, some)
+            found = ask(cell, some)
             return [found.get(record, {}) for record in some]
 
         kept = self._cells.each(records, str, of)
         return {record: fields for record, fields in zip(records, kept, strict=True) if fields}
 
-    def retire_endings(self, endings: Sequence[tuple[str, int, int]]) -> list[Left]:
-        return self._cells.each(endings, lambda each: each[0], lambda cell, some: cell.retirement.retire_endings(some))
+    def retire_records(self, owner: Owner, records: Sequence[tuple[str, int, int]]) -> list[Left]:
+        return self._cells.each(
+            records, lambda each: each[0], lambda cell, some: cell.retirement.retire_records(owner, some)
+        )
 
     def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[Left]:
         return self._cells.each(reports, lambda each: each[0], lambda cell, some: cell.retirement.retire_reports(some))

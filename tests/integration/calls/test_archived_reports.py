@@ -62,7 +62,7 @@ def test_who_dies_while_a_report_or_an_ending_moves_leaves_it_whole_and_the_repe
     store = desk.engine.store
     for retire, act in (
         ("retire_reports", lambda: asyncio.run(move_reports(store, desk.clock()))),
-        ("retire_endings", lambda: desk.run(Lane.TIMER)),
+        ("retire_records", lambda: desk.run(Lane.TIMER)),
     ):
         part, name, dying = dies_at(desk, store, *point, retire)
         whole = getattr(part, name)

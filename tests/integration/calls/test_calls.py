@@ -16,7 +16,7 @@ from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.sealing import seal
 from consent_engine.errors import CoolingOff, DoNotCall, IdempotencyConflict, Malformed, PlanUnknown, StoreUnavailable
-from consent_engine.ports import CallFilter, Left, Owner, RetiringCall
+from consent_engine.ports import CallFilter, Left, Owner
 from tests.conftest import NUMBER, OTHER
 from tests.integration.calls.desk import SHA, instant
 
@@ -271,12 +271,12 @@ def test_a_call_is_let_go_by_who_holds_it_and_as_it_was_written(desk):
     desk.clock.forward(hours=49)
     store = desk.engine.store
     [leased] = [each for each in store.lanes.lease(Lane.TIMER, 10) if each.call and each.effect == WAKE_ARCHIVE]
-    version = int(store.retirement.whole_calls([call.id])[call.id]["v"])
-    this = RetiringCall(call.id, version, leased.token)
-    assert store.retirement.retire_calls([RetiringCall(call.id, version - 1, leased.token)]) == [Left.STALE]
-    assert store.retirement.retire_calls([RetiringCall(call.id, version, leased.token + 1)]) == [Left.LOST]
+    version = int(store.retirement.whole_records(Owner.CALL, [call.id])[call.id]["v"])
+    this = (call.id, version, leased.token)
+    assert store.retirement.retire_records(Owner.CALL, [(call.id, version - 1, leased.token)]) == [Left.STALE]
+    assert store.retirement.retire_records(Owner.CALL, [(call.id, version, leased.token + 1)]) == [Left.LOST]
     assert store.records.look(calls=[call.id]).calls
-    assert [store.retirement.retire_calls([this]) for _ in range(2)] == [[Left.OK], [Left.GONE]]
+    assert [store.retirement.retire_records(Owner.CALL, [this]) for _ in range(2)] == [[Left.OK], [Left.GONE]]
 
 
 def test_calls_are_listed_newest_first_live_and_archived_by_every_filter(desk):

@@ -624,10 +624,13 @@ def test_an_ending_is_let_go_by_who_holds_it_and_as_it_was_written(desk):
     store, name = desk.engine.store, ending_id(order.id)
     [leased] = [each for each in store.lanes.lease(Lane.TIMER, 10) if each.ending]
     version, token = int(store.retirement.whole_records(Owner.ENDING, [name])[name]["v"]), leased.token
-    assert store.retirement.retire_endings([(name, version - 1, token)]) == [Left.STALE]
-    assert store.retirement.retire_endings([(name, version, token + 1)]) == [Left.LOST]
+    assert store.retirement.retire_records(Owner.ENDING, [(name, version - 1, token)]) == [Left.STALE]
+    assert store.retirement.retire_records(Owner.ENDING, [(name, version, token + 1)]) == [Left.LOST]
     assert ending(desk, order).state is EndingState.ENDED
-    assert [store.retirement.retire_endings([(name, version, token)]) for _ in range(2)] == [[Left.OK], [Left.GONE]]
+    assert [store.retirement.retire_records(Owner.ENDING, [(name, version, token)]) for _ in range(2)] == [
+        [Left.OK],
+        [Left.GONE],
+    ]
 
 
 def test_an_ending_is_kept_as_long_as_what_it_took_back_and_no_longer(desk):

@@ -1,0 +1,42 @@
+"""What the parts of the store in one cell of Redis have in common."""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.clock import Clock
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.domain.seal import Seal
+from consent_engine.errors import BrokenRecord
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+SERVERS = Clock()
+
+
+class OfCell:
+    """A part of the store in one cell. seal: what records are checked against; None: they are believed"""
+
+    def __init__(self, wire: Wire, cell: Cell, clock: Clock = SERVERS, seal: Seal | None = None) -> None:
+        self._wire = wire
+        self._cell = cell
+        self._clock = clock
+        self._seal = seal
+
+
+def readable(ids: Iterable[str], kept: Iterable[dict[str, str]], read: Callable[[dict[str, str]], T]) -> dict[str, T]:
+    """The records that exist and can be read, by id. kept: their fields, in the order of the ids"""
+    found: dict[str, T] = {}
+    for record, fields in zip(ids, kept, strict=True):
+        try:
+            if fields:
+                found[record] = read(fields)
+        except BrokenRecord as error:
+            told(record, error)
+    return found
+
+
+def told(record: str, error: BrokenRecord) -> None:
+    """A record nobody can read is left out, and said: it must not sink the others of its round trip."""
+    log.error("%s: %s", record, error)
