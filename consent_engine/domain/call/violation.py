@@ -75,42 +75,6 @@ class Known(Struct, frozen=True):
         )
 
 
-def _no_permit(known: Known) -> bool:
-    return known.required and known.permit is None
-
-
-def _expired_permit(known: Known) -> bool:
-    return known.permit is Word.EXPIRED
-
-
-def _wrong_permit(known: Known) -> bool:
-    return known.permit not in {None, Word.VALID, Word.EXPIRED}
-
-
-def _unofficial_number(known: Known) -> bool:
-    return not known.official
-
-
-def _refused_number(known: Known) -> bool:
-    return known.stood(Kind.REFUSED)
-
-
-def _suspected(known: Known) -> bool:
-    return known.stood(Kind.SUSPECTED)
-
-
-def _marketing_free(known: Known) -> bool:
-    return not known.is_permitted and known.stood(Kind.MARKETING_FREE)
-
-
-def _cool_off(known: Known) -> bool:
-    return not known.is_permitted and known.stood(Kind.COOL_OFF)
-
-
-def _quiet_hours(known: Known) -> bool:
-    return not known.is_permitted and known.quiet
-
-
 def _too_often(known: Known) -> bool:
     """A permit answers for the calls of before it was given, and not for as many as anybody makes with it."""
     return is_too_often(known.since_permit if known.is_permitted else known.before, known.most)
@@ -122,24 +86,20 @@ def _number_changed(known: Known) -> bool:
     return another or known.stood(Kind.NUMBER_CHANGED)
 
 
-def _no_recording(known: Known) -> bool:
-    return not known.recorded
-
-
 DECIDED: Mapping[Violation, Callable[[Known], bool]] = MappingProxyType(
     {
-        Violation.NO_PERMIT: _no_permit,
-        Violation.EXPIRED_PERMIT: _expired_permit,
-        Violation.WRONG_PERMIT: _wrong_permit,
-        Violation.UNOFFICIAL_NUMBER: _unofficial_number,
-        Violation.REFUSED_NUMBER: _refused_number,
-        Violation.SUSPECTED: _suspected,
-        Violation.MARKETING_FREE: _marketing_free,
-        Violation.COOL_OFF: _cool_off,
-        Violation.QUIET_HOURS: _quiet_hours,
+        Violation.NO_PERMIT: lambda known: known.required and known.permit is None,
+        Violation.EXPIRED_PERMIT: lambda known: known.permit is Word.EXPIRED,
+        Violation.WRONG_PERMIT: lambda known: known.permit not in {None, Word.VALID, Word.EXPIRED},
+        Violation.UNOFFICIAL_NUMBER: lambda known: not known.official,
+        Violation.REFUSED_NUMBER: lambda known: known.stood(Kind.REFUSED),
+        Violation.SUSPECTED: lambda known: known.stood(Kind.SUSPECTED),
+        Violation.MARKETING_FREE: lambda known: not known.is_permitted and known.stood(Kind.MARKETING_FREE),
+        Violation.COOL_OFF: lambda known: not known.is_permitted and known.stood(Kind.COOL_OFF),
+        Violation.QUIET_HOURS: lambda known: not known.is_permitted and known.quiet,
         Violation.TOO_OFTEN: _too_often,
         Violation.NUMBER_CHANGED: _number_changed,
-        Violation.NO_RECORDING: _no_recording,
+        Violation.NO_RECORDING: lambda known: not known.recorded,
     }
 )
 """Each violation, and the one function that decides it."""
