@@ -3,7 +3,8 @@
 Whatever can change is in the store alone. In both at once an order is only while it moves: then the store counts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
@@ -16,6 +17,7 @@ from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Archive, Owner, Store
 
 Position = tuple[Millis, str]
+T = TypeVar("T")
 
 
 class Lookup:
@@ -33,26 +35,17 @@ class Lookup:
     ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
         """As `Records.live`, with archived orders. The store first: what leaves meanwhile is in the archive already."""
         now, found, read = self._store.records.live(orders, lines)
-        missing = [order for order in orders if order not in found]
-        if missing and (archive := self._store.ours()):
-            found |= archive.orders(missing)
-        return now, found, read
+        return now, _completed(self._store, orders, found, lambda archive, missing: archive.orders(missing)), read
 
     def calls(self, calls: Sequence[str]) -> dict[str, Call]:
         """Calls that exist and can be read, with archived ones."""
-        found = dict(self._store.records.look(calls=calls).calls)
-        missing = [call for call in calls if call not in found]
-        if missing and (archive := self._store.ours()):
-            found |= archive.calls.calls(missing)
-        return found
+        found = self._store.records.look(calls=calls).calls
+        return _completed(self._store, calls, found, lambda archive, missing: archive.calls.calls(missing))
 
     def endings(self, endings: Sequence[str]) -> dict[str, Ending]:
         """Endings that exist and can be read, with archived ones."""
-        found = dict(self._store.records.look(endings=endings).endings)
-        missing = [ending for ending in endings if ending not in found]
-        if missing and (archive := self._store.ours()):
-            found |= archive.records.endings(missing)
-        return found
+        found = self._store.records.look(endings=endings).endings
+        return _completed(self._store, endings, found, lambda archive, missing: archive.records.endings(missing))
 
     def versions(self, orders: Sequence[str]) -> list[int]:
         """As `Records.versions`, with archived orders."""
@@ -90,10 +83,7 @@ class ReportLookup:
     def look(self, reports: Sequence[str]) -> tuple[Millis, dict[str, Report]]:
         """As `Reports.look`, with archived ones."""
         now, found = self._store.reports.look(reports)
-        missing = [report for report in reports if report not in found]
-        if missing and (archive := self._store.ours()):
-            found |= archive.records.reports(missing)
-        return now, found
+        return now, _completed(self._store, reports, found, lambda archive, missing: archive.records.reports(missing))
 
     def listed(self, before: Position | None, limit: int) -> list[tuple[str, Millis]]:
         """As `Reports.listed`, with archived ones. The archive is asked only for what is old enough to be there."""
@@ -101,6 +91,15 @@ class ReportLookup:
         return _with_archived(
             self._store, live, limit, lambda archive: archive.records.listed(Owner.REPORT, before, limit)
         )
+
+
+def _completed(
+    store: Store, wanted: Sequence[str], found: Mapping[str, T], look: Callable[[Archive, list[str]], dict[str, T]]
+) -> dict[str, T]:
+    """What was found in the store, with those of the others that the archive has."""
+    missing = [record for record in wanted if record not in found]
+    archive = store.ours() if missing else None
+    return {**found, **look(archive, missing)} if archive else dict(found)
 
 
 def _with_archived(
