@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from time import monotonic
 
 from redis import Redis
-from redis.backoff import NoBackoff
 from redis.client import Pipeline
 from redis.exceptions import RedisError, WatchError
-from redis.maint_notifications import MaintNotificationsConfig
-from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
 
 from consent_engine.adapters.redis.hiredis_guard import spoken
+from consent_engine.adapters.redis.topology.options import unrepeated
 from consent_engine.adapters.redis.topology.sentinel import is_sentinel, master_of
 from consent_engine.domain.effects import Lane
 from consent_engine.ports import Queue as WakeUps
@@ -50,12 +48,7 @@ def connect_rq(url: str, timeout_s: float = 2.0) -> "Redis":
     return made(
         url,
         decode_responses=False,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=1.0,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_error=[],
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        protocol=2,
+        **unrepeated(timeout_s, 1.0),
         **spoken(python=True),
     )
 

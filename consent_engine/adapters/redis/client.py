@@ -7,7 +7,6 @@ from importlib.resources import files
 from typing import Any
 
 from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import (
     ClusterDownError,
     NoPermissionError,
@@ -19,12 +18,11 @@ from redis.exceptions import (
     TryAgainError,
 )
 from redis.exceptions import ConnectionError as Unreachable
-from redis.maint_notifications import MaintNotificationsConfig
-from redis.retry import Retry
 
 from consent_engine.adapters.redis.hiredis_guard import answers as answers_of
 from consent_engine.adapters.redis.hiredis_guard import in_main_thread, packed, spoken
 from consent_engine.adapters.redis.topology.cluster import is_cluster, owner_of
+from consent_engine.adapters.redis.topology.options import unrepeated
 from consent_engine.adapters.redis.topology.sentinel import is_sentinel, master_of
 from consent_engine.errors import NotDurable, SettingsError, StoreUnavailable
 
@@ -52,9 +50,6 @@ def connect(url: str, timeout_s: float = 5.0, tag: str = "0", fence: str = "") -
 
     tag: in a cluster, the hash tag of the keys it is for. fence: a key; while it is there no connection is made, so
     that a process that was cut off during a move, however long, cannot go on where the data are no more.
-
-    Maintenance notifications are off: with them on, redis-py skips the test for left-over data of an interrupted call
-    and can hand one caller another's answer.
     """
     fenced: dict[str, Any] = {"redis_connect_func": partial(_outside, fence)} if fence else {}
     made = partial(owner_of, tag=tag) if is_cluster(url) else master_of if is_sentinel(url) else Redis.from_url
@@ -62,12 +57,7 @@ def connect(url: str, timeout_s: float = 5.0, tag: str = "0", fence: str = "") -
         url,
         decode_responses=True,
         encoding_errors="surrogateescape",  # bytes that are no text break the record they stand in, and no other answer
-        socket_timeout=timeout_s,
-        socket_connect_timeout=2.0,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_error=[],
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        protocol=2,
+        **unrepeated(timeout_s, 2.0),
         **fenced,
         **spoken(),
     )

@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from redis import ConnectionPool, Redis
-from redis.backoff import NoBackoff
 from redis.connection import Connection
 from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as Unreachable
-from redis.maint_notifications import MaintNotificationsConfig
-from redis.retry import Retry
 
+from consent_engine.adapters.redis.topology.options import unrepeated
 from consent_engine.config.redis_urls import CLUSTER, ClusterAddress
 
 ASK_TIMEOUT_S = 0.5
@@ -89,13 +87,8 @@ class Owners:
             port=port,
             username=self.user,
             password=self.password,
-            socket_timeout=ASK_TIMEOUT_S,
-            socket_connect_timeout=ASK_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-            retry_on_error=[],
-            maint_notifications_config=MaintNotificationsConfig(enabled=False),
-            protocol=2,
             decode_responses=True,
+            **unrepeated(ASK_TIMEOUT_S, ASK_TIMEOUT_S),
         )
         for raw in ("CLUSTER INFO", "CLUSTER SLOTS"):
             client.response_callbacks.pop(raw, None)  # as it comes

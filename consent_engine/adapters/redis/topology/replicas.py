@@ -5,12 +5,10 @@ from contextlib import closing
 from typing import Any
 
 from redis import Redis
-from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool, SSLConnection
 from redis.exceptions import RedisError, ResponseError
-from redis.maint_notifications import MaintNotificationsConfig
-from redis.retry import Retry
 
+from consent_engine.adapters.redis.topology.options import unrepeated
 from consent_engine.errors import StoreUnavailable
 
 TIMEOUT_S = 2.0
@@ -38,8 +36,7 @@ def _beside(master: "Redis", host: str, port: int) -> "Redis":
     """A client of another server with the same user, password and TLS."""
     pool = master.connection_pool
     options = {name: value for name, value in pool.connection_kwargs.items() if name not in _ITS_OWN}
-    options |= {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S, "retry": Retry(NoBackoff(), 0)}
-    options |= {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
+    options |= unrepeated(TIMEOUT_S, TIMEOUT_S)
     if issubclass(pool.connection_class, SSLConnection):
         options["connection_class"] = SSLConnection
     return Redis.from_pool(ConnectionPool(host=host, port=port, **options))

@@ -9,14 +9,12 @@ import weakref
 from typing import Any, cast
 
 from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Unreachable
 from redis.exceptions import RedisError, ResponseError
-from redis.maint_notifications import MaintNotificationsConfig
-from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool, SentinelManagedConnection
 from redis.utils import str_if_bytes
 
+from consent_engine.adapters.redis.topology.options import unrepeated
 from consent_engine.config.redis_urls import SENTINEL, SentinelAddress
 
 SENTINEL_TIMEOUT_S = 0.5
@@ -60,16 +58,8 @@ def replicas_known(url: str) -> int:
 
 
 def _sentinels(at: SentinelAddress) -> "_Sentinels":
-    asking: dict[str, Any] = {
-        "username": at.sentinel_user,
-        "password": at.sentinel_password,
-        "socket_timeout": SENTINEL_TIMEOUT_S,
-        "socket_connect_timeout": SENTINEL_TIMEOUT_S,
-        "retry": Retry(NoBackoff(), 0),
-        "retry_on_error": [],
-        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
-        "protocol": 2,
-    }
+    login = {"username": at.sentinel_user, "password": at.sentinel_password}
+    asking = login | unrepeated(SENTINEL_TIMEOUT_S, SENTINEL_TIMEOUT_S)
     return _Sentinels(list(at.sentinels), sentinel_kwargs=asking)  # type: ignore[no-untyped-call] # by redis-py
 
 

@@ -1,0 +1,23 @@
+"""How every client of ours connects: it repeats nothing by itself, for a lost answer is its caller's to decide on."""
+
+from typing import Any
+
+from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
+
+
+def unrepeated(timeout_s: float, connect_s: float) -> dict[str, Any]:
+    """The options of such a connection, as in `Redis.from_url`.
+
+    Maintenance notifications are off: with them on, redis-py skips the test for left-over data of an interrupted call
+    and can hand one caller another's answer.
+    """
+    return {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": connect_s,
+        "retry": Retry(NoBackoff(), 0),
+        "retry_on_error": [],
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+        "protocol": 2,
+    }
