@@ -6,7 +6,7 @@ whatever may hold one, such as what people sent, is written by `canonical`.
 """
 
 import json
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from msgspec import NODEFAULT, DecodeError, Struct, ValidationError, convert, defstruct, to_builtins
 from msgspec.json import Decoder, Encoder
@@ -120,3 +120,19 @@ class Rows(Generic[S]):
         """What `write` wrote, with the fields that were in its name. Raises ValueError."""
         read = self._read(kept)
         return read if isinstance(read, self._kind) else self._kind(*named, *astuple(read))
+
+
+class Row(Struct, frozen=True):
+    """A Struct that is kept as a JSON array of its fields. rows: how, set once the class stands"""
+
+    rows: ClassVar[Rows[Any]]
+
+    def kept(self) -> str:
+        """As kept."""
+        return self.rows.write(self)
+
+    @classmethod
+    def read(cls, *kept: str) -> Self:
+        """What `kept` wrote, behind the fields that were in its name. Raises ValueError."""
+        found: Self = cls.rows.read(kept[-1], *kept[:-1])
+        return found

@@ -3,15 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from msgspec import Struct
-
 from consent_engine.domain.call.permit import Dial, Dialling
-from consent_engine.domain.canonical_json import Rows
+from consent_engine.domain.canonical_json import Row, Rows
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
 
 
-class Given(Struct, frozen=True):
+class Given(Row, frozen=True):
     """One request's answers in one part of the store.
 
     request: its id, which its tokens bear · by: the key that asked · at: when · carrier, plan ('': none was named):
@@ -41,14 +39,5 @@ class Given(Struct, frozen=True):
             dict(sorted(counts.items())), sealed,
         )  # fmt: skip
 
-    def kept(self) -> str:
-        """As kept."""
-        return _ROWS.write(self)
 
-    @classmethod
-    def read(cls, kept: str) -> "Given":
-        """What `kept` wrote. Raises ValueError."""
-        return _ROWS.read(kept)
-
-
-_ROWS = Rows(Given, least=9)
+Given.rows = Rows(Given, least=9)

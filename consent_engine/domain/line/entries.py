@@ -3,14 +3,14 @@
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from consent_engine.domain.canonical_json import Rows
+from consent_engine.domain.canonical_json import Row, Rows
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.inbox import Message, UnreadReply
 from consent_engine.domain.line.restriction import names_barring
 from consent_engine.domain.order.order import Order
 
 
-class Entry(Struct, frozen=True):
+class Entry(Row, frozen=True):
     """What a reply can be matched with: one order, in short.
 
     until: 0 while open; then until when a reply may still mean it · older: there, and what until is, in rows of the
@@ -34,14 +34,10 @@ class Entry(Struct, frozen=True):
         """Whether a reply received at `now` may mean this order."""
         return self.is_open or now <= self.until
 
-    def kept(self) -> str:
-        """As kept."""
-        return _ENTRIES.write(self)
-
     @classmethod
-    def read(cls, order: str, kept: str) -> "Entry":
-        """What `kept` wrote of an order. Raises ValueError."""
-        entry = _ENTRIES.read(kept, order)
+    def read(cls, *kept: str) -> "Entry":
+        """What `kept` wrote of an order, behind its id. Raises ValueError."""
+        entry = super().read(*kept)
         return entry if entry.older is None else replace(entry, until=entry.older, older=None)
 
     @classmethod
@@ -52,22 +48,13 @@ class Entry(Struct, frozen=True):
         return cls(doc.id, doc.carrier, doc.plan, doc.code, doc.sub, until)
 
 
-class Called(Struct, frozen=True):
+class Called(Row, frozen=True):
     """A call to the number, in short. refusals: 1 where it is kept for an order that was refused at the door alone."""
 
     call: str
     at: Millis
     carrier: str
     refusal: int = 0
-
-    def kept(self) -> str:
-        """As kept."""
-        return _CALLED.write(self)
-
-    @classmethod
-    def read(cls, call: str, kept: str) -> "Called":
-        """What `kept` wrote of a call. Raises ValueError."""
-        return _CALLED.read(kept, call)
 
 
 class Unread(Struct, frozen=True):
@@ -93,5 +80,5 @@ class Unread(Struct, frozen=True):
         return not frozenset(self.barred).isdisjoint(names_barring(carrier))
 
 
-_ENTRIES = Rows(Entry, least=5, named=1)
-_CALLED = Rows(Called, least=2, named=1)
+Entry.rows = Rows(Entry, least=5, named=1)
+Called.rows = Rows(Called, least=2, named=1)

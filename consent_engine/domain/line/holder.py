@@ -6,9 +6,7 @@ Events of a line are a chain of hashes, as those of an order are. Their instants
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
-from msgspec import Struct
-
-from consent_engine.domain.canonical_json import Rows
+from consent_engine.domain.canonical_json import Row, Rows
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, Restriction
 from consent_engine.domain.order.history import BY_LINE
@@ -38,9 +36,11 @@ ENDING = CHANGING | {LineEvent.PORTED_OUT}
 """What ends open orders."""
 
 
-class Happened(Struct, frozen=True):
-    """An event of a line. at: when it was told · op: what makes two of them the same · on: when it happened ·
-    carrier: which one it is about, '' for all · ended: how many orders ended with it.
+class Happened(Row, frozen=True):
+    """An event of a line; as kept, a link of its chain.
+
+    at: when it was told · op: what makes two of them the same · on: when it happened · carrier: which one it is about,
+    '' for all · ended: how many orders ended with it
     """
 
     event: LineEvent
@@ -51,21 +51,12 @@ class Happened(Struct, frozen=True):
     carrier: str
     ended: int
 
-    def kept(self) -> str:
-        """As kept: a link of the chain."""
-        return _ROWS.write(self)
-
-    @classmethod
-    def read(cls, kept: str) -> "Happened":
-        """What `kept` wrote. Raises ValueError."""
-        return _ROWS.read(kept)
-
     def is_about(self, carrier: str) -> bool:
         """Whether it is about the number as a customer of this carrier."""
         return self.event in CHANGING or self.carrier in {"", carrier}
 
 
-_ROWS = Rows(Happened, least=7)
+Happened.rows = Rows(Happened, least=7)
 
 
 def holder_since(history: Sequence[Happened], carrier: str) -> Millis:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from consent_engine.domain.canonical_json import Rows
+from consent_engine.domain.canonical_json import Row, Rows
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import mac
 from consent_engine.errors import Refused
@@ -54,7 +54,7 @@ class Replaced(Struct, frozen=True, array_like=True):
     own: int
 
 
-class ProofCode(Struct, frozen=True, array_like=True):
+class ProofCode(Row, frozen=True, array_like=True):
     """A code as it was asked for. seed: random, what it is made from · tries: how often somebody used it, rightly or
     not, who could not show that he had asked for it · since: when the first of the codes of this day was asked for;
     sent: how many were · own: how often it was used by who asked for it · before: those that it replaced ·
@@ -69,10 +69,6 @@ class ProofCode(Struct, frozen=True, array_like=True):
     own: int = 0
     before: tuple[Replaced, ...] = ()
     askers: tuple[str, ...] = ()
-
-    def kept(self) -> str:
-        """As kept."""
-        return _ROWS.write(self)
 
     def is_over(self, now: Millis) -> bool:
         """Whether its time is over."""
@@ -109,13 +105,8 @@ class ProofCode(Struct, frozen=True, array_like=True):
         if not sum(_same(told, code_of(secret, line, each)) for each in good):  # all of them, whichever fits
             raise CodeWrong(_WRONG)
 
-    @classmethod
-    def read(cls, kept: str) -> "ProofCode":
-        """What `kept` wrote. Raises ValueError."""
-        return _ROWS.read(kept)
 
-
-_ROWS = Rows(ProofCode, least=5)
+ProofCode.rows = Rows(ProofCode, least=5)
 _WRONG = "the code is not the one that was sent, or its time is over: ask for another"
 
 

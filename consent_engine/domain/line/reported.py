@@ -1,8 +1,6 @@
 """A report of a call, as its number's line names it: what a reward goes by, and how often the number reports."""
 
-from msgspec import Struct
-
-from consent_engine.domain.canonical_json import Rows
+from consent_engine.domain.canonical_json import Row, Rows
 from consent_engine.domain.effects import Millis
 
 NAMED_FOR_MS = 400 * 86_400_000
@@ -12,7 +10,7 @@ MOST_NAMED = 500
 out."""
 
 
-class Reported(Struct, frozen=True):
+class Reported(Row, frozen=True):
     """A report, in short.
 
     at: when it reached the store · called_at: when the call was · carrier: whom it is about · call: the call of ours
@@ -36,14 +34,5 @@ class Reported(Struct, frozen=True):
         """Its name on the line."""
         return f"q:{self.report}"
 
-    def kept(self) -> str:
-        """As kept in its field."""
-        return _ROWS.write(self)
 
-    @classmethod
-    def read(cls, report: str, kept: str) -> "Reported":
-        """What `kept` wrote of a report. Raises ValueError."""
-        return _ROWS.read(kept, report)
-
-
-_ROWS = Rows(Reported, least=3, named=1)
+Reported.rows = Rows(Reported, least=3, named=1)

@@ -6,7 +6,7 @@ counts for a while.
 
 from msgspec import Struct
 
-from consent_engine.domain.canonical_json import Rows
+from consent_engine.domain.canonical_json import Row, Rows
 from consent_engine.domain.effects import Millis
 
 PATIENCE_MS: Millis = 30 * 60_000
@@ -19,7 +19,7 @@ FOR_EVER: Millis = 1 << 62
 UNCHECKED = "unchecked"
 
 
-class Seen(Struct, frozen=True):
+class Seen(Row, frozen=True):
     """How one channel shows one version.
 
     public: whether it does, as far as the door is concerned · since: since when that is so · at: the last look, 0 for
@@ -36,15 +36,6 @@ class Seen(Struct, frozen=True):
     failing: Millis = 0
     by: str = ""
     reason: str = ""
-
-    def kept(self) -> str:
-        """As kept."""
-        return _ROWS.write(self)
-
-    @staticmethod
-    def read(kept: str) -> "Seen":
-        """What `kept` wrote. Raises ValueError."""
-        return _ROWS.read(kept)
 
     def covers(self, at: Millis) -> bool:
         """Whether it shows the plan now, and did at an instant, without a break.
@@ -99,4 +90,4 @@ def after(before: Seen, found: Found, now: Millis) -> Seen:
     return Seen(public, since, now, before.good, found.hash or before.hash, found.why, before.failing or now)
 
 
-_ROWS = Rows(Seen, least=2)
+Seen.rows = Rows(Seen, least=2)
