@@ -51,28 +51,19 @@ class Leaf(Struct, frozen=True):
         return f"{self.of} {self.record} {self.seq} {self.at} {self.head}"
 
     @classmethod
-    def of_order(cls, order: Order) -> "Leaf":
-        """The leaf of an order as it stands."""
-        at = order.events[-1].at if order.events else order.doc.placed_at
-        return cls(Chained.ORDER, order.id, len(order.events), at, order.head)
-
-    @classmethod
-    def of_call(cls, call: Call) -> "Leaf":
-        """The leaf of a call as it stands."""
-        at = call.events[-1].at if call.events else call.began.registered_at
-        return cls(Chained.CALL, call.id, len(call.events), at, call.head)
-
-    @classmethod
-    def of_ending(cls, ending: Ending) -> "Leaf":
-        """The leaf of an ending as it stands."""
-        at = ending.events[-1].at if ending.events else ending.doc.asked_at
-        return cls(Chained.ENDING, ending.id, len(ending.events), at, ending.head)
-
-    @classmethod
-    def of_report(cls, report: Report) -> "Leaf":
-        """The leaf of a report as it stands."""
-        at = report.events[-1].at if report.events else report.received.received_at
-        return cls(Chained.REPORT, report.id, len(report.events), at, report.head)
+    def of_record(cls, record: Order | Call | Ending | Report) -> "Leaf":
+        """The leaf of a record as it stands."""
+        match record:
+            case Order():
+                kind, begun = Chained.ORDER, record.doc.placed_at
+            case Call():
+                kind, begun = Chained.CALL, record.began.registered_at
+            case Ending():
+                kind, begun = Chained.ENDING, record.doc.asked_at
+            case Report():
+                kind, begun = Chained.REPORT, record.received.received_at
+        at = record.events[-1].at if record.events else begun
+        return cls(kind, record.id, len(record.events), at, record.head)
 
     @classmethod
     def of_line(cls, line: Line) -> "Leaf":

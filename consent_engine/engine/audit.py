@@ -69,11 +69,9 @@ def _kept(store: Store, leaves: Sequence[Leaf]) -> dict[str, _Chain]:
     orders, calls, endings, reports = (
         list(dict.fromkeys(leaf.record for leaf in leaves if leaf.of is of)) for of in kinds
     )
-    chains = {order.id: _Chain(Leaf.of_order(order), order.publics) for order in lookup.load(orders)[1].values()}
-    chains |= {call.id: _Chain(Leaf.of_call(call), call.publics) for call in lookup.calls(calls).values()}
-    chains |= {each.id: _Chain(Leaf.of_ending(each), each.publics) for each in lookup.endings(endings).values()}
-    known = lookup.of_reports.look(reports)[1] if reports else {}
-    return chains | {report.id: _Chain(Leaf.of_report(report), report.publics) for report in known.values()}
+    found = [*lookup.load(orders)[1].values(), *lookup.calls(calls).values(), *lookup.endings(endings).values()]
+    reported = lookup.of_reports.look(reports)[1].values() if reports else ()
+    return {each.id: _Chain(Leaf.of_record(each), each.publics) for each in (*found, *reported)}
 
 
 def _pieces(store: Store, found: Audited, since: Millis) -> Iterator[list[Leaf]]:

@@ -59,7 +59,7 @@ class OrderChange(Struct, frozen=True):
     @property
     def leaf(self) -> Leaf | None:
         """What the journal keeps of this: nothing where no event is written."""
-        return Leaf.of_order(self.order) if self.fields else None
+        return Leaf.of_record(self.order) if self.fields else None
 
 
 class LineChange(Struct, frozen=True):
@@ -106,7 +106,7 @@ class CallChange(Struct, frozen=True):
     @property
     def leaf(self) -> Leaf | None:
         """What the journal keeps of this: nothing where no event is written."""
-        return Leaf.of_call(self.call) if self.fields else None
+        return Leaf.of_record(self.call) if self.fields else None
 
 
 class EndingChange(Struct, frozen=True):
@@ -126,7 +126,7 @@ class EndingChange(Struct, frozen=True):
     @property
     def leaf(self) -> Leaf | None:
         """What the journal keeps of this: nothing where no event is written."""
-        return Leaf.of_ending(self.ending) if self.fields else None
+        return Leaf.of_record(self.ending) if self.fields else None
 
 
 class ReportChange(Struct, frozen=True):
@@ -148,7 +148,7 @@ class ReportChange(Struct, frozen=True):
     @property
     def leaf(self) -> Leaf | None:
         """What the journal keeps of this: nothing where no event is written."""
-        return Leaf.of_report(self.report) if self.fields else None
+        return Leaf.of_record(self.report) if self.fields else None
 
 
 class RecordChange(Struct, frozen=True):

@@ -60,7 +60,7 @@ def test_every_commit_of_an_order_leaves_its_leaf_and_the_chain_can_be_checked_a
     for leaf in leaves:
         assert leaf.head == chain("", order.publics[: leaf.seq + 1]), "an evidence file holds these"
         assert leaf.at == (order.events[leaf.seq - 1].at if leaf.seq else order.doc.placed_at)
-    assert leaves[-1] == Leaf.of_order(order)
+    assert leaves[-1] == Leaf.of_record(order)
 
 
 def test_a_commit_of_several_events_has_one_leaf_which_covers_them(small):

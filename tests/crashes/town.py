@@ -466,10 +466,10 @@ class Town(Judge, World):
         """Whatever a record says was sealed: the last leaf of each chain is its head, whoever died when."""
         last = {leaf.record: leaf for leaf in self.journaled()}
         calls = [key.rpartition(":")[2] for key in self.client.keys("ce:{0}:call:*")]
-        chains = [Leaf.of_order(order) for order in shown]
-        chains += [Leaf.of_call(call) for call in self.engine.store.records.look(calls=calls).calls.values()]
+        chains = [Leaf.of_record(order) for order in shown]
+        chains += [Leaf.of_record(call) for call in self.engine.store.records.look(calls=calls).calls.values()]
         endings = [key.rpartition(":")[2] for key in self.client.keys("ce:{0}:end:*")]
-        chains += map(Leaf.of_ending, self.engine.store.records.look(endings=endings).endings.values())
+        chains += map(Leaf.of_record, self.engine.store.records.look(endings=endings).endings.values())
         for leaf in chains:
             assert last.get(leaf.record) == leaf, "what was sealed last is not in the journal"
 

@@ -55,7 +55,7 @@ def test_a_report_is_kept_in_these_bytes_and_read_from_them():
     assert (read.received, read.events, read.person) == (report.received, (DECIDED, PAID), report.person)
     assert (read.reward, read.found, read.number) == (Reward.PAID, ReportClass.OURS_FORBIDDEN, report.number)
     assert replace(read, version=0) == report
-    assert Leaf.read(Leaf.of_report(read).entry) == Leaf.of_report(read)
+    assert Leaf.read(Leaf.of_record(read).entry) == Leaf.of_record(read)
 
 
 def test_a_report_whose_person_part_is_gone_is_the_same_report():
