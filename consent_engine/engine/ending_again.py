@@ -1,17 +1,37 @@
-"""What a person does of an ending that the BSS did not take: has it done again, gives it up, takes it up again."""
+"""Writing what was decided of an ending; and what a person does of one that the BSS did not take: has it done again,
+gives it up, takes it up again.
+"""
 
+import logging
 import uuid
 
 from consent_engine.domain.call.ending import Ending, EndingState, GivenUp
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.endings import EndDecision, on_give_up, on_retry, on_take_up
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
 from consent_engine.engine.asks import Step
-from consent_engine.engine.ending_saved import saving
-from consent_engine.engine.record import MOST_RACES
-from consent_engine.engine.round_trips import load, prove
+from consent_engine.engine.record import MOST_RACES, wakes_of
+from consent_engine.engine.round_trips import load, prove, save
 from consent_engine.errors import NothingParked, StoreUnavailable
-from consent_engine.ports import Owner, Word
+from consent_engine.ports import Change, Commit, EndingChange, Held, Owner, Word
+
+log = logging.getLogger(__name__)
+
+
+def saving(
+    ending: Ending, decision: EndDecision, op: str, now: Millis, held: Held | None, *more: Change, prove: bool = False
+) -> Step[Word]:
+    """Write what was decided, with what else is written beside it."""
+    after, fields = ending.with_events(*decision.events)
+    change = EndingChange(after, ending, fields, decision.put, decision.drop)
+    puts = (*decision.put, *(put for each in more for put in getattr(each, "put", ())))
+    commit = Commit(op if decision.events else "", (change, *more), held, wakes=wakes_of(puts, now))
+    word = (yield from save(commit, prove=prove)).word
+    if word is Word.OK:
+        for event in decision.events:
+            log.info("order %s: ending: %s, now %s", ending.doc.order, type(event).__name__.lower(), after.state.value)
+    return word
 
 
 def retrying_ending(name: str, by: str, *, given_up: bool = False) -> Step[Ending]:

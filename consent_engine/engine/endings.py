@@ -35,12 +35,11 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.asks import Loaded, Step
-from consent_engine.engine.ending_again import giving_up_ending, retrying_ending
-from consent_engine.engine.ending_saved import saving
+from consent_engine.engine.ending_again import giving_up_ending, retrying_ending, saving
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.record import MOST_RACES
-from consent_engine.engine.round_trips import archived_endings, load, orders_of_line, prove, save
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, NothingParked, StoreUnavailable
+from consent_engine.engine.round_trips import archived_endings, load, one, orders_of_line, prove, save
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NothingParked, StoreUnavailable
 from consent_engine.ports import Commit, EndingChange, Held, Leased, LineChange, Owner, Store, Word
 
 log = logging.getLogger(__name__)
@@ -209,8 +208,7 @@ class Endings:
 
     def ask(self, order: Order, why: Why) -> EndingTaken:
         """Have an order taken back; raises what `ending_asked` does. Proven durable before this returns."""
-        done: EndingTaken = self._one(ending_asked(order, why))
-        return done
+        return one(self._run, ending_asked(order, why))
 
     def show(self, order: str) -> Ending:
         """The ending of an order; raises EndingNotFound, and BrokenRecord for one that cannot be read."""
@@ -250,7 +248,7 @@ class Endings:
 
     def _retried(self, order: str, by: str, *, given_up: bool) -> bool:
         try:
-            self._one(retrying_ending(ending_id(order), by, given_up=given_up))
+            one(self._run, retrying_ending(ending_id(order), by, given_up=given_up))
         except NothingParked:
             return False
         return True
@@ -258,12 +256,6 @@ class Endings:
     def given_up(self, order: str, by: str, reason: str) -> bool | None:
         """Give up what is parked of the ending of an order, as `giving_up_ending` says; None: there was nothing."""
         try:
-            return bool(self._one(giving_up_ending(ending_id(order), by, reason)))
+            return one(self._run, giving_up_ending(ending_id(order), by, reason))
         except NothingParked:
             return None
-
-    def _one(self, step: Step[Any]) -> Any:  # noqa: ANN401 - what the step gives
-        result = self._run([step])[0]
-        if isinstance(result, ConsentError):
-            raise result
-        return result
