@@ -86,7 +86,14 @@ class _Progress:
         self.begun = True
 
 
-class Client:
+class NothingKept:
+    """What keeps no connection: each ended with its call."""
+
+    async def close(self) -> None:
+        """There is nothing to give back."""
+
+
+class Client(NothingKept):
     """Speaks JSON over HTTP, signed if it has a secret. Redirects, cookies and proxies of the environment: none.
 
     Every call has a connection of its own. HTTP/1.1 tells an answer from another by its place alone: on a connection
@@ -109,9 +116,6 @@ class Client:
     async def get(self, url: str) -> Answer | Unavailable | Uncertain:
         """GET: for questions that change nothing."""
         return await self._request("GET", url, None, {})
-
-    async def close(self) -> None:
-        """Nothing to give back: every connection ended with its call."""
 
     async def _request(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]

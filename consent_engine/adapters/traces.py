@@ -11,18 +11,17 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
 from consent_engine.domain.effects import Outcome, Purpose
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Activation, Bss, Deactivation, Gateway, Outside, Sms
-from consent_engine.ports.outside import Webhooks
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -41,6 +40,7 @@ OF_ORDERS = frozenset(
 MOST_WAITING, END_S = 2048, 2.0
 """Spans that wait for the collector; the oldest go first. How long an end of the process may wait for it."""
 _NS_PER_MS, _NS_PER_S = 1_000_000, 1_000_000_000
+T = TypeVar("T", bound=Outcome | None)
 _beginning: ContextVar[str | None] = ContextVar("beginning", default=None)
 
 
@@ -218,12 +218,18 @@ def traced(outside: Outside) -> Outside:
     return replace(outside, gateways=gateways, bss=bss)
 
 
-def _called(order: str, name: str, begun: int, to: str, outcome: Outcome | None) -> None:
+async def _called(order: str, name: str, to: str, call: Awaitable[T]) -> T:
+    """What a call gives; it is a span."""
     from opentelemetry.trace import SpanKind
 
-    said = {"consent.to": to, "consent.outcome": type(outcome).__name__.lower() if outcome else "cannot be asked"}
+    begun, outcome = time.time_ns(), await call
+    said = {
+        "consent.to": to,
+        "consent.outcome": "cannot be asked" if outcome is None else type(outcome).__name__.lower(),
+    }
     for spans in _tracers:
         spans.span(order, name, begun, time.time_ns(), said, kind=SpanKind.CLIENT)
+    return outcome
 
 
 class TracedGateway:
@@ -232,20 +238,13 @@ class TracedGateway:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self.name, self.segments = gateway.name, gateway.segments
-        self.sub_numbers, self.reports = gateway.sub_numbers, gateway.reports
-
-    @property
-    def webhooks(self) -> Webhooks:
-        """Its own."""
-        return self._gateway.webhooks
+        self.sub_numbers, self.reports, self.webhooks = gateway.sub_numbers, gateway.reports, gateway.webhooks
 
     async def send(self, sms: Sms) -> Outcome:
         """Hand over one SMS."""
-        begun = time.time_ns()
-        outcome = await self._gateway.send(sms)
-        if sms.purpose in OF_ORDERS:
-            _called(sms.ref.partition(".")[0], f"sms {sms.purpose}", begun, self.name, outcome)
-        return outcome
+        if sms.purpose not in OF_ORDERS:
+            return await self._gateway.send(sms)
+        return await _called(sms.ref.partition(".")[0], f"sms {sms.purpose}", self.name, self._gateway.send(sms))
 
     async def close(self) -> None:
         """Give back connections."""
@@ -261,24 +260,15 @@ class TracedBss:
 
     async def activate(self, activation: Activation) -> Outcome:
         """Switch it on."""
-        begun = time.time_ns()
-        outcome = await self._bss.activate(activation)
-        _called(activation.order_id, "activate", begun, self.name, outcome)
-        return outcome
+        return await _called(activation.order_id, "activate", self.name, self._bss.activate(activation))
 
     async def ask(self, order_id: str) -> Outcome | None:
         """What became of earlier attempts."""
-        begun = time.time_ns()
-        outcome = await self._bss.ask(order_id)
-        _called(order_id, "ask", begun, self.name, outcome)
-        return outcome
+        return await _called(order_id, "ask", self.name, self._bss.ask(order_id))
 
     async def deactivate(self, deactivation: Deactivation) -> Outcome:
         """Switch it off."""
-        begun = time.time_ns()
-        outcome = await self._bss.deactivate(deactivation)
-        _called(deactivation.order_id, "deactivate", begun, self.name, outcome)
-        return outcome
+        return await _called(deactivation.order_id, "deactivate", self.name, self._bss.deactivate(deactivation))
 
     async def ask_ending(self, ending_id: str) -> Outcome | None:
         """What became of earlier attempts to switch it off; no span: an ending's id names no order."""

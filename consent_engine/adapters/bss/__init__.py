@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from consent_engine.adapters.bss import http, simulated, simulated_subscribers, subscribers
+from consent_engine.adapters.bss import http, simulated, subscribers
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Bss, Subscribers
 
@@ -15,7 +15,7 @@ BSS: dict[str, Callable[[str, Mapping[str, str], timedelta], Bss]] = {
 
 LOOK_UPS: dict[str, Callable[[str, Mapping[str, str], timedelta], Subscribers | None]] = {
     "http": subscribers.build,
-    "simulated": simulated_subscribers.build,
+    "simulated": simulated.build_look_up,
 }
 """Those that can say who has a number, where their settings say so."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from urllib.parse import quote
 
-from consent_engine.adapters.outbound import Answer, Client, code, endpoint, flag, opaque, required
+from consent_engine.adapters.outbound import Answer, Client, NothingKept, code, endpoint, flag, opaque, required
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import Accepted, Outcome, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.errors import SettingsError
@@ -23,7 +23,7 @@ TURNED_AWAY = frozenset({401, 403, 404, 429})
 _WHEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:]{5,8}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:?[0-9]{2})?)?")
 
 
-class HttpBss:
+class HttpBss(NothingKept):
     """Switches services on by POST.
 
     can_ask: whether it knows the question what became of an order. Where it does not, `ask` answers None at once.
@@ -64,10 +64,6 @@ class HttpBss:
             # As with a refusal: a 404 without a code comes from a proxy or a wrong path, and is no answer at all.
             return Untaken("asked: unknown to the BSS") if answer.word("code") else None
         return done(answer) if answer.status in DONE else Uncertain(f"asked: BSS answered {answer.status}")
-
-    async def close(self) -> None:
-        """Give back connections."""
-        await self._client.close()
 
 
 def build(name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Callable[[], float] = time.time) -> HttpBss:

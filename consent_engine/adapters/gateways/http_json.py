@@ -16,6 +16,7 @@ from consent_engine.adapters.outbound import (
     LARGEST_ID,
     Answer,
     Client,
+    NothingKept,
     code,
     document,
     endpoint,
@@ -121,7 +122,7 @@ class Door(Webhooks):
         )
 
 
-class HttpJson:
+class HttpJson(NothingKept):
     """Hands SMS over by POST."""
 
     def __init__(
@@ -137,10 +138,6 @@ class HttpJson:
         fields = {"ref": sms.ref, "from": sms.sender, "to": sms.to, "text": sms.text, "purpose": sms.purpose.value}
         answer = await self._client.post(self._url, fields, sms.ref)
         return _outcome(answer) if isinstance(answer, Answer) else answer
-
-    async def close(self) -> None:
-        """Give back connections."""
-        await self._client.close()
 
 
 def build(name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Callable[[], float] = time.time) -> HttpJson:

@@ -18,7 +18,7 @@ from yarl import URL
 from consent_engine.adapters.gateways.http_json import RESOLUTION_MS, prefix_of, skew
 from consent_engine.adapters.gateways.parts import carried, reference, together
 from consent_engine.adapters.gateways.udh import UNKNOWN, Header, concatenated, receipt
-from consent_engine.adapters.outbound import Answer, Client, endpoint, flag, opaque, required
+from consent_engine.adapters.outbound import Answer, Client, NothingKept, endpoint, flag, opaque, required
 from consent_engine.domain import msisdn
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
 from consent_engine.domain.sms import MOST_SAID, Delivery, DeliveryReport, Reply, heard
@@ -151,7 +151,7 @@ class Account:
         return {"X-Kannel-Username": self.username, "X-Kannel-Password": self.password}
 
 
-class Kannel:
+class Kannel(NothingKept):
     """Hands SMS over by POST. receipts: our URL for reports, with the credentials Kannel comes back with."""
 
     def __init__(
@@ -197,10 +197,6 @@ class Kannel:
             headers["X-Kannel-UDH"] = concatenated(reference(sms.ref), of, n)
         answer = await self._client.hand_over(self._account.url, part, headers)
         return _outcome(answer, attempt) if isinstance(answer, Answer) else answer
-
-    async def close(self) -> None:
-        """Give back connections."""
-        await self._client.close()
 
 
 def build(

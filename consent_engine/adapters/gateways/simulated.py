@@ -6,12 +6,12 @@ from hashlib import sha256
 
 from consent_engine.adapters.gateways import http_json
 from consent_engine.adapters.gateways.parts import carried
-from consent_engine.adapters.outbound import flag, required
+from consent_engine.adapters.outbound import NothingKept, flag, required
 from consent_engine.domain.effects import Accepted, Outcome
 from consent_engine.ports import Gateway, Sms
 
 
-class Simulated:
+class Simulated(NothingKept):
     """Its webhooks have the form and the signature of `http_json`, so that a simulated subscriber can answer."""
 
     def __init__(self, name: str, door: http_json.Door, *, sub_numbers: bool, segments: int, reports: bool) -> None:
@@ -22,9 +22,6 @@ class Simulated:
     async def send(self, sms: Sms) -> Outcome:
         """Take it. The same ref is the same message, as with a gateway that keeps its promise."""
         return Accepted(f"sim-{sha256(sms.ref.encode()).hexdigest()[:20]}")
-
-    async def close(self) -> None:
-        """There is nothing to give back."""
 
 
 def build(name: str, raw: Mapping[str, str], call_timeout: timedelta) -> Gateway:
