@@ -8,7 +8,7 @@ from consent_engine.domain.call.call import ABANDONED_AFTER_MS, Call, CallState
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_ABANDONED, Lane, Millis
 from consent_engine.domain.order.order import Order
-from consent_engine.ports import CallChange, Commit, Owner, Word
+from consent_engine.ports import CallChange, Owner
 
 GRACE_MS = 3_600_000
 """A worker may be late by so much before somebody must see to it."""
@@ -55,9 +55,5 @@ def _is_late(call: Call, now: Millis) -> bool:
 
 
 def _put_back(looker: Looker, call: Call, now: Millis) -> None:
-    """As any change is saved: if the call is still as it was read, else not at all."""
     due = max(now, call.began.registered_at + ABANDONED_AFTER_MS)
-    change = CallChange(call, call, {}, (Put(WAKE_ABANDONED, due),))
-    [saved] = looker.store.records.commit([Commit("", (change,))], prove=True)
-    if saved.word is Word.OK:
-        looker.mended.append(f"{call.id} {WAKE_ABANDONED}")
+    looker.save(CallChange(call, call, {}, (Put(WAKE_ABANDONED, due),)), f"{call.id} {WAKE_ABANDONED}")

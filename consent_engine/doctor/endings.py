@@ -7,7 +7,7 @@ from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.decide.endings import missing_of_ending
 from consent_engine.domain.effects import DEACTIVATE, FRESH, Lane, Millis
-from consent_engine.ports import Commit, EndingChange, Owner, Word
+from consent_engine.ports import EndingChange, Owner
 
 
 def look(looker: Looker, limit: int) -> None:
@@ -30,9 +30,6 @@ def _endings(looker: Looker, ids: Sequence[str]) -> None:
 
 
 def _put_back(looker: Looker, ending: Ending, now: Millis) -> None:
-    """As any change is saved: if it is still as it was read. Under its own key what is off already is not so twice."""
+    """Under its own key what is off already is not switched off twice."""
     put = Put(DEACTIVATE, now, ending.effects.get(DEACTIVATE, FRESH))
-    change = EndingChange(ending, ending, {}, (put,))
-    [saved] = looker.store.records.commit([Commit("", (change,))], prove=True)
-    if saved.word is Word.OK:
-        looker.mended.append(f"{ending.doc.order} {DEACTIVATE}")
+    looker.save(EndingChange(ending, ending, {}, (put,)), f"{ending.doc.order} {DEACTIVATE}")

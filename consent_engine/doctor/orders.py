@@ -224,16 +224,20 @@ class Looker:
     # -- mends -----------------------------------------------------------------------------------------------------
 
     def _put_back(self, order: Order | None, line: Line | None, *puts: Put) -> None:
-        """As any change is saved: if the record is still as it was read, else not at all. Nothing but a due is new."""
+        """Nothing but a due is new."""
         if order is not None:
             change: Change = OrderChange(order, order.version, order.state, {}, puts)
         elif line is not None:
             change = LineChange(line.id, line.version, put=puts)
         else:
             return
+        self.save(change, *(f"{change.id} {put.effect}" for put in puts))
+
+    def save(self, change: Change, *mended: str) -> None:
+        """As any change is saved: if the record is still as it was read, else not at all. mended: what it puts right"""
         [saved] = self.store.records.commit([Commit("", (change,))], prove=True)
         if saved.word is Word.OK:
-            self.mended += [f"{change.id} {put.effect}" for put in puts]
+            self.mended += mended
 
 
 def newest(
