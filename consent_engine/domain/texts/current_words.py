@@ -11,7 +11,7 @@ HELD_LINE = "held_no_order"
 HELPED = "helped"
 
 # fmt: off
-_OFFICIAL = "{% if hotline %}热线{{ hotline }}。营销来电只用{{ official }}，{% endif %}勿向任何人透露验证码。"
+OFFICIAL = "{% if hotline %}热线{{ hotline }}。营销来电只用{{ official }}，{% endif %}勿向任何人透露验证码。"
 _SAYS_NO = "其他内容或不回复均不办理。"
 _STOP_FREE = "不愿再接营销来电，回复TD，回复免费。"
 
@@ -25,16 +25,16 @@ CHINESE: dict[str, str] = {
         "{{ start }}生效，{{ term }}，{{ early_fee }}；{{ renewal }}。"
         "适用：{{ scenario }}。{{ restrictions }}{{ replaces }}"
         "同意以上全部内容，请在收到后{{ window }}内回复“{{ yes }}”；回复“{{ no }}”、" + _SAYS_NO +
-        "未接此来电或拒绝营销来电，回复TD。回复免费。退订：{{ unsubscribe }}。" + _OFFICIAL
+        "未接此来电或拒绝营销来电，回复TD。回复免费。退订：{{ unsubscribe }}。" + OFFICIAL
     ),
     Purpose.REMINDER: (
         "【{{ brand }}】{{ call_at }}您在{{ official }}来电中申请的“{{ name }}”（{{ price }}，{{ term }}）尚待您确认，"
         "目前未办理。同意确认短信所列全部内容，请于{{ deadline }}前回复“{{ yes }}”；回复“{{ no }}”、" + _SAYS_NO +
-        "不愿再接营销来电，回复TD。回复免费。" + _OFFICIAL
+        "不愿再接营销来电，回复TD。回复免费。" + OFFICIAL
     ),
     Purpose.CLARIFICATION: (
         "【{{ brand }}】未能识别您的回复，“{{ name }}”（{{ price }}）目前未办理。办理请只回复“{{ yes }}”，"
-        "不办理请回复“{{ no }}”，不愿再接营销来电请回复TD；其他回复或不回复均不办理。回复免费。" + _OFFICIAL
+        "不办理请回复“{{ no }}”，不愿再接营销来电请回复TD；其他回复或不回复均不办理。回复免费。" + OFFICIAL
     ),
     Purpose.HELP: (
         "{% if active_from %}"
@@ -47,60 +47,60 @@ CHINESE: dict[str, str] = {
         "【{{ brand }}】{{ call_at }}您在{{ official }}来电中申请的“{{ name }}”（{{ price }}，{{ term }}），"
         "确认前不办理、不收费；完整资费可在网上营业厅、APP{% if filing %}按方案编号{{ filing }}{% endif %}查询。"
         "办理回复“{{ yes }}”，不办理回复“{{ no }}”，不愿再接营销来电回复TD。回复免费。"
-        "{% endif %}" + _OFFICIAL
+        "{% endif %}" + OFFICIAL
     ),
     Purpose.LATE: (
         "{% if still_active %}"
         "【{{ brand }}】“{{ name }}”已按您此前的确认办理，本次回复不影响办理结果。退订：{{ unsubscribe }}。"
         "{% else %}"
         "【{{ brand }}】“{{ name }}”的确认时限已过，本次回复不影响办理结果：该业务未办理，不收费。"
-        "{% endif %}" + _OFFICIAL
+        "{% endif %}" + OFFICIAL
     ),
     Purpose.DECLINED: (
         "【{{ brand }}】已按您的回复不办理“{{ name }}”，不收费，{{ cool_off }}不再向您推荐该业务。"
-        + _STOP_FREE + _OFFICIAL
+        + _STOP_FREE + OFFICIAL
     ),
     Purpose.OPTED_OUT: (
         "【{{ brand }}】已登记您的拒绝，我公司不再向您拨打营销电话、发送营销短信。"
         "{% if still_active %}您此前确认的“{{ name }}”仍有效，退订：{{ unsubscribe }}。"
-        "{% else %}“{{ name }}”不办理，不收费。{% endif %}" + _OFFICIAL
+        "{% else %}“{{ name }}”不办理，不收费。{% endif %}" + OFFICIAL
     ),
     Purpose.HELD: (
         "【{{ brand }}】已收到您的回复，现已停止向您拨打营销电话，“{{ name }}”暂不办理、不收费。"
-        "我公司将于{{ deadline }}前人工核实，逾期即按您拒绝登记。您也可直接回复TD拒绝，回复免费。" + _OFFICIAL
+        "我公司将于{{ deadline }}前人工核实，逾期即按您拒绝登记。您也可直接回复TD拒绝，回复免费。" + OFFICIAL
     ),
     Purpose.RESUMED: (
         "【{{ brand }}】经核实，您此前的回复未按拒绝登记。“{{ name }}”（{{ price }}）仍未办理；"
         "如需办理，请于{{ deadline }}前重新回复“{{ yes }}”，不办理无需回复。不愿再接营销来电，回复TD。回复免费。"
-        + _OFFICIAL
+        + OFFICIAL
     ),
     Purpose.CANCELLED: (
-        "【{{ brand }}】“{{ name }}”的办理申请已取消（该业务已停办），未办理、不收费，您无需回复。" + _OFFICIAL
+        "【{{ brand }}】“{{ name }}”的办理申请已取消（该业务已停办），未办理、不收费，您无需回复。" + OFFICIAL
     ),
     Purpose.NOTIFICATION: (
         "【{{ brand }}】“{{ name }}”已按您{{ reply_at }}的回复办理成功，{{ active_from or start }}生效。"
         "{{ price }}{% if includes %}，含{{ includes }}{% endif %}；"
         "{{ term }}，{{ early_fee_short }}；{{ renewal_short }}。"
-        "适用：{{ scenario }}。{{ restrictions }}退订：{{ unsubscribe }}。凭证号{{ receipt }}。" + _OFFICIAL
+        "适用：{{ scenario }}。{{ restrictions }}退订：{{ unsubscribe }}。凭证号{{ receipt }}。" + OFFICIAL
     ),
     Purpose.FAILURE: (
-        "【{{ brand }}】很抱歉，您确认的“{{ name }}”未能办理成功，不收费，您原有业务不变，无需回复。" + _OFFICIAL
+        "【{{ brand }}】很抱歉，您确认的“{{ name }}”未能办理成功，不收费，您原有业务不变，无需回复。" + OFFICIAL
     ),
     WHICH_ONE: (
         "【{{ brand }}】您有{{ n }}项业务待确认，均未办理：{{ choices }}。"
         "办理请逐项回复“是+编号”"
         "{% if example %}（如“是{{ example }}”）{% endif %}，不办理回复“否+编号”；"
-        "其他回复或不回复均不办理。不愿再接营销来电，回复TD。回复免费。" + _OFFICIAL
+        "其他回复或不回复均不办理。不愿再接营销来电，回复TD。回复免费。" + OFFICIAL
     ),
     STOPPED: (
-        "【{{ brand }}】已登记您的拒绝，我公司不再向您拨打营销电话、发送营销短信。您在用的业务不受影响。" + _OFFICIAL
+        "【{{ brand }}】已登记您的拒绝，我公司不再向您拨打营销电话、发送营销短信。您在用的业务不受影响。" + OFFICIAL
     ),
     HELD_LINE: (
         "【{{ brand }}】已收到您的回复，现已停止向您拨打营销电话。"
-        "我公司将于{{ deadline }}前人工核实，逾期即按您拒绝登记。您也可直接回复TD拒绝，回复免费。" + _OFFICIAL
+        "我公司将于{{ deadline }}前人工核实，逾期即按您拒绝登记。您也可直接回复TD拒绝，回复免费。" + OFFICIAL
     ),
     HELPED: (
-        "【{{ brand }}】您目前没有待确认的业务。未经您短信确认，电话营销不会为您办理任何业务。" + _STOP_FREE + _OFFICIAL
+        "【{{ brand }}】您目前没有待确认的业务。未经您短信确认，电话营销不会为您办理任何业务。" + _STOP_FREE + OFFICIAL
     ),
 }
 
@@ -190,7 +190,7 @@ ENGLISH: dict[str, str] = {
 CHINESE_WITH_REGISTRATION: dict[str, str] = CHINESE | {
     Purpose.MARKETING_FREE: (
         "【{{ brand }}】已为您登记“免营销”，即时生效，我公司不再向您拨打营销电话。您在用的业务不受影响。"
-        "{% if hotline %}如接到营销来电，可拨打{{ hotline }}举报。{% endif %}" + _OFFICIAL
+        "{% if hotline %}如接到营销来电，可拨打{{ hotline }}举报。{% endif %}" + OFFICIAL
     ),
 }
 ENGLISH_WITH_REGISTRATION: dict[str, str] = ENGLISH | {
@@ -202,7 +202,7 @@ ENGLISH_WITH_REGISTRATION: dict[str, str] = ENGLISH | {
 LATER_CHINESE: dict[str, str] = {
     Purpose.PROVE: (
         "【{{ brand }}】为确认是您本人回复，请于{{ deadline }}前回复“{{ yes }}”办理“{{ name }}”（{{ price }}）；"
-        "未按此回复均不办理。非您本人回复或不愿再接营销来电，回复TD。回复免费。" + _OFFICIAL
+        "未按此回复均不办理。非您本人回复或不愿再接营销来电，回复TD。回复免费。" + OFFICIAL
     ),
 }
 LATER_ENGLISH: dict[str, str] = {
