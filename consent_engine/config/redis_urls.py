@@ -49,8 +49,9 @@ class SentinelAddress:
         if not (database or "0").isascii() or not (database or "0").isdecimal():
             raise ValueError(f"must end in the number of a database: {_EXAMPLE}")
         user, _, password = login.partition(":")
+        wrong = f"names a sentinel that is no HOST:PORT: {_EXAMPLE}"
         return cls(
-            tuple(_sentinel(host) for host in hosts.split(",")),
+            tuple(_server(host, SENTINEL_PORT, wrong) for host in hosts.split(",")),
             unquote(name),
             int(database or 0),
             unquote(user) or None,
@@ -59,15 +60,16 @@ class SentinelAddress:
         )
 
 
-def _sentinel(text: str) -> tuple[str, int]:
+def _server(text: str, usual: int, wrong: str) -> tuple[str, int]:
+    """A server, at the usual port where none is named. Raises ValueError, in these words, for what is none."""
     try:
         parts = urlsplit(f"//{text}")
         host, port = parts.hostname, parts.port
     except ValueError:
-        host, port = None, None
-    if not host or port == 0:
-        raise ValueError(f"names a sentinel that is no HOST:PORT: {_EXAMPLE}")
-    return host, port or SENTINEL_PORT
+        host, port, parts = None, None, urlsplit("")
+    if not host or port == 0 or parts.path or parts.query or parts.fragment:
+        raise ValueError(wrong)
+    return host, port or usual
 
 
 def _options(query: str) -> dict[str, str]:
@@ -95,19 +97,9 @@ class ClusterAddress:
         """Read an address that begins with `redis+cluster://`. Raises ValueError, in words that quote none of it."""
         login, _, hosts = url.removeprefix(CLUSTER).rpartition("@")
         user, _, password = login.partition(":")
+        wrong = f"names a node that is no HOST:PORT: {_CLUSTER_EXAMPLE}"
         return cls(
-            tuple(_node(host) for host in hosts.removesuffix("/").split(",")),
+            tuple(_server(host, CLUSTER_PORT, wrong) for host in hosts.removesuffix("/").split(",")),
             unquote(user) or None,
             unquote(password) or None,
         )
-
-
-def _node(text: str) -> tuple[str, int]:
-    try:
-        parts = urlsplit(f"//{text}")
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port, parts = None, None, urlsplit("")
-    if not host or port == 0 or parts.path or parts.query or parts.fragment:
-        raise ValueError(f"names a node that is no HOST:PORT: {_CLUSTER_EXAMPLE}")
-    return host, port or CLUSTER_PORT
