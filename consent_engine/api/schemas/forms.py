@@ -23,6 +23,7 @@ from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.unknown import field_errors
 from consent_engine.engine.held_replies import ID as HELD_ID
 from consent_engine.engine.permits import MOST_NUMBERS
 from consent_engine.engine.stuck import MOST_RETRIED
@@ -209,7 +210,7 @@ def read(form: type[Form], body: object, at: str = "", *, whole: str = "body") -
         return form.model_validate(body)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise Malformed([_field_error(form, each, at, whole) for each in found]) from None
+        raise Malformed(field_errors(form, found, lambda each: _field_error(form, each, at, whole), at)) from None
 
 
 def read_dials(body: list[object]) -> list[Dial]:

@@ -26,6 +26,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import sha256
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.unknown import field_errors
 from consent_engine.errors import FieldError, Malformed
 
 SKEW_MS = 60_000
@@ -138,7 +139,7 @@ class PlaceOrder(StrictForm):
             return cls.model_validate(body)
         except ValidationError as error:
             found = error.errors(include_url=False, include_context=False, include_input=False)
-            raise Malformed([_field_error(each) for each in found]) from None
+            raise Malformed(field_errors(cls, found, _field_error)) from None
 
     def late_errors(self, now: Millis) -> list[FieldError]:
         """What only the clock can tell is wrong with it."""

@@ -24,6 +24,7 @@ from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import UNITS, Ends, FirstMonth, Replaces, Starts
+from consent_engine.domain.unknown import field_errors
 from consent_engine.domain.unseen import legible
 from consent_engine.errors import FieldError, Malformed
 
@@ -237,7 +238,7 @@ def plan_from(mapping: object) -> Plan:
         form = PlanForm.model_validate(mapping)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise Malformed([_field_error(each) for each in found]) from None
+        raise Malformed(field_errors(PlanForm, found, _field_error)) from None
     if wrong := list(_gaps(form)):
         raise Malformed(wrong)
     return Plan.read(form.model_dump(mode="json", exclude_none=True))

@@ -171,7 +171,7 @@ def test_whoever_placed_the_order_does_not_decide_the_reply_to_it(door):
         ({"ids": []}, "ids", "too_short"),
         ({"ids": [f"{'0' * 28}.mobile.{n}" for n in range(501)]}, "ids", "too_long"),
         ({"ids": [f"{'0' * 28}.mobile.1", NUMBER]}, "ids.1", "string_pattern_mismatch"),
-        ({"by": "me"}, "body", "extra_forbidden"),
+        ({"by": "me"}, "by", "extra_forbidden"),
     ],
 )
 def test_a_decision_that_cannot_be_read_decides_nothing(door, change, field, code):

@@ -46,7 +46,7 @@ def test_a_number_without_a_holder_is_callable_by_nobody_and_says_since_when(doo
         ({"at": "2099-08-01T10:00:00+08:00"}, "at"),
         ({"msisdn": "12345678"}, "msisdn"),
         ({"carrier": "*"}, "carrier"),
-        ({"colour": "red"}, "body"),
+        ({"colour": "red"}, "colour"),
     ],
 )
 def test_an_event_that_cannot_be_read_changes_nothing(door, change, field):

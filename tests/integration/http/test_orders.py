@@ -106,7 +106,7 @@ FORM = {
         "call.started_at",
     ),
     "no agent": (order(agent=""), "malformed", "agent"),
-    "another field": (order(colour="red"), "malformed", "body"),
+    "another field": (order(colour="red"), "malformed", "colour"),
     "not an object": ([order()], "malformed", "body"),
 }
 
@@ -379,7 +379,7 @@ def test_never_again_is_said_once_and_stands(door):
         ({"channel": "fax"}, "channel"),
         ({"channel": None}, "channel"),
         ({"agent": NUMBER}, "agent"),
-        ({"colour": "red"}, "body"),
+        ({"colour": "red"}, "colour"),
     ],
 )
 def test_a_refusal_that_cannot_be_read_is_none(door, change, field):

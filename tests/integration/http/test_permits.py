@@ -91,7 +91,7 @@ def test_what_cannot_be_read_is_named_by_its_place_and_not_repeated(door):
         ({"carrier": "*"}, "carrier"),
         ({"plan": "no-such-plan"}, "plan"),
         ({"plan": PLAN, "carrier": "telecom"}, "carrier"),
-        ({"colour": "red"}, "body"),
+        ({"colour": "red"}, "colour"),
     ],
 )
 def test_a_request_that_cannot_be_answered_says_what_is_wrong(door, change, field):
