@@ -1,6 +1,11 @@
-"""What befalls an engine at its commits, and a lane whose workers die: shared by replies and promises."""
+"""What befalls an engine at its commits, a lane whose workers die, and what is parked: shared by many rooms."""
 
+from consent_engine.domain.decide.decision import PARKED, Put
+from consent_engine.domain.effects import Pending
 from consent_engine.errors import StoreUnavailable
+from consent_engine.ports import Commit, OrderChange
+
+QUESTION = "sms.confirmation.1"
 
 
 def dies_after(engine, commits):
@@ -33,3 +38,11 @@ def lose_leases(world, lane, times=1):
     for _ in range(times):
         world.engine.store.lanes.lease(lane, 100)
         world.clock.forward(seconds=61)
+
+
+def park(engine, order_id, why, effect=QUESTION, at=1_764_000_000_000):
+    """On the stuck list, as a doubt that could not be settled puts it there."""
+    found = engine.show(order_id)
+    waits = Pending(attempts=5, doubts=5, first_at=at, last_at=at, parked=1, why=why)
+    change = OrderChange(found, found.version, found.state, {}, (Put(effect, PARKED, waits),))
+    assert engine.store.records.commit([Commit("", (change,))])[0].word == "ok"

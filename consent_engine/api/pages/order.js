@@ -29,6 +29,20 @@ function showWaiting() {
   });
 }
 
+/** What waits for a person is tried again from here by whoever may do so on /ops: what `consent retry` does. */
+function showRetry() {
+  if (byId("retry")) byId("retry").hidden = !shown.waiting.some((each) => each.parked) && shown.ending?.state !== "ending_failed";
+}
+
+byId("retry")?.addEventListener("click", async () => {
+  byId("retry").disabled = true;
+  const answer = await call("POST", `/v1/orders/${shown.order.id}/retry`);
+  announce(answer.ok ? word("ops.retried", { order: shown.order.id }) : "");
+  say(byId("retry-wrong"), answer.ok ? "" : wrong(answer));
+  byId("retry").disabled = false;
+  await refresh();
+});
+
 /** What was read to the subscriber, by the name that the page has for it. */
 const readName = (id) => [`read.${id}`, `tariffs.${id}`].map((name) => WORDS[name]).find(Boolean) ?? id;
 
@@ -64,6 +78,7 @@ function show(life) {
   showState(byId("state"), order.state);
   showRoad(byId("road"), order);
   showWaiting();
+  showRetry();
   const bubbles = bubblesOf(order);
   byId("no-sms").hidden = bubbles.length > 0;
   showBubbles(byId("sms"), bubbles);

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from consent_engine.api.document.operations import PUBLIC, Operations, visitor_of
 from consent_engine.api.schemas.order_life import OrderLife, life_of
-from consent_engine.api.service.callers import AUDITOR, ORDER_READER, is_own, sees_whole, visible
+from consent_engine.api.service.callers import AUDITOR, OPS, ORDER_READER, is_own, sees_whole, visible
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Session
 from consent_engine.api.web.pages import behind_sign_in
@@ -31,7 +31,9 @@ async def order(request: Request, order_id: str) -> Response:
 
     async def shown(session: Session) -> Mapping[str, Any]:
         life = json.loads(await _life(request, order_id, session.caller))
-        return {"life": life, "may_reveal": session.caller.role in AUDITOR and "*" in life["order"]["msisdn"]}
+        role = session.caller.role
+        may_reveal = role in AUDITOR and "*" in life["order"]["msisdn"]
+        return {"life": life, "may_reveal": may_reveal, "may_retry": role in OPS}
 
     return await behind_sign_in(request, "order.html", shown)
 

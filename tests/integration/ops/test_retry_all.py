@@ -8,27 +8,17 @@ import sys
 import pytest
 
 from consent_engine.api.schemas.lists import CancelledView, CauseList, RetriedView
-from consent_engine.domain.decide.decision import PARKED, Put
-from consent_engine.domain.effects import Lane, Pending, Uncertain
+from consent_engine.domain.effects import Lane, Uncertain
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.engine import stuck
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.stuck import Wanted, causes_of, stuck_effects
-from consent_engine.ports import Commit, OrderChange
 from tests.conftest import SECOND
 from tests.integration.api_door import FULL_SECRET, is_problem, order, reply
+from tests.integration.mishaps import QUESTION, park
 
 WAIT = 60
 BUSY, LOST = "BSS answered 500", "no answer within 10.0 s"
-QUESTION = "sms.confirmation.1"
-
-
-def park(engine, order_id, why, effect=QUESTION, at=1_764_000_000_000):
-    """On the stuck list, as a doubt that could not be settled puts it there."""
-    found = engine.show(order_id)
-    waits = Pending(attempts=5, doubts=5, first_at=at, last_at=at, parked=1, why=why)
-    change = OrderChange(found, found.version, found.state, {}, (Put(effect, PARKED, waits),))
-    assert engine.store.records.commit([Commit("", (change,))])[0].word == "ok"
 
 
 def trouble(door, *whys, plan="5g-smart-199", first=0):

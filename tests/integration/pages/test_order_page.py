@@ -8,6 +8,8 @@ import pytest
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import NUMBER, order, reply
+from tests.integration.mishaps import park
+from tests.integration.page_door import SAME
 
 NOBODYS = "0" * 28
 
@@ -114,3 +116,20 @@ def test_the_other_orders_of_its_call_are_named(door):
     life = door.sign_in(Role.AGENT).get(f"/orders/{ids[0]}/life").json()
     assert [each["id"] for each in life["related"]] == ids[1:]
     assert life["call"]["id"] == began
+
+
+@pytest.mark.parametrize("role", [Role.AGENT, Role.OPS, Role.AUDITOR, Role.ADMIN])
+def test_what_is_stuck_is_tried_again_from_its_page_by_who_may(door, role):
+    told = door.place().json()["id"]
+    park(door.engine, told, "no answer within 10.0 s")
+    visitor, may = door.sign_in(role), role in {Role.OPS, Role.ADMIN}
+    assert ('id="retry"' in visitor.get(f"/orders/{told}").text) == may
+    assert [each["parked"] for each in visitor.get(f"/orders/{told}/life").json()["waiting"]].count(True) == 1
+    token = visitor.csrf
+    assert visitor.ask("POST", f"/v1/orders/{told}/retry", headers=SAME).status_code == 403, "without the page's token"
+    answer = visitor.post(f"/v1/orders/{told}/retry", **{"X-CSRF-Token": token})
+    assert answer.status_code == (200 if may else 403)
+    waiting = visitor.get(f"/orders/{told}/life").json()["waiting"]
+    assert any(each["parked"] for each in waiting) != may
+    who = [each.by for each in door.engine.show(told).events if each.trigger == "retried"]
+    assert who == ([f"the-{role}"] if may else [])
