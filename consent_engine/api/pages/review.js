@@ -74,6 +74,9 @@ function showHeard() {
   showWords(heard.transcript);
 }
 
+/** An order may name another agent than its call: who took the call over, or whose sale another is credited with. */
+const other = (each, it) => (each.agent && each.agent !== it.agent ? make("p", { className: "warn" }, word("review.other_agent", { agent: each.agent })) : "");
+
 function showSold(it, sold) {
   const marked = Object.fromEntries(it.disclosures.map((each) => [each.id, each.at]));
   const begins = Date.parse(it.started_at);
@@ -89,7 +92,7 @@ function showSold(it, sold) {
       if (at) where.addEventListener("click", () => seekTo(seconds));
       return make("li", {}, make("strong", {}, word(`tariffs.${id}`)), make("span", {}, text), where);
     });
-    return [make("h3", {}, `${each.name} · ${each.plan} v${each.version}${each.state ? ` · ${word(`state.${each.state}`)}` : ""}`), none ? make("p", { className: "muted" }, word("review.none_marked")) : "", make("ul", { className: "plain reads" }, ...lines),
+    return [make("h3", {}, `${each.name} · ${each.plan} v${each.version}${each.state ? ` · ${word(`state.${each.state}`)}` : ""}`), other(each, it), none ? make("p", { className: "muted" }, word("review.none_marked")) : "", make("ul", { className: "plain reads" }, ...lines),
       make("h3", {}, word("review.text")), each.text ? make("p", { className: "asked" }, each.text) : make("p", { className: "muted" }, word("review.no_text"))];
   }));
 }

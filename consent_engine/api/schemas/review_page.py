@@ -25,6 +25,7 @@ class SoldView(View):
     reads: dict[str, dict[str, str]] = Field(description="what had to be told, by language, in the order of reading")
     text: str = Field(description="the question as it was sent, without any number; empty: no order came of it")
     state: str = Field(description="of the order; empty: there is none")
+    agent: str = Field(description="whom the order names; empty: there is none")
 
     @classmethod
     def of_order(cls, order: Order) -> "SoldView":
@@ -36,13 +37,15 @@ class SoldView(View):
             reads = {CHINESE: {"price": offer.price, "unsubscribe": offer.unsubscribe}}
         return cls(
             plan=offer.plan, version=offer.plan_version, name=offer.plan_name, reads=reads, text=hidden(order.text),
-            state=order.state.value,
+            state=order.state.value, agent=hidden(order.doc.agent),
         )  # fmt: skip
 
     @classmethod
     def of_plan(cls, plan: Plan) -> "SoldView":
         """As the plan reads now."""
-        return cls(plan=plan.code, version=plan.version, name=plan.name, reads=disclosures(plan), text="", state="")
+        return cls(
+            plan=plan.code, version=plan.version, name=plan.name, reads=disclosures(plan), text="", state="", agent=""
+        )
 
 
 class HeardView(View):

@@ -59,3 +59,14 @@ def test_an_address_of_recordings_that_cannot_be_one_stops_the_start(address):
         recording_url(address)
     with pytest.raises(SettingsError, match="CONSENT_RECORDING_URL"):
         Settings.load({"CONSENT_RECORDING_URL": address}, env_file=None)
+
+
+def test_the_order_names_its_own_agent_beside_the_agent_of_the_call(door):
+    call = {
+        "from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "A1024", "started_at": "2025-08-01T10:00:00+08:00",
+    }  # fmt: skip
+    began = door.call("POST", "/v1/calls", Role.AGENT, call, headers={"Idempotency-Key": "c-1"}).json()["id"]
+    body = {"msisdn": NUMBER, "plan": "5g-smart-199", "call_id": began, "agreed_at": "2025-08-01T10:04:31+08:00"}
+    assert door.place(body | {"agent": "A2048"}).status_code == 201
+    shown = door.sign_in(Role.REVIEWER).get(f"/review/calls/{began}").json()
+    assert (shown["call"]["agent"], [each["agent"] for each in shown["sold"]]) == ("A1024", ["A2048"])
