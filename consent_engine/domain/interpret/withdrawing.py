@@ -19,6 +19,7 @@ from consent_engine.domain.order.facts import Replied
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.elements import elements
 from consent_engine.domain.texts.free_exit import has_early_fee, told_until
+from consent_engine.domain.texts.of_endings import stops
 from consent_engine.domain.texts.templates import ENGLISH
 
 
@@ -115,6 +116,8 @@ def asking_to_end(order: Order, line: Line, at: Millis) -> Put:
     ends = on.at + offer.policy.free_exit if on and offer.policy.free_exit else 0
     if at < ends and has_early_fee(offer.tariff):
         fee = told_until(fee, ends, language)
+    if offer.tariff:
+        fee = ("; " if language == "en" else "，").join(filter(None, (stops(offer.tariff, language), fee)))
     return Put(
         sms_effect(Purpose.WITHDRAW_ASK, line.version), at, Pending(about=(doc.carrier, language, doc.code, name, fee))
     )

@@ -69,9 +69,9 @@ def disclosures(plan: Plan) -> dict[str, dict[str, str]]:
 
 def said_of(carrier: str, says: Tariff) -> dict[str, dict[str, str]]:
     """The same of a tariff of a carrier."""
-    shown = {CHINESE: _shown(elements(carrier, says, CHINESE), _ENDS_ZH, _SOLD_ZH, says) | {"seller": says.seller}}
+    shown = {CHINESE: _shown(elements(carrier, says, CHINESE), ENDS[CHINESE], _SOLD_ZH, says) | {"seller": says.seller}}
     if says.english is not None:
-        shown[ENGLISH] = _shown(elements(carrier, says, ENGLISH), _ENDS_EN, _SOLD_EN, says)
+        shown[ENGLISH] = _shown(elements(carrier, says, ENGLISH), ENDS[ENGLISH], _SOLD_EN, says)
     return {language: {name: told for name, told in each.items() if told} for language, each in shown.items()}
 
 
@@ -82,13 +82,14 @@ def _shown(told: Elements, ends: Mapping[Ends, str], sold: Mapping[str, str], sa
 
 
 _NOT_SHOWN = frozenset({"name", "early_fee_short", "renewal_short"})
-_ENDS_ZH = {
-    Ends.AT_ONCE: "立即", Ends.NEXT_DAY: "次日", Ends.NEXT_MONTH: "次月1日", Ends.TERM_END: "合约期满"
+ENDS: dict[str, dict[Ends, str]] = {
+    CHINESE: {Ends.AT_ONCE: "立即", Ends.NEXT_DAY: "次日", Ends.NEXT_MONTH: "次月1日", Ends.TERM_END: "合约期满"},
+    ENGLISH: {
+        Ends.AT_ONCE: "at once", Ends.NEXT_DAY: "next day", Ends.NEXT_MONTH: "on the 1st of next month",
+        Ends.TERM_END: "at the end of the term",
+    },
 }  # fmt: skip
-_ENDS_EN = {
-    Ends.AT_ONCE: "at once", Ends.NEXT_DAY: "next day", Ends.NEXT_MONTH: "on the 1st of next month",
-    Ends.TERM_END: "at the end of the term",
-}  # fmt: skip
+"""When a plan that is left ends, by language."""
 _SOLD_ZH = {
     "phone": "电话", "hall": "营业厅", "app": "手机营业厅", "web": "网上营业厅",
     "counter": "代理网点", "other": "其他渠道",

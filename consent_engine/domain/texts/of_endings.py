@@ -7,6 +7,8 @@ SMS does either.
 from collections.abc import Sequence
 
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.offer.tariff import Tariff
+from consent_engine.domain.texts.elements import ENDS, ENGLISH
 from consent_engine.domain.texts.times import instant_of, literal
 
 _ZH_END = "热线{hotline}。营销来电只用{official}，勿向任何人透露验证码。"
@@ -54,6 +56,12 @@ def withdraw_ask(about: Sequence[str]) -> str:
     """Whether the service itself is to end. about: carrier, language, the order's code, name, the early fee."""
     carrier, language, code, name, fee = about
     return _written(carrier, language, WITHDRAW_ASK, name=name, code=code, fee=fee)
+
+
+def stops(says: Tariff, language: str) -> str:
+    """When a plan that is left stops, as the question whether it shall end says it."""
+    when = ENDS[language][says.unsubscribe.takes_effect]
+    return f"it ends {when}" if language == ENGLISH else f"{when}失效"
 
 
 def _written(carrier: str, language: str, key: str, **told: str) -> str:

@@ -69,6 +69,7 @@ def test_a_bare_word_is_told_until_when_it_is_free(free):
     free.run()
     [asked] = free.texts("withdraw_ask")
     assert f"前免违约金，其后{FEE}" in asked
+    assert f"请回复“退订{order.doc.code}”：次月1日失效，" in asked
     free.clock.forward(milliseconds=WEEK_MS)
     free.say("退订", message_id="later")
     free.run()
