@@ -78,11 +78,17 @@ function choose() {
 
 // -- 3. and 4. the subscriber agrees, and placing -----------------------------------------------------------------------
 
-/** An instant as the field writes it: in the desk's own time, to the second. */
-function local(at) {
-  const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-  return `${date}T${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+/** An instant as the field writes it: by the clock of the business, whatever the browser's is, to the second. */
+const local = (at) => dateAndClock(at).replace(" ", "T");
+
+/** What such a clock shows, as an instant: twice, for its offset may be another one there. */
+function instantShown(text) {
+  const shown = Date.parse(`${text}Z`);
+  const off = (at) => Date.parse(`${local(at)}Z`) - at;
+  return new Date(shown - off(shown - off(shown)));
 }
+
+if (Intl.DateTimeFormat().resolvedOptions().timeZone !== ZONE) ["started", "agreed"].forEach((id) => document.querySelector(`label[for=${id}]`).append(` · ${ZONE}`));
 
 const exact = {};
 
@@ -92,15 +98,12 @@ function setInstant(field, at) {
   byId(field).value = local(at);
 }
 
-/** What the field says, as the API wants it: RFC 3339 with the desk's offset. */
+/** What the field says, as the API wants it. */
 function instantOf(field) {
   const text = byId(field).value;
   if (!text) return "";
   if (exact[field] && local(exact[field]) === text) return exact[field].toISOString();
-  const offset = -new Date(text).getTimezoneOffset();
-  const sign = offset < 0 ? "-" : "+";
-  const size = Math.abs(offset);
-  return `${text.length === 16 ? `${text}:00` : text}${sign}${two(Math.floor(size / 60))}:${two(size % 60)}`;
+  return instantShown(text).toISOString();
 }
 
 /** When the subscriber agreed. After a reload only whole seconds of it are known: within the call's first it is the call's beginning. */
