@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
+from consent_engine.domain.offer.seen import AGAIN_MS, PATIENCE_MS, Seen, attested
 from consent_engine.domain.offer.versions import Listed, Sale, Standing, Version, dated
 from tests.plans import plan, priced, undated
 
@@ -70,3 +71,12 @@ def test_a_version_that_was_replaced_while_it_waited_never_was_public():
 def test_what_was_kept_before_instants_were_noted_counts_from_the_instant_that_it_says():
     kept = listed(version(1, 0, since=1_000), version(2, 0, since=6_000))
     assert (kept.on_sale_at(999), kept.on_sale_at(5_999).version, kept.on_sale_at(6_000).version) == (None, 1, 2)
+
+
+def test_a_version_is_public_from_when_both_channels_showed_it_until_nobody_looked_any_more():
+    seen = {0: Seen(1, 2_000, 9_000, 9_000), 1: Seen(1, 3_000, 8_000, 8_000)}
+    shown, last = replace(version(1, 1_000), seen=seen), 8_000 + PATIENCE_MS + AGAIN_MS
+    assert [shown.public_at(at) for at in (2_999, 3_000, last, last + 1)] == [False, True, True, False]
+    assert not replace(shown, seen=seen | {1: replace(seen[1], public=0)}).public_at(3_000)
+    vouched = replace(shown, seen={n: attested(4_000, "admin", "an app has no address") for n in seen})
+    assert [vouched.public_at(at) for at in (3_999, 4_000, last + 1)] == [False, True, True]

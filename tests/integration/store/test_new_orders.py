@@ -165,3 +165,19 @@ def test_a_count_that_is_damaged_leaves_no_order_without_its_entry_in_the_journa
         words(store, commits)
     assert words(store, commits) == [Word.SAME] * 3
     assert world.client.llen(world.cell.journal) == sealed > 0
+
+
+def test_of_a_number_that_nobody_knows_the_line_alone_is_looked_at_and_an_order_without_its_line_is_found(world, store):
+    looked, look = [], store.records.look
+
+    def seen(*ids):
+        looked.append([len(each) for each in ids])
+        return look(*ids)
+
+    store.records.look = seen
+    [one] = wanted(world, [NUMBER])
+    order = world.engine.place(one).order
+    assert looked == [[0, 1, 0, 0]]
+    world.client.delete(world.cell.line(order.line))  # somebody damaged the store
+    again = world.engine.place(one)
+    assert (again.created, again.order.head, looked[-1]) == (False, order.head, [1, 1, 1, 0])
