@@ -265,10 +265,10 @@ def _counted(change: CallChange, cell: Cell, lists: Lists) -> None:
         lists.stands(name, at, change.id)
     was, stands = change.before.verdict if change.before else None, change.call.verdict
     if was is not stands:
-        if stands in cell.to_review:
-            lists.stands(cell.to_review[stands], change.call.over_at, change.id)
-        if was in cell.to_review:
-            lists.leaves(cell.to_review[was], change.id)
+        if waits := stands and cell.to_review.get(stands):
+            lists.stands(waits, change.call.over_at, change.id)
+        if waited := was and cell.to_review.get(was):
+            lists.leaves(waited, change.id)
     key = lists.numbers[cell.dialled_of(at)]
     for count in counted_of(change.call, change.before or change.archived):
         lists.counts += key, count

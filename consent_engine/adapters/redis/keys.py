@@ -80,7 +80,7 @@ from functools import lru_cache
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.days import CHINA, GREENWICH, Days
-from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.effects import Lane, Millis, lane_of
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.ports import Owner
@@ -106,6 +106,7 @@ class Cell:
     def __init__(self, number: int = 0, *, alone: bool = True, days: Days = CHINA) -> None:
         self.days = days
         self._of_minute = lru_cache(256)(self._counts_of)
+        self.due_of = lru_cache(1_024)(lambda effect: self.due[lane_of(effect)])
         self.number = number
         self.shared = "ce:" if alone else "ce:{0}:"
         self.prefix = prefix = f"ce:{{{number}}}:"

@@ -6,7 +6,6 @@ from itertools import chain
 from consent_engine.adapters.redis.commit_arguments import Lists, Numbers, written
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
-from consent_engine.domain.effects import lane_of
 from consent_engine.domain.seal import Seal
 from consent_engine.ports import CallChange, Change, Commit, LineChange, Look, OrderChange
 
@@ -69,9 +68,9 @@ class NewOrders(Lists):
         going = [] if all(fields.values()) else [name for name, value in fields.items() if not value]
         kept = list(chain.from_iterable([pair for pair in fields.items() if pair[1]] if going else fields.items()))
         for each in put:
-            effect, due, lane = each.effect, each.due, self._cell.due[lane_of(each.effect)]
+            effect, due = each.effect, each.due
             kept += f"f:{effect}", each.pending.kept()
-            self.due += self.numbers[lane], "+inf" if due == PARKED else due, begins + effect
+            self.due += self.numbers[self._cell.due_of(effect)], "+inf" if due == PARKED else due, begins + effect
         self.args += len(kept) // 2, *kept, len(going), *going
 
     def asked(self, commits: int) -> tuple[list[str], list[str | int]]:

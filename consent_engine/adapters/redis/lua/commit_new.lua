@@ -43,12 +43,15 @@ for n = 1, number() do
     local offer, counts, records = offers[number()], number(), {}
     for i = 1, number() do
         keys = keys + 1
-        local r = { key = KEYS[keys], read = ARGV[at + 1], how = ARGV[at + 2] }
+        local read, how = ARGV[at + 1], ARGV[at + 2]
         at = at + 2
-        r.f1, r.f2 = list(2)
-        r.g1, r.g2 = list(1)
-        records[i] = r
-        if r.read == "0" then unseen[#unseen + 1] = r.key end
+        local f1, f2 = list(2)
+        local g1, g2 = list(1)
+        -- With all its fields at once: a table that grows is made anew.
+        records[i] = {
+            key = KEYS[keys], read = read, how = how, f1 = f1, f2 = f2, g1 = g1, g2 = g2, version = 0, seen = 0,
+        }
+        if read == "0" then unseen[#unseen + 1] = KEYS[keys] end
     end
     local p1, p2 = list(3)
     local g1, g2 = list(2)
@@ -62,18 +65,17 @@ local touched = {} -- by those before
 local function refused(c)
     for n, r in ipairs(c.records) do
         if touched[r.key] then return { "stale", n } end
-        local version, seen = "0", nil
-        if not (unknown and r.read == "0") then
+        if not unknown or r.read ~= "0" or r.how == "e" then
             local kept = call("HMGET", r.key, "v", "seen")
-            version, seen = kept[1] or "0", kept[2]
+            local version = kept[1] or "0"
+            if n == 1 and r.how == "n" and version ~= "0" then -- the same id is the same placing, by construction
+                call("HSET", r.key, "v", version) -- so that WAITAOF on this connection proves the first write too
+                return { "same", 0 }
+            end
+            if version ~= r.read or r.how == "e" and version == "0" then return { "stale", n } end
+            r.version = assert(tonumber(version), "a version that is no number")
+            r.seen = assert(tonumber(kept[2] or "0"), "an instant that is no number")
         end
-        if n == 1 and r.how == "n" and version ~= "0" then -- the same id is the same placing, by construction
-            call("HSET", r.key, "v", version) -- so that WAITAOF on this connection proves the first write too
-            return { "same", 0 }
-        end
-        if version ~= r.read or r.how == "e" and version == "0" then return { "stale", n } end
-        r.version = assert(tonumber(version), "a version that is no number")
-        r.seen = assert(tonumber(seen or "0"), "an instant that is no number")
     end
     if c.offer and not c.offer.known then return { "offer", 0 } end
     for _, r in ipairs(c.records) do
