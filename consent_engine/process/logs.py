@@ -19,10 +19,10 @@ _object = json.JSONEncoder(ensure_ascii=False).encode
 """Made once: `json.dumps` makes another for each line, which took longer than all the rest of it."""
 _HIDDEN = "***"
 _SECRETS = (
-    ("://", re.compile(r"(?<=://)[^\s/@]*:[^\s/@]*(?=@)")),  # redis://user:password@host
-    ("ce_", re.compile(r"ce_(?<=\bce_)[A-Za-z0-9_\-]{8,}")),  # an API key
+    ("://", re.compile(r"(://)[^\s/@]*:[^\s/@]*(?=@)")),  # redis://user:password@host
+    ("ce_", re.compile(r"()ce_(?<=\bce_)[A-Za-z0-9_\-]{8,}")),  # an API key
     # A webhook's secret path.
-    ("/gateways/", re.compile(r"(?<=/gateways/)[^\s/]+/(?!inbound\b|receipts\b)[^\s/?]+")),
+    ("/gateways/", re.compile(r"(/gateways/)[^\s/]+/(?!inbound\b|receipts\b)[^\s/?]+")),
 )
 """What is in every secret of a kind, and the kind: most lines hold none, and are not searched."""
 
@@ -35,7 +35,7 @@ def redacted(text: str) -> str:
     """
     for sign, secret in _SECRETS:
         if sign in text:
-            text = secret.sub(_HIDDEN, text)
+            text = secret.sub(rf"\1{_HIDDEN}", text)
     return hidden(text, _HIDDEN)
 
 

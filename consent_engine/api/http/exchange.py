@@ -21,12 +21,15 @@ class Exchange(RequestResponseCycle):
 
     async def send(self, message: Any) -> None:  # noqa: ANN401 - ASGI's
         """A piece of the answer."""
-        begun, self._begun = self._begun, None
-        if begun is None and not self.response_started and any(name == _LENGTH for name, _ in message["headers"]):
+        begun, self._begun = self._begun, None  # what is begun anew is another answer: an error's
+        begins = message["type"] == "http.response.start" and not self.response_started
+        if begins and any(name == _LENGTH for name, _ in message["headers"]):
             self._begun = message
-        elif begun is None or message.get("more_body") or self.flow.write_paused:
-            for each in (begun, message) if begun else (message,):
-                await super().send(each)
+        elif begins or begun is None:
+            await super().send(message)
+        elif message.get("more_body") or self.flow.write_paused:
+            await super().send(begun)
+            await super().send(message)
         elif not self.disconnected:
             self._answer(begun, message.get("body", b""))
 

@@ -45,13 +45,13 @@ async def receipts(request: Request, name: str) -> Response:
 
 
 async def _receive(request: Request, name: str, *, reports: bool) -> Response:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(request.headers.raw)}
     # Some gateways name no type. What they send is proven and read by their own adapter.
-    named = request.headers.get("content-type", "application/json")
+    named = headers.get("content-type", "application/json")
     if not (is_json(named) or named.partition(";")[0].strip().lower() in PLAIN) or is_packed(request):
         raise NotOurMediaType("send Content-Type: application/json, in UTF-8 and not compressed")
     front = front_of(request)
     body = await read_body(request, MOST_WEBHOOK)
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(request.headers.raw)}
     query = dict(request.query_params) if request.scope["query_string"] else {}
     call = WebhookCall(headers, query, body, await front.now())
     said = await front.receive(Post(name, call, reports))

@@ -97,3 +97,12 @@ def test_a_header_that_would_be_two_is_an_error_of_ours(value):
 @pytest.mark.parametrize("body", [b"", b"hell", b"hello!"])
 def test_a_body_of_another_length_than_was_said_is_an_error_of_ours(body):
     assert said(Answers(LENGTH, pieces=(body,)), LAST).startswith(b"HTTP/1.1 500 ")
+
+
+@pytest.mark.parametrize("headers", [[LENGTH], []], ids=["of a length", "of none"])
+def test_who_fails_behind_a_head_ends_the_connection_and_no_half_an_answer_looks_whole(headers):
+    async def fails(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": [*headers]})
+        raise LookupError
+
+    assert said(fails, LAST).startswith(b"HTTP/1.1 500 " if headers else b"HTTP/1.1 200 ")
