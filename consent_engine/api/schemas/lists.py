@@ -155,7 +155,7 @@ class CauseRow(View):
     reason: str
     plan: str = Field(description="empty: of no order")
     count: int
-    since: Annotated[str | None, BeforeValidator(lambda at: instant(at) if at else None)] = Field(
+    since: Annotated[At | None, BeforeValidator(lambda at: at or None)] = Field(
         description="when the one that has waited longest was last tried; null: not known"
     )
 

@@ -27,8 +27,8 @@ def instant(at: Millis) -> str:
     return CHINA.instant(at)
 
 
-At = Annotated[str, BeforeValidator(instant)]
-"""An instant of ours, as it is shown."""
+At = Annotated[str, BeforeValidator(lambda at: instant(at) if isinstance(at, int) else at)]
+"""An instant of ours, as it is shown; of an answer that is read back it is a text already."""
 Hidden = Annotated[str, BeforeValidator(hidden)]
 """A text of ours, shown without the numbers in it."""
 
