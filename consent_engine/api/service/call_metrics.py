@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 
+from consent_engine.api.service.families import Rows, gauge
 from consent_engine.domain.call.counted import Count, sum_of
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.carriers import CARRIERS
@@ -11,19 +12,13 @@ from consent_engine.domain.carriers import CARRIERS
 
 def of_dialled(days: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
     """Calls by the day they began on, and their carrier, from a day's sums; agents are left out. Each from 0 on."""
-    calls = GaugeMetricFamily(
-        "consent_calls", "Calls by the day (in China) they began on, and what came of them",
-        labels=("began", "carrier", "what"),
-    )  # fmt: skip
-    violations = GaugeMetricFamily(
-        "consent_call_violations", "What was wrong with calls, by the day (in China) they began on",
-        labels=("began", "carrier", "violation"),
-    )  # fmt: skip
-    for day, sums in days.items():
-        for carrier in CARRIERS:
-            for what in Count:
-                calls.add_metric((day, carrier, what.value), sums.get(sum_of(what, carrier), 0))
-            for violation in Violation:
-                violations.add_metric((day, carrier, violation.value), sums.get(sum_of(violation, carrier), 0))
-    yield calls
-    yield violations
+
+    def by(kinds: type[Count | Violation]) -> Rows:
+        for day, sums in days.items():
+            for carrier in CARRIERS:
+                yield from (((day, carrier, each.value), sums.get(sum_of(each, carrier), 0)) for each in kinds)
+
+    told = "Calls by the day (in China) they began on, and what came of them"
+    yield gauge("consent_calls", told, ("began", "carrier", "what"), by(Count))
+    told = "What was wrong with calls, by the day (in China) they began on"
+    yield gauge("consent_call_violations", told, ("began", "carrier", "violation"), by(Violation))

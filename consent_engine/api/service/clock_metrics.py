@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from consent_engine.api.service.families import gauge
 from consent_engine.domain.clocks import Lag
 from consent_engine.ports import Registry
 
@@ -29,11 +30,10 @@ def of_clocks(seen: ClocksSeen) -> Iterator[Metric]:
     told = "By how much the store's clock is ahead of this host's"
     yield GaugeMetricFamily("consent_store_clock_skew_seconds", told, value=seen.store)
     told = "By how much a gateway's stamps lie behind their arrival at the least, in the last minutes"
-    skew = GaugeMetricFamily("consent_gateway_clock_skew_seconds", told, labels=("gateway",))
+    lags = sorted(seen.gateways.items())
+    yield gauge(
+        "consent_gateway_clock_skew_seconds", told, ("gateway",), (((n,), lag.behind / 1000) for n, lag in lags)
+    )
     told = "How much of that its settings allow: beyond it, a quick yes is taken for one from before the question"
-    allowed = GaugeMetricFamily("consent_gateway_clock_allowed_seconds", told, labels=("gateway",))
-    for gateway, lag in sorted(seen.gateways.items()):
-        skew.add_metric((gateway,), lag.behind / 1000)
-        allowed.add_metric((gateway,), lag.allowed / 1000)
-    yield skew
-    yield allowed
+    rows = (((name,), lag.allowed / 1000) for name, lag in lags)
+    yield gauge("consent_gateway_clock_allowed_seconds", told, ("gateway",), rows)

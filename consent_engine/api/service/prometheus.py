@@ -7,13 +7,14 @@ from functools import cache
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from consent_engine import __version__
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.service.call_metrics import of_dialled
 from consent_engine.api.service.clock_metrics import ClocksSeen, clocks_seen, of_clocks
+from consent_engine.api.service.families import age, counter, gauge
 from consent_engine.api.service.outside_metrics import of_calls, of_look_ups, of_outside, of_paused
 from consent_engine.api.service.publication_metrics import Unshown, of_publication, unshown
 from consent_engine.api.service.report_metrics import of_codes, of_reports
@@ -112,27 +113,15 @@ class Metrics:
         return prometheus_client.generate_latest(_Once([*self._kept.collect(), *self._ours(look)]))
 
     def _ours(self, look: Look | None) -> Iterator[Metric]:
-        requests = CounterMetricFamily(
-            "consent_http_requests", "Requests answered", labels=("method", "route", "status")
-        )
-        for labels, count in sorted(self._requests.items()):
-            requests.add_metric(labels, count)
-        yield requests
-        defects = CounterMetricFamily("consent_defects", "What should never be raised, by its type", labels=("type",))
-        for kind, count in sorted(self._front.defects.items()):
-            defects.add_metric((kind,), count)
-        yield defects
-        repeated = CounterMetricFamily(
-            "consent_replies_repeated", "Replies acknowledged that were stored before", labels=("gateway",)
-        )
-        for gateway, count in sorted(self._front.repeated.items()):
-            repeated.add_metric((gateway,), count)
-        yield repeated
+        of = ("method", "route", "status")
+        yield counter("consent_http_requests", "Requests answered", of, sorted(self._requests.items()))
+        rows = (((kind,), count) for kind, count in sorted(self._front.defects.items()))
+        yield counter("consent_defects", "What should never be raised, by its type", ("type",), rows)
+        rows = (((gateway,), count) for gateway, count in sorted(self._front.repeated.items()))
+        yield counter("consent_replies_repeated", "Replies acknowledged that were stored before", ("gateway",), rows)
         yield of_look_ups(self._front.subscribers.counted)
         yield GaugeMetricFamily("consent_streams_open", "Orders watched live", value=self._front.streams.open)
-        build = GaugeMetricFamily("consent_build_info", "The version that runs", labels=("version",))
-        build.add_metric((__version__,), 1)
-        yield build
+        yield gauge("consent_build_info", "The version that runs", ("version",), [((__version__,), 1)])
         up = "Whether the store can be reached and takes writes"
         yield GaugeMetricFamily("consent_store_up", up, value=int(look is not None and look.writes))
         if look is not None:
@@ -140,45 +129,30 @@ class Metrics:
 
 
 def _of_orders(look: Look) -> Iterator[Metric]:
-    orders = GaugeMetricFamily(
-        "consent_orders",
-        "Orders by the (UTC) day they were placed on, and where they stand",
-        labels=("placed", "state"),
-    )
-    for day, counts in look.placed.items():
-        for state in State:
-            orders.add_metric((day, state.value), counts.get(state, 0))
-    yield orders
-    uncalled = GaugeMetricFamily(
-        "consent_orders_without_call", "Orders without a record of their call, by the (UTC) day they were placed on",
-        labels=("placed",),
-    )  # fmt: skip
-    for day, count in look.uncalled.items():
-        uncalled.add_metric((day,), count)
-    yield uncalled
+    told = "Orders by the (UTC) day they were placed on, and where they stand"
+    rows = (((day, state.value), counts.get(state, 0)) for day, counts in look.placed.items() for state in State)
+    yield gauge("consent_orders", told, ("placed", "state"), rows)
+    told = "Orders without a record of their call, by the (UTC) day they were placed on"
+    yield gauge("consent_orders_without_call", told, ("placed",), (((day,), n) for day, n in look.uncalled.items()))
 
 
 def of_store(look: Look) -> Iterator[Metric]:
     """What the store knows, as metrics."""
     for name, unit, told, value in _LANES:
-        gauge = GaugeMetricFamily(f"consent_lane_{name}{unit}", told, labels=("lane",))
-        for lane, depth in look.lanes.items():
-            gauge.add_metric((lane.value,), value(depth))
-        yield gauge
+        rows = (((lane.value,), value(depth)) for lane, depth in look.lanes.items())
+        yield gauge(f"consent_lane_{name}{unit}", told, ("lane",), rows)
     yield from _of_orders(look)
     yield from of_dialled(look.dialled)
     yield from of_reports(look.reports)
     yield from of_codes(*look.codes)
     held = look.held
     yield GaugeMetricFamily("consent_held", "Replies that may be a refusal: a person must decide", value=held.count)
-    age = (look.at - held.oldest) / 1000 if held.count else 0
     waits = "How long the oldest of them has waited: after a day it is a refusal"
-    yield GaugeMetricFamily("consent_held_oldest_seconds", waits, value=max(0, age))
+    yield GaugeMetricFamily("consent_held_oldest_seconds", waits, value=age(held, look.at))
     ends = look.endings
     yield GaugeMetricFamily("consent_endings_open", "Orders to be taken back that are not off", value=ends.count)
-    age = (look.at - ends.oldest) / 1000 if ends.count else 0
     waits = "How long the oldest of them has waited"
-    yield GaugeMetricFamily("consent_endings_oldest_seconds", waits, value=max(0, age))
+    yield GaugeMetricFamily("consent_endings_oldest_seconds", waits, value=age(ends, look.at))
     yield from of_clocks(look.clocks)
     yield from of_calls(look.counted, look.outside)
     yield from of_outside(look.outside)
@@ -188,9 +162,7 @@ def of_store(look: Look) -> Iterator[Metric]:
     yield GaugeMetricFamily("consent_archive_up", up, value=int(look.archive))
     journal = look.journal
     yield GaugeMetricFamily("consent_journal_waiting", "Entries that the log does not have yet", value=journal.count)
-    age = (look.at - journal.oldest) / 1000 if journal.count else 0
-    waits = "How long the oldest of them has waited"
-    yield GaugeMetricFamily("consent_journal_oldest_seconds", waits, value=max(0, age))
+    yield GaugeMetricFamily("consent_journal_oldest_seconds", waits, value=age(journal, look.at))
     yield from of_publication(look.unshown)
     yield from of_reviews(look.reviews, look.at)
     yield GaugeMetricFamily("consent_workers_alive", "Worker processes heard from within 15 s", value=look.workers)

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 
+from consent_engine.api.service.families import gauge
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import CHANNELS
 from consent_engine.domain.offer.versions import Listed, Sale
@@ -35,14 +36,8 @@ def unshown(listed: Mapping[str, Listed], now: Millis) -> Unshown:
 
 def of_publication(found: Unshown) -> Iterator[Metric]:
     """How the pages are."""
-    failing = GaugeMetricFamily(
-        "consent_publication_failing_seconds",
-        "For how long some plan on sale has not been seen where it is published; 0: all are", labels=("channel",),
-    )  # fmt: skip
-    plans = GaugeMetricFamily(
-        "consent_plans_unshown", "Plans on sale that are not sold: this channel does not show them", labels=("channel",)
-    )
-    for channel in CHANNELS:
-        failing.add_metric((channel,), found.failing[channel] / 1000)
-        plans.add_metric((channel,), found.plans[channel])
-    yield from (failing, plans)
+    told = "For how long some plan on sale has not been seen where it is published; 0: all are"
+    rows = [((channel,), found.failing[channel] / 1000) for channel in CHANNELS]
+    yield gauge("consent_publication_failing_seconds", told, ("channel",), rows)
+    told = "Plans on sale that are not sold: this channel does not show them"
+    yield gauge("consent_plans_unshown", told, ("channel",), (((each,), found.plans[each]) for each in CHANNELS))

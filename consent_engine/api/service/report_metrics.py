@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from consent_engine.api.service.families import gauge
 from consent_engine.engine.report_book import OpenReports
 
 
@@ -16,13 +17,8 @@ def of_codes(asked: int, most: int) -> Iterator[Metric]:
 
 def of_reports(waiting: Sequence[OpenReports]) -> Iterator[Metric]:
     """By the door they came by and what they seem to be; each from 0 on."""
-    labels = ("door", "class")
-    opened = GaugeMetricFamily("consent_reports_open", "Reports of calls that nobody has decided", labels=labels)
-    overdue = GaugeMetricFamily(
-        "consent_reports_overdue", "Of these, how many should have been answered", labels=labels
-    )
-    for each in waiting:
-        opened.add_metric((each.door.value, each.proposed.value), each.open)
-        overdue.add_metric((each.door.value, each.proposed.value), each.overdue)
-    yield opened
-    yield overdue
+    labels, told = ("door", "class"), "Reports of calls that nobody has decided"
+    named = [((each.door.value, each.proposed.value), each) for each in waiting]
+    yield gauge("consent_reports_open", told, labels, ((names, each.open) for names, each in named))
+    told = "Of these, how many should have been answered"
+    yield gauge("consent_reports_overdue", told, labels, ((names, each.overdue) for names, each in named))

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from consent_engine.api.service.families import age, gauge
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.days import later
 from consent_engine.domain.effects import Millis
@@ -42,40 +43,23 @@ def reviews_seen(engine: Engine, pressing: PressingWatch) -> ReviewsSeen:
 
 def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:
     """How many wait, and for how long the oldest does."""
-    waits = GaugeMetricFamily(
-        "consent_reviews_waiting", "Recorded calls in the store that a reviewer is to hear", labels=("verdict",)
-    )
-    oldest = GaugeMetricFamily(
-        "consent_reviews_oldest_seconds", "How long ago the oldest of them ended", labels=("verdict",)
-    )
-    for verdict, tally in seen.calls.items():
-        waits.add_metric((verdict.value,), tally.count)
-        oldest.add_metric((verdict.value,), _age(tally, now))
-    yield waits
-    yield oldest
+    calls, of = [((verdict.value,), tally) for verdict, tally in seen.calls.items()], ("verdict",)
+    told = "Recorded calls in the store that a reviewer is to hear"
+    yield gauge("consent_reviews_waiting", told, of, ((name, tally.count) for name, tally in calls))
+    told = "How long ago the oldest of them ended"
+    yield gauge("consent_reviews_oldest_seconds", told, of, ((name, age(tally, now)) for name, tally in calls))
     if (left := seen.archived) is not None:
         told = "Recorded calls that left for the archive and were heard by nobody; 10,000: so many or more"
         yield GaugeMetricFamily("consent_reviews_archived", told, value=left.count)
         told = "How long ago the oldest of these ended"
-        yield GaugeMetricFamily("consent_reviews_archived_oldest_seconds", told, value=_age(left, now))
-    yield GaugeMetricFamily(
-        "consent_orders_in_review", "Orders whose activation waits for a review", value=seen.orders.count
-    )
-    yield GaugeMetricFamily(
-        "consent_orders_in_review_oldest_seconds",
-        "How long the oldest of them has waited",
-        value=_age(seen.orders, now),
-    )
+        yield GaugeMetricFamily("consent_reviews_archived_oldest_seconds", told, value=age(left, now))
+    told = "Orders whose activation waits for a review"
+    yield GaugeMetricFamily("consent_orders_in_review", told, value=seen.orders.count)
+    told = "How long the oldest of them has waited"
+    yield GaugeMetricFamily("consent_orders_in_review_oldest_seconds", told, value=age(seen.orders, now))
     told = (
         "Agents whose orders so often end in refusals, suspect answers, failed reviews or within a week that they press"
     )
-    agents = GaugeMetricFamily("consent_agents_pressing", told, labels=("over",))
-    for over, count in seen.pressing.items():
-        agents.add_metric((over.value,), count)
-    yield agents
+    yield gauge("consent_agents_pressing", told, ("over",), (((over.value,), n) for over, n in seen.pressing.items()))
     told = "Services switched on in the last seven days, today with them, that were taken back within a week"
     yield GaugeMetricFamily("consent_services_ended_within_week", told, value=seen.ended_soon)
-
-
-def _age(tally: Tally, now: Millis) -> float:
-    return max(0, (now - tally.oldest) / 1000) if tally.count else 0

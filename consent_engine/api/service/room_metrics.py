@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 
+from consent_engine.api.service.families import gauge
 from consent_engine.engine.engine import Engine
 from consent_engine.ports import Room
 
@@ -27,7 +28,5 @@ def rooms_of(engine: Engine) -> dict[str, Room]:
 def of_rooms(rooms: Mapping[str, Room]) -> Iterator[Metric]:
     """How much room each server has."""
     for name, told, value in _GAUGES:
-        gauge = GaugeMetricFamily(f"consent_redis_{name}", told, labels=("server",))
-        for server, room in sorted(rooms.items()):
-            gauge.add_metric((server,), value(room))
-        yield gauge
+        rows = (((server,), value(room)) for server, room in sorted(rooms.items()))
+        yield gauge(f"consent_redis_{name}", told, ("server",), rows)
