@@ -6,6 +6,7 @@ from consent_engine.domain.carriers import carrier_of_sender
 from consent_engine.domain.decide.sent import text_of
 from consent_engine.domain.effects import OF_ORDERS
 from consent_engine.domain.grammar import Keyword, Read, counted
+from consent_engine.domain.grammar.words import YES_OF
 from consent_engine.domain.inbox import UnreadReply, kept_message
 from consent_engine.domain.interpret.correlate import sub_number
 from consent_engine.domain.line.line import Line
@@ -56,6 +57,12 @@ def carriers_of(outside: Outside, gateway: str, to: str) -> tuple[str, ...]:
         return (known,)
     served = tuple(carrier for carrier, name in outside.routes.items() if name == gateway)
     return served if len(served) == 1 else tuple(outside.senders)
+
+
+def yes_of(outside: Outside, gateway: str, to: str) -> tuple[str, ...]:
+    """The words that are YES to the only carrier a message can be meant for, beside everybody's."""
+    carriers = carriers_of(outside, gateway, to)
+    return YES_OF.get(carriers[0], ()) if len(carriers) == 1 else ()
 
 
 def texts_sent(line: Line, orders: Mapping[str, Order]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.event import storable
 from consent_engine.domain.sms import Part, Reply
 from consent_engine.engine.asks import Step
-from consent_engine.engine.enqueue import posted_reply, texts_sent
+from consent_engine.engine.enqueue import posted_reply, texts_sent, yes_of
 from consent_engine.engine.held_replies import overdue
 from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.round_trips import drive, load, or_raised, post, save
@@ -117,16 +117,16 @@ def _told(outside: Outside, line: Line, known: Gathered, pieces: Sequence[Piece]
     """Put into the inbox what these parts say together: a reply, or where some are missing a fragment of one."""
     written = [piece.written_at for piece in pieces if piece.written_at is not None]
     text = storable("".join(piece.text for piece in pieces))
-    said = yield from _meaning(line, text)
+    said = yield from _meaning(line, text, yes_of(outside, known.gateway, known.to))
     said = said if known.whole and not known.mixed else of_a_fragment(said)
     reply = Reply(known.gateway, pieces[0].id, msisdn, known.to, text, max(written, default=None))
     key = digest(compact(["parts", *(piece.key for piece in pieces)]))[:24]
     return (yield from post(posted_reply(outside, line.id, key, reply, said)))
 
 
-def _meaning(line: Line, text: str) -> Step[Read]:
+def _meaning(line: Line, text: str, yes: tuple[str, ...] = ()) -> Step[Read]:
     """What a text means. Words quoted out of an SMS that we sent never make a HOLD."""
-    said = read(storable(text))
+    said = read(storable(text), yes=yes)
     if said.keyword is not Keyword.HOLD:
         return said
     orders = (yield from load([entry.order for entry in line.entries])).orders

@@ -17,7 +17,7 @@ from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order.event import storable
 from consent_engine.domain.sms import DeliveryReport, Reply
 from consent_engine.engine.asks import Step
-from consent_engine.engine.enqueue import posted_reply, texts_sent
+from consent_engine.engine.enqueue import posted_reply, texts_sent, yes_of
 from consent_engine.engine.join_parts import driven, gathering
 from consent_engine.engine.lookup import Lookup
 from consent_engine.errors import ArchiveUnavailable
@@ -131,7 +131,10 @@ class Door:
 
     def _read(self, replies: Sequence[Reply]) -> dict[str, Read]:
         """What replies mean, by their texts and numbers. Words quoted out of an SMS that we sent never make a HOLD."""
-        found = {_name(reply): read(storable(reply.text)) for reply in replies}
+        found = {
+            _name(reply): read(storable(reply.text), yes=yes_of(self._outside, reply.gateway, reply.to))
+            for reply in replies
+        }
         plain = [reply for reply in replies if found[_name(reply)].keyword is Keyword.UNKNOWN and _is_word(reply.text)]
         words = self._words() if plain else ()  # the plans' own: whoever sends one wants the service to end
         found |= {_name(reply): read(storable(reply.text), words=words) for reply in plain}
@@ -179,7 +182,7 @@ def _is_word(text: str) -> bool:
 
 
 def _name(reply: Reply) -> str:
-    return f"{reply.msisdn} {reply.text}"
+    return f"{reply.msisdn} {reply.gateway} {reply.to} {reply.text}"
 
 
 def owner_of(message: Incoming) -> str:

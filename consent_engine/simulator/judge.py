@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from consent_engine.domain.effects import Purpose
 from consent_engine.domain.grammar import Keyword, read
+from consent_engine.domain.grammar.words import YES_OF
 from consent_engine.domain.msisdn import mask
 from consent_engine.simulator.case import Case, OrderRun
 from consent_engine.simulator.ledger import ActivationSeen, Ledger, Said, order_of
@@ -103,9 +104,10 @@ def _consented(activation: ActivationSeen, case: Case, order: OrderRun, ledger: 
 
 def _means_yes(said: Said, order: OrderRun, heard: Sequence[Said]) -> bool:
     """A yes to this order; or the bare code, after a yes that fitted several orders."""
-    meant = read(said.text)
+    own = YES_OF.get(order.carrier, ())
+    meant = read(said.text, yes=own)
     if meant.keyword is Keyword.YES:
         return meant.code in {"", order.code}
     if meant.keyword is not Keyword.UNKNOWN or not meant.code or meant.code != order.code:
         return False
-    return any(earlier.at < said.at and read(earlier.text).keyword is Keyword.YES for earlier in heard)
+    return any(earlier.at < said.at and read(earlier.text, yes=own).keyword is Keyword.YES for earlier in heard)

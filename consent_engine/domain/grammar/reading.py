@@ -59,11 +59,11 @@ _PIECES = re.compile(f"[{_BETWEEN}]+")
 _PIECES_AND_BLANKS = re.compile(f"[{_BETWEEN} ]+")
 
 
-def read(text: str, *, sent: tuple[str, ...] = (), words: tuple[str, ...] = ()) -> Read:
+def read(text: str, *, sent: tuple[str, ...] = (), words: tuple[str, ...] = (), yes: tuple[str, ...] = ()) -> Read:
     """Return what a reply means. Never raises, for any text.
 
     sent: texts we sent that number; what is quoted out of them holds nothing · words: the plans' own words to end a
-    service, of that line
+    service, of that line · yes: words that are YES to its carrier alone
 
     >>> [str(read(text).keyword) for text in ("Ｙ。", "不同意。", "yes if it is free", "是?", "别再打了", "我要投诉")]
     ['YES', 'NO', 'UNKNOWN', 'UNKNOWN', 'STOP', 'HOLD']
@@ -73,14 +73,15 @@ def read(text: str, *, sent: tuple[str, ...] = (), words: tuple[str, ...] = ()) 
     if not words and (known := _ready(text)) is not None:
         return known
     whole = fold(text)
-    return (_short(whole, words) if len(whole.text) <= SHORT else None) or _held(whole, sent) or _found(Keyword.UNKNOWN)
+    found = _short(whole, words, yes) if len(whole.text) <= SHORT else None
+    return found or _held(whole, sent) or _found(Keyword.UNKNOWN)
 
 
 def _found(keyword: Keyword, code: str = "", reason: Reason | None = None, *, marketing_free: bool = False) -> Read:
     return Read(keyword, code, reason, marketing_free, w.EDITION)
 
 
-def _short(whole: Folded, words: tuple[str, ...]) -> Read | None:
+def _short(whole: Folded, words: tuple[str, ...], yes: tuple[str, ...] = ()) -> Read | None:
     """What a short text means as a whole; None where it is none of the words and sentences."""
     ends = peeled(whole.text)
     word, code = _coded(ends)
@@ -90,7 +91,7 @@ def _short(whole: Folded, words: tuple[str, ...]) -> Read | None:
     refusal = _refused(whole, ends)
     if refusal is not None and refusal.keyword is Keyword.STOP:
         return refusal
-    if strict and word in _YES:
+    if strict and (word in _YES or word in yes):
         return _found(Keyword.YES, code)
     if refusal is not None:
         return refusal

@@ -12,6 +12,8 @@ YES = (
     *("y", "yes", "i agree", "yes i agree", "yes, i agree", "confirm"),
 )
 """Closed: nothing else is consent. 1, 好, 可以, 行, 嗯, ok, 办理 and 开通 are answers to many questions."""
+YES_OF: dict[str, tuple[str, ...]] = {}
+"""Carrier -> words that are YES to it alone: read as strictly, where a message can be meant for no other carrier."""
 
 NO = (
     *("否", "不", "不是", "不同意", "我不同意", "我不同意办理", "不同意办理", "不同意开通", "不确认", "不确认办理"),

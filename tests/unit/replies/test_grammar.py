@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.grammar import EDITION, Keyword, Reason, counted, folded, patterns, read, usable_code, words
 from consent_engine.domain.grammar.fold import plain
 from tests.unit.replies.corpus import labelled
@@ -51,9 +52,22 @@ def test_every_word_may_carry_a_code(keyword):
 
 def test_no_word_stands_in_two_tables():
     tables = (words.YES, words.NO, words.STOP, words.HELP)
-    every = [word for table in tables for word in table]
+    every = [word for table in (*tables, *words.YES_OF.values()) for word in table]
     assert sorted(set(every)) == sorted(every)
     assert all(plain(word) == (word, True) for word in every)
+
+
+def test_a_word_that_is_yes_to_one_carrier_is_read_as_strictly_and_to_nobody_else():
+    own = ("好办", "td")
+    assert [meaning(text, yes=own) for text in ("好办", "好办234", "好办。")] == [
+        (Keyword.YES, ""), (Keyword.YES, "234"), (Keyword.YES, "")
+    ]  # fmt: skip
+    assert [read(text, yes=own).keyword for text in ("好办?", "好办吧", "不好办", "td")] == [
+        Keyword.UNKNOWN, Keyword.UNKNOWN, Keyword.UNKNOWN, Keyword.STOP
+    ]  # fmt: skip
+    assert read("好办").keyword is Keyword.UNKNOWN
+    assert set(words.YES_OF) <= set(CARRIERS)
+    assert all(read(word, yes=own).keyword is Keyword.YES for own in words.YES_OF.values() for word in own)
 
 
 def test_a_code_of_a_hotline_is_none():
