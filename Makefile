@@ -10,7 +10,7 @@ FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2
 
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX
 
-.PHONY: help demo test check figures pictures bench clean
+.PHONY: help demo test check written figures pictures bench clean
 
 help:
 	@sed -n 's/^# //p; 2q' Makefile
@@ -26,6 +26,10 @@ check: $(VENV)/.tests
 	@echo "== ruff format"; $(PY) -m ruff format --check .
 	@echo "== ruff check"; $(PY) -m ruff check .
 	@echo "== mypy"; $(PY) -m mypy
+
+# Everything that is written from the code: references, word lists, the lifecycle of both READMEs, the table of folders.
+written: $(VENV)/.tests
+	@for page in settings metrics lifecycle replies rooms; do $(PY) docs/$$page.py --write || exit 1; done
 
 # Sizes, rooms and the arrows between them, docstrings that name no error: from the sources.
 figures: $(VENV)/.tests

@@ -1,11 +1,12 @@
-"""Draws the lifecycle from its table. `python docs/lifecycle.py` prints it, `--write` puts it into the README."""
+"""Draws the lifecycle from its table. `python docs/lifecycle.py` prints it, `--write` puts it into both READMEs."""
 
 import sys
 from pathlib import Path
 
-from consent_engine.domain.lifecycle import SETTLED, TRANSITIONS, State
+from consent_engine.domain.lifecycle import SAID, SETTLED, TRANSITIONS, State
 
 README = Path(__file__).parents[1] / "README.md"
+CHINESE = README.with_name("README.zh-CN.md")
 BEGIN, END = "<!-- lifecycle -->", "<!-- /lifecycle -->"
 
 # The card that started all this speaks of five steps; ours beside them.
@@ -30,11 +31,16 @@ def picture() -> str:
     return "\n".join(["```mermaid", "stateDiagram-v2", *names, f"    [*] --> {State.AGREED}", *moves, *ends, "```"])
 
 
-def drawn(readme: str) -> str:
-    """The README with the picture between its marks."""
+def table() -> str:
+    """The states in Chinese."""
+    return "\n".join(["| 状态 | 含义 |", "|---|---|", *(f"| `{state}` | {said[0]} |" for state, said in SAID.items())])
+
+
+def drawn(readme: str, told: str) -> str:
+    """A README with the picture or the table between its marks."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{picture()}\n{END}{after}"
+    return f"{before}{BEGIN}\n{told}\n{END}{after}"
 
 
 def main() -> None:
@@ -42,10 +48,11 @@ def main() -> None:
     if "--write" not in sys.argv[1:]:
         print(picture())
         return
-    readme = README.read_text(encoding="utf-8")
-    if BEGIN not in readme or END not in readme:
-        sys.exit(f"{README} has no {BEGIN} ... {END} to put it between")
-    README.write_text(drawn(readme), encoding="utf-8")
+    for file, told in ((README, picture()), (CHINESE, table())):
+        readme = file.read_text(encoding="utf-8")
+        if BEGIN not in readme or END not in readme:
+            sys.exit(f"{file} has no {BEGIN} ... {END} to put it between")
+        file.write_text(drawn(readme, told), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,22 @@ class State(StrEnum):
         return self in SETTLED
 
 
+SAID: dict[State, tuple[str, str]] = {
+    State.AGREED: ("通话中同意", "call agreed"),
+    State.AWAITING_REPLY: ("已发确认短信，等待回复", "awaiting reply"),
+    State.CONFIRMED: ("已回复同意", "confirmed"),
+    State.ACTIVATED: ("已开通", "activated"),
+    State.NOTIFIED: ("已通知，完成", "notified, done"),
+    State.UNNOTIFIED: ("已开通，通知无法送出", "active, notification given up"),
+    State.DECLINED: ("已拒绝，未办理", "declined"),
+    State.EXPIRED: ("逾期未回复，未办理", "expired"),
+    State.UNDELIVERABLE: ("确认短信无法送达，未办理", "undeliverable"),
+    State.CANCELLED: ("已取消，未办理", "cancelled"),
+    State.ACTIVATION_FAILED: ("开通失败", "activation failed"),
+}
+"""A state as people read it, in Chinese and in English: on pages, in a demo's account, in the Chinese README."""
+
+
 class Trigger(StrEnum):
     """What moves an order, then (from `DELIVERED` on) what is only noted beside its state."""
 
@@ -128,6 +144,8 @@ NOTES = frozenset(
 )  # fmt: skip
 """Triggers that may be noted in any state, and change none but where the table says so."""
 
+if unsaid := set(State) - SAID.keys():
+    raise TypeError(f"no words say: {', '.join(sorted(unsaid))}")
 if unplaced := set(Trigger) - {row[0] for row in TRANSITIONS} - NOTES:
     raise TypeError(f"neither a move nor a note: {', '.join(sorted(unplaced))}")
 if settling := NOTES & {trigger for trigger, _, target in TRANSITIONS if target not in {row[1] for row in TRANSITIONS}}:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.lifecycle import SAID
 
 R = TypeVar("R", bound=Response)
 YEAR_S = 365 * 24 * 3600
@@ -24,6 +25,7 @@ def words(language: str) -> Mapping[str, str]:
     """Every word, by name."""
     file = yaml.safe_load((files("consent_engine.api") / "pages" / "words.yaml").read_text("utf-8"))
     file |= {f"carrier.{name}": (each.name, each.english) for name, each in CARRIERS.items()}
+    file |= {f"state.{state}": said for state, said in SAID.items()}
     column = LANGUAGES.index(language)
     return MappingProxyType({name: said if isinstance(said, str) else said[column] for name, said in file.items()})
 
