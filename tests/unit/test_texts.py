@@ -10,6 +10,7 @@ from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import OF_ORDERS, Purpose
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.texts.editions import DATED, EDITIONS, LANGUAGES, OF_SENTENCES
 from consent_engine.domain.texts.render import (
     Subject,
     registered,
@@ -19,7 +20,6 @@ from consent_engine.domain.texts.render import (
 from consent_engine.domain.texts.render import confirmation as confirmation_in
 from consent_engine.domain.texts.render import write as write_in
 from consent_engine.domain.texts.segments import segments
-from consent_engine.domain.texts.templates import DATED, EDITIONS, LANGUAGES, OF_SENTENCES
 from consent_engine.errors import BrokenRecord
 
 DAY = 86_400_000

@@ -20,9 +20,9 @@ from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.line import keyed
 from consent_engine.domain.order.event import chain, publics_of, salted
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.texts.elements import elements
+from consent_engine.domain.texts.editions import ENGLISH
 from consent_engine.domain.texts.free_exit import WITHIN, has_early_fee
-from consent_engine.domain.texts.templates import ENGLISH
+from consent_engine.domain.texts.plan_in_words import elements
 from consent_engine.errors import BrokenRecord, NotActivated, OrderNotFound, Refused
 
 MOST_EVENTS = 100

@@ -8,7 +8,7 @@ from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
 from consent_engine.domain.order.agreement import Doc
-from consent_engine.domain.texts.templates import ENGLISH
+from consent_engine.domain.texts.editions import ENGLISH
 
 REFUSING = frozenset({Keyword.STOP, Keyword.HOLD})
 """What restricts the number: it means every open order."""

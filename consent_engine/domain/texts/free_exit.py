@@ -2,7 +2,7 @@
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.tariff import Tariff
-from consent_engine.domain.texts.templates import ENGLISH, LANGUAGES
+from consent_engine.domain.texts.editions import ENGLISH, LANGUAGES
 from consent_engine.domain.texts.times import clock_of, lasting
 
 WITHIN = {"zh": "在冷静期内，不收违约金", "en": "within the cooling-off period, so no early exit fee"}

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from consent_engine.domain.days import CHINA
-from consent_engine.domain.texts.templates import CURRENT_EDITION, DATED, ENGLISH, LANGUAGES
+from consent_engine.domain.texts.editions import CURRENT_EDITION, DATED, ENGLISH, LANGUAGES
 
 # Ends of lines and paragraphs, controls, and what turns the direction of writing: none may forge a second message.
 _CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
