@@ -119,17 +119,16 @@ def _recalled_reports(archive: Archive | None, asks: Sequence[RecallReports]) ->
     return [_own(found, ask.reports) for ask in asks]
 
 
+_SAVED = frozenset({Word.OK, Word.SAME})
+"""The same again, where the first answer was lost, is told now."""
+
+
 def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[object]:
     saved = store.records.commit([ask.commit for ask in asks], prove=any(ask.prove for ask in asks))
-    events: list[tuple[Order, Event]] = []
-    for ask, each in zip(asks, saved, strict=True):
-        if each.word is not Word.OK:
-            continue
-        for lane in ask.commit.wakes:
-            due[lane] += 1
-        for change in ask.commit.records:
-            if isinstance(change, OrderChange):
-                events += [(change.order, event) for event in change.events]
+    done = [(ask.commit, each.word) for ask, each in zip(asks, saved, strict=True) if each.word in _SAVED]
+    due.update(lane for commit, word in done if word is Word.OK for lane in commit.wakes)
+    orders = [change for commit, _ in done for change in commit.records if isinstance(change, OrderChange)]
+    events = [(change.order, event) for change in orders for event in change.events]
     for n in range(0, len(events), TOGETHER):
         _tell(events[n : n + TOGETHER])
     return saved

@@ -114,8 +114,7 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
     if keyword is Keyword.HELP:
         room = room[-1:]
     ambiguous = meaning.rule is Rule.AMBIGUOUS and keyword is not Keyword.HELP
-    free = not any(message.was_barred(orders[o].doc.carrier) for o in room)
-    ask = ambiguous and begun is None and free and _may_ask(meaning.keyword, [orders[o] for o in room], message)
+    ask = ambiguous and begun is None and _may_ask(meaning.keyword, [orders[o] for o in room], message)
     asked = ask or (begun is not None and bool(begun.clarified))
     # One SMS answers a message, not one an order; read again after a crash, it was answered by the first commit.
     fields = answered(line, keyword, body.scope[0], message.came) if keyword in REFUSING else {}
@@ -225,6 +224,8 @@ def _may_ask(keyword: Keyword, candidates: Sequence[Order], message: Unread) -> 
     Once, however many wait to be read behind it: it counts that it was asked, not when.
     """
     if not any(may_be_asked(order) for order in candidates):
+        return False
+    if any(message.was_barred(order.doc.carrier) for order in candidates):
         return False
     if keyword is Keyword.UNKNOWN:
         return not any(clarified(order, message.key) for order in candidates)

@@ -77,7 +77,7 @@ class Unread(Struct, frozen=True):
 
     def was_barred(self, carrier: str) -> bool:
         """Whether something stood against `carrier` when it reached us: then it is no consent."""
-        return not frozenset(self.barred).isdisjoint(names_barring(carrier))
+        return bool(self.barred) and not frozenset(self.barred).isdisjoint(names_barring(carrier))
 
 
 Entry.rows = Rows(Entry, least=5, named=1)
