@@ -181,8 +181,10 @@ BY_LINE = "line"
 
 def number_changed(order: Order) -> bool:
     """Whether the number went to another holder since the order was asked: nothing more is sent."""
-    told = (e.detail for e in order.events if isinstance(e.detail, Cancelled | RepliedLate))
-    return any(each.door == BY_LINE and each.reason == NUMBER_CHANGED for each in told)
+    return any(
+        isinstance(e.detail, Cancelled | RepliedLate) and e.detail.door == BY_LINE and e.detail.reason == NUMBER_CHANGED
+        for e in order.events
+    )
 
 
 # -- reports ----------------------------------------------------------------------------------------------------------
