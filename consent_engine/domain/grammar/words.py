@@ -54,7 +54,8 @@ NO = (
     ),
     *("不乐意", "不情愿", "无需", "无需办理", "撤单", "作废", "终止", "中止", "解除", "关闭", "关掉", "退", "退掉"),
     *("不需", "不须", "不须要", "不许要", "不统一", "不通意", "不冋意", "部同意", "布同意", "取销", "取消掉", "消取"),
-    *("放弃", "我放弃", "放弃办理", "作罢", "撤", "撤掉", "不约", "先不", "暂不", "no interest"),
+    *("放弃", "我放弃", "放弃办理", "作罢", "撤", "撤掉", "不约", "先不", "暂不", "不ok", "休想办", "no interest"),
+    *("cancle", "cancell", "cansel", "canel"),
     *("n", "no", "nope", "nah", "cancel", "cancel it", "decline", "declined", "reject", "refuse", "i refuse"),
     *("disagree", "not agree", "i do not agree", "i don't agree", "i dont agree", "no way", "no need"),
     *("not interested", "i'm not interested", "im not interested", "i am not interested"),
@@ -131,7 +132,8 @@ PARTICLES = "了啊呀哦噢吧哈嘛啦咯嘞勒呢滴的"
 _SAID = ("说了", "说过", "都说了", "我说了", "我都说了", "早就说了", "我已经说了")
 HEARD = ("是的", "好的", "嗯", "嗯嗯")
 """Right before a refusal they agree to that and to nothing else (好的不用了); a comma between leaves it in doubt."""
-BEFORE_NO = (*GREETINGS, *THANKS, *_SAID, "please", "pls", "请", "麻烦", "不好意思", "对不起", "抱歉", "sorry")
+_POLITE = ("please", "pls", "plz", "请", "麻烦", "不好意思", "对不起", "抱歉", "sorry", "多谢", "感谢", "谢了")
+BEFORE_NO = (*GREETINGS, *THANKS, *_SAID, *_POLITE)
 BEFORE_STOP = (
     *(*BEFORE_NO, "麻烦你", "我要", "我想", "我", "给我", "帮我", "i want to", "申请", "登记"),
     *("回复", "回", "发", "发送", "已回复", "已发", "已发送", "reply", "send"),
