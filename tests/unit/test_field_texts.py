@@ -91,6 +91,10 @@ def plans(draw):
         "starts": draw(st.sampled_from(["at_once", "next_day", "next_month", "installation"])),
         "early_fee": draw(st.sampled_from([None, fee])),
     }
+    renewal = draw(st.sampled_from([{"automatic": False}, {"automatic": True, "notice_days": 5}]))
+    if "promotion" in price and not renewal["automatic"]:
+        least = price["promotion"]["months"]
+        term = {"months": draw(st.integers(least, 60)), "starts": term["starts"], "early_fee": term["early_fee"]}
     restrictions = draw(st.lists(chinese, max_size=3))
     told = in_fields(
         carrier=draw(st.sampled_from(sorted(CARRIERS))),
@@ -102,7 +106,7 @@ def plans(draw):
         term=term,
         overage=[{"what": draw(whats), "price": draw(amounts), "per": draw(units)}] * draw(st.integers(0, 2)),
         speed_cap=draw(st.sampled_from([None, {"above": "60", "unit": "GB", "limit": "3Mbps"}])),
-        renewal=draw(st.sampled_from([{"automatic": False}, {"automatic": True, "notice_days": 5}])),
+        renewal=renewal,
         includes=draw(
             st.lists(st.fixed_dictionaries({"what": whats, "amount": amounts, "unit": units}), max_size=3)
         ),
