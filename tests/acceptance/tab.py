@@ -4,10 +4,8 @@
 class Tab:
     """A page, with all that it complained of."""
 
-    def __init__(self, browser, home, role, *, width=1280, language="zh-CN") -> None:
-        self.context = browser.new_context(
-            locale=language, viewport={"width": width, "height": 800}, timezone_id="Asia/Shanghai"
-        )
+    def __init__(self, browser, home, role, *, width=1280, language="zh-CN", zone="Asia/Shanghai") -> None:
+        self.context = browser.new_context(locale=language, viewport={"width": width, "height": 800}, timezone_id=zone)
         self.page = self.context.new_page()
         self.page.set_default_timeout(20_000)
         self.complaints: list[str] = []

@@ -221,3 +221,16 @@ def test_a_number_that_is_none_is_told_as_a_person_would_say_it(desk, number, to
     desk.page.locator("#refuse-do").click()
     assert told in desk.page.wait_for_selector("#refused-number-wrong").inner_text()
     desk.complaints.clear()  # a browser names every answer of 4xx
+
+
+def test_its_instants_are_by_the_clock_of_the_business_wherever_the_browser_is(browser, home):
+    tab = Tab(browser, home, "agent", zone="America/New_York")
+    tab.sign_in("/desk")
+    shown = "() => (setInstant('agreed', new Date('2025-08-01T02:04:31.250Z')), byId('agreed').value)"
+    assert tab.page.evaluate(shown) == "2025-08-01T10:04:31"
+    assert tab.page.evaluate("() => instantOf('agreed')") == "2025-08-01T02:04:31.250Z", "as exact as it was stamped"
+    typed_in = "() => (byId('agreed').value = '2025-08-01T10:05', instantOf('agreed'))"
+    assert tab.page.evaluate(typed_in) == "2025-08-01T02:05:00.000Z"
+    assert "Asia/Shanghai" in tab.page.locator("label[for=agreed]").inner_text()
+    assert tab.complaints == []
+    tab.close()
