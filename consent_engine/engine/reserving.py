@@ -45,10 +45,11 @@ def free_recording(ask: Reserve) -> Step[Call | None]:
         other = claim.taken[1] if claim.taken else ""
         held = other and (yield from _is_of(other, ask.key))
         archived = (yield from calls_of_request(ask.key)) or ()
-        if held or any(each.recording_key == ask.key and each.id != ask.order for each in archived):
+        if held or [each for each in archived if each.recording_key == ask.key and each.id != ask.order]:
             raise RecordingReused("this recording is of another call, or of another number: name its call by call_id")
         if claim.taken is None:
-            return next((each for each in archived if each.id == ask.order), None)
+            mine = [each for each in archived if each.id == ask.order]
+            return mine[0] if mine else None
         if claim.now - claim.taken[2] < REQUEST_MAY_LAST_MS:
             raise RecordingReused("this recording is named by another request just now")
         ask = replace(ask, seen=claim.seen)

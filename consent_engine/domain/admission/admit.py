@@ -135,9 +135,8 @@ def _free(placing: Placing, line: Line, plan: Plan, call: Call | None, terms: Te
         raise DoNotCall("the number went to another holder after that call", since=since, reason="number_changed")
     _is_customer(placing.subscriber, plan.carrier, call)
     fits(call, line.id, plan.carrier, request.agreed, now - terms.call_age, recording=told_recording(request))
-    open_orders = (e for e in line.entries if e.is_open and e.plan == plan.code)
-    if duplicate := next(open_orders, None):
-        raise DuplicateOrder("an order for this number and plan is open", order=duplicate.order)
+    if open_orders := [each.order for each in line.entries if each.is_open and each.plan == plan.code]:
+        raise DuplicateOrder("an order for this number and plan is open", order=open_orders[0])
 
 
 def _official(request: PlaceOrder, call: Call | None, listed: Listed | None) -> bool:

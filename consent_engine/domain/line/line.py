@@ -114,8 +114,9 @@ class Line(Struct, frozen=True):
 
     def calls_before(self, at: Millis, days: Days = CHINA) -> list[Millis]:
         """When the calls to the number began that began on the day of an instant, before it, the oldest first."""
-        today = (each for each in reversed(self.calls) if not each.refusal and days.same(each.at, at))
-        return [each.at for each in today if each.at <= at]
+        return [
+            each.at for each in reversed(self.calls) if each.at <= at and not each.refusal and days.same(each.at, at)
+        ]
 
     def named(self, name: str) -> Restriction | None:
         """The restriction of a name, where it stands."""

@@ -101,7 +101,12 @@ def confirmation(plan: Plan, code: str | None, window_ms: int, edition: int, cal
 
 def dated(text: str, edition: int, call_at: Millis) -> str:
     """A question that is the same for many orders, with the instant of this order's call."""
-    return text.replace(_CALL_AT, clock_of(call_at // _MINUTE_MS, edition), 1) if edition in DATED else text
+    return _dated(text, edition, call_at // _MINUTE_MS) if edition in DATED else text
+
+
+@lru_cache(maxsize=1024)
+def _dated(text: str, edition: int, minute: int) -> str:
+    return text.replace(_CALL_AT, clock_of(minute, edition), 1)
 
 
 def write(
