@@ -200,11 +200,15 @@ class Door:
 
 
 @contextmanager
-def live(app) -> Iterator[str]:
-    """An application on a socket, in a thread; its address. Without NODELAY every answer would take 40 ms."""
+def live(app, **more) -> Iterator[str]:
+    """An application on a socket, in a thread; its address. Without NODELAY every answer would take 40 ms. more: of
+    uvicorn's settings.
+    """
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, http=BoundedHttp, ws="none")
+        config = uvicorn.Config(
+            app, lifespan="off", log_config=None, access_log=False, http=BoundedHttp, ws="none", **more
+        )
         serving = uvicorn.Server(config)
         if hasattr(app, "state"):
             app.state.front.streams.ending = lambda: serving.should_exit

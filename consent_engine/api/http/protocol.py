@@ -4,6 +4,7 @@ A bound on a head, deafness to Upgrade and to trailers, one sound Host, and one 
 """
 
 import asyncio
+import math
 import re
 from urllib.parse import unquote
 
@@ -56,11 +57,12 @@ class BoundedHttp(HttpToolsProtocol):
     _head = 0
     _in_head = True
     _offered = False
+    _idle_since = math.inf
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the other side."""
         self._unused += len(data)
-        self._unset_keepalive_if_required()
+        self._idle_since = math.inf
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as stopped:
@@ -171,3 +173,29 @@ class BoundedHttp(HttpToolsProtocol):
             self._unused = 0
             super().on_message_complete()
             self.scope[WHOLE] = bytes(self.cycle.body)  # type: ignore[literal-required] # ours
+
+    def on_response_complete(self) -> None:
+        """The next request may begin, or the connection is idle."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_at(self._idle_since + self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that was idle for so long. One look a connection and while, not a timer an answer, which
+        would nearly always be taken back.
+        """
+        self.timeout_keep_alive_task, until = None, self._idle_since + self.timeout_keep_alive
+        if until <= self.loop.time():
+            super().timeout_keep_alive_handler()
+        elif until < math.inf:
+            self._look_at(until)
+
+    def _look_at(self, when: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_at(when, self.timeout_keep_alive_handler)

@@ -3,6 +3,8 @@
 import asyncio
 import socket
 import threading
+import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -37,15 +39,22 @@ def heard(line, until=b""):
     return said
 
 
+@contextmanager
+def talking(app, **more):
+    """A connection to a server of this application."""
+    with live(app, **more) as at, socket.create_connection(("127.0.0.1", int(at.rpartition(":")[2])), 30) as line:
+        yield line
+
+
 def said(app, request):
-    with live(app) as address, socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 30) as line:
+    with talking(app) as line:
         line.sendall(request)
         return heard(line)
 
 
 def test_a_head_that_names_a_length_comes_with_its_body():
     app = Answers(LENGTH, held=True)
-    with live(app) as address, socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 30) as line:
+    with talking(app) as line:
         line.sendall(LAST)
         line.settimeout(0.2)
         with pytest.raises(TimeoutError):
@@ -57,7 +66,7 @@ def test_a_head_that_names_a_length_comes_with_its_body():
 
 def test_a_head_that_names_none_comes_at_once():
     app = Answers(held=True)
-    with live(app) as address, socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 30) as line:
+    with talking(app) as line:
         line.sendall(GET)
         assert b"transfer-encoding: chunked\r\n" in heard(line, b"\r\n\r\n")
         app.go_on.set()
@@ -70,7 +79,7 @@ def test_a_body_in_pieces_comes_whole_and_another_request_may_follow():
 
 def test_requests_that_come_together_are_answered_one_after_the_other():
     app = Answers(LENGTH, held=True)
-    with live(app) as address, socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 30) as line:
+    with talking(app) as line:
         line.sendall(GET + GET + LAST)
         app.go_on.set()
         answers = heard(line).split(b"HTTP/1.1 200 OK\r\n")
@@ -106,3 +115,34 @@ def test_who_fails_behind_a_head_ends_the_connection_and_no_half_an_answer_looks
         raise LookupError
 
     assert said(fails, LAST).startswith(b"HTTP/1.1 500 " if headers else b"HTTP/1.1 200 ")
+
+
+def test_a_connection_is_closed_once_nothing_came_for_so_long_and_not_sooner():
+    app = Answers(LENGTH)
+    with talking(app, timeout_keep_alive=1) as line:
+        line.sendall(GET)
+        heard(line, b"hello")
+        line.settimeout(0.6)
+        with pytest.raises(TimeoutError):
+            line.recv(1)
+        line.settimeout(30)
+        asked = time.monotonic()
+        line.sendall(GET)
+        heard(line, b"hello")
+        assert heard(line) == b""
+        assert time.monotonic() - asked >= 1
+
+
+def test_a_connection_on_which_an_answer_is_made_is_not_idle():
+    app = Answers(LENGTH)
+    with talking(app, timeout_keep_alive=1) as line:
+        line.sendall(GET)
+        heard(line, b"hello")
+        app.go_on.clear()
+        line.sendall(LAST)
+        line.settimeout(1.5)
+        with pytest.raises(TimeoutError):
+            line.recv(1)
+        app.go_on.set()
+        line.settimeout(30)
+        assert heard(line).endswith(b"hello")
