@@ -9,6 +9,7 @@ from aiohttp import web
 
 from consent_engine.domain.signature import HEADER, check
 from consent_engine.errors import Unauthenticated
+from consent_engine.simulator.ledger import Ledger
 from consent_engine.simulator.scripts import HOLD_S, Answer
 from consent_engine.simulator.tasks import Tasks
 
@@ -67,3 +68,21 @@ async def signed_object(
         return read
     errors.append(f"{request.path}: the engine sent no JSON object")
     return web.json_response({"error": "body"}, status=HTTPStatus.BAD_REQUEST)
+
+
+async def signed_fields(
+    request: web.Request, secret: str, ledger: Ledger, fields: frozenset[str], key: str
+) -> dict[str, object] | web.Response:
+    """The body of a request that has these fields, one of them its Idempotency-Key; or the answer to one that breaks
+    the contract: then the ledger says so.
+    """
+    body = await signed_object(request, secret, ledger.errors, ledger.now())
+    if isinstance(body, web.Response) or (fields <= set(body) and request.headers.get("Idempotency-Key") == body[key]):
+        return body
+    ledger.errors.append(f"{request.path}: the engine's request breaks the contract")
+    return web.json_response({"error": "fields"}, status=HTTPStatus.BAD_REQUEST)
+
+
+def unknown(what: str) -> web.Response:
+    """Nothing came of a key."""
+    return web.json_response({"code": "unknown", "reason": f"nothing was {what}"}, status=HTTPStatus.NOT_FOUND)

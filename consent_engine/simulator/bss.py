@@ -1,12 +1,12 @@
 """The BSS: switches services on, once a key, and refuses, stalls or loses its answer where a script says so."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from aiohttp import web
 
-from consent_engine.simulator.answers import Answers, signed_object
+from consent_engine.simulator.answers import Answers, signed_fields, signed_object, unknown
 from consent_engine.simulator.handsets import Handsets, instant
 from consent_engine.simulator.ledger import ActivationSeen, Attempt, Ledger
 from consent_engine.simulator.scripts import Answer, BssHop
@@ -24,16 +24,12 @@ class BssDesk:
     handsets: Handsets
     answers: Answers
     announce: Callable[[str, str, str], None]
-    ids: Iterator[int]
 
     async def activate(self, request: web.Request) -> web.StreamResponse:
         """Switch a service on, or what the script says instead. A key is honoured: what was said once stands."""
-        body = await signed_object(request, self.secret, self.ledger.errors, self.ledger.now())
+        body = await signed_fields(request, self.secret, self.ledger, FIELDS, "order_id")
         if isinstance(body, web.Response):
             return body
-        if set(body) < FIELDS or request.headers.get("Idempotency-Key") != body.get("order_id"):
-            self.ledger.errors.append("/bss/activations: the engine's request breaks the contract")
-            return web.json_response({"error": "fields"}, status=HTTPStatus.BAD_REQUEST)
         seen = self._entry(body)
         case = self.handsets.cases.get(seen.msisdn)
         hop = case.script.bss_hop(len(seen.attempts) + 1) if case else BssHop()
@@ -43,16 +39,11 @@ class BssDesk:
     async def show(self, request: web.Request) -> web.Response:
         """What became of a key: 200, or 404 while nothing was switched on."""
         seen = self.ledger.activations.get(request.match_info["id"])
-        if seen is None:
-            return web.json_response(
-                {"code": "unknown", "reason": "nothing was switched on"}, status=HTTPStatus.NOT_FOUND
-            )
-        seen.asked += 1
-        if seen.verdict is not Answer.OK:
-            return web.json_response(
-                {"code": "unknown", "reason": "nothing was switched on"}, status=HTTPStatus.NOT_FOUND
-            )
-        return web.json_response(self._proof(seen))
+        if seen is not None:
+            seen.asked += 1
+            if seen.verdict is Answer.OK:
+                return web.json_response(self._proof(seen))
+        return unknown("switched on")
 
     async def look_up(self, request: web.Request) -> web.Response:
         """Who has a number: somebody of age. The town has no networks, and no number changes hands in it."""

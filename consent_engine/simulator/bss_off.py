@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from consent_engine.simulator.answers import signed_object
+from consent_engine.simulator.answers import signed_fields, unknown
 from consent_engine.simulator.handsets import instant
 from consent_engine.simulator.ledger import Attempt, DeactivationSeen, Ledger
 from consent_engine.simulator.scripts import Answer
@@ -22,12 +22,9 @@ class BssOffDesk:
 
     async def deactivate(self, request: web.Request) -> web.StreamResponse:
         """Switch a service off. A key is honoured: what was said once stands."""
-        body = await signed_object(request, self.secret, self.ledger.errors, self.ledger.now())
+        body = await signed_fields(request, self.secret, self.ledger, FIELDS, "ending_id")
         if isinstance(body, web.Response):
             return body
-        if set(body) < FIELDS or request.headers.get("Idempotency-Key") != body.get("ending_id"):
-            self.ledger.errors.append("/bss/deactivations: the engine's request breaks the contract")
-            return web.json_response({"error": "fields"}, status=HTTPStatus.BAD_REQUEST)
         seen = self._entry(body)
         changed = bool(seen.bodies) and body != seen.bodies[0]
         if changed:
@@ -47,8 +44,7 @@ class BssOffDesk:
         """What became of a key: 200, or 404 while nothing was switched off."""
         seen = self.ledger.deactivations.get(request.match_info["id"])
         if seen is None or not seen.switched_off:
-            told = {"code": "unknown", "reason": "nothing was switched off"}
-            return web.json_response(told, status=HTTPStatus.NOT_FOUND)
+            return unknown("switched off")
         seen.asked += 1
         return web.json_response(self._proof(seen))
 

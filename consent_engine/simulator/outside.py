@@ -96,7 +96,7 @@ class Outside:
         answers, ids = Answers(tasks), itertools.count(1)
         usual = Hop(part_ids=self.part_ids)
         gateway = GatewayDesk(self.secret, self.ledger, self.handsets, tasks, wire, answers, self.announce, ids, usual)
-        bss = BssDesk(self.bss_secret, self.ledger, self.handsets, answers, self.announce, ids)
+        bss = BssDesk(self.bss_secret, self.ledger, self.handsets, answers, self.announce)
         app = web.Application()
         app.router.add_post("/sms", gateway.take)
         app.router.add_post("/bss/activations", bss.activate)

@@ -33,7 +33,6 @@ class Answer(StrEnum):
 
 
 NEVER_TAKES = frozenset({Answer.BUSY, Answer.SLOW_DOWN, Answer.IN_PROGRESS, Answer.REJECT})
-DOUBTFUL = frozenset({Answer.ERROR, Answer.GARBAGE, Answer.HOLD, Answer.RESET})
 
 
 @dataclass(frozen=True, slots=True)

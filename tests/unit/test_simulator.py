@@ -325,9 +325,11 @@ def test_what_is_unsigned_or_breaks_the_contract_is_not_taken():
         assert (await post("/sms", SMS | {"purpose": "advertising"}, SMS["ref"]))[0] == 400
         assert (await post("/bss/activations", ACTIVATION, "another key"))[0] == 400
         assert (await post("/bss/activations", {"order_id": "o1"}, "o1"))[0] == 400
+        other = {"order_id": "o1", "more": "than was agreed"}
+        assert (await post("/bss/activations", other, "o1"))[0] == 400
 
     ledger = with_outside(scenario)
-    assert (ledger.sms, ledger.activations, len(ledger.errors)) == ({}, {}, 5)
+    assert (ledger.sms, ledger.activations, len(ledger.errors)) == ({}, {}, 6)
 
 
 def test_the_bss_honours_its_key():
