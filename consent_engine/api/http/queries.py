@@ -1,8 +1,10 @@
 """Queries: the parameters of a list, read as strictly as a body. What is wrong is named, and nothing is echoed."""
 
+from datetime import MAXYEAR, MINYEAR, date
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from consent_engine.api.schemas.forms import MOST_LISTED, MOST_REASON, Instant, read
@@ -23,7 +25,16 @@ def _plus(value: object) -> object:
     return value.replace(" ", "+") if isinstance(value, str) else value
 
 
-_Day = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
+def _in_calendar(day: str) -> str:
+    try:
+        if MINYEAR < date.fromisoformat(day).year < MAXYEAR:  # it has a day before it and one after it, in any zone
+            return day
+    except ValueError:
+        pass
+    raise PydanticCustomError("invalid_day", "must be a day, as in 2025-08-01")
+
+
+Day = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(_in_calendar)]
 _Word = Annotated[str, Field(min_length=1, max_length=64)]
 
 
@@ -52,7 +63,7 @@ class ListCalls(Paged):
     """Which calls to list."""
 
     agent: _Word | None = Field(None, description="only those of this agent")
-    day: _Day | None = Field(None, description="only those that began on this day, in China", examples=["2025-08-01"])
+    day: Day | None = Field(None, description="only those that began on this day, in China", examples=["2025-08-01"])
     carrier: Carrier | None = Field(None, description="only those of this carrier")
     violation: Annotated[str, Field(pattern=f"^({'|'.join([*Violation, ANY])})$")] | None = Field(
         None, description="only those with this violation; true: with any"
@@ -73,8 +84,8 @@ class ListReviews(Paged):
 class Coverage(StrictForm):
     """Which days to count, and by what."""
 
-    from_: _Day = Field(alias="from", description="the first day, in China", examples=["2025-08-01"])
-    to: _Day = Field(description="the last day", examples=["2025-08-31"])
+    from_: Day = Field(alias="from", description="the first day, in China", examples=["2025-08-01"])
+    to: Day = Field(description="the last day", examples=["2025-08-31"])
     by: Literal["day", "agent", "carrier"] = Field("day", description="what to count by")
 
 
@@ -92,8 +103,8 @@ class ListReports(Paged):
 class AskPressure(StrictForm):
     """Of which days, and by what."""
 
-    from_: _Day = Field(alias="from", description="the first day, in China", examples=["2025-08-01"])
-    to: _Day = Field(description="the last day", examples=["2025-08-31"])
+    from_: Day = Field(alias="from", description="the first day, in China", examples=["2025-08-01"])
+    to: Day = Field(description="the last day", examples=["2025-08-31"])
     by: Literal["agent", "plan"] = Field("agent", description="what to count by")
 
 

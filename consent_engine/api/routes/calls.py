@@ -16,10 +16,8 @@ from consent_engine.domain.admission.bound import check_agent
 from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.errors import CallNotFound
-from consent_engine.domain.days import Days
 from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import FieldError, Malformed
 from consent_engine.ports import ApiKey, CallFilter
 
 operations = Operations("calls", "/v1/calls")
@@ -59,7 +57,8 @@ async def end(request: Request, caller: ApiKey, form: EndCall, call_id: str) -> 
 async def list_(request: Request, caller: ApiKey, form: ListCalls) -> bytes:
     """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: reviewer, ops and
     auditor (masked)."""
-    since, until = _day(form.day, front_of(request).days) if form.day else (None, None)
+    days = front_of(request).days
+    since, until = (days.begins(form.day), days.ends(form.day) + 1) if form.day else (None, None)
     wanted = CallFilter(form.agent, form.carrier.value if form.carrier else None, since, until, form.violation)
     return await page_of_calls(request, caller, wanted, form)
 
@@ -88,14 +87,6 @@ async def show(request: Request, caller: ApiKey, call_id: str) -> CallView:
 def view_of(call: Call, caller: ApiKey) -> CallView:
     """The call as this caller may see it."""
     return CallView.of(call, whole=caller.role in FULL_NUMBERS)
-
-
-def _day(day: str, days: Days) -> tuple[int, int]:
-    """The first instant of a day, and of the next one. Raises Malformed."""
-    try:
-        return days.begins(day), days.ends(day) + 1
-    except (ValueError, OverflowError):
-        raise Malformed([FieldError("day", "invalid_day", "must be a day, as in 2025-08-01")]) from None
 
 
 def _is_own(call: Call, caller: ApiKey) -> bool:

@@ -11,7 +11,7 @@ from pydantic import Field
 from starlette.requests import Request
 
 from consent_engine.api.document.operations import Operations, visitor_of
-from consent_engine.api.http.queries import Paged
+from consent_engine.api.http.queries import Day, Paged
 from consent_engine.api.schemas.lists import OrderRow
 from consent_engine.api.schemas.views import View
 from consent_engine.api.service.callers import FULL_NUMBERS, visible
@@ -19,7 +19,6 @@ from consent_engine.api.service.service import front_of
 from consent_engine.api.web.rendering import MAY_OPEN
 from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.carriers import Carrier
-from consent_engine.domain.days import Days
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import Msisdn, parse
 from consent_engine.domain.order.order import Order
@@ -42,7 +41,7 @@ class ListedOrders(Paged):
     agent: _Word | None = None
     plan: _Word | None = None
     carrier: Carrier | None = None
-    since: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] | None = None
+    since: Day | None = None
 
 
 class Wanted(StrictForm):
@@ -61,7 +60,7 @@ class Rows(View):
 @operations.add("GET", "/ops/orders", MAY_OPEN["/ops"])
 async def listed(request: Request, caller: ApiKey, form: ListedOrders) -> bytes:
     """A page of orders. Roles: ops and auditor (masked)."""
-    since = _begins(form.since, front_of(request).days) if form.since else None
+    since = front_of(request).days.begins(form.since) if form.since else None
     wanted = Filter(form.state, form.agent, form.plan, since, carrier=form.carrier.value if form.carrier else None)
 
     def found(engine: Engine) -> bytes:
@@ -99,10 +98,3 @@ def _search(engine: Engine, wanted: str, caller: ApiKey) -> list[Order]:
 def _rows(orders: Sequence[Order], cursor: str, caller: ApiKey) -> bytes:
     whole = caller.role in FULL_NUMBERS
     return Rows(orders=[OrderRow.of(order, whole=whole) for order in orders], cursor=cursor).json_bytes()
-
-
-def _begins(day: str, days: Days) -> int:
-    try:
-        return days.begins(day)
-    except ValueError:
-        raise Malformed([FieldError("since", "invalid_day", "must be a day, as in 2025-08-01")]) from None
