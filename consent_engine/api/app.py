@@ -10,6 +10,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.http import problems
 from consent_engine.api.http.bounds import USUAL, Bounds
 from consent_engine.api.http.middleware import Edge
@@ -96,7 +97,7 @@ def create_app(
     app.router.redirect_slashes = False
     app.state.bounds, app.state.front, app.state.metrics = bounds, front, metrics
     app.state.codes = Brake()
-    app.state.tariffs = tariffs.Tariffs(bounds.tariffs_s)
+    app.state.tariffs = Recent(bounds.tariffs_s)
     install_pages(app, front, settings, rq_url)
     return app
 

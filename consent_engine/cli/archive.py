@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from consent_engine.cli.opening import opened
 from consent_engine.cli.slowly import Slowly
 from consent_engine.cli.tables import record, table, tell
 from consent_engine.errors import SettingsError
@@ -32,7 +33,6 @@ def archive(
     spread: Annotated[str, _SPREAD] = "10m",
 ) -> None:
     """Ask settled orders from before there was an archive to move there; workers move them."""
-    from consent_engine.cli.opening import opened
     from consent_engine.config.durations import duration
 
     if context.invoked_subcommand:

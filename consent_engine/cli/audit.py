@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from consent_engine.cli.opening import opened
 from consent_engine.cli.tables import table, tell
 from consent_engine.domain.days import millis
 
@@ -16,7 +17,6 @@ _UNTIL = typer.Option(help="Only what was sealed before this instant.", metavar=
 
 def audit(since: Annotated[str, _SINCE] = "", until: Annotated[str, _UNTIL] = "") -> int:
     """Replay the log against what is kept, and name what was dropped or written anew. Exit status 1: something was."""
-    from consent_engine.cli.opening import opened
     from consent_engine.config.settings import Settings
     from consent_engine.engine.audit import audit as looked
 

@@ -25,17 +25,6 @@ MOST_SEARCHED = 64
 HEADERS = {"Cache-Control": "public, max-age=60", "Vary": "Accept-Language, Cookie"}
 
 
-class Tariffs:
-    """The plans that are public, looked up at most once a second however many ask."""
-
-    def __init__(self, looked_s: float) -> None:
-        self._looked: Recent[list[Listed]] = Recent(looked_s)
-
-    async def of(self, request: Request) -> list[Listed]:
-        """By code."""
-        return await self._looked.of("", lambda: front_of(request).ask(public))
-
-
 def public(engine: Engine) -> list[Listed]:
     """The plans that both channels show now, by code."""
     listed, now = engine.catalogue.fresh(), engine.registry.now()
@@ -47,7 +36,7 @@ def public(engine: Engine) -> list[Listed]:
 @operations.add("GET", "/tariffs.json", PUBLIC, "Public tariffs", PlanList)
 async def tariffs_json(request: Request) -> Response:
     """Every plan that web hall and app show now. Needs no key."""
-    view = PlanList(items=[PlanView.of(listed) for listed in await _tariffs(request).of(request)])
+    view = PlanList(items=[PlanView.of(listed) for listed in await _listed(request)])
     return answered(view, headers=HEADERS)
 
 
@@ -56,14 +45,15 @@ async def tariffs(request: Request) -> Response:
     """The page; `#code` is a plan's place on it, and `?q=` leaves those that have these words anywhere."""
     language = language_of(request)
     q = request.query_params.get("q", "").strip()[:MOST_SEARCHED]
-    listed = [each for each in await _tariffs(request).of(request) if not q or _fits(each.plan, q.casefold())]
+    listed = [each for each in await _listed(request) if not q or _fits(each.plan, q.casefold())]
     html, policy = _page(listed, language, q)
     return HTMLResponse(html, headers={**HEADERS, "Content-Security-Policy": policy, "Content-Language": language})
 
 
-def _tariffs(request: Request) -> Tariffs:
-    kept: Tariffs = request.app.state.tariffs
-    return kept
+async def _listed(request: Request) -> list[Listed]:
+    """The plans that are public, looked up at most once a second however many ask."""
+    looked: Recent[list[Listed]] = request.app.state.tariffs
+    return await looked.of("", lambda: front_of(request).ask(public))
 
 
 def _fits(plan: Plan, words_: str) -> bool:
