@@ -80,14 +80,12 @@ def plans(draw):
     whats = st.sampled_from(["国内流量", "语音", "短信"])
     monthly = draw(st.booleans())
     price = {"monthly": draw(amounts)} if monthly else {draw(st.sampled_from(["once", "daily"])): draw(amounts)}
+    if monthly and draw(st.booleans()):
+        price["promotion"] = {"price": draw(amounts), "months": draw(st.integers(1, 24))}
     month_fee = draw(st.integers(1, 200))
     fee = {"per_remaining_month": month_fee, "at_most": month_fee * draw(st.integers(1, 24))}
-    unit, lasts = draw(st.sampled_from(["months", "days"])), draw(st.integers(1, 60))
-    months = lasts if unit == "months" else lasts // 30
-    if monthly and months and draw(st.booleans()):  # none outlasts its term
-        price["promotion"] = {"price": draw(amounts), "months": draw(st.integers(1, min(months, 24)))}
     term = {
-        unit: lasts,
+        draw(st.sampled_from(["months", "days"])): draw(st.integers(1, 60)),
         "starts": draw(st.sampled_from(["at_once", "next_day", "next_month", "installation"])),
         "early_fee": draw(st.sampled_from([None, fee])),
     }
