@@ -63,7 +63,7 @@ class Post(Struct, frozen=True):
 
 
 class Recall(Struct, frozen=True):
-    """Asks the archive for the orders that a request's key made (`request_key`)."""
+    """Asks the archive for the orders that a request's key made (`request_key`); None where it cannot be asked."""
 
     key: str
 

@@ -1,6 +1,6 @@
 """Placing: admit by a commit that names the line's version it was admitted under; on a lost race admit again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from secrets import token_hex
 
 from msgspec import Struct
@@ -15,11 +15,11 @@ from consent_engine.domain.line.line import Line, line_id, order_id, request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.asks import Loaded, Release, Reserve, Step
+from consent_engine.engine.asks import Loaded, Recall, Release, Reserve, Step
 from consent_engine.engine.behind import Behind, Named, behind, hold_recording, keep_refused
 from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, waiting
 from consent_engine.engine.record import MOST_RACES
-from consent_engine.engine.round_trips import load, prove, recall, save
+from consent_engine.engine.round_trips import load, prove, save
 from consent_engine.errors import (
     ArchiveUnavailable,
     DuplicateOrder,
@@ -96,7 +96,7 @@ def _reserve(ask: Reserve) -> Step[None]:
             return
         _, other, at = claim.taken
         live = (yield from load([other])).orders
-        archived = () if live else (yield from recall(request_key(other))) or ()
+        archived: Sequence[Order] = () if live else (yield Recall(request_key(other))) or ()
         # Of an order that has left, the archive says whose the key is, and no reservation.
         ours = any(each.id == ask.order and each.doc.request == ask.fingerprint for each in archived)
         if not ours and (live or archived or claim.now - at < REQUEST_MAY_LAST_MS):
@@ -184,7 +184,7 @@ def _archived(order: str, wanted: Placing, now: Millis) -> Step[Placed | None]:
     While the archive cannot be asked, a call agreed lately is taken all the same: its order cannot have settled and
     been moved there since.
     """
-    found = yield from recall(request_key(order))
+    found: list[Order] | None = yield Recall(request_key(order))
     if found is None:
         if wanted.request.agreed < now - ARCHIVED_AFTER_MS:
             raise ArchiveUnavailable("this may have been asked before: the same request again is safe, a little later")

@@ -23,7 +23,6 @@ from consent_engine.engine.asks import (
     LoadReports,
     Post,
     Prove,
-    Recall,
     RecallCalls,
     RecallEndings,
     RecallLine,
@@ -67,12 +66,6 @@ def prove(record: str, owner: Owner = Owner.ORDER) -> Step[bool]:
 def post(posted: Posted) -> Step[Stored]:
     """Put a message into its line's inbox."""
     answer: Stored = yield Post(posted)
-    return answer
-
-
-def recall(key: str) -> Step[list[Order] | None]:
-    """Archived orders under a request's key; None when the archive cannot be asked."""
-    answer: list[Order] | None = yield Recall(key)
     return answer
 
 
