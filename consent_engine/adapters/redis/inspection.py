@@ -1,7 +1,7 @@
 """The Survey on Redis: SCAN in pieces, never KEYS; what it costs a piece is bounded, whatever there is."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from typing import Any, TypeVar
 
 from redis.exceptions import ResponseError
@@ -61,11 +61,16 @@ class RedisSurvey(Survey):
         return {str(name): str(value) for name, value in meta.items()}
 
     def names(self, kind: Kind, pieces: int | None = None) -> Iterator[list[str]]:
-        prefix, cursor, done = self._named[kind], "0", 0
-        while pieces is None or done < pieces:
-            [(cursor, keys)] = self._wire.ask(("SCAN", str(cursor), "MATCH", f"{prefix}*", "COUNT", self._piece))
+        prefix = self._named[kind]
+        for keys in islice(self._scanned(("SCAN",), "MATCH", f"{prefix}*"), pieces):
             yield [key.removeprefix(prefix) for key in keys]
-            done += 1
+
+    def _scanned(self, command: tuple[str, ...], *more: str, piece: int | None = None) -> Iterator[Sequence[Any]]:
+        """All that SCAN, or ZSCAN of a key, finds: in pieces that cost the server about `piece` looks each."""
+        cursor: Any = "0"
+        while True:
+            [(cursor, found)] = self._wire.ask((*command, str(cursor), *more, "COUNT", piece or self._piece))
+            yield found
             if not int(cursor):
                 return
 
@@ -76,23 +81,16 @@ class RedisSurvey(Survey):
         return list(self._wire.ask(("ZRANGE", self._cell.placed, since, f"({until}", "BYSCORE"))[0])
 
     def days(self) -> list[str]:
-        found, cursor = set(), "0"
-        while True:
-            [(cursor, keys)] = self._wire.ask(
-                ("SCAN", str(cursor), "MATCH", f"{self._funnel}*", "COUNT", 10 * self._piece)
-            )
-            found |= {key.removeprefix(self._funnel).removesuffix(LATE).removesuffix(EARLY) for key in keys}
-            if not int(cursor):
-                return sorted(found)
+        keys = chain.from_iterable(self._scanned(("SCAN",), "MATCH", f"{self._funnel}*", piece=10 * self._piece))
+        return sorted({key.removeprefix(self._funnel).removesuffix(LATE).removesuffix(EARLY) for key in keys})
 
     def waiting(self, lane: Lane, limit: int | None) -> Iterator[list[str]]:
-        cursor, seen = "0", 0
-        while limit is None or seen < limit:
-            [(cursor, found)] = self._wire.ask(("ZSCAN", self._cell.due[lane], str(cursor), "COUNT", self._piece))
+        seen = 0
+        for found in self._scanned(("ZSCAN", self._cell.due[lane])):
             members = [row[0] if isinstance(row, (list, tuple)) else row for row in _members(found)]
             seen += len(members)
             yield members
-            if not int(cursor):
+            if limit is not None and seen >= limit:
                 return
 
     def dues(self, members: Sequence[tuple[Lane, str]]) -> list[float | None]:

@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError
 
 from consent_engine.adapters.redis.catalogue_rows import proof_of, proposed_of, versions_of
 from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import pairs, scored
 from consent_engine.adapters.redis.pauses import RedisPauses
 from consent_engine.adapters.redis.reveals import RedisReveals
@@ -60,15 +61,11 @@ class RedisRegistry(Registry):
         return self._wire.ask(command, prove=prove)[0]
 
     def now(self) -> Millis:
-        if self._clock is not None:
-            return self._clock()
-        seconds, micros = self._one("TIME")
-        return int(seconds) * 1000 + int(micros) // 1000
+        return self._clock() if self._clock is not None else Clock().instant(self._one("TIME"))
 
     def catalogue_mark(self) -> tuple[str, Millis]:
-        mark, (seconds, micros) = self._wire.ask(("HGET", self._meta, "catalogue"), ("TIME",))
-        now = int(seconds) * 1000 + int(micros) // 1000 if self._clock is None else self._clock()
-        return mark or "", now
+        mark, time = self._wire.ask(("HGET", self._meta, "catalogue"), ("TIME",))
+        return mark or "", Clock(self._clock).instant(time)
 
     def catalogue(self) -> dict[str, tuple[Version, ...]]:
         codes = sorted(self._one("SMEMBERS", f"{self._prefix}plans"))

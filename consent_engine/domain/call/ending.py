@@ -6,9 +6,8 @@ order that has settled, or is archived, is never moved by it.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from functools import cached_property, reduce
-from operator import or_
-from typing import Any, cast
+from functools import cached_property
+from typing import cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -117,9 +116,8 @@ class GivenUp(Struct, frozen=True, array_like=True, tag="given_up"):
 
 
 EndingEvent = SwitchedOff | Failed | Retried | SwitchedOffAgain | Told | GivenUp
-_KINDS: tuple[type[EndingEvent], ...] = (SwitchedOff, Failed, Retried, SwitchedOffAgain, Told, GivenUp)
 _BEFORE_OFF = {Failed: EndingState.ENDING_FAILED, Retried: EndingState.ENDING, GivenUp: EndingState.GIVEN_UP}
-_EVENT: Reader[EndingEvent] = Reader(cast("type[EndingEvent]", reduce(or_, cast("tuple[Any, ...]", _KINDS))))
+_EVENT = Reader[EndingEvent](cast("type[EndingEvent]", EndingEvent))
 
 
 class Taken(Struct, frozen=True, array_like=True):

@@ -7,9 +7,7 @@ number, the number that called and the reporter's words are the person part.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from functools import reduce
-from operator import or_
-from typing import Any, cast
+from typing import cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -147,8 +145,7 @@ class Rewarded(Struct, frozen=True, array_like=True, tag="rewarded"):
 
 
 ReportEvent = Decided | Rewarded
-_KINDS: tuple[type[ReportEvent], ...] = (Decided, Rewarded)
-_EVENT: Reader[ReportEvent] = Reader(cast("type[ReportEvent]", reduce(or_, cast("tuple[Any, ...]", _KINDS))))
+_EVENT = Reader[ReportEvent](cast("type[ReportEvent]", ReportEvent))
 
 
 class Report(Struct, frozen=True):

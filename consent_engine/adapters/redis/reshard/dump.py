@@ -15,6 +15,7 @@ from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.reshard.account import Account, Fact
 from consent_engine.adapters.redis.reshard.families import (
+    IN_THE_FIRST,
     INDEXES,
     LEFT,
     LEFT_OF_CELLS,
@@ -198,15 +199,7 @@ class Side:
     def _homes(self, fact: Fact) -> Iterable[int]:
         if fact.family == "offers":
             return range(len(self.cells))
-        if fact.family in SHARED or fact.family in {
-            "funnel",
-            "dialled",
-            "paused",
-            "pauses",
-            "permits",
-            "revealed",
-            "unmatched",
-        }:
+        if fact.family in SHARED or fact.family in IN_THE_FIRST:
             return [0]
         return [cell_of(_record(fact), len(self.cells))]
 

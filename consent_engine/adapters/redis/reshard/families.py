@@ -10,6 +10,8 @@ INDEXES = {
 TOGETHER = {"funnel", "offers", "dialled", "sold", "paused"}
 STREAMS = {"lifted", "permits", "unmatched", "pauses", "revealed"}
 LISTS = {"journal"}
+IN_THE_FIRST = {"funnel", "dialled", "paused", "pauses", "permits", "revealed", "unmatched"}
+"""What is read together, or belongs to no subscriber: it is written into the first cell."""
 LEFT_OF_CELLS = {"moving", "journaled", "flow", "rhythm"}
 LEFT_SHARED = {"meta", "workers", "clocks", "turn", "codes"}
 LEFT = LEFT_OF_CELLS | LEFT_SHARED
