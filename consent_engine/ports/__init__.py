@@ -39,7 +39,7 @@ from consent_engine.ports.records import (
     Saved,
     Word,
 )
-from consent_engine.ports.registry import ApiKey, ApiKeys, Installed, Plans, Processes, Registry, StoreClock
+from consent_engine.ports.registry import ApiKey, ApiKeys, Plans, Registry, StoreClock
 from consent_engine.ports.reports import Awaited, ReportFilter, Reports
 from consent_engine.ports.reservations import Claim, Reservations
 from consent_engine.ports.room import Room

@@ -124,8 +124,22 @@ class ApiKeys(StoreClock, Protocol):
         """Forget a key, but not its name."""
 
 
-class SignIns(Protocol):
-    """Sign-ins that were ended elsewhere, by keyed hashes of whose and which they are."""
+class Codes(Protocol):
+    """How many codes of the public door of reports were asked for, hour by hour, over all numbers and processes."""
+
+    def count_code(self, network: str, shares: Shares) -> Counted:
+        """Count one more of this hour, asked for from a network, as a keyed hash of it, where it may be had: looked at
+        and counted in one step.
+        """
+
+    def codes(self) -> int:
+        """How many were counted this hour."""
+
+
+class Registry(Plans, ApiKeys, Codes, Protocol):
+    """All of it in one place. Raises as the Store does."""
+
+    # -- sign-ins that were ended elsewhere, by keyed hashes of whose and which they are -------------------------------
 
     def end_sign_ins(self, names: Sequence[str], lasts: Millis) -> None:
         """What began under one of these names by now is over. lasts: how long that must be known (ms)."""
@@ -133,9 +147,7 @@ class SignIns(Protocol):
     def sign_ins_ended(self, names: Sequence[str]) -> Millis:
         """The newest instant at which those of one of these names were ended; 0: never."""
 
-
-class Processes(Protocol):
-    """Who is alive, and what all of them counted and noted."""
+    # -- who is alive, and what all of them counted and noted ----------------------------------------------------------
 
     def announce(self, worker: str, told: str) -> None:
         """Say that a worker is alive, in our own key."""
@@ -166,37 +178,17 @@ class Processes(Protocol):
     def lags(self) -> dict[str, Lag]:
         """By gateway, how its clock looked lately."""
 
-
-class Stopped(Protocol):
-    """What a person stopped."""
+    # -- what people stopped, and what they were shown -----------------------------------------------------------------
 
     @property
     def pauses(self) -> Pauses:
         """Lanes and gateways that stand still."""
 
-
-class Audited(Protocol):
-    """What people did that is kept for an audit."""
-
     @property
     def reveals(self) -> Reveals:
         """Masked numbers that were shown."""
 
-
-class Codes(Protocol):
-    """How many codes of the public door of reports were asked for, hour by hour, over all numbers and processes."""
-
-    def count_code(self, network: str, shares: Shares) -> Counted:
-        """Count one more of this hour, asked for from a network, as a keyed hash of it, where it may be had: looked at
-        and counted in one step.
-        """
-
-    def codes(self) -> int:
-        """How many were counted this hour."""
-
-
-class Installed(Protocol):
-    """What the data say of themselves."""
+    # -- what the data say of themselves -------------------------------------------------------------------------------
 
     def adopt(self) -> None:
         """Mark data of an earlier release, once checked, as data of this one: the earlier release refuses to start on
@@ -207,7 +199,3 @@ class Installed(Protocol):
 
     def check(self, secret: str, *, strict: bool, cells: int) -> None:
         """Raise SettingsError unless the server can keep our promises, and the data were written with this secret."""
-
-
-class Registry(Plans, ApiKeys, SignIns, Processes, Stopped, Audited, Codes, Installed, Protocol):
-    """All of it in one place. Raises as the Store does."""
