@@ -140,7 +140,7 @@ BEFORE_STOP = (
 )
 """Subscribers repeat the instruction: 回复TD. Not before a NO: 回复不了 says that a reply is impossible."""
 AFTER = (*THANKS, "please", "pls", "sorry", "抱歉", "再见", "bye")
-AFTER_STOP = (*AFTER, "回复", "已回复", "reply")
+AFTER_STOP = (*AFTER, "回复", "回复了", "已回复", "已回", "reply")
 LETTERS = tuple(str.maketrans("013457", letters) for letters in ("oieast", "oleast"))
 """Digits that stand for letters in a refusal (st0p, qu1t, cance1). In no yes."""
 
