@@ -260,15 +260,18 @@ def _sealed(
 
 def _counted(change: CallChange, cell: Cell, lists: Lists) -> None:
     """The lists that a call belongs in now, and what is counted of it."""
-    at = change.call.began.started_at
-    for name in cell.calls_begun(change.call, change.before):
-        lists.stands(name, at, change.id)
-    was, stands = change.before.verdict if change.before else None, change.call.verdict
+    call, before = change.call, change.before
+    at = call.began.started_at
+    if before is None:
+        lists.stands(cell.calls, at, call.id)
+    if call.violations and not (before and before.violations):
+        lists.stands(cell.violations, at, call.id)
+    was, stands = before.verdict if before else None, call.verdict
     if was is not stands:
         if waits := stands and cell.to_review.get(stands):
-            lists.stands(waits, change.call.over_at, change.id)
+            lists.stands(waits, call.over_at, call.id)
         if waited := was and cell.to_review.get(was):
-            lists.leaves(waited, change.id)
+            lists.leaves(waited, call.id)
     key = lists.numbers[cell.dialled_of(at)]
-    for count in counted_of(change.call, change.before or change.archived):
+    for count in counted_of(call, before or change.archived):
         lists.counts += key, count

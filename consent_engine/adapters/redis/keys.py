@@ -77,7 +77,6 @@ all others with cell 0):
 
 from functools import lru_cache
 
-from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.days import CHINA, GREENWICH, Days
 from consent_engine.domain.effects import Lane, Millis, lane_of
@@ -165,11 +164,6 @@ class Cell:
     def sold_of(self, placed_at: Millis) -> str:
         """The counts, by plan and agent, that an order belongs to."""
         return self._of_minute(placed_at // MINUTE_MS)[1]
-
-    def calls_begun(self, call: Call, before: Call | None) -> list[str]:
-        """The lists that a call belongs in now, and did not before."""
-        is_wrong = bool(call.violations) and not (before and before.violations)
-        return [*[self.calls] * (before is None), *[self.violations] * is_wrong]
 
     def inbox(self, line_id: str) -> str:
         """A line's unread messages."""
