@@ -170,9 +170,6 @@ class FakeQueue:
     def leaves(self, lanes) -> None:
         """Nobody stayed."""
 
-    def attended(self, lane) -> bool:
-        return False
-
     def room(self) -> None:
         """Its server cannot be asked."""
 

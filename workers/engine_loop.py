@@ -48,11 +48,15 @@ class EngineLoop:
 
     def land(self, seconds: float) -> int:
         """Let calls in flight end, and record them; how many are still in flight after `seconds`."""
-        landing = asyncio.run_coroutine_threadsafe(self.engine.performer.land(seconds), self._loop)
+        landing = asyncio.run_coroutine_threadsafe(self._land(seconds), self._loop)
         try:
             return landing.result(seconds + CLOSE_S)
         except TimeoutError:
             return self.engine.performer.in_flight()
+
+    async def _land(self, seconds: float) -> int:
+        await self._awake.end()
+        return await self.engine.performer.land(seconds)
 
     def close(self) -> None:
         """Give back connections, and end the thread."""

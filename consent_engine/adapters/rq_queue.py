@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from secrets import token_hex
 from time import monotonic
 
 from redis import Redis
@@ -32,8 +33,9 @@ QUEUED_TTL_S = 3_600
 NO_TIMEOUT = -1
 """RQ's own ends a job by an exception out of a signal handler. Our slices are short, and their calls are bounded."""
 AWAKE = "rq:awake"
-"""Who is awake: of a lane, until which instant of this server (ms). A hash, written and read by commands that the Redis
-users of every installation may use."""
+"""Who is awake: of a lane, until which instant of this server (ms), and by whose word (`BY`). A hash, written and read
+by commands that the Redis users of every installation may use."""
+BY = ":by"
 PROMISE_S = 0.2
 SOONER_MS = 5
 """So much sooner a promise ends for those who believe it."""
@@ -58,6 +60,12 @@ def lane_queue(lane: Lane, connection: "Redis") -> Queue:
     return Queue(lane.value, connection=connection, serializer=JSONSerializer, default_timeout=NO_TIMEOUT)
 
 
+def _lasts(now: int, until: int) -> int:
+    """For how long a promise is to be believed, ms. One longer than any is none: that server's clock was set back."""
+    left = until - now
+    return left if 0 < left <= PROMISE_S * 1000 else 0
+
+
 def _ms(time: tuple[int, int]) -> int:
     """An instant of TIME."""
     return time[0] * 1000 + time[1] // 1000
@@ -69,6 +77,7 @@ class RqQueue(WakeUps):
     def __init__(self, url: str) -> None:
         self._connection = connect_rq(url)
         self._queues = {lane: lane_queue(lane, self._connection) for lane in Lane}
+        self._name = token_hex(4).encode()
         self.failures = 0
         self._again_at = 0.0
         self._told_at = -TOLD_S
@@ -91,8 +100,12 @@ class RqQueue(WakeUps):
         if monotonic() < self._again_at:
             return False
         try:
-            until = _ms(self._connection.time()) + int(PROMISE_S * 1000)
-            self._connection.hset(AWAKE, mapping={lane.value: until for lane in lanes})
+            now, last, by = self._promise(lanes[0])
+            if by not in {None, self._name} and _lasts(now, last):
+                return False
+            until = now + int(PROMISE_S * 1000)
+            promise = [each for lane in lanes for each in (lane.value, until, lane + BY, self._name)]
+            self._connection.hset(AWAKE, items=promise)
         except (RedisError, OSError, ValueError) as error:
             self._failed(error)
             return False
@@ -100,16 +113,9 @@ class RqQueue(WakeUps):
 
     def leaves(self, lanes: Sequence[Lane]) -> None:
         try:
-            self._connection.hdel(AWAKE, *lanes)
+            self._connection.hdel(AWAKE, *(lane + BY for lane in lanes))
         except (RedisError, OSError, ValueError) as error:
             self._failed(error)
-
-    def attended(self, lane: Lane) -> bool:
-        try:
-            return self._is_awake(lane)
-        except (RedisError, OSError, ValueError) as error:
-            self._failed(error)
-            return False
 
     def room(self) -> Room | None:
         try:
@@ -136,15 +142,19 @@ class RqQueue(WakeUps):
     def _is_awake(self, lane: Lane) -> bool:
         """Whether somebody promised to be awake there; it is believed until the promise ends, and not asked again."""
         asked = monotonic()
+        now, until, _ = self._promise(lane)
+        if left := _lasts(now, until - SOONER_MS):
+            self._awake[lane] = asked + left / 1000
+        return bool(left)
+
+    def _promise(self, lane: Lane) -> tuple[int, int, bytes | None]:
+        """That server's instant, until when somebody promised to be awake, and who it was."""
         with self._connection.pipeline(transaction=False) as pipe:
             pipe.time()
             pipe.hget(AWAKE, lane.value)
-            now, until = pipe.execute()
-        left = int(until or 0) - _ms(now) - SOONER_MS
-        if not 0 < left <= PROMISE_S * 1000:  # longer than any promise: that server's clock was set back
-            return False
-        self._awake[lane] = asked + left / 1000
-        return True
+            pipe.hget(AWAKE, lane + BY)
+            now, until, by = pipe.execute()
+        return _ms(now), int(until or 0), by
 
     def _enqueue(self, queue: Queue, due: int, pipe: "Pipeline") -> None:
         queue.enqueue_call(

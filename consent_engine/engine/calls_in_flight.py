@@ -24,7 +24,7 @@ from consent_engine.ports import Leased, Outside, Target
 from consent_engine.ports.outside import MAY_GO
 
 log = logging.getLogger(__name__)
-GATHER_S = 0.002
+GATHER_S = 0.004
 """How long what has ended waits for others to be recorded with it."""
 REDO_S = 0.2
 LOOK_AGAIN_S, LOOKS = 0.2, 3
@@ -42,15 +42,20 @@ class Landed(NamedTuple):
     outcome: Outcome | None
     event: LineEventAsked | None = None
 
+    @property
+    def lane(self) -> Lane:
+        """Whose call it was."""
+        return Lane.ACTIVATION if self.leased.effect in {ACTIVATE, DEACTIVATE} else Lane.SMS
+
 
 class Flights:
     """Calls in flight on one event loop.
 
-    record: saves what has ended in a lane; may raise StoreUnavailable, and is asked again then: a repeat is recognised
+    record: saves what has ended; may raise StoreUnavailable, and is asked again then: a repeat is recognised
     """
 
     def __init__(
-        self, outside: Outside, pace: Pace, measures: Measures, record: Callable[[Lane, Sequence[Landed]], None],
+        self, outside: Outside, pace: Pace, measures: Measures, record: Callable[[Sequence[Landed]], None],
         may_begin: Callable[[Leased], bool],
     ) -> None:  # fmt: skip
         self._outside = outside
@@ -163,8 +168,7 @@ class Flights:
             await asyncio.sleep(GATHER_S if self.count() else 0)
             landed, self._landed = self._landed, []
             try:
-                for lane in (Lane.SMS, Lane.ACTIVATION):
-                    self._record(lane, [each for each in landed if _lane_of(each) is lane])
+                self._record(landed)
             except StoreUnavailable as error:
                 self._unrecorded.met(error)
                 self._landed = landed + self._landed
@@ -179,7 +183,3 @@ def _begun(call: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
     if sys.version_info < (3, 12):
         return asyncio.ensure_future(call)
     return asyncio.Task(call, loop=asyncio.get_running_loop(), eager_start=True)
-
-
-def _lane_of(landed: Landed) -> Lane:
-    return Lane.ACTIVATION if landed.leased.effect in {ACTIVATE, DEACTIVATE} else Lane.SMS

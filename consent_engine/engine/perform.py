@@ -100,19 +100,20 @@ class Performer:
                 self._queue.wake(each, count)
         return tallies
 
-    def take(self, lane: Lane) -> int:
-        """Lease what is due, once, and begin it, without waiting for a call; how many.
+    def look(self, lanes: Collection[Lane]) -> int:
+        """Record what came; lease what is due then in lanes of calls, all of it at once, and begin it; how many.
 
-        For whoever looks again soon, and says so in `awake`: nobody is woken for these lanes then. Raises
-        StoreUnavailable when the store cannot be reached.
+        Without waiting for a call: for whoever looks again soon, and says so in `awake`, so that nobody is woken for
+        these lanes. Raises StoreUnavailable when the store cannot be reached.
         """
-        if self.gate.lane(lane):
-            return 0
-        if lane not in WITHOUT_CALLS:
-            return self._begin(lane, min(self._flights.free(lane), BATCH))
-        leased = self._store.lanes.lease(lane, BATCH)
-        self._record(lane, [self._reading(each) for each in leased])
-        return len(leased)
+        free = {lane: 0 if self.gate.lane(lane) else self._free(lane) for lane in lanes}
+        came = self._store.lanes.lease(Lane.INBOUND, free.pop(Lane.INBOUND, 0))
+        self._record([(Lane.INBOUND, self._reading(each)) for each in came])
+        return len(came) + self._begin(free)
+
+    def _free(self, lane: Lane) -> int:
+        """How many more of a lane can be leased at once."""
+        return BATCH if lane in WITHOUT_CALLS else min(self._flights.free(lane), BATCH)
 
     def told(self) -> dict[Lane, Counter[str]]:
         """What was done since a slice last told it, lane by lane."""
@@ -145,9 +146,9 @@ class Performer:
         """Lease and record in a lane without outside calls; whether something may be left."""
         while leased := self._store.lanes.lease(one.lane, BATCH):
             if one.lane is Lane.INBOUND:
-                self._record(one.lane, [self._reading(each) for each in leased])
+                self._record([(one.lane, self._reading(each)) for each in leased])
             else:
-                self._record(one.lane, [self._waking(each) for each in self._archiver.take(leased)])
+                self._record([(one.lane, self._waking(each)) for each in self._archiver.take(leased)])
                 await self._archiver.rest(MOST_WAITING)
             if one.is_over:
                 return True
@@ -157,8 +158,8 @@ class Performer:
     async def _call(self, one: Slice) -> bool:
         """Lease and start calls in a lane that has them, as places become free; whether something may be left."""
         while not one.is_over:
-            free = min(self._flights.free(one.lane), BATCH)
-            leased = self._begin(one.lane, free)
+            free = self._free(one.lane)
+            leased = self._begin({one.lane: free})
             if free > 0 and not leased:
                 await self._flights.finish(min(one.end, monotonic() + LINGER_S), [one.lane])
                 return False
@@ -168,40 +169,45 @@ class Performer:
                 await self._flights.wait(one.end - monotonic())
         return True
 
-    def _begin(self, lane: Lane, free: int) -> int:
-        """Lease, once, and start the calls; how many were leased."""
+    def _begin(self, free: Mapping[Lane, int]) -> int:
+        """Lease, once, in one round trip, and start the calls; how many were leased. free: lanes with calls, and how
+        many of each may begin.
+        """
         asked = self._watch()
-        leased = self._store.lanes.lease(lane, free) if free > 0 else []
+        leased = self._store.lanes.lease_each(free)
         since = self._watch()
-        waits = [each for each in leased if lane is Lane.SMS and _waits(each, self.gate)]
-        self._record(lane, [self._putting_off(each, since) for each in waits])
-        for each in leased:
-            if each not in waits:
-                self._start(lane, each, since, asked)
-        return len(leased)
+        work: list[tuple[Lane, Step[str]]] = []
+        for lane, each in [(lane, each) for lane, some in leased.items() for each in some]:
+            if lane is Lane.SMS and _waits(each, self.gate):
+                work.append((lane, self._putting_off(each, since)))
+            elif each.barred:
+                work.append((lane, barring(each)))
+            elif (known := _known(each)) is not None:
+                self._flights.land(each, since, known)
+            else:
+                self._flights.start(lane, each, since, asked)
+        self._record(work)  # after the calls began: where the store is away now, theirs are not lost with it
+        return sum(map(len, leased.values()))
 
-    def _start(self, lane: Lane, leased: Leased, since: float, asked: float) -> None:
-        if leased.barred:
-            self._record(lane, [barring(leased)])
-        elif (known := _known(leased)) is not None:
-            self._flights.land(leased, since, known)
-        else:
-            self._flights.start(lane, leased, since, asked)
+    def _finish(self, landed: Sequence[Landed]) -> None:
+        self._record([(each.lane, self._finishing(*each)) for each in landed])
 
-    def _finish(self, lane: Lane, landed: Sequence[Landed]) -> None:
-        self._record(lane, [self._finishing(*each) for each in landed])
-
-    def _record(self, lane: Lane, steps: Sequence[Step[str]]) -> None:
+    def _record(self, work: Sequence[tuple[Lane, Step[str]]]) -> None:
         """Run steps, count how they ended, wake the lanes they made due."""
-        driven, under_way = drive(self._store, steps), self._under_way
-        words = Counter("failed" if isinstance(result, ConsentError) else result for result in driven.results)
-        self._untold[lane] += words
-        self.measures.performed(lane, words.total() - words["given_back"])
-        if words["parked"] and (under_way is None or lane is not under_way.lane):
-            self._wake({lane: 1})  # no job is there to tell it: the next one does
-        for result in driven.results if words["failed"] else ():
+        if not work:
+            return
+        driven, under_way = drive(self._store, [step for _, step in work]), self._under_way
+        words: dict[Lane, Counter[str]] = {}
+        for (lane, _), result in zip(work, driven.results, strict=True):
+            word = "failed" if isinstance(result, ConsentError) else result
+            words.setdefault(lane, Counter())[word] += 1
             if isinstance(result, ConsentError):
                 log.error("%s: an effect could not be decided: %s", lane, type(result).__name__)
+        for lane, counted in words.items():
+            self._untold[lane] += counted
+            self.measures.performed(lane, counted.total() - counted["given_back"])
+            if counted["parked"] and (under_way is None or lane is not under_way.lane):
+                self._wake({lane: 1})  # no job is there to tell it: the next one does
         self._wake({n: c for n, c in driven.due.items() if under_way is None or not under_way.takes(n, c)})
 
     def _wake(self, due: Mapping[Lane, int]) -> None:

@@ -63,7 +63,11 @@ class Lanes(Protocol):
     """Effects by the instant they are due."""
 
     def lease(self, lane: Lane, n: int) -> list[Leased]:
-        """Take up to n due effects. Never repeated by itself: a lost answer is a lost lease."""
+        """Take up to n due effects of a lane. Never repeated by itself: a lost answer is a lost lease."""
+        return self.lease_each({lane: n})[lane]
+
+    def lease_each(self, wanted: Mapping[Lane, int]) -> dict[Lane, list[Leased]]:
+        """As `lease`, of several lanes in one round trip: so many of each."""
 
     def may_begin(self, leased: Leased) -> bool:
         """Whether the call of an order's effect may begin that was leased a while ago: held still, barred by nothing,

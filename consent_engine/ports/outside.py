@@ -166,15 +166,12 @@ class Queue(Protocol):
         """
 
     def stays(self, lanes: Sequence[Lane]) -> bool:
-        """Say that somebody is awake for these lanes for a moment, and looks once more after it: nobody need be woken.
-        Whether that could be said. Never raises.
+        """Promise to be awake for these lanes for a moment, and to look once more after it: nobody need be woken.
+        False where another's promise lasts, or that cannot be known; nothing is promised then. Never raises.
         """
 
     def leaves(self, lanes: Sequence[Lane]) -> None:
-        """Take that back, so that another may stay awake. Who heard it goes on believing it. Never raises."""
-
-    def attended(self, lane: Lane) -> bool:
-        """Whether somebody is awake for a lane; False where it cannot be asked. Never raises."""
+        """Let another promise, though the own promise lasts, and is believed, until it is over. Never raises."""
 
     def room(self) -> Room | None:
         """How much room its server has; None where it cannot be asked. Never raises."""

@@ -29,21 +29,21 @@ class RedisLanes(OfCell, Lanes):
         self._offers = offers
         self._lease_ms = lease_ms
 
-    def lease(self, lane: Lane, n: int) -> list[Leased]:
-        if n <= 0:
-            return []
-        calls = Calls()
-        bounds = (n, self._lease_ms, self._cell.prefix, MOST_UNREAD)
-        calls.script("lease", [self._cell.due[lane]], [self._clock.argument(), *bounds, " ".join(BARRING)])
+    def lease_each(self, wanted: Mapping[Lane, int]) -> dict[Lane, list[Leased]]:
+        calls, asked = Calls(), [lane for lane, n in wanted.items() if n > 0]
+        for lane in asked:
+            bounds = (wanted[lane], self._lease_ms, self._cell.prefix, MOST_UNREAD)
+            calls.script("lease", [self._cell.due[lane]], [self._clock.argument(), *bounds, " ".join(BARRING)])
         # Proven before the BSS is called: a refusal after a failover must still see that an activation was started.
-        [[now, *rows]] = self._wire.send(calls, prove=lane is Lane.ACTIVATION)
-        leased, broken = [], Calls()
-        for member, *rest in rows:
-            try:
-                leased.append(leased_of(self._offers, int(now), member, *rest, seal=self._seal))
-            except BrokenRecord as error:  # one record nobody can read must not stop its lane: to the stuck list
-                log.error("%s: %s", member.split(":")[1], error)
-                self._park(broken, lane, member, rest[0], str(error))
+        answers = self._wire.send(calls, prove=Lane.ACTIVATION in asked)
+        broken, leased = Calls(), {lane: list[Leased]() for lane in wanted}
+        for lane, (now, *rows) in zip(asked, answers, strict=True):
+            for member, *rest in rows:
+                try:
+                    leased[lane].append(leased_of(self._offers, int(now), member, *rest, seal=self._seal))
+                except BrokenRecord as error:  # one record nobody can read must not stop its lane: to the stuck list
+                    log.error("%s: %s", member.split(":")[1], error)
+                    self._park(broken, lane, member, rest[0], str(error))
         self._wire.send(broken)
         return leased
 

@@ -59,15 +59,16 @@ class ShardedLanes(OfCells, Lanes):
 
     def __init__(self, cells: Cells) -> None:
         super().__init__(cells)
-        self._next = dict.fromkeys(Lane, 0)
+        self._next: Counter[tuple[Lane, ...]] = Counter()
 
-    def lease(self, lane: Lane, n: int) -> list[Leased]:
+    def lease_each(self, wanted: Mapping[Lane, int]) -> dict[Lane, list[Leased]]:
         """All of them are of one cell, a different one each time: a cell that fails fails alone."""
-        for number, leased in self._cells.in_turn(self._next[lane], lambda cell: cell.lanes.lease(lane, n)):
-            if leased:
-                self._next[lane] = (number + 1) % len(self._cells.stores)
+        lanes = tuple(wanted)
+        for number, leased in self._cells.in_turn(self._next[lanes], lambda cell: cell.lanes.lease_each(wanted)):
+            if any(leased.values()):
+                self._next[lanes] = (number + 1) % len(self._cells.stores)
                 return leased
-        return []
+        return {lane: [] for lane in wanted}
 
     def may_begin(self, leased: Leased) -> bool:
         return self._cells.each(

@@ -26,9 +26,9 @@ class Standing:
     looks: int = 0
     at_a_look: object = None
 
-    def lease(self, lane, n):
-        leased = self.inner.lease(lane, n)
-        if lane is Lane.ACTIVATION and leased and self.meanwhile:
+    def lease_each(self, wanted):
+        leased = self.inner.lease_each(wanted)
+        if leased.get(Lane.ACTIVATION) and self.meanwhile:
             happens, self.meanwhile = self.meanwhile, None
             happens()
             self.clock.forward(self.ms)

@@ -5,7 +5,7 @@ from time import monotonic
 
 import pytest
 
-from consent_engine.adapters.rq_queue import AWAKE, PROMISE_S, SOONER_MS, RqQueue
+from consent_engine.adapters.rq_queue import AWAKE, BY, PROMISE_S, SOONER_MS, RqQueue
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import StoreUnavailable
 from tests.integration.rq_house import until
@@ -14,8 +14,8 @@ from workers.awake import FLOW, LOOKED_AT, Awake
 SOME = [Lane.INBOUND, Lane.SMS]
 OVER_S = 25 * PROMISE_S
 """No promise is believed for so long, however busy this machine is."""
-MUCH = int(FLOW * 2**40)
-"""So many effects that work still flows two seconds later: a machine may be busy for that long."""
+MUCH = int(FLOW * 2**20)
+"""So many effects that work still flows a second later: a machine may be busy for that long."""
 
 
 @pytest.fixture
@@ -75,11 +75,41 @@ def test_who_is_awake_may_ask_for_more(redis, queues):
     assert waiting(redis) == 1
 
 
-def test_a_promise_that_is_taken_back_keeps_no_other_from_staying(queues):
+def test_one_promises_at_a_time_again_and_again_until_it_lets_another(redis, queues):
     mine, others = queues
-    assert while_promised(lambda: mine.stays(SOME) and others.attended(Lane.SMS))
+
+    def promised():
+        redis.flushall()
+        return mine.stays(SOME), others.stays(SOME), mine.stays(SOME)
+
+    assert while_promised(promised) == (True, False, True)
     mine.leaves(SOME)
-    assert not RqQueue.attended(others, Lane.INBOUND)
+    assert others.stays(SOME)
+
+
+def test_who_was_overtaken_between_look_and_promise_hears_of_it_at_its_next(redis, queues):
+    mine, others = queues
+
+    def overtaken():
+        redis.flushall()
+        mine.stays(SOME)
+        redis.hdel(AWAKE, *(lane + BY for lane in SOME))  # as where both had looked before either promised
+        return others.stays(SOME), mine.stays(SOME), others.stays(SOME)
+
+    assert while_promised(overtaken) == (True, False, True)
+
+
+def test_what_was_promised_before_another_may_promise_is_believed_all_the_same(redis, queues):
+    mine, others = queues
+
+    def handed_on():
+        redis.flushall()
+        mine.stays(SOME)
+        mine.leaves(SOME)
+        others.wake(Lane.SMS, 1)
+        return waiting(redis)
+
+    assert while_promised(handed_on) == 0
 
 
 def test_a_promise_from_a_clock_that_was_set_back_is_none(redis, queues):
@@ -94,7 +124,7 @@ def test_where_rqs_redis_is_gone_nobody_promises_anything():
     gone = RqQueue("unix:///nowhere/redis.sock?db=0")
     assert not gone.stays(SOME)
     gone.leaves(SOME)
-    assert not gone.attended(Lane.SMS)
+    gone.wake(Lane.SMS, 1)
 
 
 # -- who stays -------------------------------------------------------------------------------------------------------
@@ -103,41 +133,48 @@ def test_where_rqs_redis_is_gone_nobody_promises_anything():
 class Promising:
     """A queue whose promises are kept in mind."""
 
-    def __init__(self, *, attended=False):
-        self.woken, self.promised, self.left, self.is_attended = [], [], [], attended
+    def __init__(self):
+        self.woken, self.promised, self.left, self.most = [], [], [], 1_000
 
     def wake(self, lane, due, *, more=False):
         self.woken.append((lane, more))
 
     def stays(self, lanes):
+        if len(self.promised) == self.most:  # another has promised since
+            return False
         self.promised.append(list(lanes))
         return True
 
     def leaves(self, lanes):
         self.left.append(list(lanes))
 
-    def attended(self, lane):
-        return self.is_attended
-
 
 @pytest.fixture
 def staying(world):
-    """A world whose worker stays awake, and its queue; effects were done just now."""
+    """A world whose worker stays awake, and its queue."""
     queue = world.engine.queue = world.engine.performer._queue = Promising()  # noqa: SLF001 - of the world's own making
-    one = Awake(world.engine, tuple(Lane), awake_s=0.5)
+    return Awake(world.engine, tuple(Lane), awake_s=60), queue
+
+
+def busy(one):
+    """Much was done just now; until nobody is awake any more."""
     one.did(MUCH)
-    return one, queue
+    return one.stay()
 
 
 def ordered(world, count):
     return [world.place(f"138{n:08d}") for n in range(count)]
 
 
+def asked(world, orders):
+    return [world.state(order) for order in orders] == ["awaiting_reply"] * len(orders)
+
+
 def test_what_comes_while_it_is_awake_is_done_and_nobody_is_woken(world, staying):
     one, queue = staying
 
     async def story():
-        shift = asyncio.ensure_future(one.stay())
+        shift = asyncio.ensure_future(busy(one))
         await asyncio.sleep(0)
         orders = ordered(world, 3)
         queue.woken.clear()  # the world's door wakes; here it is about who is awake
@@ -145,29 +182,62 @@ def test_what_comes_while_it_is_awake_is_done_and_nobody_is_woken(world, staying
         await world.engine.performer.land(5)
         return orders
 
-    orders = world.runner.run(story())
-    assert [world.state(order) for order in orders] == ["awaiting_reply"] * 3
+    assert asked(world, world.runner.run(story()))
     assert queue.promised[0] == list(LOOKED_AT)
-    assert Lane.SMS not in [lane for lane, more in queue.woken if not more]
+    assert queue.woken == []
+
+
+def test_its_job_ends_after_a_while_and_what_comes_then_is_done_all_the_same(world, staying):
+    _, queue = staying
+    one = Awake(world.engine, tuple(Lane), awake_s=0.0)
+
+    async def story():
+        await busy(one)
+        orders = ordered(world, 3)
+        queue.woken.clear()
+        while not asked(world, orders):
+            await asyncio.sleep(0.01)
+        await one.stay()  # another job, while it is awake still
+        await one.end()
+
+    world.runner.run(asyncio.wait_for(story(), OVER_S))
+    assert [lane for lane, more in queue.woken if not more] == []
+
+
+def test_after_the_last_effects_it_looks_until_nobody_believes_its_promise(world, staying):
+    one, queue = staying
+
+    async def story():
+        shift = asyncio.ensure_future(busy(one))
+        while one.flows():
+            await asyncio.sleep(0.001)
+        orders = ordered(world, 1)
+        queue.woken.clear()
+        await shift
+        await world.engine.performer.land(5)
+        return orders
+
+    assert asked(world, world.runner.run(story()))
+    assert monotonic() >= one.promised
+    assert queue.woken == []
 
 
 def test_what_is_made_due_at_the_last_moment_of_a_promise_is_looked_for(world, staying):
     one, queue = staying
+    queue.most = 1  # another promises then, and this one ends before its promise does
 
     async def story():
-        await one.stay()
-        [order] = ordered(world, 1)
+        await busy(one)
+        ordered(world, 1)
         queue.woken.clear()
         await asyncio.sleep(max(0.0, one.promised - monotonic()) + 0.02)
-        return order
 
     world.runner.run(story())
     assert queue.woken == [(Lane.SMS, False)]
 
 
 def test_where_little_comes_nobody_stays(world, staying):
-    _, queue = staying
-    quiet = Awake(world.engine, tuple(Lane))
+    quiet, queue = staying
     quiet.did(1)
     world.runner.run(quiet.stay())
     assert queue.promised == []
@@ -175,18 +245,24 @@ def test_where_little_comes_nobody_stays(world, staying):
 
 def test_two_do_not_stay_side_by_side(world, staying):
     one, queue = staying
-    queue.is_attended = True
-    world.runner.run(one.stay())
-    assert queue.promised == []
+    queue.most = 0
+    world.runner.run(busy(one))
+    assert one.flows()
+    assert world.engine.performer.awake == frozenset()
 
 
-def test_who_is_awake_for_a_second_hands_on_what_flows(world, staying):
-    _, queue = staying
-    tired = Awake(world.engine, tuple(Lane), awake_s=0.0)
-    tired.did(MUCH)
-    world.runner.run(tired.stay())
+def test_who_is_to_end_looks_no_more_and_wakes_others_for_what_comes(world, staying):
+    one, queue = staying
+
+    async def story():
+        shift = asyncio.ensure_future(busy(one))
+        await asyncio.sleep(0)
+        await one.end()
+        await shift
+
+    world.runner.run(story())
     assert queue.left == [list(LOOKED_AT)]
-    assert queue.woken[0] == (Lane.INBOUND, True)
+    assert queue.woken == [(lane, True) for lane in LOOKED_AT]
 
 
 def test_a_store_that_is_gone_ends_it_and_the_promise_is_kept_all_the_same(world, staying):
@@ -198,7 +274,7 @@ def test_a_store_that_is_gone_ends_it_and_the_promise_is_kept_all_the_same(world
     lease, world.engine.store.lanes.lease = world.engine.store.lanes.lease, gone
 
     async def story():
-        await one.stay()
+        await busy(one)
         world.engine.store.lanes.lease = lease
         ordered(world, 1)
         queue.woken.clear()

@@ -224,8 +224,8 @@ class Engine:
     def told(self):
         return {}
 
-    def attended(self, lane):
-        return True
+    def stays(self, lanes):
+        return False
 
     def depths(self):
         return dict.fromkeys(Lane, self)

@@ -236,6 +236,18 @@ def test_an_effect_has_one_holder_until_its_lease_is_over(world, store, order):
     assert (pending.first_at, pending.last_at, pending.leased_at) == (first.at, first.at, world.clock.now)
 
 
+def test_several_lanes_are_leased_in_one_round_trip_so_many_of_each(world, order):
+    world.place("13900139001")
+    wire = Wire(world.client, proves=False, replicas=0)
+    lanes = redis_store(wire, lease_ms=60_000, clock=world.clock).lanes
+    assert lanes.lease(Lane.SMS, 1)  # the offer is known from here on
+    before = wire.round_trips
+    leased = lanes.lease_each({Lane.SMS: 1, Lane.ACTIVATION: 9, Lane.INBOUND: 0})
+    assert {lane: len(some) for lane, some in leased.items()} == {Lane.SMS: 1, Lane.ACTIVATION: 0, Lane.INBOUND: 0}
+    assert lanes.lease_each({}) == {}
+    assert wire.round_trips - before == 1
+
+
 def test_no_more_is_leased_than_asked_for_and_nothing_that_is_parked_or_not_due(world, store, order):
     for n in range(5):
         world.place(f"1390013900{n}")
