@@ -1,12 +1,13 @@
 """`consent keys`: who may call the API."""
 
+# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
+
 from typing import Annotated
 
 import typer
 
 from consent_engine.cli.opening import opened
 from consent_engine.cli.tables import instant, line, table
-from consent_engine.domain.roles import Role
 
 app = typer.Typer(help="API keys: add, list, revoke.")
 
@@ -22,6 +23,7 @@ def add(
     ] = "",
 ) -> None:
     """Make a key. It is printed once, as the last word, and stored as a hash."""
+    from consent_engine.domain.roles import Role
 
     try:
         wanted = Role(role)

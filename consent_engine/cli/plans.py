@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consent_engine.cli.opening import by, opened
-from consent_engine.cli.plan_pages import looked_at
 from consent_engine.cli.tables import instant, record, table, tell
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.errors import FieldError, Malformed, PlanNotFound
@@ -60,6 +59,7 @@ def check(
 
     A text stands at its longest: with a code, and with the window that applies unless a setting says another.
     """
+    from consent_engine.cli.plan_pages import looked_at
     from consent_engine.config.plan_file import plans_from
     from consent_engine.domain.admission.lengths import texts
     from consent_engine.domain.offer.policy import Policy
