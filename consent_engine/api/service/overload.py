@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Protocol
 
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.config.durations import millis
@@ -13,6 +12,8 @@ from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import LaneDepth
 
 Depths = Mapping[Lane, LaneDepth]
+Asks = Callable[[Callable[[Engine], Depths]], Awaitable[Depths]]
+"""How the store is asked: `Front.ask`."""
 LANES = (Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
 """Where an order waits in line. A timer waits for its moment, not for a place."""
 
@@ -21,13 +22,6 @@ class Busy(StoreUnavailable):
     """As many orders wait as can be asked in time. The same request again, later, is safe."""
 
     code = "busy"
-
-
-class Asks(Protocol):
-    """How the store is asked: `Front.ask`."""
-
-    def __call__(self, work: Callable[[Engine], Depths], /) -> Awaitable[Depths]:
-        """What `work` finds."""
 
 
 class Admission:
