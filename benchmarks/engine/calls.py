@@ -126,7 +126,7 @@ def questions(engine: Engine, now: int) -> Iterator[tuple[str, Callable[[], obje
     yield "50 too often, of an agent", lambda: book.page(CallFilter(agent="A0", violation="too_often"))
     yield "a day of a carrier", lambda: book.page(CallFilter(carrier="mobile", since=month, until=month + 86_400_000))
     yield "nothing that fits", lambda: book.page(CallFilter(agent="nobody"))
-    yield "counts of today", lambda: book.counts(day_of(now))
+    yield "sums of today", lambda: book.sums([day_of(now)])
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.counted import Covered, Row, read_counts
+from consent_engine.domain.call.counted import Covered
 from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.call.review import CommandHeard, ReviewAwaited, Verdict
 from consent_engine.domain.effects import Millis
@@ -114,12 +114,8 @@ class CallBook:
             raise CallNotFound("no such call")
         return known
 
-    def counts(self, day: str) -> list[Row]:
-        """What was counted of the calls that began on a day (China's, YYYY-MM-DD), by carrier and agent."""
-        return read_counts(self._store.lists.dialled(day))
-
     def sums(self, days: Sequence[str]) -> list[dict[str, int]]:
-        """As `counts`, over all agents, by name (SUMMED): however many they are."""
+        """What was counted of the calls that began on each of these days (China's), over all agents: SUMMED."""
         return self._store.lists.summed(days)
 
     def review(self, said: Review) -> Call:

@@ -263,11 +263,7 @@ class Engine:
 
     def dial(self, msisdn: Msisdn, carrier: str | None, plan: str | None = None) -> Dial:
         """May it be dialled, about this plan? Without a carrier: by none that refused, so by any refusal not."""
-        return self.dial_many([(msisdn, carrier, plan)])[0]
-
-    def dial_many(self, wanted: Sequence[tuple[Msisdn, str | None, str | None]]) -> list[Dial]:
-        """Which of these may be dialled, in one look."""
-        return self.dialler.dial(wanted)
+        return self.dialler.dial([(msisdn, carrier, plan)])[0]
 
     def stuck(self, most: int = MOST_STUCK, wanted: Wanted = ALL) -> list[StuckEffect]:
         """What waits for a person."""

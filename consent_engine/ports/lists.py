@@ -55,16 +55,13 @@ class Lists(Protocol):
     def waiting_for_review(self) -> dict[Verdict, Tally]:
         """How many calls are pending, and how many contested; since when the oldest of each is over."""
 
-    def dialled(self, day: str) -> dict[str, int]:
-        """What was counted of the calls that began on a day (China's, YYYY-MM-DD): see `domain/call/counted.py`."""
-
     def summed(self, days: Sequence[str]) -> list[dict[str, int]]:
-        """Of the calls that began on each of these days, what was counted over all agents, by carrier (SUMMED, in
-        `domain/call/counted.py`): some dozens of values a day.
+        """Of the calls that began on each of these days (China's, YYYY-MM-DD), what was counted over all agents, by
+        carrier (SUMMED, in `domain/call/counted.py`): some dozens of values a day.
         """
 
     def heard_by_agent(self, day: str) -> dict[str, Heard]:
-        """The same of one day, by agent: all of its counts are read."""
+        """How many of the calls of one day were heard, by agent: all of its counts are read."""
 
     def sold(self, day: str) -> dict[str, int]:
         """What became of the orders placed on a day (China's, YYYY-MM-DD): see `domain/order/sold.py`."""

@@ -50,10 +50,6 @@ class RedisLists(OfCell, Lists):
     def waiting_for_review(self) -> dict[Verdict, Tally]:
         return {verdict: self._tally(index) for verdict, index in self._cell.to_review.items()}
 
-    def dialled(self, day: str) -> dict[str, int]:
-        [counts] = self._wire.ask(("HGETALL", self._cell.dialled(day)))
-        return {name: int(count) for name, count in counts.items()}
-
     def summed(self, days: Sequence[str]) -> list[dict[str, int]]:
         asked = Calls()
         for day in days:

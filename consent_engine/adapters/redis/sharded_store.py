@@ -157,9 +157,6 @@ class ShardedLists(OfCells, Lists):
         found = list(self._cells.reached(lambda cell: cell.lists.waiting_for_review()))
         return {verdict: _together(each[verdict] for each in found) for verdict in (Verdict.PENDING, Verdict.CONTESTED)}
 
-    def dialled(self, day: str) -> dict[str, int]:
-        return _counted(cell.lists.dialled(day) for cell in self._cells.stores)
-
     def summed(self, days: Sequence[str]) -> list[dict[str, int]]:
         found = [cell.lists.summed(days) for cell in self._cells.stores]
         return [_counted(of_day) for of_day in zip(*found, strict=True)]

@@ -71,30 +71,6 @@ def _told(state: CallState, verdict: Verdict | None, violations: tuple[Violation
     yield from (f"{_MARK}{violation}" for violation in violations)
 
 
-class Row(Struct, frozen=True):
-    """What was counted of the calls of one carrier by one agent."""
-
-    carrier: str
-    agent: str
-    counts: Mapping[Count, int]
-    violations: Mapping[Violation, int]
-
-
-def read_counts(kept: Mapping[str, int]) -> list[Row]:
-    """The rows of a day's counts. What a later program counts is left out."""
-    counts: dict[tuple[str, str], tuple[dict[Count, int], dict[Violation, int]]] = {}
-    for name, count in kept.items():
-        what, carrier, agent = name.split("|", 2)
-        if what.startswith(SUM):
-            continue
-        of = counts.setdefault((carrier, agent), ({}, {}))
-        if what in Count:
-            of[0][Count(what)] = count
-        elif what.startswith(_MARK) and what[1:] in Violation:
-            of[1][Violation(what[1:])] = count
-    return [Row(carrier, agent, *of) for (carrier, agent), of in sorted(counts.items())]
-
-
 class Covered(Struct, frozen=True):
     """Of the calls of one day, agent or carrier: how many were recorded, heard by a reviewer, and failed for good."""
 

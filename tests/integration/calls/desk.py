@@ -31,6 +31,15 @@ class Desk(Town):
         }  # fmt: skip
         return self.engine.calls.take(CallStart("desk", key or f"call-{self.keys}", read(StartCall, body)))
 
+    def counted(self, day: str) -> dict[tuple[str, str], dict[str, int]]:
+        """What was counted of the calls that began on a day, by carrier and agent."""
+        found: dict[tuple[str, str], dict[str, int]] = {}
+        for name, count in self.client.hgetall(f"ce:{{0}}:dialled:{day}").items():
+            what, carrier, agent = name.split("|", 2)
+            if not what.startswith("sum."):
+                found.setdefault((carrier, agent), {})[what] = int(count)
+        return found
+
     def start(self, to: str = NUMBER, **more: Any) -> Call:
         return self.started(to, **more).call
 

@@ -314,10 +314,10 @@ def test_what_is_counted_of_a_day_is_moved_by_the_commits(desk):
     desk.end(good)
     desk.end(silent, "no_answer", recorded=False)
     desk.end(bad, recorded=False)
-    rows = {row.agent: row for row in desk.engine.calls.counts("2025-11-25")}
-    assert rows["A1024"].counts == {"calls": 2, "ended": 2, "recorded": 1}
-    assert rows["B2"].counts == {"calls": 1, "ended": 1, "unrecorded": 1, "wrong": 1}
-    assert rows["B2"].violations == {"unofficial_number": 1, "no_recording": 1}
+    counted = desk.counted("2025-11-25")
+    assert counted["mobile", "A1024"] == {"calls": 2, "ended": 2, "recorded": 1}
+    wrong = {"!unofficial_number": 1, "!no_recording": 1}
+    assert counted["mobile", "B2"] == {"calls": 1, "ended": 1, "unrecorded": 1, "wrong": 1, **wrong}
 
 
 def test_a_call_that_somebody_changed_is_not_believed(desk):
