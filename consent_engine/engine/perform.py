@@ -207,7 +207,7 @@ class Performer:
             self._untold[lane] += counted
             self.measures.performed(lane, counted.total() - counted["given_back"])
             if counted["parked"] and (under_way is None or lane is not under_way.lane):
-                self._wake({lane: 1})  # no job is there to tell it: the next one does
+                self._queue.wake(lane, 1, more=True)  # no job is there to tell it: the next one does
         self._wake({n: c for n, c in driven.due.items() if under_way is None or not under_way.takes(n, c)})
 
     def _wake(self, due: Mapping[Lane, int]) -> None:

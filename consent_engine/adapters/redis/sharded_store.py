@@ -63,10 +63,10 @@ class ShardedLanes(OfCells, Lanes):
 
     def lease_each(self, wanted: Mapping[Lane, int]) -> dict[Lane, list[Leased]]:
         """All of them are of one cell, a different one each time: a cell that fails fails alone."""
-        lanes = tuple(wanted)
-        for number, leased in self._cells.in_turn(self._next[lanes], lambda cell: cell.lanes.lease_each(wanted)):
+        alike = tuple(wanted)
+        for number, leased in self._cells.in_turn(self._next[alike], lambda cell: cell.lanes.lease_each(wanted)):
             if any(leased.values()):
-                self._next[lanes] = (number + 1) % len(self._cells.stores)
+                self._next[alike] = (number + 1) % len(self._cells.stores)
                 return leased
         return {lane: [] for lane in wanted}
 

@@ -75,14 +75,14 @@ def test_what_a_slice_made_due_before_the_store_failed_is_not_forgotten(world):
 
 def test_what_was_done_is_told_though_the_store_fails_in_the_next_lane(world):
     asked(world)
-    lease = world.engine.store.lanes.lease
+    lease_each = world.engine.store.lanes.lease_each
 
-    def gone(lane, most):
-        if lane is Lane.ACTIVATION:
+    def gone(wanted):
+        if Lane.ACTIVATION in wanted:
             raise StoreUnavailable("gone")
-        return lease(lane, most)
+        return lease_each(wanted)
 
-    world.engine.store.lanes.lease = gone
+    world.engine.store.lanes.lease_each = gone
     tallies = slice_of(world, Lane.INBOUND)
     assert dict(tallies[Lane.INBOUND].counts) == {"performed": 1, "messages": 1}
     assert world.queue.woken == [Lane.ACTIVATION]
