@@ -178,14 +178,14 @@ def test_a_postgres_that_restarts_in_the_middle_of_a_move_costs_nothing(alone):
         town.archive.check()
         write, turns = town.archive._write, []  # noqa: SLF001
 
-        def restarted(connection, rows, offers):
+        def restarted(connection, rows):
             turns.append(len(rows))
             if len(turns) < 3:  # before anything is written, and before it is committed
-                done = write(connection, rows, offers) if len(turns) == 2 else None
+                done = write(connection, rows) if len(turns) == 2 else None
                 ctl(alone, "restart")
                 if done is not None:
                     return done
-            return write(connection, rows, offers)
+            return write(connection, rows)
 
         town.archive._write = restarted  # noqa: SLF001
         for _ in range(4):

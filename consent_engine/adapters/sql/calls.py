@@ -1,11 +1,9 @@
 """Calls in the archive. Their table: `adapters/sql/tables.py`."""
 
-import json
-import logging
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from sqlalchemy import Column, Connection, delete, func, select, tuple_
+from sqlalchemy import Connection, delete, func, select, tuple_
 
 from consent_engine.adapters.sql.kept import SqlKept
 from consent_engine.adapters.sql.tables import CALLS, UNHEARD
@@ -18,36 +16,32 @@ from consent_engine.domain.hashing import digest
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import FIELD as SEAL
-from consent_engine.errors import BrokenRecord
 from consent_engine.ports.calls import ANY, CallArchive, CallFilter
 
-log = logging.getLogger(__name__)
-PIECE = 500
 _PERSON = ("who", SAID)
+_READ = select(CALLS.c.id, CALLS.c.record, CALLS.c.person)
 
 
-class SqlCalls(SqlKept, CallArchive):
+class SqlCalls(SqlKept[Call], CallArchive):
     """The calls of one archive."""
 
     table = CALLS
 
     def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        rows, unheard = [], set()
-        for call_id in sorted(records):
-            try:
-                call = self._checked(records[call_id])
-            except BrokenRecord as error:
-                log.error("%s: %s", call_id, error)
-                continue
-            rows.append(self._row(call, records[call_id]))
+        unheard: set[str] = set()
+
+        def row_of(fields: Mapping[str, str]) -> dict[str, Any]:
+            call = self._checked(fields)
             if call.verdict is Verdict.PENDING:
-                unheard.add(call_id)
-        over_at = {row["id"]: row["over_at"] for row in rows}
+                unheard.add(call.id)
+            return self._row(call, fields)
 
         def beside(connection: Connection, kept: Set[str]) -> None:
             self._queued(connection, {call: over_at[call] for call in kept}, unheard)
 
-        return self._kept(rows, beside) if rows else set()
+        rows = self._rows(records, row_of)
+        over_at = {row["id"]: row["over_at"] for row in rows}
+        return self._kept(rows, beside)
 
     def _row(self, call: Call, fields: Mapping[str, str]) -> dict[str, Any]:
         kept = {name: value for name, value in fields.items() if not name.startswith("f:") and name not in _PERSON}
@@ -74,7 +68,7 @@ class SqlCalls(SqlKept, CallArchive):
 
     def _checked(self, fields: Mapping[str, str]) -> Call:
         """The call of a record. Raises BrokenRecord, also when its seal does not fit."""
-        call, seal = Call.read(fields), self._seal()
+        call, seal = Call.read(fields), self._database.seal
         return seal.record(call, fields.get(SEAL)) if seal else call
 
     def _queued(self, connection: Connection, calls: Mapping[str, Millis], unheard: Set[str]) -> None:
@@ -82,60 +76,50 @@ class SqlCalls(SqlKept, CallArchive):
         if heard := calls.keys() - unheard:
             connection.execute(delete(UNHEARD).where(UNHEARD.c.id.in_(sorted(heard))))
         if waits := [{"id": call, "over_at": calls[call]} for call in sorted(calls.keys() & unheard)]:
-            connection.execute(self._insert(UNHEARD).on_conflict_do_nothing(), waits)
+            connection.execute(self._database.insert(UNHEARD).on_conflict_do_nothing(), waits)
 
     def calls(self, ids: Sequence[str]) -> dict[str, Call]:
-        return {call.id: call for call in self._read(ids, CALLS.c.id)}
+        return {call.id: call for call in self._readable(self._in_pieces(_READ, ids, CALLS.c.id), self._call)}
 
     def recall(self, keys: Sequence[str]) -> list[Call]:
-        return self._read(keys, CALLS.c.request_key, CALLS.c.recording_key)
+        by_key = self._in_pieces(_READ, keys, CALLS.c.request_key, CALLS.c.recording_key)
+        return self._readable(by_key, self._call)
 
-    def _read(self, values: Sequence[str], *columns: Column[Any]) -> list[Call]:
-        found = []
-        for row in self._in_pieces(select(CALLS.c.id, CALLS.c.record, CALLS.c.person), values, *columns):
-            try:
-                fields = {**json.loads(row.record), **json.loads(row.person or "{}")}
-                found.append(self._checked(fields))
-            except BrokenRecord as error:  # it must not sink the others of its page
-                log.error("%s: %s", row.id, error)
-        return found
+    def _call(self, row: Any) -> Call:  # noqa: ANN401 - a row
+        return self._checked(self._fields(row))
 
     def of_line(self, line: str, limit: int) -> list[str]:
         rows = select(CALLS.c.id).where(CALLS.c.line == line).order_by(CALLS.c.started_at.desc(), CALLS.c.id.desc())
-        with self._asking() as connection:
+        with self._database.asking() as connection:
             return list(connection.execute(rows.limit(limit)).scalars())
 
     def listed(self, wanted: CallFilter, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         at = CALLS.c.started_at
-        rows = select(CALLS.c.id, at).order_by(at.desc(), CALLS.c.id.desc()).limit(limit)
         bounds = {
             CALLS.c.agent.__eq__: wanted.agent, CALLS.c.carrier.__eq__: wanted.carrier, at.__ge__: wanted.since,
             at.__lt__: wanted.until,
         }  # fmt: skip
-        rows = rows.where(*(compared(value) for compared, value in bounds.items() if value is not None))
+        only = [compared(value) for compared, value in bounds.items() if value is not None]
         if wanted.violation is not None:
-            rows = rows.where(CALLS.c.violations != "")
+            only.append(CALLS.c.violations != "")
         if wanted.violation not in {None, ANY}:
-            rows = rows.where(CALLS.c.violations.contains(f" {wanted.violation} ", autoescape=True))
-        if before is not None:
-            rows = rows.where(tuple_(at, CALLS.c.id) < before)
-        with self._asking() as connection:
-            return [(call, began) for call, began in connection.execute(rows)]
+            only.append(CALLS.c.violations.contains(f" {wanted.violation} ", autoescape=True))
+        return self._page("started_at", before, limit, *only)
 
     def unheard(self, after: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         at = UNHEARD.c.over_at
         rows = select(UNHEARD.c.id, at).order_by(at, UNHEARD.c.id).limit(limit)
         if after is not None:
             rows = rows.where(tuple_(at, UNHEARD.c.id) > after)
-        with self._asking() as connection:
+        with self._database.asking() as connection:
             return [(call, over) for call, over in connection.execute(rows)]
 
     def count_unheard(self, most: int) -> int:
         some = select(UNHEARD.c.id).limit(most).subquery()
-        with self._asking() as connection:
+        with self._database.asking() as connection:
             return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
 
-    def expire(self, connection: Connection, rule: Retention, now: Millis, most: int) -> tuple[int, int]:
+    def expire_in(self, connection: Connection, rule: Retention, now: Millis, most: int) -> tuple[int, int]:
         waits = select(UNHEARD.c.id).where(UNHEARD.c.over_at < rule.records_before(now)).limit(most)
         connection.execute(delete(UNHEARD).where(UNHEARD.c.id.in_(waits)))
-        return super().expire(connection, rule, now, most)
+        return super().expire_in(connection, rule, now, most)

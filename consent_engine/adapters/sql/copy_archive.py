@@ -17,9 +17,10 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
-from consent_engine.adapters.sql.archive import OWNER, PIECE, SqlArchive
+from consent_engine.adapters.sql.archive import OWNER, SqlArchive
+from consent_engine.adapters.sql.kept import PIECE
 from consent_engine.adapters.sql.log import SIZE, SqlLog
-from consent_engine.adapters.sql.tables import CALLS, LOG, META, OFFERS, ORDERS, RECORDS, UNHEARD
+from consent_engine.adapters.sql.tables import CALLS, LOG, META, OFFERS, ORDERS, RECORDS, UNHEARD, said, say
 from consent_engine.errors import ArchiveUnavailable, SettingsError
 
 COPIED = (OFFERS, ORDERS, CALLS, UNHEARD, RECORDS, LOG)
@@ -67,13 +68,13 @@ class ArchiveCopy:
         """Raises SettingsError where the target is neither empty nor begun by this copy."""
         whose = self._source.id()
         with self._target.asking(anew=True) as connection:
-            said = _said(connection)
-            if said["id"] == whose:
+            told = said(connection)
+            if told["id"] == whose:
                 raise SettingsError("--to has all of it already: set CONSENT_ARCHIVE_URL to it, start APIs and workers")
-            if said.get(COPY_OF) == whose:
+            if told.get(COPY_OF) == whose:
                 return
             holds = [table.name for table in COPIED if connection.execute(select(table).limit(1)).first() is not None]
-            if holds or said.get(OWNER) or said.get(COPY_OF):
+            if holds or told.get(OWNER) or told.get(COPY_OF):
                 raise SettingsError("--to is not empty, and no copy of this archive: give an empty database")
             connection.execute(insert(META).values(name=COPY_OF, value=whose))
 
@@ -135,28 +136,20 @@ class ArchiveCopy:
         with self._source.asking(anew=True) as connection:
             # Written first: on SQLite it takes the lock before anything is read.
             connection.execute(update(META).where(META.c.name == "id").values(value=META.c.value))
-            owner = _said(connection).get(OWNER, "")
+            owner = said(connection).get(OWNER, "")
             if owner != AWAY:
-                _say(connection, {BEFORE: owner, OWNER: AWAY})
+                say(connection, BEFORE, owner)
+                say(connection, OWNER, AWAY)
 
     def _open(self) -> None:
         """From here on the target is the archive."""
         with self._source.asking(anew=True) as connection:
-            said = _said(connection)
-        told = {SIZE: said[SIZE], **({OWNER: said[BEFORE]} if said[BEFORE] else {})}
+            told = said(connection)
         with self._target.asking(anew=True) as connection:
-            _say(connection, told)
-            connection.execute(update(META).where(META.c.name == "id").values(value=said["id"]))
-
-
-def _said(connection: Connection) -> dict[str, str]:
-    return dict(iter(connection.execute(select(META.c.name, META.c.value))))
-
-
-def _say(connection: Connection, told: Mapping[str, str]) -> None:
-    for name, value in told.items():
-        connection.execute(delete(META).where(META.c.name == name))
-        connection.execute(insert(META).values(name=name, value=value))
+            say(connection, SIZE, told[SIZE])
+            if told[BEFORE]:
+                say(connection, OWNER, told[BEFORE])
+            connection.execute(update(META).where(META.c.name == "id").values(value=told["id"]))
 
 
 def _digest(row: Mapping[str, Any]) -> int:

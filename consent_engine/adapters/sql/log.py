@@ -7,7 +7,8 @@ from sqlalchemy import Connection, Dialect, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from consent_engine.adapters.sql import log_marks as marks
-from consent_engine.adapters.sql.archive import PIECE, SqlArchive
+from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.kept import PIECE
 from consent_engine.adapters.sql.tables import LOG, META, make
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import leaf_hash

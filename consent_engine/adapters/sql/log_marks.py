@@ -8,9 +8,9 @@ missed. Two rows of `archive_meta`; a log that is older than them is looked at f
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, select
 
-from consent_engine.adapters.sql.tables import META
+from consent_engine.adapters.sql.tables import META, say
 from consent_engine.domain.days import DAY_MS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import newest_of
@@ -27,12 +27,12 @@ def note(connection: Connection, size: int, fresh: Sequence[str], stride: int) -
     newest = max(int(kept) if kept else 0, newest_of(fresh))  # of what cannot be read the audit tells
     if not kept and size:  # what stands before was never looked at; no clock was a day ahead
         newest += DAY_MS
-    _say(connection, NEWEST, str(newest))
+    say(connection, NEWEST, str(newest))
     end = size + len(fresh)
     if size // stride == end // stride:
         return
     marks = [*_marks(connection), (end, newest)]
-    _say(connection, MARKS, json.dumps(marks[1::2] if len(marks) > MOST_MARKS else marks))
+    say(connection, MARKS, json.dumps(marks[1::2] if len(marks) > MOST_MARKS else marks))
 
 
 def before(connection: Connection, since: Millis) -> int:
@@ -47,8 +47,3 @@ def _marks(connection: Connection) -> list[tuple[int, Millis]]:
 def _value(connection: Connection, name: str) -> str | None:
     found: str | None = connection.execute(select(META.c.value).where(META.c.name == name)).scalar()
     return found
-
-
-def _say(connection: Connection, name: str, value: str) -> None:
-    connection.execute(delete(META).where(META.c.name == name))
-    connection.execute(insert(META), [{"name": name, "value": value}])

@@ -27,7 +27,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    delete,
     func,
+    insert,
     select,
     text,
 )
@@ -142,6 +144,17 @@ def among(connection: Connection, column: Column[Any], texts: Sequence[str]) -> 
     if connection.dialect.name != "sqlite":
         return column.in_(texts)
     return column.in_(select(func.json_each(json.dumps(texts)).table_valued("value").c.value))
+
+
+def said(connection: Connection) -> dict[str, str]:
+    """What the archive says of itself."""
+    return dict(iter(connection.execute(select(META.c.name, META.c.value))))
+
+
+def say(connection: Connection, name: str, value: str) -> None:
+    """Have the archive say this of itself, whatever it said before."""
+    connection.execute(delete(META).where(META.c.name == name))
+    connection.execute(insert(META).values(name=name, value=value))
 
 
 def make(connection: Connection) -> None:
