@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fakeredis import FakeRedis
+from hypothesis import settings
 
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.keys import Cell
@@ -31,6 +32,8 @@ from consent_engine.engine.round_trips import drive
 from consent_engine.ports import Activation, Deactivation, Outside, Sms, Store
 from tests.longest_first import rank
 
+settings.register_profile("unhurried", settings(deadline=None))  # a busy machine fails no test
+settings.load_profile("unhurried")
 for name in [name for name in os.environ if name.startswith("CONSENT_") and name != "CONSENT_TESTS_REQUIRE"]:
     del os.environ[name]  # nothing of this machine reaches a test
 for name in ("no_proxy", "NO_PROXY"):  # pip may have to go through a proxy; our servers are not behind it

@@ -510,7 +510,7 @@ def test_the_acknowledgement_has_nothing_to_text_to_anybody():
         assert built().webhooks.acknowledge(accepted, rejected) == Acknowledgement(200, b"", "text/plain")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     body=st.binary() | st.text().map(lambda text: text.encode()),
     query=st.dictionaries(

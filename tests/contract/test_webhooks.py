@@ -222,7 +222,7 @@ JSON = st.recursive(
 ITEMS = st.lists(st.builds(lambda good, bad: good | bad, st.sampled_from([MO, DLR]), st.dictionaries(FIELDS, JSON)))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.binary() | (JSON | ITEMS).map(lambda said: json.dumps(said).encode()))
 def test_whatever_is_signed_is_read_or_malformed(gateway, body):
     for read in (gateway.webhooks.replies, gateway.webhooks.reports):

@@ -39,7 +39,7 @@ def spoiled(draw, seeds):
 def test_no_bytes_break_a_promise(name):
     target, seeds = targets.TARGETS[name]
 
-    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
     @given(data=spoiled(seeds) | st.binary(max_size=300))
     def attacked(data):
         target(data)

@@ -506,7 +506,6 @@ def stories(most):
     return settings(
         max_examples=max(most, DEEP),
         stateful_step_count=40,
-        deadline=None,
         derandomize=not DEEP,
         database=None,
         suppress_health_check=list(HealthCheck),

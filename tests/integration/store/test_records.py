@@ -170,7 +170,7 @@ def expected(change, was):
     return words
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.sampled_from(list(KINDS)), there, asked), min_size=1, unique_by=lambda row: row[0]))
 def test_a_commit_of_any_records_writes_all_of_it_or_nothing(rows):
     client, store = opened()
