@@ -138,7 +138,8 @@ def _looked(wanted: Placing, made: _Made, *, at_all: bool) -> Step[Loaded]:
     """
     if not at_all and wanted.request.call is not None:
         loaded = yield from load(lines=[made.line])
-        if not loaded.line(made.line).version:
+        line = loaded.lines.get(made.line)  # none: it cannot be read, and a repeat is answered all the same
+        if line is not None and not line.version:
             return loaded
     return (yield from load([made.order], [made.line], [made.call.id]))
 
