@@ -46,8 +46,8 @@ def test_an_order_makes_the_call_it_tells_of_which_has_ended_with_its_recording(
     assert (call.state, call.violations, call.end.outcome, call.end.plan) == ("ended", (), "agreed", order.doc.plan)
     assert (call.recording.ref, call.recording.sha256) == ("rec-a", SHA)
     assert desk.engine.line(NUMBER).restrictions == ()
-    [row] = desk.engine.calls.counts("2025-11-24")
-    assert row.counts == {"calls": 1, "ended": 1, "recorded": 1}
+    [counted] = desk.counted("2025-11-24").values()
+    assert counted == {"calls": 1, "ended": 1, "recorded": 1}
     desk.run()
     assert desk.say("是")
     desk.run()
