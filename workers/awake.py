@@ -78,6 +78,9 @@ class Awake:
             await asyncio.wait([self._staying])
             for lane in self._lanes:
                 self._engine.queue.wake(lane, 1, more=True)
+            # Whoever was woken may be done before nobody believes the promise any more, and this process be gone.
+            await asyncio.sleep(max(0.0, self.promised - monotonic()))
+            self._look_after()
 
     def _ended(self, staying: "asyncio.Task[None]") -> None:
         self._staying = None
@@ -105,10 +108,19 @@ class Awake:
     def _look(self) -> int:
         found = self._engine.performer.look(self._lanes)
         self.did(found)
-        if found >= RECRUIT and monotonic() >= self._recruit_at:
+        full = self._engine.performer.full(self._lanes)
+        if (full or found >= RECRUIT) and monotonic() >= self._recruit_at:
             self._recruit_at = monotonic() + RECRUIT_EVERY_S
-            self._engine.queue.wake(self._lanes[-1], found, more=True)
+            self._recruit(found, full)
         return found
+
+    def _recruit(self, found: int, full: Collection[Lane]) -> None:
+        """Wake others though this process is awake: for what it has no place for, or finds much of."""
+        depths = self._engine.lanes.depths() if full else {}
+        for lane in [each for each in full if depths[each].due]:
+            self._engine.queue.wake(lane, depths[lane].due, more=True)
+        if found >= RECRUIT:
+            self._engine.queue.wake(self._lanes[-1], found, more=True)
 
     def _promise(self) -> bool:
         """Promise to be awake for longer, where that is to be said again; False where another has promised it."""

@@ -111,6 +111,10 @@ class Performer:
         self._record([(Lane.INBOUND, self._reading(each)) for each in came])
         return len(came) + self._begin(free)
 
+    def full(self, lanes: Collection[Lane]) -> list[Lane]:
+        """Those where no call may begin before another has ended."""
+        return [lane for lane in lanes if not (self._free(lane) or self.gate.lane(lane))]
+
     def _free(self, lane: Lane) -> int:
         """How many more of a lane can be leased at once."""
         return BATCH if lane in WITHOUT_CALLS else min(self._flights.free(lane), BATCH)

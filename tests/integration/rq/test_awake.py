@@ -283,3 +283,41 @@ def test_a_store_that_is_gone_ends_it_and_the_promise_is_kept_all_the_same(world
     world.runner.run(story())
     assert queue.woken == [(Lane.SMS, False)]
     assert world.engine.performer.awake == frozenset()
+
+
+def test_what_it_has_no_place_for_is_work_for_another_process(world, staying):
+    one, queue = staying
+
+    async def story():
+        performer, world.gateway.hold = world.engine.performer, asyncio.Event()
+        ordered(world, performer._flights.free(Lane.SMS))  # noqa: SLF001
+        assert performer.look([Lane.SMS])
+        assert performer.full(LOOKED_AT) == [Lane.SMS]
+        world.place()
+        queue.woken.clear()
+        shift = asyncio.ensure_future(busy(one))
+        await asyncio.sleep(0.01)
+        woken = list(queue.woken)
+        held, world.gateway.hold = world.gateway.hold, None
+        held.set()
+        await one.end()
+        await shift
+        return woken
+
+    assert world.runner.run(story()) == [(Lane.SMS, True)]
+
+
+def test_what_was_made_due_under_the_promise_of_who_is_to_end_is_looked_for_before_it_ends(world, staying):
+    one, queue = staying
+
+    async def story():
+        shift = asyncio.ensure_future(busy(one))
+        await asyncio.sleep(0)
+        ended = asyncio.ensure_future(one.end())
+        await shift
+        ordered(world, 1)
+        queue.woken.clear()
+        await ended
+
+    world.runner.run(story())
+    assert (Lane.SMS, False) in queue.woken
