@@ -257,7 +257,7 @@ def test_an_event_that_says_not_what_it_must_is_a_broken_record(public):
 
 
 def test_what_a_later_release_says_besides_is_read_over():
-    event = unseal('["reminded",1,"op","","",{"of_later":1},""]', "")
+    event = unseal('["reminded",1,"op","","",{"of_later":1},""]', None)
     assert (event.trigger, event.told()) == (Trigger.REMINDED, {})
 
 

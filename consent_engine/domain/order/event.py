@@ -95,10 +95,13 @@ def seal(event: Event, salt: str) -> tuple[str, str]:
     return compact((event.trigger, event.at, event.op, event.ref, event.by, event.detail, hashed)), person
 
 
-def unseal(public: str, person: str) -> Event:
-    """The event that `seal` kept. Raises ValueError, also for a person part that the public one does not name."""
+def unseal(public: str, person: str | None) -> Event:
+    """The event that `seal` kept. Raises ValueError, also for a person part that the public one does not name.
+
+    person: None where there is none, or none any more
+    """
     read = _PUBLIC(public)
-    known = _PERSON(named(person, read.person_hash)) if person else None
+    known = None if person is None else _PERSON(named(person, read.person_hash))
     return Event(read.detail.trigger, read.at, read.op, read.ref, read.by, read.detail, known, read.person_hash)
 
 

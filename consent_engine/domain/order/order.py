@@ -249,7 +249,7 @@ def _told(fields: Mapping[str, str]) -> tuple[tuple[Event, ...], tuple[str, ...]
     publics, events, n = [fields["doc"]], [], 1
     while (public := fields.get(f"e{n}")) is not None:
         publics.append(public)
-        events.append(unseal(public, fields.get(f"p{n}", "")))
+        events.append(unseal(public, fields.get(f"p{n}")))
         n += 1
     return tuple(events), tuple(publics)
 

@@ -58,6 +58,13 @@ def test_who_asks_for_an_order_that_somebody_changed_is_told_so(world):
             ask(order.id)
 
 
+def test_a_person_part_that_somebody_emptied_is_no_erased_one(world):
+    order = confirmed(world)
+    world.client.hset(world.cell.order(order.id), "p2", "")
+    with pytest.raises(BrokenRecord):
+        world.engine.show(order.id)
+
+
 def test_an_open_order_without_its_person_part_is_not_activated(world):
     order = confirmed(world)
     world.client.hdel(world.cell.order(order.id), "who")
