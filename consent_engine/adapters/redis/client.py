@@ -77,11 +77,13 @@ def _outside(fence: str, connection: Any) -> None:  # noqa: ANN401 - redis-py's,
 @dataclass(slots=True)
 class Calls:
     """What one round trip asks: scripts by name, and plain commands. gathered: its scripts do as much in one go each as
-    a group does.
+    a group does. alone: the number of the call that the proof is for, where each error is the answer of its own call,
+    and no other loses its answer by it
     """
 
     rows: list[tuple[object, ...]] = field(default_factory=list)
     gathered: bool = False
+    alone: int | None = None
 
     def script(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> None:
         """Ask for a script."""
@@ -138,12 +140,15 @@ class Wire:
             # A restarted server has an empty script cache. Only what was not found was not done: send just that.
             self._sha.clear()
             missing = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-            again = self._once(Calls([calls.rows[i] for i in missing], calls.gathered), prove=prove)
+            alone = missing.index(calls.alone) if calls.alone in missing else None
+            again = self._once(Calls([calls.rows[i] for i in missing], calls.gathered, alone), prove=prove)
             for i, answer in zip(missing, again, strict=True):
                 answers[i] = answer
-        for answer in answers:
+        for i, answer in enumerate(answers):
             if isinstance(answer, ResponseError):
-                raise _translated(answer)
+                answers[i] = _translated(answer)
+                if calls.alone is None:
+                    raise answers[i]
         return answers
 
     def _once(self, calls: Calls, *, prove: bool) -> list[Any]:
@@ -156,7 +161,12 @@ class Wire:
         self.round_trips += 1
         answers = self._exchanged(groups)
         if proofs:
-            self._check_proof(answers[-1])
+            try:
+                self._check_proof(answers[-1])
+            except NotDurable as error:
+                if calls.alone is None:
+                    raise
+                answers[calls.alone] = error
         return answers[: len(calls.rows)]
 
     def _gathered(self, rows: list[tuple[object, ...]]) -> list[list[tuple[object, ...]]]:

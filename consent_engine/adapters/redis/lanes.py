@@ -35,9 +35,18 @@ class RedisLanes(OfCell, Lanes):
             bounds = (wanted[lane], self._lease_ms, self._cell.prefix, MOST_UNREAD)
             calls.script("lease", [self._cell.due[lane]], [self._clock.argument(), *bounds, " ".join(BARRING)])
         # Proven before the BSS is called: a refusal after a failover must still see that an activation was started.
-        answers = self._wire.send(calls, prove=Lane.ACTIVATION in asked)
+        # Other lanes do not lose what they leased by trouble of that one: it would be in doubt, and nobody was called.
+        proven = Lane.ACTIVATION in asked
+        calls.alone = asked.index(Lane.ACTIVATION) if proven and len(asked) > 1 else None
+        answers = self._wire.send(calls, prove=proven)
         broken, leased = Calls(), {lane: list[Leased]() for lane in wanted}
-        for lane, (now, *rows) in zip(asked, answers, strict=True):
+        for lane, answer in zip(asked, answers, strict=True):
+            if isinstance(answer, Exception):
+                if not any(len(each) > 1 for each in answers if not isinstance(each, Exception)):
+                    raise answer
+                log.error("%s: not now: %s", lane, type(answer).__name__)
+                continue
+            now, *rows = answer
             for member, *rest in rows:
                 try:
                     leased[lane].append(leased_of(self._offers, int(now), member, *rest, seal=self._seal))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from fakeredis import FakeRedis
 from msgspec.structs import replace
+from redis.exceptions import ResponseError
 
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.codec import DUE
@@ -246,6 +247,18 @@ def test_several_lanes_are_leased_in_one_round_trip_so_many_of_each(world, order
     assert {lane: len(some) for lane, some in leased.items()} == {Lane.SMS: 1, Lane.ACTIVATION: 0, Lane.INBOUND: 0}
     assert lanes.lease_each({}) == {}
     assert wire.round_trips - before == 1
+
+
+@pytest.mark.parametrize("trouble", ["refused", "unproven"])
+def test_what_is_leased_in_one_lane_is_not_lost_by_trouble_in_another(world, order, trouble):
+    wire = Wire(world.client, proves=trouble == "unproven", replicas=1, proof_ms=200)
+    lanes = redis_store(wire, lease_ms=60_000, clock=world.clock).lanes
+    if trouble == "refused":
+        world.client.set(DUE[Lane.ACTIVATION], "no list")
+    leased = lanes.lease_each({Lane.ACTIVATION: 9, Lane.SMS: 9})
+    assert {lane: len(some) for lane, some in leased.items()} == {Lane.ACTIVATION: 0, Lane.SMS: 1}
+    with pytest.raises((StoreUnavailable, ResponseError)):
+        lanes.lease_each({Lane.ACTIVATION: 9, Lane.SMS: 9})
 
 
 def test_no_more_is_leased_than_asked_for_and_nothing_that_is_parked_or_not_due(world, store, order):
