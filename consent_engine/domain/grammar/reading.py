@@ -56,6 +56,7 @@ _SPELT = re.compile(r"(?<![a-z])(?!([a-z])(?:[.\-_]\1)+(?![a-z.\-_]))([a-z])[.\-
 _BETWEEN = ",.。!、;:~…/\u2190-\u2bff\U0001f000-\U0001faff"
 """Marks and pictures, which may part two words: 你好😡不要."""
 _PIECES = re.compile(f"[{_BETWEEN}]+")
+_LATIN = re.compile("[a-z]")
 _PIECES_AND_BLANKS = re.compile(f"[{_BETWEEN} ]+")
 
 
@@ -147,8 +148,9 @@ def _kinds(pieces: Iterable[str]) -> set[Keyword | None]:
 
 
 def _kind(piece: str) -> Keyword | None:
-    """The refusal that a piece is; if it is none as it stands, with letters for its digits."""
-    for each in (piece, *(() if piece.isalpha() or piece.isdigit() else map(piece.translate, w.LETTERS))):
+    """The refusal that a piece is; if it is none as it stands, with letters for the digits beside its letters."""
+    spelt = not piece.isalpha() and _LATIN.search(piece) is not None
+    for each in (piece, *(map(piece.translate, w.LETTERS) if spelt else ())):
         if _is_stop(each):
             return Keyword.STOP
         if _is_no(each):
