@@ -42,6 +42,7 @@ def test_an_unknown_field_is_named_by_its_path_with_the_one_that_may_be_meant(re
 def test_a_name_that_is_none_or_has_a_number_is_not_repeated(name):
     assert list(unknown(PlaceOrder.read, ORDER | {name: 1})) == ["body"]
     assert list(unknown(PlaceOrder.read, ORDER | {"call": CALL | {name: 1}})) == ["call"]
+    assert list(unknown(plan_from, in_fields() | {name: 1})) == ["?"]
 
 
 def test_of_very_many_unknown_fields_none_is_guessed_at():

@@ -295,6 +295,6 @@ def _english_gaps(form: PlanForm, english: EnglishForm) -> Iterator[FieldError]:
 
 
 def _field_error(found: ErrorDetails) -> FieldError:
-    # An unknown field's name is input too: only what can be a name is repeated.
-    steps = [step if _FIELD_NAME.fullmatch(step) else "?" for step in map(str, found["loc"])]
+    said = map(str, found["loc"])  # names are input too: repeated where they can be names, and hold no phone number
+    steps = [step if _FIELD_NAME.fullmatch(step) and not contains_number(step) else "?" for step in said]
     return FieldError(".".join(steps) or "plan", found["type"], found["msg"])
