@@ -4,7 +4,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-_LENGTH = b"content-length"
+_LENGTH, _CONNECTION = b"content-length", b"connection"
 _CONTROLS = bytes([*range(9), *range(10, 32), 127])
 _ENDS = 2
 """Control characters of a header's line: those that end it."""
@@ -23,7 +23,8 @@ class Exchange(RequestResponseCycle):
         """A piece of the answer."""
         begun, self._begun = self._begun, None  # what is begun anew is another answer: an error's
         begins = message["type"] == "http.response.start" and not self.response_started
-        if begins and any(name == _LENGTH for name, _ in message["headers"]):
+        named = {name for name, _ in message["headers"]} if begins else ()
+        if _LENGTH in named and _CONNECTION not in named:  # uvicorn reads how a connection is to go on, and does it
             self._begun = message
         elif begins or begun is None:
             await super().send(message)

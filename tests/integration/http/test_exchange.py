@@ -52,6 +52,13 @@ def said(app, request):
         return heard(line)
 
 
+def test_an_answer_that_says_it_is_the_last_one_of_a_connection_is():
+    with talking(Answers(LENGTH, (b"connection", b"close")), timeout_keep_alive=60) as line:
+        line.settimeout(5)
+        line.sendall(GET)
+        assert heard(line).count(b"connection: close") == 1
+
+
 def test_a_head_that_names_a_length_comes_with_its_body():
     app = Answers(LENGTH, held=True)
     with talking(app) as line:
