@@ -57,15 +57,15 @@ class Stands:
     def __init__(self, inner):
         self.inner, self.leased = inner, 0
 
-    def lease(self, lane, n):
-        leased = self.inner.lease(lane, n)
-        if lane is Lane.ACTIVATION and leased:
+    def lease_each(self, wanted):
+        found = self.inner.lease_each(wanted)
+        if leased := found.get(Lane.ACTIVATION):
             before, self.leased = self.leased, self.leased + len(leased)
             if before < BEFORE <= self.leased:
                 for each in leased:
                     say("leased", each.order.id)
                 os.kill(os.getpid(), signal.SIGSTOP)
-        return leased
+        return found
 
     def __getattr__(self, name):
         return getattr(self.inner, name)
