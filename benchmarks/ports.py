@@ -2,27 +2,44 @@
 
 import random
 import socket
+from collections import deque
 
 PORTS = range(20_000, 32_000)
 """Below those that the system gives to connections: a port that was free when it was looked for may be some client's by
 the time its server starts, for as long as that connection lasts.
 """
+MOST_HELD = 200
 _ANY = random.SystemRandom()
+_held: deque[socket.socket] = deque()
+"""Sockets for datagrams at the ports that were given last. They are in no server's way, and whoever looks for a port in
+another process sees that one was given though its server does not listen yet.
+"""
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens at: different ones."""
+    """Ports of loopback that nobody listens at, and that nobody was given lately: different ones."""
     found: list[int] = []
     for port in _ANY.sample(PORTS, len(PORTS)):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        found.append(port)
+        if _is_free(port):
+            found.append(port)
         if len(found) == count:
             break
     return found
+
+
+def _is_free(port: int) -> bool:
+    holds = socket.socket(type=socket.SOCK_DGRAM)
+    with socket.socket() as probe:
+        try:
+            holds.bind(("127.0.0.1", port))
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            holds.close()
+            return False
+    _held.append(holds)
+    if len(_held) > MOST_HELD:
+        _held.popleft().close()
+    return True
 
 
 def free_port() -> int:

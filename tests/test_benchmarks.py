@@ -1,9 +1,12 @@
 """Benchmarks that CI does not run: each can still be started. What one takes from another may have moved."""
 
 import importlib
+import socket
 from pathlib import Path
 
 import pytest
+
+from benchmarks.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 OURS = ("benchmarks", "consent_engine", "tests", "workers")
@@ -22,3 +25,8 @@ def test_a_benchmark_finds_what_it_takes_from_others(name):
     except ModuleNotFoundError as error:
         if str(error.name).split(".")[0] in OURS:
             raise
+
+
+def test_a_port_that_was_given_is_given_to_no_other_process_before_its_server_listens():
+    with socket.socket(type=socket.SOCK_DGRAM) as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", free_port()))

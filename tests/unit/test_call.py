@@ -4,7 +4,7 @@ import pytest
 
 from consent_engine.domain.call.call import Began, Call, CallPerson, begun
 from consent_engine.domain.call.call_events import Abandoned, CallOutcome, Disclosed, Ended, OrderRefused, Recording
-from consent_engine.domain.call.counted import SUMMED, counted_of, read_counts
+from consent_engine.domain.call.counted import SUMMED, counted_of
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
@@ -76,8 +76,6 @@ def test_each_step_of_a_call_is_counted_once():
     assert counted_of(abandoned, up) == ["abandoned|mobile|A1024", "sum.abandoned|mobile|"]
     assert {each.removeprefix("sum.") for each in counted_of(ended, None) if each.startswith("sum.")} <= {*SUMMED}
     assert counted_of(ended, ended) == []
-    [row] = read_counts({"calls|mobile|A|B": 2, "!quiet_hours|mobile|A|B": 1, "of a later program|mobile|A|B": 3})
-    assert (row.agent, row.counts, row.violations) == ("A|B", {"calls": 2}, {"quiet_hours": 1})
 
 
 def test_an_instant_lies_within_a_call_as_far_as_its_end_is_known():
