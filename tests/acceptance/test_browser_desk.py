@@ -234,3 +234,19 @@ def test_its_instants_are_by_the_clock_of_the_business_wherever_the_browser_is(b
     assert "Asia/Shanghai" in tab.page.locator("label[for=agreed]").inner_text()
     assert tab.complaints == []
     tab.close()
+
+
+def test_an_answer_that_took_long_does_not_set_the_desks_clock_back(desk):
+    shifted = """async (took) => {
+      const [clock, ask] = [Date.now, window.fetch];
+      let at = clock();
+      const said = new Date(took < 0 ? at + took : at).toUTCString();
+      Date.now = () => at;
+      window.fetch = async () => { at += Math.max(took, 0); return new Response("{}", { headers: { Date: said } }); };
+      await call("GET", "/healthz");
+      const off = now().getTime() - at;
+      [Date.now, window.fetch] = [clock, ask];
+      return off;
+    }"""
+    assert desk.page.evaluate(shifted, 8_000) == 0
+    assert desk.page.evaluate(shifted, -8_000) <= -8_000, "a clock that is ahead of the server's is corrected"

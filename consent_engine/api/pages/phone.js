@@ -84,7 +84,8 @@ async function endCall(event) {
     blame(byId("recording"), word("desk.no_recording"));
     return byId("recording").focus();
   }
-  const body = endingBody(current.ended ?? now().toISOString());
+  const over = new Date(Math.max(now(), Date.parse(current.body.started_at))); // where the clock was set back since
+  const body = endingBody(current.ended ?? over.toISOString());
   // The instant stays as it was first said: an end that is sent again is the same end.
   keepCall({ ...current, ended: body.ended_at });
   byId("end-do").disabled = true;
