@@ -119,8 +119,8 @@ class Awake:
         depths = self._engine.lanes.depths() if full else {}
         for lane in [each for each in full if depths[each].due]:
             self._engine.queue.wake(lane, depths[lane].due, more=True)
-        if found >= RECRUIT:
-            self._engine.queue.wake(self._lanes[-1], found, more=True)
+        for lane in self._lanes if found >= RECRUIT else ():
+            self._engine.queue.wake(lane, found, more=True)
 
     def _promise(self) -> bool:
         """Promise to be awake for longer, where that is to be said again; False where another has promised it."""

@@ -9,7 +9,7 @@ from consent_engine.adapters.rq_queue import AWAKE, BY, PROMISE_S, SOONER_MS, Rq
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import StoreUnavailable
 from tests.integration.rq_house import until
-from workers.awake import FLOW, LOOKED_AT, Awake
+from workers.awake import FLOW, LOOKED_AT, RECRUIT, Awake
 
 SOME = [Lane.INBOUND, Lane.SMS]
 OVER_S = 25 * PROMISE_S
@@ -283,6 +283,22 @@ def test_a_store_that_is_gone_ends_it_and_the_promise_is_kept_all_the_same(world
     world.runner.run(story())
     assert queue.woken == [(Lane.SMS, False)]
     assert world.engine.performer.awake == frozenset()
+
+
+def test_much_found_at_one_look_is_work_for_others_in_every_lane(world, staying):
+    one, queue = staying
+
+    async def story():
+        ordered(world, RECRUIT)
+        queue.woken.clear()
+        shift = asyncio.ensure_future(busy(one))
+        await asyncio.sleep(0.01)
+        woken = list(queue.woken)
+        await one.end()
+        await shift
+        return woken
+
+    assert {(lane, True) for lane in LOOKED_AT} <= set(world.runner.run(story()))
 
 
 def test_what_it_has_no_place_for_is_work_for_another_process(world, staying):
