@@ -148,7 +148,7 @@ class RqQueue(WakeUps):
         return bool(left)
 
     def _promise(self, lane: Lane) -> tuple[int, int, bytes | None]:
-        """That server's instant, until when somebody promised to be awake, and who it was."""
+        """The server's time (ms), the end of the newest promise to be awake (ms), and its giver's name."""
         with self._connection.pipeline(transaction=False) as pipe:
             pipe.time()
             pipe.hget(AWAKE, lane.value)

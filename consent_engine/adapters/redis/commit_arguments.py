@@ -54,7 +54,7 @@ def written(change: Change, cell: Cell, seal: Seal | None, held: str, lists: "Li
 
 
 class Numbers(dict[str, int]):
-    """The keys of a script by their numbers, from the first on: whoever asks for one that is new gives it the next."""
+    """The number of each key of a script; a key that is looked up for the first time gets the next number."""
 
     def __init__(self, first: int) -> None:
         super().__init__()

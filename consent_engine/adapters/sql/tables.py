@@ -138,8 +138,8 @@ META = Table(
 
 
 def among(connection: Connection, column: Column[Any], texts: Sequence[str]) -> ColumnElement[bool]:
-    """Whether a column is one of these texts. SQLite is told them in one piece: to spell them out one by one costs
-    SQLAlchemy more than the look, and placing looks with every order.
+    """Whether a column is one of these texts. SQLite gets all of them in one parameter: to spell them out one by one
+    costs SQLAlchemy more than the look, and placing looks with every order.
     """
     if connection.dialect.name != "sqlite":
         return column.in_(texts)

@@ -144,7 +144,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._begin(self.parser.get_http_version())
 
     def _begin(self, version: str) -> None:
-        """As uvicorn's `on_headers_complete`, with an exchange of ours."""
+        """As uvicorn's `on_headers_complete`, with an `Exchange` in place of its cycle."""
         asked = httptools.parse_url(self.url)
         path = asked.path.decode("ascii")
         self.scope["http_version"], self.scope["method"] = version, self.parser.get_method().decode("ascii")
@@ -172,7 +172,7 @@ class BoundedHttp(HttpToolsProtocol):
         if not self._offered:
             self._unused = 0
             super().on_message_complete()
-            self.scope[WHOLE] = bytes(self.cycle.body)  # type: ignore[literal-required] # ours
+            self.scope[WHOLE] = bytes(self.cycle.body)  # type: ignore[literal-required] # a key that ASGI does not name
 
     def on_response_complete(self) -> None:
         """The next request may begin, or the connection is idle."""

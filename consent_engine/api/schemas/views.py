@@ -28,9 +28,9 @@ def instant(at: Millis) -> str:
 
 
 At = Annotated[str, BeforeValidator(lambda at: instant(at) if isinstance(at, int) else at)]
-"""An instant of ours, as it is shown; of an answer that is read back it is a text already."""
+"""An instant of the store (ms) as a view shows it; a view that is read back from an answer has the text already."""
 Hidden = Annotated[str, BeforeValidator(hidden)]
-"""A text of ours, shown without the numbers in it."""
+"""A stored text, shown without the telephone numbers in it."""
 
 
 class View(BaseModel):

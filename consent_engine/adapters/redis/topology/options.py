@@ -1,4 +1,4 @@
-"""How every client of ours connects: it repeats nothing by itself, for a lost answer is its caller's to decide on."""
+"""How every Redis client connects: it repeats no command, because its caller decides about a lost answer."""
 
 from typing import Any
 
