@@ -1,5 +1,6 @@
 """Ports for servers that tests and benchmarks start."""
 
+import atexit
 import random
 import socket
 from collections import deque
@@ -14,6 +15,13 @@ _held: deque[socket.socket] = deque()
 """Sockets for datagrams at the ports that were given last. They are in no server's way, and whoever looks for a port in
 another process sees that one was given though its server does not listen yet.
 """
+
+
+@atexit.register
+def _let_go() -> None:
+    """At the end of the process, so that no warning of open sockets stands under the result of the tests."""
+    for each in _held:
+        each.close()
 
 
 def free_ports(count: int) -> list[int]:
