@@ -191,9 +191,15 @@ def _as_begun(begun: Unclear, orders: Mapping[str, Order]) -> Meaning:
 
 
 def _refused(line: Line, order: Order, meaning: Meaning, message: Unread, body: UnreadReply) -> CancelAsked | None:
-    """A yes after a refusal of that carrier is no consent, whatever became of the message that refused."""
+    """A yes after a refusal of that carrier is no consent, whatever became of the message that refused.
+
+    After it is what reached us under it, as the door wrote down (not of a refusal of one plan). By its instant a yes
+    from before may seem to be from after: two messages may have the same, and the store's clock may go back.
+    """
     refusal = line.refusal(order.doc.carrier, order.doc.plan)
-    if refusal is None or refusal.since > message.at or meaning.keyword is not Keyword.YES or order.state.settled:
+    if refusal is None or meaning.keyword is not Keyword.YES or order.state.settled:
+        return None
+    if not (refusal.since <= message.came if refusal.plan else refusal.name in message.barred):
         return None
     person = {"msisdn": body.sender, "to": body.to, "text": body.text}
     limited = bool(refusal.plan or refusal.until)

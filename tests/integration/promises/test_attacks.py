@@ -38,6 +38,23 @@ def test_a_yes_that_a_standing_refusal_outweighs_is_in_the_history(world):
     assert "the-yes" in [event.ref for event in world.engine.show(order.id).events]
 
 
+@pytest.mark.parametrize("apart", [0, 1, -10_000])
+@pytest.mark.parametrize("between", [[], ["read"], ["read", "switched on"]])
+def test_a_yes_and_a_stop_behind_it_end_as_declined_whenever_they_are_read_and_the_word_is_kept(world, apart, between):
+    order = world.place()
+    world.run()
+    world.bss.answers = [Unavailable("503")]
+    world.say("是")
+    for lane in (Lane.INBOUND, Lane.ACTIVATION)[: len(between)]:
+        world.run(lane)
+    world.clock.forward(apart)
+    world.say("TD", message_id="the-stop")
+    world.run()
+    events = [(event.trigger, event.ref) for event in world.engine.show(order.id).events]
+    assert (world.state(order), ("opted_out", "the-stop") in events) == ("declined", True)
+    assert len(world.bss.asked) == len(between) // 2
+
+
 def test_a_stop_after_the_stores_clock_stepped_back_cancels(world):
     order = world.place()
     world.run()
