@@ -1,7 +1,7 @@
 """What a reply means: consent only in a closed list of whole texts, a refusal in any words that a person would use."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from consent_engine.domain.grammar import words as w
 from consent_engine.domain.grammar.fold import Folded, fold, hesitates, peeled, plain
@@ -31,6 +31,8 @@ _CODE = re.compile("[2-9][0-9]{2}")
 _GAP = "(?: ?[-#+:,、] ?| )?"
 _AFTER = re.compile(f"(?P<word>.*?[^0-9 ]){_GAP}(?P<code>[2-9][0-9]{{2}})")
 _BEFORE = re.compile(f"(?P<code>[2-9][0-9]{{2}}){_GAP}(?P<word>[^0-9 ].*)")
+_SPELT_AFTER = re.compile(f"(?P<word>.*[a-z].*?[013457]){_GAP}(?P<code>[2-9][0-9]{{2}})")
+"""The same of a refusal whose word ends in a digit that stands for a letter: n0 234."""
 
 _YES = frozenset(w.YES) | {f"{yes}{gap}please" for yes in ("y", "yes") for gap in (" ", ",", ", ")}
 _HELP = frozenset(w.HELP)
@@ -39,7 +41,7 @@ _WITHDRAW = frozenset(w.WITHDRAW)
 
 def _refusal(
     words: Iterable[str], sentences: Iterable[str], before: Iterable[str], after: Iterable[str]
-) -> Callable[[str], object]:
+) -> Callable[[str], re.Match[str] | None]:
     """Whether a text without blanks is a refusal of one kind, said once or again and again, politely or not."""
     core = "|".join([either(word.replace(" ", "") for word in words), *(f"(?:{each})" for each in sentences)])
     lead, tail = (either(word.replace(" ", "") for word in each) for each in (before, after))
@@ -57,6 +59,8 @@ _BETWEEN = ",.。!、;:~…/\u2190-\u2bff\U0001f000-\U0001faff"
 """Marks and pictures, which may part two words: 你好😡不要."""
 _PIECES = re.compile(f"[{_BETWEEN}]+")
 _LATIN = re.compile("[a-z]")
+_FEW = 2
+"""Letters of a word with digits in it, one that leads counted twice: so few are not plainly that word."""
 _PIECES_AND_BLANKS = re.compile(f"[{_BETWEEN} ]+")
 
 
@@ -108,7 +112,10 @@ def _coded(ends: str) -> tuple[str, str]:
         return ends, ""
     if _CODE.fullmatch(ends):
         return ("", ends) if ends not in w.NEVER_CODES else (ends, "")
-    found = _AFTER.fullmatch(ends) or _BEFORE.fullmatch(ends)
+    return _parted(ends, _AFTER.fullmatch(ends) or _BEFORE.fullmatch(ends))
+
+
+def _parted(ends: str, found: re.Match[str] | None) -> tuple[str, str]:
     if found is None or found["code"] in w.NEVER_CODES:
         return ends, ""
     return found["word"], found["code"]
@@ -122,7 +129,13 @@ def _own(words: tuple[str, ...]) -> frozenset[str]:
 
 def _refused(whole: Folded, ends: str) -> Read | None:
     """A STOP or a NO in whatever form; asked as a question a STOP is held and a NO is nothing."""
-    word, code = _coded(_within(ends))
+    inner = _within(ends)
+    word, code = _coded(inner)
+    found = None if code else _refusing(whole, *_parted(inner, _SPELT_AFTER.fullmatch(inner)))
+    return found or _refusing(whole, word, code)
+
+
+def _refusing(whole: Folded, word: str, code: str) -> Read | None:
     spaced = _SPELT.sub(r"\2", _bare(word))
     bare = spaced.replace(" ", "")
     if not bare:
@@ -137,8 +150,10 @@ def _refused(whole: Folded, ends: str) -> Read | None:
     if not kinds or None in kinds:
         return None
     stops = Keyword.STOP in kinds
+    if whole.asks if stops else Keyword.HOLD in kinds:
+        return _found(Keyword.HOLD, "", Reason.REFUSING)
     if whole.asks:
-        return _found(Keyword.HOLD, "", Reason.REFUSING) if stops else None
+        return None
     free = stops and any(each in bare for each in w.MARKETING_FREE)
     return _found(Keyword.STOP if stops else Keyword.NO, code, marketing_free=free)
 
@@ -149,13 +164,29 @@ def _kinds(pieces: Iterable[str]) -> set[Keyword | None]:
 
 def _kind(piece: str) -> Keyword | None:
     """The refusal that a piece is; if it is none as it stands, with letters for the digits beside its letters."""
-    spelt = not piece.isalpha() and _LATIN.search(piece) is not None
-    for each in (piece, *(map(piece.translate, w.LETTERS) if spelt else ())):
-        if _is_stop(each):
-            return Keyword.STOP
-        if _is_no(each):
-            return Keyword.NO
-    return None
+    if _is_stop(piece):
+        return Keyword.STOP
+    if _is_no(piece):
+        return Keyword.NO
+    if piece.isalpha() or not _LATIN.search(piece):
+        return None
+    return next(filter(None, (_spelt(piece, letters) for letters in w.LETTERS)), None)
+
+
+def _spelt(piece: str, letters: Mapping[int, int]) -> Keyword | None:
+    """The refusal that a piece is with letters for its digits. A word without letters is a figure (7, please); where
+    they are few, a person reads what would be a STOP (3nd, 7d).
+    """
+    said = piece.translate(letters)
+    stop = _is_stop(said)
+    found = stop or _is_no(said)
+    if not found:
+        return None
+    ours = [piece[each.start() : each.end()] for each in re.finditer(re.escape(found["core"]), said)]
+    if not all(map(_LATIN.search, ours)):
+        return None
+    plain = all(len(_LATIN.findall(each)) + each[0].isalpha() > _FEW for each in ours)
+    return (Keyword.STOP if plain else Keyword.HOLD) if stop else Keyword.NO
 
 
 def _within(text: str) -> str:

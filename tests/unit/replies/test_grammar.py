@@ -182,6 +182,23 @@ def test_a_stop_that_asks_is_held_and_a_no_that_asks_is_nothing(sign):
     assert read("怎么退订" + sign).keyword is Keyword.HELP
 
 
+@pytest.mark.parametrize("figure", ["0", "1", "3", "7", "77", "17", "300"])
+def test_a_figure_among_courtesies_is_no_word_whatever_letters_it_might_stand_for(figure):
+    around = {*words.BEFORE_STOP, *words.AFTER_STOP}
+    texts = [
+        each for word in around for each in (f"{figure} {word}", f"{figure}{word}", f"{word} {figure}", word + figure)
+    ]
+    assert {text: read(text).keyword for text in texts if read(text).keyword in REFUSES} == {}
+
+
+def test_a_refusal_that_ends_in_a_digit_for_a_letter_carries_a_code_as_any_other_does():
+    letters = [(chr(digit), chr(letter)) for table in words.LETTERS for digit, letter in table.items()]
+    spelt = {each[:-1] + digit for each in (*words.NO, *words.STOP) for digit, letter in letters if each[-1] == letter}
+    alone = {text: read(text).keyword for text in spelt if read(text).keyword in {Keyword.NO, Keyword.STOP}}
+    assert {text: meaning(f"{text} 234") for text in alone} == {text: (word, "234") for text, word in alone.items()}
+    assert {"n0", "cance1", "remove m3"} <= alone.keys()
+
+
 def test_marketing_free_is_registered_by_its_words_only():
     assert [text for text in ("免营销", "我要免营销。", "免營銷") if not read(text).marketing_free] == []
     assert [word for word in words.STOP if read(word).marketing_free] == list(words.MARKETING_FREE)
