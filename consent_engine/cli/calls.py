@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from consent_engine.cli.opening import carrier_named, opened, paged
+from consent_engine.cli.opening import CARRIER_NAMES, carrier_named, opened, paged
 from consent_engine.cli.tables import instant, table, tell
 from consent_engine.domain.msisdn import hidden, mask, parse
 
@@ -20,7 +20,7 @@ _Agent = Annotated[str | None, typer.Option(help="Only those of this agent.")]
 _Day = Annotated[str | None, typer.Option(metavar="DAY", help="Only those that began on this day, like 2025-08-01.")]
 _Since = Annotated[str | None, typer.Option(metavar="DAY", help="Only those that began on this day or later.")]
 _Until = Annotated[str | None, typer.Option(metavar="DAY", help="Only those that began on this day or earlier.")]
-_Carrier = Annotated[str | None, typer.Option(help="Only those of this carrier.")]
+_Carrier = Annotated[str | None, typer.Option(help=f"Only those of this carrier: {CARRIER_NAMES}.")]
 _Limit = Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")]
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _A_PAGE = 200
+CARRIER_NAMES = ", ".join(CARRIERS)
+"""As the help of every `--carrier` names them."""
 
 
 @contextmanager
@@ -51,7 +53,7 @@ def carrier_named(name: str | None) -> str | None:
     """A carrier as it was typed. Raises BadParameter."""
 
     if name is not None and name not in CARRIERS:
-        raise typer.BadParameter(f"one of {', '.join(CARRIERS)}", param_hint="--carrier")
+        raise typer.BadParameter(f"one of {CARRIER_NAMES}", param_hint="--carrier")
     return name
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import by, carrier_named, opened, paged
+from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, opened, paged
 from consent_engine.cli.tables import instant, line, manner, record, table
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.msisdn import hidden, mask, parse
@@ -136,7 +136,7 @@ def _retry_one(order: str) -> None:
 
 def refuse(
     msisdn: Annotated[str, _MSISDN],
-    carrier: Annotated[str | None, typer.Option()] = None,
+    carrier: Annotated[str | None, typer.Option(help=CARRIER_NAMES)] = None,
     plan: Annotated[str | None, typer.Option(help="about this plan only")] = None,
     until: Annotated[str | None, typer.Option(help="no longer than for so long, like 90d; else for ever")] = None,
 ) -> None:
@@ -165,7 +165,7 @@ def refuse(
 
 def may_be_called(
     msisdn: Annotated[str, _MSISDN],
-    carrier: Annotated[str | None, typer.Option()] = None,
+    carrier: Annotated[str | None, typer.Option(help=CARRIER_NAMES)] = None,
     plan: Annotated[str | None, typer.Option(help="about this plan: one that was declined is not offered")] = None,
 ) -> None:
     """Tell whether a number may be dialled; without a carrier: not by any that it refused."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import by, carrier_named, opened
+from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, opened
 from consent_engine.cli.tables import instant, record, table
 from consent_engine.domain.msisdn import Msisdn, hidden, mask, parse
 from consent_engine.errors import FieldError, Malformed
@@ -24,7 +24,7 @@ def permits(
         list[str] | None,
         typer.Argument(metavar="MSISDN...", help="Chinese mobile numbers; none: from standard input, one a line."),
     ] = None,
-    carrier: Annotated[str | None, typer.Option(help="the one that wants to call, like mobile")] = None,
+    carrier: Annotated[str | None, typer.Option(help=f"the one that wants to call: {CARRIER_NAMES}")] = None,
     plan: Annotated[str | None, typer.Option(help="about this plan: one that was declined is not offered")] = None,
     check: Annotated[
         str | None, typer.Option(metavar="PERMIT", help="Tell what a permit is worth now: for MSISDN, if it is named.")

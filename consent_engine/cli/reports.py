@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import opened, paged
+from consent_engine.cli.opening import CARRIER_NAMES, opened, paged
 from consent_engine.cli.tables import instant, table
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Millis
@@ -26,7 +26,7 @@ def reports(
     state: Annotated[str | None, typer.Option(help="open or decided.")] = None,
     door: Annotated[str | None, typer.Option(help="How it came: web, hotline, app, counter, 12321, other.")] = None,
     found: Annotated[str | None, typer.Option("--class", metavar="CLASS", help="Like ours_forbidden.")] = None,
-    carrier: Annotated[str | None, typer.Option(help="Only those about this carrier.")] = None,
+    carrier: Annotated[str | None, typer.Option(help=f"Only those about this carrier: {CARRIER_NAMES}.")] = None,
     *,
     overdue: Annotated[bool, typer.Option("--overdue", help="Only those that should have been answered.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 100,

@@ -64,8 +64,8 @@ def contains_number(text: str) -> bool:
 
     With or without 0, 86, 0086 or +86 before it, in any digits (full-width, Chinese): in one piece; as 138 0013 8000;
     by ones and twos, as 138-00138000, or in three pieces and more of three digits and more, where no other digits go
-    on in the same way; in any pieces that `parse` reads where it stands alone. Instants, UUIDs, hashes and names like
-    rec-20250801-000123 are none.
+    on in the same way; as 138,0013,8000, where that cannot be a list of figures; in any pieces that `parse` reads where
+    it stands alone. Instants, UUIDs, hashes and names like rec-20250801-000123 are none.
 
     >>> contains_number("rec-138-0013-8000.wav"), contains_number("rec-20250801-000123")
     (True, False)
@@ -94,11 +94,18 @@ _LEAST = 11
 _BEFORE = r"(?:0|(?:00)?86)?"
 _WHOLE = re.compile(rf"({_BEFORE})(1[3-9][0-9]{{9}})")
 _FIRST_OF_THREE = re.compile(rf"{_BEFORE}1[3-9][0-9]")
+_PLUS = frozenset("+\uff0b")
 _PIECE = re.compile("[0-9]+")
 _BETWEEN = rf"[\s\-._/\\()\[\]~·•+*#]{{0,{_MAX_TEXT - _LEAST}}}"
-"""What may stand between pieces. Commas, colons and a T part things: lists (130,1500,2000) and instants are no rows."""
+"""What may stand between pieces. Colons and a T part things: instants are no rows."""
 _ROW = re.compile(rf"[0-9](?:{_BETWEEN}[0-9])*")
-_MAY_HAVE = re.compile(rf"1{_BETWEEN}[3-9](?:{_BETWEEN}[0-9]){{9}}")
+_COMMA = " ?, ?"
+_BY_COMMAS = re.compile(
+    rf"(?<![0-9])(?<![0-9][,.])(?<![0-9], ){_BEFORE}1[3-9][0-9]({_COMMA})([0-9]{{4}})\1([0-9]{{4}})(?![,.]? ?[0-9])"
+)
+_FIGURE = re.compile("[1-9](?:[0-9]{2}0|[0-9](?:88|98|99))")
+"""What stands in a list (130,1500,2000 or 139,1599,1999): round, or a price. Two such in a row are no number."""
+_MAY_HAVE = re.compile(rf"1{_BETWEEN}[3-9](?:{_BETWEEN}[0-9]){{9}}|1[3-9][0-9]{_COMMA}[0-9]{{4}}{_COMMA}[0-9]{{4}}")
 """What is in every number: most texts are done with here."""
 _HEX = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{16,}", re.IGNORECASE)
 _BY_TURNS = re.compile(r"[0-9][a-f]+-?[0-9]|[a-f]-?[0-9]+-?[a-f]", re.IGNORECASE)
@@ -125,6 +132,10 @@ def _found(text: str) -> Iterable[tuple[int, int]]:
 def _in_plain(text: str, plain: str, places: Sequence[int]) -> Iterator[tuple[int, int]]:
     # Eleven digits in a row mean nothing there.
     ids = [each.span() for each in _HEX.finditer(plain) if _BY_TURNS.search(each[0])]
+    for listed in _BY_COMMAS.finditer(plain):
+        if not (_FIGURE.fullmatch(listed[2]) and _FIGURE.fullmatch(listed[3])):
+            begin = places[listed.start()]
+            yield begin - (text[begin - 1 : begin] in _PLUS), places[listed.end() - 1] + 1
     for row in _ROW.finditer(plain):
         pieces = [(row.start() + each.start(), row.start() + each.end()) for each in _PIECE.finditer(row[0])]
         for first, last in _in_row(plain, pieces):
@@ -132,7 +143,7 @@ def _in_plain(text: str, plain: str, places: Sequence[int]) -> Iterator[tuple[in
                 continue
             begin = places[first]
             # A plus stands before, in no row.
-            yield begin - (text[begin - 1 : begin] in {"+", "\uff0b"}), places[last - 1] + 1
+            yield begin - (text[begin - 1 : begin] in _PLUS), places[last - 1] + 1
 
 
 def _in_row(plain: str, pieces: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.main import get_command
 
 import consent_engine
 from consent_engine import cli
+from consent_engine.cli import commands as own
 from consent_engine.cli import tables
+from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import OF_ORDERS
 from consent_engine.domain.texts.segments import segments as segments_of
 from consent_engine.errors import OrderNotFound, SettingsError
@@ -34,6 +37,22 @@ def test_read_tells_keyword_and_code_a_line_a_text(capsys):
     assert capsys.readouterr().out.splitlines() == [
         "YES\t-", "NO\t-", "STOP\t-", "HELP\t-", "YES\t234", "UNKNOWN\t234", "UNKNOWN\t-", "UNKNOWN\t-",
     ]  # fmt: skip
+
+
+def commands(group=None):
+    """Every command below a group, by the words that call it."""
+    for name, each in (group or get_command(own.app)).commands.items():
+        yield from (
+            ((f"{name} {more}", found) for more, found in commands(each))
+            if hasattr(each, "commands")
+            else [(name, each)]
+        )
+
+
+def test_whatever_takes_a_carrier_names_those_that_there_are():
+    helps = {name: p.help for name, each in commands() for p in each.params if "--carrier" in p.opts}
+    assert {"permits", "refuse", "callable", "reports"} <= helps.keys()
+    assert {name: text for name, text in helps.items() if ", ".join(CARRIERS) not in (text or "")} == {}
 
 
 def test_a_text_may_begin_with_a_dash(capsys):

@@ -116,6 +116,7 @@ SPELLINGS = [
     "１３８０９９４０００２", "＋８６　１３８－０９９４－０００２", "١٣٨٠٩٩٤٠٠٠٢", "①③⑧⓪⑨⑨④⓪⓪⓪②",
     "一三八〇九九四零零零二", "幺三八零九九四零零零二", "壹叁捌零玖玖肆零零零贰", "一三八-零九九四-零零零二",
     "138+0994+0002", "138*0994*0002", "138#0994#0002", "138\\0994\\0002",
+    "138,0994,0002", "138, 0994, 0002", "138，0994，0002", "+86138,0994,0002", "１３８，０９９４，０００２",
     "138\u200b0994\u200b0002", "138\u00ad0994\u00ad0002", "138\u00a00994\u30000002", "1\ufe0f\u20e33809940002",
 ]  # fmt: skip
 WORDS = [("", ""), ("请回电 ", " ，谢谢"), ("call ", " back"), ('{"of":"', '"}'), ("请回电", "，谢谢")]
@@ -130,6 +131,8 @@ NONE = [
     "sha256:a13800138000b1c2d3e4f5",
     "192.168.100.10", "172.16.100.100", "1.4.2-20250801", "150.43112308", "rec-150001-10024", "ext150-20250801-0001",
     "recordings/150/2025/08/15/x.wav", "130,1500,2000", "10085", "010-12345678", "400-810-8000", "12800138000",
+    "139,1599,1999", "139, 1280, 1288", "139,1234,5678,9012", "25,139,1234,5678", "139,1234,5678.50", "1.139,1234,5678",
+    "139,1234", "139,123,4567",
     "130、1500、2000", "138001380000", "1380013800", "2013800138000", "24BJ100123", "是的，我同意", "", "A1024", "BJ-3",
     "三八一二",
 ]  # fmt: skip
@@ -156,6 +159,13 @@ def test_what_is_no_number_is_left_as_it_is(text):
     assert not contains_number(text)
     assert hidden(text) == text
     assert hidden(f"of {text}, and") == f"of {text}, and"
+
+
+def test_nearly_every_number_that_is_parted_by_commas_is_found():
+    drawn = [int(sha256(b"%d" % n).hexdigest(), 16) for n in range(10_000)]
+    tails = [f"{n % 10_000:04},{n // 10_000 % 10_000:04}" for n in drawn]
+    missed = [tail for tail in tails if not contains_number(f"call 139,{tail} back")]
+    assert len(missed) < 0.02 * len(tails)
 
 
 def test_two_numbers_and_what_is_left_between_them_are_hidden():
@@ -202,7 +212,7 @@ def test_whatever_is_read_as_a_number_is_found_and_hidden(number, before, betwee
     assert hidden(f"“{text}”") == "“****”"
 
 
-@given(st.text(st.one_of(st.sampled_from("0138694+-. _/()a是１三"), st.characters()), max_size=60))
+@given(st.text(st.one_of(st.sampled_from("0138694+-., _/()a是１三"), st.characters()), max_size=60))
 def test_what_is_hidden_is_what_is_found_and_nothing_of_it_is_left(text):
     shown = hidden(text)
     assert (shown != text) == contains_number(text)
