@@ -28,10 +28,8 @@ LOOK_S = 0.1
 LAST_LINES = 30
 
 
-class EngineDown(ConsentError):
+class EngineDown(ConsentError, code="engine_down"):
     """The engine did not come up."""
-
-    code = "engine_down"
 
 
 def run(orders: int, seed: int, *, keep: bool) -> int:

@@ -33,16 +33,12 @@ def why_it_waits(gateway: str) -> str:
     return f"its gateway {gateway} stands still"
 
 
-class NothingSo(Refused):
+class NothingSo(Refused, code="nothing_so"):
     """No lane, and no gateway in use, has this name."""
 
-    code = "nothing_so"
 
-
-class NotPaused(Refused):
+class NotPaused(Refused, code="not_paused"):
     """It does not stand still."""
-
-    code = "not_paused"
 
 
 class Standing(Struct, frozen=True):

@@ -54,52 +54,36 @@ NAMED_BY_THE_DOOR = frozenset(
 """Form errors the contract names: when all that is wrong is one of these, the problem bears its code."""
 
 
-class IdempotencyKeyMissing(ConsentError):
+class IdempotencyKeyMissing(ConsentError, code="idempotency_key_missing"):
     """There is no Idempotency-Key, more than one, or one that is no key."""
 
-    code = "idempotency_key_missing"
 
-
-class TooLarge(ConsentError):
+class TooLarge(ConsentError, code="too_large"):
     """The body is longer than anything we read."""
 
-    code = "too_large"
 
-
-class NotOurMediaType(ConsentError):
+class NotOurMediaType(ConsentError, code="unsupported_media_type"):
     """The body is not JSON in UTF-8, or is compressed."""
 
-    code = "unsupported_media_type"
 
-
-class TooSlow(ConsentError):
+class TooSlow(ConsentError, code="too_slow"):
     """The body did not come in time."""
 
-    code = "too_slow"
 
-
-class GatewayNotFound(Refused):
+class GatewayNotFound(Refused, code="gateway_not_found"):
     """No gateway of this name is in use."""
 
-    code = "gateway_not_found"
 
-
-class RefusalNotFound(Refused):
+class RefusalNotFound(Refused, code="refusal_not_found"):
     """No such refusal stands."""
 
-    code = "refusal_not_found"
 
-
-class RegistrationNotFound(Refused):
+class RegistrationNotFound(Refused, code="registration_not_found"):
     """No such registration stands."""
 
-    code = "registration_not_found"
 
-
-class NotReady(StoreUnavailable):
+class NotReady(StoreUnavailable, code="not_ready"):
     """Something that serving needs is missing; `reasons` say what."""
-
-    code = "not_ready"
 
     def __init__(self, reasons: list[str]) -> None:
         super().__init__("not ready to serve")

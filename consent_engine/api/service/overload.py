@@ -18,10 +18,8 @@ LANES = (Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
 """Where an order waits in line. A timer waits for its moment, not for a place."""
 
 
-class Busy(StoreUnavailable):
+class Busy(StoreUnavailable, code="busy"):
     """As many orders wait as can be asked in time. The same request again, later, is safe."""
-
-    code = "busy"
 
 
 class Admission:

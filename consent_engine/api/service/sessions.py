@@ -39,28 +39,20 @@ _PERSON = "p"
 """What the cookie of a person begins with who signed in with the provider: no key's hash does."""
 
 
-class TooManySignIns(ConsentError):
+class TooManySignIns(ConsentError, code="too_many_sign_ins"):
     """This address failed to sign in too often."""
 
-    code = "too_many_sign_ins"
 
-
-class SignInFailed(Unauthenticated):
+class SignInFailed(Unauthenticated, code="sign_in_failed"):
     """What came back from the provider does not hold, or it signed nobody in."""
 
-    code = "sign_in_failed"
 
-
-class NoRole(Forbidden):
+class NoRole(Forbidden, code="no_role"):
     """No rule of CONSENT_OIDC__ROLES fits a person whom the provider knows."""
 
-    code = "no_role"
 
-
-class ProviderAway(ConsentError):
+class ProviderAway(ConsentError, code="provider_away"):
     """The provider cannot be asked now."""
-
-    code = "provider_away"
 
 
 class SignedIn(Struct, frozen=True, array_like=True):

@@ -16,10 +16,8 @@ from consent_engine.errors import StoreUnavailable
 log = logging.getLogger(__name__)
 
 
-class TooManyStreams(StoreUnavailable):
+class TooManyStreams(StoreUnavailable, code="too_many_streams"):
     """As many orders are watched here as may be."""
-
-    code = "too_many_streams"
 
 
 class Watch:

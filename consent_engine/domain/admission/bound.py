@@ -3,10 +3,8 @@
 from consent_engine.errors import Refused
 
 
-class AgentMismatch(Refused):
+class AgentMismatch(Refused, code="agent_mismatch"):
     """The key is bound to another agent's number than the one that is named."""
-
-    code = "agent_mismatch"
 
 
 def check_agent(bound: str, named: str) -> None:
