@@ -1,7 +1,5 @@
 """`consent archive`: what it keeps, and where."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
-
 from contextlib import closing
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`consent audit`: the log replayed against what is kept."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
-
 from typing import Annotated
 
 import typer

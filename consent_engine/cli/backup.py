@@ -1,7 +1,5 @@
 """`consent backup` and `consent restore`: everything in one folder, while everything works; and back."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`consent calls` and `consent violations`: what was called, and what was wrong with it. Numbers are masked."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
-
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 

@@ -1,7 +1,5 @@
 """`consent cells`: where the slices of subscribers are, and how all data move to another number of them."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated

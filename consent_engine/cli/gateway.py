@@ -1,7 +1,5 @@
 """`consent gateway`: what a gateway does to a long text, tried with a handset of one's own."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
-
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated

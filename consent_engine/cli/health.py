@@ -1,7 +1,5 @@
 """`consent doctor`: what is wrong with this installation, and what to type."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
-
 from typing import Annotated
 
 import typer

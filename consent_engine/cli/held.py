@@ -1,7 +1,5 @@
 """`consent held`: replies that may be a refusal, listed and decided at a terminal. Their numbers are not shown."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
-
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -22,10 +20,8 @@ _AT_ONCE = 500
 _REASON_LENGTH = 200
 
 
-class NotDecided(Refused):
+class NotDecided(Refused, code="not_decided"):
     """Not every suspicion that was named is decided."""
-
-    code = "not_decided"
 
 
 def held(

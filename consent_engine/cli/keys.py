@@ -1,7 +1,5 @@
 """`consent keys`: who may call the API."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """The engine, opened for one command: on the Redis that was named, or on the data folder's own server."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
-
 import getpass
 import os
 from collections.abc import Callable, Iterable, Iterator

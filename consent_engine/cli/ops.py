@@ -1,7 +1,5 @@
 """What ops do at a terminal: look at an order, at what is stuck, try again, refuse a number, ask whether to dial it."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
-
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 

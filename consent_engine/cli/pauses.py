@@ -1,7 +1,5 @@
 """`consent pause`, `consent resume`, `consent paused`: a lane or a gateway that a person stops, at a terminal."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
-
 from enum import StrEnum
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`consent permits`: asks whether numbers may be dialled, and checks a permit."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
-
 import sys
 from typing import TYPE_CHECKING, Annotated
 

@@ -1,7 +1,5 @@
 """`consent plans check --fetch`: the pages of plans in a file, looked at before anything is loaded."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
-
 import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple

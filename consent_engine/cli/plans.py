@@ -1,7 +1,5 @@
 """`consent plans`: the tariff catalogue."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 

@@ -1,7 +1,5 @@
 """`consent reports`: what subscribers reported, what it seems to be, and by when it is answered. Numbers are masked."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
-
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 

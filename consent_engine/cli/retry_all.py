@@ -1,7 +1,5 @@
 """`consent retry --all`: what is stuck for one cause, counted first, then done again a batch at a time."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
-
 from typing import TYPE_CHECKING
 
 import typer

@@ -1,7 +1,5 @@
 """`consent serve`, `consent api`, `consent demo`: what runs on."""
 
-# ruff: noqa: PLC0415 - what a command needs is imported when it runs: see commands.py
-
 import os
 import signal
 import sys

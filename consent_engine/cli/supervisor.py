@@ -33,10 +33,8 @@ API_END_S, WORKER_END_S, HANDSET_END_S = 23.0, 8.0, 8.0
 """How long the API may take to end; how long a worker may take beside its longest call. Then it is killed."""
 
 
-class Stopping(ConsentError):
+class Stopping(ConsentError, code="stopping"):
     """We were asked to end while the server was still reading its files back."""
-
-    code = "stopping"
 
 
 @dataclass(frozen=True, slots=True)
